@@ -1,0 +1,75 @@
+package rlp
+
+import "math/bits"
+
+// HeaderSize is how many bytes the prefix of a string or list with a payload of n bytes takes.
+// It does not apply to a string of one byte below 0x80, which has no prefix.
+func HeaderSize(n int) int {
+	if n <= 55 {
+		return 1
+	}
+	return 1 + intSize(uint64(n))
+}
+
+// StringSize is how many bytes AppendString writes for s.
+func StringSize(s []byte) int {
+	if len(s) == 1 && s[0] < 0x80 {
+		return 1
+	}
+	return HeaderSize(len(s)) + len(s)
+}
+
+// Uint64Size is how many bytes AppendUint64 writes for v.
+func Uint64Size(v uint64) int {
+	if v < 0x80 {
+		return 1
+	}
+	return 1 + intSize(v)
+}
+
+// AppendString appends s as an RLP string.
+func AppendString(dst, s []byte) []byte {
+	if len(s) == 1 && s[0] < 0x80 {
+		return append(dst, s[0])
+	}
+	return append(appendHeader(dst, 0x80, len(s)), s...)
+}
+
+// AppendListHeader appends the prefix of a list whose payload takes n bytes.
+// The caller appends exactly n bytes of values after it.
+func AppendListHeader(dst []byte, n int) []byte {
+	return appendHeader(dst, 0xc0, n)
+}
+
+// AppendUint64 appends v as an RLP integer: big-endian without leading zeros, zero as the empty string.
+func AppendUint64(dst []byte, v uint64) []byte {
+	switch {
+	case v == 0:
+		return append(dst, 0x80)
+	case v < 0x80:
+		return append(dst, byte(v))
+	}
+	n := intSize(v)
+	dst = append(dst, 0x80+byte(n))
+	for i := n - 1; i >= 0; i-- {
+		dst = append(dst, byte(v>>(8*i)))
+	}
+	return dst
+}
+
+func appendHeader(dst []byte, base byte, n int) []byte {
+	if n <= 55 {
+		return append(dst, base+byte(n))
+	}
+	k := intSize(uint64(n))
+	dst = append(dst, base+55+byte(k))
+	for i := k - 1; i >= 0; i-- {
+		dst = append(dst, byte(n>>(8*i)))
+	}
+	return dst
+}
+
+// intSize is how many bytes v takes without leading zeros; 0 takes none.
+func intSize(v uint64) int {
+	return (bits.Len64(v) + 7) / 8
+}
