@@ -1,0 +1,41 @@
+// Package codec is the wire of Node Discovery v5.1: packets and messages, encoded into and
+// decoded from the caller's bytes. It holds no state, does no input or output and allocates
+// nothing. Keys, sessions and what a message means are the business of other packages.
+//
+// # Glossary
+//
+//   - datagram: what the socket delivers, 63 to 1280 bytes
+//   - packet: a datagram with its parts named; see the layout below
+//   - header: static header and authdata; masked on the wire with a key that everybody knows
+//     who knows the recipient's node ID
+//   - message: type byte and RLP list, encrypted and authenticated by the session key
+//   - authenticated data: masking IV and unmasked header, the AD of the message's AES-GCM
+//   - challenge data: masking IV and unmasked header of a WHOAREYOU packet
+//
+// # Layout of a packet
+//
+//	          0        16                      39                    39+n
+//	          +--------+-----------------------+---------------------+-----------------+
+//	          | IV  16 | static header      23 | authdata          n | message   m+16  |
+//	          +--------+-----------------------+---------------------+-----------------+
+//	on wire    clear    masked by AES-128-CTR (key: recipient[:16])   AES-128-GCM
+//
+//	static header, from offset 16
+//	          +-----------------+----------+-------+-----------+-----------------+
+//	          | protocol ID   6 | version 2| flag 1| nonce  12 | authdata size 2 |
+//	          +-----------------+----------+-------+-----------+-----------------+
+//
+//	authdata by flag
+//	  0 message    | source ID 32 |
+//	  1 WHOAREYOU  | ID nonce 16 | record seq 8 |                     no message follows
+//	  2 handshake  | source ID 32 | sig size 1 | key size 1 | signature 64 | ephemeral key 33 | record 0..300 |
+//
+// A message is one type byte and an RLP list whose first element is the request ID of at most
+// 8 bytes. See discv5-wire.md, sections Packet Encoding and Protocol Messages.
+//
+// # Who owns what
+//
+// Decoders work in place: [Decoder.Decode] unmasks the caller's buffer, and the slices of a
+// [Packet] or of a message point into it. They live as long as the caller leaves the buffer alone.
+// Encoders append to the caller's slice and keep nothing.
+package codec

@@ -1,0 +1,172 @@
+package codec
+
+import (
+	"errors"
+
+	"github.com/fastdisc/discv5/internal/rlp"
+)
+
+// MessageType is the first byte of a message (discv5-wire.md, Protocol Messages).
+type MessageType byte
+
+// The ten messages. The topic messages are understood by nodes whose record has the entry
+// topic-discovery.
+const (
+	TypePing            MessageType = 0x01
+	TypePong            MessageType = 0x02
+	TypeFindNode        MessageType = 0x03
+	TypeNodes           MessageType = 0x04
+	TypeTalkRequest     MessageType = 0x05
+	TypeTalkResponse    MessageType = 0x06
+	TypeRegTopic        MessageType = 0x07
+	TypeRegConfirmation MessageType = 0x08
+	TypeTopicQuery      MessageType = 0x09
+	TypeTopicNodes      MessageType = 0x0a
+)
+
+var typeNames = [...]string{"unknown", "PING", "PONG", "FINDNODE", "NODES", "TALKREQ", "TALKRESP",
+	"REGTOPIC", "REGCONFIRMATION", "TOPICQUERY", "TOPICNODES"}
+
+// String is the name of the message in the specification.
+func (t MessageType) String() string {
+	if int(t) < len(typeNames) {
+		return typeNames[t]
+	}
+	return typeNames[0]
+}
+
+// MaxRequestID is the largest request ID in bytes.
+const MaxRequestID = 8
+
+// MaxDistance is the largest log distance.
+const MaxDistance = 256
+
+// Reasons for which a decrypted message is refused, beside those of package rlp.
+var (
+	ErrMessageType = errors.New("codec: unknown message type")
+	ErrRequestID   = errors.New("codec: request ID longer than 8 bytes")
+	ErrDistance    = errors.New("codec: log distance over 256")
+	ErrIPSize      = errors.New("codec: IP address is neither 4 nor 16 bytes")
+	ErrTopicSize   = errors.New("codec: topic is not 32 bytes")
+)
+
+// RequestID is the request ID of a message: 0 to 8 bytes chosen by the requester. Values can be
+// compared with ==.
+type RequestID struct {
+	b [MaxRequestID]byte
+	n uint8
+}
+
+// NewRequestID copies b, which must be at most 8 bytes; longer input gives ErrRequestID.
+func NewRequestID(b []byte) (id RequestID, err error) {
+	if len(b) > MaxRequestID {
+		return id, ErrRequestID
+	}
+	id.n = uint8(copy(id.b[:], b))
+	return id, nil
+}
+
+// Bytes is a view of the ID's bytes.
+func (id *RequestID) Bytes() []byte { return id.b[:id.n] }
+
+func (id *RequestID) size() int { return rlp.StringSize(id.Bytes()) }
+
+// SplitMessage parts a decrypted message into its type and its RLP list, which the Decode
+// function of that type reads. It refuses types that the specification does not define.
+func SplitMessage(plaintext []byte) (t MessageType, body []byte, err error) {
+	if len(plaintext) == 0 {
+		return 0, nil, ErrMessageType
+	}
+	t = MessageType(plaintext[0])
+	if t < TypePing || t > TypeTopicNodes {
+		return t, nil, ErrMessageType
+	}
+	return t, plaintext[1:], nil
+}
+
+// open enters the list that is all of body and reads the request ID, its first element.
+func open(body []byte, id *RequestID) (fields []byte, err error) {
+	fields, rest, err := rlp.List(body)
+	if err != nil {
+		return nil, err
+	}
+	if len(rest) != 0 {
+		return nil, ErrTrailing
+	}
+	s, fields, err := rlp.String(fields)
+	if err != nil {
+		return nil, err
+	}
+	*id, err = NewRequestID(s)
+	return fields, err
+}
+
+// end checks that a message has no element too many.
+func end(rest []byte, err error) error {
+	if err == nil && len(rest) != 0 {
+		return ErrTrailing
+	}
+	return err
+}
+
+// begin appends type byte, list header and request ID of a message whose other fields take n bytes.
+func begin(dst []byte, t MessageType, id *RequestID, n int) []byte {
+	dst = append(dst, byte(t))
+	dst = rlp.AppendListHeader(dst, id.size()+n)
+	return rlp.AppendString(dst, id.Bytes())
+}
+
+// Distances is a list of log distances as it stands in a message: the payload of an RLP list.
+// It has been checked: every element is at most 256.
+type Distances struct{ payload []byte }
+
+// NewDistances appends the encoding of list to dst and returns both. Every element must be at
+// most 256; others give ErrDistance. The result points into the returned slice.
+func NewDistances(dst []byte, list []uint) (Distances, []byte, error) {
+	start := len(dst)
+	for _, d := range list {
+		if d > MaxDistance {
+			return Distances{}, dst, ErrDistance
+		}
+		dst = rlp.AppendUint64(dst, uint64(d))
+	}
+	return Distances{dst[start:]}, dst, nil
+}
+
+// Next takes the first distance off the list. ok is false at the end.
+func (d *Distances) Next() (distance int, ok bool) {
+	if len(d.payload) == 0 {
+		return 0, false
+	}
+	v, rest, err := rlp.Uint16(d.payload)
+	if err != nil { // cannot be: splitDistances has read the whole list
+		d.payload = nil
+		return 0, false
+	}
+	d.payload = rest
+	return int(v), true
+}
+
+// size is how many bytes append writes.
+func (d *Distances) size() int { return rlp.HeaderSize(len(d.payload)) + len(d.payload) }
+
+func (d *Distances) append(dst []byte) []byte {
+	return append(rlp.AppendListHeader(dst, len(d.payload)), d.payload...)
+}
+
+func splitDistances(b []byte) (d Distances, rest []byte, err error) {
+	list, rest, err := rlp.List(b)
+	if err != nil {
+		return d, nil, err
+	}
+	for l := list; len(l) > 0; {
+		var v uint64
+		if v, l, err = rlp.Uint64(l); err != nil {
+			return d, nil, err
+		}
+		if v > MaxDistance {
+			return d, nil, ErrDistance
+		}
+	}
+	return Distances{list}, rest, nil
+}

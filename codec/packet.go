@@ -1,0 +1,221 @@
+package codec
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/fastdisc/discv5/aead"
+)
+
+// Sizes in bytes. See the layout in the package comment.
+const (
+	MaxPacketSize = 1280 // discv5-wire.md, UDP Communication
+	MinPacketSize = 63   // the same; it is the size of a WHOAREYOU packet
+
+	IVSize           = 16
+	StaticHeaderSize = 23
+	NonceSize        = 12
+	IDNonceSize      = 16
+	TagSize          = 16 // of AES-GCM, at the end of every message
+
+	MessageAuthSize   = 32                  // authdata of an ordinary message
+	WhoareyouAuthSize = IDNonceSize + 8     // authdata of WHOAREYOU
+	HandshakeHeadSize = MessageAuthSize + 2 // fixed start of a handshake's authdata
+	SignatureSize     = 64                  // ID signature, scheme v4
+	EphemeralKeySize  = 33                  // compressed key, scheme v4
+	headerStart       = IVSize              // where the masked part starts
+	authStart         = IVSize + StaticHeaderSize
+
+	// WhoareyouSize is the size of a whole WHOAREYOU packet and of the challenge data, which
+	// are the same bytes, masked and unmasked.
+	WhoareyouSize = authStart + WhoareyouAuthSize
+	// MessageHeaderSize is where the ciphertext of an ordinary message starts.
+	MessageHeaderSize = authStart + MessageAuthSize
+	// HandshakeHeaderSize is where the ciphertext of a handshake without record starts.
+	HandshakeHeaderSize = authStart + HandshakeHeadSize + SignatureSize + EphemeralKeySize
+	// MaxRecordSize is the largest node record, by EIP-778.
+	MaxRecordSize = 300
+	// MaxMessageSize is the largest plaintext, type byte included, of an ordinary message packet.
+	MaxMessageSize = MaxPacketSize - MessageHeaderSize - TagSize
+)
+
+// Flag tells the kind of a packet (discv5-wire.md, Protocol Header).
+type Flag byte
+
+// The three kinds of packet.
+const (
+	FlagMessage   Flag = 0
+	FlagWhoareyou Flag = 1
+	FlagHandshake Flag = 2
+)
+
+// Nonce is the 96-bit nonce of a packet. WHOAREYOU repeats the nonce of the packet it answers.
+type Nonce = [NonceSize]byte
+
+// Reasons for which a datagram is not a packet of this protocol. Decoders return these values
+// as they are, so that each can have its own counter.
+var (
+	ErrSize       = errors.New("codec: datagram shorter than 63 or longer than 1280 bytes")
+	ErrProtocol   = errors.New("codec: protocol ID or version does not match")
+	ErrFlag       = errors.New("codec: unknown packet flag")
+	ErrAuthSize   = errors.New("codec: authdata size does not fit the packet or its flag")
+	ErrTrailing   = errors.New("codec: bytes after the end of the packet or message")
+	ErrNoMessage  = errors.New("codec: packet has no message, or one that is shorter than its tag")
+	ErrKeySizes   = errors.New("codec: signature or ephemeral key has the wrong size for scheme v4")
+	ErrRecordSize = errors.New("codec: record in handshake larger than 300 bytes")
+)
+
+// Protocol is the identity that every packet of a network carries. Nodes with different
+// identities do not understand each other.
+type Protocol struct {
+	ID      [6]byte
+	Version uint16
+}
+
+// DefaultProtocol is the identity of the public network.
+var DefaultProtocol = Protocol{ID: [6]byte{'d', 'i', 's', 'c', 'v', '5'}, Version: 1}
+
+// word is ID and version as they stand on the wire, as one integer.
+func (p Protocol) word() uint64 {
+	var b [8]byte
+	copy(b[:], p.ID[:])
+	binary.BigEndian.PutUint16(b[6:], p.Version)
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// Packet is a decoded packet. Which fields are set depends on Flag. Slices point into the datagram.
+type Packet struct {
+	Flag  Flag
+	Nonce Nonce
+
+	// SourceID is the node ID that the sender claims: message and handshake.
+	SourceID [32]byte
+
+	// AD is IV and unmasked header: the authenticated data of the message. In a WHOAREYOU
+	// packet it is the challenge data.
+	AD []byte
+	// Message is the ciphertext with its tag: message and handshake.
+	Message []byte
+
+	// Signature (64 bytes), EphemeralKey (33) and Record (0 to 300): handshake only.
+	// Nothing has been verified.
+	Signature    []byte
+	EphemeralKey []byte
+	Record       []byte
+
+	// IDNonce and RecordSeq: WHOAREYOU only. RecordSeq is the sequence number of our record
+	// that the sender has, 0 for none.
+	IDNonce   [IDNonceSize]byte
+	RecordSeq uint64
+}
+
+// Decoder decodes packets addressed to one node. It is owned by one goroutine.
+type Decoder struct {
+	mask  *aead.Mask
+	proto uint64
+}
+
+// NewDecoder returns a decoder for packets to the node with the given ID.
+func NewDecoder(self *[32]byte, p Protocol) *Decoder {
+	return &Decoder{mask: aead.NewMask(self), proto: p.word()}
+}
+
+// Decode unmasks datagram b in place and fills p with views into it. On error the content of b
+// is unspecified, except for ErrSize and ErrProtocol, which leave it as it came: a datagram of
+// another protocol can still be handed on. The costs rise with what is known to fit: one AES
+// block tells strangers apart.
+func (d *Decoder) Decode(b []byte, p *Packet) error {
+	if len(b) < MinPacketSize || len(b) > MaxPacketSize {
+		return ErrSize
+	}
+	iv := (*[IVSize]byte)(b)
+	first := b[headerStart : headerStart+16]
+	d.mask.XOR(first, iv, 0)
+	if binary.LittleEndian.Uint64(first) != d.proto {
+		d.mask.XOR(first, iv, 0)
+		return ErrProtocol
+	}
+	d.mask.XOR(b[headerStart+16:authStart], iv, 16)
+
+	p.Flag = Flag(first[8])
+	copy(p.Nonce[:], b[headerStart+9:])
+	size := int(binary.BigEndian.Uint16(b[authStart-2 : authStart]))
+	end := authStart + size
+	if end > len(b) {
+		return ErrAuthSize
+	}
+	auth := b[authStart:end]
+	switch p.Flag {
+	case FlagMessage:
+		if size != MessageAuthSize {
+			return ErrAuthSize
+		}
+		d.mask.XOR(auth, iv, StaticHeaderSize)
+		copy(p.SourceID[:], auth)
+	case FlagWhoareyou:
+		if size != WhoareyouAuthSize {
+			return ErrAuthSize
+		}
+		if end != len(b) {
+			return ErrTrailing
+		}
+		d.mask.XOR(auth, iv, StaticHeaderSize)
+		copy(p.IDNonce[:], auth)
+		p.RecordSeq = binary.BigEndian.Uint64(auth[IDNonceSize:])
+		p.AD = b[:end:end]
+		return nil
+	case FlagHandshake:
+		if size < HandshakeHeadSize {
+			return ErrAuthSize
+		}
+		d.mask.XOR(auth, iv, StaticHeaderSize)
+		if err := p.splitHandshake(auth); err != nil {
+			return err
+		}
+	default:
+		return ErrFlag
+	}
+	if len(b)-end <= TagSize { // an empty plaintext has no message type
+		return ErrNoMessage
+	}
+	p.AD = b[:end:end]
+	p.Message = b[end:]
+	return nil
+}
+
+// splitHandshake names the parts of unmasked handshake authdata of at least HandshakeHeadSize bytes.
+func (p *Packet) splitHandshake(auth []byte) error {
+	copy(p.SourceID[:], auth)
+	sig, key := int(auth[32]), int(auth[33])
+	rest := auth[HandshakeHeadSize:]
+	if sig != SignatureSize || key != EphemeralKeySize {
+		return ErrKeySizes
+	}
+	if len(rest) < sig+key {
+		return ErrAuthSize
+	}
+	p.Signature, rest = rest[:sig:sig], rest[sig:]
+	p.EphemeralKey, rest = rest[:key:key], rest[key:]
+	if len(rest) > MaxRecordSize {
+		return ErrRecordSize
+	}
+	p.Record = rest[:len(rest):len(rest)]
+	return nil
+}
+
+// CopyTo copies p into dst so that dst does not depend on the datagram any more: its slices point
+// into buf, which must have room for the datagram. For packets that carry a message.
+func (p *Packet) CopyTo(dst *Packet, buf []byte) {
+	*dst = *p
+	n := copy(buf, p.AD)
+	m := copy(buf[n:], p.Message)
+	dst.AD, dst.Message = buf[:n:n], buf[n:n+m]
+	if p.Flag == FlagHandshake {
+		at := authStart + HandshakeHeadSize
+		dst.Signature = buf[at : at+SignatureSize]
+		at += SignatureSize
+		dst.EphemeralKey = buf[at : at+EphemeralKeySize]
+		at += EphemeralKeySize
+		dst.Record = buf[at:n:n]
+	}
+}

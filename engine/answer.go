@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/session"
+)
+
+// Answers to this node's calls, and WHOAREYOU. A message of an answer's type ends a call only if it comes from
+// whom was asked, names the call's request ID and fits its type.
+
+// callOf finds the call that an answer of the given request type belongs to.
+func (w *Worker) callOf(p peer, id codec.RequestID, request codec.MessageType) *call {
+	c, ok := w.e.calls.pending.Get(id)
+	if !ok || c.kind != request || c.key != *p.key {
+		w.counts[DropUnsolicited]++
+		return nil
+	}
+	return c
+}
+
+// take ends the pending state of c and notes the round trip.
+func (w *Worker) take(c *call) (rtt time.Duration, ok bool) {
+	if _, ok = w.e.calls.pending.Take(c.id); !ok {
+		return 0, false
+	}
+	w.e.calls.mu.Lock()
+	rtt = w.now - c.sent
+	w.e.calls.mu.Unlock()
+	return rtt, true
+}
+
+func (w *Worker) pong(p peer, body []byte) error {
+	var m codec.Pong
+	if err := m.Decode(body); err != nil {
+		return err
+	}
+	c := w.callOf(p, m.RequestID, codec.TypePing)
+	if c == nil {
+		return nil
+	}
+	if rtt, ok := w.take(c); ok {
+		w.e.table.MarkLive(w.now, c.peer.ID, c.addr)
+		if p.keys.SetRecordSeq(m.RecordSeq) {
+			w.e.maintain.newerRecord(w.e, c.peer.ID, m.RecordSeq)
+		}
+		w.finish(c, Result{Pong: m, RTT: rtt})
+	}
+	return nil
+}
+
+func (w *Worker) talkResponse(p peer, body []byte) error {
+	var m codec.TalkResponse
+	if err := m.Decode(body); err != nil {
+		return err
+	}
+	c := w.callOf(p, m.RequestID, codec.TypeTalkRequest)
+	if c == nil {
+		return nil
+	}
+	if rtt, ok := w.take(c); ok {
+		w.finish(c, Result{Payload: append([]byte{}, m.Payload...), RTT: rtt})
+	}
+	return nil
+}
+
+// Limits of an answer to FINDNODE, whatever the peer says.
+const (
+	maxAnswerPackets = 16
+	maxAnswerBytes   = maxNodes * codec.MaxRecordSize
+)
+
+// nodes collects a packet of a NODES answer. With the last one the records go to a job that verifies them:
+// that takes long. The call's deadline does not move.
+func (w *Worker) nodes(p peer, body []byte) error {
+	var m codec.Nodes
+	if err := m.Decode(body); err != nil {
+		return err
+	}
+	c := w.callOf(p, m.RequestID, codec.TypeFindNode)
+	if c == nil {
+		return nil
+	}
+	w.e.calls.mu.Lock()
+	c.packets++
+	if len(c.nodes)+len(m.Records) <= maxAnswerBytes {
+		c.nodes = append(c.nodes, m.Records...)
+	} else {
+		w.counts[DropNodeExcess]++
+	}
+	c.answered = w.now
+	complete := c.packets >= min(max(m.Total, 1), maxAnswerPackets)
+	w.e.calls.mu.Unlock()
+	if !complete {
+		return nil
+	}
+	if _, ok := w.e.calls.pending.Take(c.id); ok {
+		w.collect(c)
+	}
+	return nil
+}
+
+// collect queues the verification of what c, which is no longer pending, has brought.
+func (w *Worker) collect(c *call) {
+	w.detach(c)
+	j, _ := w.e.own.admit(c.addr.Addr())
+	if j == nil {
+		w.counts[DropOwnFull]++
+		w.conclude(c, Result{Err: ErrBusy})
+		return
+	}
+	j.kind, j.from, j.key, j.hash, j.call = jobNodes, c.addr, c.key, c.hash, c
+	w.e.submit(j)
+}
+
+// whoareyou queues the handshake that a WHOAREYOU asks for, if it answers a packet of ours and comes
+// from where that went.
+func (w *Worker) whoareyou(s *staged) {
+	e := w.e
+	c, ok := e.calls.pending.Challenged(&s.packet.Nonce, w.now+e.cfg.HandshakeTimeout, func(c *call) bool {
+		return c.addr == s.from
+	})
+	if !ok {
+		w.counts[DropUnasked]++
+		return
+	}
+	w.counts[WhoareyouReceived]++
+	if !w.challenged(c) {
+		return
+	}
+	j, _ := e.own.admit(s.from.Addr())
+	if j == nil {
+		w.counts[DropOwnFull]++
+		w.end(c, Result{Err: ErrBusy})
+		return
+	}
+	j.kind, j.from, j.key, j.hash, j.call = jobInitiate, s.from, c.key, c.hash, c
+	j.packet.RecordSeq = s.packet.RecordSeq
+	j.packet.AD = j.buf[:copy(j.buf[:], s.packet.AD)]
+	e.submit(j)
+}
+
+// challenged makes c the call that makes its peer's handshake. The peer does not have the keys of our session
+// any more, so what else went to it with them waits for new ones. It reports false if a handshake with
+// the peer is already being made: then c waits for that.
+func (w *Worker) challenged(c *call) bool {
+	cs := &w.e.calls
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	p := cs.peers[c.key]
+	if p == nil {
+		return false
+	}
+	if o := p.initiating; o != nil && o != c {
+		if o.state == callChallenged || o.state == callHandshake {
+			c.state = callQueued
+			return false
+		}
+		o.state = callQueued
+	}
+	p.initiating = c
+	c.state = callChallenged
+	for _, o := range p.calls {
+		if o.state == callSent {
+			o.state = callQueued
+		}
+	}
+	return true
+}
+
+// answered is called when the peer has used keys that this node offered in a handshake: it has proved
+// who it is.
+func (w *Worker) answered(key *session.Key, hash uint64, p peer) {
+	w.counts[SessionsOutbound]++
+	e := w.e
+	e.calls.mu.Lock()
+	var contact Peer
+	if o := e.calls.peers[*key]; o != nil && len(o.calls) > 0 {
+		contact = o.calls[0].peer
+	}
+	e.calls.mu.Unlock()
+	id := key.ID()
+	if contact.Record != nil {
+		p.keys.SetRecordSeq(contact.Record.Seq())
+		e.admit(w.now, contact.Record, key.AddrPort(), false)
+	}
+	e.event(Event{Kind: SessionEstablished, ID: id, Addr: key.AddrPort(), Record: contact.Record})
+	w.established(key, hash)
+}

@@ -1,0 +1,374 @@
+package engine
+
+import (
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/session"
+)
+
+// Errors with which calls end.
+var (
+	ErrTimeout   = errors.New("engine: no answer in time")
+	ErrClosed    = errors.New("engine: closed")
+	ErrBusy      = errors.New("engine: too many requests under way")
+	ErrSelf      = errors.New("engine: request to this node itself")
+	ErrTooLarge  = errors.New("engine: message does not fit into a packet")
+	ErrHandshake = errors.New("engine: handshake cannot be made")
+	ErrNoSession = errors.New("engine: no session with the peer")
+	ErrCanceled  = errors.New("engine: request was given up")
+	ErrNoRoute   = errors.New("engine: no address of a family that this node can send with")
+)
+
+// Request is what Start sends.
+type Request struct {
+	Type MessageType
+	Peer Peer
+	// Distances for FINDNODE: at most 256 each.
+	Distances []uint
+	// Protocol and Payload for TALKREQ: codec.MaxTalkRequest bytes together.
+	Protocol, Payload []byte
+	// Timeout replaces Config.RequestTimeout if it is not 0.
+	Timeout time.Duration
+	// Done is called exactly once, from a goroutine that drives a worker. It must return at
+	// once and may start further requests with the worker that it is given.
+	Done func(*Worker, Result)
+}
+
+// MessageType is the type of a request.
+type MessageType = codec.MessageType
+
+// Result is how a request ended.
+type Result struct {
+	Err     error
+	Pong    codec.Pong    // answer to PING
+	Records []*enr.Record // answer to FINDNODE: verified, at the distances asked for
+	Payload []byte        // answer to TALKREQ: a copy
+	RTT     time.Duration // from the packet that was answered to its answer
+}
+
+// CallID names a call for Cancel.
+type CallID struct{ id codec.RequestID }
+
+type callState uint8
+
+const (
+	callQueued     callState = iota // waits for another call's handshake
+	callRandom                      // asked for a handshake, no WHOAREYOU yet
+	callSent                        // sealed with the keys of a session
+	callChallenged                  // WHOAREYOU has come, the handshake is being made
+	callHandshake                   // handshake packet sent
+)
+
+// call is a request under way. calls.mu guards state, sent and the fields of NODES answers.
+type call struct {
+	id      codec.RequestID
+	kind    codec.MessageType
+	peer    Peer
+	key     session.Key
+	hash    uint64
+	addr    netip.AddrPort
+	message []byte
+	timeout time.Duration
+	done    func(*Worker, Result)
+
+	state callState
+	sent  time.Duration
+
+	distances []uint
+	nodes     []byte // records of the answers so far, one after another
+	packets   uint64 // of the answer so far
+	answered  time.Duration
+}
+
+// calls are the requests under way, by peer. A call is in pending until it ends; whoever takes it out there ends it.
+type calls struct {
+	pending *session.Pending[*call]
+
+	mu     sync.Mutex
+	peers  map[session.Key]*outbound
+	closed bool
+}
+
+// outbound is what goes on with one peer.
+type outbound struct {
+	calls []*call
+	// initiating is the call that asks for a handshake or makes it; others wait for it.
+	initiating *call
+}
+
+func (cs *calls) init(max int) {
+	cs.pending = session.NewPending[*call](max)
+	cs.peers = make(map[session.Key]*outbound)
+}
+
+// Start sends a request. Whatever happens, r.Done is called exactly once, possibly before Start returns.
+func (w *Worker) Start(r Request) CallID {
+	defer w.publish()
+	c, err := w.prepare(r)
+	if err != nil {
+		w.counts[CallsFailed]++
+		r.Done(w, Result{Err: err})
+		return CallID{}
+	}
+	w.transmit(c)
+	return CallID{c.id}
+}
+
+// prepare makes a pending call of r and encodes its message.
+func (w *Worker) prepare(r Request) (*call, error) {
+	e := w.e
+	if r.Peer.ID == e.self {
+		return nil, ErrSelf
+	}
+	addr := r.Peer.Addr
+	if a := addr.Addr(); !a.IsValid() || addr.Port() == 0 || a.Is4() && !e.cfg.IPv4 || a.Is6() && !e.cfg.IPv6 {
+		return nil, ErrNoRoute
+	}
+	c := &call{kind: r.Type, peer: r.Peer, addr: addr, timeout: r.Timeout, done: r.Done, distances: r.Distances}
+	if c.timeout <= 0 {
+		c.timeout = e.cfg.RequestTimeout
+	}
+	id := [32]byte(r.Peer.ID)
+	c.key = session.MakeKey(addr, &id)
+	c.hash = e.sessions.Hash(&c.key)
+	if err := c.encode(e, r); err != nil { // tells whether it can be encoded before it takes a place
+		return nil, err
+	}
+	if _, ok := e.calls.pending.Add(w.now+c.timeout, w.random, func(id codec.RequestID) *call {
+		c.id = id
+		return c
+	}); !ok {
+		return nil, ErrBusy
+	}
+	if err := c.encode(e, r); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *call) encode(e *Engine, r Request) error {
+	var b []byte
+	switch r.Type {
+	case codec.TypePing:
+		m := codec.Ping{RequestID: c.id, RecordSeq: e.Record().Seq()}
+		b = m.Append(nil)
+	case codec.TypeFindNode:
+		d, _, err := codec.NewDistances(nil, r.Distances)
+		if err != nil {
+			return err
+		}
+		m := codec.FindNode{RequestID: c.id, Distances: d}
+		b = m.Append(nil)
+	case codec.TypeTalkRequest:
+		if len(r.Protocol)+len(r.Payload) > codec.MaxTalkRequest {
+			return ErrTooLarge
+		}
+		m := codec.TalkRequest{RequestID: c.id, Protocol: r.Protocol, Payload: r.Payload}
+		b = m.Append(nil)
+	default:
+		return codec.ErrMessageType
+	}
+	if len(b) > codec.MaxPacketSize-codec.HandshakeHeaderSize-codec.MaxRecordSize-codec.TagSize {
+		return ErrTooLarge
+	}
+	c.message = b
+	return nil
+}
+
+// transmit sends a new call, or queues it behind the handshake that another one is making.
+func (w *Worker) transmit(c *call) {
+	cs := &w.e.calls
+	cs.mu.Lock()
+	if cs.closed {
+		cs.mu.Unlock()
+		w.end(c, Result{Err: ErrClosed})
+		return
+	}
+	p := cs.peers[c.key]
+	if p == nil {
+		p = new(outbound)
+		cs.peers[c.key] = p
+	}
+	if len(p.calls) >= w.e.cfg.MaxQueued {
+		cs.mu.Unlock()
+		w.end(c, Result{Err: ErrBusy})
+		return
+	}
+	p.calls = append(p.calls, c)
+	if p.initiating != nil {
+		c.state = callQueued
+		cs.mu.Unlock()
+		return
+	}
+	keys, ok := w.e.sessions.Sender(&c.key, c.hash)
+	w.mark(p, c, ok)
+	cs.mu.Unlock()
+	w.emit(c, keys)
+}
+
+// mark notes how c is about to be sent: within a session, or to ask for one. calls.mu is held.
+func (w *Worker) mark(p *outbound, c *call, session bool) {
+	c.sent = w.now
+	if session {
+		c.state = callSent
+		return
+	}
+	c.state, p.initiating = callRandom, c
+}
+
+// emit sends c with keys, or if they are nil a packet of the same size that nobody can open, so
+// that the peer answers with WHOAREYOU.
+func (w *Worker) emit(c *call, keys *session.Keys) {
+	buf := w.out.Buffer()
+	if buf == nil {
+		w.counts[DropOutbox]++
+		return // it times out
+	}
+	message := append(buf[messageStart:messageStart], c.message...)
+	id := [32]byte(c.peer.ID)
+	var n int
+	if keys != nil && keys.NextNonce(&w.nonce, w.random) {
+		n = w.seal(buf, message, keys, &id)
+		w.countOut(c.kind)
+	} else {
+		w.random.Read(w.nonce[:])
+		w.random.Read(w.iv[:])
+		packet := codec.AppendMessageHeader(buf[:0], w.e.cfg.Protocol, &w.iv, &w.nonce, (*[32]byte)(&w.e.self))
+		packet = packet[:len(packet)+len(message)+codec.TagSize]
+		w.random.Read(packet[messageStart:])
+		codec.MaskHeader(packet, messageStart, &id)
+		n = len(packet)
+		w.counts[OutRandom]++
+	}
+	if w.e.calls.pending.SetNonce(c.id, &w.nonce) {
+		w.commit(n, c.addr)
+	}
+}
+
+func (w *Worker) countOut(t codec.MessageType) {
+	switch t {
+	case codec.TypePing:
+		w.counts[OutPing]++
+	case codec.TypeFindNode:
+		w.counts[OutFindNode]++
+	case codec.TypeTalkRequest:
+		w.counts[OutTalkRequest]++
+	}
+}
+
+// Cancel ends a call with ErrCanceled unless it has ended.
+func (w *Worker) Cancel(id CallID) {
+	if c, ok := w.e.calls.pending.Take(id.id); ok {
+		w.finish(c, Result{Err: ErrCanceled})
+	}
+	w.publish()
+}
+
+// end takes c out of the pending calls and, if it was still there, ends it.
+func (w *Worker) end(c *call, r Result) {
+	if _, ok := w.e.calls.pending.Take(c.id); ok {
+		w.finish(c, r)
+	}
+}
+
+// finish ends a call that has been taken out of the pending ones: its peer's next call may move up, and whoever
+// started it is told.
+func (w *Worker) finish(c *call, r Result) {
+	w.detach(c)
+	w.conclude(c, r)
+}
+
+// conclude tells how a detached call ended.
+func (w *Worker) conclude(c *call, r Result) {
+	switch {
+	case r.Err == nil:
+		w.counts[CallsAnswered]++
+	case errors.Is(r.Err, ErrTimeout):
+		w.counts[CallsTimedOut]++
+	default:
+		w.counts[CallsFailed]++
+	}
+	c.done(w, r)
+}
+
+// detach takes c off its peer. If others waited for c's handshake, the first of them starts one anew.
+func (w *Worker) detach(c *call) {
+	cs := &w.e.calls
+	cs.mu.Lock()
+	p := cs.peers[c.key]
+	if p == nil {
+		cs.mu.Unlock()
+		return
+	}
+	for i, o := range p.calls {
+		if o == c {
+			p.calls = append(p.calls[:i], p.calls[i+1:]...)
+			break
+		}
+	}
+	if len(p.calls) == 0 {
+		delete(cs.peers, c.key)
+	}
+	var next *call
+	var keys *session.Keys
+	if p.initiating == c {
+		p.initiating = nil
+		for _, o := range p.calls {
+			if o.state == callQueued {
+				var ok bool
+				next = o
+				keys, ok = w.e.sessions.Sender(&o.key, o.hash)
+				w.mark(p, o, ok)
+				break
+			}
+		}
+	}
+	cs.mu.Unlock()
+	if next != nil {
+		w.emit(next, keys)
+	}
+}
+
+// established is called when current keys for key have come to be: what waited for them is sent,
+// and so is what was sent with keys that the peer may not have any more.
+func (w *Worker) established(key *session.Key, hash uint64) {
+	cs := &w.e.calls
+	cs.mu.Lock()
+	p := cs.peers[*key]
+	if p == nil {
+		cs.mu.Unlock()
+		return
+	}
+	keys, ok := w.e.sessions.Sender(key, hash)
+	if !ok {
+		cs.mu.Unlock()
+		return
+	}
+	if c := p.initiating; c != nil && c.state != callChallenged {
+		p.initiating = nil
+	}
+	var send []*call
+	for _, c := range p.calls {
+		if c.state == callQueued || c.state == callRandom {
+			c.state, c.sent = callSent, w.now
+			send = append(send, c)
+		}
+	}
+	cs.mu.Unlock()
+	for _, c := range send {
+		w.emit(c, keys)
+	}
+}
+
+// close marks the calls closed and returns all of them, taken out.
+func (cs *calls) close() []*call {
+	cs.mu.Lock()
+	cs.closed = true
+	cs.mu.Unlock()
+	return cs.pending.Drain(nil)
+}

@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/table"
+)
+
+// Config says how an engine behaves. Zero values give the defaults that are named.
+type Config struct {
+	// Key is the node's identity and Record its signed record. Both are required and belong together.
+	Key    *enr.PrivateKey
+	Record *enr.Record
+
+	// Protocol is the identity of the network; default codec.DefaultProtocol.
+	Protocol codec.Protocol
+
+	// IPv4 and IPv6 tell over which families the node can send.
+	IPv4, IPv6 bool
+
+	// Session sizes the session map. Its Seed and Protocol are filled in.
+	Session session.Config
+	// Table sizes the node table. Its Self, Seed and OnChange are filled in.
+	Table table.Config
+
+	// RequestTimeout is how long an answer may take; default 1 s. A request that needs a handshake has
+	// HandshakeTimeout more from when the peer's WHOAREYOU arrives; default 1 s.
+	RequestTimeout, HandshakeTimeout time.Duration
+
+	// MaxRequests bounds the calls under way, default 4096; MaxQueued those that wait for one
+	// peer's handshake, default 32.
+	MaxRequests, MaxQueued int
+
+	// Jobs bounds the handshakes of strangers that wait, default 1024. Jobs that this node's own requests
+	// lead to have a queue of the same length.
+	Jobs int
+
+	// Records is how many verified records are remembered; default 4096.
+	Records int
+
+	// Bootnodes are asked when the table is empty.
+	Bootnodes []Peer
+
+	// RefreshInterval is the time between two lookups that refresh the table; default 30 s. While the
+	// table is nearly empty they are made more often.
+	RefreshInterval time.Duration
+
+	// Random seeds the generators of the workers and makes ephemeral keys; default crypto/rand. Reads
+	// come from several goroutines.
+	Random io.Reader
+
+	// Talk handles TALKREQ of registered protocols; see TalkHandler. Without it every protocol is unknown.
+	Talk TalkHandler
+	// OnEvent is called with what happens; see Event. It must return at once.
+	OnEvent func(Event)
+}
+
+// Errors of New.
+var (
+	ErrNoKey       = errors.New("engine: no private key")
+	ErrNoRecord    = errors.New("engine: no local record")
+	ErrRecordOwner = errors.New("engine: local record does not belong to the private key")
+)
+
+func (c *Config) setDefaults() error {
+	switch {
+	case c.Key == nil:
+		return ErrNoKey
+	case c.Record == nil:
+		return ErrNoRecord
+	case c.Record.ID() != c.Key.ID():
+		return ErrRecordOwner
+	}
+	if c.Protocol == (codec.Protocol{}) {
+		c.Protocol = codec.DefaultProtocol
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	for _, d := range []struct {
+		v   *int
+		def int
+	}{{&c.MaxRequests, 4096}, {&c.MaxQueued, 32}, {&c.Jobs, 1024}, {&c.Records, 4096}} {
+		if *d.v <= 0 {
+			*d.v = d.def
+		}
+	}
+	for _, d := range []struct {
+		v   *time.Duration
+		def time.Duration
+	}{{&c.RequestTimeout, time.Second}, {&c.HandshakeTimeout, time.Second}, {&c.RefreshInterval, 30 * time.Second}} {
+		if *d.v <= 0 {
+			*d.v = d.def
+		}
+	}
+	return nil
+}
+
+// Peer is whom a request goes to. PublicKey and Addr are enough; Record may be nil.
+type Peer struct {
+	ID        enr.ID
+	PublicKey [33]byte
+	Addr      netip.AddrPort
+	Record    *enr.Record
+}
+
+// ErrNoEndpoint: a record names no UDP endpoint that this node can send to.
+var ErrNoEndpoint = errors.New("engine: record has no endpoint that can be reached from here")
+
+// PeerOf makes a Peer of a record, with the endpoint of a family over which this node can send.
+func (e *Engine) PeerOf(r *enr.Record) (Peer, error) {
+	addr, ok := e.endpoint(r)
+	if !ok {
+		return Peer{}, fmt.Errorf("%w: node %s", ErrNoEndpoint, r.ID().Short())
+	}
+	pub, _ := r.PublicKey() // a record of scheme v4 has one
+	return Peer{ID: r.ID(), PublicKey: pub, Addr: addr, Record: r}, nil
+}
+
+func (e *Engine) endpoint(r *enr.Record) (netip.AddrPort, bool) {
+	if e.cfg.IPv4 {
+		if a, ok := r.UDPEndpoint4(); ok && table.Class(a.Addr()) != table.Special {
+			return a, true
+		}
+	}
+	if e.cfg.IPv6 {
+		if a, ok := r.UDPEndpoint6(); ok && table.Class(a.Addr()) != table.Special {
+			return a, true
+		}
+	}
+	return netip.AddrPort{}, false
+}

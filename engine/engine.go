@@ -1,0 +1,197 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/curve"
+	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/table"
+)
+
+// Engine is all state of one node. Its methods may be called from several goroutines.
+type Engine struct {
+	cfg      Config
+	self     enr.ID
+	sessions *session.Map
+	table    *table.Table
+	records  *enr.Cache
+	hands    session.Handshaker
+	local    atomic.Pointer[enr.Record]
+	calls    calls
+	inbound  queue // handshakes of strangers
+	own      queue // what this node's calls lead to
+	maintain maintenance
+	wake     chan struct{}
+
+	mu      sync.Mutex
+	workers []*Worker
+}
+
+// New makes an engine. It does nothing until a worker drives it.
+func New(cfg Config) (*Engine, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	var seeds [32]byte
+	if _, err := io.ReadFull(cfg.Random, seeds[:]); err != nil {
+		return nil, fmt.Errorf("engine: seed: %w", err)
+	}
+	seed := func(i int) uint64 { return binary.LittleEndian.Uint64(seeds[8*i:]) }
+
+	e := &Engine{self: cfg.Key.ID(), wake: make(chan struct{}, wakeTokens)}
+	cfg.Session.Seed, cfg.Session.Protocol = seed(0), cfg.Protocol
+	e.sessions = session.NewMap(cfg.Session)
+	e.records = enr.NewCache(cfg.Records, seed(1))
+	e.hands = session.Handshaker{Key: cfg.Key, Curve: curve.Decred(), Records: e.records, Protocol: cfg.Protocol}
+	cfg.Table.Self, cfg.Table.Seed, cfg.Table.OnChange = e.self, seed(2), e.tableChanged
+	e.table = table.New(cfg.Table)
+	e.local.Store(cfg.Record)
+	e.calls.init(cfg.MaxRequests)
+	e.inbound.init(cfg.Jobs, seed(3))
+	e.own.init(cfg.Jobs, seed(3))
+	e.maintain.init()
+	e.cfg = cfg
+	return e, nil
+}
+
+// ID is the node ID of this node.
+func (e *Engine) ID() enr.ID { return e.self }
+
+// Record is the local record.
+func (e *Engine) Record() *enr.Record { return e.local.Load() }
+
+// SetRecord replaces the local record. Peers learn of it with the next PING or PONG.
+func (e *Engine) SetRecord(r *enr.Record) error {
+	if r.ID() != e.self {
+		return ErrRecordOwner
+	}
+	e.local.Store(r)
+	return nil
+}
+
+// Table is the node table.
+func (e *Engine) Table() *table.Table { return e.table }
+
+// Sessions is the session map.
+func (e *Engine) Sessions() *session.Map { return e.sessions }
+
+// Records is the cache of verified records.
+func (e *Engine) Records() *enr.Cache { return e.records }
+
+// Pending is how many calls wait for an answer.
+func (e *Engine) Pending() int { return e.calls.pending.Len() }
+
+// Jobs is how many jobs wait.
+func (e *Engine) Jobs() int { return e.inbound.len() + e.own.len() }
+
+// known returns the record of a node in the table, or nil.
+func (e *Engine) known(id enr.ID) *enr.Record {
+	n, _, ok := e.table.Get(id)
+	if !ok {
+		return nil
+	}
+	return e.recordOf(n.Record)
+}
+
+// recordOf returns the record that b encodes if it is good. Records in the table have been verified before,
+// so it is mostly found in the cache.
+func (e *Engine) recordOf(b []byte) *enr.Record {
+	v, err := enr.ParseView(b)
+	if err != nil {
+		return nil
+	}
+	r, err := e.records.Verify(v)
+	if err != nil {
+		return nil
+	}
+	return r
+}
+
+// admit offers a node that has proved to be at addr to the table, if its record says the same.
+func (e *Engine) admit(now time.Duration, r *enr.Record, addr netip.AddrPort, inbound bool) bool {
+	if !endpointMatches(r, addr) {
+		return false
+	}
+	e.table.Add(now, table.FromRecord(r, addr, inbound))
+	return true
+}
+
+// endpointMatches reports whether the record's endpoint of addr's family is addr.
+func endpointMatches(r *enr.Record, addr netip.AddrPort) bool {
+	var got netip.AddrPort
+	var ok bool
+	if addr.Addr().Is4() {
+		got, ok = r.UDPEndpoint4()
+	} else {
+		got, ok = r.UDPEndpoint6()
+	}
+	return ok && got == addr
+}
+
+func (e *Engine) event(ev Event) {
+	if e.cfg.OnEvent != nil {
+		e.cfg.OnEvent(ev)
+	}
+}
+
+// Counters sums the counters of all workers.
+func (e *Engine) Counters() (c Counters) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, w := range e.workers {
+		w.pubMu.Lock()
+		for i, v := range w.published {
+			c[i] += v
+		}
+		w.pubMu.Unlock()
+	}
+	return c
+}
+
+// Close ends every call with ErrClosed; new ones end so too. Workers may go on answering meanwhile.
+func (w *Worker) Close() {
+	defer w.publish()
+	e := w.e
+	for _, c := range e.calls.close() {
+		w.finish(c, Result{Err: ErrClosed})
+	}
+	for j := e.nextJob(); j != nil; j = e.nextJob() {
+		if j.kind == jobNodes { // its call is no longer pending: the job has to end it
+			w.conclude(j.call, Result{Err: ErrClosed})
+		}
+		j.queue.release(j)
+	}
+}
+
+// wakeTokens is how many goroutines that run jobs are woken at a time, at most.
+const wakeTokens = 64
+
+// dropOf says under which cause a datagram is counted that the codec refused.
+func dropOf(err error) Counter {
+	switch err {
+	case codec.ErrSize:
+		return DropSize
+	case codec.ErrProtocol:
+		return DropProtocol
+	case codec.ErrFlag:
+		return DropFlag
+	case codec.ErrAuthSize:
+		return DropAuthSize
+	case codec.ErrTrailing:
+		return DropTrailing
+	case codec.ErrNoMessage:
+		return DropNoMessage
+	case codec.ErrKeySizes:
+		return DropKeySizes
+	default:
+		return DropRecordSize
+	}
+}

@@ -1,0 +1,60 @@
+package engine
+
+import (
+	"net/netip"
+
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/table"
+)
+
+// EventKind tells what an Event reports.
+type EventKind int
+
+// Kinds of events.
+const (
+	// SessionEstablished: a handshake has been completed. Record may be nil when this node made contact
+	// without one.
+	SessionEstablished EventKind = iota + 1
+	// Unverifiable: a node completed a handshake from an address that its record does not have. It is served,
+	// but neither in the table nor relayed.
+	Unverifiable
+	// TableChanged: see Change.
+	TableChanged
+	// Discovered: a NODES answer brought this record.
+	Discovered
+)
+
+// Event is something that happened. Which fields are set depends on Kind.
+type Event struct {
+	Kind    EventKind
+	ID      enr.ID
+	Addr    netip.AddrPort
+	Record  *enr.Record
+	Inbound bool
+	Change  table.Event
+}
+
+func (e *Engine) tableChanged(ev table.Event) {
+	if e.cfg.OnEvent != nil {
+		e.cfg.OnEvent(Event{Kind: TableChanged, ID: ev.Node.ID, Addr: ev.Node.Addr, Inbound: ev.Node.Inbound, Change: ev})
+	}
+}
+
+// TalkRequest is a TALKREQ for a registered protocol. Its slices are copies.
+type TalkRequest struct {
+	From     enr.ID
+	Addr     netip.AddrPort
+	Protocol string
+	Payload  []byte
+	reply    replyTo
+}
+
+// TalkHandler receives TALKREQ on the packet path and so must return at once.
+type TalkHandler interface {
+	// Registered reports whether protocol is served; others are answered empty without further ado.
+	// The slice is only valid during the call.
+	Registered(protocol []byte) bool
+	// Talk takes over a request, to be answered later with Worker.Talk. If it reports false the
+	// request is answered empty.
+	Talk(TalkRequest) bool
+}

@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/table"
+)
+
+// RunJob does one piece of queued work. It reports false when there is none. The answers are in the outbox
+// afterwards.
+func (w *Worker) RunJob() bool {
+	j := w.e.nextJob()
+	if j == nil {
+		return false
+	}
+	switch j.kind {
+	case jobHandshake:
+		w.accept(j)
+	case jobInitiate:
+		w.initiate(j)
+	case jobNodes:
+		w.verifyNodes(j)
+	}
+	j.queue.release(j)
+	w.publish()
+	return true
+}
+
+// accept examines a handshake. Until its last check has passed nothing has changed but the number of
+// attempts that its challenge allows.
+func (w *Worker) accept(j *job) {
+	e := w.e
+	var ch session.Challenge
+	if !e.sessions.Attempt(w.now, &j.key, j.hash, &ch) {
+		w.counts[DropNoChallenge]++
+		return
+	}
+	var known *enr.Record
+	if ch.RecordSeq > 0 {
+		known = e.known(j.packet.SourceID)
+	}
+	a, err := e.hands.Accept(&ch, &j.packet, known)
+	if err != nil {
+		w.counts[handshakeDrop(err)]++
+		return
+	}
+	if !e.sessions.Establish(w.now, &j.key, j.hash, &ch, a.Keys) {
+		w.counts[DropHandshakeLate]++
+		return
+	}
+	w.counts[HandshakesReceived]++
+	w.counts[SessionsInbound]++
+	kind := SessionEstablished
+	if !e.admit(w.now, a.Record, j.from, true) {
+		kind = Unverifiable
+	}
+	e.event(Event{Kind: kind, ID: a.Record.ID(), Addr: j.from, Record: a.Record, Inbound: true})
+	w.dispatch(peer{j.from, &j.key, j.hash, &j.packet.SourceID, &j.packet.Nonce, a.Keys}, a.Plaintext)
+	w.established(&j.key, j.hash)
+}
+
+func handshakeDrop(err error) Counter {
+	switch {
+	case errors.Is(err, session.ErrRecordOwner):
+		return DropHandshakeOwner
+	case errors.Is(err, session.ErrIDSignature):
+		return DropHandshakeProof
+	case errors.Is(err, session.ErrEphemeral):
+		return DropHandshakeKey
+	case errors.Is(err, session.ErrMessage):
+		return DropHandshakeOpen
+	default:
+		return DropHandshakeRecord
+	}
+}
+
+// initiate makes the handshake that a WHOAREYOU asked for and sends the call's message in it.
+func (w *Worker) initiate(j *job) {
+	e, c := w.e, j.call
+	if _, ok := e.calls.pending.Get(c.id); !ok {
+		return // it has ended while the job waited
+	}
+	in, err := e.hands.Initiate(j.packet.AD, c.peer.ID, &c.peer.PublicKey, e.cfg.Random)
+	if err != nil {
+		w.end(c, Result{Err: errors.Join(ErrHandshake, err)})
+		return
+	}
+	var record []byte
+	if local := e.Record(); j.packet.RecordSeq < local.Seq() {
+		record = local.Bytes()
+	}
+	buf := w.out.Buffer()
+	if buf == nil || !in.Keys.NextNonce(&w.nonce, w.random) {
+		w.counts[DropOutbox]++
+		return
+	}
+	// Until the peer's answer opens, these keys stand beside those of an older session.
+	if !e.sessions.Offer(w.now, &c.key, c.hash, in.Keys, w.now+e.cfg.HandshakeTimeout+c.timeout) {
+		w.end(c, Result{Err: ErrBusy})
+		return
+	}
+	w.random.Read(w.iv[:])
+	head := codec.AppendHandshakeHeader(buf[:0], e.cfg.Protocol, &w.iv, &w.nonce, (*[32]byte)(&e.self),
+		&in.Signature, &in.Ephemeral, record)
+	message := append(head[len(head):], c.message...)
+	packet := in.Keys.Seal(head, &w.nonce, message, head)
+	id := [32]byte(c.peer.ID)
+	codec.MaskHeader(packet, len(head), &id)
+
+	e.calls.mu.Lock()
+	c.state, c.sent = callHandshake, w.now
+	e.calls.mu.Unlock()
+	w.counts[HandshakesSent]++
+	w.countOut(c.kind)
+	w.commit(len(packet), c.addr)
+}
+
+// verifyNodes ends a FINDNODE call with the good ones among the records that came.
+func (w *Worker) verifyNodes(j *job) {
+	c := j.call
+	r := Result{RTT: c.answered - c.sent}
+	asked := table.Class(c.addr.Addr())
+	rest := c.nodes
+	seen := make(map[enr.ID]bool)
+	for len(rest) > 0 {
+		one, tail, err := codec.SplitRecord(rest)
+		if err != nil {
+			w.counts[DropNodeRecord]++
+			break
+		}
+		rest = tail
+		if len(r.Records) == maxNodes {
+			w.counts[DropNodeExcess]++
+			break
+		}
+		rec := w.e.recordOf(one)
+		switch {
+		case rec == nil:
+			w.counts[DropNodeRecord]++
+		case !c.wants(enr.LogDistance(c.peer.ID, rec.ID())) || seen[rec.ID()]:
+			w.counts[DropNodeDistance]++
+		case rec.ID() != c.peer.ID && !mayRelay(asked, rec):
+			w.counts[DropNodeRelay]++
+		default:
+			seen[rec.ID()] = true
+			r.Records = append(r.Records, rec)
+			w.e.event(Event{Kind: Discovered, ID: rec.ID(), Record: rec})
+		}
+	}
+	w.conclude(c, r)
+}
+
+func (c *call) wants(distance int) bool {
+	for _, d := range c.distances {
+		if int(d) == distance {
+			return true
+		}
+	}
+	return false
+}
+
+// mayRelay reports whether a peer of the given class may tell us of a node with that record: a node on the public
+// network knows nothing of our private one.
+func mayRelay(asked table.AddrClass, r *enr.Record) bool {
+	ok := false
+	if a, has := r.UDPEndpoint4(); has {
+		if !table.MayRelay(asked, table.Class(a.Addr())) {
+			return false
+		}
+		ok = true
+	}
+	if a, has := r.UDPEndpoint6(); has {
+		if !table.MayRelay(asked, table.Class(a.Addr())) {
+			return false
+		}
+		ok = true
+	}
+	return ok
+}

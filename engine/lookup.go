@@ -1,0 +1,133 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/lookup"
+	"github.com/fastdisc/discv5/table"
+)
+
+// lookupRun drives one lookup.Lookup by the answers to its queries, which come from several goroutines.
+type lookupRun struct {
+	mu    sync.Mutex
+	l     *lookup.Lookup
+	found func(*enr.Record)
+	done  func(*Worker, []lookup.Candidate)
+	ended bool
+	stop  bool
+}
+
+// LookupHandle lets a lookup be given up.
+type LookupHandle struct{ run *lookupRun }
+
+// Stop makes the lookup send no further queries. Its done function is called with what has been found when those
+// under way have ended.
+func (h LookupHandle) Stop() {
+	if h.run != nil {
+		h.run.mu.Lock()
+		h.run.stop = true
+		h.run.mu.Unlock()
+	}
+}
+
+// Lookup finds the nodes closest to target, starting from the table. found, if not nil, is told of each record when it
+// is first heard of, from any goroutine; done exactly once of the closest nodes that answered,
+// closest first. Both must return at once.
+func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), done func(*Worker, []lookup.Candidate)) LookupHandle {
+	e := w.e
+	if e.maintain.active.Add(1) > maxLookups {
+		e.maintain.active.Add(-1)
+		done(w, nil)
+		return LookupHandle{}
+	}
+	near := e.table.Closest(target, maxNodes, nil)
+	seeds := make([]lookup.Candidate, len(near))
+	for i, n := range near {
+		seeds[i] = lookup.Candidate{ID: n.ID, Record: n.Record, Seq: n.Seq, Addr: n.Addr}
+	}
+	r := &lookupRun{l: lookup.New(target, cfg, e.self, seeds), found: found, done: done}
+	r.advance(w)
+	return LookupHandle{r}
+}
+
+// advance sends the queries that are due, or ends the lookup.
+func (r *lookupRun) advance(w *Worker) {
+	for {
+		r.mu.Lock()
+		if r.ended {
+			r.mu.Unlock()
+			return
+		}
+		s := r.l.Stats()
+		if r.l.Done() || r.stop && s.Outstanding == 0 {
+			r.ended = true
+			results := r.l.Results()
+			r.mu.Unlock()
+			w.e.maintain.active.Add(-1)
+			r.done(w, results)
+			return
+		}
+		if r.stop {
+			r.mu.Unlock()
+			return
+		}
+		q, ok := r.l.Next()
+		r.mu.Unlock()
+		if !ok {
+			return
+		}
+		r.ask(w, q)
+	}
+}
+
+func (r *lookupRun) ask(w *Worker, q lookup.Query) {
+	id := q.Node.ID
+	rec := w.e.recordOf(q.Node.Record)
+	if rec == nil {
+		r.fail(id)
+		return
+	}
+	pub, _ := rec.PublicKey()
+	p := Peer{ID: id, PublicKey: pub, Addr: q.Node.Addr, Record: rec}
+	w.Start(Request{Type: codec.TypeFindNode, Peer: p, Distances: q.Distances, Done: func(w *Worker, res Result) {
+		if res.Err != nil {
+			w.failed(id, res.Err)
+			r.fail(id)
+		} else {
+			r.answer(w, id, res.Records)
+		}
+		r.advance(w)
+	}})
+}
+
+func (r *lookupRun) fail(id enr.ID) {
+	r.mu.Lock()
+	r.l.Fail(id)
+	r.mu.Unlock()
+}
+
+// answer reports the nodes of an answer that can be contacted from here.
+func (r *lookupRun) answer(w *Worker, id enr.ID, records []*enr.Record) {
+	list := make([]lookup.Candidate, 0, len(records))
+	for _, rec := range records {
+		if rec.ID() == w.e.self {
+			continue
+		}
+		if addr, ok := w.e.endpoint(rec); ok && table.Class(addr.Addr()) != table.Special {
+			list = append(list, lookup.Candidate{ID: rec.ID(), Record: rec.Bytes(), Seq: rec.Seq(), Addr: addr})
+		}
+	}
+	r.mu.Lock()
+	fresh := append([]lookup.Candidate(nil), r.l.Answer(id, list)...)
+	r.mu.Unlock()
+	if r.found == nil {
+		return
+	}
+	for _, c := range fresh {
+		if rec := w.e.recordOf(c.Record); rec != nil {
+			r.found(rec)
+		}
+	}
+}

@@ -1,0 +1,245 @@
+package engine
+
+import (
+	"errors"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/lookup"
+	"github.com/fastdisc/discv5/table"
+)
+
+const (
+	// checksPerTick bounds the liveness checks that one Tick starts, so that they never come in a burst.
+	checksPerTick = 8
+	// maxNewer bounds the nodes whose newer record waits to be asked for. More are left to the next PING.
+	maxNewer = 64
+	// maxLookups bounds the lookups under way.
+	maxLookups = 64
+	// fewNodes is a table so small that it is refreshed more often and bootnodes are asked again.
+	fewNodes = 16
+	// eagerRefresh is the pause between lookups while the table is that small. It doubles up to
+	// RefreshInterval as long as lookups find nothing.
+	eagerRefresh = 2 * time.Second
+)
+
+// maintenance keeps the table full and true: it checks nodes, fetches newer records and makes lookups. Tick
+// drives it.
+type maintenance struct {
+	mu     sync.Mutex
+	due    []table.Node // scratch
+	newer  []newerRecord
+	expire []*call // scratch
+
+	// Of Tick alone:
+	next  time.Duration // when the next refreshing lookup starts
+	pause time.Duration // before the one after it
+	round int
+
+	hurry  atomic.Bool  // a bootnode has answered: look up soon
+	anew   atomic.Bool  // start over; see Bootstrap
+	active atomic.Int32 // lookups under way
+}
+
+type newerRecord struct {
+	id  enr.ID
+	seq uint64
+}
+
+func (m *maintenance) init() {
+	m.due = make([]table.Node, 0, checksPerTick)
+	m.pause = eagerRefresh
+}
+
+// newerRecord notes that a node in the table has said that it has a newer record.
+func (m *maintenance) newerRecord(e *Engine, id enr.ID, seq uint64) {
+	if have, ok := e.table.Seq(id); !ok || have >= seq {
+		return
+	}
+	m.mu.Lock()
+	if len(m.newer) < maxNewer {
+		m.newer = append(m.newer, newerRecord{id, seq})
+	}
+	m.mu.Unlock()
+}
+
+// Tick does what time has made due: call it about twenty times a second, always from the same goroutine.
+func (w *Worker) Tick(now time.Duration) {
+	w.now = now
+	w.timeouts()
+	w.e.sessions.Sweep(now)
+	w.revalidate()
+	w.fetchNewer()
+	w.refresh()
+	w.publish()
+}
+
+// timeouts ends calls whose deadline has passed. A FINDNODE that part of the answer has come for is answered
+// with that part.
+func (w *Worker) timeouts() {
+	m := &w.e.maintain
+	m.expire = w.e.calls.pending.Expire(w.now, m.expire[:0])
+	for i, c := range m.expire {
+		m.expire[i] = nil
+		w.e.calls.mu.Lock()
+		partial := len(c.nodes) > 0
+		w.e.calls.mu.Unlock()
+		if partial {
+			w.collect(c)
+		} else {
+			w.finish(c, Result{Err: ErrTimeout})
+		}
+	}
+}
+
+// revalidate sends PING to nodes of the table whose check is due.
+func (w *Worker) revalidate() {
+	m := &w.e.maintain
+	m.due = w.e.table.Due(w.now, m.due[:0], checksPerTick)
+	for _, n := range m.due {
+		w.check(n)
+	}
+}
+
+func (w *Worker) check(n table.Node) {
+	p, ok := w.e.peerOf(n, n.Addr)
+	if !ok {
+		w.e.table.Remove(w.now, n.ID)
+		return
+	}
+	w.Start(Request{Type: codec.TypePing, Peer: p, Done: func(w *Worker, r Result) {
+		if r.Err != nil {
+			w.failed(n.ID, r.Err)
+			return
+		}
+		// A record may name an endpoint of the other family too. It is relayed to users of that family
+		// only once the node has answered there.
+		other := n.UDP6
+		if n.Addr.Addr().Is6() {
+			other = n.UDP4
+		}
+		if o, ok := w.e.peerOf(n, other); ok && w.e.canSend(other) {
+			w.Start(Request{Type: codec.TypePing, Peer: o, Done: func(*Worker, Result) {}})
+		}
+	}})
+}
+
+// failed counts a failure against a node if it is the node's: one that this node caused says
+// nothing about the other.
+func (w *Worker) failed(id enr.ID, err error) {
+	if errors.Is(err, ErrTimeout) || errors.Is(err, ErrHandshake) {
+		w.e.table.MarkFailed(w.now, id)
+	}
+}
+
+func (e *Engine) canSend(a netip.AddrPort) bool {
+	return a.IsValid() && (a.Addr().Is4() && e.cfg.IPv4 || a.Addr().Is6() && e.cfg.IPv6)
+}
+
+// peerOf makes a Peer of a table entry, to be contacted at addr.
+func (e *Engine) peerOf(n table.Node, addr netip.AddrPort) (Peer, bool) {
+	r := e.recordOf(n.Record)
+	if r == nil {
+		return Peer{}, false
+	}
+	pub, _ := r.PublicKey()
+	return Peer{ID: n.ID, PublicKey: pub, Addr: addr, Record: r}, true
+}
+
+// fetchNewer asks nodes that announced a newer record for it.
+func (w *Worker) fetchNewer() {
+	m := &w.e.maintain
+	m.mu.Lock()
+	newer := m.newer
+	m.newer = nil
+	m.mu.Unlock()
+	for _, want := range newer {
+		n, _, ok := w.e.table.Get(want.id)
+		if !ok || n.Seq >= want.seq {
+			continue
+		}
+		if p, ok := w.e.peerOf(n, n.Addr); ok {
+			w.requestRecord(p, func(*Worker, Result) {})
+		}
+	}
+}
+
+// requestRecord asks a peer for its own record and, if it fits the peer's address, offers it to the table.
+func (w *Worker) requestRecord(p Peer, done func(*Worker, Result)) {
+	w.Start(Request{Type: codec.TypeFindNode, Peer: p, Distances: []uint{0}, Done: func(w *Worker, r Result) {
+		if r.Err == nil && len(r.Records) == 1 {
+			w.e.admit(w.now, r.Records[0], p.Addr, false)
+		}
+		done(w, r)
+	}})
+}
+
+// refresh starts the next lookup when its time has come: for this node's own ID and for random targets in turn. Without
+// nodes the bootnodes are asked.
+func (w *Worker) refresh() {
+	e, m := w.e, &w.e.maintain
+	if m.anew.Swap(false) {
+		m.next, m.pause, m.round = 0, eagerRefresh, 0
+	}
+	if m.hurry.Swap(false) {
+		m.next, m.round = min(m.next, w.now), 0
+	}
+	if w.now < m.next {
+		return
+	}
+	few := e.table.LiveLen() < fewNodes
+	if few {
+		m.pause = min(m.pause*2, e.cfg.RefreshInterval)
+	} else {
+		m.pause = e.cfg.RefreshInterval
+	}
+	m.next = w.now + m.pause
+	if few {
+		w.contactBootnodes()
+	}
+	if e.table.Len() == 0 {
+		return
+	}
+	target := e.self
+	if m.round++; m.round%4 != 1 {
+		var random [32]byte
+		w.random.Read(random[:])
+		if t, ok := e.table.RefreshTarget(w.now, random); ok && !few {
+			target = t
+		} else {
+			target = enr.ID(random)
+		}
+		e.table.MarkRefreshed(w.now, target)
+	}
+	w.Lookup(target, lookup.Config{}, nil, func(*Worker, []lookup.Candidate) {})
+}
+
+// Bootstrap makes the next Tick contact the bootnodes and look up this node's own ID, as after a start.
+func (e *Engine) Bootstrap() { e.maintain.anew.Store(true) }
+
+// contactBootnodes asks the bootnodes that are not in the table. Their answer brings them into it; a lookup
+// follows at once.
+func (w *Worker) contactBootnodes() {
+	for _, b := range w.e.cfg.Bootnodes {
+		if b.ID == w.e.self {
+			continue
+		}
+		if _, s, ok := w.e.table.Get(b.ID); ok && s.Live {
+			continue
+		}
+		soon := func(w *Worker, r Result) {
+			if r.Err == nil {
+				w.e.maintain.hurry.Store(true)
+			}
+		}
+		if b.Record == nil {
+			w.requestRecord(b, soon)
+		} else {
+			w.Start(Request{Type: codec.TypePing, Peer: b, Done: soon})
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package engine
+
+import (
+	"net/netip"
+	"sync"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/session"
+)
+
+type jobKind uint8
+
+const (
+	jobHandshake jobKind = iota // examine a handshake packet
+	jobInitiate                 // answer a WHOAREYOU with a handshake
+	jobNodes                    // verify the records of a NODES answer
+)
+
+// job is work for RunJob. The packet's slices point into buf.
+type job struct {
+	kind   jobKind
+	share  uint8
+	queue  *queue
+	from   netip.AddrPort
+	key    session.Key
+	hash   uint64
+	packet codec.Packet
+	call   *call
+	buf    [codec.MaxPacketSize]byte
+}
+
+// queue is a bounded first-in first-out of jobs. Once half of it is in use, a source prefix gets no
+// more than a fixed share, so that a flood from one network leaves room for the others. Prefixes
+// are counted by hash, without memory for each: two that collide have one share between them.
+type queue struct {
+	mu       sync.Mutex
+	seed     uint64
+	free     []*job
+	ring     []*job // pushed jobs, oldest at tail
+	tail, n  int
+	reserved int // jobs handed out: being filled, queued or running
+	count    [256]uint16
+	max      uint16
+}
+
+// shareDivisor: a prefix may hold a sixteenth of a queue that is more than half full.
+const shareDivisor = 16
+
+func (q *queue) init(size int, seed uint64) {
+	q.seed = seed
+	q.ring = make([]*job, size)
+	q.max = uint16(max(size/shareDivisor, 1))
+}
+
+// prefixShare hashes the /24 (IPv4) or /48 (IPv6) of addr.
+func (q *queue) prefixShare(addr netip.Addr) uint8 {
+	b := addr.As16()
+	n := 6
+	if addr.Is4() {
+		n = 15
+	}
+	return uint8(xxh3.HashSeed(b[:n], q.seed))
+}
+
+// admit reserves a job for work that addr caused. It returns nil and the cause if there is no room. The
+// caller fills the job and pushes it.
+func (q *queue) admit(addr netip.Addr) (*job, Counter) {
+	share := q.prefixShare(addr)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.reserved >= len(q.ring) {
+		return nil, DropInboundFull
+	}
+	if q.reserved >= len(q.ring)/2 && q.count[share] >= q.max {
+		return nil, DropInboundShare
+	}
+	var j *job
+	if k := len(q.free); k > 0 {
+		j, q.free = q.free[k-1], q.free[:k-1]
+	} else {
+		j = new(job)
+	}
+	j.share, j.queue, j.call = share, q, nil
+	q.count[share]++
+	q.reserved++
+	return j, 0
+}
+
+// push queues a job from admit, for which there is always room.
+func (q *queue) push(j *job) {
+	q.mu.Lock()
+	q.ring[(q.tail+q.n)%len(q.ring)] = j
+	q.n++
+	q.mu.Unlock()
+}
+
+func (q *queue) pop() *job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.n == 0 {
+		return nil
+	}
+	j := q.ring[q.tail]
+	q.ring[q.tail] = nil
+	q.tail = (q.tail + 1) % len(q.ring)
+	q.n--
+	return j
+}
+
+// release gives a job back once its work is done.
+func (q *queue) release(j *job) {
+	q.mu.Lock()
+	q.count[j.share]--
+	q.reserved--
+	j.call = nil
+	q.free = append(q.free, j)
+	q.mu.Unlock()
+}
+
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.n
+}
+
+// nextJob takes the next job: those of this node's calls first, whose number its own calls limit.
+func (e *Engine) nextJob() *job {
+	if j := e.own.pop(); j != nil {
+		return j
+	}
+	return e.inbound.pop()
+}
+
+// submit queues a job and wakes a goroutine that waits for one.
+func (e *Engine) submit(j *job) {
+	j.queue.push(j)
+	select {
+	case e.wake <- struct{}{}:
+	default: // enough of them have been woken
+	}
+}
+
+// Wake delivers a token when a job has been queued. Who receives one calls RunJob until it reports false.
+func (e *Engine) Wake() <-chan struct{} { return e.wake }

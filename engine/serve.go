@@ -1,0 +1,265 @@
+package engine
+
+import (
+	"net/netip"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/table"
+)
+
+const (
+	// maxNodes is how many records a FINDNODE is answered with (discv5-wire.md, FINDNODE Request).
+	maxNodes = 16
+	// messageStart is where a message is encoded in an empty buffer: its header comes before it.
+	messageStart = codec.MessageHeaderSize
+)
+
+// peer is whom an opened message came from.
+type peer struct {
+	from netip.AddrPort
+	key  *session.Key
+	hash uint64
+	id   *[32]byte
+	// nonce is that of the message.
+	nonce *codec.Nonce
+	keys  *session.Keys
+}
+
+func peerOf(s *staged, keys *session.Keys) peer {
+	return peer{s.from, &s.key, s.hash, &s.packet.SourceID, &s.packet.Nonce, keys}
+}
+
+// dispatch handles a message that opened: it is from whom it says, and not altered.
+func (w *Worker) dispatch(p peer, plaintext []byte) {
+	t, body, err := codec.SplitMessage(plaintext)
+	if err != nil {
+		w.counts[DropMessageType]++
+		return
+	}
+	switch t {
+	case codec.TypePing:
+		w.counts[InPing]++
+		err = w.ping(p, body)
+	case codec.TypeFindNode:
+		w.counts[InFindNode]++
+		err = w.findNode(p, body)
+	case codec.TypeTalkRequest:
+		w.counts[InTalkRequest]++
+		err = w.talk(p, body)
+	case codec.TypePong:
+		w.counts[InPong]++
+		err = w.pong(p, body)
+	case codec.TypeNodes:
+		w.counts[InNodes]++
+		err = w.nodes(p, body)
+	case codec.TypeTalkResponse:
+		w.counts[InTalkResponse]++
+		err = w.talkResponse(p, body)
+	default:
+		w.counts[InTopic]++
+		w.counts[DropTopic]++
+	}
+	switch err {
+	case nil:
+	case codec.ErrRequestID:
+		w.counts[DropRequestID]++
+	case codec.ErrDistance:
+		w.counts[DropDistance]++
+	default:
+		w.counts[DropMessageForm]++
+	}
+}
+
+// send seals a message that was appended at messageStart of buf, and commits the packet. With
+// keys that have been used up, the peer is challenged instead: new keys follow.
+func (w *Worker) send(p peer, buf, message []byte) {
+	if len(message) > codec.MaxMessageSize {
+		w.counts[DropTooLarge]++
+		return
+	}
+	if !p.keys.NextNonce(&w.nonce, w.random) {
+		w.counts[Rekeys]++
+		w.whoAreYou(p.from, p.key, p.hash, p.nonce, p.id)
+		return
+	}
+	w.commit(w.seal(buf, message, p.keys, p.id), p.from)
+}
+
+// seal makes a packet of a message that stands at messageStart of buf. The nonce is w.nonce.
+func (w *Worker) seal(buf, message []byte, keys *session.Keys, dest *[32]byte) int {
+	w.random.Read(w.iv[:])
+	self := (*[32]byte)(&w.e.self)
+	head := codec.AppendMessageHeader(buf[:0], w.e.cfg.Protocol, &w.iv, &w.nonce, self)
+	packet := keys.Seal(head, &w.nonce, message, head)
+	codec.MaskHeader(packet, messageStart, dest)
+	return len(packet)
+}
+
+func (w *Worker) ping(p peer, body []byte) error {
+	var m codec.Ping
+	if err := m.Decode(body); err != nil {
+		return err
+	}
+	if p.keys.SetRecordSeq(m.RecordSeq) {
+		w.e.maintain.newerRecord(w.e, enr.ID(*p.id), m.RecordSeq)
+	}
+	buf := w.out.Buffer()
+	if buf == nil {
+		w.counts[DropOutbox]++
+		return nil
+	}
+	answer := codec.Pong{RequestID: m.RequestID, RecordSeq: w.e.Record().Seq(), Recipient: p.from}
+	w.counts[OutPong]++
+	w.send(p, buf, answer.Append(buf[messageStart:messageStart]))
+	return nil
+}
+
+// findNode answers with records at the distances that were asked for, in the order of asking, 16 at the most.
+func (w *Worker) findNode(p peer, body []byte) error {
+	var m codec.FindNode
+	if err := m.Decode(body); err != nil {
+		return err
+	}
+	n := w.gather(p, m.Distances)
+	records := w.records[:n]
+
+	// Cut the records into packets first: each packet names the number of all.
+	var ends [maxNodes]int
+	total, size := 0, 0
+	for i, r := range records {
+		if size+len(r) > codec.MaxNodesPayload {
+			ends[total] = i
+			total++
+			size = 0
+		}
+		size += len(r)
+	}
+	ends[total] = n
+	total++
+
+	start := 0
+	for _, end := range ends[:total] {
+		buf := w.out.Buffer()
+		if buf == nil {
+			w.counts[DropOutbox]++
+			break
+		}
+		size := 0
+		for _, r := range records[start:end] {
+			size += len(r)
+		}
+		b := codec.AppendNodesHeader(buf[messageStart:messageStart], codec.TypeNodes, &m.RequestID, uint64(total), size)
+		for _, r := range records[start:end] {
+			b = append(b, r...)
+		}
+		w.counts[OutNodes]++
+		w.send(p, buf, b)
+		start = end
+	}
+	clear(records)
+	return nil
+}
+
+// gather collects records for an answer into w.records. It leaves out the asking node itself and addresses
+// that are none of its business.
+func (w *Worker) gather(p peer, distances codec.Distances) (n int) {
+	var seen [codec.MaxDistance + 1]bool
+	asking, family := table.Class(p.from.Addr()), table.FamilyOf(p.from.Addr())
+	for {
+		d, ok := distances.Next()
+		if !ok || n == maxNodes {
+			return n
+		}
+		if seen[d] {
+			continue
+		}
+		seen[d] = true
+		if d == 0 {
+			w.records[n] = w.e.Record().Bytes()
+			n++
+			continue
+		}
+		at := w.e.table.Relay(d)
+		size := at.Len()
+		if size == 0 {
+			continue
+		}
+		// Where not all fit, chance decides which: nobody can count on being relayed.
+		first := 0
+		if size > maxNodes-n {
+			first = int(w.random.Uint32n(uint32(size)))
+		}
+		for i := range size {
+			if n == maxNodes {
+				return n
+			}
+			k := first + i
+			if k >= size {
+				k -= size
+			}
+			if *at.ID(k) == *p.id || !at.MayRelay(k, asking, family) {
+				continue
+			}
+			w.records[n] = at.Record(k)
+			n++
+		}
+	}
+}
+
+// replyTo is what an answer needs to know of a request that is answered later.
+type replyTo struct {
+	from netip.AddrPort
+	key  session.Key
+	id   [32]byte
+	req  codec.RequestID
+}
+
+func (w *Worker) talk(p peer, body []byte) error {
+	var m codec.TalkRequest
+	if err := m.Decode(body); err != nil {
+		return err
+	}
+	if h := w.e.cfg.Talk; h != nil && h.Registered(m.Protocol) {
+		req := TalkRequest{
+			From: *p.id, Addr: p.from,
+			Protocol: string(m.Protocol), Payload: append([]byte(nil), m.Payload...),
+			reply: replyTo{p.from, *p.key, *p.id, m.RequestID},
+		}
+		if h.Talk(req) {
+			return nil
+		}
+		w.counts[DropTalkBusy]++
+	}
+	w.sendTalk(p, m.RequestID, nil)
+	return nil
+}
+
+func (w *Worker) sendTalk(p peer, id codec.RequestID, payload []byte) {
+	buf := w.out.Buffer()
+	if buf == nil {
+		w.counts[DropOutbox]++
+		return
+	}
+	answer := codec.TalkResponse{RequestID: id, Payload: payload}
+	w.counts[OutTalkResponse]++
+	w.send(p, buf, answer.Append(buf[messageStart:messageStart]))
+}
+
+// Talk answers a request that a TalkHandler took over. The payload is at most codec.MaxTalkResponse bytes, or
+// ErrTooLarge is returned. An answer to a peer whose session has ended is dropped: ErrNoSession.
+func (w *Worker) Talk(req TalkRequest, payload []byte) error {
+	defer w.publish()
+	if len(payload) > codec.MaxTalkResponse {
+		return ErrTooLarge
+	}
+	r := req.reply
+	hash := w.e.sessions.Hash(&r.key)
+	keys, ok := w.e.sessions.Sender(&r.key, hash)
+	if !ok {
+		return ErrNoSession
+	}
+	w.sendTalk(peer{r.from, &r.key, hash, &r.id, new(codec.Nonce), keys}, r.req, payload)
+	return nil
+}

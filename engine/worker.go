@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/aead"
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/session"
+)
+
+// Outbox takes the datagrams that a worker sends.
+type Outbox interface {
+	// Buffer returns room for the next datagram: codec.MaxPacketSize bytes. If all buffers are in use the
+	// outbox sends them first. nil drops the datagram.
+	Buffer() []byte
+	// Commit queues the first n bytes of what Buffer returned last, to be sent to addr.
+	Commit(n int, addr netip.AddrPort)
+}
+
+// BatchSize is how many datagrams a worker holds before it answers them by itself.
+const BatchSize = 64
+
+// Worker drives an engine for one goroutine.
+type Worker struct {
+	e       *Engine
+	out     Outbox
+	random  *aead.Random
+	decoder *codec.Decoder
+	now     time.Duration
+
+	batch [BatchSize]staged
+	n     int
+
+	counts    Counters
+	pubMu     sync.Mutex
+	published Counters
+
+	// Scratch memory. What is passed to a cipher would escape to the heap as a local variable.
+	cipherText [codec.MaxPacketSize]byte
+	nonce      codec.Nonce
+	iv         [codec.IVSize]byte
+	challenge  session.Challenge
+	records    [maxNodes][]byte
+	warm       byte
+}
+
+// staged is a datagram of the batch: decoded, its session looked up.
+type staged struct {
+	packet codec.Packet
+	from   netip.AddrPort
+	key    session.Key
+	hash   uint64
+	found  session.Found
+	ok     bool
+}
+
+// NewWorker returns a worker that sends through out.
+func (e *Engine) NewWorker(out Outbox) (*Worker, error) {
+	random, err := aead.NewRandom(e.cfg.Random)
+	if err != nil {
+		return nil, fmt.Errorf("engine: new worker: %w", err)
+	}
+	self := [32]byte(e.self)
+	w := &Worker{e: e, out: out, random: random, decoder: codec.NewDecoder(&self, e.cfg.Protocol)}
+	e.mu.Lock()
+	e.workers = append(e.workers, w)
+	e.mu.Unlock()
+	return w, nil
+}
+
+// Begin starts a batch: now is the time for all that follows until the next Begin.
+func (w *Worker) Begin(now time.Duration) { w.now = now }
+
+// Add takes in a datagram. b is decoded in place and must stay as it is until Flush, unless Add
+// reports false: then b is not a packet of this protocol, has been counted and is as it came. A full
+// batch is flushed at once.
+func (w *Worker) Add(from netip.AddrPort, b []byte) bool {
+	w.counts[PacketsIn]++
+	w.counts[BytesIn] += uint64(len(b))
+	s := &w.batch[w.n]
+	if err := w.decoder.Decode(b, &s.packet); err != nil {
+		w.counts[dropOf(err)]++
+		return err != codec.ErrProtocol && err != codec.ErrSize
+	}
+	s.from, s.ok = from, false
+	if s.packet.Flag != codec.FlagWhoareyou {
+		if s.packet.SourceID == w.e.self {
+			w.counts[DropSelf]++
+			return true
+		}
+		s.key = session.MakeKey(from, &s.packet.SourceID)
+		s.hash = w.e.sessions.Hash(&s.key)
+		if s.packet.Flag == codec.FlagMessage {
+			s.found, s.ok = w.e.sessions.Lookup(&s.key, s.hash)
+		}
+	}
+	if w.n++; w.n == len(w.batch) {
+		w.Flush()
+	}
+	return true
+}
+
+// Flush answers the datagrams that were added. The answers are in the outbox afterwards.
+func (w *Worker) Flush() {
+	if w.n > 1 {
+		for i := range w.n {
+			if s := &w.batch[i]; s.ok && s.found.Current != nil {
+				w.warm ^= s.found.Current.Touch()
+			}
+		}
+	}
+	for i := range w.n {
+		s := &w.batch[i]
+		switch s.packet.Flag {
+		case codec.FlagMessage:
+			w.message(s)
+		case codec.FlagWhoareyou:
+			w.whoareyou(s)
+		case codec.FlagHandshake:
+			w.handshake(s)
+		}
+	}
+	w.n = 0
+	w.publish()
+}
+
+// Receive is Begin, Add and Flush for one datagram.
+func (w *Worker) Receive(now time.Duration, from netip.AddrPort, b []byte) bool {
+	w.Begin(now)
+	ok := w.Add(from, b)
+	w.Flush()
+	return ok
+}
+
+// publish makes the worker's counts visible to others.
+func (w *Worker) publish() {
+	w.pubMu.Lock()
+	w.published = w.counts
+	w.pubMu.Unlock()
+}
+
+// message opens an ordinary message and answers it, or challenges its sender.
+func (w *Worker) message(s *staged) {
+	plaintext, keys := w.open(s)
+	if keys == nil {
+		w.challengeSender(s)
+		return
+	}
+	keys.Opened(w.now)
+	if keys != s.found.Current && w.e.sessions.Promote(w.now, &s.key, s.hash, keys) {
+		w.answered(&s.key, s.hash, peerOf(s, keys))
+	}
+	w.dispatch(peerOf(s, keys), plaintext)
+}
+
+// open tries the keys of the session. Opening destroys what does not fit, so that the ciphertext is kept
+// where there is more than one pair to try.
+func (w *Worker) open(s *staged) ([]byte, *session.Keys) {
+	if !s.ok {
+		return nil, nil
+	}
+	p := &s.packet
+	try := [...]*session.Keys{s.found.Current, s.found.Next, s.found.Previous}
+	last := 0
+	for i, k := range try {
+		if k != nil {
+			last = i
+		}
+	}
+	kept := w.cipherText[:len(p.Message)]
+	if last > 0 {
+		copy(kept, p.Message)
+	}
+	for i, k := range try {
+		if k == nil {
+			continue
+		}
+		if plaintext, err := k.Open(&p.Nonce, p.Message, p.AD); err == nil {
+			return plaintext, k
+		}
+		if i < last {
+			copy(p.Message, kept)
+		}
+	}
+	return nil, nil
+}
+
+// challengeSender sends WHOAREYOU for a message that did not open: the same bytes as long as a challenge lives.
+func (w *Worker) challengeSender(s *staged) {
+	w.whoAreYou(s.from, &s.key, s.hash, &s.packet.Nonce, &s.packet.SourceID)
+}
+
+func (w *Worker) whoAreYou(to netip.AddrPort, key *session.Key, hash uint64, nonce *codec.Nonce, id *[32]byte) {
+	seq, _ := w.e.table.Seq(enr.ID(*id))
+	switch w.e.sessions.Challenge(w.now, key, hash, nonce, seq, w.random, &w.challenge) {
+	case session.ChallengeFull:
+		w.counts[DropChallengesFull]++
+		return
+	case session.ChallengeNew:
+		w.counts[WhoareyouSent]++
+	case session.ChallengeRepeated:
+		w.counts[WhoareyouRepeated]++
+	}
+	b := w.out.Buffer()
+	if b == nil {
+		w.counts[DropOutbox]++
+		return
+	}
+	b = w.challenge.Append(b[:0], w.e.cfg.Protocol)
+	codec.MaskHeader(b, len(b), id)
+	w.commit(len(b), to)
+}
+
+func (w *Worker) commit(n int, to netip.AddrPort) {
+	w.counts[PacketsOut]++
+	w.counts[BytesOut] += uint64(n)
+	w.out.Commit(n, to)
+}
+
+// handshake queues a handshake packet if it answers a live challenge. No arithmetic has been done for it
+// until then.
+func (w *Worker) handshake(s *staged) {
+	if !w.e.sessions.Challenged(w.now, &s.key, s.hash) {
+		w.counts[DropNoChallenge]++
+		return
+	}
+	j, cause := w.e.inbound.admit(s.from.Addr())
+	if j == nil {
+		w.counts[cause]++
+		return
+	}
+	j.kind, j.from, j.key, j.hash = jobHandshake, s.from, s.key, s.hash
+	s.packet.CopyTo(&j.packet, j.buf[:])
+	w.e.submit(j)
+}

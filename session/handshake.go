@@ -1,0 +1,150 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/fastdisc/discv5/aead"
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/curve"
+)
+
+// Reasons for which a handshake is refused. Every one leaves sessions and challenges as they were.
+var (
+	ErrNoRecord    = errors.New("session: handshake without record, and none is known")
+	ErrRecord      = errors.New("session: record in handshake is not acceptable")
+	ErrRecordOwner = errors.New("session: record in handshake belongs to another node")
+	ErrIDSignature = errors.New("session: ID signature does not verify")
+	ErrEphemeral   = errors.New("session: ephemeral key is not a point of the curve")
+	ErrMessage     = errors.New("session: message of handshake does not open with its keys")
+)
+
+// Handshaker does the arithmetic of handshakes for one local node (discv5-theory.md, Handshake
+// Steps). It holds no state of its own and may be used from several goroutines. Each call takes
+// several hundred microseconds, so it belongs on a worker that serves nothing else.
+type Handshaker struct {
+	Key      *enr.PrivateKey
+	Curve    curve.Curve
+	Records  *enr.Cache // of records that have been verified
+	Protocol codec.Protocol
+}
+
+// Accepted is what a good handshake gives its recipient.
+type Accepted struct {
+	Keys   *Keys
+	Record *enr.Record // the initiator's: the one in the handshake if it is newer, else the known one
+	// Plaintext is the message that came with the handshake. It overlays the packet.
+	Plaintext []byte
+}
+
+// Accept examines handshake packet p, which answers challenge ch. known is the newest record of its
+// sender that this node has, or nil. The cheap checks come first; the record's own signature
+// comes last, because anybody can repeat a record, but only its owner can sign the challenge.
+func (h *Handshaker) Accept(ch *Challenge, p *codec.Packet, known *enr.Record) (a Accepted, err error) {
+	view, fresh, err := h.newer(p, known)
+	if err != nil {
+		return a, err
+	}
+	var pub [codec.EphemeralKeySize]byte
+	if fresh {
+		key, _ := view.PublicKey() // newer has derived the node ID from it
+		pub = key
+	} else {
+		pub, _ = known.PublicKey()
+	}
+
+	var buf [codec.WhoareyouSize]byte
+	challenge := ch.Append(buf[:0], h.Protocol)
+	self := [32]byte(h.Key.ID())
+	eph := (*[codec.EphemeralKeySize]byte)(p.EphemeralKey)
+	digest := aead.IDSignatureDigest(challenge, eph, &self)
+	if !h.Curve.Verify(&pub, &digest, (*[codec.SignatureSize]byte)(p.Signature)) {
+		return a, ErrIDSignature
+	}
+	secret, err := h.Key.ECDH(eph)
+	if err != nil {
+		return a, ErrEphemeral
+	}
+	read, write := aead.DeriveKeys(&secret, challenge, &p.SourceID, &self)
+	keys := NewKeys(&read, &write)
+	if a.Plaintext, err = keys.Open(&p.Nonce, p.Message, p.AD); err != nil {
+		return a, ErrMessage
+	}
+	a.Keys, a.Record = keys, known
+	if fresh {
+		if a.Record, err = h.Records.Verify(view); err != nil {
+			return a, fmt.Errorf("%w: %w", ErrRecord, err)
+		}
+	}
+	keys.SetRecordSeq(a.Record.Seq())
+	return a, nil
+}
+
+// newer reads the record of a handshake. fresh is false when the known one is to be used.
+func (h *Handshaker) newer(p *codec.Packet, known *enr.Record) (v enr.View, fresh bool, err error) {
+	if len(p.Record) == 0 {
+		if known == nil {
+			return v, false, ErrNoRecord
+		}
+		return v, false, nil
+	}
+	if v, err = enr.ParseView(p.Record); err != nil {
+		return v, false, fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	if known != nil && v.Seq() <= known.Seq() {
+		return v, false, nil
+	}
+	id, err := v.NodeID()
+	if err != nil {
+		return v, false, fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	if id != p.SourceID {
+		return v, false, ErrRecordOwner
+	}
+	return v, true, nil
+}
+
+// Initiation is what the initiator puts into its handshake packet, and the keys that come of it.
+type Initiation struct {
+	Keys      *Keys
+	Signature [codec.SignatureSize]byte
+	Ephemeral [codec.EphemeralKeySize]byte
+}
+
+// Initiate answers a challenge of the node with ID peer and public key pub. challengeData is the
+// unmasked WHOAREYOU packet. random gives the ephemeral key; it must be unpredictable.
+func (h *Handshaker) Initiate(challengeData []byte, peer enr.ID, pub *[codec.EphemeralKeySize]byte, random io.Reader) (in Initiation, err error) {
+	secret, ephemeral, err := h.ephemeral(random)
+	if err != nil {
+		return in, err
+	}
+	defer clear(secret[:])
+	shared, err := h.Curve.ECDH(&secret, pub)
+	if err != nil {
+		return in, fmt.Errorf("session: key agreement with %s: %w", peer.Short(), err)
+	}
+	recipient := [32]byte(peer)
+	digest := aead.IDSignatureDigest(challengeData, &ephemeral, &recipient)
+	if in.Signature, err = h.Key.Sign(&digest); err != nil {
+		return in, fmt.Errorf("session: sign challenge: %w", err)
+	}
+	self := [32]byte(h.Key.ID())
+	write, read := aead.DeriveKeys(&shared, challengeData, &self, &recipient)
+	in.Keys, in.Ephemeral = NewKeys(&read, &write), ephemeral
+	return in, nil
+}
+
+// ephemeral makes a key pair. One random string in 2^128 is not a key, so the second try succeeds.
+func (h *Handshaker) ephemeral(random io.Reader) (secret [32]byte, pub [codec.EphemeralKeySize]byte, err error) {
+	for range 4 {
+		if _, err = io.ReadFull(random, secret[:]); err != nil {
+			return secret, pub, fmt.Errorf("session: ephemeral key: %w", err)
+		}
+		if pub, err = h.Curve.PublicKey(&secret); err == nil {
+			return secret, pub, nil
+		}
+	}
+	return secret, pub, fmt.Errorf("session: ephemeral key: %w", err)
+}

@@ -1,0 +1,90 @@
+package session
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/fastdisc/discv5/aead"
+	"github.com/fastdisc/discv5/codec"
+)
+
+// Keys are what one handshake made: a cipher for each direction and the count of messages sent.
+// All methods may be called from several goroutines.
+type Keys struct {
+	read, write aead.Cipher
+	counter     aead.Counter
+	// used is when a message last opened, as a coarse time; see Used.
+	used atomic.Int64
+	// recordSeq is the sequence number of the newest record that the peer is known to have.
+	recordSeq atomic.Uint64
+	messages  atomic.Uint32 // opened, saturating at protectedAfter
+}
+
+// SessionSize is the memory that a session with one pair of keys takes, in bytes, as measured by
+// TestSessionSize: the budget is 2 KiB.
+const SessionSize = 2048
+
+// usedResolution is how coarsely Used is kept, so that busy sessions do not write to it for
+// every message.
+const usedResolution = time.Second
+
+// NewKeys returns keys that decrypt with read and encrypt with write.
+func NewKeys(read, write *[aead.KeySize]byte) *Keys {
+	// The ciphers are made one after the other, so that they tend to be neighbours in memory.
+	return &Keys{read: aead.NewCipher(read), write: aead.NewCipher(write)}
+}
+
+// Open decrypts a message in place and returns the plaintext, which overlays the ciphertext. If
+// the message was not encrypted with these keys, its bytes are lost.
+func (k *Keys) Open(nonce *codec.Nonce, message, ad []byte) ([]byte, error) {
+	return k.read.Open(message[:0], nonce, message, ad)
+}
+
+// Seal appends the encryption of plaintext and its tag to dst. plaintext may be what follows
+// dst in its array.
+func (k *Keys) Seal(dst []byte, nonce *codec.Nonce, plaintext, ad []byte) []byte {
+	return k.write.Seal(dst, nonce, plaintext, ad)
+}
+
+// NextNonce makes the nonce of the next message. ok is false when the keys have been used up:
+// nothing may be sealed with them any more and a new handshake must replace them.
+func (k *Keys) NextNonce(nonce *codec.Nonce, r *aead.Random) (ok bool) {
+	return k.counter.Next(nonce, r)
+}
+
+// Exhausted reports whether NextNonce would fail.
+func (k *Keys) Exhausted() bool { return k.counter.Count() >= aead.MaxMessages }
+
+// Touch reads the lines of memory that Open will need. Done for a whole batch before the first message is
+// opened, the waits for memory overlap.
+func (k *Keys) Touch() byte { return k.read.Touch() + k.write.Touch() }
+
+// Opened notes that a message was opened with k: the session is in use.
+func (k *Keys) Opened(now time.Duration) {
+	if int64(now)-k.used.Load() >= int64(usedResolution) {
+		k.used.Store(int64(now))
+	}
+	if n := k.messages.Load(); n < protectedAfter {
+		k.messages.Store(n + 1)
+	}
+}
+
+// Used is when a message was last opened with k, at most a second too early.
+func (k *Keys) Used() time.Duration { return time.Duration(k.used.Load()) }
+
+// RecordSeq is the sequence number of the newest record of the peer that it has shown in this
+// session, 0 for none.
+func (k *Keys) RecordSeq() uint64 { return k.recordSeq.Load() }
+
+// SetRecordSeq raises RecordSeq and reports whether seq was news.
+func (k *Keys) SetRecordSeq(seq uint64) bool {
+	for {
+		old := k.recordSeq.Load()
+		if seq <= old {
+			return false
+		}
+		if k.recordSeq.CompareAndSwap(old, seq) {
+			return true
+		}
+	}
+}

@@ -1,0 +1,283 @@
+package session
+
+import (
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+)
+
+// Defaults of Config.
+const (
+	DefaultCapacity          = 16384
+	DefaultChallenges        = 16384
+	DefaultChallengeLifetime = time.Second
+	DefaultIdleTimeout       = time.Hour
+	DefaultMaxAttempts       = 8
+)
+
+const (
+	// shards is how many parts the map has. With a handful of workers two seldom meet in one.
+	shards = 64
+
+	// protectedAfter is how many messages must have been opened before a session counts as one
+	// in use, which newcomers cannot displace. A handshake opens one.
+	protectedAfter = 3
+	// protectedFor is for how long after its last message such a session is kept against newcomers.
+	protectedFor = 2 * time.Minute
+	// evictionSamples is how many sessions are looked at to find the one that gives way.
+	evictionSamples = 16
+	// previousFor is for how long keys that were replaced still open messages. Packets that
+	// crossed a handshake arrive within that time.
+	previousFor = 30 * time.Second
+)
+
+// Config says how large a Map is. Zero values give the defaults.
+type Config struct {
+	Capacity          int           // sessions
+	Challenges        int           // challenges out at a time
+	ChallengeLifetime time.Duration // for how long a WHOAREYOU is good, and repeated as it is
+	IdleTimeout       time.Duration // after which a session without messages ends
+	MaxAttempts       int           // handshakes that are examined for one challenge
+	Protocol          codec.Protocol
+	Seed              uint64 // secret: of the hash; random per process
+}
+
+func (c *Config) setDefaults() {
+	def := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	def(&c.Capacity, DefaultCapacity)
+	def(&c.Challenges, DefaultChallenges)
+	def(&c.MaxAttempts, DefaultMaxAttempts)
+	if c.ChallengeLifetime <= 0 {
+		c.ChallengeLifetime = DefaultChallengeLifetime
+	}
+	if c.IdleTimeout <= 0 {
+		c.IdleTimeout = DefaultIdleTimeout
+	}
+	if c.Protocol == (codec.Protocol{}) {
+		c.Protocol = codec.DefaultProtocol
+	}
+}
+
+// Map holds the sessions and challenges of a node. It is safe for concurrent use.
+type Map struct {
+	cfg    Config
+	shards [shards]shard
+
+	sweepShard, sweepSlot int // where Sweep goes on
+}
+
+type shard struct {
+	mu sync.Mutex
+
+	sessions index
+	slots    []slot // grows up to capacity, then sessions are evicted
+	free     []uint32
+	capacity int
+	hand     uint32 // where eviction looks next
+	evicted  uint64
+	refused  uint64
+	expired  uint64
+
+	challenges challengeTable
+
+	_ [64]byte // shards are locked by different workers
+}
+
+// slot is one session. A slot with key zero and no keys is free.
+type slot struct {
+	key                     Key
+	live                    bool
+	current, next, previous *Keys
+	nextUntil               time.Duration // when next is given up
+	previousUntil           time.Duration // when previous is dropped
+}
+
+// NewMap returns an empty map.
+func NewMap(cfg Config) *Map {
+	cfg.setDefaults()
+	m := &Map{cfg: cfg}
+	capacity := (cfg.Capacity + shards - 1) / shards
+	// Hashing spreads unevenly: a shard gets four standard deviations and a little more than its share.
+	capacity += 4*isqrt(capacity) + 8
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.capacity = capacity
+		s.sessions = newIndex(min(capacity, 64))
+		s.challenges.init((cfg.Challenges+shards-1)/shards, cfg.ChallengeLifetime)
+	}
+	return m
+}
+
+func isqrt(n int) int {
+	r := 0
+	for r*r < n {
+		r++
+	}
+	return r
+}
+
+// Hash is the hash of k in this map. The methods below take it along with the key, so that it is
+// calculated once for a packet.
+func (m *Map) Hash(k *Key) uint64 { return k.hash(m.cfg.Seed) }
+
+func (m *Map) shard(h uint64) *shard { return &m.shards[h%shards] }
+
+// Found is what Lookup knows about a peer. Keys that do not exist are nil; at least one of the three does.
+type Found struct {
+	Current, Next, Previous *Keys
+}
+
+// Lookup finds the session of k, whose hash is h. It changes nothing.
+func (m *Map) Lookup(k *Key, h uint64) (f Found, ok bool) {
+	s := m.shard(h)
+	s.mu.Lock()
+	if e := s.find(k, h); e != nil {
+		f = Found{e.current, e.next, e.previous}
+		ok = true
+	}
+	s.mu.Unlock()
+	return f, ok
+}
+
+// Sender returns the keys to seal a new message for k with: current ones that are not used up. It
+// reports false when a handshake must come first.
+func (m *Map) Sender(k *Key, h uint64) (*Keys, bool) {
+	f, ok := m.Lookup(k, h)
+	if !ok || f.Current == nil || f.Current.Exhausted() {
+		return nil, false
+	}
+	return f.Current, true
+}
+
+// Promote makes keys with which a message of k has been opened the current ones, if they still
+// belong to the session. What was current becomes previous. It reports whether next keys became current:
+// then a handshake of this node has been answered.
+func (m *Map) Promote(now time.Duration, k *Key, h uint64, opened *Keys) (answered bool) {
+	s := m.shard(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.find(k, h)
+	if e == nil || e.current == opened {
+		return false
+	}
+	switch opened {
+	case e.next:
+		e.next = nil
+		answered = true
+	case e.previous:
+	default:
+		return false
+	}
+	e.previous, e.current = e.current, opened
+	e.previousUntil = now + previousFor
+	return answered
+}
+
+// Offer stores keys of a handshake that this node has just sent to k: they open what the peer answers
+// and become current with it. They are given up at until. If the session is new and there is no
+// room, Offer reports false and nothing is stored.
+func (m *Map) Offer(now time.Duration, k *Key, h uint64, keys *Keys, until time.Duration) bool {
+	s := m.shard(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys.used.Store(int64(now))
+	e := s.find(k, h)
+	if e == nil {
+		if e = s.insert(m, now, k, h); e == nil {
+			return false
+		}
+	}
+	e.next, e.nextUntil = keys, until
+	return true
+}
+
+// Establish makes keys, with which the peer has encrypted the message of its handshake, the current
+// ones. The challenge that the handshake answered ends with it; if it has ended already, or another one has taken
+// its place, Establish reports false and nothing changes: the handshake came twice or too late.
+func (m *Map) Establish(now time.Duration, k *Key, h uint64, ch *Challenge, keys *Keys) bool {
+	s := m.shard(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.challenges.finish(k, h, &ch.IDNonce) {
+		return false
+	}
+	keys.used.Store(int64(now))
+	keys.messages.Store(1)
+	e := s.find(k, h)
+	if e == nil {
+		if e = s.insert(m, now, k, h); e == nil {
+			return false
+		}
+	}
+	if e.current != nil {
+		e.previous, e.previousUntil = e.current, now+previousFor
+	}
+	e.current = keys
+	return true
+}
+
+// Remove ends the session of k.
+func (m *Map) Remove(k *Key, h uint64) {
+	s := m.shard(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, i := s.locate(k, h); e != nil {
+		s.drop(m, i)
+	}
+}
+
+// sweepWindow is how many sessions one Sweep looks at, so that no worker waits long for a shard.
+const sweepWindow = 256
+
+// Sweep ends what time has ended in one part of the map: idle sessions, next and previous keys,
+// challenges. Each call goes on where the last one stopped. One goroutine may call it.
+func (m *Map) Sweep(now time.Duration) {
+	s := &m.shards[m.sweepShard]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.challenges.advance(now)
+	end := min(m.sweepSlot+sweepWindow, len(s.slots))
+	for i := m.sweepSlot; i < end; i++ {
+		e := &s.slots[i]
+		if !e.live {
+			continue
+		}
+		e.expireKeys(now)
+		if e.current == nil && e.next == nil || now-e.lastUsed() > m.cfg.IdleTimeout {
+			s.drop(m, uint32(i))
+			s.expired++
+		}
+	}
+	if m.sweepSlot = end; end >= len(s.slots) {
+		m.sweepSlot, m.sweepShard = 0, (m.sweepShard+1)%shards
+	}
+}
+
+// Stats are counts of a Map.
+type Stats struct {
+	Sessions   int
+	Challenges int
+	Evicted    uint64 // sessions that gave way to newer ones
+	Refused    uint64 // new sessions for which none gave way
+	Expired    uint64 // sessions that ended because they were idle
+}
+
+// Stats counts. It takes every shard's lock in turn.
+func (m *Map) Stats() (st Stats) {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		st.Sessions += len(s.slots) - len(s.free)
+		st.Challenges += s.challenges.n
+		st.Evicted += s.evicted
+		st.Refused += s.refused
+		st.Expired += s.expired
+		s.mu.Unlock()
+	}
+	return st
+}

@@ -1,0 +1,131 @@
+package session
+
+import "time"
+
+// The methods of this file are called with the shard's lock held.
+
+func (s *shard) locate(k *Key, h uint64) (*slot, uint32) {
+	var i uint32
+	for {
+		n, ok := s.sessions.next(h, &i)
+		if !ok {
+			return nil, 0
+		}
+		if e := &s.slots[n]; e.key == *k {
+			return e, n
+		}
+	}
+}
+
+func (s *shard) find(k *Key, h uint64) *slot {
+	e, _ := s.locate(k, h)
+	return e
+}
+
+// insert makes a session without keys. It returns nil when there is no room.
+func (s *shard) insert(m *Map, now time.Duration, k *Key, h uint64) *slot {
+	if len(s.free) == 0 && len(s.slots) >= s.capacity && !s.evict(m, now, k) {
+		s.refused++
+		return nil
+	}
+	if len(s.free) == 0 {
+		if 2*(len(s.slots)+1) > len(s.sessions.words) {
+			s.grow(m)
+		}
+		s.slots = append(s.slots, slot{})
+		s.free = append(s.free, uint32(len(s.slots)-1))
+	}
+	i := s.free[len(s.free)-1]
+	if !s.sessions.put(h, i) {
+		s.refused++
+		return nil
+	}
+	s.free = s.free[:len(s.free)-1]
+	s.slots[i] = slot{key: *k, live: true}
+	return &s.slots[i]
+}
+
+// grow doubles the index.
+func (s *shard) grow(m *Map) {
+	s.sessions = newIndex(len(s.sessions.words))
+	for i := range s.slots {
+		if e := &s.slots[i]; e.live {
+			s.sessions.put(e.key.hash(m.cfg.Seed), uint32(i))
+		}
+	}
+}
+
+func (s *shard) drop(m *Map, i uint32) {
+	e := &s.slots[i]
+	s.sessions.remove(e.key.hash(m.cfg.Seed), i)
+	*e = slot{}
+	s.free = append(s.free, i)
+}
+
+// evict makes room for a newcomer k: it ends the least worthy of a few sessions, unless all of them
+// are in use. Identities cost nothing, so a newcomer displaces first those which come from its
+// own network prefix, then those which never got beyond their handshake, then idle ones.
+func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
+	best, bestScore := -1, time.Duration(0)
+	for range min(evictionSamples, len(s.slots)) {
+		s.hand = (s.hand + 1) % uint32(len(s.slots))
+		e := &s.slots[s.hand]
+		if score := e.worthless(now, k); score > bestScore {
+			best, bestScore = int(s.hand), score
+		}
+	}
+	if best < 0 {
+		return false
+	}
+	s.drop(m, uint32(best))
+	s.evicted++
+	return true
+}
+
+// worthless ranks a session for eviction: 0 keeps it.
+func (e *slot) worthless(now time.Duration, newcomer *Key) time.Duration {
+	const class = 1 << 60
+	idle := max(now-e.lastUsed(), 0) + 1
+	inUse := e.current != nil && e.current.messages.Load() >= protectedAfter
+	switch {
+	case inUse && idle <= protectedFor:
+		return 0
+	case !inUse && samePrefix(&e.key, newcomer):
+		return 2*class + idle
+	case !inUse:
+		return class + idle
+	default:
+		return idle
+	}
+}
+
+// lastUsed is when a message of the session was last opened or its handshake sent.
+func (e *slot) lastUsed() (t time.Duration) {
+	for _, k := range [...]*Keys{e.current, e.next} {
+		if k != nil {
+			t = max(t, k.Used())
+		}
+	}
+	return t
+}
+
+func (e *slot) expireKeys(now time.Duration) {
+	if e.next != nil && now > e.nextUntil {
+		e.next = nil
+	}
+	if e.previous != nil && now > e.previousUntil {
+		e.previous = nil
+	}
+}
+
+// v4Mapped is how an IPv4 address starts in a Key.
+var v4Mapped = [12]byte{10: 0xff, 11: 0xff}
+
+// samePrefix reports whether two endpoints lie in the same /24 (IPv4) or /48 (IPv6): what one
+// subscriber can get without effort.
+func samePrefix(a, b *Key) bool {
+	if [12]byte(a[:12]) == v4Mapped {
+		return [15]byte(a[:15]) == [15]byte(b[:15])
+	}
+	return [6]byte(a[:6]) == [6]byte(b[:6])
+}
