@@ -110,7 +110,7 @@ func (w *Worker) collect(c *call) {
 		w.conclude(c, Result{Err: ErrBusy})
 		return
 	}
-	j.kind, j.from, j.key, j.hash, j.call = jobNodes, c.addr, c.key, c.hash, c
+	j.kind, j.via, j.from, j.key, j.hash, j.call = jobNodes, 0, c.addr, c.key, c.hash, c
 	w.e.submit(j)
 }
 
@@ -135,7 +135,7 @@ func (w *Worker) whoareyou(s *staged) {
 		w.end(c, Result{Err: ErrBusy})
 		return
 	}
-	j.kind, j.from, j.key, j.hash, j.call = jobInitiate, s.from, c.key, c.hash, c
+	j.kind, j.via, j.from, j.key, j.hash, j.call = jobInitiate, w.via, s.from, c.key, c.hash, c
 	j.packet.RecordSeq = s.packet.RecordSeq
 	j.packet.AD = j.buf[:copy(j.buf[:], s.packet.AD)]
 	e.submit(j)

@@ -246,7 +246,10 @@ func (w *Worker) emit(c *call, keys *session.Keys) {
 		w.counts[OutRandom]++
 	}
 	if w.e.calls.pending.SetNonce(c.id, &w.nonce) {
+		via := w.via
+		w.via = 0
 		w.commit(n, c.addr)
+		w.via = via
 	}
 }
 

@@ -57,7 +57,7 @@ func New(cfg Config) (*Engine, error) {
 	e.calls.init(cfg.MaxRequests)
 	e.inbound.init(cfg.Jobs, seed(3))
 	e.own.init(cfg.Jobs, seed(3))
-	e.maintain.init()
+	e.maintain.init(cfg.Bootnodes)
 	e.cfg = cfg
 	return e, nil
 }
@@ -195,3 +195,9 @@ func dropOf(err error) Counter {
 		return DropRecordSize
 	}
 }
+
+// RecordOf returns the record that b encodes, or nil if it is not good.
+func (e *Engine) RecordOf(b []byte) *enr.Record { return e.recordOf(b) }
+
+// SetBootnodes replaces the bootnodes. Call Bootstrap to have them contacted now.
+func (e *Engine) SetBootnodes(list []Peer) { e.maintain.bootnodes.Store(&list) }

@@ -16,7 +16,7 @@ func (w *Worker) RunJob() bool {
 	if j == nil {
 		return false
 	}
-	switch j.kind {
+	switch w.via = j.via; j.kind {
 	case jobHandshake:
 		w.accept(j)
 	case jobInitiate:
@@ -24,6 +24,7 @@ func (w *Worker) RunJob() bool {
 	case jobNodes:
 		w.verifyNodes(j)
 	}
+	w.via = w.home
 	j.queue.release(j)
 	w.publish()
 	return true

@@ -131,3 +131,13 @@ func (r *lookupRun) answer(w *Worker, id enr.ID, records []*enr.Record) {
 		}
 	}
 }
+
+// Results are the closest nodes that have answered so far.
+func (h LookupHandle) Results() []lookup.Candidate {
+	if h.run == nil {
+		return nil
+	}
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	return h.run.l.Results()
+}

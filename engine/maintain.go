@@ -40,6 +40,8 @@ type maintenance struct {
 	pause time.Duration // before the one after it
 	round int
 
+	bootnodes atomic.Pointer[[]Peer]
+
 	hurry  atomic.Bool  // a bootnode has answered: look up soon
 	anew   atomic.Bool  // start over; see Bootstrap
 	active atomic.Int32 // lookups under way
@@ -50,7 +52,8 @@ type newerRecord struct {
 	seq uint64
 }
 
-func (m *maintenance) init() {
+func (m *maintenance) init(bootnodes []Peer) {
+	m.bootnodes.Store(&bootnodes)
 	m.due = make([]table.Node, 0, checksPerTick)
 	m.pause = eagerRefresh
 }
@@ -224,7 +227,7 @@ func (e *Engine) Bootstrap() { e.maintain.anew.Store(true) }
 // contactBootnodes asks the bootnodes that are not in the table. Their answer brings them into it; a lookup
 // follows at once.
 func (w *Worker) contactBootnodes() {
-	for _, b := range w.e.cfg.Bootnodes {
+	for _, b := range *w.e.maintain.bootnodes.Load() {
 		if b.ID == w.e.self {
 			continue
 		}

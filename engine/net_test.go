@@ -45,7 +45,7 @@ type node struct {
 }
 
 func (n *node) Buffer() []byte { return n.buf[:] }
-func (n *node) Commit(size int, to netip.AddrPort) {
+func (n *node) Commit(size int, to netip.AddrPort, _ uint8) {
 	n.net.queue = append(n.net.queue, datagram{n.addr, to, bytes.Clone(n.buf[:size])})
 }
 
@@ -97,7 +97,7 @@ func (n *node) start(cfg Config) {
 	if n.e, err = New(cfg); err != nil {
 		n.net.t.Fatal(err)
 	}
-	if n.w, err = n.e.NewWorker(n); err != nil {
+	if n.w, err = n.e.NewWorker(n, 1); err != nil {
 		n.net.t.Fatal(err)
 	}
 }

@@ -22,6 +22,7 @@ const (
 type job struct {
 	kind   jobKind
 	share  uint8
+	via    uint8
 	queue  *queue
 	from   netip.AddrPort
 	key    session.Key

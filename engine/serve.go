@@ -210,6 +210,7 @@ func (w *Worker) gather(p peer, distances codec.Distances) (n int) {
 
 // replyTo is what an answer needs to know of a request that is answered later.
 type replyTo struct {
+	via  uint8
 	from netip.AddrPort
 	key  session.Key
 	id   [32]byte
@@ -225,7 +226,7 @@ func (w *Worker) talk(p peer, body []byte) error {
 		req := TalkRequest{
 			From: *p.id, Addr: p.from,
 			Protocol: string(m.Protocol), Payload: append([]byte(nil), m.Payload...),
-			reply: replyTo{p.from, *p.key, *p.id, m.RequestID},
+			reply: replyTo{w.via, p.from, *p.key, *p.id, m.RequestID},
 		}
 		if h.Talk(req) {
 			return nil
@@ -260,6 +261,8 @@ func (w *Worker) Talk(req TalkRequest, payload []byte) error {
 	if !ok {
 		return ErrNoSession
 	}
+	w.via = r.via
 	w.sendTalk(peer{r.from, &r.key, hash, &r.id, new(codec.Nonce), keys}, r.req, payload)
+	w.via = w.home
 	return nil
 }

@@ -17,8 +17,10 @@ type Outbox interface {
 	// Buffer returns room for the next datagram: codec.MaxPacketSize bytes. If all buffers are in use the
 	// outbox sends them first. nil drops the datagram.
 	Buffer() []byte
-	// Commit queues the first n bytes of what Buffer returned last, to be sent to addr.
-	Commit(n int, addr netip.AddrPort)
+	// Commit queues the first n bytes of what Buffer returned last, to be sent to addr. via is the
+	// local address that a datagram came in on which this one answers, as given to NewWorker; an
+	// answer that comes from elsewhere would not be taken for one. 0 leaves the choice to the outbox.
+	Commit(n int, addr netip.AddrPort, via uint8)
 }
 
 // BatchSize is how many datagrams a worker holds before it answers them by itself.
@@ -31,6 +33,8 @@ type Worker struct {
 	random  *aead.Random
 	decoder *codec.Decoder
 	now     time.Duration
+	home    uint8 // local address that this worker receives on
+	via     uint8 // local address that answers go out from
 
 	batch [BatchSize]staged
 	n     int
@@ -58,14 +62,15 @@ type staged struct {
 	ok     bool
 }
 
-// NewWorker returns a worker that sends through out.
-func (e *Engine) NewWorker(out Outbox) (*Worker, error) {
+// NewWorker returns a worker that sends through out. via is the number, from 1, of the local address on which
+// it receives, or 0 if it receives nothing.
+func (e *Engine) NewWorker(out Outbox, via uint8) (*Worker, error) {
 	random, err := aead.NewRandom(e.cfg.Random)
 	if err != nil {
 		return nil, fmt.Errorf("engine: new worker: %w", err)
 	}
 	self := [32]byte(e.self)
-	w := &Worker{e: e, out: out, random: random, decoder: codec.NewDecoder(&self, e.cfg.Protocol)}
+	w := &Worker{e: e, out: out, home: via, via: via, random: random, decoder: codec.NewDecoder(&self, e.cfg.Protocol)}
 	e.mu.Lock()
 	e.workers = append(e.workers, w)
 	e.mu.Unlock()
@@ -218,7 +223,7 @@ func (w *Worker) whoAreYou(to netip.AddrPort, key *session.Key, hash uint64, non
 func (w *Worker) commit(n int, to netip.AddrPort) {
 	w.counts[PacketsOut]++
 	w.counts[BytesOut] += uint64(n)
-	w.out.Commit(n, to)
+	w.out.Commit(n, to, w.via)
 }
 
 // handshake queues a handshake packet if it answers a live challenge. No arithmetic has been done for it
@@ -233,7 +238,7 @@ func (w *Worker) handshake(s *staged) {
 		w.counts[cause]++
 		return
 	}
-	j.kind, j.from, j.key, j.hash = jobHandshake, s.from, s.key, s.hash
+	j.kind, j.via, j.from, j.key, j.hash = jobHandshake, w.via, s.from, s.key, s.hash
 	s.packet.CopyTo(&j.packet, j.buf[:])
 	w.e.submit(j)
 }

@@ -1,0 +1,87 @@
+package aead
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"errors"
+)
+
+// Sizes in bytes, as fixed by discv5-wire.md, Notation.
+const (
+	KeySize   = 16 // a session key, and the masking key
+	NonceSize = 12 // the nonce of a message
+	TagSize   = 16 // what Seal adds to a plaintext
+	IVSize    = 16 // the masking IV at the start of a packet
+)
+
+// CipherMemory is the heap memory in bytes that one Cipher keeps: a GCM object with the key
+// schedule and the table for GHASH, rounded up to the allocator's size class. The Cipher value
+// itself is two words. It holds for 64-bit platforms with AES instructions.
+const CipherMemory = 768
+
+// ErrAuth is returned by Open for a message that was not sealed with this key, nonce and
+// additional data, or that is shorter than a tag.
+var ErrAuth = errors.New("aead: message does not authenticate")
+
+// Cipher seals or opens the messages of one direction of one session with AES-128-GCM
+// (discv5-wire.md, Protocol Header: aesgcm_encrypt). It keeps the key schedule, which costs
+// several times as much as sealing a small message.
+//
+// A Cipher is a small value that is copied freely; copies share the key schedule, which is
+// never written after NewCipher. It is safe for concurrent use. The zero Cipher has no key:
+// IsZero tells, and Seal and Open must not be called on it.
+type Cipher struct {
+	aead cipher.AEAD
+}
+
+// NewCipher expands key. It allocates [CipherMemory] bytes that stay and a further key schedule
+// that does not. It does not keep key, which the caller may erase.
+//
+// It panics if the program runs under GODEBUG=fips140=only, which forbids AES-GCM with nonces
+// that come from outside and therefore this protocol.
+func NewCipher(key *[KeySize]byte) Cipher {
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		panic("aead: AES-128 not available: " + err.Error())
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		panic("aead: AES-GCM not available: " + err.Error())
+	}
+	return Cipher{gcm}
+}
+
+// IsZero reports whether c is the zero Cipher, which has no key.
+func (c Cipher) IsZero() bool { return c.aead == nil }
+
+// Seal encrypts plaintext, authenticates it and ad, appends ciphertext and tag
+// (len(plaintext)+[TagSize] bytes) to dst and returns the extended slice. It allocates nothing
+// if dst has that much room and nonce is not a variable on the caller's stack.
+//
+// The message is sealed in place when plaintext is exactly dst[len(dst):len(dst)+n]. Any other
+// overlap of the output with plaintext, and any overlap with ad, panics.
+//
+// nonce must be used once only under this key; [Counter] sees to that. For discv5 ad is the
+// masking IV and the unmasked header.
+func (c Cipher) Seal(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) []byte {
+	return c.aead.Seal(dst, nonce[:], plaintext, ad)
+}
+
+// Open authenticates ciphertext (with its tag) and ad, appends the plaintext
+// (len(ciphertext)-[TagSize] bytes) to dst and returns the extended slice. It allocates nothing
+// if dst has that much room and nonce is not a variable on the caller's stack.
+//
+// The message is opened in place with dst = ciphertext[:0]. Any other overlap of the output
+// with ciphertext, and any overlap with ad, panics.
+//
+// The only error is [ErrAuth]. The output bytes are then destroyed (set to zero): a message
+// that was opened in place cannot be tried with a second key. Whoever has an old and a new
+// session key copies the ciphertext first. A ciphertext shorter than a tag is left as it was.
+func (c Cipher) Open(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []byte) ([]byte, error) {
+	out, err := c.aead.Open(dst, nonce[:], ciphertext, ad)
+	if err != nil {
+		// The error of crypto/cipher carries no more than this one, and callers compare.
+		return nil, ErrAuth
+	}
+	return out, nil
+}

@@ -1,0 +1,90 @@
+package aead
+
+import "crypto/sha256"
+
+const (
+	kdfInfo     = "discovery v5 key agreement"
+	idProofText = "discovery v5 identity proof"
+
+	// ChallengeDataSize is the size in bytes of challenge data: a WHOAREYOU packet before
+	// masking, which is masking IV (16), static header (23) and authdata (24).
+	ChallengeDataSize = 63
+
+	hashSize     = sha256.Size
+	hmacPadSize  = sha256.BlockSize
+	kdfInfoSize  = len(kdfInfo) + 32 + 32
+	idProofSize  = len(idProofText) + ChallengeDataSize + 33 + 32
+	hmacInnerPad = 0x36
+	hmacOuterPad = 0x5c
+)
+
+// DeriveKeys computes the two session keys of a handshake with HKDF-SHA256 (discv5-theory.md,
+// Handshake Steps, step 3):
+//
+//	prk      = HKDF-Extract(salt: challengeData, IKM: secret)
+//	key-data = HKDF-Expand(prk, "discovery v5 key agreement" || initiator || recipient, 32 bytes)
+//
+// secret is the compressed point of the key agreement, challengeData the unmasked WHOAREYOU
+// packet ([ChallengeDataSize] bytes; any length is handled as HMAC does). initiator and
+// recipient are node IDs. The initiator seals with initiatorKey and opens with recipientKey,
+// the recipient the other way round.
+//
+// It allocates nothing and erases the buffers in which it had secret and prk.
+func DeriveKeys(secret *[33]byte, challengeData []byte, initiator, recipient *[32]byte) (initiatorKey, recipientKey [KeySize]byte) {
+	// 32 bytes are one block of output, so Expand is one HMAC over info and the byte 1.
+	var info [kdfInfoSize + 1]byte
+	n := copy(info[:], kdfInfo)
+	n += copy(info[n:], initiator[:])
+	n += copy(info[n:], recipient[:])
+	info[n] = 1
+
+	prk := hmacSHA256(challengeData, secret[:])
+	keys := hmacSHA256(prk[:], info[:])
+	clear(prk[:])
+	initiatorKey = [KeySize]byte(keys[:KeySize])
+	recipientKey = [KeySize]byte(keys[KeySize:])
+	clear(keys[:])
+	return initiatorKey, recipientKey
+}
+
+// hmacSHA256 is HMAC-SHA256 (RFC 2104) over stack buffers.
+//
+// Precondition: len(msg) <= kdfInfoSize+1, the longest message of this package.
+func hmacSHA256(key, msg []byte) [hashSize]byte {
+	var inner [hmacPadSize + kdfInfoSize + 1]byte
+	var outer [hmacPadSize + hashSize]byte
+	if len(key) > hmacPadSize {
+		h := sha256.Sum256(key)
+		copy(inner[:], h[:])
+	} else {
+		copy(inner[:], key)
+	}
+	for i, k := range inner[:hmacPadSize] {
+		inner[i] = k ^ hmacInnerPad
+		outer[i] = k ^ hmacOuterPad
+	}
+	n := hmacPadSize + copy(inner[hmacPadSize:], msg)
+	h := sha256.Sum256(inner[:n])
+	copy(outer[hmacPadSize:], h[:])
+	mac := sha256.Sum256(outer[:])
+	clear(inner[:])
+	clear(outer[:])
+	return mac
+}
+
+// IDSignatureDigest returns the hash that the identity signature of a handshake signs
+// (discv5-theory.md, Handshake Steps, step 3: id-signature-input):
+//
+//	sha256("discovery v5 identity proof" || challengeData || ephemeralPub || recipient)
+//
+// ephemeralPub is the compressed ephemeral public key of the handshake, recipient the ID of the
+// node that sent WHOAREYOU. It allocates nothing if challengeData is [ChallengeDataSize] bytes
+// long, as it always is in the protocol.
+func IDSignatureDigest(challengeData []byte, ephemeralPub *[33]byte, recipient *[32]byte) [32]byte {
+	var buf [idProofSize]byte
+	input := append(buf[:0], idProofText...)
+	input = append(input, challengeData...)
+	input = append(input, ephemeralPub[:]...)
+	input = append(input, recipient[:]...)
+	return sha256.Sum256(input)
+}

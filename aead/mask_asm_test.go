@@ -1,0 +1,30 @@
+//go:build (amd64 || arm64) && !purego
+
+package aead
+
+import "testing"
+
+// asmMaskers returns the assembly as a masker, where the processor can run it.
+func asmMaskers(key *[16]byte) map[string]func(b []byte, iv *[16]byte, offset int) {
+	if !hasAES() {
+		return nil
+	}
+	return map[string]func(b []byte, iv *[16]byte, offset int){
+		"assembly": func(b []byte, iv *[16]byte, offset int) {
+			if len(b) == 0 {
+				return
+			}
+			var rk roundKeys
+			expandKeyAES(&rk, key)
+			xorKeyStreamAES(&b[0], len(b), &rk, iv, uint64(offset/16))
+		},
+	}
+}
+
+// TestAssemblyRuns says in the log which implementation the tests have covered.
+func TestAssemblyRuns(t *testing.T) {
+	if !accelerated {
+		t.Skip("no AES instructions: the assembly is not tested here")
+	}
+	t.Log("masking with AES instructions")
+}

@@ -1,0 +1,125 @@
+package discv5
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+)
+
+// DefaultPort is the UDP port that a node listens on if it is not told another one.
+const DefaultPort = 9000
+
+// Defaults of Config.
+const (
+	DefaultRecvBuffer      = 4 << 20 // bytes, for each socket; the system may grant less
+	DefaultSendBuffer      = 1 << 20
+	DefaultMaxSessions     = 16384
+	DefaultMaxChallenges   = 32768
+	DefaultTalkConcurrency = 64
+	DefaultRequestTimeout  = time.Second
+)
+
+// Config says how a node behaves. The zero value is a node with a new key that listens on port
+// 9000 of all addresses and knows nobody.
+type Config struct {
+	// PrivateKey is the node's identity. Default: a new one.
+	PrivateKey *enr.PrivateKey
+
+	// ListenAddrs are the UDP addresses to listen on: IPv4, IPv6 or both. Port 0 takes a free one.
+	// Default: port 9000 of all IPv4 and, if the system has it, all IPv6 addresses.
+	ListenAddrs []netip.AddrPort
+
+	// Advertise are the endpoints that the record names, at most one of each family. Port 0 stands
+	// for the port that the node listens on. Default: see AdvertisedAddr.
+	Advertise []netip.AddrPort
+
+	// Previous is the record that the node had before, if it had one. If nothing has changed it stays
+	// as it is, else the new one gets a higher sequence number.
+	Previous *enr.Record
+
+	// Bootnodes are contacted when the table is nearly empty. See Contacts and ContactOf.
+	Bootnodes []Contact
+
+	// Sockets is how many sockets, with a goroutine each, share every listen address. Default: GOMAXPROCS, where
+	// the system can spread datagrams among sockets.
+	Sockets int
+	// RecvBuffer and SendBuffer are what is asked for each socket, in bytes.
+	RecvBuffer, SendBuffer int
+	// PortableSockets uses one system call for each datagram also where batches are possible.
+	PortableSockets bool
+
+	// MaxSessions bounds the sessions, of 2 KiB each, and MaxChallenges the handshakes that may be
+	// waited for, of 200 bytes each.
+	MaxSessions, MaxChallenges int
+
+	// RequestTimeout is how long the answer to a request may take. Default: 1 s. A handshake gets as much again.
+	RequestTimeout time.Duration
+	// RefreshInterval is the time between two lookups that keep the table fresh. Default: 30 s.
+	RefreshInterval time.Duration
+
+	// Protocol is the identity of the network. Default: that of the public one, "discv5" version 1.
+	Protocol codec.Protocol
+
+	// TalkConcurrency bounds the TALK handlers that run at a time. A request above that is answered empty.
+	TalkConcurrency int
+}
+
+// ErrConfig is wrapped by errors about a Config that cannot be used.
+var ErrConfig = errors.New("discv5: invalid configuration")
+
+func (c Config) withDefaults() (Config, error) {
+	if c.PrivateKey == nil {
+		key, err := enr.GenerateKey(rand.Reader)
+		if err != nil {
+			return c, fmt.Errorf("discv5: new private key: %w", err)
+		}
+		c.PrivateKey = key
+	}
+	for i, a := range c.ListenAddrs {
+		if !a.IsValid() {
+			return c, fmt.Errorf("%w: listen address %d is not valid", ErrConfig, i+1)
+		}
+	}
+	if len(c.ListenAddrs) > maxListen {
+		return c, fmt.Errorf("%w: %d listen addresses, at most %d", ErrConfig, len(c.ListenAddrs), maxListen)
+	}
+	var families [2]bool
+	for _, a := range c.Advertise {
+		f := familyOf(a.Addr())
+		if !a.Addr().IsValid() || a.Addr().IsUnspecified() || a.Addr().IsMulticast() {
+			return c, fmt.Errorf("%w: cannot advertise %s", ErrConfig, a)
+		}
+		if families[f] {
+			return c, fmt.Errorf("%w: second advertised address of one family: %s", ErrConfig, a)
+		}
+		families[f] = true
+	}
+	if c.Previous != nil && c.Previous.ID() != c.PrivateKey.ID() {
+		return c, fmt.Errorf("%w: previous record belongs to another key", ErrConfig)
+	}
+	if c.Sockets <= 0 {
+		c.Sockets = runtime.GOMAXPROCS(0)
+	}
+	for _, d := range []struct {
+		v   *int
+		def int
+	}{
+		{&c.RecvBuffer, DefaultRecvBuffer}, {&c.SendBuffer, DefaultSendBuffer},
+		{&c.MaxSessions, DefaultMaxSessions}, {&c.MaxChallenges, DefaultMaxChallenges},
+		{&c.TalkConcurrency, DefaultTalkConcurrency},
+	} {
+		if *d.v <= 0 {
+			*d.v = d.def
+		}
+	}
+	if c.RequestTimeout <= 0 {
+		c.RequestTimeout = DefaultRequestTimeout
+	}
+	return c, nil
+}

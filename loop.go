@@ -1,0 +1,172 @@
+package discv5
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/fastpath"
+)
+
+// outbox is where a worker puts datagrams. It has a batch for each listen address, of which most workers
+// ever use one.
+type outbox struct {
+	n     *Node
+	home  int
+	conns []fastpath.Conn
+	batch []*fastpath.Tx
+}
+
+// newOutbox returns an outbox for a worker that mostly sends from listen address home, through conn or, if that is nil,
+// the address's first socket.
+func (n *Node) newOutbox(home int, conn fastpath.Conn) *outbox {
+	o := &outbox{n: n, home: home, conns: make([]fastpath.Conn, len(n.groups)), batch: make([]*fastpath.Tx, len(n.groups))}
+	for i, g := range n.groups {
+		o.conns[i] = g.Conns()[0]
+	}
+	if conn != nil {
+		o.conns[home] = conn
+	}
+	o.batch[home] = newTx()
+	return o
+}
+
+func newTx() *fastpath.Tx { return fastpath.NewTx(engine.BatchSize, codec.MaxPacketSize) }
+
+// Buffer implements engine.Outbox.
+func (o *outbox) Buffer() []byte {
+	t := o.batch[o.home]
+	if t.Full() {
+		o.conns[o.home].WriteBatch(t)
+	}
+	return t.Buffer()
+}
+
+// Commit implements engine.Outbox.
+func (o *outbox) Commit(size int, to netip.AddrPort, via uint8) {
+	at := int(via) - 1
+	if via == 0 {
+		at = o.home
+		if f := familyOf(to.Addr()); familyOf(o.conns[at].LocalAddr().Addr()) != f || at != o.n.byFam[f] {
+			if at = o.n.byFam[f]; at < 0 {
+				return // no request is made for a family that the node does not have
+			}
+		}
+	}
+	if at == o.home {
+		o.batch[at].Commit(size, to)
+		return
+	}
+	t := o.batch[at]
+	if t == nil {
+		t = newTx()
+		o.batch[at] = t
+	}
+	if t.Full() {
+		o.conns[at].WriteBatch(t)
+	}
+	copy(t.Buffer(), o.batch[o.home].Buffer()[:size])
+	t.Commit(size, to)
+}
+
+// flush sends what is queued. Errors of single datagrams are counted by the sockets; the socket's own end is seen by
+// its receiver.
+func (o *outbox) flush() {
+	for i, t := range o.batch {
+		if t != nil && t.Len() > 0 {
+			o.conns[i].WriteBatch(t)
+		}
+	}
+}
+
+// receiver serves one socket.
+type receiver struct {
+	n    *Node
+	conn fastpath.Conn
+	out  *outbox
+	w    *engine.Worker
+	rx   *fastpath.Rx
+}
+
+func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
+	out := n.newOutbox(group, conn)
+	w, err := n.engine.NewWorker(out, uint8(group+1))
+	if err != nil {
+		return nil, fmt.Errorf("discv5: %w", err)
+	}
+	return &receiver{n, conn, out, w, fastpath.NewRx(engine.BatchSize, codec.MaxPacketSize)}, nil
+}
+
+// run is the packet path: a batch in, a batch out, one look at the clock.
+func (r *receiver) run() {
+	for {
+		if err := r.conn.ReadBatch(r.rx); err != nil {
+			if !errors.Is(err, fastpath.ErrClosed) {
+				err = fmt.Errorf("discv5: receive on %s: %w", r.conn.LocalAddr(), err)
+				r.n.failure.CompareAndSwap(nil, &err)
+			}
+			return
+		}
+		r.w.Begin(r.n.clock.Now())
+		for i := range r.rx.Len() {
+			r.w.Add(r.rx.Addr(i), r.rx.Packet(i))
+		}
+		r.w.Flush()
+		r.out.flush()
+	}
+}
+
+// driver does work that no datagram is waiting for.
+type driver struct {
+	n   *Node
+	out *outbox
+	w   *engine.Worker
+}
+
+func (n *Node) newDriver() (*driver, error) {
+	out := n.newOutbox(0, nil)
+	w, err := n.engine.NewWorker(out, 0)
+	if err != nil {
+		return nil, fmt.Errorf("discv5: %w", err)
+	}
+	return &driver{n, out, w}, nil
+}
+
+// runJobs does handshakes. After each one its answer is sent, as the peer waits for it.
+func (d *driver) runJobs() {
+	for {
+		select {
+		case <-d.n.closing:
+			return
+		case <-d.n.engine.Wake():
+		}
+		for {
+			d.w.Begin(d.n.clock.Now())
+			if !d.w.RunJob() {
+				break
+			}
+			d.out.flush()
+			if d.n.state.Load() == stateClosed {
+				return
+			}
+		}
+	}
+}
+
+// runTicks looks after timeouts and the table.
+func (d *driver) runTicks() {
+	t := time.NewTicker(tickInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-d.n.closing:
+			return
+		case <-t.C:
+		}
+		d.w.Tick(d.n.clock.Now())
+		d.out.flush()
+	}
+}

@@ -1,0 +1,288 @@
+package discv5
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/table"
+)
+
+// maxListen bounds the listen addresses of a node.
+const maxListen = 16
+
+// tickInterval is how often timeouts and maintenance are looked after.
+const tickInterval = 50 * time.Millisecond
+
+// Node is a running node. Use New.
+type Node struct {
+	cfg    Config
+	engine *engine.Engine
+	clock  fastpath.Clock
+	groups []*fastpath.Group
+	byFam  [2]int // the group that requests of a family go out from; -1 for none
+	talk   talkServer
+
+	client client // sends requests of the API
+
+	state   atomic.Int32
+	closing chan struct{}
+	closeMu sync.Mutex
+	wg      sync.WaitGroup
+	failure atomic.Pointer[error]
+}
+
+// States of a node.
+const (
+	stateNew int32 = iota
+	stateStarted
+	stateClosed
+)
+
+// Errors of a node's methods.
+var (
+	ErrStarted    = errors.New("discv5: node has been started already")
+	ErrNotStarted = errors.New("discv5: node has not been started")
+	ErrClosed     = engine.ErrClosed
+	ErrTimeout    = engine.ErrTimeout
+	ErrBusy       = engine.ErrBusy
+	ErrSelf       = engine.ErrSelf
+	ErrTooLarge   = engine.ErrTooLarge
+	ErrNoEndpoint = engine.ErrNoEndpoint
+	ErrNoRoute    = engine.ErrNoRoute
+)
+
+// New makes a node and opens its sockets, so that its record is known and datagrams queue up; Start begins
+// to serve them. Close must be called also on a node that was never started.
+func New(cfg Config) (*Node, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, clock: fastpath.NewClock(), closing: make(chan struct{}), byFam: [2]int{-1, -1}}
+	if err := n.listen(); err != nil {
+		return nil, err
+	}
+	if err := n.build(); err != nil {
+		n.closeSockets()
+		return nil, err
+	}
+	return n, nil
+}
+
+// listen opens the sockets. If no address was given, IPv6 is left out where the system lacks it.
+func (n *Node) listen() error {
+	addrs, optional := n.cfg.ListenAddrs, false
+	if len(addrs) == 0 {
+		addrs = []netip.AddrPort{
+			netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort),
+			netip.AddrPortFrom(netip.IPv6Unspecified(), DefaultPort),
+		}
+		optional = true
+	}
+	for _, a := range addrs {
+		g, err := fastpath.Listen(fastpath.Config{
+			Addr: a, Sockets: n.cfg.Sockets, Batch: engine.BatchSize,
+			MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
+			RecvBuffer: n.cfg.RecvBuffer, SendBuffer: n.cfg.SendBuffer,
+			DisableBatch: n.cfg.PortableSockets,
+		})
+		if err != nil {
+			if optional && a.Addr().Is6() && len(n.groups) > 0 {
+				continue
+			}
+			n.closeSockets()
+			return fmt.Errorf("discv5: listen on UDP %s: %w", a, err)
+		}
+		if f := familyOf(a.Addr()); n.byFam[f] < 0 {
+			n.byFam[f] = len(n.groups)
+		}
+		n.groups = append(n.groups, g)
+	}
+	return nil
+}
+
+// build makes the engine.
+func (n *Node) build() error {
+	record, err := makeRecord(&n.cfg, n.Addrs())
+	if err != nil {
+		return err
+	}
+	n.talk.init(n, n.cfg.TalkConcurrency)
+	cfg := engine.Config{
+		Key: n.cfg.PrivateKey, Record: record, Protocol: n.cfg.Protocol,
+		IPv4: n.byFam[0] >= 0, IPv6: n.byFam[1] >= 0,
+		Session:        session.Config{Capacity: n.cfg.MaxSessions, Challenges: n.cfg.MaxChallenges},
+		RequestTimeout: n.cfg.RequestTimeout, HandshakeTimeout: n.cfg.RequestTimeout,
+		RefreshInterval: n.cfg.RefreshInterval,
+		Talk:            &n.talk,
+	}
+	for i, b := range n.cfg.Bootnodes {
+		// An engine is needed to tell which address of a record can be used; a bootnode of a family
+		// that this node does not have is no error, another one may be.
+		if b.record == nil && !b.peer.Addr.IsValid() {
+			return fmt.Errorf("%w: bootnode %d: %w", ErrConfig, i+1, ErrNoAddress)
+		}
+	}
+	if n.engine, err = engine.New(cfg); err != nil {
+		return fmt.Errorf("discv5: %w", err)
+	}
+	var boot []engine.Peer
+	for _, b := range n.cfg.Bootnodes {
+		if p, err := b.resolve(n.engine); err == nil {
+			boot = append(boot, p)
+		}
+	}
+	n.engine.SetBootnodes(boot)
+	return n.client.init(n)
+}
+
+// Start begins to receive and to look for other nodes. When ctx ends the node is closed.
+func (n *Node) Start(ctx context.Context) error {
+	n.closeMu.Lock()
+	defer n.closeMu.Unlock()
+	switch n.state.Load() {
+	case stateStarted:
+		return ErrStarted
+	case stateClosed:
+		return ErrClosed
+	}
+	type loop func()
+	var loops []loop
+	for i, g := range n.groups {
+		for _, c := range g.Conns() {
+			r, err := n.newReceiver(i, c)
+			if err != nil {
+				return err
+			}
+			loops = append(loops, r.run)
+		}
+	}
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
+		d, err := n.newDriver()
+		if err != nil {
+			return err
+		}
+		loops = append(loops, d.runJobs)
+	}
+	d, err := n.newDriver()
+	if err != nil {
+		return err
+	}
+	loops = append(loops, d.runTicks)
+
+	n.state.Store(stateStarted)
+	n.wg.Add(len(loops))
+	for _, l := range loops {
+		go func() {
+			defer n.wg.Done()
+			l()
+		}()
+	}
+	stop := context.AfterFunc(ctx, func() { n.Close() })
+	go func() {
+		<-n.closing
+		stop()
+	}()
+	return nil
+}
+
+// Close stops the node: its sockets are closed, requests under way end with ErrClosed, and all its goroutines have
+// ended when it returns, but for TALK handlers that do not heed their context. Further calls do nothing.
+func (n *Node) Close() error {
+	n.closeMu.Lock()
+	defer n.closeMu.Unlock()
+	if n.state.Swap(stateClosed) == stateClosed {
+		return nil
+	}
+	close(n.closing)
+	n.talk.close()
+	err := n.closeSockets()
+	n.wg.Wait()
+	n.client.close()
+	return err
+}
+
+func (n *Node) closeSockets() error {
+	var errs []error
+	for _, g := range n.groups {
+		if err := g.Close(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Done is closed when the node is being closed.
+func (n *Node) Done() <-chan struct{} { return n.closing }
+
+// Err is why the node stopped receiving on one of its sockets although it was not closed, nil as long as all is well.
+func (n *Node) Err() error {
+	if p := n.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// ID is the node ID.
+func (n *Node) ID() enr.ID { return n.engine.ID() }
+
+// LocalRecord is the node's own record as it is now.
+func (n *Node) LocalRecord() *enr.Record { return n.engine.Record() }
+
+// Addrs are the addresses that the node listens on, with the ports it got.
+func (n *Node) Addrs() []netip.AddrPort {
+	addrs := make([]netip.AddrPort, len(n.groups))
+	for i, g := range n.groups {
+		addrs[i] = g.Addr()
+	}
+	return addrs
+}
+
+// NodeTable is the table of other nodes.
+func (n *Node) NodeTable() *table.Table { return n.engine.Table() }
+
+// Sockets describes what the system gave for each listen address, one line each.
+func (n *Node) Sockets() []fastpath.Info {
+	list := make([]fastpath.Info, len(n.groups))
+	for i, g := range n.groups {
+		list[i] = g.Info()
+	}
+	return list
+}
+
+// Stats are counts of a node.
+type Stats struct {
+	Counters engine.Counters
+	Sockets  fastpath.ConnStats // summed over all sockets
+	Sessions session.Stats
+	Table    int // nodes in the table
+	Live     int // those among them that have answered
+	Requests int // of this node, under way
+	Jobs     int // handshakes and the like that wait
+	Records  enr.CacheStats
+}
+
+// Stats counts.
+func (n *Node) Stats() (s Stats) {
+	s.Counters = n.engine.Counters()
+	for _, g := range n.groups {
+		s.Sockets.Add(g.Stats())
+	}
+	s.Sessions = n.engine.Sessions().Stats()
+	t := n.engine.Table()
+	s.Table, s.Live = t.Len(), t.LiveLen()
+	s.Requests, s.Jobs = n.engine.Pending(), n.engine.Jobs()
+	s.Records = n.engine.Records().Stats()
+	return s
+}

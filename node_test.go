@@ -1,0 +1,180 @@
+package discv5
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// loopback starts a node on a free loopback port of its own.
+func loopback(t testing.TB, addr string, change func(*Config)) *Node {
+	t.Helper()
+	cfg := Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort(addr)}, Sockets: 1}
+	if change != nil {
+		change(&cfg)
+	}
+	n, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func contact(n *Node) Contact { return Contacts(n.LocalRecord())[0] }
+
+func within(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestExchanges(t *testing.T) {
+	for _, c := range []struct {
+		name, addr string
+		change     func(*Config)
+	}{
+		{"IPv4", "127.0.0.1:0", nil},
+		{"IPv6", "[::1]:0", nil},
+		{"several sockets", "127.0.0.1:0", func(c *Config) { c.Sockets = 4 }},
+		{"portable sockets", "127.0.0.1:0", func(c *Config) { c.PortableSockets = true }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, b := loopback(t, c.addr, c.change), loopback(t, c.addr, c.change)
+			ctx := within(t)
+			pong, err := a.Ping(ctx, contact(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if pong.Endpoint != a.Addrs()[0] || pong.RecordSeq != b.LocalRecord().Seq() {
+				t.Errorf("PONG %+v", pong)
+			}
+			r, err := b.RequestENR(ctx, contact(a))
+			if err != nil || r.ID() != a.ID() {
+				t.Errorf("record %v, %v", r, err)
+			}
+			b.HandleTalk("echo", func(_ context.Context, r TalkRequest) []byte { return append(r.Payload, '!') })
+			b.HandleTalk("panic", func(context.Context, TalkRequest) []byte { panic("on purpose") })
+			for _, c := range []struct{ protocol, want string }{{"echo", "hello!"}, {"unknown", ""}, {"panic", ""}} {
+				got, err := a.Talk(ctx, contact(b), c.protocol, []byte("hello"))
+				if err != nil || string(got) != c.want {
+					t.Errorf("talk %s: %q, %v; want %q", c.protocol, got, err, c.want)
+				}
+			}
+			if b.TalkPanics() != 1 {
+				t.Errorf("%d panics counted", b.TalkPanics())
+			}
+		})
+	}
+}
+
+// A contact made of an enode URL has no record; the node fetches what it needs.
+func TestContactWithoutRecord(t *testing.T) {
+	a, b := loopback(t, "127.0.0.1:0", nil), loopback(t, "127.0.0.1:0", nil)
+	e, ok := b.LocalRecord().Enode()
+	if !ok {
+		t.Fatal("record has no enode form")
+	}
+	c, err := ContactOf(e, b.Addrs()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := a.RequestENR(within(t), c)
+	if err != nil || r.ID() != b.ID() {
+		t.Fatalf("record %v, %v", r, err)
+	}
+}
+
+func TestCallsEnd(t *testing.T) {
+	a, b := loopback(t, "127.0.0.1:0", nil), loopback(t, "127.0.0.1:0", nil)
+	if _, err := a.Ping(within(t), contact(a)); !errors.Is(err, ErrSelf) {
+		t.Errorf("ping to itself: %v", err)
+	}
+	to := contact(b)
+	b.Close()
+	if _, err := a.Ping(within(t), to); !errors.Is(err, ErrTimeout) {
+		t.Errorf("ping to a closed node: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if _, err := a.Ping(ctx, to); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled ping: %v", err)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := a.Ping(context.Background(), to)
+		done <- err
+	}()
+	time.Sleep(20 * time.Millisecond)
+	a.Close()
+	if err := <-done; !errors.Is(err, ErrClosed) {
+		t.Errorf("ping while closing: %v", err)
+	}
+	if _, err := a.Ping(context.Background(), to); !errors.Is(err, ErrClosed) {
+		t.Errorf("ping after closing: %v", err)
+	}
+	if err := a.Close(); err != nil {
+		t.Errorf("second Close: %v", err)
+	}
+}
+
+// Nodes that know one bootnode find each other through it.
+func TestBootstrap(t *testing.T) {
+	boot := loopback(t, "127.0.0.1:0", nil)
+	var nodes []*Node
+	for range 5 {
+		nodes = append(nodes, loopback(t, "127.0.0.1:0", func(c *Config) {
+			c.Bootnodes = Contacts(boot.LocalRecord())
+			c.RefreshInterval = time.Second
+		}))
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for _, n := range nodes {
+		for n.Stats().Live < len(nodes) {
+			if time.Now().After(deadline) {
+				t.Fatalf("a node knows %d others, want %d", n.Stats().Live, len(nodes))
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	found, err := nodes[0].Lookup(within(t), nodes[4].ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) == 0 || found[0].ID() != nodes[4].ID() {
+		t.Errorf("lookup found %d nodes, the target is not the first", len(found))
+	}
+}
+
+func TestRecordSeqNeverFallsBack(t *testing.T) {
+	key, err := enr.ParsePrivateKeyHex("b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(prev *enr.Record, advertise string) *enr.Record {
+		cfg := Config{PrivateKey: key, ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Previous: prev}
+		if advertise != "" {
+			cfg.Advertise = []netip.AddrPort{netip.MustParseAddrPort(advertise)}
+		}
+		n, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close()
+		return n.LocalRecord()
+	}
+	first := start(nil, "192.0.2.1:9000")
+	if same := start(first, "192.0.2.1:9000"); same.Seq() != first.Seq() || same.String() != first.String() {
+		t.Error("an unchanged record was made anew")
+	}
+	if changed := start(first, "192.0.2.2:9000"); changed.Seq() <= first.Seq() {
+		t.Errorf("changed record has sequence number %d after %d", changed.Seq(), first.Seq())
+	}
+}

@@ -1,0 +1,155 @@
+package discv5
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/lookup"
+)
+
+// client sends what is asked for through the API. A worker belongs to one goroutine at a time, hence the lock.
+type client struct {
+	n   *Node
+	mu  sync.Mutex
+	out *outbox
+	w   *engine.Worker
+}
+
+func (c *client) init(n *Node) error {
+	d, err := n.newDriver()
+	if err != nil {
+		return err
+	}
+	c.n, c.out, c.w = n, d.out, d.w
+	return nil
+}
+
+// do lends the worker to f and sends what f left in the outbox.
+func (c *client) do(f func(*engine.Worker)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.w.Begin(c.n.clock.Now())
+	f(c.w)
+	c.out.flush()
+}
+
+func (c *client) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.w.Close()
+}
+
+// request sends r and waits for its end.
+func (n *Node) request(ctx context.Context, to Contact, r engine.Request) (engine.Result, error) {
+	fail := func(err error) (engine.Result, error) {
+		return engine.Result{}, fmt.Errorf("discv5: %s to %s: %w", r.Type, to.ID().Short(), err)
+	}
+	switch n.state.Load() {
+	case stateNew:
+		return fail(ErrNotStarted)
+	case stateClosed:
+		return fail(ErrClosed)
+	}
+	if err := ctx.Err(); err != nil {
+		return fail(err)
+	}
+	var err error
+	if r.Peer, err = to.resolve(n.engine); err != nil {
+		return fail(err)
+	}
+	got := make(chan engine.Result, 1)
+	r.Done = func(_ *engine.Worker, res engine.Result) { got <- res }
+	var id engine.CallID
+	n.client.do(func(w *engine.Worker) { id = w.Start(r) })
+	select {
+	case res := <-got:
+		if res.Err != nil {
+			return fail(res.Err)
+		}
+		return res, nil
+	case <-ctx.Done():
+		n.client.do(func(w *engine.Worker) { w.Cancel(id) })
+		return fail(ctx.Err())
+	}
+}
+
+// Pong is what a PING was answered with.
+type Pong struct {
+	RecordSeq uint64         // of the peer's record
+	Endpoint  netip.AddrPort // where the peer sees this node
+	RTT       time.Duration  // from the last packet sent to the answer
+}
+
+// Ping asks whether a node is alive. It takes a handshake first if there is no session with the node.
+func (n *Node) Ping(ctx context.Context, to Contact) (Pong, error) {
+	r, err := n.request(ctx, to, engine.Request{Type: codec.TypePing})
+	if err != nil {
+		return Pong{}, err
+	}
+	return Pong{r.Pong.RecordSeq, r.Pong.Recipient, r.RTT}, nil
+}
+
+// FindNode asks a node for records of nodes at the given log distances from it, 0 to 256; 0 stands for its
+// own. All packets of the answer are waited for; if some are lost, what came is returned. Records that do not verify
+// or lie at other distances are left out.
+func (n *Node) FindNode(ctx context.Context, to Contact, distances ...uint) ([]*enr.Record, error) {
+	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeFindNode, Distances: distances})
+	return r.Records, err
+}
+
+// Talk sends a request of an application's protocol and returns the answer, which is empty if the peer does not know
+// the protocol. protocol and payload together are at most codec.MaxTalkRequest bytes.
+func (n *Node) Talk(ctx context.Context, to Contact, protocol string, payload []byte) ([]byte, error) {
+	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeTalkRequest, Protocol: []byte(protocol), Payload: payload})
+	return r.Payload, err
+}
+
+// RequestENR asks a node for its current record.
+func (n *Node) RequestENR(ctx context.Context, to Contact) (*enr.Record, error) {
+	records, err := n.FindNode(ctx, to, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range records {
+		if r.ID() == to.ID() {
+			return r, nil
+		}
+	}
+	return nil, fmt.Errorf("discv5: %s did not answer with its record", to.ID().Short())
+}
+
+// Lookup finds the nodes closest to target in the network, at most 16, closest first. All of them have
+// answered. If ctx ends before the lookup does, what has been found so far is returned with the context's error.
+func (n *Node) Lookup(ctx context.Context, target enr.ID) ([]*enr.Record, error) {
+	switch n.state.Load() {
+	case stateNew:
+		return nil, ErrNotStarted
+	case stateClosed:
+		return nil, ErrClosed
+	}
+	got := make(chan []lookup.Candidate, 1)
+	var h engine.LookupHandle
+	n.client.do(func(w *engine.Worker) {
+		h = w.Lookup(target, lookup.Config{}, nil, func(_ *engine.Worker, found []lookup.Candidate) { got <- found })
+	})
+	var found []lookup.Candidate
+	select {
+	case found = <-got:
+	case <-ctx.Done():
+		h.Stop()
+		found = h.Results()
+	}
+	records := make([]*enr.Record, 0, len(found))
+	for _, c := range found {
+		if r := n.engine.RecordOf(c.Record); r != nil {
+			records = append(records, r)
+		}
+	}
+	return records, ctx.Err()
+}

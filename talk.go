@@ -1,0 +1,106 @@
+package discv5
+
+import (
+	"context"
+	"maps"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/enr"
+)
+
+// TalkRequest is a request of an application's protocol.
+type TalkRequest struct {
+	From     enr.ID
+	Addr     netip.AddrPort
+	Protocol string
+	Payload  []byte
+}
+
+// TalkHandler answers requests of one protocol, each in a goroutine of its own. The answer is at most
+// codec.MaxTalkResponse bytes; nil gives an empty one. ctx ends when the node is closed. A handler that
+// panics has answered empty.
+type TalkHandler func(ctx context.Context, r TalkRequest) []byte
+
+// talkServer runs the handlers. It implements engine.TalkHandler.
+type talkServer struct {
+	n        *Node
+	mu       sync.Mutex // for changes
+	handlers atomic.Pointer[map[string]TalkHandler]
+	slots    chan struct{}
+	ctx      context.Context
+	cancel   context.CancelFunc
+	panics   atomic.Uint64
+}
+
+func (t *talkServer) init(n *Node, concurrency int) {
+	t.n = n
+	t.slots = make(chan struct{}, concurrency)
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.handlers.Store(&map[string]TalkHandler{})
+}
+
+func (t *talkServer) close() { t.cancel() }
+
+// HandleTalk has h answer the requests of a protocol. nil takes the protocol out again.
+func (n *Node) HandleTalk(protocol string, h TalkHandler) {
+	t := &n.talk
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m := maps.Clone(*t.handlers.Load())
+	if h == nil {
+		delete(m, protocol)
+	} else {
+		m[protocol] = h
+	}
+	t.handlers.Store(&m)
+}
+
+// TalkPanics is how many handlers have panicked.
+func (n *Node) TalkPanics() uint64 { return n.talk.panics.Load() }
+
+// Registered implements engine.TalkHandler.
+func (t *talkServer) Registered(protocol []byte) bool {
+	return (*t.handlers.Load())[string(protocol)] != nil
+}
+
+// Talk implements engine.TalkHandler: it takes a request over if there is a free slot.
+func (t *talkServer) Talk(r engine.TalkRequest) bool {
+	h := (*t.handlers.Load())[r.Protocol]
+	if h == nil {
+		return false
+	}
+	select {
+	case t.slots <- struct{}{}:
+	default:
+		return false
+	}
+	go t.serve(h, r)
+	return true
+}
+
+func (t *talkServer) serve(h TalkHandler, r engine.TalkRequest) {
+	defer func() { <-t.slots }()
+	answer := t.call(h, r)
+	if t.n.state.Load() == stateClosed {
+		return
+	}
+	t.n.client.do(func(w *engine.Worker) {
+		if w.Talk(r, answer) == engine.ErrTooLarge {
+			w.Talk(r, nil)
+		}
+	})
+}
+
+// call runs a handler and contains its panic.
+func (t *talkServer) call(h TalkHandler, r engine.TalkRequest) (answer []byte) {
+	defer func() {
+		if recover() != nil {
+			t.panics.Add(1)
+			answer = nil
+		}
+	}()
+	return h(t.ctx, TalkRequest{From: r.From, Addr: r.Addr, Protocol: r.Protocol, Payload: r.Payload})
+}
