@@ -1,0 +1,161 @@
+package enr
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/fastdisc/discv5/internal/rlp"
+)
+
+// Builder collects the pairs of a record to be signed. Its methods return it, so that calls
+// can be chained; the first error is kept and comes out of Sign. A Builder is for one
+// goroutine. Signing does not use it up.
+type Builder struct {
+	seq   uint64
+	pairs []pair // sorted by key, keys unique
+	err   error
+}
+
+type pair struct {
+	key   string
+	value []byte // RLP; never changed once stored
+}
+
+// NewBuilder returns a builder without pairs and with seq 1.
+func NewBuilder() *Builder { return &Builder{seq: 1} }
+
+// SetSeq sets the sequence number.
+func (b *Builder) SetSeq(seq uint64) *Builder {
+	b.seq = seq
+	return b
+}
+
+// Set sets key to a value given as RLP, header included, and copies it. Whether it is one
+// canonical RLP value, and fits its key, is checked by Sign. "id" and "secp256k1" are
+// set by Sign.
+func (b *Builder) Set(key string, rlpValue []byte) *Builder {
+	return b.put(key, slices.Clone(rlpValue))
+}
+
+// SetBytes sets key to an RLP string.
+func (b *Builder) SetBytes(key string, s []byte) *Builder {
+	return b.put(key, rlp.AppendString(nil, s))
+}
+
+// SetString sets key to an RLP string.
+func (b *Builder) SetString(key, s string) *Builder { return b.SetBytes(key, []byte(s)) }
+
+// SetUint sets key to an RLP integer.
+func (b *Builder) SetUint(key string, v uint64) *Builder {
+	return b.put(key, rlp.AppendUint64(nil, v))
+}
+
+// SetIP sets "ip" to an IPv4 address, also one that comes mapped into IPv6, and "ip6" to any
+// other. A zone has no place in a record and is dropped. ErrIP: addr is the zero Addr.
+func (b *Builder) SetIP(addr netip.Addr) *Builder {
+	addr = addr.Unmap()
+	switch {
+	case addr.Is4():
+		return b.SetBytes("ip", addr.AsSlice())
+	case addr.Is6():
+		return b.SetBytes("ip6", addr.AsSlice())
+	}
+	return b.fail(ErrIP)
+}
+
+// SetUDP sets "udp". ErrPortZero: port is 0. Delete removes a port.
+func (b *Builder) SetUDP(port uint16) *Builder { return b.setPort("udp", port) }
+
+// SetUDP6 sets "udp6", as SetUDP does. Some implementations do not fall back to "udp" for
+// IPv6, so set both even if they are equal.
+func (b *Builder) SetUDP6(port uint16) *Builder { return b.setPort("udp6", port) }
+
+// SetTCP sets "tcp", as SetUDP does.
+func (b *Builder) SetTCP(port uint16) *Builder { return b.setPort("tcp", port) }
+
+// SetTCP6 sets "tcp6", as SetUDP does.
+func (b *Builder) SetTCP6(port uint16) *Builder { return b.setPort("tcp6", port) }
+
+// SetQUIC sets "quic", as SetUDP does.
+func (b *Builder) SetQUIC(port uint16) *Builder { return b.setPort("quic", port) }
+
+// SetQUIC6 sets "quic6", as SetUDP does.
+func (b *Builder) SetQUIC6(port uint16) *Builder { return b.setPort("quic6", port) }
+
+// Delete removes a pair, if it is there.
+func (b *Builder) Delete(key string) *Builder {
+	if i, found := b.find(key); found {
+		b.pairs = slices.Delete(b.pairs, i, i+1)
+	}
+	return b
+}
+
+// Sign adds "id" and "secp256k1", signs with scheme "v4" and returns the record.
+// It returns the first error of an earlier call; ErrTooLarge when the record has more than
+// MaxSize bytes; and for a value that does not fit its key the error that a reader of the
+// record would return.
+func (b *Builder) Sign(k *PrivateKey) (*Record, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	b.SetString("id", schemeV4).SetBytes("secp256k1", k.pub[:])
+
+	content := rlp.AppendUint64(nil, b.seq)
+	for _, p := range b.pairs {
+		// Also keeps two values, or none, from passing for one.
+		if _, rest, err := rlp.Value(p.value); err != nil {
+			return nil, structureError(err)
+		} else if len(rest) != 0 {
+			return nil, ErrTrailing
+		}
+		content = append(rlp.AppendString(content, []byte(p.key)), p.value...)
+		if len(content) > MaxSize {
+			return nil, ErrTooLarge
+		}
+	}
+	digest := contentDigest(content)
+	sig, err := k.Sign(&digest)
+	if err != nil {
+		return nil, err
+	}
+	size := rlp.StringSize(sig[:]) + len(content)
+	record := rlp.AppendListHeader(make([]byte, 0, rlp.HeaderSize(size)+size), size)
+	record = append(rlp.AppendString(record, sig[:]), content...)
+
+	v, err := ParseView(record)
+	if err != nil {
+		return nil, err
+	}
+	return &Record{view: v, id: k.id}, nil
+}
+
+func (b *Builder) setPort(key string, port uint16) *Builder {
+	if port == 0 {
+		return b.fail(ErrPortZero)
+	}
+	return b.SetUint(key, uint64(port))
+}
+
+func (b *Builder) put(key string, value []byte) *Builder {
+	i, found := b.find(key)
+	if found {
+		b.pairs[i].value = value
+	} else {
+		b.pairs = slices.Insert(b.pairs, i, pair{key, value})
+	}
+	return b
+}
+
+func (b *Builder) find(key string) (int, bool) {
+	return slices.BinarySearchFunc(b.pairs, key, func(p pair, key string) int {
+		return strings.Compare(p.key, key)
+	})
+}
+
+func (b *Builder) fail(err error) *Builder {
+	if b.err == nil {
+		b.err = err
+	}
+	return b
+}

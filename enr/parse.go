@@ -1,0 +1,222 @@
+package enr
+
+import (
+	"bytes"
+
+	"github.com/fastdisc/discv5/internal/rlp"
+)
+
+// ParseView checks the structure of the record b, all of it and nothing after it, and returns
+// a view of it. The signature is not checked. Neither success nor failure allocates.
+// The view borrows b.
+//
+// The error is one of the variables of this package that name a reason for rejection.
+func ParseView(b []byte) (View, error) {
+	v, rest, err := SplitView(b)
+	if err != nil {
+		return View{}, err
+	}
+	if len(rest) != 0 {
+		return View{}, ErrTrailing
+	}
+	return v, nil
+}
+
+// SplitView is ParseView for the first of several records that stand one after another, as in
+// a NODES message (discv5-wire.md, NODES Response). rest is what follows.
+//
+// A rejected record need not spoil its neighbours: when only its inside is wrong, rest is
+// what follows it and the caller may go on. When its end cannot be told, rest is nil. Either
+// way a loop that runs while bytes are left ends.
+func SplitView(b []byte) (v View, rest []byte, err error) {
+	record, rest, err := rlp.Value(b)
+	if err != nil {
+		return View{}, nil, structureError(err)
+	}
+	if len(record) > MaxSize {
+		return View{}, rest, ErrTooLarge
+	}
+	v, err = parse(record)
+	return v, rest, err
+}
+
+// parse reads b, exactly one RLP value of at most MaxSize bytes.
+func parse(b []byte) (View, error) {
+	p, _, err := rlp.List(b)
+	if err != nil {
+		return View{}, ErrNotList
+	}
+	v := View{bytes: b}
+
+	sig, q, err := rlp.String(p)
+	if err != nil {
+		return View{}, elementError(p, err, ErrSignature)
+	}
+	v.content = uint16(len(b) - len(q))
+	v.sigLen = uint16(len(sig))
+
+	element, p, err := rlp.Value(q)
+	if err != nil {
+		return View{}, elementError(q, err, ErrSeq)
+	}
+	if v.seq, _, err = rlp.Uint64(element); err != nil {
+		return View{}, ErrSeq
+	}
+	v.pairs = uint16(len(b) - len(p))
+
+	var last []byte
+	for first := true; len(p) > 0; first = false {
+		var key, value []byte
+		if key, q, err = rlp.String(p); err != nil {
+			return View{}, elementError(p, err, ErrKey)
+		}
+		if !first {
+			switch c := bytes.Compare(last, key); {
+			case c == 0:
+				return View{}, ErrDuplicateKey
+			case c > 0:
+				return View{}, ErrUnsorted
+			}
+		}
+		last = key
+		if len(q) == 0 {
+			return View{}, ErrOddElements
+		}
+		if value, p, err = rlp.Value(q); err != nil {
+			return View{}, structureError(err)
+		}
+		if err = checkNested(value); err != nil {
+			return View{}, err
+		}
+		if err = v.note(key, value, len(b)-len(p)); err != nil {
+			return View{}, err
+		}
+	}
+	return v, v.checkScheme()
+}
+
+// note checks the value of a key that enr.md defines and remembers it for its accessor.
+// The value ends at offset end of the record. What follows a header is never at offset 0, so
+// that an offset of 0 can stand for absent.
+func (v *View) note(key, value []byte, end int) (err error) {
+	switch string(key) {
+	case "id":
+		id, _, err := rlp.String(value)
+		if err != nil {
+			return ErrNoScheme
+		}
+		v.id, v.idLen = uint16(end-len(id)), uint16(len(id))
+	case "secp256k1":
+		// Whether its size is wrong is up to the identity scheme: see checkScheme.
+		v.hasKey = true
+		if s, _, err := rlp.String(value); err == nil && len(s) == 33 {
+			v.key = uint16(end - len(s))
+		}
+	case "ip":
+		s, _, err := rlp.String(value)
+		if err != nil || len(s) != 4 {
+			return ErrIPSize
+		}
+		v.ip = uint16(end - len(s))
+	case "ip6":
+		s, _, err := rlp.String(value)
+		if err != nil || len(s) != 16 {
+			return ErrIP6Size
+		}
+		if [12]byte(s) == mappedPrefix {
+			return ErrIP6Mapped
+		}
+		v.ip6 = uint16(end - len(s))
+	case "udp":
+		v.udp, err = contactPort(value)
+	case "udp6":
+		v.udp6, err = contactPort(value)
+	case "tcp":
+		v.tcp, err = port(value)
+	case "tcp6":
+		v.tcp6, err = port(value)
+	}
+	return err
+}
+
+// checkScheme checks what the identity scheme demands of signature and public key.
+func (v *View) checkScheme() error {
+	switch {
+	case v.id == 0:
+		return ErrNoScheme
+	case string(v.IdentityScheme()) != schemeV4:
+		return nil // its rules are not known; Verify says so
+	case v.sigLen != signatureSize:
+		return ErrSignatureSize
+	case !v.hasKey:
+		return ErrNoPublicKey
+	case v.key == 0:
+		return ErrPublicKeySize
+	}
+	return nil
+}
+
+// mappedPrefix starts an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2).
+var mappedPrefix = [12]byte{10: 0xff, 11: 0xff}
+
+// port reads the whole of value as a port.
+func port(value []byte) (uint16, error) {
+	n, _, err := rlp.Uint64(value)
+	if err != nil {
+		if s, _, err := rlp.String(value); err == nil && len(s) > 8 && s[0] != 0 {
+			return 0, ErrPortRange
+		}
+		return 0, ErrPortEncoding
+	}
+	if n > 0xffff {
+		return 0, ErrPortRange
+	}
+	return uint16(n), nil
+}
+
+// contactPort reads a port to which this protocol sends.
+func contactPort(value []byte) (uint16, error) {
+	n, err := port(value)
+	if err == nil && n == 0 {
+		err = ErrPortZero
+	}
+	return n, err
+}
+
+// checkNested checks that the values inside of value are canonical, however deep. Each level
+// takes at least one byte of the record, so MaxSize bounds the recursion. value is not empty.
+func checkNested(value []byte) error {
+	if value[0] < 0xc0 {
+		return nil // a string, checked when it was read
+	}
+	p, _, err := rlp.List(value)
+	if err != nil {
+		return structureError(err)
+	}
+	for len(p) > 0 {
+		if value, p, err = rlp.Value(p); err != nil {
+			return structureError(err)
+		}
+		if err = checkNested(value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// structureError turns an error of package rlp into the one of this package.
+func structureError(err error) error {
+	if err == rlp.ErrNonCanonical {
+		return ErrNonCanonical
+	}
+	return ErrTruncated
+}
+
+// elementError is structureError for an element that was to be read at the start of p, except
+// that an element of the wrong kind, and one that is not there at all, gives wrong.
+func elementError(p []byte, err, wrong error) error {
+	if len(p) == 0 || err == rlp.ErrNotString {
+		return wrong
+	}
+	return structureError(err)
+}

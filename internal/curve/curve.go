@@ -1,0 +1,66 @@
+// Package curve is the one place where secp256k1 arithmetic happens. Everything above it sees
+// fixed-size byte arrays and the Curve interface, so a faster engine can take the place of the
+// present one without a change elsewhere.
+//
+// Glossary and layout:
+//
+//	private key   32 bytes   scalar k, big-endian, 1 <= k < n (n is the order of the group)
+//	public key    33 bytes   compressed point: 0x02 (y even) or 0x03 (y odd), then x, big-endian
+//	point         64 bytes   x || y, each big-endian and padded to 32 bytes
+//	digest        32 bytes   output of a hash function; this package never hashes messages
+//	signature     64 bytes   r || s, each big-endian; no recovery ID
+//	secret        33 bytes   the compressed point k·P (discv5-wire.md, ecdh)
+//
+// Ownership: arguments are read during the call only, results are returned by value.
+// No method keeps a pointer and no method writes to its arguments.
+//
+// Side channels: the engine behind Decred runs in variable time, as its functions say in their
+// names. Copies of private scalars made here are overwritten before return. A caller to whom
+// timing across processes on the same machine matters needs another engine behind Curve.
+package curve
+
+import "errors"
+
+// Sizes in bytes.
+const (
+	PrivateKeySize   = 32 // scalar
+	PublicKeySize    = 33 // compressed point
+	PointSize        = 64 // x || y
+	DigestSize       = 32 // what is signed
+	SignatureSize    = 64 // r || s
+	SharedSecretSize = 33 // compressed point
+)
+
+// Errors of this package.
+var (
+	ErrPrivateKey = errors.New("curve: private key is zero or not below the group order")
+	ErrPublicKey  = errors.New("curve: public key is not a compressed point on secp256k1")
+)
+
+// Curve is the secp256k1 arithmetic that discv5 needs. Implementations are safe for
+// concurrent use and hold no state that a call changes.
+type Curve interface {
+	// PublicKey returns the compressed public key of priv.
+	// ErrPrivateKey: priv is zero or not below the group order.
+	PublicKey(priv *[PrivateKeySize]byte) (pub [PublicKeySize]byte, err error)
+
+	// Decompress returns the coordinates x || y of pub, from which the "v4" identity scheme
+	// derives the node ID (enr.md, "v4" Identity Scheme).
+	// ErrPublicKey: pub is not the compressed form of a point on the curve.
+	Decompress(pub *[PublicKeySize]byte) (xy [PointSize]byte, err error)
+
+	// Verify reports whether sig is pub's signature over digest. It accepts the canonical form
+	// only: 0 < r < n and 0 < s <= n/2. With s above n/2 anybody could turn one valid
+	// signature into another.
+	Verify(pub *[PublicKeySize]byte, digest *[DigestSize]byte, sig *[SignatureSize]byte) bool
+
+	// Sign signs digest with priv. The nonce is derived as in RFC 6979, so equal input gives
+	// equal output, and s <= n/2.
+	// ErrPrivateKey: priv is zero or not below the group order.
+	Sign(priv *[PrivateKeySize]byte, digest *[DigestSize]byte) (sig [SignatureSize]byte, err error)
+
+	// ECDH returns the compressed point priv·pub, not hashed: it is the input keying material
+	// of the session keys (discv5-theory.md, Step 3; discv5-wire.md, ecdh).
+	// ErrPrivateKey and ErrPublicKey as above.
+	ECDH(priv *[PrivateKeySize]byte, pub *[PublicKeySize]byte) (secret [SharedSecretSize]byte, err error)
+}
