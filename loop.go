@@ -82,6 +82,22 @@ func (o *outbox) flush() {
 	}
 }
 
+// jobBuffers lends the buffers of a pool to an engine.
+type jobBuffers struct{ pool *fastpath.Pool }
+
+type jobBuffer struct{ *fastpath.Buffer }
+
+// Get implements engine.Buffers.
+func (b jobBuffers) Get() engine.Buffer {
+	if x := b.pool.Get(); x != nil {
+		return jobBuffer{x}
+	}
+	return nil
+}
+
+// Bytes implements engine.Buffer.
+func (b jobBuffer) Bytes() []byte { return b.B }
+
 // receiver serves one socket.
 type receiver struct {
 	n    *Node

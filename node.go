@@ -21,6 +21,9 @@ import (
 // maxListen bounds the listen addresses of a node.
 const maxListen = 16
 
+// maxJobs is how many handshakes may wait, in a pool of as many buffers.
+const maxJobs = 1024
+
 // tickInterval is how often timeouts and maintenance are looked after.
 const tickInterval = 50 * time.Millisecond
 
@@ -125,7 +128,8 @@ func (n *Node) build() error {
 		Session:        session.Config{Capacity: n.cfg.MaxSessions, Challenges: n.cfg.MaxChallenges},
 		RequestTimeout: n.cfg.RequestTimeout, HandshakeTimeout: n.cfg.RequestTimeout,
 		RefreshInterval: n.cfg.RefreshInterval,
-		Talk:            &n.talk,
+		Jobs:            maxJobs, Buffers: jobBuffers{fastpath.NewPool(maxJobs, codec.MaxPacketSize)},
+		Talk: &n.talk,
 	}
 	for i, b := range n.cfg.Bootnodes {
 		// An engine is needed to tell which address of a record can be used; a bootnode of a family

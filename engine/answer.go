@@ -137,7 +137,7 @@ func (w *Worker) whoareyou(s *staged) {
 	}
 	j.kind, j.via, j.from, j.key, j.hash, j.call = jobInitiate, w.via, s.from, c.key, c.hash, c
 	j.packet.RecordSeq = s.packet.RecordSeq
-	j.packet.AD = j.buf[:copy(j.buf[:], s.packet.AD)]
+	copy(j.challenge[:], s.packet.AD)
 	e.submit(j)
 }
 

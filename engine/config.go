@@ -43,6 +43,9 @@ type Config struct {
 	// lead to have a queue of the same length.
 	Jobs int
 
+	// Buffers holds the handshakes that wait. Default: the heap.
+	Buffers Buffers
+
 	// Records is how many verified records are remembered; default 4096.
 	Records int
 
@@ -84,6 +87,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Random == nil {
 		c.Random = rand.Reader
+	}
+	if c.Buffers == nil {
+		c.Buffers = heap{}
 	}
 	for _, d := range []struct {
 		v   *int

@@ -84,7 +84,7 @@ func (w *Worker) initiate(j *job) {
 	if _, ok := e.calls.pending.Get(c.id); !ok {
 		return // it has ended while the job waited
 	}
-	in, err := e.hands.Initiate(j.packet.AD, c.peer.ID, &c.peer.PublicKey, e.cfg.Random)
+	in, err := e.hands.Initiate(j.challenge[:], c.peer.ID, &c.peer.PublicKey, e.cfg.Random)
 	if err != nil {
 		w.end(c, Result{Err: errors.Join(ErrHandshake, err)})
 		return

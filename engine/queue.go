@@ -18,7 +18,28 @@ const (
 	jobNodes                    // verify the records of a NODES answer
 )
 
-// job is work for RunJob. The packet's slices point into buf.
+// Buffer is memory for one datagram whose work outlives its batch.
+type Buffer interface {
+	Bytes() []byte // codec.MaxPacketSize bytes
+	Release()      // gives the memory back; called once
+}
+
+// Buffers hands out Buffers.
+type Buffers interface {
+	// Get returns a free buffer, or nil when there is none.
+	Get() Buffer
+}
+
+// heap is the Buffers of an engine that was given none.
+type heap struct{}
+
+type heapBuffer struct{ b []byte }
+
+func (heap) Get() Buffer           { return heapBuffer{make([]byte, codec.MaxPacketSize)} }
+func (b heapBuffer) Bytes() []byte { return b.b }
+func (b heapBuffer) Release()      {}
+
+// job is work for RunJob. The packet's slices point into buf, or challenge.
 type job struct {
 	kind   jobKind
 	share  uint8
@@ -29,7 +50,9 @@ type job struct {
 	hash   uint64
 	packet codec.Packet
 	call   *call
-	buf    [codec.MaxPacketSize]byte
+	buf    Buffer
+	// challenge is the unmasked WHOAREYOU that jobInitiate answers.
+	challenge [codec.WhoareyouSize]byte
 }
 
 // queue is a bounded first-in first-out of jobs. Once half of it is in use, a source prefix gets no
@@ -116,6 +139,11 @@ func (q *queue) release(j *job) {
 	q.count[j.share]--
 	q.reserved--
 	j.call = nil
+	if j.buf != nil {
+		j.packet = codec.Packet{} // its slices end with the buffer
+		j.buf.Release()
+		j.buf = nil
+	}
 	q.free = append(q.free, j)
 	q.mu.Unlock()
 }

@@ -239,6 +239,11 @@ func (w *Worker) handshake(s *staged) {
 		return
 	}
 	j.kind, j.via, j.from, j.key, j.hash = jobHandshake, w.via, s.from, s.key, s.hash
-	s.packet.CopyTo(&j.packet, j.buf[:])
+	if j.buf = w.e.cfg.Buffers.Get(); j.buf == nil {
+		w.counts[DropInboundFull]++
+		j.queue.release(j)
+		return
+	}
+	s.packet.CopyTo(&j.packet, j.buf.Bytes())
 	w.e.submit(j)
 }

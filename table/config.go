@@ -1,0 +1,102 @@
+package table
+
+import (
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// Defaults of Config and fixed sizes.
+const (
+	// DefaultBucketSize is k, the number of members of a bucket (discv5-theory.md, Node Table).
+	DefaultBucketSize = 16
+	// DefaultReplacements is the length of a bucket's replacement cache.
+	DefaultReplacements = 10
+	// MaxBucketSize bounds BucketSize and Replacements, and with them every per-bucket scan.
+	MaxBucketSize = 64
+	// DefaultBucketIPLimit is the number of nodes of one address prefix in one bucket.
+	DefaultBucketIPLimit = 2
+	// DefaultTableIPLimit is the number of nodes of one address prefix in the whole table.
+	DefaultTableIPLimit = 10
+	// DefaultRevalidateFast is the pause before a node in doubt is checked again.
+	DefaultRevalidateFast = 3 * time.Second
+	// DefaultRevalidateSlow is the first pause between two checks of a verified node.
+	DefaultRevalidateSlow = 30 * time.Second
+	// DefaultRefreshInterval is the age at which a bucket wants a refresh lookup.
+	DefaultRefreshInterval = 15 * time.Minute
+	// FirstCheckDelay is the pause between Add and the first check of a node. A peer that has just
+	// shaken hands is waiting for its own answers; a PING that crosses them helps nobody.
+	FirstCheckDelay = 500 * time.Millisecond
+	// CheckTimeout is how long Due keeps quiet about a node that it has returned and of which
+	// neither MarkLive nor MarkFailed was told.
+	CheckTimeout = 10 * time.Second
+	// MaxRecordSize is the largest record that a Node may carry (enr.md, Record Structure).
+	MaxRecordSize = 300
+)
+
+// Config configures a Table. The zero value of every field but Self stands for its default.
+type Config struct {
+	// Self is the local node ID. Distances are measured from it.
+	Self enr.ID
+	// BucketSize is k, 1..MaxBucketSize.
+	BucketSize int
+	// Replacements is the length of each replacement cache, at most MaxBucketSize; negative for none.
+	Replacements int
+	// BucketIPLimit and TableIPLimit bound the nodes whose Addr lies in one /24 (IPv4) or one /48
+	// (IPv6), members and replacements together. Negative means no limit. Loopback and private
+	// addresses are exempt: networks in a laboratory or a home live in a single prefix.
+	BucketIPLimit, TableIPLimit int
+	// InboundLimit bounds the members of one bucket that were learned because they contacted us.
+	// Nodes beyond it wait in the replacement cache. 0 means no limit of its own.
+	InboundLimit int
+	// RevalidateFast is the pause before an unverified or failing node is checked again. The pause
+	// doubles with every consecutive failure.
+	RevalidateFast time.Duration
+	// RevalidateSlow is the pause before a node verified once is checked again. The pause grows with
+	// every success, up to ten times RevalidateSlow.
+	RevalidateSlow time.Duration
+	// RefreshInterval is the age from which RefreshTarget offers a bucket.
+	RefreshInterval time.Duration
+	// Seed starts the generator of the jitter in check times. Equal seeds and equal calls give equal
+	// schedules.
+	Seed uint64
+	// OnChange, when set, is told of every change of membership and liveness. It runs on the
+	// goroutine that caused the change, after the table has released its locks, so it may call the
+	// table. Events that concurrent calls cause for one node may arrive in either order.
+	OnChange func(Event)
+	// Filter, when set, refuses the nodes for which it returns false. It is called by Add, without
+	// locks, before anything else is decided about a well-formed node.
+	Filter func(Node) bool
+}
+
+// withDefaults returns the configuration with every unset or unusable field replaced.
+func (c Config) withDefaults() Config {
+	c.BucketSize = orDefault(c.BucketSize, DefaultBucketSize)
+	if c.BucketSize < 1 {
+		c.BucketSize = 1
+	}
+	c.BucketSize = min(c.BucketSize, MaxBucketSize)
+	c.Replacements = min(orDefault(c.Replacements, DefaultReplacements), MaxBucketSize)
+	c.BucketIPLimit = orDefault(c.BucketIPLimit, DefaultBucketIPLimit)
+	c.TableIPLimit = orDefault(c.TableIPLimit, DefaultTableIPLimit)
+	if c.InboundLimit <= 0 {
+		c.InboundLimit = c.BucketSize
+	}
+	if c.RevalidateFast <= 0 {
+		c.RevalidateFast = DefaultRevalidateFast
+	}
+	if c.RevalidateSlow <= 0 {
+		c.RevalidateSlow = DefaultRevalidateSlow
+	}
+	if c.RefreshInterval <= 0 {
+		c.RefreshInterval = DefaultRefreshInterval
+	}
+	return c
+}
+
+func orDefault(v, def int) int {
+	if v == 0 {
+		return def
+	}
+	return v
+}

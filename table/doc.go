@@ -1,0 +1,51 @@
+// Package table keeps the nodes that the local node knows: 256 k-buckets by log distance, each with
+// a replacement cache, address limits and liveness (discv5-theory.md, Node Table).
+//
+// # Glossary
+//
+//   - log distance: the bit length of the XOR of two node IDs, 0..256. 0 is the node itself.
+//   - bucket: the nodes of one log distance from the local node, at most k = 16 members.
+//   - member: a node in a bucket. It is checked, looked up, and relayed when it is live.
+//   - replacement: a node that waits for a place in a full bucket. It is neither checked nor
+//     relayed.
+//   - live: the node has answered a PING at the endpoint at which it is contacted, and has not
+//     failed three times in a row since. Nodes that are not live are never relayed.
+//   - record: the signed, encoded node record (enr.md). The table stores and relays its bytes.
+//   - relay: to name a node in the answer to FINDNODE.
+//
+// # A node's way
+//
+//	Add ----> member, unverified --MarkLive--> live <--MarkLive-- silent --+
+//	  |          ^     |                        |                   ^      | credit
+//	  | full     |     | 2 failures             +----- 3 failures --+      | used up
+//	  v          |     v (1 if another waits)                              v
+//	replacement -+    gone <-----------------------------------------------+
+//
+// Every answered PING is worth one credit, up to 81. One lost answer only brings the next check
+// forward (S16). From the second failure in a row each failure cuts the credit to a third, and a
+// node without credit is dropped: after two failures when it had answered once or twice, after six
+// when it has been there for long. Checks of a failing node come after 3, 6, 12, 24, 30 seconds, so a break
+// of a minute in the local network does not cost the table its old nodes.
+//
+// # Who owns what
+//
+// The caller owns time, randomness and the network: it sends the PINGs that Due asks for and
+// reports what came back. It offers only nodes whose record it has verified and with which it
+// has completed a handshake. Nothing that an unauthenticated packet says may reach this package.
+//
+// The bytes of Node.Record belong to nobody after Add: they are shared and never written.
+//
+// # Concurrency
+//
+// Each bucket has its own lock. What the packet path reads (Relay, Seq) is published as an
+// immutable value behind an atomic pointer whenever a bucket changes; reading it never waits for
+// a writer and allocates nothing. Writers pay for that with one or two allocations per change
+// of membership. Locks are taken in the order bucket, address counts; no function of the caller's is
+// called under a lock.
+//
+// # Size
+//
+// An empty table takes 27 KB. A full bucket with its replacements takes 8 KB, its published copies at
+// most 7 KB, and the records up to 300 bytes each. In a network of a million nodes about 20 buckets
+// hold anything.
+package table

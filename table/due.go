@@ -1,0 +1,53 @@
+package table
+
+import "time"
+
+// Due appends to dst at most max members whose check time has come and returns the result. The
+// caller sends each a PING at Node.Addr and reports MarkLive or MarkFailed; until then, and for
+// CheckTimeout at most, the node is not returned again. A node is due FirstCheckDelay after Add,
+// then after RevalidateFast while in doubt, and after RevalidateSlow and more once it has
+// answered.
+//
+// When many nodes are due at once, as after a suspended machine, calls take turns through the
+// buckets: max is what bounds the burst. A call with nothing due takes no lock. Due does not
+// allocate when dst has room for max more.
+func (t *Table) Due(now time.Duration, dst []Node, max int) []Node {
+	start := t.cursor.Load()
+	for k := range uint32(numBuckets) {
+		i := (start + k) % numBuckets
+		if t.due[i].Load() > int64(now) {
+			continue
+		}
+		before := len(dst)
+		var full bool
+		dst, full = t.dueIn(int(i), now, dst, max)
+		max -= len(dst) - before
+		if full {
+			t.cursor.Store(i)
+			break
+		}
+	}
+	return dst
+}
+
+// dueIn does the work of Due for one bucket. full says that more was due than max.
+func (t *Table) dueIn(i int, now time.Duration, dst []Node, max int) (_ []Node, full bool) {
+	b := &t.buckets[i]
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for j := range b.members {
+		e := &b.members[j]
+		if e.due > now {
+			continue
+		}
+		if max <= 0 {
+			full = true
+			break
+		}
+		max--
+		dst = append(dst, e.node)
+		e.due = now + CheckTimeout
+	}
+	t.due[i].Store(int64(b.earliest()))
+	return dst, full
+}

@@ -1,0 +1,120 @@
+package table
+
+import (
+	"net/netip"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// Snapshot is the immutable list of the records of one bucket that may be relayed. Reading it
+// takes no lock and allocates nothing. It stays valid, unchanged, for as long as it is held; the
+// table publishes a new one when the bucket changes. A nil Snapshot is empty.
+//
+//	slab     record 0 | record 1 | ... | record n-1
+//	entries  end of record, node ID, endpoint, class, families; in the same order
+type Snapshot struct {
+	slab    []byte
+	entries []relayEntry
+}
+
+type relayEntry struct {
+	end    uint32 // of the record in the slab; it starts where the one before ends
+	class  AddrClass
+	stated Family
+	proven Family
+	id     enr.ID
+	addr   netip.AddrPort
+}
+
+// Len returns the number of records.
+func (s *Snapshot) Len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.entries)
+}
+
+// Record returns the encoded record i, 0 <= i < Len, for reading only.
+func (s *Snapshot) Record(i int) []byte {
+	start := uint32(0)
+	if i > 0 {
+		start = s.entries[i-1].end
+	}
+	end := s.entries[i].end
+	return s.slab[start:end:end]
+}
+
+// ID returns the node ID of record i, 0 <= i < Len, for reading only.
+func (s *Snapshot) ID(i int) *enr.ID { return &s.entries[i].id }
+
+// Addr returns the endpoint at which node i is contacted, 0 <= i < Len.
+func (s *Snapshot) Addr(i int) netip.AddrPort { return s.entries[i].addr }
+
+// Class returns the most restricted class among the endpoints that record i states and the one at
+// which the node is contacted, 0 <= i < Len. A record that names a private address next to a
+// global one is private: it cannot be relayed without the private address.
+func (s *Snapshot) Class(i int) AddrClass { return s.entries[i].class }
+
+// Proven returns the families in which the endpoint stated by record i has answered a PING,
+// 0 <= i < Len. It is never 0.
+func (s *Snapshot) Proven(i int) Family { return s.entries[i].proven }
+
+// MayRelay says whether record i, 0 <= i < Len, may be sent to a requester whose address has the
+// given class and family (Class and FamilyOf of its source address). The rules are those of
+// the function MayRelay, and one more: where the record states an endpoint in the requester's own
+// family, that endpoint has answered a PING. Otherwise whoever proves one address could have a
+// stranger's address in the other family handed round (the record is signed, it can only be sent
+// whole). The caller leaves out the requester itself.
+func (s *Snapshot) MayRelay(i int, requester AddrClass, family Family) bool {
+	e := &s.entries[i]
+	return MayRelay(requester, e.class) && e.stated&family&^e.proven == 0
+}
+
+// newSnapshot copies the relayable members. It returns nil when there are none.
+func newSnapshot(members []entry) *Snapshot {
+	n, size := 0, 0
+	for i := range members {
+		if members[i].relayable() {
+			n++
+			size += len(members[i].node.Record)
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	s := &Snapshot{slab: make([]byte, 0, size), entries: make([]relayEntry, 0, n)}
+	for i := range members {
+		e := &members[i]
+		if !e.relayable() {
+			continue
+		}
+		s.slab = append(s.slab, e.node.Record...)
+		s.entries = append(s.entries, relayEntry{
+			end: uint32(len(s.slab)), class: e.node.class(), stated: e.node.stated(), proven: e.proven,
+			id: e.node.ID, addr: e.node.Addr,
+		})
+	}
+	return s
+}
+
+// index lists the sequence numbers of everything in a bucket, members and replacements. Like
+// Snapshot it is immutable and read without a lock.
+type index struct {
+	ids  []enr.ID
+	seqs []uint64
+}
+
+func newIndex(b *bucket) *index {
+	n := len(b.members) + len(b.waiting)
+	if n == 0 {
+		return nil
+	}
+	x := &index{ids: make([]enr.ID, 0, n), seqs: make([]uint64, 0, n)}
+	for _, list := range [2][]entry{b.members, b.waiting} {
+		for i := range list {
+			x.ids = append(x.ids, list[i].node.ID)
+			x.seqs = append(x.seqs, list[i].node.Seq)
+		}
+	}
+	return x
+}
