@@ -1,0 +1,11 @@
+package fastpath
+
+import "syscall"
+
+// bufferSizes reads the socket buffer sizes back; 0 is unknown.
+func bufferSizes(fd uintptr) (recv, send int) {
+	h := syscall.Handle(fd)
+	recv, _ = syscall.GetsockoptInt(h, syscall.SOL_SOCKET, syscall.SO_RCVBUF)
+	send, _ = syscall.GetsockoptInt(h, syscall.SOL_SOCKET, syscall.SO_SNDBUF)
+	return recv, send
+}

@@ -1,0 +1,106 @@
+package fastpath
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+const (
+	// DefaultBatch is the number of datagrams per system call when Config.Batch
+	// is zero. Between 32 and 64 the gain over single calls levels off.
+	DefaultBatch = 64
+
+	// MaxBatch is the largest number of datagrams per system call. The kernel
+	// itself caps a call at 1024 (UIO_MAXIOV).
+	MaxBatch = 1024
+
+	// MaxSockets bounds the sockets of one group.
+	MaxSockets = 256
+
+	// MaxDatagram is the largest payload that UDP can carry: 65535 bytes less
+	// the 8 of the UDP header. Over IPv4 it is 20 bytes less.
+	MaxDatagram = 65527
+)
+
+// ErrClosed is what calls on a closed Conn return. It is net.ErrClosed.
+var ErrClosed = net.ErrClosed
+
+// ErrConfig is wrapped by every error about an unusable Config.
+var ErrConfig = errors.New("fastpath: invalid configuration")
+
+// Config says what Listen opens. The zero value of every field but Addr is
+// usable.
+type Config struct {
+	// Addr is the local address. Port 0 lets the kernel choose one, the same
+	// for all sockets. An IPv6 address, also the wildcard, receives IPv6 only.
+	// A 4-in-6 address is taken as the IPv4 address inside it.
+	Addr netip.AddrPort
+
+	// Sockets is the number of sockets on Addr, 1 to MaxSockets; 0 means 1.
+	// More than one needs a kernel that spreads datagrams over SO_REUSEPORT
+	// sockets (Linux); elsewhere one is opened, and Info says so.
+	Sockets int
+
+	// Batch is the largest number of datagrams per system call, 1 to MaxBatch;
+	// 0 means DefaultBatch.
+	Batch int
+
+	// MaxSize and MinSize are the payload sizes in bytes that are accepted,
+	// both inclusive. A MaxSize of 0 means MaxDatagram. The kernel drops other
+	// datagrams where a socket filter can be attached, else the Conn does and
+	// counts them.
+	MaxSize, MinSize int
+
+	// RecvBuffer and SendBuffer are the socket buffer sizes in bytes to ask
+	// for; 0 leaves the default of the system. Less than asked is not an error:
+	// Info has both.
+	RecvBuffer, SendBuffer int
+
+	// DisableBatch selects the portable path.
+	DisableBatch bool
+
+	// DisableFilter attaches no socket filter.
+	DisableFilter bool
+}
+
+// withDefaults returns cfg with defaults filled in, or an error that wraps
+// ErrConfig.
+func (cfg Config) withDefaults() (Config, error) {
+	if !cfg.Addr.IsValid() {
+		return cfg, fmt.Errorf("%w: no address", ErrConfig)
+	}
+	cfg.Addr = netip.AddrPortFrom(cfg.Addr.Addr().Unmap(), cfg.Addr.Port())
+	if cfg.Sockets == 0 {
+		cfg.Sockets = 1
+	}
+	if cfg.Batch == 0 {
+		cfg.Batch = DefaultBatch
+	}
+	if cfg.MaxSize == 0 {
+		cfg.MaxSize = MaxDatagram
+	}
+	switch {
+	case cfg.Sockets < 0 || cfg.Sockets > MaxSockets:
+		return cfg, fmt.Errorf("%w: %d sockets, want 1 to %d", ErrConfig, cfg.Sockets, MaxSockets)
+	case cfg.Batch < 0 || cfg.Batch > MaxBatch:
+		return cfg, fmt.Errorf("%w: batch of %d, want 1 to %d", ErrConfig, cfg.Batch, MaxBatch)
+	case cfg.MaxSize < 0 || cfg.MaxSize > MaxDatagram:
+		return cfg, fmt.Errorf("%w: largest datagram %d, want 1 to %d", ErrConfig, cfg.MaxSize, MaxDatagram)
+	case cfg.MinSize < 0 || cfg.MinSize > cfg.MaxSize:
+		return cfg, fmt.Errorf("%w: smallest datagram %d, want 0 to %d", ErrConfig, cfg.MinSize, cfg.MaxSize)
+	case cfg.RecvBuffer < 0 || cfg.SendBuffer < 0:
+		return cfg, fmt.Errorf("%w: negative socket buffer", ErrConfig)
+	}
+	return cfg, nil
+}
+
+// network names the address family for the net package. "udp6" also sets
+// IPV6_V6ONLY, and "udp4" makes the IPv4 wildcard an AF_INET socket.
+func (cfg *Config) network() string {
+	if cfg.Addr.Addr().Is4() {
+		return "udp4"
+	}
+	return "udp6"
+}

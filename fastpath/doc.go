@@ -1,0 +1,61 @@
+// Package fastpath moves datagrams between sockets and memory in batches and
+// allocates nothing per datagram. It knows bytes and addresses only.
+//
+// # Glossary, smallest to largest
+//
+//   - datagram: one UDP payload together with its peer address.
+//   - slot: the fixed part of a slab that holds one datagram.
+//   - batch: the datagrams that one call moves. [Rx] holds a received batch,
+//     [Tx] a batch to be sent.
+//   - socket: one file descriptor, seen through a [Conn].
+//   - group: all sockets that are bound to one address, a [Group]. The kernel
+//     spreads peers over the sockets of a group, and one peer stays with one
+//     socket for as long as the group does not change.
+//
+// # Layout
+//
+// Rx and Tx each own one slab. Slots start on cache lines, so the stride is
+// the slot size rounded up to 64 bytes.
+//
+//	      |<------------- stride ------------->|
+//	slab: | slot 0                       | pad | slot 1 ...
+//	      |<-- datagram -->|             |
+//	      |<-- n bytes --->|             |
+//	      |<-- capacity = size --------->|
+//
+// A slice that the package hands out ends, by its capacity, with its own slot.
+// An append in place can therefore never reach the next datagram.
+//
+// On Linux each slot has a fixed entry in the arrays that recvmmsg(2) and
+// sendmmsg(2) take. They are built once; only what a call used is reset.
+//
+//	hdr[i] -> name[i]   peer address, room for either family
+//	       -> iov[i]    -> slot i of the slab
+//	       -> ctl[i]    control message (only where drops are counted by it)
+//
+// # Paths
+//
+// Two implementations of [Conn] exist. The fast one ("recvmmsg") is for Linux.
+// The plain one ("portable") moves one datagram per system call through the
+// net package, runs everywhere, and is the twin that tests compare the fast
+// one with. [Listen] probes the kernel and falls back by itself; [Info] says
+// which one runs and why. The batch calls of golang.org/x/net are not used:
+// off Linux they also move one datagram per call, and they allocate an address
+// for each.
+//
+// # Ownership
+//
+//   - An Rx or Tx belongs to one goroutine at a time.
+//   - A slice from Rx.Packet or Tx.Buffer is valid until the next ReadBatch,
+//     WriteBatch or Reset of the batch it came from. What has to live longer is
+//     copied, for example into a [Buffer] of a [Pool].
+//   - ReadBatch of one Conn is called by one goroutine at a time. WriteBatch is
+//     safe for concurrent use, each caller with a Tx of its own.
+//   - The Group owns its sockets. Closing it ends every ReadBatch.
+//
+// # Counting
+//
+// Every datagram that was handed over ends in exactly one counter of
+// [ConnStats]: delivered, or dropped for a named cause. Errors that a network
+// can cause never end reading or writing.
+package fastpath

@@ -1,0 +1,168 @@
+package fastpath
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+// Names of the paths in Info.
+const (
+	PathBatch    = "recvmmsg" // recvmmsg(2) and sendmmsg(2)
+	PathPortable = "portable" // one datagram per system call
+)
+
+// Group is all sockets of one address. Its methods are safe for concurrent use.
+type Group struct {
+	addr  netip.AddrPort
+	socks []*socket
+	conns []Conn
+	info  Info
+}
+
+// Info says what a Group got from the system. It does not change.
+type Info struct {
+	Path       string // PathBatch or PathPortable
+	PathReason string // why not PathBatch, empty otherwise
+
+	Sockets         int    // sockets that were opened
+	ReusePort       bool   // they share the address by SO_REUSEPORT
+	ReusePortReason string // why not, although several sockets were asked for
+
+	FilterAttached bool
+	FilterReason   string // why not, empty otherwise
+
+	// Buffer sizes in bytes, as asked for and as granted, per socket. 0 asked
+	// means the default of the system; 0 got means unknown. Linux reports twice
+	// what it grants, to have room for bookkeeping; here it is halved again.
+	RecvBufferAsked, RecvBufferGot int
+	SendBufferAsked, SendBufferGot int
+
+	// DropSource names where ConnStats.KernelDrops come from: "SO_MEMINFO"
+	// (read when asked for), "SO_RXQ_OVFL" (as of the last datagram received by
+	// the recvmmsg path), or "none".
+	DropSource string
+}
+
+// String is one line for a log.
+func (i Info) String() string {
+	yes := func(ok bool, reason string) string {
+		switch {
+		case ok:
+			return "yes"
+		case reason == "":
+			return "no"
+		}
+		return "no (" + reason + ")"
+	}
+	path := i.Path
+	if i.PathReason != "" {
+		path += " (" + i.PathReason + ")"
+	}
+	return fmt.Sprintf("path %s, sockets %d, reuseport %s, filter %s, receive buffer %d of %d, send buffer %d of %d, drops by %s",
+		path, i.Sockets, yes(i.ReusePort, i.ReusePortReason), yes(i.FilterAttached, i.FilterReason),
+		i.RecvBufferGot, i.RecvBufferAsked, i.SendBufferGot, i.SendBufferAsked, i.DropSource)
+}
+
+// Listen opens the sockets of cfg. The error wraps ErrConfig when cfg is
+// unusable, and otherwise that of the system. An address that another socket
+// is bound to is an error, also when that socket would share it: the first
+// socket is bound without SO_REUSEPORT, so a second node cannot take half of
+// the datagrams of a first one unnoticed.
+func Listen(cfg Config) (*Group, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	g := &Group{}
+	if cfg.Sockets > 1 && !reusePortSpreads {
+		g.info.ReusePortReason = "the system does not spread datagrams over sockets"
+		cfg.Sockets = 1
+	}
+	if err := g.open(&cfg); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	g.describe(&cfg)
+	return g, nil
+}
+
+// open binds the sockets and puts a Conn on each.
+func (g *Group) open(cfg *Config) error {
+	first, err := openSocket(cfg, cfg.Addr, false)
+	if err != nil {
+		return err
+	}
+	g.socks = append(g.socks, first)
+	g.addr = first.local
+	if cfg.Sockets > 1 {
+		if err := enableReusePort(first); err != nil {
+			g.info.ReusePortReason = err.Error()
+		} else {
+			g.info.ReusePort = true
+		}
+	}
+	for g.info.ReusePort && len(g.socks) < cfg.Sockets {
+		// A zone, which local lacks, must be the one that was asked for.
+		next := netip.AddrPortFrom(cfg.Addr.Addr(), g.addr.Port())
+		s, err := openSocket(cfg, next, true)
+		if err != nil {
+			return err
+		}
+		g.socks = append(g.socks, s)
+	}
+	g.info.Path, g.info.PathReason = PathBatch, batchReason(first, cfg)
+	if g.info.PathReason != "" {
+		g.info.Path = PathPortable
+	}
+	for _, s := range g.socks {
+		g.conns = append(g.conns, newConn(s, g.info.Path))
+	}
+	return nil
+}
+
+// describe fills in the rest of info from the first socket; all are alike.
+func (g *Group) describe(cfg *Config) {
+	o := &g.socks[0].opts
+	g.info.Sockets = len(g.socks)
+	g.info.FilterAttached, g.info.FilterReason = o.filter == "", o.filter
+	g.info.RecvBufferAsked, g.info.RecvBufferGot = cfg.RecvBuffer, o.recvGot
+	g.info.SendBufferAsked, g.info.SendBufferGot = cfg.SendBuffer, o.sendGot
+	g.info.DropSource = o.dropSource
+}
+
+// Addr is the address that all sockets are bound to, without zone, with the
+// port that was chosen.
+func (g *Group) Addr() netip.AddrPort { return g.addr }
+
+// Conns returns the sockets, at least one, in a slice of the caller's own.
+func (g *Group) Conns() []Conn { return slices.Clone(g.conns) }
+
+// Info says what the group got from the system.
+func (g *Group) Info() Info { return g.info }
+
+// Stats is the sum of the counters of all sockets, also after Close.
+func (g *Group) Stats() ConnStats {
+	var sum ConnStats
+	for _, s := range g.socks {
+		sum.Add(s.stats())
+	}
+	return sum
+}
+
+// Drops is the number of datagrams that the kernel dropped at the sockets of
+// the group: those that found the receive buffer full together with those that
+// the socket filter refused. See ConnStats.KernelDrops.
+func (g *Group) Drops() uint64 { return g.Stats().KernelDrops }
+
+// Close closes all sockets. Every ReadBatch returns ErrClosed. Closing twice is
+// not an error.
+func (g *Group) Close() error {
+	var errs []error
+	for _, s := range g.socks {
+		if err := s.close(); err != nil && !errors.Is(err, ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,113 @@
+package fastpath
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+)
+
+// Datagrams of many peers reach every socket of a group, and those of one peer
+// the same one.
+func TestReusePortSpreads(t *testing.T) {
+	const sockets, peers, each = 4, 64, 3
+	matrix(t, func(t *testing.T, cfg Config) {
+		srv := cfg
+		srv.Sockets = sockets
+		g := listen(t, srv)
+		if info := g.Info(); !info.ReusePort || len(g.Conns()) != sockets {
+			t.Fatalf("%v", info)
+		}
+		tx, rx := NewTx(each, testMax), NewRx(64, testMax)
+		for seq := range peers {
+			pg := listen(t, cfg)
+			for range each {
+				queue(t, tx, seq, 100, g.Addr())
+			}
+			if err := pg.Conns()[0].WriteBatch(tx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		seen, total := map[int]int{}, 0
+		for k, c := range g.Conns() {
+			c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			n := 0
+			for c.ReadBatch(rx) == nil {
+				for i := range rx.Len() {
+					seq := seqOf(rx.Packet(i))
+					if at, ok := seen[seq]; ok && at != k {
+						t.Errorf("peer %d at socket %d and %d", seq, at, k)
+					}
+					seen[seq] = k
+				}
+				n += rx.Len()
+			}
+			t.Logf("socket %d: %d datagrams", k, n)
+			if n == 0 {
+				t.Errorf("socket %d got nothing", k)
+			}
+			total += n
+		}
+		if total != peers*each {
+			t.Errorf("%d datagrams, want %d", total, peers*each)
+		}
+	})
+}
+
+// A small receive buffer overflows, and the kernel's counter says by how much.
+// The counter is read both ways.
+func TestKernelDrops(t *testing.T) {
+	for _, source := range []string{dropsByMeminfo, dropsByControl} {
+		t.Run(source, func(t *testing.T) {
+			const sent = 200
+			a := open(t, Config{Addr: loop4})
+			g := listen(t, Config{Addr: loop4, RecvBuffer: 4096, MinSize: testMin, MaxSize: testMax})
+			b := g.Conns()[0]
+			s := g.socks[0]
+			if source == dropsByControl {
+				useControl(t, s)
+			} else if s.opts.dropSource != source {
+				t.Skipf("drops come by %s", s.opts.dropSource)
+			}
+			tx, rx := NewTx(sent, testMax), NewRx(64, testMax)
+			for i := range sent {
+				queue(t, tx, i, 1000, b.LocalAddr())
+			}
+			a.WriteBatch(tx)
+			// One more after making room: it carries the count along.
+			b.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			got := 0
+			for b.ReadBatch(rx) == nil {
+				got += rx.Len()
+			}
+			b.SetReadDeadline(time.Now().Add(patience))
+			queue(t, tx, 0, 1000, b.LocalAddr())
+			a.WriteBatch(tx)
+			drain(t, b, rx, 1)
+			if d := g.Drops(); d == 0 || d != uint64(sent-got) {
+				t.Errorf("drops = %d, want %d", d, sent-got)
+			}
+			before := g.Drops()
+			g.Close()
+			if g.Drops() != before {
+				t.Errorf("drops after Close = %d, want %d", g.Drops(), before)
+			}
+		})
+	}
+}
+
+// Buffer sizes are read back after they were set, and a refused size is not an
+// error.
+func TestBufferSizes(t *testing.T) {
+	const ask = 32 << 10
+	for _, plain := range []bool{false, true} {
+		t.Run(fmt.Sprint("plain=", plain), func(t *testing.T) {
+			i := listen(t, Config{Addr: loop4, RecvBuffer: ask, SendBuffer: ask, DisableBatch: plain}).Info()
+			if i.RecvBufferGot != ask || i.SendBufferGot != ask {
+				t.Errorf("got %d and %d, want %d", i.RecvBufferGot, i.SendBufferGot, ask)
+			}
+			i = listen(t, Config{Addr: loop4, RecvBuffer: math.MaxInt32, DisableBatch: plain}).Info()
+			t.Logf("asked for 2 GiB: %d", i.RecvBufferGot)
+		})
+	}
+}

@@ -1,0 +1,370 @@
+package fastpath
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// mmsghdr is struct mmsghdr of recvmmsg(2). Go pads it to the alignment of
+// Msghdr just as C does: 64 bytes on 64-bit systems, 32 on 32-bit ones.
+type mmsghdr struct {
+	hdr unix.Msghdr
+	len uint32 // bytes received or sent, set by the kernel
+}
+
+// mmsgCall is the form of both system calls: they work on the first n of the
+// entries at h, and return how many they completed.
+type mmsgCall func(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno)
+
+// mmsgConn is the fast path. The file descriptor is non-blocking and waits in
+// the netpoller of the runtime; it is touched only inside the callbacks of
+// RawConn, which keep it from being closed and reused meanwhile.
+type mmsgConn struct {
+	sock *socket
+
+	// The two calls, replaced by tests to inject faults.
+	recv, send mmsgCall
+
+	wmu sync.Mutex // one waiter for writability: the deadline is the socket's
+}
+
+func newMmsgConn(s *socket) *mmsgConn {
+	return &mmsgConn{sock: s, recv: recvmmsg, send: sendmmsg}
+}
+
+// recvmmsg goes through Syscall6 rather than RawSyscall6: the few nanoseconds
+// saved are not worth holding up a processor of the scheduler.
+func recvmmsg(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {
+	r, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(h)), uintptr(n), unix.MSG_DONTWAIT, 0, 0)
+	return int(r), e
+}
+
+func sendmmsg(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {
+	r, _, e := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(h)), uintptr(n), unix.MSG_DONTWAIT, 0, 0)
+	return int(r), e
+}
+
+// mmsgRx is what recvmmsg works on, one entry per slot of an Rx. The iovecs
+// hold typed pointers, so the slab stays reachable.
+type mmsgRx struct {
+	hdr  []mmsghdr
+	iov  []unix.Iovec
+	name []unix.RawSockaddrInet6 // room for either family
+	ctl  []byte                  // ctlSpace bytes per slot
+
+	conn  *mmsgConn
+	used  int // entries that the last call filled, to be reset before the next
+	n     int // result of the last call
+	errno syscall.Errno
+	read  func(fd uintptr) bool // = r.call, bound once: no closure per batch
+}
+
+func newMmsgRx(rx *Rx) *mmsgRx {
+	n := rx.Cap()
+	r := &mmsgRx{
+		hdr:  make([]mmsghdr, n),
+		iov:  make([]unix.Iovec, n),
+		name: make([]unix.RawSockaddrInet6, n),
+		ctl:  make([]byte, n*ctlSpace),
+	}
+	r.read = r.call
+	for i := range r.hdr {
+		r.iov[i].Base = &rx.slot(i)[0]
+		r.iov[i].SetLen(rx.size)
+		h := &r.hdr[i].hdr
+		h.Name = (*byte)(unsafe.Pointer(&r.name[i]))
+		h.Iov = &r.iov[i]
+		h.SetIovlen(1)
+	}
+	return r
+}
+
+// bind makes r ready for a call on c. Only what the last call used is reset: a
+// stale Namelen would cut the address, a stale Controllen hide the control
+// message. Linux itself always writes Flags; sandboxes that play Linux may not.
+func (r *mmsgRx) bind(c *mmsgConn) {
+	space := 0
+	if c.sock.opts.dropSource == dropsByControl {
+		space = ctlSpace
+	}
+	if r.conn != c {
+		r.conn, r.used = c, len(r.hdr)
+		for i := range r.hdr {
+			r.hdr[i].hdr.Control = nil
+			if space > 0 {
+				r.hdr[i].hdr.Control = &r.ctl[i*ctlSpace]
+			}
+		}
+	}
+	for i := range r.hdr[:r.used] {
+		h := &r.hdr[i].hdr
+		h.Namelen = unix.SizeofSockaddrInet6
+		h.SetControllen(space)
+		h.Flags = 0
+	}
+	r.used = 0
+}
+
+// call runs one recvmmsg; false parks the goroutine until the socket is
+// readable.
+func (r *mmsgRx) call(fd uintptr) bool {
+	n := min(len(r.hdr), r.conn.sock.batch)
+	r.n, r.errno = r.conn.recv(fd, &r.hdr[0], n)
+	return r.errno != unix.EAGAIN
+}
+
+// ReadBatch implements Conn.
+func (c *mmsgConn) ReadBatch(rx *Rx) error {
+	rx.Reset()
+	if rx.mmsg == nil {
+		rx.mmsg = newMmsgRx(rx)
+	}
+	r, failed := rx.mmsg, 0
+	for {
+		r.bind(c)
+		if err := c.sock.raw.Read(r.read); err != nil {
+			return c.sock.wrap("receive", err)
+		}
+		if r.errno != 0 {
+			if err := c.sock.readError(r.errno, &failed); err != nil {
+				return err
+			}
+			continue
+		}
+		failed = 0
+		if c.collect(rx, r); rx.Len() > 0 {
+			return nil
+		}
+	}
+}
+
+// collect delivers the datagrams of the last call that are acceptable.
+func (c *mmsgConn) collect(rx *Rx, r *mmsgRx) {
+	cnt, bytes := &c.sock.cnt, 0
+	r.used = r.n
+	for i := range r.hdr[:r.n] {
+		h, n := &r.hdr[i].hdr, int(r.hdr[i].len)
+		if h.Flags&unix.MSG_TRUNC != 0 {
+			cnt.rx.truncated.Add(1)
+			continue
+		}
+		if !c.sock.sizeOK(n) {
+			continue
+		}
+		from, ok := sockaddrAddrPort(&r.name[i], h.Namelen)
+		if !ok {
+			cnt.rx.bad.Add(1)
+			continue
+		}
+		rx.deliver(i, n, from)
+		bytes += n
+	}
+	if rx.Len() > 0 {
+		cnt.received(rx.Len(), bytes)
+	}
+	if c.sock.opts.dropSource == dropsByControl {
+		c.noteDrops(r)
+	}
+}
+
+// noteDrops takes the kernel's count from the newest datagram that carries it:
+// the count only rises.
+func (c *mmsgConn) noteDrops(r *mmsgRx) {
+	for i := r.n - 1; i >= 0; i-- {
+		n := min(int(r.hdr[i].hdr.Controllen), ctlSpace)
+		if v, ok := parseOverflow(r.ctl[i*ctlSpace : i*ctlSpace+n]); ok {
+			c.sock.mu.Lock()
+			c.sock.drops.update(v)
+			c.sock.mu.Unlock()
+			return
+		}
+	}
+}
+
+// mmsgTx is what sendmmsg works on. Entries are dense: datagrams that cannot
+// be sent from this socket have none.
+type mmsgTx struct {
+	hdr  []mmsghdr
+	iov  []unix.Iovec
+	name []unix.RawSockaddrInet6
+
+	conn       *mmsgConn
+	start, end int // entries of the next call
+	n          int // result of the last call
+	errno      syscall.Errno
+	deadline   time.Time // of the wait for room; zero until a batch has to wait
+
+	try  func(fd uintptr)      // = t.call, bound once
+	park func(fd uintptr) bool // = t.callOrPark, bound once
+}
+
+func newMmsgTx(tx *Tx) *mmsgTx {
+	n := tx.Cap()
+	t := &mmsgTx{
+		hdr:  make([]mmsghdr, n),
+		iov:  make([]unix.Iovec, n),
+		name: make([]unix.RawSockaddrInet6, n),
+	}
+	t.try, t.park = t.call, t.callOrPark
+	for i := range t.hdr {
+		h := &t.hdr[i].hdr
+		h.Name = (*byte)(unsafe.Pointer(&t.name[i]))
+		h.Iov = &t.iov[i]
+		h.SetIovlen(1)
+	}
+	return t
+}
+
+func (t *mmsgTx) call(fd uintptr) {
+	t.n, t.errno = t.conn.send(fd, &t.hdr[t.start], t.end-t.start)
+}
+
+func (t *mmsgTx) callOrPark(fd uintptr) bool {
+	t.call(fd)
+	return t.errno != unix.EAGAIN
+}
+
+// load points the entries at the datagrams of tx, and returns how many there
+// are to send. Datagrams of the other family are counted here: sending them
+// would cost a system call each to be told so.
+func (t *mmsgTx) load(tx *Tx, c *mmsgConn) int {
+	t.conn, t.deadline = c, time.Time{}
+	n := 0
+	for i := range tx.queue {
+		to := tx.queue[i].to
+		if !c.sock.familyOK(to) {
+			c.sock.cnt.drop(causeFamily, 1)
+			continue
+		}
+		t.hdr[n].hdr.Namelen = putSockaddr(&t.name[n], to)
+		t.iov[n].Base = &tx.slab[i*tx.stride] // an empty datagram needs it too
+		t.iov[n].SetLen(tx.queue[i].n)
+		n++
+	}
+	return n
+}
+
+// bytes is the payload of entries start to start+n.
+func (t *mmsgTx) bytes(n int) int {
+	sum := 0
+	for i := range t.iov[t.start : t.start+n] {
+		sum += int(t.iov[t.start+i].Len)
+	}
+	return sum
+}
+
+// WriteBatch implements Conn.
+func (c *mmsgConn) WriteBatch(tx *Tx) error {
+	if tx.Len() == 0 {
+		return nil
+	}
+	if tx.mmsg == nil {
+		tx.mmsg = newMmsgTx(tx)
+	}
+	t := tx.mmsg
+	err := c.flush(t, t.load(tx, c))
+	tx.Reset()
+	return err
+}
+
+// flush sends the first total entries of t.
+//
+// sendmmsg stops at the first datagram that fails and returns the number of
+// those before it; the error itself shows only when the next call starts with
+// that datagram. So after a short count the rest is sent again from there, and
+// an error concerns exactly the datagram at t.start: it is dropped, and sending
+// resumes behind it.
+func (c *mmsgConn) flush(t *mmsgTx, total int) error {
+	cnt, retries, refused := &c.sock.cnt, sendRetries, false
+	for t.start = 0; t.start < total; {
+		t.end = min(total, t.start+c.sock.batch)
+		if err := c.attempt(t); err != nil {
+			cnt.drop(causeOf(err), total-t.start)
+			return c.sock.wrap("send", err)
+		}
+		if t.errno == 0 && t.n > 0 {
+			n := min(t.n, t.end-t.start)
+			cnt.sent(n, t.bytes(n))
+			t.start += n
+			refused = false
+			continue
+		}
+		switch cause := classify(t.errno); {
+		case cause == causeRefused && !refused:
+			refused = true // an ICMP message about an earlier datagram; now cleared
+		case (cause == causeNoBuffers || cause == causeInterrupted) && retries > 0:
+			if retries--; cause == causeNoBuffers {
+				pauseSend(retries)
+			}
+		case cause == causeBlocked:
+			cnt.drop(cause, total-t.start) // waited for in vain: so would the rest be
+			return nil
+		case cause == causeFatal:
+			cnt.drop(cause, total-t.start)
+			return c.sock.wrap("send", t.errno)
+		default:
+			cnt.drop(cause, 1)
+			t.start++
+			refused = false
+		}
+	}
+	return nil
+}
+
+// pauseSend lets the system work off its queues: first by giving way, then by
+// sleeping.
+func pauseSend(left int) {
+	if left == sendRetries-1 {
+		runtime.Gosched()
+		return
+	}
+	time.Sleep(sendPause)
+}
+
+// attempt runs one sendmmsg, and waits where the socket buffer is full. The
+// error is about the socket; what the call said is in t.n and t.errno.
+//
+// The call is made inside Control, which unlike RawConn.Write takes no lock:
+// the kernel lets several goroutines send on one socket at once.
+func (c *mmsgConn) attempt(t *mmsgTx) error {
+	if err := c.sock.raw.Control(t.try); err != nil {
+		return err
+	}
+	if t.errno != unix.EAGAIN {
+		return nil
+	}
+	if t.deadline.IsZero() {
+		t.deadline = time.Now().Add(c.sock.sendWait)
+	}
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	if err := c.sock.udp.SetWriteDeadline(t.deadline); err != nil {
+		return err
+	}
+	err := c.sock.raw.Write(t.park)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		// One last try: room may have come while the timer fired.
+		return c.sock.raw.Control(t.try)
+	}
+	return err
+}
+
+// SetReadDeadline implements Conn.
+func (c *mmsgConn) SetReadDeadline(t time.Time) error { return c.sock.setReadDeadline(t) }
+
+// LocalAddr implements Conn.
+func (c *mmsgConn) LocalAddr() netip.AddrPort { return c.sock.local }
+
+// Stats implements Conn.
+func (c *mmsgConn) Stats() ConnStats { return c.sock.stats() }
+
+// Close implements Conn.
+func (c *mmsgConn) Close() error { return c.sock.close() }

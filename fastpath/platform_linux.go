@@ -1,0 +1,110 @@
+package fastpath
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// reusePortSpreads is true: since Linux 3.9 sockets with SO_REUSEPORT share the
+// datagrams to their address by a hash over both endpoints.
+const reusePortSpreads = true
+
+// batchReason says why the fast path cannot be used, or nothing. recvmmsg is
+// from Linux 2.6.33, sendmmsg from 3.0; sandboxes may refuse either.
+func batchReason(s *socket, cfg *Config) string {
+	if cfg.DisableBatch {
+		return "disabled"
+	}
+	reason := "socket is closed"
+	_ = s.raw.Control(func(fd uintptr) { reason = probeBatch(fd) })
+	return reason
+}
+
+// probeBatch sends nothing and receives nothing: both calls are made with no
+// entries.
+func probeBatch(fd uintptr) string {
+	var h mmsghdr
+	if _, e := sendmmsg(fd, &h, 0); e != 0 {
+		return fmt.Sprintf("sendmmsg: %v", e)
+	}
+	if _, e := recvmmsg(fd, &h, 0); e != 0 && e != unix.EAGAIN {
+		return fmt.Sprintf("recvmmsg: %v", e)
+	}
+	return ""
+}
+
+func newConn(s *socket, path string) Conn {
+	if path == PathBatch {
+		return newMmsgConn(s)
+	}
+	return newPortableConn(s)
+}
+
+// enableReusePort lets further sockets share the address of one that was bound
+// without SO_REUSEPORT, and so is known to be the first there. (Bound with it,
+// a socket that lets the kernel choose a port may be given that of another
+// group of the same user.)
+func enableReusePort(s *socket) error {
+	var err error
+	if cerr := s.raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	}); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// setOptions prepares a socket that is not bound yet.
+func setOptions(fd uintptr, cfg *Config, reusePort bool, o *sockOptions) error {
+	if reusePort {
+		if err := unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+			return fmt.Errorf("SO_REUSEPORT: %w", err)
+		}
+	}
+	// The net package allows broadcasts. No peer has such an address.
+	if err := unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 0); err != nil {
+		return fmt.Errorf("SO_BROADCAST: %w", err)
+	}
+	o.filter = filterReason(fd, cfg)
+	o.dropSource = chooseDropSource(fd)
+	if cfg.DisableBatch && o.dropSource == dropsByControl {
+		o.dropSource = dropsUnknown // the portable path reads no control messages
+	}
+	return nil
+}
+
+// filterReason attaches the socket filter, or says why there is none.
+func filterReason(fd uintptr, cfg *Config) string {
+	if cfg.DisableFilter {
+		return "disabled"
+	}
+	if cfg.MinSize == 0 && cfg.MaxSize == MaxDatagram {
+		return "every size is accepted"
+	}
+	if err := attachFilter(fd, cfg.MinSize, cfg.MaxSize); err != nil {
+		return fmt.Sprintf("SO_ATTACH_FILTER: %v", err)
+	}
+	return ""
+}
+
+// setBuffers asks for the buffer sizes, and reads back what was granted.
+func setBuffers(s *socket, cfg *Config) {
+	_ = s.raw.Control(func(fd uintptr) {
+		s.opts.recvGot = setBuffer(int(fd), cfg.RecvBuffer, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF)
+		s.opts.sendGot = setBuffer(int(fd), cfg.SendBuffer, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF)
+	})
+}
+
+// setBuffer sets one buffer size, if not 0, and returns what it is then. The
+// forced form passes the limit in net.core but needs CAP_NET_ADMIN.
+func setBuffer(fd, size, force, plain int) int {
+	if size > 0 && unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, size) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, plain, size)
+	}
+	got, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, plain)
+	if err != nil {
+		return 0
+	}
+	return got / 2
+}

@@ -1,0 +1,93 @@
+package fastpath
+
+import (
+	"sync"
+	"testing"
+)
+
+func TestPool(t *testing.T) {
+	p := NewPool(3, 100)
+	var held []*Buffer
+	for range 3 {
+		b := p.Get()
+		if b == nil || len(b.B) != 100 || cap(b.B) != 100 {
+			t.Fatalf("Get = %+v", b)
+		}
+		for i := range b.B {
+			b.B[i] = byte(len(held))
+		}
+		held = append(held, b)
+	}
+	if p.Get() != nil || p.Get() != nil {
+		t.Error("Get beyond the bound")
+	}
+	for k, b := range held {
+		for _, v := range b.B {
+			if int(v) != k {
+				t.Fatalf("buffer %d holds %d: buffers overlap", k, v)
+			}
+		}
+	}
+	if s := p.Stats(); s != (PoolStats{Size: 100, Count: 3, Gets: 3, Exhausted: 2}) {
+		t.Errorf("%+v", s)
+	}
+	// Whatever the holder made of B, the next one gets the whole buffer.
+	held[1].B = append(held[1].B[:50:50], make([]byte, 500)...)
+	held[1].Release()
+	if held[1].B != nil {
+		t.Error("memory is still reachable through a released buffer")
+	}
+	if b := p.Get(); b != held[1] || len(b.B) != 100 || &b.B[0] != &p.slot(b.index)[0] {
+		t.Errorf("Get = %+v", b)
+	}
+	for _, b := range held {
+		b.Release()
+	}
+	if s := p.Stats(); s.Free != 3 || p.Size() != 100 {
+		t.Errorf("%+v", s)
+	}
+	mustPanic(t, "empty pool", func() { NewPool(0, 1) })
+	mustPanic(t, "empty buffers", func() { NewPool(1, 0) })
+}
+
+func TestPoolConcurrent(t *testing.T) {
+	const workers, rounds = 4, 2000
+	p := NewPool(3, 64)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for range rounds {
+				b := p.Get()
+				if b == nil {
+					continue
+				}
+				for i := range b.B {
+					b.B[i] = byte(w)
+				}
+				for _, v := range b.B {
+					if int(v) != w {
+						t.Error("two holders of one buffer")
+						break
+					}
+				}
+				b.Release()
+			}
+		})
+	}
+	wg.Wait()
+	if s := p.Stats(); s.Free != 3 || s.Gets+s.Exhausted != workers*rounds {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestPoolAllocs(t *testing.T) {
+	p := NewPool(2, 1280)
+	if n := testing.AllocsPerRun(1000, func() {
+		a, b := p.Get(), p.Get()
+		p.Get()
+		a.Release()
+		b.Release()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,207 @@
+package fastpath
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// sendWait bounds how long one WriteBatch waits for room in the socket
+	// buffer.
+	sendWait = 50 * time.Millisecond
+
+	// sendRetries bounds the repeated tries of one WriteBatch after errors that
+	// pass by themselves: a batch, not a datagram, has this many, so that a
+	// long outage cannot hold a worker up.
+	sendRetries = 4
+
+	// sendPause is the time between such tries.
+	sendPause = 50 * time.Microsecond
+
+	// readErrorRun is how many receive calls may fail in a row before each
+	// further failure is followed by readPause. A socket that keeps failing
+	// must not keep a processor busy.
+	readErrorRun = 16
+
+	// readPause also bounds how much later Close is noticed then.
+	readPause = time.Millisecond
+)
+
+// portableConn is the plain path: one datagram per system call, by means of the
+// net package alone.
+type portableConn struct {
+	sock *socket
+
+	// The two calls, replaced by tests to inject faults.
+	recv func(b, oob []byte) (n, oobn, flags int, from netip.AddrPort, err error)
+	send func(b []byte, to netip.AddrPort) (int, error)
+
+	wmu sync.Mutex // one WriteBatch at a time: the write deadline is the socket's
+}
+
+func newPortableConn(s *socket) *portableConn {
+	return &portableConn{sock: s, recv: s.udp.ReadMsgUDPAddrPort, send: s.udp.WriteToUDPAddrPort}
+}
+
+// ReadBatch implements Conn.
+func (c *portableConn) ReadBatch(rx *Rx) error {
+	rx.Reset()
+	cnt, failed := &c.sock.cnt, 0
+	for {
+		n, _, flags, from, err := c.recv(rx.slot(0), nil)
+		if err != nil {
+			if err := c.sock.readError(err, &failed); err != nil {
+				return err
+			}
+			continue
+		}
+		failed = 0
+		switch {
+		case flags&msgTrunc != 0:
+			cnt.rx.truncated.Add(1)
+		case !c.sock.sizeOK(n):
+		case !from.IsValid():
+			cnt.rx.bad.Add(1)
+		default:
+			cnt.received(1, n)
+			rx.deliver(0, n, plainAddr(from))
+			return nil
+		}
+	}
+}
+
+// WriteBatch implements Conn.
+func (c *portableConn) WriteBatch(tx *Tx) error {
+	if tx.Len() == 0 {
+		return nil
+	}
+	defer tx.Reset()
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	if err := c.allowWait(); err != nil {
+		c.sock.cnt.drop(causeClosed, tx.Len())
+		return c.sock.wrap("send", err)
+	}
+	cnt, retries := &c.sock.cnt, sendRetries
+	for i := range tx.queue {
+		if !c.sock.familyOK(tx.Addr(i)) {
+			cnt.drop(causeFamily, 1)
+			continue
+		}
+		cause, err := c.sendOne(tx.Packet(i), tx.Addr(i), &retries)
+		switch {
+		case err == nil:
+			cnt.sent(1, tx.queue[i].n)
+		case cause == causeClosed || cause == causeFatal:
+			cnt.drop(cause, tx.Len()-i)
+			return c.sock.wrap("send", err)
+		case cause == causeBlocked:
+			cnt.drop(cause, tx.Len()-i) // waited for in vain: so would the rest be
+			return nil
+		default:
+			cnt.drop(cause, 1)
+		}
+	}
+	return nil
+}
+
+// allowWait lets sends wait for room for sendWait from now on.
+func (c *portableConn) allowWait() error {
+	return c.sock.udp.SetWriteDeadline(time.Now().Add(c.sock.sendWait))
+}
+
+// sendOne sends one datagram, several times where an error passes by itself.
+func (c *portableConn) sendOne(b []byte, to netip.AddrPort, retries *int) (sendCause, error) {
+	refused, blocked := false, false
+	for {
+		_, err := c.send(b, to)
+		if err == nil {
+			return 0, nil
+		}
+		cause := causeOf(err)
+		switch {
+		case cause == causeRefused && !refused:
+			refused = true // the error of an earlier datagram
+		case (cause == causeNoBuffers || cause == causeInterrupted) && *retries > 0:
+			*retries--
+			time.Sleep(sendPause)
+		case cause == causeBlocked && !blocked && *retries > 0:
+			// The deadline also passes when a long batch merely took its time.
+			// Only a datagram that spends a whole wait of its own is blocked.
+			*retries--
+			blocked = true
+			if err := c.allowWait(); err != nil {
+				return causeOf(err), err
+			}
+		default:
+			return cause, err
+		}
+	}
+}
+
+// SetReadDeadline implements Conn.
+func (c *portableConn) SetReadDeadline(t time.Time) error { return c.sock.setReadDeadline(t) }
+
+// LocalAddr implements Conn.
+func (c *portableConn) LocalAddr() netip.AddrPort { return c.sock.local }
+
+// Stats implements Conn.
+func (c *portableConn) Stats() ConnStats { return c.sock.stats() }
+
+// Close implements Conn.
+func (c *portableConn) Close() error { return c.sock.close() }
+
+// causeOf maps an error of the net package to a cause.
+func causeOf(err error) sendCause {
+	if errors.Is(err, net.ErrClosed) {
+		return causeClosed
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return causeBlocked
+	}
+	var e syscall.Errno
+	if errors.As(err, &e) {
+		return classify(e)
+	}
+	return causeOther
+}
+
+// wrap returns ErrClosed and deadline errors as they are, so that callers can
+// compare them, and says for others what was being done.
+func (s *socket) wrap(doing string, err error) error {
+	switch {
+	case errors.Is(err, net.ErrClosed):
+		return ErrClosed
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return os.ErrDeadlineExceeded
+	}
+	return fmt.Errorf("fastpath: %s on %v: %w", doing, s.local, err)
+}
+
+// readError decides about a failed receive call: nil means go on. It counts
+// the run of failures in *failed.
+func (s *socket) readError(err error, failed *int) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return s.wrap("receive", err)
+	}
+	switch causeOf(err) {
+	case causeFatal:
+		s.cnt.rx.errno.Add(1)
+		return s.wrap("receive", err)
+	case causeTooLong:
+		// Windows says so after it has cut the datagram.
+		s.cnt.rx.truncated.Add(1)
+	default:
+		s.cnt.rx.errno.Add(1)
+	}
+	if *failed++; *failed > readErrorRun {
+		time.Sleep(readPause)
+	}
+	return nil
+}

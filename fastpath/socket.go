@@ -1,0 +1,141 @@
+package fastpath
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// socket is what both paths share: the bound socket, its limits, its counters.
+type socket struct {
+	udp      *net.UDPConn
+	raw      syscall.RawConn
+	local    netip.AddrPort // without zone
+	v4       bool
+	min, max int
+	batch    int
+	sendWait time.Duration
+	opts     sockOptions
+	cnt      counters
+
+	mu     sync.Mutex // guards drops and closed
+	drops  dropCounter
+	closed bool
+}
+
+// sockOptions is what became of the options of one socket.
+type sockOptions struct {
+	recvGot, sendGot int    // bytes, as granted; 0 is unknown
+	filter           string // empty: attached; else why not
+	dropSource       string
+}
+
+// openSocket binds one socket of a group. Options that must hold before the
+// first datagram arrives are set between socket(2) and bind(2).
+func openSocket(cfg *Config, addr netip.AddrPort, reusePort bool) (*socket, error) {
+	s := &socket{
+		v4:       addr.Addr().Is4(),
+		min:      cfg.MinSize,
+		max:      cfg.MaxSize,
+		batch:    cfg.Batch,
+		sendWait: sendWait,
+	}
+	var optErr error
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		if err := raw.Control(func(fd uintptr) {
+			optErr = setOptions(fd, cfg, reusePort, &s.opts)
+		}); err != nil {
+			return err
+		}
+		return optErr
+	}}
+	pc, err := lc.ListenPacket(context.Background(), cfg.network(), addr.String())
+	if err != nil {
+		return nil, fmt.Errorf("fastpath: listen on %v: %w", addr, err)
+	}
+	udp, ok := pc.(*net.UDPConn)
+	if !ok {
+		pc.Close()
+		return nil, fmt.Errorf("fastpath: listen on %v: not a UDP socket", addr)
+	}
+	s.udp = udp
+	if s.raw, err = udp.SyscallConn(); err != nil {
+		udp.Close()
+		return nil, fmt.Errorf("fastpath: listen on %v: %w", addr, err)
+	}
+	s.local = plainAddr(udp.LocalAddr().(*net.UDPAddr).AddrPort())
+	setBuffers(s, cfg)
+	return s, nil
+}
+
+// sizeOK reports whether a datagram of n bytes is acceptable, and counts it if
+// not. It repeats what the socket filter has done, where there is one.
+func (s *socket) sizeOK(n int) bool {
+	switch {
+	case n < s.min:
+		s.cnt.rx.short.Add(1)
+	case n > s.max:
+		s.cnt.rx.long.Add(1)
+	default:
+		return true
+	}
+	return false
+}
+
+// familyOK reports whether the socket can send to the given address at all.
+// It is asked before the kernel is, whose answer differs between systems.
+func (s *socket) familyOK(to netip.AddrPort) bool {
+	a := to.Addr()
+	return s.v4 && a.Is4() || !s.v4 && a.Is6()
+}
+
+func (s *socket) setReadDeadline(t time.Time) error {
+	if err := s.udp.SetReadDeadline(t); err != nil {
+		return s.wrap("set deadline", err)
+	}
+	return nil
+}
+
+// stats reads the counters, with the drops of the kernel as of now.
+func (s *socket) stats() ConnStats {
+	st := s.cnt.stats()
+	s.mu.Lock()
+	if !s.closed {
+		s.drops.poll(s)
+	}
+	st.KernelDrops = s.drops.total
+	s.mu.Unlock()
+	return st
+}
+
+// close closes the socket once, after a last look at the kernel's counter.
+func (s *socket) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	s.drops.poll(s)
+	s.closed = true
+	if err := s.udp.Close(); err != nil {
+		return s.wrap("close", err)
+	}
+	return nil
+}
+
+// dropCounter makes a rising 64-bit count of the kernel's, which has 32 bits
+// and wraps. It is right as long as fewer than 2^32 drops lie between updates.
+type dropCounter struct {
+	last  uint32
+	total uint64
+}
+
+// update takes a reading.
+func (d *dropCounter) update(v uint32) {
+	d.total += uint64(v - d.last)
+	d.last = v
+}
