@@ -1,0 +1,169 @@
+package interop
+
+import (
+	"bufio"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+)
+
+const (
+	startTimeout = 15 * time.Second // until the record is on standard output
+	stopTimeout  = 10 * time.Second // from the signal to the exit
+)
+
+// bootConfig says how to start a bootnode. A bootnode that is started again
+// with the same config has the same identity, address and data directory.
+type bootConfig struct {
+	addr      netip.AddrPort // UDP address
+	extip     string         // --extip; "": the record has the UDP address
+	http      netip.AddrPort // zero: no HTTP server
+	key       string         // private key in hex
+	datadir   string
+	bootnodes []string // enr: or enode: text
+}
+
+// newBootConfig returns a config with a fresh key, an empty data directory and
+// free ports of the given loopback address.
+func newBootConfig(t *testing.T, ip netip.Addr) bootConfig {
+	t.Helper()
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		t.Fatal("generating a node key:", err)
+	}
+	return bootConfig{
+		addr:    freePort(t, "udp", ip),
+		key:     hex.EncodeToString(crypto.FromECDSA(key)),
+		datadir: t.TempDir(),
+	}
+}
+
+func (c bootConfig) args() []string {
+	args := []string{
+		"--addr", c.addr.String(),
+		"--nodekeyhex", c.key,
+		"--datadir", c.datadir,
+		"--log.level", "info",
+	}
+	if c.extip != "" {
+		args = append(args, "--extip", c.extip)
+	}
+	if c.http.IsValid() {
+		args = append(args, "--http", c.http.String())
+	}
+	if len(c.bootnodes) > 0 {
+		args = append(args, "--bootnodes", strings.Join(c.bootnodes, ","))
+	}
+	return args
+}
+
+// bootnode is a running process under test.
+type bootnode struct {
+	bootConfig
+	node    *enode.Node // parsed from the first line of standard output
+	cmd     *exec.Cmd
+	stderr  *tail
+	stopped bool          // stop has been called
+	exited  chan struct{} // closed after Wait has returned
+	err     error         // result of Wait, valid once exited is closed
+}
+
+// startBootnode starts the process and waits for its record. It is stopped when
+// the test ends; its log is printed if the test has failed.
+func startBootnode(t *testing.T, cfg bootConfig) *bootnode {
+	t.Helper()
+	path, err := bootnodeBinary()
+	if err != nil {
+		t.Fatal("bootnode binary:", err)
+	}
+	b := &bootnode{
+		bootConfig: cfg,
+		cmd:        exec.Command(path, cfg.args()...),
+		stderr:     new(tail),
+		exited:     make(chan struct{}),
+	}
+	b.cmd.Stderr = b.stderr
+	stdout, err := b.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal("bootnode stdout:", err)
+	}
+	if err := b.cmd.Start(); err != nil {
+		t.Fatal("starting the bootnode:", err)
+	}
+	first := make(chan string, 1)
+	go func() {
+		r := bufio.NewReader(stdout)
+		line, _ := r.ReadString('\n')
+		first <- line
+		io.Copy(io.Discard, r) // Wait may only be called once the pipe is drained
+		b.err = b.cmd.Wait()
+		close(b.exited)
+	}()
+	t.Cleanup(func() {
+		b.stop(t, syscall.SIGTERM)
+		if t.Failed() {
+			t.Logf("bootnode %s, log:\n%s", b.addr, b.stderr)
+		}
+	})
+
+	timeout := time.NewTimer(startTimeout)
+	defer timeout.Stop()
+	select {
+	case line := <-first:
+		b.node, err = enode.Parse(enode.ValidSchemes, strings.TrimSuffix(line, "\n"))
+		if err == nil && !strings.HasPrefix(line, "enr:") {
+			err = errors.New("not in enr: form")
+		}
+		if err != nil {
+			t.Fatalf("first line of the bootnode's output is not a node record: %v\n%q", err, line)
+		}
+	case <-timeout.C:
+		t.Fatalf("bootnode printed no record within %v", startTimeout)
+	}
+	if ep, ok := b.node.UDPEndpoint(); cfg.extip == "" && (!ok || ep != cfg.addr) {
+		t.Fatalf("record has UDP endpoint %v, the bootnode listens on %v\n%s", ep, cfg.addr, b.node)
+	}
+	return b
+}
+
+// stop sends sig and expects exit code 0. A process that does not go in time is
+// killed, and that is an error, as is one that had ended before it was told to.
+// Stopping a second time does nothing.
+func (b *bootnode) stop(t *testing.T, sig os.Signal) {
+	t.Helper()
+	if b.stopped {
+		return
+	}
+	b.stopped = true
+	select {
+	case <-b.exited:
+		t.Errorf("bootnode ended by itself: %v", b.cmd.ProcessState)
+		return
+	default:
+	}
+	if err := b.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Errorf("sending %v to the bootnode: %v", sig, err)
+	}
+	timeout := time.NewTimer(stopTimeout)
+	defer timeout.Stop()
+	select {
+	case <-b.exited:
+		if b.err != nil {
+			t.Errorf("bootnode after %v: %v, want exit code 0", sig, b.err)
+		}
+	case <-timeout.C:
+		t.Errorf("bootnode still runs %v after %v", stopTimeout, sig)
+		b.cmd.Process.Kill()
+		<-b.exited
+	}
+}

@@ -1,0 +1,140 @@
+package interop
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// suiteTimeout bounds one run of the suite. A healthy node takes under half a
+// minute; FindnodeResults alone may wait a minute for PINGs.
+const suiteTimeout = 2 * time.Minute
+
+// suiteTests are the tests of "devp2p discv5 test" in the pinned version.
+var suiteTests = []string{
+	"Ping", "PingLargeRequestID", "PingMultiIP", "HandshakeResend", "TalkRequest",
+	"FindnodeWrongIP", "FindnodeHandshake", "FindnodeZeroDistance", "FindnodeResults",
+	"UnsolicitedNodes",
+}
+
+// twoAddressTests are those that send from two addresses.
+var twoAddressTests = []string{"PingMultiIP", "FindnodeWrongIP"}
+
+// TestConformance runs the whole suite over IPv4.
+func TestConformance(t *testing.T) {
+	requireAddr(t, loopback4)
+	requireAddr(t, secondLoopback4)
+	conform(t, loopback4, secondLoopback4, suiteTests)
+}
+
+// TestConformanceIPv6 runs the suite over IPv6. Without a second IPv6 address
+// the tests that need one are skipped and the others run.
+func TestConformanceIPv6(t *testing.T) {
+	requireAddr(t, loopback6)
+	second, err := secondLoopback6()
+	if err == nil {
+		conform(t, loopback6, second, suiteTests)
+		return
+	}
+	for _, name := range twoAddressTests {
+		t.Run(name, func(t *testing.T) {
+			t.Skipf("needs a second IPv6 address for the tester; probed: %v", err)
+		})
+	}
+	single := slices.DeleteFunc(slices.Clone(suiteTests), func(name string) bool {
+		return slices.Contains(twoAddressTests, name)
+	})
+	conform(t, loopback6, loopback6, single)
+}
+
+// conform runs the given tests of the suite, in as many rounds as are asked
+// for. Each round has a fresh bootnode.
+func conform(t *testing.T, listen1, listen2 netip.Addr, tests []string) {
+	for round := 1; round <= conformanceRounds(t); round++ {
+		t.Run(fmt.Sprintf("Round%d", round), func(t *testing.T) {
+			boot := startBootnode(t, newBootConfig(t, listen1))
+			runSuite(t, boot, listen1, listen2, tests)
+		})
+	}
+}
+
+// conformanceRounds reads DISCV5_CONFORMANCE_ROUNDS.
+func conformanceRounds(t *testing.T) int {
+	t.Helper()
+	s := os.Getenv("DISCV5_CONFORMANCE_ROUNDS")
+	if s == "" {
+		return 1
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		t.Fatalf("DISCV5_CONFORMANCE_ROUNDS is %q, want a count of 1 or more", s)
+	}
+	return n
+}
+
+// runSuite runs devp2p once and makes each of its results a subtest.
+func runSuite(t *testing.T, boot *bootnode, listen1, listen2 netip.Addr, tests []string) {
+	path, err := devp2pBinary()
+	if err != nil {
+		t.Fatal("devp2p binary:", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), suiteTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, "discv5", "test", "--tap",
+		"--run", "^("+strings.Join(tests, "|")+")$",
+		"--listen1", listenHost(listen1), "--listen2", listenHost(listen2),
+		boot.node.String())
+	var stdout bytes.Buffer
+	var stderr tail
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.WaitDelay = time.Second
+	start := time.Now()
+	runErr := cmd.Run()
+	t.Logf("devp2p discv5 test took %v", time.Since(start).Round(time.Millisecond))
+
+	plan, results, err := parseTAP(&stdout)
+	if err != nil {
+		t.Fatal("reading the TAP report:", err)
+	}
+	failed := 0
+	for _, r := range results {
+		if !r.ok {
+			failed++
+		}
+		t.Run(r.name, func(t *testing.T) {
+			if r.ok {
+				return
+			}
+			t.Errorf("suite log:\n%s", r.log)
+		})
+	}
+	for _, name := range tests {
+		if !slices.ContainsFunc(results, func(r tapResult) bool { return r.name == name }) {
+			t.Errorf("%s did not run", name)
+		}
+	}
+	if plan != len(tests) || len(results) != len(tests) {
+		t.Errorf("%d tests planned, %d ran, want %d", plan, len(results), len(tests))
+	}
+	// The suite exits with 1 when a test has failed; anything else is a broken run.
+	if runErr != nil && (failed == 0 || ctx.Err() != nil) {
+		t.Errorf("devp2p: %v (after %v)\nstderr:\n%s", runErr, time.Since(start).Round(time.Second), &stderr)
+	}
+}
+
+// listenHost formats ip for --listen1 and --listen2, to which devp2p appends
+// ":0" without further care.
+func listenHost(ip netip.Addr) string {
+	if ip.Is6() {
+		return "[" + ip.String() + "]"
+	}
+	return ip.String()
+}

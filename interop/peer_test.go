@@ -1,0 +1,87 @@
+package interop
+
+import (
+	"crypto/ecdsa"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/log"
+	"github.com/ethereum/go-ethereum/p2p/discover"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	"github.com/ethereum/go-ethereum/p2p/enr"
+)
+
+// responseTimeout is what peers allow for an answer, instead of the 700 ms of
+// go-ethereum: a lost answer must fail a test, a busy machine must not.
+const responseTimeout = 2 * time.Second
+
+// peerConfig says how to start a go-ethereum node.
+type peerConfig struct {
+	addr         netip.AddrPort    // port 0: any
+	key          *ecdsa.PrivateKey // nil: a fresh one
+	bootnodes    []*enode.Node
+	pingInterval time.Duration // of table revalidation; 0: the default of go-ethereum
+}
+
+// peer is a go-ethereum node on a loopback socket.
+type peer struct {
+	*discover.UDPv5
+	key   *ecdsa.PrivateKey
+	addr  netip.AddrPort
+	trace *packetTrace
+	close func() // idempotent
+}
+
+// startPeer starts a node that ends with the test at the latest.
+func startPeer(t *testing.T, cfg peerConfig) *peer {
+	t.Helper()
+	key := cfg.key
+	if key == nil {
+		var err error
+		if key, err = crypto.GenerateKey(); err != nil {
+			t.Fatal("generating a peer key:", err)
+		}
+	}
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(cfg.addr))
+	if err != nil {
+		t.Fatal("peer socket:", err)
+	}
+	addr := unmapped(conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	db, err := enode.OpenDB("") // in memory
+	if err != nil {
+		conn.Close()
+		t.Fatal("peer database:", err)
+	}
+	ln := enode.NewLocalNode(db, key)
+	ln.SetStaticIP(addr.Addr().AsSlice())
+	ln.SetFallbackUDP(int(addr.Port()))
+	ln.Set(enr.TCP(addr.Port())) // enode URLs name the TCP port first
+
+	trace := newPacketTrace()
+	v5, err := discover.ListenV5(conn, ln, discover.Config{
+		PrivateKey:    key,
+		Bootnodes:     cfg.bootnodes,
+		PingInterval:  cfg.pingInterval,
+		V5RespTimeout: responseTimeout,
+		Log:           log.NewLogger(trace),
+	})
+	if err != nil {
+		conn.Close()
+		db.Close()
+		t.Fatal("starting a peer:", err)
+	}
+	closed := false
+	p := &peer{UDPv5: v5, key: key, addr: addr, trace: trace}
+	p.close = func() {
+		if !closed {
+			closed = true
+			v5.Close()
+			db.Close()
+		}
+	}
+	t.Cleanup(p.close)
+	return p
+}

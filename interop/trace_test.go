@@ -1,0 +1,76 @@
+package interop
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+)
+
+// packetTrace counts the packets of one go-ethereum node by direction, kind and
+// remote node. go-ethereum has no other hook for what a node receives: it logs
+// "<< PING/v5" with the attribute "id" for each packet, once decrypted, ">> PONG/v5"
+// for each that it sends, and msgInvalidRecord for each record that it rejects.
+type packetTrace struct {
+	mu     sync.Mutex
+	counts map[traceKey]int
+}
+
+// msgInvalidRecord is logged for a record in a NODES answer that is a duplicate, is at
+// a distance that was not asked for, or has an address that must not be relayed.
+// The caller of a request never sees such a record.
+const msgInvalidRecord = "Invalid record in NODES/v5"
+
+type traceKey struct {
+	msg string
+	id  enode.ID
+}
+
+func newPacketTrace() *packetTrace {
+	return &packetTrace{counts: make(map[traceKey]int)}
+}
+
+// count returns how often msg (such as "<< PING/v5") was logged for node id.
+func (p *packetTrace) count(msg string, id enode.ID) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.counts[traceKey{msg, id}]
+}
+
+// Enabled implements slog.Handler. Packets are logged at the lowest level.
+func (p *packetTrace) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (p *packetTrace) Handle(_ context.Context, r slog.Record) error {
+	if !strings.HasPrefix(r.Message, "<< ") && !strings.HasPrefix(r.Message, ">> ") && r.Message != msgInvalidRecord {
+		return nil
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		id, ok := a.Value.Any().(enode.ID)
+		if a.Key != "id" || !ok {
+			return true
+		}
+		p.mu.Lock()
+		p.counts[traceKey{r.Message, id}]++
+		p.mu.Unlock()
+		return false
+	})
+	return nil
+}
+
+// WithAttrs implements slog.Handler.
+func (p *packetTrace) WithAttrs([]slog.Attr) slog.Handler { return p }
+
+// WithGroup implements slog.Handler.
+func (p *packetTrace) WithGroup(string) slog.Handler { return p }
+
+// expectValidRecords fails the test if the peer has rejected a record of the bootnode.
+func expectValidRecords(t *testing.T, p *peer, boot *enode.Node) {
+	t.Helper()
+	if n := p.trace.count(msgInvalidRecord, boot.ID()); n > 0 {
+		t.Errorf("peer %v has rejected %d records in NODES of the bootnode", p.Self().ID(), n)
+	}
+}
