@@ -39,6 +39,11 @@ type Config struct {
 	// for the port that the node listens on. Default: see AdvertisedAddr.
 	Advertise []netip.AddrPort
 
+	// DetectAddress lets peers tell the node its address: what enough of them agree on replaces what the record
+	// names. 0 asks for 10 that agree, any other number for as many, -1 switches it off. It is off if Advertise
+	// names addresses.
+	DetectAddress int
+
 	// Previous is the record that the node had before, if it had one. If nothing has changed it stays
 	// as it is, else the new one gets a higher sequence number.
 	Previous *enr.Record
@@ -122,4 +127,12 @@ func (c Config) withDefaults() (Config, error) {
 		c.RequestTimeout = DefaultRequestTimeout
 	}
 	return c, nil
+}
+
+// voteMin is the engine's setting for DetectAddress: addresses that were given are not voted on.
+func (c *Config) voteMin() int {
+	if len(c.Advertise) > 0 || c.DetectAddress < 0 {
+		return -1
+	}
+	return c.DetectAddress
 }

@@ -42,6 +42,9 @@ func (w *Worker) pong(p peer, body []byte) error {
 	}
 	if rtt, ok := w.take(c); ok {
 		w.e.table.MarkLive(w.now, c.peer.ID, c.addr)
+		if w.e.cfg.VoteMin >= 0 {
+			w.e.address.votes.add(w.now, c.addr.Addr(), m.Recipient)
+		}
 		if p.keys.SetRecordSeq(m.RecordSeq) {
 			w.e.maintain.newerRecord(w.e, c.peer.ID, m.RecordSeq)
 		}

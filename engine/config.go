@@ -43,6 +43,13 @@ type Config struct {
 	// lead to have a queue of the same length.
 	Jobs int
 
+	// VoteMin is how many peers, of different network prefixes, must agree on this node's address before its
+	// record names it; default DefaultVoteMin. Negative: the record stays as it is.
+	VoteMin int
+	// ReachWait is how long such an address has until strangers must have made contact there, or it is taken
+	// out again; default DefaultReachWait. Negative: it stays.
+	ReachWait time.Duration
+
 	// Buffers holds the handshakes that wait. Default: the heap.
 	Buffers Buffers
 
@@ -71,6 +78,7 @@ var (
 	ErrNoKey       = errors.New("engine: no private key")
 	ErrNoRecord    = errors.New("engine: no local record")
 	ErrRecordOwner = errors.New("engine: local record does not belong to the private key")
+	ErrRecordOld   = errors.New("engine: local record is older than the one before")
 )
 
 func (c *Config) setDefaults() error {
@@ -106,6 +114,12 @@ func (c *Config) setDefaults() error {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}
+	}
+	if c.VoteMin == 0 {
+		c.VoteMin = DefaultVoteMin
+	}
+	if c.ReachWait == 0 {
+		c.ReachWait = DefaultReachWait
 	}
 	return nil
 }

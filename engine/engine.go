@@ -29,6 +29,8 @@ type Engine struct {
 	inbound  queue // handshakes of strangers
 	own      queue // what this node's calls lead to
 	maintain maintenance
+	address  address
+	recordMu sync.Mutex // for changes of local
 	wake     chan struct{}
 
 	mu      sync.Mutex
@@ -58,6 +60,7 @@ func New(cfg Config) (*Engine, error) {
 	e.inbound.init(cfg.Jobs, seed(3))
 	e.own.init(cfg.Jobs, seed(3))
 	e.maintain.init(cfg.Bootnodes)
+	e.address.votes.min = cfg.VoteMin
 	e.cfg = cfg
 	return e, nil
 }
@@ -72,6 +75,11 @@ func (e *Engine) Record() *enr.Record { return e.local.Load() }
 func (e *Engine) SetRecord(r *enr.Record) error {
 	if r.ID() != e.self {
 		return ErrRecordOwner
+	}
+	e.recordMu.Lock()
+	defer e.recordMu.Unlock()
+	if r.Seq() < e.Record().Seq() {
+		return ErrRecordOld
 	}
 	e.local.Store(r)
 	return nil

@@ -22,6 +22,11 @@ const (
 	TableChanged
 	// Discovered: a NODES answer brought this record.
 	Discovered
+	// AddressChanged: peers agree that this node is at Addr, and its Record names it now.
+	AddressChanged
+	// AddressRevoked: nobody could reach this node at the address of Family that had been detected; Record
+	// does not name it any more.
+	AddressRevoked
 )
 
 // Event is something that happened. Which fields are set depends on Kind.
@@ -32,6 +37,7 @@ type Event struct {
 	Record  *enr.Record
 	Inbound bool
 	Change  table.Event
+	Family  int // 4 or 6
 }
 
 func (e *Engine) tableChanged(ev table.Event) {

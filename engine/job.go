@@ -54,6 +54,9 @@ func (w *Worker) accept(j *job) {
 	}
 	w.counts[HandshakesReceived]++
 	w.counts[SessionsInbound]++
+	if _, met := e.table.Seq(a.Record.ID()); !met {
+		e.address.stranger(j.from.Addr())
+	}
 	kind := SessionEstablished
 	if !e.admit(w.now, a.Record, j.from, true) {
 		kind = Unverifiable

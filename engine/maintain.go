@@ -78,6 +78,7 @@ func (w *Worker) Tick(now time.Duration) {
 	w.revalidate()
 	w.fetchNewer()
 	w.refresh()
+	w.updateAddress()
 	w.publish()
 }
 

@@ -240,7 +240,7 @@ func TestTimeout(t *testing.T) {
 func TestSwarm(t *testing.T) {
 	nw := newNetwork(t)
 	boot := nw.add("10.0.0.1:9000", nil)
-	const n = 40
+	const n = 24
 	for i := range n {
 		nw.add(fmt.Sprintf("10.0.%d.2:9000", i+1), func(c *Config) {
 			c.Bootnodes = []Peer{boot.peer()}

@@ -1,0 +1,173 @@
+package engine
+
+import (
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/table"
+)
+
+const (
+	// DefaultReachWait is how long a detected address has to prove that strangers can reach it.
+	DefaultReachWait = 5 * time.Minute
+	// reachNeeded is how many strangers have to.
+	reachNeeded = 2
+	// revokedFor is for how long votes are not heard after an address was revoked.
+	revokedFor = 6 * time.Hour
+	// addressInterval is how often votes are counted.
+	addressInterval = time.Second
+)
+
+// address keeps the endpoints in the local record true: votes set them, and if no stranger makes contact there within
+// a time, they are taken out again: then a NAT lets in only answers, and the record would lead others astray.
+type address struct {
+	votes votes
+	mu    sync.Mutex
+	next  time.Duration
+	fam   [2]reach
+}
+
+// reach is what is known of the detected address of a family.
+type reach struct {
+	detected bool          // votes have set it
+	since    time.Duration // when
+	deafTill time.Duration // votes are not heard before
+	met      []netip.Prefix
+}
+
+// Reachable tells what is known of the node's address in a family.
+type Reachable int
+
+// Values of Reachable.
+const (
+	ReachUnknown Reachable = iota // given, or nothing is known
+	ReachWaiting                  // detected, not yet proved
+	ReachProved                   // strangers have made contact
+	ReachRevoked                  // detected, but nobody came
+)
+
+// Reach tells whether strangers can reach this node at the address that was detected for a family (4 or 6).
+func (e *Engine) Reach(family int) Reachable {
+	e.address.mu.Lock()
+	defer e.address.mu.Unlock()
+	r := &e.address.fam[0]
+	if family == 6 {
+		r = &e.address.fam[1]
+	}
+	switch {
+	case r.detected && len(r.met) >= reachNeeded:
+		return ReachProved
+	case r.detected:
+		return ReachWaiting
+	case r.deafTill > 0:
+		return ReachRevoked
+	}
+	return ReachUnknown
+}
+
+// stranger notes that a node that this one had not contacted has made a session.
+func (a *address) stranger(from netip.Addr) {
+	if table.Class(from) != table.Global {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := &a.fam[familyIndex(from)]
+	if !r.detected || len(r.met) >= reachNeeded {
+		return
+	}
+	p := votePrefix(from)
+	for _, m := range r.met {
+		if m == p {
+			return
+		}
+	}
+	r.met = append(r.met, p)
+}
+
+// updateAddress counts the votes and revokes addresses that nobody reaches. Tick calls it.
+func (w *Worker) updateAddress() {
+	e, a := w.e, &w.e.address
+	if e.cfg.VoteMin < 0 || w.now < a.next {
+		return
+	}
+	a.next = w.now + addressInterval
+	for family := range a.fam {
+		won, ok := a.votes.winner(w.now, family)
+		a.mu.Lock()
+		r := &a.fam[family]
+		deaf := w.now < r.deafTill
+		revoke := r.detected && e.cfg.ReachWait > 0 && len(r.met) < reachNeeded && w.now-r.since > e.cfg.ReachWait
+		if revoke {
+			*r = reach{deafTill: w.now + revokedFor}
+		}
+		a.mu.Unlock()
+		switch {
+		case revoke:
+			a.votes.clear(family)
+			w.setEndpoint(family, netip.AddrPort{})
+		case ok && !deaf && endpointOf(e.Record(), family) != won:
+			if w.setEndpoint(family, won) {
+				a.mu.Lock()
+				*r = reach{detected: true, since: w.now}
+				a.mu.Unlock()
+			}
+		}
+	}
+}
+
+func endpointOf(r *enr.Record, family int) (a netip.AddrPort) {
+	if family == 0 {
+		a, _ = r.UDPEndpoint4()
+	} else {
+		a, _ = r.UDPEndpoint6()
+	}
+	return a
+}
+
+// setEndpoint replaces the endpoint of a family in the local record, or takes it out if to is the zero value. The TCP port
+// stays: it is for the program to change.
+func (w *Worker) setEndpoint(family int, to netip.AddrPort) bool {
+	err := w.e.UpdateRecord(func(b *enr.Builder) {
+		switch {
+		case family == 0 && to.IsValid():
+			b.SetIP(to.Addr()).SetUDP(to.Port())
+		case family == 0:
+			b.Delete("ip").Delete("udp")
+		case to.IsValid():
+			b.SetIP(to.Addr()).SetUDP6(to.Port())
+		default:
+			b.Delete("ip6").Delete("udp6")
+		}
+	})
+	if err != nil {
+		return false
+	}
+	kind := AddressChanged
+	if !to.IsValid() {
+		kind = AddressRevoked
+	}
+	w.e.event(Event{Kind: kind, ID: w.e.self, Addr: to, Record: w.e.Record(), Family: 4 + 2*family})
+	return true
+}
+
+// ErrRecord: a change of the local record cannot be made.
+var ErrRecord = errors.New("engine: change of the local record")
+
+// UpdateRecord makes a new local record: the old one with a higher sequence number and what change does to it.
+// Changes are made one after another. If the result cannot be signed the record stays as it is.
+func (e *Engine) UpdateRecord(change func(*enr.Builder)) error {
+	e.recordMu.Lock()
+	defer e.recordMu.Unlock()
+	b := e.Record().Edit()
+	change(b)
+	r, err := b.Sign(e.cfg.Key)
+	if err != nil {
+		return errors.Join(ErrRecord, err)
+	}
+	e.local.Store(r)
+	return nil
+}
