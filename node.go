@@ -37,6 +37,7 @@ type Node struct {
 	talk   talkServer
 
 	client client // sends requests of the API
+	subs   subscribers
 
 	state   atomic.Int32
 	closing chan struct{}
@@ -129,7 +130,7 @@ func (n *Node) build() error {
 		RequestTimeout: n.cfg.RequestTimeout, HandshakeTimeout: n.cfg.RequestTimeout,
 		RefreshInterval: n.cfg.RefreshInterval,
 		Jobs:            maxJobs, Buffers: jobBuffers{fastpath.NewPool(maxJobs, codec.MaxPacketSize)},
-		Talk: &n.talk,
+		Talk: &n.talk, OnEvent: n.publish, VoteMin: n.cfg.voteMin(),
 	}
 	for i, b := range n.cfg.Bootnodes {
 		// An engine is needed to tell which address of a record can be used; a bootnode of a family
@@ -214,6 +215,7 @@ func (n *Node) Close() error {
 	err := n.closeSockets()
 	n.wg.Wait()
 	n.client.close()
+	n.subs.close()
 	return err
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/lookup"
 )
 
 // client sends what is asked for through the API. A worker belongs to one goroutine at a time, hence the lock.
@@ -122,34 +121,4 @@ func (n *Node) RequestENR(ctx context.Context, to Contact) (*enr.Record, error) 
 		}
 	}
 	return nil, fmt.Errorf("discv5: %s did not answer with its record", to.ID().Short())
-}
-
-// Lookup finds the nodes closest to target in the network, at most 16, closest first. All of them have
-// answered. If ctx ends before the lookup does, what has been found so far is returned with the context's error.
-func (n *Node) Lookup(ctx context.Context, target enr.ID) ([]*enr.Record, error) {
-	switch n.state.Load() {
-	case stateNew:
-		return nil, ErrNotStarted
-	case stateClosed:
-		return nil, ErrClosed
-	}
-	got := make(chan []lookup.Candidate, 1)
-	var h engine.LookupHandle
-	n.client.do(func(w *engine.Worker) {
-		h = w.Lookup(target, lookup.Config{}, nil, func(_ *engine.Worker, found []lookup.Candidate) { got <- found })
-	})
-	var found []lookup.Candidate
-	select {
-	case found = <-got:
-	case <-ctx.Done():
-		h.Stop()
-		found = h.Results()
-	}
-	records := make([]*enr.Record, 0, len(found))
-	for _, c := range found {
-		if r := n.engine.RecordOf(c.Record); r != nil {
-			records = append(records, r)
-		}
-	}
-	return records, ctx.Err()
 }

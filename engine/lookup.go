@@ -32,8 +32,8 @@ func (h LookupHandle) Stop() {
 	}
 }
 
-// Lookup finds the nodes closest to target, starting from the table. found, if not nil, is told of each record when it
-// is first heard of, from any goroutine; done exactly once of the closest nodes that answered,
+// Lookup finds the nodes closest to target, starting from the table. found, if not nil, is told of the nodes that it
+// starts from and of each record when it is first heard of, from any goroutine; done exactly once of the closest nodes that answered,
 // closest first. Both must return at once.
 func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), done func(*Worker, []lookup.Candidate)) LookupHandle {
 	e := w.e
@@ -46,6 +46,13 @@ func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record
 	seeds := make([]lookup.Candidate, len(near))
 	for i, n := range near {
 		seeds[i] = lookup.Candidate{ID: n.ID, Record: n.Record, Seq: n.Seq, Addr: n.Addr}
+	}
+	if found != nil {
+		for _, n := range near {
+			if rec := e.recordOf(n.Record); rec != nil {
+				found(rec)
+			}
+		}
 	}
 	r := &lookupRun{l: lookup.New(target, cfg, e.self, seeds), found: found, done: done}
 	r.advance(w)

@@ -1,0 +1,134 @@
+package discv5
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/fastdisc/discv5/engine"
+)
+
+// Event is something that happened at a node. See EventKind for what each kind brings.
+type Event = engine.Event
+
+// EventKind tells what an Event reports.
+type EventKind = engine.EventKind
+
+// Kinds of events.
+const (
+	EventSession        = engine.SessionEstablished // a handshake has been completed
+	EventUnverifiable   = engine.Unverifiable       // a node's record does not have the address that it uses
+	EventTable          = engine.TableChanged       // a node was added to the table, removed, or changed its state
+	EventDiscovered     = engine.Discovered         // an answer to FINDNODE brought a record
+	EventAddressChanged = engine.AddressChanged     // peers agree on this node's address, and its record names it now
+	EventAddressRevoked = engine.AddressRevoked     // nobody could reach a detected address; the record drops it
+)
+
+// Subscription is one listener's queue of events. What does not fit into it is lost, and counted: a slow listener
+// holds up neither the node nor other listeners.
+type Subscription struct {
+	// C delivers the events. It is closed by Close and when the node is closed.
+	C <-chan Event
+
+	n     *Node
+	c     chan Event
+	kinds uint64
+	lost  atomic.Uint64
+	mu    sync.Mutex // between send and close
+	ended bool
+}
+
+// subscribers are the subscriptions of a node, replaced as a whole when they change.
+type subscribers struct {
+	mu   sync.Mutex
+	list atomic.Pointer[[]*Subscription]
+	done bool
+}
+
+// Subscribe starts to deliver events of the given kinds, or of all if none is given, to a queue of size events.
+func (n *Node) Subscribe(size int, kinds ...EventKind) *Subscription {
+	s := &Subscription{n: n, c: make(chan Event, max(size, 1))}
+	s.C = s.c
+	for _, k := range kinds {
+		s.kinds |= 1 << k
+	}
+	if len(kinds) == 0 {
+		s.kinds = ^uint64(0)
+	}
+	subs := &n.subs
+	subs.mu.Lock()
+	defer subs.mu.Unlock()
+	if subs.done {
+		s.end()
+		return s
+	}
+	var list []*Subscription
+	if p := subs.list.Load(); p != nil {
+		list = slices.Clone(*p)
+	}
+	list = append(list, s)
+	subs.list.Store(&list)
+	return s
+}
+
+// Lost is how many events did not fit into the queue.
+func (s *Subscription) Lost() uint64 { return s.lost.Load() }
+
+// Close ends the subscription. What is in the queue can still be received.
+func (s *Subscription) Close() {
+	subs := &s.n.subs
+	subs.mu.Lock()
+	if p := subs.list.Load(); p != nil {
+		list := slices.DeleteFunc(slices.Clone(*p), func(o *Subscription) bool { return o == s })
+		subs.list.Store(&list)
+	}
+	subs.mu.Unlock()
+	s.end()
+}
+
+func (s *Subscription) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.ended = true
+		close(s.c)
+	}
+}
+
+func (s *Subscription) send(e Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	select {
+	case s.c <- e:
+	default:
+		s.lost.Add(1)
+	}
+}
+
+// publish hands an event to all who want it. It is called on the packet path and never waits for a listener.
+func (n *Node) publish(e Event) {
+	p := n.subs.list.Load()
+	if p == nil {
+		return
+	}
+	for _, s := range *p {
+		if s.kinds&(1<<e.Kind) != 0 {
+			s.send(e)
+		}
+	}
+}
+
+func (s *subscribers) close() {
+	s.mu.Lock()
+	s.done = true
+	p := s.list.Swap(nil)
+	s.mu.Unlock()
+	if p != nil {
+		for _, sub := range *p {
+			sub.end()
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package discv5
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/lookup"
+)
+
+// LookupOption changes how one lookup works.
+type LookupOption func(*lookup.Config)
+
+// WithAlpha sets how many queries are under way at once; default 3.
+func WithAlpha(n int) LookupOption { return func(c *lookup.Config) { c.Alpha = n } }
+
+// WithResults sets how many nodes are wanted; default 16.
+func WithResults(n int) LookupOption { return func(c *lookup.Config) { c.K = n } }
+
+// WithPaths makes the lookup follow n disjoint paths: what is heard on one is not used on another, so that hostile
+// nodes lead at most some of them astray. Default 1.
+func WithPaths(n int) LookupOption { return func(c *lookup.Config) { c.Paths = n } }
+
+// ErrNotFound: the node that was looked for did not turn up.
+var ErrNotFound = errors.New("discv5: not found")
+
+// Lookup finds the nodes closest to target in the network, closest first, 16 unless an option says otherwise. All
+// of them have answered. If ctx ends first, what has been found so far is returned with the context's error.
+func (n *Node) Lookup(ctx context.Context, target enr.ID, options ...LookupOption) ([]*enr.Record, error) {
+	s, err := n.search(target, nil, options)
+	if err != nil {
+		return nil, err
+	}
+	var found []lookup.Candidate
+	select {
+	case found = <-s.done:
+		err = ctx.Err()
+		if n.state.Load() == stateClosed {
+			err = ErrClosed
+		}
+	case <-ctx.Done():
+		s.handle.Stop()
+		found, err = s.handle.Results(), ctx.Err()
+	}
+	records := make([]*enr.Record, 0, len(found))
+	for _, c := range found {
+		if r := n.engine.RecordOf(c.Record); r != nil {
+			records = append(records, r)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
+	}
+	return records, err
+}
+
+// search is a lookup under way.
+type search struct {
+	handle engine.LookupHandle
+	done   chan []lookup.Candidate
+	wake   chan struct{} // there is something in fresh
+
+	mu    sync.Mutex
+	fresh []*enr.Record
+}
+
+// search starts a lookup. keep decides which of the records that it hears of go to fresh.
+func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []LookupOption) (*search, error) {
+	switch n.state.Load() {
+	case stateNew:
+		return nil, ErrNotStarted
+	case stateClosed:
+		return nil, ErrClosed
+	}
+	var cfg lookup.Config
+	for _, o := range options {
+		o(&cfg)
+	}
+	s := &search{done: make(chan []lookup.Candidate, 1), wake: make(chan struct{}, 1)}
+	var found func(*enr.Record)
+	if keep != nil {
+		found = func(r *enr.Record) {
+			if !keep(r) {
+				return
+			}
+			s.mu.Lock()
+			s.fresh = append(s.fresh, r) // bounded: a lookup hears of a bounded number of nodes
+			s.mu.Unlock()
+			select {
+			case s.wake <- struct{}{}:
+			default:
+			}
+		}
+	}
+	n.client.do(func(w *engine.Worker) {
+		s.handle = w.Lookup(target, cfg, found, func(_ *engine.Worker, c []lookup.Candidate) { s.done <- c })
+	})
+	return s, nil
+}
+
+// take empties fresh.
+func (s *search) take() []*enr.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := s.fresh
+	s.fresh = nil
+	return list
+}
+
+// Search streams the records that a lookup of target hears of, as they come in, each node once. They have been verified, but the
+// nodes need not be alive. It ends with the lookup, with ctx, or when the loop is left.
+func (n *Node) Search(ctx context.Context, target enr.ID, options ...LookupOption) iter.Seq[*enr.Record] {
+	return func(yield func(*enr.Record) bool) {
+		s, err := n.search(target, func(*enr.Record) bool { return true }, options)
+		if err != nil {
+			return
+		}
+		defer s.handle.Stop()
+		for ended := false; !ended; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-s.wake:
+			case <-s.done:
+				ended = true
+			}
+			for _, r := range s.take() {
+				if !yield(r) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// LookupWhere looks up target until it has heard of count nodes whose record satisfies match, or is done. The
+// records have been verified; the nodes need not be alive. match is called from the caller's goroutine.
+func (n *Node) LookupWhere(ctx context.Context, target enr.ID, match func(*enr.Record) bool, count int, options ...LookupOption) ([]*enr.Record, error) {
+	var list []*enr.Record
+	seen := make(map[enr.ID]bool)
+	take := func(r *enr.Record) bool {
+		if !seen[r.ID()] && match(r) {
+			seen[r.ID()] = true
+			list = append(list, r)
+		}
+		return len(list) < count
+	}
+	if count <= 0 {
+		return nil, nil
+	}
+	for node := range n.engine.Table().All() {
+		if r := n.engine.RecordOf(node.Record); r != nil && !take(r) {
+			return list, nil
+		}
+	}
+	for r := range n.Search(ctx, target, options...) {
+		if !take(r) {
+			return list, nil
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return list, ctx.Err()
+	case n.state.Load() != stateStarted:
+		return list, ErrClosed
+	}
+	return list, nil
+}
+
+// searchPause is the shortest time between two lookups of RandomNodes, so that a loop that throws away most of what it gets does not become
+// a burden to the network.
+const searchPause = time.Second
+
+// RandomNodes streams records of nodes from all over the network: what one lookup after another of random targets hears of. A node
+// may come again after a while. It ends with ctx, when the node is closed, or when the loop is left.
+func (n *Node) RandomNodes(ctx context.Context, options ...LookupOption) iter.Seq[*enr.Record] {
+	return func(yield func(*enr.Record) bool) {
+		for ctx.Err() == nil && n.state.Load() == stateStarted {
+			start := n.clock.Now()
+			var target enr.ID
+			rand.Read(target[:])
+			for r := range n.Search(ctx, target, options...) {
+				if !yield(r) {
+					return
+				}
+			}
+			select {
+			case <-ctx.Done():
+			case <-n.closing:
+			case <-time.After(searchPause - (n.clock.Now() - start)):
+			}
+		}
+	}
+}
+
+// Resolve finds the newest record of a node: from the node itself if it is known, else by a lookup.
+func (n *Node) Resolve(ctx context.Context, id enr.ID) (*enr.Record, error) {
+	if id == n.ID() {
+		return n.LocalRecord(), nil
+	}
+	var known *enr.Record
+	ask := func(r *enr.Record) *enr.Record {
+		if fresh, err := n.RequestENR(ctx, Contacts(r)[0]); err == nil {
+			return fresh
+		}
+		return nil
+	}
+	if e, _, ok := n.engine.Table().Get(id); ok {
+		if known = n.engine.RecordOf(e.Record); known != nil {
+			if r := ask(known); r != nil {
+				return r, nil
+			}
+		}
+	}
+	for r := range n.Search(ctx, id) {
+		if r.ID() != id || known != nil && r.Seq() <= known.Seq() {
+			continue
+		}
+		known = r
+		if fresh := ask(r); fresh != nil {
+			return fresh, nil
+		}
+	}
+	if known != nil {
+		return known, ctx.Err()
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("discv5: resolve %s: %w", id.Short(), err)
+	}
+	return nil, fmt.Errorf("discv5: resolve %s: %w", id.Short(), ErrNotFound)
+}

@@ -1,0 +1,112 @@
+package discv5
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// cluster starts nodes that know the first one, and waits until the last knows all.
+func cluster(t *testing.T, size int) []*Node {
+	t.Helper()
+	nodes := []*Node{loopback(t, "127.0.0.1:0", nil)}
+	for len(nodes) < size {
+		nodes = append(nodes, loopback(t, "127.0.0.1:0", func(c *Config) {
+			c.Bootnodes = Contacts(nodes[0].LocalRecord())
+			c.RefreshInterval = time.Second
+		}))
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for _, n := range nodes {
+		for n.Stats().Live < size-1 {
+			if time.Now().After(deadline) {
+				t.Fatalf("a node knows %d others, want %d", n.Stats().Live, size-1)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	return nodes
+}
+
+func TestSearches(t *testing.T) {
+	nodes := cluster(t, 6)
+	n, ctx := nodes[1], within(t)
+	target := nodes[4].ID()
+
+	found, err := n.Lookup(ctx, target, WithPaths(2), WithAlpha(2))
+	if err != nil || len(found) == 0 || found[0].ID() != target {
+		t.Errorf("Lookup: %d nodes, %v", len(found), err)
+	}
+	if found, err = n.Lookup(ctx, target, WithResults(2)); err != nil || len(found) != 2 {
+		t.Errorf("Lookup of 2: %d nodes, %v", len(found), err)
+	}
+	if r, err := n.Resolve(ctx, target); err != nil || r.ID() != target {
+		t.Errorf("Resolve: %v, %v", r, err)
+	}
+	if _, err := n.Resolve(ctx, enr.ID{1}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Resolve of nobody: %v", err)
+	}
+	found, err = n.LookupWhere(ctx, target, func(r *enr.Record) bool { return r.ID() == target }, 1)
+	if err != nil || len(found) != 1 {
+		t.Errorf("LookupWhere: %d nodes, %v", len(found), err)
+	}
+	seen := make(map[enr.ID]bool)
+	for r := range n.RandomNodes(ctx) {
+		if seen[r.ID()] = true; len(seen) == 4 {
+			break
+		}
+	}
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	for range n.RandomNodes(short) {
+	}
+	if _, err := n.Lookup(short, target); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Lookup after the deadline: %v", err)
+	}
+	n.Close()
+	if _, err := n.Lookup(ctx, target); !errors.Is(err, ErrClosed) {
+		t.Errorf("Lookup on a closed node: %v", err)
+	}
+	for range n.RandomNodes(ctx) {
+		t.Error("a closed node found something")
+	}
+}
+
+func TestEvents(t *testing.T) {
+	a := loopback(t, "127.0.0.1:0", nil)
+	all, one := a.Subscribe(100), a.Subscribe(1, EventSession)
+	gone := a.Subscribe(1)
+	gone.Close()
+	gone.Close()
+	if _, ok := <-gone.C; ok {
+		t.Error("a closed subscription delivers")
+	}
+	for range 3 {
+		b := loopback(t, "127.0.0.1:0", nil)
+		if _, err := b.Ping(within(t), contact(a)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for ctx := within(t); one.Lost() < 2; time.Sleep(time.Millisecond) {
+		if ctx.Err() != nil {
+			t.Fatalf("%d events lost, want 2", one.Lost())
+		}
+	}
+	if e := <-one.C; e.Kind != EventSession || !e.Inbound || e.Record == nil {
+		t.Errorf("got %+v", e)
+	}
+	a.Close()
+	kinds := make(map[EventKind]int)
+	for e := range all.C {
+		kinds[e.Kind]++
+	}
+	if kinds[EventSession] < 3 || kinds[EventTable] < 3 {
+		t.Errorf("events by kind: %v", kinds)
+	}
+	if _, ok := <-a.Subscribe(1).C; ok {
+		t.Error("a closed node delivers")
+	}
+}
