@@ -120,10 +120,7 @@ func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
 func (r *receiver) run() {
 	for {
 		if err := r.conn.ReadBatch(r.rx); err != nil {
-			if !errors.Is(err, fastpath.ErrClosed) {
-				err = fmt.Errorf("discv5: receive on %s: %w", r.conn.LocalAddr(), err)
-				r.n.failure.CompareAndSwap(nil, &err)
-			}
+			r.stop(err)
 			return
 		}
 		r.w.Begin(r.n.clock.Now())
@@ -132,6 +129,15 @@ func (r *receiver) run() {
 		}
 		r.w.Flush()
 		r.out.flush()
+	}
+}
+
+// stop notes why nothing more is received. It is a function of its own because err escapes here, and would
+// be allocated for every batch in run.
+func (r *receiver) stop(err error) {
+	if !errors.Is(err, fastpath.ErrClosed) {
+		err = fmt.Errorf("discv5: receive on %s: %w", r.conn.LocalAddr(), err)
+		r.n.failure.CompareAndSwap(nil, &err)
 	}
 }
 
