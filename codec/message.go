@@ -121,12 +121,12 @@ func begin(dst []byte, t MessageType, id *RequestID, n int) []byte {
 type Distances struct{ payload []byte }
 
 // NewDistances appends the encoding of list to dst and returns both. Every element must be at
-// most 256; others give ErrDistance. The result points into the returned slice.
+// most 256; others give ErrDistance, and dst as it was. The result points into the returned slice.
 func NewDistances(dst []byte, list []uint) (Distances, []byte, error) {
 	start := len(dst)
 	for _, d := range list {
 		if d > MaxDistance {
-			return Distances{}, dst, ErrDistance
+			return Distances{}, dst[:start], ErrDistance
 		}
 		dst = rlp.AppendUint64(dst, uint64(d))
 	}

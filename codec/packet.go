@@ -62,7 +62,7 @@ var (
 	ErrTrailing   = errors.New("codec: bytes after the end of the packet or message")
 	ErrNoMessage  = errors.New("codec: packet has no message, or one that is shorter than its tag")
 	ErrKeySizes   = errors.New("codec: signature or ephemeral key has the wrong size for scheme v4")
-	ErrRecordSize = errors.New("codec: record in handshake larger than 300 bytes")
+	ErrRecordSize = errors.New("codec: record larger than 300 bytes")
 )
 
 // Protocol is the identity that every packet of a network carries. Nodes with different
@@ -135,9 +135,21 @@ func (d *Decoder) Decode(b []byte, p *Packet) error {
 		d.mask.XOR(first, iv, 0)
 		return ErrProtocol
 	}
-	d.mask.XOR(b[headerStart+16:authStart], iv, 16)
-
+	// The flag stands in the first block. With it the length of most headers is known, and the rest is
+	// unmasked in one go.
 	p.Flag = Flag(first[8])
+	known := authStart
+	switch p.Flag {
+	case FlagMessage:
+		known = MessageHeaderSize
+	case FlagWhoareyou:
+		known = WhoareyouSize
+	}
+	if known > len(b) {
+		return ErrAuthSize
+	}
+	d.mask.XOR(b[headerStart+16:known], iv, 16)
+
 	copy(p.Nonce[:], b[headerStart+9:])
 	size := int(binary.BigEndian.Uint16(b[authStart-2 : authStart]))
 	end := authStart + size
@@ -150,7 +162,6 @@ func (d *Decoder) Decode(b []byte, p *Packet) error {
 		if size != MessageAuthSize {
 			return ErrAuthSize
 		}
-		d.mask.XOR(auth, iv, StaticHeaderSize)
 		copy(p.SourceID[:], auth)
 	case FlagWhoareyou:
 		if size != WhoareyouAuthSize {
@@ -159,7 +170,6 @@ func (d *Decoder) Decode(b []byte, p *Packet) error {
 		if end != len(b) {
 			return ErrTrailing
 		}
-		d.mask.XOR(auth, iv, StaticHeaderSize)
 		copy(p.IDNonce[:], auth)
 		p.RecordSeq = binary.BigEndian.Uint64(auth[IDNonceSize:])
 		p.AD = b[:end:end]

@@ -32,14 +32,14 @@ func (m *Ping) Decode(body []byte) error {
 type Pong struct {
 	RequestID RequestID
 	RecordSeq uint64 // of the sender's record
-	// Recipient is where the sender of PONG saw the PING come from. IPv4 addresses are of
-	// 4 bytes here, also when they came as IPv4-mapped IPv6. The port may be 0 when decoded.
+	// Recipient is where the sender of PONG saw the PING come from. An IPv4-mapped IPv6 address
+	// is sent as the IPv4 address that it is, and decodes to it. The port may be 0 when decoded.
 	Recipient netip.AddrPort
 }
 
 // Append appends the message with its type byte. The recipient's address must be valid.
 func (m *Pong) Append(dst []byte) []byte {
-	ip, port := m.Recipient.Addr(), uint64(m.Recipient.Port())
+	ip, port := m.Recipient.Addr().Unmap(), uint64(m.Recipient.Port())
 	if ip.Is4() {
 		b := ip.As4()
 		return m.append(dst, b[:], port)

@@ -50,7 +50,7 @@ type challengeSlot struct {
 	Challenge
 }
 
-// wheelTurns: a wheel of 64 ticks spans twice the lifetime of a challenge.
+// wheelTicks is the ring of challenges: it spans twice the lifetime of one.
 const wheelTicks = 64
 
 func (t *challengeTable) init(capacity int, lifetime time.Duration) {

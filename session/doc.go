@@ -18,8 +18,9 @@
 //	next      this node sent a handshake and has seen no answer yet
 //	previous  what current was before; packets that crossed a handshake still open
 //
-// A message that opens with next or previous keys makes them current. Both sides may start a
-// handshake at once; each then ends with both pairs, and whichever the other uses will open.
+// A message that opens with next keys makes them current. Both sides may start a handshake at once; each then ends
+// with both pairs, and whichever the other uses will open. They settle on the pair of the handshake that the node
+// with the lower ID made: a message that opens with that pair makes it current also when it is the previous one.
 // Only a message that opened changes a session: nothing else that arrives does.
 //
 // # Layout

@@ -68,18 +68,21 @@ func (h *Handshaker) Accept(ch *Challenge, p *codec.Packet, known *enr.Record) (
 		return a, ErrEphemeral
 	}
 	read, write := aead.DeriveKeys(&secret, challenge, &p.SourceID, &self)
+	clear(secret[:])
 	keys := NewKeys(&read, &write)
-	if a.Plaintext, err = keys.Open(&p.Nonce, p.Message, p.AD); err != nil {
+	keys.prefer(&p.SourceID, &self)
+	plaintext, err := keys.Open(&p.Nonce, p.Message, p.AD)
+	if err != nil {
 		return a, ErrMessage
 	}
-	a.Keys, a.Record = keys, known
+	record := known
 	if fresh {
-		if a.Record, err = h.Records.Verify(view); err != nil {
+		if record, err = h.Records.Verify(view); err != nil {
 			return a, fmt.Errorf("%w: %w", ErrRecord, err)
 		}
 	}
-	keys.SetRecordSeq(a.Record.Seq())
-	return a, nil
+	keys.SetRecordSeq(record.Seq())
+	return Accepted{keys, record, plaintext}, nil
 }
 
 // newer reads the record of a handshake. fresh is false when the known one is to be used.
@@ -132,7 +135,9 @@ func (h *Handshaker) Initiate(challengeData []byte, peer enr.ID, pub *[codec.Eph
 	}
 	self := [32]byte(h.Key.ID())
 	write, read := aead.DeriveKeys(&shared, challengeData, &self, &recipient)
+	clear(shared[:])
 	in.Keys, in.Ephemeral = NewKeys(&read, &write), ephemeral
+	in.Keys.prefer(&self, &recipient)
 	return in, nil
 }
 

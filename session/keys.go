@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,9 @@ type Keys struct {
 	// recordSeq is the sequence number of the newest record that the peer is known to have.
 	recordSeq atomic.Uint64
 	messages  atomic.Uint32 // opened, saturating at protectedAfter
+	// preferred tells which of two handshakes that crossed both sides settle on: that of the node
+	// with the lower ID.
+	preferred bool
 }
 
 // SessionSize is the memory that a session with one pair of keys takes, in bytes, as measured by
@@ -32,6 +36,18 @@ const usedResolution = time.Second
 func NewKeys(read, write *[aead.KeySize]byte) *Keys {
 	// The ciphers are made one after the other, so that they tend to be neighbours in memory.
 	return &Keys{read: aead.NewCipher(read), write: aead.NewCipher(write)}
+}
+
+// prefer notes who made the handshake with whom.
+func (k *Keys) prefer(initiator, recipient *[32]byte) {
+	k.preferred = bytes.Compare(initiator[:], recipient[:]) < 0
+}
+
+// inherit takes over how much a session has been used from the keys that k replaces, which may be nil.
+func (k *Keys) inherit(old *Keys) {
+	if old != nil && old.messages.Load() > k.messages.Load() {
+		k.messages.Store(old.messages.Load())
+	}
 }
 
 // Open decrypts a message in place and returns the plaintext, which overlays the ciphertext. If

@@ -27,6 +27,9 @@ const (
 	protectedFor = 2 * time.Minute
 	// evictionSamples is how many sessions are looked at to find the one that gives way.
 	evictionSamples = 16
+	// prefixShare is how many of the samples may come from one network prefix before its sessions give way to others
+	// although they are in use. Who owns a prefix can have any number of identities there.
+	prefixShare = 4
 	// previousFor is for how long keys that were replaced still open messages. Packets that
 	// crossed a handshake arrive within that time.
 	previousFor = 30 * time.Second
@@ -34,7 +37,7 @@ const (
 
 // Config says how large a Map is. Zero values give the defaults.
 type Config struct {
-	Capacity          int           // sessions
+	Capacity          int           // sessions; each of 64 shards takes somewhat more than its share, as hashing is uneven
 	Challenges        int           // challenges out at a time
 	ChallengeLifetime time.Duration // for how long a WHOAREYOU is good, and repeated as it is
 	IdleTimeout       time.Duration // after which a session without messages ends
@@ -154,15 +157,16 @@ func (m *Map) Sender(k *Key, h uint64) (*Keys, bool) {
 	return f.Current, true
 }
 
-// Promote makes keys with which a message of k has been opened the current ones, if they still
-// belong to the session. What was current becomes previous. It reports whether next keys became current:
-// then a handshake of this node has been answered.
+// Promote notes that a message of k has been opened with keys other than the current ones, if they still
+// belong to the session. Next keys become the current ones; then a handshake of this node has been answered, and Promote
+// reports it. Previous keys do so only if they come from a handshake that crossed another one and that both sides
+// settle on: a replay of what was sent under old keys must not bring those back.
 func (m *Map) Promote(now time.Duration, k *Key, h uint64, opened *Keys) (answered bool) {
 	s := m.shard(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.find(k, h)
-	if e == nil || e.current == opened {
+	if e == nil || opened == nil || e.current == opened {
 		return false
 	}
 	switch opened {
@@ -170,9 +174,13 @@ func (m *Map) Promote(now time.Duration, k *Key, h uint64, opened *Keys) (answer
 		e.next = nil
 		answered = true
 	case e.previous:
+		if e.current == nil || e.current.preferred || !opened.preferred {
+			return false
+		}
 	default:
 		return false
 	}
+	opened.inherit(e.current)
 	e.previous, e.current = e.current, opened
 	e.previousUntil = now + previousFor
 	return answered
@@ -198,7 +206,8 @@ func (m *Map) Offer(now time.Duration, k *Key, h uint64, keys *Keys, until time.
 
 // Establish makes keys, with which the peer has encrypted the message of its handshake, the current
 // ones. The challenge that the handshake answered ends with it; if it has ended already, or another one has taken
-// its place, Establish reports false and nothing changes: the handshake came twice or too late.
+// its place, Establish reports false and nothing changes: the handshake came twice or too late. It also reports
+// false, the challenge being used up, when the session is new and there is no room.
 func (m *Map) Establish(now time.Duration, k *Key, h uint64, ch *Challenge, keys *Keys) bool {
 	s := m.shard(h)
 	s.mu.Lock()
@@ -215,6 +224,7 @@ func (m *Map) Establish(now time.Duration, k *Key, h uint64, ch *Challenge, keys
 		}
 	}
 	if e.current != nil {
+		keys.inherit(e.current)
 		e.previous, e.previousUntil = e.current, now+previousFor
 	}
 	e.current = keys

@@ -62,17 +62,23 @@ func (s *shard) drop(m *Map, i uint32) {
 	s.free = append(s.free, i)
 }
 
-// evict makes room for a newcomer k: it ends the least worthy of a few sessions, unless all of them
-// are in use. Identities cost nothing, so a newcomer displaces first those which come from its
-// own network prefix, then those which never got beyond their handshake, then idle ones.
+// evict makes room for a newcomer k: it ends the least worthy of a few sessions. Identities cost nothing, so a newcomer
+// displaces first those which come from its own network prefix, then those which never got beyond their handshake, then idle
+// ones. Sessions in use stay, unless one prefix has more than its share of those looked at: then the one of that
+// prefix that was idle for longest goes.
 func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
+	var seen [evictionSamples]uint32
+	n := min(evictionSamples, len(s.slots))
 	best, bestScore := -1, time.Duration(0)
-	for range min(evictionSamples, len(s.slots)) {
+	for i := range n {
 		s.hand = (s.hand + 1) % uint32(len(s.slots))
-		e := &s.slots[s.hand]
-		if score := e.worthless(now, k); score > bestScore {
+		seen[i] = s.hand
+		if score := s.slots[s.hand].worthless(now, k); score > bestScore {
 			best, bestScore = int(s.hand), score
 		}
+	}
+	if best < 0 {
+		best = s.greedy(now, seen[:n])
 	}
 	if best < 0 {
 		return false
@@ -80,6 +86,26 @@ func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
 	s.drop(m, uint32(best))
 	s.evicted++
 	return true
+}
+
+// greedy returns the session that was idle for longest among those of a prefix which has more than
+// prefixShare of the given slots, or -1.
+func (s *shard) greedy(now time.Duration, slots []uint32) int {
+	for _, i := range slots {
+		count, best, longest := 0, -1, time.Duration(-1)
+		for _, j := range slots {
+			if e := &s.slots[j]; samePrefix(&s.slots[i].key, &e.key) {
+				count++
+				if idle := now - e.lastUsed(); idle > longest {
+					best, longest = int(j), idle
+				}
+			}
+		}
+		if count > prefixShare {
+			return best
+		}
+	}
+	return -1
 }
 
 // worthless ranks a session for eviction: 0 keeps it.
@@ -124,7 +150,7 @@ var v4Mapped = [12]byte{10: 0xff, 11: 0xff}
 // samePrefix reports whether two endpoints lie in the same /24 (IPv4) or /48 (IPv6): what one
 // subscriber can get without effort.
 func samePrefix(a, b *Key) bool {
-	if [12]byte(a[:12]) == v4Mapped {
+	if [12]byte(a[:12]) == v4Mapped || [12]byte(b[:12]) == v4Mapped {
 		return [15]byte(a[:15]) == [15]byte(b[:15])
 	}
 	return [6]byte(a[:6]) == [6]byte(b[:6])

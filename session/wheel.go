@@ -27,7 +27,8 @@ func newWheel(n, size int, tick time.Duration) wheel {
 	return wheel{heads: make([]uint32, size), links: make([]wheelLink, n), tick: tick}
 }
 
-// add enters slot, which must not be in the wheel. It fires at the first advance after deadline.
+// add enters slot, which must not be in the wheel. It fires at the first advance whose tick is later than
+// that of deadline.
 func (w *wheel) add(slot uint32, deadline time.Duration) {
 	t := int64(deadline/w.tick) + 1
 	if t <= w.done {

@@ -1,0 +1,244 @@
+package session
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/aead"
+	"github.com/fastdisc/discv5/codec"
+)
+
+// benchSource gives the same bytes every time.
+func benchSource(tb testing.TB) *aead.Random {
+	tb.Helper()
+	r, err := aead.NewRandom(rand.NewChaCha8([32]byte{1}))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+// benchKey is the key of session i: a node ID and an endpoint of its own.
+func benchKey(i int) Key {
+	var id [32]byte
+	r := rand.NewPCG(uint64(i), 3)
+	for at := 0; at < len(id); at += 8 {
+		binary.LittleEndian.PutUint64(id[at:], r.Uint64())
+	}
+	addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+	return MakeKey(netip.AddrPortFrom(addr, 9000), &id)
+}
+
+// benchEstablish makes session i as its recipient does: with a challenge that a handshake
+// answers.
+func benchEstablish(tb testing.TB, m *Map, r *aead.Random, now time.Duration, i int) {
+	tb.Helper()
+	k := benchKey(i)
+	h := m.Hash(&k)
+	var nonce codec.Nonce
+	var ch Challenge
+	var read, write [aead.KeySize]byte
+	r.Read(nonce[:])
+	r.Read(read[:])
+	r.Read(write[:])
+	if got := m.Challenge(now, &k, h, &nonce, 0, r, &ch); got != ChallengeNew {
+		tb.Fatalf("session %d: result of Challenge is %d", i, got)
+	}
+	if !m.Establish(now, &k, h, &ch, NewKeys(&read, &write)) {
+		tb.Fatalf("session %d: refused", i)
+	}
+}
+
+// benchHeld counts the first n sessions that can be found.
+func benchHeld(m *Map, n int) (found int) {
+	for i := range n {
+		k := benchKey(i)
+		if f, ok := m.Lookup(&k, m.Hash(&k)); ok && f.Current != nil {
+			found++
+		}
+	}
+	return found
+}
+
+// benchHeap is the memory in use, in bytes.
+func benchHeap() uint64 {
+	var s runtime.MemStats
+	runtime.GC()
+	runtime.GC() // the first one may only have begun to free
+	runtime.ReadMemStats(&s)
+	return s.HeapAlloc
+}
+
+// SessionSize is kept: by a session alone, and by a map with everything that belongs to it.
+func TestSessionSize(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		capacity int
+		sessions int
+		empty    bool // the empty map counts too
+	}{
+		{"sessions alone", 8192, 8192, false},
+		{"whole map, 100,000 of 131,072", 131_072, 100_000, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := benchSource(t)
+			before := benchHeap()
+			m := NewMap(Config{Capacity: c.capacity, Seed: 5})
+			if !c.empty {
+				before = benchHeap()
+			}
+			for i := range c.sessions {
+				benchEstablish(t, m, r, time.Duration(i)*time.Millisecond, i)
+			}
+			size := (int64(benchHeap()) - int64(before)) / int64(c.sessions)
+			t.Logf("%d sessions take %d bytes each", c.sessions, size)
+			if size > SessionSize {
+				t.Errorf("a session takes %d bytes, want at most %d", size, SessionSize)
+			}
+			if size < 2*aead.CipherMemory {
+				t.Errorf("a session takes %d bytes, less than its ciphers: this test does not measure", size)
+			}
+			if n := benchHeld(m, c.sessions); n != c.sessions {
+				t.Errorf("%d of %d sessions are held", n, c.sessions)
+			}
+			if st := m.Stats(); st.Sessions != c.sessions || st.Evicted != 0 || st.Refused != 0 {
+				t.Errorf("stats %+v, want %d sessions and none that gave way", st, c.sessions)
+			}
+			runtime.KeepAlive(m)
+		})
+	}
+}
+
+var benchSizes = []struct {
+	name     string
+	sessions int
+}{{"1k", 1000}, {"10k", 10_000}, {"100k", 100_000}}
+
+// benchMap makes a map with n sessions, and their keys in an order that is not that of memory.
+func benchMap(tb testing.TB, n int) (*Map, []Key) {
+	tb.Helper()
+	m, r := NewMap(Config{Capacity: 131_072, Seed: 5}), benchSource(tb)
+	keys := make([]Key, n)
+	for i, at := range rand.New(rand.NewPCG(1, 2)).Perm(n) {
+		benchEstablish(tb, m, r, time.Duration(i)*time.Millisecond, i)
+		keys[at] = benchKey(i)
+	}
+	runtime.GC()
+	return m, keys
+}
+
+// BenchmarkLookup is the search for one session: its hash, its shard, its place.
+func BenchmarkLookup(b *testing.B) {
+	for _, c := range benchSizes {
+		m, keys := benchMap(b, c.sessions)
+		b.Run("sessions="+c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			i, missing := 0, 0
+			for b.Loop() {
+				k := &keys[i]
+				if _, ok := m.Lookup(k, m.Hash(k)); !ok {
+					missing++
+				}
+				if i++; i == len(keys) {
+					i = 0
+				}
+			}
+			if missing > 0 {
+				b.Fatalf("%d sessions were not found", missing)
+			}
+		})
+		b.Run("strangers="+c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			k := keys[0]
+			for i := uint64(0); b.Loop(); i++ {
+				binary.LittleEndian.PutUint64(k[keyID:], i)
+				if _, ok := m.Lookup(&k, m.Hash(&k)); ok {
+					b.Fatal("a stranger was found")
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkOpen is what memory costs beside the search: messages of as many sessions, opened one by one or after all
+// ciphers of a batch have been touched. Opening fails, which takes as long as success.
+func BenchmarkOpen(b *testing.B) {
+	const batch = 64
+	var ad [codec.MessageHeaderSize]byte
+	var nonce codec.Nonce
+	var message [28]byte
+	for _, c := range benchSizes {
+		m, keys := benchMap(b, c.sessions)
+		for _, touch := range []bool{false, true} {
+			b.Run(fmt.Sprintf("sessions=%s/touch=%v", c.name, touch), func(b *testing.B) {
+				b.ReportAllocs()
+				var found [batch]*Keys
+				var sum byte
+				next := 0
+				for n := 0; n < b.N; n += batch {
+					for i := range found {
+						k := &keys[next]
+						f, _ := m.Lookup(k, m.Hash(k))
+						found[i] = f.Current
+						if next++; next == len(keys) {
+							next = 0
+						}
+					}
+					if touch {
+						for _, k := range found {
+							sum += k.Touch()
+						}
+					}
+					for _, k := range found {
+						if _, err := k.Open(&nonce, message[:], ad[:]); err == nil {
+							b.Fatal("noise was opened")
+						}
+					}
+				}
+				_ = sum
+			})
+		}
+	}
+}
+
+// BenchmarkChallenge is a message that does not open: the first of its sender, or one while a challenge lives.
+func BenchmarkChallenge(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		keys int
+		each time.Duration // between two turns through the keys
+		want ChallengeResult
+	}{{"repeated", 1024, 0, ChallengeRepeated}, {"new", 1 << 15, 2 * time.Second, ChallengeNew}} {
+		b.Run(c.name, func(b *testing.B) {
+			m, r := NewMap(Config{Challenges: 1 << 17, Seed: 5}), benchSource(b)
+			keys := make([]Key, c.keys)
+			now := time.Minute
+			var nonce codec.Nonce
+			var ch Challenge
+			for i := range keys {
+				keys[i] = benchKey(i)
+				m.Challenge(now, &keys[i], m.Hash(&keys[i]), &nonce, 0, r, &ch)
+			}
+			b.ReportAllocs()
+			i, other := 0, 0
+			now += c.each
+			for b.Loop() {
+				k := &keys[i]
+				if m.Challenge(now, k, m.Hash(k), &nonce, 0, r, &ch) != c.want {
+					other++
+				}
+				if i++; i == len(keys) {
+					i, now = 0, now+c.each
+				}
+			}
+			if other > 0 {
+				b.Fatalf("%d results are not %d", other, c.want)
+			}
+		})
+	}
+}

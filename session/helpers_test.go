@@ -1,0 +1,153 @@
+package session
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/aead"
+	"github.com/fastdisc/discv5/codec"
+)
+
+const (
+	ms     = time.Millisecond
+	second = time.Second
+	minute = time.Minute
+)
+
+// seeded returns a source of random bytes that is the same in every run.
+func seeded(n byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{n}) }
+
+func testRandom(t testing.TB, n byte) *aead.Random {
+	t.Helper()
+	r, err := aead.NewRandom(seeded(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func fromHex(s string) []byte {
+	b, err := hex.DecodeString(strings.TrimPrefix(s, "0x"))
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// testKey is the i-th of many session keys, each in a network prefix of its own.
+func testKey(i int) Key {
+	var id [32]byte
+	binary.BigEndian.PutUint64(id[:], uint64(i)+1)
+	ip := [4]byte{byte(i>>16) + 1, byte(i >> 8), byte(i), 1}
+	return MakeKey(netip.AddrPortFrom(netip.AddrFrom4(ip), 9000), &id)
+}
+
+// pair makes the keys of both sides of a session.
+func pair(n byte) (a, b *Keys) {
+	x, y := [16]byte{1, n}, [16]byte{2, n}
+	return NewKeys(&x, &y), NewKeys(&y, &x)
+}
+
+// sealed is a message packet as far as keys are concerned.
+type sealed struct {
+	nonce   codec.Nonce
+	message []byte
+}
+
+var sealedAD = []byte("header")
+
+func seal(t testing.TB, k *Keys, r *aead.Random, text string) sealed {
+	t.Helper()
+	var s sealed
+	if !k.NextNonce(&s.nonce, r) {
+		t.Fatal("keys are used up")
+	}
+	s.message = k.Seal(nil, &s.nonce, []byte(text), sealedAD)
+	return s
+}
+
+// opens tries a copy of s with k.
+func (s sealed) opens(k *Keys) bool {
+	if k == nil {
+		return false
+	}
+	_, err := k.Open(&s.nonce, append([]byte(nil), s.message...), sealedAD)
+	return err == nil
+}
+
+// shakeHands lets k go through challenge and handshake.
+func shakeHands(m *Map, now time.Duration, k *Key, r *aead.Random, keys *Keys) bool {
+	var ch Challenge
+	h := m.Hash(k)
+	if m.Challenge(now, k, h, new(codec.Nonce), 0, r, &ch) == ChallengeFull {
+		return false
+	}
+	return m.Establish(now, k, h, &ch, keys)
+}
+
+// sweepAll calls Sweep until it has passed everything.
+func sweepAll(m *Map, now time.Duration) {
+	n := 0
+	for i := range m.shards {
+		n += len(m.shards[i].slots)/sweepWindow + 1
+	}
+	for range n {
+		m.Sweep(now)
+	}
+}
+
+// checkMap checks what must hold of a map at any time.
+func checkMap(t *testing.T, m *Map) {
+	t.Helper()
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		live := 0
+		for n := range s.slots {
+			e := &s.slots[n]
+			if !e.live {
+				if *e != (slot{}) {
+					t.Errorf("shard %d: free slot %d is not empty", i, n)
+				}
+				continue
+			}
+			live++
+			if e.current == nil && e.next == nil {
+				t.Errorf("shard %d: session without keys", i)
+			}
+			h := m.Hash(&e.key)
+			if h%shards != uint64(i) {
+				t.Errorf("shard %d: session of shard %d", i, h%shards)
+			}
+			if got, at := s.locate(&e.key, h); got != e || at != uint32(n) {
+				t.Errorf("shard %d: slot %d is not found", i, n)
+			}
+		}
+		if live+len(s.free) != len(s.slots) || len(s.slots) > s.capacity {
+			t.Errorf("shard %d: %d live, %d free, %d slots, capacity %d", i, live, len(s.free), len(s.slots), s.capacity)
+		}
+		if n := s.sessions.used(); n != live {
+			t.Errorf("shard %d: %d words for %d sessions", i, n, live)
+		}
+		c := &s.challenges
+		if n := c.index.used(); n != c.n || c.n+len(c.free) != len(c.slots) {
+			t.Errorf("shard %d: %d challenges, %d words, %d free of %d", i, c.n, n, len(c.free), len(c.slots))
+		}
+		s.mu.Unlock()
+	}
+}
+
+// used counts the words of x in use.
+func (x *index) used() (n int) {
+	for _, w := range x.words {
+		if w != 0 {
+			n++
+		}
+	}
+	return n
+}
