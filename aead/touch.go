@@ -1,11 +1,12 @@
 package aead
 
 import (
+	"crypto/cipher"
 	"reflect"
 	"unsafe"
 )
 
-// This file is the only one of the package that uses unsafe.
+// This file is the only one of the package that does anything unsafe.
 
 // cacheLine is the distance in bytes between two reads of Touch. Where lines are longer, the
 // same line is read more than once, which is harmless.
@@ -21,8 +22,22 @@ var cipherSize = func() uintptr {
 	return t.Elem().Size()
 }()
 
-// Touch reads one byte of every cache line behind c, so that they are on their way from memory
-// before Seal or Open needs them. The reads do not depend on each other, nor do those of several
+// memoryOf is the address of the object behind an AEAD, or nil if it is no pointer.
+func memoryOf(a cipher.AEAD) unsafe.Pointer {
+	if v := reflect.ValueOf(a); v.Kind() == reflect.Pointer {
+		return v.UnsafePointer()
+	}
+	return nil
+}
+
+// touchedHead is how much of the object's start Touch reads: the round keys of AES-128. Behind them lie those for
+// decryption, which GCM never uses. The end of the object is the power of the hash key that messages shorter
+// than 128 bytes are authenticated with; the other powers come into play only where there is enough data
+// to hide their way from memory.
+const touchedHead = 192
+
+// Touch reads one byte of each cache line behind c that a short message needs, so that they are on their
+// way from memory before Seal or Open wants them. The reads do not depend on each other, nor do those of several
 // ciphers: a worker that touches all ciphers of a batch first waits for memory about once and
 // not once per message. The result has no meaning and may be ignored.
 //
@@ -31,18 +46,18 @@ var cipherSize = func() uintptr {
 //
 // The pointer comes from reflect and stays inside the object that it points to, both of which
 // the rules of package unsafe allow. If crypto/cipher changes its representation, Touch reads
-// fewer or no lines; Seal and Open do not depend on it.
+// other lines, or none; Seal and Open do not depend on it.
 //
 // It must not be inlined: the compiler would drop reads whose result is ignored.
 //
 //go:noinline
 func (c Cipher) Touch() byte {
-	if c.aead == nil || cipherSize == 0 {
+	p := c.memory
+	if p == nil {
 		return 0
 	}
-	p := reflect.ValueOf(c.aead).UnsafePointer()
-	var sum byte
-	for i := uintptr(0); i < cipherSize; i += cacheLine {
+	sum := *(*byte)(unsafe.Add(p, cipherSize-1))
+	for i := uintptr(0); i < min(touchedHead, cipherSize); i += cacheLine {
 		sum |= *(*byte)(unsafe.Add(p, i))
 	}
 	return sum
