@@ -48,6 +48,10 @@ type Config struct {
 	// as it is, else the new one gets a higher sequence number.
 	Previous *enr.Record
 
+	// SaveRecord, if not nil, is given every new local record after the first one, before any peer sees it: store it, and
+	// start with it as Previous the next time. If it fails the record stays as it was.
+	SaveRecord func(*enr.Record) error
+
 	// Bootnodes are contacted when the table is nearly empty. See Contacts and ContactOf.
 	Bootnodes []Contact
 

@@ -9,34 +9,28 @@ import (
 	"github.com/fastdisc/discv5"
 )
 
-// The program of README.md, on loopback ports: two nodes, one of which finds the other.
 func Example() {
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	start := func(bootnodes ...discv5.Contact) *discv5.Node {
-		n, err := discv5.New(discv5.Config{
-			ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
-			Bootnodes:   bootnodes,
-		})
-		if err != nil {
-			log.Fatal(err)
-		}
-		if err := n.Start(ctx); err != nil {
-			log.Fatal(err)
-		}
-		return n
-	}
-	a := start()
+	a := start(nil)
 	defer a.Close()
-	b := start(discv5.Contacts(a.LocalRecord())...)
+	b := start(discv5.Contacts(a.LocalRecord()))
 	defer b.Close()
-	if _, err := b.Ping(ctx, discv5.Contacts(a.LocalRecord())[0]); err != nil {
-		log.Fatal(err)
-	}
-	found, err := b.Lookup(ctx, a.ID())
+
+	pong, err := a.Ping(context.Background(), discv5.Contacts(b.LocalRecord())[0])
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(len(found) == 1 && found[0].ID() == a.ID())
-	// Output: true
+	fmt.Println("the other node sees this one at its address:", pong.Endpoint == a.Addrs()[0])
+	// Output: the other node sees this one at its address: true
+}
+
+func start(bootnodes []discv5.Contact) *discv5.Node {
+	loopback := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
+	n, err := discv5.New(discv5.Config{ListenAddrs: loopback, Bootnodes: bootnodes})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := n.Start(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	return n
 }

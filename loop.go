@@ -11,6 +11,9 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
+// batchSize is how many datagrams a system call moves: beyond it nothing is gained.
+const batchSize = 64
+
 // outbox is where a worker puts datagrams. It has a batch for each listen address, of which most workers
 // ever use one.
 type outbox struct {
@@ -34,7 +37,7 @@ func (n *Node) newOutbox(home int, conn fastpath.Conn) *outbox {
 	return o
 }
 
-func newTx() *fastpath.Tx { return fastpath.NewTx(engine.BatchSize, codec.MaxPacketSize) }
+func newTx() *fastpath.Tx { return fastpath.NewTx(batchSize, codec.MaxPacketSize) }
 
 // Buffer implements engine.Outbox.
 func (o *outbox) Buffer() []byte {
@@ -113,7 +116,7 @@ func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("discv5: %w", err)
 	}
-	return &receiver{n, conn, out, w, fastpath.NewRx(engine.BatchSize, codec.MaxPacketSize)}, nil
+	return &receiver{n, conn, out, w, fastpath.NewRx(batchSize, codec.MaxPacketSize)}, nil
 }
 
 // run is the packet path: a batch in, a batch out, one look at the clock.

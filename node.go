@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
@@ -96,13 +97,13 @@ func (n *Node) listen() error {
 	}
 	for _, a := range addrs {
 		g, err := fastpath.Listen(fastpath.Config{
-			Addr: a, Sockets: n.cfg.Sockets, Batch: engine.BatchSize,
+			Addr: a, Sockets: n.cfg.Sockets, Batch: batchSize,
 			MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
 			RecvBuffer: n.cfg.RecvBuffer, SendBuffer: n.cfg.SendBuffer,
 			DisableBatch: n.cfg.PortableSockets,
 		})
 		if err != nil {
-			if optional && a.Addr().Is6() && len(n.groups) > 0 {
+			if optional && a.Addr().Is6() && len(n.groups) > 0 && !errors.Is(err, syscall.EADDRINUSE) {
 				continue
 			}
 			n.closeSockets()
@@ -130,7 +131,7 @@ func (n *Node) build() error {
 		RequestTimeout: n.cfg.RequestTimeout, HandshakeTimeout: n.cfg.RequestTimeout,
 		RefreshInterval: n.cfg.RefreshInterval,
 		Jobs:            maxJobs, Buffers: jobBuffers{fastpath.NewPool(maxJobs, codec.MaxPacketSize)},
-		Talk: &n.talk, OnEvent: n.publish, VoteMin: n.cfg.voteMin(),
+		Talk: &n.talk, OnEvent: n.publish, VoteMin: n.cfg.voteMin(), SaveRecord: n.cfg.SaveRecord,
 	}
 	for i, b := range n.cfg.Bootnodes {
 		// An engine is needed to tell which address of a record can be used; a bootnode of a family

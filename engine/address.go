@@ -158,7 +158,7 @@ func (w *Worker) setEndpoint(family int, to netip.AddrPort) bool {
 var ErrRecord = errors.New("engine: change of the local record")
 
 // UpdateRecord makes a new local record: the old one with a higher sequence number and what change does to it.
-// Changes are made one after another. If the result cannot be signed the record stays as it is.
+// Changes are made one after another. If the result cannot be signed or saved the record stays as it is.
 func (e *Engine) UpdateRecord(change func(*enr.Builder)) error {
 	e.recordMu.Lock()
 	defer e.recordMu.Unlock()
@@ -167,6 +167,11 @@ func (e *Engine) UpdateRecord(change func(*enr.Builder)) error {
 	r, err := b.Sign(e.cfg.Key)
 	if err != nil {
 		return errors.Join(ErrRecord, err)
+	}
+	if e.cfg.SaveRecord != nil {
+		if err := e.cfg.SaveRecord(r); err != nil {
+			return errors.Join(ErrRecord, err)
+		}
 	}
 	e.local.Store(r)
 	return nil

@@ -173,7 +173,7 @@ func (c *call) encode(e *Engine, r Request) error {
 	default:
 		return codec.ErrMessageType
 	}
-	if len(b) > codec.MaxPacketSize-codec.HandshakeHeaderSize-codec.MaxRecordSize-codec.TagSize {
+	if len(b) > codec.MaxMessageSize {
 		return ErrTooLarge
 	}
 	c.message = b

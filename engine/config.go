@@ -50,6 +50,10 @@ type Config struct {
 	// out again; default DefaultReachWait. Negative: it stays.
 	ReachWait time.Duration
 
+	// SaveRecord, if not nil, is given a new local record before any peer sees it, so that a restart cannot fall
+	// back behind its sequence number. It may block: it is called from Tick or from UpdateRecord.
+	SaveRecord func(*enr.Record) error
+
 	// Buffers holds the handshakes that wait. Default: the heap.
 	Buffers Buffers
 

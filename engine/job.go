@@ -109,17 +109,36 @@ func (w *Worker) initiate(j *job) {
 	w.random.Read(w.iv[:])
 	head := codec.AppendHandshakeHeader(buf[:0], e.cfg.Protocol, &w.iv, &w.nonce, (*[32]byte)(&e.self),
 		&in.Signature, &in.Ephemeral, record)
-	message := append(head[len(head):], c.message...)
-	packet := in.Keys.Seal(head, &w.nonce, message, head)
+	state, message := callHandshake, c.message
+	if len(head)+len(message)+codec.TagSize > codec.MaxPacketSize {
+		// The handshake leaves no room for a message of this size. A PING makes the session, then the
+		// call goes out as those that wait for it. The PONG is nobody's.
+		state, message = callQueued, w.loosePing()
+	}
+	sealed := append(head[len(head):], message...)
+	packet := in.Keys.Seal(head, &w.nonce, sealed, head)
 	id := [32]byte(c.peer.ID)
 	codec.MaskHeader(packet, len(head), &id)
 
 	e.calls.mu.Lock()
-	c.state, c.sent = callHandshake, w.now
+	c.state, c.sent = state, w.now
 	e.calls.mu.Unlock()
 	w.counts[HandshakesSent]++
-	w.countOut(c.kind)
+	if state == callQueued {
+		w.counts[OutPing]++
+	} else {
+		w.countOut(c.kind)
+	}
 	w.commit(len(packet), c.addr)
+}
+
+// loosePing is a PING that belongs to no call.
+func (w *Worker) loosePing() []byte {
+	var b [codec.MaxRequestID]byte
+	w.random.Read(b[:])
+	id, _ := codec.NewRequestID(b[:]) // it has the right size
+	m := codec.Ping{RequestID: id, RecordSeq: w.e.Record().Seq()}
+	return m.Append(nil)
 }
 
 // verifyNodes ends a FINDNODE call with the good ones among the records that came.

@@ -39,6 +39,7 @@ type maintenance struct {
 	next  time.Duration // when the next refreshing lookup starts
 	pause time.Duration // before the one after it
 	round int
+	live  int // nodes that were live at the last lookup
 
 	bootnodes atomic.Pointer[[]Peer]
 
@@ -187,7 +188,7 @@ func (w *Worker) requestRecord(p Peer, done func(*Worker, Result)) {
 func (w *Worker) refresh() {
 	e, m := w.e, &w.e.maintain
 	if m.anew.Swap(false) {
-		m.next, m.pause, m.round = 0, eagerRefresh, 0
+		m.next, m.pause, m.round, m.live = 0, eagerRefresh, 0, 0
 	}
 	if m.hurry.Swap(false) {
 		m.next, m.round = min(m.next, w.now), 0
@@ -195,12 +196,17 @@ func (w *Worker) refresh() {
 	if w.now < m.next {
 		return
 	}
-	few := e.table.LiveLen() < fewNodes
-	if few {
-		m.pause = min(m.pause*2, e.cfg.RefreshInterval)
-	} else {
+	live := e.table.LiveLen()
+	few := live < fewNodes
+	switch {
+	case !few:
 		m.pause = e.cfg.RefreshInterval
+	case live > m.live:
+		m.pause = min(eagerRefresh, e.cfg.RefreshInterval)
+	default:
+		m.pause = min(m.pause*2, e.cfg.RefreshInterval)
 	}
+	m.live = live
 	m.next = w.now + m.pause
 	if few {
 		w.contactBootnodes()

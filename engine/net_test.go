@@ -257,3 +257,21 @@ func TestSwarm(t *testing.T) {
 	}
 	t.Logf("every node knows at least %d of %d others", least, n)
 }
+
+// A request that fills a packet has no room beside a handshake: it follows it.
+func TestLargestTalkRequest(t *testing.T) {
+	nw := newNetwork(t)
+	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
+	for range 2 { // without and with a session
+		r := a.call(Request{Type: codec.TypeTalkRequest, Peer: b.peer(), Protocol: []byte("p"), Payload: make([]byte, codec.MaxTalkRequest-1)})
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	if n := b.e.Counters()[InTalkRequest]; n != 2 {
+		t.Errorf("%d requests arrived", n)
+	}
+	if r := a.call(Request{Type: codec.TypeTalkRequest, Peer: b.peer(), Protocol: []byte("p"), Payload: make([]byte, codec.MaxTalkRequest)}); r.Err != ErrTooLarge {
+		t.Errorf("one byte more: %v", r.Err)
+	}
+}

@@ -1,0 +1,316 @@
+package discv5
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime/metrics"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/curve"
+	"github.com/fastdisc/discv5/session"
+)
+
+// allocChild tells a process of this test binary that it is the node that TestNodeAllocations measures.
+const allocChild = "DISCV5_TEST_ALLOC_CHILD"
+
+// A whole node takes next to nothing from the heap for the datagrams it answers: less than one object for a hundred of
+// them, with everything that runs beside. It has a process of its own, so that nothing but the node
+// is counted, and its datagrams come from the kernel.
+func TestNodeAllocations(t *testing.T) {
+	if os.Getenv(allocChild) != "" {
+		serveAllocations(t)
+		return
+	}
+	datagrams, limit := 1_000_000, 20*time.Second
+	if testing.Short() {
+		datagrams, limit = 100_000, 5*time.Second
+	}
+	c := startAllocChild(t)
+	d := newAllocDriver(t, c.record)
+	mix := d.mix()
+	d.run(mix, datagrams/20, time.Now().Add(limit/4))
+
+	before := c.allocs()
+	sent, answered := d.run(mix, datagrams, time.Now().Add(limit))
+	after := c.allocs()
+	t.Logf("%d datagrams, %d of them answered: %d objects", sent, answered, after-before)
+	if sent < datagrams/100 || answered < sent*9/10 {
+		t.Fatalf("%d datagrams, %d answered: too few to judge", sent, answered)
+	}
+	if after-before > uint64(sent/100) {
+		t.Errorf("%d objects for %d datagrams, want less than one for a hundred", after-before, sent)
+	}
+}
+
+// serveAllocations is the child: a node, and for every line that arrives the number of objects that were allocated.
+func serveAllocations(t *testing.T) {
+	n, err := New(Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Sockets: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	if err := n.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("record", n.LocalRecord())
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
+	for in := bufio.NewReader(os.Stdin); ; {
+		if _, err := in.ReadString('\n'); err != nil {
+			return
+		}
+		metrics.Read(sample)
+		fmt.Println("allocs", sample[0].Value.Uint64())
+	}
+}
+
+// allocServer is the child as its parent sees it.
+type allocServer struct {
+	t      *testing.T
+	in     io.Writer
+	out    *bufio.Scanner
+	record *enr.Record
+}
+
+func startAllocChild(t *testing.T) *allocServer {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestNodeAllocations$", "-test.timeout=1m")
+	cmd.Env = append(os.Environ(), allocChild+"=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close() // which ends it
+		cmd.Wait()
+	})
+	s := &allocServer{t: t, in: in, out: bufio.NewScanner(out)}
+	if s.record, err = enr.ParseText(s.line("record")); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// line reads on to a line that begins with the given word.
+func (s *allocServer) line(word string) string {
+	s.t.Helper()
+	for s.out.Scan() {
+		if rest, ok := strings.CutPrefix(s.out.Text(), word+" "); ok {
+			return rest
+		}
+	}
+	s.t.Fatalf("the node's process has ended without a line %q: %v", word, s.out.Err())
+	return ""
+}
+
+func (s *allocServer) allocs() (n uint64) {
+	s.t.Helper()
+	io.WriteString(s.in, "\n")
+	if _, err := fmt.Sscan(s.line("allocs"), &n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
+}
+
+// allocDriver asks the node, with sessions that it has made by handshakes.
+type allocDriver struct {
+	t      *testing.T
+	conn   fastpath.Conn
+	rx     *fastpath.Rx
+	tx     *fastpath.Tx
+	server *enr.Record
+	to     netip.AddrPort
+	peers  []allocPeer
+}
+
+// allocPeer is a node that the driver plays.
+type allocPeer struct {
+	id   [32]byte
+	keys *session.Keys
+}
+
+// allocRequest is a datagram, and whether it is answered.
+type allocRequest struct {
+	b        []byte
+	answered bool
+}
+
+func newAllocDriver(t *testing.T, server *enr.Record) *allocDriver {
+	t.Helper()
+	g, err := fastpath.Listen(fastpath.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), RecvBuffer: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.Close() })
+	d := &allocDriver{
+		t: t, conn: g.Conns()[0], server: server,
+		rx: fastpath.NewRx(batchSize, codec.MaxPacketSize), tx: newTx(),
+	}
+	d.to, _ = server.UDPEndpoint4()
+	for range 16 {
+		d.connect()
+	}
+	return d
+}
+
+// connect makes a session.
+func (d *allocDriver) connect() {
+	d.t.Helper()
+	check := func(err error) {
+		if err != nil {
+			d.t.Helper()
+			d.t.Fatal(err)
+		}
+	}
+	key, err := enr.GenerateKey(rand.Reader)
+	check(err)
+	rec, err := enr.NewBuilder().Sign(key) // without endpoint: it does not get into the table
+	check(err)
+	p := allocPeer{id: [32]byte(key.ID())}
+	decoder := codec.NewDecoder(&p.id, codec.DefaultProtocol)
+
+	challenge := d.ask(decoder, d.stranger(p.id))
+	h := session.Handshaker{Key: key, Curve: curve.Decred(), Protocol: codec.DefaultProtocol}
+	pub, _ := d.server.PublicKey()
+	in, err := h.Initiate(challenge.AD, d.server.ID(), &pub, rand.Reader)
+	check(err)
+	p.keys = in.Keys
+	var nonce codec.Nonce
+	var iv [codec.IVSize]byte
+	rand.Read(nonce[:])
+	rand.Read(iv[:])
+	b := codec.AppendHandshakeHeader(make([]byte, 0, codec.MaxPacketSize), codec.DefaultProtocol, &iv, &nonce, &p.id,
+		&in.Signature, &in.Ephemeral, rec.Bytes())
+	n := len(b)
+	b = in.Keys.Seal(b, &nonce, (&codec.Ping{RecordSeq: 1}).Append(nil), b)
+	server := [32]byte(d.server.ID())
+	codec.MaskHeader(b, n, &server)
+	pong := d.ask(decoder, b)
+	if _, err := p.keys.Open(&pong.Nonce, pong.Message, pong.AD); err != nil {
+		d.t.Fatalf("answer to the handshake: %v", err)
+	}
+	d.peers = append(d.peers, p)
+}
+
+// ask sends one datagram and decodes the next that arrives.
+func (d *allocDriver) ask(decoder *codec.Decoder, b []byte) (p codec.Packet) {
+	d.t.Helper()
+	d.put(b)
+	if err := d.conn.WriteBatch(d.tx); err != nil {
+		d.t.Fatal(err)
+	}
+	d.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if err := d.conn.ReadBatch(d.rx); err != nil {
+		d.t.Fatalf("no answer: %v", err)
+	}
+	if err := decoder.Decode(d.rx.Packet(0), &p); err != nil {
+		d.t.Fatal(err)
+	}
+	return p
+}
+
+func (d *allocDriver) put(b []byte) { d.tx.Commit(copy(d.tx.Buffer(), b), d.to) }
+
+// packet makes a message packet from id, whose message comes from fill.
+func (d *allocDriver) packet(id [32]byte, fill func(head []byte, nonce *codec.Nonce) []byte) []byte {
+	var nonce codec.Nonce
+	var iv [codec.IVSize]byte
+	rand.Read(nonce[:])
+	rand.Read(iv[:])
+	b := codec.AppendMessageHeader(make([]byte, 0, codec.MaxPacketSize), codec.DefaultProtocol, &iv, &nonce, &id)
+	b = fill(b, &nonce)
+	server := [32]byte(d.server.ID())
+	codec.MaskHeader(b, codec.MessageHeaderSize, &server)
+	return b
+}
+
+// stranger is a message that no session opens.
+func (d *allocDriver) stranger(id [32]byte) []byte {
+	return d.packet(id, func(head []byte, _ *codec.Nonce) []byte { return append(head, make([]byte, 28)...) })
+}
+
+func (d *allocDriver) sealed(i int, message []byte) allocRequest {
+	p := &d.peers[i%len(d.peers)]
+	return allocRequest{d.packet(p.id, func(head []byte, nonce *codec.Nonce) []byte {
+		return p.keys.Seal(head, nonce, message, head)
+	}), true}
+}
+
+// mix is what the node is asked again and again: mostly PING.
+func (d *allocDriver) mix() (list []allocRequest) {
+	distances, _, err := codec.NewDistances(nil, []uint{0, 255, 256})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for i := range 1024 {
+		id, _ := codec.NewRequestID([]byte{byte(i >> 8), byte(i)})
+		switch {
+		case i%16 == 5:
+			list = append(list, d.sealed(i, (&codec.FindNode{RequestID: id, Distances: distances}).Append(nil)))
+		case i%16 == 9:
+			list = append(list, d.sealed(i, (&codec.TalkRequest{RequestID: id, Protocol: []byte("nobody")}).Append(nil)))
+		case i%16 == 13:
+			var stranger [32]byte
+			rand.Read(stranger[:])
+			list = append(list, allocRequest{d.stranger(stranger), true})
+		case i%64 == 15:
+			list = append(list, allocRequest{make([]byte, 100), false}) // another protocol
+		default:
+			list = append(list, d.sealed(i, (&codec.Ping{RequestID: id, RecordSeq: 1}).Append(nil)))
+		}
+	}
+	return list
+}
+
+// run sends n datagrams, or as many as it can until the given time, with a window that no buffer on the way
+// can overflow. It returns how many there were and how many of them are done: answered, or not to be.
+func (d *allocDriver) run(list []allocRequest, n int, until time.Time) (sent, done int) {
+	d.t.Helper()
+	under := 0
+	for sent < n && time.Now().Before(until) {
+		for under <= batchSize && sent < n {
+			for range batchSize {
+				r := list[sent%len(list)]
+				d.put(r.b)
+				sent++
+				if r.answered {
+					under++
+				} else {
+					done++
+				}
+			}
+			if err := d.conn.WriteBatch(d.tx); err != nil {
+				d.t.Fatal(err)
+			}
+		}
+		d.conn.SetReadDeadline(time.Now().Add(time.Second))
+		switch err := d.conn.ReadBatch(d.rx); {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			under = 0 // lost
+		case err != nil:
+			d.t.Fatal(err)
+		}
+		under = max(under-d.rx.Len(), 0)
+		done += d.rx.Len()
+	}
+	return sent, done
+}
