@@ -1,0 +1,159 @@
+package limits
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// sources are n addresses of one family, in random order.
+func sources(n int, six bool) []netip.Addr {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	list := make([]netip.Addr, n)
+	for i := range list {
+		if six {
+			list[i] = v6(0x2000_0000_0000_0000|rnd.Uint64()>>3, rnd.Uint64())
+		} else {
+			var a [4]byte
+			binary.BigEndian.PutUint32(a[:], 0x0b00_0000+rnd.Uint32N(0x5000_0000))
+			list[i] = netip.AddrFrom4(a)
+		}
+	}
+	return list
+}
+
+func name(six bool) string {
+	if six {
+		return "IPv6"
+	}
+	return "IPv4"
+}
+
+// Sources at a pace that is allowed, one datagram a microsecond in all.
+func BenchmarkAllow(b *testing.B) {
+	for _, six := range []bool{false, true} {
+		for _, n := range []int{10, 10000} {
+			b.Run(fmt.Sprintf("%s/sources=%d", name(six), n), func(b *testing.B) {
+				l, list := New(Config{Seed: 1, Rates: Rates{Rate{1e6, 1e6}, Rate{1e6, 1e6}, Rate{1e6, 1e6}, Rate{1e6, 1e6}}}), sources(n, six)
+				b.ReportAllocs()
+				i := 0
+				for b.Loop() {
+					l.Allow(time.Duration(i)*time.Microsecond, list[i%n])
+					i++
+				}
+			})
+		}
+	}
+}
+
+// A flood from one address that has used up its limit.
+func BenchmarkAllowRefused(b *testing.B) {
+	for _, six := range []bool{false, true} {
+		b.Run(name(six), func(b *testing.B) {
+			l, a := New(Config{Seed: 1}), sources(1, six)[0]
+			b.ReportAllocs()
+			for b.Loop() {
+				l.Allow(0, a)
+			}
+		})
+	}
+}
+
+// Sources that never come twice, a million datagrams a second.
+func BenchmarkAllowRotating(b *testing.B) {
+	l, i := New(Config{Seed: 1}), uint64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Allow(time.Duration(i)*time.Microsecond, v6(i*0x9e3779b97f4a7c15, i))
+		i++
+	}
+}
+
+func BenchmarkAllowParallel(b *testing.B) {
+	l, list := New(Config{Seed: 1, Rates: Rates{Rate{1e6, 1e6}, Rate{1e6, 1e6}, Rate{1e6, 1e6}, Rate{1e6, 1e6}}}), sources(10000, false)
+	b.RunParallel(func(pb *testing.PB) {
+		for i := rand.IntN(1 << 20); pb.Next(); i++ {
+			l.Allow(time.Duration(i)*time.Microsecond, list[i%len(list)])
+		}
+	})
+}
+
+// lists holds n bans: ranges and addresses, and as many node IDs.
+func lists(b *testing.B, n int, six bool) *Access {
+	a := NewAccess(1 << 20)
+	items := make([]item, 0, 2*n)
+	for i, addr := range sources(n, six) {
+		length := addr.BitLen()
+		if i%2 == 0 {
+			length -= length / 4
+		}
+		items = append(items, item{PrefixTarget(netip.PrefixFrom(addr, length)), Ban, Forever},
+			item{NodeTarget(nodeID(uint64(i))), Ban, Forever})
+	}
+	if err := a.edit(nil, items); err != nil {
+		b.Fatal(err)
+	}
+	return a
+}
+
+func nodeID(i uint64) (id [IDSize]byte) {
+	binary.LittleEndian.PutUint64(id[:], i*0x9e3779b97f4a7c15)
+	return id
+}
+
+func BenchmarkBlocked(b *testing.B) {
+	for _, six := range []bool{false, true} {
+		for _, n := range []int{0, 10, 10000, 65536} {
+			b.Run(fmt.Sprintf("%s/entries=%d", name(six), n), func(b *testing.B) {
+				a, list := lists(b, n, six), sources(1<<14, six)
+				rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+				b.ReportAllocs()
+				i := 0
+				for b.Loop() {
+					a.Blocked(1, list[i&(1<<14-1)])
+					i++
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkBlockedID(b *testing.B) {
+	for _, n := range []int{10, 10000, 65536} {
+		b.Run(fmt.Sprintf("entries=%d", n), func(b *testing.B) {
+			a, ids := lists(b, n, false), make([][IDSize]byte, 1<<14)
+			for i := range ids {
+				ids[i] = nodeID(rand.Uint64N(uint64(2 * n))) // half of them are banned
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				a.BlockedID(1, &ids[i&(1<<14-1)])
+				i++
+			}
+		})
+	}
+}
+
+// One more ban on lists of n ranges and n node IDs.
+func BenchmarkBan(b *testing.B) {
+	for _, n := range []int{10, 10000, 65536} {
+		for _, what := range []string{"address", "ID"} {
+			b.Run(fmt.Sprintf("%s/entries=%d", what, n), func(b *testing.B) {
+				a, t := lists(b, n, false), AddrTarget(ip4)
+				if what == "ID" {
+					t = NodeTarget(nodeID(1 << 40))
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := a.Ban(t, Forever); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

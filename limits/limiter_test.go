@@ -1,0 +1,278 @@
+package limits
+
+import (
+	"math"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+	"unsafe"
+)
+
+func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+// count says how many of n datagrams from addr are allowed at now.
+func count(l *Limiter, now time.Duration, addr netip.Addr, n int) (passed int) {
+	for range n {
+		if ok, _ := l.Allow(now, addr); ok {
+			passed++
+		}
+	}
+	return passed
+}
+
+func TestLayout(t *testing.T) {
+	if s := unsafe.Sizeof(set{}); s != setSize {
+		t.Errorf("a set takes %d bytes, not %d", s, setSize)
+	}
+	if l := New(Config{}); l.Size() != DefaultSize || DefaultSize != 1<<20 {
+		t.Errorf("default size %d, constant %d", l.Size(), DefaultSize)
+	}
+	for _, sets := range []int{1, 2, 3, 1000} {
+		l := New(Config{Sets: sets, Rates: Rates{Address: Rate{1, 1}}})
+		if n := len(l.levels[0][0].sets); n < sets || n&(n-1) != 0 || l.Size() != n*setSize {
+			t.Errorf("Sets %d: %d sets, %d bytes", sets, n, l.Size())
+		}
+	}
+}
+
+func TestLevels(t *testing.T) {
+	rates := Rates{Address: Rate{1, 10}, Prefix64: Rate{1, 25}, Prefix56: Rate{1, 35}, Network: Rate{1, 45}}
+	tests := []struct {
+		name  string
+		other string // sends after 198.51.100.7 or 2001:db8:1:102::7 has used up its address's limit
+		left  int    // what the other has left
+		cause Cause
+	}{
+		{"same v4 address", "198.51.100.7", 0, OverAddress},
+		{"same v4 address, mapped", "::ffff:198.51.100.7", 0, OverAddress},
+		{"same /24", "198.51.100.8", 10, OverAddress},
+		{"other /24", "198.51.101.7", 10, OverAddress},
+		{"same v6 address", "2001:db8:1:102::7", 0, OverAddress},
+		{"same v6 address, zone", "2001:db8:1:102::7%eth0", 0, OverAddress},
+		{"same /64", "2001:db8:1:102::8", 10, OverAddress},
+		{"same /56", "2001:db8:1:103::7", 10, OverAddress},
+		{"same /48", "2001:db8:1:202::7", 10, OverAddress},
+		{"other /48", "2001:db8:2:102::7", 10, OverAddress},
+	}
+	for _, tt := range tests {
+		l := New(Config{Rates: rates, Sets: 64, Seed: 1})
+		a := ip("198.51.100.7")
+		if ip(tt.other).Unmap().Is6() {
+			a = ip("2001:db8:1:102::7")
+		}
+		if n := count(l, time.Second, a, 100); n != 10 {
+			t.Errorf("%s: first source sent %d", tt.name, n)
+		}
+		if n := count(l, time.Second, ip(tt.other), 100); n != tt.left {
+			t.Errorf("%s: %d allowed, want %d", tt.name, n, tt.left)
+		}
+		if ok, c := l.Allow(time.Second, ip(tt.other)); ok || c != tt.cause {
+			t.Errorf("%s: then %v %s, want %s", tt.name, ok, c, tt.cause)
+		}
+	}
+}
+
+// Each wider prefix sets an end to rotation inside it.
+func TestRotation(t *testing.T) {
+	rates := Rates{Address: Rate{1, 10}, Prefix64: Rate{1, 20}, Prefix56: Rate{1, 30}, Network: Rate{1, 40}}
+	v6 := func(third, iid int) netip.Addr {
+		return netip.AddrFrom16([16]byte{0x20, 1, 0x0d, 0xb8, 0, 1, byte(third >> 8), byte(third), 14: byte(iid >> 8), 15: byte(iid)})
+	}
+	tests := []struct {
+		name   string
+		source func(i int) netip.Addr
+		want   int
+		cause  Cause
+	}{
+		{"addresses of a /24", func(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}) }, 40, OverNetwork},
+		{"addresses of a /64", func(i int) netip.Addr { return v6(1, i) }, 20, Over64},
+		{"/64s of a /56", func(i int) netip.Addr { return v6(i&0xff, i) }, 30, Over56},
+		{"/56s of a /48", func(i int) netip.Addr { return v6(i<<8, i) }, 40, OverNetwork},
+	}
+	for _, tt := range tests {
+		l := New(Config{Rates: rates, Sets: 64, Seed: 1})
+		passed := 0
+		for i := range 250 {
+			ok, cause := l.Allow(0, tt.source(i))
+			if ok {
+				passed++
+			} else if cause != tt.cause {
+				t.Fatalf("%s: refused for %s, want %s", tt.name, cause, tt.cause)
+			}
+		}
+		if passed != tt.want {
+			t.Errorf("%s: %d allowed, want %d", tt.name, passed, tt.want)
+		}
+	}
+}
+
+func TestRefill(t *testing.T) {
+	l := New(Config{Rates: Rates{Address: Rate{10, 5}}, Seed: 2})
+	a := ip("203.0.113.1")
+	for _, step := range []struct {
+		at   time.Duration
+		want int
+	}{
+		{0, 5}, {0, 0}, {99 * time.Millisecond, 0}, {100 * time.Millisecond, 1}, {350 * time.Millisecond, 2},
+		{time.Hour, 5}, {time.Hour - time.Second, 0}, // another worker's clock is behind
+		{time.Hour + 100*time.Millisecond, 1},
+	} {
+		if n := count(l, step.at, a, 20); n != step.want {
+			t.Errorf("at %v: %d allowed, want %d", step.at, n, step.want)
+		}
+	}
+}
+
+func TestRateForms(t *testing.T) {
+	for _, tt := range []struct {
+		rate Rate
+		want int // of 3000 at once
+	}{{Rate{100, 0}, 100}, {Rate{100, 1}, 1}, {Rate{1, math.MaxInt}, 3000}, {Rate{math.MaxInt, 7}, 7}, {Rate{0, 5}, 3000}, {Rate{-1, 5}, 3000}} {
+		l := New(Config{Rates: Rates{Address: tt.rate, Network: Rate{1 << 30, 1 << 30}}})
+		if n := count(l, time.Minute, ip("203.0.113.1"), 3000); n != tt.want {
+			t.Errorf("%+v: %d allowed, want %d", tt.rate, n, tt.want)
+		}
+	}
+	var none *Limiter
+	if ok, _ := none.Allow(0, ip("203.0.113.1")); !ok {
+		t.Error("a nil limiter refuses")
+	}
+	if n := count(New(Config{}), 0, netip.Addr{}, 500); n != 200 {
+		t.Errorf("the invalid address may send %d", n)
+	}
+}
+
+func TestExempt(t *testing.T) {
+	tests := []struct {
+		addr            string
+		local, loopback bool // passes with ExemptLocal, ExemptLoopback
+	}{
+		{"127.0.0.1", true, true}, {"127.255.255.255", true, true}, {"::1", true, true}, {"::ffff:127.0.0.1", true, true},
+		{"10.0.0.0", true, false}, {"10.255.255.255", true, false}, {"9.255.255.255", false, false}, {"11.0.0.0", false, false},
+		{"172.16.0.0", true, false}, {"172.31.255.255", true, false}, {"172.15.255.255", false, false}, {"172.32.0.0", false, false},
+		{"192.168.0.0", true, false}, {"192.168.255.255", true, false}, {"192.167.0.1", false, false}, {"192.169.0.1", false, false},
+		{"169.254.0.1", true, false}, {"169.253.0.1", false, false}, {"169.255.0.1", false, false},
+		{"100.64.0.0", true, false}, {"100.127.255.255", true, false}, {"100.63.0.1", false, false}, {"100.128.0.1", false, false},
+		{"::ffff:192.168.1.1", true, false}, {"fc00::1", true, false}, {"fdff::1", true, false}, {"fe00::1", false, false},
+		{"fe80::1", true, false}, {"febf::1", true, false}, {"fec0::1", false, false}, {"fbff::1", false, false},
+		{"::", false, false}, {"::2", false, false}, {"8.8.8.8", false, false}, {"2001:4860::1", false, false},
+	}
+	for _, tt := range tests {
+		for e, pass := range map[Exempt]bool{ExemptLocal: tt.local, ExemptLoopback: tt.loopback, ExemptNone: false} {
+			l := New(Config{Exempt: e, Sets: 1, Rates: Rates{Address: Rate{1, 1}}})
+			if n := count(l, 0, ip(tt.addr), 2); (n == 2) != pass {
+				t.Errorf("%s, exemption %d: %d of 2 passed", tt.addr, e, n)
+			}
+		}
+	}
+}
+
+// twin is a limiter without a bound: a map for each level. It speaks of tokens, not of arrival times.
+type twin struct {
+	rates  []Rate
+	bits   [2][]int // prefix lengths of IPv4, IPv6; -1 for none
+	tokens []map[netip.Prefix]*tokens
+}
+
+type tokens struct {
+	left int64 // thousandths of a nanosecond's worth: left / interval datagrams
+	at   time.Duration
+}
+
+func newTwin(r Rates) *twin {
+	w := &twin{rates: []Rate{r.Address, r.Prefix64, r.Prefix56, r.Network}, bits: [2][]int{{32, -1, -1, 24}, {128, 64, 56, 48}}}
+	for range w.rates {
+		w.tokens = append(w.tokens, map[netip.Prefix]*tokens{})
+	}
+	return w
+}
+
+func (w *twin) allow(now time.Duration, addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	bits := w.bits[0]
+	if addr.Is6() {
+		bits = w.bits[1]
+	}
+	var take []*tokens
+	var cost []int64
+	for i, r := range w.rates {
+		if bits[i] < 0 {
+			continue
+		}
+		p, _ := addr.Prefix(bits[i])
+		interval := int64(time.Second) / int64(r.PerSecond)
+		full := interval * int64(r.Burst)
+		k := w.tokens[i][p]
+		if k == nil {
+			k = &tokens{left: full}
+			w.tokens[i][p] = k
+		}
+		k.left, k.at = min(full, k.left+int64(now-k.at)), now
+		if k.left < interval {
+			return false
+		}
+		take, cost = append(take, k), append(cost, interval)
+	}
+	for i, k := range take {
+		k.left -= cost[i]
+	}
+	return true
+}
+
+// A limiter that is not crowded decides like the twin.
+func TestTwin(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	rates := Rates{Address: Rate{100, 20}, Prefix64: Rate{150, 30}, Prefix56: Rate{200, 40}, Network: Rate{300, 50}}
+	for round := range 20 / scale {
+		l, w := New(Config{Rates: rates, Seed: rnd.Uint64(), Exempt: ExemptNone}), newTwin(rates)
+		now := time.Duration(0)
+		passed := 0
+		const n = 20000
+		for i := range n {
+			now += time.Duration(rnd.Int64N(int64(time.Millisecond)))
+			var a netip.Addr
+			if rnd.IntN(2) == 0 {
+				a = netip.AddrFrom4([4]byte{10, 0, byte(rnd.IntN(3)), byte(rnd.IntN(4))})
+			} else {
+				a = netip.AddrFrom16([16]byte{0x20, 1, 5: byte(rnd.IntN(2)), 6: byte(rnd.IntN(3)), 7: byte(rnd.IntN(3)), 15: byte(rnd.IntN(4))})
+			}
+			got, cause := l.Allow(now, a)
+			if want := w.allow(now, a); got != want || got != (cause == Allowed) {
+				t.Fatalf("round %d, datagram %d from %s: %v (%s), twin %v", round, i, a, got, cause, want)
+			}
+			if got {
+				passed++
+			}
+		}
+		if passed < n/10 || passed > n*9/10 {
+			t.Fatalf("%d of %d passed: this tests nothing", passed, n)
+		}
+	}
+}
+
+func TestCauseNames(t *testing.T) {
+	seen := map[string]bool{}
+	for c := Allowed; c < NumCauses; c++ {
+		if s := c.String(); s == "unknown" || seen[s] {
+			t.Errorf("cause %d is called %q", c, s)
+		}
+		seen[c.String()] = true
+	}
+	if s := Cause(200).String(); s != "unknown" {
+		t.Errorf("cause 200 is called %q", s)
+	}
+}
+
+func TestAllowAllocs(t *testing.T) {
+	l := New(Config{Seed: 3})
+	sources := []netip.Addr{ip("203.0.113.1"), ip("2001:db8::1"), ip("127.0.0.1"), ip("::ffff:198.51.100.1")}
+	i := 0
+	if n := testing.AllocsPerRun(10000, func() {
+		l.Allow(time.Duration(i)*time.Microsecond, sources[i%len(sources)])
+		l.Allow(time.Duration(i)*time.Microsecond, netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}))
+		i++
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
