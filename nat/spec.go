@@ -1,0 +1,177 @@
+package nat
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Method is a way to learn the external endpoint.
+type Method uint8
+
+// Methods; see the package comment.
+const (
+	None Method = iota
+	Any
+	UPnP
+	PMP
+	ExtIP
+	STUN
+)
+
+// String returns the name of the method as Parse reads it.
+func (m Method) String() string {
+	if int(m) < len(methodNames) {
+		return methodNames[m]
+	}
+	return "method " + strconv.Itoa(int(m))
+}
+
+var methodNames = [...]string{None: "none", Any: "any", UPnP: "upnp", PMP: "pmp", ExtIP: "extip", STUN: "stun"}
+
+// DefaultSTUNServer is asked if the method is STUN and no server is named.
+const DefaultSTUNServer = "stun.l.google.com:19302"
+
+// DefaultSTUNPort is the port of a server that is named without one. RFC 8489, Section 8.1.
+const DefaultSTUNPort = 3478
+
+// Config says which method to use. The zero value does nothing.
+type Config struct {
+	Method Method
+	// Addr is the external address if Method is ExtIP, and the gateway if it is PMP; the zero Addr is then
+	// the system's default gateway.
+	Addr netip.Addr
+	// Server is host and port of the server if Method is STUN.
+	Server string
+}
+
+// Parse reads the value of a --nat flag:
+//
+//	none | any | upnp | pmp[:IP] | extip:IP | stun[:host[:port]]
+//
+// The names are read in any case. "" and "off" stand for none, "auto" and "on" for any, "natpmp" and "nat-pmp" for pmp,
+// "ip" for extip. IPv6 addresses may be in brackets, and must be for stun. An IPv4-mapped address becomes IPv4. Every error wraps
+// ErrSpec and says what is wrong.
+func Parse(spec string) (Config, error) {
+	name, arg, hasArg := strings.Cut(strings.TrimSpace(spec), ":")
+	var c Config
+	var err error
+	switch strings.ToLower(name) {
+	case "", "none", "off":
+		c.Method = None
+	case "any", "auto", "on":
+		c.Method = Any
+	case "upnp":
+		c.Method = UPnP
+	case "pmp", "natpmp", "nat-pmp":
+		c.Method = PMP
+		if hasArg {
+			c.Addr, err = parseAddr(arg)
+			if err == nil && !c.Addr.Is4() {
+				err = fmt.Errorf("gateway %s: NAT-PMP knows IPv4 only", c.Addr)
+			}
+		}
+	case "extip", "ip":
+		c.Method = ExtIP
+		if !hasArg {
+			err = fmt.Errorf("%s needs an address, as in extip:198.51.100.7", name)
+		} else {
+			c.Addr, err = parseAddr(arg)
+		}
+	case "stun":
+		c.Method = STUN
+		c.Server = DefaultSTUNServer
+		if hasArg {
+			c.Server, err = parseServer(arg)
+		}
+	default:
+		err = fmt.Errorf("unknown method %q; there are none, any, upnp, pmp[:IP], extip:IP and stun[:host:port]", name)
+	}
+	if err == nil && hasArg && c.Method <= UPnP {
+		err = fmt.Errorf("%q takes no argument, and %q was given", name, arg)
+	}
+	if err != nil {
+		return Config{}, fmt.Errorf("%w %q: %w", ErrSpec, spec, err)
+	}
+	return c, nil
+}
+
+// String returns the form that Parse reads.
+func (c Config) String() string {
+	switch {
+	case (c.Method == PMP || c.Method == ExtIP) && c.Addr.IsValid():
+		return c.Method.String() + ":" + c.Addr.String()
+	case c.Method == STUN && c.Server != "":
+		return c.Method.String() + ":" + c.Server
+	}
+	return c.Method.String()
+}
+
+// check finds what is wrong with a Config that did not come from Parse.
+func (c Config) check() error {
+	switch {
+	case int(c.Method) >= len(methodNames):
+		return fmt.Errorf("%w: %s", ErrSpec, c.Method)
+	case c.Method == ExtIP || c.Method == PMP && c.Addr.IsValid(), c.Method == STUN:
+		_, err := Parse(c.String())
+		return err
+	}
+	return nil
+}
+
+func parseAddr(s string) (netip.Addr, error) {
+	bare := s
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		bare = s[1 : len(s)-1]
+	}
+	a, err := netip.ParseAddr(bare)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("%q is not an IP address", s)
+	}
+	a = a.Unmap()
+	switch {
+	case a.Zone() != "":
+		return netip.Addr{}, fmt.Errorf("%q: an address with a zone means nothing elsewhere", s)
+	case a.IsUnspecified():
+		return netip.Addr{}, fmt.Errorf("%q is the unspecified address", s)
+	case a.IsMulticast():
+		return netip.Addr{}, fmt.Errorf("%q is a multicast address", s)
+	case a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		return netip.Addr{}, fmt.Errorf("%q is the broadcast address", s)
+	}
+	return a, nil
+}
+
+// parseServer returns s as host:port.
+func parseServer(s string) (string, error) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Is6() {
+		return "", fmt.Errorf("write [%s]:port: without brackets an IPv6 address and its port cannot be told apart", s)
+	}
+	host, port := s, strconv.Itoa(DefaultSTUNPort)
+	switch {
+	case strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]"):
+		host = s[1 : len(s)-1]
+	case strings.Contains(s, ":"):
+		var err error
+		if host, port, err = net.SplitHostPort(s); err != nil {
+			return "", fmt.Errorf("%q is not host:port", s)
+		}
+	}
+	if host == "" || len(host) > 253 || strings.ContainsFunc(host, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._:", r))
+	}) {
+		return "", fmt.Errorf("%q is not a host name or address", host)
+	}
+	if strings.Contains(host, ":") {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return "", fmt.Errorf("%q is not an IPv6 address", host)
+		}
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return "", fmt.Errorf("port %q is not a number from 1 to 65535", port)
+	}
+	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
+}
