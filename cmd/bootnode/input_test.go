@@ -1,0 +1,98 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Every bad input gives one line that says what is wrong with what, and the right exit code.
+func TestBadInput(t *testing.T) {
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	damaged := t.TempDir()
+	if err := os.WriteFile(filepath.Join(damaged, "nodes.db"), []byte(strings.Repeat("no database\n", 5000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	badKey := t.TempDir()
+	if err := os.WriteFile(filepath.Join(badKey, "nodekey"), []byte("no key\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	busy := t.TempDir()
+	running := start(t, busy)
+	noAddress := "enr:-IS4QHCYrYZbAKWCBRlAy5zzaDZXJBGkcnh4MHcBFZntXNFrdvJjX04jRzjzCBOonrkTfj499SZuOh8R33Ls8RRcy5wBgmlkgnY0gmlwhH8AAAGJc2VjcDI1NmsxoQPKY0yuDUmstAHYpMa2_oxVtw0RW_QAdpzBQA8yWM0xOIN1ZHCCdl8"
+	const point = "ca634cae0d49acb401d8a4c6b6fe8c55b70d115bf400769cc1400f3258cd31387574077f301b421bc84df7266c44e9e6d569fc56be00812904767bf5ccd1fc7f"
+
+	for _, c := range []struct {
+		name string
+		code int
+		want string // part of the line
+		args []string
+	}{
+		{"unknown flag", exitUsage, "--bogus", []string{"--bogus"}},
+		{"argument", exitUsage, `"serve"`, []string{"serve"}},
+		{"flag without value", exitUsage, "--addr", []string{"--datadir", badKey, "--addr"}},
+		{"address", exitUsage, "--addr", []string{"--addr", "localhost"}},
+		{"port", exitUsage, "65535", []string{"--addr", ":65536"}},
+		{"extip", exitUsage, "--extip", []string{"--extip", "example.org"}},
+		{"extip unspecified", exitUsage, "reach", []string{"--extip", "0.0.0.0"}},
+		{"extip twice", exitUsage, "second", []string{"--extip", "192.0.2.1", "--extip", "192.0.2.2:1"}},
+		{"extip without listener", exitUsage, "family", []string{"--addr", "127.0.0.1:0", "--extip", "2001:db8::1"}},
+		{"log level", exitUsage, "--log.level", []string{"--log.level", "loud"}},
+		{"sessions", exitUsage, "--maxsessions", []string{"--maxsessions", "0"}},
+		{"sockets", exitUsage, "--sockets", []string{"--sockets", "-1"}},
+		{"save interval", exitUsage, "--saveinterval", []string{"--saveinterval", "1ms"}},
+		{"both keys", exitUsage, "exclude", []string{"--nodekey", "x", "--nodekeyhex", hexKey}},
+		{"hex key", exitUsage, "--nodekeyhex", []string{"--nodekeyhex", hexKey[1:]}},
+		{"no key file", exitError, "no such file", []string{"--nodekey", filepath.Join(t.TempDir(), "missing")}},
+		{"bad key file", exitError, "64 hexadecimal digits", []string{"--nodekey", write(t, hexKey+hexKey, 0o600)}},
+		{"key file is a directory", exitError, "key file", []string{"--nodekey", t.TempDir()}},
+		{"bad key in data directory", exitError, "nodekey", []string{"--datadir", badKey}},
+		{"data directory is a file", exitError, "data directory", []string{"--datadir", write(t, "", 0o600)}},
+		{"data directory in use", exitError, "another process", []string{"--datadir", busy}},
+		{"damaged database", exitError, filepath.Join(damaged, "nodes.db"), []string{"--datadir", damaged}},
+		{"bootnode", exitUsage, "bootnode 1", []string{"--bootnodes", "192.0.2.1:9000"}},
+		{"second bootnode", exitUsage, "bootnode 2", []string{"--bootnodes", running.record.String() + ",enr:AAAA"}},
+		{"bootnode of second list", exitUsage, "bootnode 3", []string{"--bootnodes", running.record.String() + "," + running.record.String(), "--bootnodes", "enode://00@1.2.3.4:5"}},
+		{"forged bootnode", exitUsage, "signature", []string{"--bootnodes", strings.Replace(noAddress, "QHCY", "QHCZ", 1)}},
+		{"bootnode without discovery", exitUsage, "UDP port", []string{"--bootnodes", "enode://" + point + "@127.0.0.1:30303?discport=0"}},
+		{"UDP port in use", exitError, udp.LocalAddr().String(), []string{"--addr", udp.LocalAddr().String()}},
+		{"address of another machine", exitError, "192.0.2.1", []string{"--addr", "192.0.2.1:0"}},
+		{"HTTP port in use", exitError, "--http", []string{"--http", tcp.Addr().String()}},
+		{"HTTP address", exitError, "--http", []string{"--http", "nowhere"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			args := c.args
+			if !strings.Contains(strings.Join(args, " "), "--datadir") {
+				args = append(args, "--datadir", t.TempDir())
+			}
+			if !strings.Contains(strings.Join(args, " "), "--addr") {
+				args = append([]string{"--addr", "127.0.0.1:0"}, args...)
+			}
+			got := fail(t, c.code, args...)
+			if !strings.HasPrefix(got, "bootnode: ") || strings.Count(got, "\n") != 1 || !strings.HasSuffix(got, "\n") {
+				t.Errorf("not one line: %q", got)
+			}
+			if !strings.Contains(got, c.want) || strings.Contains(got, hexKey[1:]) {
+				t.Errorf("%q, want %q in it", got, c.want)
+			}
+			if hint := strings.Contains(got, "see bootnode --help"); hint != (c.code == exitUsage) {
+				t.Errorf("hint at --help: %v in %q", hint, got)
+			}
+		})
+	}
+	if now, err := os.ReadFile(filepath.Join(damaged, "nodes.db")); err != nil || len(now) != 5000*len("no database\n") {
+		t.Errorf("the damaged file was changed: %d bytes, %v", len(now), err)
+	}
+	running.stop(t)
+}

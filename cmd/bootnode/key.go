@@ -1,0 +1,99 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// maxKeyFile is more than any key file has. Larger files are not read.
+const maxKeyFile = 1024
+
+// loadKey finds the private key: the one given, or that of the data directory, which is made if it is missing.
+// warning is not empty if others can read the file.
+func loadKey(o *options, dir string) (key *enr.PrivateKey, warning string, err error) {
+	if o.keyHex != "" {
+		if key, err = enr.ParsePrivateKeyHex(o.keyHex); err != nil {
+			// The error must not quote what may be a key with a typing mistake.
+			return nil, "", usageError{fmt.Errorf("--nodekeyhex: %w", err)}
+		}
+		return key, "", nil
+	}
+	if o.nodeKey != "" {
+		return readKey(o.nodeKey)
+	}
+	path := filepath.Join(dir, "nodekey")
+	key, warning, err = readKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, warning, err
+	}
+	if key, err = enr.GenerateKey(rand.Reader); err != nil {
+		return nil, "", err
+	}
+	if err := writeKey(path, key); err != nil {
+		return nil, "", err
+	}
+	return key, "", nil
+}
+
+func readKey(path string) (key *enr.PrivateKey, warning string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "", fmt.Errorf("key file: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, "", fmt.Errorf("key file: %w", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+	if err != nil {
+		return nil, "", fmt.Errorf("key file: %w", err)
+	}
+	defer clear(text)
+	if key, err = enr.ParsePrivateKeyHex(string(text)); err != nil {
+		return nil, "", fmt.Errorf("key file %s: does not hold a private key of 64 hexadecimal digits", path)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		warning = fmt.Sprintf("key file %s has mode %04o: other users may read it; chmod 600 it", path, info.Mode().Perm())
+	}
+	return key, warning, nil
+}
+
+// writeKey makes the key file. It appears under its name only when it is complete and on disk.
+func writeKey(path string, key *enr.PrivateKey) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), "nodekey.new-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("new key file: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(tmp.Name())
+			err = fmt.Errorf("new key file %s: %w", path, err)
+		}
+	}()
+	scalar := key.Bytes()
+	text := append(hex.AppendEncode(nil, scalar[:]), '\n')
+	defer clear(text)
+	defer clear(scalar[:])
+	_, err = tmp.Write(text)
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	if dir, err := os.Open(filepath.Dir(path)); err == nil { // not all systems can sync a directory
+		dir.Sync()
+		dir.Close()
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fastdisc/discv5"
+)
+
+func TestHTTP(t *testing.T) {
+	p := start(t, t.TempDir(), "--http", freeTCP(t))
+	if code, body := p.get(t, "/healthz"); code != http.StatusOK || body != "ok\n" {
+		t.Errorf("/healthz: %d %q", code, body)
+	}
+	code, page := p.get(t, "/metrics")
+	if code != http.StatusOK {
+		t.Errorf("/metrics: %d", code)
+	}
+	for _, want := range []string{
+		"# TYPE discv5_sessions gauge", "# TYPE discv5_challenges gauge", "# TYPE discv5_table_nodes gauge",
+		"# TYPE discv5_table_live_nodes gauge", "# TYPE discv5_pending_requests gauge", "# TYPE discv5_jobs gauge",
+		`discv5_dropped_total{cause="protocol"} 0`, `discv5_messages_received_total{type="ping"} 0`,
+		`discv5_socket_send_errors_total{cause="refused"} 0`, "discv5_socket_kernel_dropped_total", "go_goroutines",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("/metrics has no %s", want)
+		}
+	}
+	if code, _ := p.get(t, "/"); code != http.StatusNotFound {
+		t.Errorf("/: %d", code)
+	}
+	p.stop(t)
+}
+
+// What is exported keeps to the rules of Prometheus, and /healthz tells of a node that is closed.
+func TestCollector(t *testing.T) {
+	node, err := discv5.New(discv5.Config{ListenAddrs: mustAddrs("127.0.0.1:0")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(newCollector(node))
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(families) < 20 {
+		t.Errorf("%d metrics", len(families))
+	}
+	for _, f := range families {
+		counter := f.GetMetric()[0].GetCounter() != nil
+		if counter != strings.HasSuffix(f.GetName(), "_total") || !strings.HasPrefix(f.GetName(), namespace) {
+			t.Errorf("%s, a counter: %v", f.GetName(), counter)
+		}
+		if !strings.HasSuffix(f.GetHelp(), ".") {
+			t.Errorf("%s: %q is no sentence", f.GetName(), f.GetHelp())
+		}
+	}
+	node.Close()
+	rec := newRecorder()
+	new(webServer).health(rec, node)
+	if rec.Code != http.StatusServiceUnavailable || rec.Body.String() != "closing\n" {
+		t.Errorf("/healthz of a closed node: %d %q", rec.Code, rec.Body)
+	}
+}
+
+// Bootnodes find each other, by record or enode URL, and a node that has lost its bootnodes starts from those it
+// knew, also after it was killed.
+func TestNetwork(t *testing.T) {
+	dirs := []string{t.TempDir(), t.TempDir(), t.TempDir()}
+	live := func(p *process, want float64, what string) {
+		t.Helper()
+		eventually(t, what, func() bool { return p.metric(t, "discv5_table_live_nodes") >= want })
+	}
+	a := start(t, dirs[0], "--http", freeTCP(t))
+	e, ok := a.record.Enode()
+	if !ok {
+		t.Fatal("no enode URL")
+	}
+	byName := strings.Replace(e.String(), "@127.0.0.1:", "@localhost:", 1)
+	b := start(t, dirs[1], "--http", freeTCP(t), "--bootnodes", ","+a.record.String()+" , ")
+	c := start(t, dirs[2], "--http", freeTCP(t), "--bootnodes", byName, "--saveinterval", "100ms", "--log.level", "debug")
+	live(a, 2, "both others in the table of the bootnode")
+	live(b, 1, "bootnode given by record")
+	live(c, 1, "bootnode given by enode URL with a host name")
+	if n := b.metric(t, `discv5_messages_sent_total{type="ping"}`); n == 0 {
+		t.Error("no PING counted")
+	}
+	b.stop(t)
+	b = start(t, dirs[1], "--http", freeTCP(t))
+	live(b, 1, "known nodes after a restart")
+
+	// A killed process lives on what it has saved while it ran.
+	eventually(t, "save", func() bool { return strings.Contains(c.log.String(), "saved nodes") })
+	c.end(t, syscall.SIGKILL)
+	c = start(t, dirs[2], "--http", freeTCP(t))
+	live(c, 1, "known nodes after a kill")
+	for _, p := range []*process{a, b, c} {
+		p.stop(t)
+	}
+}
+
+// A second signal does not wait for anything.
+func TestSecondSignal(t *testing.T) {
+	p := start(t, t.TempDir())
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.exited:
+	case <-time.After(patience):
+		t.Fatal("still runs")
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != exitOK && code != exitError {
+		t.Errorf("exit code %d", code)
+	}
+}

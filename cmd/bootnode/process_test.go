@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// patience bounds every wait of these tests. It is far above what anything takes.
+const patience = 30 * time.Second
+
+// childEnv makes the test binary be the bootnode, so that tests run it as a process with its own
+// race detector.
+const childEnv = "DISCV5_TEST_BOOTNODE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+func command(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), childEnv+"=1")
+	return cmd
+}
+
+// process is a bootnode that runs.
+type process struct {
+	cmd    *exec.Cmd
+	record *enr.Record // from the first line of standard output
+	http   string      // host:port, if it has a server
+	log    *buffer     // standard error
+	exited chan struct{}
+}
+
+// buffer may be written to and read at the same time.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// start runs a bootnode on a free loopback port, unless args say otherwise, and waits for its record.
+func start(t *testing.T, dir string, args ...string) *process {
+	t.Helper()
+	if !strings.Contains(strings.Join(args, " "), "--addr") {
+		args = append(args, "--addr", "127.0.0.1:0")
+	}
+	p := &process{cmd: command(append(args, "--datadir", dir)...), log: new(buffer), exited: make(chan struct{})}
+	p.cmd.Stderr = p.log
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	first := make(chan string, 1)
+	go func() {
+		r := bufio.NewReader(out)
+		line, _ := r.ReadString('\n')
+		first <- line
+		rest, _ := io.ReadAll(r)
+		if len(rest) > 0 {
+			t.Errorf("standard output after the record: %q", rest)
+		}
+		p.cmd.Wait()
+		close(p.exited)
+	}()
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		<-p.exited
+		if t.Failed() {
+			t.Logf("log of %v:\n%s", args, p.log)
+		}
+	})
+	select {
+	case line := <-first:
+		if p.record, err = enr.ParseText(strings.TrimSuffix(line, "\n")); err != nil {
+			t.Fatalf("first line of standard output %q: %v\n%s", line, err, p.log)
+		}
+	case <-time.After(patience):
+		t.Fatal("no record on standard output")
+	}
+	for i, a := range args {
+		if a == "--http" {
+			p.http = args[i+1]
+		}
+	}
+	return p
+}
+
+// end sends a signal and returns the exit code.
+func (p *process) end(t *testing.T, sig os.Signal) int {
+	t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.exited:
+	case <-time.After(patience):
+		t.Fatalf("still runs after %v", sig)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	if code := p.end(t, syscall.SIGTERM); code != exitOK {
+		t.Errorf("exit code %d after SIGTERM", code)
+	}
+}
+
+// get returns an HTTP answer, waiting for the server to be there.
+func (p *process) get(t *testing.T, path string) (code int, body string) {
+	t.Helper()
+	eventually(t, "answer of "+path, func() bool {
+		r, err := http.Get("http://" + p.http + path)
+		if err != nil {
+			return false
+		}
+		defer r.Body.Close()
+		b, err := io.ReadAll(r.Body)
+		code, body = r.StatusCode, string(b)
+		return err == nil
+	})
+	return code, body
+}
+
+// metric reads one value of /metrics, by its name with labels.
+func (p *process) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	_, page := p.get(t, "/metrics")
+	for line := range strings.Lines(page) {
+		if rest, ok := strings.CutPrefix(line, name+" "); ok {
+			var v float64
+			if _, err := fmt.Sscan(rest, &v); err != nil {
+				t.Fatalf("metric %s: %v", name, err)
+			}
+			return v
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for: %s", what)
+		}
+	}
+}
+
+// freeTCP is a loopback address that was free a moment ago.
+func freeTCP(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// fail runs a bootnode that is to end by itself, and returns what it wrote to standard error.
+func fail(t *testing.T, wantCode int, args ...string) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := command(args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	defer timer.Stop()
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != wantCode {
+		t.Errorf("exit code %d, want %d", code, wantCode)
+	}
+	if out.Len() > 0 {
+		t.Errorf("standard output: %q", out.String())
+	}
+	return errs.String()
+}
+
+func write(t *testing.T, text string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,13 @@
+// Package archtest holds the rules of the whole module: which package may import which, which sources need what comments,
+// and how long a file may be. It has tests only. They read the sources of all platforms, whatever
+// the one they run on.
+//
+// The picture:
+//
+//	cmd -> discv5 -> engine -> {session, table, lookup} -> {codec, aead, enr} -> internal/{rlp, curve}
+//	              -> fastpath, nat
+//	engine -> limits
+//
+// A package may import what is right of it, however far. fastpath, limits and nat import nothing of the module. A new
+// package needs a place in the table of deps_test.go.
+package archtest

@@ -1,0 +1,168 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// Local returns the own record that was saved last for id, or nil if there is none.
+func (s *Store) Local(id enr.ID) (r *enr.Record, err error) {
+	err = s.do(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			if got, err := enr.Parse(tx.Bucket(bucketLocal).Get(id[:])); err == nil && got.ID() == id {
+				r = got
+			}
+			return nil
+		})
+	})
+	return r, err
+}
+
+// SaveLocal saves a node's own record. Call it before the record is shown to anybody: then no start after a crash falls
+// back behind a sequence number that others have seen. It is on disk when SaveLocal returns.
+func (s *Store) SaveLocal(r *enr.Record) error {
+	return s.do(func() error {
+		return s.db.Update(func(tx *bolt.Tx) error {
+			b, id := tx.Bucket(bucketLocal), r.ID()
+			if bytes.Equal(b.Get(id[:]), r.Bytes()) {
+				return nil
+			}
+			if err := boundLocal(b, id); err != nil {
+				return err
+			}
+			return b.Put(id[:], r.Bytes())
+		})
+	})
+}
+
+// boundLocal makes room for id by taking out other identities. Sequence numbers of new records start with the time, so that
+// one which comes back after that does not fall back either.
+func boundLocal(b *bolt.Bucket, id enr.ID) error {
+	var others [][]byte
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		if !bytes.Equal(k, id[:]) {
+			others = append(others, bytes.Clone(k))
+		}
+	}
+	for len(others) >= MaxLocal {
+		if err := b.Delete(others[0]); err != nil {
+			return err
+		}
+		others = others[1:]
+	}
+	return nil
+}
+
+// SaveNodes adds nodes to the store or renews them, in one transaction, and returns how many were written. Those
+// which the store has with the same sequence number and nearly the same time are left alone, unless all is set. Nodes
+// that are in the store and not among these stay; above MaxNodes those not seen for longest go.
+func (s *Store) SaveNodes(nodes []Entry, all bool) (written int, err error) {
+	err = s.do(func() error {
+		var changed []Entry
+		for _, n := range nodes {
+			if s.stale(n, all) {
+				changed = append(changed, n)
+			}
+		}
+		if len(changed) == 0 {
+			return nil
+		}
+		// The newest are written when there are more than fit.
+		slices.SortStableFunc(changed, func(a, b Entry) int { return b.Seen.Compare(a.Seen) })
+		changed = changed[:min(len(changed), s.max)]
+		index, gone := s.after(changed)
+		err := s.db.Update(func(tx *bolt.Tx) error { return write(tx.Bucket(bucketNodes), changed, index, gone) })
+		if err == nil {
+			s.index, written = index, len(changed)
+		}
+		return err
+	})
+	return written, err
+}
+
+// stale reports whether n is worth a write.
+func (s *Store) stale(n Entry, all bool) bool {
+	have, ok := s.index[n.ID]
+	moved := n.Seen.Unix() - have.seen
+	switch {
+	case !ok:
+		return true
+	case n.Seq != have.seq:
+		return n.Seq > have.seq
+	case all:
+		return moved > 0
+	}
+	return moved >= int64(seenStep.Seconds())
+}
+
+// after is the index once changed has been written, and which nodes have to go for it.
+func (s *Store) after(changed []Entry) (index map[enr.ID]revision, gone []enr.ID) {
+	index = maps.Clone(s.index)
+	for _, n := range changed {
+		index[n.ID] = revision{n.Seq, n.Seen.Unix()}
+	}
+	if len(index) <= s.max {
+		return index, nil
+	}
+	gone = bySeen(index)[s.max:]
+	for _, id := range gone {
+		delete(index, id)
+	}
+	return index, gone
+}
+
+// write puts what changed into b and takes out what has gone, together with entries that the index does not know.
+func write(b *bolt.Bucket, changed []Entry, index map[enr.ID]revision, gone []enr.ID) error {
+	for _, n := range changed {
+		if _, ok := index[n.ID]; !ok {
+			continue
+		}
+		v := binary.BigEndian.AppendUint64(make([]byte, 0, seenSize+enr.MaxSize), uint64(max(n.Seen.Unix(), 0)))
+		if err := b.Put(n.ID[:], append(v, n.Record...)); err != nil {
+			return err
+		}
+	}
+	for _, id := range gone {
+		if err := b.Delete(id[:]); err != nil {
+			return err
+		}
+	}
+	return dropUnknown(b, index)
+}
+
+// dropUnknown takes out the entries that were skipped when the file was read.
+func dropUnknown(b *bolt.Bucket, index map[enr.ID]revision) error {
+	var bad [][]byte
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		if len(k) == enr.IDSize {
+			if _, ok := index[enr.ID(k)]; ok {
+				continue
+			}
+		}
+		bad = append(bad, bytes.Clone(k))
+	}
+	for _, k := range bad {
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// do runs f on the open file, one call at a time.
+func (s *Store) do(f func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return ErrClosed
+	}
+	return s.guard(f)
+}
