@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// usageError is an error about the command line or about what it names.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// wrong makes a usageError.
+func wrong(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func isUsage(err error) bool {
+	var u usageError
+	return errors.As(err, &u)
+}
+
+const rootHelp = `A tool for the Node Discovery Protocol v5.1.
+
+A NODE is a record (enr:...), an enode URL, @FILE that holds one of them, or - for
+standard input. Results go to standard output, everything else to standard error.
+
+Exit codes:
+  0  done
+  1  no answer, or it failed
+  2  the command line or what it names is wrong`
+
+func newRoot(t *tool) *cobra.Command {
+	root := &cobra.Command{
+		Use: "discv5", Short: "A tool for the Node Discovery Protocol v5.1", Long: rootHelp,
+		SilenceErrors: true, SilenceUsage: true,
+	}
+	root.SetIn(t.in)
+	root.SetOut(t.out)
+	root.SetErr(t.err)
+	root.PersistentFlags().BoolVar(&t.json, "json", false, "print each result as one JSON object on a line of its own")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return wrong("%w; see %s --help", err, c.CommandPath())
+	})
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
+	asGroup(root)
+	root.AddCommand(
+		group("key", "Make, show and convert private keys", newKeyGenerate(t), newKeyInspect(t), newKeyConvert(t)),
+		group("enr", "Show, make and convert node records", newEnrInspect(t), newEnrMake(t), newEnrConvert(t)),
+		newPing(t), newFindNode(t), newTalk(t), newResolve(t), newLookup(t), newListen(t), newCrawl(t),
+		group("packet", "Take packets apart", newPacketDecode(t)),
+	)
+	return root
+}
+
+// group is a command that does nothing but hold others.
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: name, Short: short}
+	c.AddCommand(commands...)
+	asGroup(c)
+	return c
+}
+
+// asGroup makes a command without its own work show its help if it is called alone, and say so if a name is not known.
+func asGroup(c *cobra.Command) {
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		return wrong("argument 1: %q is no command of %s; see %s --help", shorten(args[0]), c.CommandPath(), c.CommandPath())
+	}
+}
+
+// arguments checks the number of arguments. usage names them as in the line of Use.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			names := strings.Fields(c.Use)[1:]
+			return wrong("argument %d is missing: %s; see %s --help", len(args)+1, names[len(args)], c.CommandPath())
+		case most >= 0 && len(args) > most:
+			return wrong("argument %d: unexpected %q; see %s --help", most+1, shorten(args[most]), c.CommandPath())
+		}
+		return nil
+	}
+}
+
+// place says where in the input an error is. It keeps whose fault it is.
+func place(where string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", where, err)
+}
+
+// argument is the place of an argument, counted from 0.
+func argument(i int) string { return fmt.Sprintf("argument %d", i+1) }
+
+func shorten(s string) string {
+	if len(s) > 24 {
+		return s[:24] + "..."
+	}
+	return s
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fastdisc/discv5"
+)
+
+// maxParallel is half of the requests that a node allows to be under way.
+const maxParallel = 2048
+
+// crawlSummary is what crawl ends with.
+type crawlSummary struct {
+	File        string  `json:"file"`
+	Nodes       int     `json:"nodes"`
+	Seconds     float64 `json:"seconds"`
+	Interrupted bool    `json:"interrupted,omitempty"`
+	TimedOut    bool    `json:"timedOut,omitempty"`
+	crawlCounts
+}
+
+func newCrawl(t *tool) *cobra.Command {
+	n := &network{t: t}
+	limit := seconds(30 * time.Minute)
+	parallel := 64
+	c := &cobra.Command{
+		Use: "crawl FILE", Short: "Visit all nodes of the network and write them to a file",
+		Long: `Visit all nodes of the network and write those that answer to FILE, in the format of the
+devp2p tool's nodes.json.
+
+It starts from --bootnodes and from the nodes that FILE holds already: a crawl that was
+interrupted goes on, and each further one refreshes the file. A node that answers gets one
+point, one that does not loses half of its points, and without points it is taken out. The
+file is replaced at once, every 30 s and at the end, also when interrupted or out of time.
+Exit code 1: no node answered.`,
+		Args: arguments(1, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if parallel < 1 || parallel > maxParallel {
+				return wrong("--parallel %d: want 1 to %d", parallel, maxParallel)
+			}
+			if err := n.parse(c.Context()); err != nil {
+				return err
+			}
+			return n.crawl(c.Context(), args[0], parallel, time.Duration(limit))
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.Var(&limit, "timeout", "`TIME` after which the crawl ends; 0 is when no node is left")
+	f.IntVar(&parallel, "parallel", parallel, "`NUMBER` of nodes visited at a time")
+	n.flags(f, "request-timeout", "", true)
+	return c
+}
+
+func (n *network) crawl(ctx context.Context, path string, parallel int, limit time.Duration) error {
+	set, targets, err := loadNodes(ctx, path)
+	if err != nil {
+		return place(argument(0), err)
+	}
+	targets = append(targets, n.boot...)
+	if len(targets) == 0 {
+		return wrong("no node to begin with: --bootnodes is missing, and %s holds none", path)
+	}
+	// A file that cannot be written is better known now than in half an hour.
+	if content, err := set.encode(); err != nil {
+		return err
+	} else if err := writeFile(path, content); err != nil {
+		return usageError{err}
+	}
+	n.change = func(c *discv5.Config) { // the crawl does all the asking
+		c.Bootnodes, c.RefreshInterval = nil, 24*time.Hour
+	}
+	node, err := n.start(ctx, targets, true)
+	if err != nil {
+		return err
+	}
+	defer node.Close()
+
+	timed := ctx
+	if limit > 0 {
+		var cancel context.CancelFunc
+		timed, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	c := newCrawler(node, set)
+	for _, to := range targets {
+		c.add(to)
+	}
+	began := time.Now()
+	finished := make(chan struct{})
+	go func() {
+		c.run(timed, parallel)
+		close(finished)
+	}()
+	n.t.watch(c, path, began, finished)
+
+	content, nodes, err := c.content()
+	if err == nil {
+		err = writeFile(path, content)
+	}
+	if err != nil {
+		return err
+	}
+	s := crawlSummary{File: path, Nodes: nodes, Seconds: round(time.Since(began).Seconds()), crawlCounts: c.counts()}
+	s.Interrupted = ctx.Err() != nil
+	s.TimedOut = !s.Interrupted && timed.Err() != nil
+	text := fmt.Sprintf("%d nodes in %s: %d answered, %d did not, %d added, %d removed", s.Nodes, s.File, s.Answered, s.Failed, s.Added, s.Removed)
+	if s.Interrupted || s.TimedOut {
+		text += fmt.Sprintf("; not complete, %d waiting", s.Waiting)
+	}
+	n.t.print(s, text)
+	if s.Answered == 0 && !s.Interrupted {
+		return errors.New("no node answered")
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+)
+
+// record4 is the address in the record of enr.md.
+func record4(t testing.TB) netip.AddrPort {
+	t.Helper()
+	r, err := enr.ParseText(goodRecord)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := r.UDPEndpoint4()
+	return a
+}
+
+// Whatever is given for a record is read or refused as the user's mistake; what is read can be shown.
+func FuzzRecord(f *testing.F) {
+	r, err := enr.ParseText(goodRecord)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(goodRecord)
+	f.Add("0x" + string(r.Bytes()))
+	f.Add(string(r.Bytes()))
+	f.Add("enode://")
+	f.Fuzz(func(t *testing.T, s string) {
+		v, err := parseView(s)
+		if err != nil {
+			if !isUsage(err) {
+				t.Errorf("%q: %v", s, err)
+			}
+			return
+		}
+		if full(v).text() == "" {
+			t.Errorf("%q: nothing to show", s)
+		}
+	})
+}
+
+// Values are shown also if they are not what their key promises.
+func FuzzValue(f *testing.F) {
+	f.Add("ip", []byte{0x84, 1, 2, 3, 4})
+	f.Add("eth", []byte{0xc2, 0xc1, 0x80})
+	f.Add("x", []byte{0xf9, 1})
+	f.Fuzz(func(t *testing.T, key string, rlp []byte) {
+		showValue(key, rlp)
+	})
+}
+
+// Whatever arrives is taken apart or refused.
+func FuzzPacket(f *testing.F) {
+	id, err := enr.ParseID(vectorNode)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, v := range vectors(f) {
+		raw, err := parseHex(v.Packet)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw, []byte{1, 0xc2, 1, 2})
+	}
+	f.Fuzz(func(t *testing.T, raw, plain []byte) {
+		if i, err := decodePacket(raw, id, codec.DefaultProtocol, make([]byte, 16)); i == nil && err == nil {
+			t.Error("neither packet nor error")
+		} else if i != nil {
+			i.text()
+		}
+		if m, err := decodeMessage(plain); err == nil {
+			m.text()
+		}
+	})
+}

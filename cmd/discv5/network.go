@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/fastdisc/discv5"
+)
+
+// network holds the flags of commands that send, and starts the node through which they do.
+type network struct {
+	t         *tool
+	addrs     []string
+	keyFlag   string
+	protocol  string
+	timeout   seconds
+	bootFlags []string
+
+	listen []netip.AddrPort // given by --addr
+	boot   []target         // of --bootnodes
+	change func(*discv5.Config)
+}
+
+// flags adds the flags. short is the letter for --timeout, which not all commands have; boot says whether the command needs
+// the network.
+func (n *network) flags(f *pflag.FlagSet, timeoutName, short string, boot bool) {
+	f.SortFlags = false
+	n.timeout = seconds(discv5.DefaultRequestTimeout)
+	if boot {
+		f.StringArrayVar(&n.bootFlags, "bootnodes", nil, "`NODES` to start from, separated by commas, or @FILE; repeatable")
+	}
+	f.VarP(&n.timeout, timeoutName, short, "`TIME` to wait for each answer; a handshake gets as much again")
+	f.StringArrayVar(&n.addrs, "addr", nil, "UDP `ADDR` to listen on: IP:PORT, [IPv6]:PORT or :PORT; repeatable. Default: a free port, of loopback if that is where the others are")
+	f.StringVar(&n.keyFlag, "key", "", "private `KEY` of this node: a file, or 64 hexadecimal digits, which other users of the machine can see. Default: a new one")
+	f.StringVar(&n.protocol, "protocol-id", "discv5", "protocol `ID` of the network, six characters")
+}
+
+// parse reads --addr and --bootnodes. It comes before targets are read.
+func (n *network) parse(ctx context.Context) (err error) {
+	if n.listen, err = parseAddrs(n.addrs); err != nil {
+		return place("--addr", err)
+	}
+	if n.timeout == 0 {
+		return wrong("the time to wait for an answer is 0")
+	}
+	count := 0
+	for _, flag := range n.bootFlags {
+		b, err := n.t.input(flag)
+		if err != nil {
+			return place("--bootnodes", err)
+		}
+		for _, s := range words(b) {
+			count++
+			to, err := parseTarget(ctx, s, n.listen)
+			if err != nil {
+				return place("--bootnodes", place(fmt.Sprintf("node %d", count), err))
+			}
+			n.boot = append(n.boot, to)
+		}
+	}
+	return nil
+}
+
+// target reads an argument that names a node.
+func (n *network) target(ctx context.Context, args []string, i int) (target, error) {
+	text, err := n.t.text(args[i])
+	if err != nil {
+		return target{}, place(argument(i), err)
+	}
+	to, err := parseTarget(ctx, text, n.listen)
+	return to, place(argument(i), err)
+}
+
+// start starts a node that can reach the targets and, if wide, whatever else they tell of.
+func (n *network) start(ctx context.Context, targets []target, wide bool) (*discv5.Node, error) {
+	cfg := discv5.Config{Sockets: 1, RequestTimeout: time.Duration(n.timeout), ListenAddrs: n.listen}
+	var err error
+	if n.keyFlag != "" {
+		if cfg.PrivateKey, err = n.t.key(n.keyFlag); err != nil {
+			return nil, place("--key", err)
+		}
+	}
+	if cfg.Protocol, err = parseProtocol(n.protocol); err != nil {
+		return nil, place("--protocol-id", err)
+	}
+	for _, b := range n.boot {
+		cfg.Bootnodes = append(cfg.Bootnodes, b.contact)
+	}
+	if n.change != nil {
+		n.change(&cfg)
+	}
+	var optional []netip.AddrPort
+	if len(cfg.ListenAddrs) == 0 {
+		cfg.ListenAddrs, optional = listenFor(targets, wide)
+	}
+	required := cfg.ListenAddrs
+	cfg.ListenAddrs = append(cfg.ListenAddrs[:len(required):len(required)], optional...)
+	node, err := discv5.New(cfg)
+	if err != nil && len(optional) > 0 {
+		cfg.ListenAddrs = required
+		node, err = discv5.New(cfg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := node.Start(ctx); err != nil {
+		node.Close()
+		return nil, err
+	}
+	return node, nil
+}
+
+// listenFor chooses the addresses to listen on, with ports that are free. Failure to open the optional ones does not matter.
+func listenFor(targets []target, wide bool) (required, optional []netip.AddrPort) {
+	local, has4, has6 := len(targets) > 0, false, false
+	for _, to := range targets {
+		local = local && to.loopback()
+		has4, has6 = has4 || to.v4.IsValid(), has6 || to.v6.IsValid()
+	}
+	v4, v6 := netip.IPv4Unspecified(), netip.IPv6Unspecified()
+	if local {
+		v4, v6 = netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()
+	}
+	a4, a6 := netip.AddrPortFrom(v4, 0), netip.AddrPortFrom(v6, 0)
+	switch {
+	case wide && !local:
+		return []netip.AddrPort{a4}, []netip.AddrPort{a6}
+	case wide && has4 && has6:
+		return []netip.AddrPort{a4, a6}, nil
+	case has4:
+		return []netip.AddrPort{a4}, nil
+	}
+	return []netip.AddrPort{a6}, nil
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/fastdisc/discv5"
+)
+
+// pingResult is one PING. Error is empty if it was answered.
+type pingResult struct {
+	Event     string   `json:"event"` // pong or lost
+	Number    int      `json:"number"`
+	Addr      string   `json:"addr"`
+	RTT       *float64 `json:"rttMs,omitempty"`
+	RecordSeq uint64   `json:"enrSeq,omitempty"`
+	Endpoint  string   `json:"endpoint,omitempty"` // where the node sees this one
+	Error     string   `json:"error,omitempty"`
+}
+
+// pingSummary is what ping ends with.
+type pingSummary struct {
+	Event    string  `json:"event"` // summary
+	NodeID   string  `json:"nodeId"`
+	Sent     int     `json:"sent"`
+	Received int     `json:"received"`
+	Loss     float64 `json:"lossPercent"`
+	Time     float64 `json:"timeMs"`
+	RTT      *rtts   `json:"rttMs,omitempty"`
+}
+
+// rtts sums up the times of the answers.
+type rtts struct {
+	Min  float64 `json:"min"`
+	Avg  float64 `json:"avg"`
+	Max  float64 `json:"max"`
+	MDev float64 `json:"mdev"`
+}
+
+// pinger is one run of ping.
+type pinger struct {
+	t        *tool
+	node     *discv5.Node
+	to       target
+	addr     netip.AddrPort
+	sent     int
+	received int
+	sum, sq  float64
+	min, max float64
+}
+
+// run pings and sums up. Who interrupts it gets the summary of what there is.
+func (p *pinger) run(ctx context.Context, count int, interval time.Duration) error {
+	began := time.Now()
+	next := time.NewTimer(0)
+	defer next.Stop()
+	var last error
+	for (count == 0 || p.sent < count) && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+			continue
+		case <-next.C:
+		}
+		next.Reset(interval)
+		if err := p.one(ctx); err != nil {
+			last = err
+			// What no further ping would change.
+			if errors.Is(err, discv5.ErrNoEndpoint) || errors.Is(err, discv5.ErrNoRoute) || errors.Is(err, discv5.ErrSelf) {
+				return err
+			}
+		}
+	}
+	p.summary(time.Since(began))
+	switch {
+	case p.received > 0:
+		return nil
+	case last == nil:
+		return ctx.Err()
+	}
+	return last
+}
+
+func (p *pinger) one(ctx context.Context) error {
+	p.sent++
+	r := pingResult{Event: "lost", Number: p.sent, Addr: p.addr.String()}
+	pong, err := p.node.Ping(ctx, p.to.contact)
+	switch {
+	case ctx.Err() != nil:
+		p.sent-- // given up, which says nothing about the node
+		return nil
+	case err != nil:
+		r.Error = oneLine(err)
+		p.t.print(r, fmt.Sprintf("no answer from %s: number=%d (%s)", r.Addr, r.Number, r.Error))
+		return err
+	}
+	ms := float64(pong.RTT) / float64(time.Millisecond)
+	p.received++
+	p.sum, p.sq = p.sum+ms, p.sq+ms*ms
+	if p.received == 1 {
+		p.min, p.max = ms, ms
+	}
+	p.min, p.max = math.Min(p.min, ms), math.Max(p.max, ms)
+	rtt := round(ms)
+	r.Event, r.RTT, r.RecordSeq, r.Endpoint = "pong", &rtt, pong.RecordSeq, pong.Endpoint.String()
+	p.t.print(r, fmt.Sprintf("PONG from %s: number=%d enr-seq=%d endpoint=%s time=%.3f ms", r.Addr, r.Number, r.RecordSeq, r.Endpoint, ms))
+	return nil
+}
+
+func (p *pinger) summary(took time.Duration) {
+	s := pingSummary{Event: "summary", NodeID: p.to.id().String(), Sent: p.sent, Received: p.received, Time: round(float64(took) / float64(time.Millisecond))}
+	if p.sent > 0 {
+		s.Loss = round(100 * float64(p.sent-p.received) / float64(p.sent))
+	}
+	text := fmt.Sprintf("--- %s ping statistics ---\n%d sent, %d received, %.4g%% loss, time %.0f ms", p.to.id(), s.Sent, s.Received, s.Loss, s.Time)
+	if p.received > 0 {
+		avg := p.sum / float64(p.received)
+		dev := math.Sqrt(math.Max(0, p.sq/float64(p.received)-avg*avg))
+		s.RTT = &rtts{round(p.min), round(avg), round(p.max), round(dev)}
+		text += fmt.Sprintf("\nrtt min/avg/max/mdev = %.3f/%.3f/%.3f/%.3f ms", p.min, avg, p.max, dev)
+	}
+	p.t.print(s, text)
+}
+
+// round keeps microseconds of what is in milliseconds.
+func round(x float64) float64 { return math.Round(x*1000) / 1000 }

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+)
+
+// maxInput bounds what is read of a file or of standard input.
+const maxInput = 1 << 20
+
+// tool is one run of the program.
+type tool struct {
+	in       io.Reader
+	out, err io.Writer
+	json     bool
+
+	mu   sync.Mutex // results come from several goroutines
+	lost error      // a result that could not be written
+	read bool       // standard input has been read
+}
+
+// print writes a result: v in JSON, or else the text.
+func (t *tool) print(v any, text string) {
+	line := []byte(text)
+	if t.json {
+		var err error
+		if line, err = json.Marshal(v); err != nil {
+			line = nil
+			t.fail(err)
+		}
+	}
+	t.write(append(line, '\n'))
+}
+
+// write writes bytes of a result as they are.
+func (t *tool) write(b []byte) {
+	t.mu.Lock()
+	_, err := t.out.Write(b)
+	t.mu.Unlock()
+	if err != nil {
+		t.fail(err)
+	}
+}
+
+// fail keeps the first error of output.
+func (t *tool) fail(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.lost == nil {
+		t.lost = fmt.Errorf("standard output: %w", err)
+	}
+}
+
+// note writes a line about progress.
+func (t *tool) note(format string, args ...any) {
+	fmt.Fprintf(t.err, format+"\n", args...)
+}
+
+// input gives what an argument stands for: the content of FILE for @FILE, standard input for -, else the argument.
+func (t *tool) input(arg string) ([]byte, error) {
+	switch {
+	case arg == "":
+		return nil, wrong("empty")
+	case arg == "-":
+		if t.read {
+			return nil, wrong("standard input has been read already")
+		}
+		t.read = true
+		b, err := readAll(t.in)
+		return b, place("standard input", err)
+	case arg[0] == '@':
+		return readFile(arg[1:])
+	}
+	return []byte(arg), nil
+}
+
+// text is input for what is one word.
+func (t *tool) text(arg string) (string, error) {
+	b, err := t.input(arg)
+	if err != nil {
+		return "", err
+	}
+	b = bytes.TrimSpace(b)
+	if len(b) == 0 {
+		return "", wrong("empty")
+	}
+	return string(b), nil
+}
+
+// readFile reads a file that the command line names, so that all errors are about the command line.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	defer f.Close()
+	b, err := readAll(f)
+	return b, place(path, err)
+}
+
+func readAll(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+	if err == nil && len(b) > maxInput {
+		err = errors.New("larger than 1 MiB")
+	}
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return b, nil
+}
+
+// words splits a list at white space and commas; what follows a # on a line is left out.
+func words(b []byte) (list []string) {
+	for line := range strings.Lines(string(b)) {
+		line, _, _ = strings.Cut(line, "#")
+		list = append(list, strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })...)
+	}
+	return list
+}
