@@ -1,0 +1,113 @@
+// Command perf compares the node with a bare echo server and with go-ethereum's UDPv5, end to end over loopback.
+//
+//	go run ./cmd/perf [-quick] [-o file] [-rounds n] [-slice d] [-sessions n] [-window n]
+//	go run ./cmd/perf -only ping -profile cpu.prof [-server discv5] [-hold 10s]
+//
+// Every server runs in a process of its own. All of them are bound to one CPU and the load driver to another, and only one
+// is under load at a time. Each round measures every server for a short slice in turn, so that what
+// else happens on the machine meets all of them alike; the figures are medians over the rounds, and ratios are medians of
+// the ratios within a round.
+//
+// The figure is CPU time of the server's process, user and system, for each exchange that was answered.
+// The driver polls its socket and never sleeps: on loopback, waking the receiver is charged to the sender.
+// The echo server receives and sends datagrams of the very same sizes through package fastpath and does nothing else.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/fastdisc/discv5/bench/internal/serve"
+)
+
+type options struct {
+	rounds  int
+	slice   time.Duration
+	few     int // sessions of most workloads
+	many    int // sessions of the large map
+	window  int
+	burst   int
+	out     string
+	only    string
+	profile string
+	noGeth  bool
+	hold    time.Duration
+	latency int
+	server  string
+	sleep   bool
+}
+
+func main() {
+	if spec, ok, err := serve.ChildSpec(); ok {
+		if err == nil {
+			err = serve.Main(spec, os.Stdin, os.Stdout)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "perf:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	o := options{few: 1000}
+	quick := flag.Bool("quick", false, "take less than a minute: fewer and shorter rounds, 10,000 sessions for 100,000")
+	flag.IntVar(&o.rounds, "rounds", 11, "rounds")
+	flag.DurationVar(&o.slice, "slice", 400*time.Millisecond, "length of one measurement")
+	flag.IntVar(&o.many, "sessions", 100_000, "sessions of the large map; 0 leaves it out")
+	flag.IntVar(&o.window, "window", 256, "exchanges under way")
+	flag.IntVar(&o.burst, "burst", 64, "requests in a system call of the driver, at most 64")
+	flag.BoolVar(&o.sleep, "sleep", false, "let the driver sleep while it waits, so that the server has to wake it")
+	flag.StringVar(&o.out, "o", "", "write all figures to this file as JSON")
+	flag.StringVar(&o.only, "only", "", "run only workloads whose name has this prefix")
+	flag.BoolVar(&o.noGeth, "nogeth", false, "leave out go-ethereum")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of one server to this file instead of measuring")
+	flag.StringVar(&o.server, "server", "discv5", "which server -profile and -hold load, with the first workload that -only names")
+	flag.DurationVar(&o.hold, "hold", 0, "load one server for this long, say its process ID, and measure nothing")
+	flag.Parse()
+	o.latency = 2000
+	if *quick {
+		o.rounds, o.slice, o.latency = min(o.rounds, 5), min(o.slice, 150*time.Millisecond), 500
+		o.many = min(o.many, 10_000)
+	}
+	if err := run(o); err != nil {
+		fmt.Fprintln(os.Stderr, "perf:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o options) error {
+	cpus, err := serve.CPUs()
+	if err != nil {
+		return err
+	}
+	if len(cpus) < 2 {
+		return errors.New("two CPUs are needed: one for the server and one for the driver")
+	}
+	serverCPU, driverCPU := cpus[len(cpus)-1], cpus[0]
+	if err := serve.Pin(driverCPU); err != nil {
+		return fmt.Errorf("bind the driver to CPU %d: %w", driverCPU, err)
+	}
+	runtime.GOMAXPROCS(1)
+	debug.SetGCPercent(400)
+
+	b := &bench{options: o, serverCPU: serverCPU, driverCPU: driverCPU}
+	defer b.close()
+	if err := b.setUp(); err != nil {
+		return err
+	}
+	if o.hold > 0 || o.profile != "" {
+		return b.load()
+	}
+	if err := b.measure(); err != nil {
+		return err
+	}
+	b.report.print(os.Stdout)
+	if o.out != "" {
+		return b.report.write(o.out)
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package serve
+
+import (
+	"sync/atomic"
+
+	"github.com/fastdisc/discv5/fastpath"
+)
+
+// echo receives and sends datagrams of the sizes that the node receives and sends, in batches of the same length through
+// the same package, and does nothing in between: no server that uses these system calls can be cheaper.
+type echo struct {
+	group *fastpath.Group
+	sizes atomic.Pointer[[]int]
+}
+
+const (
+	echoBatch = 64
+	echoSize  = 1280
+)
+
+func startEcho() (server, error) {
+	g, err := fastpath.Listen(fastpath.Config{
+		Addr: loopback, Batch: echoBatch, MinSize: 63, MaxSize: echoSize, RecvBuffer: 4 << 20, SendBuffer: 1 << 20,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e := &echo{group: g}
+	e.echo([]int{echoSize})
+	go e.run(g.Conns()[0])
+	return e, nil
+}
+
+func (e *echo) run(c fastpath.Conn) {
+	rx, tx := fastpath.NewRx(echoBatch, echoSize), fastpath.NewTx(echoBatch, echoSize)
+	for c.ReadBatch(rx) == nil {
+		sizes := *e.sizes.Load()
+		for i := range rx.Len() {
+			to := rx.Addr(i)
+			for _, n := range sizes {
+				if tx.Full() {
+					c.WriteBatch(tx)
+				}
+				tx.Commit(n, to)
+			}
+		}
+		c.WriteBatch(tx)
+	}
+}
+
+func (e *echo) ready() Reply     { return Reply{Addr: e.group.Addr().String()} }
+func (e *echo) usage(u *Usage)   { countSocket(u, e.group.Stats()) }
+func (e *echo) echo(sizes []int) { e.sizes.Store(&sizes) }
+func (e *echo) close()           { e.group.Close() }

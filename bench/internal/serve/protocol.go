@@ -1,0 +1,66 @@
+// Package serve runs the servers that are measured, each in a process of its own, pinned to one CPU.
+//
+// # Control
+//
+// The parent writes one JSON [Command] a line to the child's standard input and reads one JSON [Reply] a line
+// from its standard output. The first reply comes unasked, when the server is ready. End of input ends the child.
+//
+//	parent                     child
+//	       <- Reply (ready)
+//	  Command{usage}        ->
+//	       <- Reply (usage)
+//
+// CPU time is what the kernel accounts to the child: getrusage(2) of the whole process, user and system. It holds
+// what the kernel does for the server's own system calls, and on loopback also the delivery of
+// what it sends, but nothing of what the load driver does.
+package serve
+
+import (
+	"time"
+)
+
+// Kinds of servers.
+const (
+	KindNode  = "discv5"      // this project's node
+	KindEcho  = "echo"        // recvmmsg and sendmmsg, nothing else
+	KindGeth  = "go-ethereum" // p2p/discover.UDPv5
+	KindPeers = "peers"       // nodes that fill the tables of the others
+)
+
+// Spec says what a child runs.
+type Spec struct {
+	Kind       string
+	Key        string   // hexadecimal private key; of the first node for KindPeers
+	Sessions   int      // room for sessions
+	Challenges int      // room for challenges
+	Bootnodes  []string // records
+	Peers      []string // KindPeers: private keys
+}
+
+// Command is a request to a child.
+type Command struct {
+	Op    string // "usage", "echo", "profile"
+	Sizes []int  // echo: the datagrams that answer each one that arrives
+	Path  string // profile: file; empty ends the profile
+}
+
+// Reply is what a child answers.
+type Reply struct {
+	Error   string   `json:",omitempty"`
+	Addr    string   `json:",omitempty"` // ready: where the server listens
+	Records []string `json:",omitempty"` // ready: the records of its nodes
+	Usage   Usage
+}
+
+// Usage is what a child has used since it started.
+type Usage struct {
+	CPU       time.Duration // user and system
+	Allocs    uint64        // objects on the heap
+	Heap      uint64        // bytes in use
+	RxPackets uint64        // received through fastpath; 0 for others
+	RxBatches uint64
+	TxBatches uint64
+	Drops     uint64 // by the kernel at the socket
+	Sessions  int
+	Dropped   map[string]uint64 `json:",omitempty"` // counters of refused datagrams that are not zero
+}
