@@ -10,6 +10,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/limits"
 )
 
 // DefaultPort is the UDP port that a node listens on if it is not told another one.
@@ -72,6 +73,11 @@ type Config struct {
 	// RefreshInterval is the time between two lookups that keep the table fresh. Default: 30 s.
 	RefreshInterval time.Duration
 
+	// Access lists who is banned or permitted, and which networks the node talks to; see Ban. Default: an empty list.
+	Access *limits.Access
+	// Unlimited switches the rate limits off. Loopback and private networks are never limited.
+	Unlimited bool
+
 	// Protocol is the identity of the network. Default: that of the public one, "discv5" version 1.
 	Protocol codec.Protocol
 
@@ -111,6 +117,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Previous != nil && c.Previous.ID() != c.PrivateKey.ID() {
 		return c, fmt.Errorf("%w: previous record belongs to another key", ErrConfig)
+	}
+	if c.Access == nil {
+		c.Access = limits.NewAccess(0)
 	}
 	if c.Sockets <= 0 {
 		c.Sockets = runtime.GOMAXPROCS(0)

@@ -133,6 +133,9 @@ func (n *Node) build() error {
 		Jobs:            maxJobs, Buffers: jobBuffers{fastpath.NewPool(maxJobs, codec.MaxPacketSize)},
 		Talk: &n.talk, OnEvent: n.publish, VoteMin: n.cfg.voteMin(), SaveRecord: n.cfg.SaveRecord,
 	}
+	if err := n.limit(&cfg); err != nil {
+		return err
+	}
 	for i, b := range n.cfg.Bootnodes {
 		// An engine is needed to tell which address of a record can be used; a bootnode of a family
 		// that this node does not have is no error, another one may be.

@@ -21,6 +21,7 @@ var (
 	ErrHandshake = errors.New("engine: handshake cannot be made")
 	ErrNoSession = errors.New("engine: no session with the peer")
 	ErrCanceled  = errors.New("engine: request was given up")
+	ErrBlocked   = errors.New("engine: peer is banned or outside of the allowed networks")
 	ErrNoRoute   = errors.New("engine: no address of a family that this node can send with")
 )
 
@@ -128,6 +129,9 @@ func (w *Worker) prepare(r Request) (*call, error) {
 	addr := r.Peer.Addr
 	if a := addr.Addr(); !a.IsValid() || addr.Port() == 0 || a.Is4() && !e.cfg.IPv4 || a.Is6() && !e.cfg.IPv6 {
 		return nil, ErrNoRoute
+	}
+	if e.cfg.Access.Blocked(w.now, addr.Addr()) || e.cfg.Access.BlockedID(w.now, (*[32]byte)(&r.Peer.ID)) {
+		return nil, ErrBlocked
 	}
 	c := &call{kind: r.Type, peer: r.Peer, addr: addr, timeout: r.Timeout, done: r.Done, distances: r.Distances}
 	if c.timeout <= 0 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/session"
 	"github.com/fastdisc/discv5/table"
 )
@@ -53,6 +54,12 @@ type Config struct {
 	// SaveRecord, if not nil, is given a new local record before any peer sees it, so that a restart cannot fall
 	// back behind its sequence number. It may block: it is called from Tick or from UpdateRecord.
 	SaveRecord func(*enr.Record) error
+
+	// Access lists who is banned, permitted or outside of the networks that this node talks to; nil: nobody.
+	Access *limits.Access
+	// Unverified limits datagrams that do not open, Handshake handshakes that answer a live challenge, and Verified the
+	// requests inside sessions; each by source. nil does not limit. See package limits for why they are apart.
+	Unverified, Handshake, Verified *limits.Limiter
 
 	// Buffers holds the handshakes that wait. Default: the heap.
 	Buffers Buffers

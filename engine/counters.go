@@ -21,6 +21,13 @@ const (
 	DropRecordSize
 	DropSelf // claims our own node ID
 
+	DropBannedAddr // source address is banned
+	DropOutside    // source address is outside of the networks that this node talks to
+	DropBannedID   // node ID is banned
+	RateUnverified // source exceeds the limit of what does not open
+	RateHandshake  // source exceeds the limit of handshakes
+	RateVerified   // session exceeds the limit of requests
+
 	DropChallengesFull  // a message that did not open, with no room for another challenge
 	DropUnasked         // WHOAREYOU that answers none of our packets, or from another address
 	DropNoChallenge     // handshake without a live challenge, or with its attempts used up
@@ -123,6 +130,8 @@ var counterInfo = [NumCounters]CounterInfo{
 	DropSize: drop("size"), DropProtocol: drop("protocol"), DropFlag: drop("flag"),
 	DropAuthSize: drop("authdata_size"), DropTrailing: drop("trailing_bytes"), DropNoMessage: drop("no_message"),
 	DropKeySizes: drop("key_sizes"), DropRecordSize: drop("record_size"), DropSelf: drop("own_id"),
+	DropBannedAddr: drop("banned_address"), DropOutside: drop("outside_netrestrict"), DropBannedID: drop("banned_id"),
+	RateUnverified: drop("rate_unverified"), RateHandshake: drop("rate_handshake"), RateVerified: drop("rate_verified"),
 	DropChallengesFull: drop("challenges_full"), DropUnasked: drop("whoareyou_unasked"),
 	DropNoChallenge: drop("handshake_unchallenged"), DropInboundFull: drop("handshake_queue_full"),
 	DropInboundShare: drop("handshake_prefix_share"), DropOwnFull: drop("own_queue_full"),

@@ -125,11 +125,40 @@ func (e *Engine) recordOf(b []byte) *enr.Record {
 
 // admit offers a node that has proved to be at addr to the table, if its record says the same.
 func (e *Engine) admit(now time.Duration, r *enr.Record, addr netip.AddrPort, inbound bool) bool {
-	if !endpointMatches(r, addr) {
+	if !endpointMatches(r, addr) || e.unwanted(now, r) {
 		return false
 	}
 	e.table.Add(now, table.FromRecord(r, addr, inbound))
 	return true
+}
+
+// unwanted reports whether a record's node is banned, by its ID or an endpoint.
+func (e *Engine) unwanted(now time.Duration, r *enr.Record) bool {
+	a := e.cfg.Access
+	if a == nil {
+		return false
+	}
+	id := [32]byte(r.ID())
+	if a.BlockedID(now, &id) {
+		return true
+	}
+	for _, end := range [...]func() (netip.AddrPort, bool){r.UDPEndpoint4, r.UDPEndpoint6} {
+		if p, ok := end(); ok && a.Blocked(now, p.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
+// Expel takes nodes out of the table that have been banned since they came in. Call it after a change of Config.Access.
+func (e *Engine) Expel(now time.Duration) (n int) {
+	for node := range e.table.All() {
+		if r := e.recordOf(node.Record); r == nil || e.unwanted(now, r) || e.cfg.Access.Blocked(now, node.Addr.Addr()) {
+			e.table.Remove(now, node.ID)
+			n++
+		}
+	}
+	return n
 }
 
 // endpointMatches reports whether the record's endpoint of addr's family is addr.

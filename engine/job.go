@@ -62,7 +62,7 @@ func (w *Worker) accept(j *job) {
 		kind = Unverifiable
 	}
 	e.event(Event{Kind: kind, ID: a.Record.ID(), Addr: j.from, Record: a.Record, Inbound: true})
-	w.dispatch(peer{j.from, &j.key, j.hash, &j.packet.SourceID, &j.packet.Nonce, a.Keys}, a.Plaintext)
+	w.dispatch(peer{j.from, &j.key, j.hash, &j.packet.SourceID, &j.packet.Nonce, a.Keys, false}, a.Plaintext)
 	w.established(&j.key, j.hash)
 }
 
@@ -165,7 +165,7 @@ func (w *Worker) verifyNodes(j *job) {
 			w.counts[DropNodeRecord]++
 		case !c.wants(enr.LogDistance(c.peer.ID, rec.ID())) || seen[rec.ID()]:
 			w.counts[DropNodeDistance]++
-		case rec.ID() != c.peer.ID && !mayRelay(asked, rec):
+		case rec.ID() != c.peer.ID && (!mayRelay(asked, rec) || w.e.unwanted(w.now, rec)):
 			w.counts[DropNodeRelay]++
 		default:
 			seen[rec.ID()] = true

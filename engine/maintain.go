@@ -80,6 +80,9 @@ func (w *Worker) Tick(now time.Duration) {
 	w.fetchNewer()
 	w.refresh()
 	w.updateAddress()
+	if w.e.cfg.Access != nil {
+		w.e.cfg.Access.Sweep(now)
+	}
 	w.publish()
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -507,5 +508,55 @@ func TestEveryCounterIsDescribed(t *testing.T) {
 			t.Errorf("counters %d and %d have the same description", c, other)
 		}
 		seen[i] = c
+	}
+}
+
+// A flood in a peer's name exceeds the limit of what does not open; the peer's session is served as before, and nobody
+// is banned.
+func TestS07FloodInAVictimsName(t *testing.T) {
+	nw := newNetwork(t)
+	a := nw.add("7.7.7.1:9000", nil)
+	b := nw.add("8.8.8.2:9000", func(c *Config) {
+		c.Unverified = limits.New(limits.Config{Rates: limits.Unverified(), Seed: 1})
+		c.Handshake = limits.New(limits.Config{Rates: limits.Unverified(), Seed: 2})
+		c.Verified = limits.New(limits.Config{Rates: limits.Verified(), Seed: 3})
+		c.Access = limits.NewAccess(0)
+	})
+	if r := a.ping(b); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	evil := nw.stranger("203.0.113.1:1", 7)
+	for range 2000 {
+		b.w.Receive(nw.now, a.addr, evil.message(a.e.ID(), b, nil, nil))
+	}
+	nw.queue = nil // the WHOAREYOU packets go to the victim, which did not ask for them
+	c := b.e.Counters()
+	if c[RateUnverified] == 0 || c[WhoareyouSent]+c[WhoareyouRepeated] > 500 {
+		t.Errorf("%d dropped, %d WHOAREYOU", c[RateUnverified], c[WhoareyouSent]+c[WhoareyouRepeated])
+	}
+	for range 10 {
+		if r := a.ping(b); r.Err != nil {
+			t.Fatalf("the victim's session: %v", r.Err)
+		}
+	}
+	if b.e.Counters()[HandshakesReceived] != 1 || b.e.cfg.Access.Len() != 0 {
+		t.Error("the session was made anew, or somebody was banned")
+	}
+}
+
+// Requests inside a session have a limit too.
+func TestRequestsAreLimited(t *testing.T) {
+	nw := newNetwork(t)
+	b := nw.add("8.8.8.2:9000", func(c *Config) {
+		c.Verified = limits.New(limits.Config{Rates: limits.Verified(), Seed: 3})
+	})
+	s := nw.stranger("7.7.7.9:9", 7).listen()
+	s.connect(b)
+	for range 5000 {
+		b.w.Receive(nw.now, s.addr, s.message(s.rec.ID(), b, s.keys, ping(1)))
+	}
+	c := b.e.Counters()
+	if c[RateVerified] == 0 || c[OutPong] > 3000 {
+		t.Errorf("%d of 5000 requests at one moment were answered, %d dropped", c[OutPong], c[RateVerified])
 	}
 }

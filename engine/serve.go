@@ -25,10 +25,12 @@ type peer struct {
 	// nonce is that of the message.
 	nonce *codec.Nonce
 	keys  *session.Keys
+
+	permitted bool
 }
 
 func peerOf(s *staged, keys *session.Keys) peer {
-	return peer{s.from, &s.key, s.hash, &s.packet.SourceID, &s.packet.Nonce, keys}
+	return peer{s.from, &s.key, s.hash, &s.packet.SourceID, &s.packet.Nonce, keys, s.permitted}
 }
 
 // dispatch handles a message that opened: it is from whom it says, and not altered.
@@ -36,6 +38,10 @@ func (w *Worker) dispatch(p peer, plaintext []byte) {
 	t, body, err := codec.SplitMessage(plaintext)
 	if err != nil {
 		w.counts[DropMessageType]++
+		return
+	}
+	if t != codec.TypePong && t != codec.TypeNodes && t != codec.TypeTalkResponse &&
+		!w.allowed(p.permitted, w.e.cfg.Verified, p.from, RateVerified) {
 		return
 	}
 	switch t {
@@ -262,7 +268,7 @@ func (w *Worker) Talk(req TalkRequest, payload []byte) error {
 		return ErrNoSession
 	}
 	w.via = r.via
-	w.sendTalk(peer{r.from, &r.key, hash, &r.id, new(codec.Nonce), keys}, r.req, payload)
+	w.sendTalk(peer{r.from, &r.key, hash, &r.id, new(codec.Nonce), keys, true}, r.req, payload)
 	w.via = w.home
 	return nil
 }

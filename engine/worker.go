@@ -9,6 +9,7 @@ import (
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/session"
 )
 
@@ -61,6 +62,8 @@ type staged struct {
 	hash   uint64
 	found  session.Found
 	ok     bool
+
+	permitted bool // by the address: no limit applies
 }
 
 // NewWorker returns a worker that sends through out. via is the number, from 1, of the local address on which
@@ -87,15 +90,24 @@ func (w *Worker) Begin(now time.Duration) { w.now = now }
 func (w *Worker) Add(from netip.AddrPort, b []byte) bool {
 	w.counts[PacketsIn]++
 	w.counts[BytesIn] += uint64(len(b))
+	verdict := w.e.cfg.Access.Check(w.now, from.Addr())
+	if verdict.Blocked() {
+		w.blocked(verdict)
+		return true
+	}
 	s := &w.batch[w.n]
 	if err := w.decoder.Decode(b, &s.packet); err != nil {
 		w.counts[dropOf(err)]++
 		return err != codec.ErrProtocol && err != codec.ErrSize
 	}
-	s.from, s.ok = from, false
+	s.from, s.ok, s.permitted = from, false, verdict == limits.Permitted
 	if s.packet.Flag != codec.FlagWhoareyou {
 		if s.packet.SourceID == w.e.self {
 			w.counts[DropSelf]++
+			return true
+		}
+		if w.e.cfg.Access.BlockedID(w.now, &s.packet.SourceID) {
+			w.counts[DropBannedID]++
 			return true
 		}
 		s.key = session.MakeKey(from, &s.packet.SourceID)
@@ -153,6 +165,10 @@ func (w *Worker) publish() {
 func (w *Worker) message(s *staged) {
 	plaintext, keys := w.open(s)
 	if keys == nil {
+		// Only what did not open is charged, so that who floods in a peer's name does not touch its session.
+		if !w.allowed(s.permitted, w.e.cfg.Unverified, s.from, RateUnverified) {
+			return
+		}
 		w.challengeSender(s)
 		return
 	}
@@ -195,6 +211,27 @@ func (w *Worker) open(s *staged) ([]byte, *session.Keys) {
 	return nil, nil
 }
 
+// blocked counts a datagram from a source that is not wanted.
+func (w *Worker) blocked(v limits.Verdict) {
+	if v == limits.Outside {
+		w.counts[DropOutside]++
+	} else {
+		w.counts[DropBannedAddr]++
+	}
+}
+
+// allowed charges a datagram to a limiter and counts it if it exceeds the limit.
+func (w *Worker) allowed(permitted bool, l *limits.Limiter, from netip.AddrPort, c Counter) bool {
+	if permitted {
+		return true
+	}
+	ok, _ := l.Allow(w.now, from.Addr())
+	if !ok {
+		w.counts[c]++
+	}
+	return ok
+}
+
 // challengeSender sends WHOAREYOU for a message that did not open: the same bytes as long as a challenge lives.
 func (w *Worker) challengeSender(s *staged) {
 	w.whoAreYou(s.from, &s.key, s.hash, &s.packet.Nonce, &s.packet.SourceID)
@@ -232,6 +269,9 @@ func (w *Worker) commit(n int, to netip.AddrPort) {
 func (w *Worker) handshake(s *staged) {
 	if !w.e.sessions.Challenged(w.now, &s.key, s.hash) {
 		w.counts[DropNoChallenge]++
+		return
+	}
+	if !w.allowed(s.permitted, w.e.cfg.Handshake, s.from, RateHandshake) {
 		return
 	}
 	j, cause := w.e.inbound.admit(s.from.Addr())

@@ -1,0 +1,87 @@
+package discv5
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/limits"
+)
+
+// ErrBlocked: a request to a node that is banned or outside of the allowed networks.
+var ErrBlocked = engine.ErrBlocked
+
+// handshakeRates limits handshakes that answer a live challenge. An honest peer makes a few an hour, but many may
+// live behind one address.
+func handshakeRates() limits.Rates {
+	return limits.Rates{
+		Address:  limits.Rate{PerSecond: 50, Burst: 100},
+		Prefix64: limits.Rate{PerSecond: 100, Burst: 200},
+		Prefix56: limits.Rate{PerSecond: 150, Burst: 300},
+		Network:  limits.Rate{PerSecond: 250, Burst: 500},
+	}
+}
+
+// limit gives the engine its limiters, 3 MiB together, and lists.
+func (n *Node) limit(cfg *engine.Config) error {
+	cfg.Access = n.cfg.Access
+	if n.cfg.Unlimited {
+		return nil
+	}
+	var seeds [24]byte
+	if _, err := rand.Read(seeds[:]); err != nil {
+		return fmt.Errorf("discv5: seed: %w", err)
+	}
+	make := func(i int, r limits.Rates) *limits.Limiter {
+		return limits.New(limits.Config{Rates: r, Seed: binary.LittleEndian.Uint64(seeds[8*i:])})
+	}
+	cfg.Unverified = make(0, limits.Unverified())
+	cfg.Handshake = make(1, handshakeRates())
+	cfg.Verified = make(2, limits.Verified())
+	return nil
+}
+
+// until is when a term that starts now ends. 0 stands for ever.
+func (n *Node) until(term time.Duration) time.Duration {
+	if term <= 0 {
+		return limits.Forever
+	}
+	return n.clock.Now() + term
+}
+
+// Ban drops everything from a node ID, an address or a range of addresses for a time, or for ever if term is 0. Nodes that it
+// concerns leave the table, and no request goes to them. See limits.ParseTarget for targets as text.
+func (n *Node) Ban(t limits.Target, term time.Duration) error {
+	if err := n.cfg.Access.Ban(t, n.until(term)); err != nil {
+		return fmt.Errorf("discv5: ban %s: %w", t, err)
+	}
+	n.engine.Expel(n.clock.Now())
+	return nil
+}
+
+// Permit lifts bans and rate limits for a target for a time, or for ever if term is 0. A permit wins over a ban of the
+// same kind.
+func (n *Node) Permit(t limits.Target, term time.Duration) error {
+	if err := n.cfg.Access.Permit(t, n.until(term)); err != nil {
+		return fmt.Errorf("discv5: permit %s: %w", t, err)
+	}
+	return nil
+}
+
+// Unban ends a ban. It reports whether there was one.
+func (n *Node) Unban(t limits.Target) bool { return n.cfg.Access.Remove(limits.Ban, t) }
+
+// Restrict makes the node talk to the given networks alone. None lifts the restriction.
+func (n *Node) Restrict(networks ...netip.Prefix) error {
+	if err := n.cfg.Access.Restrict(networks); err != nil {
+		return fmt.Errorf("discv5: restrict networks: %w", err)
+	}
+	n.engine.Expel(n.clock.Now())
+	return nil
+}
+
+// Bans lists what is banned and permitted, with the end of each term by the wall clock.
+func (n *Node) Bans() []limits.Entry { return n.cfg.Access.List(n.clock.Now(), time.Now()) }

@@ -1,0 +1,73 @@
+package discv5
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/limits"
+)
+
+func TestBan(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		target func(b *Node) limits.Target
+		cause  engine.Counter
+	}{
+		{"node ID", func(b *Node) limits.Target { return limits.NodeTarget(b.ID()) }, engine.DropBannedID},
+		{"address", func(*Node) limits.Target { return limits.AddrTarget(netip.MustParseAddr("127.0.0.1")) }, engine.DropBannedAddr},
+		{"range", func(*Node) limits.Target { return limits.PrefixTarget(netip.MustParsePrefix("127.0.0.0/8")) }, engine.DropBannedAddr},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := loopback(t, "127.0.0.1:0", nil)
+			b := loopback(t, "127.0.0.1:0", func(c *Config) { c.RequestTimeout = 200 * time.Millisecond })
+			ctx, target := within(t), c.target(b)
+			if _, err := b.Ping(ctx, contact(a)); err != nil {
+				t.Fatal(err)
+			}
+			if err := a.Ban(target, 0); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.Ping(ctx, contact(a)); !errors.Is(err, ErrTimeout) {
+				t.Errorf("a banned node got an answer: %v", err)
+			}
+			if _, err := a.Ping(ctx, contact(b)); !errors.Is(err, ErrBlocked) {
+				t.Errorf("request to a banned node: %v", err)
+			}
+			if a.NodeTable().Len() != 0 {
+				t.Error("a banned node is in the table")
+			}
+			if a.Stats().Counters[c.cause] == 0 || len(a.Bans()) != 1 {
+				t.Errorf("%d dropped, %d bans", a.Stats().Counters[c.cause], len(a.Bans()))
+			}
+			if !a.Unban(target) || a.Unban(target) {
+				t.Error("ban was not lifted once")
+			}
+			if _, err := b.Ping(ctx, contact(a)); err != nil {
+				t.Errorf("after the ban: %v", err)
+			}
+		})
+	}
+}
+
+func TestRestrict(t *testing.T) {
+	a := loopback(t, "127.0.0.1:0", nil)
+	b := loopback(t, "127.0.0.1:0", func(c *Config) { c.RequestTimeout = 200 * time.Millisecond })
+	if err := a.Restrict(netip.MustParsePrefix("192.0.2.0/24")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Ping(within(t), contact(a)); !errors.Is(err, ErrTimeout) {
+		t.Errorf("a node outside got an answer: %v", err)
+	}
+	if a.Stats().Counters[engine.DropOutside] == 0 {
+		t.Error("nothing was counted")
+	}
+	if err := a.Restrict(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Ping(within(t), contact(a)); err != nil {
+		t.Errorf("after the restriction: %v", err)
+	}
+}
