@@ -20,8 +20,10 @@ build:
 run:
 	$(GO) run ./cmd/bootnode $(ARGS)
 
+# The second run is of the build that poisons returned buffers and panics where one is used again.
 test: lint
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
+	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags discv5debug . ./fastpath
 
 # internal/archtest reads sources: nothing in it can race.
 race:
