@@ -250,6 +250,15 @@ func (n *Node) ID() enr.ID { return n.engine.ID() }
 // LocalRecord is the node's own record as it is now.
 func (n *Node) LocalRecord() *enr.Record { return n.engine.Record() }
 
+// UpdateRecord changes the node's own record: change is given the pairs of the present one, with a higher sequence number. Peers
+// learn of it with the next PING or PONG. On error the record stays as it was.
+func (n *Node) UpdateRecord(change func(*enr.Builder)) error {
+	if err := n.engine.UpdateRecord(change); err != nil {
+		return fmt.Errorf("discv5: %w", err)
+	}
+	return nil
+}
+
 // Addrs are the addresses that the node listens on, with the ports it got.
 func (n *Node) Addrs() []netip.AddrPort {
 	addrs := make([]netip.AddrPort, len(n.groups))

@@ -31,6 +31,7 @@ type Engine struct {
 	maintain maintenance
 	address  address
 	recordMu sync.Mutex // for changes of local
+	departed departed
 	wake     chan struct{}
 
 	mu      sync.Mutex
@@ -100,13 +101,15 @@ func (e *Engine) Pending() int { return e.calls.pending.Len() }
 // Jobs is how many jobs wait.
 func (e *Engine) Jobs() int { return e.inbound.len() + e.own.len() }
 
-// known returns the record of a node in the table, or nil.
+// known returns the record of a node that is in the table or has just left it, or nil.
 func (e *Engine) known(id enr.ID) *enr.Record {
-	n, _, ok := e.table.Get(id)
-	if !ok {
-		return nil
+	if n, _, ok := e.table.Get(id); ok {
+		return e.recordOf(n.Record)
 	}
-	return e.recordOf(n.Record)
+	if b := e.departed.find(id); b != nil {
+		return e.recordOf(b)
+	}
+	return nil
 }
 
 // recordOf returns the record that b encodes if it is good. Records in the table have been verified before,

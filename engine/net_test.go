@@ -275,3 +275,24 @@ func TestLargestTalkRequest(t *testing.T) {
 		t.Errorf("one byte more: %v", r.Err)
 	}
 }
+
+// A node is told that its record is known, and leaves the table before its handshake comes: without a record.
+func TestRecordForgottenDuringHandshake(t *testing.T) {
+	nw := newNetwork(t)
+	b := nw.add("10.0.0.2:9000", nil)
+	s := nw.stranger("10.0.0.9:9", 7).listen()
+	s.connect(b)
+	s.got = nil
+	ch := s.challenge(b)
+	if ch.RecordSeq != s.rec.Seq() {
+		t.Fatalf("WHOAREYOU names record %d, want %d", ch.RecordSeq, s.rec.Seq())
+	}
+	b.e.table.Remove(nw.now, s.rec.ID())
+	h := s.answer(ch, b, ping(1))
+	h.record = nil
+	nw.inject(s.addr, b, s.encode(h, b))
+	s.keys = h.keys
+	if m := s.reply(); len(m) == 0 || m[0] != byte(codec.TypePong) {
+		t.Error("the handshake was refused")
+	}
+}

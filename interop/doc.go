@@ -1,6 +1,8 @@
-// Package interop runs the bootnode against go-ethereum, over real sockets and
-// as real processes. It is a module of its own so that the product never
-// depends on go-ethereum. The package holds tests only.
+// Package interop runs the bootnode and the library against other
+// implementations, over real sockets and as real processes: go-ethereum, the
+// Rust crate discv5 and the npm package @chainsafe/discv5. It is a module of its
+// own so that the product never depends on go-ethereum. The package holds tests
+// only.
 //
 // # What is tested
 //
@@ -13,15 +15,53 @@
 //	                                       handshake after either side has lost its sessions
 //	TestRecordEndpoint                     --extip decides the endpoint in the record
 //	TestStopSignals                        SIGINT and SIGTERM end the bootnode with code 0
+//	TestRust, TestTypeScript               a node of the library and a foreign one: handshakes started
+//	                                       by either side, PING, FINDNODE and TALK both ways, restarts
+//	                                       and record updates of either side
+//	TestMixedNetwork                       6 nodes of each of the four implementations around a bootnode:
+//	                                       lookups from each kind find nodes of each kind
 //
 // # How to run
 //
-//	go test ./...                          everything, about two minutes with a warm cache
+//	go test ./...                          everything, about three minutes with a warm cache
 //	go test -run Swarm -v                  prints convergence, recall and relay figures
 //	DISCV5_CONFORMANCE_ROUNDS=20 go test -run Conformance -timeout 30m
 //
 // The first run compiles go-ethereum, which takes minutes on a small machine.
 // "go tool -n devp2p" does that ahead of time.
+//
+// # Foreign implementations
+//
+// rust/ and js/ hold a small program each, a driver, that runs one node of a
+// foreign implementation. Cargo.lock and package-lock.json pin what they depend
+// on. The tests build them, with cargo and npm, into the user's cache directory.
+// Where a toolchain or its registry is not there, the tests that need it say
+// what they probed and are skipped, or fail if DISCV5_INTEROP_REQUIRE is 1. The
+// first build of the Rust driver takes minutes on a small machine.
+//
+// A driver reads commands from standard input and writes answers to standard
+// output, one JSON object per line. A command has "id", a number, "cmd", its
+// name, and the fields of the table. The answer has the same "id" and either
+// "error", a text, or the fields of the table. Commands may overlap and be
+// answered in any order. Records are in their enr: form, keys, IDs and payloads in
+// hexadecimal, addresses as 127.0.0.1:9000 or [::1]:9000.
+//
+//	cmd       fields                     answer    meaning
+//	start     key, addr, record          record    first command: starts the node on addr; record, if
+//	                                               present, is the one that the node had before
+//	record                               record    the node's record as it is now
+//	update    field, value               record    sets a text in the node's record
+//	add       record                               puts a node into the table
+//	table                                records   the nodes in the table
+//	ping      record                     seq,      sends PING to the node of that record; what PONG says
+//	                                     endpoint
+//	findnode  record, distances          records   sends FINDNODE
+//	talk      record, protocol, payload  payload   sends TALKREQ
+//	lookup    target                     records   looks for the nodes closest to an ID
+//	exit                                           ends the process with code 0
+//
+// TALKREQ with the protocol "echo" is answered with its payload, any other empty.
+// The end of standard input means exit, too.
 //
 // # Environment
 //
@@ -32,12 +72,16 @@
 //	DISCV5_CONFORMANCE_ROUNDS   rounds of the suite, each with a fresh bootnode; default 1
 //	DISCV5_LISTEN2_IPV6         second IPv6 address of the tester; default: any other
 //	                            address of the loopback interface besides ::1
+//	DISCV5_INTEROP_REQUIRE      1: a missing toolchain or registry is a failure, not a skip
+//	DISCV5_INTEROP_CACHE        directory for the builds of the drivers; default: discv5-interop in
+//	                            the user's cache directory
 //	DISCV5_TABLE_METRIC         name of the gauge of table entries; default: any gauge with
 //	                            "table" or "bucket" in its name that grows with the swarm
 //
 // # Glossary
 //
 // Bootnode means the process under test. Peer means a go-ethereum node inside
-// the test process. Capacity of a table means how many of the existing nodes
+// the test process, own node one of this project inside it, driver a process
+// with a foreign node. Capacity of a table means how many of the existing nodes
 // fit in it: 16 for each log distance, with 240 and below sharing one bucket.
 package interop

@@ -14,7 +14,9 @@ import (
 // repeats. A request ends exactly once: whoever takes it out of the table has the right and the
 // duty to say how it ended.
 //
-//	request ID   | slot 4 | random 4 |
+//	request ID   | slot 4, highest bit set | random 4 |
+//
+// The highest bit is there because some peers keep the ID as a number, and repeat it without leading zeros.
 //
 // T is what the caller keeps of a request. Pending is safe for concurrent use.
 type Pending[T any] struct {
@@ -33,6 +35,9 @@ type pendingSlot[T any] struct {
 	hasNonce bool
 	live     bool
 }
+
+// slotBit keeps the first byte of a request ID from being 0.
+const slotBit = 1 << 31
 
 // Ring of the wheel: 4 seconds in steps of 8 ms.
 const (
@@ -61,7 +66,7 @@ func (p *Pending[T]) Add(deadline time.Duration, r *aead.Random, make func(codec
 	p.free = p.free[:len(p.free)-1]
 	var b [codec.MaxRequestID]byte
 	r.Read(b[4:])
-	binary.BigEndian.PutUint32(b[:], slot)
+	binary.BigEndian.PutUint32(b[:], slot|slotBit)
 	id, _ := codec.NewRequestID(b[:])
 	s := &p.slots[slot]
 	*s = pendingSlot[T]{value: make(id), id: id, live: true}
@@ -75,7 +80,7 @@ func (p *Pending[T]) slot(id *codec.RequestID) (uint32, bool) {
 	if len(b) != codec.MaxRequestID {
 		return 0, false
 	}
-	n := binary.BigEndian.Uint32(b)
+	n := binary.BigEndian.Uint32(b) &^ slotBit
 	if n >= uint32(len(p.slots)) || !p.slots[n].live || p.slots[n].id != *id {
 		return 0, false
 	}

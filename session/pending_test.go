@@ -276,3 +276,18 @@ func TestPendingAllocs(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Peers that keep request IDs as numbers drop leading zeros.
+func TestRequestIDHasNoLeadingZero(t *testing.T) {
+	p, r := NewPending[int](10), testRandom(t, 1)
+	for range 10 {
+		var id codec.RequestID
+		p.Add(second, r, func(i codec.RequestID) int { id = i; return 0 })
+		if b := id.Bytes(); len(b) != codec.MaxRequestID || b[0] == 0 {
+			t.Errorf("request ID %x", b)
+		}
+		if _, ok := p.Get(id); !ok {
+			t.Errorf("request %x is not found", id.Bytes())
+		}
+	}
+}

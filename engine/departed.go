@@ -1,0 +1,43 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// departedSize is how many nodes that left the table are remembered.
+const departedSize = 64
+
+// departed are the records of nodes that left the table last. A WHOAREYOU may have told such a node that its
+// record is known here: then its handshake comes without one.
+type departed struct {
+	mu   sync.Mutex
+	ring [departedSize]departedNode
+	at   int
+}
+
+type departedNode struct {
+	id     enr.ID
+	record []byte
+}
+
+func (d *departed) add(id enr.ID, record []byte) {
+	d.mu.Lock()
+	d.ring[d.at] = departedNode{id, record}
+	d.at = (d.at + 1) % departedSize
+	d.mu.Unlock()
+}
+
+// find returns the encoded record of a node, or nil.
+func (d *departed) find(id enr.ID) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.ring {
+		n := &d.ring[(d.at+departedSize-1-i)%departedSize]
+		if n.id == id {
+			return n.record
+		}
+	}
+	return nil
+}

@@ -1,0 +1,246 @@
+package interop
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+const (
+	mixedSize = 6 // nodes of each kind
+
+	// mixedTimeout bounds the time until lookups find everybody. Each round of lookups takes many seconds on a
+	// small machine.
+	mixedTimeout = 150 * time.Second
+
+	// mixedLookups are under way at a time, over all nodes.
+	mixedLookups = 6
+)
+
+// TestMixedNetwork has nodes of all kinds that know only a bootnode of ours. Lookups of a node of each kind must find all others
+// of each kind, as far as they can be reached. A kind whose toolchain is missing is left out.
+func TestMixedNetwork(t *testing.T) {
+	for _, family := range []struct {
+		name string
+		ip   netip.Addr
+	}{{"IPv4", loopback4}, {"IPv6", loopback6}} {
+		t.Run(family.name, func(t *testing.T) {
+			requireAddr(t, family.ip)
+			mixed(t, family.ip)
+		})
+	}
+}
+
+// member is a node of the mixed network.
+type member struct {
+	kind   string
+	record *enr.Record
+	lookup func(target enr.ID) ([]enr.ID, error)
+}
+
+func mixed(t *testing.T, ip netip.Addr) {
+	boot := startBootnode(t, newBootConfig(t, ip))
+	record := mustParse(t, boot.node.String())
+	var foreigners []*implementation
+	for _, impl := range []*implementation{rust, typeScript} {
+		// A subtest of its own, so that a skip is seen and does not skip the rest.
+		t.Run(impl.name, func(t *testing.T) {
+			impl.require(t)
+			foreigners = append(foreigners, impl)
+		})
+	}
+	if t.Failed() {
+		return
+	}
+	members := startMembers(t, ip, record, foreigners)
+
+	start := time.Now()
+	meet(members) // foreign nodes contact nobody by themselves
+	checkBootnodeRelays(t, ip, record, members)
+	left := searches(members)
+	all := len(left)
+	for round := 1; ; round++ {
+		meet(members)
+		var failures []string
+		if left, failures = search(left); len(left) == 0 {
+			t.Logf("%d nodes around the bootnode: all %d lookups found their target after %v, round %d",
+				len(members), all, time.Since(start).Round(time.Millisecond), round)
+			break
+		}
+		t.Logf("round %d: %d of %d lookups found their target", round, all-len(left), all)
+		if time.Since(start) > mixedTimeout {
+			t.Fatalf("lookups do not find everybody after %v:\n%s", mixedTimeout, strings.Join(failures, "\n"))
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+}
+
+// startMembers starts all nodes. Processes start side by side, which takes most of the time.
+func startMembers(t *testing.T, ip netip.Addr, boot *enr.Record, foreigners []*implementation) []member {
+	t.Helper()
+	bootNode := enode.MustParse(boot.String())
+	var members []member
+	for _, impl := range foreigners {
+		drivers := make([]*driver, mixedSize)
+		for i := range drivers {
+			drivers[i] = newDriver(t, impl, ip)
+		}
+		var wg sync.WaitGroup
+		errs := make([]error, mixedSize)
+		for i, d := range drivers {
+			wg.Go(func() {
+				if errs[i] = d.run(nil); errs[i] == nil {
+					errs[i] = d.add(boot)
+				}
+			})
+		}
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range drivers {
+			members = append(members, member{impl.name, d.record(t), func(target enr.ID) ([]enr.ID, error) {
+				found, err := d.lookup(target)
+				return idsOf(found), err
+			}})
+		}
+	}
+	for range mixedSize {
+		o := startOwn(t, ip, boot)
+		members = append(members, member{"own", o.LocalRecord(), func(target enr.ID) ([]enr.ID, error) {
+			found, err := o.lookup(target)
+			return idsOf(found), err
+		}})
+		p := startPeer(t, peerConfig{
+			addr: netip.AddrPortFrom(ip, 0), bootnodes: []*enode.Node{bootNode}, pingInterval: swarmPingInterval,
+		})
+		members = append(members, member{"go-ethereum", mustParse(t, p.Self().String()), func(target enr.ID) ([]enr.ID, error) {
+			var ids []enr.ID
+			for _, n := range p.Lookup(enode.ID(target)) {
+				ids = append(ids, enr.ID(n.ID()))
+			}
+			return ids, nil
+		}})
+	}
+	return members
+}
+
+func idsOf(records []*enr.Record) []enr.ID {
+	ids := make([]enr.ID, len(records))
+	for i, r := range records {
+		ids[i] = r.ID()
+	}
+	return ids
+}
+
+// meet has each node look up itself and a random target, as applications do from time to time. Foreign nodes
+// take others into their tables only by asking them.
+func meet(members []member) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, mixedLookups)
+	for _, m := range members {
+		slots <- struct{}{}
+		wg.Go(func() {
+			m.lookup(m.record.ID())
+			m.lookup(enr.ID(randomID()))
+			<-slots
+		})
+	}
+	wg.Wait()
+}
+
+// canReach reports whether m knows how to contact the other node. A record without "udp6" means that "udp" is the port for
+// both families. go-ethereum leaves "udp6" out for that reason, but the foreign implementations contact no such node over IPv6.
+func (m *member) canReach(other member) bool {
+	if m.kind != rust.name && m.kind != typeScript.name {
+		return true
+	}
+	if _, v4 := other.record.UDPEndpoint4(); v4 {
+		return true
+	}
+	for key := range other.record.Pairs() {
+		if string(key) == "udp6" {
+			return true
+		}
+	}
+	return false
+}
+
+// pair is a node and another that a lookup of it shall find.
+type pair struct{ from, to member }
+
+// searches pairs one node of each kind with all others that it can reach.
+func searches(members []member) (pairs []pair) {
+	asked := make(map[string]bool)
+	for _, from := range members {
+		if asked[from.kind] {
+			continue
+		}
+		asked[from.kind] = true
+		for _, to := range members {
+			if to.record.ID() != from.record.ID() && from.canReach(to) {
+				pairs = append(pairs, pair{from, to})
+			}
+		}
+	}
+	return pairs
+}
+
+// search looks up the target of each pair, and returns the pairs that failed, with a line about each.
+func search(pairs []pair) (failed []pair, failures []string) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, mixedLookups)
+	for _, p := range pairs {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			found, err := p.from.lookup(p.to.record.ID())
+			if err == nil && slices.Contains(found, p.to.record.ID()) {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			failed = append(failed, p)
+			failures = append(failures, fmt.Sprintf("%s node %s does not find %s node %s among %d nodes, error %v",
+				p.from.kind, p.from.record.ID().Short(), p.to.kind, p.to.record.ID().Short(), len(found), err))
+		})
+	}
+	wg.Wait()
+	return failed, failures
+}
+
+// checkBootnodeRelays asks the bootnode for each distance: it must tell of nodes of each kind, with the records that
+// they have.
+func checkBootnodeRelays(t *testing.T, ip netip.Addr, boot *enr.Record, members []member) {
+	t.Helper()
+	probe := startOwn(t, ip)
+	want := make(map[string]bool)
+	for _, m := range members {
+		want[m.kind] = true
+	}
+	eventually(t, relayTimeout, time.Second, "nodes of each kind relayed by the bootnode", func() (bool, string) {
+		relayed := make(map[string]int)
+		for dist := uint(minBucketDist); dist <= maxBucketDist; dist++ {
+			list, err := probe.findNode(boot, dist)
+			if err != nil {
+				return false, err.Error()
+			}
+			for _, m := range members {
+				if holds(list, m.record) {
+					relayed[m.kind]++
+				}
+			}
+		}
+		return len(relayed) == len(want), fmt.Sprint(relayed)
+	})
+}

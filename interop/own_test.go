@@ -1,0 +1,119 @@
+package interop
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/enr"
+)
+
+// echoProtocol is the TALK protocol that all sides answer with the request's payload.
+const echoProtocol = "echo"
+
+// own is a node of this project inside the test process.
+type own struct {
+	*discv5.Node
+	cfg discv5.Config
+}
+
+// startOwn starts a node on a free loopback port. It ends with the test at the latest.
+func startOwn(t *testing.T, ip netip.Addr, bootnodes ...*enr.Record) *own {
+	t.Helper()
+	o := &own{cfg: discv5.Config{
+		ListenAddrs:    []netip.AddrPort{netip.AddrPortFrom(ip, 0)},
+		Bootnodes:      discv5.Contacts(bootnodes...),
+		Sockets:        1,
+		RequestTimeout: responseTimeout,
+	}}
+	key, err := enr.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal("generating a key:", err)
+	}
+	o.cfg.PrivateKey = key
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("own node %v, since its last start: %s", o.Addrs()[0], counts(o.Stats().Counters))
+		}
+		o.Close()
+	})
+	o.run(t)
+	o.cfg.ListenAddrs = o.Addrs() // a restart takes the same port
+	return o
+}
+
+func (o *own) run(t *testing.T) {
+	t.Helper()
+	n, err := discv5.New(o.cfg)
+	if err != nil {
+		t.Fatal("making a node:", err)
+	}
+	o.Node = n
+	n.HandleTalk(echoProtocol, func(_ context.Context, r discv5.TalkRequest) []byte { return r.Payload })
+	if err := n.Start(context.Background()); err != nil {
+		n.Close()
+		t.Fatal("starting a node:", err)
+	}
+}
+
+// restart closes the node and makes another with the same key, address and record, or another record if one is
+// given. It has lost its sessions and its table.
+func (o *own) restart(t *testing.T, record *enr.Record) {
+	t.Helper()
+	if record == nil {
+		record = o.LocalRecord()
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal("closing a node:", err)
+	}
+	o.cfg.Previous = record
+	o.run(t)
+	if got := o.LocalRecord(); got.String() != record.String() {
+		t.Fatalf("record after the restart:\n%s\nwant\n%s", got, record)
+	}
+}
+
+// ping, findNode, talk and lookup are those of the node, with a time limit.
+
+func (o *own) ping(to *enr.Record) (uint64, netip.AddrPort, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
+	defer cancel()
+	pong, err := o.Ping(ctx, discv5.Contacts(to)[0])
+	return pong.RecordSeq, pong.Endpoint, err
+}
+
+func (o *own) findNode(to *enr.Record, distances ...uint) ([]*enr.Record, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
+	defer cancel()
+	return o.FindNode(ctx, discv5.Contacts(to)[0], distances...)
+}
+
+func (o *own) talk(to *enr.Record, protocol string, payload []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
+	defer cancel()
+	return o.Talk(ctx, discv5.Contacts(to)[0], protocol, payload)
+}
+
+func (o *own) lookup(target enr.ID) ([]*enr.Record, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
+	defer cancel()
+	return o.Lookup(ctx, target)
+}
+
+// counts lists the counters that are not zero, for failure reports.
+func counts(all engine.Counters) string {
+	var list []string
+	for c, n := range all {
+		if n == 0 {
+			continue
+		}
+		i := engine.Counter(c).Info()
+		list = append(list, strings.TrimSpace(fmt.Sprintf("%s %s", i.Metric, i.Value))+fmt.Sprintf("=%d", n))
+	}
+	return strings.Join(list, ", ")
+}
