@@ -12,8 +12,8 @@
 //
 // # A datagram's way
 //
-//	Add         unmask, name the parts, find the session               for the whole batch
-//	Flush       touch the ciphers                                      for the whole batch
+//	Add         unmask, name the parts                                 for the whole batch
+//	Flush       warm the sessions                                      for the whole batch
 //	            message    open -> answer into the outbox
 //	                       does not open -> WHOAREYOU into the outbox
 //	            WHOAREYOU  call by nonce and source -> job

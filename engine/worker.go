@@ -26,7 +26,7 @@ type Outbox interface {
 
 // BatchSize is how many datagrams a worker holds before it answers them. It is enough for their waits for memory to overlap,
 // and what they touch still fits into the first-level cache.
-const BatchSize = 16
+const BatchSize = session.WarmSize
 
 // Worker drives an engine for one goroutine.
 type Worker struct {
@@ -51,10 +51,11 @@ type Worker struct {
 	iv         [codec.IVSize]byte
 	challenge  session.Challenge
 	records    [maxNodes][]byte
+	hashes     [BatchSize]uint64
 	warm       byte
 }
 
-// staged is a datagram of the batch: decoded, its session looked up.
+// staged is a datagram of the batch: decoded, its session's key hashed; then looked up.
 type staged struct {
 	packet codec.Packet
 	from   netip.AddrPort
@@ -112,9 +113,6 @@ func (w *Worker) Add(from netip.AddrPort, b []byte) bool {
 		}
 		s.key = session.MakeKey(from, &s.packet.SourceID)
 		s.hash = w.e.sessions.Hash(&s.key)
-		if s.packet.Flag == codec.FlagMessage {
-			s.found, s.ok = w.e.sessions.Lookup(&s.key, s.hash)
-		}
 	}
 	if w.n++; w.n == len(w.batch) {
 		w.Flush()
@@ -125,16 +123,20 @@ func (w *Worker) Add(from netip.AddrPort, b []byte) bool {
 // Flush answers the datagrams that were added. The answers are in the outbox afterwards.
 func (w *Worker) Flush() {
 	if w.n > 1 {
+		n := 0
 		for i := range w.n {
-			if s := &w.batch[i]; s.ok && s.found.Current != nil {
-				w.warm ^= s.found.Current.Touch()
+			if s := &w.batch[i]; s.packet.Flag == codec.FlagMessage {
+				w.hashes[n] = s.hash
+				n++
 			}
 		}
+		w.warm ^= w.e.sessions.Warm(w.hashes[:n])
 	}
 	for i := range w.n {
 		s := &w.batch[i]
 		switch s.packet.Flag {
 		case codec.FlagMessage:
+			s.found, s.ok = w.e.sessions.Lookup(&s.key, s.hash)
 			w.message(s)
 		case codec.FlagWhoareyou:
 			w.whoareyou(s)

@@ -1,5 +1,7 @@
 package session
 
+import "sync/atomic"
+
 // index finds slots by hash: open addressing with linear probing over words without pointers, so
 // that the garbage collector never looks at it and a probe run lies in one or two cache lines.
 //
@@ -11,6 +13,8 @@ package session
 // The place of a word follows from the tag; the shard was chosen by other bits of the hash.
 // Tags are not unique: whoever looks up compares the whole key. At most half of the words
 // are in use, and a run longer than maxProbe is refused rather than walked.
+//
+// Words are written under the shard's lock, but atomically, because guess reads them without it.
 type index struct {
 	words []uint64
 	mask  uint32
@@ -54,7 +58,7 @@ func (x *index) put(h uint64, slot uint32) bool {
 	for i := range uint32(maxProbe) {
 		w := &x.words[(tag+i)&x.mask]
 		if *w == 0 {
-			*w = uint64(tag)<<32 | uint64(slot+1)
+			atomic.StoreUint64(w, uint64(tag)<<32|uint64(slot+1))
 			return true
 		}
 	}
@@ -88,9 +92,16 @@ func (x *index) close(gap uint32) {
 		home := uint32(w>>32) & x.mask
 		// The word may move to the gap unless its place lies cyclically after the gap.
 		if (at-home)&x.mask >= (at-gap)&x.mask {
-			x.words[gap] = w
+			atomic.StoreUint64(&x.words[gap], w)
 			gap = at
 		}
 	}
-	x.words[gap] = 0
+	atomic.StoreUint64(&x.words[gap], 0)
+}
+
+// guess returns the slot that the first word at the place of h names, if its tag is that of h. It takes no lock: the answer
+// may be wrong by the time it is used, and serves to warm memory only.
+func (x *index) guess(h uint64) (slot uint32, ok bool) {
+	w := atomic.LoadUint64(&x.words[tagOf(h)&x.mask])
+	return uint32(w) - 1, w != 0 && uint32(w>>32) == tagOf(h)
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
@@ -78,9 +79,8 @@ type shard struct {
 	mu sync.Mutex
 
 	sessions index
-	slots    []slot // grows up to capacity, then sessions are evicted
+	slots    []slot
 	free     []uint32
-	capacity int
 	hand     uint32 // where eviction looks next
 	evicted  uint64
 	refused  uint64
@@ -98,6 +98,22 @@ type slot struct {
 	current, next, previous *Keys
 	nextUntil               time.Duration // when next is given up
 	previousUntil           time.Duration // when previous is dropped
+
+	warm atomic.Pointer[Keys] // current, for those who read without the lock
+}
+
+// setCurrent makes k the current keys.
+func (e *slot) setCurrent(k *Keys) {
+	e.current = k
+	e.warm.Store(k)
+}
+
+// reset empties e for a new session of k, or for none.
+func (e *slot) reset(k *Key, live bool) {
+	e.key, e.live = *k, live
+	e.next, e.previous = nil, nil
+	e.nextUntil, e.previousUntil = 0, 0
+	e.setCurrent(nil)
 }
 
 // NewMap returns an empty map.
@@ -109,8 +125,12 @@ func NewMap(cfg Config) *Map {
 	capacity += 4*isqrt(capacity) + 8
 	for i := range m.shards {
 		s := &m.shards[i]
-		s.capacity = capacity
-		s.sessions = newIndex(min(capacity, 64))
+		s.sessions = newIndex(capacity)
+		s.slots = make([]slot, capacity)
+		s.free = make([]uint32, capacity)
+		for j := range s.free {
+			s.free[j] = uint32(capacity - 1 - j)
+		}
 		s.challenges.init((cfg.Challenges+shards-1)/shards, cfg.ChallengeLifetime)
 	}
 	return m
@@ -181,7 +201,8 @@ func (m *Map) Promote(now time.Duration, k *Key, h uint64, opened *Keys) (answer
 		return false
 	}
 	opened.inherit(e.current)
-	e.previous, e.current = e.current, opened
+	e.previous = e.current
+	e.setCurrent(opened)
 	e.previousUntil = now + previousFor
 	return answered
 }
@@ -227,7 +248,7 @@ func (m *Map) Establish(now time.Duration, k *Key, h uint64, ch *Challenge, keys
 		keys.inherit(e.current)
 		e.previous, e.previousUntil = e.current, now+previousFor
 	}
-	e.current = keys
+	e.setCurrent(keys)
 	return true
 }
 

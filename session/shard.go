@@ -24,16 +24,9 @@ func (s *shard) find(k *Key, h uint64) *slot {
 
 // insert makes a session without keys. It returns nil when there is no room.
 func (s *shard) insert(m *Map, now time.Duration, k *Key, h uint64) *slot {
-	if len(s.free) == 0 && len(s.slots) >= s.capacity && !s.evict(m, now, k) {
+	if len(s.free) == 0 && !s.evict(m, now, k) {
 		s.refused++
 		return nil
-	}
-	if len(s.free) == 0 {
-		if 2*(len(s.slots)+1) > len(s.sessions.words) {
-			s.grow(m)
-		}
-		s.slots = append(s.slots, slot{})
-		s.free = append(s.free, uint32(len(s.slots)-1))
 	}
 	i := s.free[len(s.free)-1]
 	if !s.sessions.put(h, i) {
@@ -41,24 +34,14 @@ func (s *shard) insert(m *Map, now time.Duration, k *Key, h uint64) *slot {
 		return nil
 	}
 	s.free = s.free[:len(s.free)-1]
-	s.slots[i] = slot{key: *k, live: true}
+	s.slots[i].reset(k, true)
 	return &s.slots[i]
-}
-
-// grow doubles the index.
-func (s *shard) grow(m *Map) {
-	s.sessions = newIndex(len(s.sessions.words))
-	for i := range s.slots {
-		if e := &s.slots[i]; e.live {
-			s.sessions.put(e.key.hash(m.cfg.Seed), uint32(i))
-		}
-	}
 }
 
 func (s *shard) drop(m *Map, i uint32) {
 	e := &s.slots[i]
 	s.sessions.remove(e.key.hash(m.cfg.Seed), i)
-	*e = slot{}
+	e.reset(new(Key), false)
 	s.free = append(s.free, i)
 }
 
