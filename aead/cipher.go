@@ -4,7 +4,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"errors"
-	"unsafe"
 )
 
 // Sizes in bytes, as fixed by discv5-wire.md, Notation.
@@ -17,7 +16,7 @@ const (
 
 // CipherMemory is the heap memory in bytes that one Cipher keeps: a GCM object with the key
 // schedule and the table for GHASH, rounded up to the allocator's size class. The Cipher value
-// itself is three words. It holds for 64-bit platforms with AES instructions.
+// itself is two words. It holds for 64-bit platforms with AES instructions.
 const CipherMemory = 768
 
 // ErrAuth is returned by Open for a message that was not sealed with this key, nonce and
@@ -32,8 +31,7 @@ var ErrAuth = errors.New("aead: message does not authenticate")
 // never written after NewCipher. It is safe for concurrent use. The zero Cipher has no key:
 // IsZero tells, and Seal and Open must not be called on it.
 type Cipher struct {
-	aead   cipher.AEAD
-	memory unsafe.Pointer // the object behind aead, for Touch
+	aead cipher.AEAD
 }
 
 // NewCipher expands key. It allocates [CipherMemory] bytes that stay and a further key schedule
@@ -50,7 +48,7 @@ func NewCipher(key *[KeySize]byte) Cipher {
 	if err != nil {
 		panic("aead: AES-GCM not available: " + err.Error())
 	}
-	return Cipher{gcm, memoryOf(gcm)}
+	return Cipher{gcm}
 }
 
 // IsZero reports whether c is the zero Cipher, which has no key.

@@ -93,13 +93,17 @@ type shard struct {
 
 // slot is one session. A slot with key zero and no keys is free.
 type slot struct {
-	key                     Key
-	live                    bool
+	// The first cache line: whose session it is, and its keys.
+	key  Key
+	live bool
+
 	current, next, previous *Keys
 	nextUntil               time.Duration // when next is given up
 	previousUntil           time.Duration // when previous is dropped
 
 	warm atomic.Pointer[Keys] // current, for those who read without the lock
+
+	_ [24]byte // slots take two cache lines each, which are fetched together
 }
 
 // setCurrent makes k the current keys.

@@ -1,6 +1,9 @@
 package rlp
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // HeaderSize is how many bytes the prefix of a string or list with a payload of n bytes takes.
 // It does not apply to a string of one byte below 0x80, which has no prefix.
@@ -50,11 +53,10 @@ func AppendUint64(dst []byte, v uint64) []byte {
 		return append(dst, byte(v))
 	}
 	n := intSize(v)
-	dst = append(dst, 0x80+byte(n))
-	for i := n - 1; i >= 0; i-- {
-		dst = append(dst, byte(v>>(8*i)))
-	}
-	return dst
+	var b [9]byte // all at once: record sequence numbers of 6 bytes are in every PONG
+	b[0] = 0x80 + byte(n)
+	binary.BigEndian.PutUint64(b[1:], v<<(64-8*n))
+	return append(dst, b[:1+n]...)
 }
 
 func appendHeader(dst []byte, base byte, n int) []byte {

@@ -1,0 +1,22 @@
+package session
+
+import (
+	"testing"
+	"unsafe"
+)
+
+// What a look-up and an Open touch lies in as few cache lines as it can.
+func TestLayout(t *testing.T) {
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("probed for pointers of 8 bytes: this platform's are shorter")
+	}
+	if n := unsafe.Sizeof(slot{}); n != 128 {
+		t.Errorf("a slot takes %d bytes, want two cache lines", n)
+	}
+	if n := unsafe.Sizeof(Keys{}); n != 64 {
+		t.Errorf("Keys take %d bytes, want one cache line", n)
+	}
+	if end := unsafe.Offsetof(slot{}.current) + unsafe.Sizeof(slot{}.current); end > 64 {
+		t.Errorf("current keys end at byte %d of a slot, beyond its first cache line", end)
+	}
+}
