@@ -32,7 +32,7 @@ func native(t *testing.T, cfg Config) *mmsgConn {
 	t.Helper()
 	c, ok := open(t, cfg).(*mmsgConn)
 	if !ok {
-		t.Skip("no fast path here")
+		t.Skip("probed for recvmmsg: this kernel refuses it")
 	}
 	return c
 }

@@ -10,7 +10,7 @@ import (
 func TestPingInterrupted(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("no signals")
+		t.Skip("probed for SIGINT between processes: this platform has none")
 	}
 	n := loopback(t, "127.0.0.1:0", nil)
 	p := start(t, "ping", "-c", "0", "-i", "0.01", "-W", patient, n.LocalRecord().String())
@@ -25,7 +25,7 @@ func TestPingInterrupted(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("no signals")
+		t.Skip("probed for SIGINT between processes: this platform has none")
 	}
 	for _, args := range [][]string{{"ping", "-W", "10m"}, {"ping", "-W", "10m", "-c", "0"}} {
 		p := start(t, append(args, silence(t).String())...)

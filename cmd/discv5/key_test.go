@@ -88,7 +88,7 @@ func TestKeys(t *testing.T) {
 
 func TestKeyReadableByOthers(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("no modes")
+		t.Skip("probed for file modes: this platform has none")
 	}
 	path := file(t, "key", strings.Repeat("11", 32)+"\r\n")
 	if err := os.Chmod(path, 0o644); err != nil {

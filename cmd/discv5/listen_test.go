@@ -13,7 +13,7 @@ import (
 func TestListen(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("no signals")
+		t.Skip("probed for SIGINT between processes: this platform has none")
 	}
 	for _, addr := range families {
 		boot := loopback(t, addr, nil)
@@ -45,7 +45,7 @@ func TestListen(t *testing.T) {
 func TestListenJSON(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("no signals")
+		t.Skip("probed for SIGINT between processes: this platform has none")
 	}
 	p := start(t, "listen", "--json", "--addr", "127.0.0.1:0", "--extip", "192.0.2.1", "--status", "100ms")
 	p.first(t)
