@@ -20,10 +20,12 @@ build:
 run:
 	$(GO) run ./cmd/bootnode $(ARGS)
 
-# The second run is of the build that poisons returned buffers and panics where one is used again.
+# The second run is of the build that poisons returned buffers and panics where one is used again, the third of what
+# runs where there is no assembly.
 test: lint
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags discv5debug . ./fastpath
+	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags purego ./aead ./session ./engine
 
 # internal/archtest reads sources: nothing in it can race.
 race:

@@ -6,37 +6,40 @@ import (
 	"testing"
 )
 
-var sizes = []int{32, 300, 1100}
+var sizes = []int{16, 32, 100, 300, 1100}
 
 func BenchmarkSeal(b *testing.B) {
-	c := NewCipher(&[16]byte{1})
 	nonce := new([12]byte)
 	buf := make([]byte, 1280)
-	for _, n := range sizes {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				c.Seal(buf[:71], nonce, buf[71:71+n], buf[:71])
-			}
-		})
+	for name, make := range implementations {
+		c := make(&[16]byte{1})
+		for _, n := range sizes {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					c.Seal(buf[:71], nonce, buf[71:71+n], buf[:71])
+				}
+			})
+		}
 	}
 }
 
 func BenchmarkOpen(b *testing.B) {
-	c := NewCipher(&[16]byte{1})
 	nonce := new([12]byte)
-	buf := make([]byte, 1280)
-	for _, n := range sizes {
-		sealed := c.Seal(nil, nonce, buf[:n], buf[:71])
-		out := make([]byte, 0, 1280)
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := c.Open(out, nonce, sealed, buf[:71]); err != nil {
-					b.Fatal(err)
+	buf, out := make([]byte, 1280), make([]byte, 0, 1280)
+	for name, make := range implementations {
+		c := make(&[16]byte{1})
+		for _, n := range sizes {
+			sealed := c.Seal(nil, nonce, buf[:n], buf[:71])
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := c.Open(out, nonce, sealed, buf[:71]); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 

@@ -14,9 +14,9 @@ const (
 	IVSize    = 16 // the masking IV at the start of a packet
 )
 
-// CipherMemory is the heap memory in bytes that one Cipher keeps: a GCM object with the key
-// schedule and the table for GHASH, rounded up to the allocator's size class. The Cipher value
-// itself is two words. It holds for 64-bit platforms with AES instructions.
+// CipherMemory is the most heap memory in bytes that one Cipher keeps: a GCM object of crypto/cipher with the key
+// schedule and the table for GHASH, rounded up to the allocator's size class. Where this package has its own GCM it is
+// 320. The Cipher value itself is three words. It holds for 64-bit platforms with AES instructions.
 const CipherMemory = 768
 
 // ErrAuth is returned by Open for a message that was not sealed with this key, nonce and
@@ -30,16 +30,41 @@ var ErrAuth = errors.New("aead: message does not authenticate")
 // A Cipher is a small value that is copied freely; copies share the key schedule, which is
 // never written after NewCipher. It is safe for concurrent use. The zero Cipher has no key:
 // IsZero tells, and Seal and Open must not be called on it.
+//
+// On amd64 with AES and PCLMULQDQ the arithmetic is this package's own, see gcm.go; elsewhere it is that of
+// crypto/cipher. The results are the same.
 type Cipher struct {
-	aead cipher.AEAD
+	own  *gcmKey
+	aead cipher.AEAD // if own is nil
 }
 
-// NewCipher expands key. It allocates [CipherMemory] bytes that stay and a further key schedule
-// that does not. It does not keep key, which the caller may erase.
+// NewCipher expands key. It allocates up to [CipherMemory] bytes that stay, and elsewhere than on amd64 a further key
+// schedule that does not. It does not keep key, which the caller may erase.
 //
-// It panics if the program runs under GODEBUG=fips140=only, which forbids AES-GCM with nonces
-// that come from outside and therefore this protocol.
+// Where crypto/cipher does the arithmetic it panics if the program runs under GODEBUG=fips140=only, which forbids AES-GCM
+// with nonces that come from outside and therefore this protocol.
 func NewCipher(key *[KeySize]byte) Cipher {
+	if ownGCM {
+		k := new(gcmKey)
+		k.expand(key)
+		return Cipher{own: k}
+	}
+	return newStdCipher(key)
+}
+
+// NewCiphers is NewCipher for the two directions of a session. Their keys are neighbours in memory, where that can be done.
+func NewCiphers(read, write *[KeySize]byte) (r, w Cipher) {
+	if !ownGCM {
+		return newStdCipher(read), newStdCipher(write)
+	}
+	k := new([2]gcmKey)
+	k[0].expand(read)
+	k[1].expand(write)
+	return Cipher{own: &k[0]}, Cipher{own: &k[1]}
+}
+
+// newStdCipher returns a Cipher that works through crypto/cipher on every platform.
+func newStdCipher(key *[KeySize]byte) Cipher {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic("aead: AES-128 not available: " + err.Error())
@@ -48,23 +73,37 @@ func NewCipher(key *[KeySize]byte) Cipher {
 	if err != nil {
 		panic("aead: AES-GCM not available: " + err.Error())
 	}
-	return Cipher{gcm}
+	return Cipher{aead: gcm}
 }
 
 // IsZero reports whether c is the zero Cipher, which has no key.
-func (c Cipher) IsZero() bool { return c.aead == nil }
+func (c Cipher) IsZero() bool { return c.own == nil && c.aead == nil }
 
 // Seal encrypts plaintext, authenticates it and ad, appends ciphertext and tag
 // (len(plaintext)+[TagSize] bytes) to dst and returns the extended slice. It allocates nothing
 // if dst has that much room and nonce is not a variable on the caller's stack.
 //
 // The message is sealed in place when plaintext is exactly dst[len(dst):len(dst)+n]. Any other
-// overlap of the output with plaintext, and any overlap with ad, panics.
+// overlap of the output with plaintext panics. The output must not overlap ad.
 //
 // nonce must be used once only under this key; [Counter] sees to that. For discv5 ad is the
 // masking IV and the unmasked header.
 func (c Cipher) Seal(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) []byte {
-	return c.aead.Seal(dst, nonce[:], plaintext, ad)
+	if c.own == nil {
+		return c.aead.Seal(dst, nonce[:], plaintext, ad)
+	}
+	n := len(dst)
+	dst = extend(dst, len(plaintext)+TagSize)
+	c.own.seal(dst[n:], nonce, plaintext, ad)
+	return dst
+}
+
+// extend returns b with n bytes more, of unspecified content.
+func extend(b []byte, n int) []byte {
+	if cap(b)-len(b) >= n {
+		return b[:len(b)+n]
+	}
+	return append(b, make([]byte, n)...)
 }
 
 // Open authenticates ciphertext (with its tag) and ad, appends the plaintext
@@ -72,12 +111,23 @@ func (c Cipher) Seal(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) [
 // if dst has that much room and nonce is not a variable on the caller's stack.
 //
 // The message is opened in place with dst = ciphertext[:0]. Any other overlap of the output
-// with ciphertext, and any overlap with ad, panics.
+// with ciphertext panics. The output must not overlap ad.
 //
-// The only error is [ErrAuth]. The output bytes are then destroyed (set to zero): a message
-// that was opened in place cannot be tried with a second key. Whoever has an old and a new
+// The only error is [ErrAuth]. The output bytes are then unspecified: a message that was opened in place may have been
+// destroyed and cannot be tried with a second key. Whoever has an old and a new
 // session key copies the ciphertext first. A ciphertext shorter than a tag is left as it was.
 func (c Cipher) Open(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []byte) ([]byte, error) {
+	if c.own != nil {
+		if len(ciphertext) < TagSize {
+			return nil, ErrAuth
+		}
+		n := len(dst)
+		dst = extend(dst, len(ciphertext)-TagSize)
+		if !c.own.open(dst[n:], nonce, ciphertext, ad) {
+			return nil, ErrAuth
+		}
+		return dst, nil
+	}
 	out, err := c.aead.Open(dst, nonce[:], ciphertext, ad)
 	if err != nil {
 		// The error of crypto/cipher carries no more than this one, and callers compare.

@@ -16,8 +16,8 @@
 //
 // The header mask hides the protocol from simple filters. It is no protection: its key is half
 // of a node ID and its IV is on the wire, so both are public and the code that computes it
-// need not run in constant time. Message keys are secret and are handled by crypto/aes and
-// crypto/cipher alone.
+// need not run in constant time. Message keys are secret: they are handled by instructions whose time does not
+// depend on them, or by crypto/aes and crypto/cipher.
 //
 // # Glossary
 //
@@ -36,9 +36,10 @@
 // each, normally a worker's. A [Counter] is shared by all who send under one session key. No
 // function keeps a slice or an array pointer that it was given.
 //
-// # Implementations of the mask
+// # Implementations
 //
-// [MaskOnce] has three implementations that give the same bytes: assembly with the AES
+// A [Cipher] is AES-128-GCM by crypto/cipher, or on amd64 by this package; gcm.go says why, and tests and a fuzz target
+// compare the two. [MaskOnce] has three implementations that give the same bytes: assembly with the AES
 // instructions of amd64, assembly with those of arm64, and portable Go. The processor is asked
-// once, when the program starts; the build tag purego selects the portable one.
+// once, when the program starts; the build tag purego selects the portable ones.
 package aead

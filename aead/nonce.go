@@ -32,7 +32,7 @@ func (c *Counter) Next(nonce *[NonceSize]byte, r *Random) bool {
 		return false
 	}
 	binary.BigEndian.PutUint32(nonce[:4], uint32(n))
-	r.Read(nonce[4:])
+	binary.LittleEndian.PutUint64(nonce[4:], r.Uint64())
 	return true
 }
 

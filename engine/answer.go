@@ -4,14 +4,13 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/session"
 )
 
 // Answers to this node's calls, and WHOAREYOU. A message of an answer's type ends a call only if it comes from
 // whom was asked, names the call's request ID and fits its type.
 
 // callOf finds the call that an answer of the given request type belongs to.
-func (w *Worker) callOf(p peer, id codec.RequestID, request codec.MessageType) *call {
+func (w *Worker) callOf(p *peer, id codec.RequestID, request codec.MessageType) *call {
 	c, ok := w.e.calls.pending.Get(id)
 	if !ok || c.kind != request || c.key != *p.key {
 		w.counts[DropUnsolicited]++
@@ -31,7 +30,7 @@ func (w *Worker) take(c *call) (rtt time.Duration, ok bool) {
 	return rtt, true
 }
 
-func (w *Worker) pong(p peer, body []byte) error {
+func (w *Worker) pong(p *peer, body []byte) error {
 	var m codec.Pong
 	if err := m.Decode(body); err != nil {
 		return err
@@ -53,7 +52,7 @@ func (w *Worker) pong(p peer, body []byte) error {
 	return nil
 }
 
-func (w *Worker) talkResponse(p peer, body []byte) error {
+func (w *Worker) talkResponse(p *peer, body []byte) error {
 	var m codec.TalkResponse
 	if err := m.Decode(body); err != nil {
 		return err
@@ -76,7 +75,7 @@ const (
 
 // nodes collects a packet of a NODES answer. With the last one the records go to a job that verifies them:
 // that takes long. The call's deadline does not move.
-func (w *Worker) nodes(p peer, body []byte) error {
+func (w *Worker) nodes(p *peer, body []byte) error {
 	var m codec.Nodes
 	if err := m.Decode(body); err != nil {
 		return err
@@ -163,6 +162,9 @@ func (w *Worker) challenged(c *call) bool {
 		o.state = callQueued
 	}
 	p.initiating = c
+	if c.state == callSent {
+		c.began = c.sent
+	}
 	c.state = callChallenged
 	for _, o := range p.calls {
 		if o.state == callSent {
@@ -174,20 +176,23 @@ func (w *Worker) challenged(c *call) bool {
 
 // answered is called when the peer has used keys that this node offered in a handshake: it has proved
 // who it is.
-func (w *Worker) answered(key *session.Key, hash uint64, p peer) {
+func (w *Worker) answered(p *peer) {
 	w.counts[SessionsOutbound]++
 	e := w.e
 	e.calls.mu.Lock()
 	var contact Peer
-	if o := e.calls.peers[*key]; o != nil && len(o.calls) > 0 {
+	if o := e.calls.peers[*p.key]; o != nil && len(o.calls) > 0 {
 		contact = o.calls[0].peer
+		if c := o.initiating; c != nil {
+			w.latency[LatencyInitiated].observe(w.now - c.began)
+		}
 	}
 	e.calls.mu.Unlock()
-	id := key.ID()
+	addr := p.key.AddrPort()
 	if contact.Record != nil {
 		p.keys.SetRecordSeq(contact.Record.Seq())
-		e.admit(w.now, contact.Record, key.AddrPort(), false)
+		e.admit(w.now, contact.Record, addr, false)
 	}
-	e.event(Event{Kind: SessionEstablished, ID: id, Addr: key.AddrPort(), Record: contact.Record})
-	w.established(key, hash)
+	e.event(Event{Kind: SessionEstablished, ID: p.key.ID(), Addr: addr, Record: contact.Record})
+	w.established(p.key, p.hash)
 }

@@ -12,6 +12,7 @@ import (
 // RunJob does one piece of queued work. It reports false when there is none. The answers are in the outbox
 // afterwards.
 func (w *Worker) RunJob() bool {
+	w.settle()
 	j := w.e.nextJob()
 	if j == nil {
 		return false
@@ -54,6 +55,7 @@ func (w *Worker) accept(j *job) {
 	}
 	w.counts[HandshakesReceived]++
 	w.counts[SessionsInbound]++
+	w.accepted = acceptance{j.came, true}
 	if _, met := e.table.Seq(a.Record.ID()); !met {
 		e.address.stranger(j.from.Addr())
 	}
@@ -62,7 +64,7 @@ func (w *Worker) accept(j *job) {
 		kind = Unverifiable
 	}
 	e.event(Event{Kind: kind, ID: a.Record.ID(), Addr: j.from, Record: a.Record, Inbound: true})
-	w.dispatch(peer{j.from, &j.key, j.hash, &j.packet.SourceID, &j.packet.Nonce, a.Keys, false}, a.Plaintext)
+	w.dispatch(&peer{j.from, &j.key, j.hash, &j.packet.SourceID, &j.packet.Nonce, a.Keys, false}, a.Plaintext)
 	w.established(&j.key, j.hash)
 }
 

@@ -34,7 +34,7 @@ func peerOf(s *staged, keys *session.Keys) peer {
 }
 
 // dispatch handles a message that opened: it is from whom it says, and not altered.
-func (w *Worker) dispatch(p peer, plaintext []byte) {
+func (w *Worker) dispatch(p *peer, plaintext []byte) {
 	t, body, err := codec.SplitMessage(plaintext)
 	if err != nil {
 		w.counts[DropMessageType]++
@@ -80,7 +80,7 @@ func (w *Worker) dispatch(p peer, plaintext []byte) {
 
 // send seals a message that was appended at messageStart of buf, and commits the packet. With
 // keys that have been used up, the peer is challenged instead: new keys follow.
-func (w *Worker) send(p peer, buf, message []byte) {
+func (w *Worker) send(p *peer, buf, message []byte) {
 	if len(message) > codec.MaxMessageSize {
 		w.counts[DropTooLarge]++
 		return
@@ -95,7 +95,7 @@ func (w *Worker) send(p peer, buf, message []byte) {
 
 // seal makes a packet of a message that stands at messageStart of buf. The nonce is w.nonce.
 func (w *Worker) seal(buf, message []byte, keys *session.Keys, dest *[32]byte) int {
-	w.random.Read(w.iv[:])
+	w.random.Block(&w.iv)
 	self := (*[32]byte)(&w.e.self)
 	head := codec.AppendMessageHeader(buf[:0], w.e.cfg.Protocol, &w.iv, &w.nonce, self)
 	packet := keys.Seal(head, &w.nonce, message, head)
@@ -103,7 +103,7 @@ func (w *Worker) seal(buf, message []byte, keys *session.Keys, dest *[32]byte) i
 	return len(packet)
 }
 
-func (w *Worker) ping(p peer, body []byte) error {
+func (w *Worker) ping(p *peer, body []byte) error {
 	var m codec.Ping
 	if err := m.Decode(body); err != nil {
 		return err
@@ -123,7 +123,7 @@ func (w *Worker) ping(p peer, body []byte) error {
 }
 
 // findNode answers with records at the distances that were asked for, in the order of asking, 16 at the most.
-func (w *Worker) findNode(p peer, body []byte) error {
+func (w *Worker) findNode(p *peer, body []byte) error {
 	var m codec.FindNode
 	if err := m.Decode(body); err != nil {
 		return err
@@ -170,7 +170,7 @@ func (w *Worker) findNode(p peer, body []byte) error {
 
 // gather collects records for an answer into w.records. It leaves out the asking node itself and addresses
 // that are none of its business.
-func (w *Worker) gather(p peer, distances codec.Distances) (n int) {
+func (w *Worker) gather(p *peer, distances codec.Distances) (n int) {
 	var seen [codec.MaxDistance + 1]bool
 	asking, family := table.Class(p.from.Addr()), table.FamilyOf(p.from.Addr())
 	for {
@@ -223,7 +223,7 @@ type replyTo struct {
 	req  codec.RequestID
 }
 
-func (w *Worker) talk(p peer, body []byte) error {
+func (w *Worker) talk(p *peer, body []byte) error {
 	var m codec.TalkRequest
 	if err := m.Decode(body); err != nil {
 		return err
@@ -243,7 +243,7 @@ func (w *Worker) talk(p peer, body []byte) error {
 	return nil
 }
 
-func (w *Worker) sendTalk(p peer, id codec.RequestID, payload []byte) {
+func (w *Worker) sendTalk(p *peer, id codec.RequestID, payload []byte) {
 	buf := w.out.Buffer()
 	if buf == nil {
 		w.counts[DropOutbox]++
@@ -268,7 +268,7 @@ func (w *Worker) Talk(req TalkRequest, payload []byte) error {
 		return ErrNoSession
 	}
 	w.via = r.via
-	w.sendTalk(peer{r.from, &r.key, hash, &r.id, new(codec.Nonce), keys, true}, r.req, payload)
+	w.sendTalk(&peer{r.from, &r.key, hash, &r.id, new(codec.Nonce), keys, true}, r.req, payload)
 	w.via = w.home
 	return nil
 }

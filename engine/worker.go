@@ -52,7 +52,11 @@ type Worker struct {
 	challenge  session.Challenge
 	records    [maxNodes][]byte
 	hashes     [BatchSize]uint64
+	places     [BatchSize]session.Place
 	warm       byte
+
+	latency  [NumLatencies]histogram
+	accepted acceptance
 }
 
 // staged is a datagram of the batch: decoded, its session's key hashed; then looked up.
@@ -61,8 +65,6 @@ type staged struct {
 	from   netip.AddrPort
 	key    session.Key
 	hash   uint64
-	found  session.Found
-	ok     bool
 
 	permitted bool // by the address: no limit applies
 }
@@ -101,7 +103,7 @@ func (w *Worker) Add(from netip.AddrPort, b []byte) bool {
 		w.counts[dropOf(err)]++
 		return err != codec.ErrProtocol && err != codec.ErrSize
 	}
-	s.from, s.ok, s.permitted = from, false, verdict == limits.Permitted
+	s.from, s.permitted = from, verdict == limits.Permitted
 	if s.packet.Flag != codec.FlagWhoareyou {
 		if s.packet.SourceID == w.e.self {
 			w.counts[DropSelf]++
@@ -115,29 +117,34 @@ func (w *Worker) Add(from netip.AddrPort, b []byte) bool {
 		s.hash = w.e.sessions.Hash(&s.key)
 	}
 	if w.n++; w.n == len(w.batch) {
-		w.Flush()
+		w.answer()
 	}
 	return true
 }
 
 // Flush answers the datagrams that were added. The answers are in the outbox afterwards.
 func (w *Worker) Flush() {
-	if w.n > 1 {
-		n := 0
-		for i := range w.n {
-			if s := &w.batch[i]; s.packet.Flag == codec.FlagMessage {
-				w.hashes[n] = s.hash
-				n++
-			}
+	w.answer()
+	w.publish()
+}
+
+// answer does the work of the batch and empties it.
+func (w *Worker) answer() {
+	n := 0
+	for i := range w.n {
+		if s := &w.batch[i]; s.packet.Flag == codec.FlagMessage {
+			w.hashes[n] = s.hash
+			n++
 		}
-		w.warm ^= w.e.sessions.Warm(w.hashes[:n])
 	}
+	w.warm ^= w.e.sessions.Warm(w.hashes[:n], &w.places)
+	n = 0
 	for i := range w.n {
 		s := &w.batch[i]
 		switch s.packet.Flag {
 		case codec.FlagMessage:
-			s.found, s.ok = w.e.sessions.Lookup(&s.key, s.hash)
-			w.message(s)
+			w.message(s, w.places[n])
+			n++
 		case codec.FlagWhoareyou:
 			w.whoareyou(s)
 		case codec.FlagHandshake:
@@ -145,7 +152,6 @@ func (w *Worker) Flush() {
 		}
 	}
 	w.n = 0
-	w.publish()
 }
 
 // Receive is Begin, Add and Flush for one datagram.
@@ -163,32 +169,41 @@ func (w *Worker) publish() {
 	w.pubMu.Unlock()
 }
 
-// message opens an ordinary message and answers it, or challenges its sender.
-func (w *Worker) message(s *staged) {
-	plaintext, keys := w.open(s)
+// message opens an ordinary message and answers it, or challenges its sender. A session with one pair of keys is
+// used where it was seen; else the keys are looked up.
+func (w *Worker) message(s *staged, at session.Place) {
+	var plaintext []byte
+	keys := at.Sole(&s.key)
+	current := keys
+	if keys != nil {
+		var err error
+		if plaintext, err = keys.Open(&s.packet.Nonce, s.packet.Message, s.packet.AD); err != nil {
+			keys = nil
+		}
+	} else if f, ok := w.e.sessions.Lookup(&s.key, s.hash); ok {
+		current = f.Current
+		plaintext, keys = w.open(s, &f)
+	}
 	if keys == nil {
 		// Only what did not open is charged, so that who floods in a peer's name does not touch its session.
-		if !w.allowed(s.permitted, w.e.cfg.Unverified, s.from, RateUnverified) {
-			return
+		if w.allowed(s.permitted, w.e.cfg.Unverified, s.from, RateUnverified) {
+			w.challengeSender(s)
 		}
-		w.challengeSender(s)
 		return
 	}
 	keys.Opened(w.now)
-	if keys != s.found.Current && w.e.sessions.Promote(w.now, &s.key, s.hash, keys) {
-		w.answered(&s.key, s.hash, peerOf(s, keys))
+	p := peerOf(s, keys)
+	if keys != current && w.e.sessions.Promote(w.now, &s.key, s.hash, keys) {
+		w.answered(&p)
 	}
-	w.dispatch(peerOf(s, keys), plaintext)
+	w.dispatch(&p, plaintext)
 }
 
-// open tries the keys of the session. Opening destroys what does not fit, so that the ciphertext is kept
+// open tries all keys of a session. Opening destroys what does not fit, so that the ciphertext is kept
 // where there is more than one pair to try.
-func (w *Worker) open(s *staged) ([]byte, *session.Keys) {
-	if !s.ok {
-		return nil, nil
-	}
+func (w *Worker) open(s *staged, f *session.Found) ([]byte, *session.Keys) {
 	p := &s.packet
-	try := [...]*session.Keys{s.found.Current, s.found.Next, s.found.Previous}
+	try := [...]*session.Keys{f.Current, f.Next, f.Previous}
 	last := 0
 	for i, k := range try {
 		if k != nil {
@@ -281,7 +296,7 @@ func (w *Worker) handshake(s *staged) {
 		w.counts[cause]++
 		return
 	}
-	j.kind, j.via, j.from, j.key, j.hash = jobHandshake, w.via, s.from, s.key, s.hash
+	j.kind, j.via, j.from, j.key, j.hash, j.came = jobHandshake, w.via, s.from, s.key, s.hash, w.now
 	if j.buf = w.e.cfg.Buffers.Get(); j.buf == nil {
 		w.counts[DropInboundFull]++
 		j.queue.release(j)

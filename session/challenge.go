@@ -130,8 +130,8 @@ func (m *Map) Challenge(now time.Duration, k *Key, h uint64, nonce *codec.Nonce,
 	c := &t.slots[slot]
 	c.key, c.hash, c.deadline, c.attempts = *k, h, now+t.lifetime, 0
 	c.Nonce, c.RecordSeq = *nonce, recordSeq
-	r.Read(c.IV[:])
-	r.Read(c.IDNonce[:])
+	r.Block(&c.IV)
+	r.Block(&c.IDNonce)
 	t.wheel.add(slot, c.deadline)
 	*ch = c.Challenge
 	return ChallengeNew

@@ -22,7 +22,7 @@ var (
 )
 
 // Handshaker does the arithmetic of handshakes for one local node (discv5-theory.md, Handshake
-// Steps). It holds no state of its own and may be used from several goroutines. Each call takes
+// Steps), all of it with Curve. It holds no state of its own and may be used from several goroutines. Each call takes
 // several hundred microseconds, so it belongs on a worker that serves nothing else.
 type Handshaker struct {
 	Key      *enr.PrivateKey
@@ -63,7 +63,9 @@ func (h *Handshaker) Accept(ch *Challenge, p *codec.Packet, known *enr.Record) (
 	if !h.Curve.Verify(&pub, &digest, (*[codec.SignatureSize]byte)(p.Signature)) {
 		return a, ErrIDSignature
 	}
-	secret, err := h.Key.ECDH(eph)
+	scalar := h.Key.Bytes()
+	secret, err := h.Curve.ECDH(&scalar, eph)
+	clear(scalar[:])
 	if err != nil {
 		return a, ErrEphemeral
 	}
@@ -99,7 +101,7 @@ func (h *Handshaker) newer(p *codec.Packet, known *enr.Record) (v enr.View, fres
 	if known != nil && v.Seq() <= known.Seq() {
 		return v, false, nil
 	}
-	id, err := v.NodeID()
+	id, err := h.owner(v)
 	if err != nil {
 		return v, false, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
@@ -107,6 +109,14 @@ func (h *Handshaker) newer(p *codec.Packet, known *enr.Record) (v enr.View, fres
 		return v, false, ErrRecordOwner
 	}
 	return v, true, nil
+}
+
+// owner is whose record v is. For one that was verified before, no arithmetic is needed.
+func (h *Handshaker) owner(v enr.View) (enr.ID, error) {
+	if r, ok := h.Records.Get(v); ok {
+		return r.ID(), nil
+	}
+	return v.NodeID()
 }
 
 // Initiation is what the initiator puts into its handshake packet, and the keys that come of it.
@@ -130,7 +140,10 @@ func (h *Handshaker) Initiate(challengeData []byte, peer enr.ID, pub *[codec.Eph
 	}
 	recipient := [32]byte(peer)
 	digest := aead.IDSignatureDigest(challengeData, &ephemeral, &recipient)
-	if in.Signature, err = h.Key.Sign(&digest); err != nil {
+	scalar := h.Key.Bytes()
+	in.Signature, err = h.Curve.Sign(&scalar, &digest)
+	clear(scalar[:])
+	if err != nil {
 		return in, fmt.Errorf("session: sign challenge: %w", err)
 	}
 	self := [32]byte(h.Key.ID())

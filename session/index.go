@@ -99,9 +99,21 @@ func (x *index) close(gap uint32) {
 	atomic.StoreUint64(&x.words[gap], 0)
 }
 
-// guess returns the slot that the first word at the place of h names, if its tag is that of h. It takes no lock: the answer
-// may be wrong by the time it is used, and serves to warm memory only.
+// guessProbe is how many words guess looks at: nearly all are found within, and most of them in one cache line.
+const guessProbe = 4
+
+// guess returns the first slot with the tag of h. It takes no lock: the answer may be wrong, and may be so by the time it is
+// used.
 func (x *index) guess(h uint64) (slot uint32, ok bool) {
-	w := atomic.LoadUint64(&x.words[tagOf(h)&x.mask])
-	return uint32(w) - 1, w != 0 && uint32(w>>32) == tagOf(h)
+	tag := tagOf(h)
+	for i := range uint32(guessProbe) {
+		w := atomic.LoadUint64(&x.words[(tag+i)&x.mask])
+		if uint32(w>>32) == tag && w != 0 {
+			return uint32(w) - 1, true
+		}
+		if w == 0 {
+			break
+		}
+	}
+	return 0, false
 }

@@ -16,12 +16,21 @@ type Keys struct {
 	counter     aead.Counter
 	// used is when a message last opened, as a coarse time; see Used.
 	used atomic.Int64
+
+	// The second cache line.
+
 	// recordSeq is the sequence number of the newest record that the peer is known to have.
 	recordSeq atomic.Uint64
 	messages  atomic.Uint32 // opened, saturating at protectedAfter
 	// preferred tells which of two handshakes that crossed both sides settle on: that of the node
 	// with the lower ID.
 	preferred bool
+
+	// owner is whose session the keys belong to. It is written before they are in a map, and never again, so that who
+	// finds them without a lock can tell.
+	owner Key
+
+	_ [1]byte // two cache lines
 }
 
 // SessionSize is the memory that a session with one pair of keys takes, in bytes, as measured by
@@ -34,8 +43,9 @@ const usedResolution = time.Second
 
 // NewKeys returns keys that decrypt with read and encrypt with write.
 func NewKeys(read, write *[aead.KeySize]byte) *Keys {
-	// The ciphers are made one after the other, so that they tend to be neighbours in memory.
-	return &Keys{read: aead.NewCipher(read), write: aead.NewCipher(write)}
+	k := new(Keys)
+	k.read, k.write = aead.NewCiphers(read, write)
+	return k
 }
 
 // prefer notes who made the handshake with whom.
@@ -71,9 +81,9 @@ func (k *Keys) NextNonce(nonce *codec.Nonce, r *aead.Random) (ok bool) {
 // Exhausted reports whether NextNonce would fail.
 func (k *Keys) Exhausted() bool { return k.counter.Count() >= aead.MaxMessages }
 
-// Touch reads the lines of memory that Open will need. Done for a whole batch before the first message is
+// Touch reads the lines of memory that Open and Seal will need. Done for a whole batch before the first message is
 // opened, the waits for memory overlap.
-func (k *Keys) Touch() byte { return k.read.Touch() + k.write.Touch() }
+func (k *Keys) Touch() byte { return k.read.Touch() + k.write.Touch() + k.owner[0] }
 
 // Opened notes that a message was opened with k: the session is in use.
 func (k *Keys) Opened(now time.Duration) {

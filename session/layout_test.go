@@ -13,8 +13,11 @@ func TestLayout(t *testing.T) {
 	if n := unsafe.Sizeof(slot{}); n != 128 {
 		t.Errorf("a slot takes %d bytes, want two cache lines", n)
 	}
-	if n := unsafe.Sizeof(Keys{}); n != 64 {
-		t.Errorf("Keys take %d bytes, want one cache line", n)
+	if n := unsafe.Sizeof(Keys{}); n != 128 {
+		t.Errorf("Keys take %d bytes, want two cache lines", n)
+	}
+	if at := unsafe.Offsetof(Keys{}.recordSeq); at != 64 {
+		t.Errorf("what Open and Seal use ends at byte %d of Keys, beyond the first cache line", at)
 	}
 	if end := unsafe.Offsetof(slot{}.current) + unsafe.Sizeof(slot{}.current); end > 64 {
 		t.Errorf("current keys end at byte %d of a slot, beyond its first cache line", end)

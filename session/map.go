@@ -1,6 +1,7 @@
 package session
 
 import (
+	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,7 @@ const (
 )
 
 const (
-	// shards is how many parts the map has. With a handful of workers two seldom meet in one.
+	// shards is how many parts a map has unless Config says otherwise. With a handful of workers two seldom meet in one.
 	shards = 64
 
 	// protectedAfter is how many messages must have been opened before a session counts as one
@@ -38,11 +39,12 @@ const (
 
 // Config says how large a Map is. Zero values give the defaults.
 type Config struct {
-	Capacity          int           // sessions; each of 64 shards takes somewhat more than its share, as hashing is uneven
+	Capacity          int           // sessions; where there are several shards each takes somewhat more than its share, as hashing is uneven
 	Challenges        int           // challenges out at a time
 	ChallengeLifetime time.Duration // for how long a WHOAREYOU is good, and repeated as it is
 	IdleTimeout       time.Duration // after which a session without messages ends
 	MaxAttempts       int           // handshakes that are examined for one challenge
+	Shards            int           // parts with a lock of their own, 64 by default; rounded up to a power of two. With one, a small map takes little memory
 	Protocol          codec.Protocol
 	Seed              uint64 // secret: of the hash; random per process
 }
@@ -56,6 +58,8 @@ func (c *Config) setDefaults() {
 	def(&c.Capacity, DefaultCapacity)
 	def(&c.Challenges, DefaultChallenges)
 	def(&c.MaxAttempts, DefaultMaxAttempts)
+	def(&c.Shards, shards)
+	c.Shards = 1 << bits.Len(uint(min(c.Shards, maxShards)-1))
 	if c.ChallengeLifetime <= 0 {
 		c.ChallengeLifetime = DefaultChallengeLifetime
 	}
@@ -70,7 +74,7 @@ func (c *Config) setDefaults() {
 // Map holds the sessions and challenges of a node. It is safe for concurrent use.
 type Map struct {
 	cfg    Config
-	shards [shards]shard
+	shards []shard // a power of two
 
 	sweepShard, sweepSlot int // where Sweep goes on
 }
@@ -101,32 +105,38 @@ type slot struct {
 	nextUntil               time.Duration // when next is given up
 	previousUntil           time.Duration // when previous is dropped
 
-	warm atomic.Pointer[Keys] // current, for those who read without the lock
+	sole atomic.Pointer[Keys] // current, if there are no others, for those who read without the lock; see settle
 
 	_ [24]byte // slots take two cache lines each, which are fetched together
 }
 
-// setCurrent makes k the current keys.
-func (e *slot) setCurrent(k *Keys) {
-	e.current = k
-	e.warm.Store(k)
+// settle lets readers without the lock see what a change of the session has led to. A session with one pair of keys, which
+// nearly all have, is open to them; with several it takes the lock to know what they are.
+func (e *slot) settle() {
+	if e.next != nil || e.previous != nil {
+		e.sole.Store(nil)
+		return
+	}
+	e.sole.Store(e.current)
 }
 
 // reset empties e for a new session of k, or for none.
 func (e *slot) reset(k *Key, live bool) {
 	e.key, e.live = *k, live
-	e.next, e.previous = nil, nil
+	e.current, e.next, e.previous = nil, nil, nil
 	e.nextUntil, e.previousUntil = 0, 0
-	e.setCurrent(nil)
+	e.settle()
 }
 
 // NewMap returns an empty map.
 func NewMap(cfg Config) *Map {
 	cfg.setDefaults()
-	m := &Map{cfg: cfg}
-	capacity := (cfg.Capacity + shards - 1) / shards
-	// Hashing spreads unevenly: a shard gets four standard deviations and a little more than its share.
-	capacity += 4*isqrt(capacity) + 8
+	m := &Map{cfg: cfg, shards: make([]shard, cfg.Shards)}
+	capacity := (cfg.Capacity + cfg.Shards - 1) / cfg.Shards
+	if cfg.Shards > 1 {
+		// Hashing spreads unevenly: a shard gets four standard deviations and a little more than its share.
+		capacity += 4*isqrt(capacity) + 8
+	}
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.sessions = newIndex(capacity)
@@ -135,7 +145,7 @@ func NewMap(cfg Config) *Map {
 		for j := range s.free {
 			s.free[j] = uint32(capacity - 1 - j)
 		}
-		s.challenges.init((cfg.Challenges+shards-1)/shards, cfg.ChallengeLifetime)
+		s.challenges.init((cfg.Challenges+cfg.Shards-1)/cfg.Shards, cfg.ChallengeLifetime)
 	}
 	return m
 }
@@ -152,7 +162,7 @@ func isqrt(n int) int {
 // calculated once for a packet.
 func (m *Map) Hash(k *Key) uint64 { return k.hash(m.cfg.Seed) }
 
-func (m *Map) shard(h uint64) *shard { return &m.shards[h%shards] }
+func (m *Map) shard(h uint64) *shard { return &m.shards[h&uint64(len(m.shards)-1)] }
 
 // Found is what Lookup knows about a peer. Keys that do not exist are nil; at least one of the three does.
 type Found struct {
@@ -205,9 +215,9 @@ func (m *Map) Promote(now time.Duration, k *Key, h uint64, opened *Keys) (answer
 		return false
 	}
 	opened.inherit(e.current)
-	e.previous = e.current
-	e.setCurrent(opened)
-	e.previousUntil = now + previousFor
+	e.previous, e.previousUntil = e.current, now+previousFor
+	e.current = opened
+	e.settle()
 	return answered
 }
 
@@ -218,6 +228,7 @@ func (m *Map) Offer(now time.Duration, k *Key, h uint64, keys *Keys, until time.
 	s := m.shard(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	keys.owner = *k
 	keys.used.Store(int64(now))
 	e := s.find(k, h)
 	if e == nil {
@@ -226,6 +237,7 @@ func (m *Map) Offer(now time.Duration, k *Key, h uint64, keys *Keys, until time.
 		}
 	}
 	e.next, e.nextUntil = keys, until
+	e.settle()
 	return true
 }
 
@@ -240,6 +252,7 @@ func (m *Map) Establish(now time.Duration, k *Key, h uint64, ch *Challenge, keys
 	if !s.challenges.finish(k, h, &ch.IDNonce) {
 		return false
 	}
+	keys.owner = *k
 	keys.used.Store(int64(now))
 	keys.messages.Store(1)
 	e := s.find(k, h)
@@ -252,7 +265,8 @@ func (m *Map) Establish(now time.Duration, k *Key, h uint64, ch *Challenge, keys
 		keys.inherit(e.current)
 		e.previous, e.previousUntil = e.current, now+previousFor
 	}
-	e.setCurrent(keys)
+	e.current = keys
+	e.settle()
 	return true
 }
 
@@ -266,8 +280,14 @@ func (m *Map) Remove(k *Key, h uint64) {
 	}
 }
 
-// sweepWindow is how many sessions one Sweep looks at, so that no worker waits long for a shard.
-const sweepWindow = 256
+const (
+	// sweepWindow is how many sessions one Sweep looks at, at most, so that no worker waits long for a shard.
+	sweepWindow = 256
+	// sweepCalls is how many calls of Sweep it takes at least to look at all sessions.
+	sweepCalls = 64
+	// maxShards bounds Config.Shards.
+	maxShards = 1024
+)
 
 // Sweep ends what time has ended in one part of the map: idle sessions, next and previous keys,
 // challenges. Each call goes on where the last one stopped. One goroutine may call it.
@@ -276,7 +296,9 @@ func (m *Map) Sweep(now time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.challenges.advance(now)
-	end := min(m.sweepSlot+sweepWindow, len(s.slots))
+	// However small the map, it takes sweepCalls calls to go round: a sweep costs little if nothing else is to be done.
+	window := min(sweepWindow, len(s.slots)*len(m.shards)/sweepCalls+1)
+	end := min(m.sweepSlot+window, len(s.slots))
 	for i := m.sweepSlot; i < end; i++ {
 		e := &s.slots[i]
 		if !e.live {
@@ -289,7 +311,7 @@ func (m *Map) Sweep(now time.Duration) {
 		}
 	}
 	if m.sweepSlot = end; end >= len(s.slots) {
-		m.sweepSlot, m.sweepShard = 0, (m.sweepShard+1)%shards
+		m.sweepSlot, m.sweepShard = 0, (m.sweepShard+1)%len(m.shards)
 	}
 }
 

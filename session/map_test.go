@@ -313,3 +313,52 @@ func TestMapAllocs(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Sole, which takes no lock, never says anything else than Lookup, and finds the sessions that it is there for.
+func TestSoleAgreesWithLookup(t *testing.T) {
+	m, r := NewMap(Config{Capacity: 300, Seed: 3}), testRandom(t, 1)
+	const keys = 400
+	now, sole := time.Duration(0), 0
+	for step := range 20_000 {
+		now += 20 * ms
+		key := testKey(int(r.Uint32n(keys)))
+		h := m.Hash(&key)
+		k, _ := pair(byte(step))
+		switch r.Uint32n(6) {
+		case 0:
+			m.Offer(now, &key, h, k, now+second)
+		case 1, 2:
+			shakeHands(m, now, &key, r, k)
+		case 3:
+			if f, ok := m.Lookup(&key, h); ok && f.Next != nil {
+				m.Promote(now, &key, h, f.Next)
+			}
+		case 4:
+			m.Sweep(now)
+		case 5:
+			if r.Uint32n(20) == 0 {
+				m.Remove(&key, h)
+			}
+		}
+		var places [WarmSize]Place
+		m.Warm([]uint64{h}, &places)
+		f, ok := m.Lookup(&key, h)
+		got := places[0].Sole(&key)
+		only := ok && f.Current != nil && f.Next == nil && f.Previous == nil
+		if got != nil && (!only || got != f.Current) {
+			t.Fatalf("step %d: Sole gives %p, Lookup %v %+v", step, got, ok, f)
+		}
+		if only {
+			if sole++; got == nil && places[0].slot != nil && places[0].slot.key == key {
+				t.Fatalf("step %d: the place of a session with one pair of keys does not say so", step)
+			}
+		}
+		other := testKey(keys + 1)
+		if places[0].Sole(&other) != nil {
+			t.Fatalf("step %d: keys of another session", step)
+		}
+	}
+	if sole < 1000 {
+		t.Errorf("only %d steps met a session with one pair of keys", sole)
+	}
+}

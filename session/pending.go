@@ -165,6 +165,13 @@ func (p *Pending[T]) Expire(now time.Duration, dst []T) []T {
 	return dst
 }
 
+// NextExpiry returns the time from which Expire has a request to end. Without requests that is the largest Duration.
+func (p *Pending[T]) NextExpiry() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wheel.first(len(p.slots))
+}
+
 // Drain ends all requests and appends them to dst.
 func (p *Pending[T]) Drain(dst []T) []T {
 	p.mu.Lock()

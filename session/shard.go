@@ -121,9 +121,11 @@ func (e *slot) lastUsed() (t time.Duration) {
 func (e *slot) expireKeys(now time.Duration) {
 	if e.next != nil && now > e.nextUntil {
 		e.next = nil
+		e.settle()
 	}
 	if e.previous != nil && now > e.previousUntil {
 		e.previous = nil
+		e.settle()
 	}
 }
 

@@ -1,6 +1,9 @@
 package session
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // wheel holds deadlines of slots: a ring of lists, each for one tick of time, linked by slot
 // number. Adding, moving and removing take a few nanoseconds and no memory. Deadlines further away than
@@ -14,6 +17,7 @@ type wheel struct {
 	links []wheelLink
 	tick  time.Duration
 	done  int64 // ticks that have been worked off
+	n     int   // slots in the wheel
 }
 
 type wheelLink struct {
@@ -41,6 +45,7 @@ func (w *wheel) add(slot uint32, deadline time.Duration) {
 		w.links[l.next-1].prev = slot + 1
 	}
 	w.heads[b] = slot + 1
+	w.n++
 }
 
 // remove takes slot out of the wheel, if it is in.
@@ -58,6 +63,22 @@ func (w *wheel) remove(slot uint32) {
 		w.links[l.next-1].prev = l.prev
 	}
 	l.bucket = 0
+	w.n--
+}
+
+// first returns a time before which advance will find nothing: when the earliest of the deadlines of slots fires, or the
+// largest Duration if the wheel is empty. It looks at every slot below n.
+func (w *wheel) first(n int) time.Duration {
+	first := time.Duration(math.MaxInt64)
+	if w.n == 0 {
+		return first
+	}
+	for i := range w.links[:n] {
+		if l := &w.links[i]; l.bucket != 0 {
+			first = min(first, l.deadline)
+		}
+	}
+	return (first/w.tick + 1) * w.tick
 }
 
 // advance calls expired for every slot whose deadline has passed, after taking it out. However
@@ -72,6 +93,9 @@ func (w *wheel) advance(now time.Duration, expired func(slot uint32)) {
 		from = target - n
 	}
 	w.done = target
+	if w.n == 0 {
+		return
+	}
 	for t := from + 1; t <= target; t++ {
 		for s := w.heads[t%int64(len(w.heads))]; s != 0; {
 			slot := s - 1

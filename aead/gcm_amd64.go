@@ -1,0 +1,31 @@
+//go:build !purego
+
+package aead
+
+import "golang.org/x/sys/cpu"
+
+// hasGCM reports whether the processor has what this package's own GCM uses beside AES: PCLMULQDQ.
+func hasGCM() bool { return hasAES() && cpu.X86.HasPCLMULQDQ }
+
+// ghashCLMUL adds blocks of 16 bytes at b to the hash y. powers is as in gcmKey.
+// Preconditions: hasGCM(), blocks >= 0.
+//
+//go:noescape
+func ghashCLMUL(y *[16]byte, powers *[8][16]byte, b *byte, blocks int)
+
+// ghashMessage writes to t the hash of a whole message. Preconditions: hasGCM(); additional data, text and lengths
+// take 8 blocks at most; adLen is a multiple of 16 or above that; 16 bytes can be read from where the text ends.
+//
+//go:noescape
+func ghashMessage(t *[16]byte, powers *[8][16]byte, ad *byte, adLen int, text *byte, textLen int)
+
+// sealGroups encrypts groups of 128 bytes at b in place and adds them to the hash y. counter is the number of the first block of
+// key stream. Preconditions: hasGCM(), groups >= 0.
+//
+//go:noescape
+func sealGroups(b *byte, groups int, k *gcmKey, y *[16]byte, nonce *[12]byte, counter int)
+
+// keyStream writes the first four blocks of a message's key stream to s, or all eight. Precondition: hasGCM().
+//
+//go:noescape
+func keyStream(s *stream, four bool, rk *roundKeys, nonce *[12]byte)

@@ -1,0 +1,340 @@
+//go:build !purego
+
+#include "textflag.h"
+#include "ctr_amd64.h"
+
+// Where the powers are in a gcmKey.
+#define gcmPowers 176
+
+// GHASH (NIST SP 800-38D, 6.4) works on polynomials whose first coefficient is the first bit of the first byte. A block with its
+// bytes reversed has them in the opposite order: bit j of the register is the coefficient of x^(127-j). The product without
+// carries of two such registers has the coefficients in that order too, but one place off; so the powers of H in the table
+// are divided by x, which puts it right. With x^128 = 1 + x + x^2 + x^7 the product, of 256 bits hi:lo, is then
+//
+//	hi + lo * x^128
+//
+// and lo is multiplied by x^64 twice: its upper half moves down, and its lower half v comes in from above as
+// v * (1 + x + x^2 + x^7), where v*1 is v moved up and the rest is the product of v and 0xc2 << 56.
+
+// The order of bytes that PSHUFB reverses a block with.
+DATA reversed<>+0(SB)/8, $0x08090a0b0c0d0e0f
+DATA reversed<>+8(SB)/8, $0x0001020304050607
+GLOBL reversed<>(SB), RODATA|NOPTR, $16
+
+// Multiplies the block x by the power at off(DX) and adds the product to X6:X7:X5, which are hi, the middle and lo.
+#define ACCUMULATE(x, off) \
+	MOVOU     off(DX), X9   \
+	MOVO      x, X2         \
+	MOVO      x, X3         \
+	MOVO      x, X4         \
+	PCLMULQDQ $0x00, X9, x  \
+	PCLMULQDQ $0x11, X9, X2 \
+	PCLMULQDQ $0x01, X9, X3 \
+	PCLMULQDQ $0x10, X9, X4 \
+	PXOR      x, X5         \
+	PXOR      X2, X6        \
+	PXOR      X3, X7        \
+	PXOR      X4, X7
+
+// The block at off(SI).
+#define BLOCK(off, x) \
+	MOVOU  off(SI), x \
+	PSHUFB X15, x
+
+// One step of the reduction: lo = lo * x^64.
+#define FOLD \
+	MOVO      X5, X8          \
+	PSHUFD    $0x4e, X5, X5   \
+	PCLMULQDQ $0x00, X14, X8  \
+	PXOR      X8, X5
+
+// Reduces what has been accumulated to X0.
+#define REDUCE \
+	MOVO  X7, X8 \
+	PSLLO $8, X8 \
+	PXOR  X8, X5 \
+	PSRLO $8, X7 \
+	PXOR  X7, X6 \
+	FOLD         \
+	FOLD         \
+	MOVO  X6, X0 \
+	PXOR  X5, X0
+
+// Adds the eight blocks at SI to the hash in X0, unreduced.
+#define EIGHT \
+	PXOR X5, X5         \
+	PXOR X6, X6         \
+	PXOR X7, X7         \
+	BLOCK(0, X1)        \
+	PXOR X0, X1         \
+	ACCUMULATE(X1, 0)   \
+	BLOCK(16, X10)      \
+	ACCUMULATE(X10, 16) \
+	BLOCK(32, X11)      \
+	ACCUMULATE(X11, 32) \
+	BLOCK(48, X12)      \
+	ACCUMULATE(X12, 48) \
+	BLOCK(64, X1)       \
+	ACCUMULATE(X1, 64)  \
+	BLOCK(80, X10)      \
+	ACCUMULATE(X10, 80) \
+	BLOCK(96, X11)      \
+	ACCUMULATE(X11, 96) \
+	BLOCK(112, X12)     \
+	ACCUMULATE(X12, 112)
+
+// func ghashCLMUL(y *[16]byte, powers *[8][16]byte, b *byte, blocks int)
+//
+// X0: the hash so far, reversed. SI, CX: the blocks to go, address and number. DX: the powers, H^8 first. X14: the polynomial.
+// Up to eight blocks are multiplied by as many powers and reduced together.
+TEXT ·ghashCLMUL(SB), NOSPLIT, $0-32
+	MOVQ   y+0(FP), DI
+	MOVQ   powers+8(FP), R8
+	MOVQ   b+16(FP), SI
+	MOVQ   blocks+24(FP), CX
+	MOVOU  reversed<>(SB), X15
+	MOVQ   $0xc200000000000000, AX
+	MOVQ   AX, X14
+	MOVOU  (DI), X0
+	PSHUFB X15, X0
+
+group:
+	TESTQ CX, CX
+	JZ    done
+	MOVQ  R8, DX
+	CMPQ  CX, $8
+	JLT   few
+	EIGHT
+	ADDQ $128, SI
+	SUBQ $8, CX
+	JMP  reduce
+
+	// Fewer than eight: the last of them is multiplied by H.
+few:
+	PXOR X5, X5
+	PXOR X6, X6
+	PXOR X7, X7
+	MOVQ $8, AX
+	SUBQ CX, AX
+	SHLQ $4, AX
+	ADDQ AX, DX
+
+next:
+	BLOCK(0, X1)
+	PXOR X0, X1
+	PXOR X0, X0
+	ACCUMULATE(X1, 0)
+	ADDQ $16, DX
+	ADDQ $16, SI
+	SUBQ $1, CX
+	JNZ  next
+
+reduce:
+	REDUCE
+	JMP group
+
+done:
+	PSHUFB X15, X0
+	MOVOU  X0, (DI)
+	RET
+
+// PSHUFB with the 16 bytes at last + 16 - r moves the last r bytes of a block to its start and clears the rest.
+DATA last<>+0(SB)/8, $0x0706050403020100
+DATA last<>+8(SB)/8, $0x0f0e0d0c0b0a0908
+DATA last<>+16(SB)/8, $0x8080808080808080
+DATA last<>+24(SB)/8, $0x8080808080808080
+GLOBL last<>(SB), RODATA|NOPTR, $32
+
+// PAND with the 16 bytes at first + 16 - r keeps the first r bytes of a block.
+DATA first<>+0(SB)/8, $0xffffffffffffffff
+DATA first<>+8(SB)/8, $0xffffffffffffffff
+DATA first<>+16(SB)/8, $0
+DATA first<>+24(SB)/8, $0
+GLOBL first<>(SB), RODATA|NOPTR, $32
+
+// func ghashMessage(t *[16]byte, powers *[8][16]byte, ad *byte, adLen int, text *byte, textLen int)
+//
+// SI, CX: the additional data to go. DI, BX: the text to go. DX: the next power, which at the end is H. X13: the block of lengths.
+// Blocks go from memory to registers: bytes that were copied together first would be slow to read so soon.
+TEXT ·ghashMessage(SB), NOSPLIT, $0-48
+	MOVQ  powers+8(FP), DX
+	MOVQ  ad+16(FP), SI
+	MOVQ  adLen+24(FP), CX
+	MOVQ  text+32(FP), DI
+	MOVQ  textLen+40(FP), BX
+	MOVOU reversed<>(SB), X15
+	MOVQ  $0xc200000000000000, AX
+	MOVQ  AX, X14
+	PXOR  X5, X5
+	PXOR  X6, X6
+	PXOR  X7, X7
+
+	LEAQ 15(CX), AX
+	ANDQ $-16, AX
+	LEAQ 15(BX), R9
+	ANDQ $-16, R9
+	ADDQ $112, DX
+	SUBQ AX, DX
+	SUBQ R9, DX
+
+	LEAQ       (CX*8), AX
+	LEAQ       (BX*8), R9
+	MOVQ       R9, X13
+	MOVQ       AX, X12
+	PUNPCKLQDQ X12, X13
+
+header:
+	CMPQ CX, $16
+	JLT  headerTail
+	BLOCK(0, X1)
+	ACCUMULATE(X1, 0)
+	ADDQ $16, DX
+	ADDQ $16, SI
+	SUBQ $16, CX
+	JMP  header
+
+headerTail:
+	TESTQ  CX, CX
+	JZ     text
+	MOVOU  -16(SI)(CX*1), X1
+	LEAQ   last<>+16(SB), AX
+	SUBQ   CX, AX
+	MOVOU  (AX), X2
+	PSHUFB X2, X1
+	PSHUFB X15, X1
+	ACCUMULATE(X1, 0)
+	ADDQ   $16, DX
+
+text:
+	CMPQ   BX, $16
+	JLT    textTail
+	MOVOU  (DI), X1
+	PSHUFB X15, X1
+	ACCUMULATE(X1, 0)
+	ADDQ   $16, DX
+	ADDQ   $16, DI
+	SUBQ   $16, BX
+	JMP    text
+
+textTail:
+	TESTQ  BX, BX
+	JZ     lengths
+	MOVOU  (DI), X1
+	LEAQ   first<>+16(SB), AX
+	SUBQ   BX, AX
+	MOVOU  (AX), X2
+	PAND   X2, X1
+	PSHUFB X15, X1
+	ACCUMULATE(X1, 0)
+	ADDQ   $16, DX
+
+lengths:
+	ACCUMULATE(X13, 0)
+	REDUCE
+	PSHUFB X15, X0
+	MOVQ   t+0(FP), AX
+	MOVOU  X0, (AX)
+	RET
+
+// func keyStream(s *stream, four bool, rk *roundKeys, nonce *[12]byte)
+TEXT ·keyStream(SB), NOSPLIT, $0-32
+	MOVQ    s+0(FP), DI
+	MOVQ    rk+16(FP), DX
+	MOVQ    nonce+24(FP), AX
+	MOVQ    0(AX), R8
+	MOVL    8(AX), R9
+	BSWAPQ  R8
+	BSWAPQ  R9
+	ORQ     $1, R9
+	MOVBLZX four+8(FP), AX
+	COUNTER(X0)
+	COUNTER(X1)
+	COUNTER(X2)
+	COUNTER(X3)
+	TESTL   AX, AX
+	JZ      eight
+	ENCRYPT(ROUND4)
+	MOVOU   X0, 0(DI)
+	MOVOU   X1, 16(DI)
+	MOVOU   X2, 32(DI)
+	MOVOU   X3, 48(DI)
+	RET
+
+eight:
+	COUNTER(X4)
+	COUNTER(X5)
+	COUNTER(X6)
+	COUNTER(X7)
+	ENCRYPT(ROUND8)
+	MOVOU X0, 0(DI)
+	MOVOU X1, 16(DI)
+	MOVOU X2, 32(DI)
+	MOVOU X3, 48(DI)
+	MOVOU X4, 64(DI)
+	MOVOU X5, 80(DI)
+	MOVOU X6, 96(DI)
+	MOVOU X7, 112(DI)
+	RET
+
+// XORs the key stream block x into the 16 bytes at off(SI).
+#define STORE(x, off) \
+	MOVOU off(SI), X9 \
+	PXOR  X9, x       \
+	MOVOU x, off(SI)
+
+// func sealGroups(b *byte, groups int, k *gcmKey, y *[16]byte, nonce *[12]byte, counter int)
+//
+// The key stream of a group does not depend on the hash of the one before, so that the processor works on both at once. X13 keeps
+// the hash meanwhile. DX is the round keys and the powers in turn.
+TEXT ·sealGroups(SB), NOSPLIT, $0-48
+	MOVQ   b+0(FP), SI
+	MOVQ   groups+8(FP), CX
+	MOVQ   k+16(FP), BX
+	MOVQ   y+24(FP), DI
+	MOVQ   nonce+32(FP), AX
+	MOVQ   0(AX), R8
+	MOVL   8(AX), R9
+	BSWAPQ R8
+	BSWAPQ R9
+	ADDQ   counter+40(FP), R9
+	MOVOU  reversed<>(SB), X15
+	MOVQ   $0xc200000000000000, AX
+	MOVQ   AX, X14
+	MOVOU  (DI), X13
+	PSHUFB X15, X13
+
+sealGroup:
+	TESTQ CX, CX
+	JZ    sealed
+	MOVQ  BX, DX
+	COUNTER(X0)
+	COUNTER(X1)
+	COUNTER(X2)
+	COUNTER(X3)
+	COUNTER(X4)
+	COUNTER(X5)
+	COUNTER(X6)
+	COUNTER(X7)
+	ENCRYPT(ROUND8)
+	STORE(X0, 0)
+	STORE(X1, 16)
+	STORE(X2, 32)
+	STORE(X3, 48)
+	STORE(X4, 64)
+	STORE(X5, 80)
+	STORE(X6, 96)
+	STORE(X7, 112)
+
+	LEAQ gcmPowers(BX), DX
+	MOVO X13, X0
+	EIGHT
+	REDUCE
+	MOVO X0, X13
+	ADDQ $128, SI
+	SUBQ $1, CX
+	JMP  sealGroup
+
+sealed:
+	PSHUFB X15, X13
+	MOVOU  X13, (DI)
+	RET

@@ -1,0 +1,22 @@
+//go:build !amd64 || purego
+
+package aead
+
+// This platform has no GHASH of this package's own: crypto/cipher does all of GCM.
+func hasGCM() bool { return false }
+
+func ghashCLMUL(*[16]byte, *[8][16]byte, *byte, int) {
+	panic("aead: GHASH of another platform")
+}
+
+func ghashMessage(*[16]byte, *[8][16]byte, *byte, int, *byte, int) {
+	panic("aead: GHASH of another platform")
+}
+
+func sealGroups(*byte, int, *gcmKey, *[16]byte, *[12]byte, int) {
+	panic("aead: GCM of another platform")
+}
+
+func keyStream(*stream, bool, *roundKeys, *[12]byte) {
+	panic("aead: GCM of another platform")
+}

@@ -1,0 +1,146 @@
+package aead
+
+import (
+	"bytes"
+	"encoding/hex"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+)
+
+// TestGCMVectors are test cases 1 to 4 of the GCM specification (McGrew and Viega, appendix B), for every implementation.
+func TestGCMVectors(t *testing.T) {
+	const (
+		key   = "feffe9928665731c6d6a8f9467308308"
+		nonce = "cafebabefacedbaddecaf888"
+		plain = "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b391aafd255"
+		text  = "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091473f5985"
+	)
+	zeros := hex.EncodeToString(make([]byte, 16))
+	for i, v := range []struct{ key, nonce, plain, ad, want string }{
+		{zeros, zeros[:24], "", "", "58e2fccefa7e3061367f1d57a4e7455a"},
+		{zeros, zeros[:24], zeros, "", "0388dace60b6a392f328c2b971b2fe78ab6e47d42cec13bdf53a67b21257bddf"},
+		{key, nonce, plain, "", text + "4d5c2af327cd64a62cf35abd2ba6fab4"},
+		{key, nonce, plain[:120], "feedfacedeadbeeffeedfacedeadbeefabaddad2", text[:120] + "5bc94fbc3221a5db94fae95ae7121a47"},
+	} {
+		for name, make := range implementations {
+			c := make((*[16]byte)(unhex(t, v.key)))
+			n := (*[12]byte)(unhex(t, v.nonce))
+			got := c.Seal(nil, n, unhex(t, v.plain), unhex(t, v.ad))
+			if want := unhex(t, v.want); !bytes.Equal(got, want) {
+				t.Errorf("%s, case %d: Seal = %x, want %x", name, i+1, got, want)
+			}
+			if back, err := c.Open(nil, n, got, unhex(t, v.ad)); err != nil || !bytes.Equal(back, unhex(t, v.plain)) {
+				t.Errorf("%s, case %d: Open = %x, %v", name, i+1, back, err)
+			}
+		}
+	}
+}
+
+func randomBytes(r *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+// TestGCMTwins compares this package's own GCM with crypto/cipher for every length of a message, and lengths of additional data
+// on both sides of every limit.
+func TestGCMTwins(t *testing.T) {
+	if !ownGCM {
+		t.Skip("probed for AES and carry-less multiplication on amd64: crypto/cipher does everything here")
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := 0; n <= 1280; n++ {
+		for _, a := range []int{0, 1, 15, 16, 17, 55, 63, 71, 127, 128, 129, 170, 255, 470} {
+			if n > 300 && a != 71 && (n+a)%13 != 0 {
+				continue
+			}
+			compare(t, (*[16]byte)(randomBytes(r, 16)), (*[12]byte)(randomBytes(r, 12)), randomBytes(r, n), randomBytes(r, a))
+		}
+	}
+	// Keys whose hash key starts or ends with ones, and messages of ones, bring every carry.
+	ones := bytes.Repeat([]byte{0xff}, 200)
+	for range 2000 {
+		compare(t, (*[16]byte)(randomBytes(r, 16)), (*[12]byte)(ones), ones, ones)
+	}
+}
+
+// compare seals with both implementations, and opens with each what the other one has sealed.
+func compare(t *testing.T, key *[16]byte, nonce *[12]byte, plaintext, ad []byte) {
+	t.Helper()
+	own, std := NewCipher(key), newStdCipher(key)
+	const guard = 40
+	buf := bytes.Repeat([]byte{0xa5}, guard+len(plaintext)+TagSize+guard)
+	copy(buf[guard:], plaintext)
+	sealed := own.Seal(buf[guard:guard], nonce, buf[guard:guard+len(plaintext)], ad)
+	if want := std.Seal(nil, nonce, plaintext, ad); !bytes.Equal(sealed, want) {
+		t.Fatalf("key %x, nonce %x, %d bytes, %d of additional data:\n got %x\nwant %x", *key, *nonce, len(plaintext), len(ad), sealed, want)
+	}
+	if apart := own.Seal(nil, nonce, plaintext, ad); !bytes.Equal(sealed, apart) {
+		t.Fatalf("%d bytes: sealed apart %x, in place %x", len(plaintext), apart, sealed)
+	}
+	if got, err := own.Open(nil, nonce, sealed, ad); err != nil || !bytes.Equal(got, plaintext) {
+		t.Fatalf("%d bytes: opened apart: %x, %v", len(plaintext), got, err)
+	}
+	if got, err := own.Open(sealed[:0], nonce, sealed, ad); err != nil || !bytes.Equal(got, plaintext) {
+		t.Fatalf("%d bytes: opened in place: %x, %v", len(plaintext), got, err)
+	}
+	if at := guard + len(plaintext) + TagSize; !bytes.Equal(buf[:guard], buf[at:]) {
+		t.Fatalf("%d bytes: written outside of the message", len(plaintext))
+	}
+}
+
+// TestGCMForgery: no change of one bit opens.
+func TestGCMForgery(t *testing.T) {
+	c, nonce, ad := NewCipher(&[16]byte{3}), &[12]byte{4}, bytes.Repeat([]byte{5}, 71)
+	sealed := c.Seal(nil, nonce, bytes.Repeat([]byte{6}, 100), ad)
+	flip := func(b []byte, bit int) { b[bit/8] ^= 1 << (bit % 8) }
+	for _, b := range [][]byte{sealed, ad, nonce[:]} {
+		for bit := range 8 * len(b) {
+			flip(b, bit)
+			if _, err := c.Open(nil, nonce, sealed, ad); err == nil {
+				t.Errorf("opens with bit %d of %d changed", bit, 8*len(b))
+			}
+			flip(b, bit)
+		}
+	}
+	if _, err := c.Open(nil, nonce, sealed, ad); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCiphersPair: the two ciphers of a session are those of their keys.
+func TestCiphersPair(t *testing.T) {
+	r, w := NewCiphers(&[16]byte{1}, &[16]byte{2})
+	for i, c := range []Cipher{r, w} {
+		got := c.Seal(nil, new([12]byte), []byte("text"), nil)
+		if want := newStdCipher(&[16]byte{byte(i + 1)}).Seal(nil, new([12]byte), []byte("text"), nil); !bytes.Equal(got, want) {
+			t.Errorf("cipher %d: %x, want %x", i, got, want)
+		}
+	}
+}
+
+// FuzzGCM compares this package's own GCM with crypto/cipher.
+func FuzzGCM(f *testing.F) {
+	for _, n := range []int{0, 1, 16, 33, 112, 113, 600} {
+		f.Add(make([]byte, 16), make([]byte, 12), make([]byte, n), make([]byte, 71))
+	}
+	f.Fuzz(func(t *testing.T, key, nonce, plaintext, ad []byte) {
+		if len(key) != 16 || len(nonce) != 12 || len(plaintext) > 2000 || len(ad) > 2000 {
+			return
+		}
+		compare(t, (*[16]byte)(key), (*[12]byte)(nonce), plaintext, ad)
+	})
+}
+
+// The assembly counts on where the powers are.
+func TestGCMLayout(t *testing.T) {
+	if at := unsafe.Offsetof(gcmKey{}.powers); at != 176 {
+		t.Errorf("powers are at byte %d", at)
+	}
+	if n := unsafe.Sizeof(gcmKey{}); n != 304 {
+		t.Errorf("a key takes %d bytes", n)
+	}
+}
