@@ -20,7 +20,7 @@ func TestMapConcurrent(t *testing.T) {
 	for w := range workers {
 		r := testRandom(t, byte(w))
 		rnd := rand.New(rand.NewPCG(uint64(w), 1))
-		a, b := pair(byte(w))
+		_, b := pair(byte(w))
 		msg := seal(t, b, r, "message")
 		wg.Go(func() {
 			var ch Challenge
@@ -42,7 +42,8 @@ func TestMapConcurrent(t *testing.T) {
 						continue
 					}
 					if m.Challenged(now, &key, h) && m.Attempt(now, &key, h, &ch) {
-						m.Establish(now, &key, h, &ch, a)
+						k, _ := pair(byte(w))
+						m.Establish(now, &key, h, &ch, k)
 					}
 				case 3:
 					if f.Next != nil {
@@ -70,6 +71,12 @@ func TestMapConcurrent(t *testing.T) {
 						m.Remove(&key, h)
 					}
 				case 8:
+					var places [WarmSize]Place
+					m.Warm([]uint64{h}, &places)
+					if k := places[0].Sole(&key); k != nil {
+						msg.opens(k)
+						k.Opened(now)
+					}
 					m.Stats()
 				}
 			}

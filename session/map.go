@@ -221,7 +221,7 @@ func (m *Map) Promote(now time.Duration, k *Key, h uint64, opened *Keys) (answer
 	return answered
 }
 
-// Offer stores keys of a handshake that this node has just sent to k: they open what the peer answers
+// Offer stores new keys, of a handshake that this node has just sent to k: they open what the peer answers
 // and become current with it. They are given up at until. If the session is new and there is no
 // room, Offer reports false and nothing is stored.
 func (m *Map) Offer(now time.Duration, k *Key, h uint64, keys *Keys, until time.Duration) bool {
@@ -241,7 +241,7 @@ func (m *Map) Offer(now time.Duration, k *Key, h uint64, keys *Keys, until time.
 	return true
 }
 
-// Establish makes keys, with which the peer has encrypted the message of its handshake, the current
+// Establish makes new keys, with which the peer has encrypted the message of its handshake, the current
 // ones. The challenge that the handshake answered ends with it; if it has ended already, or another one has taken
 // its place, Establish reports false and nothing changes: the handshake came twice or too late. It also reports
 // false, the challenge being used up, when the session is new and there is no room.
