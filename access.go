@@ -59,7 +59,16 @@ func (n *Node) Ban(t limits.Target, term time.Duration) error {
 		return fmt.Errorf("discv5: ban %s: %w", t, err)
 	}
 	n.engine.Expel(n.clock.Now())
+	n.publish(Event{Kind: EventBanned, Target: t, Until: wallEnd(term)})
 	return nil
+}
+
+// wallEnd is when a term that starts now ends by the wall clock, or the zero time if it does not.
+func wallEnd(term time.Duration) time.Time {
+	if term <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(term)
 }
 
 // Permit lifts bans and rate limits for a target for a time, or for ever if term is 0. A permit wins over a ban of the
@@ -68,11 +77,23 @@ func (n *Node) Permit(t limits.Target, term time.Duration) error {
 	if err := n.cfg.Access.Permit(t, n.until(term)); err != nil {
 		return fmt.Errorf("discv5: permit %s: %w", t, err)
 	}
+	n.publish(Event{Kind: EventPermitted, Target: t, Until: wallEnd(term)})
 	return nil
 }
 
-// Unban ends a ban. It reports whether there was one.
-func (n *Node) Unban(t limits.Target) bool { return n.cfg.Access.Remove(limits.Ban, t) }
+// Unban ends a ban of exactly this target. It reports whether there was one.
+func (n *Node) Unban(t limits.Target) bool { return n.lift(limits.Ban, t) }
+
+// Unpermit ends a permit of exactly this target. It reports whether there was one.
+func (n *Node) Unpermit(t limits.Target) bool { return n.lift(limits.Permit, t) }
+
+func (n *Node) lift(a limits.Action, t limits.Target) bool {
+	was := n.cfg.Access.Remove(a, t)
+	if was {
+		n.publish(Event{Kind: EventLifted, Target: t})
+	}
+	return was
+}
 
 // Restrict makes the node talk to the given networks alone. None lifts the restriction.
 func (n *Node) Restrict(networks ...netip.Prefix) error {

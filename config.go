@@ -4,12 +4,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"runtime"
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/limits"
 )
 
@@ -35,6 +37,19 @@ type Config struct {
 	// ListenAddrs are the UDP addresses to listen on: IPv4, IPv6 or both. Port 0 takes a free one.
 	// Default: port 9000 of all IPv4 and, if the system has it, all IPv6 addresses.
 	ListenAddrs []netip.AddrPort
+
+	// UDPConns are sockets of the caller's to listen on, beside ListenAddrs, which then has no default. Each is of one family. The node
+	// takes them over: it alone reads from them, and closes them. Sockets of one address, that share it by SO_REUSEPORT, count as one.
+	UDPConns []*net.UDPConn
+	// Conns are further places to listen at which are no sockets, such as those of a simulated network; see fastpath.Conn.
+	Conns []fastpath.Conn
+	// Foreign, if not nil, is given the datagrams that are of another protocol. Without it they are counted and dropped, most of them by
+	// the kernel.
+	Foreign ForeignHandler
+
+	// NoEndpoint leaves every address out of the record: that of a node which looks for others but cannot be reached. Advertise must be
+	// empty then, and DetectAddress is off.
+	NoEndpoint bool
 
 	// Advertise are the endpoints that the record names, at most one of each family. Port 0 stands
 	// for the port that the node listens on. Default: see AdvertisedAddr.
@@ -70,8 +85,17 @@ type Config struct {
 
 	// RequestTimeout is how long the answer to a request may take. Default: 1 s. A handshake gets as much again.
 	RequestTimeout time.Duration
+	// Resend is how often a request is sent again if no answer comes in time. Default: never, as the specification asks. If a node's record
+	// has an address of each family, the other one is tried in any case.
+	Resend int
 	// RefreshInterval is the time between two lookups that keep the table fresh. Default: 30 s.
 	RefreshInterval time.Duration
+
+	// TableFilter, if not nil, decides which nodes may be in the table, by their record. It is called often and must be quick.
+	TableFilter func(*enr.Record) bool
+	// IncomingShare is how many of the 16 nodes in a bucket may have made contact by themselves; the others are ones that this node has found,
+	// which is harder to arrange for an attacker. Default: no limit.
+	IncomingShare int
 
 	// Access lists who is banned or permitted, and which networks the node talks to; see Ban. Default: an empty list.
 	Access *limits.Access
@@ -96,13 +120,16 @@ func (c Config) withDefaults() (Config, error) {
 		}
 		c.PrivateKey = key
 	}
+	if c.NoEndpoint && len(c.Advertise) > 0 {
+		return c, fmt.Errorf("%w: addresses to advertise and NoEndpoint", ErrConfig)
+	}
 	for i, a := range c.ListenAddrs {
 		if !a.IsValid() {
 			return c, fmt.Errorf("%w: listen address %d is not valid", ErrConfig, i+1)
 		}
 	}
-	if len(c.ListenAddrs) > maxListen {
-		return c, fmt.Errorf("%w: %d listen addresses, at most %d", ErrConfig, len(c.ListenAddrs), maxListen)
+	if n := len(c.ListenAddrs) + len(c.UDPConns) + len(c.Conns); n > maxListen {
+		return c, fmt.Errorf("%w: %d listen addresses and sockets, at most %d", ErrConfig, n, maxListen)
 	}
 	var families [2]bool
 	for _, a := range c.Advertise {
@@ -144,7 +171,7 @@ func (c Config) withDefaults() (Config, error) {
 
 // voteMin is the engine's setting for DetectAddress: addresses that were given are not voted on.
 func (c *Config) voteMin() int {
-	if len(c.Advertise) > 0 || c.DetectAddress < 0 {
+	if len(c.Advertise) > 0 || c.NoEndpoint || c.DetectAddress < 0 {
 		return -1
 	}
 	return c.DetectAddress

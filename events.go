@@ -22,6 +22,10 @@ const (
 	EventDiscovered     = engine.Discovered         // an answer to FINDNODE brought a record
 	EventAddressChanged = engine.AddressChanged     // peers agree on this node's address, and its record names it now
 	EventAddressRevoked = engine.AddressRevoked     // nobody could reach a detected address; the record drops it
+	EventSessionEnded   = engine.SessionEnded       // a session was idle, gave way to another one, or was removed
+	EventBanned         = engine.Banned             // Ban was called
+	EventPermitted      = engine.Permitted          // Permit was called
+	EventLifted         = engine.Lifted             // Unban or Unpermit was called
 )
 
 // Subscription is one listener's queue of events. What does not fit into it is lost, and counted: a slow listener

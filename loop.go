@@ -108,6 +108,8 @@ type receiver struct {
 	out  *outbox
 	w    *engine.Worker
 	rx   *fastpath.Rx
+
+	foreign ForeignHandler
 }
 
 func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
@@ -116,7 +118,11 @@ func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("discv5: %w", err)
 	}
-	return &receiver{n, conn, out, w, fastpath.NewRx(batchSize, codec.MaxPacketSize)}, nil
+	size := codec.MaxPacketSize
+	if n.cfg.Foreign != nil {
+		size = MaxForeign
+	}
+	return &receiver{n, conn, out, w, fastpath.NewRx(batchSize, size), n.cfg.Foreign}, nil
 }
 
 // run is the packet path: a batch in, a batch out, one look at the clock.
@@ -128,7 +134,10 @@ func (r *receiver) run() {
 		}
 		r.w.Begin(r.n.clock.Now())
 		for i := range r.rx.Len() {
-			r.w.Add(r.rx.Addr(i), r.rx.Packet(i))
+			from, b := r.rx.Addr(i), r.rx.Packet(i)
+			if !r.w.Add(from, b) && r.foreign != nil {
+				r.foreign.Foreign(from, b)
+			}
 		}
 		r.w.Flush()
 		r.out.flush()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -37,8 +38,9 @@ type Node struct {
 	byFam  [2]int // the group that requests of a family go out from; -1 for none
 	talk   talkServer
 
-	client client // sends requests of the API
-	subs   subscribers
+	client  client // sends requests of the API
+	foreign foreignSender
+	subs    subscribers
 
 	state   atomic.Int32
 	closing chan struct{}
@@ -87,8 +89,12 @@ func New(cfg Config) (*Node, error) {
 
 // listen opens the sockets. If no address was given, IPv6 is left out where the system lacks it.
 func (n *Node) listen() error {
+	if err := n.adopt(); err != nil {
+		n.closeSockets()
+		return err
+	}
 	addrs, optional := n.cfg.ListenAddrs, false
-	if len(addrs) == 0 {
+	if len(addrs) == 0 && len(n.groups) == 0 {
 		addrs = []netip.AddrPort{
 			netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort),
 			netip.AddrPortFrom(netip.IPv6Unspecified(), DefaultPort),
@@ -96,12 +102,9 @@ func (n *Node) listen() error {
 		optional = true
 	}
 	for _, a := range addrs {
-		g, err := fastpath.Listen(fastpath.Config{
-			Addr: a, Sockets: n.cfg.Sockets, Batch: batchSize,
-			MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
-			RecvBuffer: n.cfg.RecvBuffer, SendBuffer: n.cfg.SendBuffer,
-			DisableBatch: n.cfg.PortableSockets,
-		})
+		cfg := n.socketConfig()
+		cfg.Addr, cfg.Sockets = a, n.cfg.Sockets
+		g, err := fastpath.Listen(cfg)
 		if err != nil {
 			if optional && a.Addr().Is6() && len(n.groups) > 0 && !errors.Is(err, syscall.EADDRINUSE) {
 				continue
@@ -109,10 +112,57 @@ func (n *Node) listen() error {
 			n.closeSockets()
 			return fmt.Errorf("discv5: listen on UDP %s: %w", a, err)
 		}
-		if f := familyOf(a.Addr()); n.byFam[f] < 0 {
-			n.byFam[f] = len(n.groups)
+		n.addGroup(g)
+	}
+	return nil
+}
+
+func (n *Node) addGroup(g *fastpath.Group) {
+	if f := familyOf(g.Addr().Addr()); n.byFam[f] < 0 {
+		n.byFam[f] = len(n.groups)
+	}
+	n.groups = append(n.groups, g)
+}
+
+// socketConfig is what all sockets have in common. Datagrams of other protocols may have any size.
+func (n *Node) socketConfig() fastpath.Config {
+	cfg := fastpath.Config{
+		Batch: batchSize, MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
+		RecvBuffer: n.cfg.RecvBuffer, SendBuffer: n.cfg.SendBuffer, DisableBatch: n.cfg.PortableSockets,
+	}
+	if n.cfg.Foreign != nil {
+		cfg.MinSize, cfg.MaxSize = 0, MaxForeign
+	}
+	return cfg
+}
+
+// adopt takes the caller's sockets over.
+func (n *Node) adopt() error {
+	byAddr := make(map[string][]*net.UDPConn)
+	var order []string
+	for i, c := range n.cfg.UDPConns {
+		if c == nil {
+			return fmt.Errorf("%w: socket %d is nil", ErrConfig, i+1)
 		}
-		n.groups = append(n.groups, g)
+		a := c.LocalAddr().String()
+		if byAddr[a] == nil {
+			order = append(order, a)
+		}
+		byAddr[a] = append(byAddr[a], c)
+	}
+	for _, a := range order {
+		g, err := fastpath.Use(n.socketConfig(), byAddr[a]...)
+		if err != nil {
+			return fmt.Errorf("discv5: use UDP socket %s: %w", a, err)
+		}
+		n.addGroup(g)
+	}
+	for i, c := range n.cfg.Conns {
+		g, err := fastpath.GroupOf(c)
+		if err != nil {
+			return fmt.Errorf("discv5: use Conn %d: %w", i+1, err)
+		}
+		n.addGroup(g)
 	}
 	return nil
 }
@@ -132,6 +182,13 @@ func (n *Node) build() error {
 		RefreshInterval: n.cfg.RefreshInterval,
 		Jobs:            maxJobs, Buffers: jobBuffers{fastpath.NewPool(maxJobs, codec.MaxPacketSize)},
 		Talk: &n.talk, OnEvent: n.publish, VoteMin: n.cfg.voteMin(), SaveRecord: n.cfg.SaveRecord,
+	}
+	cfg.Resend, cfg.Table.InboundLimit = n.cfg.Resend, n.cfg.IncomingShare
+	if f := n.cfg.TableFilter; f != nil {
+		cfg.Table.Filter = func(t table.Node) bool {
+			r := n.engine.RecordOf(t.Record)
+			return r != nil && f(r)
+		}
 	}
 	if err := n.limit(&cfg); err != nil {
 		return err
@@ -153,6 +210,9 @@ func (n *Node) build() error {
 		}
 	}
 	n.engine.SetBootnodes(boot)
+	if c, ok := n.cfg.Foreign.(*ForeignConn); ok {
+		c.bind(n)
+	}
 	return n.client.init(n)
 }
 
@@ -220,6 +280,9 @@ func (n *Node) Close() error {
 	n.wg.Wait()
 	n.client.close()
 	n.subs.close()
+	if c, ok := n.cfg.Foreign.(*ForeignConn); ok {
+		c.Close()
+	}
 	return err
 }
 

@@ -61,6 +61,9 @@ func reach(ip netip.Addr) int {
 // makeRecord makes the local record. bound are the addresses that the node listens on.
 func makeRecord(cfg *Config, bound []netip.AddrPort) (*enr.Record, error) {
 	var end [2]netip.AddrPort // by family
+	if cfg.NoEndpoint {
+		bound = nil
+	}
 	for _, b := range bound {
 		if f := familyOf(b.Addr()); !end[f].IsValid() {
 			if a, ok := AdvertisedAddr(b); ok {

@@ -109,7 +109,7 @@ func (n *Node) Talk(ctx context.Context, to Contact, protocol string, payload []
 	return r.Payload, err
 }
 
-// RequestENR asks a node for its current record.
+// RequestENR asks a node for its current record, and offers it to the table.
 func (n *Node) RequestENR(ctx context.Context, to Contact) (*enr.Record, error) {
 	records, err := n.FindNode(ctx, to, 0)
 	if err != nil {
@@ -117,6 +117,7 @@ func (n *Node) RequestENR(ctx context.Context, to Contact) (*enr.Record, error) 
 	}
 	for _, r := range records {
 		if r.ID() == to.ID() {
+			n.engine.Offer(n.clock.Now(), r) // what the table does not want is good all the same
 			return r, nil
 		}
 	}

@@ -17,6 +17,8 @@ type TalkRequest struct {
 	Addr     netip.AddrPort
 	Protocol string
 	Payload  []byte
+	// Record is the sender's, or nil if the table does not hold it.
+	Record *enr.Record
 }
 
 // TalkHandler answers requests of one protocol, each in a goroutine of its own. The answer is at most
@@ -102,5 +104,9 @@ func (t *talkServer) call(h TalkHandler, r engine.TalkRequest) (answer []byte) {
 			answer = nil
 		}
 	}()
-	return h(t.ctx, TalkRequest{From: r.From, Addr: r.Addr, Protocol: r.Protocol, Payload: r.Payload})
+	req := TalkRequest{From: r.From, Addr: r.Addr, Protocol: r.Protocol, Payload: r.Payload}
+	if known, ok := t.n.Known(r.From); ok {
+		req.Record = known.Record
+	}
+	return h(t.ctx, req)
 }

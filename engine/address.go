@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
@@ -28,6 +29,8 @@ type address struct {
 	mu    sync.Mutex
 	next  time.Duration
 	fam   [2]reach
+
+	pinned [2]atomic.Bool // by family; see PinAddress
 }
 
 // reach is what is known of the detected address of a family.
@@ -68,6 +71,19 @@ func (e *Engine) Reach(family int) Reachable {
 	return ReachUnknown
 }
 
+// PinAddress keeps the endpoint that the record names for a family (4 or 6) from being changed by votes, because somebody
+// knows better, or lets votes change it again.
+func (e *Engine) PinAddress(family int, pinned bool) {
+	a, i := &e.address, 0
+	if family == 6 {
+		i = 1
+	}
+	a.pinned[i].Store(pinned)
+	a.mu.Lock()
+	a.fam[i] = reach{} // what is pinned was not detected, and what was detected before is another address
+	a.mu.Unlock()
+}
+
 // stranger notes that a node that this one had not contacted has made a session.
 func (a *address) stranger(from netip.Addr) {
 	if table.Class(from) != table.Global {
@@ -95,7 +111,11 @@ func (w *Worker) updateAddress() {
 		return
 	}
 	a.next = w.now + addressInterval
+	a.votes.counting()
 	for family := range a.fam {
+		if a.pinned[family].Load() {
+			continue
+		}
 		won, ok := a.votes.winner(w.now, family)
 		a.mu.Lock()
 		r := &a.fam[family]
@@ -112,7 +132,9 @@ func (w *Worker) updateAddress() {
 		case ok && !deaf && endpointOf(e.Record(), family) != won:
 			if w.setEndpoint(family, won) {
 				a.mu.Lock()
-				*r = reach{detected: true, since: w.now}
+				if !a.pinned[family].Load() {
+					*r = reach{detected: true, since: w.now}
+				}
 				a.mu.Unlock()
 			}
 		}
@@ -131,7 +153,11 @@ func endpointOf(r *enr.Record, family int) (a netip.AddrPort) {
 // setEndpoint replaces the endpoint of a family in the local record, or takes it out if to is the zero value. The TCP port
 // stays: it is for the program to change.
 func (w *Worker) setEndpoint(family int, to netip.AddrPort) bool {
+	pinned := false
 	err := w.e.UpdateRecord(func(b *enr.Builder) {
+		if pinned = w.e.address.pinned[family].Load(); pinned { // since the votes were counted
+			return
+		}
 		switch {
 		case family == 0 && to.IsValid():
 			b.SetIP(to.Addr()).SetUDP(to.Port())
@@ -143,7 +169,7 @@ func (w *Worker) setEndpoint(family int, to netip.AddrPort) bool {
 			b.Delete("ip6").Delete("udp6")
 		}
 	})
-	if err != nil {
+	if err != nil || pinned {
 		return false
 	}
 	kind := AddressChanged

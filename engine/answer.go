@@ -24,10 +24,22 @@ func (w *Worker) take(c *call) (rtt time.Duration, ok bool) {
 	if _, ok = w.e.calls.pending.Take(c.id); !ok {
 		return 0, false
 	}
+	w.meet(c)
 	w.e.calls.mu.Lock()
 	rtt = w.now - c.sent
 	w.e.calls.mu.Unlock()
 	return rtt, true
+}
+
+// meet offers the node that has answered c to the table if it is not there: mostly it came in with its handshake, but it may have
+// been dropped since, after a break in the network for example, while the session stood.
+func (w *Worker) meet(c *call) {
+	if c.peer.Record == nil {
+		return
+	}
+	if _, ok := w.e.table.Seq(c.peer.ID); !ok {
+		w.e.admit(w.now, c.peer.Record, c.addr, false)
+	}
 }
 
 func (w *Worker) pong(p *peer, body []byte) error {
@@ -98,6 +110,7 @@ func (w *Worker) nodes(p *peer, body []byte) error {
 		return nil
 	}
 	if _, ok := w.e.calls.pending.Take(c.id); ok {
+		w.meet(c)
 		w.collect(c)
 	}
 	return nil

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,9 +37,14 @@ type Request struct {
 	Protocol, Payload []byte
 	// Timeout replaces Config.RequestTimeout if it is not 0.
 	Timeout time.Duration
+	// Here keeps the request to Peer.Addr. Otherwise, if no answer comes in time, it goes to the address of the other
+	// family that Peer.Record names, if there is one.
+	Here bool
 	// Done is called exactly once, from a goroutine that drives a worker. It must return at
 	// once and may start further requests with the worker that it is given.
 	Done func(*Worker, Result)
+
+	left *attempts // nil for the first one
 }
 
 // MessageType is the type of a request.
@@ -65,8 +72,10 @@ const (
 	callHandshake                   // handshake packet sent
 )
 
-// call is a request under way. calls.mu guards state, sent and the fields of NODES answers.
+// call is a request under way. calls.mu guards state, sent, began and the fields of NODES answers.
 type call struct {
+	request Request // as it was made
+
 	id      codec.RequestID
 	kind    codec.MessageType
 	peer    Peer
@@ -79,6 +88,7 @@ type call struct {
 
 	state callState
 	sent  time.Duration
+	began time.Duration // when the packet was sent that led to a handshake
 
 	distances []uint
 	nodes     []byte // records of the answers so far, one after another
@@ -133,14 +143,22 @@ func (w *Worker) prepare(r Request) (*call, error) {
 	if e.cfg.Access.Blocked(w.now, addr.Addr()) || e.cfg.Access.BlockedID(w.now, (*[32]byte)(&r.Peer.ID)) {
 		return nil, ErrBlocked
 	}
-	c := &call{kind: r.Type, peer: r.Peer, addr: addr, timeout: r.Timeout, done: r.Done, distances: r.Distances}
+	if r.left == nil {
+		if r.left = e.attemptsOf(&r); *r.left != (attempts{}) {
+			// Who asked may give up waiting and use the memory for something else.
+			r.Protocol, r.Payload, r.Distances = bytes.Clone(r.Protocol), bytes.Clone(r.Payload), slices.Clone(r.Distances)
+		}
+	}
+	c := &call{request: r, kind: r.Type, peer: r.Peer, addr: addr, timeout: r.Timeout, done: r.Done, distances: r.Distances}
 	if c.timeout <= 0 {
 		c.timeout = e.cfg.RequestTimeout
 	}
 	id := [32]byte(r.Peer.ID)
 	c.key = session.MakeKey(addr, &id)
 	c.hash = e.sessions.Hash(&c.key)
-	if err := c.encode(e, r); err != nil { // tells whether it can be encoded before it takes a place
+	// Before it takes a place: whether it can be encoded, with an ID of the size that it will have.
+	c.id, _ = codec.NewRequestID(make([]byte, codec.MaxRequestID))
+	if err := c.encode(e, r); err != nil {
 		return nil, err
 	}
 	if _, ok := e.calls.pending.Add(w.now+c.timeout, w.random, func(id codec.RequestID) *call {
@@ -149,7 +167,8 @@ func (w *Worker) prepare(r Request) (*call, error) {
 	}); !ok {
 		return nil, ErrBusy
 	}
-	if err := c.encode(e, r); err != nil {
+	if err := c.encode(e, r); err != nil { // no other than before
+		e.calls.pending.Take(c.id)
 		return nil, err
 	}
 	return c, nil
@@ -222,7 +241,7 @@ func (w *Worker) mark(p *outbound, c *call, session bool) {
 		c.state = callSent
 		return
 	}
-	c.state, p.initiating = callRandom, c
+	c.state, c.began, p.initiating = callRandom, w.now, c
 }
 
 // emit sends c with keys, or if they are nil a packet of the same size that nobody can open, so
@@ -295,6 +314,7 @@ func (w *Worker) conclude(c *call, r Result) {
 	switch {
 	case r.Err == nil:
 		w.counts[CallsAnswered]++
+		w.timed(c.kind, r.RTT)
 	case errors.Is(r.Err, ErrTimeout):
 		w.counts[CallsTimedOut]++
 	default:

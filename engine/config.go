@@ -10,6 +10,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/curve"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/session"
 	"github.com/fastdisc/discv5/table"
@@ -35,6 +36,9 @@ type Config struct {
 	// RequestTimeout is how long an answer may take; default 1 s. A request that needs a handshake has
 	// HandshakeTimeout more from when the peer's WHOAREYOU arrives; default 1 s.
 	RequestTimeout, HandshakeTimeout time.Duration
+
+	// Resend is how often a request is sent again to the same address if no answer comes in time; default 0.
+	Resend int
 
 	// MaxRequests bounds the calls under way, default 4096; MaxQueued those that wait for one
 	// peer's handshake, default 32.
@@ -66,6 +70,12 @@ type Config struct {
 
 	// Records is how many verified records are remembered; default 4096.
 	Records int
+	// RecordCache, if not nil, remembers them instead: engines of one process may share it.
+	RecordCache *enr.Cache
+
+	// Curve does the arithmetic of handshakes; default secp256k1. Another one is for simulations, of which the packages of this
+	// module alone can make any: nobody else can name the type. Records are verified with secp256k1 in any case.
+	Curve curve.Curve
 
 	// Bootnodes are asked when the table is empty.
 	Bootnodes []Peer
@@ -106,6 +116,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Random == nil {
 		c.Random = rand.Reader
+	}
+	if c.Curve == nil {
+		c.Curve = curve.Decred()
 	}
 	if c.Buffers == nil {
 		c.Buffers = heap{}

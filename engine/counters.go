@@ -88,6 +88,7 @@ const (
 
 	CallsAnswered
 	CallsTimedOut
+	CallsAgain
 	CallsFailed
 
 	NumCounters
@@ -161,4 +162,5 @@ var counterInfo = [NumCounters]CounterInfo{
 	CallsAnswered: {"requests_total", "result", "answered", "Requests of this node that ended, by result."},
 	CallsTimedOut: {"requests_total", "result", "timeout", "Requests of this node that ended, by result."},
 	CallsFailed:   {"requests_total", "result", "failed", "Requests of this node that ended, by result."},
+	CallsAgain:    plain("requests_again_total", "Requests that were sent again after a timeout, to the same address or that of the other family."),
 }

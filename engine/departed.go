@@ -10,7 +10,7 @@ import (
 const departedSize = 64
 
 // departed are the records of nodes that left the table last. A WHOAREYOU may have told such a node that its
-// record is known here: then its handshake comes without one.
+// record is known here: then its handshake comes without one. And when hardly anybody is left, they are asked again.
 type departed struct {
 	mu   sync.Mutex
 	ring [departedSize]departedNode
@@ -40,4 +40,16 @@ func (d *departed) find(id enr.ID) []byte {
 		}
 	}
 	return nil
+}
+
+// all returns the encoded records of all that are remembered, the last one first.
+func (d *departed) all() (records [][]byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.ring {
+		if n := &d.ring[(d.at+departedSize-1-i)%departedSize]; n.record != nil {
+			records = append(records, n.record)
+		}
+	}
+	return records
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/internal/curve"
 	"github.com/fastdisc/discv5/session"
 	"github.com/fastdisc/discv5/table"
 )
@@ -51,9 +50,14 @@ func New(cfg Config) (*Engine, error) {
 
 	e := &Engine{self: cfg.Key.ID(), wake: make(chan struct{}, wakeTokens)}
 	cfg.Session.Seed, cfg.Session.Protocol = seed(0), cfg.Protocol
+	if cfg.OnEvent != nil {
+		cfg.Session.OnEnd = func(k *session.Key) { e.event(Event{Kind: SessionEnded, ID: k.ID(), Addr: k.AddrPort()}) }
+	}
 	e.sessions = session.NewMap(cfg.Session)
-	e.records = enr.NewCache(cfg.Records, seed(1))
-	e.hands = session.Handshaker{Key: cfg.Key, Curve: curve.Decred(), Records: e.records, Protocol: cfg.Protocol}
+	if e.records = cfg.RecordCache; e.records == nil {
+		e.records = enr.NewCache(cfg.Records, seed(1))
+	}
+	e.hands = session.Handshaker{Key: cfg.Key, Curve: cfg.Curve, Records: e.records, Protocol: cfg.Protocol}
 	cfg.Table.Self, cfg.Table.Seed, cfg.Table.OnChange = e.self, seed(2), e.tableChanged
 	e.table = table.New(cfg.Table)
 	e.local.Store(cfg.Record)
@@ -133,6 +137,19 @@ func (e *Engine) admit(now time.Duration, r *enr.Record, addr netip.AddrPort, in
 	}
 	e.table.Add(now, table.FromRecord(r, addr, inbound))
 	return true
+}
+
+// Offer offers a node to the table by its record, to be contacted at an endpoint that can be reached from here. The errors are
+// ErrNoEndpoint and ErrBlocked.
+func (e *Engine) Offer(now time.Duration, r *enr.Record) (table.AddResult, error) {
+	p, err := e.PeerOf(r)
+	if err != nil {
+		return 0, err
+	}
+	if e.unwanted(now, r) {
+		return 0, fmt.Errorf("%w: node %s", ErrBlocked, p.ID.Short())
+	}
+	return e.table.Add(now, table.FromRecord(r, p.Addr, false)), nil
 }
 
 // unwanted reports whether a record's node is banned, by its ID or an endpoint.

@@ -2,8 +2,10 @@ package engine
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -27,6 +29,12 @@ const (
 	// AddressRevoked: nobody could reach this node at the address of Family that had been detected; Record
 	// does not name it any more.
 	AddressRevoked
+	// SessionEnded: the session with node ID at Addr is no more. The next message there takes a handshake.
+	SessionEnded
+	// Banned, Permitted and Lifted: the lists of Config.Access have changed for Target, up to Until of the wall clock if that is not zero.
+	Banned
+	Permitted
+	Lifted
 )
 
 // Event is something that happened. Which fields are set depends on Kind.
@@ -38,6 +46,8 @@ type Event struct {
 	Inbound bool
 	Change  table.Event
 	Family  int // 4 or 6
+	Target  limits.Target
+	Until   time.Time
 }
 
 func (e *Engine) tableChanged(ev table.Event) {

@@ -139,6 +139,24 @@ func (r *lookupRun) answer(w *Worker, id enr.ID, records []*enr.Record) {
 	}
 }
 
+// Progress tells how far the lookup has come.
+type Progress struct {
+	lookup.Stats
+	// Hops is how many nodes had to be asked one after another to hear of the closest node that has answered, and to ask
+	// it: 1 for a node of the table, 0 while none has answered.
+	Hops int
+}
+
+// Progress tells how far the lookup has come. It is zero for a lookup that was not started, there being too many.
+func (h LookupHandle) Progress() Progress {
+	if h.run == nil {
+		return Progress{}
+	}
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	return Progress{h.run.l.Stats(), h.run.l.Hops()}
+}
+
 // Results are the closest nodes that have answered so far.
 func (h LookupHandle) Results() []lookup.Candidate {
 	if h.run == nil {

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,7 +99,7 @@ func (w *Worker) timeouts() {
 		w.e.calls.mu.Unlock()
 		if partial {
 			w.collect(c)
-		} else {
+		} else if !w.again(c) {
 			w.finish(c, Result{Err: ErrTimeout})
 		}
 	}
@@ -119,7 +120,7 @@ func (w *Worker) check(n table.Node) {
 		w.e.table.Remove(w.now, n.ID)
 		return
 	}
-	w.Start(Request{Type: codec.TypePing, Peer: p, Done: func(w *Worker, r Result) {
+	w.Start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(w *Worker, r Result) {
 		if r.Err != nil {
 			w.failed(n.ID, r.Err)
 			return
@@ -131,7 +132,7 @@ func (w *Worker) check(n table.Node) {
 			other = n.UDP4
 		}
 		if o, ok := w.e.peerOf(n, other); ok && w.e.canSend(other) {
-			w.Start(Request{Type: codec.TypePing, Peer: o, Done: func(*Worker, Result) {}})
+			w.Start(Request{Type: codec.TypePing, Peer: o, Here: true, Done: func(*Worker, Result) {}})
 		}
 	}})
 }
@@ -234,13 +235,20 @@ func (w *Worker) refresh() {
 // Bootstrap makes the next Tick contact the bootnodes and look up this node's own ID, as after a start.
 func (e *Engine) Bootstrap() { e.maintain.anew.Store(true) }
 
-// contactBootnodes asks the bootnodes that are not in the table. Their answer brings them into it; a lookup
+// contactBootnodes asks the bootnodes that are not in the table, and nodes that have left it. Their answer brings them into it; a lookup
 // follows at once.
 func (w *Worker) contactBootnodes() {
-	for _, b := range *w.e.maintain.bootnodes.Load() {
-		if b.ID == w.e.self {
+	type place struct {
+		id   enr.ID
+		addr netip.AddrPort
+	}
+	asked := make(map[place]bool)
+	for _, b := range slices.Concat(*w.e.maintain.bootnodes.Load(), w.e.formerNodes()) {
+		at := place{b.ID, b.Addr}
+		if b.ID == w.e.self || asked[at] {
 			continue
 		}
+		asked[at] = true
 		if _, s, ok := w.e.table.Get(b.ID); ok && s.Live {
 			continue
 		}
@@ -255,4 +263,16 @@ func (w *Worker) contactBootnodes() {
 			w.Start(Request{Type: codec.TypePing, Peer: b, Done: soon})
 		}
 	}
+}
+
+// formerNodes are nodes that have left the table. If that was because this node's own network was down, they are there again.
+func (e *Engine) formerNodes() (list []Peer) {
+	for _, b := range e.departed.all() {
+		if r := e.recordOf(b); r != nil {
+			if p, err := e.PeerOf(r); err == nil {
+				list = append(list, p)
+			}
+		}
+	}
+	return list
 }

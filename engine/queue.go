@@ -3,6 +3,7 @@ package engine
 import (
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/zeebo/xxh3"
 
@@ -49,6 +50,7 @@ type job struct {
 	key    session.Key
 	hash   uint64
 	packet codec.Packet
+	came   time.Duration // when the packet of jobHandshake did
 	call   *call
 	buf    Buffer
 	// challenge is the unmasked WHOAREYOU that jobInitiate answers.

@@ -32,6 +32,7 @@ type votes struct {
 	mu     sync.Mutex
 	min    int
 	family [2][]vote
+	news   bool // somebody has said what nobody has counted yet
 }
 
 type vote struct {
@@ -74,6 +75,7 @@ func (v *votes) add(now time.Duration, voter netip.Addr, says netip.AddrPort) bo
 	for i := range *list {
 		e := &(*list)[i]
 		if e.prefix == p {
+			v.news = v.news || e.says != says
 			e.says, e.at = says, now
 			return true
 		}
@@ -81,12 +83,27 @@ func (v *votes) add(now time.Duration, voter netip.Addr, says netip.AddrPort) bo
 			oldest = i
 		}
 	}
+	v.news = true
 	if len(*list) == maxVotes {
 		(*list)[oldest] = vote{p, says, now}
 	} else {
 		*list = append(*list, vote{p, says, now})
 	}
 	return true
+}
+
+// counting notes that all votes are about to be counted.
+func (v *votes) counting() {
+	v.mu.Lock()
+	v.news = false
+	v.mu.Unlock()
+}
+
+// uncounted reports whether there are votes that have not been counted, those aside that repeat what was counted.
+func (v *votes) uncounted() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.news
 }
 
 // winner counts a family's votes. ok is false while nobody has won.

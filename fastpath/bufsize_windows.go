@@ -9,3 +9,12 @@ func bufferSizes(fd uintptr) (recv, send int) {
 	send, _ = syscall.GetsockoptInt(h, syscall.SOL_SOCKET, syscall.SO_SNDBUF)
 	return recv, send
 }
+
+// bothFamilies reports whether an IPv6 socket receives IPv4 too.
+func bothFamilies(raw syscall.RawConn) (both bool) {
+	_ = raw.Control(func(fd uintptr) {
+		only, err := syscall.GetsockoptInt(syscall.Handle(fd), syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY)
+		both = err == nil && only == 0
+	})
+	return both
+}

@@ -81,9 +81,8 @@ func Listen(cfg Config) (*Group, error) {
 		cfg.Sockets = 1
 	}
 	if err := g.open(&cfg); err != nil {
-		return nil, errors.Join(err, g.Close())
+		return nil, errors.Join(err, g.abandon())
 	}
-	g.describe(&cfg)
 	return g, nil
 }
 
@@ -111,13 +110,7 @@ func (g *Group) open(cfg *Config) error {
 		}
 		g.socks = append(g.socks, s)
 	}
-	g.info.Path, g.info.PathReason = PathBatch, batchReason(first, cfg)
-	if g.info.PathReason != "" {
-		g.info.Path = PathPortable
-	}
-	for _, s := range g.socks {
-		g.conns = append(g.conns, newConn(s, g.info.Path))
-	}
+	g.connect(cfg)
 	return nil
 }
 
@@ -144,8 +137,8 @@ func (g *Group) Info() Info { return g.info }
 // Stats is the sum of the counters of all sockets, also after Close.
 func (g *Group) Stats() ConnStats {
 	var sum ConnStats
-	for _, s := range g.socks {
-		sum.Add(s.stats())
+	for _, c := range g.conns {
+		sum.Add(c.Stats())
 	}
 	return sum
 }
@@ -159,10 +152,17 @@ func (g *Group) Drops() uint64 { return g.Stats().KernelDrops }
 // not an error.
 func (g *Group) Close() error {
 	var errs []error
-	for _, s := range g.socks {
-		if err := s.close(); err != nil && !errors.Is(err, ErrClosed) {
-			errs = append(errs, err)
-		}
+	for _, c := range g.conns {
+		errs = append(errs, c.Close())
 	}
-	return errors.Join(errs...)
+	return errJoin(errs)
+}
+
+// abandon closes the sockets of a group that did not come to be.
+func (g *Group) abandon() error {
+	var errs []error
+	for _, s := range g.socks {
+		errs = append(errs, s.close())
+	}
+	return errJoin(errs)
 }

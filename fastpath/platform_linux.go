@@ -2,6 +2,7 @@ package fastpath
 
 import (
 	"fmt"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -107,4 +108,13 @@ func setBuffer(fd, size, force, plain int) int {
 		return 0
 	}
 	return got / 2
+}
+
+// bothFamilies reports whether an IPv6 socket receives IPv4 too.
+func bothFamilies(raw syscall.RawConn) (both bool) {
+	_ = raw.Control(func(fd uintptr) {
+		only, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+		both = err == nil && only == 0
+	})
+	return both
 }

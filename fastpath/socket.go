@@ -34,16 +34,20 @@ type sockOptions struct {
 	dropSource       string
 }
 
-// openSocket binds one socket of a group. Options that must hold before the
-// first datagram arrives are set between socket(2) and bind(2).
-func openSocket(cfg *Config, addr netip.AddrPort, reusePort bool) (*socket, error) {
-	s := &socket{
+func newSocket(cfg *Config, addr netip.AddrPort) *socket {
+	return &socket{
 		v4:       addr.Addr().Is4(),
 		min:      cfg.MinSize,
 		max:      cfg.MaxSize,
 		batch:    cfg.Batch,
 		sendWait: sendWait,
 	}
+}
+
+// openSocket binds one socket of a group. Options that must hold before the
+// first datagram arrives are set between socket(2) and bind(2).
+func openSocket(cfg *Config, addr netip.AddrPort, reusePort bool) (*socket, error) {
+	s := newSocket(cfg, addr)
 	var optErr error
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		if err := raw.Control(func(fd uintptr) {

@@ -102,7 +102,7 @@ func New(target enr.ID, cfg Config, self enr.ID, seeds []Candidate) *Lookup {
 	var start path
 	for _, c := range seeds {
 		if c.ID != self {
-			start.insert(&target, c, slack*l.cfg.K)
+			start.insert(&target, c, 0, slack*l.cfg.K)
 		}
 	}
 	for i, s := range start.list {
@@ -166,6 +166,7 @@ func (l *Lookup) Answer(id enr.ID, found []Candidate) (fresh []Candidate) {
 	}
 	p.list[i].phase = answered
 	l.stats.Answers++
+	hops := min(p.list[i].hops, maxHops-1) + 1
 	l.fresh = l.fresh[:0]
 	for _, c := range found[:min(len(found), l.cfg.MaxFound)] {
 		if c.ID == l.self {
@@ -178,7 +179,7 @@ func (l *Lookup) Answer(id enr.ID, found []Candidate) (fresh []Candidate) {
 			l.fresh = append(l.fresh, c)
 		}
 		if !known || path == nobody {
-			p.insert(&l.target, c, slack*l.cfg.K)
+			p.insert(&l.target, c, hops, slack*l.cfg.K)
 		}
 	}
 	return l.fresh
@@ -241,6 +242,31 @@ func (l *Lookup) Results() []Candidate {
 	}
 	slices.SortFunc(all, func(a, b Candidate) int { return enr.CompareDistance(l.target, a.ID, b.ID) })
 	return all[:min(len(all), l.cfg.K)]
+}
+
+// maxHops is where Hops stops to count.
+const maxHops = 255
+
+// Hops returns how many nodes were asked one after another until the closest node that has answered had done so: 1 if it is a
+// seed, 0 while none has answered.
+func (l *Lookup) Hops() int {
+	var best *slot
+	for i := range l.paths {
+		for j := range l.paths[i].list { // closest first
+			s := &l.paths[i].list[j]
+			if s.phase != answered {
+				continue
+			}
+			if best == nil || enr.CompareDistance(l.target, s.ID, best.ID) < 0 {
+				best = s
+			}
+			break
+		}
+	}
+	if best == nil {
+		return 0
+	}
+	return int(best.hops) + 1
 }
 
 // Stats returns the counts so far.

@@ -291,3 +291,31 @@ func BenchmarkLookup(b *testing.B) {
 		}
 	}
 }
+
+// Hops is the length of the chain of answers that led to the closest node.
+func TestHops(t *testing.T) {
+	l := New(enr.ID{}, Config{K: 4, Alpha: 1}, id(1000), candidates(90, 80))
+	if n := l.Hops(); n != 0 {
+		t.Errorf("%d hops before anybody has answered", n)
+	}
+	for i, step := range []struct {
+		asks    uint16
+		answers []uint16
+		hops    int
+	}{
+		{80, []uint16{70}, 1},
+		{70, []uint16{60, 85}, 2},
+		{60, []uint16{70, 80}, 3},
+		{85, []uint16{50}, 3}, // farther than 60: the way to that still counts
+		{50, nil, 4},          // by way of 80, 70 and 85
+	} {
+		q, ok := l.Next()
+		if !ok || q.Node.ID != id(step.asks) {
+			t.Fatalf("step %d: asks %v, want %d", i, q.Node.ID.Short(), step.asks)
+		}
+		l.Answer(q.Node.ID, candidates(step.answers...))
+		if n := l.Hops(); n != step.hops {
+			t.Errorf("step %d: %d hops, want %d", i, n, step.hops)
+		}
+	}
+}

@@ -18,6 +18,7 @@ const (
 type slot struct {
 	Candidate
 	phase phase
+	hops  uint8 // nodes asked one after another until this one was heard of
 }
 
 // path is one traversal: the candidates it has heard of, closest to the target first.
@@ -37,12 +38,12 @@ func (p *path) search(target, id *enr.ID) (i int, found bool) {
 // the limit loses the farthest candidate that has not been asked. Those that have been asked stay:
 // there are never more of them than queries, and a flood of close candidates that do not exist
 // must not wash out the results.
-func (p *path) insert(target *enr.ID, c Candidate, limit int) {
+func (p *path) insert(target *enr.ID, c Candidate, hops uint8, limit int) {
 	i, found := p.search(target, &c.ID)
 	if found || i >= limit {
 		return
 	}
-	p.list = slices.Insert(p.list, i, slot{Candidate: c})
+	p.list = slices.Insert(p.list, i, slot{Candidate: c, hops: hops})
 	for j := len(p.list) - 1; j >= 0 && len(p.list) > limit; j-- {
 		if p.list[j].phase == heard {
 			p.list = slices.Delete(p.list, j, j+1)

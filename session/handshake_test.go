@@ -397,3 +397,50 @@ func TestInitiateErrors(t *testing.T) {
 		t.Errorf("one string that is no key: %v", err)
 	}
 }
+
+// strangeCurve turns what it calculates upside down, so that whoever uses another one for a part of the handshake does not agree with it.
+type strangeCurve struct{ curve.Curve }
+
+func (c strangeCurve) ECDH(priv *[32]byte, pub *[33]byte) (s [33]byte, err error) {
+	s, err = c.Curve.ECDH(priv, pub)
+	s[32] ^= 1
+	return s, err
+}
+
+func (c strangeCurve) Sign(priv, digest *[32]byte) (sig [64]byte, err error) {
+	other := *digest
+	other[0] ^= 1
+	return c.Curve.Sign(priv, &other)
+}
+
+func (c strangeCurve) Verify(pub *[33]byte, digest *[32]byte, sig *[64]byte) bool {
+	other := *digest
+	other[0] ^= 1
+	return c.Curve.Verify(pub, &other, sig)
+}
+
+// All arithmetic of a handshake is that of Handshaker.Curve, on both sides.
+func TestHandshakerCurve(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		a, b   bool
+		agrees bool
+	}{{"both", true, true, true}, {"initiator", true, false, false}, {"recipient", false, true, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			a, b := newNode(t, 1), newNode(t, 2)
+			if c.a {
+				a.Curve = strangeCurve{a.Curve}
+			}
+			if c.b {
+				b.Curve = strangeCurve{b.Curve}
+			}
+			r := testRandom(t, 3)
+			ch := newChallenge(r, 0)
+			hs := a.answer(t, ch, b, a.record.Bytes())
+			p := b.decode(t, hs.encode(t, r, "hello", b.id()))
+			if _, err := b.Accept(ch, p, nil); (err == nil) != c.agrees {
+				t.Errorf("accept: %v", err)
+			}
+		})
+	}
+}

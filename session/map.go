@@ -47,6 +47,10 @@ type Config struct {
 	Shards            int           // parts with a lock of their own, 64 by default; rounded up to a power of two. With one, a small map takes little memory
 	Protocol          codec.Protocol
 	Seed              uint64 // secret: of the hash; random per process
+
+	// OnEnd, if not nil, is told whose session has ended, be it that it was idle, gave way to another one, or was removed. It is called with
+	// a lock held: it must return at once and not use the Map.
+	OnEnd func(*Key)
 }
 
 func (c *Config) setDefaults() {

@@ -362,3 +362,42 @@ func TestSoleAgreesWithLookup(t *testing.T) {
 		t.Errorf("only %d steps met a session with one pair of keys", sole)
 	}
 }
+
+// OnEnd is told of each session that ends, once and whatever ended it, and of nothing else: not of keys that replace others, nor of a
+// handshake that nobody answered.
+func TestOnEnd(t *testing.T) {
+	ended := make(map[Key]int)
+	m := NewMap(Config{Capacity: 1, IdleTimeout: minute, Seed: 1, OnEnd: func(k *Key) { ended[*k]++ }})
+	r := testRandom(t, 1)
+	var all []Key
+	for i := range 2000 {
+		key := testKey(i)
+		for range 2 {
+			k, _ := pair(1)
+			shakeHands(m, time.Duration(i)*minute, &key, r, k)
+		}
+		all = append(all, key)
+	}
+	evicted := len(ended)
+	if evicted == 0 || evicted == len(all) {
+		t.Fatalf("%d of %d sessions gave way: this test does not test", evicted, len(all))
+	}
+	offered, k := testKey(5000), new(Keys)
+	m.Offer(2000*minute, &offered, m.Hash(&offered), k, 2000*minute+second)
+	removed := all[len(all)-1]
+	m.Remove(&removed, m.Hash(&removed))
+	if ended[removed] != 1 {
+		t.Errorf("removed session: told %d times", ended[removed])
+	}
+	for range 1000 {
+		m.Sweep(5000 * minute)
+	}
+	for i, key := range all {
+		if ended[key] != 1 {
+			t.Errorf("session %d: told %d times", i, ended[key])
+		}
+	}
+	if ended[offered] != 0 || m.Stats().Sessions != 0 {
+		t.Errorf("told %d times of an unanswered offer; %d sessions left", ended[offered], m.Stats().Sessions)
+	}
+}

@@ -40,6 +40,10 @@ func (s *shard) insert(m *Map, now time.Duration, k *Key, h uint64) *slot {
 
 func (s *shard) drop(m *Map, i uint32) {
 	e := &s.slots[i]
+	if m.cfg.OnEnd != nil && e.current != nil {
+		k := e.key
+		m.cfg.OnEnd(&k)
+	}
 	s.sessions.remove(e.key.hash(m.cfg.Seed), i)
 	e.reset(new(Key), false)
 	s.free = append(s.free, i)

@@ -100,7 +100,7 @@ func (w *wheel) advance(now time.Duration, expired func(slot uint32)) {
 		for s := w.heads[t%int64(len(w.heads))]; s != 0; {
 			slot := s - 1
 			s = w.links[slot].next
-			if w.links[slot].deadline < now {
+			if int64(w.links[slot].deadline/w.tick) < target { // lists hold later turns too
 				w.remove(slot)
 				expired(slot)
 			}

@@ -12,10 +12,10 @@ import "time"
 // buckets: max is what bounds the burst. A call with nothing due takes no lock. Due does not
 // allocate when dst has room for max more.
 func (t *Table) Due(now time.Duration, dst []Node, max int) []Node {
-	start := t.cursor.Load()
+	start, low := t.cursor.Load(), uint32(t.lowest.Load())
 	for k := range uint32(numBuckets) {
 		i := (start + k) % numBuckets
-		if t.due[i].Load() > int64(now) {
+		if i < low || t.due[i].Load() > int64(now) {
 			continue
 		}
 		before := len(dst)
@@ -28,6 +28,15 @@ func (t *Table) Due(now time.Duration, dst []Node, max int) []Node {
 		}
 	}
 	return dst
+}
+
+// NextDue returns the time from which Due has a node to return. With nothing to check that is the largest Duration.
+func (t *Table) NextDue() time.Duration {
+	first := int64(never)
+	for i := int(t.lowest.Load()); i < numBuckets; i++ {
+		first = min(first, t.due[i].Load())
+	}
+	return time.Duration(first)
 }
 
 // dueIn does the work of Due for one bucket. full says that more was due than max.

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -136,5 +137,47 @@ func TestRefresh(t *testing.T) {
 		if id := tab.atDistance(d, random); distance(id) != d {
 			t.Fatalf("atDistance(%d) is at %d", d, distance(id))
 		}
+	}
+}
+
+// NextDue is exactly when Due has something, whatever has happened to the table.
+func TestNextDue(t *testing.T) {
+	tab := newTable(nil)
+	if at := tab.NextDue(); at != never {
+		t.Fatalf("an empty table has something to do at %v", at)
+	}
+	now := time.Duration(0)
+	r := rand.New(rand.NewPCG(1, 2))
+	seen := 0
+	for i := range 4000 {
+		now += time.Duration(r.IntN(2000)) * time.Millisecond
+		n := node(250+r.IntN(7), uint32(r.IntN(30)))
+		switch i % 4 {
+		case 0, 1:
+			tab.Add(now, n)
+		case 2:
+			tab.MarkFailed(now, n.ID)
+		case 3:
+			tab.Remove(now, n.ID)
+		}
+		at := tab.NextDue()
+		if at == never {
+			continue
+		}
+		if got := tab.Due(min(at, now)-1, nil, 100); len(got) != 0 && at > now {
+			t.Fatalf("step %d: %d nodes are due before %v", i, len(got), at)
+		}
+		due := tab.Due(max(at, now), nil, 100)
+		if len(due) == 0 {
+			t.Fatalf("step %d: nothing is due at %v", i, at)
+		}
+		for _, n := range due {
+			seen++
+			tab.MarkLive(max(at, now), n.ID, n.Addr)
+		}
+		now = max(now, at)
+	}
+	if seen < 1000 {
+		t.Errorf("%d checks", seen)
 	}
 }

@@ -37,6 +37,7 @@ type Table struct {
 	_   [64]byte
 
 	limits      prefixCounts
+	lowest      atomic.Int32  // bucket below which all are empty and have always been
 	cursor      atomic.Uint32 // bucket at which the next call of Due begins
 	members     atomic.Int64
 	liveMembers atomic.Int64
@@ -49,6 +50,7 @@ type Table struct {
 func New(cfg Config) *Table {
 	t := &Table{cfg: cfg.withDefaults()}
 	t.limits = prefixCounts{count: make(map[prefix]int), limit: t.cfg.TableIPLimit}
+	t.lowest.Store(numBuckets)
 	for i := range t.buckets {
 		t.buckets[i].rng = t.cfg.Seed + uint64(i)<<32
 		t.due[i].Store(int64(never))
@@ -83,6 +85,8 @@ func (c *change) end() {
 	t := c.t
 	if c.reindex {
 		t.indexes[c.i].Store(newIndex(c.b))
+		for low := t.lowest.Load(); low > int32(c.i) && !t.lowest.CompareAndSwap(low, int32(c.i)); low = t.lowest.Load() {
+		}
 	}
 	if c.resnap {
 		t.snapshots[c.i].Store(newSnapshot(c.b.members))

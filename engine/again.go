@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"net/netip"
+
+	"github.com/fastdisc/discv5/table"
+)
+
+// A request that was not answered in time may be sent again: to the same address as often as Config.Resend says, and then to
+// the address of the other family that the peer's record names. For the peer it is a new request, with an ID of its own; for who
+// asked it is the same one, and ends once.
+
+// attempts is what is left to try after a timeout.
+type attempts struct {
+	resend int            // times at the same address
+	other  netip.AddrPort // then there; the zero value is nowhere
+}
+
+// attemptsOf plans what happens if r is not answered. An address that a public node's record should not have is not tried.
+func (e *Engine) attemptsOf(r *Request) *attempts {
+	a := &attempts{resend: e.cfg.Resend}
+	if r.Here || r.Peer.Record == nil {
+		return a
+	}
+	other, ok := r.Peer.Record.UDPEndpoint6()
+	if r.Peer.Addr.Addr().Is6() {
+		other, ok = r.Peer.Record.UDPEndpoint4()
+	}
+	if ok && e.canSend(other) && table.MayRelay(table.Class(r.Peer.Addr.Addr()), table.Class(other.Addr())) {
+		a.other = other
+	}
+	return a
+}
+
+// again starts c, which has timed out and is not pending any more, anew if there is something left to try. It reports false
+// if there is not.
+func (w *Worker) again(c *call) bool {
+	r := c.request
+	left := *r.left
+	switch {
+	case left.resend > 0:
+		left.resend--
+	case left.other.IsValid():
+		r.Peer.Addr, left = left.other, attempts{resend: w.e.cfg.Resend}
+	default:
+		return false
+	}
+	w.detach(c)
+	w.counts[CallsAgain]++
+	r.left = &left
+	w.Start(r)
+	return true
+}

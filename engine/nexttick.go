@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"math"
+	"time"
+)
+
+const never = time.Duration(math.MaxInt64)
+
+// NextTick returns the time from which Tick has something to do. It is for programs that would rather sleep than call Tick
+// twenty times a second: a simulation of thousands of nodes, a device on a battery. It holds until a method of the engine or of
+// one of its workers is called; with workers in several goroutines it is out of date at once, so that it is for those that drive an
+// engine with one. A time that has passed means now.
+//
+// Housekeeping does not count: that idle sessions end, that votes and bans are forgotten. A Tick a minute is enough for it.
+// Call NextTick from the goroutine that calls Tick.
+func (w *Worker) NextTick() time.Duration {
+	e, m := w.e, &w.e.maintain
+	m.mu.Lock()
+	fetch := len(m.newer) > 0
+	m.mu.Unlock()
+	if fetch || m.anew.Load() || m.hurry.Load() {
+		return w.now
+	}
+	return min(m.next, e.calls.pending.NextExpiry(), e.table.NextDue(), e.nextVote())
+}
+
+// nextVote is when the votes on this node's address have to be looked at.
+func (e *Engine) nextVote() time.Duration {
+	a := &e.address
+	if e.cfg.VoteMin < 0 {
+		return never
+	}
+	if a.votes.uncounted() {
+		return a.next
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	first := never
+	for i := range a.fam {
+		if r := &a.fam[i]; r.detected && e.cfg.ReachWait > 0 && len(r.met) < reachNeeded {
+			first = min(first, max(r.since+e.cfg.ReachWait+1, a.next))
+		}
+	}
+	return first
+}
+
+// NextExpiry returns the time from which a Tick ends a call that has had no answer. Without calls that is the largest Duration.
+// A call whose time has passed does not outlive the next Tick.
+func (e *Engine) NextExpiry() time.Duration { return e.calls.pending.NextExpiry() }
+
+// Lookups is how many lookups are under way.
+func (e *Engine) Lookups() int { return int(e.maintain.active.Load()) }

@@ -1,0 +1,234 @@
+package discv5
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fastdisc/discv5/fastpath"
+)
+
+// MaxForeign is the size in bytes of the largest datagram of another protocol that a shared socket receives or sends.
+const MaxForeign = 2048
+
+// ForeignHandler takes datagrams that came in on a node's socket but are not of its protocol, so that a node can share a socket
+// with discv4 or QUIC. See ForeignConn for one that hands them to another library.
+type ForeignHandler interface {
+	// Foreign is called on the packet path, from one goroutine for each socket: it must return at once. b is the datagram as it
+	// came, of at most MaxForeign bytes, and is valid during the call only. Nothing is known about the sender: the address may be false.
+	Foreign(from netip.AddrPort, b []byte)
+}
+
+// ForeignFunc is a function as a ForeignHandler.
+type ForeignFunc func(from netip.AddrPort, b []byte)
+
+// Foreign implements ForeignHandler.
+func (f ForeignFunc) Foreign(from netip.AddrPort, b []byte) { f(from, b) }
+
+// ErrFamily: the node has no socket of the address's family.
+var ErrFamily = errors.New("discv5: no socket of the address's family")
+
+// WriteTo sends a datagram of another protocol, of at most MaxForeign bytes, from the socket that the node listens on.
+func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
+	if len(b) > MaxForeign {
+		return fmt.Errorf("discv5: send to %s: %w", to, ErrTooLarge)
+	}
+	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	if !to.IsValid() || n.byFam[familyOf(to.Addr())] < 0 {
+		return fmt.Errorf("discv5: send to %s: %w", to, ErrFamily)
+	}
+	f := &n.foreign
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.tx == nil {
+		f.tx = fastpath.NewTx(1, MaxForeign)
+	}
+	f.tx.Commit(copy(f.tx.Buffer(), b), to)
+	if err := n.groups[n.byFam[familyOf(to.Addr())]].Conns()[0].WriteBatch(f.tx); err != nil {
+		return fmt.Errorf("discv5: send to %s: %w", to, err)
+	}
+	return nil
+}
+
+// foreignSender is what WriteTo sends with.
+type foreignSender struct {
+	mu sync.Mutex
+	tx *fastpath.Tx
+}
+
+// ForeignConn is a ForeignHandler that is a net.PacketConn for another library, such as a QUIC transport: put it into
+// Config.Foreign, and give it to the library when the node has been made. It holds a bounded number of datagrams; what comes when it is full is
+// lost and counted, and takes nothing from the node.
+type ForeignConn struct {
+	node  atomic.Pointer[Node]
+	queue chan *foreignPacket
+	free  chan *foreignPacket
+	lost  atomic.Uint64
+
+	mu       sync.Mutex
+	closed   bool
+	done     chan struct{}
+	deadline chan struct{} // closed when the read deadline passes
+	timer    *time.Timer
+	set      uint64 // counts the deadlines, so that a timer that was too late to be stopped knows
+}
+
+type foreignPacket struct {
+	from netip.AddrPort
+	n    int
+	b    [MaxForeign]byte
+}
+
+// NewForeignConn returns a ForeignConn for up to size waiting datagrams, of MaxForeign bytes each.
+func NewForeignConn(size int) *ForeignConn {
+	size = max(size, 1)
+	c := &ForeignConn{
+		queue: make(chan *foreignPacket, size), free: make(chan *foreignPacket, size),
+		done: make(chan struct{}), deadline: make(chan struct{}),
+	}
+	for range size {
+		c.free <- new(foreignPacket)
+	}
+	return c
+}
+
+// bind tells c which node's sockets it sends from.
+func (c *ForeignConn) bind(n *Node) { c.node.Store(n) }
+
+// Foreign implements ForeignHandler.
+func (c *ForeignConn) Foreign(from netip.AddrPort, b []byte) {
+	select {
+	case p := <-c.free:
+		p.from, p.n = from, copy(p.b[:], b)
+		c.queue <- p // there is room for all packets
+	default:
+		c.lost.Add(1)
+	}
+}
+
+// Lost is how many datagrams found c full.
+func (c *ForeignConn) Lost() uint64 { return c.lost.Load() }
+
+// ReadFrom implements net.PacketConn.
+func (c *ForeignConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, from, err := c.ReadFromUDPAddrPort(b)
+	if err != nil {
+		return 0, nil, err
+	}
+	return n, net.UDPAddrFromAddrPort(from), nil
+}
+
+// ReadFromUDPAddrPort is ReadFrom without an allocation. What does not fit into b is cut off.
+func (c *ForeignConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
+	c.mu.Lock()
+	deadline := c.deadline
+	c.mu.Unlock()
+	// A deadline in the past and Close win over what waits.
+	select {
+	case <-c.done:
+		return 0, netip.AddrPort{}, net.ErrClosed
+	case <-deadline:
+		return 0, netip.AddrPort{}, os.ErrDeadlineExceeded
+	default:
+	}
+	select {
+	case p := <-c.queue:
+		n, from := copy(b, p.b[:p.n]), p.from
+		c.free <- p
+		return n, from, nil
+	case <-c.done:
+		return 0, netip.AddrPort{}, net.ErrClosed
+	case <-deadline:
+		return 0, netip.AddrPort{}, os.ErrDeadlineExceeded
+	}
+}
+
+// WriteTo implements net.PacketConn. addr is a *net.UDPAddr.
+func (c *ForeignConn) WriteTo(b []byte, addr net.Addr) (int, error) {
+	u, ok := addr.(*net.UDPAddr)
+	if !ok {
+		return 0, fmt.Errorf("discv5: send to %v: not a UDP address", addr)
+	}
+	return c.WriteToUDPAddrPort(b, u.AddrPort())
+}
+
+// WriteToUDPAddrPort is WriteTo for another type of address.
+func (c *ForeignConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error) {
+	n := c.node.Load()
+	if n == nil {
+		return 0, fmt.Errorf("discv5: send to %s: %w", addr, ErrNotStarted)
+	}
+	select {
+	case <-c.done:
+		return 0, net.ErrClosed
+	default:
+	}
+	if err := n.WriteTo(b, addr); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// LocalAddr implements net.PacketConn: the first address that the node listens on, or nil before there is a node.
+func (c *ForeignConn) LocalAddr() net.Addr {
+	n := c.node.Load()
+	if n == nil {
+		return nil
+	}
+	return net.UDPAddrFromAddrPort(n.Addrs()[0])
+}
+
+// Close implements net.PacketConn. It does not close the node's socket.
+func (c *ForeignConn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return net.ErrClosed
+	}
+	c.closed = true
+	close(c.done)
+	return nil
+}
+
+// SetDeadline implements net.PacketConn.
+func (c *ForeignConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+
+// SetWriteDeadline implements net.PacketConn. Sending does not wait for long, so that it does nothing.
+func (c *ForeignConn) SetWriteDeadline(time.Time) error { return nil }
+
+// SetReadDeadline implements net.PacketConn.
+func (c *ForeignConn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.set++
+	select {
+	case <-c.deadline:
+		c.deadline = make(chan struct{})
+	default:
+	}
+	if t.IsZero() {
+		return nil
+	}
+	wait := time.Until(t)
+	if wait <= 0 {
+		close(c.deadline)
+		return nil
+	}
+	this := c.set
+	c.timer = time.AfterFunc(wait, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.set == this {
+			close(c.deadline)
+		}
+	})
+	return nil
+}

@@ -1,0 +1,179 @@
+package discv5
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+)
+
+// shared starts a node on a socket of the test's own that another protocol uses too.
+func shared(t *testing.T, network, addr string, size int) (*Node, *ForeignConn) {
+	t.Helper()
+	c, err := net.ListenPacket(network, addr)
+	if err != nil {
+		t.Skipf("probed for %s on %s: %v", network, addr, err)
+	}
+	f := NewForeignConn(size)
+	n := loopback(t, addr, func(cfg *Config) {
+		cfg.ListenAddrs, cfg.UDPConns, cfg.Foreign = nil, []*net.UDPConn{c.(*net.UDPConn)}, f
+	})
+	if got := n.Addrs(); len(got) != 1 || got[0].String() != c.LocalAddr().String() {
+		t.Fatalf("listens on %v, socket is %v", got, c.LocalAddr())
+	}
+	return n, f
+}
+
+// A node and another protocol share a socket that the caller has opened: each gets its own datagrams, whatever their size.
+func TestSharedSocket(t *testing.T) {
+	for _, c := range []struct{ network, addr string }{{"udp4", "127.0.0.1:0"}, {"udp6", "[::1]:0"}} {
+		t.Run(c.network, func(t *testing.T) {
+			n, f := shared(t, c.network, c.addr, 16)
+			peer := loopback(t, c.addr, nil)
+			if _, err := peer.Ping(within(t), contact(n)); err != nil {
+				t.Fatalf("PING to the shared socket: %v", err)
+			}
+			other, err := net.ListenPacket(c.network, c.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer other.Close()
+			other.SetDeadline(time.Now().Add(20 * time.Second))
+			buf := make([]byte, 2*MaxForeign)
+			for _, size := range []int{1, 20, 63, 100, 1280, 1281, 1452, MaxForeign} {
+				sent := bytes.Repeat([]byte{byte(size)}, size)
+				if _, err := other.WriteTo(sent, f.LocalAddr()); err != nil {
+					t.Fatal(err)
+				}
+				f.SetReadDeadline(time.Now().Add(20 * time.Second))
+				k, from, err := f.ReadFrom(buf)
+				if err != nil || !bytes.Equal(buf[:k], sent) || from.String() != other.LocalAddr().String() {
+					t.Fatalf("%d bytes: got %d from %v, %v", size, k, from, err)
+				}
+				if _, err := f.WriteTo(sent, from); err != nil {
+					t.Fatal(err)
+				}
+				if k, from, err = other.ReadFrom(buf); err != nil || !bytes.Equal(buf[:k], sent) || from.String() != f.LocalAddr().String() {
+					t.Fatalf("%d bytes back: got %d from %v, %v", size, k, from, err)
+				}
+			}
+			if _, err := peer.Ping(within(t), contact(n)); err != nil {
+				t.Errorf("PING afterwards: %v", err)
+			}
+		})
+	}
+}
+
+// TestS09Foreign: without a hook garbage is counted and dropped; with one it goes there, bounded, and takes nothing from other
+// listeners or from the protocol.
+func TestS09Foreign(t *testing.T) {
+	plain := loopback(t, "127.0.0.1:0", nil)
+	n, f := shared(t, "udp4", "127.0.0.1:0", 4)
+	events := n.Subscribe(4, EventSession)
+	peer := loopback(t, "127.0.0.1:0", nil)
+	if _, err := peer.Ping(within(t), contact(n)); err != nil {
+		t.Fatal(err)
+	}
+	other, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	const count = 100
+	for _, to := range []*Node{plain, n} {
+		for range count {
+			if _, err := other.WriteTo(make([]byte, 100), net.UDPAddrFromAddrPort(to.Addrs()[0])); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := peer.Ping(within(t), contact(plain)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := peer.Ping(within(t), contact(n)); err != nil {
+		t.Fatal(err)
+	}
+	// What was sent before the PINGs has been received before them.
+	for _, x := range []*Node{plain, n} {
+		if got := counted(x, "protocol"); got != count {
+			t.Errorf("counted %d datagrams of another protocol, want %d", got, count)
+		}
+	}
+	if f.Lost() != count-4 {
+		t.Errorf("%d lost, want %d: 4 fit", f.Lost(), count-4)
+	}
+	if len(events.C) != 1 || events.Lost() != 0 {
+		t.Errorf("%d events and %d lost, want one", len(events.C), events.Lost())
+	}
+}
+
+// counted is a drop counter of a node, by its label.
+func counted(n *Node, cause string) uint64 {
+	c := n.Stats().Counters
+	for i, v := range c {
+		if info := counterInfo(i); info.Metric == "dropped_total" && info.Value == cause {
+			return v
+		}
+	}
+	return 0
+}
+
+func TestForeignConnEnds(t *testing.T) {
+	n, f := shared(t, "udp4", "127.0.0.1:0", 2)
+	buf := make([]byte, 10)
+	f.SetReadDeadline(time.Now().Add(-time.Second))
+	if _, _, err := f.ReadFrom(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("past deadline: %v", err)
+	}
+	f.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	if _, _, err := f.ReadFrom(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("deadline: %v", err)
+	}
+	f.SetReadDeadline(time.Time{})
+	f.Foreign(netip.MustParseAddrPort("127.0.0.1:1"), []byte("hello"))
+	if k, _, err := f.ReadFrom(buf[:3]); k != 3 || err != nil {
+		t.Errorf("short buffer: %d, %v", k, err)
+	}
+	if err := n.WriteTo(buf, netip.MustParseAddrPort("[::1]:1")); !errors.Is(err, ErrFamily) {
+		t.Errorf("other family: %v", err)
+	}
+	if err := n.WriteTo(make([]byte, MaxForeign+1), n.Addrs()[0]); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("too large: %v", err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := f.ReadFrom(buf)
+		ended <- err
+	}()
+	n.Close()
+	if err := <-ended; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+	if _, err := f.WriteTo(buf, f.LocalAddr()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("send when closed: %v", err)
+	}
+}
+
+func TestSocketsRefused(t *testing.T) {
+	c, err := net.ListenPacket("udp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for name, cfg := range map[string]Config{
+		"nil":             {UDPConns: []*net.UDPConn{nil}},
+		"of both":         {UDPConns: []*net.UDPConn{c.(*net.UDPConn)}},
+		"endpoint and no": {NoEndpoint: true, Advertise: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}},
+	} {
+		if n, err := New(cfg); err == nil {
+			n.Close()
+			if name == "of both" && c.LocalAddr().(*net.UDPAddr).IP.To4() != nil {
+				continue // a system without IPv6
+			}
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}

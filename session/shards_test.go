@@ -1,0 +1,71 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+)
+
+// A map has the shards that it is asked for, a power of two, and with one it holds exactly what its capacity says.
+func TestShards(t *testing.T) {
+	for _, c := range []struct{ ask, want int }{{0, 64}, {1, 1}, {2, 2}, {3, 4}, {64, 64}, {1 << 20, maxShards}} {
+		if m := NewMap(Config{Capacity: 100, Shards: c.ask}); len(m.shards) != c.want {
+			t.Errorf("%d shards asked for: %d, want %d", c.ask, len(m.shards), c.want)
+		}
+	}
+	m := NewMap(Config{Capacity: 40, Challenges: 8, Shards: 1})
+	r := testRandom(t, 1)
+	for i := range 200 {
+		k := testKey(i)
+		h := m.Hash(&k)
+		var ch Challenge
+		res := m.Challenge(0, &k, h, new(codec.Nonce), 0, r, &ch)
+		if (res == ChallengeFull) != (i >= 48) { // 40 have led to sessions, 8 are out
+			t.Fatalf("challenge %d: %v", i, res)
+		}
+		if i >= 40 {
+			continue
+		}
+		keys, _ := pair(byte(i))
+		if !m.Establish(0, &k, h, &ch, keys) {
+			t.Fatalf("session %d has no room", i)
+		}
+		if _, ok := m.Lookup(&k, h); !ok {
+			t.Fatalf("session %d is not found", i)
+		}
+	}
+	if st := m.Stats(); st.Sessions != 40 || st.Challenges != 8 {
+		t.Errorf("%d sessions and %d challenges, want 40 and 8", st.Sessions, st.Challenges)
+	}
+	for range 2 * sweepCalls {
+		m.Sweep(2 * DefaultIdleTimeout)
+	}
+	if st := m.Stats(); st.Sessions != 0 || st.Challenges != 0 {
+		t.Errorf("%d sessions and %d challenges are left after they have expired", st.Sessions, st.Challenges)
+	}
+}
+
+// However far time has jumped, what is not due stays, and NextExpiry names the time from which Expire finds something.
+func TestPendingNextExpiry(t *testing.T) {
+	p, r := NewPending[int](8), testRandom(t, 2)
+	if at := p.NextExpiry(); at < 1<<62 {
+		t.Errorf("%v with nothing in it", at)
+	}
+	deadlines := []time.Duration{10 * time.Second, 3 * time.Second, 3*time.Second + pendingTick, 100 * time.Millisecond}
+	for i, d := range deadlines {
+		p.Add(d, r, func(codec.RequestID) int { return i })
+	}
+	for _, want := range []int{3, 1, 2, 0} {
+		at := p.NextExpiry()
+		if at <= deadlines[want] || at > deadlines[want]+pendingTick {
+			t.Fatalf("next expiry %v, want that of %v", at, deadlines[want])
+		}
+		if got := p.Expire(at-1, nil); len(got) != 0 {
+			t.Fatalf("%v have expired before %v", got, at)
+		}
+		if got := p.Expire(at, nil); len(got) != 1 || got[0] != want {
+			t.Fatalf("%v have expired at %v, want %d", got, at, want)
+		}
+	}
+}
