@@ -34,11 +34,13 @@ type datagram struct {
 type node struct {
 	net  *network
 	addr netip.AddrPort
-	key  *enr.PrivateKey
-	rec  *enr.Record
-	e    *Engine
-	w    *Worker
-	buf  [codec.MaxPacketSize]byte
+	// second, if valid, is the node's address of the other family.
+	second netip.AddrPort
+	key    *enr.PrivateKey
+	rec    *enr.Record
+	e      *Engine
+	w      *Worker
+	buf    [codec.MaxPacketSize]byte
 	// holdJobs keeps handshakes in the queue.
 	holdJobs bool
 	events   []Event
@@ -46,7 +48,11 @@ type node struct {
 
 func (n *node) Buffer() []byte { return n.buf[:] }
 func (n *node) Commit(size int, to netip.AddrPort, _ uint8) {
-	n.net.queue = append(n.net.queue, datagram{n.addr, to, bytes.Clone(n.buf[:size])})
+	from := n.addr
+	if n.second.IsValid() && n.second.Addr().Is4() == to.Addr().Is4() {
+		from = n.second
+	}
+	n.net.queue = append(n.net.queue, datagram{from, to, bytes.Clone(n.buf[:size])})
 }
 
 // seededReader gives the same bytes for the same seed.

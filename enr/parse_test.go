@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestRejects: each malformed record has its own error (S19), whatever its signature.
-func TestRejects(t *testing.T) {
+// TestS19Rejects: each malformed record has its own error (S19), whatever its signature.
+func TestS19Rejects(t *testing.T) {
 	var (
 		sig  = str(strings.Repeat("s", 64))
 		id   = str("id") + str("v4")
@@ -133,7 +133,7 @@ func TestNestingIsBounded(t *testing.T) {
 	}
 }
 
-func TestVerifyRejects(t *testing.T) {
+func TestS19VerifyRejects(t *testing.T) {
 	r := testRecord(t, 9)
 	good := r.Bytes()
 	at := func(what []byte) int { return bytes.Index(good, what) }

@@ -141,7 +141,7 @@ func TestSizeLimits(t *testing.T) {
 
 // A datagram that does not fit its slot is dropped; it must neither arrive cut
 // nor spoil its neighbours.
-func TestTruncated(t *testing.T) {
+func TestS21Truncated(t *testing.T) {
 	matrix(t, func(t *testing.T, cfg Config) {
 		cfg.DisableFilter = true
 		a, b := open(t, cfg), open(t, cfg)

@@ -73,7 +73,7 @@ func faulty(real mmsgCall, steps ...step) (mmsgCall, *int) {
 	}, &calls
 }
 
-func TestSendFaults(t *testing.T) {
+func TestS21SendFaults(t *testing.T) {
 	rep := func(n int, s step) (out []step) {
 		for range n {
 			out = append(out, s)
@@ -155,7 +155,7 @@ func TestSendFaults(t *testing.T) {
 }
 
 // Errors of the receive call are counted and do not end reading.
-func TestReceiveFaults(t *testing.T) {
+func TestS21ReceiveFaults(t *testing.T) {
 	steps := []step{
 		{err: unix.EINTR}, {err: unix.ECONNREFUSED}, {err: unix.ENOBUFS}, {err: unix.EHOSTUNREACH},
 		{err: unix.ENOMEM}, {err: unix.ENETDOWN}, {err: unix.EPERM}, {err: unix.EPROTO},

@@ -15,7 +15,7 @@ func plainConn(t *testing.T) *portableConn {
 	return open(t, Config{Addr: loop4, DisableBatch: true}).(*portableConn)
 }
 
-func TestPortableSendFaults(t *testing.T) {
+func TestS21PortableSendFaults(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		errs []error // of the first calls
@@ -58,7 +58,7 @@ func TestPortableSendFaults(t *testing.T) {
 	}
 }
 
-func TestPortableReceiveFaults(t *testing.T) {
+func TestS21PortableReceiveFaults(t *testing.T) {
 	c := plainConn(t)
 	real, calls := c.recv, 0
 	errs := []error{syscall.EINTR, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ENOBUFS, syscall.EHOSTUNREACH}

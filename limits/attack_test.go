@@ -30,7 +30,7 @@ func holds(l *Limiter, now time.Duration, addr netip.Addr) (found, busy bool) {
 
 // S8: a million sources inside one /48 are limited as one network, and an honest source in another one keeps its entry
 // and loses no datagram.
-func TestS8RotationInsideNetwork(t *testing.T) {
+func TestS08RotationInsideNetwork(t *testing.T) {
 	l := New(Config{Seed: 4})
 	honest := ip("2001:db8:beef::1")
 	const n, length = 1_000_000 / scale, 5 * time.Second
@@ -65,7 +65,7 @@ func TestS8RotationInsideNetwork(t *testing.T) {
 // S8, S17: sources from everywhere, 300,000 datagrams a second, each from another /48. A table of the default size is not
 // crowded by that: a source that is within its limit loses nothing. A tiny one is, and still does not forget a
 // busy source, which would refill its bucket.
-func TestS8RotationEverywhere(t *testing.T) {
+func TestS08RotationEverywhere(t *testing.T) {
 	l, tiny, alone := New(Config{Seed: 5}), New(Config{Seed: 5, Sets: 8}), New(Config{Seed: 6})
 	honest, greedy := ip("203.0.113.9"), ip("198.51.100.1")
 	count(tiny, 0, greedy, 200)
@@ -152,7 +152,7 @@ func (b *budgets) datagram(now time.Duration, from netip.Addr, opens bool) bool 
 }
 
 // S7: a flood in the name of a peer stops what strangers send from its address. The peer's session passes.
-func TestS7FloodInVictimsName(t *testing.T) {
+func TestS07FloodInVictimsName(t *testing.T) {
 	b := budgets{New(Config{Rates: Unverified(), Seed: 8}), New(Config{Rates: Verified(), Seed: 9})}
 	for _, victim := range []netip.Addr{ip("203.0.113.50"), ip("2001:db8:5::50")} {
 		const n, length = 500_000 / scale, 5 * time.Second

@@ -41,7 +41,7 @@ func TestRelayOnlyAfterAnswer(t *testing.T) {
 }
 
 // S10 and S20: what may be named to whom.
-func TestSnapshotMayRelay(t *testing.T) {
+func TestS10SnapshotMayRelay(t *testing.T) {
 	v4, v6 := addrPort("20.1.1.1:9000"), addrPort("[2a00:1::1]:9000")
 	tests := []struct {
 		name       string

@@ -1,0 +1,85 @@
+package discv5
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestS22Talk: an unknown protocol is answered empty at once; handlers that block hold up nothing else, and are bounded; one that panics is
+// contained and counted; one that ignores the end of the node does not keep it from closing.
+func TestS22Talk(t *testing.T) {
+	const slots = 4
+	a := loopback(t, "127.0.0.1:0", func(c *Config) { c.RequestTimeout = 10 * time.Second })
+	b := loopback(t, "127.0.0.1:0", func(c *Config) { c.TalkConcurrency = slots })
+	ctx := within(t)
+	release, entered := make(chan struct{}), make(chan struct{}, 2*slots)
+	b.HandleTalk("block", func(context.Context, TalkRequest) []byte {
+		entered <- struct{}{}
+		<-release // heeds nothing
+		return []byte("late")
+	})
+	b.HandleTalk("panic", func(context.Context, TalkRequest) []byte { panic("on purpose") })
+	b.HandleTalk("large", func(context.Context, TalkRequest) []byte { return make([]byte, 5000) })
+	b.HandleTalk("echo", func(_ context.Context, r TalkRequest) []byte { return r.Payload })
+	talk := func(protocol string) []byte {
+		t.Helper()
+		got, err := a.Talk(ctx, contact(b), protocol, []byte("x"))
+		if err != nil {
+			t.Fatalf("talk %s: %v", protocol, err)
+		}
+		return got
+	}
+	for _, p := range []string{"unknown", "", "panic", "large"} {
+		if got := talk(p); len(got) != 0 {
+			t.Errorf("%q: answered %q", p, got)
+		}
+	}
+	if n := b.TalkPanics(); n != 1 {
+		t.Errorf("%d panics counted", n)
+	}
+
+	var waiting sync.WaitGroup
+	late := make(chan []byte, slots)
+	for range slots {
+		waiting.Go(func() {
+			got, _ := a.Talk(ctx, contact(b), "block", nil)
+			late <- got
+		})
+	}
+	for range slots {
+		<-entered
+	}
+	// All slots are taken. Everything that needs none goes on; what needs one is refused and counted.
+	if _, err := a.Ping(ctx, contact(b)); err != nil {
+		t.Errorf("PING while handlers block: %v", err)
+	}
+	if got := talk("unknown"); len(got) != 0 {
+		t.Errorf("answered %q", got)
+	}
+	before := counted(b, "talk_busy")
+	if got := talk("echo"); len(got) != 0 {
+		t.Errorf("a request beyond the bound was answered %q", got)
+	}
+	if n := counted(b, "talk_busy") - before; n != 1 {
+		t.Errorf("%d requests beyond the bound counted", n)
+	}
+	close(release)
+	waiting.Wait()
+	for range slots {
+		if got := <-late; !bytes.Equal(got, []byte("late")) {
+			t.Errorf("a slow handler's answer: %q", got)
+		}
+	}
+	eventually(t, "slots are free again", func() bool { return bytes.Equal(talk("echo"), []byte("x")) })
+
+	stuck := make(chan struct{})
+	b.HandleTalk("stuck", func(context.Context, TalkRequest) []byte { <-stuck; return nil })
+	go a.Talk(ctx, contact(b), "stuck", nil)
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	close(stuck)
+}
