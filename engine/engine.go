@@ -132,11 +132,28 @@ func (e *Engine) recordOf(b []byte) *enr.Record {
 
 // admit offers a node that has proved to be at addr to the table, if its record says the same.
 func (e *Engine) admit(now time.Duration, r *enr.Record, addr netip.AddrPort, inbound bool) bool {
-	if !endpointMatches(r, addr) || e.unwanted(now, r) {
+	if e.unwanted(now, r) {
+		return false
+	}
+	if !endpointMatches(r, addr) {
+		e.renew(now, r)
 		return false
 	}
 	e.table.Add(now, table.FromRecord(r, addr, inbound))
 	return true
+}
+
+// renew brings up to date what the table has of a node that has shown a newer record from an address that it does not name. If it does not
+// name the address either at which the table has the node, nobody can be told of the node any more.
+func (e *Engine) renew(now time.Duration, r *enr.Record) {
+	n, _, ok := e.table.Get(r.ID())
+	switch {
+	case !ok || n.Seq >= r.Seq():
+	case endpointMatches(r, n.Addr):
+		e.table.Add(now, table.FromRecord(r, n.Addr, n.Inbound))
+	default:
+		e.table.Remove(now, n.ID)
+	}
 }
 
 // Offer offers a node to the table by its record, to be contacted at an endpoint that can be reached from here. The errors are

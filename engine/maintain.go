@@ -214,6 +214,8 @@ func (w *Worker) refresh() {
 	m.next = w.now + m.pause
 	if few {
 		w.contactBootnodes()
+	} else {
+		w.contactAbsent()
 	}
 	if e.table.Len() == 0 {
 		return
@@ -252,16 +254,47 @@ func (w *Worker) contactBootnodes() {
 		if _, s, ok := w.e.table.Get(b.ID); ok && s.Live {
 			continue
 		}
-		soon := func(w *Worker, r Result) {
+		w.contact(b, func(w *Worker, r Result) {
 			if r.Err == nil {
 				w.e.maintain.hurry.Store(true)
 			}
+		})
+	}
+}
+
+// contact asks a node for a sign of life, and for its record if that is not known. Its answer brings it into the table.
+func (w *Worker) contact(p Peer, done func(*Worker, Result)) {
+	if p.Record == nil {
+		w.requestRecord(p, done)
+	} else {
+		w.Start(Request{Type: codec.TypePing, Peer: p, Done: done})
+	}
+}
+
+// contactAbsent asks one node that should be in the table and is not: a bootnode and a node that has left it in turn. When a network
+// has been in two parts for so long that each has forgotten the other, nobody is short of nodes; this brings the parts together.
+func (w *Worker) contactAbsent() {
+	e, m := w.e, &w.e.maintain
+	absent := func(list []Peer) bool {
+		if len(list) == 0 {
+			return false
 		}
-		if b.Record == nil {
-			w.requestRecord(b, soon)
-		} else {
-			w.Start(Request{Type: codec.TypePing, Peer: b, Done: soon})
+		first := int(w.random.Uint32n(uint32(len(list))))
+		for i := range list {
+			p := list[(first+i)%len(list)]
+			if _, known := e.table.Seq(p.ID); !known && p.ID != e.self {
+				w.contact(p, func(*Worker, Result) {})
+				return true
+			}
 		}
+		return false
+	}
+	former := m.round%2 == 1
+	if former && absent(e.formerNodes()) {
+		return
+	}
+	if !absent(*m.bootnodes.Load()) && !former {
+		absent(e.formerNodes())
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/curve"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
 )
@@ -133,19 +134,54 @@ func TestS04AttemptsOfOneChallengeAreBounded(t *testing.T) {
 	}
 }
 
+// countedCurve counts the arithmetic that strangers can ask for.
+type countedCurve struct {
+	curve.Curve
+	n int
+}
+
+func (c *countedCurve) Verify(pub *[33]byte, digest *[32]byte, sig *[64]byte) bool {
+	c.n++
+	return c.Curve.Verify(pub, digest, sig)
+}
+
+func (c *countedCurve) ECDH(secret *[32]byte, pub *[33]byte) ([33]byte, error) {
+	c.n++
+	return c.Curve.ECDH(secret, pub)
+}
+
+// A handshake to which no challenge was sent costs no arithmetic and not even a place in the queue. One whose challenge ends while it waits
+// there costs no arithmetic either.
 func TestS05UnchallengedHandshakeCostsNoArithmetic(t *testing.T) {
 	nw := newNetwork(t)
-	b := nw.add("10.0.0.2:9000", nil)
+	arithmetic := &countedCurve{Curve: curve.Decred()}
+	b := nw.add("10.0.0.2:9000", func(c *Config) { c.Curve = arithmetic })
 	other := nw.add("10.0.0.3:9000", nil)
 	s := nw.stranger("10.0.0.9:9", 7).listen()
 	h := s.answer(s.challenge(other), other, ping(1))
 	before := b.e.Records().Stats()
+	b.holdJobs = true
 	for range 50 {
 		nw.inject(s.addr, b, s.encode(h, b))
 	}
-	c := b.e.Counters()
-	if c[DropNoChallenge] != 50 || b.e.Jobs() != 0 || b.e.Records().Stats() != before {
+	if c := b.e.Counters(); c[DropNoChallenge] != 50 || b.e.Jobs() != 0 {
 		t.Errorf("dropped %d of 50, %d jobs", c[DropNoChallenge], b.e.Jobs())
+	}
+	nw.inject(s.addr, b, s.encode(s.answer(s.challenge(b), b, ping(1)), b))
+	if b.e.Jobs() != 1 {
+		t.Fatalf("%d jobs for a good handshake", b.e.Jobs())
+	}
+	nw.run(3 * time.Second)
+	b.holdJobs = false
+	b.jobs()
+	if c := b.e.Counters(); c[DropNoChallenge] != 51 || c[HandshakesReceived] != 0 {
+		t.Errorf("dropped %d of 51, %d handshakes", c[DropNoChallenge], c[HandshakesReceived])
+	}
+	if arithmetic.n != 0 || b.e.Records().Stats() != before {
+		t.Errorf("%d times arithmetic, records %+v, before %+v", arithmetic.n, b.e.Records().Stats(), before)
+	}
+	if s.connect(b); arithmetic.n == 0 {
+		t.Error("a handshake that succeeds is not counted: this tests nothing")
 	}
 }
 
@@ -350,6 +386,15 @@ func TestS15CrossedHandshakes(t *testing.T) {
 				t.Fatalf("seed %d: ping %d back: %v", seed, i, r.Err)
 			}
 		}
+		// The keys that lost are given up after a while. Both sides have kept the same ones.
+		nw.run(40 * time.Second)
+		before := a.e.Counters()[HandshakesSent] + b.e.Counters()[HandshakesSent]
+		if r, s := a.ping(b), b.ping(a); r.Err != nil || s.Err != nil {
+			t.Fatalf("seed %d: pings after a while: %v, %v", seed, r.Err, s.Err)
+		}
+		if n := a.e.Counters()[HandshakesSent] + b.e.Counters()[HandshakesSent] - before; n != 0 {
+			t.Fatalf("seed %d: the sides had kept different keys: %d new handshakes", seed, n)
+		}
 		nw.run(3 * time.Second) // requests of the nodes themselves that were lost end too
 		if len(a.e.calls.peers)+len(b.e.calls.peers) != 0 || a.e.Pending()+b.e.Pending() != 0 {
 			t.Fatalf("seed %d: calls are left over", seed)
@@ -387,6 +432,20 @@ func TestS16OneLostAnswerFailsOneRequest(t *testing.T) {
 	}
 	if _, s, ok := a.e.table.Get(b.e.ID()); !ok || !s.Live {
 		t.Error("the peer was demoted for one lost answer")
+	}
+	// The same for a request of the table's own.
+	until := nw.now + 900*time.Millisecond
+	nw.drop = func(_, to netip.AddrPort, _ []byte) bool { return to == a.addr && nw.now < until }
+	n, _, _ := a.e.table.Get(b.e.ID())
+	a.w.Begin(nw.now)
+	a.w.check(n)
+	timeouts := a.e.Counters()[CallsTimedOut]
+	nw.run(2 * time.Second)
+	if a.e.Counters()[CallsTimedOut] == timeouts {
+		t.Fatal("no answer was lost")
+	}
+	if _, s, ok := a.e.table.Get(b.e.ID()); !ok || !s.Live {
+		t.Error("the peer was demoted for one answer to a check that was lost")
 	}
 }
 

@@ -28,7 +28,7 @@ func holds(l *Limiter, now time.Duration, addr netip.Addr) (found, busy bool) {
 	return at.kind == own, at.kind == own && at.tat > int64(now)
 }
 
-// S8: a million sources inside one /48 are limited as one network, and an honest source in another one keeps its entry
+// S08: a million sources inside one /48 are limited as one network, and an honest source in another one keeps its entry
 // and loses no datagram.
 func TestS08RotationInsideNetwork(t *testing.T) {
 	l := New(Config{Seed: 4})
@@ -62,7 +62,37 @@ func TestS08RotationInsideNetwork(t *testing.T) {
 	}
 }
 
-// S8, S17: sources from everywhere, 300,000 datagrams a second, each from another /48. A table of the default size is not
+// S08: however an attacker rotates inside a prefix that one subscriber gets, it has the rate of that prefix and not one for each address.
+func TestS08RotationInsidePrefix(t *testing.T) {
+	const length = 10 * time.Second
+	for _, c := range []struct {
+		name   string
+		source func(i uint64) netip.Addr
+		rate   Rate
+		cause  Cause
+	}{
+		{"/64", func(i uint64) netip.Addr { return v6(0x2001_0db8_bad0_0001, i*0x9e3779b97f4a7c15) }, Unverified().Prefix64, Over64},
+		{"/56", func(i uint64) netip.Addr { return v6(0x2001_0db8_bad0_0000|i*57&0xff, i*0x9e3779b97f4a7c15) }, Unverified().Prefix56, Over56},
+		{"/48", func(i uint64) netip.Addr { return v6(0x2001_0db8_bad0_0000|i*40503&0xffff, i) }, Unverified().Network, OverNetwork},
+	} {
+		l := New(Config{Seed: 9})
+		const n = 50_000
+		passed := 0
+		for i := range uint64(n) {
+			ok, cause := l.Allow(length*time.Duration(i)/n, c.source(i))
+			if ok {
+				passed++
+			} else if cause != c.cause {
+				t.Fatalf("%s: refused for %s", c.name, cause)
+			}
+		}
+		if most := c.rate.Burst + c.rate.PerSecond*int(length/time.Second); passed > most || passed < most-c.rate.Burst {
+			t.Errorf("%s: %d passed, want about %d", c.name, passed, most)
+		}
+	}
+}
+
+// S08, S17: sources from everywhere, 300,000 datagrams a second, each from another /48. A table of the default size is not
 // crowded by that: a source that is within its limit loses nothing. A tiny one is, and still does not forget a
 // busy source, which would refill its bucket.
 func TestS08RotationEverywhere(t *testing.T) {
@@ -151,7 +181,7 @@ func (b *budgets) datagram(now time.Duration, from netip.Addr, opens bool) bool 
 	return ok
 }
 
-// S7: a flood in the name of a peer stops what strangers send from its address. The peer's session passes.
+// S07: a flood in the name of a peer stops what strangers send from its address. The peer's session passes.
 func TestS07FloodInVictimsName(t *testing.T) {
 	b := budgets{New(Config{Rates: Unverified(), Seed: 8}), New(Config{Rates: Verified(), Seed: 9})}
 	for _, victim := range []netip.Addr{ip("203.0.113.50"), ip("2001:db8:5::50")} {

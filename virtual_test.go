@@ -1,0 +1,129 @@
+package discv5
+
+import (
+	"bytes"
+	"crypto/rand"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/fastpath"
+)
+
+// wire is a network inside the process: a Conn for each address, between which datagrams take a fixed time.
+type wire struct {
+	delay time.Duration
+	mu    sync.Mutex
+	conns map[netip.AddrPort]*wireConn
+}
+
+type wireConn struct {
+	w    *wire
+	addr netip.AddrPort
+	in   chan wireDatagram
+	done chan struct{}
+	once sync.Once
+}
+
+type wireDatagram struct {
+	from netip.AddrPort
+	b    []byte
+}
+
+func (w *wire) conn(addr netip.AddrPort) *wireConn {
+	c := &wireConn{w: w, addr: addr, in: make(chan wireDatagram, 1024), done: make(chan struct{})}
+	w.mu.Lock()
+	w.conns[addr] = c
+	w.mu.Unlock()
+	return c
+}
+
+func (c *wireConn) ReadBatch(rx *fastpath.Rx) error {
+	rx.Reset()
+	select {
+	case d := <-c.in:
+		rx.Push(d.b, d.from)
+		return nil
+	case <-c.done:
+		return fastpath.ErrClosed
+	}
+}
+
+func (c *wireConn) WriteBatch(tx *fastpath.Tx) error {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	for i := range tx.Len() {
+		to := c.w.conns[tx.Addr(i)]
+		if to == nil {
+			continue
+		}
+		d := wireDatagram{c.addr, bytes.Clone(tx.Packet(i))}
+		time.AfterFunc(c.w.delay, func() {
+			select {
+			case to.in <- d:
+			default: // a full socket loses it
+			}
+		})
+	}
+	tx.Reset()
+	return nil
+}
+
+func (c *wireConn) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
+func (c *wireConn) LocalAddr() netip.AddrPort       { return c.addr }
+func (c *wireConn) Stats() fastpath.ConnStats       { return fastpath.ConnStats{} }
+func (c *wireConn) Close() error                    { c.once.Do(func() { close(c.done) }); return nil }
+
+// Nodes run on Conns that are no sockets and, in a bubble of testing/synctest, on virtual time: two hours of a network take seconds, and
+// durations are exact.
+func TestVirtualNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{delay: 40 * time.Millisecond, conns: make(map[netip.AddrPort]*wireConn)}
+		var nodes []*Node
+		for i := range 24 {
+			addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i), 1}), 9000)
+			cfg := Config{Conns: []fastpath.Conn{w.conn(addr)}, Sockets: 1, MaxSessions: 256, MaxChallenges: 256}
+			if i > 0 {
+				cfg.Bootnodes = Contacts(nodes[0].LocalRecord())
+			}
+			n, err := New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			defer n.Close()
+			nodes = append(nodes, n)
+		}
+		a, b := nodes[3], nodes[7]
+		pong, err := a.Ping(t.Context(), contact(b))
+		if err != nil || pong.RTT != 2*w.delay {
+			t.Errorf("PING: %v, round trip %v", err, pong.RTT)
+		}
+		start := time.Now()
+		time.Sleep(2 * time.Hour)
+		for i, n := range nodes {
+			if st := n.Stats(); st.Live < len(nodes)-2 {
+				t.Errorf("node %d: %d live nodes in its table after %v", i, st.Live, time.Since(start))
+			}
+		}
+		var target enr.ID
+		rand.Read(target[:])
+		found, err := a.Lookup(t.Context(), target)
+		if err != nil || len(found) != 16 {
+			t.Errorf("lookup: %d nodes, %v", len(found), err)
+		}
+		// A node that is gone is asked for as long as the timeout says, to the nanosecond of the next tick.
+		b.Close()
+		start = time.Now()
+		_, err = a.Ping(t.Context(), contact(b))
+		if took := time.Since(start); err == nil || took < DefaultRequestTimeout || took > DefaultRequestTimeout+3*tickInterval {
+			t.Errorf("PING to a node that is gone: %v after %v", err, took)
+		}
+	})
+}
