@@ -21,7 +21,7 @@ func (p Place) Sole(k *Key) *Keys {
 // Warm finds the places of sessions with the given hashes, and reads the memory that opening their messages and sealing answers
 // will need, so that the waits for it overlap: first the index of all, then the slot of all, then their keys and ciphers. A
 // look-up under a lock waits for each in turn. It takes no lock, changes nothing, and may miss sessions or find others: see
-// Place.Sole. At most WarmSize hashes are looked at. sum has no meaning.
+// Place.Sole. Where there is no session, the place of a challenge is read. At most WarmSize hashes are looked at. sum has no meaning.
 func (m *Map) Warm(hashes []uint64, places *[WarmSize]Place) (sum byte) {
 	hashes = hashes[:min(len(hashes), WarmSize)]
 	for i, h := range hashes {
@@ -29,6 +29,8 @@ func (m *Map) Warm(hashes []uint64, places *[WarmSize]Place) (sum byte) {
 		places[i].slot = nil
 		if n, ok := s.sessions.guess(h); ok {
 			places[i].slot = &s.slots[n]
+		} else if n, ok := s.challenges.index.guess(h); ok { // a stranger will be challenged
+			sum ^= byte(n)
 		}
 	}
 	var keys [WarmSize]*Keys
