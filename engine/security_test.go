@@ -482,9 +482,20 @@ func TestS25WhoareyouForNothing(t *testing.T) {
 	nw.tap = func(from, to netip.AddrPort, d []byte) {
 		if from == b.addr && len(d) == codec.WhoareyouSize && seen == nil {
 			seen = bytes.Clone(d)
-			// The right nonce from the wrong source comes first.
+			// The right nonce from the wrong source comes first, with a challenge of the attacker's own.
 			nw.tap = nil
-			a.w.Receive(nw.now, evil, bytes.Clone(d))
+			id := [32]byte(a.e.ID())
+			var p codec.Packet
+			if err := codec.NewDecoder(&id, codec.DefaultProtocol).Decode(bytes.Clone(d), &p); err != nil {
+				t.Fatal(err)
+			}
+			forged := codec.AppendWhoareyou(nil, codec.DefaultProtocol, new([16]byte), &p.Nonce, new([16]byte), 0)
+			codec.MaskHeader(forged, len(forged), &id)
+			a.w.Receive(nw.now, evil, forged)
+			a.jobs()
+			if a.e.Counters()[HandshakesSent] != 0 {
+				t.Error("a handshake for the attacker's challenge")
+			}
 		}
 	}
 	if r := a.ping(b); r.Err != nil {
