@@ -77,9 +77,9 @@ func TestChallengeSeparate(t *testing.T) {
 	}
 }
 
-// TestS4Attempts: the number of handshakes examined for one challenge is bounded, and none of them
+// TestS04Attempts: the number of handshakes examined for one challenge is bounded, and none of them
 // prolongs it.
-func TestS4Attempts(t *testing.T) {
+func TestS04Attempts(t *testing.T) {
 	const life, attempts = second, 5
 	m, r := NewMap(Config{Seed: 1, ChallengeLifetime: life, MaxAttempts: attempts}), testRandom(t, 1)
 	key := testKey(1)
@@ -137,9 +137,9 @@ func TestS14EstablishTwice(t *testing.T) {
 	}
 }
 
-// TestS6ChallengesBounded: a flood from spoofed sources fills the table of challenges and no more. What
+// TestS06ChallengesBounded: a flood from spoofed sources fills the table of challenges and no more. What
 // is out stays, sessions do not notice, and when the flood is over there is room again.
-func TestS6ChallengesBounded(t *testing.T) {
+func TestS06ChallengesBounded(t *testing.T) {
 	const capacity, flood, life = 64 * 16, 100000, second
 	m, r := NewMap(Config{Seed: 1, Challenges: capacity, ChallengeLifetime: life}), testRandom(t, 1)
 	honest := testKey(1 << 20)

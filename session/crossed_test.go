@@ -162,8 +162,8 @@ func crossed(t *testing.T, older bool, rnd *rand.Rand) {
 	}
 }
 
-// TestS1Garbage: a message that opens with no keys changes nothing.
-func TestS1Garbage(t *testing.T) {
+// TestS01Garbage: a message that opens with no keys changes nothing.
+func TestS01Garbage(t *testing.T) {
 	a, b := twoSides(t)
 	ka, kb := pair(1)
 	shakeHands(a.m, 0, &a.peer, a.r, ka)

@@ -194,9 +194,9 @@ func negateS(sig [64]byte) [64]byte {
 	return sig
 }
 
-// TestS2S3BadHandshakes: each handshake is refused with its own error, before any state has changed, and
+// TestS02S03BadHandshakes: each handshake is refused with its own error, before any state has changed, and
 // for no more work than it takes to see that it is bad. The honest one then still completes.
-func TestS2S3BadHandshakes(t *testing.T) {
+func TestS02S03BadHandshakes(t *testing.T) {
 	a, mallory := newNode(t, 1), newNode(t, 3)
 	resign := func(hs *handshake, ch *Challenge, key *enr.PrivateKey, recipient *[32]byte) {
 		digest := aead.IDSignatureDigest(ch.Append(nil, codec.DefaultProtocol), &hs.ephemeral, recipient)
@@ -312,8 +312,8 @@ func TestS2S3BadHandshakes(t *testing.T) {
 	}
 }
 
-// TestS3Mutations: a handshake datagram that was cut, or has one bit changed, is never accepted.
-func TestS3Mutations(t *testing.T) {
+// TestS03Mutations: a handshake datagram that was cut, or has one bit changed, is never accepted.
+func TestS03Mutations(t *testing.T) {
 	a, b := newNode(t, 1), newNode(t, 2)
 	ch := newChallenge(b.random, 0)
 	good := a.answer(t, ch, b, a.record.Bytes()).encode(t, a.random, "hello", b.id())

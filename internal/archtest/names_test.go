@@ -1,0 +1,62 @@
+package archtest
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// testName is how a test, a fuzz target or an example is named in a document.
+var testName = regexp.MustCompile("`((?:Test|Fuzz|Example)[A-Z_][A-Za-z0-9_]*)(\\*?)`")
+
+// Every test that a document names exists, in this module or in one below it. A name may end with a star.
+func TestDocumentsNameTests(t *testing.T) {
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)[A-Za-z0-9_]*)\(`)
+	tests := make(map[string]bool)
+	documents := make(map[string]string)
+	files(t, func(path string, text []byte) {
+		switch {
+		case strings.HasSuffix(path, "_test.go"):
+			for _, m := range declared.FindAllSubmatch(text, -1) {
+				tests[string(m[1])] = true
+			}
+		case strings.HasSuffix(path, ".md"):
+			documents[path] = string(text)
+		}
+	})
+	named := 0
+	for path, text := range documents {
+		for _, m := range testName.FindAllStringSubmatch(text, -1) {
+			named++
+			found := tests[m[1]]
+			for name := range tests {
+				found = found || m[2] == "*" && strings.HasPrefix(name, m[1])
+			}
+			if !found {
+				t.Errorf("%s names %s%s, which does not exist", path, m[1], m[2])
+			}
+		}
+	}
+	if named == 0 {
+		t.Error("no document names a test: this tests nothing")
+	}
+}
+
+// Each attempt of docs/SECURITY.md has a test that is named after it.
+func TestSecurityRowsHaveTests(t *testing.T) {
+	var text string
+	files(t, func(path string, b []byte) {
+		if path == "docs/SECURITY.md" {
+			text = string(b)
+		}
+	})
+	rows := regexp.MustCompile(`(?m)^\| (S\d\d) \|.*$`).FindAllStringSubmatch(text, -1)
+	if len(rows) != 26 {
+		t.Errorf("docs/SECURITY.md has %d rows, want 26", len(rows))
+	}
+	for _, r := range rows {
+		if !strings.Contains(r[0], "`Test"+r[1]) {
+			t.Errorf("docs/SECURITY.md, %s: no test of that name", r[1])
+		}
+	}
+}
