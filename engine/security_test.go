@@ -465,11 +465,56 @@ func TestS20PrivateAddressFromPublicPeer(t *testing.T) {
 	if r.Err != nil || len(r.Records) != 1 {
 		t.Fatalf("got %d records, %v; want the public one alone", len(r.Records), r.Err)
 	}
-	// And what a peer offers all the same is not taken.
-	for class, addr := range map[table.AddrClass]string{table.Private: "10.1.1.1", table.Loopback: "127.0.0.1"} {
-		s := nw.stranger(addr+":1", 300)
-		if mayRelay(table.Global, s.rec) {
-			t.Errorf("a %s address was accepted from a public peer", class)
+	// What a peer offers all the same is not taken, and nobody is contacted there.
+	evil := nw.stranger("9.9.9.8:9000", 8).listen()
+	evil.connect(a)
+	peer := Peer{ID: evil.rec.ID(), PublicKey: evil.key.PublicKey(), Addr: evil.addr, Record: evil.rec}
+	public := nw.stranger("9.9.9.7:30303", 9).rec
+	offers := [][]byte{public.Bytes()}
+	var distances []uint
+	for i, addr := range []string{"10.1.1.1:1", "127.0.0.1:1", "169.254.1.1:1", "224.0.0.1:1"} {
+		offers = append(offers, nw.stranger(addr, uint64(300+i)).rec.Bytes())
+	}
+	both, err := public.Edit().SetSeq(public.Seq() + 1).SetIP(netip.MustParseAddr("fd00::1")).SetUDP6(1).Sign(nw.stranger("9.9.9.7:30303", 9).key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	offers[0] = both.Bytes() // public by IPv4, private by IPv6
+	for d := uint(1); d <= 256; d++ {
+		distances = append(distances, d)
+	}
+	nw.tap = chain(nw.tap, func(from, to netip.AddrPort, _ []byte) {
+		if c := table.Class(to.Addr()); from == a.addr && c != table.Global {
+			t.Errorf("a datagram to %s", to)
+		}
+	})
+	for i, offer := range append(offers, public.Bytes()) {
+		evil.got = nil
+		var got []Result
+		a.w.Begin(nw.now)
+		a.w.Start(Request{Type: codec.TypeFindNode, Peer: peer, Distances: distances, Done: func(_ *Worker, r Result) { got = append(got, r) }})
+		nw.deliver()
+		var m codec.FindNode
+		_, body, err := codec.SplitMessage(evil.reply())
+		if err != nil || m.Decode(body) != nil {
+			t.Fatal("no FINDNODE")
+		}
+		answer := codec.Nodes{RequestID: m.RequestID, Total: 1, Records: offer}
+		nw.inject(evil.addr, a, evil.message(evil.rec.ID(), a, evil.keys, answer.Append(nil)))
+		if want := i / len(offers); len(got) != 1 || len(got[0].Records) != want {
+			t.Errorf("offer %d: ended with %+v, want %d records", i, got, want)
+		}
+	}
+	nw.run(30 * time.Second)
+}
+
+// chain calls one tap after the other.
+func chain(taps ...func(from, to netip.AddrPort, b []byte)) func(from, to netip.AddrPort, b []byte) {
+	return func(from, to netip.AddrPort, b []byte) {
+		for _, tap := range taps {
+			if tap != nil {
+				tap(from, to, b)
+			}
 		}
 	}
 }
@@ -523,7 +568,7 @@ func TestS25WhoareyouForNothing(t *testing.T) {
 func TestS26ClockJumps(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("10.0.0.1:9000", nil)
-	for i := range 20 {
+	for i := range 120 {
 		s := nw.stranger(fmt.Sprintf("10.0.%d.9:9", i), uint64(i)+7)
 		a.e.table.Add(nw.now, table.FromRecord(s.rec, s.addr, false))
 	}
