@@ -571,8 +571,12 @@ func TestS26ClockJumps(t *testing.T) {
 	for i := range 120 {
 		s := nw.stranger(fmt.Sprintf("10.0.%d.9:9", i), uint64(i)+7)
 		a.e.table.Add(nw.now, table.FromRecord(s.rec, s.addr, false))
+		a.e.table.MarkLive(nw.now, s.rec.ID(), s.addr)
 	}
 	nw.run(time.Second)
+	if n := a.e.table.LiveLen(); n < 4*checksPerTick {
+		t.Fatalf("%d live nodes: this tests nothing", n)
+	}
 	before := a.e.Counters()[OutRandom]
 	nw.now += 100 * time.Hour
 	a.w.Tick(nw.now)
