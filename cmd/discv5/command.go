@@ -48,6 +48,7 @@ func newRoot(t *tool) *cobra.Command {
 	root.AddCommand(
 		group("key", "Make, show and convert private keys", newKeyGenerate(t), newKeyInspect(t), newKeyConvert(t)),
 		group("enr", "Show, make and convert node records", newEnrInspect(t), newEnrMake(t), newEnrConvert(t)),
+		group("dns", "Read, check and make lists of nodes in DNS", newDNSResolve(t), newDNSCheck(t), newDNSMake(t)),
 		newPing(t), newFindNode(t), newTalk(t), newResolve(t), newLookup(t), newListen(t), newCrawl(t),
 		group("packet", "Take packets apart", newPacketDecode(t)),
 	)

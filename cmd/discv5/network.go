@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/dnsdisc"
 )
 
 // network holds the flags of commands that send, and starts the node through which they do.
@@ -19,8 +22,10 @@ type network struct {
 	protocol  string
 	timeout   seconds
 	bootFlags []string
+	dnsFlag   string
 
 	listen []netip.AddrPort // given by --addr
+	names  *net.Resolver    // that of --dns
 	boot   []target         // of --bootnodes
 	change func(*discv5.Config)
 }
@@ -31,18 +36,22 @@ func (n *network) flags(f *pflag.FlagSet, timeoutName, short string, boot bool) 
 	f.SortFlags = false
 	n.timeout = seconds(discv5.DefaultRequestTimeout)
 	if boot {
-		f.StringArrayVar(&n.bootFlags, "bootnodes", nil, "`NODES` to start from, separated by commas, or @FILE; repeatable")
+		f.StringArrayVar(&n.bootFlags, "bootnodes", nil, "`NODES` to start from, separated by commas, or @FILE; enrtree:// URLs of lists too; repeatable")
 	}
 	f.VarP(&n.timeout, timeoutName, short, "`TIME` to wait for each answer; a handshake gets as much again")
 	f.StringArrayVar(&n.addrs, "addr", nil, "UDP `ADDR` to listen on: IP:PORT, [IPv6]:PORT or :PORT; repeatable. Default: a free port, of loopback if that is where the others are")
 	f.StringVar(&n.keyFlag, "key", "", "private `KEY` of this node: a file, or 64 hexadecimal digits, which other users of the machine can see. Default: a new one")
+	dnsFlag(f, &n.dnsFlag)
 	f.StringVar(&n.protocol, "protocol-id", "discv5", "protocol `ID` of the network, six characters")
 }
 
-// parse reads --addr and --bootnodes. It comes before targets are read.
+// parse reads --addr, --dns and --bootnodes. It comes before targets are read.
 func (n *network) parse(ctx context.Context) (err error) {
 	if n.listen, err = parseAddrs(n.addrs); err != nil {
 		return place("--addr", err)
+	}
+	if n.names, err = parseDNS(n.dnsFlag); err != nil {
+		return place("--dns", err)
 	}
 	if n.timeout == 0 {
 		return wrong("the time to wait for an answer is 0")
@@ -55,9 +64,18 @@ func (n *network) parse(ctx context.Context) (err error) {
 		}
 		for _, s := range words(b) {
 			count++
-			to, err := parseTarget(ctx, s, n.listen)
+			where := fmt.Sprintf("--bootnodes: node %d", count)
+			if strings.HasPrefix(s, dnsdisc.LinkPrefix) {
+				listed, err := n.list(ctx, where, s)
+				if err != nil {
+					return place(where, err)
+				}
+				n.boot = append(n.boot, listed...)
+				continue
+			}
+			to, err := parseTarget(ctx, n.names, s, n.listen)
 			if err != nil {
-				return place("--bootnodes", place(fmt.Sprintf("node %d", count), err))
+				return place(where, err)
 			}
 			n.boot = append(n.boot, to)
 		}
@@ -71,7 +89,7 @@ func (n *network) target(ctx context.Context, args []string, i int) (target, err
 	if err != nil {
 		return target{}, place(argument(i), err)
 	}
-	to, err := parseTarget(ctx, text, n.listen)
+	to, err := parseTarget(ctx, n.names, text, n.listen)
 	return to, place(argument(i), err)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -70,15 +71,12 @@ func loadNodes(ctx context.Context, path string) (nodeSet, []target, error) {
 	if err != nil {
 		return nil, nil, usageError{err}
 	}
-	if err := json.Unmarshal(text, &s); err != nil {
-		return nil, nil, wrong("%s: not a node set: %w", path, err)
-	}
-	if s == nil { // null
-		s = nodeSet{}
+	if s, err = parseNodes(text); err != nil {
+		return nil, nil, place(path, err)
 	}
 	var list []target
 	for id, e := range s {
-		to, err := parseTarget(ctx, e.Record, nil)
+		to, err := parseTarget(ctx, net.DefaultResolver, e.Record, nil)
 		if to.contact.Record() == nil && err != nil {
 			return nil, nil, wrong("%s: node %s: %w", path, id, err)
 		}
@@ -90,6 +88,18 @@ func loadNodes(ctx context.Context, path string) (nodeSet, []target, error) {
 		}
 	}
 	return s, list, nil
+}
+
+// parseNodes reads the content of a nodes.json.
+func parseNodes(text []byte) (nodeSet, error) {
+	s := nodeSet{}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return nil, wrong("not a node set: %w", err)
+	}
+	if s == nil { // null
+		s = nodeSet{}
+	}
+	return s, nil
 }
 
 // writeFile replaces a file, or what a link leads to, at once: a reader sees the old content or the new one. An existing

@@ -33,7 +33,7 @@ itself. If it does not answer, or only its ID is known, the network is asked, st
 			var to *target
 			id, err := enr.ParseID(text)
 			if err != nil {
-				found, err := parseTarget(ctx, text, n.listen)
+				found, err := parseTarget(ctx, n.names, text, n.listen)
 				if err != nil {
 					return place(argument(0), err)
 				}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/dnsdisc"
 	"github.com/fastdisc/discv5/enr"
 )
 
@@ -51,8 +52,11 @@ func recordTarget(r *enr.Record) (target, error) {
 }
 
 // parseTarget reads a record or an enode URL. only, if not empty, are the listen addresses given: a host name is looked up
-// for an address of one of their families.
-func parseTarget(ctx context.Context, s string, only []netip.AddrPort) (target, error) {
+// with names for an address of one of their families.
+func parseTarget(ctx context.Context, names *net.Resolver, s string, only []netip.AddrPort) (target, error) {
+	if strings.HasPrefix(s, dnsdisc.LinkPrefix) {
+		return target{}, wrong("this is a list of nodes, not a node; see discv5 dns --help")
+	}
 	if !strings.HasPrefix(s, "enode://") {
 		r, err := parseRecord(s)
 		if err != nil {
@@ -69,7 +73,7 @@ func parseTarget(ctx context.Context, s string, only []netip.AddrPort) (target, 
 	}
 	ip := e.Addr
 	if !ip.IsValid() {
-		if ip, err = lookupHost(ctx, e.Host, only); err != nil {
+		if ip, err = lookupHost(ctx, names, e.Host, only); err != nil {
 			return target{}, err
 		}
 	}
@@ -88,10 +92,10 @@ func parseTarget(ctx context.Context, s string, only []netip.AddrPort) (target, 
 }
 
 // lookupHost finds the address of a host name, IPv4 before IPv6.
-func lookupHost(ctx context.Context, host string, only []netip.AddrPort) (netip.Addr, error) {
+func lookupHost(ctx context.Context, names *net.Resolver, host string, only []netip.AddrPort) (netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
 	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	found, err := names.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return netip.Addr{}, err
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // maxInput bounds what is read of a file or of standard input.
-const maxInput = 1 << 20
+const maxInput = 16 << 20
 
 // tool is one run of the program.
 type tool struct {
@@ -107,7 +107,7 @@ func readFile(path string) ([]byte, error) {
 func readAll(r io.Reader) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxInput+1))
 	if err == nil && len(b) > maxInput {
-		err = errors.New("larger than 1 MiB")
+		err = errors.New("larger than 16 MiB")
 	}
 	if err != nil {
 		return nil, usageError{err}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/fastdisc/discv5/dnsdisc"
+	"github.com/fastdisc/discv5/enr"
+)
+
+const (
+	// listRecords is how many nodes of a list serve as bootnodes. They are chosen by chance.
+	listRecords = 64
+	// listTimeout is how long a list may take that serves for bootnodes. What has come by then is used.
+	listTimeout = 30 * time.Second
+)
+
+// dnsFlag adds the flag for a name server.
+func dnsFlag(f *pflag.FlagSet, value *string) {
+	f.StringVar(value, "dns", "", "name server `HOST:PORT` to ask instead of those of the system")
+}
+
+// parseDNS makes the resolver that --dns asks for.
+func parseDNS(server string) (*net.Resolver, error) {
+	if server == "" {
+		return net.DefaultResolver, nil
+	}
+	host, port, err := net.SplitHostPort(server)
+	if err != nil || host == "" {
+		return nil, wrong("%q: want HOST:PORT or [IPv6]:PORT", shorten(server))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return nil, wrong("%q: port is not a number from 1 to 65535", shorten(server))
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, server)
+	}}, nil
+}
+
+// list makes targets of some of the nodes of a list. where is the place of its URL.
+func (n *network) list(ctx context.Context, where, url string) ([]target, error) {
+	if _, err := dnsdisc.ParseLink(url); err != nil {
+		return nil, usageError{err}
+	}
+	timed, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	client := dnsdisc.Client{Resolver: n.names, Limits: dnsdisc.Limits{Records: listRecords}}
+	records, err := client.Resolve(timed, url)
+	var list []target
+	for _, r := range records {
+		if to, err := recordTarget(r); err == nil {
+			list = append(list, to)
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case len(list) > 0:
+		if err != nil {
+			n.t.note("discv5: %s: %s", where, oneLine(err))
+		}
+		return list, nil
+	case err != nil:
+		return nil, err
+	case len(records) > 0:
+		return nil, errors.New("no node of the list has a UDP address")
+	}
+	return nil, errors.New("the list is empty")
+}
+
+// newRecords tells records that have not been seen, nor a newer one of their node.
+type newRecords map[enr.ID]uint64
+
+func (s newRecords) add(r *enr.Record) bool {
+	seq, ok := s[r.ID()]
+	if ok && r.Seq() <= seq {
+		return false
+	}
+	s[r.ID()] = r.Seq()
+	return true
+}
