@@ -1,0 +1,191 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/fastdisc/discv5/fastpath"
+)
+
+// tickPeriod is how often Prepare tells its progress.
+const tickPeriod = 100 * time.Millisecond
+
+// summary is what all lanes did in a run.
+type summary struct {
+	tally   *tally
+	points  []Point
+	sending time.Duration // the longest time that a lane sent
+	elapsed time.Duration // until the end of sending or the last answer, whichever is later
+	wall    time.Duration // until all lanes had ended
+	left    int
+	usage   Usage
+	gone    bool
+	stopped bool
+}
+
+// collector puts together what lanes report.
+type collector struct {
+	run   *run
+	lanes int
+	meter *Meter
+	open  []interval // those that not all lanes have reported
+	first int        // number of the first of them
+	seen  []int      // intervals that each lane has reported
+	ended int        // lanes that have
+	last  Usage
+	sum   summary
+	watch chan<- Point // to Plan.OnPoint; nil without one
+}
+
+// watched is how many points wait for Plan.OnPoint before one is left out.
+const watched = 64
+
+// observe calls f with what is sent to the channel that it returns. wait returns when f has had all of it.
+func observe(f func(Point)) (points chan Point, wait func()) {
+	if f == nil {
+		return nil, func() {}
+	}
+	points, done := make(chan Point, watched), make(chan struct{})
+	go func() {
+		defer close(done)
+		for p := range points {
+			f(p)
+		}
+	}()
+	return points, func() { close(points); <-done }
+}
+
+// interval is what lanes did in the same interval.
+type interval struct {
+	tally   *tally
+	reports int
+}
+
+// start runs all lanes, and returns when they have ended. tick, if not nil, is called now and then.
+func (g *Generator) start(ctx context.Context, r *run, meter *Meter, tick func()) (*summary, error) {
+	stop := new(atomic.Bool)
+	r.stop = stop
+	defer context.AfterFunc(ctx, func() { stop.Store(true) })()
+	reports := make(chan report, 2*len(g.lanes))
+	r.reports = reports
+	c := &collector{run: r, lanes: len(g.lanes), meter: meter, seen: make([]int, len(g.lanes)), sum: summary{tally: newTally()}}
+	points, wait := observe(r.plan.OnPoint)
+	defer wait()
+	c.watch = points
+	if meter != nil {
+		c.last = meter.Read()
+	}
+	began := c.last
+	r.clock = fastpath.NewClock()
+	for _, l := range g.lanes {
+		go l.work(r)
+	}
+	ticker := time.NewTicker(tickPeriod)
+	defer ticker.Stop()
+	var errs []error
+	for c.ended < c.lanes {
+		select {
+		case rep := <-reports:
+			if rep.err != nil {
+				errs = append(errs, rep.err)
+				stop.Store(true) // what the others do is of no use any more
+			}
+			c.take(rep)
+		case <-ticker.C:
+			if tick != nil {
+				tick()
+			}
+		}
+	}
+	s := &c.sum
+	s.wall = r.clock.Now()
+	c.finish()
+	s.elapsed = max(s.sending, s.tally.last)
+	if meter != nil {
+		s.usage, s.gone = meter.Read().since(began), meter.Gone()
+	}
+	s.stopped = ctx.Err() != nil
+	return s, errors.Join(errs...)
+}
+
+// take adds a report to its interval, and closes intervals that are complete.
+func (c *collector) take(r report) {
+	at := c.seen[r.lane] - c.first
+	c.seen[r.lane]++
+	for at >= len(c.open) {
+		c.open = append(c.open, interval{tally: newTally()})
+	}
+	c.open[at].tally.add(r.tally)
+	c.open[at].reports++
+	r.tally.reset()
+	if r.last {
+		c.ended++
+		c.seen[r.lane] = math.MaxInt // it takes part in all that follow
+		c.sum.sending = max(c.sum.sending, r.until)
+		c.sum.left += r.left
+	} else {
+		r.spare <- r.tally
+	}
+	for len(c.open) > 0 && c.complete(c.first) {
+		c.close(time.Duration(c.first+1) * c.run.plan.Every)
+	}
+}
+
+// complete reports whether all lanes have reported an interval, while some still work: what is left at the end is finish's.
+func (c *collector) complete(n int) bool {
+	if c.ended == c.lanes {
+		return false
+	}
+	for _, seen := range c.seen {
+		if seen <= n {
+			return false
+		}
+	}
+	return true
+}
+
+// close makes a point of the first open interval, which ended at the given time.
+func (c *collector) close(end time.Duration) {
+	t := c.open[0].tally
+	c.open = c.open[1:]
+	c.sum.tally.add(t)
+	start := time.Duration(c.first) * c.run.plan.Every
+	c.first++
+	if c.run.prepare {
+		return
+	}
+	counts, latency := t.total()
+	now := c.meter.Read()
+	p := Point{
+		Start: start, Length: end - start, Counts: counts, Whoareyou: t.events.Whoareyou,
+		P50: latency.Quantile(0.5), P99: latency.Quantile(0.99), Max: latency.Max(), Usage: now.since(c.last),
+	}
+	c.last = now
+	c.sum.points = append(c.sum.points, p)
+	select {
+	case c.watch <- p:
+	default: // nobody watches, or too slowly: the load goes on
+	}
+}
+
+// finish closes what is left when all lanes have ended. A short rest goes to the interval before it.
+func (c *collector) finish() {
+	for len(c.open) > 0 {
+		end := min(time.Duration(c.first+1)*c.run.plan.Every, c.sum.wall)
+		if rest := end - time.Duration(c.first)*c.run.plan.Every; len(c.open) == 1 && len(c.sum.points) > 0 && rest < c.run.plan.Every/4 {
+			t := c.open[0].tally
+			c.open = nil
+			c.sum.tally.add(t)
+			counts, latency := t.total()
+			p := &c.sum.points[len(c.sum.points)-1]
+			p.Counts.Add(counts)
+			p.Whoareyou += t.events.Whoareyou
+			p.Max = max(p.Max, latency.Max())
+			return
+		}
+		c.close(end)
+	}
+}

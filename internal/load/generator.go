@@ -1,0 +1,229 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/fastdisc/discv5/fastpath"
+)
+
+// MaxPoints is how many points a Result has at most.
+const MaxPoints = 3600
+
+// MaxDuration bounds Plan.For.
+const MaxDuration = 24 * time.Hour
+
+// Errors of a Generator.
+var (
+	ErrBusy     = errors.New("load: generator is running")
+	ErrUnready  = errors.New("load: there are no sessions; call Prepare")
+	ErrNotThere = errors.New("load: generator is closed")
+)
+
+// Generator loads one target. Its methods are safe for concurrent use, but only one of Prepare and Run can be under way.
+type Generator struct {
+	asked Config // as it was given
+	cfg   Config // with defaults
+	lanes []*lane
+	busy  atomic.Bool
+	shut  atomic.Bool
+	info  Info
+}
+
+// Info says what a Generator got from the system.
+type Info struct {
+	Path     string // of the sockets: fastpath.PathBatch or PathPortable
+	Receive  string // fastpath.MuxEpoll or MuxGoroutines
+	Segments bool   // requests leave in trains, by UDP_SEGMENT
+	Reason   string // why not
+	Sockets  int
+	Sources  int
+	Lanes    int
+	Train    int // requests in a train, at most
+	// RecvBuffer is what was granted to each socket, in bytes.
+	RecvBuffer int
+}
+
+// New opens the sockets of a generator. The error wraps ErrConfig, ErrPublic or ErrNoAddress if cfg cannot be used, and
+// otherwise is that of the system.
+func New(cfg Config) (*Generator, error) {
+	g := &Generator{asked: cfg}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	g.cfg = cfg
+	socks := make([][]*socket, cfg.Lanes)
+	reason := ""
+	for i := range cfg.Sockets {
+		s, why, err := openSocket(&cfg, cfg.Sources[i%len(cfg.Sources)])
+		if err != nil {
+			for _, list := range socks {
+				closeAll(list)
+			}
+			return nil, err
+		}
+		reason = why
+		socks[i%cfg.Lanes] = append(socks[i%cfg.Lanes], s)
+	}
+	info := socks[0][0].group.Info()
+	g.info = Info{
+		Path: info.Path, Sockets: cfg.Sockets, Sources: len(cfg.Sources), Lanes: cfg.Lanes, RecvBuffer: info.RecvBufferGot,
+	}
+	for i := range socks {
+		l, err := newLane(&g.cfg, i, socks[i], reason)
+		if err != nil {
+			for _, list := range socks[i:] {
+				closeAll(list)
+			}
+			return nil, errors.Join(err, g.Close())
+		}
+		g.lanes = append(g.lanes, l)
+	}
+	g.info.Receive = g.lanes[0].mux.Path()
+	return g, nil
+}
+
+func closeAll(socks []*socket) {
+	for _, s := range socks {
+		s.group.Close()
+	}
+}
+
+// Info says what the generator got from the system, as of the last run: only sending shows whether trains work. It must not
+// be called during Run.
+func (g *Generator) Info() Info {
+	i := g.info
+	i.Reason = g.lanes[0].segments
+	i.Segments = i.Reason == ""
+	i.Train = g.lanes[0].cfg.Train
+	return i
+}
+
+// Config is the configuration with all defaults.
+func (g *Generator) Config() Config { return g.cfg }
+
+// Close closes the sockets. It must not be called during Prepare or Run, which end with their context.
+func (g *Generator) Close() error {
+	if !g.shut.CompareAndSwap(false, true) {
+		return nil
+	}
+	var errs []error
+	for _, l := range g.lanes {
+		errs = append(errs, l.mux.Close())
+		for _, s := range l.socks {
+			errs = append(errs, s.group.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// traffic sums up the counters of all sockets.
+func (g *Generator) traffic() (sum fastpath.ConnStats) {
+	for _, l := range g.lanes {
+		for _, s := range l.socks {
+			sum.Add(s.group.Stats())
+		}
+	}
+	return sum
+}
+
+// Plan says how long a run is, and in what it differs from Config.
+type Plan struct {
+	// Mix, Rate and Window are those of Config unless set here, so that the same sessions serve for several runs. Prepare makes
+	// sessions for Config.Mix only.
+	Mix    Mix
+	Rate   float64
+	Window int
+	// For is how long requests are sent, at most MaxDuration.
+	For time.Duration
+	// Requests ends sending after so many. 0: no limit.
+	Requests uint64
+	// Every is the length of the intervals of Result.Points. Default: a second, or what makes no more than MaxPoints.
+	Every time.Duration
+	// PID is the process of the target, whose CPU time and memory are to be measured; 0 measures none. See Meter.
+	PID int
+	// OnPoint, if not nil, is given each point as its interval has ended, from a goroutine that has ended when Run returns.
+	// Points are left out when it does not keep up.
+	OnPoint func(Point)
+}
+
+func (p Plan) withDefaults() (Plan, error) {
+	if p.For <= 0 || p.For > MaxDuration {
+		return p, fmt.Errorf("%w: run of %v, want up to %v", ErrConfig, p.For, MaxDuration)
+	}
+	if p.Every < 0 {
+		return p, fmt.Errorf("%w: interval of %v", ErrConfig, p.Every)
+	}
+	least := (p.For/MaxPoints + time.Second - 1).Truncate(time.Second)
+	if p.Every == 0 {
+		p.Every = max(time.Second, least)
+	}
+	p.Every = max(p.Every, p.For/MaxPoints, time.Millisecond)
+	return p, nil
+}
+
+// effective is the configuration of a run.
+func (g *Generator) effective(p *Plan) (*Config, error) {
+	c := g.asked
+	if p.Mix != (Mix{}) {
+		c.Mix = p.Mix
+	}
+	if p.Rate != 0 || p.Window != 0 {
+		c.Rate, c.Window = p.Rate, p.Window
+	}
+	c.Sources, c.Sockets = g.cfg.Sources, g.cfg.Sockets
+	c, err := c.withDefaults()
+	return &c, err
+}
+
+// requests is how many a lane may send.
+func (p *Plan) requests(lane, lanes int) uint64 {
+	if p.Requests == 0 {
+		return ^uint64(0)
+	}
+	n, k := p.Requests/uint64(lanes), p.Requests%uint64(lanes)
+	if uint64(lane) < k {
+		n++
+	}
+	return n
+}
+
+// Run loads the target for as long as plan says, waits for outstanding answers, and reports. When ctx ends it stops sending,
+// waits a second at most, and reports what has been so far: Result.Interrupted. The error is that of a socket, ErrUnready,
+// ErrBusy, or ErrConfig; a Result comes with it if anything was sent.
+func (g *Generator) Run(ctx context.Context, plan Plan) (*Result, error) {
+	plan, err := plan.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := g.effective(&plan)
+	if err != nil {
+		return nil, err
+	}
+	if !g.busy.CompareAndSwap(false, true) {
+		return nil, ErrBusy
+	}
+	defer g.busy.Store(false)
+	switch {
+	case g.shut.Load():
+		return nil, ErrNotThere
+	case !g.ready(cfg):
+		return nil, ErrUnready
+	}
+	r := &run{cfg: cfg, plan: plan}
+	if cfg.Mix[Handshake] > 0 && cfg.Handshake == GoodHandshake {
+		r.maker = newMaker(g.cfg.Protocol, len(g.lanes), identitiesAhead)
+		defer r.maker.stop()
+	}
+	meter, err := NewMeter(plan.PID)
+	if err != nil {
+		return nil, err
+	}
+	started, before := time.Now(), g.traffic()
+	s, err := g.start(ctx, r, meter, nil)
+	return g.result(r, s, started, difference(g.traffic(), before)), err
+}

@@ -1,0 +1,111 @@
+package load
+
+import (
+	"crypto/rand"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/aead"
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+)
+
+// none is the number of no exchange.
+const none = -1
+
+// identity is a node that the generator plays. A lane owns it.
+type identity struct {
+	id      [32]byte
+	key     *enr.PrivateKey
+	record  []byte
+	decoder *codec.Decoder
+
+	// The session as its initiator has it. keys counts how often it was renewed.
+	write, read aead.Cipher
+	counter     aead.Counter
+	keys        uint32
+
+	// shaking is set from a handshake within a run until its PONG, at most until the deadline. Requests are held back
+	// meanwhile.
+	shaking  bool
+	deadline time.Duration
+	bad      bool   // makes handshakes that have to be refused
+	ping     uint64 // request ID of the handshake's PING
+
+	first, last int32 // exchanges under way
+}
+
+// newIdentity makes a node. Its record names no endpoint, so that no target takes it into its table and asks it in turn.
+func newIdentity(p codec.Protocol) (*identity, error) {
+	key, err := enr.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("load: key of an identity: %w", err)
+	}
+	rec, err := enr.NewBuilder().Sign(key)
+	if err != nil {
+		return nil, fmt.Errorf("load: record of an identity: %w", err)
+	}
+	who := &identity{id: [32]byte(key.ID()), key: key, record: rec.Bytes(), first: none, last: none}
+	who.decoder = codec.NewDecoder(&who.id, p)
+	return who, nil
+}
+
+// newEcho makes an identity with a made-up session.
+func newEcho(r *aead.Random) *identity {
+	who := &identity{first: none, last: none}
+	r.Read(who.id[:])
+	var key [aead.KeySize]byte
+	r.Read(key[:])
+	who.write = aead.NewCipher(&key)
+	return who
+}
+
+// maker makes identities ahead of time, a tenth of a millisecond each, on processors that no lane needs.
+type maker struct {
+	protocol codec.Protocol
+	ready    chan *identity
+	done     chan struct{}
+	wg       sync.WaitGroup
+}
+
+// newMaker starts to make identities, at most as many ahead as are given.
+func newMaker(p codec.Protocol, lanes, ahead int) *maker {
+	m := &maker{protocol: p, ready: make(chan *identity, ahead), done: make(chan struct{})}
+	for range max(0, runtime.GOMAXPROCS(0)-lanes) {
+		m.wg.Add(1)
+		go m.run()
+	}
+	return m
+}
+
+func (m *maker) run() {
+	defer m.wg.Done()
+	for {
+		who, err := newIdentity(m.protocol)
+		if err != nil {
+			return // who takes one meets the error
+		}
+		select {
+		case m.ready <- who:
+		case <-m.done:
+			return
+		}
+	}
+}
+
+// take returns an identity: one that is ready, or else a new one.
+func (m *maker) take() (*identity, error) {
+	select {
+	case who := <-m.ready:
+		return who, nil
+	default:
+		return newIdentity(m.protocol)
+	}
+}
+
+func (m *maker) stop() {
+	close(m.done)
+	m.wg.Wait()
+}

@@ -1,0 +1,89 @@
+package load
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+
+	"github.com/fastdisc/discv5/aead"
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+)
+
+// initiator makes handshakes with one target. It has one ephemeral key for all of them: the target cannot tell, its work is
+// the same, and the generator is spared most of its own.
+type initiator struct {
+	target    [32]byte
+	ephemeral [codec.EphemeralKeySize]byte
+	secret    [33]byte
+}
+
+func newInitiator(t *Target) (*initiator, error) {
+	key, err := enr.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("load: ephemeral key: %w", err)
+	}
+	in := &initiator{target: [32]byte(t.ID), ephemeral: key.PublicKey()}
+	if in.secret, err = key.ECDH(&t.PublicKey); err != nil {
+		return nil, fmt.Errorf("load: key agreement with the target: %w", err)
+	}
+	return in, nil
+}
+
+// sign makes the ID signature over a challenge (discv5-theory.md, Handshake Steps).
+func (in *initiator) sign(who *identity, challenge []byte) ([codec.SignatureSize]byte, error) {
+	digest := aead.IDSignatureDigest(challenge, &in.ephemeral, &in.target)
+	return who.key.Sign(&digest)
+}
+
+// renew gives who the keys of a handshake that answers the challenge.
+func (in *initiator) renew(who *identity, challenge []byte) {
+	write, read := aead.DeriveKeys(&in.secret, challenge, &who.id, &in.target)
+	who.write, who.read = aead.NewCipher(&write), aead.NewCipher(&read)
+	who.counter = aead.Counter{}
+	who.keys++
+}
+
+// badSignature looks like a signature and is one of nobody.
+func badSignature(r *aead.Random) (sig [codec.SignatureSize]byte) {
+	r.Read(sig[:])
+	sig[0] &= 0x7f  // below the order of the group
+	sig[32] &= 0x3f // and a low s, so that it is not refused unseen
+	return sig
+}
+
+// badRecord is a record whose signature is wrong.
+func badRecord(record []byte) []byte {
+	b := bytes.Clone(record)
+	b[recordSignature] ^= 1
+	return b
+}
+
+// recordSignature is where a byte of the signature stands in a record of 56 bytes or more: behind list and string header
+// of two bytes each.
+const recordSignature = 2 + 2 + 20
+
+// shake answers a challenge in the name of who, with a PING that has the given request ID. Of a bad form the handshake is
+// one that the target has to refuse.
+func (l *lane) shake(s int32, who *identity, challenge []byte, ping uint64, form HandshakeForm) error {
+	in := l.initiator
+	record, signature := who.record, badSignature(l.random)
+	if form != BadProof {
+		var err error
+		if signature, err = in.sign(who, challenge); err != nil {
+			return fmt.Errorf("load: ID signature: %w", err)
+		}
+	}
+	if form == BadRecord {
+		record = badRecord(record)
+	}
+	in.renew(who, challenge)
+	who.ping = ping
+	who.counter.Next(&l.nonce, l.random) // the first of a key
+	l.random.Block(&l.iv)
+	head := codec.AppendHandshakeHeader(l.buf[:0], l.cfg.Protocol, &l.iv, &l.nonce, &who.id, &signature, &in.ephemeral, record)
+	message := l.templates[Handshake].put(head, ping)[len(head):]
+	packet := who.write.Seal(head, &l.nonce, message, head)
+	codec.MaskHeader(packet, len(head), &in.target)
+	return l.out(s, packet)
+}
