@@ -28,6 +28,10 @@ func TestPinnedAddress(t *testing.T) {
 	vote()
 	nw.run(2 * time.Second)
 	r := a.e.Record()
+	nw.run(2 * time.Second)
+	if again := a.e.Record(); again != r {
+		t.Errorf("votes made a new record of the same, with sequence number %d", again.Seq())
+	}
 	if got, _ := r.UDPEndpoint4(); got != known {
 		t.Errorf("IPv4 is %v although it is pinned to %v", got, known)
 	}

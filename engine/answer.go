@@ -56,9 +56,7 @@ func (w *Worker) pong(p *peer, body []byte) error {
 		if w.e.cfg.VoteMin >= 0 {
 			w.e.address.votes.add(w.now, c.addr.Addr(), m.Recipient)
 		}
-		if p.keys.SetRecordSeq(m.RecordSeq) {
-			w.e.maintain.newerRecord(w.e, c.peer.ID, m.RecordSeq)
-		}
+		w.hear(p, m.RecordSeq)
 		w.finish(c, Result{Pong: m, RTT: rtt})
 	}
 	return nil
@@ -98,6 +96,9 @@ func (w *Worker) nodes(p *peer, body []byte) error {
 	}
 	w.e.calls.mu.Lock()
 	c.packets++
+	if c.nodes == nil { // the packets of an answer are of about one size
+		c.nodes = make([]byte, 0, min(len(m.Records)*int(min(m.Total, maxAnswerPackets)), maxAnswerBytes))
+	}
 	if len(c.nodes)+len(m.Records) <= maxAnswerBytes {
 		c.nodes = append(c.nodes, m.Records...)
 	} else {

@@ -411,3 +411,37 @@ func TestBenchmarkAnswers(t *testing.T) {
 		t.Errorf("FINDNODE is answered with %d records, want %d", records, maxNodes)
 	}
 }
+
+// BenchmarkHandler is what happens to a message that has been opened, until its answer is sealed and masked: decoding, the
+// handler itself, the nonce, encoding and sealing.
+func BenchmarkHandler(b *testing.B) {
+	f := newBenchEngine(b, 1)
+	ping := codec.Ping{RequestID: benchID(1), RecordSeq: 1}
+	list, _, err := codec.NewDistances(nil, []uint{codec.MaxDistance})
+	if err != nil {
+		b.Fatal(err)
+	}
+	find := codec.FindNode{RequestID: benchID(1), Distances: list}
+	talk := codec.TalkRequest{RequestID: benchID(1), Protocol: []byte("nobody"), Payload: make([]byte, 100)}
+	from := &f.peers[0]
+	k := session.MakeKey(from.addr, &from.id)
+	p := peer{from: from.addr, key: &k, hash: f.e.sessions.Hash(&k), id: &from.id, nonce: new(codec.Nonce), keys: session.NewKeys(new([aead.KeySize]byte), new([aead.KeySize]byte))}
+	for _, c := range []struct {
+		name    string
+		message []byte
+		answers int
+	}{{"ping", ping.Append(nil), 1}, {"findnode", find.Append(nil), 4}, {"talk", talk.Append(nil), 1}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			f.w.Begin(f.now)
+			before, runs := f.out.n, 0
+			for b.Loop() {
+				f.w.dispatch(&p, c.message)
+				runs++
+			}
+			if got := f.out.n - before; got != c.answers*runs {
+				b.Fatalf("%d datagrams for %d requests, want %d each", got, runs, c.answers)
+			}
+		})
+	}
+}

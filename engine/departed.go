@@ -42,12 +42,15 @@ func (d *departed) find(id enr.ID) []byte {
 	return nil
 }
 
-// all returns the encoded records of all that are remembered, the last one first.
+// all returns the encoded records of all that are remembered, the last one first. Of a node that has left more than once it is
+// the last one.
 func (d *departed) all() (records [][]byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	seen := make(map[enr.ID]bool, departedSize)
 	for i := range d.ring {
-		if n := &d.ring[(d.at+departedSize-1-i)%departedSize]; n.record != nil {
+		if n := &d.ring[(d.at+departedSize-1-i)%departedSize]; n.record != nil && !seen[n.id] {
+			seen[n.id] = true
 			records = append(records, n.record)
 		}
 	}

@@ -132,7 +132,7 @@ func (e *Engine) recordOf(b []byte) *enr.Record {
 
 // admit offers a node that has proved to be at addr to the table, if its record says the same.
 func (e *Engine) admit(now time.Duration, r *enr.Record, addr netip.AddrPort, inbound bool) bool {
-	if e.unwanted(now, r) {
+	if e.unwanted(now, r) || e.outdated(r) {
 		return false
 	}
 	if !endpointMatches(r, addr) {
@@ -153,7 +153,18 @@ func (e *Engine) renew(now time.Duration, r *enr.Record) {
 		e.table.Add(now, table.FromRecord(r, n.Addr, n.Inbound))
 	default:
 		e.table.Remove(now, n.ID)
+		e.departed.add(n.ID, r.Bytes())
 	}
+}
+
+// outdated reports whether a node has left the table with a newer record than r: others may go on relaying the old one.
+func (e *Engine) outdated(r *enr.Record) bool {
+	b := e.departed.find(r.ID())
+	if b == nil {
+		return false
+	}
+	v, err := enr.ParseView(b)
+	return err == nil && v.Seq() > r.Seq()
 }
 
 // Offer offers a node to the table by its record, to be contacted at an endpoint that can be reached from here. The errors are

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
@@ -149,7 +150,9 @@ func (w *Worker) verifyNodes(j *job) {
 	r := Result{RTT: c.answered - c.sent}
 	asked := table.Class(c.addr.Addr())
 	rest := c.nodes
-	seen := make(map[enr.ID]bool)
+	seen := func(id enr.ID) bool {
+		return slices.ContainsFunc(r.Records, func(o *enr.Record) bool { return o.ID() == id })
+	}
 	for len(rest) > 0 {
 		one, tail, err := codec.SplitRecord(rest)
 		if err != nil {
@@ -165,12 +168,14 @@ func (w *Worker) verifyNodes(j *job) {
 		switch {
 		case rec == nil:
 			w.counts[DropNodeRecord]++
-		case !c.wants(enr.LogDistance(c.peer.ID, rec.ID())) || seen[rec.ID()]:
+		case !c.wants(enr.LogDistance(c.peer.ID, rec.ID())) || seen(rec.ID()):
 			w.counts[DropNodeDistance]++
 		case rec.ID() != c.peer.ID && (!mayRelay(asked, rec) || w.e.unwanted(w.now, rec)):
 			w.counts[DropNodeRelay]++
 		default:
-			seen[rec.ID()] = true
+			if r.Records == nil {
+				r.Records = make([]*enr.Record, 0, maxNodes)
+			}
 			r.Records = append(r.Records, rec)
 			w.e.event(Event{Kind: Discovered, ID: rec.ID(), Record: rec})
 		}

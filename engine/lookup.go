@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/fastdisc/discv5/codec"
@@ -100,7 +101,7 @@ func (r *lookupRun) ask(w *Worker, q lookup.Query) {
 	p := Peer{ID: id, PublicKey: pub, Addr: q.Node.Addr, Record: rec}
 	w.Start(Request{Type: codec.TypeFindNode, Peer: p, Distances: q.Distances, Done: func(w *Worker, res Result) {
 		if res.Err != nil {
-			w.failed(id, res.Err)
+			w.failed(id, q.Node.Addr, res.Err)
 			r.fail(id)
 		} else {
 			r.answer(w, id, res.Records)
@@ -127,11 +128,13 @@ func (r *lookupRun) answer(w *Worker, id enr.ID, records []*enr.Record) {
 		}
 	}
 	r.mu.Lock()
-	fresh := append([]lookup.Candidate(nil), r.l.Answer(id, list)...)
-	r.mu.Unlock()
+	fresh := r.l.Answer(id, list)
 	if r.found == nil {
+		r.mu.Unlock()
 		return
 	}
+	fresh = slices.Clone(fresh)
+	r.mu.Unlock()
 	for _, c := range fresh {
 		if rec := w.e.recordOf(c.Record); rec != nil {
 			r.found(rec)

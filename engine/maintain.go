@@ -17,8 +17,6 @@ import (
 const (
 	// checksPerTick bounds the liveness checks that one Tick starts, so that they never come in a burst.
 	checksPerTick = 8
-	// maxNewer bounds the nodes whose newer record waits to be asked for. More are left to the next PING.
-	maxNewer = 64
 	// maxLookups bounds the lookups under way.
 	maxLookups = 64
 	// fewNodes is a table so small that it is refreshed more often and bootnodes are asked again.
@@ -31,10 +29,11 @@ const (
 // maintenance keeps the table full and true: it checks nodes, fetches newer records and makes lookups. Tick
 // drives it.
 type maintenance struct {
-	mu     sync.Mutex
-	due    []table.Node // scratch
-	newer  []newerRecord
-	expire []*call // scratch
+	mu      sync.Mutex
+	due     []table.Node // scratch
+	newer   []newerRecord
+	strange int     // of newer: nodes that are not in the table
+	expire  []*call // scratch
 
 	// Of Tick alone:
 	next  time.Duration // when the next refreshing lookup starts
@@ -49,27 +48,10 @@ type maintenance struct {
 	active atomic.Int32 // lookups under way
 }
 
-type newerRecord struct {
-	id  enr.ID
-	seq uint64
-}
-
 func (m *maintenance) init(bootnodes []Peer) {
 	m.bootnodes.Store(&bootnodes)
 	m.due = make([]table.Node, 0, checksPerTick)
 	m.pause = eagerRefresh
-}
-
-// newerRecord notes that a node in the table has said that it has a newer record.
-func (m *maintenance) newerRecord(e *Engine, id enr.ID, seq uint64) {
-	if have, ok := e.table.Seq(id); !ok || have >= seq {
-		return
-	}
-	m.mu.Lock()
-	if len(m.newer) < maxNewer {
-		m.newer = append(m.newer, newerRecord{id, seq})
-	}
-	m.mu.Unlock()
 }
 
 // Tick does what time has made due: call it about twenty times a second, always from the same goroutine.
@@ -122,7 +104,7 @@ func (w *Worker) check(n table.Node) {
 	}
 	w.Start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(w *Worker, r Result) {
 		if r.Err != nil {
-			w.failed(n.ID, r.Err)
+			w.failed(n.ID, n.Addr, r.Err)
 			return
 		}
 		// A record may name an endpoint of the other family too. It is relayed to users of that family
@@ -137,10 +119,13 @@ func (w *Worker) check(n table.Node) {
 	}})
 }
 
-// failed counts a failure against a node if it is the node's: one that this node caused says
-// nothing about the other.
-func (w *Worker) failed(id enr.ID, err error) {
-	if errors.Is(err, ErrTimeout) || errors.Is(err, ErrHandshake) {
+// failed counts a failure against a node if it is the node's: one that this node caused says nothing about the other, nor does
+// one at an address where the table no longer has it. Such an address may come of an old record, from whoever still relays that.
+func (w *Worker) failed(id enr.ID, at netip.AddrPort, err error) {
+	if !errors.Is(err, ErrTimeout) && !errors.Is(err, ErrHandshake) {
+		return
+	}
+	if n, _, ok := w.e.table.Get(id); ok && n.Addr == at {
 		w.e.table.MarkFailed(w.now, id)
 	}
 }
@@ -157,24 +142,6 @@ func (e *Engine) peerOf(n table.Node, addr netip.AddrPort) (Peer, bool) {
 	}
 	pub, _ := r.PublicKey()
 	return Peer{ID: n.ID, PublicKey: pub, Addr: addr, Record: r}, true
-}
-
-// fetchNewer asks nodes that announced a newer record for it.
-func (w *Worker) fetchNewer() {
-	m := &w.e.maintain
-	m.mu.Lock()
-	newer := m.newer
-	m.newer = nil
-	m.mu.Unlock()
-	for _, want := range newer {
-		n, _, ok := w.e.table.Get(want.id)
-		if !ok || n.Seq >= want.seq {
-			continue
-		}
-		if p, ok := w.e.peerOf(n, n.Addr); ok {
-			w.requestRecord(p, func(*Worker, Result) {})
-		}
-	}
 }
 
 // requestRecord asks a peer for its own record and, if it fits the peer's address, offers it to the table.

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/session"
 	"github.com/fastdisc/discv5/table"
 )
@@ -108,9 +107,7 @@ func (w *Worker) ping(p *peer, body []byte) error {
 	if err := m.Decode(body); err != nil {
 		return err
 	}
-	if p.keys.SetRecordSeq(m.RecordSeq) {
-		w.e.maintain.newerRecord(w.e, enr.ID(*p.id), m.RecordSeq)
-	}
+	w.hear(p, m.RecordSeq)
 	buf := w.out.Buffer()
 	if buf == nil {
 		w.counts[DropOutbox]++

@@ -31,9 +31,6 @@ func (m Method) String() string {
 
 var methodNames = [...]string{None: "none", Any: "any", UPnP: "upnp", PMP: "pmp", ExtIP: "extip", STUN: "stun"}
 
-// DefaultSTUNServer is asked if the method is STUN and no server is named.
-const DefaultSTUNServer = "stun.l.google.com:19302"
-
 // DefaultSTUNPort is the port of a server that is named without one. RFC 8489, Section 8.1.
 const DefaultSTUNPort = 3478
 
@@ -43,13 +40,14 @@ type Config struct {
 	// Addr is the external address if Method is ExtIP, and the gateway if it is PMP; the zero Addr is then
 	// the system's default gateway.
 	Addr netip.Addr
-	// Server is host and port of the server if Method is STUN.
+	// Server is host and port of the server if Method is STUN. There is no default: nobody is to learn of a node's existence
+	// that its operator did not name.
 	Server string
 }
 
 // Parse reads the value of a --nat flag:
 //
-//	none | any | upnp | pmp[:IP] | extip:IP | stun[:host[:port]]
+//	none | any | upnp | pmp[:IP] | extip:IP | stun:host[:port]
 //
 // The names are read in any case. "" and "off" stand for none, "auto" and "on" for any, "natpmp" and "nat-pmp" for pmp,
 // "ip" for extip. IPv6 addresses may be in brackets, and must be for stun. An IPv4-mapped address becomes IPv4. Every error wraps
@@ -82,12 +80,13 @@ func Parse(spec string) (Config, error) {
 		}
 	case "stun":
 		c.Method = STUN
-		c.Server = DefaultSTUNServer
-		if hasArg {
+		if !hasArg {
+			err = fmt.Errorf("%s needs a server, as in stun:stun.example.org:3478; there is no default", name)
+		} else {
 			c.Server, err = parseServer(arg)
 		}
 	default:
-		err = fmt.Errorf("unknown method %q; there are none, any, upnp, pmp[:IP], extip:IP and stun[:host:port]", name)
+		err = fmt.Errorf("unknown method %q; there are none, any, upnp, pmp[:IP], extip:IP and stun:host[:port]", name)
 	}
 	if err == nil && hasArg && c.Method <= UPnP {
 		err = fmt.Errorf("%q takes no argument, and %q was given", name, arg)

@@ -27,7 +27,6 @@ func TestParse(t *testing.T) {
 		{"extip:10.0.0.7", Config{Method: ExtIP, Addr: ip("10.0.0.7")}, "extip:10.0.0.7"},
 		{"extip:2001:db8::1", Config{Method: ExtIP, Addr: ip("2001:db8::1")}, "extip:2001:db8::1"},
 		{"extip:[2001:db8::1]", Config{Method: ExtIP, Addr: ip("2001:db8::1")}, "extip:2001:db8::1"},
-		{"stun", Config{Method: STUN, Server: DefaultSTUNServer}, "stun:" + DefaultSTUNServer},
 		{"stun:example.org", Config{Method: STUN, Server: "example.org:3478"}, "stun:example.org:3478"},
 		{"stun:example.org:19302", Config{Method: STUN, Server: "example.org:19302"}, "stun:example.org:19302"},
 		{"stun:192.0.2.1:5", Config{Method: STUN, Server: "192.0.2.1:5"}, "stun:192.0.2.1:5"},
@@ -62,6 +61,7 @@ func TestParseErrors(t *testing.T) {
 		{"extip:224.0.0.1", "multicast"},
 		{"extip:255.255.255.255", "broadcast"},
 		{"extip:fe80::1%eth0", "zone"},
+		{"stun", "needs a server"},
 		{"stun:", "is not a host name"},
 		{"stun::3478", "is not a host name"},
 		{"stun:2001:db8::1", "write [2001:db8::1]:port"},
@@ -99,6 +99,7 @@ func TestNewMapperErrors(t *testing.T) {
 		{"method out of range", Config{Method: 77}, func(*Options) {}, ErrSpec},
 		{"extip without address", Config{Method: ExtIP}, func(*Options) {}, ErrSpec},
 		{"pmp with ipv6 gateway", Config{Method: PMP, Addr: netip.MustParseAddr("::1")}, func(*Options) {}, ErrSpec},
+		{"stun without server", Config{Method: STUN}, func(*Options) {}, ErrSpec},
 		{"stun with bad server", Config{Method: STUN, Server: "a:b:c"}, func(*Options) {}, ErrSpec},
 	} {
 		o := good
@@ -107,7 +108,7 @@ func TestNewMapperErrors(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
-	if _, err := NewMapper(Config{Method: STUN, Server: DefaultSTUNServer}, good); err != nil {
+	if _, err := NewMapper(Config{Method: STUN, Server: "stun.example.org:3478"}, good); err != nil {
 		t.Error(err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
 )
 
 // benchSource gives the same bytes every time.
@@ -119,10 +120,13 @@ var benchSizes = []struct {
 	sessions int
 }{{"1k", 1000}, {"10k", 10_000}, {"100k", 100_000}}
 
+// benchLarge is a map of 2 GiB, made only where a benchmark names it.
+const benchLarge = 1_000_000
+
 // benchMap makes a map with n sessions, and their keys in an order that is not that of memory.
 func benchMap(tb testing.TB, n int) (*Map, []Key) {
 	tb.Helper()
-	m, r := NewMap(Config{Capacity: 131_072, Seed: 5}), benchSource(tb)
+	m, r := NewMap(Config{Capacity: max(131_072, n+n/4), Seed: 5}), benchSource(tb)
 	keys := make([]Key, n)
 	for i, at := range rand.New(rand.NewPCG(1, 2)).Perm(n) {
 		benchEstablish(tb, m, r, time.Duration(i)*time.Millisecond, i)
@@ -238,6 +242,65 @@ func BenchmarkChallenge(b *testing.B) {
 			}
 			if other > 0 {
 				b.Fatalf("%d results are not %d", other, c.want)
+			}
+		})
+	}
+}
+
+// BenchmarkLookupLarge is BenchmarkLookup with a million sessions.
+func BenchmarkLookupLarge(b *testing.B) {
+	b.Run("sessions=1M", func(b *testing.B) {
+		m, keys := benchMap(b, benchLarge)
+		b.ReportAllocs()
+		b.ResetTimer()
+		i, missing := 0, 0
+		for b.Loop() {
+			k := &keys[i]
+			if _, ok := m.Lookup(k, m.Hash(k)); !ok {
+				missing++
+			}
+			if i++; i == len(keys) {
+				i = 0
+			}
+		}
+		if missing > 0 {
+			b.Fatalf("%d sessions were not found", missing)
+		}
+	})
+}
+
+// BenchmarkHandshake is the arithmetic of either side.
+func BenchmarkHandshake(b *testing.B) {
+	alice, bob := newNode(b, 1), newNode(b, 2)
+	ch := newChallenge(bob.random, 0)
+	challengeData, pub := ch.Append(nil, bob.Protocol), bob.Key.PublicKey()
+	b.Run("initiate", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := alice.Initiate(challengeData, bob.Key.ID(), &pub, alice.random); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	for _, c := range []struct {
+		name   string
+		record []byte
+		known  *enr.Record
+	}{{"accept/record=new", alice.record.Bytes(), nil}, {"accept/record=known", nil, alice.record}} {
+		wire := alice.answer(b, ch, bob, c.record).encode(b, alice.random, "message", bob.id())
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			decoder, buf := codec.NewDecoder(bob.id(), bob.Protocol), make([]byte, len(wire))
+			h := Handshaker{Key: bob.Key, Curve: bob.Curve, Protocol: bob.Protocol}
+			var p codec.Packet
+			for b.Loop() {
+				h.Records = enr.NewCache(1, 1) // forgets records: each must be verified
+				if err := decoder.Decode(buf[:copy(buf, wire)], &p); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := h.Accept(ch, &p, c.known); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}

@@ -114,3 +114,10 @@ func (k *Keys) SetRecordSeq(seq uint64) bool {
 		}
 	}
 }
+
+// ForgetRecordSeq makes seq news again, if nothing newer has been shown: the record could not be had.
+func (k *Keys) ForgetRecordSeq(seq uint64) {
+	if seq > 0 {
+		k.recordSeq.CompareAndSwap(seq, seq-1)
+	}
+}

@@ -26,10 +26,18 @@ var imports = map[string][]string{
 	"engine":            {"session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
 	".":                 {"engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
 	"internal/store":    {"enr"},
+	"simnet":            {"engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
+	"dnsdisc":           {"enr", "internal/curve", "internal/dnstest"},
+	"internal/dnstest":  {},
+	"internal/chart":    {},
+	// The node and the engine's counters are for the tests of internal/load, which have a node to load.
+	"internal/load": {"fastpath", "codec", "aead", "enr", ".", "engine"},
 	// Fuzz targets that span packages. Nothing imports them.
-	"fuzz": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
+	"fuzz": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
+	// Tests that load nodes for long, and flood them. Nothing imports it.
+	"soak": {".", "engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
 	// Programs; what is below cmd/x may be imported by cmd/x alone.
-	"cmd": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store"},
+	"cmd": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart"},
 }
 
 // modules says which packages may import a module that is not this one's. Tests may import them too, but for those
@@ -40,12 +48,17 @@ var modules = map[string]struct {
 }{
 	"golang.org/x/sys/unix":                     {[]string{"fastpath"}, false},
 	"golang.org/x/net":                          {[]string{"fastpath"}, false},
-	"golang.org/x/crypto":                       {[]string{"enr"}, true},
+	"golang.org/x/net/dns/dnsmessage":           {[]string{"internal/dnstest"}, true},
+	"golang.org/x/crypto":                       {[]string{"enr", "dnsdisc"}, true},
 	"github.com/decred/dcrd/dcrec/secp256k1/v4": {[]string{"internal/curve"}, true},
-	"github.com/zeebo/xxh3":                     {[]string{"session", "engine", "limits"}, true},
+	"github.com/zeebo/xxh3":                     {[]string{"session", "engine", "limits", "simnet"}, true},
 	"github.com/cespare/xxhash/v2":              {[]string{"enr"}, true},
+	"github.com/HdrHistogram/hdrhistogram-go":   {[]string{"internal/load", "cmd"}, true},
+	"gonum.org/v1/plot":                         {[]string{"internal/chart"}, true},
 	"go.etcd.io/bbolt":                          {[]string{"internal/store"}, true},
 	"github.com/prometheus/client_golang":       {[]string{"cmd"}, true},
+	"github.com/prometheus/client_model":        {[]string{"cmd"}, true},
+	"github.com/BurntSushi/toml":                {[]string{"cmd"}, true},
 	"github.com/spf13/pflag":                    {[]string{"cmd"}, true},
 	"github.com/spf13/cobra":                    {[]string{"cmd"}, true},
 	"github.com/huin/goupnp":                    {[]string{"nat"}, true},
@@ -99,6 +112,8 @@ func inModule(path string) (dir string, ok bool) {
 
 func checkInside(t *testing.T, s source, from, to string, allowed []string) {
 	switch {
+	case strings.HasPrefix(to, "internal/") && strings.HasSuffix(to, "test") && !s.test:
+		t.Errorf("%s: %s is for tests", s.path, to)
 	case to == s.dir && strings.HasSuffix(s.file.Name.Name, "_test"): // an external test of the package itself
 	case strings.HasPrefix(to, "cmd/") && strings.HasPrefix(to, s.dir+"/"): // a part of the program
 	case slices.Contains(allowed, room(to)) && room(to) != "cmd":

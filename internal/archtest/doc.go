@@ -7,7 +7,9 @@
 //	cmd -> discv5 -> engine -> {session, table, lookup} -> {codec, aead, enr} -> internal/{rlp, curve}
 //	              -> fastpath, nat
 //	engine -> limits
+//	cmd -> dnsdisc -> enr
 //
-// A package may import what is right of it, however far. fastpath, limits and nat import nothing of the module. A new
+// A package may import what is right of it, however far. fastpath, limits and nat import nothing of the module. Packages
+// internal/...test are for tests alone. A new
 // package needs a place in the table of deps_test.go.
 package archtest

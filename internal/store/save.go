@@ -62,7 +62,7 @@ func boundLocal(b *bolt.Bucket, id enr.ID) error {
 
 // SaveNodes adds nodes to the store or renews them, in one transaction, and returns how many were written. Those
 // which the store has with the same sequence number and nearly the same time are left alone, unless all is set. Nodes
-// that are in the store and not among these stay; above MaxNodes those not seen for longest go.
+// that are in the store and not among these stay; above MaxNodes the worst go.
 func (s *Store) SaveNodes(nodes []Entry, all bool) (written int, err error) {
 	err = s.do(func() error {
 		var changed []Entry
@@ -106,12 +106,16 @@ func (s *Store) stale(n Entry, all bool) bool {
 func (s *Store) after(changed []Entry) (index map[enr.ID]revision, gone []enr.ID) {
 	index = maps.Clone(s.index)
 	for _, n := range changed {
-		index[n.ID] = revision{n.Seq, n.Seen.Unix()}
+		r, known := index[n.ID]
+		if !known || n.Seen.Unix()-r.seen >= int64(seenStep.Seconds()) {
+			r.score = min(r.score+1, MaxScore)
+		}
+		index[n.ID] = revision{n.Seq, n.Seen.Unix(), r.score}
 	}
 	if len(index) <= s.max {
 		return index, nil
 	}
-	gone = bySeen(index)[s.max:]
+	gone = best(index)[s.max:]
 	for _, id := range gone {
 		delete(index, id)
 	}
@@ -121,11 +125,11 @@ func (s *Store) after(changed []Entry) (index map[enr.ID]revision, gone []enr.ID
 // write puts what changed into b and takes out what has gone, together with entries that the index does not know.
 func write(b *bolt.Bucket, changed []Entry, index map[enr.ID]revision, gone []enr.ID) error {
 	for _, n := range changed {
-		if _, ok := index[n.ID]; !ok {
+		r, ok := index[n.ID]
+		if !ok {
 			continue
 		}
-		v := binary.BigEndian.AppendUint64(make([]byte, 0, seenSize+enr.MaxSize), uint64(max(n.Seen.Unix(), 0)))
-		if err := b.Put(n.ID[:], append(v, n.Record...)); err != nil {
+		if err := b.Put(n.ID[:], join(r, n.Record)); err != nil {
 			return err
 		}
 	}
@@ -135,6 +139,56 @@ func write(b *bolt.Bucket, changed []Entry, index map[enr.ID]revision, gone []en
 		}
 	}
 	return dropUnknown(b, index)
+}
+
+// join is the value of an entry.
+func join(r revision, record []byte) []byte {
+	v := binary.BigEndian.AppendUint64(make([]byte, 0, headSize+enr.MaxSize), uint64(max(r.seen, 0)))
+	return append(binary.BigEndian.AppendUint16(v, r.score), record...)
+}
+
+// Failed notes that nodes have left this node without an answer, in one transaction. It returns how many of them that took out of
+// the store. Nodes that the store does not have do not matter. Do not count what may be this node's own fault: a network that
+// is down for a while would cost it all that it knows.
+func (s *Store) Failed(ids []enr.ID) (gone int, err error) {
+	err = s.do(func() error {
+		index := maps.Clone(s.index)
+		var halved, dropped []enr.ID
+		for _, id := range ids {
+			r, ok := index[id]
+			if !ok {
+				continue
+			}
+			if r.score /= 2; r.score == 0 {
+				delete(index, id)
+				dropped = append(dropped, id)
+			} else {
+				index[id] = r
+				halved = append(halved, id)
+			}
+		}
+		if len(halved)+len(dropped) == 0 {
+			return nil
+		}
+		err := s.db.Update(func(tx *bolt.Tx) error {
+			b := tx.Bucket(bucketNodes)
+			for _, id := range halved {
+				_, _, record, ok := split(id[:], b.Get(id[:]))
+				if !ok {
+					continue // it is found out when the store is read
+				}
+				if err := b.Put(id[:], join(index[id], record)); err != nil {
+					return err
+				}
+			}
+			return write(b, nil, index, dropped)
+		})
+		if err == nil {
+			s.index, gone = index, len(dropped)
+		}
+		return err
+	})
+	return gone, err
 }
 
 // dropUnknown takes out the entries that were skipped when the file was read.
@@ -164,5 +218,5 @@ func (s *Store) do(f func() error) error {
 	if s.db == nil {
 		return ErrClosed
 	}
-	return s.guard(f)
+	return s.guard(f, false)
 }

@@ -165,16 +165,18 @@ func TestBadEntriesSkipped(t *testing.T) {
 	good, other := record(t, 1, 1), record(t, 2, 1)
 	save(t, s, false, entry(good, 1000))
 	id := other.ID()
-	broken := append(make([]byte, seenSize), other.Bytes()...)
-	broken[seenSize+10] ^= 1 // in the signature
-	future := append(bytes.Repeat([]byte{0xff}, seenSize), other.Bytes()...)
+	broken := join(revision{seen: 0, score: 1}, other.Bytes())
+	broken[headSize+10] ^= 1 // in the signature
+	future := append(bytes.Repeat([]byte{0xff}, seenSize), join(revision{score: 1}, other.Bytes())[seenSize:]...)
 	for name, kv := range map[string][2][]byte{
 		"short key":     {id[:5], broken},
-		"no record":     {id[:], make([]byte, seenSize)},
+		"no record":     {id[:], make([]byte, headSize)},
 		"short value":   {id[:], {1}},
 		"no RLP":        {id[:], make([]byte, 50)},
 		"bad signature": {id[:], broken},
 		"absurd time":   {id[:], future},
+		"no score":      {id[:], join(revision{seen: 1000}, other.Bytes())},
+		"absurd score":  {id[:], join(revision{seen: 1000, score: MaxScore + 1}, other.Bytes())},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s = reopen(t, s)

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/simnet"
+)
+
+// options are what the command line says.
+type options struct {
+	seed     uint64
+	duration time.Duration
+	sample   time.Duration
+	audit    int
+	memory   int
+	real     bool
+	json     string
+
+	swarm simnet.SwarmConfig
+	cond  simnet.Conditions
+
+	refresh, revalidate, idle time.Duration
+	sessions, replacements    int
+}
+
+func flags(o *options) *pflag.FlagSet {
+	f := pflag.NewFlagSet("sim", pflag.ContinueOnError)
+	f.SortFlags = false
+	f.Usage = func() {}
+	s := &o.swarm
+	f.Uint64Var(&o.seed, "seed", 1, "`number` that decides all that is left to chance")
+	f.IntVar(&s.Nodes, "nodes", 20000, "`number` of nodes")
+	f.DurationVar(&o.duration, "duration", 24*time.Hour, "simulated `time` after all have joined")
+	f.DurationVar(&o.sample, "sample", time.Hour, "simulated `time` between two lines of the report")
+	f.DurationVar(&s.Join, "join", 30*time.Minute, "simulated `time` over which the nodes arrive")
+	f.IntVar(&s.Bootnodes, "bootnodes", 8, "`number` of bootnodes among them")
+
+	f.Float64Var(&s.Churn, "churn", 0.1, "`share` of the nodes that leaves in an hour and is replaced")
+	f.Float64Var(&s.Return, "return", 0.3, "`share` of those that come back with their state; strangers take the place of the others")
+	f.DurationVar(&s.Downtime, "downtime", 20*time.Minute, "simulated `time` after which they do")
+	f.Float64Var(&s.NAT, "nat", 0.1, "`share` of the nodes that are behind NATs, of four kinds alike")
+	f.Float64Var(&s.IPv6, "ipv6", 0.05, "`share` of the others that have an IPv6 address alone")
+	f.Float64Var(&s.DualStack, "dual", 0.1, "`share` of the others that have both")
+
+	f.Float64Var(&o.cond.Loss, "loss", 0.01, "`share` of the datagrams that is lost")
+	f.Float64Var(&o.cond.Duplicate, "duplicate", 0.001, "`share` of the datagrams that arrives twice")
+	f.Float64Var(&o.cond.Reorder, "reorder", 0.001, "`share` of the datagrams that is held up")
+	f.DurationVar(&o.cond.Jitter, "jitter", 20*time.Millisecond, "most that chance adds to a delay, a `time`")
+
+	f.DurationVar(&o.refresh, "refresh", time.Hour, "`time` between two lookups of a node for its table")
+	f.DurationVar(&o.revalidate, "revalidate", 15*time.Minute, "first `time` between two checks of a table entry; it grows tenfold")
+	f.DurationVar(&o.idle, "idle", 3*time.Hour, "`time` after which an unused session ends")
+	f.IntVar(&o.sessions, "sessions", 160, "`number` of sessions that a node has room for")
+	f.IntVar(&o.replacements, "replacements", 4, "`number` of replacements that a bucket has room for")
+
+	f.Float64Var(&s.Lookups, "lookups", 120, "`number` of lookups in an hour that are measured")
+	f.DurationVar(&s.Settled, "settled", 10*time.Minute, "simulated `time` after which a node makes such lookups, and is to be found")
+	f.IntVar(&o.audit, "audit", 50, "audit every `n`-th node; 1 for all, -1 for none")
+	f.BoolVar(&o.real, "real-curve", false, "calculate handshakes on secp256k1 and not with hashes")
+	f.IntVar(&o.memory, "memory", 11000, "`megabytes` up to which garbage is left where it is")
+	f.StringVar(&o.json, "json", "", "write the report to `file` as JSON, - for standard output")
+	return f
+}
+
+func parse(args []string) (*options, error) {
+	o := &options{}
+	f := flags(o)
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	if f.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	for _, name := range []string{"churn", "return", "nat", "ipv6", "dual", "loss", "duplicate", "reorder"} {
+		if v, _ := f.GetFloat64(name); v < 0 || v > 1 {
+			return nil, fmt.Errorf("--%s: %v is no share between 0 and 1", name, v)
+		}
+	}
+	for _, name := range []string{"nodes", "bootnodes", "sessions", "memory"} {
+		if v, _ := f.GetInt(name); v < 1 {
+			return nil, fmt.Errorf("--%s: %d is less than 1", name, v)
+		}
+	}
+	for _, name := range []string{"duration", "sample", "join", "settled", "refresh", "revalidate", "idle"} {
+		if v, _ := f.GetDuration(name); v <= 0 {
+			return nil, fmt.Errorf("--%s: %v is no time", name, v)
+		}
+	}
+	o.swarm.Engine = o.engine
+	return o, nil
+}
+
+// engine configures a node.
+func (o *options) engine(c *engine.Config) {
+	c.RefreshInterval = o.refresh
+	c.Table.RevalidateSlow = o.revalidate
+	c.Table.Replacements = o.replacements
+	c.Session.IdleTimeout = o.idle
+	if c.Session.Capacity <= 256 { // bootnodes have more
+		c.Session.Capacity = o.sessions
+	}
+}
+
+func usage() string {
+	return "Sim lets a swarm of discv5 nodes live for a simulated time, and reports on it.\n\nUsage: sim [flags]\n\n" +
+		flags(&options{}).FlagUsagesWrapped(110)
+}

@@ -1,0 +1,43 @@
+// Sim lets a swarm of discv5 nodes live for a simulated time, and reports on it.
+//
+// Everything runs in one goroutine, on virtual time, and a seed makes a run happen again; see package simnet. It ends with 0, with 1 if an
+// invariant did not hold or the swarm could not be made, and with 2 if the command line is wrong.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/pflag"
+)
+
+// Exit codes.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the program without the process around it.
+func run(args []string, stdout, stderr io.Writer) int {
+	o, err := parse(args)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		fmt.Fprint(stdout, usage())
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(stderr, "sim: %v; see sim --help\n", err)
+		return exitUsage
+	}
+	if err := simulate(o, args, stdout); err != nil {
+		fmt.Fprintf(stderr, "sim: %v\n", err)
+		return exitError
+	}
+	return exitOK
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// small is a swarm that takes a moment.
+var small = []string{"--nodes=30", "--join=30s", "--duration=3m", "--sample=1m", "--refresh=1m", "--revalidate=20s", "--bootnodes=2", "--audit=1", "--lookups=600", "--churn=1", "--settled=20s", "--memory=200"}
+
+func simulated(t *testing.T, args ...string) (r report) {
+	t.Helper()
+	var out, err bytes.Buffer
+	if code := run(slices.Concat(small, args, []string{"--json=-"}), &out, &err); code != exitOK {
+		t.Fatalf("code %d: %s", code, err.String())
+	}
+	if e := json.Unmarshal(out.Bytes(), &r); e != nil {
+		t.Fatalf("%v in %q", e, out.String())
+	}
+	return r
+}
+
+// The report is JSON, it is about what was asked for, and a seed gives the same run again.
+func TestReport(t *testing.T) {
+	a, b, c := simulated(t, "--seed=5"), simulated(t, "--seed=5"), simulated(t, "--seed=6")
+	if a.Trace != b.Trace || a.Traffic != b.Traffic || a.Trace == c.Trace {
+		t.Errorf("traces %s and %s of one seed, %s of another", a.Trace, b.Trace, c.Trace)
+	}
+	if a.Seed != 5 || a.Nodes != 30 || a.Simulated < 210 || len(a.Samples) != 3 || a.Traffic.Sent == 0 || a.NodeBytes == 0 || a.Compared == 0 {
+		t.Errorf("%+v", a)
+	}
+	p := a.Samples[2]
+	if p.Running < 25 || p.Entries < 5 || p.Datagrams == 0 || p.Lookups.Ended == 0 || p.Lookups.Recall < 0.5 || len(a.Violated) > 0 {
+		t.Errorf("%+v, violated: %v", p, a.Violated)
+	}
+}
+
+func TestLines(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "report.json")
+	var out, err bytes.Buffer
+	if code := run(slices.Concat(small, []string{"--json=" + file, "--duration=2m"}), &out, &err); code != exitOK {
+		t.Fatalf("code %d: %s", code, err.String())
+	}
+	for _, s := range []string{"seed 1, 30 nodes", "recall", "trace ", "all invariants held", "bytes for each node"} {
+		if !strings.Contains(out.String(), s) {
+			t.Errorf("the output does not say %q:\n%s", s, out.String())
+		}
+	}
+	if b, e := os.ReadFile(file); e != nil || !json.Valid(b) {
+		t.Errorf("report: %v", e)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--help"}, exitOK, "--churn share"},
+		{[]string{"--nodes=x"}, exitUsage, "nodes"},
+		{[]string{"--nodes=0"}, exitUsage, "--nodes"},
+		{[]string{"--loss=2"}, exitUsage, "--loss"},
+		{[]string{"--duration=0s"}, exitUsage, "--duration"},
+		{[]string{"day"}, exitUsage, `"day"`},
+		{append(slices.Clone(small), "--json=/nowhere/at/all"), exitError, "report"},
+	} {
+		var out, err bytes.Buffer
+		code := run(c.args, &out, &err)
+		said := err.String()
+		if c.code == exitOK {
+			said = out.String()
+		}
+		if code != c.code || !strings.Contains(said, c.says) {
+			t.Errorf("%v: code %d, %q; want %d, %q", c.args, code, said, c.code, c.says)
+		}
+	}
+}
+
+// What is said about running again names the seed once.
+func TestAgain(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "--seed=7"},
+		{[]string{"--nodes=5"}, "--seed=7 --nodes=5"},
+		{[]string{"--seed=7", "--nodes=5"}, "--seed=7 --nodes=5"},
+		{[]string{"--seed", "7"}, "--seed 7"},
+	} {
+		if got := strings.Join(again(c.args, 7), " "); got != c.want {
+			t.Errorf("%v: %q, want %q", c.args, got, c.want)
+		}
+	}
+}

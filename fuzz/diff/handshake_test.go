@@ -1,0 +1,226 @@
+package diff
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/discover/v5wire"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/fastdisc/discv5/aead"
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/curve"
+	"github.com/fastdisc/discv5/session"
+)
+
+// side is our node against theirs.
+type side struct {
+	t      *testing.T
+	rec    *enr.Record
+	hands  session.Handshaker
+	random *aead.Random
+	theirs *v5wire.Codec
+	keys   *session.Keys
+}
+
+func newSide(t *testing.T, seed uint64) *side {
+	var s [32]byte
+	binary.LittleEndian.PutUint64(s[:], seed)
+	random, err := aead.NewRandom(rand.NewChaCha8(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := enr.Parse(signed(pair{"ip", "\x84\x01\x01\x01\x01"}, pair{"udp", "\x01"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &side{
+		t: t, rec: rec, random: random, theirs: theirNode().codec(),
+		hands: session.Handshaker{Key: key, Curve: curve.Decred(), Records: enr.NewCache(16, seed), Protocol: codec.DefaultProtocol},
+	}
+}
+
+func (s *side) nonce() (iv [codec.IVSize]byte, nonce codec.Nonce) {
+	s.random.Read(iv[:])
+	s.random.Read(nonce[:])
+	return iv, nonce
+}
+
+// change applies changes of three bytes each, position and mask, to b and reports whether anything is different now.
+func change(b, changes []byte) bool {
+	was := bytes.Clone(b)
+	for ; len(changes) >= 3; changes = changes[3:] {
+		b[(int(changes[0])<<8|int(changes[1]))%len(b)] ^= changes[2]
+	}
+	return !bytes.Equal(b, was)
+}
+
+// FuzzHandshake: flags 1: ours starts, else theirs; 2: the recipient knows the record; seq and payload go into the messages;
+// changes are made to the handshake packet, as it is on the wire.
+func FuzzHandshake(f *testing.F) {
+	for flags := range byte(4) {
+		f.Add(flags, []byte("payload"), uint64(5), []byte{}, uint64(flags))
+		f.Add(flags, []byte{}, uint64(0), []byte{0, 120, 1}, uint64(flags))
+	}
+	f.Fuzz(func(t *testing.T, flags byte, payload []byte, seq uint64, changes []byte, seed uint64) {
+		if len(payload) > 700 {
+			return
+		}
+		s := newSide(t, seed)
+		if flags&1 != 0 {
+			s.start(flags&2 != 0, payload, changes)
+		} else {
+			s.answer(flags&2 != 0, payload, changes)
+		}
+		if s.keys == nil {
+			return
+		}
+		// Messages in both directions.
+		id := [32]byte(key.ID())
+		b, _, err := s.theirs.Encode(enode.ID(id), theirAddr, &v5wire.Ping{ReqID: []byte{1, 2}, ENRSeq: seq}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p codec.Packet
+		if err := codec.NewDecoder(&id, codec.DefaultProtocol).Decode(bytes.Clone(b), &p); err != nil {
+			t.Fatal(err)
+		}
+		m, err := s.keys.Open(&p.Nonce, p.Message, p.AD)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ping, err := decodeOurs(m)
+		if err != nil || ping.(*codec.Ping).RecordSeq != seq {
+			t.Fatalf("%+v, %v", ping, err)
+		}
+		s.send((&codec.TalkResponse{Payload: payload}).Append(nil))
+	})
+}
+
+// send sends a message of ours within the session.
+func (s *side) send(plaintext []byte) {
+	iv, nonce := s.nonce()
+	s.keys.NextNonce(&nonce, s.random)
+	source, dest := [32]byte(key.ID()), theirNode().id()
+	head := codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &source)
+	b := s.keys.Seal(bytes.Clone(head), &nonce, plaintext, head)
+	codec.MaskHeader(b, len(head), &dest)
+	s.expect(b, plaintext)
+}
+
+// expect lets theirs read a packet that has to be good.
+func (s *side) expect(b, plaintext []byte) {
+	src, _, p, err := s.theirs.Decode(b, theirAddr)
+	if err != nil || src != enode.ID(key.ID()) {
+		s.t.Fatalf("from %v: %v", src, err)
+	}
+	ours, err := decodeOurs(plaintext)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	compareMessages(s.t, ours, p)
+}
+
+// start makes a handshake of ours for a challenge of theirs.
+func (s *side) start(known bool, payload, changes []byte) {
+	_, nonce := s.nonce()
+	ch := &v5wire.Whoareyou{Nonce: nonce}
+	if known {
+		n, err := gethRecord(s.rec.Bytes())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		ch.Node, ch.RecordSeq = n, n.Seq()
+	}
+	s.random.Read(ch.IDNonce[:])
+	source, dest := [32]byte(key.ID()), theirNode().id()
+	b, _, err := s.theirs.Encode(enode.ID(source), theirAddr, ch, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var p codec.Packet
+	if err := codec.NewDecoder(&source, codec.DefaultProtocol).Decode(bytes.Clone(b), &p); err != nil || p.Nonce != nonce || p.RecordSeq != ch.RecordSeq {
+		s.t.Fatalf("%+v, %v", p, err)
+	}
+	pub := [33]byte(crypto.CompressPubkey(theirNode().node.Node().Pubkey()))
+	in, err := s.hands.Initiate(p.AD, enr.ID(dest), &pub, s.random)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var record []byte
+	if p.RecordSeq < s.rec.Seq() {
+		record = s.rec.Bytes()
+	}
+	iv, nonce := s.nonce()
+	in.Keys.NextNonce(&nonce, s.random)
+	head := codec.AppendHandshakeHeader(nil, codec.DefaultProtocol, &iv, &nonce, &source, &in.Signature, &in.Ephemeral, record)
+	plaintext := (&codec.TalkRequest{Protocol: []byte("p"), Payload: payload}).Append(nil)
+	packet := in.Keys.Seal(bytes.Clone(head), &nonce, plaintext, head)
+	codec.MaskHeader(packet, len(head), &dest)
+	if change(packet, changes) {
+		if _, _, m, err := s.theirs.Decode(packet, theirAddr); err == nil && m.Kind() < v5wire.WhoareyouPacket {
+			s.t.Fatalf("theirs takes a changed handshake: %+v", m)
+		}
+		return
+	}
+	s.expect(packet, plaintext)
+	s.keys = in.Keys
+}
+
+// answer examines a handshake of theirs for a challenge of ours.
+func (s *side) answer(known bool, payload, changes []byte) {
+	theirs, err := enr.ParseText(theirNode().node.Node().String())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var ch session.Challenge
+	ch.IV, ch.Nonce = s.nonce()
+	s.random.Read(ch.IDNonce[:])
+	var have *enr.Record
+	if known {
+		have, ch.RecordSeq = theirs, theirs.Seq()
+	}
+	dest, id := theirNode().id(), [32]byte(key.ID())
+	b := ch.Append(nil, codec.DefaultProtocol)
+	codec.MaskHeader(b, len(b), &dest)
+	_, _, p, err := s.theirs.Decode(b, theirAddr)
+	w, ok := p.(*v5wire.Whoareyou)
+	if err != nil || !ok {
+		s.t.Fatalf("%+v, %v", p, err)
+	}
+	if w.Node, err = gethRecord(s.rec.Bytes()); err != nil {
+		s.t.Fatal(err)
+	}
+	request := &v5wire.TalkRequest{ReqID: []byte{1}, Protocol: "p", Message: payload}
+	packet, _, err := s.theirs.Encode(enode.ID(id), theirAddr, request, w)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	packet = bytes.Clone(packet)
+	changed := change(packet, changes)
+	var q codec.Packet
+	err = codec.NewDecoder(&id, codec.DefaultProtocol).Decode(packet, &q)
+	if err != nil || q.Flag != codec.FlagHandshake {
+		if !changed {
+			s.t.Fatalf("%+v, %v", q, err)
+		}
+		return
+	}
+	got, err := s.hands.Accept(&ch, &q, have)
+	if (err == nil) == changed {
+		s.t.Fatalf("changed %v: %v", changed, err)
+	}
+	if err != nil {
+		return
+	}
+	m, err := decodeOurs(got.Plaintext)
+	if err != nil || got.Record.ID() != theirs.ID() {
+		s.t.Fatal(err)
+	}
+	compareMessages(s.t, m, request)
+	s.keys = got.Keys
+}

@@ -1,0 +1,143 @@
+package diff
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/p2p/enode"
+	gethenr "github.com/ethereum/go-ethereum/p2p/enr"
+	"github.com/ethereum/go-ethereum/rlp"
+	"golang.org/x/crypto/sha3"
+
+	"github.com/fastdisc/discv5/enr"
+	ourrlp "github.com/fastdisc/discv5/internal/rlp"
+)
+
+// key is the one that signs what targets make.
+var key = mustKey("b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291")
+
+func mustKey(s string) *enr.PrivateKey {
+	k, err := enr.ParsePrivateKeyHex(s)
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
+
+// pair is a key of a record and its value in RLP.
+type pair struct{ key, value string }
+
+// content is seq and pairs, with those that scheme v4 needs, sorted but not otherwise checked.
+func content(pairs ...pair) []byte {
+	pub := key.PublicKey()
+	pairs = append(pairs, pair{"id", "\x82v4"}, pair{"secp256k1", string(ourrlp.AppendString(nil, pub[:]))})
+	slices.SortStableFunc(pairs, func(a, b pair) int { return bytes.Compare([]byte(a.key), []byte(b.key)) })
+	b := []byte{1}
+	for _, p := range pairs {
+		b = append(ourrlp.AppendString(b, []byte(p.key)), p.value...)
+	}
+	return b
+}
+
+// sign makes a record of content that may be anything.
+func sign(content []byte) []byte {
+	h := sha3.NewLegacyKeccak256()
+	h.Write(ourrlp.AppendListHeader(nil, len(content)))
+	h.Write(content)
+	sig, err := key.Sign((*[32]byte)(h.Sum(nil)))
+	if err != nil {
+		panic(err)
+	}
+	payload := append(ourrlp.AppendString(nil, sig[:]), content...)
+	return append(ourrlp.AppendListHeader(nil, len(payload)), payload...)
+}
+
+func signed(pairs ...pair) []byte { return sign(content(pairs...)) }
+
+// gethRecord decodes and verifies a record as theirs do.
+func gethRecord(b []byte) (*enode.Node, error) {
+	var r gethenr.Record
+	if err := rlp.DecodeBytes(b, &r); err != nil {
+		return nil, err
+	}
+	return enode.New(enode.ValidSchemes, &r)
+}
+
+func recordVerdict(b []byte) (ours, theirs error) {
+	_, ours = enr.Parse(b)
+	_, theirs = gethRecord(b)
+	return ours, theirs
+}
+
+func FuzzRecord(f *testing.F) {
+	f.Add(signed(), false)
+	for _, d := range differences {
+		if d.target == "record" {
+			f.Add([]byte(d.sample), false)
+		}
+	}
+	f.Add(content(pair{"ip", "\x84\x01\x02\x03\x04"}, pair{"udp", "\x82\x23\x28"}), true)
+	f.Add(content(pair{"ip6", "\x90\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01"}, pair{"tcp6", "\x05"}, pair{"udp6", "\x80"}), true)
+	f.Add(content(pair{"", "\xc0"}, pair{"quic", "\x82\x23\x29"}, pair{"z", "\xc3\x01\xc1\x80"}), true)
+	f.Fuzz(func(t *testing.T, b []byte, asContent bool) {
+		if asContent {
+			if len(b) > 400 {
+				return
+			}
+			b = sign(b)
+		}
+		if agree(t, "record", b) {
+			compareRecords(t, b)
+		}
+	})
+}
+
+// compareRecords compares all that can be read of a record that both accept.
+func compareRecords(t *testing.T, b []byte) {
+	ours, err := enr.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, _ := gethRecord(b)
+	if enode.ID(ours.ID()) != theirs.ID() || ours.Seq() != theirs.Seq() || !bytes.Equal(ours.Signature(), theirs.Record().Signature()) {
+		t.Fatalf("node %s seq %d, theirs %s %d", ours.ID(), ours.Seq(), theirs.ID(), theirs.Seq())
+	}
+	back, err := rlp.EncodeToBytes(theirs.Record())
+	if err != nil || !bytes.Equal(back, ours.Bytes()) || !bytes.Equal(back, b) {
+		t.Fatalf("%x came back as %x and %x", b, ours.Bytes(), back)
+	}
+	if text := ours.String(); text != theirs.String() {
+		t.Fatalf("text %s, theirs %s", text, theirs)
+	}
+	var ip4, ip6 netip.Addr
+	load := func(e gethenr.Entry) bool { return theirs.Load(e) == nil }
+	if got, ok := ours.IP4(); ok != load((*gethenr.IPv4Addr)(&ip4)) || got != ip4 {
+		t.Fatalf("ip %v, theirs %v", got, ip4)
+	}
+	if got, ok := ours.IP6(); ok != load((*gethenr.IPv6Addr)(&ip6)) || got != ip6 {
+		t.Fatalf("ip6 %v, theirs %v", got, ip6)
+	}
+	for _, p := range []struct {
+		name     string
+		get      func() (uint16, bool)
+		fallback string
+	}{
+		{"udp", ours.UDP, ""}, {"tcp", ours.TCP, ""}, {"udp6", ours.UDP6, "udp"}, {"tcp6", ours.TCP6, "tcp"}, {"quic", ours.QUIC, ""}, {"quic6", ours.QUIC6, ""},
+	} {
+		var want uint16
+		if !load(gethenr.WithEntry(p.name, &want)) && p.fallback != "" {
+			load(gethenr.WithEntry(p.fallback, &want))
+		}
+		if got, ok := p.get(); got != want || ok != (want != 0) {
+			t.Fatalf("%s %d %v, theirs %d", p.name, got, ok, want)
+		}
+	}
+	for k, v := range ours.Pairs() {
+		var raw rlp.RawValue
+		if err := theirs.Load(gethenr.WithEntry(string(k), &raw)); err != nil || !bytes.Equal(raw, v) {
+			t.Fatalf("key %q: %x, theirs %x, %v", k, v, raw, err)
+		}
+	}
+}

@@ -1,0 +1,34 @@
+// Package fuzz holds fuzz targets that span packages, and the seeds that they and others start from. It has tests only. Targets of
+// one package are beside it; targets that compare with another implementation are in fuzz/diff, a module of its own. make fuzz
+// runs all of them; see docs/FUZZING.md.
+//
+// # Targets of this package
+//
+//	FuzzEngine     one engine; a script of datagrams from honest, lying and unknown sources, of requests and of time
+//	FuzzNetwork    three engines; a script of requests, and of what the network does with each datagram
+//	FuzzHandshake  a handshake packet that was changed is refused, one that was not is accepted
+//	FuzzMessage    a message packet that was changed does not open, one that was not does
+//
+// # Targets elsewhere
+//
+//	aead           FuzzDerive, FuzzGCM, FuzzMask
+//	cmd/discv5     FuzzRecord, FuzzValue, FuzzPacket
+//	codec          FuzzDecodePacket, FuzzDecodeMessage
+//	dnsdisc        FuzzParseLink, FuzzParseRoot, FuzzParseBranch, FuzzEntry, FuzzWalk
+//	enr            FuzzEnode, FuzzParse, FuzzText
+//	fastpath       FuzzParseOverflow
+//	internal/curve FuzzCurve
+//	internal/rlp   FuzzValue
+//	limits         FuzzParseRules, FuzzCheck, FuzzAllow
+//	lookup         FuzzLookup
+//	nat            FuzzParse, FuzzTransaction, FuzzSearchAnswer
+//	session        FuzzMap, FuzzPending
+//	table          FuzzClass, FuzzTable
+//	fuzz/diff      FuzzRecord, FuzzRecordText, FuzzEnode, FuzzMessage, FuzzPacket, FuzzHandshake, FuzzTree
+//
+// # Glossary
+//
+//   - script: the input of a target that runs a state machine: each byte chooses what happens next, or with what
+//   - peer: a node that does what the script says, byte by byte, and not what the protocol demands
+//   - seed: an input that a target starts from; a file below testdata/fuzz, which plain go test runs too
+package fuzz

@@ -1,0 +1,261 @@
+package fuzz
+
+import (
+	"bytes"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/session"
+)
+
+// Bounds of the engine under test, small enough to be met.
+const (
+	maxSessions   = 32
+	maxChallenges = 64
+	maxRequests   = 12
+	maxQueued     = 4
+	maxJobs       = 4
+)
+
+// world is one engine and the peers around it.
+type world struct {
+	t       testing.TB
+	s       *script
+	now     time.Duration
+	e       *engine.Engine
+	rx, job *engine.Worker // as in a node: one receives, one does everything else
+	self    [32]byte
+	buf     [codec.MaxPacketSize]byte
+	out     []datagram // of the step that goes on
+	sent    [][]byte   // datagrams that peers have sent, for replays
+	buffers int        // that the engine holds
+	peers   [len(addresses)]*peer
+	calls   []*call
+	// proved says which peer has shown at which address that it has its key: since then it may have a session there.
+	proved map[pair]bool
+	// contacted are addresses that the engine has sent to on its own.
+	contacted map[netip.AddrPort]bool
+	shaken    uint64 // good handshakes that peers have made
+	in, bytes uint64 // datagrams that the engine was given, and their bytes
+	outs      uint64 // datagrams that it sent
+}
+
+type pair struct {
+	addr netip.AddrPort
+	id   enr.ID
+}
+
+type call struct {
+	err   error
+	id    engine.CallID
+	ended int
+}
+
+func newWorld(t testing.TB, s *script) *world {
+	w := &world{t: t, s: s, now: time.Hour, proved: make(map[pair]bool), contacted: make(map[netip.AddrPort]bool)}
+	all := identities()
+	me := all[0]
+	w.self = me.id()
+	r := reader(1000)
+	cfg := engine.Config{
+		Key: me.key, Record: me.rec, IPv4: true, IPv6: true, Random: r, Buffers: w,
+		Session:     session.Config{Capacity: maxSessions, Challenges: maxChallenges},
+		MaxRequests: maxRequests, MaxQueued: maxQueued, Jobs: maxJobs, Resend: s.choose(3), Records: 64, VoteMin: 2, Talk: talker{},
+	}
+	var err error
+	if w.e, err = engine.New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	for i, worker := range []**engine.Worker{&w.rx, &w.job} {
+		if *worker, err = w.e.NewWorker(w, uint8(1-i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, id := range all {
+		w.peers[i] = &peer{w: w, identity: id, at: id.addr, random: random(t, uint64(2000+i))}
+	}
+	return w
+}
+
+// talker serves one protocol, and takes every second request over without ever answering it.
+type talker struct{}
+
+func (talker) Registered(p []byte) bool       { return string(p) == "p" }
+func (talker) Talk(r engine.TalkRequest) bool { return len(r.Payload)%2 == 0 }
+func (w *world) Buffer() []byte               { return w.buf[:] }
+func (w *world) Get() engine.Buffer           { w.buffers++; return &buffer{w: w} }
+func (w *world) home() netip.AddrPort         { return w.peers[0].addr }
+func (w *world) peerAt() *peer                { return w.peers[1+w.s.choose(len(w.peers)-1)] }
+
+func (w *world) Commit(n int, to netip.AddrPort, _ uint8) {
+	if n < codec.MinPacketSize || n > codec.MaxPacketSize {
+		w.t.Fatalf("datagram of %d bytes to %v", n, to)
+	}
+	w.outs++
+	w.out = append(w.out, datagram{w.peers[0].addr, to, bytes.Clone(w.buf[:n])})
+}
+
+// buffer notices when it is given back twice.
+type buffer struct {
+	w    *world
+	b    [codec.MaxPacketSize]byte
+	free bool
+}
+
+func (b *buffer) Bytes() []byte { return b.b[:] }
+func (b *buffer) Release() {
+	if b.free {
+		b.w.t.Fatal("a buffer was released twice")
+	}
+	b.free = true
+	b.w.buffers--
+}
+
+// settle hands what the engine has sent to the peers, and checks what must hold at any time.
+func (w *world) settle() {
+	for _, d := range w.out {
+		for _, p := range w.peers[1:] {
+			if p.at == d.to {
+				p.receive(bytes.Clone(d.b))
+			}
+		}
+	}
+	w.out = w.out[:0]
+	w.check()
+}
+
+func (w *world) check() {
+	t, st := w.t, w.e.Sessions().Stats()
+	if st.Challenges > maxChallenges {
+		t.Fatalf("%d challenges", st.Challenges)
+	}
+	if n := w.e.Pending(); n > maxRequests {
+		t.Fatalf("%d requests pending", n)
+	}
+	if n := w.e.Jobs(); n > 2*maxJobs || w.buffers > maxJobs || w.buffers < 0 {
+		t.Fatalf("%d jobs, %d buffers", n, w.buffers)
+	}
+	for i, c := range w.calls {
+		if c.ended > 1 {
+			t.Fatalf("call %d has ended %d times", i, c.ended)
+		}
+	}
+	for _, a := range w.peers {
+		for _, p := range w.peers {
+			at := pair{a.addr, p.key.ID()}
+			k := session.MakeKey(at.addr, (*[32]byte)(&at.id))
+			f, ok := w.e.Sessions().Lookup(&k, w.e.Sessions().Hash(&k))
+			if ok && (f.Current != nil || f.Previous != nil) && !w.proved[at] {
+				t.Fatalf("node %s has a session at %v, where it has never proved its key", at.id.Short(), at.addr)
+			}
+		}
+	}
+	for n := range w.e.Table().All() {
+		if !w.proved[pair{n.Addr, n.ID}] {
+			t.Fatalf("node %s is in the table at %v, where it has never proved its key", n.ID.Short(), n.Addr)
+		}
+		if n.Addr != n.UDP4 && n.Addr != n.UDP6 {
+			t.Fatalf("node %s is in the table at %v, which its record does not name", n.ID.Short(), n.Addr)
+		}
+	}
+	if r := w.e.Record(); r.ID() != enr.ID(w.self) || r.Seq() < w.peers[0].rec.Seq() {
+		t.Fatalf("local record %s", r)
+	}
+}
+
+// deliver gives datagrams to the engine in one batch. No source that has proved nothing and was not called gets more than
+// it sent, and nobody else gets anything because of it.
+func (w *world) deliver(list ...datagram) {
+	room := map[netip.AddrPort]int{}
+	free := false // somebody in the batch may cause more
+	w.rx.Begin(w.now)
+	for _, d := range list {
+		room[d.from] += len(d.b)
+		free = free || w.known(d.from)
+		w.in++
+		w.bytes += uint64(len(d.b))
+		w.sent = append(w.sent, bytes.Clone(d.b))
+		w.rx.Add(d.from, d.b)
+	}
+	w.rx.Flush()
+	for _, o := range w.out {
+		if room[o.to] -= len(o.b); room[o.to] < 0 && !free {
+			w.t.Fatalf("%d bytes to %v, more than came from there", len(o.b), o.to)
+		}
+	}
+	w.settle()
+}
+
+// known reports whether anybody at an address may cause more than WHOAREYOU.
+func (w *world) known(a netip.AddrPort) bool {
+	if w.contacted[a] {
+		return true
+	}
+	for _, p := range w.peers {
+		if w.proved[pair{a, p.key.ID()}] {
+			return true
+		}
+	}
+	return false
+}
+
+// contact notes whom the engine sends to on its own.
+func (w *world) contact() {
+	for _, o := range w.out {
+		w.contacted[o.to] = true
+	}
+}
+
+// jobs runs jobs.
+func (w *world) jobs(n int) {
+	for range n {
+		w.job.Begin(w.now)
+		if !w.job.RunJob() {
+			return
+		}
+		for _, o := range w.out {
+			if !w.known(o.to) && len(o.b) > codec.MaxPacketSize/4 {
+				// A lookup has gone on to a node that an answer has named: a request, which is small.
+				w.t.Fatalf("%d bytes to %v, which has proved nothing", len(o.b), o.to)
+			}
+		}
+		w.contact()
+		w.settle()
+	}
+}
+
+func (w *world) pass(d time.Duration) {
+	w.now += d
+	w.job.Tick(w.now)
+	w.contact()
+	w.settle()
+}
+
+// finish closes the engine: every call has ended exactly once, and nothing is left.
+func (w *world) finish() {
+	w.job.Begin(w.now)
+	w.job.Close()
+	w.settle()
+	for w.job.RunJob() {
+	}
+	w.settle()
+	for i, c := range w.calls {
+		if c.ended != 1 {
+			w.t.Fatalf("call %d has ended %d times after Close", i, c.ended)
+		}
+	}
+	if w.e.Pending() != 0 || w.e.Jobs() != 0 || w.buffers != 0 {
+		w.t.Fatalf("left over: %d requests, %d jobs, %d buffers", w.e.Pending(), w.e.Jobs(), w.buffers)
+	}
+	c := w.e.Counters()
+	if c[engine.HandshakesReceived] > w.shaken {
+		w.t.Fatalf("%d handshakes accepted, %d were good", c[engine.HandshakesReceived], w.shaken)
+	}
+	if c[engine.PacketsIn] != w.in || c[engine.BytesIn] != w.bytes || c[engine.PacketsOut] != w.outs {
+		w.t.Fatalf("counted %d datagrams in and %d out, there were %d and %d", c[engine.PacketsIn], c[engine.PacketsOut], w.in, w.outs)
+	}
+}

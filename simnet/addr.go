@@ -1,0 +1,82 @@
+package simnet
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+)
+
+// nodePort is the UDP port of nodes that are given none.
+const nodePort = 9000
+
+// freeAddr4 gives out a public IPv4 address, each in a /24 of its own and neighbours in number far apart: table and votes treat a
+// prefix as one subscriber.
+func (n *Network) freeAddr4() netip.Addr {
+	for {
+		const networks = 1 << 22 // 20.0.0.0 to 83.255.255.0
+		k := n.given4 * 2654435761 % networks
+		host := byte(1 + n.given4/networks)
+		n.given4++
+		a := netip.AddrFrom4([4]byte{20 + byte(k>>16), byte(k >> 8), byte(k), host})
+		if n.routes[netip.AddrPortFrom(a, nodePort)] == nil && n.gateways[a] == nil {
+			return a
+		}
+	}
+}
+
+// freeAddr6 gives out a public IPv6 address, each in a /48 of its own.
+func (n *Network) freeAddr6() netip.Addr {
+	for {
+		b := [16]byte{0: 0x2a, 15: 1}
+		binary.BigEndian.PutUint32(b[2:], n.given6*2654435761)
+		n.given6++
+		if a := netip.AddrFrom16(b); n.routes[netip.AddrPortFrom(a, nodePort)] == nil {
+			return a
+		}
+	}
+}
+
+// freeInside gives out an address behind a NAT.
+func (t *NAT) freeInside() (netip.Addr, error) {
+	for t.hosts < 253 {
+		t.hosts++
+		b := t.network.Addr().As4()
+		b[3] = byte(1 + t.hosts)
+		if a := netip.AddrFrom4(b); t.inside[netip.AddrPortFrom(a, nodePort)] == nil {
+			return a, nil
+		}
+	}
+	return netip.Addr{}, fmt.Errorf("%w: no more behind NAT %s", ErrAddrUsed, t.cfg.Addr)
+}
+
+// attach lets datagrams for p.addr arrive at p.
+func (n *Network) attach(p *port) error {
+	a := p.addr
+	if !a.IsValid() || a.Port() == 0 || a.Addr().Is4In6() || a.Addr().IsUnspecified() {
+		return fmt.Errorf("%w: %s", ErrAddr, a)
+	}
+	routes := n.routes
+	if p.nat != nil {
+		if !p.nat.network.Contains(a.Addr()) {
+			return fmt.Errorf("%w: %s is not in %s, the network behind the NAT", ErrAddr, a, p.nat.network)
+		}
+		routes = p.nat.inside
+	} else if n.gateways[a.Addr()] != nil {
+		return fmt.Errorf("%w: %s is a NAT", ErrAddrUsed, a.Addr())
+	}
+	if routes[a] != nil {
+		return fmt.Errorf("%w: %s", ErrAddrUsed, a)
+	}
+	routes[a] = p
+	return nil
+}
+
+// detach ends that; what is under way to p finds nobody.
+func (n *Network) detach(p *port) {
+	p.host = nil
+	if p.nat != nil {
+		delete(p.nat.inside, p.addr)
+		return
+	}
+	delete(n.routes, p.addr)
+}

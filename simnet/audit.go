@@ -1,0 +1,265 @@
+package simnet
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/session"
+)
+
+// Rule is an invariant that the audit checks.
+type Rule string
+
+// Rules.
+const (
+	// RuleEnds: a request or lookup of a running node ends exactly once, and in bounded time, also those that it makes by itself.
+	RuleEnds Rule = "ends"
+	// RuleBounds: calls, sessions, challenges and queued work stay within what the configuration allows.
+	RuleBounds Rule = "bounds"
+	// RuleRelay: a record in a NODES answer is that of the answering node, or of a node that has answered a PING of it.
+	RuleRelay Rule = "relay"
+	// RuleAmplify: a datagram that does not open with the keys of a session is answered with no more bytes than it has.
+	RuleAmplify Rule = "amplify"
+	// RuleSessions: two nodes that have a session with each other have the same keys, once nothing is under way.
+	RuleSessions Rule = "sessions"
+	// RuleSequence: the sequence number of a node's record never falls, and a record that is made anew has a higher one.
+	RuleSequence Rule = "sequence"
+)
+
+// Violation is an invariant that did not hold.
+type Violation struct {
+	At     time.Duration
+	Node   enr.ID
+	Rule   Rule
+	Detail string
+}
+
+// String describes the violation in a line.
+func (v Violation) String() string {
+	return fmt.Sprintf("%v, node %s: %s: %s", v.At, v.Node.Short(), v.Rule, v.Detail)
+}
+
+// ViolationError says that invariants did not hold, and how to have it happen again.
+type ViolationError struct {
+	Seed  uint64
+	Count uint64      // of all violations
+	First []Violation // at most 32
+}
+
+// Error names the seed, the number of violations and the first of them.
+func (e *ViolationError) Error() string {
+	return fmt.Sprintf("simnet: seed %d: %d violations of invariants, the first after %v", e.Seed, e.Count, e.First[0])
+}
+
+// Check returns a *ViolationError if an invariant did not hold so far, else nil.
+func (n *Network) Check() error {
+	if n.audit.count == 0 {
+		return nil
+	}
+	return &ViolationError{n.cfg.Seed, n.audit.count, n.audit.first}
+}
+
+// lookupPause is the time within which every node is without a lookup once. One that never ended would show after it.
+const lookupPause = 30 * time.Minute
+
+// maxViolations bounds those that are kept.
+const maxViolations = 32
+
+// audit is what the network keeps of it.
+type audit struct {
+	count    uint64
+	first    []Violation
+	audited  map[enr.ID]*Node
+	datagram [codec.MaxPacketSize]byte // scratch
+	message  [codec.MaxPacketSize]byte
+}
+
+func (n *Network) violated(nd *Node, r Rule, format string, args ...any) {
+	n.audit.count++
+	if len(n.audit.first) < maxViolations {
+		n.audit.first = append(n.audit.first, Violation{n.now, nd.ID(), r, fmt.Sprintf(format, args...)})
+	}
+}
+
+// started looks at the record with which a node starts.
+func (a *audit) started(nd *Node, r *enr.Record, fresh bool) {
+	if nd.highest > r.Seq() || fresh && nd.highest == r.Seq() {
+		nd.n.violated(nd, RuleSequence, "record %d after %d", r.Seq(), nd.highest)
+	}
+	nd.highest = r.Seq()
+	if nd.audit == nil {
+		return
+	}
+	if a.audited == nil {
+		a.audited = make(map[enr.ID]*Node)
+	}
+	a.audited[nd.ID()] = nd
+	nd.audit.reset(nd)
+}
+
+// gone forgets a node that has crashed.
+func (a *audit) gone(nd *Node) { delete(a.audited, nd.ID()) }
+
+// auditor watches one node.
+type auditor struct {
+	nd       *Node
+	decoder  *codec.Decoder
+	answered map[enr.ID]struct{} // who has answered a PING in this life of the node
+
+	// Of the datagram that is being received:
+	unproved bool // it opens with no key
+	from     netip.AddrPort
+	size     int
+	back     int // bytes sent to where it came from
+
+	idle time.Duration // when the node was last seen without a lookup under way
+}
+
+func newAuditor(nd *Node) *auditor { return &auditor{nd: nd} }
+
+func (a *auditor) reset(nd *Node) {
+	id, protocol := [32]byte(nd.ID()), nd.config.Protocol
+	if protocol == (codec.Protocol{}) {
+		protocol = codec.DefaultProtocol
+	}
+	a.decoder = codec.NewDecoder(&id, protocol)
+	a.answered = make(map[enr.ID]struct{})
+	a.unproved, a.idle = false, nd.n.now
+}
+
+// before looks at a datagram that the node is about to receive.
+func (a *auditor) before(from netip.AddrPort, b []byte) {
+	a.from, a.size, a.back = from, len(b), 0
+	var p codec.Packet
+	datagram := a.nd.n.audit.datagram[:copy(a.nd.n.audit.datagram[:], b)]
+	if err := a.decoder.Decode(datagram, &p); err != nil {
+		a.unproved = true
+		return
+	}
+	switch p.Flag {
+	case codec.FlagWhoareyou:
+		a.unproved = false // it proves that the sender has read what the node sent there: the node's own doing
+	case codec.FlagHandshake:
+		a.unproved = true // what it proves is found out later
+	default:
+		plaintext := a.open(from, &p)
+		if a.unproved = plaintext == nil; !a.unproved {
+			a.opened(enr.ID(p.SourceID), plaintext)
+		}
+	}
+}
+
+// open decrypts a message with the node's keys, or returns nil.
+func (a *auditor) open(from netip.AddrPort, p *codec.Packet) []byte {
+	sessions := a.nd.eng.Sessions()
+	key := session.MakeKey(from, &p.SourceID)
+	found, ok := sessions.Lookup(&key, sessions.Hash(&key))
+	if !ok {
+		return nil
+	}
+	for _, k := range [...]*session.Keys{found.Current, found.Next, found.Previous} {
+		if k == nil {
+			continue
+		}
+		message := a.nd.n.audit.message[:copy(a.nd.n.audit.message[:], p.Message)]
+		if plaintext, err := k.Open(&p.Nonce, message, p.AD); err == nil {
+			return plaintext
+		}
+	}
+	return nil
+}
+
+// opened looks at a message that a peer has sent.
+func (a *auditor) opened(from enr.ID, plaintext []byte) {
+	kind, body, err := codec.SplitMessage(plaintext)
+	if err != nil {
+		return
+	}
+	switch kind {
+	case codec.TypePong:
+		a.answered[from] = struct{}{}
+	case codec.TypeNodes:
+		peer := a.nd.n.audit.audited[from]
+		var m codec.Nodes
+		// A peer that has just been started may have sent this in its life before.
+		if peer == nil || peer.Uptime() < Housekeeping || m.Decode(body) != nil {
+			return
+		}
+		peer.audit.relayed(m.Records)
+	}
+}
+
+// relayed looks at the records that the node has sent in a NODES answer.
+func (a *auditor) relayed(records []byte) {
+	for len(records) > 0 {
+		one, rest, err := codec.SplitRecord(records)
+		if err != nil {
+			a.nd.n.violated(a.nd, RuleRelay, "record in NODES: %v", err)
+			return
+		}
+		records = rest
+		v, err := enr.ParseView(one)
+		if err != nil {
+			a.nd.n.violated(a.nd, RuleRelay, "record in NODES: %v", err)
+			continue
+		}
+		r, err := a.nd.n.records.Verify(v)
+		if err != nil {
+			a.nd.n.violated(a.nd, RuleRelay, "record in NODES: %v", err)
+			continue
+		}
+		if _, ok := a.answered[r.ID()]; !ok && r.ID() != a.nd.ID() {
+			a.nd.n.violated(a.nd, RuleRelay, "relays %s, which has answered no PING", r.ID().Short())
+		}
+	}
+}
+
+// sent counts what the node sends while it receives.
+func (a *auditor) sent(to netip.AddrPort, size int) {
+	if to == a.from {
+		a.back += size
+	}
+}
+
+// after looks at what a datagram has led to at once.
+func (a *auditor) after() {
+	if a.unproved && a.back > a.size {
+		a.nd.n.violated(a.nd, RuleAmplify, "%d bytes to %s for %d that prove nothing", a.back, a.from, a.size)
+	}
+	a.from = netip.AddrPort{}
+}
+
+// ticked looks at how much the node holds.
+func (a *auditor) ticked() {
+	nd := a.nd
+	e, c := nd.eng, &nd.config
+	over := func(what string, n, limit int) {
+		if n > limit {
+			nd.n.violated(nd, RuleBounds, "%d %s, at most %d are allowed", n, what, limit)
+		}
+	}
+	over("calls", e.Pending(), c.MaxRequests)
+	over("jobs", e.Jobs(), 2*c.Jobs)
+	if c.Session.Shards == 1 { // with more, shards have room of their own
+		st := e.Sessions().Stats()
+		over("sessions", st.Sessions, c.Session.Capacity)
+		over("challenges", st.Challenges, c.Session.Challenges)
+	}
+	if e.Lookups() == 0 {
+		a.idle = nd.n.now
+	} else if nd.n.now-a.idle > lookupPause {
+		nd.n.violated(nd, RuleEnds, "%d lookups are under way, and there were always some for %v", e.Lookups(), lookupPause)
+		a.idle = nd.n.now
+	}
+	if at := e.NextExpiry(); at <= nd.Clock() {
+		nd.n.violated(nd, RuleEnds, "a call should have timed out at %v of the node's clock, and it is %v", at, nd.Clock())
+	}
+	if seq := e.Record().Seq(); seq < nd.highest {
+		nd.n.violated(nd, RuleSequence, "record %d after %d", seq, nd.highest)
+	} else {
+		nd.highest = seq
+	}
+}

@@ -1,0 +1,241 @@
+package simnet
+
+import (
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/lookup"
+)
+
+// Sample is what a swarm was like over some time. Numbers for nodes are averages over all that were running; rates are those of one
+// node in one hour.
+type Sample struct {
+	// At is the time at its end, in seconds, and Seconds its length.
+	At, Seconds float64
+	Running     int
+	Left        int // so far
+
+	// What one node sent in an hour: datagrams and their bytes, without IP and UDP headers. Requests are those that it made and that
+	// ended; TimedOut is the share of those without an answer.
+	Datagrams, Bytes, Handshakes, Requests, TimedOut float64
+
+	// Tables at the end: entries of a node, without replacements; of these, the share whose node was running, and the share that the
+	// node would relay of which the node was running.
+	Entries, EntriesAlive, Relayed, RelayedAlive float64
+	// Sessions of a node at the end, the most of any, and the calls under way of all.
+	Sessions    float64
+	MaxSessions int
+	Pending     int
+
+	Lookups LookupSample
+}
+
+// LookupSample is how lookups went that ended within a sample.
+type LookupSample struct {
+	Ended int
+	// Recall is the share of the 16 closest nodes that a lookup found, of those that it could reach and that were running from its
+	// beginning to its end. RecallSettled counts only those that had been running for SwarmConfig.Settled. Closest is the share of
+	// lookups that found the closest of the latter.
+	Recall, RecallSettled, Closest float64
+	// Hops is how many nodes were asked one after another to get to the closest; Queries how many were asked in all, of which the
+	// share Failed did not answer; Took the seconds that it took.
+	Hops, Queries, Failed, Took float64
+	MaxHops                     int
+	MaxTook                     float64
+}
+
+// Sample measures the swarm since the last Sample, or since it had joined.
+func (s *Swarm) Sample() Sample {
+	n := s.n
+	now := n.window()
+	p := Sample{At: now.at.Seconds(), Seconds: (now.at - s.past.at).Seconds(), Left: s.Left}
+	if hours := (now.nodeTime - s.past.nodeTime).Hours(); hours > 0 {
+		rate := func(list ...engine.Counter) (sum float64) {
+			for _, c := range list {
+				sum += float64(now.counters[c] - s.past.counters[c])
+			}
+			return sum / hours
+		}
+		p.Datagrams, p.Bytes = rate(engine.PacketsOut), rate(engine.BytesOut)
+		p.Handshakes = rate(engine.HandshakesSent)
+		if p.Requests = rate(engine.CallsAnswered, engine.CallsTimedOut, engine.CallsFailed); p.Requests > 0 {
+			p.TimedOut = rate(engine.CallsTimedOut) / p.Requests
+		}
+	}
+	s.past = now
+	s.tables(&p)
+	p.Lookups = s.found.sample()
+	s.found = findings{}
+	return p
+}
+
+// tables looks at tables and sessions.
+func (s *Swarm) tables(p *Sample) {
+	alive := make(map[enr.ID]struct{}, len(s.n.nodes))
+	for _, nd := range s.n.nodes {
+		if nd.Running() {
+			alive[nd.ID()] = struct{}{}
+		}
+	}
+	p.Running = len(alive)
+	var entries, good, relayed, goodRelayed, sessions float64
+	for _, nd := range s.n.nodes {
+		if !nd.Running() {
+			continue
+		}
+		k := nd.eng.Sessions().Stats().Sessions
+		sessions += float64(k)
+		p.MaxSessions = max(p.MaxSessions, k)
+		p.Pending += nd.eng.Pending()
+		for e, st := range nd.eng.Table().All() {
+			if !st.Member {
+				continue
+			}
+			_, ok := alive[e.ID]
+			entries++
+			good += one(ok)
+			relayed += one(st.Live)
+			goodRelayed += one(st.Live && ok)
+		}
+	}
+	if p.Running > 0 {
+		p.Entries, p.Relayed, p.Sessions = entries/float64(p.Running), relayed/float64(p.Running), sessions/float64(p.Running)
+	}
+	if entries > 0 && relayed > 0 {
+		p.EntriesAlive, p.RelayedAlive = good/entries, goodRelayed/relayed
+	}
+}
+
+func one(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// window is what has been counted at a time.
+type window struct {
+	at       time.Duration
+	counters engine.Counters
+	nodeTime time.Duration
+}
+
+// window sums what all nodes have counted that ever were.
+func (n *Network) window() window {
+	w := window{at: n.now, counters: n.past.counters, nodeTime: n.past.nodeTime}
+	for _, nd := range n.nodes {
+		if nd.eng != nil {
+			w.count(nd)
+		}
+	}
+	return w
+}
+
+// count adds a node in its present life.
+func (w *window) count(nd *Node) {
+	for i, v := range nd.eng.Counters() {
+		w.counters[i] += v
+	}
+	w.nodeTime += nd.Uptime()
+}
+
+// findings are the sums of lookups.
+type findings struct {
+	begun, ended, maxHops int
+	recall, settled       float64
+	closest, hops         float64
+	queries, failed       float64
+	took, maxTook         time.Duration
+}
+
+func (f *findings) add(n *Network, nd *Node, target enr.ID, l Lookup, settled time.Duration) {
+	if nd.eng == nil {
+		return
+	}
+	f.ended++
+	all := n.reachable(nd, target, l.Took)
+	old := n.reachable(nd, target, max(settled, l.Took))
+	f.recall += overlap(all, l.Nodes)
+	f.settled += overlap(old, l.Nodes)
+	if len(old) > 0 && len(l.Nodes) > 0 && slices.ContainsFunc(l.Nodes, func(c lookup.Candidate) bool { return c.ID == old[0] }) {
+		f.closest++
+	}
+	f.hops += float64(l.Hops)
+	f.maxHops = max(f.maxHops, l.Hops)
+	f.queries += float64(l.Queries)
+	f.failed += float64(l.Failures)
+	f.took += l.Took
+	f.maxTook = max(f.maxTook, l.Took)
+}
+
+func (f *findings) sample() (p LookupSample) {
+	if p.Ended = f.ended; f.ended == 0 {
+		return p
+	}
+	k := float64(f.ended)
+	p.Recall, p.RecallSettled, p.Closest, p.Hops = f.recall/k, f.settled/k, f.closest/k, f.hops/k
+	p.Queries, p.Took, p.MaxHops, p.MaxTook = f.queries/k, f.took.Seconds()/k, f.maxHops, f.maxTook.Seconds()
+	if f.queries > 0 {
+		p.Failed = f.failed / f.queries
+	}
+	return p
+}
+
+// overlap is the share of want among what was found.
+func overlap(want []enr.ID, found []lookup.Candidate) float64 {
+	if len(want) == 0 {
+		return 1
+	}
+	n := 0
+	for _, id := range want {
+		if slices.ContainsFunc(found, func(c lookup.Candidate) bool { return c.ID == id }) {
+			n++
+		}
+	}
+	return float64(n) / float64(len(want))
+}
+
+// reachable returns the closest nodes to target that a node could find: running for so long, with a public address of a family
+// that the node has. The node itself is none of them.
+func (n *Network) reachable(from *Node, target enr.ID, uptime time.Duration) []enr.ID {
+	var best [lookup.DefaultK]enr.ID
+	count := 0
+	for _, nd := range n.nodes {
+		if !nd.Running() || nd.Uptime() < uptime || nd == from || !nd.publicTo(from) {
+			continue
+		}
+		id := nd.key.ID()
+		i := count
+		for i > 0 && enr.CompareDistance(target, id, best[i-1]) < 0 {
+			i--
+		}
+		if i == len(best) {
+			continue
+		}
+		count = min(count+1, len(best))
+		copy(best[i+1:count], best[i:count-1])
+		best[i] = id
+	}
+	return slices.Clone(best[:count])
+}
+
+// publicTo reports whether another node can send to this one unasked.
+func (nd *Node) publicTo(from *Node) bool {
+	for i := range nd.list {
+		if p := &nd.list[i]; p.addr.IsValid() && p.nat == nil && from.list[i].addr.IsValid() {
+			return true
+		}
+	}
+	return false
+}
+
+// randomID is an ID of the network's generator.
+func (n *Network) randomID() (id enr.ID) {
+	for i := 0; i < len(id); i += 8 {
+		binary.LittleEndian.PutUint64(id[i:], n.rng.Uint64())
+	}
+	return id
+}

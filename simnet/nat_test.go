@@ -1,0 +1,232 @@
+package simnet
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/engine"
+)
+
+var kinds = []NATKind{FullCone, AddressRestricted, PortRestricted, Symmetric}
+
+// probe is a socket that remembers the last datagram.
+type probe struct {
+	*Socket
+	from netip.AddrPort
+	text string
+}
+
+func newProbe(t *testing.T, n *Network, cfg SocketConfig) *probe {
+	t.Helper()
+	p := &probe{}
+	cfg.Receive = func(from netip.AddrPort, b []byte) { p.from, p.text = from, string(b) }
+	s, err := n.Listen(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Socket = s
+	return p
+}
+
+// reaches sends from p to an address and reports whether it arrives at q.
+func (p *probe) reaches(n *Network, q *probe, to netip.AddrPort) bool {
+	q.text = ""
+	p.Send(to, []byte("hello"))
+	n.Run(time.Second)
+	return q.text == "hello"
+}
+
+func newNAT(t *testing.T, n *Network, cfg NATConfig) *NAT {
+	t.Helper()
+	nat, err := n.NewNAT(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nat
+}
+
+// Who gets in where a host behind a NAT has sent to one endpoint: that endpoint, another port of the same address, another address.
+func TestNATFiltering(t *testing.T) {
+	for _, c := range []struct {
+		kind                   NATKind
+		same, port, addr, once bool // once: another endpoint sees the host at the same place
+	}{
+		{FullCone, true, true, true, true},
+		{AddressRestricted, true, true, false, true},
+		{PortRestricted, true, false, false, true},
+		{Symmetric, true, false, false, false},
+	} {
+		t.Run(c.kind.String(), func(t *testing.T) {
+			n := ForTest(t, Config{})
+			nat := newNAT(t, n, NATConfig{Kind: c.kind})
+			host := newProbe(t, n, SocketConfig{NAT: nat})
+			asked := newProbe(t, n, SocketConfig{})
+			neighbour := newProbe(t, n, SocketConfig{Addr: netip.AddrPortFrom(asked.Addr().Addr(), 7)})
+			stranger := newProbe(t, n, SocketConfig{})
+
+			if stranger.reaches(n, host, netip.AddrPortFrom(nat.Addr(), host.Addr().Port())) {
+				t.Fatal("a stranger gets in before anything was sent")
+			}
+			if !host.reaches(n, asked, asked.Addr()) {
+				t.Fatal("the host gets nothing out")
+			}
+			seen := asked.from
+			if seen.Addr() != nat.Addr() {
+				t.Fatalf("the host is seen at %v", seen)
+			}
+			for _, o := range []struct {
+				name string
+				p    *probe
+				want bool
+			}{{"who was asked", asked, c.same}, {"another port", neighbour, c.port}, {"another address", stranger, c.addr}} {
+				if got := o.p.reaches(n, host, seen); got != o.want {
+					t.Errorf("%s gets in: %v, want %v", o.name, got, o.want)
+				}
+			}
+			host.reaches(n, stranger, stranger.Addr())
+			if got := stranger.from == seen; got != c.once {
+				t.Errorf("another endpoint sees the host at %v, the first one at %v", stranger.from, seen)
+			}
+			n.Run(3 * time.Minute)
+			if asked.reaches(n, host, seen) {
+				t.Error("the mapping has not expired")
+			}
+		})
+	}
+}
+
+// Hosts behind two NATs meet by sending to where a third sees them, both at once: which kinds let them.
+func TestNATHolePunching(t *testing.T) {
+	want := map[[2]NATKind]bool{}
+	for _, a := range kinds {
+		for _, b := range kinds {
+			// With a symmetric NAT the other one sees a port that nobody could tell it.
+			want[[2]NATKind{a, b}] = !(a == Symmetric && b >= PortRestricted || b == Symmetric && a >= PortRestricted)
+		}
+	}
+	for _, ka := range kinds {
+		for _, kb := range kinds {
+			t.Run(fmt.Sprintf("%s, %s", ka, kb), func(t *testing.T) {
+				n := ForTest(t, Config{})
+				a := newProbe(t, n, SocketConfig{NAT: newNAT(t, n, NATConfig{Kind: ka})})
+				b := newProbe(t, n, SocketConfig{NAT: newNAT(t, n, NATConfig{Kind: kb})})
+				third := newProbe(t, n, SocketConfig{})
+				a.reaches(n, third, third.Addr())
+				atA := third.from
+				b.reaches(n, third, third.Addr())
+				atB := third.from
+				a.text, b.text = "", ""
+				for range 2 {
+					a.Send(atB, []byte("a"))
+					b.Send(atA, []byte("b"))
+					n.Run(time.Second)
+					// Who has received something answers to where it came from.
+					if a.text != "" {
+						a.Send(a.from, []byte("a"))
+					}
+					if b.text != "" {
+						b.Send(b.from, []byte("b"))
+					}
+					n.Run(time.Second)
+				}
+				if met := a.text == "b" && b.text == "a"; met != want[[2]NATKind{ka, kb}] {
+					t.Errorf("they meet: %v", met)
+				}
+			})
+		}
+	}
+}
+
+func TestNATInside(t *testing.T) {
+	n := ForTest(t, Config{})
+	for _, hairpin := range []bool{false, true} {
+		nat := newNAT(t, n, NATConfig{Hairpin: hairpin})
+		a, b := newProbe(t, n, SocketConfig{NAT: nat}), newProbe(t, n, SocketConfig{NAT: nat})
+		if !a.reaches(n, b, b.Addr()) || b.from != a.Addr() {
+			t.Errorf("neighbours do not see each other: from %v", b.from)
+		}
+		out := newProbe(t, n, SocketConfig{})
+		b.reaches(n, out, out.Addr())
+		if got := a.reaches(n, b, out.from); got != hairpin {
+			t.Errorf("hairpin %v: a host gets back in: %v", hairpin, got)
+		}
+		if err := nat.Forward(4444, a.Addr()); err != nil {
+			t.Fatal(err)
+		}
+		if !out.reaches(n, a, netip.AddrPortFrom(nat.Addr(), 4444)) {
+			t.Error("a forwarded port does not lead in")
+		}
+		if err := nat.Forward(4444, b.Addr()); err == nil {
+			t.Error("a port is forwarded twice")
+		}
+		if other := newProbe(t, n, SocketConfig{NAT: newNAT(t, n, NATConfig{})}); other.reaches(n, a, a.Addr()) {
+			t.Error("a private address is reached from another network")
+		}
+	}
+}
+
+// A NAT's memory is bounded, and what has expired gives room.
+func TestNATBounded(t *testing.T) {
+	for _, kind := range kinds {
+		n := New(Config{})
+		nat := newNAT(t, n, NATConfig{Kind: kind, MaxMappings: 100})
+		host := newProbe(t, n, SocketConfig{NAT: nat})
+		for round := range 2 {
+			for i := range 1000 {
+				host.Send(netip.AddrPortFrom(netip.AddrFrom4([4]byte{20, byte(i >> 8), byte(i), 1}), uint16(1+round)), []byte("x"))
+			}
+			if nat.Held() > 100 || kind != FullCone && nat.Held() < 100 {
+				t.Errorf("%s: %d held", kind, nat.Held())
+			}
+			n.Run(3 * time.Minute)
+		}
+		out := newProbe(t, n, SocketConfig{})
+		if !host.reaches(n, out, out.Addr()) {
+			t.Errorf("%s: nothing gets out after all has expired", kind)
+		}
+	}
+}
+
+// What nodes behind NATs learn of their address from others: they find it if all see the same, and keep it in the record only if
+// strangers get in there.
+func TestNodesBehindNATs(t *testing.T) {
+	n := ForTest(t, Config{Seed: 3, InsecureCurve: true, Conditions: Conditions{Loss: 0.01}})
+	boot := addNode(t, n, NodeConfig{Engine: calm})
+	cfg := NodeConfig{Engine: calm, Bootnodes: []*Node{boot}}
+	for range 30 {
+		addNode(t, n, cfg)
+	}
+	nodes := map[NATKind]*Node{}
+	for _, k := range kinds {
+		cfg.NAT = newNAT(t, n, NATConfig{Kind: k})
+		nodes[k] = addNode(t, n, cfg)
+	}
+	cfg.NAT = nil
+	n.Run(10 * time.Minute)
+	late := addNode(t, n, cfg) // a stranger to all
+	n.Run(5 * time.Minute)
+	for k, want := range map[NATKind]engine.Reachable{
+		FullCone: engine.ReachProved, AddressRestricted: engine.ReachRevoked, PortRestricted: engine.ReachRevoked, Symmetric: engine.ReachUnknown,
+	} {
+		nd := nodes[k]
+		if got := nd.Engine().Reach(4); got != want {
+			t.Errorf("%s: reachable %v, want %v", k, got, want)
+		}
+		endpoint, named := nd.Record().UDPEndpoint4()
+		if named != (k == FullCone) {
+			t.Errorf("%s: the record names %v", k, endpoint)
+		}
+		if known := nd.Engine().Table().LiveLen(); known < 16 {
+			t.Errorf("%s: knows %d nodes", k, known)
+		}
+		if r := late.Ping(nd); (r.Err == nil) != (k == FullCone) {
+			t.Errorf("%s: a stranger's PING: %v", k, r.Err)
+		}
+		_, _, listed := boot.Engine().Table().Get(nd.ID())
+		if listed != (k == FullCone) {
+			t.Errorf("%s: in the bootnode's table: %v", k, listed)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package simnet
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/engine"
+)
+
+// A thousand nodes that come and go, some of them behind NATs, in a network that loses, doubles and delays datagrams: they find
+// each other, lookups find who is there, and all invariants hold.
+func TestSwarmOfAThousand(t *testing.T) {
+	nodes := 1000
+	if testing.Short() || raceEnabled {
+		nodes = 100
+	}
+	n := ForTest(t, Config{
+		Seed: 10, InsecureCurve: true, Audit: 5,
+		Conditions: Conditions{Loss: 0.02, Duplicate: 0.005, Reorder: 0.005, Jitter: 20 * time.Millisecond},
+	})
+	s := n.NewSwarm(SwarmConfig{
+		Nodes: nodes, Churn: 1.5, Return: 0.3, Downtime: time.Minute, NAT: 0.1, IPv6: 0.05, DualStack: 0.1,
+		Lookups: 600, Settled: 2 * time.Minute,
+		Engine: func(c *engine.Config) {
+			c.RefreshInterval = 10 * time.Minute
+			c.Table.RevalidateSlow = 10 * time.Minute
+		},
+	})
+	if err := s.Join(); err != nil {
+		t.Fatal(err)
+	}
+	n.Run(2 * time.Minute)
+	s.Sample()
+	if err := s.Run(3 * time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	p := s.Sample()
+	t.Logf("%+v", p)
+	if p.Running < nodes*8/10 || p.Left < nodes/40 || s.Returned == 0 {
+		t.Errorf("%d nodes are running, %d have left, %d have come back", p.Running, p.Left, s.Returned)
+	}
+	if p.Entries < 25 || p.EntriesAlive < 0.85 || p.RelayedAlive < 0.85 {
+		t.Errorf("a table has %.1f entries, of which %.0f %% are alive, and of those it would relay %.0f %%",
+			p.Entries, 100*p.EntriesAlive, 100*p.RelayedAlive)
+	}
+	l := p.Lookups
+	if l.Ended < 15 || l.RecallSettled < 0.85 || l.Hops > 6 || l.MaxTook > 30 {
+		t.Errorf("lookups: %+v", l)
+	}
+	if k := n.CheckSessions(30); k < 15 {
+		t.Errorf("sessions of %d pairs were compared", k)
+	}
+}
+
+// The same with the arithmetic of secp256k1, and fewer nodes, as each handshake takes most of a millisecond.
+func TestSwarmOnRealCurve(t *testing.T) {
+	n := ForTest(t, Config{Seed: 11, Conditions: Conditions{Loss: 0.02, Jitter: 20 * time.Millisecond}})
+	s := n.NewSwarm(SwarmConfig{Nodes: 30, Churn: 2, Return: 0.5, Downtime: time.Minute, Engine: calm})
+	if err := s.Join(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(3 * time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if p := s.Sample(); p.Entries < 15 || p.Handshakes == 0 {
+		t.Errorf("%+v", p)
+	}
+	if k := n.CheckSessions(10); k < 5 {
+		t.Errorf("sessions of %d pairs were compared", k)
+	}
+}
+
+// A sample counts what happened within it, also in nodes that have left.
+func TestSampleCounts(t *testing.T) {
+	n := ForTest(t, Config{Seed: 12, InsecureCurve: true})
+	s := n.NewSwarm(SwarmConfig{Nodes: 20, Churn: 6, Engine: calm})
+	if err := s.Join(); err != nil {
+		t.Fatal(err)
+	}
+	before := n.Traffic().Sent
+	if err := s.Run(20 * time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	p := s.Sample()
+	sent := float64(n.Traffic().Sent - before)
+	if got := p.Datagrams * 20 / 3; got < 0.999*sent || got > 1.001*sent {
+		t.Errorf("%.0f datagrams by the counters of the nodes, %.0f by the network's", got, sent)
+	}
+	if p.Left < 10 || p.Running != 20 || p.Seconds != 1200 {
+		t.Errorf("%+v", p)
+	}
+	if again := s.Sample(); again.Datagrams != 0 || again.Seconds != 0 {
+		t.Errorf("nothing has happened, and yet: %+v", again)
+	}
+}
