@@ -118,3 +118,28 @@ func TestResend(t *testing.T) {
 		}
 	}
 }
+
+// Cancel ends a request also when it has been sent again, and nothing of it is left.
+func TestCancelAfterResend(t *testing.T) {
+	nw := newNetwork(t)
+	a := nw.add("10.0.0.1:9000", func(c *Config) { c.Resend = 2 })
+	b := nw.add("10.0.0.2:9000", nil)
+	nw.drop = func(netip.AddrPort, netip.AddrPort, []byte) bool { return true }
+	var ends []error
+	a.w.Begin(nw.now)
+	id := a.w.Start(Request{Type: codec.TypePing, Peer: b.peer(), Done: func(_ *Worker, r Result) { ends = append(ends, r.Err) }})
+	nw.run(1500 * time.Millisecond)
+	if a.w.counts[CallsAgain] != 1 || len(ends) != 0 {
+		t.Fatalf("sent again %d times, ended %v", a.w.counts[CallsAgain], ends)
+	}
+	a.w.Begin(nw.now)
+	a.w.Cancel(id)
+	a.w.Cancel(id)
+	if len(ends) != 1 || !errors.Is(ends[0], ErrCanceled) || a.e.Pending() != 0 {
+		t.Errorf("ended %v, %d pending", ends, a.e.Pending())
+	}
+	nw.run(5 * time.Second)
+	if len(ends) != 1 {
+		t.Errorf("ended %v", ends)
+	}
+}

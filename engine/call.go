@@ -44,7 +44,8 @@ type Request struct {
 	// once and may start further requests with the worker that it is given.
 	Done func(*Worker, Result)
 
-	left *attempts // nil for the first one
+	left   *attempts // nil for the first one
+	handle *handle   // the same one
 }
 
 // MessageType is the type of a request.
@@ -59,8 +60,14 @@ type Result struct {
 	RTT     time.Duration // from the packet that was answered to its answer
 }
 
-// CallID names a call for Cancel.
-type CallID struct{ id codec.RequestID }
+// CallID names a request for Cancel, also when it has been sent again under another request ID.
+type CallID struct{ h *handle }
+
+// handle is what Cancel knows of a request. calls.mu guards it.
+type handle struct {
+	id       codec.RequestID // of the call that is under way for it
+	canceled bool
+}
 
 type callState uint8
 
@@ -126,8 +133,17 @@ func (w *Worker) Start(r Request) CallID {
 		r.Done(w, Result{Err: err})
 		return CallID{}
 	}
-	w.transmit(c)
-	return CallID{c.id}
+	h := c.request.handle
+	w.e.calls.mu.Lock()
+	h.id = c.id
+	canceled := h.canceled
+	w.e.calls.mu.Unlock()
+	if canceled {
+		w.end(c, Result{Err: ErrCanceled})
+	} else {
+		w.transmit(c)
+	}
+	return CallID{h}
 }
 
 // prepare makes a pending call of r and encodes its message.
@@ -144,6 +160,7 @@ func (w *Worker) prepare(r Request) (*call, error) {
 		return nil, ErrBlocked
 	}
 	if r.left == nil {
+		r.handle = new(handle)
 		if r.left = e.attemptsOf(&r); *r.left != (attempts{}) {
 			// Who asked may give up waiting and use the memory for something else.
 			r.Protocol, r.Payload, r.Distances = bytes.Clone(r.Protocol), bytes.Clone(r.Payload), slices.Clone(r.Distances)
@@ -289,7 +306,14 @@ func (w *Worker) countOut(t codec.MessageType) {
 
 // Cancel ends a call with ErrCanceled unless it has ended.
 func (w *Worker) Cancel(id CallID) {
-	if c, ok := w.e.calls.pending.Take(id.id); ok {
+	if id.h == nil {
+		return // it ended before it began
+	}
+	w.e.calls.mu.Lock()
+	id.h.canceled = true
+	current := id.h.id
+	w.e.calls.mu.Unlock()
+	if c, ok := w.e.calls.pending.Take(current); ok {
 		w.finish(c, Result{Err: ErrCanceled})
 	}
 	w.publish()
