@@ -8,6 +8,8 @@ TESTFLAGS ?=
 TIMEOUT   ?= 5m
 FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
+SOAKTIME  ?= 1h
+SOAKOUT   ?= $(CURDIR)/bin/soak
 
 # The platforms that go vet looks at. Tests run on the machine's own.
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
@@ -41,14 +43,22 @@ lint:
 	done
 	$(GO) test ./internal/archtest
 
-# Every fuzz target of the module, one after the other. What they find is kept below testdata/fuzz.
+# Every fuzz target of this module and of fuzz/diff, one after the other, a line for each; docs/FUZZING.md. What they find is
+# kept below testdata/fuzz. Minimizing is bounded: of scripts for a state machine it could take all the time.
 fuzz:
-	@for pkg in $$($(GO) list ./...); do \
-		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-			echo "$$pkg $$f"; \
-			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	@bad=0; \
+	for dir in . fuzz/diff; do \
+		for pkg in $$(cd $$dir && $(GO) list ./...); do \
+			list=$$(cd $$dir && $(GO) test -list '^Fuzz' $$pkg) || { echo "$$list"; exit 1; }; \
+			for f in $$(echo "$$list" | grep '^Fuzz'); do \
+				if out=$$(cd $$dir && $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x -parallel 2 $$pkg 2>&1); then \
+					echo "$$pkg $$f: $$(echo "$$out" | grep '^fuzz: elapsed' | tail -1 | cut -d: -f2-)"; \
+				else \
+					echo "$$pkg $$f: FINDING"; echo "$$out"; bad=1; \
+				fi; \
+			done; \
 		done; \
-	done
+	done; exit $$bad
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
@@ -59,11 +69,16 @@ perf:
 interop:
 	cd interop && $(GO) test -timeout 15m $(TESTFLAGS) ./...
 
+# 20,000 nodes for one simulated day, on one core; see docs/SIMULATION.md. Other runs with ARGS.
 sim:
-	$(GO) test -count=1 -v -run Swarm $(TESTFLAGS) ./engine
+	GOMAXPROCS=1 $(GO) run ./cmd/sim $(ARGS)
 
-chaos soak:
+chaos:
 	@echo "make $@: there is no such test yet"; exit 1
+
+# Load on a bootnode for SOAKTIME, and the question what grows; docs/SOAK.md. It ends by itself. SIGINT gives the figures so far.
+soak:
+	DISCV5_SOAK=$(SOAKTIME) DISCV5_SOAK_OUT=$(SOAKOUT) $(GO) test -v -count 1 -timeout 25h -run '^TestSoak$$' $(TESTFLAGS) ./soak
 
 clean:
 	rm -rf bin

@@ -1,20 +1,17 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
-	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/limits"
+	"github.com/fastdisc/discv5/nat"
 )
 
 // defaultMaxSessions leaves room above 100,000 sessions, as hashing spreads them unevenly.
@@ -24,33 +21,52 @@ const defaultMaxSessions = 131072
 const (
 	defaultSaveInterval = 10 * time.Second
 	minSaveInterval     = 100 * time.Millisecond
+
+	defaultStatusInterval = time.Minute
 )
 
-// usageError is an error about the command line.
+// usageError is an error about a setting.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// options are the flags as given.
+// options are the settings: as given, then as understood.
 type options struct {
 	addrs     []string
 	extIPs    []string
+	natSpec   string
 	bootnodes []string
+	bootFiles []string
+	banFile   string
+	networks  []string
 	nodeKey   string
 	keyHex    string
 	dataDir   string
 	http      string
+	pprof     bool
 	logLevel  string
 	logJSON   bool
+	status    time.Duration
 	save      time.Duration
 	sessions  int
 	sockets   int
+	config    string
+	print     bool
+	check     bool
 	version   bool
+
+	flags    *pflag.FlagSet
+	origin   map[string]string // of settings that were made: how an error names them
+	warnings []string          // to be logged once there is a log
 
 	level     slog.Level       // of logLevel
 	listen    []netip.AddrPort // of addrs
 	optional6 []netip.AddrPort // IPv6 addresses that nobody asked for by name
-	advertise []netip.AddrPort // of extIPs
+	advertise []netip.AddrPort // of extIPs and nat
+	nat       nat.Config
+	sources   []source       // of bootnodes and bootFiles
+	bans      []limits.Rule  // of banFile
+	restrict  []netip.Prefix // of networks
 }
 
 func flagSet(o *options) *pflag.FlagSet {
@@ -58,100 +74,53 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.SortFlags = false
 	f.Usage = func() {}
 	f.StringArrayVar(&o.addrs, "addr", []string{":" + strconv.Itoa(discv5.DefaultPort)}, "UDP `ADDR` to listen on, IP:PORT or [IPv6]:PORT; repeatable. :PORT is all IPv4 and, if there is any, all IPv6 addresses")
-	f.StringArrayVar(&o.extIPs, "extip", nil, "`IP[:PORT]` that the record names; repeat for the other family. Default: --addr, or an address of an interface")
-	f.StringArrayVar(&o.bootnodes, "bootnodes", nil, "`NODES` to start from, enr:... or enode://..., separated by commas; repeatable")
+	f.StringArrayVar(&o.extIPs, "extip", nil, "`IP[:PORT]` that the record names; repeat for the other family. Default: --addr, or an address of an interface, until peers agree on another one")
+	f.StringVar(&o.natSpec, "nat", "none", "`METHOD` to find the external address and have the router let traffic through: none, any, upnp, pmp[:IP], extip:IP or stun:HOST[:PORT]. With none nothing is sent")
+	f.StringArrayVar(&o.bootnodes, "bootnodes", nil, "`NODES` to start from, enr:..., enode://... or enrtree://..., separated by commas; repeatable")
+	f.StringArrayVar(&o.bootFiles, "bootnodes-file", nil, "`FILE` with such nodes, one on a line, # before comments; repeatable. Read again on SIGHUP")
+	f.StringVar(&o.banFile, "ban-file", "", "`FILE` of addresses, networks and node IDs to ignore, one on a line, with a time like 12h or 30d or for ever. Read again on SIGHUP")
+	f.StringArrayVar(&o.networks, "netrestrict", nil, "`NETWORKS` in CIDR notation to talk to, and to no others, separated by commas; repeatable")
 	f.StringVar(&o.dataDir, "datadir", "", "`DIR` for key and known nodes. Default: "+dataDirHelp())
 	f.StringVar(&o.nodeKey, "nodekey", "", "`FILE` with the private key, 64 hexadecimal digits. Default: nodekey in the data directory, made if missing")
-	f.StringVar(&o.keyHex, "nodekeyhex", "", "private key as 64 `HEX` digits; other users of the machine can see it")
-	f.StringVar(&o.http, "http", "", "`ADDR` HOST:PORT that serves /metrics and /healthz. Default: off")
+	f.StringVar(&o.keyHex, "nodekeyhex", "", "private key as 64 `HEX` digits; as a flag other users of the machine can see it")
+	f.StringVar(&o.http, "http", "", "`ADDR` HOST:PORT that serves /metrics, /healthz, /nodes, /buckets and /eth/v1/node/identity. Default: off")
+	f.BoolVar(&o.pprof, "pprof", false, "serve /debug/pprof/ too, which needs --http on loopback")
 	f.StringVar(&o.logLevel, "log.level", "info", "`LEVEL` of the log: debug, info, warn or error")
 	f.BoolVar(&o.logJSON, "log.json", false, "log in JSON")
+	f.DurationVar(&o.status, "log.status", defaultStatusInterval, "`TIME` between two lines that sum up; 0 for none")
 	f.IntVar(&o.sessions, "maxsessions", defaultMaxSessions, "`N` sessions at most, of about 2 KiB each")
 	f.IntVar(&o.sockets, "sockets", 0, "`N` sockets for each address. Default: one for each CPU")
 	f.DurationVar(&o.save, "saveinterval", defaultSaveInterval, "`TIME` between two saves of the known nodes")
+	f.StringVar(&o.config, "config", "", "`FILE` in TOML with settings, whose keys are the names of these flags")
+	f.BoolVar(&o.print, "print-config", false, "print all settings, in the form of such a file, and exit")
+	f.BoolVar(&o.check, "check-config", false, "read all settings and the files that they name, and exit")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
 	return f
+}
+
+// onlyFlags are not settings: they can be given on the command line alone, but for config, which has an environment variable.
+func onlyFlag(name string) bool {
+	switch name {
+	case "config", "print-config", "check-config", "version", "help":
+		return true
+	}
+	return false
 }
 
 func usage() string {
 	var o options
 	return "Usage: bootnode [flags]\n\nA bootnode of Node Discovery v5.1. It prints its record and runs until it gets SIGINT or SIGTERM.\n\n" +
-		flagSet(&o).FlagUsagesWrapped(100)
+		flagSet(&o).FlagUsagesWrapped(100) +
+		"\nEach flag can also be given as an environment variable, " + envName("log.level") + " for --log.level, or in the file\n" +
+		"of --config. A flag counts before an environment variable, and that before the file.\n"
 }
 
-// parseFlags reads the command line. Everything that can be told to be wrong without looking at the system is.
-func parseFlags(args []string) (*options, error) {
-	o := new(options)
-	f := flagSet(o)
-	if err := f.Parse(args); err != nil {
-		return nil, err
-	}
-	if f.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
-	}
-	if err := o.level.UnmarshalText([]byte(o.logLevel)); err != nil {
-		return nil, fmt.Errorf("--log.level %q: want debug, info, warn or error", o.logLevel)
-	}
-	for _, c := range []struct {
-		name     string
-		n, least int
-	}{{"maxsessions", o.sessions, 1}, {"sockets", o.sockets, 0}} {
-		if c.n < c.least || c.n > 1<<24 {
-			return nil, fmt.Errorf("--%s %d: want %d to %d", c.name, c.n, c.least, 1<<24)
-		}
-	}
-	if o.save < minSaveInterval {
-		return nil, fmt.Errorf("--saveinterval %v: want %v or more", o.save, minSaveInterval)
-	}
-	if f.Changed("nodekey") && f.Changed("nodekeyhex") {
-		return nil, errors.New("--nodekey and --nodekeyhex exclude each other")
-	}
-	for _, name := range []string{"nodekey", "nodekeyhex", "datadir"} {
-		if f.Changed(name) && f.Lookup(name).Value.String() == "" {
-			return nil, fmt.Errorf("--%s is empty", name)
-		}
-	}
-	if err := o.parseAddrs(); err != nil {
-		return nil, err
-	}
-	return o, nil
+// system is what the program has from outside.
+type system struct {
+	environ  []string
+	resolver resolver
+	ssdp     netip.AddrPort               // where UPnP gateways are looked for; the zero value is the multicast group
+	gateways func() ([]netip.Addr, error) // those that are asked for NAT-PMP; nil stands for the default ones
 }
 
-// defaultDataDir is the directory for data of this program in the user's home.
-func defaultDataDir() (string, error) {
-	if runtime.GOOS != "linux" {
-		dir, err := os.UserConfigDir()
-		if err != nil {
-			return "", fmt.Errorf("no data directory: %w; give one with --datadir", err)
-		}
-		return filepath.Join(dir, "discv5"), nil
-	}
-	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "discv5"), nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", fmt.Errorf("no data directory: %w; give one with --datadir", err)
-	}
-	return filepath.Join(home, ".local", "share", "discv5"), nil
-}
-
-func dataDirHelp() string {
-	if runtime.GOOS == "linux" {
-		return "$XDG_DATA_HOME/discv5 or ~/.local/share/discv5"
-	}
-	return "discv5 in the user's configuration directory"
-}
-
-func versionLine() string {
-	version := "unknown"
-	if b, ok := debug.ReadBuildInfo(); ok {
-		version = b.Main.Version
-		for _, s := range b.Settings {
-			if s.Key == "vcs.revision" && version == "(devel)" {
-				version += " " + s.Value
-			}
-		}
-	}
-	return fmt.Sprintf("bootnode %s %s %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
+func hostSystem() system { return system{environ: os.Environ(), resolver: hostResolver()} }

@@ -6,25 +6,28 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/fastdisc/discv5"
 )
 
+// Bounds of the HTTP server.
 const (
-	httpTimeout      = 10 * time.Second // for a request and for its answer
+	httpTimeout      = 10 * time.Second // for a request
+	httpAnswer       = 20 * time.Second // for its answer
+	httpProfile      = 70 * time.Second // for an answer where profiles are served, which take 30 s unless asked for otherwise
 	httpIdle         = 2 * time.Minute
 	httpHeaders      = 16 << 10 // bytes
-	httpScrapes      = 4        // at a time
+	httpConns        = 64       // connections at a time; more wait
+	httpLarge        = 4        // answers under way of /metrics, and of /nodes and /buckets
 	httpDrainTimeout = time.Second
 )
 
-// webServer serves /metrics and /healthz. A nil one does nothing.
+// webServer serves metrics and the like. A nil one does nothing.
 type webServer struct {
 	listener net.Listener
 	server   *http.Server
@@ -40,26 +43,24 @@ func listenHTTP(addr string) (*webServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--http %s: %w", addr, err)
 	}
-	return &webServer{listener: l}, nil
+	return &webServer{listener: newConnLimit(l, httpConns)}, nil
 }
 
 // serve begins to serve.
-func (w *webServer) serve(node *discv5.Node, log *slog.Logger) {
+func (w *webServer) serve(p pages, log *slog.Logger) {
 	if w == nil {
 		return
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newCollector(node))
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: httpScrapes, Timeout: httpTimeout}))
-	mux.HandleFunc("GET /healthz", func(rw http.ResponseWriter, _ *http.Request) { w.health(rw, node) })
 	w.server = &http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: httpTimeout, ReadTimeout: httpTimeout, WriteTimeout: 2 * httpTimeout, IdleTimeout: httpIdle,
+		Handler:           p.handler(),
+		ReadHeaderTimeout: httpTimeout, ReadTimeout: httpTimeout, WriteTimeout: httpAnswer, IdleTimeout: httpIdle,
 		MaxHeaderBytes: httpHeaders,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	log.Info("serving HTTP", "addr", w.listener.Addr())
+	if p.pprof {
+		w.server.WriteTimeout = httpProfile
+	}
+	log.Info("serving HTTP", "addr", w.listener.Addr(), "pprof", p.pprof)
 	go func() {
 		if err := w.server.Serve(w.listener); err != nil && !w.closing.Load() {
 			log.Error("HTTP server", "err", err)
@@ -67,25 +68,43 @@ func (w *webServer) serve(node *discv5.Node, log *slog.Logger) {
 	}()
 }
 
-// health answers 200 as long as the node receives on all its sockets, else 503 with the reason.
-func (w *webServer) health(rw http.ResponseWriter, node *discv5.Node) {
-	reason := ""
-	select {
-	case <-node.Done():
-		reason = "closing"
-	default:
-		if err := node.Err(); err != nil {
-			reason = err.Error()
+// handler is all pages.
+func (p pages) handler() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newCollector(p.node))
+	registry.MustRegister(p.count.collectors(p.quiet.suppressed, p.access.bans.Load)...)
+
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: httpLarge, Timeout: httpTimeout}))
+	mux.HandleFunc("GET /healthz", p.health)
+	mux.HandleFunc("GET /eth/v1/node/identity", p.identity)
+	large := make(chan struct{}, httpLarge)
+	mux.Handle("GET /nodes", bounded(large, p.nodes))
+	mux.Handle("GET /buckets", bounded(large, p.buckets))
+	if p.pprof {
+		// Those of package runtime, which are all but the command line: that may hold the private key.
+		mux.HandleFunc("GET /debug/pprof/{$}", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/{profile}", func(rw http.ResponseWriter, r *http.Request) {
+			pprof.Handler(r.PathValue("profile")).ServeHTTP(rw, r)
+		})
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
+	return mux
+}
+
+// bounded refuses a request when there are too many already.
+func bounded(slots chan struct{}, h http.HandlerFunc) http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+			h(rw, r)
+		default:
+			rw.Header().Set("Retry-After", "1")
+			http.Error(rw, "too many requests at a time", http.StatusServiceUnavailable)
 		}
 	}
-	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	rw.Header().Set("Cache-Control", "no-store")
-	if reason != "" {
-		rw.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintln(rw, reason)
-		return
-	}
-	fmt.Fprintln(rw, "ok")
 }
 
 // drain lets requests under way end, but not for long.

@@ -10,6 +10,7 @@ import (
 
 // Every bad input gives one line that says what is wrong with what, and the right exit code.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +67,11 @@ func TestBadInput(t *testing.T) {
 		{"bootnode of second list", exitUsage, "bootnode 3", []string{"--bootnodes", running.record.String() + "," + running.record.String(), "--bootnodes", "enode://00@1.2.3.4:5"}},
 		{"forged bootnode", exitUsage, "signature", []string{"--bootnodes", strings.Replace(noAddress, "QHCY", "QHCZ", 1)}},
 		{"bootnode without discovery", exitUsage, "UDP port", []string{"--bootnodes", "enode://" + point + "@127.0.0.1:30303?discport=0"}},
+		{"key of configuration", exitUsage, ":2: unknown key", []string{"--config", write(t, "\nbootnode = 1\n", 0o600)}},
+		{"ban file", exitUsage, ":1: ", []string{"--ban-file", write(t, "nobody\n", 0o600)}},
+		{"bootnodes file", exitUsage, ":2: ", []string{"--bootnodes-file", write(t, running.record.String()+"\nnobody\n", 0o600)}},
+		{"nat", exitUsage, "--nat", []string{"--nat", "stun"}},
+		{"foreign flag", exitUsage, "it is called --bootnodes here", []string{"--boot-nodes", "x"}},
 		{"UDP port in use", exitError, udp.LocalAddr().String(), []string{"--addr", udp.LocalAddr().String()}},
 		{"address of another machine", exitError, "192.0.2.1", []string{"--addr", "192.0.2.1:0"}},
 		{"HTTP port in use", exitError, "--http", []string{"--http", tcp.Addr().String()}},

@@ -9,12 +9,17 @@ import (
 	"github.com/fastdisc/discv5/engine"
 )
 
-func newLogger(w io.Writer, o *options) *slog.Logger {
-	ho := &slog.HandlerOptions{Level: o.level}
+// newLogger makes the log. Its level can change; what is held back is let out by quiet.
+func newLogger(w io.Writer, o *options) (*slog.Logger, *quiet, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(o.level)
+	ho := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(w, ho)
 	if o.logJSON {
-		return slog.New(slog.NewJSONHandler(w, ho))
+		h = slog.NewJSONHandler(w, ho)
 	}
-	return slog.New(slog.NewTextHandler(w, ho))
+	q := newQuiet(h, quietInterval)
+	return slog.New(q), q, level
 }
 
 // reporter writes the line that says once in a while how things are.

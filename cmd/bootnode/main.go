@@ -1,18 +1,3 @@
-// Command bootnode is a node of the Node Discovery Protocol v5.1 that others start from. It needs no configuration: it
-// makes its key, prints its record on the first line of standard output, and runs until it gets SIGINT or SIGTERM.
-//
-//	bootnode --addr 0.0.0.0:9000 --extip 203.0.113.7 --http 127.0.0.1:6060
-//
-// Its log goes to standard error. What it has to remember is in its data directory:
-//
-//	nodekey    the private key, 64 hexadecimal digits, readable by its owner alone
-//	nodes.db   its own record and the nodes it knows; see package internal/store
-//
-// # Exit codes
-//
-//	0  stopped by a signal, --help or --version
-//	1  could not start, or a socket failed; one line on standard error says why
-//	2  the command line is wrong
 package main
 
 import (
@@ -20,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -36,30 +23,35 @@ const (
 )
 
 func main() {
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(os.Args[1:], hostSystem(), os.Stdout, os.Stderr))
 }
 
 // run is the program without the process around it.
-func run(args []string, stdout, stderr io.Writer) int {
-	o, err := parseFlags(args)
-	var wrong usageError
+func run(args []string, s system, stdout, stderr io.Writer) int {
+	o, err := load(args, s.environ)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
 		fmt.Fprint(stdout, usage())
 		return exitOK
 	case err != nil:
-		complain(stderr, fmt.Errorf("%w; see bootnode --help", err))
+		complain(stderr, usageError{err})
 		return exitUsage
 	case o.version:
 		fmt.Fprintln(stdout, versionLine())
 		return exitOK
+	case o.print:
+		fmt.Fprint(stdout, printConfig(o))
+		return exitOK
+	case o.check:
+		return check(o, stdout, stderr)
 	}
 
 	// From here on a signal ends the run in order, and a second one at once.
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	signals := make(chan os.Signal, 2)
+	signals, hup := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	go func() {
 		<-signals
@@ -68,19 +60,48 @@ func run(args []string, stdout, stderr io.Writer) int {
 		os.Exit(exitError)
 	}()
 
-	err = serve(ctx, o, stdout, newLogger(stderr, o))
-	switch {
-	case err == nil || errors.Is(err, context.Canceled):
+	d := &daemon{args: args, system: s, o: o, stdout: stdout, hup: hup}
+	d.log, d.quiet, d.level = newLogger(stderr, o)
+	err = d.serve(ctx)
+	d.quiet.flush(time.Now(), true)
+	if err == nil || errors.Is(err, context.Canceled) {
 		return exitOK
-	case errors.As(err, &wrong):
-		complain(stderr, fmt.Errorf("%w; see bootnode --help", err))
-		return exitUsage
 	}
 	complain(stderr, err)
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
 	return exitError
+}
+
+// check tells whether the settings are good, as far as can be told without running.
+func check(o *options, stdout, stderr io.Writer) int {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	for _, w := range o.warnings {
+		log.Warn(w)
+	}
+	fmt.Fprintf(stdout, "settings are good: %d bootnodes, %d bans, %d networks\n", len(o.sources), len(o.bans), len(o.restrict))
+	return exitOK
 }
 
 // complain writes an error as one line.
 func complain(w io.Writer, err error) {
-	fmt.Fprintf(w, "bootnode: %s\n", strings.Join(strings.Fields(err.Error()), " "))
+	text := oneLine(err)
+	if errors.As(err, new(usageError)) {
+		text += "; see bootnode --help"
+	}
+	fmt.Fprintf(w, "bootnode: %s\n", text)
+}
+
+// oneLine is the text of an error, of which some have several lines, without control characters.
+func oneLine(err error) string {
+	if err == nil {
+		return ""
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '?'
+		}
+		return r
+	}, strings.Join(strings.Fields(err.Error()), " "))
 }

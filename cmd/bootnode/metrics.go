@@ -2,12 +2,12 @@ package main
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/engine"
-	"github.com/fastdisc/discv5/fastpath"
 )
 
 const namespace = "discv5_"
@@ -15,8 +15,11 @@ const namespace = "discv5_"
 // collector turns a node's counts into metrics when they are asked for. It keeps no counts itself.
 type collector struct {
 	node     *discv5.Node
+	start    time.Time // since when is counted
 	counters [engine.NumCounters]*prometheus.Desc
 	buckets  *prometheus.Desc
+	request  *prometheus.Desc
+	shake    *prometheus.Desc
 	values   []metric
 }
 
@@ -29,7 +32,7 @@ type metric struct {
 }
 
 func newCollector(node *discv5.Node) *collector {
-	c := &collector{node: node}
+	c := &collector{node: node, start: time.Now()}
 	for i := range c.counters {
 		info := engine.Counter(i).Info()
 		var labels []string
@@ -39,6 +42,11 @@ func newCollector(node *discv5.Node) *collector {
 		c.counters[i] = prometheus.NewDesc(namespace+info.Metric, info.Help, labels, nil)
 	}
 	c.buckets = prometheus.NewDesc(namespace+"table_bucket_nodes", "Nodes in each bucket that is not empty, by log distance.", []string{"distance", "state"}, nil)
+	c.request = prometheus.NewDesc(namespace+"request_duration_seconds",
+		"Requests of this node that were answered, from the last packet sent to the answer, by type.", []string{"type"}, nil)
+	c.shake = prometheus.NewDesc(namespace+"handshake_duration_seconds",
+		"Handshakes: initiator, from the first packet to the answer; recipient, from the arrival of the handshake to the end of the work on it, with its wait in the queue.",
+		[]string{"side"}, nil)
 	gauge := func(name, help string, value func(*discv5.Stats) float64) {
 		c.values = append(c.values, metric{prometheus.NewDesc(namespace+name, help, nil, nil), prometheus.GaugeValue, nil, value})
 	}
@@ -61,55 +69,6 @@ func newCollector(node *discv5.Node) *collector {
 	return c
 }
 
-// addSockets adds what the sockets count, summed over all of them.
-func (c *collector) addSockets() {
-	type get = func(*fastpath.ConnStats) uint64
-	add := func(name, help, label, value string, g get) {
-		m := metric{kind: prometheus.CounterValue, value: func(s *discv5.Stats) float64 { return float64(g(&s.Sockets)) }}
-		var labels []string
-		if label != "" {
-			labels, m.label = []string{label}, []string{value}
-		}
-		m.desc = prometheus.NewDesc(namespace+"socket_"+name, help, labels, nil)
-		c.values = append(c.values, m)
-	}
-	add("datagrams_total", "Datagrams that passed the sockets.", "direction", "in", func(s *fastpath.ConnStats) uint64 { return s.RxDatagrams })
-	add("datagrams_total", "Datagrams that passed the sockets.", "direction", "out", func(s *fastpath.ConnStats) uint64 { return s.TxDatagrams })
-	add("bytes_total", "UDP payload that passed the sockets.", "direction", "in", func(s *fastpath.ConnStats) uint64 { return s.RxBytes })
-	add("bytes_total", "UDP payload that passed the sockets.", "direction", "out", func(s *fastpath.ConnStats) uint64 { return s.TxBytes })
-	add("batches_total", "System calls that moved datagrams.", "direction", "in", func(s *fastpath.ConnStats) uint64 { return s.RxBatches })
-	add("batches_total", "System calls that moved datagrams.", "direction", "out", func(s *fastpath.ConnStats) uint64 { return s.TxBatches })
-	add("kernel_dropped_total", "Datagrams that the kernel dropped: receive buffer full, refused by the filter, or bad checksum.", "", "", func(s *fastpath.ConnStats) uint64 { return s.KernelDrops })
-	add("read_errors_total", "Failed receive calls.", "", "", func(s *fastpath.ConnStats) uint64 { return s.ReadErrors })
-	for _, v := range []struct {
-		cause string
-		get   get
-	}{
-		{"truncated", func(s *fastpath.ConnStats) uint64 { return s.Truncated }},
-		{"short", func(s *fastpath.ConnStats) uint64 { return s.Short }},
-		{"long", func(s *fastpath.ConnStats) uint64 { return s.Long }},
-		{"source", func(s *fastpath.ConnStats) uint64 { return s.BadSource }},
-	} {
-		add("dropped_total", "Datagrams received and dropped unread, by cause.", "cause", v.cause, v.get)
-	}
-	for _, v := range []struct {
-		cause string
-		get   func(*fastpath.SendErrors) uint64
-	}{
-		{"family", func(e *fastpath.SendErrors) uint64 { return e.Family }},
-		{"refused", func(e *fastpath.SendErrors) uint64 { return e.Refused }},
-		{"unreachable", func(e *fastpath.SendErrors) uint64 { return e.Unreachable }},
-		{"denied", func(e *fastpath.SendErrors) uint64 { return e.Denied }},
-		{"no_buffers", func(e *fastpath.SendErrors) uint64 { return e.NoBuffers }},
-		{"blocked", func(e *fastpath.SendErrors) uint64 { return e.Blocked }},
-		{"too_long", func(e *fastpath.SendErrors) uint64 { return e.TooLong }},
-		{"closed", func(e *fastpath.SendErrors) uint64 { return e.Closed }},
-		{"other", func(e *fastpath.SendErrors) uint64 { return e.Other }},
-	} {
-		add("send_errors_total", "Datagrams that could not be sent, by cause.", "cause", v.cause, func(s *fastpath.ConnStats) uint64 { return v.get(&s.SendErrors) })
-	}
-}
-
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range c.counters {
@@ -119,6 +78,8 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 		out <- m.desc
 	}
 	out <- c.buckets
+	out <- c.request
+	out <- c.shake
 }
 
 // Collect implements prometheus.Collector.
@@ -134,6 +95,17 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, m := range c.values {
 		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&s), m.label...)
+	}
+	latency := c.node.Latency()
+	for _, v := range []struct {
+		which discv5.Latency
+		desc  *prometheus.Desc
+		label string
+	}{
+		{discv5.LatencyPing, c.request, "ping"}, {discv5.LatencyFindNode, c.request, "findnode"}, {discv5.LatencyTalk, c.request, "talkreq"},
+		{discv5.LatencyInitiated, c.shake, "initiator"}, {discv5.LatencyAccepted, c.shake, "recipient"},
+	} {
+		out <- newHistogram(v.desc, &latency[v.which], c.start, v.label)
 	}
 	for distance := 1; distance <= 256; distance++ {
 		b := c.node.NodeTable().BucketInfo(distance)

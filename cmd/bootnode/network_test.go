@@ -6,14 +6,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/fastdisc/discv5"
 )
 
 func TestHTTP(t *testing.T) {
-	p := start(t, t.TempDir(), "--http", freeTCP(t))
+	t.Parallel()
+	p := start(t, t.TempDir(), "--http", anyPort)
 	if code, body := p.get(t, "/healthz"); code != http.StatusOK || body != "ok\n" {
 		t.Errorf("/healthz: %d %q", code, body)
 	}
@@ -37,55 +34,23 @@ func TestHTTP(t *testing.T) {
 	p.stop(t)
 }
 
-// What is exported keeps to the rules of Prometheus, and /healthz tells of a node that is closed.
-func TestCollector(t *testing.T) {
-	node, err := discv5.New(discv5.Config{ListenAddrs: mustAddrs("127.0.0.1:0")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer node.Close()
-	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(newCollector(node))
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(families) < 20 {
-		t.Errorf("%d metrics", len(families))
-	}
-	for _, f := range families {
-		counter := f.GetMetric()[0].GetCounter() != nil
-		if counter != strings.HasSuffix(f.GetName(), "_total") || !strings.HasPrefix(f.GetName(), namespace) {
-			t.Errorf("%s, a counter: %v", f.GetName(), counter)
-		}
-		if !strings.HasSuffix(f.GetHelp(), ".") {
-			t.Errorf("%s: %q is no sentence", f.GetName(), f.GetHelp())
-		}
-	}
-	node.Close()
-	rec := newRecorder()
-	new(webServer).health(rec, node)
-	if rec.Code != http.StatusServiceUnavailable || rec.Body.String() != "closing\n" {
-		t.Errorf("/healthz of a closed node: %d %q", rec.Code, rec.Body)
-	}
-}
-
 // Bootnodes find each other, by record or enode URL, and a node that has lost its bootnodes starts from those it
 // knew, also after it was killed.
 func TestNetwork(t *testing.T) {
+	t.Parallel()
 	dirs := []string{t.TempDir(), t.TempDir(), t.TempDir()}
 	live := func(p *process, want float64, what string) {
 		t.Helper()
 		eventually(t, what, func() bool { return p.metric(t, "discv5_table_live_nodes") >= want })
 	}
-	a := start(t, dirs[0], "--http", freeTCP(t))
+	a := start(t, dirs[0], "--http", anyPort)
 	e, ok := a.record.Enode()
 	if !ok {
 		t.Fatal("no enode URL")
 	}
 	byName := strings.Replace(e.String(), "@127.0.0.1:", "@localhost:", 1)
-	b := start(t, dirs[1], "--http", freeTCP(t), "--bootnodes", ","+a.record.String()+" , ")
-	c := start(t, dirs[2], "--http", freeTCP(t), "--bootnodes", byName, "--saveinterval", "100ms", "--log.level", "debug")
+	b := start(t, dirs[1], "--http", anyPort, "--bootnodes", ","+a.record.String()+" , ")
+	c := start(t, dirs[2], "--http", anyPort, "--bootnodes", byName, "--saveinterval", "100ms", "--log.status", "100ms", "--log.level", "debug")
 	live(a, 2, "both others in the table of the bootnode")
 	live(b, 1, "bootnode given by record")
 	live(c, 1, "bootnode given by enode URL with a host name")
@@ -93,13 +58,15 @@ func TestNetwork(t *testing.T) {
 		t.Error("no PING counted")
 	}
 	b.stop(t)
-	b = start(t, dirs[1], "--http", freeTCP(t))
+	b = start(t, dirs[1], "--http", anyPort)
 	live(b, 1, "known nodes after a restart")
+
+	eventually(t, "status line", func() bool { return strings.Contains(c.log.String(), "msg=status nodes=") })
 
 	// A killed process lives on what it has saved while it ran.
 	eventually(t, "save", func() bool { return strings.Contains(c.log.String(), "saved nodes") })
 	c.end(t, syscall.SIGKILL)
-	c = start(t, dirs[2], "--http", freeTCP(t))
+	c = start(t, dirs[2], "--http", anyPort)
 	live(c, 1, "known nodes after a kill")
 	for _, p := range []*process{a, b, c} {
 		p.stop(t)
@@ -108,6 +75,7 @@ func TestNetwork(t *testing.T) {
 
 // A second signal does not wait for anything.
 func TestSecondSignal(t *testing.T) {
+	t.Parallel()
 	p := start(t, t.TempDir())
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	p.cmd.Process.Signal(syscall.SIGTERM)

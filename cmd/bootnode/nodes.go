@@ -1,12 +1,7 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
-	"net/netip"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/fastdisc/discv5"
@@ -17,86 +12,11 @@ import (
 const (
 	// maxSeeds bounds the nodes of the store that a start begins with. They are contacted all at once.
 	maxSeeds = 128
-	// resolveTimeout bounds the search for the address of one host name.
-	resolveTimeout = 5 * time.Second
+	// seedTrial is after how long a seed that is not in the table has failed. It is contacted several times until then.
+	seedTrial = 2 * time.Minute
 )
 
-// parseBootnodes reads the entries of --bootnodes. Errors name the entry by its number, counted over all lists.
-func parseBootnodes(ctx context.Context, o *options) ([]discv5.Contact, error) {
-	var list []discv5.Contact
-	n := 0
-	for _, given := range o.bootnodes {
-		for entry := range strings.SplitSeq(given, ",") {
-			if entry = strings.TrimSpace(entry); entry == "" {
-				continue // a comma too many
-			}
-			n++
-			c, err := parseContact(ctx, entry, o)
-			if err != nil {
-				return nil, fmt.Errorf("bootnode %d: %w", n, err)
-			}
-			list = append(list, c)
-		}
-	}
-	return list, nil
-}
-
-func parseContact(ctx context.Context, s string, o *options) (discv5.Contact, error) {
-	var none discv5.Contact
-	switch {
-	case strings.HasPrefix(s, "enr:"):
-		r, err := enr.ParseText(s)
-		if err != nil {
-			return none, usageError{err}
-		}
-		_, v4 := r.UDPEndpoint4()
-		if _, v6 := r.UDPEndpoint6(); !v4 && !v6 {
-			return none, usageError{errors.New("record has no UDP address")}
-		}
-		return discv5.Contacts(r)[0], nil
-	case strings.HasPrefix(s, "enode://"):
-		e, err := enr.ParseEnode(s)
-		if err != nil {
-			return none, usageError{err}
-		}
-		if e.UDP == 0 {
-			return none, usageError{errors.New("enode URL has no UDP port")}
-		}
-		ip := e.Addr
-		if !ip.IsValid() {
-			if ip, err = resolve(ctx, e.Host, o); err != nil {
-				return none, err
-			}
-		}
-		return discv5.ContactOf(e, netip.AddrPortFrom(ip, e.UDP))
-	}
-	return none, usageError{fmt.Errorf("%q begins with neither enr: nor enode://", shorten(s))}
-}
-
-// resolve finds the address of a host name, of a family that there is a socket for.
-func resolve(ctx context.Context, host string, o *options) (netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-	defer cancel()
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	for _, a := range addrs {
-		if a = a.Unmap(); o.listens(a.Is4()) {
-			return a, nil
-		}
-	}
-	return netip.Addr{}, fmt.Errorf("host %s has no address of a family that --addr has", host)
-}
-
-func shorten(s string) string {
-	if len(s) > 24 {
-		return s[:24] + "..."
-	}
-	return s
-}
-
-// seeds are the nodes of the store that were seen last.
+// seeds are the best nodes of the store, best first.
 func seeds(st *store.Store) (list []discv5.Contact, skipped int, err error) {
 	nodes, skipped, err := st.Nodes(maxSeeds)
 	for _, n := range nodes {
@@ -105,23 +25,81 @@ func seeds(st *store.Store) (list []discv5.Contact, skipped int, err error) {
 	return list, skipped, err
 }
 
-// keeper saves what a node knows.
+// keeper saves what a node knows, and how far the nodes can be counted on.
 type keeper struct {
-	node  *discv5.Node
-	store *store.Store
-	epoch time.Time // when the node was made: its times count from there
+	node   *discv5.Node
+	store  *store.Store
+	epoch  time.Time // when the node was made: its times count from there
+	trial  time.Time // when seeds that have not answered have failed; zero once that is done
+	seeds  []discv5.Contact
+	forget func([]enr.ID) error // takes failed seeds out of the bootnodes
+	count  *counts
+
+	live map[enr.ID]struct{} // at the save before
 }
 
 // save writes what has changed, or all of it, and returns the number of nodes written.
-func (k *keeper) save(all bool) (int, error) {
+func (k *keeper) save(now time.Time, all bool) (written int, err error) {
+	defer func() {
+		if err == nil {
+			k.count.saves.Add(1)
+		} else {
+			k.count.badSaves.Add(1)
+		}
+	}()
 	if err := k.store.SaveLocal(k.node.LocalRecord()); err != nil {
 		return 0, err
 	}
 	var nodes []store.Entry
+	present, live := make(map[enr.ID]struct{}), make(map[enr.ID]struct{})
 	for n, s := range k.node.NodeTable().All() {
+		present[n.ID] = struct{}{}
 		if s.Live {
+			live[n.ID] = struct{}{}
 			nodes = append(nodes, store.Entry{ID: n.ID, Seq: n.Seq, Record: n.Record, Seen: k.epoch.Add(s.LastSeen)})
 		}
 	}
-	return k.store.SaveNodes(nodes, all)
+	if written, err = k.store.SaveNodes(nodes, all); err != nil {
+		return written, err
+	}
+	return written, k.judge(now, present, live)
+}
+
+// judge counts failures: of nodes that were live at the save before and have left the table, and of seeds that have not answered. If
+// nobody is live, or more have gone than are left, it may be this node that has no network, and nothing is counted.
+func (k *keeper) judge(now time.Time, present, live map[enr.ID]struct{}) error {
+	var failed []enr.ID
+	for id := range k.live {
+		if _, ok := present[id]; !ok {
+			failed = append(failed, id)
+		}
+	}
+	k.live = live
+	if len(live) == 0 {
+		return nil
+	}
+	if len(failed) > len(live) {
+		failed = nil
+	}
+	if !k.trial.IsZero() && now.After(k.trial) {
+		k.trial = time.Time{}
+		var silent []enr.ID
+		for _, c := range k.seeds {
+			if _, ok := present[c.ID()]; !ok && !slices.Contains(failed, c.ID()) {
+				silent = append(silent, c.ID())
+			}
+		}
+		k.seeds = nil
+		failed = append(failed, silent...)
+		if len(silent) > 0 {
+			if err := k.forget(silent); err != nil {
+				return err
+			}
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	_, err := k.store.Failed(failed)
+	return err
 }

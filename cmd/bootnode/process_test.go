@@ -3,10 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,17 +23,42 @@ import (
 )
 
 // patience bounds every wait of these tests. It is far above what anything takes.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // childEnv makes the test binary be the bootnode, so that tests run it as a process with its own
 // race detector.
-const childEnv = "DISCV5_TEST_BOOTNODE"
+const childEnv = "BOOTNODE_TEST_CHILD"
+
+// What a child process takes from the test in place of the Internet: a DNS server and a UPnP gateway.
+const (
+	dnsEnv  = "BOOTNODE_TEST_DNS"
+	ssdpEnv = "BOOTNODE_TEST_SSDP"
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
-		main()
+		os.Exit(run(os.Args[1:], testSystem(), os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
+}
+
+// testSystem reaches nothing outside of this machine.
+func testSystem() system {
+	s := hostSystem()
+	dns := os.Getenv(dnsEnv)
+	s.resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		if dns == "" {
+			return nil, errors.New("there is no DNS in this test")
+		}
+		var d net.Dialer
+		return d.DialContext(ctx, network, dns)
+	}}
+	s.gateways = func() ([]netip.Addr, error) { return nil, nil }
+	s.ssdp = netip.MustParseAddrPort("127.0.0.1:9") // discard
+	if gateway := os.Getenv(ssdpEnv); gateway != "" {
+		s.ssdp = netip.MustParseAddrPort(gateway)
+	}
+	return s
 }
 
 func command(args ...string) *exec.Cmd {
@@ -43,7 +71,7 @@ func command(args ...string) *exec.Cmd {
 type process struct {
 	cmd    *exec.Cmd
 	record *enr.Record // from the first line of standard output
-	http   string      // host:port, if it has a server
+	http   string      // host:port, if it has a server; see findHTTP
 	log    *buffer     // standard error
 	exited chan struct{}
 }
@@ -69,11 +97,18 @@ func (b *buffer) String() string {
 // start runs a bootnode on a free loopback port, unless args say otherwise, and waits for its record.
 func start(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
+	return startWith(t, dir, nil, args...)
+}
+
+// startWith is start with more environment.
+func startWith(t *testing.T, dir string, env []string, args ...string) *process {
+	t.Helper()
 	if !strings.Contains(strings.Join(args, " "), "--addr") {
 		args = append(args, "--addr", "127.0.0.1:0")
 	}
 	p := &process{cmd: command(append(args, "--datadir", dir)...), log: new(buffer), exited: make(chan struct{})}
 	p.cmd.Stderr = p.log
+	p.cmd.Env = append(p.cmd.Env, env...)
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -140,6 +175,7 @@ func (p *process) stop(t *testing.T) {
 // get returns an HTTP answer, waiting for the server to be there.
 func (p *process) get(t *testing.T, path string) (code int, body string) {
 	t.Helper()
+	p.findHTTP(t)
 	eventually(t, "answer of "+path, func() bool {
 		r, err := http.Get("http://" + p.http + path)
 		if err != nil {
@@ -179,15 +215,22 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// freeTCP is a loopback address that was free a moment ago.
-func freeTCP(t *testing.T) string {
+// anyPort has the HTTP server take a free port. The log says which.
+const anyPort = "127.0.0.1:0"
+
+// findHTTP finds the address of the HTTP server.
+func (p *process) findHTTP(t *testing.T) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	if p.http != anyPort {
+		return
 	}
-	defer l.Close()
-	return l.Addr().String()
+	eventually(t, "HTTP server in the log", func() bool {
+		_, rest, ok := strings.Cut(p.log.String(), `msg="serving HTTP" addr=`)
+		if ok {
+			p.http = strings.Fields(rest)[0]
+		}
+		return ok
+	})
 }
 
 // fail runs a bootnode that is to end by itself, and returns what it wrote to standard error.

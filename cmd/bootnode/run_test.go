@@ -13,6 +13,7 @@ import (
 
 // A restart keeps the identity, and its sequence number never falls back, however the process ended.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "made", "below")
 	p := start(t, dir)
 	first := p.record
@@ -46,6 +47,7 @@ func TestRestart(t *testing.T) {
 }
 
 func TestDataDir(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	p := start(t, dir)
 	p.stop(t)
@@ -88,6 +90,7 @@ const hexKey = "b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291
 const hexKeyID = "a448f24c6d18e575453db13171562b71999873db5b286df957af199ec94617f7"
 
 func TestKeys(t *testing.T) {
+	t.Parallel()
 	for name, args := range map[string][]string{
 		"hex":  {"--nodekeyhex", hexKey},
 		"file": {"--nodekey", write(t, hexKey+"\r\n", 0o600)},
@@ -105,6 +108,7 @@ func TestKeys(t *testing.T) {
 }
 
 func TestRecordEndpoints(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		args   []string
 		v4, v6 string
@@ -124,6 +128,7 @@ func TestRecordEndpoints(t *testing.T) {
 }
 
 func TestLogs(t *testing.T) {
+	t.Parallel()
 	p := start(t, t.TempDir(), "--log.json")
 	p.stop(t)
 	seen := ""

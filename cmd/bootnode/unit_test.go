@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"log/slog"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -12,8 +11,6 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/engine"
 )
-
-func newRecorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
 
 func mustAddrs(list ...string) (addrs []netip.AddrPort) {
 	for _, s := range list {
@@ -32,7 +29,7 @@ func TestListenAddresses(t *testing.T) {
 		{[]string{"--addr", "0.0.0.0:1", "--addr", "[::]:2"}, "[0.0.0.0:1 [::]:2]", "[]"},
 		{[]string{"--addr", "[::ffff:127.0.0.1]:1"}, "[127.0.0.1:1]", "[]"},
 	} {
-		o, err := parseFlags(c.args)
+		o, err := load(c.args, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// defaultDataDir is the directory for data of this program in the user's home.
+func defaultDataDir() (string, error) {
+	if runtime.GOOS != "linux" {
+		dir, err := os.UserConfigDir()
+		if err != nil {
+			return "", fmt.Errorf("no data directory: %w; give one with --datadir", err)
+		}
+		return filepath.Join(dir, "discv5"), nil
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "discv5"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no data directory: %w; give one with --datadir", err)
+	}
+	return filepath.Join(home, ".local", "share", "discv5"), nil
+}
+
+func dataDirHelp() string {
+	if runtime.GOOS == "linux" {
+		return "$XDG_DATA_HOME/discv5 or ~/.local/share/discv5"
+	}
+	return "discv5 in the user's configuration directory"
+}
+
+// openDataDir makes the data directory if it is missing.
+func openDataDir(o *options) (string, error) {
+	dir := o.dataDir
+	if dir == "" {
+		var err error
+		if dir, err = defaultDataDir(); err != nil {
+			return "", err
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("data directory: %w", err)
+	}
+	return dir, nil
+}

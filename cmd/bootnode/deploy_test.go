@@ -1,0 +1,225 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// root is the directory of the module, seen from here.
+var root = filepath.Join("..", "..")
+
+func readText(t *testing.T, path ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(append([]string{root}, path...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// servedMetrics is the names that a bootnode serves after some exchanges: what has no value yet is not on the page.
+func servedMetrics(t *testing.T) map[string]bool {
+	a := start(t, t.TempDir(), "--http", anyPort)
+	b := start(t, t.TempDir(), "--bootnodes", a.record.String(), "--http", anyPort)
+	eventually(t, "node in the table", func() bool { return b.metric(t, "discv5_table_live_nodes") == 1 })
+	_, page := b.get(t, "/metrics")
+	names := map[string]bool{}
+	for line := range strings.Lines(page) {
+		if !strings.HasPrefix(line, "#") {
+			names[line[:strings.IndexAny(line, "{ ")]] = true
+		}
+	}
+	b.stop(t)
+	a.stop(t)
+	return names
+}
+
+var metricName = regexp.MustCompile(`\b(?:discv5|go|process)_[a-z0-9_]+`)
+
+// The dashboard and the manual name only metrics that there are, and the manual all of this program's.
+func TestDashboard(t *testing.T) {
+	t.Parallel()
+	served := servedMetrics(t)
+	text := readText(t, "deploy", "grafana.json")
+	var board struct {
+		Panels []struct {
+			ID      int
+			Title   string
+			Type    string
+			GridPos struct{ X, Y, W, H int }
+			Targets []struct{ Expr string }
+		}
+		Templating struct {
+			List []struct {
+				Name  string
+				Query any
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &board); err != nil {
+		t.Fatal(err)
+	}
+	ids := map[int]bool{}
+	for _, p := range board.Panels {
+		if ids[p.ID] || p.GridPos.X+p.GridPos.W > 24 || p.Title == "" || p.Type != "row" && len(p.Targets) == 0 {
+			t.Errorf("panel %d %q", p.ID, p.Title)
+		}
+		ids[p.ID] = true
+		for _, target := range p.Targets {
+			names := metricName.FindAllString(target.Expr, -1)
+			if len(names) == 0 || strings.Count(target.Expr, "(") != strings.Count(target.Expr, ")") {
+				t.Errorf("%s: %s", p.Title, target.Expr)
+			}
+			for _, n := range names {
+				if !served[n] {
+					t.Errorf("%s: no metric %s", p.Title, n)
+				}
+			}
+		}
+	}
+	for _, v := range board.Templating.List {
+		q, _ := json.Marshal(v.Query)
+		for _, n := range metricName.FindAllString(string(q), -1) {
+			if !served[n] {
+				t.Errorf("variable %s: no metric %s", v.Name, n)
+			}
+		}
+	}
+
+	manual := readText(t, "docs", "OPERATING.md")
+	for _, n := range metricName.FindAllString(manual, -1) {
+		n = strings.TrimSuffix(n, "_")
+		if strings.HasPrefix(n, namespace) && !served[n] && !served[n+"_bucket"] {
+			t.Errorf("docs/OPERATING.md: no metric %s", n)
+		}
+	}
+	for n := range served {
+		base := strings.NewReplacer("_bucket", "", "_sum", "", "_count", "").Replace(n)
+		if strings.HasPrefix(n, namespace) && !strings.Contains(manual, base) {
+			t.Errorf("docs/OPERATING.md: nothing about %s", base)
+		}
+	}
+}
+
+// Every setting is in the sample configuration and in the manual, and the sample can be used as it is.
+func TestSampleConfig(t *testing.T) {
+	path := filepath.Join(root, "deploy", "bootnode.toml")
+	o, err := load([]string{"--config", path}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.http == "" {
+		t.Error("the sample sets nothing")
+	}
+	text, manual := readText(t, "deploy", "bootnode.toml"), readText(t, "docs", "OPERATING.md")
+	// With the comment signs of its settings taken away it is still a good file.
+	assignments := regexp.MustCompile(`(?m)^# ([a-z][a-z0-9.-]* = .*)$`)
+	settings, err := readConfig(write(t, assignments.ReplaceAllString(text, "$1"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string][]string{}
+	for _, s := range settings {
+		there[s.name] = s.values
+	}
+	defaults := flagSet(new(options))
+	defaults.VisitAll(func(f *pflag.Flag) {
+		if !strings.Contains(manual, "`--"+f.Name) {
+			t.Errorf("docs/OPERATING.md: nothing about --%s", f.Name)
+		}
+		if onlyFlag(f.Name) {
+			return
+		}
+		values, ok := there[f.Name]
+		if !ok {
+			t.Errorf("%s is not in the sample", f.Name)
+			return
+		}
+		delete(there, f.Name)
+		was := f.Value.String()
+		if err := assign(f, values, f.Name); err != nil {
+			t.Error(err)
+		}
+		if was != "" && was != "[]" && was != f.Value.String() {
+			t.Errorf("the sample says that %s is %s, the default is %s", f.Name, f.Value, was)
+		}
+	})
+	for name := range there {
+		t.Errorf("the sample has %s, which is no setting", name)
+	}
+}
+
+// The unit file is one that systemd accepts; without systemd, what it starts is looked at all the same.
+func TestUnitFile(t *testing.T) {
+	t.Parallel()
+	unit := readText(t, "deploy", "bootnode.service")
+	_, command, ok := strings.Cut(unit, "\nExecStart=")
+	command, _, _ = strings.Cut(command, "\n")
+	args := strings.Fields(command)
+	if !ok || len(args) < 2 {
+		t.Fatalf("ExecStart=%s", command)
+	}
+	for i, a := range args {
+		args[i] = strings.NewReplacer("${STATE_DIRECTORY}", t.TempDir(), "/etc/discv5", filepath.Join(root, "deploy")).Replace(a)
+	}
+	if _, err := load(args[1:], nil); err != nil {
+		t.Errorf("ExecStart: %v", err)
+	}
+	tool, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("systemd-analyze is not there: only ExecStart was looked at")
+	}
+	// The program is not installed here: any one that can be executed stands for it.
+	path := filepath.Join(t.TempDir(), "bootnode.service")
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(unit, "/usr/local/bin/bootnode", "/bin/true")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(tool, "verify", "--man=no", path).CombinedOutput(); err != nil || strings.Contains(string(out), "bootnode.service") {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+}
+
+// The image is built by the same line as by hand, from files that exist, and does not run as root.
+func TestDockerfile(t *testing.T) {
+	text := readText(t, "deploy", "Dockerfile")
+	goMod := readText(t, "go.mod")
+	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(goMod)[1]
+	build := regexp.MustCompile(`(?m)^\t\$\(GO\) (build [^\n]*?) -o bin/ \./cmd/\.\.\.$`).FindStringSubmatch(readText(t, "Makefile"))
+	if build == nil {
+		t.Fatal("the Makefile has no build line")
+	}
+	for _, want := range []string{
+		"FROM golang:" + version + " AS build\n", "CGO_ENABLED=0 go " + build[1] + " -o /out/bootnode ./cmd/bootnode\n",
+		"COPY --from=build /out/bootnode /bootnode\n", "\nUSER 65532:65532\n", "\nEXPOSE 9000/udp\n", `ENTRYPOINT ["/bootnode", "--datadir", "/data"]`, "\nVOLUME /data\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the Dockerfile has no %q", want)
+		}
+	}
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || fields[0] != "COPY" || strings.HasPrefix(fields[1], "--") {
+			continue
+		}
+		for _, name := range fields[1 : len(fields)-1] {
+			if _, err := os.Stat(filepath.Join(root, name)); err != nil {
+				t.Errorf("%s: %v", strings.TrimSpace(line), err)
+			}
+		}
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	// What the image relies on: the program without C libraries, and a data directory that is there already.
+	if o := mustLoad(t, []string{"--datadir", "/data"}, nil); o.dataDir != "/data" {
+		t.Error("the entry point's flags are not understood")
+	}
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/enr"
+)
+
+// onSmallDisk has a process see a file system of 512 KiB at dir, in a mount namespace of its own.
+func onSmallDisk(cmd *exec.Cmd, dir string) {
+	cmd.Args = append([]string{"sh", "-c", `mount --make-rprivate / && mount -t tmpfs -o size=512k,mode=700 none "$0" && exec "$@"`, dir, cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = "/bin/sh"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+}
+
+// A disk that is full costs what would have been written, and nothing else: the node goes on, says so in one line, has what it had
+// saved, and saves again when there is room.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	probe := exec.Command("/bin/true")
+	onSmallDisk(probe, t.TempDir())
+	if out, err := probe.CombinedOutput(); err != nil {
+		t.Skipf("cannot mount a small file system in a namespace, as that takes root: %v %s", err, out)
+	}
+	a := start(t, t.TempDir())
+	dir := t.TempDir()
+	cmd := command("--addr", "127.0.0.1:0", "--datadir", dir, "--saveinterval", "100ms", "--http", anyPort, "--bootnodes", a.record.String())
+	onSmallDisk(cmd, dir)
+	p := &process{cmd: cmd, log: new(buffer), exited: make(chan struct{}), http: cmd.Args[indexOf(cmd.Args, "--http")+1]}
+	cmd.Stderr = p.log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, _ := bufio.NewReader(out).ReadString('\n')
+	go func() { cmd.Wait(); close(p.exited) }()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-p.exited
+		if t.Failed() {
+			t.Logf("log:\n%s", p.log)
+		}
+	})
+	if p.record, err = enr.ParseText(strings.TrimSpace(line)); err != nil {
+		t.Fatalf("%v\n%s", err, p.log)
+	}
+	eventually(t, "peer", func() bool { return p.metric(t, "discv5_table_live_nodes") == 1 })
+	saves := p.metric(t, `discv5_saves_total{result="ok"}`)
+	eventually(t, "a save of it", func() bool { return p.metric(t, `discv5_saves_total{result="ok"}`) > saves+1 })
+
+	inside := filepath.Join("/proc", fmt.Sprint(cmd.Process.Pid), "root", dir)
+	before, err := os.ReadFile(filepath.Join(inside, "nodes.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := time.Now()
+	fill(t, filepath.Join(inside, "filler"))
+	// Many nodes come: what is to be written is more than fits.
+	crowd(t, 25, p.record)
+	eventually(t, "crowd in the table", func() bool { return p.metric(t, "discv5_table_live_nodes") > 12 })
+	eventually(t, "failed save", func() bool { return p.metric(t, `discv5_saves_total{result="failed"}`) > 5 })
+	if n := strings.Count(p.log.String(), "cannot save nodes"); n < 1 || n > quietBurst+1+int(time.Since(full)/quietInterval) {
+		t.Errorf("%d lines about saves that failed", n)
+	}
+	if !strings.Contains(p.log.String(), "no space left on device") || strings.Contains(p.log.String(), "damaged") {
+		t.Error("the log does not say what is wrong")
+	}
+	if code, body := p.get(t, "/healthz"); code != 200 {
+		t.Errorf("/healthz: %d %s", code, body)
+	}
+	if after, err := os.ReadFile(filepath.Join(inside, "nodes.db")); err != nil || len(after) < len(before) {
+		t.Errorf("the database has %d bytes, had %d: %v", len(after), len(before), err)
+	}
+	// With room again it is saved, and what it had before is still there.
+	if err := os.Remove(filepath.Join(inside, "filler")); err != nil {
+		t.Fatal(err)
+	}
+	good := p.metric(t, `discv5_saves_total{result="ok"}`)
+	eventually(t, "save after there is room", func() bool { return p.metric(t, `discv5_saves_total{result="ok"}`) > good })
+	copied := t.TempDir()
+	for _, name := range []string{"nodes.db", "nodekey"} {
+		text, err := os.ReadFile(filepath.Join(inside, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(copied, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.end(t, syscall.SIGKILL)
+	q := start(t, copied, "--http", anyPort)
+	if q.record.ID() != p.record.ID() || q.record.Seq() < p.record.Seq() {
+		t.Error("another record after the disk was full")
+	}
+	eventually(t, "known nodes after a restart", func() bool { return q.metric(t, "discv5_table_live_nodes") > 12 })
+	q.stop(t)
+}
+
+// crowd starts nodes that know boot.
+func crowd(t *testing.T, n int, boot *enr.Record) {
+	t.Helper()
+	for range n {
+		node, err := discv5.New(discv5.Config{ListenAddrs: mustAddrs("127.0.0.1:0"), Sockets: 1, Bootnodes: discv5.Contacts(boot)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { node.Close() })
+		if err := node.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// fill writes until nothing more fits.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	block := make([]byte, 4096)
+	for range 1024 {
+		if _, err := f.Write(block); err != nil {
+			return
+		}
+	}
+	t.Fatal("the file system is larger than it should be")
+}
+
+func indexOf(list []string, s string) int {
+	for i, v := range list {
+		if v == s {
+			return i
+		}
+	}
+	return -1
+}
+
+// A directory that cannot be written is one clear line at the start.
+func TestUnwritableDirectory(t *testing.T) {
+	if os.Getuid() != 0 {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, 0o500); err != nil {
+			t.Fatal(err)
+		}
+		if line := fail(t, exitError, "--addr", "127.0.0.1:0", "--datadir", dir); strings.Count(line, "\n") != 1 || !strings.Contains(line, "permission denied") {
+			t.Errorf("%q", line)
+		}
+		return
+	}
+	// Root may write anywhere but on a file system that is mounted read-only.
+	dir := t.TempDir()
+	cmd := command("--addr", "127.0.0.1:0", "--datadir", dir)
+	onSmallDisk(cmd, dir)
+	cmd.Args[2] = strings.Replace(cmd.Args[2], "mode=700", "mode=700,ro", 1)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	if err != nil && strings.Contains(string(out), "mount") {
+		t.Skipf("cannot mount a file system in a namespace: %s", out)
+	}
+	if text := string(out); cmd.ProcessState.ExitCode() != exitError || strings.Count(text, "\n") != 1 || !strings.Contains(text, "read-only file system") {
+		t.Errorf("exit code %d, %q", cmd.ProcessState.ExitCode(), text)
+	}
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// S23: kill -9 at any moment. Whatever it was doing, the next start has its key, a record that is not older, and its known nodes: it
+// comes back into the network without a bootnode. It loses no more than was learnt since the last save.
+func TestS23KillNine(t *testing.T) {
+	t.Parallel()
+	peers := []*process{start(t, t.TempDir()), nil}
+	peers[1] = start(t, t.TempDir(), "--bootnodes", peers[0].record.String())
+	dir := t.TempDir()
+	args := []string{"--saveinterval", "100ms", "--http", anyPort, "--extip"}
+	extip := func(i int) string { return []string{"198.18.0.1:9000", "198.18.0.2:9000"}[i%2] }
+
+	// It is told of both: whether it finds the second by itself depends on the distances of random keys.
+	p := start(t, dir, append(args, extip(0), "--bootnodes", peers[0].record.String()+","+peers[1].record.String())...)
+	eventually(t, "peers in the table", func() bool { return p.metric(t, "discv5_table_live_nodes") == 2 })
+	eventually(t, "save of both", func() bool { return p.metric(t, `discv5_saves_total{result="ok"}`) >= 2 })
+	last := p.record
+	rounds := 5
+	if testing.Short() {
+		rounds = 3
+	}
+	for i := range rounds {
+		// The address changes each time, so that each start has a new record to save.
+		time.Sleep(rand.N(300 * time.Millisecond))
+		p.end(t, syscall.SIGKILL)
+		p = start(t, dir, append(args, extip(i+1))...)
+		if p.record.ID() != last.ID() {
+			t.Fatalf("round %d: another key", i)
+		}
+		if p.record.Seq() <= last.Seq() {
+			t.Errorf("round %d: sequence number %d after %d", i, p.record.Seq(), last.Seq())
+		}
+		last = p.record
+		if i%2 == 0 { // and sometimes it is killed before it knows anybody
+			eventually(t, "known nodes", func() bool { return p.metric(t, "discv5_table_live_nodes") == 2 })
+		}
+	}
+	eventually(t, "known nodes", func() bool { return p.metric(t, "discv5_table_live_nodes") == 2 })
+	p.stop(t)
+
+	// A first start that is killed while it makes its files leaves nothing that keeps the next one from starting.
+	fresh := t.TempDir()
+	var id enr.ID
+	for i := range rounds {
+		cmd := command("--addr", "127.0.0.1:0", "--datadir", fresh)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(rand.N(60 * time.Millisecond))
+		cmd.Process.Kill()
+		cmd.Wait()
+		if i == 0 {
+			q := start(t, fresh)
+			id = q.record.ID()
+			q.end(t, syscall.SIGKILL)
+		}
+	}
+	q := start(t, fresh)
+	if q.record.ID() != id {
+		t.Error("another key after kills at the start")
+	}
+	q.stop(t)
+}

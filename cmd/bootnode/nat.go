@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/nat"
+)
+
+// natWait is how long a start waits for the first word of the router, so that the record on standard output names
+// the external address if there is one.
+const natWait = 5 * time.Second
+
+// mapping is what runs for --nat: a Mapper for IPv4, and for stun one for each family. What they find goes into the record. A nil
+// one does nothing.
+//
+// A STUN request leaves from a socket of its own. On the node's sockets the kernel drops the answer, which is shorter than any
+// packet of the protocol. So STUN tells the address, and the port is taken to be that of --addr.
+type mapping struct {
+	node    *discv5.Node
+	log     *slog.Logger
+	count   *counts
+	mappers []*nat.Mapper
+
+	mu    sync.Mutex
+	last  map[int]nat.Event // by family
+	first map[int]chan struct{}
+}
+
+// newMapping makes the Mappers. Nothing is sent before start.
+func newMapping(o *options, node *discv5.Node, s system, count *counts, log *slog.Logger) (*mapping, error) {
+	if o.nat.Method == nat.None || o.nat.Method == nat.ExtIP {
+		return nil, nil
+	}
+	m := &mapping{node: node, log: log, count: count, last: make(map[int]nat.Event), first: make(map[int]chan struct{})}
+	for _, a := range node.Addrs() {
+		family := 4
+		if a.Addr().Is6() {
+			family = 6
+		}
+		if m.first[family] != nil || !usable(o.nat, family) {
+			continue
+		}
+		seen := make(chan struct{})
+		m.first[family] = seen
+		mapper, err := nat.NewMapper(o.nat, nat.Options{
+			Port: a.Port(), IPv6: family == 6, SSDP: s.ssdp, Gateways: s.gateways, Resolve: s.resolver.LookupNetIP,
+			Report: func(e nat.Event) { m.report(family, e) },
+		})
+		if err != nil {
+			return nil, fmt.Errorf("--nat: %w", err)
+		}
+		m.mappers = append(m.mappers, mapper)
+	}
+	if len(m.mappers) == 0 {
+		return nil, usageError{fmt.Errorf("%s %s: no --addr is of the server's family", o.from("nat"), o.natSpec)}
+	}
+	return m, nil
+}
+
+// usable reports whether a method can do anything for a family.
+func usable(c nat.Config, family int) bool {
+	if c.Method != nat.STUN {
+		return family == 4
+	}
+	server, err := netip.ParseAddrPort(c.Server)
+	return err != nil || server.Addr().Is4() == (family == 4) // a name may have both
+}
+
+// start begins, and waits for the first word about each family, but not for long.
+func (m *mapping) start(ctx context.Context) error {
+	if m == nil {
+		return nil
+	}
+	for _, mapper := range m.mappers {
+		if err := mapper.Start(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+	}
+	wait, cancel := context.WithTimeout(ctx, natWait)
+	defer cancel()
+	for _, seen := range m.first {
+		select {
+		case <-seen:
+		case <-wait.Done():
+		}
+	}
+	return nil
+}
+
+// report takes what a Mapper says.
+func (m *mapping) report(family int, e nat.Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before, again := m.last[family]
+	m.last[family] = e
+	if !again {
+		defer close(m.first[family])
+	}
+	if e.Err != nil {
+		m.count.natFailures.Add(1)
+	}
+	switch {
+	case e.Endpoint.IsValid():
+		if err := m.node.SetEndpoint(e.Endpoint); err != nil {
+			m.log.Error("external endpoint cannot be put into the record", "endpoint", e.Endpoint, "err", err)
+			break
+		}
+		if e.Endpoint != before.Endpoint {
+			m.log.Info("external endpoint", "endpoint", e.Endpoint, "method", e.Method, "port_known", e.PortKnown)
+		}
+		if e.Err != nil {
+			m.log.Warn("external endpoint was not confirmed; it still holds", "endpoint", e.Endpoint, "method", e.Method, "err", oneLine(e.Err))
+		}
+	case before.Endpoint.IsValid():
+		m.node.ReleaseEndpoint(family) // it stays in the record until peers agree on another one
+		m.log.Warn("external endpoint is lost", "endpoint", before.Endpoint, "method", e.Method, "err", oneLine(e.Err))
+	case e.Err != nil:
+		m.log.Warn("external endpoint not found; it is tried again", "method", e.Method, "err", oneLine(e.Err))
+	}
+	known := false
+	for _, e := range m.last {
+		known = known || e.Endpoint.IsValid()
+	}
+	m.count.natKnown.Store(known)
+}
+
+// found reports whether the endpoint came from here.
+func (m *mapping) found(a netip.AddrPort) bool {
+	if m == nil {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.ContainsFunc([]int{4, 6}, func(f int) bool { return m.last[f].Endpoint == a })
+}
+
+// close deletes the mapping.
+func (m *mapping) close() {
+	if m == nil {
+		return
+	}
+	var errs []error
+	for _, mapper := range m.mappers {
+		errs = append(errs, mapper.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		m.log.Warn("port mapping could not be deleted; it ends with its lease", "err", oneLine(err))
+	}
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/store"
+	"github.com/fastdisc/discv5/table"
+)
+
+// other makes a record of another node on loopback; n tells them apart.
+func other(t *testing.T, n byte) *enr.Record {
+	t.Helper()
+	key, err := enr.ParsePrivateKey(append(make([]byte, 31), n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := enr.NewBuilder().SetSeq(1).SetIP(netip.AddrFrom4([4]byte{127, 0, 0, n})).SetUDP(9).Sign(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// keeperOf is a keeper of a node that is not started, so that its table changes only as the test says.
+func keeperOf(t *testing.T, seeds ...*enr.Record) *keeper {
+	t.Helper()
+	node, err := discv5.New(discv5.Config{ListenAddrs: mustAddrs("127.0.0.1:0")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.Open(filepath.Join(t.TempDir(), "nodes.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { node.Close(); st.Close() })
+	now := time.Now()
+	var entries []store.Entry
+	for _, s := range seeds {
+		entries = append(entries, store.Entry{ID: s.ID(), Seq: s.Seq(), Record: s.Bytes(), Seen: now.Add(-time.Hour)})
+	}
+	if _, err := st.SaveNodes(entries, true); err != nil {
+		t.Fatal(err)
+	}
+	return &keeper{node: node, store: st, epoch: now, seeds: discv5.Contacts(seeds...), trial: now.Add(seedTrial), count: newCounts(now)}
+}
+
+// add puts a node into the table that has answered.
+func (k *keeper) add(r *enr.Record) {
+	a, _ := r.UDPEndpoint4()
+	k.node.NodeTable().Add(0, table.FromRecord(r, a, false))
+	k.node.NodeTable().MarkLive(0, r.ID(), a)
+}
+
+// stored is the IDs in the store, best first.
+func (k *keeper) stored(t *testing.T) (ids []enr.ID) {
+	t.Helper()
+	nodes, _, err := k.store.Nodes(100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		ids = append(ids, n.Record.ID())
+	}
+	return ids
+}
+
+// Seeds that have not answered when others have are forgotten, those that answered are kept. A node that leaves the table loses
+// score. As long as nobody answers it may be this node's own fault, and nothing is lost.
+func TestSeedsAreJudged(t *testing.T) {
+	alive, dead, gone := other(t, 1), other(t, 2), other(t, 3)
+	k := keeperOf(t, alive, dead)
+	var forgotten []enr.ID
+	k.forget = func(ids []enr.ID) error { forgotten = append(forgotten, ids...); return nil }
+	save := func(after time.Duration) {
+		t.Helper()
+		if _, err := k.save(k.epoch.Add(after), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save(2 * seedTrial) // no network
+	if len(k.stored(t)) != 2 || len(forgotten) > 0 {
+		t.Fatalf("without a network %d nodes are left", len(k.stored(t)))
+	}
+	k.add(alive)
+	save(seedTrial / 2)
+	if len(k.stored(t)) != 2 || len(forgotten) > 0 {
+		t.Errorf("a seed was judged before its time")
+	}
+	save(seedTrial + time.Second)
+	if ids := k.stored(t); !slices.Equal(ids, []enr.ID{alive.ID()}) || !slices.Equal(forgotten, []enr.ID{dead.ID()}) {
+		t.Errorf("%v are left, %v forgotten", ids, forgotten)
+	}
+	k.add(gone)
+	save(seedTrial + 2*time.Second)
+	if len(k.stored(t)) != 2 {
+		t.Fatal("a new node was not saved")
+	}
+	k.node.NodeTable().Remove(0, gone.ID())
+	save(seedTrial + 3*time.Second)
+	if ids := k.stored(t); !slices.Equal(ids, []enr.ID{alive.ID()}) {
+		t.Errorf("after it has left the table: %v", ids)
+	}
+	// The network breaks down: the last one leaves the table, and stays in the store.
+	k.node.NodeTable().Remove(0, alive.ID())
+	save(seedTrial + 4*time.Second)
+	save(seedTrial + 5*time.Second)
+	if len(k.stored(t)) != 1 {
+		t.Error("nothing is left after the network broke down")
+	}
+	// It comes back with one of many: the others have not failed.
+	for n := range byte(5) {
+		k.add(other(t, 10+n))
+	}
+	save(seedTrial + 6*time.Second)
+	for n := range byte(4) {
+		k.node.NodeTable().Remove(0, other(t, 10+n).ID())
+	}
+	save(seedTrial + 7*time.Second)
+	if n := len(k.stored(t)); n != 6 {
+		t.Errorf("%d nodes are left after a break", n)
+	}
+	if n, bad := k.count.saves.Load(), k.count.badSaves.Load(); n != 9 || bad != 0 {
+		t.Errorf("%d saves counted, %d failed", n, bad)
+	}
+	k.store.Close()
+	if _, err := k.save(time.Now(), true); err == nil || k.count.badSaves.Load() != 1 {
+		t.Errorf("save into a closed store: %v", err)
+	}
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/table"
+)
+
+// pages are what the HTTP server shows. docs/OPERATING.md has the forms of the answers.
+type pages struct {
+	node   *discv5.Node
+	epoch  time.Time // when the node was made
+	access *accessList
+	count  *counts
+	quiet  *quiet
+	pprof  bool
+}
+
+// health answers 200 as long as the node receives on all its sockets, else 503 with the reason.
+func (p pages) health(rw http.ResponseWriter, _ *http.Request) {
+	reason := ""
+	select {
+	case <-p.node.Done():
+		reason = "closing"
+	default:
+		if err := p.node.Err(); err != nil {
+			reason = oneLine(err)
+		}
+	}
+	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	rw.Header().Set("Cache-Control", "no-store")
+	if reason != "" {
+		rw.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(rw, reason)
+		return
+	}
+	fmt.Fprintln(rw, "ok")
+}
+
+// nodeView is an entry of /nodes.
+type nodeView struct {
+	ID       string    `json:"id"`
+	Distance int       `json:"distance"`
+	Record   string    `json:"record"`
+	Seq      uint64    `json:"seq"`
+	Address  string    `json:"address"`        // where it is contacted
+	UDP4     string    `json:"udp4,omitempty"` // what the record says
+	UDP6     string    `json:"udp6,omitempty"`
+	State    string    `json:"state"` // live, unchecked, silent or replacement
+	Inbound  bool      `json:"inbound"`
+	Checks   int       `json:"checks"`
+	Fails    int       `json:"fails"`
+	Added    time.Time `json:"added"`
+	LastSeen time.Time `json:"last_seen"`
+}
+
+// nodesView is /nodes.
+type nodesView struct {
+	Total int        `json:"total"` // nodes that fit the query, also beyond its limit
+	Nodes []nodeView `json:"nodes"`
+}
+
+// stateOf is the state of a node as /nodes and /metrics name it.
+func stateOf(s table.State) string {
+	switch {
+	case !s.Member:
+		return "replacement"
+	case s.Live:
+		return "live"
+	case s.Checks > 0:
+		return "silent"
+	}
+	return "unchecked"
+}
+
+// nodes lists the table, farthest bucket first.
+func (p pages) nodes(rw http.ResponseWriter, r *http.Request) {
+	q, err := readQuery(r.URL.RawQuery)
+	if err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	view := nodesView{Nodes: []nodeView{}}
+	for n, s := range p.node.NodeTable().All() {
+		distance, state := enr.LogDistance(p.node.ID(), n.ID), stateOf(s)
+		if q.distance > 0 && distance != q.distance || q.state != "" && state != q.state {
+			continue
+		}
+		if view.Total++; q.limit > 0 && view.Total > q.limit {
+			continue
+		}
+		text := ""
+		if v, err := enr.ParseView(n.Record); err == nil {
+			text = v.String()
+		}
+		view.Nodes = append(view.Nodes, nodeView{
+			ID: n.ID.String(), Distance: distance, Record: text, Seq: n.Seq, Address: n.Addr.String(),
+			UDP4: endpointText(n.UDP4), UDP6: endpointText(n.UDP6), State: state, Inbound: n.Inbound, Checks: s.Checks, Fails: s.Fails,
+			Added: p.epoch.Add(s.Added).UTC(), LastSeen: p.epoch.Add(s.LastSeen).UTC(),
+		})
+	}
+	writeJSON(rw, view)
+}
+
+// bucketView is an entry of /buckets.
+type bucketView struct {
+	Distance     int        `json:"distance"`
+	Nodes        int        `json:"nodes"`
+	Live         int        `json:"live"`
+	Replacements int        `json:"replacements"`
+	Inbound      int        `json:"inbound"`       // of nodes
+	InboundShare float64    `json:"inbound_share"` // of nodes, 0 to 1
+	Refreshed    *time.Time `json:"refreshed"`     // null: not yet
+}
+
+// bucketsView is /buckets.
+type bucketsView struct {
+	Nodes        int          `json:"nodes"`
+	Live         int          `json:"live"`
+	Replacements int          `json:"replacements"`
+	Inbound      int          `json:"inbound"`
+	Buckets      []bucketView `json:"buckets"`
+}
+
+// buckets lists the buckets that are not empty, farthest first.
+func (p pages) buckets(rw http.ResponseWriter, r *http.Request) {
+	if r.URL.RawQuery != "" {
+		http.Error(rw, "/buckets takes no parameters", http.StatusBadRequest)
+		return
+	}
+	at := make(map[int]*bucketView)
+	for n, s := range p.node.NodeTable().All() {
+		d := enr.LogDistance(p.node.ID(), n.ID)
+		b := at[d]
+		if b == nil {
+			b = &bucketView{Distance: d}
+			if i := p.node.NodeTable().BucketInfo(d); i.Refreshed >= 0 {
+				t := p.epoch.Add(i.Refreshed).UTC()
+				b.Refreshed = &t
+			}
+			at[d] = b
+		}
+		switch {
+		case !s.Member:
+			b.Replacements++
+			continue
+		case s.Live:
+			b.Live++
+		}
+		b.Nodes++
+		if n.Inbound {
+			b.Inbound++
+		}
+	}
+	view := bucketsView{Buckets: []bucketView{}}
+	for _, d := range slices.Backward(slices.Sorted(maps.Keys(at))) {
+		b := at[d]
+		if b.Nodes > 0 {
+			b.InboundShare = float64(b.Inbound) / float64(b.Nodes)
+		}
+		view.Nodes += b.Nodes
+		view.Live += b.Live
+		view.Replacements += b.Replacements
+		view.Inbound += b.Inbound
+		view.Buckets = append(view.Buckets, *b)
+	}
+	writeJSON(rw, view)
+}
+
+// query is what /nodes can be asked for.
+type query struct {
+	distance int    // 0: all
+	state    string // "": all
+	limit    int    // 0: all
+}
+
+func readQuery(raw string) (q query, err error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return q, errors.New("query cannot be read")
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		v := values[name]
+		if len(v) != 1 {
+			return q, fmt.Errorf("%s is given %d times", shorten(strconv.Quote(name)), len(v))
+		}
+		switch name {
+		case "distance":
+			q.distance, err = readNumber(name, v[0], 256)
+		case "limit":
+			q.limit, err = readNumber(name, v[0], 1<<20)
+		case "state":
+			if q.state = v[0]; !slices.Contains([]string{"live", "unchecked", "silent", "replacement"}, q.state) {
+				err = fmt.Errorf("state=%s: want live, unchecked, silent or replacement", shorten(strconv.Quote(v[0])))
+			}
+		default:
+			err = fmt.Errorf("unknown parameter %s; there are distance, limit and state", shorten(strconv.Quote(name)))
+		}
+		if err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
+
+func readNumber(name, s string, most int) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > most {
+		return 0, fmt.Errorf("%s=%s: want a number from 1 to %d", name, shorten(strconv.Quote(s)), most)
+	}
+	return n, nil
+}
+
+func endpointText(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func writeJSON(rw http.ResponseWriter, v any) {
+	rw.Header().Set("Content-Type", "application/json")
+	rw.Header().Set("Cache-Control", "no-store")
+	rw.Header().Set("X-Content-Type-Options", "nosniff")
+	_ = json.NewEncoder(rw).Encode(v) // who does not read the answer has gone
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+func decode[T any](t *testing.T, p *process, path string) (v T) {
+	t.Helper()
+	code, body := p.get(t, path)
+	if code != http.StatusOK {
+		t.Fatalf("%s: %d %s", path, code, body)
+	}
+	if err := json.Unmarshal([]byte(body), &v); err != nil {
+		t.Fatalf("%s: %v in %s", path, err, body)
+	}
+	return v
+}
+
+// The pages show the identity, and the table with who came by himself.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	a := start(t, t.TempDir(), "--http", anyPort)
+	b := start(t, t.TempDir(), "--bootnodes", a.record.String(), "--http", anyPort)
+	for _, p := range []*process{a, b} {
+		eventually(t, "node in the table", func() bool { return p.metric(t, "discv5_table_live_nodes") == 1 })
+	}
+	id := decode[identityView](t, a, "/eth/v1/node/identity").Data
+	udp, _ := a.record.UDPEndpoint4()
+	if want := fmt.Sprintf("/ip4/127.0.0.1/udp/%d/p2p/%s", udp.Port(), id.PeerID); id.ENR != a.record.String() || len(id.Discovery) != 1 || id.Discovery[0] != want {
+		t.Errorf("identity %+v, want address %s", id, want)
+	}
+	if id.P2P == nil || len(id.P2P) != 0 || id.Metadata != (metadataView{"0", "0x0000000000000000", "0x00"}) {
+		t.Errorf("identity %+v", id)
+	}
+
+	distance := enr.LogDistance(a.record.ID(), b.record.ID())
+	for _, c := range []struct {
+		p, other *process
+		inbound  bool
+	}{{a, b, true}, {b, a, false}} {
+		view := decode[nodesView](t, c.p, "/nodes")
+		if view.Total != 1 || len(view.Nodes) != 1 {
+			t.Fatalf("nodes %+v", view)
+		}
+		n := view.Nodes[0]
+		end, _ := c.other.record.UDPEndpoint4()
+		if n.ID != c.other.record.ID().String() || n.Distance != distance || n.Record != c.other.record.String() || n.Seq != c.other.record.Seq() ||
+			n.Address != end.String() || n.UDP4 != end.String() || n.UDP6 != "" || n.State != "live" || n.Inbound != c.inbound || n.Checks < 1 || n.Fails != 0 {
+			t.Errorf("node %+v", n)
+		}
+		for _, at := range []time.Time{n.Added, n.LastSeen} {
+			if age := time.Since(at); age < -time.Second || age > patience {
+				t.Errorf("a time of the node is %v ago", age)
+			}
+		}
+		bv := decode[bucketsView](t, c.p, "/buckets")
+		share := map[bool]float64{true: 1, false: 0}[c.inbound]
+		if bv.Nodes != 1 || bv.Live != 1 || len(bv.Buckets) != 1 || bv.Buckets[0].Distance != distance || bv.Buckets[0].Live != 1 || bv.Buckets[0].InboundShare != share {
+			t.Errorf("buckets %+v", bv)
+		}
+	}
+	for query, total := range map[string]int{
+		fmt.Sprint("distance=", distance): 1, fmt.Sprint("distance=", 257-distance): 0, "state=live": 1, "state=silent": 0, "limit=1": 1, "state=live&limit=5": 1,
+	} {
+		if v := decode[nodesView](t, a, "/nodes?"+query); v.Total != total || v.Nodes == nil {
+			t.Errorf("/nodes?%s: %+v", query, v)
+		}
+	}
+	b.stop(t)
+	a.stop(t)
+}
+
+// What nobody serves is answered with one line and the right code.
+func TestBadRequests(t *testing.T) {
+	t.Parallel()
+	p := start(t, t.TempDir(), "--http", anyPort)
+	p.get(t, "/healthz")
+	for _, c := range []struct {
+		method, path string
+		code         int
+		want         string
+	}{
+		{"GET", "/nodes?distance=999", 400, `distance="999": want a number from 1 to 256`},
+		{"GET", "/nodes?distance=0", 400, "1 to 256"},
+		{"GET", "/nodes?limit=-1", 400, "limit"},
+		{"GET", "/nodes?distance=1&distance=2", 400, "2 times"},
+		{"GET", "/nodes?state=dead", 400, "want live"},
+		{"GET", "/nodes?dist=1", 400, "there are distance, limit and state"},
+		{"GET", "/nodes?%zz", 400, "query"},
+		{"GET", "/nodes?" + strings.Repeat("x", 200) + "=%0a%3Cb%3E", 400, "unknown parameter"},
+		{"GET", "/buckets?distance=1", 400, "no parameters"},
+		{"POST", "/nodes", 405, ""},
+		{"POST", "/metrics", 405, ""},
+		{"DELETE", "/buckets", 405, ""},
+		{"PUT", "/eth/v1/node/identity", 405, ""},
+		{"GET", "/eth/v1/node/peers", 404, ""},
+		{"GET", "/debug/pprof/", 404, ""},
+		{"GET", "/debug/pprof/heap", 404, ""},
+		{"HEAD", "/nodes", 200, ""},
+	} {
+		req, err := http.NewRequest(c.method, "http://"+p.http+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != c.code || !strings.Contains(string(body), c.want) || c.code >= 400 && strings.Count(string(body), "\n") != 1 || len(body) > 300 {
+			t.Errorf("%s %s: %d %q", c.method, c.path, resp.StatusCode, body)
+		}
+		if c.code == 405 && resp.Header.Get("Allow") == "" {
+			t.Errorf("%s %s: no Allow", c.method, c.path)
+		}
+	}
+	if resp, err := http.Get("http://" + p.http + "/nodes"); err != nil || resp.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("%v", err)
+	}
+	req, _ := http.NewRequest("GET", "http://"+p.http+"/healthz", nil)
+	req.Header.Set("X", strings.Repeat("x", 2*httpHeaders))
+	if resp, err := http.DefaultClient.Do(req); err != nil || resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("headers above the bound: %v", err)
+	}
+	p.stop(t)
+}
+
+// Profiles are served when asked for, but not the command line, which may hold the private key.
+func TestPprof(t *testing.T) {
+	t.Parallel()
+	p := start(t, t.TempDir(), "--http", anyPort, "--pprof", "--nodekeyhex", hexKey)
+	for path, want := range map[string]int{"": 200, "heap?debug=1": 200, "goroutine?debug=1": 200, "trace?seconds=0.1": 200, "cmdline": 404, "nothing": 404} {
+		code, body := p.get(t, "/debug/pprof/"+path)
+		if code != want || strings.Contains(body, hexKey) {
+			t.Errorf("%s: %d %.100q", path, code, body)
+		}
+	}
+	p.stop(t)
+}
+
+// Connections beyond the bound wait until others end; who sends nothing is cut off.
+func TestSlowClients(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited := newConnLimit(l, 2)
+	server := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: 50 * time.Millisecond}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(limited) }()
+	var slow []net.Conn
+	for range 6 { // three times as many as fit, which send half a request
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost:")
+		slow = append(slow, c)
+	}
+	resp, err := http.Get("http://" + l.Addr().String())
+	if err != nil || resp.StatusCode != http.StatusNotFound {
+		t.Errorf("request behind slow clients: %v", err)
+	}
+	for _, c := range slow {
+		c.SetReadDeadline(time.Now().Add(patience))
+		if _, err := io.ReadAll(c); err != nil {
+			t.Errorf("slow client: %v", err)
+		}
+	}
+	server.Close()
+	if err := <-ended; err != http.ErrServerClosed {
+		t.Error(err)
+	}
+	if len(limited.slots) > 0 {
+		t.Errorf("%d places are not given back", len(limited.slots))
+	}
+}
+
+// The peer ID of the test vector for secp256k1 in libp2p's specification of peer IDs.
+func TestPeerID(t *testing.T) {
+	pub, err := hex.DecodeString("037777e994e452c21604f91de093ce415f5432f701dd8cd1a7a6fea0e630bfca99")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := peerID([33]byte(pub)); got != "16Uiu2HAmLhLvBoYaoZfaMUKuibM6ac163GwKY74c5kiSLg5KvLpY" {
+		t.Errorf("peer ID %s", got)
+	}
+}

@@ -1,0 +1,308 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/spf13/pflag"
+)
+
+func mustLoad(t *testing.T, args, environ []string) *options {
+	t.Helper()
+	o, err := load(args, environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// A flag counts before an environment variable, that before the file, and that before the default.
+func TestPrecedence(t *testing.T) {
+	file := write(t, `
+maxsessions = 1000
+sockets = 2
+saveinterval = "30s"
+addr = [
+  "127.0.0.1:1", # two
+  "127.0.0.1:2",
+]
+log.level = "debug"
+[log]
+json = true
+`, 0o600)
+	env := []string{"DISCV5_MAXSESSIONS=2000", "DISCV5_LOG_LEVEL=warn", "DISCV5_SOCKETS=3", "DISCV5_CONFIG=" + file, "HOME=/nowhere"}
+	for _, c := range []struct {
+		name      string
+		args, env []string
+		sessions  int
+		sockets   int
+		level     string
+		addrs     int
+		json      bool
+		save      time.Duration
+	}{
+		{"default", nil, nil, defaultMaxSessions, 0, "info", 1, false, defaultSaveInterval},
+		{"file", []string{"--config", file}, nil, 1000, 2, "debug", 2, true, 30 * time.Second},
+		{"environment before file", nil, env, 2000, 3, "warn", 2, true, 30 * time.Second},
+		{"flag before all", []string{"--maxsessions", "3000", "--addr", ":9", "--log.json=false", "--config", file}, env, 3000, 3, "warn", 1, false, 30 * time.Second},
+		{"flag --config before its variable", []string{"--config", write(t, "sockets = 9", 0o600)}, env[3:], defaultMaxSessions, 9, "info", 1, false, defaultSaveInterval},
+	} {
+		o := mustLoad(t, c.args, c.env)
+		if o.sessions != c.sessions || o.sockets != c.sockets || o.logLevel != c.level || len(o.addrs) != c.addrs || o.logJSON != c.json || o.save != c.save {
+			t.Errorf("%s: %d sessions, %d sockets, level %s, addresses %v, JSON %v, save %v", c.name, o.sessions, o.sockets, o.logLevel, o.addrs, o.logJSON, o.save)
+		}
+	}
+	o := mustLoad(t, nil, []string{"DISCV5_ADDR=127.0.0.1:1,127.0.0.1:2", "DISCV5_NETRESTRICT=10.0.0.0/8, 192.168.1.1", "DISCV5_LOG_JSON=true"})
+	if len(o.listen) != 2 || len(o.restrict) != 2 || !o.logJSON {
+		t.Errorf("lists of the environment: %v and %v", o.listen, o.restrict)
+	}
+}
+
+// Every setting works from the environment and from a file, whatever its kind.
+func TestEverySettingHasAllForms(t *testing.T) {
+	flagSet(new(options)).VisitAll(func(f *pflag.Flag) {
+		if onlyFlag(f.Name) {
+			return
+		}
+		value, ok := map[string]string{"int": "7", "bool": "true", "duration": "7m0s"}[f.Value.Type()]
+		if !ok {
+			value = "some text"
+		}
+		o := &options{origin: map[string]string{}, flags: flagSet(new(options))}
+		env, err := o.environment([]string{envName(f.Name) + "=" + value})
+		if err != nil || env[f.Name] != value || len(o.warnings) > 0 {
+			t.Errorf("%s from the environment: %q, %v, %q", f.Name, env, err, o.warnings)
+		}
+		written := value
+		if f.Value.Type() != "int" && f.Value.Type() != "bool" {
+			written = `"` + value + `"`
+		}
+		s, err := readConfig(write(t, f.Name+" = "+written, 0o600))
+		if err != nil || len(s) != 1 || s[0].name != f.Name {
+			t.Fatalf("%s: %v, %v", f.Name, s, err)
+		}
+		if err := assign(f, s[0].values, "x"); err != nil || strings.Trim(f.Value.String(), "[]\"") != value {
+			t.Errorf("%s from a file is %q, %v", f.Name, f.Value, err)
+		}
+	})
+}
+
+func TestSettingErrors(t *testing.T) {
+	dir := t.TempDir()
+	config := func(text string) []string {
+		path := filepath.Join(dir, "c.toml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return []string{"--config", path}
+	}
+	bans, nodes := write(t, "192.0.2.0/24 12h\n\nexample.org\n", 0o600), write(t, "# mine\nenr:AAAA # bad\n", 0o600)
+	long := "x = \"" + strings.Repeat("a", maxConfig) + "\""
+	for _, c := range []struct {
+		name string
+		args func() []string
+		env  []string
+		want []string // parts of the error
+	}{
+		{"unknown key", func() []string { return config("# c\n\nmaxsesions = 3\n") }, nil, []string{"c.toml:3: ", `"maxsesions"`, "did you mean maxsessions?"}},
+		{"foreign key", func() []string { return config("boot-nodes = []") }, nil, []string{"c.toml:1: ", "it is called bootnodes here"}},
+		{"unknown key in table", func() []string { return config("[log]\n\nlevels = \"info\"") }, nil, []string{"c.toml:3: ", `"log.levels"`, "log.level?"}},
+		{"unknown table", func() []string { return config("[[bootnodes]]\nenr = 1") }, nil, []string{"c.toml:2: ", `"bootnodes.enr"`}},
+		{"syntax", func() []string { return config("addr = [\n\":9000\"\nsockets = 1\n") }, nil, []string{"c.toml:3: "}},
+		{"twice", func() []string { return config("sockets = 1\nsockets = 2") }, nil, []string{"c.toml:2: ", "sockets"}},
+		{"twice in two forms", func() []string { return config("log.json = true\n\"log.json\" = true") }, nil, []string{"c.toml:2: ", "set before"}},
+		{"type", func() []string { return config("\nsockets = \"many\"") }, nil, []string{"c.toml:2: sockets: want a number"}},
+		{"fraction", func() []string { return config("sockets = 1.5") }, nil, []string{"c.toml:1: sockets: want"}},
+		{"date", func() []string { return config("sockets = 2020-01-01") }, nil, []string{"c.toml:1: sockets: want"}},
+		{"list of lists", func() []string { return config("addr = [[\":1\"]]") }, nil, []string{"c.toml:1: addr: want a list"}},
+		{"list for one", func() []string { return config("datadir = [\"a\", \"b\"]") }, nil, []string{"c.toml:1: datadir: want one value"}},
+		{"bad duration", func() []string { return config("saveinterval = 10") }, nil, []string{"c.toml:1: saveinterval: want a time"}},
+		{"bad value", func() []string { return config("\n\nlog.level = \"loud\"") }, nil, []string{"c.toml:3: log.level", "want debug"}},
+		{"out of bounds", func() []string { return config("maxsessions = 0") }, nil, []string{"c.toml:1: maxsessions 0"}},
+		{"not for the file", func() []string { return config("print-config = true") }, nil, []string{"c.toml:1: ", "command line only"}},
+		{"config in config", func() []string { return config("config = \"other\"") }, nil, []string{"command line only"}},
+		{"bootnode in config", func() []string { return config("sockets = 1\nbootnodes = [\n\"enr:AAAA\"]") }, nil, []string{"c.toml:2: ", "bootnode 1: "}},
+		{"empty address list", func() []string { return config("addr = []") }, nil, []string{"c.toml:1: addr is empty"}},
+		{"no file", func() []string { return []string{"--config", filepath.Join(dir, "missing")} }, nil, []string{"configuration: ", "no such file"}},
+		{"empty name", func() []string { return []string{"--config", ""} }, nil, []string{"--config is empty"}},
+		{"long file", func() []string { return config(long) }, nil, []string{"longer than"}},
+		{"environment type", nil, []string{"DISCV5_PPROF=perhaps"}, []string{"DISCV5_PPROF: want true or false"}},
+		{"environment value", nil, []string{"DISCV5_ADDR=localhost"}, []string{`DISCV5_ADDR "localhost"`}},
+		{"environment key", nil, []string{"DISCV5_NODEKEYHEX=" + hexKey, "DISCV5_NODEKEY=x"}, []string{"exclude"}},
+		{"ban file", func() []string { return []string{"--ban-file", bans} }, nil, []string{bans + `:3: "example.org": neither`}},
+		{"no ban file", func() []string { return []string{"--ban-file", filepath.Join(dir, "bans")} }, nil, []string{"--ban-file: ", "no such file"}},
+		{"bootnodes file", func() []string { return []string{"--bootnodes-file", nodes} }, nil, []string{nodes + ":2: "}},
+		{"no bootnodes file", func() []string { return []string{"--bootnodes-file", dir + "/none"} }, nil, []string{"--bootnodes-file: ", "no such file"}},
+		{"netrestrict", func() []string { return []string{"--netrestrict", "10.0.0.0/8,lan"} }, nil, []string{`--netrestrict "lan"`}},
+		{"netrestrict node", func() []string { return []string{"--netrestrict", hexKeyID} }, nil, []string{"--netrestrict", "want a network"}},
+		{"netrestrict empty", func() []string { return []string{"--netrestrict", ","} }, nil, []string{"--netrestrict is empty"}},
+		{"pprof alone", func() []string { return []string{"--pprof"} }, nil, []string{"--pprof needs --http"}},
+		{"pprof for all", func() []string { return []string{"--pprof", "--http", "0.0.0.0:6060"} }, nil, []string{"loopback"}},
+		{"pprof by name", func() []string { return []string{"--pprof", "--http", "example.org:6060"} }, nil, []string{"loopback"}},
+		{"pprof on all", func() []string { return []string{"--pprof", "--http", ":6060"} }, nil, []string{"loopback"}},
+		{"nat", func() []string { return []string{"--nat", "magic"} }, nil, []string{"--nat: ", `"magic"`, "stun:host"}},
+		{"stun without server", func() []string { return []string{"--nat", "stun"} }, nil, []string{"--nat: ", "needs a server", "there is no default"}},
+		{"nat twice", func() []string { return []string{"--nat", "extip:192.0.2.1", "--extip", "192.0.2.2"} }, nil, []string{"--nat extip:192.0.2.1: a second address"}},
+		{"nat and extip", func() []string { return []string{"--nat", "upnp", "--extip", "192.0.2.2"} }, nil, []string{"--nat upnp: --extip"}},
+		{"stun and extip", func() []string { return []string{"--nat", "stun:192.0.2.9", "--extip", "2001:db8::1"} }, nil, []string{"--extip says"}},
+		{"nat without IPv4", func() []string { return []string{"--nat", "any", "--addr", "[::1]:0"} }, nil, []string{"--nat any: ", "no IPv4 --addr"}},
+		{"tree", func() []string { return []string{"--bootnodes", "enrtree://AAAA@example.org"} }, nil, []string{"bootnode 1: ", "enrtree"}},
+		{"status", func() []string { return []string{"--log.status", "-1s"} }, nil, []string{"--log.status -1s"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var args []string
+			if c.args != nil {
+				args = c.args()
+			}
+			_, err := load(args, c.env)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q, want %q in it", err, want)
+				}
+			}
+			if strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), hexKey) {
+				t.Errorf("%q", err)
+			}
+		})
+	}
+}
+
+// Flags that users of other programs try, and mistypings, are answered with the right one.
+func TestHints(t *testing.T) {
+	for args, want := range map[string]string{
+		"--boot-nodes x":          "unknown flag --boot-nodes; it is called --bootnodes here",
+		"--bootnode x":            "it is called --bootnodes here",
+		"-nodekey x":              "unknown flag -nodekey; it has two dashes here: --nodekey",
+		"-nodekey=x":              "it has two dashes here: --nodekey",
+		"-genkey x":               "a key is made",
+		"-verbosity 5":            "it is called --log.level here",
+		"--verbosity=5":           "it is called --log.level here",
+		"--enr-address 1.2.3.4":   "it is called --extip here",
+		"--listen-address ::":     "it is called --addr here",
+		"--port 9000":             "it is called --addr here",
+		"--discv5-port 4000":      "it is called --addr here",
+		"--external-ip 1.2.3.4":   "it is called --extip here",
+		"--metrics-port 5054":     "it is called --http here",
+		"--nodedb x":              "it is called --datadir here",
+		"--private x":             "it is called --nodekeyhex here",
+		"--bootstrap-file x":      "it is called --bootnodes-file here",
+		"-x":                      "it can be left out",
+		"--v5":                    "it can be left out",
+		"--fork-version 0":        "all networks",
+		"--bootnoeds x":           "did you mean --bootnodes?",
+		"--maxsession 1":          "did you mean --maxsessions?",
+		"--log-json":              "did you mean --log.json?",
+		"--quux":                  "unknown flag --quux",
+		"--netrestrcit 1.2.3.4/8": "did you mean --netrestrict?",
+	} {
+		_, err := load(strings.Fields(args), nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", args, err, want)
+		}
+	}
+	if _, err := load([]string{"--quux"}, nil); strings.Contains(err.Error(), ";") {
+		t.Errorf("a hint where there is none: %v", err)
+	}
+	o := mustLoad(t, nil, []string{"DISCV5_MAX_SESSIONS=1", "DISCV5_SERVICE_HOST=10.0.0.1", "PATH=/bin"})
+	if len(o.warnings) != 2 || !strings.Contains(o.warnings[0], "DISCV5_MAXSESSIONS is") || strings.Contains(o.warnings[1], ";") {
+		t.Errorf("warnings %q", o.warnings)
+	}
+}
+
+// No hint leads to a flag that does not exist, and none is about a flag that does.
+func TestHintsAreTrue(t *testing.T) {
+	f := flagSet(new(options))
+	for _, name := range []string{"extaddr", "nodedb", "verbosity", "log-format", "key", "private", "boot-nodes", "bootstrap-file", "port", "enr-port", "metrics", "pprof.addr", "denylist", "maxpeers", "config-file", "net-restrict"} {
+		if h := foreign(name); f.Lookup(h) == nil {
+			t.Errorf("%s leads to %q", name, h)
+		}
+	}
+	f.VisitAll(func(f *pflag.Flag) {
+		if foreign(f.Name) != "" {
+			t.Errorf("--%s is called foreign", f.Name)
+		}
+	})
+}
+
+// A file is taken apart where the library would do it, whatever its values look like.
+func TestStatements(t *testing.T) {
+	for _, text := range []string{
+		"", "\n\n# only a comment", "a = 1", "a = 1\nb = 2\r\n\r\nc = 3 # d = 4\n",
+		"a = [\n 1, # one ]\n 2\n]\nb = 2", "a = \"\"\"\nb = 1\n\\\"\"\" c = 2\n\"\"\"\nd = 1", "a = '''\nb = 1\n'''\nc = '#'\nd = \"\\\"#\"",
+		"a = \"\"\"x\"\"\"\"\"\nb = 2", "a = ''''x'''''\nb = 2", "a = { b = 1, c = [ 2 ] }\nd = 3", "[t]\na = 1\n[t.u]\nb.c = 2\n\"d.e\" = '='",
+		"'a b' = \"[\"\nc = ']'", "a = \"\"\nb = ''\nc = 3",
+	} {
+		var whole map[string]any
+		if _, err := toml.Decode(text, &whole); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		want, _ := flatten("", nil, whole)
+		got, err := readConfig(write(t, text, 0o600))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		byName := func(list []setting) map[string][]string {
+			m := map[string][]string{}
+			for _, s := range list {
+				m[s.name] = s.values
+			}
+			return m
+		}
+		if !reflect.DeepEqual(byName(got), byName(want)) {
+			t.Errorf("%q: %v, want %v", text, byName(got), byName(want))
+		}
+		lines := strings.Split(text, "\n")
+		for _, st := range statements(text) {
+			if first := strings.TrimSpace(lines[st.line-1]); !strings.HasPrefix(st.text, first) {
+				t.Errorf("%q: statement %q is not in line %d", text, st.text, st.line)
+			}
+		}
+	}
+}
+
+// What --print-config writes can be read again and means the same. It holds no key.
+func TestPrintConfig(t *testing.T) {
+	args := []string{"--addr", "127.0.0.1:1", "--addr", "[::1]:2", "--nodekeyhex", hexKey, "--sockets", "2", "--log.json", "--saveinterval", "1m", "--datadir", `a "b" \c`}
+	o := mustLoad(t, args, []string{"DISCV5_NAT=extip:192.0.2.1"})
+	text := printConfig(o)
+	if strings.Contains(text, hexKey) || !strings.Contains(text, `nat = "extip:192.0.2.1" # DISCV5_NAT`) || !strings.Contains(text, "# maxsessions = 131072\n") {
+		t.Errorf("printed:\n%s", text)
+	}
+	again := mustLoad(t, []string{"--config", write(t, text, 0o600), "--nodekeyhex", hexKey}, nil)
+	o.flags.VisitAll(func(f *pflag.Flag) {
+		if now := again.flags.Lookup(f.Name).Value.String(); f.Name != "config" && now != f.Value.String() {
+			t.Errorf("%s is %s, and read again %s", f.Name, f.Value, now)
+		}
+	})
+}
+
+func TestCheckAndPrintConfig(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--check-config", "--netrestrict", "10.0.0.0/8"}, "settings are good: 0 bootnodes, 0 bans, 1 networks\n"},
+		{[]string{"--print-config", "--sockets", "2"}, "sockets = 2 # --sockets\n"},
+	} {
+		dir := filepath.Join(t.TempDir(), "none")
+		out, err := command(append(c.args, "--datadir", dir)...).Output()
+		if err != nil || !strings.Contains(string(out), c.want) {
+			t.Errorf("%v: %v, %q", c.args, err, out)
+		}
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%v made the data directory", c.args)
+		}
+	}
+	if line := fail(t, exitUsage, "--check-config", "--netrestrict", "lan"); !strings.HasPrefix(line, "bootnode: --netrestrict") || strings.Count(line, "\n") != 1 {
+		t.Errorf("%q", line)
+	}
+}

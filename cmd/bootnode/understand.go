@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/fastdisc/discv5/limits"
+)
+
+// understand turns what was given into what is meant, as far as that can be done without looking at the system.
+func (o *options) understand() error {
+	if err := o.level.UnmarshalText([]byte(o.logLevel)); err != nil {
+		return fmt.Errorf("%s %q: want debug, info, warn or error", o.from("log.level"), o.logLevel)
+	}
+	for _, c := range []struct {
+		name     string
+		n, least int
+	}{{"maxsessions", o.sessions, 1}, {"sockets", o.sockets, 0}} {
+		if c.n < c.least || c.n > 1<<24 {
+			return fmt.Errorf("%s %d: want %d to %d", o.from(c.name), c.n, c.least, 1<<24)
+		}
+	}
+	if o.save < minSaveInterval {
+		return fmt.Errorf("%s %v: want %v or more", o.from("saveinterval"), o.save, minSaveInterval)
+	}
+	if o.status < 0 {
+		return fmt.Errorf("%s %v: want 0 or more", o.from("log.status"), o.status)
+	}
+	if o.origin["nodekey"] != "" && o.origin["nodekeyhex"] != "" {
+		return fmt.Errorf("%s and %s exclude each other", o.from("nodekey"), o.from("nodekeyhex"))
+	}
+	for _, name := range []string{"nodekey", "nodekeyhex", "datadir", "ban-file", "http"} {
+		if o.origin[name] != "" && o.flags.Lookup(name).Value.String() == "" {
+			return fmt.Errorf("%s is empty", o.from(name))
+		}
+	}
+	if len(o.addrs) == 0 {
+		return fmt.Errorf("%s is empty", o.from("addr"))
+	}
+	for _, step := range []func() error{o.parseAddrs, o.parseNAT, o.parseHTTP, o.parseNetworks, o.readBans, o.readSources} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseHTTP refuses to show the world the inside of the process.
+func (o *options) parseHTTP() error {
+	if !o.pprof {
+		return nil
+	}
+	if o.http == "" {
+		return fmt.Errorf("%s needs --http", o.from("pprof"))
+	}
+	host, _, err := net.SplitHostPort(o.http)
+	if err != nil {
+		return nil // the listener will say what is wrong
+	}
+	if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
+		return fmt.Errorf("%s needs --http on a loopback address, not %s: it shows the memory of the process", o.from("pprof"), o.http)
+	}
+	return nil
+}
+
+// parseNetworks reads --netrestrict.
+func (o *options) parseNetworks() error {
+	for _, list := range o.networks {
+		for _, s := range splitList(list) {
+			t, err := limits.ParseTarget(s)
+			p, ok := t.Prefix()
+			if err != nil || !ok {
+				return fmt.Errorf("%s %q: want a network, such as 10.0.0.0/8, or an address", o.from("netrestrict"), s)
+			}
+			o.restrict = append(o.restrict, p)
+		}
+	}
+	if o.origin["netrestrict"] != "" && len(o.restrict) == 0 {
+		return fmt.Errorf("%s is empty; leave it out to talk to all networks", o.from("netrestrict"))
+	}
+	return nil
+}
+
+// readBans reads the file of --ban-file.
+func (o *options) readBans() error {
+	if o.banFile == "" {
+		return nil
+	}
+	text, err := readFile(o.banFile, maxFile)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.from("ban-file"), err)
+	}
+	o.bans, err = limits.ParseRules(bytes.NewReader(text))
+	var rule *limits.RuleError
+	switch {
+	case errors.As(err, &rule):
+		return fmt.Errorf("%s:%d: %q: %s", o.banFile, rule.Line, rule.Text, strings.TrimPrefix(rule.Err.Error(), "limits: "))
+	case err != nil:
+		return fmt.Errorf("%s: %w", o.banFile, err)
+	}
+	return newAccessList().check(o.bans, o.restrict)
+}
