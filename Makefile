@@ -14,7 +14,7 @@ SOAKOUT   ?= $(CURDIR)/bin/soak
 # The platforms that go vet looks at. Tests run on the machine's own.
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: build run test race lint fuzz bench perf interop sim chaos soak clean
+.PHONY: build run test race lint fuzz bench perf diff interop sim chaos soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -65,6 +65,10 @@ bench:
 
 perf:
 	cd bench && $(GO) run ./cmd/perf $(PERFARGS)
+
+# What go-ethereum's code and this module's say of the same bytes.
+diff:
+	cd fuzz/diff && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
 interop:
 	cd interop && $(GO) test -timeout 15m $(TESTFLAGS) ./...
