@@ -67,12 +67,24 @@ func setOptions(fd uintptr, cfg *Config, reusePort bool, o *sockOptions) error {
 	if err := unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 0); err != nil {
 		return fmt.Errorf("SO_BROADCAST: %w", err)
 	}
+	dropErrorQueue(fd, cfg.Addr.Addr().Is4())
 	o.filter = filterReason(fd, cfg)
 	o.dropSource = chooseDropSource(fd)
 	if cfg.DisableBatch && o.dropSource == dropsByControl {
 		o.dropSource = dropsUnknown // the portable path reads no control messages
 	}
 	return nil
+}
+
+// dropErrorQueue keeps ICMP off the socket, which may be another's that has asked for it. Nobody reads the error queue here: it
+// would fill the receive buffer until the socket is deaf. And what is about an earlier datagram would cost the one that is
+// sent next. Taking the option back empties the queue. A system that does not know it has no such queue.
+func dropErrorQueue(fd uintptr, v4 bool) {
+	level, option := unix.IPPROTO_IPV6, unix.IPV6_RECVERR
+	if v4 {
+		level, option = unix.IPPROTO_IP, unix.IP_RECVERR
+	}
+	_ = unix.SetsockoptInt(int(fd), level, option, 0)
 }
 
 // filterReason attaches the socket filter, or says why there is none.
