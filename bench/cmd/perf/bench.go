@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/bench/internal/drive"
+	"github.com/fastdisc/discv5/bench/internal/results"
 	"github.com/fastdisc/discv5/bench/internal/serve"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
@@ -32,8 +33,12 @@ type lane struct {
 	*target
 	requests *drive.Requests
 	answers  []int
-	stranger bool // requests come from nodes without a session
-	fresh    bool // each is sent at most once in the life of a challenge
+	either   []int // sizes of one datagram that may answer instead
+	records  int   // node records in the answer
+	stranger bool  // requests come from nodes without a session
+	fresh    bool  // each is sent at most once in the life of a challenge
+	renew    bool  // the strangers of every slice are new ones: challenges of this server live longer
+	silent   bool  // it is not answered
 }
 
 // workload is what servers are compared in. The first lane is this node's, the second one's the echo server's.
@@ -44,12 +49,15 @@ type workload struct {
 
 type bench struct {
 	options
+	cpus                 []int // that may be used
 	serverCPU, driverCPU int
 
+	keys                    []string // of all servers
 	node, large, echo, geth *target
+	foreign                 []*target
 	peers                   *serve.Child
 	workloads               []*workload
-	report                  report
+	report                  results.File
 }
 
 const (
@@ -58,6 +66,16 @@ const (
 	freshStrangers = 1 << 15
 	// challengeLife is after how long a stranger gets a new challenge.
 	challengeLife = 1200 * time.Millisecond
+	// foreignSessions is what fits into the session caches of the Rust and TypeScript nodes, of 1,000, with their peers.
+	foreignSessions  = 900
+	foreignStrangers = 1 << 13
+	// foreignWindow is what fits into a socket's buffer of the system's default size, which holds some 40 datagrams of a segmented
+	// burst: they ask for none.
+	foreignWindow     = 32
+	foreignHandshakes = 8
+	quickSessions     = 80
+	// warmSessions are made before memory is looked at: first handshakes allocate what later ones use again.
+	warmSessions = 40
 )
 
 func (b *bench) logf(format string, args ...any) {
@@ -74,6 +92,7 @@ func (b *bench) setUp() error {
 	if b.peers, err = serve.Start(serve.Spec{Kind: serve.KindPeers, Peers: peerKeys}, b.driverCPU); err != nil {
 		return err
 	}
+	b.keys = keys
 	boot := b.peers.Ready.Records
 	room := serve.Spec{Kind: serve.KindNode, Key: keys[0], Sessions: 1 << 17, Challenges: challengeSlots, Bootnodes: boot}
 	if b.node, err = b.start("discv5", room, b.few); err != nil {
@@ -82,8 +101,18 @@ func (b *bench) setUp() error {
 	if b.echo, err = b.start("echo", serve.Spec{Kind: serve.KindEcho}, 0); err != nil {
 		return err
 	}
-	if !b.noGeth {
-		if b.geth, err = b.start("go-ethereum", serve.Spec{Kind: serve.KindGeth, Key: keys[0], Bootnodes: boot}, b.few); err != nil {
+	b.served(results.Own, "this module", byRusage)
+	b.served(results.Echo, "package fastpath of this module", byRusage)
+	if b.noGeth {
+		for _, name := range []string{results.Geth, results.Rust, results.TypeScript} {
+			b.skip(name, "-nogeth")
+		}
+	} else {
+		if b.geth, err = b.start(results.Geth, serve.Spec{Kind: serve.KindGeth, Key: keys[0], Bootnodes: boot}, b.few); err != nil {
+			return err
+		}
+		b.served(results.Geth, gethVersion(), byRusage)
+		if err := b.startForeign(boot); err != nil {
 			return err
 		}
 	}
@@ -123,37 +152,70 @@ func (b *bench) start(name string, spec serve.Spec, sessions int) (*target, erro
 	if err != nil {
 		return nil, err
 	}
-	t := &target{name: name, child: child}
+	return b.connect(name, child, sessions)
+}
+
+// connect makes sessions with a server that runs, and notes what they cost in time and memory.
+func (b *bench) connect(name string, child *serve.Child, sessions int) (t *target, err error) {
+	t = &target{name: name, child: child}
 	if t.socket, err = drive.Dial(child.Addr); err != nil {
 		return nil, err
 	}
 	if sessions == 0 {
 		return t, nil
 	}
-	rec, err := enr.ParseText(child.Ready.Records[0])
+	rec, err := enrOf(child)
 	if err != nil {
 		return nil, err
 	}
 	if t.client, err = drive.NewClient(t.socket, rec); err != nil {
 		return nil, err
 	}
+	if child.Foreign() {
+		t.client.Handshakes = foreignHandshakes
+	}
 	began := time.Now()
-	before, err := child.Usage()
-	if err != nil {
-		return nil, err
+	var cpu time.Duration
+	var memory [2]uint64
+	for i, n := range []int{min(warmSessions, sessions), max(sessions-warmSessions, 0)} {
+		before, err := child.Usage()
+		if err != nil {
+			return nil, err
+		}
+		made, err := t.client.Sessions(n, nil)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		t.sessions = append(t.sessions, made...)
+		after, err := child.Usage()
+		if err != nil {
+			return nil, err
+		}
+		cpu += after.CPU - before.CPU
+		if memory[i], err = resident(child); err != nil {
+			return nil, err
+		}
 	}
-	t.sessions, err = t.client.Sessions(sessions, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	after, err := child.Usage()
-	if err != nil {
-		return nil, err
-	}
-	cpu := after.CPU - before.CPU
-	b.logf("%s: %d handshakes in %.1f s, %.0f µs of CPU each", name, sessions, time.Since(began).Seconds(), micros(cpu)/float64(sessions))
-	b.report.Handshakes = append(b.report.Handshakes, handshakes{name, sessions, micros(cpu) / float64(sessions)})
+	each := results.Micros(cpu) / float64(sessions)
+	b.logf("%s: %d handshakes in %.1f s, %.0f µs of CPU each", name, sessions, time.Since(began).Seconds(), each)
+	b.report.Handshakes = append(b.report.Handshakes, results.Setup{Server: name, Count: sessions, CPU: each})
+	b.report.Memory = append(b.report.Memory, results.Memory{
+		Server: name, Sessions: max(sessions-warmSessions, 0), Before: memory[0], After: memory[1], Exact: name != results.TypeScript,
+	})
 	return t, nil
+}
+
+func enrOf(child *serve.Child) (*enr.Record, error) { return enr.ParseText(child.Ready.Records[0]) }
+
+// resident is the memory of a server, without garbage where it can be told to free it.
+func resident(child *serve.Child) (uint64, error) {
+	if !child.Foreign() {
+		if _, err := child.Do(serve.Command{Op: "free"}); err != nil {
+			return 0, err
+		}
+	}
+	u, err := child.Usage()
+	return u.Resident, err
 }
 
 func (b *bench) wanted(name string) bool { return strings.HasPrefix(name, b.only) }
@@ -170,7 +232,7 @@ func (b *bench) plan() error {
 	}
 	for _, m := range messages {
 		if b.wanted(m.name) {
-			if err := b.exchange(m.name, m.message, b.node, b.geth); err != nil {
+			if err := b.exchange(m.name, m.message, b.targets()...); err != nil {
 				return fmt.Errorf("%s: %w", m.name, err)
 			}
 		}
@@ -191,16 +253,49 @@ func (b *bench) plan() error {
 			continue
 		}
 		w := &workload{name: j.name}
-		for _, t := range []*target{b.node, b.geth} {
-			if t != nil {
-				w.lanes = append(w.lanes, &lane{
-					target: t, requests: t.client.Random(j.n, size), answers: answer, stranger: true, fresh: j.fresh,
-				})
+		for _, t := range b.targets() {
+			n := j.n
+			if t.child.Foreign() {
+				n = min(n, foreignStrangers)
 			}
+			l := &lane{
+				target: t, requests: t.client.Random(n, size), answers: answer, stranger: true, fresh: j.fresh, renew: j.fresh && t.child.Foreign(),
+			}
+			if !j.fresh {
+				again, err := t.repeats(size)
+				if err != nil {
+					return fmt.Errorf("%s: %w", t.name, err)
+				}
+				if !again {
+					l.silent, l.answers = true, nil
+				}
+			}
+			w.lanes = append(w.lanes, l)
 		}
 		b.add(w)
 	}
 	return nil
+}
+
+// repeats asks whether a server answers a stranger's second packet while it waits for a handshake.
+func (t *target) repeats(size int) (bool, error) {
+	r := t.client.Random(1, size)
+	for range 2 {
+		if err := t.socket.Drain(20 * time.Millisecond); err != nil {
+			return false, err
+		}
+		if err := t.client.Send(r.Slab, size); err != nil {
+			return false, err
+		}
+		n, err := t.client.Receive(500 * time.Millisecond)
+		if err != nil {
+			return false, err
+		}
+		if n == 0 || t.client.Size(0) != codec.WhoareyouSize {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // exchange adds a workload of requests within sessions.
@@ -214,19 +309,19 @@ func (b *bench) exchange(name string, message func(uint64) []byte, targets ...*t
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
-		w.lanes = append(w.lanes, &lane{target: t, requests: t.client.Requests(t.sessions, message), answers: a.Sizes})
+		w.lanes = append(w.lanes, &lane{target: t, requests: t.client.Requests(t.sessions, message), answers: a.Sizes, records: a.Records})
 	}
 	b.add(w)
 	return nil
 }
 
-// settle asks until the answer is complete: a table needs a moment to fill.
+// settle asks until the answer is complete: a table needs a moment to fill. Other implementations may answer with fewer records.
 func (b *bench) settle(name string, t *target, message []byte) (a drive.Answer, err error) {
 	for range 60 {
 		if a, err = t.client.Ask(&t.sessions[0], message); err != nil {
 			return a, err
 		}
-		if a.Type != codec.TypeNodes || a.Records == tablePeers {
+		if a.Type != codec.TypeNodes || a.Records == tablePeers || t.child.Foreign() && a.Records > tablePeers/2 {
 			return a, nil
 		}
 		time.Sleep(500 * time.Millisecond)
@@ -242,8 +337,18 @@ func (b *bench) add(w *workload) {
 	b.workloads = append(b.workloads, w)
 }
 
+// targets are the servers that have all workloads, this node first.
+func (b *bench) targets() []*target {
+	list := []*target{b.node}
+	if b.geth != nil {
+		list = append(list, b.geth)
+	}
+	return append(list, b.foreign...)
+}
+
+// close ends all servers. It may be called twice.
 func (b *bench) close() {
-	for _, t := range []*target{b.node, b.large, b.echo, b.geth} {
+	for _, t := range append([]*target{b.node, b.large, b.echo, b.geth}, b.foreign...) {
 		if t != nil {
 			t.socket.Close()
 			t.child.Close()
@@ -252,4 +357,5 @@ func (b *bench) close() {
 	if b.peers != nil {
 		b.peers.Close()
 	}
+	b.node, b.large, b.echo, b.geth, b.foreign, b.peers = nil, nil, nil, nil, nil, nil
 }

@@ -1,16 +1,29 @@
-// Command perf compares the node with a bare echo server and with go-ethereum's UDPv5, end to end over loopback.
+// Command perf compares the node with a bare echo server and with other implementations, end to end over loopback, and measures
+// how its cost grows with sessions, workers and junk, and what the stages of its packet path cost by themselves.
 //
 //	go run ./cmd/perf [-quick] [-o file] [-rounds n] [-slice d] [-sessions n] [-window n]
 //	go run ./cmd/perf -only ping -profile cpu.prof [-server discv5] [-hold 10s]
 //
-// Every server runs in a process of its own. All of them are bound to one CPU and the load driver to another, and only one
-// is under load at a time. Each round measures every server for a short slice in turn, so that what
+// It is run in bench/. Every server runs in a process of its own. All of them are bound to one CPU and the load driver to
+// another, and only one is under load at a time. Each round measures every server for a short slice in turn, so that what
 // else happens on the machine meets all of them alike; the figures are medians over the rounds, and ratios are medians of
 // the ratios within a round.
 //
 // The figure is CPU time of the server's process, user and system, for each exchange that was answered.
 // The driver polls its socket and never sleeps: on loopback, waking the receiver is charged to the sender.
 // The echo server receives and sends datagrams of the very same sizes through package fastpath and does nothing else.
+//
+// Sections beside the workloads have names too, for -only: workers, sessions, junk-share, stages.
+//
+// Files:
+//
+//	main.go      flags and order
+//	bench.go     servers, workloads and their lanes
+//	measure.go   one slice, all rounds, latencies
+//	shake.go     handshakes
+//	scale.go     workers, sessions, share of junk
+//	stages.go    Go benchmarks
+//	report.go    what was found, as text and as a file
 package main
 
 import (
@@ -40,6 +53,8 @@ type options struct {
 	latency int
 	server  string
 	sleep   bool
+	quick   bool
+	partial bool
 }
 
 func main() {
@@ -54,24 +69,25 @@ func main() {
 		return
 	}
 	o := options{few: 1000}
-	quick := flag.Bool("quick", false, "take less than a minute: fewer and shorter rounds, 10,000 sessions for 100,000")
+	flag.BoolVar(&o.quick, "quick", false, "take less than a minute: fewer and shorter rounds, 2,000 sessions for the large map, and no stage with a large one")
 	flag.IntVar(&o.rounds, "rounds", 11, "rounds")
 	flag.DurationVar(&o.slice, "slice", 400*time.Millisecond, "length of one measurement")
 	flag.IntVar(&o.many, "sessions", 100_000, "sessions of the large map; 0 leaves it out")
 	flag.IntVar(&o.window, "window", 256, "exchanges under way")
 	flag.IntVar(&o.burst, "burst", 64, "requests in a system call of the driver, at most 64")
 	flag.BoolVar(&o.sleep, "sleep", false, "let the driver sleep while it waits, so that the server has to wake it")
-	flag.StringVar(&o.out, "o", "", "write all figures to this file as JSON")
-	flag.StringVar(&o.only, "only", "", "run only workloads whose name has this prefix")
-	flag.BoolVar(&o.noGeth, "nogeth", false, "leave out go-ethereum")
+	flag.StringVar(&o.out, "o", "", "write all figures to this file as JSON, if none is missing")
+	flag.BoolVar(&o.partial, "partial", false, "write the file even if figures are missing")
+	flag.StringVar(&o.only, "only", "", "run only workloads and sections whose name has this prefix")
+	flag.BoolVar(&o.noGeth, "nogeth", false, "leave out all other implementations")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of one server to this file instead of measuring")
 	flag.StringVar(&o.server, "server", "discv5", "which server -profile and -hold load, with the first workload that -only names")
 	flag.DurationVar(&o.hold, "hold", 0, "load one server for this long, say its process ID, and measure nothing")
 	flag.Parse()
 	o.latency = 2000
-	if *quick {
-		o.rounds, o.slice, o.latency = min(o.rounds, 5), min(o.slice, 150*time.Millisecond), 500
-		o.many = min(o.many, 10_000)
+	if o.quick {
+		o.rounds, o.slice, o.latency = min(o.rounds, 2), min(o.slice, 80*time.Millisecond), 100
+		o.many = min(o.many, 2000)
 	}
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "perf:", err)
@@ -94,7 +110,7 @@ func run(o options) error {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(400)
 
-	b := &bench{options: o, serverCPU: serverCPU, driverCPU: driverCPU}
+	b := &bench{options: o, cpus: cpus, serverCPU: serverCPU, driverCPU: driverCPU}
 	defer b.close()
 	if err := b.setUp(); err != nil {
 		return err
@@ -102,12 +118,18 @@ func run(o options) error {
 	if o.hold > 0 || o.profile != "" {
 		return b.load()
 	}
-	if err := b.measure(); err != nil {
-		return err
+	steps := []func() error{b.measure, b.shakes, b.finish, b.scale, b.stages}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
 	}
-	b.report.print(os.Stdout)
-	if o.out != "" {
-		return b.report.write(o.out)
+	print(os.Stdout, &b.report)
+	if o.out == "" {
+		return nil
 	}
-	return nil
+	if err := b.report.Check(); err != nil && !o.partial {
+		return fmt.Errorf("%s is not written: %w", o.out, err)
+	}
+	return b.report.Save(o.out)
 }

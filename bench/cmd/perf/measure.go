@@ -5,28 +5,15 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/bench/internal/drive"
+	"github.com/fastdisc/discv5/bench/internal/results"
 	"github.com/fastdisc/discv5/bench/internal/serve"
+	"github.com/fastdisc/discv5/codec"
 )
-
-// sample is one slice of one lane.
-type sample struct {
-	Exchanges int
-	Lost      int
-	Elapsed   time.Duration
-	CPU       time.Duration
-	Allocs    uint64
-	Batch     float64 // datagrams in a receive call; 0 where it is not known
-	Drops     uint64
-}
-
-func (s sample) cost() float64 { return micros(s.CPU) / float64(max(s.Exchanges, 1)) }
-
-func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // measure runs all rounds. The first one only warms up.
 func (b *bench) measure() error {
 	began := time.Now()
-	samples := make(map[*lane][]sample)
+	samples := make(map[*lane][]results.Sample)
 	for round := range b.rounds + 1 {
 		for _, w := range b.workloads {
 			for i := range w.lanes {
@@ -43,27 +30,39 @@ func (b *bench) measure() error {
 	}
 	for _, w := range b.workloads {
 		for i, l := range w.lanes {
-			r := row{Workload: w.name, Server: l.name, Sessions: len(l.sessions), Request: l.requests.Size, Answer: l.answers, Samples: samples[l]}
-			if i != 1 {
-				r.against(samples[w.lanes[1]])
+			r := results.Row{
+				Workload: w.name, Server: l.name, Sessions: len(l.sessions), Request: l.requests.Size, Answer: l.answers,
+				Records: l.records, Samples: samples[l],
 			}
+			if l.child.Foreign() {
+				r.Allocs = -1
+			}
+			if i != 1 {
+				r.Against(samples[w.lanes[1]])
+			}
+			r.Sum()
 			if err := b.latencies(&r, l); err != nil {
 				return fmt.Errorf("%s on %s: %w", w.name, l.name, err)
 			}
 			b.report.Rows = append(b.report.Rows, r)
 		}
 	}
-	b.report.finish(b)
 	b.logf("measured in %.0f s", time.Since(began).Seconds())
 	return nil
 }
 
 // once measures one slice.
-func (b *bench) once(l *lane) (s sample, err error) {
+func (b *bench) once(l *lane) (s results.Sample, err error) {
 	if err := b.prepare(l); err != nil {
 		return s, err
 	}
-	p := drive.Plan{Window: b.window, Burst: b.burst, For: b.slice, Answers: l.answers, Poll: !b.sleep}
+	if l.silent {
+		return b.flood(l)
+	}
+	p := drive.Plan{Window: b.window, Burst: b.burst, For: b.slice, Answers: l.answers, Either: l.either, Poll: !b.sleep}
+	if l.child.Foreign() {
+		p.Window, p.Burst = min(p.Window, foreignWindow), min(p.Burst, foreignWindow/4)
+	}
 	if l.fresh {
 		p.Most = l.requests.Count()
 		l.requests.Rewind()
@@ -86,8 +85,62 @@ func (b *bench) once(l *lane) (s sample, err error) {
 	return difference(before, after, o), nil
 }
 
-func difference(a, b serve.Usage, o drive.Outcome) sample {
-	s := sample{
+// pace of a flood: what a server can take without losing anything in its socket.
+const (
+	floodBurst = 8
+	floodPause = 2 * time.Millisecond
+	// floodNodes take part: their challenges live while the flood lasts.
+	floodNodes = 256
+)
+
+// flood measures what a server does not answer: the CPU time for each datagram that did arrive.
+func (b *bench) flood(l *lane) (s results.Sample, err error) {
+	l.requests = l.client.Random(floodNodes, l.requests.Size)
+	first := drive.Plan{Window: foreignWindow, Burst: floodBurst, For: time.Second, Most: floodNodes, Answers: []int{codec.WhoareyouSize}, Poll: true}
+	if _, err := l.socket.Loop(l.requests, first); err != nil {
+		return s, err
+	}
+	before, err := l.child.Usage()
+	if err != nil {
+		return s, err
+	}
+	start := time.Now()
+	n := max(int(b.slice/floodPause)*floodBurst, floodBurst)
+	sent, err := l.socket.Flood(l.requests, n, floodBurst, floodPause)
+	if err != nil {
+		return s, err
+	}
+	after, err := idle(l.child)
+	if err != nil {
+		return s, err
+	}
+	s = difference(before, after, drive.Outcome{Elapsed: time.Since(start)})
+	s.Exchanges = sent - int(s.Drops)
+	return s, nil
+}
+
+// idle waits until a server has worked off what it was given.
+func idle(c *serve.Child) (u serve.Usage, err error) {
+	const look, quiet = 10 * time.Millisecond, 500 * time.Microsecond
+	if u, err = c.Usage(); err != nil {
+		return u, err
+	}
+	for range 100 {
+		time.Sleep(look)
+		next, err := c.Usage()
+		if err != nil {
+			return u, err
+		}
+		done := next.CPU-u.CPU < quiet
+		if u = next; done {
+			break
+		}
+	}
+	return u, nil
+}
+
+func difference(a, b serve.Usage, o drive.Outcome) results.Sample {
+	s := results.Sample{
 		Exchanges: o.Answered, Lost: o.Lost, Elapsed: o.Elapsed,
 		CPU: b.CPU - a.CPU, Allocs: b.Allocs - a.Allocs, Drops: b.Drops - a.Drops,
 	}
@@ -104,6 +157,9 @@ func (b *bench) prepare(l *lane) error {
 			return err
 		}
 	}
+	if l.renew {
+		l.requests = l.client.Random(l.requests.Count(), l.requests.Size)
+	}
 	if t := l.target; t.strangers != nil && (t.strangers != l || l.fresh) {
 		time.Sleep(challengeLife - time.Since(t.at))
 	}
@@ -111,7 +167,10 @@ func (b *bench) prepare(l *lane) error {
 }
 
 // latencies measures exchanges one at a time, without other load.
-func (b *bench) latencies(r *row, l *lane) error {
+func (b *bench) latencies(r *results.Row, l *lane) error {
+	if l.silent {
+		return nil
+	}
 	if err := b.prepare(l); err != nil {
 		return err
 	}
@@ -119,7 +178,7 @@ func (b *bench) latencies(r *row, l *lane) error {
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	r.P50, r.P99 = micros(list[len(list)/2]), micros(list[len(list)*99/100])
+	r.P50, r.P99 = results.Percentile(list, 50), results.Percentile(list, 99)
 	return nil
 }
 
@@ -156,7 +215,7 @@ func (b *bench) load() error {
 		return err
 	}
 	s := difference(before, after, o)
-	b.logf("%d exchanges, %.3f µs of CPU each, batches of %.0f", s.Exchanges, s.cost(), s.Batch)
+	b.logf("%d exchanges, %.3f µs of CPU each, batches of %.0f", s.Exchanges, s.Cost(), s.Batch)
 	if b.profile != "" {
 		_, err = l.child.Do(serve.Command{Op: "profile"})
 	}

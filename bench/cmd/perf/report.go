@@ -1,108 +1,32 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/fastdisc/discv5/bench/internal/results"
 )
 
-// report is what a run found.
-type report struct {
-	Date       time.Time
-	CPU        string
-	Kernel     string
-	Go         string
-	Rounds     int
-	Slice      time.Duration
-	Window     int
-	Burst      int
-	Segments   bool // the driver sends with segmentation offload
-	Sleep      bool // the driver sleeps while it waits
-	Handshakes []handshakes
-	Rows       []row
-}
-
-type handshakes struct {
-	Server string
-	Count  int
-	CPU    float64 // µs each
-}
-
-// row is one workload on one server. Costs are µs of the server's CPU time for an exchange.
-type row struct {
-	Workload, Server string
-	Sessions         int
-	Request          int   // bytes
-	Answer           []int // bytes
-	Median           float64
-	Low, High        float64 // quartiles over the rounds
-	Ratio            float64 // to the echo server; 0 for itself
-	RatioLow         float64 // quartiles
-	RatioHigh        float64
-	Exchanges, Lost  int
-	Rate             float64 // exchanges in a second, with the driver on a CPU of its own
-	Allocs           float64 // objects for an exchange
-	Batch            float64 // datagrams in a receive call
-	P50, P99         float64 // µs of a lone exchange
-	Samples          []sample
-}
-
-// quartiles of list, which it sorts.
-func quartiles(list []float64) (low, mid, high float64) {
-	if len(list) == 0 {
-		return 0, 0, 0
+// finish notes what the run was made on, and ends the servers of the workloads.
+func (b *bench) finish() error {
+	r := &b.report
+	r.Version, r.Quick = results.Version, b.quick
+	r.Date = time.Now().UTC().Truncate(time.Second)
+	r.Machine = results.Machine{
+		CPU: cpuModel(), CPUs: len(b.cpus), Memory: memInfo("MemTotal:"), Kernel: kernel(), Go: runtime.Version(),
+		System: runtime.GOOS + "/" + runtime.GOARCH,
 	}
-	slices.Sort(list)
-	at := func(q float64) float64 {
-		x := q * float64(len(list)-1)
-		i := int(x)
-		j := min(i+1, len(list)-1)
-		return list[i] + (x-float64(i))*(list[j]-list[i])
+	r.Plan = results.Plan{
+		Rounds: b.rounds, Slice: b.slice, Window: b.window, Burst: b.burst, Sleep: b.sleep, Segments: b.node.socket.Segments(),
 	}
-	return at(0.25), at(0.5), at(0.75)
-}
-
-// against compares with the echo server, round by round.
-func (r *row) against(echo []sample) {
-	var ratios []float64
-	for i, s := range r.Samples {
-		ratios = append(ratios, s.cost()/echo[i].cost())
-	}
-	r.RatioLow, r.Ratio, r.RatioHigh = quartiles(ratios)
-}
-
-func (r *row) sum() {
-	var costs, rates, batches []float64
-	var allocs uint64
-	for _, s := range r.Samples {
-		costs = append(costs, s.cost())
-		rates = append(rates, float64(s.Exchanges)/s.Elapsed.Seconds())
-		batches = append(batches, s.Batch)
-		allocs += s.Allocs
-		r.Exchanges += s.Exchanges
-		r.Lost += s.Lost
-	}
-	r.Low, r.Median, r.High = quartiles(costs)
-	_, r.Rate, _ = quartiles(rates)
-	_, r.Batch, _ = quartiles(batches)
-	r.Allocs = float64(allocs) / float64(max(r.Exchanges, 1))
-}
-
-func (rep *report) finish(b *bench) {
-	rep.Date = time.Now().UTC().Truncate(time.Second)
-	rep.CPU, rep.Kernel, rep.Go = cpuModel(), kernel(), runtime.Version()
-	rep.Rounds, rep.Slice, rep.Window, rep.Burst = b.rounds, b.slice, b.window, b.burst
-	rep.Sleep = b.sleep
-	rep.Segments = b.node.socket.Segments()
-	for i := range rep.Rows {
-		rep.Rows[i].sum()
-	}
+	b.command(commandLine("go run ./cmd/perf", os.Args[1:]))
+	b.close()
+	return nil
 }
 
 func cpuModel() string {
@@ -120,38 +44,58 @@ func kernel() string {
 	return strings.TrimSpace(string(text))
 }
 
-func (rep *report) print(w io.Writer) {
+// print writes all figures as text.
+func print(w io.Writer, f *results.File) {
 	fmt.Fprintf(w, "%s, Linux %s, %s; %d rounds of %v, window %d, bursts of %d, segmentation %v, driver sleeps %v\n",
-		rep.CPU, rep.Kernel, rep.Go, rep.Rounds, rep.Slice, rep.Window, rep.Burst, rep.Segments, rep.Sleep)
-	for _, h := range rep.Handshakes {
+		f.Machine.CPU, f.Machine.Kernel, f.Machine.Go, f.Plan.Rounds, f.Plan.Slice, f.Plan.Window, f.Plan.Burst, f.Plan.Segments, f.Plan.Sleep)
+	for _, h := range f.Handshakes {
 		fmt.Fprintf(w, "handshakes, %s: %d, %.0f µs of CPU each\n", h.Server, h.Count, h.CPU)
+	}
+	for _, m := range f.Memory {
+		fmt.Fprintf(w, "memory, %s: %.0f bytes for each of %d sessions, %d MiB in all\n", m.Server, m.Each(), m.Sessions, m.After>>20)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "workload\tserver\tsessions\tbytes in\tout\texchanges\tlost\tCPU µs\tquartiles\tof echo\tquartiles\tper s\tallocs\tbatch\tp50 µs\tp99 µs\t")
-	for _, r := range rep.Rows {
-		out := 0
-		for _, n := range r.Answer {
-			out += n
-		}
-		ratio, spread := "1", ""
-		if r.Ratio > 0 {
-			ratio, spread = fmt.Sprintf("%.2f", r.Ratio), fmt.Sprintf("%.2f-%.2f", r.RatioLow, r.RatioHigh)
-		}
-		batch := ""
-		if r.Batch > 0 {
-			batch = fmt.Sprintf("%.0f", r.Batch)
-		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d in %d\t%d\t%d\t%.2f\t%.2f-%.2f\t%s\t%s\t%.0f\t%.3f\t%s\t%.0f\t%.0f\t\n",
-			r.Workload, r.Server, r.Sessions, r.Request, out, len(r.Answer), r.Exchanges, r.Lost,
-			r.Median, r.Low, r.High, ratio, spread, r.Rate, r.Allocs, batch, r.P50, r.P99)
+	for _, r := range f.Rows {
+		row(t, &r)
+	}
+	t.Flush()
+	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, x := range f.Workers {
+		fmt.Fprintf(t, "%d workers\t%.2f µs\t%.2f-%.2f\t%.0f per s\t\n", x.Workers, x.Median, x.Low, x.High, x.Rate)
+	}
+	for _, p := range f.Sessions {
+		fmt.Fprintf(t, "%d sessions\t%.2f µs\t%.2f-%.2f\t%.0f bytes each\t\n", p.Sessions, p.Median, p.Low, p.High, p.Bytes)
+	}
+	for _, s := range f.Junk {
+		fmt.Fprintf(t, "%d %% junk\t%.2f µs\t%.2f-%.2f\t\t\n", s.Percent, s.Median, s.Low, s.High)
+	}
+	for _, s := range f.Stages {
+		fmt.Fprintf(t, "%s\t%.1f ns\t%.0f allocs\t%s %s\t\n", s.Name, s.Nanos, s.Allocs, s.Package, s.Benchmark)
 	}
 	t.Flush()
 }
 
-func (rep *report) write(path string) error {
-	b, err := json.MarshalIndent(rep, "", "  ")
-	if err != nil {
-		return err
+func row(w io.Writer, r *results.Row) {
+	out := 0
+	for _, n := range r.Answer {
+		out += n
 	}
-	return os.WriteFile(path, append(b, '\n'), 0o644)
+	ratio, spread := "", ""
+	switch {
+	case r.Ratio > 0:
+		ratio, spread = fmt.Sprintf("%.2f", r.Ratio), fmt.Sprintf("%.2f-%.2f", r.RatioLow, r.RatioHigh)
+	case r.Server == results.Echo:
+		ratio = "1"
+	}
+	batch, allocs := "", ""
+	if r.Batch > 0 {
+		batch = fmt.Sprintf("%.0f", r.Batch)
+	}
+	if r.Allocs >= 0 {
+		allocs = fmt.Sprintf("%.3f", r.Allocs)
+	}
+	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d in %d\t%d\t%d\t%.2f\t%.2f-%.2f\t%s\t%s\t%.0f\t%s\t%s\t%.0f\t%.0f\t\n",
+		r.Workload, r.Server, r.Sessions, r.Request, out, len(r.Answer), r.Exchanges, r.Lost,
+		r.Median, r.Low, r.High, ratio, spread, r.Rate, allocs, batch, r.P50, r.P99)
 }

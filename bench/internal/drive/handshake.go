@@ -13,6 +13,13 @@ import (
 // challenges must not end.
 const handshakeWindow = 64
 
+func (c *Client) handshakeWindow() int {
+	if c.Handshakes > 0 {
+		return c.Handshakes
+	}
+	return handshakeWindow
+}
+
 // attempt is a handshake under way.
 type attempt struct {
 	*identity
@@ -28,7 +35,7 @@ func (c *Client) Sessions(n int, progress func(int)) ([]Session, error) {
 	var again []*identity
 	for fails := 0; len(made) < n; {
 		var batch []*attempt
-		for len(batch) < min(handshakeWindow, n-len(made)) {
+		for len(batch) < min(c.handshakeWindow(), n-len(made)) {
 			var id *identity
 			if k := len(again); k > 0 {
 				id, again = again[k-1], again[:k-1]
@@ -115,12 +122,21 @@ func open(s *Session, p *codec.Packet) (codec.MessageType, []byte, error) {
 
 // respond answers a challenge with a handshake that carries a PING.
 func (c *Client) respond(a *attempt, challenge []byte) error {
+	packet, err := c.proof(a, challenge)
+	if err != nil {
+		return err
+	}
+	return c.Send(packet, len(packet))
+}
+
+// proof makes the session of a and the handshake packet for it.
+func (c *Client) proof(a *attempt, challenge []byte) ([]byte, error) {
 	server := [32]byte(c.Server)
 	ephemeral := c.ephemeral.PublicKey()
 	digest := aead.IDSignatureDigest(challenge, &ephemeral, &server)
 	signature, err := a.key.Sign(&digest)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.session = &Session{id: a.id}
 	a.session.write, a.session.read = aead.DeriveKeys(&c.secret, challenge, &a.id, &server)
@@ -133,5 +149,75 @@ func (c *Client) respond(a *attempt, challenge []byte) error {
 	head := codec.AppendHandshakeHeader(buf[:0], codec.DefaultProtocol, &iv, &nonce, &a.id, &signature, &ephemeral, a.record)
 	packet := aead.NewCipher(&a.session.write).Seal(head, &nonce, Ping(1), head)
 	codec.MaskHeader(packet, len(head), &server)
-	return c.Send(packet, len(packet))
+	return packet, nil
+}
+
+// Shake makes a session for each of list, all at a time, and returns how many there are then. What is not through is not
+// tried again: it counts as lost.
+func (c *Client) Shake(list []*Identity) (made int, err error) {
+	for len(list) > 0 {
+		n := min(len(list), c.handshakeWindow())
+		batch := make([]*attempt, n)
+		for i, id := range list[:n] {
+			batch[i] = &attempt{identity: id.identity, decoder: codec.NewDecoder(&id.id, codec.DefaultProtocol)}
+		}
+		if err := c.shake(batch); err != nil {
+			return made, err
+		}
+		for _, a := range batch {
+			if a.done {
+				made++
+			}
+		}
+		list = list[n:]
+	}
+	return made, nil
+}
+
+// Lone makes one session and returns how long the server took: from the first packet to its challenge, and from the handshake to
+// the answer of the request in it. What the driver calculates in between does not count.
+func (c *Client) Lone(id *Identity) (time.Duration, error) {
+	a := &attempt{identity: id.identity, decoder: codec.NewDecoder(&id.id, codec.DefaultProtocol)}
+	batch := []*attempt{a}
+	packet := c.Unknown(nil, &a.id, 88)
+	if err := c.conn.SetReadDeadline(time.Time{}); err != nil { // Poll has no use for what Receive has left
+		return 0, err
+	}
+	start := time.Now()
+	var took time.Duration
+	if err := c.Send(packet, 88); err != nil {
+		return 0, err
+	}
+	for !a.done {
+		n, err := c.Poll(2 * time.Second)
+		if err != nil {
+			return 0, err
+		}
+		if n == 0 {
+			return 0, fmt.Errorf("%w to a handshake", ErrSilent)
+		}
+		now := time.Now()
+		for i := range n {
+			who, p := match(batch, c.Packet(i))
+			switch {
+			case who == nil:
+			case p.Flag == codec.FlagWhoareyou && a.session == nil:
+				took = now.Sub(start)
+				out, err := c.proof(a, p.AD)
+				if err != nil {
+					return 0, err
+				}
+				start = time.Now()
+				if err := c.Send(out, len(out)); err != nil {
+					return 0, err
+				}
+			case p.Flag == codec.FlagMessage && a.session != nil:
+				if t, _, err := open(a.session, p); err == nil && t == codec.TypePong {
+					took += now.Sub(start)
+					a.done = true
+				}
+			}
+		}
+	}
+	return took, nil
 }

@@ -44,6 +44,22 @@ func produce(n int) <-chan *identity {
 	return c
 }
 
+// Identities makes n nodes, for handshakes that are measured one by one or in small numbers. They serve for any server.
+func Identities(n int) ([]*Identity, error) {
+	list := make([]*Identity, n)
+	for i := range list {
+		id, err := newIdentity()
+		if err != nil {
+			return nil, err
+		}
+		list[i] = &Identity{id}
+	}
+	return list, nil
+}
+
+// Identity is a node that the driver plays, before it has a session.
+type Identity struct{ *identity }
+
 // Session is a session with a server, as its initiator has it.
 type Session struct {
 	id          [32]byte
@@ -54,6 +70,8 @@ type Session struct {
 type Client struct {
 	*Socket
 	Server enr.ID
+	// Handshakes is how many are under way at a time; 0 is 64. A server that is slow and has a small buffer loses more.
+	Handshakes int
 
 	pub       [codec.EphemeralKeySize]byte
 	random    *aead.Random

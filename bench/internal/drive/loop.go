@@ -38,6 +38,7 @@ type Plan struct {
 	For     time.Duration // ends then,
 	Most    int           // or after so many exchanges; 0: no limit
 	Answers []int         // sizes of the datagrams that answer one request
+	Either  []int         // of one datagram that answers instead, where Answers is one too
 	Poll    bool          // do not sleep while waiting; see Socket.Poll
 }
 
@@ -59,6 +60,9 @@ var ErrSilent = errors.New("server does not answer")
 func (s *Socket) Loop(r *Requests, p Plan) (o Outcome, err error) {
 	want := make([]bool, maxPacket+1)
 	for _, n := range p.Answers {
+		want[n] = true
+	}
+	for _, n := range p.Either {
 		want[n] = true
 	}
 	start := time.Now()
@@ -148,4 +152,17 @@ func (s *Socket) Drain(quiet time.Duration) error {
 			return err
 		}
 	}
+}
+
+// Flood sends n requests that nobody answers, a burst at a time with pauses in between so that the server's buffer holds them.
+func (s *Socket) Flood(r *Requests, n, burst int, pause time.Duration) (sent int, err error) {
+	for sent < n {
+		b := r.burst(min(burst, n-sent))
+		if err := s.Send(b, r.Size); err != nil {
+			return sent, fmt.Errorf("send: %w", err)
+		}
+		sent += len(b) / r.Size
+		time.Sleep(pause)
+	}
+	return sent, nil
 }

@@ -93,6 +93,9 @@ func Dial(addr netip.AddrPort) (*Socket, error) {
 // Close closes the socket.
 func (s *Socket) Close() error { return s.conn.Close() }
 
+// Local is the socket's own endpoint.
+func (s *Socket) Local() netip.AddrPort { return s.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
+
 // Segments reports whether bursts leave in one system call each.
 func (s *Socket) Segments() bool { return s.gso }
 

@@ -32,13 +32,16 @@ type Child struct {
 	Addr  netip.AddrPort
 	Ready Reply
 
+	foreign bool // it speaks the protocol of module interop
+	last    int  // number of the last command to a foreign server
+
 	cmd   *exec.Cmd
 	in    io.WriteCloser
 	lines *bufio.Scanner
 }
 
-// Start runs the server of spec on the given CPU in a new process of this program.
-func Start(spec Spec, cpu int) (*Child, error) {
+// Start runs the server of spec on the given CPUs, most often one, in a new process of this program.
+func Start(spec Spec, cpus ...int) (*Child, error) {
 	text, err := json.Marshal(spec)
 	if err != nil {
 		return nil, err
@@ -59,7 +62,7 @@ func Start(spec Spec, cpu int) (*Child, error) {
 	}
 	c.lines = bufio.NewScanner(out)
 	c.lines.Buffer(nil, 1<<20)
-	if err := startOn(c.cmd, cpu); err != nil {
+	if err := startOn(c.cmd, cpus...); err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Kind, err)
 	}
 	if c.Ready, err = c.reply(); err == nil {
@@ -72,25 +75,27 @@ func Start(spec Spec, cpu int) (*Child, error) {
 	return c, nil
 }
 
-// startOn starts cmd on one CPU. A child inherits the mask of the thread that started it, so that
-// all its threads are bound before the first of them runs and the runtime sees one CPU.
-func startOn(cmd *exec.Cmd, cpu int) error {
+// startOn starts cmd on the given CPUs. A child inherits the mask of the thread that started it, so that
+// all its threads are bound before the first of them runs and the runtime sees these CPUs alone.
+func startOn(cmd *exec.Cmd, cpus ...int) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var before unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		return err
 	}
-	if err := pinThread(0, cpu); err != nil {
+	if err := pinThread(0, cpus...); err != nil {
 		return err
 	}
 	defer unix.SchedSetaffinity(0, &before)
 	return cmd.Start()
 }
 
-func pinThread(tid, cpu int) error {
+func pinThread(tid int, cpus ...int) error {
 	var set unix.CPUSet
-	set.Set(cpu)
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
 	return unix.SchedSetaffinity(tid, &set)
 }
 
@@ -131,6 +136,9 @@ func (c *Child) PID() int { return c.cmd.Process.Pid }
 
 // Do sends a command and waits for its answer.
 func (c *Child) Do(cmd Command) (Reply, error) {
+	if c.foreign {
+		return Reply{}, fmt.Errorf("%s: no command %q to a foreign server", c.Spec.Kind, cmd.Op)
+	}
 	b, err := json.Marshal(cmd)
 	if err != nil {
 		return Reply{}, err
@@ -143,6 +151,9 @@ func (c *Child) Do(cmd Command) (Reply, error) {
 
 // Usage asks for what the child has used so far.
 func (c *Child) Usage() (Usage, error) {
+	if c.foreign {
+		return c.outside()
+	}
 	r, err := c.Do(Command{Op: "usage"})
 	return r.Usage, err
 }

@@ -56,7 +56,7 @@ func newNode(key string, spec Spec, previous *enr.Record) (*discv5.Node, error) 
 		return nil, err
 	}
 	cfg := discv5.Config{
-		PrivateKey: k, ListenAddrs: []netip.AddrPort{loopback}, Sockets: 1, Previous: previous,
+		PrivateKey: k, ListenAddrs: []netip.AddrPort{loopback}, Sockets: max(spec.Workers, 1), Previous: previous,
 		MaxSessions: spec.Sessions, MaxChallenges: spec.Challenges, RequestTimeout: 5 * time.Second,
 	}
 	for _, text := range spec.Bootnodes {

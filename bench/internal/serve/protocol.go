@@ -10,9 +10,12 @@
 //	  Command{usage}        ->
 //	       <- Reply (usage)
 //
+// Servers of other languages speak the protocol of the drivers of module interop instead, see [StartForeign].
+//
 // CPU time is what the kernel accounts to the child: getrusage(2) of the whole process, user and system. It holds
 // what the kernel does for the server's own system calls, and on loopback also the delivery of
-// what it sends, but nothing of what the load driver does.
+// what it sends, but nothing of what the load driver does. Of a foreign process the parent reads the
+// process's CPU clock, which is the sum that /proc/PID/stat has in ticks, in nanoseconds.
 package serve
 
 import (
@@ -25,6 +28,7 @@ const (
 	KindEcho  = "echo"        // recvmmsg and sendmmsg, nothing else
 	KindGeth  = "go-ethereum" // p2p/discover.UDPv5
 	KindPeers = "peers"       // nodes that fill the tables of the others
+	KindCore  = "engine"      // this project's sockets and engine without the node around them: sessions can be put in
 )
 
 // Spec says what a child runs.
@@ -33,15 +37,19 @@ type Spec struct {
 	Key        string   // hexadecimal private key; of the first node for KindPeers
 	Sessions   int      // room for sessions
 	Challenges int      // room for challenges
+	Workers    int      // sockets with a worker each; 0 is 1
 	Bootnodes  []string // records
 	Peers      []string // KindPeers: private keys
 }
 
 // Command is a request to a child.
 type Command struct {
-	Op    string // "usage", "echo", "profile"
+	Op    string // "usage", "echo", "profile", "gc", "free", "inject"
 	Sizes []int  // echo: the datagrams that answer each one that arrives
 	Path  string // profile: file; empty ends the profile
+	Seed  uint64 // inject: of drive.Made
+	Count int    // inject: sessions
+	From  string // inject: the endpoint that they are with
 }
 
 // Reply is what a child answers.
@@ -57,6 +65,7 @@ type Usage struct {
 	CPU       time.Duration // user and system
 	Allocs    uint64        // objects on the heap
 	Heap      uint64        // bytes in use
+	Resident  uint64        // bytes of the process in memory
 	RxPackets uint64        // received through fastpath; 0 for others
 	RxBatches uint64
 	TxBatches uint64

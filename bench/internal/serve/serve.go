@@ -3,10 +3,12 @@ package serve
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"runtime/pprof"
 	"syscall"
@@ -57,6 +59,8 @@ func start(spec Spec) (server, error) {
 		return startGeth(spec)
 	case KindPeers:
 		return startPeers(spec)
+	case KindCore:
+		return startCore(spec)
 	}
 	return nil, fmt.Errorf("unknown kind of server %q", spec.Kind)
 }
@@ -70,6 +74,15 @@ func run(s server, c Command, r *Reply) error {
 		s.echo(c.Sizes)
 	case "gc":
 		runtime.GC()
+	case "free":
+		runtime.GC() // what the first one finalizes, the next one frees
+		debug.FreeOSMemory()
+	case "inject":
+		in, ok := s.(interface{ inject(Command) error })
+		if !ok {
+			return errors.New("sessions can be put into the engine alone")
+		}
+		return in.inject(c)
 	case "profile":
 		if c.Path == "" {
 			pprof.StopCPUProfile()
@@ -95,4 +108,5 @@ func common(u *Usage) {
 	s := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}, {Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(s)
 	u.Allocs, u.Heap = s[0].Value.Uint64(), s[1].Value.Uint64()
+	u.Resident, _ = resident(os.Getpid()) // 0 is taken for unknown
 }

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestBenchPattern(t *testing.T) {
+	got := benchPattern("MaskXOR/own/16+39")
+	if want := `^BenchmarkMaskXOR$/^own$/^16\+39$`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	parts := strings.Split(got, "/")
+	for i, name := range []string{"BenchmarkMaskXOR", "own", "16+39"} {
+		if ok, err := regexp.MatchString(parts[i], name); !ok || err != nil {
+			t.Errorf("%s does not match %s", parts[i], name)
+		}
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	got := commandLine("./aead.test", []string{"-test.run", "^$", "-o=results/latest.json", "it's", ""})
+	if want := `./aead.test -test.run '^$' -o=results/latest.json 'it'\''s' ''`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestMemInfo(t *testing.T) {
+	if all, free := memInfo("MemTotal:"), available(); all <= 0 || free <= 0 || free > all {
+		t.Errorf("%d of %d MiB", free, all)
+	}
+	if n := memInfo("Nothing:"); n != 0 {
+		t.Errorf("%d", n)
+	}
+}

@@ -1,0 +1,139 @@
+package document
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"text/template"
+
+	"github.com/fastdisc/discv5/bench/internal/results"
+)
+
+// ErrTemplate: the template cannot be used.
+var ErrTemplate = errors.New("document: template")
+
+// Document is what is to be written.
+type Document struct {
+	Text     []byte
+	Pictures map[string][]byte // by file name
+}
+
+// Make makes the document. images is the directory of the pictures as the document names it. The error wraps results.ErrMissing if
+// there are not all figures, or ErrTemplate.
+func Make(f *results.File, text, images string) (*Document, error) {
+	if err := f.Check(); err != nil {
+		return nil, err
+	}
+	pictures, err := pictures(f)
+	if err != nil {
+		return nil, err
+	}
+	t, err := template.New("perf.md.tmpl").Option("missingkey=error").Funcs(Functions(f, images)).Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, f); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
+	}
+	return &Document{b.Bytes(), pictures}, nil
+}
+
+// Functions are what a template can call, beside the fields of the results file:
+//
+//	machine             what the run was made on, as a sentence
+//	commands            what was run
+//	servers             table of implementations, and what was left out
+//	workloads           table of all workloads
+//	handshakes          table of handshakes
+//	memory              table of memory by session
+//	workers             table of one and two workers
+//	sessions            table of cost by number of sessions
+//	junk                table of cost by share of junk
+//	stages              table of stages
+//	losing              list of what this node is worse in than another server
+//	picture NAME TEXT   picture NAME, one of cost, ratio, sessions, junk, stages
+//	cost W S            µs of workload W on server S
+//	ratio W S           the same, of the echo
+//	stage NAME          ns of a stage
+//	outgrown A B        cost with B sessions divided by that with A
+func Functions(f *results.File, images string) template.FuncMap {
+	return template.FuncMap{
+		"machine":    func() string { return machine(f) },
+		"commands":   func() string { return commands(f) },
+		"servers":    func() string { return servers(f) },
+		"workloads":  func() string { return workloads(f) },
+		"handshakes": func() string { return handshakes(f) },
+		"memory":     func() string { return memory(f) },
+		"workers":    func() string { return workers(f) },
+		"sessions":   func() string { return sessions(f) },
+		"junk":       func() string { return junk(f) },
+		"stages":     func() string { return stages(f) },
+		"losing":     func() string { return losing(f) },
+		"picture": func(name, text string) (string, error) {
+			if _, ok := names()[name]; !ok {
+				return "", fmt.Errorf("no picture %q", name)
+			}
+			return fmt.Sprintf("![%s](%s/%s)", text, images, names()[name]), nil
+		},
+		"cost": func(workload, server string) (string, error) {
+			r, err := need(f, workload, server)
+			if err != nil {
+				return "", err
+			}
+			return number(r.Median), nil
+		},
+		"ratio": func(workload, server string) (string, error) {
+			r, err := need(f, workload, server)
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("%.2f", r.Ratio), nil
+		},
+		"stage": func(name string) (string, error) {
+			for _, s := range f.Stages {
+				if s.Name == name {
+					return nanos(s.Nanos), nil
+				}
+			}
+			return "", fmt.Errorf("%w: stage %q", results.ErrMissing, name)
+		},
+		"outgrown": func(a, b int) (string, error) {
+			var costs [2]float64
+			for _, p := range f.Sessions {
+				if p.Sessions == a {
+					costs[0] = p.Median
+				}
+				if p.Sessions == b {
+					costs[1] = p.Median
+				}
+			}
+			if costs[0] == 0 || costs[1] == 0 {
+				return "", fmt.Errorf("%w: sessions %d and %d", results.ErrMissing, a, b)
+			}
+			return fmt.Sprintf("%.2f", costs[1]/costs[0]), nil
+		},
+	}
+}
+
+func need(f *results.File, workload, server string) (*results.Row, error) {
+	if r := f.Row(workload, server); r != nil {
+		return r, nil
+	}
+	return nil, fmt.Errorf("%w: %s on %s", results.ErrMissing, workload, server)
+}
+
+func machine(f *results.File) string {
+	quick := ""
+	if f.Quick {
+		quick = "**This was a quick run: its figures are not to be trusted.** "
+	}
+	return fmt.Sprintf("%s%s, %d CPUs, %d MiB of memory, Linux %s, %s %s, on %s. %d rounds of slices of %v; window %d, bursts of %d.",
+		quick, f.Machine.CPU, f.Machine.CPUs, f.Machine.Memory, f.Machine.Kernel, f.Machine.Go, f.Machine.System,
+		f.Date.UTC().Format("2006-01-02"), f.Plan.Rounds, f.Plan.Slice, f.Plan.Window, f.Plan.Burst)
+}
+
+func commands(f *results.File) string {
+	return "    " + strings.Join(f.Commands, "\n    ")
+}

@@ -1,0 +1,123 @@
+package results
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// ErrMissing is wrapped by errors about figures that a complete run has.
+var ErrMissing = errors.New("results: figures are missing")
+
+// Names of servers.
+const (
+	Own        = "discv5"
+	Echo       = "echo"
+	Geth       = "go-ethereum"
+	Rust       = "rust"
+	TypeScript = "typescript"
+)
+
+// Workloads in the order of the document.
+func Workloads() []string {
+	return []string{"ping", "findnode", "talk", "ping-many", "junk-repeated", "junk-new", "handshake"}
+}
+
+// needs says which servers a workload is measured on. The large map is that of this node alone, and no
+// server can do without anything in place of a handshake.
+func needs(workload string) []string {
+	switch workload {
+	case "ping-many":
+		return []string{Own, Echo}
+	case "handshake":
+		return []string{Own, Geth, Rust, TypeScript}
+	}
+	return []string{Own, Echo, Geth, Rust, TypeScript}
+}
+
+// StageNames are the stages in the order of the document.
+func StageNames() (names []string) {
+	for _, s := range Stages() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// Row finds a row, or nil.
+func (f *File) Row(workload, server string) *Row {
+	for i := range f.Rows {
+		if r := &f.Rows[i]; r.Workload == workload && r.Server == server {
+			return r
+		}
+	}
+	return nil
+}
+
+// WhySkipped tells why something was not measured.
+func (f *File) WhySkipped(name string) (why string, skipped bool) {
+	for _, s := range f.Skipped {
+		if s.Name == name {
+			return s.Why, true
+		}
+	}
+	return "", false
+}
+
+// Check reports everything that a complete file has and f lacks. A foreign server may be missing if f says why.
+func (f *File) Check() error {
+	var errs []error
+	miss := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%w: "+format, append([]any{ErrMissing}, args...)...))
+	}
+	if f.Date.IsZero() || f.Machine.CPU == "" || f.Machine.Kernel == "" || f.Machine.Go == "" || f.Machine.CPUs == 0 {
+		miss("the machine or the date")
+	}
+	if len(f.Commands) == 0 {
+		miss("the commands")
+	}
+	for _, w := range Workloads() {
+		for _, s := range needs(w) {
+			r := f.Row(w, s)
+			if _, skipped := f.WhySkipped(s); skipped && s != Own && s != Echo {
+				continue
+			}
+			switch {
+			case r == nil:
+				miss("%s on %s", w, s)
+			case !(r.Median > 0) || len(r.Samples) == 0:
+				miss("cost of %s on %s", w, s)
+			case s != Echo && w != "handshake" && !(r.Ratio > 0):
+				miss("ratio of %s on %s", w, s)
+			}
+		}
+	}
+	for _, s := range []string{Own, Geth, Rust, TypeScript} {
+		if _, skipped := f.WhySkipped(s); !skipped && !slices.ContainsFunc(f.Memory, func(m Memory) bool { return m.Server == s && m.Sessions > 0 }) {
+			miss("memory of sessions of %s", s)
+		}
+	}
+	for _, n := range []int{1, 2} {
+		if !slices.ContainsFunc(f.Workers, func(w Workers) bool { return w.Workers == n && w.Median > 0 }) {
+			miss("cost with workers: %d", n)
+		}
+	}
+	for _, n := range []int{10, 100, 1000, 10_000, 100_000} {
+		if !slices.ContainsFunc(f.Sessions, func(p Point) bool { return p.Sessions == n && p.Median > 0 }) {
+			miss("cost with %d sessions", n)
+		}
+	}
+	for _, p := range []int{0, 50, 100} {
+		if !slices.ContainsFunc(f.Junk, func(s Share) bool { return s.Percent == p && s.Median > 0 }) {
+			miss("cost with %d %% junk", p)
+		}
+	}
+	for _, name := range StageNames() {
+		if _, skipped := f.WhySkipped(name); skipped {
+			continue
+		}
+		if !slices.ContainsFunc(f.Stages, func(s Stage) bool { return s.Name == name && s.Nanos > 0 }) {
+			miss("stage %q", name)
+		}
+	}
+	return errors.Join(errs...)
+}

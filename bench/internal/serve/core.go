@@ -1,0 +1,142 @@
+package serve
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/bench/internal/drive"
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/session"
+)
+
+// core is the packet path of a node, the same sockets, batches and engine, without the node around them, so that sessions can
+// be put into the map that no handshake made. It answers; it makes no requests and no handshakes.
+type core struct {
+	group *fastpath.Group
+	e     *engine.Engine
+	clock fastpath.Clock
+	key   *enr.PrivateKey
+	wg    sync.WaitGroup
+}
+
+// coreBatch is that of a node.
+const coreBatch = 64
+
+func startCore(spec Spec) (server, error) {
+	key, err := enr.ParsePrivateKeyHex(spec.Key)
+	if err != nil {
+		return nil, err
+	}
+	g, err := fastpath.Listen(fastpath.Config{
+		Addr: loopback, Sockets: max(spec.Workers, 1), Batch: coreBatch, MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
+		RecvBuffer: 4 << 20, SendBuffer: 1 << 20,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &core{group: g, clock: fastpath.NewClock(), key: key}
+	if err := c.start(spec); err != nil {
+		g.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *core) start(spec Spec) error {
+	addr := c.group.Addr()
+	rec, err := enr.NewBuilder().SetIP(addr.Addr()).SetUDP(addr.Port()).Sign(c.key)
+	if err != nil {
+		return err
+	}
+	c.e, err = engine.New(engine.Config{
+		Key: c.key, Record: rec, IPv4: true, Random: rand.Reader,
+		Session: session.Config{Capacity: spec.Sessions, Challenges: spec.Challenges},
+	})
+	if err != nil {
+		return err
+	}
+	for _, conn := range c.group.Conns() {
+		out := &coreOutbox{conn, fastpath.NewTx(coreBatch, codec.MaxPacketSize)}
+		w, err := c.e.NewWorker(out, 1)
+		if err != nil {
+			return err
+		}
+		c.wg.Go(func() { c.receive(conn, out, w) })
+	}
+	return nil
+}
+
+// receive is the loop of a node's receiver.
+func (c *core) receive(conn fastpath.Conn, out *coreOutbox, w *engine.Worker) {
+	rx := fastpath.NewRx(coreBatch, codec.MaxPacketSize)
+	for conn.ReadBatch(rx) == nil {
+		w.Begin(c.clock.Now())
+		for i := range rx.Len() {
+			w.Add(rx.Addr(i), rx.Packet(i))
+		}
+		w.Flush()
+		if out.tx.Len() > 0 {
+			conn.WriteBatch(out.tx)
+		}
+	}
+}
+
+// coreOutbox implements engine.Outbox.
+type coreOutbox struct {
+	conn fastpath.Conn
+	tx   *fastpath.Tx
+}
+
+func (o *coreOutbox) Buffer() []byte {
+	if o.tx.Full() {
+		o.conn.WriteBatch(o.tx)
+	}
+	return o.tx.Buffer()
+}
+
+func (o *coreOutbox) Commit(n int, to netip.AddrPort, _ uint8) { o.tx.Commit(n, to) }
+
+// inject puts sessions into the map in the way in which a handshake of the node's own does: offered, then answered.
+func (c *core) inject(cmd Command) error {
+	from, err := netip.ParseAddrPort(cmd.From)
+	if err != nil {
+		return err
+	}
+	m := c.e.Sessions()
+	for i := range cmd.Count {
+		s := drive.Made(cmd.Seed, i)
+		id, read, write := s.Parts()
+		k, now := session.MakeKey(from, &id), c.clock.Now()
+		h, keys := m.Hash(&k), session.NewKeys(&read, &write)
+		if !m.Offer(now, &k, h, keys, now+time.Hour) || !m.Promote(now, &k, h, keys) {
+			return fmt.Errorf("session %d: no room", i)
+		}
+	}
+	if st := m.Stats(); st.Sessions != cmd.Count {
+		return errors.New("sessions gave way to others: the map is too small")
+	}
+	return nil
+}
+
+func (c *core) ready() Reply {
+	return Reply{Addr: c.group.Addr().String(), Records: []string{c.e.Record().View().String()}}
+}
+
+func (c *core) usage(u *Usage) {
+	countSocket(u, c.group.Stats())
+	u.Sessions = c.e.Sessions().Stats().Sessions
+}
+
+func (c *core) echo([]int) {}
+
+func (c *core) close() {
+	c.group.Close()
+	c.wg.Wait()
+}
