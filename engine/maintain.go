@@ -161,7 +161,8 @@ func (w *Worker) refresh() {
 	if m.anew.Swap(false) {
 		m.next, m.pause, m.round, m.live = 0, eagerRefresh, 0, 0
 	}
-	if m.hurry.Swap(false) {
+	// Bootnodes answer one after another; a lookup that is under way hears of the others by itself.
+	if m.active.Load() == 0 && m.hurry.Swap(false) {
 		m.next, m.round = min(m.next, w.now), 0
 	}
 	if w.now < m.next {

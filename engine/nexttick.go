@@ -19,7 +19,7 @@ func (w *Worker) NextTick() time.Duration {
 	m.mu.Lock()
 	fetch := len(m.newer) > 0
 	m.mu.Unlock()
-	if fetch || m.anew.Load() || m.hurry.Load() {
+	if fetch || m.anew.Load() || m.hurry.Load() && m.active.Load() == 0 {
 		return w.now
 	}
 	return min(m.next, e.calls.pending.NextExpiry(), e.table.NextDue(), e.nextVote())

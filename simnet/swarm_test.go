@@ -93,3 +93,25 @@ func TestSampleCounts(t *testing.T) {
 		t.Errorf("nothing has happened, and yet: %+v", again)
 	}
 }
+
+// A node that starts with several bootnodes, which answer one after another, does not make a lookup for each of them at once.
+func TestJoinMakesFewLookups(t *testing.T) {
+	n := ForTest(t, Config{Seed: 13, InsecureCurve: true})
+	s := n.NewSwarm(SwarmConfig{Nodes: 60, Bootnodes: 8, Engine: calm})
+	if err := s.Join(); err != nil {
+		t.Fatal(err)
+	}
+	n.Run(time.Minute)
+	nd := addNode(t, n, NodeConfig{Bootnodes: s.boot, Engine: calm})
+	most := 0
+	n.RunUntil(1900*time.Millisecond, func() bool { // the next lookup is due after 2 s
+		most = max(most, nd.Engine().Lookups())
+		return false
+	})
+	if most != 1 {
+		t.Errorf("%d lookups at a time of a node that has just started", most)
+	}
+	if k := nd.Engine().Counters()[engine.SessionsOutbound]; k < 10 {
+		t.Errorf("%d sessions after a lookup", k)
+	}
+}

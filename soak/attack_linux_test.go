@@ -16,6 +16,9 @@ type attack struct {
 	run   func(context.Context) error
 	sent  func() uint64 // requests or datagrams, after run
 	tells func() string // more about it, after run; may be nil
+	// onePrefix: flood and steady sessions are of one network prefix and fill the map, so that sessions in use may give way to new ones;
+	// see package session.
+	onePrefix bool
 	// check says what else must hold for this kind. It may be nil.
 	check func(t *testing.T, before, after *state)
 }
@@ -57,8 +60,16 @@ func junk(t *testing.T, x *target) attack {
 	}
 	t.Cleanup(b.close)
 	return attack{run: b.run, sent: b.sent, check: func(t *testing.T, before, after *state) {
-		if n := delta(before, after, engine.DropChallengesFull) + delta(before, after, engine.WhoareyouSent); n == 0 {
+		challenged := delta(before, after, engine.WhoareyouSent) + delta(before, after, engine.WhoareyouRepeated)
+		full := delta(before, after, engine.DropChallengesFull)
+		t.Logf("challenged %d, not challenged for want of room %d", challenged, full)
+		if challenged == 0 {
 			t.Error("the node took none of the junk for a message that does not open")
+		}
+		// What the node read and did not challenge was opened: no steady request can have gone under.
+		in := after.Sockets.RxDatagrams - before.Sockets.RxDatagrams
+		if opened := delta(before, after, engine.InPing) + delta(before, after, engine.InFindNode); in != challenged+full+opened {
+			t.Errorf("%d datagrams were read, of which %d were challenged, %d not for want of room, and %d opened", in, challenged, full, opened)
 		}
 	}}
 }
@@ -68,12 +79,12 @@ func junk(t *testing.T, x *target) attack {
 // must find room in the queue.
 func badHandshakes(t *testing.T, x *target) attack {
 	v6 := x.to.Addr.Addr().Is6()
-	bad := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Handshake: load.BadProof, Identities: 2000, Rate: 5000,
+	bad := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Handshake: load.BadProof, Identities: lighter(2000), Rate: lighter(5000.0),
 		Sources: addresses(x, ports), Sockets: ports, Buffer: 64 << 10})
 	if v6 {
 		return bad.attack // all of loopback is one prefix
 	}
-	newcomers := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Rate: 40, Sources: prefixes(netNewcomers, 16), Sockets: 16, Timeout: 3 * time.Second})
+	newcomers := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Rate: lighter(40.0), Sources: prefixes(netNewcomers, 16), Sockets: 16, Timeout: 3 * time.Second})
 	return attack{
 		run: func(ctx context.Context) error {
 			other := make(chan error, 1)
@@ -95,7 +106,7 @@ func badHandshakes(t *testing.T, x *target) attack {
 			if delta(before, after, engine.DropHandshakeProof) == 0 {
 				t.Error("the node examined no bad handshake")
 			}
-			if newcomers.result.Total.Answered == 0 {
+			if newcomers.result.Total.Answered == 0 && !raceEnabled { // as for goodHandshakes
 				t.Error("no newcomer got a session")
 			}
 		},
@@ -105,13 +116,16 @@ func badHandshakes(t *testing.T, x *target) attack {
 // goodHandshakes are those of new identities. The map of sessions is full of them before it begins, so that another session has to
 // give way to each.
 func goodHandshakes(t *testing.T, x *target) attack {
-	a := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Window: 256, Sources: addresses(x, ports), Sockets: ports, Buffer: 64 << 10})
-	if _, err := a.g.Run(t.Context(), load.Plan{For: patience, Requests: targetSessions * 3 / 2}); err != nil {
+	a := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Window: lighter(256), Sources: addresses(x, ports), Sockets: ports, Buffer: 64 << 10})
+	if _, err := a.g.Run(t.Context(), load.Plan{For: patience, Requests: uint64(lighter(targetSessions * 3 / 2))}); err != nil {
 		t.Fatal(err)
 	}
+	a.onePrefix = x.to.Addr.Addr().Is6()
 	a.check = func(t *testing.T, before, after *state) {
-		t.Logf("new sessions %d, evicted %d", delta(before, after, engine.SessionsInbound), after.Sessions.Evicted-before.Sessions.Evicted)
-		if delta(before, after, engine.SessionsInbound) == 0 || after.Sessions.Evicted == before.Sessions.Evicted {
+		t.Logf("new sessions %d, evicted %d, refused as none gave way %d", delta(before, after, engine.SessionsInbound),
+			after.Sessions.Evicted-before.Sessions.Evicted, after.Sessions.Refused-before.Sessions.Refused)
+		// Under the race detector handshakes may all come after the end of their challenges.
+		if after.Sessions.Evicted == before.Sessions.Evicted && !raceEnabled {
 			t.Error("no session gave way to a new one")
 		}
 	}
@@ -120,7 +134,7 @@ func goodHandshakes(t *testing.T, x *target) attack {
 
 // slowTalk are requests of a protocol whose handler takes its time.
 func slowTalk(t *testing.T, x *target) attack {
-	a := generatorAttack(t, x, load.Config{Mix: load.Only(load.Talk), TalkProtocol: slowProtocol, TalkSize: 100, Identities: 200, Window: 512,
+	a := generatorAttack(t, x, load.Config{Mix: load.Only(load.Talk), TalkProtocol: slowProtocol, TalkSize: 100, Identities: lighter(200), Window: 512,
 		Sources: addresses(x, ports)[:1]})
 	a.check = func(t *testing.T, before, after *state) {
 		t.Logf("requests for the slow protocol %d, answered empty as %d handlers were busy %d", delta(before, after, engine.InTalkRequest), targetTalks,

@@ -3,6 +3,7 @@ package soak
 import (
 	"context"
 	"net/netip"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,9 @@ func floods(t *testing.T, begin func(*testing.T, *target) attack, always6 bool) 
 	if testing.Short() {
 		t.Skip("takes all processors for seconds")
 	}
+	if raceEnabled && os.Getenv(envFlood) == "" {
+		t.Skipf("the race detector makes it take minutes: set %s to run it all the same", envFlood)
+	}
 	const short = 2 * time.Second
 	d := setting(t, envFlood, short)
 	t.Run("IPv4", func(t *testing.T) { flood(t, netip.MustParseAddr("127.0.0.1"), d, begin) })
@@ -51,10 +55,7 @@ func floods(t *testing.T, begin func(*testing.T, *target) attack, always6 bool) 
 
 // flood has 1,000 sessions ask at a steady rate beside an attack.
 func flood(t *testing.T, addr netip.Addr, d time.Duration, begin func(*testing.T, *target) attack) {
-	identities, perSecond := 1000, 2000.0
-	if raceEnabled {
-		identities, perSecond = 100, 200
-	}
+	identities, perSecond := lighter(1000), lighter(2000.0)
 	x := newTarget(t, addr)
 	cfg := load.Config{Mix: load.Mix{load.Ping: 1, load.FindNode: 1}, Identities: identities, Window: 64, Timeout: 3 * time.Second,
 		Distances: []uint{0}} // the node's own record alone, so that an answer is one datagram
@@ -105,15 +106,17 @@ func verdict(t *testing.T, a *attack, w *watch, r *load.Result, d time.Duration)
 	if r.Total.Sent > dropped {
 		delivered = max(delivered, r.Total.Sent-dropped)
 	}
-	answered := r.Total.Answered + r.Traffic.KernelDrops // the latter were lost on the way back
+	// Late answers count, those too that came when nobody remembered the question: a machine that stands still for seconds is no
+	// fault of the node. What the generator's own sockets had no room for was answered as well.
+	answered := r.Total.Answered + r.Events.Late + r.Events.Unmatched + r.Traffic.KernelDrops
 	t.Logf("flood: %d sent, %.0f/s", a.sent(), float64(a.sent())/d.Seconds())
 	if a.tells != nil {
 		t.Logf("flood: %s", a.tells())
 	}
 	t.Logf("node: %.0f datagrams/s in, %.0f/s dropped by the kernel (%.1f %%)", float64(in)/d.Seconds(), float64(dropped)/d.Seconds(),
 		100*float64(dropped)/float64(max(in+dropped, 1)))
-	t.Logf("steady: %d sent, %d at least delivered, %d answered (%.2f %% of those), %d late, p50 %v, p99 %v", r.Total.Sent, delivered, r.Total.Answered,
-		100*float64(r.Total.Answered)/float64(max(delivered, 1)), r.Events.Late, r.Latency.Quantile(0.5), r.Latency.Quantile(0.99))
+	t.Logf("steady: %d sent, %d at least delivered, %d answered in time (%.2f %% of those), %d late, %d later still, p50 %v, p99 %v", r.Total.Sent, delivered, r.Total.Answered,
+		100*float64(r.Total.Answered)/float64(max(delivered, 1)), r.Events.Late, r.Events.Unmatched, r.Latency.Quantile(0.5), r.Latency.Quantile(0.99))
 	t.Logf("memory: %.1f MiB before, %.1f at most, %.1f after; at most %d sessions, %d challenges, %d goroutines, %d jobs", before.RSS/mebibyte,
 		w.most(func(s *state) float64 { return s.RSS })/mebibyte, after.RSS/mebibyte, int(w.most(func(s *state) float64 { return float64(s.Sessions.Sessions) })),
 		int(w.most(func(s *state) float64 { return float64(s.Sessions.Challenges) })), int(w.most(func(s *state) float64 { return float64(s.Goroutines) })),
@@ -125,8 +128,15 @@ func verdict(t *testing.T, a *attack, w *watch, r *load.Result, d time.Duration)
 	if r.Total.Sent == 0 || opened == 0 {
 		t.Error("steady: nothing came through")
 	}
-	if r.Events.Rekeys > 0 || r.Events.Whoareyou > 0 {
-		t.Errorf("steady: the node lost sessions: %d made anew, %d challenges", r.Events.Rekeys, r.Events.Whoareyou)
+	if lost := r.Events.Whoareyou; lost > 0 && a.onePrefix {
+		t.Logf("steady: %d sessions gave way to new ones of their prefix", lost)
+	} else if lost > 0 {
+		t.Errorf("steady: the node lost sessions: %d challenges, %d made anew", lost, r.Events.Rekeys)
+	}
+	for _, c := range []engine.Counter{engine.RateUnverified, engine.RateHandshake, engine.RateVerified, engine.DropOutbox} {
+		if n := delta(before, after, c); n > 0 {
+			t.Errorf("%d datagrams were dropped: %s", n, c.Info().Value)
+		}
 	}
 	w.bounds(t)
 	if a.check != nil {

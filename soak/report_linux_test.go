@@ -106,9 +106,6 @@ func newReport(s *sampler, parts []*generator, perSecond float64) *report {
 	return r
 }
 
-// served is the rule for answers: 99 of 100.
-func served(answered, sent uint64) bool { return sent > 0 && answered*100 >= sent*99 }
-
 // lines are the figures for people.
 func (r *report) lines() (list []string) {
 	line := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }

@@ -37,6 +37,21 @@ func median(list []float64) float64 {
 	return s[len(s)/2]
 }
 
+// served is the rule for answers: 99 of 100.
+func served(answered, sent uint64) bool { return sent > 0 && answered*100 >= sent*99 }
+
+func TestServed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		answered, sent uint64
+		want           bool
+	}{{100, 100, true}, {99, 100, true}, {98, 100, false}, {9_899, 10_000, false}, {9_900, 10_000, true}, {0, 0, false}, {0, 1, false}} {
+		if got := served(c.answered, c.sent); got != c.want {
+			t.Errorf("%d answers to %d requests: %v", c.answered, c.sent, got)
+		}
+	}
+}
+
 // The rule passes what is flat or has settled, however noisy, and finds a slow leak in the same noise.
 func TestRule(t *testing.T) {
 	t.Parallel()

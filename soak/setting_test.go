@@ -37,7 +37,7 @@ func rate(t *testing.T) float64 {
 	t.Helper()
 	text := os.Getenv(envRate)
 	if text == "" {
-		return 1500
+		return lighter(1500.0)
 	}
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(n >= 30 && n <= 1_000_000) {
@@ -57,4 +57,20 @@ func directory(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// lighter is a tenth of a number where the race detector makes everything, the generators too, many times slower.
+func lighter[T int | float64](n T) T {
+	if raceEnabled {
+		return n / 10
+	}
+	return n
+}
+
+// shorter is half of a time there.
+func shorter(d time.Duration) time.Duration {
+	if raceEnabled {
+		return d / 2
+	}
+	return d
 }

@@ -30,6 +30,9 @@ type report struct {
 	Violated    []string
 }
 
+// joinLines is how many lines are written while the nodes arrive.
+const joinLines = 5
+
 // simulate runs the swarm. Its error names the seed.
 func simulate(o *options, args []string, out io.Writer) error {
 	began := time.Now()
@@ -44,11 +47,16 @@ func simulate(o *options, args []string, out io.Writer) error {
 		lines = io.Discard
 	}
 	fmt.Fprintf(lines, "seed %d, %d nodes\n", o.seed, o.swarm.Nodes)
+	for i := range joinLines {
+		n.At(o.swarm.Join*time.Duration(i+1)/joinLines-1, func() {
+			fmt.Fprintf(lines, "%d nodes have joined, %d datagrams, %.0f s elapsed\n", len(n.Nodes()), n.Traffic().Sent, time.Since(began).Seconds())
+		})
+	}
 	if err := s.Join(); err != nil {
 		return fmt.Errorf("seed %d: %w", o.seed, err)
 	}
 	r := report{Args: args, Seed: o.seed, Nodes: o.swarm.Nodes}
-	fmt.Fprintf(lines, "joined within %v, %.0f s elapsed\n%s\n", o.swarm.Join, time.Since(began).Seconds(), head)
+	fmt.Fprintln(lines, head)
 	for end := n.Now() + o.duration; n.Now() < end; {
 		if err := s.Run(min(o.sample, end-n.Now())); err != nil {
 			return fmt.Errorf("seed %d: %w", o.seed, err)

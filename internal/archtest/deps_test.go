@@ -35,7 +35,9 @@ var imports = map[string][]string{
 	// Fuzz targets that span packages. Nothing imports them.
 	"fuzz": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
 	// Tests that load nodes for long, and flood them. Nothing imports it.
-	"soak": {".", "engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
+	// Tests on real sockets in network namespaces. Nothing imports them.
+	"chaos": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
+	"soak":  {".", "engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
 	// Programs; what is below cmd/x may be imported by cmd/x alone.
 	"cmd": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart"},
 }
