@@ -50,6 +50,7 @@ func (w *Worker) accept(j *job) {
 		w.counts[handshakeDrop(err)]++
 		return
 	}
+	stranger := e.stranger(j)
 	if !e.sessions.Establish(w.now, &j.key, j.hash, &ch, a.Keys) {
 		w.counts[DropHandshakeLate]++
 		return
@@ -57,7 +58,7 @@ func (w *Worker) accept(j *job) {
 	w.counts[HandshakesReceived]++
 	w.counts[SessionsInbound]++
 	w.accepted = acceptance{j.came, true}
-	if _, met := e.table.Seq(a.Record.ID()); !met {
+	if stranger {
 		e.address.stranger(j.from.Addr())
 	}
 	kind := SessionEstablished
@@ -67,6 +68,20 @@ func (w *Worker) accept(j *job) {
 	e.event(Event{Kind: kind, ID: a.Record.ID(), Addr: j.from, Record: a.Record, Inbound: true})
 	w.dispatch(&peer{j.from, &j.key, j.hash, &j.packet.SourceID, &j.packet.Nonce, a.Keys, false}, a.Plaintext)
 	w.established(&j.key, j.hash)
+}
+
+// stranger reports whether the sender of a handshake is a node that this one has had nothing to do with, as far as it knows. Whom it has
+// sent anything to, a NAT lets in, which proves nothing; nor does a handshake that crosses one of this node's own.
+func (e *Engine) stranger(j *job) bool {
+	if _, met := e.table.Seq(j.packet.SourceID); met || e.departed.find(j.packet.SourceID) != nil {
+		return false
+	}
+	if _, met := e.sessions.Lookup(&j.key, j.hash); met {
+		return false
+	}
+	e.calls.mu.Lock()
+	defer e.calls.mu.Unlock()
+	return e.calls.peers[j.key] == nil
 }
 
 func handshakeDrop(err error) Counter {

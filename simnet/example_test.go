@@ -11,19 +11,19 @@ import (
 	"github.com/fastdisc/discv5/simnet"
 )
 
-// A network of twenty nodes that know one of them, of which a tenth of all datagrams is lost. Every run of this program is the same.
+// A network of sixteen nodes that know one of them, of which a tenth of all datagrams is lost. Every run of this program is the same.
 func Example() {
 	n := simnet.New(simnet.Config{Seed: 1, Conditions: simnet.Conditions{Loss: 0.1}})
 	boot, err := n.Add(simnet.NodeConfig{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	for range 19 {
+	for range 15 {
 		if _, err := n.Add(simnet.NodeConfig{Bootnodes: []*simnet.Node{boot}}); err != nil {
 			log.Fatal(err)
 		}
 	}
-	n.Run(5 * time.Minute)
+	n.Run(time.Minute)
 
 	searching, wanted := n.Nodes()[7], n.Nodes()[13]
 	found, err := searching.Lookup(wanted.ID())

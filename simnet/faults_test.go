@@ -39,8 +39,9 @@ func knows(nd *Node, list []*Node) (k int) {
 // Two halves of a network that do not reach each other for a while find together again.
 func TestPartitionHeals(t *testing.T) {
 	n := ForTest(t, Config{Seed: 4, InsecureCurve: true})
-	all := swarmOf(t, n, 40, NodeConfig{Engine: calm})
-	left, right := all[:20], all[20:]
+	half := scaled(20, 8)
+	all := swarmOf(t, n, 2*half, NodeConfig{Engine: calm})
+	left, right := all[:half], all[half:]
 	n.Partition(left, right)
 	before := n.Traffic().Fates[Cut]
 	if r := left[3].Ping(right[3]); r.Err != engine.ErrTimeout {
@@ -54,14 +55,14 @@ func TestPartitionHeals(t *testing.T) {
 		if k := knows(nd, right); k > 0 {
 			t.Errorf("%d nodes of the other side are live after 10 minutes", k)
 		}
-		if k := knows(nd, left); k < 15 {
+		if k := knows(nd, left); k < half*3/4 {
 			t.Errorf("only %d nodes of its own side are live", k)
 		}
 	}
 	n.Heal()
 	healed := func() bool {
 		for _, nd := range all {
-			if knows(nd, left) < 12 || knows(nd, right) < 12 {
+			if knows(nd, left) < half*3/5 || knows(nd, right) < half*3/5 {
 				return false
 			}
 		}
@@ -172,8 +173,8 @@ func TestS26ClockJumps(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := ForTest(t, Config{Seed: 6, InsecureCurve: true})
-			all := swarmOf(t, n, 30, NodeConfig{Engine: calm})
-			nd := all[20]
+			all := swarmOf(t, n, scaled(30, 10), NodeConfig{Engine: calm})
+			nd := all[5]
 			sent, worst, since := 0, 0, n.Now()
 			n.SetFilter(func(d Datagram) bool {
 				if d.From == nd.Addr() {
@@ -210,7 +211,7 @@ func TestS26ClockJumps(t *testing.T) {
 			}
 			t.Logf("at most %d datagrams within %v", worst, TickInterval)
 			n.Run(5 * time.Minute)
-			if k := knows(nd, all); k < 22 {
+			if k := knows(nd, all); k < len(all)*3/4 {
 				t.Errorf("knows %d nodes afterwards", k)
 			}
 			if e := nd.Engine(); e.Pending() > 20 || e.Lookups() > 2 {
@@ -223,7 +224,7 @@ func TestS26ClockJumps(t *testing.T) {
 // A node that crashes comes back: with its state also if no bootnode is left, without it by its key alone, with a newer record.
 func TestRestart(t *testing.T) {
 	for _, state := range []bool{true, false} {
-		n := ForTest(t, Config{Seed: 7})
+		n := ForTest(t, Config{Seed: 7, InsecureCurve: true})
 		all := swarmOf(t, n, 12, NodeConfig{})
 		boot, nd, peer := all[0], all[5], all[6]
 		if r := peer.Ping(nd); r.Err != nil {

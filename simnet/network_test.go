@@ -48,12 +48,20 @@ func TestPing(t *testing.T) {
 	}
 }
 
+// scaled returns full, or little where time is short.
+func scaled[T any](full, little T) T {
+	if raceEnabled || testing.Short() {
+		return little
+	}
+	return full
+}
+
 // scene is a network in which everything happens that can.
 func scene(t *testing.T, seed uint64) *Network {
 	n := New(Config{Seed: seed, InsecureCurve: true, Conditions: Conditions{Jitter: 50 * time.Millisecond, Loss: 0.05, Duplicate: 0.02, Reorder: 0.02}})
 	boot := add(t, n)
 	var all []*Node
-	for i := range 40 {
+	for i := range scaled(40, 25) {
 		cfg := NodeConfig{Bootnodes: []*Node{boot}, IPv4: i%4 != 1, IPv6: i%4 == 1 || i%4 == 2}
 		if i%8 == 4 {
 			nat, err := n.NewNAT(NATConfig{Kind: NATKind(i / 8 % 4)})
@@ -65,7 +73,7 @@ func scene(t *testing.T, seed uint64) *Network {
 		all = append(all, addNode(t, n, cfg))
 		n.Run(time.Second)
 	}
-	n.Run(time.Minute)
+	n.Run(scaled(time.Minute, 20*time.Second))
 	n.Partition(all[:10], all[10:20])
 	all[3].Suspend(20*time.Second, ClockStops)
 	all[4].Suspend(20*time.Second, ClockRuns)

@@ -2,5 +2,5 @@
 
 package simnet
 
-// raceEnabled tells whether the race detector is on, under which code runs ten times as long.
+// raceEnabled tells whether the race detector is on, under which all of this runs ten times as long. One goroutine does it all.
 const raceEnabled = false
