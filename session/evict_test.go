@@ -236,3 +236,31 @@ func TestS17HandshakeAlone(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
+
+// The hand comes to every slot before it comes to one again, and does not look at neighbours: a crowd of sessions that were made together and are
+// in use must not hide those that may give way.
+func TestEvictionLooksFarApart(t *testing.T) {
+	for n := 1; n <= 3000; n++ {
+		stride, seen := int(strideOf(n)), make([]bool, n)
+		at := 0
+		for range n {
+			at = (at + stride) % n
+			if seen[at] {
+				t.Fatalf("%d slots: slot %d twice in one turn", n, at)
+			}
+			seen[at] = true
+		}
+	}
+	const n = 400
+	at, near := 0, 0
+	for range evictionSamples {
+		next := (at + int(strideOf(n))) % n
+		if d := next - at; max(d, -d) < n/4 {
+			near++
+		}
+		at = next
+	}
+	if near > 0 {
+		t.Errorf("%d of %d steps go to a neighbourhood", near, evictionSamples)
+	}
+}

@@ -89,7 +89,8 @@ type shard struct {
 	sessions index
 	slots    []slot
 	free     []uint32
-	hand     uint32 // where eviction looks next
+	hand     uint32 // where eviction has looked last
+	stride   uint32 // and how far from there it looks next
 	evicted  uint64
 	refused  uint64
 	expired  uint64
@@ -146,6 +147,7 @@ func NewMap(cfg Config) *Map {
 		s.sessions = newIndex(capacity)
 		s.slots = make([]slot, capacity)
 		s.free = make([]uint32, capacity)
+		s.stride = strideOf(capacity)
 		for j := range s.free {
 			s.free[j] = uint32(capacity - 1 - j)
 		}

@@ -58,7 +58,7 @@ func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
 	n := min(evictionSamples, len(s.slots))
 	best, bestScore := -1, time.Duration(0)
 	for i := range n {
-		s.hand = (s.hand + 1) % uint32(len(s.slots))
+		s.hand = (s.hand + s.stride) % uint32(len(s.slots))
 		seen[i] = s.hand
 		if score := s.slots[s.hand].worthless(now, k); score > bestScore {
 			best, bestScore = int(s.hand), score
@@ -73,6 +73,23 @@ func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
 	s.drop(m, uint32(best))
 	s.evicted++
 	return true
+}
+
+// strideOf is by how much the hand of n slots moves: about 0.6 n, so that the slots looked at lie far apart, and without a common divisor, so
+// that all have their turn. Sessions that were made together are neighbours, and all of them may be in use.
+func strideOf(n int) uint32 {
+	s := max(n*5/8, 1)
+	for gcd(s, n) != 1 {
+		s++
+	}
+	return uint32(s)
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 // greedy returns the session that was idle for longest among those of a prefix which has more than

@@ -16,9 +16,6 @@ type attack struct {
 	run   func(context.Context) error
 	sent  func() uint64 // requests or datagrams, after run
 	tells func() string // more about it, after run; may be nil
-	// onePrefix: flood and steady sessions are of one network prefix and fill the map, so that sessions in use may give way to new ones;
-	// see package session.
-	onePrefix bool
 	// check says what else must hold for this kind. It may be nil.
 	check func(t *testing.T, before, after *state)
 }
@@ -120,7 +117,6 @@ func goodHandshakes(t *testing.T, x *target) attack {
 	if _, err := a.g.Run(t.Context(), load.Plan{For: patience, Requests: uint64(lighter(targetSessions * 3 / 2))}); err != nil {
 		t.Fatal(err)
 	}
-	a.onePrefix = x.to.Addr.Addr().Is6()
 	a.check = func(t *testing.T, before, after *state) {
 		t.Logf("new sessions %d, evicted %d, refused as none gave way %d", delta(before, after, engine.SessionsInbound),
 			after.Sessions.Evicted-before.Sessions.Evicted, after.Sessions.Refused-before.Sessions.Refused)
