@@ -25,10 +25,11 @@ const (
 // address keeps the endpoints in the local record true: votes set them, and if no stranger makes contact there within
 // a time, they are taken out again: then a NAT lets in only answers, and the record would lead others astray.
 type address struct {
-	votes votes
-	mu    sync.Mutex
-	next  time.Duration
-	fam   [2]reach
+	votes    votes
+	contacts contacts
+	mu       sync.Mutex
+	next     time.Duration
+	fam      [2]reach
 
 	pinned [2]atomic.Bool // by family; see PinAddress
 }

@@ -37,9 +37,13 @@ func (w *Worker) meet(c *call) {
 	if c.peer.Record == nil {
 		return
 	}
-	if _, ok := w.e.table.Seq(c.peer.ID); !ok {
-		w.e.admit(w.now, c.peer.Record, c.addr, false)
+	if _, ok := w.e.table.Seq(c.peer.ID); ok {
+		return
 	}
+	if keys, ok := w.e.sessions.Sender(&c.key, c.hash); ok && keys.RecordSeq() > c.peer.Record.Seq() {
+		return // it has said that there is a newer one, which may name another address or none; this one came from others
+	}
+	w.e.admit(w.now, c.peer.Record, c.addr, false)
 }
 
 func (w *Worker) pong(p *peer, body []byte) error {

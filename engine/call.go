@@ -248,6 +248,9 @@ func (w *Worker) transmit(c *call) {
 	keys, ok := w.e.sessions.Sender(&c.key, c.hash)
 	w.mark(p, c, ok)
 	cs.mu.Unlock()
+	if w.e.cfg.VoteMin >= 0 {
+		w.e.address.contacts.note(w.now, c.addr.Addr())
+	}
 	w.emit(c, keys)
 }
 

@@ -65,7 +65,7 @@ func New(cfg Config) (*Engine, error) {
 	e.inbound.init(cfg.Jobs, seed(3))
 	e.own.init(cfg.Jobs, seed(3))
 	e.maintain.init(cfg.Bootnodes)
-	e.address.votes.min = cfg.VoteMin
+	e.address.votes.min, e.address.contacts.seed = cfg.VoteMin, seed(3)
 	e.cfg = cfg
 	return e, nil
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
@@ -50,7 +51,7 @@ func (w *Worker) accept(j *job) {
 		w.counts[handshakeDrop(err)]++
 		return
 	}
-	stranger := e.stranger(j)
+	stranger := e.stranger(w.now, j)
 	if !e.sessions.Establish(w.now, &j.key, j.hash, &ch, a.Keys) {
 		w.counts[DropHandshakeLate]++
 		return
@@ -72,16 +73,12 @@ func (w *Worker) accept(j *job) {
 
 // stranger reports whether the sender of a handshake is a node that this one has had nothing to do with, as far as it knows. Whom it has
 // sent anything to, a NAT lets in, which proves nothing; nor does a handshake that crosses one of this node's own.
-func (e *Engine) stranger(j *job) bool {
+func (e *Engine) stranger(now time.Duration, j *job) bool {
 	if _, met := e.table.Seq(j.packet.SourceID); met || e.departed.find(j.packet.SourceID) != nil {
 		return false
 	}
-	if _, met := e.sessions.Lookup(&j.key, j.hash); met {
-		return false
-	}
-	e.calls.mu.Lock()
-	defer e.calls.mu.Unlock()
-	return e.calls.peers[j.key] == nil
+	_, met := e.sessions.Lookup(&j.key, j.hash)
+	return !met && !e.address.contacts.lately(now, j.from.Addr())
 }
 
 func handshakeDrop(err error) Counter {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -34,6 +35,18 @@ func TestRecordLosesEndpoint(t *testing.T) {
 	if _, ok := a.e.table.Seq(b.e.ID()); ok {
 		t.Error("its old record has brought it back")
 	}
+
+	// Neither does it where the node came with its new record, and others tell of the old one.
+	c := nw.add("10.0.0.3:9000", nil)
+	if r := b.ping(c); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if r := c.call(Request{Type: 1, Peer: old}); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if _, ok := c.e.table.Seq(b.e.ID()); ok {
+		t.Error("its old record has brought it in elsewhere")
+	}
 }
 
 // A newer record that names the address at which the table has the node replaces the older one, from wherever it was shown.
@@ -55,5 +68,40 @@ func TestRecordRenewedFromElsewhere(t *testing.T) {
 	n, s, _ := a.e.table.Get(b.e.ID())
 	if n.Seq != newer.Seq() || n.Addr != b.addr || !s.Live {
 		t.Errorf("record %d at %v, live %v; want record %d at %v", n.Seq, n.Addr, s.Live, newer.Seq(), b.addr)
+	}
+}
+
+// Only who comes unasked proves that strangers can reach a node: not a node that it has just tried to reach, answered or not, nor one that
+// it has a session with.
+func TestWhoIsAStranger(t *testing.T) {
+	nw := newNetwork(t)
+	a := nw.add("20.0.0.1:9000", nil)
+	a.e.address.fam[0] = reach{detected: true, since: nw.now}
+	met := func() int { return len(a.e.address.fam[0].met) }
+	tried, asked, unasked := nw.add("20.0.2.1:9000", nil), nw.add("20.0.3.1:9000", nil), nw.add("20.0.4.1:9000", nil)
+
+	nw.drop = func(_, to netip.AddrPort, _ []byte) bool { return to == tried.addr }
+	if r := a.ping(tried); r.Err != ErrTimeout {
+		t.Fatal(r.Err)
+	}
+	nw.drop = nil
+	if r := tried.ping(a); r.Err != nil || met() != 0 {
+		t.Errorf("who was tried to be reached: %v, %d strangers", r.Err, met())
+	}
+	if r := a.ping(asked); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	asked.start(Config{Key: asked.key, Record: asked.rec, IPv4: true, Random: newReader(99)}) // it has lost its sessions
+	if r := asked.ping(a); r.Err != nil || met() != 0 {
+		t.Errorf("who was asked: %v, %d strangers", r.Err, met())
+	}
+	if r := unasked.ping(a); r.Err != nil || met() != 1 {
+		t.Errorf("who was not: %v, %d strangers", r.Err, met())
+	}
+	c := &contacts{seed: 1}
+	c.note(nw.now, tried.addr.Addr())
+	if !c.lately(nw.now+contactLife-time.Second, tried.addr.Addr()) || c.lately(nw.now+contactLife+2*time.Second, tried.addr.Addr()) ||
+		c.lately(nw.now, asked.addr.Addr()) {
+		t.Error("contacts are forgotten too early, too late, or confused")
 	}
 }

@@ -228,9 +228,14 @@ func TestNodesBehindNATs(t *testing.T) {
 		if r := late.Ping(nd); (r.Err == nil) != (k == FullCone) {
 			t.Errorf("%s: a stranger's PING: %v", k, r.Err)
 		}
-		_, _, listed := boot.Engine().Table().Get(nd.ID())
-		if listed != (k == FullCone) {
-			t.Errorf("%s: in the bootnode's table: %v", k, listed)
+		listed := 0
+		for _, o := range n.Nodes() {
+			if _, _, ok := o.Engine().Table().Get(nd.ID()); ok {
+				listed++
+			}
+		}
+		if listed > 0 != (k == FullCone) {
+			t.Errorf("%s: in %d tables", k, listed)
 		}
 	}
 }
