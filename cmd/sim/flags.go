@@ -51,9 +51,9 @@ func flags(o *options) *pflag.FlagSet {
 	f.Float64Var(&o.cond.Reorder, "reorder", 0.001, "`share` of the datagrams that is held up")
 	f.DurationVar(&o.cond.Jitter, "jitter", 20*time.Millisecond, "most that chance adds to a delay, a `time`")
 
-	f.DurationVar(&o.refresh, "refresh", time.Hour, "`time` between two lookups of a node for its table")
-	f.DurationVar(&o.revalidate, "revalidate", 15*time.Minute, "first `time` between two checks of a table entry; it grows tenfold")
-	f.DurationVar(&o.idle, "idle", 3*time.Hour, "`time` after which an unused session ends")
+	f.DurationVar(&o.refresh, "refresh", 4*time.Hour, "`time` between two lookups of a node for its table")
+	f.DurationVar(&o.revalidate, "revalidate", time.Hour, "first `time` between two checks of a table entry; it grows tenfold")
+	f.DurationVar(&o.idle, "idle", 6*time.Hour, "`time` after which an unused session ends")
 	f.IntVar(&o.sessions, "sessions", 160, "`number` of sessions that a node has room for")
 	f.IntVar(&o.replacements, "replacements", 4, "`number` of replacements that a bucket has room for")
 

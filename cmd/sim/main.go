@@ -1,14 +1,18 @@
 // Sim lets a swarm of discv5 nodes live for a simulated time, and reports on it.
 //
 // Everything runs in one goroutine, on virtual time, and a seed makes a run happen again; see package simnet. It ends with 0, with 1 if an
-// invariant did not hold or the swarm could not be made, and with 2 if the command line is wrong.
+// invariant did not hold, the swarm could not be made, or a signal came, and with 2 if the command line is wrong. After a first SIGINT or
+// SIGTERM the report has the figures so far.
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/pflag"
 )
@@ -35,7 +39,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "sim: %v; see sim --help\n", err)
 		return exitUsage
 	}
-	if err := simulate(o, args, stdout); err != nil {
+	// A first signal ends the run with the report so far, a second one at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	if err := simulate(ctx, o, args, stdout); err != nil {
 		fmt.Fprintf(stderr, "sim: %v\n", err)
 		return exitError
 	}

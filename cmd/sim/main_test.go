@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -79,6 +80,24 @@ func TestUsage(t *testing.T) {
 		if code != c.code || !strings.Contains(said, c.says) {
 			t.Errorf("%v: code %d, %q; want %d, %q", c.args, code, said, c.code, c.says)
 		}
+	}
+}
+
+// A run that is stopped reports what there is, and says that it was stopped.
+func TestStopped(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	o, err := parse(append(slices.Clone(small), "--json=-"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := simulate(ctx, o, nil, &out); err == nil || !strings.Contains(err.Error(), "stopped after 30s") {
+		t.Errorf("stopped at once: %v", err)
+	}
+	var r report
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil || r.Traffic.Sent == 0 || r.Simulated != 30 {
+		t.Errorf("report %+v, %v", r, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ type report struct {
 	Nodes       int
 	Simulated   float64 // seconds, joining included
 	Elapsed     float64 // seconds that it took
+	CPU         float64 // seconds of processor time that it took, 0 where that is not known
 	HeapBytes   uint64  // in use at the end, all nodes together
 	NodeBytes   uint64  // of it, for each
 	Collections int     // of garbage
@@ -30,58 +32,99 @@ type report struct {
 	Violated    []string
 }
 
+// simulation is one run.
+type simulation struct {
+	o     *options
+	n     *simnet.Network
+	s     *simnet.Swarm
+	lines io.Writer // what people read
+	began time.Time
+	r     report
+}
+
 // joinLines is how many lines are written while the nodes arrive.
 const joinLines = 5
 
-// simulate runs the swarm. Its error names the seed.
-func simulate(o *options, args []string, out io.Writer) error {
-	began := time.Now()
+// simulate runs the swarm and writes the report. Its error names the seed. When ctx ends the report has what there is so far.
+func simulate(ctx context.Context, o *options, args []string, out io.Writer) error {
 	n := simnet.New(simnet.Config{
 		Seed: o.seed, Conditions: o.cond, InsecureCurve: !o.real, Audit: o.audit, Records: 8 * o.swarm.Nodes,
 	})
 	collect := newCollector(n, uint64(o.memory)*1e6)
 	defer collect.stop()
-	s := n.NewSwarm(o.swarm)
-	lines := out
+	m := &simulation{o: o, n: n, s: n.NewSwarm(o.swarm), lines: out, began: time.Now()}
 	if o.json == "-" {
-		lines = io.Discard
+		m.lines = io.Discard
 	}
-	fmt.Fprintf(lines, "seed %d, %d nodes\n", o.seed, o.swarm.Nodes)
-	for i := range joinLines {
-		n.At(o.swarm.Join*time.Duration(i+1)/joinLines-1, func() {
-			fmt.Fprintf(lines, "%d nodes have joined, %d datagrams, %.0f s elapsed\n", len(n.Nodes()), n.Traffic().Sent, time.Since(began).Seconds())
-		})
+	m.r = report{Args: args, Seed: o.seed, Nodes: o.swarm.Nodes}
+	again := "to run it again: sim " + strings.Join(again(args, o.seed), " ")
+	if err := m.live(ctx); err != nil {
+		return fmt.Errorf("seed %d: %w; %s", o.seed, err, again)
 	}
-	if err := s.Join(); err != nil {
-		return fmt.Errorf("seed %d: %w", o.seed, err)
-	}
-	r := report{Args: args, Seed: o.seed, Nodes: o.swarm.Nodes}
-	fmt.Fprintln(lines, head)
-	for end := n.Now() + o.duration; n.Now() < end; {
-		if err := s.Run(min(o.sample, end-n.Now())); err != nil {
-			return fmt.Errorf("seed %d: %w", o.seed, err)
-		}
-		p := s.Sample()
-		r.Samples = append(r.Samples, p)
-		fmt.Fprintln(lines, line(p, time.Since(began)))
-	}
-	r.Simulated, r.Elapsed = n.Now().Seconds(), time.Since(began).Seconds()
-	r.Traffic, r.Trace, r.Returned = n.Traffic(), fmt.Sprintf("%016x", n.Trace()), s.Returned
 	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	r.Collections = collect.Runs
-	r.HeapBytes, r.NodeBytes = m.HeapAlloc, m.HeapAlloc/uint64(o.swarm.Nodes)
-	r.Compared = n.CheckSessions(200)
-	failure := check(n, &r)
-	summarize(lines, &r)
-	if err := write(o.json, out, &r); err != nil {
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	m.r.Collections, m.r.HeapBytes, m.r.NodeBytes = collect.Runs, mem.HeapAlloc, mem.HeapAlloc/uint64(o.swarm.Nodes)
+	failure := m.judge(ctx)
+	summarize(m.lines, &m.r)
+	if err := write(o.json, out, &m.r); err != nil {
 		return err
 	}
-	if failure != nil {
-		return fmt.Errorf("%w; to run it again: sim %s", failure, strings.Join(again(args, o.seed), " "))
+	switch {
+	case failure != nil:
+		return fmt.Errorf("%w; %s", failure, again)
+	case ctx.Err() != nil:
+		return fmt.Errorf("stopped after %v of simulated time", n.Now().Round(time.Second))
 	}
 	return nil
+}
+
+// live lets the swarm join and live, and writes a line for each sample.
+func (m *simulation) live(ctx context.Context) error {
+	o, n := m.o, m.n
+	fmt.Fprintf(m.lines, "seed %d, %d nodes\n", o.seed, o.swarm.Nodes)
+	for i := range joinLines {
+		n.At(o.swarm.Join*time.Duration(i+1)/joinLines-1, func() {
+			fmt.Fprintf(m.lines, "%d nodes have joined, %d datagrams, %.0f s elapsed\n", len(n.Nodes()), n.Traffic().Sent, time.Since(m.began).Seconds())
+		})
+	}
+	if err := m.s.Join(); err != nil {
+		return err
+	}
+	fmt.Fprintln(m.lines, head)
+	sampled := n.Now()
+	for end := n.Now() + o.duration; n.Now() < end && ctx.Err() == nil; {
+		if err := m.s.Run(min(time.Minute, sampled+o.sample-n.Now(), end-n.Now())); err != nil {
+			return err
+		}
+		if n.Now() == end || n.Now()-sampled >= o.sample || ctx.Err() != nil {
+			p := m.s.Sample()
+			m.r.Samples = append(m.r.Samples, p)
+			fmt.Fprintln(m.lines, line(p, time.Since(m.began)))
+			sampled = n.Now()
+		}
+	}
+	r := &m.r
+	r.Simulated, r.Elapsed, r.CPU = n.Now().Seconds(), time.Since(m.began).Seconds(), cpuTime().Seconds()
+	r.Traffic, r.Trace, r.Returned = n.Traffic(), fmt.Sprintf("%016x", n.Trace()), m.s.Returned
+	return nil
+}
+
+// comparedPairs is how many pairs of nodes have their sessions compared at the end.
+const comparedPairs = 200
+
+// judge returns the error of an invariant that did not hold.
+func (m *simulation) judge(ctx context.Context) error {
+	if ctx.Err() == nil {
+		m.r.Compared = m.n.CheckSessions(comparedPairs)
+	}
+	err := m.n.Check()
+	if v, ok := err.(*simnet.ViolationError); ok {
+		for _, one := range v.First {
+			m.r.Violated = append(m.r.Violated, one.String())
+		}
+	}
+	return err
 }
 
 // again is the command line with the seed named.
@@ -92,16 +135,6 @@ func again(args []string, seed uint64) []string {
 		}
 	}
 	return append([]string{fmt.Sprintf("--seed=%d", seed)}, args...)
-}
-
-func check(n *simnet.Network, r *report) error {
-	err := n.Check()
-	if v, ok := err.(*simnet.ViolationError); ok {
-		for _, one := range v.First {
-			r.Violated = append(r.Violated, one.String())
-		}
-	}
-	return err
 }
 
 const head = "   hour  nodes |   dgram     kB  shake request timeout |  entry alive relay alive |  sess  max | looks recall settled closest  hops query  fail  took | elapsed"
@@ -117,14 +150,15 @@ func line(p simnet.Sample, elapsed time.Duration) string {
 // summarize writes what is true of the whole run.
 func summarize(out io.Writer, r *report) {
 	t := &r.Traffic
-	fmt.Fprintf(out, "%d datagrams, %.1f GB, in %.0f simulated and %.0f real seconds: %.2f µs each\n",
-		t.Sent, float64(t.Bytes)/1e9, r.Simulated, r.Elapsed, r.Elapsed*1e6/float64(max(t.Sent, 1)))
+	fmt.Fprintf(out, "%.0f s of simulated time in %.0f s, %.0f s of them on a processor\n", r.Simulated, r.Elapsed, r.CPU)
+	fmt.Fprintf(out, "%d datagrams, %.1f GB, %.1f µs each\n", t.Sent, float64(t.Bytes)/1e9, r.CPU*1e6/float64(max(t.Sent, 1)))
 	for f, k := range t.Fates {
 		if k > 0 {
 			fmt.Fprintf(out, "  %s: %d\n", simnet.Fate(f), k)
 		}
 	}
-	fmt.Fprintf(out, "heap %.1f MB, %d bytes for each node\ntrace %s\n", float64(r.HeapBytes)/1e6, r.NodeBytes, r.Trace)
+	fmt.Fprintf(out, "heap %.0f MB at the end, %d bytes for each node; %d collections\n", float64(r.HeapBytes)/1e6, r.NodeBytes, r.Collections)
+	fmt.Fprintf(out, "sessions of %d pairs of nodes compared\ntrace %s\n", r.Compared, r.Trace)
 	for _, v := range r.Violated {
 		fmt.Fprintln(out, "violated:", v)
 	}
