@@ -46,7 +46,8 @@ func TestBesideFlood(t *testing.T) {
 	if got := results[0].Total.Sent; got != 200 {
 		t.Errorf("%d steady requests, want 200", got)
 	}
-	if r := results[1]; r.Total.Sent != 2000 || r.Total.Answered+r.Total.Lost != 2000 || len(r.Kinds) != 1 || r.Events.Bad() > 0 {
+	// A machine that is too slow for the flood leaves some of it unsent, and says so.
+	if r := results[1]; r.Total.Sent+r.Total.Unsent != 2000 || r.Total.Answered+r.Total.Lost != r.Total.Sent || r.Total.Sent == 0 || len(r.Kinds) != 1 || r.Events.Bad() > 0 {
 		t.Errorf("flood: counted %+v, events %+v", r.Total, r.Events)
 	}
 	if got := n.Stats().Sessions.Sessions; got < 50 {

@@ -320,5 +320,7 @@ func TestInterrupted(t *testing.T) {
 	if !errors.Is(busy, ErrBusy) && busy != nil {
 		t.Errorf("second Run meanwhile: %v", busy)
 	}
-	whole(t, r)
+	if !raceEnabled { // then answers may take longer than their time
+		whole(t, r)
+	}
 }
