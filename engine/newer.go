@@ -40,18 +40,21 @@ func (w *Worker) hear(p *peer, seq uint64) {
 // first made contact, as that of a node behind a NAT that does not know its address yet.
 func (m *maintenance) newerRecord(e *Engine, n newerRecord) bool {
 	have, ok := e.table.Seq(n.id)
-	if !ok {
-		n.strange = true
-		if r := e.known(n.id); r != nil {
-			have = r.Seq()
-		}
-	}
-	if have >= n.seq {
+	if ok && have >= n.seq {
 		return true
+	}
+	n.strange = !ok
+	if m.newerFull(n.strange) {
+		return false // before what takes longer: peers say it in each PING until there is room
+	}
+	if n.strange {
+		if r := e.known(n.id); r != nil && r.Seq() >= n.seq {
+			return true
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.newer) >= maxNewer || n.strange && m.strange >= maxNewerStrange {
+	if m.fullLocked(n.strange) {
 		return false
 	}
 	if n.strange {
@@ -59,6 +62,17 @@ func (m *maintenance) newerRecord(e *Engine, n newerRecord) bool {
 	}
 	m.newer = append(m.newer, n)
 	return true
+}
+
+// newerFull reports whether no further node can be noted.
+func (m *maintenance) newerFull(strange bool) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.fullLocked(strange)
+}
+
+func (m *maintenance) fullLocked(strange bool) bool {
+	return len(m.newer) >= maxNewer || strange && m.strange >= maxNewerStrange
 }
 
 // fetchNewer asks nodes that announced a newer record for it.

@@ -16,9 +16,12 @@ func requestID(n uint64) codec.RequestID {
 	return id
 }
 
+// RecordSeq is the sequence number of the identities' records, which each PING names.
+const RecordSeq = 1
+
 // Ping is a PING message. All have the same size.
 func Ping(n uint64) []byte {
-	m := codec.Ping{RequestID: requestID(n), RecordSeq: 1}
+	m := codec.Ping{RequestID: requestID(n), RecordSeq: RecordSeq}
 	return m.Append(nil)
 }
 

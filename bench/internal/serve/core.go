@@ -115,6 +115,7 @@ func (c *core) inject(cmd Command) error {
 		id, read, write := s.Parts()
 		k, now := session.MakeKey(from, &id), c.clock.Now()
 		h, keys := m.Hash(&k), session.NewKeys(&read, &write)
+		keys.SetRecordSeq(drive.RecordSeq) // as shown in a handshake: a PING that names it is no news
 		if !m.Offer(now, &k, h, keys, now+time.Hour) || !m.Promote(now, &k, h, keys) {
 			return fmt.Errorf("session %d: no room", i)
 		}
