@@ -79,8 +79,8 @@ type Config struct {
 	// PortableSockets uses one system call for each datagram also where batches are possible.
 	PortableSockets bool
 
-	// MaxSessions bounds the sessions, of 2 KiB each, and MaxChallenges the handshakes that may be
-	// waited for, of 200 bytes each.
+	// MaxSessions bounds the sessions, of 2 KiB each; as hashing is uneven, up to 1.3 times as many may be held. MaxChallenges bounds the
+	// handshakes that may be waited for, of 200 bytes each. The defaults are 16384 and 32768.
 	MaxSessions, MaxChallenges int
 
 	// RequestTimeout is how long the answer to a request may take. Default: 1 s. A handshake gets as much again.

@@ -121,8 +121,8 @@ func checkMap(t *testing.T, m *Map) {
 				t.Errorf("shard %d: session without keys", i)
 			}
 			h := m.Hash(&e.key)
-			if h%shards != uint64(i) {
-				t.Errorf("shard %d: session of shard %d", i, h%shards)
+			if h%uint64(len(m.shards)) != uint64(i) {
+				t.Errorf("shard %d: session of shard %d", i, h%uint64(len(m.shards)))
 			}
 			if got, at := s.locate(&e.key, h); got != e || at != uint32(n) {
 				t.Errorf("shard %d: slot %d is not found", i, n)

@@ -19,8 +19,10 @@ const (
 )
 
 const (
-	// shards is how many parts a map has unless Config says otherwise. With a handful of workers two seldom meet in one.
-	shards = 64
+	// shards is how many parts a map has unless Config says otherwise. With a handful of workers two seldom meet in one. A map has
+	// fewer if their sessions would be less than shardCapacity: hashing is uneven, and the room that evens it out would be more than that.
+	shards        = 64
+	shardCapacity = 256
 
 	// protectedAfter is how many messages must have been opened before a session counts as one
 	// in use, which newcomers cannot displace. A handshake opens one.
@@ -39,12 +41,12 @@ const (
 
 // Config says how large a Map is. Zero values give the defaults.
 type Config struct {
-	Capacity          int           // sessions; where there are several shards each takes somewhat more than its share, as hashing is uneven
+	Capacity          int           // sessions; where there are several shards each takes somewhat more than its share, as hashing is uneven: with the default of Shards, up to 1.3 times as many
 	Challenges        int           // challenges out at a time
 	ChallengeLifetime time.Duration // for how long a WHOAREYOU is good, and repeated as it is
 	IdleTimeout       time.Duration // after which a session without messages ends
 	MaxAttempts       int           // handshakes that are examined for one challenge
-	Shards            int           // parts with a lock of their own, 64 by default; rounded up to a power of two. With one, a small map takes little memory
+	Shards            int           // parts with a lock of their own, 64 by default, fewer for less than 16384 sessions; rounded up to a power of two. With one, a small map takes little memory
 	Protocol          codec.Protocol
 	Seed              uint64 // secret: of the hash; random per process
 
@@ -62,7 +64,9 @@ func (c *Config) setDefaults() {
 	def(&c.Capacity, DefaultCapacity)
 	def(&c.Challenges, DefaultChallenges)
 	def(&c.MaxAttempts, DefaultMaxAttempts)
-	def(&c.Shards, shards)
+	if c.Shards <= 0 {
+		c.Shards = min(shards, 1<<(bits.Len(uint(max(c.Capacity/shardCapacity, 1)))-1))
+	}
 	c.Shards = 1 << bits.Len(uint(min(c.Shards, maxShards)-1))
 	if c.ChallengeLifetime <= 0 {
 		c.ChallengeLifetime = DefaultChallengeLifetime

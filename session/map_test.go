@@ -175,7 +175,7 @@ func TestSweepFresh(t *testing.T) {
 // included.
 func TestSweepReachesAll(t *testing.T) {
 	const n = 40000
-	m, r := NewMap(Config{Seed: 1, Capacity: n, Challenges: n}), testRandom(t, 1)
+	m, r := NewMap(Config{Seed: 1, Capacity: n, Challenges: n, Shards: shards}), testRandom(t, 1)
 	var ch Challenge
 	for i := range n {
 		key := testKey(i)
@@ -316,7 +316,7 @@ func TestMapAllocs(t *testing.T) {
 
 // Sole, which takes no lock, never says anything else than Lookup, and finds the sessions that it is there for.
 func TestSoleAgreesWithLookup(t *testing.T) {
-	m, r := NewMap(Config{Capacity: 300, Seed: 3}), testRandom(t, 1)
+	m, r := NewMap(Config{Capacity: 300, Seed: 3, Shards: shards}), testRandom(t, 1)
 	const keys = 400
 	now, sole := time.Duration(0), 0
 	for step := range 20_000 {
@@ -367,7 +367,7 @@ func TestSoleAgreesWithLookup(t *testing.T) {
 // handshake that nobody answered.
 func TestOnEnd(t *testing.T) {
 	ended := make(map[Key]int)
-	m := NewMap(Config{Capacity: 1, IdleTimeout: minute, Seed: 1, OnEnd: func(k *Key) { ended[*k]++ }})
+	m := NewMap(Config{Capacity: 1, Shards: shards, IdleTimeout: minute, Seed: 1, OnEnd: func(k *Key) { ended[*k]++ }})
 	r := testRandom(t, 1)
 	var all []Key
 	for i := range 2000 {

@@ -9,9 +9,12 @@ import (
 
 // A map has the shards that it is asked for, a power of two, and with one it holds exactly what its capacity says.
 func TestShards(t *testing.T) {
-	for _, c := range []struct{ ask, want int }{{0, 64}, {1, 1}, {2, 2}, {3, 4}, {64, 64}, {1 << 20, maxShards}} {
-		if m := NewMap(Config{Capacity: 100, Shards: c.ask}); len(m.shards) != c.want {
-			t.Errorf("%d shards asked for: %d, want %d", c.ask, len(m.shards), c.want)
+	for _, c := range []struct{ capacity, ask, want int }{
+		{100, 1, 1}, {100, 2, 2}, {100, 3, 4}, {100, 64, 64}, {100, 1 << 20, maxShards},
+		{100, 0, 1}, {511, 0, 1}, {512, 0, 2}, {2048, 0, 8}, {0, 0, 64}, {1 << 17, 0, 64},
+	} {
+		if m := NewMap(Config{Capacity: c.capacity, Shards: c.ask}); len(m.shards) != c.want {
+			t.Errorf("%d shards asked for, %d sessions: %d, want %d", c.ask, c.capacity, len(m.shards), c.want)
 		}
 	}
 	m := NewMap(Config{Capacity: 40, Challenges: 8, Shards: 1})
@@ -43,6 +46,20 @@ func TestShards(t *testing.T) {
 	}
 	if st := m.Stats(); st.Sessions != 0 || st.Challenges != 0 {
 		t.Errorf("%d sessions and %d challenges are left after they have expired", st.Sessions, st.Challenges)
+	}
+}
+
+// Once a map with 1536 sessions at most held 3328. Whatever the capacity, the room for uneven hashing is less than a third of it.
+func TestCapacityIsNearlyKept(t *testing.T) {
+	for _, capacity := range []int{1, 16, 100, 511, 512, 1000, 1536, 2048, 5000, DefaultCapacity, 1 << 17} {
+		m := NewMap(Config{Capacity: capacity, Challenges: 1})
+		slots := 0
+		for i := range m.shards {
+			slots += len(m.shards[i].slots)
+		}
+		if slots < capacity || slots > capacity+capacity*3/10 {
+			t.Errorf("capacity %d: room for %d sessions", capacity, slots)
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // part of what is measured.
 const (
 	maxSessions    = 2048 // for which the map has mapSlots, as shards are uneven
-	mapSlots       = 4096
+	mapSlots       = 2624
 	steadySessions = 500
 	junkAddresses  = 250
 	peerNodes      = 6
