@@ -19,6 +19,15 @@ func ghashCLMUL(y *[16]byte, powers *[8][16]byte, b *byte, blocks int)
 //go:noescape
 func ghashMessage(t *[16]byte, powers *[8][16]byte, ad *byte, adLen int, text *byte, textLen int)
 
+// sealShort encrypts the n bytes at b in place and writes the tag behind them. openShort reports whether the tag that stands behind the n
+// bytes at b fits, and if so decrypts them in place. Preconditions: hasGCM(); fitsShort(adLen, n).
+//
+//go:noescape
+func sealShort(k *gcmKey, b *byte, n int, nonce *[12]byte, ad *byte, adLen int)
+
+//go:noescape
+func openShort(k *gcmKey, b *byte, n int, nonce *[12]byte, ad *byte, adLen int) bool
+
 // sealGroups encrypts groups of 128 bytes at b in place and adds them to the hash y. counter is the number of the first block of
 // key stream. Preconditions: hasGCM(), groups >= 0.
 //

@@ -2,63 +2,12 @@
 
 #include "textflag.h"
 #include "ctr_amd64.h"
-
-// Where the powers are in a gcmKey.
-#define gcmPowers 176
-
-// GHASH (NIST SP 800-38D, 6.4) works on polynomials whose first coefficient is the first bit of the first byte. A block with its
-// bytes reversed has them in the opposite order: bit j of the register is the coefficient of x^(127-j). The product without
-// carries of two such registers has the coefficients in that order too, but one place off; so the powers of H in the table
-// are divided by x, which puts it right. With x^128 = 1 + x + x^2 + x^7 the product, of 256 bits hi:lo, is then
-//
-//	hi + lo * x^128
-//
-// and lo is multiplied by x^64 twice: its upper half moves down, and its lower half v comes in from above as
-// v * (1 + x + x^2 + x^7), where v*1 is v moved up and the rest is the product of v and 0xc2 << 56.
+#include "gcm_amd64.h"
 
 // The order of bytes that PSHUFB reverses a block with.
-DATA reversed<>+0(SB)/8, $0x08090a0b0c0d0e0f
-DATA reversed<>+8(SB)/8, $0x0001020304050607
-GLOBL reversed<>(SB), RODATA|NOPTR, $16
-
-// Multiplies the block x by the power at off(DX) and adds the product to X6:X7:X5, which are hi, the middle and lo.
-#define ACCUMULATE(x, off) \
-	MOVOU     off(DX), X9   \
-	MOVO      x, X2         \
-	MOVO      x, X3         \
-	MOVO      x, X4         \
-	PCLMULQDQ $0x00, X9, x  \
-	PCLMULQDQ $0x11, X9, X2 \
-	PCLMULQDQ $0x01, X9, X3 \
-	PCLMULQDQ $0x10, X9, X4 \
-	PXOR      x, X5         \
-	PXOR      X2, X6        \
-	PXOR      X3, X7        \
-	PXOR      X4, X7
-
-// The block at off(SI).
-#define BLOCK(off, x) \
-	MOVOU  off(SI), x \
-	PSHUFB X15, x
-
-// One step of the reduction: lo = lo * x^64.
-#define FOLD \
-	MOVO      X5, X8          \
-	PSHUFD    $0x4e, X5, X5   \
-	PCLMULQDQ $0x00, X14, X8  \
-	PXOR      X8, X5
-
-// Reduces what has been accumulated to X0.
-#define REDUCE \
-	MOVO  X7, X8 \
-	PSLLO $8, X8 \
-	PXOR  X8, X5 \
-	PSRLO $8, X7 \
-	PXOR  X7, X6 \
-	FOLD         \
-	FOLD         \
-	MOVO  X6, X0 \
-	PXOR  X5, X0
+DATA ·blockReversed+0(SB)/8, $0x08090a0b0c0d0e0f
+DATA ·blockReversed+8(SB)/8, $0x0001020304050607
+GLOBL ·blockReversed(SB), RODATA|NOPTR, $16
 
 // Adds the eight blocks at SI to the hash in X0, unreduced.
 #define EIGHT \
@@ -92,7 +41,7 @@ TEXT ·ghashCLMUL(SB), NOSPLIT, $0-32
 	MOVQ   powers+8(FP), R8
 	MOVQ   b+16(FP), SI
 	MOVQ   blocks+24(FP), CX
-	MOVOU  reversed<>(SB), X15
+	MOVOU  ·blockReversed(SB), X15
 	MOVQ   $0xc200000000000000, AX
 	MOVQ   AX, X14
 	MOVOU  (DI), X0
@@ -139,18 +88,18 @@ done:
 	RET
 
 // PSHUFB with the 16 bytes at last + 16 - r moves the last r bytes of a block to its start and clears the rest.
-DATA last<>+0(SB)/8, $0x0706050403020100
-DATA last<>+8(SB)/8, $0x0f0e0d0c0b0a0908
-DATA last<>+16(SB)/8, $0x8080808080808080
-DATA last<>+24(SB)/8, $0x8080808080808080
-GLOBL last<>(SB), RODATA|NOPTR, $32
+DATA ·blockLast+0(SB)/8, $0x0706050403020100
+DATA ·blockLast+8(SB)/8, $0x0f0e0d0c0b0a0908
+DATA ·blockLast+16(SB)/8, $0x8080808080808080
+DATA ·blockLast+24(SB)/8, $0x8080808080808080
+GLOBL ·blockLast(SB), RODATA|NOPTR, $32
 
 // PAND with the 16 bytes at first + 16 - r keeps the first r bytes of a block.
-DATA first<>+0(SB)/8, $0xffffffffffffffff
-DATA first<>+8(SB)/8, $0xffffffffffffffff
-DATA first<>+16(SB)/8, $0
-DATA first<>+24(SB)/8, $0
-GLOBL first<>(SB), RODATA|NOPTR, $32
+DATA ·blockFirst+0(SB)/8, $0xffffffffffffffff
+DATA ·blockFirst+8(SB)/8, $0xffffffffffffffff
+DATA ·blockFirst+16(SB)/8, $0
+DATA ·blockFirst+24(SB)/8, $0
+GLOBL ·blockFirst(SB), RODATA|NOPTR, $32
 
 // func ghashMessage(t *[16]byte, powers *[8][16]byte, ad *byte, adLen int, text *byte, textLen int)
 //
@@ -162,7 +111,7 @@ TEXT ·ghashMessage(SB), NOSPLIT, $0-48
 	MOVQ  adLen+24(FP), CX
 	MOVQ  text+32(FP), DI
 	MOVQ  textLen+40(FP), BX
-	MOVOU reversed<>(SB), X15
+	MOVOU ·blockReversed(SB), X15
 	MOVQ  $0xc200000000000000, AX
 	MOVQ  AX, X14
 	PXOR  X5, X5
@@ -197,7 +146,7 @@ headerTail:
 	TESTQ  CX, CX
 	JZ     text
 	MOVOU  -16(SI)(CX*1), X1
-	LEAQ   last<>+16(SB), AX
+	LEAQ   ·blockLast+16(SB), AX
 	SUBQ   CX, AX
 	MOVOU  (AX), X2
 	PSHUFB X2, X1
@@ -220,7 +169,7 @@ textTail:
 	TESTQ  BX, BX
 	JZ     lengths
 	MOVOU  (DI), X1
-	LEAQ   first<>+16(SB), AX
+	LEAQ   ·blockFirst+16(SB), AX
 	SUBQ   BX, AX
 	MOVOU  (AX), X2
 	PAND   X2, X1
@@ -297,7 +246,7 @@ TEXT ·sealGroups(SB), NOSPLIT, $0-48
 	BSWAPQ R8
 	BSWAPQ R9
 	ADDQ   counter+40(FP), R9
-	MOVOU  reversed<>(SB), X15
+	MOVOU  ·blockReversed(SB), X15
 	MOVQ   $0xc200000000000000, AX
 	MOVQ   AX, X14
 	MOVOU  (DI), X13

@@ -53,7 +53,7 @@ func TestGCMTwins(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := 0; n <= 1280; n++ {
-		for _, a := range []int{0, 1, 15, 16, 17, 55, 63, 71, 127, 128, 129, 170, 255, 470} {
+		for _, a := range []int{0, 1, 15, 16, 17, 55, 63, 71, 80, 81, 95, 96, 112, 127, 128, 129, 170, 255, 470} {
 			if n > 300 && a != 71 && (n+a)%13 != 0 {
 				continue
 			}
@@ -108,6 +108,35 @@ func TestGCMForgery(t *testing.T) {
 	}
 	if _, err := c.Open(nil, nonce, sealed, ad); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestShortForgery: no change of one bit of a short message opens in place, and the message is as it came then.
+func TestShortForgery(t *testing.T) {
+	c, nonce := NewCipher(&[16]byte{3}), &[12]byte{4}
+	for n := 1; n <= maxShort+1; n++ {
+		ad := bytes.Repeat([]byte{5}, 16+n)
+		packet := append(c.Seal(nil, nonce, bytes.Repeat([]byte{6}, n), ad), 7, 7, 7)
+		sealed := packet[:n+TagSize]
+		for bit := range 8 * len(sealed) {
+			packet[bit/8] ^= 1 << (bit % 8)
+			before := bytes.Clone(packet)
+			if _, err := c.Open(sealed[:0], nonce, sealed, ad); err == nil {
+				t.Fatalf("%d bytes: opens with bit %d of %d changed", n, bit, 8*len(sealed))
+			}
+			if ownGCM && !bytes.Equal(packet, before) {
+				t.Fatalf("%d bytes: a message that does not open is altered", n)
+			}
+			copy(packet, before)
+			packet[bit/8] ^= 1 << (bit % 8)
+		}
+		tag := bytes.Clone(packet[n:])
+		if text, err := c.Open(sealed[:0], nonce, sealed, ad); err != nil || !bytes.Equal(text, bytes.Repeat([]byte{6}, n)) {
+			t.Fatalf("%d bytes: %x, %v", n, text, err)
+		}
+		if ownGCM && !bytes.Equal(packet[n:], tag) {
+			t.Fatalf("%d bytes: opening has written behind the text", n)
+		}
 	}
 }
 
