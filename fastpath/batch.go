@@ -119,13 +119,17 @@ type Tx struct {
 	size   int
 	queue  []txPacket // slot i holds datagram i
 
+	follow    bool // the next datagram follows that before it
+	followers int  // datagrams that do
+
 	mmsg *mmsgTx // built by the first WriteBatch of the fast path
 }
 
 // txPacket is one committed datagram.
 type txPacket struct {
-	to netip.AddrPort
-	n  int
+	to      netip.AddrPort
+	n       int
+	follows bool
 }
 
 // NewTx returns a Tx of batch slots of size bytes each. It panics unless batch
@@ -152,6 +156,14 @@ func (tx *Tx) Buffer() []byte {
 	return tx.slab[off : off+tx.size : off+tx.size]
 }
 
+// Follow says that the datagram of the next Commit belongs with the one before
+// it, such as another packet of one answer. The two may then leave as a train
+// (UDP_SEGMENT) where the system can do that, if they have one destination and sizes
+// that fit: all datagrams of a train are of one size, but for the last, which may
+// be shorter. What arrives is the same. Datagrams of more than 1452 bytes, which few paths take
+// in one piece, leave by themselves.
+func (tx *Tx) Follow() { tx.follow = true }
+
 // Commit queues the first n bytes of the slot that Buffer returned for the
 // given destination. A zone is ignored. A destination that cannot work is
 // found out, and counted, by WriteBatch. Commit panics when tx is full or n is
@@ -163,7 +175,11 @@ func (tx *Tx) Commit(n int, to netip.AddrPort) {
 	if uint(n) > uint(tx.size) {
 		panic("fastpath: Commit of more bytes than a slot has")
 	}
-	tx.queue = append(tx.queue, txPacket{to: plainAddr(to), n: n})
+	tx.queue = append(tx.queue, txPacket{to: plainAddr(to), n: n, follows: tx.follow})
+	if tx.follow {
+		tx.follow = false
+		tx.followers++
+	}
 }
 
 // Len is the number of datagrams in tx.
@@ -188,7 +204,7 @@ func (tx *Tx) Packet(i int) []byte {
 func (tx *Tx) Addr(i int) netip.AddrPort { return tx.queue[i].to }
 
 // Reset forgets what is queued.
-func (tx *Tx) Reset() { tx.queue = tx.queue[:0] }
+func (tx *Tx) Reset() { tx.queue, tx.followers = tx.queue[:0], 0 }
 
 // plainAddr returns a with an IPv4 address as 4 bytes and without zone.
 func plainAddr(a netip.AddrPort) netip.AddrPort {

@@ -44,7 +44,7 @@ type Config struct {
 	Sockets int
 
 	// Batch is the largest number of datagrams per system call, 1 to MaxBatch;
-	// 0 means DefaultBatch.
+	// 0 means DefaultBatch. Of what is sent, a train counts as one.
 	Batch int
 
 	// MaxSize and MinSize are the payload sizes in bytes that are accepted,
@@ -60,6 +60,9 @@ type Config struct {
 
 	// DisableBatch selects the portable path.
 	DisableBatch bool
+
+	// DisableSegments sends each datagram by itself, whatever Tx.Follow says.
+	DisableSegments bool
 
 	// DisableFilter attaches no socket filter.
 	DisableFilter bool

@@ -55,6 +55,11 @@ type ConnStats struct {
 	TxBytes     uint64 // payload bytes of TxDatagrams
 	TxBatches   uint64 // system calls that sent at least one datagram
 
+	// TxTrains are trains that WriteBatch sent; their datagrams are among
+	// TxDatagrams, one by one. TrainsRefused are those that the kernel did not
+	// take: their datagrams were sent again by themselves.
+	TxTrains, TrainsRefused uint64
+
 	Truncated uint64 // dropped: larger than a slot of the Rx
 	Short     uint64 // dropped: below Config.MinSize, not caught by the filter
 	Long      uint64 // dropped: above Config.MaxSize, not caught by the filter
@@ -97,6 +102,8 @@ func (s *ConnStats) Add(o ConnStats) {
 	s.TxDatagrams += o.TxDatagrams
 	s.TxBytes += o.TxBytes
 	s.TxBatches += o.TxBatches
+	s.TxTrains += o.TxTrains
+	s.TrainsRefused += o.TrainsRefused
 	s.Truncated += o.Truncated
 	s.Short += o.Short
 	s.Long += o.Long

@@ -30,6 +30,7 @@ type counters struct {
 	_  [cacheLine]byte
 	tx struct {
 		datagrams, bytes, batches atomic.Uint64
+		trains, trainsRefused     atomic.Uint64
 		dropped                   [numCauses]atomic.Uint64
 	}
 }
@@ -57,17 +58,19 @@ func (c *counters) drop(cause sendCause, n int) {
 func (c *counters) stats() ConnStats {
 	d := &c.tx.dropped
 	return ConnStats{
-		RxDatagrams: c.rx.datagrams.Load(),
-		RxBytes:     c.rx.bytes.Load(),
-		RxBatches:   c.rx.batches.Load(),
-		TxDatagrams: c.tx.datagrams.Load(),
-		TxBytes:     c.tx.bytes.Load(),
-		TxBatches:   c.tx.batches.Load(),
-		Truncated:   c.rx.truncated.Load(),
-		Short:       c.rx.short.Load(),
-		Long:        c.rx.long.Load(),
-		BadSource:   c.rx.bad.Load(),
-		ReadErrors:  c.rx.errno.Load(),
+		RxDatagrams:   c.rx.datagrams.Load(),
+		RxBytes:       c.rx.bytes.Load(),
+		RxBatches:     c.rx.batches.Load(),
+		TxDatagrams:   c.tx.datagrams.Load(),
+		TxBytes:       c.tx.bytes.Load(),
+		TxBatches:     c.tx.batches.Load(),
+		TxTrains:      c.tx.trains.Load(),
+		TrainsRefused: c.tx.trainsRefused.Load(),
+		Truncated:     c.rx.truncated.Load(),
+		Short:         c.rx.short.Load(),
+		Long:          c.rx.long.Load(),
+		BadSource:     c.rx.bad.Load(),
+		ReadErrors:    c.rx.errno.Load(),
 		SendErrors: SendErrors{
 			Family:      d[causeFamily].Load(),
 			Refused:     d[causeRefused].Load(),

@@ -5,6 +5,7 @@
 //
 //   - datagram: one UDP payload together with its peer address.
 //   - slot: the fixed part of a slab that holds one datagram.
+//   - train: datagrams to one destination that enter the kernel as one.
 //   - batch: the datagrams that one call moves. [Rx] holds a received batch,
 //     [Tx] a batch to be sent.
 //   - socket: one file descriptor, seen through a [Conn].
@@ -33,6 +34,9 @@
 //	       -> iov[i]    -> slot i of the slab
 //	       -> ctl[i]    control message (only where drops are counted by it)
 //
+// Of what is sent, an entry may have several iovecs, which makes a train of their
+// slots, and the control message says where it is parted.
+//
 // # Paths
 //
 // Two implementations of [Conn] exist. The fast one ("recvmmsg") is for Linux.
@@ -42,6 +46,27 @@
 // which one runs and why. The batch calls of golang.org/x/net are not used:
 // off Linux they also move one datagram per call, and they allocate an address
 // for each.
+//
+// # Trains
+//
+// The kernel takes datagrams to one destination as one, all of one size but for a
+// shorter last one, and parts them late: in the network card, before its driver, or, on
+// loopback, in front of the receiving socket (UDP_SEGMENT, Linux 4.18). One pass
+// through sockets, routing and firewall then does for all of them. [Tx.Follow]
+// says which belong together; [Segmenter] is for programs that make load.
+//
+// What arrives is the same as without, and so is what is counted. A train that
+// is refused, for whatever reason, is sent again as single datagrams, of which the kernel then
+// says what it would have said. It refuses one where the path's MTU is below the
+// size of a segment with its headers (EMSGSIZE; EINVAL before Linux 6.14), for it does not
+// fragment segments: alone they leave in fragments. Over IPv4, a train that is as a whole above
+// the MTU leaves without the DF bit, which Linux sets on single datagrams that fit; a router on the way
+// to a smaller MTU fragments such segments then, and drops the others and says so.
+//
+// EIO, where a device computes no checksums or IPsec transforms the packets, and
+// EOPNOTSUPP, in sandboxes, end trains on a socket for good, and so do 64 refusals for their
+// path in a row. Linux 7.0.0 to 7.1.4 are given none: for some network cards they write wrong
+// lengths into them. [Info] has the reason where there are none from the beginning.
 //
 // # Ownership
 //

@@ -33,6 +33,12 @@ type Info struct {
 	FilterAttached bool
 	FilterReason   string // why not, empty otherwise
 
+	// Segments says that datagrams which follow one another are sent as trains
+	// where that is possible (see Tx.Follow). A socket ends it when the kernel
+	// turns out to refuse them: see ConnStats.TrainsRefused.
+	Segments       bool
+	SegmentsReason string // why not, empty otherwise
+
 	// Buffer sizes in bytes, as asked for and as granted, per socket. 0 asked
 	// means the default of the system; 0 got means unknown. Linux reports twice
 	// what it grants, to have room for bookkeeping; here it is halved again.
@@ -60,8 +66,8 @@ func (i Info) String() string {
 	if i.PathReason != "" {
 		path += " (" + i.PathReason + ")"
 	}
-	return fmt.Sprintf("path %s, sockets %d, reuseport %s, filter %s, receive buffer %d of %d, send buffer %d of %d, drops by %s",
-		path, i.Sockets, yes(i.ReusePort, i.ReusePortReason), yes(i.FilterAttached, i.FilterReason),
+	return fmt.Sprintf("path %s, sockets %d, reuseport %s, filter %s, segments %s, receive buffer %d of %d, send buffer %d of %d, drops by %s",
+		path, i.Sockets, yes(i.ReusePort, i.ReusePortReason), yes(i.FilterAttached, i.FilterReason), yes(i.Segments, i.SegmentsReason),
 		i.RecvBufferGot, i.RecvBufferAsked, i.SendBufferGot, i.SendBufferAsked, i.DropSource)
 }
 
@@ -119,6 +125,7 @@ func (g *Group) describe(cfg *Config) {
 	o := &g.socks[0].opts
 	g.info.Sockets = len(g.socks)
 	g.info.FilterAttached, g.info.FilterReason = o.filter == "", o.filter
+	g.info.Segments, g.info.SegmentsReason = o.segments == "", o.segments
 	g.info.RecvBufferAsked, g.info.RecvBufferGot = cfg.RecvBuffer, o.recvGot
 	g.info.SendBufferAsked, g.info.SendBufferGot = cfg.SendBuffer, o.sendGot
 	g.info.DropSource = o.dropSource

@@ -83,19 +83,19 @@ func TestInfo(t *testing.T) {
 // Stats.Add must know every field.
 func TestStatsAdd(t *testing.T) {
 	one := ConnStats{
-		1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
-		SendErrors{12, 13, 14, 15, 16, 17, 18, 19, 20}, 21,
+		1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
+		SendErrors{14, 15, 16, 17, 18, 19, 20, 21, 22}, 23,
 	}
 	sum := one
 	sum.Add(one)
 	want := ConnStats{
-		2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22,
-		SendErrors{24, 26, 28, 30, 32, 34, 36, 38, 40}, 42,
+		2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26,
+		SendErrors{28, 30, 32, 34, 36, 38, 40, 42, 44}, 46,
 	}
 	if sum != want {
 		t.Errorf("%+v", sum)
 	}
-	if n := one.SendErrors.Sum(); n != (12+20)*9/2 {
+	if n := one.SendErrors.Sum(); n != (14+22)*9/2 {
 		t.Errorf("Sum = %d", n)
 	}
 }

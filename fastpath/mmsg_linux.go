@@ -192,16 +192,22 @@ func (c *mmsgConn) noteDrops(r *mmsgRx) {
 	}
 }
 
-// mmsgTx is what sendmmsg works on. Entries are dense: datagrams that cannot
-// be sent from this socket have none.
+// mmsgTx is what sendmmsg works on. Each iovec has its slot of the Tx for good;
+// entries are dense: datagrams that cannot be sent from this socket have none,
+// and those of a train have one together.
 type mmsgTx struct {
 	hdr  []mmsghdr
 	iov  []unix.Iovec
 	name []unix.RawSockaddrInet6
+	ctl  []segmentControl // of entries that are trains
 
 	conn       *mmsgConn
-	start, end int // entries of the next call
-	n          int // result of the last call
+	total      int   // entries that are loaded
+	all        tally // what they have
+	trains     int   // of which are trains among the first so many
+	checked    int   // datagrams whose address family has been looked at
+	start, end int   // entries of the next call
+	n          int   // result of the last call
 	errno      syscall.Errno
 	deadline   time.Time // of the wait for room; zero until a batch has to wait
 
@@ -215,12 +221,13 @@ func newMmsgTx(tx *Tx) *mmsgTx {
 		hdr:  make([]mmsghdr, n),
 		iov:  make([]unix.Iovec, n),
 		name: make([]unix.RawSockaddrInet6, n),
+		ctl:  make([]segmentControl, n),
 	}
 	t.try, t.park = t.call, t.callOrPark
 	for i := range t.hdr {
+		t.iov[i].Base = &tx.slab[i*tx.stride]
 		h := &t.hdr[i].hdr
 		h.Name = (*byte)(unsafe.Pointer(&t.name[i]))
-		h.Iov = &t.iov[i]
 		h.SetIovlen(1)
 	}
 	return t
@@ -235,33 +242,37 @@ func (t *mmsgTx) callOrPark(fd uintptr) bool {
 	return t.errno != unix.EAGAIN
 }
 
-// load points the entries at the datagrams of tx, and returns how many there
-// are to send. Datagrams of the other family are counted here: sending them
-// would cost a system call each to be told so.
-func (t *mmsgTx) load(tx *Tx, c *mmsgConn) int {
-	t.conn, t.deadline = c, time.Time{}
-	n := 0
-	for i := range tx.queue {
-		to := tx.queue[i].to
-		if !c.sock.familyOK(to) {
-			c.sock.cnt.drop(causeFamily, 1)
+// load points the entries at the datagrams of tx from first on. Those before
+// alone have an entry each, whether or not they fit into a train. Datagrams of
+// the other family are counted here: sending them would cost a system call each
+// to be told so.
+func (t *mmsgTx) load(tx *Tx, first, alone int) {
+	t.unjoin()
+	s := t.conn.sock
+	join := tx.followers > 0 && s.joins()
+	t.all = tally{}
+	n, bytes := 0, 0
+	for i := first; i < len(tx.queue); i++ {
+		p := &tx.queue[i]
+		if !s.familyOK(p.to) {
+			if i >= t.checked {
+				s.cnt.drop(causeFamily, 1)
+			}
 			continue
 		}
-		t.hdr[n].hdr.Namelen = putSockaddr(&t.name[n], to)
-		t.iov[n].Base = &tx.slab[i*tx.stride] // an empty datagram needs it too
-		t.iov[n].SetLen(tx.queue[i].n)
+		h := &t.hdr[n].hdr
+		h.Namelen = putSockaddr(&t.name[n], p.to)
+		h.Iov = &t.iov[i]
+		t.iov[i].SetLen(p.n)
+		bytes += p.n
+		if join && i >= alone {
+			i += t.join(tx, n, i)
+		}
 		n++
 	}
-	return n
-}
-
-// bytes is the payload of entries start to start+n.
-func (t *mmsgTx) bytes(n int) int {
-	sum := 0
-	for i := range t.iov[t.start : t.start+n] {
-		sum += int(t.iov[t.start+i].Len)
-	}
-	return sum
+	t.start, t.total, t.checked = 0, n, len(tx.queue)
+	t.all.datagrams += n
+	t.all.bytes += bytes
 }
 
 // WriteBatch implements Conn.
@@ -273,30 +284,34 @@ func (c *mmsgConn) WriteBatch(tx *Tx) error {
 		tx.mmsg = newMmsgTx(tx)
 	}
 	t := tx.mmsg
-	err := c.flush(t, t.load(tx, c))
+	t.conn, t.deadline, t.checked = c, time.Time{}, 0
+	t.load(tx, 0, 0)
+	err := c.flush(tx, t)
 	tx.Reset()
 	return err
 }
 
-// flush sends the first total entries of t.
+// flush sends what t has loaded of tx.
 //
-// sendmmsg stops at the first datagram that fails and returns the number of
+// sendmmsg stops at the first entry that fails and returns the number of
 // those before it; the error itself shows only when the next call starts with
-// that datagram. So after a short count the rest is sent again from there, and
-// an error concerns exactly the datagram at t.start: it is dropped, and sending
-// resumes behind it.
-func (c *mmsgConn) flush(t *mmsgTx, total int) error {
+// that entry. So after a short count the rest is sent again from there, and
+// an error concerns exactly the entry at t.start: it is dropped, and sending
+// resumes behind it. Only a single datagram is dropped like that. The datagrams
+// of a train are sent again, each by itself, so that what the kernel says of
+// them is the same as if there were no trains.
+func (c *mmsgConn) flush(tx *Tx, t *mmsgTx) error {
 	cnt, retries, refused := &c.sock.cnt, sendRetries, false
-	for t.start = 0; t.start < total; {
-		t.end = min(total, t.start+c.sock.batch)
+	for t.start < t.total {
+		t.end = min(t.total, t.start+c.sock.batch)
 		if err := c.attempt(t); err != nil {
-			cnt.drop(causeOf(err), total-t.start)
+			cnt.drop(causeOf(err), t.count(t.total).datagrams)
 			return c.sock.wrap("send", err)
 		}
 		if t.errno == 0 && t.n > 0 {
-			n := min(t.n, t.end-t.start)
-			cnt.sent(n, t.bytes(n))
-			t.start += n
+			next := min(t.start+t.n, t.end)
+			c.sent(t.count(next))
+			t.start = next
 			refused = false
 			continue
 		}
@@ -308,11 +323,16 @@ func (c *mmsgConn) flush(t *mmsgTx, total int) error {
 				pauseSend(retries)
 			}
 		case cause == causeBlocked:
-			cnt.drop(cause, total-t.start) // waited for in vain: so would the rest be
+			cnt.drop(cause, t.count(t.total).datagrams) // waited for in vain: so would the rest be
 			return nil
 		case cause == causeFatal:
-			cnt.drop(cause, total-t.start)
+			cnt.drop(cause, t.count(t.total).datagrams)
 			return c.sock.wrap("send", t.errno)
+		case t.segments(t.start) > 1:
+			c.sock.refuseTrain(t.errno)
+			first := t.first(t.start)
+			t.load(tx, first, first+t.segments(t.start))
+			refused = false
 		default:
 			cnt.drop(cause, 1)
 			t.start++
@@ -320,6 +340,16 @@ func (c *mmsgConn) flush(t *mmsgTx, total int) error {
 		}
 	}
 	return nil
+}
+
+// sent counts what one system call has sent.
+func (c *mmsgConn) sent(n tally) {
+	cnt := &c.sock.cnt
+	cnt.sent(n.datagrams, n.bytes)
+	if n.trains > 0 {
+		cnt.tx.trains.Add(uint64(n.trains))
+		c.sock.takeTrain()
+	}
 }
 
 // pauseSend lets the system work off its queues: first by giving way, then by

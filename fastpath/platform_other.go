@@ -14,6 +14,8 @@ type (
 
 func batchReason(*socket, *Config) string { return "recvmmsg is for Linux" }
 
+func segmentsReason(*socket, *Config, string) string { return "UDP_SEGMENT is for Linux" }
+
 func newConn(s *socket, _ string) Conn { return newPortableConn(s) }
 
 func enableReusePort(*socket) error { return nil }

@@ -1,7 +1,6 @@
 package fastpath
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"syscall"
@@ -11,17 +10,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// gsoSpace is the room for one control message of 2 bytes: the size of a
+// segmentSpace is the room for one control message of 2 bytes: the size of a
 // segment.
-const gsoSpace = (unix.SizeofCmsghdr+cmsgAlign-1)&^(cmsgAlign-1) + (2+cmsgAlign-1)&^(cmsgAlign-1)
+const segmentSpace = (unix.SizeofCmsghdr+cmsgAlign-1)&^(cmsgAlign-1) + (2+cmsgAlign-1)&^(cmsgAlign-1)
+
+// segmentControl is such a message, aligned as the kernel reads it.
+type segmentControl [(segmentSpace + 7) / 8]uint64
+
+// set says that segments are of size bytes.
+func (c *segmentControl) set(size int) {
+	head := (*unix.Cmsghdr)(unsafe.Pointer(c))
+	head.Level, head.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+	head.SetLen(unix.CmsgLen(2))
+	*(*uint16)(unsafe.Add(unsafe.Pointer(c), unix.CmsgLen(0))) = uint16(size)
+}
 
 // train sends trains on one socket. It is a Tx of the fast path with one entry
 // and a control message, so that waiting for room is the same.
 type train struct {
 	conn *mmsgConn
 	tx   mmsgTx
-	ctl  [(gsoSpace + 7) / 8]uint64 // aligned as the kernel reads it
-	off  string                     // why no train can be sent any more
+	ctl  segmentControl
+	off  string // why no train can be sent any more
 }
 
 func newSegmenter(c Conn) (segmenter, string) {
@@ -39,17 +49,12 @@ func newSegmenter(c Conn) (segmenter, string) {
 	}
 	t.tx.try, t.tx.park = t.tx.call, t.tx.callOrPark
 
-	ctl := unsafe.Slice((*byte)(unsafe.Pointer(&t.ctl)), gsoSpace)
-	head := (*unix.Cmsghdr)(unsafe.Pointer(&t.ctl))
-	head.Level, head.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
-	head.SetLen(unix.CmsgLen(2))
-
 	h := &t.tx.hdr[0].hdr
 	h.Name = (*byte)(unsafe.Pointer(&t.tx.name[0]))
 	h.Iov = &t.tx.iov[0]
 	h.SetIovlen(1)
-	h.Control = &ctl[0]
-	h.SetControllen(gsoSpace)
+	h.Control = (*byte)(unsafe.Pointer(&t.ctl))
+	h.SetControllen(segmentSpace)
 	return t, ""
 }
 
@@ -70,12 +75,6 @@ func probeSegment(raw syscall.RawConn) string {
 
 func (t *train) why() string { return t.off }
 
-// size is where the control message has the size of a segment.
-func (t *train) size() []byte {
-	at := unix.CmsgLen(0)
-	return unsafe.Slice((*byte)(unsafe.Pointer(&t.ctl)), gsoSpace)[at : at+2]
-}
-
 func (t *train) send(b []byte, size int, to netip.AddrPort) error {
 	c, n := t.conn, (len(b)+size-1)/size
 	cnt := &c.sock.cnt
@@ -90,7 +89,7 @@ func (t *train) send(b []byte, size int, to netip.AddrPort) error {
 	t.tx.iov[0].Base = &b[0]
 	t.tx.iov[0].SetLen(len(b))
 	t.tx.deadline = time.Time{}
-	binary.NativeEndian.PutUint16(t.size(), uint16(size))
+	t.ctl.set(size)
 	err := t.flush(n, len(b))
 	t.tx.iov[0].Base = nil // b is the caller's again
 	return err

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -21,6 +22,7 @@ type socket struct {
 	sendWait time.Duration
 	opts     sockOptions
 	cnt      counters
+	refusals atomic.Uint32 // trains that were refused in a row
 
 	mu     sync.Mutex // guards drops and closed
 	drops  dropCounter
@@ -31,6 +33,7 @@ type socket struct {
 type sockOptions struct {
 	recvGot, sendGot int    // bytes, as granted; 0 is unknown
 	filter           string // empty: attached; else why not
+	segments         string // empty: trains are sent; else why not
 	dropSource       string
 }
 

@@ -64,6 +64,7 @@ func (g *Group) connect(cfg *Config) {
 		g.info.Path = PathPortable
 	}
 	for _, s := range g.socks {
+		s.opts.segments = segmentsReason(s, cfg, g.info.Path)
 		g.conns = append(g.conns, newConn(s, g.info.Path))
 	}
 	g.describe(cfg)
@@ -81,7 +82,8 @@ func GroupOf(conns ...Conn) (*Group, error) {
 			return nil, fmt.Errorf("%w: Conns of %v and %v", ErrConfig, g.addr, a)
 		}
 	}
-	g.info = Info{Path: PathOther, Sockets: len(conns), DropSource: "none", FilterReason: "not a socket of this package"}
+	g.info = Info{Path: PathOther, Sockets: len(conns), DropSource: "none", FilterReason: "not a socket of this package",
+		SegmentsReason: "not a socket of this package"}
 	return g, nil
 }
 

@@ -1,0 +1,153 @@
+package fastpath
+
+import (
+	"fmt"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxJoined is the largest datagram in bytes that is joined with others:
+	// what Ethernet takes over IPv6. The kernel refuses trains of larger ones
+	// wherever the path takes no more.
+	maxJoined = 1500 - 40 - 8
+
+	// maxRefusals is how many trains in a row may be refused for their path
+	// before a socket leaves them off.
+	maxRefusals = 64
+)
+
+// segmentsReason says why a socket sends no trains, or nothing.
+func segmentsReason(s *socket, cfg *Config, path string) string {
+	if cfg.DisableSegments {
+		return "disabled"
+	}
+	if path != PathBatch {
+		return "one datagram per system call"
+	}
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return fmt.Sprintf("uname: %v", err)
+	}
+	if r := unix.ByteSliceToString(u.Release[:]); damagesTrains(r) {
+		return "Linux " + r + " damages segments on some network cards"
+	}
+	return probeSegment(s.raw)
+}
+
+// damagesTrains reports whether a kernel of the given release, as uname(2) has it, is one
+// from 7.0.0 to 7.1.4. They write wrong lengths and checksums into trains that a
+// network card parts with the help of the kernel, and nobody says so: the datagrams
+// are lost.
+func damagesTrains(release string) bool {
+	var major, minor, patch int
+	if n, _ := fmt.Sscanf(release, "%d.%d.%d", &major, &minor, &patch); n < 2 {
+		return false
+	}
+	return major == 7 && (minor == 0 || minor == 1 && patch <= 4)
+}
+
+// joins reports whether the socket sends trains. One that does not is the plain
+// twin of one that does.
+func (s *socket) joins() bool { return s.opts.segments == "" && s.refusals.Load() < maxRefusals }
+
+// refuseTrain notes that the kernel did not take a train.
+//
+// Some answers will be the same for all trains, and there are no more of them. EINVAL,
+// before Linux 6.14, and EMSGSIZE are about the path to one peer, which takes no
+// segment of that size unfragmented. A peer could bring that about, so that only many
+// in a row end all trains: then it is this machine's own network. What else there is would
+// have met a single datagram too.
+func (s *socket) refuseTrain(e syscall.Errno) {
+	s.cnt.tx.trainsRefused.Add(1)
+	switch {
+	case e == unix.EINVAL || e == unix.EMSGSIZE:
+		s.refusals.Add(1)
+	case refusesTrains(e):
+		s.refusals.Store(maxRefusals)
+	}
+}
+
+// takeTrain notes that the kernel took a train.
+func (s *socket) takeTrain() {
+	if n := s.refusals.Load(); n > 0 && n < maxRefusals {
+		s.refusals.CompareAndSwap(n, 0)
+	}
+}
+
+// join adds datagrams to entry n, which has datagram i of tx, and returns how
+// many. The kernel parts a train after each n bytes, so that all are of the size
+// of the first, but for the last, which may be shorter. An empty one would be lost.
+func (t *mmsgTx) join(tx *Tx, n, i int) int {
+	first := &tx.queue[i]
+	if first.n > maxJoined {
+		return 0
+	}
+	k, bytes := 1, first.n
+	for more := true; more && k < MaxSegments && i+k < len(tx.queue); k++ {
+		p := &tx.queue[i+k]
+		if !p.follows || p.n == 0 || p.n > first.n || bytes+p.n > MaxTrain || p.to != first.to {
+			break
+		}
+		t.iov[i+k].SetLen(p.n)
+		bytes += p.n
+		more = p.n == first.n
+	}
+	if k > 1 {
+		t.ctl[n].set(first.n)
+		h := &t.hdr[n].hdr
+		h.SetIovlen(k)
+		h.Control = (*byte)(unsafe.Pointer(&t.ctl[n]))
+		h.SetControllen(segmentSpace)
+		t.trains = n + 1
+		t.all.trains++
+		t.all.datagrams += k - 1
+		t.all.bytes += bytes - first.n
+	}
+	return k - 1
+}
+
+// unjoin makes all entries those of single datagrams again.
+func (t *mmsgTx) unjoin() {
+	for i := range t.hdr[:t.trains] {
+		h := &t.hdr[i].hdr
+		h.SetIovlen(1)
+		h.Control = nil
+		h.SetControllen(0)
+	}
+	t.trains = 0
+}
+
+// segments is how many datagrams entry n has.
+func (t *mmsgTx) segments(n int) int { return int(t.hdr[n].hdr.Iovlen) }
+
+// first is which datagram of the Tx entry n begins with.
+func (t *mmsgTx) first(n int) int {
+	i := 0
+	for &t.iov[i] != t.hdr[n].hdr.Iov {
+		i++
+	}
+	return i
+}
+
+// tally is what there is in some entries.
+type tally struct{ datagrams, bytes, trains int }
+
+// count is what entries t.start to end have.
+func (t *mmsgTx) count(end int) (sum tally) {
+	if t.start == 0 && end == t.total {
+		return t.all
+	}
+	for i := range t.hdr[t.start:end] {
+		h := &t.hdr[t.start+i].hdr
+		for _, v := range unsafe.Slice(h.Iov, h.Iovlen) {
+			sum.bytes += int(v.Len)
+		}
+		if sum.datagrams += int(h.Iovlen); h.Iovlen > 1 {
+			sum.trains++
+		}
+	}
+	return sum
+}

@@ -1,0 +1,170 @@
+package fastpath
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// joinScript makes the datagrams of a test from two bytes each: what it follows, where it goes, and how large it is.
+func joinScript(script []byte, tx *Tx, to [4]netip.AddrPort) {
+	sizes := [8]int{0, 1, 63, 700, 700, 1200, maxJoined, maxJoined + 1}
+	for ; len(script) >= 2 && !tx.Full(); script = script[2:] {
+		a, b := script[0], script[1]
+		if a&1 != 0 {
+			tx.Follow()
+		}
+		dest := to[0]
+		if a&0b1110 == 0b1110 {
+			dest = to[a>>4&3]
+		}
+		n := sizes[b&7]
+		if b&0b11000 == 0b11000 {
+			n = max(0, n-int(b>>5))
+		}
+		buf := tx.Buffer()
+		for i := range buf[:n] {
+			buf[i] = byte(tx.Len()*7 + i)
+		}
+		tx.Commit(n, dest)
+	}
+}
+
+// FuzzJoin sends the same datagrams with and without trains: what arrives, in which order, and what is counted must be the same.
+func FuzzJoin(f *testing.F) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range 60 {
+		script := make([]byte, 2*(1+r.IntN(100)))
+		for k := range script {
+			script[k] = byte(r.Uint32())
+			switch {
+			case k%2 == 0 && i%3 > 0:
+				script[k] |= 1 // all follow
+			case k%2 == 1 && i%2 > 0:
+				script[k] = 5 | script[k]&0b11100000 | script[k]&1<<3<<k%4 // of nearly one size
+			}
+		}
+		f.Add(script, i%2 > 0, byte(i))
+	}
+	var links [2]*joinLink
+	for k, addr := range []netip.AddrPort{loop4, loop6} {
+		if addr == loop4 || hasIPv6() {
+			links[k] = newJoinLink(f, addr)
+		}
+	}
+	f.Fuzz(func(t *testing.T, script []byte, v6 bool, batch byte) {
+		l := links[0]
+		if v6 {
+			l = links[1]
+		}
+		if l == nil {
+			t.Skip("no IPv6 here")
+		}
+		l.compare(t, script, 1+int(batch)%9)
+	})
+}
+
+// joinLink is two senders, of which the second is the plain twin, and two receivers.
+type joinLink struct {
+	from [2]*mmsgConn
+	to   [2]Conn
+	tx   *Tx
+	rx   *Rx
+}
+
+func newJoinLink(f *testing.F, addr netip.AddrPort) *joinLink {
+	l := &joinLink{tx: NewTx(100, 1500), rx: NewRx(64, 1500)}
+	l.from = [2]*mmsgConn{joining(f, Config{Addr: addr}), listen(f, Config{Addr: addr, DisableSegments: true}).Conns()[0].(*mmsgConn)}
+	for i := range l.to {
+		l.to[i] = open(f, Config{Addr: addr, RecvBuffer: 1 << 20})
+	}
+	return l
+}
+
+func (l *joinLink) compare(t *testing.T, script []byte, batch int) {
+	other := loop6
+	if l.from[0].sock.v4 == false {
+		other = loop4
+	}
+	a := l.to[0].LocalAddr()
+	to := [4]netip.AddrPort{a, l.to[1].LocalAddr(), netip.AddrPortFrom(a.Addr(), 0), netip.AddrPortFrom(other.Addr(), 9)}
+	var got [2][2][][]byte
+	var counted [2]ConnStats
+	for k, c := range l.from {
+		c.sock.batch = batch
+		c.sock.refusals.Store(0) // port 0 is refused as if it were for the path
+		before := c.Stats()
+		joinScript(script, l.tx, to)
+		if err := c.WriteBatch(l.tx); err != nil || l.tx.Len() != 0 {
+			t.Fatalf("WriteBatch = %v, %d left", err, l.tx.Len())
+		}
+		counted[k] = c.Stats()
+		subtract(&counted[k], &before)
+		for i, r := range l.to {
+			l.tx.Commit(copy(l.tx.Buffer(), joinEnd), r.LocalAddr())
+			c.WriteBatch(l.tx)
+			got[k][i] = l.until(t, r)
+		}
+	}
+	for i := range l.to {
+		if len(got[0][i]) != len(got[1][i]) {
+			t.Fatalf("receiver %d: %d datagrams with trains, %d without\n%v\n%v", i, len(got[0][i]), len(got[1][i]), sizesOf(got[0][i]), sizesOf(got[1][i]))
+		}
+		for n, b := range got[0][i] {
+			if !bytes.Equal(b, got[1][i][n]) {
+				t.Fatalf("receiver %d: datagram %d is one of %d bytes with trains, of %d without, or another", i, n, len(b), len(got[1][i][n]))
+			}
+		}
+	}
+	if counted[1].TxTrains != 0 {
+		t.Fatal("the twin sends trains")
+	}
+	if counted[0].TxTrains == 0 {
+		counted[1].TxBatches, counted[0].TxBatches = 0, 0 // refused ones may take more calls
+	} else if counted[0].TrainsRefused == 0 && counted[0].TxBatches > counted[1].TxBatches {
+		t.Errorf("%d calls with trains, %d without", counted[0].TxBatches, counted[1].TxBatches)
+	}
+	for k := range counted {
+		counted[k].TxBatches, counted[k].TxTrains, counted[k].TrainsRefused = 0, 0, 0
+	}
+	if counted[0] != counted[1] {
+		t.Fatalf("counted with trains %+v\nwithout %+v", counted[0], counted[1])
+	}
+}
+
+// joinEnd ends what a receiver gets. It is longer than any datagram of joinScript that begins alike.
+const joinEnd = "this is the end of all datagrams of a script, which is recognized by its length and what it says"
+
+// until reads up to joinEnd.
+func (l *joinLink) until(t *testing.T, c Conn) (got [][]byte) {
+	c.SetReadDeadline(time.Now().Add(patience))
+	for {
+		if err := c.ReadBatch(l.rx); err != nil {
+			t.Fatalf("after %d datagrams: %v", len(got), err)
+		}
+		for i := range l.rx.Len() {
+			if b := l.rx.Packet(i); string(b) != joinEnd {
+				got = append(got, bytes.Clone(b))
+			} else if i+1 < l.rx.Len() {
+				t.Fatal("datagrams after the end")
+			} else {
+				return got
+			}
+		}
+	}
+}
+
+// subtract leaves in a what was counted of sending since b.
+func subtract(a, b *ConnStats) {
+	x, y := &a.SendErrors, &b.SendErrors
+	for _, p := range [][2]*uint64{
+		{&a.TxDatagrams, &b.TxDatagrams}, {&a.TxBytes, &b.TxBytes}, {&a.TxBatches, &b.TxBatches},
+		{&a.TxTrains, &b.TxTrains}, {&a.TrainsRefused, &b.TrainsRefused},
+		{&x.Family, &y.Family}, {&x.Refused, &y.Refused}, {&x.Unreachable, &y.Unreachable}, {&x.Denied, &y.Denied},
+		{&x.NoBuffers, &y.NoBuffers}, {&x.Blocked, &y.Blocked}, {&x.TooLong, &y.TooLong}, {&x.Closed, &y.Closed}, {&x.Other, &y.Other},
+	} {
+		*p[0] -= *p[1]
+	}
+}
