@@ -21,6 +21,8 @@ type outbox struct {
 	home  int
 	conns []fastpath.Conn
 	batch []*fastpath.Tx
+
+	follow bool // the next datagram follows that before it
 }
 
 // newOutbox returns an outbox for a worker that mostly sends from listen address home, through conn or, if that is nil,
@@ -48,8 +50,13 @@ func (o *outbox) Buffer() []byte {
 	return t.Buffer()
 }
 
+// Follow implements engine.Follower.
+func (o *outbox) Follow() { o.follow = true }
+
 // Commit implements engine.Outbox.
 func (o *outbox) Commit(size int, to netip.AddrPort, via uint8) {
+	follow := o.follow
+	o.follow = false
 	at := int(via) - 1
 	if via == 0 {
 		at = o.home
@@ -60,6 +67,9 @@ func (o *outbox) Commit(size int, to netip.AddrPort, via uint8) {
 		}
 	}
 	if at == o.home {
+		if follow {
+			o.batch[at].Follow()
+		}
 		o.batch[at].Commit(size, to)
 		return
 	}
@@ -72,6 +82,9 @@ func (o *outbox) Commit(size int, to netip.AddrPort, via uint8) {
 		o.conns[at].WriteBatch(t)
 	}
 	copy(t.Buffer(), o.batch[o.home].Buffer()[:size])
+	if follow {
+		t.Follow()
+	}
 	t.Commit(size, to)
 }
 

@@ -119,7 +119,8 @@ func (w *Worker) ping(p *peer, body []byte) error {
 	return nil
 }
 
-// findNode answers with records at the distances that were asked for, in the order of asking, 16 at the most.
+// findNode answers with records at the distances that were asked for, 16 at the most. If there are more, the distances count in
+// the order of asking; in the answer the records have another order.
 func (w *Worker) findNode(p *peer, body []byte) error {
 	var m codec.FindNode
 	if err := m.Decode(body); err != nil {
@@ -129,33 +130,26 @@ func (w *Worker) findNode(p *peer, body []byte) error {
 	records := w.records[:n]
 
 	// Cut the records into packets first: each packet names the number of all.
-	var ends [maxNodes]int
-	total, size := 0, 0
-	for i, r := range records {
-		if size+len(r) > codec.MaxNodesPayload {
-			ends[total] = i
-			total++
-			size = 0
-		}
-		size += len(r)
-	}
-	ends[total] = n
-	total++
-
-	start := 0
-	for _, end := range ends[:total] {
+	var c cut
+	c.make(records)
+	follower, _ := w.out.(Follower)
+	start := uint8(0)
+	for k, end := range c.ends[:c.total] {
 		buf := w.out.Buffer()
 		if buf == nil {
 			w.counts[DropOutbox]++
 			break
 		}
-		size := 0
-		for _, r := range records[start:end] {
-			size += len(r)
+		if k > 0 && follower != nil {
+			follower.Follow()
 		}
-		b := codec.AppendNodesHeader(buf[messageStart:messageStart], codec.TypeNodes, &m.RequestID, uint64(total), size)
-		for _, r := range records[start:end] {
-			b = append(b, r...)
+		size := 0
+		for _, i := range c.order[start:end] {
+			size += len(records[i])
+		}
+		b := codec.AppendNodesHeader(buf[messageStart:messageStart], codec.TypeNodes, &m.RequestID, uint64(c.total), size)
+		for _, i := range c.order[start:end] {
+			b = append(b, records[i]...)
 		}
 		w.counts[OutNodes]++
 		w.send(p, buf, b)
