@@ -78,6 +78,9 @@ type Config struct {
 	RecvBuffer, SendBuffer int
 	// PortableSockets uses one system call for each datagram also where batches are possible.
 	PortableSockets bool
+	// DisableSegments sends each packet of an answer by itself. Otherwise Linux parts them (UDP_SEGMENT, Linux 4.18), which some
+	// kernels do wrongly for some network cards: answers of several packets are lost then.
+	DisableSegments bool
 
 	// MaxSessions bounds the sessions, of 2 KiB each; as hashing is uneven, up to 1.3 times as many may be held. MaxChallenges bounds the
 	// handshakes that may be waited for, of 200 bytes each. The defaults are 16384 and 32768.

@@ -129,6 +129,7 @@ func (n *Node) socketConfig() fastpath.Config {
 	cfg := fastpath.Config{
 		Batch: batchSize, MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
 		RecvBuffer: n.cfg.RecvBuffer, SendBuffer: n.cfg.SendBuffer, DisableBatch: n.cfg.PortableSockets,
+		DisableSegments: n.cfg.DisableSegments,
 	}
 	if n.cfg.Foreign != nil {
 		cfg.MinSize, cfg.MaxSize = 0, MaxForeign

@@ -114,6 +114,7 @@ func (d *daemon) makeNode() error {
 	d.node, err = listen(discv5.Config{
 		PrivateKey: key, Previous: previous, Advertise: o.advertise, Access: d.access.Access,
 		SaveRecord: d.store.SaveLocal, Bootnodes: append(contacts(o.sources), known...), Sockets: o.sockets, MaxSessions: o.sessions,
+		DisableSegments: o.noGSO,
 	}, o)
 	return err
 }

@@ -1,0 +1,56 @@
+package discv5
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// An answer of several packets arrives as a whole, whether or not they are handed to the kernel together.
+func TestAnswerOfSeveralPackets(t *testing.T) {
+	for _, c := range []struct {
+		name, addr string
+		change     func(*Config)
+		joined     bool
+	}{
+		{"IPv4", "127.0.0.1:0", nil, true},
+		{"IPv6", "[::1]:0", nil, true},
+		{"segments disabled", "127.0.0.1:0", func(c *Config) { c.DisableSegments = true }, false},
+		{"portable sockets", "127.0.0.1:0", func(c *Config) { c.PortableSockets = true }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, b := loopback(t, c.addr, nil), loopback(t, c.addr, c.change)
+			distances := []uint{0}
+			want := map[enr.ID]bool{b.ID(): true}
+			for range 12 { // with the node's own record more bytes than fit into a packet
+				n := loopback(t, c.addr, nil)
+				if _, err := b.Ping(within(t), contact(n)); err != nil {
+					t.Fatal(err)
+				}
+				want[n.ID()] = true
+				if d := uint(enr.LogDistance(b.ID(), n.ID())); !slices.Contains(distances, d) {
+					distances = append(distances, d)
+				}
+			}
+			before := b.Stats().Sockets
+			records, err := a.FindNode(within(t), contact(b), distances...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range records {
+				delete(want, r.ID())
+			}
+			if len(want) > 0 {
+				t.Errorf("%d of 13 records are missing", len(want))
+			}
+			after, info := b.Stats().Sockets, b.Sockets()[0]
+			if c.joined && !info.Segments {
+				t.Skip(info)
+			}
+			if n := after.TxTrains - before.TxTrains; c.joined && n == 0 || !c.joined && n != 0 || after.TrainsRefused != 0 {
+				t.Errorf("%d trains, %d refused: %v", n, after.TrainsRefused, info)
+			}
+		})
+	}
+}
