@@ -212,6 +212,15 @@ func TestDamagesTrains(t *testing.T) {
 	}
 }
 
+// What the socket does not know is the reason.
+func TestJoinProbe(t *testing.T) {
+	c := joining(t, Config{Addr: loop4})
+	c.Close() // a socket that knows nothing any more
+	if r := segmentsReason(c.sock, &Config{}, PathBatch); r == "" {
+		t.Error("no reason")
+	}
+}
+
 // Trains cost no allocation, refused ones neither.
 func TestJoinAllocs(t *testing.T) {
 	if raceEnabled {

@@ -16,7 +16,7 @@
 //	codec          FuzzDecodePacket, FuzzDecodeMessage
 //	dnsdisc        FuzzParseLink, FuzzParseRoot, FuzzParseBranch, FuzzEntry, FuzzWalk
 //	enr            FuzzEnode, FuzzParse, FuzzText
-//	fastpath       FuzzParseOverflow
+//	fastpath       FuzzParseOverflow, FuzzJoin
 //	internal/curve FuzzCurve
 //	internal/rlp   FuzzValue
 //	limits         FuzzParseRules, FuzzCheck, FuzzAllow
