@@ -19,7 +19,7 @@
 // timing across processes on the same machine matters needs another engine behind Curve.
 package curve
 
-import "errors"
+import "github.com/fastdisc/discv5/internal/curve/k256"
 
 // Sizes in bytes.
 const (
@@ -33,8 +33,8 @@ const (
 
 // Errors of this package.
 var (
-	ErrPrivateKey = errors.New("curve: private key is zero or not below the group order")
-	ErrPublicKey  = errors.New("curve: public key is not a compressed point on secp256k1")
+	ErrPrivateKey = k256.ErrPrivateKey
+	ErrPublicKey  = k256.ErrPublicKey
 )
 
 // Curve is the secp256k1 arithmetic that discv5 needs. Implementations are safe for

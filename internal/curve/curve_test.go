@@ -49,7 +49,7 @@ func vectors(t *testing.T, section string) map[string]string {
 
 func TestECDHVector(t *testing.T) {
 	v := vectors(t, "ECDH")
-	got, err := Decred().ECDH(b32(v["secret-key"]), b33(v["public-key"]))
+	got, err := Native().ECDH(b32(v["secret-key"]), b33(v["public-key"]))
 	if want := unhex(v["shared-secret"]); err != nil || !bytes.Equal(got[:], want) {
 		t.Errorf("got %x, %v, want %x", got, err, want)
 	}
@@ -64,12 +64,12 @@ func TestIDNonceVector(t *testing.T) {
 	}
 	digest := [32]byte(h.Sum(nil))
 	priv := b32(v["static-key"])
-	sig, err := Decred().Sign(priv, &digest)
+	sig, err := Native().Sign(priv, &digest)
 	if want := unhex(v["id-signature"]); err != nil || !bytes.Equal(sig[:], want) {
 		t.Errorf("got %x, %v, want %x", sig, err, want)
 	}
-	pub, err := Decred().PublicKey(priv)
-	if err != nil || !Decred().Verify(&pub, &digest, &sig) {
+	pub, err := Native().PublicKey(priv)
+	if err != nil || !Native().Verify(&pub, &digest, &sig) {
 		t.Errorf("own signature does not verify (key error %v)", err)
 	}
 }
@@ -84,7 +84,7 @@ func TestSignDeterministic(t *testing.T) {
 				"547fe64427496db33bf66019dacbf0039c04199abb0122918601db38a72cfc21"},
 	} {
 		digest := sha256.Sum256([]byte(c.message))
-		sig, err := Decred().Sign(b32(c.key), &digest)
+		sig, err := Native().Sign(b32(c.key), &digest)
 		if err != nil || hex.EncodeToString(sig[:]) != c.sig {
 			t.Errorf("%q: got %x, %v", c.message, sig, err)
 		}
@@ -92,17 +92,17 @@ func TestSignDeterministic(t *testing.T) {
 }
 
 func TestPublicKeyAndDecompress(t *testing.T) {
-	pub, err := Decred().PublicKey(b32(one))
+	pub, err := Native().PublicKey(b32(one))
 	if err != nil || hex.EncodeToString(pub[:]) != "02"+gx {
 		t.Fatalf("1·G = %x, %v", pub, err)
 	}
-	xy, err := Decred().Decompress(&pub)
+	xy, err := Native().Decompress(&pub)
 	if err != nil || hex.EncodeToString(xy[:]) != gx+gy {
 		t.Errorf("G = %x, %v", xy, err)
 	}
 	// The other root: y and p-y.
 	pub[0] = 3
-	neg, err := Decred().Decompress(&pub)
+	neg, err := Native().Decompress(&pub)
 	p := new(big.Int).SetBytes(unhex(prime))
 	sum := new(big.Int).Add(new(big.Int).SetBytes(xy[32:]), new(big.Int).SetBytes(neg[32:]))
 	if err != nil || sum.Cmp(p) != 0 || !bytes.Equal(neg[:32], xy[:32]) {
@@ -110,7 +110,7 @@ func TestPublicKeyAndDecompress(t *testing.T) {
 	}
 	// n-1 is the largest key, and its point is -G.
 	last := new(big.Int).Sub(new(big.Int).SetBytes(unhex(order)), big.NewInt(1))
-	if got, err := Decred().PublicKey((*[32]byte)(last.Bytes())); err != nil || got != pub {
+	if got, err := Native().PublicKey((*[32]byte)(last.Bytes())); err != nil || got != pub {
 		t.Errorf("(n-1)·G = %x, %v", got, err)
 	}
 }
@@ -118,13 +118,13 @@ func TestPublicKeyAndDecompress(t *testing.T) {
 func TestBadPrivateKeys(t *testing.T) {
 	pub := b33("02" + gx)
 	for _, key := range []string{strings.Repeat("00", 32), order, strings.Repeat("ff", 32)} {
-		if _, err := Decred().PublicKey(b32(key)); err != ErrPrivateKey {
+		if _, err := Native().PublicKey(b32(key)); err != ErrPrivateKey {
 			t.Errorf("PublicKey(%s): %v", key, err)
 		}
-		if _, err := Decred().Sign(b32(key), new([32]byte)); err != ErrPrivateKey {
+		if _, err := Native().Sign(b32(key), new([32]byte)); err != ErrPrivateKey {
 			t.Errorf("Sign(%s): %v", key, err)
 		}
-		if _, err := Decred().ECDH(b32(key), pub); err != ErrPrivateKey {
+		if _, err := Native().ECDH(b32(key), pub); err != ErrPrivateKey {
 			t.Errorf("ECDH(%s): %v", key, err)
 		}
 	}
@@ -132,7 +132,7 @@ func TestBadPrivateKeys(t *testing.T) {
 
 func TestBadPublicKeys(t *testing.T) {
 	digest := sha256.Sum256(nil)
-	sig, err := Decred().Sign(b32(one), &digest)
+	sig, err := Native().Sign(b32(one), &digest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,13 +147,13 @@ func TestBadPublicKeys(t *testing.T) {
 		"all bits set, odd prefix":   "03" + strings.Repeat("ff", 32),
 		"zero x, which has no y too": "03" + strings.Repeat("00", 32),
 	} {
-		if _, err := Decred().Decompress(b33(pub)); err != ErrPublicKey {
+		if _, err := Native().Decompress(b33(pub)); err != ErrPublicKey {
 			t.Errorf("%s: Decompress: %v", name, err)
 		}
-		if _, err := Decred().ECDH(b32(one), b33(pub)); err != ErrPublicKey {
+		if _, err := Native().ECDH(b32(one), b33(pub)); err != ErrPublicKey {
 			t.Errorf("%s: ECDH: %v", name, err)
 		}
-		if Decred().Verify(b33(pub), &digest, &sig) {
+		if Native().Verify(b33(pub), &digest, &sig) {
 			t.Errorf("%s: Verify accepts", name)
 		}
 	}
@@ -162,8 +162,8 @@ func TestBadPublicKeys(t *testing.T) {
 func TestVerifyRejects(t *testing.T) {
 	digest := sha256.Sum256([]byte("message"))
 	pub := b33("02" + gx)
-	sig, err := Decred().Sign(b32(one), &digest)
-	if err != nil || !Decred().Verify(pub, &digest, &sig) {
+	sig, err := Native().Sign(b32(one), &digest)
+	if err != nil || !Native().Verify(pub, &digest, &sig) {
 		t.Fatalf("good signature rejected (%v)", err)
 	}
 	n := new(big.Int).SetBytes(unhex(order))
@@ -184,16 +184,16 @@ func TestVerifyRejects(t *testing.T) {
 		"r and s":     with(s, r),
 		"r + 1":       with(new(big.Int).Add(r, big.NewInt(1)), s),
 	} {
-		if Decred().Verify(pub, &digest, &bad) {
+		if Native().Verify(pub, &digest, &bad) {
 			t.Errorf("%s accepted", name)
 		}
 	}
 	digest[31] ^= 1
-	if Decred().Verify(pub, &digest, &sig) {
+	if Native().Verify(pub, &digest, &sig) {
 		t.Error("signature over another digest accepted")
 	}
 	digest[31] ^= 1
-	if Decred().Verify(b33("03"+gx), &digest, &sig) {
+	if Native().Verify(b33("03"+gx), &digest, &sig) {
 		t.Error("signature of another key accepted")
 	}
 }
@@ -210,24 +210,24 @@ func FuzzCurve(f *testing.F) {
 		var arbitrary [33]byte
 		copy(arbitrary[:], "\x02")
 		copy(arbitrary[1:], d)
-		if xy, err := Decred().Decompress(&arbitrary); err == nil && (xy[63]&1 != 0 || !bytes.Equal(xy[:32], d)) {
+		if xy, err := Native().Decompress(&arbitrary); err == nil && (xy[63]&1 != 0 || !bytes.Equal(xy[:32], d)) {
 			t.Fatalf("%x decompresses to %x", arbitrary, xy)
 		}
-		pa, errA := Decred().PublicKey(ka)
-		pb, errB := Decred().PublicKey(kb)
+		pa, errA := Native().PublicKey(ka)
+		pb, errB := Native().PublicKey(kb)
 		if errA != nil || errB != nil {
 			return
 		}
-		ab, err1 := Decred().ECDH(ka, &pb)
-		ba, err2 := Decred().ECDH(kb, &pa)
+		ab, err1 := Native().ECDH(ka, &pb)
+		ba, err2 := Native().ECDH(kb, &pa)
 		if err1 != nil || err2 != nil || ab != ba {
 			t.Fatalf("a·B = %x, %v; b·A = %x, %v", ab, err1, ba, err2)
 		}
-		sig, err := Decred().Sign(ka, digest)
-		if err != nil || !Decred().Verify(&pa, digest, &sig) {
+		sig, err := Native().Sign(ka, digest)
+		if err != nil || !Native().Verify(&pa, digest, &sig) {
 			t.Fatalf("own signature does not verify: %v", err)
 		}
-		if pa != pb && Decred().Verify(&pb, digest, &sig) {
+		if pa != pb && Native().Verify(&pb, digest, &sig) {
 			t.Fatal("verifies with another key")
 		}
 	})
@@ -238,10 +238,10 @@ func TestNoAllocation(t *testing.T) {
 	pub := *b33("02" + gx)
 	high := [64]byte{31: 1, 32: 0xff, 63: 1}
 	for name, f := range map[string]func(){
-		"Decompress":    func() { Decred().Decompress(&pub) },
-		"ECDH":          func() { Decred().ECDH(key, &pub) },
-		"PublicKey":     func() { Decred().PublicKey(key) },
-		"Verify high s": func() { Decred().Verify(&pub, key, &high) },
+		"Decompress":    func() { Native().Decompress(&pub) },
+		"ECDH":          func() { Native().ECDH(key, &pub) },
+		"PublicKey":     func() { Native().PublicKey(key) },
+		"Verify high s": func() { Native().Verify(&pub, key, &high) },
 	} {
 		if n := testing.AllocsPerRun(10, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
@@ -251,11 +251,11 @@ func TestNoAllocation(t *testing.T) {
 
 func BenchmarkVerify(b *testing.B) {
 	key, digest := b32(gx), b32(gy)
-	pub, _ := Decred().PublicKey(key)
-	sig, _ := Decred().Sign(key, digest)
+	pub, _ := Native().PublicKey(key)
+	sig, _ := Native().Sign(key, digest)
 	b.ReportAllocs()
 	for b.Loop() {
-		if !Decred().Verify(&pub, digest, &sig) {
+		if !Native().Verify(&pub, digest, &sig) {
 			b.Fatal("rejected")
 		}
 	}
@@ -265,7 +265,7 @@ func BenchmarkSign(b *testing.B) {
 	key, digest := b32(gx), b32(gy)
 	b.ReportAllocs()
 	for b.Loop() {
-		Decred().Sign(key, digest)
+		Native().Sign(key, digest)
 	}
 }
 
@@ -273,7 +273,7 @@ func BenchmarkECDH(b *testing.B) {
 	key, pub := b32(gx), b33("02"+gx)
 	b.ReportAllocs()
 	for b.Loop() {
-		Decred().ECDH(key, pub)
+		Native().ECDH(key, pub)
 	}
 }
 
@@ -281,7 +281,7 @@ func BenchmarkPublicKey(b *testing.B) {
 	key := b32(gx)
 	b.ReportAllocs()
 	for b.Loop() {
-		Decred().PublicKey(key)
+		Native().PublicKey(key)
 	}
 }
 
@@ -289,6 +289,6 @@ func BenchmarkDecompress(b *testing.B) {
 	pub := b33("02" + gx)
 	b.ReportAllocs()
 	for b.Loop() {
-		Decred().Decompress(pub)
+		Native().Decompress(pub)
 	}
 }

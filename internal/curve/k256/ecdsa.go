@@ -1,0 +1,67 @@
+package k256
+
+// primeLessOrder is p - n.
+var primeLessOrder = fe{0x402da1722fc9baee, 0x4551231950b75fc4, 1, 0}
+
+// verify reports whether (r, s) is a signature of p over digest. Precondition: neither is zero.
+func verify(p *affine, digest *[32]byte, r, s *scalar) bool {
+	var e, w, g, k scalar
+	e.setBytes(digest)
+	w.inverse(s)
+	g.mul(&e, &w)
+	k.mul(r, &w)
+	var sum jacobian
+	var c, x, zz fe
+	sum.multSum(&c, &g, &k, p)
+	zz.mul(&sum.z, &c)
+	if zz.isZero() {
+		return false
+	}
+	// The point's x modulo n has to be r. x is r then, or r + n, if that is below p. Multiplied by z² this needs no inverse.
+	zz.sqr(&zz)
+	rx := fe(*r)
+	x.mul(&rx, &zz)
+	if x.equalVar(&sum.x) {
+		return true
+	}
+	if !rx.less(&primeLessOrder) {
+		return false
+	}
+	n := fe(order)
+	rx.add(&rx, &n)
+	x.mul(&rx, &zz)
+	return x.equalVar(&sum.x)
+}
+
+// less reports whether x < y, both normalized.
+func (x *fe) less(y *fe) bool {
+	for i := 3; i >= 0; i-- {
+		if x[i] != y[i] {
+			return x[i] < y[i]
+		}
+	}
+	return false
+}
+
+// sign sets r and s, which is at most (n-1)/2, to the signature over e with key d and nonce k, and returns the recovery ID. It fails if
+// one of them would be zero, which nobody has seen happen. Precondition: d and k are not zero.
+func sign(r, s, d, k, e *scalar) (recovery byte, ok bool) {
+	var point jacobian
+	var p affine
+	point.multBase(k)
+	p.set(&point)
+	var x [32]byte
+	p.x.putBytes(&x)
+	recovery = byte(p.y[0])&1 | byte(r.setBytes(&x))&2
+	var t scalar
+	t.mul(r, d)
+	t.add(&t, e)
+	s.inverse(k)
+	s.mul(s, &t)
+	// -s is a signature as well, with -k for a nonce and so the other y.
+	high := s.highMask()
+	t.negate(s)
+	s.choose(&t, high)
+	clear(t[:])
+	return recovery ^ byte(high)&1, r.zeroMask()|s.zeroMask() == 0
+}

@@ -1,0 +1,7 @@
+//go:build !amd64 || purego
+
+package k256
+
+func feMul(z, x, y *fe) { feMulGeneric(z, x, y) }
+
+func feSqr(z, x *fe, n int) { feSqrGeneric(z, x, n) }

@@ -1,0 +1,63 @@
+package k256
+
+import "crypto/sha256"
+
+// nonces makes the nonces of a signature after RFC 6979, 3.2, with HMAC-SHA256. The digest goes in as it is, and not modulo n: that
+// makes a difference for one digest in 2^128, in which other implementations of this curve do the same.
+type nonces struct{ key, v [32]byte }
+
+// init starts over for one key and digest (3.2, steps b to g).
+func (n *nonces) init(priv, digest *[32]byte) {
+	for i := range n.v {
+		n.v[i] = 1
+	}
+	n.key = [32]byte{}
+	var message [32 + 1 + 32 + 32]byte
+	copy(message[33:], priv[:])
+	copy(message[65:], digest[:])
+	for separator := range byte(2) {
+		copy(message[:], n.v[:])
+		message[32] = separator
+		n.key = hmacSHA256(&n.key, message[:])
+		n.v = hmacSHA256(&n.key, n.v[:])
+	}
+	clear(message[:])
+}
+
+// next sets k to the next nonce (step h).
+func (n *nonces) next(k *scalar) {
+	for {
+		n.v = hmacSHA256(&n.key, n.v[:])
+		if k.setBytes(&n.v)|k.zeroMask() == 0 {
+			return
+		}
+		n.skip()
+	}
+}
+
+// skip goes on after a nonce that is not used.
+func (n *nonces) skip() {
+	var message [33]byte
+	copy(message[:], n.v[:])
+	n.key = hmacSHA256(&n.key, message[:])
+	n.v = hmacSHA256(&n.key, n.v[:])
+}
+
+// hmacSHA256 is HMAC-SHA256 (RFC 2104) on the stack. Precondition: message has 97 bytes at most.
+func hmacSHA256(key *[32]byte, message []byte) [32]byte {
+	var inner [sha256.BlockSize + 97]byte
+	var outer [sha256.BlockSize + 32]byte
+	copy(inner[:], key[:])
+	copy(outer[:], key[:])
+	for i := range sha256.BlockSize {
+		inner[i] ^= 0x36
+		outer[i] ^= 0x5c
+	}
+	n := sha256.BlockSize + copy(inner[sha256.BlockSize:], message)
+	sum := sha256.Sum256(inner[:n])
+	copy(outer[sha256.BlockSize:], sum[:])
+	sum = sha256.Sum256(outer[:])
+	clear(inner[:])
+	clear(outer[:])
+	return sum
+}

@@ -1,0 +1,102 @@
+package k256
+
+import "math/bits"
+
+// What is in this file takes a time that depends on the values: it serves signatures, digests and public keys, which everybody may know.
+
+// digits is a number of up to 129 bits in digits of some width w: the sum of digits[i]·2^i. A digit is zero or odd and below 2^(w-1) in size, and
+// of w digits in a row at most one is not zero.
+type digits [130]int16
+
+// set writes the number hi·2^64 + lo, negated if that is asked for. It returns how many digits there are; further ones are not written.
+// Precondition: d is zero.
+func (d *digits) set(lo, hi uint64, negative bool, width uint) int {
+	n := 0
+	for i := 0; lo|hi != 0; i++ {
+		zeros := bits.TrailingZeros64(lo)
+		if lo == 0 {
+			zeros = 63
+		}
+		lo, hi = lo>>zeros|hi<<(64-zeros), hi>>zeros
+		if lo&1 == 0 {
+			i += zeros - 1
+			continue
+		}
+		i += zeros
+		digit := int16(lo % (1 << width))
+		lo, hi = lo>>width|hi<<(64-width), hi>>width
+		if digit >= 1<<(width-1) { // the rest has one more of it, and never more than 128 bits
+			digit -= 1 << width
+			var c uint64
+			lo, c = bits.Add64(lo, 1, 0)
+			hi += c
+		}
+		if negative {
+			digit = -digit
+		}
+		d[i] = digit
+		n = i + 1
+		i += int(width) - 1
+	}
+	return n
+}
+
+// setHalf is set for a half that split has made: between -2^128 and 2^128 modulo n.
+func (d *digits) setHalf(k *scalar, width uint) int {
+	if k.highMask() == 0 {
+		return d.set(k[0], k[1], false, width)
+	}
+	var m scalar
+	m.negate(k)
+	return d.set(m[0], m[1], true, width)
+}
+
+// multiple sets q to digit times the point whose odd multiples t has. Precondition: digit is odd.
+func (q *affine) multiple(t []affine, digit int16) {
+	if digit > 0 {
+		*q = t[digit/2]
+		return
+	}
+	*q = t[-digit/2]
+	q.y.negate(&q.y)
+}
+
+// multSum sets r to g·G + k·p. z of the result is in units of c: that of the point is r.z·c.
+func (r *jacobian) multSum(c *fe, g, k *scalar, p *affine) {
+	k1, k2 := k.split()
+	var d1, d2, low, high digits
+	n := max(d1.setHalf(&k1, publicBits), d2.setHalf(&k2, publicBits),
+		low.set(g[0], g[1], false, fixedBits), high.set(g[2], g[3], false, fixedBits))
+
+	var t1, t2 [publicSize]affine
+	oddMultiples(t1[:], c, p)
+	for i := range t1 {
+		t2[i].y = t1[i].y
+		t2[i].x.mul(&t1[i].x, &beta)
+	}
+	t := base()
+	*r = jacobian{}
+	var q affine
+	var cz fe
+	for i := n - 1; i >= 0; i-- {
+		r.double(r)
+		if d := d1[i]; d != 0 {
+			q.multiple(t1[:], d)
+			r.addVar(&q, &feOne, &r.z)
+		}
+		if d := d2[i]; d != 0 {
+			q.multiple(t2[:], d)
+			r.addVar(&q, &feOne, &r.z)
+		}
+		if d := low[i]; d != 0 {
+			q.multiple(t.low[:], d)
+			cz.mul(&r.z, c)
+			r.addVar(&q, c, &cz)
+		}
+		if d := high[i]; d != 0 {
+			q.multiple(t.high[:], d)
+			cz.mul(&r.z, c)
+			r.addVar(&q, c, &cz)
+		}
+	}
+}

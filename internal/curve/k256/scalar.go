@@ -1,0 +1,142 @@
+package k256
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// scalar is a number modulo n, the order of the group: four limbs of 64 bits, the lowest first, always below n.
+// All functions take the same time for all values.
+type scalar [4]uint64
+
+// order is n. overflow is 2^256 - n, which has 129 bits. halfOrder is (n-1)/2.
+var (
+	order     = scalar{0xbfd25e8cd0364141, 0xbaaedce6af48a03b, 0xfffffffffffffffe, 0xffffffffffffffff}
+	overflow  = scalar{0x402da1732fc9bebf, 0x4551231950b75fc4, 1, 0}
+	halfOrder = scalar{0xdfe92f46681b20a0, 0x5d576e7357a4501d, 0xffffffffffffffff, 0x7fffffffffffffff}
+)
+
+// setBytes sets z to the big-endian number b modulo n, and is all ones if that changed it: if b >= n.
+func (z *scalar) setBytes(b *[32]byte) (reduced uint64) {
+	for i := range z {
+		z[i] = binary.BigEndian.Uint64(b[24-8*i:])
+	}
+	return z.reduce(0)
+}
+
+// putBytes writes z to b, big-endian.
+func (z *scalar) putBytes(b *[32]byte) {
+	for i, w := range z {
+		binary.BigEndian.PutUint64(b[24-8*i:], w)
+	}
+}
+
+// reduce subtracts n from carry·2^256 + z if that is not below n, and is all ones if it did. Precondition: the number is below 2n.
+func (z *scalar) reduce(carry uint64) uint64 {
+	r0, c := bits.Add64(z[0], overflow[0], 0)
+	r1, c := bits.Add64(z[1], overflow[1], c)
+	r2, c := bits.Add64(z[2], overflow[2], c)
+	r3, c := bits.Add64(z[3], 0, c)
+	m := -(c | carry)
+	z[0] ^= (z[0] ^ r0) & m
+	z[1] ^= (z[1] ^ r1) & m
+	z[2] ^= (z[2] ^ r2) & m
+	z[3] ^= (z[3] ^ r3) & m
+	return m
+}
+
+// add sets z to x + y.
+func (z *scalar) add(x, y *scalar) {
+	var c uint64
+	for i := range z {
+		z[i], c = bits.Add64(x[i], y[i], c)
+	}
+	z.reduce(c)
+}
+
+// negate sets z to -x.
+func (z *scalar) negate(x *scalar) {
+	m := ^maskZero(x[0] | x[1] | x[2] | x[3])
+	var b uint64
+	for i := range z {
+		z[i], b = bits.Sub64(order[i]&m, x[i], b)
+	}
+}
+
+// half sets z to x/2.
+func (z *scalar) half(x *scalar) {
+	odd := -(x[0] & 1)
+	r0, c := bits.Add64(x[0], order[0]&odd, 0)
+	r1, c := bits.Add64(x[1], order[1]&odd, c)
+	r2, c := bits.Add64(x[2], order[2]&odd, c)
+	r3, c := bits.Add64(x[3], order[3]&odd, c)
+	z[0], z[1], z[2], z[3] = r0>>1|r1<<63, r1>>1|r2<<63, r2>>1|r3<<63, r3>>1|c<<63
+}
+
+// choose sets z to x if mask is all ones and leaves it if mask is zero.
+func (z *scalar) choose(x *scalar, mask uint64) {
+	for i := range z {
+		z[i] ^= (z[i] ^ x[i]) & mask
+	}
+}
+
+// zeroMask is all ones if z is zero, and else zero.
+func (z *scalar) zeroMask() uint64 { return maskZero(z[0] | z[1] | z[2] | z[3]) }
+
+// highMask is all ones if z > (n-1)/2, and else zero.
+func (z *scalar) highMask() uint64 {
+	var b uint64
+	for i := range z {
+		_, b = bits.Sub64(halfOrder[i], z[i], b)
+	}
+	return -b
+}
+
+// mulWide returns x·y in eight limbs.
+func mulWide(x, y *[4]uint64) (r [8]uint64) {
+	for i, a := range x {
+		var carry uint64
+		for j := range y {
+			h, l := bits.Mul64(a, y[j])
+			l, c := bits.Add64(l, r[i+j], 0)
+			h += c
+			l, c = bits.Add64(l, carry, 0)
+			r[i+j], carry = l, h+c
+		}
+		r[i+4] = carry
+	}
+	return r
+}
+
+// mul sets z to x·y.
+func (z *scalar) mul(x, y *scalar) {
+	r := mulWide((*[4]uint64)(x), (*[4]uint64)(y))
+	// What is above 2^256 counts overflow for each: that leaves 386 bits, then 260, then less than 2^256 + 2^133.
+	var t [7]uint64
+	copy(t[:], r[:4])
+	addOverflow(t[:], r[4:])
+	var u, v [5]uint64
+	copy(u[:], t[:4])
+	addOverflow(u[:], t[4:])
+	copy(v[:], u[:4])
+	addOverflow(v[:], u[4:])
+	*z = scalar(v[:4])
+	z.reduce(v[4])
+}
+
+// addOverflow adds high·overflow to sum.
+func addOverflow(sum, high []uint64) {
+	for i, a := range high {
+		var carry uint64
+		for j := 0; j < 3 && i+j < len(sum); j++ {
+			h, l := bits.Mul64(a, overflow[j])
+			l, c := bits.Add64(l, sum[i+j], 0)
+			h += c
+			l, c = bits.Add64(l, carry, 0)
+			sum[i+j], carry = l, h+c
+		}
+		for j := i + 3; j < len(sum); j++ {
+			sum[j], carry = bits.Add64(sum[j], carry, 0)
+		}
+	}
+}
