@@ -249,46 +249,4 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
-func BenchmarkVerify(b *testing.B) {
-	key, digest := b32(gx), b32(gy)
-	pub, _ := Native().PublicKey(key)
-	sig, _ := Native().Sign(key, digest)
-	b.ReportAllocs()
-	for b.Loop() {
-		if !Native().Verify(&pub, digest, &sig) {
-			b.Fatal("rejected")
-		}
-	}
-}
-
-func BenchmarkSign(b *testing.B) {
-	key, digest := b32(gx), b32(gy)
-	b.ReportAllocs()
-	for b.Loop() {
-		Native().Sign(key, digest)
-	}
-}
-
-func BenchmarkECDH(b *testing.B) {
-	key, pub := b32(gx), b33("02"+gx)
-	b.ReportAllocs()
-	for b.Loop() {
-		Native().ECDH(key, pub)
-	}
-}
-
-func BenchmarkPublicKey(b *testing.B) {
-	key := b32(gx)
-	b.ReportAllocs()
-	for b.Loop() {
-		Native().PublicKey(key)
-	}
-}
-
-func BenchmarkDecompress(b *testing.B) {
-	pub := b33("02" + gx)
-	b.ReportAllocs()
-	for b.Loop() {
-		Native().Decompress(pub)
-	}
-}
+var engines = map[string]Curve{"native": Native(), "decred": Decred()}
