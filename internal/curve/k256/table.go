@@ -106,10 +106,17 @@ func (q *affine) shift(n int) {
 	q.set(&r)
 }
 
-// pick sets q to the multiple that digit w stands for, 2w - 31, where w has 5 bits. t are the odd multiples from 1 to 31. It reads all of them.
+// pick sets q to the multiple that digit w stands for, 2w - 31, where w has 5 bits. t are the odd multiples from 1 to 31.
 func (q *affine) pick(t *[secretSize]affine, w uint64) {
 	negative := w>>(secretBits-1) - 1
-	index := (w ^ negative) % secretSize
+	entry(q, t, (w^negative)%secretSize)
+	var y fe
+	y.negate(&q.y)
+	q.y.choose(&y, negative)
+}
+
+// entryGeneric sets q to t[index]. It reads all of t.
+func entryGeneric(q *affine, t *[secretSize]affine, index uint64) {
 	var x, y fe
 	for i := range t {
 		m := maskZero(uint64(i) ^ index)
@@ -119,6 +126,4 @@ func (q *affine) pick(t *[secretSize]affine, w uint64) {
 		}
 	}
 	q.x, q.y = x, y
-	y.negate(&y)
-	q.y.choose(&y, negative)
 }

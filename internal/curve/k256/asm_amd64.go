@@ -4,7 +4,7 @@ package k256
 
 import "golang.org/x/sys/cpu"
 
-// accelerated reports whether the processor has what field_amd64.s uses: MULX (BMI2), ADCX and ADOX (ADX). It is set once,
+// accelerated reports whether the processor has what asm_amd64.s uses: MULX (BMI2), ADCX and ADOX (ADX). It is set once,
 // when the program starts.
 var accelerated = cpu.X86.HasBMI2 && cpu.X86.HasADX
 
@@ -17,3 +17,8 @@ func feMul(z, x, y *fe)
 //
 //go:noescape
 func feSqr(z, x *fe, n int)
+
+// entry is entryGeneric in assembly.
+//
+//go:noescape
+func entry(q *affine, t *[secretSize]affine, index uint64)

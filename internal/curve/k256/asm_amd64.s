@@ -153,3 +153,58 @@ loop:
 
 generic:
 	JMP ·feSqrGeneric(SB)
+
+// Adds the words of the entry at off to X4 ... X7, if its number, which is in X1, is the one in X0, and counts on. X2 is 1.
+#define ENTRY(off) \
+	MOVO    X1, X3            \
+	PCMPEQL X0, X3            \
+	PADDL   X2, X1            \
+	MOVOU   off(SI), X8       \
+	MOVOU   (off+16)(SI), X9  \
+	MOVOU   (off+32)(SI), X10 \
+	MOVOU   (off+48)(SI), X11 \
+	PAND    X3, X8            \
+	PAND    X3, X9            \
+	PAND    X3, X10           \
+	PAND    X3, X11           \
+	POR     X8, X4            \
+	POR     X9, X5            \
+	POR     X10, X6           \
+	POR     X11, X7
+
+// func entry(q *affine, t *[secretSize]affine, index uint64)
+// SSE2 alone, which amd64 always has.
+TEXT ·entry(SB), NOSPLIT, $0-24
+	MOVQ   q+0(FP), DI
+	MOVQ   t+8(FP), SI
+	MOVQ   index+16(FP), X0
+	PSHUFD $0, X0, X0
+	MOVL   $1, AX
+	MOVQ   AX, X2
+	PSHUFD $0, X2, X2
+	PXOR   X1, X1
+	PXOR   X4, X4
+	PXOR   X5, X5
+	PXOR   X6, X6
+	PXOR   X7, X7
+	ENTRY(0)
+	ENTRY(64)
+	ENTRY(128)
+	ENTRY(192)
+	ENTRY(256)
+	ENTRY(320)
+	ENTRY(384)
+	ENTRY(448)
+	ENTRY(512)
+	ENTRY(576)
+	ENTRY(640)
+	ENTRY(704)
+	ENTRY(768)
+	ENTRY(832)
+	ENTRY(896)
+	ENTRY(960)
+	MOVOU  X4, 0(DI)
+	MOVOU  X5, 16(DI)
+	MOVOU  X6, 32(DI)
+	MOVOU  X7, 48(DI)
+	RET
