@@ -4,6 +4,12 @@ import "math/bits"
 
 // feMulGeneric sets z to x·y.
 func feMulGeneric(z, x, y *fe) {
+	r0, r1, r2, r3, r4, r5, r6, r7 := mulWide((*[4]uint64)(x), (*[4]uint64)(y))
+	reduceWide(z, r0, r1, r2, r3, r4, r5, r6, r7)
+}
+
+// mulWide returns the eight limbs of x·y.
+func mulWide(x, y *[4]uint64) (r0, r1, r2, r3, r4, r5, r6, r7 uint64) {
 	y0, y1, y2, y3 := y[0], y[1], y[2], y[3]
 
 	a := x[0]
@@ -12,9 +18,9 @@ func feMulGeneric(z, x, y *fe) {
 	h2, l2 := bits.Mul64(a, y2)
 	h3, l3 := bits.Mul64(a, y3)
 	r1, c := bits.Add64(l1, h0, 0)
-	r2, c := bits.Add64(l2, h1, c)
-	r3, c := bits.Add64(l3, h2, c)
-	r4 := h3 + c
+	r2, c = bits.Add64(l2, h1, c)
+	r3, c = bits.Add64(l3, h2, c)
+	r4 = h3 + c
 
 	a = x[1]
 	h0, l0 := bits.Mul64(a, y0)
@@ -25,7 +31,7 @@ func feMulGeneric(z, x, y *fe) {
 	r2, c = bits.Add64(r2, l1, c)
 	r3, c = bits.Add64(r3, l2, c)
 	r4, c = bits.Add64(r4, l3, c)
-	r5 := h3 + c
+	r5 = h3 + c
 	r2, c = bits.Add64(r2, h0, 0)
 	r3, c = bits.Add64(r3, h1, c)
 	r4, c = bits.Add64(r4, h2, c)
@@ -40,7 +46,7 @@ func feMulGeneric(z, x, y *fe) {
 	r3, c = bits.Add64(r3, l1, c)
 	r4, c = bits.Add64(r4, l2, c)
 	r5, c = bits.Add64(r5, l3, c)
-	r6 := h3 + c
+	r6 = h3 + c
 	r3, c = bits.Add64(r3, h0, 0)
 	r4, c = bits.Add64(r4, h1, c)
 	r5, c = bits.Add64(r5, h2, c)
@@ -55,13 +61,12 @@ func feMulGeneric(z, x, y *fe) {
 	r4, c = bits.Add64(r4, l1, c)
 	r5, c = bits.Add64(r5, l2, c)
 	r6, c = bits.Add64(r6, l3, c)
-	r7 := h3 + c
+	r7 = h3 + c
 	r4, c = bits.Add64(r4, h0, 0)
 	r5, c = bits.Add64(r5, h1, c)
 	r6, c = bits.Add64(r6, h2, c)
 	r7 += c
-
-	reduceWide(z, r0, r1, r2, r3, r4, r5, r6, r7)
+	return r0, r1, r2, r3, r4, r5, r6, r7
 }
 
 // feSqrGeneric sets z to x squared n times in a row, x^(2^n). Precondition: n > 0.

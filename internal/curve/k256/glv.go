@@ -36,9 +36,9 @@ func (k *scalar) split() (k1, k2 scalar) {
 
 // mulShift384 returns k·g / 2^384, rounded.
 func mulShift384(k *scalar, g *[4]uint64) (z scalar) {
-	r := mulWide((*[4]uint64)(k), g)
+	_, _, _, _, _, r5, r6, r7 := mulWide((*[4]uint64)(k), g)
 	var c uint64
-	z[0], c = bits.Add64(r[6], r[5]>>63, 0)
-	z[1] = r[7] + c // g is below 2^256 - 2^254: there is room
+	z[0], c = bits.Add64(r6, r5>>63, 0)
+	z[1] = r7 + c // g is below 2^256 - 2^254: there is room
 	return z
 }

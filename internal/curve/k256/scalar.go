@@ -92,51 +92,82 @@ func (z *scalar) highMask() uint64 {
 	return -b
 }
 
-// mulWide returns x·y in eight limbs.
-func mulWide(x, y *[4]uint64) (r [8]uint64) {
-	for i, a := range x {
-		var carry uint64
-		for j := range y {
-			h, l := bits.Mul64(a, y[j])
-			l, c := bits.Add64(l, r[i+j], 0)
-			h += c
-			l, c = bits.Add64(l, carry, 0)
-			r[i+j], carry = l, h+c
-		}
-		r[i+4] = carry
-	}
-	return r
-}
-
 // mul sets z to x·y.
 func (z *scalar) mul(x, y *scalar) {
-	r := mulWide((*[4]uint64)(x), (*[4]uint64)(y))
-	// What is above 2^256 counts overflow for each: that leaves 386 bits, then 260, then less than 2^256 + 2^133.
-	var t [7]uint64
-	copy(t[:], r[:4])
-	addOverflow(t[:], r[4:])
-	var u, v [5]uint64
-	copy(u[:], t[:4])
-	addOverflow(u[:], t[4:])
-	copy(v[:], u[:4])
-	addOverflow(v[:], u[4:])
-	*z = scalar(v[:4])
-	z.reduce(v[4])
-}
-
-// addOverflow adds high·overflow to sum.
-func addOverflow(sum, high []uint64) {
-	for i, a := range high {
-		var carry uint64
-		for j := 0; j < 3 && i+j < len(sum); j++ {
-			h, l := bits.Mul64(a, overflow[j])
-			l, c := bits.Add64(l, sum[i+j], 0)
-			h += c
-			l, c = bits.Add64(l, carry, 0)
-			sum[i+j], carry = l, h+c
-		}
-		for j := i + 3; j < len(sum); j++ {
-			sum[j], carry = bits.Add64(sum[j], carry, 0)
-		}
-	}
+	r0, r1, r2, r3, r4, r5, r6, r7 := mulWide((*[4]uint64)(x), (*[4]uint64)(y))
+	// What is above 2^256 counts overflow for each. The highest limb of overflow is 1, so two rows of products are left.
+	// First four limbs: what comes out has 386 bits, in 7 limbs.
+	var c uint64
+	h0, l0 := bits.Mul64(r4, overflow[0])
+	h1, l1 := bits.Mul64(r5, overflow[0])
+	h2, l2 := bits.Mul64(r6, overflow[0])
+	h3, l3 := bits.Mul64(r7, overflow[0])
+	r0, c = bits.Add64(r0, l0, 0)
+	r1, c = bits.Add64(r1, l1, c)
+	r2, c = bits.Add64(r2, l2, c)
+	r3, c = bits.Add64(r3, l3, c)
+	t4, t5, t6 := h3+c, uint64(0), uint64(0)
+	r1, c = bits.Add64(r1, h0, 0)
+	r2, c = bits.Add64(r2, h1, c)
+	r3, c = bits.Add64(r3, h2, c)
+	t4, t5 = bits.Add64(t4, 0, c)
+	h0, l0 = bits.Mul64(r4, overflow[1])
+	h1, l1 = bits.Mul64(r5, overflow[1])
+	h2, l2 = bits.Mul64(r6, overflow[1])
+	h3, l3 = bits.Mul64(r7, overflow[1])
+	r1, c = bits.Add64(r1, l0, 0)
+	r2, c = bits.Add64(r2, l1, c)
+	r3, c = bits.Add64(r3, l2, c)
+	t4, c = bits.Add64(t4, l3, c)
+	t5 += c
+	r2, c = bits.Add64(r2, h0, 0)
+	r3, c = bits.Add64(r3, h1, c)
+	t4, c = bits.Add64(t4, h2, c)
+	t5, c = bits.Add64(t5, h3, c)
+	t6 += c
+	r2, c = bits.Add64(r2, r4, 0)
+	r3, c = bits.Add64(r3, r5, c)
+	t4, c = bits.Add64(t4, r6, c)
+	t5, c = bits.Add64(t5, r7, c)
+	t6 += c
+	// Then three, the highest of them 2 bits: 260 bits.
+	h0, l0 = bits.Mul64(t4, overflow[0])
+	h1, l1 = bits.Mul64(t5, overflow[0])
+	h2, l2 = bits.Mul64(t6, overflow[0])
+	r0, c = bits.Add64(r0, l0, 0)
+	r1, c = bits.Add64(r1, l1, c)
+	r2, c = bits.Add64(r2, l2, c)
+	r3, c = bits.Add64(r3, h2, c)
+	u := c
+	r1, c = bits.Add64(r1, h0, 0)
+	r2, c = bits.Add64(r2, h1, c)
+	r3, c = bits.Add64(r3, 0, c)
+	u += c
+	h0, l0 = bits.Mul64(t4, overflow[1])
+	h1, l1 = bits.Mul64(t5, overflow[1])
+	l2 = t6 * overflow[1]
+	h2, _ = bits.Mul64(t6, overflow[1])
+	r1, c = bits.Add64(r1, l0, 0)
+	r2, c = bits.Add64(r2, l1, c)
+	r3, c = bits.Add64(r3, l2, c)
+	u += h2 + c
+	r2, c = bits.Add64(r2, h0, 0)
+	r3, c = bits.Add64(r3, h1, c)
+	u += c
+	r2, c = bits.Add64(r2, t4, 0)
+	r3, c = bits.Add64(r3, t5, c)
+	u += t6 + c
+	// Then some bits: less than 2^256 + 2^133.
+	h0, l0 = bits.Mul64(u, overflow[0])
+	h1, l1 = bits.Mul64(u, overflow[1])
+	r0, c = bits.Add64(r0, l0, 0)
+	r1, c = bits.Add64(r1, h0, c)
+	r2, c = bits.Add64(r2, h1, c)
+	r3, c = bits.Add64(r3, 0, c)
+	carry := c
+	r1, c = bits.Add64(r1, l1, 0)
+	r2, c = bits.Add64(r2, u, c)
+	r3, c = bits.Add64(r3, 0, c)
+	*z = scalar{r0, r1, r2, r3}
+	z.reduce(carry + c)
 }
