@@ -1,6 +1,5 @@
 // Package curve is the one place where secp256k1 arithmetic happens. Everything above it sees
-// fixed-size byte arrays and the Curve interface, so a faster engine can take the place of the
-// present one without a change elsewhere.
+// fixed-size byte arrays and the Curve interface, so that engines can take each other's place without a change elsewhere.
 //
 // Glossary and layout:
 //
@@ -14,9 +13,12 @@
 // Ownership: arguments are read during the call only, results are returned by value.
 // No method keeps a pointer and no method writes to its arguments.
 //
-// Side channels: the engine behind Decred runs in variable time, as its functions say in their
-// names. Copies of private scalars made here are overwritten before return. A caller to whom
-// timing across processes on the same machine matters needs another engine behind Curve.
+// Engines: Native is this module's own arithmetic, package k256, and what the product uses. Decred is its twin, for tests; it
+// works on smaller limbs and takes several times as long.
+//
+// Side channels: Native takes the same time, and reads the same addresses, for all private keys and nonces; k256 says how, and what
+// does not. Decred runs in variable time, as its functions say in their names. Copies of private scalars
+// made here are overwritten before return.
 package curve
 
 import "github.com/fastdisc/discv5/internal/curve/k256"
@@ -53,6 +55,10 @@ type Curve interface {
 	// only: 0 < r < n and 0 < s <= n/2. With s above n/2 anybody could turn one valid
 	// signature into another.
 	Verify(pub *[PublicKeySize]byte, digest *[DigestSize]byte, sig *[SignatureSize]byte) bool
+
+	// VerifyPoint is Verify for a public key that Decompress has taken apart, and spares its square root.
+	// It rejects coordinates that are not those of a point.
+	VerifyPoint(xy *[PointSize]byte, digest *[DigestSize]byte, sig *[SignatureSize]byte) bool
 
 	// Sign signs digest with priv. The nonce is derived as in RFC 6979, so equal input gives
 	// equal output, and s <= n/2.

@@ -19,6 +19,19 @@ const (
 	gy    = "483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8"
 )
 
+// engines are those that every test here runs with.
+var engines = []struct {
+	name string
+	Curve
+}{{"native", Native()}, {"decred", Decred()}}
+
+// each runs a test with every engine.
+func each(t *testing.T, f func(t *testing.T, c Curve)) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) { f(t, e.Curve) })
+	}
+}
+
 func unhex(s string) []byte {
 	b, err := hex.DecodeString(strings.TrimPrefix(s, "0x"))
 	if err != nil {
@@ -47,15 +60,19 @@ func vectors(t *testing.T, section string) map[string]string {
 	return v
 }
 
-func TestECDHVector(t *testing.T) {
+func TestECDHVector(t *testing.T) { each(t, testECDHVector) }
+
+func testECDHVector(t *testing.T, c Curve) {
 	v := vectors(t, "ECDH")
-	got, err := Native().ECDH(b32(v["secret-key"]), b33(v["public-key"]))
+	got, err := c.ECDH(b32(v["secret-key"]), b33(v["public-key"]))
 	if want := unhex(v["shared-secret"]); err != nil || !bytes.Equal(got[:], want) {
 		t.Errorf("got %x, %v, want %x", got, err, want)
 	}
 }
 
-func TestIDNonceVector(t *testing.T) {
+func TestIDNonceVector(t *testing.T) { each(t, testIDNonceVector) }
+
+func testIDNonceVector(t *testing.T, c Curve) {
 	v := vectors(t, "ID Nonce Signing")
 	h := sha256.New()
 	h.Write([]byte("discovery v5 identity proof"))
@@ -64,45 +81,49 @@ func TestIDNonceVector(t *testing.T) {
 	}
 	digest := [32]byte(h.Sum(nil))
 	priv := b32(v["static-key"])
-	sig, err := Native().Sign(priv, &digest)
+	sig, err := c.Sign(priv, &digest)
 	if want := unhex(v["id-signature"]); err != nil || !bytes.Equal(sig[:], want) {
 		t.Errorf("got %x, %v, want %x", sig, err, want)
 	}
-	pub, err := Native().PublicKey(priv)
-	if err != nil || !Native().Verify(&pub, &digest, &sig) {
+	pub, err := c.PublicKey(priv)
+	if err != nil || !c.Verify(&pub, &digest, &sig) {
 		t.Errorf("own signature does not verify (key error %v)", err)
 	}
 }
 
 // A published vector of RFC 6979 on secp256k1 whose s needed lowering.
-func TestSignDeterministic(t *testing.T) {
-	for _, c := range []struct{ key, message, sig string }{
+func TestSignDeterministic(t *testing.T) { each(t, testSignDeterministic) }
+
+func testSignDeterministic(t *testing.T, c Curve) {
+	for _, v := range []struct{ key, message, sig string }{
 		{one, "Satoshi Nakamoto", "934b1ea10a4b3c1757e2b0c017d0b6143ce3c9a7e6a4a49860d7a6ab210ee3d8" +
 			"2442ce9d2b916064108014783e923ec36b49743e2ffa1c4496f01a512aafd9e5"},
 		{one, "All those moments will be lost in time, like tears in rain. Time to die...",
 			"8600dbd41e348fe5c9465ab92d23e3db8b98b873beecd930736488696438cb6b" +
 				"547fe64427496db33bf66019dacbf0039c04199abb0122918601db38a72cfc21"},
 	} {
-		digest := sha256.Sum256([]byte(c.message))
-		sig, err := Native().Sign(b32(c.key), &digest)
-		if err != nil || hex.EncodeToString(sig[:]) != c.sig {
-			t.Errorf("%q: got %x, %v", c.message, sig, err)
+		digest := sha256.Sum256([]byte(v.message))
+		sig, err := c.Sign(b32(v.key), &digest)
+		if err != nil || hex.EncodeToString(sig[:]) != v.sig {
+			t.Errorf("%q: got %x, %v", v.message, sig, err)
 		}
 	}
 }
 
-func TestPublicKeyAndDecompress(t *testing.T) {
-	pub, err := Native().PublicKey(b32(one))
+func TestPublicKeyAndDecompress(t *testing.T) { each(t, testPublicKeyAndDecompress) }
+
+func testPublicKeyAndDecompress(t *testing.T, c Curve) {
+	pub, err := c.PublicKey(b32(one))
 	if err != nil || hex.EncodeToString(pub[:]) != "02"+gx {
 		t.Fatalf("1·G = %x, %v", pub, err)
 	}
-	xy, err := Native().Decompress(&pub)
+	xy, err := c.Decompress(&pub)
 	if err != nil || hex.EncodeToString(xy[:]) != gx+gy {
 		t.Errorf("G = %x, %v", xy, err)
 	}
 	// The other root: y and p-y.
 	pub[0] = 3
-	neg, err := Native().Decompress(&pub)
+	neg, err := c.Decompress(&pub)
 	p := new(big.Int).SetBytes(unhex(prime))
 	sum := new(big.Int).Add(new(big.Int).SetBytes(xy[32:]), new(big.Int).SetBytes(neg[32:]))
 	if err != nil || sum.Cmp(p) != 0 || !bytes.Equal(neg[:32], xy[:32]) {
@@ -110,29 +131,33 @@ func TestPublicKeyAndDecompress(t *testing.T) {
 	}
 	// n-1 is the largest key, and its point is -G.
 	last := new(big.Int).Sub(new(big.Int).SetBytes(unhex(order)), big.NewInt(1))
-	if got, err := Native().PublicKey((*[32]byte)(last.Bytes())); err != nil || got != pub {
+	if got, err := c.PublicKey((*[32]byte)(last.Bytes())); err != nil || got != pub {
 		t.Errorf("(n-1)·G = %x, %v", got, err)
 	}
 }
 
-func TestBadPrivateKeys(t *testing.T) {
+func TestBadPrivateKeys(t *testing.T) { each(t, testBadPrivateKeys) }
+
+func testBadPrivateKeys(t *testing.T, c Curve) {
 	pub := b33("02" + gx)
 	for _, key := range []string{strings.Repeat("00", 32), order, strings.Repeat("ff", 32)} {
-		if _, err := Native().PublicKey(b32(key)); err != ErrPrivateKey {
+		if _, err := c.PublicKey(b32(key)); err != ErrPrivateKey {
 			t.Errorf("PublicKey(%s): %v", key, err)
 		}
-		if _, err := Native().Sign(b32(key), new([32]byte)); err != ErrPrivateKey {
+		if _, err := c.Sign(b32(key), new([32]byte)); err != ErrPrivateKey {
 			t.Errorf("Sign(%s): %v", key, err)
 		}
-		if _, err := Native().ECDH(b32(key), pub); err != ErrPrivateKey {
+		if _, err := c.ECDH(b32(key), pub); err != ErrPrivateKey {
 			t.Errorf("ECDH(%s): %v", key, err)
 		}
 	}
 }
 
-func TestBadPublicKeys(t *testing.T) {
+func TestBadPublicKeys(t *testing.T) { each(t, testBadPublicKeys) }
+
+func testBadPublicKeys(t *testing.T, c Curve) {
 	digest := sha256.Sum256(nil)
-	sig, err := Native().Sign(b32(one), &digest)
+	sig, err := c.Sign(b32(one), &digest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,23 +172,25 @@ func TestBadPublicKeys(t *testing.T) {
 		"all bits set, odd prefix":   "03" + strings.Repeat("ff", 32),
 		"zero x, which has no y too": "03" + strings.Repeat("00", 32),
 	} {
-		if _, err := Native().Decompress(b33(pub)); err != ErrPublicKey {
+		if _, err := c.Decompress(b33(pub)); err != ErrPublicKey {
 			t.Errorf("%s: Decompress: %v", name, err)
 		}
-		if _, err := Native().ECDH(b32(one), b33(pub)); err != ErrPublicKey {
+		if _, err := c.ECDH(b32(one), b33(pub)); err != ErrPublicKey {
 			t.Errorf("%s: ECDH: %v", name, err)
 		}
-		if Native().Verify(b33(pub), &digest, &sig) {
+		if c.Verify(b33(pub), &digest, &sig) {
 			t.Errorf("%s: Verify accepts", name)
 		}
 	}
 }
 
-func TestVerifyRejects(t *testing.T) {
+func TestVerifyRejects(t *testing.T) { each(t, testVerifyRejects) }
+
+func testVerifyRejects(t *testing.T, c Curve) {
 	digest := sha256.Sum256([]byte("message"))
 	pub := b33("02" + gx)
-	sig, err := Native().Sign(b32(one), &digest)
-	if err != nil || !Native().Verify(pub, &digest, &sig) {
+	sig, err := c.Sign(b32(one), &digest)
+	if err != nil || !c.Verify(pub, &digest, &sig) {
 		t.Fatalf("good signature rejected (%v)", err)
 	}
 	n := new(big.Int).SetBytes(unhex(order))
@@ -184,16 +211,16 @@ func TestVerifyRejects(t *testing.T) {
 		"r and s":     with(s, r),
 		"r + 1":       with(new(big.Int).Add(r, big.NewInt(1)), s),
 	} {
-		if Native().Verify(pub, &digest, &bad) {
+		if c.Verify(pub, &digest, &bad) {
 			t.Errorf("%s accepted", name)
 		}
 	}
 	digest[31] ^= 1
-	if Native().Verify(pub, &digest, &sig) {
+	if c.Verify(pub, &digest, &sig) {
 		t.Error("signature over another digest accepted")
 	}
 	digest[31] ^= 1
-	if Native().Verify(b33("03"+gx), &digest, &sig) {
+	if c.Verify(b33("03"+gx), &digest, &sig) {
 		t.Error("signature of another key accepted")
 	}
 }
@@ -206,47 +233,52 @@ func FuzzCurve(f *testing.F) {
 		if len(a) != 32 || len(b) != 32 || len(d) != 32 {
 			return
 		}
-		ka, kb, digest := (*[32]byte)(a), (*[32]byte)(b), (*[32]byte)(d)
-		var arbitrary [33]byte
-		copy(arbitrary[:], "\x02")
-		copy(arbitrary[1:], d)
-		if xy, err := Native().Decompress(&arbitrary); err == nil && (xy[63]&1 != 0 || !bytes.Equal(xy[:32], d)) {
-			t.Fatalf("%x decompresses to %x", arbitrary, xy)
-		}
-		pa, errA := Native().PublicKey(ka)
-		pb, errB := Native().PublicKey(kb)
-		if errA != nil || errB != nil {
-			return
-		}
-		ab, err1 := Native().ECDH(ka, &pb)
-		ba, err2 := Native().ECDH(kb, &pa)
-		if err1 != nil || err2 != nil || ab != ba {
-			t.Fatalf("a·B = %x, %v; b·A = %x, %v", ab, err1, ba, err2)
-		}
-		sig, err := Native().Sign(ka, digest)
-		if err != nil || !Native().Verify(&pa, digest, &sig) {
-			t.Fatalf("own signature does not verify: %v", err)
-		}
-		if pa != pb && Native().Verify(&pb, digest, &sig) {
-			t.Fatal("verifies with another key")
+		for _, c := range engines {
+			checkAgreement(t, c, (*[32]byte)(a), (*[32]byte)(b), (*[32]byte)(d))
 		}
 	})
 }
 
+func checkAgreement(t *testing.T, c Curve, ka, kb, digest *[32]byte) {
+	var arbitrary [33]byte
+	copy(arbitrary[:], "\x02")
+	copy(arbitrary[1:], digest[:])
+	if xy, err := c.Decompress(&arbitrary); err == nil && (xy[63]&1 != 0 || !bytes.Equal(xy[:32], digest[:])) {
+		t.Fatalf("%x decompresses to %x", arbitrary, xy)
+	}
+	pa, errA := c.PublicKey(ka)
+	pb, errB := c.PublicKey(kb)
+	if errA != nil || errB != nil {
+		return
+	}
+	ab, err1 := c.ECDH(ka, &pb)
+	ba, err2 := c.ECDH(kb, &pa)
+	if err1 != nil || err2 != nil || ab != ba {
+		t.Fatalf("a·B = %x, %v; b·A = %x, %v", ab, err1, ba, err2)
+	}
+	sig, err := c.Sign(ka, digest)
+	if err != nil || !c.Verify(&pa, digest, &sig) {
+		t.Fatalf("own signature does not verify: %v", err)
+	}
+	if pa != pb && c.Verify(&pb, digest, &sig) {
+		t.Fatal("verifies with another key")
+	}
+}
+
 func TestNoAllocation(t *testing.T) {
-	key := b32(gx)
+	key, digest := b32(gx), b32(gy)
 	pub := *b33("02" + gx)
-	high := [64]byte{31: 1, 32: 0xff, 63: 1}
+	own, _ := Native().PublicKey(key)
+	sig, _ := Native().Sign(key, digest)
 	for name, f := range map[string]func(){
-		"Decompress":    func() { Native().Decompress(&pub) },
-		"ECDH":          func() { Native().ECDH(key, &pub) },
-		"PublicKey":     func() { Native().PublicKey(key) },
-		"Verify high s": func() { Native().Verify(&pub, key, &high) },
+		"Decompress": func() { Native().Decompress(&pub) },
+		"ECDH":       func() { Native().ECDH(key, &pub) },
+		"PublicKey":  func() { Native().PublicKey(key) },
+		"Sign":       func() { Native().Sign(key, digest) },
+		"Verify":     func() { Native().Verify(&own, digest, &sig) },
 	} {
 		if n := testing.AllocsPerRun(10, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
 }
-
-var engines = map[string]Curve{"native": Native(), "decred": Decred()}

@@ -24,6 +24,10 @@ func (native) Verify(pub *[PublicKeySize]byte, digest *[DigestSize]byte, sig *[S
 	return k256.Verify(pub, digest, sig)
 }
 
+func (native) VerifyPoint(xy *[PointSize]byte, digest *[DigestSize]byte, sig *[SignatureSize]byte) bool {
+	return k256.VerifyPoint(xy, digest, sig)
+}
+
 func (native) Sign(priv *[PrivateKeySize]byte, digest *[DigestSize]byte) (sig [SignatureSize]byte, err error) {
 	_, err = k256.Sign(&sig, priv, digest)
 	return sig, err
