@@ -204,7 +204,7 @@ func TestVerifyWraparound(t *testing.T) {
 		if i > 20 {
 			x.Sub(bigP, big.NewInt(i)) // at the other end
 		}
-		pub, ok := keyFor(x, big.NewInt(77), big.NewInt(12345))
+		pub, ok := keyFor(x, new(big.Int).Mod(x, bigN), big.NewInt(77), big.NewInt(12345))
 		if !ok {
 			continue
 		}
@@ -221,28 +221,30 @@ func TestVerifyWraparound(t *testing.T) {
 			t.Errorf("x = n + %x: rejected", r)
 		}
 		// The same r for a point with x = r is no signature of this key.
-		if pub, ok = keyFor(r, big.NewInt(77), big.NewInt(12345)); ok && !sameVerdict(t, &pub, &digest, &sig) {
+		if pub, ok = keyFor(r, r, big.NewInt(77), big.NewInt(12345)); ok && !sameVerdict(t, &pub, &digest, &sig) {
 			t.Errorf("x = %x: rejected", r)
 		}
 	}
-	// r from p - n on, where r + n is no coordinate.
+	// From p - n on, r + n is no coordinate, and r + n - p is another one.
 	for i := range int64(20) {
-		x := new(big.Int).Add(new(big.Int).Sub(bigP, bigN), big.NewInt(i-3))
-		if pub, ok := keyFor(x, big.NewInt(3), big.NewInt(1)); ok {
-			digest := bytes32(big.NewInt(1))
-			var sig [64]byte
-			x.FillBytes(sig[:32])
-			sig[63] = 3
-			if !sameVerdict(t, &pub, &digest, &sig) {
-				t.Errorf("x = %x: rejected", x)
-			}
+		x := big.NewInt(i)
+		r := new(big.Int).Add(new(big.Int).Sub(bigP, bigN), x)
+		var sig [64]byte
+		r.FillBytes(sig[:32])
+		sig[63] = 3
+		digest := bytes32(big.NewInt(1))
+		if pub, ok := keyFor(r, r, big.NewInt(3), big.NewInt(1)); ok && !sameVerdict(t, &pub, &digest, &sig) {
+			t.Errorf("x = r = %x: rejected", r)
+		}
+		if pub, ok := keyFor(x, r, big.NewInt(3), big.NewInt(1)); ok && sameVerdict(t, &pub, &digest, &sig) {
+			t.Errorf("x = %x, r = %x: accepted", x, r)
 		}
 	}
 }
 
-// keyFor returns the key of which (x mod n, s) is the signature over e: (s·R - e·G)/r, where R has the coordinate x.
-func keyFor(x, s, e *big.Int) (pub [33]byte, ok bool) {
-	r := new(big.Int).Mod(x, bigN)
+// keyFor returns the key with which (r, s) and e lead to a point R with the coordinate x: (s·R - e·G)/r. If r = x mod n, (r, s) is its
+// signature over e.
+func keyFor(x, r, s, e *big.Int) (pub [33]byte, ok bool) {
 	if r.Sign() == 0 {
 		return pub, false
 	}
@@ -290,7 +292,7 @@ func FuzzVerify(f *testing.F) {
 		if x.Cmp(bigP) >= 0 {
 			return
 		}
-		key, ok := keyFor(x, s, new(big.Int).SetBytes(digest))
+		key, ok := keyFor(x, new(big.Int).Mod(x, bigN), s, new(big.Int).SetBytes(digest))
 		if !ok {
 			return
 		}

@@ -67,6 +67,21 @@ func numbers(f func(x, y [4]uint64)) {
 		}
 	}
 	r := rand.New(rand.NewPCG(1, 2))
+	// Products that are small modulo p or n are those that pass 2^256 once more when they are reduced.
+	for _, shift := range []uint{0, 32, 64, 65, 66, 128, 129, 130, 131, 132} {
+		for range 40 {
+			z := new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), shift), new(big.Int).Rsh(big.NewInt(r.Int64()), r.UintN(63)))
+			for _, m := range []*big.Int{bigP, bigN} {
+				x := new(big.Int).Add(new(big.Int).Mod(toBig([4]uint64{r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64()}), m), big.NewInt(1))
+				y := new(big.Int).ModInverse(x, m)
+				f(fromBig(x), fromBig(y.Mul(y, z).Mod(y, m)))
+			}
+			if root := new(big.Int).ModSqrt(z, bigP); root != nil {
+				f(fromBig(root), fromBig(root))
+				f(fromBig(root.Sub(bigP, root)), fromBig(root))
+			}
+		}
+	}
 	for range 20000 {
 		f([4]uint64{limb(r), limb(r), limb(r), limb(r)}, [4]uint64{limb(r), limb(r), limb(r), limb(r)})
 	}

@@ -61,10 +61,12 @@ func Sign(sig *[64]byte, priv, digest *[32]byte) (recovery byte, err error) {
 	e.setBytes(digest)
 	var n nonces
 	n.init(priv, digest)
-	for ok := false; !ok; {
-		n.next(&k)
-		if recovery, ok = sign(&r, &s, &d, &k, &e); !ok {
-			n.skip()
+	for ; ; n.skip() {
+		if n.next(&k) {
+			var ok bool
+			if recovery, ok = sign(&r, &s, &d, &k, &e); ok {
+				break
+			}
 		}
 	}
 	r.putBytes((*[32]byte)(sig[:32]))

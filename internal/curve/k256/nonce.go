@@ -24,18 +24,13 @@ func (n *nonces) init(priv, digest *[32]byte) {
 	clear(message[:])
 }
 
-// next sets k to the next nonce (step h).
-func (n *nonces) next(k *scalar) {
-	for {
-		n.v = hmacSHA256(&n.key, n.v[:])
-		if k.setBytes(&n.v)|k.zeroMask() == 0 {
-			return
-		}
-		n.skip()
-	}
+// next sets k to the next candidate (step h) and reports whether it is a nonce: 0 < k < n.
+func (n *nonces) next(k *scalar) bool {
+	n.v = hmacSHA256(&n.key, n.v[:])
+	return k.setKey(&n.v)
 }
 
-// skip goes on after a nonce that is not used.
+// skip goes on after a candidate that was not used.
 func (n *nonces) skip() {
 	var message [33]byte
 	copy(message[:], n.v[:])

@@ -111,13 +111,11 @@ func (r *jacobian) addVar(q *affine, c, cz *fe) {
 	}
 	var h chord
 	h.through(r, cz, q)
-	if !h.h.isZero() {
-		h.end(r, r)
-	} else if h.r.isZero() {
+	if h.h.isZero() && h.r.isZero() {
 		r.double(r)
-	} else {
-		*r = jacobian{}
+		return
 	}
+	h.end(r, r) // of opposites: H is 0, and with it z, as it should be
 }
 
 // set sets q to p, normalized. It is (0, 0) if p is the point at infinity.

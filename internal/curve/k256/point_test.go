@@ -128,6 +128,38 @@ func TestAddition(t *testing.T) {
 	}
 }
 
+func TestSetPoint(t *testing.T) {
+	var xy [64]byte
+	generator.x.putBytes((*[32]byte)(xy[:32]))
+	generator.y.putBytes((*[32]byte)(xy[32:]))
+	var p affine
+	if !p.setPoint(&xy) || p != generator {
+		t.Errorf("G is read as %x", p)
+	}
+	for name, change := range map[string]func(*[64]byte){
+		"another y":     func(b *[64]byte) { b[63] ^= 1 },
+		"another x":     func(b *[64]byte) { b[31] ^= 1 },
+		"zeros":         func(b *[64]byte) { *b = [64]byte{} },
+		"y not below p": func(b *[64]byte) { prime.putBytes((*[32]byte)(b[32:])) },
+		"x not below p": func(b *[64]byte) { prime.putBytes((*[32]byte)(b[:32])) },
+	} {
+		bad := xy
+		if change(&bad); p.setPoint(&bad) {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	// x = p + 1 with the y of x = 1.
+	one := affine{x: feOne}
+	one.y.sqrt(&fe{8})
+	one.y.normalize(&one.y)
+	one.x = fe{prime[0] + 1, prime[1], prime[2], prime[3]}
+	one.x.putBytes((*[32]byte)(xy[:32]))
+	one.y.putBytes((*[32]byte)(xy[32:]))
+	if p.setPoint(&xy) {
+		t.Error("x = p + 1: accepted")
+	}
+}
+
 func TestTables(t *testing.T) {
 	m := base()
 	check := func(name string, table []affine, p *plain) {
@@ -173,6 +205,9 @@ func special() (list []scalar) {
 			k = new(big.Int).Mul(big.NewInt(a), lambda)
 			add(k.Add(k, big.NewInt(b)))
 		}
+	}
+	for i := int64(-64); i <= 64; i++ {
+		add(new(big.Int).Mul(big.NewInt(i), toBig(overflow))) // at -29 the last digit of multBase is what there is already
 	}
 	for i := range uint(256) {
 		k := new(big.Int).Lsh(big.NewInt(1), i)

@@ -106,7 +106,7 @@ func (z *scalar) mul(x, y *scalar) {
 	r1, c = bits.Add64(r1, l1, c)
 	r2, c = bits.Add64(r2, l2, c)
 	r3, c = bits.Add64(r3, l3, c)
-	t4, t5, t6 := h3+c, uint64(0), uint64(0)
+	t4, t5 := h3+c, uint64(0)
 	r1, c = bits.Add64(r1, h0, 0)
 	r2, c = bits.Add64(r2, h1, c)
 	r3, c = bits.Add64(r3, h2, c)
@@ -123,13 +123,11 @@ func (z *scalar) mul(x, y *scalar) {
 	r2, c = bits.Add64(r2, h0, 0)
 	r3, c = bits.Add64(r3, h1, c)
 	t4, c = bits.Add64(t4, h2, c)
-	t5, c = bits.Add64(t5, h3, c)
-	t6 += c
+	t5 += h3 + c // two limbs of overflow have 127 bits: all of this is below 2^384
 	r2, c = bits.Add64(r2, r4, 0)
 	r3, c = bits.Add64(r3, r5, c)
 	t4, c = bits.Add64(t4, r6, c)
-	t5, c = bits.Add64(t5, r7, c)
-	t6 += c
+	t5, t6 := bits.Add64(t5, r7, c)
 	// Then three, the highest of them 2 bits: 260 bits.
 	h0, l0 = bits.Mul64(t4, overflow[0])
 	h1, l1 = bits.Mul64(t5, overflow[0])
