@@ -118,7 +118,7 @@ func (c *Config) setDefaults() error {
 		c.Random = rand.Reader
 	}
 	if c.Curve == nil {
-		c.Curve = curve.Decred()
+		c.Curve = curve.Native()
 	}
 	if c.Buffers == nil {
 		c.Buffers = heap{}

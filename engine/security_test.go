@@ -145,6 +145,11 @@ func (c *countedCurve) Verify(pub *[33]byte, digest *[32]byte, sig *[64]byte) bo
 	return c.Curve.Verify(pub, digest, sig)
 }
 
+func (c *countedCurve) VerifyPoint(xy *[64]byte, digest *[32]byte, sig *[64]byte) bool {
+	c.n++
+	return c.Curve.VerifyPoint(xy, digest, sig)
+}
+
 func (c *countedCurve) ECDH(secret *[32]byte, pub *[33]byte) ([33]byte, error) {
 	c.n++
 	return c.Curve.ECDH(secret, pub)
@@ -154,7 +159,7 @@ func (c *countedCurve) ECDH(secret *[32]byte, pub *[33]byte) ([33]byte, error) {
 // there costs no arithmetic either.
 func TestS05UnchallengedHandshakeCostsNoArithmetic(t *testing.T) {
 	nw := newNetwork(t)
-	arithmetic := &countedCurve{Curve: curve.Decred()}
+	arithmetic := &countedCurve{Curve: curve.Native()}
 	b := nw.add("10.0.0.2:9000", func(c *Config) { c.Curve = arithmetic })
 	other := nw.add("10.0.0.3:9000", nil)
 	s := nw.stranger("10.0.0.9:9", 7).listen()

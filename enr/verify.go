@@ -8,7 +8,7 @@ import (
 )
 
 // Verify checks the signature by the record's identity scheme (enr.md, "v4" Identity Scheme).
-// It takes some hundred microseconds; a Cache spares repetitions.
+// It takes some ten microseconds; a Cache spares repetitions.
 // ErrScheme: the scheme is not "v4". ErrPublicKey: the key is not on the curve.
 // ErrBadSignature: the signature is not the key's over this content, or has a high s.
 func (v View) Verify() error {
@@ -19,20 +19,30 @@ func (v View) Verify() error {
 // NodeID derives the node ID from the public key, without checking the signature.
 // ErrScheme: the scheme is not "v4". ErrPublicKey: the key is not on the curve.
 func (v View) NodeID() (ID, error) {
+	id, _, err := v.Owner()
+	return id, err
+}
+
+// Owner is NodeID together with the public key's coordinates x || y, from which the ID is derived: who goes on to verify a
+// signature of the owner's is spared a square root.
+func (v View) Owner() (id ID, xy [64]byte, err error) {
 	if string(v.IdentityScheme()) != schemeV4 {
-		return ID{}, ErrScheme
+		return ID{}, xy, ErrScheme
 	}
-	return PublicKeyID(v.publicKey())
+	if xy, err = curve.Native().Decompress(v.publicKey()); err != nil {
+		return ID{}, xy, ErrPublicKey
+	}
+	return keccak256(xy[:]), xy, nil
 }
 
 // verify is Verify and NodeID in one.
 func (v View) verify() (ID, error) {
-	id, err := v.NodeID() // cheaper than the signature, and tells a bad key from a bad signature
+	id, xy, err := v.Owner() // cheaper than the signature, and tells a bad key from a bad signature
 	if err != nil {
 		return ID{}, err
 	}
 	digest := contentDigest(v.bytes[v.content:])
-	if !curve.Decred().Verify(v.publicKey(), &digest, (*[signatureSize]byte)(v.Signature())) {
+	if !curve.Native().VerifyPoint(&xy, &digest, (*[signatureSize]byte)(v.Signature())) {
 		return ID{}, ErrBadSignature
 	}
 	return id, nil

@@ -30,6 +30,7 @@ func (c *quickCurve) Decompress(pub *[curve.PublicKeySize]byte) (xy [curve.Point
 		return xy, curve.ErrPublicKey
 	}
 	copy(xy[:], pub[1:])
+	xy[63] = pub[0] & 1
 	return xy, nil
 }
 
@@ -43,6 +44,11 @@ func (c *quickCurve) Sign(priv *[curve.PrivateKeySize]byte, digest *[curve.Diges
 func (c *quickCurve) Verify(pub *[curve.PublicKeySize]byte, digest *[curve.DigestSize]byte, sig *[curve.SignatureSize]byte) bool {
 	sum := sha256.Sum256(append(bytes.Clone(pub[:]), digest[:]...))
 	return *sig == [curve.SignatureSize]byte(append(sum[:], make([]byte, 32)...))
+}
+
+func (c *quickCurve) VerifyPoint(xy *[curve.PointSize]byte, digest *[curve.DigestSize]byte, sig *[curve.SignatureSize]byte) bool {
+	pub := [curve.PublicKeySize]byte(append([]byte{2 | xy[63]&1}, xy[:32]...))
+	return c.Verify(&pub, digest, sig)
 }
 
 func (c *quickCurve) ECDH(priv *[curve.PrivateKeySize]byte, pub *[curve.PublicKeySize]byte) (secret [curve.SharedSecretSize]byte, err error) {

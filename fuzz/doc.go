@@ -17,7 +17,8 @@
 //	dnsdisc        FuzzParseLink, FuzzParseRoot, FuzzParseBranch, FuzzEntry, FuzzWalk
 //	enr            FuzzEnode, FuzzParse, FuzzText
 //	fastpath       FuzzParseOverflow, FuzzJoin
-//	internal/curve FuzzCurve
+//	internal/curve FuzzCurve, FuzzVerify, FuzzECDH, FuzzSign
+//	internal/curve/k256 FuzzField, FuzzScalar
 //	internal/rlp   FuzzValue
 //	limits         FuzzParseRules, FuzzCheck, FuzzAllow
 //	lookup         FuzzLookup

@@ -23,7 +23,7 @@ var (
 
 // Handshaker does the arithmetic of handshakes for one local node (discv5-theory.md, Handshake
 // Steps), all of it with Curve. It holds no state of its own and may be used from several goroutines. Each call takes
-// several hundred microseconds, so it belongs on a worker that serves nothing else.
+// some ten to a hundred microseconds, so it belongs on a worker that serves nothing else.
 type Handshaker struct {
 	Key      *enr.PrivateKey
 	Curve    curve.Curve
@@ -43,29 +43,22 @@ type Accepted struct {
 // sender that this node has, or nil. The cheap checks come first; the record's own signature
 // comes last, because anybody can repeat a record, but only its owner can sign the challenge.
 func (h *Handshaker) Accept(ch *Challenge, p *codec.Packet, known *enr.Record) (a Accepted, err error) {
-	view, fresh, err := h.newer(p, known)
+	w := new(operands)
+	view, fresh, err := h.newer(w, p, known)
 	if err != nil {
 		return a, err
 	}
-	var pub [codec.EphemeralKeySize]byte
-	if fresh {
-		key, _ := view.PublicKey() // newer has derived the node ID from it
-		pub = key
-	} else {
-		pub, _ = known.PublicKey()
-	}
-
 	var buf [codec.WhoareyouSize]byte
 	challenge := ch.Append(buf[:0], h.Protocol)
 	self := [32]byte(h.Key.ID())
 	eph := (*[codec.EphemeralKeySize]byte)(p.EphemeralKey)
-	digest := aead.IDSignatureDigest(challenge, eph, &self)
-	if !h.Curve.Verify(&pub, &digest, (*[codec.SignatureSize]byte)(p.Signature)) {
+	w.digest = aead.IDSignatureDigest(challenge, eph, &self)
+	if !w.verify(h.Curve, (*[codec.SignatureSize]byte)(p.Signature)) {
 		return a, ErrIDSignature
 	}
-	scalar := h.Key.Bytes()
-	secret, err := h.Curve.ECDH(&scalar, eph)
-	clear(scalar[:])
+	w.scalar = h.Key.Bytes()
+	secret, err := h.Curve.ECDH(&w.scalar, eph)
+	clear(w.scalar[:])
 	if err != nil {
 		return a, ErrEphemeral
 	}
@@ -87,8 +80,27 @@ func (h *Handshaker) Accept(ch *Challenge, p *codec.Packet, known *enr.Record) (
 	return Accepted{keys, record, plaintext}, nil
 }
 
-// newer reads the record of a handshake. fresh is false when the known one is to be used.
-func (h *Handshaker) newer(p *codec.Packet, known *enr.Record) (v enr.View, fresh bool, err error) {
+// operands are what a handshake gives to the arithmetic. As that is called through an interface, they are on the heap: in one piece.
+type operands struct {
+	scalar, digest [32]byte
+	pub            [codec.EphemeralKeySize]byte // whose signature is verified
+	xy             [64]byte                     // its coordinates, if point is true
+	point          bool
+}
+
+// verify reports whether sig is a signature over w.digest.
+func (w *operands) verify(c curve.Curve, sig *[codec.SignatureSize]byte) bool {
+	if w.point {
+		return c.VerifyPoint(&w.xy, &w.digest, sig)
+	}
+	return c.Verify(&w.pub, &w.digest, sig)
+}
+
+// newer reads the record of a handshake, and sets the public key in w. fresh is false when the known one is to be used.
+func (h *Handshaker) newer(w *operands, p *codec.Packet, known *enr.Record) (v enr.View, fresh bool, err error) {
+	if known != nil {
+		w.pub, _ = known.PublicKey()
+	}
 	if len(p.Record) == 0 {
 		if known == nil {
 			return v, false, ErrNoRecord
@@ -101,7 +113,7 @@ func (h *Handshaker) newer(p *codec.Packet, known *enr.Record) (v enr.View, fres
 	if known != nil && v.Seq() <= known.Seq() {
 		return v, false, nil
 	}
-	id, err := h.owner(v)
+	id, err := h.owner(w, v)
 	if err != nil {
 		return v, false, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
@@ -111,12 +123,15 @@ func (h *Handshaker) newer(p *codec.Packet, known *enr.Record) (v enr.View, fres
 	return v, true, nil
 }
 
-// owner is whose record v is. For one that was verified before, no arithmetic is needed.
-func (h *Handshaker) owner(v enr.View) (enr.ID, error) {
+// owner is whose record v is, and sets the public key in w. For one that was verified before, no arithmetic is needed.
+func (h *Handshaker) owner(w *operands, v enr.View) (id enr.ID, err error) {
 	if r, ok := h.Records.Get(v); ok {
+		w.pub, _ = r.PublicKey()
 		return r.ID(), nil
 	}
-	return v.NodeID()
+	id, w.xy, err = v.Owner()
+	w.point = err == nil
+	return id, err
 }
 
 // Initiation is what the initiator puts into its handshake packet, and the keys that come of it.
@@ -129,40 +144,38 @@ type Initiation struct {
 // Initiate answers a challenge of the node with ID peer and public key pub. challengeData is the
 // unmasked WHOAREYOU packet. random gives the ephemeral key; it must be unpredictable.
 func (h *Handshaker) Initiate(challengeData []byte, peer enr.ID, pub *[codec.EphemeralKeySize]byte, random io.Reader) (in Initiation, err error) {
-	secret, ephemeral, err := h.ephemeral(random)
-	if err != nil {
+	w := new(operands)
+	defer clear(w.scalar[:])
+	if in.Ephemeral, err = h.ephemeral(&w.scalar, random); err != nil {
 		return in, err
 	}
-	defer clear(secret[:])
-	shared, err := h.Curve.ECDH(&secret, pub)
+	shared, err := h.Curve.ECDH(&w.scalar, pub)
 	if err != nil {
 		return in, fmt.Errorf("session: key agreement with %s: %w", peer.Short(), err)
 	}
 	recipient := [32]byte(peer)
-	digest := aead.IDSignatureDigest(challengeData, &ephemeral, &recipient)
-	scalar := h.Key.Bytes()
-	in.Signature, err = h.Curve.Sign(&scalar, &digest)
-	clear(scalar[:])
-	if err != nil {
+	w.digest = aead.IDSignatureDigest(challengeData, &in.Ephemeral, &recipient)
+	w.scalar = h.Key.Bytes()
+	if in.Signature, err = h.Curve.Sign(&w.scalar, &w.digest); err != nil {
 		return in, fmt.Errorf("session: sign challenge: %w", err)
 	}
 	self := [32]byte(h.Key.ID())
 	write, read := aead.DeriveKeys(&shared, challengeData, &self, &recipient)
 	clear(shared[:])
-	in.Keys, in.Ephemeral = NewKeys(&read, &write), ephemeral
+	in.Keys = NewKeys(&read, &write)
 	in.Keys.prefer(&self, &recipient)
 	return in, nil
 }
 
 // ephemeral makes a key pair. One random string in 2^128 is not a key, so the second try succeeds.
-func (h *Handshaker) ephemeral(random io.Reader) (secret [32]byte, pub [codec.EphemeralKeySize]byte, err error) {
+func (h *Handshaker) ephemeral(secret *[32]byte, random io.Reader) (pub [codec.EphemeralKeySize]byte, err error) {
 	for range 4 {
 		if _, err = io.ReadFull(random, secret[:]); err != nil {
-			return secret, pub, fmt.Errorf("session: ephemeral key: %w", err)
+			return pub, fmt.Errorf("session: ephemeral key: %w", err)
 		}
-		if pub, err = h.Curve.PublicKey(&secret); err == nil {
-			return secret, pub, nil
+		if pub, err = h.Curve.PublicKey(secret); err == nil {
+			return pub, nil
 		}
 	}
-	return secret, pub, fmt.Errorf("session: ephemeral key: %w", err)
+	return pub, fmt.Errorf("session: ephemeral key: %w", err)
 }

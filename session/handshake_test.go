@@ -24,6 +24,11 @@ func (c *countingCurve) Verify(pub *[33]byte, digest *[32]byte, sig *[64]byte) b
 	return c.Curve.Verify(pub, digest, sig)
 }
 
+func (c *countingCurve) VerifyPoint(xy *[64]byte, digest *[32]byte, sig *[64]byte) bool {
+	c.verified.Add(1)
+	return c.Curve.VerifyPoint(xy, digest, sig)
+}
+
 // node is one end of a handshake.
 type node struct {
 	Handshaker
@@ -38,7 +43,7 @@ func newNode(t testing.TB, n byte) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &countingCurve{Curve: curve.Decred()}
+	c := &countingCurve{Curve: curve.Native()}
 	return &node{
 		Handshaker: Handshaker{Key: key, Curve: c, Records: enr.NewCache(64, 1), Protocol: codec.DefaultProtocol},
 		curve:      c, record: signed(t, key, 5, 9000), random: testRandom(t, n),
@@ -171,7 +176,7 @@ func TestHandshake(t *testing.T) {
 func offCurve(t *testing.T) (pub [33]byte) {
 	pub[0] = 2
 	for pub[32] = 1; pub[32] < 100; pub[32]++ {
-		if _, err := curve.Decred().Decompress(&pub); err != nil {
+		if _, err := curve.Native().Decompress(&pub); err != nil {
 			return pub
 		}
 	}
@@ -417,6 +422,12 @@ func (c strangeCurve) Verify(pub *[33]byte, digest *[32]byte, sig *[64]byte) boo
 	other := *digest
 	other[0] ^= 1
 	return c.Curve.Verify(pub, &other, sig)
+}
+
+func (c strangeCurve) VerifyPoint(xy *[64]byte, digest *[32]byte, sig *[64]byte) bool {
+	other := *digest
+	other[0] ^= 1
+	return c.Curve.VerifyPoint(xy, &other, sig)
 }
 
 // All arithmetic of a handshake is that of Handshaker.Curve, on both sides.

@@ -61,6 +61,14 @@ func (c *hashCurve) Verify(pub *[curve.PublicKeySize]byte, digest *[curve.Digest
 	return signature(pub, digest) == *sig
 }
 
+// VerifyPoint implements curve.Curve.
+func (c *hashCurve) VerifyPoint(xy *[curve.PointSize]byte, digest *[curve.DigestSize]byte, sig *[curve.SignatureSize]byte) bool {
+	var pub [curve.PublicKeySize]byte
+	pub[0] = 2 | xy[curve.PointSize-1]&1
+	copy(pub[1:], xy[:])
+	return c.Verify(&pub, digest, sig)
+}
+
 func signature(pub *[curve.PublicKeySize]byte, digest *[curve.DigestSize]byte) (sig [curve.SignatureSize]byte) {
 	h := hash('s', pub[:], digest[:])
 	copy(sig[:], h[:])

@@ -11,25 +11,26 @@ import (
 
 // imports says which packages of the module a package may import, by directory.
 var imports = map[string][]string{
-	"internal/rlp":      {},
-	"internal/curve":    {},
-	"internal/archtest": {},
-	"fastpath":          {},
-	"aead":              {},
-	"limits":            {},
-	"nat":               {},
-	"enr":               {"internal/rlp", "internal/curve"},
-	"codec":             {"aead", "enr", "internal/rlp"},
-	"session":           {"codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"table":             {"codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"lookup":            {"codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"engine":            {"session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
-	".":                 {"engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
-	"internal/store":    {"enr"},
-	"simnet":            {"engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
-	"dnsdisc":           {"enr", "internal/curve", "internal/dnstest"},
-	"internal/dnstest":  {},
-	"internal/chart":    {},
+	"internal/rlp":        {},
+	"internal/curve":      {"internal/curve/k256"},
+	"internal/curve/k256": {},
+	"internal/archtest":   {},
+	"fastpath":            {},
+	"aead":                {},
+	"limits":              {},
+	"nat":                 {},
+	"enr":                 {"internal/rlp", "internal/curve"},
+	"codec":               {"aead", "enr", "internal/rlp"},
+	"session":             {"codec", "aead", "enr", "internal/rlp", "internal/curve"},
+	"table":               {"codec", "aead", "enr", "internal/rlp", "internal/curve"},
+	"lookup":              {"codec", "aead", "enr", "internal/rlp", "internal/curve"},
+	"engine":              {"session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
+	".":                   {"engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
+	"internal/store":      {"enr"},
+	"simnet":              {"engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
+	"dnsdisc":             {"enr", "internal/curve", "internal/dnstest"},
+	"internal/dnstest":    {},
+	"internal/chart":      {},
 	// The node and the engine's counters are for the tests of internal/load, which have a node to load.
 	"internal/load": {"fastpath", "codec", "aead", "enr", ".", "engine"},
 	// Fuzz targets that span packages. Nothing imports them.
@@ -66,7 +67,7 @@ var modules = map[string]struct {
 	"github.com/huin/goupnp":                    {[]string{"nat"}, true},
 	"github.com/jackpal/go-nat-pmp":             {[]string{"nat"}, true},
 	"github.com/pion/stun/v3":                   {[]string{"nat"}, true},
-	"golang.org/x/sys/cpu":                      {[]string{"aead", "internal/curve"}, true},
+	"golang.org/x/sys/cpu":                      {[]string{"aead", "internal/curve/k256"}, true},
 	"golang.org/x/sys/windows":                  {[]string{"fastpath"}, false},
 }
 
@@ -93,7 +94,7 @@ func TestImports(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if path == "unsafe" && !s.test && !slices.Contains([]string{"fastpath", "aead", "internal/curve"}, s.dir) {
+			if path == "unsafe" && !s.test && !slices.Contains([]string{"fastpath", "aead"}, s.dir) {
 				t.Errorf("%s imports unsafe", s.path)
 			}
 			if to, ok := inModule(path); ok {
