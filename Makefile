@@ -34,7 +34,7 @@ run:
 test: lint
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags discv5debug . ./fastpath
-	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags purego ./aead ./session ./engine
+	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags purego ./aead ./internal/curve/... ./session ./engine
 
 # internal/archtest reads sources: nothing in it can race.
 race:

@@ -12,16 +12,13 @@ type digits [130]int16
 // Precondition: d is zero.
 func (d *digits) set(lo, hi uint64, negative bool, width uint) int {
 	n := 0
-	for i := 0; lo|hi != 0; i++ {
-		zeros := bits.TrailingZeros64(lo)
+	for i := 0; lo|hi != 0; i += int(width) {
 		if lo == 0 {
-			zeros = 63
+			lo, hi = hi, 0
+			i += 64
 		}
+		zeros := bits.TrailingZeros64(lo)
 		lo, hi = lo>>zeros|hi<<(64-zeros), hi>>zeros
-		if lo&1 == 0 {
-			i += zeros - 1
-			continue
-		}
 		i += zeros
 		digit := int16(lo % (1 << width))
 		lo, hi = lo>>width|hi<<(64-width), hi>>width
@@ -36,7 +33,6 @@ func (d *digits) set(lo, hi uint64, negative bool, width uint) int {
 		}
 		d[i] = digit
 		n = i + 1
-		i += int(width) - 1
 	}
 	return n
 }

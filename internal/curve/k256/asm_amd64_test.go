@@ -1,0 +1,32 @@
+//go:build !purego
+
+package k256
+
+import "testing"
+
+// Processors without MULX, ADCX and ADOX do the same, by the functions in Go.
+func TestNotAccelerated(t *testing.T) {
+	if !accelerated {
+		t.Skip("this is such a processor: all tests are about it")
+	}
+	defer func() { accelerated = true }()
+	accelerated = false
+	numbers(func(x, y [4]uint64) { checkField(t, x, y) })
+	var r jacobian
+	r.mult(&scalar{5}, &generator)
+	if got, want := toPlain(&r, &feOne).String(), plainG().mul(toBig(scalar{5})).String(); got != want {
+		t.Errorf("5·G = %v, want %v", got, want)
+	}
+}
+
+func TestEntry(t *testing.T) {
+	table := &base().secret[7]
+	for i := range uint64(secretSize) {
+		var a, b affine
+		entry(&a, table, i)
+		entryGeneric(&b, table, i)
+		if a != table[i] || b != table[i] {
+			t.Errorf("entry %d: %x, generic %x, want %x", i, a, b, table[i])
+		}
+	}
+}
