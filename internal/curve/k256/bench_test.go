@@ -19,7 +19,7 @@ func BenchmarkParts(b *testing.B) {
 		"double": func() { p.double(&p) }, "add": func() { p.add(&generator) }, "addVar": func() { p.addVar(&generator, &feOne, &p.z) },
 		"addComplete": func() { p.addComplete(&generator) },
 		"pick":        func() { q.pick(&t.secret[3], 5) },
-		"split":       func() { k.split() }, "scalar/mul": func() { k.mul(&k, &k) }, "scalar/inverse": func() { k.inverse(&k) },
+		"split":       func() { k.split() }, "scalar/mul": func() { k.mul(&k, &k) }, "scalar/inverse": func() { k.inverse(&k) }, "scalar/inverseVar": func() { k.inverseVar(&k) },
 		"odd16": func() { oddMultiples(t1[:], &c, &generator) }, "odd8": func() { oddMultiples(t1[:8], &c, &generator) },
 		"set": func() { q.set(&p) }, "digits": func() { var d digits; d.setHalf(&k1, 5) }, "nonce": func() { n.init(&key, &digest); n.next(&k1) },
 		"multBase": func() { p.multBase(&k) }, "mult": func() { p.mult(&k, &generator) },

@@ -7,7 +7,7 @@ var primeLessOrder = fe{0x402da1722fc9baee, 0x4551231950b75fc4, 1, 0}
 func verify(p *affine, digest *[32]byte, r, s *scalar) bool {
 	var e, w, g, k scalar
 	e.setBytes(digest)
-	w.inverse(s)
+	w.inverseVar(s)
 	g.mul(&e, &w)
 	k.mul(r, &w)
 	var sum jacobian

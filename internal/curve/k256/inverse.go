@@ -34,16 +34,21 @@ type matrix struct{ u, v, q, r int64 }
 func (z *fe) inverse(x *fe) {
 	var t fe
 	t.normalize(x)
-	modPrime.invert((*[4]uint64)(z), (*[4]uint64)(&t))
+	modPrime.invert((*[4]uint64)(z), (*[4]uint64)(&t), false)
 }
 
 // inverse sets z to 1/x, or to 0 if x is 0.
 func (z *scalar) inverse(x *scalar) {
-	modOrder.invert((*[4]uint64)(z), (*[4]uint64)(x))
+	modOrder.invert((*[4]uint64)(z), (*[4]uint64)(x), false)
 }
 
-// invert sets z to 1/x modulo m. Precondition: x < m.
-func (m *modulus) invert(z, x *[4]uint64) {
+// inverseVar is inverse in a time that depends on x, and is shorter.
+func (z *scalar) inverseVar(x *scalar) {
+	modOrder.invert((*[4]uint64)(z), (*[4]uint64)(x), true)
+}
+
+// invert sets z to 1/x modulo m. If x is public, the time may depend on it. Precondition: x < m.
+func (m *modulus) invert(z, x *[4]uint64, public bool) {
 	f, g := m.m, toSigned((*fe)(x))
 	// Always f = d·x and g = e·x (mod m), up to the power of two that the steps so far have divided by.
 	var d, e signed
@@ -51,7 +56,14 @@ func (m *modulus) invert(z, x *[4]uint64) {
 	zeta := int64(-1) // -(delta + 1/2)
 	for range wordRounds {
 		var t matrix
-		zeta = t.steps(zeta, uint64(f[0])|uint64(f[1])<<62, uint64(g[0])|uint64(g[1])<<62)
+		f0, g0 := uint64(f[0])|uint64(f[1])<<62, uint64(g[0])|uint64(g[1])<<62
+		if !public {
+			zeta = t.steps(zeta, f0, g0)
+		} else if g == (signed{}) {
+			break
+		} else {
+			zeta = t.stepsVar(zeta, f0, g0)
+		}
 		t.apply(&f, &g)
 		m.apply(&t, &d, &e)
 	}
@@ -78,6 +90,33 @@ func (t *matrix) steps(zeta int64, f, g uint64) int64 {
 		g >>= 1
 		u <<= 1
 		v <<= 1
+	}
+	t.u, t.v, t.q, t.r = int64(u), int64(v), int64(q), int64(r)
+	return zeta
+}
+
+// stepsVar is steps in a time that depends on f and g: it takes as many steps at a time as it can.
+func (t *matrix) stepsVar(zeta int64, f, g uint64) int64 {
+	var u, v, q, r uint64 = 1, 0, 0, 1
+	for left := int64(stepsPerWord); ; {
+		zeros := bits.TrailingZeros64(g | ^uint64(0)<<left)
+		g >>= zeros
+		u <<= zeros
+		v <<= zeros
+		zeta -= int64(zeros)
+		if left -= int64(zeros); left == 0 {
+			break
+		}
+		if zeta < 0 { // g becomes f; its step and the following ones are then those of zeta >= 0
+			zeta = -zeta - 1
+			f, g, u, q, v, r = g, -f, q, -u, r, -v
+		}
+		// For zeta+1 steps f is added to g wherever g is odd: all in all w·f, which makes the lowest bits of g zero, 6 of them at most.
+		// f·(2 - f²) is 1/f mod 64.
+		w := g * f * (f*f - 2) & (uint64(1)<<min(zeta+1, left, 6) - 1)
+		g += f * w
+		q += u * w
+		r += v * w
 	}
 	t.u, t.v, t.q, t.r = int64(u), int64(v), int64(q), int64(r)
 	return zeta

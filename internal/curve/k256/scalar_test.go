@@ -96,6 +96,9 @@ func checkScalarInverse(t *testing.T, x scalar) {
 	if toBig(z).Cmp(want) != 0 {
 		t.Fatalf("inverse of %x: %x, want %x", x, z, want)
 	}
+	if z.inverseVar(&x); toBig(z).Cmp(want) != 0 {
+		t.Fatalf("inverseVar of %x: %x, want %x", x, z, want)
+	}
 }
 
 func TestScalarInverse(t *testing.T) {
