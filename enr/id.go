@@ -80,7 +80,7 @@ func CompareDistance(target, a, b ID) int {
 }
 
 // PublicKeyID derives the node ID of a compressed public key (enr.md, "v4" Identity Scheme).
-// It costs a square root, some ten microseconds.
+// It costs a square root, some microseconds.
 // ErrPublicKey: pub is not a point on the curve.
 func PublicKeyID(pub *[33]byte) (ID, error) {
 	xy, err := curve.Native().Decompress(pub)

@@ -25,17 +25,17 @@
 //
 // # What takes the same time for all values
 //
-// What depends on a private key, or on the nonce of a signature, neither chooses branches nor addresses: PublicKey, ECDH and Sign from
-// the scalar to the bytes of the result, with all of the field, scalar and inverse functions that they call. Tables are read as a whole. The
-// additions are formulas that fail for equal and for opposite points; files secret.go says for each why these do not come
-// up, or has one that does not fail. What is told by time: whether a key is valid; whether a nonce was refused, which has a chance of 2^-127.
-// Signatures are a function of key and digest, without randomness, and with them all that the processor does.
+// Private keys and nonces, and what is computed from them, choose neither branches nor addresses: in PublicKey, ECDH and Sign, from
+// the scalar to the bytes of the result, with all functions of field, scalar and inverse that they call. Tables are read as a whole. The
+// formulas for additions fail for equal and for opposite points; secret.go says for each addition why these do not come
+// up, or uses a formula that does not fail. What time tells is whether a key is valid, and whether a nonce was refused, which
+// has a chance of 2^-127.
 //
-// Verify, VerifyPoint and Decompress take a time that depends on their arguments, which are public. So does the point of an
-// ECDH, and whether it is one.
+// Verify, VerifyPoint and Decompress take a time that depends on their arguments, which are public; so does ECDH for its point.
 //
-// This is a matter of source, compiler and processor: it holds as long as compilers make no branches of masks, which was looked
-// after for amd64, and multiplication takes the same time for all factors, which is so on amd64 and arm64.
+// This is a property of the source, of the compiler, and of the processor. It holds as long as the compiler makes no branches of masks (for
+// amd64 its output was looked at), and as long as a multiplication takes the same time for all factors, as it does on
+// amd64 and arm64. On 32-bit processors there is no such promise.
 //
 // # Memory
 //
