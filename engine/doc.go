@@ -8,7 +8,7 @@
 //   - worker: what one goroutine needs to drive the engine: scratch memory, randomness, an outbox
 //   - batch: datagrams that a worker takes in before it answers them
 //   - call: a request of this node that waits for its answer
-//   - job: work that takes a thousand times as long as a message and waits in a bounded queue
+//   - job: work that takes a hundred times as long as a message and waits in a bounded queue
 //
 // # A datagram's way
 //
