@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/internal/load"
 )
 
@@ -44,6 +45,7 @@ type options struct {
 	noGSO, portable      bool
 	pid                  int
 	json, html           string
+	protocol             string
 	maxLoss              string
 	minRate              float64
 	maxP99               time.Duration
@@ -62,6 +64,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.Usage = func() {}
 	f.StringVarP(&o.target, "target", "t", "", "`NODE` to load: enr:... or enode://..., also with a host name")
 	f.BoolVar(&o.own, "i-own-this-target", false, "load a node that is neither on this machine nor in a private network. Never use it for nodes of others")
+	f.StringVar(&o.protocol, "protocol-id", string(codec.DefaultProtocol.ID[:]), "protocol `ID` of the network, six characters")
 	f.BoolVarP(&o.ipv6, "ipv6", "6", false, "use the IPv6 endpoint of a NODE that has both")
 	f.StringVarP(&o.mode, "mode", "m", "ping", "`MODE`: ping, findnode, talk, handshake, junk or mix")
 	f.StringVar(&o.mix, "mix", defaultMix, "`WEIGHTS` of the kinds, for --mode mix")
@@ -170,6 +173,10 @@ func (o *options) bounds(f *pflag.FlagSet) error {
 		return fmt.Errorf("--html %s: want a file of its own", o.html)
 	}
 	c := &o.cfg
+	c.Protocol = codec.DefaultProtocol
+	if n := copy(c.Protocol.ID[:], o.protocol); n != len(o.protocol) || n != len(c.Protocol.ID) {
+		return fmt.Errorf("--protocol-id %q: want %d characters", o.protocol, len(c.Protocol.ID))
+	}
 	c.Public, c.Poll, c.DisableSegments, c.DisableBatch = o.own, o.poll, o.noGSO, o.portable
 	c.Identities, c.Strangers, c.Sockets, c.Lanes, c.Train = o.identities, o.strangers, o.sockets, o.lanes, o.train
 	c.TalkProtocol, c.TalkSize, c.JunkSize, c.Buffer, c.Timeout = o.talkProtocol, o.talkSize, o.junkSize, o.buffer, o.timeout

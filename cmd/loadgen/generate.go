@@ -154,71 +154,32 @@ func unwrapAll(err error) error {
 	return err
 }
 
-// files are where reports go.
-type files struct {
-	json, html *os.File
-	stdout     bool // JSON goes there
-}
-
-// openFiles creates the files of the command line, so that a run is not in vain.
-func openFiles(o *options) (*files, error) {
-	f := &files{stdout: o.json == "-"}
-	for _, w := range []struct {
-		name, flag string
-		to         **os.File
-	}{{o.json, "json", &f.json}, {o.html, "html", &f.html}} {
-		if w.name == "" || w.name == "-" {
-			continue
-		}
-		file, err := os.Create(w.name)
-		if err != nil {
-			f.discard()
-			return nil, fmt.Errorf("--%s: %w", w.flag, err)
-		}
-		*w.to = file
-	}
-	return f, nil
-}
-
-// discard closes files, and removes those that nothing has been written to.
-func (f *files) discard() {
-	for _, file := range []*os.File{f.json, f.html} {
-		if file == nil {
-			continue
-		}
-		info, err := file.Stat()
-		file.Close()
-		if err == nil && info.Mode().IsRegular() && info.Size() == 0 {
-			os.Remove(file.Name())
-		}
-	}
-}
-
 // write writes the report to all places.
 func (f *files) write(r *report, stdout io.Writer) error {
 	var errs []error
-	put := func(w io.Writer, what string, b []byte, err error) {
+	put := func(to func([]byte) error, what string, b []byte, err error) {
 		if err == nil {
-			_, err = w.Write(b)
+			err = to(b)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", what, err))
 		}
 	}
+	print := func(b []byte) error { _, err := stdout.Write(b); return err }
 	if f.json != nil || f.stdout {
 		b, err := r.encode()
 		if f.json != nil {
-			put(f.json, "--json", b, err)
+			put(f.json.replace, "--json", b, err)
 		} else {
-			put(stdout, "standard output", b, err)
+			put(print, "standard output", b, err)
 		}
 	}
 	if f.html != nil {
 		b, err := r.page()
-		put(f.html, "--html", b, err)
+		put(f.html.replace, "--html", b, err)
 	}
 	if !f.stdout {
-		put(stdout, "standard output", []byte(r.text()), nil)
+		put(print, "standard output", []byte(r.text()), nil)
 	}
 	return errors.Join(errs...)
 }

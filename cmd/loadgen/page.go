@@ -5,6 +5,8 @@ import (
 	_ "embed"
 	"errors"
 	"html/template"
+	"math"
+	"time"
 
 	"github.com/fastdisc/discv5/internal/chart"
 	"github.com/fastdisc/discv5/internal/load"
@@ -60,7 +62,7 @@ func newRow(name string, c jsonCounts) pageRow {
 	for _, v := range []float64{l.Mean, l.P50, l.P90, l.P99, l.P999, l.P9999, l.Max} {
 		cell := "-"
 		if l.Count > 0 {
-			cell = decimal(v)
+			cell = span(time.Duration(v * float64(time.Microsecond)))
 		}
 		row.Cells = append(row.Cells, cell)
 	}
@@ -71,16 +73,18 @@ func newRow(name string, c jsonCounts) pageRow {
 func (r *report) charts(j *jsonReport) (list []template.HTML, err error) {
 	var at []float64
 	col := map[string][]float64{}
-	target, steal := r.result.Usage.TargetKnown, r.result.Usage.StealKnown
 	for _, p := range j.Points {
 		at = append(at, p.Start+p.Length/2)
 		add := func(name string, v float64) { col[name] = append(col[name], v) }
 		add("answered", float64(p.Answered)/p.Length)
 		add("sent", float64(p.Sent)/p.Length)
 		add("lost", float64(p.Lost)/p.Length)
-		add("p50", p.P50)
-		add("p99", p.P99)
-		add("max", p.Max)
+		for name, v := range map[string]float64{"p50": p.P50, "p99": p.P99, "max": p.Max} {
+			if p.Max == 0 {
+				v = math.NaN() // no answer: a gap, not a line across it
+			}
+			add(name, v)
+		}
 		add("generator", p.OwnCPU)
 		if p.Steal != nil {
 			add("steal", *p.Steal)
@@ -103,10 +107,11 @@ func (r *report) charts(j *jsonReport) (list []template.HTML, err error) {
 	}
 	quantiles.Name = "latency"
 	cpu := []chart.Line{line("generator", "generator")}
+	target := len(col["target"]) > 0 // also of one that has ended
 	if target {
 		cpu = append(cpu, line("target", "target"))
 	}
-	if steal {
+	if len(col["steal"]) > 0 {
 		cpu = append(cpu, line("taken by other machines", "steal"))
 	}
 	const seconds = "time (s)"

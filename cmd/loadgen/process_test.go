@@ -378,7 +378,7 @@ func TestHelp(t *testing.T) {
 // What is wrong with the command line is said in one line that names the place.
 func TestUsage(t *testing.T) {
 	to := recordAt(t, netip.MustParseAddrPort("127.0.0.1:9"))
-	missing := filepath.Join(t.TempDir(), "missing", "file")
+	missing, twice := filepath.Join(t.TempDir(), "missing", "file"), filepath.Join(t.TempDir(), "twice")
 	for _, c := range []struct {
 		names string
 		args  []string
@@ -403,7 +403,9 @@ func TestUsage(t *testing.T) {
 		{"source", []string{"-t", to, "--source", "::1"}}, {"--source", []string{"-t", to, "--source", "127.0.0.1", "--sources", "4"}},
 		{"--lanes", []string{"-t", to, "--lanes", "0"}}, {"--train", []string{"-t", to, "--train", "64"}}, {"--buffer", []string{"-t", to, "--buffer", "0"}},
 		{"--pid", []string{"-t", to, "--pid", "0"}}, {"--json", []string{"-t", to, "--json", missing}}, {"--html", []string{"-t", to, "--html", missing}},
-		{"--html", []string{"-t", to, "--html", "-"}}, {"--html", []string{"-t", to, "--html", "same", "--json", "same"}}, {"--json", []string{"-t", to, "--json", ""}},
+		{"--html", []string{"-t", to, "--html", "-"}}, {"--html", []string{"-t", to, "--html", twice, "--json", filepath.Dir(twice) + "/./twice"}},
+		{"--protocol-id", []string{"-t", to, "--protocol-id", "discv"}}, {"--protocol-id", []string{"-t", to, "--protocol-id", "discv55"}},
+		{"--html", []string{"-t", to, "--html", "same", "--json", "same"}}, {"--json", []string{"-t", to, "--json", ""}},
 		{"--max-loss", []string{"-t", to, "--max-loss", "2"}}, {"--max-loss", []string{"-t", to, "--max-loss", "x%"}},
 		{"--min-rate", []string{"-t", to, "--min-rate", "-1"}}, {"--max-p99", []string{"-t", to, "--max-p99", "0"}},
 	} {
@@ -412,6 +414,9 @@ func TestUsage(t *testing.T) {
 		if o := (outcome{code, out.String(), errs.String()}); o.code != exitUsage || o.out != "" || strings.Count(o.err, "\n") != 1 || !strings.Contains(o.err, c.names) {
 			t.Errorf("%v: want an error about %s: %+v", c.args, c.names, o)
 		}
+	}
+	if _, err := os.Stat(twice); !os.IsNotExist(err) {
+		t.Errorf("a file that was not written is left: %v", err)
 	}
 	if runtime.GOOS == "linux" {
 		o := loadgen(t, "-t", to, "--pid", fmt.Sprint(1<<30)).ok(t, exitUsage)

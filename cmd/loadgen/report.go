@@ -114,6 +114,7 @@ type (
 		Distances  []uint         `json:"distances,omitempty"`
 		Talk       string         `json:"talk_protocol,omitempty"`
 		TalkSize   int            `json:"talk_size,omitempty"`
+		Protocol   string         `json:"protocol_id"`
 	}
 	jsonGenerator struct {
 		Path     string `json:"path"`
@@ -295,7 +296,7 @@ func (r *report) settings() jsonSettings {
 	c, o := &r.cfg, r.options
 	s := jsonSettings{
 		Mix: map[string]int{}, Loop: "closed", Window: c.Window, Duration: o.duration.Seconds(), Warmup: o.warmup.Seconds(),
-		Requests: o.requests, Timeout: c.Timeout.Seconds(), Identities: c.Identities,
+		Requests: o.requests, Timeout: c.Timeout.Seconds(), Identities: c.Identities, Protocol: string(c.Protocol.ID[:]),
 	}
 	for k, w := range c.Mix {
 		if w > 0 {

@@ -49,7 +49,7 @@ type Chart struct {
 	Lines []Line
 	// XMarks and YMarks are the marks of the axes. Without them there are numbers.
 	XMarks, YMarks []Mark
-	// LogX and LogY make an axis logarithmic. Points that it has no place for are left out.
+	// LogX and LogY make an axis logarithmic. Points that it has no place for are left out, and interrupt their line.
 	LogX, LogY bool
 	// FromZero lets axes begin at 0 that are not logarithmic.
 	FromZero bool
@@ -63,7 +63,7 @@ var palette = [MaxLines]color.RGBA{
 	{0xe6, 0x9f, 0x00, 0xff}, {0x56, 0xb4, 0xe9, 0xff}, {0x33, 0x33, 0x33, 0xff}, {0x99, 0x99, 0x99, 0xff},
 }
 
-// SVG returns the picture as one <svg> element. Points that are not numbers are left out.
+// SVG returns the picture as one <svg> element. Points that are not numbers are left out, and interrupt their line.
 func (c Chart) SVG() ([]byte, error) {
 	p, err := c.plot()
 	if err != nil {
@@ -89,26 +89,26 @@ func (c *Chart) plot() (*plot.Plot, error) {
 	c.style(p)
 	drawn := 0
 	for i, l := range c.Lines {
-		xy := c.points(l)
-		if len(xy) == 0 {
-			continue
-		}
-		drawn += len(xy)
-		line, err := plotter.NewLine(xy)
-		if err != nil {
-			return nil, fmt.Errorf("chart: %w", err)
-		}
-		line.Color, line.Width = palette[i], vg.Points(1.5)
-		p.Add(line)
-		if len(xy) == 1 { // a line of one point cannot be seen
-			dot, err := plotter.NewScatter(xy)
+		for n, xy := range c.pieces(l) {
+			drawn += len(xy)
+			line, err := plotter.NewLine(xy)
 			if err != nil {
 				return nil, fmt.Errorf("chart: %w", err)
 			}
-			dot.Color, dot.Shape = palette[i], draw.CircleGlyph{}
-			p.Add(dot)
+			line.Color, line.Width = palette[i], vg.Points(1.5)
+			p.Add(line)
+			if len(xy) == 1 { // a line of one point cannot be seen
+				dot, err := plotter.NewScatter(xy)
+				if err != nil {
+					return nil, fmt.Errorf("chart: %w", err)
+				}
+				dot.Color, dot.Shape = palette[i], draw.CircleGlyph{}
+				p.Add(dot)
+			}
+			if n == 0 {
+				p.Legend.Add(l.Name, line)
+			}
 		}
-		p.Legend.Add(l.Name, line)
 	}
 	if drawn == 0 {
 		return nil, ErrEmpty
@@ -117,17 +117,25 @@ func (c *Chart) plot() (*plot.Plot, error) {
 	return p, nil
 }
 
-// points are those of a line that can be drawn.
-func (c *Chart) points(l Line) (xy plotter.XYs) {
+// pieces are the points of a line that can be drawn. Where some cannot it is interrupted.
+func (c *Chart) pieces(l Line) (list []plotter.XYs) {
 	fits := func(v float64, log bool) bool {
 		return !math.IsNaN(v) && !math.IsInf(v, 0) && (!log || v > 0)
 	}
+	open := false
 	for i, x := range l.X {
-		if y := l.Y[i]; fits(x, c.LogX) && fits(y, c.LogY) {
-			xy = append(xy, plotter.XY{X: x, Y: y})
+		y := l.Y[i]
+		switch {
+		case !fits(x, c.LogX) || !fits(y, c.LogY):
+			open = false
+			continue
+		case !open:
+			list, open = append(list, nil), true
 		}
+		last := &list[len(list)-1]
+		*last = append(*last, plotter.XY{X: x, Y: y})
 	}
-	return xy
+	return list
 }
 
 // style sets fonts and grid.
@@ -153,10 +161,14 @@ func (c *Chart) axes(p *plot.Plot) {
 	}
 	if c.LogY {
 		// Whole decades have marks with numbers.
+		highest := p.Y.Max
 		p.Y.Min = math.Pow(10, math.Floor(math.Log10(p.Y.Min)))
 		p.Y.Max = math.Pow(10, math.Ceil(math.Log10(p.Y.Max)))
 		if p.Y.Min == p.Y.Max {
 			p.Y.Max *= 10
+		}
+		if highest > p.Y.Max*math.Pow(p.Y.Min/p.Y.Max, 0.15) && len(c.Lines) > 1 {
+			p.Y.Max *= 10 // room for the legend
 		}
 		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	} else if c.FromZero {

@@ -67,6 +67,41 @@ func TestSVG(t *testing.T) {
 	}
 }
 
+// A point that cannot be drawn interrupts its line.
+func TestGap(t *testing.T) {
+	paths := func(y ...float64) int {
+		x := make([]float64, len(y))
+		for i := range x {
+			x[i] = float64(i)
+		}
+		svg, err := Chart{Lines: []Line{{"l", x, y}}, LogY: true, YMarks: []Mark{{1, "one"}}}.SVG()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return elements(t, svg)["path"]
+	}
+	whole := paths(1, 2, 3, 4, 5)
+	for name, y := range map[string][]float64{"not a number": {1, 2, math.NaN(), 4, 5}, "no place": {1, 2, 0, 4, 5}} {
+		if n := paths(y...); n != whole+1 {
+			t.Errorf("%s: %d paths, %d without a gap", name, n, whole)
+		}
+	}
+}
+
+// Curves stay below the legend, which is at the top, also on a logarithmic axis.
+func TestLegendRoom(t *testing.T) {
+	for high, want := range map[float64]float64{9000: 100_000, 1100: 10_000} {
+		c := Chart{Lines: []Line{{"a", []float64{0, 1}, []float64{1, high}}, {"b", []float64{0, 1}, []float64{2, 3}}}, LogY: true}
+		p, err := c.plot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Y.Max != want {
+			t.Errorf("an axis for %v ends at %v, want %v", high, p.Y.Max, want)
+		}
+	}
+}
+
 func TestSize(t *testing.T) {
 	c := Chart{Lines: []Line{{"l", []float64{0, 1}, []float64{0, 1}}}, Width: 400, Height: 200}
 	svg, err := c.SVG()

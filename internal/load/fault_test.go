@@ -325,3 +325,19 @@ func TestInterrupted(t *testing.T) {
 	}
 	whole(t, r)
 }
+
+// A timeout that requests keep and handshakes cannot does not keep sessions from being made.
+func TestPrepareShortTimeout(t *testing.T) {
+	t.Parallel()
+	f, to := newFake(t, "127.0.0.1:0", func(r *fakeRequest) {
+		if r.n < 5 {
+			time.Sleep(30 * time.Millisecond) // the requests of the handshakes
+		}
+		usual(r)
+	})
+	f.serve()
+	g := generate(t, Config{Target: to, Mix: Only(Ping), Identities: 5, Timeout: 10 * time.Millisecond})
+	if p := prepare(t, g); p.Sessions != 5 {
+		t.Errorf("%+v", p)
+	}
+}

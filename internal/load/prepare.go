@@ -16,6 +16,9 @@ const (
 	// prepareTimeout is the longest Config.Timeout that Prepare heeds: challenges end after a second, so that to wait much
 	// longer for the end of a handshake is in vain.
 	prepareTimeout = 5 * time.Second
+	// leastPrepare is the shortest one. Config.Timeout may be what somebody wants requests to keep, and a handshake among
+	// prepareWindow of them takes far longer. With it a handshake has a second, as its challenge has.
+	leastPrepare = 500 * time.Millisecond
 	// silence is for how many timeouts no handshake may come through before Prepare gives up. A handshake is given two.
 	silence = 6
 	// identitiesAhead is how many identities are made before they are needed.
@@ -79,7 +82,7 @@ func (g *Generator) Prepare(ctx context.Context, progress func(done, all int)) (
 	var made atomic.Int64
 	cfg := g.cfg
 	cfg.Mix, cfg.Rate, cfg.Window, cfg.Train = Only(Handshake), 0, prepareWindow*cfg.Lanes, 1
-	cfg.Timeout = min(cfg.Timeout, prepareTimeout)
+	cfg.Timeout = max(leastPrepare, min(cfg.Timeout, prepareTimeout))
 	r := &run{
 		cfg: &cfg, plan: Plan{For: math.MaxInt64, Every: math.MaxInt64}, prepare: true, made: &made,
 		maker: newMaker(g.cfg.Protocol, 0, min(identitiesAhead, all)),
