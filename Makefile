@@ -21,7 +21,7 @@ SOAKOUT   ?= $(CURDIR)/bin/soak
 # The platforms that go vet looks at. Tests run on the machine's own.
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: build run test race lint fuzz bench perf diff interop sim chaos soak clean
+.PHONY: build run test race lint fuzz bench bench-diff bench-test perf diff interop sim chaos soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -70,8 +70,8 @@ fuzz:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
-# Measures, writes bench/results/latest.json, and makes PERF.md and docs/img/perf-*.svg from it: about ten minutes on a quiet
-# machine with two CPUs, less than one with PERFARGS=-quick. Nothing is written if figures are missing, as with -only.
+# Measures, writes bench/results/latest.json, and makes PERF.md and docs/img/perf-*.svg from it: a quarter of an hour on a
+# quiet machine with two CPUs, two minutes or less with PERFARGS=-quick. Nothing is written if figures are missing, as with -only.
 perf:
 	cd bench && $(GO) run ./cmd/perf -o results/latest.json $(PERFARGS) && $(GO) run ./cmd/perfdoc
 
@@ -82,6 +82,10 @@ bench-diff:
 	if [ -f bench/results/bench.txt ]; then (cd bench && $(GO) tool benchstat stored=results/bench.txt new="$$new") || exit 1; \
 	elif [ "$(STORE)" != 1 ]; then cat "$$new"; echo "There is nothing to compare with: make bench-diff STORE=1"; exit 1; fi; \
 	if [ "$(STORE)" = 1 ]; then cp "$$new" bench/results/bench.txt && chmod 644 bench/results/bench.txt && echo "stored in bench/results/bench.txt"; fi
+
+# The tests of the programs that measure.
+bench-test:
+	cd bench && $(GO) vet ./... && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
 # What go-ethereum's code and this module's say of the same bytes.
 diff:

@@ -13,7 +13,7 @@
 // The driver polls its socket and never sleeps: on loopback, waking the receiver is charged to the sender.
 // The echo server receives and sends datagrams of the very same sizes through package fastpath and does nothing else.
 //
-// Sections beside the workloads have names too, for -only: workers, sessions, junk-share, stages.
+// Sections beside the workloads have names too, for -only: flood, workers, sessions, junk-share, stages.
 //
 // Files:
 //
@@ -21,6 +21,7 @@
 //	bench.go     servers, workloads and their lanes
 //	measure.go   one slice, all rounds, latencies
 //	shake.go     handshakes
+//	flood.go     steady sessions beside junk
 //	scale.go     workers, sessions, share of junk
 //	stages.go    Go benchmarks
 //	report.go    what was found, as text and as a file
@@ -69,7 +70,7 @@ func main() {
 		return
 	}
 	o := options{few: 1000}
-	flag.BoolVar(&o.quick, "quick", false, "take less than a minute: fewer and shorter rounds, 2,000 sessions for the large map, and no stage with a large one")
+	flag.BoolVar(&o.quick, "quick", false, "take two minutes or less: fewer and shorter rounds, 2,000 sessions for the large map, and no stage with a large one")
 	flag.IntVar(&o.rounds, "rounds", 11, "rounds")
 	flag.DurationVar(&o.slice, "slice", 400*time.Millisecond, "length of one measurement")
 	flag.IntVar(&o.many, "sessions", 100_000, "sessions of the large map; 0 leaves it out")
@@ -84,9 +85,9 @@ func main() {
 	flag.StringVar(&o.server, "server", "discv5", "which server -profile and -hold load, with the first workload that -only names")
 	flag.DurationVar(&o.hold, "hold", 0, "load one server for this long, say its process ID, and measure nothing")
 	flag.Parse()
-	o.latency = 2000
+	o.latency = 500
 	if o.quick {
-		o.rounds, o.slice, o.latency = min(o.rounds, 2), min(o.slice, 80*time.Millisecond), 100
+		o.rounds, o.slice, o.latency = min(o.rounds, 2), min(o.slice, 80*time.Millisecond), 50
 		o.many = min(o.many, 2000)
 	}
 	if err := run(o); err != nil {
@@ -118,7 +119,7 @@ func run(o options) error {
 	if o.hold > 0 || o.profile != "" {
 		return b.load()
 	}
-	steps := []func() error{b.measure, b.shakes, b.finish, b.scale, b.stages}
+	steps := []func() error{b.measure, b.shakes, b.floods, b.finish, b.scale, b.stages}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err

@@ -13,7 +13,7 @@ import (
 // measure runs all rounds. The first one only warms up.
 func (b *bench) measure() error {
 	began := time.Now()
-	samples := make(map[*lane][]results.Sample)
+	samples, waits := make(map[*lane][]results.Sample), make(map[*lane]*results.Waits)
 	for round := range b.rounds + 1 {
 		for _, w := range b.workloads {
 			for i := range w.lanes {
@@ -22,8 +22,13 @@ func (b *bench) measure() error {
 				if err != nil {
 					return fmt.Errorf("%s on %s: %w", w.name, l.name, err)
 				}
-				if round > 0 {
-					samples[l] = append(samples[l], s)
+				if round == 0 {
+					waits[l] = new(results.Waits)
+					continue
+				}
+				samples[l] = append(samples[l], s)
+				if err := b.latencies(waits[l], l); err != nil {
+					return fmt.Errorf("%s on %s: %w", w.name, l.name, err)
 				}
 			}
 		}
@@ -41,9 +46,7 @@ func (b *bench) measure() error {
 				r.Against(samples[w.lanes[1]])
 			}
 			r.Sum()
-			if err := b.latencies(&r, l); err != nil {
-				return fmt.Errorf("%s on %s: %w", w.name, l.name, err)
-			}
+			r.Wait(waits[l])
 			b.report.Rows = append(b.report.Rows, r)
 		}
 	}
@@ -166,19 +169,27 @@ func (b *bench) prepare(l *lane) error {
 	return l.socket.Drain(2 * time.Millisecond)
 }
 
-// latencies measures exchanges one at a time, without other load.
-func (b *bench) latencies(r *results.Row, l *lane) error {
+// latencies measures exchanges one at a time, without other load, after a slice of the same lane: a part of them in every round,
+// so that what else the machine does meets all servers alike.
+func (b *bench) latencies(w *results.Waits, l *lane) error {
 	if l.silent {
 		return nil
 	}
-	if err := b.prepare(l); err != nil {
+	requests := l.requests
+	if l.fresh && l.client != nil { // challenges to those of the slice live
+		requests = l.client.Random(b.latency, requests.Size)
+	}
+	if err := l.socket.Drain(2 * time.Millisecond); err != nil {
 		return err
 	}
-	list, err := l.socket.Latency(l.requests, b.latency, l.answers)
-	if err != nil || len(list) == 0 {
+	list, err := l.socket.Latency(requests, b.latency, l.answers, !b.sleep)
+	if err != nil {
 		return err
 	}
-	r.P50, r.P99 = results.Percentile(list, 50), results.Percentile(list, 99)
+	if l.stranger {
+		l.strangers, l.at = l, time.Now()
+	}
+	w.Add(list)
 	return nil
 }
 

@@ -61,6 +61,10 @@ func print(w io.Writer, f *results.File) {
 	}
 	t.Flush()
 	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, x := range f.Flood {
+		fmt.Fprintf(t, "steady beside junk, %s\t%d asked, %.0f sent per s\t%.1f %% answered\tp50 %.0f µs, p99 %.0f (%.0f-%.0f)\tlag %.0f\tdropped %.1f %%\t\n",
+			x.Server, x.Junk, x.Sent, 100*x.Answered, x.P50, x.P99, x.P99Low, x.P99High, x.Lag, 100*x.Dropped)
+	}
 	for _, x := range f.Workers {
 		fmt.Fprintf(t, "%d workers\t%.2f µs\t%.2f-%.2f\t%.0f per s\t\n", x.Workers, x.Median, x.Low, x.High, x.Rate)
 	}

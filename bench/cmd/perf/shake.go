@@ -23,7 +23,7 @@ func (b *bench) shakes() error {
 	if b.quick {
 		n /= 4
 	}
-	samples := make([][]results.Sample, len(targets))
+	samples, waits := make([][]results.Sample, len(targets)), make([]results.Waits, len(targets))
 	for round := range b.rounds + 1 {
 		list, err := drive.Identities(n)
 		if err != nil {
@@ -35,9 +35,15 @@ func (b *bench) shakes() error {
 			if err != nil {
 				return fmt.Errorf("%s on %s: %w", name, targets[at].name, err)
 			}
-			if round > 0 {
-				samples[at] = append(samples[at], s)
+			if round == 0 {
+				continue
 			}
+			samples[at] = append(samples[at], s)
+			took, err := lone(targets[at], n)
+			if err != nil {
+				return fmt.Errorf("%s on %s: %w", name, targets[at].name, err)
+			}
+			waits[at].Add(took)
 		}
 	}
 	for i, t := range targets {
@@ -46,11 +52,7 @@ func (b *bench) shakes() error {
 			r.Allocs = -1
 		}
 		r.Sum()
-		list, err := lone(t, max(b.latency/20, 10))
-		if err != nil {
-			return fmt.Errorf("%s on %s: %w", name, t.name, err)
-		}
-		r.P50, r.P99 = results.Percentile(list, 50), results.Percentile(list, 99)
+		r.Wait(&waits[i])
 		b.report.Rows = append(b.report.Rows, r)
 	}
 	return nil

@@ -71,7 +71,33 @@ func (b *bench) stages() error {
 		}
 		b.report.Stages = append(b.report.Stages, s)
 	}
+	if err := b.facts(); err != nil {
+		return err
+	}
 	b.logf("stages measured in %.0f s", time.Since(began).Seconds())
+	return nil
+}
+
+// facts notes what tests print.
+func (b *bench) facts() error {
+	for _, s := range results.FactSources() {
+		args := []string{"test", "-count", "1", "-run", "^" + s.Test + "$", "-v"}
+		if b.quick {
+			args = append(args, "-short")
+		}
+		args = append(args, "./"+path.Clean(s.Package))
+		line := commandLine("go", args)
+		b.command(line)
+		out, err := output(moduleDir, "go", args...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Test, err)
+		}
+		list, err := s.Facts(out, line)
+		if err != nil {
+			return err
+		}
+		b.report.Facts = append(b.report.Facts, list...)
+	}
 	return nil
 }
 

@@ -47,6 +47,7 @@ func Make(f *results.File, text, images string) (*Document, error) {
 //	servers             table of implementations, and what was left out
 //	workloads           table of all workloads
 //	handshakes          table of handshakes
+//	flood               table of steady sessions beside junk
 //	memory              table of memory by session
 //	workers             table of one and two workers
 //	sessions            table of cost by number of sessions
@@ -58,6 +59,9 @@ func Make(f *results.File, text, images string) (*Document, error) {
 //	ratio W S           the same, of the echo
 //	stage NAME          ns of a stage
 //	outgrown A B        cost with B sessions divided by that with A
+//	goals               table of the project's goals, and which are reached
+//	dearer W S          whether this node takes more than server S, if that was measured
+//	fact NAME           a figure that a test prints; ? in files older than these
 func Functions(f *results.File, images string) template.FuncMap {
 	return template.FuncMap{
 		"machine":    func() string { return machine(f) },
@@ -65,6 +69,7 @@ func Functions(f *results.File, images string) template.FuncMap {
 		"servers":    func() string { return servers(f) },
 		"workloads":  func() string { return workloads(f) },
 		"handshakes": func() string { return handshakes(f) },
+		"flood":      func() string { return flood(f) },
 		"memory":     func() string { return memory(f) },
 		"workers":    func() string { return workers(f) },
 		"sessions":   func() string { return sessions(f) },
@@ -92,27 +97,27 @@ func Functions(f *results.File, images string) template.FuncMap {
 			return fmt.Sprintf("%.2f", r.Ratio), nil
 		},
 		"stage": func(name string) (string, error) {
-			for _, s := range f.Stages {
-				if s.Name == name {
-					return nanos(s.Nanos), nil
-				}
+			if n := nanosOf(f, name); n > 0 {
+				return nanos(n), nil
 			}
 			return "", fmt.Errorf("%w: stage %q", results.ErrMissing, name)
 		},
 		"outgrown": func(a, b int) (string, error) {
-			var costs [2]float64
-			for _, p := range f.Sessions {
-				if p.Sessions == a {
-					costs[0] = p.Median
-				}
-				if p.Sessions == b {
-					costs[1] = p.Median
+			v, err := outgrown(f, a, b)
+			return fmt.Sprintf("%.2f", v), err
+		},
+		"goals":  func() string { return goals(f) },
+		"dearer": func(workload, server string) bool { return dearer(f, workload, server) },
+		"fact": func(name string) (string, error) {
+			for _, x := range f.Facts {
+				if x.Name == name {
+					return group(x.Value), nil
 				}
 			}
-			if costs[0] == 0 || costs[1] == 0 {
-				return "", fmt.Errorf("%w: sessions %d and %d", results.ErrMissing, a, b)
+			if f.Version < 2 {
+				return "?", nil
 			}
-			return fmt.Sprintf("%.2f", costs[1]/costs[0]), nil
+			return "", fmt.Errorf("%w: %s", results.ErrMissing, name)
 		},
 	}
 }

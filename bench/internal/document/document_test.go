@@ -87,6 +87,20 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
+// The results that are in the repository make a document, whichever version of the program has written them.
+func TestCommittedResults(t *testing.T) {
+	f, err := results.Load("../../results/latest.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Make(f, read(t, "../../perf.md.tmpl"), "docs/img"); err != nil {
+		t.Error(err)
+	}
+	if f.Quick {
+		t.Error("they are those of a quick run")
+	}
+}
+
 func keep[T any](list []T, f func(T) bool) (kept []T) {
 	for _, x := range list {
 		if f(x) {

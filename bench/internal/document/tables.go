@@ -246,6 +246,35 @@ func stages(f *results.File) string {
 	return text + fmt.Sprintf("\n\nThe stages of a PING add up to %s.", nanos(parts))
 }
 
+// junkRate says how much junk was asked for.
+func junkRate(x *results.Flood) string {
+	switch x.Junk {
+	case results.NoJunk:
+		return "none"
+	case results.FullSpeed:
+		return "all that a CPU sends: " + group(x.Sent)
+	}
+	return group(float64(x.Junk))
+}
+
+func flood(f *results.File) string {
+	if len(f.Flood) == 0 {
+		return "Not measured in this run, which an older version of the program made."
+	}
+	var list [][]string
+	for _, rate := range results.JunkRates() {
+		for _, s := range results.FloodServers() {
+			if x := f.Flooded(s, rate); x != nil {
+				list = append(list, []string{
+					junkRate(x), s, group(float64(x.Sessions)), fmt.Sprintf("%.1f (%.1f)", 100*x.Answered, 100*x.AnsweredLow), number(x.P50),
+					fmt.Sprintf("%s (%s-%s)", number(x.P99), number(x.P99Low), number(x.P99High)), number(x.Lag), fmt.Sprintf("%.1f", 100*x.Dropped),
+				})
+			}
+		}
+	}
+	return table([]string{"junk per second", "server", "sessions", "% answered (lower quartile)", "p50 µs", "p99 µs (quartiles)", "of which late by µs, p99", "% dropped by the kernel"}, list)
+}
+
 // losing lists what another server does better, and that echo is out of reach.
 func losing(f *results.File) string {
 	var list []string
@@ -262,8 +291,9 @@ func losing(f *results.File) string {
 				}
 				list = append(list, fmt.Sprintf("- **%s**: %s µs of CPU, %s takes %s%s.", title(w), number(own.Median), r.Server, number(r.Median), how))
 			}
-			if r.P99 > 0 && r.P99 < own.P99 {
-				list = append(list, fmt.Sprintf("- **%s, p99 of a lone one**: %s µs, %s has %s.", title(w), number(own.P99), r.Server, number(r.P99)))
+			if own.Slower(r) {
+				list = append(list, fmt.Sprintf("- **%s, p99 of a lone one**: %s µs (%s-%s), %s has %s (%s-%s).", title(w), number(own.P99),
+					number(own.P99Low), number(own.P99High), r.Server, number(r.P99), number(r.P99Low), number(r.P99High)))
 			}
 		}
 	}
@@ -275,6 +305,22 @@ func losing(f *results.File) string {
 			if own.Server == results.Own && own.Sessions == largest(f) && m.Each() < own.Each() {
 				list = append(list, fmt.Sprintf("- **Memory**: %s bytes a session with %s of them; %s takes %s with %s.",
 					group(own.Each()), group(float64(own.Sessions)), m.Server, group(m.Each()), group(float64(m.Sessions))))
+			}
+		}
+	}
+	for _, own := range f.Flood {
+		for _, s := range results.FloodServers() {
+			x := f.Flooded(s, own.Junk)
+			if own.Server != results.Own || s == results.Own || x == nil {
+				continue
+			}
+			// A server that answers few can answer them soon.
+			if own.Answered < x.AnsweredLow {
+				list = append(list, fmt.Sprintf("- **Steady sessions beside junk (%s)**: %.1f %% answered, %s answers %.1f %%.", junkRate(&own), 100*own.Answered, s, 100*x.Answered))
+			}
+			if own.Slower(x) {
+				list = append(list, fmt.Sprintf("- **Steady sessions beside junk (%s), p99**: %s µs with %.1f %% answered, %s has %s with %.1f %%.",
+					junkRate(&own), number(own.P99), 100*own.Answered, s, number(x.P99), 100*x.Answered))
 			}
 		}
 	}

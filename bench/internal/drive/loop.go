@@ -129,11 +129,12 @@ func (s *Socket) Loop(r *Requests, p Plan) (o Outcome, err error) {
 	return o, nil
 }
 
-// Latency measures n exchanges one after another and returns their durations in rising order.
-func (s *Socket) Latency(r *Requests, n int, answers []int) ([]time.Duration, error) {
+// Latency measures n exchanges one after another and returns their durations in rising order. Without poll they have in them
+// that the driver has to be woken.
+func (s *Socket) Latency(r *Requests, n int, answers []int, poll bool) ([]time.Duration, error) {
 	list := make([]time.Duration, 0, n)
 	for range n {
-		o, err := s.Loop(r, Plan{Window: 1, Burst: 1, For: patience, Most: 1, Answers: answers})
+		o, err := s.Loop(r, Plan{Window: 1, Burst: 1, For: patience, Most: 1, Answers: answers, Poll: poll})
 		if err != nil {
 			return nil, err
 		}

@@ -91,6 +91,14 @@ func (f *File) Check() error {
 			}
 		}
 	}
+	for _, s := range FloodServers() {
+		for _, rate := range JunkRates() {
+			x := f.Flooded(s, rate)
+			if _, skipped := f.WhySkipped(s); f.Version > 1 && !(skipped && s != Own) && (x == nil || len(x.Samples) == 0) {
+				miss("%s beside %d junk packets a second", s, rate)
+			}
+		}
+	}
 	for _, s := range []string{Own, Geth, Rust, TypeScript} {
 		if _, skipped := f.WhySkipped(s); !skipped && !slices.ContainsFunc(f.Memory, func(m Memory) bool { return m.Server == s && m.Sessions > 0 }) {
 			miss("memory of sessions of %s", s)
@@ -117,6 +125,13 @@ func (f *File) Check() error {
 		}
 		if !slices.ContainsFunc(f.Stages, func(s Stage) bool { return s.Name == name && s.Nanos > 0 }) {
 			miss("stage %q", name)
+		}
+	}
+	for _, s := range FactSources() {
+		for _, x := range s.Finds {
+			if f.Version > 1 && !slices.ContainsFunc(f.Facts, func(have Fact) bool { return have.Name == x.Name }) {
+				miss("%s, of %s", x.Name, s.Test)
+			}
 		}
 	}
 	return errors.Join(errs...)

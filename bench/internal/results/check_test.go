@@ -3,6 +3,7 @@ package results
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -35,9 +36,20 @@ func TestCheck(t *testing.T) {
 		{"cost", func(f *File) { f.Row("ping", Own).Median = 0 }, "cost of ping"},
 		{"ratio", func(f *File) { f.Row("ping", Geth).Ratio = 0 }, "ratio of ping on go-ethereum"},
 		{"memory", func(f *File) { f.Memory = f.Memory[1:] }, "memory of sessions of discv5"},
+		{"a flood", func(f *File) { f.Flooded(Geth, FullSpeed).Junk = 7 }, "go-ethereum beside -1 junk"},
+		{"slices of a flood", func(f *File) { f.Flooded(Own, NoJunk).Samples = nil }, "discv5 beside 0 junk"},
+		{"floods", func(f *File) { f.Flood = nil }, "discv5 beside 0 junk"},
+		{"floods, of a file older than they", func(f *File) { f.Version, f.Flood = 1, nil }, ""},
+		{"a flood on a foreign server, with reason", func(f *File) {
+			f.Flood = slices.DeleteFunc(f.Flood, func(x Flood) bool { return x.Server == Rust })
+			f.Rows = slices.DeleteFunc(f.Rows, func(r Row) bool { return r.Server == Rust })
+			f.Skipped = append(f.Skipped, Skipped{Rust, "no toolchain"})
+		}, ""},
 		{"workers", func(f *File) { f.Workers = f.Workers[:1] }, "workers: 2"},
 		{"sessions", func(f *File) { f.Sessions = f.Sessions[:4] }, "100000 sessions"},
 		{"junk", func(f *File) { f.Junk = f.Junk[1:] }, "0 % junk"},
+		{"a fact", func(f *File) { f.Facts = f.Facts[1:] }, "session, of TestSessionSize"},
+		{"facts, of a file older than they", func(f *File) { f.Version, f.Facts = 1, nil }, ""},
 		{"a stage", func(f *File) { f.Stages = f.Stages[1:] }, "unmask the header"},
 		{"time of a stage", func(f *File) { f.Stages[1].Nanos = 0 }, "unmask and parse"},
 	} {

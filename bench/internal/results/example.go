@@ -30,8 +30,9 @@ func Example() *File {
 			if w == "findnode" {
 				r.Answer, r.Records = []int{1100, 1100, 600}, 16
 			}
+			r.P99Low, r.P99High = r.P99-0.4, r.P99+0.4
 			if w == "junk-repeated" && s == Rust {
-				r.Answer, r.P50, r.P99 = nil, 0, 0
+				r.Answer, r.P50, r.P99, r.P99Low, r.P99High = nil, 0, 0, 0, 0
 			}
 			if s == Rust || s == TypeScript {
 				r.Allocs = -1
@@ -52,6 +53,20 @@ func Example() *File {
 		f.Handshakes = append(f.Handshakes, Setup{s, 1000, float64(100 * i)})
 		f.Memory = append(f.Memory, Memory{Server: s, Sessions: 1000, Before: 10 << 20, After: 10<<20 + 2000_000/uint64(i+1), Exact: s != TypeScript})
 	}
+	for k, s := range FloodServers() {
+		for i, rate := range JunkRates() {
+			x := Flood{Server: s, Junk: rate, Sessions: 1000, Rate: 2000}
+			for n := range uint64(3) {
+				one := FloodSample{Asked: 2000, Answered: 2000 - uint64(i*k)*300 - n, P50: float64(50 * (i + 1)), P99: float64(300*(k+1) + int(n)), Lag: 20, Elapsed: time.Second}
+				if rate != NoJunk {
+					one.Junk, one.Dropped = max(rate, 0)+1_000_000*btoi(rate == FullSpeed), uint64(100*k)
+				}
+				x.Samples = append(x.Samples, one)
+			}
+			x.Sum()
+			f.Flood = append(f.Flood, x)
+		}
+	}
 	for _, n := range []int{1, 2} {
 		f.Workers = append(f.Workers, Workers{Workers: n, Sessions: 256, Median: 5, Low: 4.5, High: 5.5, Rate: 1e5 * float64(n), Shared: n == 2})
 	}
@@ -66,6 +81,11 @@ func Example() *File {
 	for i, w := range Stages() {
 		f.Stages = append(f.Stages, Stage{Name: w.Name, Package: w.Package, Benchmark: w.Benchmark, Nanos: float64(10 * (i + 1)), Runs: 1000})
 	}
+	for _, s := range FactSources() {
+		for i, x := range s.Finds {
+			f.Facts = append(f.Facts, Fact{x.Name, float64(1000 * (i + 1)), "go test " + s.Test})
+		}
+	}
 	return f
 }
 
@@ -78,4 +98,11 @@ func samples(micros int) []Sample {
 		})
 	}
 	return list
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Version of the file's form. A file of another version is refused.
-const Version = 1
+// Version of the file's form. Files of older versions can be read: what they do not have is empty. Since 2 there are floods, facts, and
+// the quartiles of latency.
+const Version = 2
 
 // ErrForm: a file is not one of results.
 var ErrForm = errors.New("results: not a results file")
@@ -28,11 +29,13 @@ type File struct {
 
 	Handshakes []Setup // sessions made before the workloads
 	Rows       []Row
+	Flood      []Flood `json:",omitempty"` // steady sessions beside junk
 	Memory     []Memory
 	Workers    []Workers
 	Sessions   []Point // cost by number of sessions
 	Junk       []Share // cost by share of junk
 	Stages     []Stage
+	Facts      []Fact `json:",omitempty"` // that tests print
 }
 
 // Machine is what the run was made on.
@@ -89,7 +92,8 @@ type Row struct {
 	Rate             float64 // exchanges in a second, with the driver on a CPU of its own
 	Allocs           float64 // objects for an exchange; -1 where it is not known
 	Batch            float64 // datagrams in a receive call; 0 where it is not known
-	P50, P99         float64 // µs of a lone exchange; 0 where there is no answer
+	P50, P99         float64 // µs of a lone exchange, medians over the rounds; 0 where there is no answer
+	P99Low, P99High  float64 `json:",omitempty"` // quartiles of the rounds' p99
 	Samples          []Sample
 }
 
@@ -177,8 +181,8 @@ func Parse(b []byte) (*File, error) {
 	if err := d.Decode(f); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrForm, err)
 	}
-	if f.Version != Version {
-		return nil, fmt.Errorf("%w: version %d, want %d", ErrForm, f.Version, Version)
+	if f.Version < 1 || f.Version > Version {
+		return nil, fmt.Errorf("%w: version %d, want 1 to %d", ErrForm, f.Version, Version)
 	}
 	return f, nil
 }

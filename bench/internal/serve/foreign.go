@@ -87,6 +87,9 @@ func (c *Child) tell(name string, command map[string]any) (record string, err er
 	return "", fmt.Errorf("%s has ended: %w", c.Spec.Kind, errors.Join(io.ErrUnexpectedEOF, c.lines.Err()))
 }
 
+// Drops is how many datagrams the kernel had no room for at the server's socket, as long as the server runs.
+func (c *Child) Drops() uint64 { return socketDrops(c.Addr) }
+
 // outside is what can be seen of a process that does not report by itself.
 func (c *Child) outside() (u Usage, err error) {
 	if u.CPU, err = processCPU(c.PID()); err != nil {

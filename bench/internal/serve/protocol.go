@@ -28,6 +28,7 @@ const (
 	KindEcho  = "echo"        // recvmmsg and sendmmsg, nothing else
 	KindGeth  = "go-ethereum" // p2p/discover.UDPv5
 	KindPeers = "peers"       // nodes that fill the tables of the others
+	KindFlood = "flood"       // no server: it sends junk to one
 	KindCore  = "engine"      // this project's sockets and engine without the node around them: sessions can be put in
 )
 
@@ -44,12 +45,16 @@ type Spec struct {
 
 // Command is a request to a child.
 type Command struct {
-	Op    string // "usage", "echo", "profile", "gc", "free", "inject"
-	Sizes []int  // echo: the datagrams that answer each one that arrives
+	Op    string // "usage", "echo", "profile", "gc", "free", "inject", "aim", "flood"
+	Sizes []int  // echo: the datagrams that answer each one that arrives; aim: the size of the junk
 	Path  string // profile: file; empty ends the profile
 	Seed  uint64 // inject: of drive.Made
-	Count int    // inject: sessions
+	Count int    // inject: sessions; aim: packets of junk that are made, each of another node ID
 	From  string // inject: the endpoint that they are with
+
+	To, Record string        // aim: endpoint and record of the target
+	Rate       float64       // flood: packets in a second; 0 is as many as a CPU can send
+	For        time.Duration // flood: how long
 }
 
 // Reply is what a child answers.
@@ -58,6 +63,7 @@ type Reply struct {
 	Addr    string   `json:",omitempty"` // ready: where the server listens
 	Records []string `json:",omitempty"` // ready: the records of its nodes
 	Usage   Usage
+	Sent    int `json:",omitempty"` // flood: packets that have left
 }
 
 // Usage is what a child has used since it started.

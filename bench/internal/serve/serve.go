@@ -59,6 +59,8 @@ func start(spec Spec) (server, error) {
 		return startGeth(spec)
 	case KindPeers:
 		return startPeers(spec)
+	case KindFlood:
+		return new(flood), nil
 	case KindCore:
 		return startCore(spec)
 	}
@@ -83,6 +85,17 @@ func run(s server, c Command, r *Reply) error {
 			return errors.New("sessions can be put into the engine alone")
 		}
 		return in.inject(c)
+	case "aim", "flood":
+		f, ok := s.(*flood)
+		switch {
+		case !ok:
+			return errors.New("this is no flood")
+		case c.Op == "aim":
+			return f.aim(c)
+		}
+		var err error
+		r.Sent, err = f.send(c)
+		return err
 	case "profile":
 		if c.Path == "" {
 			pprof.StopCPUProfile()

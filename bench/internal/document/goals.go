@@ -1,0 +1,103 @@
+package document
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/fastdisc/discv5/bench/internal/results"
+)
+
+// Goals of this project, as ratios.
+const (
+	goalPing     = 1.15 // of the echo
+	goalFindNode = 1.3  // of the echo
+	goalSessions = 1.3  // 100,000 of 1,000
+	goalGeth     = 5.0  // go-ethereum of this node
+	goalCurve    = 0.05 // of a handshake
+)
+
+// goal is one of them, and what the run has.
+type goal struct {
+	what    string
+	limit   string
+	value   string
+	reached bool
+}
+
+// goalsOf lists those for which there are figures. No handshake is measured without curve arithmetic: its other costs are what is left of
+// one with a new record after an ECDH and two verifications.
+func goalsOf(f *results.File) (list []goal) {
+	most := func(what string, value, limit float64) {
+		if value > 0 && !math.IsInf(value, 0) && !math.IsNaN(value) {
+			list = append(list, goal{what, fmt.Sprintf("at most %.2f", limit), fmt.Sprintf("%.2f", value), value <= limit})
+		}
+	}
+	for _, w := range []struct {
+		name, what string
+		limit      float64
+	}{{"ping", "PING, of the echo", goalPing}, {"findnode", "FINDNODE with 16 records, of the echo", goalFindNode}} {
+		if r := f.Row(w.name, results.Own); r != nil {
+			most(w.what, r.Ratio, w.limit)
+		}
+	}
+	own, geth := f.Row("ping", results.Own), f.Row("ping", results.Geth)
+	if own != nil && geth != nil && own.Median > 0 {
+		v := geth.Median / own.Median
+		list = append(list, goal{"PING, go-ethereum of this node", fmt.Sprintf("at least %.2f", goalGeth), fmt.Sprintf("%.2f", v), v >= goalGeth})
+	}
+	if v, err := outgrown(f, 1000, 100_000); err == nil {
+		most("PING, 100,000 sessions of 1,000", v, goalSessions)
+	}
+	all, ecdh, verify := nanosOf(f, "handshake: accept, new record"), nanosOf(f, "handshake: ECDH"), nanosOf(f, "handshake: verify")
+	if all > 0 && ecdh > 0 && verify > 0 {
+		v := max(0, 1-(ecdh+2*verify)/all)
+		list = append(list, goal{"handshake, what is not curve arithmetic", fmt.Sprintf("at most %.0f %%", 100*goalCurve), fmt.Sprintf("%.1f %%", 100*v), v <= goalCurve})
+	}
+	return list
+}
+
+// goals is the table of all goals.
+func goals(f *results.File) string {
+	var list [][]string
+	for _, g := range goalsOf(f) {
+		word := "reached"
+		if !g.reached {
+			word = "**not reached**"
+		}
+		list = append(list, []string{g.what, g.limit, g.value, word})
+	}
+	return table([]string{"CPU time", "goal", "this run", ""}, list)
+}
+
+// nanosOf is the time of a stage, or 0.
+func nanosOf(f *results.File, stage string) float64 {
+	for _, s := range f.Stages {
+		if s.Name == stage {
+			return s.Nanos
+		}
+	}
+	return 0
+}
+
+// outgrown is the cost with b sessions divided by that with a.
+func outgrown(f *results.File, a, b int) (float64, error) {
+	var costs [2]float64
+	for _, p := range f.Sessions {
+		if p.Sessions == a {
+			costs[0] = p.Median
+		}
+		if p.Sessions == b {
+			costs[1] = p.Median
+		}
+	}
+	if costs[0] == 0 || costs[1] == 0 {
+		return 0, fmt.Errorf("%w: sessions %d and %d", results.ErrMissing, a, b)
+	}
+	return costs[1] / costs[0], nil
+}
+
+// dearer reports whether this node takes more CPU time for a workload than another server that was measured.
+func dearer(f *results.File, workload, server string) bool {
+	own, other := f.Row(workload, results.Own), f.Row(workload, server)
+	return own != nil && other != nil && own.Median > other.Median
+}

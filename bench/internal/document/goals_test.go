@@ -1,0 +1,100 @@
+package document
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/fastdisc/discv5/bench/internal/results"
+)
+
+// What is said of the goals follows from the figures.
+func TestGoals(t *testing.T) {
+	f := results.Example()
+	set := func(ping, findnode, geth, many, accept float64) {
+		f.Row("ping", results.Own).Ratio, f.Row("findnode", results.Own).Ratio = ping, findnode
+		f.Row("ping", results.Own).Median, f.Row("ping", results.Geth).Median = 4, 4*geth
+		for i := range f.Sessions {
+			switch f.Sessions[i].Sessions {
+			case 1000:
+				f.Sessions[i].Median = 5
+			case 100_000:
+				f.Sessions[i].Median = 5 * many
+			}
+		}
+		for i := range f.Stages {
+			switch f.Stages[i].Name {
+			case "handshake: ECDH", "handshake: verify":
+				f.Stages[i].Nanos = 100
+			case "handshake: accept, new record":
+				f.Stages[i].Nanos = accept
+			}
+		}
+	}
+	set(1.15, 1.3, 5, 1.3, 310)
+	if text := goals(f); strings.Count(text, "| reached |") != 5 || strings.Contains(text, "not") && !strings.Contains(text, "what is not curve") {
+		t.Errorf("all are reached:\n%s", text)
+	}
+	set(1.16, 1.31, 4.9, 1.31, 320)
+	text := goals(f)
+	if strings.Count(text, "| **not reached** |") != 5 {
+		t.Errorf("none is reached:\n%s", text)
+	}
+	for _, want := range []string{"| at most 1.15 | 1.16 |", "| at most 1.30 | 1.31 |", "| at least 5.00 | 4.90 |", "| at most 5 % | 6.2 % |"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	f.Rows = keep(f.Rows, func(r results.Row) bool { return r.Server != results.Geth })
+	if text := goals(f); strings.Contains(text, "go-ethereum") {
+		t.Errorf("a goal without figures:\n%s", text)
+	}
+}
+
+// A text that stands only where this node is dearer goes when it is not.
+func TestDearer(t *testing.T) {
+	f := results.Example()
+	if !dearer(f, "handshake", results.Geth) || dearer(f, "ping", results.Geth) || dearer(f, "ping", "nobody") {
+		t.Error("the example loses in handshakes alone")
+	}
+}
+
+// A p99 is worse only beyond what differs from round to round.
+func TestLosingBeyondNoise(t *testing.T) {
+	f := results.Example()
+	own, geth := f.Row("talk", results.Own), f.Row("talk", results.Geth)
+	geth.P99Low, geth.P99, geth.P99High = 50, 60, 90
+	for _, c := range []struct {
+		low, mid, high float64
+		loses          bool
+	}{{40, 80, 200, false}, {85, 95, 200, false}, {91, 95, 200, true}} {
+		own.P99Low, own.P99, own.P99High = c.low, c.mid, c.high
+		if got := strings.Contains(losing(f), "go-ethereum has 60.0 (50.0-90.0)"); got != c.loses {
+			t.Errorf("%+v against 50-90: loses %v", c, got)
+		}
+	}
+}
+
+// Beside a flood too the document says where this node is worse.
+func TestLosingBesideFlood(t *testing.T) {
+	f := results.Example()
+	if text := losing(f); strings.Contains(text, "beside junk") {
+		t.Errorf("the example has no loss beside junk:\n%s", text)
+	}
+	f.Flooded(results.Own, results.FullSpeed).Answered = 0.1
+	x := f.Flooded(results.Own, 100_000)
+	x.P99Low, x.P99, x.P99High = 5000, 6000, 7000
+	text := losing(f)
+	for _, want := range []string{"(all that a CPU sends: 1,000,000)**: 10.0 % answered, go-ethereum answers", "(100,000), p99**: 6,000 µs"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	x.Samples = x.Samples[:2]
+	if text := losing(f); strings.Contains(text, "(100,000), p99") {
+		t.Errorf("two rounds tell nothing:\n%s", text)
+	}
+	f.Flood = nil
+	if text := flood(f); !strings.HasPrefix(text, "Not measured") {
+		t.Errorf("without figures: %s", text)
+	}
+}
