@@ -241,7 +241,7 @@ func (w *world) call() {
 	w.calls = append(w.calls, c)
 	r := engine.Request{
 		Peer: engine.Peer{ID: to.key.ID(), PublicKey: to.key.PublicKey(), Addr: to.addr, Record: to.rec},
-		Done: func(*engine.Worker, engine.Result) { c.ended++ },
+		Done: func(_ *engine.Worker, r engine.Result) { c.ended++; c.keep(r) },
 	}
 	switch w.s.choose(5) {
 	case 0:

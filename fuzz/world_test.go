@@ -53,6 +53,30 @@ type call struct {
 	err   error
 	id    engine.CallID
 	ended int
+
+	// What its result said, and again, as it was then.
+	payload, payloadThen []byte
+	records              []*enr.Record
+	recordsThen          [][]byte
+}
+
+// keep notes a result. It belongs to the caller, for good.
+func (c *call) keep(r engine.Result) {
+	c.payload, c.payloadThen = r.Payload, bytes.Clone(r.Payload)
+	c.records = r.Records
+	for _, x := range r.Records {
+		c.recordsThen = append(c.recordsThen, bytes.Clone(x.Bytes()))
+	}
+}
+
+// kept reports whether a result is what it was.
+func (c *call) kept() bool {
+	for i, b := range c.recordsThen {
+		if !bytes.Equal(c.records[i].Bytes(), b) {
+			return false
+		}
+	}
+	return bytes.Equal(c.payload, c.payloadThen)
 }
 
 func newWorld(t testing.TB, s *script) *world {
@@ -99,7 +123,7 @@ func (w *world) Commit(n int, to netip.AddrPort, _ uint8) {
 	w.out = append(w.out, datagram{w.peers[0].addr, to, bytes.Clone(w.buf[:n])})
 }
 
-// buffer notices when it is given back twice.
+// buffer notices when it is given back twice. It is poisoned then: what an engine still reads there is none of what it was.
 type buffer struct {
 	w    *world
 	b    [codec.MaxPacketSize]byte
@@ -112,6 +136,7 @@ func (b *buffer) Release() {
 		b.w.t.Fatal("a buffer was released twice")
 	}
 	b.free = true
+	fill(b.b[:])
 	b.w.buffers--
 }
 
@@ -142,6 +167,9 @@ func (w *world) check() {
 	for i, c := range w.calls {
 		if c.ended > 1 {
 			t.Fatalf("call %d has ended %d times", i, c.ended)
+		}
+		if !c.kept() {
+			t.Fatalf("the result of call %d has changed", i)
 		}
 	}
 	for _, a := range w.peers {
@@ -182,6 +210,9 @@ func (w *world) deliver(list ...datagram) {
 		w.rx.Add(d.from, d.b)
 	}
 	w.rx.Flush()
+	for _, d := range list { // a batch has ended, and a socket would read the next one into the same memory
+		fill(d.b)
+	}
 	for _, o := range w.out {
 		if room[o.to] -= len(o.b); room[o.to] < 0 && !free {
 			w.t.Fatalf("%d bytes to %v, more than came from there", len(o.b), o.to)
