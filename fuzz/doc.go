@@ -13,9 +13,9 @@
 //
 //	aead           FuzzDerive, FuzzGCM, FuzzMask
 //	cmd/discv5     FuzzRecord, FuzzValue, FuzzPacket
-//	codec          FuzzDecodePacket, FuzzDecodeMessage
+//	codec          FuzzDecodePacket, FuzzDecodeMessage, FuzzEncode
 //	dnsdisc        FuzzParseLink, FuzzParseRoot, FuzzParseBranch, FuzzEntry, FuzzWalk
-//	enr            FuzzEnode, FuzzParse, FuzzText
+//	enr            FuzzBuild, FuzzEnode, FuzzParse, FuzzText
 //	fastpath       FuzzParseOverflow, FuzzJoin
 //	internal/curve FuzzCurve, FuzzVerify, FuzzECDH, FuzzSign
 //	internal/curve/k256 FuzzField, FuzzScalar

@@ -35,7 +35,7 @@ var imports = map[string][]string{
 	// The node and the engine's counters are for the tests of internal/load, which have a node to load.
 	"internal/load": {"fastpath", "codec", "aead", "enr", ".", "engine"},
 	// Fuzz targets that span packages. Nothing imports them.
-	"fuzz": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
+	"fuzz": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc", "simnet"},
 	// Tests that load nodes for long, and flood them. Nothing imports it.
 	// Tests on real sockets in network namespaces. Nothing imports them.
 	"chaos": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},

@@ -51,6 +51,7 @@ type bench struct {
 	options
 	cpus                 []int // that may be used
 	serverCPU, driverCPU int
+	load5                float64 // before the run
 
 	keys                    []string // of all servers
 	node, large, echo, geth *target

@@ -111,7 +111,7 @@ func run(o options) error {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(400)
 
-	b := &bench{options: o, cpus: cpus, serverCPU: serverCPU, driverCPU: driverCPU}
+	b := &bench{options: o, cpus: cpus, serverCPU: serverCPU, driverCPU: driverCPU, load5: loadAverage()}
 	defer b.close()
 	if err := b.setUp(); err != nil {
 		return err

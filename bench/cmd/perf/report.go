@@ -19,7 +19,7 @@ func (b *bench) finish() error {
 	r.Date = time.Now().UTC().Truncate(time.Second)
 	r.Machine = results.Machine{
 		CPU: cpuModel(), CPUs: len(b.cpus), Memory: memInfo("MemTotal:"), Kernel: kernel(), Go: runtime.Version(),
-		System: runtime.GOOS + "/" + runtime.GOARCH,
+		System: runtime.GOOS + "/" + runtime.GOARCH, Load: b.load5,
 	}
 	r.Plan = results.Plan{
 		Rounds: b.rounds, Slice: b.slice, Window: b.window, Burst: b.burst, Sleep: b.sleep, Segments: b.node.socket.Segments(),
@@ -37,6 +37,14 @@ func cpuModel() string {
 		}
 	}
 	return runtime.GOARCH
+}
+
+// loadAverage is that of five minutes. 0 if it cannot be read.
+func loadAverage() (load float64) {
+	text, _ := os.ReadFile("/proc/loadavg")
+	var one float64
+	fmt.Sscan(string(text), &one, &load)
+	return load
 }
 
 func kernel() string {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,6 +25,17 @@ func TestCommandLine(t *testing.T) {
 	got := commandLine("./aead.test", []string{"-test.run", "^$", "-o=results/latest.json", "it's", ""})
 	if want := `./aead.test -test.run '^$' -o=results/latest.json 'it'\''s' ''`; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestLoadAverage(t *testing.T) {
+	var one, five float64
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		t.Skipf("probed for /proc/loadavg: %v", err)
+	}
+	if n, _ := fmt.Sscan(string(text), &one, &five); n != 2 || loadAverage() < five/2 || loadAverage() > 2*five+1 {
+		t.Errorf("%v, and the system says %s", loadAverage(), text)
 	}
 }
 

@@ -134,9 +134,13 @@ func machine(f *results.File) string {
 	if f.Quick {
 		quick = "**This was a quick run: its figures are not to be trusted.** "
 	}
-	return fmt.Sprintf("%s%s, %d CPUs, %d MiB of memory, Linux %s, %s %s, on %s. %d rounds of slices of %v; window %d, bursts of %d.",
+	load := ""
+	if f.Machine.Load > 0 {
+		load = fmt.Sprintf(", with a load average of %.1f before the run", f.Machine.Load)
+	}
+	return fmt.Sprintf("%s%s, %d CPUs, %d MiB of memory, Linux %s, %s %s, on %s%s. %d rounds of slices of %v; window %d, bursts of %d.",
 		quick, f.Machine.CPU, f.Machine.CPUs, f.Machine.Memory, f.Machine.Kernel, f.Machine.Go, f.Machine.System,
-		f.Date.UTC().Format("2006-01-02"), f.Plan.Rounds, f.Plan.Slice, f.Plan.Window, f.Plan.Burst)
+		f.Date.UTC().Format("2006-01-02"), load, f.Plan.Rounds, f.Plan.Slice, f.Plan.Window, f.Plan.Burst)
 }
 
 func commands(f *results.File) string {

@@ -6,7 +6,7 @@ import "time"
 func Example() *File {
 	f := &File{
 		Version: Version, Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		Machine:  Machine{CPU: "Example CPU", CPUs: 2, Memory: 1024, Kernel: "6.0", Go: "go1.26", System: "linux/amd64"},
+		Machine:  Machine{CPU: "Example CPU", CPUs: 2, Memory: 1024, Kernel: "6.0", Go: "go1.26", System: "linux/amd64", Load: 0.25},
 		Plan:     Plan{Rounds: 3, Slice: 100 * time.Millisecond, Window: 256, Burst: 64, Segments: true},
 		Commands: []string{"go run ./cmd/perf -o results/latest.json", "go test -c -o aead.test ./aead"},
 	}

@@ -46,6 +46,8 @@ type Machine struct {
 	Kernel string
 	Go     string
 	System string // GOOS/GOARCH
+	// Load is the load average of five minutes before the run began: what else the machine had to do.
+	Load float64 `json:",omitempty"`
 }
 
 // Plan is how the run was made.
