@@ -263,8 +263,8 @@ func (l *lane) whoareyou(sock, i int32) error {
 	n := int32(none)
 	for k := who.first; k != none; k = l.pool.at(k).newer {
 		// A newcomer has sent nothing else: a challenge that names an older packet is for this one too, as targets repeat
-		// challenges that live.
-		if x := l.pool.at(k); x.nonce == p.Nonce && !x.held || x.kind == Handshake {
+		// challenges that live. The same goes for one whose handshake was lost: it is made again, with the same challenge.
+		if x := l.pool.at(k); x.nonce == p.Nonce && (!x.held || who.shaking && l.now >= who.deadline) || x.kind == Handshake {
 			n = k
 			break
 		}
@@ -283,7 +283,7 @@ func (l *lane) whoareyou(sock, i int32) error {
 	}
 	l.tally.events.Rekeys++
 	l.seq++
-	who.shaking, who.deadline = true, l.now+2*l.cfg.Timeout
+	who.shaking, who.deadline = true, l.now+min(2*l.cfg.Timeout, challengeLife)
 	return l.shake(sock, who, p.AD, l.seq, GoodHandshake)
 }
 

@@ -23,6 +23,9 @@ const (
 	// pollPause is the time between two looks at the sockets of a lane that polls. Looking all the time would hold up
 	// the kernel as it delivers.
 	pollPause = 10 * time.Microsecond
+	// challengeLife is how long a handshake within a run is waited for, at most: a target forgets its challenge after that
+	// time. If the handshake was lost, the next request brings about another one; if its answer is late, that request opens.
+	challengeLife = time.Second
 	// ghostLife is for how many timeouts a lost exchange is remembered.
 	ghostLife = 3
 )
