@@ -219,9 +219,23 @@ func TestSizes(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector takes memory of its own")
 	}
-	const n = 300
+	identitySize(t, 1) // what the first one takes is not its own: tables of the curve
+	// What other tests leave behind may be freed meanwhile.
+	var size int
+	for range 5 {
+		if size = identitySize(t, 300); size > 500 && size <= 2048 {
+			t.Logf("an identity takes %d bytes", size)
+			return
+		}
+	}
+	t.Errorf("an identity takes %d bytes", size)
+}
+
+// identitySize makes n identities with a session each, and returns how much of the heap each takes.
+func identitySize(t *testing.T, n int) int {
 	var before, after runtime.MemStats
 	runtime.GC()
+	runtime.GC() // what the first one finalizes, the next one frees
 	runtime.ReadMemStats(&before)
 	in, challenge, list := new(initiator), make([]byte, codec.WhoareyouSize), make([]*identity, n)
 	for i := range list {
@@ -232,11 +246,8 @@ func TestSizes(t *testing.T) {
 		in.renew(list[i], challenge)
 	}
 	runtime.GC()
+	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if size := (after.HeapAlloc - before.HeapAlloc) / n; size > 2048 {
-		t.Errorf("an identity takes %d bytes", size)
-	} else {
-		t.Logf("an identity takes %d bytes", size)
-	}
 	runtime.KeepAlive(list)
+	return (int(after.HeapAlloc) - int(before.HeapAlloc)) / n
 }
