@@ -174,6 +174,9 @@ func (c *Client) Shake(list []*Identity) (made int, err error) {
 	return made, nil
 }
 
+// LonePatience is how long Lone waits for each of two answers.
+const LonePatience = 2 * time.Second
+
 // Lone makes one session and returns how long the server took: from the first packet to its challenge, and from the handshake to
 // the answer of the request in it. What the driver calculates in between does not count.
 func (c *Client) Lone(id *Identity) (time.Duration, error) {
@@ -189,7 +192,7 @@ func (c *Client) Lone(id *Identity) (time.Duration, error) {
 		return 0, err
 	}
 	for !a.done {
-		n, err := c.Poll(2 * time.Second)
+		n, err := c.Poll(LonePatience)
 		if err != nil {
 			return 0, err
 		}
