@@ -26,8 +26,9 @@ PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
 
+# The command is not echoed: the record is the first line of the output.
 run:
-	$(GO) run ./cmd/bootnode $(ARGS)
+	@$(GO) run ./cmd/bootnode $(ARGS)
 
 # The second run is of the build that poisons returned buffers and panics where one is used again, over all packages with nodes on
 # real sockets (fuzz has such buffers for the simulator, in every build); the third of what runs where there is no assembly.

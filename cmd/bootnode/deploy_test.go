@@ -223,3 +223,20 @@ func TestDockerfile(t *testing.T) {
 		t.Error("the entry point's flags are not understood")
 	}
 }
+
+// TestMakeRunPrintsRecordFirst: make itself writes nothing to standard output, so that the record is the first line there, as the README says.
+func TestMakeRunPrintsRecordFirst(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("make is not installed")
+	}
+	readText(t, "Makefile") // so that a cached result is not used when it changes
+	cmd := exec.Command("make", "--no-print-directory", "-C", root, "run", "GO=echo", "ARGS=--addr :0")
+	cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(out), "run ./cmd/bootnode --addr :0\n"; got != want {
+		t.Errorf("make run writes %q, want what the program writes, %q", got, want)
+	}
+}
