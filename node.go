@@ -47,6 +47,7 @@ type Node struct {
 	closeMu sync.Mutex
 	wg      sync.WaitGroup
 	failure atomic.Pointer[error]
+	unwatch func() bool // ends the wait for the end of Start's context; closeMu guards it
 }
 
 // States of a node.
@@ -56,17 +57,19 @@ const (
 	stateClosed
 )
 
-// Errors of a node's methods.
+// Errors of a node's methods, to be told apart with errors.Is.
 var (
-	ErrStarted    = errors.New("discv5: node has been started already")
-	ErrNotStarted = errors.New("discv5: node has not been started")
-	ErrClosed     = engine.ErrClosed
-	ErrTimeout    = engine.ErrTimeout
-	ErrBusy       = engine.ErrBusy
-	ErrSelf       = engine.ErrSelf
-	ErrTooLarge   = engine.ErrTooLarge
-	ErrNoEndpoint = engine.ErrNoEndpoint
-	ErrNoRoute    = engine.ErrNoRoute
+	ErrStarted    = errors.New("discv5: node has been started already") // Start was called twice
+	ErrNotStarted = errors.New("discv5: node has not been started")     // a call that needs a running node came before Start
+	ErrClosed     = engine.ErrClosed                                    // the node is closed, or was while the call waited
+	ErrTimeout    = engine.ErrTimeout                                   // no answer came in Config.RequestTimeout
+	ErrBusy       = engine.ErrBusy                                      // too many requests are under way, to one peer or to all: try later
+	ErrSelf       = engine.ErrSelf                                      // the peer is this node itself
+	ErrTooLarge   = engine.ErrTooLarge                                  // the message does not fit into a packet
+	ErrHandshake  = engine.ErrHandshake                                 // the peer asked for a handshake that cannot be made
+	ErrNoEndpoint = engine.ErrNoEndpoint                                // the peer's record names no address that can be reached from here
+	ErrNoRoute    = engine.ErrNoRoute                                   // the node has no socket of the family of the peer's address
+	ErrRecord     = engine.ErrRecord                                    // UpdateRecord: the new record cannot be signed or saved
 )
 
 // New makes a node and opens its sockets, so that its record is known and datagrams queue up; Start begins
@@ -259,11 +262,7 @@ func (n *Node) Start(ctx context.Context) error {
 			l()
 		}()
 	}
-	stop := context.AfterFunc(ctx, func() { n.Close() })
-	go func() {
-		<-n.closing
-		stop()
-	}()
+	n.unwatch = context.AfterFunc(ctx, func() { n.Close() })
 	return nil
 }
 
@@ -276,6 +275,9 @@ func (n *Node) Close() error {
 		return nil
 	}
 	close(n.closing)
+	if n.unwatch != nil {
+		n.unwatch()
+	}
 	n.talk.close()
 	err := n.closeSockets()
 	n.wg.Wait()
@@ -295,6 +297,17 @@ func (n *Node) closeSockets() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// running is nil while the node runs, else ErrNotStarted or ErrClosed.
+func (n *Node) running() error {
+	switch n.state.Load() {
+	case stateNew:
+		return ErrNotStarted
+	case stateClosed:
+		return ErrClosed
+	}
+	return nil
 }
 
 // Done is closed when the node is being closed.

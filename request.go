@@ -49,16 +49,13 @@ func (n *Node) request(ctx context.Context, to Contact, r engine.Request) (engin
 	fail := func(err error) (engine.Result, error) {
 		return engine.Result{}, fmt.Errorf("discv5: %s to %s: %w", r.Type, to.ID().Short(), err)
 	}
-	switch n.state.Load() {
-	case stateNew:
-		return fail(ErrNotStarted)
-	case stateClosed:
-		return fail(ErrClosed)
+	err := n.running()
+	if err == nil {
+		err = ctx.Err()
 	}
-	if err := ctx.Err(); err != nil {
+	if err != nil {
 		return fail(err)
 	}
-	var err error
 	if r.Peer, err = to.resolve(n.engine); err != nil {
 		return fail(err)
 	}
@@ -109,7 +106,7 @@ func (n *Node) Talk(ctx context.Context, to Contact, protocol string, payload []
 	return r.Payload, err
 }
 
-// RequestENR asks a node for its current record, and offers it to the table.
+// RequestENR asks a node for its current record, and offers it to the table. The error wraps ErrNotFound if the answer does not have it.
 func (n *Node) RequestENR(ctx context.Context, to Contact) (*enr.Record, error) {
 	records, err := n.FindNode(ctx, to, 0)
 	if err != nil {
@@ -121,5 +118,5 @@ func (n *Node) RequestENR(ctx context.Context, to Contact) (*enr.Record, error) 
 			return r, nil
 		}
 	}
-	return nil, fmt.Errorf("discv5: %s did not answer with its record", to.ID().Short())
+	return nil, fmt.Errorf("discv5: record of %s: its answer does not have it: %w", to.ID().Short(), ErrNotFound)
 }

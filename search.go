@@ -72,11 +72,8 @@ type search struct {
 
 // search starts a lookup. keep decides which of the records that it hears of go to fresh.
 func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []LookupOption) (*search, error) {
-	switch n.state.Load() {
-	case stateNew:
-		return nil, ErrNotStarted
-	case stateClosed:
-		return nil, ErrClosed
+	if err := n.running(); err != nil {
+		return nil, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
 	}
 	var cfg lookup.Config
 	for _, o := range options {
@@ -164,13 +161,18 @@ func (n *Node) LookupWhere(ctx context.Context, target enr.ID, match func(*enr.R
 			return list, nil
 		}
 	}
-	switch {
-	case ctx.Err() != nil:
-		return list, ctx.Err()
-	case n.state.Load() != stateStarted:
-		return list, ErrClosed
+	if err := n.ended(ctx); err != nil {
+		return list, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
 	}
 	return list, nil
+}
+
+// ended is why something ends before it is done: the context's error, or that of a node that does not run.
+func (n *Node) ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return n.running()
 }
 
 // searchPause is the shortest time between two lookups of RandomNodes, so that a loop that throws away most of what it gets does not become
@@ -181,7 +183,7 @@ const searchPause = time.Second
 // may come again after a while. It ends with ctx, when the node is closed, or when the loop is left.
 func (n *Node) RandomNodes(ctx context.Context, options ...LookupOption) iter.Seq[*enr.Record] {
 	return func(yield func(*enr.Record) bool) {
-		for ctx.Err() == nil && n.state.Load() == stateStarted {
+		for n.ended(ctx) == nil {
 			start := n.clock.Now()
 			var target enr.ID
 			rand.Read(target[:])
@@ -199,7 +201,8 @@ func (n *Node) RandomNodes(ctx context.Context, options ...LookupOption) iter.Se
 	}
 }
 
-// Resolve finds the newest record of a node: from the node itself if it is known, else by a lookup.
+// Resolve finds the newest record of a node: from the node itself if it is known, else by a lookup. The error wraps ErrNotFound if nobody
+// has one. If ctx or the node ends first, what is known is returned with the error.
 func (n *Node) Resolve(ctx context.Context, id enr.ID) (*enr.Record, error) {
 	if id == n.ID() {
 		return n.LocalRecord(), nil
@@ -227,11 +230,12 @@ func (n *Node) Resolve(ctx context.Context, id enr.ID) (*enr.Record, error) {
 			return fresh, nil
 		}
 	}
-	if known != nil {
-		return known, ctx.Err()
+	err := n.ended(ctx)
+	if err == nil && known == nil {
+		err = ErrNotFound
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("discv5: resolve %s: %w", id.Short(), err)
+	if err != nil {
+		err = fmt.Errorf("discv5: resolve %s: %w", id.Short(), err)
 	}
-	return nil, fmt.Errorf("discv5: resolve %s: %w", id.Short(), ErrNotFound)
+	return known, err
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -192,13 +193,11 @@ func (e *Engine) UpdateRecord(change func(*enr.Builder)) error {
 	b := e.Record().Edit()
 	change(b)
 	r, err := b.Sign(e.cfg.Key)
-	if err != nil {
-		return errors.Join(ErrRecord, err)
+	if err == nil && e.cfg.SaveRecord != nil {
+		err = e.cfg.SaveRecord(r)
 	}
-	if e.cfg.SaveRecord != nil {
-		if err := e.cfg.SaveRecord(r); err != nil {
-			return errors.Join(ErrRecord, err)
-		}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRecord, err)
 	}
 	e.local.Store(r)
 	return nil

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -104,7 +105,7 @@ func (w *Worker) initiate(j *job) {
 	}
 	in, err := e.hands.Initiate(j.challenge[:], c.peer.ID, &c.peer.PublicKey, e.cfg.Random)
 	if err != nil {
-		w.end(c, Result{Err: errors.Join(ErrHandshake, err)})
+		w.end(c, Result{Err: fmt.Errorf("%w: %w", ErrHandshake, err)})
 		return
 	}
 	var record []byte

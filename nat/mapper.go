@@ -2,7 +2,6 @@ package nat
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -220,7 +219,7 @@ func (k *keeper) failed(err error) time.Duration {
 			pause = min(pause, left)
 		} else {
 			e.Endpoint, e.PortKnown = netip.AddrPort{}, false
-			e.Err = errors.Join(ErrExpired, err)
+			e.Err = fmt.Errorf("%w: %w", ErrExpired, err)
 		}
 	}
 	k.report(e)
