@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,16 +26,26 @@ func readText(t *testing.T, path ...string) string {
 	return string(text)
 }
 
-// servedMetrics is the names that a bootnode serves after some exchanges: what has no value yet is not on the page.
-func servedMetrics(t *testing.T) map[string]bool {
+// labelSet is the names of a metric's labels.
+type labelSet map[string]bool
+
+// servedMetrics is the metrics that a bootnode serves after some exchanges: what has no value yet is not on the page.
+func servedMetrics(t *testing.T) map[string]labelSet {
 	a := start(t, t.TempDir(), "--http", anyPort)
 	b := start(t, t.TempDir(), "--bootnodes", a.record.String(), "--http", anyPort)
 	eventually(t, "node in the table", func() bool { return b.metric(t, "discv5_table_live_nodes") == 1 })
 	_, page := b.get(t, "/metrics")
-	names := map[string]bool{}
+	names := map[string]labelSet{}
 	for line := range strings.Lines(page) {
-		if !strings.HasPrefix(line, "#") {
-			names[line[:strings.IndexAny(line, "{ ")]] = true
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		end := strings.IndexAny(line, "{ ")
+		if names[line[:end]] == nil {
+			names[line[:end]] = labelSet{}
+		}
+		for _, label := range labelValue.FindAllStringSubmatch(line[end:], -1) {
+			names[line[:end]][label[1]] = true
 		}
 	}
 	b.stop(t)
@@ -42,9 +53,30 @@ func servedMetrics(t *testing.T) map[string]bool {
 	return names
 }
 
+// Where a query names labels: in a matcher, in a grouping, and in the name of a line.
+var (
+	labelValue = regexp.MustCompile(`([a-z_]+)=~?"`)
+	grouping   = regexp.MustCompile(`by \(([a-z_, ]+)\)`)
+	lineName   = regexp.MustCompile(`\{\{([a-z_]+)\}\}`)
+)
+
+// labelsOf is the labels that a query and the name of its lines use.
+func labelsOf(expr, legend string) (labels []string) {
+	for _, m := range labelValue.FindAllStringSubmatch(expr, -1) {
+		labels = append(labels, m[1])
+	}
+	for _, m := range grouping.FindAllStringSubmatch(expr, -1) {
+		labels = append(labels, strings.Split(m[1], ", ")...)
+	}
+	for _, m := range lineName.FindAllStringSubmatch(legend, -1) {
+		labels = append(labels, m[1])
+	}
+	return labels
+}
+
 var metricName = regexp.MustCompile(`\b(?:discv5|go|process)_[a-z0-9_]+`)
 
-// The dashboard and the manual name only metrics that there are, and the manual all of this program's.
+// The dashboard names only metrics and labels that there are, and the manual those metrics and all of this program's.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	served := servedMetrics(t)
@@ -55,7 +87,7 @@ func TestDashboard(t *testing.T) {
 			Title   string
 			Type    string
 			GridPos struct{ X, Y, W, H int }
-			Targets []struct{ Expr string }
+			Targets []struct{ Expr, LegendFormat string }
 		}
 		Templating struct {
 			List []struct {
@@ -78,9 +110,16 @@ func TestDashboard(t *testing.T) {
 			if len(names) == 0 || strings.Count(target.Expr, "(") != strings.Count(target.Expr, ")") {
 				t.Errorf("%s: %s", p.Title, target.Expr)
 			}
+			labels := labelSet{"job": true, "instance": true} // which Prometheus adds
 			for _, n := range names {
-				if !served[n] {
+				if served[n] == nil {
 					t.Errorf("%s: no metric %s", p.Title, n)
+				}
+				maps.Copy(labels, served[n])
+			}
+			for _, label := range labelsOf(target.Expr, target.LegendFormat) {
+				if !labels[label] {
+					t.Errorf("%s: no label %s in %s %q", p.Title, label, target.Expr, target.LegendFormat)
 				}
 			}
 		}
@@ -88,7 +127,7 @@ func TestDashboard(t *testing.T) {
 	for _, v := range board.Templating.List {
 		q, _ := json.Marshal(v.Query)
 		for _, n := range metricName.FindAllString(string(q), -1) {
-			if !served[n] {
+			if served[n] == nil {
 				t.Errorf("variable %s: no metric %s", v.Name, n)
 			}
 		}
@@ -97,7 +136,7 @@ func TestDashboard(t *testing.T) {
 	manual := readText(t, "docs", "OPERATING.md")
 	for _, n := range metricName.FindAllString(manual, -1) {
 		n = strings.TrimSuffix(n, "_")
-		if strings.HasPrefix(n, namespace) && !served[n] && !served[n+"_bucket"] {
+		if strings.HasPrefix(n, namespace) && served[n] == nil && served[n+"_bucket"] == nil {
 			t.Errorf("docs/OPERATING.md: no metric %s", n)
 		}
 	}
