@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/nat"
 )
 
@@ -30,9 +29,6 @@ func (o *options) parseAddrs() error {
 		v6 := netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(n))
 		o.listen = append(o.listen, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(n)))
 		o.optional6 = append(o.optional6, v6)
-	}
-	if o.sockets > fastpath.MaxSockets {
-		return fmt.Errorf("%s %d: want %d at most", o.from("sockets"), o.sockets, fastpath.MaxSockets)
 	}
 	for _, list := range o.extIPs {
 		for _, s := range splitList(list) {

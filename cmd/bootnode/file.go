@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -111,7 +112,10 @@ func scalar(v any) (string, bool) {
 	return "", false
 }
 
-// readFile reads a file of at most limit bytes.
+// byteOrderMark is what some editors put before a text in UTF-8.
+const byteOrderMark = "\ufeff"
+
+// readFile reads a text of at most limit bytes.
 func readFile(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -122,5 +126,5 @@ func readFile(path string, limit int64) ([]byte, error) {
 	if err == nil && int64(len(text)) > limit {
 		err = fmt.Errorf("%s: longer than %d bytes", path, limit)
 	}
-	return text, err
+	return bytes.TrimPrefix(text, []byte(byteOrderMark)), err
 }

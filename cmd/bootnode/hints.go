@@ -15,29 +15,31 @@ func foreign(name string) string {
 	switch name {
 	// Of go-ethereum's bootnode and devp2p, Lighthouse's boot_node, Prysm's bootnode, eth2-bootnode, bootnodoor, the examples of the Rust
 	// crate, and of clients.
-	case "extaddr", "nat.extip", "enr-address", "enr-ip", "enr-ip4", "enr-ip6", "enr.ip", "enr-udp", "external-ip", "p2p-host-ip", "p2p-advertised-ip", "advertise-addr":
+	case "extaddr", "nat.extip", "enr-address", "enr-ip", "enr-ip4", "enr-ip6", "enr.ip", "enr-udp", "external-ip", "p2p-host-ip", "p2p-advertised-ip", "advertise-addr",
+		"p2p-advertised-ips", "p2p-advertised-port", "p2p-advertised-udp-port", "p2p-advertised-udp-port-ipv6", "external-ip-v4", "external-ip-v6":
 		return "extip"
-	case "nodedb", "node-db", "db", "network-dir", "data-dir", "data-path", "base-path":
+	case "nodedb", "node-db", "db", "network-dir", "data-dir", "data-path", "db-path", "base-path":
 		return "datadir"
-	case "verbosity", "log-level", "loglevel", "debug-level", "level", "debug", "logging":
+	case "verbosity", "log-level", "loglevel", "debug-level", "level", "debug", "logging", "log.verbosity":
 		return "log.level"
 	case "log-format", "log.format", "logformat", "json-logs":
 		return "log.json"
-	case "key", "key-file", "netkey-file", "private-key-file", "p2p-private-key-file", "p2p-priv-key", "secret-key", "p2p-secret-key":
+	case "key", "key-file", "nodekeyfile", "netkey", "netkey-file", "private-key-file", "p2p-private-key-file", "p2p-priv-key", "secret-key", "p2p-secret-key":
 		return "nodekey"
 	case "private", "private-key", "el-private-key", "cl-private-key", "priv", "priv-key", "p2p-secret-key-hex", "nodekey-hex":
 		return "nodekeyhex"
-	case "boot-nodes", "bootnode", "boot-node", "bootstrap-node", "bootstrap-nodes", "p2p-discovery-bootnodes", "discovery.bootnodes", "boot-nodes-enr", "bootnodes.v5", "el-bootnodes", "cl-bootnodes", "remote-peer":
+	case "boot-nodes", "bootnode", "boot-node", "bootstrap-node", "bootstrap-nodes", "p2p-discovery-bootnodes", "discovery.bootnodes", "boot-nodes-enr", "bootnodes.v5", "el-bootnodes", "cl-bootnodes", "remote-peer", "seed-node", "p2p-discovery-bootnodes-url":
 		return "bootnodes"
 	case "bootstrap-file", "boot-nodes-file", "bootnode-file":
 		return "bootnodes-file"
 	case "port", "port6", "udp-port", "discv5-port", "discovery-port", "discovery.port", "discovery.addr", "discovery.v5.port", "discovery.v5.addr",
-		"listen-address", "listen-addr", "listen-ip", "listen-udp", "listen", "bind-addr", "bind-port", "p2p-port", "p2p-udp-port", "p2p-interface", "host", "ipv6", "listenaddr", "el-port", "cl-port", "socket-kind":
+		"listen-address", "listen-addr", "listen-ip", "listen-udp", "listen", "bind-addr", "bind-port", "p2p-port", "p2p-udp-port", "p2p-interface", "host", "ipv6", "listenaddr", "el-port", "cl-port", "socket-kind",
+		"p2p-interfaces", "p2p-interface-ipv6", "p2p-port-ipv6", "p2p-udp-port-ipv6", "local-ip", "discv5.addr", "discv5.port", "discovery-v5-port":
 		return "addr"
 	case "enr-port", "el-enr-port", "cl-enr-port", "enr-udp-port", "enr-udp6-port", "enr-udp6", "extport":
 		return "extip"
 	case "metrics", "metrics.addr", "metrics.port", "metrics-address", "metrics-port", "metrics-addr", "metrics-enabled", "monitoring-port", "monitoring-host",
-		"rpc", "rpc-port", "http.addr", "http.port", "http-port", "http-address", "api-addr", "web-ui", "web-host", "web-port", "status-port":
+		"rpc", "rpc-port", "http.addr", "http.port", "http-port", "http-address", "api-addr", "web-ui", "web-host", "web-port", "status-port", "api-port", "rest-port", "json-rpc":
 		return "http"
 	case "pprof.addr", "pprof.port", "pprofaddr":
 		return "pprof"
@@ -47,7 +49,13 @@ func foreign(name string) string {
 		return "ban-file"
 	case "maxpeers", "max-peers", "target-peers", "max-sessions":
 		return "maxsessions"
-	case "config-file", "conf", "c":
+	case "p2p-nat-method", "nat.method", "nat-method", "upnp", "disable-nat":
+		return "nat"
+	case "dump-config":
+		return "print-config"
+	case "immediate-shutdown", "dry-run":
+		return "check-config"
+	case "config-file", "config.file", "conf", "c":
 		return "config"
 
 	case "v5", "discovery.v5", "discv5", "runv5":
@@ -58,14 +66,16 @@ func foreign(name string) string {
 		return "it can be left out: the record follows what peers agree on, unless --extip or --nat says the address"
 	case "genkey", "genKey":
 		return "it can be left out: a key is made in the data directory when it is missing"
+	case "active-discovery":
+		return "it can be left out: the table is filled actively"
 	case "writeaddress":
 		return "the record with the address is the first line of the output"
-	case "vmodule", "log-file", "log.file", "logfile", "color":
+	case "vmodule", "log.vmodule", "log-file", "log.file", "logfile", "log-output", "color":
 		return "there is one log, on standard error; --log.level and --log.json shape it"
 	case "disable-packet-filter", "enable-packet-filter", "unlimited":
 		return "rate limits cannot be switched off; loopback and private networks are exempt"
 	case "network", "chain", "mainnet", "sepolia", "hoodi", "holesky", "fork-version", "genesis-root", "genesis-validators-root", "attnets", "syncnets",
-		"testnet-dir", "el-config", "cl-config", "serve-all", "enable-el", "enable-cl":
+		"testnet-dir", "el-config", "cl-config", "serve-all", "grace-period", "enable-el", "enable-cl":
 		return "this bootnode serves the nodes of all networks"
 	}
 	return ""

@@ -62,7 +62,7 @@ func TestBadInput(t *testing.T) {
 		{"data directory is a file", exitError, "data directory", []string{"--datadir", write(t, "", 0o600)}},
 		{"data directory in use", exitError, "another process", []string{"--datadir", busy}},
 		{"damaged database", exitError, filepath.Join(damaged, "nodes.db"), []string{"--datadir", damaged}},
-		{"bootnode", exitUsage, "bootnode 1", []string{"--bootnodes", "192.0.2.1:9000"}},
+		{"bootnode", exitUsage, "--bootnodes: bootnode 1", []string{"--bootnodes", "192.0.2.1:9000"}},
 		{"second bootnode", exitUsage, "bootnode 2", []string{"--bootnodes", running.record.String() + ",enr:AAAA"}},
 		{"bootnode of second list", exitUsage, "bootnode 3", []string{"--bootnodes", running.record.String() + "," + running.record.String(), "--bootnodes", "enode://00@1.2.3.4:5"}},
 		{"forged bootnode", exitUsage, "signature", []string{"--bootnodes", strings.Replace(noAddress, "QHCY", "QHCZ", 1)}},
@@ -75,7 +75,10 @@ func TestBadInput(t *testing.T) {
 		{"UDP port in use", exitError, udp.LocalAddr().String(), []string{"--addr", udp.LocalAddr().String()}},
 		{"address of another machine", exitError, "192.0.2.1", []string{"--addr", "192.0.2.1:0"}},
 		{"HTTP port in use", exitError, "--http", []string{"--http", tcp.Addr().String()}},
-		{"HTTP address", exitError, "--http", []string{"--http", "nowhere"}},
+		{"HTTP address", exitUsage, "HOST:PORT", []string{"--http", "nowhere"}},
+		{"HTTP port", exitUsage, "HOST:PORT", []string{"--http", "127.0.0.1:65536"}},
+		{"key in place of its file", exitUsage, "nodekeyhex takes one", []string{"--nodekey", hexKey}},
+		{"key as an argument", exitUsage, "unexpected argument", []string{hexKey}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			args := c.args

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/fastdisc/discv5/enr"
 )
@@ -17,15 +18,35 @@ import (
 // maxKeyFile is more than any key file has. Larger files are not read.
 const maxKeyFile = 1024
 
+// checkKey looks at --nodekeyhex and --nodekey. No error quotes what may be a key.
+func (o *options) checkKey() error {
+	if o.keyHex != "" {
+		if _, err := enr.ParsePrivateKeyHex(o.keyHex); err != nil {
+			return fmt.Errorf("%s: %w", o.from("nodekeyhex"), err)
+		}
+	}
+	if maybeKey(o.nodeKey) {
+		return fmt.Errorf("%s is the name of a file, and was given a key; nodekeyhex takes one", o.from("nodekey"))
+	}
+	return nil
+}
+
+// maybeKey reports whether s is a private key and not the name of a file. Other programs take a key where this one takes a file.
+func maybeKey(s string) bool {
+	b, err := hex.DecodeString(strings.TrimPrefix(s, "0x"))
+	if err != nil || len(b) != 32 {
+		return false
+	}
+	_, err = os.Stat(s)
+	return err != nil
+}
+
 // loadKey finds the private key: the one given, or that of the data directory, which is made if it is missing.
 // warning is not empty if others can read the file.
 func loadKey(o *options, dir string) (key *enr.PrivateKey, warning string, err error) {
 	if o.keyHex != "" {
-		if key, err = enr.ParsePrivateKeyHex(o.keyHex); err != nil {
-			// The error must not quote what may be a key with a typing mistake.
-			return nil, "", usageError{fmt.Errorf("--nodekeyhex: %w", err)}
-		}
-		return key, "", nil
+		key, err = enr.ParsePrivateKeyHex(o.keyHex)
+		return key, "", err
 	}
 	if o.nodeKey != "" {
 		return readKey(o.nodeKey)

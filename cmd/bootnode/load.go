@@ -26,7 +26,7 @@ func load(args, environ []string) (*options, error) {
 		return nil, explainFlag(err, o.flags)
 	}
 	if o.flags.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", o.flags.Arg(0))
+		return nil, fmt.Errorf("unexpected argument %q", shorten(o.flags.Arg(0)))
 	}
 	if o.version {
 		return o, nil

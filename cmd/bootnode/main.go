@@ -77,6 +77,16 @@ func run(args []string, s system, stdout, stderr io.Writer) int {
 // check tells whether the settings are good, as far as can be told without running.
 func check(o *options, stdout, stderr io.Writer) int {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
+	if o.nodeKey != "" {
+		_, warning, err := readKey(o.nodeKey)
+		if err != nil {
+			complain(stderr, usageError{err})
+			return exitUsage
+		}
+		if warning != "" {
+			o.warnings = append(o.warnings, warning)
+		}
+	}
 	for _, w := range o.warnings {
 		log.Warn(w)
 	}

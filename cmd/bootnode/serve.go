@@ -70,9 +70,6 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	if err := d.store.SaveLocal(d.node.LocalRecord()); err != nil {
 		return fmt.Errorf("node database: %w", err)
 	}
-	for _, w := range slices.Concat(o.warnings, d.warnings) {
-		d.log.Warn(w)
-	}
 	defer d.mapping.close()
 	if err := d.mapping.start(ctx); err != nil {
 		return err
@@ -81,6 +78,9 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 		return err
 	}
 	fmt.Fprintln(d.stdout, d.node.LocalRecord())
+	for _, w := range slices.Concat(o.warnings, d.warnings) {
+		d.log.Warn(w)
+	}
 	d.announce()
 	d.web.serve(pages{node: d.node, epoch: d.epoch, access: d.access, count: d.count, quiet: d.quiet, pprof: o.pprof}, d.log)
 	return d.work(ctx)

@@ -193,6 +193,15 @@ func TestHints(t *testing.T) {
 		"--metrics-port 5054":     "it is called --http here",
 		"--nodedb x":              "it is called --datadir here",
 		"--private x":             "it is called --nodekeyhex here",
+		"--seed-node x":           "it is called --bootnodes here",
+		"--local-ip ::":           "it is called --addr here",
+		"--p2p-interfaces ::":     "it is called --addr here",
+		"--p2p-advertised-ips ::": "it is called --extip here",
+		"--external-ip-v6 ::":     "it is called --extip here",
+		"--p2p-nat-method upnp":   "it is called --nat here",
+		"--dump-config":           "it is called --print-config here",
+		"--active-discovery":      "it can be left out",
+		"--grace-period 1":        "all networks",
 		"--bootstrap-file x":      "it is called --bootnodes-file here",
 		"-x":                      "it can be left out",
 		"--v5":                    "it can be left out",
@@ -302,7 +311,27 @@ func TestCheckAndPrintConfig(t *testing.T) {
 			t.Errorf("%v made the data directory", c.args)
 		}
 	}
-	if line := fail(t, exitUsage, "--check-config", "--netrestrict", "lan"); !strings.HasPrefix(line, "bootnode: --netrestrict") || strings.Count(line, "\n") != 1 {
-		t.Errorf("%q", line)
+	// What a start would refuse is refused, and so is what is wrong in the files that settings name.
+	for want, args := range map[string][]string{
+		"--netrestrict": {"--netrestrict", "lan"},
+		"--http":        {"--http", "nowhere"},
+		"--nodekeyhex":  {"--nodekeyhex", hexKey[1:]},
+		"key file":      {"--nodekey", write(t, "no key", 0o600)},
+		"key file:":     {"--nodekey", filepath.Join(t.TempDir(), "missing")},
+	} {
+		line := fail(t, exitUsage, append([]string{"--check-config"}, args...)...)
+		if !strings.HasPrefix(line, "bootnode: "+want) || strings.Count(line, "\n") != 1 {
+			t.Errorf("%v: %q", args, line)
+		}
+	}
+}
+
+// TestByteOrderMark: some editors put one before a text. It is no part of the first entry.
+func TestByteOrderMark(t *testing.T) {
+	bans := write(t, byteOrderMark+"192.0.2.1\n", 0o600)
+	boot := write(t, byteOrderMark+"# nobody\n", 0o600)
+	o := mustLoad(t, []string{"--config", write(t, byteOrderMark+"sockets = 2\r\n", 0o600), "--ban-file", bans, "--bootnodes-file", boot}, nil)
+	if o.sockets != 2 || len(o.bans) != 1 || len(o.sources) != 0 {
+		t.Errorf("%d sockets, %d bans, %d bootnodes", o.sockets, len(o.bans), len(o.sources))
 	}
 }

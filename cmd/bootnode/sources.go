@@ -25,7 +25,7 @@ type source struct {
 }
 
 // readSources reads the entries of --bootnodes and of the files of --bootnodes-file. The errors of those name the entry
-// by its number, counted over all lists, the errors of these file and line.
+// by where it was set and its number, counted over all lists, the errors of these file and line.
 func (o *options) readSources() error {
 	add := func(text, where string) error {
 		s, err := parseSource(text)
@@ -39,15 +39,11 @@ func (o *options) readSources() error {
 		o.sources = append(o.sources, s)
 		return nil
 	}
-	place := ""
-	if where := o.origin["bootnodes"]; where != "" && !strings.HasPrefix(where, "--") {
-		place = where + ": "
-	}
 	n := 0
 	for _, list := range o.bootnodes {
 		for _, text := range splitList(list) {
 			n++
-			if err := add(text, place+"bootnode "+strconv.Itoa(n)); err != nil {
+			if err := add(text, o.from("bootnodes")+": bootnode "+strconv.Itoa(n)); err != nil {
 				return err
 			}
 		}

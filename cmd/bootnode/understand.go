@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/limits"
 )
 
@@ -17,11 +18,11 @@ func (o *options) understand() error {
 		return fmt.Errorf("%s %q: want debug, info, warn or error", o.from("log.level"), o.logLevel)
 	}
 	for _, c := range []struct {
-		name     string
-		n, least int
-	}{{"maxsessions", o.sessions, 1}, {"sockets", o.sockets, 0}} {
-		if c.n < c.least || c.n > 1<<24 {
-			return fmt.Errorf("%s %d: want %d to %d", o.from(c.name), c.n, c.least, 1<<24)
+		name           string
+		n, least, most int
+	}{{"maxsessions", o.sessions, 1, 1 << 24}, {"sockets", o.sockets, 0, fastpath.MaxSockets}} {
+		if c.n < c.least || c.n > c.most {
+			return fmt.Errorf("%s %d: want %d to %d", o.from(c.name), c.n, c.least, c.most)
 		}
 	}
 	if o.save < minSaveInterval {
@@ -41,7 +42,7 @@ func (o *options) understand() error {
 	if len(o.addrs) == 0 {
 		return fmt.Errorf("%s is empty", o.from("addr"))
 	}
-	for _, step := range []func() error{o.parseAddrs, o.parseNAT, o.parseHTTP, o.parseNetworks, o.readBans, o.readSources} {
+	for _, step := range []func() error{o.checkKey, o.parseAddrs, o.parseNAT, o.parseHTTP, o.parseNetworks, o.readBans, o.readSources} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -49,17 +50,23 @@ func (o *options) understand() error {
 	return nil
 }
 
-// parseHTTP refuses to show the world the inside of the process.
+// parseHTTP reads --http, and refuses to show the world the inside of the process.
 func (o *options) parseHTTP() error {
-	if !o.pprof {
+	if o.http == "" {
+		if o.pprof {
+			return fmt.Errorf("%s needs --http", o.from("pprof"))
+		}
 		return nil
 	}
-	if o.http == "" {
-		return fmt.Errorf("%s needs --http", o.from("pprof"))
+	host, port, err := net.SplitHostPort(o.http)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
 	}
-	host, _, err := net.SplitHostPort(o.http)
 	if err != nil {
-		return nil // the listener will say what is wrong
+		return fmt.Errorf("%s %q: want HOST:PORT", o.from("http"), o.http)
+	}
+	if !o.pprof {
+		return nil
 	}
 	if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
 		return fmt.Errorf("%s needs --http on a loopback address, not %s: it shows the memory of the process", o.from("pprof"), o.http)
