@@ -31,7 +31,8 @@ func WithPaths(n int) LookupOption { return func(c *lookup.Config) { c.Paths = n
 var ErrNotFound = errors.New("discv5: not found")
 
 // Lookup finds the nodes closest to target in the network, closest first, 16 unless an option says otherwise. All
-// of them have answered. If ctx ends first, what has been found so far is returned with the context's error.
+// of them have answered. If ctx ends first, what has been found so far is returned with the context's error. The error wraps ErrBusy if
+// more than 64 lookups would be under way.
 func (n *Node) Lookup(ctx context.Context, target enr.ID, options ...LookupOption) ([]*enr.Record, error) {
 	s, err := n.search(target, nil, options)
 	if err != nil {
@@ -98,8 +99,33 @@ func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []Look
 	n.client.do(func(w *engine.Worker) {
 		s.handle = w.Lookup(target, cfg, found, func(_ *engine.Worker, c []lookup.Candidate) { s.done <- c })
 	})
+	if s.handle.Refused() {
+		return nil, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), ErrBusy)
+	}
 	return s, nil
 }
+
+// each hands on what is kept, until the lookup or ctx ends, or yield returns false.
+func (s *search) each(ctx context.Context, yield func(*enr.Record) bool) {
+	defer s.handle.Stop()
+	for ended := false; !ended; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		case <-s.done:
+			ended = true
+		}
+		for _, r := range s.take() {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// all keeps every record.
+func all(*enr.Record) bool { return true }
 
 // take empties fresh.
 func (s *search) take() []*enr.Record {
@@ -111,27 +137,12 @@ func (s *search) take() []*enr.Record {
 }
 
 // Search streams the records that a lookup of target hears of, as they come in, each node once. They have been verified, but the
-// nodes need not be alive. It ends with the lookup, with ctx, or when the loop is left.
+// nodes need not be alive. It ends with the lookup, with ctx, or when the loop is left. Nothing comes if the node does not run, or if too
+// many lookups are under way.
 func (n *Node) Search(ctx context.Context, target enr.ID, options ...LookupOption) iter.Seq[*enr.Record] {
 	return func(yield func(*enr.Record) bool) {
-		s, err := n.search(target, func(*enr.Record) bool { return true }, options)
-		if err != nil {
-			return
-		}
-		defer s.handle.Stop()
-		for ended := false; !ended; {
-			select {
-			case <-ctx.Done():
-				return
-			case <-s.wake:
-			case <-s.done:
-				ended = true
-			}
-			for _, r := range s.take() {
-				if !yield(r) {
-					return
-				}
-			}
+		if s, err := n.search(target, all, options); err == nil {
+			s.each(ctx, yield)
 		}
 	}
 }
@@ -156,10 +167,12 @@ func (n *Node) LookupWhere(ctx context.Context, target enr.ID, match func(*enr.R
 			return list, nil
 		}
 	}
-	for r := range n.Search(ctx, target, options...) {
-		if !take(r) {
-			return list, nil
-		}
+	s, err := n.search(target, all, options)
+	if err != nil {
+		return list, err
+	}
+	if s.each(ctx, take); len(list) == count {
+		return list, nil
 	}
 	if err := n.ended(ctx); err != nil {
 		return list, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
@@ -221,16 +234,20 @@ func (n *Node) Resolve(ctx context.Context, id enr.ID) (*enr.Record, error) {
 			}
 		}
 	}
-	for r := range n.Search(ctx, id) {
-		if r.ID() != id || known != nil && r.Seq() <= known.Seq() {
-			continue
+	var answer *enr.Record
+	s, err := n.search(id, func(r *enr.Record) bool { return r.ID() == id }, nil)
+	if err == nil {
+		s.each(ctx, func(r *enr.Record) bool {
+			if known == nil || r.Seq() > known.Seq() {
+				known, answer = r, ask(r)
+			}
+			return answer == nil
+		})
+		if answer != nil {
+			return answer, nil
 		}
-		known = r
-		if fresh := ask(r); fresh != nil {
-			return fresh, nil
-		}
+		err = n.ended(ctx)
 	}
-	err := n.ended(ctx)
 	if err == nil && known == nil {
 		err = ErrNotFound
 	}

@@ -110,3 +110,40 @@ func TestEvents(t *testing.T) {
 		t.Error("a closed node delivers")
 	}
 }
+
+// TestTooManyLookupsAreBusy: a lookup that cannot be started says so, and is not taken for one that found nobody.
+func TestTooManyLookupsAreBusy(t *testing.T) {
+	const started = 64 // maxLookups of package engine
+	n := loopback(t, "127.0.0.1:0", func(c *Config) { c.RequestTimeout, c.RefreshInterval = time.Minute, time.Hour })
+	for range 8 { // one would be asked too much
+		silent := loopback(t, "127.0.0.1:0", nil)
+		silent.Close()
+		if err := n.AddNode(silent.LocalRecord()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := within(t)
+	ends := make(chan error, started+1)
+	for range started + 1 {
+		go func() {
+			_, err := n.Lookup(ctx, enr.ID{1})
+			ends <- err
+		}()
+	}
+	if err := <-ends; !errors.Is(err, ErrBusy) {
+		t.Errorf("the first lookup to end: %v", err)
+	}
+	any := func(*enr.Record) bool { return false }
+	eventually(t, "LookupWhere is refused", func() bool {
+		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		_, err := n.LookupWhere(short, enr.ID{1}, any, 1)
+		return errors.Is(err, ErrBusy)
+	})
+	n.Close()
+	for range started {
+		if err := <-ends; !errors.Is(err, ErrClosed) && !errors.Is(err, ErrBusy) {
+			t.Errorf("a lookup of a closed node: %v", err)
+		}
+	}
+}

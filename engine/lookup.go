@@ -23,6 +23,9 @@ type lookupRun struct {
 // LookupHandle lets a lookup be given up.
 type LookupHandle struct{ run *lookupRun }
 
+// Refused reports that the lookup was not started, there being too many under way.
+func (h LookupHandle) Refused() bool { return h.run == nil }
+
 // Stop makes the lookup send no further queries. Its done function is called with what has been found when those
 // under way have ended.
 func (h LookupHandle) Stop() {
@@ -35,7 +38,7 @@ func (h LookupHandle) Stop() {
 
 // Lookup finds the nodes closest to target, starting from the table. found, if not nil, is told of the nodes that it
 // starts from and of each record when it is first heard of, from any goroutine; done exactly once of the closest nodes that answered,
-// closest first. Both must return at once.
+// closest first. Both must return at once. If too many lookups are under way done is told of none: see Refused.
 func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), done func(*Worker, []lookup.Candidate)) LookupHandle {
 	e := w.e
 	if e.maintain.active.Add(1) > maxLookups {
