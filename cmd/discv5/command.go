@@ -34,8 +34,9 @@ Exit codes:
 func newRoot(t *tool) *cobra.Command {
 	root := &cobra.Command{
 		Use: "discv5", Short: "A tool for the Node Discovery Protocol v5.1", Long: rootHelp,
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, Version: versionLine(),
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(t.in)
 	root.SetOut(t.out)
 	root.SetErr(t.err)

@@ -70,7 +70,7 @@ func (n *network) crawl(ctx context.Context, path string, parallel int, limit ti
 	if content, err := set.encode(); err != nil {
 		return err
 	} else if err := writeFile(path, content); err != nil {
-		return usageError{err}
+		return place(argument(0), usageError{err})
 	}
 	n.change = func(c *discv5.Config) { // the crawl does all the asking
 		c.Bootnodes, c.RefreshInterval = nil, 24*time.Hour

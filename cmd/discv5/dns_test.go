@@ -188,7 +188,7 @@ func TestListErrors(t *testing.T) {
 		{"dns make --key " + testKey + " --domain a..b --seq 1 x", `--domain: "a..b"`},
 		{"dns make --key " + testKey + " --domain a --seq 1 --link b x", "--link 1: dnsdisc: not of the form"},
 		{"dns make --key " + testKey + " --domain a --seq 1 " + goodRecord + " x", `argument 2: "x" is not a record`},
-		{"dns make --key " + testKey + " --domain a --seq 1 @" + file(t, "nodes.json", "{1"), "argument 1: not a node set"},
+		{"dns make --key " + testKey + " --domain a --seq 1 @" + file(t, "nodes.json", "{1"), "argument 1: line 1: not a node set"},
 	} {
 		r := try(t, strings.Fields(c.args)...)
 		if r.code != exitUsage {

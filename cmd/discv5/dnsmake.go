@@ -120,7 +120,7 @@ func (t *tool) records(arg string) (list []*enr.Record, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if b = bytes.TrimSpace(b); len(b) > 0 && b[0] == '{' {
+	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
 		set, err := parseNodes(b)
 		if err != nil {
 			return nil, err
@@ -128,7 +128,7 @@ func (t *tool) records(arg string) (list []*enr.Record, err error) {
 		for id, e := range set {
 			r, err := parseRecord(e.Record)
 			if err != nil {
-				return nil, place("node "+id.String(), err)
+				return nil, place(fmt.Sprintf("line %d: node %s", e.line, id), err)
 			}
 			list = append(list, r)
 		}

@@ -42,11 +42,16 @@ which is also the default. Exit code 1: no node was found.`,
 				return err
 			}
 			defer node.Close()
-			if err := n.join(ctx, node); err != nil {
+			stop := t.showing(asking(node))
+			err = n.join(ctx, node)
+			stop()
+			if err != nil {
 				return err
 			}
 			t.note("target %s", id)
+			stop = t.showing(asking(node))
 			found, err := node.Lookup(ctx, id)
+			stop()
 			for _, r := range found {
 				t.printFound(r, id)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,8 @@ type nodeEntry struct {
 	FirstResponse time.Time `json:"firstResponse"`
 	LastResponse  time.Time `json:"lastResponse"`
 	LastCheck     time.Time `json:"lastCheck"`
+
+	line int // of the file, from 1; 0 for an entry that is not of a file
 }
 
 // answered notes a check that the node answered with record r.
@@ -78,10 +81,10 @@ func loadNodes(ctx context.Context, path string) (nodeSet, []target, error) {
 	for id, e := range s {
 		to, err := parseTarget(ctx, net.DefaultResolver, e.Record, nil)
 		if to.contact.Record() == nil && err != nil {
-			return nil, nil, wrong("%s: node %s: %w", path, id, err)
+			return nil, nil, wrong("%s: line %d: node %s: %w", path, e.line, id, err)
 		}
 		if to.id() != id {
-			return nil, nil, wrong("%s: node %s: has the record of %s", path, id, to.id())
+			return nil, nil, wrong("%s: line %d: node %s: has the record of %s", path, e.line, id, to.id())
 		}
 		if err == nil {
 			list = append(list, to)
@@ -90,16 +93,50 @@ func loadNodes(ctx context.Context, path string) (nodeSet, []target, error) {
 	return s, list, nil
 }
 
-// parseNodes reads the content of a nodes.json.
+// parseNodes reads the content of a nodes.json. Errors name the line.
 func parseNodes(text []byte) (nodeSet, error) {
 	s := nodeSet{}
-	if err := json.Unmarshal(text, &s); err != nil {
-		return nil, wrong("not a node set: %w", err)
+	fail := func(at int, err error) (nodeSet, error) {
+		return nil, wrong("line %d: not a node set: %w", lineOf(text, at), err)
 	}
-	if s == nil { // null
-		s = nodeSet{}
+	var whole map[string]json.RawMessage
+	var syntax *json.SyntaxError
+	switch err := json.Unmarshal(text, &whole); {
+	case errors.As(err, &syntax):
+		return fail(int(syntax.Offset), err)
+	case err != nil:
+		return fail(0, errors.New("want an object, with a node ID for each key"))
+	}
+	// Once more, piece by piece: the map does not tell where something stands. By now this cannot fail.
+	d := json.NewDecoder(bytes.NewReader(text))
+	for d.Token(); d.More(); {
+		key, _ := d.Token()
+		at := int(d.InputOffset())
+		name, _ := key.(string)
+		id, err := enr.ParseID(name)
+		if err != nil {
+			return fail(at, err)
+		}
+		e := nodeEntry{line: lineOf(text, at)}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return fail(at, err)
+		}
+		if err := json.Unmarshal(value, &e); err != nil {
+			var kind *json.UnmarshalTypeError
+			if errors.As(err, &kind) {
+				at = int(d.InputOffset()) - len(value) + int(kind.Offset)
+			}
+			return fail(at, err)
+		}
+		s[id] = e
 	}
 	return s, nil
+}
+
+// lineOf is the line of a text in which the byte at an offset is.
+func lineOf(text []byte, offset int) int {
+	return 1 + bytes.Count(text[:max(0, min(offset, len(text)))], []byte("\n"))
 }
 
 // writeFile replaces a file, or what a link leads to, at once: a reader sees the old content or the new one. An existing
@@ -112,14 +149,18 @@ func writeFile(path string, content []byte) error {
 	if info, err := os.Stat(path); err == nil {
 		mode = info.Mode().Perm()
 	}
+	fail := func(err error) error { return fmt.Errorf("%s cannot be written: %w", path, err) }
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".nodes-*")
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	defer os.Remove(tmp.Name())
 	_, err = tmp.Write(content)
 	if err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return fail(err)
 	}
-	return os.Rename(tmp.Name(), path)
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return fail(err)
+	}
+	return nil
 }

@@ -3,7 +3,11 @@ package main
 import (
 	"fmt"
 	"os"
+	"sync"
 	"time"
+
+	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/engine"
 )
 
 const (
@@ -11,24 +15,52 @@ const (
 	progressInterval = 500 * time.Millisecond
 )
 
+// showing writes line over itself, if standard error is a terminal, until the function that it returns is called. That takes the
+// line away.
+func (t *tool) showing(line func() string) (stop func()) {
+	if !isTerminal(t.err) {
+		return func() {}
+	}
+	quit := make(chan struct{})
+	var shown sync.WaitGroup
+	shown.Go(func() {
+		show := time.NewTicker(progressInterval)
+		defer show.Stop()
+		for {
+			select {
+			case <-quit:
+				fmt.Fprint(t.err, "\r\x1b[K")
+				return
+			case <-show.C:
+				fmt.Fprint(t.err, "\r"+line()+"\x1b[K")
+			}
+		}
+	})
+	return func() {
+		close(quit)
+		shown.Wait()
+	}
+}
+
+// asking is how far a node is that asks others.
+func asking(node *discv5.Node) func() string {
+	began := time.Now()
+	return func() string {
+		s := node.Stats()
+		answered, not := s.Counters[engine.CallsAnswered], s.Counters[engine.CallsTimedOut]+s.Counters[engine.CallsFailed]
+		return fmt.Sprintf("%d answers, %d requests without, %d under way, %.0f s", answered, not, s.Requests, time.Since(began).Seconds())
+	}
+}
+
 // watch saves the file and shows how far the crawl is, until it has finished.
 func (t *tool) watch(c *crawler, path string, began time.Time, finished <-chan struct{}) {
 	save := time.NewTicker(saveInterval)
 	defer save.Stop()
-	show := time.NewTicker(progressInterval)
-	defer show.Stop()
-	terminal := isTerminal(t.err)
+	defer t.showing(func() string { return c.progress(began) })()
 	for {
 		select {
 		case <-finished:
-			if terminal {
-				fmt.Fprint(t.err, "\r\x1b[K")
-			}
 			return
-		case <-show.C:
-			if terminal {
-				fmt.Fprint(t.err, "\r"+c.progress(began)+"\x1b[K")
-			}
 		case <-save.C:
 			content, _, err := c.content()
 			if err == nil {
@@ -36,7 +68,7 @@ func (t *tool) watch(c *crawler, path string, began time.Time, finished <-chan s
 			}
 			if err != nil {
 				t.note("discv5: %s", oneLine(err))
-			} else if !terminal {
+			} else if !isTerminal(t.err) {
 				t.note("%s", c.progress(began))
 			}
 		}

@@ -74,6 +74,7 @@ func (n *network) resolve(ctx context.Context, node *discv5.Node, id enr.ID, to 
 		}
 		n.t.note("%s; asking the network", oneLine(err))
 	}
+	defer n.t.showing(asking(node))()
 	if err := n.join(ctx, node); err != nil {
 		return nil, err
 	}

@@ -58,6 +58,15 @@ func TestBadInput(t *testing.T) {
 		{"crawl " + t.TempDir() + "/none.json", "no node to begin with"},
 		{"crawl " + badNodes, "argument 1: " + badNodes},
 		{"crawl " + otherNode, "has the record of"},
+		{"crawl " + file(t, "syntax.json", "{\n \""+strings.Repeat("11", 32)+"\": {\n  \"seq\": 1\n  \"score\" 1}}"), "syntax.json: line 4: not a node set"},
+		{"crawl " + file(t, "type.json", "{\n \""+strings.Repeat("11", 32)+"\": {\n  \"seq\": \"one\"}}"), "type.json: line 3: not a node set"},
+		{"crawl " + file(t, "short.json", "{\n \""+strings.Repeat("11", 32)+"\": {\n"), "short.json: line 3: not a node set: unexpected end"},
+		{"crawl " + file(t, "more.json", "{}\n}"), "more.json: line 2: not a node set"},
+		{"crawl " + file(t, "time.json", "{\n \""+strings.Repeat("11", 32)+"\": {\n  \"lastCheck\": \"soon\"}}"), "time.json: line 2: not a node set"},
+		{"crawl " + file(t, "list.json", "[]"), "list.json: line 1: not a node set: want an object"},
+		{"crawl " + file(t, "id.json", "{\n \"11\": {}}"), "id.json: line 2: not a node set: enr: node ID"},
+		{"crawl " + file(t, "record.json", "{\n\n \""+strings.Repeat("11", 32)+"\": {\"record\": \"enr:x\"}}"), "record.json: line 3: node 1111"},
+		{"crawl /no/such/dir/nodes.json --bootnodes " + goodRecord, "argument 1: /no/such/dir/nodes.json cannot be written"},
 		{"crawl /no/such/dir/f.json --bootnodes " + goodRecord, "/no/such/dir"},
 		{"enr inspect xyz", `argument 1: "xyz" is not a record`},
 		{"enr inspect -", "argument 1: holds no record"},
@@ -120,5 +129,13 @@ func TestOutputLost(t *testing.T) {
 	defer full.Close()
 	if code := run(t.Context(), []string{"enr", "inspect", goodRecord}, strings.NewReader(""), full, io.Discard); code != exitFailed {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestVersion: the tool says which version it is, as the other programs do.
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	if out := must(t, "--version"); !strings.HasPrefix(out, "discv5 ") || strings.Count(out, "\n") != 1 {
+		t.Errorf("%q", out)
 	}
 }

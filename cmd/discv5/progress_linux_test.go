@@ -1,0 +1,73 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+)
+
+// terminal is a pseudo-terminal: what is written to the second file is read from the first.
+func terminal(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("no pseudo-terminal: ", err)
+	}
+	t.Cleanup(func() { master.Close() })
+	var number, unlock int32
+	for request, value := range map[uintptr]*int32{syscall.TIOCSPTLCK: &unlock, syscall.TIOCGPTN: &number} {
+		if _, _, e := syscall.Syscall(syscall.SYS_IOCTL, master.Fd(), request, uintptr(unsafe.Pointer(value))); e != 0 {
+			t.Skip("no pseudo-terminal: ", e)
+		}
+	}
+	slave, err = os.OpenFile("/dev/pts/"+strconv.Itoa(int(number)), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("no pseudo-terminal: ", err)
+	}
+	return master, slave
+}
+
+// TestProgressOnTerminal: commands that take long show how far they are if somebody looks on, and take it away at the end. Nobody
+// answers here, so that they take as long as they wait.
+func TestProgressOnTerminal(t *testing.T) {
+	t.Parallel()
+	dead := silence(t).String()
+	for name, c := range map[string]struct {
+		want string
+		args []string
+	}{
+		"lookup":  {"under way", []string{"lookup", "--bootnodes", dead, "-W", "600ms"}},
+		"resolve": {"under way", []string{"resolve", strings.Repeat("ab", 32), "--bootnodes", dead, "-W", "600ms"}},
+		"crawl":   {"waiting", []string{"crawl", t.TempDir() + "/nodes.json", "--bootnodes", dead, "--request-timeout", "600ms"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			master, slave := terminal(t)
+			cmd := exec.Command(program, c.args...)
+			cmd.Stderr = slave
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			slave.Close()
+			var shown strings.Builder
+			for b := make([]byte, 1024); ; { // reading ends with an error when the program has
+				n, err := master.Read(b)
+				shown.Write(b[:n])
+				if err != nil {
+					break
+				}
+			}
+			cmd.Wait()
+			if text := shown.String(); !strings.Contains(text, c.want) || !strings.Contains(text, "\r\x1b[Kdiscv5: no ") {
+				t.Errorf("shown: %q", text)
+			}
+			if r := try(t, c.args...); strings.ContainsAny(r.err, "\r\x1b") || strings.Count(r.err, "\n") != 1 {
+				t.Errorf("without a terminal: %q", r.err)
+			}
+		})
+	}
+}
