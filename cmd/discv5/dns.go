@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -26,9 +27,9 @@ func dnsFlag(f *pflag.FlagSet, value *string) {
 }
 
 // parseDNS makes the resolver that --dns asks for.
-func parseDNS(server string) (*net.Resolver, error) {
+func parseDNS(server string) (*nameServer, error) {
 	if server == "" {
-		return net.DefaultResolver, nil
+		return systemNames, nil
 	}
 	host, port, err := net.SplitHostPort(server)
 	if err != nil || host == "" {
@@ -37,10 +38,39 @@ func parseDNS(server string) (*net.Resolver, error) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return nil, wrong("%q: port is not a number from 1 to 65535", shorten(server))
 	}
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	return &nameServer{&net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, network, server)
-	}}, nil
+	}}, server}, nil
+}
+
+// nameServer is a resolver whose errors name the server that was asked. The library names one of the system's.
+type nameServer struct {
+	*net.Resolver
+	server string // "": those of the system
+}
+
+// systemNames asks whom the system asks.
+var systemNames = &nameServer{net.DefaultResolver, ""}
+
+// LookupTXT is that of net.Resolver.
+func (n *nameServer) LookupTXT(ctx context.Context, name string) ([]string, error) {
+	texts, err := n.Resolver.LookupTXT(ctx, name)
+	return texts, n.named(err)
+}
+
+// LookupNetIP is that of net.Resolver.
+func (n *nameServer) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	found, err := n.Resolver.LookupNetIP(ctx, network, host)
+	return found, n.named(err)
+}
+
+func (n *nameServer) named(err error) error {
+	var d *net.DNSError
+	if n.server != "" && errors.As(err, &d) && d.Server != "" {
+		d.Server = n.server
+	}
+	return err
 }
 
 // list makes targets of some of the nodes of a list. where is the place of its URL.

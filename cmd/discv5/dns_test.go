@@ -156,7 +156,7 @@ func TestListErrors(t *testing.T) {
 		url, says string
 		code      int
 	}{
-		{gone, "--bootnodes: node 1: dnsdisc: gone.example.org: no such host", exitFailed},
+		{gone, "--bootnodes: node 1: dnsdisc: gone.example.org: no such host (" + s.Addr() + ")", exitFailed},
 		{empty, "--bootnodes: node 1: the list is empty", exitFailed},
 		{mute, "--bootnodes: node 1: no node of the list has a UDP address", exitFailed},
 		{empty[:20] + "@x", "--bootnodes: node 1: dnsdisc: not of the form enrtree://", exitUsage},

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -25,7 +24,7 @@ type network struct {
 	dnsFlag   string
 
 	listen []netip.AddrPort // given by --addr
-	names  *net.Resolver    // that of --dns
+	names  *nameServer      // that of --dns
 	boot   []target         // of --bootnodes
 	change func(*discv5.Config)
 }

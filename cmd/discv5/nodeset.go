@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -79,7 +78,7 @@ func loadNodes(ctx context.Context, path string) (nodeSet, []target, error) {
 	}
 	var list []target
 	for id, e := range s {
-		to, err := parseTarget(ctx, net.DefaultResolver, e.Record, nil)
+		to, err := parseTarget(ctx, systemNames, e.Record, nil)
 		if to.contact.Record() == nil && err != nil {
 			return nil, nil, wrong("%s: line %d: node %s: %w", path, e.line, id, err)
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -53,7 +52,7 @@ func recordTarget(r *enr.Record) (target, error) {
 
 // parseTarget reads a record or an enode URL. only, if not empty, are the listen addresses given: a host name is looked up
 // with names for an address of one of their families.
-func parseTarget(ctx context.Context, names *net.Resolver, s string, only []netip.AddrPort) (target, error) {
+func parseTarget(ctx context.Context, names *nameServer, s string, only []netip.AddrPort) (target, error) {
 	if strings.HasPrefix(s, dnsdisc.LinkPrefix) {
 		return target{}, wrong("this is a list of nodes, not a node; see discv5 dns --help")
 	}
@@ -92,7 +91,7 @@ func parseTarget(ctx context.Context, names *net.Resolver, s string, only []neti
 }
 
 // lookupHost finds the address of a host name, IPv4 before IPv6.
-func lookupHost(ctx context.Context, names *net.Resolver, host string, only []netip.AddrPort) (netip.Addr, error) {
+func lookupHost(ctx context.Context, names *nameServer, host string, only []netip.AddrPort) (netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
 	defer cancel()
 	found, err := names.LookupNetIP(ctx, "ip", host)
