@@ -39,7 +39,8 @@ type Config struct {
 	ListenAddrs []netip.AddrPort
 
 	// UDPConns are sockets of the caller's to listen on, beside ListenAddrs, which then has no default. Each is of one family. The node
-	// takes them over: it alone reads from them, and closes them. Sockets of one address, that share it by SO_REUSEPORT, count as one.
+	// takes them over: it alone reads from them, and closes them; if New fails, it does. Sockets of one address, that share it by
+	// SO_REUSEPORT, count as one.
 	UDPConns []*net.UDPConn
 	// Conns are further places to listen at which are no sockets, such as those of a simulated network; see fastpath.Conn.
 	Conns []fastpath.Conn
@@ -170,6 +171,20 @@ func (c Config) withDefaults() (Config, error) {
 		c.RequestTimeout = DefaultRequestTimeout
 	}
 	return c, nil
+}
+
+// closeGiven closes what the caller has opened.
+func (c *Config) closeGiven() {
+	for _, u := range c.UDPConns {
+		if u != nil {
+			u.Close()
+		}
+	}
+	for _, o := range c.Conns {
+		if o != nil {
+			o.Close()
+		}
+	}
 }
 
 // voteMin is the engine's setting for DetectAddress: addresses that were given are not voted on.

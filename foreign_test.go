@@ -8,6 +8,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/fastpath"
 )
 
 // shared starts a node on a socket of the test's own that another protocol uses too.
@@ -165,6 +167,7 @@ func TestSocketsRefused(t *testing.T) {
 	defer c.Close()
 	for name, cfg := range map[string]Config{
 		"nil":             {UDPConns: []*net.UDPConn{nil}},
+		"nil Conn":        {Conns: []fastpath.Conn{nil}},
 		"of both":         {UDPConns: []*net.UDPConn{c.(*net.UDPConn)}},
 		"endpoint and no": {NoEndpoint: true, Advertise: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}},
 	} {
@@ -174,6 +177,39 @@ func TestSocketsRefused(t *testing.T) {
 				continue // a system without IPv6
 			}
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestRefusedSocketsAreClosed: sockets that were given to New do not stay open when it fails, wherever it does.
+func TestRefusedSocketsAreClosed(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"configuration": func(c *Config) {
+			c.NoEndpoint, c.Advertise = true, []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}
+		},
+		"other socket": func(c *Config) { c.UDPConns = append(c.UDPConns, nil) },
+		"listener":     func(c *Config) { c.ListenAddrs = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:0")} },
+		"bootnode":     func(c *Config) { c.Bootnodes = []Contact{{}} },
+	} {
+		socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wire := (&wire{conns: make(map[netip.AddrPort]*wireConn)}).conn(netip.MustParseAddrPort("10.0.0.2:9000"))
+		cfg := Config{UDPConns: []*net.UDPConn{socket}, Conns: []fastpath.Conn{wire}}
+		change(&cfg)
+		if n, err := New(cfg); err == nil {
+			n.Close()
+			t.Errorf("%s: accepted", name)
+		}
+		if err := socket.SetReadDeadline(time.Now()); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: the socket is open", name)
+			socket.Close()
+		}
+		select {
+		case <-wire.done:
+		default:
+			t.Errorf("%s: the Conn is open", name)
 		}
 	}
 }

@@ -73,8 +73,17 @@ var (
 )
 
 // New makes a node and opens its sockets, so that its record is known and datagrams queue up; Start begins
-// to serve them. Close must be called also on a node that was never started.
+// to serve them. Close must be called also on a node that was never started. If New fails it closes the sockets and Conns that it was given.
 func New(cfg Config) (*Node, error) {
+	n, err := newNode(cfg)
+	if err != nil {
+		cfg.closeGiven()
+		return nil, err
+	}
+	return n, nil
+}
+
+func newNode(cfg Config) (*Node, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -162,6 +171,9 @@ func (n *Node) adopt() error {
 		n.addGroup(g)
 	}
 	for i, c := range n.cfg.Conns {
+		if c == nil {
+			return fmt.Errorf("%w: Conn %d is nil", ErrConfig, i+1)
+		}
 		g, err := fastpath.GroupOf(c)
 		if err != nil {
 			return fmt.Errorf("discv5: use Conn %d: %w", i+1, err)
