@@ -56,7 +56,8 @@ func ExampleNode_LookupWhere() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 
-	// A further node says in its record what it serves.
+	// A further node says in its record which chain it serves.
+	chain := [4]byte{0xb5, 0x30, 0x3f, 0x2a}
 	server, err := discv5.New(discv5.Config{
 		ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
 		Bootnodes:   discv5.Contacts(nodes[1].LocalRecord()),
@@ -65,14 +66,14 @@ func ExampleNode_LookupWhere() {
 		log.Fatal(err)
 	}
 	defer server.Close()
-	if err := server.UpdateRecord(func(b *enr.Builder) { b.SetBytes("eth2", []byte{1, 2, 3, 4}) }); err != nil {
+	if err := server.UpdateRecord(func(b *enr.Builder) { b.SetEth2(enr.Eth2{ForkDigest: chain}) }); err != nil {
 		log.Fatal(err)
 	}
 	if err := server.Start(ctx); err != nil {
 		log.Fatal(err)
 	}
 
-	serves := func(r *enr.Record) bool { _, ok := r.View().Get("eth2"); return ok }
+	serves := func(r *enr.Record) bool { e, ok := r.View().Eth2(); return ok && e.ForkDigest == chain }
 	for found := 0; found == 0; time.Sleep(20 * time.Millisecond) {
 		list, err := nodes[0].LookupWhere(ctx, server.ID(), serves, 1)
 		if err != nil {

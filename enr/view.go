@@ -73,8 +73,11 @@ func (v View) Get(key string) (value []byte, ok bool) {
 	for p := v.bytes[v.pairs:]; len(p) > 0; {
 		var k []byte
 		k, value, p = nextPair(p)
-		if string(k) >= key { // keys are sorted
-			return value, string(k) == key
+		if string(k) == key {
+			return value, true
+		}
+		if string(k) > key { // keys are sorted
+			break
 		}
 	}
 	return nil, false

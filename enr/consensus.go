@@ -1,0 +1,63 @@
+package enr
+
+import (
+	"encoding/binary"
+
+	"github.com/fastdisc/discv5/internal/rlp"
+)
+
+// Keys of the consensus layer's records (consensus-specs, phase0/p2p-interface.md, ENR structure).
+const (
+	keyEth2    = "eth2"
+	keyAttnets = "attnets"
+
+	eth2Size    = 16
+	attnetsSize = 8
+)
+
+// Eth2 is the value of "eth2", the ENRForkID of the consensus layer: which chain a node is on.
+type Eth2 struct {
+	ForkDigest      [4]byte // of the fork that is in force and the chain's genesis
+	NextForkVersion [4]byte // of the next fork, or of this one if none is planned
+	NextForkEpoch   uint64  // when that comes; 2^64-1 if none is planned
+}
+
+// GetBytes returns the content of a value that is an RLP string, and false for one that is a list. The slice is part of the record.
+func (v View) GetBytes(key string) (content []byte, ok bool) {
+	value, ok := v.Get(key)
+	if !ok {
+		return nil, false
+	}
+	content, _, err := rlp.String(value)
+	return content, err == nil
+}
+
+// Eth2 returns the value of "eth2" if it has the 16 bytes of an ENRForkID in SSZ.
+func (v View) Eth2() (e Eth2, ok bool) {
+	b, ok := v.GetBytes(keyEth2)
+	if !ok || len(b) != eth2Size {
+		return e, false
+	}
+	return Eth2{[4]byte(b), [4]byte(b[4:]), binary.LittleEndian.Uint64(b[8:])}, true
+}
+
+// Attnets returns the value of "attnets" if it has the 8 bytes of a Bitvector[64] in SSZ: bit i, counted from the lowest, says that the
+// node subscribes to attestation subnet i.
+func (v View) Attnets() (subnets uint64, ok bool) {
+	b, ok := v.GetBytes(keyAttnets)
+	if !ok || len(b) != attnetsSize {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(b), true
+}
+
+// SetEth2 sets "eth2".
+func (b *Builder) SetEth2(e Eth2) *Builder {
+	value := append(e.ForkDigest[:], e.NextForkVersion[:]...)
+	return b.SetBytes(keyEth2, binary.LittleEndian.AppendUint64(value, e.NextForkEpoch))
+}
+
+// SetAttnets sets "attnets"; see View.Attnets.
+func (b *Builder) SetAttnets(subnets uint64) *Builder {
+	return b.SetBytes(keyAttnets, binary.LittleEndian.AppendUint64(nil, subnets))
+}
