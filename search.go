@@ -27,6 +27,12 @@ func WithResults(n int) LookupOption { return func(c *lookup.Config) { c.K = n }
 // nodes lead at most some of them astray. Default 1.
 func WithPaths(n int) LookupOption { return func(c *lookup.Config) { c.Paths = n } }
 
+// WithQueryTimeout sets how long the answer of each node that is asked may take; default Config.RequestTimeout. Short times make a lookup
+// quick, at the price of nodes that are far away.
+func WithQueryTimeout(t time.Duration) LookupOption {
+	return func(c *lookup.Config) { c.QueryTimeout = t }
+}
+
 // ErrNotFound: the node that was looked for did not turn up.
 var ErrNotFound = errors.New("discv5: not found")
 

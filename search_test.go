@@ -114,14 +114,7 @@ func TestEvents(t *testing.T) {
 // TestTooManyLookupsAreBusy: a lookup that cannot be started says so, and is not taken for one that found nobody.
 func TestTooManyLookupsAreBusy(t *testing.T) {
 	const started = 64 // maxLookups of package engine
-	n := loopback(t, "127.0.0.1:0", func(c *Config) { c.RequestTimeout, c.RefreshInterval = time.Minute, time.Hour })
-	for range 8 { // one would be asked too much
-		silent := loopback(t, "127.0.0.1:0", nil)
-		silent.Close()
-		if err := n.AddNode(silent.LocalRecord()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	n := amongSilent(t)
 	ctx := within(t)
 	ends := make(chan error, started+1)
 	for range started + 1 {
@@ -145,5 +138,26 @@ func TestTooManyLookupsAreBusy(t *testing.T) {
 		if err := <-ends; !errors.Is(err, ErrClosed) && !errors.Is(err, ErrBusy) {
 			t.Errorf("a lookup of a closed node: %v", err)
 		}
+	}
+}
+
+// amongSilent starts a node that is patient, and whose table holds some nodes that do not answer.
+func amongSilent(t *testing.T) *Node {
+	n := loopback(t, "127.0.0.1:0", func(c *Config) { c.RequestTimeout, c.RefreshInterval = time.Minute, time.Hour })
+	for range 8 { // one would be asked too much
+		silent := loopback(t, "127.0.0.1:0", nil)
+		silent.Close()
+		if err := n.AddNode(silent.LocalRecord()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// TestQueryTimeout: a lookup does not wait for silent nodes longer than it is told, however patient the node is otherwise.
+func TestQueryTimeout(t *testing.T) {
+	n := amongSilent(t)
+	if found, err := n.Lookup(within(t), enr.ID{1}, WithQueryTimeout(20*time.Millisecond)); err != nil || len(found) != 0 {
+		t.Errorf("%d nodes, %v", len(found), err)
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
@@ -18,6 +19,8 @@ type lookupRun struct {
 	done  func(*Worker, []lookup.Candidate)
 	ended bool
 	stop  bool
+
+	timeout time.Duration // of a query; 0: Config.RequestTimeout
 }
 
 // LookupHandle lets a lookup be given up.
@@ -58,7 +61,7 @@ func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record
 			}
 		}
 	}
-	r := &lookupRun{l: lookup.New(target, cfg, e.self, seeds), found: found, done: done}
+	r := &lookupRun{l: lookup.New(target, cfg, e.self, seeds), found: found, done: done, timeout: cfg.QueryTimeout}
 	r.advance(w)
 	return LookupHandle{r}
 }
@@ -102,7 +105,7 @@ func (r *lookupRun) ask(w *Worker, q lookup.Query) {
 	}
 	pub, _ := rec.PublicKey()
 	p := Peer{ID: id, PublicKey: pub, Addr: q.Node.Addr, Record: rec}
-	w.Start(Request{Type: codec.TypeFindNode, Peer: p, Distances: q.Distances, Done: func(w *Worker, res Result) {
+	w.Start(Request{Type: codec.TypeFindNode, Peer: p, Distances: q.Distances, Timeout: r.timeout, Done: func(w *Worker, res Result) {
 		if res.Err != nil {
 			w.failed(id, q.Node.Addr, res.Err)
 			r.fail(id)

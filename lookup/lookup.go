@@ -3,6 +3,7 @@ package lookup
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/fastdisc/discv5/enr"
 )
@@ -34,6 +35,9 @@ type Config struct {
 	MaxFound int
 	// Paths is the number of disjoint paths, 1 by default.
 	Paths int
+	// QueryTimeout is how long the answer to a query may take, for who sends the queries; a lookup has no clock. 0 stands for what is
+	// usual there.
+	QueryTimeout time.Duration
 }
 
 func (c Config) withDefaults() Config {
