@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -83,14 +85,31 @@ func (p pages) handler() http.Handler {
 	mux.Handle("GET /buckets", bounded(large, p.buckets))
 	if p.pprof {
 		// Those of package runtime, which are all but the command line: that may hold the private key.
-		mux.HandleFunc("GET /debug/pprof/{$}", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/{profile}", func(rw http.ResponseWriter, r *http.Request) {
+		mux.HandleFunc("GET /debug/pprof/{$}", local(pprof.Index))
+		mux.HandleFunc("GET /debug/pprof/{profile}", local(func(rw http.ResponseWriter, r *http.Request) {
 			pprof.Handler(r.PathValue("profile")).ServeHTTP(rw, r)
-		})
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		}))
+		mux.HandleFunc("GET /debug/pprof/profile", local(pprof.Profile))
+		mux.HandleFunc("GET /debug/pprof/trace", local(pprof.Trace))
 	}
 	return mux
+}
+
+// local refuses requests for another host than this machine. A page in a browser on this machine can have its own name lead to a loopback
+// address, and would else read what is shown there.
+func local(h http.HandlerFunc) http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		if host != "localhost" && (err != nil || !a.IsLoopback()) {
+			http.Error(rw, "profiles are shown under localhost or a loopback address only", http.StatusForbidden)
+			return
+		}
+		h(rw, r)
+	}
 }
 
 // bounded refuses a request when there are too many already.

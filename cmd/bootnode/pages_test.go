@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -144,6 +145,39 @@ func TestPprof(t *testing.T) {
 		code, body := p.get(t, "/debug/pprof/"+path)
 		if code != want || strings.Contains(body, hexKey) {
 			t.Errorf("%s: %d %.100q", path, code, body)
+		}
+	}
+	p.stop(t)
+}
+
+// TestPprofHosts: a name that leads to a loopback address, as a hostile page in a browser can have one, gets no profile.
+func TestPprofHosts(t *testing.T) {
+	for host, want := range map[string]int{
+		"localhost:6060": 200, "127.0.0.1:6060": 200, "[::1]:6060": 200, "[::1]": 200, "127.0.0.1": 200, "localhost": 200,
+		"example.org": 403, "example.org:6060": 403, "192.0.2.1:6060": 403, "localhost.example.org": 403, "": 403,
+	} {
+		r, w := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
+		r.Host = host
+		local(func(http.ResponseWriter, *http.Request) {})(w, r)
+		if w.Code != want {
+			t.Errorf("%q: %d, want %d", host, w.Code, want)
+		}
+	}
+	p := start(t, t.TempDir(), "--http", anyPort, "--pprof")
+	p.findHTTP(t)
+	for _, path := range []string{"", "heap", "profile?seconds=1", "trace?seconds=1"} {
+		r, err := http.NewRequest("GET", "http://"+p.http+"/debug/pprof/"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = "example.org"
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusForbidden {
+			t.Errorf("%q for another host: %d", path, resp.StatusCode)
 		}
 	}
 	p.stop(t)
