@@ -195,7 +195,7 @@ func TestRefusedSocketsAreClosed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wire := (&wire{conns: make(map[netip.AddrPort]*wireConn)}).conn(netip.MustParseAddrPort("10.0.0.2:9000"))
+		wire := newWire().conn(netip.MustParseAddrPort("10.0.0.2:9000"))
 		cfg := Config{UDPConns: []*net.UDPConn{socket}, Conns: []fastpath.Conn{wire}}
 		change(&cfg)
 		if n, err := New(cfg); err == nil {

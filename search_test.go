@@ -53,6 +53,16 @@ func TestSearches(t *testing.T) {
 	if err != nil || len(found) != 1 {
 		t.Errorf("LookupWhere: %d nodes, %v", len(found), err)
 	}
+	if found, err = n.LookupWhere(ctx, target, all, 100); err != nil || len(found) != len(nodes)-1 {
+		t.Errorf("LookupWhere of all: %d nodes, %v", len(found), err)
+	}
+	for i, r := range found {
+		for _, o := range found[:i] {
+			if r.ID() == o.ID() {
+				t.Errorf("LookupWhere: %s twice", r.ID().Short())
+			}
+		}
+	}
 	seen := make(map[enr.ID]bool)
 	for r := range n.RandomNodes(ctx) {
 		if seen[r.ID()] = true; len(seen) == 4 {

@@ -82,7 +82,8 @@ func (c *wireConn) Close() error                    { c.once.Do(func() { close(c
 // durations are exact.
 func TestVirtualNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &wire{delay: 40 * time.Millisecond, conns: make(map[netip.AddrPort]*wireConn)}
+		w := newWire()
+		w.delay = 40 * time.Millisecond
 		var nodes []*Node
 		for i := range 24 {
 			addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i), 1}), 9000)

@@ -98,7 +98,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("log %q", line)
 	}
 	eventually(t, "node in the table after its ban", func() bool { return p.metric(t, "discv5_table_live_nodes") == 1 })
-	eventually(t, "debug line", func() bool { return strings.Contains(p.log.String(), "level=DEBUG") })
+	eventually(t, "debug line", func() bool { return strings.Contains(p.log.String(), " level=DEBUG ") })
 	f.write("config.toml", "netrestrict = \"198.18.0.0/15\"\n")
 	p.hangUp(t, good)
 	eventually(t, "node of another network out of the table", func() bool { return p.metric(t, "discv5_table_nodes") == 0 })

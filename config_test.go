@@ -1,0 +1,193 @@
+package discv5
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/fastpath"
+)
+
+// These tests show that the fields of Config reach what they are about. What that makes of them is shown by its own tests.
+
+// onWire starts a node at 10.0.LAST.1 of w.
+func onWire(t *testing.T, w *wire, last byte, change func(*Config)) *Node {
+	t.Helper()
+	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, last, 1}), 9000)
+	cfg := Config{Conns: []fastpath.Conn{w.conn(addr)}, MaxSessions: 256, MaxChallenges: 256}
+	if change != nil {
+		change(&cfg)
+	}
+	n, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func newWire() *wire {
+	return &wire{delay: 10 * time.Millisecond, conns: make(map[netip.AddrPort]*wireConn)}
+}
+
+// keysAt makes private keys whose node IDs lie at a log distance from id, which must be close to 256.
+func keysAt(t *testing.T, id enr.ID, distance, count int) (keys []*enr.PrivateKey) {
+	t.Helper()
+	for len(keys) < count {
+		k, err := enr.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if enr.LogDistance(id, k.ID()) == distance {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+func TestConfigResend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		a := onWire(t, w, 1, func(c *Config) { c.Resend, c.RefreshInterval = 2, time.Hour })
+		defer a.Close()
+		b := onWire(t, w, 2, nil)
+		to := contact(b)
+		b.Close()
+		lost := w.conn(b.Addrs()[0]) // nobody reads from it
+		if _, err := a.Ping(t.Context(), to); !errors.Is(err, ErrTimeout) {
+			t.Errorf("PING of a silent node: %v", err)
+		}
+		if n := len(lost.in); n != 3 {
+			t.Errorf("%d packets were sent, want one and two more", n)
+		}
+	})
+}
+
+// Nodes of another network are not heard, those of the same one are.
+func TestConfigProtocol(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		other := func(c *Config) {
+			c.Protocol = codec.Protocol{ID: [6]byte{'p', 'r', 'i', 'v', 'a', 't'}, Version: 2}
+		}
+		a, b, public := onWire(t, w, 1, other), onWire(t, w, 2, other), onWire(t, w, 3, nil)
+		defer a.Close()
+		defer b.Close()
+		defer public.Close()
+		if _, err := a.Ping(t.Context(), contact(b)); err != nil {
+			t.Errorf("within the network: %v", err)
+		}
+		if _, err := a.Ping(t.Context(), contact(public)); !errors.Is(err, ErrTimeout) {
+			t.Errorf("into the other network: %v", err)
+		}
+	})
+}
+
+// Of the nodes that make contact by themselves only so many get a place in a bucket; the others wait for one.
+func TestConfigIncomingShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		a := onWire(t, w, 1, func(c *Config) { c.IncomingShare = 2 })
+		defer a.Close()
+		const count = 6
+		for i, k := range keysAt(t, a.ID(), 256, count) {
+			n := onWire(t, w, byte(10+i), func(c *Config) { c.PrivateKey = k })
+			defer n.Close()
+			if _, err := n.Ping(t.Context(), contact(a)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		if list := a.Nodes(256); len(list) != 2 || !list[0].Inbound || !list[1].Inbound {
+			t.Errorf("%d nodes have a place, want 2", len(list))
+		}
+		if n := a.NodeTable().BucketInfo(256).Replacements; n != count-2 {
+			t.Errorf("%d nodes wait, want %d", n, count-2)
+		}
+	})
+}
+
+// Nodes and Known are about nodes that have a place in a bucket, and not about those that wait for one.
+func TestNodesHaveAPlace(t *testing.T) {
+	a := loopback(t, "127.0.0.1:0", func(c *Config) { c.RequestTimeout = time.Minute })
+	const count = 20
+	for i, k := range keysAt(t, a.ID(), 256, count) {
+		r, err := enr.NewBuilder().SetIP(netip.MustParseAddr("127.0.0.1")).SetUDP(uint16(1000 + i)).Sign(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.AddNode(r); err != nil {
+			t.Errorf("node %d: %v", i+1, err)
+		}
+	}
+	if n := len(a.Nodes(256)); n != 16 {
+		t.Errorf("%d nodes of a bucket, want 16", n)
+	}
+	if n := a.NodeTable().BucketInfo(256).Replacements; n != count-16 {
+		t.Errorf("%d nodes wait", n)
+	}
+}
+
+// Addresses that were given, or that nobody may know, are not voted on.
+func TestConfigDetectAddress(t *testing.T) {
+	given := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:9000")}
+	for _, c := range []struct {
+		cfg  Config
+		want int
+	}{
+		{Config{}, 0}, {Config{DetectAddress: 5}, 5}, {Config{DetectAddress: -3}, -1},
+		{Config{Advertise: given}, -1}, {Config{Advertise: given, DetectAddress: 5}, -1}, {Config{NoEndpoint: true, DetectAddress: 5}, -1},
+	} {
+		if got := c.cfg.voteMin(); got != c.want {
+			t.Errorf("%+v: %d, want %d", c.cfg, got, c.want)
+		}
+	}
+}
+
+// A record that was asked for is in the table at once, also in place of an older one.
+func TestRequestENRRenewsTable(t *testing.T) {
+	a, b := loopback(t, "127.0.0.1:0", nil), loopback(t, "127.0.0.1:0", nil)
+	if err := a.AddNode(b.LocalRecord()); err != nil {
+		t.Fatal(err)
+	}
+	to := contact(b)
+	eventually(t, "the node is live", func() bool { k, ok := a.Known(b.ID()); return ok && k.State.Live })
+	if err := b.UpdateRecord(func(r *enr.Builder) { r.SetString("client", "new") }); err != nil {
+		t.Fatal(err)
+	}
+	r, err := a.RequestENR(within(t), to)
+	if err != nil || r.Seq() != b.LocalRecord().Seq() {
+		t.Fatalf("record %v, %v", r, err)
+	}
+	if k, ok := a.Known(b.ID()); !ok || k.Record.Seq() != r.Seq() {
+		t.Errorf("the table has %+v", k)
+	}
+}
+
+// New bootnodes are contacted at once, also by a node that has been alone for a long time.
+func TestSetBootnodesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		a, b := onWire(t, w, 1, func(c *Config) { c.RefreshInterval = time.Hour }), onWire(t, w, 2, nil)
+		defer a.Close()
+		defer b.Close()
+		time.Sleep(24 * time.Hour)
+		if err := a.SetBootnodes([]Contact{{}}); !errors.Is(err, ErrConfig) || !errors.Is(err, ErrNoAddress) {
+			t.Errorf("a bootnode without address: %v", err)
+		}
+		if err := a.SetBootnodes(Contacts(b.LocalRecord())); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if n := a.Stats().Sessions.Sessions; n != 1 {
+			t.Errorf("%d sessions after a second", n)
+		}
+	})
+}
