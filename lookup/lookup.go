@@ -99,13 +99,13 @@ type Lookup struct {
 const nobody = -1
 
 // New returns a lookup for target that starts from seeds, in any order: the closest nodes of the local
-// table. The node self is never asked. Without seeds the lookup is done at once.
+// table. The slice belongs to the lookup from then on. The node self is never asked. Without seeds the lookup is done at once.
 func New(target enr.ID, cfg Config, self enr.ID, seeds []Candidate) *Lookup {
 	l := &Lookup{target: target, self: self, cfg: cfg.withDefaults(), asker: make(map[enr.ID]int)}
 	l.paths = make([]path, l.cfg.Paths)
 	var start path
-	for _, c := range seeds {
-		if c.ID != self {
+	for i := range seeds {
+		if c := &seeds[i]; c.ID != self {
 			start.insert(&target, c, 0, slack*l.cfg.K)
 		}
 	}
@@ -140,7 +140,7 @@ func (l *Lookup) Next() (q Query, ok bool) {
 		p.outstanding++
 		l.stats.Queries++
 		l.stats.Outstanding++
-		return Query{Node: s.Candidate, Distances: l.distances(p, s), Path: i}, true
+		return Query{Node: *s.Candidate, Distances: l.distances(p, s), Path: i}, true
 	}
 	return Query{}, false
 }
@@ -162,7 +162,7 @@ func (l *Lookup) distances(p *path, s *slot) []uint {
 // Answer reports that node id has answered its query with the nodes found, which the caller has
 // checked. It returns those of which the lookup had not heard before, in the order of found: a
 // caller that streams results passes them on. The slice is valid until the next call of Answer. An
-// answer of a node that is not being asked is ignored.
+// answer of a node that is not being asked is ignored. The slice found belongs to the lookup afterwards: who gave it does not write to it.
 func (l *Lookup) Answer(id enr.ID, found []Candidate) (fresh []Candidate) {
 	p, i, ok := l.report(&id)
 	if !ok {
@@ -172,7 +172,9 @@ func (l *Lookup) Answer(id enr.ID, found []Candidate) (fresh []Candidate) {
 	l.stats.Answers++
 	hops := min(p.list[i].hops, maxHops-1) + 1
 	l.fresh = l.fresh[:0]
-	for _, c := range found[:min(len(found), l.cfg.MaxFound)] {
+	found = found[:min(len(found), l.cfg.MaxFound)]
+	for i := range found {
+		c := &found[i]
 		if c.ID == l.self {
 			continue
 		}
@@ -180,7 +182,7 @@ func (l *Lookup) Answer(id enr.ID, found []Candidate) (fresh []Candidate) {
 		if !known {
 			l.asker[c.ID] = nobody
 			l.stats.Heard++
-			l.fresh = append(l.fresh, c)
+			l.fresh = append(l.fresh, *c)
 		}
 		if !known || path == nobody {
 			p.insert(&l.target, c, hops, slack*l.cfg.K)
@@ -240,7 +242,7 @@ func (l *Lookup) Results() []Candidate {
 	for i := range l.paths {
 		for _, s := range l.paths[i].list {
 			if s.phase == answered {
-				all = append(all, s.Candidate)
+				all = append(all, *s.Candidate)
 			}
 		}
 	}

@@ -16,9 +16,9 @@ const (
 )
 
 type slot struct {
-	Candidate
-	phase phase
-	hops  uint8 // nodes asked one after another until this one was heard of
+	*Candidate // of the seeds or of an answer: never written
+	phase      phase
+	hops       uint8 // nodes asked one after another until this one was heard of
 }
 
 // path is one traversal: the candidates it has heard of, closest to the target first.
@@ -38,7 +38,7 @@ func (p *path) search(target, id *enr.ID) (i int, found bool) {
 // the limit loses the farthest candidate that has not been asked. Those that have been asked stay:
 // there are never more of them than queries, and a flood of close candidates that do not exist
 // must not wash out the results.
-func (p *path) insert(target *enr.ID, c Candidate, hops uint8, limit int) {
+func (p *path) insert(target *enr.ID, c *Candidate, hops uint8, limit int) {
 	i, found := p.search(target, &c.ID)
 	if found || i >= limit {
 		return
