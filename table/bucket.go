@@ -54,8 +54,7 @@ func (e *entry) state(member bool) State {
 }
 
 // bucket holds the nodes of one log distance. It fills one cache line, so that the locks of two
-// buckets never share one. Both lists are allocated at their full length on first use: most of
-// the 256 buckets stay empty for ever.
+// buckets never share one.
 type bucket struct {
 	mu      sync.Mutex
 	members []entry
@@ -169,10 +168,13 @@ func (b *bucket) jitter(d time.Duration) time.Duration {
 	return d
 }
 
-// push appends e to list, which is allocated with room for size entries when it is nil.
+// push appends e to list, which grows to size entries and no further. Lists start small: most buckets that are used at all stay far
+// from full, and an entry takes four cache lines.
 func push(list []entry, e *entry, size int) []entry {
-	if list == nil {
-		list = make([]entry, 0, size)
+	if len(list) == cap(list) {
+		grown := make([]entry, len(list), min(max(2*len(list), 4), max(size, len(list)+1)))
+		copy(grown, list)
+		list = grown
 	}
 	return append(list, *e)
 }
