@@ -12,7 +12,7 @@ import (
 // callOf finds the call that an answer of the given request type belongs to.
 func (w *Worker) callOf(p *peer, id codec.RequestID, request codec.MessageType) *call {
 	c, ok := w.e.calls.pending.Get(id)
-	if !ok || c.kind != request || c.key != *p.key {
+	if !ok || c.request.Type != request || c.key != *p.key {
 		w.counts[DropUnsolicited]++
 		return nil
 	}
@@ -34,16 +34,16 @@ func (w *Worker) take(c *call) (rtt time.Duration, ok bool) {
 // meet offers the node that has answered c to the table if it is not there: mostly it came in with its handshake, but it may have
 // been dropped since, after a break in the network for example, while the session stood.
 func (w *Worker) meet(c *call) {
-	if c.peer.Record == nil {
+	if c.request.Peer.Record == nil {
 		return
 	}
-	if _, ok := w.e.table.Seq(c.peer.ID); ok {
+	if _, ok := w.e.table.Seq(c.request.Peer.ID); ok {
 		return
 	}
-	if keys, ok := w.e.sessions.Sender(&c.key, c.hash); ok && keys.RecordSeq() > c.peer.Record.Seq() {
+	if keys, ok := w.e.sessions.Sender(&c.key, c.hash); ok && keys.RecordSeq() > c.request.Peer.Record.Seq() {
 		return // it has said that there is a newer one, which may name another address or none; this one came from others
 	}
-	w.e.admit(w.now, c.peer.Record, c.addr, false)
+	w.e.admit(w.now, c.request.Peer.Record, c.request.Peer.Addr, false)
 }
 
 func (w *Worker) pong(p *peer, body []byte) error {
@@ -56,9 +56,9 @@ func (w *Worker) pong(p *peer, body []byte) error {
 		return nil
 	}
 	if rtt, ok := w.take(c); ok {
-		w.e.table.MarkLive(w.now, c.peer.ID, c.addr)
+		w.e.table.MarkLive(w.now, c.request.Peer.ID, c.request.Peer.Addr)
 		if w.e.cfg.VoteMin >= 0 {
-			w.e.address.votes.add(w.now, c.addr.Addr(), m.Recipient)
+			w.e.address.votes.add(w.now, c.request.Peer.Addr.Addr(), m.Recipient)
 		}
 		w.hear(p, m.RecordSeq)
 		w.finish(c, Result{Pong: m, RTT: rtt})
@@ -99,9 +99,13 @@ func (w *Worker) nodes(p *peer, body []byte) error {
 		return nil
 	}
 	w.e.calls.mu.Lock()
+	if c.collected { // another worker has been faster, with the rest of the answer
+		w.e.calls.mu.Unlock()
+		return nil
+	}
 	c.packets++
-	if c.nodes == nil { // the packets of an answer are of about one size
-		c.nodes = make([]byte, 0, min(len(m.Records)*int(min(m.Total, maxAnswerPackets)), maxAnswerBytes))
+	if c.nodes == nil {
+		c.nodes = w.e.answers.get()
 	}
 	if len(c.nodes)+len(m.Records) <= maxAnswerBytes {
 		c.nodes = append(c.nodes, m.Records...)
@@ -124,13 +128,13 @@ func (w *Worker) nodes(p *peer, body []byte) error {
 // collect queues the verification of what c, which is no longer pending, has brought.
 func (w *Worker) collect(c *call) {
 	w.detach(c)
-	j, _ := w.e.own.admit(c.addr.Addr())
+	j, _ := w.e.own.admit(c.request.Peer.Addr.Addr())
 	if j == nil {
 		w.counts[DropOwnFull]++
 		w.conclude(c, Result{Err: ErrBusy})
 		return
 	}
-	j.kind, j.via, j.from, j.key, j.hash, j.call = jobNodes, 0, c.addr, c.key, c.hash, c
+	j.kind, j.via, j.from, j.key, j.hash, j.call = jobNodes, 0, c.request.Peer.Addr, c.key, c.hash, c
 	w.e.submit(j)
 }
 
@@ -139,7 +143,7 @@ func (w *Worker) collect(c *call) {
 func (w *Worker) whoareyou(s *staged) {
 	e := w.e
 	c, ok := e.calls.pending.Challenged(&s.packet.Nonce, w.now+e.cfg.HandshakeTimeout, func(c *call) bool {
-		return c.addr == s.from
+		return c.request.Peer.Addr == s.from
 	})
 	if !ok {
 		w.counts[DropUnasked]++
@@ -200,7 +204,7 @@ func (w *Worker) answered(p *peer) {
 	e.calls.mu.Lock()
 	var contact Peer
 	if o := e.calls.peers[*p.key]; o != nil && len(o.calls) > 0 {
-		contact = o.calls[0].peer
+		contact = o.calls[0].request.Peer
 		if c := o.initiating; c != nil {
 			w.latency[LatencyInitiated].observe(w.now - c.began)
 		}

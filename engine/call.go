@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"errors"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -84,24 +83,24 @@ type call struct {
 	request Request // as it was made
 
 	id      codec.RequestID
-	kind    codec.MessageType
-	peer    Peer
-	key     session.Key
+	key     session.Key // of the peer at its address
 	hash    uint64
-	addr    netip.AddrPort
 	message []byte
+	room    [messageRoom]byte // for a message of the usual size
 	timeout time.Duration
-	done    func(*Worker, Result)
 
 	state callState
 	sent  time.Duration
 	began time.Duration // when the packet was sent that led to a handshake
 
-	distances []uint
 	nodes     []byte // records of the answers so far, one after another
 	packets   uint64 // of the answer so far
 	answered  time.Duration
+	collected bool // nobody may add to nodes any more
 }
+
+// messageRoom is enough for PING and for FINDNODE with a few distances.
+const messageRoom = 32
 
 // calls are the requests under way, by peer. A call is in pending until it ends; whoever takes it out there ends it.
 type calls struct {
@@ -166,7 +165,7 @@ func (w *Worker) prepare(r Request) (*call, error) {
 			r.Protocol, r.Payload, r.Distances = bytes.Clone(r.Protocol), bytes.Clone(r.Payload), slices.Clone(r.Distances)
 		}
 	}
-	c := &call{request: r, kind: r.Type, peer: r.Peer, addr: addr, timeout: r.Timeout, done: r.Done, distances: r.Distances}
+	c := &call{request: r, timeout: r.Timeout}
 	if c.timeout <= 0 {
 		c.timeout = e.cfg.RequestTimeout
 	}
@@ -192,24 +191,25 @@ func (w *Worker) prepare(r Request) (*call, error) {
 }
 
 func (c *call) encode(e *Engine, r Request) error {
-	var b []byte
+	b := c.room[:0]
 	switch r.Type {
 	case codec.TypePing:
 		m := codec.Ping{RequestID: c.id, RecordSeq: e.Record().Seq()}
-		b = m.Append(nil)
+		b = m.Append(b)
 	case codec.TypeFindNode:
-		d, _, err := codec.NewDistances(nil, r.Distances)
+		var room [messageRoom]byte
+		d, _, err := codec.NewDistances(room[:0], r.Distances)
 		if err != nil {
 			return err
 		}
 		m := codec.FindNode{RequestID: c.id, Distances: d}
-		b = m.Append(nil)
+		b = m.Append(b)
 	case codec.TypeTalkRequest:
 		if len(r.Protocol)+len(r.Payload) > codec.MaxTalkRequest {
 			return ErrTooLarge
 		}
 		m := codec.TalkRequest{RequestID: c.id, Protocol: r.Protocol, Payload: r.Payload}
-		b = m.Append(nil)
+		b = m.Append(b)
 	default:
 		return codec.ErrMessageType
 	}
@@ -249,7 +249,7 @@ func (w *Worker) transmit(c *call) {
 	w.mark(p, c, ok)
 	cs.mu.Unlock()
 	if w.e.cfg.VoteMin >= 0 {
-		w.e.address.contacts.note(w.now, c.addr.Addr())
+		w.e.address.contacts.note(w.now, c.request.Peer.Addr.Addr())
 	}
 	w.emit(c, keys)
 }
@@ -273,11 +273,11 @@ func (w *Worker) emit(c *call, keys *session.Keys) {
 		return // it times out
 	}
 	message := append(buf[messageStart:messageStart], c.message...)
-	id := [32]byte(c.peer.ID)
+	id := [32]byte(c.request.Peer.ID)
 	var n int
 	if keys != nil && keys.NextNonce(&w.nonce, w.random) {
 		n = w.seal(buf, message, keys, &id)
-		w.countOut(c.kind)
+		w.countOut(c.request.Type)
 	} else {
 		w.random.Read(w.nonce[:])
 		w.random.Read(w.iv[:])
@@ -291,7 +291,7 @@ func (w *Worker) emit(c *call, keys *session.Keys) {
 	if w.e.calls.pending.SetNonce(c.id, &w.nonce) {
 		via := w.via
 		w.via = 0
-		w.commit(n, c.addr)
+		w.commit(n, c.request.Peer.Addr)
 		w.via = via
 	}
 }
@@ -341,13 +341,13 @@ func (w *Worker) conclude(c *call, r Result) {
 	switch {
 	case r.Err == nil:
 		w.counts[CallsAnswered]++
-		w.timed(c.kind, r.RTT)
+		w.timed(c.request.Type, r.RTT)
 	case errors.Is(r.Err, ErrTimeout):
 		w.counts[CallsTimedOut]++
 	default:
 		w.counts[CallsFailed]++
 	}
-	c.done(w, r)
+	c.request.Done(w, r)
 }
 
 // detach takes c off its peer. If others waited for c's handshake, the first of them starts one anew.

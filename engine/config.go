@@ -73,6 +73,9 @@ type Config struct {
 	// RecordCache, if not nil, remembers them instead: engines of one process may share it.
 	RecordCache *enr.Cache
 
+	// Answers, if not nil, is memory for NODES answers that this engine shares with others of the process.
+	Answers *AnswerPool
+
 	// Curve does the arithmetic of handshakes; default secp256k1. Another one is for simulations, of which the packages of this
 	// module alone can make any: nobody else can name the type. Records are verified with secp256k1 in any case.
 	Curve curve.Curve

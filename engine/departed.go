@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/fastdisc/discv5/enr"
@@ -47,12 +48,14 @@ func (d *departed) find(id enr.ID) []byte {
 func (d *departed) all() (records [][]byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	seen := make(map[enr.ID]bool, departedSize)
+	var seen [departedSize]*enr.ID
 	for i := range d.ring {
-		if n := &d.ring[(d.at+departedSize-1-i)%departedSize]; n.record != nil && !seen[n.id] {
-			seen[n.id] = true
-			records = append(records, n.record)
+		n := &d.ring[(d.at+departedSize-1-i)%departedSize]
+		if n.record == nil || slices.ContainsFunc(seen[:len(records)], func(id *enr.ID) bool { return *id == n.id }) {
+			continue
 		}
+		seen[len(records)] = &n.id
+		records = append(records, n.record)
 	}
 	return records
 }

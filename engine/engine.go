@@ -22,6 +22,7 @@ type Engine struct {
 	sessions *session.Map
 	table    *table.Table
 	records  *enr.Cache
+	answers  *AnswerPool
 	hands    session.Handshaker
 	local    atomic.Pointer[enr.Record]
 	calls    calls
@@ -56,6 +57,9 @@ func New(cfg Config) (*Engine, error) {
 	e.sessions = session.NewMap(cfg.Session)
 	if e.records = cfg.RecordCache; e.records == nil {
 		e.records = enr.NewCache(cfg.Records, seed(1))
+	}
+	if e.answers = cfg.Answers; e.answers == nil {
+		e.answers = new(AnswerPool)
 	}
 	e.hands = session.Handshaker{Key: cfg.Key, Curve: cfg.Curve, Records: e.records, Protocol: cfg.Protocol}
 	cfg.Table.Self, cfg.Table.Seed, cfg.Table.OnChange = e.self, seed(2), e.tableChanged

@@ -103,7 +103,7 @@ func (w *Worker) initiate(j *job) {
 	if _, ok := e.calls.pending.Get(c.id); !ok {
 		return // it has ended while the job waited
 	}
-	in, err := e.hands.Initiate(j.challenge[:], c.peer.ID, &c.peer.PublicKey, e.cfg.Random)
+	in, err := e.hands.Initiate(j.challenge[:], c.request.Peer.ID, &c.request.Peer.PublicKey, e.cfg.Random)
 	if err != nil {
 		w.end(c, Result{Err: fmt.Errorf("%w: %w", ErrHandshake, err)})
 		return
@@ -133,7 +133,7 @@ func (w *Worker) initiate(j *job) {
 	}
 	sealed := append(head[len(head):], message...)
 	packet := in.Keys.Seal(head, &w.nonce, sealed, head)
-	id := [32]byte(c.peer.ID)
+	id := [32]byte(c.request.Peer.ID)
 	codec.MaskHeader(packet, len(head), &id)
 
 	e.calls.mu.Lock()
@@ -143,9 +143,9 @@ func (w *Worker) initiate(j *job) {
 	if state == callQueued {
 		w.counts[OutPing]++
 	} else {
-		w.countOut(c.kind)
+		w.countOut(c.request.Type)
 	}
-	w.commit(len(packet), c.addr)
+	w.commit(len(packet), c.request.Peer.Addr)
 }
 
 // loosePing is a PING that belongs to no call.
@@ -161,8 +161,12 @@ func (w *Worker) loosePing() []byte {
 func (w *Worker) verifyNodes(j *job) {
 	c := j.call
 	r := Result{RTT: c.answered - c.sent}
-	asked := table.Class(c.addr.Addr())
-	rest := c.nodes
+	asked := table.Class(c.request.Peer.Addr.Addr())
+	w.e.calls.mu.Lock()
+	answer := c.nodes
+	c.nodes, c.collected = nil, true
+	w.e.calls.mu.Unlock()
+	rest := answer
 	seen := func(id enr.ID) bool {
 		return slices.ContainsFunc(r.Records, func(o *enr.Record) bool { return o.ID() == id })
 	}
@@ -181,9 +185,9 @@ func (w *Worker) verifyNodes(j *job) {
 		switch {
 		case rec == nil:
 			w.counts[DropNodeRecord]++
-		case !c.wants(enr.LogDistance(c.peer.ID, rec.ID())) || seen(rec.ID()):
+		case !c.wants(enr.LogDistance(c.request.Peer.ID, rec.ID())) || seen(rec.ID()):
 			w.counts[DropNodeDistance]++
-		case rec.ID() != c.peer.ID && (!mayRelay(asked, rec) || w.e.unwanted(w.now, rec)):
+		case rec.ID() != c.request.Peer.ID && (!mayRelay(asked, rec) || w.e.unwanted(w.now, rec)):
 			w.counts[DropNodeRelay]++
 		default:
 			if r.Records == nil {
@@ -193,11 +197,12 @@ func (w *Worker) verifyNodes(j *job) {
 			w.e.event(Event{Kind: Discovered, ID: rec.ID(), Record: rec})
 		}
 	}
+	w.e.answers.put(answer) // the cache has made copies of what was good
 	w.conclude(c, r)
 }
 
 func (c *call) wants(distance int) bool {
-	for _, d := range c.distances {
+	for _, d := range c.request.Distances {
 		if int(d) == distance {
 			return true
 		}
