@@ -309,19 +309,21 @@ func (m *Map) Sweep(now time.Duration) {
 	// However small the map, it takes sweepCalls calls to go round: a sweep costs little if nothing else is to be done.
 	window := min(sweepWindow, len(s.slots)*len(m.shards)/sweepCalls+1)
 	end := min(m.sweepSlot+window, len(s.slots))
-	for i := m.sweepSlot; i < end; i++ {
-		e := &s.slots[i]
-		if !e.live {
-			continue
-		}
-		e.expireKeys(now)
-		if e.current == nil && e.next == nil || now-e.lastUsed() > m.cfg.IdleTimeout {
-			s.drop(m, uint32(i))
-			s.expired++
-		}
-	}
+	s.sweep(m, now, m.sweepSlot, end)
 	if m.sweepSlot = end; end >= len(s.slots) {
 		m.sweepSlot, m.sweepShard = 0, (m.sweepShard+1)%len(m.shards)
+	}
+}
+
+// SweepAll does what Sweep does, in all parts of the map at once. It is for those who would rather look at all sessions now and then
+// than at a few all the time, and from the goroutine that calls Sweep.
+func (m *Map) SweepAll(now time.Duration) {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		s.challenges.advance(now)
+		s.sweep(m, now, 0, len(s.slots))
+		s.mu.Unlock()
 	}
 }
 

@@ -105,6 +105,11 @@ func TestMapSeparate(t *testing.T) {
 }
 
 func TestSweep(t *testing.T) {
+	t.Run("bit by bit", func(t *testing.T) { testSweep(t, sweepAll) })
+	t.Run("at once", func(t *testing.T) { testSweep(t, (*Map).SweepAll) })
+}
+
+func testSweep(t *testing.T, sweep func(*Map, time.Duration)) {
 	const idle = 10 * minute
 	m, r := NewMap(Config{Seed: 1, IdleTimeout: idle}), testRandom(t, 1)
 	busy, quiet, offered := testKey(1), testKey(2), testKey(3)
@@ -116,7 +121,7 @@ func TestSweep(t *testing.T) {
 	m.Offer(0, &busy, hb, k2, 2*second)
 	expect := func(now time.Duration, what string, current, next, previous *Keys) {
 		t.Helper()
-		sweepAll(m, now)
+		sweep(m, now)
 		if f, _ := m.Lookup(&busy, hb); !f.is(current, next, previous) {
 			t.Fatalf("%s at %v: %p %p %p", what, now, f.Current, f.Next, f.Previous)
 		}
@@ -148,7 +153,7 @@ func TestSweep(t *testing.T) {
 		t.Error("an idle session stays")
 	}
 	expect(19*minute, "idle time", k4, nil, nil)
-	sweepAll(m, 19*minute+1)
+	sweep(m, 19*minute+1)
 	if st := m.Stats(); st != (Stats{Expired: 3}) {
 		t.Errorf("%+v", st)
 	}

@@ -139,6 +139,21 @@ func (e *slot) lastUsed() (t time.Duration) {
 	return t
 }
 
+// sweep ends what time has ended in the slots from, inclusive, to end.
+func (s *shard) sweep(m *Map, now time.Duration, from, end int) {
+	for i := from; i < end; i++ {
+		e := &s.slots[i]
+		if !e.live {
+			continue
+		}
+		e.expireKeys(now)
+		if e.current == nil && e.next == nil || now-e.lastUsed() > m.cfg.IdleTimeout {
+			s.drop(m, uint32(i))
+			s.expired++
+		}
+	}
+}
+
 func (e *slot) expireKeys(now time.Duration) {
 	if e.next != nil && now > e.nextUntil {
 		e.next = nil
