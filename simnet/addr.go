@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // nodePort is the UDP port of nodes that are given none.
@@ -18,7 +19,7 @@ func (n *Network) freeAddr4() netip.Addr {
 		host := byte(1 + n.given4/networks)
 		n.given4++
 		a := netip.AddrFrom4([4]byte{20 + byte(k>>16), byte(k >> 8), byte(k), host})
-		if n.routes[netip.AddrPortFrom(a, nodePort)] == nil && n.gateways[a] == nil {
+		if n.hosts[a] == nil {
 			return a
 		}
 	}
@@ -30,7 +31,7 @@ func (n *Network) freeAddr6() netip.Addr {
 		b := [16]byte{0: 0x2a, 15: 1}
 		binary.BigEndian.PutUint32(b[2:], n.given6*2654435761)
 		n.given6++
-		if a := netip.AddrFrom16(b); n.routes[netip.AddrPortFrom(a, nodePort)] == nil {
+		if a := netip.AddrFrom16(b); n.hosts[a] == nil {
 			return a
 		}
 	}
@@ -55,19 +56,27 @@ func (n *Network) attach(p *port) error {
 	if !a.IsValid() || a.Port() == 0 || a.Addr().Is4In6() || a.Addr().IsUnspecified() {
 		return fmt.Errorf("%w: %s", ErrAddr, a)
 	}
-	routes := n.routes
 	if p.nat != nil {
 		if !p.nat.network.Contains(a.Addr()) {
 			return fmt.Errorf("%w: %s is not in %s, the network behind the NAT", ErrAddr, a, p.nat.network)
 		}
-		routes = p.nat.inside
-	} else if n.gateways[a.Addr()] != nil {
-		return fmt.Errorf("%w: %s is a NAT", ErrAddrUsed, a.Addr())
+		if p.nat.inside[a] != nil {
+			return fmt.Errorf("%w: %s", ErrAddrUsed, a)
+		}
+		p.nat.inside[a] = p
+		return nil
 	}
-	if routes[a] != nil {
+	h := n.hosts[a.Addr()]
+	switch {
+	case h == nil:
+		h = new(host)
+		n.hosts[a.Addr()] = h
+	case h.nat != nil:
+		return fmt.Errorf("%w: %s is a NAT", ErrAddrUsed, a.Addr())
+	case h.port(a.Port()) != nil:
 		return fmt.Errorf("%w: %s", ErrAddrUsed, a)
 	}
-	routes[a] = p
+	h.ports = append(h.ports, p)
 	return nil
 }
 
@@ -78,5 +87,25 @@ func (n *Network) detach(p *port) {
 		delete(p.nat.inside, p.addr)
 		return
 	}
-	delete(n.routes, p.addr)
+	a := p.addr.Addr()
+	h := n.hosts[a]
+	if h.ports = slices.DeleteFunc(h.ports, func(q *port) bool { return q == p }); len(h.ports) == 0 {
+		delete(n.hosts, a)
+	}
+}
+
+// host is a public address: that of a NAT, or of ports, mostly of one.
+type host struct {
+	nat   *NAT
+	ports []*port
+}
+
+// port returns what listens at a port, or nil.
+func (h *host) port(number uint16) *port {
+	for _, p := range h.ports {
+		if p.addr.Port() == number {
+			return p
+		}
+	}
+	return nil
 }

@@ -65,6 +65,9 @@ func (n *Network) Check() error {
 // lookupPause is the time within which every node is without a lookup once. One that never ended would show after it.
 const lookupPause = 30 * time.Minute
 
+// settling is for how long a node that has been started may be taken for what it was before.
+const settling = time.Minute
+
 // maxViolations bounds those that are kept.
 const maxViolations = 32
 
@@ -185,7 +188,7 @@ func (a *auditor) opened(from enr.ID, plaintext []byte) {
 		peer := a.nd.n.audit.audited[from]
 		var m codec.Nodes
 		// A peer that has just been started may have sent this in its life before.
-		if peer == nil || peer.Uptime() < Housekeeping || m.Decode(body) != nil {
+		if peer == nil || peer.Uptime() < settling || m.Decode(body) != nil {
 			return
 		}
 		peer.audit.relayed(m.Records)

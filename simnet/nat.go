@@ -85,7 +85,7 @@ func (n *Network) NewNAT(cfg NATConfig) (*NAT, error) {
 	if !cfg.Addr.Is4() {
 		return nil, fmt.Errorf("%w: NAT at %s", ErrAddr, cfg.Addr)
 	}
-	if n.gateways[cfg.Addr] != nil {
+	if n.hosts[cfg.Addr] != nil {
 		return nil, fmt.Errorf("%w: NAT at %s", ErrAddrUsed, cfg.Addr)
 	}
 	if cfg.Place == (Place{}) {
@@ -97,14 +97,14 @@ func (n *Network) NewNAT(cfg NATConfig) (*NAT, error) {
 		next: firstPort,
 	}
 	n.nats++
-	n.gateways[cfg.Addr] = t
+	n.hosts[cfg.Addr] = &host{nat: t}
 	return t, nil
 }
 
 // removeNAT ends a NAT whose hosts have gone.
 func (n *Network) removeNAT(t *NAT) {
 	if len(t.inside) == 0 {
-		delete(n.gateways, t.cfg.Addr)
+		delete(n.hosts, t.cfg.Addr)
 	}
 }
 

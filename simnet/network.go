@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
 )
 
@@ -43,8 +44,9 @@ var (
 const (
 	// TickInterval is the grid on which nodes are ticked.
 	TickInterval = 50 * time.Millisecond
-	// Housekeeping is the longest time between two ticks of a node.
-	Housekeeping = time.Minute
+	// Housekeeping is the longest time between two ticks of a node. Its sessions are swept once within that time, all of them; a
+	// real node does so every few seconds.
+	Housekeeping = 10 * time.Minute
 
 	never = time.Duration(math.MaxInt64)
 
@@ -63,23 +65,24 @@ type Network struct {
 	alarms  events
 	running bool
 
-	rng      *rand.Rand // what befalls datagrams; nodes have generators of their own
-	records  *enr.Cache
-	routes   map[netip.AddrPort]*port
-	gateways map[netip.Addr]*NAT
-	nodes    []*Node // running or not, but not removed
-	made     int     // nodes ever
-	nats     int
-	given4   uint32
-	given6   uint32
-	filter   func(Datagram) bool
-	split    bool
-	free     []*packet
-	next     *packet // what outboxes write into
-	trace    uint64
-	traffic  Traffic
-	past     window // what nodes had counted that are no more
-	audit    audit
+	rng     *rand.Rand // what befalls datagrams; nodes have generators of their own
+	records *enr.Cache // all nodes share this, and the memory that follows
+	buffers buffers
+	answers engine.AnswerPool
+	hosts   map[netip.Addr]*host // public addresses
+	nodes   []*Node              // running or not, but not removed
+	made    int                  // nodes ever
+	nats    int
+	given4  uint32
+	given6  uint32
+	filter  func(Datagram) bool
+	split   bool
+	free    []*packet
+	next    *packet // what outboxes write into
+	trace   uint64
+	traffic Traffic
+	past    window // what nodes had counted that are no more
+	audit   audit
 }
 
 // New returns an empty network at time 0.
@@ -92,10 +95,9 @@ func New(cfg Config) *Network {
 	}
 	n := &Network{
 		cfg: cfg, cond: cfg.Conditions.withDefaults(),
-		rng:      rand.New(rand.NewPCG(cfg.Seed, 0x6e6574776f726b)),
-		records:  enr.NewCache(cfg.Records, cfg.Seed),
-		routes:   make(map[netip.AddrPort]*port),
-		gateways: make(map[netip.Addr]*NAT),
+		rng:     rand.New(rand.NewPCG(cfg.Seed, 0x6e6574776f726b)),
+		records: enr.NewCache(cfg.Records, cfg.Seed),
+		hosts:   make(map[netip.Addr]*host),
 	}
 	n.next = n.packet()
 	return n

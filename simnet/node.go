@@ -52,6 +52,7 @@ type Node struct {
 
 	offset    time.Duration // of the node's clock: network time less this
 	lastTick  time.Duration // network time
+	lastSweep time.Duration // likewise
 	wakeAt    time.Duration // of the event in the heap that counts
 	jobAt     time.Duration
 	suspended bool
@@ -187,7 +188,7 @@ func (nd *Node) start(state bool) error {
 	c := engine.Config{
 		Key: nd.key, Record: record, IPv4: nd.list[0].addr.IsValid(), IPv6: nd.list[1].addr.IsValid(),
 		Session:     session.Config{Capacity: 256, Challenges: 64, Shards: 1},
-		MaxRequests: 128, Jobs: 64, RecordCache: n.records, Random: random,
+		MaxRequests: 128, Jobs: 64, RecordCache: n.records, Buffers: &n.buffers, Answers: &n.answers, Random: random,
 		SaveRecord: func(r *enr.Record) error { nd.saved = r; return nil },
 		Talk:       talker{nd},
 	}
@@ -215,6 +216,7 @@ func (nd *Node) start(state bool) error {
 	nd.offset, nd.started, nd.suspended, nd.stopped = n.now, n.now, false, never
 	// Not all nodes tick at the same time.
 	nd.lastTick, nd.wakeAt, nd.jobAt = n.now-time.Duration(random.Uint64()%uint64(TickInterval)), never, never
+	nd.lastSweep = n.now
 	nd.settle()
 	return nil
 }
@@ -337,6 +339,10 @@ func (nd *Node) happen(n *Network) {
 func (nd *Node) tick() {
 	nd.lastTick = nd.n.now
 	nd.w.Tick(nd.Clock())
+	if nd.eng != nil && nd.n.now-nd.lastSweep >= Housekeeping/2 {
+		nd.lastSweep = nd.n.now
+		nd.eng.Sessions().SweepAll(nd.Clock())
+	}
 	if nd.audit != nil && nd.eng != nil {
 		nd.audit.ticked()
 	}

@@ -127,12 +127,13 @@ func (n *Network) send(p *packet, size int, from *port, source, to netip.AddrPor
 
 // route finds where a datagram on the public network goes.
 func (n *Network) route(p *packet) {
-	if nat := n.gateways[p.To.Addr()]; nat != nil {
-		p.nat = nat
-		return
-	}
-	if p.to = n.routes[p.To]; p.to == nil {
+	h := n.hosts[p.To.Addr()]
+	if h == nil {
 		p.fate = Unreachable
+	} else if p.nat = h.nat; p.nat == nil {
+		if p.to = h.port(p.To.Port()); p.to == nil {
+			p.fate = Unreachable
+		}
 	}
 }
 
