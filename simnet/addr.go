@@ -19,7 +19,7 @@ func (n *Network) freeAddr4() netip.Addr {
 		host := byte(1 + n.given4/networks)
 		n.given4++
 		a := netip.AddrFrom4([4]byte{20 + byte(k>>16), byte(k >> 8), byte(k), host})
-		if n.hosts[a] == nil {
+		if !n.used(a) {
 			return a
 		}
 	}
@@ -31,7 +31,7 @@ func (n *Network) freeAddr6() netip.Addr {
 		b := [16]byte{0: 0x2a, 15: 1}
 		binary.BigEndian.PutUint32(b[2:], n.given6*2654435761)
 		n.given6++
-		if a := netip.AddrFrom16(b); n.hosts[a] == nil {
+		if a := netip.AddrFrom16(b); !n.used(a) {
 			return a
 		}
 	}
@@ -68,15 +68,16 @@ func (n *Network) attach(p *port) error {
 	}
 	h := n.hosts[a.Addr()]
 	switch {
-	case h == nil:
-		h = new(host)
-		n.hosts[a.Addr()] = h
 	case h.nat != nil:
 		return fmt.Errorf("%w: %s is a NAT", ErrAddrUsed, a.Addr())
 	case h.port(a.Port()) != nil:
 		return fmt.Errorf("%w: %s", ErrAddrUsed, a)
+	case h.first == nil:
+		h.first = p
+	default:
+		h.more = append(h.more, p)
 	}
-	h.ports = append(h.ports, p)
+	n.hosts[a.Addr()] = h
 	return nil
 }
 
@@ -89,23 +90,42 @@ func (n *Network) detach(p *port) {
 	}
 	a := p.addr.Addr()
 	h := n.hosts[a]
-	if h.ports = slices.DeleteFunc(h.ports, func(q *port) bool { return q == p }); len(h.ports) == 0 {
+	switch {
+	case h.first == nil: // it has been detached before
+		return
+	case h.first != p:
+		h.more = slices.DeleteFunc(h.more, func(q *port) bool { return q == p })
+	case len(h.more) > 0:
+		h.first, h.more = h.more[0], h.more[1:]
+	default:
 		delete(n.hosts, a)
+		return
 	}
+	n.hosts[a] = h
 }
 
-// host is a public address: that of a NAT, or of ports, mostly of one.
+// host is what a public address belongs to: a NAT, or ports, mostly one. The zero value is nobody's.
 type host struct {
 	nat   *NAT
-	ports []*port
+	first *port
+	more  []*port
 }
 
 // port returns what listens at a port, or nil.
 func (h *host) port(number uint16) *port {
-	for _, p := range h.ports {
+	if h.first != nil && h.first.addr.Port() == number {
+		return h.first
+	}
+	for _, p := range h.more {
 		if p.addr.Port() == number {
 			return p
 		}
 	}
 	return nil
+}
+
+// used reports whether the address is somebody's.
+func (n *Network) used(a netip.Addr) bool {
+	_, ok := n.hosts[a]
+	return ok
 }

@@ -70,6 +70,7 @@ func (n *Network) CheckSessions(k int) (compared int) {
 		}
 		left = differ
 	}
+	n.audit.checks.Sessions += uint64(compared)
 	return compared
 }
 

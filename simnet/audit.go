@@ -62,6 +62,24 @@ func (n *Network) Check() error {
 	return &ViolationError{n.cfg.Seed, n.audit.count, n.audit.first}
 }
 
+// Checks counts what the audit has looked at, by rule.
+type Checks struct {
+	Ends     uint64 // ends of requests and lookups, and nodes looked through for some that should have ended
+	Bounds   uint64 // counts compared with their limits
+	Relay    uint64 // records in NODES answers
+	Amplify  uint64 // datagrams that proved nothing
+	Sessions uint64 // pairs of sessions
+	Sequence uint64 // numbers of records
+}
+
+// Checks returns the counts so far.
+func (n *Network) Checks() Checks { return n.audit.checks }
+
+// Sum is how many checks there were.
+func (c Checks) Sum() uint64 {
+	return c.Ends + c.Bounds + c.Relay + c.Amplify + c.Sessions + c.Sequence
+}
+
 // lookupPause is the time within which every node is without a lookup once. One that never ended would show after it.
 const lookupPause = 30 * time.Minute
 
@@ -75,7 +93,7 @@ const maxViolations = 32
 type audit struct {
 	count    uint64
 	first    []Violation
-	audited  map[enr.ID]*Node
+	checks   Checks
 	datagram [codec.MaxPacketSize]byte // scratch
 	message  [codec.MaxPacketSize]byte
 }
@@ -89,6 +107,7 @@ func (n *Network) violated(nd *Node, r Rule, format string, args ...any) {
 
 // started looks at the record with which a node starts.
 func (a *audit) started(nd *Node, r *enr.Record, fresh bool) {
+	a.checks.Sequence++
 	if nd.highest > r.Seq() || fresh && nd.highest == r.Seq() {
 		nd.n.violated(nd, RuleSequence, "record %d after %d", r.Seq(), nd.highest)
 	}
@@ -96,15 +115,8 @@ func (a *audit) started(nd *Node, r *enr.Record, fresh bool) {
 	if nd.audit == nil {
 		return
 	}
-	if a.audited == nil {
-		a.audited = make(map[enr.ID]*Node)
-	}
-	a.audited[nd.ID()] = nd
 	nd.audit.reset(nd)
 }
-
-// gone forgets a node that has crashed.
-func (a *audit) gone(nd *Node) { delete(a.audited, nd.ID()) }
 
 // auditor watches one node.
 type auditor struct {
@@ -123,12 +135,17 @@ type auditor struct {
 
 func newAuditor(nd *Node) *auditor { return &auditor{nd: nd} }
 
-func (a *auditor) reset(nd *Node) {
-	id, protocol := [32]byte(nd.ID()), nd.config.Protocol
+// decode makes the decoder.
+func (a *auditor) decode() {
+	id, protocol := [32]byte(a.nd.ID()), a.nd.config.Protocol
 	if protocol == (codec.Protocol{}) {
 		protocol = codec.DefaultProtocol
 	}
 	a.decoder = codec.NewDecoder(&id, protocol)
+}
+
+func (a *auditor) reset(nd *Node) {
+	a.decode()
 	a.answered = make(map[enr.ID]struct{})
 	a.unproved, a.idle = false, nd.n.now
 }
@@ -177,21 +194,32 @@ func (a *auditor) open(from netip.AddrPort, p *codec.Packet) []byte {
 
 // opened looks at a message that a peer has sent.
 func (a *auditor) opened(from enr.ID, plaintext []byte) {
-	kind, body, err := codec.SplitMessage(plaintext)
-	if err != nil {
+	if kind, _, err := codec.SplitMessage(plaintext); err == nil && kind == codec.TypePong {
+		a.answered[from] = struct{}{}
+	}
+}
+
+// delivers looks at a datagram of the node that another one is about to receive: with the other one's keys, if it opens with them.
+func (a *auditor) delivers(to *Node, from netip.AddrPort, b []byte) {
+	// A node that has just been started may have sent this in its life before.
+	if a.nd.eng == nil || to.eng == nil || a.nd.Uptime() < settling {
 		return
 	}
-	switch kind {
-	case codec.TypePong:
-		a.answered[from] = struct{}{}
-	case codec.TypeNodes:
-		peer := a.nd.n.audit.audited[from]
-		var m codec.Nodes
-		// A peer that has just been started may have sent this in its life before.
-		if peer == nil || peer.Uptime() < settling || m.Decode(body) != nil {
-			return
-		}
-		peer.audit.relayed(m.Records)
+	at := auditor{nd: to}
+	at.decode()
+	var p codec.Packet
+	datagram := a.nd.n.audit.datagram[:copy(a.nd.n.audit.datagram[:], b)]
+	if at.decoder.Decode(datagram, &p) != nil || p.Flag != codec.FlagMessage || p.SourceID != a.nd.ID() {
+		return
+	}
+	plaintext := at.open(from, &p)
+	if plaintext == nil {
+		return
+	}
+	kind, body, err := codec.SplitMessage(plaintext)
+	var m codec.Nodes
+	if err == nil && kind == codec.TypeNodes && m.Decode(body) == nil {
+		a.relayed(m.Records)
 	}
 }
 
@@ -204,6 +232,7 @@ func (a *auditor) relayed(records []byte) {
 			return
 		}
 		records = rest
+		a.nd.n.audit.checks.Relay++
 		v, err := enr.ParseView(one)
 		if err != nil {
 			a.nd.n.violated(a.nd, RuleRelay, "record in NODES: %v", err)
@@ -229,6 +258,9 @@ func (a *auditor) sent(to netip.AddrPort, size int) {
 
 // after looks at what a datagram has led to at once.
 func (a *auditor) after() {
+	if a.unproved {
+		a.nd.n.audit.checks.Amplify++
+	}
 	if a.unproved && a.back > a.size {
 		a.nd.n.violated(a.nd, RuleAmplify, "%d bytes to %s for %d that prove nothing", a.back, a.from, a.size)
 	}
@@ -239,7 +271,11 @@ func (a *auditor) after() {
 func (a *auditor) ticked() {
 	nd := a.nd
 	e, c := nd.eng, &nd.config
+	checks := &nd.n.audit.checks
+	checks.Ends += 2 // lookups, calls
+	checks.Sequence++
 	over := func(what string, n, limit int) {
+		checks.Bounds++
 		if n > limit {
 			nd.n.violated(nd, RuleBounds, "%d %s, at most %d are allowed", n, what, limit)
 		}

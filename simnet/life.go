@@ -87,7 +87,6 @@ func (nd *Node) Crash() {
 			nd.known = append(nd.known, n.Record)
 		}
 	}
-	nd.n.audit.gone(nd)
 	nd.n.past.count(nd)
 	nd.eng, nd.w = nil, nil
 	nd.wakeAt = never

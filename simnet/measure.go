@@ -49,13 +49,29 @@ type LookupSample struct {
 
 // Sample measures the swarm since the last Sample, or since it had joined.
 func (s *Swarm) Sample() Sample {
-	n := s.n
-	now := n.window()
-	p := Sample{At: now.at.Seconds(), Seconds: (now.at - s.past.at).Seconds(), Left: s.Left}
-	if hours := (now.nodeTime - s.past.nodeTime).Hours(); hours > 0 {
+	p, now := s.measure(&s.past, &s.found)
+	s.past = now
+	s.all.merge(&s.found)
+	s.found = findings{}
+	return p
+}
+
+// Whole measures the swarm since it had joined.
+func (s *Swarm) Whole() Sample {
+	all := s.all
+	all.merge(&s.found)
+	p, _ := s.measure(&s.joined, &all)
+	return p
+}
+
+// measure makes a Sample of what has been counted since past.
+func (s *Swarm) measure(past *window, found *findings) (Sample, window) {
+	now := s.n.window()
+	p := Sample{At: now.at.Seconds(), Seconds: (now.at - past.at).Seconds(), Left: s.Left, Lookups: found.sample()}
+	if hours := (now.nodeTime - past.nodeTime).Hours(); hours > 0 {
 		rate := func(list ...engine.Counter) (sum float64) {
 			for _, c := range list {
-				sum += float64(now.counters[c] - s.past.counters[c])
+				sum += float64(now.counters[c] - past.counters[c])
 			}
 			return sum / hours
 		}
@@ -65,11 +81,8 @@ func (s *Swarm) Sample() Sample {
 			p.TimedOut = rate(engine.CallsTimedOut) / p.Requests
 		}
 	}
-	s.past = now
 	s.tables(&p)
-	p.Lookups = s.found.sample()
-	s.found = findings{}
-	return p
+	return p, now
 }
 
 // tables looks at tables and sessions.
@@ -169,6 +182,15 @@ func (f *findings) add(n *Network, nd *Node, target enr.ID, l Lookup, settled ti
 	f.failed += float64(l.Failures)
 	f.took += l.Took
 	f.maxTook = max(f.maxTook, l.Took)
+}
+
+// merge adds what other lookups have found.
+func (f *findings) merge(o *findings) {
+	f.begun, f.ended = f.begun+o.begun, f.ended+o.ended
+	f.recall, f.settled, f.closest = f.recall+o.recall, f.settled+o.settled, f.closest+o.closest
+	f.hops, f.queries, f.failed = f.hops+o.hops, f.queries+o.queries, f.failed+o.failed
+	f.took += o.took
+	f.maxHops, f.maxTook = max(f.maxHops, o.maxHops), max(f.maxTook, o.maxTook)
 }
 
 func (f *findings) sample() (p LookupSample) {

@@ -85,7 +85,7 @@ func (n *Network) NewNAT(cfg NATConfig) (*NAT, error) {
 	if !cfg.Addr.Is4() {
 		return nil, fmt.Errorf("%w: NAT at %s", ErrAddr, cfg.Addr)
 	}
-	if n.hosts[cfg.Addr] != nil {
+	if n.used(cfg.Addr) {
 		return nil, fmt.Errorf("%w: NAT at %s", ErrAddrUsed, cfg.Addr)
 	}
 	if cfg.Place == (Place{}) {
@@ -97,7 +97,7 @@ func (n *Network) NewNAT(cfg NATConfig) (*NAT, error) {
 		next: firstPort,
 	}
 	n.nats++
-	n.hosts[cfg.Addr] = &host{nat: t}
+	n.hosts[cfg.Addr] = host{nat: t}
 	return t, nil
 }
 

@@ -69,9 +69,9 @@ type Network struct {
 	records *enr.Cache // all nodes share this, and the memory that follows
 	buffers buffers
 	answers engine.AnswerPool
-	hosts   map[netip.Addr]*host // public addresses
-	nodes   []*Node              // running or not, but not removed
-	made    int                  // nodes ever
+	hosts   map[netip.Addr]host // public addresses
+	nodes   []*Node             // running or not, but not removed
+	made    int                 // nodes ever
 	nats    int
 	given4  uint32
 	given6  uint32
@@ -97,7 +97,7 @@ func New(cfg Config) *Network {
 		cfg: cfg, cond: cfg.Conditions.withDefaults(),
 		rng:     rand.New(rand.NewPCG(cfg.Seed, 0x6e6574776f726b)),
 		records: enr.NewCache(cfg.Records, cfg.Seed),
-		hosts:   make(map[netip.Addr]*host),
+		hosts:   make(map[netip.Addr]host),
 	}
 	n.next = n.packet()
 	return n

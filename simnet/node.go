@@ -261,6 +261,7 @@ func (o outbox) Commit(size int, to netip.AddrPort, _ uint8) {
 		nd.audit.sent(to, size)
 	}
 	p := n.next
+	p.audit = nd.audit
 	n.next = n.packet()
 	n.send(p, size, from, netip.AddrPort{}, to)
 }

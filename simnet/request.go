@@ -67,6 +67,7 @@ func (nd *Node) expectEnd(what string, limit time.Duration) (ended func()) {
 		}
 	})
 	return func() {
+		n.audit.checks.Ends++
 		if count++; count > 1 {
 			n.violated(nd, RuleEnds, "%s ended %d times", what, count)
 		}

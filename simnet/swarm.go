@@ -39,9 +39,11 @@ type Swarm struct {
 	boot  []*Node
 	kinds int // NATs so far
 	begun time.Duration
-	past  window // what had been counted when the present sample began
-	found findings
-	err   error // why a node could not be added
+	found findings // of lookups in the present sample
+	all   findings // and before it
+
+	past, joined window // what had been counted when the present sample began, and when all had joined
+	err          error  // why a node could not be added
 
 	// Left and Returned count the nodes that have left and those that have come back.
 	Left, Returned int
@@ -83,6 +85,7 @@ func (s *Swarm) Join() error {
 	s.repeat(s.cfg.Lookups, s.lookUp)
 	s.begun = s.n.now
 	s.past = s.n.window()
+	s.joined = s.past
 	return nil
 }
 

@@ -78,6 +78,7 @@ type packet struct {
 	to     *port // nil: to nat, or nowhere
 	nat    *NAT
 	fate   Fate
+	audit  *auditor // of the node that has sent it, if it is audited
 }
 
 func (n *Network) packet() *packet {
@@ -128,12 +129,11 @@ func (n *Network) send(p *packet, size int, from *port, source, to netip.AddrPor
 // route finds where a datagram on the public network goes.
 func (n *Network) route(p *packet) {
 	h := n.hosts[p.To.Addr()]
-	if h == nil {
+	if p.nat = h.nat; p.nat != nil {
+		return
+	}
+	if p.to = h.port(p.To.Port()); p.to == nil {
 		p.fate = Unreachable
-	} else if p.nat = h.nat; p.nat == nil {
-		if p.to = h.port(p.To.Port()); p.to == nil {
-			p.fate = Unreachable
-		}
 	}
 }
 
@@ -169,6 +169,9 @@ func (p *packet) happen(n *Network) {
 		p.fate = Unreachable
 	default:
 		n.ended(p)
+		if to, ok := p.to.host.(*Node); ok && p.audit != nil {
+			p.audit.delivers(to, p.From, p.Payload)
+		}
 		p.to.host.receive(p.From, p.Payload)
 		n.recycle(p)
 		return
@@ -190,7 +193,7 @@ func (n *Network) end(p *packet) {
 }
 
 func (n *Network) recycle(p *packet) {
-	p.sender, p.to, p.nat, p.Payload = nil, nil, nil, nil
+	p.sender, p.to, p.nat, p.Payload, p.audit = nil, nil, nil, nil, nil
 	n.free = append(n.free, p)
 }
 

@@ -19,6 +19,8 @@ type options struct {
 	memory   int
 	real     bool
 	json     string
+	cpu      string
+	heap     string
 
 	swarm simnet.SwarmConfig
 	cond  simnet.Conditions
@@ -61,8 +63,10 @@ func flags(o *options) *pflag.FlagSet {
 	f.DurationVar(&s.Settled, "settled", 10*time.Minute, "simulated `time` after which a node makes such lookups, and is to be found")
 	f.IntVar(&o.audit, "audit", 50, "audit every `n`-th node; 1 for all, -1 for none")
 	f.BoolVar(&o.real, "real-curve", false, "calculate handshakes on secp256k1 and not with hashes")
-	f.IntVar(&o.memory, "memory", 11000, "`megabytes` up to which garbage is left where it is")
+	f.IntVar(&o.memory, "memory", 6500, "`megabytes` up to which garbage is left where it is")
 	f.StringVar(&o.json, "json", "", "write the report to `file` as JSON, - for standard output")
+	f.StringVar(&o.cpu, "cpu-profile", "", "write a profile of the processor time to `file`, for go tool pprof")
+	f.StringVar(&o.heap, "heap-profile", "", "write a profile of the heap at the end to `file`")
 	return f
 }
 

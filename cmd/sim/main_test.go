@@ -35,6 +35,9 @@ func TestReport(t *testing.T) {
 	if a.Seed != 5 || a.Nodes != 30 || a.Simulated < 210 || len(a.Samples) != 3 || a.Traffic.Sent == 0 || a.NodeBytes == 0 || a.Compared == 0 {
 		t.Errorf("%+v", a)
 	}
+	if w := a.Whole; w.Seconds != 180 || w.Lookups.Ended < a.Samples[2].Lookups.Ended || a.Left == 0 || a.Checks.Relay == 0 || a.Checks.Sessions != uint64(a.Compared) || a.MaxBytes < a.HeapBytes {
+		t.Errorf("%+v", a)
+	}
 	p := a.Samples[2]
 	if p.Running < 25 || p.Entries < 5 || p.Datagrams == 0 || p.Lookups.Ended == 0 || p.Lookups.Recall < 0.5 || len(a.Violated) > 0 {
 		t.Errorf("%+v, violated: %v", p, a.Violated)
@@ -47,7 +50,7 @@ func TestLines(t *testing.T) {
 	if code := run(slices.Concat(small, []string{"--json=" + file, "--duration=2m"}), &out, &err); code != exitOK {
 		t.Fatalf("code %d: %s", code, err.String())
 	}
-	for _, s := range []string{"seed 1, 30 nodes", "recall", "trace ", "all invariants held", "bytes for each node"} {
+	for _, s := range []string{"seed 1, 30 nodes", "recall", "trace ", "all invariants held", " 0 violations", "nodes have left", "a node in an hour", "bytes for each node"} {
 		if !strings.Contains(out.String(), s) {
 			t.Errorf("the output does not say %q:\n%s", s, out.String())
 		}

@@ -28,6 +28,7 @@ const collectEvery = 2 * time.Second
 func newCollector(n *simnet.Network, limit uint64) *collector {
 	c := &collector{n: n, limit: limit, sample: []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}}
 	c.percent = debug.SetGCPercent(-1)
+	reserve(limit)
 	c.look()
 	return c
 }

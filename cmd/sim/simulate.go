@@ -21,15 +21,20 @@ type report struct {
 	Simulated   float64 // seconds, joining included
 	Elapsed     float64 // seconds that it took
 	CPU         float64 // seconds of processor time that it took, 0 where that is not known
+	MaxBytes    uint64  // most memory that the program has had, 0 where that is not known
 	HeapBytes   uint64  // in use at the end, all nodes together
 	NodeBytes   uint64  // of it, for each
 	Collections int     // of garbage
-	Returned    int     // nodes that left and came back
+	Left        int     // nodes that left
+	Returned    int     // of them, that came back
 	Compared    int     // pairs of nodes whose sessions were compared at the end
+	Checks      simnet.Checks
+	Violations  uint64   // of invariants
+	Violated    []string // the first of them
 	Traffic     simnet.Traffic
 	Trace       string
 	Samples     []simnet.Sample
-	Violated    []string
+	Whole       simnet.Sample // from when all had joined to the end
 }
 
 // simulation is one run.
@@ -58,8 +63,19 @@ func simulate(ctx context.Context, o *options, args []string, out io.Writer) err
 	}
 	m.r = report{Args: args, Seed: o.seed, Nodes: o.swarm.Nodes}
 	again := "to run it again: sim " + strings.Join(again(args, o.seed), " ")
-	if err := m.live(ctx); err != nil {
+	profiled, err := profileCPU(o.cpu)
+	if err != nil {
+		return err
+	}
+	err = m.live(ctx)
+	if stopped := profiled(); err == nil && stopped != nil {
+		err = fmt.Errorf("profile: %w", stopped)
+	}
+	if err != nil {
 		return fmt.Errorf("seed %d: %w; %s", o.seed, err, again)
+	}
+	if err := profileHeap(o.heap); err != nil {
+		return err
 	}
 	runtime.GC()
 	var mem runtime.MemStats
@@ -107,6 +123,7 @@ func (m *simulation) live(ctx context.Context) error {
 	r := &m.r
 	r.Simulated, r.Elapsed, r.CPU = n.Now().Seconds(), time.Since(m.began).Seconds(), cpuTime().Seconds()
 	r.Traffic, r.Trace, r.Returned = n.Traffic(), fmt.Sprintf("%016x", n.Trace()), m.s.Returned
+	r.Left, r.Whole = m.s.Left, m.s.Whole()
 	return nil
 }
 
@@ -118,8 +135,10 @@ func (m *simulation) judge(ctx context.Context) error {
 	if ctx.Err() == nil {
 		m.r.Compared = m.n.CheckSessions(comparedPairs)
 	}
+	m.r.Checks, m.r.MaxBytes = m.n.Checks(), maxMemory()
 	err := m.n.Check()
 	if v, ok := err.(*simnet.ViolationError); ok {
+		m.r.Violations = v.Count
 		for _, one := range v.First {
 			m.r.Violated = append(m.r.Violated, one.String())
 		}
@@ -157,12 +176,22 @@ func summarize(out io.Writer, r *report) {
 			fmt.Fprintf(out, "  %s: %d\n", simnet.Fate(f), k)
 		}
 	}
-	fmt.Fprintf(out, "heap %.0f MB at the end, %d bytes for each node; %d collections\n", float64(r.HeapBytes)/1e6, r.NodeBytes, r.Collections)
+	fmt.Fprintf(out, "heap %.0f MB at the end, %d bytes for each node; %d collections; at most %.0f MB of memory\n",
+		float64(r.HeapBytes)/1e6, r.NodeBytes, r.Collections, float64(r.MaxBytes)/1e6)
+	w, l := &r.Whole, &r.Whole.Lookups
+	fmt.Fprintf(out, "%d nodes have left, %d of them came back\n", r.Left, r.Returned)
+	fmt.Fprintf(out, "a node in an hour: %.1f datagrams, %.1f kB, %.1f requests of which %.1f%% had no answer, %.1f handshakes\n",
+		w.Datagrams, w.Bytes/1000, w.Requests, 100*w.TimedOut, w.Handshakes)
+	fmt.Fprintf(out, "%d lookups: recall %.1f%%, of settled nodes %.1f%%, closest found by %.1f%%; %.2f hops, at most %d; %.1f queries, %.1f s\n",
+		l.Ended, 100*l.Recall, 100*l.RecallSettled, 100*l.Closest, l.Hops, l.MaxHops, l.Queries, l.Took)
 	fmt.Fprintf(out, "sessions of %d pairs of nodes compared\ntrace %s\n", r.Compared, r.Trace)
+	c := &r.Checks
+	fmt.Fprintf(out, "%d checks of invariants (ends %d, bounds %d, relay %d, amplify %d, sessions %d, sequence %d), %d violations\n",
+		c.Sum(), c.Ends, c.Bounds, c.Relay, c.Amplify, c.Sessions, c.Sequence, r.Violations)
 	for _, v := range r.Violated {
 		fmt.Fprintln(out, "violated:", v)
 	}
-	if len(r.Violated) == 0 {
+	if r.Violations == 0 {
 		fmt.Fprintln(out, "all invariants held")
 	}
 }
