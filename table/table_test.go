@@ -337,3 +337,21 @@ func TestGetSeqAll(t *testing.T) {
 		t.Error("distance out of range")
 	}
 }
+
+// The lists of a bucket grow with what is in them, up to what the configuration allows and no further.
+func TestListsGrow(t *testing.T) {
+	tab := newTable(func(c *Config) { c.BucketSize, c.Replacements = 10, 3 })
+	b := &tab.buckets[255]
+	for k, room := range []int{4, 4, 4, 4, 8, 8, 8, 8, 10, 10} {
+		mustAdd(t, tab, 0, node(256, uint32(k)), Added)
+		if len(b.members) != k+1 || cap(b.members) != room {
+			t.Errorf("%d members, room for %d, want %d", len(b.members), cap(b.members), room)
+		}
+	}
+	for k := range 5 {
+		mustAdd(t, tab, 0, node(256, uint32(10+k)), Replacement)
+	}
+	if len(b.members) != 10 || cap(b.members) != 10 || len(b.waiting) != 3 || cap(b.waiting) != 3 {
+		t.Errorf("%d members, room for %d; %d replacements, room for %d", len(b.members), cap(b.members), len(b.waiting), cap(b.waiting))
+	}
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/enr"
+)
+
+// A run in which an invariant does not hold fails, says what did not hold, and how to have it happen again. Here every node has a record that is
+// older than the one it was started with.
+func TestViolated(t *testing.T) {
+	args := append(slices.Clone(small), "--duration=1m", "--seed=7")
+	o, err := parse(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.swarm.Engine = func(c *engine.Config) {
+		o.engine(c)
+		if c.Record, err = enr.NewBuilder().SetSeq(1).Sign(c.Key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	err = simulate(context.Background(), o, args, &out)
+	again := "to run it again: sim " + strings.Join(args, " ")
+	if err == nil || !strings.Contains(err.Error(), "seed 7: ") || !strings.Contains(err.Error(), again) {
+		t.Errorf("error %v", err)
+	}
+	if s := out.String(); !strings.Contains(s, "violated: ") || !strings.Contains(s, "sequence: record 1 after ") || strings.Contains(s, "all invariants held") {
+		t.Errorf("output:\n%s", s)
+	}
+}
+
+// Profiles are files that go tool pprof can read: they are compressed.
+func TestProfiles(t *testing.T) {
+	dir := t.TempDir()
+	cpu, heap := dir+"/cpu", dir+"/heap"
+	simulated(t, "--duration=1m", "--cpu-profile="+cpu, "--heap-profile="+heap)
+	for _, name := range []string{cpu, heap} {
+		if b, err := os.ReadFile(name); err != nil || !bytes.HasPrefix(b, []byte{0x1f, 0x8b}) {
+			t.Errorf("%s: %d bytes, %v", name, len(b), err)
+		}
+	}
+	var out, failed bytes.Buffer
+	if code := run(append(slices.Clone(small), "--cpu-profile=/nowhere/at/all"), &out, &failed); code != exitError || !strings.Contains(failed.String(), "profile: ") {
+		t.Errorf("code %d: %s", code, failed.String())
+	}
+}
