@@ -2,8 +2,7 @@ package main
 
 import (
 	"runtime"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // reserve has the first size bytes of the heap backed by huge pages, where the kernel lets programs ask for them: it takes that much
@@ -11,8 +10,7 @@ import (
 // place; with small pages much of the time goes into finding them.
 func reserve(size uint64) {
 	b := make([]byte, size)                 // not touched, it takes no memory
-	_ = unix.Madvise(b, unix.MADV_HUGEPAGE) // else it is slower, and that is all
+	_ = syscall.Madvise(b, syscall.MADV_HUGEPAGE) // without them it is slower, and that is all
 	runtime.KeepAlive(b)
-	b = nil
 	runtime.GC()
 }
