@@ -9,7 +9,7 @@ import (
 // address space, asks, and leaves it to the collector. A swarm is gigabytes of which each datagram touches some lines in quite another
 // place; with small pages much of the time goes into finding them.
 func reserve(size uint64) {
-	b := make([]byte, size)                 // not touched, it takes no memory
+	b := make([]byte, size)                       // not touched, it takes no memory
 	_ = syscall.Madvise(b, syscall.MADV_HUGEPAGE) // without them it is slower, and that is all
 	runtime.KeepAlive(b)
 	runtime.GC()
