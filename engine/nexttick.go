@@ -12,7 +12,8 @@ const never = time.Duration(math.MaxInt64)
 // one of its workers is called; with workers in several goroutines it is out of date at once, so that it is for those that drive an
 // engine with one. A time that has passed means now.
 //
-// Housekeeping does not count: that idle sessions end, that votes and bans are forgotten. A Tick a minute is enough for it.
+// Housekeeping does not count: that idle sessions end, that votes and bans are forgotten. A Tick every few minutes is enough for it, with
+// Sessions().SweepAll if idle sessions are to end in time.
 // Call NextTick from the goroutine that calls Tick.
 func (w *Worker) NextTick() time.Duration {
 	e, m := w.e, &w.e.maintain

@@ -33,7 +33,7 @@
 //	  └─ NAT     mappings, hosts behind ─┘
 //
 // A node is ticked when its engine has something to do, on the grid of 50 ms on which a real node is ticked always, and
-// at least once a minute. The ticks that are left out would have done nothing.
+// at least every ten minutes. The ticks that are left out would have done nothing.
 //
 // # Who owns what
 //
