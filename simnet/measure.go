@@ -170,10 +170,10 @@ func (f *findings) add(n *Network, nd *Node, target enr.ID, l Lookup, settled ti
 	}
 	f.ended++
 	all := n.reachable(nd, target, l.Took)
-	old := n.reachable(nd, target, max(settled, l.Took))
+	old := slices.DeleteFunc(slices.Clone(all), func(c closeNode) bool { return c.uptime < settled })
 	f.recall += overlap(all, l.Nodes)
 	f.settled += overlap(old, l.Nodes)
-	if len(old) > 0 && len(l.Nodes) > 0 && slices.ContainsFunc(l.Nodes, func(c lookup.Candidate) bool { return c.ID == old[0] }) {
+	if len(old) > 0 && len(l.Nodes) > 0 && slices.ContainsFunc(l.Nodes, func(c lookup.Candidate) bool { return c.ID == old[0].id }) {
 		f.closest++
 	}
 	f.hops += float64(l.Hops)
@@ -207,23 +207,29 @@ func (f *findings) sample() (p LookupSample) {
 }
 
 // overlap is the share of want among what was found.
-func overlap(want []enr.ID, found []lookup.Candidate) float64 {
+func overlap(want []closeNode, found []lookup.Candidate) float64 {
 	if len(want) == 0 {
 		return 1
 	}
 	n := 0
-	for _, id := range want {
-		if slices.ContainsFunc(found, func(c lookup.Candidate) bool { return c.ID == id }) {
+	for _, w := range want {
+		if slices.ContainsFunc(found, func(c lookup.Candidate) bool { return c.ID == w.id }) {
 			n++
 		}
 	}
 	return float64(n) / float64(len(want))
 }
 
+// closeNode is a node that a lookup should find.
+type closeNode struct {
+	id     enr.ID
+	uptime time.Duration
+}
+
 // reachable returns the closest nodes to target that a node could find: running for so long, with a public address of a family
 // that the node has. The node itself is none of them.
-func (n *Network) reachable(from *Node, target enr.ID, uptime time.Duration) []enr.ID {
-	var best [lookup.DefaultK]enr.ID
+func (n *Network) reachable(from *Node, target enr.ID, uptime time.Duration) []closeNode {
+	var best [lookup.DefaultK]closeNode
 	count := 0
 	for _, nd := range n.nodes {
 		if !nd.Running() || nd.Uptime() < uptime || nd == from || !nd.publicTo(from) {
@@ -231,7 +237,7 @@ func (n *Network) reachable(from *Node, target enr.ID, uptime time.Duration) []e
 		}
 		id := nd.key.ID()
 		i := count
-		for i > 0 && enr.CompareDistance(target, id, best[i-1]) < 0 {
+		for i > 0 && enr.CompareDistance(target, id, best[i-1].id) < 0 {
 			i--
 		}
 		if i == len(best) {
@@ -239,7 +245,7 @@ func (n *Network) reachable(from *Node, target enr.ID, uptime time.Duration) []e
 		}
 		count = min(count+1, len(best))
 		copy(best[i+1:count], best[i:count-1])
-		best[i] = id
+		best[i] = closeNode{id, nd.Uptime()}
 	}
 	return slices.Clone(best[:count])
 }

@@ -1,0 +1,45 @@
+package simnet
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/lookup"
+)
+
+// A lookup that finds all of the 16 closest nodes has found all that are settled among them, however many are new; one that finds only the new
+// ones has found none of them.
+func TestRecallOfSettled(t *testing.T) {
+	const settled = 10 * time.Minute
+	n := ForTest(t, Config{Seed: 14, InsecureCurve: true})
+	for range 20 {
+		add(t, n)
+	}
+	n.Run(settled)
+	for range 20 {
+		add(t, n)
+	}
+	n.Run(time.Minute)
+	from, target := n.nodes[0], n.randomID()
+	all := n.reachable(from, target, time.Second)
+	var every, fresh Lookup
+	for _, c := range all {
+		every.Nodes = append(every.Nodes, lookup.Candidate{ID: c.id})
+		if c.uptime < settled {
+			fresh.Nodes = append(fresh.Nodes, lookup.Candidate{ID: c.id})
+		}
+	}
+	if len(all) != 16 || len(fresh.Nodes) == 0 || len(fresh.Nodes) == 16 {
+		t.Fatalf("%d of the %d closest are new", len(fresh.Nodes), len(all))
+	}
+	for _, c := range []struct {
+		l               Lookup
+		recall, settled float64
+	}{{every, 1, 1}, {fresh, float64(len(fresh.Nodes)) / 16, 0}, {Lookup{}, 0, 0}} {
+		var f findings
+		f.add(n, from, target, c.l, settled)
+		if f.recall != c.recall || f.settled != c.settled || (f.closest == 1) != (c.settled == 1) {
+			t.Errorf("recall %v, of settled nodes %v; want %v and %v; closest %v", f.recall, f.settled, c.recall, c.settled, f.closest)
+		}
+	}
+}
