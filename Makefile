@@ -103,7 +103,7 @@ interop:
 
 # 20,000 nodes for one simulated day, on one core; see docs/SIMULATION.md. Other runs with ARGS.
 sim:
-	GOMAXPROCS=1 $(GO) run ./cmd/sim $(ARGS)
+	$(GO) run ./cmd/sim $(ARGS)
 
 # Real sockets in network namespaces and real faults, in three minutes; docs/CHAOS.md. It needs root. Its tests mostly wait.
 chaos:

@@ -44,9 +44,11 @@ var (
 const (
 	// TickInterval is the grid on which nodes are ticked.
 	TickInterval = 50 * time.Millisecond
-	// Housekeeping is the longest time between two ticks of a node. Its sessions are swept once within that time, all of them; a
-	// real node does so every few seconds.
+	// Housekeeping is the longest time between two ticks of a node.
 	Housekeeping = 10 * time.Minute
+	// SweepInterval is the time after which a tick looks at all sessions of a node, to end those that have been idle for too long. A real
+	// node goes round every few seconds.
+	SweepInterval = 30 * time.Minute
 
 	never = time.Duration(math.MaxInt64)
 

@@ -340,7 +340,7 @@ func (nd *Node) happen(n *Network) {
 func (nd *Node) tick() {
 	nd.lastTick = nd.n.now
 	nd.w.Tick(nd.Clock())
-	if nd.eng != nil && nd.n.now-nd.lastSweep >= Housekeeping/2 {
+	if nd.eng != nil && nd.n.now-nd.lastSweep >= SweepInterval {
 		nd.lastSweep = nd.n.now
 		nd.eng.Sessions().SweepAll(nd.Clock())
 	}
