@@ -101,7 +101,7 @@ diff:
 interop:
 	cd interop && $(GO) test -timeout 15m $(TESTFLAGS) ./...
 
-# 20,000 nodes for one simulated day, on one core; see docs/SIMULATION.md. Other runs with ARGS.
+# 20,000 nodes for one simulated day, in 8.5 GB of memory; see docs/SIMULATION.md. Other runs with ARGS.
 sim:
 	$(GO) run ./cmd/sim $(ARGS)
 
