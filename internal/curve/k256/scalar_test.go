@@ -2,6 +2,7 @@ package k256
 
 import (
 	"math/big"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -82,6 +83,33 @@ func checkDigits(t *testing.T, d *digits, n int, width uint, want *big.Int) {
 
 func TestScalar(t *testing.T) {
 	numbers(func(x, y [4]uint64) { checkScalar(t, x, y) })
+}
+
+// Two carries of mul that numbers does not reach, as next to no product has them.
+func TestScalarCarries(t *testing.T) {
+	over := toBig(overflow)
+	unit := new(big.Int).Lsh(big.NewInt(1), 128)
+	r := rand.New(rand.NewPCG(9, 10))
+	for shift := range uint(62) {
+		for range 20 {
+			delta := new(big.Int).SetUint64(1<<shift + r.Uint64N(1<<shift))
+			// What the last step finds is delta below 2^256, and it adds one or two times overflow.
+			y := toBig([4]uint64{r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64()})
+			y.Mod(y, bigN)
+			for u := int64(2); u <= 3; u++ {
+				x := new(big.Int).Mul(over, big.NewInt(u))
+				x.Sub(x, delta).Mul(x, new(big.Int).ModInverse(y, bigN)).Mod(x, bigN)
+				checkScalar(t, fromBig(x), fromBig(y))
+			}
+			// What the second step finds is delta below a multiple of 2^256: the upper half of x times overflow and the lower half times 2^128
+			// make that, and about every fifth upper half is large enough for more than the multiple 1.
+			upper := new(big.Int).ModInverse(over, unit)
+			upper.Mul(upper, delta).Neg(upper).Mod(upper, unit)
+			lower := new(big.Int).Mul(upper, over)
+			lower.Add(lower, delta).Rsh(lower, 128).Neg(lower).Mod(lower, unit)
+			checkScalar(t, fromBig(upper.Lsh(upper, 128).Add(upper, lower)), fromBig(unit))
+		}
+	}
 }
 
 func checkScalarInverse(t *testing.T, x scalar) {
