@@ -35,6 +35,38 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// TestCacheVerifyOwned: with the owner known beforehand the same records get in, and those with a bad signature do not.
+func TestCacheVerifyOwned(t *testing.T) {
+	r := testRecord(t, 1)
+	bad := bytes.Clone(r.Bytes())
+	bad[len(bad)-1] ^= 1 // of the last value: the key and so the owner are the same
+	for _, b := range [][]byte{r.Bytes(), bad} {
+		v, err := ParseView(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, xy, err := v.Owner()
+		if err != nil || id != r.ID() {
+			t.Fatalf("owner %v, %v", id, err)
+		}
+		owned, plain := NewCache(4, 1), NewCache(4, 1)
+		got, err := owned.VerifyOwned(v, id, &xy)
+		want, wantErr := plain.Verify(v)
+		if err != wantErr || owned.Stats() != plain.Stats() || (err == nil) != bytes.Equal(b, r.Bytes()) {
+			t.Fatalf("%v, %+v, want %v, %+v", err, owned.Stats(), wantErr, plain.Stats())
+		}
+		if err != nil {
+			continue
+		}
+		if got.ID() != want.ID() || !bytes.Equal(got.Bytes(), want.Bytes()) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		if again, err := owned.VerifyOwned(v, id, &xy); err != nil || again != got {
+			t.Errorf("verified twice (%v)", err)
+		}
+	}
+}
+
 // TestCacheFailure: what does not verify is reported each time and takes no room.
 func TestCacheFailure(t *testing.T) {
 	c := NewCache(4, 1)

@@ -34,10 +34,15 @@ func (v View) Own() (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	return v.own(id), nil
+}
+
+// own copies a record that has been verified, and whose owner is id.
+func (v View) own(id ID) *Record {
 	r := &Record{view: v, id: id}
 	r.bytes = bytes.Clone(v.bytes)
 	r.bytes = r.bytes[:len(r.bytes):len(r.bytes)] // an append by a caller must not write behind it
-	return r, nil
+	return r
 }
 
 // ID returns the node ID.

@@ -41,11 +41,16 @@ func (v View) verify() (ID, error) {
 	if err != nil {
 		return ID{}, err
 	}
+	return id, v.verifyBy(&xy)
+}
+
+// verifyBy is Verify for a record of whose public key the coordinates are known.
+func (v View) verifyBy(xy *[64]byte) error {
 	digest := contentDigest(v.bytes[v.content:])
-	if !curve.Native().VerifyPoint(&xy, &digest, (*[signatureSize]byte)(v.Signature())) {
-		return ID{}, ErrBadSignature
+	if !curve.Native().VerifyPoint(xy, &digest, (*[signatureSize]byte)(v.Signature())) {
+		return ErrBadSignature
 	}
-	return id, nil
+	return nil
 }
 
 // contentDigest hashes what the signature covers: a list whose payload is content, that is,

@@ -72,7 +72,7 @@ func (h *Handshaker) Accept(ch *Challenge, p *codec.Packet, known *enr.Record) (
 	}
 	record := known
 	if fresh {
-		if record, err = h.Records.Verify(view); err != nil {
+		if record, err = h.verifyRecord(w, view, p.SourceID); err != nil {
 			return a, fmt.Errorf("%w: %w", ErrRecord, err)
 		}
 	}
@@ -132,6 +132,14 @@ func (h *Handshaker) owner(w *operands, v enr.View) (id enr.ID, err error) {
 	id, w.xy, err = v.Owner()
 	w.point = err == nil
 	return id, err
+}
+
+// verifyRecord checks the signature of the record v, whose owner is id, and keeps it in the cache.
+func (h *Handshaker) verifyRecord(w *operands, v enr.View, id [32]byte) (*enr.Record, error) {
+	if w.point { // by owner
+		return h.Records.VerifyOwned(v, id, &w.xy)
+	}
+	return h.Records.Verify(v)
 }
 
 // Initiation is what the initiator puts into its handshake packet, and the keys that come of it.
