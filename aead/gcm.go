@@ -10,9 +10,8 @@ import (
 //
 //   - A key takes 304 bytes, without pointers, of which a short message reads five cache lines. The one of crypto/cipher takes 736 in two
 //     places of memory. With a hundred thousand sessions the wait for keys costs more than the arithmetic.
-//   - The additional data, a header of 71 bytes, the message, which is mostly shorter, and the lengths are hashed as one
-//     run of blocks with one reduction, and the mask of the tag is made in the same pass as the start of the key stream.
-//   - A message of up to 48 bytes is sealed or opened in place by one function, in registers alone; see short_amd64.s.
+//   - A message of up to 48 bytes, as most are, is sealed or opened in place by one function, in registers alone: header, text and lengths are
+//     hashed as one run of blocks, beside the key stream, of which the first block is the mask of the tag. See short_amd64.s.
 //   - Open authenticates first and decrypts then: a message that does not fit is as it came.
 //
 // The instructions take the same time whatever the data. No table is looked up and no branch taken by a secret.
@@ -54,16 +53,8 @@ func dividedByX(block *[16]byte) (r [16]byte) {
 	return r
 }
 
-// maxRun is how many bytes of header, message and lengths, each filled up to whole blocks, are hashed at once.
-const maxRun = 8 * 16
-
-// tag writes to t what authenticates ciphertext and ad, but for the mask. 16 bytes behind ciphertext can be read: the
-// tag is there, or room for it.
+// tag writes to t what authenticates ciphertext and ad, but for the mask.
 func (k *gcmKey) tag(t *[TagSize]byte, ciphertext, ad []byte) {
-	if (len(ad)+15)&^15+(len(ciphertext)+15)&^15+16 <= maxRun && len(ad) >= 16 {
-		ghashMessage(t, &k.powers, &ad[0], len(ad), &ciphertext[:1][0], len(ciphertext))
-		return
-	}
 	*t = [TagSize]byte{}
 	k.hash(t, ad)
 	k.hash(t, ciphertext)
@@ -138,7 +129,7 @@ func (k *gcmKey) sealAny(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byt
 	if n >= maxStream-TagSize+groupSize {
 		k.sealLong(&t, dst[:n], nonce, plaintext, ad, &s)
 	} else {
-		keyStream(&s, TagSize+n <= maxStream/2, &k.rk, nonce)
+		keyStream(&s, &k.rk, nonce)
 		k.crypt(dst[:n], plaintext, &s, nonce)
 		k.tag(&t, dst[:n], ad)
 	}
@@ -150,7 +141,7 @@ const groupSize = 128
 
 // sealLong does what takes long in one go: most of the message is encrypted and hashed by the same loop.
 func (k *gcmKey) sealLong(t *[TagSize]byte, dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte, s *stream) {
-	keyStream(s, false, &k.rk, nonce)
+	keyStream(s, &k.rk, nonce)
 	k.hash(t, ad)
 	n := subtle.XORBytes(dst, plaintext, s[TagSize:])
 	k.hash(t, dst[:n])
@@ -184,7 +175,7 @@ func (k *gcmKey) openAny(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []by
 	var t [TagSize]byte
 	n := len(ciphertext) - TagSize
 	text, tag := ciphertext[:n], ciphertext[n:]
-	keyStream(&s, TagSize+n <= maxStream/2, &k.rk, nonce)
+	keyStream(&s, &k.rk, nonce)
 	k.tag(&t, text, ad)
 	subtle.XORBytes(t[:], t[:], s[:TagSize])
 	if subtle.ConstantTimeCompare(t[:], tag) != 1 {

@@ -13,12 +13,6 @@ func hasGCM() bool { return hasAES() && cpu.X86.HasPCLMULQDQ }
 //go:noescape
 func ghashCLMUL(y *[16]byte, powers *[8][16]byte, b *byte, blocks int)
 
-// ghashMessage writes to t the hash of a whole message. Preconditions: hasGCM(); additional data, text and lengths
-// take 8 blocks at most; adLen is a multiple of 16 or above that; 16 bytes can be read from where the text ends.
-//
-//go:noescape
-func ghashMessage(t *[16]byte, powers *[8][16]byte, ad *byte, adLen int, text *byte, textLen int)
-
 // sealShort encrypts the n bytes at b in place and writes the tag behind them. openShort reports whether the tag that stands behind the n
 // bytes at b fits, and if so decrypts them in place. Preconditions: hasGCM(); fitsShort(adLen, n).
 //
@@ -34,7 +28,7 @@ func openShort(k *gcmKey, b *byte, n int, nonce *[12]byte, ad *byte, adLen int) 
 //go:noescape
 func sealGroups(b *byte, groups int, k *gcmKey, y *[16]byte, nonce *[12]byte, counter int)
 
-// keyStream writes the first four blocks of a message's key stream to s, or all eight. Precondition: hasGCM().
+// keyStream writes the first eight blocks of a message's key stream to s. Precondition: hasGCM().
 //
 //go:noescape
-func keyStream(s *stream, four bool, rk *roundKeys, nonce *[12]byte)
+func keyStream(s *stream, rk *roundKeys, nonce *[12]byte)

@@ -87,142 +87,33 @@ done:
 	MOVOU  X0, (DI)
 	RET
 
-// PSHUFB with the 16 bytes at last + 16 - r moves the last r bytes of a block to its start and clears the rest.
-DATA ·blockLast+0(SB)/8, $0x0706050403020100
-DATA ·blockLast+8(SB)/8, $0x0f0e0d0c0b0a0908
-DATA ·blockLast+16(SB)/8, $0x8080808080808080
-DATA ·blockLast+24(SB)/8, $0x8080808080808080
-GLOBL ·blockLast(SB), RODATA|NOPTR, $32
-
-// PAND with the 16 bytes at first + 16 - r keeps the first r bytes of a block.
-DATA ·blockFirst+0(SB)/8, $0xffffffffffffffff
-DATA ·blockFirst+8(SB)/8, $0xffffffffffffffff
-DATA ·blockFirst+16(SB)/8, $0
-DATA ·blockFirst+24(SB)/8, $0
-GLOBL ·blockFirst(SB), RODATA|NOPTR, $32
-
-// func ghashMessage(t *[16]byte, powers *[8][16]byte, ad *byte, adLen int, text *byte, textLen int)
-//
-// SI, CX: the additional data to go. DI, BX: the text to go. DX: the next power, which at the end is H. X13: the block of lengths.
-// Blocks go from memory to registers: bytes that were copied together first would be slow to read so soon.
-TEXT ·ghashMessage(SB), NOSPLIT, $0-48
-	MOVQ  powers+8(FP), DX
-	MOVQ  ad+16(FP), SI
-	MOVQ  adLen+24(FP), CX
-	MOVQ  text+32(FP), DI
-	MOVQ  textLen+40(FP), BX
-	MOVOU ·blockReversed(SB), X15
-	MOVQ  $0xc200000000000000, AX
-	MOVQ  AX, X14
-	PXOR  X5, X5
-	PXOR  X6, X6
-	PXOR  X7, X7
-
-	LEAQ 15(CX), AX
-	ANDQ $-16, AX
-	LEAQ 15(BX), R9
-	ANDQ $-16, R9
-	ADDQ $112, DX
-	SUBQ AX, DX
-	SUBQ R9, DX
-
-	LEAQ       (CX*8), AX
-	LEAQ       (BX*8), R9
-	MOVQ       R9, X13
-	MOVQ       AX, X12
-	PUNPCKLQDQ X12, X13
-
-header:
-	CMPQ CX, $16
-	JLT  headerTail
-	BLOCK(0, X1)
-	ACCUMULATE(X1, 0)
-	ADDQ $16, DX
-	ADDQ $16, SI
-	SUBQ $16, CX
-	JMP  header
-
-headerTail:
-	TESTQ  CX, CX
-	JZ     text
-	MOVOU  -16(SI)(CX*1), X1
-	LEAQ   ·blockLast+16(SB), AX
-	SUBQ   CX, AX
-	MOVOU  (AX), X2
-	PSHUFB X2, X1
-	PSHUFB X15, X1
-	ACCUMULATE(X1, 0)
-	ADDQ   $16, DX
-
-text:
-	CMPQ   BX, $16
-	JLT    textTail
-	MOVOU  (DI), X1
-	PSHUFB X15, X1
-	ACCUMULATE(X1, 0)
-	ADDQ   $16, DX
-	ADDQ   $16, DI
-	SUBQ   $16, BX
-	JMP    text
-
-textTail:
-	TESTQ  BX, BX
-	JZ     lengths
-	MOVOU  (DI), X1
-	LEAQ   ·blockFirst+16(SB), AX
-	SUBQ   BX, AX
-	MOVOU  (AX), X2
-	PAND   X2, X1
-	PSHUFB X15, X1
-	ACCUMULATE(X1, 0)
-	ADDQ   $16, DX
-
-lengths:
-	ACCUMULATE(X13, 0)
-	REDUCE
-	PSHUFB X15, X0
-	MOVQ   t+0(FP), AX
-	MOVOU  X0, (AX)
-	RET
-
-// func keyStream(s *stream, four bool, rk *roundKeys, nonce *[12]byte)
-TEXT ·keyStream(SB), NOSPLIT, $0-32
-	MOVQ    s+0(FP), DI
-	MOVQ    rk+16(FP), DX
-	MOVQ    nonce+24(FP), AX
-	MOVQ    0(AX), R8
-	MOVL    8(AX), R9
-	BSWAPQ  R8
-	BSWAPQ  R9
-	ORQ     $1, R9
-	MOVBLZX four+8(FP), AX
+// func keyStream(s *stream, rk *roundKeys, nonce *[12]byte)
+TEXT ·keyStream(SB), NOSPLIT, $0-24
+	MOVQ   s+0(FP), DI
+	MOVQ   rk+8(FP), DX
+	MOVQ   nonce+16(FP), AX
+	MOVQ   0(AX), R8
+	MOVL   8(AX), R9
+	BSWAPQ R8
+	BSWAPQ R9
+	ORQ    $1, R9
 	COUNTER(X0)
 	COUNTER(X1)
 	COUNTER(X2)
 	COUNTER(X3)
-	TESTL   AX, AX
-	JZ      eight
-	ENCRYPT(ROUND4)
-	MOVOU   X0, 0(DI)
-	MOVOU   X1, 16(DI)
-	MOVOU   X2, 32(DI)
-	MOVOU   X3, 48(DI)
-	RET
-
-eight:
 	COUNTER(X4)
 	COUNTER(X5)
 	COUNTER(X6)
 	COUNTER(X7)
 	ENCRYPT(ROUND8)
-	MOVOU X0, 0(DI)
-	MOVOU X1, 16(DI)
-	MOVOU X2, 32(DI)
-	MOVOU X3, 48(DI)
-	MOVOU X4, 64(DI)
-	MOVOU X5, 80(DI)
-	MOVOU X6, 96(DI)
-	MOVOU X7, 112(DI)
+	MOVOU  X0, 0(DI)
+	MOVOU  X1, 16(DI)
+	MOVOU  X2, 32(DI)
+	MOVOU  X3, 48(DI)
+	MOVOU  X4, 64(DI)
+	MOVOU  X5, 80(DI)
+	MOVOU  X6, 96(DI)
+	MOVOU  X7, 112(DI)
 	RET
 
 // XORs the key stream block x into the 16 bytes at off(SI).

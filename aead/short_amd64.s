@@ -7,9 +7,24 @@
 // AES-GCM of a short message in one go: its key stream, the hash of its header and that of its text wait for each other as little as they
 // can, and nothing in between goes through memory.
 
-// Begins a short message: DX is the key, AX the nonce, SI and CX the additional data, address and number, DI and BX the text. The first four blocks of its key stream go to X10, the mask of the tag, and to X11, X12 and
-// X13, which are those of the text; the additional data goes into the hash X6:X7:X5. Then DX is the next power, and R8 and R9 are the
-// lengths in bits. Of nine blocks the first is hashed by itself, and its hash X0 goes into the second.
+// PSHUFB with the 16 bytes at last + 16 - r moves the last r bytes of a block to its start and clears the rest.
+DATA last<>+0(SB)/8, $0x0706050403020100
+DATA last<>+8(SB)/8, $0x0f0e0d0c0b0a0908
+DATA last<>+16(SB)/8, $0x8080808080808080
+DATA last<>+24(SB)/8, $0x8080808080808080
+GLOBL last<>(SB), RODATA|NOPTR, $32
+
+// PAND with the 16 bytes at first + 16 - r keeps the first r bytes of a block.
+DATA first<>+0(SB)/8, $0xffffffffffffffff
+DATA first<>+8(SB)/8, $0xffffffffffffffff
+DATA first<>+16(SB)/8, $0
+DATA first<>+24(SB)/8, $0
+GLOBL first<>(SB), RODATA|NOPTR, $32
+
+// Begins a short message: DX is the key, AX the nonce, SI and CX the additional data, address and number, DI and BX the text. The
+// first four blocks of its key stream go to X10, the mask of the tag, and to X11, X12 and X13, which are those of the text; the
+// additional data goes into the hash X6:X7:X5. Then DX is the next power, and R8 and R9 are the lengths in bits. Of nine blocks
+// the first is hashed by itself, and its hash X0 goes into the second.
 #define BEGIN_SHORT \
 	MOVQ   0(AX), R8               \
 	MOVL   8(AX), R9               \
@@ -69,7 +84,7 @@ headerTail:                        \
 	TESTQ  CX, CX                  \
 	JZ     text                    \
 	MOVOU  -16(SI)(CX*1), X1       \
-	LEAQ   ·blockLast+16(SB), AX       \
+	LEAQ   last<>+16(SB), AX       \
 	SUBQ   CX, AX                  \
 	MOVOU  (AX), X2                \
 	PSHUFB X2, X1                  \
@@ -90,7 +105,7 @@ headerTail:                        \
 
 // Puts into x what keeps the first BX bytes of a block, 1 to 15.
 #define KEEP(x) \
-	LEAQ  ·blockFirst+16(SB), AX \
+	LEAQ  first<>+16(SB), AX \
 	SUBQ  BX, AX             \
 	MOVOU (AX), x
 
