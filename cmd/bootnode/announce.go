@@ -1,12 +1,10 @@
 package main
 
 import (
-	"fmt"
 	"net/netip"
-	"runtime"
-	"runtime/debug"
 	"slices"
 
+	"github.com/fastdisc/discv5/internal/version"
 	"github.com/fastdisc/discv5/nat"
 	"github.com/fastdisc/discv5/table"
 )
@@ -14,7 +12,7 @@ import (
 // announce logs what became of the settings.
 func (d *daemon) announce() {
 	r, o := d.node.LocalRecord(), d.o
-	d.log.Info("started", "id", d.node.ID(), "seq", r.Seq(), "datadir", d.dir, "version", versionLine())
+	d.log.Info("started", "id", d.node.ID(), "seq", r.Seq(), "datadir", d.dir, "version", version.Line("bootnode"))
 	if o.config != "" {
 		d.log.Info("configuration", "file", o.config)
 	}
@@ -56,17 +54,4 @@ func (d *daemon) originOf(a netip.AddrPort, listening []netip.AddrPort) string {
 		return "--addr"
 	}
 	return "network interface"
-}
-
-func versionLine() string {
-	version := "unknown"
-	if b, ok := debug.ReadBuildInfo(); ok {
-		version = b.Main.Version
-		for _, s := range b.Settings {
-			if s.Key == "vcs.revision" && version == "(devel)" {
-				version += " " + s.Value
-			}
-		}
-	}
-	return fmt.Sprintf("bootnode %s %s %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/fastdisc/discv5/internal/version"
 )
 
 // Exit codes.
@@ -37,7 +39,7 @@ func run(args []string, s system, stdout, stderr io.Writer) int {
 		complain(stderr, usageError{err})
 		return exitUsage
 	case o.version:
-		fmt.Fprintln(stdout, versionLine())
+		fmt.Fprintln(stdout, version.Line("bootnode"))
 		return exitOK
 	case o.print:
 		fmt.Fprint(stdout, printConfig(o))

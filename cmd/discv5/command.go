@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/fastdisc/discv5/internal/version"
 )
 
 // usageError is an error about the command line or about what it names.
@@ -34,7 +36,7 @@ Exit codes:
 func newRoot(t *tool) *cobra.Command {
 	root := &cobra.Command{
 		Use: "discv5", Short: "A tool for the Node Discovery Protocol v5.1", Long: rootHelp,
-		SilenceErrors: true, SilenceUsage: true, Version: versionLine(),
+		SilenceErrors: true, SilenceUsage: true, Version: version.Line("discv5"),
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(t.in)

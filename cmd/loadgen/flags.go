@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -295,17 +293,4 @@ func (o *options) limits(f *pflag.FlagSet) error {
 		o.limit.p99 = o.maxP99
 	}
 	return nil
-}
-
-func versionLine() string {
-	version := "unknown"
-	if b, ok := debug.ReadBuildInfo(); ok {
-		version = b.Main.Version
-		for _, s := range b.Settings {
-			if s.Key == "vcs.revision" && version == "(devel)" {
-				version += " " + s.Value
-			}
-		}
-	}
-	return fmt.Sprintf("loadgen %s %s %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

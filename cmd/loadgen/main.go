@@ -30,6 +30,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/pflag"
+
+	"github.com/fastdisc/discv5/internal/version"
 )
 
 // Exit codes.
@@ -73,7 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		complain(stderr, fmt.Errorf("%w; see loadgen --help", err))
 		return exitUsage
 	case o.version:
-		fmt.Fprintln(stdout, versionLine())
+		fmt.Fprintln(stdout, version.Line("loadgen"))
 		return exitOK
 	}
 	err = generate(ctx, o, stdout, stderr)

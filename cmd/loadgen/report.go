@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/internal/load"
+	"github.com/fastdisc/discv5/internal/version"
 )
 
 // schema is the version of the JSON report. It rises when a member changes its meaning or goes away.
@@ -254,7 +255,7 @@ func (r *report) encode() ([]byte, error) {
 func (r *report) json() *jsonReport {
 	c, i, res := &r.cfg, r.info, r.result
 	j := &jsonReport{
-		Schema: schema, Program: versionLine(), Started: res.Started.UTC().Truncate(time.Millisecond),
+		Schema: schema, Program: version.Line("loadgen"), Started: res.Started.UTC().Truncate(time.Millisecond),
 		Target:   jsonTarget{c.Target.ID.String(), c.Target.Addr.String()},
 		Settings: r.settings(),
 		Generator: jsonGenerator{

@@ -30,6 +30,7 @@ var imports = map[string][]string{
 	"dnsdisc":           {"enr", "internal/curve", "internal/dnstest"},
 	"internal/dnstest":  {},
 	"internal/chart":    {},
+	"internal/version":  {},
 	// The arithmetic behind internal/curve, which alone imports it.
 	"internal/curve/k256": {},
 	// The node and the engine's counters are for the tests of internal/load, which have a node to load.
@@ -41,7 +42,7 @@ var imports = map[string][]string{
 	"chaos": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
 	"soak":  {".", "engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
 	// Programs; what is below cmd/x may be imported by cmd/x alone.
-	"cmd": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart"},
+	"cmd": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
 }
 
 // modules says which packages may import a module that is not this one's. Tests may import them too, but for those
