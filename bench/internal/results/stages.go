@@ -41,6 +41,7 @@ func Stages() []Where {
 		{"handshake: ECDH", "internal/curve", "ECDH", false, false},
 		{"handshake: sign", "internal/curve", "Sign", false, false},
 		{"handshake: verify", "internal/curve", "Verify", false, false},
+		{"handshake: verify with the same key", "internal/curve", "VerifyPoint", false, false},
 		{"handshake: public key", "internal/curve", "PublicKey", false, false},
 		{"handshake: derive keys", "aead", "DeriveKeys", false, false},
 		{"handshake: digest to sign", "aead", "IDSignatureDigest", false, false},
