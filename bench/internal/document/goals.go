@@ -22,6 +22,7 @@ type goal struct {
 	limit   string
 	value   string
 	reached bool
+	why     string // why it cannot be reached, or nothing
 }
 
 // goalsOf lists those for which there are figures. No handshake is measured without curve arithmetic: its other costs are what is left of
@@ -29,7 +30,7 @@ type goal struct {
 func goalsOf(f *results.File) (list []goal) {
 	most := func(what string, value, limit float64) {
 		if value > 0 && !math.IsInf(value, 0) && !math.IsNaN(value) {
-			list = append(list, goal{what, fmt.Sprintf("at most %.2f", limit), fmt.Sprintf("%.2f", value), value <= limit})
+			list = append(list, goal{what, fmt.Sprintf("at most %.2f", limit), fmt.Sprintf("%.2f", value), value <= limit, ""})
 		}
 	}
 	for _, w := range []struct {
@@ -43,7 +44,11 @@ func goalsOf(f *results.File) (list []goal) {
 	own, geth := f.Row("ping", results.Own), f.Row("ping", results.Geth)
 	if own != nil && geth != nil && own.Median > 0 {
 		v := geth.Median / own.Median
-		list = append(list, goal{"PING, go-ethereum of this node", fmt.Sprintf("at least %.2f", goalGeth), fmt.Sprintf("%.2f", v), v >= goalGeth})
+		g := goal{what: "PING, go-ethereum of this node", limit: fmt.Sprintf("at least %.2f", goalGeth), value: fmt.Sprintf("%.2f", v), reached: v >= goalGeth}
+		if geth.Ratio > 0 && geth.Ratio < goalGeth {
+			g.why = fmt.Sprintf("out of reach on this machine: it takes %.2f times as much as the echo", geth.Ratio)
+		}
+		list = append(list, g)
 	}
 	if v, err := outgrown(f, 1000, 100_000); err == nil {
 		most("PING, 100,000 sessions of 1,000", v, goalSessions)
@@ -52,7 +57,7 @@ func goalsOf(f *results.File) (list []goal) {
 	first, second := nanosOf(f, "handshake: verify"), nanosOf(f, "handshake: verify with the same key")
 	if all > 0 && ecdh > 0 && first > 0 && second > 0 {
 		v := max(0, 1-(ecdh+first+second)/all)
-		list = append(list, goal{"handshake, what is not curve arithmetic", fmt.Sprintf("at most %.0f %%", 100*goalCurve), fmt.Sprintf("%.1f %%", 100*v), v <= goalCurve})
+		list = append(list, goal{"handshake, what is not curve arithmetic", fmt.Sprintf("at most %.0f %%", 100*goalCurve), fmt.Sprintf("%.1f %%", 100*v), v <= goalCurve, ""})
 	}
 	return list
 }
@@ -64,6 +69,9 @@ func goals(f *results.File) string {
 		word := "reached"
 		if !g.reached {
 			word = "**not reached**"
+			if g.why != "" {
+				word += ", and " + g.why
+			}
 		}
 		list = append(list, []string{g.what, g.limit, g.value, word})
 	}

@@ -13,6 +13,7 @@ func TestGoals(t *testing.T) {
 	set := func(ping, findnode, geth, many, accept float64) {
 		f.Row("ping", results.Own).Ratio, f.Row("findnode", results.Own).Ratio = ping, findnode
 		f.Row("ping", results.Own).Median, f.Row("ping", results.Geth).Median = 4, 4*geth
+		f.Row("ping", results.Geth).Ratio = 6
 		for i := range f.Sessions {
 			switch f.Sessions[i].Sessions {
 			case 1000:
@@ -43,6 +44,10 @@ func TestGoals(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
+	}
+	f.Row("ping", results.Geth).Ratio = 3.5
+	if text := goals(f); !strings.Contains(text, "| at least 5.00 | 4.90 | **not reached**, and out of reach on this machine: it takes 3.50 times as much as the echo |") {
+		t.Errorf("the echo itself is not that far from go-ethereum:\n%s", text)
 	}
 	f.Rows = keep(f.Rows, func(r results.Row) bool { return r.Server != results.Geth })
 	if text := goals(f); strings.Contains(text, "go-ethereum") {
