@@ -71,12 +71,12 @@ func junk(t *testing.T, x *target) attack {
 	}}
 }
 
-// badHandshakes answer live challenges with a signature of nobody, several times as many as the node can examine, and fewer than the
+// badHandshakes answer live challenges with a signature of nobody, in bursts more than the node can examine, and fewer than the
 // challenges that it can have. All come from one prefix, and newcomers of other prefixes make good handshakes meanwhile: they
 // must find room in the queue.
 func badHandshakes(t *testing.T, x *target) attack {
 	v6 := x.to.Addr.Addr().Is6()
-	bad := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Handshake: load.BadProof, Identities: lighter(2000), Rate: lighter(5000.0),
+	bad := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Handshake: load.BadProof, Identities: lighter(2000), Rate: lighter(25000.0),
 		Sources: addresses(x, ports), Sockets: ports, Buffer: 64 << 10})
 	if v6 {
 		return bad.attack // all of loopback is one prefix
