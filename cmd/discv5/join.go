@@ -12,7 +12,7 @@ import (
 // joinPoll is how often the table is looked at while a bootnode's record is on its way into it.
 const joinPoll = 10 * time.Millisecond
 
-// join has the bootnodes answer, which brings them into the node's table, where lookups begin. One is enough: the others are not waited for.
+// join has the bootnodes answer, which brings them into the node's table, where lookups begin. One is enough.
 func (n *network) join(ctx context.Context, node *discv5.Node) error {
 	errs := make(chan error, len(n.boot))
 	for _, b := range n.boot {
@@ -28,7 +28,7 @@ func (n *network) join(ctx context.Context, node *discv5.Node) error {
 	}
 	last := errors.New("--bootnodes is missing")
 	answered := false
-	for i := 0; i < len(n.boot) && !answered; i++ {
+	for range n.boot {
 		if err := <-errs; err == nil {
 			answered = true
 		} else {
