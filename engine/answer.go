@@ -99,8 +99,9 @@ func (w *Worker) nodes(p *peer, body []byte) error {
 		return nil
 	}
 	w.e.calls.mu.Lock()
-	if c.collected { // another worker has been faster, with the rest of the answer
+	if c.collected { // another worker has been faster, with the rest of the answer: this packet is one too many
 		w.e.calls.mu.Unlock()
+		w.counts[DropUnsolicited]++
 		return nil
 	}
 	c.packets++
