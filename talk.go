@@ -83,13 +83,17 @@ func (t *talkServer) Talk(r engine.TalkRequest) bool {
 	return true
 }
 
+// serve runs a handler and answers. Its slot is free before the answer leaves, so that a peer that asks again when it
+// has the answer finds one; what waits for the client holds its slot.
 func (t *talkServer) serve(h TalkHandler, r engine.TalkRequest) {
-	defer func() { <-t.slots }()
+	free := sync.OnceFunc(func() { <-t.slots })
+	defer free()
 	answer := t.call(h, r)
 	if t.n.state.Load() == stateClosed {
 		return
 	}
 	t.n.client.do(func(w *engine.Worker) {
+		free()
 		if w.Talk(r, answer) == engine.ErrTooLarge {
 			w.Talk(r, nil)
 		}

@@ -50,7 +50,11 @@ func TestS22Talk(t *testing.T) {
 		})
 	}
 	for range slots {
-		<-entered
+		select {
+		case <-entered:
+		case <-ctx.Done():
+			t.Fatal("a request found no slot")
+		}
 	}
 	// All slots are taken. Everything that needs none goes on; what needs one is refused and counted.
 	if _, err := a.Ping(ctx, contact(b)); err != nil {
@@ -82,4 +86,15 @@ func TestS22Talk(t *testing.T) {
 		t.Error(err)
 	}
 	close(stuck)
+}
+
+// A peer that asks again as soon as it has an answer finds the slot of its last request free.
+func TestTalkOneByOne(t *testing.T) {
+	a, b := loopback(t, "127.0.0.1:0", nil), loopback(t, "127.0.0.1:0", func(c *Config) { c.TalkConcurrency = 1 })
+	b.HandleTalk("echo", func(_ context.Context, r TalkRequest) []byte { return r.Payload })
+	for i := range 300 {
+		if got, err := a.Talk(within(t), contact(b), "echo", []byte("x")); err != nil || string(got) != "x" {
+			t.Fatalf("request %d was answered %q, %v", i, got, err)
+		}
+	}
 }
