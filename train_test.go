@@ -44,7 +44,9 @@ func TestAnswerOfSeveralPackets(t *testing.T) {
 			if len(want) > 0 {
 				t.Errorf("%d of 13 records are missing", len(want))
 			}
-			after, info := b.Stats().Sockets, b.Sockets()[0]
+			info := b.Sockets()[0]
+			b.Close() // what is sent counts after the kernel has it, which can be after its arrival
+			after := b.Stats().Sockets
 			if c.joined && !info.Segments {
 				t.Skip(info)
 			}
