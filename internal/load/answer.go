@@ -129,12 +129,12 @@ func (l *lane) challenged(s *socket) {
 		}
 	}
 	switch {
-	case oldest == none:
-		l.tally.events.Stray++
-	case len(l.strangers.fixed) > 0:
+	case oldest != none && len(l.strangers.fixed) > 0:
 		l.complete(s, oldest)
-	default:
+	case oldest != none || seq-l.since-1 < l.seq-l.since: // or names a packet that has been sent
 		l.tally.events.Late++
+	default:
+		l.tally.events.Stray++
 	}
 }
 

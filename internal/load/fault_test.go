@@ -122,6 +122,19 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// A WHOAREYOU that comes when its packet has been given up, and no other waits, is late, and nothing bad.
+func TestLateChallenge(t *testing.T) {
+	t.Parallel()
+	f, to := newFake(t, "127.0.0.1:0", usual)
+	f.seen = func(*codec.Packet) { time.Sleep(25 * time.Millisecond) }
+	f.serve()
+	g := generate(t, Config{Target: to, Mix: Only(Junk), Rate: 20, Timeout: 10 * time.Millisecond})
+	r := load(t, g, Plan{For: patience, Requests: 6})
+	if e := r.Events; e.Bad() != 0 || e.Late+r.Total.Answered == 0 {
+		t.Errorf("counted %+v, events %+v", r.Total, e)
+	}
+}
+
 // All packets of a NODES answer are waited for, and a total that makes no sense hangs nobody.
 func TestNodes(t *testing.T) {
 	t.Parallel()
@@ -277,8 +290,12 @@ func TestOutstandingBound(t *testing.T) {
 	defer f.conn.Close()
 	g := generate(t, Config{Target: to, Mix: Only(Junk), Rate: 100_000, Timeout: 10 * time.Second, Sockets: 1, Outstanding: 500})
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(100*time.Millisecond, cancel)
-	r, err := g.Run(ctx, Plan{For: patience})
+	defer cancel()
+	r, err := g.Run(ctx, Plan{For: patience, Every: 10 * time.Millisecond, OnPoint: func(p Point) {
+		if p.Counts.Unsent > 0 {
+			cancel()
+		}
+	}})
 	if err != nil || !r.Interrupted || r.Total.Sent != 500 || r.Pending != 500 || r.Total.Unsent == 0 || r.Loss() != 1 {
 		t.Errorf("counted %+v, %d pending, %v", r.Total, r.Pending, err)
 	}

@@ -47,6 +47,7 @@ type lane struct {
 	draw      draw
 	turn      int    // socket of the last train
 	seq       uint64 // the last request ID
+	since     uint64 // the request ID before the first
 	segments  string // why no trains can be sent
 
 	bad     []*identity // that make bad handshakes
@@ -119,7 +120,8 @@ func newLane(c *Config, number int, socks []*socket, segments string) (*lane, er
 		return nil, err
 	}
 	l.strangers = newStrangers(c, l.random, share(c.Strangers, number, c.Lanes))
-	l.seq = l.random.Uint64() >> 1 // no two runs have the same
+	l.since = l.random.Uint64() >> 1 // no two runs have the same
+	l.seq = l.since
 	conns := make([]fastpath.Conn, len(socks))
 	for i, s := range socks {
 		conns[i] = s.conn

@@ -34,7 +34,7 @@ type Events struct {
 	Unmatched uint64 // datagrams for nobody who waits
 	Malformed uint64 // packets and messages of a form that the specification does not allow, or a wrong answer
 	Unopened  uint64 // messages that did not open with the session's key
-	Stray     uint64 // WHOAREYOU for no request that waits
+	Stray     uint64 // WHOAREYOU for no packet of a stranger, or no request that waits
 }
 
 // Add adds o to e.
