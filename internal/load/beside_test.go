@@ -36,7 +36,7 @@ func TestBesideFlood(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			var err error
-			if results[i], err = g.Run(ctx, Plan{For: 400 * time.Millisecond, Every: 50 * time.Millisecond}); err != nil {
+			if results[i], err = g.Run(ctx, Plan{For: 400 * time.Millisecond, Every: 200 * time.Millisecond}); err != nil {
 				t.Error(err)
 			}
 		}()

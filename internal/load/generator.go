@@ -142,7 +142,8 @@ type Plan struct {
 	For time.Duration
 	// Requests ends sending after so many. 0: no limit.
 	Requests uint64
-	// Every is the length of the intervals of Result.Points. Default: a second, or what makes no more than MaxPoints.
+	// Every is the length of the intervals of Result.Points. Default: a second, or what makes no more than MaxPoints. At
+	// the end of each its histograms are added up: with intervals of milliseconds that can hold up the load itself.
 	Every time.Duration
 	// PID is the process of the target, whose CPU time and memory are to be measured; 0 measures none. See Meter.
 	PID int

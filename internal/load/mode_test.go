@@ -93,7 +93,7 @@ func (c modeCase) run(t *testing.T, n *discv5.Node, to Target, open bool, by tra
 	want := plan.Requests
 	if open {
 		cfg.Window, cfg.Rate = 0, c.rate
-		plan = Plan{For: 60 * time.Millisecond, Every: 20 * time.Millisecond}
+		plan = Plan{For: 60 * time.Millisecond}
 		want = uint64(c.rate * 0.06)
 	}
 	g := generate(t, cfg)
