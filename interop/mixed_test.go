@@ -18,9 +18,10 @@ import (
 const (
 	mixedSize = 6 // nodes of each kind
 
-	// mixedTimeout bounds the time until lookups find everybody. Each round of lookups takes many seconds on a
-	// small machine.
+	// mixedTimeout and mixedRounds bound the time until lookups find everybody. The first round of lookups takes many
+	// seconds on a small machine, and minutes on one with other work.
 	mixedTimeout = 150 * time.Second
+	mixedRounds  = 3
 
 	// mixedLookups are under way at a time, over all nodes.
 	mixedLookups = 6
@@ -77,8 +78,8 @@ func mixed(t *testing.T, ip netip.Addr) {
 			break
 		}
 		t.Logf("round %d: %d of %d lookups found their target", round, all-len(left), all)
-		if time.Since(start) > mixedTimeout {
-			t.Fatalf("lookups do not find everybody after %v:\n%s", mixedTimeout, strings.Join(failures, "\n"))
+		if took := time.Since(start); took > mixedTimeout && round > mixedRounds {
+			t.Fatalf("lookups do not find everybody after %v:\n%s", took.Round(time.Second), strings.Join(failures, "\n"))
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
