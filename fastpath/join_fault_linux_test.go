@@ -95,7 +95,7 @@ func TestS21JoinFaults(t *testing.T) {
 	}
 }
 
-// A train that does not reach its peer in the way of an old kernel is no reason to send no others. Many in a row are.
+// A train that does not reach its peer in the way of an old kernel is no reason to send no others. Many in a row are, for a while.
 func TestJoinEnds(t *testing.T) {
 	a, b := joining(t, Config{Addr: loop4}), open(t, Config{Addr: loop4})
 	refuse := true
@@ -127,6 +127,30 @@ func TestJoinEnds(t *testing.T) {
 	round()
 	if st := a.Stats(); st.TxTrains != 1 || st.TrainsRefused != 2*maxRefusals-1 || st.SendErrors.Sum() != 0 {
 		t.Errorf("too many: %+v", st)
+	}
+	for range maxWithout {
+		a.sock.joins()
+	}
+	refuse = true
+	round() // they are tried once
+	refuse = false
+	round()
+	if st := a.Stats(); st.TxTrains != 1 || st.TrainsRefused != 2*maxRefusals {
+		t.Errorf("tried again, in vain: %+v", st)
+	}
+	for range maxWithout {
+		a.sock.joins()
+	}
+	round()
+	round()
+	if st := a.Stats(); st.TxTrains != 3 || st.TrainsRefused != 2*maxRefusals {
+		t.Errorf("tried again: %+v", st)
+	}
+	a.sock.refuseTrain(unix.EIO)
+	for range 2*maxWithout + maxRefusals {
+		if a.sock.joins() {
+			t.Fatal("a device that cannot send trains is tried again")
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package fastpath
 
 import (
 	"fmt"
+	"math"
 	"syscall"
 	"unsafe"
 
@@ -15,8 +16,11 @@ const (
 	maxJoined = 1500 - 40 - 8
 
 	// maxRefusals is how many trains in a row may be refused for their path
-	// before a socket leaves them off.
+	// before a socket leaves them off, for maxWithout batches that could have had
+	// some.
 	maxRefusals = 64
+	maxWithout  = 10_000
+	never       = math.MaxUint32 // in the place of refusals: they stay off
 )
 
 // segmentsReason says why a socket sends no trains, or nothing.
@@ -49,24 +53,40 @@ func damagesTrains(release string) bool {
 	return major == 7 && (minor == 0 || minor == 1 && patch <= 4)
 }
 
-// joins reports whether the socket sends trains. One that does not is the plain
-// twin of one that does.
-func (s *socket) joins() bool { return s.opts.segments == "" && s.refusals.Load() < maxRefusals }
+// joins reports whether the socket sends trains in the batch that it is asked for. One that
+// does not is the plain twin of one that does.
+func (s *socket) joins() bool {
+	if s.opts.segments != "" {
+		return false
+	}
+	n := s.refusals.Load()
+	switch {
+	case n < maxRefusals:
+		return true
+	case n < maxRefusals+maxWithout:
+		s.refusals.CompareAndSwap(n, n+1)
+	case n != never:
+		return s.refusals.CompareAndSwap(n, maxRefusals-1) // one more refusal ends them again
+	}
+	return false
+}
 
 // refuseTrain notes that the kernel did not take a train.
 //
 // Some answers will be the same for all trains, and there are no more of them. EINVAL,
 // before Linux 6.14, and EMSGSIZE are about the path to one peer, which takes no
 // segment of that size unfragmented. A peer could bring that about, so that only many
-// in a row end all trains: then it is this machine's own network. What else there is would
-// have met a single datagram too.
+// in a row end all trains, and for a while: mostly it is this machine's own network then. What
+// else there is would have met a single datagram too.
 func (s *socket) refuseTrain(e syscall.Errno) {
 	s.cnt.tx.trainsRefused.Add(1)
 	switch {
 	case e == unix.EINVAL || e == unix.EMSGSIZE:
-		s.refusals.Add(1)
+		if n := s.refusals.Load(); n < maxRefusals {
+			s.refusals.CompareAndSwap(n, n+1)
+		}
 	case refusesTrains(e):
-		s.refusals.Store(maxRefusals)
+		s.refusals.Store(never)
 	}
 }
 

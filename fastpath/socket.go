@@ -22,7 +22,7 @@ type socket struct {
 	sendWait time.Duration
 	opts     sockOptions
 	cnt      counters
-	refusals atomic.Uint32 // trains that were refused in a row
+	refusals atomic.Uint32 // trains that were refused in a row; from maxRefusals on, batches since then
 
 	mu     sync.Mutex // guards drops and closed
 	drops  dropCounter
