@@ -18,6 +18,7 @@
 // Files:
 //
 //	main.go      flags and order
+//	flags.go     what flags may be
 //	bench.go     servers, workloads and their lanes
 //	measure.go   one slice, all rounds, latencies
 //	shake.go     handshakes
@@ -89,6 +90,10 @@ func main() {
 	if o.quick {
 		o.rounds, o.slice, o.latency = min(o.rounds, 2), min(o.slice, 80*time.Millisecond), 50
 		o.many = min(o.many, 2000)
+	}
+	if err := o.check(flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "perf:", err)
+		os.Exit(2)
 	}
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "perf:", err)
