@@ -144,3 +144,19 @@ func TestNumber(t *testing.T) {
 		}
 	}
 }
+
+// Each row of a table has as many cells as its head: a bar within a cell parts it, also in code, unless it is escaped.
+func TestTableRows(t *testing.T) {
+	cells := func(line string) int { return strings.Count(strings.ReplaceAll(line, `\|`, ""), "|") }
+	head := 0
+	for i, line := range strings.Split(read(t, "../../../PERF.md"), "\n") {
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			head = 0
+		case head == 0:
+			head = cells(line)
+		case cells(line) != head:
+			t.Errorf("PERF.md:%d: %d bars, and its head has %d: %s", i+1, cells(line), head, line)
+		}
+	}
+}
