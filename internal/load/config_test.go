@@ -99,6 +99,7 @@ func TestConfig(t *testing.T) {
 		"negative rate":            {func(c *Config) { c.Rate = -1 }, ErrConfig},
 		"no rate":                  {func(c *Config) { c.Rate = math.NaN() }, ErrConfig},
 		"huge rate":                {func(c *Config) { c.Rate = math.Inf(1) }, ErrConfig},
+		"rate above the bound":     {func(c *Config) { c.Rate = MaxRate + 1 }, ErrConfig},
 		"huge window":              {func(c *Config) { c.Window = MaxWindow + 1 }, ErrConfig},
 		"window below lanes":       {func(c *Config) { c.Window, c.Lanes = 2, 3 }, ErrConfig},
 		"identities":               {func(c *Config) { c.Identities = MaxIdentities + 1 }, ErrConfig},

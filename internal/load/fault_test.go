@@ -159,6 +159,7 @@ func TestNodes(t *testing.T) {
 		{name: "empty", answer: func(r *fakeRequest) { r.nodes(1) }, answered: 20},
 		{name: "three", answer: func(r *fakeRequest) { r.nodes(3, one); r.nodes(3, one, one); r.nodes(3) }, answered: 20, records: 60},
 		{name: "one of two is missing", answer: func(r *fakeRequest) { r.nodes(2, one) }, records: 20},
+		{name: "the first total counts", answer: func(r *fakeRequest) { r.nodes(2); r.nodes(5) }, answered: 20},
 		{name: "no total", answer: func(r *fakeRequest) { r.nodes(0, one) }, answered: 20, records: 20},
 		{name: "huge total", answer: func(r *fakeRequest) { r.nodes(1 << 60) }},
 		{name: "more than announced", answer: func(r *fakeRequest) { r.nodes(1); r.nodes(1) }, answered: 20, late: 20},

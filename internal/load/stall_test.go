@@ -92,6 +92,12 @@ func TestLateGenerator(t *testing.T) {
 	if n, want := r.Latency.Over(slow/2), int64(rate*(pause-slow)/time.Second); n < want {
 		t.Errorf("%d requests took more than %v, want %d", n, slow/2, want)
 	}
+	// Each request took at least as long as it left late, whatever else the machine did.
+	for _, q := range []float64{0.5, 0.9, 0.99} {
+		if took, late := r.Latency.Quantile(q), r.Lag.Quantile(q); took < late-late/500 {
+			t.Errorf("quantile %v: latency %v, lag %v", q, took, late)
+		}
+	}
 	if len(r.Limits()) == 0 {
 		t.Error("the generator does not say that it was the limit")
 	}
