@@ -182,7 +182,10 @@ func (f *fake) message(p *codec.Packet, s *fakeSession, from netip.AddrPort) boo
 }
 
 // send sends a message within the session.
-func (r *fakeRequest) send(message []byte) {
+func (r *fakeRequest) send(message []byte) { r.conn.WriteToUDPAddrPort(r.seal(message), r.from) }
+
+// seal makes the packet of a message within the session.
+func (r *fakeRequest) seal(message []byte) []byte {
 	s := r.sessions[r.id]
 	var iv [16]byte
 	rand.Read(iv[:])
@@ -191,7 +194,7 @@ func (r *fakeRequest) send(message []byte) {
 	head := codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &r.self)
 	packet := s.write.Seal(head, &nonce, message, head)
 	codec.MaskHeader(packet, codec.MessageHeaderSize, &r.id)
-	r.conn.WriteToUDPAddrPort(packet, r.from)
+	return packet
 }
 
 // forget ends the session.
