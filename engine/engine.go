@@ -134,12 +134,13 @@ func (e *Engine) recordOf(b []byte) *enr.Record {
 	return r
 }
 
-// admit offers a node that has proved to be at addr to the table, if its record says the same.
+// admit offers a node that has proved to be at addr to the table, if its record says the same, and nothing about networks of which a peer there
+// can know nothing.
 func (e *Engine) admit(now time.Duration, r *enr.Record, addr netip.AddrPort, inbound bool) bool {
 	if e.unwanted(now, r) || e.outdated(r) {
 		return false
 	}
-	if !endpointMatches(r, addr) {
+	if !endpointMatches(r, addr) || overreaches(addr, r) {
 		e.renew(now, r)
 		return false
 	}
@@ -153,6 +154,8 @@ func (e *Engine) renew(now time.Duration, r *enr.Record) {
 	n, _, ok := e.table.Get(r.ID())
 	switch {
 	case !ok || n.Seq >= r.Seq():
+	case overreaches(n.Addr, r):
+		e.table.Remove(now, n.ID) // and nobody is to be contacted there once other nodes are few
 	case endpointMatches(r, n.Addr):
 		e.table.Add(now, table.FromRecord(r, n.Addr, n.Inbound))
 	default:

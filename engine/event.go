@@ -17,8 +17,8 @@ const (
 	// SessionEstablished: a handshake has been completed. Record may be nil when this node made contact
 	// without one.
 	SessionEstablished EventKind = iota + 1
-	// Unverifiable: a node completed a handshake from an address that its record does not have. It is served,
-	// but neither in the table nor relayed.
+	// Unverifiable: a node completed a handshake from an address that its record does not have, or its record has a private address beside
+	// a public one. It is served, but neither in the table nor relayed.
 	Unverifiable
 	// TableChanged: see Change.
 	TableChanged

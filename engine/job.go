@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -161,7 +162,6 @@ func (w *Worker) loosePing() []byte {
 func (w *Worker) verifyNodes(j *job) {
 	c := j.call
 	r := Result{RTT: c.answered - c.sent}
-	asked := table.Class(c.request.Peer.Addr.Addr())
 	w.e.calls.mu.Lock()
 	answer := c.nodes
 	c.nodes, c.collected = nil, true
@@ -187,7 +187,7 @@ func (w *Worker) verifyNodes(j *job) {
 			w.counts[DropNodeRecord]++
 		case !c.wants(enr.LogDistance(c.request.Peer.ID, rec.ID())) || seen(rec.ID()):
 			w.counts[DropNodeDistance]++
-		case rec.ID() != c.request.Peer.ID && (!mayRelay(asked, rec) || w.e.unwanted(w.now, rec)):
+		case rec.ID() != c.request.Peer.ID && (!mayRelay(c.request.Peer.Addr, rec) || w.e.unwanted(w.now, rec)):
 			w.counts[DropNodeRelay]++
 		default:
 			if r.Records == nil {
@@ -210,21 +210,18 @@ func (c *call) wants(distance int) bool {
 	return false
 }
 
-// mayRelay reports whether a peer of the given class may tell us of a node with that record: a node on the public
-// network knows nothing of our private one.
-func mayRelay(asked table.AddrClass, r *enr.Record) bool {
-	ok := false
-	if a, has := r.UDPEndpoint4(); has {
-		if !table.MayRelay(asked, table.Class(a.Addr())) {
-			return false
-		}
-		ok = true
-	}
-	if a, has := r.UDPEndpoint6(); has {
-		if !table.MayRelay(asked, table.Class(a.Addr())) {
-			return false
-		}
-		ok = true
-	}
-	return ok
+// mayRelay reports whether a peer at an address may tell us of a node with that record.
+func mayRelay(peer netip.AddrPort, r *enr.Record) bool {
+	_, has4 := r.UDPEndpoint4()
+	_, has6 := r.UDPEndpoint6()
+	return (has4 || has6) && !overreaches(peer, r)
+}
+
+// overreaches reports whether a record names an endpoint of which a peer at an address may not tell us, be the record its own: a node on
+// the public network knows nothing of our private one, and must not have us send datagrams into it.
+func overreaches(peer netip.AddrPort, r *enr.Record) bool {
+	class := table.Class(peer.Addr())
+	a, has4 := r.UDPEndpoint4()
+	b, has6 := r.UDPEndpoint6()
+	return has4 && !table.MayRelay(class, table.Class(a.Addr())) || has6 && !table.MayRelay(class, table.Class(b.Addr()))
 }

@@ -108,12 +108,12 @@ func (w *Worker) check(n table.Node) {
 			return
 		}
 		// A record may name an endpoint of the other family too. It is relayed to users of that family
-		// only once the node has answered there.
+		// only once the node has answered there. Not all that are in the table came by admit.
 		other := n.UDP6
 		if n.Addr.Addr().Is6() {
 			other = n.UDP4
 		}
-		if o, ok := w.e.peerOf(n, other); ok && w.e.canSend(other) {
+		if o, ok := w.e.peerOf(n, other); ok && w.e.canSend(other) && table.MayRelay(table.Class(n.Addr.Addr()), table.Class(other.Addr())) {
 			w.Start(Request{Type: codec.TypePing, Peer: o, Here: true, Done: func(*Worker, Result) {}})
 		}
 	}})
