@@ -43,7 +43,7 @@ type maintenance struct {
 
 	bootnodes atomic.Pointer[[]Peer]
 
-	hurry  atomic.Bool  // a bootnode has answered: look up soon
+	hurry  atomic.Bool  // a bootnode has come into the table: look up soon
 	anew   atomic.Bool  // start over; see Bootstrap
 	active atomic.Int32 // lookups under way
 }
@@ -205,8 +205,8 @@ func (w *Worker) refresh() {
 // Bootstrap makes the next Tick contact the bootnodes and look up this node's own ID, as after a start.
 func (e *Engine) Bootstrap() { e.maintain.anew.Store(true) }
 
-// contactBootnodes asks the bootnodes that are not in the table, and nodes that have left it. Their answer brings them into it; a lookup
-// follows at once.
+// contactBootnodes asks the bootnodes that are not in the table, and nodes that have left it. Their answer brings them into it if there is a
+// place; then a lookup follows at once.
 func (w *Worker) contactBootnodes() {
 	type place struct {
 		id   enr.ID
@@ -219,11 +219,13 @@ func (w *Worker) contactBootnodes() {
 			continue
 		}
 		asked[at] = true
-		if _, s, ok := w.e.table.Get(b.ID); ok && s.Live {
+		_, s, had := w.e.table.Get(b.ID)
+		if had && s.Live {
 			continue
 		}
 		w.contact(b, func(w *Worker, r Result) {
-			if r.Err == nil {
+			// The table may have no place for it. Then there is nothing new to start from, and it would be asked again at each tick.
+			if _, has := w.e.table.Seq(b.ID); r.Err == nil && has && !had {
 				w.e.maintain.hurry.Store(true)
 			}
 		})
