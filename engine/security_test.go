@@ -438,6 +438,10 @@ func TestS16OneLostAnswerFailsOneRequest(t *testing.T) {
 	if _, s, ok := a.e.table.Get(b.e.ID()); !ok || !s.Live {
 		t.Error("the peer was demoted for one lost answer")
 	}
+	shaken := a.e.Counters()[HandshakesSent]
+	if r := a.ping(b); r.Err != nil || a.e.Counters()[HandshakesSent] != shaken {
+		t.Errorf("the session was made anew for one lost answer: %v", r.Err)
+	}
 	// The same for a request of the table's own.
 	until := nw.now + 900*time.Millisecond
 	nw.drop = func(_, to netip.AddrPort, _ []byte) bool { return to == a.addr && nw.now < until }

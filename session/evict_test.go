@@ -237,6 +237,56 @@ func TestS17HandshakeAlone(t *testing.T) {
 	}
 }
 
+// TestS17PrefixShare: whoever keeps many sessions of one network in use does not keep others out: newcomers take the places of those, the one
+// that was idle for longest first among those looked at, and of nobody else. Its own newcomers displace nobody but itself.
+func TestS17PrefixShare(t *testing.T) {
+	const honest, greedy = 32, 64
+	m, r := NewMap(Config{Seed: 1, Capacity: honest + greedy, Shards: 1}), testRandom(t, 1)
+	all := inUse(t, m, honest)
+	theirs := make([]*Keys, greedy)
+	for i := range theirs {
+		k := newcomer(i)
+		theirs[i] = new(Keys)
+		if !shakeHands(m, second, &k, r, theirs[i]) {
+			t.Fatal("refused with room left")
+		}
+		for range protectedAfter {
+			theirs[i].Opened(time.Duration(1+i%2) * second)
+		}
+	}
+	held := func() (n, idle int) {
+		for i, keys := range theirs {
+			k := newcomer(i)
+			if f, ok := m.Lookup(&k, m.Hash(&k)); ok && f.Current == keys {
+				n++
+				idle += 1 - i%2
+			}
+		}
+		return n, idle
+	}
+	const now, came = 3 * second, 16
+	for i := range came {
+		k := testKey(1000 + i)
+		if keys := new(Keys); !shakeHands(m, now, &k, r, keys) {
+			t.Fatalf("newcomer %d refused", i)
+		} else {
+			for range protectedAfter {
+				keys.Opened(now)
+			}
+		}
+	}
+	checkHeld(t, m, all)
+	if n, idle := held(); n != greedy-came || idle != greedy/2-came {
+		t.Errorf("%d sessions of the network are left, %d of those that were idle for longer; want %d and %d", n, idle, greedy-came, greedy/2-came)
+	}
+	for i := range 1000 {
+		k := newcomer(1000 + i)
+		shakeHands(m, now, &k, r, new(Keys))
+	}
+	checkHeld(t, m, all)
+	checkMap(t, m)
+}
+
 // The hand comes to every slot before it comes to one again, and does not look at neighbours: a crowd of sessions that were made together and are
 // in use must not hide those that may give way.
 func TestEvictionLooksFarApart(t *testing.T) {

@@ -84,7 +84,8 @@ func TestAddUpdates(t *testing.T) {
 	checkInvariants(t, tab)
 }
 
-func TestIPLimits(t *testing.T) {
+// S17: of the nodes of one network a bucket takes two and the table ten, whatever their IDs. Those of this node's own networks do not count.
+func TestS17IPLimits(t *testing.T) {
 	tab := newTable(nil)
 	host := func(i int) string { return []string{"20.0.0.1:1", "20.0.0.2:1", "20.0.0.3:1"}[i] }
 	mustAdd(t, tab, 0, at(256, 1, addrPort(host(0))), Added)
@@ -252,7 +253,7 @@ func TestReplacements(t *testing.T) {
 }
 
 // S17: a thousand cheap identities evict no live member, and one live replacement at most.
-func TestCheapIdentities(t *testing.T) {
+func TestS17CheapIdentities(t *testing.T) {
 	tab := newTable(nil)
 	fill(tab, 256, 0)
 	for k := range uint32(10) {
