@@ -264,18 +264,18 @@ func (a *auditor) after() {
 	if a.unproved && a.back > a.size {
 		a.nd.n.violated(a.nd, RuleAmplify, "%d bytes to %s for %d that prove nothing", a.back, a.from, a.size)
 	}
+	if a.unproved {
+		a.bounds() // at once: what a flood fills is empty again before the next tick
+	}
 	a.from = netip.AddrPort{}
 }
 
-// ticked looks at how much the node holds.
-func (a *auditor) ticked() {
+// bounds compares what the node holds with what it may hold.
+func (a *auditor) bounds() {
 	nd := a.nd
 	e, c := nd.eng, &nd.config
-	checks := &nd.n.audit.checks
-	checks.Ends += 2 // lookups, calls
-	checks.Sequence++
 	over := func(what string, n, limit int) {
-		checks.Bounds++
+		nd.n.audit.checks.Bounds++
 		if n > limit {
 			nd.n.violated(nd, RuleBounds, "%d %s, at most %d are allowed", n, what, limit)
 		}
@@ -287,6 +287,16 @@ func (a *auditor) ticked() {
 		over("sessions", st.Sessions, c.Session.Capacity)
 		over("challenges", st.Challenges, c.Session.Challenges)
 	}
+}
+
+// ticked looks at how much the node holds.
+func (a *auditor) ticked() {
+	nd := a.nd
+	e := nd.eng
+	checks := &nd.n.audit.checks
+	checks.Ends += 2 // lookups, calls
+	checks.Sequence++
+	a.bounds()
 	if e.Lookups() == 0 {
 		a.idle = nd.n.now
 	} else if nd.n.now-a.idle > lookupPause {

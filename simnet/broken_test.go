@@ -1,0 +1,80 @@
+package simnet
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+)
+
+// The tests of this file bring about what an engine that breaks a rule would be found out by.
+
+// A flood of strangers, each with another address and ID, fills what the node has for challenges and no more.
+func TestFloodOfStrangersStaysInBounds(t *testing.T) {
+	n := ForTest(t, Config{Seed: 12, Conditions: Conditions{Delay: Always(10 * time.Millisecond)}})
+	a := addNode(t, n, NodeConfig{})
+	attacker, err := n.Listen(SocketConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := n.Checks().Bounds
+	dest := [32]byte(a.ID())
+	limit := a.config.Session.Challenges
+	for i := range 5 * limit {
+		var iv [codec.IVSize]byte
+		var nonce codec.Nonce
+		source := [32]byte{byte(i), byte(i >> 8), 1}
+		binary.BigEndian.PutUint32(nonce[:], uint32(i))
+		d := codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &source)
+		head := len(d)
+		d = append(d, make([]byte, 40)...)
+		codec.MaskHeader(d, head, &dest)
+		from := netip.AddrFrom4([4]byte{100, byte(i >> 8), byte(i), 1})
+		attacker.SendFrom(netip.AddrPortFrom(from, 9000), a.Addr(), d)
+	}
+	n.Run(20 * time.Millisecond)
+	if c := a.Engine().Sessions().Stats().Challenges; c != limit {
+		t.Errorf("%d challenges are out, want %d: this tests nothing", c, limit)
+	}
+	if n.Checks().Bounds-before < uint64(5*limit) {
+		t.Error("the bounds were not looked at during the flood")
+	}
+}
+
+// A node that makes a handshake and is gone before it was asked anything is relayed to nobody.
+func TestNewcomerThatIsGoneIsNotRelayed(t *testing.T) {
+	n := ForTest(t, Config{Seed: 13, Conditions: Conditions{Delay: Always(10 * time.Millisecond)}})
+	server, asker, known := addNode(t, n, NodeConfig{}), addNode(t, n, NodeConfig{}), addNode(t, n, NodeConfig{})
+	for _, nd := range []*Node{asker, known} {
+		if r := nd.Ping(server); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	n.Run(2 * settling)
+	gone := addNode(t, n, NodeConfig{})
+	if r := gone.Ping(server); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	gone.Crash()
+	if _, _, ok := server.Engine().Table().Get(gone.ID()); !ok {
+		t.Fatal("not in the table: this tests nothing")
+	}
+	distance := func(nd *Node) uint { return uint(enr.LogDistance(server.ID(), nd.ID())) }
+	r := asker.FindNode(server, distance(known), distance(gone))
+	if r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	found := make(map[enr.ID]bool)
+	for _, rec := range r.Records {
+		found[rec.ID()] = true
+	}
+	if !found[known.ID()] || found[gone.ID()] {
+		t.Errorf("the known node was relayed: %v; the one that is gone: %v", found[known.ID()], found[gone.ID()])
+	}
+	if n.Checks().Relay == 0 {
+		t.Error("the audit has seen no record")
+	}
+}
