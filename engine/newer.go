@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
@@ -54,6 +55,13 @@ func (m *maintenance) newerRecord(e *Engine, n newerRecord) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	// One node has one place, or a few that count up in each PING would leave none to others.
+	if i := slices.IndexFunc(m.newer, func(o newerRecord) bool { return o.id == n.id }); i >= 0 {
+		if o := &m.newer[i]; n.seq > o.seq {
+			o.seq, o.from = n.seq, n.from
+		}
+		return true
+	}
 	if m.fullLocked(n.strange) {
 		return false
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/table"
 )
 
 // move gives a node another address, as a router does. Its record does not know.
@@ -162,8 +163,8 @@ func TestNewerRecordOverOtherFamily(t *testing.T) {
 	}
 }
 
-// Nodes that are not in the table cannot keep those that are from being asked for their records, nor have more than a few asked at a time. Who
-// finds no room says so again.
+// Nodes that are not in the table cannot keep those that are from being asked for their records, nor have more than a few asked at a time; none has more
+// than one place, however often it counts up. Who finds no room says so again.
 func TestNewerRecordBounds(t *testing.T) {
 	nw := newNetwork(t)
 	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
@@ -185,12 +186,25 @@ func TestNewerRecordBounds(t *testing.T) {
 		t.Error("a node of the table finds no room")
 	}
 	for range maxNewer {
-		m.newerRecord(a.e, n)
+		if n.seq++; !m.newerRecord(a.e, n) {
+			t.Error("a node that says so again is refused")
+		}
+	}
+	if len(m.newer) != maxNewerStrange+1 || m.newer[maxNewerStrange].seq != n.seq {
+		t.Errorf("%d wait, want %d, the last with record %d: %+v", len(m.newer), maxNewerStrange+1, n.seq, m.newer[maxNewerStrange])
+	}
+	for seed := uint64(1000); len(m.newer) < maxNewer && seed < 3000; seed++ {
+		s := nw.stranger("10.0.0.7:9", seed)
+		a.e.table.Add(nw.now, table.FromRecord(s.rec, s.addr, false))
+		if _, ok := a.e.table.Seq(s.rec.ID()); ok {
+			n = newerRecord{id: s.rec.ID(), seq: s.rec.Seq() + 1, from: s.addr}
+			m.newerRecord(a.e, n)
+		}
 	}
 	if len(m.newer) != maxNewer {
 		t.Errorf("%d wait, want %d", len(m.newer), maxNewer)
 	}
-	if m.newerRecord(a.e, n) {
+	if n.id[31]++; m.newerRecord(a.e, n) {
 		t.Error("taken beyond the bound")
 	}
 	nw.run(50 * time.Millisecond)
