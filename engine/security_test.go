@@ -474,6 +474,9 @@ func TestS20PrivateAddressFromPublicPeer(t *testing.T) {
 	if r.Err != nil || len(r.Records) != 1 {
 		t.Fatalf("got %d records, %v; want the public one alone", len(r.Records), r.Err)
 	}
+	if n := a.e.Counters()[DropNodeRelay]; n != 0 {
+		t.Errorf("%d records of private addresses were relayed, and only the asking node dropped them", n)
+	}
 	// What a peer offers all the same is not taken, and nobody is contacted there.
 	evil := nw.stranger("9.9.9.8:9000", 8).listen()
 	evil.connect(a)
