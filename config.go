@@ -53,7 +53,7 @@ type Config struct {
 	NoEndpoint bool
 
 	// Advertise are the endpoints that the record names, at most one of each family. Port 0 stands
-	// for the port that the node listens on. Default: see AdvertisedAddr.
+	// for the port that the node listens on. Default: see AdvertisedAddr; of two families one is left out whose address fewer can reach.
 	Advertise []netip.AddrPort
 
 	// DetectAddress lets peers tell the node its address: what enough of them agree on replaces what the record

@@ -13,7 +13,8 @@ var ErrEndpoint = errors.New("discv5: endpoint that nobody can reach")
 
 // SetEndpoint makes the record name a, in place of the endpoint that it names for that family. It is for what is known for certain,
 // such as a port mapping that a router has made: what peers say about that family changes it no more, until ReleaseEndpoint.
-// If the record names a already it stays as it is. On error it does too, and peers are heard again.
+// If the record names a already it stays as it is. An endpoint of the other family that fewer can reach leaves the record, unless it is known
+// for certain too. On error it does too, and peers are heard again.
 func (n *Node) SetEndpoint(a netip.AddrPort) error {
 	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 	if !a.Addr().IsValid() || a.Addr().IsUnspecified() || a.Addr().IsMulticast() || a.Port() == 0 {
@@ -25,13 +26,7 @@ func (n *Node) SetEndpoint(a netip.AddrPort) error {
 	if [2]netip.AddrPort{v4, v6}[family] == a {
 		return nil
 	}
-	err := n.UpdateRecord(func(b *enr.Builder) {
-		if b.SetIP(a.Addr()); family == 0 {
-			b.SetUDP(a.Port())
-		} else {
-			b.SetUDP6(a.Port())
-		}
-	})
+	err := n.UpdateRecord(func(b *enr.Builder) { n.engine.PutEndpoint(b, a) })
 	if err != nil {
 		n.engine.PinAddress(4+2*family, false)
 	}

@@ -65,14 +65,15 @@ func makeRecord(cfg *Config, bound []netip.AddrPort) (*enr.Record, error) {
 		bound = nil
 	}
 	for _, b := range bound {
-		if f := familyOf(b.Addr()); !end[f].IsValid() {
-			if a, ok := AdvertisedAddr(b); ok {
-				end[f] = a
-			}
+		f := familyOf(b.Addr())
+		if a, ok := AdvertisedAddr(b); ok && (!end[f].IsValid() || reach(a.Addr()) > reach(end[f].Addr())) {
+			end[f] = a
 		}
 	}
+	var advertised [2]bool
 	for _, a := range cfg.Advertise {
 		f := familyOf(a.Addr())
+		advertised[f] = true
 		port := a.Port()
 		for _, b := range bound {
 			if port == 0 && familyOf(b.Addr()) == f {
@@ -84,12 +85,11 @@ func makeRecord(cfg *Config, bound []netip.AddrPort) (*enr.Record, error) {
 		}
 		end[f] = netip.AddrPortFrom(a.Addr().Unmap(), port)
 	}
-	// A loopback address beside one that others can reach is of no use to anybody.
-	if end[0].IsValid() && end[1].IsValid() && len(cfg.Advertise) == 0 && end[0].Addr().IsLoopback() != end[1].Addr().IsLoopback() {
-		if end[0].Addr().IsLoopback() {
-			end[0] = netip.AddrPort{}
-		} else {
-			end[1] = netip.AddrPort{}
+	// An address beside one that more others can reach is of no use to most, and they refuse a record that would lead them into their own
+	// networks.
+	for f, e := range end {
+		if o := end[1-f]; e.IsValid() && o.IsValid() && reach(e.Addr()) < reach(o.Addr()) && !advertised[f] {
+			end[f] = netip.AddrPort{}
 		}
 	}
 

@@ -160,15 +160,10 @@ func (w *Worker) setEndpoint(family int, to netip.AddrPort) bool {
 		if pinned = w.e.address.pinned[family].Load(); pinned { // since the votes were counted
 			return
 		}
-		switch {
-		case family == 0 && to.IsValid():
-			b.SetIP(to.Addr()).SetUDP(to.Port())
-		case family == 0:
-			b.Delete("ip").Delete("udp")
-		case to.IsValid():
-			b.SetIP(to.Addr()).SetUDP6(to.Port())
-		default:
-			b.Delete("ip6").Delete("udp6")
+		if to.IsValid() {
+			w.e.PutEndpoint(b, to)
+		} else {
+			deleteEndpoint(b, family)
 		}
 	})
 	if err != nil || pinned {
@@ -180,6 +175,30 @@ func (w *Worker) setEndpoint(family int, to netip.AddrPort) bool {
 	}
 	w.e.event(Event{Kind: kind, ID: w.e.self, Addr: to, Record: w.e.Record(), Family: 4 + 2*family})
 	return true
+}
+
+// PutEndpoint makes the record that b builds, for UpdateRecord, name an endpoint in place of that of its family. The other family's
+// endpoint goes if it is one that fewer can reach, such as a private one beside a public one, and not pinned: nodes out there refuse
+// such a record, which would have them send datagrams into their own networks.
+func (e *Engine) PutEndpoint(b *enr.Builder, to netip.AddrPort) {
+	family := familyIndex(to.Addr())
+	if b.SetIP(to.Addr()); family == 0 {
+		b.SetUDP(to.Port())
+	} else {
+		b.SetUDP6(to.Port())
+	}
+	other := endpointOf(e.Record(), 1-family)
+	if other.IsValid() && table.Class(other.Addr()) > table.Class(to.Addr()) && !e.address.pinned[1-family].Load() {
+		deleteEndpoint(b, 1-family)
+	}
+}
+
+func deleteEndpoint(b *enr.Builder, family int) {
+	if family == 0 {
+		b.Delete("ip").Delete("udp")
+	} else {
+		b.Delete("ip6").Delete("udp6")
+	}
 }
 
 // ErrRecord: a change of the local record cannot be made.

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/enr"
 )
 
 func TestS18Votes(t *testing.T) {
@@ -141,5 +143,25 @@ func TestDetectedAddressIsProvedByStrangers(t *testing.T) {
 	nw.run(70 * time.Second)
 	if _, ok := a.e.Record().UDPEndpoint4(); !ok {
 		t.Error("a proved address was revoked")
+	}
+}
+
+// A detected public address and a private one of the other family make a record that others refuse: the private one goes, unless it is pinned.
+func TestDetectedAddressEndsPrivateOne(t *testing.T) {
+	for _, pinned := range []bool{false, true} {
+		nw := newNetwork(t)
+		a := nw.add("10.0.0.1:9000", func(c *Config) { c.ReachWait = time.Minute })
+		if err := a.e.UpdateRecord(func(b *enr.Builder) { b.SetIP(netip.MustParseAddr("fd00::1")).SetUDP6(9000) }); err != nil {
+			t.Fatal(err)
+		}
+		a.e.PinAddress(6, pinned)
+		for i := range DefaultVoteMin {
+			a.e.address.votes.add(nw.now, netip.AddrFrom4([4]byte{5, 6, byte(i), 1}), netip.MustParseAddrPort("8.8.4.4:9000"))
+		}
+		nw.run(2 * time.Second)
+		_, ok4 := a.e.Record().UDPEndpoint4()
+		if got, ok6 := a.e.Record().UDPEndpoint6(); !ok4 || ok6 != pinned {
+			t.Errorf("pinned %v: record has %v, %v", pinned, got, a.e.Record())
+		}
 	}
 }
