@@ -44,18 +44,26 @@ func (n *Node) limit(cfg *engine.Config) error {
 	return nil
 }
 
-// until is when a term that starts now ends. 0 stands for ever.
-func (n *Node) until(term time.Duration) time.Duration {
-	if term <= 0 {
-		return limits.Forever
+// until is when a term that starts now ends. 0 stands for ever; a negative term, such as the time until a moment that has passed, must not.
+func (n *Node) until(term time.Duration) (time.Duration, error) {
+	switch {
+	case term < 0:
+		return 0, fmt.Errorf("%w: %s", limits.ErrDuration, term)
+	case term == 0:
+		return limits.Forever, nil
 	}
-	return n.clock.Now() + term
+	return n.clock.Now() + term, nil
 }
 
 // Ban drops everything from a node ID, an address or a range of addresses for a time, or for ever if term is 0. Nodes that it
-// concerns leave the table, and no request goes to them. See limits.ParseTarget for targets as text.
+// concerns leave the table, and no request goes to them. See limits.ParseTarget for targets as text. The error wraps limits.ErrTarget if there
+// is no such target, limits.ErrDuration if term is negative, and limits.ErrFull if the list is.
 func (n *Node) Ban(t limits.Target, term time.Duration) error {
-	if err := n.cfg.Access.Ban(t, n.until(term)); err != nil {
+	until, err := n.until(term)
+	if err == nil {
+		err = n.cfg.Access.Ban(t, until)
+	}
+	if err != nil {
 		return fmt.Errorf("discv5: ban %s: %w", t, err)
 	}
 	n.engine.Expel(n.clock.Now())
@@ -72,9 +80,13 @@ func wallEnd(term time.Duration) time.Time {
 }
 
 // Permit lifts bans and rate limits for a target for a time, or for ever if term is 0. A permit wins over a ban of the
-// same kind.
+// same kind. Errors are those of Ban.
 func (n *Node) Permit(t limits.Target, term time.Duration) error {
-	if err := n.cfg.Access.Permit(t, n.until(term)); err != nil {
+	until, err := n.until(term)
+	if err == nil {
+		err = n.cfg.Access.Permit(t, until)
+	}
+	if err != nil {
 		return fmt.Errorf("discv5: permit %s: %w", t, err)
 	}
 	n.publish(Event{Kind: EventPermitted, Target: t, Until: wallEnd(term)})

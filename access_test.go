@@ -71,3 +71,17 @@ func TestRestrict(t *testing.T) {
 		t.Errorf("after the restriction: %v", err)
 	}
 }
+
+// The time until a moment that has passed is no term; 0 alone is for ever.
+func TestNegativeTermIsRefused(t *testing.T) {
+	a := loopback(t, "127.0.0.1:0", nil)
+	target := limits.AddrTarget(netip.MustParseAddr("192.0.2.1"))
+	for name, f := range map[string]func(limits.Target, time.Duration) error{"Ban": a.Ban, "Permit": a.Permit} {
+		if err := f(target, -time.Second); !errors.Is(err, limits.ErrDuration) {
+			t.Errorf("%s for -1 s: %v", name, err)
+		}
+	}
+	if list := a.Bans(); len(list) != 0 {
+		t.Errorf("in force: %v", list)
+	}
+}
