@@ -23,7 +23,7 @@ const slack = 8
 
 // Config configures a lookup. The zero value of every field stands for its default.
 type Config struct {
-	// K is the number of nodes wanted.
+	// K is the number of nodes wanted, at most MaxQueries.
 	K int
 	// Alpha is the number of queries under way at once on one path.
 	Alpha int
@@ -33,7 +33,7 @@ type Config struct {
 	Distances int
 	// MaxFound is the number of nodes taken from one answer.
 	MaxFound int
-	// Paths is the number of disjoint paths, 1 by default.
+	// Paths is the number of disjoint paths, 1 by default and at most MaxQueries.
 	Paths int
 	// QueryTimeout is how long the answer to a query may take, for who sends the queries; a lookup has no clock. 0 stands for what is
 	// usual there.
@@ -52,6 +52,8 @@ func (c Config) withDefaults() Config {
 			*f.field = f.def
 		}
 	}
+	// Each result and each path takes a query at least: more of them are memory for nothing.
+	c.K, c.Paths = min(c.K, c.MaxQueries), min(c.Paths, c.MaxQueries)
 	return c
 }
 

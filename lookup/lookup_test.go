@@ -319,3 +319,21 @@ func TestHops(t *testing.T) {
 		}
 	}
 }
+
+// Numbers that a program takes from its user do not cost memory: a lookup has no use for more paths or results than queries.
+func TestHugeNumbers(t *testing.T) {
+	l := New(id(0), Config{K: 1 << 62, Alpha: 1 << 62, Paths: 1 << 60, MaxQueries: 10}, id(0xffff), candidates(1, 2, 3))
+	if len(l.paths) != 10 {
+		t.Fatalf("%d paths for 10 queries", len(l.paths))
+	}
+	for !l.Done() {
+		q, ok := l.Next()
+		if !ok {
+			t.Fatal("neither done nor a query")
+		}
+		l.Answer(q.Node.ID, nil)
+	}
+	if got := l.Results(); len(got) != 3 {
+		t.Errorf("%d results, want 3", len(got))
+	}
+}
