@@ -63,6 +63,9 @@ func (n *Node) Known(id enr.ID) (KnownNode, bool) {
 // AddNode offers a node to the table. It gets a place, or waits for one, unless the table's rules refuse it: then the error wraps ErrNotAdded. It
 // is checked soon, and relayed to others only once it has answered.
 func (n *Node) AddNode(r *enr.Record) error {
+	if r == nil { // as in TalkRequest and Event if it is not known
+		return fmt.Errorf("%w: no record", ErrNotAdded)
+	}
 	if r.ID() == n.ID() {
 		return fmt.Errorf("%w: %w", ErrNotAdded, ErrSelf)
 	}

@@ -78,6 +78,7 @@ func TestNodesRefused(t *testing.T) {
 	}{
 		"filter":      {b.LocalRecord(), ErrNotAdded},
 		"itself":      {a.LocalRecord(), ErrSelf},
+		"no record":   {nil, ErrNotAdded},
 		"no endpoint": {client.LocalRecord(), ErrNoEndpoint},
 	} {
 		if err := a.AddNode(c.rec); !errors.Is(err, c.want) || !errors.Is(err, ErrNotAdded) {

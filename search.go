@@ -20,11 +20,11 @@ type LookupOption func(*lookup.Config)
 // WithAlpha sets how many queries are under way at once; default 3.
 func WithAlpha(n int) LookupOption { return func(c *lookup.Config) { c.Alpha = n } }
 
-// WithResults sets how many nodes are wanted; default 16.
+// WithResults sets how many nodes are wanted; default 16. A lookup asks at most 96 nodes and so finds no more than that.
 func WithResults(n int) LookupOption { return func(c *lookup.Config) { c.K = n } }
 
 // WithPaths makes the lookup follow n disjoint paths: what is heard on one is not used on another, so that hostile
-// nodes lead at most some of them astray. Default 1.
+// nodes lead at most some of them astray. Default 1, at most 96.
 func WithPaths(n int) LookupOption { return func(c *lookup.Config) { c.Paths = n } }
 
 // WithQueryTimeout sets how long the answer of each node that is asked may take; default Config.RequestTimeout. Short times make a lookup
@@ -123,7 +123,7 @@ func (s *search) each(ctx context.Context, yield func(*enr.Record) bool) {
 			ended = true
 		}
 		for _, r := range s.take() {
-			if !yield(r) {
+			if ctx.Err() != nil || !yield(r) {
 				return
 			}
 		}

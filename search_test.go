@@ -85,6 +85,25 @@ func TestSearches(t *testing.T) {
 	}
 }
 
+// What has been heard already is not handed on after the context's end: a loop that cancels its context gets nothing more.
+func TestSearchEndsWithContext(t *testing.T) {
+	nodes := cluster(t, 5)
+	n := nodes[1]
+	if _, err := n.Lookup(within(t), nodes[0].ID()); err != nil { // so that the search below starts from several nodes
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(within(t))
+	defer cancel()
+	count := 0
+	for range n.Search(ctx, nodes[0].ID()) {
+		count++
+		cancel()
+	}
+	if count != 1 {
+		t.Errorf("%d nodes, %d of them after the end", count, count-1)
+	}
+}
+
 func TestEvents(t *testing.T) {
 	a := loopback(t, "127.0.0.1:0", nil)
 	all, one := a.Subscribe(100), a.Subscribe(1, EventSession)
