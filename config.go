@@ -72,8 +72,8 @@ type Config struct {
 	// Bootnodes are contacted when the table is nearly empty. See Contacts and ContactOf.
 	Bootnodes []Contact
 
-	// Sockets is how many sockets, with a goroutine each, share every listen address. Default: GOMAXPROCS, where
-	// the system can spread datagrams among sockets.
+	// Sockets is how many sockets, with a goroutine each, share every listen address, at most fastpath.MaxSockets. Default: GOMAXPROCS,
+	// where the system can spread datagrams among sockets.
 	Sockets int
 	// RecvBuffer and SendBuffer are what is asked for each socket, in bytes.
 	RecvBuffer, SendBuffer int
@@ -84,7 +84,7 @@ type Config struct {
 	DisableSegments bool
 
 	// MaxSessions bounds the sessions, of 2 KiB each; as hashing is uneven, up to 1.3 times as many may be held. MaxChallenges bounds the
-	// handshakes that may be waited for, of 200 bytes each. The defaults are 16384 and 32768.
+	// handshakes that may be waited for, of 200 bytes each. The defaults are 16384 and 32768, and 1<<24 is the most.
 	MaxSessions, MaxChallenges int
 
 	// RequestTimeout is how long the answer to a request may take. Default: 1 s. A handshake gets as much again.
@@ -115,6 +115,9 @@ type Config struct {
 
 // ErrConfig is wrapped by errors about a Config that cannot be used.
 var ErrConfig = errors.New("discv5: invalid configuration")
+
+// maxEntries bounds the tables whose size a Config names: their memory is taken at once.
+const maxEntries = 1 << 24
 
 func (c Config) withDefaults() (Config, error) {
 	if c.PrivateKey == nil {
@@ -149,11 +152,24 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Previous != nil && c.Previous.ID() != c.PrivateKey.ID() {
 		return c, fmt.Errorf("%w: previous record belongs to another key", ErrConfig)
 	}
+	if c.PrivateKey.ID() == (enr.ID{}) { // the zero value
+		return c, fmt.Errorf("%w: the private key is a zero value", ErrConfig)
+	}
+	for _, v := range []struct {
+		name   string
+		v, max int
+	}{
+		{"Sockets", c.Sockets, fastpath.MaxSockets}, {"MaxSessions", c.MaxSessions, maxEntries}, {"MaxChallenges", c.MaxChallenges, maxEntries},
+	} {
+		if v.v > v.max {
+			return c, fmt.Errorf("%w: %s is %d, at most %d", ErrConfig, v.name, v.v, v.max)
+		}
+	}
 	if c.Access == nil {
 		c.Access = limits.NewAccess(0)
 	}
 	if c.Sockets <= 0 {
-		c.Sockets = runtime.GOMAXPROCS(0)
+		c.Sockets = min(runtime.GOMAXPROCS(0), fastpath.MaxSockets)
 	}
 	for _, d := range []struct {
 		v   *int

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/netip"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,4 +191,31 @@ func TestSetBootnodesAtOnce(t *testing.T) {
 			t.Errorf("%d sessions after a second", n)
 		}
 	})
+}
+
+// What cannot be used is refused, with ErrConfig, before it costs a socket or memory.
+func TestConfigBounds(t *testing.T) {
+	for name, c := range map[string]Config{
+		"sessions":   {MaxSessions: 1 << 50},
+		"challenges": {MaxChallenges: 1 << 50},
+		"sockets":    {Sockets: fastpath.MaxSockets + 1},
+		"zero key":   {PrivateKey: new(enr.PrivateKey)},
+	} {
+		c.ListenAddrs = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
+		if n, err := New(c); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: %v", name, err)
+			if err == nil {
+				n.Close()
+			}
+		}
+	}
+}
+
+// The default is one socket for each CPU, also where there are more CPUs than sockets that may share an address.
+func TestConfigManyCPUs(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(fastpath.MaxSockets + 1))
+	c, err := Config{}.withDefaults()
+	if err != nil || c.Sockets != fastpath.MaxSockets {
+		t.Errorf("%d sockets, %v", c.Sockets, err)
+	}
 }
