@@ -37,6 +37,21 @@ const (
 	Lifted
 )
 
+// eventNames are the words for the kinds.
+var eventNames = [...]string{
+	SessionEstablished: "session established", Unverifiable: "unverifiable record", TableChanged: "table changed", Discovered: "discovered",
+	AddressChanged: "address changed", AddressRevoked: "address revoked", SessionEnded: "session ended",
+	Banned: "banned", Permitted: "permitted", Lifted: "lifted",
+}
+
+// String returns lower-case words for the kind.
+func (k EventKind) String() string {
+	if k <= 0 || int(k) >= len(eventNames) {
+		return "unknown"
+	}
+	return eventNames[k]
+}
+
 // Event is something that happened. Which fields are set depends on Kind.
 type Event struct {
 	Kind    EventKind
