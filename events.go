@@ -49,7 +49,8 @@ type subscribers struct {
 	done bool
 }
 
-// Subscribe starts to deliver events of the given kinds, or of all if none is given, to a queue of size events.
+// Subscribe starts to deliver events of the given kinds, or of all if none is given, to a queue of size events, at least one. Memory for
+// all of them, some 400 bytes each, is taken at once.
 func (n *Node) Subscribe(size int, kinds ...EventKind) *Subscription {
 	s := &Subscription{n: n, c: make(chan Event, max(size, 1))}
 	s.C = s.c

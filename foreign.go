@@ -84,7 +84,8 @@ type foreignPacket struct {
 	b    [MaxForeign]byte
 }
 
-// NewForeignConn returns a ForeignConn for up to size waiting datagrams, of MaxForeign bytes each.
+// NewForeignConn returns a ForeignConn for up to size waiting datagrams, at least one. Memory for all of them, MaxForeign bytes each, is
+// taken at once.
 func NewForeignConn(size int) *ForeignConn {
 	size = max(size, 1)
 	c := &ForeignConn{

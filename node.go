@@ -340,7 +340,8 @@ func (n *Node) ID() enr.ID { return n.engine.ID() }
 func (n *Node) LocalRecord() *enr.Record { return n.engine.Record() }
 
 // UpdateRecord changes the node's own record: change is given the pairs of the present one, with a higher sequence number. Peers
-// learn of it with the next PING or PONG. On error the record stays as it was.
+// learn of it with the next PING or PONG. On error the record stays as it was. Changes are made one after another, so that change must not
+// call UpdateRecord, SetEndpoint or Close: they would wait for its end.
 func (n *Node) UpdateRecord(change func(*enr.Builder)) error {
 	if err := n.engine.UpdateRecord(change); err != nil {
 		return fmt.Errorf("discv5: %w", err)

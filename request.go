@@ -93,7 +93,7 @@ func (n *Node) Ping(ctx context.Context, to Contact) (Pong, error) {
 
 // FindNode asks a node for records of nodes at the given log distances from it, 0 to 256; 0 stands for its
 // own. All packets of the answer are waited for; if some are lost, what came is returned. Records that do not verify
-// or lie at other distances are left out.
+// or lie at other distances are left out. The error wraps codec.ErrDistance for a distance over 256.
 func (n *Node) FindNode(ctx context.Context, to Contact, distances ...uint) ([]*enr.Record, error) {
 	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeFindNode, Distances: distances})
 	return r.Records, err

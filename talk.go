@@ -22,7 +22,7 @@ type TalkRequest struct {
 }
 
 // TalkHandler answers requests of one protocol, each in a goroutine of its own. The answer is at most
-// codec.MaxTalkResponse bytes; nil gives an empty one. ctx ends when the node is closed. A handler that
+// codec.MaxTalkResponse bytes; nil, or more than that, gives an empty one. ctx ends when the node is closed. A handler that
 // panics has answered empty.
 type TalkHandler func(ctx context.Context, r TalkRequest) []byte
 
