@@ -175,3 +175,35 @@ func TestUnwritableDirectory(t *testing.T) {
 		t.Errorf("exit code %d, %q", cmd.ProcessState.ExitCode(), text)
 	}
 }
+
+// What cannot be printed is told: a command that was to print fails, and a node goes on, with its record in the log.
+func TestFullStandardOutput(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("probed for a device that is always full: %v", err)
+	}
+	defer full.Close()
+	for _, flag := range []string{"--help", "--version", "--print-config", "--check-config"} {
+		cmd, log := command(flag), new(buffer)
+		cmd.Stdout, cmd.Stderr = full, log
+		cmd.Run()
+		if code := cmd.ProcessState.ExitCode(); code != exitError || !strings.Contains(log.String(), "standard output") {
+			t.Errorf("%s: exit code %d, %q", flag, code, log)
+		}
+	}
+	cmd, log := command("--addr", "127.0.0.1:0", "--datadir", t.TempDir()), new(buffer)
+	cmd.Stdout, cmd.Stderr = full, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	eventually(t, "the record in the log, and a node that runs", func() bool {
+		_, after, ok := strings.Cut(log.String(), "record=enr:")
+		return ok && strings.Contains(after, "contacts")
+	})
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, log)
+	}
+}

@@ -33,17 +33,14 @@ func run(args []string, s system, stdout, stderr io.Writer) int {
 	o, err := load(args, s.environ)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
-		fmt.Fprint(stdout, usage())
-		return exitOK
+		return say(stdout, stderr, usage())
 	case err != nil:
 		complain(stderr, usageError{err})
 		return exitUsage
 	case o.version:
-		fmt.Fprintln(stdout, version.Line("bootnode"))
-		return exitOK
+		return say(stdout, stderr, version.Line("bootnode")+"\n")
 	case o.print:
-		fmt.Fprint(stdout, printConfig(o))
-		return exitOK
+		return say(stdout, stderr, printConfig(o))
 	case o.check:
 		return check(o, stdout, stderr)
 	}
@@ -92,7 +89,15 @@ func check(o *options, stdout, stderr io.Writer) int {
 	for _, w := range o.warnings {
 		log.Warn(w)
 	}
-	fmt.Fprintf(stdout, "settings are good: %d bootnodes, %d bans, %d networks\n", len(o.sources), len(o.bans), len(o.restrict))
+	return say(stdout, stderr, fmt.Sprintf("settings are good: %d bootnodes, %d bans, %d networks\n", len(o.sources), len(o.bans), len(o.restrict)))
+}
+
+// say writes what was asked for, and returns the exit code.
+func say(stdout, stderr io.Writer, text string) int {
+	if _, err := io.WriteString(stdout, text); err != nil {
+		complain(stderr, fmt.Errorf("standard output: %w", err))
+		return exitError
+	}
 	return exitOK
 }
 

@@ -77,7 +77,10 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	if err := d.node.Start(context.Background()); err != nil {
 		return err
 	}
-	fmt.Fprintln(d.stdout, d.node.LocalRecord())
+	record := d.node.LocalRecord()
+	if _, err := fmt.Fprintln(d.stdout, record); err != nil { // a full disk, say: the node is of use to others all the same
+		d.log.Error("the record could not be printed", "err", err, "record", record)
+	}
 	for _, w := range slices.Concat(o.warnings, d.warnings) {
 		d.log.Warn(w)
 	}
