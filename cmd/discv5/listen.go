@@ -52,11 +52,19 @@ every --status; with --json it is an event too.`,
 				protocols = append(protocols, string(b))
 			}
 			n.change = func(cfg *discv5.Config) {}
+			given := map[bool]bool{} // by Is4
 			for _, s := range external {
 				a, err := parseExternal(s)
 				if err != nil {
 					return place("--extip", err)
 				}
+				if ip := a.Addr(); ip.IsUnspecified() || ip.IsMulticast() {
+					return place("--extip", wrong("%q: nobody can reach this address", s))
+				}
+				if given[a.Addr().Is4()] {
+					return place("--extip", wrong("%q: a second address of the same family", s))
+				}
+				given[a.Addr().Is4()] = true
 				change := n.change
 				n.change = func(cfg *discv5.Config) {
 					change(cfg)

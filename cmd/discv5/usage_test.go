@@ -52,6 +52,8 @@ func TestBadInput(t *testing.T) {
 		{"lookup nonsense", `argument 1: "nonsense"`},
 		{"lookup --bootnodes " + goodRecord + ",x", `--bootnodes: node 2: "x" is not a record`},
 		{"listen --extip here", `--extip: "here"`},
+		{"listen --extip 0.0.0.0", `--extip: "0.0.0.0": nobody can reach`},
+		{"listen --extip 192.0.2.1 --extip 192.0.2.2:9", `--extip: "192.0.2.2:9": a second address`},
 		{"listen extra", `argument 1: unexpected "extra"`},
 		{"crawl", "argument 1 is missing: FILE"},
 		{"crawl --parallel 0 f", "--parallel 0"},
