@@ -60,17 +60,21 @@ func main() {
 
 // run is the program without the process around it.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	t := &tool{in: stdin, out: stdout, err: stderr}
+	// A command whose results go nowhere ends as if it had been interrupted.
+	work, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	t := &tool{in: stdin, out: stdout, err: stderr, giveUp: giveUp}
 	root := newRoot(t)
 	root.SetArgs(nameRecords(args))
-	err := root.ExecuteContext(ctx)
-	if err == nil {
+	err := root.ExecuteContext(work)
+	lost := t.lost != nil && !isUsage(err)
+	if lost {
 		err = t.lost
 	}
 	switch {
 	case err == nil:
 		return exitOK
-	case ctx.Err() != nil && !isUsage(err):
+	case ctx.Err() != nil && !isUsage(err) && !lost:
 		err = errors.New("interrupted") // what failed failed for that reason
 	}
 	fmt.Fprintf(stderr, "discv5: %s\n", oneLine(err))

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 )
 
@@ -69,5 +71,27 @@ func TestProgressOnTerminal(t *testing.T) {
 				t.Errorf("without a terminal: %q", r.err)
 			}
 		})
+	}
+}
+
+// A command that would go on for ever ends when nobody can see what it finds.
+func TestFullStandardOutput(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("probed for a device that is always full: %v", err)
+	}
+	defer full.Close()
+	node := loopback(t, "127.0.0.1:0", nil).LocalRecord().String()
+	for _, args := range [][]string{{"listen", "--addr", "127.0.0.1:0"}, {"ping", "-c", "0", node}, {"enr", "inspect", node}} {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*slowness*time.Second)
+		cmd := exec.CommandContext(ctx, program, args...)
+		var log strings.Builder
+		cmd.Stdout, cmd.Stderr = full, &log
+		cmd.Run()
+		cancel()
+		if code := cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(log.String(), "discv5: standard output: ") {
+			t.Errorf("%s: exit code %d, %q", args[0], code, log.String())
+		}
 	}
 }

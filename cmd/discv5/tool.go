@@ -20,9 +20,10 @@ type tool struct {
 	out, err io.Writer
 	json     bool
 
-	mu   sync.Mutex // results come from several goroutines
-	lost error      // a result that could not be written
-	read bool       // standard input has been read
+	mu     sync.Mutex // results come from several goroutines
+	lost   error      // a result that could not be written
+	giveUp func()     // ends the command
+	read   bool       // standard input has been read
 }
 
 // print writes a result: v in JSON, or else the text.
@@ -48,12 +49,13 @@ func (t *tool) write(b []byte) {
 	}
 }
 
-// fail keeps the first error of output.
+// fail keeps the first error of output, and ends the command: nobody would see what it finds.
 func (t *tool) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.lost == nil {
 		t.lost = fmt.Errorf("standard output: %w", err)
+		t.giveUp()
 	}
 }
 
