@@ -178,3 +178,22 @@ func TestRecordSeqNeverFallsBack(t *testing.T) {
 		t.Errorf("changed record has sequence number %d after %d", changed.Seq(), first.Seq())
 	}
 }
+
+// One node with a socket of each family talks to nodes that have only one of them, and its record names both endpoints.
+func TestDualStack(t *testing.T) {
+	both := loopback(t, "127.0.0.1:0", func(c *Config) { c.ListenAddrs = append(c.ListenAddrs, netip.MustParseAddrPort("[::1]:0")) })
+	four, ok4 := both.LocalRecord().UDPEndpoint4()
+	six, ok6 := both.LocalRecord().UDPEndpoint6()
+	if addrs := both.Addrs(); !ok4 || !ok6 || len(addrs) != 2 || four != addrs[0] || six != addrs[1] {
+		t.Fatalf("the record names %v and %v, the node listens on %v", four, six, addrs)
+	}
+	for addr, want := range map[string]netip.AddrPort{"127.0.0.1:0": four, "[::1]:0": six} {
+		other := loopback(t, addr, nil)
+		if p, err := both.Ping(within(t), contact(other)); err != nil || p.Endpoint != want {
+			t.Errorf("PING of a node at %s: %+v, %v; want %v", addr, p, err, want)
+		}
+		if p, err := other.Ping(within(t), contact(both)); err != nil || p.Endpoint != other.Addrs()[0] {
+			t.Errorf("PING by a node at %s: %+v, %v", addr, p, err)
+		}
+	}
+}

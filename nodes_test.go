@@ -3,7 +3,9 @@ package discv5
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fastdisc/discv5/engine"
@@ -136,4 +138,43 @@ func TestTalkRecord(t *testing.T) {
 	if r := <-got; r.Record == nil || r.Record.ID() != a.ID() || r.From != a.ID() || r.Addr != a.Addrs()[0] {
 		t.Errorf("request %+v", r)
 	}
+}
+
+// Records that are heard of, records that do not name the address in use, and the ends of sessions are events.
+func TestContactEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		a := onWire(t, w, 1, nil)
+		defer a.Close()
+		b := onWire(t, w, 2, func(c *Config) { c.Advertise = []netip.AddrPort{netip.MustParseAddrPort("10.0.9.9:9000")} })
+		events := a.Subscribe(16, EventDiscovered, EventUnverifiable, EventSessionEnded)
+		next := func() (e Event) {
+			select {
+			case e = <-events.C:
+			case <-time.After(2 * time.Hour): // a session without messages lives for one
+			}
+			return e
+		}
+		if _, err := b.Ping(t.Context(), contact(a)); err != nil {
+			t.Fatal(err)
+		}
+		if e := next(); e.Kind != EventUnverifiable || e.ID != b.ID() || e.Addr != b.Addrs()[0] || e.Record == nil || e.Record.Seq() != b.LocalRecord().Seq() {
+			t.Errorf("not that the record has another address: %+v", e)
+		}
+		enode, _ := b.LocalRecord().Enode()
+		to, err := ContactOf(enode, b.Addrs()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.FindNode(t.Context(), to, 0); err != nil {
+			t.Fatal(err)
+		}
+		if e := next(); e.Kind != EventDiscovered || e.ID != b.ID() || e.Record == nil || e.Record.Seq() != b.LocalRecord().Seq() {
+			t.Errorf("not that a record was heard of: %+v", e)
+		}
+		b.Close()
+		if e := next(); e.Kind != EventSessionEnded || e.ID != b.ID() || e.Addr != b.Addrs()[0] { // for it is idle
+			t.Errorf("not that the session has ended: %+v", e)
+		}
+	})
 }
