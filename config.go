@@ -110,7 +110,8 @@ type Config struct {
 	// Protocol is the identity of the network. Default: that of the public one, "discv5" version 1.
 	Protocol codec.Protocol
 
-	// TalkConcurrency bounds the TALK handlers that run at a time. A request above that is answered empty.
+	// TalkConcurrency bounds the TALK handlers that run at a time. A request above that is answered empty. So is, while half or more of
+	// them run, one of a peer that has an eighth.
 	TalkConcurrency int
 }
 

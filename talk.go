@@ -31,7 +31,7 @@ type talkServer struct {
 	n        *Node
 	mu       sync.Mutex // for changes
 	handlers atomic.Pointer[map[string]TalkHandler]
-	slots    chan struct{}
+	slots    talkSlots
 	ctx      context.Context
 	cancel   context.CancelFunc
 	panics   atomic.Uint64
@@ -39,7 +39,7 @@ type talkServer struct {
 
 func (t *talkServer) init(n *Node, concurrency int) {
 	t.n = n
-	t.slots = make(chan struct{}, concurrency)
+	t.slots.init(concurrency)
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.handlers.Store(&map[string]TalkHandler{})
 }
@@ -68,15 +68,13 @@ func (t *talkServer) Registered(protocol []byte) bool {
 	return (*t.handlers.Load())[string(protocol)] != nil
 }
 
-// Talk implements engine.TalkHandler: it takes a request over if there is a free slot.
+// Talk implements engine.TalkHandler: it takes a request over if there is a slot for its sender.
 func (t *talkServer) Talk(r engine.TalkRequest) bool {
 	h := (*t.handlers.Load())[r.Protocol]
 	if h == nil {
 		return false
 	}
-	select {
-	case t.slots <- struct{}{}:
-	default:
+	if !t.slots.take(r.From) {
 		return false
 	}
 	go t.serve(h, r)
@@ -86,7 +84,7 @@ func (t *talkServer) Talk(r engine.TalkRequest) bool {
 // serve runs a handler and answers. Its slot is free before the answer leaves, so that a peer that asks again when it
 // has the answer finds one; what waits for the client holds its slot.
 func (t *talkServer) serve(h TalkHandler, r engine.TalkRequest) {
-	free := sync.OnceFunc(func() { <-t.slots })
+	free := sync.OnceFunc(func() { t.slots.free(r.From) })
 	defer free()
 	answer := t.call(h, r)
 	if t.n.state.Load() == stateClosed {

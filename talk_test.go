@@ -12,7 +12,8 @@ import (
 // contained and counted; one that ignores the end of the node does not keep it from closing.
 func TestS22Talk(t *testing.T) {
 	const slots = 4
-	a := loopback(t, "127.0.0.1:0", func(c *Config) { c.RequestTimeout = 10 * time.Second })
+	patient := func(c *Config) { c.RequestTimeout = 10 * time.Second }
+	a, c, d := loopback(t, "127.0.0.1:0", patient), loopback(t, "127.0.0.1:0", patient), loopback(t, "127.0.0.1:0", patient)
 	b := loopback(t, "127.0.0.1:0", func(c *Config) { c.TalkConcurrency = slots })
 	ctx := within(t)
 	release, entered := make(chan struct{}), make(chan struct{}, 2*slots)
@@ -43,19 +44,26 @@ func TestS22Talk(t *testing.T) {
 
 	var waiting sync.WaitGroup
 	late := make(chan []byte, slots)
-	for range slots {
+	block := func(n *Node) {
 		waiting.Go(func() {
-			got, _ := a.Talk(ctx, contact(b), "block", nil)
+			got, _ := n.Talk(ctx, contact(b), "block", nil)
 			late <- got
 		})
-	}
-	for range slots {
 		select {
 		case <-entered:
 		case <-ctx.Done():
 			t.Fatal("a request found no slot")
 		}
 	}
+	block(a)
+	block(a)
+	// Half of the slots are taken, and the peer has its share. What is left is for others.
+	before := counted(b, "talk_busy")
+	if got := talk("echo"); len(got) != 0 || counted(b, "talk_busy") != before+1 {
+		t.Errorf("a request beyond the share was answered %q, or not counted", got)
+	}
+	block(c)
+	block(d)
 	// All slots are taken. Everything that needs none goes on; what needs one is refused and counted.
 	if _, err := a.Ping(ctx, contact(b)); err != nil {
 		t.Errorf("PING while handlers block: %v", err)
@@ -63,7 +71,7 @@ func TestS22Talk(t *testing.T) {
 	if got := talk("unknown"); len(got) != 0 {
 		t.Errorf("answered %q", got)
 	}
-	before := counted(b, "talk_busy")
+	before = counted(b, "talk_busy")
 	if got := talk("echo"); len(got) != 0 {
 		t.Errorf("a request beyond the bound was answered %q", got)
 	}
