@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -200,7 +201,11 @@ func (s *Store) Close() error {
 func (s *Store) guard(f func() error, opening bool) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
-		if r := recover(); r != nil {
+		switch r := recover().(type) {
+		case nil:
+		case runtime.Error: // where it read tells nobody anything
+			err = fmt.Errorf("%s: %w", s.path, ErrDamaged)
+		default:
 			err = fmt.Errorf("%s: %w (%v)", s.path, ErrDamaged, r)
 		}
 	}()

@@ -298,6 +298,9 @@ func TestDamaged(t *testing.T) {
 				t.Errorf("file %d: error does not name it: %v", i, err)
 			}
 		}
+		if err != nil && strings.Contains(err.Error(), "runtime error") {
+			t.Errorf("file %d: %v", i, err)
+		}
 		if i < 4 && !errors.Is(err, ErrDamaged) {
 			t.Errorf("file %d: %v, want ErrDamaged", i, err)
 		}
