@@ -139,3 +139,12 @@ func TestWarmup(t *testing.T) {
 		t.Errorf("%d answered of %d that the node had: %s", r.Result.Total.Answered, pings, o.out)
 	}
 }
+
+// A rate below one a second is not none.
+func TestSmallRate(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 2.0 / 3: "0.67", 9: "9", 12.9: "12", 12345.6: "12,345"} {
+		if got := rate(v); got != want {
+			t.Errorf("%v: %q, want %q", v, got, want)
+		}
+	}
+}

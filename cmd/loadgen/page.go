@@ -57,7 +57,7 @@ type pageRow struct {
 }
 
 func newRow(name string, c jsonCounts) pageRow {
-	row := pageRow{name, []string{count(c.Sent), count(c.Answered), count(uint64(c.Rate)), count(c.Lost)}}
+	row := pageRow{name, []string{count(c.Sent), count(c.Answered), rate(c.Rate), count(c.Lost)}}
 	l := c.Latency
 	for _, v := range []float64{l.Mean, l.P50, l.P90, l.P99, l.P999, l.P9999, l.Max} {
 		cell := "-"

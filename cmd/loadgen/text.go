@@ -79,7 +79,7 @@ func (r *report) table(b *strings.Builder) {
 	fmt.Fprintln(w, "\tsent\tanswered\tper s\tlost\tmean\tp50\tp90\tp99\tp99.9\tp99.99\tmax\t")
 	row := func(name string, c load.Counts, h *load.Histogram) {
 		j := r.counts(c, h)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t", name, count(c.Sent), count(c.Answered), count(uint64(j.Rate)), count(c.Lost))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t", name, count(c.Sent), count(c.Answered), rate(j.Rate), count(c.Lost))
 		if h.Count() == 0 {
 			fmt.Fprintln(w, "-\t-\t-\t-\t-\t-\t-\t")
 			return
@@ -158,6 +158,14 @@ func count(n uint64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// rate writes a number for each second, a small one with the digits that it needs.
+func rate(v float64) string {
+	if v < 10 {
+		return strconv.FormatFloat(v, 'g', 2, 64)
+	}
+	return count(uint64(v))
 }
 
 // decimal writes a number without more digits than it needs.
