@@ -41,7 +41,7 @@ func listen(t testing.TB, cfg Config) *Group {
 	g, err := Listen(cfg)
 	if err != nil {
 		if cfg.Addr.Addr().Is6() && !hasIPv6() {
-			t.Skipf("no IPv6 here: %v", err)
+			t.Skipf("probed for IPv6: %v", err)
 		}
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func FuzzJoin(f *testing.F) {
 			l = links[1]
 		}
 		if l == nil {
-			t.Skip("no IPv6 here")
+			t.Skip("probed for IPv6: none here")
 		}
 		l.compare(t, script, 1+int(batch)%9)
 	})

@@ -36,7 +36,7 @@ func serveUDP(t *testing.T, at netip.AddrPort, answer func(packet []byte, from n
 	}
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
 	if err != nil {
-		t.Skipf("cannot listen: %v", err)
+		t.Skipf("probed a socket: %v", err)
 	}
 	done := make(chan struct{})
 	t.Cleanup(func() { conn.Close(); <-done })

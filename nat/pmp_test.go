@@ -153,7 +153,7 @@ func TestPMPWrongSource(t *testing.T) {
 	defer liar.Close()
 	f := newFakePMP(t)
 	if f.addr == loopback {
-		t.Skip("needs two loopback addresses")
+		t.Skip("probed for a second loopback address: there is none")
 	}
 	a := netip.AddrPortFrom(f.addr.Next(), 5351)
 	silent := serveUDP(t, a, func(_ []byte, from netip.AddrPort) [][]byte {

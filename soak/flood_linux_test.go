@@ -47,7 +47,7 @@ func floods(t *testing.T, begin func(*testing.T, *target) attack, always6 bool) 
 			t.Skip("the long form alone")
 		}
 		if !hasIPv6() {
-			t.Skip("there is no IPv6 loopback address")
+			t.Skip("probed for an IPv6 loopback address: there is none")
 		}
 		flood(t, netip.IPv6Loopback(), d, begin)
 	})

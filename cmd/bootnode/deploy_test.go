@@ -214,7 +214,7 @@ func TestUnitFile(t *testing.T) {
 	}
 	tool, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("systemd-analyze is not there: only ExecStart was looked at")
+		t.Skip("probed for systemd-analyze, which is not there: only ExecStart was looked at")
 	}
 	// The program is not installed here: any one that can be executed stands for it.
 	path := filepath.Join(t.TempDir(), "bootnode.service")
@@ -266,7 +266,7 @@ func TestDockerfile(t *testing.T) {
 // TestMakeRunPrintsRecordFirst: make itself writes nothing to standard output, so that the record is the first line there, as the README says.
 func TestMakeRunPrintsRecordFirst(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
-		t.Skip("make is not installed")
+		t.Skip("probed for make, which is not installed")
 	}
 	readText(t, "Makefile") // so that a cached result is not used when it changes
 	cmd := exec.Command("make", "--no-print-directory", "-C", root, "run", "GO=echo", "ARGS=--addr :0")

@@ -121,7 +121,7 @@ func loopback(t testing.TB, addr string, change func(*discv5.Config)) *discv5.No
 	n, err := discv5.New(cfg)
 	if err != nil {
 		if strings.Contains(addr, "[::1]") {
-			t.Skipf("no IPv6: %v", err)
+			t.Skipf("probed for IPv6: %v", err)
 		}
 		t.Fatal(err)
 	}

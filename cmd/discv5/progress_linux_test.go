@@ -17,18 +17,18 @@ func terminal(t *testing.T) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		t.Skip("no pseudo-terminal: ", err)
+		t.Skip("probed for a pseudo-terminal: ", err)
 	}
 	t.Cleanup(func() { master.Close() })
 	var number, unlock int32
 	for request, value := range map[uintptr]*int32{syscall.TIOCSPTLCK: &unlock, syscall.TIOCGPTN: &number} {
 		if _, _, e := syscall.Syscall(syscall.SYS_IOCTL, master.Fd(), request, uintptr(unsafe.Pointer(value))); e != 0 {
-			t.Skip("no pseudo-terminal: ", e)
+			t.Skip("probed for a pseudo-terminal: ", e)
 		}
 	}
 	slave, err = os.OpenFile("/dev/pts/"+strconv.Itoa(int(number)), os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		t.Skip("no pseudo-terminal: ", err)
+		t.Skip("probed for a pseudo-terminal: ", err)
 	}
 	return master, slave
 }
