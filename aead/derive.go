@@ -1,6 +1,9 @@
 package aead
 
-import "crypto/sha256"
+import (
+	"crypto/sha256"
+	"encoding/binary"
+)
 
 const (
 	kdfInfo     = "discovery v5 key agreement"
@@ -14,8 +17,8 @@ const (
 	hmacPadSize  = sha256.BlockSize
 	kdfInfoSize  = len(kdfInfo) + 32 + 32
 	idProofSize  = len(idProofText) + ChallengeDataSize + 33 + 32
-	hmacInnerPad = 0x36
-	hmacOuterPad = 0x5c
+	hmacInnerPad = 0x3636363636363636
+	hmacOuterPad = 0x5c5c5c5c5c5c5c5c
 )
 
 // DeriveKeys computes the two session keys of a handshake with HKDF-SHA256 (discv5-theory.md,
@@ -59,9 +62,10 @@ func hmacSHA256(key, msg []byte) [hashSize]byte {
 	} else {
 		copy(inner[:], key)
 	}
-	for i, k := range inner[:hmacPadSize] {
-		inner[i] = k ^ hmacInnerPad
-		outer[i] = k ^ hmacOuterPad
+	for i := 0; i < hmacPadSize; i += 8 { // by the word: one byte at a time took longer than hashing a block
+		k := binary.NativeEndian.Uint64(inner[i:])
+		binary.NativeEndian.PutUint64(inner[i:], k^hmacInnerPad)
+		binary.NativeEndian.PutUint64(outer[i:], k^hmacOuterPad)
 	}
 	n := hmacPadSize + copy(inner[hmacPadSize:], msg)
 	h := sha256.Sum256(inner[:n])

@@ -1,7 +1,6 @@
 package enr
 
 import (
-	"bytes"
 	"math"
 )
 
@@ -40,8 +39,8 @@ func (v View) Own() (*Record, error) {
 // own copies a record that has been verified, and whose owner is id.
 func (v View) own(id ID) *Record {
 	r := &Record{view: v, id: id}
-	r.bytes = bytes.Clone(v.bytes)
-	r.bytes = r.bytes[:len(r.bytes):len(r.bytes)] // an append by a caller must not write behind it
+	r.bytes = make([]byte, len(v.bytes)) // with no room behind it, into which an append by a caller would write
+	copy(r.bytes, v.bytes)
 	return r
 }
 

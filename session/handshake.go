@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
@@ -23,12 +24,14 @@ var (
 
 // Handshaker does the arithmetic of handshakes for one local node (discv5-theory.md, Handshake
 // Steps), all of it with Curve. It holds no state of its own and may be used from several goroutines. Each call takes
-// some ten to a hundred microseconds, so it belongs on a worker that serves nothing else.
+// some ten to a hundred microseconds, so it belongs on a worker that serves nothing else. It must not be copied after first use.
 type Handshaker struct {
 	Key      *enr.PrivateKey
 	Curve    curve.Curve
 	Records  *enr.Cache // of records that have been verified
 	Protocol codec.Protocol
+
+	scratch sync.Pool // of *operands, without secrets
 }
 
 // Accepted is what a good handshake gives its recipient.
@@ -43,7 +46,8 @@ type Accepted struct {
 // sender that this node has, or nil. The cheap checks come first; the record's own signature
 // comes last, because anybody can repeat a record, but only its owner can sign the challenge.
 func (h *Handshaker) Accept(ch *Challenge, p *codec.Packet, known *enr.Record) (a Accepted, err error) {
-	w := new(operands)
+	w := h.operands()
+	defer h.release(w)
 	view, fresh, err := h.newer(w, p, known)
 	if err != nil {
 		return a, err
@@ -58,7 +62,6 @@ func (h *Handshaker) Accept(ch *Challenge, p *codec.Packet, known *enr.Record) (
 	}
 	w.scalar = h.Key.Bytes()
 	secret, err := h.Curve.ECDH(&w.scalar, eph)
-	clear(w.scalar[:])
 	if err != nil {
 		return a, ErrEphemeral
 	}
@@ -80,12 +83,27 @@ func (h *Handshaker) Accept(ch *Challenge, p *codec.Packet, known *enr.Record) (
 	return Accepted{keys, record, plaintext}, nil
 }
 
-// operands are what a handshake gives to the arithmetic. As that is called through an interface, they are on the heap: in one piece.
+// operands are what a handshake gives to the arithmetic. As that is called through an interface, they are on the heap: in one piece,
+// which the next handshake takes over.
 type operands struct {
 	scalar, digest [32]byte
 	pub            [codec.EphemeralKeySize]byte // whose signature is verified
 	xy             [64]byte                     // its coordinates, if point is true
 	point          bool
+}
+
+// operands returns some that are empty.
+func (h *Handshaker) operands() *operands {
+	if w, ok := h.scratch.Get().(*operands); ok {
+		return w
+	}
+	return new(operands)
+}
+
+// release erases w, which has had secrets, and keeps it for later.
+func (h *Handshaker) release(w *operands) {
+	*w = operands{}
+	h.scratch.Put(w)
 }
 
 // verify reports whether sig is a signature over w.digest.
@@ -152,8 +170,8 @@ type Initiation struct {
 // Initiate answers a challenge of the node with ID peer and public key pub. challengeData is the
 // unmasked WHOAREYOU packet. random gives the ephemeral key; it must be unpredictable.
 func (h *Handshaker) Initiate(challengeData []byte, peer enr.ID, pub *[codec.EphemeralKeySize]byte, random io.Reader) (in Initiation, err error) {
-	w := new(operands)
-	defer clear(w.scalar[:])
+	w := h.operands()
+	defer h.release(w)
 	if in.Ephemeral, err = h.ephemeral(&w.scalar, random); err != nil {
 		return in, err
 	}

@@ -38,6 +38,7 @@ func Stages() []Where {
 		{"handshake: initiate", "session", "Handshake/initiate", false, false},
 		{"handshake: accept, new record", "session", "Handshake/accept/record=new", false, false},
 		{"handshake: accept, known record", "session", "Handshake/accept/record=known", false, false},
+		{"handshake: accept, new record, without curve arithmetic", "session", "Handshake/rest/record=new", false, false},
 		{"handshake: ECDH", "internal/curve", "ECDH", false, false},
 		{"handshake: sign", "internal/curve", "Sign", false, false},
 		{"handshake: verify", "internal/curve", "Verify", false, false},
