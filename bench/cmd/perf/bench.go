@@ -53,12 +53,13 @@ type bench struct {
 	serverCPU, driverCPU int
 	load5                float64 // before the run
 
-	keys                    []string // of all servers
-	node, large, echo, geth *target
-	foreign                 []*target
-	peers                   *serve.Child
-	workloads               []*workload
-	report                  results.File
+	keys                []string // of all servers
+	node, single, large *target  // this node, by itself, without trains, and with many sessions
+	echo, geth          *target
+	foreign             []*target
+	peers               *serve.Child
+	workloads           []*workload
+	report              results.File
 }
 
 const (
@@ -99,10 +100,16 @@ func (b *bench) setUp() error {
 	if b.node, err = b.start("discv5", room, b.few); err != nil {
 		return err
 	}
+	single := room
+	single.Single = true
+	if b.single, err = b.start(results.Single, single, b.few); err != nil {
+		return err
+	}
 	if b.echo, err = b.start("echo", serve.Spec{Kind: serve.KindEcho}, 0); err != nil {
 		return err
 	}
 	b.served(results.Own, "this module", byRusage)
+	b.served(results.Single, "this module, DisableSegments", byRusage)
 	b.served(results.Echo, "package fastpath of this module", byRusage)
 	if b.noGeth {
 		for _, name := range []string{results.Geth, results.Rust, results.TypeScript} {
@@ -196,6 +203,9 @@ func (b *bench) connect(name string, child *serve.Child, sessions int) (t *targe
 		if memory[i], err = resident(child); err != nil {
 			return nil, err
 		}
+	}
+	if name == results.Single { // the same program, which takes the same memory
+		return t, nil
 	}
 	each := results.Micros(cpu) / float64(sessions)
 	b.logf("%s: %d handshakes in %.1f s, %.0f µs of CPU each", name, sessions, time.Since(began).Seconds(), each)
@@ -340,7 +350,7 @@ func (b *bench) add(w *workload) {
 
 // targets are the servers that have all workloads, this node first.
 func (b *bench) targets() []*target {
-	list := []*target{b.node}
+	list := []*target{b.node, b.single}
 	if b.geth != nil {
 		list = append(list, b.geth)
 	}
@@ -349,7 +359,7 @@ func (b *bench) targets() []*target {
 
 // close ends all servers. It may be called twice.
 func (b *bench) close() {
-	for _, t := range append([]*target{b.node, b.large, b.echo, b.geth}, b.foreign...) {
+	for _, t := range append([]*target{b.node, b.single, b.large, b.echo, b.geth}, b.foreign...) {
 		if t != nil {
 			t.socket.Close()
 			t.child.Close()
@@ -358,5 +368,5 @@ func (b *bench) close() {
 	if b.peers != nil {
 		b.peers.Close()
 	}
-	b.node, b.large, b.echo, b.geth, b.foreign, b.peers = nil, nil, nil, nil, nil, nil
+	b.node, b.single, b.large, b.echo, b.geth, b.foreign, b.peers = nil, nil, nil, nil, nil, nil, nil
 }

@@ -20,7 +20,7 @@ func (b *bench) shakes() error {
 	if !b.wanted(name) {
 		return nil
 	}
-	targets, n := b.targets(), shakeBatch
+	targets, n := slices.DeleteFunc(b.targets(), func(t *target) bool { return t == b.single }), shakeBatch
 	if b.quick {
 		n /= 4
 	}

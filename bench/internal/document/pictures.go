@@ -3,6 +3,7 @@ package document
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/fastdisc/discv5/bench/internal/results"
 	"github.com/fastdisc/discv5/internal/chart"
@@ -55,12 +56,11 @@ func byWorkload(f *results.File, title, y string, servers []string, value func(*
 }
 
 func cost(f *results.File) chart.Chart {
-	all := []string{results.Own, results.Echo, results.Geth, results.Rust, results.TypeScript}
-	return byWorkload(f, "CPU time for an exchange", "µs", all, func(r *results.Row) float64 { return r.Median })
+	return byWorkload(f, "CPU time for an exchange", "µs", results.Servers(), func(r *results.Row) float64 { return r.Median })
 }
 
 func ratio(f *results.File) chart.Chart {
-	others := []string{results.Own, results.Geth, results.Rust, results.TypeScript}
+	others := slices.DeleteFunc(results.Servers(), func(s string) bool { return s == results.Echo })
 	return byWorkload(f, "CPU time compared with the echo server", "times the echo", others, func(r *results.Row) float64 { return r.Ratio })
 }
 

@@ -67,7 +67,7 @@ func title(workload string) string {
 
 // rows are those of a workload in the order of the servers.
 func rows(f *results.File, workload string) (list []*results.Row) {
-	for _, s := range []string{results.Own, results.Echo, results.Geth, results.Rust, results.TypeScript} {
+	for _, s := range results.Servers() {
 		if r := f.Row(workload, s); r != nil {
 			list = append(list, r)
 		}
@@ -275,13 +275,16 @@ func flood(f *results.File) string {
 	return table([]string{"junk per second", "server", "sessions", "% answered (lower quartile)", "p50 µs", "p99 µs (quartiles)", "of which late by µs, p99", "% dropped by the kernel"}, list)
 }
 
+// ours reports whether a server is this node in one of its forms.
+func ours(server string) bool { return server == results.Own || server == results.Single }
+
 // losing lists what another server does better, and that echo is out of reach.
 func losing(f *results.File) string {
 	var list []string
 	for _, w := range results.Workloads() {
 		own := f.Row(w, results.Own)
 		for _, r := range rows(f, w) {
-			if r.Server == results.Own || r.Server == results.Echo {
+			if ours(r.Server) || r.Server == results.Echo {
 				continue
 			}
 			if r.Median < own.Median {
@@ -311,7 +314,7 @@ func losing(f *results.File) string {
 	for _, own := range f.Flood {
 		for _, s := range results.FloodServers() {
 			x := f.Flooded(s, own.Junk)
-			if own.Server != results.Own || s == results.Own || x == nil {
+			if own.Server != results.Own || ours(s) || x == nil {
 				continue
 			}
 			// A server that answers few can answer them soon.

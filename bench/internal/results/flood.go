@@ -8,11 +8,12 @@ const (
 	FullSpeed = -1 // as fast as a CPU can send
 )
 
-// JunkRates are those that are measured. Every server can take the first one; this node, on a CPU of its own, also the second.
-func JunkRates() []int { return []int{NoJunk, 10_000, 100_000, FullSpeed} }
+// JunkRates are those that are measured. Every server can take the first one; this node, on a CPU of its own, also the second, and the
+// third if it comes in trains.
+func JunkRates() []int { return []int{NoJunk, 10_000, 100_000, 400_000, FullSpeed} }
 
 // FloodServers are those that are measured beside junk: not the TypeScript node, which a hundredth of it keeps busy.
-func FloodServers() []string { return []string{Own, Geth, Rust} }
+func FloodServers() []string { return []string{Own, Single, Geth, Rust} }
 
 // Flood is what established sessions got from a server, beside so much junk.
 type Flood struct {

@@ -7,8 +7,8 @@ import (
 )
 
 // echo receives and sends datagrams of the sizes that the node receives and sends, in batches of the same length through
-// the same package, and does nothing in between: no server that hands these datagrams to the kernel one by one can be cheaper. A
-// node hands over the packets of an answer together where that is possible.
+// the same package, and does nothing in between: no server that takes these datagrams from the kernel and hands them over one by one can
+// be cheaper. A node does both with trains where that is possible.
 type echo struct {
 	group *fastpath.Group
 	sizes atomic.Pointer[[]int]
@@ -21,7 +21,7 @@ const (
 
 func startEcho() (server, error) {
 	g, err := fastpath.Listen(fastpath.Config{
-		DisableSegments: true, // the floor is that of datagrams sent one by one
+		DisableSegments: true, // the floor is that of datagrams one by one
 		Addr:            loopback, Batch: echoBatch, MinSize: 63, MaxSize: echoSize, RecvBuffer: 4 << 20, SendBuffer: 1 << 20,
 	})
 	if err != nil {
