@@ -21,8 +21,6 @@ type outbox struct {
 	home  int
 	conns []fastpath.Conn
 	batch []*fastpath.Tx
-
-	follow bool // the next datagram follows that before it
 }
 
 // newOutbox returns an outbox for a worker that mostly sends from listen address home, through conn or, if that is nil,
@@ -50,13 +48,8 @@ func (o *outbox) Buffer() []byte {
 	return t.Buffer()
 }
 
-// Follow implements engine.Follower.
-func (o *outbox) Follow() { o.follow = true }
-
 // Commit implements engine.Outbox.
 func (o *outbox) Commit(size int, to netip.AddrPort, via uint8) {
-	follow := o.follow
-	o.follow = false
 	at := int(via) - 1
 	if via == 0 {
 		at = o.home
@@ -67,9 +60,6 @@ func (o *outbox) Commit(size int, to netip.AddrPort, via uint8) {
 		}
 	}
 	if at == o.home {
-		if follow {
-			o.batch[at].Follow()
-		}
 		o.batch[at].Commit(size, to)
 		return
 	}
@@ -82,9 +72,6 @@ func (o *outbox) Commit(size int, to netip.AddrPort, via uint8) {
 		o.conns[at].WriteBatch(t)
 	}
 	copy(t.Buffer(), o.batch[o.home].Buffer()[:size])
-	if follow {
-		t.Follow()
-	}
 	t.Commit(size, to)
 }
 
@@ -138,23 +125,30 @@ func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
 	return &receiver{n, conn, out, w, fastpath.NewRx(batchSize, size), n.cfg.Foreign}, nil
 }
 
-// run is the packet path: a batch in, a batch out, one look at the clock.
+// run is the packet path: a batch in, a batch out, one look at the clock for each.
 func (r *receiver) run() {
 	for {
 		if err := r.conn.ReadBatch(r.rx); err != nil {
 			r.stop(err)
 			return
 		}
-		r.w.Begin(r.n.clock.Now())
-		for i := range r.rx.Len() {
-			from, b := r.rx.Addr(i), r.rx.Packet(i)
-			if !r.w.Add(from, b) && r.foreign != nil {
-				r.foreign.Foreign(from, b)
-			}
+		for i := 0; i < r.rx.Len(); i += batchSize {
+			r.serve(i, min(i+batchSize, r.rx.Len()))
 		}
-		r.w.Flush()
-		r.out.flush()
 	}
+}
+
+// serve answers datagrams i to end of the batch that was received. Trains make one of many times batchSize.
+func (r *receiver) serve(i, end int) {
+	r.w.Begin(r.n.clock.Now())
+	for ; i < end; i++ {
+		from, b := r.rx.Addr(i), r.rx.Packet(i)
+		if !r.w.Add(from, b) && r.foreign != nil {
+			r.foreign.Foreign(from, b)
+		}
+	}
+	r.w.Flush()
+	r.out.flush()
 }
 
 // stop notes why nothing more is received. It is a function of its own because err escapes here, and would

@@ -7,7 +7,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// An answer of several packets arrives as a whole, whether or not they are handed to the kernel together.
+// An answer of several packets arrives, whether or not they are handed to the kernel together, and come from it together.
 func TestAnswerOfSeveralPackets(t *testing.T) {
 	for _, c := range []struct {
 		name, addr string
@@ -20,7 +20,7 @@ func TestAnswerOfSeveralPackets(t *testing.T) {
 		{"portable sockets", "127.0.0.1:0", func(c *Config) { c.PortableSockets = true }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a, b := loopback(t, c.addr, nil), loopback(t, c.addr, c.change)
+			a, b := loopback(t, c.addr, c.change), loopback(t, c.addr, c.change)
 			distances := []uint{0}
 			want := map[enr.ID]bool{b.ID(): true}
 			for range 12 { // with the node's own record more bytes than fit into a packet
@@ -33,7 +33,7 @@ func TestAnswerOfSeveralPackets(t *testing.T) {
 					distances = append(distances, d)
 				}
 			}
-			before := b.Stats().Sockets
+			before, arrived := b.Stats().Sockets, a.Stats().Sockets.RxTrains
 			records, err := a.FindNode(within(t), contact(b), distances...)
 			if err != nil {
 				t.Fatal(err)
@@ -52,6 +52,9 @@ func TestAnswerOfSeveralPackets(t *testing.T) {
 			}
 			if n := after.TxTrains - before.TxTrains; c.joined && n == 0 || !c.joined && n != 0 || after.TrainsRefused != 0 {
 				t.Errorf("%d trains, %d refused: %v", n, after.TrainsRefused, info)
+			}
+			if n := a.Stats().Sockets.RxTrains - arrived; c.joined && info.Merge && n == 0 || !c.joined && n != 0 {
+				t.Errorf("%d trains arrived: %v", n, info)
 			}
 		})
 	}

@@ -2,18 +2,11 @@ package engine
 
 import "github.com/fastdisc/discv5/codec"
 
-// Follower is what an Outbox implements that can send the packets of an answer
-// more cheaply together: those of one size, and a shorter one after them.
-type Follower interface {
-	// Follow says that the next datagram belongs to the answer of which the one
-	// before it was a part. Mostly both go to one address.
-	Follow()
-}
-
 // cut says how the records of an answer are put into packets.
 //
 // Records of up to 300 bytes do not fill packets evenly. But many nodes run the same
-// program, and their records have the same size. So records are dealt by falling size: if there are equal ones for all packets but the
+// program, and their records have the same size. Packets of one size, and a shorter one after them, cost less to send: the system
+// takes them as one. So records are dealt by falling size: if there are equal ones for all packets but the
 // last, each of those gets one of them. What has no equals goes into the last. All others are of one size then. Of three packets:
 //
 //	size of record   190 190 190 190 190 185 180 180 173 173 ...

@@ -132,16 +132,12 @@ func (w *Worker) findNode(p *peer, body []byte) error {
 	// Cut the records into packets first: each packet names the number of all.
 	var c cut
 	c.make(records)
-	follower, _ := w.out.(Follower)
 	start := uint8(0)
-	for k, end := range c.ends[:c.total] {
+	for _, end := range c.ends[:c.total] {
 		buf := w.out.Buffer()
 		if buf == nil {
 			w.counts[DropOutbox]++
 			break
-		}
-		if k > 0 && follower != nil {
-			follower.Follow()
 		}
 		size := 0
 		for _, i := range c.order[start:end] {

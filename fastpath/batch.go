@@ -25,6 +25,7 @@ func checkBatch(batch, size int) {
 // to one goroutine at a time, and may be used with one Conn after another.
 type Rx struct {
 	slab   []byte
+	batch  int
 	stride int
 	size   int
 	live   []rxPacket // the delivered datagrams, in order of arrival
@@ -33,42 +34,47 @@ type Rx struct {
 }
 
 // rxPacket is one delivered datagram. Slots of dropped datagrams stay unused,
-// so its slot need not be its index.
+// and those of a train have one together.
 type rxPacket struct {
 	from netip.AddrPort
-	slot uint32
-	n    uint32
+	at   uint32 // in the slab
+	n    uint16
+	room uint16 // n, and what may be appended
 }
 
 // NewRx returns an Rx of batch slots of size bytes each, which takes batch*size
-// bytes plus about 130 bytes per slot. It panics unless batch is 1 to MaxBatch
-// and size is 1 to MaxDatagram.
+// bytes plus about 200 bytes per slot. From the first use with a Conn that trains arrive at whole
+// (see Info.Merge) it has 32 slots at most, of 64 KiB each, of which the system provides
+// what is written to. NewRx panics unless batch is 1 to MaxBatch and size is 1 to MaxDatagram.
 func NewRx(batch, size int) *Rx {
 	checkBatch(batch, size)
 	s := stride(size)
 	return &Rx{
 		slab:   make([]byte, batch*s),
+		batch:  batch,
 		stride: s,
 		size:   size,
 		live:   make([]rxPacket, 0, batch),
 	}
 }
 
-// Len is the number of datagrams in rx.
+// Len is the number of datagrams in rx. It is above Cap() where trains arrived
+// whole.
 func (rx *Rx) Len() int { return len(rx.live) }
 
-// Cap is the number of slots.
-func (rx *Rx) Cap() int { return cap(rx.live) }
+// Cap is the number of slots. A train takes one.
+func (rx *Rx) Cap() int { return rx.batch }
 
-// Size is the capacity of a slot in bytes.
+// Size is the largest datagram in bytes that rx takes.
 func (rx *Rx) Size() int { return rx.size }
 
 // Packet returns datagram i, 0 <= i < Len(). It may be changed in place and
-// appended to up to its capacity, Size(). It is valid until rx is used again.
+// appended to up to its capacity, which is Size(), or its length if it was part of a train. It is valid
+// until rx is used again.
 func (rx *Rx) Packet(i int) []byte {
 	p := &rx.live[i]
-	off := int(p.slot) * rx.stride
-	return rx.slab[off : off+int(p.n) : off+rx.size]
+	at := int(p.at)
+	return rx.slab[at : at+int(p.n) : at+int(p.room)]
 }
 
 // Addr returns the source of datagram i, 0 <= i < Len(). An IPv4 address is
@@ -79,14 +85,11 @@ func (rx *Rx) Addr(i int) netip.AddrPort { return rx.live[i].from }
 func (rx *Rx) Reset() { rx.live = rx.live[:0] }
 
 // Push copies datagram b from the given source into rx. It reports false, and
-// does nothing, when b is larger than a slot or no slot is free. It is for
+// does nothing, when b is larger than Size() or no slot is free. It is for
 // implementations of Conn, after Reset.
 func (rx *Rx) Push(b []byte, from netip.AddrPort) bool {
-	slot := 0
-	if n := len(rx.live); n > 0 {
-		slot = int(rx.live[n-1].slot) + 1
-	}
-	if slot >= cap(rx.live) || len(b) > rx.size {
+	slot := len(rx.live)
+	if slot >= rx.batch || len(b) > rx.size {
 		return false
 	}
 	copy(rx.slot(slot), b)
@@ -96,18 +99,19 @@ func (rx *Rx) Push(b []byte, from netip.AddrPort) bool {
 
 // slot returns slot i of the slab, size bytes long.
 func (rx *Rx) slot(i int) []byte {
-	off := i * rx.stride
-	return rx.slab[off : off+rx.size : off+rx.size]
+	at := i * rx.stride
+	return rx.slab[at : at+rx.size : at+rx.size]
 }
 
-// deliver appends the datagram of n bytes in the given slot. Slots are
-// delivered in rising order, each once, so there is always room.
+// deliver appends the datagram of n bytes in the given slot.
 func (rx *Rx) deliver(slot, n int, from netip.AddrPort) {
-	rx.live = append(rx.live, rxPacket{from: from, slot: uint32(slot), n: uint32(n)})
+	rx.live = append(rx.live, rxPacket{from: from, at: uint32(slot * rx.stride), n: uint16(n), room: uint16(rx.size)})
 }
 
 // Tx is a batch of datagrams to send with the memory they live in. It belongs
-// to one goroutine at a time, and may be used with one Conn after another.
+// to one goroutine at a time, and may be used with one Conn after another. Datagrams to one
+// destination that follow one another may leave as a train, see [Info.Segments]: who
+// queues them like that, of one size but for the last, saves most.
 //
 //	for b := tx.Buffer(); b != nil && more(); b = tx.Buffer() {
 //		tx.Commit(encode(b), to)
@@ -119,17 +123,13 @@ type Tx struct {
 	size   int
 	queue  []txPacket // slot i holds datagram i
 
-	follow    bool // the next datagram follows that before it
-	followers int  // datagrams that do
-
 	mmsg *mmsgTx // built by the first WriteBatch of the fast path
 }
 
 // txPacket is one committed datagram.
 type txPacket struct {
-	to      netip.AddrPort
-	n       int
-	follows bool
+	to netip.AddrPort
+	n  int
 }
 
 // NewTx returns a Tx of batch slots of size bytes each. It panics unless batch
@@ -156,14 +156,6 @@ func (tx *Tx) Buffer() []byte {
 	return tx.slab[off : off+tx.size : off+tx.size]
 }
 
-// Follow says that the datagram of the next Commit belongs with the one before
-// it, such as another packet of one answer. The two may then leave as a train
-// (UDP_SEGMENT) where the system can do that, if they have one destination and sizes
-// that fit: all datagrams of a train are of one size, but for the last, which may
-// be shorter. What arrives is the same. Datagrams of more than 1452 bytes, which few paths take
-// in one piece, leave by themselves.
-func (tx *Tx) Follow() { tx.follow = true }
-
 // Commit queues the first n bytes of the slot that Buffer returned for the
 // given destination. A zone is ignored. A destination that cannot work is
 // found out, and counted, by WriteBatch. Commit panics when tx is full or n is
@@ -175,11 +167,7 @@ func (tx *Tx) Commit(n int, to netip.AddrPort) {
 	if uint(n) > uint(tx.size) {
 		panic("fastpath: Commit of more bytes than a slot has")
 	}
-	tx.queue = append(tx.queue, txPacket{to: plainAddr(to), n: n, follows: tx.follow})
-	if tx.follow {
-		tx.follow = false
-		tx.followers++
-	}
+	tx.queue = append(tx.queue, txPacket{to: plainAddr(to), n: n})
 }
 
 // Len is the number of datagrams in tx.
@@ -204,7 +192,7 @@ func (tx *Tx) Packet(i int) []byte {
 func (tx *Tx) Addr(i int) netip.AddrPort { return tx.queue[i].to }
 
 // Reset forgets what is queued.
-func (tx *Tx) Reset() { tx.queue, tx.followers = tx.queue[:0], 0 }
+func (tx *Tx) Reset() { tx.queue = tx.queue[:0] }
 
 // plainAddr returns a with an IPv4 address as 4 bytes and without zone.
 func plainAddr(a netip.AddrPort) netip.AddrPort {

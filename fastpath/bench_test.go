@@ -10,14 +10,24 @@ import (
 // benchPayload is about the size of a PING.
 const benchPayload = 120
 
-// benchPaths runs f for both paths on IPv4.
-func benchPaths(b *testing.B, batches []int, f func(b *testing.B, cfg Config, batch int)) {
-	for _, plain := range []bool{false, true} {
+// benchPaths runs f on IPv4, for each path and both kinds of sender and receiver: with trains and without.
+func benchPaths(b *testing.B, batches []int, f func(b *testing.B, from, to Config, batch int)) {
+	for _, c := range []struct {
+		name     string
+		from, to Config
+	}{
+		{"native", Config{DisableSegments: true}, Config{DisableSegments: true}},
+		{"trains", Config{}, Config{}},
+		{"trains/parted", Config{}, Config{DisableSegments: true}}, // by the kernel
+		{"trains/none", Config{DisableSegments: true}, Config{}},   // a receiver who waits for them in vain
+		{"portable", Config{DisableBatch: true}, Config{DisableBatch: true}},
+	} {
 		for _, batch := range batches {
-			name := map[bool]string{false: "native", true: "portable"}[plain]
-			b.Run(fmt.Sprintf("%s/batch=%d", name, batch), func(b *testing.B) {
-				f(b, Config{Addr: loop4, MaxSize: testMax, MinSize: testMin, Batch: batch,
-					RecvBuffer: 4 << 20, DisableBatch: plain}, batch)
+			b.Run(fmt.Sprintf("%s/batch=%d", c.name, batch), func(b *testing.B) {
+				for _, cfg := range []*Config{&c.from, &c.to} {
+					cfg.Addr, cfg.MaxSize, cfg.MinSize, cfg.Batch, cfg.RecvBuffer = loop4, testMax, testMin, batch, 4<<20
+				}
+				f(b, c.from, c.to, batch)
 			})
 		}
 	}
@@ -38,8 +48,8 @@ func report(b *testing.B, perDatagram []float64) {
 // is not timed. An operation is 512 datagrams.
 func BenchmarkReceive(b *testing.B) {
 	const fill = 512
-	benchPaths(b, []int{1, 8, 32, 64, 128}, func(b *testing.B, cfg Config, batch int) {
-		src, dst := listen(b, cfg).Conns()[0], listen(b, cfg).Conns()[0]
+	benchPaths(b, []int{1, 8, 32, 64, 128}, func(b *testing.B, from, to Config, batch int) {
+		src, dst := listen(b, from).Conns()[0], listen(b, to).Conns()[0]
 		tx, rx := NewTx(fill, benchPayload), NewRx(batch, testMax)
 		var times []float64
 		b.ReportAllocs()
@@ -62,14 +72,14 @@ func BenchmarkReceive(b *testing.B) {
 	})
 }
 
-// BenchmarkSend sends to a socket whose filter drops everything. On loopback it
-// includes what the kernel does to deliver. An operation is 512 datagrams.
+// BenchmarkSend sends to a socket whose filter drops what does not come in trains, and whose buffer is soon full of
+// those. On loopback it includes what the kernel does to deliver. An operation is 512 datagrams.
 func BenchmarkSend(b *testing.B) {
 	const fill = 512
-	benchPaths(b, []int{1, 8, 64}, func(b *testing.B, cfg Config, batch int) {
-		src := listen(b, cfg).Conns()[0]
-		cfg.MinSize = benchPayload + 1
-		g := listen(b, cfg)
+	benchPaths(b, []int{1, 8, 64}, func(b *testing.B, from, to Config, batch int) {
+		src := listen(b, from).Conns()[0]
+		to.MinSize = to.MaxSize
+		g := listen(b, to)
 		if !g.Info().FilterAttached {
 			b.Skip(g.Info())
 		}

@@ -50,7 +50,7 @@ type Config struct {
 	// MaxSize and MinSize are the payload sizes in bytes that are accepted,
 	// both inclusive. A MaxSize of 0 means MaxDatagram. The kernel drops other
 	// datagrams where a socket filter can be attached, else the Conn does and
-	// counts them.
+	// counts them. Larger ones are always for the Conn to drop where trains arrive whole.
 	MaxSize, MinSize int
 
 	// RecvBuffer and SendBuffer are the socket buffer sizes in bytes to ask
@@ -61,7 +61,7 @@ type Config struct {
 	// DisableBatch selects the portable path.
 	DisableBatch bool
 
-	// DisableSegments sends each datagram by itself, whatever Tx.Follow says.
+	// DisableSegments sends each datagram by itself, and lets each arrive by itself: no trains.
 	DisableSegments bool
 
 	// DisableFilter attaches no socket filter.

@@ -55,6 +55,9 @@ type ConnStats struct {
 	TxBytes     uint64 // payload bytes of TxDatagrams
 	TxBatches   uint64 // system calls that sent at least one datagram
 
+	// RxTrains are trains that arrived whole; their datagrams are counted elsewhere, one by one.
+	RxTrains uint64
+
 	// TxTrains are trains that WriteBatch sent; their datagrams are among
 	// TxDatagrams, one by one. TrainsRefused are those that the kernel did not
 	// take: their datagrams were sent again by themselves.
@@ -70,8 +73,8 @@ type ConnStats struct {
 
 	// KernelDrops counts what the kernel dropped at this socket: datagrams
 	// that found the receive buffer full, those the socket filter refused, and
-	// those with a bad checksum. The kernel has one counter for all. 0 where
-	// the system does not tell, see Info.DropSource.
+	// those with a bad checksum. The kernel has one counter for all, in which a train that
+	// would have arrived whole is one. 0 where the system does not tell, see Info.DropSource.
 	KernelDrops uint64
 }
 
@@ -99,6 +102,7 @@ func (s *ConnStats) Add(o ConnStats) {
 	s.RxDatagrams += o.RxDatagrams
 	s.RxBytes += o.RxBytes
 	s.RxBatches += o.RxBatches
+	s.RxTrains += o.RxTrains
 	s.TxDatagrams += o.TxDatagrams
 	s.TxBytes += o.TxBytes
 	s.TxBatches += o.TxBatches

@@ -24,7 +24,7 @@ const (
 // goroutine and the sending half by several, so they keep apart in memory.
 type counters struct {
 	rx struct {
-		datagrams, bytes, batches          atomic.Uint64
+		datagrams, bytes, batches, trains  atomic.Uint64
 		truncated, short, long, bad, errno atomic.Uint64
 	}
 	_  [cacheLine]byte
@@ -61,6 +61,7 @@ func (c *counters) stats() ConnStats {
 		RxDatagrams:   c.rx.datagrams.Load(),
 		RxBytes:       c.rx.bytes.Load(),
 		RxBatches:     c.rx.batches.Load(),
+		RxTrains:      c.rx.trains.Load(),
 		TxDatagrams:   c.tx.datagrams.Load(),
 		TxBytes:       c.tx.bytes.Load(),
 		TxBatches:     c.tx.batches.Load(),

@@ -5,7 +5,7 @@
 //
 //   - datagram: one UDP payload together with its peer address.
 //   - slot: the fixed part of a slab that holds one datagram.
-//   - train: datagrams to one destination that enter the kernel as one.
+//   - train: datagrams of one sender to one destination that pass the kernel as one.
 //   - batch: the datagrams that one call moves. [Rx] holds a received batch,
 //     [Tx] a batch to be sent.
 //   - socket: one file descriptor, seen through a [Conn].
@@ -24,15 +24,16 @@
 //	      |<-- n bytes --->|             |
 //	      |<-- capacity = size --------->|
 //
-// A slice that the package hands out ends, by its capacity, with its own slot.
-// An append in place can therefore never reach the next datagram.
+// A slice that the package hands out ends, by its capacity, with its own slot, or, where
+// a train has brought several datagrams into one slot (merge_linux.go), with its own datagram.
+// An append in place can therefore never reach the next one.
 //
 // On Linux each slot has a fixed entry in the arrays that recvmmsg(2) and
 // sendmmsg(2) take. They are built once; only what a call used is reset.
 //
 //	hdr[i] -> name[i]   peer address, room for either family
 //	       -> iov[i]    -> slot i of the slab
-//	       -> ctl[i]    control message (only where drops are counted by it)
+//	       -> ctl[i]    control messages (where trains arrive whole, or drops are counted by one)
 //
 // Of what is sent, an entry may have several iovecs, which makes a train of their
 // slots, and the control message says where it is parted.
@@ -52,10 +53,16 @@
 // The kernel takes datagrams to one destination as one, all of one size but for a
 // shorter last one, and parts them late: in the network card, before its driver, or, on
 // loopback, in front of the receiving socket (UDP_SEGMENT, Linux 4.18). One pass
-// through sockets, routing and firewall then does for all of them. [Tx.Follow]
-// says which belong together; [Segmenter] is for programs that make load.
+// through sockets, routing and firewall then does for all of them. A Tx joins
+// what follows one another in it and fits; [Segmenter] is for programs that make load.
 //
-// What arrives is the same as without, and so is what is counted. A train that
+// A socket that asks for it is given such trains whole, also those that the kernel
+// makes of what a network card has received: datagrams of one sender, alike in size,
+// that came closely one after another (UDP_GRO, Linux 5.0). That is so in a flood from one port,
+// in an answer of several packets, and with a peer that asks a lot.
+//
+// What arrives is the same as without, and so is what is counted, but for drops by the kernel, where a
+// train is one. A train that
 // is refused, for whatever reason, is sent again as single datagrams, of which the kernel then
 // says what it would have said. It refuses one where the path's MTU is below the
 // size of a segment with its headers (EMSGSIZE; EINVAL before Linux 6.14), for it does not

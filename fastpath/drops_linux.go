@@ -20,7 +20,8 @@ const (
 	meminfoDrops = 8 // SK_MEMINFO_DROPS
 
 	cmsgAlign = unix.SizeofPtr
-	ctlSpace  = (unix.SizeofCmsghdr+cmsgAlign-1)&^(cmsgAlign-1) + (4+cmsgAlign-1)&^(cmsgAlign-1)
+	cmsgSpace = (unix.SizeofCmsghdr+cmsgAlign-1)&^(cmsgAlign-1) + (4+cmsgAlign-1)&^(cmsgAlign-1) // of a message of 4 bytes
+	ctlSpace  = 2 * cmsgSpace                                                                    // of the two that there can be: SO_RXQ_OVFL, UDP_GRO
 )
 
 // meminfo reads the drop counter.
@@ -56,18 +57,17 @@ func (d *dropCounter) poll(s *socket) {
 	})
 }
 
-// parseOverflow finds SO_RXQ_OVFL among the control messages in b. Lengths are
+// findControl finds the control message of the given level and kind in b, and returns its 4 bytes. Lengths are
 // compared with what is left, never added to, so none can overflow.
-func parseOverflow(b []byte) (uint32, bool) {
+func findControl(b []byte, level, kind uint32) (uint32, bool) {
 	const header = unix.SizeofCmsghdr
 	for len(b) >= header {
 		n := cmsgLen(b)
 		if n < header || n > uint64(len(b)) {
 			return 0, false
 		}
-		level := binary.NativeEndian.Uint32(b[header-8:])
-		kind := binary.NativeEndian.Uint32(b[header-4:])
-		if level == unix.SOL_SOCKET && kind == unix.SO_RXQ_OVFL && n >= header+4 {
+		l, k := binary.NativeEndian.Uint32(b[header-8:]), binary.NativeEndian.Uint32(b[header-4:])
+		if l == level && k == kind && n >= header+4 {
 			return binary.NativeEndian.Uint32(b[header:]), true
 		}
 		next := (n + cmsgAlign - 1) &^ (cmsgAlign - 1)

@@ -10,7 +10,7 @@ import (
 
 // cmsg builds one control message, with its length field as given.
 func cmsg(length uint64, level, kind, value uint32) []byte {
-	b := make([]byte, ctlSpace)
+	b := make([]byte, cmsgSpace)
 	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
 	if cmsgAlign == 8 {
 		binary.NativeEndian.PutUint64(b, length)
@@ -22,7 +22,7 @@ func cmsg(length uint64, level, kind, value uint32) []byte {
 	return b
 }
 
-func TestParseOverflow(t *testing.T) {
+func TestFindControl(t *testing.T) {
 	const whole = unix.SizeofCmsghdr + 4
 	ovfl := cmsg(whole, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 0xdeadbeef)
 	other := cmsg(whole, unix.SOL_SOCKET, unix.SO_TIMESTAMP, 1)
@@ -51,20 +51,20 @@ func TestParseOverflow(t *testing.T) {
 		{"length near the maximum", join(cmsg(1<<64-1, 0, 0, 0), ovfl), 0, false},
 		{"length that wraps when aligned", join(cmsg(1<<63-1, 0, 0, 0), ovfl), 0, false},
 	} {
-		if v, ok := parseOverflow(c.b); v != c.want || ok != c.ok {
+		if v, ok := findControl(c.b, unix.SOL_SOCKET, unix.SO_RXQ_OVFL); v != c.want || ok != c.ok {
 			t.Errorf("%s: %#x, %v", c.name, v, ok)
 		}
 	}
 }
 
-// FuzzParseOverflow looks for a walk that leaves its bytes or does not end.
-func FuzzParseOverflow(f *testing.F) {
+// FuzzFindControl looks for a walk that leaves its bytes or does not end.
+func FuzzFindControl(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add(cmsg(unix.SizeofCmsghdr+4, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 7))
 	f.Add(append(cmsg(unix.SizeofCmsghdr+1, 0, 0, 0), cmsg(unix.SizeofCmsghdr+4, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 7)...))
 	f.Add(cmsg(1<<64-1, 0, 0, 0))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		v, ok := parseOverflow(b)
+		v, ok := findControl(b, unix.SOL_SOCKET, unix.SO_RXQ_OVFL)
 		if !ok && v != 0 {
 			t.Errorf("value %d without success", v)
 		}

@@ -30,14 +30,23 @@ type Info struct {
 	ReusePort       bool   // they share the address by SO_REUSEPORT
 	ReusePortReason string // why not, although several sockets were asked for
 
+	// FilterAttached says that the kernel drops datagrams of other sizes than those
+	// of the Config. With Merge it knows the smallest size only, as it takes a train for one datagram.
 	FilterAttached bool
 	FilterReason   string // why not, empty otherwise
 
-	// Segments says that datagrams which follow one another are sent as trains
-	// where that is possible (see Tx.Follow). A socket ends it when the kernel
-	// turns out to refuse them: see ConnStats.TrainsRefused.
+	// Segments says that datagrams to one destination which follow one another in a Tx are
+	// sent as trains (UDP_SEGMENT) where their sizes allow it: all are of one size but for the last,
+	// which may be shorter, and of 1452 bytes at most, which nearly every path takes in one piece. What
+	// arrives is the same. A socket ends it when the kernel turns out to refuse them: see ConnStats.TrainsRefused.
 	Segments       bool
 	SegmentsReason string // why not, empty otherwise
+
+	// Merge says that trains arrive whole (UDP_GRO), and are parted here: those
+	// of senders on this machine, and what the kernel joins of datagrams from one sender that
+	// follow one another closely.
+	Merge       bool
+	MergeReason string // why not, empty otherwise
 
 	// Buffer sizes in bytes, as asked for and as granted, per socket. 0 asked
 	// means the default of the system; 0 got means unknown. Linux reports twice
@@ -66,8 +75,8 @@ func (i Info) String() string {
 	if i.PathReason != "" {
 		path += " (" + i.PathReason + ")"
 	}
-	return fmt.Sprintf("path %s, sockets %d, reuseport %s, filter %s, segments %s, receive buffer %d of %d, send buffer %d of %d, drops by %s",
-		path, i.Sockets, yes(i.ReusePort, i.ReusePortReason), yes(i.FilterAttached, i.FilterReason), yes(i.Segments, i.SegmentsReason),
+	return fmt.Sprintf("path %s, sockets %d, reuseport %s, filter %s, segments %s, merge %s, receive buffer %d of %d, send buffer %d of %d, drops by %s",
+		path, i.Sockets, yes(i.ReusePort, i.ReusePortReason), yes(i.FilterAttached, i.FilterReason), yes(i.Segments, i.SegmentsReason), yes(i.Merge, i.MergeReason),
 		i.RecvBufferGot, i.RecvBufferAsked, i.SendBufferGot, i.SendBufferAsked, i.DropSource)
 }
 
@@ -126,6 +135,7 @@ func (g *Group) describe(cfg *Config) {
 	g.info.Sockets = len(g.socks)
 	g.info.FilterAttached, g.info.FilterReason = o.filter == "", o.filter
 	g.info.Segments, g.info.SegmentsReason = o.segments == "", o.segments
+	g.info.Merge, g.info.MergeReason = o.merge == "", o.merge
 	g.info.RecvBufferAsked, g.info.RecvBufferGot = cfg.RecvBuffer, o.recvGot
 	g.info.SendBufferAsked, g.info.SendBufferGot = cfg.SendBuffer, o.sendGot
 	g.info.DropSource = o.dropSource

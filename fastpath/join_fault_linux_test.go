@@ -68,9 +68,9 @@ func TestS21JoinFaults(t *testing.T) {
 			real, _ := faulty(sendmmsg, c.steps...)
 			lens, _ := entries(a, real)
 			tx, rx := NewTx(8, 100), NewRx(8, 100)
-			follow(t, tx, 0, b.LocalAddr(), 90, 90, 90, 50)
+			queueAll(t, tx, 0, b.LocalAddr(), 90, 90, 90, 50)
 			queue(t, tx, 4, 30, b.LocalAddr())
-			follow(t, tx, 5, b.LocalAddr(), 40, 40, 40)
+			queueAll(t, tx, 5, b.LocalAddr(), 40, 40, 40)
 			if err := a.WriteBatch(tx); !errors.Is(err, c.err) {
 				t.Fatalf("WriteBatch = %v, want %v", err, c.err)
 			}
@@ -107,7 +107,7 @@ func TestJoinEnds(t *testing.T) {
 	}
 	tx, rx := NewTx(8, 100), NewRx(8, 100)
 	round := func() {
-		follow(t, tx, 0, b.LocalAddr(), 90, 90)
+		queueAll(t, tx, 0, b.LocalAddr(), 90, 90)
 		a.WriteBatch(tx)
 		drain(t, b, rx, 2)
 	}
@@ -188,8 +188,8 @@ func TestJoinSmallPath(t *testing.T) {
 				tx, rx := NewTx(8, 1300), NewRx(8, 1300)
 				r := to.Conns()[0]
 				r.SetReadDeadline(time.Now().Add(patience))
-				follow(t, tx, 0, to.Addr(), 1270, 1270, 1270, 100)
-				follow(t, tx, 4, to.Addr(), 900, 900, 200)
+				queueAll(t, tx, 0, to.Addr(), 1270, 1270, 1270, 100)
+				queueAll(t, tx, 4, to.Addr(), 900, 900, 200)
 				from.Conns()[0].WriteBatch(tx)
 				drain(t, r, rx, 7)
 				if st := from.Stats(); st.TrainsRefused != 1 || st.TxTrains != 1 || st.TxDatagrams != 7 || st.SendErrors.Sum() != 0 {

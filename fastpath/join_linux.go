@@ -53,7 +53,7 @@ func damagesTrains(release string) bool {
 	return major == 7 && (minor == 0 || minor == 1 && patch <= 4)
 }
 
-// joins reports whether the socket sends trains in the batch that it is asked for. One that
+// joins reports whether the socket sends trains in the batch that it is asked for, which could have some. One that
 // does not is the plain twin of one that does.
 func (s *socket) joins() bool {
 	if s.opts.segments != "" {
@@ -97,35 +97,41 @@ func (s *socket) takeTrain() {
 	}
 }
 
+// joinable reports whether datagrams i and i+1 can be of one train.
+func (tx *Tx) joinable(i int) bool {
+	if i+1 >= len(tx.queue) {
+		return false
+	}
+	a, b := &tx.queue[i], &tx.queue[i+1]
+	return b.n > 0 && b.n <= a.n && a.n <= maxJoined && a.to == b.to
+}
+
 // join adds datagrams to entry n, which has datagram i of tx, and returns how
 // many. The kernel parts a train after each n bytes, so that all are of the size
 // of the first, but for the last, which may be shorter. An empty one would be lost.
+//
+// Precondition: tx.joinable(i).
 func (t *mmsgTx) join(tx *Tx, n, i int) int {
 	first := &tx.queue[i]
-	if first.n > maxJoined {
-		return 0
-	}
 	k, bytes := 1, first.n
 	for more := true; more && k < MaxSegments && i+k < len(tx.queue); k++ {
 		p := &tx.queue[i+k]
-		if !p.follows || p.n == 0 || p.n > first.n || bytes+p.n > MaxTrain || p.to != first.to {
+		if p.n == 0 || p.n > first.n || bytes+p.n > MaxTrain || p.to != first.to {
 			break
 		}
 		t.iov[i+k].SetLen(p.n)
 		bytes += p.n
 		more = p.n == first.n
 	}
-	if k > 1 {
-		t.ctl[n].set(first.n)
-		h := &t.hdr[n].hdr
-		h.SetIovlen(k)
-		h.Control = (*byte)(unsafe.Pointer(&t.ctl[n]))
-		h.SetControllen(segmentSpace)
-		t.trains = n + 1
-		t.all.trains++
-		t.all.datagrams += k - 1
-		t.all.bytes += bytes - first.n
-	}
+	t.ctl[n].set(first.n)
+	h := &t.hdr[n].hdr
+	h.SetIovlen(k)
+	h.Control = (*byte)(unsafe.Pointer(&t.ctl[n]))
+	h.SetControllen(segmentSpace)
+	t.trains = n + 1
+	t.all.trains++
+	t.all.datagrams += k - 1
+	t.all.bytes += bytes - first.n
 	return k - 1
 }
 

@@ -25,13 +25,10 @@ func joining(t testing.TB, cfg Config) *mmsgConn {
 	return c
 }
 
-// follow queues datagrams of the given sizes as one answer. They are numbered from seq.
-func follow(t testing.TB, tx *Tx, seq int, to netip.AddrPort, sizes ...int) {
+// queueAll queues datagrams of the given sizes. They are numbered from seq.
+func queueAll(t testing.TB, tx *Tx, seq int, to netip.AddrPort, sizes ...int) {
 	t.Helper()
 	for i, n := range sizes {
-		if i > 0 {
-			tx.Follow()
-		}
 		queue(t, tx, seq+i, n, to)
 	}
 }
@@ -61,26 +58,26 @@ func entries(c *mmsgConn, real mmsgCall) (lens, segments *[]int) {
 func TestJoin(t *testing.T) {
 	for _, c := range []struct {
 		name     string
-		sizes    [][]int // of answers
+		sizes    []int
 		lens     []int
 		segments []int
 	}{
-		{"equal", [][]int{{1200, 1200, 1200, 1200}}, []int{4}, []int{1200}},
-		{"shorter last", [][]int{{1200, 1200, 300}}, []int{3}, []int{1200}},
-		{"by one byte", [][]int{{1200, 1199}}, []int{2}, []int{1200}},
-		{"larger last", [][]int{{1200, 1200, 1201}}, []int{2, 1}, []int{1200}},
-		{"shorter in the middle", [][]int{{1200, 900, 1200, 1200}}, []int{2, 2}, []int{1200, 1200}},
-		{"falling", [][]int{{1200, 1100, 1000, 900}}, []int{2, 2}, []int{1200, 1000}},
-		{"rising", [][]int{{900, 1000, 1100}}, []int{1, 1, 1}, nil},
-		{"two answers", [][]int{{1200, 1200}, {1200, 1200}}, []int{2, 2}, []int{1200, 1200}},
-		{"answers of one", [][]int{{100}, {100}, {100}}, []int{1, 1, 1}, nil},
-		{"one between", [][]int{{1200, 1200}, {90}, {1200, 800}}, []int{2, 1, 2}, []int{1200, 1200}},
-		{"empty last", [][]int{{100, 100, 0}}, []int{2, 1}, []int{100}},
-		{"empty first", [][]int{{0, 0, 0}}, []int{1, 1, 1}, nil},
-		{"largest", [][]int{{maxJoined, maxJoined, 10}}, []int{3}, []int{maxJoined}},
-		{"too large", [][]int{{maxJoined + 1, maxJoined + 1, 10, 10}}, []int{1, 1, 2}, []int{10}},
-		{"too many", [][]int{slices.Repeat([]int{10}, MaxSegments+2)}, []int{MaxSegments, 2}, []int{10, 10}},
-		{"too many bytes", [][]int{slices.Repeat([]int{1400}, 50)}, []int{46, 4}, []int{1400, 1400}},
+		{"equal", []int{1200, 1200, 1200, 1200}, []int{4}, []int{1200}},
+		{"shorter last", []int{1200, 1200, 300}, []int{3}, []int{1200}},
+		{"by one byte", []int{1200, 1199}, []int{2}, []int{1200}},
+		{"larger last", []int{1200, 1200, 1201}, []int{2, 1}, []int{1200}},
+		{"shorter in the middle", []int{1200, 900, 1200, 1200}, []int{2, 2}, []int{1200, 1200}},
+		{"falling", []int{1200, 1100, 1000, 900}, []int{2, 2}, []int{1200, 1000}},
+		{"rising", []int{900, 1000, 1100}, []int{1, 1, 1}, nil},
+		{"alone", []int{100}, []int{1}, nil},
+		{"two runs", []int{1200, 1200, 90, 1200, 800}, []int{3, 2}, []int{1200, 1200}},
+		{"empty last", []int{100, 100, 0}, []int{2, 1}, []int{100}},
+		{"empty first", []int{0, 0, 0}, []int{1, 1, 1}, nil},
+		{"empty second", []int{100, 0, 100}, []int{1, 1, 1}, nil},
+		{"largest", []int{maxJoined, maxJoined, 10}, []int{3}, []int{maxJoined}},
+		{"too large", []int{maxJoined + 1, maxJoined + 1, 10, 10}, []int{1, 1, 2}, []int{10}},
+		{"too many", slices.Repeat([]int{10}, MaxSegments+2), []int{MaxSegments, 2}, []int{10, 10}},
+		{"too many bytes", slices.Repeat([]int{1400}, 50), []int{46, 4}, []int{1400, 1400}},
 	} {
 		for _, addr := range []netip.AddrPort{loop4, loop6} {
 			t.Run(fmt.Sprintf("%s/%v", c.name, addr.Addr()), func(t *testing.T) {
@@ -89,18 +86,14 @@ func TestJoin(t *testing.T) {
 				tx, rx := NewTx(128, 1500), NewRx(128, 1500)
 				for round := range 2 { // the second must not feel the first
 					*lens, *segments = nil, nil
-					var want []int
-					for _, sizes := range c.sizes {
-						follow(t, tx, len(want), to.LocalAddr(), sizes...)
-						want = append(want, sizes...)
-					}
+					queueAll(t, tx, 0, to.LocalAddr(), c.sizes...)
 					if err := from.WriteBatch(tx); err != nil {
 						t.Fatal(err)
 					}
 					if !slices.Equal(*lens, c.lens) || !slices.Equal(*segments, c.segments) {
 						t.Errorf("round %d: entries of %v datagrams in segments of %v, want %v and %v", round, *lens, *segments, c.lens, c.segments)
 					}
-					if got := arrived(t, to, rx, len(want)); !slices.Equal(sizesOf(got), want) {
+					if got := arrived(t, to, rx, len(c.sizes)); !slices.Equal(sizesOf(got), c.sizes) {
 						t.Errorf("round %d: arrived %v", round, sizesOf(got))
 					}
 					queue(t, tx, 0, 20, to.LocalAddr()) // one that is of no train, in the entry of one
@@ -151,7 +144,6 @@ func TestJoinDestinations(t *testing.T) {
 	for round := range uint64(2) {
 		*lens = nil
 		for i, to := range []netip.AddrPort{a.LocalAddr(), a.LocalAddr(), b.LocalAddr(), a.LocalAddr(), bad, a.LocalAddr(), a.LocalAddr(), b.LocalAddr(), b.LocalAddr()} {
-			tx.Follow()
 			queue(t, tx, i, 100, to)
 		}
 		from.WriteBatch(tx)
@@ -169,7 +161,7 @@ func TestJoinDestinations(t *testing.T) {
 func TestJoinClosed(t *testing.T) {
 	c := joining(t, Config{Addr: loop4})
 	tx := NewTx(8, 200)
-	follow(t, tx, 0, c.LocalAddr(), 100, 100, 100)
+	queueAll(t, tx, 0, c.LocalAddr(), 100, 100, 100)
 	c.Close()
 	if err := c.WriteBatch(tx); err != ErrClosed {
 		t.Errorf("WriteBatch = %v", err)
@@ -192,7 +184,7 @@ func TestJoinDisabled(t *testing.T) {
 		c := g.Conns()[0]
 		c.SetReadDeadline(time.Now().Add(patience))
 		tx, rx := NewTx(16, 200), NewRx(16, 200)
-		follow(t, tx, 0, g.Addr(), 100, 100, 100)
+		queueAll(t, tx, 0, g.Addr(), 100, 100, 100)
 		c.WriteBatch(tx)
 		drain(t, c, rx, 3)
 		if st := c.Stats(); st.TxTrains != 0 || st.TxDatagrams != 3 {
@@ -238,10 +230,7 @@ func TestJoinAllocs(t *testing.T) {
 	dest := to.LocalAddr()
 	if n := testing.AllocsPerRun(300, func() {
 		for i := range 8 {
-			if i%4 > 0 {
-				tx.Follow()
-			}
-			tx.Commit(100, dest)
+			tx.Commit(100-i/4*20, dest) // two trains
 		}
 		from.WriteBatch(tx)
 		for n := 0; n < 8; n += rx.Len() {

@@ -123,9 +123,6 @@ func TestJoinModel(t *testing.T) {
 		var errs SendErrors
 		sick := r.IntN(2) * r.IntN(8)
 		for i := range 1 + r.IntN(tx.Cap()) {
-			if r.IntN(5) > 0 {
-				tx.Follow()
-			}
 			dest := to[0]
 			if r.IntN(8) == 0 {
 				dest = to[r.IntN(len(to))]

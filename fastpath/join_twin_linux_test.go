@@ -8,14 +8,11 @@ import (
 	"time"
 )
 
-// joinScript makes the datagrams of a test from two bytes each: what it follows, where it goes, and how large it is.
+// joinScript makes the datagrams of a test from two bytes each: where it goes, and how large it is.
 func joinScript(script []byte, tx *Tx, to [4]netip.AddrPort) {
 	sizes := [8]int{0, 1, 63, 700, 700, 1200, maxJoined, maxJoined + 1}
 	for ; len(script) >= 2 && !tx.Full(); script = script[2:] {
 		a, b := script[0], script[1]
-		if a&1 != 0 {
-			tx.Follow()
-		}
 		dest := to[0]
 		if a&0b1110 == 0b1110 {
 			dest = to[a>>4&3]
@@ -32,7 +29,8 @@ func joinScript(script []byte, tx *Tx, to [4]netip.AddrPort) {
 	}
 }
 
-// FuzzJoin sends the same datagrams with and without trains: what arrives, in which order, and what is counted must be the same.
+// FuzzJoin sends the same datagrams with and without trains, which arrive whole and do not exist: what arrives, in which order, and what is
+// counted must be the same.
 func FuzzJoin(f *testing.F) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 60 {
@@ -41,7 +39,7 @@ func FuzzJoin(f *testing.F) {
 			script[k] = byte(r.Uint32())
 			switch {
 			case k%2 == 0 && i%3 > 0:
-				script[k] |= 1 // all follow
+				script[k] &^= 0b1110 // all to one
 			case k%2 == 1 && i%2 > 0:
 				script[k] = 5 | script[k]&0b11100000 | script[k]&1<<3<<k%4 // of nearly one size
 			}
@@ -66,10 +64,10 @@ func FuzzJoin(f *testing.F) {
 	})
 }
 
-// joinLink is two senders, of which the second is the plain twin, and two receivers.
+// joinLink is two senders, of which the second is the plain twin, and two receivers for each.
 type joinLink struct {
 	from [2]*mmsgConn
-	to   [2]Conn
+	to   [2][2]Conn
 	tx   *Tx
 	rx   *Rx
 }
@@ -77,8 +75,10 @@ type joinLink struct {
 func newJoinLink(f *testing.F, addr netip.AddrPort) *joinLink {
 	l := &joinLink{tx: NewTx(100, 1500), rx: NewRx(64, 1500)}
 	l.from = [2]*mmsgConn{joining(f, Config{Addr: addr}), listen(f, Config{Addr: addr, DisableSegments: true}).Conns()[0].(*mmsgConn)}
-	for i := range l.to {
-		l.to[i] = open(f, Config{Addr: addr, RecvBuffer: 1 << 20})
+	for k := range l.to {
+		for i := range l.to[k] {
+			l.to[k][i] = open(f, Config{Addr: addr, RecvBuffer: 1 << 20, MinSize: 1, MaxSize: 1200, DisableSegments: k > 0})
+		}
 	}
 	return l
 }
@@ -88,27 +88,29 @@ func (l *joinLink) compare(t *testing.T, script []byte, batch int) {
 	if l.from[0].sock.v4 == false {
 		other = loop4
 	}
-	a := l.to[0].LocalAddr()
-	to := [4]netip.AddrPort{a, l.to[1].LocalAddr(), netip.AddrPortFrom(a.Addr(), 0), netip.AddrPortFrom(other.Addr(), 9)}
 	var got [2][2][][]byte
-	var counted [2]ConnStats
+	var counted, arrived [2]ConnStats
 	for k, c := range l.from {
+		a, b := l.to[k][0].LocalAddr(), l.to[k][1].LocalAddr()
+		to := [4]netip.AddrPort{a, b, netip.AddrPortFrom(a.Addr(), 0), netip.AddrPortFrom(other.Addr(), 9)}
 		c.sock.batch = batch
 		c.sock.refusals.Store(0) // port 0 is refused as if it were for the path
-		before := c.Stats()
+		before, in := c.Stats(), l.received(k)
 		joinScript(script, l.tx, to)
 		if err := c.WriteBatch(l.tx); err != nil || l.tx.Len() != 0 {
 			t.Fatalf("WriteBatch = %v, %d left", err, l.tx.Len())
 		}
 		counted[k] = c.Stats()
 		subtract(&counted[k], &before)
-		for i, r := range l.to {
+		for i, r := range l.to[k] {
 			l.tx.Commit(copy(l.tx.Buffer(), joinEnd), r.LocalAddr())
 			c.WriteBatch(l.tx)
 			got[k][i] = l.until(t, r)
 		}
+		arrived[k] = l.received(k)
+		subtract(&arrived[k], &in)
 	}
-	for i := range l.to {
+	for i := range l.to[0] {
 		if len(got[0][i]) != len(got[1][i]) {
 			t.Fatalf("receiver %d: %d datagrams with trains, %d without\n%v\n%v", i, len(got[0][i]), len(got[1][i]), sizesOf(got[0][i]), sizesOf(got[1][i]))
 		}
@@ -118,8 +120,19 @@ func (l *joinLink) compare(t *testing.T, script []byte, batch int) {
 			}
 		}
 	}
-	if counted[1].TxTrains != 0 {
-		t.Fatal("the twin sends trains")
+	if counted[1].TxTrains != 0 || arrived[1].RxTrains != 0 {
+		t.Fatal("the twin has trains")
+	}
+	if n := counted[0].TxTrains; arrived[0].RxTrains != n {
+		t.Fatalf("%d trains left, %d arrived", n, arrived[0].RxTrains)
+	}
+	// What is too small or too large is dropped by the kernel or here.
+	for k := range arrived {
+		a := &arrived[k]
+		a.RxTrains, a.RxBatches, a.KernelDrops, a.Short, a.Long, a.Truncated = 0, 0, a.KernelDrops+a.Short+a.Long+a.Truncated, 0, 0, 0
+	}
+	if arrived[0] != arrived[1] {
+		t.Fatalf("arrived with trains %+v\nwithout %+v", arrived[0], arrived[1])
 	}
 	if counted[0].TxTrains == 0 {
 		counted[1].TxBatches, counted[0].TxBatches = 0, 0 // refused ones may take more calls
@@ -132,6 +145,14 @@ func (l *joinLink) compare(t *testing.T, script []byte, batch int) {
 	if counted[0] != counted[1] {
 		t.Fatalf("counted with trains %+v\nwithout %+v", counted[0], counted[1])
 	}
+}
+
+// received is what the receivers of link k have counted.
+func (l *joinLink) received(k int) (sum ConnStats) {
+	for _, c := range l.to[k] {
+		sum.Add(c.Stats())
+	}
+	return sum
 }
 
 // joinEnd ends what a receiver gets. It is longer than any datagram of joinScript that begins alike.
@@ -156,10 +177,13 @@ func (l *joinLink) until(t *testing.T, c Conn) (got [][]byte) {
 	}
 }
 
-// subtract leaves in a what was counted of sending since b.
+// subtract leaves in a what was counted since b.
 func subtract(a, b *ConnStats) {
 	x, y := &a.SendErrors, &b.SendErrors
 	for _, p := range [][2]*uint64{
+		{&a.RxDatagrams, &b.RxDatagrams}, {&a.RxBytes, &b.RxBytes}, {&a.RxBatches, &b.RxBatches}, {&a.RxTrains, &b.RxTrains},
+		{&a.Truncated, &b.Truncated}, {&a.Short, &b.Short}, {&a.Long, &b.Long}, {&a.BadSource, &b.BadSource},
+		{&a.ReadErrors, &b.ReadErrors}, {&a.KernelDrops, &b.KernelDrops},
 		{&a.TxDatagrams, &b.TxDatagrams}, {&a.TxBytes, &b.TxBytes}, {&a.TxBatches, &b.TxBatches},
 		{&a.TxTrains, &b.TxTrains}, {&a.TrainsRefused, &b.TrainsRefused},
 		{&x.Family, &y.Family}, {&x.Refused, &y.Refused}, {&x.Unreachable, &y.Unreachable}, {&x.Denied, &y.Denied},

@@ -64,8 +64,10 @@ type mmsgRx struct {
 	ctl  []byte                  // ctlSpace bytes per slot
 
 	conn  *mmsgConn
-	used  int // entries that the last call filled, to be reset before the next
-	n     int // result of the last call
+	space int  // bytes of control messages that a slot takes: 0 or ctlSpace
+	wide  bool // slots have room for trains
+	used  int  // entries that the last call filled, to be reset before the next
+	n     int  // result of the last call
 	errno syscall.Errno
 	read  func(fd uintptr) bool // = r.call, bound once: no closure per batch
 }
@@ -77,43 +79,66 @@ func newMmsgRx(rx *Rx) *mmsgRx {
 		iov:  make([]unix.Iovec, n),
 		name: make([]unix.RawSockaddrInet6, n),
 		ctl:  make([]byte, n*ctlSpace),
+		used: n,
 	}
 	r.read = r.call
 	for i := range r.hdr {
-		r.iov[i].Base = &rx.slot(i)[0]
-		r.iov[i].SetLen(rx.size)
 		h := &r.hdr[i].hdr
 		h.Name = (*byte)(unsafe.Pointer(&r.name[i]))
 		h.Iov = &r.iov[i]
 		h.SetIovlen(1)
 	}
+	r.point(rx, rx.size)
 	return r
+}
+
+// point makes the entries those of the slots of rx, with room for size bytes.
+func (r *mmsgRx) point(rx *Rx, size int) {
+	for i := range r.iov {
+		r.iov[i].Base = &rx.slab[i*rx.stride]
+		r.iov[i].SetLen(size)
+	}
 }
 
 // bind makes r ready for a call on c. Only what the last call used is reset: a
 // stale Namelen would cut the address, a stale Controllen hide the control
 // message. Linux itself always writes Flags; sandboxes that play Linux may not.
-func (r *mmsgRx) bind(c *mmsgConn) {
-	space := 0
-	if c.sock.opts.dropSource == dropsByControl {
-		space = ctlSpace
-	}
+func (r *mmsgRx) bind(rx *Rx, c *mmsgConn) {
 	if r.conn != c {
-		r.conn, r.used = c, len(r.hdr)
-		for i := range r.hdr {
-			r.hdr[i].hdr.Control = nil
-			if space > 0 {
-				r.hdr[i].hdr.Control = &r.ctl[i*ctlSpace]
-			}
-		}
+		r.attach(rx, c)
 	}
 	for i := range r.hdr[:r.used] {
 		h := &r.hdr[i].hdr
 		h.Namelen = unix.SizeofSockaddrInet6
-		h.SetControllen(space)
+		h.SetControllen(r.space)
 		h.Flags = 0
 	}
 	r.used = 0
+}
+
+// attach makes the entries fit for c, which is not the Conn of the last call.
+func (r *mmsgRx) attach(rx *Rx, c *mmsgConn) {
+	r.conn = c
+	merges, space := c.sock.opts.merge == "", 0
+	if merges || c.sock.opts.dropSource == dropsByControl {
+		space = ctlSpace
+	}
+	if merges && !r.wide {
+		rx.widen()
+		r.hdr, r.iov = r.hdr[:rx.batch], r.iov[:rx.batch]
+		r.point(rx, wideSlot)
+		r.wide, r.used = true, rx.batch
+	}
+	if space == r.space {
+		return
+	}
+	r.space, r.used = space, len(r.hdr)
+	for i := range r.hdr {
+		r.hdr[i].hdr.Control = nil
+		if space > 0 {
+			r.hdr[i].hdr.Control = &r.ctl[i*ctlSpace]
+		}
+	}
 }
 
 // call runs one recvmmsg; false parks the goroutine until the socket is
@@ -132,7 +157,7 @@ func (c *mmsgConn) ReadBatch(rx *Rx) error {
 	}
 	r, failed := rx.mmsg, 0
 	for {
-		r.bind(c)
+		r.bind(rx, c)
 		if err := c.sock.raw.Read(r.read); err != nil {
 			return c.sock.wrap("receive", err)
 		}
@@ -155,20 +180,22 @@ func (c *mmsgConn) collect(rx *Rx, r *mmsgRx) {
 	r.used = r.n
 	for i := range r.hdr[:r.n] {
 		h, n := &r.hdr[i].hdr, int(r.hdr[i].len)
-		if h.Flags&unix.MSG_TRUNC != 0 {
-			cnt.rx.truncated.Add(1)
-			continue
-		}
-		if !c.sock.sizeOK(n) {
-			continue
+		g := n
+		if h.Controllen > 0 {
+			g = segmentSize(r.control(i), n)
 		}
 		from, ok := sockaddrAddrPort(&r.name[i], h.Namelen)
-		if !ok {
-			cnt.rx.bad.Add(1)
-			continue
+		switch {
+		case h.Flags&unix.MSG_TRUNC != 0 || g == n && n > rx.size:
+			cnt.rx.truncated.Add(1)
+		case !ok && (g < n || c.sock.sizeOK(n)):
+			cnt.rx.bad.Add(uint64(max(1, (n+g-1)/max(g, 1))))
+		case g < n:
+			bytes += c.part(rx, i, n, g, from)
+		case ok && c.sock.sizeOK(n):
+			rx.deliver(i, n, from)
+			bytes += n
 		}
-		rx.deliver(i, n, from)
-		bytes += n
 	}
 	if rx.Len() > 0 {
 		cnt.received(rx.Len(), bytes)
@@ -178,12 +205,17 @@ func (c *mmsgConn) collect(rx *Rx, r *mmsgRx) {
 	}
 }
 
+// control is what the kernel has written of control messages into entry i.
+func (r *mmsgRx) control(i int) []byte {
+	n := min(int(r.hdr[i].hdr.Controllen), r.space)
+	return r.ctl[i*ctlSpace : i*ctlSpace+n]
+}
+
 // noteDrops takes the kernel's count from the newest datagram that carries it:
 // the count only rises.
 func (c *mmsgConn) noteDrops(r *mmsgRx) {
 	for i := r.n - 1; i >= 0; i-- {
-		n := min(int(r.hdr[i].hdr.Controllen), ctlSpace)
-		if v, ok := parseOverflow(r.ctl[i*ctlSpace : i*ctlSpace+n]); ok {
+		if v, ok := findControl(r.control(i), unix.SOL_SOCKET, unix.SO_RXQ_OVFL); ok {
 			c.sock.mu.Lock()
 			c.sock.drops.update(v)
 			c.sock.mu.Unlock()
@@ -249,7 +281,7 @@ func (t *mmsgTx) callOrPark(fd uintptr) bool {
 func (t *mmsgTx) load(tx *Tx, first, alone int) {
 	t.unjoin()
 	s := t.conn.sock
-	join := tx.followers > 0 && s.joins()
+	asked, joins := false, false // once for each batch that could have trains
 	t.all = tally{}
 	n, bytes := 0, 0
 	for i := first; i < len(tx.queue); i++ {
@@ -265,8 +297,13 @@ func (t *mmsgTx) load(tx *Tx, first, alone int) {
 		h.Iov = &t.iov[i]
 		t.iov[i].SetLen(p.n)
 		bytes += p.n
-		if join && i >= alone {
-			i += t.join(tx, n, i)
+		if i >= alone && tx.joinable(i) {
+			if !asked {
+				asked, joins = true, s.joins()
+			}
+			if joins {
+				i += t.join(tx, n, i)
+			}
 		}
 		n++
 	}

@@ -19,8 +19,8 @@ func TestLayout(t *testing.T) {
 	if s, o := unsafe.Sizeof(h), unsafe.Offsetof(h.len); s != want[0] || o != want[1] {
 		t.Errorf("mmsghdr: size %d, len at %d, want %d and %d", s, o, want[0], want[1])
 	}
-	if ctlSpace != want[2] || ctlSpace != unix.CmsgSpace(4) {
-		t.Errorf("ctlSpace = %d, want %d", ctlSpace, want[2])
+	if cmsgSpace != want[2] || cmsgSpace != unix.CmsgSpace(4) {
+		t.Errorf("cmsgSpace = %d, want %d", cmsgSpace, want[2])
 	}
 	if cmsgAlign != ptr {
 		t.Errorf("cmsgAlign = %d", cmsgAlign)
@@ -200,7 +200,7 @@ func TestReceiveFaultForEver(t *testing.T) {
 
 // A source that is no internet address is dropped; its neighbours are not.
 func TestBadSource(t *testing.T) {
-	c := native(t, Config{Addr: loop4})
+	c := native(t, Config{Addr: loop4, DisableSegments: true})
 	tx, rx := NewTx(4, 100), NewRx(4, 100)
 	c.recv = func(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {
 		n, e := recvmmsg(fd, h, n)
@@ -246,7 +246,7 @@ func TestBatchesMove(t *testing.T) {
 
 // Config.Batch bounds every system call.
 func TestBatchBound(t *testing.T) {
-	c := native(t, Config{Addr: loop4, Batch: 7})
+	c := native(t, Config{Addr: loop4, Batch: 7, DisableSegments: true})
 	most := 0
 	bound := func(real mmsgCall) mmsgCall {
 		return func(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {

@@ -162,10 +162,7 @@ func (m *epollMux) collect(fd uintptr) {
 func (m *epollMux) receive(i int) (bool, error) {
 	c, rx, r := m.conns[i], m.rx, m.rx.mmsg
 	rx.Reset()
-	if r.conn != nil && r.conn.sock.opts.dropSource == c.sock.opts.dropSource && c.sock.opts.dropSource != dropsByControl {
-		r.conn = c // the entries are good for it as they are
-	}
-	r.bind(c)
+	r.bind(rx, c)
 	if err := c.sock.raw.Read(m.read); err != nil {
 		return false, c.sock.wrap("receive", err)
 	}

@@ -16,6 +16,8 @@ func batchReason(*socket, *Config) string { return "recvmmsg is for Linux" }
 
 func segmentsReason(*socket, *Config, string) string { return "UDP_SEGMENT is for Linux" }
 
+func mergeReason(*socket, *Config, string) string { return "UDP_GRO is for Linux" }
+
 func newConn(s *socket, _ string) Conn { return newPortableConn(s) }
 
 func enableReusePort(*socket) error { return nil }

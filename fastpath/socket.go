@@ -34,6 +34,7 @@ type sockOptions struct {
 	recvGot, sendGot int    // bytes, as granted; 0 is unknown
 	filter           string // empty: attached; else why not
 	segments         string // empty: trains are sent; else why not
+	merge            string // empty: trains arrive whole; else why not
 	dropSource       string
 }
 

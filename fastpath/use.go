@@ -65,6 +65,7 @@ func (g *Group) connect(cfg *Config) {
 	}
 	for _, s := range g.socks {
 		s.opts.segments = segmentsReason(s, cfg, g.info.Path)
+		s.opts.merge = mergeReason(s, cfg, g.info.Path)
 		g.conns = append(g.conns, newConn(s, g.info.Path))
 	}
 	g.describe(cfg)
@@ -83,7 +84,7 @@ func GroupOf(conns ...Conn) (*Group, error) {
 		}
 	}
 	g.info = Info{Path: PathOther, Sockets: len(conns), DropSource: "none", FilterReason: "not a socket of this package",
-		SegmentsReason: "not a socket of this package"}
+		SegmentsReason: "not a socket of this package", MergeReason: "not a socket of this package"}
 	return g, nil
 }
 

@@ -16,7 +16,7 @@
 //	codec          FuzzDecodePacket, FuzzDecodeMessage, FuzzEncode
 //	dnsdisc        FuzzParseLink, FuzzParseRoot, FuzzParseBranch, FuzzEntry, FuzzWalk
 //	enr            FuzzBuild, FuzzEnode, FuzzParse, FuzzText
-//	fastpath       FuzzParseOverflow, FuzzJoin
+//	fastpath       FuzzFindControl, FuzzJoin
 //	internal/curve FuzzCurve, FuzzVerify, FuzzECDH, FuzzSign
 //	internal/curve/k256 FuzzField, FuzzScalar
 //	internal/rlp   FuzzValue

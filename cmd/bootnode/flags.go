@@ -91,7 +91,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.DurationVar(&o.status, "log.status", defaultStatusInterval, "`TIME` between two lines that sum up; 0 for none")
 	f.IntVar(&o.sessions, "maxsessions", defaultMaxSessions, "`N` sessions at most, of about 2 KiB each")
 	f.IntVar(&o.sockets, "sockets", 0, "`N` sockets for each address. Default: one for each CPU")
-	f.BoolVar(&o.noGSO, "no-gso", false, "send without UDP_SEGMENT, for network cards that damage such packets")
+	f.BoolVar(&o.noGSO, "no-gso", false, "send without UDP_SEGMENT, for network cards that damage such packets, and receive without UDP_GRO")
 	f.DurationVar(&o.save, "saveinterval", defaultSaveInterval, "`TIME` between two saves of the known nodes")
 	f.StringVar(&o.config, "config", "", "`FILE` in TOML with settings, whose keys are the names of these flags")
 	f.BoolVar(&o.print, "print-config", false, "print all settings, in the form of such a file, and exit")

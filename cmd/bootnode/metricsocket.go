@@ -25,9 +25,11 @@ func (c *collector) addSockets() {
 	add("bytes_total", "UDP payload that passed the sockets.", "direction", "out", func(s *fastpath.ConnStats) uint64 { return s.TxBytes })
 	add("batches_total", "System calls that moved datagrams.", "direction", "in", func(s *fastpath.ConnStats) uint64 { return s.RxBatches })
 	add("batches_total", "System calls that moved datagrams.", "direction", "out", func(s *fastpath.ConnStats) uint64 { return s.TxBatches })
-	add("trains_total", "Packets of an answer that were sent together, by what the kernel did: take them, or refuse, after which each was sent by itself.", "result", "sent", func(s *fastpath.ConnStats) uint64 { return s.TxTrains })
-	add("trains_total", "Packets of an answer that were sent together, by what the kernel did: take them, or refuse, after which each was sent by itself.", "result", "refused", func(s *fastpath.ConnStats) uint64 { return s.TrainsRefused })
-	add("kernel_dropped_total", "Datagrams that the kernel dropped: receive buffer full, refused by the filter, or bad checksum.", "", "", func(s *fastpath.ConnStats) uint64 { return s.KernelDrops })
+	const trains = "Packets of one endpoint that passed the kernel as one: sent, refused, after which each was sent by itself, or received."
+	add("trains_total", trains, "result", "sent", func(s *fastpath.ConnStats) uint64 { return s.TxTrains })
+	add("trains_total", trains, "result", "refused", func(s *fastpath.ConnStats) uint64 { return s.TrainsRefused })
+	add("trains_total", trains, "result", "received", func(s *fastpath.ConnStats) uint64 { return s.RxTrains })
+	add("kernel_dropped_total", "Datagrams, or trains of them, that the kernel dropped: receive buffer full, refused by the filter, or bad checksum.", "", "", func(s *fastpath.ConnStats) uint64 { return s.KernelDrops })
 	add("read_errors_total", "Failed receive calls.", "", "", func(s *fastpath.ConnStats) uint64 { return s.ReadErrors })
 	for _, v := range []struct {
 		cause string

@@ -86,7 +86,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.IntVar(&o.lanes, "lanes", 1, "`N` goroutines that share the load; one is enough for most targets")
 	f.IntVar(&o.train, "train", 0, "`N` requests at most in one system call. Default: by window or rate")
 	f.BoolVar(&o.poll, "poll", false, "never sleep while waiting: on a processor of its own, for the best figures")
-	f.BoolVar(&o.noGSO, "no-gso", false, "send without UDP_SEGMENT")
+	f.BoolVar(&o.noGSO, "no-gso", false, "send without UDP_SEGMENT, and receive without UDP_GRO")
 	f.BoolVar(&o.portable, "portable", false, "use one system call for each datagram, as on other systems than Linux")
 	f.IntVar(&o.buffer, "buffer", load.DefaultBuffer, "`BYTES` to ask for each socket's buffers")
 	f.IntVar(&o.pid, "pid", 0, "process `ID` of the target, to measure its CPU time and memory (on Linux)")

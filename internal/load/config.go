@@ -95,7 +95,7 @@ type Config struct {
 	// Poll never sleeps while it waits for answers. A sleeping receiver has to be woken, and on loopback the sender,
 	// here the target, is charged for that.
 	Poll bool
-	// DisableSegments sends without UDP_SEGMENT, DisableBatch by one system call for each datagram.
+	// DisableSegments sends without UDP_SEGMENT and receives without UDP_GRO, DisableBatch by one system call for each datagram.
 	DisableSegments, DisableBatch bool
 	// Buffer is the size in bytes to ask for each socket's buffers. Default: DefaultBuffer.
 	Buffer int

@@ -121,7 +121,7 @@ func (g *Generator) result(r *run, s *summary, started time.Time, traffic fastpa
 func difference(after, before fastpath.ConnStats) fastpath.ConnStats {
 	a, b := &after, &before
 	for _, p := range [][2]*uint64{
-		{&a.RxDatagrams, &b.RxDatagrams}, {&a.RxBytes, &b.RxBytes}, {&a.RxBatches, &b.RxBatches},
+		{&a.RxDatagrams, &b.RxDatagrams}, {&a.RxBytes, &b.RxBytes}, {&a.RxBatches, &b.RxBatches}, {&a.RxTrains, &b.RxTrains},
 		{&a.TxDatagrams, &b.TxDatagrams}, {&a.TxBytes, &b.TxBytes}, {&a.TxBatches, &b.TxBatches},
 		{&a.TxTrains, &b.TxTrains}, {&a.TrainsRefused, &b.TrainsRefused},
 		{&a.Truncated, &b.Truncated}, {&a.Short, &b.Short}, {&a.Long, &b.Long}, {&a.BadSource, &b.BadSource},

@@ -31,7 +31,7 @@ func (s *socket) turn() *identity {
 func openSocket(c *Config, source netip.Addr) (s *socket, reason string, err error) {
 	group, err := fastpath.Listen(fastpath.Config{
 		Addr: netip.AddrPortFrom(source, 0), MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
-		RecvBuffer: c.Buffer, SendBuffer: c.Buffer, DisableBatch: c.DisableBatch,
+		RecvBuffer: c.Buffer, SendBuffer: c.Buffer, DisableBatch: c.DisableBatch, DisableSegments: c.DisableSegments,
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("load: %w", err)

@@ -1,0 +1,100 @@
+package fastpath
+
+import (
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// A train that arrives whole, as one message of the kernel, parted by this package:
+//
+//	      |<--------------------- wideStride --------------------->|
+//	slab: | segment | segment | segment | last |              | pad | next slot ...
+//	      |<------------ n bytes ------------->|
+//	      |<-- g -->|                  <= g
+//	      |<------------------- wideSlot ------------------->|
+//
+// g comes in a control message (UDP_GRO). A datagram by itself has none.
+
+const (
+	// wideSlot is room for any train. The kernel cuts what does not fit.
+	wideSlot = 1 << 16
+
+	// wideStride is more than that by some cache lines: at a distance of a power
+	// of two the beginnings of all slots, which is all that single datagrams need,
+	// would share one set of the processor's cache.
+	wideStride = wideSlot + 21*cacheLine
+
+	// wideSlots is how many slots of an Rx are used then: 2 MiB of them. For datagrams by
+	// themselves 64 would be faster by less than what BenchmarkReceive can tell.
+	wideSlots = 32
+
+	// usualTrain is how many segments for each slot there is room for from the
+	// beginning. It is the most that the kernel makes of datagrams from a network.
+	usualTrain = 64
+)
+
+// mergeReason lets trains arrive whole on a socket, or says why not.
+//
+// The kernel shows its socket filter a train as one datagram, so that the filter must not
+// ask for the size that one may have.
+func mergeReason(s *socket, cfg *Config, path string) string {
+	switch {
+	case cfg.DisableSegments:
+		return "disabled"
+	case path != PathBatch:
+		return "one datagram per system call"
+	}
+	reason := "socket is closed"
+	_ = s.raw.Control(func(fd uintptr) { reason = merge(fd, s.opts.filter == "", cfg) })
+	return reason
+}
+
+func merge(fd uintptr, filtered bool, cfg *Config) string {
+	if filtered {
+		if err := attachFilter(fd, cfg.MinSize, MaxDatagram); err != nil {
+			return fmt.Sprintf("SO_ATTACH_FILTER: %v", err)
+		}
+	}
+	err := unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1)
+	if err == nil {
+		return ""
+	}
+	if filtered {
+		_ = attachFilter(fd, cfg.MinSize, cfg.MaxSize) // as before, or else the Conn looks at sizes
+	}
+	return fmt.Sprintf("UDP_GRO: %v", err)
+}
+
+// widen gives each slot room for a train.
+func (rx *Rx) widen() {
+	rx.batch = min(rx.batch, wideSlots)
+	rx.stride = wideStride
+	rx.slab = make([]byte, rx.batch*wideStride)
+	rx.live = make([]rxPacket, 0, rx.batch*usualTrain)
+}
+
+// part delivers the segments of g bytes of the train of n bytes in the given slot, and returns the bytes of those that are acceptable.
+func (c *mmsgConn) part(rx *Rx, slot, n, g int, from netip.AddrPort) (bytes int) {
+	c.sock.cnt.rx.trains.Add(1)
+	for at, end := slot*rx.stride, slot*rx.stride+n; at < end; at += g {
+		size := min(g, end-at)
+		switch {
+		case size > rx.size:
+			c.sock.cnt.rx.truncated.Add(1)
+		case c.sock.sizeOK(size):
+			rx.live = append(rx.live, rxPacket{from: from, at: uint32(at), n: uint16(size), room: uint16(size)})
+			bytes += size
+		}
+	}
+	return bytes
+}
+
+// segmentSize is g of a message of n bytes with control messages b. It is n if that is no train.
+func segmentSize(b []byte, n int) int {
+	if g, ok := findControl(b, unix.IPPROTO_UDP, unix.UDP_GRO); ok && g > 0 && uint64(g) < uint64(n) {
+		return int(g)
+	}
+	return n
+}
