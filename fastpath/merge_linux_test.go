@@ -129,7 +129,7 @@ func TestMergeAndNot(t *testing.T) {
 }
 
 // What the kernel says of a train is not believed where it makes no sense, and a train from nowhere is dropped with all that it has.
-func TestMergeFaults(t *testing.T) {
+func TestS21MergeFaults(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(h *mmsghdr)
