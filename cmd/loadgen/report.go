@@ -122,6 +122,8 @@ type (
 		Receive  string `json:"receive"`
 		Segments bool   `json:"segments"`
 		Reason   string `json:"segments_reason,omitempty"`
+		Merge    bool   `json:"merge"`
+		NoMerge  string `json:"merge_reason,omitempty"`
 		Sockets  int    `json:"sockets"`
 		Sources  int    `json:"sources"`
 		Lanes    int    `json:"lanes"`
@@ -192,6 +194,7 @@ type (
 		BytesReceived   uint64 `json:"bytes_received"`
 		CallsSent       uint64 `json:"send_calls"`
 		CallsReceived   uint64 `json:"receive_calls"`
+		TrainsReceived  uint64 `json:"trains_received"`
 		SendErrors      uint64 `json:"send_errors"`
 		KernelDrops     uint64 `json:"receive_drops"`
 	}
@@ -259,7 +262,7 @@ func (r *report) json() *jsonReport {
 		Target:   jsonTarget{c.Target.ID.String(), c.Target.Addr.String()},
 		Settings: r.settings(),
 		Generator: jsonGenerator{
-			i.Path, i.Receive, i.Segments, i.Reason, i.Sockets, i.Sources, i.Lanes, i.Train, i.RecvBuffer, c.Poll,
+			i.Path, i.Receive, i.Segments, i.Reason, i.Merge, i.MergeReason, i.Sockets, i.Sources, i.Lanes, i.Train, i.RecvBuffer, c.Poll,
 			runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
 		},
 		Checks: r.checks, Curve: curve(res.Latency),
@@ -275,7 +278,7 @@ func (r *report) json() *jsonReport {
 			e.Whoareyou, e.Rekeys, e.Resent, e.Accepted, e.Records, e.Asked, e.Late, e.Foreign, e.Unmatched, e.Malformed, e.Unopened, e.Stray,
 		},
 		Traffic: jsonTraffic{
-			t.TxDatagrams, t.TxBytes, t.RxDatagrams, t.RxBytes, t.TxBatches, t.RxBatches, t.SendErrors.Sum(), t.KernelDrops,
+			t.TxDatagrams, t.TxBytes, t.RxDatagrams, t.RxBytes, t.TxBatches, t.RxBatches, t.RxTrains, t.SendErrors.Sum(), t.KernelDrops,
 		},
 		Busy: res.Busy, Limits: append([]string{}, res.Limits()...),
 		Usage: r.usage(),

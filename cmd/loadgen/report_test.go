@@ -126,3 +126,33 @@ func TestProtocolID(t *testing.T) {
 	}
 	loadgen(t, "-t", n.LocalRecord().String(), "-m", "junk", "--requests", "10", "--timeout", "100ms").ok(t, exitFailed)
 }
+
+// Trains of answers are told apart from calls and datagrams, and so is why there are none.
+func TestReportTrains(t *testing.T) {
+	r := made()
+	r.info = load.Info{Path: "recvmmsg", Segments: true, Train: 32, Merge: true, Sockets: 1, Sources: 1, Lanes: 1}
+	r.result.Traffic.TxDatagrams, r.result.Traffic.TxBatches = 900, 100
+	r.result.Traffic.RxDatagrams, r.result.Traffic.RxBatches, r.result.Traffic.RxTrains, r.result.Traffic.KernelDrops = 800, 70, 60, 50
+	j := r.json()
+	if x := j.Result.Traffic; x.PacketsReceived != 800 || x.CallsReceived != 70 || x.TrainsReceived != 60 || x.KernelDrops != 50 || !j.Generator.Merge || j.Generator.NoMerge != "" {
+		t.Errorf("%+v, %+v", x, j.Generator)
+	}
+	check := func(wants ...string) {
+		t.Helper()
+		page, err := r.page()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range wants {
+			if text := r.text(); !strings.Contains(text, want) || !strings.Contains(string(page), want) {
+				t.Errorf("%q is not in the page, or not in\n%s", want, text)
+			}
+		}
+	}
+	check("in 70 calls, 60 trains", "trains of up to 32, UDP_GRO, 1 lanes", "50 answers, or trains of them, found")
+	r.info.Merge, r.info.MergeReason = false, "disabled"
+	check("trains of up to 32, no UDP_GRO (disabled), 1 lanes")
+	if g := r.json().Generator; g.Merge || g.NoMerge != "disabled" {
+		t.Errorf("%+v", g)
+	}
+}

@@ -70,7 +70,11 @@ func (r *report) transport() string {
 	if !i.Segments {
 		segments = "no UDP_SEGMENT (" + i.Reason + ")"
 	}
-	return fmt.Sprintf("%s, %s, %d lanes", i.Path, segments, i.Lanes)
+	merge := "UDP_GRO"
+	if !i.Merge {
+		merge = "no UDP_GRO (" + i.MergeReason + ")"
+	}
+	return fmt.Sprintf("%s, %s, %s, %d lanes", i.Path, segments, merge, i.Lanes)
 }
 
 // table has a row for each kind, and one for all if there are several.
@@ -117,7 +121,7 @@ func (r *report) lines() (list [][2]string) {
 	if e.Bad()+e.Asked > 0 {
 		add("odd", "%s from elsewhere, %s for nobody, %s malformed, %s did not open, %s stray WHOAREYOU; %s requests of the target", count(e.Foreign), count(e.Unmatched), count(e.Malformed), count(e.Unopened), count(e.Stray), count(e.Asked))
 	}
-	add("traffic", "%s packets out (%s) in %s calls, %s in (%s) in %s calls", count(t.TxDatagrams), size(t.TxBytes), count(t.TxBatches), count(t.RxDatagrams), size(t.RxBytes), count(t.RxBatches))
+	add("traffic", "%s packets out (%s) in %s calls, %s in (%s) in %s calls, %s trains", count(t.TxDatagrams), size(t.TxBytes), count(t.TxBatches), count(t.RxDatagrams), size(t.RxBytes), count(t.RxBatches), count(t.RxTrains))
 	switch {
 	case u.TargetKnown:
 		cpu := u.TargetUser + u.TargetSystem

@@ -8,10 +8,26 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// receive takes a batch that came to a socket.
+// receive takes a batch that came to a socket. Trains make one of many times receiveBatch: what is due meanwhile leaves in between.
 func (l *lane) receive(sock int32, rx *fastpath.Rx) error {
+	for i := 0; i < rx.Len(); i += receiveBatch {
+		if i > 0 {
+			if err := l.send(); err != nil {
+				return err
+			}
+		}
+		l.now = l.clock.Now()
+		if err := l.take(sock, rx, i, min(i+receiveBatch, rx.Len())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take takes datagrams i to end of a batch.
+func (l *lane) take(sock int32, rx *fastpath.Rx, i, end int) error {
 	s, target := l.socks[sock], l.cfg.Target.Addr
-	for i := range rx.Len() {
+	for ; i < end; i++ {
 		if rx.Addr(i) != target {
 			l.tally.events.Foreign++
 			continue

@@ -39,10 +39,13 @@ type Info struct {
 	Receive  string // fastpath.MuxEpoll or MuxGoroutines
 	Segments bool   // requests leave in trains, by UDP_SEGMENT
 	Reason   string // why not
-	Sockets  int
-	Sources  int
-	Lanes    int
-	Train    int // requests in a train, at most
+	Merge    bool   // trains of answers arrive whole, by UDP_GRO
+	// MergeReason says why not.
+	MergeReason string
+	Sockets     int
+	Sources     int
+	Lanes       int
+	Train       int // requests in a train, at most
 	// RecvBuffer is what was granted to each socket, in bytes.
 	RecvBuffer int
 }
@@ -72,6 +75,7 @@ func New(cfg Config) (*Generator, error) {
 	info := socks[0][0].group.Info()
 	g.info = Info{
 		Path: info.Path, Sockets: cfg.Sockets, Sources: len(cfg.Sources), Lanes: cfg.Lanes, RecvBuffer: info.RecvBufferGot,
+		Merge: info.Merge, MergeReason: info.MergeReason,
 	}
 	for i := range socks {
 		l, err := newLane(&g.cfg, i, socks[i], reason)

@@ -13,6 +13,7 @@ import (
 )
 
 const (
+	// receiveBatch bounds the datagrams that are taken before what is due leaves.
 	receiveBatch = 64
 	// sendBatch bounds the requests that leave before answers are looked at again.
 	sendBatch = 256
@@ -205,7 +206,6 @@ func (l *lane) loop(spare chan *tally) error {
 			return fmt.Errorf("load: %w", err)
 		}
 		if rx != nil {
-			l.now = l.clock.Now()
 			if err := l.receive(int32(from), rx); err != nil {
 				return err
 			}
