@@ -53,5 +53,11 @@ func (o *options) check(args []string) error {
 	if !slices.ContainsFunc(loaded, begins) {
 		return fmt.Errorf("-only %q: -hold and -profile want the beginning of %s", o.only, strings.Join(loaded, ", "))
 	}
+	switch foreign := o.server != results.Own && o.server != results.Single && o.server != results.Echo; {
+	case !slices.Contains(results.Servers(), o.server):
+		return fmt.Errorf("-server %q: want one of %q", o.server, results.Servers())
+	case foreign && o.noGeth:
+		return fmt.Errorf("-server %q: -nogeth leaves it out", o.server)
+	}
 	return nil
 }

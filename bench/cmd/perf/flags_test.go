@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/bench/internal/results"
 )
 
 // A command line that would measure nothing, or panic when the servers run, is refused before one is started.
@@ -29,9 +31,15 @@ func TestFlags(t *testing.T) {
 		{names: "-window", change: func(o *options) { o.window = 63 }},
 		{names: "-slice", change: func(o *options) { o.slice = 0 }},
 		{names: "-hold", change: func(o *options) { o.hold = -1 }},
+		{names: "", change: func(o *options) { o.only, o.hold, o.server = "ping", time.Second, results.Single }},
+		{names: "", change: func(o *options) { o.only, o.hold, o.server, o.noGeth = "ping", time.Second, results.Echo, true }},
+		{names: "", change: func(o *options) { o.only, o.hold, o.server = "ping", time.Second, results.Rust }},
+		{names: "", change: func(o *options) { o.server = "of no use without -hold" }},
+		{names: "-server", change: func(o *options) { o.only, o.hold, o.server = "ping", time.Second, "nosuch" }},
+		{names: "-server", change: func(o *options) { o.only, o.profile, o.server, o.noGeth = "ping", "cpu.prof", results.Geth, true }},
 		{names: `"ping"`, change: func(o *options) {}, args: []string{"ping"}},
 	} {
-		o := options{rounds: 11, slice: time.Second, many: 100_000, window: 256, burst: 64}
+		o := options{rounds: 11, slice: time.Second, many: 100_000, window: 256, burst: 64, server: results.Own}
 		c.change(&o)
 		err := o.check(c.args)
 		if (err == nil) != (c.names == "") || err != nil && !strings.Contains(err.Error(), c.names) {

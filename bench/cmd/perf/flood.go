@@ -16,7 +16,7 @@ const (
 	floodSection = "flood"
 	floodRate    = 2000        // steady requests in a second
 	floodSockets = 32          // ports of the steady sessions
-	floodMost    = 1 << 18     // packets of junk that are made: more than are used up within the life of a challenge
+	floodMost    = 1 << 19     // packets of junk that are made: more than a slice at the highest rate takes. At full speed they come again
 	floodSlice   = time.Second // p99 of 2,000 requests is that of 20
 	floodRounds  = 5           // at most: a round takes some 20 seconds
 	floodDrain   = challengeLife
@@ -158,10 +158,13 @@ func (v *victim) once(junk *serve.Child, rate int, slice time.Duration) (s resul
 	}
 	dropped := v.child.Drops() - drops
 	if after.RxPackets > 0 { // the kernel's counter takes a train for one
-		dropped = max(r.Traffic.TxDatagrams+uint64(f.sent), after.RxPackets-before.RxPackets) - (after.RxPackets - before.RxPackets)
+		dropped = missing(r.Traffic.TxDatagrams+uint64(f.sent), after.RxPackets-before.RxPackets)
 	}
 	return results.FloodSample{
 		Asked: r.Total.Sent + r.Total.Unsent, Answered: r.Total.Answered, Junk: f.sent, Dropped: dropped, Elapsed: slice,
 		P50: results.Micros(r.Latency.Quantile(0.5)), P99: results.Micros(r.Latency.Quantile(0.99)), Lag: results.Micros(r.Lag.Quantile(0.99)),
 	}, nil
 }
+
+// missing is how much of what was sent did not arrive. Others may have sent something too.
+func missing(sent, arrived uint64) uint64 { return max(sent, arrived) - arrived }

@@ -105,3 +105,40 @@ func TestLosingBesideFlood(t *testing.T) {
 		t.Errorf("without figures: %s", text)
 	}
 }
+
+// The document says where this node is worse without trains too, which is what as many peers get of it.
+func TestLosingWithoutTrains(t *testing.T) {
+	f := results.Example()
+	f.Row("talk", results.Single).Median = 1000
+	f.Flooded(results.Single, 100_000).Answered = 0.2
+	own := f.Row("junk-new", results.Single)
+	own.P99Low, own.P99, own.P99High = 8000, 9000, 9500
+	text := losing(f)
+	for _, want := range []string{
+		"- **talk, unknown protocol, no trains**: 1,000 µs of CPU, go-ethereum takes", "- **junk, new challenge, no trains, p99 of a lone one**: 9,000 µs",
+		"junk (100,000), no trains**: 20.0 % answered, go-ethereum answers",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "discv5") || strings.Contains(text, "echo") {
+		t.Errorf("this node loses to itself:\n%s", text)
+	}
+}
+
+// Junk that could not leave as fast as it was asked for is not said to have come.
+func TestJunkThatLeft(t *testing.T) {
+	for _, c := range []struct {
+		junk int
+		sent float64
+		want string
+	}{
+		{results.NoJunk, 0, "none"}, {results.FullSpeed, 1_234_567, "all that a CPU sends: 1,234,567"}, {10_000, 9_990, "10,000"}, {400_000, 400_000, "400,000"},
+		{400_000, 388_000, "400,000"}, {400_000, 310_000, "400,000, of which 310,000 left"},
+	} {
+		if got := junkRate(&results.Flood{Junk: c.junk, Sent: c.sent}); got != c.want {
+			t.Errorf("%d, %v left: %q, want %q", c.junk, c.sent, got, c.want)
+		}
+	}
+}

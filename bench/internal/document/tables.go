@@ -246,7 +246,10 @@ func stages(f *results.File) string {
 	return text + fmt.Sprintf("\n\nThe stages of a PING add up to %s.", nanos(parts))
 }
 
-// junkRate says how much junk was asked for.
+// sentPart is which part of the junk that was asked for leaves where nothing is in its way: the last burst may be missing.
+const sentPart = 0.97
+
+// junkRate says how much junk was asked for, and how much left if that is less: a socket that takes no trains slows the sender down.
 func junkRate(x *results.Flood) string {
 	switch x.Junk {
 	case results.NoJunk:
@@ -254,7 +257,11 @@ func junkRate(x *results.Flood) string {
 	case results.FullSpeed:
 		return "all that a CPU sends: " + group(x.Sent)
 	}
-	return group(float64(x.Junk))
+	text := group(float64(x.Junk))
+	if x.Sent < sentPart*float64(x.Junk) {
+		text += ", of which " + group(x.Sent) + " left"
+	}
+	return text
 }
 
 func flood(f *results.File) string {
@@ -278,25 +285,43 @@ func flood(f *results.File) string {
 // ours reports whether a server is this node in one of its forms.
 func ours(server string) bool { return server == results.Own || server == results.Single }
 
-// losing lists what another server does better, and that echo is out of reach.
+// form says which form of this node a figure is of, if it is not the usual one.
+func form(server string) string {
+	if server == results.Single {
+		return ", no trains"
+	}
+	return ""
+}
+
+// beaten lists what other servers do better in a workload than this node in one of its forms.
+func beaten(own *results.Row, rows []*results.Row) (list []string) {
+	what := title(own.Workload) + form(own.Server)
+	for _, r := range rows {
+		if ours(r.Server) || r.Server == results.Echo {
+			continue
+		}
+		if r.Median < own.Median {
+			how := ""
+			if len(r.Answer) == 0 && own.Workload != "handshake" {
+				how = ", which does not answer it"
+			}
+			list = append(list, fmt.Sprintf("- **%s**: %s µs of CPU, %s takes %s%s.", what, number(own.Median), r.Server, number(r.Median), how))
+		}
+		if own.Slower(r) {
+			list = append(list, fmt.Sprintf("- **%s, p99 of a lone one**: %s µs (%s-%s), %s has %s (%s-%s).", what, number(own.P99),
+				number(own.P99Low), number(own.P99High), r.Server, number(r.P99), number(r.P99Low), number(r.P99High)))
+		}
+	}
+	return list
+}
+
+// losing lists what another server does better than this node, with trains or without.
 func losing(f *results.File) string {
 	var list []string
 	for _, w := range results.Workloads() {
-		own := f.Row(w, results.Own)
-		for _, r := range rows(f, w) {
-			if ours(r.Server) || r.Server == results.Echo {
-				continue
-			}
-			if r.Median < own.Median {
-				how := ""
-				if len(r.Answer) == 0 && w != "handshake" {
-					how = ", which does not answer it"
-				}
-				list = append(list, fmt.Sprintf("- **%s**: %s µs of CPU, %s takes %s%s.", title(w), number(own.Median), r.Server, number(r.Median), how))
-			}
-			if own.Slower(r) {
-				list = append(list, fmt.Sprintf("- **%s, p99 of a lone one**: %s µs (%s-%s), %s has %s (%s-%s).", title(w), number(own.P99),
-					number(own.P99Low), number(own.P99High), r.Server, number(r.P99), number(r.P99Low), number(r.P99High)))
+		for _, own := range rows(f, w) {
+			if ours(own.Server) {
+				list = append(list, beaten(own, rows(f, w))...)
 			}
 		}
 	}
@@ -314,16 +339,16 @@ func losing(f *results.File) string {
 	for _, own := range f.Flood {
 		for _, s := range results.FloodServers() {
 			x := f.Flooded(s, own.Junk)
-			if own.Server != results.Own || ours(s) || x == nil {
+			if !ours(own.Server) || ours(s) || x == nil {
 				continue
 			}
 			// A server that answers few can answer them soon.
 			if own.Answered < x.AnsweredLow {
-				list = append(list, fmt.Sprintf("- **Steady sessions beside junk (%s)**: %.1f %% answered, %s answers %.1f %%.", junkRate(&own), 100*own.Answered, s, 100*x.Answered))
+				list = append(list, fmt.Sprintf("- **Steady sessions beside junk (%s)%s**: %.1f %% answered, %s answers %.1f %%.", junkRate(&own), form(own.Server), 100*own.Answered, s, 100*x.Answered))
 			}
 			if own.Slower(x) {
-				list = append(list, fmt.Sprintf("- **Steady sessions beside junk (%s), p99**: %s µs with %.1f %% answered, %s has %s with %.1f %%.",
-					junkRate(&own), number(own.P99), 100*own.Answered, s, number(x.P99), 100*x.Answered))
+				list = append(list, fmt.Sprintf("- **Steady sessions beside junk (%s)%s, p99**: %s µs with %.1f %% answered, %s has %s with %.1f %%.",
+					junkRate(&own), form(own.Server), number(own.P99), 100*own.Answered, s, number(x.P99), 100*x.Answered))
 			}
 		}
 	}

@@ -14,7 +14,7 @@ type Sample struct {
 	CPU       time.Duration
 	Allocs    uint64
 	Batch     float64 // datagrams in a receive call; 0 where it is not known
-	Drops     uint64  // by the kernel at the server's socket
+	Drops     uint64  // by the kernel at the server's socket; a train that would have arrived whole is one
 }
 
 // Cost is µs of CPU for an exchange.

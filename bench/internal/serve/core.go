@@ -77,13 +77,15 @@ func (c *core) start(spec Spec) error {
 func (c *core) receive(conn fastpath.Conn, out *coreOutbox, w *engine.Worker) {
 	rx := fastpath.NewRx(coreBatch, codec.MaxPacketSize)
 	for conn.ReadBatch(rx) == nil {
-		w.Begin(c.clock.Now())
-		for i := range rx.Len() {
-			w.Add(rx.Addr(i), rx.Packet(i))
-		}
-		w.Flush()
-		if out.tx.Len() > 0 {
-			conn.WriteBatch(out.tx)
+		for i := 0; i < rx.Len(); i += coreBatch { // trains make a batch of many times that
+			w.Begin(c.clock.Now())
+			for k := i; k < min(i+coreBatch, rx.Len()); k++ {
+				w.Add(rx.Addr(k), rx.Packet(k))
+			}
+			w.Flush()
+			if out.tx.Len() > 0 {
+				conn.WriteBatch(out.tx)
+			}
 		}
 	}
 }
