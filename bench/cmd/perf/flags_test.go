@@ -31,7 +31,7 @@ func TestFlags(t *testing.T) {
 		{names: "-window", change: func(o *options) { o.window = 63 }},
 		{names: "-slice", change: func(o *options) { o.slice = 0 }},
 		{names: "-hold", change: func(o *options) { o.hold = -1 }},
-		{names: "", change: func(o *options) { o.only, o.hold, o.server = "ping", time.Second, results.Single }},
+		{names: "", change: func(o *options) { o.only, o.hold, o.server, o.noGeth = "ping", time.Second, results.Single, true }},
 		{names: "", change: func(o *options) { o.only, o.hold, o.server, o.noGeth = "ping", time.Second, results.Echo, true }},
 		{names: "", change: func(o *options) { o.only, o.hold, o.server = "ping", time.Second, results.Rust }},
 		{names: "", change: func(o *options) { o.server = "of no use without -hold" }},
