@@ -15,6 +15,7 @@ import (
 type attack struct {
 	run   func(context.Context) error
 	sent  func() uint64 // requests or datagrams, after run
+	out   func() uint64 // datagrams, after run
 	tells func() string // more about it, after run; may be nil
 	// check says what else must hold for this kind. It may be nil.
 	check func(t *testing.T, before, after *state)
@@ -56,7 +57,7 @@ func junk(t *testing.T, x *target) attack {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.close)
-	return attack{run: b.run, sent: b.sent, check: func(t *testing.T, before, after *state) {
+	return attack{run: b.run, sent: b.sent, out: b.sent, check: func(t *testing.T, before, after *state) {
 		challenged := delta(before, after, engine.WhoareyouSent) + delta(before, after, engine.WhoareyouRepeated)
 		full := delta(before, after, engine.DropChallengesFull)
 		t.Logf("challenged %d, not challenged for want of room %d", challenged, full)
@@ -93,6 +94,7 @@ func badHandshakes(t *testing.T, x *target) attack {
 			return err
 		},
 		sent:  bad.sent,
+		out:   func() uint64 { return bad.out() + newcomers.out() },
 		tells: func() string { return "newcomers of other prefixes: " + told(newcomers.result) },
 		check: func(t *testing.T, before, after *state) {
 			t.Logf("bad signatures %d, refused for the prefix's share %d, for want of room %d", delta(before, after, engine.DropHandshakeProof),
@@ -158,6 +160,7 @@ func generatorAttack(t *testing.T, x *target, cfg load.Config) *generated {
 		return err
 	}
 	a.sent = func() uint64 { return a.result.Total.Sent }
+	a.out = func() uint64 { return a.result.Traffic.TxDatagrams }
 	a.tells = func() string { return told(a.result) }
 	return a
 }

@@ -58,7 +58,8 @@ func flood(t *testing.T, addr netip.Addr, d time.Duration, begin func(*testing.T
 	identities, perSecond := lighter(1000), lighter(2000.0)
 	x := newTarget(t, addr)
 	cfg := load.Config{Mix: load.Mix{load.Ping: 1, load.FindNode: 1}, Identities: identities, Window: 64, Timeout: 3 * time.Second,
-		Distances: []uint{0}} // the node's own record alone, so that an answer is one datagram
+		Distances:       []uint{0}, // the node's own record alone, so that an answer is one datagram
+		DisableSegments: true}      // each is dropped by itself, here and there, and counted so
 	if addr.Is4() {
 		cfg.Sources = prefixes(netSteady, 64)
 	}
@@ -101,7 +102,7 @@ func verdict(t *testing.T, a *attack, w *watch, r *load.Result, d time.Duration)
 	in, dropped := after.Sockets.RxDatagrams-before.Sockets.RxDatagrams, after.Sockets.KernelDrops-before.Sockets.KernelDrops
 	// A good handshake brings a PING of its own.
 	opened := delta(before, after, engine.InPing) + delta(before, after, engine.InFindNode) - delta(before, after, engine.HandshakesReceived)
-	// What was sent and the kernel can not have dropped was delivered, and so was what the node opened.
+	// Each steady request is a datagram by itself. What was sent and the kernel can not have dropped was delivered, and so was what the node opened.
 	delivered := opened
 	if r.Total.Sent > dropped {
 		delivered = max(delivered, r.Total.Sent-dropped)
@@ -113,8 +114,9 @@ func verdict(t *testing.T, a *attack, w *watch, r *load.Result, d time.Duration)
 	if a.tells != nil {
 		t.Logf("flood: %s", a.tells())
 	}
-	t.Logf("node: %.0f datagrams/s in, %.0f/s dropped by the kernel (%.1f %%)", float64(in)/d.Seconds(), float64(dropped)/d.Seconds(),
-		100*float64(dropped)/float64(max(in+dropped, 1)))
+	gone := lost(a.out()+r.Traffic.TxDatagrams, in, dropped)
+	t.Logf("node: %.0f datagrams/s in, %.0f/s dropped by the kernel (%.1f %%), which counts %d, and a train as one", float64(in)/d.Seconds(),
+		float64(gone)/d.Seconds(), 100*float64(gone)/float64(max(in+gone, 1)), dropped)
 	t.Logf("steady: %d sent, %d at least delivered, %d answered in time (%.2f %% of those), %d late, %d later still, p50 %v, p99 %v", r.Total.Sent, delivered, r.Total.Answered,
 		100*float64(r.Total.Answered)/float64(max(delivered, 1)), r.Events.Late, r.Events.Unmatched, r.Latency.Quantile(0.5), r.Latency.Quantile(0.99))
 	t.Logf("memory: %.1f MiB before, %.1f at most, %.1f after; at most %d sessions, %d challenges, %d goroutines, %d jobs", before.RSS/mebibyte,
