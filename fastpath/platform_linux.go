@@ -68,6 +68,7 @@ func setOptions(fd uintptr, cfg *Config, reusePort bool, o *sockOptions) error {
 		return fmt.Errorf("SO_BROADCAST: %w", err)
 	}
 	dropErrorQueue(fd, cfg.Addr.Addr().Is4())
+	forgetTrains(fd)
 	o.filter = filterReason(fd, cfg)
 	o.dropSource = chooseDropSource(fd)
 	if cfg.DisableBatch && o.dropSource == dropsByControl {
@@ -85,6 +86,18 @@ func dropErrorQueue(fd uintptr, v4 bool) {
 		level, option = unix.IPPROTO_IP, unix.IP_RECVERR
 	}
 	_ = unix.SetsockoptInt(int(fd), level, option, 0)
+}
+
+// forgetTrains takes back what a socket that was another's may have been told about trains: to part what is sent, and not what arrives, and to
+// put control messages for which there is no room here before that of a train. A train whose message is lost looks like one datagram.
+func forgetTrains(fd uintptr) {
+	for _, o := range [][2]int{
+		{unix.IPPROTO_UDP, unix.UDP_SEGMENT}, {unix.IPPROTO_UDP, unix.UDP_GRO},
+		{unix.SOL_SOCKET, unix.SO_TIMESTAMP}, // and SO_TIMESTAMPNS
+		{unix.SOL_SOCKET, unix.SO_TIMESTAMPING}, {unix.SOL_SOCKET, unix.SO_RCVMARK},
+	} {
+		_ = unix.SetsockoptInt(int(fd), o[0], o[1], 0) // a system that does not know it does none of that
+	}
 }
 
 // filterReason attaches the socket filter, or says why there is none.

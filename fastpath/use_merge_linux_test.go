@@ -1,0 +1,94 @@
+package fastpath
+
+import (
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A socket whose owner had trains arrive whole, or asked for messages that come before the size of their segments, is taken over without that:
+// a train must not be taken for one datagram.
+func TestUseOwnersTrains(t *testing.T) {
+	type option struct{ level, name, value int }
+	for name, options := range map[string][]option{
+		"UDP_GRO":         {{unix.IPPROTO_UDP, unix.UDP_GRO, 1}},
+		"SO_TIMESTAMP":    {{unix.SOL_SOCKET, unix.SO_TIMESTAMP, 1}},
+		"SO_TIMESTAMPNS":  {{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1}},
+		"SO_TIMESTAMPING": {{unix.SOL_SOCKET, unix.SO_TIMESTAMPING, unix.SOF_TIMESTAMPING_RX_SOFTWARE | unix.SOF_TIMESTAMPING_SOFTWARE}},
+		"IP_PKTINFO":      {{unix.IPPROTO_IP, unix.IP_PKTINFO, 1}, {unix.IPPROTO_IP, unix.IP_RECVTOS, 1}},
+		"SO_RCVMARK":      {{unix.SOL_SOCKET, unix.SO_RCVMARK, 1}, {unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1}},
+		"SO_RXQ_OVFL":     {{unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1}},
+	} {
+		for path, cfg := range map[string]Config{
+			"merge": {}, "disabled": {DisableSegments: true}, "portable": {DisableBatch: true},
+		} {
+			t.Run(name+"/"+path, func(t *testing.T) {
+				from := joining(t, Config{Addr: loop4})
+				udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loop4))
+				if err != nil {
+					t.Fatal(err)
+				}
+				raw, err := udp.SyscallConn()
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, o := range options {
+					raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), o.level, o.name, o.value) })
+					if err != nil {
+						udp.Close()
+						t.Skipf("probed for %s: %v", name, err)
+					}
+				}
+				cfg.MinSize = 63
+				g, err := Use(cfg, udp)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer g.Close()
+				to := g.Conns()[0]
+				to.SetReadDeadline(time.Now().Add(patience))
+				tx, rx := NewTx(8, 100), NewRx(8, 1000)
+				queue(t, tx, 0, 62, g.Addr()) // the filter drops it: only then does SO_RXQ_OVFL say anything
+				from.WriteBatch(tx)
+				want := []int{100, 100, 99}
+				queueAll(t, tx, 0, g.Addr(), want...)
+				from.WriteBatch(tx)
+				if got := sizesOf(arrived(t, to, rx, len(want))); !slices.Equal(got, want) {
+					t.Errorf("arrived %v: %v", got, g.Info())
+				}
+			})
+		}
+	}
+}
+
+// A socket whose owner had it part what is sent is taken over without that.
+func TestUseOwnersSegments(t *testing.T) {
+	to := open(t, Config{Addr: loop4})
+	udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loop4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := udp.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT, 50) })
+	if err != nil {
+		udp.Close()
+		t.Skipf("probed for UDP_SEGMENT: %v", err)
+	}
+	g, err := Use(Config{}, udp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	tx, rx := NewTx(1, 100), NewRx(8, 1000)
+	queueAll(t, tx, 0, to.LocalAddr(), 100)
+	g.Conns()[0].WriteBatch(tx)
+	if got := sizesOf(arrived(t, to, rx, 1)); !slices.Equal(got, []int{100}) {
+		t.Errorf("arrived %v", got)
+	}
+}
