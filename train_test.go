@@ -1,10 +1,12 @@
 package discv5
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/fastpath"
 )
 
 // An answer of several packets arrives, whether or not they are handed to the kernel together, and come from it together.
@@ -57,5 +59,65 @@ func TestAnswerOfSeveralPackets(t *testing.T) {
 				t.Errorf("%d trains arrived: %v", n, info)
 			}
 		})
+	}
+}
+
+// What arrives in one batch of many trains is taken in its order, each datagram once.
+func TestBatchOfTrains(t *testing.T) {
+	const trains, each = 6, 60
+	first, goOn := make(chan struct{}), make(chan struct{})
+	got := make(chan int, 2*trains*each)
+	n := loopback(t, "127.0.0.1:0", func(c *Config) {
+		c.Foreign = ForeignFunc(func(_ netip.AddrPort, b []byte) {
+			if b[1] == trains { // the rest is sent meanwhile
+				close(first)
+				<-goOn
+				return
+			}
+			select {
+			case got <- int(b[1])*each + int(b[2]):
+			default: // too many, which shows
+			}
+		})
+	})
+	g, err := fastpath.Listen(fastpath.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	tx := fastpath.NewTx(each, 100)
+	send := func(train, count int) {
+		for i := range count {
+			b := tx.Buffer()
+			b[0], b[1], b[2] = 0xff, byte(train), byte(i)
+			tx.Commit(100, n.Addrs()[0])
+		}
+		g.Conns()[0].WriteBatch(tx)
+	}
+	send(trains, 1)
+	<-first
+	for i := range trains {
+		send(i, each)
+	}
+	close(goOn)
+	ctx := within(t)
+	for want := range trains * each {
+		select {
+		case k := <-got:
+			if k != want {
+				t.Fatalf("datagram %d at the place of %d", k, want)
+			}
+		case <-ctx.Done():
+			t.Fatalf("%d datagrams of %d", want, trains*each)
+		}
+	}
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+	if len(got) > 0 {
+		t.Errorf("%d datagrams too many", len(got))
+	}
+	if st := n.Stats().Sockets; st.RxTrains > 0 && st.RxBatches != 2 {
+		t.Errorf("%d trains in %d batches", st.RxTrains, st.RxBatches)
 	}
 }
