@@ -128,6 +128,15 @@ func TestJoinEnds(t *testing.T) {
 	if st := a.Stats(); st.TxTrains != 1 || st.TrainsRefused != 2*maxRefusals-1 || st.SendErrors.Sum() != 0 {
 		t.Errorf("too many: %+v", st)
 	}
+	for range maxWithout { // batches that could have had none do not count
+		queueAll(t, tx, 0, b.LocalAddr(), 50, 60)
+		a.WriteBatch(tx)
+		drain(t, b, rx, 2)
+	}
+	round()
+	if st := a.Stats(); st.TxTrains != 1 || st.TrainsRefused != 2*maxRefusals-1 {
+		t.Errorf("tried again too early: %+v", st)
+	}
 	for range maxWithout {
 		a.sock.joins()
 	}

@@ -238,7 +238,8 @@ func TestMergeRefused(t *testing.T) {
 // A Mux gives trains in datagrams too.
 func TestMergeMux(t *testing.T) {
 	from := joining(t, Config{Addr: loop4})
-	to := []Conn{merging(t, Config{Addr: loop4}), merging(t, Config{Addr: loop4})}
+	to := []Conn{merging(t, Config{Addr: loop4}), merging(t, Config{Addr: loop6}), native(t, Config{Addr: loop4, DisableSegments: true})}
+	from6 := joining(t, Config{Addr: loop6})
 	for _, c := range to {
 		c.SetReadDeadline(time.Time{})
 	}
@@ -248,10 +249,15 @@ func TestMergeMux(t *testing.T) {
 	}
 	defer m.Close()
 	tx := NewTx(64, 200)
-	for round := range 6 {
-		want := slices.Repeat([]int{100 + round}, 20)
-		queueAll(t, tx, 0, to[round%2].LocalAddr(), want...)
-		from.WriteBatch(tx)
+	for round := range 20 {
+		want := slices.Repeat([]int{100 + round}, 1+round%4*6) // one alone, and trains
+		at := round * round % 3
+		queueAll(t, tx, 0, to[at].LocalAddr(), want...)
+		if at == 1 {
+			from6.WriteBatch(tx)
+		} else {
+			from.WriteBatch(tx)
+		}
 		var got []int
 		for deadline := time.Now().Add(patience); len(got) < len(want) && time.Now().Before(deadline); {
 			i, rx, err := m.Next(time.Second)
@@ -261,11 +267,14 @@ func TestMergeMux(t *testing.T) {
 			if rx == nil {
 				continue
 			}
-			if i != round%2 {
+			if i != at {
 				t.Fatalf("datagrams at socket %d", i)
 			}
 			for k := range rx.Len() {
 				got = append(got, len(rx.Packet(k)))
+				if f := rx.Addr(k); f != from.LocalAddr() && f != from6.LocalAddr() {
+					t.Fatalf("a datagram from %v", f)
+				}
 			}
 		}
 		if !slices.Equal(got, want) {
