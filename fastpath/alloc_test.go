@@ -72,7 +72,7 @@ func TestBadBatchAllocs(t *testing.T) {
 	}
 	g := listen(t, Config{Addr: loop4})
 	if g.Info().Path != PathBatch {
-		t.Skip(g.Info())
+		t.Skipf("probed for recvmmsg: %v", g.Info())
 	}
 	c, tx := g.Conns()[0], NewTx(8, 100)
 	if n := testing.AllocsPerRun(100, func() {

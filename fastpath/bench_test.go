@@ -81,7 +81,7 @@ func BenchmarkSend(b *testing.B) {
 		to.MinSize = to.MaxSize
 		g := listen(b, to)
 		if !g.Info().FilterAttached {
-			b.Skip(g.Info())
+			b.Skipf("probed for a socket filter: %v", g.Info())
 		}
 		tx := NewTx(fill, benchPayload)
 		var times []float64

@@ -62,7 +62,7 @@ func TestWildcardIsOneFamily(t *testing.T) {
 			g6, err := Listen(Config{Addr: netip.AddrPortFrom(netip.IPv6Unspecified(), g4.Addr().Port()), DisableBatch: plain})
 			if err != nil {
 				if !hasIPv6() {
-					t.Skip(err)
+					t.Skipf("probed for IPv6: %v", err)
 				}
 				t.Fatalf("the IPv6 wildcard takes the IPv4 port: %v", err)
 			}
@@ -231,7 +231,7 @@ func TestOversizeSend(t *testing.T) {
 		tx.Buffer()
 		n := MaxDatagram
 		if a.LocalAddr().Addr().Is6() {
-			t.Skip("IPv6 carries the largest datagram")
+			t.Skip("probed for a datagram that is too large: IPv6 carries the largest there is")
 		}
 		tx.Commit(n, b.LocalAddr())
 		queue(t, tx, 2, 100, b.LocalAddr())

@@ -69,7 +69,7 @@ func TestKernelDrops(t *testing.T) {
 			if source == dropsByControl {
 				useControl(t, s)
 			} else if s.opts.dropSource != source {
-				t.Skipf("drops come by %s", s.opts.dropSource)
+				t.Skipf("probed for %s: drops come by %s", source, s.opts.dropSource)
 			}
 			tx, rx := NewTx(sent, testMax), NewRx(64, testMax)
 			for i := range sent {

@@ -19,7 +19,7 @@ func merging(t testing.TB, cfg Config) *mmsgConn {
 	g := listen(t, cfg)
 	c, ok := g.Conns()[0].(*mmsgConn)
 	if !ok || !g.Info().Merge {
-		t.Skip(g.Info())
+		t.Skipf("probed for UDP_GRO: %v", g.Info())
 	}
 	c.SetReadDeadline(time.Now().Add(patience))
 	return c

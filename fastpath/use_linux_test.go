@@ -22,7 +22,7 @@ func TestS21UseErrorQueue(t *testing.T) {
 		t.Run(c.network, func(t *testing.T) {
 			udp, err := net.ListenUDP(c.network, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(c.addr)))
 			if err != nil {
-				t.Skip(err)
+				t.Skipf("probed for %s: %v", c.network, err)
 			}
 			defer udp.Close()
 			raw, err := udp.SyscallConn()

@@ -9,10 +9,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// option is one of a socket.
+type option struct{ level, name, value int }
+
+// takeOver uses a socket whose owner has set the given options, which are called name.
+func takeOver(t *testing.T, cfg Config, name string, options ...option) *Group {
+	t.Helper()
+	udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loop4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { udp.Close() })
+	raw, err := udp.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range options {
+		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), o.level, o.name, o.value) })
+		if err != nil {
+			t.Skipf("probed for %s: %v", name, err)
+		}
+	}
+	g, err := Use(cfg, udp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
 // A socket whose owner had trains arrive whole, or asked for messages that come before the size of their segments, is taken over without that:
 // a train must not be taken for one datagram.
 func TestUseOwnersTrains(t *testing.T) {
-	type option struct{ level, name, value int }
 	for name, options := range map[string][]option{
 		"UDP_GRO":         {{unix.IPPROTO_UDP, unix.UDP_GRO, 1}},
 		"SO_TIMESTAMP":    {{unix.SOL_SOCKET, unix.SO_TIMESTAMP, 1}},
@@ -27,27 +54,8 @@ func TestUseOwnersTrains(t *testing.T) {
 		} {
 			t.Run(name+"/"+path, func(t *testing.T) {
 				from := joining(t, Config{Addr: loop4})
-				udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loop4))
-				if err != nil {
-					t.Fatal(err)
-				}
-				raw, err := udp.SyscallConn()
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, o := range options {
-					raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), o.level, o.name, o.value) })
-					if err != nil {
-						udp.Close()
-						t.Skipf("probed for %s: %v", name, err)
-					}
-				}
 				cfg.MinSize = 63
-				g, err := Use(cfg, udp)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer g.Close()
+				g := takeOver(t, cfg, name, options...)
 				to := g.Conns()[0]
 				to.SetReadDeadline(time.Now().Add(patience))
 				tx, rx := NewTx(8, 100), NewRx(8, 1000)
@@ -67,24 +75,7 @@ func TestUseOwnersTrains(t *testing.T) {
 // A socket whose owner had it part what is sent is taken over without that.
 func TestUseOwnersSegments(t *testing.T) {
 	to := open(t, Config{Addr: loop4})
-	udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loop4))
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := udp.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT, 50) })
-	if err != nil {
-		udp.Close()
-		t.Skipf("probed for UDP_SEGMENT: %v", err)
-	}
-	g, err := Use(Config{}, udp)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Close()
+	g := takeOver(t, Config{}, "UDP_SEGMENT", option{unix.IPPROTO_UDP, unix.UDP_SEGMENT, 50})
 	tx, rx := NewTx(1, 100), NewRx(8, 1000)
 	queueAll(t, tx, 0, to.LocalAddr(), 100)
 	g.Conns()[0].WriteBatch(tx)
