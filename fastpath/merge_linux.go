@@ -31,7 +31,8 @@ const (
 	wideSlots = 32
 
 	// usualTrain is how many segments for each slot there is room for from the
-	// beginning. It is the most that the kernel makes of datagrams from a network.
+	// beginning. It is the most that the kernel makes of datagrams from a network; what a
+	// sender on this machine hands over as one, it bounds by 128 (UDP_MAX_SEGMENTS).
 	usualTrain = 64
 )
 
