@@ -12,6 +12,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/limits"
 )
 
@@ -143,7 +144,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	var families [2]bool
 	for _, a := range c.Advertise {
-		f := familyOf(a.Addr())
+		f := netaddr.FamilyOf(a.Addr())
 		if !a.Addr().IsValid() || a.Addr().IsUnspecified() || a.Addr().IsMulticast() {
 			return c, fmt.Errorf("%w: cannot advertise %s", ErrConfig, a)
 		}

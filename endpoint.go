@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // ErrEndpoint: an endpoint that no record may name.
@@ -20,15 +21,15 @@ func (n *Node) SetEndpoint(a netip.AddrPort) error {
 	if !a.Addr().IsValid() || a.Addr().IsUnspecified() || a.Addr().IsMulticast() || a.Port() == 0 {
 		return fmt.Errorf("%w: %s", ErrEndpoint, a)
 	}
-	family := familyOf(a.Addr())
-	n.engine.PinAddress(4+2*family, true)
+	family := netaddr.FamilyOf(a.Addr())
+	n.engine.PinAddress(family.Version(), true)
 	v4, v6 := endpoints(n.LocalRecord())
 	if [2]netip.AddrPort{v4, v6}[family] == a {
 		return nil
 	}
 	err := n.UpdateRecord(func(b *enr.Builder) { n.engine.PutEndpoint(b, a) })
 	if err != nil {
-		n.engine.PinAddress(4+2*family, false)
+		n.engine.PinAddress(family.Version(), false)
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // MaxForeign is the size in bytes of the largest datagram of another protocol that a shared socket receives or sends.
@@ -39,7 +40,7 @@ func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 		return fmt.Errorf("discv5: send to %s: %w", to, ErrTooLarge)
 	}
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
-	if !to.IsValid() || n.byFam[familyOf(to.Addr())] < 0 {
+	if !to.IsValid() || n.byFam[netaddr.FamilyOf(to.Addr())] < 0 {
 		return fmt.Errorf("discv5: send to %s: %w", to, ErrFamily)
 	}
 	f := &n.foreign
@@ -49,7 +50,7 @@ func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 		f.tx = fastpath.NewTx(1, MaxForeign)
 	}
 	f.tx.Commit(copy(f.tx.Buffer(), b), to)
-	if err := n.groups[n.byFam[familyOf(to.Addr())]].Conns()[0].WriteBatch(f.tx); err != nil {
+	if err := n.groups[n.byFam[netaddr.FamilyOf(to.Addr())]].Conns()[0].WriteBatch(f.tx); err != nil {
 		return fmt.Errorf("discv5: send to %s: %w", to, err)
 	}
 	return nil

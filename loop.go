@@ -9,6 +9,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // batchSize is how many datagrams a system call moves: beyond it nothing is gained.
@@ -53,7 +54,7 @@ func (o *outbox) Commit(size int, to netip.AddrPort, via uint8) {
 	at := int(via) - 1
 	if via == 0 {
 		at = o.home
-		if f := familyOf(to.Addr()); familyOf(o.conns[at].LocalAddr().Addr()) != f || at != o.n.byFam[f] {
+		if f := netaddr.FamilyOf(to.Addr()); netaddr.FamilyOf(o.conns[at].LocalAddr().Addr()) != f || at != o.n.byFam[f] {
 			if at = o.n.byFam[f]; at < 0 {
 				return // no request is made for a family that the node does not have
 			}

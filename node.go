@@ -16,6 +16,7 @@ import (
 	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/session"
 	"github.com/fastdisc/discv5/table"
 )
@@ -130,7 +131,7 @@ func (n *Node) listen() error {
 }
 
 func (n *Node) addGroup(g *fastpath.Group) {
-	if f := familyOf(g.Addr().Addr()); n.byFam[f] < 0 {
+	if f := netaddr.FamilyOf(g.Addr().Addr()); n.byFam[f] < 0 {
 		n.byFam[f] = len(n.groups)
 	}
 	n.groups = append(n.groups, g)

@@ -7,15 +7,8 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/table"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
-
-func familyOf(a netip.Addr) int {
-	if a.Is4() || a.Is4In6() {
-		return 0
-	}
-	return 1
-}
 
 // AdvertisedAddr chooses the address that a node which listens on addr names in its record if it was not told one: addr
 // itself, or if that is the wildcard, the address of an interface of that family that others are most
@@ -34,7 +27,7 @@ func AdvertisedAddr(addr netip.AddrPort) (netip.AddrPort, bool) {
 		if err != nil {
 			continue
 		}
-		ip := p.Addr().Unmap().WithZone("")
+		ip := netaddr.Normalize(p.Addr())
 		if ip.Is4() == addr.Addr().Is4() && reach(ip) > reach(best) {
 			best = ip
 		}
@@ -47,12 +40,12 @@ func reach(ip netip.Addr) int {
 	if !ip.IsValid() || ip.IsLinkLocalUnicast() {
 		return 0
 	}
-	switch table.Class(ip) {
-	case table.Global:
+	switch netaddr.ClassOf(ip) {
+	case netaddr.Global:
 		return 3
-	case table.Private:
+	case netaddr.Private:
 		return 2
-	case table.Loopback:
+	case netaddr.Loopback:
 		return 1
 	}
 	return 0
@@ -65,18 +58,18 @@ func makeRecord(cfg *Config, bound []netip.AddrPort) (*enr.Record, error) {
 		bound = nil
 	}
 	for _, b := range bound {
-		f := familyOf(b.Addr())
+		f := netaddr.FamilyOf(b.Addr())
 		if a, ok := AdvertisedAddr(b); ok && (!end[f].IsValid() || reach(a.Addr()) > reach(end[f].Addr())) {
 			end[f] = a
 		}
 	}
 	var advertised [2]bool
 	for _, a := range cfg.Advertise {
-		f := familyOf(a.Addr())
+		f := netaddr.FamilyOf(a.Addr())
 		advertised[f] = true
 		port := a.Port()
 		for _, b := range bound {
-			if port == 0 && familyOf(b.Addr()) == f {
+			if port == 0 && netaddr.FamilyOf(b.Addr()) == f {
 				port = b.Port()
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -93,7 +94,7 @@ func (a *address) stranger(from netip.Addr) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r := &a.fam[familyIndex(from)]
+	r := &a.fam[netaddr.FamilyOf(from)]
 	if !r.detected || len(r.met) >= reachNeeded {
 		return
 	}
@@ -114,7 +115,7 @@ func (w *Worker) updateAddress() {
 	}
 	a.next = w.now + addressInterval
 	a.votes.counting()
-	for family := range a.fam {
+	for family := range netaddr.Family(netaddr.NumFamilies) {
 		if a.pinned[family].Load() {
 			continue
 		}
@@ -143,8 +144,8 @@ func (w *Worker) updateAddress() {
 	}
 }
 
-func endpointOf(r *enr.Record, family int) (a netip.AddrPort) {
-	if family == 0 {
+func endpointOf(r *enr.Record, family netaddr.Family) (a netip.AddrPort) {
+	if family == netaddr.IPv4 {
 		a, _ = r.UDPEndpoint4()
 	} else {
 		a, _ = r.UDPEndpoint6()
@@ -154,7 +155,7 @@ func endpointOf(r *enr.Record, family int) (a netip.AddrPort) {
 
 // setEndpoint replaces the endpoint of a family in the local record, or takes it out if to is the zero value. The TCP port
 // stays: it is for the program to change.
-func (w *Worker) setEndpoint(family int, to netip.AddrPort) bool {
+func (w *Worker) setEndpoint(family netaddr.Family, to netip.AddrPort) bool {
 	pinned := false
 	err := w.e.UpdateRecord(func(b *enr.Builder) {
 		if pinned = w.e.address.pinned[family].Load(); pinned { // since the votes were counted
@@ -173,7 +174,7 @@ func (w *Worker) setEndpoint(family int, to netip.AddrPort) bool {
 	if !to.IsValid() {
 		kind = AddressRevoked
 	}
-	w.e.event(Event{Kind: kind, ID: w.e.self, Addr: to, Record: w.e.Record(), Family: 4 + 2*family})
+	w.e.event(Event{Kind: kind, ID: w.e.self, Addr: to, Record: w.e.Record(), Family: family.Version()})
 	return true
 }
 
@@ -181,20 +182,20 @@ func (w *Worker) setEndpoint(family int, to netip.AddrPort) bool {
 // endpoint goes if it is one that fewer can reach, such as a private one beside a public one, and not pinned: nodes out there refuse
 // such a record, which would have them send datagrams into their own networks.
 func (e *Engine) PutEndpoint(b *enr.Builder, to netip.AddrPort) {
-	family := familyIndex(to.Addr())
-	if b.SetIP(to.Addr()); family == 0 {
+	family := netaddr.FamilyOf(to.Addr())
+	if b.SetIP(to.Addr()); family == netaddr.IPv4 {
 		b.SetUDP(to.Port())
 	} else {
 		b.SetUDP6(to.Port())
 	}
-	other := endpointOf(e.Record(), 1-family)
-	if other.IsValid() && table.Class(other.Addr()) > table.Class(to.Addr()) && !e.address.pinned[1-family].Load() {
-		deleteEndpoint(b, 1-family)
+	other := endpointOf(e.Record(), family.Other())
+	if other.IsValid() && table.Class(other.Addr()) > table.Class(to.Addr()) && !e.address.pinned[family.Other()].Load() {
+		deleteEndpoint(b, family.Other())
 	}
 }
 
-func deleteEndpoint(b *enr.Builder, family int) {
-	if family == 0 {
+func deleteEndpoint(b *enr.Builder, family netaddr.Family) {
+	if family == netaddr.IPv4 {
 		b.Delete("ip").Delete("udp")
 	} else {
 		b.Delete("ip6").Delete("udp6")

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -41,13 +42,6 @@ type vote struct {
 	at     time.Duration
 }
 
-func familyIndex(a netip.Addr) int {
-	if a.Is4() {
-		return 0
-	}
-	return 1
-}
-
 // votePrefix is the network within which all peers have one vote.
 func votePrefix(a netip.Addr) netip.Prefix {
 	bits := 48
@@ -70,7 +64,7 @@ func (v *votes) add(now time.Duration, voter netip.Addr, says netip.AddrPort) bo
 	p := votePrefix(voter)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	list := &v.family[familyIndex(voter)]
+	list := &v.family[netaddr.FamilyOf(voter)]
 	oldest := 0
 	for i := range *list {
 		e := &(*list)[i]
@@ -107,7 +101,7 @@ func (v *votes) uncounted() bool {
 }
 
 // winner counts a family's votes. ok is false while nobody has won.
-func (v *votes) winner(now time.Duration, family int) (w netip.AddrPort, ok bool) {
+func (v *votes) winner(now time.Duration, family netaddr.Family) (w netip.AddrPort, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	list := v.family[family]
@@ -133,7 +127,7 @@ func (v *votes) winner(now time.Duration, family int) (w netip.AddrPort, ok bool
 }
 
 // clear forgets the votes of a family.
-func (v *votes) clear(family int) {
+func (v *votes) clear(family netaddr.Family) {
 	v.mu.Lock()
 	v.family[family] = nil
 	v.mu.Unlock()

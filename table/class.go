@@ -1,119 +1,29 @@
 package table
 
-import "net/netip"
+import (
+	"net/netip"
 
-// AddrClass says who can reach an address. The order is one of reach: a record is as restricted as
-// the highest class among its endpoints.
-type AddrClass uint8
-
-// Classes of addresses.
-const (
-	// Global addresses can be reached by anybody.
-	Global AddrClass = iota
-	// Private addresses mean something inside one network: RFC 1918, carrier-grade NAT
-	// (100.64.0.0/10), link-local, and IPv6 unique local (fc00::/7).
-	Private
-	// Loopback addresses mean something inside one machine.
-	Loopback
-	// Special addresses are never contacted, stored or relayed: unspecified, multicast, broadcast,
-	// documentation, benchmarking, reserved, and IPv6 forms that carry an IPv4 address and would
-	// bring it past the other rules (IPv4-compatible, NAT64, 6to4, Teredo).
-	Special
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// String returns the lower-case name of the class.
-func (c AddrClass) String() string {
-	switch c {
-	case Global:
-		return "global"
-	case Private:
-		return "private"
-	case Loopback:
-		return "loopback"
-	}
-	return "special"
-}
+// AddrClass says who can reach an address: Global, Private, Loopback or Special.
+type AddrClass = netaddr.Class
 
-// Class returns the class of an address. An IPv4-mapped address has the class of the IPv4 address.
-// The invalid address is Special.
-func Class(addr netip.Addr) AddrClass {
-	switch {
-	case !addr.IsValid():
-		return Special
-	case addr.Is4() || addr.Is4In6():
-		return class4(addr.As4())
-	}
-	return class6(addr.As16())
-}
+// Classes of addresses; see package internal/netaddr.
+const (
+	// Global addresses can be reached from the public internet.
+	Global = netaddr.Global
+	// Private addresses mean something inside one network.
+	Private = netaddr.Private
+	// Loopback addresses mean something inside one machine.
+	Loopback = netaddr.Loopback
+	// Special addresses are never contacted, stored or relayed.
+	Special = netaddr.Special
+)
 
-// class4 follows the IANA IPv4 special-purpose address registry.
-func class4(a [4]byte) AddrClass {
-	switch a[0] {
-	case 0:
-		return Special // "this network"
-	case 10:
-		return Private
-	case 100:
-		if a[1]&0xc0 == 64 {
-			return Private // 100.64.0.0/10, RFC 6598
-		}
-	case 127:
-		return Loopback
-	case 169:
-		if a[1] == 254 {
-			return Private
-		}
-	case 172:
-		if a[1]&0xf0 == 16 {
-			return Private
-		}
-	case 192:
-		switch {
-		case a[1] == 168:
-			return Private
-		case a[1] == 0 && (a[2] == 0 || a[2] == 2), // protocol assignments, documentation
-			a[1] == 88 && a[2] == 99: // 6to4 relay anycast
-			return Special
-		}
-	case 198:
-		if a[1]&0xfe == 18 || a[1] == 51 && a[2] == 100 { // benchmarking, documentation
-			return Special
-		}
-	case 203:
-		if a[1] == 0 && a[2] == 113 {
-			return Special // documentation
-		}
-	}
-	if a[0] >= 224 {
-		return Special // multicast, reserved, broadcast
-	}
-	return Global
-}
+// Class returns the class of an address.
+func Class(addr netip.Addr) AddrClass { return netaddr.ClassOf(addr) }
 
-// class6 follows the IANA IPv6 special-purpose address registry.
-func class6(a [16]byte) AddrClass {
-	switch {
-	case a[0] == 0xfc || a[0] == 0xfd, // unique local
-		a[0] == 0xfe && a[1]&0xc0 == 0x80: // link-local
-		return Private
-	case a == [16]byte{15: 1}:
-		return Loopback
-	case a[0]&0xe0 != 0x20:
-		// Only 2000::/3 has been given out for unicast. Outside it lie multicast, site-local,
-		// discard-only, IPv4-compatible addresses and NAT64.
-		return Special
-	case a[0] == 0x20 && a[1] == 0x01 && (a[2] < 0x02 || a[2] == 0x0d && a[3] == 0xb8), // 2001::/23, 2001:db8::/32
-		a[0] == 0x20 && a[1] == 0x02,                // 6to4
-		a[0] == 0x3f && a[1] == 0xff && a[2] < 0x10: // 3fff::/20, documentation
-		return Special
-	}
-	return Global
-}
-
-// MayRelay says whether a node with an address of class node may be named to a requester with an
-// address of class requester: loopback only to loopback, private to private or loopback, special
-// never. Read the other way round, it says whether to believe a peer of class requester that
-// offers such a node.
-func MayRelay(requester, node AddrClass) bool {
-	return node != Special && requester != Special && node <= requester
-}
+// MayRelay reports whether a node at an address of class node may be named to a requester at an
+// address of class requester.
+func MayRelay(requester, node AddrClass) bool { return netaddr.MayRelay(requester, node) }

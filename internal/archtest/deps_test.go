@@ -14,35 +14,36 @@ var imports = map[string][]string{
 	"internal/rlp":      {},
 	"internal/curve":    {"internal/curve/k256"},
 	"internal/archtest": {},
-	"fastpath":          {},
+	"fastpath":          {"internal/netaddr"},
 	"aead":              {},
-	"limits":            {},
-	"nat":               {},
-	"enr":               {"internal/rlp", "internal/curve"},
-	"codec":             {"aead", "enr", "internal/rlp"},
-	"session":           {"codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"table":             {"codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"lookup":            {"codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"engine":            {"session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
-	".":                 {"engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
+	"limits":            {"internal/netaddr"},
+	"nat":               {"internal/netaddr"},
+	"enr":               {"internal/netaddr", "internal/rlp", "internal/curve"},
+	"codec":             {"internal/netaddr", "aead", "enr", "internal/rlp"},
+	"session":           {"internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
+	"table":             {"internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
+	"lookup":            {"internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
+	"engine":            {"internal/netaddr", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
+	".":                 {"internal/netaddr", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
 	"internal/store":    {"enr"},
-	"simnet":            {"engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
-	"dnsdisc":           {"enr", "internal/curve", "internal/dnstest"},
+	"simnet":            {"internal/netaddr", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
+	"dnsdisc":           {"internal/netaddr", "enr", "internal/curve", "internal/dnstest"},
 	"internal/dnstest":  {},
 	"internal/chart":    {},
 	"internal/version":  {},
+	"internal/netaddr":  {},
 	// The arithmetic behind internal/curve, which alone imports it.
 	"internal/curve/k256": {},
 	// The node and the engine's counters are for the tests of internal/load, which have a node to load.
-	"internal/load": {"fastpath", "codec", "aead", "enr", ".", "engine"},
+	"internal/load": {"internal/netaddr", "fastpath", "codec", "aead", "enr", ".", "engine"},
 	// Fuzz targets that span packages. Nothing imports them.
-	"fuzz": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc", "simnet"},
+	"fuzz": {"internal/netaddr", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc", "simnet"},
 	// Tests that load nodes for long, and flood them. Nothing imports it.
 	// Tests on real sockets in network namespaces. Nothing imports them.
-	"chaos": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
-	"soak":  {".", "engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
+	"chaos": {"internal/netaddr", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
+	"soak":  {"internal/netaddr", ".", "engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
 	// Programs; what is below cmd/x may be imported by cmd/x alone.
-	"cmd": {".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
+	"cmd": {"internal/netaddr", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
 }
 
 // modules says which packages may import a module that is not this one's. Tests may import them too, but for those

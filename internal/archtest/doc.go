@@ -9,7 +9,7 @@
 //	engine -> limits
 //	cmd -> dnsdisc -> enr
 //
-// A package may import what is right of it, however far. fastpath, limits and nat import nothing of the module. Packages
-// internal/...test are for tests alone. A new
-// package needs a place in the table of deps_test.go.
+// A package may import every package to the right of it, and all may import internal/netaddr.
+// fastpath, limits and nat import nothing else of the module. Packages internal/...test are for
+// tests alone. A new package needs an entry in the table of deps_test.go.
 package archtest

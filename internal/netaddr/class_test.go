@@ -1,4 +1,4 @@
-package table
+package netaddr
 
 import (
 	"net/netip"
@@ -7,7 +7,7 @@ import (
 
 func TestClass(t *testing.T) {
 	tests := []struct {
-		class AddrClass
+		class Class
 		addrs []string
 	}{
 		{Global, []string{"1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.0", "172.15.0.1", "172.32.0.1", "169.253.1.1",
@@ -23,18 +23,18 @@ func TestClass(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for _, a := range tt.addrs {
-			if got := Class(netip.MustParseAddr(a)); got != tt.class {
+			if got := ClassOf(netip.MustParseAddr(a)); got != tt.class {
 				t.Errorf("Class(%s) = %v, want %v", a, got, tt.class)
 			}
 		}
 	}
-	if Class(netip.Addr{}) != Special {
+	if ClassOf(netip.Addr{}) != Special {
 		t.Error("the invalid address must be special")
 	}
 }
 
 func TestMayRelay(t *testing.T) {
-	want := map[AddrClass][]AddrClass{ // requester: what it may be told
+	want := map[Class][]Class{ // requester: what it may be told
 		Global:   {Global},
 		Private:  {Global, Private},
 		Loopback: {Global, Private, Loopback},
@@ -53,27 +53,6 @@ func TestMayRelay(t *testing.T) {
 	}
 }
 
-func TestPrefix(t *testing.T) {
-	same := func(a, b string) bool { return prefixOf(netip.MustParseAddr(a)) == prefixOf(netip.MustParseAddr(b)) }
-	for _, tt := range []struct {
-		a, b string
-		want bool
-	}{
-		{"20.1.2.3", "20.1.2.200", true},
-		{"20.1.2.3", "20.1.3.3", false},
-		{"2a00:1:2:3::1", "2a00:1:2:ffff::2", true}, // another /64 of the same site
-		{"2a00:1:2::1", "2a00:1:3::1", false},
-		{"10.0.0.1", "127.0.0.1", true}, // both exempt
-	} {
-		if same(tt.a, tt.b) != tt.want {
-			t.Errorf("%s and %s: same prefix %v", tt.a, tt.b, !tt.want)
-		}
-	}
-	if prefixOf(netip.MustParseAddr("192.168.1.1")) != (prefix{}) {
-		t.Error("private addresses must be exempt")
-	}
-}
-
 func FuzzClass(f *testing.F) {
 	f.Add([]byte{127, 0, 0, 1})
 	f.Add(netip.MustParseAddr("::ffff:10.0.0.1").AsSlice())
@@ -82,8 +61,8 @@ func FuzzClass(f *testing.F) {
 		if !ok {
 			return
 		}
-		c := Class(addr)
-		if c != Class(addr.Unmap()) {
+		c := ClassOf(addr)
+		if c != ClassOf(addr.Unmap()) {
 			t.Fatal("mapped form differs")
 		}
 		u := addr.Unmap()

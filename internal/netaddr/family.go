@@ -1,0 +1,47 @@
+package netaddr
+
+import "net/netip"
+
+// Family is an address family. Its values index arrays of length NumFamilies.
+type Family uint8
+
+// Address families.
+const (
+	IPv4 Family = iota
+	IPv6
+
+	// NumFamilies is the number of address families.
+	NumFamilies = 2
+)
+
+// FamilyOf returns the family of an address. An IPv4-mapped address belongs to IPv4. The invalid
+// address counts as IPv6: check it before.
+func FamilyOf(addr netip.Addr) Family {
+	if addr.Is4() || addr.Is4In6() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// Other returns the other family.
+func (f Family) Other() Family { return f ^ 1 }
+
+// Version returns the number of the IP version: 4 or 6.
+func (f Family) Version() int { return 4 + 2*int(f) }
+
+// String returns "IPv4" or "IPv6".
+func (f Family) String() string {
+	if f == IPv4 {
+		return "IPv4"
+	}
+	return "IPv6"
+}
+
+// Normalize returns the canonical form of an address: an IPv4 address has 4 bytes, and there is no
+// zone.
+func Normalize(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
+
+// NormalizePort returns an endpoint with its address in canonical form.
+func NormalizePort(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(Normalize(a.Addr()), a.Port())
+}

@@ -1,0 +1,87 @@
+package netaddr
+
+import "net/netip"
+
+// Prefix lengths that limits count by.
+const (
+	// SiteBits4 and SiteBits6 are the lengths of the prefix that one subscriber is given as a rule.
+	// IPv4 routes no longer prefixes than /24. Whoever holds an IPv6 /48 can number every host of a
+	// flood in another /64 or /56 at no cost, so a longer prefix limits nobody.
+	SiteBits4, SiteBits6 = 24, 48
+	// WideBits4 and WideBits6 are the lengths of the prefix that one provider holds as a rule.
+	WideBits4, WideBits6 = 16, 32
+	// SubnetBits6 is the length of one IPv6 link.
+	SubnetBits6 = 64
+)
+
+// Prefix is a network prefix of an address, as a map key: 9 bytes and comparable. The zero value
+// belongs to no address.
+type Prefix struct {
+	bits uint8 // 1 + length; 0 for the zero value
+	v6   bool
+	net  [8]byte // the first 64 bits of the network address
+}
+
+// PrefixOf returns the prefix of an address with a length of bits, at most 32 for IPv4 and 64 for
+// IPv6; longer ones are cut to that. It returns the zero Prefix for the invalid address.
+func PrefixOf(addr netip.Addr, bits int) Prefix {
+	if !addr.IsValid() {
+		return Prefix{}
+	}
+	p := Prefix{v6: FamilyOf(addr) == IPv6}
+	if p.v6 {
+		a := addr.As16()
+		copy(p.net[:], a[:8])
+		bits = min(bits, 64)
+	} else {
+		a := addr.Unmap().As4()
+		copy(p.net[:], a[:])
+		bits = min(bits, 32)
+	}
+	p.bits = uint8(1 + bits)
+	for i := range p.net {
+		switch keep := bits - 8*i; {
+		case keep <= 0:
+			p.net[i] = 0
+		case keep < 8:
+			p.net[i] &= 0xff << (8 - keep)
+		}
+	}
+	return p
+}
+
+// Site returns the prefix of the subscriber that addr belongs to: a /24 or a /48.
+func Site(addr netip.Addr) Prefix {
+	if FamilyOf(addr) == IPv4 {
+		return PrefixOf(addr, SiteBits4)
+	}
+	return PrefixOf(addr, SiteBits6)
+}
+
+// Wide returns the prefix of the provider that addr belongs to: a /16 or a /32.
+func Wide(addr netip.Addr) Prefix {
+	if FamilyOf(addr) == IPv4 {
+		return PrefixOf(addr, WideBits4)
+	}
+	return PrefixOf(addr, WideBits6)
+}
+
+// IsZero reports whether p is the zero Prefix.
+func (p Prefix) IsZero() bool { return p.bits == 0 }
+
+// Netip returns the prefix in the form of package netip, for printing; the invalid prefix for the
+// zero value.
+func (p Prefix) Netip() netip.Prefix {
+	switch {
+	case p.bits == 0:
+		return netip.Prefix{}
+	case p.v6:
+		var a [16]byte
+		copy(a[:], p.net[:])
+		return netip.PrefixFrom(netip.AddrFrom16(a), int(p.bits)-1)
+	}
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte(p.net[:4])), int(p.bits)-1)
+}
+
+// String returns the prefix in CIDR notation.
+func (p Prefix) String() string { return p.Netip().String() }

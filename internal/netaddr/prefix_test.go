@@ -1,0 +1,60 @@
+package netaddr
+
+import (
+	"net/netip"
+	"testing"
+)
+
+func TestPrefixOf(t *testing.T) {
+	for _, tt := range []struct {
+		addr string
+		bits int
+		want string
+	}{
+		{"192.0.2.77", 24, "192.0.2.0/24"},
+		{"::ffff:192.0.2.77", 24, "192.0.2.0/24"},
+		{"203.200.18.255", 20, "203.200.16.0/20"},
+		{"1.2.3.4", 64, "1.2.3.4/32"},
+		{"1.2.3.4", 0, "0.0.0.0/0"},
+		{"2001:db8:1:2:3:4:5:6", 48, "2001:db8:1::/48"},
+		{"2001:db8:1:2:3:4:5:6%eth0", 64, "2001:db8:1:2::/64"},
+		{"2001:db8:1:2:3:4:5:6", 128, "2001:db8:1:2::/64"},
+		{"2001:dff:1:2::", 29, "2001:df8::/29"},
+	} {
+		t.Run(tt.want, func(t *testing.T) {
+			if got := PrefixOf(netip.MustParseAddr(tt.addr), tt.bits).String(); got != tt.want {
+				t.Errorf("PrefixOf(%s, %d) = %s, want %s", tt.addr, tt.bits, got, tt.want)
+			}
+		})
+	}
+	if p := PrefixOf(netip.Addr{}, 24); !p.IsZero() || p.Netip().IsValid() {
+		t.Errorf("prefix of the invalid address: %v", p)
+	}
+	if a, b := PrefixOf(netip.MustParseAddr("0.0.0.0"), 0), PrefixOf(netip.MustParseAddr("::"), 0); a == b || a.IsZero() {
+		t.Error("prefixes of the two families must differ, and differ from the zero value")
+	}
+}
+
+func TestFamily(t *testing.T) {
+	for _, tt := range []struct {
+		addr string
+		want Family
+	}{{"1.2.3.4", IPv4}, {"::ffff:1.2.3.4", IPv4}, {"2001:db8::1", IPv6}, {"fe80::1%lo", IPv6}} {
+		t.Run(tt.addr, func(t *testing.T) {
+			f := FamilyOf(netip.MustParseAddr(tt.addr))
+			if f != tt.want || f.Other() == f || f.String() != map[int]string{4: "IPv4", 6: "IPv6"}[f.Version()] {
+				t.Errorf("family %v, version %d, want %v", f, f.Version(), tt.want)
+			}
+			site, wide := Site(netip.MustParseAddr(tt.addr)), Wide(netip.MustParseAddr(tt.addr))
+			if site.Netip().Bits() <= wide.Netip().Bits() || !wide.Netip().Contains(site.Netip().Addr()) {
+				t.Errorf("site %v does not lie in %v", site, wide)
+			}
+		})
+	}
+	if got, want := NormalizePort(netip.MustParseAddrPort("[::ffff:1.2.3.4]:5")).String(), "1.2.3.4:5"; got != want {
+		t.Errorf("NormalizePort = %s, want %s", got, want)
+	}
+	if got, want := Normalize(netip.MustParseAddr("fe80::1%lo")).String(), "fe80::1"; got != want {
+		t.Errorf("Normalize = %s, want %s", got, want)
+	}
+}
