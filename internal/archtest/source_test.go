@@ -42,6 +42,9 @@ func files(t *testing.T, f func(path string, text []byte)) {
 			}
 			return nil
 		}
+		if name == ".git" { // of a linked worktree: the path of the repository
+			return nil
+		}
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return err
