@@ -21,7 +21,7 @@ SOAKOUT   ?= $(CURDIR)/bin/soak
 # The platforms that go vet looks at. Tests run on the machine's own.
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: build run test race lint fuzz bench bench-diff bench-test perf diff interop sim chaos soak clean
+.PHONY: build run test test-tags race lint fuzz bench bench-diff bench-test perf diff interop sim chaos soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -30,12 +30,17 @@ build:
 run:
 	@$(GO) run ./cmd/bootnode $(ARGS)
 
-# The second run is of the build that poisons returned buffers and panics where one is used again, over all packages with nodes on
-# real sockets (fuzz has such buffers for the simulator, in every build); the third of what runs where there is no assembly.
 test: lint
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
+	@$(MAKE) --no-print-directory test-tags
+
+# Builds with tags. discv5debug poisons returned buffers and panics where one is used again; it runs over all packages with nodes on
+# real sockets (fuzz has such buffers for the simulator, in every build). purego has no assembly. decred replaces the arithmetic of
+# the curve; see SECURITY.md.
+test-tags:
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags discv5debug . ./fastpath ./internal/load ./cmd/bootnode ./cmd/discv5 ./cmd/loadgen
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags purego ./aead ./internal/curve/... ./session ./engine
+	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags decred $$($(GO) list ./... | grep -v /internal/archtest)
 
 # internal/archtest reads sources: nothing in it can race.
 race:

@@ -189,7 +189,7 @@ func (d *allocDriver) connect() {
 	decoder := codec.NewDecoder(&p.id, codec.DefaultProtocol)
 
 	challenge := d.ask(decoder, d.stranger(p.id))
-	h := session.Handshaker{Key: key, Curve: curve.Native(), Protocol: codec.DefaultProtocol}
+	h := session.Handshaker{Key: key, Curve: curve.Default(), Protocol: codec.DefaultProtocol}
 	pub, _ := d.server.PublicKey()
 	in, err := h.Initiate(challenge.AD, d.server.ID(), &pub, rand.Reader)
 	check(err)

@@ -46,7 +46,7 @@ func ParseLink(s string) (Link, error) {
 		return Link{}, ErrLink
 	}
 	l := Link{[curve.PublicKeySize]byte(b), domain}
-	if _, err := curve.Native().Decompress(&l.PublicKey); err != nil {
+	if _, err := curve.Default().Decompress(&l.PublicKey); err != nil {
 		return Link{}, ErrPublicKey
 	}
 	if !isDomain(domain) {

@@ -75,7 +75,7 @@ func (r *Root) signed() string {
 // Verify checks the signature. ErrSignature: it is not that of the key, or has a high s.
 func (r *Root) Verify(pub *[curve.PublicKeySize]byte) error {
 	digest := keccak256(r.signed())
-	if !curve.Native().Verify(pub, &digest, (*[curve.SignatureSize]byte)(r.Signature[:])) {
+	if !curve.Default().Verify(pub, &digest, (*[curve.SignatureSize]byte)(r.Signature[:])) {
 		return ErrSignature
 	}
 	return nil

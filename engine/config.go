@@ -121,7 +121,7 @@ func (c *Config) setDefaults() error {
 		c.Random = rand.Reader
 	}
 	if c.Curve == nil {
-		c.Curve = curve.Native()
+		c.Curve = curve.Default()
 	}
 	if c.Buffers == nil {
 		c.Buffers = heap{}

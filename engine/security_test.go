@@ -159,7 +159,7 @@ func (c *countedCurve) ECDH(secret *[32]byte, pub *[33]byte) ([33]byte, error) {
 // there costs no arithmetic either.
 func TestS05UnchallengedHandshakeCostsNoArithmetic(t *testing.T) {
 	nw := newNetwork(t)
-	arithmetic := &countedCurve{Curve: curve.Native()}
+	arithmetic := &countedCurve{Curve: curve.Default()}
 	b := nw.add("10.0.0.2:9000", func(c *Config) { c.Curve = arithmetic })
 	other := nw.add("10.0.0.3:9000", nil)
 	s := nw.stranger("10.0.0.9:9", 7).listen()

@@ -108,7 +108,7 @@ type shake struct {
 
 // answer starts the handshake for a WHOAREYOU.
 func (s *stranger) answer(ch codec.Packet, to *node, plain []byte) shake {
-	h := session.Handshaker{Key: s.key, Curve: curve.Native(), Protocol: codec.DefaultProtocol}
+	h := session.Handshaker{Key: s.key, Curve: curve.Default(), Protocol: codec.DefaultProtocol}
 	pub := to.key.PublicKey()
 	in, err := h.Initiate(ch.AD, to.e.ID(), &pub, s.random)
 	if err != nil {

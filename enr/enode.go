@@ -107,7 +107,7 @@ func (e Enode) UDPEndpoint() (netip.AddrPort, bool) {
 // AppendText appends the URL to dst. A valid Addr has precedence over Host.
 // ErrPublicKey: the public key is not on the curve. Other fields are written unchecked.
 func (e Enode) AppendText(dst []byte) ([]byte, error) {
-	xy, err := curve.Native().Decompress(&e.PublicKey)
+	xy, err := curve.Default().Decompress(&e.PublicKey)
 	if err != nil {
 		return dst, ErrPublicKey
 	}
@@ -161,7 +161,7 @@ func parsePoint(s string) (pub [33]byte, err error) {
 	pub[0] = 0x02 | xy[63]&1 // the low bit of y
 	copy(pub[1:], xy[:32])
 	// Only one y of this parity belongs to x. Any other is a point off the curve.
-	if on, err := curve.Native().Decompress(&pub); err != nil || on != xy {
+	if on, err := curve.Default().Decompress(&pub); err != nil || on != xy {
 		return [33]byte{}, ErrPublicKey
 	}
 	return pub, nil

@@ -14,7 +14,7 @@ import (
 func point(t testing.TB) string {
 	t.Helper()
 	pub := testKey(t, 1).PublicKey()
-	xy, err := curve.Native().Decompress(&pub)
+	xy, err := curve.Default().Decompress(&pub)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func CompareDistance(target, a, b ID) int {
 // It costs a square root, some microseconds.
 // ErrPublicKey: pub is not a point on the curve.
 func PublicKeyID(pub *[33]byte) (ID, error) {
-	xy, err := curve.Native().Decompress(pub)
+	xy, err := curve.Default().Decompress(pub)
 	if err != nil {
 		return ID{}, ErrPublicKey
 	}

@@ -46,7 +46,7 @@ func ParsePrivateKey(b []byte) (*PrivateKey, error) {
 	}
 	k := &PrivateKey{scalar: [curve.PrivateKeySize]byte(b)}
 	var err error
-	if k.pub, err = curve.Native().PublicKey(&k.scalar); err != nil {
+	if k.pub, err = curve.Default().PublicKey(&k.scalar); err != nil {
 		clear(k.scalar[:])
 		return nil, ErrPrivateKey
 	}
@@ -92,7 +92,7 @@ func (k *PrivateKey) ID() ID { return k.id }
 // Sign signs a digest and returns r || s, deterministic and with low s: the signature of
 // records and of the handshake's id-signature. ErrPrivateKey: k is the zero value.
 func (k *PrivateKey) Sign(digest *[32]byte) ([curve.SignatureSize]byte, error) {
-	sig, err := curve.Native().Sign(&k.scalar, digest)
+	sig, err := curve.Default().Sign(&k.scalar, digest)
 	if err != nil {
 		return sig, ErrPrivateKey
 	}
@@ -103,7 +103,7 @@ func (k *PrivateKey) Sign(digest *[32]byte) ([curve.SignatureSize]byte, error) {
 // (discv5-theory.md, Step 3). ErrPublicKey: pub is not a point on the curve.
 // ErrPrivateKey: k is the zero value.
 func (k *PrivateKey) ECDH(pub *[33]byte) ([curve.SharedSecretSize]byte, error) {
-	secret, err := curve.Native().ECDH(&k.scalar, pub)
+	secret, err := curve.Default().ECDH(&k.scalar, pub)
 	switch err {
 	case nil:
 		return secret, nil

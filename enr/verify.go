@@ -29,7 +29,7 @@ func (v View) Owner() (id ID, xy [64]byte, err error) {
 	if string(v.IdentityScheme()) != schemeV4 {
 		return ID{}, xy, ErrScheme
 	}
-	if xy, err = curve.Native().Decompress(v.publicKey()); err != nil {
+	if xy, err = curve.Default().Decompress(v.publicKey()); err != nil {
 		return ID{}, xy, ErrPublicKey
 	}
 	return keccak256(xy[:]), xy, nil
@@ -47,7 +47,7 @@ func (v View) verify() (ID, error) {
 // verifyBy is Verify for a record of whose public key the coordinates are known.
 func (v View) verifyBy(xy *[64]byte) error {
 	digest := contentDigest(v.bytes[v.content:])
-	if !curve.Native().VerifyPoint(xy, &digest, (*[signatureSize]byte)(v.Signature())) {
+	if !curve.Default().VerifyPoint(xy, &digest, (*[signatureSize]byte)(v.Signature())) {
 		return ErrBadSignature
 	}
 	return nil

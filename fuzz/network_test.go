@@ -88,7 +88,7 @@ func newNet(t testing.TB, s *script) *net {
 		var err error
 		arithmetic := newQuickCurve(d.key)
 		if flags >= realCurve {
-			arithmetic = curve.Native()
+			arithmetic = curve.Default()
 		}
 		d.e, err = engine.New(engine.Config{
 			Curve: arithmetic, Key: d.key, Record: d.rec, IPv4: true, IPv6: true, Random: reader(uint64(3000 + i)), Talk: talker{},

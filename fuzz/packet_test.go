@@ -94,7 +94,7 @@ func FuzzHandshake(f *testing.F) {
 			ch.RecordSeq = known.Seq()
 		}
 		hands := func(i identity) *session.Handshaker {
-			return &session.Handshaker{Key: i.key, Curve: curve.Native(), Records: enr.NewCache(16, 1), Protocol: codec.DefaultProtocol}
+			return &session.Handshaker{Key: i.key, Curve: curve.Default(), Records: enr.NewCache(16, 1), Protocol: codec.DefaultProtocol}
 		}
 		pub := b.key.PublicKey()
 		in, err := hands(a).Initiate(ch.Append(nil, codec.DefaultProtocol), b.key.ID(), &pub, r)

@@ -52,7 +52,7 @@ func (p *peer) receive(b []byte) {
 
 // handshaker does arithmetic without a cache: records are verified each time.
 func (p *peer) handshaker() *session.Handshaker {
-	return &session.Handshaker{Key: p.key, Curve: curve.Native(), Records: enr.NewCache(4, 1), Protocol: codec.DefaultProtocol}
+	return &session.Handshaker{Key: p.key, Curve: curve.Default(), Records: enr.NewCache(4, 1), Protocol: codec.DefaultProtocol}
 }
 
 func (p *peer) ivAndNonce() (iv [codec.IVSize]byte, nonce codec.Nonce) {

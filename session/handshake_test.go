@@ -43,7 +43,7 @@ func newNode(t testing.TB, n byte) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &countingCurve{Curve: curve.Native()}
+	c := &countingCurve{Curve: curve.Default()}
 	return &node{
 		Handshaker: Handshaker{Key: key, Curve: c, Records: enr.NewCache(64, 1), Protocol: codec.DefaultProtocol},
 		curve:      c, record: signed(t, key, 5, 9000), random: testRandom(t, n),
@@ -176,7 +176,7 @@ func TestHandshake(t *testing.T) {
 func offCurve(t *testing.T) (pub [33]byte) {
 	pub[0] = 2
 	for pub[32] = 1; pub[32] < 100; pub[32]++ {
-		if _, err := curve.Native().Decompress(&pub); err != nil {
+		if _, err := curve.Default().Decompress(&pub); err != nil {
 			return pub
 		}
 	}

@@ -34,7 +34,7 @@ func TestVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &Handshaker{Key: key, Curve: curve.Native(), Records: enr.NewCache(4, 1), Protocol: codec.DefaultProtocol}
+		return &Handshaker{Key: key, Curve: curve.Default(), Records: enr.NewCache(4, 1), Protocol: codec.DefaultProtocol}
 	}
 	nodeA, nodeB := handshaker("node_a"), handshaker("node_b")
 	idA, idB := [32]byte(nodeA.Key.ID()), [32]byte(nodeB.Key.ID())

@@ -40,7 +40,7 @@ func newSide(t *testing.T, seed uint64) *side {
 	}
 	return &side{
 		t: t, rec: rec, random: random, theirs: theirNode().codec(),
-		hands: session.Handshaker{Key: key, Curve: curve.Native(), Records: enr.NewCache(16, seed), Protocol: codec.DefaultProtocol},
+		hands: session.Handshaker{Key: key, Curve: curve.Default(), Records: enr.NewCache(16, seed), Protocol: codec.DefaultProtocol},
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // imports says which packages of the module a package may import, by directory.
 var imports = map[string][]string{
 	"internal/rlp":      {},
-	"internal/curve":    {"internal/curve/k256"},
+	"internal/curve":    {"internal/curve/k256", "internal/curve/decred", "internal/curve/curveerr"},
 	"internal/archtest": {},
 	"fastpath":          {"internal/netaddr"},
 	"aead":              {},
@@ -32,8 +32,10 @@ var imports = map[string][]string{
 	"internal/chart":    {},
 	"internal/version":  {},
 	"internal/netaddr":  {},
-	// The arithmetic behind internal/curve, which alone imports it.
-	"internal/curve/k256": {},
+	// The two engines of internal/curve, which alone imports them, and their errors.
+	"internal/curve/k256":     {"internal/curve/curveerr"},
+	"internal/curve/decred":   {"internal/curve/curveerr"},
+	"internal/curve/curveerr": {},
 	// The node and the engine's counters are for the tests of internal/load, which have a node to load.
 	"internal/load": {"internal/netaddr", "fastpath", "codec", "aead", "enr", ".", "engine"},
 	// Fuzz targets that span packages. Nothing imports them.
@@ -56,7 +58,7 @@ var modules = map[string]struct {
 	"golang.org/x/net":                          {[]string{"fastpath"}, false},
 	"golang.org/x/net/dns/dnsmessage":           {[]string{"internal/dnstest"}, true},
 	"golang.org/x/crypto":                       {[]string{"enr", "dnsdisc"}, true},
-	"github.com/decred/dcrd/dcrec/secp256k1/v4": {[]string{"internal/curve"}, true},
+	"github.com/decred/dcrd/dcrec/secp256k1/v4": {[]string{"internal/curve/decred"}, true},
 	"github.com/zeebo/xxh3":                     {[]string{"session", "engine", "limits", "simnet"}, true},
 	"github.com/cespare/xxhash/v2":              {[]string{"enr"}, true},
 	"github.com/HdrHistogram/hdrhistogram-go":   {[]string{"internal/load", "cmd"}, true},

@@ -2,21 +2,21 @@ package curve
 
 import "testing"
 
-func BenchmarkVerify(b *testing.B)      { verifying(b, Native()) }
-func BenchmarkVerifyPoint(b *testing.B) { verifyingPoint(b, Native()) }
-func BenchmarkSign(b *testing.B)        { signing(b, Native()) }
-func BenchmarkECDH(b *testing.B)        { agreeing(b, Native()) }
-func BenchmarkPublicKey(b *testing.B)   { generating(b, Native()) }
-func BenchmarkDecompress(b *testing.B)  { decompressing(b, Native()) }
+func BenchmarkVerify(b *testing.B)      { verifying(b, native()) }
+func BenchmarkVerifyPoint(b *testing.B) { verifyingPoint(b, native()) }
+func BenchmarkSign(b *testing.B)        { signing(b, native()) }
+func BenchmarkECDH(b *testing.B)        { agreeing(b, native()) }
+func BenchmarkPublicKey(b *testing.B)   { generating(b, native()) }
+func BenchmarkDecompress(b *testing.B)  { decompressing(b, native()) }
 
 // BenchmarkTwin is the same for the twin.
 func BenchmarkTwin(b *testing.B) {
-	b.Run("Verify", func(b *testing.B) { verifying(b, Decred()) })
-	b.Run("VerifyPoint", func(b *testing.B) { verifyingPoint(b, Decred()) })
-	b.Run("Sign", func(b *testing.B) { signing(b, Decred()) })
-	b.Run("ECDH", func(b *testing.B) { agreeing(b, Decred()) })
-	b.Run("PublicKey", func(b *testing.B) { generating(b, Decred()) })
-	b.Run("Decompress", func(b *testing.B) { decompressing(b, Decred()) })
+	b.Run("Verify", func(b *testing.B) { verifying(b, reference()) })
+	b.Run("VerifyPoint", func(b *testing.B) { verifyingPoint(b, reference()) })
+	b.Run("Sign", func(b *testing.B) { signing(b, reference()) })
+	b.Run("ECDH", func(b *testing.B) { agreeing(b, reference()) })
+	b.Run("PublicKey", func(b *testing.B) { generating(b, reference()) })
+	b.Run("Decompress", func(b *testing.B) { decompressing(b, reference()) })
 }
 
 func verifying(b *testing.B, c Curve) {

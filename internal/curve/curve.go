@@ -1,5 +1,6 @@
 // Package curve is the one place where secp256k1 arithmetic happens. Everything above it sees
-// fixed-size byte arrays and the Curve interface, so that engines can take each other's place without a change elsewhere.
+// fixed-size byte arrays and the Curve interface, so that one
+// engine can replace another without a change elsewhere.
 //
 // Glossary and layout:
 //
@@ -13,15 +14,17 @@
 // Ownership: arguments are read during the call only, results are returned by value.
 // No method keeps a pointer and no method writes to its arguments.
 //
-// Engines: Native is this module's own arithmetic, package k256, and what the product uses. Decred is its twin, for tests; it
-// works on smaller limbs and takes several times as long.
+// Engines: Default is the arithmetic of the build. Without build tags that is this module's own,
+// package k256. The tag decred replaces all of it by that of the Decred project, package decred,
+// which works on smaller limbs and takes several times as long. A program links one of the two; the
+// tests run with both and compare them.
 //
-// Side channels: Native takes the same time, and reads the same addresses, for all private keys and nonces; k256 says how, and what
-// does not. Decred runs in variable time, as its functions say in their names. Copies of private scalars
-// made here are overwritten before return.
+// Side channels: k256 takes the same time, and reads the same addresses, for all private keys and
+// nonces. Its documentation says how, and which functions do not. decred runs in variable time, as
+// its functions say in their names. Both overwrite their copies of private scalars before they return.
 package curve
 
-import "github.com/fastdisc/discv5/internal/curve/k256"
+import "github.com/fastdisc/discv5/internal/curve/curveerr"
 
 // Sizes in bytes.
 const (
@@ -35,8 +38,8 @@ const (
 
 // Errors of this package.
 var (
-	ErrPrivateKey = k256.ErrPrivateKey
-	ErrPublicKey  = k256.ErrPublicKey
+	ErrPrivateKey = curveerr.ErrPrivateKey
+	ErrPublicKey  = curveerr.ErrPublicKey
 )
 
 // Curve is the secp256k1 arithmetic that discv5 needs. Implementations are safe for

@@ -23,7 +23,7 @@ const (
 var engines = []struct {
 	name string
 	Curve
-}{{"native", Native()}, {"decred", Decred()}}
+}{{"native", native()}, {"decred", reference()}}
 
 // each runs a test with every engine.
 func each(t *testing.T, f func(t *testing.T, c Curve)) {
@@ -268,14 +268,14 @@ func checkAgreement(t *testing.T, c Curve, ka, kb, digest *[32]byte) {
 func TestNoAllocation(t *testing.T) {
 	key, digest := b32(gx), b32(gy)
 	pub := *b33("02" + gx)
-	own, _ := Native().PublicKey(key)
-	sig, _ := Native().Sign(key, digest)
+	own, _ := native().PublicKey(key)
+	sig, _ := native().Sign(key, digest)
 	for name, f := range map[string]func(){
-		"Decompress": func() { Native().Decompress(&pub) },
-		"ECDH":       func() { Native().ECDH(key, &pub) },
-		"PublicKey":  func() { Native().PublicKey(key) },
-		"Sign":       func() { Native().Sign(key, digest) },
-		"Verify":     func() { Native().Verify(&own, digest, &sig) },
+		"Decompress": func() { native().Decompress(&pub) },
+		"ECDH":       func() { native().ECDH(key, &pub) },
+		"PublicKey":  func() { native().PublicKey(key) },
+		"Sign":       func() { native().Sign(key, digest) },
+		"Verify":     func() { native().Verify(&own, digest, &sig) },
 	} {
 		if n := testing.AllocsPerRun(10, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)

@@ -10,7 +10,7 @@ import (
 
 func TestSignRecoverable(t *testing.T) {
 	key := b32(gx)
-	pub, err := Decred().PublicKey(key)
+	pub, err := reference().PublicKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +21,7 @@ func TestSignRecoverable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		plain, err := Decred().Sign(key, &digest)
+		plain, err := reference().Sign(key, &digest)
 		if err != nil || plain != [SignatureSize]byte(sig[:]) {
 			t.Fatalf("%x differs from Sign's %x, %v", sig, plain, err)
 		}

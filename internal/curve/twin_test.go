@@ -34,7 +34,7 @@ func scalars() (list []*big.Int) {
 // same calls both engines with the same input and fails if their answers differ.
 func same(t *testing.T, priv *[32]byte, pub *[33]byte, digest *[32]byte, sig *[64]byte) {
 	t.Helper()
-	a, b := Native(), Decred()
+	a, b := native(), reference()
 	pub1, err1 := a.PublicKey(priv)
 	pub2, err2 := b.PublicKey(priv)
 	if pub1 != pub2 || err1 != err2 {
@@ -68,11 +68,11 @@ func same(t *testing.T, priv *[32]byte, pub *[33]byte, digest *[32]byte, sig *[6
 // sameVerdict is what both engines say of a signature, with the key compressed and not.
 func sameVerdict(t *testing.T, pub *[33]byte, digest *[32]byte, sig *[64]byte) bool {
 	t.Helper()
-	got, want := Native().Verify(pub, digest, sig), Decred().Verify(pub, digest, sig)
+	got, want := native().Verify(pub, digest, sig), reference().Verify(pub, digest, sig)
 	if got != want {
 		t.Fatalf("Verify(%x, %x, %x): %v, twin %v", pub, digest, sig, got, want)
 	}
-	xy, err := Decred().Decompress(pub)
+	xy, err := reference().Decompress(pub)
 	for _, e := range engines {
 		if e.VerifyPoint(&xy, digest, sig) != want {
 			t.Fatalf("%s: VerifyPoint(%x, %x, %x): %v, %v", e.name, xy, digest, sig, !want, err)
@@ -88,10 +88,12 @@ func sameVerdict(t *testing.T, pub *[33]byte, digest *[32]byte, sig *[64]byte) b
 
 func sameRecoverable(t *testing.T, priv, digest *[32]byte) {
 	t.Helper()
-	got, err := SignRecoverable(priv, digest)
 	want := ecdsa.SignCompact(secp256k1.PrivKeyFromBytes(priv[:]), digest[:], false)
-	if err != nil || got != [RecoverableSize]byte(append(want[1:], want[0]-27)) {
-		t.Fatalf("SignRecoverable(%x, %x): %x, %v; twin %x", priv, digest, got, err, want)
+	for _, e := range engines {
+		got, err := e.Curve.(signer).SignRecoverable(priv, digest)
+		if err != nil || got != [RecoverableSize]byte(append(want[1:], want[0]-27)) {
+			t.Fatalf("%s: SignRecoverable(%x, %x): %x, %v; want %x", e.name, priv, digest, got, err, want)
+		}
 	}
 }
 
@@ -105,12 +107,12 @@ func TestTwins(t *testing.T) {
 				continue
 			}
 			other := bytes32(l)
-			pub, err := Decred().PublicKey(&other)
+			pub, err := reference().PublicKey(&other)
 			if err != nil {
 				t.Fatal(err)
 			}
-			secret1, err1 := Native().ECDH(&priv, &pub)
-			secret2, err2 := Decred().ECDH(&priv, &pub)
+			secret1, err1 := native().ECDH(&priv, &pub)
+			secret2, err2 := reference().ECDH(&priv, &pub)
 			if secret1 != secret2 || err1 != err2 {
 				t.Fatalf("ECDH(%x, %x·G): %x, %v; twin %x, %v", k, l, secret1, err1, secret2, err2)
 			}
@@ -132,7 +134,7 @@ func TestTwinsLargeDigest(t *testing.T) {
 // signature makes one with a nonce of choice, and s as it comes or its opposite. It is false if there is none.
 func signature(key, nonce, e *big.Int, high bool) (sig [64]byte, ok bool) {
 	k := bytes32(nonce)
-	point, err := Decred().PublicKey(&k)
+	point, err := reference().PublicKey(&k)
 	if err != nil {
 		return sig, false
 	}
@@ -155,7 +157,7 @@ func TestVerifySpecial(t *testing.T) {
 	accepted := 0
 	for i, key := range list[:len(list)-1] {
 		priv := bytes32(key)
-		pub, err := Decred().PublicKey(&priv)
+		pub, err := reference().PublicKey(&priv)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,16 +169,16 @@ func TestVerifySpecial(t *testing.T) {
 			}
 			if sig, ok := signature(key, nonce, e, false); ok {
 				accepted++
-				if !Native().Verify(&pub, &digest, &sig) {
+				if !native().Verify(&pub, &digest, &sig) {
 					t.Fatalf("key %x, nonce %x, digest %x: rejected", key, nonce, e)
 				}
 				digest[31] ^= 1
-				if Native().Verify(&pub, &digest, &sig) {
+				if native().Verify(&pub, &digest, &sig) {
 					t.Fatalf("key %x, nonce %x, another digest than %x: accepted", key, nonce, e)
 				}
 				digest[31] ^= 1
 			}
-			if sig, ok := signature(key, nonce, e, true); ok && Native().Verify(&pub, &digest, &sig) {
+			if sig, ok := signature(key, nonce, e, true); ok && native().Verify(&pub, &digest, &sig) {
 				t.Fatalf("key %x, nonce %x, digest %x: high s accepted", key, nonce, e)
 			}
 			// The sum of the multiples is the point at infinity.
@@ -277,8 +279,8 @@ func FuzzVerify(f *testing.F) {
 	for i, k := range scalars() {
 		e := scalars()[(i*3+1)%len(scalars())]
 		priv, digest := bytes32(k), bytes32(e)
-		pub, _ := Decred().PublicKey(&priv)
-		sig, _ := Decred().Sign(&priv, &digest)
+		pub, _ := reference().PublicKey(&priv)
+		sig, _ := reference().Sign(&priv, &digest)
 		f.Add(pub[:], digest[:], sig[:])
 	}
 	f.Fuzz(func(t *testing.T, pub, digest, sig []byte) {
@@ -308,7 +310,7 @@ func FuzzVerify(f *testing.F) {
 func FuzzECDH(f *testing.F) {
 	for i, k := range scalars() {
 		priv, other := bytes32(k), bytes32(scalars()[(i*3+1)%len(scalars())])
-		pub, _ := Decred().PublicKey(&other)
+		pub, _ := reference().PublicKey(&other)
 		f.Add(priv[:], pub[:])
 	}
 	f.Fuzz(func(t *testing.T, priv, pub []byte) {
@@ -316,13 +318,13 @@ func FuzzECDH(f *testing.F) {
 			return
 		}
 		k, p := (*[32]byte)(priv), (*[33]byte)(pub)
-		secret1, err1 := Native().ECDH(k, p)
-		secret2, err2 := Decred().ECDH(k, p)
+		secret1, err1 := native().ECDH(k, p)
+		secret2, err2 := reference().ECDH(k, p)
 		if secret1 != secret2 || err1 != err2 {
 			t.Fatalf("ECDH(%x, %x): %x, %v; twin %x, %v", k, p, secret1, err1, secret2, err2)
 		}
-		xy1, err1 := Native().Decompress(p)
-		xy2, err2 := Decred().Decompress(p)
+		xy1, err1 := native().Decompress(p)
+		xy2, err2 := reference().Decompress(p)
 		if xy1 != xy2 || err1 != err2 {
 			t.Fatalf("Decompress(%x): %x, %v; twin %x, %v", p, xy1, err1, xy2, err2)
 		}

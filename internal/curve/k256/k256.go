@@ -1,19 +1,13 @@
 package k256
 
-import "errors"
-
-// Errors of this package, which are those of package curve.
-var (
-	ErrPrivateKey = errors.New("curve: private key is zero or not below the group order")
-	ErrPublicKey  = errors.New("curve: public key is not a compressed point on secp256k1")
-)
+import "github.com/fastdisc/discv5/internal/curve/curveerr"
 
 // PublicKey sets pub to the compressed point priv·G.
 // ErrPrivateKey: priv is zero or not below n.
 func PublicKey(pub *[33]byte, priv *[32]byte) error {
 	var k scalar
 	if !k.setKey(priv) {
-		return ErrPrivateKey
+		return curveerr.ErrPrivateKey
 	}
 	var p jacobian
 	var q affine
@@ -29,7 +23,7 @@ func PublicKey(pub *[33]byte, priv *[32]byte) error {
 func Decompress(xy *[64]byte, pub *[33]byte) error {
 	var p affine
 	if !p.decompress(pub) {
-		return ErrPublicKey
+		return curveerr.ErrPublicKey
 	}
 	p.x.putBytes((*[32]byte)(xy[:32]))
 	p.y.putBytes((*[32]byte)(xy[32:]))
@@ -56,7 +50,7 @@ func VerifyPoint(xy *[64]byte, digest *[32]byte, sig *[64]byte) bool {
 func Sign(sig *[64]byte, priv, digest *[32]byte) (recovery byte, err error) {
 	var d, k, e, r, s scalar
 	if !d.setKey(priv) {
-		return 0, ErrPrivateKey
+		return 0, curveerr.ErrPrivateKey
 	}
 	e.setBytes(digest)
 	var n nonces
@@ -82,11 +76,11 @@ func Sign(sig *[64]byte, priv, digest *[32]byte) (recovery byte, err error) {
 func ECDH(secret *[33]byte, priv *[32]byte, pub *[33]byte) error {
 	var k scalar
 	if !k.setKey(priv) {
-		return ErrPrivateKey
+		return curveerr.ErrPrivateKey
 	}
 	var p affine
 	if !p.decompress(pub) {
-		return ErrPublicKey
+		return curveerr.ErrPublicKey
 	}
 	var product jacobian
 	product.mult(&k, &p)

@@ -1,23 +1,26 @@
-package curve
+// Package decred implements curve.Curve with the arithmetic of the Decred project. It serves
+// programs built with the tag decred, and the tests, which compare package k256 with it.
+//
+// It works on smaller limbs than k256 and takes several times as long. It runs in variable time, as
+// its functions say in their names. It overwrites copies of private scalars before it returns.
+package decred
 
 import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+
+	"github.com/fastdisc/discv5/internal/curve/curveerr"
 )
 
-// Decred returns the engine in pure Go by the Decred project, which tests compare Native with.
-//
-// It is written to be inlined: a call such as Decred().Verify(...) is then resolved when
-// compiling, and arguments on the caller's stack stay there.
-func Decred() Curve { return decred{} }
+// Engine implements curve.Curve, which documents the methods. It has no state.
+type Engine struct{}
 
-type decred struct{}
-
-func (decred) PublicKey(priv *[PrivateKeySize]byte) (pub [PublicKeySize]byte, err error) {
+// PublicKey returns the compressed public key of priv.
+func (Engine) PublicKey(priv *[32]byte) (pub [33]byte, err error) {
 	var k secp256k1.ModNScalar
 	defer k.Zero()
 	if !setScalar(&k, priv) {
-		return pub, ErrPrivateKey
+		return pub, curveerr.ErrPrivateKey
 	}
 	var p secp256k1.JacobianPoint
 	secp256k1.ScalarBaseMultNonConst(&k, &p)
@@ -25,22 +28,25 @@ func (decred) PublicKey(priv *[PrivateKeySize]byte) (pub [PublicKeySize]byte, er
 	return pub, nil
 }
 
-func (decred) Decompress(pub *[PublicKeySize]byte) (xy [PointSize]byte, err error) {
+// Decompress returns the coordinates of pub.
+func (Engine) Decompress(pub *[33]byte) (xy [64]byte, err error) {
 	var x, y secp256k1.FieldVal
 	if !decompress(&x, &y, pub) {
-		return xy, ErrPublicKey
+		return xy, curveerr.ErrPublicKey
 	}
 	x.PutBytes((*[32]byte)(xy[:32]))
 	y.PutBytes((*[32]byte)(xy[32:]))
 	return xy, nil
 }
 
-func (decred) Verify(pub *[PublicKeySize]byte, digest *[DigestSize]byte, sig *[SignatureSize]byte) bool {
+// Verify reports whether sig is the canonical signature of pub over digest.
+func (Engine) Verify(pub *[33]byte, digest *[32]byte, sig *[64]byte) bool {
 	var x, y secp256k1.FieldVal
 	return decompress(&x, &y, pub) && verify(&x, &y, digest, sig)
 }
 
-func (decred) VerifyPoint(xy *[PointSize]byte, digest *[DigestSize]byte, sig *[SignatureSize]byte) bool {
+// VerifyPoint is Verify for the coordinates of a public key.
+func (Engine) VerifyPoint(xy *[64]byte, digest *[32]byte, sig *[64]byte) bool {
 	var x, y secp256k1.FieldVal
 	if x.SetBytes((*[32]byte)(xy[:32]))|y.SetBytes((*[32]byte)(xy[32:])) != 0 {
 		return false
@@ -48,7 +54,7 @@ func (decred) VerifyPoint(xy *[PointSize]byte, digest *[DigestSize]byte, sig *[S
 	return secp256k1.NewPublicKey(&x, &y).IsOnCurve() && verify(&x, &y, digest, sig)
 }
 
-func verify(x, y *secp256k1.FieldVal, digest *[DigestSize]byte, sig *[SignatureSize]byte) bool {
+func verify(x, y *secp256k1.FieldVal, digest *[32]byte, sig *[64]byte) bool {
 	var r, s secp256k1.ModNScalar
 	if !setScalar(&r, (*[32]byte)(sig[:32])) || !setScalar(&s, (*[32]byte)(sig[32:])) || s.IsOverHalfOrder() {
 		return false
@@ -56,11 +62,12 @@ func verify(x, y *secp256k1.FieldVal, digest *[DigestSize]byte, sig *[SignatureS
 	return ecdsa.NewSignature(&r, &s).Verify(digest[:], secp256k1.NewPublicKey(x, y))
 }
 
-func (decred) Sign(priv *[PrivateKeySize]byte, digest *[DigestSize]byte) (sig [SignatureSize]byte, err error) {
+// Sign signs digest with priv and the nonce of RFC 6979.
+func (Engine) Sign(priv *[32]byte, digest *[32]byte) (sig [64]byte, err error) {
 	var k secp256k1.PrivateKey
 	defer k.Zero()
 	if !setScalar(&k.Key, priv) {
-		return sig, ErrPrivateKey
+		return sig, curveerr.ErrPrivateKey
 	}
 	out := ecdsa.Sign(&k, digest[:])
 	r, s := out.R(), out.S()
@@ -69,15 +76,30 @@ func (decred) Sign(priv *[PrivateKeySize]byte, digest *[DigestSize]byte) (sig [S
 	return sig, nil
 }
 
-func (decred) ECDH(priv *[PrivateKeySize]byte, pub *[PublicKeySize]byte) (secret [SharedSecretSize]byte, err error) {
+// SignRecoverable is Sign with the recovery ID, 0 to 3, as last byte.
+func (Engine) SignRecoverable(priv, digest *[32]byte) (sig [65]byte, err error) {
+	var k secp256k1.PrivateKey
+	defer k.Zero()
+	if !setScalar(&k.Key, priv) {
+		return sig, curveerr.ErrPrivateKey
+	}
+	// The compact form has the recovery ID first, with 27 added, or 31 for a compressed key.
+	compact := ecdsa.SignCompact(&k, digest[:], false)
+	copy(sig[:], compact[1:])
+	sig[64] = compact[0] - 27
+	return sig, nil
+}
+
+// ECDH returns the compressed point priv·pub.
+func (Engine) ECDH(priv *[32]byte, pub *[33]byte) (secret [33]byte, err error) {
 	var k secp256k1.ModNScalar
 	defer k.Zero()
 	if !setScalar(&k, priv) {
-		return secret, ErrPrivateKey
+		return secret, curveerr.ErrPrivateKey
 	}
 	var p, q secp256k1.JacobianPoint
 	if !decompress(&p.X, &p.Y, pub) {
-		return secret, ErrPublicKey
+		return secret, curveerr.ErrPublicKey
 	}
 	p.Z.SetInt(1)
 	// The group has prime order and 0 < k < n, so the product is never the point at infinity.
@@ -94,7 +116,7 @@ func setScalar(k *secp256k1.ModNScalar, b *[32]byte) bool {
 
 // decompress sets x and y, both normalized, to the point that pub encodes and reports whether
 // there is one.
-func decompress(x, y *secp256k1.FieldVal, pub *[PublicKeySize]byte) bool {
+func decompress(x, y *secp256k1.FieldVal, pub *[33]byte) bool {
 	if pub[0] != secp256k1.PubKeyFormatCompressedEven && pub[0] != secp256k1.PubKeyFormatCompressedOdd {
 		return false
 	}
@@ -107,7 +129,7 @@ func decompress(x, y *secp256k1.FieldVal, pub *[PublicKeySize]byte) bool {
 
 // compress writes the compressed form of p, which is not the point at infinity.
 // It leaves p in affine coordinates.
-func compress(dst *[PublicKeySize]byte, p *secp256k1.JacobianPoint) {
+func compress(dst *[33]byte, p *secp256k1.JacobianPoint) {
 	p.ToAffine()
 	dst[0] = secp256k1.PubKeyFormatCompressedEven | byte(p.Y.IsOddBit())
 	p.X.PutBytes((*[32]byte)(dst[1:]))

@@ -1,0 +1,37 @@
+package archtest
+
+import (
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A program links one implementation of the curve: that of its build tag.
+func TestOneArithmetic(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the go command")
+	}
+	const (
+		own       = modulePath + "/internal/curve/k256"
+		reference = "github.com/decred/dcrd/dcrec/secp256k1/v4"
+	)
+	for _, build := range []struct{ tags, want, not string }{{"", own, reference}, {"decred", reference, own}} {
+		t.Run("tags="+build.tags, func(t *testing.T) {
+			cmd := exec.Command("go", "list", "-deps", "-tags", build.tags, ".", "./cmd/...")
+			cmd.Dir = filepath.Clean(root)
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("go list: %v", err)
+			}
+			deps := strings.Fields(string(out))
+			if !slices.Contains(deps, build.want) {
+				t.Errorf("programs are built without %s", build.want)
+			}
+			if slices.ContainsFunc(deps, func(d string) bool { return d == build.not || strings.HasPrefix(d, build.not+"/") }) {
+				t.Errorf("programs are built with %s", build.not)
+			}
+		})
+	}
+}

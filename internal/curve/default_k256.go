@@ -1,0 +1,11 @@
+//go:build !decred
+
+package curve
+
+import "github.com/fastdisc/discv5/internal/curve/k256"
+
+// DefaultName names the engine of this build.
+const DefaultName = "k256"
+
+// engine is the arithmetic of this build.
+type engine = k256.Engine

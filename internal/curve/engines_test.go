@@ -1,0 +1,15 @@
+package curve
+
+import (
+	"github.com/fastdisc/discv5/internal/curve/decred"
+	"github.com/fastdisc/discv5/internal/curve/k256"
+)
+
+// native and reference return the two engines, of which a program links one.
+func native() Curve    { return k256.Engine{} }
+func reference() Curve { return decred.Engine{} }
+
+// signer is what the engines have beside Curve.
+type signer interface {
+	SignRecoverable(priv, digest *[32]byte) ([RecoverableSize]byte, error)
+}
