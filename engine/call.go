@@ -290,9 +290,7 @@ func (w *Worker) emit(c *call, keys *session.Keys) {
 	}
 	if w.e.calls.pending.SetNonce(c.id, &w.nonce) {
 		via := w.via
-		if w.via = 0; keys != nil {
-			w.via = Via(keys.Via())
-		}
+		w.via = 0
 		w.commit(n, c.request.Peer.Addr)
 		w.via = via
 	}

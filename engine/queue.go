@@ -44,7 +44,7 @@ func (b heapBuffer) Release()      {}
 type job struct {
 	kind   jobKind
 	share  uint8
-	via    Via
+	via    uint8
 	queue  *queue
 	from   netip.AddrPort
 	key    session.Key

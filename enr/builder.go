@@ -20,6 +20,7 @@ type Builder struct {
 type pair struct {
 	key   string
 	value []byte // RLP; never changed once stored
+	kept  bool   // of the record that Edit was called on, so that it may not fit its key
 }
 
 // NewBuilder returns a builder without pairs and with seq 1.
@@ -93,8 +94,8 @@ func (b *Builder) Delete(key string) *Builder {
 
 // Sign adds "id" and "secp256k1", signs with scheme "v4" and returns the record.
 // It returns the first error of an earlier call; ErrTooLarge when the record has more than
-// MaxSize bytes; and for a value that does not fit its key the error that a reader of the
-// record would return.
+// MaxSize bytes; and an *EntryError for a value of ip, ip6, udp, udp6, tcp or tcp6 that does not
+// fit, except that a tcp or tcp6 port of 0 passes, and so does what Edit took from a record.
 func (b *Builder) Sign(k *PrivateKey) (*Record, error) {
 	if b.err != nil {
 		return nil, b.err
@@ -108,6 +109,9 @@ func (b *Builder) Sign(k *PrivateKey) (*Record, error) {
 			return nil, structureError(err)
 		} else if len(rest) != 0 {
 			return nil, ErrTrailing
+		}
+		if err := p.check(); err != nil {
+			return nil, err
 		}
 		content = append(rlp.AppendString(content, []byte(p.key)), p.value...)
 		if len(content) > MaxSize {
@@ -140,11 +144,28 @@ func (b *Builder) setPort(key string, port uint16) *Builder {
 func (b *Builder) put(key string, value []byte) *Builder {
 	i, found := b.find(key)
 	if found {
-		b.pairs[i].value = value
+		b.pairs[i] = pair{key: key, value: value}
 	} else {
-		b.pairs = slices.Insert(b.pairs, i, pair{key, value})
+		b.pairs = slices.Insert(b.pairs, i, pair{key: key, value: value})
 	}
 	return b
+}
+
+// check refuses to sign what readers would ignore. value is one canonical RLP value.
+func (p pair) check() error {
+	var err error
+	switch p.key {
+	case "ip", "ip6", "udp", "udp6":
+		err = checkEntry(p.key, p.value)
+	case "tcp", "tcp6":
+		if err = checkEntry(p.key, p.value); err == ErrPortZero {
+			err = nil // a node that does not listen
+		}
+	}
+	if err == nil || p.kept {
+		return nil
+	}
+	return &EntryError{Key: p.key, Err: err}
 }
 
 func (b *Builder) find(key string) (int, bool) {

@@ -1,6 +1,7 @@
 package enr
 
 import (
+	"errors"
 	"math"
 	"net/netip"
 	"strings"
@@ -27,8 +28,10 @@ func TestBuilderRejects(t *testing.T) {
 		"ip of 5 bytes":      {NewBuilder().SetString("ip", "12345"), ErrIPSize},
 		"mapped ip6":         {NewBuilder().SetString("ip6", string(mappedPrefix[:])+"1234"), ErrIP6Mapped},
 		"udp 70000":          {NewBuilder().SetUint("udp", 70000), ErrPortRange},
+		"udp6 0":             {NewBuilder().SetUint("udp6", 0), ErrPortZero},
+		"tcp 70000":          {NewBuilder().SetUint("tcp", 70000), ErrPortRange},
 	} {
-		if r, err := c.b.Sign(key); err != c.want || r != nil {
+		if r, err := c.b.Sign(key); !errors.Is(err, c.want) || r != nil {
 			t.Errorf("%s: %v, %v", name, r, err)
 		}
 	}

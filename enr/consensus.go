@@ -8,11 +8,15 @@ import (
 
 // Keys of the consensus layer's records (consensus-specs, phase0/p2p-interface.md, ENR structure).
 const (
-	keyEth2    = "eth2"
-	keyAttnets = "attnets"
+	keyEth2     = "eth2"
+	keyAttnets  = "attnets"
+	keySyncnets = "syncnets" // altair/p2p-interface.md
+	keyCustody  = "cgc"      // fulu/p2p-interface.md
+	keyNextFork = "nfd"      // fulu/p2p-interface.md
 
-	eth2Size    = 16
-	attnetsSize = 8
+	eth2Size     = 16
+	attnetsSize  = 8
+	nextForkSize = 4
 )
 
 // Eth2 is the value of "eth2", the ENRForkID of the consensus layer: which chain a node is on.
@@ -49,6 +53,47 @@ func (v View) Attnets() (subnets uint64, ok bool) {
 		return 0, false
 	}
 	return binary.LittleEndian.Uint64(b), true
+}
+
+// Syncnets returns the value of "syncnets" if it is a Bitvector[4] in SSZ: bit i, counted from the
+// lowest, says that the node subscribes to sync committee subnet i.
+func (v View) Syncnets() (subnets uint8, ok bool) {
+	value, ok := v.Get(keySyncnets)
+	if !ok {
+		return 0, false
+	}
+	subnets, err := syncnets(value)
+	return subnets, err == nil
+}
+
+func syncnets(value []byte) (uint8, error) {
+	s, err := sized(value, 1)
+	if err != nil {
+		return 0, err
+	}
+	if s[0] > 0xf {
+		return 0, ErrValueBits
+	}
+	return s[0], nil
+}
+
+// CustodyGroupCount returns the value of "cgc" if it is an integer of at most 64 bits.
+func (v View) CustodyGroupCount() (n uint64, ok bool) {
+	value, ok := v.Get(keyCustody)
+	if !ok {
+		return 0, false
+	}
+	n, err := integer(value)
+	return n, err == nil
+}
+
+// NextForkDigest returns the value of "nfd" if it has 4 bytes.
+func (v View) NextForkDigest() (digest [nextForkSize]byte, ok bool) {
+	b, ok := v.GetBytes(keyNextFork)
+	if !ok || len(b) != nextForkSize {
+		return digest, false
+	}
+	return [nextForkSize]byte(b), true
 }
 
 // SetEth2 sets "eth2".

@@ -35,10 +35,15 @@
 //
 // # What is checked when
 //
-// Parsing checks the structure of the whole record and the value of every key that enr.md
-// defines. A udp or udp6 port of 0 is rejected: such a record asks to be contacted where nobody
-// can be. A tcp or tcp6 port of 0 is harmless to discovery and reads as absent. Values of other keys
-// must be canonical RLP and are otherwise left alone; their accessors check them when read.
+// Parsing checks the structure of the whole record: sizes, canonical RLP, sorted unique keys, the
+// identity scheme, and signature and public key as the scheme wants them. An error there rejects the
+// record.
+//
+// Every other entry is optional and has a verdict of its own. A value that does not fit its key
+// (port 0 or 70000, an ip of 16 bytes, an IPv4-mapped ip6, a list) does not spoil the rest: the
+// accessor reports the entry as absent, [View.Check] says why, and the record is stored and relayed
+// byte for byte. Nobody can be contacted at such an entry.
+//
 // For an identity scheme other than "v4" neither signature nor public key is looked at, and
 // Verify returns [ErrScheme].
 package enr

@@ -253,10 +253,20 @@ func TestOwnCopies(t *testing.T) {
 func TestNoAllocation(t *testing.T) {
 	r := testRecord(t, 5)
 	b := bytes.Clone(r.Bytes())
+	odd := signedWith(t, "udp6", num(0)).Bytes()
 	unsorted := []byte(list(str(strings.Repeat("s", 64)), num(1), str("b"), num(1), str("a"), num(1)))
 	for name, f := range map[string]func(){
 		"ParseView": func() { ParseView(b) },
 		"rejection": func() { ParseView(unsorted) },
+		"odd entry": func() {
+			v, _ := ParseView(odd)
+			v.UDPEndpoint6()
+			v.Syncnets()
+			v.CustodyGroupCount()
+			v.NextForkDigest()
+			v.Check("udp")
+			v.Check("absent")
+		},
 		"accessors": func() {
 			v, _, _ := SplitView(b)
 			v.UDPEndpoint4()

@@ -26,12 +26,6 @@ var (
 	ErrPublicKeySize = errors.New("enr: public key is not a string of 33 bytes")
 	ErrPublicKey     = errors.New("enr: public key is not a point on secp256k1")
 	ErrBadSignature  = errors.New("enr: signature does not verify")
-	ErrIPSize        = errors.New("enr: value of ip is not a string of 4 bytes")
-	ErrIP6Size       = errors.New("enr: value of ip6 is not a string of 16 bytes")
-	ErrIP6Mapped     = errors.New("enr: value of ip6 is an IPv4-mapped address")
-	ErrPortZero      = errors.New("enr: port is zero")
-	ErrPortRange     = errors.New("enr: port is larger than 65535")
-	ErrPortEncoding  = errors.New("enr: port is not a canonical integer")
 )
 
 // Errors of text forms, keys and builders.

@@ -95,10 +95,11 @@ func parse(b []byte) (View, error) {
 	return v, v.checkScheme()
 }
 
-// note checks the value of a key that enr.md defines and remembers it for its accessor.
-// The value ends at offset end of the record. What follows a header is never at offset 0, so
-// that an offset of 0 can stand for absent.
-func (v *View) note(key, value []byte, end int) (err error) {
+// note checks the value of a key that the identity scheme needs, and remembers where the accessors
+// find it. An optional entry that does not fit its key is left out: it reads as absent, and Check
+// says why. The value ends at offset end of the record. The contents of a value are never at
+// offset 0, so an offset of 0 stands for absent.
+func (v *View) note(key, value []byte, end int) error {
 	switch string(key) {
 	case "id":
 		id, _, err := rlp.String(value)
@@ -107,36 +108,29 @@ func (v *View) note(key, value []byte, end int) (err error) {
 		}
 		v.id, v.idLen = uint16(end-len(id)), uint16(len(id))
 	case "secp256k1":
-		// Whether its size is wrong is up to the identity scheme: see checkScheme.
+		// checkScheme decides whether the size is wrong: the identity scheme sets it.
 		v.hasKey = true
 		if s, _, err := rlp.String(value); err == nil && len(s) == 33 {
 			v.key = uint16(end - len(s))
 		}
 	case "ip":
-		s, _, err := rlp.String(value)
-		if err != nil || len(s) != 4 {
-			return ErrIPSize
+		if checkIP(value) == nil {
+			v.ip = uint16(end - 4)
 		}
-		v.ip = uint16(end - len(s))
 	case "ip6":
-		s, _, err := rlp.String(value)
-		if err != nil || len(s) != 16 {
-			return ErrIP6Size
+		if checkIP6(value) == nil {
+			v.ip6 = uint16(end - 16)
 		}
-		if [12]byte(s) == mappedPrefix {
-			return ErrIP6Mapped
-		}
-		v.ip6 = uint16(end - len(s))
 	case "udp":
-		v.udp, err = contactPort(value)
+		v.udp, _ = port(value)
 	case "udp6":
-		v.udp6, err = contactPort(value)
+		v.udp6, _ = port(value)
 	case "tcp":
-		v.tcp, err = port(value)
+		v.tcp, _ = port(value)
 	case "tcp6":
-		v.tcp6, err = port(value)
+		v.tcp6, _ = port(value)
 	}
-	return err
+	return nil
 }
 
 // checkScheme checks what the identity scheme demands of signature and public key.
@@ -154,33 +148,6 @@ func (v *View) checkScheme() error {
 		return ErrPublicKeySize
 	}
 	return nil
-}
-
-// mappedPrefix starts an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2).
-var mappedPrefix = [12]byte{10: 0xff, 11: 0xff}
-
-// port reads the whole of value as a port.
-func port(value []byte) (uint16, error) {
-	n, _, err := rlp.Uint64(value)
-	if err != nil {
-		if s, _, err := rlp.String(value); err == nil && len(s) > 8 && s[0] != 0 {
-			return 0, ErrPortRange
-		}
-		return 0, ErrPortEncoding
-	}
-	if n > 0xffff {
-		return 0, ErrPortRange
-	}
-	return uint16(n), nil
-}
-
-// contactPort reads a port to which this protocol sends.
-func contactPort(value []byte) (uint16, error) {
-	n, err := port(value)
-	if err == nil && n == 0 {
-		err = ErrPortZero
-	}
-	return n, err
 }
 
 // checkNested checks that the values inside of value are canonical, however deep. Each level

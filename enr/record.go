@@ -2,6 +2,7 @@ package enr
 
 import (
 	"math"
+	"slices"
 )
 
 // view lets Record embed View without letting others replace it.
@@ -60,12 +61,12 @@ func (r *Record) Own() (*Record, error) { return r, nil }
 func (r *Record) View() View { return r.view }
 
 // Edit returns a builder that holds the pairs of r and the next sequence number. r itself
-// does not change. When r has the highest sequence number of all, Sign of the builder returns
+// does not change. An entry of r that does not fit its key is kept until it is set or deleted. When r has the highest sequence number of all, Sign of the builder returns
 // ErrSeqOverflow.
 func (r *Record) Edit() *Builder {
 	b := NewBuilder()
 	for k, value := range r.Pairs() {
-		b.Set(string(k), value)
+		b.pairs = append(b.pairs, pair{key: string(k), value: slices.Clone(value), kept: true})
 	}
 	if r.seq == math.MaxUint64 {
 		return b.fail(ErrSeqOverflow)

@@ -34,7 +34,7 @@ type View struct {
 	key       uint16
 	ip, ip6   uint16
 
-	// Ports themselves, 0 if absent.
+	// Ports themselves, 0 if absent or not fit.
 	udp, udp6, tcp, tcp6 uint16
 
 	hasKey bool // there is a secp256k1 pair, whatever its size
@@ -105,7 +105,8 @@ func nextPair(p []byte) (key, value, rest []byte) {
 // Equal reports whether both records have the same bytes.
 func (v View) Equal(other View) bool { return bytes.Equal(v.bytes, other.bytes) }
 
-// IP4 returns the value of "ip".
+// IP4 returns the value of "ip". This and all accessors below report an entry whose value does not
+// fit its key as absent; Check tells the two apart.
 func (v View) IP4() (netip.Addr, bool) {
 	if v.ip == 0 {
 		return netip.Addr{}, false
@@ -127,15 +128,13 @@ func (v View) UDP() (uint16, bool) { return v.udp, v.udp != 0 }
 // UDP6 returns the UDP port for IPv6: "udp6", else "udp" (enr.md, Record Structure).
 func (v View) UDP6() (uint16, bool) { return orElse(v.udp6, v.udp) }
 
-// TCP returns the port of "tcp". Port 0 counts as absent.
+// TCP returns the port of "tcp".
 func (v View) TCP() (uint16, bool) { return v.tcp, v.tcp != 0 }
 
 // TCP6 returns the TCP port for IPv6: "tcp6", else "tcp" (enr.md, Record Structure).
-// Port 0 counts as absent.
 func (v View) TCP6() (uint16, bool) { return orElse(v.tcp6, v.tcp) }
 
-// QUIC returns the port of "quic", a key that enr.md does not define. Port 0 and a value that
-// is not a port count as absent.
+// QUIC returns the port of "quic", a key that enr.md does not define.
 func (v View) QUIC() (uint16, bool) { return v.portOf("quic") }
 
 // QUIC6 returns the port of "quic6" like QUIC. It does not fall back to "quic".
@@ -166,7 +165,7 @@ func (v View) portOf(key string) (uint16, bool) {
 		return 0, false
 	}
 	p, err := port(value)
-	return p, err == nil && p != 0
+	return p, err == nil
 }
 
 func endpoint(addr func() (netip.Addr, bool), port func() (uint16, bool)) (netip.AddrPort, bool) {

@@ -19,6 +19,7 @@
 //	fastpath       FuzzFindControl, FuzzJoin
 //	internal/curve FuzzCurve, FuzzVerify, FuzzECDH, FuzzSign
 //	internal/curve/k256 FuzzField, FuzzScalar
+//	internal/quote FuzzText
 //	internal/rlp   FuzzValue
 //	limits         FuzzParseRules, FuzzCheck, FuzzAllow
 //	lookup         FuzzLookup

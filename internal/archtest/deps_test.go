@@ -12,22 +12,23 @@ import (
 // imports says which packages of the module a package may import, by directory.
 var imports = map[string][]string{
 	"internal/rlp":      {},
+	"internal/quote":    {},
 	"internal/curve":    {"internal/curve/k256", "internal/curve/decred", "internal/curve/curveerr"},
 	"internal/archtest": {},
 	"fastpath":          {"internal/netaddr"},
 	"aead":              {},
-	"limits":            {"internal/netaddr"},
-	"nat":               {"internal/netaddr"},
-	"enr":               {"internal/netaddr", "internal/rlp", "internal/curve"},
+	"limits":            {"internal/quote", "internal/netaddr"},
+	"nat":               {"internal/quote", "internal/netaddr"},
+	"enr":               {"internal/quote", "internal/netaddr", "internal/rlp", "internal/curve"},
 	"codec":             {"internal/netaddr", "aead", "enr", "internal/rlp"},
 	"session":           {"internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
 	"table":             {"internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
 	"lookup":            {"internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
 	"engine":            {"internal/netaddr", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
-	".":                 {"internal/netaddr", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
+	".":                 {"internal/quote", "internal/netaddr", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
 	"internal/store":    {"enr"},
 	"simnet":            {"internal/netaddr", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
-	"dnsdisc":           {"internal/netaddr", "enr", "internal/curve", "internal/dnstest"},
+	"dnsdisc":           {"internal/quote", "internal/netaddr", "enr", "internal/curve", "internal/dnstest"},
 	"internal/dnstest":  {},
 	"internal/chart":    {},
 	"internal/version":  {},
@@ -37,7 +38,7 @@ var imports = map[string][]string{
 	"internal/curve/decred":   {"internal/curve/curveerr"},
 	"internal/curve/curveerr": {},
 	// The node and the engine's counters are for the tests of internal/load, which have a node to load.
-	"internal/load": {"internal/netaddr", "fastpath", "codec", "aead", "enr", ".", "engine"},
+	"internal/load": {"internal/quote", "internal/netaddr", "fastpath", "codec", "aead", "enr", ".", "engine"},
 	// Fuzz targets that span packages. Nothing imports them.
 	"fuzz": {"internal/netaddr", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc", "simnet"},
 	// Tests that load nodes for long, and flood them. Nothing imports it.
@@ -45,7 +46,7 @@ var imports = map[string][]string{
 	"chaos": {"internal/netaddr", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
 	"soak":  {"internal/netaddr", ".", "engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
 	// Programs; what is below cmd/x may be imported by cmd/x alone.
-	"cmd": {"internal/netaddr", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
+	"cmd": {"internal/quote", "internal/netaddr", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
 }
 
 // modules says which packages may import a module that is not this one's. Tests may import them too, but for those

@@ -1,0 +1,171 @@
+package enr
+
+import (
+	"errors"
+	"iter"
+	"strings"
+
+	"github.com/fastdisc/discv5/internal/quote"
+	"github.com/fastdisc/discv5/internal/rlp"
+)
+
+// ErrNoEntry is the verdict of Check on a key that the record does not have.
+var ErrNoEntry = errors.New("enr: record has no such entry")
+
+// Why the value of an optional entry does not fit its key. Check wraps them in an EntryError.
+var (
+	ErrIPSize       = errors.New("enr: value of ip is not a string of 4 bytes")
+	ErrIP6Size      = errors.New("enr: value of ip6 is not a string of 16 bytes")
+	ErrIP6Mapped    = errors.New("enr: value of ip6 is an IPv4-mapped address")
+	ErrPortZero     = errors.New("enr: port is zero")
+	ErrPortRange    = errors.New("enr: port is larger than 65535")
+	ErrPortEncoding = errors.New("enr: port is not a canonical integer")
+	ErrValueSize    = errors.New("enr: value is not a string of the size that its key has")
+	ErrValueInteger = errors.New("enr: value is not a canonical integer of at most 64 bits")
+	ErrValueBits    = errors.New("enr: value has bits set that its key does not define")
+	ErrClient       = errors.New("enr: value of client is neither a string nor a list of two or three strings")
+)
+
+// EntryError is the verdict on one optional entry whose value does not fit its key. The record
+// itself stands: its accessors report the entry as absent.
+type EntryError struct {
+	Key string
+	Err error // one of the variables of this package
+}
+
+// Error names the key and the reason.
+func (e *EntryError) Error() string {
+	return "enr: entry " + quote.Text(e.Key) + ": " + strings.TrimPrefix(e.Err.Error(), "enr: ")
+}
+
+// Unwrap returns the reason.
+func (e *EntryError) Unwrap() error { return e.Err }
+
+// Check returns the verdict on the entry key: nil if the record has it and its value fits,
+// ErrNoEntry if the record does not have it, and otherwise an *EntryError. It knows ip, ip6, udp,
+// udp6, tcp, tcp6 (enr.md, Record Structure), quic, quic6, the consensus layer's eth2, attnets,
+// syncnets, cgc and nfd, and client (EIP-7636). Every value of another key fits.
+//
+// A failed check allocates. The accessors do not: they report an entry that does not fit as absent.
+func (v View) Check(key string) error {
+	value, ok := v.Get(key)
+	if !ok {
+		return ErrNoEntry
+	}
+	if err := checkEntry(key, value); err != nil {
+		return &EntryError{Key: key, Err: err}
+	}
+	return nil
+}
+
+// BadEntries iterates over the entries whose values do not fit their keys, in the order of keys.
+func (v View) BadEntries() iter.Seq[*EntryError] {
+	return func(yield func(*EntryError) bool) {
+		for k, value := range v.Pairs() {
+			err := checkEntry(string(k), value)
+			if err != nil && !yield(&EntryError{Key: string(k), Err: err}) {
+				return
+			}
+		}
+	}
+}
+
+// checkEntry checks the value of one optional entry, a canonical RLP value.
+func checkEntry(key string, value []byte) (err error) {
+	switch key {
+	case "ip":
+		return checkIP(value)
+	case "ip6":
+		return checkIP6(value)
+	case "udp", "udp6", "tcp", "tcp6", "quic", "quic6":
+		_, err = port(value)
+	case keyEth2:
+		_, err = sized(value, eth2Size)
+	case keyAttnets:
+		_, err = sized(value, attnetsSize)
+	case keySyncnets:
+		_, err = syncnets(value)
+	case keyCustody:
+		_, err = integer(value)
+	case keyNextFork:
+		_, err = sized(value, nextForkSize)
+	case "client":
+		return checkClient(value)
+	}
+	return err
+}
+
+func checkIP(value []byte) error {
+	if s, _, err := rlp.String(value); err != nil || len(s) != 4 {
+		return ErrIPSize
+	}
+	return nil
+}
+
+func checkIP6(value []byte) error {
+	s, _, err := rlp.String(value)
+	if err != nil || len(s) != 16 {
+		return ErrIP6Size
+	}
+	if [12]byte(s) == mappedPrefix {
+		return ErrIP6Mapped
+	}
+	return nil
+}
+
+// mappedPrefix starts an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2).
+var mappedPrefix = [12]byte{10: 0xff, 11: 0xff}
+
+// port reads the whole of value as a port. The result is 0 if there is an error.
+func port(value []byte) (uint16, error) {
+	n, _, err := rlp.Uint64(value)
+	if err != nil {
+		if s, _, err := rlp.String(value); err == nil && len(s) > 8 && s[0] != 0 {
+			return 0, ErrPortRange
+		}
+		return 0, ErrPortEncoding
+	}
+	switch {
+	case n == 0:
+		return 0, ErrPortZero
+	case n > 0xffff:
+		return 0, ErrPortRange
+	}
+	return uint16(n), nil
+}
+
+// sized reads a string of the given size.
+func sized(value []byte, size int) ([]byte, error) {
+	s, _, err := rlp.String(value)
+	if err != nil || len(s) != size {
+		return nil, ErrValueSize
+	}
+	return s, nil
+}
+
+func integer(value []byte) (uint64, error) {
+	n, _, err := rlp.Uint64(value)
+	if err != nil {
+		return 0, ErrValueInteger
+	}
+	return n, nil
+}
+
+// checkClient accepts the list of name, version and build of EIP-7636, the build being optional,
+// and the plain text that some programs write.
+func checkClient(value []byte) error {
+	p, _, err := rlp.List(value)
+	if err != nil {
+		return nil // a string, as value is canonical
+	}
+	n := 0
+	for ; len(p) > 0; n++ {
+		if _, p, err = rlp.String(p); err != nil {
+			return ErrClient
+		}
+	}
+	if n != 2 && n != 3 {
+		return ErrClient
+	}
+	return nil
+}
