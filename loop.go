@@ -50,9 +50,9 @@ func (o *outbox) Buffer() []byte {
 }
 
 // Commit implements engine.Outbox.
-func (o *outbox) Commit(size int, to netip.AddrPort, via uint8) {
-	at := int(via) - 1
-	if via == 0 {
+func (o *outbox) Commit(size int, to netip.AddrPort, via engine.Via) {
+	at := groupOf(via)
+	if at < 0 {
 		at = o.home
 		if f := netaddr.FamilyOf(to.Addr()); netaddr.FamilyOf(o.conns[at].LocalAddr().Addr()) != f || at != o.n.byFam[f] {
 			if at = o.n.byFam[f]; at < 0 {
@@ -115,7 +115,7 @@ type receiver struct {
 
 func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
 	out := n.newOutbox(group, conn)
-	w, err := n.engine.NewWorker(out, uint8(group+1))
+	w, err := n.engine.NewWorker(out, viaOf(group))
 	if err != nil {
 		return nil, fmt.Errorf("discv5: %w", err)
 	}

@@ -193,7 +193,7 @@ func (n *Node) build() error {
 	n.talk.init(n, n.cfg.TalkConcurrency)
 	cfg := engine.Config{
 		Key: n.cfg.PrivateKey, Record: record, Protocol: n.cfg.Protocol,
-		IPv4: n.byFam[0] >= 0, IPv6: n.byFam[1] >= 0,
+		IPv4: n.byFam[0] >= 0, IPv6: n.byFam[1] >= 0, LocalAddr: n.localAddr,
 		Session:        session.Config{Capacity: n.cfg.MaxSessions, Challenges: n.cfg.MaxChallenges},
 		RequestTimeout: n.cfg.RequestTimeout, HandshakeTimeout: n.cfg.RequestTimeout,
 		RefreshInterval: n.cfg.RefreshInterval,

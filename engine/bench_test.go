@@ -27,7 +27,7 @@ type benchOutbox struct {
 }
 
 func (o *benchOutbox) Buffer() []byte { return o.slab[o.at][:] }
-func (o *benchOutbox) Commit(n int, _ netip.AddrPort, _ uint8) {
+func (o *benchOutbox) Commit(n int, _ netip.AddrPort, _ Via) {
 	o.sizes[o.at] = n
 	o.at = (o.at + 1) % BatchSize
 	o.n++

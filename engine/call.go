@@ -290,7 +290,9 @@ func (w *Worker) emit(c *call, keys *session.Keys) {
 	}
 	if w.e.calls.pending.SetNonce(c.id, &w.nonce) {
 		via := w.via
-		w.via = 0
+		if w.via = 0; keys != nil {
+			w.via = Via(keys.Via())
+		}
 		w.commit(n, c.request.Peer.Addr)
 		w.via = via
 	}

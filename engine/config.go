@@ -28,6 +28,10 @@ type Config struct {
 	// IPv4 and IPv6 tell over which families the node can send.
 	IPv4, IPv6 bool
 
+	// LocalAddr tells which IP address a Via stands for, or returns an invalid one. It must be quick.
+	// Without it no local address is known.
+	LocalAddr func(Via) netip.Addr
+
 	// Session sizes the session map. Its Seed and Protocol are filled in.
 	Session session.Config
 	// Table sizes the node table. Its Self, Seed and OnChange are filled in.

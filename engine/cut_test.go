@@ -198,7 +198,7 @@ type sizesOutbox struct {
 	sizes []int
 }
 
-func (o *sizesOutbox) Commit(n int, to netip.AddrPort, via uint8) {
+func (o *sizesOutbox) Commit(n int, to netip.AddrPort, via Via) {
 	o.sizes = append(o.sizes, n)
 	o.benchOutbox.Commit(n, to, via)
 }

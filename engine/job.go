@@ -54,6 +54,7 @@ func (w *Worker) accept(j *job) {
 		return
 	}
 	stranger := e.stranger(w.now, j)
+	a.Keys.SetVia(uint16(j.via))
 	if !e.sessions.Establish(w.now, &j.key, j.hash, &ch, a.Keys) {
 		w.counts[DropHandshakeLate]++
 		return
@@ -118,6 +119,7 @@ func (w *Worker) initiate(j *job) {
 		w.counts[DropOutbox]++
 		return
 	}
+	in.Keys.SetVia(uint16(j.via))
 	// Until the peer's answer opens, these keys stand beside those of an older session.
 	if !e.sessions.Offer(w.now, &c.key, c.hash, in.Keys, w.now+e.cfg.HandshakeTimeout+c.timeout) {
 		w.end(c, Result{Err: ErrBusy})

@@ -36,19 +36,24 @@ type node struct {
 	addr netip.AddrPort
 	// second, if valid, is the node's address of the other family.
 	second netip.AddrPort
-	key    *enr.PrivateKey
-	rec    *enr.Record
-	e      *Engine
-	w      *Worker
-	buf    [codec.MaxPacketSize]byte
+	// homes, if not nil, are the node's local addresses; addr is the one that it sends from by itself.
+	homes map[Via]netip.AddrPort
+	key   *enr.PrivateKey
+	rec   *enr.Record
+	e     *Engine
+	w     *Worker
+	buf   [codec.MaxPacketSize]byte
 	// holdJobs keeps handshakes in the queue.
 	holdJobs bool
 	events   []Event
 }
 
 func (n *node) Buffer() []byte { return n.buf[:] }
-func (n *node) Commit(size int, to netip.AddrPort, _ uint8) {
+func (n *node) Commit(size int, to netip.AddrPort, via Via) {
 	from := n.addr
+	if a, ok := n.homes[via]; ok {
+		from = a
+	}
 	if n.second.IsValid() && n.second.Addr().Is4() == to.Addr().Is4() {
 		from = n.second
 	}
@@ -123,10 +128,23 @@ func (nw *network) deliver() {
 			continue
 		}
 		if n := nw.nodes[d.to]; n != nil {
-			n.w.Receive(nw.now, d.from, d.b)
+			n.receive(nw.now, d)
 			n.jobs()
 		}
 	}
+}
+
+// receive serves a datagram, which arrived at one of n's local addresses if it has several.
+func (n *node) receive(now time.Duration, d datagram) {
+	for via, a := range n.homes {
+		if a == d.to {
+			n.w.Begin(now)
+			n.w.AddVia(via, d.from, d.b)
+			n.w.Flush()
+			return
+		}
+	}
+	n.w.Receive(now, d.from, d.b)
 }
 
 func (n *node) jobs() {

@@ -44,7 +44,7 @@ func (b heapBuffer) Release()      {}
 type job struct {
 	kind   jobKind
 	share  uint8
-	via    uint8
+	via    Via
 	queue  *queue
 	from   netip.AddrPort
 	key    session.Key

@@ -203,7 +203,7 @@ func (w *Worker) gather(p *peer, distances codec.Distances) (n int) {
 
 // replyTo is what an answer needs to know of a request that is answered later.
 type replyTo struct {
-	via  uint8
+	via  Via
 	from netip.AddrPort
 	key  session.Key
 	id   [32]byte

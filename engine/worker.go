@@ -19,9 +19,10 @@ type Outbox interface {
 	// outbox sends them first. nil drops the datagram.
 	Buffer() []byte
 	// Commit queues the first n bytes of what Buffer returned last, to be sent to addr. via is the
-	// local address that a datagram came in on which this one answers, as given to NewWorker; an
-	// answer that comes from elsewhere would not be taken for one. 0 leaves the choice to the outbox.
-	Commit(n int, addr netip.AddrPort, via uint8)
+	// local address to send from: an answer leaves from where its request arrived, as it would not be
+	// taken for one otherwise, and a request from where the peer last reached this node.
+	// 0 leaves the choice to the outbox.
+	Commit(n int, addr netip.AddrPort, via Via)
 }
 
 // BatchSize is how many datagrams a worker holds before it answers them. It is enough for their waits for memory to overlap,
@@ -35,8 +36,8 @@ type Worker struct {
 	random  *aead.Random
 	decoder *codec.Decoder
 	now     time.Duration
-	home    uint8 // local address that this worker receives on
-	via     uint8 // local address that answers go out from
+	home    Via // local address of datagrams whose own is not known
+	via     Via // local address of what is being served, and of answers
 
 	batch [BatchSize]staged
 	n     int
@@ -65,13 +66,14 @@ type staged struct {
 	from   netip.AddrPort
 	key    session.Key
 	hash   uint64
+	via    Via
 
 	permitted bool // by the address: no limit applies
 }
 
-// NewWorker returns a worker that sends through out. via is the number, from 1, of the local address on which
-// it receives, or 0 if it receives nothing.
-func (e *Engine) NewWorker(out Outbox, via uint8) (*Worker, error) {
+// NewWorker returns a worker that sends through out. via is the local address that Add takes
+// datagrams to have arrived at, or 0 if the worker receives nothing.
+func (e *Engine) NewWorker(out Outbox, via Via) (*Worker, error) {
 	random, err := aead.NewRandom(e.cfg.Random)
 	if err != nil {
 		return nil, fmt.Errorf("engine: new worker: %w", err)
@@ -90,7 +92,10 @@ func (w *Worker) Begin(now time.Duration) { w.now = now }
 // Add takes in a datagram. b is decoded in place and must stay as it is until Flush, unless Add
 // reports false: then b is not a packet of this protocol, has been counted and is as it came. A full
 // batch is flushed at once.
-func (w *Worker) Add(from netip.AddrPort, b []byte) bool {
+func (w *Worker) Add(from netip.AddrPort, b []byte) bool { return w.AddVia(w.home, from, b) }
+
+// AddVia is Add for a datagram that arrived at the local address via.
+func (w *Worker) AddVia(via Via, from netip.AddrPort, b []byte) bool {
 	w.counts[PacketsIn]++
 	w.counts[BytesIn] += uint64(len(b))
 	verdict := w.e.cfg.Access.Check(w.now, from.Addr())
@@ -103,7 +108,7 @@ func (w *Worker) Add(from netip.AddrPort, b []byte) bool {
 		w.counts[dropOf(err)]++
 		return err != codec.ErrProtocol && err != codec.ErrSize
 	}
-	s.from, s.permitted = from, verdict == limits.Permitted
+	s.from, s.via, s.permitted = from, via, verdict == limits.Permitted
 	if s.packet.Flag != codec.FlagWhoareyou {
 		if s.packet.SourceID == w.e.self {
 			w.counts[DropSelf]++
@@ -141,6 +146,7 @@ func (w *Worker) answer() {
 	n = 0
 	for i := range w.n {
 		s := &w.batch[i]
+		w.via = s.via
 		switch s.packet.Flag {
 		case codec.FlagMessage:
 			w.message(s, w.places[n])
@@ -151,7 +157,7 @@ func (w *Worker) answer() {
 			w.handshake(s)
 		}
 	}
-	w.n = 0
+	w.n, w.via = 0, w.home
 }
 
 // Receive is Begin, Add and Flush for one datagram.
@@ -192,6 +198,10 @@ func (w *Worker) message(s *staged, at session.Place) {
 		return
 	}
 	keys.Opened(w.now)
+	keys.SetVia(uint16(w.via))
+	if current != keys && current != nil {
+		current.SetVia(uint16(w.via)) // requests go out with those
+	}
 	p := peerOf(s, keys)
 	if keys != current && w.e.sessions.Promote(w.now, &s.key, s.hash, keys) {
 		w.answered(&p)

@@ -74,7 +74,7 @@ type node struct {
 }
 
 func (d *node) Buffer() []byte { return d.buf[:] }
-func (d *node) Commit(size int, to netip.AddrPort, _ uint8) {
+func (d *node) Commit(size int, to netip.AddrPort, _ engine.Via) {
 	if len(d.n.queue) < maxUnderWay {
 		d.n.queue = append(d.n.queue, datagram{d.addr, to, bytes.Clone(d.buf[:size])})
 	}

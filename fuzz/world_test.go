@@ -95,7 +95,7 @@ func newWorld(t testing.TB, s *script) *world {
 		t.Fatal(err)
 	}
 	for i, worker := range []**engine.Worker{&w.rx, &w.job} {
-		if *worker, err = w.e.NewWorker(w, uint8(1-i)); err != nil {
+		if *worker, err = w.e.NewWorker(w, engine.Via(1-i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -115,7 +115,7 @@ func (w *world) Get() engine.Buffer           { w.buffers++; return &buffer{w: w
 func (w *world) home() netip.AddrPort         { return w.peers[0].addr }
 func (w *world) peerAt() *peer                { return w.peers[1+w.s.choose(len(w.peers)-1)] }
 
-func (w *world) Commit(n int, to netip.AddrPort, _ uint8) {
+func (w *world) Commit(n int, to netip.AddrPort, _ engine.Via) {
 	if n < codec.MinPacketSize || n > codec.MaxPacketSize {
 		w.t.Fatalf("datagram of %d bytes to %v", n, to)
 	}

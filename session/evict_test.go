@@ -146,7 +146,7 @@ func TestS17Order(t *testing.T) {
 	const now = 10 * minute
 	session := func(key Key, messages uint32, used time.Duration) *slot {
 		e := &slot{key: key, live: true, current: new(Keys)}
-		e.current.messages.Store(messages)
+		e.current.state.Store(messages)
 		e.current.used.Store(int64(used))
 		return e
 	}

@@ -21,7 +21,9 @@ type Keys struct {
 
 	// recordSeq is the sequence number of the newest record that the peer is known to have.
 	recordSeq atomic.Uint64
-	messages  atomic.Uint32 // opened, saturating at protectedAfter
+	// state has the number of messages that were opened in its lower half, saturating at
+	// protectedAfter, and the local address at which the peer last reached this node in its upper one.
+	state atomic.Uint32
 	// preferred tells which of two handshakes that crossed both sides settle on: that of the node
 	// with the lower ID.
 	preferred bool
@@ -55,8 +57,11 @@ func (k *Keys) prefer(initiator, recipient *[32]byte) {
 
 // inherit takes over how much a session has been used from the keys that k replaces, which may be nil.
 func (k *Keys) inherit(old *Keys) {
-	if old != nil && old.messages.Load() > k.messages.Load() {
-		k.messages.Store(old.messages.Load())
+	if old == nil {
+		return
+	}
+	if n, now := old.messages(), k.state.Load(); n > now&0xffff {
+		k.state.Store(now&^0xffff | n)
 	}
 }
 
@@ -90,8 +95,21 @@ func (k *Keys) Opened(now time.Duration) {
 	if int64(now)-k.used.Load() >= int64(usedResolution) {
 		k.used.Store(int64(now))
 	}
-	if n := k.messages.Load(); n < protectedAfter {
-		k.messages.Store(n + 1)
+	if s := k.state.Load(); s&0xffff < protectedAfter {
+		k.state.Store(s + 1)
+	}
+}
+
+// messages is how many messages have been opened, at most protectedAfter.
+func (k *Keys) messages() uint32 { return k.state.Load() & 0xffff }
+
+// Via is the local address at which the peer last reached this node, as given to SetVia; 0 if it is not known.
+func (k *Keys) Via() uint16 { return uint16(k.state.Load() >> 16) }
+
+// SetVia notes the local address at which a message that opened has arrived.
+func (k *Keys) SetVia(via uint16) {
+	if s := k.state.Load(); uint16(s>>16) != via {
+		k.state.Store(s&0xffff | uint32(via)<<16)
 	}
 }
 

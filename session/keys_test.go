@@ -110,7 +110,7 @@ func TestKeysUsed(t *testing.T) {
 			t.Errorf("opened at %v: used %v, want %v", tt.now, k.Used(), tt.want)
 		}
 	}
-	if n := k.messages.Load(); n != protectedAfter {
+	if n := k.messages(); n != protectedAfter {
 		t.Errorf("%d messages counted, want %d", n, protectedAfter)
 	}
 }

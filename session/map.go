@@ -264,7 +264,7 @@ func (m *Map) Establish(now time.Duration, k *Key, h uint64, ch *Challenge, keys
 	}
 	keys.owner = *k
 	keys.used.Store(int64(now))
-	keys.messages.Store(1)
+	keys.state.Store(keys.state.Load()&^0xffff | 1)
 	e := s.find(k, h)
 	if e == nil {
 		if e = s.insert(m, now, k, h); e == nil {

@@ -116,7 +116,7 @@ func (s *shard) greedy(now time.Duration, slots []uint32) int {
 func (e *slot) worthless(now time.Duration, newcomer *Key) time.Duration {
 	const class = 1 << 60
 	idle := max(now-e.lastUsed(), 0) + 1
-	inUse := e.current != nil && e.current.messages.Load() >= protectedAfter
+	inUse := e.current != nil && e.current.messages() >= protectedAfter
 	switch {
 	case inUse && idle <= protectedFor:
 		return 0

@@ -251,7 +251,7 @@ type outbox struct{ nd *Node }
 func (o outbox) Buffer() []byte { return o.nd.n.next.buf[:] }
 
 // Commit implements engine.Outbox. A host answers from the address of the family that it was asked at: it has one.
-func (o outbox) Commit(size int, to netip.AddrPort, _ uint8) {
+func (o outbox) Commit(size int, to netip.AddrPort, _ engine.Via) {
 	nd, n := o.nd, o.nd.n
 	from := &nd.list[family(to.Addr())]
 	if !from.addr.IsValid() {

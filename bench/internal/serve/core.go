@@ -103,7 +103,7 @@ func (o *coreOutbox) Buffer() []byte {
 	return o.tx.Buffer()
 }
 
-func (o *coreOutbox) Commit(n int, to netip.AddrPort, _ uint8) { o.tx.Commit(n, to) }
+func (o *coreOutbox) Commit(n int, to netip.AddrPort, _ engine.Via) { o.tx.Commit(n, to) }
 
 // inject puts sessions into the map in the way in which a handshake of the node's own does: offered, then answered.
 func (c *core) inject(cmd Command) error {
