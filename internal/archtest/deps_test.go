@@ -21,18 +21,20 @@ var imports = map[string][]string{
 	"nat":               {"internal/quote", "internal/netaddr"},
 	"enr":               {"internal/quote", "internal/netaddr", "internal/rlp", "internal/curve"},
 	"codec":             {"internal/netaddr", "aead", "enr", "internal/rlp"},
-	"session":           {"internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"table":             {"internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
+	"session":           {"internal/netaddr", "internal/prefixquota", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
+	"table":             {"internal/netaddr", "internal/prefixquota", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
 	"lookup":            {"internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"engine":            {"internal/netaddr", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
-	".":                 {"internal/quote", "internal/netaddr", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
+	"engine":            {"internal/netaddr", "internal/prefixquota", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
+	".":                 {"internal/quote", "internal/netaddr", "internal/prefixquota", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
 	"internal/store":    {"enr"},
-	"simnet":            {"internal/netaddr", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
+	"simnet":            {"internal/netaddr", "internal/prefixquota", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
 	"dnsdisc":           {"internal/quote", "internal/netaddr", "enr", "internal/curve", "internal/dnstest"},
 	"internal/dnstest":  {},
 	"internal/chart":    {},
 	"internal/version":  {},
 	"internal/netaddr":  {},
+	// Prefix limits: everything that strangers can fill counts with it.
+	"internal/prefixquota": {"internal/netaddr"},
 	// The two engines of internal/curve, which alone imports them, and their errors.
 	"internal/curve/k256":     {"internal/curve/curveerr"},
 	"internal/curve/decred":   {"internal/curve/curveerr"},
@@ -40,13 +42,13 @@ var imports = map[string][]string{
 	// The node and the engine's counters are for the tests of internal/load, which have a node to load.
 	"internal/load": {"internal/quote", "internal/netaddr", "fastpath", "codec", "aead", "enr", ".", "engine"},
 	// Fuzz targets that span packages. Nothing imports them.
-	"fuzz": {"internal/netaddr", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc", "simnet"},
+	"fuzz": {"internal/netaddr", "internal/prefixquota", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc", "simnet"},
 	// Tests that load nodes for long, and flood them. Nothing imports it.
 	// Tests on real sockets in network namespaces. Nothing imports them.
-	"chaos": {"internal/netaddr", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
-	"soak":  {"internal/netaddr", ".", "engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
+	"chaos": {"internal/netaddr", "internal/prefixquota", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
+	"soak":  {"internal/netaddr", "internal/prefixquota", ".", "engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
 	// Programs; what is below cmd/x may be imported by cmd/x alone.
-	"cmd": {"internal/quote", "internal/netaddr", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
+	"cmd": {"internal/quote", "internal/netaddr", "internal/prefixquota", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
 }
 
 // modules says which packages may import a module that is not this one's. Tests may import them too, but for those
