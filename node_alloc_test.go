@@ -39,11 +39,10 @@ func TestNodeAllocations(t *testing.T) {
 	}
 	c := startAllocChild(t)
 	d := newAllocDriver(t, c.record)
-	mix := d.mix()
-	d.run(mix, datagrams/20, time.Now().Add(limit/4))
+	d.run(datagrams/20, time.Now().Add(limit/4))
 
 	before := c.allocs()
-	sent, answered := d.run(mix, datagrams, time.Now().Add(limit))
+	sent, answered := d.run(datagrams, time.Now().Add(limit))
 	after := c.allocs()
 	t.Logf("%d datagrams, %d of them answered: %d objects", sent, answered, after-before)
 	if sent < datagrams/100 || answered < sent*9/10 {
@@ -255,7 +254,8 @@ func (d *allocDriver) sealed(i int, message []byte) allocRequest {
 	}), true}
 }
 
-// mix is what the node is asked again and again: mostly PING.
+// mix is what the node is asked in one turn: mostly PING. The node opens no packet twice, so that
+// each turn has its own.
 func (d *allocDriver) mix() (list []allocRequest) {
 	distances, _, err := codec.NewDistances(nil, []uint{0, 255, 256})
 	if err != nil {
@@ -281,15 +281,20 @@ func (d *allocDriver) mix() (list []allocRequest) {
 	return list
 }
 
-// run sends n datagrams, or as many as it can until the given time, with a window that no buffer on the way
+// run sends n datagrams of mixes, or as many as it can until the given time, with a window that no buffer on the way
 // can overflow. It returns how many there were and how many of them are done: answered, or not to be.
-func (d *allocDriver) run(list []allocRequest, n int, until time.Time) (sent, done int) {
+func (d *allocDriver) run(n int, until time.Time) (sent, done int) {
 	d.t.Helper()
 	under := 0
+	var list []allocRequest
 	for sent < n && time.Now().Before(until) {
 		for under <= batchSize && sent < n {
 			for range batchSize {
-				r := list[sent%len(list)]
+				if len(list) == 0 {
+					list = d.mix()
+				}
+				r := list[0]
+				list = list[1:]
 				d.put(r.b)
 				sent++
 				if r.answered {

@@ -42,6 +42,7 @@ const (
 	DropHandshakeLate   // handshake good, but its challenge has ended or there is no room for a session
 
 	// Messages that opened, but were refused.
+	DropReplay // opened before: a recorded packet, or one that the network has doubled
 	DropMessageType
 	DropMessageForm
 	DropRequestID
@@ -139,7 +140,7 @@ var counterInfo = [NumCounters]CounterInfo{
 	DropHandshakeRecord: drop("handshake_record"), DropHandshakeOwner: drop("handshake_record_owner"),
 	DropHandshakeProof: drop("handshake_signature"), DropHandshakeKey: drop("handshake_ephemeral_key"),
 	DropHandshakeOpen: drop("handshake_message"), DropHandshakeLate: drop("handshake_late"),
-	DropMessageType: drop("message_type"), DropMessageForm: drop("message_form"),
+	DropReplay: drop("replay"), DropMessageType: drop("message_type"), DropMessageForm: drop("message_form"),
 	DropRequestID: drop("request_id"), DropDistance: drop("distance"), DropUnsolicited: drop("answer_unsolicited"),
 	DropTopic: drop("topic_message"), DropTooLarge: drop("answer_too_large"), DropTalkBusy: drop("talk_busy"),
 	DropOutbox: drop("outbox"), DropNodeRecord: drop("nodes_record"), DropNodeDistance: drop("nodes_distance"),

@@ -55,6 +55,7 @@ type Worker struct {
 	hashes     [BatchSize]uint64
 	places     [BatchSize]session.Place
 	warm       byte
+	replayed   replayFilter
 
 	latency  [NumLatencies]histogram
 	accepted acceptance
@@ -66,6 +67,7 @@ type staged struct {
 	from   netip.AddrPort
 	key    session.Key
 	hash   uint64
+	mark   uint64 // of an ordinary message, in the worker's replayFilter
 	via    Via
 
 	permitted bool // by the address: no limit applies
@@ -80,6 +82,7 @@ func (e *Engine) NewWorker(out Outbox, via Via) (*Worker, error) {
 	}
 	self := [32]byte(e.self)
 	w := &Worker{e: e, out: out, home: via, via: via, random: random, decoder: codec.NewDecoder(&self, e.cfg.Protocol)}
+	w.replayed.init(random)
 	e.mu.Lock()
 	e.workers = append(e.workers, w)
 	e.mu.Unlock()
@@ -139,6 +142,8 @@ func (w *Worker) answer() {
 	for i := range w.n {
 		if s := &w.batch[i]; s.packet.Flag == codec.FlagMessage {
 			w.hashes[n] = s.hash
+			s.mark = w.replayed.hash(s.packet.Message)
+			w.warm ^= w.replayed.prefetch(s.mark)
 			n++
 		}
 	}
@@ -195,6 +200,10 @@ func (w *Worker) message(s *staged, at session.Place) {
 		if w.allowed(s.permitted, w.e.cfg.Unverified, s.from, RateUnverified) {
 			w.challengeSender(s)
 		}
+		return
+	}
+	if !w.replayed.add(w.now, s.mark) {
+		w.counts[DropReplay]++
 		return
 	}
 	keys.Opened(w.now)

@@ -51,8 +51,8 @@ func TestSecurityRowsHaveTests(t *testing.T) {
 		}
 	})
 	rows := regexp.MustCompile(`(?m)^\| (S\d\d) \|.*$`).FindAllStringSubmatch(text, -1)
-	if len(rows) != 26 {
-		t.Errorf("docs/SECURITY.md has %d rows, want 26", len(rows))
+	if len(rows) < 26 {
+		t.Errorf("docs/SECURITY.md has %d rows, want 26 or more", len(rows))
 	}
 	for _, r := range rows {
 		if !strings.Contains(r[0], "`Test"+r[1]) {

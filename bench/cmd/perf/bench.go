@@ -35,6 +35,7 @@ type lane struct {
 	answers  []int
 	either   []int // sizes of one datagram that may answer instead
 	records  int   // node records in the answer
+	took     int   // requests that the last slice took
 	stranger bool  // requests come from nodes without a session
 	fresh    bool  // each is sent at most once in the life of a challenge
 	renew    bool  // the strangers of every slice are new ones: challenges of this server live longer

@@ -66,7 +66,10 @@ func (b *bench) once(l *lane) (s results.Sample, err error) {
 	if l.child.Foreign() {
 		p.Window, p.Burst = min(p.Window, foreignWindow), min(p.Burst, foreignWindow/4)
 	}
-	if l.fresh {
+	if l.requests.Once() {
+		l.requests.Renew(l.enough())
+	}
+	if l.fresh || l.requests.Once() {
 		p.Most = l.requests.Count()
 		l.requests.Rewind()
 	}
@@ -78,6 +81,7 @@ func (b *bench) once(l *lane) (s results.Sample, err error) {
 	if err != nil {
 		return s, err
 	}
+	l.took = o.Answered + o.Lost
 	if l.stranger {
 		l.strangers, l.at = l, time.Now()
 	}
@@ -86,6 +90,12 @@ func (b *bench) once(l *lane) (s results.Sample, err error) {
 		return s, err
 	}
 	return difference(before, after, o), nil
+}
+
+// enough is how many requests a slice may take: half as many again as the last one did.
+func (l *lane) enough() int {
+	const least, most = 1 << 14, 1 << 18
+	return min(max(l.took+l.took/2, least), most)
 }
 
 // pace of a flood: what a server can take without losing anything in its socket.
@@ -179,6 +189,9 @@ func (b *bench) latencies(w *results.Waits, l *lane) error {
 	if l.fresh && l.client != nil { // challenges to those of the slice live
 		requests = l.client.Random(b.latency, requests.Size)
 	}
+	if requests.Once() {
+		requests.Renew(b.latency)
+	}
 	if err := l.socket.Drain(2 * time.Millisecond); err != nil {
 		return err
 	}
@@ -217,7 +230,7 @@ func (b *bench) load() error {
 	if err != nil {
 		return err
 	}
-	o, err := l.socket.Loop(l.requests, drive.Plan{Window: b.window, Burst: b.burst, For: max(b.hold, 5*time.Second), Answers: l.answers, Poll: !b.sleep})
+	o, err := b.hammer(l, max(b.hold, 5*time.Second))
 	if err != nil {
 		return err
 	}
@@ -231,4 +244,22 @@ func (b *bench) load() error {
 		_, err = l.child.Do(serve.Command{Op: "profile"})
 	}
 	return err
+}
+
+// hammer loads a server for d. While requests are renewed the server has nothing to do.
+func (b *bench) hammer(l *lane, d time.Duration) (all drive.Outcome, err error) {
+	for all.Elapsed < d {
+		p := drive.Plan{Window: b.window, Burst: b.burst, For: d - all.Elapsed, Answers: l.answers, Poll: !b.sleep}
+		if l.requests.Once() {
+			l.requests.Renew(l.enough())
+			p.Most = l.requests.Count()
+		}
+		o, err := l.socket.Loop(l.requests, p)
+		if err != nil {
+			return all, err
+		}
+		l.took = o.Answered + o.Lost
+		all = drive.Outcome{Answered: all.Answered + o.Answered, Lost: all.Lost + o.Lost, Elapsed: all.Elapsed + o.Elapsed}
+	}
+	return all, nil
 }

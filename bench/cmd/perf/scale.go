@@ -123,7 +123,6 @@ func (b *bench) scaleSessions() error {
 			return fmt.Errorf("%d: %w", n, err)
 		}
 		l.requests, l.answers = t.client.Requests(t.sessions, drive.Ping), a.Sizes
-		t.sessions = nil // no more than the requests is needed
 	}
 	samples, err := b.turns(lanes)
 	if err != nil {

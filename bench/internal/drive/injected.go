@@ -37,22 +37,20 @@ func MadeSessions(seed uint64, n int) []Session {
 // Parts are the driver's node ID, the key that the driver writes with, and the one that it reads with.
 func (s *Session) Parts() (id [32]byte, write, read [aead.KeySize]byte) { return s.id, s.write, s.read }
 
-// Mixed makes requests of which percent in a hundred come from strangers and the others from list, spread evenly. Strangers
-// send packets of the same size. There are n requests, or as many as list has sessions if that is more.
+// Mixed makes requests of which percent in a hundred come from strangers and the others from list,
+// spread evenly. Strangers send packets of the same size, n different ones. There are n requests, or
+// as many as list has sessions if that is more.
 func (c *Client) Mixed(list []Session, message func(n uint64) []byte, percent, n int) *Requests {
 	pings := c.Requests(list, message)
-	r := &Requests{Size: pings.Size}
 	n = max(n, pings.Count())
-	junk := c.Random(n, r.Size)
-	r.Slab = make([]byte, 0, n*r.Size)
-	at := 0
-	for i := range n {
-		if (i+1)*percent/100 > i*percent/100 {
-			r.Slab = append(r.Slab, junk.Slab[i*r.Size:(i+1)*r.Size]...)
-			continue
+	junk := c.Random(n, pings.Size)
+	i := 0
+	return newRequests(n, func(dst []byte) []byte {
+		at := i % n
+		i++
+		if (at+1)*percent/100 > at*percent/100 {
+			return append(dst, junk.Slab[at*junk.Size:(at+1)*junk.Size]...)
 		}
-		r.Slab = append(r.Slab, pings.Slab[at*r.Size:(at+1)*r.Size]...)
-		at = (at + 1) % pings.Count()
-	}
-	return r
+		return pings.seal(dst)
+	})
 }

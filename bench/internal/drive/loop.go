@@ -12,6 +12,30 @@ type Requests struct {
 	Size int
 	Slab []byte
 	next int
+	seal func(dst []byte) []byte // appends another one; nil for those that are sent more than once
+}
+
+// newRequests seals n requests.
+func newRequests(n int, seal func(dst []byte) []byte) *Requests {
+	first := seal(nil)
+	r := &Requests{Size: len(first), Slab: make([]byte, 0, n*len(first)), seal: seal}
+	r.Slab = append(r.Slab, first...)
+	for range n - 1 {
+		r.Slab = seal(r.Slab)
+	}
+	return r
+}
+
+// Once reports whether a server answers each of the requests only once, so that they must be
+// renewed before every run.
+func (r *Requests) Once() bool { return r.seal != nil }
+
+// Renew seals n new requests in place of those that were sent.
+func (r *Requests) Renew(n int) {
+	r.Slab, r.next = r.Slab[:0], 0
+	for range n {
+		r.Slab = r.seal(r.Slab)
+	}
 }
 
 // Count is how many there are.

@@ -41,17 +41,16 @@ func Talk(n uint64) []byte {
 	return m.Append(nil)
 }
 
-// Requests seals one request for each session, in random order: neighbours in memory are not asked one after another.
+// Requests seals one request for each session, in random order: neighbours in memory are not asked
+// one after another.
 func (c *Client) Requests(list []Session, message func(n uint64) []byte) *Requests {
-	r := new(Requests)
-	for i, at := range rand.New(rand.NewPCG(1, 2)).Perm(len(list)) {
-		r.Slab = c.Seal(r.Slab, &list[at], message(uint64(i)))
-		if i == 0 {
-			r.Size = len(r.Slab)
-			r.Slab = append(make([]byte, 0, r.Size*len(list)), r.Slab...)
-		}
-	}
-	return r
+	order := rand.New(rand.NewPCG(1, 2)).Perm(len(list))
+	at, n := 0, uint64(0)
+	return newRequests(len(list), func(dst []byte) []byte {
+		dst = c.Seal(dst, &list[order[at]], message(n))
+		at, n = (at+1)%len(list), n+1
+		return dst
+	})
 }
 
 // Answer describes what a server answers a request with.

@@ -2,7 +2,7 @@
 // time, and sends them in a closed loop, so that what is measured is the server.
 //
 //   - identity: a node that the driver plays; all of them share the socket, as sessions are told apart by node ID too
-//   - requests: sealed datagrams of one size, one after another in one slab; replayed, because the protocol allows it
+//   - requests: sealed datagrams of one size, one after another in one slab; renewed before each run, as this node opens none twice
 //   - burst: what one system call sends; with segmentation offload the kernel makes the datagrams of one slice
 //   - window: how many exchanges may be under way
 package drive
