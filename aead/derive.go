@@ -13,10 +13,13 @@ const (
 	// masking, which is masking IV (16), static header (23) and authdata (24).
 	ChallengeDataSize = 63
 
-	hashSize     = sha256.Size
-	hmacPadSize  = sha256.BlockSize
-	kdfInfoSize  = len(kdfInfo) + 32 + 32
-	idProofSize  = len(idProofText) + ChallengeDataSize + 33 + 32
+	hashSize    = sha256.Size
+	hmacPadSize = sha256.BlockSize
+	kdfInfoSize = len(kdfInfo) + 32 + 32
+	idProofSize = len(idProofText) + ChallengeDataSize + 33 + 32
+	// longestMessage is the most bytes that hmacSHA256 takes: info and the number of a block.
+	longestMessage = kdfInfoSize + 1
+
 	hmacInnerPad = 0x3636363636363636
 	hmacOuterPad = 0x5c5c5c5c5c5c5c5c
 )
@@ -35,7 +38,7 @@ const (
 // It allocates nothing and erases the buffers in which it had secret and prk.
 func DeriveKeys(secret *[33]byte, challengeData []byte, initiator, recipient *[32]byte) (initiatorKey, recipientKey [KeySize]byte) {
 	// 32 bytes are one block of output, so Expand is one HMAC over info and the byte 1.
-	var info [kdfInfoSize + 1]byte
+	var info [longestMessage]byte
 	n := copy(info[:], kdfInfo)
 	n += copy(info[n:], initiator[:])
 	n += copy(info[n:], recipient[:])
@@ -50,15 +53,18 @@ func DeriveKeys(secret *[33]byte, challengeData []byte, initiator, recipient *[3
 	return initiatorKey, recipientKey
 }
 
-// hmacSHA256 is HMAC-SHA256 (RFC 2104) over stack buffers.
-//
-// Precondition: len(msg) <= kdfInfoSize+1, the longest message of this package.
+// hmacSHA256 is HMAC-SHA256 (RFC 2104) over stack buffers. It panics if msg is longer than
+// longestMessage.
 func hmacSHA256(key, msg []byte) [hashSize]byte {
-	var inner [hmacPadSize + kdfInfoSize + 1]byte
+	if len(msg) > longestMessage {
+		panic("aead: message for HMAC is too long")
+	}
+	var inner [hmacPadSize + longestMessage]byte
 	var outer [hmacPadSize + hashSize]byte
 	if len(key) > hmacPadSize {
 		h := sha256.Sum256(key)
 		copy(inner[:], h[:])
+		clear(h[:])
 	} else {
 		copy(inner[:], key)
 	}
@@ -73,6 +79,7 @@ func hmacSHA256(key, msg []byte) [hashSize]byte {
 	mac := sha256.Sum256(outer[:])
 	clear(inner[:])
 	clear(outer[:])
+	clear(h[:])
 	return mac
 }
 

@@ -35,6 +35,8 @@ var imports = map[string][]string{
 	"internal/netaddr":  {},
 	// Prefix limits: everything that strangers can fill counts with it.
 	"internal/prefixquota": {"internal/netaddr"},
+	// Published vectors, which tests of any package may import.
+	"internal/cryptotest": {},
 	// The two engines of internal/curve, which alone imports them, and their errors.
 	"internal/curve/k256":     {"internal/curve/curveerr"},
 	"internal/curve/decred":   {"internal/curve/curveerr"},
@@ -125,6 +127,7 @@ func checkInside(t *testing.T, s source, from, to string, allowed []string) {
 	switch {
 	case strings.HasPrefix(to, "internal/") && strings.HasSuffix(to, "test") && !s.test:
 		t.Errorf("%s: %s is for tests", s.path, to)
+	case to == "internal/cryptotest" && s.test: // published vectors
 	case to == s.dir && strings.HasSuffix(s.file.Name.Name, "_test"): // an external test of the package itself
 	case strings.HasPrefix(to, "cmd/") && strings.HasPrefix(to, s.dir+"/"): // a part of the program
 	case slices.Contains(allowed, room(to)) && room(to) != "cmd":

@@ -59,7 +59,7 @@ type Curve interface {
 	// signature into another.
 	Verify(pub *[PublicKeySize]byte, digest *[DigestSize]byte, sig *[SignatureSize]byte) bool
 
-	// VerifyPoint is Verify for a public key that Decompress has taken apart, and spares its square root.
+	// VerifyPoint is Verify with the coordinates that Decompress returned, which saves the square root.
 	// It rejects coordinates that are not those of a point.
 	VerifyPoint(xy *[PointSize]byte, digest *[DigestSize]byte, sig *[SignatureSize]byte) bool
 

@@ -5,7 +5,7 @@ import (
 	"github.com/fastdisc/discv5/internal/curve/k256"
 )
 
-// native and reference return the two engines, of which a program links one.
+// native and reference return the two engines. A program links one of them.
 func native() Curve    { return k256.Engine{} }
 func reference() Curve { return decred.Engine{} }
 

@@ -43,6 +43,14 @@ func (x *fe) less(y *fe) bool {
 	return false
 }
 
+// fromPoint sets r to the x of p modulo n and returns the recovery ID: bit 0 is set if y is odd, bit 1 if
+// x is not below n. Precondition: p is normalized.
+func (r *scalar) fromPoint(p *affine) (recovery byte) {
+	var x [32]byte
+	p.x.putBytes(&x)
+	return byte(p.y[0])&1 | byte(r.setBytes(&x))&2
+}
+
 // sign sets r and s, which is at most (n-1)/2, to the signature over e with key d and nonce k, and returns the recovery ID. It fails if
 // one of them would be zero, which nobody has seen happen. Precondition: d and k are not zero.
 func sign(r, s, d, k, e *scalar) (recovery byte, ok bool) {
@@ -50,9 +58,7 @@ func sign(r, s, d, k, e *scalar) (recovery byte, ok bool) {
 	var p affine
 	point.multBase(k)
 	p.set(&point)
-	var x [32]byte
-	p.x.putBytes(&x)
-	recovery = byte(p.y[0])&1 | byte(r.setBytes(&x))&2
+	recovery = r.fromPoint(&p)
 	var t scalar
 	t.mul(r, d)
 	t.add(&t, e)

@@ -12,7 +12,7 @@ func (n *nonces) init(priv, digest *[32]byte) {
 		n.v[i] = 1
 	}
 	n.key = [32]byte{}
-	var message [32 + 1 + 32 + 32]byte
+	var message [longestMessage]byte
 	copy(message[33:], priv[:])
 	copy(message[65:], digest[:])
 	for separator := range byte(2) {
@@ -38,9 +38,15 @@ func (n *nonces) skip() {
 	n.v = hmacSHA256(&n.key, n.v[:])
 }
 
-// hmacSHA256 is HMAC-SHA256 (RFC 2104) on the stack. Precondition: message has 97 bytes at most.
+// longestMessage is the most bytes that hmacSHA256 takes: those of init.
+const longestMessage = 32 + 1 + 32 + 32
+
+// hmacSHA256 is HMAC-SHA256 (RFC 2104) on the stack. It panics if message is longer than longestMessage.
 func hmacSHA256(key *[32]byte, message []byte) [32]byte {
-	var inner [sha256.BlockSize + 97]byte
+	if len(message) > longestMessage {
+		panic("curve: message for HMAC is too long")
+	}
+	var inner [sha256.BlockSize + longestMessage]byte
 	var outer [sha256.BlockSize + 32]byte
 	copy(inner[:], key[:])
 	copy(outer[:], key[:])
