@@ -340,9 +340,11 @@ func (n *Node) ID() enr.ID { return n.engine.ID() }
 // LocalRecord is the node's own record as it is now.
 func (n *Node) LocalRecord() *enr.Record { return n.engine.Record() }
 
-// UpdateRecord changes the node's own record: change is given the pairs of the present one, with a higher sequence number. Peers
-// learn of it with the next PING or PONG. On error the record stays as it was. Changes are made one after another, so that change must not
-// call UpdateRecord, SetEndpoint or Close: they would wait for its end.
+// UpdateRecord changes the node's own record: change is given the pairs of the present one, with a
+// higher sequence number. Peers learn of it with the next PING or PONG. If change sets only values
+// that the record has, there is no new record, and SaveRecord is not called. On error the record stays
+// as it was. Changes are made one after another, so that change must not call UpdateRecord,
+// SetEndpoint or Close: they would wait for its end.
 func (n *Node) UpdateRecord(change func(*enr.Builder)) error {
 	if err := n.engine.UpdateRecord(change); err != nil {
 		return fmt.Errorf("discv5: %w", err)

@@ -205,13 +205,17 @@ func deleteEndpoint(b *enr.Builder, family netaddr.Family) {
 // ErrRecord: a change of the local record cannot be made.
 var ErrRecord = errors.New("engine: change of the local record")
 
-// UpdateRecord makes a new local record: the old one with a higher sequence number and what change does to it.
-// Changes are made one after another. If the result cannot be signed or saved the record stays as it is.
+// UpdateRecord makes a new local record: the old one with a higher sequence number and what change
+// does to it. If that is nothing, the record stays as it is and is not saved. Changes are made one
+// after another. If the result cannot be signed or saved the record stays as it is.
 func (e *Engine) UpdateRecord(change func(*enr.Builder)) error {
 	e.recordMu.Lock()
 	defer e.recordMu.Unlock()
-	b := e.Record().Edit()
-	change(b)
+	old := e.Record()
+	b := old.Edit()
+	if change(b); !b.Changes(old) {
+		return nil
+	}
 	r, err := b.Sign(e.cfg.Key)
 	if err == nil && e.cfg.SaveRecord != nil {
 		err = e.cfg.SaveRecord(r)

@@ -101,7 +101,9 @@ func TestNewerRecordLost(t *testing.T) {
 		t.Fatal(r.Err)
 	}
 	nw.run(5 * time.Second)
-	b.name(t, b.addr) // the same again, with a higher sequence number
+	if err := b.e.UpdateRecord(func(x *enr.Builder) { x.SetString("news", "x") }); err != nil {
+		t.Fatal(err)
+	}
 	asked := a.e.Counters()[OutFindNode]
 	nw.drop = func(from, _ netip.AddrPort, _ []byte) bool {
 		return from == a.addr && a.e.Counters()[OutFindNode] > asked
