@@ -61,7 +61,7 @@ func (o *outbox) Commit(size int, to netip.AddrPort, via engine.Via) {
 		}
 	}
 	if at == o.home {
-		o.batch[at].Commit(size, to)
+		o.batch[at].CommitFrom(size, to, localOf(via))
 		return
 	}
 	t := o.batch[at]
@@ -73,7 +73,7 @@ func (o *outbox) Commit(size int, to netip.AddrPort, via engine.Via) {
 		o.conns[at].WriteBatch(t)
 	}
 	copy(t.Buffer(), o.batch[o.home].Buffer()[:size])
-	t.Commit(size, to)
+	t.CommitFrom(size, to, localOf(via))
 }
 
 // flush sends what is queued. Errors of single datagrams are counted by the sockets; the socket's own end is seen by
@@ -109,6 +109,7 @@ type receiver struct {
 	out  *outbox
 	w    *engine.Worker
 	rx   *fastpath.Rx
+	via  engine.Via // of the listen address
 
 	foreign ForeignHandler
 }
@@ -123,7 +124,7 @@ func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
 	if n.cfg.Foreign != nil {
 		size = MaxForeign
 	}
-	return &receiver{n, conn, out, w, fastpath.NewRx(batchSize, size), n.cfg.Foreign}, nil
+	return &receiver{n, conn, out, w, fastpath.NewRx(batchSize, size), viaOf(group), n.cfg.Foreign}, nil
 }
 
 // run is the packet path: a batch in, a batch out, one look at the clock for each.
@@ -144,7 +145,7 @@ func (r *receiver) serve(i, end int) {
 	r.w.Begin(r.n.clock.Now())
 	for ; i < end; i++ {
 		from, b := r.rx.Addr(i), r.rx.Packet(i)
-		if !r.w.Add(from, b) && r.foreign != nil {
+		if !r.w.AddVia(r.via|viaLocal(r.rx.Local(i)), from, b) && r.foreign != nil {
 			r.foreign.Foreign(from, b)
 		}
 	}

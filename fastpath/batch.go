@@ -40,6 +40,8 @@ type rxPacket struct {
 	at   uint32 // in the slab
 	n    uint16
 	room uint16 // n, and what may be appended
+
+	local Local
 }
 
 // NewRx returns an Rx of batch slots of size bytes each, which takes batch*size
@@ -81,6 +83,10 @@ func (rx *Rx) Packet(i int) []byte {
 // never 4-in-6, and there is no zone.
 func (rx *Rx) Addr(i int) netip.AddrPort { return rx.live[i].from }
 
+// Local returns the number of the local address that datagram i arrived at, 0 <= i < Len(). It is 0
+// if the socket does not tell: see Info.LocalAddrs.
+func (rx *Rx) Local(i int) Local { return rx.live[i].local }
+
 // Reset empties rx.
 func (rx *Rx) Reset() { rx.live = rx.live[:0] }
 
@@ -93,7 +99,7 @@ func (rx *Rx) Push(b []byte, from netip.AddrPort) bool {
 		return false
 	}
 	copy(rx.slot(slot), b)
-	rx.deliver(slot, len(b), plainAddr(from))
+	rx.deliver(slot, len(b), plainAddr(from), 0)
 	return true
 }
 
@@ -104,8 +110,8 @@ func (rx *Rx) slot(i int) []byte {
 }
 
 // deliver appends the datagram of n bytes in the given slot.
-func (rx *Rx) deliver(slot, n int, from netip.AddrPort) {
-	rx.live = append(rx.live, rxPacket{from: from, at: uint32(slot * rx.stride), n: uint16(n), room: uint16(rx.size)})
+func (rx *Rx) deliver(slot, n int, from netip.AddrPort, local Local) {
+	rx.live = append(rx.live, rxPacket{from: from, local: local, at: uint32(slot * rx.stride), n: uint16(n), room: uint16(rx.size)})
 }
 
 // Tx is a batch of datagrams to send with the memory they live in. It belongs
@@ -128,8 +134,9 @@ type Tx struct {
 
 // txPacket is one committed datagram.
 type txPacket struct {
-	to netip.AddrPort
-	n  int
+	to    netip.AddrPort
+	n     int
+	local Local
 }
 
 // NewTx returns a Tx of batch slots of size bytes each. It panics unless batch
@@ -160,14 +167,19 @@ func (tx *Tx) Buffer() []byte {
 // given destination. A zone is ignored. A destination that cannot work is
 // found out, and counted, by WriteBatch. Commit panics when tx is full or n is
 // not 0 to Size(): only a mistake of the caller can do that.
-func (tx *Tx) Commit(n int, to netip.AddrPort) {
+func (tx *Tx) Commit(n int, to netip.AddrPort) { tx.CommitFrom(n, to, 0) }
+
+// CommitFrom is Commit for a datagram that leaves from a local address, as Rx.Local of the same group
+// names it. If the address is no longer there, the datagram leaves from the one that the system
+// chooses; see ConnStats.LocalFallbacks.
+func (tx *Tx) CommitFrom(n int, to netip.AddrPort, from Local) {
 	if len(tx.queue) == cap(tx.queue) {
 		panic("fastpath: Commit on a full Tx")
 	}
 	if uint(n) > uint(tx.size) {
 		panic("fastpath: Commit of more bytes than a slot has")
 	}
-	tx.queue = append(tx.queue, txPacket{to: plainAddr(to), n: n})
+	tx.queue = append(tx.queue, txPacket{to: plainAddr(to), n: n, local: from})
 }
 
 // Len is the number of datagrams in tx.
@@ -190,6 +202,10 @@ func (tx *Tx) Packet(i int) []byte {
 
 // Addr returns the destination of datagram i, 0 <= i < Len().
 func (tx *Tx) Addr(i int) netip.AddrPort { return tx.queue[i].to }
+
+// Local returns the local address that datagram i, 0 <= i < Len(), leaves from; 0 leaves the choice
+// to the system.
+func (tx *Tx) Local(i int) Local { return tx.queue[i].local }
 
 // Reset forgets what is queued.
 func (tx *Tx) Reset() { tx.queue = tx.queue[:0] }

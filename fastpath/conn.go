@@ -63,6 +63,16 @@ type ConnStats struct {
 	// take: their datagrams were sent again by themselves.
 	TxTrains, TrainsRefused uint64
 
+	// LocalUnknown are datagrams that arrived at an address from which no answer can leave: a multicast
+	// or broadcast address, or one beyond the first MaxLocals. Answers leave from where the system chooses.
+	LocalUnknown uint64
+	// LocalFallbacks are datagrams that left from where the system chose, because the host no longer
+	// had the local address that they were to leave from.
+	LocalFallbacks uint64
+	// PathMTUIgnored is how often an IPv4 datagram was larger than the path MTU that the system had
+	// learned, so that the socket ignored path MTUs for a while.
+	PathMTUIgnored uint64
+
 	Truncated uint64 // dropped: larger than a slot of the Rx
 	Short     uint64 // dropped: below Config.MinSize, not caught by the filter
 	Long      uint64 // dropped: above Config.MaxSize, not caught by the filter
@@ -108,6 +118,9 @@ func (s *ConnStats) Add(o ConnStats) {
 	s.TxBatches += o.TxBatches
 	s.TxTrains += o.TxTrains
 	s.TrainsRefused += o.TrainsRefused
+	s.LocalUnknown += o.LocalUnknown
+	s.LocalFallbacks += o.LocalFallbacks
+	s.PathMTUIgnored += o.PathMTUIgnored
 	s.Truncated += o.Truncated
 	s.Short += o.Short
 	s.Long += o.Long

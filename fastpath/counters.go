@@ -26,11 +26,13 @@ type counters struct {
 	rx struct {
 		datagrams, bytes, batches, trains  atomic.Uint64
 		truncated, short, long, bad, errno atomic.Uint64
+		unnumbered                         atomic.Uint64
 	}
 	_  [cacheLine]byte
 	tx struct {
 		datagrams, bytes, batches atomic.Uint64
 		trains, trainsRefused     atomic.Uint64
+		fallbacks, narrow         atomic.Uint64
 		dropped                   [numCauses]atomic.Uint64
 	}
 }
@@ -58,20 +60,23 @@ func (c *counters) drop(cause sendCause, n int) {
 func (c *counters) stats() ConnStats {
 	d := &c.tx.dropped
 	return ConnStats{
-		RxDatagrams:   c.rx.datagrams.Load(),
-		RxBytes:       c.rx.bytes.Load(),
-		RxBatches:     c.rx.batches.Load(),
-		RxTrains:      c.rx.trains.Load(),
-		TxDatagrams:   c.tx.datagrams.Load(),
-		TxBytes:       c.tx.bytes.Load(),
-		TxBatches:     c.tx.batches.Load(),
-		TxTrains:      c.tx.trains.Load(),
-		TrainsRefused: c.tx.trainsRefused.Load(),
-		Truncated:     c.rx.truncated.Load(),
-		Short:         c.rx.short.Load(),
-		Long:          c.rx.long.Load(),
-		BadSource:     c.rx.bad.Load(),
-		ReadErrors:    c.rx.errno.Load(),
+		RxDatagrams:    c.rx.datagrams.Load(),
+		RxBytes:        c.rx.bytes.Load(),
+		RxBatches:      c.rx.batches.Load(),
+		RxTrains:       c.rx.trains.Load(),
+		TxDatagrams:    c.tx.datagrams.Load(),
+		TxBytes:        c.tx.bytes.Load(),
+		TxBatches:      c.tx.batches.Load(),
+		TxTrains:       c.tx.trains.Load(),
+		TrainsRefused:  c.tx.trainsRefused.Load(),
+		LocalFallbacks: c.tx.fallbacks.Load(),
+		PathMTUIgnored: c.tx.narrow.Load(),
+		LocalUnknown:   c.rx.unnumbered.Load(),
+		Truncated:      c.rx.truncated.Load(),
+		Short:          c.rx.short.Load(),
+		Long:           c.rx.long.Load(),
+		BadSource:      c.rx.bad.Load(),
+		ReadErrors:     c.rx.errno.Load(),
 		SendErrors: SendErrors{
 			Family:      d[causeFamily].Load(),
 			Refused:     d[causeRefused].Load(),

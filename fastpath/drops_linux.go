@@ -21,7 +21,6 @@ const (
 
 	cmsgAlign = unix.SizeofPtr
 	cmsgSpace = (unix.SizeofCmsghdr+cmsgAlign-1)&^(cmsgAlign-1) + (4+cmsgAlign-1)&^(cmsgAlign-1) // of a message of 4 bytes
-	ctlSpace  = 2 * cmsgSpace                                                                    // of the two that there can be: SO_RXQ_OVFL, UDP_GRO
 )
 
 // meminfo reads the drop counter.
@@ -66,8 +65,7 @@ func findControl(b []byte, level, kind uint32) (uint32, bool) {
 		if n < header || n > uint64(len(b)) {
 			return 0, false
 		}
-		l, k := binary.NativeEndian.Uint32(b[header-8:]), binary.NativeEndian.Uint32(b[header-4:])
-		if l == level && k == kind && n >= header+4 {
+		if cmsgKind(b) == kindOf(level, kind) && n >= header+4 {
 			return binary.NativeEndian.Uint32(b[header:]), true
 		}
 		next := (n + cmsgAlign - 1) &^ (cmsgAlign - 1)

@@ -19,6 +19,8 @@ type Group struct {
 	socks []*socket
 	conns []Conn
 	info  Info
+
+	locals *locals // nil if local addresses are not told
 }
 
 // Info says what a Group got from the system. It does not change.
@@ -48,6 +50,11 @@ type Info struct {
 	Merge       bool
 	MergeReason string // why not, empty otherwise
 
+	// LocalAddrs says that Rx.Local tells the local address of each datagram. A group that is bound to one
+	// address has no need of that.
+	LocalAddrs       bool
+	LocalAddrsReason string // why not, empty otherwise
+
 	// Buffer sizes in bytes, as asked for and as granted, per socket. 0 asked
 	// means the default of the system; 0 got means unknown. Linux reports twice
 	// what it grants, to have room for bookkeeping; here it is halved again.
@@ -75,8 +82,8 @@ func (i Info) String() string {
 	if i.PathReason != "" {
 		path += " (" + i.PathReason + ")"
 	}
-	return fmt.Sprintf("path %s, sockets %d, reuseport %s, filter %s, segments %s, merge %s, receive buffer %d of %d, send buffer %d of %d, drops by %s",
-		path, i.Sockets, yes(i.ReusePort, i.ReusePortReason), yes(i.FilterAttached, i.FilterReason), yes(i.Segments, i.SegmentsReason), yes(i.Merge, i.MergeReason),
+	return fmt.Sprintf("path %s, sockets %d, reuseport %s, filter %s, segments %s, merge %s, local addresses %s, receive buffer %d of %d, send buffer %d of %d, drops by %s",
+		path, i.Sockets, yes(i.ReusePort, i.ReusePortReason), yes(i.FilterAttached, i.FilterReason), yes(i.Segments, i.SegmentsReason), yes(i.Merge, i.MergeReason), yes(i.LocalAddrs, i.LocalAddrsReason),
 		i.RecvBufferGot, i.RecvBufferAsked, i.SendBufferGot, i.SendBufferAsked, i.DropSource)
 }
 
@@ -136,6 +143,7 @@ func (g *Group) describe(cfg *Config) {
 	g.info.FilterAttached, g.info.FilterReason = o.filter == "", o.filter
 	g.info.Segments, g.info.SegmentsReason = o.segments == "", o.segments
 	g.info.Merge, g.info.MergeReason = o.merge == "", o.merge
+	g.info.LocalAddrs, g.info.LocalAddrsReason = o.local == "", o.local
 	g.info.RecvBufferAsked, g.info.RecvBufferGot = cfg.RecvBuffer, o.recvGot
 	g.info.SendBufferAsked, g.info.SendBufferGot = cfg.SendBuffer, o.sendGot
 	g.info.DropSource = o.dropSource
@@ -144,6 +152,15 @@ func (g *Group) describe(cfg *Config) {
 // Addr is the address that all sockets are bound to, without zone, with the
 // port that was chosen.
 func (g *Group) Addr() netip.AddrPort { return g.addr }
+
+// LocalAddr returns the IP address that a number of Rx.Local stands for: that of the group, if it is
+// bound to one. It is invalid if there is no such number.
+func (g *Group) LocalAddr(n Local) netip.Addr {
+	if a := g.addr.Addr(); !a.IsUnspecified() {
+		return a
+	}
+	return g.locals.addr(n)
+}
 
 // Conns returns the sockets, at least one, in a slice of the caller's own.
 func (g *Group) Conns() []Conn { return slices.Clone(g.conns) }

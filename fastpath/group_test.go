@@ -83,13 +83,13 @@ func TestInfo(t *testing.T) {
 // Stats.Add must know every field.
 func TestStatsAdd(t *testing.T) {
 	one := ConnStats{
-		1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 24,
+		1, 2, 3, 4, 5, 6, 7, 8, 9, 25, 26, 27, 10, 11, 12, 13, 24,
 		SendErrors{14, 15, 16, 17, 18, 19, 20, 21, 22}, 23,
 	}
 	sum := one
 	sum.Add(one)
 	want := ConnStats{
-		2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 48,
+		2, 4, 6, 8, 10, 12, 14, 16, 18, 50, 52, 54, 20, 22, 24, 26, 48,
 		SendErrors{28, 30, 32, 34, 36, 38, 40, 42, 44}, 46,
 	}
 	if sum != want {

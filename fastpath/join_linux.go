@@ -103,7 +103,7 @@ func (tx *Tx) joinable(i int) bool {
 		return false
 	}
 	a, b := &tx.queue[i], &tx.queue[i+1]
-	return b.n > 0 && b.n <= a.n && a.n <= maxJoined && a.to == b.to
+	return b.n > 0 && b.n <= a.n && a.n <= maxJoined && a.to == b.to && a.local == b.local
 }
 
 // join adds datagrams to entry n, which has datagram i of tx, and returns how
@@ -116,34 +116,34 @@ func (t *mmsgTx) join(tx *Tx, n, i int) int {
 	k, bytes := 1, first.n
 	for more := true; more && k < MaxSegments && i+k < len(tx.queue); k++ {
 		p := &tx.queue[i+k]
-		if p.n == 0 || p.n > first.n || bytes+p.n > MaxTrain || p.to != first.to {
+		if p.n == 0 || p.n > first.n || bytes+p.n > MaxTrain || p.to != first.to || p.local != first.local {
 			break
 		}
 		t.iov[i+k].SetLen(p.n)
 		bytes += p.n
 		more = p.n == first.n
 	}
-	t.ctl[n].set(first.n)
 	h := &t.hdr[n].hdr
 	h.SetIovlen(k)
 	h.Control = (*byte)(unsafe.Pointer(&t.ctl[n]))
-	h.SetControllen(segmentSpace)
-	t.trains = n + 1
+	h.SetControllen(t.ctl[n].set(first.n, t.from[n]))
+	t.marked = n + 1
 	t.all.trains++
 	t.all.datagrams += k - 1
 	t.all.bytes += bytes - first.n
 	return k - 1
 }
 
-// unjoin makes all entries those of single datagrams again.
-func (t *mmsgTx) unjoin() {
-	for i := range t.hdr[:t.trains] {
+// unmark makes all entries those of single datagrams that leave from where the kernel chooses.
+func (t *mmsgTx) unmark() {
+	for i := range t.hdr[:t.marked] {
 		h := &t.hdr[i].hdr
 		h.SetIovlen(1)
 		h.Control = nil
 		h.SetControllen(0)
+		t.from[i] = nil
 	}
-	t.trains = 0
+	t.marked = 0
 }
 
 // segments is how many datagrams entry n has.

@@ -77,7 +77,7 @@ func (rx *Rx) widen() {
 }
 
 // part delivers the segments of g bytes of the train of n bytes in the given slot, and returns the bytes of those that are acceptable.
-func (c *mmsgConn) part(rx *Rx, slot, n, g int, from netip.AddrPort) (bytes int) {
+func (c *mmsgConn) part(rx *Rx, slot, n, g int, from netip.AddrPort, local Local) (bytes int) {
 	c.sock.cnt.rx.trains.Add(1)
 	for at, end := slot*rx.stride, slot*rx.stride+n; at < end; at += g {
 		size := min(g, end-at)
@@ -85,17 +85,9 @@ func (c *mmsgConn) part(rx *Rx, slot, n, g int, from netip.AddrPort) (bytes int)
 		case size > rx.size:
 			c.sock.cnt.rx.truncated.Add(1)
 		case c.sock.sizeOK(size):
-			rx.live = append(rx.live, rxPacket{from: from, at: uint32(at), n: uint16(size), room: uint16(size)})
+			rx.live = append(rx.live, rxPacket{from: from, local: local, at: uint32(at), n: uint16(size), room: uint16(size)})
 			bytes += size
 		}
 	}
 	return bytes
-}
-
-// segmentSize is g of a message of n bytes with control messages b. It is n if that is no train.
-func segmentSize(b []byte, n int) int {
-	if g, ok := findControl(b, unix.IPPROTO_UDP, unix.UDP_GRO); ok && g > 0 && uint64(g) < uint64(n) {
-		return int(g)
-	}
-	return n
 }

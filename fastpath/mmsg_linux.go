@@ -63,6 +63,8 @@ type mmsgRx struct {
 	name []unix.RawSockaddrInet6 // room for either family
 	ctl  []byte                  // ctlSpace bytes per slot
 
+	cache localCache
+
 	conn  *mmsgConn
 	space int  // bytes of control messages that a slot takes: 0 or ctlSpace
 	wide  bool // slots have room for trains
@@ -107,6 +109,7 @@ func (r *mmsgRx) bind(rx *Rx, c *mmsgConn) {
 	if r.conn != c {
 		r.attach(rx, c)
 	}
+	r.cache.reset(c.sock.locals)
 	for i := range r.hdr[:r.used] {
 		h := &r.hdr[i].hdr
 		h.Namelen = unix.SizeofSockaddrInet6
@@ -120,7 +123,7 @@ func (r *mmsgRx) bind(rx *Rx, c *mmsgConn) {
 func (r *mmsgRx) attach(rx *Rx, c *mmsgConn) {
 	r.conn = c
 	merges, space := c.sock.opts.merge == "", 0
-	if merges || c.sock.opts.dropSource == dropsByControl {
+	if merges || c.sock.opts.dropSource == dropsByControl || c.sock.opts.local == "" {
 		space = ctlSpace
 	}
 	if merges && !r.wide {
@@ -180,26 +183,27 @@ func (c *mmsgConn) collect(rx *Rx, r *mmsgRx) {
 	r.used = r.n
 	for i := range r.hdr[:r.n] {
 		h, n := &r.hdr[i].hdr, int(r.hdr[i].len)
-		g := n
-		if h.Controllen > 0 {
-			g = segmentSize(r.control(i), n)
-		}
 		from, ok := sockaddrAddrPort(&r.name[i], h.Namelen)
+		g, local := n, Local(0)
+		if h.Controllen > 0 {
+			g, local = r.cache.controls(r.control(i), n, from)
+		}
 		switch {
 		case h.Flags&unix.MSG_TRUNC != 0 || g == n && n > rx.size:
 			cnt.rx.truncated.Add(1)
 		case !ok && (g < n || c.sock.sizeOK(n)):
 			cnt.rx.bad.Add(uint64(max(1, (n+g-1)/max(g, 1))))
 		case g < n:
-			bytes += c.part(rx, i, n, g, from)
+			bytes += c.part(rx, i, n, g, from, local)
 		case ok && c.sock.sizeOK(n):
-			rx.deliver(i, n, from)
+			rx.deliver(i, n, from, local)
 			bytes += n
 		}
 	}
 	if rx.Len() > 0 {
 		cnt.received(rx.Len(), bytes)
 	}
+	r.cache.count(cnt)
 	if c.sock.opts.dropSource == dropsByControl {
 		c.noteDrops(r)
 	}
@@ -231,15 +235,17 @@ type mmsgTx struct {
 	hdr  []mmsghdr
 	iov  []unix.Iovec
 	name []unix.RawSockaddrInet6
-	ctl  []segmentControl // of entries that are trains
+	ctl  []sendControl // of entries that are trains
+	from []*localEntry // that an entry leaves from; nil leaves the choice to the kernel
 
 	conn       *mmsgConn
-	total      int   // entries that are loaded
-	all        tally // what they have
-	trains     int   // of which are trains among the first so many
-	checked    int   // datagrams whose address family has been looked at
-	start, end int   // entries of the next call
-	n          int   // result of the last call
+	total      int         // entries that are loaded
+	all        tally       // what they have
+	marked     int         // entries, of which some are trains or have control messages
+	moved      *localEntry // that the entry at start could not leave from
+	checked    int         // datagrams whose address family has been looked at
+	start, end int         // entries of the next call
+	n          int         // result of the last call
 	errno      syscall.Errno
 	deadline   time.Time // of the wait for room; zero until a batch has to wait
 
@@ -253,7 +259,8 @@ func newMmsgTx(tx *Tx) *mmsgTx {
 		hdr:  make([]mmsghdr, n),
 		iov:  make([]unix.Iovec, n),
 		name: make([]unix.RawSockaddrInet6, n),
-		ctl:  make([]segmentControl, n),
+		ctl:  make([]sendControl, n),
+		from: make([]*localEntry, n),
 	}
 	t.try, t.park = t.call, t.callOrPark
 	for i := range t.hdr {
@@ -279,11 +286,11 @@ func (t *mmsgTx) callOrPark(fd uintptr) bool {
 // the other family are counted here: sending them would cost a system call each
 // to be told so.
 func (t *mmsgTx) load(tx *Tx, first, alone int) {
-	t.unjoin()
+	t.unmark()
 	s := t.conn.sock
 	asked, joins := false, false // once for each batch that could have trains
 	t.all = tally{}
-	n, bytes := 0, 0
+	n, bytes, gone := 0, 0, 0
 	for i := first; i < len(tx.queue); i++ {
 		p := &tx.queue[i]
 		if !s.familyOK(p.to) {
@@ -297,6 +304,12 @@ func (t *mmsgTx) load(tx *Tx, first, alone int) {
 		h.Iov = &t.iov[i]
 		t.iov[i].SetLen(p.n)
 		bytes += p.n
+		at := i
+		if p.local != 0 {
+			if e := s.locals.entry(p.local); e != nil {
+				t.leave(n, e)
+			}
+		}
 		if i >= alone && tx.joinable(i) {
 			if !asked {
 				asked, joins = true, s.joins()
@@ -305,7 +318,13 @@ func (t *mmsgTx) load(tx *Tx, first, alone int) {
 				i += t.join(tx, n, i)
 			}
 		}
+		if p.local != 0 && t.from[n] == nil && at >= t.checked {
+			gone += i - at + 1
+		}
 		n++
+	}
+	if gone > 0 {
+		s.cnt.tx.fallbacks.Add(uint64(gone))
 	}
 	t.start, t.total, t.checked = 0, n, len(tx.queue)
 	t.all.datagrams += n
@@ -321,7 +340,8 @@ func (c *mmsgConn) WriteBatch(tx *Tx) error {
 		tx.mmsg = newMmsgTx(tx)
 	}
 	t := tx.mmsg
-	t.conn, t.deadline, t.checked = c, time.Time{}, 0
+	t.conn, t.deadline, t.checked, t.moved = c, time.Time{}, 0, nil
+	c.sock.pathMTU.batch(c.sock)
 	t.load(tx, 0, 0)
 	err := c.flush(tx, t)
 	tx.Reset()
@@ -338,7 +358,7 @@ func (c *mmsgConn) WriteBatch(tx *Tx) error {
 // of a train are sent again, each by itself, so that what the kernel says of
 // them is the same as if there were no trains.
 func (c *mmsgConn) flush(tx *Tx, t *mmsgTx) error {
-	cnt, retries, refused := &c.sock.cnt, sendRetries, false
+	cnt, retries, refused, whole := &c.sock.cnt, sendRetries, false, false
 	for t.start < t.total {
 		t.end = min(t.total, t.start+c.sock.batch)
 		if err := c.attempt(t); err != nil {
@@ -347,9 +367,13 @@ func (c *mmsgConn) flush(tx *Tx, t *mmsgTx) error {
 		}
 		if t.errno == 0 && t.n > 0 {
 			next := min(t.start+t.n, t.end)
+			if t.moved != nil {
+				cnt.tx.fallbacks.Add(uint64(t.segments(t.start)))
+				c.sock.locals.fail(t.moved)
+			}
 			c.sent(t.count(next))
 			t.start = next
-			refused = false
+			refused, whole, t.moved = false, false, nil
 			continue
 		}
 		switch cause := classify(t.errno); {
@@ -365,15 +389,20 @@ func (c *mmsgConn) flush(tx *Tx, t *mmsgTx) error {
 		case cause == causeFatal:
 			cnt.drop(cause, t.count(t.total).datagrams)
 			return c.sock.wrap("send", t.errno)
+		case t.from[t.start] != nil && goneErrno(t.errno):
+			t.move()
+			refused = false
 		case t.segments(t.start) > 1:
 			c.sock.refuseTrain(t.errno)
 			first := t.first(t.start)
 			t.load(tx, first, first+t.segments(t.start))
-			refused = false
+			refused, whole, t.moved = false, false, nil
+		case cause == causeTooLong && !whole && c.sock.pathMTU.ignore(c.sock):
+			whole, refused = true, false
 		default:
 			cnt.drop(cause, 1)
 			t.start++
-			refused = false
+			refused, whole, t.moved = false, false, nil
 		}
 	}
 	return nil

@@ -69,6 +69,8 @@ func setOptions(fd uintptr, cfg *Config, reusePort bool, o *sockOptions) error {
 	}
 	dropErrorQueue(fd, cfg.Addr.Addr().Is4())
 	forgetTrains(fd)
+	o.local, o.pathMTU = localReason(fd, cfg), pathMTUReason(fd, cfg)
+	preferStable(fd, cfg)
 	o.filter = filterReason(fd, cfg)
 	o.dropSource = chooseDropSource(fd)
 	if cfg.DisableBatch && o.dropSource == dropsByControl {

@@ -40,21 +40,29 @@ type portableConn struct {
 
 	// The two calls, replaced by tests to inject faults.
 	recv func(b, oob []byte) (n, oobn, flags int, from netip.AddrPort, err error)
-	send func(b []byte, to netip.AddrPort) (int, error)
+	send func(b, oob []byte, to netip.AddrPort) (n, oobn int, err error)
+
+	oob   [128]byte // control messages of the datagram that was read last
+	cache localCache
 
 	wmu sync.Mutex // one WriteBatch at a time: the write deadline is the socket's
 }
 
 func newPortableConn(s *socket) *portableConn {
-	return &portableConn{sock: s, recv: s.udp.ReadMsgUDPAddrPort, send: s.udp.WriteToUDPAddrPort}
+	return &portableConn{sock: s, recv: s.udp.ReadMsgUDPAddrPort, send: s.udp.WriteMsgUDPAddrPort}
 }
 
 // ReadBatch implements Conn.
 func (c *portableConn) ReadBatch(rx *Rx) error {
 	rx.Reset()
 	cnt, failed := &c.sock.cnt, 0
+	c.cache.reset(c.sock.locals)
+	var oob []byte
+	if c.sock.locals != nil {
+		oob = c.oob[:]
+	}
 	for {
-		n, _, flags, from, err := c.recv(rx.slot(0), nil)
+		n, oobn, flags, from, err := c.recv(rx.slot(0), oob)
 		if err != nil {
 			if err := c.sock.readError(err, &failed); err != nil {
 				return err
@@ -70,7 +78,12 @@ func (c *portableConn) ReadBatch(rx *Rx) error {
 			cnt.rx.bad.Add(1)
 		default:
 			cnt.received(1, n)
-			rx.deliver(0, n, plainAddr(from))
+			local := Local(0)
+			if oobn > 0 {
+				_, local = c.cache.controls(oob[:oobn], n, from)
+				c.cache.count(cnt)
+			}
+			rx.deliver(0, n, plainAddr(from), local)
 			return nil
 		}
 	}
@@ -84,6 +97,7 @@ func (c *portableConn) WriteBatch(tx *Tx) error {
 	defer tx.Reset()
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
+	c.sock.pathMTU.batch(c.sock)
 	if err := c.allowWait(); err != nil {
 		c.sock.cnt.drop(causeClosed, tx.Len())
 		return c.sock.wrap("send", err)
@@ -94,7 +108,7 @@ func (c *portableConn) WriteBatch(tx *Tx) error {
 			cnt.drop(causeFamily, 1)
 			continue
 		}
-		cause, err := c.sendOne(tx.Packet(i), tx.Addr(i), &retries)
+		cause, err := c.sendOne(tx.Packet(i), tx.Addr(i), tx.Local(i), &retries)
 		switch {
 		case err == nil:
 			cnt.sent(1, tx.queue[i].n)
@@ -117,11 +131,23 @@ func (c *portableConn) allowWait() error {
 }
 
 // sendOne sends one datagram, several times where an error passes by itself.
-func (c *portableConn) sendOne(b []byte, to netip.AddrPort, retries *int) (sendCause, error) {
-	refused, blocked := false, false
+func (c *portableConn) sendOne(b []byte, to netip.AddrPort, local Local, retries *int) (sendCause, error) {
+	s := c.sock
+	var control []byte
+	from := s.locals.entry(local)
+	if from != nil {
+		control = from.control[:from.length]
+	}
+	refused, blocked, whole := false, false, false
 	for {
-		_, err := c.send(b, to)
+		_, _, err := c.send(b, control, to)
 		if err == nil {
+			if local != 0 && control == nil {
+				s.cnt.tx.fallbacks.Add(1)
+				if from != nil {
+					s.locals.fail(from)
+				}
+			}
 			return 0, nil
 		}
 		cause := causeOf(err)
@@ -139,6 +165,10 @@ func (c *portableConn) sendOne(b []byte, to netip.AddrPort, retries *int) (sendC
 			if err := c.allowWait(); err != nil {
 				return causeOf(err), err
 			}
+		case control != nil && mayHaveGone(err):
+			control = nil
+		case cause == causeTooLong && !whole && s.pathMTU.ignore(s):
+			whole = true
 		default:
 			return cause, err
 		}

@@ -37,11 +37,11 @@ func TestS21PortableSendFaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			a, b := plainConn(t), plainConn(t)
 			real, calls := a.send, 0
-			a.send = func(p []byte, to netip.AddrPort) (int, error) {
+			a.send = func(p, oob []byte, to netip.AddrPort) (int, int, error) {
 				if calls++; calls <= len(c.errs) {
-					return 0, &os.SyscallError{Syscall: "sendto", Err: c.errs[calls-1]}
+					return 0, 0, &os.SyscallError{Syscall: "sendmsg", Err: c.errs[calls-1]}
 				}
-				return real(p, to)
+				return real(p, oob, to)
 			}
 			tx, rx := NewTx(4, 100), NewRx(4, 100)
 			for i := range 4 {

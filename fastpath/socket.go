@@ -22,6 +22,8 @@ type socket struct {
 	sendWait time.Duration
 	opts     sockOptions
 	cnt      counters
+	locals   *locals // of the group; nil if local addresses are not told
+	pathMTU  pathMTU
 	refusals atomic.Uint32 // trains that were refused in a row; from maxRefusals on, batches since then
 
 	mu     sync.Mutex // guards drops and closed
@@ -35,6 +37,8 @@ type sockOptions struct {
 	filter           string // empty: attached; else why not
 	segments         string // empty: trains are sent; else why not
 	merge            string // empty: trains arrive whole; else why not
+	local            string // empty: each datagram tells its local address; else why not
+	pathMTU          string // empty: as pathMTU says; else why not
 	dropSource       string
 }
 

@@ -64,6 +64,13 @@ func (g *Group) connect(cfg *Config) {
 		g.info.Path = PathPortable
 	}
 	for _, s := range g.socks {
+		if s.opts.local == "" {
+			s.opts.local = tellLocals(s)
+		}
+		if s.opts.local == "" && g.locals == nil {
+			g.locals = newLocals()
+		}
+		s.locals = g.locals
 		s.opts.segments = segmentsReason(s, cfg, g.info.Path)
 		s.opts.merge = mergeReason(s, cfg, g.info.Path)
 		g.conns = append(g.conns, newConn(s, g.info.Path))
@@ -84,7 +91,8 @@ func GroupOf(conns ...Conn) (*Group, error) {
 		}
 	}
 	g.info = Info{Path: PathOther, Sockets: len(conns), DropSource: "none", FilterReason: "not a socket of this package",
-		SegmentsReason: "not a socket of this package", MergeReason: "not a socket of this package"}
+		SegmentsReason: "not a socket of this package", MergeReason: "not a socket of this package",
+		LocalAddrsReason: "not a socket of this package"}
 	return g, nil
 }
 
