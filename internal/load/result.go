@@ -125,6 +125,7 @@ func difference(after, before fastpath.ConnStats) fastpath.ConnStats {
 		{&a.RxDatagrams, &b.RxDatagrams}, {&a.RxBytes, &b.RxBytes}, {&a.RxBatches, &b.RxBatches}, {&a.RxTrains, &b.RxTrains},
 		{&a.TxDatagrams, &b.TxDatagrams}, {&a.TxBytes, &b.TxBytes}, {&a.TxBatches, &b.TxBatches},
 		{&a.TxTrains, &b.TxTrains}, {&a.TrainsRefused, &b.TrainsRefused},
+		{&a.LocalUnknown, &b.LocalUnknown}, {&a.LocalFallbacks, &b.LocalFallbacks}, {&a.PathMTUIgnored, &b.PathMTUIgnored},
 		{&a.Truncated, &b.Truncated}, {&a.Short, &b.Short}, {&a.Long, &b.Long}, {&a.BadSource, &b.BadSource},
 		{&a.ReadErrors, &b.ReadErrors}, {&a.KernelDrops, &b.KernelDrops},
 		{&a.SendErrors.Family, &b.SendErrors.Family}, {&a.SendErrors.Refused, &b.SendErrors.Refused},
