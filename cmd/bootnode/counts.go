@@ -14,6 +14,7 @@ type counts struct {
 	lastGood            atomic.Bool
 	saves, badSaves     atomic.Uint64
 	natFailures         atomic.Uint64
+	httpEvicted         atomic.Uint64
 	natKnown            atomic.Bool // an endpoint from --nat is in the record
 }
 
@@ -62,6 +63,7 @@ func (c *counts) collectors(suppressed func() uint64, bans func() int64) []prome
 		count("saves_total", helpSaves, result("failed"), c.badSaves.Load),
 		gauge("nat_endpoint_known", "1 if the record names an endpoint that --nat found.", func() float64 { return number(c.natKnown.Load()) }),
 		count("nat_failures_total", "Failed attempts to find or map the external endpoint.", nil, c.natFailures.Load),
+		count("http_connections_evicted_total", "HTTP connections closed to make room for new ones.", nil, c.httpEvicted.Load),
 		gauge("banned_entries", "Entries of the ban file.", func() float64 { return float64(bans()) }),
 		count("log_lines_suppressed_total", "Lines that were not logged because the same line had just been.", nil, suppressed),
 	}

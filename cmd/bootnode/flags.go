@@ -43,6 +43,7 @@ type options struct {
 	keyHex    string
 	dataDir   string
 	http      string
+	vhosts    []string
 	pprof     bool
 	logLevel  string
 	logJSON   bool
@@ -85,6 +86,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.StringVar(&o.nodeKey, "nodekey", "", "`FILE` with the private key, 64 hexadecimal digits. Default: nodekey in the data directory, made if missing")
 	f.StringVar(&o.keyHex, "nodekeyhex", "", "private key as 64 `HEX` digits; as a flag other users of the machine can see it")
 	f.StringVar(&o.http, "http", "", "`ADDR` HOST:PORT that serves /metrics, /healthz, /nodes, /buckets and /eth/v1/node/identity. Default: off")
+	f.StringArrayVar(&o.vhosts, "http-vhosts", nil, "host `NAMES` that requests to a loopback address may use besides localhost, separated by commas; * for any")
 	f.BoolVar(&o.pprof, "pprof", false, "serve /debug/pprof/ too, which needs --http on loopback")
 	f.StringVar(&o.logLevel, "log.level", "info", "`LEVEL` of the log: debug, info, warn or error")
 	f.BoolVar(&o.logJSON, "log.json", false, "log in JSON")

@@ -1,14 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"net/netip"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,20 +23,20 @@ const (
 	httpProfile      = 70 * time.Second // for an answer where profiles are served, which take 30 s unless asked for otherwise
 	httpIdle         = 2 * time.Minute
 	httpHeaders      = 16 << 10 // bytes
-	httpConns        = 64       // connections at a time; more wait
+	httpConns        = 64       // connections at a time; a new one replaces an old one
 	httpLarge        = 4        // answers under way of /metrics, and of /nodes and /buckets
 	httpDrainTimeout = time.Second
 )
 
 // webServer serves metrics and the like. A nil one does nothing.
 type webServer struct {
-	listener net.Listener
+	listener *connTable
 	server   *http.Server
 	closing  atomic.Bool
 }
 
 // listenHTTP takes the address, without serving yet. No address gives a nil server.
-func listenHTTP(addr string) (*webServer, error) {
+func listenHTTP(addr string, count *counts) (*webServer, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -45,7 +44,7 @@ func listenHTTP(addr string) (*webServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--http %s: %w", addr, err)
 	}
-	return &webServer{listener: newConnLimit(l, httpConns)}, nil
+	return &webServer{listener: newConnTable(l, httpConns, &count.httpEvicted)}, nil
 }
 
 // serve begins to serve.
@@ -54,7 +53,8 @@ func (w *webServer) serve(p pages, log *slog.Logger) {
 		return
 	}
 	w.server = &http.Server{
-		Handler:           p.handler(),
+		Handler:           hostGuard(p.vhosts, p.handler()),
+		ConnState:         w.listener.setState,
 		ReadHeaderTimeout: httpTimeout, ReadTimeout: httpTimeout, WriteTimeout: httpAnswer, IdleTimeout: httpIdle,
 		MaxHeaderBytes: httpHeaders,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -77,7 +77,7 @@ func (p pages) handler() http.Handler {
 	registry.MustRegister(p.count.collectors(p.quiet.suppressed, p.access.bans.Load)...)
 
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: httpLarge, Timeout: httpTimeout}))
+	mux.Handle("GET /metrics", buffered(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: httpLarge, Timeout: httpTimeout})))
 	mux.HandleFunc("GET /healthz", p.health)
 	mux.HandleFunc("GET /eth/v1/node/identity", p.identity)
 	large := make(chan struct{}, httpLarge)
@@ -95,16 +95,10 @@ func (p pages) handler() http.Handler {
 	return mux
 }
 
-// local refuses requests for another host than this machine. A page in a browser on this machine can have its own name lead to a loopback
-// address, and would else read what is shown there.
+// local refuses requests for another host than this machine, whatever --http-vhosts says.
 func local(h http.HandlerFunc) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if name, _, err := net.SplitHostPort(host); err == nil {
-			host = name
-		}
-		a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-		if host != "localhost" && (err != nil || !a.IsLoopback()) {
+		if !loopbackHost(r.Host) {
 			http.Error(rw, "profiles are shown under localhost or a loopback address only", http.StatusForbidden)
 			return
 		}
@@ -125,6 +119,28 @@ func bounded(slots chan struct{}, h http.HandlerFunc) http.HandlerFunc {
 		}
 	}
 }
+
+// buffered sends the answer of h only when h has returned, so that clients that read slowly do not
+// use up the requests that h allows at a time.
+func buffered(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		b := bufferedAnswer{header: rw.Header(), code: http.StatusOK}
+		h.ServeHTTP(&b, r)
+		rw.WriteHeader(b.code)
+		rw.Write(b.body.Bytes()) // an error is the client's
+	})
+}
+
+// bufferedAnswer is an http.ResponseWriter that keeps the answer in memory.
+type bufferedAnswer struct {
+	header http.Header
+	code   int
+	body   bytes.Buffer
+}
+
+func (b *bufferedAnswer) Header() http.Header         { return b.header }
+func (b *bufferedAnswer) WriteHeader(code int)        { b.code = code }
+func (b *bufferedAnswer) Write(p []byte) (int, error) { return b.body.Write(p) }
 
 // drain lets requests under way end, but not for long.
 func (w *webServer) drain() {

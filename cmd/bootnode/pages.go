@@ -25,6 +25,7 @@ type pages struct {
 	count  *counts
 	quiet  *quiet
 	pprof  bool
+	vhosts []string // host names that loopback addresses serve, besides localhost
 }
 
 // health answers 200 as long as the node receives on all its sockets, else 503 with the reason.

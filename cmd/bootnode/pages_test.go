@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -181,45 +180,6 @@ func TestPprofHosts(t *testing.T) {
 		}
 	}
 	p.stop(t)
-}
-
-// Connections beyond the bound wait until others end; who sends nothing is cut off.
-func TestSlowClients(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	limited := newConnLimit(l, 2)
-	server := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: 50 * time.Millisecond}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(limited) }()
-	var slow []net.Conn
-	for range 6 { // three times as many as fit, which send half a request
-		c, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost:")
-		slow = append(slow, c)
-	}
-	resp, err := http.Get("http://" + l.Addr().String())
-	if err != nil || resp.StatusCode != http.StatusNotFound {
-		t.Errorf("request behind slow clients: %v", err)
-	}
-	for _, c := range slow {
-		c.SetReadDeadline(time.Now().Add(patience))
-		if _, err := io.ReadAll(c); err != nil {
-			t.Errorf("slow client: %v", err)
-		}
-	}
-	server.Close()
-	if err := <-ended; err != http.ErrServerClosed {
-		t.Error(err)
-	}
-	if len(limited.slots) > 0 {
-		t.Errorf("%d places are not given back", len(limited.slots))
-	}
 }
 
 // The peer ID of the test vector for secp256k1 in libp2p's specification of peer IDs.

@@ -55,7 +55,7 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 		return fmt.Errorf("node database: %w", err)
 	}
 	defer func() { err = errors.Join(err, d.store.Close()) }()
-	if d.web, err = listenHTTP(o.http); err != nil {
+	if d.web, err = listenHTTP(o.http, d.count); err != nil {
 		return err
 	}
 	defer d.web.close()
@@ -85,7 +85,7 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 		d.log.Warn(w)
 	}
 	d.announce()
-	d.web.serve(pages{node: d.node, epoch: d.epoch, access: d.access, count: d.count, quiet: d.quiet, pprof: o.pprof}, d.log)
+	d.web.serve(pages{node: d.node, epoch: d.epoch, access: d.access, count: d.count, quiet: d.quiet, pprof: o.pprof, vhosts: o.vhosts}, d.log)
 	return d.work(ctx)
 }
 

@@ -52,6 +52,11 @@ func (o *options) understand() error {
 
 // parseHTTP reads --http, and refuses to show the world the inside of the process.
 func (o *options) parseHTTP() error {
+	var names []string
+	for _, list := range o.vhosts {
+		names = append(names, splitList(list)...)
+	}
+	o.vhosts = names
 	if o.http == "" {
 		if o.pprof {
 			return fmt.Errorf("%s needs --http", o.from("pprof"))

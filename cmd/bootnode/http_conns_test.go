@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestS45Health: whatever other clients of the HTTP server do, /healthz answers within a second.
+// The deadline is far above that because the machine may be busy; before eviction the answer took
+// until the other clients' timeouts of 10 s and more, or never came while they renewed themselves.
+func TestS45Health(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		send string // what each other client sends
+		read bool   // whether it reads one answer and then idles
+	}{
+		{"idle", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", true},
+		{"silent", "", false},
+		{"half a request", "GET /healthz HTTP/1.1\r\nHost:", false},
+		{"half a body", "POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx", false},
+		{"never reads", strings.Repeat("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 50), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, t.TempDir(), "--http", anyPort)
+			p.findHTTP(t)
+			for range 2 * httpConns {
+				c, err := net.Dial("tcp", p.http)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				fmt.Fprint(c, tt.send)
+				if tt.read {
+					if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			client := http.Client{Timeout: httpTimeout / 2, Transport: &http.Transport{DisableKeepAlives: true}}
+			for range 3 {
+				r, err := client.Get("http://" + p.http + "/healthz")
+				if err != nil {
+					t.Fatalf("health beside %d clients: %v", 2*httpConns, err)
+				}
+				r.Body.Close()
+				if r.StatusCode != http.StatusOK {
+					t.Errorf("health: %s", r.Status)
+				}
+			}
+			if n := p.metric(t, "discv5_http_connections_evicted_total"); n < httpConns {
+				t.Errorf("%v connections evicted, want at least %d", n, httpConns)
+			}
+			p.stop(t)
+		})
+	}
+}
+
+// TestS45Victim: the connection that is evicted is one of the address that holds the most, idle
+// ones first, and never the new one.
+func TestS45Victim(t *testing.T) {
+	var evicted atomic.Uint64
+	table := newConnTable(nil, 4, &evicted)
+	start := time.Now()
+	conn := func(from string, state http.ConnState, age int) *tableConn {
+		c := &tableConn{table: table, from: netip.MustParseAddr(from), state: state, since: start.Add(-time.Duration(age) * time.Second)}
+		return c
+	}
+	for _, tt := range []struct {
+		name  string
+		conns []*tableConn
+		want  int
+	}{
+		{"most of one address", []*tableConn{
+			conn("1.1.1.1", http.StateIdle, 9), conn("2.2.2.2", http.StateActive, 1),
+			conn("2.2.2.2", http.StateActive, 2), conn("3.3.3.3", http.StateIdle, 3)}, 2},
+		{"idle first", []*tableConn{
+			conn("1.1.1.1", http.StateActive, 9), conn("1.1.1.1", http.StateNew, 8),
+			conn("1.1.1.1", http.StateIdle, 1), conn("1.1.1.1", http.StateActive, 3)}, 2},
+		{"then without a request", []*tableConn{
+			conn("1.1.1.1", http.StateActive, 9), conn("1.1.1.1", http.StateNew, 1),
+			conn("1.1.1.1", http.StateNew, 2), conn("1.1.1.1", http.StateActive, 3)}, 2},
+		{"oldest", []*tableConn{
+			conn("1.1.1.1", http.StateActive, 1), conn("1.1.1.1", http.StateActive, 2),
+			conn("1.1.1.1", http.StateActive, 4), conn("1.1.1.1", http.StateActive, 3)}, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			clear(table.conns)
+			for _, c := range tt.conns {
+				if table.add(c) != nil {
+					t.Fatal("evicted from a table that is not full")
+				}
+			}
+			if got := table.add(conn("4.4.4.4", http.StateNew, 99)); got != tt.conns[tt.want] {
+				t.Errorf("evicted %v %v", got.from, got.state)
+			}
+			if len(table.conns) != table.max {
+				t.Errorf("%d connections, want %d", len(table.conns), table.max)
+			}
+		})
+	}
+}
