@@ -134,10 +134,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.NoEndpoint && len(c.Advertise) > 0 {
 		return c, fmt.Errorf("%w: addresses to advertise and NoEndpoint", ErrConfig)
 	}
-	for i, a := range c.ListenAddrs {
-		if !a.IsValid() {
-			return c, fmt.Errorf("%w: listen address %d is not valid", ErrConfig, i+1)
-		}
+	if err := checkListenAddrs(c.ListenAddrs); err != nil {
+		return c, err
 	}
 	if n := len(c.ListenAddrs) + len(c.UDPConns) + len(c.Conns); n > maxListen {
 		return c, fmt.Errorf("%w: %d listen addresses and sockets, at most %d", ErrConfig, n, maxListen)

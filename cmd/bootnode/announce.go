@@ -12,7 +12,7 @@ import (
 // announce logs what became of the settings.
 func (d *daemon) announce() {
 	r, o := d.node.LocalRecord(), d.o
-	d.log.Info("started", "id", d.node.ID(), "seq", r.Seq(), "datadir", d.dir, "version", version.Line("bootnode"))
+	d.log.Info("started", "id", d.node.ID(), "seq", r.Seq(), "datadir", d.storage.dir, "version", version.Line("bootnode"))
 	if o.config != "" {
 		d.log.Info("configuration", "file", o.config)
 	}

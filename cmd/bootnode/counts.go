@@ -15,6 +15,7 @@ type counts struct {
 	saves, badSaves     atomic.Uint64
 	natFailures         atomic.Uint64
 	httpEvicted         atomic.Uint64
+	persistent          atomic.Bool // known nodes are saved
 	natKnown            atomic.Bool // an endpoint from --nat is in the record
 }
 
@@ -61,6 +62,7 @@ func (c *counts) collectors(suppressed func() uint64, bans func() int64) []prome
 		gauge("last_reload_successful", "1 if the last reading of the settings went well.", func() float64 { return number(c.lastGood.Load()) }),
 		count("saves_total", helpSaves, result("ok"), c.saves.Load),
 		count("saves_total", helpSaves, result("failed"), c.badSaves.Load),
+		gauge("storage_persistent", "1 if known nodes and the record are saved, 0 if they are lost at the end.", func() float64 { return number(c.persistent.Load()) }),
 		gauge("nat_endpoint_known", "1 if the record names an endpoint that --nat found.", func() float64 { return number(c.natKnown.Load()) }),
 		count("nat_failures_total", "Failed attempts to find or map the external endpoint.", nil, c.natFailures.Load),
 		count("http_connections_evicted_total", "HTTP connections closed to make room for new ones.", nil, c.httpEvicted.Load),

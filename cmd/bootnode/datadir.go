@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +13,7 @@ func defaultDataDir() (string, error) {
 	if runtime.GOOS != "linux" {
 		dir, err := os.UserConfigDir()
 		if err != nil {
-			return "", fmt.Errorf("no data directory: %w; give one with --datadir", err)
+			return "", fmt.Errorf("%w: %w; give a directory with --datadir", errNoHome, err)
 		}
 		return filepath.Join(dir, "discv5"), nil
 	}
@@ -21,7 +22,7 @@ func defaultDataDir() (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("no data directory: %w; give one with --datadir", err)
+		return "", fmt.Errorf("%w: %w; give a directory with --datadir", errNoHome, err)
 	}
 	return filepath.Join(home, ".local", "share", "discv5"), nil
 }
@@ -33,8 +34,11 @@ func dataDirHelp() string {
 	return "discv5 in the user's configuration directory"
 }
 
-// openDataDir makes the data directory if it is missing.
-func openDataDir(o *options) (string, error) {
+// errNoHome: the user has no directory for data.
+var errNoHome = errors.New("no home directory")
+
+// dataDirOf returns the name of the data directory, which may be missing.
+func dataDirOf(o *options) (string, error) {
 	dir := o.dataDir
 	if dir == "" {
 		var err error
@@ -42,8 +46,20 @@ func openDataDir(o *options) (string, error) {
 			return "", err
 		}
 	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return dir, usageError{fmt.Errorf("%s %s: not a directory", o.from("datadir"), dir)}
+	}
+	return dir, nil
+}
+
+// openDataDir makes the data directory if it is missing. It returns its name also if that fails.
+func openDataDir(o *options) (string, error) {
+	dir, err := dataDirOf(o)
+	if err != nil {
+		return dir, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("data directory: %w", err)
+		return dir, fmt.Errorf("data directory: %w", err)
 	}
 	return dir, nil
 }

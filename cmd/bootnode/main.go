@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -67,29 +66,15 @@ func run(args []string, s system, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	complain(stderr, err)
+	return exitCode(err)
+}
+
+// exitCode tells mistakes in the settings, which no restart can mend, from other errors.
+func exitCode(err error) int {
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}
 	return exitError
-}
-
-// check tells whether the settings are good, as far as can be told without running.
-func check(o *options, stdout, stderr io.Writer) int {
-	log := slog.New(slog.NewTextHandler(stderr, nil))
-	if o.nodeKey != "" {
-		_, warning, err := readKey(o.nodeKey)
-		if err != nil {
-			complain(stderr, usageError{err})
-			return exitUsage
-		}
-		if warning != "" {
-			o.warnings = append(o.warnings, warning)
-		}
-	}
-	for _, w := range o.warnings {
-		log.Warn(w)
-	}
-	return say(stdout, stderr, fmt.Sprintf("settings are good: %d bootnodes, %d bans, %d networks\n", len(o.sources), len(o.bans), len(o.restrict)))
 }
 
 // say writes what was asked for, and returns the exit code.

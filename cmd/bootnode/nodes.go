@@ -16,15 +16,6 @@ const (
 	seedTrial = 2 * time.Minute
 )
 
-// seeds are the best nodes of the store, best first.
-func seeds(st *store.Store) (list []discv5.Contact, skipped int, err error) {
-	nodes, skipped, err := st.Nodes(maxSeeds)
-	for _, n := range nodes {
-		list = append(list, discv5.Contacts(n.Record)...)
-	}
-	return list, skipped, err
-}
-
 // keeper saves what a node knows, and how far the nodes can be counted on.
 type keeper struct {
 	node   *discv5.Node
@@ -41,6 +32,9 @@ type keeper struct {
 // save writes what has changed, or all of it, and returns the number of nodes written.
 func (k *keeper) save(now time.Time, all bool) (written int, err error) {
 	defer func() {
+		if k.store == nil { // nothing is saved, which is no success either
+			return
+		}
 		if err == nil {
 			k.count.saves.Add(1)
 		} else {

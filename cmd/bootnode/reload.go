@@ -69,6 +69,9 @@ func (r *reloader) reload() error {
 		return err
 	}
 	r.level.Set(o.level)
+	for _, w := range unusableBootnodes(o.sources, r.node.ID(), r.access.Access, r.o.listens) {
+		r.log.Warn(w)
+	}
 	args := []any{"bootnodes", len(o.sources), "bans", len(o.bans), "networks", len(o.restrict), "log_level", o.level}
 	if late := restartNeeded(r.o, o); len(late) > 0 {
 		args = append(args, "after_restart", strings.Join(late, ","))

@@ -8,14 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/internal/store"
 )
 
 // daemon is the program while it runs.
@@ -29,8 +27,7 @@ type daemon struct {
 	level  *slog.LevelVar
 	hup    <-chan os.Signal
 
-	dir      string
-	store    *store.Store
+	storage  *storage
 	web      *webServer
 	access   *accessList
 	node     *discv5.Node
@@ -47,14 +44,10 @@ type daemon struct {
 func (d *daemon) serve(ctx context.Context) (err error) {
 	o := d.o
 	d.count, d.access = newCounts(time.Now()), newAccessList()
-	if d.dir, err = openDataDir(o); err != nil {
+	if d.storage, err = openStorage(o); err != nil {
 		return err
 	}
-	// The store comes first: its lock keeps a second process from the rest of the directory.
-	if d.store, err = store.Open(filepath.Join(d.dir, "nodes.db")); err != nil {
-		return fmt.Errorf("node database: %w", err)
-	}
-	defer func() { err = errors.Join(err, d.store.Close()) }()
+	defer func() { err = errors.Join(err, d.storage.close()) }()
 	if d.web, err = listenHTTP(o.http, d.count); err != nil {
 		return err
 	}
@@ -67,8 +60,8 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 		return err
 	}
 	// Nobody may see a record that a crash could make this node forget.
-	if err := d.store.SaveLocal(d.node.LocalRecord()); err != nil {
-		return fmt.Errorf("node database: %w", err)
+	if err := d.storage.saveFirst(d.node.LocalRecord()); err != nil {
+		return err
 	}
 	defer d.mapping.close()
 	if err := d.mapping.start(ctx); err != nil {
@@ -84,41 +77,48 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	for _, w := range slices.Concat(o.warnings, d.warnings) {
 		d.log.Warn(w)
 	}
+	for _, p := range d.storage.problems {
+		d.log.Error(p)
+	}
+	if !d.storage.persistent() {
+		d.log.Error("running without persistence: known nodes, and changes of the record, are lost at the end of this run")
+	}
+	d.count.persistent.Store(d.storage.persistent())
 	d.announce()
 	d.web.serve(pages{node: d.node, epoch: d.epoch, access: d.access, count: d.count, quiet: d.quiet, pprof: o.pprof, vhosts: o.vhosts}, d.log)
 	return d.work(ctx)
 }
 
-// makeNode loads what the node was before, and makes it. It is told who is banned before it receives anything.
+// makeNode loads what the node was before, and makes it. It is told who is banned before it
+// receives anything.
 func (d *daemon) makeNode() error {
 	o := d.o
-	key, warning, err := loadKey(o, d.dir)
+	key, warning, err := d.storage.key(o)
 	if err != nil {
 		return err
 	}
 	if warning != "" {
 		d.warnings = append(d.warnings, warning)
 	}
-	previous, err := d.store.Local(key.ID())
-	if err != nil {
-		return fmt.Errorf("node database: %w", err)
+	cfg := o.nodeConfig(key)
+	if cfg.Previous, err = d.storage.previous(key.ID()); err != nil {
+		return err
 	}
-	known, skipped, err := seeds(d.store)
+	known, err := d.storage.seeds()
 	if err != nil {
-		return fmt.Errorf("node database: %w", err)
-	}
-	if skipped > 0 {
-		d.warnings = append(d.warnings, fmt.Sprintf("%d entries of %s do not hold and are left out", skipped, d.store.Path()))
+		return err
 	}
 	if err := d.access.apply(0, o.bans, o.restrict); err != nil {
 		return err
 	}
+	d.warnings = append(d.warnings, unusableBootnodes(o.sources, key.ID(), d.access.Access, o.listens)...)
 	d.seeds, d.epoch = known, time.Now()
-	d.node, err = listen(discv5.Config{
-		PrivateKey: key, Previous: previous, Advertise: o.advertise, Access: d.access.Access,
-		SaveRecord: d.store.SaveLocal, Bootnodes: append(contacts(o.sources), known...), Sockets: o.sockets, MaxSessions: o.sessions,
-		DisableSegments: o.noGSO,
-	}, o)
+	cfg.Access, cfg.SaveRecord = d.access.Access, d.storage.saveRecord
+	cfg.Bootnodes = append(cfg.Bootnodes, known...)
+	d.node, err = listen(cfg, o)
+	if errors.Is(err, discv5.ErrConfig) {
+		return usageError{err}
+	}
 	return err
 }
 
@@ -135,7 +135,7 @@ func (d *daemon) work(ctx context.Context) error {
 	beside.Go(func() { d.finder.run(ctx) })
 	beside.Go(func() { reload.run(ctx, d.hup) })
 	k := &keeper{
-		node: d.node, store: d.store, epoch: d.epoch, seeds: d.seeds, trial: time.Now().Add(seedTrial), forget: d.finder.forget, count: d.count,
+		node: d.node, store: d.storage.store, epoch: d.epoch, seeds: d.seeds, trial: time.Now().Add(seedTrial), forget: d.finder.forget, count: d.count,
 	}
 	err := d.watch(ctx, k)
 	cancel()
@@ -146,7 +146,6 @@ func (d *daemon) work(ctx context.Context) error {
 
 // listen makes the node. IPv6 addresses that nobody asked for by name are left out if the system has no IPv6.
 func listen(cfg discv5.Config, o *options) (*discv5.Node, error) {
-	cfg.ListenAddrs = slices.Concat(o.listen, o.optional6)
 	node, err := discv5.New(cfg)
 	if len(o.optional6) > 0 && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
 		cfg.ListenAddrs = o.listen

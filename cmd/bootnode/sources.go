@@ -22,6 +22,8 @@ type source struct {
 	contact *discv5.Contact // nil: see host and tree
 	host    *enr.Enode      // with a host name
 	tree    bool            // text is the URL of a list in DNS
+
+	endpoints []netip.AddrPort // of contact
 }
 
 // readSources reads the entries of --bootnodes and of the files of --bootnodes-file. The errors of those name the entry
@@ -82,7 +84,7 @@ func parseSource(s string) (source, error) {
 		if _, v6 := r.UDPEndpoint6(); !v4 && !v6 {
 			return src, errors.New("record has no UDP address")
 		}
-		src.contact = &discv5.Contacts(r)[0]
+		src.contact, src.endpoints = &discv5.Contacts(r)[0], endpointsOf(r)
 	case strings.HasPrefix(s, "enode://"):
 		e, err := enr.ParseEnode(s)
 		if err != nil {
@@ -99,7 +101,7 @@ func parseSource(s string) (source, error) {
 		if err != nil {
 			return src, err
 		}
-		src.contact = &c
+		src.contact, src.endpoints = &c, []netip.AddrPort{netip.AddrPortFrom(e.Addr.Unmap(), e.UDP)}
 	case strings.HasPrefix(s, dnsdisc.LinkPrefix):
 		if _, err := dnsdisc.ParseLink(s); err != nil {
 			return src, err

@@ -67,6 +67,9 @@ func (o *options) parseHTTP() error {
 	if err == nil {
 		_, err = net.LookupPort("tcp", port)
 	}
+	if err == nil && strings.Trim(host, "0123456789.") == "" && host != "" {
+		_, err = netip.ParseAddr(host) // no name: it has digits only
+	}
 	if err != nil {
 		return fmt.Errorf("%s %q: want HOST:PORT", o.from("http"), o.http)
 	}

@@ -213,6 +213,9 @@ func dropUnknown(b *bolt.Bucket, index map[enr.ID]revision) error {
 
 // do runs f on the open file, one call at a time.
 func (s *Store) do(f func() error) error {
+	if s == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.db == nil {

@@ -28,7 +28,8 @@ var (
 	keyVersion  = []byte("version")
 )
 
-// Store is an open file. Its methods may be called from several goroutines.
+// Store is an open file. Its methods may be called from several goroutines. A nil Store remembers
+// nothing: it reads as empty, and saves do nothing.
 type Store struct {
 	path string
 	max  int // MaxNodes
@@ -180,11 +181,19 @@ func lately(index map[enr.ID]revision) (t int64) {
 	return min(t, time.Now().Unix())
 }
 
-// Path is the name of the file.
-func (s *Store) Path() string { return s.path }
+// Path is the name of the file; empty for a nil Store.
+func (s *Store) Path() string {
+	if s == nil {
+		return ""
+	}
+	return s.path
+}
 
 // Close closes the file. Further calls do nothing.
 func (s *Store) Close() error {
+	if s == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.db == nil {

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/store"
+)
+
+// storage is where the daemon keeps its key and what it knows. If nothing can be written there, the
+// daemon runs all the same and forgets everything at its end.
+type storage struct {
+	dir      string       // empty if there is none
+	store    *store.Store // nil if nothing can be saved
+	problems []string     // why less is saved than should be, for the log
+}
+
+// persistent reports whether what the node learns is saved.
+func (s *storage) persistent() bool { return s.store != nil }
+
+// openStorage opens the data directory and the node database. A directory that cannot be written is
+// no error, nor is a damaged database, which is moved aside. The key is never moved.
+func openStorage(o *options) (*storage, error) {
+	s := &storage{}
+	var err error
+	if s.dir, err = openDataDir(o); err != nil {
+		if o.dataDir != "" && !unwritable(err) {
+			return nil, err
+		}
+		s.problem("no data directory", err)
+		if info, err := os.Stat(s.dir); s.dir == "" || err != nil || !info.IsDir() {
+			s.dir = ""
+			return s, nil
+		}
+	}
+	// Its lock keeps a second process from the rest of the directory.
+	path := s.databasePath()
+	s.store, err = store.Open(path)
+	if errors.Is(err, store.ErrDamaged) {
+		to, moveErr := store.MoveAside(path)
+		if moveErr != nil {
+			s.problem("node database", errors.Join(err, moveErr))
+			return s, nil
+		}
+		s.problems = append(s.problems, fmt.Sprintf("%s was damaged; it is now %s, and known nodes start from none", path, to))
+		s.store, err = store.Open(path)
+	}
+	switch {
+	case err == nil:
+	case unwritable(err):
+		s.problem("node database", err)
+	default:
+		return nil, fmt.Errorf("node database: %w", err)
+	}
+	return s, nil
+}
+
+func (s *storage) problem(what string, err error) {
+	s.problems = append(s.problems, what+": "+oneLine(err))
+}
+
+// unwritable reports whether an error says that files cannot be made or changed, which a daemon that
+// serves others can do without. Anything else may be a mistake in the settings.
+func unwritable(err error) bool {
+	for _, e := range []error{
+		fs.ErrPermission, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, errNoHome,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// databasePath is the name of the node database.
+func (s *storage) databasePath() string { return filepath.Join(s.dir, "nodes.db") }
+
+// key returns the private key: the one given, or that of the data directory, which is made if it is
+// missing. If it cannot be saved there, the node has another identity at its next start. warning is
+// not empty if others can read the file.
+func (s *storage) key(o *options) (key *enr.PrivateKey, warning string, err error) {
+	key, warning, err = findKey(o, s.dir)
+	if err != nil || key != nil {
+		return key, warning, err
+	}
+	if key, err = enr.GenerateKey(rand.Reader); err != nil {
+		return nil, "", err
+	}
+	if s.dir == "" {
+		err = errNoDirectory
+	} else if err = writeKey(filepath.Join(s.dir, "nodekey"), key); err != nil && !unwritable(err) {
+		return nil, "", err
+	}
+	if err != nil {
+		s.problem("the new private key is in memory only, and the next start has another identity", err)
+	}
+	return key, "", nil
+}
+
+var errNoDirectory = errors.New("no data directory")
+
+// previous returns the node's own record of the last run, or nil. Without a store the next record
+// takes its sequence number from the clock: the number of an old record could have been used since.
+func (s *storage) previous(id enr.ID) (*enr.Record, error) {
+	r, err := s.store.Local(id)
+	if err != nil {
+		return nil, fmt.Errorf("node database: %w", err)
+	}
+	return r, nil
+}
+
+// saveFirst saves the record before anybody sees it. If that fails, nothing is saved from here on.
+func (s *storage) saveFirst(r *enr.Record) error {
+	err := s.store.SaveLocal(r)
+	if err == nil {
+		return nil
+	}
+	if !unwritable(err) {
+		return fmt.Errorf("node database: %w", err)
+	}
+	s.problem("node database", err)
+	err = s.store.Close()
+	s.store = nil
+	return err
+}
+
+// saveRecord is the node's Config.SaveRecord.
+func (s *storage) saveRecord(r *enr.Record) error { return s.store.SaveLocal(r) }
+
+// seeds returns the best nodes of the last run, best first. A database that cannot be written is
+// read all the same.
+func (s *storage) seeds() (list []discv5.Contact, err error) {
+	nodes, skipped, err := s.store.Nodes(maxSeeds)
+	if !s.persistent() && s.dir != "" {
+		nodes, skipped, err = store.ReadNodes(s.databasePath(), maxSeeds)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		} else if err != nil {
+			s.problem("node database", err)
+			err = nil
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("node database: %w", err)
+	}
+	if skipped > 0 {
+		s.problems = append(s.problems, fmt.Sprintf("%d entries of %s are not valid and are left out", skipped, s.databasePath()))
+	}
+	for _, n := range nodes {
+		list = append(list, discv5.Contacts(n.Record)...)
+	}
+	return list, nil
+}
+
+// close closes the database.
+func (s *storage) close() error { return s.store.Close() }

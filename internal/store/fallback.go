@@ -1,0 +1,84 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// DamagedSuffix is added to the name of a file that MoveAside has moved.
+const DamagedSuffix = ".damaged"
+
+// MoveAside renames a damaged file so that Open can make a new one at path. It returns the new name
+// and replaces an earlier file of that name.
+func MoveAside(path string) (to string, err error) {
+	to = path + DamagedSuffix
+	if err := os.Rename(path, to); err != nil {
+		return "", fmt.Errorf("store: move damaged file aside: %w", err)
+	}
+	return to, nil
+}
+
+// ReadNodes returns the best nodes, at most limit, of a file that cannot be written to, best first.
+// It changes nothing. The errors are those of Open.
+func ReadNodes(path string, limit int) (nodes []Node, skipped int, err error) {
+	s := &Store{path: path, max: MaxNodes, index: make(map[enr.ID]revision)}
+	err = s.guard(func() (err error) {
+		s.db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, ReadOnly: true, NoStatistics: true})
+		if err != nil {
+			return err
+		}
+		return s.db.View(func(tx *bolt.Tx) error {
+			v := tx.Bucket(bucketMeta)
+			if v == nil || tx.Bucket(bucketNodes) == nil {
+				return ErrDamaged
+			}
+			if got := v.Get(keyVersion); len(got) != 1 || got[0] != version {
+				return ErrVersion
+			}
+			return s.load(tx)
+		})
+	}, true)
+	if err == nil {
+		nodes, skipped, err = s.Nodes(limit)
+	}
+	if s.db == nil {
+		return nodes, skipped, err
+	}
+	return nodes, skipped, errors.Join(err, s.Close())
+}
+
+// CheckVersion returns ErrVersion if the file at path was written by a newer version of this
+// program, and nil in every other case: also if there is no file, or another process has it open.
+func CheckVersion(path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return nil
+	}
+	s := &Store{path: path}
+	err := s.guard(func() (err error) {
+		s.db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: 50 * time.Millisecond, ReadOnly: true, NoStatistics: true})
+		if err != nil {
+			return err
+		}
+		return s.db.View(func(tx *bolt.Tx) error {
+			if b := tx.Bucket(bucketMeta); b != nil {
+				if v := b.Get(keyVersion); len(v) == 1 && v[0] > version {
+					return ErrVersion
+				}
+			}
+			return nil
+		})
+	}, true)
+	if s.db != nil {
+		_ = s.guard(s.db.Close, false) // it was only read
+	}
+	if errors.Is(err, ErrVersion) {
+		return err
+	}
+	return nil
+}
