@@ -1,0 +1,88 @@
+package hostaddr
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+)
+
+// machine is a system with addresses and routes of its own.
+type machine struct {
+	list   []Addr
+	err    error
+	routes map[string]string // the source by destination; "" has those without one
+}
+
+func (m *machine) Addrs() ([]Addr, error) { return m.list, m.err }
+
+func (m *machine) Source(to netip.Addr) netip.Addr {
+	s, ok := m.routes[to.String()]
+	if !ok {
+		s = m.routes[""]
+	}
+	a, _ := netip.ParseAddr(s)
+	return a
+}
+
+func plain(s string) Addr      { return Addr{Prefix: netip.MustParsePrefix(s), Index: 1} }
+func deprecated(s string) Addr { a := plain(s); a.Deprecated = true; return a }
+func temporary(s string) Addr  { a := plain(s); a.Temporary = true; return a }
+func tentative(s string) Addr  { a := plain(s); a.Tentative = true; return a }
+
+// The address that others know the machine by is the one that the system sends from, unless a stable one
+// is there in place of one that will go.
+func TestChoose(t *testing.T) {
+	near := func(to, from string) map[string]string { return map[string]string{to: from} }
+	all := func(from string) map[string]string { return map[string]string{"": from} }
+	elsewhere := plain("2a00:9::9/64")
+	elsewhere.Index = 2
+	for _, c := range []struct {
+		name string
+		m    machine
+		v4   bool
+		want string
+	}{
+		{"none", machine{}, true, ""},
+		{"no list", machine{err: errors.New("no"), routes: all("91.1.1.1")}, true, "91.1.1.1"},
+		{"no list and no route", machine{err: errors.New("no")}, true, ""},
+		{"the second of two", machine{list: []Addr{plain("91.1.1.1/24"), plain("91.1.1.2/24")}, routes: all("91.1.1.2")}, true, "91.1.1.2"},
+		{"private, with a public one on another interface", machine{list: []Addr{plain("91.1.1.1/32"), plain("10.0.0.5/24")}, routes: all("10.0.0.5")}, true, "10.0.0.5"},
+		{"no route", machine{list: []Addr{plain("127.0.0.1/8"), plain("10.0.0.5/32")}}, true, "10.0.0.5"},
+		{"no default route", machine{list: []Addr{plain("127.0.0.1/8"), plain("10.0.0.5/24"), plain("10.0.0.6/24")}, routes: near("10.0.0.6", "10.0.0.6")}, true, "10.0.0.6"},
+		{"no default route, and a source of another class", machine{list: []Addr{plain("10.0.0.5/24")}, routes: all("127.0.0.1")}, true, "10.0.0.5"},
+		{"link-local alone", machine{list: []Addr{plain("169.254.1.1/16")}, routes: all("169.254.1.1")}, true, ""},
+		{"loopback alone", machine{list: []Addr{plain("127.0.0.1/8")}}, true, "127.0.0.1"},
+		{"a default route by loopback", machine{list: []Addr{plain("127.0.0.1/8"), plain("10.0.0.5/32")}, routes: all("127.0.0.1")}, true, "10.0.0.5"},
+		{"of the other family", machine{list: []Addr{plain("10.0.0.5/24")}}, false, ""},
+		{"temporary", machine{list: []Addr{temporary("2a00::1/64"), elsewhere, plain("2a00::2/64")}, routes: all("2a00::1")}, false, "2a00::2"},
+		{"temporary, a stable one elsewhere", machine{list: []Addr{temporary("2a00::1/64"), elsewhere}, routes: all("2a00::1")}, false, "2a00:9::9"},
+		{"temporary alone", machine{list: []Addr{temporary("2a00::1/64")}, routes: all("2a00::1")}, false, "2a00::1"},
+		{"temporary, and a private one", machine{list: []Addr{temporary("2a00::1/64"), plain("fd00::2/64")}, routes: all("2a00::1")}, false, "2a00::1"},
+		{"deprecated", machine{list: []Addr{deprecated("2a00::1/64"), plain("2a00::2/64")}, routes: all("2a00::1")}, false, "2a00::2"},
+		{"deprecated, no default route", machine{list: []Addr{deprecated("fd00::1/64"), plain("fd00::2/64")}}, false, "fd00::2"},
+		{"temporary, no default route", machine{list: []Addr{temporary("fd00::1/64"), plain("fd00::2/64")}, routes: near("fd00::3", "fd00::1")}, false, "fd00::2"},
+		{"tentative alone", machine{list: []Addr{tentative("2a00::1/64")}}, false, ""},
+		{"tentative", machine{list: []Addr{tentative("2a00::1/64"), plain("fd00::2/64")}}, false, "fd00::2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := ""
+			if a := Choose(&c.m, c.v4); a.IsValid() {
+				got = a.String()
+			}
+			if got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestNeighbor(t *testing.T) {
+	for _, c := range []struct{ of, want string }{
+		{"10.0.0.1/24", "10.0.0.2"}, {"10.0.0.255/24", "10.0.0.254"}, {"10.0.0.1/32", "invalid IP"}, {"fd00::1/64", "fd00::2"},
+		{"fd00::/127", "fd00::1"}, {"fd00::1/128", "invalid IP"}, {"255.255.255.255/8", "255.255.255.254"},
+	} {
+		if got := neighbor(netip.MustParsePrefix(c.of)).String(); got != c.want {
+			t.Errorf("neighbor of %s: %s, want %s", c.of, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package hostaddr
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+)
+
+// A Reader finds the addresses that the net package finds, and the source that a socket gets.
+func TestReader(t *testing.T) {
+	r, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := r.Addrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := make(map[netip.Addr]Addr)
+	for _, a := range list {
+		found[a.Addr()] = a
+	}
+	want, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range want {
+		p := netip.MustParsePrefix(a.String())
+		if f, ok := found[p.Addr()]; !ok || f.Bits() != p.Bits() {
+			t.Errorf("%v is found as %+v", p, f)
+		}
+	}
+	if len(list) < len(want) {
+		t.Errorf("%d addresses, want %d", len(list), len(want))
+	}
+	for _, to := range []string{"127.0.0.1", "127.0.0.5", "::1", global4.String(), global6.String(), "0.0.0.1"} {
+		source := r.Source(netip.MustParseAddr(to))
+		c, err := net.Dial("udp", net.JoinHostPort(to, "9"))
+		if err != nil {
+			if source.IsValid() {
+				t.Errorf("source to %s: %v, but %v", to, source, err)
+			}
+			continue
+		}
+		if got := c.LocalAddr().(*net.UDPAddr).AddrPort().Addr(); got != source {
+			t.Errorf("source to %s: %v, want %v", to, source, got)
+		}
+		c.Close()
+	}
+	for _, v4 := range []bool{true, false} {
+		t.Logf("IPv4 %v: %v", v4, Choose(r, v4))
+	}
+	r.Close()
+	r.Close()
+	if _, err := r.Addrs(); err == nil && r.Source(global4).IsValid() {
+		t.Error("a closed Reader answers")
+	}
+}
+
+func TestReaderWait(t *testing.T) {
+	r, err := Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Wait(time.Now().Add(10 * time.Millisecond)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("nothing happens: %v", err)
+	}
+	ended := make(chan error)
+	go func() {
+		var err error
+		for err == nil { // this machine's addresses may change meanwhile
+			err = r.Wait(time.Time{})
+		}
+		ended <- err
+	}()
+	time.Sleep(10 * time.Millisecond)
+	r.Close()
+	if err := <-ended; !errors.Is(err, os.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
