@@ -20,8 +20,8 @@ const (
 	EventUnverifiable   = engine.Unverifiable       // a node's record does not have the address that it uses
 	EventTable          = engine.TableChanged       // a node was added to the table, removed, or changed its state
 	EventDiscovered     = engine.Discovered         // an answer to FINDNODE brought a record
-	EventAddressChanged = engine.AddressChanged     // peers agree on this node's address, and its record names it now
-	EventAddressRevoked = engine.AddressRevoked     // nobody could reach a detected address; the record drops it
+	EventAddressChanged = engine.AddressChanged     // the record names another address of this node: peers agree on it, or the machine has it now
+	EventAddressRevoked = engine.AddressRevoked     // nobody could reach a detected address, or the machine has lost it; the record drops it
 	EventSessionEnded   = engine.SessionEnded       // a session was idle, gave way to another one, or was removed
 	EventBanned         = engine.Banned             // Ban was called
 	EventPermitted      = engine.Permitted          // Permit was called

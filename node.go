@@ -38,6 +38,7 @@ type Node struct {
 	groups []*fastpath.Group
 	byFam  [2]int // the group that requests of a family go out from; -1 for none
 	talk   talkServer
+	follow follower // of the machine's addresses
 
 	client  client // sends requests of the API
 	foreign foreignSender
@@ -94,6 +95,7 @@ func newNode(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	if err := n.build(); err != nil {
+		n.follow.close()
 		n.closeSockets()
 		return nil, err
 	}
@@ -186,10 +188,16 @@ func (n *Node) adopt() error {
 
 // build makes the engine.
 func (n *Node) build() error {
-	record, err := makeRecord(&n.cfg, n.Addrs())
+	n.follow.init(n)
+	named, err := n.follow.choose()
 	if err != nil {
 		return err
 	}
+	record, err := makeRecord(&n.cfg, named.end)
+	if err != nil {
+		return err
+	}
+	n.follow.own = named.end
 	n.talk.init(n, n.cfg.TalkConcurrency)
 	cfg := engine.Config{
 		Key: n.cfg.PrivateKey, Record: record, Protocol: n.cfg.Protocol,
@@ -266,6 +274,9 @@ func (n *Node) Start(ctx context.Context) error {
 		return err
 	}
 	loops = append(loops, d.runTicks)
+	if n.follow.active() {
+		loops = append(loops, n.follow.run)
+	}
 
 	n.state.Store(stateStarted)
 	n.wg.Add(len(loops))
@@ -292,6 +303,7 @@ func (n *Node) Close() error {
 		n.unwatch()
 	}
 	n.talk.close()
+	n.follow.close()
 	err := n.closeSockets()
 	n.wg.Wait()
 	n.client.close()

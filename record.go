@@ -2,90 +2,88 @@ package discv5
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/hostaddr"
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// AdvertisedAddr chooses the address that a node which listens on addr names in its record if it was not told one: addr
-// itself, or if that is the wildcard, the address of an interface of that family that others are most
-// likely to reach: a public one before a private one before loopback. ok is false if there is none.
-func AdvertisedAddr(addr netip.AddrPort) (netip.AddrPort, bool) {
+// AdvertisedAddr chooses the address that a node which listens on addr names in its record if it was
+// not told one: addr itself, or if that is the wildcard, the address of that family that the system
+// sends from to the public internet, and without a route to there the one that it sends from in its
+// own networks. A stable address is chosen in place of a deprecated or temporary one. ok is false if
+// there is none.
+func AdvertisedAddr(addr netip.AddrPort) (a netip.AddrPort, ok bool) {
 	if !addr.Addr().IsUnspecified() {
 		return addr, true
 	}
-	list, err := net.InterfaceAddrs()
+	r, err := hostaddr.Open()
 	if err != nil {
 		return netip.AddrPort{}, false
 	}
-	var best netip.Addr
-	for _, a := range list {
-		p, err := netip.ParsePrefix(a.String())
-		if err != nil {
-			continue
-		}
-		ip := netaddr.Normalize(p.Addr())
-		if ip.Is4() == addr.Addr().Is4() && reach(ip) > reach(best) {
-			best = ip
-		}
-	}
-	return netip.AddrPortFrom(best, addr.Port()), reach(best) > 0
+	defer r.Close()
+	ip := hostaddr.Choose(r, addr.Addr().Is4())
+	return netip.AddrPortFrom(ip, addr.Port()), ip.IsValid()
 }
 
 // reach ranks addresses by how many others can reach them. 0: none.
-func reach(ip netip.Addr) int {
-	if !ip.IsValid() || ip.IsLinkLocalUnicast() {
-		return 0
-	}
-	switch netaddr.ClassOf(ip) {
-	case netaddr.Global:
-		return 3
-	case netaddr.Private:
-		return 2
-	case netaddr.Loopback:
-		return 1
-	}
-	return 0
+func reach(ip netip.Addr) int { return hostaddr.Reach(ip) }
+
+// advertised is what a record is to name, by family.
+type advertised struct {
+	end   [2]netip.AddrPort
+	fixed [2]bool // by Config.Advertise
 }
 
-// makeRecord makes the local record. bound are the addresses that the node listens on.
-func makeRecord(cfg *Config, bound []netip.AddrPort) (*enr.Record, error) {
-	var end [2]netip.AddrPort // by family
+// chooseEndpoints chooses what a record names. bound are the addresses that the node listens on, and
+// best returns the address of a family that stands for a wildcard, invalid for none.
+func chooseEndpoints(cfg *Config, bound []netip.AddrPort, best func(v4 bool) netip.Addr) (a advertised, err error) {
+	end := &a.end
 	if cfg.NoEndpoint {
 		bound = nil
 	}
 	for _, b := range bound {
 		f := netaddr.FamilyOf(b.Addr())
-		if a, ok := AdvertisedAddr(b); ok && (!end[f].IsValid() || reach(a.Addr()) > reach(end[f].Addr())) {
-			end[f] = a
+		if b.Addr().IsUnspecified() {
+			b = netip.AddrPortFrom(best(b.Addr().Is4()), b.Port())
+		}
+		if b.Addr().IsValid() && (!end[f].IsValid() || reach(b.Addr()) > reach(end[f].Addr())) {
+			end[f] = b
 		}
 	}
-	var advertised [2]bool
-	for _, a := range cfg.Advertise {
-		f := netaddr.FamilyOf(a.Addr())
-		advertised[f] = true
-		port := a.Port()
+	for _, given := range cfg.Advertise {
+		f := netaddr.FamilyOf(given.Addr())
+		a.fixed[f] = true
+		port := given.Port()
 		for _, b := range bound {
 			if port == 0 && netaddr.FamilyOf(b.Addr()) == f {
 				port = b.Port()
 			}
 		}
 		if port == 0 {
-			return nil, fmt.Errorf("%w: advertised address %s has no port, and there is no listen address of its family", ErrConfig, a)
+			return a, fmt.Errorf("%w: advertised address %s has no port, and there is no listen address of its family", ErrConfig, given)
 		}
-		end[f] = netip.AddrPortFrom(a.Addr().Unmap(), port)
+		end[f] = netip.AddrPortFrom(given.Addr().Unmap(), port)
 	}
-	// An address beside one that more others can reach is of no use to most, and they refuse a record that would lead them into their own
-	// networks.
-	for f, e := range end {
-		if o := end[1-f]; e.IsValid() && o.IsValid() && reach(e.Addr()) < reach(o.Addr()) && !advertised[f] {
-			end[f] = netip.AddrPort{}
-		}
-	}
+	a.restrict()
+	return a, nil
+}
 
+// restrict leaves out an address beside one that more others can reach: it is of no use to most, and
+// they refuse a record that would lead them into their own networks.
+func (a *advertised) restrict() {
+	end := a.end
+	for f, e := range end {
+		if o := end[1-f]; e.IsValid() && o.IsValid() && reach(e.Addr()) < reach(o.Addr()) && !a.fixed[f] {
+			a.end[f] = netip.AddrPort{}
+		}
+	}
+}
+
+// makeRecord makes the local record, which names end.
+func makeRecord(cfg *Config, end [2]netip.AddrPort) (*enr.Record, error) {
 	var b *enr.Builder
 	if p := cfg.Previous; p != nil {
 		if has4, has6 := endpoints(p); has4 == end[0] && has6 == end[1] {

@@ -34,7 +34,11 @@ func TestRecordOfOneReach(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := makeRecord(&cfg, parse(c.bound))
+			a, err := chooseEndpoints(&cfg, parse(c.bound), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := makeRecord(&cfg, a.end)
 			if err != nil {
 				t.Fatal(err)
 			}

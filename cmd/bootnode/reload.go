@@ -13,7 +13,7 @@ import (
 )
 
 // reloader reads the settings anew on SIGHUP and puts in force what can change while the node runs: bootnodes, bans, networks and the
-// log level. If anything is wrong, nothing changes.
+// log level. The machine's addresses are read again. If anything is wrong, nothing changes.
 type reloader struct {
 	args   []string
 	system system
@@ -72,6 +72,7 @@ func (r *reloader) reload() error {
 	for _, w := range unusableBootnodes(o.sources, r.node.ID(), r.access.Access, r.o.listens) {
 		r.log.Warn(w)
 	}
+	r.node.RefreshAddresses() // in case the system has not reported a change
 	args := []any{"bootnodes", len(o.sources), "bans", len(o.bans), "networks", len(o.restrict), "log_level", o.level}
 	if late := restartNeeded(r.o, o); len(late) > 0 {
 		args = append(args, "after_restart", strings.Join(late, ","))

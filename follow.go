@@ -1,0 +1,240 @@
+package discv5
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/hostaddr"
+	"github.com/fastdisc/discv5/internal/netaddr"
+)
+
+const (
+	// settleTime is how long the machine's addresses have to stay as they are before the record follows
+	// them, and settleMax how long it waits at most while they go on changing.
+	settleTime = 500 * time.Millisecond
+	settleMax  = 3 * time.Second
+	// goneTime is how long an address may be away before the record drops it without another one to name.
+	// A network interface that comes back in the meantime costs no new record.
+	goneTime = 10 * time.Second
+	// followAgain is the time between two looks at the machine's addresses although nothing is reported. Votes
+	// may have given way to an address of the machine that has changed meanwhile.
+	followAgain = 5 * time.Minute
+	// followPause is the least time between two records that follow the machine's addresses.
+	followPause = 2 * time.Second
+)
+
+// follower keeps the endpoints in the record that stand for a wildcard in step with the addresses of
+// the machine. It leaves alone what Config.Advertise names, what SetEndpoint has fixed, and what peers
+// have voted for.
+type follower struct {
+	n     *Node
+	addrs *hostaddr.Reader // nil: no wildcard, or nothing can be known
+	wild  [2]bool          // the node listens on all addresses, by family
+	kick  chan struct{}
+
+	mu sync.Mutex // held during a change
+	// own are the endpoints that the machine's addresses had the record name last, by family. What the
+	// record names otherwise is somebody else's choice.
+	own  [2]netip.AddrPort
+	gone [2]time.Time // since when own is not there any more; zero if it is
+}
+
+// init begins to look at the machine's addresses if the record depends on them. The reader belongs to
+// the network namespace of the calling thread, as the sockets do.
+func (f *follower) init(n *Node) {
+	f.n, f.kick = n, make(chan struct{}, 1)
+	if n.cfg.NoEndpoint {
+		return
+	}
+	for _, g := range n.groups {
+		if a := g.Addr().Addr(); a.IsUnspecified() && g.Info().Path != fastpath.PathOther {
+			f.wild[netaddr.FamilyOf(a)] = true
+		}
+	}
+	if f.wild != [2]bool{} {
+		f.addrs, _ = hostaddr.Open() // without it, the record names no address by itself
+	}
+}
+
+func (f *follower) active() bool { return f.addrs != nil }
+
+func (f *follower) close() {
+	if f.addrs != nil {
+		f.addrs.Close()
+	}
+}
+
+// choose chooses the endpoints of the record by the machine's addresses as they are.
+func (f *follower) choose() (advertised, error) {
+	return chooseEndpoints(&f.n.cfg, f.n.Addrs(), func(v4 bool) netip.Addr {
+		if f.addrs == nil {
+			return netip.Addr{}
+		}
+		return hostaddr.Choose(f.addrs, v4)
+	})
+}
+
+// run follows the machine's addresses until the node is closed.
+func (f *follower) run() {
+	changes := make(chan struct{}, 1)
+	f.n.wg.Go(func() {
+		for {
+			if err := f.addrs.Wait(time.Time{}); errors.Is(err, os.ErrClosed) {
+				return
+			} else if err != nil {
+				time.Sleep(settleTime) // a netlink socket that keeps failing must not keep a processor busy
+			}
+			select {
+			case changes <- struct{}{}:
+			default:
+			}
+			// A host with many routes has many changes: they are looked at a few times a second.
+			select {
+			case <-f.n.closing:
+				return
+			case <-time.After(settleTime / 2):
+			}
+		}
+	})
+	timer := time.NewTimer(0) // what has changed since New
+	defer timer.Stop()
+	var since time.Time // of the first change that has not been followed
+	for {
+		select {
+		case <-f.n.closing:
+			return
+		case <-changes:
+			if since.IsZero() {
+				since = time.Now()
+			}
+			timer.Reset(min(settleTime, max(0, settleMax-time.Since(since))))
+			continue
+		case <-f.kick:
+		case <-timer.C:
+		}
+		since = time.Time{}
+		changed, again := f.update(time.Now())
+		if changed {
+			select {
+			case <-f.n.closing:
+				return
+			case <-time.After(followPause):
+			}
+		}
+		timer.Reset(again)
+	}
+}
+
+// update brings the record in step with the machine's addresses. again is when to look once more
+// although nothing is reported.
+func (f *follower) update(now time.Time) (changed bool, again time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	again = followAgain
+	chosen, err := f.choose()
+	if err != nil {
+		return false, again
+	}
+	next, due := f.next(f.n.LocalRecord(), chosen, now)
+	for i := range due {
+		if due[i] > 0 {
+			again = min(again, due[i])
+		}
+	}
+	v4, v6 := endpoints(f.n.LocalRecord())
+	before := [2]netip.AddrPort{v4, v6}
+	if next == before {
+		return false, again
+	}
+	err = f.n.UpdateRecord(func(b *enr.Builder) {
+		// Votes may have changed the record meanwhile.
+		next, _ = f.next(f.n.LocalRecord(), chosen, now)
+		for i, family := range []int{4, 6} {
+			setEndpoint(b, family, next[i])
+		}
+	})
+	if err != nil {
+		return false, goneTime // the record could not be saved: once more
+	}
+	for i, family := range []int{4, 6} {
+		if next[i] == before[i] {
+			continue
+		}
+		f.own[i], f.gone[i] = chosen.end[i], time.Time{}
+		kind := engine.AddressChanged
+		if !next[i].IsValid() {
+			kind = engine.AddressRevoked
+		}
+		f.n.publish(engine.Event{Kind: kind, ID: f.n.ID(), Addr: next[i], Record: f.n.LocalRecord(), Family: family})
+	}
+	return true, again
+}
+
+// next returns the endpoints that a record is to name in place of those that r names, and for each
+// family how long one that has gone may stay.
+func (f *follower) next(r *enr.Record, chosen advertised, now time.Time) (end [2]netip.AddrPort, due [2]time.Duration) {
+	v4, v6 := endpoints(r)
+	end = [2]netip.AddrPort{v4, v6}
+	mine := [2]bool{}
+	for i := range end {
+		c := chosen.end[i]
+		switch {
+		case chosen.fixed[i] || f.n.engine.AddressPinned(4+2*i) || !f.wild[i]:
+			continue
+		case c.IsValid() && end[i] == c:
+			f.own[i], f.gone[i], mine[i] = c, time.Time{}, true
+		case end[i].IsValid() && end[i] != f.own[i], // somebody else's choice
+			!end[i].IsValid() && c == f.own[i]: // which somebody else has taken out
+			continue
+		case c.IsValid():
+			f.gone[i] = time.Time{}
+			end[i], mine[i] = c, true
+		case end[i].IsValid():
+			mine[i] = true
+			if f.gone[i].IsZero() {
+				f.gone[i] = now
+			}
+			if due[i] = goneTime - now.Sub(f.gone[i]); due[i] <= 0 {
+				end[i], due[i] = netip.AddrPort{}, 0
+			}
+		}
+	}
+	restricted := advertised{end: end, fixed: [2]bool{!mine[0], !mine[1]}}
+	restricted.restrict()
+	for i, e := range restricted.end {
+		if !e.IsValid() {
+			due[i] = 0
+		}
+	}
+	return restricted.end, due
+}
+
+// setEndpoint has the record that b builds name an endpoint of a family, or none.
+func setEndpoint(b *enr.Builder, family int, a netip.AddrPort) {
+	switch {
+	case family == 4 && a.IsValid():
+		b.SetIP(a.Addr()).SetUDP(a.Port())
+	case family == 4:
+		b.Delete("ip").Delete("udp")
+	case a.IsValid():
+		b.SetIP(a.Addr()).SetUDP6(a.Port())
+	default:
+		b.Delete("ip6").Delete("udp6")
+	}
+}
+
+// RefreshAddresses reads the addresses of the machine again and has the record follow them, as it does
+// by itself when the system reports a change. It does not wait for the result. Endpoints that
+// Config.Advertise names, that SetEndpoint has set, or that peers agree on stay as they are.
+func (n *Node) RefreshAddresses() {
+	select {
+	case n.follow.kick <- struct{}{}:
+	default:
+	}
+}
