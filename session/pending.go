@@ -45,9 +45,10 @@ const (
 	pendingTicks = 512
 )
 
-// NewPending returns a table for at most max requests.
+// NewPending returns a table for at most max requests. Its memory grows with the number of requests
+// that are pending at a time.
 func NewPending[T any](max int) *Pending[T] {
-	return &Pending[T]{byNonce: make(map[codec.Nonce]uint32), wheel: newWheel(max, pendingTicks, pendingTick), max: max}
+	return &Pending[T]{byNonce: make(map[codec.Nonce]uint32), wheel: newWheel(0, pendingTicks, pendingTick), max: max}
 }
 
 // Add enters a request that times out at deadline. make is called with the new request's ID while
@@ -60,6 +61,7 @@ func (p *Pending[T]) Add(deadline time.Duration, r *aead.Random, make func(codec
 			return v, false
 		}
 		p.slots = append(p.slots, pendingSlot[T]{})
+		p.wheel.links = append(p.wheel.links, wheelLink{})
 		p.free = append(p.free, uint32(len(p.slots)-1))
 	}
 	slot := p.free[len(p.free)-1]
@@ -101,6 +103,18 @@ func (p *Pending[T]) SetNonce(id codec.RequestID, nonce *codec.Nonce) bool {
 	s.nonce, s.hasNonce = *nonce, true
 	p.byNonce[*nonce] = n
 	return true
+}
+
+// Move changes the deadline of a request. It reports false when the request has ended.
+func (p *Pending[T]) Move(id codec.RequestID, deadline time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, ok := p.slot(&id)
+	if ok && p.wheel.links[n].deadline != deadline {
+		p.wheel.remove(n)
+		p.wheel.add(n, deadline)
+	}
+	return ok
 }
 
 func (p *Pending[T]) forget(n uint32) {

@@ -193,6 +193,34 @@ func TestS25WrongSourceKeepsDeadline(t *testing.T) {
 	}
 }
 
+// TestPendingMove: a deadline moves both ways, and not once the request has ended.
+func TestPendingMove(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		deadline time.Duration
+	}{{"later", 3 * second}, {"earlier", 100 * ms}, {"unchanged", second}} {
+		t.Run(c.name, func(t *testing.T) {
+			p := NewPending[*testRequest](4)
+			v := addRequest(t, p, second, "a")
+			if !p.Move(v.id, c.deadline) {
+				t.Fatal("a pending request did not move")
+			}
+			if n := p.NextExpiry(); n < c.deadline || n > c.deadline+pendingTick {
+				t.Errorf("expires at %v, want %v", n, c.deadline)
+			}
+			if got := p.Expire(c.deadline-pendingTick, nil); len(got) != 0 {
+				t.Error("expired before its deadline")
+			}
+			if got := p.Expire(c.deadline+2*pendingTick, nil); len(got) != 1 {
+				t.Error("not expired after its deadline")
+			}
+			if p.Move(v.id, second) {
+				t.Error("an ended request moved")
+			}
+		})
+	}
+}
+
 // TestPendingConcurrent: whoever else tries, each request ends exactly once.
 func TestPendingConcurrent(t *testing.T) {
 	const rounds, n = 20, 200
