@@ -3,6 +3,7 @@ package engine
 import (
 	"net/netip"
 
+	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -45,9 +46,24 @@ func (w *Worker) again(c *call) bool {
 	default:
 		return false
 	}
+	r.nonce = w.unanswered(c, r.Peer.Addr)
 	w.detach(c)
 	w.counts[CallsAgain]++
 	r.left = &left
 	w.Start(r)
 	return true
+}
+
+// unanswered returns the nonce with which c has asked for a handshake, if it has, no answer came, and
+// it is about to ask at the same address: the peer may repeat a WHOAREYOU that was lost.
+func (w *Worker) unanswered(c *call, at netip.AddrPort) *codec.Nonce {
+	cs := &w.e.calls
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	p := cs.peers[c.key]
+	if p == nil || c.state != callRandom || at != c.request.Peer.Addr {
+		return nil
+	}
+	nonce := p.nonce
+	return &nonce
 }

@@ -151,14 +151,18 @@ func (w *Worker) whoareyou(s *staged) {
 		return
 	}
 	w.counts[WhoareyouReceived]++
-	if !w.challenged(c) {
-		return
-	}
 	j, _ := e.own.admit(s.from.Addr())
 	if j == nil {
 		w.counts[DropOwnFull]++
 		w.end(c, Result{Err: ErrBusy})
 		return
+	}
+	if !w.challenged(c) {
+		j.queue.release(j)
+		return
+	}
+	if w.now+e.cfg.HandshakeTimeout > c.limit {
+		e.calls.pending.Move(c.id, c.limit)
 	}
 	j.kind, j.via, j.from, j.key, j.hash, j.call = jobInitiate, w.via, s.from, c.key, c.hash, c
 	j.packet.RecordSeq = s.packet.RecordSeq
@@ -180,11 +184,12 @@ func (w *Worker) challenged(c *call) bool {
 	if o := p.initiating; o != nil && o != c {
 		if o.state == callChallenged || o.state == callHandshake {
 			c.state = callQueued
+			w.wait(c)
 			return false
 		}
 		o.state = callQueued
 	}
-	p.initiating = c
+	p.initiating, p.asks = c, false
 	if c.state == callSent {
 		c.began = c.sent
 	}
@@ -192,6 +197,9 @@ func (w *Worker) challenged(c *call) bool {
 	for _, o := range p.calls {
 		if o.state == callSent {
 			o.state = callQueued
+		}
+		if o.state == callQueued {
+			w.wait(o)
 		}
 	}
 	return true

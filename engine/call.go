@@ -20,7 +20,7 @@ var (
 	ErrSelf      = errors.New("engine: request to this node itself")
 	ErrTooLarge  = errors.New("engine: message does not fit into a packet")
 	ErrHandshake = errors.New("engine: handshake cannot be made")
-	ErrNoSession = errors.New("engine: no session with the peer")
+	ErrNoSession = errors.New("engine: no session with the peer, and its key is not known")
 	ErrCanceled  = errors.New("engine: request was given up")
 	ErrBlocked   = errors.New("engine: peer is banned or outside of the allowed networks")
 	ErrNoRoute   = errors.New("engine: no address of a family that this node can send with")
@@ -34,7 +34,7 @@ type Request struct {
 	Distances []uint
 	// Protocol and Payload for TALKREQ: codec.MaxTalkRequest bytes together.
 	Protocol, Payload []byte
-	// Timeout replaces Config.RequestTimeout if it is not 0.
+	// Timeout replaces Config.RequestTimeout if it is not 0. It runs from when the packet leaves.
 	Timeout time.Duration
 	// Here keeps the request to Peer.Addr. Otherwise, if no answer comes in time, it goes to the address of the other
 	// family that Peer.Record names, if there is one.
@@ -43,8 +43,9 @@ type Request struct {
 	// once and may start further requests with the worker that it is given.
 	Done func(*Worker, Result)
 
-	left   *attempts // nil for the first one
-	handle *handle   // the same one
+	left   *attempts    // nil for the first one
+	handle *handle      // the same one
+	nonce  *codec.Nonce // of the packet that asked for a handshake and was not answered, or nil
 }
 
 // MessageType is the type of a request.
@@ -57,6 +58,9 @@ type Result struct {
 	Records []*enr.Record // answer to FINDNODE: verified, at the distances asked for
 	Payload []byte        // answer to TALKREQ: a copy
 	RTT     time.Duration // from the packet that was answered to its answer
+	// Silence is how long the peer has left the last packet unanswered, if Err is ErrTimeout. It is 0 if
+	// the request never left this node.
+	Silence time.Duration
 }
 
 // CallID names a request for Cancel, also when it has been sent again under another request ID.
@@ -88,6 +92,8 @@ type call struct {
 	message []byte
 	room    [messageRoom]byte // for a message of the usual size
 	timeout time.Duration
+	started time.Duration // when Start was called
+	limit   time.Duration // no deadline is later
 
 	state callState
 	sent  time.Duration
@@ -116,6 +122,10 @@ type outbound struct {
 	calls []*call
 	// initiating is the call that asks for a handshake or makes it; others wait for it.
 	initiating *call
+	// nonce is that of the packet which asks for a handshake. A packet that asks in place of one that was
+	// not answered has the same nonce: a peer repeats its WHOAREYOU, with the nonce of the first packet.
+	nonce codec.Nonce
+	asks  bool // nonce is valid
 }
 
 func (cs *calls) init(max int) {
@@ -165,10 +175,11 @@ func (w *Worker) prepare(r Request) (*call, error) {
 			r.Protocol, r.Payload, r.Distances = bytes.Clone(r.Protocol), bytes.Clone(r.Payload), slices.Clone(r.Distances)
 		}
 	}
-	c := &call{request: r, timeout: r.Timeout}
+	c := &call{request: r, timeout: r.Timeout, started: w.now}
 	if c.timeout <= 0 {
 		c.timeout = e.cfg.RequestTimeout
 	}
+	c.limit = e.limitOf(w.now, c.timeout)
 	id := [32]byte(r.Peer.ID)
 	c.key = session.MakeKey(addr, &id)
 	c.hash = e.sessions.Hash(&c.key)
@@ -234,43 +245,56 @@ func (w *Worker) transmit(c *call) {
 		p = new(outbound)
 		cs.peers[c.key] = p
 	}
-	if len(p.calls) >= w.e.cfg.MaxQueued {
+	if len(p.calls) >= w.e.cfg.MaxPeerRequests {
 		cs.mu.Unlock()
 		w.end(c, Result{Err: ErrBusy})
 		return
 	}
 	p.calls = append(p.calls, c)
 	if p.initiating != nil {
-		c.state = callQueued
+		if c.state = callQueued; p.initiating.state != callRandom {
+			w.wait(c)
+		}
 		cs.mu.Unlock()
 		return
 	}
 	keys, ok := w.e.sessions.Sender(&c.key, c.hash)
-	w.mark(p, c, ok)
+	nonce := w.mark(p, c, ok)
 	cs.mu.Unlock()
 	if w.e.cfg.VoteMin >= 0 {
 		w.e.address.contacts.note(w.now, c.request.Peer.Addr.Addr())
 	}
-	w.emit(c, keys)
+	w.emit(c, keys, nonce)
 }
 
-// mark notes how c is about to be sent: within a session, or to ask for one. calls.mu is held.
-func (w *Worker) mark(p *outbound, c *call, session bool) {
+// mark notes how c is about to be sent: within a session, or to ask for one with the nonce that is
+// returned. calls.mu is held.
+func (w *Worker) mark(p *outbound, c *call, session bool) (nonce codec.Nonce) {
 	c.sent = w.now
 	if session {
 		c.state = callSent
-		return
+		w.random.Read(nonce[:]) // if the keys are used up meanwhile
+		return nonce
 	}
 	c.state, c.began, p.initiating = callRandom, w.now, c
+	if !p.asks {
+		if p.asks = true; c.request.nonce != nil {
+			p.nonce = *c.request.nonce
+		} else {
+			w.random.Read(p.nonce[:])
+		}
+	}
+	return p.nonce
 }
 
-// emit sends c with keys, or if they are nil a packet of the same size that nobody can open, so
-// that the peer answers with WHOAREYOU.
-func (w *Worker) emit(c *call, keys *session.Keys) {
+// emit sends c with keys, or if they are nil a packet of the same size that nobody can open, with the
+// given nonce, so that the peer answers with WHOAREYOU.
+func (w *Worker) emit(c *call, keys *session.Keys, nonce codec.Nonce) {
 	buf := w.out.Buffer()
 	if buf == nil {
 		w.counts[DropOutbox]++
-		return // it times out
+		w.end(c, Result{Err: ErrBusy})
+		return
 	}
 	message := append(buf[messageStart:messageStart], c.message...)
 	id := [32]byte(c.request.Peer.ID)
@@ -279,7 +303,7 @@ func (w *Worker) emit(c *call, keys *session.Keys) {
 		n = w.seal(buf, message, keys, &id)
 		w.countOut(c.request.Type)
 	} else {
-		w.random.Read(w.nonce[:])
+		w.nonce = nonce
 		w.random.Read(w.iv[:])
 		packet := codec.AppendMessageHeader(buf[:0], w.e.cfg.Protocol, &w.iv, &w.nonce, (*[32]byte)(&w.e.self))
 		packet = packet[:len(packet)+len(message)+codec.TagSize]
@@ -289,6 +313,9 @@ func (w *Worker) emit(c *call, keys *session.Keys) {
 		w.counts[OutRandom]++
 	}
 	if w.e.calls.pending.SetNonce(c.id, &w.nonce) {
+		if w.now != c.started {
+			w.left(c)
+		}
 		via := w.via
 		if w.via = 0; keys != nil {
 			w.via = Via(keys.Via())
@@ -352,7 +379,7 @@ func (w *Worker) conclude(c *call, r Result) {
 	c.request.Done(w, r)
 }
 
-// detach takes c off its peer. If others waited for c's handshake, the first of them starts one anew.
+// detach takes c off its peer. If others waited for c's handshake, the first of them takes its place.
 func (w *Worker) detach(c *call) {
 	cs := &w.e.calls
 	cs.mu.Lock()
@@ -370,23 +397,23 @@ func (w *Worker) detach(c *call) {
 	if len(p.calls) == 0 {
 		delete(cs.peers, c.key)
 	}
-	var next *call
+	var s succession
 	var keys *session.Keys
 	if p.initiating == c {
-		p.initiating = nil
-		for _, o := range p.calls {
-			if o.state == callQueued {
-				var ok bool
-				next = o
-				keys, ok = w.e.sessions.Sender(&o.key, o.hash)
-				w.mark(p, o, ok)
-				break
-			}
+		if s = w.succeed(p, c); s.next != nil {
+			var ok bool
+			keys, ok = w.e.sessions.Sender(&c.key, c.hash)
+			s.nonce = w.mark(p, s.next, ok)
 		}
 	}
 	cs.mu.Unlock()
-	if next != nil {
-		w.emit(next, keys)
+	if s.next != nil {
+		w.emit(s.next, keys, s.nonce)
+	}
+	for _, o := range s.stale {
+		if _, ok := cs.pending.Take(o.id); ok {
+			w.expired(o)
+		}
 	}
 }
 
@@ -406,7 +433,7 @@ func (w *Worker) established(key *session.Key, hash uint64) {
 		return
 	}
 	if c := p.initiating; c != nil && c.state != callChallenged {
-		p.initiating = nil
+		p.initiating, p.asks = nil, false
 	}
 	var send []*call
 	for _, c := range p.calls {
@@ -417,7 +444,9 @@ func (w *Worker) established(key *session.Key, hash uint64) {
 	}
 	cs.mu.Unlock()
 	for _, c := range send {
-		w.emit(c, keys)
+		var nonce codec.Nonce
+		w.random.Read(nonce[:]) // if the keys are used up meanwhile
+		w.emit(c, keys, nonce)
 	}
 }
 

@@ -99,16 +99,27 @@ func handshakeDrop(err error) Counter {
 	}
 }
 
-// initiate makes the handshake that a WHOAREYOU asked for and sends the call's message in it.
+// initiate makes the handshake that a WHOAREYOU asked for. If the call that was challenged ends before
+// its packet is ready, the next one for the peer takes its place.
 func (w *Worker) initiate(j *job) {
-	e, c := w.e, j.call
-	if _, ok := e.calls.pending.Get(c.id); !ok {
-		return // it has ended while the job waited
+	for c := w.heir(j.call); c != nil; c = w.heir(c) {
+		err := w.initiateFor(c, j)
+		if err == nil {
+			return
+		}
+		w.end(c, Result{Err: err})
+	}
+}
+
+// initiateFor makes the handshake and sends the message of c in it.
+func (w *Worker) initiateFor(c *call, j *job) error {
+	e := w.e
+	if c.request.Peer.PublicKey == ([33]byte{}) {
+		return ErrNoSession
 	}
 	in, err := e.hands.Initiate(j.challenge[:], c.request.Peer.ID, &c.request.Peer.PublicKey, e.cfg.Random)
 	if err != nil {
-		w.end(c, Result{Err: fmt.Errorf("%w: %w", ErrHandshake, err)})
-		return
+		return fmt.Errorf("%w: %w", ErrHandshake, err)
 	}
 	var record []byte
 	if local := e.Record(); j.packet.RecordSeq < local.Seq() {
@@ -117,13 +128,12 @@ func (w *Worker) initiate(j *job) {
 	buf := w.out.Buffer()
 	if buf == nil || !in.Keys.NextNonce(&w.nonce, w.random) {
 		w.counts[DropOutbox]++
-		return
+		return ErrBusy
 	}
 	in.Keys.SetVia(uint16(j.via))
 	// Until the peer's answer opens, these keys stand beside those of an older session.
 	if !e.sessions.Offer(w.now, &c.key, c.hash, in.Keys, w.now+e.cfg.HandshakeTimeout+c.timeout) {
-		w.end(c, Result{Err: ErrBusy})
-		return
+		return ErrBusy
 	}
 	w.random.Read(w.iv[:])
 	head := codec.AppendHandshakeHeader(buf[:0], e.cfg.Protocol, &w.iv, &w.nonce, (*[32]byte)(&e.self),
@@ -141,7 +151,13 @@ func (w *Worker) initiate(j *job) {
 
 	e.calls.mu.Lock()
 	c.state, c.sent = state, w.now
+	if p := e.calls.peers[c.key]; p != nil && p.initiating != nil && p.initiating != c && p.initiating.state == callChallenged {
+		// c has ended meanwhile, and its successor waits for the same handshake.
+		p.initiating.state, p.initiating.sent = callQueued, w.now
+		w.wait(p.initiating)
+	}
 	e.calls.mu.Unlock()
+	w.left(c)
 	w.counts[HandshakesSent]++
 	if state == callQueued {
 		w.counts[OutPing]++
@@ -149,6 +165,7 @@ func (w *Worker) initiate(j *job) {
 		w.countOut(c.request.Type)
 	}
 	w.commit(len(packet), c.request.Peer.Addr)
+	return nil
 }
 
 // loosePing is a PING that belongs to no call.

@@ -107,7 +107,7 @@ func (r *lookupRun) ask(w *Worker, q lookup.Query) {
 	p := Peer{ID: id, PublicKey: pub, Addr: q.Node.Addr, Record: rec}
 	w.Start(Request{Type: codec.TypeFindNode, Peer: p, Distances: q.Distances, Timeout: r.timeout, Done: func(w *Worker, res Result) {
 		if res.Err != nil {
-			w.failed(id, q.Node.Addr, res.Err)
+			w.failed(id, q.Node.Addr, res)
 			r.fail(id)
 		} else {
 			r.answer(w, id, res.Records)

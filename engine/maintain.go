@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"net/netip"
 	"slices"
 	"sync"
@@ -69,24 +68,6 @@ func (w *Worker) Tick(now time.Duration) {
 	w.publish()
 }
 
-// timeouts ends calls whose deadline has passed. A FINDNODE that part of the answer has come for is answered
-// with that part.
-func (w *Worker) timeouts() {
-	m := &w.e.maintain
-	m.expire = w.e.calls.pending.Expire(w.now, m.expire[:0])
-	for i, c := range m.expire {
-		m.expire[i] = nil
-		w.e.calls.mu.Lock()
-		partial := len(c.nodes) > 0
-		w.e.calls.mu.Unlock()
-		if partial {
-			w.collect(c)
-		} else if !w.again(c) {
-			w.finish(c, Result{Err: ErrTimeout})
-		}
-	}
-}
-
 // revalidate sends PING to nodes of the table whose check is due.
 func (w *Worker) revalidate() {
 	m := &w.e.maintain
@@ -104,7 +85,7 @@ func (w *Worker) check(n table.Node) {
 	}
 	w.Start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(w *Worker, r Result) {
 		if r.Err != nil {
-			w.failed(n.ID, n.Addr, r.Err)
+			w.failed(n.ID, n.Addr, r)
 			return
 		}
 		// A record may name an endpoint of the other family too. It is relayed to users of that family
@@ -119,10 +100,11 @@ func (w *Worker) check(n table.Node) {
 	}})
 }
 
-// failed counts a failure against a node if it is the node's: one that this node caused says nothing about the other, nor does
-// one at an address where the table no longer has it. Such an address may come of an old record, from whoever still relays that.
-func (w *Worker) failed(id enr.ID, at netip.AddrPort, err error) {
-	if !errors.Is(err, ErrTimeout) && !errors.Is(err, ErrHandshake) {
+// failed counts a failure against a node if it is the node's: one that this node or an impatient caller caused says nothing
+// about the other, nor does one at an address where the table no longer has it. Such an address may come of an old record, from
+// whoever still relays that.
+func (w *Worker) failed(id enr.ID, at netip.AddrPort, r Result) {
+	if !w.e.blames(r) {
 		return
 	}
 	if n, _, ok := w.e.table.Get(id); ok && n.Addr == at {

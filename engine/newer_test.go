@@ -232,12 +232,12 @@ func TestFailureAtOldAddress(t *testing.T) {
 	for range 10 {
 		nw.now += 2 * time.Second
 		a.w.now = nw.now
-		a.w.failed(b.e.ID(), was, ErrTimeout)
+		a.w.failed(b.e.ID(), was, Result{Err: ErrTimeout, Silence: time.Second})
 	}
 	if _, s, ok := a.e.table.Get(b.e.ID()); !ok || !s.Live || s.Fails != 0 {
 		t.Errorf("in the table: %v, live %v, %d failures", ok, s.Live, s.Fails)
 	}
-	a.w.failed(b.e.ID(), b.addr, ErrTimeout)
+	a.w.failed(b.e.ID(), b.addr, Result{Err: ErrTimeout, Silence: time.Second})
 	if _, s, _ := a.e.table.Get(b.e.ID()); s.Fails != 1 {
 		t.Errorf("%d failures after one where it is", s.Fails)
 	}

@@ -88,7 +88,7 @@ func newWorld(t testing.TB, s *script) *world {
 	cfg := engine.Config{
 		Key: me.key, Record: me.rec, IPv4: true, IPv6: true, Random: r, Buffers: w,
 		Session:     session.Config{Capacity: maxSessions, Challenges: maxChallenges},
-		MaxRequests: maxRequests, MaxQueued: maxQueued, Jobs: maxJobs, Resend: s.choose(3), Records: 64, VoteMin: 2, Talk: talker{},
+		MaxRequests: maxRequests, MaxPeerRequests: maxQueued, Jobs: maxJobs, Resend: s.choose(3), Records: 64, VoteMin: 2, Talk: talker{},
 	}
 	var err error
 	if w.e, err = engine.New(cfg); err != nil {

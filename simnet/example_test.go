@@ -13,7 +13,7 @@ import (
 
 // A network of sixteen nodes that know one of them, of which a tenth of all datagrams is lost. Every run of this program is the same.
 func Example() {
-	n := simnet.New(simnet.Config{Seed: 1, Conditions: simnet.Conditions{Loss: 0.1}})
+	n := simnet.New(simnet.Config{Seed: 3, Conditions: simnet.Conditions{Loss: 0.1}})
 	boot, err := n.Add(simnet.NodeConfig{})
 	if err != nil {
 		log.Fatal(err)

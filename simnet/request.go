@@ -34,9 +34,9 @@ func (nd *Node) Start(r engine.Request) engine.CallID {
 	if limit <= 0 {
 		limit = orDefault(nd.config.RequestTimeout, time.Second)
 	}
-	// The peer may ask for a handshake, and, having lost its memory, for another. All that may happen again, as often as the node
-	// resends, and then at the peer's other address.
-	limit += 4*orDefault(nd.config.HandshakeTimeout, time.Second) + time.Second
+	// The engine's bound, and a second for its ticks. All that may happen once more for each time that the
+	// node resends, and then at the peer's other address.
+	limit += 2*limit + orDefault(nd.config.HandshakeTimeout, time.Second) + time.Second
 	limit *= 2 * time.Duration(1+nd.config.Resend)
 	ended := nd.expectEnd("request", limit)
 	done := r.Done
