@@ -50,7 +50,7 @@ const (
 	DropUnsolicited // answer to no request of ours, of the wrong type or from another node
 	DropTopic       // topic messages, which this node does not serve
 	DropTooLarge    // our answer would not fit into a packet
-	DropTalkBusy    // TALKREQ for a registered protocol that could not be handed on
+	DropTalkBusy    // TALKREQ for a registered protocol that found no free handler, and no answer
 	DropOutbox      // nothing could be sent
 
 	// Records in NODES answers that were left out.

@@ -85,10 +85,10 @@ type TalkRequest struct {
 
 // TalkHandler receives TALKREQ on the packet path and so must return at once.
 type TalkHandler interface {
-	// Registered reports whether protocol is served; others are answered empty without further ado.
+	// Registered reports whether protocol is served; others are answered empty at once.
 	// The slice is only valid during the call.
 	Registered(protocol []byte) bool
-	// Talk takes over a request, to be answered later with Worker.Talk. If it reports false the
-	// request is answered empty.
+	// Talk takes over a request, to be answered later with Worker.Talk. If it reports false, being busy,
+	// there is no answer: an empty one says that the protocol is unknown, or is the handler's own.
 	Talk(TalkRequest) bool
 }

@@ -221,10 +221,10 @@ func (w *Worker) talk(p *peer, body []byte) error {
 			Protocol: string(m.Protocol), Payload: append([]byte(nil), m.Payload...),
 			reply: replyTo{w.via, p.from, *p.key, *p.id, m.RequestID},
 		}
-		if h.Talk(req) {
-			return nil
+		if !h.Talk(req) {
+			w.counts[DropTalkBusy]++ // silence: an empty answer would look like the handler's
 		}
-		w.counts[DropTalkBusy]++
+		return nil
 	}
 	w.sendTalk(p, m.RequestID, nil)
 	return nil
