@@ -25,13 +25,28 @@ func handshakeRates() limits.Rates {
 	}
 }
 
+// DefaultTalkRates limits TALK requests of protocols that have a handler. Such a protocol may carry a
+// stream: 20,000 requests of 1,100 bytes a second are 22 MB/s.
+func DefaultTalkRates() limits.Rates {
+	return limits.Rates{
+		Address:  limits.Rate{PerSecond: 20000, Burst: 20000},
+		Prefix64: limits.Rate{PerSecond: 20000, Burst: 20000},
+		Prefix56: limits.Rate{PerSecond: 30000, Burst: 30000},
+		Network:  limits.Rate{PerSecond: 40000, Burst: 40000},
+	}
+}
+
+// talkSets are the sets of the limiter of TALK requests: 640 sources at a time. Each has a session, so
+// that nobody can fill them under false addresses.
+const talkSets = 64
+
 // limit gives the engine its limiters, 3 MiB together, and lists.
 func (n *Node) limit(cfg *engine.Config) error {
 	cfg.Access = n.cfg.Access
 	if n.cfg.Unlimited {
 		return nil
 	}
-	var seeds [24]byte
+	var seeds [32]byte
 	if _, err := rand.Read(seeds[:]); err != nil {
 		return fmt.Errorf("discv5: seed: %w", err)
 	}
@@ -41,6 +56,7 @@ func (n *Node) limit(cfg *engine.Config) error {
 	cfg.Unverified = make(0, limits.Unverified())
 	cfg.Handshake = make(1, handshakeRates())
 	cfg.Verified = make(2, limits.Verified())
+	cfg.TalkLimit = limits.New(limits.Config{Rates: n.cfg.TalkRates, Sets: talkSets, Seed: binary.LittleEndian.Uint64(seeds[24:])})
 	return nil
 }
 

@@ -25,7 +25,7 @@ const (
 	DefaultSendBuffer      = 1 << 20
 	DefaultMaxSessions     = 16384
 	DefaultMaxChallenges   = 32768
-	DefaultTalkConcurrency = 64
+	DefaultTalkConcurrency = 1024
 	DefaultRequestTimeout  = time.Second
 )
 
@@ -112,9 +112,18 @@ type Config struct {
 	// Protocol is the identity of the network. Default: that of the public one, "discv5" version 1.
 	Protocol codec.Protocol
 
-	// TalkConcurrency bounds the TALK handlers that run at a time. A request above that is answered empty. So is, while half or more of
-	// them run, one of a peer that has an eighth.
-	TalkConcurrency int
+	// MaxRequests bounds the requests of this node that are under way, MaxPeerRequests those to one peer. Further ones fail with
+	// ErrBusy. Defaults: engine.DefaultMaxRequests and engine.DefaultMaxPeerRequests.
+	MaxRequests, MaxPeerRequests int
+
+	// TalkConcurrency bounds the TALK handlers that run at a time, TalkPerPeer those for one peer. Defaults:
+	// DefaultTalkConcurrency, and half of TalkConcurrency. A request above that is not answered. Nor is,
+	// while half or more of TalkConcurrency run, one of a peer or an address (IPv6: a /64) that has an eighth, of a
+	// /24 (IPv6: a /48) that has a quarter, or of a /16 (IPv6: a /32) that has three eighths.
+	TalkConcurrency, TalkPerPeer int
+	// TalkRates limits the TALK requests of protocols that have a handler, by source; what exceeds a limit is
+	// dropped and counted. Default: DefaultTalkRates.
+	TalkRates limits.Rates
 }
 
 // ErrConfig is wrapped by errors about a Config that cannot be used.
@@ -162,6 +171,7 @@ func (c Config) withDefaults() (Config, error) {
 		v, max int
 	}{
 		{"Sockets", c.Sockets, fastpath.MaxSockets}, {"MaxSessions", c.MaxSessions, maxEntries}, {"MaxChallenges", c.MaxChallenges, maxEntries},
+		{"MaxRequests", c.MaxRequests, maxEntries}, {"MaxPeerRequests", c.MaxPeerRequests, maxEntries},
 	} {
 		if v.v > v.max {
 			return c, fmt.Errorf("%w: %s is %d, at most %d", ErrConfig, v.name, v.v, v.max)
@@ -184,6 +194,12 @@ func (c Config) withDefaults() (Config, error) {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}
+	}
+	if c.TalkPerPeer <= 0 {
+		c.TalkPerPeer = talkPerPeer(c.TalkConcurrency)
+	}
+	if c.TalkRates == (limits.Rates{}) {
+		c.TalkRates = DefaultTalkRates()
 	}
 	if c.RequestTimeout <= 0 {
 		c.RequestTimeout = DefaultRequestTimeout

@@ -198,14 +198,15 @@ func (n *Node) build() error {
 		return err
 	}
 	n.follow.own = named.end
-	n.talk.init(n, n.cfg.TalkConcurrency)
+	n.talk.init(n, n.cfg.TalkConcurrency, n.cfg.TalkPerPeer)
 	cfg := engine.Config{
 		Key: n.cfg.PrivateKey, Record: record, Protocol: n.cfg.Protocol,
 		IPv4: n.byFam[0] >= 0, IPv6: n.byFam[1] >= 0, LocalAddr: n.localAddr,
 		Session:        session.Config{Capacity: n.cfg.MaxSessions, Challenges: n.cfg.MaxChallenges},
 		RequestTimeout: n.cfg.RequestTimeout, HandshakeTimeout: n.cfg.RequestTimeout,
 		RefreshInterval: n.cfg.RefreshInterval,
-		Jobs:            maxJobs, Buffers: jobBuffers{fastpath.NewPool(maxJobs, codec.MaxPacketSize)},
+		MaxRequests:     n.cfg.MaxRequests, MaxPeerRequests: n.cfg.MaxPeerRequests,
+		Jobs: maxJobs, Buffers: jobBuffers{fastpath.NewPool(maxJobs, codec.MaxPacketSize)},
 		Talk: &n.talk, OnEvent: n.publish, VoteMin: n.cfg.voteMin(), SaveRecord: n.cfg.SaveRecord,
 	}
 	cfg.Resend, cfg.Table.InboundLimit = n.cfg.Resend, n.cfg.IncomingShare

@@ -167,8 +167,7 @@ func TestImpatientLookupsLeaveTable(t *testing.T) {
 	})
 }
 
-// A peer that forgets each session at once, and so asks for one handshake after another, does not keep a
-// request alive beyond its bound: three times its timeout and the time for a handshake.
+// A peer that forgets each session, and so asks for one handshake after another, does not keep a request alive beyond its bound: three times its timeout and the time for a handshake.
 func TestEndlessChallengesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// b has no reason to make contact by itself.

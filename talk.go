@@ -23,7 +23,8 @@ type TalkRequest struct {
 
 // TalkHandler answers requests of one protocol, each in a goroutine of its own. The answer is at most
 // codec.MaxTalkResponse bytes; nil, or more than that, gives an empty one. ctx ends when the node is closed. A handler that
-// panics has answered empty.
+// panics has answered empty. While too many handlers run (see Config.TalkConcurrency) a request is not
+// answered at all: an empty answer would look like the handler's.
 type TalkHandler func(ctx context.Context, r TalkRequest) []byte
 
 // talkServer runs the handlers. It implements engine.TalkHandler.
@@ -37,9 +38,9 @@ type talkServer struct {
 	panics   atomic.Uint64
 }
 
-func (t *talkServer) init(n *Node, concurrency int) {
+func (t *talkServer) init(n *Node, concurrency, perPeer int) {
 	t.n = n
-	t.slots.init(concurrency)
+	t.slots.init(concurrency, perPeer)
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.handlers.Store(&map[string]TalkHandler{})
 }
@@ -74,17 +75,18 @@ func (t *talkServer) Talk(r engine.TalkRequest) bool {
 	if h == nil {
 		return false
 	}
-	if !t.slots.take(r.From) {
+	slot, ok := t.slots.take(r.From, r.Addr.Addr(), t.n.inPrivateNetwork())
+	if !ok {
 		return false
 	}
-	go t.serve(h, r)
+	go t.serve(h, r, slot)
 	return true
 }
 
 // serve runs a handler and answers. Its slot is free before the answer leaves, so that a peer that asks again when it
 // has the answer finds one; what waits for the client holds its slot.
-func (t *talkServer) serve(h TalkHandler, r engine.TalkRequest) {
-	free := sync.OnceFunc(func() { t.slots.free(r.From) })
+func (t *talkServer) serve(h TalkHandler, r engine.TalkRequest, slot talkSlot) {
+	free := sync.OnceFunc(func() { t.slots.free(slot) })
 	defer free()
 	answer := t.call(h, r)
 	if t.n.state.Load() == stateClosed {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestS22Talk: an unknown protocol is answered empty at once; handlers that block hold up nothing else, and are bounded; one that panics is
-// contained and counted; one that ignores the end of the node does not keep it from closing.
+// TestS22Talk: an unknown protocol is answered empty at once; handlers that block hold up nothing else, and are bounded; a request that finds
+// none free is not answered; a handler that panics is contained and counted; one that ignores the end of the node does not keep it from closing.
 func TestS22Talk(t *testing.T) {
 	const slots = 4
 	patient := func(c *Config) { c.RequestTimeout = 10 * time.Second }
@@ -58,10 +58,19 @@ func TestS22Talk(t *testing.T) {
 	block(a)
 	block(a)
 	// Half of the slots are taken, and the peer has its share. What is left is for others.
-	before := counted(b, "talk_busy")
-	if got := talk("echo"); len(got) != 0 || counted(b, "talk_busy") != before+1 {
-		t.Errorf("a request beyond the share was answered %q, or not counted", got)
+	refused := func(what string) {
+		t.Helper()
+		before := counted(b, "talk_busy")
+		short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+		defer cancel()
+		if got, err := a.Talk(short, contact(b), "echo", []byte("x")); err == nil {
+			t.Errorf("a request beyond the %s was answered %q", what, got)
+		}
+		if n := counted(b, "talk_busy") - before; n != 1 {
+			t.Errorf("%d requests beyond the %s counted", n, what)
+		}
 	}
+	refused("quota")
 	block(c)
 	block(d)
 	// All slots are taken. Everything that needs none goes on; what needs one is refused and counted.
@@ -71,13 +80,7 @@ func TestS22Talk(t *testing.T) {
 	if got := talk("unknown"); len(got) != 0 {
 		t.Errorf("answered %q", got)
 	}
-	before = counted(b, "talk_busy")
-	if got := talk("echo"); len(got) != 0 {
-		t.Errorf("a request beyond the bound was answered %q", got)
-	}
-	if n := counted(b, "talk_busy") - before; n != 1 {
-		t.Errorf("%d requests beyond the bound counted", n)
-	}
+	refused("bound")
 	close(release)
 	waiting.Wait()
 	for range slots {
@@ -85,7 +88,12 @@ func TestS22Talk(t *testing.T) {
 			t.Errorf("a slow handler's answer: %q", got)
 		}
 	}
-	eventually(t, "slots are free again", func() bool { return bytes.Equal(talk("echo"), []byte("x")) })
+	eventually(t, "slots are free again", func() bool {
+		short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+		defer cancel()
+		got, err := a.Talk(short, contact(b), "echo", []byte("x"))
+		return err == nil && bytes.Equal(got, []byte("x"))
+	})
 
 	stuck := make(chan struct{})
 	b.HandleTalk("stuck", func(context.Context, TalkRequest) []byte { <-stuck; return nil })

@@ -1,42 +1,92 @@
 package discv5
 
 import (
+	"net/netip"
 	"sync"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
-// talkSlots are the TALK handlers that may run at a time. Once half of them do, a peer that has its share gets no more, so that one whose
-// requests take long leaves room for others.
+// talkSlots are the TALK handlers that may run at a time. Once half of them run, quotas apply: to a
+// peer, and to the prefixes of its address, as identities cost nothing. So peers of one network whose
+// requests take long leave room for others.
 type talkSlots struct {
-	mu    sync.Mutex
-	max   int
-	used  int
-	peers map[enr.ID]int // that have some
+	mu      sync.Mutex
+	max     int
+	perPeer int // whatever else runs
+	used    int
+	peers   map[enr.ID]int // that have some
+	nets    prefixquota.Quota
+	lan     prefixquota.Quota // of private addresses, if this node is in a private network
 }
 
-// talkShare: a peer may have an eighth of the slots, and one at least, when more than half are taken.
-const talkShare = 8
+// talkSlot is a handler's slot. It belongs to a peer at an address.
+type talkSlot struct {
+	peer enr.ID
+	at   netip.Addr
+	nets *prefixquota.Quota // counts it
+}
 
-func (s *talkSlots) init(max int) { s.max, s.peers = max, make(map[enr.ID]int) }
+// Quotas, as parts of all slots, while half of them or more are taken. Each is one slot at least.
+const (
+	talkPeerShare = 0.125
+	talkHostShare = 0.125
+	talkSiteShare = 0.25
+	talkWideShare = 0.375
+)
 
-// take gives a peer a slot, for free to give back, or reports false.
-func (s *talkSlots) take(peer enr.ID) bool {
+// A private network may be one wide prefix, or one site. The nodes of a site leave a quarter of the slots
+// to others.
+const talkLANShare = 0.75 // of all slots
+
+// talkPerPeer returns how many of max handlers run for one peer by default.
+func talkPerPeer(max int) int { return (max + 1) / 2 }
+
+func (s *talkSlots) init(total, perPeer int) {
+	s.max, s.perPeer, s.peers = total, perPeer, make(map[enr.ID]int)
+	limits := prefixquota.Limits{Host: s.part(talkHostShare), Site: s.part(talkSiteShare), Wide: s.part(talkWideShare)}
+	s.nets.Init(prefixquota.Config{Limits: limits})
+	limits.Site, limits.Wide = s.part(talkLANShare), 0
+	s.lan.Init(prefixquota.Config{Limits: limits})
+}
+
+// part returns a share of all slots.
+func (s *talkSlots) part(share float64) int { return max(int(float64(s.max)*share), 1) }
+
+// take gives a peer at an address a slot, for free to give back, or reports false. private says whether
+// this node is in a private network. Loopback has no quotas of prefixes.
+func (s *talkSlots) take(peer enr.ID, at netip.Addr, private bool) (slot talkSlot, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.used == s.max || 2*s.used >= s.max && s.peers[peer] >= max(s.max/talkShare, 1) {
-		return false
+	if s.used == s.max || s.peers[peer] >= s.perPeer {
+		return slot, false
+	}
+	slot = talkSlot{peer, at, &s.nets}
+	if private && netaddr.ClassOf(at) == netaddr.Private {
+		slot.nets = &s.lan
+	}
+	if 2*s.used >= s.max {
+		if s.peers[peer] >= s.part(talkPeerShare) {
+			return slot, false
+		}
+		if _, ok := slot.nets.Fits(at); !ok {
+			return slot, false
+		}
 	}
 	s.used++
 	s.peers[peer]++
-	return true
+	slot.nets.Add(at)
+	return slot, true
 }
 
-func (s *talkSlots) free(peer enr.ID) {
+func (s *talkSlots) free(slot talkSlot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used--
-	if s.peers[peer]--; s.peers[peer] == 0 {
-		delete(s.peers, peer)
+	slot.nets.Release(slot.at)
+	if s.peers[slot.peer]--; s.peers[slot.peer] == 0 {
+		delete(s.peers, slot.peer)
 	}
 }

@@ -10,11 +10,12 @@ import (
 // The clock of a request starts when its packet leaves: time that the request spends in a queue of this
 // node is not the peer's. So the deadline of a call moves:
 //
-//	packet sent                            timeout from then
-//	another call has asked for a handshake timeout from the start: that packet stands for this one too
-//	WHOAREYOU arrives                      HandshakeTimeout, for the handshake task
-//	waits for a handshake that is made     timeout + HandshakeTimeout
-//	handshake sent                         timeout from then
+//	packet sent                          timeout from then
+//	waits, another call has asked for    timeout from the start, as the packet of the other call
+//	a handshake                          stands for this one too
+//	WHOAREYOU arrives                    HandshakeTimeout, for the handshake task
+//	waits, a handshake is being made     timeout + HandshakeTimeout
+//	handshake sent                       timeout from then
 //
 // Whatever happens, and whatever the peer sends, a call ends within 3*timeout + HandshakeTimeout of its
 // start, 4 s with the defaults. A request to a silent peer ends after its timeout, or within twice that
@@ -106,7 +107,7 @@ func (w *Worker) succeed(p *outbound, c *call) (s succession) {
 			// The packet of c stood for this one too.
 			s.stale = append(s.stale, o)
 		case s.next == nil && p.initiating == nil:
-			if c.state == callChallenged { // its task goes on for the successor
+			if c.state == callChallenged { // the successor takes over its task
 				p.initiating, o.state = o, callChallenged
 				w.e.calls.pending.Move(o.id, min(w.now+w.e.cfg.HandshakeTimeout, o.limit))
 				break

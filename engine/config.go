@@ -70,6 +70,9 @@ type Config struct {
 	// requests inside sessions; each by source. nil does not limit. See package limits for why they are apart.
 	Unverified, Handshake, Verified *limits.Limiter
 
+	// TalkLimit limits TALKREQ of registered protocols in place of Verified: such a protocol may carry a stream.
+	TalkLimit *limits.Limiter
+
 	// Buffers holds the handshakes that wait. Default: the heap.
 	Buffers Buffers
 

@@ -27,6 +27,7 @@ const (
 	RateUnverified // source exceeds the limit of what does not open
 	RateHandshake  // source exceeds the limit of handshakes
 	RateVerified   // session exceeds the limit of requests
+	RateTalk       // session exceeds the limit of TALK requests with a handler
 
 	DropChallengesFull  // a message that did not open, with no room for another challenge
 	DropUnasked         // WHOAREYOU that answers none of our packets, or from another address
@@ -134,6 +135,7 @@ var counterInfo = [NumCounters]CounterInfo{
 	DropKeySizes: drop("key_sizes"), DropRecordSize: drop("record_size"), DropSelf: drop("own_id"),
 	DropBannedAddr: drop("banned_address"), DropOutside: drop("outside_netrestrict"), DropBannedID: drop("banned_id"),
 	RateUnverified: drop("rate_unverified"), RateHandshake: drop("rate_handshake"), RateVerified: drop("rate_verified"),
+	RateTalk:           drop("rate_talk"),
 	DropChallengesFull: drop("challenges_full"), DropUnasked: drop("whoareyou_unasked"),
 	DropNoChallenge: drop("handshake_unchallenged"), DropInboundFull: drop("handshake_queue_full"),
 	DropInboundShare: drop("handshake_prefix_share"), DropOwnFull: drop("own_queue_full"),

@@ -39,7 +39,7 @@ func (w *Worker) dispatch(p *peer, plaintext []byte) {
 		w.counts[DropMessageType]++
 		return
 	}
-	if t != codec.TypePong && t != codec.TypeNodes && t != codec.TypeTalkResponse &&
+	if t != codec.TypePong && t != codec.TypeNodes && t != codec.TypeTalkRequest && t != codec.TypeTalkResponse &&
 		!w.allowed(p.permitted, w.e.cfg.Verified, p.from, RateVerified) {
 		return
 	}
@@ -215,7 +215,15 @@ func (w *Worker) talk(p *peer, body []byte) error {
 	if err := m.Decode(body); err != nil {
 		return err
 	}
-	if h := w.e.cfg.Talk; h != nil && h.Registered(m.Protocol) {
+	h := w.e.cfg.Talk
+	limit, over, registered := w.e.cfg.Verified, RateVerified, h != nil && h.Registered(m.Protocol)
+	if registered {
+		limit, over = w.e.cfg.TalkLimit, RateTalk
+	}
+	if !w.allowed(p.permitted, limit, p.from, over) {
+		return nil
+	}
+	if registered {
 		req := TalkRequest{
 			From: *p.id, Addr: p.from,
 			Protocol: string(m.Protocol), Payload: append([]byte(nil), m.Payload...),
