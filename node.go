@@ -76,6 +76,8 @@ var (
 
 // New makes a node and opens its sockets, so that its record is known and datagrams queue up; Start begins
 // to serve them. Close must be called also on a node that was never started. If New fails it closes the sockets and Conns that it was given.
+//
+// The first New of a process compares the cryptography with known answers; see [ErrSelfTest] and [ErrFIPS].
 func New(cfg Config) (*Node, error) {
 	n, err := newNode(cfg)
 	if err != nil {
@@ -86,6 +88,9 @@ func New(cfg Config) (*Node, error) {
 }
 
 func newNode(cfg Config) (*Node, error) {
+	if err := selfTest(); err != nil {
+		return nil, err
+	}
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err

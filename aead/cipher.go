@@ -42,7 +42,7 @@ type Cipher struct {
 // schedule that does not. It does not keep key, which the caller may erase.
 //
 // Where crypto/cipher does the arithmetic it panics if the program runs under GODEBUG=fips140=only, which forbids AES-GCM
-// with nonces that come from outside and therefore this protocol.
+// with nonces that come from outside and therefore this protocol. [SelfTest] says so with an error, on every platform.
 func NewCipher(key *[KeySize]byte) Cipher {
 	if ownGCM {
 		k := new(gcmKey)
@@ -84,7 +84,7 @@ func (c Cipher) IsZero() bool { return c.own == nil && c.aead == nil }
 // if dst has that much room and nonce is not a variable on the caller's stack.
 //
 // The message is sealed in place when plaintext is exactly dst[len(dst):len(dst)+n]. Any other
-// overlap of the output with plaintext panics. The output must not overlap ad.
+// overlap of the output with plaintext panics, and so does any overlap with ad.
 //
 // nonce must be used once only under this key; [Counter] sees to that. For discv5 ad is the
 // masking IV and the unmasked header.
@@ -111,7 +111,7 @@ func extend(b []byte, n int) []byte {
 // if dst has that much room and nonce is not a variable on the caller's stack.
 //
 // The message is opened in place with dst = ciphertext[:0]. Any other overlap of the output
-// with ciphertext panics. The output must not overlap ad.
+// with ciphertext panics, and so does any overlap with ad.
 //
 // The only error is [ErrAuth]. The output bytes are then unspecified: a message that was opened in place may have been
 // destroyed and cannot be tried with a second key. Whoever has an old and a new

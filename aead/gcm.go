@@ -115,6 +115,9 @@ func (k *gcmKey) crypt(dst, src []byte, s *stream, nonce *[NonceSize]byte) {
 func (k *gcmKey) seal(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) {
 	n := len(plaintext)
 	if fitsShort(len(ad), n) && &dst[0] == &plaintext[0] {
+		if overlap(dst, ad) {
+			panic(overlapText)
+		}
 		sealShort(k, &dst[0], n, nonce, &ad[0], len(ad))
 		return
 	}
@@ -123,8 +126,11 @@ func (k *gcmKey) seal(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) 
 
 // sealAny is seal for whatever length and place.
 func (k *gcmKey) sealAny(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) {
+	checkOverlap(dst, plaintext, ad)
 	var s stream
 	var t [TagSize]byte
+	iv := *nonce // the caller's may be overwritten
+	nonce = &iv
 	n := len(plaintext)
 	if n >= maxStream-TagSize+groupSize {
 		k.sealLong(&t, dst[:n], nonce, plaintext, ad, &s)
@@ -164,6 +170,9 @@ func (k *gcmKey) sealLong(t *[TagSize]byte, dst []byte, nonce *[NonceSize]byte, 
 func (k *gcmKey) open(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []byte) bool {
 	n := len(ciphertext) - TagSize
 	if fitsShort(len(ad), n) && &dst[0] == &ciphertext[0] {
+		if overlap(dst, ad) {
+			panic(overlapText)
+		}
 		return openShort(k, &dst[0], n, nonce, &ad[0], len(ad))
 	}
 	return k.openAny(dst, nonce, ciphertext, ad)
@@ -173,8 +182,11 @@ func (k *gcmKey) open(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []byte)
 func (k *gcmKey) openAny(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []byte) bool {
 	var s stream
 	var t [TagSize]byte
+	iv := *nonce // the caller's may be overwritten
+	nonce = &iv
 	n := len(ciphertext) - TagSize
 	text, tag := ciphertext[:n], ciphertext[n:]
+	checkOverlap(dst[:n], ciphertext, ad)
 	keyStream(&s, &k.rk, nonce)
 	k.tag(&t, text, ad)
 	subtle.XORBytes(t[:], t[:], s[:TagSize])

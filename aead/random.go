@@ -38,8 +38,11 @@ type Random struct {
 }
 
 // NewRandom returns a Random seeded from src, of which it reads 48 bytes now and after every
-// 1 MiB of output. The error is the one of src.
+// 1 MiB of output. The error is the one of src, or wraps ErrSelfTest.
 func NewRandom(src io.Reader) (*Random, error) {
+	if err := verdict(); err != nil {
+		return nil, err
+	}
 	r := &Random{src: src}
 	if err := r.Reseed(); err != nil {
 		return nil, err

@@ -20,10 +20,20 @@ type PrivateKey struct {
 	id     ID
 }
 
+// ErrSelfTest means that the arithmetic on the curve computes wrong results on this machine.
+var ErrSelfTest = curve.ErrSelfTest
+
+// selfTest asks once in a process whether the arithmetic works. Tests replace it.
+var selfTest = curve.SelfTest
+
 // GenerateKey makes a key from rand, which must be cryptographically secure. It reads 32 bytes,
 // and again in the rare case that they are out of range. The error is that of rand, or
 // ErrPrivateKey when rand keeps returning values out of range, which no working source does.
+// ErrSelfTest, wrapped: no key that this machine makes can be relied on.
 func GenerateKey(rand io.Reader) (*PrivateKey, error) {
+	if err := selfTest(); err != nil {
+		return nil, fmt.Errorf("enr: generating key: %w", err)
+	}
 	const attempts = 8 // each fails with probability 2^-128
 	var b [curve.PrivateKeySize]byte
 	defer clear(b[:])

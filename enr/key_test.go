@@ -121,3 +121,12 @@ func TestKeyAgreement(t *testing.T) {
 		t.Errorf("ID %v, %v", id, err)
 	}
 }
+
+// TestGenerateKeySelfTest: no key is made where the arithmetic is wrong.
+func TestGenerateKeySelfTest(t *testing.T) {
+	defer func(f func() error) { selfTest = f }(selfTest)
+	selfTest = func() error { return ErrSelfTest }
+	if k, err := GenerateKey(rand.NewChaCha8([32]byte{1})); !errors.Is(err, ErrSelfTest) || k != nil {
+		t.Errorf("%v, %v", k, err)
+	}
+}

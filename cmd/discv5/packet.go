@@ -73,6 +73,9 @@ func decodePacket(raw []byte, to enr.ID, proto codec.Protocol, key []byte) (*pac
 	if key == nil {
 		return i, nil
 	}
+	if err := aead.SelfTest(); err != nil {
+		return i, err
+	}
 	plain, err := aead.NewCipher((*[aead.KeySize]byte)(key)).Open(nil, &p.Nonce, p.Message, p.AD)
 	if err != nil {
 		return i, errors.New("message does not open with the key of --read-key")

@@ -111,6 +111,9 @@ func newLane(c *Config, number int, socks []*socket, segments string) (*lane, er
 		due:  make([]time.Duration, 0, sendBatch),
 	}
 	var err error
+	if err = aead.SelfTest(); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
 	if l.random, err = aead.NewRandom(rand.Reader); err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}

@@ -18,7 +18,7 @@ func feMul(z, x, y *fe)
 //go:noescape
 func feSqr(z, x *fe, n int)
 
-// entry is entryGeneric in assembly.
+// entry is entryGeneric in assembly, or that itself if accelerated is false.
 //
 //go:noescape
 func entry(q *affine, t *[secretSize]affine, index uint64)

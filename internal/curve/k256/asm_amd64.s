@@ -173,8 +173,10 @@ generic:
 	POR     X11, X7
 
 // func entry(q *affine, t *[secretSize]affine, index uint64)
-// SSE2 alone, which amd64 always has.
+// SSE2 alone, which amd64 always has. It looks at accelerated so that GODEBUG=cpu.adx=off leaves plain Go alone.
 TEXT ·entry(SB), NOSPLIT, $0-24
+	CMPB   ·accelerated(SB), $0
+	JEQ    generic
 	MOVQ   q+0(FP), DI
 	MOVQ   t+8(FP), SI
 	MOVQ   index+16(FP), X0
@@ -208,3 +210,6 @@ TEXT ·entry(SB), NOSPLIT, $0-24
 	MOVOU  X6, 32(DI)
 	MOVOU  X7, 48(DI)
 	RET
+
+generic:
+	JMP ·entryGeneric(SB)

@@ -2,7 +2,11 @@
 
 package k256
 
-import "testing"
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
 
 // Processors without MULX, ADCX and ADOX do the same, by the functions in Go.
 func TestNotAccelerated(t *testing.T) {
@@ -27,6 +31,27 @@ func TestEntry(t *testing.T) {
 		entryGeneric(&b, table, i)
 		if a != table[i] || b != table[i] {
 			t.Errorf("entry %d: %x, generic %x, want %x", i, a, b, table[i])
+		}
+	}
+}
+
+// TestPlainByGODEBUG: an operator switches the assembly off when the program starts.
+func TestPlainByGODEBUG(t *testing.T) {
+	const child = "K256_TEST_CHILD"
+	if os.Getenv(child) != "" {
+		if accelerated {
+			t.Error("the assembly is still on")
+		}
+		return
+	}
+	if !accelerated {
+		t.Skip("probed for BMI2 and ADX: there is nothing to switch off")
+	}
+	for _, feature := range []string{"cpu.adx=off", "cpu.bmi2=off"} {
+		cmd := exec.Command(os.Args[0], "-test.run", "^(TestPlainByGODEBUG|TestPublished.*|TestRecovery)$", "-test.v")
+		cmd.Env = append(os.Environ(), "GODEBUG="+feature, child+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", feature, err, out)
 		}
 	}
 }

@@ -20,8 +20,8 @@
 // 2^256 = 2^32 + 977 (mod p), and sums and differences have their carry folded back, so there are no magnitudes to keep within bounds.
 // Five limbs of 52 bits, which need no carries in sums, were slower by half in products, without having been faster in all.
 //
-// On amd64 with BMI2 and ADX, multiplying and squaring in the field are in assembly, with two chains of carries side by side; on any amd64,
-// reading a table is. All else, and everything on other platforms and with build tag purego, is Go. The tests compare the two.
+// On amd64 with BMI2 and ADX, multiplying and squaring in the field are in assembly, with two chains of carries side by side, and so is
+// reading a table. All else, and everything on other platforms and with build tag purego, is Go. The tests compare the two.
 //
 // # What takes the same time for all values
 //

@@ -1,0 +1,183 @@
+package aead
+
+import (
+	"crypto/cipher"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// faultyAEAD is AES-GCM with a fault.
+type faultyAEAD struct {
+	cipher.AEAD
+	seal func(sealed []byte)
+	open func(text []byte, err error) ([]byte, error)
+}
+
+func (f faultyAEAD) Seal(dst, nonce, plaintext, ad []byte) []byte {
+	out := f.AEAD.Seal(dst, nonce, plaintext, ad)
+	if f.seal != nil {
+		f.seal(out)
+	}
+	return out
+}
+
+func (f faultyAEAD) Open(dst, nonce, ciphertext, ad []byte) ([]byte, error) {
+	out, err := f.AEAD.Open(dst, nonce, ciphertext, ad)
+	if f.open != nil {
+		return f.open(out, err)
+	}
+	return out, err
+}
+
+// faultyCipher returns a constructor of ciphers with the fault f.
+func faultyCipher(f faultyAEAD) func(*[KeySize]byte) Cipher {
+	return func(key *[KeySize]byte) Cipher {
+		f.AEAD = newStdCipher(key).aead
+		return Cipher{aead: f}
+	}
+}
+
+// TestSelfTestNotices breaks one function after the other.
+func TestSelfTestNotices(t *testing.T) {
+	if err := SelfTest(); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		fault func(a *arithmetic)
+		says  string
+	}{
+		"mask, first block":  {func(a *arithmetic) { a.mask = flipped(0) }, "mask"},
+		"mask, last byte":    {func(a *arithmetic) { a.mask = flipped(60) }, "mask"},
+		"mask, too long":     {func(a *arithmetic) { a.mask = tooLong }, "mask"},
+		"worker's mask":      {func(a *arithmetic) { a.worker = offsetIgnored }, "mask"},
+		"key of the cipher":  {func(a *arithmetic) { a.cipher = func(k *[KeySize]byte) Cipher { k[15] ^= 1; return NewCipher(k) } }, "AES-GCM"},
+		"ciphertext":         {func(a *arithmetic) { a.cipher = faultyCipher(faultyAEAD{seal: func(b []byte) { b[0] ^= 1 }}) }, "AES-GCM"},
+		"tag":                {func(a *arithmetic) { a.cipher = faultyCipher(faultyAEAD{seal: func(b []byte) { b[len(b)-1] ^= 1 }}) }, "AES-GCM"},
+		"tag, long messages": {func(a *arithmetic) { a.cipher = faultyCipher(faultyAEAD{seal: longTag}) }, "AES-GCM"},
+		"opens everything":   {func(a *arithmetic) { a.cipher = faultyCipher(faultyAEAD{open: opensAll}) }, "AES-GCM"},
+		"opens nothing":      {func(a *arithmetic) { a.cipher = faultyCipher(faultyAEAD{open: opensNone}) }, "AES-GCM"},
+		"opens wrongly":      {func(a *arithmetic) { a.cipher = faultyCipher(faultyAEAD{open: opensWrong}) }, "AES-GCM"},
+		"keys change places": {func(a *arithmetic) { a.derive = swapped }, "key derivation"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := underTest()
+			c.fault(a)
+			if err := knownAnswers(a); !errors.Is(err, ErrSelfTest) || !strings.HasSuffix(err.Error(), c.says) {
+				t.Errorf("error %v, want one about %s", err, c.says)
+			}
+		})
+	}
+	t.Run("portable AES", func(t *testing.T) {
+		sboxTable[0x52] ^= 1
+		defer func() { sboxTable[0x52] ^= 1 }()
+		a := underTest()
+		a.mask = func(b []byte, id *[32]byte, iv *[IVSize]byte) {
+			var rk roundKeys
+			expandKeyGeneric(&rk, (*[KeySize]byte)(id[:]))
+			xorKeyStreamGeneric(b, &rk, iv, 0)
+		}
+		if err := knownAnswers(a); !errors.Is(err, ErrSelfTest) {
+			t.Error(err)
+		}
+	})
+}
+
+func flipped(at int) func([]byte, *[32]byte, *[IVSize]byte) {
+	return func(b []byte, id *[32]byte, iv *[IVSize]byte) {
+		MaskOnce(b, id, iv)
+		b[at] ^= 1
+	}
+}
+
+func tooLong(b []byte, id *[32]byte, iv *[IVSize]byte) { MaskOnce(b[:cap(b)], id, iv) }
+
+func offsetIgnored(b []byte, id *[32]byte, iv *[IVSize]byte, _ int) { NewMask(id).XOR(b, iv, 0) }
+
+func longTag(b []byte) {
+	if len(b) > 200 {
+		b[len(b)-1] ^= 1
+	}
+}
+
+func opensAll(b []byte, _ error) ([]byte, error) { return b, nil }
+
+func opensNone([]byte, error) ([]byte, error) { return nil, ErrAuth }
+
+func opensWrong(b []byte, err error) ([]byte, error) {
+	if err == nil {
+		b[0] ^= 1
+	}
+	return b, err
+}
+
+func swapped(secret *[33]byte, challenge []byte, initiator, recipient *[32]byte) (a, b [KeySize]byte) {
+	b, a = DeriveKeys(secret, challenge, initiator, recipient)
+	return a, b
+}
+
+// child is set in the processes that tests start.
+const child = "AEAD_TEST_CHILD"
+
+// runChild runs the test again in a process with other settings of GODEBUG.
+func runChild(t *testing.T, settings string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), "GODEBUG="+settings, child+"=1")
+	out, err := cmd.CombinedOutput()
+	if strings.Contains(string(out), "FIPS 140-3 mode is incompatible with the purego build tag") {
+		t.Skip("probed for FIPS 140-3 mode: a build with the tag purego does not start in it")
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("under GODEBUG=%s: %v\n%s", settings, err, out)
+	}
+}
+
+// TestS51FIPSOnly: under GODEBUG=fips140=only this package can be imported, as the process shows by its
+// start, and says what is missing.
+func TestS51FIPSOnly(t *testing.T) {
+	if os.Getenv(child) == "" {
+		runChild(t, "fips140=only")
+		runChild(t, "fips140=only,cpu.aes=off,cpu.pclmulqdq=off")
+		return
+	}
+	if err := SelfTest(); !errors.Is(err, ErrFIPS) {
+		t.Errorf("SelfTest = %v", err)
+	}
+	// The known answers are right all the same.
+	if err := verdict(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPlainByGODEBUG: an operator switches the assembly off when the program starts.
+func TestPlainByGODEBUG(t *testing.T) {
+	if os.Getenv(child) == "" {
+		if !accelerated {
+			t.Skip("probed for AES instructions: there is nothing to switch off")
+		}
+		runChild(t, "cpu.adx=off,cpu.aes=off,cpu.pclmulqdq=off")
+		return
+	}
+	if accelerated || ownGCM {
+		t.Errorf("accelerated %v, own GCM %v", accelerated, ownGCM)
+	}
+	if NewCipher(&[KeySize]byte{}).own != nil {
+		t.Error("a Cipher of this package's own")
+	}
+	if err := SelfTest(); err != nil {
+		t.Error(err)
+	}
+	t.Run("GCM", TestPublishedGCMFiles)
+	t.Run("AES", TestPublishedAES)
+}
+
+func BenchmarkSelfTest(b *testing.B) {
+	for b.Loop() {
+		if err := knownAnswers(underTest()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package discv5
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+func loopbackConfig() Config {
+	return Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
+}
+
+// TestNewSelfTest: no node comes up on a machine that computes wrong results, whichever test notices.
+func TestNewSelfTest(t *testing.T) {
+	real := selfTests
+	defer func() { selfTests = real }()
+	broken := errors.New("wrong tag")
+	for i := range real {
+		selfTests = append([]func() error{}, real...)
+		selfTests[i] = func() error { return broken }
+		if n, err := New(loopbackConfig()); !errors.Is(err, ErrSelfTest) || !errors.Is(err, broken) || n != nil {
+			t.Errorf("test %d fails: New = %v, %v", i, n, err)
+		}
+	}
+	selfTests = real
+	n, err := New(loopbackConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Close()
+}
+
+// TestS51NewUnderFIPSOnly: under GODEBUG=fips140=only New names the setting, and nothing panics.
+func TestS51NewUnderFIPSOnly(t *testing.T) {
+	const child = "DISCV5_TEST_FIPS"
+	if os.Getenv(child) != "" {
+		if n, err := New(loopbackConfig()); !errors.Is(err, ErrFIPS) || n != nil || !strings.Contains(err.Error(), "fips140=only") {
+			t.Errorf("New = %v, %v", n, err)
+		}
+		return
+	}
+	for _, settings := range []string{"fips140=only", "fips140=only,cpu.aes=off,cpu.pclmulqdq=off"} {
+		cmd := exec.Command(os.Args[0], "-test.run", "^TestS51NewUnderFIPSOnly$", "-test.v")
+		cmd.Env = append(os.Environ(), "GODEBUG="+settings, child+"=1")
+		out, err := cmd.CombinedOutput()
+		if strings.Contains(string(out), "FIPS 140-3 mode is incompatible with the purego build tag") {
+			t.Skip("probed for FIPS 140-3 mode: a build with the tag purego does not start in it")
+		}
+		if err != nil || !strings.Contains(string(out), "--- PASS: TestS51NewUnderFIPSOnly") {
+			t.Errorf("under GODEBUG=%s: %v\n%s", settings, err, out)
+		}
+	}
+}
