@@ -9,7 +9,7 @@ import (
 )
 
 // A program links one implementation of the curve: that of its build tag.
-func TestOneArithmetic(t *testing.T) {
+func TestS49OneArithmetic(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the go command")
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // The build tag decides which engine everything above this package uses.
-func TestDefault(t *testing.T) {
+func TestS49Default(t *testing.T) {
 	var want Curve = k256.Engine{}
 	if DefaultName == "decred" {
 		want = decred.Engine{}
