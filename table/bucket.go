@@ -1,29 +1,43 @@
 package table
 
 import (
+	"cmp"
+	"iter"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
 // entry is a node in a bucket, as member or as replacement.
 type entry struct {
 	node     Node
-	prefix   prefix // what the address limits count, zero when exempt
+	prefixes prefixes
 	added    time.Duration
 	lastSeen time.Duration
 	lastFail time.Duration // of the last counted failure; meaningful while fails > 0
-	due      time.Duration // next check; meaningful for members
+	proved   time.Duration // when it answered at Addr last; meaningful while checks > 0
+	due      time.Duration // next check; of a replacement, never unless it is a candidate
 	checks   uint16
 	fails    uint16
 	proven   Family
+	standing standing
 	live     bool
+	// contested says that another node has shown since that it owns the endpoint.
+	contested bool
+	// minority marks a replacement of an address family of which the bucket has few members. It is
+	// checked like a member, and relayed to requesters of that family.
+	minority Family
 }
 
-func newEntry(now time.Duration, n *Node, p prefix) entry {
-	return entry{node: *n, prefix: p, added: now, lastSeen: now, due: now + FirstCheckDelay}
+func newEntry(now time.Duration, n *Node) entry {
+	return entry{
+		node: *n, prefixes: prefixesOf(n.Addr.Addr()), added: now, lastSeen: now, due: now + FirstCheckDelay,
+		proved: -contestAfter,
+	}
 }
 
 // relayable says whether the record may be named to anybody at all.
@@ -31,7 +45,7 @@ func (e *entry) relayable() bool { return e.live && e.proven != 0 && e.node.clas
 
 // forget takes back every proof of liveness.
 func (e *entry) forget() {
-	e.checks, e.fails, e.proven, e.live = 0, 0, 0, false
+	e.checks, e.fails, e.proven, e.live, e.proved = 0, 0, 0, false, -contestAfter
 }
 
 // prove notes that the node has answered at addr. It reports whether that was news.
@@ -77,19 +91,20 @@ func (b *bucket) find(id *enr.ID) (e *entry, member bool) {
 	return nil, false
 }
 
-// countPrefix counts the entries of both lists that lie in p.
-func (b *bucket) countPrefix(p prefix) (n int) {
-	for i := range b.members {
-		if b.members[i].prefix == p {
-			n++
+// all iterates over members and replacements.
+func (b *bucket) all() iter.Seq2[*entry, bool] {
+	return func(yield func(*entry, bool) bool) {
+		for i := range b.members {
+			if !yield(&b.members[i], true) {
+				return
+			}
+		}
+		for i := range b.waiting {
+			if !yield(&b.waiting[i], false) {
+				return
+			}
 		}
 	}
-	for i := range b.waiting {
-		if b.waiting[i].prefix == p {
-			n++
-		}
-	}
-	return n
 }
 
 // hasRoom says whether a node of the given direction can become a member.
@@ -109,47 +124,61 @@ func (b *bucket) hasRoom(cfg *Config, inbound bool) bool {
 	return n < cfg.InboundLimit
 }
 
-// successor returns the index of the replacement that deserves the free place, or -1 when there is
-// no place or nobody for it: live ones first, among equals the one heard of last.
-func (b *bucket) successor(cfg *Config) int {
-	best := -1
+// successors returns the indexes of the replacements that deserve a free place, the best first:
+// live ones first, among equals those whose prefixes use their limits least, then the one heard of
+// last. It is empty when there is no place.
+func (b *bucket) successors(t *Table) []int {
+	if len(b.waiting) == 0 || len(b.members) >= t.cfg.BucketSize {
+		return nil
+	}
+	type ranked struct {
+		i    int
+		load prefixquota.Load
+	}
+	var room [MaxBucketSize]ranked
+	list := room[:0]
+	t.limits.mu.Lock()
+	l := &t.limits.quota[proven]
 	for i := range b.waiting {
 		e := &b.waiting[i]
-		if !b.hasRoom(cfg, e.node.Inbound) {
-			continue
-		}
-		if best < 0 || e.better(&b.waiting[best]) {
-			best = i
+		if b.hasRoom(&t.cfg, e.node.Inbound) {
+			list = append(list, ranked{i, l.Load(e.node.Addr.Addr(), 1)})
 		}
 	}
-	return best
-}
-
-// displaced returns the index of the replacement that the next one pushes out: the opposite of
-// successor. A flood of strangers so costs the cache one live node at most, since every stranger
-// pushes out the one before.
-func (b *bucket) displaced() int {
-	worst := 0
-	for i := range b.waiting {
-		if b.waiting[worst].better(&b.waiting[i]) {
-			worst = i
+	t.limits.mu.Unlock()
+	slices.SortStableFunc(list, func(x, y ranked) int {
+		e, o := &b.waiting[x.i], &b.waiting[y.i]
+		switch {
+		case e.live != o.live:
+			return order(e.live)
+		case x.load != y.load:
+			return cmp.Compare(x.load, y.load)
 		}
+		return cmp.Compare(o.lastSeen, e.lastSeen)
+	})
+	indexes := make([]int, len(list))
+	for i := range list {
+		indexes[i] = list[i].i
 	}
-	return worst
+	return indexes
 }
 
-func (e *entry) better(other *entry) bool {
-	if e.live != other.live {
-		return e.live
+// order sorts what holds before what does not.
+func order(first bool) int {
+	if first {
+		return -1
 	}
-	return e.lastSeen > other.lastSeen
+	return 1
 }
 
-// earliest returns the first check time of the members, or never.
+// earliest returns the first check time of the bucket, or never.
 func (b *bucket) earliest() time.Duration {
 	first := never
 	for i := range b.members {
 		first = min(first, b.members[i].due)
+	}
+	for i := range b.waiting {
+		first = min(first, b.waiting[i].due)
 	}
 	return first
 }

@@ -14,10 +14,9 @@ const (
 	DefaultReplacements = 10
 	// MaxBucketSize bounds BucketSize and Replacements, and with them every per-bucket scan.
 	MaxBucketSize = 64
-	// DefaultBucketIPLimit is the number of nodes of one address prefix in one bucket.
-	DefaultBucketIPLimit = 2
-	// DefaultTableIPLimit is the number of nodes of one address prefix in the whole table.
-	DefaultTableIPLimit = 10
+	// DefaultTurnover is the pause between two exchanges of a live member for a node of a prefix
+	// that has fewer.
+	DefaultTurnover = 10 * time.Second
 	// DefaultRevalidateFast is the pause before a node in doubt is checked again.
 	DefaultRevalidateFast = 3 * time.Second
 	// DefaultRevalidateSlow is the first pause between two checks of a verified node.
@@ -42,10 +41,13 @@ type Config struct {
 	BucketSize int
 	// Replacements is the length of each replacement cache, at most MaxBucketSize; negative for none.
 	Replacements int
-	// BucketIPLimit and TableIPLimit bound the nodes whose Addr lies in one /24 (IPv4) or one /48
-	// (IPv6), members and replacements together. Negative means no limit. Loopback and private
-	// addresses are exempt: networks in a laboratory or a home live in a single prefix.
-	BucketIPLimit, TableIPLimit int
+	// BucketLimits bounds the members and replacements of one bucket whose Addr lies in one
+	// prefix, TableLimits the members of the whole table. Loopback is exempt, and so are private
+	// addresses while SetExemptPrivate says so.
+	BucketLimits, TableLimits Limits
+	// Turnover is the pause after which another member of a bucket may be exchanged for a node of
+	// a prefix that has fewer members; negative for no exchanges.
+	Turnover time.Duration
 	// InboundLimit bounds the members of one bucket that were learned because they contacted us.
 	// Nodes beyond it wait in the replacement cache. 0 means no limit of its own.
 	InboundLimit int
@@ -77,8 +79,11 @@ func (c Config) withDefaults() Config {
 	}
 	c.BucketSize = min(c.BucketSize, MaxBucketSize)
 	c.Replacements = min(orDefault(c.Replacements, DefaultReplacements), MaxBucketSize)
-	c.BucketIPLimit = orDefault(c.BucketIPLimit, DefaultBucketIPLimit)
-	c.TableIPLimit = orDefault(c.TableIPLimit, DefaultTableIPLimit)
+	c.BucketLimits = c.BucketLimits.WithDefaults(DefaultBucketLimits)
+	c.TableLimits = c.TableLimits.WithDefaults(DefaultTableLimits)
+	if c.Turnover == 0 {
+		c.Turnover = DefaultTurnover
+	}
 	if c.InboundLimit <= 0 {
 		c.InboundLimit = c.BucketSize
 	}

@@ -2,7 +2,8 @@ package table
 
 import "time"
 
-// Due appends to dst at most max members whose check time has come and returns the result. The
+// Due appends to dst at most max nodes whose check time has come and returns the result: members,
+// and the few replacements that are about to become one or that an address family has few of. The
 // caller sends each a PING at Node.Addr and reports MarkLive or MarkFailed; until then, and for
 // CheckTimeout at most, the node is not returned again. A node is due FirstCheckDelay after Add,
 // then after RevalidateFast while in doubt, and after RevalidateSlow and more once it has
@@ -44,18 +45,22 @@ func (t *Table) dueIn(i int, now time.Duration, dst []Node, max int) (_ []Node, 
 	b := &t.buckets[i]
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for j := range b.members {
-		e := &b.members[j]
-		if e.due > now {
-			continue
+	c := change{t: t, b: b, i: i, now: now}
+	c.schedule()
+	for _, list := range [2][]entry{b.members, b.waiting} {
+		for j := range list {
+			e := &list[j]
+			if e.due > now {
+				continue
+			}
+			if max <= 0 {
+				full = true
+				break
+			}
+			max--
+			dst = append(dst, e.node)
+			e.due = now + CheckTimeout
 		}
-		if max <= 0 {
-			full = true
-			break
-		}
-		max--
-		dst = append(dst, e.node)
-		e.due = now + CheckTimeout
 	}
 	t.due[i].Store(int64(b.earliest()))
 	return dst, full

@@ -30,9 +30,9 @@ func idAt(d int, k uint32) enr.ID {
 }
 
 // node returns a node at log distance d that is contacted where its record says, at the k-th
-// address of as many different /24.
+// address of as many different /16.
 func node(d int, k uint32) Node {
-	addr := netip.AddrFrom4([4]byte{20, byte(k >> 8), byte(k), 1})
+	addr := netip.AddrFrom4([4]byte{20 + byte(k>>8), byte(k), 7, 1})
 	return at(d, k, netip.AddrPortFrom(addr, 9000))
 }
 

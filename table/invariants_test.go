@@ -5,17 +5,24 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
 // checkInvariants recounts everything that the table keeps in more than one place.
 func checkInvariants(t *testing.T, tab *Table) {
 	t.Helper()
 	members, live := 0, 0
-	counts := map[prefix]int{}
+	var counts [numStandings]map[netaddr.Prefix]int
+	for i := range counts {
+		counts[i] = map[netaddr.Prefix]int{}
+	}
+	endpoints := map[netip.AddrPort]int{}
 	seen := map[enr.ID]bool{}
 	for i := range tab.buckets {
 		b := &tab.buckets[i]
@@ -23,7 +30,7 @@ func checkInvariants(t *testing.T, tab *Table) {
 		if len(b.members) > tab.cfg.BucketSize || len(b.waiting) > max(tab.cfg.Replacements, 0) {
 			t.Fatalf("bucket %d: %d members, %d replacements", i+1, len(b.members), len(b.waiting))
 		}
-		inBucket := map[prefix]int{}
+		inBucket := map[netaddr.Prefix]int{}
 		first := never
 		var relayed []*entry
 		for j, list := range [][]entry{b.members, b.waiting} {
@@ -33,26 +40,35 @@ func checkInvariants(t *testing.T, tab *Table) {
 					t.Fatalf("bucket %d: node %s twice or misplaced", i+1, e.node.ID.Short())
 				}
 				seen[e.node.ID] = true
-				if e.prefix != prefixOf(e.node.Addr.Addr()) {
+				if e.prefixes != prefixesOf(e.node.Addr.Addr()) {
 					t.Fatal("stale prefix")
 				}
-				if e.prefix != (prefix{}) {
-					counts[e.prefix]++
-					inBucket[e.prefix]++
+				endpoints[e.node.Addr]++
+				for _, p := range e.prefixes {
+					if e.standing != uncounted {
+						counts[e.standing][p]++
+					}
+					if !tab.limits.exempt(e.node.Addr.Addr()) {
+						inBucket[p]++
+					}
+				}
+				if want := e.standing; j == 1 && want != uncounted || want == proven && e.checks == 0 ||
+					want == unproven && (e.checks > 0 || e.fails > 0) || e.contested && want != uncounted {
+					t.Fatalf("member %v with %d checks, %d failures counts as %d", j == 0, e.checks, e.fails, want)
 				}
 				if e.live && e.checks == 0 || e.live && e.fails >= silentAfter {
 					t.Fatalf("live without credit, or after %d failures", e.fails)
 				}
+				first = min(first, e.due)
+				if e.relayable() && (j == 0 || e.minority != 0) {
+					relayed = append(relayed, e)
+				}
 				if j == 0 {
-					first = min(first, e.due)
 					if e.live {
 						live++
 					}
-					if e.relayable() {
-						relayed = append(relayed, e)
-					}
-				} else if b.hasRoom(&tab.cfg, e.node.Inbound) {
-					t.Fatal("a replacement waits although there is room")
+				} else if e.due == never && b.hasRoom(&tab.cfg, e.node.Inbound) && !slices.ContainsFunc(b.waiting, func(e entry) bool { return e.due != never }) {
+					t.Fatal("a replacement waits unchecked although there is room")
 				}
 				if seq, ok := tab.Seq(e.node.ID); !ok || seq != e.node.Seq {
 					t.Fatalf("Seq = %d %v, want %d", seq, ok, e.node.Seq)
@@ -61,7 +77,7 @@ func checkInvariants(t *testing.T, tab *Table) {
 		}
 		members += len(b.members)
 		for p, n := range inBucket {
-			if n > tab.cfg.BucketIPLimit && tab.cfg.BucketIPLimit >= 0 {
+			if limit := limitOf(tab.cfg.BucketLimits, p); n > limit && limit >= 0 {
 				t.Fatalf("%d nodes of %v in one bucket", n, p)
 			}
 		}
@@ -87,18 +103,35 @@ func checkInvariants(t *testing.T, tab *Table) {
 	if tab.Len() != members || tab.LiveLen() != live {
 		t.Fatalf("Len %d, LiveLen %d; recount %d, %d", tab.Len(), tab.LiveLen(), members, live)
 	}
-	if tab.cfg.TableIPLimit < 0 {
-		return // nothing is counted
+	if !maps.Equal(endpoints, tab.limits.endpoints) {
+		t.Fatalf("endpoints %v, recount %v", tab.limits.endpoints, endpoints)
 	}
-	if len(counts) != len(tab.limits.count) {
-		t.Fatalf("%d prefixes counted, recount %d", len(tab.limits.count), len(counts))
-	}
-	for p, n := range counts {
-		if tab.limits.count[p] != n || n > tab.cfg.TableIPLimit {
-			t.Fatalf("prefix %v counted %d, recount %d", p, tab.limits.count[p], n)
+	for s := unproven; s < numStandings; s++ {
+		q := &tab.limits.quota[s]
+		if q.Prefixes() != len(counts[s]) {
+			t.Fatalf("%d prefixes counted, recount %d", q.Prefixes(), len(counts[s]))
+		}
+		for p, n := range counts[s] {
+			w := widthOf(p)
+			limit := limitOf(tab.cfg.TableLimits, p)
+			if got := q.Count(p.Netip().Addr(), w); got != n || n > limit && limit >= 0 && !q.Exempt(p.Netip().Addr()) {
+				t.Fatalf("prefix %v counted %d, recount %d", p, got, n)
+			}
 		}
 	}
 }
+
+// widthOf is the width that a prefix was made with.
+func widthOf(p netaddr.Prefix) (w prefixquota.Width) {
+	for w = range prefixquota.Width(prefixquota.NumWidths) {
+		if w.Prefix(p.Netip().Addr()) == p {
+			return w
+		}
+	}
+	panic("prefix of no width")
+}
+
+func limitOf(l Limits, p netaddr.Prefix) int { return l.Widths()[widthOf(p)] }
 
 type answer struct {
 	id   enr.ID
@@ -158,8 +191,8 @@ func (m *model) operate(t *testing.T, tab *Table, now time.Duration, op [4]byte)
 		}
 	case 7:
 		for _, due := range tab.Due(now, nil, int(op[1]%8)) {
-			if !m.members[due.ID] {
-				t.Fatal("Due returned a node that is no member")
+			if _, _, ok := tab.Get(due.ID); !ok {
+				t.Fatal("Due returned a node that is not in the table")
 			}
 		}
 	}
@@ -181,7 +214,8 @@ func newModel(t *testing.T) (*model, *Table) {
 	live := map[enr.ID]bool{}
 	var tab *Table
 	tab = newTable(func(c *Config) {
-		c.BucketSize, c.Replacements, c.TableIPLimit, c.InboundLimit = 4, 3, 5, 3
+		c.BucketSize, c.Replacements, c.InboundLimit = 4, 3, 3
+		c.TableLimits = Limits{Host: 3, Site: 4, Wide: 6}
 		c.OnChange = func(e Event) {
 			id := e.Node.ID
 			switch e.Kind {
@@ -230,8 +264,8 @@ func TestRandomOperations(t *testing.T) {
 		for n := range tab.All() {
 			tab.Remove(now, n.ID)
 		}
-		if tab.Len() != 0 || tab.LiveLen() != 0 || len(tab.limits.count) != 0 || len(m.members) != 0 {
-			t.Fatalf("left behind: %d members, %d live, %d prefixes", tab.Len(), tab.LiveLen(), len(tab.limits.count))
+		if tab.Len() != 0 || tab.LiveLen() != 0 || len(tab.limits.endpoints) != 0 || len(m.members) != 0 {
+			t.Fatalf("left behind: %d members, %d live, %d prefixes", tab.Len(), tab.LiveLen(), len(tab.limits.endpoints))
 		}
 		checkInvariants(t, tab)
 	}

@@ -3,62 +3,218 @@ package table
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
-// prefix is the part of an address that the limits count. The first byte tells the families apart;
-// the zero prefix is exempt.
-//
-// IPv4 counts by /24, the smallest block that is routed on its own. IPv6 counts by /48: that is
-// what one site is given as a rule. Who holds a site can number every node of a flood in another
-// /64 or /56, at no cost, so a longer prefix would be no limit.
-type prefix [7]byte
+// Limits bounds the nodes of one network prefix at three widths: Host is for one IPv4 address and
+// one IPv6 /64, Site for one /24 and one /48, Wide for one /16 and one /32. 0 stands for the
+// default and a negative number for no limit.
+type Limits = prefixquota.Limits
 
-func prefixOf(addr netip.Addr) prefix {
-	switch {
-	case Class(addr) != Global:
-		return prefix{}
-	case addr.Is4():
-		a := addr.As4()
-		return prefix{4, a[0], a[1], a[2]}
-	}
-	a := addr.As16()
-	return prefix{6, a[0], a[1], a[2], a[3], a[4], a[5]}
+// Unlimited are the Limits that bound nothing.
+var Unlimited = prefixquota.Unlimited
+
+// Default limits. A /24 is cheap and a /16 is not: docs/SIMULATION.md has the figures that they
+// were chosen by.
+var (
+	// DefaultBucketLimits are for the members and replacements of one bucket.
+	DefaultBucketLimits = Limits{Host: 2, Site: 2, Wide: 4}
+	// DefaultTableLimits are for the members of the whole table.
+	DefaultTableLimits = Limits{Host: 10, Site: 10, Wide: 20}
+)
+
+// standing says which limit of the table an entry counts for.
+type standing uint8
+
+const (
+	// uncounted: replacements; members that have never answered and have failed; members whose
+	// endpoint another node has proved to own since. None of them keeps a place from others.
+	uncounted standing = iota
+	// unproven: members that have never answered, up to their first check.
+	unproven
+	// proven: members that have answered a PING.
+	proven
+
+	numStandings
+)
+
+// limiter holds the limits of the whole table. Its lock is the last in the order: it is taken under
+// the lock of a bucket, and nothing is called under it. The maps have entries for what is in the
+// table only.
+type limiter struct {
+	exemptPrivate atomic.Bool
+
+	mu        sync.Mutex
+	quota     [numStandings]prefixquota.Quota // that of uncounted is not used
+	endpoints map[netip.AddrPort]int          // of members and replacements
 }
 
-// prefixCounts counts the nodes of the whole table by prefix. Its lock is the last in the order:
-// it is taken under a bucket's lock and nothing is called under it. The map has an entry for each
-// prefix in use, so it is no larger than the table.
-type prefixCounts struct {
-	mu    sync.Mutex
-	count map[prefix]int
-	limit int // negative for none
+func (l *limiter) init(limits Limits) {
+	for s := range l.quota {
+		l.quota[s].Init(prefixquota.Config{Limits: limits})
+	}
+	l.endpoints = make(map[netip.AddrPort]int)
 }
 
-// take counts one more node of p, unless the limit is reached.
-func (c *prefixCounts) take(p prefix) bool {
-	if p == (prefix{}) || c.limit < 0 {
-		return true
+// SetExemptPrivate says whether private networks are exempt from the limits by prefix. They are
+// not at first. Loopback always is. It may be called at any time: nodes that are in the table
+// stay.
+func (t *Table) SetExemptPrivate(exempt bool) {
+	l := &t.limits
+	l.exemptPrivate.Store(exempt)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for s := range l.quota {
+		l.quota[s].SetExemptPrivate(exempt)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := c.count[p]
-	if n >= c.limit {
+}
+
+// exempt reports whether no limit applies to addr.
+func (l *limiter) exempt(addr netip.Addr) bool {
+	class := netaddr.ClassOf(addr)
+	return class == netaddr.Loopback || class == netaddr.Private && l.exemptPrivate.Load()
+}
+
+// join counts a new member at addr, which has not answered yet. It refuses one that could not stay
+// if it answered.
+func (l *limiter) join(addr netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.quota[proven].Fits(addr); !ok {
 		return false
 	}
-	c.count[p] = n + 1
+	_, ok := l.quota[unproven].Take(addr)
+	return ok
+}
+
+// count gives e another standing. It reports false, and changes nothing, when a limit forbids it.
+func (l *limiter) count(e *entry, to standing) bool {
+	if e.standing == to {
+		return true
+	}
+	addr := e.node.Addr.Addr()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if to != uncounted {
+		if _, ok := l.quota[to].Take(addr); !ok {
+			return false
+		}
+	}
+	if e.standing != uncounted {
+		l.quota[e.standing].Release(addr)
+	}
+	e.standing = to
 	return true
 }
 
-// release takes back what take has counted.
-func (c *prefixCounts) release(p prefix) {
-	if p == (prefix{}) || c.limit < 0 {
-		return
+// exchange gives the standing of a proven member to a replacement.
+func (l *limiter) exchange(member, replacement *entry) bool {
+	was := member.standing
+	l.count(member, uncounted)
+	if l.count(replacement, proven) {
+		return true
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n := c.count[p]; n > 1 {
-		c.count[p] = n - 1
+	l.count(member, was) // it has just been given back
+	return false
+}
+
+// enter and leave keep the number of nodes at an endpoint.
+func (l *limiter) enter(at netip.AddrPort) {
+	l.mu.Lock()
+	l.endpoints[at]++
+	l.mu.Unlock()
+}
+
+func (l *limiter) leave(at netip.AddrPort) {
+	l.mu.Lock()
+	if n := l.endpoints[at]; n > 1 {
+		l.endpoints[at] = n - 1
 	} else {
-		delete(c.count, p)
+		delete(l.endpoints, at)
 	}
+	l.mu.Unlock()
+}
+
+// used reports whether a node is at an endpoint.
+func (l *limiter) used(at netip.AddrPort) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.endpoints[at] > 0
+}
+
+// prefixes are those of an address that the limits of a bucket count, by width.
+type prefixes [prefixquota.NumWidths]netaddr.Prefix
+
+func prefixesOf(addr netip.Addr) (p prefixes) {
+	for w := range p {
+		p[w] = prefixquota.Width(w).Prefix(addr)
+	}
+	return p
+}
+
+// overLimit returns the prefix, of those of an address in p, of which the bucket has as many nodes
+// as its limits allow. except, if not nil, is not counted.
+func (b *bucket) overLimit(limits *[prefixquota.NumWidths]int, p *prefixes, except *entry) (w int, over bool) {
+	for w, limit := range limits {
+		if limit <= 0 {
+			continue
+		}
+		n := 0
+		for _, list := range [2][]entry{b.members, b.waiting} {
+			for i := range list {
+				if e := &list[i]; e.prefixes[w] == p[w] && e != except {
+					n++
+				}
+			}
+		}
+		if n >= limit {
+			return w, true
+		}
+	}
+	return 0, false
+}
+
+// makeRoom drops the nodes that hold places of p in the bucket and have nothing to show for it, as
+// far as the limits ask for it: nodes that never answered do not keep others out. It reports false
+// if the limits do not let another node in.
+func (c *change) makeRoom(addr netip.Addr, p *prefixes) bool {
+	if c.t.limits.exempt(addr) {
+		return true
+	}
+	for {
+		w, over := c.b.overLimit(&c.t.bucketLimits, p, nil)
+		if !over {
+			return true
+		}
+		e, member := c.b.idlest(w, p)
+		if e == nil {
+			return false
+		}
+		c.discard(e, member)
+	}
+}
+
+// idlest returns the node that a new one of the same prefix displaces, or nil: a replacement that
+// has never answered, the one heard of first; else a member that has never answered and has
+// failed, or whose endpoint belongs to another node.
+func (b *bucket) idlest(w int, p *prefixes) (best *entry, member bool) {
+	for i := range b.waiting {
+		e := &b.waiting[i]
+		if e.prefixes[w] == p[w] && e.checks == 0 && (best == nil || e.lastSeen < best.lastSeen) {
+			best = e
+		}
+	}
+	if best != nil {
+		return best, false
+	}
+	for i := range b.members {
+		e := &b.members[i]
+		if e.prefixes[w] == p[w] && e.standing == uncounted {
+			return e, true
+		}
+	}
+	return nil, false
 }

@@ -14,7 +14,7 @@ func TestConcurrentUse(t *testing.T) {
 	var events atomic.Int64
 	tab := newTable(func(c *Config) {
 		c.OnChange = func(Event) { events.Add(1) }
-		c.TableIPLimit = -1
+		c.TableLimits = Unlimited
 	})
 	var stop atomic.Bool
 	var writers, readers sync.WaitGroup

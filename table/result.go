@@ -22,11 +22,12 @@ const (
 	RejectedAddr
 	// RejectedFilter: Config.Filter said no.
 	RejectedFilter
-	// RejectedBucketIP: the bucket has BucketIPLimit nodes of this prefix.
+	// RejectedBucketIP: the bucket has as many nodes of this prefix as BucketLimits allows.
 	RejectedBucketIP
-	// RejectedTableIP: the table has TableIPLimit nodes of this prefix.
+	// RejectedTableIP: the table has as many nodes of this prefix as TableLimits allows.
 	RejectedTableIP
-	// RejectedFull: the bucket is full and there is no replacement cache.
+	// RejectedFull: the bucket is full and so is its replacement cache, with nodes of prefixes that
+	// have fewer members.
 	RejectedFull
 
 	numAddResults
@@ -74,6 +75,8 @@ type Counters struct {
 	Removed, Promoted uint64
 	// Displaced counts replacements pushed out by later ones.
 	Displaced uint64
+	// Turned counts members exchanged for replacements of prefixes that had fewer members.
+	Turned uint64
 }
 
 // Counters returns the totals. Each is exact; together they are not one instant.
@@ -84,5 +87,6 @@ func (t *Table) Counters() Counters {
 	}
 	c.Live, c.Failed = t.live.Load(), t.failed.Load()
 	c.Removed, c.Promoted, c.Displaced = t.removed.Load(), t.promoted.Load(), t.displaced.Load()
+	c.Turned = t.turned.Load()
 	return c
 }

@@ -22,6 +22,7 @@ type relayEntry struct {
 	class  AddrClass
 	stated Family
 	proven Family
+	only   Family // of the requester; 0 for any
 	id     enr.ID
 	addr   netip.AddrPort
 }
@@ -60,38 +61,46 @@ func (s *Snapshot) Class(i int) AddrClass { return s.entries[i].class }
 func (s *Snapshot) Proven(i int) Family { return s.entries[i].proven }
 
 // MayRelay says whether record i, 0 <= i < Len, may be sent to a requester whose address has the
-// given class and family (Class and FamilyOf of its source address). The rules are those of
-// the function MayRelay, and one more: where the record states an endpoint in the requester's own
+// given class and family (Class and FamilyOf of its source address). A record of a replacement
+// goes to requesters of a family that few members state, and to nobody else. Otherwise the rules
+// are those of the function MayRelay, and one more: where the record states an endpoint in the requester's own
 // family, that endpoint has answered a PING. Otherwise whoever proves one address could have a
 // stranger's address in the other family handed round (the record is signed, it can only be sent
 // whole). The caller leaves out the requester itself.
 func (s *Snapshot) MayRelay(i int, requester AddrClass, family Family) bool {
 	e := &s.entries[i]
-	return MayRelay(requester, e.class) && e.stated&family&^e.proven == 0
+	return MayRelay(requester, e.class) && e.stated&family&^e.proven == 0 && (e.only == 0 || e.only&family != 0)
 }
 
-// newSnapshot copies the relayable members. It returns nil when there are none.
-func newSnapshot(members []entry) *Snapshot {
+// Usable says whether record i, 0 <= i < Len, states an endpoint of the given family.
+func (s *Snapshot) Usable(i int, family Family) bool { return s.entries[i].stated&family != 0 }
+
+// newSnapshot copies the relayable members, and the relayable replacements of a family that few
+// members state. It returns nil when there are none.
+func newSnapshot(b *bucket) *Snapshot {
 	n, size := 0, 0
-	for i := range members {
-		if members[i].relayable() {
+	for e, member := range b.all() {
+		if e.relayable() && (member || e.minority != 0) {
 			n++
-			size += len(members[i].node.Record)
+			size += len(e.node.Record)
 		}
 	}
 	if n == 0 {
 		return nil
 	}
 	s := &Snapshot{slab: make([]byte, 0, size), entries: make([]relayEntry, 0, n)}
-	for i := range members {
-		e := &members[i]
-		if !e.relayable() {
+	for e, member := range b.all() {
+		if !e.relayable() || !member && e.minority == 0 {
 			continue
+		}
+		only := e.minority
+		if member {
+			only = 0
 		}
 		s.slab = append(s.slab, e.node.Record...)
 		s.entries = append(s.entries, relayEntry{
 			end: uint32(len(s.slab)), class: e.node.class(), stated: e.node.stated(), proven: e.proven,
-			id: e.node.ID, addr: e.node.Addr,
+			only: only, id: e.node.ID, addr: e.node.Addr,
 		})
 	}
 	return s

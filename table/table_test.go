@@ -1,6 +1,7 @@
 package table
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -87,7 +88,12 @@ func TestAddUpdates(t *testing.T) {
 // S17: of the nodes of one network a bucket takes two and the table ten, whatever their IDs. Those of this node's own networks do not count.
 func TestS17IPLimits(t *testing.T) {
 	tab := newTable(nil)
-	host := func(i int) string { return []string{"20.0.0.1:1", "20.0.0.2:1", "20.0.0.3:1"}[i] }
+	tab.SetExemptPrivate(true)
+	port := 0
+	host := func(i int) string { // each at an endpoint of its own
+		port++
+		return fmt.Sprintf("20.0.0.%d:%d", i+1, port)
+	}
 	mustAdd(t, tab, 0, at(256, 1, addrPort(host(0))), Added)
 	mustAdd(t, tab, 0, at(256, 2, addrPort(host(1))), Added)
 	mustAdd(t, tab, 0, at(256, 3, addrPort(host(2))), RejectedBucketIP)
@@ -108,9 +114,9 @@ func TestS17IPLimits(t *testing.T) {
 	tab.Remove(0, idAt(256, 1))
 	mustAdd(t, tab, 0, n, Updated)
 	mustAdd(t, tab, 0, at(251, 1, addrPort(host(0))), RejectedTableIP)
-	for i, a := range []string{"127.0.0.1:1", "192.168.1.1:1", "[fe80::1]:1"} {
+	for i, a := range []string{"127.0.0.1:%d", "192.168.1.1:%d", "[fe80::1]:%d"} {
 		for k := range uint32(5) {
-			mustAdd(t, tab, 0, at(249-i, k, addrPort(a)), Added)
+			mustAdd(t, tab, 0, at(249-i, k, addrPort(fmt.Sprintf(a, k+1))), Added)
 		}
 	}
 	mustAdd(t, tab, 0, at(246, 1, addrPort("[2a00:1:2:3::1]:1")), Added)
@@ -118,7 +124,7 @@ func TestS17IPLimits(t *testing.T) {
 	mustAdd(t, tab, 0, at(246, 3, addrPort("[2a00:1:2:5::1]:1")), RejectedBucketIP)
 	checkInvariants(t, tab)
 
-	free := newTable(func(c *Config) { c.BucketIPLimit, c.TableIPLimit = -1, -1 })
+	free := newTable(func(c *Config) { c.BucketLimits, c.TableLimits = Unlimited, Unlimited })
 	for k := range uint32(16) {
 		mustAdd(t, free, 0, at(256, k, addrPort(host(0))), Added)
 	}
@@ -188,7 +194,7 @@ func TestFailuresToRemoval(t *testing.T) {
 		if fails != tt.fails || tt.checks >= 9 && silent != silentAfter {
 			t.Errorf("%d checks: removed after %d failures, want %d; silent after %d", tt.checks, fails, tt.fails, silent)
 		}
-		if tab.Len() != 0 || tab.LiveLen() != 0 || len(tab.limits.count) != 0 || tab.Relay(256) != nil {
+		if tab.Len() != 0 || tab.LiveLen() != 0 || tab.limits.quota[proven].Prefixes()+tab.limits.quota[unproven].Prefixes()+len(tab.limits.endpoints) != 0 || tab.Relay(256) != nil {
 			t.Error("removal left something behind")
 		}
 	}

@@ -90,7 +90,7 @@ func (l Limits) String() string {
 		return "off"
 	}
 	var s [NumWidths]string
-	for w, n := range l.list() {
+	for w, n := range l.Widths() {
 		if s[w] = "-"; n >= 0 {
 			s[w] = strconv.Itoa(n)
 		}
@@ -114,4 +114,5 @@ func (l Limits) WithDefaults(def Limits) Limits {
 	return l
 }
 
-func (l Limits) list() [NumWidths]int { return [NumWidths]int{l.Host, l.Site, l.Wide} }
+// Widths returns the limits as an array that a Width indexes.
+func (l Limits) Widths() [NumWidths]int { return [NumWidths]int{l.Host, l.Site, l.Wide} }

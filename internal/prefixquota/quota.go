@@ -33,7 +33,7 @@ func New(cfg Config) *Quota {
 
 // Init makes q a Quota without items.
 func (q *Quota) Init(cfg Config) {
-	*q = Quota{cfg: cfg, limits: cfg.Limits.list(), count: make(map[netaddr.Prefix]int32)}
+	*q = Quota{cfg: cfg, limits: cfg.Limits.Widths(), count: make(map[netaddr.Prefix]int32)}
 }
 
 // SetExemptPrivate says whether private addresses are exempt from all limits.

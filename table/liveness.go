@@ -1,0 +1,153 @@
+package table
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// MarkLive notes that the node has answered a PING that was sent to addr. It reports whether addr
+// is an endpoint of that node in the table. An answer at Node.Addr makes the node live and puts
+// its next check off. An answer at another endpoint stated by the record proves that endpoint and
+// nothing else.
+func (t *Table) MarkLive(now time.Duration, id enr.ID, addr netip.AddrPort) bool {
+	var c change
+	if !t.begin(&c, now, &id) {
+		return false
+	}
+	defer c.end()
+	e, member := c.b.find(&id)
+	addr = unmap(addr)
+	if e == nil || !addr.IsValid() || !e.node.endpoint(addr) {
+		return false
+	}
+	t.live.Add(1)
+	e.lastSeen = now
+	if e.prove(addr) && (member || e.minority != 0) {
+		c.resnap = true
+	}
+	if addr != e.node.Addr {
+		return true
+	}
+	if member && !t.limits.count(e, proven) {
+		c.drop(e, member) // others of its prefix have proved themselves before
+		return true
+	}
+	e.checks, e.fails, e.proved, e.contested = min(e.checks+1, maxChecks), 0, now, false
+	pause := t.cfg.RevalidateSlow * time.Duration(min(e.checks, slowGrowth))
+	if !member {
+		c.resnap = c.resnap || e.minority != 0
+		e.live = true
+		c.recheck(e, pause)
+		c.promote()
+		c.turn()
+		return true
+	}
+	e.due = now + c.b.jitter(pause)
+	if !e.live {
+		e.live = true
+		t.liveMembers.Add(1)
+		c.resnap = true
+		c.events.add(EventLive, &e.node)
+	}
+	return true
+}
+
+// MarkFailed notes that the node has left a request without an answer. It reports whether the
+// table has dropped the node for that.
+//
+// The first failure of a verified node only brings its next check forward; from the second on, each
+// cuts its credit to a third. Without credit it is dropped. After silentAfter failures in a row it
+// is not relayed until it answers. A node never verified is dropped at the second failure, or at
+// the first if a replacement waits or another node has shown that it owns the endpoint. A
+// replacement is dropped at the first. Failures less than a
+// second after the last one that counted are the same loss, and do not count.
+func (t *Table) MarkFailed(now time.Duration, id enr.ID) (removed bool) {
+	var c change
+	if !t.begin(&c, now, &id) {
+		return false
+	}
+	defer c.end()
+	e, member := c.b.find(&id)
+	if e == nil || e.fails > 0 && now-e.lastFail < failureGap {
+		return false
+	}
+	t.failed.Add(1)
+	if e.fail(now) || !member && e.minority == 0 || e.contested || e.checks == 0 && len(c.b.waiting) > 0 {
+		if member {
+			t.removed.Add(1)
+		}
+		c.drop(e, member)
+		c.schedule()
+		return true
+	}
+	if e.checks == 0 {
+		t.limits.count(e, uncounted)
+	}
+	if e.live && e.fails >= silentAfter {
+		c.silence(e, member)
+	}
+	e.due = now + c.b.jitter(min(t.cfg.RevalidateFast<<min(e.fails-1, 10), t.cfg.RevalidateSlow))
+	return false
+}
+
+// fail counts one failure and reports whether it was the last that the node may have.
+func (e *entry) fail(now time.Duration) (dead bool) {
+	e.fails++
+	e.lastFail = now
+	if e.fails < 2 {
+		return false
+	}
+	e.checks /= 3
+	return e.checks == 0
+}
+
+// silence ends the relaying of a live node.
+func (c *change) silence(e *entry, member bool) {
+	e.live = false
+	c.resnap = true
+	if member {
+		c.t.liveMembers.Add(-1)
+		c.events.add(EventSilent, &e.node)
+	}
+}
+
+// Demote makes a node unverified, so that it is not relayed before it has answered another PING, and
+// due for a check at once. It reports whether the table knows the node.
+func (t *Table) Demote(now time.Duration, id enr.ID) bool {
+	var c change
+	if !t.begin(&c, now, &id) {
+		return false
+	}
+	defer c.end()
+	e, member := c.b.find(&id)
+	if e == nil {
+		return false
+	}
+	if e.live {
+		c.silence(e, member)
+	}
+	e.forget()
+	t.limits.count(e, uncounted)
+	if member {
+		e.due = now
+	}
+	return true
+}
+
+// Remove takes a node out of the table, member or replacement. A replacement takes the place of a
+// member. It reports whether the table knew the node.
+func (t *Table) Remove(now time.Duration, id enr.ID) bool {
+	var c change
+	if !t.begin(&c, now, &id) {
+		return false
+	}
+	defer c.end()
+	e, member := c.b.find(&id)
+	if e == nil {
+		return false
+	}
+	c.drop(e, member)
+	return true
+}
