@@ -10,10 +10,13 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/prefixquota"
 	"github.com/fastdisc/discv5/limits"
+	"github.com/fastdisc/discv5/table"
 )
 
 // DefaultPort is the UDP port that a node listens on if it is not told another one.
@@ -104,9 +107,18 @@ type Config struct {
 	// which is harder to arrange for an attacker. Default: no limit.
 	IncomingShare int
 
+	// BucketLimits bounds the nodes of one network prefix in a bucket of the node table, members and
+	// replacements together, and TableLimits the members of the whole table. Defaults:
+	// table.DefaultBucketLimits and table.DefaultTableLimits. NoPrefixLimits is for test networks
+	// whose nodes share a few addresses.
+	BucketLimits, TableLimits PrefixLimits
+	// ExemptPrivate says when peers at private addresses are exempt from the limits by prefix and
+	// from the rate limits. Default, ExemptAuto: while this node itself is private.
+	ExemptPrivate ExemptPrivate
+
 	// Access lists who is banned or permitted, and which networks the node talks to; see Ban. Default: an empty list.
 	Access *limits.Access
-	// Unlimited switches the rate limits off. Loopback and private networks are never limited.
+	// Unlimited switches the rate limits off. Loopback is never limited; see ExemptPrivate.
 	Unlimited bool
 
 	// Protocol is the identity of the network. Default: that of the public one, "discv5" version 1.
@@ -125,6 +137,32 @@ type Config struct {
 	// dropped and counted. Default: DefaultTalkRates.
 	TalkRates limits.Rates
 }
+
+// PrefixLimits bounds the nodes of one network prefix at three widths: Host is for one IPv4 address
+// and one IPv6 /64, Site for one /24 and one /48, Wide for one /16 and one /32. 0 stands for the
+// default and a negative number for no limit.
+type PrefixLimits = table.Limits
+
+// NoPrefixLimits are PrefixLimits that bound nothing.
+var NoPrefixLimits = table.Unlimited
+
+// ParsePrefixLimits reads PrefixLimits as the bootnode's flags have them: "host,site,wide", such as
+// "2,2,4", where 0 stands for the default and "-" for no limit, or "off".
+func ParsePrefixLimits(s string) (PrefixLimits, error) { return prefixquota.ParseLimits(s) }
+
+// ExemptPrivate says when peers at private addresses are exempt from limits.
+type ExemptPrivate = engine.ExemptPrivate
+
+// Values of ExemptPrivate.
+const (
+	// ExemptAuto exempts them while the record names no global address and the node listens on
+	// none.
+	ExemptAuto = engine.ExemptAuto
+	// ExemptAlways exempts them.
+	ExemptAlways = engine.ExemptAlways
+	// ExemptNever does not.
+	ExemptNever = engine.ExemptNever
+)
 
 // ErrConfig is wrapped by errors about a Config that cannot be used.
 var ErrConfig = errors.New("discv5: invalid configuration")

@@ -215,6 +215,8 @@ func (n *Node) build() error {
 		Talk: &n.talk, OnEvent: n.publish, VoteMin: n.cfg.voteMin(), SaveRecord: n.cfg.SaveRecord,
 	}
 	cfg.Resend, cfg.Table.InboundLimit = n.cfg.Resend, n.cfg.IncomingShare
+	cfg.Table.BucketLimits, cfg.Table.TableLimits = n.cfg.BucketLimits, n.cfg.TableLimits
+	cfg.ExemptPrivate, cfg.Public = n.cfg.ExemptPrivate, listensGlobal(&n.cfg, n.Addrs())
 	if f := n.cfg.TableFilter; f != nil {
 		cfg.Table.Filter = func(t table.Node) bool {
 			r := n.engine.RecordOf(t.Record)

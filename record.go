@@ -37,6 +37,20 @@ type advertised struct {
 	fixed [2]bool // by Config.Advertise
 }
 
+// listensGlobal reports whether a node that is bound to addresses can be reached at a global one. A
+// wildcard stands for the addresses of the machine, unless the operator has said which to advertise.
+func listensGlobal(cfg *Config, bound []netip.AddrPort) bool {
+	for _, b := range bound {
+		if b.Addr().IsUnspecified() && len(cfg.Advertise) > 0 {
+			continue
+		}
+		if a, ok := AdvertisedAddr(b); ok && netaddr.ClassOf(a.Addr()) == netaddr.Global {
+			return true
+		}
+	}
+	return false
+}
+
 // chooseEndpoints chooses what a record names. bound are the addresses that the node listens on, and
 // best returns the address of a family that stands for a wildcard, invalid for none.
 func chooseEndpoints(cfg *Config, bound []netip.AddrPort, best func(v4 bool) netip.Addr) (a advertised, err error) {

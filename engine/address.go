@@ -223,6 +223,6 @@ func (e *Engine) UpdateRecord(change func(*enr.Builder)) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRecord, err)
 	}
-	e.local.Store(r)
+	e.setLocal(r)
 	return nil
 }

@@ -73,6 +73,12 @@ type Config struct {
 	// TalkLimit limits TALKREQ of registered protocols in place of Verified: such a protocol may carry a stream.
 	TalkLimit *limits.Limiter
 
+	// ExemptPrivate says when private networks are exempt from the limits by prefix and from the
+	// rate limits; default ExemptAuto, for which Public says that this node can be reached at a
+	// global address whatever its record names. See SetPublic.
+	ExemptPrivate ExemptPrivate
+	Public        bool
+
 	// Buffers holds the handshakes that wait. Default: the heap.
 	Buffers Buffers
 

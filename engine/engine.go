@@ -25,6 +25,7 @@ type Engine struct {
 	answers  *AnswerPool
 	hands    session.Handshaker
 	local    atomic.Pointer[enr.Record]
+	public   atomic.Bool // see SetPublic
 	calls    calls
 	inbound  queue // handshakes of strangers
 	own      queue // what this node's calls lead to
@@ -64,13 +65,14 @@ func New(cfg Config) (*Engine, error) {
 	e.hands = session.Handshaker{Key: cfg.Key, Curve: cfg.Curve, Records: e.records, Protocol: cfg.Protocol}
 	cfg.Table.Self, cfg.Table.Seed, cfg.Table.OnChange = e.self, seed(2), e.tableChanged
 	e.table = table.New(cfg.Table)
-	e.local.Store(cfg.Record)
 	e.calls.init(cfg.MaxRequests)
-	e.inbound.init(cfg.Jobs, seed(3))
-	e.own.init(cfg.Jobs, seed(3))
+	e.inbound.init(cfg.Jobs)
+	e.own.init(cfg.Jobs)
 	e.maintain.init(cfg.Bootnodes)
 	e.address.votes.min, e.address.contacts.seed = cfg.VoteMin, seed(3)
 	e.cfg = cfg
+	e.public.Store(cfg.Public)
+	e.setLocal(cfg.Record)
 	return e, nil
 }
 
@@ -90,7 +92,7 @@ func (e *Engine) SetRecord(r *enr.Record) error {
 	if r.Seq() < e.Record().Seq() {
 		return ErrRecordOld
 	}
-	e.local.Store(r)
+	e.setLocal(r)
 	return nil
 }
 

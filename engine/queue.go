@@ -5,9 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/zeebo/xxh3"
-
 	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/internal/prefixquota"
 	"github.com/fastdisc/discv5/session"
 )
 
@@ -43,7 +42,7 @@ func (b heapBuffer) Release()      {}
 // job is work for RunJob. The packet's slices point into buf, or challenge.
 type job struct {
 	kind   jobKind
-	share  uint8
+	cause  netip.Addr // whose quota it uses
 	via    Via
 	queue  *queue
 	from   netip.AddrPort
@@ -58,48 +57,48 @@ type job struct {
 }
 
 // queue is a bounded first-in first-out of jobs. Once half of it is in use, a source prefix gets no
-// more than a fixed share, so that a flood from one network leaves room for the others. Prefixes
-// are counted by hash, without memory for each: two that collide have one share between them.
+// more than its quota, so that a flood from one network leaves room for the others.
 type queue struct {
-	mu       sync.Mutex
-	seed     uint64
-	free     []*job
-	ring     []*job // pushed jobs, oldest at tail
-	tail, n  int
-	reserved int // jobs handed out: being filled, queued or running
-	count    [256]uint16
-	max      uint16
+	mu      sync.Mutex
+	free    []*job
+	ring    []*job // pushed jobs, oldest at tail
+	tail, n int
+	// quota counts the jobs handed out: being filled, queued or running.
+	quota prefixquota.Quota
 }
 
-// shareDivisor: a prefix may hold a sixteenth of a queue that is more than half full.
-const shareDivisor = 16
+// Parts of a queue that is more than half full that one prefix may hold: a sixteenth for a /24 or a
+// /48, an eighth for a /16 or a /32.
+const (
+	siteQuota = 16
+	wideQuota = 8
+)
 
-func (q *queue) init(size int, seed uint64) {
-	q.seed = seed
+func (q *queue) init(size int) {
 	q.ring = make([]*job, size)
-	q.max = uint16(max(size/shareDivisor, 1))
+	site, wide := max(size/siteQuota, 1), max(size/wideQuota, 1)
+	q.quota.Init(prefixquota.Config{
+		Limits: prefixquota.Limits{Host: site, Site: site, Wide: wide},
+		Free:   size / 2,
+	})
 }
 
-// prefixShare hashes the /24 (IPv4) or /48 (IPv6) of addr.
-func (q *queue) prefixShare(addr netip.Addr) uint8 {
-	b := addr.As16()
-	n := 6
-	if addr.Is4() {
-		n = 15
-	}
-	return uint8(xxh3.HashSeed(b[:n], q.seed))
+// setExemptPrivate says whether private addresses have no quota.
+func (q *queue) setExemptPrivate(exempt bool) {
+	q.mu.Lock()
+	q.quota.SetExemptPrivate(exempt)
+	q.mu.Unlock()
 }
 
 // admit reserves a job for work that addr caused. It returns nil and the cause if there is no room. The
 // caller fills the job and pushes it.
 func (q *queue) admit(addr netip.Addr) (*job, Counter) {
-	share := q.prefixShare(addr)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.reserved >= len(q.ring) {
+	if q.quota.Len() >= len(q.ring) {
 		return nil, DropInboundFull
 	}
-	if q.reserved >= len(q.ring)/2 && q.count[share] >= q.max {
+	if _, ok := q.quota.Take(addr); !ok {
 		return nil, DropInboundShare
 	}
 	var j *job
@@ -108,9 +107,7 @@ func (q *queue) admit(addr netip.Addr) (*job, Counter) {
 	} else {
 		j = new(job)
 	}
-	j.share, j.queue, j.call = share, q, nil
-	q.count[share]++
-	q.reserved++
+	j.cause, j.queue, j.call = addr, q, nil
 	return j, 0
 }
 
@@ -138,8 +135,7 @@ func (q *queue) pop() *job {
 // release gives a job back once its work is done.
 func (q *queue) release(j *job) {
 	q.mu.Lock()
-	q.count[j.share]--
-	q.reserved--
+	q.quota.Release(j.cause)
 	j.call = nil
 	if j.buf != nil {
 		j.packet = codec.Packet{} // its slices end with the buffer

@@ -72,9 +72,8 @@ type Exempt uint8
 const (
 	// ExemptLocal lets loopback and local networks pass: RFC 1918, carrier-grade NAT (100.64.0.0/10),
 	// link-local and IPv6 unique local addresses. Laboratories live in one prefix, and behind a proxy or
-	// a translating router all the world has one local address. This is the default. Where the
-	// network in front of a public node does not filter local source addresses, an attacker can use them to
-	// pass; there ExemptLoopback is better.
+	// a translating router all the world has one local address. This is the default. A node at a
+	// public address wants ExemptLoopback: networks seldom filter forged local source addresses.
 	ExemptLocal Exempt = iota
 	// ExemptLoopback lets loopback pass only. No host takes such sources from a network.
 	ExemptLoopback

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -65,8 +66,8 @@ const numLevels = 4
 // Limiter limits datagrams by source. It is safe for concurrent use; see the package comment. A nil Limiter allows
 // everything.
 type Limiter struct {
-	exempt Exempt
-	levels [2][]level // of IPv6 and IPv4, widest first; those of the same width share a table
+	exempt atomic.Uint32 // Exempt
+	levels [2][]level    // of IPv6 and IPv4, widest first; those of the same width share a table
 	size   int
 }
 
@@ -88,7 +89,8 @@ func New(cfg Config) *Limiter {
 		cfg.Sets = DefaultSets
 	}
 	sets := 1 << bits.Len(uint(min(cfg.Sets, MaxSets)-1))
-	l := &Limiter{exempt: cfg.Exempt}
+	l := new(Limiter)
+	l.SetExempt(cfg.Exempt)
 	for i, w := range [numLevels]struct {
 		rate    Rate
 		cause   Cause
@@ -114,6 +116,14 @@ func New(cfg Config) *Limiter {
 	return l
 }
 
+// SetExempt changes which sources pass uncounted. It may be called at any time; a nil Limiter has
+// none.
+func (l *Limiter) SetExempt(e Exempt) {
+	if l != nil {
+		l.exempt.Store(uint32(e))
+	}
+}
+
 // Size is the memory of the tables in bytes. It never changes.
 func (l *Limiter) Size() int { return l.size }
 
@@ -126,7 +136,7 @@ func (l *Limiter) Allow(now time.Duration, addr netip.Addr) (ok bool, cause Caus
 		return true, Allowed
 	}
 	p, is4 := pointOf(addr)
-	if l.exempt.covers(p, is4) {
+	if Exempt(l.exempt.Load()).covers(p, is4) {
 		return true, Allowed
 	}
 	levels := l.levels[0]

@@ -6,8 +6,9 @@
 //   - log distance: the bit length of the XOR of two node IDs, 0..256. 0 is the node itself.
 //   - bucket: the nodes of one log distance from the local node, at most k = 16 members.
 //   - member: a node in a bucket. It is checked, looked up, and relayed when it is live.
-//   - replacement: a node that waits for a place in a full bucket. It is neither checked nor
-//     relayed.
+//   - replacement: a node that waits for a place in a full bucket. It is checked when a place turns
+//     over to it. It is not relayed, unless few members are of its address family: then it is
+//     checked like a member and relayed to requesters of that family.
 //   - live: the node has answered a PING at the endpoint at which it is contacted, and has not
 //     failed three times in a row since. Nodes that are not live are never relayed.
 //   - record: the signed, encoded node record (enr.md). The table stores and relays its bytes.
@@ -27,6 +28,17 @@
 // when it has been there for long. Checks of a failing node come after 3, 6, 12, 24, 30 seconds, so a break
 // of a minute in the local network does not cost the table its old nodes.
 //
+// # Limits
+//
+// Limits bound the nodes of one prefix at three widths, in a bucket and in the table; see package
+// internal/prefixquota. Members that have answered count apart from those that have not, and
+// members that fail before they ever answered count for nothing, so nodes that never answer keep
+// no place from those that do. In a bucket, a new node displaces an unproven one of its own prefix.
+//
+// Places turn over by prefix: a replacement that has just answered takes the place of a live member
+// whose prefixes have more members in the table (S34). A new node at the endpoint of others puts
+// those in doubt.
+//
 // # Who owns what
 //
 // The caller owns time, randomness and the network: it sends the PINGs that Due asks for and
@@ -40,7 +52,7 @@
 // Each bucket has its own lock. What the packet path reads (Relay, Seq) is published as an
 // immutable value behind an atomic pointer whenever a bucket changes; reading it never waits for
 // a writer and allocates nothing. Writers pay for that with one or two allocations per change
-// of membership. Locks are taken in the order bucket, address counts; no function of the caller's is
+// of membership. Locks are taken in the order bucket, limits; no function of the caller's is
 // called under a lock.
 //
 // # Size

@@ -12,6 +12,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/nat"
+	"github.com/fastdisc/discv5/table"
 )
 
 // defaultMaxSessions leaves room above 100,000 sessions, as hashing spreads them unevenly.
@@ -51,6 +52,9 @@ type options struct {
 	save      time.Duration
 	sessions  int
 	sockets   int
+	bucketIn  string // limits by prefix, as given
+	tableIn   string
+	exemptIn  string
 	noGSO     bool
 	config    string
 	print     bool
@@ -69,6 +73,10 @@ type options struct {
 	sources   []source       // of bootnodes and bootFiles
 	bans      []limits.Rule  // of banFile
 	restrict  []netip.Prefix // of networks
+
+	bucketLimits  discv5.PrefixLimits  // of bucketIn
+	tableLimits   discv5.PrefixLimits  // of tableIn
+	exemptPrivate discv5.ExemptPrivate // of exemptIn
 }
 
 func flagSet(o *options) *pflag.FlagSet {
@@ -92,6 +100,9 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.BoolVar(&o.logJSON, "log.json", false, "log in JSON")
 	f.DurationVar(&o.status, "log.status", defaultStatusInterval, "`TIME` between two lines that sum up; 0 for none")
 	f.IntVar(&o.sessions, "maxsessions", defaultMaxSessions, "`N` sessions at most, of about 2 KiB each")
+	f.StringVar(&o.bucketIn, "bucket-limits", table.DefaultBucketLimits.String(), "`LIMITS` for nodes of one network in a bucket of the table: of an address or IPv6 /64, of a /24 or /48, of a /16 or /32; \"-\" for no limit, off for none at all")
+	f.StringVar(&o.tableIn, "table-limits", table.DefaultTableLimits.String(), "`LIMITS` for nodes of one network in the whole table, in the same form")
+	f.StringVar(&o.exemptIn, "exempt-private", discv5.ExemptAuto.String(), "`WHEN` peers at private addresses are exempt from these limits and from rate limits: auto, which is while this node has no public address, always or never")
 	f.IntVar(&o.sockets, "sockets", 0, "`N` sockets for each address. Default: one for each CPU")
 	f.BoolVar(&o.noGSO, "no-gso", false, "send without UDP_SEGMENT, for network cards that damage such packets, and receive without UDP_GRO")
 	f.DurationVar(&o.save, "saveinterval", defaultSaveInterval, "`TIME` between two saves of the known nodes")

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/limits"
 )
@@ -42,7 +43,7 @@ func (o *options) understand() error {
 	if len(o.addrs) == 0 {
 		return fmt.Errorf("%s is empty", o.from("addr"))
 	}
-	for _, step := range []func() error{o.checkKey, o.parseAddrs, o.parseNAT, o.parseHTTP, o.parseNetworks, o.readBans, o.readSources} {
+	for _, step := range []func() error{o.checkKey, o.parseAddrs, o.parseNAT, o.parseHTTP, o.parseLimits, o.parseNetworks, o.readBans, o.readSources} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -78,6 +79,23 @@ func (o *options) parseHTTP() error {
 	}
 	if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
 		return fmt.Errorf("%s needs --http on a loopback address, not %s: it shows the memory of the process", o.from("pprof"), o.http)
+	}
+	return nil
+}
+
+// parseLimits reads the limits by prefix.
+func (o *options) parseLimits() error {
+	var err error
+	for _, l := range []struct {
+		name, text string
+		to         *discv5.PrefixLimits
+	}{{"bucket-limits", o.bucketIn, &o.bucketLimits}, {"table-limits", o.tableIn, &o.tableLimits}} {
+		if *l.to, err = discv5.ParsePrefixLimits(l.text); err != nil {
+			return fmt.Errorf("%s %.40q: want three numbers, as in 2,2,4, or off", o.from(l.name), l.text)
+		}
+	}
+	if err := o.exemptPrivate.UnmarshalText([]byte(o.exemptIn)); err != nil {
+		return fmt.Errorf("%s %.40q: want auto, always or never", o.from("exempt-private"), o.exemptIn)
 	}
 	return nil
 }
