@@ -47,8 +47,8 @@ func (x *ExemptPrivate) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%w, not %.20q", ErrExemptPrivate, text)
 }
 
-// SetPublic tells that this node can be reached at a global address whatever its record says, such
-// as one that it listens on. See ExemptAuto and Config.Public.
+// SetPublic says whether this node can be reached at a global address whatever its record names,
+// for example because it listens there. See ExemptAuto and Config.Public.
 func (e *Engine) SetPublic(public bool) {
 	e.public.Store(public)
 	e.updateExempt()

@@ -155,8 +155,8 @@ func prefixesOf(addr netip.Addr) (p prefixes) {
 	return p
 }
 
-// overLimit returns the prefix, of those of an address in p, of which the bucket has as many nodes
-// as its limits allow. except, if not nil, is not counted.
+// overLimit returns the narrowest width whose limit the nodes of the bucket have reached in the
+// prefixes p. except, if not nil, is not counted.
 func (b *bucket) overLimit(limits *[prefixquota.NumWidths]int, p *prefixes, except *entry) (w int, over bool) {
 	for w, limit := range limits {
 		if limit <= 0 {

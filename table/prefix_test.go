@@ -156,7 +156,7 @@ func checkAll(tab *Table, from, d time.Duration, dead func(Node) bool) {
 	}
 }
 
-// S34: an attacker with 16 /24s that came first gives way to nodes of other prefixes that answer.
+// S34: nodes of other prefixes that answer evict those of an attacker with 16 /24s that came first.
 func TestS34PlacesTurnOver(t *testing.T) {
 	tab := newTable(nil)
 	crowd(tab)
@@ -335,7 +335,7 @@ func TestNewKeysAtOneEndpoint(t *testing.T) {
 	}
 }
 
-// An identity that shares its endpoint with a new one and goes on answering stays.
+// An identity that shares its endpoint with a new one stays if it answers.
 func TestContestedNodeThatAnswersStays(t *testing.T) {
 	tab := newTable(nil)
 	a, b := node(256, 1), at(255, 2, node(256, 1).Addr)
@@ -386,7 +386,7 @@ func TestFewOfAFamilyAreRelayed(t *testing.T) {
 	if count != [2]int{16, 5} {
 		t.Errorf("records relayed to IPv4 and IPv6: %v, want 16 and 5", count)
 	}
-	// One that no longer answers is neither kept nor relayed.
+	// The table drops one that does not answer.
 	tab.MarkFailed(20*s, six[0].ID)
 	tab.MarkFailed(30*s, six[0].ID)
 	if _, _, ok := tab.Get(six[0].ID); ok || tab.Relay(256).Len() != 16+4 {

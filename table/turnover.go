@@ -166,7 +166,7 @@ func (b *bucket) minority(cfg *Config, n *Node) (few Family) {
 	return few
 }
 
-// remark finds out anew which replacements are of a family that has few members.
+// remark updates which replacements are of a family that has few members.
 func (c *change) remark() {
 	for i := range c.b.waiting {
 		e := &c.b.waiting[i]
