@@ -28,16 +28,19 @@ type fabric struct {
 	complaints map[netip.Addr]complaint
 	// cut, if not nil, says which packets do not get through at all, besides fault.
 	cut func(from, to *port) bool
-	// mtu is the largest packet that gets through, 0 for any. A larger one is lost, and its sender told so unless silent is set.
+	// mtu is the largest packet that gets through, 0 for any. A larger one is fragmented if IPv4 allows that, else
+	// lost, and its sender told so unless silent is set.
 	mtu    int
 	silent bool
+	// tap, if not nil, sees every packet that leaves a host.
+	tap func(from *port, h header, b []byte)
 
 	tally tally
 }
 
 // tally counts what the fabric has done.
 type tally struct {
-	packets, lost, late, doubled, corrupt, astray, tooBig, complaints atomic.Uint64
+	packets, lost, late, doubled, corrupt, astray, tooBig, fragmented, complaints atomic.Uint64
 }
 
 func (t *tally) String() string {
@@ -46,7 +49,7 @@ func (t *tally) String() string {
 		name string
 		n    *atomic.Uint64
 	}{{"lost", &t.lost}, {"late", &t.late}, {"doubled", &t.doubled}, {"altered", &t.corrupt}, {"to nobody", &t.astray},
-		{"too big", &t.tooBig}, {"ICMP", &t.complaints}} {
+		{"too big", &t.tooBig}, {"fragmented", &t.fragmented}, {"ICMP", &t.complaints}} {
 		if n := c.n.Load(); n > 0 {
 			s += fmt.Sprintf(", %d %s", n, c.name)
 		}
@@ -128,6 +131,22 @@ func (f *fabric) forward(from *port, b []byte) {
 	defer f.mu.Unlock()
 	from.sent.Add(1)
 	f.tally.packets.Add(1)
+	if f.tap != nil {
+		f.tap(from, h, b)
+	}
+	if f.mtu > 0 && len(b) > f.mtu && h.mayFragment(b) {
+		f.tally.fragmented.Add(1)
+		for _, piece := range fragments(b, f.mtu) {
+			h, _ := parse(piece)
+			f.pass(from, h, piece)
+		}
+		return
+	}
+	f.pass(from, h, b)
+}
+
+// pass sends a packet on its way in one piece. f.mu is held.
+func (f *fabric) pass(from *port, h header, b []byte) {
 	if f.mtu > 0 && len(b) > f.mtu {
 		f.tally.tooBig.Add(1)
 		if !f.silent {

@@ -90,3 +90,12 @@ func handshakes(nodes []*node) (sum uint64) {
 	}
 	return sum
 }
+
+// endpoint is where n is by its record, IPv4 if it has both.
+func (n *node) endpoint() netip.AddrPort {
+	if a, ok := n.LocalRecord().UDPEndpoint4(); ok {
+		return a
+	}
+	a, _ := n.LocalRecord().UDPEndpoint6()
+	return a
+}

@@ -47,6 +47,28 @@ func parse(b []byte) (h header, ok bool) {
 	return h, h.payload <= len(b) && !h.dst.IsMulticast()
 }
 
+// mayFragment reports whether a router may fragment b.
+func (h header) mayFragment(b []byte) bool { return h.dst.Is4() && b[6]&0x40 == 0 }
+
+// fragments splits an IPv4 packet into fragments of at most mtu bytes.
+func fragments(b []byte, mtu int) (list [][]byte) {
+	head := int(b[0]&15) * 4
+	flags := binary.BigEndian.Uint16(b[6:])
+	for at, n := head, (mtu-head)&^7; at < len(b); at += n {
+		end := min(at+n, len(b))
+		p := append(append(make([]byte, 0, head+end-at), b[:head]...), b[at:end]...)
+		binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
+		f := flags + uint16(at-head)/8
+		if end < len(b) {
+			f |= 0x2000 // more follow
+		}
+		binary.BigEndian.PutUint16(p[6:], f)
+		fixChecksums(p)
+		list = append(list, p)
+	}
+	return list
+}
+
 // udp reports whether b is a whole UDP datagram with a payload.
 func (h header) udp(b []byte) bool {
 	return h.proto == protoUDP && !h.fragment && len(b) > h.payload+sizeUDP
