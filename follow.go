@@ -19,7 +19,8 @@ const (
 	// them, and settleMax how long it waits at most while they go on changing.
 	settleTime = 500 * time.Millisecond
 	settleMax  = 3 * time.Second
-	// goneTime is how long an address may be away before the record drops it without another one to name.
+	// goneTime is how long an address may be away before the record drops it without another one to name but
+	// that of the loopback interface.
 	// A network interface that comes back in the meantime costs no new record.
 	goneTime = 10 * time.Second
 	// followAgain is the time between two looks at the machine's addresses although nothing is reported. Votes
@@ -176,6 +177,9 @@ func (f *follower) update(now time.Time) (changed bool, again time.Duration) {
 	return true, again
 }
 
+// loopbackReach is how many can reach a loopback address.
+var loopbackReach = reach(netip.IPv6Loopback())
+
 // next returns the endpoints that a record is to name in place of those that r names, and for each
 // family how long one that has gone may stay.
 func (f *follower) next(r *enr.Record, chosen advertised, now time.Time) (end [2]netip.AddrPort, due [2]time.Duration) {
@@ -192,7 +196,7 @@ func (f *follower) next(r *enr.Record, chosen advertised, now time.Time) (end [2
 		case end[i].IsValid() && end[i] != f.own[i], // somebody else's choice
 			!end[i].IsValid() && c == f.own[i]: // which somebody else has taken out
 			continue
-		case c.IsValid():
+		case c.IsValid() && (!end[i].IsValid() || reach(c.Addr()) > loopbackReach || reach(end[i].Addr()) <= loopbackReach):
 			f.gone[i] = time.Time{}
 			end[i], mine[i] = c, true
 		case end[i].IsValid():
@@ -201,7 +205,7 @@ func (f *follower) next(r *enr.Record, chosen advertised, now time.Time) (end [2
 				f.gone[i] = now
 			}
 			if due[i] = goneTime - now.Sub(f.gone[i]); due[i] <= 0 {
-				end[i], due[i] = netip.AddrPort{}, 0
+				end[i], due[i] = c, 0 // a loopback address or none, as at the start
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 func TestFollowNext(t *testing.T) {
 	const (
 		a4, b4, c4 = "91.1.1.1:9000", "91.1.1.2:9000", "91.9.9.9:9000"
-		p4         = "10.0.0.1:9000"
+		p4, l4     = "10.0.0.1:9000", "127.0.0.1:9000"
 		a6, u6     = "[2a00::1]:9000", "[fd00::1]:9000"
 	)
 	start := time.Now()
@@ -37,6 +37,9 @@ func TestFollowNext(t *testing.T) {
 		{name: "pinned", now: [2]string{a4, ""}, own: [2]string{a4, ""}, next: [2]string{b4, ""}, pinned: [2]bool{true, false}, want: [2]string{a4, ""}},
 		{name: "gone a moment ago", now: [2]string{a4, a6}, own: [2]string{a4, a6}, next: [2]string{"", a6}, want: [2]string{a4, a6}, due: true},
 		{name: "gone for good", now: [2]string{a4, a6}, own: [2]string{a4, a6}, next: [2]string{"", a6}, away: goneTime, want: [2]string{"", a6}},
+		{name: "loopback alone for a moment", now: [2]string{a4, ""}, own: [2]string{a4, ""}, next: [2]string{l4, ""}, want: [2]string{a4, ""}, due: true},
+		{name: "loopback alone", now: [2]string{a4, ""}, own: [2]string{a4, ""}, next: [2]string{l4, ""}, away: goneTime, want: [2]string{l4, ""}},
+		{name: "after loopback", now: [2]string{l4, ""}, own: [2]string{l4, ""}, next: [2]string{p4, ""}, want: [2]string{p4, ""}},
 		{name: "private beside voted public", now: [2]string{c4, ""}, own: [2]string{p4, ""}, next: [2]string{p4, u6}, want: [2]string{c4, ""}},
 		{name: "public beside private", now: [2]string{p4, u6}, own: [2]string{p4, u6}, next: [2]string{a4, ""}, want: [2]string{a4, ""}},
 	} {

@@ -26,7 +26,7 @@ func (d *daemon) watch(ctx context.Context, k *keeper) error {
 	// The record may change by what peers say. It has been saved by then: see SaveRecord in the configuration.
 	record := d.node.Subscribe(16, discv5.EventAddressChanged, discv5.EventAddressRevoked)
 	defer record.Close()
-	changes := record.C
+	changes, logged := record.C, uint64(0)
 	report := newReporter(d.log, time.Now())
 	var failure error
 	for ctx.Err() == nil && failure == nil {
@@ -38,6 +38,10 @@ func (d *daemon) watch(ctx context.Context, k *keeper) error {
 				continue
 			}
 			r := d.node.LocalRecord()
+			if r.Seq() == logged { // both families have changed at the same time
+				continue
+			}
+			logged = r.Seq()
 			d.log.Info("record changed", "seq", r.Seq(), "record", r)
 		case now := <-save.C:
 			if n, err := k.save(now, false); err != nil {

@@ -68,7 +68,7 @@ func Choose(s system, v4 bool) netip.Addr {
 		return netip.Addr{}
 	}
 	b := &list[best]
-	if near := neighbor(b.Prefix); near.IsValid() {
+	if near := neighbor(list, b.Prefix); near.IsValid() {
 		if a := s.Source(near); Reach(a) == Reach(b.Addr()) {
 			return settle(list, a)
 		}
@@ -112,11 +112,18 @@ func settle(list []Addr, a netip.Addr) netip.Addr {
 	return best.Addr()
 }
 
-// neighbor returns another address of a network; invalid if it has none.
-func neighbor(p netip.Prefix) netip.Addr {
-	for _, a := range []netip.Addr{p.Addr().Next(), p.Addr().Prev()} {
-		if a.IsValid() && p.Masked().Contains(a) {
-			return a
+// neighbor returns an address of a network that this machine does not have; invalid if there is none
+// near the one that it has.
+func neighbor(list []Addr, p netip.Prefix) netip.Addr {
+	own := make(map[netip.Addr]bool)
+	for i := range list {
+		own[list[i].Addr()] = true
+	}
+	for _, step := range []func(netip.Addr) netip.Addr{netip.Addr.Next, netip.Addr.Prev} {
+		for a := p.Addr(); a.IsValid() && p.Masked().Contains(a); a = step(a) {
+			if !own[a] && a != p.Addr() {
+				return a
+			}
 		}
 	}
 	return netip.Addr{}

@@ -48,7 +48,7 @@ func TestChoose(t *testing.T) {
 		{"the second of two", machine{list: []Addr{plain("91.1.1.1/24"), plain("91.1.1.2/24")}, routes: all("91.1.1.2")}, true, "91.1.1.2"},
 		{"private, with a public one on another interface", machine{list: []Addr{plain("91.1.1.1/32"), plain("10.0.0.5/24")}, routes: all("10.0.0.5")}, true, "10.0.0.5"},
 		{"no route", machine{list: []Addr{plain("127.0.0.1/8"), plain("10.0.0.5/32")}}, true, "10.0.0.5"},
-		{"no default route", machine{list: []Addr{plain("127.0.0.1/8"), plain("10.0.0.5/24"), plain("10.0.0.6/24")}, routes: near("10.0.0.6", "10.0.0.6")}, true, "10.0.0.6"},
+		{"no default route", machine{list: []Addr{plain("127.0.0.1/8"), plain("10.0.0.5/24"), plain("10.0.0.6/24")}, routes: near("10.0.0.7", "10.0.0.6")}, true, "10.0.0.6"},
 		{"no default route, and a source of another class", machine{list: []Addr{plain("10.0.0.5/24")}, routes: all("127.0.0.1")}, true, "10.0.0.5"},
 		{"link-local alone", machine{list: []Addr{plain("169.254.1.1/16")}, routes: all("169.254.1.1")}, true, ""},
 		{"loopback alone", machine{list: []Addr{plain("127.0.0.1/8")}}, true, "127.0.0.1"},
@@ -78,10 +78,10 @@ func TestChoose(t *testing.T) {
 
 func TestNeighbor(t *testing.T) {
 	for _, c := range []struct{ of, want string }{
-		{"10.0.0.1/24", "10.0.0.2"}, {"10.0.0.255/24", "10.0.0.254"}, {"10.0.0.1/32", "invalid IP"}, {"fd00::1/64", "fd00::2"},
+		{"10.0.0.1/24", "10.0.0.2"}, {"10.1.0.1/24", "10.1.0.3"}, {"10.0.0.255/24", "10.0.0.254"}, {"10.0.0.1/32", "invalid IP"}, {"fd00::1/64", "fd00::2"},
 		{"fd00::/127", "fd00::1"}, {"fd00::1/128", "invalid IP"}, {"255.255.255.255/8", "255.255.255.254"},
 	} {
-		if got := neighbor(netip.MustParsePrefix(c.of)).String(); got != c.want {
+		if got := neighbor([]Addr{plain("10.1.0.2/24")}, netip.MustParsePrefix(c.of)).String(); got != c.want {
 			t.Errorf("neighbor of %s: %s, want %s", c.of, got, c.want)
 		}
 	}
