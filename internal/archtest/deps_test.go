@@ -34,6 +34,9 @@ var imports = map[string][]string{
 	"internal/version":  {},
 	"internal/netaddr":  {},
 	"internal/hostaddr": {"internal/netaddr"},
+	// Lists that programs read and files that they write.
+	"internal/nodelist":   {},
+	"internal/atomicfile": {},
 	// Prefix limits: everything that strangers can fill counts with it.
 	"internal/prefixquota": {"internal/netaddr"},
 	// Published vectors, which tests of any package may import.
@@ -51,7 +54,7 @@ var imports = map[string][]string{
 	"chaos": {"internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
 	"soak":  {"internal/netaddr", "internal/prefixquota", ".", "engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
 	// Programs; what is below cmd/x may be imported by cmd/x alone.
-	"cmd": {"internal/quote", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
+	"cmd": {"internal/quote", "internal/nodelist", "internal/atomicfile", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
 }
 
 // modules says which packages may import a module that is not this one's. Tests may import them too, but for those
@@ -60,7 +63,7 @@ var modules = map[string]struct {
 	users []string
 	tests bool // may any test import it?
 }{
-	"golang.org/x/sys/unix":                     {[]string{"fastpath"}, false},
+	"golang.org/x/sys/unix":                     {[]string{"internal/atomicfile", "fastpath"}, false},
 	"golang.org/x/net":                          {[]string{"fastpath"}, false},
 	"golang.org/x/net/dns/dnsmessage":           {[]string{"internal/dnstest"}, true},
 	"golang.org/x/crypto":                       {[]string{"enr", "dnsdisc"}, true},
