@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
+
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // What can be wrong with a text.
@@ -50,7 +52,7 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("dnsdisc: " + e.Name + ": ")
 	if e.Text != "" {
-		fmt.Fprintf(&b, "%q: ", shorten(e.Text))
+		fmt.Fprintf(&b, "%s: ", quote.Text(e.Text))
 	}
 	var d *net.DNSError
 	if errors.As(e.Err, &d) { // which would tell the name again
@@ -111,13 +113,4 @@ func (e *Errors) Unwrap() []error {
 		list[i] = one
 	}
 	return list
-}
-
-// shorten keeps the start of a text that is quoted.
-func shorten(s string) string {
-	const most = 40
-	if len(s) > most {
-		return s[:most] + "..."
-	}
-	return s
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // MaxRules is how many rules ParseRules takes.
@@ -38,7 +40,7 @@ type RuleError struct {
 
 // Error names the line.
 func (e *RuleError) Error() string {
-	return fmt.Sprintf("limits: line %d: %q: %v", e.Line, e.Text, e.Err)
+	return fmt.Sprintf("limits: line %d: %s: %v", e.Line, quote.Text(e.Text), e.Err)
 }
 
 // Unwrap returns Err.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // IDSize is the size of a node ID in bytes.
@@ -156,7 +158,7 @@ func (a *Action) UnmarshalText(text []byte) error {
 	case "permit":
 		*a = Permit
 	default:
-		return fmt.Errorf("%w: %q", ErrAction, text)
+		return fmt.Errorf("%w: %s", ErrAction, quote.Text(text))
 	}
 	return nil
 }

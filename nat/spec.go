@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // Method is a way to learn the external endpoint.
@@ -86,13 +88,13 @@ func Parse(spec string) (Config, error) {
 			c.Server, err = parseServer(arg)
 		}
 	default:
-		err = fmt.Errorf("unknown method %q; there are none, any, upnp, pmp[:IP], extip:IP and stun:host[:port]", name)
+		err = fmt.Errorf("unknown method %s; there are none, any, upnp, pmp[:IP], extip:IP and stun:host[:port]", quote.Text(name))
 	}
 	if err == nil && hasArg && c.Method <= UPnP {
-		err = fmt.Errorf("%q takes no argument, and %q was given", name, arg)
+		err = fmt.Errorf("%s takes no argument, and %s was given", quote.Text(name), quote.Text(arg))
 	}
 	if err != nil {
-		return Config{}, fmt.Errorf("%w %q: %w", ErrSpec, spec, err)
+		return Config{}, fmt.Errorf("%w %s: %w", ErrSpec, quote.Text(spec), err)
 	}
 	return c, nil
 }
@@ -127,18 +129,18 @@ func parseAddr(s string) (netip.Addr, error) {
 	}
 	a, err := netip.ParseAddr(bare)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("%q is not an IP address", s)
+		return netip.Addr{}, fmt.Errorf("%s is not an IP address", quote.Text(s))
 	}
 	a = a.Unmap()
 	switch {
 	case a.Zone() != "":
-		return netip.Addr{}, fmt.Errorf("%q: an address with a zone means nothing elsewhere", s)
+		return netip.Addr{}, fmt.Errorf("%s: an address with a zone means nothing elsewhere", quote.Text(s))
 	case a.IsUnspecified():
-		return netip.Addr{}, fmt.Errorf("%q is the unspecified address", s)
+		return netip.Addr{}, fmt.Errorf("%s is the unspecified address", quote.Text(s))
 	case a.IsMulticast():
-		return netip.Addr{}, fmt.Errorf("%q is a multicast address", s)
+		return netip.Addr{}, fmt.Errorf("%s is a multicast address", quote.Text(s))
 	case a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return netip.Addr{}, fmt.Errorf("%q is the broadcast address", s)
+		return netip.Addr{}, fmt.Errorf("%s is the broadcast address", quote.Text(s))
 	}
 	return a, nil
 }
@@ -155,22 +157,22 @@ func parseServer(s string) (string, error) {
 	case strings.Contains(s, ":"):
 		var err error
 		if host, port, err = net.SplitHostPort(s); err != nil {
-			return "", fmt.Errorf("%q is not host:port", s)
+			return "", fmt.Errorf("%s is not host:port", quote.Text(s))
 		}
 	}
 	if host == "" || len(host) > 253 || strings.ContainsFunc(host, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._:", r))
 	}) {
-		return "", fmt.Errorf("%q is not a host name or address", host)
+		return "", fmt.Errorf("%s is not a host name or address", quote.Text(host))
 	}
 	if strings.Contains(host, ":") {
 		if _, err := netip.ParseAddr(host); err != nil {
-			return "", fmt.Errorf("%q is not an IPv6 address", host)
+			return "", fmt.Errorf("%s is not an IPv6 address", quote.Text(host))
 		}
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 {
-		return "", fmt.Errorf("port %q is not a number from 1 to 65535", port)
+		return "", fmt.Errorf("port %s is not a number from 1 to 65535", quote.Text(port))
 	}
 	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/huin/goupnp"
 	"github.com/huin/goupnp/dcps/internetgateway2"
 	"github.com/huin/goupnp/soap"
+
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // Error codes of AddPortMapping. WANIPConnection:2, Section 2.5.16.
@@ -178,7 +180,7 @@ func (g *upnpGateway) external(ctx context.Context) (netip.Addr, error) {
 	}
 	a, err := netip.ParseAddr(strings.TrimSpace(s))
 	if err != nil || a.Zone() != "" || !a.Unmap().Is4() {
-		return netip.Addr{}, fail(UPnP, "external address", fmt.Errorf("%w: %q is not an IPv4 address", ErrBadAnswer, foreign(s)))
+		return netip.Addr{}, fail(UPnP, "external address", fmt.Errorf("%w: %s is not an IPv4 address", ErrBadAnswer, quote.Text(foreign(s))))
 	}
 	a, err = g.opt.external(a)
 	return a, fail(UPnP, "external address", err)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/nat"
 )
 
@@ -17,14 +18,14 @@ func (o *options) parseAddrs() error {
 		if !both {
 			a, err := netip.ParseAddrPort(s)
 			if err != nil {
-				return fmt.Errorf("%s %q: want IP:PORT, [IPv6]:PORT or :PORT", o.from("addr"), s)
+				return fmt.Errorf("%s %s: want IP:PORT, [IPv6]:PORT or :PORT", o.from("addr"), quote.Short(s))
 			}
 			o.listen = append(o.listen, netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
 			continue
 		}
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil {
-			return fmt.Errorf("%s %q: port is not a number from 0 to 65535", o.from("addr"), s)
+			return fmt.Errorf("%s %s: port is not a number from 0 to 65535", o.from("addr"), quote.Short(s))
 		}
 		v6 := netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(n))
 		o.listen = append(o.listen, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(n)))
@@ -37,7 +38,7 @@ func (o *options) parseAddrs() error {
 				err = o.advertiseAt(a)
 			}
 			if err != nil {
-				return fmt.Errorf("%s %q: %w", o.from("extip"), s, err)
+				return fmt.Errorf("%s %s: %w", o.from("extip"), quote.Short(s), err)
 			}
 		}
 	}

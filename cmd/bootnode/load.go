@@ -3,10 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 const envPrefix = "DISCV5_"
@@ -26,7 +27,7 @@ func load(args, environ []string) (*options, error) {
 		return nil, explainFlag(err, o.flags)
 	}
 	if o.flags.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", shorten(o.flags.Arg(0)))
+		return nil, fmt.Errorf("unexpected argument %s", quote.Short(o.flags.Arg(0)))
 	}
 	if o.version {
 		return o, nil
@@ -107,7 +108,7 @@ func (o *options) configFile(env map[string]string) (map[string]setting, error) 
 	byName := make(map[string]setting)
 	for _, s := range settings {
 		if o.flags.Lookup(s.name) == nil {
-			return nil, fmt.Errorf("%s: unknown key %q%s", s.where, s.name, hint(s.name, "", o.flags))
+			return nil, fmt.Errorf("%s: unknown key %s%s", s.where, quote.Short(s.name), hint(s.name, "", o.flags))
 		}
 		if onlyFlag(s.name) {
 			return nil, fmt.Errorf("%s: %s is for the command line only", s.where, s.name)
@@ -134,7 +135,7 @@ func assign(f *pflag.Flag, values []string, where string) error {
 	}
 	if err := f.Value.Set(values[0]); err != nil {
 		want := map[string]string{"int": "a number", "bool": "true or false", "duration": `a time like "10s" or "5m"`}[f.Value.Type()]
-		return fmt.Errorf("%s: want %s, not %s", where, want, strconv.Quote(shorten(values[0])))
+		return fmt.Errorf("%s: want %s, not %s", where, want, quote.Short(values[0]))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -194,7 +195,7 @@ func readQuery(raw string) (q query, err error) {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		v := values[name]
 		if len(v) != 1 {
-			return q, fmt.Errorf("%s is given %d times", shorten(strconv.Quote(name)), len(v))
+			return q, fmt.Errorf("%s is given %d times", quote.Short(name), len(v))
 		}
 		switch name {
 		case "distance":
@@ -203,10 +204,10 @@ func readQuery(raw string) (q query, err error) {
 			q.limit, err = readNumber(name, v[0], 1<<20)
 		case "state":
 			if q.state = v[0]; !slices.Contains([]string{"live", "unchecked", "silent", "replacement"}, q.state) {
-				err = fmt.Errorf("state=%s: want live, unchecked, silent or replacement", shorten(strconv.Quote(v[0])))
+				err = fmt.Errorf("state=%s: want live, unchecked, silent or replacement", quote.Short(v[0]))
 			}
 		default:
-			err = fmt.Errorf("unknown parameter %s; there are distance, limit and state", shorten(strconv.Quote(name)))
+			err = fmt.Errorf("unknown parameter %s; there are distance, limit and state", quote.Short(name))
 		}
 		if err != nil {
 			return q, err
@@ -218,7 +219,7 @@ func readQuery(raw string) (q query, err error) {
 func readNumber(name, s string, most int) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > most {
-		return 0, fmt.Errorf("%s=%s: want a number from 1 to %d", name, shorten(strconv.Quote(s)), most)
+		return 0, fmt.Errorf("%s=%s: want a number from 1 to %d", name, quote.Short(s), most)
 	}
 	return n, nil
 }

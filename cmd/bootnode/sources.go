@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -10,6 +11,8 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/dnsdisc"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/nodelist"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // maxSources bounds the entries of the bootnodes. All are contacted at once.
@@ -43,9 +46,13 @@ func (o *options) readSources() error {
 	}
 	n := 0
 	for _, list := range o.bootnodes {
-		for _, text := range splitList(list) {
+		for e, err := range nodelist.Split(list) {
 			n++
-			if err := add(text, o.from("bootnodes")+": bootnode "+strconv.Itoa(n)); err != nil {
+			where := o.from("bootnodes") + ": bootnode " + strconv.Itoa(n)
+			if err != nil {
+				return fmt.Errorf("%s: %w", where, nodelist.ErrEntrySize)
+			}
+			if err := add(e.Text, where); err != nil {
 				return err
 			}
 		}
@@ -56,14 +63,13 @@ func (o *options) readSources() error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", o.from("bootnodes-file"), err)
 			}
-			line := 0
-			for entry := range strings.Lines(string(text)) {
-				line++
-				entry, _, _ = strings.Cut(entry, "#")
-				for _, text := range strings.Fields(entry) {
-					if err := add(text, path+":"+strconv.Itoa(line)); err != nil {
-						return err
-					}
+			for e, err := range nodelist.Read(bytes.NewReader(text)) {
+				where := path + ":" + strconv.Itoa(e.Line)
+				if err != nil {
+					return fmt.Errorf("%s: %w", where, nodelist.ErrEntrySize)
+				}
+				if err := add(e.Text, where); err != nil {
+					return err
 				}
 			}
 		}
@@ -108,14 +114,7 @@ func parseSource(s string) (source, error) {
 		}
 		src.tree = true
 	default:
-		return src, fmt.Errorf("%q begins with neither enr: nor enode:// nor %s", shorten(s), dnsdisc.LinkPrefix)
+		return src, fmt.Errorf("%s begins with neither enr: nor enode:// nor %s", quote.Short(s), dnsdisc.LinkPrefix)
 	}
 	return src, nil
-}
-
-func shorten(s string) string {
-	if len(s) > 24 {
-		return s[:24] + "..."
-	}
-	return s
 }

@@ -10,13 +10,14 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/limits"
 )
 
 // understand turns what was given into what is meant, as far as that can be done without looking at the system.
 func (o *options) understand() error {
 	if err := o.level.UnmarshalText([]byte(o.logLevel)); err != nil {
-		return fmt.Errorf("%s %q: want debug, info, warn or error", o.from("log.level"), o.logLevel)
+		return fmt.Errorf("%s %s: want debug, info, warn or error", o.from("log.level"), quote.Short(o.logLevel))
 	}
 	for _, c := range []struct {
 		name           string
@@ -72,7 +73,7 @@ func (o *options) parseHTTP() error {
 		_, err = netip.ParseAddr(host) // no name: it has digits only
 	}
 	if err != nil {
-		return fmt.Errorf("%s %q: want HOST:PORT", o.from("http"), o.http)
+		return fmt.Errorf("%s %s: want HOST:PORT", o.from("http"), quote.Text(o.http))
 	}
 	if !o.pprof {
 		return nil
@@ -107,7 +108,7 @@ func (o *options) parseNetworks() error {
 			t, err := limits.ParseTarget(s)
 			p, ok := t.Prefix()
 			if err != nil || !ok {
-				return fmt.Errorf("%s %q: want a network, such as 10.0.0.0/8, or an address", o.from("netrestrict"), s)
+				return fmt.Errorf("%s %s: want a network, such as 10.0.0.0/8, or an address", o.from("netrestrict"), quote.Text(s))
 			}
 			o.restrict = append(o.restrict, p)
 		}
@@ -131,7 +132,7 @@ func (o *options) readBans() error {
 	var rule *limits.RuleError
 	switch {
 	case errors.As(err, &rule):
-		return fmt.Errorf("%s:%d: %q: %s", o.banFile, rule.Line, rule.Text, strings.TrimPrefix(rule.Err.Error(), "limits: "))
+		return fmt.Errorf("%s:%d: %s: %s", o.banFile, rule.Line, quote.Text(rule.Text), strings.TrimPrefix(rule.Err.Error(), "limits: "))
 	case err != nil:
 		return fmt.Errorf("%s: %w", o.banFile, err)
 	}

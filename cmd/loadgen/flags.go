@@ -13,6 +13,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/internal/load"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 const (
@@ -116,7 +117,7 @@ func parseFlags(args []string) (*options, error) {
 		return o, nil
 	}
 	if f.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+		return nil, fmt.Errorf("unexpected argument %s", quote.Short(f.Arg(0)))
 	}
 	if o.target == "" {
 		return nil, errors.New("--target is missing")
@@ -173,7 +174,7 @@ func (o *options) bounds(f *pflag.FlagSet) error {
 	c := &o.cfg
 	c.Protocol = codec.DefaultProtocol
 	if n := copy(c.Protocol.ID[:], o.protocol); n != len(o.protocol) || n != len(c.Protocol.ID) {
-		return fmt.Errorf("--protocol-id %q: want %d characters", o.protocol, len(c.Protocol.ID))
+		return fmt.Errorf("--protocol-id %s: want %d characters", quote.Short(o.protocol), len(c.Protocol.ID))
 	}
 	c.Public, c.Poll, c.DisableSegments, c.DisableBatch = o.own, o.poll, o.noGSO, o.portable
 	c.Identities, c.Strangers, c.Sockets, c.Lanes, c.Train = o.identities, o.strangers, o.sockets, o.lanes, o.train
@@ -191,7 +192,7 @@ func (o *options) loop(f *pflag.FlagSet) error {
 	case f.Changed("window") && (o.window < 1 || o.window > load.MaxWindow):
 		return fmt.Errorf("--window %d: want 1 to %d", o.window, load.MaxWindow)
 	case o.arrivals != "uniform" && o.arrivals != "poisson":
-		return fmt.Errorf("--arrivals %q: want uniform or poisson", o.arrivals)
+		return fmt.Errorf("--arrivals %s: want uniform or poisson", quote.Short(o.arrivals))
 	case f.Changed("arrivals") && !f.Changed("rate"):
 		return errors.New("--arrivals is for --rate")
 	}
@@ -211,16 +212,16 @@ func (o *options) kinds(f *pflag.FlagSet) (err error) {
 		return fmt.Errorf("--mix is for --mode mix, not %s", o.mode)
 	}
 	if strings.Contains(o.mode, "=") || strings.Contains(o.mode, ",") {
-		return fmt.Errorf("--mode %q: want one mode; weights go to --mix", o.mode)
+		return fmt.Errorf("--mode %s: want one mode; weights go to --mix", quote.Short(o.mode))
 	}
 	if o.cfg.Mix, err = load.ParseMix(text); err != nil {
 		if o.mode == "mix" {
 			return usageError{fmt.Errorf("--mix: %s", strings.TrimPrefix(err.Error(), load.ErrMix.Error()+": "))}
 		}
-		return fmt.Errorf("--mode %q: want ping, findnode, talk, handshake, junk or mix", o.mode)
+		return fmt.Errorf("--mode %s: want ping, findnode, talk, handshake, junk or mix", quote.Short(o.mode))
 	}
 	if o.cfg.Handshake, err = load.ParseHandshakeForm(o.handshake); err != nil {
-		return fmt.Errorf("--handshake %q: want good, bad or record", o.handshake)
+		return fmt.Errorf("--handshake %s: want good, bad or record", quote.Short(o.handshake))
 	}
 	for _, d := range o.distances {
 		if d > 256 {
@@ -256,7 +257,7 @@ func (o *options) origin(f *pflag.FlagSet) error {
 	for _, s := range o.source {
 		a, err := netip.ParseAddr(s)
 		if err != nil {
-			return fmt.Errorf("--source %q: want an IP address", s)
+			return fmt.Errorf("--source %s: want an IP address", quote.Short(s))
 		}
 		o.cfg.Sources = append(o.cfg.Sources, a)
 	}
@@ -276,7 +277,7 @@ func (o *options) limits(f *pflag.FlagSet) error {
 			v /= 100
 		}
 		if err != nil || !(v >= 0 && v <= 1) {
-			return fmt.Errorf("--max-loss %q: want 0 to 1, or 0%% to 100%%", o.maxLoss)
+			return fmt.Errorf("--max-loss %s: want 0 to 1, or 0%% to 100%%", quote.Short(o.maxLoss))
 		}
 		o.limit.loss = v
 	}

@@ -31,6 +31,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/internal/version"
 )
 
@@ -96,6 +97,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // complain writes an error as one line. The library's errors begin with the name of its package.
 func complain(w io.Writer, err error) {
-	text := strings.Join(strings.Fields(err.Error()), " ")
+	text := quote.Line(err.Error())
 	fmt.Fprintf(w, "loadgen: %s\n", strings.ReplaceAll(": "+text, ": load: ", ": ")[2:])
 }

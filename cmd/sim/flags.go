@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/simnet"
 )
 
@@ -77,7 +78,7 @@ func parse(args []string) (*options, error) {
 		return nil, err
 	}
 	if f.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+		return nil, fmt.Errorf("unexpected argument %s", quote.Short(f.Arg(0)))
 	}
 	for _, name := range []string{"churn", "return", "nat", "ipv6", "dual", "loss", "duplicate", "reorder"} {
 		if v, _ := f.GetFloat64(name); v < 0 || v > 1 {

@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/pflag"
+
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // Exit codes.
@@ -36,7 +38,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, usage())
 		return exitOK
 	case err != nil:
-		fmt.Fprintf(stderr, "sim: %v; see sim --help\n", err)
+		fmt.Fprintf(stderr, "sim: %s; see sim --help\n", quote.Line(err.Error()))
 		return exitUsage
 	}
 	// A first signal ends the run with the report so far, a second one at once.
@@ -44,7 +46,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	if err := simulate(ctx, o, args, stdout); err != nil {
-		fmt.Fprintf(stderr, "sim: %v\n", err)
+		fmt.Fprintf(stderr, "sim: %s\n", quote.Line(err.Error()))
 		return exitError
 	}
 	return exitOK

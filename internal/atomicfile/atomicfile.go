@@ -33,16 +33,9 @@ const leftoverAge = time.Hour
 // Write writes content to the file path, or replaces that file: a reader sees the old content or the
 // new one. The content is on disk before it has the name.
 func Write(path string, content []byte, o Options) error {
-	mode := fs.FileMode(0) // to set whatever umask says; 0 is none
-	if o.Keep {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			path = real
-		}
-		if info, err := os.Stat(path); err == nil {
-			if mode = info.Mode().Perm(); mode&0o200 == 0 {
-				return fmt.Errorf("%w (mode %04o)", ErrReadOnly, mode)
-			}
-		}
+	path, mode, err := o.target(path)
+	if err != nil {
+		return err
 	}
 	f, named, err := open(path, o.Mode)
 	if err != nil {
@@ -66,6 +59,48 @@ func Write(path string, content []byte, o Options) error {
 	}
 	syncDir(filepath.Dir(path))
 	return nil
+}
+
+// Check tells whether Write could write the file path, as far as that can be known without writing.
+func Check(path string, o Options) error {
+	path, _, err := o.target(path)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(path); err == nil && o.Exclusive {
+		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	f, named, err := open(path, o.Mode)
+	if err != nil {
+		return err
+	}
+	f.Close()
+	if named {
+		os.Remove(f.Name())
+	}
+	return nil
+}
+
+// target is the file to write, and the mode to give it: 0 is that of a new one, which umask cuts.
+func (o Options) target(path string) (string, fs.FileMode, error) {
+	if !o.Keep {
+		return path, 0, nil
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return path, 0, nil // there is none, or open says why
+	}
+	mode := info.Mode().Perm()
+	switch {
+	case !info.Mode().IsRegular():
+		return path, 0, &fs.PathError{Op: "replace", Path: path, Err: errors.New("not a regular file")}
+	case mode&0o200 == 0:
+		return path, 0, fmt.Errorf("%w (mode %04o)", ErrReadOnly, mode)
+	}
+	return path, mode, nil
 }
 
 // temporary is the name next to path of a file that is not complete.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // Kind is what a request asks.
@@ -66,9 +68,9 @@ func ParseMix(s string) (m Mix, err error) {
 		}
 		switch {
 		case kind < 0:
-			return m, fmt.Errorf("%w: %q: want %s", ErrMix, name, strings.Join(kindNames[:], ", "))
+			return m, fmt.Errorf("%w: %s: want %s", ErrMix, quote.Text(name), strings.Join(kindNames[:], ", "))
 		case err != nil || n < 1 || n > MaxWeight:
-			return m, fmt.Errorf("%w: weight %q of %s: want 1 to %d", ErrMix, weight, name, MaxWeight)
+			return m, fmt.Errorf("%w: weight %s of %s: want 1 to %d", ErrMix, quote.Text(weight), name, MaxWeight)
 		case m[kind] != 0:
 			return m, fmt.Errorf("%w: %s comes twice", ErrMix, name)
 		}
@@ -166,5 +168,5 @@ func ParseHandshakeForm(s string) (HandshakeForm, error) {
 			return HandshakeForm(f), nil
 		}
 	}
-	return 0, fmt.Errorf("load: %q: want %s", s, strings.Join(formNames[:], ", "))
+	return 0, fmt.Errorf("load: %s: want %s", quote.Text(s), strings.Join(formNames[:], ", "))
 }

@@ -10,17 +10,26 @@ import (
 // Max is how many bytes of an input a message quotes.
 const Max = 100
 
+// shortMax is how many bytes Short quotes: little enough that nobody can use what is a private key.
+const shortMax = 24
+
 // Text returns s in double quotes, with Go's escapes. A quote of more than Max bytes is cut at a
 // character and followed by "...".
-func Text[T ~string | ~[]byte](s T) string {
-	// Bytes behind the first Max cannot appear: each takes at least one byte of the quote.
-	text := string(s[:min(len(s), Max+1)])
-	quoted := make([]byte, 0, Max+8)
+func Text[T ~string | ~[]byte](s T) string { return text(s, Max) }
+
+// Short is Text with at most 24 bytes, for an argument or a setting that could be a secret in the wrong
+// place.
+func Short[T ~string | ~[]byte](s T) string { return text(s, shortMax) }
+
+func text[T ~string | ~[]byte](s T, most int) string {
+	// Bytes behind the first most cannot appear: each takes at least one byte of the quote.
+	text := string(s[:min(len(s), most+1)])
+	quoted := make([]byte, 0, most+8)
 	for rest := text; len(rest) > 0; {
 		_, size := utf8.DecodeRuneInString(rest)
 		escaped := strconv.Quote(rest[:size])
 		escaped = escaped[1 : len(escaped)-1]
-		if len(quoted)+len(escaped) > Max {
+		if len(quoted)+len(escaped) > most {
 			return `"` + string(quoted) + `"...`
 		}
 		quoted = append(quoted, escaped...)

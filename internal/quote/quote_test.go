@@ -27,6 +27,16 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestShort(t *testing.T) {
+	for in, want := range map[string]string{
+		"": `""`, strings.Repeat("x", 24): `"` + strings.Repeat("x", 24) + `"`, strings.Repeat("b7", 32): `"` + strings.Repeat("b7", 12) + `"...`,
+	} {
+		if got := Short(in); got != want {
+			t.Errorf("%s: %s", in, got)
+		}
+	}
+}
+
 func TestCut(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"", ""},
@@ -54,4 +64,24 @@ func FuzzText(f *testing.F) {
 			t.Fatalf("%q: %q", s, c)
 		}
 	})
+}
+
+func TestLine(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	for _, c := range []struct{ in, want string }{
+		{"", ""},
+		{"  a\n b\t c ", "a b c"},
+		{`parsing "a  b": bad`, `parsing "a b": bad`},
+		{"open /" + long + ": no such file", "open /" + long[:99] + "... no such file"},
+		{`parsing "` + long + `" as time`, `parsing "` + long[:99] + "... as time"},
+		{`parsing "` + strings.Repeat(`\" x `, 1000) + `" as time`, `parsing "` + strings.Repeat(`\" x `, 20)[:99] + "... as time"},
+		{`an odd " quote`, `an odd " quote`},
+	} {
+		if got := Line(c.in); got != c.want {
+			t.Errorf("%.40q: %d bytes: %.300q", c.in, len(got), got)
+		}
+	}
+	if got := Line(strings.Repeat("ab ", 10000)); len(got) > longLine+3 || !strings.HasPrefix(got, "ab ab ") {
+		t.Errorf("%d bytes: %.300q", len(got), got)
+	}
 }
