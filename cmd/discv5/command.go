@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/internal/version"
 )
 
@@ -73,7 +74,7 @@ func asGroup(c *cobra.Command) {
 		if len(args) == 0 {
 			return c.Help()
 		}
-		return wrong("argument 1: %q is no command of %s; see %s --help", shorten(args[0]), c.CommandPath(), c.CommandPath())
+		return wrong("argument 1: %s is no command of %s; see %s --help", quote.Short(args[0]), c.CommandPath(), c.CommandPath())
 	}
 }
 
@@ -85,7 +86,7 @@ func arguments(least, most int) cobra.PositionalArgs {
 			names := strings.Fields(c.Use)[1:]
 			return wrong("argument %d is missing: %s; see %s --help", len(args)+1, names[len(args)], c.CommandPath())
 		case most >= 0 && len(args) > most:
-			return wrong("argument %d: unexpected %q; see %s --help", most+1, shorten(args[most]), c.CommandPath())
+			return wrong("argument %d: unexpected %s; see %s --help", most+1, quote.Short(args[most]), c.CommandPath())
 		}
 		return nil
 	}
@@ -101,10 +102,3 @@ func place(where string, err error) error {
 
 // argument is the place of an argument, counted from 0.
 func argument(i int) string { return fmt.Sprintf("argument %d", i+1) }
-
-func shorten(s string) string {
-	if len(s) > 24 {
-		return s[:24] + "..."
-	}
-	return s
-}

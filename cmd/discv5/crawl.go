@@ -33,11 +33,12 @@ func newCrawl(t *tool) *cobra.Command {
 		Long: `Visit all nodes of the network and write those that answer to FILE, in the format of the
 devp2p tool's nodes.json.
 
-It starts from --bootnodes and from the nodes that FILE holds already: a crawl that was
-interrupted goes on, and each further one refreshes the file. A node that answers gets one
-point, one that does not loses half of its points, and without points it is taken out. The
-file is replaced at once, every 30 s and at the end, also when interrupted or out of time.
-Exit code 1: no node answered.`,
+It starts from --bootnodes and from the nodes that FILE holds already, those first that were
+not asked for longest: a crawl that was interrupted goes on, and each further one refreshes
+the file. A node that answers gets one point. One that does not loses half of its points,
+and is taken out without points, unless hardly any other node answered at that time. The
+file is replaced as a whole, every 30 s and at the end, also when interrupted or out of
+time. Exit code 1: no node answered.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if parallel < 1 || parallel > maxParallel {
@@ -58,7 +59,7 @@ Exit code 1: no node answered.`,
 }
 
 func (n *network) crawl(ctx context.Context, path string, parallel int, limit time.Duration) error {
-	set, targets, err := loadNodes(ctx, path)
+	set, targets, err := loadNodes(path)
 	if err != nil {
 		return place(argument(0), err)
 	}
@@ -66,10 +67,9 @@ func (n *network) crawl(ctx context.Context, path string, parallel int, limit ti
 	if len(targets) == 0 {
 		return wrong("no node to begin with: --bootnodes is missing, and %s holds none", path)
 	}
+	set.order(targets)
 	// A file that cannot be written is better known now than in half an hour.
-	if content, err := set.encode(); err != nil {
-		return err
-	} else if err := writeFile(path, content); err != nil {
+	if err := checkFile(path); err != nil {
 		return place(argument(0), usageError{err})
 	}
 	n.change = func(c *discv5.Config) { // the crawl does all the asking
@@ -87,17 +87,22 @@ func (n *network) crawl(ctx context.Context, path string, parallel int, limit ti
 		timed, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	c := newCrawler(node, set)
+	c := newCrawler(node, set, time.Duration(n.timeout))
 	for _, to := range targets {
 		c.add(to)
 	}
 	began := time.Now()
 	finished := make(chan struct{})
+	watching, observed := context.WithCancel(timed)
+	defer observed()
+	go c.observe(watching)
 	go func() {
 		c.run(timed, parallel)
 		close(finished)
 	}()
 	n.t.watch(c, path, began, finished)
+	observed()
+	c.judge(timed)
 
 	content, nodes, err := c.content()
 	if err == nil {
@@ -112,6 +117,9 @@ func (n *network) crawl(ctx context.Context, path string, parallel int, limit ti
 	text := fmt.Sprintf("%d nodes in %s: %d answered, %d did not, %d added, %d removed", s.Nodes, s.File, s.Answered, s.Failed, s.Added, s.Removed)
 	if s.Interrupted || s.TimedOut {
 		text += fmt.Sprintf("; not complete, %d waiting", s.Waiting)
+	}
+	if s.Undecided > 0 {
+		text += fmt.Sprintf("; %d of those that did not keep their score, as the network of this machine may be at fault", s.Undecided)
 	}
 	n.t.print(s, text)
 	if s.Answered == 0 && !s.Interrupted {

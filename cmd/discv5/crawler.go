@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -14,8 +15,12 @@ import (
 const (
 	// maxKnown bounds the nodes that a crawl hears of. Whoever likes can make up records.
 	maxKnown = 1 << 18
-	// attempts is how often a node is asked before it counts as silent.
+	// attempts is how often a node is asked before it counts as silent. There are other visits in between, so that it takes
+	// two outages to lose one. A node that was silent the last time is asked once.
 	attempts = 2
+	// contactFactor is how many nodes, for each one that may be walked through, are asked for their record at a time. Silent
+	// ones take a timeout each and nothing else.
+	contactFactor = 8
 	// emptyBuckets in a row end the walk through a node's buckets, after one request for the restBuckets that follow. The
 	// farther half of all nodes is in bucket 256, half of the others in 255, and so on.
 	emptyBuckets = 3
@@ -31,13 +36,14 @@ type crawler struct {
 	node *discv5.Node
 	now  func() time.Time
 
-	mu     sync.Mutex
-	change *sync.Cond // a node is queued, a visit ends, or all ends
-	nodes  map[enr.ID]*known
-	queue  []enr.ID
-	ended  bool
-	set    nodeSet
-	count  crawlCounts
+	mu       sync.Mutex
+	change   *sync.Cond // a node is queued, a visit ends, or all ends
+	nodes    map[enr.ID]*known
+	queue    []enr.ID
+	ended    bool
+	set      nodeSet
+	count    crawlCounts
+	evidence evidence
 }
 
 // crawlCounts is how far a crawl is.
@@ -46,14 +52,20 @@ type crawlCounts struct {
 	Failed   int `json:"failed"`
 	Added    int `json:"added"`
 	Removed  int `json:"removed"`
-	Skipped  int `json:"skipped"` // no address that can be reached from here, or more than can be remembered
+	Skipped  int `json:"skipped"` // no address that can be reached from here, more than can be remembered, or a bad signature
 	Waiting  int `json:"waiting"`
-	running  int
+	// Undecided are those of the failed ones that keep their score, as the network of this machine may be at fault.
+	Undecided int `json:"undecided,omitempty"`
+	running   int
 }
 
 type known struct {
 	to    target
 	state visitState
+	// tries is how often the node was asked in vain, and allowed how often it may be.
+	tries, allowed int
+	// expected says that the node answered when it was last asked, before this crawl.
+	expected bool
 }
 
 type visitState uint8
@@ -63,10 +75,13 @@ const (
 	running
 	answered
 	failed
+	judged // failed, and its score is lower now
 )
 
-func newCrawler(node *discv5.Node, set nodeSet) *crawler {
+// newCrawler makes a crawler. timeout is the time for an answer.
+func newCrawler(node *discv5.Node, set nodeSet, timeout time.Duration) *crawler {
 	c := &crawler{node: node, set: set, nodes: map[enr.ID]*known{}, now: func() time.Time { return time.Now().UTC().Truncate(time.Second) }}
+	c.evidence = evidence{began: time.Now(), quiet: max(minQuiet, quietFactor*timeout)}
 	c.change = sync.NewCond(&c.mu)
 	return c
 }
@@ -85,37 +100,46 @@ func (c *crawler) add(to target) {
 			c.count.Skipped++
 			return
 		}
-		c.nodes[id] = &known{to: to}
+		k = &known{to: to, allowed: attempts}
+		if e, ok := c.set[id]; ok && !e.LastCheck.IsZero() {
+			if k.expected = e.LastCheck.Equal(e.LastResponse); !k.expected {
+				k.allowed = 1
+			}
+		}
+		c.nodes[id] = k
 		c.queue = append(c.queue, id)
 	case !newer(to, k.to):
 		return
 	case k.state == queued:
 		k.to = to
 	case k.state == failed:
-		k.to, k.state = to, queued
+		k.to, k.state, k.tries = to, queued, 0
 		c.queue = append(c.queue, id)
 	}
 	c.change.Signal()
 }
 
 func newer(a, b target) bool {
-	ra, rb := a.contact.Record(), b.contact.Record()
-	return ra != nil && (rb == nil || ra.Seq() > rb.Seq())
+	seqA, hasA := a.seq()
+	seqB, hasB := b.seq()
+	return hasA && (!hasB || seqA > seqB)
 }
 
-// run visits nodes, several at a time, until none is left or ctx ends.
+// run visits nodes until none is left or ctx ends: walks through parallel nodes at a time, and asks contactFactor times as
+// many for their record.
 func (c *crawler) run(ctx context.Context, parallel int) {
 	stop := context.AfterFunc(ctx, c.end)
 	defer stop()
+	walks := make(chan struct{}, parallel)
 	var wg sync.WaitGroup
-	for range parallel {
+	for range min(contactFactor*parallel, maxParallel) {
 		wg.Go(func() {
 			for {
 				to, ok := c.next()
 				if !ok {
 					return
 				}
-				c.done(to, c.visit(ctx, to))
+				c.done(to.id(), c.visit(ctx, to, walks))
 			}
 		})
 	}
@@ -146,43 +170,82 @@ func (c *crawler) next() (target, bool) {
 	return k.to, true
 }
 
+// Why a node was not asked.
+var (
+	errSignature = errors.New("record is not signed by its node") // as the file has it
+	errNotAsked  = errors.New("the crawl has ended")
+)
+
 // done notes how a visit ended.
-func (c *crawler) done(to target, err error) {
+func (c *crawler) done(id enr.ID, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count.running--
-	k := c.nodes[to.id()]
+	k := c.nodes[id]
 	switch {
 	case err == nil:
 		k.state = answered
 		c.count.Answered++
+	case errors.Is(err, errNotAsked):
+		k.state = queued
+		c.queue = append(c.queue, id)
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, discv5.ErrClosed):
-		k.state = queued // not the node's doing: what the file says of it stays
-		c.queue = append(c.queue, to.id())
-	case errors.Is(err, discv5.ErrNoEndpoint) || errors.Is(err, discv5.ErrNoRoute) || errors.Is(err, discv5.ErrBusy):
+		k.state = queued // not the node's doing: its score stays
+		c.queue = append(c.queue, id)
+		c.set.tried(id, c.now()) // others come first the next time
+	case errors.Is(err, discv5.ErrNoEndpoint) || errors.Is(err, discv5.ErrNoRoute) || errors.Is(err, errSignature):
 		k.state = answered // not asked, so that nothing is known of it either
+		c.count.Skipped++
+	case k.tries+1 < k.allowed && (errors.Is(err, discv5.ErrTimeout) || errors.Is(err, discv5.ErrBusy)):
+		k.tries++
+		k.state = queued
+		c.queue = append(c.queue, id)
+	case errors.Is(err, discv5.ErrBusy):
+		k.state = answered
 		c.count.Skipped++
 	default:
 		k.state = failed
 		c.count.Failed++
-		if c.set.failed(to.id(), c.now()) {
-			c.count.Removed++
-		}
+		c.set.tried(id, c.now())
+		c.evidence.silent(k, c.now())
 	}
 	c.change.Broadcast()
 }
 
-// visit asks a node for its record and for what is in its buckets. Once it has answered, it has: if its buckets stay
-// silent they are not walked to the end.
-func (c *crawler) visit(ctx context.Context, to target) error {
-	var r *enr.Record
-	var err error
-	for range attempts {
-		r, err = c.node.RequestENR(ctx, to.contact)
-		if err == nil || ctx.Err() != nil || !errors.Is(err, discv5.ErrTimeout) && !errors.Is(err, discv5.ErrBusy) {
-			break
+// judge ends the crawl: silent nodes lose points, unless this machine's network may be at fault. It asks a few nodes once
+// more to find out.
+func (c *crawler) judge(ctx context.Context) {
+	c.probe(ctx, 0)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, k := range c.nodes {
+		if _, listed := c.set[id]; listed && k.state == failed {
+			c.count.Undecided++
 		}
 	}
+	for _, f := range c.evidence.verdict() {
+		if _, listed := c.set[f.id]; !listed || c.nodes[f.id].state != failed {
+			continue
+		}
+		c.nodes[f.id].state = judged // it may be there twice
+		c.count.Undecided--
+		if c.set.failed(f.id, f.at) {
+			c.count.Removed++
+		}
+	}
+}
+
+// visit asks a node for its record and for what is in its buckets. Once it has answered, it has: if its buckets stay
+// silent they are not walked to the end. walks bounds how many are walked through at a time.
+func (c *crawler) visit(ctx context.Context, to target, walks chan struct{}) error {
+	to, err := to.verified()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errSignature, err)
+	}
+	if ctx.Err() != nil {
+		return errNotAsked
+	}
+	r, err := c.node.RequestENR(ctx, to.contact)
 	if err != nil {
 		return err
 	}
@@ -191,8 +254,15 @@ func (c *crawler) visit(ctx context.Context, to target) error {
 		c.count.Added++
 	}
 	c.set.answered(r, c.now())
+	c.evidence.answer(c.nodes[r.ID()], to.contact)
 	c.mu.Unlock()
 
+	select {
+	case walks <- struct{}{}:
+		defer func() { <-walks }()
+	case <-ctx.Done():
+		return nil
+	}
 	empty := 0
 	for d := uint(codec.MaxDistance); d > codec.MaxDistance-32; d-- {
 		ask := []uint{d}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fastdisc/discv5/dnsdisc"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 const (
@@ -33,10 +34,10 @@ func parseDNS(server string) (*nameServer, error) {
 	}
 	host, port, err := net.SplitHostPort(server)
 	if err != nil || host == "" {
-		return nil, wrong("%q: want HOST:PORT or [IPv6]:PORT", shorten(server))
+		return nil, wrong("%s: want HOST:PORT or [IPv6]:PORT", quote.Short(server))
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return nil, wrong("%q: port is not a number from 1 to 65535", shorten(server))
+		return nil, wrong("%s: port is not a number from 1 to 65535", quote.Short(server))
 	}
 	return &nameServer{&net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer

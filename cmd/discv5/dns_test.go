@@ -45,12 +45,8 @@ func TestDNSMake(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 	// Of a nodes.json, of a file, of standard input: the same list.
-	set, err := parseNodes([]byte(readText(t, filepath.Join("testdata", "nodes.json"))))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var texts []string
-	for _, e := range set {
+	for _, e := range readSet(t, filepath.Join("testdata", "nodes.json")) {
 		texts = append(texts, e.Record)
 	}
 	args := []string{"dns", "make", "--key", testKey, "--domain", listDomain, "--seq", "1"}
@@ -188,7 +184,7 @@ func TestListErrors(t *testing.T) {
 		{"dns make --key " + testKey + " --domain a..b --seq 1 x", `--domain: "a..b"`},
 		{"dns make --key " + testKey + " --domain a --seq 1 --link b x", "--link 1: dnsdisc: not of the form"},
 		{"dns make --key " + testKey + " --domain a --seq 1 " + goodRecord + " x", `argument 2: "x" is not a record`},
-		{"dns make --key " + testKey + " --domain a --seq 1 @" + file(t, "nodes.json", "{1"), "argument 1: line 1: not a node set"},
+		{"dns make --key " + testKey + " --domain a --seq 1 @" + file(t, "nodes.json", "{1"), "nodes.json: line 1: not a node set"},
 	} {
 		r := try(t, strings.Fields(c.args)...)
 		if r.code != exitUsage {

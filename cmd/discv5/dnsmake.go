@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/fastdisc/discv5/dnsdisc"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // Times for which texts may be cached, in seconds: the root changes with the list, an entry never does.
@@ -62,7 +62,7 @@ sequence number always make the same list.`,
 			}
 			link, err := dnsdisc.LinkOf(key, domain)
 			if err != nil {
-				return place("--domain", wrong("%q: %w", shorten(domain), err))
+				return place("--domain", wrong("%s: %w", quote.Short(domain), err))
 			}
 			var linked []dnsdisc.Link
 			for i, s := range links {
@@ -112,38 +112,4 @@ func (t *tool) printTree(tree map[string]string, domain string) {
 		}
 		t.print(d, d.zone())
 	}
-}
-
-// records reads the records that an argument stands for, also those of a nodes.json.
-func (t *tool) records(arg string) (list []*enr.Record, err error) {
-	b, err := t.input(arg)
-	if err != nil {
-		return nil, err
-	}
-	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
-		set, err := parseNodes(b)
-		if err != nil {
-			return nil, err
-		}
-		for id, e := range set {
-			r, err := parseRecord(e.Record)
-			if err != nil {
-				return nil, place(fmt.Sprintf("line %d: node %s", e.line, id), err)
-			}
-			list = append(list, r)
-		}
-		return list, nil
-	}
-	texts := words(b)
-	for i, s := range texts {
-		r, err := parseRecord(s)
-		if err != nil {
-			if len(texts) > 1 {
-				err = place(fmt.Sprintf("record %d", i+1), err)
-			}
-			return nil, err
-		}
-		list = append(list, r)
-	}
-	return list, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // converted is one node in another form.
@@ -115,7 +116,7 @@ func (t *tool) printAs(r *enr.Record, to string) error {
 		c.Base64 = base64.StdEncoding.EncodeToString(r.Bytes())
 		text = c.Base64
 	default:
-		return wrong("--to %q: want enr, enode, hex or base64", shorten(to))
+		return wrong("--to %s: want enr, enode, hex or base64", quote.Short(to))
 	}
 	t.print(c, text)
 	return nil

@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -14,8 +12,9 @@ func newEnrInspect(t *tool) *cobra.Command {
 		Long: `Show all fields of records and check their signatures.
 
 A RECORD is text (with or without enr:), hexadecimal digits or base64, @FILE that holds
-one or several of them, or - for standard input, which is also the default. A file may
-also hold the bytes of one record. Exit code 1: a signature is not valid.`,
+one or several of them or is a nodes.json of crawl, or - for standard input, which is also
+the default. A file may also hold the bytes of one record. Exit code 1: a signature is not
+valid.`,
 		Args: arguments(0, -1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -24,49 +23,27 @@ also hold the bytes of one record. Exit code 1: a signature is not valid.`,
 			var bad error
 			shown := 0
 			for i, a := range args {
-				texts, err := t.recordTexts(a)
-				if err != nil {
-					return place(argument(i), err)
-				}
-				for k, s := range texts {
-					v, err := parseView(s)
+				err := t.nodes(a, "record", func(l listed, _ bool) error {
+					v, err := parseView(l.text)
 					if err != nil {
-						if len(texts) > 1 {
-							err = place(fmt.Sprintf("record %d", k+1), err)
-						}
-						return place(argument(i), err)
+						return l.in(err)
 					}
 					r := full(v)
 					if !*r.Valid && bad == nil {
-						bad = place(argument(i), errors.New(r.Signature))
+						bad = place(argument(i), l.in(errors.New(r.Signature)))
 					}
 					text := r.text()
 					if shown++; shown > 1 {
 						text = "\n" + text
 					}
 					t.print(r, text)
+					return t.failed()
+				})
+				if err != nil {
+					return place(argument(i), err)
 				}
 			}
 			return bad
 		},
 	}
-}
-
-// recordTexts splits what an argument stands for into records.
-func (t *tool) recordTexts(arg string) ([]string, error) {
-	b, err := t.input(arg)
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > 0 && b[0] >= 0xc0 {
-		return []string{string(b)}, nil
-	}
-	texts := words(b)
-	if len(texts) == 0 {
-		if strings.HasPrefix(arg, "@") || arg == "-" {
-			return nil, wrong("holds no record")
-		}
-		return nil, wrong("empty")
-	}
-	return texts, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // recordFlags are what a new record is made of.
@@ -101,7 +102,7 @@ func (r *recordFlags) builder(t *tool, f *pflag.FlagSet, key *enr.PrivateKey) (*
 		}
 		ip, err := netip.ParseAddr(a.value)
 		if err != nil || ip.Is4() != a.v4 || ip.Is4In6() || ip.Zone() != "" {
-			return nil, wrong("--%s %q: not an address of this family", a.flag, shorten(a.value))
+			return nil, wrong("--%s %s: not an address of this family", a.flag, quote.Short(a.value))
 		}
 		b.SetIP(ip)
 	}
@@ -121,7 +122,7 @@ func (r *recordFlags) builder(t *tool, f *pflag.FlagSet, key *enr.PrivateKey) (*
 			one := enr.NewBuilder()
 			setPair(one, s)
 			if _, e := one.Sign(key); e != nil {
-				err = wrong("%q: %w", shorten(s), e)
+				err = wrong("%s: %w", quote.Short(s), e)
 			}
 		}
 		if err != nil {
@@ -135,7 +136,7 @@ func (r *recordFlags) builder(t *tool, f *pflag.FlagSet, key *enr.PrivateKey) (*
 func setPair(b *enr.Builder, s string) error {
 	at := strings.IndexAny(s, "=:")
 	if at < 1 {
-		return wrong("%q: want key=VALUE in RLP or key:TEXT", shorten(s))
+		return wrong("%s: want key=VALUE in RLP or key:TEXT", quote.Short(s))
 	}
 	key, value := s[:at], s[at+1:]
 	if key == "id" || key == "secp256k1" {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 func newFindNode(t *tool) *cobra.Command {
@@ -88,7 +89,7 @@ func parseDistances(flags []string) (list []uint, err error) {
 			from, err1 := strconv.ParseUint(low, 10, 16)
 			to, err2 := strconv.ParseUint(high, 10, 16)
 			if err1 != nil || err2 != nil || from > codec.MaxDistance || to > codec.MaxDistance {
-				return nil, fmt.Errorf("%q: %w", shorten(s), wrong("want 0 to %d, or a range of them", codec.MaxDistance))
+				return nil, fmt.Errorf("%s: %w", quote.Short(s), wrong("want 0 to %d, or a range of them", codec.MaxDistance))
 			}
 			step := 1
 			if from > to {

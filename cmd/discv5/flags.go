@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // seconds is a flag for a time span: a number of seconds, as ping(8) takes it, or with a unit.
@@ -43,14 +44,14 @@ func parseAddrs(list []string) (addrs []netip.AddrPort, err error) {
 		if port, both := strings.CutPrefix(s, ":"); both {
 			n, err := strconv.ParseUint(port, 10, 16)
 			if err != nil {
-				return nil, wrong("%q: port is not a number from 0 to 65535", shorten(s))
+				return nil, wrong("%s: port is not a number from 0 to 65535", quote.Short(s))
 			}
 			addrs = append(addrs, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(n)), netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(n)))
 			continue
 		}
 		a, err := netip.ParseAddrPort(s)
 		if err != nil {
-			return nil, wrong("%q: want IP:PORT, [IPv6]:PORT or :PORT", shorten(s))
+			return nil, wrong("%s: want IP:PORT, [IPv6]:PORT or :PORT", quote.Short(s))
 		}
 		addrs = append(addrs, netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
 	}
@@ -64,7 +65,7 @@ func parseExternal(s string) (netip.AddrPort, error) {
 	}
 	ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
 	if err != nil || ip.Zone() != "" {
-		return netip.AddrPort{}, wrong("%q: want IP, IP:PORT or [IPv6]:PORT", shorten(s))
+		return netip.AddrPort{}, wrong("%s: want IP, IP:PORT or [IPv6]:PORT", quote.Short(s))
 	}
 	return netip.AddrPortFrom(ip.Unmap(), 0), nil
 }
@@ -73,7 +74,7 @@ func parseExternal(s string) (netip.AddrPort, error) {
 func parseProtocol(s string) (codec.Protocol, error) {
 	p := codec.DefaultProtocol
 	if len(s) != len(p.ID) {
-		return p, wrong("%q: want %d characters", shorten(s), len(p.ID))
+		return p, wrong("%s: want %d characters", quote.Short(s), len(p.ID))
 	}
 	copy(p.ID[:], s)
 	return p, nil
@@ -91,7 +92,7 @@ func parseBytes(s string) ([]byte, error) {
 func parseHex(s string) ([]byte, error) {
 	b, err := hex.DecodeString(strings.TrimPrefix(s, "0x"))
 	if err != nil {
-		return nil, wrong("%q: not an even number of hexadecimal digits", shorten(s))
+		return nil, wrong("%s: not an even number of hexadecimal digits", quote.Short(s))
 	}
 	return b, nil
 }

@@ -10,6 +10,7 @@ import (
 	"runtime"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // keyForm is how a private key is written down.
@@ -29,7 +30,7 @@ func parseKeyForm(s string) (keyForm, error) {
 	case keyHex, keyRaw:
 		return f, nil
 	}
-	return "", wrong("%q: want hex or raw", shorten(s))
+	return "", wrong("%s: want hex or raw", quote.Short(s))
 }
 
 // decodeKey reads a key of either form. No error quotes it, as it may be a key with a typing mistake.

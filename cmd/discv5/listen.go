@@ -11,6 +11,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // pollInterval is how often the table is looked at for changes.
@@ -59,10 +60,10 @@ every --status; with --json it is an event too.`,
 					return place("--extip", err)
 				}
 				if ip := a.Addr(); ip.IsUnspecified() || ip.IsMulticast() {
-					return place("--extip", wrong("%q: nobody can reach this address", s))
+					return place("--extip", wrong("%s: nobody can reach this address", quote.Short(s)))
 				}
 				if given[a.Addr().Is4()] {
-					return place("--extip", wrong("%q: a second address of the same family", s))
+					return place("--extip", wrong("%s: a second address of the same family", quote.Short(s)))
 				}
 				given[a.Addr().Is4()] = true
 				change := n.change

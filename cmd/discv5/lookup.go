@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 func newLookup(t *tool) *cobra.Command {
@@ -82,7 +83,7 @@ func (t *tool) idOf(arg string) (enr.ID, error) {
 		return id, nil
 	}
 	if len(text) <= 66 {
-		return enr.ID{}, wrong("%q: not a node ID of 64 hexadecimal digits, nor a node", shorten(text))
+		return enr.ID{}, wrong("%s: not a node ID of 64 hexadecimal digits, nor a node", quote.Short(text))
 	}
 	r, err := parseRecord(text)
 	if err != nil {

@@ -35,6 +35,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // Exit codes.
@@ -86,6 +88,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // oneLine is the text of an error in one line. The library's errors begin with the name that this program's lines begin with.
 func oneLine(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
+	text := quote.Line(err.Error())
 	return strings.TrimPrefix(strings.ReplaceAll(text, ": discv5: ", ": "), "discv5: ")
 }

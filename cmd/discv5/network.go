@@ -57,11 +57,11 @@ func (n *network) parse(ctx context.Context) (err error) {
 	}
 	count := 0
 	for _, flag := range n.bootFlags {
-		b, err := n.t.input(flag)
+		texts, err := n.t.bootTexts(flag)
 		if err != nil {
 			return place("--bootnodes", err)
 		}
-		for _, s := range words(b) {
+		for _, s := range texts {
 			count++
 			where := fmt.Sprintf("--bootnodes: node %d", count)
 			if strings.HasPrefix(s, dnsdisc.LinkPrefix) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // toURL turns the digits of standard base64 into those of the URL-safe one.
@@ -20,7 +21,7 @@ func parseView(s string) (enr.View, error) {
 	}
 	// Every record is a list of more than 64 bytes. What begins otherwise is another word that happens to be base64.
 	if !strings.HasPrefix(s, "enr:") && (len(raw) == 0 || raw[0] < 0xf8) {
-		return enr.View{}, wrong("%q is not a record", shorten(s))
+		return enr.View{}, wrong("%s is not a record", quote.Short(s))
 	}
 	v, err := enr.ParseView(raw)
 	if err != nil {
@@ -52,7 +53,7 @@ func recordBytes(s string) ([]byte, error) {
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(toURL.Replace(s), "="))
 	if err != nil {
-		return nil, wrong("%q is not a record: neither base64 nor hexadecimal digits", shorten(s))
+		return nil, wrong("%s is not a record: neither base64 nor hexadecimal digits", quote.Short(s))
 	}
 	return raw, nil
 }

@@ -17,12 +17,56 @@ const hostTimeout = 5 * time.Second
 
 // target is a node that a request goes to.
 type target struct {
-	contact discv5.Contact
+	contact discv5.Contact // not yet there while listed is set
 	v4, v6  netip.AddrPort // where it is; the zero value where it has no address of a family
+	listed  *listedRecord
+}
+
+// listedRecord is a record of a nodes.json whose signature has not been checked.
+type listedRecord struct {
+	id   enr.ID
+	view enr.View
 }
 
 // id is the target's node ID.
-func (t target) id() enr.ID { return t.contact.ID() }
+func (t target) id() enr.ID {
+	if t.listed != nil {
+		return t.listed.id
+	}
+	return t.contact.ID()
+}
+
+// seq is the sequence number of the target's record, and false if it has none.
+func (t target) seq() (uint64, bool) {
+	if t.listed != nil {
+		return t.listed.view.Seq(), true
+	}
+	if r := t.contact.Record(); r != nil {
+		return r.Seq(), true
+	}
+	return 0, false
+}
+
+// verified is the target with its record checked: signed, and by this node.
+func (t target) verified() (target, error) {
+	if t.listed == nil {
+		return t, nil
+	}
+	r, err := t.listed.view.Own()
+	if err != nil {
+		return t, err
+	}
+	if r.ID() != t.listed.id {
+		return t, fmt.Errorf("node %s has the record of %s", t.listed.id, r.ID())
+	}
+	return recordTarget(r)
+}
+
+// listedTarget makes a target of a record whose owner has been found and whose signature has not been checked.
+func listedTarget(id enr.ID, v enr.View) (target, error) {
+	to := target{listed: &listedRecord{id, v}}
+	return to, to.locate(v)
+}
 
 // addr is the address that a request goes to from a node with sockets of the given families.
 func (t target) addr(listen []netip.AddrPort) netip.AddrPort {
@@ -42,12 +86,27 @@ func (t target) loopback() bool {
 // recordTarget makes a target of a record.
 func recordTarget(r *enr.Record) (target, error) {
 	to := target{contact: discv5.Contacts(r)[0]}
-	to.v4, _ = r.UDPEndpoint4()
-	to.v6, _ = r.UDPEndpoint6()
-	if !to.v4.IsValid() && !to.v6.IsValid() {
-		return to, wrong("record has no UDP address")
+	return to, to.locate(r.View())
+}
+
+// locate takes the addresses from a record.
+func (t *target) locate(v enr.View) error {
+	t.v4, _ = v.UDPEndpoint4()
+	t.v6, _ = v.UDPEndpoint6()
+	if !t.v4.IsValid() && !t.v6.IsValid() {
+		return noAddress(v)
 	}
-	return to, nil
+	return nil
+}
+
+// noAddress says why a record has no UDP address.
+func noAddress(v enr.View) error {
+	for _, key := range []string{"ip", "ip6", "udp", "udp6"} {
+		if err := v.Check(key); err != nil && err != enr.ErrNoEntry {
+			return wrong("record has no UDP address: %w", err)
+		}
+	}
+	return wrong("record has no UDP address")
 }
 
 // parseTarget reads a record or an enode URL. only, if not empty, are the listen addresses given: a host name is looked up

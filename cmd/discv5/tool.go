@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// maxInput bounds what is read of a file or of standard input.
+// maxInput bounds what is kept of a file or of standard input that is no list of nodes: see nodes.
 const maxInput = 16 << 20
 
 // tool is one run of the program.
@@ -57,6 +57,13 @@ func (t *tool) fail(err error) {
 		t.lost = fmt.Errorf("standard output: %w", err)
 		t.giveUp()
 	}
+}
+
+// failed is the first error of output.
+func (t *tool) failed() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lost
 }
 
 // note writes a line about progress.

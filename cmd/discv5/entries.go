@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/nodelist"
+)
+
+// listed is one node of a list.
+type listed struct {
+	where string // "" for the only one; "record 3" or "line 9: node ..." otherwise
+	text  string
+	entry nodeEntry // of a nodes.json
+}
+
+// nodes calls add with each node of what an argument stands for: a list of any size, of which it keeps one entry in memory,
+// a nodes.json, or the bytes of a single record. json says that it is a nodes.json. name is what the entries of a list are
+// called.
+func (t *tool) nodes(arg, name string, add func(l listed, json bool) error) error {
+	in, closeIn, place, err := t.open(arg)
+	if err != nil {
+		return err
+	}
+	defer closeIn()
+	r := bufio.NewReader(in)
+	start, err := peek(r)
+	switch {
+	case err != nil:
+		return place(usageError{err})
+	case isNodes(start):
+		return place(readNodes(r, func(id enr.ID, e nodeEntry) error {
+			return add(listed{fmt.Sprintf("line %d: node %s", e.line, id), e.Record, e}, true)
+		}))
+	case len(start) > 0 && start[0] >= 0xc0 && !bytes.HasPrefix(start, []byte("\ufeff")): // an RLP list, which no text begins like
+		b, err := io.ReadAll(io.LimitReader(r, enr.MaxSize+1))
+		if err != nil {
+			return place(usageError{err})
+		}
+		return place(add(listed{text: string(b)}, false))
+	}
+	// The first entry is held back: if it is the only one it has no number.
+	var first listed
+	count := 0
+	for e, err := range nodelist.Read(r) {
+		if err != nil {
+			return place(usageError{err})
+		}
+		count++
+		l := listed{where: fmt.Sprintf("%s %d", name, count), text: e.Text}
+		if count == 1 {
+			first = l
+			continue
+		}
+		if count == 2 {
+			if err := add(first, false); err != nil {
+				return place(err)
+			}
+		}
+		if err := add(l, false); err != nil {
+			return place(err)
+		}
+	}
+	switch {
+	case count == 1:
+		first.where = ""
+		return place(add(first, false))
+	case count == 0 && (strings.HasPrefix(arg, "@") || arg == "-"):
+		return wrong("%w", emptyList(name))
+	case count == 0:
+		return wrong("empty")
+	}
+	return nil
+}
+
+// emptyList is the error about a list without entries, which has the name of those.
+type emptyList string
+
+func (e emptyList) Error() string { return "holds no " + string(e) }
+
+// peek returns the start of r, up to what is not white space.
+func peek(r *bufio.Reader) ([]byte, error) {
+	for n := 16; ; n *= 2 {
+		b, err := r.Peek(min(n, r.Size()))
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		if err == io.EOF || n >= r.Size() || len(bytes.TrimLeft(b, "\ufeff \t\r\n")) > 0 {
+			return b, nil
+		}
+	}
+}
+
+// open gives what an argument stands for: FILE for @FILE, standard input for -, else the argument itself. place says in an
+// error where it came from.
+func (t *tool) open(arg string) (r io.Reader, closeIn func() error, inPlace func(error) error, err error) {
+	closeIn = func() error { return nil }
+	switch {
+	case arg == "":
+		return nil, nil, nil, wrong("empty")
+	case arg == "-":
+		if t.read {
+			return nil, nil, nil, wrong("standard input has been read already")
+		}
+		t.read = true
+		return t.in, closeIn, func(err error) error { return place("standard input", err) }, nil
+	case arg[0] == '@':
+		f, err := os.Open(arg[1:])
+		if err != nil {
+			return nil, nil, nil, usageError{err}
+		}
+		return f, f.Close, func(err error) error { return place(arg[1:], err) }, nil
+	}
+	return strings.NewReader(arg), closeIn, func(err error) error { return err }, nil
+}
+
+// in puts an entry's place before an error.
+func (l listed) in(err error) error {
+	if l.where == "" {
+		return err
+	}
+	return place(l.where, err)
+}
+
+// records reads the records that an argument stands for. A file may hold none.
+func (t *tool) records(arg string) (list []*enr.Record, err error) {
+	err = t.nodes(arg, "record", func(l listed, _ bool) error {
+		r, err := parseRecord(l.text)
+		if err != nil {
+			return l.in(err)
+		}
+		list = append(list, r)
+		return nil
+	})
+	if none := emptyList(""); errors.As(err, &none) {
+		return nil, nil
+	}
+	return list, err
+}
+
+// maxBoot is how many nodes of a nodes.json serve as bootnodes: those that have answered last, and often.
+const maxBoot = 64
+
+// bootTexts reads the nodes that a value of --bootnodes stands for.
+func (t *tool) bootTexts(arg string) (texts []string, err error) {
+	var known []nodeEntry
+	err = t.nodes(arg, "node", func(l listed, json bool) error {
+		switch {
+		case !json && len(texts) == maxKnown:
+			return wrong("more than %d nodes", maxKnown)
+		case !json:
+			texts = append(texts, l.text)
+			return nil
+		}
+		known = append(known, l.entry)
+		if len(known) == 2*maxBoot {
+			known = bestNodes(known)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range bestNodes(known) {
+		texts = append(texts, e.Record)
+	}
+	if len(texts) == 0 {
+		return nil, wrong("holds no node")
+	}
+	return texts, nil
+}
+
+// bestNodes returns the nodes to start from, at most maxBoot.
+func bestNodes(list []nodeEntry) []nodeEntry {
+	slices.SortStableFunc(list, func(a, b nodeEntry) int {
+		if c := b.LastResponse.Compare(a.LastResponse); c != 0 {
+			return c
+		}
+		return b.Score - a.Score
+	})
+	return list[:min(len(list), maxBoot)]
+}

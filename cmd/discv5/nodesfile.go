@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/atomicfile"
+	"github.com/fastdisc/discv5/internal/quote"
+)
+
+// maxNodeEntry bounds one entry of a nodes.json in bytes. One that crawl writes has less than a thousand.
+const maxNodeEntry = 64 << 10
+
+// readNodes reads a nodes.json of any size and calls add with each entry, in the order of the file. It keeps one entry
+// in memory. Errors name the line; an error of add ends the reading.
+func readNodes(r io.Reader, add func(enr.ID, nodeEntry) error) error {
+	w := &window{r: r}
+	d := json.NewDecoder(w)
+	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+		if err == nil || !errors.Is(err, errEntrySize) {
+			err = errors.New("want an object, with a node ID for each key")
+		}
+		return w.wrong(w.at, err)
+	}
+	for d.More() {
+		w.drop(d.InputOffset())
+		key, err := d.Token()
+		if err != nil {
+			return w.wrong(d.InputOffset(), err)
+		}
+		at := d.InputOffset()
+		name, _ := key.(string)
+		id, err := enr.ParseID(name)
+		if err != nil {
+			return w.wrong(at, err)
+		}
+		e := nodeEntry{line: w.line(at)}
+		if err := d.Decode(&e); err != nil {
+			return w.wrong(w.find(at, err), err)
+		}
+		if err := add(id, e); err != nil {
+			return err
+		}
+	}
+	w.drop(d.InputOffset())
+	if _, err := d.Token(); err != nil {
+		return w.wrong(w.end(), err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return w.wrong(d.InputOffset()+1, errors.New("more than one object"))
+	}
+	return nil
+}
+
+// window keeps what was read since drop was called: it tells the line of an offset, and ends the reading when an entry
+// has no end.
+type window struct {
+	r     io.Reader
+	buf   []byte
+	at    int64 // offset of buf[0]
+	lines int   // line ends before buf[0]
+}
+
+// errEntrySize is the error about an entry of more than maxNodeEntry bytes.
+var errEntrySize = fmt.Errorf("an entry of more than %d KiB", maxNodeEntry>>10)
+
+func (w *window) Read(p []byte) (int, error) {
+	if len(w.buf) > maxNodeEntry {
+		return 0, errEntrySize
+	}
+	n, err := w.r.Read(p[:min(len(p), maxNodeEntry)])
+	w.buf = append(w.buf, p[:n]...)
+	return n, err
+}
+
+func (w *window) end() int64 { return w.at + int64(len(w.buf)) }
+
+// cut is how many bytes of buf are before an offset.
+func (w *window) cut(offset int64) int { return int(max(0, min(offset-w.at, int64(len(w.buf))))) }
+
+// drop forgets what is before an offset.
+func (w *window) drop(offset int64) {
+	n := w.cut(offset)
+	w.lines += bytes.Count(w.buf[:n], []byte("\n"))
+	w.buf = w.buf[:copy(w.buf, w.buf[n:])]
+	w.at += int64(n)
+}
+
+// line is the line of an offset, from 1.
+func (w *window) line(offset int64) int {
+	return 1 + w.lines + bytes.Count(w.buf[:w.cut(offset)], []byte("\n"))
+}
+
+// find is where a value is wrong that follows the key that ends at an offset.
+func (w *window) find(at int64, err error) int64 {
+	var kind *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &kind):
+		return at + 1 + kind.Offset // the value begins after the colon
+	case errors.As(err, &syntax):
+		// A Decoder counts from elsewhere.
+		value := bytes.TrimLeft(w.buf[w.cut(at):], ": \t\r\n")
+		if again := json.Unmarshal(value, new(json.RawMessage)); errors.As(again, &syntax) {
+			return w.end() - int64(len(value)) + syntax.Offset
+		}
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errEntrySize):
+		return w.end()
+	}
+	return at
+}
+
+// wrong is a usageError about the file, which names the line of an offset.
+func (w *window) wrong(offset int64, err error) error {
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &kind): // it quotes numbers
+		short := *kind
+		short.Value = quote.Cut(short.Value)
+		err = &short
+	case errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF:
+		err = errors.New("unexpected end of JSON input")
+	case len(err.Error()) > quote.Max: // a time that is none, which it quotes
+		err = errors.New(quote.Cut(err.Error()))
+	}
+	return wrong("line %d: not a node set: %w", w.line(offset), err)
+}
+
+// ownersChecked is for how many nodes loadNodes checks whose record they have. That is enough for a file that somebody has
+// written by hand, and takes as long as all else together.
+const ownersChecked = 4096
+
+// loadNodes reads a nodes.json and makes a target of each node. A file that does not exist is an empty set. Nodes without
+// an address are kept and not visited. Signatures are checked when a node is visited.
+func loadNodes(path string) (nodeSet, []target, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nodeSet{}, nil, nil
+	}
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	defer f.Close()
+	s := nodeSet{}
+	var list []target
+	err = readNodes(f, func(id enr.ID, e nodeEntry) error {
+		bad := func(format string, args ...any) error {
+			return wrong("line %d: node %s: "+format, append([]any{e.line, id}, args...)...)
+		}
+		v, err := parseView(e.Record)
+		if err != nil {
+			return bad("%w", err)
+		}
+		if len(s) < ownersChecked {
+			owner, err := v.NodeID()
+			if err != nil {
+				return bad("%w", err)
+			}
+			if owner != id {
+				return bad("has the record of %s", owner)
+			}
+		}
+		s[id] = e
+		if to, err := listedTarget(id, v); err == nil {
+			list = append(list, to)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, place(path, err)
+	}
+	return s, list, nil
+}
+
+// order sorts targets by when they were last asked, those first that never were.
+func (s nodeSet) order(list []target) {
+	slices.SortStableFunc(list, func(a, b target) int { return s[a.id()].asked().Compare(s[b.id()].asked()) })
+}
+
+// asked is when a node was last asked, whether it answered or not.
+func (e nodeEntry) asked() time.Time {
+	if e.LastTry.After(e.LastCheck) {
+		return e.LastTry
+	}
+	return e.LastCheck
+}
+
+// checkFile tells whether writeFile can write a file, without changing it.
+func checkFile(path string) error {
+	if err := atomicfile.Check(path, keepFile); err != nil {
+		return fmt.Errorf("%s cannot be written: %w", path, err)
+	}
+	return nil
+}
+
+// keepFile is how a nodes.json is written.
+var keepFile = atomicfile.Options{Mode: 0o644, Keep: true}
+
+// writeFile replaces a file, or what a link leads to: a reader sees the old content or the new one. An existing file
+// keeps its mode, and one that is read-only is left alone.
+func writeFile(path string, content []byte) error {
+	err := atomicfile.Write(path, content, keepFile)
+	if err != nil {
+		return fmt.Errorf("%s cannot be written: %w", path, err)
+	}
+	return nil
+}
+
+// isNodes reports whether a text is a nodes.json and not a list of nodes.
+func isNodes(start []byte) bool {
+	return strings.HasPrefix(strings.TrimLeft(string(start), "\ufeff \t\r\n"), "{")
+}
