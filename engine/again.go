@@ -2,8 +2,10 @@ package engine
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/internal/budget"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -20,6 +22,9 @@ type attempts struct {
 // attemptsOf plans what happens if r is not answered. An address that a public node's record should not have is not tried.
 func (e *Engine) attemptsOf(r *Request) *attempts {
 	a := &attempts{resend: e.cfg.Resend}
+	if r.origin == budget.Named {
+		a.resend = 0 // one probe
+	}
 	if r.Here || r.Peer.Record == nil {
 		return a
 	}
@@ -27,7 +32,10 @@ func (e *Engine) attemptsOf(r *Request) *attempts {
 	if r.Peer.Addr.Addr().Is6() {
 		other, ok = r.Peer.Record.UDPEndpoint4()
 	}
-	if ok && e.canSend(other) && table.MayRelay(table.Class(r.Peer.Addr.Addr()), table.Class(other.Addr())) {
+	if r.origin == budget.Known && !e.budget.Proven(time.Duration(e.ticked.Load()), other) {
+		return a // its liveness checks find out whether the node is there
+	}
+	if ok && e.canSend(other) && e.believable(table.Class(r.Peer.Addr.Addr()), other) {
 		a.other = other
 	}
 	return a
@@ -42,14 +50,16 @@ func (w *Worker) again(c *call) bool {
 	case left.resend > 0:
 		left.resend--
 	case left.other.IsValid():
-		r.Peer.Addr, left = left.other, attempts{resend: w.e.cfg.Resend}
+		if r.Peer.Addr, left = left.other, (attempts{resend: w.e.cfg.Resend}); r.origin == budget.Named {
+			left.resend = 0
+		}
 	default:
 		return false
 	}
 	r.nonce = w.unanswered(c, r.Peer.Addr)
 	w.detach(c)
 	w.counts[CallsAgain]++
-	r.left = &left
+	r.left, r.retry = &left, true
 	w.Start(r)
 	return true
 }

@@ -24,6 +24,7 @@ func (w *Worker) take(c *call) (rtt time.Duration, ok bool) {
 	if _, ok = w.e.calls.pending.Take(c.id); !ok {
 		return 0, false
 	}
+	w.prove(c.request.Peer.Addr)
 	w.meet(c)
 	w.e.calls.mu.Lock()
 	rtt = w.now - c.sent
@@ -34,16 +35,19 @@ func (w *Worker) take(c *call) (rtt time.Duration, ok bool) {
 // meet offers the node that has answered c to the table if it is not there: mostly it came in with its handshake, but it may have
 // been dropped since, after a break in the network for example, while the session stood.
 func (w *Worker) meet(c *call) {
-	if c.request.Peer.Record == nil {
+	if _, ok := w.e.table.Seq(c.request.Peer.ID); ok {
 		return
 	}
-	if _, ok := w.e.table.Seq(c.request.Peer.ID); ok {
+	if c.request.Peer.PublicKey != [33]byte{} && !w.e.unwanted(w.now, c.request.Peer.Record) {
+		w.e.responders.answered(w.now, c.request.Peer)
+	}
+	if c.request.Peer.Record == nil {
 		return
 	}
 	if keys, ok := w.e.sessions.Sender(&c.key, c.hash); ok && keys.RecordSeq() > c.request.Peer.Record.Seq() {
 		return // it has said that there is a newer one, which may name another address or none; this one came from others
 	}
-	w.e.admit(w.now, c.request.Peer.Record, c.request.Peer.Addr, false)
+	w.admit(c.request.Peer.Record, c.request.Peer.Addr, false, byOthers)
 }
 
 func (w *Worker) pong(p *peer, body []byte) error {
@@ -60,7 +64,7 @@ func (w *Worker) pong(p *peer, body []byte) error {
 		if w.e.cfg.VoteMin >= 0 {
 			w.e.address.votes.add(w.now, c.request.Peer.Addr.Addr(), m.Recipient)
 		}
-		w.hear(p, m.RecordSeq)
+		w.noteSeq(p, m.RecordSeq)
 		w.finish(c, Result{Pong: m, RTT: rtt})
 	}
 	return nil
@@ -120,6 +124,7 @@ func (w *Worker) nodes(p *peer, body []byte) error {
 		return nil
 	}
 	if _, ok := w.e.calls.pending.Take(c.id); ok {
+		w.prove(c.request.Peer.Addr)
 		w.meet(c)
 		w.collect(c)
 	}
@@ -151,6 +156,7 @@ func (w *Worker) whoareyou(s *staged) {
 		return
 	}
 	w.counts[WhoareyouReceived]++
+	w.prove(s.from)
 	j, _ := e.own.admit(s.from.Addr())
 	if j == nil {
 		w.counts[DropOwnFull]++
@@ -222,7 +228,7 @@ func (w *Worker) answered(p *peer) {
 	addr := p.key.AddrPort()
 	if contact.Record != nil {
 		p.keys.SetRecordSeq(contact.Record.Seq())
-		e.admit(w.now, contact.Record, addr, false)
+		w.admit(contact.Record, addr, false, byOthers)
 	}
 	e.event(Event{Kind: SessionEstablished, ID: p.key.ID(), Addr: addr, Record: contact.Record})
 	w.established(p.key, p.hash)

@@ -107,6 +107,7 @@ func (f *benchEngine) connect(i int) {
 	if !f.e.sessions.Offer(f.now, &k, h, keys, f.now+time.Minute) || !f.e.sessions.Promote(f.now, &k, h, keys) {
 		f.tb.Fatal("no room for a session")
 	}
+	f.e.budget.Prove(f.now, p.addr) // as the handshake does
 	f.peers = append(f.peers, p)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/budget"
 	"github.com/fastdisc/discv5/session"
 )
 
@@ -46,6 +47,11 @@ type Request struct {
 	left   *attempts    // nil for the first one
 	handle *handle      // the same one
 	nonce  *codec.Nonce // of the packet that asked for a handshake and was not answered, or nil
+
+	// See package budget.
+	origin budget.Origin
+	grant  *budget.Grant
+	retry  bool // of a request that timed out
 }
 
 // MessageType is the type of a request.
@@ -61,6 +67,8 @@ type Result struct {
 	// Silence is how long the peer has left the last packet unanswered, if Err is ErrTimeout. It is 0 if
 	// the request never left this node.
 	Silence time.Duration
+
+	grant *budget.Grant // answer to FINDNODE: what it pays for
 }
 
 // CallID names a request for Cancel, also when it has been sent again under another request ID.
@@ -153,6 +161,12 @@ func (w *Worker) Start(r Request) CallID {
 		w.transmit(c)
 	}
 	return CallID{h}
+}
+
+// start is Start for a request of the node itself, which the operator did not ask for.
+func (w *Worker) start(r Request, origin budget.Origin, grant *budget.Grant) {
+	r.origin, r.grant = origin, grant
+	w.Start(r)
 }
 
 // prepare makes a pending call of r and encodes its message.
@@ -290,6 +304,9 @@ func (w *Worker) mark(p *outbound, c *call, session bool) (nonce codec.Nonce) {
 // emit sends c with keys, or if they are nil a packet of the same size that nobody can open, with the
 // given nonce, so that the peer answers with WHOAREYOU.
 func (w *Worker) emit(c *call, keys *session.Keys, nonce codec.Nonce) {
+	if !w.spend(c) {
+		return
+	}
 	buf := w.out.Buffer()
 	if buf == nil {
 		w.counts[DropOutbox]++

@@ -58,6 +58,9 @@ func (w *Worker) expired(c *call) {
 		r.Err = ErrBusy
 	}
 	cs.mu.Unlock()
+	if w.e.blames(r) {
+		w.noAnswer(&c.request.Peer)
+	}
 	switch {
 	case partial:
 		w.collect(c)

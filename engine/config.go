@@ -105,6 +105,9 @@ type Config struct {
 	// come from several goroutines.
 	Random io.Reader
 
+	// LowPorts has nodes contacted and relayed that others say are at ports below MinPort.
+	LowPorts bool
+
 	// Talk handles TALKREQ of registered protocols; see TalkHandler. Without it every protocol is unknown.
 	Talk TalkHandler
 	// OnEvent is called with what happens; see Event. It must return at once.
@@ -183,26 +186,13 @@ type Peer struct {
 // ErrNoEndpoint: a record names no UDP endpoint that this node can send to.
 var ErrNoEndpoint = errors.New("engine: record has no endpoint that can be reached from here")
 
-// PeerOf makes a Peer of a record, with the endpoint of a family over which this node can send.
+// PeerOf makes a Peer of a record that the operator gave. Of two endpoints it takes the one that is
+// known to work, else the one that more can reach, else IPv4.
 func (e *Engine) PeerOf(r *enr.Record) (Peer, error) {
-	addr, ok := e.endpoint(r)
+	addr, ok := e.given(time.Duration(e.ticked.Load()), r)
 	if !ok {
 		return Peer{}, fmt.Errorf("%w: node %s", ErrNoEndpoint, r.ID().Short())
 	}
 	pub, _ := r.PublicKey() // a record of scheme v4 has one
 	return Peer{ID: r.ID(), PublicKey: pub, Addr: addr, Record: r}, nil
-}
-
-func (e *Engine) endpoint(r *enr.Record) (netip.AddrPort, bool) {
-	if e.cfg.IPv4 {
-		if a, ok := r.UDPEndpoint4(); ok && table.Class(a.Addr()) != table.Special {
-			return a, true
-		}
-	}
-	if e.cfg.IPv6 {
-		if a, ok := r.UDPEndpoint6(); ok && table.Class(a.Addr()) != table.Special {
-			return a, true
-		}
-	}
-	return netip.AddrPort{}, false
 }

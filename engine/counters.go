@@ -53,6 +53,7 @@ const (
 	DropTooLarge    // our answer would not fit into a packet
 	DropTalkBusy    // TALKREQ for a registered protocol that found no free handler, and no answer
 	DropOutbox      // nothing could be sent
+	DropUnproven    // request whose answer is larger, from an endpoint that did not answer our PING
 
 	// Records in NODES answers that were left out.
 	DropNodeRecord   // does not parse or verify
@@ -93,6 +94,14 @@ const (
 	CallsAgain
 	CallsFailed
 
+	AnswersWithheld // requests that wait until their sender has answered a PING
+
+	// Requests of this node that the budget for endpoints without a proof refused.
+	BudgetRate     // the destination or its network has had its packets
+	BudgetRepeated // the node was probed there before
+	BudgetUnfunded // the party that named the destination has not sent enough
+	BudgetClaims   // the network of the source has had its claims tested or its records fetched
+
 	NumCounters
 )
 
@@ -117,6 +126,9 @@ func drop(cause string) CounterInfo {
 }
 func in(t string) CounterInfo  { return CounterInfo{"messages_received_total", "type", t, helpIn} }
 func out(t string) CounterInfo { return CounterInfo{"messages_sent_total", "type", t, helpOut} }
+func refused(cause string) CounterInfo {
+	return CounterInfo{"budget_refused_total", "cause", cause, "Packets that were not sent to endpoints that have not answered, by cause."}
+}
 func plain(name, help string) CounterInfo {
 	return CounterInfo{Metric: name, Help: help}
 }
@@ -144,7 +156,7 @@ var counterInfo = [NumCounters]CounterInfo{
 	DropHandshakeOpen: drop("handshake_message"), DropHandshakeLate: drop("handshake_late"),
 	DropReplay: drop("replay"), DropMessageType: drop("message_type"), DropMessageForm: drop("message_form"),
 	DropRequestID: drop("request_id"), DropDistance: drop("distance"), DropUnsolicited: drop("answer_unsolicited"),
-	DropTopic: drop("topic_message"), DropTooLarge: drop("answer_too_large"), DropTalkBusy: drop("talk_busy"),
+	DropTopic: drop("topic_message"), DropTooLarge: drop("answer_too_large"), DropTalkBusy: drop("talk_busy"), DropUnproven: drop("answer_unproven"),
 	DropOutbox: drop("outbox"), DropNodeRecord: drop("nodes_record"), DropNodeDistance: drop("nodes_distance"),
 	DropNodeRelay: drop("nodes_relay_address"), DropNodeExcess: drop("nodes_excess"),
 
@@ -162,8 +174,10 @@ var counterInfo = [NumCounters]CounterInfo{
 	SessionsOutbound:   {"sessions_established_total", "direction", "outbound", "Sessions that came to be."},
 	Rekeys:             plain("rekeys_total", "Sessions whose keys were used up, so that a new handshake had to follow."),
 
-	CallsAnswered: {"requests_total", "result", "answered", "Requests of this node that ended, by result."},
-	CallsTimedOut: {"requests_total", "result", "timeout", "Requests of this node that ended, by result."},
-	CallsFailed:   {"requests_total", "result", "failed", "Requests of this node that ended, by result."},
-	CallsAgain:    plain("requests_again_total", "Requests that were sent again after a timeout, to the same address or that of the other family."),
+	CallsAnswered:   {"requests_total", "result", "answered", "Requests of this node that ended, by result."},
+	CallsTimedOut:   {"requests_total", "result", "timeout", "Requests of this node that ended, by result."},
+	CallsFailed:     {"requests_total", "result", "failed", "Requests of this node that ended, by result."},
+	AnswersWithheld: plain("answers_withheld_total", "Requests that were answered after their sender had answered a PING, or never."),
+	BudgetRate:      refused("rate"), BudgetRepeated: refused("repeated"), BudgetUnfunded: refused("unfunded"), BudgetClaims: refused("claims"),
+	CallsAgain: plain("requests_again_total", "Requests that were sent again after a timeout, to the same address or that of the other family."),
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -21,11 +22,12 @@ type departed struct {
 type departedNode struct {
 	id     enr.ID
 	record []byte
+	addr   netip.AddrPort // where it was contacted; zero if its newest record names another endpoint
 }
 
-func (d *departed) add(id enr.ID, record []byte) {
+func (d *departed) add(id enr.ID, record []byte, addr netip.AddrPort) {
 	d.mu.Lock()
-	d.ring[d.at] = departedNode{id, record}
+	d.ring[d.at] = departedNode{id, record, addr}
 	d.at = (d.at + 1) % departedSize
 	d.mu.Unlock()
 }
@@ -43,19 +45,28 @@ func (d *departed) find(id enr.ID) []byte {
 	return nil
 }
 
-// all returns the encoded records of all that are remembered, the last one first. Of a node that has left more than once it is
-// the last one.
-func (d *departed) all() (records [][]byte) {
+// remove forgets a node.
+func (d *departed) remove(id enr.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var seen [departedSize]*enr.ID
+	for i := range d.ring {
+		if d.ring[i].id == id {
+			d.ring[i] = departedNode{}
+		}
+	}
+}
+
+// all returns what is remembered, the last one first. A node that has left more than once is there
+// as it left the last time.
+func (d *departed) all() (nodes []departedNode) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for i := range d.ring {
 		n := &d.ring[(d.at+departedSize-1-i)%departedSize]
-		if n.record == nil || slices.ContainsFunc(seen[:len(records)], func(id *enr.ID) bool { return *id == n.id }) {
+		if n.record == nil || slices.ContainsFunc(nodes, func(o departedNode) bool { return o.id == n.id }) {
 			continue
 		}
-		seen[len(records)] = &n.id
-		records = append(records, n.record)
+		nodes = append(nodes, *n)
 	}
-	return records
+	return nodes
 }

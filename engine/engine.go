@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -11,29 +12,36 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/budget"
 	"github.com/fastdisc/discv5/session"
 	"github.com/fastdisc/discv5/table"
 )
 
 // Engine is all state of one node. Its methods may be called from several goroutines.
 type Engine struct {
-	cfg      Config
-	self     enr.ID
-	sessions *session.Map
-	table    *table.Table
-	records  *enr.Cache
-	answers  *AnswerPool
-	hands    session.Handshaker
-	local    atomic.Pointer[enr.Record]
-	public   atomic.Bool // see SetPublic
-	calls    calls
-	inbound  queue // handshakes of strangers
-	own      queue // what this node's calls lead to
-	maintain maintenance
-	address  address
-	recordMu sync.Mutex // for changes of local
-	departed departed
-	wake     chan struct{}
+	cfg        Config
+	self       enr.ID
+	sessions   *session.Map
+	table      *table.Table
+	records    *enr.Cache
+	answers    *AnswerPool
+	hands      session.Handshaker
+	local      atomic.Pointer[enr.Record]
+	public     atomic.Bool // see SetPublic
+	calls      calls
+	inbound    queue // handshakes of strangers
+	own        queue // what this node's calls lead to
+	maintain   maintenance
+	address    address
+	recordMu   sync.Mutex // for changes of local
+	departed   departed
+	budget     *budget.Budget
+	ticked     atomic.Int64 // time of the last Tick
+	withheld   withheld
+	responders responders
+	restarts   restarts
+	families   families
+	wake       chan struct{}
 
 	mu      sync.Mutex
 	workers []*Worker
@@ -63,7 +71,9 @@ func New(cfg Config) (*Engine, error) {
 		e.answers = new(AnswerPool)
 	}
 	e.hands = session.Handshaker{Key: cfg.Key, Curve: cfg.Curve, Records: e.records, Protocol: cfg.Protocol}
+	e.budget = budget.New(seed(3), 2*cmp.Or(cfg.Session.Capacity, session.DefaultCapacity))
 	cfg.Table.Self, cfg.Table.Seed, cfg.Table.OnChange = e.self, seed(2), e.tableChanged
+	cfg.Table.LowPorts = cfg.LowPorts
 	e.table = table.New(cfg.Table)
 	e.calls.init(cfg.MaxRequests)
 	e.inbound.init(cfg.Jobs)
@@ -116,15 +126,15 @@ func (e *Engine) known(id enr.ID) *enr.Record {
 	if n, _, ok := e.table.Get(id); ok {
 		return e.recordOf(n.Record)
 	}
-	if b := e.departed.find(id); b != nil {
-		return e.recordOf(b)
-	}
-	return nil
+	return e.recordOf(e.departed.find(id))
 }
 
 // recordOf returns the record that b encodes if it is good. Records in the table have been verified before,
 // so it is mostly found in the cache.
 func (e *Engine) recordOf(b []byte) *enr.Record {
+	if b == nil {
+		return nil
+	}
 	v, err := enr.ParseView(b)
 	if err != nil {
 		return nil
@@ -134,46 +144,6 @@ func (e *Engine) recordOf(b []byte) *enr.Record {
 		return nil
 	}
 	return r
-}
-
-// admit offers a node that has proved to be at addr to the table, if its record says the same, and nothing about networks of which a peer there
-// can know nothing.
-func (e *Engine) admit(now time.Duration, r *enr.Record, addr netip.AddrPort, inbound bool) bool {
-	if e.unwanted(now, r) || e.outdated(r) {
-		return false
-	}
-	if !endpointMatches(r, addr) || overreaches(addr, r) {
-		e.renew(now, r)
-		return false
-	}
-	e.table.Add(now, table.FromRecord(r, addr, inbound))
-	return true
-}
-
-// renew brings up to date what the table has of a node that has shown a newer record from an address that it does not name. If it does not
-// name the address either at which the table has the node, nobody can be told of the node any more.
-func (e *Engine) renew(now time.Duration, r *enr.Record) {
-	n, _, ok := e.table.Get(r.ID())
-	switch {
-	case !ok || n.Seq >= r.Seq():
-	case overreaches(n.Addr, r):
-		e.table.Remove(now, n.ID) // and nobody is to be contacted there once other nodes are few
-	case endpointMatches(r, n.Addr):
-		e.table.Add(now, table.FromRecord(r, n.Addr, n.Inbound))
-	default:
-		e.table.Remove(now, n.ID)
-		e.departed.add(n.ID, r.Bytes())
-	}
-}
-
-// outdated reports whether a node has left the table with a newer record than r: others may go on relaying the old one.
-func (e *Engine) outdated(r *enr.Record) bool {
-	b := e.departed.find(r.ID())
-	if b == nil {
-		return false
-	}
-	v, err := enr.ParseView(b)
-	return err == nil && v.Seq() > r.Seq()
 }
 
 // Offer offers a node to the table by its record, to be contacted at an endpoint that can be reached from here. The errors are
@@ -192,7 +162,7 @@ func (e *Engine) Offer(now time.Duration, r *enr.Record) (table.AddResult, error
 // unwanted reports whether a record's node is banned, by its ID or an endpoint.
 func (e *Engine) unwanted(now time.Duration, r *enr.Record) bool {
 	a := e.cfg.Access
-	if a == nil {
+	if a == nil || r == nil {
 		return false
 	}
 	id := [32]byte(r.ID())
@@ -216,18 +186,6 @@ func (e *Engine) Expel(now time.Duration) (n int) {
 		}
 	}
 	return n
-}
-
-// endpointMatches reports whether the record's endpoint of addr's family is addr.
-func endpointMatches(r *enr.Record, addr netip.AddrPort) bool {
-	var got netip.AddrPort
-	var ok bool
-	if addr.Addr().Is4() {
-		got, ok = r.UDPEndpoint4()
-	} else {
-		got, ok = r.UDPEndpoint6()
-	}
-	return ok && got == addr
 }
 
 func (e *Engine) event(ev Event) {

@@ -3,14 +3,12 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/session"
-	"github.com/fastdisc/discv5/table"
 )
 
 // RunJob does one piece of queued work. It reports false when there is none. The answers are in the outbox
@@ -66,7 +64,13 @@ func (w *Worker) accept(j *job) {
 		e.address.stranger(j.from.Addr())
 	}
 	kind := SessionEstablished
-	if !e.admit(w.now, a.Record, j.from, true) {
+	w.prove(j.from) // it has answered a WHOAREYOU there
+	by := byOwner
+	if len(j.packet.Record) == 0 {
+		by = byOthers
+		w.reconsider(a.Record, j.from)
+	}
+	if !w.admit(a.Record, j.from, true, by) {
 		kind = Unverifiable
 	}
 	e.event(Event{Kind: kind, ID: a.Record.ID(), Addr: j.from, Record: a.Record, Inbound: true})
@@ -180,7 +184,7 @@ func (w *Worker) loosePing() []byte {
 // verifyNodes ends a FINDNODE call with the good ones among the records that came.
 func (w *Worker) verifyNodes(j *job) {
 	c := j.call
-	r := Result{RTT: c.answered - c.sent}
+	r := Result{RTT: c.answered - c.sent, grant: grantOf(c.request.Peer.Addr, c.packets, len(c.nodes))}
 	w.e.calls.mu.Lock()
 	answer := c.nodes
 	c.nodes, c.collected = nil, true
@@ -227,20 +231,4 @@ func (c *call) wants(distance int) bool {
 		}
 	}
 	return false
-}
-
-// mayRelay reports whether a peer at an address may tell us of a node with that record.
-func mayRelay(peer netip.AddrPort, r *enr.Record) bool {
-	_, has4 := r.UDPEndpoint4()
-	_, has6 := r.UDPEndpoint6()
-	return (has4 || has6) && !overreaches(peer, r)
-}
-
-// overreaches reports whether a record names an endpoint of which a peer at an address may not tell us, be the record its own: a node on
-// the public network knows nothing of our private one, and must not have us send datagrams into it.
-func overreaches(peer netip.AddrPort, r *enr.Record) bool {
-	class := table.Class(peer.Addr())
-	a, has4 := r.UDPEndpoint4()
-	b, has6 := r.UDPEndpoint6()
-	return has4 && !table.MayRelay(class, table.Class(a.Addr())) || has6 && !table.MayRelay(class, table.Class(b.Addr()))
 }

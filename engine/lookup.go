@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/budget"
 	"github.com/fastdisc/discv5/lookup"
 	"github.com/fastdisc/discv5/table"
 )
@@ -21,6 +23,9 @@ type lookupRun struct {
 	stop  bool
 
 	timeout time.Duration // of a query; 0: Config.RequestTimeout
+
+	peers  map[enr.ID]Peer          // nodes that the lookup starts from without being in the table
+	grants map[enr.ID]*budget.Grant // of nodes that were named on the way: what pays for asking them
 }
 
 // LookupHandle lets a lookup be given up.
@@ -39,7 +44,7 @@ func (h LookupHandle) Stop() {
 	}
 }
 
-// Lookup finds the nodes closest to target, starting from the table. found, if not nil, is told of the nodes that it
+// Lookup finds the nodes closest to target, starting from all nodes that have answered, see sources. found, if not nil, is told of the nodes that it
 // starts from and of each record when it is first heard of, from any goroutine; done exactly once of the closest nodes that answered,
 // closest first. Both must return at once. If too many lookups are under way done is told of none: see Refused.
 func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), done func(*Worker, []lookup.Candidate)) LookupHandle {
@@ -49,19 +54,16 @@ func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record
 		done(w, nil)
 		return LookupHandle{}
 	}
-	near := e.table.Closest(target, maxNodes, nil)
-	seeds := make([]lookup.Candidate, len(near))
-	for i, n := range near {
-		seeds[i] = lookup.Candidate{ID: n.ID, Record: n.Record, Seq: n.Seq, Addr: n.Addr}
-	}
+	seeds, peers := e.sources(w.now, target)
 	if found != nil {
-		for _, n := range near {
+		for _, n := range seeds {
 			if rec := e.recordOf(n.Record); rec != nil {
 				found(rec)
 			}
 		}
 	}
-	r := &lookupRun{l: lookup.New(target, cfg, e.self, seeds), found: found, done: done, timeout: cfg.QueryTimeout}
+	r := &lookupRun{l: lookup.New(target, cfg, e.self, seeds), found: found, done: done, timeout: cfg.QueryTimeout,
+		peers: peers, grants: make(map[enr.ID]*budget.Grant)}
 	r.advance(w)
 	return LookupHandle{r}
 }
@@ -98,22 +100,32 @@ func (r *lookupRun) advance(w *Worker) {
 
 func (r *lookupRun) ask(w *Worker, q lookup.Query) {
 	id := q.Node.ID
-	rec := w.e.recordOf(q.Node.Record)
-	if rec == nil {
-		r.fail(id)
-		return
+	p, ok := r.peers[id] // written before the lookup started
+	if !ok {
+		rec := w.e.recordOf(q.Node.Record)
+		if rec == nil {
+			r.fail(id)
+			return
+		}
+		pub, _ := rec.PublicKey()
+		p = Peer{ID: id, PublicKey: pub, Addr: q.Node.Addr, Record: rec}
 	}
-	pub, _ := rec.PublicKey()
-	p := Peer{ID: id, PublicKey: pub, Addr: q.Node.Addr, Record: rec}
-	w.Start(Request{Type: codec.TypeFindNode, Peer: p, Distances: q.Distances, Timeout: r.timeout, Done: func(w *Worker, res Result) {
+	origin := budget.Known
+	r.mu.Lock()
+	grant, named := r.grants[id]
+	r.mu.Unlock()
+	if named {
+		origin = budget.Named
+	}
+	w.start(Request{Type: codec.TypeFindNode, Peer: p, Distances: q.Distances, Timeout: r.timeout, Done: func(w *Worker, res Result) {
 		if res.Err != nil {
 			w.failed(id, q.Node.Addr, res)
 			r.fail(id)
 		} else {
-			r.answer(w, id, res.Records)
+			r.answer(w, p.Addr, id, res)
 		}
 		r.advance(w)
-	}})
+	}}, origin, grant)
 }
 
 func (r *lookupRun) fail(id enr.ID) {
@@ -123,18 +135,22 @@ func (r *lookupRun) fail(id enr.ID) {
 }
 
 // answer reports the nodes of an answer that can be contacted from here.
-func (r *lookupRun) answer(w *Worker, id enr.ID, records []*enr.Record) {
-	list := make([]lookup.Candidate, 0, len(records))
-	for _, rec := range records {
+func (r *lookupRun) answer(w *Worker, from netip.AddrPort, id enr.ID, res Result) {
+	list := make([]lookup.Candidate, 0, len(res.Records))
+	by := table.Class(from.Addr())
+	for _, rec := range res.Records {
 		if rec.ID() == w.e.self {
 			continue
 		}
-		if addr, ok := w.e.endpoint(rec); ok && table.Class(addr.Addr()) != table.Special {
+		if addr, ok := w.e.named(w.now, rec, by); ok {
 			list = append(list, lookup.Candidate{ID: rec.ID(), Record: rec.Bytes(), Seq: rec.Seq(), Addr: addr})
 		}
 	}
 	r.mu.Lock()
 	fresh := r.l.Answer(id, list)
+	for i := range fresh {
+		r.grants[fresh[i].ID] = res.grant
+	}
 	if r.found == nil {
 		r.mu.Unlock()
 		return

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/budget"
 	"github.com/fastdisc/discv5/lookup"
 	"github.com/fastdisc/discv5/table"
 )
@@ -23,16 +24,18 @@ const (
 	// eagerRefresh is the pause between lookups while the table is that small. It doubles up to
 	// RefreshInterval as long as lookups find nothing.
 	eagerRefresh = 2 * time.Second
+	// maxHeard bounds the bootnodes whose first answer starts a lookup.
+	maxHeard = 1024
 )
 
 // maintenance keeps the table full and true: it checks nodes, fetches newer records and makes lookups. Tick
 // drives it.
 type maintenance struct {
-	mu      sync.Mutex
-	due     []table.Node // scratch
-	newer   []newerRecord
-	strange int     // of newer: nodes that are not in the table
-	expire  []*call // scratch
+	mu     sync.Mutex
+	due    []table.Node // scratch
+	newer  []newerRecord
+	expire []*call         // scratch
+	heard  map[enr.ID]bool // bootnodes that have answered since Bootstrap
 
 	// Of Tick alone:
 	next  time.Duration // when the next refreshing lookup starts
@@ -56,10 +59,12 @@ func (m *maintenance) init(bootnodes []Peer) {
 // Tick does what time has made due: call it about twenty times a second, always from the same goroutine.
 func (w *Worker) Tick(now time.Duration) {
 	w.now = now
+	w.e.ticked.Store(int64(now))
 	w.timeouts()
 	w.e.sessions.Sweep(now)
 	w.revalidate()
 	w.fetchNewer()
+	w.judgeRestarts()
 	w.refresh()
 	w.updateAddress()
 	if w.e.cfg.Access != nil {
@@ -83,7 +88,7 @@ func (w *Worker) check(n table.Node) {
 		w.e.table.Remove(w.now, n.ID)
 		return
 	}
-	w.Start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(w *Worker, r Result) {
+	w.start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(w *Worker, r Result) {
 		if r.Err != nil {
 			w.failed(n.ID, n.Addr, r)
 			return
@@ -94,10 +99,10 @@ func (w *Worker) check(n table.Node) {
 		if n.Addr.Addr().Is6() {
 			other = n.UDP4
 		}
-		if o, ok := w.e.peerOf(n, other); ok && w.e.canSend(other) && table.MayRelay(table.Class(n.Addr.Addr()), table.Class(other.Addr())) {
-			w.Start(Request{Type: codec.TypePing, Peer: o, Here: true, Done: func(*Worker, Result) {}})
+		if o, ok := w.e.peerOf(n, other); ok && w.e.canSend(other) && w.e.believable(table.Class(n.Addr.Addr()), other) {
+			w.start(Request{Type: codec.TypePing, Peer: o, Here: true, Done: func(*Worker, Result) {}}, budget.Named, nil)
 		}
-	}})
+	}}, budget.Known, nil)
 }
 
 // failed counts a failure against a node if it is the node's: one that this node or an impatient caller caused says nothing
@@ -127,13 +132,14 @@ func (e *Engine) peerOf(n table.Node, addr netip.AddrPort) (Peer, bool) {
 }
 
 // requestRecord asks a peer for its own record and, if it fits the peer's address, offers it to the table.
-func (w *Worker) requestRecord(p Peer, done func(*Worker, Result)) {
-	w.Start(Request{Type: codec.TypeFindNode, Peer: p, Distances: []uint{0}, Done: func(w *Worker, r Result) {
+func (w *Worker) requestRecord(p Peer, origin budget.Origin, done func(*Worker, Result)) {
+	w.start(Request{Type: codec.TypeFindNode, Peer: p, Distances: []uint{0}, Done: func(w *Worker, r Result) {
 		if r.Err == nil && len(r.Records) == 1 {
-			w.e.admit(w.now, r.Records[0], p.Addr, false)
+			w.e.responders.setRecord(r.Records[0])
+			w.admit(r.Records[0], p.Addr, false, byOwner)
 		}
 		done(w, r)
-	}})
+	}}, origin, nil)
 }
 
 // refresh starts the next lookup when its time has come: for this node's own ID and for random targets in turn. Without
@@ -142,6 +148,9 @@ func (w *Worker) refresh() {
 	e, m := w.e, &w.e.maintain
 	if m.anew.Swap(false) {
 		m.next, m.pause, m.round, m.live = 0, eagerRefresh, 0, 0
+		m.mu.Lock()
+		m.heard = nil
+		m.mu.Unlock()
 	}
 	// Bootnodes answer one after another; a lookup that is under way hears of the others by itself.
 	if m.active.Load() == 0 && m.hurry.Swap(false) {
@@ -166,9 +175,6 @@ func (w *Worker) refresh() {
 		w.contactBootnodes()
 	} else {
 		w.contactAbsent()
-	}
-	if e.table.Len() == 0 {
-		return
 	}
 	target := e.self
 	if m.round++; m.round%4 != 1 {
@@ -195,8 +201,12 @@ func (w *Worker) contactBootnodes() {
 		addr netip.AddrPort
 	}
 	asked := make(map[place]bool)
-	for _, b := range slices.Concat(*w.e.maintain.bootnodes.Load(), w.e.formerNodes()) {
-		at := place{b.ID, b.Addr}
+	bootnodes := *w.e.maintain.bootnodes.Load()
+	for i, b := range slices.Concat(bootnodes, w.e.formerNodes()) {
+		at, origin := place{b.ID, b.Addr}, budget.Operator
+		if i >= len(bootnodes) {
+			origin = budget.Known
+		}
 		if b.ID == w.e.self || asked[at] {
 			continue
 		}
@@ -205,21 +215,39 @@ func (w *Worker) contactBootnodes() {
 		if had && s.Live {
 			continue
 		}
-		w.contact(b, func(w *Worker, r Result) {
-			// The table may have no place for it. Then there is nothing new to start from, and it would be asked again at each tick.
-			if _, has := w.e.table.Seq(b.ID); r.Err == nil && has && !had {
+		w.contact(b, origin, func(w *Worker, r Result) {
+			if r.Err != nil {
+				return
+			}
+			// There is something new to start from: it has come into the table, or answers for the first time.
+			if _, has := w.e.table.Seq(b.ID); w.e.maintain.first(b.ID) || has && !had {
 				w.e.maintain.hurry.Store(true)
 			}
 		})
 	}
 }
 
+// first reports whether a bootnode has not answered before, and notes that it has.
+func (m *maintenance) first(id enr.ID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.heard[id] || len(m.heard) >= maxHeard {
+		return false
+	}
+	if m.heard == nil {
+		m.heard = make(map[enr.ID]bool)
+	}
+	m.heard[id] = true
+	return true
+}
+
 // contact asks a node for a sign of life, and for its record if that is not known. Its answer brings it into the table.
-func (w *Worker) contact(p Peer, done func(*Worker, Result)) {
+func (w *Worker) contact(p Peer, origin budget.Origin, done func(*Worker, Result)) {
 	if p.Record == nil {
-		w.requestRecord(p, done)
+		w.requestRecord(p, origin, done)
 	} else {
-		w.Start(Request{Type: codec.TypePing, Peer: p, Done: done})
+		// A node that has left the table is known to have been at one address alone.
+		w.start(Request{Type: codec.TypePing, Peer: p, Here: origin != budget.Operator, Done: done}, origin, nil)
 	}
 }
 
@@ -227,7 +255,7 @@ func (w *Worker) contact(p Peer, done func(*Worker, Result)) {
 // has been in two parts for so long that each has forgotten the other, nobody is short of nodes; this brings the parts together.
 func (w *Worker) contactAbsent() {
 	e, m := w.e, &w.e.maintain
-	absent := func(list []Peer) bool {
+	absent := func(list []Peer, origin budget.Origin) bool {
 		if len(list) == 0 {
 			return false
 		}
@@ -235,28 +263,28 @@ func (w *Worker) contactAbsent() {
 		for i := range list {
 			p := list[(first+i)%len(list)]
 			if _, known := e.table.Seq(p.ID); !known && p.ID != e.self {
-				w.contact(p, func(*Worker, Result) {})
+				w.contact(p, origin, func(*Worker, Result) {})
 				return true
 			}
 		}
 		return false
 	}
 	former := m.round%2 == 1
-	if former && absent(e.formerNodes()) {
+	if former && absent(e.formerNodes(), budget.Known) {
 		return
 	}
-	if !absent(*m.bootnodes.Load()) && !former {
-		absent(e.formerNodes())
+	if !absent(*m.bootnodes.Load(), budget.Operator) && !former {
+		absent(e.formerNodes(), budget.Known)
 	}
 }
 
-// formerNodes are nodes that have left the table. If that was because this node's own network was down, they are there again.
+// formerNodes are nodes that have left the table, where they were contacted last. If they left because
+// this node's own network was down, they are there again.
 func (e *Engine) formerNodes() (list []Peer) {
-	for _, b := range e.departed.all() {
-		if r := e.recordOf(b); r != nil {
-			if p, err := e.PeerOf(r); err == nil {
-				list = append(list, p)
-			}
+	for _, n := range e.departed.all() {
+		if r := e.recordOf(n.record); r != nil && e.canSend(n.addr) {
+			pub, _ := r.PublicKey()
+			list = append(list, Peer{ID: n.id, PublicKey: pub, Addr: n.addr, Record: r})
 		}
 	}
 	return list

@@ -3,53 +3,90 @@ package engine
 import (
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/budget"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/table"
 )
 
 // Every PING and PONG tells the sequence number of its sender's record (discv5-wire.md). If that is news, the sender is asked for the
 // record, where the message came from: its address may have changed, and the record that names the new one is what is missing here.
 
 const (
-	// maxNewer bounds the nodes whose newer record waits to be asked for, and maxNewerStrange those among them that are not in the
-	// table. More are left to the next PING.
-	maxNewer        = 64
-	maxNewerStrange = 8
+	// maxNewer bounds the nodes whose record waits to be asked for, maxNewerUnlisted those among them
+	// that are not in the table, and maxNewerSite those of the latter in one /24 or /48. More are left
+	// to the next PING.
+	maxNewer         = 128
+	maxNewerUnlisted = 64
+	maxNewerSite     = 2
+	// fetchesPerTick bounds the records that one Tick asks for.
+	fetchesPerTick = 16
 )
 
 type newerRecord struct {
-	id      enr.ID
-	seq     uint64
-	from    netip.AddrPort
-	strange bool
+	id   enr.ID
+	seq  uint64
+	from netip.AddrPort
+	// older: the node has fallen back to an older record than it had.
+	older bool
+	// any: it is not known which record the node has now.
+	any      bool
+	unlisted bool
 }
 
-// hear takes note of the sequence number that a message of p tells.
-func (w *Worker) hear(p *peer, seq uint64) {
-	if seq > p.keys.RecordSeq() && w.e.maintain.newerRecord(w.e, newerRecord{id: enr.ID(*p.id), seq: seq, from: p.from}) {
-		p.keys.SetRecordSeq(seq)
+// noteSeq takes note of the sequence number that a message of p tells.
+func (w *Worker) noteSeq(p *peer, seq uint64) {
+	have := p.keys.RecordSeq()
+	if seq == have || seq == 0 {
+		return
+	}
+	n := newerRecord{id: enr.ID(*p.id), seq: seq, from: p.from, older: seq < have}
+	if w.noteRecord(n) {
+		p.keys.ReplaceRecordSeq(have, seq)
 	}
 }
 
-// newerRecord notes that a node has said that it has a newer record than it has shown in this session. It reports false if the node has to
-// say so again.
+// reconsider asks a node for its record that has made contact without it, from an endpoint that the
+// record known here does not state.
+func (w *Worker) reconsider(known *enr.Record, from netip.AddrPort) {
+	if !endpointMatches(known, from) {
+		w.noteRecord(newerRecord{id: known.ID(), seq: known.Seq(), from: from, any: true})
+	}
+}
+
+// current reports whether what is known of a node is what it says it has.
+func (n *newerRecord) current(have uint64) bool {
+	switch {
+	case n.any:
+		return false
+	case n.older:
+		return have <= n.seq
+	}
+	return have >= n.seq
+}
+
+// noteRecord notes that a node has said that it has another record than it has shown in this session.
+// It reports false if the node has to say so again.
 //
-// A node that is not in the table is asked too: it may have left the table because it moved, or its record named no address when it
-// first made contact, as that of a node behind a NAT that does not know its address yet.
-func (m *maintenance) newerRecord(e *Engine, n newerRecord) bool {
+// A node that is not in the table is asked too: it may have left the table because it moved, or its
+// record named no address when it first made contact, as that of a node behind a NAT that does not
+// know its address yet.
+func (w *Worker) noteRecord(n newerRecord) bool {
+	e, m := w.e, &w.e.maintain
 	have, ok := e.table.Seq(n.id)
-	if ok && have >= n.seq {
+	if ok && n.current(have) {
 		return true
 	}
-	n.strange = !ok
-	if m.newerFull(n.strange) {
+	n.unlisted = !ok
+	if m.newerFull(&n) {
 		return false // before what takes longer: peers say it in each PING until there is room
 	}
-	if n.strange {
-		if r := e.known(n.id); r != nil && r.Seq() >= n.seq {
+	if n.unlisted {
+		r := e.known(n.id)
+		if r != nil && n.current(r.Seq()) || r == nil && n.older {
 			return true
 		}
 	}
@@ -57,66 +94,82 @@ func (m *maintenance) newerRecord(e *Engine, n newerRecord) bool {
 	defer m.mu.Unlock()
 	// One node has one place, or a few that count up in each PING would leave none to others.
 	if i := slices.IndexFunc(m.newer, func(o newerRecord) bool { return o.id == n.id }); i >= 0 {
-		if o := &m.newer[i]; n.seq > o.seq {
-			o.seq, o.from = n.seq, n.from
-		}
+		n.unlisted = m.newer[i].unlisted
+		m.newer[i] = n
 		return true
 	}
-	if m.fullLocked(n.strange) {
+	if m.fullLocked(&n) {
 		return false
 	}
-	if n.strange {
-		m.strange++
+	if !e.budget.Claim(w.now, n.from, !n.unlisted) {
+		w.counts[BudgetClaims]++
+		return false
 	}
 	m.newer = append(m.newer, n)
 	return true
 }
 
-// newerFull reports whether no further node can be noted.
-func (m *maintenance) newerFull(strange bool) bool {
+// newerFull reports whether a further node cannot be noted.
+func (m *maintenance) newerFull(n *newerRecord) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.fullLocked(strange)
+	return m.fullLocked(n)
 }
 
-func (m *maintenance) fullLocked(strange bool) bool {
-	return len(m.newer) >= maxNewer || strange && m.strange >= maxNewerStrange
+func (m *maintenance) fullLocked(n *newerRecord) bool {
+	if len(m.newer) >= maxNewer {
+		return true
+	}
+	if !n.unlisted {
+		return false
+	}
+	unlisted, inSite := 0, 0
+	site := netaddr.Site(n.from.Addr())
+	limited := table.Class(n.from.Addr()) == table.Global
+	for i := range m.newer {
+		if o := &m.newer[i]; o.unlisted && o.id != n.id {
+			unlisted++
+			if limited && netaddr.Site(o.from.Addr()) == site {
+				inSite++
+			}
+		}
+	}
+	return unlisted >= maxNewerUnlisted || inSite >= maxNewerSite
 }
 
-// fetchNewer asks nodes that announced a newer record for it.
+// fetchNewer asks nodes that announced another record for it.
 func (w *Worker) fetchNewer() {
 	e, m := w.e, &w.e.maintain
 	m.mu.Lock()
-	newer := m.newer
-	m.newer, m.strange = nil, 0
+	k := min(len(m.newer), fetchesPerTick)
+	newer := slices.Clone(m.newer[:k])
+	m.newer = slices.Delete(m.newer, 0, k)
 	m.mu.Unlock()
 	for _, want := range newer {
-		if have, ok := e.table.Seq(want.id); ok && have >= want.seq {
+		if have, ok := e.table.Seq(want.id); ok && want.current(have) {
 			continue
 		}
 		// Without a record there is no key for a handshake, but there is the session in which the node has spoken.
-		p := Peer{ID: want.id, Addr: want.from}
-		if r := e.known(want.id); r != nil {
-			p.Record = r
-			p.PublicKey, _ = r.PublicKey()
-		}
-		w.Start(Request{Type: codec.TypeFindNode, Peer: p, Distances: []uint{0}, Done: func(w *Worker, r Result) {
+		id := [32]byte(want.id)
+		key := session.MakeKey(want.from, &id)
+		w.start(Request{Type: codec.TypeFindNode, Peer: e.sessionPeer(&key), Distances: []uint{0}, Here: true, Done: func(w *Worker, r Result) {
 			if r.Err != nil || len(r.Records) != 1 {
 				e.unheard(want)
 				return
 			}
-			e.replace(w.now, r.Records[0], want.from)
-		}})
+			w.replace(r.Records[0], want.from)
+		}}, budget.Known, nil)
 	}
 }
 
-// replace takes a record that the node at from has shown in place of an older one. As long as it names the address at which the table has
-// the node, that stays: a node of both families may speak from either.
-func (e *Engine) replace(now time.Duration, r *enr.Record, from netip.AddrPort) {
-	if n, _, ok := e.table.Get(r.ID()); ok && endpointMatches(r, n.Addr) {
+// replace takes a record that the node at from has shown in place of an earlier one. As long as it
+// states the address at which the table has the node, that stays: a node of both families may speak
+// from either.
+func (w *Worker) replace(r *enr.Record, from netip.AddrPort) {
+	if n, _, ok := w.e.table.Get(r.ID()); ok && endpointMatches(r, n.Addr) {
 		from = n.Addr
 	}
-	e.admit(now, r, from, true) // it has made contact by itself
+	w.admit(r, from, true, byOwner) // it has made contact by itself
 }
 
 // unheard has the node asked again when it next says that it has that record.
@@ -124,6 +177,10 @@ func (e *Engine) unheard(n newerRecord) {
 	id := [32]byte(n.id)
 	k := session.MakeKey(n.from, &id)
 	if keys, ok := e.sessions.Sender(&k, e.sessions.Hash(&k)); ok {
-		keys.ForgetRecordSeq(n.seq)
+		if n.older {
+			keys.ReplaceRecordSeq(n.seq, n.seq+1)
+		} else {
+			keys.ForgetRecordSeq(n.seq)
+		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/table"
 )
 
 // move gives a node another address, as a router does. Its record does not know.
@@ -165,53 +164,49 @@ func TestNewerRecordOverOtherFamily(t *testing.T) {
 	}
 }
 
-// Nodes that are not in the table cannot keep those that are from being asked for their records, nor have more than a few asked at a time; none has more
-// than one place, however often it counts up. Who finds no room says so again.
+// Nodes that are not in the table cannot keep those that are from being asked for their records; of one
+// site only a few wait; none has more than one place, however often it counts up. Who finds no room
+// says so again. Each tick asks a bounded number.
 func TestNewerRecordBounds(t *testing.T) {
 	nw := newNetwork(t)
-	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
+	a, b := nw.add("20.0.0.1:9000", nil), nw.add("20.0.1.2:9000", nil)
 	if r := b.ping(a); r.Err != nil {
 		t.Fatal(r.Err)
 	}
 	m := &a.e.maintain
-	taken := 0
-	for i := range 100 {
-		if m.newerRecord(a.e, newerRecord{id: enr.ID{byte(i)}, seq: 1, from: b.addr}) {
-			taken++
-		}
+	site := func(i int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{30, byte(i), 1, 1}), 9000)
 	}
-	if taken != maxNewerStrange {
-		t.Errorf("%d strange nodes taken, want %d", taken, maxNewerStrange)
+	taken := func(k int, from func(i int) netip.AddrPort) (n int) {
+		for i := range k {
+			if a.w.noteRecord(newerRecord{id: enr.ID{byte(i), from(0).Addr().As4()[3]}, seq: 1, from: from(i)}) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := taken(100, func(int) netip.AddrPort { return netip.MustParseAddrPort("40.1.1.9:1") }); n != maxNewerSite {
+		t.Errorf("%d nodes of one site taken, want %d", n, maxNewerSite)
+	}
+	if n := taken(100, site); n != maxNewerUnlisted-maxNewerSite {
+		t.Errorf("%d nodes of other sites taken, want %d", n, maxNewerUnlisted-maxNewerSite)
 	}
 	n := newerRecord{id: b.e.ID(), seq: b.e.Record().Seq() + 1, from: b.addr}
-	if !m.newerRecord(a.e, n) {
-		t.Error("a node of the table finds no room")
-	}
 	for range maxNewer {
-		if n.seq++; !m.newerRecord(a.e, n) {
-			t.Error("a node that says so again is refused")
+		if n.seq++; !a.w.noteRecord(n) {
+			t.Error("a node of the table finds no room, or is refused when it says so again")
 		}
 	}
-	if len(m.newer) != maxNewerStrange+1 || m.newer[maxNewerStrange].seq != n.seq {
-		t.Errorf("%d wait, want %d, the last with record %d: %+v", len(m.newer), maxNewerStrange+1, n.seq, m.newer[maxNewerStrange])
-	}
-	for seed := uint64(1000); len(m.newer) < maxNewer && seed < 3000; seed++ {
-		s := nw.stranger("10.0.0.7:9", seed)
-		a.e.table.Add(nw.now, table.FromRecord(s.rec, s.addr, false))
-		if _, ok := a.e.table.Seq(s.rec.ID()); ok {
-			n = newerRecord{id: s.rec.ID(), seq: s.rec.Seq() + 1, from: s.addr}
-			m.newerRecord(a.e, n)
-		}
-	}
-	if len(m.newer) != maxNewer {
-		t.Errorf("%d wait, want %d", len(m.newer), maxNewer)
-	}
-	if n.id[31]++; m.newerRecord(a.e, n) {
-		t.Error("taken beyond the bound")
+	if len(m.newer) != maxNewerUnlisted+1 || m.newer[maxNewerUnlisted].seq != n.seq {
+		t.Errorf("%d wait, want %d, the last with record %d", len(m.newer), maxNewerUnlisted+1, n.seq)
 	}
 	nw.run(50 * time.Millisecond)
-	if len(m.newer) != 0 || m.strange != 0 {
-		t.Errorf("%d wait after a tick, %d of them strange", len(m.newer), m.strange)
+	if len(m.newer) != maxNewerUnlisted+1-fetchesPerTick {
+		t.Errorf("%d wait after a tick", len(m.newer))
+	}
+	nw.run(time.Second)
+	if len(m.newer) != 0 {
+		t.Errorf("%d wait after a second", len(m.newer))
 	}
 }
 

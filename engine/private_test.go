@@ -52,8 +52,8 @@ func (s *stranger) pongs(n *node) (k int) {
 	return k
 }
 
-// S20: a public peer whose own record names a private address of the other family besides is not stored, and nobody is contacted there.
-// One that is in the table for another reason is checked at its public address alone.
+// S20: a public peer whose own record names an address of the other family besides that it cannot know is used at its public address alone:
+// that is stored, checked and relayed, and nobody is contacted at the other one.
 func TestS20OwnRecordWithPrivateAddress(t *testing.T) {
 	for _, private := range []string{"fd00::1", "fe80::1", "::1", "ff02::1"} {
 		t.Run(private, func(t *testing.T) {
@@ -62,10 +62,10 @@ func TestS20OwnRecordWithPrivateAddress(t *testing.T) {
 			nw.publicOnly(a)
 			s.renewed(func(b *enr.Builder) { b.SetIP(netip.MustParseAddr(private)).SetUDP6(53) })
 			s.connect(a)
-			if _, _, ok := a.e.table.Get(s.rec.ID()); ok {
-				t.Error("stored")
+			n, _, ok := a.e.table.Get(s.rec.ID())
+			if !ok || n.Addr != s.addr || n.UDP6.IsValid() {
+				t.Errorf("in the table: %v, at %v, by IPv6 at %v; want it at %v alone", ok, n.Addr, n.UDP6, s.addr)
 			}
-			a.e.table.Add(nw.now, table.FromRecord(s.rec, s.addr, false))
 			checked := 0
 			for end := nw.now + time.Minute; nw.now < end; {
 				nw.run(100 * time.Millisecond)
@@ -74,34 +74,42 @@ func TestS20OwnRecordWithPrivateAddress(t *testing.T) {
 			if checked == 0 {
 				t.Error("never checked: this tests nothing")
 			}
+			relayed := a.e.table.Relay(enr.LogDistance(a.e.ID(), s.rec.ID()))
+			if relayed.Len() != 1 || !relayed.MayRelay(0, table.Global, table.IPv4) || !relayed.MayRelay(0, table.Global, table.IPv6) {
+				t.Error("not relayed for its public address")
+			}
 		})
 	}
 }
 
-// S20: a public peer that is in the table and then shows a record of private addresses leaves it, and is not looked for there when hardly
-// anybody is left.
+// S20: a public peer that is in the table and then shows a record of a private address in place of its public one leaves it. With one
+// besides, it stays at the public one. Nobody is looked for at a private address when hardly anybody is left.
 func TestS20MoveToPrivateAddress(t *testing.T) {
-	for name, change := range map[string]func(*enr.Builder){
-		"instead": func(b *enr.Builder) { b.SetIP(netip.MustParseAddr("192.168.1.1")).SetUDP(53) },
-		"besides": func(b *enr.Builder) { b.SetIP(netip.MustParseAddr("fd00::1")).SetUDP6(53) },
-		"elsewhere and besides": func(b *enr.Builder) {
+	for _, c := range []struct {
+		name   string
+		left   int // in the table
+		change func(*enr.Builder)
+	}{
+		{"instead", 0, func(b *enr.Builder) { b.SetIP(netip.MustParseAddr("192.168.1.1")).SetUDP(53) }},
+		{"besides", 1, func(b *enr.Builder) { b.SetIP(netip.MustParseAddr("fd00::1")).SetUDP6(53) }},
+		{"elsewhere and besides", 0, func(b *enr.Builder) {
 			b.SetIP(netip.MustParseAddr("8.9.9.9")).SetIP(netip.MustParseAddr("fd00::1")).SetUDP6(53)
-		},
+		}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			nw := newNetwork(t)
 			a, s := nw.add("198.51.99.1:9000", nil), nw.stranger("9.9.9.8:9000", 8).listen()
 			nw.publicOnly(a)
 			if s.connect(a); a.e.table.Len() != 1 {
 				t.Fatal("not in the table")
 			}
-			s.renewed(change)
-			if s.connect(a); a.e.table.Len() != 0 {
-				t.Error("still in the table")
+			s.renewed(c.change)
+			before := a.e.Counters()[OutRandom] + a.e.Counters()[OutPing] + a.e.Counters()[OutFindNode]
+			if s.connect(a); a.e.table.Len() != c.left {
+				t.Errorf("%d in the table, want %d", a.e.table.Len(), c.left)
 			}
-			before := a.e.Counters()[OutRandom] + a.e.Counters()[OutPing]
 			nw.run(time.Minute)
-			if c := a.e.Counters(); c[OutRandom]+c[OutPing] == before {
+			if n := a.e.Counters(); n[OutRandom]+n[OutPing]+n[OutFindNode] == before && c.name != "instead" {
 				t.Error("nobody was looked for: this tests nothing")
 			}
 		})

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"net/netip"
 
 	"github.com/fastdisc/discv5/codec"
@@ -107,7 +108,7 @@ func (w *Worker) ping(p *peer, body []byte) error {
 	if err := m.Decode(body); err != nil {
 		return err
 	}
-	w.hear(p, m.RecordSeq)
+	w.noteSeq(p, m.RecordSeq)
 	buf := w.out.Buffer()
 	if buf == nil {
 		w.counts[DropOutbox]++
@@ -128,6 +129,11 @@ func (w *Worker) findNode(p *peer, body []byte) error {
 	}
 	n := w.gather(p, m.Distances)
 	records := w.records[:n]
+	if n > 0 && !w.mayExceed(p, requestSize(body), nodesSize(records)) {
+		clear(records)
+		w.withholdNodes(p, body)
+		return nil
+	}
 
 	// Cut the records into packets first: each packet names the number of all.
 	var c cut
@@ -208,6 +214,7 @@ type replyTo struct {
 	key  session.Key
 	id   [32]byte
 	req  codec.RequestID
+	size int // of the packet with the request
 }
 
 func (w *Worker) talk(p *peer, body []byte) error {
@@ -227,7 +234,7 @@ func (w *Worker) talk(p *peer, body []byte) error {
 		req := TalkRequest{
 			From: *p.id, Addr: p.from,
 			Protocol: string(m.Protocol), Payload: append([]byte(nil), m.Payload...),
-			reply: replyTo{w.via, p.from, *p.key, *p.id, m.RequestID},
+			reply: replyTo{w.via, p.from, *p.key, *p.id, m.RequestID, requestSize(body)},
 		}
 		if !h.Talk(req) {
 			w.counts[DropTalkBusy]++ // silence: an empty answer would look like the handler's
@@ -263,7 +270,13 @@ func (w *Worker) Talk(req TalkRequest, payload []byte) error {
 		return ErrNoSession
 	}
 	w.via = r.via
-	w.sendTalk(&peer{r.from, &r.key, hash, &r.id, new(codec.Nonce), keys, true}, r.req, payload)
+	p := &peer{r.from, &r.key, hash, &r.id, new(codec.Nonce), keys, false}
+	if w.mayExceed(p, r.size, answerCost+len(payload)) {
+		p.permitted = true
+		w.sendTalk(p, r.req, payload)
+	} else {
+		w.withhold(&r.key, heldRequest{via: w.via, talk: r.req, payload: bytes.Clone(payload)})
+	}
 	w.via = w.home
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/curve"
 	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/table"
 )
 
 // stranger is a peer that does what a test tells it, byte by byte, and not what the protocol demands.
@@ -170,3 +171,6 @@ func ping(seq uint64) []byte {
 	id, _ := codec.NewRequestID([]byte{1, 2, 3})
 	return (&codec.Ping{RequestID: id, RecordSeq: seq}).Append(nil)
 }
+
+// tableNode is the stranger as an entry of a table.
+func tableNode(s *stranger) table.Node { return table.FromRecord(s.rec, s.addr, false) }

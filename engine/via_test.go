@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
 )
 
 // A node with two addresses answers from the one that was asked, and asks a peer from where that
@@ -41,7 +42,7 @@ func TestVia(t *testing.T) {
 	}
 	at := func(home netip.AddrPort) Request {
 		p := a.peer()
-		p.Addr = home
+		p.Addr, p.Record = home, nil // or the peer would test the endpoint that the record states
 		return Request{Type: codec.TypePing, Peer: p}
 	}
 	if r := b.call(at(second)); r.Err != nil {
@@ -75,7 +76,14 @@ func TestVia(t *testing.T) {
 // A handshake of this node's own leaves from where the WHOAREYOU arrived.
 func TestViaOfHandshake(t *testing.T) {
 	nw := newNetwork(t)
-	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
+	a := nw.add("10.0.0.1:9000", func(c *Config) {
+		r, err := enr.NewBuilder().Sign(c.Key) // of no endpoint that the peer would test
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Record = r
+	})
+	b := nw.add("10.0.0.2:9000", nil)
 	first, second := a.addr, netip.MustParseAddrPort("10.0.0.99:9000")
 	nw.nodes[second] = a
 	a.homes = map[Via]netip.AddrPort{3: second}

@@ -133,6 +133,10 @@ func (k *Keys) SetRecordSeq(seq uint64) bool {
 	}
 }
 
+// ReplaceRecordSeq changes RecordSeq from old to seq, be that lower: the peer has shown an older
+// record. It does nothing if RecordSeq is not old.
+func (k *Keys) ReplaceRecordSeq(old, seq uint64) { k.recordSeq.CompareAndSwap(old, seq) }
+
 // ForgetRecordSeq makes seq news again, if nothing newer has been shown: the record could not be had.
 func (k *Keys) ForgetRecordSeq(seq uint64) {
 	if seq > 0 {

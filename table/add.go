@@ -14,19 +14,20 @@ import "time"
 // A new node at the endpoint of others puts those in doubt: they are checked soon, count for no
 // limit meanwhile, and are dropped at the first failure.
 func (t *Table) Add(now time.Duration, n Node) AddResult {
-	r := t.add(now, &n)
+	r := t.add(now, &n, false)
 	t.adds[r].Add(1)
 	return r
 }
 
-func (t *Table) add(now time.Duration, n *Node) AddResult {
+// add does the work of Add and, with force, of Replace.
+func (t *Table) add(now time.Duration, n *Node, force bool) AddResult {
 	if n.ID == t.cfg.Self {
 		return RejectedSelf
 	}
 	if len(n.Record) == 0 || len(n.Record) > MaxRecordSize {
 		return RejectedRecord
 	}
-	n.normalize()
+	n.normalize(t.cfg.LowPorts)
 	if n.Addr.Port() == 0 || Class(n.Addr.Addr()) == Special {
 		return RejectedAddr
 	}
@@ -45,7 +46,7 @@ func (t *Table) add(now time.Duration, n *Node) AddResult {
 	}
 	defer c.end()
 	if e != nil {
-		return c.update(e, member, n)
+		return c.update(e, member, n, force)
 	}
 	return c.insert(n)
 }
@@ -85,12 +86,13 @@ func (c *change) insert(n *Node) AddResult {
 	return Replacement
 }
 
-func (c *change) update(e *entry, member bool, n *Node) AddResult {
-	newer, moved := n.Seq > e.node.Seq, n.Addr != e.node.Addr
+// update changes an entry to what n says, if n is newer, or whatever n is with force.
+func (c *change) update(e *entry, member bool, n *Node, force bool) AddResult {
+	newer, moved := n.Seq > e.node.Seq || force && n.Seq < e.node.Seq, n.Addr != e.node.Addr
 	switch {
-	case n.Seq < e.node.Seq:
+	case n.Seq < e.node.Seq && !force:
 		return Unchanged
-	case !newer && (!moved || e.live):
+	case !newer && (!moved || e.live && !force):
 		// A second endpoint under the same record does not push out one that answers: a dual-stack
 		// node that shakes hands over both families would never stay verified.
 		e.lastSeen = c.now

@@ -59,6 +59,8 @@ type Config struct {
 	RevalidateSlow time.Duration
 	// RefreshInterval is the age from which RefreshTarget offers a bucket.
 	RefreshInterval time.Duration
+	// LowPorts has nodes relayed also for endpoints with ports below 1024.
+	LowPorts bool
 	// Seed starts the generator of the jitter in check times. Equal seeds and equal calls give equal
 	// schedules.
 	Seed uint64

@@ -57,15 +57,25 @@ func FromRecord(r *enr.Record, addr netip.AddrPort, inbound bool) Node {
 	return n
 }
 
-// normalize turns IPv4-mapped addresses into IPv4 ones, so that equal endpoints compare equal, and
-// drops stated endpoints that lie in the wrong family.
-func (n *Node) normalize() {
+// minPort is the lowest port of an endpoint that is told to others, unless Config.LowPorts is set.
+const minPort = 1024
+
+// normalize turns IPv4-mapped addresses into IPv4 ones, so that equal endpoints compare equal. It
+// drops stated endpoints that lie in the wrong family, that fewer can reach than Addr, and with ports
+// at which no nodes are expected. The node is used, and relayed, for the other endpoint alone.
+func (n *Node) normalize(lowPorts bool) {
 	n.Addr = unmap(n.Addr)
 	if n.UDP4 = unmap(n.UDP4); !n.UDP4.Addr().Is4() {
 		n.UDP4 = netip.AddrPort{}
 	}
 	if n.UDP6 = unmap(n.UDP6); !n.UDP6.Addr().Is6() {
 		n.UDP6 = netip.AddrPort{}
+	}
+	class := Class(n.Addr.Addr())
+	for _, a := range [...]*netip.AddrPort{&n.UDP4, &n.UDP6} {
+		if a.IsValid() && (!MayRelay(class, Class(a.Addr())) || a.Port() < minPort && !lowPorts) {
+			*a = netip.AddrPort{}
+		}
 	}
 }
 

@@ -57,9 +57,11 @@ func TestS10SnapshotMayRelay(t *testing.T) {
 		{"both proven", v4, v4, v6, true, true, true, true, true},
 		{"contacted where the record does not say", v4, addrPort("20.1.1.1:9001"), netip.AddrPort{}, false, false, false, false, false},
 		{"no endpoint stated", v4, netip.AddrPort{}, netip.AddrPort{}, false, false, false, false, false},
-		{"private second address", v4, v4, addrPort("[fd00::1]:1"), true, true, false, false, true},
-		{"special second address", v4, v4, addrPort("[ff02::1]:1"), true, false, false, false, false},
-		{"loopback second address", v4, v4, addrPort("[::1]:1"), true, true, false, false, false},
+		{"private second address", v4, v4, addrPort("[fd00::1]:9000"), false, true, true, true, true},
+		{"special second address", v4, v4, addrPort("[ff02::1]:9000"), false, true, true, true, true},
+		{"loopback second address", v4, v4, addrPort("[::1]:9000"), false, true, true, true, true},
+		{"low port of the second address", v4, v4, addrPort("[2a00:1::1]:53"), false, true, true, true, true},
+		{"low port", addrPort("20.1.1.1:53"), addrPort("20.1.1.1:53"), netip.AddrPort{}, false, false, false, false, false},
 		{"mapped", addrPort("[::ffff:20.1.1.1]:9000"), v4, netip.AddrPort{}, false, true, true, true, true},
 	}
 	for _, tt := range tests {

@@ -1,0 +1,109 @@
+package budget
+
+import (
+	"math/bits"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// ProofLife is how long an answer proves an endpoint. It is longer than the longest pause between
+	// two liveness checks of a node, so that a node in use never loses its proof.
+	ProofLife = 8 * time.Minute
+	// failuresAllowed is how many requests in a row an endpoint may leave without an answer before it
+	// loses its proof: one lost packet says nothing.
+	failuresAllowed = 1
+
+	proofWays = 8 // entries of a set: one cache line
+	// minProofs and maxProofs bound the entries, of 8 bytes each.
+	minProofs, maxProofs = 1024, 1 << 20
+)
+
+// proofs remembers which endpoints have answered. It is read on the packet path and so takes no lock:
+// an entry is one word. Two calls that race for one entry lose one proof, which a probe restores.
+//
+//	63      32 31   30 29                      0
+//	[ tag    ] [fails] [ seconds since start + 1]
+type proofs struct {
+	sets [][proofWays]atomic.Uint64
+	mask uint64
+}
+
+const (
+	secondsMask = 1<<30 - 1
+	failShift   = 30
+	failMask    = 3 << failShift
+	tagMask     = ^uint64(1<<32 - 1)
+)
+
+func newProofs(entries int) proofs {
+	entries = min(max(entries, minProofs), maxProofs)
+	sets := 1 << bits.Len(uint(entries/proofWays-1))
+	return proofs{sets: make([][proofWays]atomic.Uint64, sets), mask: uint64(sets - 1)}
+}
+
+func seconds(now time.Duration) uint64 { return (uint64(now/time.Second) + 1) & secondsMask }
+
+// find returns the entry of the hash h and its value, or nil.
+func (p *proofs) find(h uint64) (*atomic.Uint64, uint64) {
+	set := &p.sets[h&p.mask]
+	for i := range set {
+		if v := set[i].Load(); v != 0 && v&tagMask == h&tagMask {
+			return &set[i], v
+		}
+	}
+	return nil, 0
+}
+
+func age(now time.Duration, v uint64) time.Duration {
+	return now - time.Duration(v&secondsMask-1)*time.Second
+}
+
+func (p *proofs) add(now time.Duration, h uint64) {
+	fresh := h&tagMask | seconds(now)
+	at, v := p.find(h)
+	if at == nil {
+		set := &p.sets[h&p.mask]
+		at = &set[0]
+		oldest := at.Load() & secondsMask
+		for i := range set {
+			if s := set[i].Load() & secondsMask; s < oldest {
+				at, oldest = &set[i], s
+			}
+		}
+	}
+	if v != fresh {
+		at.Store(fresh)
+	}
+}
+
+func (p *proofs) holds(now time.Duration, h uint64) bool {
+	_, v := p.find(h)
+	return v != 0 && age(now, v) < ProofLife
+}
+
+func (p *proofs) fail(h uint64) {
+	at, v := p.find(h)
+	if at == nil {
+		return
+	}
+	next := v + 1<<failShift
+	if v&failMask>>failShift >= failuresAllowed {
+		next = 0
+	}
+	at.CompareAndSwap(v, next) // a proof that came meanwhile stands
+}
+
+// Prove notes that an endpoint has answered a packet of this node. It neither blocks nor allocates.
+func (b *Budget) Prove(now time.Duration, at netip.AddrPort) { b.proofs.add(now, b.hash(at)) }
+
+// Proven reports whether an endpoint has answered within ProofLife, and has not left two requests in
+// a row without an answer since. It neither blocks nor allocates.
+func (b *Budget) Proven(now time.Duration, at netip.AddrPort) bool {
+	return b.proofs.holds(now, b.hash(at))
+}
+
+// Failed notes that a request to an endpoint got no answer in time. The second one in a row takes the
+// proof of the endpoint away.
+func (b *Budget) Failed(at netip.AddrPort) { b.proofs.fail(b.hash(at)) }
