@@ -101,6 +101,10 @@ type Config struct {
 	// RefreshInterval is the time between two lookups that keep the table fresh. Default: 30 s.
 	RefreshInterval time.Duration
 
+	// LowPorts has nodes contacted and relayed that others say are at ports below 1024. Without it, such a
+	// port is taken for that of another service, which must not be sent packets because a stranger says so.
+	LowPorts bool
+
 	// TableFilter, if not nil, decides which nodes may be in the table, by their record. It is called often and must be quick.
 	TableFilter func(*enr.Record) bool
 	// IncomingShare is how many of the 16 nodes in a bucket may have made contact by themselves; the others are ones that this node has found,

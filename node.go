@@ -71,6 +71,7 @@ var (
 	ErrHandshake  = engine.ErrHandshake                                 // the peer asked for a handshake that cannot be made
 	ErrNoEndpoint = engine.ErrNoEndpoint                                // the peer's record names no address that can be reached from here
 	ErrNoRoute    = engine.ErrNoRoute                                   // the node has no socket of the family of the peer's address
+	ErrBudget     = engine.ErrBudget                                    // the peer has not answered, and has had the packets that such a peer may get
 	ErrRecord     = engine.ErrRecord                                    // UpdateRecord: the new record cannot be signed or saved
 )
 
@@ -214,6 +215,7 @@ func (n *Node) build() error {
 		Jobs: maxJobs, Buffers: jobBuffers{fastpath.NewPool(maxJobs, codec.MaxPacketSize)},
 		Talk: &n.talk, OnEvent: n.publish, VoteMin: n.cfg.voteMin(), SaveRecord: n.cfg.SaveRecord,
 	}
+	cfg.LowPorts = n.cfg.LowPorts
 	cfg.Resend, cfg.Table.InboundLimit = n.cfg.Resend, n.cfg.IncomingShare
 	cfg.Table.BucketLimits, cfg.Table.TableLimits = n.cfg.BucketLimits, n.cfg.TableLimits
 	cfg.ExemptPrivate, cfg.Public = n.cfg.ExemptPrivate, listensGlobal(&n.cfg, n.Addrs())

@@ -23,7 +23,7 @@ func addPrivatePeers(t *testing.T, n *node) (members int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.e.admit(n.net.now, rec, addr, true)
+		n.w.admit(rec, addr, true, byOwner)
 	}
 	return n.e.Table().Len()
 }

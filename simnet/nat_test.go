@@ -225,7 +225,11 @@ func TestNodesBehindNATs(t *testing.T) {
 		if known := nd.Engine().Table().LiveLen(); known < 12 {
 			t.Errorf("%s: knows %d nodes", k, known)
 		}
-		if r := late.Ping(nd); (r.Err == nil) != (k == FullCone) {
+		r := late.Ping(nd)
+		if r.Err != nil { // one datagram in a hundred is lost
+			r = late.Ping(nd)
+		}
+		if (r.Err == nil) != (k == FullCone) {
 			t.Errorf("%s: a stranger's PING: %v", k, r.Err)
 		}
 		listed := 0

@@ -77,6 +77,7 @@ type options struct {
 	bucketLimits  discv5.PrefixLimits  // of bucketIn
 	tableLimits   discv5.PrefixLimits  // of tableIn
 	exemptPrivate discv5.ExemptPrivate // of exemptIn
+	lowPorts      bool
 }
 
 func flagSet(o *options) *pflag.FlagSet {
@@ -90,6 +91,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.StringArrayVar(&o.bootFiles, "bootnodes-file", nil, "`FILE` with such nodes, one on a line, # before comments; repeatable. Read again on SIGHUP")
 	f.StringVar(&o.banFile, "ban-file", "", "`FILE` of addresses, networks and node IDs to ignore, one on a line, with a time like 12h or 30d or for ever. Read again on SIGHUP")
 	f.StringArrayVar(&o.networks, "netrestrict", nil, "`NETWORKS` in CIDR notation to talk to, and to no others, separated by commas; repeatable")
+	f.BoolVar(&o.lowPorts, "low-ports", false, "contact and relay nodes that others say are at ports below 1024")
 	f.StringVar(&o.dataDir, "datadir", "", "`DIR` for key and known nodes. Default: "+dataDirHelp())
 	f.StringVar(&o.nodeKey, "nodekey", "", "`FILE` with the private key, 64 hexadecimal digits. Default: nodekey in the data directory, made if missing")
 	f.StringVar(&o.keyHex, "nodekeyhex", "", "private key as 64 `HEX` digits; as a flag other users of the machine can see it")
