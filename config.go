@@ -93,6 +93,9 @@ type Config struct {
 	// handshakes that may be waited for, of 200 bytes each. The defaults are 16384 and 32768, and 1<<24 is the most.
 	MaxSessions, MaxChallenges int
 
+	// DropSessionRecords leaves the records of peers out of sessions, and so saves up to 700 bytes for each.
+	DropSessionRecords bool
+
 	// RequestTimeout is how long the answer to a request may take. Default: 1 s. A handshake gets as much again.
 	RequestTimeout time.Duration
 	// Resend is how often a request is sent again if no answer comes in time. Default: never, as the specification asks. If a node's record
@@ -231,7 +234,7 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{&c.RecvBuffer, DefaultRecvBuffer}, {&c.SendBuffer, DefaultSendBuffer},
 		{&c.MaxSessions, DefaultMaxSessions}, {&c.MaxChallenges, DefaultMaxChallenges},
-		{&c.TalkConcurrency, DefaultTalkConcurrency},
+		{&c.TalkConcurrency, DefaultTalkConcurrency}, {&c.MaxRequests, engine.DefaultMaxRequests}, {&c.MaxPeerRequests, engine.DefaultMaxPeerRequests},
 	} {
 		if *d.v <= 0 {
 			*d.v = d.def

@@ -7,12 +7,15 @@ import (
 
 	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// Contact is a node that can be reached: by its record, or by key and address alone.
+// Contact is a node that requests can be addressed to: by its record, by key and address, or by ID and
+// address. Session.Contact makes one of a session.
 type Contact struct {
 	record *enr.Record
 	peer   engine.Peer
+	at     bool // peer has ID and address, and perhaps the record
 }
 
 // ErrNoAddress: a contact has no address.
@@ -40,6 +43,13 @@ func ContactOf(e enr.Enode, addr netip.AddrPort) (Contact, error) {
 	return Contact{peer: engine.Peer{ID: id, PublicKey: e.PublicKey, Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())}}, nil
 }
 
+// ContactAt makes a contact of a node at an address, such as the sender of a TALK request. The node's key is
+// taken from its session there, or from its record if that is known. Without either a request fails with an
+// error that wraps ErrNoSession. Requests go to this address alone.
+func ContactAt(id enr.ID, addr netip.AddrPort) Contact {
+	return Contact{peer: engine.Peer{ID: id, Addr: netaddr.NormalizePort(addr)}, at: true}
+}
+
 // ID is the contact's node ID.
 func (c Contact) ID() enr.ID {
 	if c.record != nil {
@@ -49,15 +59,34 @@ func (c Contact) ID() enr.ID {
 }
 
 // Record is the contact's record, or nil if it was made without one.
-func (c Contact) Record() *enr.Record { return c.record }
-
-// resolve finds the address to use, of a family that the node has a socket for.
-func (c Contact) resolve(e *engine.Engine) (engine.Peer, error) {
-	if c.record != nil {
-		return e.PeerOf(c.record)
+func (c Contact) Record() *enr.Record {
+	if c.at {
+		return c.peer.Record
 	}
-	if !c.peer.Addr.IsValid() {
+	return c.record
+}
+
+// resolve finds the address to use, of a family that the node has a socket for. A node whose record names none is asked in its
+// session, if there is one.
+func (c Contact) resolve(e *engine.Engine) (engine.Peer, error) {
+	switch {
+	case c.record != nil:
+		p, err := e.PeerOf(c.record)
+		if errors.Is(err, ErrNoEndpoint) {
+			if p, ok := e.SessionPeer(c.record.ID()); ok {
+				return p, nil
+			}
+		}
+		return p, err
+	case !c.peer.Addr.IsValid() || c.peer.Addr.Port() == 0:
 		return engine.Peer{}, ErrNoAddress
+	case c.at:
+		p := e.PeerAt(c.peer.ID, c.peer.Addr)
+		if p.Record == nil && c.peer.Record != nil {
+			p.Record = c.peer.Record
+			p.PublicKey, _ = p.Record.PublicKey()
+		}
+		return p, nil
 	}
 	return c.peer, nil
 }

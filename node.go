@@ -44,6 +44,8 @@ type Node struct {
 	foreign foreignSender
 	subs    subscribers
 
+	callbacks callbacks
+
 	state   atomic.Int32
 	closing chan struct{}
 	closeMu sync.Mutex
@@ -68,6 +70,7 @@ var (
 	ErrBusy       = engine.ErrBusy                                      // too many requests are under way, to one peer or to all: try later
 	ErrSelf       = engine.ErrSelf                                      // the peer is this node itself
 	ErrTooLarge   = engine.ErrTooLarge                                  // the message does not fit into a packet
+	ErrNoSession  = engine.ErrNoSession                                 // the request needs a session, as the peer's key is not known, and there is none
 	ErrHandshake  = engine.ErrHandshake                                 // the peer asked for a handshake that cannot be made
 	ErrNoEndpoint = engine.ErrNoEndpoint                                // the peer's record names no address that can be reached from here
 	ErrNoRoute    = engine.ErrNoRoute                                   // the node has no socket of the family of the peer's address
@@ -204,11 +207,12 @@ func (n *Node) build() error {
 		return err
 	}
 	n.follow.own = named.end
+	n.callbacks.max = n.cfg.MaxRequests
 	n.talk.init(n, n.cfg.TalkConcurrency, n.cfg.TalkPerPeer)
 	cfg := engine.Config{
 		Key: n.cfg.PrivateKey, Record: record, Protocol: n.cfg.Protocol,
 		IPv4: n.byFam[0] >= 0, IPv6: n.byFam[1] >= 0, LocalAddr: n.localAddr,
-		Session:        session.Config{Capacity: n.cfg.MaxSessions, Challenges: n.cfg.MaxChallenges},
+		Session:        session.Config{Capacity: n.cfg.MaxSessions, Challenges: n.cfg.MaxChallenges, KeepRecords: !n.cfg.DropSessionRecords},
 		RequestTimeout: n.cfg.RequestTimeout, HandshakeTimeout: n.cfg.RequestTimeout,
 		RefreshInterval: n.cfg.RefreshInterval,
 		MaxRequests:     n.cfg.MaxRequests, MaxPeerRequests: n.cfg.MaxPeerRequests,

@@ -59,6 +59,7 @@ func (n *Node) request(ctx context.Context, to Contact, r engine.Request) (engin
 	if r.Peer, err = to.resolve(n.engine); err != nil {
 		return fail(err)
 	}
+	r.Here = to.at
 	got := make(chan engine.Result, 1)
 	r.Done = func(_ *engine.Worker, res engine.Result) { got <- res }
 	var id engine.CallID

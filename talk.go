@@ -17,8 +17,16 @@ type TalkRequest struct {
 	Addr     netip.AddrPort
 	Protocol string
 	Payload  []byte
-	// Record is the sender's, or nil if the table does not hold it.
+	// Record is the sender's: as a rule the one that it has shown in its handshake. It is nil if the node
+	// made contact without it and has not got it yet.
 	Record *enr.Record
+}
+
+// Contact addresses requests to the sender, also if it is behind a NAT.
+func (r TalkRequest) Contact() Contact {
+	c := ContactAt(r.From, r.Addr)
+	c.peer.Record = r.Record
+	return c
 }
 
 // TalkHandler answers requests of one protocol, each in a goroutine of its own. The answer is at most
@@ -108,9 +116,11 @@ func (t *talkServer) call(h TalkHandler, r engine.TalkRequest) (answer []byte) {
 			answer = nil
 		}
 	}()
-	req := TalkRequest{From: r.From, Addr: r.Addr, Protocol: r.Protocol, Payload: r.Payload}
-	if known, ok := t.n.Known(r.From); ok {
-		req.Record = known.Record
+	req := TalkRequest{From: r.From, Addr: r.Addr, Protocol: r.Protocol, Payload: r.Payload, Record: r.Record}
+	if req.Record == nil {
+		if known, ok := t.n.Known(r.From); ok {
+			req.Record = known.Record
+		}
 	}
 	return h(t.ctx, req)
 }

@@ -227,6 +227,7 @@ func (w *Worker) answered(p *peer) {
 	e.calls.mu.Unlock()
 	addr := p.key.AddrPort()
 	if contact.Record != nil {
+		e.noteRecord(p.key, p.hash, contact.Record)
 		p.keys.SetRecordSeq(contact.Record.Seq())
 		w.admit(contact.Record, addr, false, byOthers)
 	}

@@ -273,6 +273,11 @@ func (w *Worker) transmit(c *call) {
 		return
 	}
 	keys, ok := w.e.sessions.Sender(&c.key, c.hash)
+	if !ok && c.request.Peer.PublicKey == ([33]byte{}) {
+		cs.mu.Unlock()
+		w.end(c, Result{Err: ErrNoSession})
+		return
+	}
 	nonce := w.mark(p, c, ok)
 	cs.mu.Unlock()
 	if w.e.cfg.VoteMin >= 0 {

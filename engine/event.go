@@ -76,8 +76,11 @@ func (e *Engine) tableChanged(ev table.Event) {
 
 // TalkRequest is a TALKREQ for a registered protocol. Its slices are copies.
 type TalkRequest struct {
-	From     enr.ID
-	Addr     netip.AddrPort
+	From enr.ID
+	Addr netip.AddrPort
+	// Record is the sender's as it has shown it in the session, nil if it has not; see
+	// session.Config.KeepRecords.
+	Record   *enr.Record
 	Protocol string
 	Payload  []byte
 	reply    replyTo

@@ -57,6 +57,7 @@ func (w *Worker) accept(j *job) {
 		w.counts[DropHandshakeLate]++
 		return
 	}
+	e.noteRecord(&j.key, j.hash, a.Record)
 	w.counts[HandshakesReceived]++
 	w.counts[SessionsInbound]++
 	w.accepted = acceptance{j.came, true}
@@ -217,6 +218,7 @@ func (w *Worker) verifyNodes(j *job) {
 				r.Records = make([]*enr.Record, 0, maxNodes)
 			}
 			r.Records = append(r.Records, rec)
+			w.e.noteRecord(&c.key, c.hash, rec)
 			w.e.event(Event{Kind: Discovered, ID: rec.ID(), Record: rec})
 		}
 	}

@@ -231,12 +231,7 @@ func (w *Worker) talk(p *peer, body []byte) error {
 		return nil
 	}
 	if registered {
-		req := TalkRequest{
-			From: *p.id, Addr: p.from,
-			Protocol: string(m.Protocol), Payload: append([]byte(nil), m.Payload...),
-			reply: replyTo{w.via, p.from, *p.key, *p.id, m.RequestID, requestSize(body)},
-		}
-		if !h.Talk(req) {
+		if !h.Talk(w.talkRequest(p, &m, requestSize(body))) {
 			w.counts[DropTalkBusy]++ // silence: an empty answer would look like the handler's
 		}
 		return nil

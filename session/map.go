@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
 )
 
 // Defaults of Config.
@@ -49,6 +50,10 @@ type Config struct {
 	Shards            int           // parts with a lock of their own, 64 by default, fewer for less than 16384 sessions; rounded up to a power of two. With one, a small map takes little memory
 	Protocol          codec.Protocol
 	Seed              uint64 // secret: of the hash; random per process
+
+	// KeepRecords keeps the record of each peer with its session; see Map.SetRecord. A record takes up to
+	// 700 bytes, unless others hold it too.
+	KeepRecords bool
 
 	// OnEnd, if not nil, is told whose session has ended, be it that it was idle, gave way to another one, or was removed. It is called with
 	// a lock held: it must return at once and not use the Map.
@@ -116,7 +121,18 @@ type slot struct {
 
 	sole atomic.Pointer[Keys] // current, if there are no others, for those who read without the lock; see settle
 
-	_ [24]byte // slots take two cache lines each, which are fetched together
+	record  *enr.Record // of the peer, or nil
+	since   time.Duration
+	inbound bool // the peer made contact first
+
+	_ [7]byte // slots take two cache lines each, which are fetched together
+}
+
+// begin notes that the session, which has no keys yet, comes to be.
+func (e *slot) begin(now time.Duration, inbound bool) {
+	if e.current == nil {
+		e.since, e.inbound = now, inbound
+	}
 }
 
 // settle lets readers without the lock see what a change of the session has led to. A session with one pair of keys, which
@@ -134,6 +150,7 @@ func (e *slot) reset(k *Key, live bool) {
 	e.key, e.live = *k, live
 	e.current, e.next, e.previous = nil, nil, nil
 	e.nextUntil, e.previousUntil = 0, 0
+	e.record, e.since, e.inbound = nil, 0, false
 	e.settle()
 }
 
@@ -225,6 +242,7 @@ func (m *Map) Promote(now time.Duration, k *Key, h uint64, opened *Keys) (answer
 		return false
 	}
 	opened.inherit(e.current)
+	e.begin(now, false)
 	e.previous, e.previousUntil = e.current, now+previousFor
 	e.current = opened
 	e.settle()
@@ -271,6 +289,7 @@ func (m *Map) Establish(now time.Duration, k *Key, h uint64, ch *Challenge, keys
 			return false
 		}
 	}
+	e.begin(now, true)
 	if e.current != nil {
 		keys.inherit(e.current)
 		e.previous, e.previousUntil = e.current, now+previousFor

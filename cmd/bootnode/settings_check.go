@@ -17,7 +17,7 @@ import (
 func (o *options) nodeConfig(key *enr.PrivateKey) discv5.Config {
 	return discv5.Config{
 		PrivateKey: key, ListenAddrs: slices.Concat(o.listen, o.optional6), Advertise: o.advertise,
-		Bootnodes: contacts(o.sources), Sockets: o.sockets, MaxSessions: o.sessions, DisableSegments: o.noGSO,
+		Bootnodes: contacts(o.sources), Sockets: o.sockets, MaxSessions: o.sessions, DropSessionRecords: true, DisableSegments: o.noGSO,
 		BucketLimits: o.bucketLimits, TableLimits: o.tableLimits, ExemptPrivate: o.exemptPrivate,
 		LowPorts: o.lowPorts,
 	}
