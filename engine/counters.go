@@ -29,10 +29,11 @@ const (
 	RateVerified   // session exceeds the limit of requests
 	RateTalk       // session exceeds the limit of TALK requests with a handler
 
-	DropChallengesFull  // a message that did not open, with no room for another challenge
+	DropChallengesFull  // a challenge that lived and gave way to a newer one: the table was full
 	DropUnasked         // WHOAREYOU that answers none of our packets, or from another address
 	DropNoChallenge     // handshake without a live challenge, or with its attempts used up
 	DropInboundFull     // handshake, queue full
+	DropInboundLater    // handshake that is not the first of its name, and the part of the queue for those is full
 	DropInboundShare    // handshake, source prefix has used up its share of the queue
 	DropOwnFull         // work for a call of ours, queue full
 	DropHandshakeRecord // handshake refused: its record
@@ -150,7 +151,7 @@ var counterInfo = [NumCounters]CounterInfo{
 	RateTalk:           drop("rate_talk"),
 	DropChallengesFull: drop("challenges_full"), DropUnasked: drop("whoareyou_unasked"),
 	DropNoChallenge: drop("handshake_unchallenged"), DropInboundFull: drop("handshake_queue_full"),
-	DropInboundShare: drop("handshake_prefix_share"), DropOwnFull: drop("own_queue_full"),
+	DropInboundShare: drop("handshake_prefix_share"), DropInboundLater: drop("handshake_later_full"), DropOwnFull: drop("own_queue_full"),
 	DropHandshakeRecord: drop("handshake_record"), DropHandshakeOwner: drop("handshake_record_owner"),
 	DropHandshakeProof: drop("handshake_signature"), DropHandshakeKey: drop("handshake_ephemeral_key"),
 	DropHandshakeOpen: drop("handshake_message"), DropHandshakeLate: drop("handshake_late"),

@@ -33,27 +33,35 @@ func (w *Worker) RunJob() bool {
 	return true
 }
 
-// accept examines a handshake. Until its last check has passed nothing has changed but the number of
-// attempts that its challenge allows.
+// accept examines a handshake. Until its last check has passed nothing has changed but the numbers of
+// attempts and of signatures that its challenge allows.
 func (w *Worker) accept(j *job) {
 	e := w.e
-	var ch session.Challenge
-	if !e.sessions.Attempt(w.now, &j.key, j.hash, &ch) {
+	if !e.sessions.Attempt(w.now, &j.key, j.hash, &w.candidates) {
 		w.counts[DropNoChallenge]++
 		return
 	}
 	var known *enr.Record
-	if ch.RecordSeq > 0 {
+	if w.candidates.NamesRecord() {
 		known = e.known(j.packet.SourceID)
 	}
-	a, err := e.hands.Accept(&ch, &j.packet, known)
+	agreed, err := e.hands.Agree(w.candidates.List(), &j.packet, known)
+	if err != nil {
+		w.counts[handshakeDrop(err)]++
+		return
+	}
+	if !e.sessions.Proof(w.now, &j.key, j.hash, agreed.Challenge) {
+		w.counts[DropNoChallenge]++
+		return
+	}
+	a, err := e.hands.Finish(&agreed, &j.packet)
 	if err != nil {
 		w.counts[handshakeDrop(err)]++
 		return
 	}
 	stranger := e.stranger(w.now, j)
 	a.Keys.SetVia(uint16(j.via))
-	if !e.sessions.Establish(w.now, &j.key, j.hash, &ch, a.Keys) {
+	if !e.sessions.Establish(w.now, &j.key, j.hash, agreed.Challenge, a.Keys) {
 		w.counts[DropHandshakeLate]++
 		return
 	}

@@ -43,6 +43,7 @@ func (b heapBuffer) Release()      {}
 type job struct {
 	kind   jobKind
 	cause  netip.Addr // whose quota it uses
+	first  bool       // of its name; see queue
 	via    Via
 	queue  *queue
 	from   netip.AddrPort
@@ -58,14 +59,46 @@ type job struct {
 
 // queue is a bounded first-in first-out of jobs. Once half of it is in use, a source prefix gets no
 // more than its quota, so that a flood from one network leaves room for the others.
+//
+// Handshakes that are not the first for their sender's challenge wait in a line of their own, which
+// gets a quarter of the room and one turn in four. Off-path attackers can send any number of
+// handshakes in a name to which a challenge is out; those do not delay the first ones of other names.
 type queue struct {
-	mu      sync.Mutex
-	free    []*job
-	ring    []*job // pushed jobs, oldest at tail
-	tail, n int
+	mu    sync.Mutex
+	free  []*job
+	lines [2]line // first ones, later ones
+	size  int
+	turn  uint8
+	later int // later ones that were handed out
 	// quota counts the jobs handed out: being filled, queued or running.
 	quota prefixquota.Quota
 }
+
+// line holds pushed jobs.
+type line struct {
+	ring    []*job
+	tail, n int // the oldest is at tail
+}
+
+func (l *line) push(j *job) {
+	l.ring[(l.tail+l.n)%len(l.ring)] = j
+	l.n++
+}
+
+func (l *line) pop() *job {
+	j := l.ring[l.tail]
+	l.ring[l.tail] = nil
+	l.tail = (l.tail + 1) % len(l.ring)
+	l.n--
+	return j
+}
+
+const (
+	// laterRoom is the part of a queue that later handshakes get: one in laterRoom places.
+	laterRoom = 4
+	// laterTurn is how often one of them has its turn while first ones wait: once in laterTurn.
+	laterTurn = 4
+)
 
 // Parts of a queue that is more than half full that one prefix may hold: a sixteenth for a /24 or a
 // /48, an eighth for a /16 or a /32.
@@ -75,7 +108,8 @@ const (
 )
 
 func (q *queue) init(size int) {
-	q.ring = make([]*job, size)
+	q.size = size
+	q.lines = [2]line{{ring: make([]*job, size)}, {ring: make([]*job, max(size/laterRoom, 1))}}
 	site, wide := max(size/siteQuota, 1), max(size/wideQuota, 1)
 	q.quota.Init(prefixquota.Config{
 		Limits: prefixquota.Limits{Host: site, Site: site, Wide: wide},
@@ -92,11 +126,17 @@ func (q *queue) setExemptPrivate(exempt bool) {
 
 // admit reserves a job for work that addr caused. It returns nil and the cause if there is no room. The
 // caller fills the job and pushes it.
-func (q *queue) admit(addr netip.Addr) (*job, Counter) {
+func (q *queue) admit(addr netip.Addr) (*job, Counter) { return q.admitHandshake(addr, true) }
+
+// admitHandshake is admit for a handshake, which may be the first of its name or a later one.
+func (q *queue) admitHandshake(addr netip.Addr, first bool) (*job, Counter) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.quota.Len() >= len(q.ring) {
+	switch {
+	case q.quota.Len() >= q.size:
 		return nil, DropInboundFull
+	case !first && q.later >= len(q.lines[1].ring):
+		return nil, DropInboundLater
 	}
 	if _, ok := q.quota.Take(addr); !ok {
 		return nil, DropInboundShare
@@ -107,35 +147,47 @@ func (q *queue) admit(addr netip.Addr) (*job, Counter) {
 	} else {
 		j = new(job)
 	}
-	j.cause, j.queue, j.call = addr, q, nil
+	j.cause, j.first, j.queue, j.call = addr, first, q, nil
+	if !first {
+		q.later++
+	}
 	return j, 0
 }
 
 // push queues a job from admit, for which there is always room.
 func (q *queue) push(j *job) {
 	q.mu.Lock()
-	q.ring[(q.tail+q.n)%len(q.ring)] = j
-	q.n++
+	if j.first {
+		q.lines[0].push(j)
+	} else {
+		q.lines[1].push(j)
+	}
 	q.mu.Unlock()
 }
 
+// pop takes the next job, or nil.
 func (q *queue) pop() *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.n == 0 {
+	first, later := &q.lines[0], &q.lines[1]
+	if later.n > 0 && (first.n == 0 || q.turn%laterTurn == laterTurn-1) {
+		q.turn++
+		return later.pop()
+	}
+	if first.n == 0 {
 		return nil
 	}
-	j := q.ring[q.tail]
-	q.ring[q.tail] = nil
-	q.tail = (q.tail + 1) % len(q.ring)
-	q.n--
-	return j
+	q.turn++
+	return first.pop()
 }
 
 // release gives a job back once its work is done.
 func (q *queue) release(j *job) {
 	q.mu.Lock()
 	q.quota.Release(j.cause)
+	if !j.first {
+		q.later--
+	}
 	j.call = nil
 	if j.buf != nil {
 		j.packet = codec.Packet{} // its slices end with the buffer
@@ -149,7 +201,7 @@ func (q *queue) release(j *job) {
 func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.n
+	return q.lines[0].n + q.lines[1].n
 }
 
 // nextJob takes the next job: those of this node's calls first, whose number its own calls limit.

@@ -87,8 +87,8 @@ func TestS03BadHandshakesLeaveChallenge(t *testing.T) {
 		{"no record", func(h *shake) { h.record = nil }, DropHandshakeRecord},
 		{"garbage record", func(h *shake) { h.record = bytes.Repeat([]byte{0xc0}, 50) }, DropHandshakeRecord},
 		{"garbage signature", func(h *shake) { h.sig[3] ^= 1 }, DropHandshakeProof},
-		{"ephemeral key off the curve", func(h *shake) { h.eph = [33]byte{2: 0xff} }, DropHandshakeProof},
-		{"message of other keys", func(h *shake) { h.eph[0] ^= 1 }, DropHandshakeProof},
+		{"ephemeral key off the curve", func(h *shake) { h.eph = [33]byte{2: 0xff} }, DropHandshakeKey},
+		{"message of other keys", func(h *shake) { h.eph[0] ^= 1 }, DropHandshakeOpen},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			nw := newNetwork(t)

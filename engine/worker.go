@@ -51,6 +51,7 @@ type Worker struct {
 	nonce      codec.Nonce
 	iv         [codec.IVSize]byte
 	challenge  session.Challenge
+	candidates session.Candidates
 	records    [maxNodes][]byte
 	hashes     [BatchSize]uint64
 	places     [BatchSize]session.Place
@@ -268,7 +269,7 @@ func (w *Worker) allowed(permitted bool, l *limits.Limiter, from netip.AddrPort,
 	return ok
 }
 
-// challengeSender sends WHOAREYOU for a message that did not open: the same bytes as long as a challenge lives.
+// challengeSender sends WHOAREYOU for a message that did not open; see session.Map.Challenge.
 func (w *Worker) challengeSender(s *staged) {
 	w.whoAreYou(s.from, &s.key, s.hash, &s.packet.Nonce, &s.packet.SourceID)
 }
@@ -276,9 +277,9 @@ func (w *Worker) challengeSender(s *staged) {
 func (w *Worker) whoAreYou(to netip.AddrPort, key *session.Key, hash uint64, nonce *codec.Nonce, id *[32]byte) {
 	seq, _ := w.e.table.Seq(enr.ID(*id))
 	switch w.e.sessions.Challenge(w.now, key, hash, nonce, seq, w.random, &w.challenge) {
-	case session.ChallengeFull:
+	case session.ChallengeEvicted:
 		w.counts[DropChallengesFull]++
-		return
+		w.counts[WhoareyouSent]++
 	case session.ChallengeNew:
 		w.counts[WhoareyouSent]++
 	case session.ChallengeRepeated:
@@ -300,17 +301,25 @@ func (w *Worker) commit(n int, to netip.AddrPort) {
 	w.out.Commit(n, to, w.via)
 }
 
-// handshake queues a handshake packet if it answers a live challenge. No arithmetic has been done for it
-// until then.
+// handshake queues a handshake packet if it answers a live challenge and can be good as far as that
+// costs nothing to tell. No arithmetic has been done for it until then.
 func (w *Worker) handshake(s *staged) {
-	if !w.e.sessions.Challenged(w.now, &s.key, s.hash) {
+	came := w.e.sessions.Arrived(w.now, &s.key, s.hash)
+	switch {
+	case !came.Live:
 		w.counts[DropNoChallenge]++
+		return
+	case !session.PlausibleKey(s.packet.EphemeralKey):
+		w.counts[DropHandshakeKey]++
+		return
+	case len(s.packet.Record) == 0 && !came.NamesRecord:
+		w.counts[DropHandshakeRecord]++
 		return
 	}
 	if !w.allowed(s.permitted, w.e.cfg.Handshake, s.from, RateHandshake) {
 		return
 	}
-	j, cause := w.e.inbound.admit(s.from.Addr())
+	j, cause := w.e.inbound.admitHandshake(s.from.Addr(), came.First)
 	if j == nil {
 		w.counts[cause]++
 		return

@@ -28,137 +28,70 @@ type ChallengeResult int
 const (
 	ChallengeNew      ChallengeResult = iota // a new challenge, to be sent
 	ChallengeRepeated                        // one is out already; the same bytes, to be sent again
-	ChallengeFull                            // there are too many; nothing is sent
+	ChallengeEvicted                         // a new challenge, for which the table has given up the oldest one
 )
 
-// challengeTable is a bounded table of challenges with a timing wheel. No part of it has pointers.
-type challengeTable struct {
-	index    index
-	slots    []challengeSlot
-	free     []uint32
-	wheel    wheel
-	lifetime time.Duration
-	n        int
-	expire   func(slot uint32)
+// MaxChallengesOfName is how many challenges one name, an endpoint with a node ID, can have at a time.
+const MaxChallengesOfName = 8
+
+// Candidates are the challenges that a handshake may answer: all that are out to its sender's name.
+// The zero value is empty.
+type Candidates struct {
+	list [MaxChallengesOfName]Challenge
+	n    int
 }
 
-type challengeSlot struct {
-	key      Key
-	attempts uint8
-	hash     uint64
-	deadline time.Duration
-	Challenge
-}
+// List returns the challenges, the newest first. The slice is valid until c is filled again.
+func (c *Candidates) List() []Challenge { return c.list[:c.n] }
 
-// wheelTicks is the ring of challenges: it spans twice the lifetime of one.
-const wheelTicks = 64
-
-func (t *challengeTable) init(capacity int, lifetime time.Duration) {
-	t.index = newIndex(capacity)
-	t.slots = make([]challengeSlot, capacity)
-	t.free = make([]uint32, capacity)
-	for i := range t.free {
-		t.free[i] = uint32(capacity - 1 - i)
-	}
-	t.lifetime = lifetime
-	t.wheel = newWheel(capacity, wheelTicks, max(lifetime*2/wheelTicks, time.Millisecond))
-	t.expire = t.release
-}
-
-func (t *challengeTable) find(k *Key, h uint64) (*challengeSlot, uint32) {
-	var i uint32
-	for {
-		n, ok := t.index.next(h, &i)
-		if !ok {
-			return nil, 0
-		}
-		if c := &t.slots[n]; c.key == *k {
-			return c, n
+// NamesRecord reports whether one of the challenges says that this node has a record of the peer's, so
+// that the handshake may come without one.
+func (c *Candidates) NamesRecord() bool {
+	for i := range c.List() {
+		if c.list[i].RecordSeq > 0 {
+			return true
 		}
 	}
+	return false
 }
 
-// release frees a slot that is no longer in the wheel.
-func (t *challengeTable) release(slot uint32) {
-	t.index.remove(t.slots[slot].hash, slot)
-	t.slots[slot] = challengeSlot{}
-	t.free = append(t.free, slot)
-	t.n--
-}
-
-func (t *challengeTable) advance(now time.Duration) { t.wheel.advance(now, t.expire) }
-
-// finish ends the challenge of k if it is the one with the given ID nonce.
-func (t *challengeTable) finish(k *Key, h uint64, idNonce *[codec.IDNonceSize]byte) bool {
-	c, slot := t.find(k, h)
-	if c == nil || c.IDNonce != *idNonce {
-		return false
-	}
-	t.wheel.remove(slot)
-	t.release(slot)
-	return true
-}
-
-// Challenge finds or makes the challenge for k, which sent a message with the given nonce that
-// did not open. While a challenge lives it stays as it is, whatever else arrives from k, so that
-// an answer under way still fits. recordSeq is the sequence number of the peer's record that this
-// node has. ch is filled unless the table is full.
-func (m *Map) Challenge(now time.Duration, k *Key, h uint64, nonce *codec.Nonce, recordSeq uint64,
+// Challenge finds or makes the challenge for the peer with hash h, which sent a message with the given nonce that
+// did not open. recordSeq is the sequence number of the peer's record that this node has. ch is
+// filled with what is to be sent.
+//
+// A challenge stays as it is while it lives, whatever else arrives from k. The second message of a
+// name gets the bytes of the first one's challenge again if it comes within a quarter of the lifetime:
+// other implementations expect it. Later ones get challenges of their own, so that whoever sends
+// messages in the name of k does not keep k's own message from being challenged. With
+// MaxChallengesOfName out the oldest one is replaced when it has had a quarter of its lifetime, or up to
+// a half as chance will have it; before that the newest is repeated. A message that comes twice gets the same challenge twice.
+func (m *Map) Challenge(now time.Duration, _ *Key, h uint64, nonce *codec.Nonce, recordSeq uint64,
 	r *aead.Random, ch *Challenge) ChallengeResult {
-	s := m.shard(h)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := &s.challenges
-	t.advance(now)
-	if c, slot := t.find(k, h); c != nil {
-		if now <= c.deadline {
-			*ch = c.Challenge
-			return ChallengeRepeated
-		}
-		t.wheel.remove(slot)
-		t.release(slot)
-	}
-	if len(t.free) == 0 {
-		return ChallengeFull
-	}
-	slot := t.free[len(t.free)-1]
-	if !t.index.put(h, slot) {
-		return ChallengeFull
-	}
-	t.free = t.free[:len(t.free)-1]
-	t.n++
-	c := &t.slots[slot]
-	c.key, c.hash, c.deadline, c.attempts = *k, h, now+t.lifetime, 0
-	c.Nonce, c.RecordSeq = *nonce, recordSeq
-	r.Block(&c.IV)
-	r.Block(&c.IDNonce)
-	t.wheel.add(slot, c.deadline)
-	*ch = c.Challenge
-	return ChallengeNew
+	return m.challenges.challenge(now, h, nonce, recordSeq, r, ch)
 }
 
-// Challenged reports whether a challenge for k lives. Nothing expensive is done for a
-// handshake that answers none.
-func (m *Map) Challenged(now time.Duration, k *Key, h uint64) bool {
-	s := m.shard(h)
-	s.mu.Lock()
-	c, _ := s.challenges.find(k, h)
-	ok := c != nil && now <= c.deadline
-	s.mu.Unlock()
-	return ok
+// Arrival says what is known of a handshake before anything is calculated for it.
+type Arrival struct {
+	Live        bool // a challenge for its sender lives
+	First       bool // it is the first handshake to arrive since that challenge was sent
+	NamesRecord bool // a challenge said that this node has the sender's record
 }
 
-// Attempt returns the live challenge for k so that a handshake can be examined, and counts the
-// attempt. A challenge allows a bounded number of attempts, and none of them prolongs it.
-func (m *Map) Attempt(now time.Duration, k *Key, h uint64, ch *Challenge) bool {
-	s := m.shard(h)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, _ := s.challenges.find(k, h)
-	if c == nil || now > c.deadline || int(c.attempts) >= m.cfg.MaxAttempts {
-		return false
-	}
-	c.attempts++
-	*ch = c.Challenge
-	return true
+// Arrived notes that a handshake of k has arrived. Nothing expensive is done for one that answers no
+// challenge.
+func (m *Map) Arrived(now time.Duration, _ *Key, h uint64) Arrival {
+	return m.challenges.arrived(now, h)
+}
+
+// Attempt fills c with the live challenges for k, so that a handshake can be examined, and counts
+// the attempt for each. A challenge that has been tried Config.MaxAttempts times, or has had Config.MaxProofs
+// signatures, is left out. No attempt prolongs a challenge. Attempt reports false if none is left.
+func (m *Map) Attempt(now time.Duration, _ *Key, h uint64, c *Candidates) bool {
+	return m.challenges.attempt(now, h, c)
+}
+
+// Proof counts a signature that is about to be verified for challenge ch of k, whose keys have opened
+// the handshake's message. It reports false if the challenge has ended or allows no more.
+func (m *Map) Proof(now time.Duration, _ *Key, h uint64, ch *Challenge) bool {
+	return m.challenges.proof(now, h, ch)
 }

@@ -1,21 +1,22 @@
 package session
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
 )
 
-// TestChallengeRepeated (S1): while a challenge lives it stays the same, byte for byte, whatever comes
-// from its peer; afterwards it is another one.
+// TestChallengeRepeated (S1): a second message gets the same bytes, and so does one that comes twice;
+// after its life there is another challenge.
 func TestChallengeRepeated(t *testing.T) {
-	const life = 3 * second
-	m, r := NewMap(Config{Seed: 1, ChallengeLifetime: life}), testRandom(t, 1)
+	const life = 4 * second
+	m := NewMap(Config{Seed: 1, ChallengeLifetime: life})
 	key := testKey(1)
 	h := m.Hash(&key)
 	var first, ch Challenge
-	if res := m.Challenge(second, &key, h, &codec.Nonce{1}, 7, r, &first); res != ChallengeNew {
+	if res := challenge(m, second, &key, h, &codec.Nonce{1}, 7, &first); res != ChallengeNew {
 		t.Fatalf("first: %v", res)
 	}
 	if first.Nonce != (codec.Nonce{1}) || first.RecordSeq != 7 || first.IV == [16]byte{} || first.IDNonce == [16]byte{} {
@@ -25,21 +26,26 @@ func TestChallengeRepeated(t *testing.T) {
 	if len(want) != codec.WhoareyouSize {
 		t.Errorf("%d bytes of challenge data", len(want))
 	}
-	for now := second; now <= second+life; now += 50 * ms {
-		if res := m.Challenge(now, &key, h, &codec.Nonce{2, byte(now / ms)}, uint64(now), r, &ch); res != ChallengeRepeated {
-			t.Fatalf("%v: %v", now, res)
+	same := func(name string, now time.Duration, nonce codec.Nonce) {
+		t.Helper()
+		if res := challenge(m, now, &key, h, &nonce, uint64(now), &ch); res != ChallengeRepeated {
+			t.Fatalf("%s: %v", name, res)
 		}
 		if got := string(ch.Append(nil, codec.DefaultProtocol)); got != want {
-			t.Fatalf("%v: %x, want %x", now, got, want)
+			t.Fatalf("%s: %x, want %x", name, got, want)
 		}
 	}
-	if !m.Challenged(second+life, &key, h) || m.Challenged(second+life+1, &key, h) {
+	same("second message", second+life/4-1, codec.Nonce{2})
+	for now := second; now <= second+life; now += 50 * ms {
+		same("first message again", now, codec.Nonce{1})
+	}
+	if !challenged(m, second+life, &key, h) || challenged(m, second+life+1, &key, h) {
 		t.Error("a challenge does not live for its lifetime")
 	}
-	if res := m.Challenge(second+life+1, &key, h, &codec.Nonce{3}, 8, r, &ch); res != ChallengeNew {
+	if res := challenge(m, second+life+1, &key, h, &codec.Nonce{1}, 8, &ch); res != ChallengeNew {
 		t.Fatalf("after its life: %v", res)
 	}
-	if ch.IDNonce == first.IDNonce || ch.IV == first.IV || ch.Nonce != (codec.Nonce{3}) || ch.RecordSeq != 8 {
+	if ch.IDNonce == first.IDNonce || ch.IV == first.IV || ch.Nonce != (codec.Nonce{1}) || ch.RecordSeq != 8 {
 		t.Errorf("second challenge %+v", ch)
 	}
 	if m.Establish(second+life+1, &key, h, &first, new(Keys)) {
@@ -48,22 +54,42 @@ func TestChallengeRepeated(t *testing.T) {
 	if !m.Establish(second+life+1, &key, h, &ch, new(Keys)) {
 		t.Error("not established")
 	}
+	sweepAll(m, second+life+1)
 	if st := m.Stats(); st.Challenges != 0 || st.Sessions != 1 {
 		t.Errorf("%+v", st)
 	}
 	checkMap(t, m)
 }
 
+// TestS14SameMessageAgain: after a handshake a recorded message gets a challenge that the recorded
+// handshake does not answer, also at the very same time.
+func TestS14SameMessageAgain(t *testing.T) {
+	m := NewMap(Config{Seed: 1})
+	key := testKey(1)
+	h := m.Hash(&key)
+	var first, ch Challenge
+	challenge(m, 0, &key, h, &codec.Nonce{1}, 0, &first)
+	if !m.Establish(0, &key, h, &first, new(Keys)) {
+		t.Fatal("not established")
+	}
+	if challenge(m, 0, &key, h, &codec.Nonce{1}, 0, &ch) != ChallengeNew || ch.IDNonce == first.IDNonce || ch.IV == first.IV {
+		t.Errorf("%+v, before %+v", ch, first)
+	}
+	if m.Establish(0, &key, h, &first, new(Keys)) {
+		t.Error("the challenge was answered twice")
+	}
+}
+
 func TestChallengeSeparate(t *testing.T) {
-	m, r := NewMap(Config{Seed: 1}), testRandom(t, 1)
+	m := NewMap(Config{Seed: 1})
 	a, b := testKey(1), testKey(1)
 	b[keyPort+1] ^= 1
 	var ca, cb Challenge
-	m.Challenge(0, &a, m.Hash(&a), &codec.Nonce{1}, 0, r, &ca)
-	if m.Challenged(0, &b, m.Hash(&b)) || m.Attempt(0, &b, m.Hash(&b), &cb) {
+	challenge(m, 0, &a, m.Hash(&a), &codec.Nonce{1}, 0, &ca)
+	if challenged(m, 0, &b, m.Hash(&b)) || attempt(m, 0, &b, m.Hash(&b), &cb) {
 		t.Error("challenged for another port")
 	}
-	if res := m.Challenge(0, &b, m.Hash(&b), &codec.Nonce{1}, 0, r, &cb); res != ChallengeNew || ca.IDNonce == cb.IDNonce {
+	if res := challenge(m, 0, &b, m.Hash(&b), &codec.Nonce{1}, 0, &cb); res != ChallengeNew || ca.IDNonce == cb.IDNonce {
 		t.Errorf("%v; the same ID nonce: %v", res, ca.IDNonce == cb.IDNonce)
 	}
 	if m.Establish(0, &a, m.Hash(&a), &cb, new(Keys)) || m.Establish(0, &b, m.Hash(&b), &ca, new(Keys)) {
@@ -72,8 +98,29 @@ func TestChallengeSeparate(t *testing.T) {
 	if _, ok := m.Lookup(&a, m.Hash(&a)); ok {
 		t.Error("the attempt has left a session")
 	}
-	if !m.Challenged(0, &a, m.Hash(&a)) || !m.Challenged(0, &b, m.Hash(&b)) {
+	if !challenged(m, 0, &a, m.Hash(&a)) || !challenged(m, 0, &b, m.Hash(&b)) {
 		t.Error("the attempt has ended a challenge")
+	}
+}
+
+// The first handshake after a challenge is told from later ones.
+func TestArrived(t *testing.T) {
+	m := NewMap(Config{Seed: 1})
+	key := testKey(1)
+	h := m.Hash(&key)
+	if a := m.Arrived(0, &key, h); a != (Arrival{}) {
+		t.Errorf("%+v without challenge", a)
+	}
+	var ch Challenge
+	challenge(m, 0, &key, h, &codec.Nonce{1}, 0, &ch)
+	for i, want := range []Arrival{{Live: true, First: true}, {Live: true}, {Live: true}} {
+		if a := m.Arrived(0, &key, h); a != want {
+			t.Errorf("handshake %d: %+v, want %+v", i, a, want)
+		}
+	}
+	challenge(m, 300*ms, &key, h, &codec.Nonce{2}, 5, &ch)
+	if a := m.Arrived(300*ms, &key, h); a.First || !a.NamesRecord {
+		t.Errorf("%+v with another challenge", a)
 	}
 }
 
@@ -81,52 +128,87 @@ func TestChallengeSeparate(t *testing.T) {
 // prolongs it.
 func TestS04Attempts(t *testing.T) {
 	const life, attempts = second, 5
-	m, r := NewMap(Config{Seed: 1, ChallengeLifetime: life, MaxAttempts: attempts}), testRandom(t, 1)
+	m := NewMap(Config{Seed: 1, ChallengeLifetime: life, MaxAttempts: attempts})
 	key := testKey(1)
 	h := m.Hash(&key)
 	var want, ch Challenge
-	if m.Attempt(0, &key, h, &ch) {
+	if attempt(m, 0, &key, h, &ch) {
 		t.Error("attempt without challenge")
 	}
-	m.Challenge(0, &key, h, &codec.Nonce{1}, 0, r, &want)
+	challenge(m, 0, &key, h, &codec.Nonce{1}, 0, &want)
 	for i := range attempts {
-		if !m.Attempt(time.Duration(i)*life/attempts, &key, h, &ch) || ch != want {
+		if !attempt(m, time.Duration(i)*life/attempts, &key, h, &ch) || ch != want {
 			t.Fatalf("attempt %d refused, or another challenge", i)
 		}
 	}
-	if m.Attempt(life, &key, h, &ch) {
+	if attempt(m, life, &key, h, &ch) {
 		t.Error("one attempt too many")
 	}
-	if m.Challenge(life, &key, h, &codec.Nonce{2}, 0, r, &ch); ch != want || m.Attempt(life, &key, h, &ch) {
+	if challenge(m, life, &key, h, &codec.Nonce{1}, 0, &ch); ch != want || attempt(m, life, &key, h, &ch) {
 		t.Error("sending it again has allowed more attempts")
 	}
-	if m.Challenged(life+1, &key, h) {
+	if challenged(m, life+1, &key, h) {
 		t.Error("prolonged")
 	}
-	m.Challenge(life+1, &key, h, &codec.Nonce{2}, 0, r, &want)
-	if !m.Attempt(life+1, &key, h, &ch) || ch != want {
+	challenge(m, life+1, &key, h, &codec.Nonce{2}, 0, &want)
+	if !attempt(m, life+1, &key, h, &ch) || ch != want {
 		t.Error("attempt for the next challenge refused")
 	}
-	if m.Attempt(2*life+2, &key, h, &ch) {
+	if attempt(m, 2*life+2, &key, h, &ch) {
 		t.Error("attempt after the lifetime")
+	}
+}
+
+// TestS04Proofs: the number of signatures verified for one challenge is bounded, and each challenge of a name
+// has its own.
+func TestS04Proofs(t *testing.T) {
+	m := NewMap(Config{Seed: 1})
+	key := testKey(1)
+	h := m.Hash(&key)
+	var a, b Challenge
+	challenge(m, 0, &key, h, &codec.Nonce{1}, 0, &a)
+	challenge(m, 300*ms, &key, h, &codec.Nonce{2}, 0, &b)
+	if a.Nonce == b.Nonce {
+		t.Fatal("one challenge")
+	}
+	for i := range DefaultMaxProofs {
+		if !m.Proof(300*ms, &key, h, &a) {
+			t.Fatalf("proof %d refused", i)
+		}
+	}
+	if m.Proof(300*ms, &key, h, &a) {
+		t.Error("one proof too many")
+	}
+	var list Candidates
+	if m.Attempt(300*ms, &key, h, &list); len(list.List()) != 1 || list.List()[0] != b {
+		t.Errorf("%d candidates, want the other challenge alone", len(list.List()))
+	}
+	if !m.Proof(300*ms, &key, h, &b) {
+		t.Error("another challenge has been used up")
+	}
+	if m.Arrived(300*ms, &key, h); m.Proof(300*ms, &key, h, &a) {
+		t.Error("the count was reset")
+	}
+	if m.Proof(1301*ms, &key, h, &b) {
+		t.Error("proof after the lifetime")
 	}
 }
 
 // TestS14EstablishTwice: a handshake that comes twice makes one session, once.
 func TestS14EstablishTwice(t *testing.T) {
-	m, r := NewMap(Config{Seed: 1}), testRandom(t, 1)
+	m := NewMap(Config{Seed: 1})
 	key := testKey(1)
 	h := m.Hash(&key)
 	if m.Establish(0, &key, h, &Challenge{}, new(Keys)) {
 		t.Error("established without challenge")
 	}
 	var ch Challenge
-	m.Challenge(0, &key, h, &codec.Nonce{1}, 0, r, &ch)
+	challenge(m, 0, &key, h, &codec.Nonce{1}, 0, &ch)
 	k := new(Keys)
 	if !m.Establish(0, &key, h, &ch, k) {
 		t.Fatal("not established")
 	}
-	if m.Challenged(0, &key, h) || m.Attempt(0, &key, h, new(Challenge)) {
+	if challenged(m, 0, &key, h) || attempt(m, 0, &key, h, new(Challenge)) {
 		t.Error("the challenge lives on")
 	}
 	if m.Establish(0, &key, h, &ch, new(Keys)) {
@@ -137,79 +219,119 @@ func TestS14EstablishTwice(t *testing.T) {
 	}
 }
 
-// TestS06ChallengesBounded: a flood from spoofed sources fills the table of challenges and no more. What
-// is out stays, sessions do not notice, and when the flood is over there is room again.
+// TestS06ChallengesBounded: a flood from spoofed sources fills the table of challenges and no more.
+// Sessions do not notice, and when the flood is over there is room again.
 func TestS06ChallengesBounded(t *testing.T) {
-	const capacity, flood, life = 64 * 16, 100000, second
-	m, r := NewMap(Config{Seed: 1, Challenges: capacity, ChallengeLifetime: life}), testRandom(t, 1)
-	honest := testKey(1 << 20)
-	var first, ch Challenge
-	m.Challenge(0, &honest, m.Hash(&honest), &codec.Nonce{1}, 0, r, &first)
-	old, keys := testKey(1<<20+1), new(Keys)
-	shakeHands(m, 0, &old, r, keys)
-	count := make(map[ChallengeResult]int)
-	for i := range flood {
+	const flood, life = 100000, second
+	for _, capacity := range []int{1, 7, 64, 640, 64 * 16, 5000, 32768} {
+		t.Run(fmt.Sprint(capacity), func(t *testing.T) {
+			m, r := NewMap(Config{Seed: 1, Challenges: capacity, ChallengeLifetime: life}), testRandom(t, 1)
+			var ch Challenge
+			old, keys := testKey(1<<20+1), new(Keys)
+			shakeHands(m, 0, &old, r, keys)
+			count := make(map[ChallengeResult]int)
+			for i := range flood {
+				key := testKey(i)
+				count[challenge(m, 10*ms, &key, m.Hash(&key), &codec.Nonce{1}, 0, &ch)]++
+				if !challenged(m, 10*ms, &key, m.Hash(&key)) {
+					t.Fatal("not challenged")
+				}
+			}
+			st := m.Stats()
+			if st.Challenges > capacity || st.Challenges < capacity*9/10 || st.Sessions != 1 {
+				t.Errorf("%+v", st)
+			}
+			if count[ChallengeNew] < st.Challenges || count[ChallengeEvicted] != int(st.ChallengesEvicted) || count[ChallengeRepeated] > 0 {
+				t.Errorf("%v, %+v", count, st)
+			}
+			if f, ok := m.Lookup(&old, m.Hash(&old)); !ok || f.Current != keys {
+				t.Error("the flood has changed a session")
+			}
+			checkMap(t, m)
+			sweepAll(m, 3*life)
+			if st := m.Stats(); st.Challenges != 0 {
+				t.Errorf("%d challenges after their time", st.Challenges)
+			}
+			checkMap(t, m)
+		})
+	}
+}
+
+// The table is small until it is needed, and keeps what lives when it grows.
+func TestChallengesGrow(t *testing.T) {
+	m := NewMap(Config{Seed: 1, Challenges: 1 << 15})
+	size := func() (n int) {
+		for i := range m.challenges.stripes {
+			p := m.challenges.stripes[i].places.Load()
+			n += 64*len(p.heads) + 48*len(p.slots)
+		}
+		return n
+	}
+	if n := size(); n > 64<<10 {
+		t.Errorf("%d bytes at first", n)
+	}
+	var all []Challenge
+	lost := 0
+	for i := range 1 << 14 {
 		key := testKey(i)
-		count[m.Challenge(10*ms, &key, m.Hash(&key), &codec.Nonce{1}, 0, r, &ch)]++
+		var ch Challenge
+		if challenge(m, 0, &key, m.Hash(&key), &codec.Nonce{1}, 0, &ch) == ChallengeEvicted {
+			lost++
+		}
+		all = append(all, ch)
 	}
-	if count[ChallengeNew] != capacity-1 || count[ChallengeFull] != flood-capacity+1 {
-		t.Errorf("%d new, %d refused, %d repeated", count[ChallengeNew], count[ChallengeFull], count[ChallengeRepeated])
-	}
-	if st := m.Stats(); st.Challenges != capacity || st.Sessions != 1 {
-		t.Errorf("%+v", st)
-	}
-	if m.Challenge(10*ms, &honest, m.Hash(&honest), &codec.Nonce{2}, 0, r, &ch) != ChallengeRepeated || ch != first {
-		t.Error("the flood has changed a challenge that was out")
-	}
-	if f, ok := m.Lookup(&old, m.Hash(&old)); !ok || f.Current != keys {
-		t.Error("the flood has changed a session")
-	}
-	checkMap(t, m)
-	now := life + 100*ms
-	for i := range capacity / 2 {
+	missing := 0
+	for i := range all {
 		key := testKey(i)
-		if res := m.Challenge(now, &key, m.Hash(&key), &codec.Nonce{1}, 0, r, &ch); res == ChallengeRepeated {
-			t.Fatalf("%v after the lifetime", res)
+		var ch Challenge
+		if !attempt(m, 0, &key, m.Hash(&key), &ch) || ch != all[i] {
+			missing++
 		}
 	}
-	sweepAll(m, now+2*life)
-	if st := m.Stats(); st.Challenges != 0 {
-		t.Errorf("%d challenges after their time", st.Challenges)
+	if missing > 100 || lost > 100 {
+		t.Errorf("%d of %d are not found, %d evicted, with half of the room free", missing, len(all), lost)
+	}
+	if n := size(); n > 53<<15 {
+		t.Errorf("%d bytes", n)
 	}
 	checkMap(t, m)
 }
 
 // TestS26ChallengeJump: after a jump of time all challenges are gone and new ones can be made.
 func TestS26ChallengeJump(t *testing.T) {
-	m, r := NewMap(Config{Seed: 1, Challenges: 64}), testRandom(t, 1) // one in each shard
+	m := NewMap(Config{Seed: 1, Challenges: 64})
 	var ch Challenge
-	fill := func(now time.Duration) (n int) {
-		for i := range 2000 {
-			key := testKey(i)
-			if m.Challenge(now, &key, m.Hash(&key), &codec.Nonce{1}, 0, r, &ch) == ChallengeNew {
-				n++
-			}
-		}
-		return n
-	}
 	for _, now := range []time.Duration{0, 2 * second, time.Hour, 1000 * time.Hour} {
-		if n := fill(now); n != shards {
-			t.Errorf("%v: %d new challenges, want %d", now, n, shards)
+		if n := m.Stats().Challenges; n > 64 {
+			t.Errorf("%v: %d challenges", now, n)
+		}
+		evicted := m.Stats().ChallengesEvicted
+		for i := range 20 {
+			key := testKey(i)
+			if challenged(m, now, &key, m.Hash(&key)) {
+				t.Fatalf("%v: still challenged", now)
+			}
+			challenge(m, now, &key, m.Hash(&key), &codec.Nonce{1}, 0, &ch)
+		}
+		if n := m.Stats().ChallengesEvicted - evicted; n > 2 {
+			t.Errorf("%v: %d challenges evicted from an empty table", now, n)
 		}
 	}
 }
 
 // TestChallengesDiffer: no two challenges are the same.
 func TestChallengesDiffer(t *testing.T) {
-	m, r := NewMap(Config{Seed: 1}), testRandom(t, 1)
+	a, b := NewMap(Config{Seed: 1}), NewMap(Config{Seed: 2})
 	ids, ivs := make(map[[16]byte]bool), make(map[[16]byte]bool)
 	var ch Challenge
 	for i := range 5000 {
-		key := testKey(i)
-		m.Challenge(0, &key, m.Hash(&key), &codec.Nonce{1}, 0, r, &ch)
-		ids[ch.IDNonce], ivs[ch.IV] = true, true
+		for _, m := range []*Map{a, b} {
+			key := testKey(i)
+			challenge(m, 0, &key, m.Hash(&key), &codec.Nonce{1}, 0, &ch)
+			ids[ch.IDNonce], ivs[ch.IV] = true, true
+		}
 	}
-	if len(ids) != 5000 || len(ivs) != 5000 {
+	if len(ids) != 10000 || len(ivs) != 10000 {
 		t.Errorf("%d ID nonces, %d IVs", len(ids), len(ivs))
 	}
 }

@@ -38,10 +38,8 @@ func TestMapConcurrent(t *testing.T) {
 					k, _ := pair(byte(w))
 					m.Offer(now, &key, h, k, now+100*ms)
 				case 1, 2:
-					if m.Challenge(now, &key, h, &nonce, 0, r, &ch) == ChallengeFull {
-						continue
-					}
-					if m.Challenged(now, &key, h) && m.Attempt(now, &key, h, &ch) {
+					challenge(m, now, &key, h, &nonce, 0, &ch)
+					if challenged(m, now, &key, h) && attempt(m, now, &key, h, &ch) {
 						k, _ := pair(byte(w))
 						m.Establish(now, &key, h, &ch, k)
 					}
@@ -105,18 +103,18 @@ func TestMapConcurrent(t *testing.T) {
 
 // TestEstablishOnce: of many goroutines that bring a handshake for one challenge, one succeeds.
 func TestEstablishOnce(t *testing.T) {
-	m, r := NewMap(Config{Seed: 1}), testRandom(t, 1)
+	m := NewMap(Config{Seed: 1})
 	for i := range 200 {
 		key := testKey(i)
 		h := m.Hash(&key)
 		var ch Challenge
-		m.Challenge(0, &key, h, &codec.Nonce{1}, 0, r, &ch)
+		challenge(m, 0, &key, h, &codec.Nonce{1}, 0, &ch)
 		var wins, attempts atomic.Int32
 		var wg sync.WaitGroup
 		for range 16 {
 			wg.Go(func() {
 				var got Challenge
-				if !m.Attempt(0, &key, h, &got) {
+				if !attempt(m, 0, &key, h, &got) {
 					return
 				}
 				attempts.Add(1)

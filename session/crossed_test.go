@@ -177,7 +177,7 @@ func TestS01Garbage(t *testing.T) {
 			t.Fatal("garbage opens")
 		}
 		var ch Challenge
-		a.m.Challenge(0, &a.peer, a.h, &[12]byte{1}, 0, a.r, &ch)
+		challenge(a.m, 0, &a.peer, a.h, &[12]byte{1}, 0, &ch)
 	}
 	if after, ok := a.m.Lookup(&a.peer, a.h); !ok || after != before {
 		t.Errorf("%+v, was %+v", after, before)

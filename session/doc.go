@@ -30,9 +30,7 @@
 //	    mutex
 //	    sessions    index []uint64    hash tag, slot: open addressing, no pointers
 //	                slots []slot      session key, *Keys: current, next, previous
-//	    challenges  index []uint64
-//	                slots []challenge no pointers at all
-//	                wheel             deadlines, lists of slot numbers
+//	  challenges                      buckets of 15 with locks of their own; see challengeTable
 //
 // A session costs two ciphers of 768 bytes, 64 bytes of Keys, a slot and two index words; see
 // [SessionSize]. A session with next or previous keys costs that much more until they are dropped.

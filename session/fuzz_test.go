@@ -18,7 +18,7 @@ type modelSession struct {
 // modelChallenge is a WHOAREYOU that was sent.
 type modelChallenge struct {
 	Challenge
-	deadline time.Duration
+	made     time.Duration
 	attempts int
 }
 
@@ -29,9 +29,9 @@ type mapModel struct {
 	r          *aead.Random
 	now        time.Duration
 	sessions   map[Key]*modelSession
-	challenges map[Key]*modelChallenge
-	made       map[Key][]*Keys      // all keys that there ever were, the last eight of them
-	sent       map[Key][]*Challenge // all challenges
+	challenges map[Key][]*modelChallenge // the newest last
+	made       map[Key][]*Keys           // all keys that there ever were, the last eight of them
+	sent       map[Key][]*Challenge      // all challenges
 }
 
 // FuzzMap reads operations of three bytes: what, for whom, with what.
@@ -42,7 +42,7 @@ func FuzzMap(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script []byte) {
 		m := &mapModel{
 			t: t, m: NewMap(Config{Seed: 7, Capacity: 64, Challenges: 2048, Shards: shards}), r: testRandom(t, 1), sessions: map[Key]*modelSession{},
-			challenges: map[Key]*modelChallenge{}, made: map[Key][]*Keys{}, sent: map[Key][]*Challenge{},
+			challenges: map[Key][]*modelChallenge{}, made: map[Key][]*Keys{}, sent: map[Key][]*Challenge{},
 		}
 		for i := 0; i+3 <= len(script) && i < 3*600; i += 3 {
 			key := testKey(int(script[i+1] % 8))
@@ -50,15 +50,16 @@ func FuzzMap(f *testing.F) {
 			m.compare(key)
 		}
 		checkMap(t, m.m)
-		if st := m.m.Stats(); st.Sessions != len(m.sessions) || st.Evicted+st.Refused != 0 || st.Challenges > len(m.challenges) {
+		if st := m.m.Stats(); st.Sessions != len(m.sessions) || st.Evicted+st.Refused != 0 || st.Challenges > len(m.challenges)*MaxChallengesOfName {
 			t.Fatalf("%+v, want %d sessions, at most %d challenges", st, len(m.sessions), len(m.challenges))
 		}
 	})
 }
 
 func (m *mapModel) operate(op byte, key Key, with byte) {
-	h, e, c := m.m.Hash(&key), m.sessions[key], m.challenges[key]
-	lives := c != nil && m.now <= c.deadline
+	const life = DefaultChallengeLifetime
+	h, e := m.m.Hash(&key), m.sessions[key]
+	live := slices.DeleteFunc(slices.Clone(m.challenges[key]), func(c *modelChallenge) bool { return m.now > c.made+life })
 	switch op {
 	case 0: // a handshake is sent
 		k, until := &Keys{preferred: with&1 != 0}, m.now+time.Duration(with)*100*ms
@@ -71,14 +72,25 @@ func (m *mapModel) operate(op byte, key Key, with byte) {
 	case 1: // a message did not open
 		var ch Challenge
 		nonce := codec.Nonce{with}
-		got := m.m.Challenge(m.now, &key, h, &nonce, uint64(with), m.r, &ch)
+		got := challenge(m.m, m.now, &key, h, &nonce, uint64(with), &ch)
+		var want *modelChallenge
+		if i := slices.IndexFunc(live, func(c *modelChallenge) bool { return c.Nonce == nonce }); i >= 0 {
+			want = live[i]
+		} else if n := len(live); n == 1 && m.now < live[0].made+life/4 && got == ChallengeRepeated ||
+			n == MaxChallengesOfName && (m.now < live[0].made+life/4 || m.now < live[0].made+life/2 && got == ChallengeRepeated) {
+			want = live[n-1] // as chance will have it
+		}
 		switch {
-		case lives && (got != ChallengeRepeated || ch != c.Challenge):
-			m.t.Fatalf("%v, %+v, want %+v again", got, ch, c.Challenge)
-		case !lives && (got != ChallengeNew || ch.Nonce != nonce || ch.RecordSeq != uint64(with)):
+		case want != nil && (got != ChallengeRepeated || ch != want.Challenge):
+			m.t.Fatalf("%v, %+v, want %+v again", got, ch, want.Challenge)
+		case want != nil:
+		case got != ChallengeNew || ch.Nonce != nonce || ch.RecordSeq != uint64(with):
 			m.t.Fatalf("%v, %+v", got, ch)
-		case !lives:
-			m.challenges[key] = &modelChallenge{ch, m.now + DefaultChallengeLifetime, 0}
+		default:
+			if len(live) == MaxChallengesOfName {
+				live = live[1:]
+			}
+			m.challenges[key] = append(live, &modelChallenge{ch, m.now, 0})
 			m.sent[key] = append(m.sent[key], &ch)
 		}
 	case 2: // a handshake was good: that of the live challenge, or of one before
@@ -89,8 +101,9 @@ func (m *mapModel) operate(op byte, key Key, with byte) {
 		k := &Keys{preferred: with&4 != 0}
 		got := m.m.Establish(m.now, &key, h, ch, k)
 		// Between its deadline and the sweep a challenge may still be there; Attempt is what looks at the time.
-		match := c != nil && c.Challenge == *ch
-		if got && !match || !got && match && lives {
+		is := func(c *modelChallenge) bool { return c.Challenge == *ch }
+		match, lives := slices.ContainsFunc(m.challenges[key], is), slices.ContainsFunc(live, is)
+		if got && !match || !got && lives {
 			m.t.Fatalf("established %v, live %v, match %v", got, lives, match)
 		}
 		if got {
@@ -100,7 +113,7 @@ func (m *mapModel) operate(op byte, key Key, with byte) {
 			}
 			e.current = k
 			m.keep(key, k)
-			delete(m.challenges, key)
+			m.challenges[key] = slices.DeleteFunc(m.challenges[key], is)
 		}
 	case 3: // a message has opened with keys that there are, or were
 		if len(m.made[key]) == 0 {
@@ -110,14 +123,19 @@ func (m *mapModel) operate(op byte, key Key, with byte) {
 		k.Opened(m.now)
 		m.promote(key, h, e, k)
 	case 4: // a handshake is to be examined
-		var ch Challenge
-		got := m.m.Attempt(m.now, &key, h, &ch)
-		want := lives && c.attempts < DefaultMaxAttempts
-		if got != want || got && ch != c.Challenge || m.m.Challenged(m.now, &key, h) != lives {
-			m.t.Fatalf("attempt %v, want %v", got, want)
+		var got Candidates
+		var want []Challenge
+		for _, c := range slices.Backward(live) {
+			if c.attempts < DefaultMaxAttempts {
+				want = append(want, c.Challenge)
+				c.attempts++
+			}
 		}
-		if got {
-			c.attempts++
+		if ok := m.m.Attempt(m.now, &key, h, &got); ok != (len(want) > 0) || !slices.Equal(got.List(), want) {
+			m.t.Fatalf("attempt %v with %d, want %d", ok, len(got.List()), len(want))
+		}
+		if challenged(m.m, m.now, &key, h) != (len(live) > 0) {
+			m.t.Fatalf("challenged %v", len(live) == 0)
 		}
 	case 5:
 		m.m.Remove(&key, h)

@@ -42,45 +42,103 @@ type Accepted struct {
 	Plaintext []byte
 }
 
-// Accept examines handshake packet p, which answers challenge ch. known is the newest record of its
-// sender that this node has, or nil. The cheap checks come first; the record's own signature
-// comes last, because anybody can repeat a record, but only its owner can sign the challenge.
-func (h *Handshaker) Accept(ch *Challenge, p *codec.Packet, known *enr.Record) (a Accepted, err error) {
+// Agreement is what key agreement has found out about a handshake: which challenge it answers, and that
+// its sender has seen that challenge. It says nothing yet of who the sender is.
+type Agreement struct {
+	Challenge *Challenge
+	Keys      *Keys
+	Plaintext []byte // of the message; it overlays the packet
+
+	view  enr.View // of the record in the packet
+	fresh bool     // that record counts
+	known *enr.Record
+	pub   [codec.EphemeralKeySize]byte // whose signature is to be verified
+	xy    [64]byte                     // its coordinates, if point is true
+	point bool
+}
+
+// Agree examines handshake packet p, which may answer one of the given challenges. known is the
+// newest record of its sender that this node has, or nil. The checks that cost next to nothing come first.
+// Then one key agreement makes a secret, and whose message opens with keys of that secret and
+// of a challenge has seen the challenge: an off-path attacker gets no further, and no signature is
+// verified for him. A failure costs one square root, if a record is to be read, one key agreement, and
+// for each challenge a key derivation and a tag.
+func (h *Handshaker) Agree(challenges []Challenge, p *codec.Packet, known *enr.Record) (a Agreement, err error) {
+	if !PlausibleKey(p.EphemeralKey) {
+		return a, ErrEphemeral
+	}
 	w := h.operands()
 	defer h.release(w)
-	view, fresh, err := h.newer(w, p, known)
-	if err != nil {
+	if a.view, a.fresh, err = h.newer(w, p, known); err != nil {
 		return a, err
 	}
-	var buf [codec.WhoareyouSize]byte
-	challenge := ch.Append(buf[:0], h.Protocol)
-	self := [32]byte(h.Key.ID())
-	eph := (*[codec.EphemeralKeySize]byte)(p.EphemeralKey)
-	w.digest = aead.IDSignatureDigest(challenge, eph, &self)
-	if !w.verify(h.Curve, (*[codec.SignatureSize]byte)(p.Signature)) {
-		return a, ErrIDSignature
-	}
+	a.known, a.pub, a.xy, a.point = known, w.pub, w.xy, w.point
 	w.scalar = h.Key.Bytes()
-	secret, err := h.Curve.ECDH(&w.scalar, eph)
+	secret, err := h.Curve.ECDH(&w.scalar, (*[codec.EphemeralKeySize]byte)(p.EphemeralKey))
 	if err != nil {
 		return a, ErrEphemeral
 	}
-	read, write := aead.DeriveKeys(&secret, challenge, &p.SourceID, &self)
-	clear(secret[:])
-	keys := NewKeys(&read, &write)
-	keys.prefer(&p.SourceID, &self)
-	plaintext, err := keys.Open(&p.Nonce, p.Message, p.AD)
-	if err != nil {
-		return a, ErrMessage
+	defer clear(secret[:])
+	self := [32]byte(h.Key.ID())
+	var buf [codec.WhoareyouSize]byte
+	for i := range challenges {
+		ch := &challenges[i]
+		read, write := aead.DeriveKeys(&secret, ch.Append(buf[:0], h.Protocol), &p.SourceID, &self)
+		if len(challenges) > 1 && !w.opens(&read, p) {
+			continue
+		}
+		keys := NewKeys(&read, &write)
+		if a.Plaintext, err = keys.Open(&p.Nonce, p.Message, p.AD); err != nil {
+			break
+		}
+		keys.prefer(&p.SourceID, &self)
+		a.Challenge, a.Keys = ch, keys
+		return a, nil
 	}
-	record := known
-	if fresh {
-		if record, err = h.verifyRecord(w, view, p.SourceID); err != nil {
-			return a, fmt.Errorf("%w: %w", ErrRecord, err)
+	return a, ErrMessage
+}
+
+// PlausibleKey reports whether b can be a compressed public key, as far as that costs nothing to tell.
+func PlausibleKey(b []byte) bool {
+	return len(b) == codec.EphemeralKeySize && (b[0] == 2 || b[0] == 3)
+}
+
+// opens reports whether key opens the message of p, which it leaves as it was.
+func (w *operands) opens(key *[aead.KeySize]byte, p *codec.Packet) bool {
+	_, err := aead.NewCipher(key).Open(w.message[:0], &p.Nonce, p.Message, p.AD)
+	return err == nil
+}
+
+// Finish verifies who made the handshake p that a is about. The record's own signature comes last,
+// because anybody can repeat a record, but only its owner can sign the challenge.
+func (h *Handshaker) Finish(a *Agreement, p *codec.Packet) (Accepted, error) {
+	w := h.operands()
+	defer h.release(w)
+	w.pub, w.xy, w.point = a.pub, a.xy, a.point
+	var buf [codec.WhoareyouSize]byte
+	self := [32]byte(h.Key.ID())
+	w.digest = aead.IDSignatureDigest(a.Challenge.Append(buf[:0], h.Protocol), (*[codec.EphemeralKeySize]byte)(p.EphemeralKey), &self)
+	if !w.verify(h.Curve, (*[codec.SignatureSize]byte)(p.Signature)) {
+		return Accepted{}, ErrIDSignature
+	}
+	record := a.known
+	if a.fresh {
+		var err error
+		if record, err = h.verifyRecord(w, a.view, p.SourceID); err != nil {
+			return Accepted{}, fmt.Errorf("%w: %w", ErrRecord, err)
 		}
 	}
-	keys.SetRecordSeq(record.Seq())
-	return Accepted{keys, record, plaintext}, nil
+	a.Keys.SetRecordSeq(record.Seq())
+	return Accepted{a.Keys, record, a.Plaintext}, nil
+}
+
+// Accept is Agree and Finish for one challenge.
+func (h *Handshaker) Accept(ch *Challenge, p *codec.Packet, known *enr.Record) (Accepted, error) {
+	a, err := h.Agree([]Challenge{*ch}, p, known)
+	if err != nil {
+		return Accepted{}, err
+	}
+	return h.Finish(&a, p)
 }
 
 // operands are what a handshake gives to the arithmetic. As that is called through an interface, they are on the heap: in one piece,
@@ -90,6 +148,7 @@ type operands struct {
 	pub            [codec.EphemeralKeySize]byte // whose signature is verified
 	xy             [64]byte                     // its coordinates, if point is true
 	point          bool
+	message        [codec.MaxPacketSize]byte // of the peer's choice, opened: nothing that needs erasing
 }
 
 // operands returns some that are empty.
@@ -102,7 +161,8 @@ func (h *Handshaker) operands() *operands {
 
 // release erases w, which has had secrets, and keeps it for later.
 func (h *Handshaker) release(w *operands) {
-	*w = operands{}
+	w.scalar, w.digest = [32]byte{}, [32]byte{}
+	w.pub, w.xy, w.point = [codec.EphemeralKeySize]byte{}, [64]byte{}, false
 	h.scratch.Put(w)
 }
 

@@ -248,24 +248,24 @@ func TestS02S03BadHandshakes(t *testing.T) {
 			other.IDNonce[0] ^= 1
 			resign(hs, &other, a.Key, b.id())
 		}, ErrIDSignature, 1, 0},
-		{"S3: signature for another ephemeral key", nil, func(hs *handshake, _ *Challenge, _ *node) { hs.ephemeral = mallory.Key.PublicKey() }, ErrIDSignature, 1, 0},
+		{"S3: signature for another ephemeral key", nil, func(hs *handshake, _ *Challenge, _ *node) { hs.ephemeral = mallory.Key.PublicKey() }, ErrMessage, 0, 0},
 		{"S3: ephemeral key not on the curve", nil, func(hs *handshake, ch *Challenge, b *node) {
 			hs.ephemeral = offCurve(t)
 			resign(hs, ch, a.Key, b.id())
-		}, ErrEphemeral, 1, 0},
+		}, ErrEphemeral, 0, 0},
 		{"S3: ephemeral key of zeros", nil, func(hs *handshake, ch *Challenge, b *node) {
 			hs.ephemeral = [33]byte{}
 			resign(hs, ch, a.Key, b.id())
-		}, ErrEphemeral, 1, 0},
+		}, ErrEphemeral, 0, 0},
 		{"S3: ephemeral key with prefix of an uncompressed one", nil, func(hs *handshake, ch *Challenge, b *node) {
 			hs.ephemeral[0] = 4
 			resign(hs, ch, a.Key, b.id())
-		}, ErrEphemeral, 1, 0},
-		{"S3: message with other keys", nil, func(hs *handshake, _ *Challenge, _ *node) { hs.keys, _ = pair(1) }, ErrMessage, 1, 0},
+		}, ErrEphemeral, 0, 0},
+		{"S3: message with other keys", nil, func(hs *handshake, _ *Challenge, _ *node) { hs.keys, _ = pair(1) }, ErrMessage, 0, 0},
 		{"S3: ephemeral key of another", nil, func(hs *handshake, ch *Challenge, b *node) {
 			hs.ephemeral = mallory.Key.PublicKey()
 			resign(hs, ch, a.Key, b.id())
-		}, ErrMessage, 1, 0},
+		}, ErrMessage, 0, 0},
 		{"record cut", nil, func(hs *handshake, _ *Challenge, _ *node) { hs.record = hs.record[:len(hs.record)-1] }, ErrRecord, 0, 0},
 		{"record with a byte behind it", nil, func(hs *handshake, _ *Challenge, _ *node) { hs.record = append(bytes.Clone(hs.record), 0) }, ErrRecord, 0, 0},
 		{"record of garbage", nil, func(hs *handshake, _ *Challenge, _ *node) { hs.record = []byte("garbage") }, ErrRecord, 0, 0},
@@ -280,13 +280,13 @@ func TestS02S03BadHandshakes(t *testing.T) {
 			key := testKey(1)
 			h := m.Hash(&key)
 			var ch, again Challenge
-			m.Challenge(0, &key, h, &codec.Nonce{1}, 0, b.random, &ch)
+			challenge(m, 0, &key, h, &codec.Nonce{1}, 0, &ch)
 			honest := a.answer(t, &ch, b, a.record.Bytes())
 
 			bad := *honest
 			tt.change(&bad, &ch, b)
 			p := b.decode(t, bad.encode(t, a.random, "bad", b.id()))
-			if !m.Attempt(0, &key, h, &again) || again != ch {
+			if !attempt(m, 0, &key, h, &again) || again != ch {
 				t.Fatal("no challenge")
 			}
 			got, err := b.Accept(&again, p, tt.known)
@@ -302,10 +302,10 @@ func TestS02S03BadHandshakes(t *testing.T) {
 			if st := b.Records.Stats(); st.Verified != 0 || st.Failed != tt.records {
 				t.Errorf("records verified: %+v", st)
 			}
-			if !m.Challenged(0, &key, h) {
+			if !challenged(m, 0, &key, h) {
 				t.Fatal("the challenge is gone")
 			}
-			m.Attempt(0, &key, h, &again)
+			attempt(m, 0, &key, h, &again)
 			got, err = b.Accept(&again, b.decode(t, honest.encode(t, a.random, "good", b.id())), nil)
 			if err != nil || !m.Establish(0, &key, h, &again, got.Keys) {
 				t.Fatalf("the honest handshake: %v", err)
@@ -352,13 +352,13 @@ func TestS14Replay(t *testing.T) {
 	key := testKey(1)
 	h := m.Hash(&key)
 	var ch Challenge
-	m.Challenge(0, &key, h, &codec.Nonce{1}, 0, b.random, &ch)
+	challenge(m, 0, &key, h, &codec.Nonce{1}, 0, &ch)
 	recorded := a.answer(t, &ch, b, a.record.Bytes()).encode(t, a.random, "hello", b.id())
 	got, err := b.Accept(&ch, b.decode(t, recorded), nil)
 	if err != nil || !m.Establish(0, &key, h, &ch, got.Keys) {
 		t.Fatal(err)
 	}
-	if m.Challenged(0, &key, h) {
+	if challenged(m, 0, &key, h) {
 		t.Error("the challenge lives on: arithmetic would be done for the replay")
 	}
 	again, err := b.Accept(&ch, b.decode(t, recorded), nil) // both were examined at the same time
@@ -366,14 +366,14 @@ func TestS14Replay(t *testing.T) {
 		t.Errorf("replay established, %v", err)
 	}
 	var later Challenge
-	m.Challenge(second, &key, h, &codec.Nonce{1}, 0, b.random, &later)
-	if _, err := b.Accept(&later, b.decode(t, recorded), nil); !errors.Is(err, ErrIDSignature) {
+	challenge(m, second, &key, h, &codec.Nonce{1}, 0, &later)
+	if _, err := b.Accept(&later, b.decode(t, recorded), nil); !errors.Is(err, ErrMessage) {
 		t.Errorf("replay for a later challenge: %v", err)
 	}
 	if f, _ := m.Lookup(&key, h); f.Current != got.Keys {
 		t.Error("the session has other keys")
 	}
-	if _, err := c.Accept(&ch, b.decode(t, recorded), nil); !errors.Is(err, ErrIDSignature) {
+	if _, err := c.Accept(&ch, b.decode(t, recorded), nil); !errors.Is(err, ErrMessage) {
 		t.Errorf("replay at another node: %v", err)
 	}
 }

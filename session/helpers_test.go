@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,10 +85,36 @@ func (s sealed) opens(k *Keys) bool {
 func shakeHands(m *Map, now time.Duration, k *Key, r *aead.Random, keys *Keys) bool {
 	var ch Challenge
 	h := m.Hash(k)
-	if m.Challenge(now, k, h, new(codec.Nonce), 0, r, &ch) == ChallengeFull {
+	challenge(m, now, k, h, new(codec.Nonce), 0, &ch)
+	return m.Establish(now, k, h, &ch, keys)
+}
+
+var (
+	challengeMu     sync.Mutex
+	challengeRandom *aead.Random
+)
+
+// challenge is Map.Challenge with random numbers that all tests share.
+func challenge(m *Map, now time.Duration, k *Key, h uint64, nonce *codec.Nonce, recordSeq uint64, ch *Challenge) ChallengeResult {
+	challengeMu.Lock()
+	defer challengeMu.Unlock()
+	if challengeRandom == nil {
+		challengeRandom, _ = aead.NewRandom(seeded(200))
+	}
+	return m.Challenge(now, k, h, nonce, recordSeq, challengeRandom, ch)
+}
+
+// challenged reports whether a challenge for k lives.
+func challenged(m *Map, now time.Duration, k *Key, h uint64) bool { return m.Arrived(now, k, h).Live }
+
+// attempt is Map.Attempt for a name with one challenge, or the newest of several.
+func attempt(m *Map, now time.Duration, k *Key, h uint64, ch *Challenge) bool {
+	var list Candidates
+	if !m.Attempt(now, k, h, &list) {
 		return false
 	}
-	return m.Establish(now, k, h, &ch, keys)
+	*ch = list.List()[0]
+	return true
 }
 
 // sweepAll calls Sweep until it has passed everything.
@@ -134,11 +161,25 @@ func checkMap(t *testing.T, m *Map) {
 		if n := s.sessions.used(); n != live {
 			t.Errorf("shard %d: %d words for %d sessions", i, n, live)
 		}
-		c := &s.challenges
-		if n := c.index.used(); n != c.n || c.n+len(c.free) != len(c.slots) {
-			t.Errorf("shard %d: %d challenges, %d words, %d free of %d", i, c.n, n, len(c.free), len(c.slots))
-		}
 		s.mu.Unlock()
+	}
+	held := 0
+	for i := range m.challenges.stripes {
+		s := &m.challenges.stripes[i]
+		s.mu.Lock()
+		p := s.places.Load()
+		for b := range p.heads {
+			for j, tag := range p.heads[b].tags {
+				if tag != 0 && j >= s.ways {
+					t.Errorf("stripe %d: a challenge in place %d of %d", i, j, s.ways)
+				}
+			}
+		}
+		held += s.maxBuckets * s.ways
+		s.mu.Unlock()
+	}
+	if held > m.cfg.Challenges {
+		t.Errorf("room for %d challenges, the bound is %d", held, m.cfg.Challenges)
 	}
 }
 

@@ -16,7 +16,8 @@ const (
 	DefaultChallenges        = 16384
 	DefaultChallengeLifetime = time.Second
 	DefaultIdleTimeout       = time.Hour
-	DefaultMaxAttempts       = 8
+	DefaultMaxAttempts       = 128
+	DefaultMaxProofs         = 8
 )
 
 const (
@@ -43,10 +44,11 @@ const (
 // Config says how large a Map is. Zero values give the defaults.
 type Config struct {
 	Capacity          int           // sessions; where there are several shards each takes somewhat more than its share, as hashing is uneven: with the default of Shards, up to 1.3 times as many
-	Challenges        int           // challenges out at a time
+	Challenges        int           // challenges out at a time; the oldest one gives way. 52 bytes each, taken when they are needed
 	ChallengeLifetime time.Duration // for how long a WHOAREYOU is good, and repeated as it is
 	IdleTimeout       time.Duration // after which a session without messages ends
-	MaxAttempts       int           // handshakes that are examined for one challenge
+	MaxAttempts       int           // handshakes that are examined for one challenge, at most 255: each costs one key agreement
+	MaxProofs         int           // of these, ones whose message opens, so that a signature is verified; at most 63
 	Shards            int           // parts with a lock of their own, 64 by default, fewer for less than 16384 sessions; rounded up to a power of two. With one, a small map takes little memory
 	Protocol          codec.Protocol
 	Seed              uint64 // secret: of the hash; random per process
@@ -69,6 +71,7 @@ func (c *Config) setDefaults() {
 	def(&c.Capacity, DefaultCapacity)
 	def(&c.Challenges, DefaultChallenges)
 	def(&c.MaxAttempts, DefaultMaxAttempts)
+	def(&c.MaxProofs, DefaultMaxProofs)
 	if c.Shards <= 0 {
 		c.Shards = min(shards, 1<<(bits.Len(uint(max(c.Capacity/shardCapacity, 1)))-1))
 	}
@@ -89,7 +92,10 @@ type Map struct {
 	cfg    Config
 	shards []shard // a power of two
 
-	sweepShard, sweepSlot int // where Sweep goes on
+	challenges challengeTable
+
+	sweepShard, sweepSlot int          // where Sweep goes on
+	swept                 atomic.Int64 // when it was last called: the time for Stats
 }
 
 type shard struct {
@@ -103,8 +109,6 @@ type shard struct {
 	evicted  uint64
 	refused  uint64
 	expired  uint64
-
-	challenges challengeTable
 
 	_ [64]byte // shards are locked by different workers
 }
@@ -172,8 +176,8 @@ func NewMap(cfg Config) *Map {
 		for j := range s.free {
 			s.free[j] = uint32(capacity - 1 - j)
 		}
-		s.challenges.init((cfg.Challenges+cfg.Shards-1)/cfg.Shards, cfg.ChallengeLifetime)
 	}
+	m.challenges.init(&m.cfg)
 	return m
 }
 
@@ -274,12 +278,12 @@ func (m *Map) Offer(now time.Duration, k *Key, h uint64, keys *Keys, until time.
 // its place, Establish reports false and nothing changes: the handshake came twice or too late. It also reports
 // false, the challenge being used up, when the session is new and there is no room.
 func (m *Map) Establish(now time.Duration, k *Key, h uint64, ch *Challenge, keys *Keys) bool {
+	if !m.challenges.finish(now, h, ch) {
+		return false
+	}
 	s := m.shard(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.challenges.finish(k, h, &ch.IDNonce) {
-		return false
-	}
 	keys.owner = *k
 	keys.used.Store(int64(now))
 	keys.state.Store(keys.state.Load()&^0xffff | 1)
@@ -318,13 +322,12 @@ const (
 	maxShards = 1024
 )
 
-// Sweep ends what time has ended in one part of the map: idle sessions, next and previous keys,
-// challenges. Each call goes on where the last one stopped. One goroutine may call it.
+// Sweep ends what time has ended in one part of the map: idle sessions, next and previous keys. Each call goes on where the last one stopped. One goroutine may call it.
 func (m *Map) Sweep(now time.Duration) {
+	m.swept.Store(int64(now))
 	s := &m.shards[m.sweepShard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.challenges.advance(now)
 	// However small the map, it takes sweepCalls calls to go round: a sweep costs little if nothing else is to be done.
 	window := min(sweepWindow, len(s.slots)*len(m.shards)/sweepCalls+1)
 	end := min(m.sweepSlot+window, len(s.slots))
@@ -337,10 +340,10 @@ func (m *Map) Sweep(now time.Duration) {
 // SweepAll does what Sweep does, in all parts of the map at once. It is for those who would rather look at all sessions now and then
 // than at a few all the time, and from the goroutine that calls Sweep.
 func (m *Map) SweepAll(now time.Duration) {
+	m.swept.Store(int64(now))
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
-		s.challenges.advance(now)
 		s.sweep(m, now, 0, len(s.slots))
 		s.mu.Unlock()
 	}
@@ -349,10 +352,12 @@ func (m *Map) SweepAll(now time.Duration) {
 // Stats are counts of a Map.
 type Stats struct {
 	Sessions   int
-	Challenges int
+	Challenges int    // that live
 	Evicted    uint64 // sessions that gave way to newer ones
 	Refused    uint64 // new sessions for which none gave way
 	Expired    uint64 // sessions that ended because they were idle
+
+	ChallengesEvicted uint64 // challenges that gave way to newer ones while they lived
 }
 
 // Stats counts. It takes every shard's lock in turn.
@@ -361,11 +366,11 @@ func (m *Map) Stats() (st Stats) {
 		s := &m.shards[i]
 		s.mu.Lock()
 		st.Sessions += len(s.slots) - len(s.free)
-		st.Challenges += s.challenges.n
 		st.Evicted += s.evicted
 		st.Refused += s.refused
 		st.Expired += s.expired
 		s.mu.Unlock()
 	}
+	m.challenges.stats(time.Duration(m.swept.Load()), &st)
 	return st
 }

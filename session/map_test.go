@@ -180,13 +180,13 @@ func TestSweepFresh(t *testing.T) {
 // included.
 func TestSweepReachesAll(t *testing.T) {
 	const n = 40000
-	m, r := NewMap(Config{Seed: 1, Capacity: n, Challenges: n, Shards: shards}), testRandom(t, 1)
+	m := NewMap(Config{Seed: 1, Capacity: n, Challenges: 8 * n, Shards: shards})
 	var ch Challenge
 	for i := range n {
 		key := testKey(i)
 		h := m.Hash(&key)
 		m.Offer(0, &key, h, new(Keys), time.Hour)
-		m.Challenge(0, &key, h, new(codec.Nonce), 0, r, &ch)
+		challenge(m, 0, &key, h, new(codec.Nonce), 0, &ch)
 	}
 	before := m.Stats()
 	if before.Sessions != n || before.Challenges < n*9/10 {
@@ -307,10 +307,10 @@ func TestMapAllocs(t *testing.T) {
 		m.Lookup(&key, h)
 		m.Sender(&key, h)
 		m.Promote(now, &key, h, keys)
-		m.Challenge(now, &key, h, &nonce, 0, r, ch)
-		m.Challenge(now, &key, h, &nonce, 0, r, ch)
-		m.Challenged(now, &key, h)
-		m.Attempt(now, &key, h, ch)
+		challenge(m, now, &key, h, &nonce, 0, ch)
+		challenge(m, now, &key, h, &nonce, 0, ch)
+		challenged(m, now, &key, h)
+		attempt(m, now, &key, h, ch)
 		m.Sweep(now)
 		m.Establish(now, &key, h, ch, keys)
 		m.Stats()

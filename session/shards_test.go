@@ -18,13 +18,12 @@ func TestShards(t *testing.T) {
 		}
 	}
 	m := NewMap(Config{Capacity: 40, Challenges: 8, Shards: 1})
-	r := testRandom(t, 1)
 	for i := range 200 {
 		k := testKey(i)
 		h := m.Hash(&k)
 		var ch Challenge
-		res := m.Challenge(0, &k, h, new(codec.Nonce), 0, r, &ch)
-		if (res == ChallengeFull) != (i >= 48) { // 40 have led to sessions, 8 are out
+		res := challenge(m, 0, &k, h, new(codec.Nonce), 0, &ch)
+		if (res == ChallengeEvicted) != (i >= 48) { // 40 have led to sessions, 8 are out
 			t.Fatalf("challenge %d: %v", i, res)
 		}
 		if i >= 40 {

@@ -29,8 +29,8 @@ func (m *Map) Warm(hashes []uint64, places *[WarmSize]Place) (sum byte) {
 		places[i].slot = nil
 		if n, ok := s.sessions.guess(h); ok {
 			places[i].slot = &s.slots[n]
-		} else if n, ok := s.challenges.index.guess(h); ok { // a stranger will be challenged
-			sum ^= byte(n)
+		} else { // its sender will be challenged
+			sum ^= m.challenges.prefetch(h)
 		}
 	}
 	var keys [WarmSize]*Keys

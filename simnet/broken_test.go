@@ -36,7 +36,7 @@ func TestFloodOfStrangersStaysInBounds(t *testing.T) {
 		attacker.SendFrom(netip.AddrPortFrom(from, 9000), a.Addr(), d)
 	}
 	n.Run(20 * time.Millisecond)
-	if c := a.Engine().Sessions().Stats().Challenges; c != limit {
+	if c := a.Engine().Sessions().Stats().Challenges; c < limit*9/10 || c > limit {
 		t.Errorf("%d challenges are out, want %d: this tests nothing", c, limit)
 	}
 	if n.Checks().Bounds-before < uint64(5*limit) {
