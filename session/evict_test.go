@@ -314,3 +314,132 @@ func TestEvictionLooksFarApart(t *testing.T) {
 		t.Errorf("%d of %d steps go to a neighbourhood", near, evictionSamples)
 	}
 }
+
+// TestS39CrowdedPrefixesGiveWay: sessions in use of a few networks that fill the map do not keep others
+// out. A new session of a network with few displaces one of a network with many, in use or not, and
+// the sessions of other networks stay.
+func TestS39CrowdedPrefixesGiveWay(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		shards int
+		addr   func(i int) [16]byte
+	}{
+		{"64 /24s", 1, func(i int) [16]byte { return mapped(203, byte(i%64), 113, byte(i/64)) }},
+		{"64 /24s, 64 shards", shards, func(i int) [16]byte { return mapped(203, byte(i%64), 113, byte(i/64)) }},
+		{"one machine", 1, func(i int) [16]byte { return mapped(127, byte(i%64), 0, 1) }},
+		{"one /16", 1, func(i int) [16]byte { return mapped(203, 7, byte(i), 1) }},
+		{"64 /48s of one /32", 1, func(i int) [16]byte { return [16]byte{0x2a, 1, 0, 1, 0, byte(i % 64), 15: byte(i / 64)} }},
+		{"/48s of one /32", 1, func(i int) [16]byte { return [16]byte{0x2a, 1, 0, 1, byte(i >> 8), byte(i), 15: 1} }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			const honest, capacity, came = 40, 512, 40
+			m, r := NewMap(Config{Seed: 1, Capacity: capacity, Shards: tt.shards}), testRandom(t, 1)
+			all := inUse(t, m, honest)
+			size := len(m.shards) * len(m.shards[0].slots)
+			for i := range 40 * size {
+				if m.Stats().Sessions == size {
+					break
+				}
+				var id [32]byte
+				binary.BigEndian.PutUint64(id[8:], uint64(i)+1)
+				k := MakeKey(netip.AddrPortFrom(netip.AddrFrom16(tt.addr(i)).Unmap(), uint16(1024+i%60000)), &id)
+				keys := new(Keys)
+				if !shakeHands(m, second, &k, r, keys) {
+					continue
+				}
+				for range protectedAfter {
+					keys.Opened(second)
+				}
+			}
+			for _, k := range all {
+				k.Opened(second)
+			}
+			in := 0
+			for i := range came {
+				k, keys := testKey(1000*(1+i)), new(Keys)
+				if shakeHands(m, 2*second, &k, r, keys) {
+					in++
+				}
+				for range protectedAfter {
+					keys.Opened(2 * second)
+				}
+			}
+			if in != came {
+				t.Errorf("%d of %d newcomers got in", in, came)
+			}
+			checkHeld(t, m, all)
+			checkMap(t, m)
+		})
+	}
+}
+
+// mapped is an IPv4 address in 16 bytes.
+func mapped(a, b, c, d byte) [16]byte { return netip.AddrFrom4([4]byte{a, b, c, d}).As16() }
+
+// TestS39LessCrowdedPrefixesStay: a new session of a crowded prefix displaces none of a prefix with fewer.
+func TestS39LessCrowdedPrefixesStay(t *testing.T) {
+	const few, many = 120, 3 // of 30 networks, and of one
+	m, r := NewMap(Config{Seed: 1, Capacity: few + many, Shards: 1}), testRandom(t, 1)
+	key := func(net byte, i int) Key {
+		var id [32]byte
+		binary.BigEndian.PutUint64(id[8:], uint64(i)+1)
+		return MakeKey(netip.AddrPortFrom(netip.AddrFrom4([4]byte{net, 1, 1, byte(i)}), 9000), &id)
+	}
+	for i := range few + many {
+		k, keys := key(byte(70+i%30), i), new(Keys)
+		if i >= few {
+			k = key(60, i) // later
+		}
+		if !shakeHands(m, 0, &k, r, keys) {
+			t.Fatal("refused with room left")
+		}
+		for range protectedAfter {
+			keys.Opened(time.Duration(i/few) * second) // the few are idle for longer
+		}
+	}
+	for i := range 1000 {
+		k := key(60, 1000+i)
+		shakeHands(m, 10*second, &k, r, new(Keys))
+	}
+	lost := 0
+	for i := range few {
+		k := key(byte(70+i%30), i)
+		if _, ok := m.Lookup(&k, m.Hash(&k)); !ok {
+			lost++
+		}
+	}
+	if lost > 0 {
+		t.Errorf("%d of %d sessions of the network with few are gone", lost, few)
+	}
+	checkMap(t, m)
+}
+
+// TestS39EqualPrefixesStay: while every network has as few sessions as the new one would have, those in
+// use stay: exchanges would have no end.
+func TestS39EqualPrefixesStay(t *testing.T) {
+	const n = 200
+	m, r := NewMap(Config{Seed: 1, Capacity: n, Shards: 1}), testRandom(t, 1)
+	key := func(i int) Key { // each of a /16 of its own
+		var id [32]byte
+		binary.BigEndian.PutUint64(id[8:], uint64(i)+1)
+		return MakeKey(netip.AddrPortFrom(netip.AddrFrom4([4]byte{1 + byte(i>>8), byte(i), 3, 4}), 9000), &id)
+	}
+	for i := range n {
+		k, keys := key(i), new(Keys)
+		if !shakeHands(m, 0, &k, r, keys) {
+			t.Fatal("refused with room left")
+		}
+		for range protectedAfter {
+			keys.Opened(0)
+		}
+	}
+	for i := range 500 {
+		k := key(1000 + i)
+		if shakeHands(m, second, &k, r, new(Keys)) {
+			t.Errorf("newcomer %d got in", i)
+		}
+	}
+	if st := m.Stats(); st.Evicted > 0 || st.Refused != 500 {
+		t.Errorf("%+v", st)
+	}
+}

@@ -131,6 +131,9 @@ func sweepAll(m *Map, now time.Duration) {
 // checkMap checks what must hold of a map at any time.
 func checkMap(t *testing.T, m *Map) {
 	t.Helper()
+	if st := m.Stats(); m.held.quota.Len() != st.Sessions {
+		t.Errorf("%d sessions are counted by prefix, there are %d", m.held.quota.Len(), st.Sessions)
+	}
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()

@@ -91,6 +91,7 @@ func (c *Config) setDefaults() {
 type Map struct {
 	cfg    Config
 	shards []shard // a power of two
+	held   held
 
 	challenges challengeTable
 
@@ -178,6 +179,7 @@ func NewMap(cfg Config) *Map {
 		}
 	}
 	m.challenges.init(&m.cfg)
+	m.held.init(capacity * cfg.Shards)
 	return m
 }
 

@@ -35,6 +35,7 @@ func (s *shard) insert(m *Map, now time.Duration, k *Key, h uint64) *slot {
 	}
 	s.free = s.free[:len(s.free)-1]
 	s.slots[i].reset(k, true)
+	m.held.add(k)
 	return &s.slots[i]
 }
 
@@ -45,14 +46,18 @@ func (s *shard) drop(m *Map, i uint32) {
 		m.cfg.OnEnd(&k)
 	}
 	s.sessions.remove(e.key.hash(m.cfg.Seed), i)
+	m.held.release(&e.key)
 	e.reset(new(Key), false)
 	s.free = append(s.free, i)
 }
 
-// evict makes room for a newcomer k: it ends the least worthy of a few sessions. Identities cost nothing, so a newcomer
-// displaces first those which come from its own network prefix, then those which never got beyond their handshake, then idle
-// ones. Sessions in use stay, unless one prefix has more than its share of those looked at: then the one of that
-// prefix that was idle for longest goes.
+// evict makes room for a new session k: it ends the least worthy of a few sessions. Identities cost
+// nothing, so a new session displaces first those of its own network prefix that never got beyond
+// their handshake, then others of that kind, then idle ones.
+//
+// Sessions in use stay, unless their prefixes have many sessions, and more than those of k would
+// have: then the session with the most crowded prefixes goes, of several the one that was idle for
+// longest (S39). If k itself comes from a crowded prefix, a session of such a prefix goes.
 func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
 	var seen [evictionSamples]uint32
 	n := min(evictionSamples, len(s.slots))
@@ -63,6 +68,9 @@ func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
 		if score := s.slots[s.hand].worthless(now, k); score > bestScore {
 			best, bestScore = int(s.hand), score
 		}
+	}
+	if best < 0 {
+		best = s.crowded(m, now, seen[:n], k)
 	}
 	if best < 0 {
 		best = s.greedy(now, seen[:n])
@@ -90,6 +98,22 @@ func gcd(a, b int) int {
 		a, b = b, a%b
 	}
 	return a
+}
+
+// crowded returns the one of the given slots whose prefixes have the most sessions in the map, or -1
+// if none has many, and more than those of k would have with it.
+func (s *shard) crowded(m *Map, now time.Duration, slots []uint32, k *Key) int {
+	m.held.mu.Lock()
+	defer m.held.mu.Unlock()
+	best, most, longest := -1, m.held.bar(k), time.Duration(0)
+	for _, i := range slots {
+		e := &s.slots[i]
+		load, idle := m.held.quota.Load(e.key.AddrPort().Addr(), 0), now-e.lastUsed()
+		if load > most || best >= 0 && load == most && idle > longest {
+			best, most, longest = int(i), load, idle
+		}
+	}
+	return best
 }
 
 // greedy returns the session that was idle for longest among those of a prefix which has more than

@@ -1,6 +1,10 @@
 package table
 
-import "time"
+import (
+	"time"
+
+	"github.com/fastdisc/discv5/internal/prefixquota"
+)
 
 // Add offers a node. The caller has verified the record and has completed a handshake with the
 // node, or trusts it for another reason; S11: an identity without a handshake is never offered.
@@ -126,7 +130,7 @@ func (c *change) update(e *entry, member bool, n *Node, force bool) AddResult {
 // forbids that.
 func (c *change) move(e *entry, member bool, n *Node) AddResult {
 	l, addr := &c.t.limits, n.Addr.Addr()
-	p := prefixesOf(addr)
+	p := prefixquota.PrefixesOf(addr)
 	if _, over := c.b.overLimit(&c.t.bucketLimits, &p, e); over && !l.exempt(addr) {
 		return RejectedBucketIP
 	}

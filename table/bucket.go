@@ -15,7 +15,7 @@ import (
 // entry is a node in a bucket, as member or as replacement.
 type entry struct {
 	node     Node
-	prefixes prefixes
+	prefixes prefixquota.Prefixes
 	added    time.Duration
 	lastSeen time.Duration
 	lastFail time.Duration // of the last counted failure; meaningful while fails > 0
@@ -35,7 +35,7 @@ type entry struct {
 
 func newEntry(now time.Duration, n *Node) entry {
 	return entry{
-		node: *n, prefixes: prefixesOf(n.Addr.Addr()), added: now, lastSeen: now, due: now + FirstCheckDelay,
+		node: *n, prefixes: prefixquota.PrefixesOf(n.Addr.Addr()), added: now, lastSeen: now, due: now + FirstCheckDelay,
 		proved: -contestAfter,
 	}
 }
@@ -142,7 +142,7 @@ func (b *bucket) successors(t *Table) []int {
 	for i := range b.waiting {
 		e := &b.waiting[i]
 		if b.hasRoom(&t.cfg, e.node.Inbound) {
-			list = append(list, ranked{i, l.Load(e.node.Addr.Addr(), 1)})
+			list = append(list, ranked{i, l.LoadOf(&e.prefixes, 1)})
 		}
 	}
 	t.limits.mu.Unlock()

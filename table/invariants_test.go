@@ -40,11 +40,12 @@ func checkInvariants(t *testing.T, tab *Table) {
 					t.Fatalf("bucket %d: node %s twice or misplaced", i+1, e.node.ID.Short())
 				}
 				seen[e.node.ID] = true
-				if e.prefixes != prefixesOf(e.node.Addr.Addr()) {
+				if e.prefixes != prefixquota.PrefixesOf(e.node.Addr.Addr()) {
 					t.Fatal("stale prefix")
 				}
 				endpoints[e.node.Addr]++
-				for _, p := range e.prefixes {
+				for w := range prefixquota.Width(prefixquota.NumWidths) {
+					p := e.prefixes.At(w)
 					if e.standing != uncounted {
 						counts[e.standing][p]++
 					}

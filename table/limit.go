@@ -145,33 +145,23 @@ func (l *limiter) used(at netip.AddrPort) bool {
 	return l.endpoints[at] > 0
 }
 
-// prefixes are those of an address that the limits of a bucket count, by width.
-type prefixes [prefixquota.NumWidths]netaddr.Prefix
-
-func prefixesOf(addr netip.Addr) (p prefixes) {
-	for w := range p {
-		p[w] = prefixquota.Width(w).Prefix(addr)
-	}
-	return p
-}
-
 // overLimit returns the narrowest width whose limit the nodes of the bucket have reached in the
 // prefixes p. except, if not nil, is not counted.
-func (b *bucket) overLimit(limits *[prefixquota.NumWidths]int, p *prefixes, except *entry) (w int, over bool) {
-	for w, limit := range limits {
-		if limit <= 0 {
-			continue
-		}
-		n := 0
-		for _, list := range [2][]entry{b.members, b.waiting} {
-			for i := range list {
-				if e := &list[i]; e.prefixes[w] == p[w] && e != except {
-					n++
+func (b *bucket) overLimit(limits *[prefixquota.NumWidths]int, p *prefixquota.Prefixes, except *entry) (w prefixquota.Width, over bool) {
+	var count [prefixquota.NumWidths]int
+	for _, list := range [2][]entry{b.members, b.waiting} {
+		for i := range list {
+			// Narrower prefixes differ where wider ones do.
+			for w := prefixquota.Wide; list[i].prefixes.At(w) == p.At(w) && &list[i] != except; w-- {
+				if count[w]++; w == prefixquota.Host {
+					break
 				}
 			}
 		}
-		if n >= limit {
-			return w, true
+	}
+	for w, limit := range limits {
+		if limit > 0 && count[w] >= limit {
+			return prefixquota.Width(w), true
 		}
 	}
 	return 0, false
@@ -180,7 +170,7 @@ func (b *bucket) overLimit(limits *[prefixquota.NumWidths]int, p *prefixes, exce
 // makeRoom drops the nodes that hold places of p in the bucket and have nothing to show for it, as
 // far as the limits ask for it: nodes that never answered do not keep others out. It reports false
 // if the limits do not let another node in.
-func (c *change) makeRoom(addr netip.Addr, p *prefixes) bool {
+func (c *change) makeRoom(addr netip.Addr, p *prefixquota.Prefixes) bool {
 	if c.t.limits.exempt(addr) {
 		return true
 	}
@@ -200,10 +190,10 @@ func (c *change) makeRoom(addr netip.Addr, p *prefixes) bool {
 // idlest returns the node that a new one of the same prefix displaces, or nil: a replacement that
 // has never answered, the one heard of first; else a member that has never answered and has
 // failed, or whose endpoint belongs to another node.
-func (b *bucket) idlest(w int, p *prefixes) (best *entry, member bool) {
+func (b *bucket) idlest(w prefixquota.Width, p *prefixquota.Prefixes) (best *entry, member bool) {
 	for i := range b.waiting {
 		e := &b.waiting[i]
-		if e.prefixes[w] == p[w] && e.checks == 0 && (best == nil || e.lastSeen < best.lastSeen) {
+		if e.prefixes.At(w) == p.At(w) && e.checks == 0 && (best == nil || e.lastSeen < best.lastSeen) {
 			best = e
 		}
 	}
@@ -212,7 +202,7 @@ func (b *bucket) idlest(w int, p *prefixes) (best *entry, member bool) {
 	}
 	for i := range b.members {
 		e := &b.members[i]
-		if e.prefixes[w] == p[w] && e.standing == uncounted {
+		if e.prefixes.At(w) == p.At(w) && e.standing == uncounted {
 			return e, true
 		}
 	}

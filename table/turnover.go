@@ -54,7 +54,7 @@ func (c *change) exchange() (replacement, member int) {
 		if e.standing != proven {
 			continue
 		}
-		load := l.Load(e.node.Addr.Addr(), 0)
+		load := l.LoadOf(&e.prefixes, 0)
 		if member < 0 || load > most || load == most && e.added > b.members[member].added {
 			member, most = i, load
 		}
@@ -67,7 +67,7 @@ func (c *change) exchange() (replacement, member int) {
 		if e.node.Inbound && !b.members[member].node.Inbound && t.cfg.InboundLimit < t.cfg.BucketSize {
 			continue
 		}
-		load := l.Load(e.node.Addr.Addr(), 1)
+		load := l.LoadOf(&e.prefixes, 1)
 		if load < most && (replacement < 0 || load < least || load == least && e.better(&b.waiting[replacement])) {
 			replacement, least = i, load
 		}
@@ -136,12 +136,12 @@ func (c *change) displaced(e *entry) int {
 		if (o.minority != 0) != (e.minority != 0) && (o.minority != 0) == keep {
 			continue
 		}
-		load := l.Load(o.node.Addr.Addr(), 1)
+		load := l.LoadOf(&o.prefixes, 1)
 		if worst < 0 || load > most || load == most && b.waiting[worst].better(o) {
 			worst, most = i, load
 		}
 	}
-	if worst >= 0 && l.Load(e.node.Addr.Addr(), 1) > most {
+	if worst >= 0 && l.LoadOf(&e.prefixes, 1) > most {
 		return -1
 	}
 	return worst

@@ -37,6 +37,24 @@ func (w Width) Prefix(addr netip.Addr) netaddr.Prefix {
 	return netaddr.PrefixOf(addr, bits[netaddr.FamilyOf(addr)][w])
 }
 
+// Prefixes are the prefixes of one address at all widths, for whoever counts it often.
+type Prefixes struct {
+	at    [NumWidths]netaddr.Prefix
+	class netaddr.Class
+}
+
+// PrefixesOf returns the prefixes of addr.
+func PrefixesOf(addr netip.Addr) (p Prefixes) {
+	for w := range p.at {
+		p.at[w] = Width(w).Prefix(addr)
+	}
+	p.class = netaddr.ClassOf(addr)
+	return p
+}
+
+// At returns the prefix of width w.
+func (p *Prefixes) At(w Width) netaddr.Prefix { return p.at[w] }
+
 // String returns "host", "site" or "wide".
 func (w Width) String() string {
 	return [...]string{"host", "site", "wide", "unknown"}[min(w, NumWidths)]

@@ -12,6 +12,8 @@ type Config struct {
 	Limits Limits
 	// Free is the number of items below which no limit applies.
 	Free int
+	// Strict exempts no address, not even loopback.
+	Strict bool
 }
 
 // Quota counts items by prefix. The zero value limits nothing; see New. It is not safe for
@@ -40,8 +42,13 @@ func (q *Quota) Init(cfg Config) {
 func (q *Quota) SetExemptPrivate(exempt bool) { q.exemptPrivate = exempt }
 
 // Exempt reports whether no limit applies to addr.
-func (q *Quota) Exempt(addr netip.Addr) bool {
-	switch netaddr.ClassOf(addr) {
+func (q *Quota) Exempt(addr netip.Addr) bool { return q.exempt(netaddr.ClassOf(addr)) }
+
+func (q *Quota) exempt(class netaddr.Class) bool {
+	if q.cfg.Strict {
+		return false
+	}
+	switch class {
 	case netaddr.Loopback:
 		return true
 	case netaddr.Private:
@@ -103,21 +110,28 @@ func (q *Quota) Release(addr netip.Addr) {
 	}
 }
 
-// Load says how far the fullest prefix of an address has used its limit: 0 for none, loadUnit for
-// a limit that is just reached.
+// Load says how far the fullest prefix of an address has used its limit: 0 for not at all, LoadUnit
+// for a limit that is just reached.
 type Load int64
 
-const loadUnit = 1 << 20
+// LoadUnit is the Load of a limit that is just reached.
+const LoadUnit Load = 1 << 20
 
 // Load returns the load of addr with extra more items at it. It is 0 for an exempt address and
 // where there is no limit.
-func (q *Quota) Load(addr netip.Addr, extra int) (most Load) {
-	if q.Exempt(addr) {
+func (q *Quota) Load(addr netip.Addr, extra int) Load {
+	p := PrefixesOf(addr)
+	return q.LoadOf(&p, extra)
+}
+
+// LoadOf is Load for an address by its prefixes.
+func (q *Quota) LoadOf(p *Prefixes, extra int) (most Load) {
+	if q.exempt(p.class) {
 		return 0
 	}
 	for w, limit := range q.limits {
 		if limit > 0 {
-			most = max(most, Load(q.Count(addr, Width(w))+extra)*loadUnit/Load(limit))
+			most = max(most, Load(int(q.count[p.at[w]])+extra)*LoadUnit/Load(limit))
 		}
 	}
 	return most

@@ -33,13 +33,14 @@ func TestTake(t *testing.T) {
 		{"no limit for sites", Limits{-1, -1, 9}, 0, false, func(int) netip.Addr { return addr("20.1.2.3") }, 9, Wide},
 		{"off", Unlimited, 0, false, func(int) netip.Addr { return addr("20.1.2.3") }, 100, 0},
 		{"free", Limits{3, 5, 9}, 40, false, func(i int) netip.Addr { return addr("20.1.2.3") }, 40, Host},
+		{"strict", Limits{3, 5, 9}, -1, true, func(int) netip.Addr { return addr("127.0.0.1") }, 3, Host},
 		{"loopback", Limits{3, 5, 9}, 0, false, func(int) netip.Addr { return addr("127.0.0.1") }, 100, 0},
 		{"private at a public node", Limits{3, 5, 9}, 0, false, func(i int) netip.Addr { return addr("10.0.0.%d", i) }, 5, Site},
 		{"unique local at a public node", Limits{3, 5, 9}, 0, false, func(i int) netip.Addr { return addr("fd00:%x::1", i) }, 100, 0},
 		{"private in a private network", Limits{3, 5, 9}, 0, true, func(int) netip.Addr { return addr("10.0.0.1") }, 100, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			q := New(Config{Limits: tt.limits, Free: tt.free})
+			q := New(Config{Limits: tt.limits, Free: tt.free, Strict: tt.free < 0})
 			q.SetExemptPrivate(tt.private)
 			var taken []netip.Addr
 			for i := range 100 {
