@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/atomicfile"
 )
 
 // maxKeyFile is more than any key file has. Larger files are not read.
@@ -91,31 +92,13 @@ func readKey(path string) (key *enr.PrivateKey, warning string, err error) {
 }
 
 // writeKey makes the key file. It appears under its name only when it is complete and on disk.
-func writeKey(path string, key *enr.PrivateKey) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "nodekey.new-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("new key file: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(tmp.Name())
-			err = fmt.Errorf("new key file %s: %w", path, err)
-		}
-	}()
+func writeKey(path string, key *enr.PrivateKey) error {
 	scalar := key.Bytes()
 	text := append(hex.AppendEncode(nil, scalar[:]), '\n')
 	defer clear(text)
 	defer clear(scalar[:])
-	_, err = tmp.Write(text)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	if dir, err := os.Open(filepath.Dir(path)); err == nil { // not all systems can sync a directory
-		dir.Sync()
-		dir.Close()
+	if err := atomicfile.Write(path, text, atomicfile.Options{Mode: 0o600}); err != nil {
+		return fmt.Errorf("new key file %s: %w", path, err)
 	}
 	return nil
 }

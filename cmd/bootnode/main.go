@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/internal/version"
 )
 
@@ -105,5 +106,5 @@ func oneLine(err error) string {
 			return '?'
 		}
 		return r
-	}, strings.Join(strings.Fields(err.Error()), " "))
+	}, quote.Line(err.Error()))
 }

@@ -28,6 +28,7 @@ type recordInfo struct {
 	QUIC      uint16     `json:"quic,omitempty"`
 	QUIC6     uint16     `json:"quic6,omitempty"`
 	Pairs     []pairInfo `json:"pairs,omitempty"`
+	Bad       []badInfo  `json:"badEntries,omitempty"`
 	Record    string     `json:"record"`
 }
 
@@ -36,6 +37,12 @@ type pairInfo struct {
 	Key   string `json:"key"`
 	Value string `json:"value"` // as people read it
 	RLP   string `json:"rlp"`
+}
+
+// badInfo is an entry whose value does not fit its key. Others ignore it.
+type badInfo struct {
+	Key   string `json:"key"`
+	Error string `json:"error"`
 }
 
 // brief is what answers show: identity, addresses, text.
@@ -77,6 +84,9 @@ func full(v enr.View) recordInfo {
 	for k, rlp := range v.Pairs() {
 		i.Pairs = append(i.Pairs, pairInfo{printable(k), showValue(string(k), rlp), hex.EncodeToString(rlp)})
 	}
+	for e := range v.BadEntries() {
+		i.Bad = append(i.Bad, badInfo{printable([]byte(e.Key)), strings.TrimPrefix(e.Error(), "enr: ")})
+	}
 	return i
 }
 
@@ -99,6 +109,9 @@ func (i recordInfo) text() string {
 	b.WriteString("pairs\n")
 	for _, p := range i.Pairs {
 		fmt.Fprintf(&b, "  %-11s %s\n  %-11s rlp %s\n", p.Key, p.Value, "", p.RLP)
+	}
+	for _, e := range i.Bad {
+		line("ignored", e.Error)
 	}
 	b.WriteString(i.Record)
 	return b.String()

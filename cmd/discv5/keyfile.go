@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/atomicfile"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -110,20 +110,5 @@ func writeKey(path string, key *enr.PrivateKey, form keyForm, force bool) error 
 			return fmt.Errorf("%s exists; --force replaces it", path)
 		}
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(text)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if !force {
-		// A link, unlike a rename, does not replace a file that somebody else has just made.
-		if err := os.Link(tmp.Name(), path); err == nil || errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	}
-	return os.Rename(tmp.Name(), path)
+	return atomicfile.Write(path, text, atomicfile.Options{Mode: 0o600, Exclusive: !force})
 }

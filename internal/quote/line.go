@@ -5,12 +5,12 @@ import "strings"
 // Bounds of Line: longer words and quoted texts come of an input, and not of a message or a path.
 const (
 	longest  = 256
-	longLine = 4096
+	longLine = 2048
 )
 
 // Line returns the text of an error in one line. Input that a library has put into it without a
 // bound is cut: a quoted text or a word of more than 256 bytes to its first Max, and the whole to
-// 4,096 bytes.
+// 2,048 bytes.
 func Line(text string) string {
 	var b strings.Builder
 	for len(text) > 0 && b.Len() < longLine {

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// TestS47FlagsQuoteLittle: an error has at most 100 bytes of what was given for a flag.
+func TestS47FlagsQuoteLittle(t *testing.T) {
+	much := regexp.MustCompile("[7x]{101}")
+	failed := 0
+	for _, junk := range []string{strings.Repeat("7", 100_000), strings.Repeat("x", 300)} {
+		calls := [][]string{{junk}, {"--" + junk}}
+		flagSet(new(options)).VisitAll(func(f *pflag.Flag) { calls = append(calls, []string{"--target", "enode://x", "--"+f.Name+"="+junk}) })
+		for _, args := range calls {
+			if _, err := parseFlags(args); err == nil {
+				continue // and so nothing is run
+			}
+			failed++
+			var out, errs bytes.Buffer
+			if code := run(t.Context(), args, &out, &errs); code == exitOK || much.Match(errs.Bytes()) || errs.Len() > 2500 {
+				t.Errorf("%.60q: exit code %d, %d bytes: %.300s", args, code, errs.Len(), &errs)
+			}
+		}
+	}
+	if failed < 20 {
+		t.Errorf("only %d errors", failed)
+	}
+}

@@ -1,0 +1,17 @@
+package nat
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestS47SpecErrorQuotesLittle: the error about a setting has at most 100 bytes of it in one place.
+func TestS47SpecErrorQuotesLittle(t *testing.T) {
+	long := strings.Repeat("7", 1_000_000)
+	for _, text := range []string{long, "none:" + long, "extip:" + long, "pmp:" + long, "stun:" + long, "stun:a:" + long, "stun:" + long + ":1"} {
+		_, err := Parse(text)
+		if err == nil || strings.Contains(err.Error(), long[:101]) || len(err.Error()) > 600 {
+			t.Errorf("%.20s...: %.300v", text, err)
+		}
+	}
+}
