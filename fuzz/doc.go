@@ -19,13 +19,14 @@
 //	fastpath       FuzzFindControl, FuzzJoin
 //	internal/curve FuzzCurve, FuzzVerify, FuzzECDH, FuzzSign
 //	internal/curve/k256 FuzzField, FuzzScalar
+//	internal/netaddr FuzzClass
 //	internal/quote FuzzText
 //	internal/rlp   FuzzValue
 //	limits         FuzzParseRules, FuzzCheck, FuzzAllow
 //	lookup         FuzzLookup
 //	nat            FuzzParse, FuzzTransaction, FuzzSearchAnswer
 //	session        FuzzMap, FuzzPending
-//	table          FuzzClass, FuzzTable
+//	table          FuzzTable
 //	fuzz/diff      FuzzRecord, FuzzRecordText, FuzzEnode, FuzzMessage, FuzzPacket, FuzzHandshake, FuzzTree
 //
 // # Glossary
