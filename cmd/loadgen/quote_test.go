@@ -15,7 +15,9 @@ func TestS47FlagsQuoteLittle(t *testing.T) {
 	failed := 0
 	for _, junk := range []string{strings.Repeat("7", 100_000), strings.Repeat("x", 300)} {
 		calls := [][]string{{junk}, {"--" + junk}}
-		flagSet(new(options)).VisitAll(func(f *pflag.Flag) { calls = append(calls, []string{"--target", "enode://x", "--"+f.Name+"="+junk}) })
+		flagSet(new(options)).VisitAll(func(f *pflag.Flag) {
+			calls = append(calls, []string{"--target", "enode://x", "--" + f.Name + "=" + junk})
+		})
 		for _, args := range calls {
 			if _, err := parseFlags(args); err == nil {
 				continue // and so nothing is run
