@@ -39,7 +39,10 @@ type follower struct {
 	wild  [2]bool          // the node listens on all addresses, by family
 	kick  chan struct{}
 
-	mu sync.Mutex // held during a change
+	soleMu  sync.Mutex
+	changes int // that were reported
+
+	mu sync.Mutex // held during a change of the record
 	// own are the endpoints that the machine's addresses had the record name last, by family. What the
 	// record names otherwise is somebody else's choice.
 	own  [2]netip.AddrPort
@@ -91,6 +94,7 @@ func (f *follower) run() {
 			} else if err != nil {
 				time.Sleep(settleTime) // a netlink socket that keeps failing must not keep a processor busy
 			}
+			f.stale()
 			select {
 			case changes <- struct{}{}:
 			default:
@@ -121,6 +125,7 @@ func (f *follower) run() {
 		}
 		since = time.Time{}
 		changed, again := f.update(time.Now())
+		f.setSole()
 		if changed {
 			select {
 			case <-f.n.closing:
@@ -129,6 +134,33 @@ func (f *follower) run() {
 			}
 		}
 		timer.Reset(again)
+	}
+}
+
+// stale takes back what setSole has told: something has changed.
+func (f *follower) stale() {
+	f.soleMu.Lock()
+	defer f.soleMu.Unlock()
+	f.changes++
+	for _, g := range f.n.groups {
+		g.SetSoleAddr(netip.Addr{})
+	}
+}
+
+// setSole tells the sockets which address the system sends from by itself, if that is known and nothing
+// changes meanwhile.
+func (f *follower) setSole() {
+	f.soleMu.Lock()
+	before := f.changes
+	f.soleMu.Unlock()
+	sole := [2]netip.Addr{hostaddr.Sole(f.addrs, true), hostaddr.Sole(f.addrs, false)}
+	f.soleMu.Lock()
+	defer f.soleMu.Unlock()
+	if f.changes != before {
+		return
+	}
+	for _, g := range f.n.groups {
+		g.SetSoleAddr(sole[netaddr.FamilyOf(g.Addr().Addr())])
 	}
 }
 

@@ -97,8 +97,8 @@ func TestAddressGone(t *testing.T) {
 				first := c.family.addr(1)[0]
 				h.more(t, c.second, c.dev, "")
 				change := func(cfg *discv5.Config) {
-					cfg.PortableSockets, cfg.DetectAddress, cfg.Resend = portable, -1, -1
-					cfg.TableFilter = func(*enr.Record) bool { return false } // no requests but those of the test
+					alone(cfg)
+					cfg.PortableSockets = portable
 				}
 				x := h.node(t, change)
 				y := f.host(t, c.family.addr(2)...).node(t, change)

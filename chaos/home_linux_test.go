@@ -50,42 +50,51 @@ func contactAt(t *testing.T, r *enr.Record, addr string) discv5.Contact {
 	return c
 }
 
-// sources watches which addresses a host sends UDP datagrams to another host from.
+// sources watches which addresses a host sends UDP datagrams from, and which ones others send to.
 type sources struct {
-	mu   sync.Mutex
-	seen map[netip.Addr]int
+	mu          sync.Mutex
+	sent, asked map[netip.Addr]int
 }
 
-func (f *fabric) watchSources(from *host) *sources {
-	s := &sources{seen: make(map[netip.Addr]int)}
+func (f *fabric) watchSources(host *host) *sources {
+	s := &sources{sent: make(map[netip.Addr]int), asked: make(map[netip.Addr]int)}
 	f.set(func() {
 		f.tap = func(p *port, h header, b []byte) {
-			if p == from.port && h.udp(b) {
-				s.mu.Lock()
-				s.seen[h.src]++
-				s.mu.Unlock()
+			if !h.udp(b) {
+				return
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if p == host.port {
+				s.sent[h.src]++
+			} else {
+				s.asked[h.dst]++
 			}
 		}
 	})
 	return s
 }
 
-// take returns what was seen since the last call.
-func (s *sources) take() map[netip.Addr]int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	seen := s.seen
-	s.seen = make(map[netip.Addr]int)
-	return seen
-}
-
-// only checks that all datagrams since the last call came from one address.
+// only checks that all datagrams since the last call came from one address, unless a peer has asked at
+// another one meanwhile: nodes make lookups of their own.
 func (s *sources) only(t *testing.T, what, addr string) {
 	t.Helper()
-	seen := s.take()
-	if len(seen) != 1 || seen[netip.MustParseAddr(addr)] == 0 {
-		t.Errorf("%s: datagrams left from %v, want %s alone", what, seen, addr)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	home := netip.MustParseAddr(addr)
+	if n := s.sent[home]; len(s.sent) != 1 || n == 0 {
+		if n := s.asked[home]; n == 0 || len(s.asked) == 1 {
+			t.Errorf("%s: datagrams left from %v, want %s alone", what, s.sent, addr)
+		}
 	}
+	clear(s.sent)
+	clear(s.asked)
+}
+
+// alone has a node make no requests but those of the test, each of them once.
+func alone(cfg *discv5.Config) {
+	cfg.DetectAddress, cfg.Resend, cfg.RequestTimeout = -1, 0, patience/4
+	cfg.TableFilter = func(*enr.Record) bool { return false }
 }
 
 // homes are the addresses of a host that has several.
@@ -113,8 +122,8 @@ func TestSecondAddress(t *testing.T) {
 				first := c.family.addr(1)[0]
 				h.more(t, c.second, c.dev, "")
 				quiet := func(cfg *discv5.Config) {
-					cfg.PortableSockets, cfg.DetectAddress = portable, -1
-					cfg.TableFilter = func(*enr.Record) bool { return false } // no requests but those of the test
+					alone(cfg)
+					cfg.PortableSockets = portable
 				}
 				x := h.node(t, quiet)
 				y := f.host(t, c.family.addr(2)...).node(t, quiet)
@@ -143,6 +152,46 @@ func TestSecondAddress(t *testing.T) {
 				result(t, "every request was answered from where it was asked")
 			})
 		}
+	}
+}
+
+// A second address comes after the start, and the kernel prefers it from then on. Peers that ask the first
+// one are answered from there all the same.
+func TestSecondAddressLater(t *testing.T) {
+	heavy(t)
+	for _, c := range allHomes[:2] {
+		t.Run(c.family.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFabric(t)
+			first := c.family.addr(1)[0]
+			h := f.host(t, first)
+			x := h.node(t, alone)
+			y := f.host(t, c.family.addr(2)...).node(t, alone)
+			y.answers(t, x.at(t, first), "answer from the only address")
+			time.Sleep(2 * time.Second) // by now the node knows that it is
+			y.answers(t, x.at(t, first), "answer from the only address")
+
+			h.more(t, c.second, c.dev, "")
+			if c.family.name == ipv4.name {
+				h.ip(t, "route replace default dev "+device+" src "+c.second)
+			} else {
+				h.ip(t, "route replace ::/0 dev "+device+" src "+c.second)
+			}
+			took := eventually(t, "answer from the first address", func() bool {
+				_, err := y.Ping(t.Context(), x.at(t, first))
+				return err == nil
+			})
+			s := f.watchSources(h)
+			y.answers(t, x.at(t, c.second), "answer from the second address")
+			s.only(t, "answers", c.second)
+			for range 3 {
+				if _, err := y.Ping(t.Context(), x.at(t, first)); err != nil {
+					t.Errorf("PING to the first address: %v", err)
+				}
+			}
+			s.only(t, "answers", first)
+			result(t, "the first address answered %s after the second one came", seconds(took))
+		})
 	}
 }
 

@@ -162,6 +162,15 @@ func (g *Group) LocalAddr(n Local) netip.Addr {
 	return g.locals.addr(n)
 }
 
+// SetSoleAddr tells a group of all addresses that the host has one address of its family only, apart from
+// link-local and loopback ones, and that the system sends from it by itself wherever it has a route to.
+// Answers that leave from there are cheaper then. The invalid address takes that back.
+func (g *Group) SetSoleAddr(a netip.Addr) {
+	if g.locals != nil {
+		g.locals.setSole(a)
+	}
+}
+
 // Conns returns the sockets, at least one, in a slice of the caller's own.
 func (g *Group) Conns() []Conn { return slices.Clone(g.conns) }
 

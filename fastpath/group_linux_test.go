@@ -31,7 +31,7 @@ func TestReusePortSpreads(t *testing.T) {
 		}
 		seen, total := map[int]int{}, 0
 		for k, c := range g.Conns() {
-			c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			c.SetReadDeadline(time.Now().Add(patience / 10))
 			n := 0
 			for c.ReadBatch(rx) == nil {
 				for i := range rx.Len() {
@@ -77,7 +77,7 @@ func TestKernelDrops(t *testing.T) {
 			}
 			a.WriteBatch(tx)
 			// One more after making room: it carries the count along.
-			b.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			b.SetReadDeadline(time.Now().Add(patience / 10))
 			got := 0
 			for b.ReadBatch(rx) == nil {
 				got += rx.Len()

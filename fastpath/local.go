@@ -45,7 +45,8 @@ type locals struct {
 	mu    sync.Mutex
 	byKey map[localKey]Local
 	free  []Local
-	swept time.Time // when the entries were last marked as unused
+	swept time.Time  // when the entries were last marked as unused
+	sole  netip.Addr // see setSole
 }
 
 type localKey struct {
@@ -60,20 +61,39 @@ type localEntry struct {
 	length  int    // of control; without padding where the kernel takes it like that
 	used    atomic.Bool
 	gone    atomic.Bool // the system does not have the address
+	sole    atomic.Bool // the system chooses it by itself
 	failed  atomic.Uint32
 }
 
 func newLocals() *locals { return &locals{byKey: make(map[localKey]Local)} }
 
-// entry returns the entry of a number if datagrams can leave from its address, else nil.
-func (l *locals) entry(n Local) *localEntry {
+// entry returns the entry of a number, if a datagram to a peer needs its control message to leave from
+// there. gone reports that the address is not there any more.
+func (l *locals) entry(n Local, to netip.Addr) (e *localEntry, gone bool) {
 	if l == nil || n > MaxLocals {
-		return nil
+		return nil, true
 	}
-	if e := l.list[n].Load(); e != nil && e.length > 0 && !e.gone.Load() {
-		return e
+	if e = l.list[n].Load(); e == nil || e.length == 0 || e.gone.Load() {
+		return nil, true
 	}
-	return nil
+	if e.sole.Load() && !to.IsLoopback() {
+		return nil, false
+	}
+	return e, false
+}
+
+// setSole notes that the system chooses a by itself for all peers but those on the loopback interface.
+// The invalid address takes that back.
+func (l *locals) setSole(a netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sole == a {
+		return
+	}
+	l.sole = a
+	for k, n := range l.byKey {
+		l.list[n].Load().sole.Store(k == localKey{addr: a})
+	}
 }
 
 // addr returns the address of a number, invalid if there is none.
@@ -104,6 +124,7 @@ func (l *locals) number(k localKey) Local {
 	}
 	e := &localEntry{localKey: k}
 	e.used.Store(true)
+	e.sole.Store(k == localKey{addr: l.sole})
 	e.control = marshalLocal(k)
 	e.length = localLength(e.control)
 	l.list[n].Store(e)

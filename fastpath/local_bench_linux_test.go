@@ -25,6 +25,7 @@ func BenchmarkAnswer(b *testing.B) {
 				if i == 0 {
 					_ = g.socks[0].raw.Control(func(fd uintptr) {
 						_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 0)
+						_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_WANT)
 					})
 				}
 			}

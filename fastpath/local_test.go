@@ -193,14 +193,46 @@ func TestLocalGone(t *testing.T) {
 		if st := g.Stats(); st.LocalFallbacks != sent || st.SendErrors.Sum() != 0 || st.TxDatagrams != sent {
 			t.Errorf("%d datagrams sent, counted %+v", sent, st)
 		}
-		if g.locals.entry(n) != nil {
+		if e, _ := g.locals.entry(n, h.addrs[0]); e != nil {
 			t.Error("the address is still used")
 		}
 		g.locals.number(localKey{addr: away}) // something has arrived there
-		if g.locals.entry(n) == nil {
+		if e, _ := g.locals.entry(n, h.addrs[0]); e == nil {
 			t.Error("the address is not used although something has arrived there")
 		}
 	})
+}
+
+// An address that the system chooses by itself needs no control message, unless the peer is on the
+// loopback interface.
+func TestLocalSole(t *testing.T) {
+	l := newLocals()
+	a, b := netip.MustParseAddr("91.1.1.1"), netip.MustParseAddr("91.1.1.2")
+	peer, loopback := netip.MustParseAddr("91.9.9.9"), netip.MustParseAddr("127.0.0.1")
+	n := l.number(localKey{addr: a})
+	needs := func(n Local, to netip.Addr) bool {
+		e, gone := l.entry(n, to)
+		if gone {
+			t.Errorf("%d is gone", n)
+		}
+		return e != nil
+	}
+	if !needs(n, peer) {
+		t.Error("no message although nothing is known")
+	}
+	l.setSole(a)
+	m, linked := l.number(localKey{addr: b}), l.number(localKey{addr: a, index: 3})
+	if needs(n, peer) || !needs(n, loopback) || !needs(m, peer) || !needs(linked, peer) {
+		t.Errorf("with one address: %v %v %v %v", needs(n, peer), needs(n, loopback), needs(m, peer), needs(linked, peer))
+	}
+	l.setSole(netip.Addr{})
+	if !needs(n, peer) {
+		t.Error("no message although there is another address")
+	}
+	l.setSole(b)
+	if !needs(n, peer) || needs(m, peer) {
+		t.Error("no message for an address that is not the only one")
+	}
 }
 
 // The table of local addresses is bounded, keeps what is in use, and gives up what is not.

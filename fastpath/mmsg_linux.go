@@ -304,9 +304,10 @@ func (t *mmsgTx) load(tx *Tx, first, alone int) {
 		h.Iov = &t.iov[i]
 		t.iov[i].SetLen(p.n)
 		bytes += p.n
-		at := i
+		at, lost := i, false
 		if p.local != 0 {
-			if e := s.locals.entry(p.local); e != nil {
+			var e *localEntry
+			if e, lost = s.locals.entry(p.local, p.to.Addr()); e != nil {
 				t.leave(n, e)
 			}
 		}
@@ -318,7 +319,7 @@ func (t *mmsgTx) load(tx *Tx, first, alone int) {
 				i += t.join(tx, n, i)
 			}
 		}
-		if p.local != 0 && t.from[n] == nil && at >= t.checked {
+		if lost && at >= t.checked {
 			gone += i - at + 1
 		}
 		n++

@@ -134,15 +134,18 @@ func (c *portableConn) allowWait() error {
 func (c *portableConn) sendOne(b []byte, to netip.AddrPort, local Local, retries *int) (sendCause, error) {
 	s := c.sock
 	var control []byte
-	from := s.locals.entry(local)
-	if from != nil {
-		control = from.control[:from.length]
+	var from *localEntry
+	moved := false
+	if local != 0 {
+		if from, moved = s.locals.entry(local, to.Addr()); from != nil {
+			control = from.control[:from.length]
+		}
 	}
 	refused, blocked, whole := false, false, false
 	for {
 		_, _, err := c.send(b, control, to)
 		if err == nil {
-			if local != 0 && control == nil {
+			if moved {
 				s.cnt.tx.fallbacks.Add(1)
 				if from != nil {
 					s.locals.fail(from)
@@ -166,7 +169,7 @@ func (c *portableConn) sendOne(b []byte, to netip.AddrPort, local Local, retries
 				return causeOf(err), err
 			}
 		case control != nil && mayHaveGone(err):
-			control = nil
+			control, moved = nil, true
 		case cause == causeTooLong && !whole && s.pathMTU.ignore(s):
 			whole = true
 		default:

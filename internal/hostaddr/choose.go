@@ -76,6 +76,34 @@ func Choose(s system, v4 bool) netip.Addr {
 	return b.Addr()
 }
 
+// Sole returns the only address of a family, IPv4 if v4 is set, that this machine has besides link-local
+// and loopback ones, if the system sends from it to the public internet. Else the result is invalid.
+func Sole(s system, v4 bool) netip.Addr {
+	list, err := s.Addrs()
+	if err != nil {
+		return netip.Addr{}
+	}
+	var sole netip.Addr
+	for i := range list {
+		a := list[i].Addr()
+		if a.Is4() != v4 || a == loopbackOf(v4) || a.Is6() && a.IsLinkLocalUnicast() {
+			continue
+		}
+		if sole.IsValid() {
+			return netip.Addr{}
+		}
+		sole = a
+	}
+	to := global6
+	if v4 {
+		to = global4
+	}
+	if !sole.IsValid() || s.Source(to) != sole {
+		return netip.Addr{}
+	}
+	return sole
+}
+
 // better reports whether a is a better address than b: more can reach it, or it stays for longer.
 func better(a, b *Addr) bool {
 	if x, y := Reach(a.Addr()), Reach(b.Addr()); x != y {

@@ -76,6 +76,37 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// An address is the only one if there are but loopback and link-local ones besides, and it is what the system sends from.
+func TestSole(t *testing.T) {
+	all := func(from string) map[string]string { return map[string]string{"": from} }
+	for _, c := range []struct {
+		name string
+		m    machine
+		v4   bool
+		want string
+	}{
+		{"none", machine{}, true, ""},
+		{"no list", machine{err: errors.New("no"), routes: all("91.1.1.1")}, true, ""},
+		{"one", machine{list: []Addr{plain("127.0.0.1/8"), plain("91.1.1.1/24"), plain("2a00::1/64")}, routes: all("91.1.1.1")}, true, "91.1.1.1"},
+		{"no route", machine{list: []Addr{plain("91.1.1.1/24")}}, true, ""},
+		{"two", machine{list: []Addr{plain("91.1.1.1/24"), plain("10.0.0.1/24")}, routes: all("91.1.1.1")}, true, ""},
+		{"a virtual one on loopback", machine{list: []Addr{plain("127.0.0.1/8"), plain("127.0.0.2/8"), plain("91.1.1.1/24")}, routes: all("91.1.1.1")}, true, ""},
+		{"another source", machine{list: []Addr{plain("91.1.1.1/24")}, routes: all("91.1.1.2")}, true, ""},
+		{"IPv6", machine{list: []Addr{plain("::1/128"), plain("fe80::1/64"), plain("2a00::1/64"), plain("91.1.1.1/24")}, routes: all("2a00::1")}, false, "2a00::1"},
+		{"a temporary one besides", machine{list: []Addr{temporary("2a00::2/64"), plain("2a00::1/64")}, routes: all("2a00::1")}, false, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := ""
+			if a := Sole(&c.m, c.v4); a.IsValid() {
+				got = a.String()
+			}
+			if got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestNeighbor(t *testing.T) {
 	for _, c := range []struct{ of, want string }{
 		{"10.0.0.1/24", "10.0.0.2"}, {"10.1.0.1/24", "10.1.0.3"}, {"10.0.0.255/24", "10.0.0.254"}, {"10.0.0.1/32", "invalid IP"}, {"fd00::1/64", "fd00::2"},
