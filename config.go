@@ -60,14 +60,34 @@ type Config struct {
 	// for the port that the node listens on. Default: see AdvertisedAddr; of two families one is left out whose address fewer can reach.
 	Advertise []netip.AddrPort
 
-	// DetectAddress lets peers tell the node its address: what enough of them agree on replaces what the record
-	// names. 0 asks for 10 that agree, any other number for as many, -1 switches it off. It is off if Advertise
-	// names addresses.
+	// DetectAddress lets peers tell the node its address: an endpoint with enough votes takes the place
+	// of the one that the record names. 0 asks for 10 votes, any other number for as many, -1 switches it
+	// off. Families that Advertise names are left alone. Votes of an endpoint count by site (/24, /48) if a
+	// bootnode is among the voters. Otherwise they count by wide prefix (/16, /32), and a third of them
+	// must come from nodes that this node has found, not they it. In a private network 3 are enough.
 	DetectAddress int
+	// ReachWait is how long an endpoint that votes have set, or that Previous names, stays in the record
+	// at least. Default: 5 minutes. Negative: until the votes set another one. That nobody comes in does
+	// not revoke it. After that time it is revoked once ReachMisses networks, by default 5, speak against
+	// it within six times ReachWait: networks of nodes that this node found for the first time, and they
+	// not it, although its neighbors check it; or of nodes that came in at another endpoint. An eighth of
+	// the live nodes of the table are needed if that is more, and four times as many if nodes that this
+	// node had not contacted have come in at the endpoint.
+	ReachWait   time.Duration
+	ReachMisses int
+	// ReachRetry is for how long votes for an IP address that was revoked are not heard. Default: 1 hour.
+	// It ends when the machine's own address changes, and when nodes come in there that this node had not
+	// contacted.
+	ReachRetry time.Duration
 
 	// Previous is the record that the node had before, if it had one. If nothing has changed it stays
-	// as it is, else the new one gets a higher sequence number.
+	// as it is, else the new one gets a higher sequence number. A public endpoint that it names stays in
+	// place of a private one of the machine's, unless DetectAddress is off, and so does any that was
+	// learned while the machine had the same address.
 	Previous *enr.Record
+	// PreviousAddresses is what AddressStates returned last in the node's last life. Without it nothing
+	// is known of the endpoints in Previous.
+	PreviousAddresses []AddressState
 
 	// SaveRecord, if not nil, is given every new local record after the first one, before any peer sees it: store it, and
 	// start with it as Previous the next time. If it fails the record stays as it was. Like the function given to UpdateRecord it must not
@@ -205,6 +225,9 @@ func (c Config) withDefaults() (Config, error) {
 		}
 		families[f] = true
 	}
+	if err := checkPreviousAddresses(c.PreviousAddresses); err != nil {
+		return c, err
+	}
 	if c.Previous != nil && c.Previous.ID() != c.PrivateKey.ID() {
 		return c, fmt.Errorf("%w: previous record belongs to another key", ErrConfig)
 	}
@@ -266,9 +289,9 @@ func (c *Config) closeGiven() {
 	}
 }
 
-// voteMin is the engine's setting for DetectAddress: addresses that were given are not voted on.
+// voteMin is the engine's setting for DetectAddress.
 func (c *Config) voteMin() int {
-	if len(c.Advertise) > 0 || c.NoEndpoint || c.DetectAddress < 0 {
+	if c.NoEndpoint || c.DetectAddress < 0 {
 		return -1
 	}
 	return c.DetectAddress

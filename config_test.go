@@ -136,7 +136,7 @@ func TestNodesHaveAPlace(t *testing.T) {
 	}
 }
 
-// Addresses that were given, or that nobody may know, are not voted on.
+// Addresses that nobody may know are not voted on. Of those that were given, peers change none.
 func TestConfigDetectAddress(t *testing.T) {
 	given := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:9000")}
 	for _, c := range []struct {
@@ -144,7 +144,7 @@ func TestConfigDetectAddress(t *testing.T) {
 		want int
 	}{
 		{Config{}, 0}, {Config{DetectAddress: 5}, 5}, {Config{DetectAddress: -3}, -1},
-		{Config{Advertise: given}, -1}, {Config{Advertise: given, DetectAddress: 5}, -1}, {Config{NoEndpoint: true, DetectAddress: 5}, -1},
+		{Config{Advertise: given}, 0}, {Config{Advertise: given, DetectAddress: -1}, -1}, {Config{NoEndpoint: true, DetectAddress: 5}, -1},
 	} {
 		if got := c.cfg.voteMin(); got != c.want {
 			t.Errorf("%+v: %d, want %d", c.cfg, got, c.want)

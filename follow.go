@@ -180,6 +180,11 @@ func (f *follower) update(now time.Time) (changed bool, again time.Duration) {
 			again = min(again, due[i])
 		}
 	}
+	for i, family := range []int{4, 6} {
+		if f.wild[i] {
+			f.n.engine.SetInterface(family, chosen.end[i])
+		}
+	}
 	v4, v6 := endpoints(f.n.LocalRecord())
 	before := [2]netip.AddrPort{v4, v6}
 	if next == before {

@@ -202,11 +202,12 @@ func (n *Node) build() error {
 	if err != nil {
 		return err
 	}
+	n.follow.own = named.end
+	states := n.previousStates(&named)
 	record, err := makeRecord(&n.cfg, named.end)
 	if err != nil {
 		return err
 	}
-	n.follow.own = named.end
 	n.callbacks.max = n.cfg.MaxRequests
 	n.talk.init(n, n.cfg.TalkConcurrency, n.cfg.TalkPerPeer)
 	cfg := engine.Config{
@@ -217,7 +218,8 @@ func (n *Node) build() error {
 		RefreshInterval: n.cfg.RefreshInterval,
 		MaxRequests:     n.cfg.MaxRequests, MaxPeerRequests: n.cfg.MaxPeerRequests,
 		Jobs: maxJobs, Buffers: jobBuffers{fastpath.NewPool(maxJobs, codec.MaxPacketSize)},
-		Talk: &n.talk, OnEvent: n.publish, VoteMin: n.cfg.voteMin(), SaveRecord: n.cfg.SaveRecord,
+		Talk: &n.talk, OnEvent: n.publish, SaveRecord: n.cfg.SaveRecord,
+		VoteMin: n.cfg.voteMin(), ReachWait: n.cfg.ReachWait, ReachMisses: n.cfg.ReachMisses, ReachRetry: n.cfg.ReachRetry, Addresses: states,
 	}
 	cfg.LowPorts = n.cfg.LowPorts
 	cfg.Resend, cfg.Table.InboundLimit = n.cfg.Resend, n.cfg.IncomingShare

@@ -19,6 +19,9 @@ type wire struct {
 	delay time.Duration
 	mu    sync.Mutex
 	conns map[netip.AddrPort]*wireConn
+	// route, if not nil, is what routers on the way make of a datagram, or whether they drop it. It is
+	// called with mu held.
+	route func(from, to netip.AddrPort) (newFrom, newTo netip.AddrPort, ok bool)
 }
 
 type wireConn struct {
@@ -57,11 +60,18 @@ func (c *wireConn) WriteBatch(tx *fastpath.Tx) error {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
 	for i := range tx.Len() {
-		to := c.w.conns[tx.Addr(i)]
+		from, dest := c.addr, tx.Addr(i)
+		if c.w.route != nil {
+			var ok bool
+			if from, dest, ok = c.w.route(from, dest); !ok {
+				continue
+			}
+		}
+		to := c.w.conns[dest]
 		if to == nil {
 			continue
 		}
-		d := wireDatagram{c.addr, bytes.Clone(tx.Packet(i))}
+		d := wireDatagram{from, bytes.Clone(tx.Packet(i))}
 		time.AfterFunc(c.w.delay, func() {
 			select {
 			case to.in <- d:

@@ -61,9 +61,7 @@ func (w *Worker) pong(p *peer, body []byte) error {
 	}
 	if rtt, ok := w.take(c); ok {
 		w.e.table.MarkLive(w.now, c.request.Peer.ID, c.request.Peer.Addr)
-		if w.e.cfg.VoteMin >= 0 {
-			w.e.address.votes.add(w.now, c.request.Peer.Addr.Addr(), m.Recipient)
-		}
+		w.pongFrom(c, m.Recipient)
 		w.noteSeq(p, m.RecordSeq)
 		w.finish(c, Result{Pong: m, RTT: rtt})
 	}
@@ -212,20 +210,22 @@ func (w *Worker) challenged(c *call) bool {
 }
 
 // answered is called when the peer has used keys that this node offered in a handshake: it has proved
-// who it is.
-func (w *Worker) answered(p *peer) {
+// who it is. renewed says that there was a session before.
+func (w *Worker) answered(p *peer, renewed bool) {
 	w.counts[SessionsOutbound]++
 	e := w.e
 	e.calls.mu.Lock()
 	var contact Peer
+	pings := false
 	if o := e.calls.peers[*p.key]; o != nil && len(o.calls) > 0 {
-		contact = o.calls[0].request.Peer
+		contact, pings = o.calls[0].request.Peer, o.calls[0].request.Type == codec.TypePing
 		if c := o.initiating; c != nil {
 			w.latency[LatencyInitiated].observe(w.now - c.began)
 		}
 	}
 	e.calls.mu.Unlock()
 	addr := p.key.AddrPort()
+	w.found(p.key.ID(), addr.Addr())
 	if contact.Record != nil {
 		e.noteRecord(p.key, p.hash, contact.Record)
 		p.keys.SetRecordSeq(contact.Record.Seq())
@@ -233,4 +233,7 @@ func (w *Worker) answered(p *peer) {
 	}
 	e.event(Event{Kind: SessionEstablished, ID: p.key.ID(), Addr: addr, Record: contact.Record})
 	w.established(p.key, p.hash)
+	if !pings { // its PONG tells as much
+		w.answeredAt(contact, renewed)
+	}
 }

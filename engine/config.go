@@ -53,12 +53,23 @@ type Config struct {
 	// lead to have a queue of the same length.
 	Jobs int
 
-	// VoteMin is how many peers, of different network prefixes, must agree on this node's address before its
-	// record names it; default DefaultVoteMin. Negative: the record stays as it is.
+	// VoteMin is how many votes of peers an endpoint of this node needs before its record names it;
+	// default DefaultVoteMin. Inside a private network 3 are enough. Negative: the record stays as it is.
 	VoteMin int
-	// ReachWait is how long such an address has until strangers must have made contact there, or it is taken
-	// out again; default DefaultReachWait. Negative: it stays.
-	ReachWait time.Duration
+	// ReachWait is how long an endpoint that votes have set, or that was saved, stays in the record at
+	// least; default DefaultReachWait. Negative: it stays until the votes set another one.
+	// After that time it is revoked once ReachMisses networks, default DefaultReachMisses, speak against it
+	// within six times ReachWait: networks of nodes that this node had to find, as they did not find it,
+	// or that have come in at another endpoint. In a large table an eighth of its live nodes are needed,
+	// and four times as many against an endpoint that is proven.
+	ReachWait   time.Duration
+	ReachMisses int
+	// ReachRetry is for how long votes for an IP address that was revoked are not heard; default
+	// DefaultReachRetry. Votes for other addresses are.
+	ReachRetry time.Duration
+	// Addresses tells what is known of the endpoints that Record names: their sources, and what was known
+	// in an earlier life of the node. Without it they are AddressInterface.
+	Addresses []AddressState
 
 	// SaveRecord, if not nil, is given a new local record before any peer sees it, so that a restart cannot fall
 	// back behind its sequence number. It may block: it is called from Tick or from UpdateRecord.
@@ -168,6 +179,12 @@ func (c *Config) setDefaults() error {
 	}
 	if c.VoteMin == 0 {
 		c.VoteMin = DefaultVoteMin
+	}
+	if c.ReachMisses <= 0 {
+		c.ReachMisses = DefaultReachMisses
+	}
+	if c.ReachRetry <= 0 {
+		c.ReachRetry = DefaultReachRetry
 	}
 	if c.ReachWait == 0 {
 		c.ReachWait = DefaultReachWait

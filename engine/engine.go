@@ -79,10 +79,12 @@ func New(cfg Config) (*Engine, error) {
 	e.inbound.init(cfg.Jobs)
 	e.own.init(cfg.Jobs)
 	e.maintain.init(cfg.Bootnodes)
-	e.address.votes.min, e.address.contacts.seed = cfg.VoteMin, seed(3)
 	e.cfg = cfg
 	e.public.Store(cfg.Public)
 	e.setLocal(cfg.Record)
+	a := &e.address
+	a.contacts.seed, a.came.seed, a.met.seed = seed(3), seed(3), seed(3)
+	e.initAddress(cfg.Addresses)
 	return e, nil
 }
 
@@ -252,4 +254,7 @@ func dropOf(err error) Counter {
 func (e *Engine) RecordOf(b []byte) *enr.Record { return e.recordOf(b) }
 
 // SetBootnodes replaces the bootnodes. Call Bootstrap to have them contacted now.
-func (e *Engine) SetBootnodes(list []Peer) { e.maintain.bootnodes.Store(&list) }
+func (e *Engine) SetBootnodes(list []Peer) {
+	e.maintain.bootnodes.Store(&list)
+	e.setAnchors(list)
+}

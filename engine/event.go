@@ -26,8 +26,8 @@ const (
 	Discovered
 	// AddressChanged: peers agree that this node is at Addr, and its Record names it now.
 	AddressChanged
-	// AddressRevoked: nobody could reach this node at the address of Family that had been detected; Record
-	// does not name it any more.
+	// AddressRevoked: something speaks against the address of Family that had been detected, and Record
+	// names Addr in its place, or none if Addr is invalid. See Config.ReachWait.
 	AddressRevoked
 	// SessionEnded: the session with node ID at Addr is no more. The next message there takes a handshake.
 	SessionEnded
@@ -35,12 +35,17 @@ const (
 	Banned
 	Permitted
 	Lifted
+	// AddressProven: nodes that this node had not contacted have reached it at Addr.
+	AddressProven
+	// AddressInDoubt: something speaks against Addr, which Record names. See AddressState.
+	AddressInDoubt
 )
 
 // eventNames are the words for the kinds.
 var eventNames = [...]string{
 	SessionEstablished: "session established", Unverifiable: "unverifiable record", TableChanged: "table changed", Discovered: "discovered",
 	AddressChanged: "address changed", AddressRevoked: "address revoked", SessionEnded: "session ended",
+	AddressProven: "address proven", AddressInDoubt: "address in doubt",
 	Banned: "banned", Permitted: "permitted", Lifted: "lifted",
 }
 

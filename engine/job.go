@@ -69,9 +69,6 @@ func (w *Worker) accept(j *job) {
 	w.counts[HandshakesReceived]++
 	w.counts[SessionsInbound]++
 	w.accepted = acceptance{j.came, true}
-	if stranger {
-		e.address.stranger(j.from.Addr())
-	}
 	kind := SessionEstablished
 	w.prove(j.from) // it has answered a WHOAREYOU there
 	by := byOwner
@@ -85,6 +82,10 @@ func (w *Worker) accept(j *job) {
 	e.event(Event{Kind: kind, ID: a.Record.ID(), Addr: j.from, Record: a.Record, Inbound: true})
 	w.dispatch(&peer{j.from, &j.key, j.hash, &j.packet.SourceID, &j.packet.Nonce, a.Keys, false}, a.Plaintext)
 	w.established(&j.key, j.hash)
+	if stranger {
+		pub, _ := a.Record.PublicKey() // a verified record has one
+		w.stranger(j, a.Record.ID(), pub)
+	}
 }
 
 // stranger reports whether the sender of a handshake is a node that this one has had nothing to do with, as far as it knows. Whom it has

@@ -23,27 +23,7 @@ func (w *Worker) NextTick() time.Duration {
 	if fetch || m.anew.Load() || m.hurry.Load() && m.active.Load() == 0 {
 		return w.now
 	}
-	return min(m.next, e.calls.pending.NextExpiry(), e.table.NextDue(), e.nextVote())
-}
-
-// nextVote is when the votes on this node's address have to be looked at.
-func (e *Engine) nextVote() time.Duration {
-	a := &e.address
-	if e.cfg.VoteMin < 0 {
-		return never
-	}
-	if a.votes.uncounted() {
-		return a.next
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	first := never
-	for i := range a.fam {
-		if r := &a.fam[i]; r.detected && e.cfg.ReachWait > 0 && len(r.met) < reachNeeded {
-			first = min(first, max(r.since+e.cfg.ReachWait+1, a.next))
-		}
-	}
-	return first
+	return min(m.next, e.calls.pending.NextExpiry(), e.table.NextDue(), e.nextCount())
 }
 
 // NextExpiry returns the time from which a Tick ends a call that has had no answer. Without calls that is the largest Duration.

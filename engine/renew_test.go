@@ -76,8 +76,10 @@ func TestRecordRenewedFromElsewhere(t *testing.T) {
 func TestWhoIsAStranger(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("20.0.0.1:9000", nil)
-	a.e.address.fam[0] = reach{detected: true, since: nw.now}
-	met := func() int { return len(a.e.address.fam[0].met) }
+	met := func() int {
+		nw.run(2 * time.Second) // PONGs tell at which endpoint they have come in
+		return len(a.e.AddressState(nw.now, 4).ProvenBy)
+	}
 	tried, asked, unasked := nw.add("20.0.2.1:9000", nil), nw.add("20.0.3.1:9000", nil), nw.add("20.0.4.1:9000", nil)
 
 	nw.drop = func(_, to netip.AddrPort, _ []byte) bool { return to == tried.addr }
@@ -85,18 +87,18 @@ func TestWhoIsAStranger(t *testing.T) {
 		t.Fatal(r.Err)
 	}
 	nw.drop = nil
-	if r := tried.ping(a); r.Err != nil || met() != 0 {
-		t.Errorf("who was tried to be reached: %v, %d strangers", r.Err, met())
+	if r, n := tried.ping(a), met(); r.Err != nil || n != 0 {
+		t.Errorf("who was tried to be reached: %v, %d strangers", r.Err, n)
 	}
 	if r := a.ping(asked); r.Err != nil {
 		t.Fatal(r.Err)
 	}
 	asked.start(Config{Key: asked.key, Record: asked.rec, IPv4: true, Random: newReader(99)}) // it has lost its sessions
-	if r := asked.ping(a); r.Err != nil || met() != 0 {
-		t.Errorf("who was asked: %v, %d strangers", r.Err, met())
+	if r, n := asked.ping(a), met(); r.Err != nil || n != 0 {
+		t.Errorf("who was asked: %v, %d strangers", r.Err, n)
 	}
-	if r := unasked.ping(a); r.Err != nil || met() != 1 {
-		t.Errorf("who was not: %v, %d strangers", r.Err, met())
+	if r, n := unasked.ping(a), met(); r.Err != nil || n != 1 {
+		t.Errorf("who was not: %v, %d strangers", r.Err, n)
 	}
 	c := &contacts{seed: 1}
 	c.note(nw.now, tried.addr.Addr())

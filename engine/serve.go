@@ -109,6 +109,9 @@ func (w *Worker) ping(p *peer, body []byte) error {
 		return err
 	}
 	w.noteSeq(p, m.RecordSeq)
+	if a := &w.e.address; a.watch.Load() {
+		a.checkedBy(w.now, p.from.Addr())
+	}
 	buf := w.out.Buffer()
 	if buf == nil {
 		w.counts[DropOutbox]++

@@ -214,7 +214,7 @@ func (w *Worker) message(s *staged, at session.Place) {
 	}
 	p := peerOf(s, keys)
 	if keys != current && w.e.sessions.Promote(w.now, &s.key, s.hash, keys) {
-		w.answered(&p)
+		w.answered(&p, current != nil)
 	}
 	w.dispatch(&p, plaintext)
 }

@@ -189,7 +189,7 @@ func TestNATBounded(t *testing.T) {
 	}
 }
 
-// What nodes behind NATs learn of their address from others: they find it if all see the same, and keep it in the record only if
+// Nodes behind NATs find their address if all others see the same, and keep it in the record only if
 // strangers get in there.
 func TestNodesBehindNATs(t *testing.T) {
 	n := ForTest(t, Config{Seed: 3, InsecureCurve: true, Conditions: Conditions{Loss: 0.01}})
@@ -210,7 +210,7 @@ func TestNodesBehindNATs(t *testing.T) {
 		n.Run(time.Minute)
 	}
 	late := addNode(t, n, cfg) // a stranger to all
-	n.Run(5 * time.Minute)
+	n.Run(10 * time.Minute)
 	for k, want := range map[NATKind]engine.Reachable{
 		FullCone: engine.ReachProved, AddressRestricted: engine.ReachRevoked, PortRestricted: engine.ReachRevoked, Symmetric: engine.ReachUnknown,
 	} {

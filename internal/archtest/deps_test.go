@@ -24,7 +24,7 @@ var imports = map[string][]string{
 	"session":           {"internal/netaddr", "internal/prefixquota", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
 	"table":             {"internal/netaddr", "internal/prefixquota", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
 	"lookup":            {"internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"engine":            {"internal/budget", "internal/netaddr", "internal/prefixquota", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
+	"engine":            {"internal/budget", "internal/quote", "internal/netaddr", "internal/prefixquota", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
 	".":                 {"internal/quote", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
 	"internal/store":    {"enr"},
 	"simnet":            {"internal/netaddr", "internal/prefixquota", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},

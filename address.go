@@ -1,0 +1,158 @@
+package discv5
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/netaddr"
+)
+
+// AddressSource says where the endpoint of a family in the node's record comes from.
+type AddressSource = engine.AddressSource
+
+// Sources of an endpoint.
+const (
+	AddressNone       = engine.AddressNone       // the record names none
+	AddressConfigured = engine.AddressConfigured // Config.Advertise
+	AddressPinned     = engine.AddressPinned     // SetEndpoint, such as for a port mapping
+	AddressInterface  = engine.AddressInterface  // the listen address, an interface, or UpdateRecord
+	AddressVoted      = engine.AddressVoted      // peers agree on it
+	AddressSaved      = engine.AddressSaved      // Config.Previous, or a port mapping that has ended
+)
+
+// AddressState is what a node knows of its own address in one family. A program may save it, as JSON for
+// example, for Config.PreviousAddresses.
+type AddressState struct {
+	Family   int            `json:"family"`             // 4 or 6
+	Endpoint netip.AddrPort `json:"endpoint,omitzero"`  // that the record names; invalid if it names none
+	Source   AddressSource  `json:"source"`             // of Endpoint
+	Since    time.Time      `json:"since,omitzero"`     // when the record began to name it, in this life of the node
+	Proven   bool           `json:"proven"`             // nodes that this node had not contacted have reached it there
+	ProvenBy []netip.Prefix `json:"proven_by,omitzero"` // networks of such nodes, two at most; without Proven there may be one
+	ProvenAt time.Time      `json:"proven_at,omitzero"` // when the last of them came
+
+	// InDoubt says that something speaks against Endpoint: more peers vote for Rival, or half of what
+	// revokes the address has been seen.
+	InDoubt      bool      `json:"in_doubt"`
+	InDoubtSince time.Time `json:"in_doubt_since,omitzero"`
+
+	Votes      int            `json:"votes"`          // for Endpoint, of the last 5 minutes
+	Rival      netip.AddrPort `json:"rival,omitzero"` // the other endpoint with most votes
+	RivalVotes int            `json:"rival_votes"`
+
+	// Missed counts the networks that speak against Endpoint; at MissedMax it is revoked. See
+	// Config.ReachMisses.
+	Missed    int `json:"missed"`
+	MissedMax int `json:"missed_max"`
+
+	Interface netip.AddrPort `json:"interface,omitzero"` // of the listen address or an interface, to return to
+	Before    netip.AddrPort `json:"before,omitzero"`    // that the record named earlier, to return to
+
+	// Revoked is an IP address that was taken out of the record, for which votes are not heard before
+	// RevokedUntil.
+	Revoked      netip.Addr `json:"revoked,omitzero"`
+	RevokedUntil time.Time  `json:"revoked_until,omitzero"`
+}
+
+// AddressState returns what the node knows of its own address in a family, 4 or 6.
+func (n *Node) AddressState(family int) AddressState {
+	s := n.engine.AddressState(n.clock.Now(), family)
+	at := func(set bool, d time.Duration) time.Time {
+		if !set {
+			return time.Time{}
+		}
+		return n.clock.At(d).Round(0)
+	}
+	return AddressState{
+		Family: family, Endpoint: s.Endpoint, Source: s.Source, Since: at(s.Endpoint.IsValid(), s.Since),
+		Proven: s.Proven, ProvenBy: s.ProvenBy, ProvenAt: at(s.Proven || len(s.ProvenBy) > 0, s.ProvenAt),
+		InDoubt: s.InDoubt, InDoubtSince: at(s.InDoubt, s.InDoubtSince),
+		Votes: s.Votes, Rival: s.Rival, RivalVotes: s.RivalVotes, Missed: s.Missed, MissedMax: s.MissedMax,
+		Interface: s.Interface, Before: s.Before,
+		Revoked: s.Revoked, RevokedUntil: at(s.Revoked.IsValid(), s.RevokedUntil),
+	}
+}
+
+// AddressStates returns AddressState of both families, IPv4 first.
+func (n *Node) AddressStates() []AddressState {
+	return []AddressState{n.AddressState(4), n.AddressState(6)}
+}
+
+// previous returns what was saved about the endpoint of a family that Config.Previous names.
+func (c *Config) previous(f netaddr.Family) (at netip.AddrPort, s AddressState, saved bool) {
+	if c.Previous == nil {
+		return at, s, false
+	}
+	v4, v6 := endpoints(c.Previous)
+	at = [netaddr.NumFamilies]netip.AddrPort{v4, v6}[f]
+	for _, s := range c.PreviousAddresses {
+		if s.Family == f.Version() && s.Endpoint == at {
+			return at, s, true
+		}
+	}
+	return at, s, false
+}
+
+// keepPrevious returns the endpoint of a family that the record of the node's last life names, if it is
+// to stay in place of own, which an interface has: a public one where the machine has none, and one that
+// was learned while the machine had the same address as now. Votes correct it if the node has moved.
+func (c *Config) keepPrevious(f netaddr.Family, own netip.AddrPort) (netip.AddrPort, bool) {
+	at, s, saved := c.previous(f)
+	if !at.IsValid() || at == own || c.voteMin() < 0 || saved && s.Source == AddressConfigured {
+		return own, false
+	}
+	learned := saved && (s.Source == AddressVoted || s.Source == AddressSaved || s.Source == AddressPinned)
+	public := netaddr.ClassOf(at.Addr()) == netaddr.Global && (!own.IsValid() || netaddr.ClassOf(own.Addr()) != netaddr.Global)
+	if !public && (!learned || s.Interface != own) {
+		return own, false
+	}
+	if learned && own.IsValid() && s.Interface.Port() == at.Port() {
+		at = netip.AddrPortFrom(at.Addr(), own.Port()) // the router keeps ports, and the node listens on another one
+	}
+	return at, true
+}
+
+// previousStates puts into named what stays of the record of the node's last life, and returns what is
+// known of all endpoints.
+func (n *Node) previousStates(named *advertised) (states []engine.AddressState) {
+	own := named.end
+	var kept [netaddr.NumFamilies]bool
+	for f := range netaddr.Family(netaddr.NumFamilies) {
+		if !named.fixed[f] && n.byFam[f] >= 0 {
+			named.end[f], kept[f] = n.cfg.keepPrevious(f, own[f])
+		}
+	}
+	named.restrict()
+	for f := range netaddr.Family(netaddr.NumFamilies) {
+		k := engine.AddressState{Family: f.Version(), Interface: own[f]}
+		switch {
+		case !named.end[f].IsValid():
+		case named.fixed[f]:
+			k.Source = AddressConfigured
+		case kept[f]:
+			k.Source = AddressSaved
+		default:
+			k.Source = AddressInterface
+		}
+		if at, s, ok := n.cfg.previous(f); ok && at == named.end[f] {
+			k.Proven, k.ProvenBy, k.ProvenAt = s.Proven, s.ProvenBy, s.ProvenAt.Sub(n.clock.At(0))
+			if k.Source == AddressSaved {
+				k.Before = s.Before
+			}
+		}
+		states = append(states, k)
+	}
+	return states
+}
+
+// checkPreviousAddresses refuses states that AddressState has not returned.
+func checkPreviousAddresses(list []AddressState) error {
+	for i, s := range list {
+		if s.Family != 4 && s.Family != 6 {
+			return fmt.Errorf("%w: PreviousAddresses %d is of family %d, want 4 or 6", ErrConfig, i+1, s.Family)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,397 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
+)
+
+// seen has a stranger answer the PINGs that have arrived: it sees n at an endpoint. It returns how many
+// there were.
+func (s *stranger) seen(n *node, at netip.AddrPort) (k int) {
+	for len(s.got) > 0 {
+		p, _ := s.take()
+		if p.Flag != codec.FlagMessage {
+			continue
+		}
+		m, err := s.keys.Open(&p.Nonce, p.Message, p.AD)
+		if err != nil {
+			continue
+		}
+		var ping codec.Ping
+		if t, body, err := codec.SplitMessage(m); err != nil || t != codec.TypePing || ping.Decode(body) != nil {
+			continue
+		}
+		pong := codec.Pong{RequestID: ping.RequestID, RecordSeq: s.rec.Seq(), Recipient: at}
+		s.nw.inject(s.addr, n, s.message(s.rec.ID(), n, s.keys, pong.Append(nil)))
+		k++
+	}
+	return k
+}
+
+// comesIn has a node that n has never contacted make a session, and answer that it sees n at an endpoint.
+func (nw *network) comesIn(n *node, from string, seed uint64, at netip.AddrPort) {
+	nw.t.Helper()
+	s := nw.stranger(from, seed).listen()
+	s.connect(n)
+	answered := 0
+	for range 40 {
+		nw.run(50 * time.Millisecond)
+		answered += s.seen(n, at)
+	}
+	if answered == 0 {
+		nw.t.Fatalf("the node that came in from %s was not asked", from)
+	}
+}
+
+// missed has n find nodes of so many networks, which did not find it, while its neighbors check it.
+func (n *node) missed(count int) {
+	for f := range netaddr.Family(netaddr.NumFamilies) {
+		for i := range count {
+			at, checker := netip.AddrFrom4([4]byte{7, byte(i), 6, 1}), netip.AddrFrom4([4]byte{5, byte(i), 6, 1})
+			if f == netaddr.IPv6 {
+				at, checker = netip.AddrFrom16([16]byte{0x2a, 7, 0, byte(i)}), netip.AddrFrom16([16]byte{0x2a, 5, 0, byte(i)})
+			}
+			n.w.found(enr.ID{7, byte(f), byte(i), byte(n.net.now / time.Minute)}, at)
+			n.e.address.checkedBy(n.net.now, checker)
+		}
+	}
+}
+
+var (
+	trueEnd  = netip.MustParseAddrPort("8.8.4.4:9000")
+	falseEnd = netip.MustParseAddrPort("9.9.9.9:9000")
+	ownEnd   = netip.MustParseAddrPort("10.0.0.1:9000")
+)
+
+// reachNode is a node with a private address whose addresses may be revoked after a minute.
+func reachNode(nw *network) *node {
+	return nw.add(ownEnd.String(), func(c *Config) { c.ReachWait = time.Minute })
+}
+
+func (n *node) wantAddress(what string, at netip.AddrPort, source AddressSource) AddressState {
+	n.net.t.Helper()
+	s := n.e.AddressState(n.net.now, 4)
+	if named, _ := n.e.Record().UDPEndpoint4(); named != at || s.Endpoint != at || s.Source != source {
+		n.net.t.Errorf("%s: the record names %v, the state is %v of source %v; want %v of source %v", what, named, s.Endpoint, s.Source, at, source)
+	}
+	return s
+}
+
+// That nobody comes in does not revoke an address, nor do nodes found while this one is new to the
+// network, nor ones that its neighbors would not have told of it. Enough nodes that found no way to
+// this one do, and the address before takes its place.
+func TestDetectedAddressIsRevoked(t *testing.T) {
+	nw := newNetwork(t)
+	a := reachNode(nw)
+	a.agree(DefaultVoteMin, trueEnd)
+	nw.run(2 * time.Second)
+	a.wantAddress("after the votes", trueEnd, AddressVoted)
+	a.missed(2 * DefaultReachMisses) // the first minute does not count
+	nw.run(24 * time.Hour / 10)
+	s := a.wantAddress("after hours in which nobody came", trueEnd, AddressVoted)
+	if s.InDoubt || s.Proven || s.Missed != 0 || a.e.Reach(4) != ReachWaiting {
+		t.Errorf("state %+v", s)
+	}
+
+	a.missed((DefaultReachMisses + 1) / 2)
+	nw.run(2 * time.Second)
+	if s := a.wantAddress("after half of the misses", trueEnd, AddressVoted); !s.InDoubt || s.Missed != (DefaultReachMisses+1)/2 || s.MissedMax != DefaultReachMisses {
+		t.Errorf("state %+v", s)
+	}
+	nw.run(7 * time.Minute)
+	if s := a.e.AddressState(nw.now, 4); s.InDoubt || s.Missed != 0 {
+		t.Errorf("misses count for ever: %+v", s)
+	}
+	a.missed(DefaultReachMisses)
+	nw.run(2 * time.Second)
+	s = a.wantAddress("after the misses", ownEnd, AddressInterface)
+	if s.Revoked != trueEnd.Addr() || s.RevokedUntil < nw.now || a.e.Reach(4) != ReachRevoked {
+		t.Errorf("state %+v", s)
+	}
+	var kinds []EventKind
+	for _, e := range a.events {
+		switch e.Kind {
+		case AddressChanged, AddressRevoked, AddressInDoubt, AddressProven:
+			kinds = append(kinds, e.Kind)
+		}
+	}
+	if want := "[address changed address in doubt address revoked]"; fmt.Sprint(kinds) != want {
+		t.Errorf("events %v, want %v", kinds, want)
+	}
+}
+
+// Misses alone do not revoke an address: this node's neighbors must be known to relay it.
+func TestMissesOfANodeThatNobodyChecks(t *testing.T) {
+	nw := newNetwork(t)
+	a := reachNode(nw)
+	a.agree(DefaultVoteMin, trueEnd)
+	nw.run(2 * time.Minute)
+	for i := range 4 * DefaultReachMisses {
+		a.w.found(enr.ID{7, byte(i)}, netip.AddrFrom4([4]byte{7, byte(i), 6, 1}))
+	}
+	nw.run(2 * time.Second)
+	a.wantAddress("after misses", trueEnd, AddressVoted)
+	for i := range checkersNeeded {
+		a.e.address.checkedBy(nw.now, netip.AddrFrom4([4]byte{5, 5, byte(i), 1}))
+	}
+	nw.run(2 * time.Second)
+	a.wantAddress("once neighbors check it", ownEnd, AddressInterface)
+}
+
+// A revocation is about one address. Votes for it are not heard for a while; those for another are.
+// Unsolicited sources that come in there after all end the wait.
+func TestRevokedAddressIsOneAddress(t *testing.T) {
+	revoked := func(t *testing.T) (*network, *node) {
+		nw := newNetwork(t)
+		a := reachNode(nw)
+		a.agree(DefaultVoteMin, trueEnd)
+		nw.run(2 * time.Minute)
+		a.missed(DefaultReachMisses)
+		nw.run(2 * time.Second)
+		a.wantAddress("after the misses", ownEnd, AddressInterface)
+		return nw, a
+	}
+	t.Run("another address", func(t *testing.T) {
+		nw, a := revoked(t)
+		other := netip.MustParseAddrPort("8.8.8.8:9000")
+		a.agree(DefaultVoteMin, other)
+		nw.run(2 * time.Second)
+		a.wantAddress("after votes for another address", other, AddressVoted)
+	})
+	t.Run("another port", func(t *testing.T) {
+		nw, a := revoked(t)
+		a.agree(DefaultVoteMin, netip.AddrPortFrom(trueEnd.Addr(), 41000))
+		nw.run(2 * time.Second)
+		a.wantAddress("after votes for another port", ownEnd, AddressInterface)
+	})
+	t.Run("later", func(t *testing.T) {
+		nw, a := revoked(t)
+		nw.run(DefaultReachRetry)
+		a.agree(DefaultVoteMin, trueEnd)
+		nw.run(2 * time.Second)
+		a.wantAddress("after the wait", trueEnd, AddressVoted)
+	})
+	t.Run("with unsolicited sources", func(t *testing.T) {
+		nw, a := revoked(t)
+		if err := a.e.UpdateRecord(func(b *enr.Builder) { b.Delete("ip").Delete("udp") }); err != nil {
+			t.Fatal(err)
+		}
+		for i, from := range []string{"7.7.7.7:1", "6.6.6.6:1"} {
+			nw.comesIn(a, from, uint64(40+i), trueEnd)
+		}
+		a.agree(DefaultVoteMin, trueEnd)
+		nw.run(2 * time.Second)
+		a.wantAddress("after unsolicited sources", trueEnd, AddressVoted)
+	})
+}
+
+// Two unsolicited sources of different networks prove an address, and two of one network do not.
+func TestDetectedAddressIsProvedByStrangers(t *testing.T) {
+	nw := newNetwork(t)
+	a := reachNode(nw)
+	a.agree(DefaultVoteMin, trueEnd)
+	nw.run(2 * time.Second)
+	nw.comesIn(a, "7.7.7.7:1", 40, trueEnd)
+	nw.comesIn(a, "7.7.7.8:1", 41, trueEnd)
+	if s := a.e.AddressState(nw.now, 4); s.Proven || len(s.ProvenBy) != 1 || a.e.Reach(4) != ReachWaiting {
+		t.Errorf("after contact from two addresses of one network: %+v", s)
+	}
+	nw.comesIn(a, "6.6.6.6:1", 42, trueEnd)
+	s := a.e.AddressState(nw.now, 4)
+	if !s.Proven || len(s.ProvenBy) != 2 || s.ProvenAt == 0 || a.e.Reach(4) != ReachProved {
+		t.Errorf("after contact from two networks: %+v", s)
+	}
+	// Four times as many speak against a proven address in vain.
+	nw.run(2 * time.Minute)
+	a.missed(4*DefaultReachMisses - 1)
+	nw.run(2 * time.Second)
+	a.wantAddress("after some misses", trueEnd, AddressVoted)
+	a.missed(4 * DefaultReachMisses)
+	nw.run(2 * time.Second)
+	a.wantAddress("after as many as it takes", ownEnd, AddressInterface)
+}
+
+// Where sockets tell the local address of datagrams, a source that arrives at the address that the
+// record names proves it at once, and one that arrives elsewhere does not.
+func TestAddressProvedByArrival(t *testing.T) {
+	nw := newNetwork(t)
+	other := netip.MustParseAddr("8.8.4.5")
+	a := nw.add(trueEnd.String(), func(c *Config) {
+		c.LocalAddr = func(v Via) netip.Addr { return map[Via]netip.Addr{1: trueEnd.Addr(), 2: other}[v] }
+	})
+	for i, c := range []struct {
+		via  Via
+		want int
+	}{{2, 0}, {1, 1}, {1, 2}} {
+		home := netip.AddrPortFrom(a.e.LocalAddr(c.via), 9000)
+		a.homes = map[Via]netip.AddrPort{c.via: home}
+		nw.nodes[home] = a
+		a.addr = home
+		nw.stranger(fmt.Sprintf("7.7.%d.7:1", i), uint64(60+i)).listen().connect(a)
+		if s := a.e.AddressState(nw.now, 4); len(s.ProvenBy) != c.want || s.Proven != (c.want == 2) {
+			t.Errorf("source %d, which arrived at %v: proven by %v, want %d", i, home, s.ProvenBy, c.want)
+		}
+	}
+}
+
+// S36: what undoes a false vote. The address before comes back by a third of the votes, or by two
+// unsolicited sources that come in there, which prove that address and not the false one.
+func TestS36FalseVote(t *testing.T) {
+	fooled := func(t *testing.T, proven bool) (*network, *node) {
+		nw := newNetwork(t)
+		a := reachNode(nw)
+		a.agree(DefaultVoteMin, trueEnd)
+		nw.run(2 * time.Second)
+		if proven {
+			for i, from := range []string{"7.7.7.7:1", "6.6.6.6:1"} {
+				nw.comesIn(a, from, uint64(40+i), trueEnd)
+			}
+		}
+		a.agree(2*DefaultVoteMin, falseEnd) // the peers of before among them
+		nw.run(2 * time.Second)
+		if s := a.wantAddress("after the false votes", falseEnd, AddressVoted); s.Before != trueEnd || s.Proven {
+			t.Fatalf("state %+v", s)
+		}
+		return nw, a
+	}
+	for _, proven := range []bool{false, true} {
+		t.Run(fmt.Sprintf("votes, proven before %v", proven), func(t *testing.T) {
+			nw, a := fooled(t, proven)
+			nw.run(voteLife) // the liars have left
+			a.agree(3, trueEnd)
+			nw.run(2 * time.Second)
+			a.wantAddress("after three votes", falseEnd, AddressVoted)
+			a.agree(4, trueEnd)
+			nw.run(2 * time.Second)
+			if s := a.wantAddress("after four votes", trueEnd, AddressVoted); s.Proven != proven {
+				t.Errorf("state %+v", s)
+			}
+		})
+	}
+	t.Run("unsolicited sources", func(t *testing.T) {
+		nw, a := fooled(t, false)
+		nw.comesIn(a, "77.7.7.7:1", 50, trueEnd)
+		nw.comesIn(a, "77.7.7.8:1", 51, trueEnd)
+		nw.run(voteLife)
+		if s := a.wantAddress("after two of one network", falseEnd, AddressVoted); s.Proven {
+			t.Errorf("they prove the false address: %+v", s)
+		}
+		nw.comesIn(a, "76.6.6.6:1", 52, trueEnd)
+		nw.run(2 * time.Second)
+		if s := a.wantAddress("after two of two networks", trueEnd, AddressVoted); !s.Proven {
+			t.Errorf("state %+v", s)
+		}
+	})
+	t.Run("at an interface", func(t *testing.T) {
+		nw := newNetwork(t)
+		a := nw.add(trueEnd.String(), nil)
+		a.agree(DefaultVoteMin, falseEnd)
+		nw.run(2 * time.Second)
+		a.wantAddress("after the false votes", falseEnd, AddressVoted)
+		nw.comesIn(a, "77.7.7.7:1", 50, trueEnd)
+		nw.comesIn(a, "76.6.6.6:1", 51, trueEnd)
+		nw.run(voteLife)
+		if s := a.wantAddress("after unsolicited sources", trueEnd, AddressInterface); !s.Proven {
+			t.Errorf("state %+v", s)
+		}
+	})
+}
+
+// Each change of the address is learned, one after another, from peers of which some have not been
+// asked for long: those are asked out of turn.
+func TestEachChangeOfAddressIsLearned(t *testing.T) {
+	nw := newNetwork(t)
+	a := reachNode(nw)
+	for i := range 9 {
+		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{8, 8, byte(i), 4}), 9000)
+		a.agree(DefaultVoteMin, at)
+		nw.run(2 * time.Second)
+		a.wantAddress(fmt.Sprintf("change %d", i+1), at, AddressVoted)
+		nw.run(8 * time.Minute)
+	}
+}
+
+// A saved endpoint with its proof is kept, and votes end it as they end any other. In a private network
+// where nobody speaks of it, private votes do.
+func TestSavedAddress(t *testing.T) {
+	start := func(t *testing.T) (*network, *node) {
+		nw := newNetwork(t)
+		a := nw.add(ownEnd.String(), func(c *Config) {
+			c.ReachWait = time.Minute
+			r, err := c.Record.Edit().SetIP(trueEnd.Addr()).Sign(c.Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Record = r
+			c.Addresses = []AddressState{{Family: 4, Source: AddressVoted, Proven: true, ProvenAt: -time.Hour,
+				ProvenBy: []netip.Prefix{netip.MustParsePrefix("7.7.7.0/24")}, Interface: ownEnd}}
+		})
+		seq := a.e.Record().Seq()
+		nw.run(10 * time.Minute)
+		s := a.wantAddress("after a while", trueEnd, AddressSaved)
+		if !s.Proven || s.ProvenAt != -time.Hour || len(s.ProvenBy) != 1 || s.Interface != ownEnd || a.e.Record().Seq() != seq {
+			t.Errorf("state %+v", s)
+		}
+		return nw, a
+	}
+	t.Run("public votes for another", func(t *testing.T) {
+		nw, a := start(t)
+		a.agree(DefaultVoteMin, falseEnd)
+		nw.run(2 * time.Second)
+		a.wantAddress("after votes", falseEnd, AddressVoted)
+	})
+	private := func(nw *network, a *node) {
+		for _, v := range votersOf(voterCame, numbered("10.0.0.%d:9000", 5)...) {
+			a.e.address.votes.add(nw.now, v, netip.MustParseAddrPort("10.0.0.77:9000"))
+		}
+		nw.run(2 * time.Second)
+	}
+	t.Run("private votes alone", func(t *testing.T) {
+		nw, a := start(t)
+		private(nw, a)
+		a.wantAddress("after private votes", netip.MustParseAddrPort("10.0.0.77:9000"), AddressVoted)
+	})
+	t.Run("private votes beside a public one", func(t *testing.T) {
+		nw, a := start(t)
+		a.agree(1, trueEnd)
+		private(nw, a)
+		a.wantAddress("after private votes", trueEnd, AddressSaved)
+	})
+}
+
+// S35: twelve nodes of ten /24 of one /16 make contact with a node that knows nobody else, and agree on a
+// false address for as long as they like. Ten of ten /16 do not succeed either.
+func TestS35InboundVoters(t *testing.T) {
+	for name, from := range map[string]func(i int) string{
+		"one /16": func(i int) string { return fmt.Sprintf("77.7.%d.%d:9000", i%10, 1+i) },
+		"ten /16": func(i int) string { return fmt.Sprintf("77.%d.7.%d:9000", i%10, 1+i) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			nw := newNetwork(t)
+			a := nw.add(trueEnd.String(), nil)
+			var liars []*stranger
+			for i := range 12 {
+				s := nw.stranger(from(i), uint64(200+i)).listen()
+				s.connect(a)
+				liars = append(liars, s)
+			}
+			answered := 0
+			for range 10 * 60 * 20 {
+				nw.run(50 * time.Millisecond)
+				for _, s := range liars {
+					answered += s.seen(a, falseEnd)
+				}
+			}
+			s := a.wantAddress("after ten minutes", trueEnd, AddressInterface)
+			if answered < 12 || s.Rival != falseEnd {
+				t.Errorf("%d lies, rival %v with %d votes: this tests nothing", answered, s.Rival, s.RivalVotes)
+			}
+		})
+	}
+}
