@@ -164,23 +164,36 @@ func (w *Worker) findNode(p *peer, body []byte) error {
 	return nil
 }
 
-// gather collects records for an answer into w.records. It leaves out the asking node itself and addresses
-// that are none of its business.
+// gather collects records for an answer into w.records: first those with an endpoint of the asker's
+// address family, which it can use for certain, then others. It leaves out the asking node itself and
+// addresses that are none of its business.
 func (w *Worker) gather(p *peer, distances codec.Distances) (n int) {
+	n, others := w.gatherOf(p, distances, true, 0)
+	if others && n < maxNodes {
+		n, _ = w.gatherOf(p, distances, false, n)
+	}
+	return n
+}
+
+// gatherOf adds to the n records of an answer those with an endpoint of the asker's family, or those
+// without. others reports whether it left out any for their family.
+func (w *Worker) gatherOf(p *peer, distances codec.Distances, usable bool, n int) (_ int, others bool) {
 	var seen [codec.MaxDistance + 1]bool
 	asking, family := table.Class(p.from.Addr()), table.FamilyOf(p.from.Addr())
 	for {
 		d, ok := distances.Next()
 		if !ok || n == maxNodes {
-			return n
+			return n, others
 		}
 		if seen[d] {
 			continue
 		}
 		seen[d] = true
 		if d == 0 {
-			w.records[n] = w.e.Record().Bytes()
-			n++
+			if usable { // the first time
+				w.records[n] = w.e.Record().Bytes()
+				n++
+			}
 			continue
 		}
 		at := w.e.table.Relay(d)
@@ -195,13 +208,17 @@ func (w *Worker) gather(p *peer, distances codec.Distances) (n int) {
 		}
 		for i := range size {
 			if n == maxNodes {
-				return n
+				return n, others
 			}
 			k := first + i
 			if k >= size {
 				k -= size
 			}
 			if *at.ID(k) == *p.id || !at.MayRelay(k, asking, family) {
+				continue
+			}
+			if at.Usable(k, family) != usable {
+				others = true
 				continue
 			}
 			w.records[n] = at.Record(k)

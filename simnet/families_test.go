@@ -1,0 +1,71 @@
+package simnet
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/engine"
+)
+
+// IPv6-only nodes among many IPv4-only ones find each other, with nothing but a dual-stack bootnode
+// between them: an answer holds first what the asker can use, and a bucket that is full of the other
+// family goes on relaying the few.
+func TestFewIPv6NodesFindEachOther(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		bootnodes int
+		late      bool // the IPv6 nodes come when the bootnode's buckets are full
+	}{{"one bootnode", 1, false}, {"one bootnode, last", 1, true}, {"three bootnodes, last", 3, true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			const six = 9
+			four := scaled(300, 100)
+			n := ForTest(t, Config{Seed: 17, InsecureCurve: true, Audit: 20})
+			add := func(c NodeConfig) *Node {
+				t.Helper()
+				c.Engine = func(e *engine.Config) { e.RefreshInterval = 2 * time.Minute }
+				nd, err := n.Add(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return nd
+			}
+			var boot []*Node
+			for range tt.bootnodes {
+				boot = append(boot, add(NodeConfig{IPv4: true, IPv6: true, Bootnodes: boot}))
+			}
+			var nodes []*Node
+			for i := range four + six {
+				last := i >= four
+				if !tt.late {
+					last = i%(four/six) == 0 && len(nodes) < six
+				}
+				if nd := add(NodeConfig{IPv4: !last, IPv6: last, Bootnodes: boot}); last {
+					nodes = append(nodes, nd)
+				}
+				n.Run(200 * time.Millisecond)
+			}
+			if len(nodes) != six {
+				t.Fatalf("%d IPv6 nodes", len(nodes))
+			}
+			n.Run(5 * time.Minute)
+			for i, a := range nodes {
+				found := 0
+				for _, b := range nodes {
+					if _, s, ok := a.Engine().Table().Get(b.ID()); ok && s.Member && s.Live {
+						found++
+					}
+				}
+				if found != six-1 {
+					t.Errorf("node %d has found %d of %d", i, found, six-1)
+				}
+			}
+			few := 0
+			for x := range boot[0].Engine().Table().All() {
+				if x.UDP6.IsValid() && !x.UDP4.IsValid() {
+					few++
+				}
+			}
+			t.Logf("the bootnode knows %d IPv6 nodes", few)
+		})
+	}
+}
