@@ -21,7 +21,7 @@ SOAKOUT   ?= $(CURDIR)/bin/soak
 # The platforms that go vet looks at. Tests run on the machine's own.
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: build run test test-tags race lint fuzz bench bench-diff bench-test perf diff interop sim chaos soak clean
+.PHONY: build run test test-tags cross race lint fuzz bench bench-diff bench-test perf diff interop sim chaos soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -42,6 +42,10 @@ test-tags:
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags purego ./aead ./internal/curve/... ./session ./engine
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags decred $$($(GO) list ./... | grep -v /internal/archtest)
 
+# The packages that depend on the processor, for 386, arm64 and s390x; .ci/cross.
+cross:
+	GO="$(GO)" .ci/cross -timeout $(TIMEOUT) $(TESTFLAGS)
+
 # internal/archtest reads sources: nothing in it can race.
 race:
 	$(GO) test -race -timeout $(TIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -v /internal/archtest)
@@ -56,11 +60,13 @@ lint:
 	done
 	$(GO) test ./internal/archtest
 
-# Every fuzz target of this module and of fuzz/diff, one after the other, a line for each; docs/FUZZING.md. What they find is
+# Every fuzz target of this module, of fuzz/diff and of fuzz/libsecp, one after the other, a line for each; docs/FUZZING.md. What they find is
 # kept below testdata/fuzz. Minimizing is bounded: of scripts for a state machine it could take all the time.
 fuzz:
 	@bad=0; \
-	for dir in . fuzz/diff; do \
+	for dir in . fuzz/diff fuzz/libsecp; do \
+		if [ $$dir = fuzz/libsecp ] && ! { [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null; }; then \
+			echo "fuzz/libsecp skipped: it needs cgo and a C compiler"; continue; fi; \
 		for pkg in $$(cd $$dir && $(GO) list ./...); do \
 			list=$$(cd $$dir && $(GO) test -list '^Fuzz' $$pkg) || { echo "$$list"; exit 1; }; \
 			for f in $$(echo "$$list" | grep '^Fuzz'); do \
@@ -99,9 +105,13 @@ bench-diff:
 bench-test:
 	cd bench && $(GO) vet ./... && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
-# What go-ethereum's code and this module's say of the same bytes.
+# What go-ethereum's code and this module's say of the same bytes, and what libsecp256k1 and this module compute. The latter needs
+# cgo and a C compiler; without them it says so.
 diff:
 	cd fuzz/diff && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
+	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null; then \
+		cd fuzz/libsecp && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...; \
+	else echo "fuzz/libsecp skipped: it needs cgo and a C compiler"; fi
 
 interop:
 	cd interop && $(GO) test -timeout 15m $(TESTFLAGS) ./...

@@ -3,10 +3,10 @@ package discv5
 import (
 	"errors"
 	"net/netip"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/cryptotest"
 )
 
 func loopbackConfig() Config {
@@ -35,22 +35,10 @@ func TestNewSelfTest(t *testing.T) {
 
 // TestS51NewUnderFIPSOnly: under GODEBUG=fips140=only New names the setting, and nothing panics.
 func TestS51NewUnderFIPSOnly(t *testing.T) {
-	const child = "DISCV5_TEST_FIPS"
-	if os.Getenv(child) != "" {
-		if n, err := New(loopbackConfig()); !errors.Is(err, ErrFIPS) || n != nil || !strings.Contains(err.Error(), "fips140=only") {
-			t.Errorf("New = %v, %v", n, err)
-		}
+	if !cryptotest.UnderGODEBUG(t, "fips140=only", "fips140=only,cpu.aes=off,cpu.pclmulqdq=off") {
 		return
 	}
-	for _, settings := range []string{"fips140=only", "fips140=only,cpu.aes=off,cpu.pclmulqdq=off"} {
-		cmd := exec.Command(os.Args[0], "-test.run", "^TestS51NewUnderFIPSOnly$", "-test.v")
-		cmd.Env = append(os.Environ(), "GODEBUG="+settings, child+"=1")
-		out, err := cmd.CombinedOutput()
-		if strings.Contains(string(out), "FIPS 140-3 mode is incompatible with the purego build tag") {
-			t.Skip("probed for FIPS 140-3 mode: a build with the tag purego does not start in it")
-		}
-		if err != nil || !strings.Contains(string(out), "--- PASS: TestS51NewUnderFIPSOnly") {
-			t.Errorf("under GODEBUG=%s: %v\n%s", settings, err, out)
-		}
+	if n, err := New(loopbackConfig()); !errors.Is(err, ErrFIPS) || n != nil || !strings.Contains(err.Error(), "fips140=only") {
+		t.Errorf("New = %v, %v", n, err)
 	}
 }

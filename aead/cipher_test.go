@@ -145,6 +145,9 @@ func TestTouch(t *testing.T) {
 	if cipherSize == 0 || cipherSize > CipherMemory {
 		t.Errorf("object behind a Cipher has %d bytes, documented are up to %d", cipherSize, CipherMemory)
 	}
+	if runtime.GOARCH == "s390x" {
+		t.Skip("probed for s390x: crypto/cipher has its keys elsewhere there, and Touch reads a header")
+	}
 	if c.Touch() == 0 {
 		t.Error("Touch has read nothing but zeros")
 	}

@@ -2,6 +2,7 @@ package aead
 
 import (
 	"bytes"
+	"crypto/subtle"
 	"fmt"
 	"testing"
 )
@@ -107,14 +108,25 @@ func testOverlapAD(t *testing.T, c Cipher, n int) {
 
 // TestNonceInOutput: the nonce may be in the memory that the message is written to. It is read first.
 func TestNonceInOutput(t *testing.T) {
+	nonce := [NonceSize]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
 	for name, make := range implementations {
-		for _, n := range []int{16, 48, 49, 200, 300, 1200} {
-			c, text := make(&[KeySize]byte{5}), bytes.Repeat([]byte{8}, n)
-			want := c.Seal(nil, (*[NonceSize]byte)(text), text, nil)
-			b := bytes.Clone(want)
-			copy(b, text)
-			if got := c.Seal(b[:0], (*[NonceSize]byte)(b[:NonceSize]), b[:n], nil); !bytes.Equal(got, want) {
-				t.Errorf("%s, %d bytes: %x, want %x", name, n, got, want)
+		for _, ad := range [][]byte{nil, bytes.Repeat([]byte{7}, 32)} {
+			for _, n := range []int{16, 48, 49, 112, 113, 200, 300, 1200} {
+				c := make(&[KeySize]byte{5})
+				// A text that starts with the nonce, and one whose ciphertext does.
+				clear, hidden := bytes.Repeat([]byte{8}, n), c.Seal(nil, &nonce, bytes.Repeat([]byte{0}, n), nil)[:n]
+				copy(clear, nonce[:])
+				subtle.XORBytes(hidden, hidden, nonce[:])
+
+				want := c.Seal(nil, &nonce, clear, ad)
+				b := append(bytes.Clone(clear), bytes.Repeat([]byte{0}, TagSize)...)
+				if got := c.Seal(b[:0], (*[NonceSize]byte)(b), b[:n], ad); !bytes.Equal(got, want) {
+					t.Errorf("%s, %d bytes, %d of additional data: Seal = %x, want %x", name, n, len(ad), got, want)
+				}
+				b = c.Seal(nil, &nonce, hidden, ad)
+				if got, err := c.Open(b[:0], (*[NonceSize]byte)(b), b, ad); err != nil || !bytes.Equal(got, hidden) {
+					t.Errorf("%s, %d bytes, %d of additional data: Open = %x, %v, want %x", name, n, len(ad), got, err, hidden)
+				}
 			}
 		}
 	}

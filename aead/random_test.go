@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"runtime"
 	"testing"
 )
 
@@ -190,12 +191,17 @@ func TestRandomAllocs(t *testing.T) {
 	if got != 0 {
 		t.Errorf("randomness allocates %v times", got)
 	}
-	// Documented: a new stream allocates twice, and comes once per 1 MiB.
+	// Documented: a new stream allocates twice, and comes once per 1 MiB. On s390x, crypto/aes has its key
+	// schedule in an object of its own.
+	most := 2.0
+	if runtime.GOARCH == "s390x" {
+		most = 3
+	}
 	if got := testing.AllocsPerRun(10, func() {
 		if err := r.Reseed(); err != nil {
 			t.Error(err)
 		}
-	}); got > 2 {
-		t.Errorf("a reseed allocates %v times, documented are 2", got)
+	}); got > most {
+		t.Errorf("a reseed allocates %v times, documented are %v", got, most)
 	}
 }

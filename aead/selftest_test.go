@@ -3,10 +3,10 @@ package aead
 import (
 	"crypto/cipher"
 	"errors"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/cryptotest"
 )
 
 // faultyAEAD is AES-GCM with a fault.
@@ -118,29 +118,10 @@ func swapped(secret *[33]byte, challenge []byte, initiator, recipient *[32]byte)
 	return a, b
 }
 
-// child is set in the processes that tests start.
-const child = "AEAD_TEST_CHILD"
-
-// runChild runs the test again in a process with other settings of GODEBUG.
-func runChild(t *testing.T, settings string) {
-	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), "GODEBUG="+settings, child+"=1")
-	out, err := cmd.CombinedOutput()
-	if strings.Contains(string(out), "FIPS 140-3 mode is incompatible with the purego build tag") {
-		t.Skip("probed for FIPS 140-3 mode: a build with the tag purego does not start in it")
-	}
-	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
-		t.Errorf("under GODEBUG=%s: %v\n%s", settings, err, out)
-	}
-}
-
 // TestS51FIPSOnly: under GODEBUG=fips140=only this package can be imported, as the process shows by its
 // start, and says what is missing.
 func TestS51FIPSOnly(t *testing.T) {
-	if os.Getenv(child) == "" {
-		runChild(t, "fips140=only")
-		runChild(t, "fips140=only,cpu.aes=off,cpu.pclmulqdq=off")
+	if !cryptotest.UnderGODEBUG(t, "fips140=only", "fips140=only,cpu.aes=off,cpu.pclmulqdq=off") {
 		return
 	}
 	if err := SelfTest(); !errors.Is(err, ErrFIPS) {
@@ -154,11 +135,7 @@ func TestS51FIPSOnly(t *testing.T) {
 
 // TestPlainByGODEBUG: an operator switches the assembly off when the program starts.
 func TestPlainByGODEBUG(t *testing.T) {
-	if os.Getenv(child) == "" {
-		if !accelerated {
-			t.Skip("probed for AES instructions: there is nothing to switch off")
-		}
-		runChild(t, "cpu.adx=off,cpu.aes=off,cpu.pclmulqdq=off")
+	if !cryptotest.UnderGODEBUG(t, "cpu.adx=off,cpu.aes=off,cpu.pclmulqdq=off") {
 		return
 	}
 	if accelerated || ownGCM {

@@ -1,5 +1,5 @@
 // Package fuzz holds fuzz targets that span packages, and the seeds that they and others start from. It has tests only. Targets of
-// one package are beside it; targets that compare with another implementation are in fuzz/diff, a module of its own. make fuzz
+// one package are beside it; targets that compare with another implementation are in fuzz/diff and fuzz/libsecp, modules of their own. make fuzz
 // runs all of them; see docs/FUZZING.md.
 //
 // # Targets of this package
@@ -28,6 +28,7 @@
 //	session        FuzzMap, FuzzPending
 //	table          FuzzTable
 //	fuzz/diff      FuzzRecord, FuzzRecordText, FuzzEnode, FuzzMessage, FuzzPacket, FuzzHandshake, FuzzTree
+//	fuzz/libsecp   FuzzSecret, FuzzAgreement, FuzzVerdict
 //
 // # Glossary
 //

@@ -54,6 +54,8 @@ var imports = map[string][]string{
 	// Tests on real sockets in network namespaces. Nothing imports them.
 	"chaos": {"internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
 	"soak":  {"internal/netaddr", "internal/prefixquota", ".", "engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
+	// What OSS-Fuzz needs, with a program that go run starts.
+	"ossfuzz": {},
 	// Programs; what is below cmd/x may be imported by cmd/x alone.
 	"cmd": {"internal/quote", "internal/nodelist", "internal/atomicfile", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
 }

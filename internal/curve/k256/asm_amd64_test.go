@@ -3,9 +3,9 @@
 package k256
 
 import (
-	"os"
-	"os/exec"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/cryptotest"
 )
 
 // Processors without MULX, ADCX and ADOX do the same, by the functions in Go.
@@ -37,21 +37,13 @@ func TestEntry(t *testing.T) {
 
 // TestPlainByGODEBUG: an operator switches the assembly off when the program starts.
 func TestPlainByGODEBUG(t *testing.T) {
-	const child = "K256_TEST_CHILD"
-	if os.Getenv(child) != "" {
-		if accelerated {
-			t.Error("the assembly is still on")
-		}
+	if !cryptotest.UnderGODEBUG(t, "cpu.adx=off", "cpu.bmi2=off", "cpu.adx=off,cpu.aes=off,cpu.pclmulqdq=off") {
 		return
 	}
-	if !accelerated {
-		t.Skip("probed for BMI2 and ADX: there is nothing to switch off")
+	if accelerated {
+		t.Error("the assembly is still on")
 	}
-	for _, feature := range []string{"cpu.adx=off", "cpu.bmi2=off"} {
-		cmd := exec.Command(os.Args[0], "-test.run", "^(TestPlainByGODEBUG|TestPublished.*|TestRecovery)$", "-test.v")
-		cmd.Env = append(os.Environ(), "GODEBUG="+feature, child+"=1")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", feature, err, out)
-		}
-	}
+	t.Run("inverses", TestPublishedInverses)
+	t.Run("splits", TestPublishedSplits)
+	t.Run("points", TestPointTwice)
 }

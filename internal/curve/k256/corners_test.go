@@ -112,7 +112,7 @@ func TestShiftCarry(t *testing.T) {
 	for _, g := range []*[4]uint64{&glv1, &glv2} {
 		bigG := toBig(*g)
 		limit := new(big.Int).Rsh(new(big.Int).Mul(bigN, bigG), 384+64)
-		for range 200 {
+		for range short(200) {
 			// The product is just above (c·2^64 - 1/2)·2^384.
 			c := new(big.Int).Mod(toBig([4]uint64{r.Uint64(), r.Uint64()}), limit)
 			k := new(big.Int).Lsh(c.Add(c, big.NewInt(1)), 64)

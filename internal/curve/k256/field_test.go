@@ -58,6 +58,14 @@ func edges() (list [][4]uint64) {
 	return list
 }
 
+// short is n, or a tenth of it under go test -short.
+func short(n int) int {
+	if testing.Short() {
+		return n / 10
+	}
+	return n
+}
+
 // numbers calls f with pairs of edges and of random numbers.
 func numbers(f func(x, y [4]uint64)) {
 	list := edges()
@@ -82,7 +90,7 @@ func numbers(f func(x, y [4]uint64)) {
 			}
 		}
 	}
-	for range 20000 {
+	for range short(20000) {
 		f([4]uint64{limb(r), limb(r), limb(r), limb(r)}, [4]uint64{limb(r), limb(r), limb(r), limb(r)})
 	}
 }

@@ -3,10 +3,9 @@ package k256
 import "crypto/sha256"
 
 // nonces makes the nonces of a signature after RFC 6979, 3.2, with HMAC-SHA256, but for one step: the
-// digest goes in as it is, as in libsecp256k1 and in decred's package. The RFC (bits2octets) reduces it
-// modulo n first, and so do implementations that follow it to the letter. The results differ for digests
-// of n or more, one in 2^128. Both are valid signatures, and no nonce is used for two digests: such a
-// digest and its remainder have different nonces here.
+// digest goes in as it is, as in decred's package. The RFC (bits2octets) and libsecp256k1 reduce it modulo n
+// first. The results differ for digests of n or more, one in 2^128, and both are valid signatures. No two
+// digests share a nonce here.
 type nonces struct{ key, v [32]byte }
 
 // init starts over for one key and digest (3.2, steps b to g).

@@ -238,7 +238,7 @@ func TestMultiplication(t *testing.T) {
 		compare(k, i%8 == 0)
 	}
 	r := rand.New(rand.NewPCG(5, 6))
-	for range 300 {
+	for range short(300) {
 		k := scalar{limb(r), limb(r), limb(r), limb(r)}
 		if k.reduce(0); k != (scalar{}) {
 			compare(k, false)
