@@ -221,7 +221,14 @@ func TestUnitFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.ReplaceAll(unit, "/usr/local/bin/bootnode", "/bin/true")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(tool, "verify", "--man=no", path).CombinedOutput(); err != nil || strings.Contains(string(out), "bootnode.service") {
+	out, err := exec.Command(tool, "verify", "--man=no", path).CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		// Versions before 253 fall back to the line before that one.
+		if strings.Contains(line, "bootnode.service") && !strings.Contains(line, "ignoring: notify-reload") {
+			t.Errorf("systemd-analyze verify: %s", line)
+		}
+	}
+	if err != nil {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5"
@@ -138,6 +139,10 @@ type system struct {
 	resolver resolver
 	ssdp     netip.AddrPort               // where UPnP gateways are looked for; the zero value is the multicast group
 	gateways func() ([]netip.Addr, error) // those that are asked for NAT-PMP; nil stands for the default ones
+	journal  bool                         // standard error is the systemd journal
 }
 
-func hostSystem() system { return system{environ: os.Environ(), resolver: hostResolver()} }
+func hostSystem() system {
+	toJournal, err := journal.StderrIsJournalStream()
+	return system{environ: os.Environ(), resolver: hostResolver(), journal: err == nil && toJournal}
+}

@@ -9,14 +9,22 @@ import (
 	"github.com/fastdisc/discv5/engine"
 )
 
-// newLogger makes the log. Its level can change; what is held back is let out by quiet.
-func newLogger(w io.Writer, o *options) (*slog.Logger, *quiet, *slog.LevelVar) {
+// newLogger makes the log. Its level can change; what is held back is let out by quiet. Lines for
+// the systemd journal begin with their priority.
+func newLogger(w io.Writer, o *options, journal bool) (*slog.Logger, *quiet, *slog.LevelVar) {
 	level := new(slog.LevelVar)
 	level.Set(o.level)
-	ho := &slog.HandlerOptions{Level: level}
-	var h slog.Handler = slog.NewTextHandler(w, ho)
-	if o.logJSON {
-		h = slog.NewJSONHandler(w, ho)
+	handler := func(w io.Writer, ho *slog.HandlerOptions) slog.Handler {
+		if o.logJSON {
+			return slog.NewJSONHandler(w, ho)
+		}
+		return slog.NewTextHandler(w, ho)
+	}
+	var h slog.Handler
+	if journal {
+		h = newJournalHandler(w, level, handler)
+	} else {
+		h = handler(w, &slog.HandlerOptions{Level: level})
 	}
 	q := newQuiet(h, quietInterval)
 	return slog.New(q), q, level

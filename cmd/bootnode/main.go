@@ -30,12 +30,16 @@ func main() {
 
 // run is the program without the process around it.
 func run(args []string, s system, stdout, stderr io.Writer) int {
+	failure := stderr // for the line that says why the program ends
+	if s.journal {
+		failure = prefixWriter{stderr, priorities[0]}
+	}
 	o, err := load(args, s.environ)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
 		return say(stdout, stderr, usage())
 	case err != nil:
-		complain(stderr, usageError{err})
+		complain(failure, usageError{err})
 		return exitUsage
 	case o.version:
 		return say(stdout, stderr, version.Line("bootnode")+"\n")
@@ -60,13 +64,13 @@ func run(args []string, s system, stdout, stderr io.Writer) int {
 	}()
 
 	d := &daemon{args: args, system: s, o: o, stdout: stdout, hup: hup}
-	d.log, d.quiet, d.level = newLogger(stderr, o)
+	d.log, d.quiet, d.level = newLogger(stderr, o, s.journal)
 	err = d.serve(ctx)
 	d.quiet.flush(time.Now(), true)
 	if err == nil || errors.Is(err, context.Canceled) {
 		return exitOK
 	}
-	complain(stderr, err)
+	complain(failure, err)
 	return exitCode(err)
 }
 

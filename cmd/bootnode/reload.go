@@ -25,6 +25,8 @@ type reloader struct {
 	epoch  time.Time    // when the node was made
 	log    *slog.Logger // not a quiet one: whoever sends a signal wants to know what came of it
 	count  *counts
+
+	manager *serviceManager
 }
 
 // reloadable are the settings that SIGHUP can change.
@@ -44,7 +46,10 @@ func (r *reloader) run(ctx context.Context, hup <-chan os.Signal) {
 			return
 		case <-hup:
 		}
-		if err := r.reload(); err != nil {
+		r.manager.reloading()
+		err := r.reload()
+		r.manager.reloaded(err)
+		if err != nil {
 			r.count.reloadFailed()
 			r.log.Error("settings were not read anew; the old ones stay in force", "err", oneLine(err))
 			continue

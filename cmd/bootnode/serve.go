@@ -35,6 +35,7 @@ type daemon struct {
 	count    *counts
 	mapping  *mapping
 	finder   *finder
+	manager  *serviceManager
 	warnings []string // to be logged once all has gone well
 	seeds    []discv5.Contact
 }
@@ -85,6 +86,7 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	}
 	d.count.persistent.Store(d.storage.persistent())
 	d.announce()
+	d.manager = newServiceManager(d.log)
 	d.web.serve(pages{node: d.node, epoch: d.epoch, access: d.access, count: d.count, quiet: d.quiet, pprof: o.pprof, vhosts: o.vhosts}, d.log)
 	return d.work(ctx)
 }
@@ -129,7 +131,7 @@ func (d *daemon) work(ctx context.Context) error {
 	d.finder = newFinder(d.node, d.o, d.seeds, d.system.resolver, d.log)
 	reload := &reloader{
 		args: d.args, system: d.system, o: d.o, node: d.node, finder: d.finder, access: d.access, level: d.level,
-		epoch: d.epoch, log: slog.New(d.quiet.next), count: d.count,
+		epoch: d.epoch, log: slog.New(d.quiet.next), count: d.count, manager: d.manager,
 	}
 	var beside sync.WaitGroup
 	beside.Go(func() { d.finder.run(ctx) })
@@ -137,6 +139,7 @@ func (d *daemon) work(ctx context.Context) error {
 	k := &keeper{
 		node: d.node, store: d.storage.store, epoch: d.epoch, seeds: d.seeds, trial: time.Now().Add(seedTrial), forget: d.finder.forget, count: d.count,
 	}
+	d.manager.ready()
 	err := d.watch(ctx, k)
 	cancel()
 	beside.Wait()

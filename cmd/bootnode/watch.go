@@ -28,6 +28,11 @@ func (d *daemon) watch(ctx context.Context, k *keeper) error {
 	defer record.Close()
 	changes, logged := record.C, uint64(0)
 	report := newReporter(d.log, time.Now())
+	statusEvery := defaultStatusInterval
+	if w := d.manager.watchdog; w > 0 {
+		statusEvery = min(statusEvery, w/3)
+	}
+	var told time.Time
 	var failure error
 	for ctx.Err() == nil && failure == nil {
 		select {
@@ -53,9 +58,13 @@ func (d *daemon) watch(ctx context.Context, k *keeper) error {
 			report.report(d.node.Stats(), now)
 		case now := <-health.C:
 			d.quiet.flush(now, false)
-			failure = d.node.Err()
+			if failure = d.node.Err(); failure == nil && now.Sub(told) >= statusEvery {
+				told = now
+				d.manager.alive(d.node.Stats())
+			}
 		}
 	}
+	d.manager.stopping()
 	d.log.Info("stopping")
 	n, err := k.save(time.Now(), true)
 	if err != nil {

@@ -81,6 +81,7 @@ var modules = map[string]struct {
 	"github.com/BurntSushi/toml":                {[]string{"cmd"}, true},
 	"github.com/spf13/pflag":                    {[]string{"cmd"}, true},
 	"github.com/spf13/cobra":                    {[]string{"cmd"}, true},
+	"github.com/coreos/go-systemd/v22":          {[]string{"cmd"}, true},
 	"github.com/huin/goupnp":                    {[]string{"nat"}, true},
 	"github.com/jackpal/go-nat-pmp":             {[]string{"nat"}, true},
 	"github.com/pion/stun/v3":                   {[]string{"nat"}, true},

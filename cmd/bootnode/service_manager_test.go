@@ -1,0 +1,148 @@
+package main
+
+import (
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"os"
+)
+
+// notifySocket is the socket of a service manager, which keeps what it is told.
+type notifySocket struct {
+	path string
+
+	mu       sync.Mutex
+	messages []string
+}
+
+func newNotifySocket(t *testing.T) *notifySocket {
+	t.Helper()
+	s := &notifySocket{path: filepath.Join(t.TempDir(), "notify")}
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: s.path, Net: "unixgram"})
+	if err != nil {
+		t.Skipf("probed for Unix datagram sockets: %v", err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		b := make([]byte, 4096)
+		for {
+			n, err := c.Read(b)
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			s.messages = append(s.messages, string(b[:n]))
+			s.mu.Unlock()
+		}
+	}()
+	return s
+}
+
+// wait waits for a message after the first n, and returns its index and text.
+func (s *notifySocket) wait(t *testing.T, n int, part string) (int, string) {
+	t.Helper()
+	at := -1
+	eventually(t, "message with "+part, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for i := n; i < len(s.messages); i++ {
+			if strings.Contains(s.messages[i], part) {
+				at = i
+				return true
+			}
+		}
+		return false
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return at, s.messages[at]
+}
+
+// The service manager is told of the start, of reloads, that the node lives, and of the stop.
+func TestServiceManager(t *testing.T) {
+	t.Parallel()
+	s := newNotifySocket(t)
+	f := files{t, t.TempDir()}
+	f.write("bans", "")
+	p := startWith(t, t.TempDir(), []string{"NOTIFY_SOCKET=" + s.path, "WATCHDOG_USEC=600000"}, "--ban-file", f.path("bans"))
+	ready, _ := s.wait(t, 0, "READY=1")
+	// Three times in the interval of the watchdog: this test only waits for some.
+	alive, status := s.wait(t, ready, "WATCHDOG=1")
+	if !strings.Contains(status, "STATUS=0 nodes") {
+		t.Errorf("status %q", status)
+	}
+	s.wait(t, alive+1, "WATCHDOG=1")
+
+	for _, tt := range []struct{ bans, status string }{
+		{"192.0.2.1\n", "settings were reloaded"},
+		{"nobody\n", "not reloaded; the old ones stay in force: "},
+	} {
+		f.write("bans", tt.bans)
+		begin := time.Now()
+		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		at, reloading := s.wait(t, alive, "RELOADING=1")
+		if !strings.Contains(reloading, "MONOTONIC_USEC=") {
+			t.Errorf("%q names no time", reloading)
+		}
+		if at, text := s.wait(t, at, "READY=1"); !strings.Contains(text, tt.status) {
+			t.Errorf("%q, want %q in it (after %v)", text, tt.status, time.Since(begin))
+		} else {
+			alive = at + 1
+		}
+	}
+	p.stop(t)
+	s.wait(t, alive, "STOPPING=1")
+}
+
+// Lines for the systemd journal begin with their priority, also the one that says why it ended.
+func TestJournalPriorities(t *testing.T) {
+	s := testSystem()
+	s.journal = true
+	for _, tt := range []struct {
+		name string
+		args []string
+		want []string // beginnings of lines
+	}{
+		{"settings", []string{"--bogus"}, []string{"<3>bootnode: "}},
+		{"warning and information", []string{"--addr", "192.0.2.1:0", "--datadir", t.TempDir()}, []string{"<3>bootnode: "}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out, errs buffer
+			run(tt.args, s, &out, &errs)
+			for _, want := range tt.want {
+				if !strings.HasPrefix(errs.String(), want) {
+					t.Errorf("%q, want %q first", errs.String(), want)
+				}
+			}
+		})
+	}
+	for _, json := range []bool{false, true} {
+		var b buffer
+		o := &options{logJSON: json}
+		log, _, level := newLogger(&b, o, true)
+		level.Set(-4)
+		log.Error("e")
+		log.With("a", 1).Warn("w")
+		log.Info("i", "x", "first\nsecond")
+		log.WithGroup("g").Debug("d")
+		lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+		if len(lines) != 4 {
+			t.Fatalf("JSON %v: %q", json, b.String())
+		}
+		for i, want := range []string{"<3>", "<4>", "<6>", "<7>"} {
+			if !strings.HasPrefix(lines[i], want) || strings.Contains(lines[i], "time") {
+				t.Errorf("JSON %v: line %d is %q, want %s and no time", json, i, lines[i], want)
+			}
+		}
+	}
+	if os.Getenv("JOURNAL_STREAM") == "" && hostSystem().journal {
+		t.Error("a terminal is taken for the journal")
+	}
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// systemdScript makes a system manager of its own: in new namespaces, with private /run and
+// /var/lib, and with no units but those in $0, so that nothing of the host is started.
+const systemdScript = `
+set -e
+mount --make-rprivate /
+mount --bind "$0" /mnt
+for d in /run /tmp /var/lib; do mount -t tmpfs tmpfs $d; done
+mount -t proc proc /proc
+mkdir -p /run/systemd/system /run/test
+cp /mnt/*.service /mnt/*.target /run/systemd/system/
+cp /mnt/bootnode /mnt/bootnode.toml /run/test/
+chmod 755 /run/test
+exec env -i container=test SYSTEMD_UNIT_PATH=/run/systemd/system PATH="$PATH" ` + systemdBinary + ` --system --unit=test.target --show-status=0
+`
+
+const systemdBinary = "/lib/systemd/systemd"
+
+// systemd is a system manager in namespaces of its own.
+type systemd struct {
+	t   *testing.T
+	pid string // of the manager, seen from outside
+}
+
+// startSystemd starts a manager that has deploy/bootnode.service, with paths that it can have here.
+func startSystemd(t *testing.T) *systemd {
+	t.Helper()
+	if _, err := os.Stat(systemdBinary); err != nil {
+		t.Skipf("probed for systemd: %v", err)
+	}
+	if out, err := exec.Command("unshare", "--pid", "--fork", "--mount", "--uts", "--ipc", "--net", "--cgroup", "true").CombinedOutput(); err != nil {
+		t.Skipf("probed for namespaces, which take root: %v %s", err, out)
+	}
+	dir := t.TempDir()
+	unit := strings.NewReplacer(
+		"/usr/local/bin/bootnode", "/run/test/bootnode", "/etc/discv5", "/run/test",
+		"Wants=network-online.target\nAfter=network-online.target\n", "DefaultDependencies=no\n",
+		"[Service]\n", "[Service]\nEnvironment="+childEnv+"=1\nStandardOutput=append:/run/test/log\nStandardError=append:/run/test/log\n",
+	).Replace(readText(t, "deploy", "bootnode.service"))
+	for name, text := range map[string]string{
+		"bootnode.service": unit,
+		"test.target":      "[Unit]\nDefaultDependencies=no\n",
+		"bootnode.toml":    "addr = [\"127.0.0.1:9000\"]\nlog.level = \"info\"\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	copyFile(t, os.Args[0], filepath.Join(dir, "bootnode"))
+	cmd := exec.Command("unshare", "--pid", "--fork", "--kill-child=KILL", "--mount", "--uts", "--ipc", "--net", "--cgroup",
+		"sh", "-c", systemdScript, dir)
+	log := new(buffer)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := &systemd{t: t}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("systemd: %s\nlog: %s", log, s.read("/run/test/log"))
+		}
+		cmd.Process.Kill() // and with it, by --kill-child, the manager and all that it started
+		cmd.Wait()
+	})
+	eventually(t, "manager", func() bool {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", cmd.Process.Pid, cmd.Process.Pid))
+		s.pid = strings.TrimSpace(string(children))
+		return err == nil && s.pid != "" && s.try("is-active", "test.target") == nil
+	})
+	return s
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	in, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inside returns a command that runs beside the manager, and ends in bounded time.
+func (s *systemd) inside(args ...string) *exec.Cmd {
+	return exec.Command("timeout", append([]string{"-s", "KILL", "60", "nsenter", "-t", s.pid, "-p", "-m", "-n"}, args...)...)
+}
+
+func (s *systemd) try(args ...string) error {
+	out, err := s.inside(append([]string{"systemctl"}, args...)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("systemctl %v: %w: %s", args, err, out)
+	}
+	return nil
+}
+
+// must runs systemctl.
+func (s *systemd) must(args ...string) {
+	s.t.Helper()
+	if err := s.try(args...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// show returns a property of the bootnode's unit.
+func (s *systemd) show(property string) string {
+	s.t.Helper()
+	out, err := s.inside("systemctl", "show", "-P", property, "bootnode.service").CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("%v: %s", err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (s *systemd) read(path string) string {
+	text, _ := os.ReadFile(filepath.Join("/proc", s.pid, "root", path))
+	return string(text)
+}
+
+func (s *systemd) write(path, text string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join("/proc", s.pid, "root", path), []byte(text), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// TestSystemd runs the unit file under a real systemd.
+func TestSystemd(t *testing.T) {
+	t.Parallel()
+	const config, good, bad = "/run/test/bootnode.toml", "addr = [\"127.0.0.1:9000\"]\n", "addr = [\"127.0.0.1:9000\"]\nsockets = \"many\"\n"
+	s := startSystemd(t)
+	expect := func(when string, want map[string]string) {
+		t.Helper()
+		for property, value := range want {
+			if got := s.show(property); got != value {
+				t.Errorf("%s: %s is %q, want %q", when, property, got, value)
+			}
+		}
+	}
+	s.must("start", "bootnode")
+	expect("started", map[string]string{"ActiveState": "active", "SubState": "running", "NRestarts": "0"})
+	if log := s.read("/run/test/log"); !strings.Contains(log, "settings are good") || !strings.Contains(log, "enr:") {
+		t.Error("systemctl start returned before the check or before the node was ready")
+	}
+	eventually(t, "status for systemctl", func() bool { return strings.Contains(s.show("StatusText"), "0 nodes") })
+
+	s.write(config, good+"log.level = \"debug\"\n")
+	s.must("reload", "bootnode")
+	expect("reloaded", map[string]string{"ActiveState": "active", "NRestarts": "0"})
+	eventually(t, "reload in the status", func() bool { return s.show("StatusText") == "settings were reloaded" })
+
+	s.write(config, bad)
+	s.must("reload", "bootnode") // systemd has no word for a reload that failed; the status has
+	eventually(t, "failed reload in the status", func() bool { return strings.Contains(s.show("StatusText"), "bootnode.toml:2: sockets: want a number") })
+	expect("reload of a mistake", map[string]string{"ActiveState": "active", "NRestarts": "0"})
+
+	// A crash is restarted, with the settings of now.
+	s.write(config, good)
+	s.must("kill", "-s", "KILL", "bootnode")
+	eventually(t, "restart after a crash", func() bool { return s.show("NRestarts") == "1" && s.show("ActiveState") == "active" })
+
+	s.must("stop", "bootnode")
+	expect("stopped", map[string]string{"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"})
+
+	// A mistake is not.
+	s.write(config, bad)
+	if s.try("start", "bootnode") == nil {
+		t.Error("systemctl start of a mistake succeeds")
+	}
+	expect("mistake", map[string]string{"ActiveState": "failed", "ExecMainStatus": "2", "NRestarts": "0", "Result": "exit-code"})
+	s.write(config, good)
+	s.must("start", "bootnode")
+}
