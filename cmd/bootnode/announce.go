@@ -16,6 +16,9 @@ func (d *daemon) announce() {
 	if o.config != "" {
 		d.log.Info("configuration", "file", o.config)
 	}
+	if d.memory != nil {
+		d.log.Info("memory limit", d.memory...)
+	}
 	addrs := d.node.Addrs()
 	for i, info := range d.node.Sockets() {
 		d.log.Info("listening", "addr", addrs[i], "got", info.String())

@@ -102,7 +102,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.StringVar(&o.logLevel, "log.level", "info", "`LEVEL` of the log: debug, info, warn or error")
 	f.BoolVar(&o.logJSON, "log.json", false, "log in JSON")
 	f.DurationVar(&o.status, "log.status", defaultStatusInterval, "`TIME` between two lines that sum up; 0 for none")
-	f.IntVar(&o.sessions, "maxsessions", defaultMaxSessions, "`N` sessions at most, of about 2 KiB each")
+	f.IntVar(&o.sessions, "maxsessions", defaultMaxSessions, "`N` sessions at most, of about 1.5 KiB each. Default: what fits into the memory limit of the control group, if there is one")
 	f.StringVar(&o.bucketIn, "bucket-limits", table.DefaultBucketLimits.String(), "`LIMITS` for nodes of one network in a bucket of the table: of an address or IPv6 /64, of a /24 or /48, of a /16 or /32; \"-\" for no limit, off for none at all")
 	f.StringVar(&o.tableIn, "table-limits", table.DefaultTableLimits.String(), "`LIMITS` for nodes of one network in the whole table, in the same form")
 	f.StringVar(&o.exemptIn, "exempt-private", discv5.ExemptAuto.String(), "`WHEN` peers at private addresses are exempt from these limits and from rate limits: auto, which is while this node has no public address, always or never")
@@ -140,9 +140,10 @@ type system struct {
 	ssdp     netip.AddrPort               // where UPnP gateways are looked for; the zero value is the multicast group
 	gateways func() ([]netip.Addr, error) // those that are asked for NAT-PMP; nil stands for the default ones
 	journal  bool                         // standard error is the systemd journal
+	memory   func() (limit int64, from string)
 }
 
 func hostSystem() system {
 	toJournal, err := journal.StderrIsJournalStream()
-	return system{environ: os.Environ(), resolver: hostResolver(), journal: err == nil && toJournal}
+	return system{environ: os.Environ(), resolver: hostResolver(), journal: err == nil && toJournal, memory: memoryLimit}
 }

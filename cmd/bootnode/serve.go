@@ -36,6 +36,7 @@ type daemon struct {
 	mapping  *mapping
 	finder   *finder
 	manager  *serviceManager
+	memory   []any // how the node was fitted into a memory limit, for the log
 	warnings []string // to be logged once all has gone well
 	seeds    []discv5.Contact
 }
@@ -103,6 +104,8 @@ func (d *daemon) makeNode() error {
 		d.warnings = append(d.warnings, warning)
 	}
 	cfg := o.nodeConfig(key)
+	plan := d.fitMemory()
+	cfg.MaxSessions, cfg.RecvBuffer, cfg.SendBuffer = plan.sessions, plan.recvBuffer, plan.sendBuffer
 	if cfg.Previous, err = d.storage.previous(key.ID()); err != nil {
 		return err
 	}
