@@ -40,7 +40,7 @@ func TestSocketFailureEnds(t *testing.T) {
 	k := keeperOf(t)
 	k.node = node
 	var out bytes.Buffer
-	d := &daemon{o: mustLoad(t, nil, nil), node: node, count: k.count, log: slog.New(slog.NewTextHandler(&out, nil))}
+	d := &daemon{manager: newServiceManager(slog.New(slog.DiscardHandler)), o: mustLoad(t, nil, nil), node: node, count: k.count, log: slog.New(slog.NewTextHandler(&out, nil))}
 	d.quiet = newQuiet(slog.NewTextHandler(io.Discard, nil), time.Minute)
 	if err := d.watch(t.Context(), k); !errors.Is(err, broken) || !strings.Contains(err.Error(), "127.0.0.1:9000") {
 		t.Errorf("ended with %v", err)
