@@ -36,7 +36,7 @@ type daemon struct {
 	mapping  *mapping
 	finder   *finder
 	manager  *serviceManager
-	memory   []any // how the node was fitted into a memory limit, for the log
+	memory   []any    // how the node was fitted into a memory limit, for the log
 	warnings []string // to be logged once all has gone well
 	seeds    []discv5.Contact
 }
