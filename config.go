@@ -94,7 +94,8 @@ type Config struct {
 	// change the record.
 	SaveRecord func(*enr.Record) error
 
-	// Bootnodes are contacted when the table is nearly empty. See Contacts and ContactOf.
+	// Bootnodes are contacted when the table is nearly empty. See Contacts and ContactOf. One that cannot be
+	// contacted is an EventBootnodeUnusable; see SetBootnodes for when it is an error.
 	Bootnodes []Contact
 
 	// Sockets is how many sockets, with a goroutine each, share every listen address, at most fastpath.MaxSockets. Default: GOMAXPROCS,

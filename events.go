@@ -26,6 +26,9 @@ const (
 	EventBanned         = engine.Banned             // Ban was called
 	EventPermitted      = engine.Permitted          // Permit was called
 	EventLifted         = engine.Lifted             // Unban or Unpermit was called
+	// EventBootnodeUnusable: Err says which bootnode of Config.Bootnodes or SetBootnodes cannot be contacted,
+	// and why. Those of the Config are reported by Start.
+	EventBootnodeUnusable = engine.BootnodeUnusable
 )
 
 // Subscription is one listener's queue of events. What does not fit into it is lost, and counted: a slow listener

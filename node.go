@@ -52,6 +52,8 @@ type Node struct {
 	wg      sync.WaitGroup
 	failure atomic.Pointer[error]
 	unwatch func() bool // ends the wait for the end of Start's context; closeMu guards it
+
+	unusable []Event // bootnodes of the Config, for Start to report
 }
 
 // States of a node.
@@ -234,23 +236,16 @@ func (n *Node) build() error {
 	if err := n.limit(&cfg); err != nil {
 		return err
 	}
-	for i, b := range n.cfg.Bootnodes {
-		// An engine is needed to tell which address of a record can be used; a bootnode of a family
-		// that this node does not have is no error, another one may be.
-		if b.record == nil && !b.peer.Addr.IsValid() {
-			return fmt.Errorf("%w: bootnode %d: %w", ErrConfig, i+1, ErrNoAddress)
-		}
-	}
 	if n.engine, err = engine.New(cfg); err != nil {
 		return fmt.Errorf("discv5: %w", err)
 	}
-	var boot []engine.Peer
-	for _, b := range n.cfg.Bootnodes {
-		if p, err := b.resolve(n.engine); err == nil {
-			boot = append(boot, p)
-		}
+	// The engine knows which address of a record can be used.
+	boot, unusable, err := n.usable(n.cfg.Bootnodes)
+	if err != nil {
+		return err
 	}
 	n.engine.SetBootnodes(boot)
+	n.unusable = unusable
 	if c, ok := n.cfg.Foreign.(*ForeignConn); ok {
 		c.bind(n)
 	}
@@ -303,6 +298,9 @@ func (n *Node) Start(ctx context.Context) error {
 		}()
 	}
 	n.unwatch = context.AfterFunc(ctx, func() { n.Close() })
+	for _, e := range n.unusable {
+		n.publish(e)
+	}
 	return nil
 }
 

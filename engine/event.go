@@ -39,6 +39,8 @@ const (
 	AddressProven
 	// AddressInDoubt: something speaks against Addr, which Record names. See AddressState.
 	AddressInDoubt
+	// BootnodeUnusable: the bootnode ID cannot be contacted. Err says why. The engine itself does not report it.
+	BootnodeUnusable
 )
 
 // eventNames are the words for the kinds.
@@ -46,7 +48,7 @@ var eventNames = [...]string{
 	SessionEstablished: "session established", Unverifiable: "unverifiable record", TableChanged: "table changed", Discovered: "discovered",
 	AddressChanged: "address changed", AddressRevoked: "address revoked", SessionEnded: "session ended",
 	AddressProven: "address proven", AddressInDoubt: "address in doubt",
-	Banned: "banned", Permitted: "permitted", Lifted: "lifted",
+	Banned: "banned", Permitted: "permitted", Lifted: "lifted", BootnodeUnusable: "bootnode unusable",
 }
 
 // String returns lower-case words for the kind.
@@ -68,6 +70,7 @@ type Event struct {
 	Family  int // 4 or 6
 	Target  limits.Target
 	Until   time.Time
+	Err     error
 }
 
 func (e *Engine) tableChanged(ev table.Event) {

@@ -2,12 +2,16 @@ package enr
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 
 	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/internal/rlp"
 )
+
+// ErrNoUDP is wrapped by the error of CheckUDP.
+var ErrNoUDP = errors.New("enr: record has no UDP address")
 
 // ErrNoEntry is the verdict of Check on a key that the record does not have.
 var ErrNoEntry = errors.New("enr: record has no such entry")
@@ -68,6 +72,28 @@ func (v View) BadEntries() iter.Seq[*EntryError] {
 			}
 		}
 	}
+}
+
+// CheckUDP returns nil if the record names a UDP endpoint, and otherwise an error that wraps ErrNoUDP and
+// says which entry is missing or does not fit.
+func (v View) CheckUDP() error {
+	_, has4 := v.UDPEndpoint4()
+	_, has6 := v.UDPEndpoint6()
+	if has4 || has6 {
+		return nil
+	}
+	for _, key := range []string{"ip", "ip6", "udp", "udp6"} {
+		if err := v.Check(key); err != nil && err != ErrNoEntry {
+			return fmt.Errorf("%w: %w", ErrNoUDP, err)
+		}
+	}
+	missing := "no ip and no ip6"
+	if _, ok := v.IP4(); ok {
+		missing = "no udp"
+	} else if _, ok := v.IP6(); ok {
+		missing = "no udp6 and no udp"
+	}
+	return fmt.Errorf("%w: it has %s", ErrNoUDP, missing)
 }
 
 // checkEntry checks the value of one optional entry, a canonical RLP value.

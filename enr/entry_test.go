@@ -243,3 +243,41 @@ func TestOddEntryDoesNotExcuseTheRecord(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckUDP(t *testing.T) {
+	ip4, ip6 := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	for _, c := range []struct {
+		name string
+		b    *Builder
+		want string // part of the error; "" is none
+	}{
+		{"IPv4", NewBuilder().SetIP(ip4).SetUDP(1), ""},
+		{"IPv6", NewBuilder().SetIP(ip6).SetUDP6(1), ""},
+		{"IPv6 with the port of IPv4", NewBuilder().SetIP(ip6).SetUDP(1), ""},
+		{"nothing", NewBuilder(), "no ip and no ip6"},
+		{"port without address", NewBuilder().SetUDP(1), "no ip and no ip6"},
+		{"address without port", NewBuilder().SetIP(ip4).SetTCP(1), "it has no udp"},
+		{"IPv4 with the port of IPv6", NewBuilder().SetIP(ip4).SetUDP6(1), "it has no udp"},
+		{"IPv6 address without port", NewBuilder().SetIP(ip6).SetTCP(1), "no udp6 and no udp"},
+	} {
+		r, err := c.b.Sign(testKey(t, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = r.CheckUDP()
+		if (err == nil) != (c.want == "") || err != nil && (!errors.Is(err, ErrNoUDP) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+	b := NewBuilder().SetIP(ip4).Set("udp", []byte(num(0)))
+	for i := range b.pairs {
+		b.pairs[i].kept = true
+	}
+	odd, err := b.Sign(testKey(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := odd.CheckUDP(); !errors.Is(err, ErrNoUDP) || !errors.Is(err, ErrPortZero) || !strings.Contains(err.Error(), `"udp"`) {
+		t.Errorf("udp of 0: %v", err)
+	}
+}

@@ -86,9 +86,8 @@ func parseSource(s string) (source, error) {
 		if err != nil {
 			return src, err
 		}
-		_, v4 := r.UDPEndpoint4()
-		if _, v6 := r.UDPEndpoint6(); !v4 && !v6 {
-			return src, errors.New("record has no UDP address")
+		if err := r.CheckUDP(); err != nil {
+			return src, err
 		}
 		src.contact, src.endpoints = &discv5.Contacts(r)[0], endpointsOf(r)
 	case strings.HasPrefix(s, "enode://"):

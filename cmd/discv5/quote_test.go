@@ -123,7 +123,7 @@ func TestS47ErrorsQuoteLittle(t *testing.T) {
 func TestS47EntryIsNamed(t *testing.T) {
 	r := oddUDP(t)
 	res := try(t, "ping", r.String())
-	if res.code != exitUsage || !strings.Contains(res.err, "argument 1: record has no UDP address: enr: entry \"udp\": port is zero") {
+	if res.code != exitUsage || !strings.Contains(res.err, "argument 1: enr: record has no UDP address: enr: entry \"udp\": port is zero") {
 		t.Errorf("%+v", res)
 	}
 	o := objects(t, "enr", "inspect", r.String())[0]

@@ -93,20 +93,10 @@ func recordTarget(r *enr.Record) (target, error) {
 func (t *target) locate(v enr.View) error {
 	t.v4, _ = v.UDPEndpoint4()
 	t.v6, _ = v.UDPEndpoint6()
-	if !t.v4.IsValid() && !t.v6.IsValid() {
-		return noAddress(v)
+	if err := v.CheckUDP(); err != nil {
+		return usageError{err}
 	}
 	return nil
-}
-
-// noAddress says why a record has no UDP address.
-func noAddress(v enr.View) error {
-	for _, key := range []string{"ip", "ip6", "udp", "udp6"} {
-		if err := v.Check(key); err != nil && err != enr.ErrNoEntry {
-			return wrong("record has no UDP address: %w", err)
-		}
-	}
-	return wrong("record has no UDP address")
 }
 
 // parseTarget reads a record or an enode URL. only, if not empty, are the listen addresses given: a host name is looked up
