@@ -22,6 +22,17 @@ const (
 	AddressSaved      = engine.AddressSaved      // Config.Previous, or a port mapping that has ended
 )
 
+// Defaults of Config about the node's own address.
+const (
+	DefaultDetectAddress = engine.DefaultVoteMin
+	DefaultReachWait     = engine.DefaultReachWait
+	DefaultReachMisses   = engine.DefaultReachMisses
+	DefaultReachRetry    = engine.DefaultReachRetry
+
+	// MaxDetectAddress is the highest Config.DetectAddress: as many votes are kept for each family.
+	MaxDetectAddress = engine.MaxVotes
+)
+
 // AddressState is what a node knows of its own address in one family. A program may save it, as JSON for
 // example, for Config.PreviousAddresses.
 type AddressState struct {

@@ -239,7 +239,7 @@ func (c Config) withDefaults() (Config, error) {
 		name   string
 		v, max int
 	}{
-		{"Sockets", c.Sockets, fastpath.MaxSockets}, {"MaxSessions", c.MaxSessions, maxEntries}, {"MaxChallenges", c.MaxChallenges, maxEntries},
+		{"Sockets", c.Sockets, fastpath.MaxSockets}, {"DetectAddress", c.DetectAddress, MaxDetectAddress}, {"MaxSessions", c.MaxSessions, maxEntries}, {"MaxChallenges", c.MaxChallenges, maxEntries},
 		{"MaxRequests", c.MaxRequests, maxEntries}, {"MaxPeerRequests", c.MaxPeerRequests, maxEntries},
 	} {
 		if v.v > v.max {

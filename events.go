@@ -21,7 +21,9 @@ const (
 	EventTable          = engine.TableChanged       // a node was added to the table, removed, or changed its state
 	EventDiscovered     = engine.Discovered         // an answer to FINDNODE brought a record
 	EventAddressChanged = engine.AddressChanged     // the record names another address of this node: peers agree on it, or the machine has it now
-	EventAddressRevoked = engine.AddressRevoked     // nobody could reach a detected address, or the machine has lost it; the record drops it
+	EventAddressRevoked = engine.AddressRevoked     // something speaks against a detected address, or the machine has lost it; the record drops it
+	EventAddressProven  = engine.AddressProven      // nodes that this node had not contacted have reached its address
+	EventAddressInDoubt = engine.AddressInDoubt     // something speaks against the address that the record names
 	EventSessionEnded   = engine.SessionEnded       // a session was idle, gave way to another one, or was removed
 	EventBanned         = engine.Banned             // Ban was called
 	EventPermitted      = engine.Permitted          // Permit was called

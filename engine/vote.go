@@ -35,8 +35,8 @@ const (
 	privateVotes = 3
 	// voteLife is longer than the pause between two checks of a node in the table.
 	voteLife = 10 * time.Minute
-	// maxVotes bounds the votes of a family.
-	maxVotes = 256
+	// MaxVotes bounds the votes of a family that are kept.
+	MaxVotes = 256
 	longAgo  = -never / 2
 	// A winner w beats a runner-up r if r*marginOf <= w*margin.
 	margin, marginOf = 7, 10
@@ -120,7 +120,7 @@ func (v *votes) add(now time.Duration, by voter, says netip.AddrPort) bool {
 			worst = i
 		}
 	}
-	if len(*list) < maxVotes {
+	if len(*list) < MaxVotes {
 		*list = append(*list, n)
 	} else if w := &(*list)[worst]; w.rank <= n.rank {
 		*w = n

@@ -93,11 +93,11 @@ func TestS18Votes(t *testing.T) {
 		})
 	}
 	var v votes
-	for i := range 3 * maxVotes {
+	for i := range 3 * MaxVotes {
 		v.add(time.Duration(i), voter{addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{5, byte(i >> 8), byte(i), 1}), 1)}, netip.MustParseAddrPort(truth))
 	}
-	if n := len(v.family[0]); n > maxVotes {
-		t.Errorf("%d votes are held, the bound is %d", n, maxVotes)
+	if n := len(v.family[0]); n > MaxVotes {
+		t.Errorf("%d votes are held, the bound is %d", n, MaxVotes)
 	}
 }
 
@@ -150,7 +150,7 @@ func TestS35VotesOfAFewNetworks(t *testing.T) {
 	if v.add(1, votersOf(voterCame, "5.6.99.7:1")[0], netip.MustParseAddrPort(lie)) {
 		t.Error("a peer that came first has the vote of a bootnode")
 	}
-	for i := range 2 * maxVotes {
+	for i := range 2 * MaxVotes {
 		v.add(2, voter{rank: voterCame, addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{77, byte(i >> 8), byte(i), 1}), 1)}, netip.MustParseAddrPort(lie))
 	}
 	if got := v.count(2, netaddr.IPv4).of(netip.MustParseAddrPort(truth)); !got.anchored {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/version"
 	"github.com/fastdisc/discv5/nat"
 	"github.com/fastdisc/discv5/table"
@@ -55,6 +56,10 @@ func (d *daemon) originOf(a netip.AddrPort, listening []netip.AddrPort) string {
 		return "--extip"
 	case slices.Contains(listening, a):
 		return "--addr"
+	case slices.ContainsFunc(d.node.AddressStates(), func(s discv5.AddressState) bool {
+		return s.Endpoint == a && s.Source == discv5.AddressSaved
+	}):
+		return "last run"
 	}
 	return "network interface"
 }

@@ -57,10 +57,16 @@ type options struct {
 	tableIn   string
 	exemptIn  string
 	noGSO     bool
-	config    string
-	print     bool
-	check     bool
-	version   bool
+
+	detect      int
+	reachWait   time.Duration
+	reachMisses int
+	reachRetry  time.Duration
+
+	config  string
+	print   bool
+	check   bool
+	version bool
 
 	flags    *pflag.FlagSet
 	origin   map[string]string // of settings that were made: how an error names them
@@ -87,6 +93,10 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.Usage = func() {}
 	f.StringArrayVar(&o.addrs, "addr", []string{":" + strconv.Itoa(discv5.DefaultPort)}, "UDP `ADDR` to listen on, IP:PORT or [IPv6]:PORT; repeatable. :PORT is all IPv4 and, if there is any, all IPv6 addresses")
 	f.StringArrayVar(&o.extIPs, "extip", nil, "`IP[:PORT]` that the record names; repeat for the other family. Default: --addr, or an address of an interface, until peers agree on another one")
+	f.IntVar(&o.detect, "detectaddress", discv5.DefaultDetectAddress, "`N` votes of peers that another address needs before the record names it; 3 are enough in private networks. -1: peers are not heard")
+	f.DurationVar(&o.reachWait, "reachwait", discv5.DefaultReachWait, "`TIME` that an address which peers have told stays in the record at least, whatever speaks against it; 0 for ever")
+	f.IntVar(&o.reachMisses, "reachmisses", discv5.DefaultReachMisses, "`N` networks that must speak against such an address before the record drops it; more in a large table")
+	f.DurationVar(&o.reachRetry, "reachretry", discv5.DefaultReachRetry, "`TIME` for which peers are not heard about an address that was dropped")
 	f.StringVar(&o.natSpec, "nat", "none", "`METHOD` to find the external address and have the router let traffic through: none, any, upnp, pmp[:IP], extip:IP or stun:HOST[:PORT]. With none nothing is sent")
 	f.StringArrayVar(&o.bootnodes, "bootnodes", nil, "`NODES` to start from, enr:..., enode://... or enrtree://..., separated by commas; repeatable")
 	f.StringArrayVar(&o.bootFiles, "bootnodes-file", nil, "`FILE` with such nodes, one on a line, # before comments; repeatable. Read again on SIGHUP")

@@ -73,13 +73,14 @@ func (w *webServer) serve(p pages, log *slog.Logger) {
 // handler is all pages.
 func (p pages) handler() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newCollector(p.node))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newCollector(p.node), newAddressCollector(p.node))
 	registry.MustRegister(p.count.collectors(p.quiet.suppressed, p.access.bans.Load)...)
 
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", buffered(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: httpLarge, Timeout: httpTimeout})))
 	mux.HandleFunc("GET /healthz", p.health)
 	mux.HandleFunc("GET /eth/v1/node/identity", p.identity)
+	mux.HandleFunc("GET /address", p.address)
 	large := make(chan struct{}, httpLarge)
 	mux.Handle("GET /nodes", bounded(large, p.nodes))
 	mux.Handle("GET /buckets", bounded(large, p.buckets))

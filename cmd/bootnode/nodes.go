@@ -26,6 +26,8 @@ type keeper struct {
 	forget func([]enr.ID) error // takes failed seeds out of the bootnodes
 	count  *counts
 
+	address addressKeeper
+
 	live map[enr.ID]struct{} // at the save before
 }
 
@@ -42,6 +44,9 @@ func (k *keeper) save(now time.Time, all bool) (written int, err error) {
 		}
 	}()
 	if err := k.store.SaveLocal(k.node.LocalRecord()); err != nil {
+		return 0, err
+	}
+	if err := k.address.save(k.store, k.node.ID(), k.node.AddressStates()); err != nil {
 		return 0, err
 	}
 	var nodes []store.Entry

@@ -109,6 +109,9 @@ func (d *daemon) makeNode() error {
 	if cfg.Previous, err = d.storage.previous(key.ID()); err != nil {
 		return err
 	}
+	if cfg.PreviousAddresses, err = d.storage.addresses(key.ID()); err != nil {
+		return err
+	}
 	known, err := d.storage.seeds()
 	if err != nil {
 		return err

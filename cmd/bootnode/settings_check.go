@@ -15,12 +15,14 @@ import (
 // nodeConfig returns the node's configuration as far as it follows from the settings. A start and
 // --check-config both use it, and have Config.Validate check it.
 func (o *options) nodeConfig(key *enr.PrivateKey) discv5.Config {
-	return discv5.Config{
+	c := discv5.Config{
 		PrivateKey: key, ListenAddrs: slices.Concat(o.listen, o.optional6), Advertise: o.advertise,
 		Bootnodes: contacts(o.sources), Sockets: o.sockets, MaxSessions: o.sessions, DropSessionRecords: true, DisableSegments: o.noGSO,
 		BucketLimits: o.bucketLimits, TableLimits: o.tableLimits, ExemptPrivate: o.exemptPrivate,
 		LowPorts: o.lowPorts,
 	}
+	o.reachConfig(&c)
+	return c
 }
 
 // checkSettings makes the checks that a start makes, as far as it can without listening and without

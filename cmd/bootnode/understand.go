@@ -44,7 +44,7 @@ func (o *options) understand() error {
 	if len(o.addrs) == 0 {
 		return fmt.Errorf("%s is empty", o.from("addr"))
 	}
-	for _, step := range []func() error{o.checkKey, o.parseAddrs, o.parseNAT, o.parseHTTP, o.parseLimits, o.parseNetworks, o.readBans, o.readSources} {
+	for _, step := range []func() error{o.checkKey, o.parseAddrs, o.parseNAT, o.parseHTTP, o.parseReach, o.parseLimits, o.parseNetworks, o.readBans, o.readSources} {
 		if err := step(); err != nil {
 			return err
 		}

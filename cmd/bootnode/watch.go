@@ -24,7 +24,7 @@ func (d *daemon) watch(ctx context.Context, k *keeper) error {
 		status = t.C
 	}
 	// The record may change by what peers say. It has been saved by then: see SaveRecord in the configuration.
-	record := d.node.Subscribe(16, discv5.EventAddressChanged, discv5.EventAddressRevoked)
+	record := d.node.Subscribe(16, discv5.EventAddressChanged, discv5.EventAddressRevoked, discv5.EventAddressProven, discv5.EventAddressInDoubt)
 	defer record.Close()
 	changes, logged := record.C, uint64(0)
 	report := newReporter(d.log, time.Now())
@@ -37,12 +37,16 @@ func (d *daemon) watch(ctx context.Context, k *keeper) error {
 	for ctx.Err() == nil && failure == nil {
 		select {
 		case <-ctx.Done():
-		case _, ok := <-changes:
+		case e, ok := <-changes:
 			if !ok { // the node has been closed
 				changes = nil
 				continue
 			}
+			logAddress(d.log, e, d.node.AddressState(e.Family))
 			r := d.node.LocalRecord()
+			if e.Kind != discv5.EventAddressChanged && e.Kind != discv5.EventAddressRevoked {
+				continue
+			}
 			if r.Seq() == logged { // both families have changed at the same time
 				continue
 			}

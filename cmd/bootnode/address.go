@@ -1,0 +1,180 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/store"
+)
+
+// parseReach reads the settings about the node's own address.
+func (o *options) parseReach() error {
+	switch {
+	case o.detect < -1 || o.detect == 0 || o.detect > discv5.MaxDetectAddress:
+		return fmt.Errorf("%s %d: want 1 to %d, or -1 to leave the address alone", o.from("detectaddress"), o.detect, discv5.MaxDetectAddress)
+	case o.reachWait < 0:
+		return fmt.Errorf("%s %v: want 0, for never, or more", o.from("reachwait"), o.reachWait)
+	case o.reachMisses < 1:
+		return fmt.Errorf("%s %d: want 1 or more", o.from("reachmisses"), o.reachMisses)
+	case o.reachRetry <= 0:
+		return fmt.Errorf("%s %v: want more than 0", o.from("reachretry"), o.reachRetry)
+	}
+	return nil
+}
+
+// reachConfig puts these settings into a configuration.
+func (o *options) reachConfig(c *discv5.Config) {
+	c.DetectAddress, c.ReachWait, c.ReachMisses, c.ReachRetry = o.detect, o.reachWait, o.reachMisses, o.reachRetry
+	if o.reachWait == 0 {
+		c.ReachWait = -1
+	}
+}
+
+// provenStep is by how much the time of a proof must have moved for that alone to be saved.
+const provenStep = time.Hour
+
+// addressKeeper saves what the next start has to know of the node's own addresses.
+type addressKeeper struct{ saved []discv5.AddressState }
+
+// lasting returns the parts of states that outlive the process.
+func lasting(states []discv5.AddressState) (list []discv5.AddressState) {
+	for _, s := range states {
+		list = append(list, discv5.AddressState{
+			Family: s.Family, Endpoint: s.Endpoint, Source: s.Source, Proven: s.Proven, ProvenBy: s.ProvenBy, ProvenAt: s.ProvenAt,
+			Interface: s.Interface, Before: s.Before,
+		})
+	}
+	return list
+}
+
+// save saves what has changed.
+func (k *addressKeeper) save(st *store.Store, id enr.ID, states []discv5.AddressState) error {
+	now := lasting(states)
+	same := len(now) == len(k.saved)
+	for i := 0; same && i < len(now); i++ {
+		n, s := now[i], k.saved[i]
+		if n.ProvenAt.Sub(s.ProvenAt).Abs() < provenStep {
+			s.ProvenAt = n.ProvenAt
+		}
+		same = reflect.DeepEqual(n, s)
+	}
+	if same {
+		return nil
+	}
+	b, err := json.Marshal(now)
+	if err != nil {
+		return fmt.Errorf("addresses: %w", err)
+	}
+	if err := st.SaveAddresses(id, b); err != nil {
+		return err
+	}
+	k.saved = now
+	return nil
+}
+
+// addresses returns what the last run knew of the node's own addresses. An entry that cannot be read is
+// as good as none.
+func (s *storage) addresses(id enr.ID) (states []discv5.AddressState, err error) {
+	b, err := s.store.Addresses(id)
+	if err != nil {
+		return nil, fmt.Errorf("node database: %w", err)
+	}
+	if b == nil {
+		return nil, nil
+	}
+	if err := json.Unmarshal(b, &states); err == nil {
+		err = (discv5.Config{PreviousAddresses: states}).Validate()
+		if err == nil {
+			return states, nil
+		}
+	}
+	s.problems = append(s.problems, "the entry of "+s.databasePath()+" about the own addresses is not valid and is left out")
+	return nil, nil
+}
+
+// address shows what is known of the node's own addresses.
+func (p pages) address(rw http.ResponseWriter, r *http.Request) {
+	if r.URL.RawQuery != "" {
+		http.Error(rw, "/address takes no parameters", http.StatusBadRequest)
+		return
+	}
+	writeJSON(rw, p.node.AddressStates())
+}
+
+// logAddress logs what has happened to the node's own address.
+func logAddress(log *slog.Logger, e discv5.Event, s discv5.AddressState) {
+	switch e.Kind {
+	case discv5.EventAddressProven:
+		log.Info("address proven", "addr", e.Addr, "by", s.ProvenBy)
+	case discv5.EventAddressInDoubt:
+		args := []any{"addr", e.Addr, "source", s.Source, "votes", s.Votes, "missed", s.Missed, "revoked_at", s.MissedMax}
+		if s.Rival.IsValid() {
+			args = append(args, "rival", s.Rival, "rival_votes", s.RivalVotes)
+		}
+		log.Warn("address in doubt", args...)
+	case discv5.EventAddressRevoked:
+		if s.Revoked.IsValid() {
+			log.Warn("address revoked: other nodes come into this network and none of them reaches it", "addr", s.Revoked,
+				"until", s.RevokedUntil.Format(time.RFC3339))
+		}
+	}
+}
+
+// addressCollector turns what is known of the node's own addresses into metrics.
+type addressCollector struct {
+	node   *discv5.Node
+	info   *prometheus.Desc
+	values []addressMetric
+}
+
+type addressMetric struct {
+	desc  *prometheus.Desc
+	value func(discv5.AddressState) float64
+}
+
+func newAddressCollector(node *discv5.Node) *addressCollector {
+	c := &addressCollector{node: node}
+	c.info = prometheus.NewDesc(namespace+"address_source", "1 for the source of the endpoint of a family that the record names.", []string{"family", "source"}, nil)
+	for _, m := range []struct {
+		name, help string
+		value      func(discv5.AddressState) float64
+	}{
+		{"address_proven", "1 if nodes that this node had not contacted have reached it at the endpoint.",
+			func(s discv5.AddressState) float64 { return number(s.Proven) }},
+		{"address_in_doubt", "1 if something speaks against the endpoint.", func(s discv5.AddressState) float64 { return number(s.InDoubt) }},
+		{"address_votes", "Votes of peers for the endpoint.", func(s discv5.AddressState) float64 { return float64(s.Votes) }},
+		{"address_rival_votes", "Votes of peers for the other endpoint with most votes.", func(s discv5.AddressState) float64 { return float64(s.RivalVotes) }},
+		{"address_missed_networks", "Networks that speak against the endpoint.", func(s discv5.AddressState) float64 { return float64(s.Missed) }},
+	} {
+		c.values = append(c.values, addressMetric{prometheus.NewDesc(namespace+m.name, m.help, []string{"family"}, nil), m.value})
+	}
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *addressCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- c.info
+	for _, m := range c.values {
+		out <- m.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *addressCollector) Collect(out chan<- prometheus.Metric) {
+	for _, s := range c.node.AddressStates() {
+		family := strconv.Itoa(s.Family)
+		out <- prometheus.MustNewConstMetric(c.info, prometheus.GaugeValue, 1, family, s.Source.String())
+		for _, m := range c.values {
+			out <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, m.value(s), family)
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/store"
+)
+
+// The settings about the own address reach the node, and mistakes are named.
+func TestReachSettings(t *testing.T) {
+	for name, c := range map[string]struct {
+		args           []string
+		detect, misses int
+		wait, retry    time.Duration
+		flaw           string
+	}{
+		"defaults":      {nil, 10, 5, 5 * time.Minute, time.Hour, ""},
+		"all":           {[]string{"--detectaddress", "3", "--reachwait", "2m", "--reachmisses", "7", "--reachretry", "1m"}, 3, 7, 2 * time.Minute, time.Minute, ""},
+		"no votes":      {[]string{"--detectaddress", "-1"}, -1, 5, 5 * time.Minute, time.Hour, ""},
+		"never revoked": {[]string{"--reachwait", "0"}, 10, 5, -1, time.Hour, ""},
+		"zero votes":    {[]string{"--detectaddress", "0"}, 0, 0, 0, 0, "--detectaddress 0"},
+		"many votes":    {[]string{"--detectaddress", "1000"}, 0, 0, 0, 0, "--detectaddress 1000"},
+		"negative":      {[]string{"--reachwait", "-1s"}, 0, 0, 0, 0, "--reachwait -1s"},
+		"no misses":     {[]string{"--reachmisses", "0"}, 0, 0, 0, 0, "--reachmisses 0"},
+		"no retry":      {[]string{"--reachretry", "0"}, 0, 0, 0, 0, "--reachretry 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := load(c.args, nil)
+			if c.flaw != "" {
+				if err == nil || !strings.Contains(err.Error(), c.flaw) {
+					t.Errorf("error %v, want one with %q", err, c.flaw)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cfg := o.nodeConfig(nil); cfg.DetectAddress != c.detect || cfg.ReachMisses != c.misses || cfg.ReachWait != c.wait || cfg.ReachRetry != c.retry {
+				t.Errorf("detect %d, misses %d, wait %v, retry %v", cfg.DetectAddress, cfg.ReachMisses, cfg.ReachWait, cfg.ReachRetry)
+			}
+		})
+	}
+}
+
+// nowhere is a Conn that hears nothing.
+type nowhere struct {
+	brokenConn
+	addr netip.AddrPort
+}
+
+func (c nowhere) LocalAddr() netip.AddrPort { return c.addr }
+
+// The state of the own addresses is kept in the database, where the next start finds it. It is written
+// when it has changed, not each time that somebody votes.
+func TestAddressesAreKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "nodes.db")
+	st, err := store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := enr.ID{1}
+	end := func(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	states := []discv5.AddressState{{
+		Family: 4, Endpoint: end("9.9.9.9:9000"), Source: discv5.AddressVoted, Since: at, Proven: true, ProvenAt: at,
+		ProvenBy:  []netip.Prefix{netip.MustParsePrefix("7.7.7.0/24"), netip.MustParsePrefix("6.6.6.0/24")},
+		Interface: end("10.0.0.1:9000"), Before: end("8.8.8.8:9000"), Votes: 12, Missed: 3,
+	}, {Family: 6}}
+	var k addressKeeper
+	written := func() string {
+		t.Helper()
+		if err := k.save(st, id, states); err != nil {
+			t.Fatal(err)
+		}
+		b, err := st.Addresses(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	first := written()
+	states[0].Votes, states[0].Missed, states[0].ProvenAt = 20, 4, at.Add(time.Minute)
+	if got := written(); got != first {
+		t.Errorf("written again for a vote: %s", got)
+	}
+	states[0].ProvenAt = at.Add(2 * time.Hour)
+	if got := written(); got == first {
+		t.Error("not written though a new source has come")
+	}
+	states[0].Endpoint = end("9.9.9.10:9000")
+	if got := written(); !strings.Contains(got, "9.9.9.10:9000") {
+		t.Errorf("after a change: %s", got)
+	}
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	if st, err = store.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	s := &storage{store: st}
+	got, err := s.addresses(id)
+	if err != nil || !reflect.DeepEqual(got, lasting(states)) {
+		t.Errorf("the next start finds %+v, %v", got, err)
+	}
+	for _, bad := range []string{"x", "{}", `[{"family":5}]`, `[{"family":4,"source":"x"}]`} {
+		if err := st.SaveAddresses(id, []byte(bad)); err != nil {
+			t.Fatal(err)
+		}
+		s.problems = nil
+		if got, err := s.addresses(id); err != nil || got != nil || len(s.problems) != 1 {
+			t.Errorf("of %q it finds %+v, %v, and complains %q", bad, got, err, s.problems)
+		}
+	}
+	if got, err := (&storage{}).addresses(id); got != nil || err != nil {
+		t.Errorf("without a database: %v, %v", got, err)
+	}
+}
+
+// A restart keeps the proven address of the last run, and pages and metrics tell about it.
+func TestAddressPage(t *testing.T) {
+	key, err := enr.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer, inner := netip.MustParseAddrPort("9.9.9.9:9000"), netip.MustParseAddrPort("10.0.0.1:9000")
+	previous, err := enr.NewBuilder().SetSeq(7).SetIP(outer.Addr()).SetUDP(9000).Sign(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := []netip.Prefix{netip.MustParsePrefix("7.7.7.0/24"), netip.MustParsePrefix("6.6.6.0/24")}
+	node, err := discv5.New(discv5.Config{
+		PrivateKey: key, Previous: previous, Conns: []fastpath.Conn{nowhere{addr: inner}},
+		PreviousAddresses: []discv5.AddressState{{Family: 4, Endpoint: outer, Source: discv5.AddressVoted, Proven: true, ProvenBy: by, ProvenAt: time.Now().Add(-time.Hour), Interface: inner}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	p := pages{node: node}
+	answer := httptest.NewRecorder()
+	p.address(answer, httptest.NewRequest(http.MethodGet, "/address", nil))
+	var got []discv5.AddressState
+	if err := json.Unmarshal(answer.Body.Bytes(), &got); err != nil || len(got) != 2 {
+		t.Fatalf("%s: %v", answer.Body, err)
+	}
+	if s := got[0]; s.Endpoint != outer || s.Source != discv5.AddressSaved || !s.Proven || !slices.Equal(s.ProvenBy, by) || time.Since(s.ProvenAt) < 59*time.Minute {
+		t.Errorf("IPv4: %+v", s)
+	}
+	if s := got[1]; s.Endpoint.IsValid() || s.Source != discv5.AddressNone {
+		t.Errorf("IPv6: %+v", s)
+	}
+	answer = httptest.NewRecorder()
+	p.address(answer, httptest.NewRequest(http.MethodGet, "/address?x=1", nil))
+	if answer.Code != http.StatusBadRequest {
+		t.Errorf("with a parameter: %d", answer.Code)
+	}
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newAddressCollector(node))
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]float64)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			values[name] = m.GetGauge().GetValue()
+		}
+	}
+	for name, want := range map[string]float64{
+		"discv5_address_source 4 saved": 1, "discv5_address_source 6 none": 1, "discv5_address_proven 4": 1, "discv5_address_proven 6": 0,
+		"discv5_address_in_doubt 4": 0, "discv5_address_votes 4": 0, "discv5_address_rival_votes 4": 0, "discv5_address_missed_networks 4": 0,
+	} {
+		if got, ok := values[name]; !ok || got != want {
+			t.Errorf("%s is %v (%v), want %v", name, got, ok, want)
+		}
+	}
+}
