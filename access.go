@@ -95,6 +95,11 @@ func wallEnd(term time.Duration) time.Time {
 	return time.Now().Add(term)
 }
 
+// ApplyTableFilter applies Config.TableFilter to all nodes of the table, and takes out those that it refuses. Call it when the filter would
+// decide otherwise than before, for example after a fork. It returns how many nodes have left. A node whose record changes passes the filter
+// again without that.
+func (n *Node) ApplyTableFilter() int { return n.engine.ApplyFilter(n.clock.Now()) }
+
 // Permit lifts bans and rate limits for a target for a time, or for ever if term is 0. A permit wins over a ban of the
 // same kind. Errors are those of Ban.
 func (n *Node) Permit(t limits.Target, term time.Duration) error {

@@ -129,7 +129,8 @@ type Config struct {
 	// port is taken for that of another service, which must not be sent packets because a stranger says so.
 	LowPorts bool
 
-	// TableFilter, if not nil, decides which nodes may be in the table, by their record. It is called often and must be quick.
+	// TableFilter, if not nil, decides which nodes may be in the table and results of lookups, by their record. It is called often and must be
+	// quick. Nodes that it refuses may be asked for others all the same. See Node.ApplyTableFilter.
 	TableFilter func(*enr.Record) bool
 	// IncomingShare is how many of the 16 nodes in a bucket may have made contact by themselves; the others are ones that this node has found,
 	// which is harder to arrange for an attacker. Default: no limit.

@@ -16,6 +16,7 @@ type Contact struct {
 	record *enr.Record
 	peer   engine.Peer
 	at     bool // peer has ID and address, and perhaps the record
+	listed bool
 }
 
 // ErrNoAddress: a contact has no address.
@@ -26,6 +27,18 @@ func Contacts(records ...*enr.Record) []Contact {
 	c := make([]Contact, len(records))
 	for i, r := range records {
 		c[i] = Contact{record: r}
+	}
+	return c
+}
+
+// ListedContacts makes a contact of each record of a list that others made, such as one in DNS. A node at
+// a public address does not contact private or loopback addresses that such a list names, no node contacts
+// ports below 1024 there unless Config.LowPorts is set, and one that does not answer is asked again less
+// and less often.
+func ListedContacts(records ...*enr.Record) []Contact {
+	c := Contacts(records...)
+	for i := range c {
+		c[i].listed = true
 	}
 	return c
 }
@@ -70,6 +83,8 @@ func (c Contact) Record() *enr.Record {
 // session, if there is one.
 func (c Contact) resolve(e *engine.Engine) (engine.Peer, error) {
 	switch {
+	case c.listed:
+		return e.PeerOfListed(c.record)
 	case c.record != nil:
 		p, err := e.PeerOf(c.record)
 		if errors.Is(err, ErrNoEndpoint) {

@@ -133,6 +133,14 @@ func (s *search) each(ctx context.Context, yield func(*enr.Record) bool) {
 // all keeps every record.
 func all(*enr.Record) bool { return true }
 
+// results returns what decides which records of a search are results.
+func (n *Node) results() func(*enr.Record) bool {
+	if n.cfg.TableFilter == nil {
+		return all
+	}
+	return n.engine.Passes
+}
+
 // take empties fresh.
 func (s *search) take() []*enr.Record {
 	s.mu.Lock()
@@ -147,7 +155,7 @@ func (s *search) take() []*enr.Record {
 // many lookups are under way.
 func (n *Node) Search(ctx context.Context, target enr.ID, options ...LookupOption) iter.Seq[*enr.Record] {
 	return func(yield func(*enr.Record) bool) {
-		if s, err := n.search(target, all, options); err == nil {
+		if s, err := n.search(target, n.results(), options); err == nil {
 			s.each(ctx, yield)
 		}
 	}
@@ -173,7 +181,7 @@ func (n *Node) LookupWhere(ctx context.Context, target enr.ID, match func(*enr.R
 			return list, nil
 		}
 	}
-	s, err := n.search(target, all, options)
+	s, err := n.search(target, n.results(), options)
 	if err != nil {
 		return list, err
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
@@ -22,7 +23,13 @@ const (
 // states addr.
 func (w *Worker) admit(r *enr.Record, addr netip.AddrPort, inbound bool, by shown) bool {
 	e := w.e
-	if e.unwanted(w.now, r) || by == byOthers && e.outdated(r) {
+	if e.unwanted(w.now, r) {
+		if n, _, ok := e.table.Get(r.ID()); ok && n.Seq < r.Seq() {
+			e.table.Remove(w.now, r.ID()) // the older record must not stay in force
+		}
+		return false
+	}
+	if by == byOthers && e.outdated(r) {
 		return false
 	}
 	if !endpointMatches(r, addr) {
@@ -33,23 +40,23 @@ func (w *Worker) admit(r *enr.Record, addr netip.AddrPort, inbound bool, by show
 	if by == byOwner && w.restarted(r, addr, inbound) {
 		return true
 	}
-	w.place(table.FromRecord(r, addr, inbound))
+	w.e.place(w.now, table.FromRecord(r, addr, inbound))
 	return true
 }
 
 // place adds a node to the table. A newer record of a node that the table has and refuses takes the
 // node out: the older one must not stay in force.
-func (w *Worker) place(n table.Node) {
-	e := w.e
+func (e *Engine) place(now time.Duration, n table.Node) table.AddResult {
 	had, known := e.table.Seq(n.ID)
-	res := e.table.Add(w.now, n)
+	res := e.table.Add(now, n)
 	switch {
 	case !res.Rejected():
 		e.responders.remove(n.ID)
 	case known && had < n.Seq:
-		e.table.Remove(w.now, n.ID)
-		e.departed.add(n.ID, n.Record, netip.AddrPort{})
+		e.table.Remove(now, n.ID)
+		e.departed.add(n.ID, n.Record, n.Addr)
 	}
+	return res
 }
 
 // renew brings up to date what the table has of a node that has shown a record from an address that
@@ -61,7 +68,7 @@ func (w *Worker) renew(r *enr.Record) {
 	switch {
 	case !ok || n.Seq >= r.Seq():
 	case endpointMatches(r, n.Addr):
-		w.place(table.FromRecord(r, n.Addr, n.Inbound))
+		e.place(w.now, table.FromRecord(r, n.Addr, n.Inbound))
 	default:
 		e.table.Remove(w.now, n.ID)
 		e.departed.add(n.ID, r.Bytes(), netip.AddrPort{})

@@ -23,7 +23,7 @@ var (
 	ErrHandshake = errors.New("engine: handshake cannot be made")
 	ErrNoSession = errors.New("engine: no session with the peer, and its key is not known")
 	ErrCanceled  = errors.New("engine: request was given up")
-	ErrBlocked   = errors.New("engine: peer is banned or outside of the allowed networks")
+	ErrBlocked   = errors.New("engine: peer is banned, outside of the allowed networks, or of a list that must not name its address")
 	ErrNoRoute   = errors.New("engine: no address of a family that this node can send with")
 )
 
@@ -178,6 +178,14 @@ func (w *Worker) prepare(r Request) (*call, error) {
 	addr := r.Peer.Addr
 	if a := addr.Addr(); !a.IsValid() || addr.Port() == 0 || a.Is4() && !e.cfg.IPv4 || a.Is6() && !e.cfg.IPv6 {
 		return nil, ErrNoRoute
+	}
+	if r.Peer.Listed {
+		if !e.believable(e.listClass(), addr) {
+			return nil, ErrBlocked
+		}
+		if r.origin == budget.Operator {
+			r.origin = budget.Named
+		}
 	}
 	if e.cfg.Access.Blocked(w.now, addr.Addr()) || e.cfg.Access.BlockedID(w.now, (*[32]byte)(&r.Peer.ID)) {
 		return nil, ErrBlocked

@@ -198,6 +198,9 @@ type Peer struct {
 	PublicKey [33]byte
 	Addr      netip.AddrPort
 	Record    *enr.Record
+	// Listed: the peer comes from a list that others made, such as one in DNS. It is contacted only at
+	// addresses that such a party can know, and within the budget for endpoints that have not answered.
+	Listed bool
 }
 
 // ErrNoEndpoint: a record names no UDP endpoint that this node can send to.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -56,6 +57,34 @@ func (e *Engine) given(now time.Duration, r *enr.Record) (a netip.AddrPort, ok b
 	v4, v6 := stated(r)
 	fine := func(a netip.AddrPort) bool { return e.canSend(a) && table.Class(a.Addr()) != table.Special }
 	return e.choose(now, r.ID(), v4, v6, fine(v4), fine(v6))
+}
+
+// PeerOfListed makes a Peer of a record from a list that others made. A node at a public address does
+// not contact private or loopback addresses because such a list names them. The error is
+// ErrNoEndpoint.
+func (e *Engine) PeerOfListed(r *enr.Record) (Peer, error) {
+	a, ok := e.named(time.Duration(e.ticked.Load()), r, e.listClass())
+	if !ok {
+		return Peer{}, fmt.Errorf("%w: node %s of a list", ErrNoEndpoint, r.ID().Short())
+	}
+	pub, _ := r.PublicKey()
+	return Peer{ID: r.ID(), PublicKey: pub, Addr: a, Record: r, Listed: true}, nil
+}
+
+// listClass returns the class of addresses that lists of others count for: global at a node that is
+// public, else that of the node's own addresses, private if it knows none.
+func (e *Engine) listClass() table.AddrClass {
+	if !e.Private() {
+		return table.Global
+	}
+	class := table.Private
+	v4, v6 := stated(e.Record())
+	for _, a := range [...]netip.AddrPort{v4, v6} {
+		if a.IsValid() && table.Class(a.Addr()) == table.Loopback {
+			class = table.Loopback
+		}
+	}
+	return class
 }
 
 // choose takes the endpoint that is known to work, then that of the wider class, then that of the

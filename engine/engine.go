@@ -79,6 +79,7 @@ func New(cfg Config) (*Engine, error) {
 	e.inbound.init(cfg.Jobs)
 	e.own.init(cfg.Jobs)
 	e.maintain.init(cfg.Bootnodes)
+	e.maintain.announced.seq = cfg.Record.Seq()
 	e.cfg = cfg
 	e.public.Store(cfg.Public)
 	e.setLocal(cfg.Record)
@@ -158,7 +159,7 @@ func (e *Engine) Offer(now time.Duration, r *enr.Record) (table.AddResult, error
 	if e.unwanted(now, r) {
 		return 0, fmt.Errorf("%w: node %s", ErrBlocked, p.ID.Short())
 	}
-	return e.table.Add(now, table.FromRecord(r, p.Addr, false)), nil
+	return e.place(now, table.FromRecord(r, p.Addr, false)), nil
 }
 
 // unwanted reports whether a record's node is banned, by its ID or an endpoint.

@@ -55,6 +55,7 @@ func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record
 		return LookupHandle{}
 	}
 	seeds, peers := e.sources(w.now, target)
+	cfg.Keep = e.keep(cfg.Keep)
 	if found != nil {
 		for _, n := range seeds {
 			if rec := e.recordOf(n.Record); rec != nil {

@@ -31,11 +31,12 @@ const (
 // maintenance keeps the table full and true: it checks nodes, fetches newer records and makes lookups. Tick
 // drives it.
 type maintenance struct {
-	mu     sync.Mutex
-	due    []table.Node // scratch
-	newer  []newerRecord
-	expire []*call         // scratch
-	heard  map[enr.ID]bool // bootnodes that have answered since Bootstrap
+	mu        sync.Mutex
+	due       []table.Node // scratch
+	newer     []newerRecord
+	expire    []*call         // scratch
+	heard     map[enr.ID]bool // bootnodes that have answered since Bootstrap
+	announced announcement
 
 	// Of Tick alone:
 	next  time.Duration // when the next refreshing lookup starts
@@ -65,6 +66,7 @@ func (w *Worker) Tick(now time.Duration) {
 	w.revalidate()
 	w.fetchNewer()
 	w.judgeRestarts()
+	w.announce()
 	w.refresh()
 	w.updateAddress()
 	if w.e.cfg.Access != nil {

@@ -82,11 +82,19 @@ func (w *Worker) restarted(r *enr.Record, addr netip.AddrPort, inbound bool) boo
 	}
 	fresh := table.FromRecord(r, addr, inbound)
 	if n.Addr == fresh.Addr || !s.Live {
-		e.table.Replace(w.now, fresh)
+		w.replaceNewer(fresh)
 		return true
 	}
 	e.restarts.add(restart{node: fresh, until: w.now + restartLife, next: w.now})
 	return true
+}
+
+// replaceNewer puts a node's record in place of a newer one. If the table refuses it, the node leaves.
+func (w *Worker) replaceNewer(n table.Node) {
+	if w.e.table.Replace(w.now, n).Rejected() {
+		w.e.table.Remove(w.now, n.ID)
+	}
+	w.e.departed.remove(n.ID) // or the newer record would count as the current one
 }
 
 // judgeRestarts asks the remembered endpoints of nodes that have shown an older record, and replaces
@@ -98,8 +106,7 @@ func (w *Worker) judgeRestarts() {
 		switch {
 		case !ok || !s.Live || n.Addr == x.node.Addr:
 			e.restarts.remove(x.node.ID)
-			e.departed.remove(x.node.ID)
-			e.table.Replace(w.now, x.node)
+			w.replaceNewer(x.node)
 			continue
 		case w.now > x.until:
 			e.restarts.remove(x.node.ID)

@@ -38,6 +38,8 @@ type Config struct {
 	// QueryTimeout is how long the answer to a query may take, for who sends the queries; a lookup has no clock. 0 stands for what is
 	// usual there.
 	QueryTimeout time.Duration
+	// Keep, if not nil, decides which nodes may be results. The others are asked all the same.
+	Keep func(*Candidate) bool
 }
 
 func (c Config) withDefaults() Config {
@@ -243,7 +245,7 @@ func (l *Lookup) Results() []Candidate {
 	var all []Candidate
 	for i := range l.paths {
 		for _, s := range l.paths[i].list {
-			if s.phase == answered {
+			if s.phase == answered && (l.cfg.Keep == nil || l.cfg.Keep(s.Candidate)) {
 				all = append(all, *s.Candidate)
 			}
 		}

@@ -175,7 +175,7 @@ func (f *finder) resolve(ctx context.Context, s source) ([]discv5.Contact, error
 		if len(records) == 0 && err == nil {
 			err = errors.New("the list is empty")
 		}
-		return discv5.Contacts(records...), err
+		return discv5.ListedContacts(records...), err
 	}
 	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
 	defer cancel()

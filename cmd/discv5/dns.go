@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/dnsdisc"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/quote"
@@ -86,6 +87,7 @@ func (n *network) list(ctx context.Context, where, url string) ([]target, error)
 	var list []target
 	for _, r := range records {
 		if to, err := recordTarget(r); err == nil {
+			to.contact = discv5.ListedContacts(r)[0]
 			list = append(list, to)
 		}
 	}
