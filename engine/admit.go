@@ -61,7 +61,7 @@ func (e *Engine) place(now time.Duration, n table.Node) table.AddResult {
 
 // renew brings up to date what the table has of a node that has shown a record from an address that
 // the record does not state. If a newer record does not state the endpoint either at which the table
-// has the node, nobody can be told of the node any more.
+// has the node, the node can be relayed no more.
 func (w *Worker) renew(r *enr.Record) {
 	e := w.e
 	n, _, ok := e.table.Get(r.ID())

@@ -8,7 +8,7 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// When the local record changes, the neighbors are told at once: a PING carries the new sequence
+// When the local record changes, the neighbors hear of it immediately: a PING carries the new sequence
 // number, and whoever wants the record asks for it. Without that they would learn of it with the next
 // liveness check, minutes later.
 

@@ -179,13 +179,8 @@ func (w *Worker) prepare(r Request) (*call, error) {
 	if a := addr.Addr(); !a.IsValid() || addr.Port() == 0 || a.Is4() && !e.cfg.IPv4 || a.Is6() && !e.cfg.IPv6 {
 		return nil, ErrNoRoute
 	}
-	if r.Peer.Listed {
-		if !e.believable(e.listClass(), addr) {
-			return nil, ErrBlocked
-		}
-		if r.origin == budget.Operator {
-			r.origin = budget.Named
-		}
+	if r.Peer.Listed && !e.believable(e.listClass(), addr) {
+		return nil, ErrBlocked
 	}
 	if e.cfg.Access.Blocked(w.now, addr.Addr()) || e.cfg.Access.BlockedID(w.now, (*[32]byte)(&r.Peer.ID)) {
 		return nil, ErrBlocked

@@ -45,8 +45,8 @@ func mayRelay(peer netip.AddrPort, r *enr.Record) bool {
 	return within(by, v4) || within(by, v6)
 }
 
-// named chooses the endpoint at which to contact a node of which a party at an address of class by
-// has told this node. ok is false if there is none.
+// named chooses the endpoint at which to contact a node that a party at an address of class by has
+// named. ok is false if there is none.
 func (e *Engine) named(now time.Duration, r *enr.Record, by table.AddrClass) (a netip.AddrPort, ok bool) {
 	v4, v6 := stated(r)
 	return e.choose(now, r.ID(), v4, v6, e.canSend(v4) && e.believable(by, v4), e.canSend(v6) && e.believable(by, v6))

@@ -115,7 +115,7 @@ func (r *lookupRun) ask(w *Worker, q lookup.Query) {
 	r.mu.Lock()
 	grant, named := r.grants[id]
 	r.mu.Unlock()
-	if named {
+	if named || p.Listed {
 		origin = budget.Named
 	}
 	w.start(Request{Type: codec.TypeFindNode, Peer: p, Distances: q.Distances, Timeout: r.timeout, Done: func(w *Worker, res Result) {

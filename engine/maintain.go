@@ -209,6 +209,9 @@ func (w *Worker) contactBootnodes() {
 		if i >= len(bootnodes) {
 			origin = budget.Known
 		}
+		if b.Listed {
+			origin = budget.Named
+		}
 		if b.ID == w.e.self || asked[at] {
 			continue
 		}
@@ -264,6 +267,10 @@ func (w *Worker) contactAbsent() {
 		first := int(w.random.Uint32n(uint32(len(list))))
 		for i := range list {
 			p := list[(first+i)%len(list)]
+			origin := origin
+			if p.Listed {
+				origin = budget.Named
+			}
 			if _, known := e.table.Seq(p.ID); !known && p.ID != e.self {
 				w.contact(p, origin, func(*Worker, Result) {})
 				return true

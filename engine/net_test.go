@@ -23,7 +23,9 @@ type network struct {
 	rng   *rand.Rand
 	// drop, if set, decides which datagrams are lost; tap sees each before.
 	drop func(from, to netip.AddrPort, b []byte) bool
-	tap  func(from, to netip.AddrPort, b []byte)
+	// route, if set, rewrites the addresses of each datagram, as NATs do, or loses it.
+	route func(from, to netip.AddrPort) (f, t netip.AddrPort, ok bool)
+	tap   func(from, to netip.AddrPort, b []byte)
 }
 
 type datagram struct {
@@ -121,6 +123,12 @@ func (nw *network) deliver() {
 		}
 		d := nw.queue[0]
 		nw.queue = nw.queue[1:]
+		if nw.route != nil {
+			var ok bool
+			if d.from, d.to, ok = nw.route(d.from, d.to); !ok {
+				continue
+			}
+		}
 		if nw.tap != nil {
 			nw.tap(d.from, d.to, d.b)
 		}

@@ -44,7 +44,7 @@ func (w *Worker) noteSeq(p *peer, seq uint64) {
 		return
 	}
 	n := newerRecord{id: enr.ID(*p.id), seq: seq, from: p.from, older: seq < have}
-	if w.noteRecord(n) {
+	if w.noteUpdate(n) {
 		p.keys.ReplaceRecordSeq(have, seq)
 	}
 }
@@ -53,7 +53,7 @@ func (w *Worker) noteSeq(p *peer, seq uint64) {
 // record known here does not state.
 func (w *Worker) reconsider(known *enr.Record, from netip.AddrPort) {
 	if !endpointMatches(known, from) {
-		w.noteRecord(newerRecord{id: known.ID(), seq: known.Seq(), from: from, any: true})
+		w.noteUpdate(newerRecord{id: known.ID(), seq: known.Seq(), from: from, any: true})
 	}
 }
 
@@ -68,13 +68,13 @@ func (n *newerRecord) current(have uint64) bool {
 	return have >= n.seq
 }
 
-// noteRecord notes that a node has said that it has another record than it has shown in this session.
+// noteUpdate notes that a node has said that it has another record than it has shown in this session.
 // It reports false if the node has to say so again.
 //
 // A node that is not in the table is asked too: it may have left the table because it moved, or its
 // record named no address when it first made contact, as that of a node behind a NAT that does not
 // know its address yet.
-func (w *Worker) noteRecord(n newerRecord) bool {
+func (w *Worker) noteUpdate(n newerRecord) bool {
 	e, m := w.e, &w.e.maintain
 	have, ok := e.table.Seq(n.id)
 	if ok && n.current(have) {
@@ -150,9 +150,7 @@ func (w *Worker) fetchNewer() {
 			continue
 		}
 		// Without a record there is no key for a handshake, but there is the session in which the node has spoken.
-		id := [32]byte(want.id)
-		key := session.MakeKey(want.from, &id)
-		w.start(Request{Type: codec.TypeFindNode, Peer: e.sessionPeer(&key), Distances: []uint{0}, Here: true, Done: func(w *Worker, r Result) {
+		w.start(Request{Type: codec.TypeFindNode, Peer: e.PeerAt(want.id, want.from), Distances: []uint{0}, Here: true, Done: func(w *Worker, r Result) {
 			if r.Err != nil || len(r.Records) != 1 {
 				e.unheard(want)
 				return

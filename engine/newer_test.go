@@ -179,7 +179,7 @@ func TestNewerRecordBounds(t *testing.T) {
 	}
 	taken := func(k int, from func(i int) netip.AddrPort) (n int) {
 		for i := range k {
-			if a.w.noteRecord(newerRecord{id: enr.ID{byte(i), from(0).Addr().As4()[3]}, seq: 1, from: from(i)}) {
+			if a.w.noteUpdate(newerRecord{id: enr.ID{byte(i), from(0).Addr().As4()[3]}, seq: 1, from: from(i)}) {
 				n++
 			}
 		}
@@ -193,7 +193,7 @@ func TestNewerRecordBounds(t *testing.T) {
 	}
 	n := newerRecord{id: b.e.ID(), seq: b.e.Record().Seq() + 1, from: b.addr}
 	for range maxNewer {
-		if n.seq++; !a.w.noteRecord(n) {
+		if n.seq++; !a.w.noteUpdate(n) {
 			t.Error("a node of the table finds no room, or is refused when it says so again")
 		}
 	}

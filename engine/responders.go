@@ -15,7 +15,7 @@ import (
 // To ask a node is not to hand it on. The table holds nodes that may be relayed, and its rules are
 // strict. Responders are nodes that have answered this one and are not in the table: a bootnode whose
 // record names another address, a node that the table filter refuses, one for which there is no room.
-// Lookups start from them too, and nobody is told of them.
+// Lookups start from them too, and they are never relayed.
 
 const (
 	// maxResponders bounds the responders, maxResponderSite those of one /24 or /48.

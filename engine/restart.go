@@ -43,7 +43,7 @@ func (rs *restarts) add(x restart) {
 	i := slices.IndexFunc(rs.list, func(o restart) bool { return o.node.ID == x.node.ID })
 	switch {
 	case i >= 0:
-		rs.list[i].node = x.node // the test goes on
+		rs.list[i].node = x.node // the test continues
 	case len(rs.list) < maxRestarts:
 		rs.list = append(rs.list, x)
 	}

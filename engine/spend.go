@@ -7,7 +7,6 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/internal/budget"
-	"github.com/fastdisc/discv5/session"
 )
 
 // Every request of this node passes one budget before it leaves, see package budget. Endpoints that
@@ -60,15 +59,4 @@ const answerCost = messageStart + codec.TagSize + codec.MaxRequestID + 5
 func grantOf(from netip.AddrPort, packets uint64, records int) *budget.Grant {
 	n := int(min(packets, maxAnswerPackets))
 	return budget.NewGrant(from, n, n*answerCost+records)
-}
-
-// sessionPeer returns a node as a Peer at the endpoint of its session. The record is nil if none is
-// known; then a request reaches the node within the session alone.
-func (e *Engine) sessionPeer(key *session.Key) Peer {
-	p := Peer{ID: key.ID(), Addr: key.AddrPort()}
-	if r := e.known(p.ID); r != nil {
-		p.Record = r
-		p.PublicKey, _ = r.PublicKey()
-	}
-	return p
 }

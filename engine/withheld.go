@@ -99,7 +99,7 @@ func (w *Worker) withhold(key *session.Key, r heldRequest) {
 		return
 	}
 	k, via := *key, w.via
-	w.start(Request{Type: codec.TypePing, Peer: e.sessionPeer(key), Here: true, Done: func(w *Worker, r Result) {
+	w.start(Request{Type: codec.TypePing, Peer: e.PeerAt(key.ID(), key.AddrPort()), Here: true, Done: func(w *Worker, r Result) {
 		list := e.withheld.take(&k)
 		if r.Err != nil {
 			w.counts[DropUnproven] += uint64(len(list))
