@@ -4,6 +4,8 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"errors"
+	"runtime"
+	"sync/atomic"
 )
 
 // Sizes in bytes, as fixed by discv5-wire.md, Notation.
@@ -53,6 +55,10 @@ func NewCipher(key *[KeySize]byte) Cipher {
 }
 
 // NewCiphers is NewCipher for the two directions of a session. Their keys are neighbours in memory, where that can be done.
+//
+// Where this package has its own GCM, the garbage collector erases both keys when nothing refers to either Cipher any more.
+// Nobody can do that earlier: a worker may open a message with keys that another one has just replaced. The memory of
+// crypto/cipher is out of reach.
 func NewCiphers(read, write *[KeySize]byte) (r, w Cipher) {
 	if !ownGCM {
 		return newStdCipher(read), newStdCipher(write)
@@ -60,7 +66,27 @@ func NewCiphers(read, write *[KeySize]byte) (r, w Cipher) {
 	k := new([2]gcmKey)
 	k[0].expand(read)
 	k[1].expand(write)
+	runtime.SetFinalizer(k, erasePair)
 	return Cipher{own: &k[0]}, Cipher{own: &k[1]}
+}
+
+// erasePair overwrites both keys of a session.
+func erasePair(k *[2]gcmKey) {
+	clear(k[:])
+	if f := pairErased.Load(); f != nil {
+		(*f)(k)
+	}
+}
+
+// pairErased, if a test sets it, sees the memory of each pair that was erased.
+var pairErased atomic.Pointer[func(*[2]gcmKey)]
+
+// Erase overwrites the key, where this package has its own GCM. No copy of c may be used afterwards, or while Erase
+// runs. It is for a key that is tried once.
+func (c Cipher) Erase() {
+	if c.own != nil {
+		*c.own = gcmKey{}
+	}
 }
 
 // newStdCipher returns a Cipher that works through crypto/cipher on every platform.

@@ -85,9 +85,11 @@ func (h *Handshaker) Agree(challenges []Challenge, p *codec.Packet, known *enr.R
 		ch := &challenges[i]
 		read, write := aead.DeriveKeys(&secret, ch.Append(buf[:0], h.Protocol), &p.SourceID, &self)
 		if len(challenges) > 1 && !w.opens(&read, p) {
+			eraseKeys(&read, &write)
 			continue
 		}
 		keys := NewKeys(&read, &write)
+		eraseKeys(&read, &write)
 		if a.Plaintext, err = keys.Open(&p.Nonce, p.Message, p.AD); err != nil {
 			break
 		}
@@ -105,8 +107,16 @@ func PlausibleKey(b []byte) bool {
 
 // opens reports whether key opens the message of p, which it leaves as it was.
 func (w *operands) opens(key *[aead.KeySize]byte, p *codec.Packet) bool {
-	_, err := aead.NewCipher(key).Open(w.message[:0], &p.Nonce, p.Message, p.AD)
+	c := aead.NewCipher(key)
+	_, err := c.Open(w.message[:0], &p.Nonce, p.Message, p.AD)
+	c.Erase()
 	return err == nil
+}
+
+// eraseKeys overwrites session keys that are not needed, or that ciphers have taken over.
+func eraseKeys(a, b *[aead.KeySize]byte) {
+	clear(a[:])
+	clear(b[:])
 }
 
 // Finish verifies who made the handshake p that a is about. The record's own signature comes last,
@@ -249,6 +259,7 @@ func (h *Handshaker) Initiate(challengeData []byte, peer enr.ID, pub *[codec.Eph
 	write, read := aead.DeriveKeys(&shared, challengeData, &self, &recipient)
 	clear(shared[:])
 	in.Keys = NewKeys(&read, &write)
+	eraseKeys(&read, &write)
 	in.Keys.prefer(&self, &recipient)
 	return in, nil
 }

@@ -70,6 +70,8 @@ func (m *modulus) invert(z, x *[4]uint64, public bool) {
 	// f is 1 or -1, and d the inverse but for that sign; d is in (-2m, m).
 	m.normalize(&d, f[4]>>63)
 	fromSigned(z, &d)
+	clear(d[:]) // the inverse of a nonce gives away the private key
+	clear(e[:])
 }
 
 // steps sets t to 62 division steps that start with zeta and the lowest words of f and g. It returns zeta after them.
