@@ -30,6 +30,9 @@ func (c *collector) addSockets() {
 	add("trains_total", trains, "result", "refused", func(s *fastpath.ConnStats) uint64 { return s.TrainsRefused })
 	add("trains_total", trains, "result", "received", func(s *fastpath.ConnStats) uint64 { return s.RxTrains })
 	add("kernel_dropped_total", "Datagrams, or trains of them, that the kernel dropped: receive buffer full, refused by the filter, or bad checksum.", "", "", func(s *fastpath.ConnStats) uint64 { return s.KernelDrops })
+	add("local_unknown_total", "Datagrams to an address that no answer can leave from.", "", "", func(s *fastpath.ConnStats) uint64 { return s.LocalUnknown })
+	add("local_fallbacks_total", "Datagrams that left from another address because the host had lost theirs.", "", "", func(s *fastpath.ConnStats) uint64 { return s.LocalFallbacks })
+	add("path_mtu_ignored_total", "Times that an IPv4 socket began to ignore path MTUs.", "", "", func(s *fastpath.ConnStats) uint64 { return s.PathMTUIgnored })
 	add("read_errors_total", "Failed receive calls.", "", "", func(s *fastpath.ConnStats) uint64 { return s.ReadErrors })
 	for _, v := range []struct {
 		cause string

@@ -76,7 +76,7 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	if _, err := fmt.Fprintln(d.stdout, record); err != nil { // a full disk, say: the node is of use to others all the same
 		d.log.Error("the record could not be printed", "err", err, "record", record)
 	}
-	for _, w := range slices.Concat(o.warnings, d.warnings) {
+	for _, w := range slices.Concat(o.warnings, d.warnings, d.endpointWarnings()) {
 		d.log.Warn(w)
 	}
 	for _, p := range d.storage.problems {

@@ -30,6 +30,14 @@ var (
 	global6 = netip.MustParseAddr("2001:503:ba3e::2:30")
 )
 
+// Outside returns an address of the public internet, IPv4 if v4 is set, to ask a source address to.
+func Outside(v4 bool) netip.Addr {
+	if v4 {
+		return global4
+	}
+	return global6
+}
+
 // system is what Choose asks for.
 type system interface {
 	// Addrs lists the addresses of all interfaces.
@@ -47,11 +55,7 @@ func Choose(s system, v4 bool) netip.Addr {
 	if err != nil {
 		list = nil
 	}
-	to := global6
-	if v4 {
-		to = global4
-	}
-	if a := s.Source(to); Reach(a) > Reach(loopbackOf(v4)) {
+	if a := s.Source(Outside(v4)); Reach(a) > Reach(loopbackOf(v4)) {
 		return settle(list, a)
 	}
 	best := -1
@@ -94,11 +98,7 @@ func Sole(s system, v4 bool) netip.Addr {
 		}
 		sole = a
 	}
-	to := global6
-	if v4 {
-		to = global4
-	}
-	if !sole.IsValid() || s.Source(to) != sole {
+	if !sole.IsValid() || s.Source(Outside(v4)) != sole {
 		return netip.Addr{}
 	}
 	return sole
