@@ -43,8 +43,8 @@ type follower struct {
 	changes int // that were reported
 
 	mu sync.Mutex // held during a change of the record
-	// own are the endpoints that the machine's addresses had the record name last, by family. What the
-	// record names otherwise is somebody else's choice.
+	// own are the endpoints that the machine's addresses had the record name last, by family. Any other
+	// endpoint in the record is somebody else's choice.
 	own  [2]netip.AddrPort
 	gone [2]time.Time // since when own is not there any more; zero if it is
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
@@ -34,7 +35,8 @@ func (f ForeignFunc) Foreign(from netip.AddrPort, b []byte) { f(from, b) }
 // ErrFamily: the node has no socket of the address's family.
 var ErrFamily = errors.New("discv5: no socket of the address's family")
 
-// WriteTo sends a datagram of another protocol, of at most MaxForeign bytes, from the socket that the node listens on.
+// WriteTo sends a datagram of another protocol, of at most MaxForeign bytes, from the socket that the node listens on. With
+// Config.Foreign it leaves from the local address where the peer last reached the node, as far as that is remembered.
 func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 	if len(b) > MaxForeign {
 		return fmt.Errorf("discv5: send to %s: %w", to, ErrTooLarge)
@@ -49,8 +51,16 @@ func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 	if f.tx == nil {
 		f.tx = fastpath.NewTx(1, MaxForeign)
 	}
-	f.tx.Commit(copy(f.tx.Buffer(), b), to)
-	if err := n.groups[n.byFam[netaddr.FamilyOf(to.Addr())]].Conns()[0].WriteBatch(f.tx); err != nil {
+	via := engine.Via(0)
+	if n.foreignVias != nil {
+		via = n.foreignVias.find(to)
+	}
+	at := groupOf(via)
+	if at < 0 {
+		at = n.byFam[netaddr.FamilyOf(to.Addr())]
+	}
+	f.tx.CommitFrom(copy(f.tx.Buffer(), b), to, localOf(via))
+	if err := n.groups[at].Conns()[0].WriteBatch(f.tx); err != nil {
 		return fmt.Errorf("discv5: send to %s: %w", to, err)
 	}
 	return nil

@@ -213,3 +213,51 @@ func TestRefusedSocketsAreClosed(t *testing.T) {
 		}
 	}
 }
+
+// A datagram of another protocol is answered from the address that was asked, on a socket of all addresses
+// and among several sockets.
+func TestForeignFromWhereItArrived(t *testing.T) {
+	for name, listen := range map[string][]string{
+		"all addresses": {"0.0.0.0:0"}, "two addresses": {"127.0.0.1:0", "127.0.0.2:0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var n *Node
+			ready := make(chan struct{})
+			n = loopback(t, listen[0], func(c *Config) {
+				for _, l := range listen[1:] {
+					c.ListenAddrs = append(c.ListenAddrs, netip.MustParseAddrPort(l))
+				}
+				c.Foreign = ForeignFunc(func(from netip.AddrPort, b []byte) {
+					<-ready
+					_ = n.WriteTo(b, from)
+				})
+			})
+			close(ready)
+			if !n.Sockets()[0].LocalAddrs && len(listen) == 1 {
+				t.Skipf("probed for local addresses: %v", n.Sockets()[0])
+			}
+			for i, home := range []string{"127.0.0.2", "127.0.0.1", "127.0.0.2"} {
+				port := n.Addrs()[0].Port()
+				for _, a := range n.Addrs() {
+					if a.Addr().String() == home {
+						port = a.Port()
+					}
+				}
+				// A connected socket takes answers from the address that it has asked only.
+				c, err := net.Dial("udp4", netip.AddrPortFrom(netip.MustParseAddr(home), port).String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(10 * time.Second))
+				b := make([]byte, 100)
+				if _, err := c.Write([]byte("not discv5")); err != nil {
+					t.Fatal(err)
+				}
+				if k, err := c.Read(b); err != nil || string(b[:k]) != "not discv5" {
+					t.Errorf("%d: answer of %s: %q, %v", i, home, b[:k], err)
+				}
+			}
+		})
+	}
+}

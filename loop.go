@@ -145,7 +145,9 @@ func (r *receiver) serve(i, end int) {
 	r.w.Begin(r.n.clock.Now())
 	for ; i < end; i++ {
 		from, b := r.rx.Addr(i), r.rx.Packet(i)
-		if !r.w.AddVia(r.via|viaLocal(r.rx.Local(i)), from, b) && r.foreign != nil {
+		via := r.via | viaLocal(r.rx.Local(i))
+		if !r.w.AddVia(via, from, b) && r.foreign != nil {
+			r.n.foreignVias.note(from, via)
 			r.foreign.Foreign(from, b)
 		}
 	}

@@ -40,9 +40,10 @@ type Node struct {
 	talk   talkServer
 	follow follower // of the machine's addresses
 
-	client  client // sends requests of the API
-	foreign foreignSender
-	subs    subscribers
+	client      client // sends requests of the API
+	foreign     foreignSender
+	foreignVias *foreignVias // nil without Config.Foreign
+	subs        subscribers
 
 	callbacks callbacks
 
@@ -200,6 +201,9 @@ func (n *Node) adopt() error {
 // build makes the engine.
 func (n *Node) build() error {
 	n.follow.init(n)
+	if n.cfg.Foreign != nil {
+		n.foreignVias = newForeignVias()
+	}
 	named, err := n.follow.choose()
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ const (
 	_ = uint(1<<(16-viaGroupBits) - 1 - fastpath.MaxLocals) // there is room for all
 )
 
-// viaOf returns the local address of datagrams of which the listen address alone is known.
+// viaOf returns the Via of a listen address.
 func viaOf(group int) engine.Via { return engine.Via(group + 1) }
 
 // viaLocal returns the part of a Via that stands for a local address of a wildcard.

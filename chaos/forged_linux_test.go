@@ -48,7 +48,7 @@ func forgedPathMTU(t *testing.T, f family, portable bool, mtu int) {
 			}
 		}
 	})
-	// What a router would quote: any datagram of the node to the victim.
+	// A router quotes any datagram of the node to the victim.
 	quoted := datagram(x.endpoint().Addr(), y.endpoint().Addr(), udpPort, udpPort, make([]byte, 1280))
 	router := router4
 	if f.name == ipv6.name {

@@ -33,7 +33,7 @@
 //
 //	hdr[i] -> name[i]   peer address, room for either family
 //	       -> iov[i]    -> slot i of the slab
-//	       -> ctl[i]    control messages (where trains arrive whole, or drops are counted by one)
+//	       -> ctl[i]    control messages (where trains arrive whole, local addresses are told, or drops are counted by one)
 //
 // Of what is sent, an entry may have several iovecs, which makes a train of their
 // slots, and the control message says where it is parted.
@@ -66,14 +66,25 @@
 // is refused, for whatever reason, is sent again as single datagrams, of which the kernel then
 // says what it would have said. It refuses one where the path's MTU is below the
 // size of a segment with its headers (EMSGSIZE; EINVAL before Linux 6.14), for it does not
-// fragment segments: alone they leave in fragments. Over IPv4, a train that is as a whole above
-// the MTU leaves without the DF bit, which Linux sets on single datagrams that fit; a router on the way
-// to a smaller MTU fragments such segments then, and drops the others and says so.
+// fragment segments: alone they leave as below (Path MTU).
 //
 // EIO, where a device computes no checksums or IPsec transforms the packets, and
 // EOPNOTSUPP, in sandboxes, end trains on a socket for good; 64 refusals for their path in a row
 // end them for the next 10,000 batches that could have had some. Linux 7.0.0 to 7.1.4 are given none: for some network cards they write wrong
 // lengths into them. [Info] has the reason where there are none from the beginning.
+//
+// # Local addresses
+//
+// A socket of all addresses tells at which of them a datagram has arrived (Rx.Local), and sends from
+// one of them (Tx.CommitFrom), so that answers leave from the address that was asked. Addresses are numbers
+// of a bounded table of the group. A datagram whose address the host has lost leaves from the one that the
+// system chooses, and is counted. GSO batches have one local address, as well as one peer.
+//
+// # Path MTU
+//
+// IPv4 datagrams leave in one piece whatever ICMP messages say, which anybody can forge, unless the
+// interface itself takes no more: with the DF bit, and for a while without it after the system has
+// refused one that is larger than the path MTU, so that routers may fragment it.
 //
 // # Ownership
 //

@@ -1,6 +1,8 @@
 package fastpath
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"testing"
@@ -25,7 +27,6 @@ func BenchmarkAnswer(b *testing.B) {
 				if i == 0 {
 					_ = g.socks[0].raw.Control(func(fd uintptr) {
 						_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 0)
-						_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_WANT)
 					})
 				}
 			}
@@ -70,6 +71,44 @@ func BenchmarkAnswer(b *testing.B) {
 			slices.Sort(ratios)
 			report(b, times[0])
 			b.ReportMetric(ratios[len(ratios)/2], "with/without")
+		})
+	}
+}
+
+// BenchmarkPathMTU sends datagrams to as many addresses, with IP_PMTUDISC_DO and with IP_PMTUDISC_WANT,
+// for which Linux chooses an identification for each. Rounds of both take turns. The receiver drops them.
+func BenchmarkPathMTU(b *testing.B) {
+	for _, addrs := range []int{1, 256, 16384} {
+		b.Run(fmt.Sprintf("addrs=%d", addrs), func(b *testing.B) {
+			sink := listen(b, Config{Addr: netip.MustParseAddrPort("0.0.0.0:0"), MinSize: testMax - 1, MaxSize: testMax, DisableSegments: true})
+			g := listen(b, Config{Addr: loop4, DisableSegments: true})
+			tx, rng := NewTx(64, testMax), rand.New(rand.NewPCG(1, 2))
+			const batches = 32
+			var times [2][]float64
+			for b.Loop() {
+				for i, v := range []int{unix.IP_PMTUDISC_WANT, unix.IP_PMTUDISC_DO} {
+					_ = g.socks[0].raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, v) })
+					start := time.Now()
+					for range batches {
+						for !tx.Full() {
+							n := rng.IntN(addrs)
+							to := netip.AddrFrom4([4]byte{127, 1, byte(n >> 8), byte(n)})
+							tx.Commit(benchPayload, netip.AddrPortFrom(to, sink.Addr().Port()))
+						}
+						if err := g.Conns()[0].WriteBatch(tx); err != nil {
+							b.Fatal(err)
+						}
+					}
+					times[i] = append(times[i], float64(time.Since(start).Nanoseconds())/batches/64)
+				}
+			}
+			ratios := make([]float64, len(times[0]))
+			for k := range ratios {
+				ratios[k] = times[1][k] / times[0][k]
+			}
+			slices.Sort(ratios)
+			report(b, times[0])
+			b.ReportMetric(ratios[len(ratios)/2], "do/want")
 		})
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The control messages that name a local address, in the byte order of the machine but for addresses.
+// The control messages that name a local address, in the byte order of the machine; addresses
+// are in network order.
 //
 //	IP_PKTINFO    interface:4 local:4 destination:4    12 bytes
 //	IPV6_PKTINFO  destination:16 interface:4           20 bytes
@@ -59,7 +60,7 @@ const ipv6PreferPublic = 2
 func tellLocals(*socket) string { return "" }
 
 // controls reads the control messages b of a message of n bytes from a peer: the size of a segment,
-// which is n if it is no train, and the local address that it arrived at.
+// which is n if it is no GRO batch, and the local address that it arrived at.
 func (c *localCache) controls(b []byte, n int, from netip.AddrPort) (g int, local Local) {
 	g = n
 	for len(b) >= unix.SizeofCmsghdr {
@@ -97,7 +98,7 @@ func cmsgKind(b []byte) uint64 {
 	return kindOf(binary.NativeEndian.Uint32(b[unix.SizeofCmsghdr-8:]), binary.NativeEndian.Uint32(b[unix.SizeofCmsghdr-4:]))
 }
 
-// sendControl is room for the control messages of a train: where it leaves from, and where it is split.
+// sendControl is room for the control messages of a GSO batch: where it leaves from, and where it is split.
 type sendControl [(localSpace + segmentSpace + 7) / 8]uint64
 
 // set makes c that of segments of size bytes that leave from e, which may be nil, and returns its length.
