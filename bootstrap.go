@@ -9,10 +9,11 @@ import (
 	"github.com/fastdisc/discv5/limits"
 )
 
-// SetBootnodes replaces the bootnodes. They are contacted soon if the table is nearly empty, and whenever it becomes so.
-// A bootnode that cannot be contacted is left out, and an EventBootnodeUnusable says why. The error wraps
-// ErrConfig and names the bootnodes if one has neither record nor address, or if none can be contacted and the
-// record of one has no UDP address. On error the old ones stay.
+// SetBootnodes replaces the bootnodes. They are contacted soon if the table is nearly empty, and
+// whenever it becomes so. A bootnode that cannot be contacted is left out, and an
+// EventBootnodeUnusable says why. The error wraps ErrConfig and names the bootnodes if one has
+// neither record nor address, or if none can be contacted and the record of one has no UDP address.
+// On error the old ones stay.
 func (n *Node) SetBootnodes(list []Contact) error {
 	boot, unusable, err := n.usable(list)
 	for _, e := range unusable {
@@ -26,7 +27,8 @@ func (n *Node) SetBootnodes(list []Contact) error {
 	return nil
 }
 
-// Why a bootnode cannot be contacted; see EventBootnodeUnusable. Others are ErrNoEndpoint and ErrNoRoute.
+// Why a bootnode cannot be contacted; see EventBootnodeUnusable. Others are ErrNoEndpoint and
+// ErrNoRoute.
 var (
 	ErrBanned     = errors.New("discv5: node is banned")
 	ErrRestricted = errors.New("discv5: address is outside of the allowed networks")
@@ -35,8 +37,9 @@ var (
 // namedBootnodes is how many bootnodes an error names.
 const namedBootnodes = 3
 
-// usable returns the bootnodes that can be contacted, and an event for each of the others. Those that
-// are banned or outside of the allowed networks are in both, as such rules change.
+// usable returns the bootnodes that can be contacted, and an event for each of the others. A
+// bootnode that is banned or outside of the allowed networks is in both lists, as such rules
+// change.
 func (n *Node) usable(list []Contact) (boot []engine.Peer, unusable []Event, err error) {
 	var noUDP []error
 	for i, b := range list {

@@ -48,8 +48,9 @@ func oddRecord(t testing.TB, key *enr.PrivateKey, addr netip.AddrPort, entry, va
 	return r
 }
 
-// TestS19OddRecordIsServed: a node whose record has an entry that does not fit is answered, serves as bootnode, comes in NODES, and
-// is relayed with the same bytes. Nobody sends to where the entry points.
+// TestS19OddRecordIsServed: a node whose record has an entry that does not fit is answered, serves
+// as bootnode, comes in NODES, and is relayed with the same bytes. Nobody sends to where the entry
+// points.
 func TestS19OddRecordIsServed(t *testing.T) {
 	mapped := "\x90" + strings.Repeat("\x00", 10) + "\xff\xff\x34\x10\x63\x01"
 	for _, c := range []struct{ name, key, value string }{
@@ -102,7 +103,8 @@ func TestS19OddRecordIsServed(t *testing.T) {
 	}
 }
 
-// TestS19NoEndpointIsNotContacted: a record whose only endpoint does not fit stands, and nobody sends because of it.
+// TestS19NoEndpointIsNotContacted: a record whose only endpoint does not fit stands, and nobody
+// sends because of it.
 func TestS19NoEndpointIsNotContacted(t *testing.T) {
 	for _, c := range []struct{ name, key, value string }{
 		{"udp of 0", "udp", "\x80"},

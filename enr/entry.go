@@ -74,8 +74,8 @@ func (v View) BadEntries() iter.Seq[*EntryError] {
 	}
 }
 
-// CheckUDP returns nil if the record names a UDP endpoint, and otherwise an error that wraps ErrNoUDP and
-// says which entry is missing or does not fit.
+// CheckUDP returns nil if the record names a UDP endpoint, and otherwise an error that wraps
+// ErrNoUDP and says which entry is missing or does not fit.
 func (v View) CheckUDP() error {
 	_, has4 := v.UDPEndpoint4()
 	_, has6 := v.UDPEndpoint6()

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// oddEntries are optional entries whose values do not fit their keys, as programs publish them. value is RLP.
+// oddEntries are optional entries whose values do not fit their keys, as programs publish them.
+// value is RLP.
 var oddEntries = []struct {
 	name, key, value string
 	want             error
@@ -55,7 +56,8 @@ var oddEntries = []struct {
 	{"client with a list in it", "client", list(str("a"), list()), ErrClient},
 }
 
-// signedWith returns a record with ip 192.0.2.1, ip6 2001:db8::1, all ports, and key set to value. Its signature is good.
+// signedWith returns a record with ip 192.0.2.1, ip6 2001:db8::1, all ports, and key set to value.
+// Its signature is good.
 func signedWith(t testing.TB, key, value string) *Record {
 	t.Helper()
 	b := NewBuilder().SetSeq(5).
@@ -72,7 +74,8 @@ func signedWith(t testing.TB, key, value string) *Record {
 	return r
 }
 
-// An optional entry that does not fit reads as absent and has its own verdict. Identity, bytes and the other entries stand.
+// An optional entry that does not fit reads as absent and has its own verdict. Identity, bytes and
+// the other entries stand.
 func TestOddEntryReadsAsAbsent(t *testing.T) {
 	ports := map[string]uint16{"udp": 9000, "udp6": 9090, "tcp": 9001, "tcp6": 9091, "quic": 9002, "quic6": 9092}
 	for _, c := range oddEntries {

@@ -21,8 +21,8 @@ func longestRun(text string, char rune) (most int) {
 	return most
 }
 
-// TestS47SettingsQuoteLittle: whatever a flag, a variable, the configuration or a file that these name holds, an error has at most
-// 100 bytes of it.
+// TestS47SettingsQuoteLittle: whatever a flag, a variable, the configuration or a file that these
+// name holds, an error has at most 100 bytes of it.
 func TestS47SettingsQuoteLittle(t *testing.T) {
 	failed := 0
 	check := func(what string, char rune, args, environ []string) {

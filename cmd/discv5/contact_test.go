@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -159,5 +160,21 @@ func TestContactFlags(t *testing.T) {
 	}
 	if r := try(t, "ping", "-c", "1", "--addr", "[::1]:0", text); r.code != exitFailed {
 		t.Errorf("ping over another family: %+v", r)
+	}
+}
+
+// A bootnode that this node cannot contact is named, whatever else the command does.
+func TestUnusableBootnodeIsNamed(t *testing.T) {
+	t.Parallel()
+	live, other := loopback(t, "127.0.0.1:0", nil), loopback(t, "[::1]:0", nil)
+	boot := other.LocalRecord().String() + "," + live.LocalRecord().String()
+	r := try(t, "lookup", "--addr", "127.0.0.1:0", "-W", patient, "--bootnodes", boot)
+	if r.code != exitOK || !strings.Contains(r.err, "discv5: bootnode 1, node "+other.ID().Short()) || strings.Contains(r.err, "bootnode 2") {
+		t.Errorf("%+v", r)
+	}
+	path := filepath.Join(t.TempDir(), "nodes.json")
+	out := must(t, "crawl", path, "--addr", "127.0.0.1:0", "--request-timeout", patient, "--bootnodes", boot)
+	if !strings.Contains(out, "1 answered") || !strings.Contains(out, "1 skipped as they have no address that can be reached") {
+		t.Errorf("%s", out)
 	}
 }

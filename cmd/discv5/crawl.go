@@ -115,6 +115,9 @@ func (n *network) crawl(ctx context.Context, path string, parallel int, limit ti
 	s.Interrupted = ctx.Err() != nil
 	s.TimedOut = !s.Interrupted && timed.Err() != nil
 	text := fmt.Sprintf("%d nodes in %s: %d answered, %d did not, %d added, %d removed", s.Nodes, s.File, s.Answered, s.Failed, s.Added, s.Removed)
+	if s.Skipped > 0 {
+		text += fmt.Sprintf(", %d skipped as they have no address that can be reached from here or a bad record", s.Skipped)
+	}
 	if s.Interrupted || s.TimedOut {
 		text += fmt.Sprintf("; not complete, %d waiting", s.Waiting)
 	}

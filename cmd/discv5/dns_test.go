@@ -25,7 +25,7 @@ func publish(t testing.TB, s *dnstest.Server, domain string, args ...string) str
 	for _, o := range parseObjects(t, r.out) {
 		s.Text(o["name"].(string), o["text"].(string))
 	}
-	return strings.TrimSpace(r.err)
+	return r.err[strings.LastIndex("\n"+strings.TrimSpace(r.err), "\n"):len(strings.TrimSpace(r.err))]
 }
 
 func TestDNSMake(t *testing.T) {
@@ -51,6 +51,9 @@ func TestDNSMake(t *testing.T) {
 	}
 	args := []string{"dns", "make", "--key", testKey, "--domain", listDomain, "--seq", "1"}
 	want := must(t, append(args, "@"+filepath.Join("testdata", "nodes.json"))...)
+	if r := try(t, append(args, "@"+file(t, "none", "# none"))...); r.code != exitOK || !strings.HasPrefix(r.err, "discv5: the list has no node\n") {
+		t.Errorf("an empty list: %+v", r)
+	}
 	if got := must(t, append(args, "@"+file(t, "list", strings.Join(texts, "\n")))...); got != want || strings.Count(got, "\n") != 6 {
 		t.Errorf("%s\n%s", got, want)
 	}

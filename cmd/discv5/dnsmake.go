@@ -84,6 +84,9 @@ sequence number always make the same list.`,
 			if err != nil {
 				return err
 			}
+			if len(records) == 0 {
+				t.note("discv5: the list has no node")
+			}
 			t.printTree(tree, domain)
 			t.note("%s", link)
 			return nil

@@ -21,9 +21,9 @@ type listed struct {
 	entry nodeEntry // of a nodes.json
 }
 
-// nodes calls add with each node of what an argument stands for: a list of any size, of which it keeps one entry in memory,
-// a nodes.json, or the bytes of a single record. json says that it is a nodes.json. name is what the entries of a list are
-// called.
+// nodes calls add with each node of an argument: a list of any size, a nodes.json, or the bytes of
+// a single record. It keeps one entry in memory. json says that the entry is of a nodes.json. name
+// is the word for an entry in errors.
 func (t *tool) nodes(arg, name string, add func(l listed, json bool) error) error {
 	in, closeIn, place, err := t.open(arg)
 	if err != nil {
@@ -98,8 +98,8 @@ func peek(r *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// open gives what an argument stands for: FILE for @FILE, standard input for -, else the argument itself. place says in an
-// error where it came from.
+// open gives what an argument stands for: FILE for @FILE, standard input for -, else the argument
+// itself. place says in an error where it came from.
 func (t *tool) open(arg string) (r io.Reader, closeIn func() error, inPlace func(error) error, err error) {
 	closeIn = func() error { return nil }
 	switch {
@@ -145,7 +145,8 @@ func (t *tool) records(arg string) (list []*enr.Record, err error) {
 	return list, err
 }
 
-// maxBoot is how many nodes of a nodes.json serve as bootnodes: those that have answered last, and often.
+// maxBoot is how many nodes of a nodes.json serve as bootnodes: those that have answered last, and
+// often.
 const maxBoot = 64
 
 // bootTexts reads the nodes that a value of --bootnodes stands for.

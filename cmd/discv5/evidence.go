@@ -10,20 +10,23 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// A list must not decay because this machine has lost its network. So the silence of a node counts against it only if
+// A list must not decay because this machine has lost its network. So the silence of a node counts
+// against it only if
 //
 //   - another node has answered not long before, and one not long after;
 //   - of the nodes that were asked, or of those that answered the last time, at least one in enoughAnswers has answered.
 //
-// Both are judged for each kind of network apart, as one can fail without the others.
+// Both are judged for each kind of network separately: each can fail alone.
 
 const (
 	// enoughAnswers is one in how many answers shows that the network works.
 	enoughAnswers = 8
-	// A witness is asked after quietFactor times the time for an answer without any, and after minQuiet at least.
+	// A witness is asked after quietFactor times the time for an answer without any, and after
+	// minQuiet at least.
 	quietFactor = 3
 	minQuiet    = 3 * time.Second
-	// longGap is how many such times may pass between two answers before what was asked in between says nothing.
+	// longGap is how many such times may pass between two answers before what was asked in between
+	// says nothing.
 	longGap = 3
 	// witnesses is how many nodes that have answered are remembered. All are asked when it matters.
 	witnesses = 4
@@ -58,7 +61,8 @@ type evidence struct {
 
 type kindEvidence struct {
 	asked, answered int
-	// expected is how many of those asked answered the last time, and kept how many of them have answered.
+	// expected is how many of those asked answered the last time, and kept how many of them have
+	// answered.
 	expected, kept int
 	last           time.Time    // of an answer
 	pending        []unanswered // since then
@@ -123,7 +127,8 @@ func (e *evidence) verdict() (blamed []unanswered) {
 	return blamed
 }
 
-// probe asks witnesses of each kind of network from which no answer has come for a time, and through which nodes were asked.
+// probe asks witnesses of each kind of network from which no answer has come for a time, and
+// through which nodes were asked.
 func (c *crawler) probe(ctx context.Context, quiet time.Duration) {
 	type question struct {
 		k       *kindEvidence

@@ -124,9 +124,15 @@ func (n *network) start(ctx context.Context, targets []target, wide bool) (*disc
 	if err != nil {
 		return nil, err
 	}
+	unusable := node.Subscribe(len(cfg.Bootnodes), discv5.EventBootnodeUnusable)
+	defer unusable.Close()
 	if err := node.Start(ctx); err != nil {
 		node.Close()
 		return nil, err
+	}
+	for range len(unusable.C) {
+		e := <-unusable.C
+		n.t.note("discv5: %s", oneLine(e.Err))
 	}
 	return node, nil
 }

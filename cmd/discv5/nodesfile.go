@@ -17,11 +17,12 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// maxNodeEntry bounds one entry of a nodes.json in bytes. One that crawl writes has less than a thousand.
+// maxNodeEntry bounds one entry of a nodes.json in bytes. Entries of crawl have less than a
+// thousand.
 const maxNodeEntry = 64 << 10
 
-// readNodes reads a nodes.json of any size and calls add with each entry, in the order of the file. It keeps one entry
-// in memory. Errors name the line; an error of add ends the reading.
+// readNodes reads a nodes.json of any size and calls add with each entry, in the order of the file.
+// It keeps one entry in memory. Errors name the line; an error of add ends the reading.
 func readNodes(r io.Reader, add func(enr.ID, nodeEntry) error) error {
 	w := &window{r: r}
 	d := json.NewDecoder(w)
@@ -61,8 +62,8 @@ func readNodes(r io.Reader, add func(enr.ID, nodeEntry) error) error {
 	return nil
 }
 
-// window keeps what was read since drop was called: it tells the line of an offset, and ends the reading when an entry
-// has no end.
+// window keeps what was read since drop was called: it tells the line of an offset, and ends the
+// reading when an entry has no end.
 type window struct {
 	r     io.Reader
 	buf   []byte
@@ -135,12 +136,13 @@ func (w *window) wrong(offset int64, err error) error {
 	return wrong("line %d: not a node set: %w", w.line(offset), err)
 }
 
-// ownersChecked is for how many nodes loadNodes checks whose record they have. That is enough for a file that somebody has
-// written by hand, and takes as long as all else together.
+// ownersChecked is for how many nodes loadNodes checks whose record they have. That is enough for a
+// file that somebody has written by hand, and takes as long as all else together.
 const ownersChecked = 4096
 
-// loadNodes reads a nodes.json and makes a target of each node. A file that does not exist is an empty set. Nodes without
-// an address are kept and not visited. Signatures are checked when a node is visited.
+// loadNodes reads a nodes.json and makes a target of each node. A file that does not exist is an
+// empty set. Nodes without an address are kept and not visited. Signatures are checked when a node
+// is visited.
 func loadNodes(path string) (nodeSet, []target, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -205,8 +207,8 @@ func checkFile(path string) error {
 // keepFile is how a nodes.json is written.
 var keepFile = atomicfile.Options{Mode: 0o644, Keep: true}
 
-// writeFile replaces a file, or what a link leads to: a reader sees the old content or the new one. An existing file
-// keeps its mode, and one that is read-only is left alone.
+// writeFile replaces a file, or what a link leads to: a reader sees the old content or the new one.
+// An existing file keeps its mode, and one that is read-only is left alone.
 func writeFile(path string, content []byte) error {
 	err := atomicfile.Write(path, content, keepFile)
 	if err != nil {

@@ -76,7 +76,8 @@ func BenchmarkLoadNodes(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(manyRecords())), "ns/node")
 }
 
-// Whatever size a list has, commands read it: as crawl writes it, as dns resolve prints it, from a file and from standard input.
+// Whatever size a list has, commands read it: as crawl writes it, as dns resolve prints it, from a
+// file and from standard input.
 func TestLargeLists(t *testing.T) {
 	t.Parallel()
 	const count, size = 300, maxInput + 1<<20
@@ -160,7 +161,8 @@ func TestListForms(t *testing.T) {
 	}
 }
 
-// A record of the file that is not signed by its node is found when the node is visited, and spoils nothing else.
+// A record of the file that is not signed by its node is found when the node is visited, and spoils
+// nothing else.
 func TestCrawlBadSignature(t *testing.T) {
 	t.Parallel()
 	live, forged := loopback(t, "127.0.0.1:0", nil), manyRecords()[0]

@@ -73,7 +73,8 @@ func listOf(t testing.TB, path string, records ...*enr.Record) nodeSet {
 	return s
 }
 
-// A crawl during which nothing, or hardly anything, answers says nothing about the nodes: their scores stay.
+// A crawl during which nothing, or hardly anything, answers says nothing about the nodes: their
+// scores stay.
 func TestCrawlDuringOutage(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -220,7 +221,8 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
-// A crawl that is cut short goes on with the nodes that were not asked for longest, so that several such reach all nodes.
+// A crawl that is cut short goes on with the nodes that were not asked for longest, so that several
+// such reach all nodes.
 func TestCrawlResumesWithOldest(t *testing.T) {
 	t.Parallel()
 	silent := silentNodes(t, 40)

@@ -41,7 +41,8 @@ func commands(c *cobra.Command, words []string) (list map[string]*cobra.Command)
 	return list
 }
 
-// TestS47ErrorsQuoteLittle: whatever is given for an argument, a flag or a file, an error has at most 100 bytes of it.
+// TestS47ErrorsQuoteLittle: whatever is given for an argument, a flag or a file, an error has at
+// most 100 bytes of it.
 func TestS47ErrorsQuoteLittle(t *testing.T) {
 	id := strings.Repeat("11", 32)
 	digits := strings.Repeat("7", 1_000_000)

@@ -14,7 +14,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// readings are the entries that the two read differently from a record that both accept, with the reason.
+// readings are the entries that the two read differently from a record that both accept, with the
+// reason.
 var readings = map[string]string{
 	"ip6 IPv4-mapped":   "no rule for IPv6 may meet an IPv4 address; theirs reads it",
 	"udp6 or tcp6 is 0": "the entry counts as absent, and udp or tcp as the port; theirs reads 0",
@@ -23,7 +24,8 @@ var readings = map[string]string{
 // reading is one entry that is read differently.
 type reading struct{ name, text string }
 
-// readingDifferences compares what both read of the entries that enr.md defines, and of quic and quic6.
+// readingDifferences compares what both read of the entries that enr.md defines, and of quic and
+// quic6.
 func readingDifferences(ours *enr.Record, theirs *enode.Node) (list []reading) {
 	load := func(e gethenr.Entry) bool { return theirs.Load(e) == nil }
 	var ip4, ip6 netip.Addr
@@ -61,9 +63,10 @@ func readingDifferences(ours *enr.Record, theirs *enode.Node) (list []reading) {
 	return list
 }
 
-// oddRecords are records that real programs publish or that an attacker could, with good signatures unless the name says otherwise.
-// difference names the entry of differences that explains why one side alone accepts the record; reading names the entry of
-// readings that the two sides read differently. Both empty: the sides agree, and accept tells how.
+// oddRecords are records that real programs publish or that an attacker could, with good signatures
+// unless the name says otherwise. difference names the entry of differences that explains why one
+// side alone accepts the record; reading names the entry of readings that the two sides read
+// differently. Both empty: the sides agree, and accept tells how.
 var oddRecords = []struct {
 	name       string
 	record     []byte

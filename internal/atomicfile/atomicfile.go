@@ -1,5 +1,5 @@
-// Package atomicfile writes files that appear complete or not at all. A program that is killed while
-// it writes leaves nothing behind: on Linux the content has no name until it is complete, and
+// Package atomicfile writes files that appear complete or not at all. A program that is killed
+// while it writes leaves nothing behind: on Linux the content has no name until it is complete, and
 // elsewhere the next write removes what an earlier one left.
 package atomicfile
 
@@ -27,11 +27,12 @@ type Options struct {
 	Keep bool
 }
 
-// leftoverAge is how old a file of an earlier write is before it is removed: no write takes so long.
+// leftoverAge is how old a file of an earlier write is before it is removed: no write takes so
+// long.
 const leftoverAge = time.Hour
 
-// Write writes content to the file path, or replaces that file: a reader sees the old content or the
-// new one. The content is on disk before it has the name.
+// Write writes content to the file path, or replaces that file: a reader sees the old content or
+// the new one. The content is on disk before it has the name.
 func Write(path string, content []byte, o Options) error {
 	path, mode, err := o.target(path)
 	if err != nil {

@@ -127,7 +127,7 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-// What an earlier version of the content left under the temporary name is replaced.
+// A file that an earlier write left under the temporary name is replaced.
 func TestLeftover(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "file")

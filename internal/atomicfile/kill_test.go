@@ -70,7 +70,8 @@ func TestKilledWriter(t *testing.T) {
 		if err != nil || info.Size() != killedSize {
 			t.Fatalf("%v, %v", info, err)
 		}
-		// The name next to it exists for an instant, with all of the content, and the next write takes it over.
+		// The name next to it exists for an instant, with all of the content, and the next write
+		// takes it over.
 		left := slices.DeleteFunc(names(t, dir), func(name string) bool { return name == "file" })
 		for _, name := range left {
 			if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() != killedSize || name != filepath.Base(temporary(path, "")) {

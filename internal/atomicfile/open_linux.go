@@ -25,8 +25,8 @@ func open(path string, mode fs.FileMode) (f *os.File, named bool, err error) {
 // attempts bounds the retries after another process has taken the temporary name.
 const attempts = 8
 
-// publish gives the file its name. Only complete files ever have the temporary one, so a leftover can
-// be replaced.
+// publish gives the file its name. Only complete files ever have the temporary one, so a leftover
+// can be replaced.
 func publish(f *os.File, named bool, path string, exclusive bool) error {
 	if named {
 		return publishNamed(f, path, exclusive)

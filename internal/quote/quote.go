@@ -17,8 +17,8 @@ const shortMax = 24
 // character and followed by "...".
 func Text[T ~string | ~[]byte](s T) string { return text(s, Max) }
 
-// Short is Text with at most 24 bytes, for an argument or a setting that could be a secret in the wrong
-// place.
+// Short is Text with at most 24 bytes, for an argument or a setting that could be a secret in the
+// wrong place.
 func Short[T ~string | ~[]byte](s T) string { return text(s, shortMax) }
 
 func text[T ~string | ~[]byte](s T, most int) string {
