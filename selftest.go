@@ -10,17 +10,17 @@ import (
 
 // Errors of New that concern the cryptography.
 var (
-	// ErrSelfTest means that the arithmetic of this machine or build gives wrong results. No node runs
-	// there.
+	// ErrSelfTest means that the arithmetic of this machine or build gives wrong results. No node
+	// runs there.
 	ErrSelfTest = errors.New("discv5: the cryptography computes wrong results")
 
-	// ErrFIPS means that the program runs under GODEBUG=fips140=only, which forbids what the protocol
-	// consists of.
+	// ErrFIPS means that the program runs under GODEBUG=fips140=only, which forbids what the
+	// protocol consists of.
 	ErrFIPS = aead.ErrFIPS
 )
 
-// selfTests are the known-answer tests that New waits for. Each runs once in a process, in some hundred
-// microseconds. Tests replace them.
+// selfTests are the known-answer tests that New waits for. Each runs once in a process, in some
+// hundred microseconds. Tests replace them.
 var selfTests = []func() error{curve.SelfTest, aead.SelfTest}
 
 // selfTest returns the first error of selfTests.

@@ -7,7 +7,8 @@ import (
 	"unsafe"
 )
 
-// TestErasePair: the keys of a session are erased once nobody has either of its ciphers, and not before.
+// TestErasePair: the keys of a session are erased once nobody has either of its ciphers, and not
+// before.
 func TestErasePair(t *testing.T) {
 	if !ownGCM {
 		t.Skip("probed for AES and carry-less multiplication on amd64: crypto/cipher keeps the keys here")

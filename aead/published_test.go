@@ -16,8 +16,8 @@ type gcmCase struct {
 	valid       bool
 }
 
-// check runs the case on every path: both implementations, in place and not, with a buffer that has room
-// and with one that has none.
+// check runs the case on every path: both implementations, in place and not, with a buffer that has
+// room and with one that has none.
 func (s *gcmCase) check(t *testing.T, id int) {
 	t.Helper()
 	for name, make := range implementations {
@@ -49,7 +49,8 @@ func (s *gcmCase) check(t *testing.T, id int) {
 	}
 }
 
-// TestPublishedGCM runs project Wycheproof's AES-GCM. Keys and nonces of other sizes cannot be given.
+// TestPublishedGCM runs project Wycheproof's AES-GCM. Keys and nonces of other sizes cannot be
+// given.
 func TestPublishedGCM(t *testing.T) {
 	type group struct{ IVSize, KeySize, TagSize int }
 	type test struct {
@@ -131,8 +132,8 @@ func TestPublishedGCMFiles(t *testing.T) {
 	}
 }
 
-// shortTag checks that the tag of the published ciphertext starts with the published tag, or does not if the
-// case is invalid: decrypting twice gives the text, and sealing that the whole tag.
+// shortTag checks that the tag of the published ciphertext starts with the published tag, or does
+// not if the case is invalid: decrypting twice gives the text, and sealing that the whole tag.
 func (s *gcmCase) shortTag(t *testing.T, id int) {
 	t.Helper()
 	for name, make := range implementations {
@@ -172,7 +173,8 @@ func TestPublishedAES(t *testing.T) {
 	counts.Check(t, cryptotest.Counts{"ECBGFSbox128.rsp": 7, "ECBKeySbox128.rsp": 21, "ECBVarKey128.rsp": 128, "ECBVarTxt128.rsp": 128})
 }
 
-// TestPublishedHMAC runs project Wycheproof's HMAC. Messages longer than those of this package are refused.
+// TestPublishedHMAC runs project Wycheproof's HMAC. Messages longer than those of this package are
+// refused.
 func TestPublishedHMAC(t *testing.T) {
 	type group struct{ KeySize, TagSize int }
 	type test struct {
@@ -209,8 +211,8 @@ func panics(f func()) (yes bool) {
 	return false
 }
 
-// TestPublishedHKDF runs the HKDF of project Wycheproof, RFC 5869 and pyca/cryptography. This package expands
-// one block, so of longer outputs the first 32 bytes are compared.
+// TestPublishedHKDF runs the HKDF of project Wycheproof, RFC 5869 and pyca/cryptography. This
+// package expands one block, so of longer outputs the first 32 bytes are compared.
 func TestPublishedHKDF(t *testing.T) {
 	counts := cryptotest.Counts{}
 	check := func(id int, ikm, salt, info, prk, okm []byte) {

@@ -11,8 +11,8 @@ import (
 
 // Errors of SelfTest.
 var (
-	// ErrSelfTest means that this machine or build computes wrong results. Nothing that this package
-	// does can be relied on.
+	// ErrSelfTest means that this machine or build computes wrong results. Nothing that this
+	// package does can be relied on.
 	ErrSelfTest = errors.New("aead: known-answer test failed")
 
 	// ErrFIPS means that the program runs under GODEBUG=fips140=only. That forbids AES-GCM with
@@ -20,9 +20,9 @@ var (
 	ErrFIPS = errors.New("aead: GODEBUG=fips140=only forbids AES-GCM with nonces from outside, which discv5 needs")
 )
 
-// SelfTest compares some results of this package with known answers: the mask, AES-GCM for short and
-// for long messages, the key derivation. It tests what this machine runs, assembly or Go. The test
-// runs once in a process and takes some ten microseconds; later calls return the same verdict.
+// SelfTest compares some results of this package with known answers: the mask, AES-GCM for short
+// and for long messages, the key derivation. It tests what this machine runs, assembly or Go. The
+// test runs once in a process and takes some ten microseconds; later calls return the same verdict.
 // NewRandom asks for it, and so does every node; who uses the rest of this package alone calls it.
 //
 // The error is ErrSelfTest, wrapped, or ErrFIPS. The latter is looked up on every call, as
@@ -127,8 +127,8 @@ func (a *arithmetic) longOK() bool {
 	return a.sealed(a.cipher(&key), &nonce, text, ad, known("c9242a73ad61e57823e89f7a141fb8f2"))
 }
 
-// sealed reports whether text, sealed in place and not, ends with want, opens again, and does not open when
-// its last bit is changed.
+// sealed reports whether text, sealed in place and not, ends with want, opens again, and does not
+// open when its last bit is changed.
 func (a *arithmetic) sealed(c Cipher, nonce *[NonceSize]byte, text, ad, want []byte) bool {
 	apart := c.Seal(nil, nonce, text, ad)
 	packet := append(bytes.Clone(text), make([]byte, TagSize)...)
@@ -148,8 +148,8 @@ func (a *arithmetic) sealed(c Cipher, nonce *[NonceSize]byte, text, ad, want []b
 	return err == nil && bytes.Equal(opened, text)
 }
 
-// deriveOK has the example of discv5-wire-test-vectors.md, Key Derivation. The secret is the product of its
-// two keys.
+// deriveOK has the example of discv5-wire-test-vectors.md, Key Derivation. The secret is the
+// product of its two keys.
 func (a *arithmetic) deriveOK() bool {
 	initiator, recipient := a.derive(
 		(*[33]byte)(known("022c82f214eb37159111712add00040fcdf73fd4d7d0b7c0f980da4d099aa59ba4")),

@@ -118,8 +118,8 @@ func swapped(secret *[33]byte, challenge []byte, initiator, recipient *[32]byte)
 	return a, b
 }
 
-// TestS51FIPSOnly: under GODEBUG=fips140=only this package can be imported, as the process shows by its
-// start, and says what is missing.
+// TestS51FIPSOnly: under GODEBUG=fips140=only this package can be imported, as the process shows by
+// its start, and says what is missing.
 func TestS51FIPSOnly(t *testing.T) {
 	if !cryptotest.UnderGODEBUG(t, "fips140=only", "fips140=only,cpu.aes=off,cpu.pclmulqdq=off") {
 		return

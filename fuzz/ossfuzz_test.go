@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// TestOSSFuzzBuild runs ossfuzz/build.sh with a compiler that writes down what it is asked for. Every target of this
-// module is asked for once, under a name of its own, and is one that go test knows.
+// TestOSSFuzzBuild runs ossfuzz/build.sh with a compiler that writes down what it is asked for.
+// Every target of this module is asked for once, under a name of its own, and is one that go test
+// knows.
 func TestOSSFuzzBuild(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the go command")

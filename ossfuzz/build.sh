@@ -1,8 +1,8 @@
 #!/bin/bash -eu
-# Builds every fuzz target of the main module for OSS-Fuzz, whose image provides compile_native_go_fuzzer_v2 and
-# runs this in the repository. The target FuzzX of the package a/b becomes the binary a_b_FuzzX. The modules
-# fuzz/diff and fuzz/libsecp are left out: they compare with other implementations, which OSS-Fuzz has as
-# projects of their own.
+# Builds every fuzz target of the main module for OSS-Fuzz, whose image provides
+# compile_native_go_fuzzer_v2 and runs this in the repository. The target FuzzX of the package a/b
+# becomes the binary a_b_FuzzX. The modules fuzz/diff and fuzz/libsecp are left out: they compare
+# with other implementations, which OSS-Fuzz has as projects of their own.
 #
 # OSS-Fuzz splits its inputs among the arguments of a target by rules of its own, so the files below
 # testdata/fuzz cannot be its seeds; they are those of go test.

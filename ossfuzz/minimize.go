@@ -1,12 +1,12 @@
 //go:build ignore
 
-// Minimize copies to testdata/fuzz, out of the inputs that go test -fuzz has kept in its cache, those
-// few that reach code which no seed reaches.
+// Minimize copies to testdata/fuzz, out of the inputs that go test -fuzz has kept in its cache,
+// those few that reach code which no seed reaches.
 //
 //	go run ossfuzz/minimize.go ./enr FuzzParse FuzzText
 //
-// It runs each input alone, with coverage of the whole module, and takes the input that adds most until none
-// adds anything. Names of files are hashes of their content, as those of go test are.
+// It runs each input alone, with coverage of the whole module, and takes the input that adds most
+// until none adds anything. Names of files are hashes of their content, as those of go test are.
 package main
 
 import (

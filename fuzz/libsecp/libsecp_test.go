@@ -54,8 +54,8 @@ func secret(t *testing.T, priv, digest *[32]byte) {
 	}
 }
 
-// agreement compares what both make of a public key, and of its product with a private key. It reports whether
-// it is a key.
+// agreement compares what both make of a public key, and of its product with a private key. It
+// reports whether it is a key.
 func agreement(t *testing.T, priv *[32]byte, pub *[33]byte) bool {
 	t.Helper()
 	x, y := secp256k1.DecompressPubkey(pub[:])
@@ -98,8 +98,8 @@ func verdict(t *testing.T, pub *[33]byte, digest *[32]byte, sig *[64]byte) bool 
 	return want
 }
 
-// special are numbers at which the arithmetic may have something special: around 0, n, n/2, p, powers of 2 and
-// the endomorphism's factor.
+// special are numbers at which the arithmetic may have something special: around 0, n, n/2, p,
+// powers of 2 and the endomorphism's factor.
 func special() (list [][32]byte) {
 	for _, digits := range []string{"0", "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
 		"7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0",
@@ -146,8 +146,8 @@ func TestSpecial(t *testing.T) {
 	}
 }
 
-// TestRandom compares some thousand random cases. One signature in two is changed, by one bit or by the
-// opposite s.
+// TestRandom compares some thousand random cases. One signature in two is changed, by one bit or by
+// the opposite s.
 func TestRandom(t *testing.T) {
 	rounds := 5000
 	if testing.Short() {
@@ -197,7 +197,8 @@ func TestRandom(t *testing.T) {
 	}
 }
 
-// TestPublished gives libsecp256k1 the signatures of project Wycheproof that this module's own tests run.
+// TestPublished gives libsecp256k1 the signatures of project Wycheproof that this module's own
+// tests run.
 func TestPublished(t *testing.T) {
 	type group struct {
 		SHA       string
@@ -251,8 +252,8 @@ func FuzzAgreement(f *testing.F) {
 	})
 }
 
-// FuzzVerdict has the fuzzer choose what a signature is made of, and how it is changed: nearly no other one
-// gets past the comparison of r and s with n.
+// FuzzVerdict has the fuzzer choose what a signature is made of, and how it is changed: nearly no
+// other one gets past the comparison of r and s with n.
 func FuzzVerdict(f *testing.F) {
 	for i, x := range special() {
 		f.Add(x[:], special()[(i*5+1)%len(special())][:], bytes.Repeat([]byte{byte(i % 3)}, 64))

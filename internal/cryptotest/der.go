@@ -56,8 +56,8 @@ var (
 	compressedInfo   = []byte("\x30\x36\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x0a\x03\x22\x00")
 )
 
-// ParsePublicKeyInfo reads the point of a SubjectPublicKeyInfo in its only DER form: x || y, or the 33
-// bytes of a compressed point. Everything else gives false.
+// ParsePublicKeyInfo reads the point of a SubjectPublicKeyInfo in its only DER form: x || y, or the
+// 33 bytes of a compressed point. Everything else gives false.
 func ParsePublicKeyInfo(b []byte) (point []byte, ok bool) {
 	if point, ok = bytes.CutPrefix(b, uncompressedInfo); ok {
 		return point, len(point) == 64
@@ -80,7 +80,8 @@ var (
 	prime, _ = new(big.Int).SetString("fffffffffffffffffffffffffffffffffffffffffffffffffffffffefffffc2f", 16)
 )
 
-// OnCurve reports whether point is the x and y of a point of the curve, or the compressed form of one.
+// OnCurve reports whether point is the x and y of a point of the curve, or the compressed form of
+// one.
 func OnCurve(point []byte) bool {
 	x := new(big.Int).SetBytes(point[len(point)%32 : len(point)%32+32])
 	square := new(big.Int).Exp(x, big.NewInt(3), prime)

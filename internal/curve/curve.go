@@ -21,7 +21,8 @@
 //
 // Side channels: k256 takes the same time, and reads the same addresses, for all private keys and
 // nonces. Its documentation says how, and which functions do not. decred runs in variable time, as
-// its functions say in their names. Both overwrite their copies of private scalars before they return.
+// its functions say in their names. Both overwrite their copies of private scalars before they
+// return.
 package curve
 
 import "github.com/fastdisc/discv5/internal/curve/curveerr"
@@ -59,8 +60,8 @@ type Curve interface {
 	// signature into another.
 	Verify(pub *[PublicKeySize]byte, digest *[DigestSize]byte, sig *[SignatureSize]byte) bool
 
-	// VerifyPoint is Verify with the coordinates that Decompress returned, which saves the square root.
-	// It rejects coordinates that are not those of a point.
+	// VerifyPoint is Verify with the coordinates that Decompress returned, which saves the square
+	// root. It rejects coordinates that are not those of a point.
 	VerifyPoint(xy *[PointSize]byte, digest *[DigestSize]byte, sig *[SignatureSize]byte) bool
 
 	// Sign signs digest with priv. The nonce is derived as in RFC 6979, so equal input gives

@@ -54,7 +54,8 @@ func testPublishedECDSA(t *testing.T, name string, want cryptotest.Counts) {
 	counts.Check(t, want)
 }
 
-// signatureKind checks what every engine says of one signature, and returns what kind of case it is.
+// signatureKind checks what every engine says of one signature, and returns what kind of case it
+// is.
 func signatureKind(t *testing.T, name string, xy *[PointSize]byte, hash string, c *ecdsaTest) string {
 	t.Helper()
 	var sig [SignatureSize]byte
@@ -101,7 +102,8 @@ func verdict(t *testing.T, id int, xy *[PointSize]byte, digest *[DigestSize]byte
 	}
 }
 
-// TestPublishedSignatures checks the signatures of pyca/cryptography, which has their private keys too.
+// TestPublishedSignatures checks the signatures of pyca/cryptography, which has their private keys
+// too.
 func TestPublishedSignatures(t *testing.T) {
 	var list []struct {
 		Hash            string
@@ -154,7 +156,8 @@ func TestPublishedECDH(t *testing.T) {
 				counts["no key"]++
 				continue
 			}
-			// The rest of what is acceptable has parameters beside the point, or a point changed at will.
+			// The rest of what is acceptable has parameters beside the point, or a point changed at
+			// will.
 			valid := c.Result == "valid" || c.Result == "acceptable" && cryptotest.OnCurve(point)
 			counts[agreement(t, c.TCID, point, c.Private, c.Shared, valid)]++
 		}
@@ -194,8 +197,8 @@ func TestPublishedECDHWebcrypto(t *testing.T) {
 	counts.Check(t, cryptotest.Counts{"valid": 473, "not a point": 18, "another curve": 5})
 }
 
-// agreement checks ECDH of every engine, with the public key x || y or compressed, and returns what kind
-// of case it is. shared is the x of the product.
+// agreement checks ECDH of every engine, with the public key x || y or compressed, and returns what
+// kind of case it is. shared is the x of the product.
 func agreement(t *testing.T, id int, point, private, shared []byte, valid bool) string {
 	t.Helper()
 	var priv [32]byte
@@ -205,7 +208,8 @@ func agreement(t *testing.T, id int, point, private, shared []byte, valid bool) 
 	if len(point) == len(pub) {
 		pub = [PublicKeySize]byte(point)
 	} else {
-		// Without its y every x on the curve has a point. That the pair is one is for VerifyPoint to see.
+		// Without its y every x on the curve has a point. That the pair is one is for VerifyPoint
+		// to see.
 		xy := [PointSize]byte(point)
 		pub = cryptotest.Compress(&xy)
 		for _, e := range engines {
@@ -233,8 +237,8 @@ func agreement(t *testing.T, id int, point, private, shared []byte, valid bool) 
 	return "valid"
 }
 
-// acceptsAnything reports whether a forged signature verifies: for a point at which formulas break down,
-// one may.
+// acceptsAnything reports whether a forged signature verifies: for a point at which formulas break
+// down, one may.
 func acceptsAnything(c Curve, xy *[PointSize]byte) bool {
 	one, digest := b32(one), new([DigestSize]byte)
 	for _, r := range [][]byte{unhex(gx), xy[:32], one[:]} {
@@ -246,8 +250,8 @@ func acceptsAnything(c Curve, xy *[PointSize]byte) bool {
 	return false
 }
 
-// TestPublishedPoints runs the public keys of bitcoin-core: valid ones, x whose other half is not below
-// the prime, and pairs that are no points.
+// TestPublishedPoints runs the public keys of bitcoin-core: valid ones, x whose other half is not
+// below the prime, and pairs that are no points.
 func TestPublishedPoints(t *testing.T) {
 	var lists map[string][]cryptotest.Hex
 	cryptotest.Load(t, "core_pubkey_parse", &lists)

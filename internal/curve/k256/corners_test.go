@@ -27,8 +27,9 @@ func bigSigned(z *big.Int) (d signed) {
 	return d
 }
 
-// TestApplyBounds holds what invert relies on: from d and e in (-2m, m), apply makes numbers in (-2m, m)
-// that are congruent to the exact quotients, for the numbers at the ends of the interval too.
+// TestApplyBounds holds what invert relies on: from d and e in (-2m, m), apply makes numbers in
+// (-2m, m) that are congruent to the exact quotients, for the numbers at the ends of the interval
+// too.
 func TestApplyBounds(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	for _, m := range []*modulus{&modPrime, &modOrder} {
@@ -49,8 +50,8 @@ func TestApplyBounds(t *testing.T) {
 				t.Fatalf("%s of %x and %x with factors %d and %d: %x, want %x", name, d, e, a, b, z, want)
 			}
 		}
-		// Some matrices are those of division steps. The others are at the bounds that matrix states, which
-		// nearly no division steps reach.
+		// Some matrices are those of division steps. The others are at the bounds that matrix
+		// states, which nearly no division steps reach.
 		row := func() (a, b int64) {
 			a = r.Int64N(1<<stepsPerWord + 1)
 			b = 1<<stepsPerWord - a
@@ -103,8 +104,8 @@ func TestNormalizeBounds(t *testing.T) {
 	}
 }
 
-// TestShiftCarry has scalars for which rounding k·g/2^384 carries from the lower word of the result into
-// the upper one, which happens to one scalar in 2^65.
+// TestShiftCarry has scalars for which rounding k·g/2^384 carries from the lower word of the result
+// into the upper one, which happens to one scalar in 2^65.
 func TestShiftCarry(t *testing.T) {
 	unit := new(big.Int).Lsh(big.NewInt(1), 384)
 	half := new(big.Int).Rsh(unit, 1)
@@ -181,8 +182,9 @@ func cubeRoot(x *big.Int) *big.Int {
 	return y
 }
 
-// TestPointTwice: coordinates that are not below p are refused, even if they are congruent to those of a
-// point. For a point whose key nobody knows, a digest and a signature that fit are made together.
+// TestPointTwice: coordinates that are not below p are refused, even if they are congruent to those
+// of a point. For a point whose key nobody knows, a digest and a signature that fit are made
+// together.
 func TestPointTwice(t *testing.T) {
 	check := func(x, y *big.Int, which string) {
 		p := &plain{x, y}

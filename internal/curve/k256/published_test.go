@@ -10,8 +10,8 @@ import (
 
 func limbs(n *cryptotest.Number) [4]uint64 { return fromBig(new(big.Int).SetBytes(n[:])) }
 
-// TestPublishedInverses runs the inverses of bitcoin-core. Some need 567 of the 590 division steps, which
-// no random number does: those come to the end within 9 words.
+// TestPublishedInverses runs the inverses of bitcoin-core. Some need 567 of the 590 division steps,
+// which no random number does: those come to the end within 9 words.
 func TestPublishedInverses(t *testing.T) {
 	var lists struct{ FE, Scalar [][2]cryptotest.Number }
 	cryptotest.Load(t, "core_inverse", &lists)
@@ -83,8 +83,8 @@ func TestPublishedSplits(t *testing.T) {
 	counts.Check(t, cryptotest.Counts{"scalar": 20})
 }
 
-// TestPublishedHMAC runs the HMAC of project Wycheproof for keys of 32 bytes, as nonces need it, with
-// messages that are not longer than those of nonces. Longer ones are refused.
+// TestPublishedHMAC runs the HMAC of project Wycheproof for keys of 32 bytes, as nonces need it,
+// with messages that are not longer than those of nonces. Longer ones are refused.
 func TestPublishedHMAC(t *testing.T) {
 	type group struct{ KeySize, TagSize int }
 	type test struct {
