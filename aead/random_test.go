@@ -63,6 +63,31 @@ func TestRandomDeterministic(t *testing.T) {
 	}
 }
 
+// TestRandomErasesWords: no way of reading leaves what was handed out in the buffer.
+func TestRandomErasesWords(t *testing.T) {
+	for name, read := range map[string]func(*Random){
+		"Uint64":   func(r *Random) { r.Uint64() },
+		"Block":    func(r *Random) { r.Block(new([16]byte)) },
+		"Uint32n":  func(r *Random) { r.Uint32n(1000) },
+		"one byte": func(r *Random) { r.Read(make([]byte, 1)) },
+		"Counter":  func(r *Random) { new(Counter).Next(new([NonceSize]byte), r) },
+	} {
+		r, err := NewRandom(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 * randomBuffer {
+			read(r)
+			if left := bytes.Trim(r.buf[:r.next], "\x00"); len(left) != 0 {
+				t.Fatalf("%s: %d bytes that were handed out are still there", name, len(left))
+			}
+		}
+		if bytes.Equal(r.buf[:], make([]byte, randomBuffer)) && r.next != len(r.buf) {
+			t.Errorf("%s: nothing is made ahead", name)
+		}
+	}
+}
+
 // TestRandomErases: bytes that were handed out are not in the buffer any more.
 func TestRandomErases(t *testing.T) {
 	r := newTestRandom(t)
