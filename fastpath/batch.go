@@ -26,6 +26,7 @@ func checkBatch(batch, size int) {
 type Rx struct {
 	slab   []byte
 	batch  int
+	open   int // slots that have memory
 	stride int
 	size   int
 	live   []rxPacket // the delivered datagrams, in order of arrival
@@ -46,14 +47,15 @@ type rxPacket struct {
 
 // NewRx returns an Rx of batch slots of size bytes each, which takes batch*size
 // bytes plus about 200 bytes per slot. From the first use with a Conn that trains arrive at whole
-// (see Info.Merge) it has 32 slots at most, of 64 KiB each, of which the system provides
-// what is written to. NewRx panics unless batch is 1 to MaxBatch and size is 1 to MaxDatagram.
+// (see Info.Merge) it has 32 slots at most, of 64 KiB each. Eight of them have memory at first; more get it
+// when call after call fills all that have. NewRx panics unless batch is 1 to MaxBatch and size is 1 to MaxDatagram.
 func NewRx(batch, size int) *Rx {
 	checkBatch(batch, size)
 	s := stride(size)
 	return &Rx{
 		slab:   make([]byte, batch*s),
 		batch:  batch,
+		open:   batch,
 		stride: s,
 		size:   size,
 		live:   make([]rxPacket, 0, batch),
@@ -98,6 +100,9 @@ func (rx *Rx) Push(b []byte, from netip.AddrPort) bool {
 	if slot >= rx.batch || len(b) > rx.size {
 		return false
 	}
+	if slot >= rx.open {
+		rx.provide(2 * rx.open)
+	}
 	copy(rx.slot(slot), b)
 	rx.deliver(slot, len(b), plainAddr(from), 0)
 	return true
@@ -107,6 +112,14 @@ func (rx *Rx) Push(b []byte, from netip.AddrPort) bool {
 func (rx *Rx) slot(i int) []byte {
 	at := i * rx.stride
 	return rx.slab[at : at+rx.size : at+rx.size]
+}
+
+// provide gives the first n slots memory, or all if there are fewer. What is in rx stays.
+func (rx *Rx) provide(n int) {
+	rx.open = min(n, rx.batch)
+	slab := make([]byte, rx.open*rx.stride)
+	copy(slab, rx.slab)
+	rx.slab = slab
 }
 
 // deliver appends the datagram of n bytes in the given slot.

@@ -30,6 +30,11 @@ const (
 	// themselves 64 would be faster by less than what BenchmarkReceive can tell.
 	wideSlots = 32
 
+	// wideFirst is how many of them have memory at first. fullCalls calls in a row that
+	// fill all that have memory double their number: 16 calls under load give it to all.
+	wideFirst = 8
+	fullCalls = 8
+
 	// usualTrain is how many segments for each slot there is room for from the
 	// beginning. It is the most that the kernel makes of datagrams from a network; what a
 	// sender on this machine hands over as one, it bounds by 128 (UDP_MAX_SEGMENTS).
@@ -72,8 +77,24 @@ func merge(fd uintptr, filtered bool, cfg *Config) string {
 func (rx *Rx) widen() {
 	rx.batch = min(rx.batch, wideSlots)
 	rx.stride = wideStride
-	rx.slab = make([]byte, rx.batch*wideStride)
-	rx.live = make([]rxPacket, 0, rx.batch*usualTrain)
+	rx.slab = nil
+	rx.provide(wideFirst)
+	rx.live = make([]rxPacket, 0, rx.open*usualTrain)
+}
+
+// widenMore gives more slots memory if the last calls have filled all that have. rx is empty.
+func (r *mmsgRx) widenMore(rx *Rx) {
+	if r.used < rx.open {
+		r.full = 0
+		return
+	}
+	if r.full++; r.full < fullCalls {
+		return
+	}
+	r.full = 0
+	rx.provide(2 * rx.open)
+	rx.live = make([]rxPacket, 0, rx.open*usualTrain)
+	r.point(rx, wideSlot)
 }
 
 // part delivers the segments of g bytes of the train of n bytes in the given slot, and returns the bytes of those that are acceptable.

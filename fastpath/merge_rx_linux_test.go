@@ -40,6 +40,50 @@ func TestWideRx(t *testing.T) {
 	}
 }
 
+// Slots for trains have memory when they are needed: eight of them for a socket at which little arrives, all
+// under load, and what arrives meanwhile is not damaged.
+func TestWideRxGrows(t *testing.T) {
+	from, to := native(t, Config{Addr: loop4, DisableSegments: true}), merging(t, Config{Addr: loop4})
+	tx, rx := NewTx(64, 200), NewRx(64, 200)
+	n := byte(0)
+	send := func(count int) {
+		for range count {
+			n++
+			tx.Commit(copy(tx.Buffer(), bytes.Repeat([]byte{n}, 100)), to.LocalAddr())
+		}
+		from.WriteBatch(tx)
+	}
+	for range 30 {
+		send(1)
+		if err := to.ReadBatch(rx); err != nil || rx.Len() != 1 {
+			t.Fatalf("%d datagrams, %v", rx.Len(), err)
+		}
+	}
+	if rx.open != wideFirst || len(rx.slab) != wideFirst*wideStride {
+		t.Errorf("%d slots have memory, %d bytes", rx.open, len(rx.slab))
+	}
+	for round := 0; rx.open < wideSlots; round++ {
+		if round == 20*fullCalls {
+			t.Fatalf("%d slots have memory under load", rx.open)
+		}
+		at := n
+		send(64)
+		for got := 0; got < 64; got += rx.Len() {
+			if err := to.ReadBatch(rx); err != nil {
+				t.Fatal(err)
+			}
+			for i := range rx.Len() {
+				if at++; !bytes.Equal(rx.Packet(i), bytes.Repeat([]byte{at}, 100)) {
+					t.Fatalf("datagram %d is %x", at, rx.Packet(i))
+				}
+			}
+		}
+	}
+	if rx.Cap() != wideSlots || len(rx.slab) != wideSlots*wideStride {
+		t.Errorf("Cap %d, %d bytes", rx.Cap(), len(rx.slab))
+	}
+}
+
 // What comes from nowhere is counted as what it would have been without trains: by its size first, and each segment of a train, also the shorter last.
 func TestMergeBadSource(t *testing.T) {
 	for _, c := range []struct {

@@ -68,6 +68,8 @@ type mmsgRx struct {
 	conn  *mmsgConn
 	space int  // bytes of control messages that a slot takes: 0 or ctlSpace
 	wide  bool // slots have room for trains
+	open  int  // entries that have memory
+	full  int  // calls in a row that filled these
 	used  int  // entries that the last call filled, to be reset before the next
 	n     int  // result of the last call
 	errno syscall.Errno
@@ -96,7 +98,9 @@ func newMmsgRx(rx *Rx) *mmsgRx {
 
 // point makes the entries those of the slots of rx, with room for size bytes.
 func (r *mmsgRx) point(rx *Rx, size int) {
-	for i := range r.iov {
+	r.open = rx.open
+	clear(r.iov)
+	for i := range r.iov[:r.open] {
 		r.iov[i].Base = &rx.slab[i*rx.stride]
 		r.iov[i].SetLen(size)
 	}
@@ -108,6 +112,12 @@ func (r *mmsgRx) point(rx *Rx, size int) {
 func (r *mmsgRx) bind(rx *Rx, c *mmsgConn) {
 	if r.conn != c {
 		r.attach(rx, c)
+	}
+	if rx.open < rx.batch {
+		r.widenMore(rx)
+	}
+	if r.open < rx.open {
+		r.point(rx, wideSlot) // another Conn has needed more
 	}
 	r.cache.reset(c.sock.locals)
 	for i := range r.hdr[:r.used] {
@@ -147,7 +157,7 @@ func (r *mmsgRx) attach(rx *Rx, c *mmsgConn) {
 // call runs one recvmmsg; false parks the goroutine until the socket is
 // readable.
 func (r *mmsgRx) call(fd uintptr) bool {
-	n := min(len(r.hdr), r.conn.sock.batch)
+	n := min(r.open, r.conn.sock.batch)
 	r.n, r.errno = r.conn.recv(fd, &r.hdr[0], n)
 	return r.errno != unix.EAGAIN
 }

@@ -16,7 +16,7 @@ type bufferState struct {
 
 // taken checks that nobody wrote to the buffer since its release.
 func (s *bufferState) taken(b *Buffer) {
-	for i, v := range b.pool.slot(b.index) {
+	for i, v := range b.mem {
 		if v != poison {
 			panic(fmt.Sprintf("fastpath: pool buffer %d was written to after its release: byte %d is %#02x", b.index, i, v))
 		}
@@ -30,7 +30,7 @@ func (s *bufferState) released(b *Buffer) {
 		panic(fmt.Sprintf("fastpath: pool buffer %d was released twice", b.index))
 	}
 	s.free = true
-	m := b.pool.slot(b.index)
+	m := b.mem
 	for i := range m {
 		m[i] = poison
 	}

@@ -37,7 +37,7 @@ func TestPool(t *testing.T) {
 	if held[1].B != nil {
 		t.Error("memory is still reachable through a released buffer")
 	}
-	if b := p.Get(); b != held[1] || len(b.B) != 100 || &b.B[0] != &p.slot(b.index)[0] {
+	if b := p.Get(); b != held[1] || len(b.B) != 100 || &b.B[0] != &b.mem[0] {
 		t.Errorf("Get = %+v", b)
 	}
 	for _, b := range held {
@@ -89,5 +89,35 @@ func TestPoolAllocs(t *testing.T) {
 		b.Release()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// A pool takes memory for the buffers that have been in use at a time.
+func TestPoolTakesMemoryWhenNeeded(t *testing.T) {
+	const count, size = 100, 1280
+	p := NewPool(count, size)
+	var held []*Buffer
+	for i := range count {
+		if want := (i + poolChunk - 1) / poolChunk; len(p.slabs) != want {
+			t.Fatalf("%d slabs for %d buffers, want %d", len(p.slabs), i, want)
+		}
+		b := p.Get()
+		if b == nil || len(b.B) != size || cap(b.B) != size {
+			t.Fatalf("buffer %d: %v", i, b)
+		}
+		b.B[0] = byte(i)
+		held = append(held, b)
+	}
+	if p.Get() != nil {
+		t.Error("more buffers than the pool has")
+	}
+	for i, b := range held {
+		if b.B[0] != byte(i) {
+			t.Errorf("buffer %d shares its memory", i)
+		}
+		b.Release()
+	}
+	if st := p.Stats(); st.Free != count || st.Count != count || len(p.slabs) != (count+poolChunk-1)/poolChunk {
+		t.Errorf("%+v, %d slabs", st, len(p.slabs))
 	}
 }

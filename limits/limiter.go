@@ -16,7 +16,7 @@ const (
 	DefaultSets = 1024
 	// MaxSets bounds Config.Sets.
 	MaxSets = 1 << 20
-	// DefaultSize is the memory of a Limiter with DefaultSets, in bytes: 1 MiB.
+	// DefaultSize is the most memory of a Limiter with DefaultSets, in bytes: 1 MiB.
 	DefaultSize = numLevels * DefaultSets * setSize
 )
 
@@ -75,12 +75,13 @@ type Limiter struct {
 type level struct {
 	mask   point
 	bucket bucket
-	sets   []set
+	sets   sets
 	seed   uint64
 	cause  Cause
 }
 
-// New returns a limiter. All its memory is taken now.
+// New returns a limiter. Memory for a source is taken when the first of its datagrams comes, 4 KiB for
+// it and up to 15 others.
 func New(cfg Config) *Limiter {
 	if cfg.Rates == (Rates{}) {
 		cfg.Rates = Unverified()
@@ -104,7 +105,7 @@ func New(cfg Config) *Limiter {
 		if w.rate.PerSecond <= 0 {
 			continue
 		}
-		lv := level{bucket: w.rate.bucket(), sets: make([]set, sets), seed: cfg.Seed + uint64(i), cause: w.cause}
+		lv := level{bucket: w.rate.bucket(), sets: newSets(sets), seed: cfg.Seed + uint64(i), cause: w.cause}
 		l.size += sets * setSize
 		for family, length := range w.lengths {
 			if length > 0 {
@@ -124,13 +125,13 @@ func (l *Limiter) SetExempt(e Exempt) {
 	}
 }
 
-// Size is the memory of the tables in bytes. It never changes.
+// Size is the most memory that the tables can take, in bytes. It never changes.
 func (l *Limiter) Size() int { return l.size }
 
 // Allow charges a datagram from addr to the address and to the prefixes that it lies in, if all of
 // them allow it. Else it charges nothing and names the widest that does not. now is monotonic time, not
-// negative; that of workers may differ a little. Allow neither blocks nor allocates, and its work is bounded
-// by four sets.
+// negative; that of workers may differ a little. Allow does not block, allocates only what New speaks of, and its
+// work is bounded by four sets.
 func (l *Limiter) Allow(now time.Duration, addr netip.Addr) (ok bool, cause Cause) {
 	if l == nil {
 		return true, Allowed
@@ -168,7 +169,7 @@ func (lv *level) find(key point) *set {
 	var b [16]byte
 	binary.LittleEndian.PutUint64(b[:8], key.hi)
 	binary.LittleEndian.PutUint64(b[8:], key.lo)
-	return &lv.sets[xxh3.HashSeed(b[:], lv.seed)&uint64(len(lv.sets)-1)]
+	return lv.sets.at(xxh3.HashSeed(b[:], lv.seed))
 }
 
 func (p *place) refusal(lv *level) Cause {

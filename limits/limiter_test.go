@@ -30,9 +30,48 @@ func TestLayout(t *testing.T) {
 	}
 	for _, sets := range []int{1, 2, 3, 1000} {
 		l := New(Config{Sets: sets, Rates: Rates{Address: Rate{1, 1}}})
-		if n := len(l.levels[0][0].sets); n < sets || n&(n-1) != 0 || l.Size() != n*setSize {
+		if n := l.levels[0][0].sets.len(); n < sets || n&(n-1) != 0 || l.Size() != n*setSize {
 			t.Errorf("Sets %d: %d sets, %d bytes", sets, n, l.Size())
 		}
+	}
+}
+
+// A limiter takes memory for the sources that it sees.
+func TestMemoryWhenNeeded(t *testing.T) {
+	l := New(Config{Seed: 1})
+	taken := func() (n int) {
+		seen := make(map[*sets]bool)
+		for family := range l.levels {
+			for i := range l.levels[family] {
+				s := &l.levels[family][i].sets
+				if seen[s] || family == 1 && len(l.levels[family]) == 0 {
+					continue
+				}
+				seen[s] = true
+				for j := range s.chunks {
+					if s.chunks[j].Load() != nil {
+						n++
+					}
+				}
+			}
+		}
+		return n
+	}
+	if n := taken(); n != 0 {
+		t.Errorf("%d chunks without a source", n)
+	}
+	for i := range 10 {
+		l.Allow(0, netip.AddrFrom4([4]byte{9, 9, 9, byte(i)}))
+	}
+	// Levels of the same width share a table, so that a chunk counts for both families.
+	if n := taken(); n == 0 || n > 2*11 {
+		t.Errorf("%d chunks for 10 addresses of one /24", n)
+	}
+	for i := range 1 << 16 {
+		l.Allow(0, netip.AddrFrom4([4]byte{byte(1 + i>>13), byte(i >> 8), byte(i), 1}))
+	}
+	if n := taken(); n*chunkSets*setSize > 2*DefaultSize {
+		t.Errorf("%d chunks, more than the bound", n)
 	}
 }
 

@@ -25,6 +25,38 @@ type set struct {
 	_         [8]byte
 }
 
+// chunkSets is how many sets have their memory together.
+const chunkSets = 16
+
+// sets are the sets of one level, in chunks that are allocated when they are needed.
+type sets struct {
+	mask   uint64 // their number, a power of two, less 1
+	chunks []atomic.Pointer[[chunkSets]set]
+}
+
+func newSets(n int) sets {
+	return sets{uint64(n - 1), make([]atomic.Pointer[[chunkSets]set], (n+chunkSets-1)/chunkSets)}
+}
+
+func (s *sets) len() int { return int(s.mask + 1) }
+
+// at returns the set of a hash.
+func (s *sets) at(h uint64) *set {
+	h &= s.mask
+	p := &s.chunks[h/chunkSets]
+	c := p.Load()
+	if c == nil {
+		c = allocate(p)
+	}
+	return &c[h%chunkSets]
+}
+
+// allocate is apart from at so that at can be inlined.
+func allocate(p *atomic.Pointer[[chunkSets]set]) *[chunkSets]set {
+	p.CompareAndSwap(nil, new([chunkSets]set)) // another goroutine may have been first
+	return p.Load()
+}
+
 // place is where a prefix is charged, as it was at one moment.
 type place struct {
 	set  *set

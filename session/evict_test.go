@@ -84,7 +84,7 @@ func TestS17Newcomers(t *testing.T) {
 			if st.Evicted == 0 {
 				t.Error("the newcomers have not displaced each other")
 			}
-			if limit := len(m.shards) * len(m.shards[0].slots); st.Sessions > limit {
+			if limit := len(m.shards) * m.shards[0].capacity; st.Sessions > limit {
 				t.Errorf("%d sessions, limit %d", st.Sessions, limit)
 			}
 		})
@@ -97,9 +97,9 @@ func TestS17Refused(t *testing.T) {
 	m, r := NewMap(Config{Seed: 1, Capacity: 1, Shards: shards}), testRandom(t, 1)
 	var all []*Keys
 	var keys []Key
-	for i := 0; len(all) < len(m.shards)*len(m.shards[0].slots); i++ {
+	for i := 0; len(all) < len(m.shards)*m.shards[0].capacity; i++ {
 		key, k := testKey(i), new(Keys)
-		if s := m.shard(m.Hash(&key)); len(s.free) == 0 {
+		if s := m.shard(m.Hash(&key)); len(s.slots)-len(s.free) == s.capacity {
 			continue
 		}
 		if !shakeHands(m, 0, &key, r, k) {
@@ -193,7 +193,7 @@ func TestCapacity(t *testing.T) {
 				}
 			}
 		}
-		limit := len(m.shards) * len(m.shards[0].slots)
+		limit := len(m.shards) * m.shards[0].capacity
 		if st := m.Stats(); st.Sessions > limit || float64(limit) > 1.3*float64(n) {
 			t.Errorf("capacity %d: limit %d, %+v", n, limit, st)
 		}
@@ -335,7 +335,7 @@ func TestS39CrowdedPrefixesGiveWay(t *testing.T) {
 			const honest, capacity, came = 40, 512, 40
 			m, r := NewMap(Config{Seed: 1, Capacity: capacity, Shards: tt.shards}), testRandom(t, 1)
 			all := inUse(t, m, honest)
-			size := len(m.shards) * len(m.shards[0].slots)
+			size := len(m.shards) * m.shards[0].capacity
 			for i := range 40 * size {
 				if m.Stats().Sessions == size {
 					break

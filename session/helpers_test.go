@@ -121,7 +121,7 @@ func attempt(m *Map, now time.Duration, k *Key, h uint64, ch *Challenge) bool {
 func sweepAll(m *Map, now time.Duration) {
 	n := 0
 	for i := range m.shards {
-		n += len(m.shards[i].slots)/sweepWindow + 1
+		n += m.shards[i].capacity/sweepWindow + 1
 	}
 	for range n {
 		m.Sweep(now)

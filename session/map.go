@@ -105,8 +105,10 @@ type shard struct {
 	sessions index
 	slots    []slot
 	free     []uint32
-	hand     uint32 // where eviction has looked last
-	stride   uint32 // and how far from there it looks next
+	view     atomic.Pointer[shardView] // sessions and slots
+	capacity int                       // the most slots
+	hand     uint32                    // where eviction has looked last
+	stride   uint32                    // and how far from there it looks next
 	evicted  uint64
 	refused  uint64
 	expired  uint64
@@ -169,14 +171,7 @@ func NewMap(cfg Config) *Map {
 		capacity += 4*isqrt(capacity) + 8
 	}
 	for i := range m.shards {
-		s := &m.shards[i]
-		s.sessions = newIndex(capacity)
-		s.slots = make([]slot, capacity)
-		s.free = make([]uint32, capacity)
-		s.stride = strideOf(capacity)
-		for j := range s.free {
-			s.free[j] = uint32(capacity - 1 - j)
-		}
+		m.shards[i].begin(capacity)
 	}
 	m.challenges.init(&m.cfg)
 	m.held.init(capacity * cfg.Shards)

@@ -24,7 +24,7 @@ func (s *shard) find(k *Key, h uint64) *slot {
 
 // insert makes a session without keys. It returns nil when there is no room.
 func (s *shard) insert(m *Map, now time.Duration, k *Key, h uint64) *slot {
-	if len(s.free) == 0 && !s.evict(m, now, k) {
+	if len(s.free) == 0 && !s.grow(m) && !s.evict(m, now, k) {
 		s.refused++
 		return nil
 	}

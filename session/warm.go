@@ -25,7 +25,7 @@ func (p Place) Sole(k *Key) *Keys {
 func (m *Map) Warm(hashes []uint64, places *[WarmSize]Place) (sum byte) {
 	hashes = hashes[:min(len(hashes), WarmSize)]
 	for i, h := range hashes {
-		s := m.shard(h)
+		s := m.shard(h).view.Load()
 		places[i].slot = nil
 		if n, ok := s.sessions.guess(h); ok {
 			places[i].slot = &s.slots[n]
