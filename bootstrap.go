@@ -3,6 +3,9 @@ package discv5
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
+	"time"
 
 	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
@@ -23,12 +26,13 @@ func (n *Node) SetBootnodes(list []Contact) error {
 		return err
 	}
 	n.engine.SetBootnodes(boot)
+	n.unusable.Store(&unusable)
 	n.engine.Bootstrap()
 	return nil
 }
 
-// Why a bootnode cannot be contacted; see EventBootnodeUnusable. Others are ErrNoEndpoint and
-// ErrNoRoute.
+// Why a bootnode cannot be contacted; see EventBootnodeUnusable. Others are ErrNoEndpoint, ErrNoRoute,
+// ErrSelf and ErrNoSession, for one whose key is not known.
 var (
 	ErrBanned     = errors.New("discv5: node is banned")
 	ErrRestricted = errors.New("discv5: address is outside of the allowed networks")
@@ -47,6 +51,12 @@ func (n *Node) usable(list []Contact) (boot []engine.Peer, unusable []Event, err
 			return nil, nil, fmt.Errorf("%w: bootnode %d: %w", ErrConfig, i+1, ErrNoAddress)
 		}
 		p, err := b.resolve(n.engine)
+		switch {
+		case b.ID() == n.ID():
+			err = ErrSelf
+		case err == nil && p.PublicKey == ([33]byte{}):
+			err = ErrNoSession
+		}
 		if err == nil {
 			boot = append(boot, p)
 			err = n.refused(p)
@@ -60,7 +70,7 @@ func (n *Node) usable(list []Contact) (boot []engine.Peer, unusable []Event, err
 		}
 		err = fmt.Errorf("bootnode %d, node %s: %w", i+1, b.ID().Short(), err)
 		unusable = append(unusable, Event{Kind: EventBootnodeUnusable, ID: b.ID(), Addr: p.Addr, Record: b.Record(), Err: err})
-		if errors.Is(err, enr.ErrNoUDP) {
+		if errors.Is(err, enr.ErrNoUDP) || errors.Is(err, ErrNoSession) {
 			noUDP = append(noUDP, err)
 		}
 	}
@@ -86,4 +96,36 @@ func (n *Node) refused(p engine.Peer) error {
 		return fmt.Errorf("%w: %s", ErrBanned, p.Addr)
 	}
 	return nil
+}
+
+// Bootnode tells what became of a bootnode: when a node finds nobody, the reason is here.
+type Bootnode struct {
+	ID   enr.ID
+	Addr netip.AddrPort // where it is contacted; not valid if it cannot be
+	// Answered and Failed count the contacts. A bootnode is contacted while few nodes are known.
+	Answered, Failed uint64
+	// Last is when the last contact ended, zero before there was one.
+	Last time.Time
+	// Err is why it cannot be contacted, or how the last contact failed: ErrTimeout, ErrBlocked and the
+	// like. It is nil if the last contact was answered, or there was none.
+	Err error
+}
+
+// Bootnodes tells what became of the bootnodes: first those that are contacted, in the order in which
+// they were given, then those that cannot be.
+func (n *Node) Bootnodes() []Bootnode {
+	var list []Bootnode
+	for _, s := range n.engine.Bootnodes() {
+		b := Bootnode{ID: s.Peer.ID, Addr: s.Peer.Addr, Answered: s.Answered, Failed: s.Failed, Err: s.Err}
+		if s.Answered+s.Failed > 0 {
+			b.Last = time.Now().Add(s.At - n.clock.Now())
+		}
+		list = append(list, b)
+	}
+	for _, e := range *n.unusable.Load() {
+		if !slices.ContainsFunc(list, func(b Bootnode) bool { return b.ID == e.ID }) {
+			list = append(list, Bootnode{ID: e.ID, Err: e.Err})
+		}
+	}
+	return list
 }

@@ -35,14 +35,16 @@ func apiCalls(n *Node, peer, dead Contact, target limits.Target) map[string]func
 		"Restrict":     func(context.Context) error { return n.Restrict() },
 		"WriteTo":      func(context.Context) error { return n.WriteTo([]byte("x"), dead.peer.Addr) },
 		"Search": func(ctx context.Context) error {
-			for range n.Search(ctx, enr.ID{3}) {
+			var last error
+			for _, last = range n.Search(ctx, enr.ID{3}) {
 			}
-			return nil
+			return last
 		},
 		"RandomNodes": func(ctx context.Context) error {
-			for range n.RandomNodes(ctx) {
+			var last error
+			for _, last = range n.RandomNodes(ctx) {
 			}
-			return nil
+			return last
 		},
 		"Subscribe": func(ctx context.Context) error {
 			s := n.Subscribe(4)
@@ -128,7 +130,7 @@ func TestCloseEndsAllCalls(t *testing.T) {
 			select {
 			case e := <-ends:
 				switch e.name {
-				case "Ping", "Ping silent", "FindNode", "Talk", "Talk silent", "RequestENR", "Lookup", "LookupWhere", "Resolve", "Subscribe":
+				case "Ping", "Ping silent", "FindNode", "Talk", "Talk silent", "RequestENR", "Lookup", "LookupWhere", "Resolve", "Subscribe", "Search", "RandomNodes":
 					if !errors.Is(e.err, ErrClosed) {
 						t.Errorf("round %d: %s on a closed node: %v", round, e.name, e.err)
 					}
@@ -176,7 +178,7 @@ func TestCallsBeforeStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := apiCalls(n, contact(peer), contact(peer), target)
-	for _, name := range strings.Fields("Ping FindNode Talk RequestENR Lookup LookupWhere Resolve") {
+	for _, name := range strings.Fields("Ping FindNode Talk RequestENR Lookup LookupWhere Resolve Search RandomNodes") {
 		if err := calls[name](within(t)); !errors.Is(err, ErrNotStarted) {
 			t.Errorf("%s before Start: %v", name, err)
 		}

@@ -31,6 +31,7 @@ const (
 	// EventBootnodeUnusable: Err says which bootnode of Config.Bootnodes or SetBootnodes cannot be contacted,
 	// and why. Those of the Config are reported by Start.
 	EventBootnodeUnusable = engine.BootnodeUnusable
+	EventBootnodeFailed   = engine.BootnodeFailed // a bootnode was contacted in vain; Err says why
 )
 
 // Subscription is one listener's queue of events. What does not fit into it is lost, and counted: a slow listener

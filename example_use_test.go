@@ -74,15 +74,11 @@ func ExampleNode_LookupWhere() {
 	}
 
 	serves := func(r *enr.Record) bool { e, ok := r.View().Eth2(); return ok && e.ForkDigest == chain }
-	for found := 0; found == 0; time.Sleep(20 * time.Millisecond) {
-		list, err := nodes[0].LookupWhere(ctx, server.ID(), serves, 1)
-		if err != nil {
-			log.Fatal(err)
-		}
-		if found = len(list); found > 0 {
-			fmt.Println("found the one that serves:", list[0].ID() == server.ID())
-		}
+	list, err := nodes[0].LookupWhere(ctx, nodes[0].ID(), serves, 1)
+	if err != nil {
+		log.Fatal(err) // discv5.ErrExhausted if there is none
 	}
+	fmt.Println("found the one that serves:", list[0].ID() == server.ID())
 	// Output: found the one that serves: true
 }
 
@@ -182,7 +178,10 @@ func ExampleNode_RandomNodes() {
 	defer cancel()
 
 	seen := make(map[enr.ID]bool)
-	for r := range nodes[0].RandomNodes(ctx) {
+	for r, err := range nodes[0].RandomNodes(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
 		if seen[r.ID()] = true; len(seen) == 3 {
 			break
 		}

@@ -54,7 +54,7 @@ type Node struct {
 	failure atomic.Pointer[error]
 	unwatch func() bool // ends the wait for the end of Start's context; closeMu guards it
 
-	unusable []Event // bootnodes of the Config, for Start to report
+	unusable atomic.Pointer[[]Event] // bootnodes that cannot be contacted
 }
 
 // States of a node.
@@ -249,7 +249,7 @@ func (n *Node) build() error {
 		return err
 	}
 	n.engine.SetBootnodes(boot)
-	n.unusable = unusable
+	n.unusable.Store(&unusable)
 	if c, ok := n.cfg.Foreign.(*ForeignConn); ok {
 		c.bind(n)
 	}
@@ -302,7 +302,7 @@ func (n *Node) Start(ctx context.Context) error {
 		}()
 	}
 	n.unwatch = context.AfterFunc(ctx, func() { n.Close() })
-	for _, e := range n.unusable {
+	for _, e := range *n.unusable.Load() {
 		n.publish(e)
 	}
 	return nil

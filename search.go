@@ -2,7 +2,6 @@ package discv5
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -33,12 +32,22 @@ func WithQueryTimeout(t time.Duration) LookupOption {
 	return func(c *lookup.Config) { c.QueryTimeout = t }
 }
 
-// ErrNotFound: the node that was looked for did not turn up.
-var ErrNotFound = errors.New("discv5: not found")
+// Errors of searches, to be told apart with errors.Is.
+var (
+	// ErrNotFound: the node that was looked for did not turn up.
+	ErrNotFound = errors.New("discv5: not found")
+	// ErrNoNodes: there is nobody to ask. No node has made contact, and no bootnode can be used.
+	ErrNoNodes = errors.New("discv5: no node is known and no bootnode can be used")
+	// ErrNoAnswer: none of the nodes that were asked has answered.
+	ErrNoAnswer = errors.New("discv5: none of the nodes that were asked has answered")
+	// ErrExhausted: lookups all over the network find no further nodes.
+	ErrExhausted = errors.New("discv5: no further nodes are found")
+)
 
 // Lookup finds the nodes closest to target in the network, closest first, 16 unless an option says otherwise. All
-// of them have answered. If ctx ends first, what has been found so far is returned with the context's error. The error wraps ErrBusy if
-// more than 64 lookups would be under way.
+// of them have answered. Fewer than that are all that the network has near target. If ctx ends first, what has been found so far is
+// returned with the context's error. The error wraps ErrBusy if more than 64 lookups would be under way, ErrNoNodes if there is nobody to
+// ask, and ErrNoAnswer, with the cause, if nobody has answered: see Bootnodes.
 func (n *Node) Lookup(ctx context.Context, target enr.ID, options ...LookupOption) ([]*enr.Record, error) {
 	s, err := n.search(target, nil, options)
 	if err != nil {
@@ -47,9 +56,8 @@ func (n *Node) Lookup(ctx context.Context, target enr.ID, options ...LookupOptio
 	var found []lookup.Candidate
 	select {
 	case found = <-s.done:
-		err = ctx.Err()
-		if n.state.Load() == stateClosed {
-			err = ErrClosed
+		if err = n.ended(ctx); err == nil {
+			err = n.outcome(s)
 		}
 	case <-ctx.Done():
 		s.handle.Stop()
@@ -111,23 +119,45 @@ func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []Look
 	return s, nil
 }
 
-// each hands on what is kept, until the lookup or ctx ends, or yield returns false.
-func (s *search) each(ctx context.Context, yield func(*enr.Record) bool) {
+// outcome is nil if anybody has answered the queries of s, which has ended.
+func (n *Node) outcome(s *search) error {
+	switch p := s.handle.Progress(); {
+	case p.Answers > 0:
+		return nil
+	case p.Queries > 0:
+		return fmt.Errorf("%w: %d asked: %w", ErrNoAnswer, p.Queries, s.handle.Err())
+	}
+	for _, e := range *n.unusable.Load() {
+		return fmt.Errorf("%w: %w", ErrNoNodes, e.Err)
+	}
+	return ErrNoNodes
+}
+
+// each hands on what is kept, until the lookup or ctx ends, or yield returns false: then more is false.
+// err says why the lookup found nobody to answer it, or was cut short.
+func (n *Node) each(ctx context.Context, s *search, yield func(*enr.Record) bool) (more bool, err error) {
 	defer s.handle.Stop()
 	for ended := false; !ended; {
 		select {
 		case <-ctx.Done():
-			return
+			return true, ctx.Err()
 		case <-s.wake:
 		case <-s.done:
 			ended = true
 		}
 		for _, r := range s.take() {
-			if ctx.Err() != nil || !yield(r) {
-				return
+			if err := ctx.Err(); err != nil {
+				return true, err
+			}
+			if !yield(r) {
+				return false, nil
 			}
 		}
 	}
+	if err = n.ended(ctx); err == nil {
+		err = n.outcome(s)
+	}
+	return true, err
 }
 
 // all keeps every record.
@@ -151,47 +181,31 @@ func (s *search) take() []*enr.Record {
 }
 
 // Search streams the records that a lookup of target hears of, as they come in, each node once. They have been verified, but the
-// nodes need not be alive. It ends with the lookup, with ctx, or when the loop is left. Nothing comes if the node does not run, or if too
-// many lookups are under way.
-func (n *Node) Search(ctx context.Context, target enr.ID, options ...LookupOption) iter.Seq[*enr.Record] {
-	return func(yield func(*enr.Record) bool) {
-		if s, err := n.search(target, n.results(), options); err == nil {
-			s.each(ctx, yield)
+// nodes need not be alive. It ends with the lookup, with ctx, or when the loop is left. If it ends for
+// another reason than that the lookup is done and somebody has answered it, the last pair has an error
+// and no record: that of the context, ErrNotStarted, ErrClosed, ErrBusy, ErrNoNodes or ErrNoAnswer.
+func (n *Node) Search(ctx context.Context, target enr.ID, options ...LookupOption) iter.Seq2[*enr.Record, error] {
+	return func(yield func(*enr.Record, error) bool) {
+		more, err := n.stream(ctx, target, options, func(r *enr.Record) bool { return yield(r, nil) })
+		if more && err != nil {
+			yield(nil, err)
 		}
 	}
 }
 
-// LookupWhere looks up target until it has heard of count nodes whose record satisfies match, or is done. The
-// records have been verified; the nodes need not be alive. match is called from the caller's goroutine.
-func (n *Node) LookupWhere(ctx context.Context, target enr.ID, match func(*enr.Record) bool, count int, options ...LookupOption) ([]*enr.Record, error) {
-	var list []*enr.Record
-	seen := make(map[enr.ID]bool)
-	take := func(r *enr.Record) bool {
-		if !seen[r.ID()] && match(r) {
-			seen[r.ID()] = true
-			list = append(list, r)
+// stream hands on what a lookup of target hears of. more is false if yield has returned false.
+func (n *Node) stream(ctx context.Context, target enr.ID, options []LookupOption, yield func(*enr.Record) bool) (more bool, err error) {
+	if err = ctx.Err(); err == nil {
+		var s *search
+		if s, err = n.search(target, n.results(), options); err != nil {
+			return true, err // it says what was being done
 		}
-		return len(list) < count
-	}
-	if count <= 0 {
-		return nil, nil
-	}
-	for node := range n.engine.Table().All() {
-		if r := n.engine.RecordOf(node.Record); r != nil && !take(r) {
-			return list, nil
+		more, err = n.each(ctx, s, yield)
+		if err == nil {
+			return more, nil
 		}
 	}
-	s, err := n.search(target, n.results(), options)
-	if err != nil {
-		return list, err
-	}
-	if s.each(ctx, take); len(list) == count {
-		return list, nil
-	}
-	if err := n.ended(ctx); err != nil {
-		return list, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
-	}
-	return list, nil
+	return true, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
 }
 
 // ended is why something ends before it is done: the context's error, or that of a node that does not run.
@@ -200,32 +214,6 @@ func (n *Node) ended(ctx context.Context) error {
 		return err
 	}
 	return n.running()
-}
-
-// searchPause is the shortest time between two lookups of RandomNodes, so that a loop that throws away most of what it gets does not become
-// a burden to the network.
-const searchPause = time.Second
-
-// RandomNodes streams records of nodes from all over the network: what one lookup after another of random targets hears of. A node
-// may come again after a while. It ends with ctx, when the node is closed, or when the loop is left.
-func (n *Node) RandomNodes(ctx context.Context, options ...LookupOption) iter.Seq[*enr.Record] {
-	return func(yield func(*enr.Record) bool) {
-		for n.ended(ctx) == nil {
-			start := n.clock.Now()
-			var target enr.ID
-			rand.Read(target[:])
-			for r := range n.Search(ctx, target, options...) {
-				if !yield(r) {
-					return
-				}
-			}
-			select {
-			case <-ctx.Done():
-			case <-n.closing:
-			case <-time.After(searchPause - (n.clock.Now() - start)):
-			}
-		}
-	}
 }
 
 // Resolve finds the newest record of a node: from the node itself if it is known, else by a lookup. The error wraps ErrNotFound if nobody
@@ -251,7 +239,7 @@ func (n *Node) Resolve(ctx context.Context, id enr.ID) (*enr.Record, error) {
 	var answer *enr.Record
 	s, err := n.search(id, func(r *enr.Record) bool { return r.ID() == id }, nil)
 	if err == nil {
-		s.each(ctx, func(r *enr.Record) bool {
+		_, err = n.each(ctx, s, func(r *enr.Record) bool {
 			if known == nil || r.Seq() > known.Seq() {
 				known, answer = r, ask(r)
 			}
@@ -260,7 +248,6 @@ func (n *Node) Resolve(ctx context.Context, id enr.ID) (*enr.Record, error) {
 		if answer != nil {
 			return answer, nil
 		}
-		err = n.ended(ctx)
 	}
 	if err == nil && known == nil {
 		err = ErrNotFound

@@ -53,7 +53,7 @@ func TestSearches(t *testing.T) {
 	if err != nil || len(found) != 1 {
 		t.Errorf("LookupWhere: %d nodes, %v", len(found), err)
 	}
-	if found, err = n.LookupWhere(ctx, target, all, 100); err != nil || len(found) != len(nodes)-1 {
+	if found, err = n.LookupWhere(ctx, target, all, 100); !errors.Is(err, ErrExhausted) || len(found) != len(nodes)-1 {
 		t.Errorf("LookupWhere of all: %d nodes, %v", len(found), err)
 	}
 	for i, r := range found {
@@ -64,14 +64,22 @@ func TestSearches(t *testing.T) {
 		}
 	}
 	seen := make(map[enr.ID]bool)
-	for r := range n.RandomNodes(ctx) {
+	for r, err := range n.RandomNodes(ctx) {
+		if err != nil {
+			t.Error(err)
+			break
+		}
 		if seen[r.ID()] = true; len(seen) == 4 {
 			break
 		}
 	}
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
-	for range n.RandomNodes(short) {
+	var last error
+	for _, last = range n.RandomNodes(short) {
+	}
+	if !errors.Is(last, context.DeadlineExceeded) {
+		t.Errorf("RandomNodes after the deadline: %v", last)
 	}
 	if _, err := n.Lookup(short, target); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Lookup after the deadline: %v", err)
@@ -80,8 +88,10 @@ func TestSearches(t *testing.T) {
 	if _, err := n.Lookup(ctx, target); !errors.Is(err, ErrClosed) {
 		t.Errorf("Lookup on a closed node: %v", err)
 	}
-	for range n.RandomNodes(ctx) {
-		t.Error("a closed node found something")
+	for r, err := range n.RandomNodes(ctx) {
+		if r != nil || !errors.Is(err, ErrClosed) {
+			t.Errorf("a closed node found %v, %v", r, err)
+		}
 	}
 }
 
@@ -95,9 +105,15 @@ func TestSearchEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(within(t))
 	defer cancel()
 	count := 0
-	for range n.Search(ctx, nodes[0].ID()) {
-		count++
-		cancel()
+	var last error
+	for r, err := range n.Search(ctx, nodes[0].ID()) {
+		if last = err; r != nil {
+			count++
+			cancel()
+		}
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Errorf("ended with %v", last)
 	}
 	if count != 1 {
 		t.Errorf("%d nodes, %d of them after the end", count, count-1)
@@ -186,7 +202,11 @@ func amongSilent(t *testing.T) *Node {
 // TestQueryTimeout: a lookup does not wait for silent nodes longer than it is told, however patient the node is otherwise.
 func TestQueryTimeout(t *testing.T) {
 	n := amongSilent(t)
-	if found, err := n.Lookup(within(t), enr.ID{1}, WithQueryTimeout(20*time.Millisecond)); err != nil || len(found) != 0 {
+	ctx, start := within(t), time.Now()
+	if found, err := n.Lookup(ctx, enr.ID{1}, WithQueryTimeout(20*time.Millisecond)); !errors.Is(err, ErrNoAnswer) || !errors.Is(err, ErrTimeout) || len(found) != 0 {
 		t.Errorf("%d nodes, %v", len(found), err)
+	}
+	if took := time.Since(start); took > 15*time.Second {
+		t.Errorf("took %v", took)
 	}
 }

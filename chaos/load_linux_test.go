@@ -31,9 +31,10 @@ type account struct {
 	late      []string        // calls that took longer than they may
 }
 
-// bound is the longest that a request of a node with these settings may take: each try has its time and that of a handshake.
+// bound is the longest that a request of a node with these settings may take: each try has three times the timeout, and the time for a
+// handshake, which is as long.
 func bound(cfg *discv5.Config, families int) time.Duration {
-	return time.Duration((cfg.Resend+1)*families) * 2 * cfg.RequestTimeout
+	return time.Duration((cfg.Resend+1)*families) * 4 * cfg.RequestTimeout
 }
 
 // slack is what a machine that has other work may add to a bound.
@@ -211,13 +212,20 @@ func (l load) call(ctx context.Context, n *node, to discv5.Contact, a *account) 
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		seen := make(map[enr.ID]bool)
-		for r := range n.Search(ctx, to.ID()) {
+		var last error
+		for r, err := range n.Search(ctx, to.ID()) {
+			if last = err; err != nil {
+				break
+			}
 			if seen[r.ID()] {
 				a.accuse("Search: a node came twice")
 			}
 			seen[r.ID()] = true
 		}
-		done("Search", 0, ctx.Err())
+		if ctx.Err() != nil || last == nil {
+			last = ctx.Err()
+		}
+		done("Search", 0, last)
 	case k < 7:
 		_, err := n.Ping(ctx, to)
 		done("Ping", limit, err)

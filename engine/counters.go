@@ -90,6 +90,9 @@ const (
 	SessionsOutbound
 	Rekeys // messages that were not answered because the keys have been used up
 
+	BootnodesAnswered
+	BootnodesFailed
+
 	CallsAnswered
 	CallsTimedOut
 	CallsAgain
@@ -174,6 +177,9 @@ var counterInfo = [NumCounters]CounterInfo{
 	SessionsInbound:    {"sessions_established_total", "direction", "inbound", "Sessions that came to be."},
 	SessionsOutbound:   {"sessions_established_total", "direction", "outbound", "Sessions that came to be."},
 	Rekeys:             plain("rekeys_total", "Sessions whose keys were used up, so that a new handshake had to follow."),
+
+	BootnodesAnswered: {"bootnode_contacts_total", "result", "answered", "Contacts of bootnodes, by result."},
+	BootnodesFailed:   {"bootnode_contacts_total", "result", "failed", "Contacts of bootnodes, by result."},
 
 	CallsAnswered:   {"requests_total", "result", "answered", "Requests of this node that ended, by result."},
 	CallsTimedOut:   {"requests_total", "result", "timeout", "Requests of this node that ended, by result."},

@@ -253,9 +253,3 @@ func dropOf(err error) Counter {
 
 // RecordOf returns the record that b encodes, or nil if it is not good.
 func (e *Engine) RecordOf(b []byte) *enr.Record { return e.recordOf(b) }
-
-// SetBootnodes replaces the bootnodes. Call Bootstrap to have them contacted now.
-func (e *Engine) SetBootnodes(list []Peer) {
-	e.maintain.bootnodes.Store(&list)
-	e.setAnchors(list)
-}

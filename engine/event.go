@@ -41,6 +41,8 @@ const (
 	AddressInDoubt
 	// BootnodeUnusable: the bootnode ID cannot be contacted. Err says why. The engine itself does not report it.
 	BootnodeUnusable
+	// BootnodeFailed: the bootnode ID was contacted at Addr in vain. Err says why.
+	BootnodeFailed
 )
 
 // eventNames are the words for the kinds.
@@ -49,6 +51,7 @@ var eventNames = [...]string{
 	AddressChanged: "address changed", AddressRevoked: "address revoked", SessionEnded: "session ended",
 	AddressProven: "address proven", AddressInDoubt: "address in doubt",
 	Banned: "banned", Permitted: "permitted", Lifted: "lifted", BootnodeUnusable: "bootnode unusable",
+	BootnodeFailed: "bootnode failed",
 }
 
 // String returns lower-case words for the kind.

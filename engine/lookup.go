@@ -21,6 +21,7 @@ type lookupRun struct {
 	done  func(*Worker, []lookup.Candidate)
 	ended bool
 	stop  bool
+	err   error // of the last query that failed
 
 	timeout time.Duration // of a query; 0: Config.RequestTimeout
 
@@ -105,7 +106,7 @@ func (r *lookupRun) ask(w *Worker, q lookup.Query) {
 	if !ok {
 		rec := w.e.recordOf(q.Node.Record)
 		if rec == nil {
-			r.fail(id)
+			r.fail(id, ErrNoEndpoint)
 			return
 		}
 		pub, _ := rec.PublicKey()
@@ -121,7 +122,7 @@ func (r *lookupRun) ask(w *Worker, q lookup.Query) {
 	w.start(Request{Type: codec.TypeFindNode, Peer: p, Distances: q.Distances, Timeout: r.timeout, Done: func(w *Worker, res Result) {
 		if res.Err != nil {
 			w.failed(id, q.Node.Addr, res)
-			r.fail(id)
+			r.fail(id, res.Err)
 		} else {
 			r.answer(w, p.Addr, id, res)
 		}
@@ -129,8 +130,9 @@ func (r *lookupRun) ask(w *Worker, q lookup.Query) {
 	}}, origin, grant)
 }
 
-func (r *lookupRun) fail(id enr.ID) {
+func (r *lookupRun) fail(id enr.ID, err error) {
 	r.mu.Lock()
+	r.err = err
 	r.l.Fail(id)
 	r.mu.Unlock()
 }
@@ -181,6 +183,16 @@ func (h LookupHandle) Progress() Progress {
 	h.run.mu.Lock()
 	defer h.run.mu.Unlock()
 	return Progress{h.run.l.Stats(), h.run.l.Hops()}
+}
+
+// Err is how the last query ended that was not answered, nil if all were.
+func (h LookupHandle) Err() error {
+	if h.run == nil {
+		return ErrBusy
+	}
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	return h.run.err
 }
 
 // Results are the closest nodes that have answered so far.

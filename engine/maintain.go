@@ -45,6 +45,7 @@ type maintenance struct {
 	live  int // nodes that were live at the last lookup
 
 	bootnodes atomic.Pointer[[]Peer]
+	states    bootnodeStates
 
 	hurry  atomic.Bool  // a bootnode has come into the table: look up soon
 	anew   atomic.Bool  // start over; see Bootstrap
@@ -53,6 +54,7 @@ type maintenance struct {
 
 func (m *maintenance) init(bootnodes []Peer) {
 	m.bootnodes.Store(&bootnodes)
+	m.states.set(bootnodes)
 	m.due = make([]table.Node, 0, checksPerTick)
 	m.pause = eagerRefresh
 }
@@ -118,6 +120,9 @@ func (w *Worker) failed(id enr.ID, at netip.AddrPort, r Result) {
 		w.e.table.MarkFailed(w.now, id)
 	}
 }
+
+// CanSend reports whether this node can send to an address: it has a family of this node.
+func (e *Engine) CanSend(a netip.AddrPort) bool { return e.canSend(a) }
 
 func (e *Engine) canSend(a netip.AddrPort) bool {
 	return a.IsValid() && (a.Addr().Is4() && e.cfg.IPv4 || a.Addr().Is6() && e.cfg.IPv6)
@@ -248,6 +253,9 @@ func (m *maintenance) first(id enr.ID) bool {
 
 // contact asks a node for a sign of life, and for its record if that is not known. Its answer brings it into the table.
 func (w *Worker) contact(p Peer, origin budget.Origin, done func(*Worker, Result)) {
+	if origin == budget.Operator {
+		done = w.noteBootnode(p, done)
+	}
 	if p.Record == nil {
 		w.requestRecord(p, origin, done)
 	} else {
