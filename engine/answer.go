@@ -186,7 +186,7 @@ func (w *Worker) challenged(c *call) bool {
 		return false
 	}
 	if o := p.initiating; o != nil && o != c {
-		if o.state == callChallenged || o.state == callHandshake {
+		if o.state == callChallenged || o.state == callHandshake || o.state == callFollows {
 			c.state = callQueued
 			w.wait(c)
 			return false

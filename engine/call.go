@@ -88,6 +88,7 @@ const (
 	callSent                        // sealed with the keys of a session
 	callChallenged                  // WHOAREYOU has come, the handshake is being made
 	callHandshake                   // handshake packet sent
+	callFollows                     // handshake packet sent with a PING; the call follows when that is answered
 )
 
 // call is a request under way. calls.mu guards state, sent, began and the fields of NODES answers.
@@ -462,7 +463,7 @@ func (w *Worker) established(key *session.Key, hash uint64) {
 	}
 	var send []*call
 	for _, c := range p.calls {
-		if c.state == callQueued || c.state == callRandom {
+		if c.state == callQueued || c.state == callRandom || c.state == callFollows {
 			c.state, c.sent = callSent, w.now
 			send = append(send, c)
 		}

@@ -52,7 +52,7 @@ func (w *Worker) expired(c *call) {
 	cs := &w.e.calls
 	cs.mu.Lock()
 	partial := len(c.nodes) > 0
-	r := Result{Err: ErrTimeout, Silence: cs.silence(c, w.now)}
+	r := Result{Err: ErrTimeout, Silence: c.silence(w.now)}
 	if c.state == callChallenged {
 		// The peer has answered with a WHOAREYOU. This node has not found the time for the handshake.
 		r.Err = ErrBusy
@@ -71,14 +71,9 @@ func (w *Worker) expired(c *call) {
 
 // silence returns how long the peer has not answered what was last sent for c, 0 if nothing was.
 // calls.mu is held.
-func (cs *calls) silence(c *call, now time.Duration) time.Duration {
-	switch c.state {
-	case callChallenged:
+func (c *call) silence(now time.Duration) time.Duration {
+	if c.state == callChallenged || c.state == callQueued {
 		return 0
-	case callQueued:
-		if p := cs.peers[c.key]; p == nil || p.initiating != c {
-			return 0
-		}
 	}
 	return now - c.sent
 }

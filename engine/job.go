@@ -156,7 +156,7 @@ func (w *Worker) initiateFor(c *call, j *job) error {
 	if len(head)+len(message)+codec.TagSize > codec.MaxPacketSize {
 		// The handshake leaves no room for a message of this size. A PING makes the session, then the
 		// call goes out as those that wait for it. The PONG is nobody's.
-		state, message = callQueued, w.loosePing()
+		state, message = callFollows, w.loosePing()
 	}
 	sealed := append(head[len(head):], message...)
 	packet := in.Keys.Seal(head, &w.nonce, sealed, head)
@@ -167,13 +167,13 @@ func (w *Worker) initiateFor(c *call, j *job) error {
 	c.state, c.sent = state, w.now
 	if p := e.calls.peers[c.key]; p != nil && p.initiating != nil && p.initiating != c && p.initiating.state == callChallenged {
 		// c has ended meanwhile, and its successor waits for the same handshake.
-		p.initiating.state, p.initiating.sent = callQueued, w.now
+		p.initiating.state, p.initiating.sent = callFollows, w.now
 		w.wait(p.initiating)
 	}
 	e.calls.mu.Unlock()
 	w.left(c)
 	w.counts[HandshakesSent]++
-	if state == callQueued {
+	if state == callFollows {
 		w.counts[OutPing]++
 	} else {
 		w.countOut(c.request.Type)
