@@ -60,10 +60,6 @@ func (n *Node) usable(list []Contact) (boot []engine.Peer, unusable []Event, err
 		if err == nil {
 			boot = append(boot, p)
 			err = n.refused(p)
-		} else if r := b.record; r != nil {
-			if none := r.CheckUDP(); none != nil {
-				err = none
-			}
 		}
 		if err == nil {
 			continue

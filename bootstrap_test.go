@@ -127,3 +127,21 @@ func TestUnusableBootnodes(t *testing.T) {
 		})
 	}
 }
+
+// A request to a node whose record has no UDP address says what is missing.
+func TestRequestWithoutUDP(t *testing.T) {
+	local := netip.MustParseAddr("127.0.0.1")
+	n, err := New(Config{ListenAddrs: []netip.AddrPort{netip.AddrPortFrom(local, 0)}, Sockets: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	noUDP := bootRecord(t, func(b *enr.Builder) { b.SetIP(local).SetTCP(9) })
+	_, err = n.Ping(t.Context(), Contacts(noUDP)[0])
+	if !errors.Is(err, ErrNoEndpoint) || !errors.Is(err, enr.ErrNoUDP) || !strings.Contains(err.Error(), "it has no udp") {
+		t.Errorf("%v", err)
+	}
+}

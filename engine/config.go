@@ -211,6 +211,9 @@ var ErrNoEndpoint = errors.New("engine: record has no endpoint that can be reach
 func (e *Engine) PeerOf(r *enr.Record) (Peer, error) {
 	addr, ok := e.given(time.Duration(e.ticked.Load()), r)
 	if !ok {
+		if err := r.CheckUDP(); err != nil {
+			return Peer{}, fmt.Errorf("%w: node %s: %w", ErrNoEndpoint, r.ID().Short(), err)
+		}
 		return Peer{}, fmt.Errorf("%w: node %s", ErrNoEndpoint, r.ID().Short())
 	}
 	pub, _ := r.PublicKey() // a record of scheme v4 has one
