@@ -69,7 +69,7 @@ type Budget struct {
 }
 
 // New returns a budget. seed must be secret and random. endpoints is how many proofs it should hold;
-// each takes 8 bytes. The other tables take 176 KiB.
+// each takes 32 bytes. The other tables take 176 KiB.
 func New(seed uint64, endpoints int) *Budget {
 	return &Budget{
 		seed:     seed,

@@ -16,6 +16,9 @@ const (
 	failuresAllowed = 1
 
 	proofWays = 8 // entries of a set: one cache line
+	// proofSpare is how many entries there are for each proof that is to be held: with a quarter of the
+	// entries in use, two full sets hardly ever meet.
+	proofSpare = 4
 	// minProofs and maxProofs bound the entries, of 8 bytes each.
 	minProofs, maxProofs = 1024, 1 << 20
 )
@@ -37,23 +40,48 @@ const (
 	tagMask     = ^uint64(1<<32 - 1)
 )
 
-func newProofs(entries int) proofs {
-	entries = min(max(entries, minProofs), maxProofs)
+func newProofs(held int) proofs {
+	entries := min(max(proofSpare*held, minProofs), maxProofs)
 	sets := 1 << bits.Len(uint(entries/proofWays-1))
 	return proofs{sets: make([][proofWays]atomic.Uint64, sets), mask: uint64(sets - 1)}
 }
 
 func seconds(now time.Duration) uint64 { return (uint64(now/time.Second) + 1) & secondsMask }
 
+// pair returns the two sets in which the entry of the hash h may be. It is in the second one only if
+// the first one was full, so that a lookup mostly reads one cache line.
+func (p *proofs) pair(h uint64) [2]*[proofWays]atomic.Uint64 {
+	first := h & p.mask
+	return [2]*[proofWays]atomic.Uint64{&p.sets[first], &p.sets[(first+(h>>40|1))&p.mask]}
+}
+
 // find returns the entry of the hash h and its value, or nil.
 func (p *proofs) find(h uint64) (*atomic.Uint64, uint64) {
-	set := &p.sets[h&p.mask]
-	for i := range set {
-		if v := set[i].Load(); v != 0 && v&tagMask == h&tagMask {
-			return &set[i], v
+	for _, set := range p.pair(h) {
+		for i := range set {
+			if v := set[i].Load(); v != 0 && v&tagMask == h&tagMask {
+				return &set[i], v
+			}
 		}
 	}
 	return nil, 0
+}
+
+// place returns the entry to overwrite for the hash h: one that has ended, or the oldest one.
+func (p *proofs) place(now time.Duration, h uint64) (oldest *atomic.Uint64) {
+	var since time.Duration
+	for _, set := range p.pair(h) {
+		for i := range set {
+			v := set[i].Load()
+			if v == 0 || age(now, v) >= ProofLife {
+				return &set[i]
+			}
+			if a := age(now, v); oldest == nil || a > since {
+				oldest, since = &set[i], a
+			}
+		}
+	}
+	return oldest
 }
 
 func age(now time.Duration, v uint64) time.Duration {
@@ -64,14 +92,7 @@ func (p *proofs) add(now time.Duration, h uint64) {
 	fresh := h&tagMask | seconds(now)
 	at, v := p.find(h)
 	if at == nil {
-		set := &p.sets[h&p.mask]
-		at = &set[0]
-		oldest := at.Load() & secondsMask
-		for i := range set {
-			if s := set[i].Load() & secondsMask; s < oldest {
-				at, oldest = &set[i], s
-			}
-		}
+		at = p.place(now, h)
 	}
 	if v != fresh {
 		at.Store(fresh)
