@@ -42,9 +42,9 @@ test-tags:
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags purego ./aead ./internal/curve/... ./session ./engine
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags decred $$($(GO) list ./... | grep -v /internal/archtest)
 
-# The packages that depend on the processor, for 386, arm64 and s390x; .ci/cross.
+# The packages that depend on the processor, for 386, arm64 and s390x; .ci/cross. Emulation is slow, so they have more time.
 cross:
-	GO="$(GO)" .ci/cross -timeout $(TIMEOUT) $(TESTFLAGS)
+	GO="$(GO)" .ci/cross -timeout 15m $(TESTFLAGS)
 
 # internal/archtest reads sources: nothing in it can race.
 race:

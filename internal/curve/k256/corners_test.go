@@ -80,6 +80,23 @@ func TestApplyBounds(t *testing.T) {
 	}
 }
 
+// TestStepsAgree: both ways of taking division steps take the same ones. Other steps can lead to an
+// inverse too, but not within a number of steps that anybody has proved.
+func TestStepsAgree(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	for i := range short(20000) {
+		f, g, zeta := r.Uint64()|1, r.Uint64(), int64(r.IntN(40)-20)
+		if i%3 == 0 {
+			g = g >> r.IntN(64) << r.IntN(64) // runs of zeros
+		}
+		var a, b matrix
+		za, zb := a.steps(zeta, f, g), b.stepsVar(zeta, f, g)
+		if a != b || za != zb {
+			t.Fatalf("f %x, g %x, zeta %d: %d and %d, zeta %d and %d", f, g, zeta, a, b, za, zb)
+		}
+	}
+}
+
 // TestNormalizeBounds: what is in (-2m, m) comes to [0, m), negated or not.
 func TestNormalizeBounds(t *testing.T) {
 	for _, m := range []*modulus{&modPrime, &modOrder} {
