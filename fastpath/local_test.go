@@ -286,6 +286,45 @@ func TestLocalsBounded(t *testing.T) {
 	}
 }
 
+// A link-local address means something on one interface only: answers to and from such addresses leave there.
+func TestLocalLinkLocal(t *testing.T) {
+	var home netip.Addr
+	list, _ := net.Interfaces()
+	for _, i := range list {
+		addrs, _ := i.Addrs()
+		for _, a := range addrs {
+			if n, ok := a.(*net.IPNet); ok && i.Flags&net.FlagUp != 0 {
+				if ip, _ := netip.AddrFromSlice(n.IP); ip.Is6() && ip.IsLinkLocalUnicast() {
+					home = ip.WithZone(i.Name)
+				}
+			}
+		}
+	}
+	if !home.IsValid() {
+		t.Skip("probed for a link-local address: this machine has none")
+	}
+	for _, plain := range []bool{false, true} {
+		g := listen(t, Config{Addr: netip.MustParseAddrPort("[::]:0"), DisableBatch: plain})
+		if !g.Info().LocalAddrs {
+			t.Skipf("probed for local addresses: %v", g.Info())
+		}
+		c, err := net.DialUDP("udp6", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(home, g.Addr().Port())))
+		if err != nil {
+			t.Skipf("probed for a socket to %v: %v", home, err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		if _, err := c.Write([]byte("question")); err != nil {
+			t.Skipf("probed for a way to %v: %v", home, err)
+		}
+		echo(t, g, 1)
+		b := make([]byte, 100)
+		if n, err := c.Read(b); err != nil || string(b[:n]) != "question" {
+			t.Errorf("portable %v: answer %q, %v; counted %+v", plain, b[:n], err, g.Stats())
+		}
+	}
+}
+
 // To know the local address and to answer from there costs no allocation.
 func TestLocalAllocs(t *testing.T) {
 	if raceEnabled {

@@ -98,7 +98,7 @@ func (t *train) send(b []byte, size int, to netip.AddrPort) error {
 // flush sends the train of n datagrams that has been set up. The kernel takes
 // all of it or nothing.
 func (t *train) flush(n, bytes int) error {
-	c, cnt, retries, refused := t.conn, &t.conn.sock.cnt, sendRetries, false
+	c, cnt, retries, refused, whole := t.conn, &t.conn.sock.cnt, sendRetries, false, false
 	for {
 		if err := c.attempt(&t.tx); err != nil {
 			cnt.drop(causeOf(err), n)
@@ -123,6 +123,8 @@ func (t *train) flush(n, bytes int) error {
 		case cause == causeFatal:
 			cnt.drop(cause, n)
 			return c.sock.wrap("send", errno)
+		case cause == causeTooLong && !whole && c.sock.pathMTU.ignore(c.sock):
+			whole = true
 		default:
 			cnt.drop(cause, n)
 			return nil
