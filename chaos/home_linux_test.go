@@ -316,3 +316,41 @@ func TestAdvertisedAddress(t *testing.T) {
 		})
 	}
 }
+
+// A link-local address means something on one interface only. A host has two; answers to a peer on the
+// second one leave there.
+func TestLinkLocal(t *testing.T) {
+	heavy(t)
+	for _, portable := range []bool{false, true} {
+		t.Run(fmt.Sprintf("portable=%v", portable), func(t *testing.T) {
+			t.Parallel()
+			f := newFabric(t)
+			h, peer := f.host(t, "fd77::1"), f.host(t, "fd77::2")
+			line := h.line(t, "tun1")
+			linkLocal := func(h *host, p *port, dev, addr string) {
+				h.ip(t, "address flush dev "+dev+" scope link", "address add "+addr+"/64 dev "+dev+" nodad")
+				f.attach(p, append(p.addrs, netip.MustParseAddr(addr))...)
+			}
+			linkLocal(h, h.port, device, "fe80::a")
+			linkLocal(h, line, "tun1", "fe80::b")
+			linkLocal(peer, peer.port, device, "fe80::c")
+			f.set(func() {
+				f.cut = func(from, to *port) bool { return from == h.port && to == peer.port } // another link
+			})
+			quiet := func(cfg *discv5.Config) {
+				alone(cfg)
+				cfg.PortableSockets, cfg.RequestTimeout = portable, time.Second
+			}
+			x, y := h.node(t, quiet), peer.node(t, quiet)
+			took := y.answers(t, x.at(t, "fe80::b"), "answer on the second interface")
+			if _, err := y.Talk(t.Context(), x.at(t, "fe80::b"), echo, make([]byte, 1000)); err != nil {
+				t.Error(err)
+			}
+			// A request within the session leaves there too.
+			if _, err := x.Ping(t.Context(), contactAt(t, y.LocalRecord(), "fe80::c")); err != nil {
+				t.Error(err)
+			}
+			result(t, "answered on the second interface after %s", seconds(took))
+		})
+	}
+}
