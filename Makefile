@@ -21,7 +21,7 @@ SOAKOUT   ?= $(CURDIR)/bin/soak
 # The platforms that go vet looks at. Tests run on the machine's own.
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: build run test test-tags cross race lint fuzz bench bench-diff bench-test perf diff interop sim chaos soak clean
+.PHONY: build run test test-tags cross race lint fuzz bench bench-diff bench-test perf newcomers diff interop sim chaos soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -86,6 +86,15 @@ bench:
 # quiet machine with two CPUs, two minutes or less with PERFARGS=-quick. Nothing is written if figures are missing, as with -only.
 perf:
 	cd bench && $(GO) run ./cmd/perf -o results/latest.json $(PERFARGS) && $(GO) run ./cmd/perfdoc
+
+# Measures new peers beside floods, with the node of commit BEFORE in turn, writes bench/results/newcomers.json and PERF.md: some
+# three minutes on a quiet machine of two CPUs. NEWCOMERARGS are flags of cmd/newcomers, for example -rounds 3.
+BEFORE ?= 4839a4a
+newcomers:
+	rm -rf bin/before && git worktree prune && git worktree add -f --detach bin/before $(BEFORE)
+	cd bin/before/bench && $(GO) build -o $(CURDIR)/bin/perf-before ./cmd/perf
+	git worktree remove --force bin/before
+	cd bench && $(GO) run ./cmd/newcomers -before ../bin/perf-before -o results/newcomers.json $(NEWCOMERARGS) && $(GO) run ./cmd/perfdoc
 
 # Compares the Go benchmarks with those of bench/results/bench.txt, and stores the new ones there with STORE=1: some three minutes on
 # a quiet machine. All of them run once, then all once more: what else the machine does for a while meets one of the runs of each,

@@ -27,7 +27,7 @@ const (
 	DefaultRecvBuffer      = 4 << 20 // bytes, for each socket; the system may grant less
 	DefaultSendBuffer      = 1 << 20
 	DefaultMaxSessions     = 16384
-	DefaultMaxChallenges   = 32768
+	DefaultMaxChallenges   = 65536
 	DefaultTalkConcurrency = 1024
 	DefaultRequestTimeout  = time.Second
 )
@@ -111,7 +111,7 @@ type Config struct {
 	DisableSegments bool
 
 	// MaxSessions bounds the sessions, of 2 KiB each; as hashing is uneven, up to 1.3 times as many may be held. MaxChallenges bounds the
-	// handshakes that may be waited for, of 200 bytes each. The defaults are 16384 and 32768, and 1<<24 is the most.
+	// handshakes that may be waited for, of 52 bytes each; the oldest one is evicted. The defaults are 16384 and 65536, and 1<<24 is the most.
 	MaxSessions, MaxChallenges int
 
 	// DropSessionRecords leaves the records of peers out of sessions, and so saves up to 700 bytes for each.

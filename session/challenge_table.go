@@ -31,7 +31,7 @@ import (
 //	t·R/C    0.2     0.4     0.5    0.6    0.8    1
 //	lost     2e-6    0.2 %   1.3 %  4 %    19 %   43 %
 //
-// For 32,768 places, the default, and a round trip of 100 ms, 0.5 is 163,840 names a second.
+// For 65,536 places, the default of a node, and a round trip of 100 ms, 0.5 is 327,680 names a second.
 //
 // Names are compared by the 32 bits of their tag and where they are. If two names have the same ones, which
 // happens to one in 67 million at most for 64 challenges in a stripe, the second may be sent the challenge of the first,

@@ -37,6 +37,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/fastdisc/discv5/bench/internal/results"
 	"github.com/fastdisc/discv5/bench/internal/serve"
 )
 
@@ -116,7 +117,7 @@ func run(o options) error {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(400)
 
-	b := &bench{options: o, cpus: cpus, serverCPU: serverCPU, driverCPU: driverCPU, load5: loadAverage()}
+	b := &bench{options: o, cpus: cpus, serverCPU: serverCPU, driverCPU: driverCPU, load5: results.LoadAverage()}
 	defer b.close()
 	if err := b.setUp(); err != nil {
 		return err

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -17,39 +15,14 @@ func (b *bench) finish() error {
 	r := &b.report
 	r.Version, r.Quick = results.Version, b.quick
 	r.Date = time.Now().UTC().Truncate(time.Second)
-	r.Machine = results.Machine{
-		CPU: cpuModel(), CPUs: len(b.cpus), Memory: memInfo("MemTotal:"), Kernel: kernel(), Go: runtime.Version(),
-		System: runtime.GOOS + "/" + runtime.GOARCH, Load: b.load5,
-	}
+	r.Machine = results.Here(len(b.cpus))
+	r.Machine.Load = b.load5
 	r.Plan = results.Plan{
 		Rounds: b.rounds, Slice: b.slice, Window: b.window, Burst: b.burst, Sleep: b.sleep, Segments: b.node.socket.Segments(),
 	}
 	b.command(commandLine("go run ./cmd/perf", os.Args[1:]))
 	b.close()
 	return nil
-}
-
-func cpuModel() string {
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(text)) {
-		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
-			return strings.TrimSpace(v)
-		}
-	}
-	return runtime.GOARCH
-}
-
-// loadAverage is that of five minutes. 0 if it cannot be read.
-func loadAverage() (load float64) {
-	text, _ := os.ReadFile("/proc/loadavg")
-	var one float64
-	fmt.Sscan(string(text), &one, &load)
-	return load
-}
-
-func kernel() string {
-	text, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	return strings.TrimSpace(string(text))
 }
 
 // print writes all figures as text.

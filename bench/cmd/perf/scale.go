@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/fastdisc/discv5/bench/internal/drive"
@@ -275,17 +273,4 @@ func (c *crew) close() {
 }
 
 // available is the memory in MiB that can be used without driving anything out.
-func available() int { return memInfo("MemAvailable:") }
-
-// memInfo reads a line of /proc/meminfo, in MiB. 0 if it is not there.
-func memInfo(name string) int {
-	text, _ := os.ReadFile("/proc/meminfo")
-	for line := range strings.Lines(string(text)) {
-		var kib int
-		if f := strings.Fields(line); len(f) > 1 && f[0] == name {
-			fmt.Sscan(f[1], &kib)
-			return kib >> 10
-		}
-	}
-	return 0
-}
+func available() int { return results.MemInfo("MemAvailable:") }

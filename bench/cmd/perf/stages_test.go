@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/fastdisc/discv5/bench/internal/results"
 )
 
 func TestBenchPattern(t *testing.T) {
@@ -34,16 +36,16 @@ func TestLoadAverage(t *testing.T) {
 	if err != nil {
 		t.Skipf("probed for /proc/loadavg: %v", err)
 	}
-	if n, _ := fmt.Sscan(string(text), &one, &five); n != 2 || loadAverage() < five/2 || loadAverage() > 2*five+1 {
-		t.Errorf("%v, and the system says %s", loadAverage(), text)
+	if n, _ := fmt.Sscan(string(text), &one, &five); n != 2 || results.LoadAverage() < five/2 || results.LoadAverage() > 2*five+1 {
+		t.Errorf("%v, and the system says %s", results.LoadAverage(), text)
 	}
 }
 
 func TestMemInfo(t *testing.T) {
-	if all, free := memInfo("MemTotal:"), available(); all <= 0 || free <= 0 || free > all {
+	if all, free := results.MemInfo("MemTotal:"), available(); all <= 0 || free <= 0 || free > all {
 		t.Errorf("%d of %d MiB", free, all)
 	}
-	if n := memInfo("Nothing:"); n != 0 {
+	if n := results.MemInfo("Nothing:"); n != 0 {
 		t.Errorf("%d", n)
 	}
 }

@@ -1,6 +1,6 @@
 // Command perfdoc makes PERF.md and its pictures from what cmd/perf has found:
 //
-//	go run ./cmd/perfdoc [-results file] [-template file] [-o file] [-images directory]
+//	go run ./cmd/perfdoc [-results file] [-newcomers file] [-template file] [-o file] [-images directory]
 //
 // It is run in bench/. It writes nothing if figures are missing.
 package main
@@ -17,19 +17,23 @@ import (
 
 func main() {
 	from := flag.String("results", "results/latest.json", "results file of cmd/perf")
+	peers := flag.String("newcomers", "results/newcomers.json", "results file of cmd/newcomers")
 	text := flag.String("template", "perf.md.tmpl", "template, with what people write")
 	out := flag.String("o", "../PERF.md", "document")
 	images := flag.String("images", "../docs/img", "directory for pictures")
 	flag.Parse()
-	if err := run(*from, *text, *out, *images); err != nil {
+	if err := run(*from, *peers, *text, *out, *images); err != nil {
 		fmt.Fprintln(os.Stderr, "perfdoc:", err)
 		os.Exit(1)
 	}
 }
 
-func run(from, text, out, images string) error {
+func run(from, peers, text, out, images string) error {
 	f, err := results.Load(from)
 	if err != nil {
+		return err
+	}
+	if f.Newcomers, err = results.LoadNewcomers(peers); err != nil {
 		return err
 	}
 	t, err := os.ReadFile(text)

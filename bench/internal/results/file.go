@@ -36,6 +36,8 @@ type File struct {
 	Junk       []Share // cost by share of junk
 	Stages     []Stage
 	Facts      []Fact `json:",omitempty"` // that tests print
+
+	Newcomers *Newcomers `json:"-"` // of cmd/newcomers, which has a file of its own
 }
 
 // Machine is what the run was made on.

@@ -41,14 +41,18 @@ type Child struct {
 }
 
 // Start runs the server of spec on the given CPUs, most often one, in a new process of this program.
-func Start(spec Spec, cpus ...int) (*Child, error) {
+func Start(spec Spec, cpus ...int) (*Child, error) { return StartProgram("", spec, cpus...) }
+
+// StartProgram is Start for a program that was built from another commit, if exe is not empty.
+func StartProgram(exe string, spec Spec, cpus ...int) (*Child, error) {
 	text, err := json.Marshal(spec)
 	if err != nil {
 		return nil, err
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
+	if exe == "" {
+		if exe, err = os.Executable(); err != nil {
+			return nil, err
+		}
 	}
 	c := &Child{Spec: spec, cmd: exec.Command(exe)}
 	c.cmd.Env = append(os.Environ(), env+"="+string(text))
