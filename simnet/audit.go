@@ -150,6 +150,9 @@ func (a *auditor) reset(nd *Node) {
 	a.unproved, a.idle = false, nd.n.now
 }
 
+// resumed forgets the time in which the node was suspended: nothing could end in it.
+func (a *auditor) resumed() { a.idle = a.nd.n.now }
+
 // before looks at a datagram that the node is about to receive.
 func (a *auditor) before(from netip.AddrPort, b []byte) {
 	a.from, a.size, a.back = from, len(b), 0

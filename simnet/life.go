@@ -157,6 +157,9 @@ func (nd *Node) Suspend(d time.Duration, mode ClockMode) {
 			nd.offset += d
 		}
 		nd.wakeAt = never
+		if nd.audit != nil {
+			nd.audit.resumed()
+		}
 		nd.settle()
 	})
 }

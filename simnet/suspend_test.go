@@ -1,0 +1,41 @@
+package simnet
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/lookup"
+)
+
+// A node that is suspended for hours while a lookup is under way breaks no rule: the audit did not
+// watch it meanwhile.
+func TestSuspendForHoursIsNoViolation(t *testing.T) {
+	for _, mode := range []ClockMode{ClockRuns, ClockStops} {
+		for _, d := range []time.Duration{lookupPause + time.Minute, 3 * time.Hour, 48 * time.Hour} {
+			t.Run(fmt.Sprintf("mode %d, %v", mode, d), func(t *testing.T) {
+				n := ForTest(t, Config{Seed: 6, InsecureCurve: true})
+				all := swarmOf(t, n, 10, NodeConfig{Engine: calm})
+				nd := all[5]
+				silent := all[1].ID() // its queries end by timeouts, so that lookups take a while
+				n.SetFilter(func(Datagram) bool { return false })
+				if err := nd.StartLookup(silent, lookup.Config{}, func(Lookup) {}); err != nil {
+					t.Fatal(err)
+				}
+				if nd.Engine().Lookups() == 0 {
+					t.Fatal("no lookup is under way: this tests nothing")
+				}
+				nd.Suspend(d, mode)
+				n.Run(d)
+				n.SetFilter(nil)
+				n.Run(5 * time.Minute)
+				if err := n.Check(); err != nil {
+					t.Error(err)
+				}
+				if !nd.Running() || nd.Engine().Lookups() > 1 {
+					t.Errorf("running %v, %d lookups under way", nd.Running(), nd.Engine().Lookups())
+				}
+			})
+		}
+	}
+}
