@@ -90,8 +90,8 @@ type Config struct {
 	PreviousAddresses []AddressState
 
 	// SaveRecord, if not nil, is given every new local record after the first one, before any peer sees it: store it, and
-	// start with it as Previous the next time. If it fails the record stays as it was. Like the function given to UpdateRecord it must not
-	// change the record.
+	// start with it as Previous the next time. If it fails the record stays as it was. Like the function given to UpdateRecord it cannot
+	// change the record: see ErrNested.
 	SaveRecord func(*enr.Record) error
 
 	// Bootnodes are contacted when the table is nearly empty. See Contacts and ContactOf. One that cannot be

@@ -112,6 +112,7 @@ type receiver struct {
 	via  engine.Via // of the listen address
 
 	foreign ForeignHandler
+	loop    *loop
 }
 
 func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
@@ -124,11 +125,12 @@ func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
 	if n.cfg.Foreign != nil {
 		size = MaxForeign
 	}
-	return &receiver{n, conn, out, w, fastpath.NewRx(batchSize, size), viaOf(group), n.cfg.Foreign}, nil
+	return &receiver{n, conn, out, w, fastpath.NewRx(batchSize, size), viaOf(group), n.cfg.Foreign, nil}, nil
 }
 
 // run is the packet path: a batch in, a batch out, one look at the clock for each.
-func (r *receiver) run() {
+func (r *receiver) run(l *loop) {
+	r.loop = l
 	for {
 		if err := r.conn.ReadBatch(r.rx); err != nil {
 			r.stop(err)
@@ -148,11 +150,18 @@ func (r *receiver) serve(i, end int) {
 		via := r.via | viaLocal(r.rx.Local(i))
 		if !r.w.AddVia(via, from, b) && r.foreign != nil {
 			r.n.foreignVias.note(from, via)
-			r.foreign.Foreign(from, b)
+			r.callForeign(from, b)
 		}
 	}
 	r.w.Flush()
 	r.out.flush()
+}
+
+// callForeign calls the handler of datagrams of other protocols.
+func (r *receiver) callForeign(from netip.AddrPort, b []byte) {
+	r.loop.enter()
+	defer r.loop.leave()
+	r.foreign.Foreign(from, b)
 }
 
 // stop notes why nothing more is received. It is a function of its own because err escapes here, and would

@@ -50,7 +50,8 @@ type Node struct {
 	state   atomic.Int32
 	closing chan struct{}
 	closeMu sync.Mutex
-	wg      sync.WaitGroup
+	loops   loops
+	wg      sync.WaitGroup // of what a loop has started
 	failure atomic.Pointer[error]
 	unwatch func() bool // ends the wait for the end of Start's context; closeMu guards it
 
@@ -78,6 +79,7 @@ var (
 	ErrNoEndpoint = engine.ErrNoEndpoint                                // the peer's record names no address that can be reached from here
 	ErrNoRoute    = engine.ErrNoRoute                                   // the node has no socket of the family of the peer's address
 	ErrBudget     = engine.ErrBudget                                    // the peer has not answered, and has had the packets that such a peer may get
+	ErrNested     = engine.ErrNested                                    // UpdateRecord was called by a function that it has called
 	ErrRecord     = engine.ErrRecord                                    // UpdateRecord: the new record cannot be signed or saved
 )
 
@@ -224,17 +226,20 @@ func (n *Node) build() error {
 		RefreshInterval: n.cfg.RefreshInterval,
 		MaxRequests:     n.cfg.MaxRequests, MaxPeerRequests: n.cfg.MaxPeerRequests,
 		Jobs: maxJobs, Buffers: jobBuffers{fastpath.NewPool(maxJobs, codec.MaxPacketSize)},
-		Talk: &n.talk, OnEvent: n.publish, SaveRecord: n.cfg.SaveRecord,
+		Talk: &n.talk, OnEvent: n.publish,
 		VoteMin: n.cfg.voteMin(), ReachWait: n.cfg.ReachWait, ReachMisses: n.cfg.ReachMisses, ReachRetry: n.cfg.ReachRetry, Addresses: states,
+	}
+	if n.cfg.SaveRecord != nil {
+		cfg.SaveRecord = n.saveRecord
 	}
 	cfg.LowPorts = n.cfg.LowPorts
 	cfg.Resend, cfg.Table.InboundLimit = n.cfg.Resend, n.cfg.IncomingShare
 	cfg.Table.BucketLimits, cfg.Table.TableLimits = n.cfg.BucketLimits, n.cfg.TableLimits
 	cfg.ExemptPrivate, cfg.Public = n.cfg.ExemptPrivate, listensGlobal(&n.cfg, n.Addrs())
-	if f := n.cfg.TableFilter; f != nil {
+	if n.cfg.TableFilter != nil {
 		cfg.Table.Filter = func(t table.Node) bool {
 			r := n.engine.RecordOf(t.Record)
-			return r != nil && f(r)
+			return r != nil && n.passes(r)
 		}
 	}
 	if err := n.limit(&cfg); err != nil {
@@ -266,8 +271,7 @@ func (n *Node) Start(ctx context.Context) error {
 	case stateClosed:
 		return ErrClosed
 	}
-	type loop func()
-	var loops []loop
+	var loops []func(*loop)
 	for i, g := range n.groups {
 		for _, c := range g.Conns() {
 			r, err := n.newReceiver(i, c)
@@ -282,24 +286,20 @@ func (n *Node) Start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		loops = append(loops, d.runJobs)
+		loops = append(loops, func(*loop) { d.runJobs() })
 	}
 	d, err := n.newDriver()
 	if err != nil {
 		return err
 	}
-	loops = append(loops, d.runTicks)
+	loops = append(loops, func(*loop) { d.runTicks() })
 	if n.follow.active() {
-		loops = append(loops, n.follow.run)
+		loops = append(loops, func(*loop) { n.follow.run() })
 	}
 
 	n.state.Store(stateStarted)
-	n.wg.Add(len(loops))
-	for _, l := range loops {
-		go func() {
-			defer n.wg.Done()
-			l()
-		}()
+	for _, f := range loops {
+		n.start(f)
 	}
 	n.unwatch = context.AfterFunc(ctx, func() { n.Close() })
 	for _, e := range *n.unusable.Load() {
@@ -309,7 +309,9 @@ func (n *Node) Start(ctx context.Context) error {
 }
 
 // Close stops the node: its sockets are closed, requests under way end with ErrClosed, and all its goroutines have
-// ended when it returns, but for TALK handlers that do not heed their context. Further calls do nothing.
+// ended when it returns, but for those in a function of the program's: a TALK handler, a filter, SaveRecord,
+// Foreign, or one given to SendTalk. They end when it returns. So such a function may call Close.
+// Further calls do nothing.
 func (n *Node) Close() error {
 	n.closeMu.Lock()
 	defer n.closeMu.Unlock()
@@ -322,7 +324,9 @@ func (n *Node) Close() error {
 	}
 	n.talk.close()
 	n.follow.close()
+	n.engine.Shut()
 	err := n.closeSockets()
+	n.loops.wait()
 	n.wg.Wait()
 	n.client.close()
 	n.subs.close()
@@ -373,8 +377,8 @@ func (n *Node) LocalRecord() *enr.Record { return n.engine.Record() }
 // UpdateRecord changes the node's own record: change is given the pairs of the present one, with a
 // higher sequence number. Peers learn of it with the next PING or PONG. If change sets only values
 // that the record has, there is no new record, and SaveRecord is not called. On error the record stays
-// as it was. Changes are made one after another, so that change must not call UpdateRecord,
-// SetEndpoint or Close: they would wait for its end.
+// as it was. Changes are made one after another: if change or SaveRecord calls UpdateRecord or
+// SetEndpoint, that call fails with ErrNested.
 func (n *Node) UpdateRecord(change func(*enr.Builder)) error {
 	if err := n.engine.UpdateRecord(change); err != nil {
 		return fmt.Errorf("discv5: %w", err)

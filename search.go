@@ -53,16 +53,16 @@ func (n *Node) Lookup(ctx context.Context, target enr.ID, options ...LookupOptio
 	if err != nil {
 		return nil, err
 	}
-	var found []lookup.Candidate
 	select {
-	case found = <-s.done:
+	case <-s.done:
 		if err = n.ended(ctx); err == nil {
 			err = n.outcome(s)
 		}
 	case <-ctx.Done():
 		s.handle.Stop()
-		found, err = s.handle.Results(), ctx.Err()
+		err = ctx.Err()
 	}
+	found := s.handle.Results()
 	records := make([]*enr.Record, 0, len(found))
 	for _, c := range found {
 		if r := n.engine.RecordOf(c.Record); r != nil {
@@ -78,14 +78,17 @@ func (n *Node) Lookup(ctx context.Context, target enr.ID, options ...LookupOptio
 // search is a lookup under way.
 type search struct {
 	handle engine.LookupHandle
-	done   chan []lookup.Candidate
+	done   chan struct{} // closed at the end
 	wake   chan struct{} // there is something in fresh
 
 	mu    sync.Mutex
 	fresh []*enr.Record
+
+	keep func(*enr.Record) bool
 }
 
-// search starts a lookup. keep decides which of the records that it hears of go to fresh.
+// search starts a lookup. keep, if not nil, decides which of the records that come up are handed on; it is
+// called from the goroutine that takes them.
 func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []LookupOption) (*search, error) {
 	if err := n.running(); err != nil {
 		return nil, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
@@ -94,15 +97,12 @@ func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []Look
 	for _, o := range options {
 		o(&cfg)
 	}
-	s := &search{done: make(chan []lookup.Candidate, 1), wake: make(chan struct{}, 1)}
+	s := &search{done: make(chan struct{}), wake: make(chan struct{}, 1), keep: keep}
 	var found func(*enr.Record)
 	if keep != nil {
 		found = func(r *enr.Record) {
-			if !keep(r) {
-				return
-			}
 			s.mu.Lock()
-			s.fresh = append(s.fresh, r) // bounded: a lookup hears of a bounded number of nodes
+			s.fresh = append(s.fresh, r) // bounded, as are the records of one lookup
 			s.mu.Unlock()
 			select {
 			case s.wake <- struct{}{}:
@@ -111,7 +111,7 @@ func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []Look
 		}
 	}
 	n.client.do(func(w *engine.Worker) {
-		s.handle = w.Lookup(target, cfg, found, func(_ *engine.Worker, c []lookup.Candidate) { s.done <- c })
+		s.handle = w.StartLookup(target, cfg, found, func() { close(s.done) })
 	})
 	if s.handle.Refused() {
 		return nil, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), ErrBusy)
@@ -149,7 +149,7 @@ func (n *Node) each(ctx context.Context, s *search, yield func(*enr.Record) bool
 			if err := ctx.Err(); err != nil {
 				return true, err
 			}
-			if !yield(r) {
+			if s.keep(r) && !yield(r) {
 				return false, nil
 			}
 		}

@@ -33,7 +33,9 @@ type Engine struct {
 	own        queue // what this node's calls lead to
 	maintain   maintenance
 	address    address
-	recordMu   sync.Mutex // for changes of local
+	recordLock recordLock // for changes of local
+	shut       sync.Once
+	closing    chan struct{} // see Shut
 	departed   departed
 	budget     *budget.Budget
 	ticked     atomic.Int64 // time of the last Tick
@@ -58,7 +60,8 @@ func New(cfg Config) (*Engine, error) {
 	}
 	seed := func(i int) uint64 { return binary.LittleEndian.Uint64(seeds[8*i:]) }
 
-	e := &Engine{self: cfg.Key.ID(), wake: make(chan struct{}, wakeTokens)}
+	e := &Engine{self: cfg.Key.ID(), wake: make(chan struct{}, wakeTokens), closing: make(chan struct{})}
+	e.recordLock.init()
 	cfg.Session.Seed, cfg.Session.Protocol = seed(0), cfg.Protocol
 	if cfg.OnEvent != nil {
 		cfg.Session.OnEnd = func(k *session.Key) { e.event(Event{Kind: SessionEnded, ID: k.ID(), Addr: k.AddrPort()}) }
@@ -100,8 +103,10 @@ func (e *Engine) SetRecord(r *enr.Record) error {
 	if r.ID() != e.self {
 		return ErrRecordOwner
 	}
-	e.recordMu.Lock()
-	defer e.recordMu.Unlock()
+	if err := e.recordLock.lock(e.closing); err != nil {
+		return err
+	}
+	defer e.recordLock.unlock()
 	if r.Seq() < e.Record().Seq() {
 		return ErrRecordOld
 	}
@@ -215,6 +220,7 @@ func (e *Engine) Counters() (c Counters) {
 func (w *Worker) Close() {
 	defer w.publish()
 	e := w.e
+	e.Shut()
 	for _, c := range e.calls.close() {
 		w.finish(c, Result{Err: ErrClosed})
 	}

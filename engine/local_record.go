@@ -23,7 +23,13 @@ func endpointOf(r *enr.Record, family netaddr.Family) (a netip.AddrPort) {
 // value, and reports that as an event. The TCP port stays: it is for the program to change.
 func (w *Worker) setEndpoint(family netaddr.Family, to netip.AddrPort, kind EventKind) bool {
 	fixed := false
-	err := w.e.UpdateRecord(func(b *enr.Builder) {
+	// A function of the program's may change the record just now, and wait for what Tick has to do. The
+	// votes are counted again soon.
+	if !w.e.recordLock.try() {
+		return false
+	}
+	defer w.e.recordLock.unlock()
+	err := w.e.updateRecord(func(b *enr.Builder) {
 		if fixed = w.e.address.isFixed(family); fixed { // since the votes were counted
 			return
 		}
@@ -71,9 +77,18 @@ var ErrRecord = errors.New("engine: change of the local record")
 // UpdateRecord makes a new local record: the old one with a higher sequence number and what change
 // does to it. If that is nothing, the record stays as it is and is not saved. Changes are made one
 // after another. If the result cannot be signed or saved the record stays as it is.
+// A call from within change or Config.SaveRecord ends with ErrNested, one that waits when the engine
+// is closed with ErrClosed.
 func (e *Engine) UpdateRecord(change func(*enr.Builder)) error {
-	e.recordMu.Lock()
-	defer e.recordMu.Unlock()
+	if err := e.recordLock.lock(e.closing); err != nil {
+		return fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	defer e.recordLock.unlock()
+	return e.updateRecord(change)
+}
+
+// updateRecord is UpdateRecord with the lock held.
+func (e *Engine) updateRecord(change func(*enr.Builder)) error {
 	old := e.Record()
 	b := old.Edit()
 	if change(b); !b.Changes(old) {

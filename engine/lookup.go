@@ -18,7 +18,7 @@ type lookupRun struct {
 	mu    sync.Mutex
 	l     *lookup.Lookup
 	found func(*enr.Record)
-	done  func(*Worker, []lookup.Candidate)
+	done  func(*Worker, LookupHandle)
 	ended bool
 	stop  bool
 	err   error // of the last query that failed
@@ -49,10 +49,20 @@ func (h LookupHandle) Stop() {
 // starts from and of each record when it is first heard of, from any goroutine; done exactly once of the closest nodes that answered,
 // closest first. Both must return at once. If too many lookups are under way done is told of none: see Refused.
 func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), done func(*Worker, []lookup.Candidate)) LookupHandle {
+	return w.lookup(target, cfg, found, func(w *Worker, h LookupHandle) { done(w, h.Results()) })
+}
+
+// StartLookup is Lookup for a caller that asks the handle for the results: so Config.Table.Filter, which
+// decides about them, is called from the caller's goroutine. ended is called exactly once.
+func (w *Worker) StartLookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), ended func()) LookupHandle {
+	return w.lookup(target, cfg, found, func(*Worker, LookupHandle) { ended() })
+}
+
+func (w *Worker) lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), done func(*Worker, LookupHandle)) LookupHandle {
 	e := w.e
 	if e.maintain.active.Add(1) > maxLookups {
 		e.maintain.active.Add(-1)
-		done(w, nil)
+		done(w, LookupHandle{})
 		return LookupHandle{}
 	}
 	seeds, peers := e.sources(w.now, target)
@@ -81,10 +91,9 @@ func (r *lookupRun) advance(w *Worker) {
 		s := r.l.Stats()
 		if r.l.Done() || r.stop && s.Outstanding == 0 {
 			r.ended = true
-			results := r.l.Results()
 			r.mu.Unlock()
 			w.e.maintain.active.Add(-1)
-			r.done(w, results)
+			r.done(w, LookupHandle{r})
 			return
 		}
 		if r.stop {
@@ -201,6 +210,7 @@ func (h LookupHandle) Results() []lookup.Candidate {
 		return nil
 	}
 	h.run.mu.Lock()
-	defer h.run.mu.Unlock()
-	return h.run.l.Results()
+	list := h.run.l.Answered()
+	h.run.mu.Unlock()
+	return h.run.l.Pick(list) // the filter may call whatever it likes
 }

@@ -194,7 +194,7 @@ func (w *Worker) refresh() {
 		}
 		e.table.MarkRefreshed(w.now, target)
 	}
-	w.Lookup(target, lookup.Config{}, nil, func(*Worker, []lookup.Candidate) {})
+	w.StartLookup(target, lookup.Config{}, nil, func() {})
 }
 
 // Bootstrap makes the next Tick contact the bootnodes and look up this node's own ID, as after a start.

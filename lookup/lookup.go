@@ -241,17 +241,36 @@ func (l *Lookup) Done() bool {
 
 // Results returns the k closest nodes that have answered, of all paths, closest first. It may be
 // called at any time. The slice belongs to the caller.
-func (l *Lookup) Results() []Candidate {
+func (l *Lookup) Results() []Candidate { return l.Pick(l.Answered()) }
+
+// Answered returns all nodes that have answered, of all paths, closest first, whatever Config.Keep says.
+// The slice belongs to the caller.
+func (l *Lookup) Answered() []Candidate {
 	var all []Candidate
 	for i := range l.paths {
 		for _, s := range l.paths[i].list {
-			if s.phase == answered && (l.cfg.Keep == nil || l.cfg.Keep(s.Candidate)) {
+			if s.phase == answered {
 				all = append(all, *s.Candidate)
 			}
 		}
 	}
 	slices.SortFunc(all, func(a, b Candidate) int { return enr.CompareDistance(l.target, a.ID, b.ID) })
-	return all[:min(len(all), l.cfg.K)]
+	return all
+}
+
+// Pick returns the first K nodes of a list that Config.Keep lets be results. It reads nothing that
+// changes: it needs no lock, and calls Config.Keep without one. It writes to the list.
+func (l *Lookup) Pick(list []Candidate) []Candidate {
+	picked := list[:0]
+	for i := range list {
+		if len(picked) == l.cfg.K {
+			break
+		}
+		if l.cfg.Keep == nil || l.cfg.Keep(&list[i]) {
+			picked = append(picked, list[i])
+		}
+	}
+	return picked
 }
 
 // maxHops is where Hops stops to count.

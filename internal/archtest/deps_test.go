@@ -24,8 +24,8 @@ var imports = map[string][]string{
 	"session":           {"internal/netaddr", "internal/prefixquota", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
 	"table":             {"internal/netaddr", "internal/prefixquota", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
 	"lookup":            {"internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"engine":            {"internal/budget", "internal/quote", "internal/netaddr", "internal/prefixquota", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
-	".":                 {"internal/quote", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
+	"engine":            {"internal/goid", "internal/budget", "internal/quote", "internal/netaddr", "internal/prefixquota", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
+	".":                 {"internal/goid", "internal/quote", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
 	"internal/store":    {"enr"},
 	"simnet":            {"internal/netaddr", "internal/prefixquota", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
 	"dnsdisc":           {"internal/quote", "internal/netaddr", "enr", "internal/curve", "internal/dnstest"},
@@ -33,6 +33,7 @@ var imports = map[string][]string{
 	"internal/chart":    {},
 	"internal/version":  {},
 	"internal/netaddr":  {},
+	"internal/goid":     {},
 	"internal/budget":   {"internal/netaddr"},
 	"internal/hostaddr": {"internal/netaddr"},
 	// Lists that programs read and files that they write.
