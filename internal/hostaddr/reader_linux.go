@@ -27,7 +27,8 @@ const (
 	dumpInterrupted  = 0x10 // NLM_F_DUMP_INTR
 	dumpTries        = 4
 	netlinkBuffer    = 32 << 10
-	addrHeader       = 8 // struct ifaddrmsg
+	maxDrained       = 1024 // messages that one Wait discards
+	addrHeader       = 8    // struct ifaddrmsg
 	dumpRequestBytes = syscall.NLMSG_HDRLEN + addrHeader
 )
 
@@ -106,10 +107,21 @@ func (r *Reader) Wait(deadline time.Time) error {
 	}
 	var b [4096]byte // what does not fit is cut off: that there is a message says enough
 	_, err := r.events.Read(b[:])
-	if errors.Is(err, syscall.ENOBUFS) { // more has changed than the socket could hold
-		return nil
+	if err != nil && !errors.Is(err, syscall.ENOBUFS) { // which says that more has changed than the socket could hold
+		return err
 	}
-	return err
+	// A change comes as several messages, of which one is enough.
+	raw, err := r.events.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(fd uintptr) {
+		for range maxDrained {
+			if _, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_DONTWAIT); err == syscall.EAGAIN {
+				return
+			}
+		}
+	})
 }
 
 // Addrs lists the addresses of all interfaces.
