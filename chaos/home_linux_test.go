@@ -305,12 +305,20 @@ func TestAdvertisedAddress(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			h := newFabric(t).host(t)
+			f := newFabric(t)
+			h := f.host(t)
 			c.setup(t, h)
 			n := h.follows(t)
 			if got, want := n.named(c.v6), netip.AddrPortFrom(netip.MustParseAddr(c.want), udpPort); got != want {
 				out, _ := h.run("", "ip", "address", "show")
 				t.Fatalf("the record names %v, want %v\n%s", got, want, out)
+			}
+			if c.v6 { // its requests leave from there too
+				f.attach(h.port, netip.MustParseAddr(c.want))
+				peer := f.host(t, publicAddr(true, 1, 1)).node(t, alone)
+				s := f.watchSources(h)
+				n.answers(t, peer.contact(), "answer of a peer")
+				s.only(t, "requests", c.want)
 			}
 			result(t, "the record names %s", c.want)
 		})
