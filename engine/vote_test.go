@@ -156,6 +156,16 @@ func TestS35VotesOfAFewNetworks(t *testing.T) {
 	if got := v.count(2, netaddr.IPv4).of(netip.MustParseAddrPort(truth)); !got.anchored {
 		t.Error("peers that came first have pushed out the vote of a bootnode")
 	}
+	if !v.add(3, votersOf(voterCame, "78.1.1.1:1")[0], netip.MustParseAddrPort(lie)) {
+		t.Error("an old vote of a bootnode keeps out others")
+	}
+	var full votes
+	for i := range MaxVotes {
+		full.add(0, voter{rank: voterChosen, addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{77, byte(i >> 8), byte(i), 1}), 1)}, netip.MustParseAddrPort(truth))
+	}
+	if full.add(1, votersOf(voterCame, "78.1.1.1:1")[0], netip.MustParseAddrPort(lie)) {
+		t.Error("a peer that came first has the slot of one that was chosen")
+	}
 }
 
 // Inside a private network three addresses agree; loopback peers count by endpoint.
@@ -200,6 +210,34 @@ func TestDetectedAddressEndsPrivateOne(t *testing.T) {
 		_, ok4 := a.e.Record().UDPEndpoint4()
 		if got, ok6 := a.e.Record().UDPEndpoint6(); !ok4 || ok6 != pinned {
 			t.Errorf("pinned %v: record has %v, %v", pinned, got, a.e.Record())
+		}
+	}
+}
+
+// An endpoint that the record names gives way to one with twice its votes, so that a host with two ways
+// out, of which half of its peers see each, does not change its record with each vote.
+func TestVotesOfTwoWaysOut(t *testing.T) {
+	one, other := netip.MustParseAddrPort("8.8.4.4:9000"), netip.MustParseAddrPort("9.9.9.9:9000")
+	for _, c := range []struct {
+		ones, others int
+		current      netip.AddrPort
+		want         netip.AddrPort
+	}{
+		{10, 15, one, netip.AddrPort{}}, {10, 20, one, other}, {10, 15, netip.AddrPort{}, other}, {10, 15, other, other}, {10, 11, one, netip.AddrPort{}},
+	} {
+		var v votes
+		for _, by := range votersOf(voterChosen, numbered("5.%d.6.1:9000", c.ones)...) {
+			v.add(0, by, one)
+		}
+		for _, by := range votersOf(voterChosen, numbered("6.%d.6.1:9000", c.others)...) {
+			v.add(0, by, other)
+		}
+		got, ok := v.count(0, netaddr.IPv4).winner(netaddr.Global, c.current, DefaultVoteMin)
+		if !ok {
+			got = netip.AddrPort{}
+		}
+		if got != c.want {
+			t.Errorf("%d and %d votes, the record names %v: winner %v, want %v", c.ones, c.others, c.current, got, c.want)
 		}
 	}
 }
