@@ -335,3 +335,19 @@ func TestPreviousEndpoints(t *testing.T) {
 		t.Errorf("a state without a family: %v", err)
 	}
 }
+
+// A bootnode that nobody has named is contacted like the others, and the engine is told the difference.
+func TestUnvouchedContact(t *testing.T) {
+	n := loopback(t, "127.0.0.1:0", nil)
+	other := loopback(t, "127.0.0.1:0", nil)
+	c := contact(other)
+	for _, want := range []bool{false, true} {
+		if want {
+			c = c.Unvouched()
+		}
+		p, err := c.bootPeer(n.engine)
+		if err != nil || p.Unvouched != want || p.Addr != other.Addrs()[0] || c.ID() != other.ID() {
+			t.Errorf("peer %+v, %v; want one that is unvouched %v", p, err, want)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func (n *Node) usable(list []Contact) (boot []engine.Peer, unusable []Event, err
 		if b.record == nil && !b.peer.Addr.IsValid() {
 			return nil, nil, fmt.Errorf("%w: bootnode %d: %w", ErrConfig, i+1, ErrNoAddress)
 		}
-		p, err := b.resolve(n.engine)
+		p, err := b.bootPeer(n.engine)
 		switch {
 		case b.ID() == n.ID():
 			err = ErrSelf

@@ -60,11 +60,12 @@ type Config struct {
 	// for the port that the node listens on. Default: see AdvertisedAddr; of two families one is left out whose address fewer can reach.
 	Advertise []netip.AddrPort
 
-	// DetectAddress lets peers tell the node its address: an endpoint with enough votes takes the place
-	// of the one that the record names. 0 asks for 10 votes, any other number for as many, -1 switches it
-	// off. Families that Advertise names are left alone. Votes of an endpoint count by site (/24, /48) if a
-	// bootnode is among the voters. Otherwise they count by wide prefix (/16, /32), and a third of them
-	// must come from nodes that this node has found, not they it. In a private network 3 are enough.
+	// DetectAddress lets peers tell the node its address: an endpoint with enough votes takes the
+	// place of the one that the record names. 0 asks for 10 votes, any other number for as many, -1
+	// switches it off. Families that Advertise names are left alone. Votes of an endpoint count by
+	// site (/24, /48) if one of Bootnodes is among the voters that is not Unvouched. Otherwise they
+	// count by wide prefix (/16, /32), and a third of them must come from nodes that this node has
+	// found, not they it. In a private network 3 are enough.
 	DetectAddress int
 	// ReachWait is how long an endpoint that votes have set, or that Previous names, stays in the record
 	// at least. Default: 5 minutes. Negative: until the votes set another one. That nobody comes in does
@@ -94,7 +95,8 @@ type Config struct {
 	// change the record: see ErrNested.
 	SaveRecord func(*enr.Record) error
 
-	// Bootnodes are contacted when the table is nearly empty. See Contacts and ContactOf. One that cannot be
+	// Bootnodes are contacted when the table is nearly empty. See Contacts, ContactOf and, for nodes that
+	// are known from the node's last life, Contact.Unvouched. One that cannot be
 	// contacted is an EventBootnodeUnusable; see SetBootnodes for when it is an error.
 	Bootnodes []Contact
 

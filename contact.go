@@ -13,10 +13,26 @@ import (
 // Contact is a node that requests can be addressed to: by its record, by key and address, or by ID and
 // address. Session.Contact makes one of a session.
 type Contact struct {
-	record *enr.Record
-	peer   engine.Peer
-	at     bool // peer has ID and address, and perhaps the record
-	listed bool
+	record    *enr.Record
+	peer      engine.Peer
+	at        bool // peer has ID and address, and perhaps the record
+	listed    bool
+	unvouched bool
+}
+
+// Unvouched returns the contact as one that nobody has named: it is known from the node's last life.
+// Among the bootnodes it is contacted as the others are, but its vote on this node's address is that of
+// any node; see Config.DetectAddress. Contacts of ListedContacts are unvouched.
+func (c Contact) Unvouched() Contact {
+	c.unvouched = true
+	return c
+}
+
+// bootPeer resolves a contact for the list of bootnodes.
+func (c Contact) bootPeer(e *engine.Engine) (engine.Peer, error) {
+	p, err := c.resolve(e)
+	p.Unvouched = c.unvouched
+	return p, err
 }
 
 // ErrNoAddress: a contact has no address.

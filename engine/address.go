@@ -120,7 +120,9 @@ func (e *Engine) initAddress(known []AddressState) {
 func (e *Engine) setAnchors(list []Peer) {
 	m := make(map[enr.ID]struct{}, len(list))
 	for _, p := range list {
-		m[p.ID] = struct{}{}
+		if !p.Unvouched && !p.Listed {
+			m[p.ID] = struct{}{}
+		}
 	}
 	e.address.anchors.Store(&m)
 }

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/enr"
 )
 
 // S36: a false vote that has won is undone. The address before comes back by a third of the votes, or by two
@@ -123,5 +125,29 @@ func TestS35InboundVoters(t *testing.T) {
 				t.Errorf("%d lies, rival %v with %d votes: this tests nothing", answered, s.Rival, s.RivalVotes)
 			}
 		})
+	}
+}
+
+// S35: a bootnode that nobody has named, such as a node that was known before a restart, does not vouch
+// for others, and neither does one that has been replaced.
+func TestS35WhoVouches(t *testing.T) {
+	nw := newNetwork(t)
+	a := nw.add(trueEnd.String(), nil)
+	named, unnamed, came := enr.ID{1}, enr.ID{2}, enr.ID{3}
+	a.e.address.came.noteNode(nw.now, came)
+	for _, c := range []struct {
+		boot []Peer
+		want [3]voterRank
+	}{
+		{nil, [3]voterRank{voterChosen, voterChosen, voterCame}},
+		{[]Peer{{ID: named}, {ID: unnamed, Unvouched: true}}, [3]voterRank{voterAnchor, voterChosen, voterCame}},
+		{[]Peer{{ID: unnamed}, {ID: came, Unvouched: true}, {ID: named, Listed: true}}, [3]voterRank{voterChosen, voterAnchor, voterCame}},
+	} {
+		a.e.SetBootnodes(c.boot)
+		for i, id := range []enr.ID{named, unnamed, came} {
+			if got := a.e.voterRank(nw.now, id); got != c.want[i] {
+				t.Errorf("bootnodes %+v: node %d has rank %d, want %d", c.boot, i+1, got, c.want[i])
+			}
+		}
 	}
 }

@@ -201,6 +201,9 @@ type Peer struct {
 	// Listed: the peer comes from a list that others made, such as one in DNS. It is contacted only at
 	// addresses that such a party can know, and within the budget for endpoints that have not answered.
 	Listed bool
+	// Unvouched says of a bootnode that nobody has named it: its vote on this node's address is that of
+	// any peer.
+	Unvouched bool
 }
 
 // ErrNoEndpoint: a record names no UDP endpoint that this node can send to.

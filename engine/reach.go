@@ -121,7 +121,7 @@ func (w *Worker) pongFrom(c *call, says netip.AddrPort) {
 	}
 	says = netaddr.NormalizePort(says)
 	by := voter{c.request.Peer.ID, c.request.Peer.Addr, e.voterRank(w.now, c.request.Peer.ID)}
-	a.votes.add(w.now, by, says)
+	e.vote(w.now, by, says)
 	a.mu.Lock()
 	i := slices.IndexFunc(a.waiting[:], func(s waiting) bool { return s.at > 0 && s.key == c.key })
 	if i < 0 {
@@ -136,6 +136,22 @@ func (w *Worker) pongFrom(c *call, says netip.AddrPort) {
 	}
 	a.mu.Unlock()
 	e.addressEvent(ev)
+}
+
+// vote takes the vote of a peer. An IPv6 host sends from temporary addresses, of which it has another one
+// each day. They are of the link of its stable address, which is the one to name: a vote for such an
+// address is one for that.
+func (e *Engine) vote(now time.Duration, by voter, says netip.AddrPort) bool {
+	if f := netaddr.FamilyOf(says.Addr()); f == netaddr.IPv6 && netaddr.ClassOf(says.Addr()) == netaddr.Global {
+		e.address.mu.Lock()
+		base := e.address.fam[f].base
+		e.address.mu.Unlock()
+		link := netaddr.PrefixOf(says.Addr(), netaddr.SubnetBits6)
+		if base.IsValid() && base.Port() == says.Port() && netaddr.PrefixOf(base.Addr(), netaddr.SubnetBits6) == link {
+			says = base
+		}
+	}
+	return e.address.votes.add(now, by, says)
 }
 
 // voterRank says how a peer came to be known.

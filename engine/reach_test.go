@@ -184,6 +184,29 @@ func TestLateProof(t *testing.T) {
 	}
 }
 
+// Peers see temporary IPv6 addresses of a host. Its record goes on naming the stable one.
+func TestTemporaryAddresses(t *testing.T) {
+	nw := newNetwork(t)
+	stable := netip.MustParseAddrPort("[2a00:1:2:3::1]:9000")
+	a := nw.add(stable.String(), nil)
+	seq := a.e.Record().Seq()
+	for _, seen := range []string{"[2a00:1:2:3:aaaa::5]:9000", "[2a00:1:2:3:bbbb::6]:9000"} {
+		a.agree(2*DefaultVoteMin, netip.MustParseAddrPort(seen))
+		nw.run(2 * time.Second)
+		if s := a.e.AddressState(nw.now, 6); s.Endpoint != stable || s.Votes != 2*DefaultVoteMin || s.InDoubt || a.e.Record().Seq() != seq {
+			t.Errorf("seen at %s: %+v", seen, s)
+		}
+	}
+	for _, seen := range []string{"[2a00:1:2:3:aaaa::5]:9001", "[2a00:1:2:4:aaaa::5]:9000"} { // a NAT, another link
+		want := netip.MustParseAddrPort(seen)
+		a.agree(2*DefaultVoteMin, want)
+		nw.run(2 * time.Second)
+		if s := a.e.AddressState(nw.now, 6); s.Endpoint != want {
+			t.Errorf("seen at %s: %+v", seen, s)
+		}
+	}
+}
+
 // A host of the own network that comes in by the private address says nothing about the public one.
 func TestContactFromOwnNetwork(t *testing.T) {
 	nw := newNetwork(t)

@@ -33,7 +33,7 @@ func (n *node) agree(count int, says netip.AddrPort) {
 		pattern = "[2a01:%x::1]:9000"
 	}
 	for _, v := range votersOf(voterChosen, numbered(pattern, count)...) {
-		n.e.address.votes.add(n.net.now, v, says)
+		n.e.vote(n.net.now, v, says)
 	}
 }
 

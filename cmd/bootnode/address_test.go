@@ -197,3 +197,30 @@ func TestAddressPage(t *testing.T) {
 		}
 	}
 }
+
+// Nodes of the last run and of lists in DNS do not vouch for the votes of others.
+func TestSavedNodesAreUnvouched(t *testing.T) {
+	st, err := store.Open(filepath.Join(t.TempDir(), "nodes.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	key, err := enr.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := enr.NewBuilder().SetIP(netip.MustParseAddr("9.9.9.9")).SetUDP(9000).Sign(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.SaveNodes([]store.Entry{{ID: r.ID(), Seq: r.Seq(), Record: r.Bytes(), Seen: time.Now()}}, true); err != nil {
+		t.Fatal(err)
+	}
+	list, err := (&storage{store: st}).seeds()
+	if err != nil || len(list) != 1 || list[0] != list[0].Unvouched() {
+		t.Errorf("seeds %+v, %v", list, err)
+	}
+	if named := discv5.Contacts(r)[0]; named == named.Unvouched() {
+		t.Error("all contacts are unvouched: this tests nothing")
+	}
+}

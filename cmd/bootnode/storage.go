@@ -154,7 +154,7 @@ func (s *storage) seeds() (list []discv5.Contact, err error) {
 		s.problems = append(s.problems, fmt.Sprintf("%d entries of %s are not valid and are left out", skipped, s.databasePath()))
 	}
 	for _, n := range nodes {
-		list = append(list, discv5.Contacts(n.Record)...)
+		list = append(list, discv5.Contacts(n.Record)[0].Unvouched())
 	}
 	return list, nil
 }
