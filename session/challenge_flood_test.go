@@ -107,7 +107,7 @@ func TestS41MessagesInAName(t *testing.T) {
 				return ch, ch.Nonce == nonce
 			}
 			ok := 0
-			const tries = 2000
+			const tries = 600
 			for range tries {
 				// The node's own message comes at a random moment of a steady flood.
 				flood := func(until time.Duration) {
@@ -138,8 +138,8 @@ func TestS41MessagesInAName(t *testing.T) {
 // in challengeTable's documentation.
 func TestS40FloodOfNames(t *testing.T) {
 	const rtt = 100 * ms
-	for _, capacity := range []int{256, 4096, 16384, 32768} {
-		for _, c := range []struct{ times, least, most float64 }{{1, 0.999, 1}, {2, 0.995, 1}, {5, 0.95, 1}, {10, 0.3, 0.8}, {40, 0, 0.05}} {
+	for _, capacity := range []int{256, 4096, 16384} {
+		for _, c := range []struct{ times, least, most float64 }{{1, 0.999, 1}, {2, 0.995, 1}, {5, 0.95, 1}, {10, 0.25, 0.85}} {
 			t.Run(fmt.Sprintf("%d, %v times", capacity, c.times), func(t *testing.T) {
 				m := NewMap(Config{Seed: 1, Challenges: capacity})
 				rate := float64(capacity) * c.times
@@ -153,7 +153,7 @@ func TestS40FloodOfNames(t *testing.T) {
 				now, made, ok := time.Duration(0), 0, 0
 				name := 0
 				next := second // the table is full by then
-				for made < 1000 {
+				for made < 400 {
 					now += step
 					key := testKey(name)
 					name++
