@@ -12,12 +12,21 @@ import "github.com/fastdisc/discv5/codec"
 //	size of record   190 190 190 190 190 185 180 180 173 173 ...
 //	into packet        1   2   1   2   3   3   1   2   1   2
 type cut struct {
+	max   int // bytes of records in a packet; set it before make
 	total int
 	ends  [maxNodes]uint8  // where each packet ends in order
 	order [maxNodes]uint8  // the records, by packet
 	sizes [maxNodes]uint16 // of the records, in bytes
 	keys  [maxNodes]uint16 // size and number of each record, by falling size
 }
+
+// maxNodesPayload6 is the most bytes of records in a packet over IPv6. Together with its headers such
+// a packet has 1,280 bytes, the least path MTU of IPv6, so that no router and no forged message about
+// a smaller path MTU has it sent in fragments (S43).
+const maxNodesPayload6 = codec.MaxNodesPayload - ipv6Headers
+
+// ipv6Headers is the size of the headers of IPv6 and UDP.
+const ipv6Headers = 40 + 8
 
 // A key has the number of a record below its size, from the last on, so that equal ones stay in their order.
 const (
@@ -31,6 +40,9 @@ func record(k uint16) uint8 { return uint8(keyMask - k&keyMask) }
 // make cuts records of at most codec.MaxRecordSize bytes. There are no more packets than if each
 // was filled in the order of the records, and none is larger than those before it. No record makes one empty packet.
 func (c *cut) make(records [][]byte) {
+	if c.max == 0 {
+		c.max = codec.MaxNodesPayload
+	}
 	c.fill(records)
 	if c.total > 1 && !c.deal(len(records)) {
 		c.arrange()
@@ -43,7 +55,7 @@ func (c *cut) fill(records [][]byte) {
 	for i, r := range records[:min(len(records), maxNodes)] {
 		n := len(r)
 		c.order[i], c.sizes[i] = uint8(i), uint16(n)
-		if size+n > codec.MaxNodesPayload {
+		if size+n > c.max {
 			c.ends[total] = uint8(i)
 			total++
 			size = 0
@@ -65,7 +77,7 @@ func (c *cut) deal(n int) bool {
 	for i := 0; i < n; {
 		k := c.keys[i]
 		bytes := int(k >> keyBits)
-		if last := i + full - 1; last < n && c.keys[last]>>keyBits == k>>keyBits && size+bytes <= codec.MaxNodesPayload {
+		if last := i + full - 1; last < n && c.keys[last]>>keyBits == k>>keyBits && size+bytes <= c.max {
 			dealt[each] = uint8(i)
 			each++
 			size += bytes

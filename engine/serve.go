@@ -140,6 +140,9 @@ func (w *Worker) findNode(p *peer, body []byte) error {
 
 	// Cut the records into packets first: each packet names the number of all.
 	var c cut
+	if p.from.Addr().Is6() {
+		c.max = maxNodesPayload6
+	}
 	c.make(records)
 	start := uint8(0)
 	for _, end := range c.ends[:c.total] {
