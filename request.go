@@ -100,8 +100,9 @@ func (n *Node) FindNode(ctx context.Context, to Contact, distances ...uint) ([]*
 	return r.Records, err
 }
 
-// Talk sends a request of an application's protocol and returns the answer, which is empty if the peer does not know
-// the protocol. protocol and payload together are at most codec.MaxTalkRequest bytes.
+// Talk sends a request of an application's protocol and returns the answer. It is empty if the peer does not know
+// the protocol, or its handler says so; a peer that is busy does not answer, and the error wraps ErrTimeout. ErrBusy means that this node has
+// too many requests under way. protocol and payload together are at most codec.MaxTalkRequest bytes. See SendTalk for many at a time.
 func (n *Node) Talk(ctx context.Context, to Contact, protocol string, payload []byte) ([]byte, error) {
 	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeTalkRequest, Protocol: []byte(protocol), Payload: payload})
 	return r.Payload, err
