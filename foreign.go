@@ -35,7 +35,8 @@ func (f ForeignFunc) Foreign(from netip.AddrPort, b []byte) { f(from, b) }
 // ErrFamily: the node has no socket of the address's family.
 var ErrFamily = errors.New("discv5: no socket of the address's family")
 
-// WriteTo sends a datagram of another protocol, of at most MaxForeign bytes, from the socket that the node listens on. With
+// WriteTo sends a datagram of another protocol, of at most MaxForeign bytes, from the socket that the node listens on. The error tells
+// why the system did not take it. With
 // Config.Foreign it leaves from the local address where the peer last reached the node, as far as that is remembered.
 func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 	if len(b) > MaxForeign {
@@ -60,7 +61,11 @@ func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 		at = n.byFam[netaddr.FamilyOf(to.Addr())]
 	}
 	f.tx.CommitFrom(copy(f.tx.Buffer(), b), to, localOf(via))
-	if err := n.groups[at].Conns()[0].WriteBatch(f.tx); err != nil {
+	err := n.groups[at].Conns()[0].WriteBatch(f.tx)
+	if err == nil {
+		err = f.tx.Err()
+	}
+	if err != nil {
 		return fmt.Errorf("discv5: send to %s: %w", to, err)
 	}
 	return nil

@@ -1,6 +1,9 @@
 package fastpath
 
-import "net/netip"
+import (
+	"errors"
+	"net/netip"
+)
 
 // cacheLine is the alignment of slots. 64 bytes is right for amd64 and most
 // arm64; where lines are 128 bytes two slots may share one, which costs only
@@ -143,6 +146,22 @@ type Tx struct {
 	queue  []txPacket // slot i holds datagram i
 
 	mmsg *mmsgTx // built by the first WriteBatch of the fast path
+
+	err error // of the first datagram that the last WriteBatch dropped
+}
+
+// ErrDestination: the destination of a datagram is no address, or not of the socket's family.
+var ErrDestination = errors.New("fastpath: destination is not of the socket's address family")
+
+// Err returns why the last WriteBatch dropped a datagram: the error of the first one, nil if the system
+// took all. An error that WriteBatch itself returned is not repeated. Conns of other packages need not set it.
+func (tx *Tx) Err() error { return tx.err }
+
+// fault notes why a datagram is dropped.
+func (tx *Tx) fault(err error) {
+	if tx.err == nil {
+		tx.err = err
+	}
 }
 
 // txPacket is one committed datagram.

@@ -306,6 +306,7 @@ func (t *mmsgTx) load(tx *Tx, first, alone int) {
 		if !s.familyOK(p.to) {
 			if i >= t.checked {
 				s.cnt.drop(causeFamily, 1)
+				tx.fault(ErrDestination)
 			}
 			continue
 		}
@@ -352,6 +353,7 @@ func (c *mmsgConn) WriteBatch(tx *Tx) error {
 	}
 	t := tx.mmsg
 	t.conn, t.deadline, t.checked, t.moved = c, time.Time{}, 0, nil
+	tx.err = nil
 	c.sock.pathMTU.batch(c.sock)
 	t.load(tx, 0, 0)
 	err := c.flush(tx, t)
@@ -396,6 +398,7 @@ func (c *mmsgConn) flush(tx *Tx, t *mmsgTx) error {
 			}
 		case cause == causeBlocked:
 			cnt.drop(cause, t.count(t.total).datagrams) // waited for in vain: so would the rest be
+			tx.fault(t.errno)
 			return nil
 		case cause == causeFatal:
 			cnt.drop(cause, t.count(t.total).datagrams)
@@ -412,6 +415,7 @@ func (c *mmsgConn) flush(tx *Tx, t *mmsgTx) error {
 			whole, refused = true, false
 		default:
 			cnt.drop(cause, 1)
+			tx.fault(t.errno)
 			t.start++
 			refused, whole, t.moved = false, false, nil
 		}

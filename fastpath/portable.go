@@ -95,6 +95,7 @@ func (c *portableConn) WriteBatch(tx *Tx) error {
 		return nil
 	}
 	defer tx.Reset()
+	tx.err = nil
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
 	c.sock.pathMTU.batch(c.sock)
@@ -106,6 +107,7 @@ func (c *portableConn) WriteBatch(tx *Tx) error {
 	for i := range tx.queue {
 		if !c.sock.familyOK(tx.Addr(i)) {
 			cnt.drop(causeFamily, 1)
+			tx.fault(ErrDestination)
 			continue
 		}
 		cause, err := c.sendOne(tx.Packet(i), tx.Addr(i), tx.Local(i), &retries)
@@ -117,9 +119,11 @@ func (c *portableConn) WriteBatch(tx *Tx) error {
 			return c.sock.wrap("send", err)
 		case cause == causeBlocked:
 			cnt.drop(cause, tx.Len()-i) // waited for in vain: so would the rest be
+			tx.fault(err)
 			return nil
 		default:
 			cnt.drop(cause, 1)
+			tx.fault(err)
 		}
 	}
 	return nil
