@@ -162,3 +162,20 @@ func TestKey(t *testing.T) {
 		t.Error("the seed does not change the hash")
 	}
 }
+
+// TestVia: the local address is kept beside the count of messages, and neither changes the other.
+func TestVia(t *testing.T) {
+	k := NewKeys(&[aead.KeySize]byte{1}, &[aead.KeySize]byte{2})
+	k.SetVia(5)
+	for i := range 3 * protectedAfter {
+		k.Opened(0)
+		if got, want := k.messages(), min(uint32(i)+1, protectedAfter); got != want || k.Via() != 5 {
+			t.Fatalf("after %d messages: %d, local address %d", i+1, got, k.Via())
+		}
+	}
+	for _, via := range []uint16{5, 0xffff, 0} {
+		if k.SetVia(via); k.Via() != via || k.messages() != protectedAfter {
+			t.Errorf("local address %d: %d, %d messages", via, k.Via(), k.messages())
+		}
+	}
+}
