@@ -446,8 +446,14 @@ func TestRewrittenSourcePort(t *testing.T) {
 // One family has no route. What has answered is used first from then on, also for nodes that are met for
 // the first time.
 func TestFamilyWithoutRoute(t *testing.T) {
+	for _, listed := range []bool{true, false} {
+		t.Run(fmt.Sprintf("nodes in the table %v", listed), func(t *testing.T) { familyWithoutRoute(t, listed) })
+	}
+}
+
+func familyWithoutRoute(t *testing.T, listed bool) {
 	nw := newNetwork(t)
-	a := nw.add("[2a00:1450::1]:9000", nil)
+	a := nw.add("[2a00:1450::1]:9000", func(c *Config) { c.Table.Filter = func(table.Node) bool { return listed } })
 	nw.drop = func(from, to netip.AddrPort, _ []byte) bool { return from == a.addr && to.Addr().Is4() }
 	var slow []int
 	for i := range 12 {
@@ -566,5 +572,83 @@ func TestOddNetwork(t *testing.T) {
 		if _, results := asks.search(o.e.ID()); !results[o.e.ID()] {
 			t.Errorf("a lookup does not find odd node %d at %v", i, o.addr)
 		}
+	}
+}
+
+// Lookups start from whoever has answered: a node that the program contacted and that is not in the table,
+// a bootnode that nobody has contacted yet, and a node that has just left the table.
+func TestLookupSources(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		start func(t *testing.T, a, source *node)
+	}{
+		{"contact of the program", func(t *testing.T, a, source *node) {
+			if r := a.call(Request{Type: codec.TypePing, Peer: source.peer()}); r.Err != nil {
+				t.Fatal(r.Err)
+			}
+			if _, ok := a.e.table.Seq(source.e.ID()); ok {
+				t.Fatal("in the table: this tests nothing")
+			}
+		}},
+		{"bootnode", func(_ *testing.T, a, source *node) { a.e.SetBootnodes([]Peer{source.peer()}) }},
+		{"bootnode without record", func(_ *testing.T, a, source *node) {
+			a.e.SetBootnodes([]Peer{{ID: source.e.ID(), PublicKey: source.key.PublicKey(), Addr: source.addr}})
+		}},
+		{"node that has left the table", func(_ *testing.T, a, source *node) {
+			a.e.departed.add(source.e.ID(), source.rec.Bytes(), source.addr)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			nw := newNetwork(t)
+			source := nw.add(far(0), nil)
+			others := nw.swarm(1, 8, source.peer(), nil)
+			nw.run(30 * time.Second)
+			a := nw.add(far(20), func(c *Config) {
+				c.Table.Filter = func(n table.Node) bool { return n.ID != source.e.ID() }
+			})
+			c.start(t, a, source)
+			heard, results := a.search(enr.ID{1})
+			for _, o := range others {
+				if !heard[o.e.ID()] || !results[o.e.ID()] {
+					t.Errorf("the node at %v is heard of: %v, and a result: %v", o.addr, heard[o.e.ID()], results[o.e.ID()])
+				}
+			}
+			if results[source.e.ID()] {
+				t.Error("a node that the filter refuses is a result")
+			}
+		})
+	}
+}
+
+// Responders are bounded, in all and for a site; those that do not answer are forgotten.
+func TestRespondersAreBounded(t *testing.T) {
+	var rs responders
+	peer := func(i, site int) Peer {
+		return Peer{ID: enr.ID{byte(i), byte(site)}, Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{30, byte(site), 1, byte(i)}), 9000)}
+	}
+	for i := range 20 {
+		rs.answered(time.Duration(i), peer(i, 0))
+	}
+	if len(rs.list) != maxResponderSite || !rs.has(peer(19, 0).ID) || rs.has(peer(0, 0).ID) {
+		t.Errorf("%d responders of one site", len(rs.list))
+	}
+	for site := range 200 {
+		rs.answered(time.Second+time.Duration(site), peer(1, site))
+	}
+	if len(rs.list) != maxResponders || !rs.has(peer(1, 199).ID) || rs.has(peer(19, 0).ID) {
+		t.Errorf("%d responders", len(rs.list))
+	}
+	last := peer(1, 199)
+	for i := range responderFails {
+		if !rs.has(last.ID) {
+			t.Errorf("forgotten after %d failures", i)
+		}
+		rs.failed(last.ID, last.Addr)
+	}
+	if rs.has(last.ID) {
+		t.Error("not forgotten")
+	}
+	if rs.remove(peer(1, 198).ID); rs.has(peer(1, 198).ID) {
+		t.Error("not removed")
 	}
 }
