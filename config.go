@@ -162,7 +162,8 @@ type Config struct {
 	// TalkConcurrency bounds the TALK handlers that run at a time, TalkPerPeer those for one peer. Defaults:
 	// DefaultTalkConcurrency, and half of TalkConcurrency. A request above that is not answered. Nor is,
 	// while half or more of TalkConcurrency run, one of a peer or an address (IPv6: a /64) that has an eighth, of a
-	// /24 (IPv6: a /48) that has a quarter, or of a /16 (IPv6: a /32) that has three eighths.
+	// /24 (IPv6: a /48) that has a quarter, or of a /16 (IPv6: a /32) that has three eighths. See ExemptPrivate: a private /24 may have
+	// three quarters then.
 	TalkConcurrency, TalkPerPeer int
 	// TalkRates limits the TALK requests of protocols that have a handler, by source; what exceeds a limit is
 	// dropped and counted. Default: DefaultTalkRates.

@@ -131,18 +131,3 @@ func endpoints(r *enr.Record) (v4, v6 netip.AddrPort) {
 	v6, _ = r.UDPEndpoint6()
 	return v4, v6
 }
-
-// inPrivateNetwork reports whether the node's record names private addresses alone: then its peers share a
-// few prefixes, and rules against prefixes are for the public network.
-func (n *Node) inPrivateNetwork() bool {
-	private := false
-	for _, end := range [...]func() (netip.AddrPort, bool){n.LocalRecord().UDPEndpoint4, n.LocalRecord().UDPEndpoint6} {
-		if a, ok := end(); ok {
-			if netaddr.ClassOf(a.Addr()) != netaddr.Private {
-				return false
-			}
-			private = true
-		}
-	}
-	return private
-}

@@ -83,7 +83,7 @@ func (t *talkServer) Talk(r engine.TalkRequest) bool {
 	if h == nil {
 		return false
 	}
-	slot, ok := t.slots.take(r.From, r.Addr.Addr(), t.n.inPrivateNetwork())
+	slot, ok := t.slots.take(r.From, r.Addr.Addr(), t.n.engine.Private())
 	if !ok {
 		return false
 	}

@@ -56,7 +56,7 @@ func (s *talkSlots) init(total, perPeer int) {
 func (s *talkSlots) part(share float64) int { return max(int(float64(s.max)*share), 1) }
 
 // take gives a peer at an address a slot, for free to give back, or reports false. private says whether
-// this node is in a private network. Loopback has no quotas of prefixes.
+// private networks are exempt, see ExemptPrivate: then a quota of their own applies to them. Loopback has no quotas of prefixes.
 func (s *talkSlots) take(peer enr.ID, at netip.Addr, private bool) (slot talkSlot, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
