@@ -2,6 +2,7 @@ package table
 
 import (
 	"iter"
+	"net/netip"
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
@@ -61,6 +62,10 @@ func (t *Table) Relay(distance int) *Snapshot {
 	}
 	return t.snapshots[distance-1].Load()
 }
+
+// Crowding tells how far the prefixes of addr use the table's limits, with one more node there: the
+// lower, the more a node there would add to the table. It is comparable, and has no unit.
+func (t *Table) Crowding(addr netip.Addr) int64 { return int64(t.limits.load(addr, 1)) }
 
 // Len returns the number of members of all buckets.
 func (t *Table) Len() int { return int(t.members.Load()) }

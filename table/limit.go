@@ -208,3 +208,10 @@ func (b *bucket) idlest(w prefixquota.Width, p *prefixquota.Prefixes) (best *ent
 	}
 	return nil, false
 }
+
+// load returns how much of the limits the prefixes of addr use, with extra more members at it.
+func (l *limiter) load(addr netip.Addr, extra int) prefixquota.Load {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.quota[proven].Load(addr, extra)
+}
