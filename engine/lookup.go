@@ -25,8 +25,9 @@ type lookupRun struct {
 
 	timeout time.Duration // of a query; 0: Config.RequestTimeout
 
-	peers  map[enr.ID]Peer          // nodes that the lookup starts from without being in the table
-	grants map[enr.ID]*budget.Grant // of nodes that were named on the way: what pays for asking them
+	peers   map[enr.ID]Peer          // nodes that the lookup starts from without being in the table
+	grants  map[enr.ID]*budget.Grant // of nodes that were named on the way: what pays for asking them
+	feelers *feelers                 // of a lookup that refreshes the table
 }
 
 // LookupHandle lets a lookup be given up.
@@ -49,16 +50,16 @@ func (h LookupHandle) Stop() {
 // starts from and of each record when it is first heard of, from any goroutine; done exactly once of the closest nodes that answered,
 // closest first. Both must return at once. If too many lookups are under way done is told of none: see Refused.
 func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), done func(*Worker, []lookup.Candidate)) LookupHandle {
-	return w.lookup(target, cfg, found, func(w *Worker, h LookupHandle) { done(w, h.Results()) })
+	return w.lookup(target, cfg, nil, found, func(w *Worker, h LookupHandle) { done(w, h.Results()) })
 }
 
 // StartLookup is Lookup for a caller that asks the handle for the results: so Config.Table.Filter, which
 // decides about them, is called from the caller's goroutine. ended is called exactly once.
 func (w *Worker) StartLookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), ended func()) LookupHandle {
-	return w.lookup(target, cfg, found, func(*Worker, LookupHandle) { ended() })
+	return w.lookup(target, cfg, nil, found, func(*Worker, LookupHandle) { ended() })
 }
 
-func (w *Worker) lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), done func(*Worker, LookupHandle)) LookupHandle {
+func (w *Worker) lookup(target enr.ID, cfg lookup.Config, f *feelers, found func(*enr.Record), done func(*Worker, LookupHandle)) LookupHandle {
 	e := w.e
 	if e.maintain.active.Add(1) > maxLookups {
 		e.maintain.active.Add(-1)
@@ -75,7 +76,7 @@ func (w *Worker) lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record
 		}
 	}
 	r := &lookupRun{l: lookup.New(target, cfg, e.self, seeds), found: found, done: done, timeout: cfg.QueryTimeout,
-		peers: peers, grants: make(map[enr.ID]*budget.Grant)}
+		peers: peers, grants: make(map[enr.ID]*budget.Grant), feelers: f}
 	r.advance(w)
 	return LookupHandle{r}
 }
@@ -93,6 +94,7 @@ func (r *lookupRun) advance(w *Worker) {
 			r.ended = true
 			r.mu.Unlock()
 			w.e.maintain.active.Add(-1)
+			r.feel(w)
 			r.done(w, LookupHandle{r})
 			return
 		}
@@ -124,6 +126,7 @@ func (r *lookupRun) ask(w *Worker, q lookup.Query) {
 	origin := budget.Known
 	r.mu.Lock()
 	grant, named := r.grants[id]
+	r.feelers.ask(id)
 	r.mu.Unlock()
 	if named || p.Listed {
 		origin = budget.Named
@@ -163,6 +166,7 @@ func (r *lookupRun) answer(w *Worker, from netip.AddrPort, id enr.ID, res Result
 	for i := range fresh {
 		r.grants[fresh[i].ID] = res.grant
 	}
+	r.feelers.hear(fresh)
 	if r.found == nil {
 		r.mu.Unlock()
 		return

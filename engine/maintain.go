@@ -194,7 +194,7 @@ func (w *Worker) refresh() {
 		}
 		e.table.MarkRefreshed(w.now, target)
 	}
-	w.StartLookup(target, lookup.Config{}, nil, func() {})
+	w.lookup(target, lookup.Config{}, &feelers{asked: make(map[enr.ID]bool)}, nil, func(*Worker, LookupHandle) {})
 }
 
 // Bootstrap makes the next Tick contact the bootnodes and look up this node's own ID, as after a start.
