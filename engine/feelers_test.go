@@ -54,3 +54,47 @@ func TestS34FeelersGoToNewPrefixes(t *testing.T) {
 	}
 	(&lookupRun{}).feel(a.w) // other lookups have none
 }
+
+// S34: lookups ask no more nodes of one prefix than a bucket holds, and setting the limits of buckets
+// sets those of lookups.
+func TestS34LookupsKeepToTheLimits(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		limits table.Limits
+		want   int
+	}{{"default", table.Limits{}, table.DefaultBucketLimits.Site}, {"off", table.Unlimited, 6}} {
+		t.Run(tt.name, func(t *testing.T) {
+			nw := newNetwork(t)
+			off := func(c *Config) {
+				c.Table.BucketLimits, c.Table.TableLimits = table.Unlimited, table.Unlimited
+				c.RefreshInterval = time.Hour
+			}
+			a := nw.add("7.7.7.1:9000", func(c *Config) {
+				off(c)
+				c.Table.BucketLimits = tt.limits
+			})
+			for i := range 6 { // a knows them all: they have answered
+				n := nw.add(netip.AddrPortFrom(netip.AddrFrom4([4]byte{40, 1, 1, byte(1 + i)}), 9000).String(), off)
+				if r := a.ping(n); r.Err != nil {
+					t.Fatal(r.Err)
+				}
+			}
+			asked := map[netip.AddrPort]bool{}
+			nw.tap = func(from, to netip.AddrPort, _ []byte) {
+				if from == a.addr {
+					asked[to] = true
+				}
+			}
+			done := false
+			a.w.Begin(nw.now)
+			a.w.Lookup(enr.ID{1}, lookup.Config{Distances: 256}, nil, func(*Worker, []lookup.Candidate) { done = true })
+			nw.deliver()
+			for i := 0; i < 100 && !done; i++ {
+				nw.run(50 * time.Millisecond)
+			}
+			if !done || len(asked) != tt.want {
+				t.Errorf("ended %v; %d nodes of one /24 were asked, want %d", done, len(asked), tt.want)
+			}
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
 // Defaults of Config.
@@ -38,6 +39,11 @@ type Config struct {
 	// QueryTimeout is how long the answer to a query may take, for who sends the queries; a lookup has no clock. 0 stands for what is
 	// usual there.
 	QueryTimeout time.Duration
+	// Limits bounds the candidates of one network prefix on a path: whoever has a few networks
+	// cannot fill a lookup with nodes made for its target. The closest stay. The zero value limits
+	// nothing. Loopback is exempt, and private networks are if ExemptPrivate is set.
+	Limits        prefixquota.Limits
+	ExemptPrivate bool
 	// Keep, if not nil, decides which nodes may be results. The others are asked all the same.
 	Keep func(*Candidate) bool
 }
@@ -110,7 +116,7 @@ func New(target enr.ID, cfg Config, self enr.ID, seeds []Candidate) *Lookup {
 	var start path
 	for i := range seeds {
 		if c := &seeds[i]; c.ID != self {
-			start.insert(&target, c, 0, slack*l.cfg.K)
+			start.insert(&l.cfg, &target, c, 0, slack*l.cfg.K)
 		}
 	}
 	for i, s := range start.list {
@@ -189,7 +195,7 @@ func (l *Lookup) Answer(id enr.ID, found []Candidate) (fresh []Candidate) {
 			l.fresh = append(l.fresh, *c)
 		}
 		if !known || path == nobody {
-			p.insert(&l.target, c, hops, slack*l.cfg.K)
+			p.insert(&l.cfg, &l.target, c, hops, slack*l.cfg.K)
 		}
 	}
 	return l.fresh

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
 // phase is how far a candidate has come. Failed candidates leave the list.
@@ -19,6 +20,7 @@ type slot struct {
 	*Candidate // of the seeds or of an answer: never written
 	phase      phase
 	hops       uint8 // nodes asked one after another until this one was heard of
+	prefixes   prefixquota.Prefixes
 }
 
 // path is one traversal: the candidates it has heard of, closest to the target first.
@@ -38,17 +40,48 @@ func (p *path) search(target, id *enr.ID) (i int, found bool) {
 // the limit loses the farthest candidate that has not been asked. Those that have been asked stay:
 // there are never more of them than queries, and a flood of close candidates that do not exist
 // must not wash out the results.
-func (p *path) insert(target *enr.ID, c *Candidate, hops uint8, limit int) {
+func (p *path) insert(cfg *Config, target *enr.ID, c *Candidate, hops uint8, limit int) {
 	i, found := p.search(target, &c.ID)
 	if found || i >= limit {
 		return
 	}
-	p.list = slices.Insert(p.list, i, slot{Candidate: c, hops: hops})
+	s := slot{Candidate: c, hops: hops, prefixes: prefixquota.PrefixesOf(c.Addr.Addr())}
+	if !prefixquota.Exempt(c.Addr.Addr(), cfg.ExemptPrivate) && !p.makeRoom(&s, i, cfg.Limits.Widths()) {
+		return
+	}
+	p.list = slices.Insert(p.list, i, s)
 	for j := len(p.list) - 1; j >= 0 && len(p.list) > limit; j-- {
 		if p.list[j].phase == heard {
 			p.list = slices.Delete(p.list, j, j+1)
 		}
 	}
+}
+
+// makeRoom drops candidates that have not been asked, so that the list keeps to the limits with s at
+// index i. It reports false if the limits have no room for s: the others of its prefix are closer to
+// the target, or have been asked.
+func (p *path) makeRoom(s *slot, i int, limits [prefixquota.NumWidths]int) bool {
+	for k, limit := range limits {
+		w, count, farthest := prefixquota.Width(k), 0, -1
+		if limit <= 0 {
+			continue
+		}
+		for j := range p.list {
+			if p.list[j].prefixes.At(w) == s.prefixes.At(w) {
+				if count++; p.list[j].phase == heard {
+					farthest = j
+				}
+			}
+		}
+		if count < limit {
+			continue
+		}
+		if farthest < i {
+			return false
+		}
+		p.list = slices.Delete(p.list, farthest, farthest+1)
+	}
+	return true
 }
 
 // next returns the closest candidate that has not been asked among the k closest, or nil. Candidates

@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
@@ -74,8 +73,7 @@ func (t *Table) SetExemptPrivate(exempt bool) {
 
 // exempt reports whether no limit applies to addr.
 func (l *limiter) exempt(addr netip.Addr) bool {
-	class := netaddr.ClassOf(addr)
-	return class == netaddr.Loopback || class == netaddr.Private && l.exemptPrivate.Load()
+	return prefixquota.Exempt(addr, l.exemptPrivate.Load())
 }
 
 // join counts a new member at addr, which has not answered yet. It refuses one that could not stay

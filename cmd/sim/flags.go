@@ -28,6 +28,9 @@ type options struct {
 
 	refresh, revalidate, idle time.Duration
 	sessions, replacements    int
+
+	attack      bool
+	attackNodes int
 }
 
 func flags(o *options) *pflag.FlagSet {
@@ -63,6 +66,8 @@ func flags(o *options) *pflag.FlagSet {
 	f.Float64Var(&s.Lookups, "lookups", 120, "`number` of lookups in an hour that are measured")
 	f.DurationVar(&s.Settled, "settled", 10*time.Minute, "simulated `time` after which a node makes such lookups, and is to be found")
 	f.IntVar(&o.audit, "audit", 50, "audit every `n`-th node; 1 for all, -1 for none")
+	f.BoolVar(&o.attack, "attack", false, "simulate attackers on node tables in place of a swarm, under the rules of this module and those of go-ethereum; of the other flags, --seed, --json and --attack-nodes count")
+	f.IntVar(&o.attackNodes, "attack-nodes", 1000, "`number` of honest nodes that are attacked")
 	f.BoolVar(&o.real, "real-curve", false, "calculate handshakes on secp256k1 and not with hashes")
 	f.IntVar(&o.memory, "memory", 6500, "`megabytes` up to which garbage is left where it is")
 	f.StringVar(&o.json, "json", "", "write the report to `file` as JSON, - for standard output")
@@ -85,7 +90,7 @@ func parse(args []string) (*options, error) {
 			return nil, fmt.Errorf("--%s: %v is no share between 0 and 1", name, v)
 		}
 	}
-	for _, name := range []string{"nodes", "bootnodes", "sessions", "memory"} {
+	for _, name := range []string{"nodes", "bootnodes", "sessions", "memory", "attack-nodes"} {
 		if v, _ := f.GetInt(name); v < 1 {
 			return nil, fmt.Errorf("--%s: %d is less than 1", name, v)
 		}

@@ -45,7 +45,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	if err := simulate(ctx, o, args, stdout); err != nil {
+	run := func() error { return simulate(ctx, o, args, stdout) }
+	if o.attack {
+		run = func() error { return attack(ctx, o, stdout) }
+	}
+	if err := run(); err != nil {
 		fmt.Fprintf(stderr, "sim: %s\n", quote.Line(err.Error()))
 		return exitError
 	}

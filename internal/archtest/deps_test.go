@@ -23,7 +23,7 @@ var imports = map[string][]string{
 	"codec":             {"internal/netaddr", "aead", "enr", "internal/rlp"},
 	"session":           {"internal/netaddr", "internal/prefixquota", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
 	"table":             {"internal/netaddr", "internal/prefixquota", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"lookup":            {"internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
+	"lookup":            {"internal/prefixquota", "internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
 	"engine":            {"internal/goid", "internal/budget", "internal/quote", "internal/netaddr", "internal/prefixquota", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
 	".":                 {"internal/goid", "internal/quote", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
 	"internal/store":    {"enr"},
@@ -39,6 +39,8 @@ var imports = map[string][]string{
 	// Lists that programs read and files that they write.
 	"internal/nodelist":   {},
 	"internal/atomicfile": {},
+	// A simulation of attackers on node tables, for cmd/sim.
+	"internal/eclipse": {"internal/netaddr", "internal/prefixquota", "table", "lookup", "enr"},
 	// Prefix limits: everything that strangers can fill counts with it.
 	"internal/prefixquota": {"internal/netaddr"},
 	// Published vectors, which tests of any package may import.
@@ -58,7 +60,7 @@ var imports = map[string][]string{
 	// What OSS-Fuzz needs, with a program that go run starts.
 	"ossfuzz": {},
 	// Programs; what is below cmd/x may be imported by cmd/x alone.
-	"cmd": {"internal/quote", "internal/nodelist", "internal/atomicfile", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
+	"cmd": {"internal/eclipse", "internal/quote", "internal/nodelist", "internal/atomicfile", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
 }
 
 // modules says which packages may import a module that is not this one's. Tests may import them too, but for those

@@ -16,8 +16,8 @@
 // it offers the other one to its table as found, and the other one offers it as inbound. Time
 // passes in seconds. Honest nodes join through three bootnodes, make lookups for their own ID and
 // for random targets, and check table members as their rules ask. Tables and lookups of this
-// module are the real packages; the rules of go-ethereum are modeled after what its table does, see
-// gethTable.
+// module are the real packages, driven as package engine drives them; the rules of go-ethereum are
+// modeled after what its table does, see gethTable.
 //
 // The attacker has hosts in a number of /24s, each in a /16 of its own, and as many identities as it
 // likes. It contacts every honest node it knows at a steady rate, from all its /24s in turn, with

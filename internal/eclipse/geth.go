@@ -8,6 +8,7 @@ import (
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/lookup"
 )
 
 // Facts about go-ethereum's node table (p2p/discover, release 1.15).
@@ -234,6 +235,8 @@ func (g *gethTable) closest(target enr.ID, n int) (ids []enr.ID) {
 }
 
 func (g *gethTable) feelers([]*peer) []*peer { return nil }
+
+func (g *gethTable) lookups() lookup.Config { return lookup.Config{} }
 
 func (g *gethTable) has(id enr.ID) bool {
 	b := g.bucket(enr.LogDistance(g.self, id))

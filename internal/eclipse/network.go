@@ -1,6 +1,7 @@
 package eclipse
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -83,6 +84,7 @@ type node struct {
 
 // network is one run.
 type network struct {
+	ctx  context.Context
 	cfg  Config
 	rnd  *rand.Rand
 	now  time.Duration
@@ -93,9 +95,9 @@ type network struct {
 	attackFrom time.Duration
 }
 
-func newNetwork(cfg Config) *network {
+func newNetwork(ctx context.Context, cfg Config) *network {
 	cfg = cfg.withDefaults()
-	w := &network{cfg: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 0x65636c69707365))}
+	w := &network{ctx: ctx, cfg: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 0x65636c69707365))}
 	w.pop = population{rnd: w.rnd, byID: make(map[enr.ID]*peer), prefixes: cfg.Prefixes}
 	if cfg.Prefixes > 0 {
 		for range knownPeers {
@@ -135,7 +137,7 @@ func (w *network) contact(n *node, p *peer) {
 
 // run lets d pass.
 func (w *network) run(d time.Duration) {
-	for end := w.now + d; w.now < end; {
+	for end := w.now + d; w.now < end && w.ctx.Err() == nil; {
 		w.now += time.Second
 		for _, n := range w.all {
 			for _, id := range n.table.due(w.now) {
@@ -171,7 +173,7 @@ func (w *network) lookup(n *node, target enr.ID) (found []*peer) {
 		seeds = append(seeds, candidate(w.pop.byID[id]))
 	}
 	var unasked []*peer
-	l := lookup.New(target, lookup.Config{}, n.id, seeds)
+	l := lookup.New(target, n.table.lookups(), n.id, seeds)
 	for range maxQueries {
 		q, ok := l.Next()
 		if !ok {

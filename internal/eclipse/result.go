@@ -1,6 +1,7 @@
 package eclipse
 
 import (
+	"context"
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
@@ -31,9 +32,9 @@ const (
 	newcomerTime    = 5 * time.Minute
 )
 
-// Run simulates one attack.
-func Run(cfg Config) Result {
-	w := newNetwork(cfg)
+// Run simulates one attack. It fails with the error of ctx when that ends before.
+func Run(ctx context.Context, cfg Config) (Result, error) {
+	w := newNetwork(ctx, cfg)
 	for range bootnodes {
 		w.join()
 	}
@@ -56,7 +57,8 @@ func Run(cfg Config) Result {
 		w.run(headStart)
 	}
 	w.run(w.cfg.Settle)
-	return w.measure()
+	r := w.measure()
+	return r, ctx.Err()
 }
 
 func (w *network) measure() (r Result) {

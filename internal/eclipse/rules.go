@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/lookup"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -46,6 +47,8 @@ type nodeTable interface {
 	closest(target enr.ID, n int) []enr.ID
 	// feelers returns those of the nodes heard of in a lookup that are contacted for the table's sake.
 	feelers(list []*peer) []*peer
+	// lookups configures lookups.
+	lookups() lookup.Config
 	// has reports whether a node is in the table or waits for a place.
 	has(id enr.ID) bool
 	// members calls f for each live member.
@@ -70,7 +73,7 @@ type ourTable struct {
 	scratch []table.Node
 }
 
-const maxFeelers = 4
+const maxFeelers = 3 // as in package engine
 
 var record = []byte{1} // stands for every record
 
@@ -116,6 +119,8 @@ func (o *ourTable) feelers(list []*peer) []*peer {
 	})
 	return list[:min(len(list), maxFeelers)]
 }
+
+func (o *ourTable) lookups() lookup.Config { return lookup.Config{Limits: table.DefaultBucketLimits} }
 
 func (o *ourTable) has(id enr.ID) bool {
 	_, ok := o.t.Seq(id)

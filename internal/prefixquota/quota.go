@@ -45,16 +45,16 @@ func (q *Quota) SetExemptPrivate(exempt bool) { q.exemptPrivate = exempt }
 func (q *Quota) Exempt(addr netip.Addr) bool { return q.exempt(netaddr.ClassOf(addr)) }
 
 func (q *Quota) exempt(class netaddr.Class) bool {
-	if q.cfg.Strict {
-		return false
-	}
-	switch class {
-	case netaddr.Loopback:
-		return true
-	case netaddr.Private:
-		return q.exemptPrivate
-	}
-	return false
+	return !q.cfg.Strict && exempt(class, q.exemptPrivate)
+}
+
+// Exempt reports whether no limit applies to addr where private networks are exempt, or are not.
+func Exempt(addr netip.Addr, exemptPrivate bool) bool {
+	return exempt(netaddr.ClassOf(addr), exemptPrivate)
+}
+
+func exempt(class netaddr.Class, exemptPrivate bool) bool {
+	return class == netaddr.Loopback || class == netaddr.Private && exemptPrivate
 }
 
 // Len returns the number of items.

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// A table of attacks of a tiny network, as text and as JSON.
+func TestAttack(t *testing.T) {
+	saved := attackPrefixes
+	defer func() { attackPrefixes = saved }()
+	attackPrefixes = []int{4}
+	for _, args := range [][]string{{"--attack", "--attack-nodes", "10"}, {"--attack", "--attack-nodes", "10", "--json", "-"}} {
+		var out, errs bytes.Buffer
+		if code := run(args, &out, &errs); code != exitOK {
+			t.Fatalf("%v: exit code %d, %s", args, code, &errs)
+		}
+		var list []cell
+		if len(args) > 3 {
+			if err := json.Unmarshal(out.Bytes(), &list); err != nil || len(list) != 8 || list[7].Order != "after" || list[7].Prefixes != 4 {
+				t.Errorf("%v: %v, %s", args, err, &out)
+			}
+		} else if n := strings.Count(out.String(), "\n"); n != 2+8 || !strings.Contains(out.String(), "| after | 4 | go-ethereum |") {
+			t.Errorf("%v: %d lines: %s", args, n, &out)
+		}
+	}
+	var out, errs bytes.Buffer
+	if code := run([]string{"--attack", "--attack-nodes", "0"}, &out, &errs); code != exitUsage {
+		t.Errorf("no nodes: exit code %d", code)
+	}
+}
