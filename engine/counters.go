@@ -88,7 +88,8 @@ const (
 	HandshakesSent
 	SessionsInbound
 	SessionsOutbound
-	Rekeys // messages that were not answered because the keys have been used up
+	Rekeys          // messages that were not answered because the keys have been used up
+	Retransmissions // messages that were answered a second time; see replayFilter
 
 	BootnodesAnswered
 	BootnodesFailed
@@ -176,6 +177,7 @@ var counterInfo = [NumCounters]CounterInfo{
 	HandshakesSent:     {"handshakes_total", "side", "initiator", "Handshakes that this node accepted or sent."},
 	SessionsInbound:    {"sessions_established_total", "direction", "inbound", "Sessions that came to be."},
 	SessionsOutbound:   {"sessions_established_total", "direction", "outbound", "Sessions that came to be."},
+	Retransmissions:    plain("retransmissions_total", "Messages answered a second time because the peer sent the same bytes again."),
 	Rekeys:             plain("rekeys_total", "Sessions whose keys were used up, so that a new handshake had to follow."),
 
 	BootnodesAnswered: {"bootnode_contacts_total", "result", "answered", "Contacts of bootnodes, by result."},

@@ -34,11 +34,43 @@ const (
 //   - False positives: 15 marks are compared, so a new message is taken for an old one with a
 //     probability of 15 in 2^32, one in 286 million. Its sender sees one lost packet.
 //   - Time: one cache line for each message, which prefetch fetches ahead.
+//
+// # Retransmissions
+//
+// The Rust implementation sends the same bytes again when no answer has come for a second: its
+// request has arrived and the answer was lost. Such a message is answered a second time if the peer
+// has been quiet in between, once for each message, and once a second for each session. Somebody who
+// replays what he has recorded gets no more than that.
 type replayFilter struct {
 	key     [2]uint64
-	buckets []replayBucket // a power of two
-	added   int            // messages since the filter was last checked for its size
-	since   time.Duration  // when that was
+	buckets []replayBucket            // a power of two
+	added   int                       // messages since the filter was last checked for its size
+	since   time.Duration             // when that was
+	retries [retrySlots]time.Duration // when a retransmission of a session was last answered, plus 1
+}
+
+const (
+	// retryQuiet is for how long a session must have been quiet before a message counts as
+	// retransmitted and not as doubled by the network.
+	retryQuiet = 500 * time.Millisecond
+	// retryPause is the least time between two retransmissions of one session that are answered.
+	retryPause = time.Second
+	// retrySlots is how many times of retransmissions a worker keeps. Sessions that share a slot share
+	// its pause.
+	retrySlots = 64
+	// retryMark turns the hash of a message into that of its retransmission.
+	retryMark = 0x9e3779b97f4a7c15
+)
+
+// retransmitted reports whether a message that the filter has already is to be answered once more. h
+// is its hash, session that of the session, and used when the peer was last heard.
+func (f *replayFilter) retransmitted(now time.Duration, h, session uint64, used time.Duration) bool {
+	slot := &f.retries[session%retrySlots]
+	if now-used < retryQuiet || *slot != 0 && now-(*slot-1) < retryPause || !f.add(now, h^retryMark) {
+		return false
+	}
+	*slot = now + 1
+	return true
 }
 
 type replayBucket struct {

@@ -204,7 +204,13 @@ func (w *Worker) message(s *staged, at session.Place) {
 		return
 	}
 	if !w.replayed.add(w.now, s.mark) {
-		w.counts[DropReplay]++
+		if keys != current || !w.replayed.retransmitted(w.now, s.mark, s.hash, keys.Used()) {
+			w.counts[DropReplay]++
+			return
+		}
+		w.counts[Retransmissions]++ // the session does not change by it
+		p := peerOf(s, keys)
+		w.dispatch(&p, plaintext)
 		return
 	}
 	keys.Opened(w.now)
