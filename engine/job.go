@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -72,8 +73,8 @@ func (w *Worker) accept(j *job) {
 	kind := SessionEstablished
 	w.prove(j.from) // it has answered a WHOAREYOU there
 	by := byOwner
-	if len(j.packet.Record) == 0 {
-		by = byOthers
+	if !bytes.Equal(j.packet.Record, a.Record.Bytes()) {
+		by = byOthers // none was sent, or an older one than is known here
 		w.reconsider(a.Record, j.from)
 	}
 	if !w.admit(a.Record, j.from, true, by) {

@@ -652,3 +652,35 @@ func TestRespondersAreBounded(t *testing.T) {
 		t.Error("not removed")
 	}
 }
+
+// A peer that has fallen back to an older record may send it with its handshake, unasked. That is no
+// different from one that is asked for it.
+func TestOlderRecordInHandshake(t *testing.T) {
+	nw := newNetwork(t)
+	a := nw.add(far(0), nil)
+	first := nw.stranger(far(1), 7).listen()
+	first.renewed(func(b *enr.Builder) { b.SetSeq(50) })
+	first.connect(a)
+	for range 20 {
+		nw.run(100 * time.Millisecond)
+		first.serve(a)
+	}
+	if _, s, ok := a.e.table.Get(first.rec.ID()); !ok || !s.Live {
+		t.Fatal("not in the table")
+	}
+	again := nw.stranger(far(2), 7).listen() // the same key
+	if again.rec.ID() != first.rec.ID() || again.rec.Seq() >= first.rec.Seq() {
+		t.Fatal("another node, or no older record")
+	}
+	h := again.answer(again.challenge(a), a, askFor(256)) // which does not tell its number, as a PING does
+	nw.inject(again.addr, a, again.encode(h, a))
+	again.keys = h.keys
+	for range 600 {
+		nw.run(100 * time.Millisecond)
+		again.serve(a)
+	}
+	n, s, ok := a.e.table.Get(again.rec.ID())
+	if !ok || n.Addr != again.addr || n.Seq != again.rec.Seq() || !s.Live {
+		t.Errorf("in the table: %v, at %v with record %d, live %v; want %v, %d", ok, n.Addr, n.Seq, s.Live, again.addr, again.rec.Seq())
+	}
+}
