@@ -10,7 +10,8 @@ import (
 )
 
 // ExemptPrivate says when peers at private addresses are exempt from the limits by prefix of the
-// node table and of the handshake queue, and from the rate limits. Loopback always is.
+// node table, and from the rate limits. Loopback always is. The quotas of the handshake queue have no
+// exemption: they apply only when half of it is in use.
 //
 // All nodes of a private network may share one prefix, and such a network has nobody to protect
 // from. At a node that the public network can reach, a private source address is forged, or it is
@@ -81,8 +82,6 @@ func (e *Engine) setLocal(r *enr.Record) {
 func (e *Engine) updateExempt() {
 	private := e.Private()
 	e.table.SetExemptPrivate(private)
-	e.inbound.setExemptPrivate(private)
-	e.own.setExemptPrivate(private)
 	exempt := limits.ExemptLoopback
 	if private {
 		exempt = limits.ExemptLocal

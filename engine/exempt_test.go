@@ -132,6 +132,8 @@ func TestS17QueueQuotaIsByPrefix(t *testing.T) {
 		{"addresses of a /48", func(i int) string { return fmt.Sprintf("2a00:1:2:%x::1", i) }, size / 2},
 		{"/24s of a /16", func(i int) string { return fmt.Sprintf("20.1.%d.1", i) }, size / 2},
 		{"/48s of a /32", func(i int) string { return fmt.Sprintf("2a00:1:%x::1", i) }, size / 2},
+		{"a private /24", func(i int) string { return fmt.Sprintf("192.168.1.%d", i) }, size / 2},
+		{"loopback", func(i int) string { return fmt.Sprintf("127.0.0.%d", i) }, size / 2},
 		{"many networks", func(i int) string { return fmt.Sprintf("20.%d.1.1", i) }, size},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

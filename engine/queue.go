@@ -114,14 +114,10 @@ func (q *queue) init(size int) {
 	q.quota.Init(prefixquota.Config{
 		Limits: prefixquota.Limits{Host: site, Site: site, Wide: wide},
 		Free:   size / 2,
+		// One host of a private network, or one program on this machine, must not fill the queue
+		// either. Half of it has room for any honest burst.
+		Strict: true,
 	})
-}
-
-// setExemptPrivate says whether private addresses have no quota.
-func (q *queue) setExemptPrivate(exempt bool) {
-	q.mu.Lock()
-	q.quota.SetExemptPrivate(exempt)
-	q.mu.Unlock()
 }
 
 // admit reserves a job for work that addr caused. It returns nil and the cause if there is no room. The
