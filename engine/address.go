@@ -8,6 +8,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/budget"
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
@@ -471,5 +472,9 @@ func (w *Worker) askAgain(f netaddr.Family, r *reach, b ballot) {
 
 // askOpinion sends a PING for the sake of its PONG.
 func (w *Worker) askOpinion(p Peer) {
-	w.Start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(*Worker, Result) {}})
+	origin := budget.Known
+	if p.Listed {
+		origin = budget.Named
+	}
+	w.start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(*Worker, Result) {}}, origin, nil)
 }
