@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 )
 
 // defaultDataDir is the directory for data of this program in the user's home.
@@ -46,10 +47,14 @@ func dataDirOf(o *options) (string, error) {
 			return "", err
 		}
 	}
-	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return dir, usageError{fmt.Errorf("%s %s: not a directory", o.from("datadir"), dir)}
+	info, err := os.Stat(dir)
+	switch {
+	case (err != nil || info.IsDir()) && !errors.Is(err, syscall.ENOTDIR):
+		return dir, nil
+	case o.dataDir == "":
+		return dir, fmt.Errorf("data directory %s: not a directory", dir)
 	}
-	return dir, nil
+	return dir, usageError{fmt.Errorf("%s %s: not a directory", o.from("datadir"), dir)}
 }
 
 // openDataDir makes the data directory if it is missing. It returns its name also if that fails.

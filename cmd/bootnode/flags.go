@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -31,6 +32,12 @@ const (
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
+
+// isUsage reports whether an error is one of usage.
+func isUsage(err error) bool {
+	var usage usageError
+	return errors.As(err, &usage)
+}
 
 // options are the settings: as given, then as understood.
 type options struct {

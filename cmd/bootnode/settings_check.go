@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,8 +28,11 @@ func (o *options) nodeConfig(key *enr.PrivateKey) discv5.Config {
 // changing anything.
 func checkSettings(o *options) (warnings []string, err error) {
 	dir, err := dataDirOf(o)
-	if err != nil && !errors.Is(err, errNoHome) {
+	switch {
+	case isUsage(err):
 		return nil, err
+	case err != nil: // a start runs without one
+		dir = ""
 	}
 	key, warning, err := findKey(o, dir)
 	if err != nil {
@@ -43,8 +45,10 @@ func checkSettings(o *options) (warnings []string, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, usageError{err}
 	}
-	if err := store.CheckVersion((&storage{dir: dir}).databasePath()); err != nil {
-		return nil, fmt.Errorf("node database: %w", err)
+	if dir != "" {
+		if err := store.CheckVersion((&storage{dir: dir}).databasePath()); err != nil {
+			return nil, fmt.Errorf("node database: %w", err)
+		}
 	}
 	access := newAccessList()
 	if err := access.apply(0, o.bans, o.restrict); err != nil {

@@ -36,6 +36,7 @@ func TestCheckConfigIsAStart(t *testing.T) {
 		{"bad key file", "64 hexadecimal digits", []string{"--nodekey", file}},
 		{"no key file", "no such file", []string{"--nodekey", file + "x"}},
 		{"data directory is a file", "not a directory", []string{"--datadir", file}},
+		{"data directory below a file", "not a directory", []string{"--datadir", file + "/x"}},
 		{"HTTP address", "HOST:PORT", []string{"--http", "256.0.0.1:80"}},
 		{"sockets", "--sockets", []string{"--sockets", "100000"}},
 		{"external address", "--extip", []string{"--extip", "192.0.2.1", "--extip", "192.0.2.2"}},

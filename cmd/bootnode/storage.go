@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/fastdisc/discv5"
@@ -25,13 +26,14 @@ type storage struct {
 // persistent reports whether what the node learns is saved.
 func (s *storage) persistent() bool { return s.store != nil }
 
-// openStorage opens the data directory and the node database. A directory that cannot be written is
-// no error, nor is a damaged database, which is moved aside. The key is never moved.
+// openStorage opens the data directory and the node database. A directory that cannot be made or
+// written is no error, nor is a damaged database, which is moved aside, or one that is no file. The
+// key is never moved.
 func openStorage(o *options) (*storage, error) {
 	s := &storage{}
 	var err error
 	if s.dir, err = openDataDir(o); err != nil {
-		if o.dataDir != "" && !unwritable(err) {
+		if isUsage(err) {
 			return nil, err
 		}
 		s.problem("no data directory", err)
@@ -54,16 +56,18 @@ func openStorage(o *options) (*storage, error) {
 	}
 	switch {
 	case err == nil:
-	case unwritable(err):
-		s.problem("node database", err)
-	default:
+	case errors.Is(err, store.ErrLocked), errors.Is(err, store.ErrVersion):
 		return nil, fmt.Errorf("node database: %w", err)
+	default:
+		s.problem("node database", err)
 	}
 	return s, nil
 }
 
 func (s *storage) problem(what string, err error) {
-	s.problems = append(s.problems, what+": "+oneLine(err))
+	if text := what + ": " + oneLine(err); !slices.Contains(s.problems, text) {
+		s.problems = append(s.problems, text)
+	}
 }
 
 // unwritable reports whether an error says that files cannot be made or changed, which a daemon that

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/fastdisc/discv5/enr"
@@ -154,6 +155,48 @@ func TestDamagedDatabase(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+		})
+	}
+}
+
+// A database that is no file is left alone, as a directory may be a mount point; so is a data directory
+// that cannot be made. The bootnode starts without, and --check-config accepts it.
+func TestDatabaseIsNoFile(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, reason string
+		make         func(path string) error
+	}{
+		{"directory", "and no node database", func(p string) error { return os.Mkdir(p, 0o700) }},
+		{"pipe", "and no node database", func(p string) error { return syscall.Mkfifo(p, 0o600) }},
+		{"link to nowhere", "no such file", func(p string) error { return os.Symlink(filepath.Dir(p)+"/none/nodes.db", p) }},
+		{"link to itself", "too many levels", func(p string) error { return os.Symlink(p, p) }},
+		{"no data directory", "mkdir /proc/self/none", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if tt.make == nil {
+				dir = "/proc/self/none/at/all"
+			} else if err := tt.make(filepath.Join(dir, "nodes.db")); err != nil {
+				t.Fatal(err)
+			}
+			out, err := command("--addr", "127.0.0.1:0", "--datadir", dir, "--check-config").CombinedOutput()
+			if err != nil {
+				t.Errorf("check: %v: %s", err, out)
+			}
+			p := start(t, dir, "--http", anyPort)
+			eventually(t, "lines about the file", func() bool {
+				log := p.log.String()
+				return strings.Contains(log, "level=ERROR msg=\"running without persistence") && strings.Contains(log, tt.reason)
+			})
+			if n := strings.Count(p.log.String(), tt.reason); n != 1 {
+				t.Errorf("the log says %d times %q", n, tt.reason)
+			}
+			if v := p.metric(t, "discv5_storage_persistent"); v != 0 {
+				t.Errorf("discv5_storage_persistent %v", v)
+			}
+			p.stop(t)
 		})
 	}
 }

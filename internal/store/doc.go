@@ -64,6 +64,7 @@ var (
 	ErrLocked  = errors.New("another process uses it")
 	ErrDamaged = errors.New("file is damaged or no node database; move it away to start with an empty one")
 	ErrVersion = errors.New("file was written by a newer version")
+	ErrNoFile  = errors.New("directory, device or pipe, and no node database")
 	ErrClosed  = errors.New("store is closed")
 )
 

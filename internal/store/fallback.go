@@ -24,11 +24,22 @@ func MoveAside(path string) (to string, err error) {
 	return to, nil
 }
 
+// checkFile refuses what is there and is no file. To open a named pipe would wait for its writer.
+func checkFile(path string) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return &os.PathError{Op: "open", Path: path, Err: ErrNoFile}
+	}
+	return nil
+}
+
 // ReadNodes returns the best nodes, at most limit, of a file that cannot be written to, best first.
 // It changes nothing. The errors are those of Open.
 func ReadNodes(path string, limit int) (nodes []Node, skipped int, err error) {
 	s := &Store{path: path, max: MaxNodes, index: make(map[enr.ID]revision)}
 	err = s.guard(func() (err error) {
+		if err := checkFile(path); err != nil {
+			return err
+		}
 		s.db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, ReadOnly: true, NoStatistics: true})
 		if err != nil {
 			return err
@@ -56,7 +67,7 @@ func ReadNodes(path string, limit int) (nodes []Node, skipped int, err error) {
 // CheckVersion returns ErrVersion if the file at path was written by a newer version of this
 // program, and nil in every other case: also if there is no file, or another process has it open.
 func CheckVersion(path string) error {
-	if _, err := os.Stat(path); err != nil {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
 	s := &Store{path: path}

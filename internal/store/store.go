@@ -48,10 +48,14 @@ type revision struct {
 }
 
 // Open opens the file at path and reads it; it is made, with access for its owner alone, if it is missing.
-// ErrLocked: another process has it open. ErrDamaged, ErrVersion: it cannot be used, and is left as it is.
+// ErrLocked: another process has it open. ErrDamaged, ErrVersion, ErrNoFile: it cannot be used, and is
+// left as it is.
 func Open(path string) (*Store, error) {
 	s := &Store{path: path, max: MaxNodes, index: make(map[enr.ID]revision)}
 	err := s.guard(func() (err error) {
+		if err := checkFile(path); err != nil {
+			return err
+		}
 		s.db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, NoStatistics: true})
 		if err != nil {
 			return err
