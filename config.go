@@ -179,7 +179,7 @@ type PrefixLimits = table.Limits
 var NoPrefixLimits = table.Unlimited
 
 // ParsePrefixLimits reads PrefixLimits as the bootnode's flags have them: "host,site,wide", such as
-// "2,2,4", where 0 stands for the default and "-" for no limit, or "off".
+// "2,2,12", where 0 stands for the default and "-" for no limit, or "off".
 func ParsePrefixLimits(s string) (PrefixLimits, error) { return prefixquota.ParseLimits(s) }
 
 // ExemptPrivate says when peers at private addresses are exempt from limits.

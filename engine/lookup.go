@@ -68,7 +68,7 @@ func (w *Worker) lookup(target enr.ID, cfg lookup.Config, f *feelers, found func
 	}
 	seeds, peers := e.sources(w.now, target)
 	cfg.Keep = e.keep(cfg.Keep)
-	cfg.Limits, cfg.ExemptPrivate = e.cfg.Table.BucketLimits.WithDefaults(table.DefaultBucketLimits), e.Private()
+	cfg.Limits, cfg.ExemptPrivate = e.lookupLimits(seeds), e.Private()
 	if found != nil {
 		for _, n := range seeds {
 			if rec := e.recordOf(n.Record); rec != nil {

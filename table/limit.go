@@ -16,13 +16,15 @@ type Limits = prefixquota.Limits
 // Unlimited are the Limits that bound nothing.
 var Unlimited = prefixquota.Unlimited
 
-// Default limits. A /24 is cheap and a /16 is not: docs/SIMULATION.md has the figures that they
-// were chosen by.
+// Default limits. A /24 is cheap and a /16 is not: docs/SIMULATION.md has figures. All nodes of a
+// small network may be at one provider, so that a /16 is not kept out of places that nobody else
+// wants: it gets at most three quarters of a bucket, and loses them to nodes of other networks by
+// turnover.
 var (
 	// DefaultBucketLimits are for the members and replacements of one bucket.
-	DefaultBucketLimits = Limits{Host: 2, Site: 2, Wide: 4}
+	DefaultBucketLimits = Limits{Host: 2, Site: 2, Wide: 12}
 	// DefaultTableLimits are for the members of the whole table.
-	DefaultTableLimits = Limits{Host: 10, Site: 10, Wide: 20}
+	DefaultTableLimits = Limits{Host: 10, Site: 10, Wide: 40}
 )
 
 // standing says which limit of the table an entry counts for.

@@ -117,7 +117,7 @@ func TestSettingErrors(t *testing.T) {
 		{"twice", func() []string { return config("sockets = 1\nsockets = 2") }, nil, []string{"c.toml:2: ", "sockets"}},
 		{"twice in two forms", func() []string { return config("log.json = true\n\"log.json\" = true") }, nil, []string{"c.toml:2: ", "set before"}},
 		{"type", func() []string { return config("\nsockets = \"many\"") }, nil, []string{"c.toml:2: sockets: want a number"}},
-		{"limits by prefix", func() []string { return []string{"--bucket-limits", "2,2"} }, nil, []string{"--bucket-limits", "2,2,4"}},
+		{"limits by prefix", func() []string { return []string{"--bucket-limits", "2,2"} }, nil, []string{"--bucket-limits", "2,2,12"}},
 		{"limits of the table", func() []string { return config("table-limits = \"10,x,20\"") }, nil, []string{"c.toml:1: ", "table-limits", "off"}},
 		{"exemption", func() []string { return []string{"--exempt-private", "yes"} }, nil, []string{"--exempt-private", "auto, always or never"}},
 		{"fraction", func() []string { return config("sockets = 1.5") }, nil, []string{"c.toml:1: sockets: want"}},

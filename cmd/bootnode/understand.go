@@ -92,7 +92,7 @@ func (o *options) parseLimits() error {
 		to         *discv5.PrefixLimits
 	}{{"bucket-limits", o.bucketIn, &o.bucketLimits}, {"table-limits", o.tableIn, &o.tableLimits}} {
 		if *l.to, err = discv5.ParsePrefixLimits(l.text); err != nil {
-			return fmt.Errorf("%s %.40q: want three numbers, as in 2,2,4, or off", o.from(l.name), l.text)
+			return fmt.Errorf("%s %.40q: want three numbers, as in 2,2,12, or off", o.from(l.name), l.text)
 		}
 	}
 	if err := o.exemptPrivate.UnmarshalText([]byte(o.exemptIn)); err != nil {

@@ -75,7 +75,7 @@ type Limits struct {
 var Unlimited = Limits{-1, -1, -1}
 
 // ErrLimits reports text that ParseLimits cannot read.
-var ErrLimits = errors.New("prefix limits: want host,site,wide as in 2,2,4, or off")
+var ErrLimits = errors.New("prefix limits: want host,site,wide as in 2,2,12, or off")
 
 // ParseLimits reads the form of Limits.String: three numbers, or "off" for no limit at all.
 // 0 stands for the default and "-" for no limit. Errors wrap ErrLimits.
