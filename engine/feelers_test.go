@@ -55,8 +55,8 @@ func TestS34FeelersGoToNewPrefixes(t *testing.T) {
 	(&lookupRun{}).feel(a.w) // other lookups have none
 }
 
-// S34: lookups ask no more nodes of one prefix than a bucket holds, and setting the limits of buckets
-// sets those of lookups.
+// S34: lookups that find enough others ask no more nodes of one prefix than a bucket holds, and setting
+// the limits of buckets sets those of lookups.
 func TestS34LookupsKeepToTheLimits(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -73,21 +73,27 @@ func TestS34LookupsKeepToTheLimits(t *testing.T) {
 				off(c)
 				c.Table.BucketLimits = tt.limits
 			})
-			for i := range 6 { // a knows them all: they have answered
-				n := nw.add(netip.AddrPortFrom(netip.AddrFrom4([4]byte{40, 1, 1, byte(1 + i)}), 9000).String(), off)
+			const others = 8
+			site := netip.MustParsePrefix("40.1.1.0/24")
+			for i := range 6 + others { // a knows them all: they have answered
+				at := netip.AddrFrom4([4]byte{40, 1, 1, byte(1 + i)})
+				if i >= 6 {
+					at = netip.AddrFrom4([4]byte{byte(50 + i), 1, 1, 1})
+				}
+				n := nw.add(netip.AddrPortFrom(at, 9000).String(), off)
 				if r := a.ping(n); r.Err != nil {
 					t.Fatal(r.Err)
 				}
 			}
 			asked := map[netip.AddrPort]bool{}
 			nw.tap = func(from, to netip.AddrPort, _ []byte) {
-				if from == a.addr {
+				if from == a.addr && site.Contains(to.Addr()) {
 					asked[to] = true
 				}
 			}
 			done := false
 			a.w.Begin(nw.now)
-			a.w.Lookup(enr.ID{1}, lookup.Config{Distances: 256}, nil, func(*Worker, []lookup.Candidate) { done = true })
+			a.w.Lookup(enr.ID{1}, lookup.Config{K: others + tt.want, Distances: 256}, nil, func(*Worker, []lookup.Candidate) { done = true })
 			nw.deliver()
 			for i := 0; i < 100 && !done; i++ {
 				nw.run(50 * time.Millisecond)

@@ -3,6 +3,7 @@ package lookup
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/fastdisc/discv5/enr"
@@ -90,5 +91,56 @@ func TestS34ClosestOfAPrefixStay(t *testing.T) {
 	p.insert(&cfg, &enr.ID{}, &Candidate{ID: enr.ID{0, 1}, Addr: addr}, 0, 100)
 	if len(p.list) != 2 {
 		t.Error("more nodes of a prefix are asked than the limit allows")
+	}
+}
+
+// Limits leave no place empty. Where all nodes are of one network a lookup finds as many as without
+// limits, also if the closest of them are dead; where there are others, these come first.
+func TestOneNetworkFillsLookup(t *testing.T) {
+	limits := prefixquota.Limits{Host: 2, Site: 2, Wide: 4}
+	for _, tt := range []struct {
+		name                string
+		same, others, dead  int
+		paths               int
+		results, fromOthers int
+	}{
+		{"only one network", 40, 0, 0, 1, DefaultK, 0},
+		{"the closest are dead", 40, 0, 10, 1, DefaultK, 0},
+		{"fewer than wanted", 9, 0, 0, 1, 9, 0},
+		{"some others", 40, 6, 0, 1, DefaultK, 6},
+		{"enough others", 40, 20, 0, 1, DefaultK, 12},
+		{"three paths", 40, 0, 0, 3, DefaultK, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var all []Candidate
+			for i := range tt.same { // closer to the target than the others
+				all = append(all, Candidate{ID: enr.ID{1, byte(i)}, Addr: netip.MustParseAddrPort(fmt.Sprintf("40.1.%d.1:1", i))})
+			}
+			for i := range tt.others {
+				all = append(all, Candidate{ID: enr.ID{2, byte(i)}, Addr: netip.MustParseAddrPort(fmt.Sprintf("%d.1.1.1:1", 50+i))})
+			}
+			l := New(enr.ID{}, Config{Limits: limits, Paths: tt.paths, MaxFound: 64}, enr.ID{9}, slices.Clone(all[len(all)-3:]))
+			queries := 0
+			for !l.Done() {
+				q, ok := l.Next()
+				if !ok {
+					t.Fatal("the lookup neither ends nor goes on")
+				}
+				if queries++; q.Node.ID[0] == 1 && int(q.Node.ID[1]) < tt.dead {
+					l.Fail(q.Node.ID)
+					continue
+				}
+				l.Answer(q.Node.ID, slices.Clone(all))
+			}
+			others := 0
+			for _, c := range l.Results() {
+				if c.ID[0] == 2 {
+					others++
+				}
+			}
+			if got := len(l.Results()); got != tt.results || others != tt.fromOthers {
+				t.Errorf("%d results, %d of other networks, after %d queries; want %d and %d", got, others, queries, tt.results, tt.fromOthers)
+			}
+		})
 	}
 }

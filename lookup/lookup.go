@@ -22,6 +22,9 @@ const (
 // successors.
 const slack = 8
 
+// spareMost is how many candidates beyond Config.Limits a path keeps for each of the k that it wants.
+const spareMost = 2
+
 // Config configures a lookup. The zero value of every field stands for its default.
 type Config struct {
 	// K is the number of nodes wanted, at most MaxQueries.
@@ -40,8 +43,8 @@ type Config struct {
 	// usual there.
 	QueryTimeout time.Duration
 	// Limits bounds the candidates of one network prefix on a path: whoever has a few networks
-	// cannot fill a lookup with nodes made for its target. The closest stay. The zero value limits
-	// nothing. Loopback is exempt, and private networks are if ExemptPrivate is set.
+	// cannot fill a lookup with nodes made for its target. The closest stay. The others are asked if
+	// there are fewer than K nodes without them. The zero value limits nothing. Loopback is exempt, and private networks are if ExemptPrivate is set.
 	Limits        prefixquota.Limits
 	ExemptPrivate bool
 	// Keep, if not nil, decides which nodes may be results. The others are asked all the same.
@@ -124,6 +127,11 @@ func New(target enr.ID, cfg Config, self enr.ID, seeds []Candidate) *Lookup {
 		p := &l.paths[i%len(l.paths)]
 		p.list = append(p.list, s)
 	}
+	for i, s := range start.spare {
+		l.asker[s.ID] = nobody
+		p := &l.paths[i%len(l.paths)]
+		p.spare = append(p.spare, s)
+	}
 	l.stats.Heard = len(l.asker)
 	return l
 }
@@ -141,6 +149,7 @@ func (l *Lookup) Next() (q Query, ok bool) {
 		if l.stats.Queries >= l.cfg.MaxQueries || p.outstanding >= l.cfg.Alpha {
 			continue
 		}
+		p.refill(&l.cfg, &l.target, l.taken)
 		s := p.next(l.cfg.K, l.taken)
 		if s == nil {
 			continue
@@ -238,6 +247,7 @@ func (l *Lookup) Done() bool {
 		return true
 	}
 	for i := range l.paths {
+		l.paths[i].refill(&l.cfg, &l.target, l.taken)
 		if !l.paths[i].settled(l.cfg.K, l.taken) {
 			return false
 		}

@@ -26,12 +26,15 @@ type slot struct {
 // path is one traversal: the candidates it has heard of, closest to the target first.
 type path struct {
 	list        []slot
+	spare       []slot // those that Config.Limits has no room for, closest first; none of them was asked
 	outstanding int
 }
 
 // search returns where id stands in the list, or where it would.
-func (p *path) search(target, id *enr.ID) (i int, found bool) {
-	return slices.BinarySearchFunc(p.list, id, func(s slot, id *enr.ID) int {
+func (p *path) search(target, id *enr.ID) (i int, found bool) { return searchSlots(p.list, target, id) }
+
+func searchSlots(list []slot, target, id *enr.ID) (i int, found bool) {
+	return slices.BinarySearchFunc(list, id, func(s slot, id *enr.ID) int {
 		return enr.CompareDistance(*target, s.ID, *id)
 	})
 }
@@ -46,7 +49,8 @@ func (p *path) insert(cfg *Config, target *enr.ID, c *Candidate, hops uint8, lim
 		return
 	}
 	s := slot{Candidate: c, hops: hops, prefixes: prefixquota.PrefixesOf(c.Addr.Addr())}
-	if !prefixquota.Exempt(c.Addr.Addr(), cfg.ExemptPrivate) && !p.makeRoom(&s, i, cfg.Limits.Widths()) {
+	if !prefixquota.Exempt(c.Addr.Addr(), cfg.ExemptPrivate) && !p.makeRoom(cfg, target, &s, i) {
+		p.setAside(cfg, target, s)
 		return
 	}
 	p.list = slices.Insert(p.list, i, s)
@@ -57,11 +61,11 @@ func (p *path) insert(cfg *Config, target *enr.ID, c *Candidate, hops uint8, lim
 	}
 }
 
-// makeRoom drops candidates that have not been asked, so that the list keeps to the limits with s at
-// index i. It reports false if the limits have no room for s: the others of its prefix are closer to
+// makeRoom sets candidates aside that have not been asked, so that the list keeps to the limits with
+// s at index i. It reports false if the limits have no room for s: the others of its prefix are closer to
 // the target, or have been asked.
-func (p *path) makeRoom(s *slot, i int, limits [prefixquota.NumWidths]int) bool {
-	for k, limit := range limits {
+func (p *path) makeRoom(cfg *Config, target *enr.ID, s *slot, i int) bool {
+	for k, limit := range cfg.Limits.Widths() {
 		w, count, farthest := prefixquota.Width(k), 0, -1
 		if limit <= 0 {
 			continue
@@ -79,9 +83,37 @@ func (p *path) makeRoom(s *slot, i int, limits [prefixquota.NumWidths]int) bool 
 		if farthest < i {
 			return false
 		}
+		p.setAside(cfg, target, p.list[farthest])
 		p.list = slices.Delete(p.list, farthest, farthest+1)
 	}
 	return true
+}
+
+// setAside keeps a candidate for the case that a lookup runs out of others.
+func (p *path) setAside(cfg *Config, target *enr.ID, s slot) {
+	i, found := searchSlots(p.spare, target, &s.ID)
+	if found || i >= spareMost*cfg.K {
+		return
+	}
+	p.spare = slices.Insert(p.spare, i, s)
+	p.spare = p.spare[:min(len(p.spare), spareMost*cfg.K)]
+}
+
+// refill takes candidates that were set aside if the others are fewer than wanted and all of them have
+// been asked: the limits say who comes first, and leave no place empty. In a network of one provider
+// most nodes are such.
+func (p *path) refill(cfg *Config, target *enr.ID, taken func(*enr.ID) bool) {
+	if len(p.spare) == 0 || p.outstanding > 0 || p.next(cfg.K, taken) != nil {
+		return
+	}
+	for n := 0; n < cfg.Alpha && len(p.list) < cfg.K && len(p.spare) > 0; {
+		s := p.spare[0]
+		p.spare = slices.Delete(p.spare, 0, 1)
+		if i, found := p.search(target, &s.ID); !found && !taken(&s.ID) {
+			p.list = slices.Insert(p.list, i, s)
+			n++
+		}
+	}
 }
 
 // next returns the closest candidate that has not been asked among the k closest, or nil. Candidates
