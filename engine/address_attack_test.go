@@ -135,6 +135,9 @@ func TestS35WhoVouches(t *testing.T) {
 	a := nw.add(trueEnd.String(), nil)
 	named, unnamed, came := enr.ID{1}, enr.ID{2}, enr.ID{3}
 	a.e.address.came.noteNode(nw.now, came)
+	for _, id := range []enr.ID{named, unnamed, came} {
+		a.e.address.met.noteNode(nw.now, id)
+	}
 	for _, c := range []struct {
 		boot []Peer
 		want [3]voterRank

@@ -81,6 +81,7 @@ func New(cfg Config) (*Engine, error) {
 	e.calls.init(cfg.MaxRequests)
 	e.inbound.init(cfg.Jobs)
 	e.own.init(cfg.Jobs)
+	e.withheld.init()
 	e.maintain.init(cfg.Bootnodes)
 	e.maintain.announced.seq = cfg.Record.Seq()
 	e.cfg = cfg

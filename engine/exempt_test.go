@@ -40,6 +40,7 @@ func TestS33ExemptWhenPrivate(t *testing.T) {
 		exempt  bool
 	}{
 		{"public node", "8.8.8.2:9000", ExemptAuto, false, false},
+		{"public node of IPv6", "[2a00:1:2::2]:9000", ExemptAuto, false, false},
 		{"private node", "192.168.1.2:9000", ExemptAuto, false, true},
 		{"private node of a private IPv6 network", "[fd00::2]:9000", ExemptAuto, false, true},
 		{"loopback node", "127.0.0.1:9000", ExemptAuto, false, true},

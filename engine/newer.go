@@ -17,11 +17,12 @@ import (
 
 const (
 	// maxNewer bounds the nodes whose record waits to be asked for, maxNewerUnlisted those among them
-	// that are not in the table, and maxNewerSite those of the latter in one /24 or /48. More are left
-	// to the next PING.
+	// that are not in the table, maxNewerSite those of the latter in one /24 or /48, and maxNewerWide
+	// those in one /16 or /32. More are left to the next PING.
 	maxNewer         = 128
 	maxNewerUnlisted = 64
 	maxNewerSite     = 2
+	maxNewerWide     = 8
 	// fetchesPerTick bounds the records that one Tick asks for.
 	fetchesPerTick = 16
 )
@@ -123,8 +124,8 @@ func (m *maintenance) fullLocked(n *newerRecord) bool {
 	if !n.unlisted {
 		return false
 	}
-	unlisted, inSite := 0, 0
-	site := netaddr.Site(n.from.Addr())
+	unlisted, inSite, inWide := 0, 0, 0
+	site, wide := netaddr.Site(n.from.Addr()), netaddr.Wide(n.from.Addr())
 	limited := table.Class(n.from.Addr()) == table.Global
 	for i := range m.newer {
 		if o := &m.newer[i]; o.unlisted && o.id != n.id {
@@ -132,9 +133,12 @@ func (m *maintenance) fullLocked(n *newerRecord) bool {
 			if limited && netaddr.Site(o.from.Addr()) == site {
 				inSite++
 			}
+			if limited && netaddr.Wide(o.from.Addr()) == wide {
+				inWide++
+			}
 		}
 	}
-	return unlisted >= maxNewerUnlisted || inSite >= maxNewerSite
+	return unlisted >= maxNewerUnlisted || inSite >= maxNewerSite || inWide >= maxNewerWide
 }
 
 // fetchNewer asks nodes that announced another record for it.

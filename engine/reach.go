@@ -161,8 +161,12 @@ func (e *Engine) voterRank(now time.Duration, id enr.ID) voterRank {
 			return voterAnchor
 		}
 	}
-	if n, _, ok := e.table.Get(id); ok && n.Inbound || e.address.came.came(now, id) {
+	n, _, known := e.table.Get(id)
+	switch a := &e.address; {
+	case known && n.Inbound || a.came.came(now, id):
 		return voterCame
+	case !known && !a.met.came(now, id):
+		return voterCame // nothing says that this node found it: who came first may have been forgotten
 	}
 	return voterChosen
 }

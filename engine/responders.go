@@ -18,9 +18,11 @@ import (
 // Lookups start from them too, and they are never relayed.
 
 const (
-	// maxResponders bounds the responders, maxResponderSite those of one /24 or /48.
+	// maxResponders bounds the responders, maxResponderSite those of one /24 or /48, and
+	// maxResponderWide those of one /16 or /32.
 	maxResponders    = 64
 	maxResponderSite = 4
+	maxResponderWide = 8
 	// responderFails is how many requests in a row a responder may leave without an answer.
 	responderFails = 3
 )
@@ -49,34 +51,42 @@ func (rs *responders) answered(now time.Duration, p Peer) (fresh bool) {
 		if p.Record == nil && p.Addr == r.peer.Addr {
 			p.Record, p.PublicKey = r.peer.Record, r.peer.PublicKey
 		}
+		moved := p.Addr != r.peer.Addr
 		*r = responder{peer: p, at: now}
+		if moved {
+			rs.limit(p.Addr.Addr())
+		}
 		return false
 	}
 	rs.list = append(rs.list, responder{peer: p, at: now})
-	rs.limit(netaddr.Site(p.Addr.Addr()), table.Class(p.Addr.Addr()) == table.Global)
+	rs.limit(p.Addr.Addr())
 	return true
 }
 
-// limit drops what is too much after one has been appended: the oldest of its site, or of all.
-func (rs *responders) limit(site netaddr.Prefix, counts bool) {
-	oldest, inSite, oldestInSite := 0, 0, -1
-	for i := range rs.list {
-		r := &rs.list[i]
-		if r.at < rs.list[oldest].at {
-			oldest = i
-		}
-		if counts && netaddr.Site(r.peer.Addr.Addr()) == site {
-			inSite++
-			if oldestInSite < 0 || r.at < rs.list[oldestInSite].at {
-				oldestInSite = i
+// limit drops one responder if there are too many after one has come to addr: the oldest of its
+// site, of its wide prefix, or of all.
+func (rs *responders) limit(addr netip.Addr) {
+	site, wide, public := netaddr.Site(addr), netaddr.Wide(addr), table.Class(addr) == table.Global
+	for _, c := range [...]struct {
+		max int
+		in  func(netip.Addr) bool
+	}{
+		{maxResponderSite, func(a netip.Addr) bool { return public && netaddr.Site(a) == site }},
+		{maxResponderWide, func(a netip.Addr) bool { return public && netaddr.Wide(a) == wide }},
+		{maxResponders, func(netip.Addr) bool { return true }},
+	} {
+		n, oldest := 0, -1
+		for i := range rs.list {
+			if r := &rs.list[i]; c.in(r.peer.Addr.Addr()) {
+				if n++; oldest < 0 || r.at < rs.list[oldest].at {
+					oldest = i
+				}
 			}
 		}
-	}
-	switch {
-	case inSite > maxResponderSite:
-		rs.list = slices.Delete(rs.list, oldestInSite, oldestInSite+1)
-	case len(rs.list) > maxResponders:
-		rs.list = slices.Delete(rs.list, oldest, oldest+1)
+		if n > c.max {
+			rs.list = slices.Delete(rs.list, oldest, oldest+1)
+			return
+		}
 	}
 }
 

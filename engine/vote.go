@@ -37,7 +37,10 @@ const (
 	voteLife = 10 * time.Minute
 	// MaxVotes bounds the votes of a family that are kept.
 	MaxVotes = 256
-	longAgo  = -never / 2
+	// maxVotesWide bounds those of public voters in one /16 or /32, so that a network with many sites
+	// pushes out no votes of others.
+	maxVotesWide = 16
+	longAgo      = -never / 2
 	// A winner w beats a runner-up r if r*marginOf <= w*margin.
 	margin, marginOf = 7, 10
 )
@@ -100,7 +103,8 @@ func (v *votes) add(now time.Duration, by voter, says netip.AddrPort) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	list := &v.family[family]
-	worst := 0
+	worst, inWide, worstInWide := 0, 0, 0
+	worse := func(o, w *vote) bool { return o.rank < w.rank || o.rank == w.rank && o.at < w.at }
 	for i := range *list {
 		o := &(*list)[i]
 		if o.key == n.key && o.class == class {
@@ -116,11 +120,20 @@ func (v *votes) add(now time.Duration, by voter, says netip.AddrPort) bool {
 			*o = n
 			return true
 		}
-		if w := &(*list)[worst]; o.rank < w.rank || o.rank == w.rank && o.at < w.at {
+		if worse(o, &(*list)[worst]) {
 			worst = i
 		}
+		if class == netaddr.Global && o.wide == n.wide {
+			if inWide++; inWide == 1 || worse(o, &(*list)[worstInWide]) {
+				worstInWide = i
+			}
+		}
 	}
-	if len(*list) < MaxVotes {
+	full := len(*list) >= MaxVotes
+	if inWide >= maxVotesWide {
+		full, worst = true, worstInWide
+	}
+	if !full {
 		*list = append(*list, n)
 	} else if w := &(*list)[worst]; w.rank <= n.rank {
 		*w = n

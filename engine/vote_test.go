@@ -151,7 +151,7 @@ func TestS35VotesOfAFewNetworks(t *testing.T) {
 		t.Error("a peer that came first has the vote of a bootnode")
 	}
 	for i := range 2 * MaxVotes {
-		v.add(2, voter{rank: voterCame, addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{77, byte(i >> 8), byte(i), 1}), 1)}, netip.MustParseAddrPort(lie))
+		v.add(2, voter{rank: voterCame, addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{77, byte(i), byte(i >> 8), 1}), 1)}, netip.MustParseAddrPort(lie))
 	}
 	if got := v.count(2, netaddr.IPv4).of(netip.MustParseAddrPort(truth)); !got.anchored {
 		t.Error("peers that came first have pushed out the vote of a bootnode")
@@ -161,7 +161,7 @@ func TestS35VotesOfAFewNetworks(t *testing.T) {
 	}
 	var full votes
 	for i := range MaxVotes {
-		full.add(0, voter{rank: voterChosen, addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{77, byte(i >> 8), byte(i), 1}), 1)}, netip.MustParseAddrPort(truth))
+		full.add(0, voter{rank: voterChosen, addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{77, byte(i), byte(i >> 8), 1}), 1)}, netip.MustParseAddrPort(truth))
 	}
 	if full.add(1, votersOf(voterCame, "78.1.1.1:1")[0], netip.MustParseAddrPort(lie)) {
 		t.Error("a peer that came first has the slot of one that was chosen")

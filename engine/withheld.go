@@ -6,6 +6,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/internal/budget"
+	"github.com/fastdisc/discv5/internal/prefixquota"
 	"github.com/fastdisc/discv5/session"
 )
 
@@ -20,12 +21,27 @@ const (
 	// requests of one of them. More are dropped and counted.
 	maxWithheld     = 64
 	maxWithheldEach = 4
+	// maxWithheldSite bounds the endpoints of one /24 or /48 once half of the places are taken, and
+	// maxWithheldWide those of one /16 or /32: nodes of a few networks that ask and answer no PING
+	// leave room for others.
+	maxWithheldSite = 8
+	maxWithheldWide = 16
 )
 
 // withheld are the requests that wait for the proof of an endpoint, by session.
 type withheld struct {
 	mu      sync.Mutex
 	waiting map[session.Key][]heldRequest
+	quota   prefixquota.Quota // of the keys of waiting
+}
+
+func (h *withheld) init() {
+	h.waiting = make(map[session.Key][]heldRequest)
+	h.quota.Init(prefixquota.Config{
+		Limits: prefixquota.Limits{Host: maxWithheldSite, Site: maxWithheldSite, Wide: maxWithheldWide},
+		Free:   maxWithheld / 2,
+		Strict: true, // as that of the handshake queue
+	})
 }
 
 // heldRequest is a FINDNODE, or a TALKREQ with its answer.
@@ -45,8 +61,10 @@ func (h *withheld) add(key *session.Key, r heldRequest) (first, ok bool) {
 	if len(list) >= maxWithheldEach || !has && len(h.waiting) >= maxWithheld {
 		return false, false
 	}
-	if h.waiting == nil {
-		h.waiting = make(map[session.Key][]heldRequest)
+	if !has {
+		if _, ok := h.quota.Take(key.AddrPort().Addr()); !ok {
+			return false, false
+		}
 	}
 	h.waiting[*key] = append(list, r)
 	return !has, true
@@ -55,7 +73,10 @@ func (h *withheld) add(key *session.Key, r heldRequest) (first, ok bool) {
 func (h *withheld) take(key *session.Key) []heldRequest {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list := h.waiting[*key]
+	list, has := h.waiting[*key]
+	if has {
+		h.quota.Release(key.AddrPort().Addr())
+	}
 	delete(h.waiting, *key)
 	return list
 }
