@@ -74,6 +74,7 @@ func TestBootnodesFileForms(t *testing.T) {
 		"JSON":            "[\n  \"" + one + "\",\n  \"" + two + "\"\n]\n",
 		"one a line":      one + "\n" + two + "\n",
 		"commas":          one + "," + two,
+		"20 MiB":          one + "\n" + strings.Repeat("# "+strings.Repeat("x", 1022)+"\n", 20<<10) + two + "\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, err := load([]string{"--bootnodes-file", write(t, text, 0o600)}, nil)

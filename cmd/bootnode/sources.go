@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 
@@ -59,19 +59,33 @@ func (o *options) readSources() error {
 	}
 	for _, list := range o.bootFiles {
 		for _, path := range splitList(list) {
-			text, err := readFile(path, maxFile)
-			if err != nil {
-				return fmt.Errorf("%s: %w", o.from("bootnodes-file"), err)
+			if err := o.readSourceFile(path, add); err != nil {
+				return err
 			}
-			for e, err := range nodelist.Read(bytes.NewReader(text)) {
-				where := path + ":" + strconv.Itoa(e.Line)
-				if err != nil {
-					return fmt.Errorf("%s: %w", where, nodelist.ErrEntrySize)
-				}
-				if err := add(e.Text, where); err != nil {
-					return err
-				}
-			}
+		}
+	}
+	return nil
+}
+
+// readSourceFile calls add with each entry of a file of any size.
+func (o *options) readSourceFile(path string, add func(text, where string) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.from("bootnodes-file"), err)
+	}
+	defer f.Close()
+	for e, err := range nodelist.Read(f) {
+		where := path + ":" + strconv.Itoa(e.Line)
+		switch {
+		case errors.Is(err, nodelist.ErrEntrySize):
+			err = fmt.Errorf("%s: %w", where, nodelist.ErrEntrySize)
+		case err != nil:
+			err = fmt.Errorf("%s: %w", o.from("bootnodes-file"), err)
+		default:
+			err = add(e.Text, where)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

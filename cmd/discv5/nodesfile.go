@@ -27,7 +27,8 @@ func readNodes(r io.Reader, add func(enr.ID, nodeEntry) error) error {
 	w := &window{r: r}
 	d := json.NewDecoder(w)
 	if first, err := d.Token(); err != nil || first != json.Delim('{') {
-		if err == nil || !errors.Is(err, errEntrySize) {
+		var reading *fs.PathError
+		if !errors.Is(err, errEntrySize) && !errors.As(err, &reading) {
 			err = errors.New("want an object, with a node ID for each key")
 		}
 		return w.wrong(w.at, err)
@@ -123,7 +124,10 @@ func (w *window) find(at int64, err error) int64 {
 // wrong is a usageError about the file, which names the line of an offset.
 func (w *window) wrong(offset int64, err error) error {
 	var kind *json.UnmarshalTypeError
+	var reading *fs.PathError
 	switch {
+	case errors.As(err, &reading): // which says nothing about the content
+		return wrong("line %d: %w", w.line(offset), err)
 	case errors.As(err, &kind): // it quotes numbers
 		short := *kind
 		short.Value = quote.Cut(short.Value)

@@ -65,6 +65,7 @@ func TestBadInput(t *testing.T) {
 		{"crawl " + file(t, "short.json", "{\n \""+strings.Repeat("11", 32)+"\": {\n"), "short.json: line 3: not a node set: unexpected end"},
 		{"crawl " + file(t, "more.json", "{}\n}"), "more.json: line 2: not a node set"},
 		{"crawl " + file(t, "time.json", "{\n \""+strings.Repeat("11", 32)+"\": {\n  \"lastCheck\": \"soon\"}}"), "time.json: line 2: not a node set"},
+		{"crawl " + t.TempDir(), "is a directory"},
 		{"crawl " + file(t, "list.json", "[]"), "list.json: line 1: not a node set: want an object"},
 		{"crawl " + file(t, "id.json", "{\n \"11\": {}}"), "id.json: line 2: not a node set: enr: node ID"},
 		{"crawl " + file(t, "record.json", "{\n\n \""+strings.Repeat("11", 32)+"\": {\"record\": \"enr:x\"}}"), "record.json: line 3: node 1111"},
