@@ -107,3 +107,61 @@ func TestS29HonestNodeUnderOtherNames(t *testing.T) {
 		t.Errorf("its request: %v", r.Err)
 	}
 }
+
+// S20: a private IPv6 address beside a public IPv4 one, handed to a node without IPv4, does not aim the
+// node at its own network; and neither does one that it could choose, or try after a timeout.
+func TestS20PrivateBesidePublicInLookup(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		v4   bool
+		rec  func(b *enr.Builder, i int)
+	}{
+		{"node without IPv4", false, func(b *enr.Builder, i int) {
+			b.SetIP(netip.AddrFrom4([4]byte{77, byte(i), 1, 1})).SetUDP(9000)
+			b.SetIP(netip.AddrFrom16([16]byte{0xfd, 15: byte(1 + i)})).SetUDP6(9000)
+		}},
+		{"node of both families", true, func(b *enr.Builder, i int) {
+			b.SetIP(netip.AddrFrom4([4]byte{77, byte(i), 1, 1})).SetUDP(9000)
+			b.SetIP(netip.AddrFrom16([16]byte{0xfd, 15: byte(1 + i)})).SetUDP6(9000)
+		}},
+		{"private IPv4 beside", true, func(b *enr.Builder, i int) {
+			b.SetIP(netip.AddrFrom4([4]byte{192, 168, 1, byte(1 + i)})).SetUDP(9000)
+			b.SetIP(netip.AddrFrom16([16]byte{0x2a, 2, 0, byte(i), 15: 1})).SetUDP6(9000)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			nw := newNetwork(t)
+			a := nw.add("[2a01::1]:9000", func(cfg *Config) { cfg.IPv4 = c.v4 })
+			nw.publicOnly(a)
+			f := &flow{nw: nw}
+			nw.tap = chain(nw.tap, func(from, to netip.AddrPort, _ []byte) {
+				if from == a.addr && to.Addr() != netip.MustParseAddr("2a03::1") {
+					f.at = append(f.at, nw.now)
+				}
+			})
+			s := nw.stranger("[2a03::1]:9000", 7).listen()
+			s.connect(a)
+			var names []*enr.Record
+			for seed := uint64(1000); len(names) < 5; seed++ { // one packet
+				g := nw.stranger("[2a04::1]:9000", seed)
+				b := enr.NewBuilder()
+				c.rec(b, len(names))
+				rec, err := b.Sign(g.key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if enr.LogDistance(s.rec.ID(), rec.ID()) == 256 {
+					names = append(names, rec)
+				}
+			}
+			served := 0
+			for range 600 {
+				nw.run(100 * time.Millisecond)
+				served += s.serve(a, names...)
+			}
+			if served < 3 || c.v4 && len(f.at) == 0 {
+				t.Errorf("%d requests served, %d probes: this tests nothing", served, len(f.at))
+			}
+		})
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/codec"
 )
 
 // S39: a new session of a network that has most of the map displaces one of its own network, the one
@@ -57,5 +59,21 @@ func TestS17SamePrefix(t *testing.T) {
 		if samePrefix(&a, &b) != c.want || samePrefix(&b, &a) != c.want {
 			t.Errorf("%s and %s: want %v", c.a, c.b, c.want)
 		}
+	}
+}
+
+// S41: however many messages come in a name, it holds no more than MaxChallengesOfName challenges.
+func TestS41ChallengesOfOneName(t *testing.T) {
+	m, r := NewMap(Config{Seed: 1, Challenges: 4096, ChallengeLifetime: second}), testRandom(t, 1)
+	key, most := testKey(1), 0
+	h := m.Hash(&key)
+	for i := range 1000 {
+		now := time.Duration(i) * 5 * time.Millisecond
+		var ch Challenge
+		m.Challenge(now, &key, h, &codec.Nonce{byte(i), byte(i >> 8)}, 0, r, &ch)
+		most = max(most, m.Stats().Challenges)
+	}
+	if most != MaxChallengesOfName {
+		t.Errorf("%d challenges of one name, want %d", most, MaxChallengesOfName)
 	}
 }
