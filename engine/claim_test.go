@@ -105,7 +105,8 @@ func TestOutdatedRecordOfOthersStaysOut(t *testing.T) {
 	}
 }
 
-// A node of which the table refuses the newer record leaves: the older record must not be relayed on.
+// If the table refuses the newer record of a node, the node leaves: the older record must not be
+// relayed on.
 func TestRefusedNewerRecordEndsOlder(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("20.99.0.1:9000", func(c *Config) {

@@ -49,7 +49,7 @@ const (
 type voterRank uint8
 
 const (
-	voterCame   voterRank = iota // made contact first
+	voterCame   voterRank = iota // made contact first, or nothing says that it did not
 	voterChosen                  // found by this node
 	voterAnchor                  // a bootnode
 )
