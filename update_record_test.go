@@ -2,11 +2,13 @@ package discv5
 
 import (
 	"crypto/rand"
+	"errors"
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
 )
@@ -67,6 +69,24 @@ func TestRecordWithoutChange(t *testing.T) {
 		}
 		if got := n.LocalRecord().Seq(); got != seq+1 || saves != 2 {
 			t.Errorf("another value: sequence number %d, want %d; %d saves, want 2", got, seq+1, saves)
+		}
+	})
+}
+
+// A change cannot set the sequence number back: peers would keep the record that they have.
+func TestUpdateRecordKeepsSeqRising(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := onWire(t, newWire(), 1, nil)
+		defer n.Close()
+		before := n.LocalRecord()
+		for _, back := range []uint64{0, 1} {
+			err := n.UpdateRecord(func(b *enr.Builder) { b.SetSeq(before.Seq() - back).SetTCP(77) })
+			if !errors.Is(err, engine.ErrRecordOld) || n.LocalRecord() != before {
+				t.Errorf("%d less: %v, record %d after %d", back, err, n.LocalRecord().Seq(), before.Seq())
+			}
+		}
+		if err := n.UpdateRecord(func(b *enr.Builder) { b.SetSeq(before.Seq() + 9).SetTCP(77) }); err != nil || n.LocalRecord().Seq() != before.Seq()+9 {
+			t.Errorf("%v, record %d", err, n.LocalRecord().Seq())
 		}
 	})
 }

@@ -95,6 +95,9 @@ func (e *Engine) updateRecord(change func(*enr.Builder)) error {
 		return nil
 	}
 	r, err := b.Sign(e.cfg.Key)
+	if err == nil && r.Seq() <= old.Seq() {
+		err = ErrRecordOld // peers would keep the one they have
+	}
 	if err == nil && e.cfg.SaveRecord != nil {
 		err = e.cfg.SaveRecord(r)
 	}

@@ -265,6 +265,9 @@ func TestSequenceFallsBack(t *testing.T) {
 		{"another port", 1, "20.2.1.1:9001", true},
 		{"another address", 1, "30.2.1.1:9000", true},
 		{"another port, higher number", 51, "20.2.1.1:9001", true},
+		{"another port, same number", 50, "20.2.1.1:9001", true},
+		{"another address, same number", 50, "30.2.1.1:9000", true},
+		{"another port, same number, after it was forgotten", 50, "20.2.1.1:9001", false},
 		{"another port, after it was forgotten", 1, "20.2.1.1:9001", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

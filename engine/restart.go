@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 	"sync"
@@ -13,8 +14,8 @@ import (
 )
 
 // Some programs start the sequence number of their record at 1 with each start. A record that its
-// owner shows now, from where it answers now, replaces a newer one that is remembered, once the
-// endpoint of that one is dead. While it answers there, it stays: the older record may be that of a
+// owner shows now, from where it answers now, replaces a newer one that is remembered, or another one
+// of the same number, once the endpoint of that one is dead. While it answers there, it stays: the older record may be that of a
 // second instance with the same key.
 
 const (
@@ -69,7 +70,7 @@ func (rs *restarts) due(now time.Duration) (list []restart) {
 }
 
 // restarted deals with a record that its owner shows at the endpoint addr, which the record states,
-// if a newer one is remembered. It reports false if there is none.
+// if a newer one is remembered, or another one of the same number. It reports false if there is none.
 func (w *Worker) restarted(r *enr.Record, addr netip.AddrPort, inbound bool) bool {
 	e := w.e
 	n, s, ok := e.table.Get(r.ID())
@@ -77,10 +78,10 @@ func (w *Worker) restarted(r *enr.Record, addr netip.AddrPort, inbound bool) boo
 		e.departed.remove(r.ID()) // what was remembered is out of date
 		return false
 	}
-	if n.Seq <= r.Seq() {
+	fresh := table.FromRecord(r, addr, inbound)
+	if n.Seq < r.Seq() || n.Seq == r.Seq() && bytes.Equal(n.Record, fresh.Record) {
 		return false
 	}
-	fresh := table.FromRecord(r, addr, inbound)
 	if n.Addr == fresh.Addr || !s.Live {
 		w.replaceNewer(fresh)
 		return true

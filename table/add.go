@@ -92,7 +92,7 @@ func (c *change) insert(n *Node) AddResult {
 
 // update changes an entry to what n says, if n is newer, or whatever n is with force.
 func (c *change) update(e *entry, member bool, n *Node, force bool) AddResult {
-	newer, moved := n.Seq > e.node.Seq || force && n.Seq < e.node.Seq, n.Addr != e.node.Addr
+	newer, moved := n.Seq > e.node.Seq || force, n.Addr != e.node.Addr
 	switch {
 	case n.Seq < e.node.Seq && !force:
 		return Unchanged
