@@ -20,6 +20,10 @@
 //	                                       and record updates of either side
 //	TestMixedNetwork                       6 nodes of each of the four implementations around a bootnode:
 //	                                       lookups from each kind find nodes of each kind
+//	TestMixedOddNetwork                    the same with odd nodes, bootnodes among them: bad optional
+//	                                       entries, records with another address or none, rewritten
+//	                                       source ports; tables and lookups of this project's nodes find
+//	                                       at least as many nodes as those of go-ethereum
 //
 // # How to run
 //

@@ -41,6 +41,12 @@ func TestMixedNetwork(t *testing.T) {
 	}
 }
 
+// Kinds of members beside the foreign implementations.
+const (
+	ownKind  = "own"
+	gethKind = "go-ethereum"
+)
+
 // member is a node of the mixed network.
 type member struct {
 	kind   string
@@ -51,14 +57,7 @@ type member struct {
 func mixed(t *testing.T, ip netip.Addr) {
 	boot := startBootnode(t, newBootConfig(t, ip))
 	record := mustParse(t, boot.node.String())
-	var foreigners []*implementation
-	for _, impl := range []*implementation{rust, typeScript} {
-		// A subtest of its own, so that a skip is seen and does not skip the rest.
-		t.Run(impl.name, func(t *testing.T) {
-			impl.require(t)
-			foreigners = append(foreigners, impl)
-		})
-	}
+	foreigners := available(t)
 	if t.Failed() {
 		return
 	}
@@ -85,18 +84,45 @@ func mixed(t *testing.T, ip netip.Addr) {
 	}
 }
 
+// available returns the foreign implementations whose toolchains the machine has.
+func available(t *testing.T) (list []*implementation) {
+	for _, impl := range []*implementation{rust, typeScript} {
+		// A subtest of its own, so that a skip is seen and does not skip the rest.
+		t.Run(impl.name, func(t *testing.T) {
+			impl.require(t)
+			list = append(list, impl)
+		})
+	}
+	return list
+}
+
 // startMembers starts all nodes. Processes start side by side, which takes most of the time.
 func startMembers(t *testing.T, ip netip.Addr, boot *enr.Record, foreigners []*implementation) []member {
 	t.Helper()
 	bootNode := enode.MustParse(boot.String())
-	var members []member
+	members := startForeigners(t, foreigners, mixedSize, func() netip.Addr { return ip }, boot)
+	for range mixedSize {
+		members = append(members, startOwn(t, ip, boot).member())
+		members = append(members, startPeer(t, peerConfig{
+			addr: netip.AddrPortFrom(ip, 0), bootnodes: []*enode.Node{bootNode}, pingInterval: swarmPingInterval,
+		}).member(t))
+	}
+	return members
+}
+
+// startForeigners starts n processes of each implementation, at the addresses that next returns, and
+// tells them of the bootnode.
+func startForeigners(
+	t *testing.T, foreigners []*implementation, n int, next func() netip.Addr, boot *enr.Record,
+) (members []member) {
+	t.Helper()
 	for _, impl := range foreigners {
-		drivers := make([]*driver, mixedSize)
+		drivers := make([]*driver, n)
 		for i := range drivers {
-			drivers[i] = newDriver(t, impl, ip)
+			drivers[i] = newDriver(t, impl, next())
 		}
 		var wg sync.WaitGroup
-		errs := make([]error, mixedSize)
+		errs := make([]error, n)
 		for i, d := range drivers {
 			wg.Go(func() {
 				if errs[i] = d.run(nil); errs[i] == nil {
@@ -115,24 +141,27 @@ func startMembers(t *testing.T, ip netip.Addr, boot *enr.Record, foreigners []*i
 			}})
 		}
 	}
-	for range mixedSize {
-		o := startOwn(t, ip, boot)
-		members = append(members, member{"own", o.LocalRecord(), func(target enr.ID) ([]enr.ID, error) {
-			found, err := o.lookup(target)
-			return idsOf(found), err
-		}})
-		p := startPeer(t, peerConfig{
-			addr: netip.AddrPortFrom(ip, 0), bootnodes: []*enode.Node{bootNode}, pingInterval: swarmPingInterval,
-		})
-		members = append(members, member{"go-ethereum", mustParse(t, p.Self().String()), func(target enr.ID) ([]enr.ID, error) {
-			var ids []enr.ID
-			for _, n := range p.Lookup(enode.ID(target)) {
-				ids = append(ids, enr.ID(n.ID()))
-			}
-			return ids, nil
-		}})
-	}
 	return members
+}
+
+// member is the node in a mixed network.
+func (o *own) member() member {
+	return member{ownKind, o.LocalRecord(), func(target enr.ID) ([]enr.ID, error) {
+		found, err := o.lookup(target)
+		return idsOf(found), err
+	}}
+}
+
+// member is the node in a mixed network.
+func (p *peer) member(t *testing.T) member {
+	t.Helper()
+	return member{gethKind, mustParse(t, p.Self().String()), func(target enr.ID) ([]enr.ID, error) {
+		var ids []enr.ID
+		for _, n := range p.Lookup(enode.ID(target)) {
+			ids = append(ids, enr.ID(n.ID()))
+		}
+		return ids, nil
+	}}
 }
 
 func idsOf(records []*enr.Record) []enr.ID {

@@ -28,17 +28,24 @@ type own struct {
 // startOwn starts a node on a free loopback port. It ends with the test at the latest.
 func startOwn(t *testing.T, ip netip.Addr, bootnodes ...*enr.Record) *own {
 	t.Helper()
-	o := &own{cfg: discv5.Config{
-		ListenAddrs:    []netip.AddrPort{netip.AddrPortFrom(ip, 0)},
-		Bootnodes:      discv5.Contacts(bootnodes...),
-		Sockets:        1,
-		RequestTimeout: responseTimeout,
-	}}
-	key, err := enr.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal("generating a key:", err)
+	return startOwnConfig(t, discv5.Config{
+		ListenAddrs: []netip.AddrPort{netip.AddrPortFrom(ip, 0)},
+		Bootnodes:   discv5.Contacts(bootnodes...),
+	})
+}
+
+// startOwnConfig starts a node with settings beyond the usual ones. Without a key it gets a new one.
+func startOwnConfig(t *testing.T, cfg discv5.Config) *own {
+	t.Helper()
+	cfg.Sockets, cfg.RequestTimeout = 1, responseTimeout
+	if cfg.PrivateKey == nil {
+		key, err := enr.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal("generating a key:", err)
+		}
+		cfg.PrivateKey = key
 	}
-	o.cfg.PrivateKey = key
+	o := &own{cfg: cfg}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("own node %v, since its last start: %s", o.Addrs()[0], counts(o.Stats().Counters))

@@ -23,7 +23,8 @@ type peerConfig struct {
 	addr         netip.AddrPort    // port 0: any
 	key          *ecdsa.PrivateKey // nil: a fresh one
 	bootnodes    []*enode.Node
-	pingInterval time.Duration // of table revalidation; 0: the default of go-ethereum
+	pingInterval time.Duration             // of table revalidation; 0: the default of go-ethereum
+	record       func(ln *enode.LocalNode) // changes the record before the start; nil: does not
 }
 
 // peer is a go-ethereum node on a loopback socket.
@@ -59,6 +60,9 @@ func startPeer(t *testing.T, cfg peerConfig) *peer {
 	ln.SetStaticIP(addr.Addr().AsSlice())
 	ln.SetFallbackUDP(int(addr.Port()))
 	ln.Set(enr.TCP(addr.Port())) // enode URLs name the TCP port first
+	if cfg.record != nil {
+		cfg.record(ln)
+	}
 
 	trace := newPacketTrace()
 	v5, err := discover.ListenV5(conn, ln, discover.Config{
