@@ -166,9 +166,9 @@ func othersOf(list []*resident) (others []member) {
 	return others
 }
 
-// fillTables waits until the tables of this project's nodes are full, and those of regular nodes at
-// least as full as those of go-ethereum, which have stopped growing. All other nodes
-// do lookups, as their applications would; this project's nodes find others without.
+// fillTables waits until the tables of this project's regular nodes are full, and at least as full as
+// those of go-ethereum, which have stopped growing. All other nodes do lookups, as their applications
+// would; this project's nodes find others without.
 func (nw *oddNetwork) fillTables(t *testing.T) {
 	t.Helper()
 	others := othersOf(nw.list)
