@@ -17,8 +17,8 @@ const (
 	oddForeign   = 4  // nodes of each foreign implementation
 	oddObservers = 3  // of each of the two kinds, whose lookups are compared
 
-	// oddTimeout and oddRounds bound the time until tables are full, and then until lookups have found
-	// everybody. Both must be exceeded: a round takes minutes on a busy machine.
+	// oddTimeout and oddRounds bound the time until tables are full, and then until lookups have
+	// found everybody. Both must be exceeded: a round takes minutes on a busy machine.
 	oddTimeout = 150 * time.Second
 	oddRounds  = 6
 
@@ -31,10 +31,10 @@ const (
 	minOddTable  = 0.6
 )
 
-// TestMixedOddNetwork: more than a fifth of the nodes of a mixed network are odd in ways that public
-// bug reports describe. The tables and lookups of this project's nodes find at least as many nodes as
-// those of go-ethereum, and every node that can be found. Each regular node in the test process knows
-// one bootnode only, an odd one.
+// TestMixedOddNetwork: more than a fifth of the nodes of a mixed network are odd in ways that
+// public bug reports describe. The tables and lookups of this project's nodes find at least as many
+// nodes as those of go-ethereum, and every node that can be found. Each regular node in the test
+// process knows one bootnode only, an odd one.
 func TestMixedOddNetwork(t *testing.T) {
 	var h hosts
 	requireAddr(t, h.next())
@@ -109,8 +109,8 @@ func (s tables) String() string {
 		s.live, s.capacity, 100*s.share(), 100*s.worst, s.worstNode)
 }
 
-// tables counts the live nodes in tables of a kind, leaving out nodes that cannot be found. The capacity
-// of a table depends on the node's ID.
+// tables counts the live nodes in tables of a kind, leaving out nodes that cannot be found. The
+// capacity of a table depends on the node's ID.
 func (nw *oddNetwork) tables(kind string, odd bool) tables {
 	s := tables{worst: 1}
 	for _, r := range nw.list {
@@ -166,9 +166,9 @@ func othersOf(list []*resident) (others []member) {
 	return others
 }
 
-// fillTables waits until the tables of this project's regular nodes are full, and at least as full as
-// those of go-ethereum, which have stopped growing. All other nodes do lookups, as their applications
-// would; this project's nodes find others without.
+// fillTables waits until the tables of this project's regular nodes are full, and at least as full
+// as those of go-ethereum, which have stopped growing. All other nodes do lookups, as their
+// applications would; this project's nodes find others without.
 func (nw *oddNetwork) fillTables(t *testing.T) {
 	t.Helper()
 	others := othersOf(nw.list)
