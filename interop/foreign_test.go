@@ -175,8 +175,10 @@ func expectHandshake(t *testing.T, o *own, weStart bool, request func() error) {
 	after := o.Stats().Counters
 	sent := after[engine.WhoareyouSent] - before[engine.WhoareyouSent]
 	received := after[engine.WhoareyouReceived] - before[engine.WhoareyouReceived]
-	if want := map[bool][2]uint64{true: {0, 1}, false: {1, 0}}[weStart]; want != [2]uint64{sent, received} {
-		t.Errorf("%d WHOAREYOU sent and %d received, want %d and %d", sent, received, want[0], want[1])
+	// On a slow machine a lookup begins meanwhile, for which our node is asked to prove who it is to
+	// nodes that it has heard of.
+	if weStart && (sent != 0 || received == 0) || !weStart && (sent != 1 || received != 0) {
+		t.Errorf("%d WHOAREYOU sent and %d received; our node starts: %v", sent, received, weStart)
 	}
 }
 
