@@ -108,10 +108,11 @@ func TestAddressStaysInQuietNetwork(t *testing.T) {
 	inner, outer := netip.MustParseAddrPort("10.9.0.2:9000"), netip.MustParseAddrPort("21.1.1.1:9000")
 	for _, c := range []struct{ before, after int }{{12, 0}, {30, 0}, {1, 19}} {
 		t.Run(fmt.Sprintf("%d nodes before it and %d after", c.before, c.after), func(t *testing.T) {
+			longNetwork(t, c.before == 12)
 			synctest.Test(t, func(t *testing.T) {
 				v := newVillage(t, c.before)
 				defer v.close()
-				v.w.route = (&oneToOne{inner.Addr(), outer.Addr()}).route
+				v.w.setRoute((&oneToOne{inner.Addr(), outer.Addr()}).route)
 				time.Sleep(time.Minute)
 				n := v.join(inner, nil)
 				defer n.Close()
@@ -146,7 +147,7 @@ func TestEveryChangeOfAddressIsLearned(t *testing.T) {
 		defer v.close()
 		inner := netip.MustParseAddrPort("10.9.0.2:9000")
 		r := &oneToOne{inner: inner.Addr(), outer: netip.MustParseAddr("21.0.0.1")}
-		v.w.route = r.route
+		v.w.setRoute(r.route)
 		n := v.join(inner, nil)
 		defer n.Close()
 		for i := range 10 {
@@ -206,12 +207,13 @@ func TestPrivateNetworkCorrectsAddress(t *testing.T) {
 func TestAddressSurvivesRestart(t *testing.T) {
 	for _, withStates := range []bool{true, false} {
 		t.Run(fmt.Sprintf("with states %v", withStates), func(t *testing.T) {
+			longNetwork(t, withStates)
 			synctest.Test(t, func(t *testing.T) {
 				v := newVillage(t, 20)
 				defer v.close()
 				inner, outer := netip.MustParseAddrPort("10.9.0.2:9000"), netip.MustParseAddrPort("21.1.1.1:9000")
 				r := &oneToOne{inner.Addr(), outer.Addr()}
-				v.w.route = r.route
+				v.w.setRoute(r.route)
 				key := newKey(t)
 				n := v.join(inner, func(c *Config) { c.PrivateKey = key })
 				until(2*time.Minute, func() bool { return named4(n) == outer })

@@ -73,13 +73,14 @@ func TestOddRouters(t *testing.T) {
 		}(), 2, func(netip.AddrPort) bool { return true }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			longNetwork(t, c.name == "a port for each peer")
 			synctest.Test(t, func(t *testing.T) {
 				start = time.Now()
 				v := newVillage(t, 20)
 				defer v.close()
 				b := newNATBox(inner.Addr())
 				b.mapping = c.mapping
-				v.w.route = b.route
+				v.w.setRoute(b.route)
 				n := v.join(inner, nil)
 				defer n.Close()
 				first := n.LocalRecord().Seq()

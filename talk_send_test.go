@@ -72,6 +72,7 @@ func TestTalkStream(t *testing.T) {
 		time.Sleep(time.Until(end))
 		rate := float64(handled.Load()) / length.Seconds() / 1e6
 		time.Sleep(5 * time.Second)
+		synctest.Wait() // for the last callback, which has written what is read now
 		if rate < 10 || most < 1000 || failed > 0 {
 			t.Errorf("%.1f MB/s with at most %d under way, %d answered, %d failed", rate, most, answered, failed)
 		}

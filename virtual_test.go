@@ -37,6 +37,14 @@ type wireDatagram struct {
 	b    []byte
 }
 
+// setRoute has route rewrite the addresses of all further datagrams. It is called under the wire's
+// lock.
+func (w *wire) setRoute(route func(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort, bool)) {
+	w.mu.Lock()
+	w.route = route
+	w.mu.Unlock()
+}
+
 func (w *wire) conn(addr netip.AddrPort) *wireConn {
 	c := &wireConn{w: w, addr: addr, in: make(chan wireDatagram, 1024), done: make(chan struct{})}
 	w.mu.Lock()

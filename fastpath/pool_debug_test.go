@@ -13,12 +13,12 @@ func TestPoolMisuse(t *testing.T) {
 		name, want string
 		misuse     func(p *Pool)
 	}{
-		{"release twice", "pool buffer 1 was released twice", func(p *Pool) {
+		{"release twice", "pool buffer 0 was released twice", func(p *Pool) {
 			b := p.Get()
 			b.Release()
 			b.Release()
 		}},
-		{"write after release", "pool buffer 1 was written to after its release: byte 9", func(p *Pool) {
+		{"write after release", "pool buffer 0 was written to after its release: byte 9", func(p *Pool) {
 			b := p.Get()
 			m := b.B
 			b.Release()

@@ -37,11 +37,11 @@ func startIn(t *testing.T, mount, dir string) *process {
 		}
 	})
 	p.findHTTP(t)
-	r, err := enr.ParseText(strings.TrimSpace(out.String()))
-	if err != nil {
-		t.Fatalf("record %q: %v", out, err)
-	}
-	p.record = r
+	eventually(t, "record on standard output", func() bool { // copied by a goroutine of its own
+		r, err := enr.ParseText(strings.TrimSpace(out.String()))
+		p.record = r
+		return err == nil
+	})
 	return p
 }
 

@@ -35,6 +35,9 @@ func checkFile(path string) error {
 // ReadNodes returns the best nodes, at most limit, of a file that cannot be written to, best first.
 // It changes nothing. The errors are those of Open.
 func ReadNodes(path string, limit int) (nodes []Node, skipped int, err error) {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		return nil, 0, nil // as a full disk leaves a new file
+	}
 	s := &Store{path: path, max: MaxNodes, index: make(map[enr.ID]revision)}
 	err = s.guard(func() (err error) {
 		if err := checkFile(path); err != nil {
