@@ -70,30 +70,14 @@ func TestMemoryLimit(t *testing.T) {
 	cmd := exec.Command("sh", append([]string{"-c", `echo $$ >"$0/cgroup.procs" && exec "$@"`, group},
 		os.Args[0], "--addr", "127.0.0.1:0", "--datadir", dir, "--http", anyPort)...)
 	cmd.Env = append(os.Environ(), childEnv+"=1")
-	p := &process{cmd: cmd, log: new(buffer), exited: make(chan struct{}), http: anyPort}
-	out := new(buffer)
-	cmd.Stdout, cmd.Stderr = out, p.log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { cmd.Wait(); close(p.exited) }()
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-p.exited
-		if t.Failed() {
-			t.Logf("log:\n%s", p.log)
-		}
-	})
-	p.findHTTP(t)
+	p := launch(t, cmd)
 	if !strings.Contains(p.log.String(), `msg="memory limit" limit=67108864`) {
 		t.Error("the log does not say what was fitted into the limit")
 	}
-	var target generator.Target
-	eventually(t, "record on standard output", func() (ok bool) { // copied by a goroutine of its own
-		var err error
-		target, err = generator.ParseTarget(strings.TrimSpace(out.String()), false)
-		return err == nil
-	})
+	target, err := generator.RecordTarget(p.record, false)
+	if err != nil {
+		t.Fatal(err)
+	}
 	g, err := generator.New(generator.Config{Target: target, Mix: generator.Only(generator.Handshake), Timeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)

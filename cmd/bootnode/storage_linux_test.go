@@ -22,6 +22,13 @@ func startIn(t *testing.T, mount, dir string) *process {
 	}
 	cmd := command("--addr", "127.0.0.1:0", "--datadir", dir, "--http", anyPort, "--saveinterval", "100ms")
 	inMounts(cmd, mount, dir)
+	return launch(t, cmd)
+}
+
+// launch runs a bootnode as a command that was made for it, and waits until it serves HTTP, at
+// anyPort, and has printed its record.
+func launch(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
 	p := &process{cmd: cmd, log: new(buffer), exited: make(chan struct{}), http: anyPort}
 	out := new(buffer)
 	cmd.Stdout, cmd.Stderr = out, p.log
