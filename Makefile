@@ -16,7 +16,7 @@ RACETIMEOUT ?= 15m
 BENCH     ?= .
 DIFFTIME  ?= 100ms
 DIFFCOUNT ?= 6
-BENCHPKGS ?= ./aead ./codec ./session ./table ./engine ./enr ./limits ./internal/curve
+BENCHPKGS ?= ./aead ./codec ./internal/session ./table ./internal/engine ./enr ./limits ./internal/curve
 STORE     ?= 0
 SOAKTIME  ?= 1h
 SOAKOUT   ?= $(CURDIR)/bin/soak
@@ -42,7 +42,7 @@ test: lint
 # the curve; see SECURITY.md.
 test-tags:
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags discv5debug . ./fastpath ./internal/load ./cmd/bootnode ./cmd/discv5 ./cmd/loadgen
-	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags purego ./aead ./internal/curve/... ./session ./engine
+	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags purego ./aead ./internal/curve/... ./internal/session ./internal/engine
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags decred $$($(GO) list ./... | grep -v /internal/archtest)
 
 # The packages that depend on the processor, for 386, arm64 and s390x; .ci/cross. Emulation is slow, so they have more time.
@@ -135,11 +135,11 @@ sim:
 
 # Real sockets in network namespaces and real faults, in three minutes; docs/CHAOS.md. It needs root. Its tests mostly wait.
 chaos:
-	DISCV5_CHAOS=1 $(GO) test -v -count 1 -timeout $(TIMEOUT) -parallel 10 $(TESTFLAGS) ./chaos
+	DISCV5_CHAOS=1 $(GO) test -v -count 1 -timeout $(TIMEOUT) -parallel 10 $(TESTFLAGS) ./test/chaos
 
 # Load on a bootnode for SOAKTIME, and the question what grows; docs/SOAK.md. It ends by itself. SIGINT gives the figures so far.
 soak:
-	DISCV5_SOAK=$(SOAKTIME) DISCV5_SOAK_OUT=$(SOAKOUT) $(GO) test -v -count 1 -timeout 25h -run '^TestSoak$$' $(TESTFLAGS) ./soak
+	DISCV5_SOAK=$(SOAKTIME) DISCV5_SOAK_OUT=$(SOAKOUT) $(GO) test -v -count 1 -timeout 25h -run '^TestSoak$$' $(TESTFLAGS) ./test/soak
 
 clean:
 	rm -rf bin

@@ -7,15 +7,15 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/limits"
 )
 
 // ErrBlocked: a request to a node that is banned or outside of the allowed networks.
 var ErrBlocked = engine.ErrBlocked
 
-// handshakeRates limits handshakes that answer a live challenge. An honest peer makes a few an hour, but many may
-// live behind one address.
+// handshakeRates limits handshakes that answer a live challenge. An honest peer makes a few an
+// hour, but many may live behind one address.
 func handshakeRates() limits.Rates {
 	return limits.Rates{
 		Address:  limits.Rate{PerSecond: 50, Burst: 100},
@@ -25,8 +25,8 @@ func handshakeRates() limits.Rates {
 	}
 }
 
-// DefaultTalkRates limits TALK requests of protocols that have a handler. Such a protocol may carry a
-// stream: 20,000 requests of 1,100 bytes a second are 22 MB/s.
+// DefaultTalkRates limits TALK requests of protocols that have a handler. Such a protocol may carry
+// a stream: 20,000 requests of 1,100 bytes a second are 22 MB/s.
 func DefaultTalkRates() limits.Rates {
 	return limits.Rates{
 		Address:  limits.Rate{PerSecond: 20000, Burst: 20000},
@@ -36,8 +36,8 @@ func DefaultTalkRates() limits.Rates {
 	}
 }
 
-// talkSets are the sets of the limiter of TALK requests: 640 sources at a time. Each has a session, so
-// that nobody can fill them under false addresses.
+// talkSets are the sets of the limiter of TALK requests: 640 sources at a time. Each has a session,
+// so that nobody can fill them under false addresses.
 const talkSets = 64
 
 // limit gives the engine its limiters, 3 MiB together, and lists.
@@ -60,7 +60,8 @@ func (n *Node) limit(cfg *engine.Config) error {
 	return nil
 }
 
-// until is when a term that starts now ends. 0 stands for ever; a negative term, such as the time until a moment that has passed, must not.
+// until is when a term that starts now ends. 0 stands for ever; a negative term, such as the time
+// until a moment that has passed, must not.
 func (n *Node) until(term time.Duration) (time.Duration, error) {
 	switch {
 	case term < 0:
@@ -71,9 +72,10 @@ func (n *Node) until(term time.Duration) (time.Duration, error) {
 	return n.clock.Now() + term, nil
 }
 
-// Ban drops everything from a node ID, an address or a range of addresses for a time, or for ever if term is 0. Nodes that it
-// concerns leave the table, and no request goes to them. See limits.ParseTarget for targets as text. The error wraps limits.ErrTarget if there
-// is no such target, limits.ErrDuration if term is negative, and limits.ErrFull if the list is.
+// Ban drops everything from a node ID, an address or a range of addresses for a time, or for ever
+// if term is 0. Nodes that it concerns leave the table, and no request goes to them. See
+// limits.ParseTarget for targets as text. The error wraps limits.ErrTarget if there is no such
+// target, limits.ErrDuration if term is negative, and limits.ErrFull if the list is.
 func (n *Node) Ban(t limits.Target, term time.Duration) error {
 	until, err := n.until(term)
 	if err == nil {
@@ -95,13 +97,14 @@ func wallEnd(term time.Duration) time.Time {
 	return time.Now().Add(term)
 }
 
-// ApplyTableFilter applies Config.TableFilter to all nodes of the table, and takes out those that it refuses. Call it when the filter would
-// decide otherwise than before, for example after a fork. It returns how many nodes have left. A node whose record changes passes the filter
-// again without that.
+// ApplyTableFilter applies Config.TableFilter to all nodes of the table, and takes out those that
+// it refuses. Call it when the filter would decide otherwise than before, for example after a fork.
+// It returns how many nodes have left. A node whose record changes passes the filter again without
+// that.
 func (n *Node) ApplyTableFilter() int { return n.engine.ApplyFilter(n.clock.Now()) }
 
-// Permit lifts bans and rate limits for a target for a time, or for ever if term is 0. A permit wins over a ban of the
-// same kind. Errors are those of Ban.
+// Permit lifts bans and rate limits for a target for a time, or for ever if term is 0. A permit
+// wins over a ban of the same kind. Errors are those of Ban.
 func (n *Node) Permit(t limits.Target, term time.Duration) error {
 	until, err := n.until(term)
 	if err == nil {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/limits"
 )
 

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
@@ -17,9 +17,11 @@ const (
 	AddressNone       = engine.AddressNone       // the record names none
 	AddressConfigured = engine.AddressConfigured // Config.Advertise
 	AddressPinned     = engine.AddressPinned     // SetEndpoint, such as for a port mapping
-	AddressInterface  = engine.AddressInterface  // the listen address, an interface, or UpdateRecord
-	AddressVoted      = engine.AddressVoted      // peers agree on it
-	AddressSaved      = engine.AddressSaved      // Config.Previous, or a port mapping that has ended
+	// the listen address, an interface, or UpdateRecord
+	AddressInterface = engine.AddressInterface
+	AddressVoted     = engine.AddressVoted // peers agree on it
+	// Config.Previous, or a port mapping that has ended
+	AddressSaved = engine.AddressSaved
 )
 
 // Defaults of Config about the node's own address.
@@ -33,8 +35,8 @@ const (
 	MaxDetectAddress = engine.MaxVotes
 )
 
-// AddressState is what a node knows of its own address in one family. A program may save it, as JSON for
-// example, for Config.PreviousAddresses.
+// AddressState is what a node knows of its own address in one family. A program may save it, as
+// JSON for example, for Config.PreviousAddresses.
 type AddressState struct {
 	Family   int            `json:"family"`             // 4 or 6
 	Endpoint netip.AddrPort `json:"endpoint,omitzero"`  // that the record names; invalid if it names none
@@ -44,8 +46,8 @@ type AddressState struct {
 	ProvenBy []netip.Prefix `json:"proven_by,omitzero"` // networks of such nodes, two at most; without Proven there may be one
 	ProvenAt time.Time      `json:"proven_at,omitzero"` // when the last of them came
 
-	// InDoubt says that something speaks against Endpoint: more peers vote for Rival, or half of what
-	// revokes the address has been seen.
+	// InDoubt says that something speaks against Endpoint: more peers vote for Rival, or half of
+	// what revokes the address has been seen.
 	InDoubt      bool      `json:"in_doubt"`
 	InDoubtSince time.Time `json:"in_doubt_since,omitzero"`
 
@@ -61,8 +63,8 @@ type AddressState struct {
 	Interface netip.AddrPort `json:"interface,omitzero"` // of the listen address or an interface, to return to
 	Before    netip.AddrPort `json:"before,omitzero"`    // that the record named earlier, to return to
 
-	// Revoked is an IP address that was taken out of the record, for which votes are not heard before
-	// RevokedUntil.
+	// Revoked is an IP address that was taken out of the record, for which votes are not heard
+	// before RevokedUntil.
 	Revoked      netip.Addr `json:"revoked,omitzero"`
 	RevokedUntil time.Time  `json:"revoked_until,omitzero"`
 }
@@ -106,9 +108,10 @@ func (c *Config) previous(f netaddr.Family) (at netip.AddrPort, s AddressState, 
 	return at, s, false
 }
 
-// keepPrevious returns the endpoint of a family that the record of the node's last life names, if it is
-// to stay in place of own, which an interface has: a public one where the machine has none, and one that
-// was learned while the machine had the same address as now. Votes correct it if the node has moved.
+// keepPrevious returns the endpoint of a family that the record of the node's last life names, if
+// it is to stay in place of own, which an interface has: a public one where the machine has none,
+// and one that was learned while the machine had the same address as now. Votes correct it if the
+// node has moved.
 func (c *Config) keepPrevious(f netaddr.Family, own netip.AddrPort) (netip.AddrPort, bool) {
 	at, s, saved := c.previous(f)
 	if !at.IsValid() || at == own || c.voteMin() < 0 || saved && s.Source == AddressConfigured {
@@ -120,13 +123,14 @@ func (c *Config) keepPrevious(f netaddr.Family, own netip.AddrPort) (netip.AddrP
 		return own, false
 	}
 	if learned && own.IsValid() && s.Interface.Port() == at.Port() {
-		at = netip.AddrPortFrom(at.Addr(), own.Port()) // the router keeps ports, and the node listens on another one
+		// the router keeps ports, and the node listens on another one
+		at = netip.AddrPortFrom(at.Addr(), own.Port())
 	}
 	return at, true
 }
 
-// previousStates puts into named what stays of the record of the node's last life, and returns what is
-// known of all endpoints.
+// previousStates puts into named what stays of the record of the node's last life, and returns what
+// is known of all endpoints.
 func (n *Node) previousStates(named *advertised) (states []engine.AddressState) {
 	own := named.end
 	var kept [netaddr.NumFamilies]bool

@@ -14,7 +14,8 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// oneToOne is a router that gives one inner address an outer one, which may change: everybody gets in.
+// oneToOne is a router that gives one inner address an outer one, which may change: everybody gets
+// in.
 type oneToOne struct{ inner, outer netip.Addr }
 
 func (r *oneToOne) route(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort, bool) {
@@ -102,8 +103,8 @@ func until(limit time.Duration, holds func() bool) (took time.Duration, ok bool)
 	}
 }
 
-// A reachable node behind a 1:1 NAT in a network in which all know each other learns its address and
-// keeps it, though nobody new comes by.
+// A reachable node behind a 1:1 NAT in a network in which all know each other learns its address
+// and keeps it, though nobody new comes by.
 func TestAddressStaysInQuietNetwork(t *testing.T) {
 	inner, outer := netip.MustParseAddrPort("10.9.0.2:9000"), netip.MustParseAddrPort("21.1.1.1:9000")
 	for _, c := range []struct{ before, after int }{{12, 0}, {30, 0}, {1, 19}} {
@@ -202,8 +203,8 @@ func TestPrivateNetworkCorrectsAddress(t *testing.T) {
 	}
 }
 
-// After a restart behind a NAT the record goes on naming the public address, without a new record, until
-// something speaks against it: the router has got another address meanwhile.
+// After a restart behind a NAT the record goes on naming the public address, without a new record,
+// until something speaks against it: the router has got another address meanwhile.
 func TestAddressSurvivesRestart(t *testing.T) {
 	for _, withStates := range []bool{true, false} {
 		t.Run(fmt.Sprintf("with states %v", withStates), func(t *testing.T) {
@@ -275,8 +276,8 @@ func TestAddressSurvivesRestart(t *testing.T) {
 	}
 }
 
-// What a record of the node's last life leaves behind, by what the machine has now and what was saved
-// about it.
+// What a record of the node's last life leaves behind, by what the machine has now and what was
+// saved about it.
 func TestPreviousEndpoints(t *testing.T) {
 	const own, otherOwn, public, otherPublic = "10.0.0.1:9000", "10.0.0.2:9000", "9.9.9.9:9000", "8.8.8.8:9000"
 	state := func(endpoint, iface string, source AddressSource) []AddressState {
@@ -338,7 +339,8 @@ func TestPreviousEndpoints(t *testing.T) {
 	}
 }
 
-// A bootnode that nobody has named is contacted like the others, and the engine is told the difference.
+// A bootnode that nobody has named is contacted like the others, and the engine is told the
+// difference.
 func TestUnvouchedContact(t *testing.T) {
 	n := loopback(t, "127.0.0.1:0", nil)
 	other := loopback(t, "127.0.0.1:0", nil)

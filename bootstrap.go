@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/limits"
 )
 
@@ -31,8 +31,8 @@ func (n *Node) SetBootnodes(list []Contact) error {
 	return nil
 }
 
-// Why a bootnode cannot be contacted; see EventBootnodeUnusable. Others are ErrNoEndpoint, ErrNoRoute,
-// ErrSelf and ErrNoSession, for one whose key is not known.
+// Why a bootnode cannot be contacted; see EventBootnodeUnusable. Others are ErrNoEndpoint,
+// ErrNoRoute, ErrSelf and ErrNoSession, for one whose key is not known.
 var (
 	ErrBanned     = errors.New("discv5: node is banned")
 	ErrRestricted = errors.New("discv5: address is outside of the allowed networks")
@@ -102,13 +102,13 @@ type Bootnode struct {
 	Answered, Failed uint64
 	// Last is when the last contact ended, zero before there was one.
 	Last time.Time
-	// Err is why it cannot be contacted, or how the last contact failed: ErrTimeout, ErrBlocked and the
-	// like. It is nil if the last contact was answered, or there was none.
+	// Err is why it cannot be contacted, or how the last contact failed: ErrTimeout, ErrBlocked and
+	// the like. It is nil if the last contact was answered, or there was none.
 	Err error
 }
 
-// Bootnodes tells what became of the bootnodes: first those that are contacted, in the order in which
-// they were given, then those that cannot be.
+// Bootnodes tells what became of the bootnodes: first those that are contacted, in the order in
+// which they were given, then those that cannot be.
 func (n *Node) Bootnodes() []Bootnode {
 	var list []Bootnode
 	for _, s := range n.engine.Bootnodes() {

@@ -12,8 +12,8 @@ type callbacks struct {
 	max     int
 }
 
-// reserve takes a place for one function, which add uses up and release gives back. It reports false if all are taken, among
-// them those of functions that have not returned.
+// reserve takes a place for one function, which add uses up and release gives back. It reports
+// false if all are taken, among them those of functions that have not returned.
 func (c *callbacks) reserve() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,7 +13,8 @@ import (
 	"github.com/fastdisc/discv5/limits"
 )
 
-// apiCalls is every call of a node's that waits or changes something, by name. Each ends by itself, with an error of this package at most.
+// apiCalls is every call of a node's that waits or changes something, by name. Each ends by itself,
+// with an error of this package at most.
 func apiCalls(n *Node, peer, dead Contact, target limits.Target) map[string]func(context.Context) error {
 	any := func(*enr.Record) bool { return false }
 	return map[string]func(context.Context) error{
@@ -78,7 +79,8 @@ func apiCalls(n *Node, peer, dead Contact, target limits.Target) map[string]func
 	}
 }
 
-// TestCloseEndsAllCalls: whatever is called while a node is being closed ends soon, and nothing is left running.
+// TestCloseEndsAllCalls: whatever is called while a node is being closed ends soon, and nothing is
+// left running.
 func TestCloseEndsAllCalls(t *testing.T) {
 	before := runtime.NumGoroutine()
 	target, err := limits.ParseTarget("192.0.2.0/24")

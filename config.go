@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/prefixquota"
 	"github.com/fastdisc/discv5/limits"
@@ -42,22 +42,25 @@ type Config struct {
 	// Default: port 9000 of all IPv4 and, if the system has it, all IPv6 addresses.
 	ListenAddrs []netip.AddrPort
 
-	// UDPConns are sockets of the caller's to listen on, beside ListenAddrs, which then has no default. Each is of one family. The node
-	// takes them over: it alone reads from them, and closes them; if New fails, it does. Sockets of one address, that share it by
-	// SO_REUSEPORT, count as one.
+	// UDPConns are sockets of the caller's to listen on, beside ListenAddrs, which then has no
+	// default. Each is of one family. The node takes them over: it alone reads from them, and
+	// closes them; if New fails, it does. Sockets of one address, that share it by SO_REUSEPORT,
+	// count as one.
 	UDPConns []*net.UDPConn
-	// Conns are further places to listen at which are no sockets, such as those of a simulated network; see fastpath.Conn.
+	// Conns are further places to listen at which are no sockets, such as those of a simulated
+	// network; see fastpath.Conn.
 	Conns []fastpath.Conn
-	// Foreign, if not nil, is given the datagrams that are of another protocol. Without it they are counted and dropped, most of them by
-	// the kernel.
+	// Foreign, if not nil, is given the datagrams that are of another protocol. Without it they are
+	// counted and dropped, most of them by the kernel.
 	Foreign ForeignHandler
 
-	// NoEndpoint leaves every address out of the record: that of a node which looks for others but cannot be reached. Advertise must be
-	// empty then, and DetectAddress is off.
+	// NoEndpoint leaves every address out of the record: that of a node which looks for others but
+	// cannot be reached. Advertise must be empty then, and DetectAddress is off.
 	NoEndpoint bool
 
 	// Advertise are the endpoints that the record names, at most one of each family. Port 0 stands
-	// for the port that the node listens on. Default: see AdvertisedAddr; of two families one is left out whose address fewer can reach.
+	// for the port that the node listens on. Default: see AdvertisedAddr; of two families one is
+	// left out whose address fewer can reach.
 	Advertise []netip.AddrPort
 
 	// DetectAddress lets peers tell the node its address: an endpoint with enough votes takes the
@@ -67,79 +70,90 @@ type Config struct {
 	// count by wide prefix (/16, /32), and a third of them must come from nodes that this node has
 	// found, not they it. In a private network 3 are enough.
 	DetectAddress int
-	// ReachWait is how long an endpoint that votes have set, or that Previous names, stays in the record
-	// at least. Default: 5 minutes. Negative: until the votes set another one. That nobody comes in does
-	// not revoke it. After that time it is revoked once ReachMisses networks, by default 5, speak against
-	// it within six times ReachWait: networks of nodes that this node found for the first time, and they
-	// not it, although its neighbors check it; or of nodes that came in at another endpoint. An eighth of
-	// the live nodes of the table are needed if that is more, and four times as many if nodes that this
-	// node had not contacted have come in at the endpoint.
+	// ReachWait is how long an endpoint that votes have set, or that Previous names, stays in the
+	// record at least. Default: 5 minutes. Negative: until the votes set another one. That nobody
+	// comes in does not revoke it. After that time it is revoked once ReachMisses networks, by
+	// default 5, speak against it within six times ReachWait: networks of nodes that this node
+	// found for the first time, and they not it, although its neighbors check it; or of nodes that
+	// came in at another endpoint. An eighth of the live nodes of the table are needed if that is
+	// more, and four times as many if nodes that this node had not contacted have come in at the
+	// endpoint.
 	ReachWait   time.Duration
 	ReachMisses int
-	// ReachRetry is for how long votes for an IP address that was revoked are not heard. Default: 1 hour.
-	// It ends when the machine's own address changes, and when nodes come in there that this node had not
-	// contacted.
+	// ReachRetry is for how long votes for an IP address that was revoked are not heard. Default: 1
+	// hour. It ends when the machine's own address changes, and when nodes come in there that this
+	// node had not contacted.
 	ReachRetry time.Duration
 
-	// Previous is the record that the node had before, if it had one. If nothing has changed it stays
-	// as it is, else the new one gets a higher sequence number. A public endpoint that it names stays in
-	// place of a private one of the machine's, unless DetectAddress is off, and so does any that was
-	// learned while the machine had the same address.
+	// Previous is the record that the node had before, if it had one. If nothing has changed it
+	// stays as it is, else the new one gets a higher sequence number. A public endpoint that it
+	// names stays in place of a private one of the machine's, unless DetectAddress is off, and so
+	// does any that was learned while the machine had the same address.
 	Previous *enr.Record
-	// PreviousAddresses is what AddressStates returned last in the node's last life. Without it nothing
-	// is known of the endpoints in Previous.
+	// PreviousAddresses is what AddressStates returned last in the node's last life. Without it
+	// nothing is known of the endpoints in Previous.
 	PreviousAddresses []AddressState
 
-	// SaveRecord, if not nil, is given every new local record after the first one, before any peer sees it: store it, and
-	// start with it as Previous the next time. If it fails the record stays as it was. Like the function given to UpdateRecord it cannot
-	// change the record: see ErrNested.
+	// SaveRecord, if not nil, is given every new local record after the first one, before any peer
+	// sees it: store it, and start with it as Previous the next time. If it fails the record stays
+	// as it was. Like the function given to UpdateRecord it cannot change the record: see
+	// ErrNested.
 	SaveRecord func(*enr.Record) error
 
-	// Bootnodes are contacted when the table is nearly empty. See Contacts, ContactOf and, for nodes that
-	// are known from the node's last life, Contact.Unvouched. One that cannot be
+	// Bootnodes are contacted when the table is nearly empty. See Contacts, ContactOf and, for
+	// nodes that are known from the node's last life, Contact.Unvouched. One that cannot be
 	// contacted is an EventBootnodeUnusable; see SetBootnodes for when it is an error.
 	Bootnodes []Contact
 
-	// Sockets is how many sockets, with a goroutine each, share every listen address, at most fastpath.MaxSockets. Default: GOMAXPROCS,
-	// where the system can spread datagrams among sockets.
+	// Sockets is how many sockets, with a goroutine each, share every listen address, at most
+	// fastpath.MaxSockets. Default: GOMAXPROCS, where the system can spread datagrams among
+	// sockets.
 	Sockets int
 	// RecvBuffer and SendBuffer are what is asked for each socket, in bytes.
 	RecvBuffer, SendBuffer int
 	// PortableSockets uses one system call for each datagram also where batches are possible.
 	PortableSockets bool
-	// DisableSegments has each packet pass the kernel by itself. Otherwise Linux takes those to one endpoint as one and parts them later
-	// (UDP_SEGMENT, Linux 4.18), which some kernels do wrongly for some network cards: such packets are lost then. And it hands over
-	// as one what came from one endpoint (UDP_GRO, Linux 5.0), for which each socket has a buffer of 2 MiB.
+	// DisableSegments has each packet pass the kernel by itself. Otherwise Linux takes those to one
+	// endpoint as one and parts them later (UDP_SEGMENT, Linux 4.18), which some kernels do wrongly
+	// for some network cards: such packets are lost then. And it hands over as one what came from
+	// one endpoint (UDP_GRO, Linux 5.0), for which each socket has a buffer of 2 MiB.
 	DisableSegments bool
 
-	// MaxSessions bounds the sessions, of 2 KiB each; as hashing is uneven, up to 1.3 times as many may be held. MaxChallenges bounds the
-	// handshakes that may be waited for, of 52 bytes each; the oldest one is evicted. The defaults are 16384 and 65536, and 1<<24 is the most.
+	// MaxSessions bounds the sessions, of 2 KiB each; as hashing is uneven, up to 1.3 times as many
+	// may be held. MaxChallenges bounds the handshakes that may be waited for, of 52 bytes each;
+	// the oldest one is evicted. The defaults are 16384 and 65536, and 1<<24 is the most.
 	MaxSessions, MaxChallenges int
 
-	// DropSessionRecords leaves the records of peers out of sessions, and so saves up to 700 bytes for each.
+	// DropSessionRecords leaves the records of peers out of sessions, and so saves up to 700 bytes
+	// for each.
 	DropSessionRecords bool
 
-	// RequestTimeout is how long the answer to a request may take. Default: 1 s. A handshake gets as much again.
+	// RequestTimeout is how long the answer to a request may take. Default: 1 s. A handshake gets
+	// as much again.
 	RequestTimeout time.Duration
-	// Resend is how often a request is sent again if no answer comes in time. Default: never, as the specification asks. If a node's record
-	// has an address of each family, the other one is tried in any case.
+	// Resend is how often a request is sent again if no answer comes in time. Default: never, as
+	// the specification asks. If a node's record has an address of each family, the other one is
+	// tried in any case.
 	Resend int
 	// RefreshInterval is the time between two lookups that keep the table fresh. Default: 30 s.
 	RefreshInterval time.Duration
 
-	// LowPorts has nodes contacted and relayed that others say are at ports below 1024. Without it, such a
-	// port is taken for that of another service, which must not be sent packets because a stranger says so.
+	// LowPorts has nodes contacted and relayed that others say are at ports below 1024. Without it,
+	// such a port is taken for that of another service, which must not be sent packets because a
+	// stranger says so.
 	LowPorts bool
 
-	// TableFilter, if not nil, decides which nodes may be in the table and results of lookups, by their record. It is called often and must be
-	// quick. Nodes that it refuses may be asked for others all the same. See Node.ApplyTableFilter.
+	// TableFilter, if not nil, decides which nodes may be in the table and results of lookups, by
+	// their record. It is called often and must be quick. Nodes that it refuses may be asked for
+	// others all the same. See Node.ApplyTableFilter.
 	TableFilter func(*enr.Record) bool
-	// IncomingShare is how many of the 16 nodes in a bucket may have made contact by themselves; the others are ones that this node has found,
-	// which is harder to arrange for an attacker. Default: no limit.
+	// IncomingShare is how many of the 16 nodes in a bucket may have made contact by themselves;
+	// the others are ones that this node has found, which is harder to arrange for an attacker.
+	// Default: no limit.
 	IncomingShare int
 
-	// BucketLimits bounds the nodes of one network prefix in a bucket of the node table, members and
-	// replacements together, and TableLimits the members of the whole table. Defaults:
+	// BucketLimits bounds the nodes of one network prefix in a bucket of the node table, members
+	// and replacements together, and TableLimits the members of the whole table. Defaults:
 	// table.DefaultBucketLimits and table.DefaultTableLimits. NoPrefixLimits is for test networks
 	// whose nodes share a few addresses.
 	BucketLimits, TableLimits PrefixLimits
@@ -147,7 +161,8 @@ type Config struct {
 	// from the rate limits. Default, ExemptAuto: while this node itself is private.
 	ExemptPrivate ExemptPrivate
 
-	// Access lists who is banned or permitted, and which networks the node talks to; see Ban. Default: an empty list.
+	// Access lists who is banned or permitted, and which networks the node talks to; see Ban.
+	// Default: an empty list.
 	Access *limits.Access
 	// Unlimited switches the rate limits off. Loopback is never limited; see ExemptPrivate.
 	Unlimited bool
@@ -155,18 +170,20 @@ type Config struct {
 	// Protocol is the identity of the network. Default: that of the public one, "discv5" version 1.
 	Protocol codec.Protocol
 
-	// MaxRequests bounds the requests of this node that are under way, MaxPeerRequests those to one peer. Further ones fail with
-	// ErrBusy. Defaults: engine.DefaultMaxRequests and engine.DefaultMaxPeerRequests.
+	// MaxRequests bounds the requests of this node that are under way, MaxPeerRequests those to one
+	// peer. Further ones fail with ErrBusy. Defaults: engine.DefaultMaxRequests and
+	// engine.DefaultMaxPeerRequests.
 	MaxRequests, MaxPeerRequests int
 
-	// TalkConcurrency bounds the TALK handlers that run at a time, TalkPerPeer those for one peer. Defaults:
-	// DefaultTalkConcurrency, and half of TalkConcurrency. A request above that is not answered. Nor is,
-	// while half or more of TalkConcurrency run, one of a peer or an address (IPv6: a /64) that has an eighth, of a
-	// /24 (IPv6: a /48) that has a quarter, or of a /16 (IPv6: a /32) that has three eighths. See ExemptPrivate: a private /24 may have
-	// three quarters then.
+	// TalkConcurrency bounds the TALK handlers that run at a time, TalkPerPeer those for one peer.
+	// Defaults: DefaultTalkConcurrency, and half of TalkConcurrency. A request above that is not
+	// answered. Nor is, while half or more of TalkConcurrency run, one of a peer or an address
+	// (IPv6: a /64) that has an eighth, of a /24 (IPv6: a /48) that has a quarter, or of a /16
+	// (IPv6: a /32) that has three eighths. See ExemptPrivate: a private /24 may have three
+	// quarters then.
 	TalkConcurrency, TalkPerPeer int
-	// TalkRates limits the TALK requests of protocols that have a handler, by source; what exceeds a limit is
-	// dropped and counted. Default: DefaultTalkRates.
+	// TalkRates limits the TALK requests of protocols that have a handler, by source; what exceeds
+	// a limit is dropped and counted. Default: DefaultTalkRates.
 	TalkRates limits.Rates
 }
 

@@ -14,7 +14,8 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// These tests show that the fields of Config reach what they are about. What that makes of them is shown by its own tests.
+// These tests show that the fields of Config reach what they are about. What that makes of them is
+// shown by its own tests.
 
 // onWire starts a node at 10.0.LAST.1 of w.
 func onWire(t *testing.T, w *wire, last byte, change func(*Config)) *Node {
@@ -38,7 +39,8 @@ func newWire() *wire {
 	return &wire{delay: 10 * time.Millisecond, conns: make(map[netip.AddrPort]*wireConn)}
 }
 
-// keysAt makes private keys whose node IDs lie at a log distance from id, which must be close to 256.
+// keysAt makes private keys whose node IDs lie at a log distance from id, which must be close to
+// 256.
 func keysAt(t *testing.T, id enr.ID, distance, count int) (keys []*enr.PrivateKey) {
 	t.Helper()
 	for len(keys) < count {
@@ -91,7 +93,8 @@ func TestConfigProtocol(t *testing.T) {
 	})
 }
 
-// Of the nodes that make contact by themselves only so many get a place in a bucket; the others wait for one.
+// Of the nodes that make contact by themselves only so many get a place in a bucket; the others
+// wait for one.
 func TestConfigIncomingShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
@@ -115,7 +118,8 @@ func TestConfigIncomingShare(t *testing.T) {
 	})
 }
 
-// Nodes and Known are about nodes that have a place in a bucket, and not about those that wait for one.
+// Nodes and Known are about nodes that have a place in a bucket, and not about those that wait for
+// one.
 func TestNodesHaveAPlace(t *testing.T) {
 	a := loopback(t, "127.0.0.1:0", func(c *Config) { c.RequestTimeout = time.Minute })
 	const count = 20
@@ -211,7 +215,8 @@ func TestConfigBounds(t *testing.T) {
 	}
 }
 
-// The default is one socket for each CPU, also where there are more CPUs than sockets that may share an address.
+// The default is one socket for each CPU, also where there are more CPUs than sockets that may
+// share an address.
 func TestConfigManyCPUs(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(fastpath.MaxSockets + 1))
 	c, err := Config{}.withDefaults()

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// Contact is a node that requests can be addressed to: by its record, by key and address, or by ID and
-// address. Session.Contact makes one of a session.
+// Contact is a node that requests can be addressed to: by its record, by key and address, or by ID
+// and address. Session.Contact makes one of a session.
 type Contact struct {
 	record    *enr.Record
 	peer      engine.Peer
@@ -20,9 +20,9 @@ type Contact struct {
 	unvouched bool
 }
 
-// Unvouched returns the contact as one that nobody has named: it is known from the node's last life.
-// Among the bootnodes it is contacted as the others are, but its vote on this node's address is that of
-// any node; see Config.DetectAddress. Contacts of ListedContacts are unvouched.
+// Unvouched returns the contact as one that nobody has named: it is known from the node's last
+// life. Among the bootnodes it is contacted as the others are, but its vote on this node's address
+// is that of any node; see Config.DetectAddress. Contacts of ListedContacts are unvouched.
 func (c Contact) Unvouched() Contact {
 	c.unvouched = true
 	return c
@@ -47,10 +47,10 @@ func Contacts(records ...*enr.Record) []Contact {
 	return c
 }
 
-// ListedContacts makes a contact of each record of a list that others made, such as one in DNS. A node at
-// a public address does not contact private or loopback addresses that such a list names, no node contacts
-// ports below 1024 there unless Config.LowPorts is set, and one that does not answer is asked again less
-// and less often.
+// ListedContacts makes a contact of each record of a list that others made, such as one in DNS. A
+// node at a public address does not contact private or loopback addresses that such a list names,
+// no node contacts ports below 1024 there unless Config.LowPorts is set, and one that does not
+// answer is asked again less and less often.
 func ListedContacts(records ...*enr.Record) []Contact {
 	c := Contacts(records...)
 	for i := range c {
@@ -59,8 +59,8 @@ func ListedContacts(records ...*enr.Record) []Contact {
 	return c
 }
 
-// ContactOf makes a contact of an enode URL, for nodes whose record is not known. addr is where the node is: an
-// enode URL may have a host name, which the caller has to resolve.
+// ContactOf makes a contact of an enode URL, for nodes whose record is not known. addr is where the
+// node is: an enode URL may have a host name, which the caller has to resolve.
 func ContactOf(e enr.Enode, addr netip.AddrPort) (Contact, error) {
 	if !addr.IsValid() || addr.Port() == 0 {
 		return Contact{}, fmt.Errorf("%w: %s", ErrNoAddress, e)
@@ -72,9 +72,9 @@ func ContactOf(e enr.Enode, addr netip.AddrPort) (Contact, error) {
 	return Contact{peer: engine.Peer{ID: id, PublicKey: e.PublicKey, Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())}}, nil
 }
 
-// ContactAt makes a contact of a node at an address, such as the sender of a TALK request. The node's key is
-// taken from its session there, or from its record if that is known. Without either a request fails with an
-// error that wraps ErrNoSession. Requests go to this address alone.
+// ContactAt makes a contact of a node at an address, such as the sender of a TALK request. The
+// node's key is taken from its session there, or from its record if that is known. Without either a
+// request fails with an error that wraps ErrNoSession. Requests go to this address alone.
 func ContactAt(id enr.ID, addr netip.AddrPort) Contact {
 	return Contact{peer: engine.Peer{ID: id, Addr: netaddr.NormalizePort(addr)}, at: true}
 }
@@ -95,8 +95,8 @@ func (c Contact) Record() *enr.Record {
 	return c.record
 }
 
-// resolve finds the address to use, of a family that the node has a socket for. A node whose record names none is asked in its
-// session, if there is one.
+// resolve finds the address to use, of a family that the node has a socket for. A node whose record
+// names none is asked in its session, if there is one.
 func (c Contact) resolve(e *engine.Engine) (engine.Peer, error) {
 	switch {
 	case c.listed:

@@ -1,5 +1,5 @@
-// Package discv5 is a node of the Node Discovery Protocol v5.1: it finds other nodes of a network, tells them of each
-// other, and exchanges encrypted messages with them.
+// Package discv5 is a node of the Node Discovery Protocol v5.1: it finds other nodes of a network,
+// tells them of each other, and exchanges encrypted messages with them.
 //
 //	node, err := discv5.New(discv5.Config{Bootnodes: discv5.Contacts(records...)})
 //	if err != nil { … }
@@ -7,9 +7,10 @@
 //	defer node.Close()
 //	found, err := node.Lookup(ctx, target)
 //
-// A [Node] listens on UDP, answers PING, FINDNODE and TALKREQ, and keeps its table of other nodes full and true without being
-// asked. Its methods may be called from several goroutines. Calls that wait take a context, and end with an
-// answer, one of the errors of this package, or the context's error.
+// A [Node] listens on UDP, answers PING, FINDNODE and TALKREQ, and keeps its table of other nodes
+// full and true without being asked. Its methods may be called from several goroutines. Calls that
+// wait take a context, and end with an answer, one of the errors of this package, or the context's
+// error.
 //
 // # How it works
 //

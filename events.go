@@ -5,7 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // Event is something that happened at a node. See EventKind for what each kind brings.
@@ -16,26 +16,33 @@ type EventKind = engine.EventKind
 
 // Kinds of events.
 const (
-	EventSession        = engine.SessionEstablished // a handshake has been completed
-	EventUnverifiable   = engine.Unverifiable       // a node's record does not have the address that it uses
-	EventTable          = engine.TableChanged       // a node was added to the table, removed, or changed its state
-	EventDiscovered     = engine.Discovered         // an answer to FINDNODE brought a record
-	EventAddressChanged = engine.AddressChanged     // the record names another address of this node: peers agree on it, or the machine has it now
-	EventAddressRevoked = engine.AddressRevoked     // something speaks against a detected address, or the machine has lost it; the record drops it
-	EventAddressProven  = engine.AddressProven      // nodes that this node had not contacted have reached its address
-	EventAddressInDoubt = engine.AddressInDoubt     // something speaks against the address that the record names
-	EventSessionEnded   = engine.SessionEnded       // a session was idle, gave way to another one, or was removed
-	EventBanned         = engine.Banned             // Ban was called
-	EventPermitted      = engine.Permitted          // Permit was called
-	EventLifted         = engine.Lifted             // Unban or Unpermit was called
-	// EventBootnodeUnusable: Err says which bootnode of Config.Bootnodes or SetBootnodes cannot be contacted,
-	// and why. Those of the Config are reported by Start.
+	EventSession = engine.SessionEstablished // a handshake has been completed
+	// a node's record does not have the address that it uses
+	EventUnverifiable = engine.Unverifiable
+	// a node was added to the table, removed, or changed its state
+	EventTable      = engine.TableChanged
+	EventDiscovered = engine.Discovered // an answer to FINDNODE brought a record
+	// the record names another address of this node: peers agree on it, or the machine has it now
+	EventAddressChanged = engine.AddressChanged
+	// something speaks against a detected address, or the machine has lost it; the record drops it
+	EventAddressRevoked = engine.AddressRevoked
+	// nodes that this node had not contacted have reached its address
+	EventAddressProven = engine.AddressProven
+	// something speaks against the address that the record names
+	EventAddressInDoubt = engine.AddressInDoubt
+	// a session was idle, gave way to another one, or was removed
+	EventSessionEnded = engine.SessionEnded
+	EventBanned       = engine.Banned    // Ban was called
+	EventPermitted    = engine.Permitted // Permit was called
+	EventLifted       = engine.Lifted    // Unban or Unpermit was called
+	// EventBootnodeUnusable: Err says which bootnode of Config.Bootnodes or SetBootnodes cannot be
+	// contacted, and why. Those of the Config are reported by Start.
 	EventBootnodeUnusable = engine.BootnodeUnusable
 	EventBootnodeFailed   = engine.BootnodeFailed // a bootnode was contacted in vain; Err says why
 )
 
-// Subscription is one listener's queue of events. What does not fit into it is lost, and counted: a slow listener
-// holds up neither the node nor other listeners.
+// Subscription is one listener's queue of events. What does not fit into it is lost, and counted: a
+// slow listener holds up neither the node nor other listeners.
 type Subscription struct {
 	// C delivers the events. It is closed by Close and when the node is closed.
 	C <-chan Event
@@ -55,8 +62,8 @@ type subscribers struct {
 	done bool
 }
 
-// Subscribe starts to deliver events of the given kinds, or of all if none is given, to a queue of size events, at least one. Memory for
-// all of them, some 400 bytes each, is taken at once.
+// Subscribe starts to deliver events of the given kinds, or of all if none is given, to a queue of
+// size events, at least one. Memory for all of them, some 400 bytes each, is taken at once.
 func (n *Node) Subscribe(size int, kinds ...EventKind) *Subscription {
 	s := &Subscription{n: n, c: make(chan Event, max(size, 1))}
 	s.C = s.c
@@ -119,7 +126,8 @@ func (s *Subscription) send(e Event) {
 	}
 }
 
-// publish hands an event to all who want it. It is called on the packet path and never waits for a listener.
+// publish hands an event to all who want it. It is called on the packet path and never waits for a
+// listener.
 func (n *Node) publish(e Event) {
 	p := n.subs.list.Load()
 	if p == nil {

@@ -7,32 +7,32 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/hostaddr"
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 const (
-	// settleTime is how long the machine's addresses have to stay as they are before the record follows
-	// them, and settleMax how long it waits at most while they go on changing.
+	// settleTime is how long the machine's addresses have to stay as they are before the record
+	// follows them, and settleMax how long it waits at most while they go on changing.
 	settleTime = 500 * time.Millisecond
 	settleMax  = 3 * time.Second
-	// goneTime is how long an address may be away before the record drops it without another one to name but
-	// that of the loopback interface.
-	// A network interface that comes back in the meantime costs no new record.
+	// goneTime is how long an address may be away before the record drops it without another one to
+	// name but that of the loopback interface. A network interface that comes back in the meantime
+	// costs no new record.
 	goneTime = 10 * time.Second
-	// followAgain is the time between two looks at the machine's addresses although nothing is reported. Votes
-	// may have given way to an address of the machine that has changed meanwhile.
+	// followAgain is the time between two looks at the machine's addresses although nothing is
+	// reported. Votes may have given way to an address of the machine that has changed meanwhile.
 	followAgain = 5 * time.Minute
 	// followPause is the least time between two records that follow the machine's addresses.
 	followPause = 2 * time.Second
 )
 
-// follower keeps the endpoints in the record that stand for a wildcard in step with the addresses of
-// the machine. It leaves alone what Config.Advertise names, what SetEndpoint has fixed, and what peers
-// have voted for.
+// follower keeps the endpoints in the record that stand for a wildcard in step with the addresses
+// of the machine. It leaves alone what Config.Advertise names, what SetEndpoint has fixed, and what
+// peers have voted for.
 type follower struct {
 	n     *Node
 	addrs *hostaddr.Reader // nil: no wildcard, or nothing can be known
@@ -43,14 +43,14 @@ type follower struct {
 	changes int // that were reported
 
 	mu sync.Mutex // held during a change of the record
-	// own are the endpoints that the machine's addresses had the record name last, by family. Any other
-	// endpoint in the record is somebody else's choice.
+	// own are the endpoints that the machine's addresses had the record name last, by family. Any
+	// other endpoint in the record is somebody else's choice.
 	own  [2]netip.AddrPort
 	gone [2]time.Time // since when own is not there any more; zero if it is
 }
 
-// init begins to look at the machine's addresses if the record depends on them. The reader belongs to
-// the network namespace of the calling thread, as the sockets do.
+// init begins to look at the machine's addresses if the record depends on them. The reader belongs
+// to the network namespace of the calling thread, as the sockets do.
 func (f *follower) init(n *Node) {
 	f.n, f.kick = n, make(chan struct{}, 1)
 	if n.cfg.NoEndpoint {
@@ -92,7 +92,8 @@ func (f *follower) run() {
 			if err := f.addrs.Wait(time.Time{}); errors.Is(err, os.ErrClosed) {
 				return
 			} else if err != nil {
-				time.Sleep(settleTime) // a netlink socket that keeps failing must not keep a processor busy
+				// a netlink socket that keeps failing must not keep a processor busy
+				time.Sleep(settleTime)
 			}
 			f.stale()
 			select {
@@ -147,8 +148,8 @@ func (f *follower) stale() {
 	}
 }
 
-// setSole tells the sockets which address the system sends from by itself, if that is known and nothing
-// changes meanwhile.
+// setSole tells the sockets which address the system sends from by itself, if that is known and
+// nothing changes meanwhile.
 func (f *follower) setSole() {
 	f.soleMu.Lock()
 	before := f.changes
@@ -270,8 +271,8 @@ func setEndpoint(b *enr.Builder, family int, a netip.AddrPort) {
 	}
 }
 
-// RefreshAddresses reads the addresses of the machine again and has the record follow them, as it does
-// by itself when the system reports a change. It does not wait for the result. Endpoints that
+// RefreshAddresses reads the addresses of the machine again and has the record follow them, as it
+// does by itself when the system reports a change. It does not wait for the result. Endpoints that
 // Config.Advertise names, that SetEndpoint has set, or that peers agree on stay as they are.
 func (n *Node) RefreshAddresses() {
 	select {

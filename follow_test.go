@@ -18,8 +18,9 @@ func TestFollowNext(t *testing.T) {
 	)
 	start := time.Now()
 	for _, c := range []struct {
-		name           string
-		now, own, next [2]string // endpoints by family: in the record, of the machine before, of the machine after
+		name string
+		// endpoints by family: in the record, of the machine before, of the machine after
+		now, own, next [2]string
 		fixed, pinned  [2]bool
 		away           time.Duration // that an address without successor has been missing
 		want           [2]string

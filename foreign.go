@@ -10,19 +10,22 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// MaxForeign is the size in bytes of the largest datagram of another protocol that a shared socket receives or sends.
+// MaxForeign is the size in bytes of the largest datagram of another protocol that a shared socket
+// receives or sends.
 const MaxForeign = 2048
 
-// ForeignHandler takes datagrams that came in on a node's socket but are not of its protocol, so that a node can share a socket
-// with discv4 or QUIC. See ForeignConn for one that hands them to another library.
+// ForeignHandler takes datagrams that came in on a node's socket but are not of its protocol, so
+// that a node can share a socket with discv4 or QUIC. See ForeignConn for one that hands them to
+// another library.
 type ForeignHandler interface {
-	// Foreign is called on the packet path, from one goroutine for each socket: it must return at once. b is the datagram as it
-	// came, of at most MaxForeign bytes, and is valid during the call only. Nothing is known about the sender: the address may be false.
+	// Foreign is called on the packet path, from one goroutine for each socket: it must return at
+	// once. b is the datagram as it came, of at most MaxForeign bytes, and is valid during the call
+	// only. Nothing is known about the sender: the address may be false.
 	Foreign(from netip.AddrPort, b []byte)
 }
 
@@ -35,9 +38,9 @@ func (f ForeignFunc) Foreign(from netip.AddrPort, b []byte) { f(from, b) }
 // ErrFamily: the node has no socket of the address's family.
 var ErrFamily = errors.New("discv5: no socket of the address's family")
 
-// WriteTo sends a datagram of another protocol, of at most MaxForeign bytes, from the socket that the node listens on. The error tells
-// why the system did not take it. With
-// Config.Foreign it leaves from the local address where the peer last reached the node, as far as that is remembered.
+// WriteTo sends a datagram of another protocol, of at most MaxForeign bytes, from the socket that
+// the node listens on. The error tells why the system did not take it. With Config.Foreign it
+// leaves from the local address where the peer last reached the node, as far as that is remembered.
 func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 	if len(b) > MaxForeign {
 		return fmt.Errorf("discv5: send to %s: %w", to, ErrTooLarge)
@@ -77,9 +80,10 @@ type foreignSender struct {
 	tx *fastpath.Tx
 }
 
-// ForeignConn is a ForeignHandler that is a net.PacketConn for another library, such as a QUIC transport: put it into
-// Config.Foreign, and give it to the library when the node has been made. It holds a bounded number of datagrams; what comes when it is full is
-// lost and counted, and takes nothing from the node.
+// ForeignConn is a ForeignHandler that is a net.PacketConn for another library, such as a QUIC
+// transport: put it into Config.Foreign, and give it to the library when the node has been made. It
+// holds a bounded number of datagrams; what comes when it is full is lost and counted, and takes
+// nothing from the node.
 type ForeignConn struct {
 	node  atomic.Pointer[Node]
 	queue chan *foreignPacket
@@ -100,8 +104,8 @@ type foreignPacket struct {
 	b    [MaxForeign]byte
 }
 
-// NewForeignConn returns a ForeignConn for up to size waiting datagrams, at least one. Memory for all of them, MaxForeign bytes each, is
-// taken at once.
+// NewForeignConn returns a ForeignConn for up to size waiting datagrams, at least one. Memory for
+// all of them, MaxForeign bytes each, is taken at once.
 func NewForeignConn(size int) *ForeignConn {
 	size = max(size, 1)
 	c := &ForeignConn{
@@ -191,7 +195,8 @@ func (c *ForeignConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, er
 	return len(b), nil
 }
 
-// LocalAddr implements net.PacketConn: the first address that the node listens on, or nil before there is a node.
+// LocalAddr implements net.PacketConn: the first address that the node listens on, or nil before
+// there is a node.
 func (c *ForeignConn) LocalAddr() net.Addr {
 	n := c.node.Load()
 	if n == nil {
@@ -215,7 +220,8 @@ func (c *ForeignConn) Close() error {
 // SetDeadline implements net.PacketConn.
 func (c *ForeignConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 
-// SetWriteDeadline implements net.PacketConn. Sending does not wait for long, so that it does nothing.
+// SetWriteDeadline implements net.PacketConn. Sending does not wait for long, so that it does
+// nothing.
 func (c *ForeignConn) SetWriteDeadline(time.Time) error { return nil }
 
 // SetReadDeadline implements net.PacketConn.

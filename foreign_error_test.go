@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A datagram of another protocol that the system does not take is an error of WriteTo, on either path.
+// A datagram of another protocol that the system does not take is an error of WriteTo, on either
+// path.
 func TestWriteToTellsFaults(t *testing.T) {
 	for _, portable := range []bool{false, true} {
 		n := loopback(t, "127.0.0.1:0", func(c *Config) { c.PortableSockets = portable })

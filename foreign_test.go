@@ -29,7 +29,8 @@ func shared(t *testing.T, network, addr string, size int) (*Node, *ForeignConn) 
 	return n, f
 }
 
-// A node and another protocol share a socket that the caller has opened: each gets its own datagrams, whatever their size.
+// A node and another protocol share a socket that the caller has opened: each gets its own
+// datagrams, whatever their size.
 func TestSharedSocket(t *testing.T) {
 	for _, c := range []struct{ network, addr string }{{"udp4", "127.0.0.1:0"}, {"udp6", "[::1]:0"}} {
 		t.Run(c.network, func(t *testing.T) {
@@ -69,8 +70,8 @@ func TestSharedSocket(t *testing.T) {
 	}
 }
 
-// TestS09Foreign: without a hook garbage is counted and dropped; with one it goes there, bounded, and takes nothing from other
-// listeners or from the protocol.
+// TestS09Foreign: without a hook garbage is counted and dropped; with one it goes there, bounded,
+// and takes nothing from other listeners or from the protocol.
 func TestS09Foreign(t *testing.T) {
 	plain := loopback(t, "127.0.0.1:0", nil)
 	n, f := shared(t, "udp4", "127.0.0.1:0", 4)
@@ -181,7 +182,8 @@ func TestSocketsRefused(t *testing.T) {
 	}
 }
 
-// TestRefusedSocketsAreClosed: sockets that were given to New do not stay open when it fails, wherever it does.
+// TestRefusedSocketsAreClosed: sockets that were given to New do not stay open when it fails,
+// wherever it does.
 func TestRefusedSocketsAreClosed(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"configuration": func(c *Config) {
@@ -214,8 +216,8 @@ func TestRefusedSocketsAreClosed(t *testing.T) {
 	}
 }
 
-// A datagram of another protocol is answered from the address that was asked, on a socket of all addresses
-// and among several sockets.
+// A datagram of another protocol is answered from the address that was asked, on a socket of all
+// addresses and among several sockets.
 func TestForeignFromWhereItArrived(t *testing.T) {
 	for name, listen := range map[string][]string{
 		"all addresses": {"0.0.0.0:0"}, "two addresses": {"127.0.0.1:0", "127.0.0.2:0"},

@@ -5,14 +5,15 @@ import (
 	"net/netip"
 	"sync"
 
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // foreignPeers bounds the peers of other protocols whose local address is remembered.
 const foreignPeers = 4096
 
-// foreignVias remembers at which local address peers of other protocols last reached the node, so that
-// WriteTo sends to them from there. Two peers of one slot displace each other: then the system chooses.
+// foreignVias remembers at which local address peers of other protocols last reached the node, so
+// that WriteTo sends to them from there. Two peers of one slot displace each other: then the system
+// chooses.
 type foreignVias struct {
 	seed  maphash.Seed
 	mu    sync.Mutex

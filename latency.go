@@ -3,7 +3,7 @@ package discv5
 import (
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // Latency is what is timed at a node: an index of Latencies.
@@ -17,16 +17,19 @@ type Histogram = engine.Histogram
 
 // What is timed.
 const (
-	LatencyPing      = engine.LatencyPing      // own PING, from the last packet sent to the answer
-	LatencyFindNode  = engine.LatencyFindNode  // own FINDNODE, to the last packet of its answer
-	LatencyTalk      = engine.LatencyTalk      // own TALKREQ
-	LatencyInitiated = engine.LatencyInitiated // own handshake, from the packet that led to it until the peer has used its keys
-	LatencyAccepted  = engine.LatencyAccepted  // another node's, from the arrival of its packet to the end of the work on it, queue included
+	LatencyPing     = engine.LatencyPing     // own PING, from the last packet sent to the answer
+	LatencyFindNode = engine.LatencyFindNode // own FINDNODE, to the last packet of its answer
+	LatencyTalk     = engine.LatencyTalk     // own TALKREQ
+	// own handshake, from the packet that led to it until the peer has used its keys
+	LatencyInitiated = engine.LatencyInitiated
+	// another node's, from the arrival of its packet to the end of the work on it, queue included
+	LatencyAccepted = engine.LatencyAccepted
 )
 
-// Latency returns how long requests and handshakes took since the node was made. Requests that were not answered are
-// not in it: Stats counts them.
+// Latency returns how long requests and handshakes took since the node was made. Requests that were
+// not answered are not in it: Stats counts them.
 func (n *Node) Latency() Latencies { return n.engine.Latencies() }
 
-// LatencyBound is the upper bound of bucket i of a Histogram, 0 <= i < engine.NumBounds. The last bucket of Counts has none.
+// LatencyBound is the upper bound of bucket i of a Histogram, 0 <= i < engine.NumBounds. The last
+// bucket of Counts has none.
 func LatencyBound(i int) time.Duration { return engine.LatencyBound(i) }

@@ -103,8 +103,8 @@ func TestBudgetBoundsTheOperator(t *testing.T) {
 	})
 }
 
-// ApplyTableFilter takes out the nodes that a filter refuses which has changed its mind, and a search has
-// none of them as results.
+// ApplyTableFilter takes out the nodes that a filter refuses which has changed its mind, and a
+// search has none of them as results.
 func TestApplyTableFilter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()

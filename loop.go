@@ -7,16 +7,16 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // batchSize is how many datagrams a system call moves: beyond it nothing is gained.
 const batchSize = 64
 
-// outbox is where a worker puts datagrams. It has a batch for each listen address, of which most workers
-// ever use one.
+// outbox is where a worker puts datagrams. It has a batch for each listen address, of which most
+// workers ever use one.
 type outbox struct {
 	n     *Node
 	home  int
@@ -24,8 +24,8 @@ type outbox struct {
 	batch []*fastpath.Tx
 }
 
-// newOutbox returns an outbox for a worker that mostly sends from listen address home, through conn or, if that is nil,
-// the address's first socket.
+// newOutbox returns an outbox for a worker that mostly sends from listen address home, through conn
+// or, if that is nil, the address's first socket.
 func (n *Node) newOutbox(home int, conn fastpath.Conn) *outbox {
 	o := &outbox{n: n, home: home, conns: make([]fastpath.Conn, len(n.groups)), batch: make([]*fastpath.Tx, len(n.groups))}
 	for i, g := range n.groups {
@@ -76,8 +76,8 @@ func (o *outbox) Commit(size int, to netip.AddrPort, via engine.Via) {
 	t.CommitFrom(size, to, localOf(via))
 }
 
-// flush sends what is queued. Errors of single datagrams are counted by the sockets; the socket's own end is seen by
-// its receiver.
+// flush sends what is queued. Errors of single datagrams are counted by the sockets; the socket's
+// own end is seen by its receiver.
 func (o *outbox) flush() {
 	for i, t := range o.batch {
 		if t != nil && t.Len() > 0 {
@@ -142,7 +142,8 @@ func (r *receiver) run(l *loop) {
 	}
 }
 
-// serve answers datagrams i to end of the batch that was received. Trains make one of many times batchSize.
+// serve answers datagrams i to end of the batch that was received. Trains make one of many times
+// batchSize.
 func (r *receiver) serve(i, end int) {
 	r.w.Begin(r.n.clock.Now())
 	for ; i < end; i++ {
@@ -164,8 +165,8 @@ func (r *receiver) callForeign(from netip.AddrPort, b []byte) {
 	r.foreign.Foreign(from, b)
 }
 
-// stop notes why nothing more is received. It is a function of its own because err escapes here, and would
-// be allocated for every batch in run.
+// stop notes why nothing more is received. It is a function of its own because err escapes here,
+// and would be allocated for every batch in run.
 func (r *receiver) stop(err error) {
 	if !errors.Is(err, fastpath.ErrClosed) {
 		err = fmt.Errorf("discv5: receive on %s: %w", r.conn.LocalAddr(), err)

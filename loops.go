@@ -8,9 +8,9 @@ import (
 	"github.com/fastdisc/discv5/internal/goid"
 )
 
-// loops are the node's goroutines. Close waits for them, but for those that are in a function of the program's: it
-// may be that function which calls Close, or it may wait for whoever does. Such a goroutine ends soon after
-// the function returns.
+// loops are the node's goroutines. Close waits for them, but for those that are in a function of
+// the program's: it may be that function which calls Close, or it may wait for whoever does. Such a
+// goroutine ends soon after the function returns.
 type loops struct {
 	list        []*loop // closeMu guards it
 	byGoroutine sync.Map
@@ -41,8 +41,9 @@ func (n *Node) start(f func(*loop)) {
 
 func (l *loop) release() { l.once.Do(func() { close(l.quiet) }) }
 
-// enter comes before a function of the program's, leave after it. As a node is marked closed before Close looks at
-// the loops, either Close sees that the loop is inside, or the loop sees that the node is closed.
+// enter comes before a function of the program's, leave after it. As a node is marked closed before
+// Close looks at the loops, either Close sees that the loop is inside, or the loop sees that the
+// node is closed.
 func (l *loop) enter() {
 	l.inside.Add(1)
 	if l.n.state.Load() == stateClosed {

@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/netaddr"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -67,26 +67,41 @@ const (
 
 // Errors of a node's methods, to be told apart with errors.Is.
 var (
-	ErrStarted    = errors.New("discv5: node has been started already") // Start was called twice
-	ErrNotStarted = errors.New("discv5: node has not been started")     // a call that needs a running node came before Start
-	ErrClosed     = engine.ErrClosed                                    // the node is closed, or was while the call waited
-	ErrTimeout    = engine.ErrTimeout                                   // no answer came in Config.RequestTimeout
-	ErrBusy       = engine.ErrBusy                                      // too many requests are under way, to one peer or to all: try later
-	ErrSelf       = engine.ErrSelf                                      // the peer is this node itself
-	ErrTooLarge   = engine.ErrTooLarge                                  // the message does not fit into a packet
-	ErrNoSession  = engine.ErrNoSession                                 // the request needs a session, as the peer's key is not known, and there is none
-	ErrHandshake  = engine.ErrHandshake                                 // the peer asked for a handshake that cannot be made
-	ErrNoEndpoint = engine.ErrNoEndpoint                                // the peer's record names no address that can be reached from here
-	ErrNoRoute    = engine.ErrNoRoute                                   // the node has no socket of the family of the peer's address
-	ErrBudget     = engine.ErrBudget                                    // the peer has not answered, and has had the packets that such a peer may get
-	ErrNested     = engine.ErrNested                                    // UpdateRecord was called by a function that it has called
-	ErrRecord     = engine.ErrRecord                                    // UpdateRecord: the new record cannot be signed or saved
+	ErrStarted = errors.New("discv5: node has been started already") // Start was called twice
+	// a call that needs a running node came before Start
+	ErrNotStarted = errors.New("discv5: node has not been started")
+	// the node is closed, or was while the call waited
+	ErrClosed = engine.ErrClosed
+	// no answer came in Config.RequestTimeout
+	ErrTimeout = engine.ErrTimeout
+	// too many requests are under way, to one peer or to all: try later
+	ErrBusy = engine.ErrBusy
+	// the peer is this node itself
+	ErrSelf = engine.ErrSelf
+	// the message does not fit into a packet
+	ErrTooLarge = engine.ErrTooLarge
+	// the request needs a session, as the peer's key is not known, and there is none
+	ErrNoSession = engine.ErrNoSession
+	// the peer asked for a handshake that cannot be made
+	ErrHandshake = engine.ErrHandshake
+	// the peer's record names no address that can be reached from here
+	ErrNoEndpoint = engine.ErrNoEndpoint
+	// the node has no socket of the family of the peer's address
+	ErrNoRoute = engine.ErrNoRoute
+	// the peer has not answered, and has had the packets that such a peer may get
+	ErrBudget = engine.ErrBudget
+	// UpdateRecord was called by a function that it has called
+	ErrNested = engine.ErrNested
+	// UpdateRecord: the new record cannot be signed or saved
+	ErrRecord = engine.ErrRecord
 )
 
-// New makes a node and opens its sockets, so that its record is known and datagrams queue up; Start begins
-// to serve them. Close must be called also on a node that was never started. If New fails it closes the sockets and Conns that it was given.
+// New makes a node and opens its sockets, so that its record is known and datagrams queue up; Start
+// begins to serve them. Close must be called also on a node that was never started. If New fails it
+// closes the sockets and Conns that it was given.
 //
-// The first New of a process compares the cryptography with known answers; see [ErrSelfTest] and [ErrFIPS].
+// The first New of a process compares the cryptography with known answers; see [ErrSelfTest] and
+// [ErrFIPS].
 func New(cfg Config) (*Node, error) {
 	n, err := newNode(cfg)
 	if err != nil {
@@ -308,10 +323,10 @@ func (n *Node) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close stops the node: its sockets are closed, requests under way end with ErrClosed, and all its goroutines have
-// ended when it returns, but for those in a function of the program's: a TALK handler, a filter, SaveRecord,
-// Foreign, or one given to SendTalk. They end when it returns. So such a function may call Close.
-// Further calls do nothing.
+// Close stops the node: its sockets are closed, requests under way end with ErrClosed, and all its
+// goroutines have ended when it returns, but for those in a function of the program's: a TALK
+// handler, a filter, SaveRecord, Foreign, or one given to SendTalk. They end when it returns. So
+// such a function may call Close. Further calls do nothing.
 func (n *Node) Close() error {
 	n.closeMu.Lock()
 	defer n.closeMu.Unlock()
@@ -360,7 +375,8 @@ func (n *Node) running() error {
 // Done is closed when the node is being closed.
 func (n *Node) Done() <-chan struct{} { return n.closing }
 
-// Err is why the node stopped receiving on one of its sockets although it was not closed, nil as long as all is well.
+// Err is why the node stopped receiving on one of its sockets although it was not closed, nil as
+// long as all is well.
 func (n *Node) Err() error {
 	if p := n.failure.Load(); p != nil {
 		return *p
@@ -376,9 +392,9 @@ func (n *Node) LocalRecord() *enr.Record { return n.engine.Record() }
 
 // UpdateRecord changes the node's own record: change is given the pairs of the present one, with a
 // higher sequence number. Peers learn of it with the next PING or PONG. If change sets only values
-// that the record has, there is no new record, and SaveRecord is not called. On error the record stays
-// as it was. Changes are made one after another: if change or SaveRecord calls UpdateRecord or
-// SetEndpoint, that call fails with ErrNested.
+// that the record has, there is no new record, and SaveRecord is not called. On error the record
+// stays as it was. Changes are made one after another: if change or SaveRecord calls UpdateRecord
+// or SetEndpoint, that call fails with ErrNested.
 func (n *Node) UpdateRecord(change func(*enr.Builder)) error {
 	if err := n.engine.UpdateRecord(change); err != nil {
 		return fmt.Errorf("discv5: %w", err)

@@ -19,15 +19,16 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/curve"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
-// allocChild tells a process of this test binary that it is the node that TestNodeAllocations measures.
+// allocChild tells a process of this test binary that it is the node that TestNodeAllocations
+// measures.
 const allocChild = "DISCV5_TEST_ALLOC_CHILD"
 
-// A whole node takes next to nothing from the heap for the datagrams it answers: less than one object for a hundred of
-// them, with everything that runs beside. It has a process of its own, so that nothing but the node
-// is counted, and its datagrams come from the kernel.
+// A whole node takes next to nothing from the heap for the datagrams it answers: less than one
+// object for a hundred of them, with everything that runs beside. It has a process of its own, so
+// that nothing but the node is counted, and its datagrams come from the kernel.
 func TestNodeAllocations(t *testing.T) {
 	if os.Getenv(allocChild) != "" {
 		serveAllocations(t)
@@ -53,7 +54,8 @@ func TestNodeAllocations(t *testing.T) {
 	}
 }
 
-// serveAllocations is the child: a node, and for every line that arrives the number of objects that were allocated.
+// serveAllocations is the child: a node, and for every line that arrives the number of objects that
+// were allocated.
 func serveAllocations(t *testing.T) {
 	n, err := New(Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Sockets: 1})
 	if err != nil {
@@ -281,8 +283,9 @@ func (d *allocDriver) mix() (list []allocRequest) {
 	return list
 }
 
-// run sends n datagrams of mixes, or as many as it can until the given time, with a window that no buffer on the way
-// can overflow. It returns how many there were and how many of them are done: answered, or not to be.
+// run sends n datagrams of mixes, or as many as it can until the given time, with a window that no
+// buffer on the way can overflow. It returns how many there were and how many of them are done:
+// answered, or not to be.
 func (d *allocDriver) run(n int, until time.Time) (sent, done int) {
 	d.t.Helper()
 	under := 0

@@ -179,7 +179,8 @@ func TestRecordSeqNeverFallsBack(t *testing.T) {
 	}
 }
 
-// One node with a socket of each family talks to nodes that have only one of them, and its record names both endpoints.
+// One node with a socket of each family talks to nodes that have only one of them, and its record
+// names both endpoints.
 func TestDualStack(t *testing.T) {
 	both := loopback(t, "127.0.0.1:0", func(c *Config) { c.ListenAddrs = append(c.ListenAddrs, netip.MustParseAddrPort("[::1]:0")) })
 	four, ok4 := both.LocalRecord().UDPEndpoint4()

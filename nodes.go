@@ -16,10 +16,11 @@ var ErrNotAdded = errors.New("discv5: node is not taken into the table")
 type KnownNode struct {
 	Record *enr.Record
 	Addr   netip.AddrPort // where it is contacted
-	// Distance is the log distance from this node, 1 to 256, which is also the number of its bucket.
+	// Distance is the log distance from this node, 1 to 256, which is also the number of its
+	// bucket.
 	Distance int
-	// State says what is known about it. Its times are durations since the node was made; those of nodes that only wait for a
-	// place in a bucket have no meaning.
+	// State says what is known about it. Its times are durations since the node was made; those of
+	// nodes that only wait for a place in a bucket have no meaning.
 	State table.State
 	// Inbound: it made contact first.
 	Inbound bool
@@ -33,8 +34,8 @@ func (n *Node) known(t table.Node, s table.State) (KnownNode, bool) {
 	return KnownNode{r, t.Addr, enr.LogDistance(n.ID(), t.ID), s, t.Inbound}, true
 }
 
-// Nodes lists the nodes of the table whose log distance from this node is one of those given, or all nodes if none is given.
-// Nodes that wait for a place are not among them.
+// Nodes lists the nodes of the table whose log distance from this node is one of those given, or
+// all nodes if none is given. Nodes that wait for a place are not among them.
 func (n *Node) Nodes(distances ...int) []KnownNode {
 	var want [257]bool
 	for _, d := range distances {
@@ -60,8 +61,9 @@ func (n *Node) Known(id enr.ID) (KnownNode, bool) {
 	return n.known(t, s)
 }
 
-// AddNode offers a node to the table. It gets a place, or waits for one, unless the table's rules refuse it: then the error wraps ErrNotAdded. It
-// is checked soon, and relayed to others only once it has answered.
+// AddNode offers a node to the table. It gets a place, or waits for one, unless the table's rules
+// refuse it: then the error wraps ErrNotAdded. It is checked soon, and relayed to others only once
+// it has answered.
 func (n *Node) AddNode(r *enr.Record) error {
 	if r == nil { // as in TalkRequest and Event if it is not known
 		return fmt.Errorf("%w: no record", ErrNotAdded)
@@ -79,10 +81,10 @@ func (n *Node) AddNode(r *enr.Record) error {
 	return nil
 }
 
-// RemoveNode takes a node out of the table. It may come back when it makes contact or is heard of. It reports whether the node
-// was there.
+// RemoveNode takes a node out of the table. It may come back when it makes contact or is heard of.
+// It reports whether the node was there.
 func (n *Node) RemoveNode(id enr.ID) bool { return n.engine.Table().Remove(n.clock.Now(), id) }
 
-// DemoteNode takes from a node what it has earned by answering: it is checked soon, and not relayed until it answers. It reports whether
-// the node was there.
+// DemoteNode takes from a node what it has earned by answering: it is checked soon, and not relayed
+// until it answers. It reports whether the node was there.
 func (n *Node) DemoteNode(id enr.ID) bool { return n.engine.Table().Demote(n.clock.Now(), id) }

@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
 )
@@ -26,7 +26,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// A node that is added is checked, becomes live, can be demoted and removed, and each of it is told.
+// A node that is added is checked, becomes live, can be demoted and removed, and each of it is
+// told.
 func TestNodesOfTheTable(t *testing.T) {
 	a, b := loopback(t, "127.0.0.1:0", nil), loopback(t, "127.0.0.1:0", nil)
 	events := a.Subscribe(64, EventTable)
@@ -140,7 +141,8 @@ func TestTalkRecord(t *testing.T) {
 	}
 }
 
-// Records that are heard of, records that do not name the address in use, and the ends of sessions are events.
+// Records that are heard of, records that do not name the address in use, and the ends of sessions
+// are events.
 func TestContactEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
@@ -173,7 +175,8 @@ func TestContactEvents(t *testing.T) {
 			t.Errorf("not that a record was heard of: %+v", e)
 		}
 		b.Close()
-		if e := next(); e.Kind != EventSessionEnded || e.ID != b.ID() || e.Addr != b.Addrs()[0] { // for it is idle
+		// for it is idle
+		if e := next(); e.Kind != EventSessionEnded || e.ID != b.ID() || e.Addr != b.Addrs()[0] {
 			t.Errorf("not that the session has ended: %+v", e)
 		}
 	})

@@ -37,8 +37,8 @@ func (b *natBox) route(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort,
 	return from, to, true
 }
 
-// Behind routers of odd kinds the record names an endpoint only if peers agree on it, and does not change
-// unless what they see has changed.
+// Behind routers of odd kinds the record names an endpoint only if peers agree on it, and does not
+// change unless what they see has changed.
 func TestOddRouters(t *testing.T) {
 	inner := netip.MustParseAddrPort("10.9.0.2:9000")
 	one, two := netip.MustParseAddr("21.1.1.1"), netip.MustParseAddr("22.2.2.2")

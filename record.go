@@ -10,11 +10,11 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// AdvertisedAddr chooses the address that a node which listens on addr names in its record if it was
-// not told one: addr itself, or if that is the wildcard, the address of that family that the system
-// sends from to the public internet, and without a route to there the one that it sends from in its
-// own networks. A stable address is chosen in place of a deprecated or temporary one. ok is false if
-// there is none.
+// AdvertisedAddr chooses the address that a node which listens on addr names in its record if it
+// was not told one: addr itself, or if that is the wildcard, the address of that family that the
+// system sends from to the public internet, and without a route to there the one that it sends from
+// in its own networks. A stable address is chosen in place of a deprecated or temporary one. ok is
+// false if there is none.
 func AdvertisedAddr(addr netip.AddrPort) (a netip.AddrPort, ok bool) {
 	if !addr.Addr().IsUnspecified() {
 		return addr, true
@@ -38,7 +38,8 @@ type advertised struct {
 }
 
 // listensGlobal reports whether a node that is bound to addresses can be reached at a global one. A
-// wildcard stands for the addresses of the machine, unless the operator has said which to advertise.
+// wildcard stands for the addresses of the machine, unless the operator has said which to
+// advertise.
 func listensGlobal(cfg *Config, bound []netip.AddrPort) bool {
 	for _, b := range bound {
 		if b.Addr().IsUnspecified() && len(cfg.Advertise) > 0 {
@@ -51,8 +52,8 @@ func listensGlobal(cfg *Config, bound []netip.AddrPort) bool {
 	return false
 }
 
-// chooseEndpoints chooses what a record names. bound are the addresses that the node listens on, and
-// best returns the address of a family that stands for a wildcard, invalid for none.
+// chooseEndpoints chooses what a record names. bound are the addresses that the node listens on,
+// and best returns the address of a family that stands for a wildcard, invalid for none.
 func chooseEndpoints(cfg *Config, bound []netip.AddrPort, best func(v4 bool) netip.Addr) (a advertised, err error) {
 	end := &a.end
 	if cfg.NoEndpoint {
@@ -85,8 +86,8 @@ func chooseEndpoints(cfg *Config, bound []netip.AddrPort, best func(v4 bool) net
 	return a, nil
 }
 
-// restrict leaves out an address beside one that more others can reach: it is of no use to most, and
-// they refuse a record that would lead them into their own networks.
+// restrict leaves out an address beside one that more others can reach: it is of no use to most,
+// and they refuse a record that would lead them into their own networks.
 func (a *advertised) restrict() {
 	end := a.end
 	for f, e := range end {

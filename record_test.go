@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// The record names no address that fewer can reach beside another one, which others would refuse, unless it was told to.
+// The record names no address that fewer can reach beside another one, which others would refuse,
+// unless it was told to.
 func TestRecordOfOneReach(t *testing.T) {
 	const private4, public4, private6, public6 = "192.168.1.5:9000", "9.9.9.9:9000", "[fd00::5]:9000", "[2a00:1450::5]:9000"
 	for name, c := range map[string]struct {

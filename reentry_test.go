@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/lookup"
+	"github.com/fastdisc/discv5/internal/lookup"
 )
 
 // hanging fails a test whose function does not return, with all stacks.
@@ -26,8 +26,8 @@ func hanging(t *testing.T, what string, f func()) {
 	}
 }
 
-// Every function of the program's that a node calls may call Close, from whichever goroutine the node calls it: Close
-// returns, there and elsewhere, and nothing is left running.
+// Every function of the program's that a node calls may call Close, from whichever goroutine the
+// node calls it: Close returns, there and elsewhere, and nothing is left running.
 func TestCloseFromCallbacks(t *testing.T) {
 	type scene struct {
 		n    *Node
@@ -149,8 +149,8 @@ func TestCloseFromCallbacks(t *testing.T) {
 	}
 }
 
-// A change of the record from within another one is an error, and the one around it goes on. Nodes do not
-// mix: the function may change another node's record.
+// A change of the record from within another one is an error, and the one around it goes on. Nodes
+// do not mix: the function may change another node's record.
 func TestNestedUpdateRecord(t *testing.T) {
 	var n *Node
 	var nested []error

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// client sends what is asked for through the API. A worker belongs to one goroutine at a time, hence the lock.
+// client sends what is asked for through the API. A worker belongs to one goroutine at a time,
+// hence the lock.
 type client struct {
 	n   *Node
 	mu  sync.Mutex
@@ -83,7 +84,8 @@ type Pong struct {
 	RTT       time.Duration  // from the last packet sent to the answer
 }
 
-// Ping asks whether a node is alive. It takes a handshake first if there is no session with the node.
+// Ping asks whether a node is alive. It takes a handshake first if there is no session with the
+// node.
 func (n *Node) Ping(ctx context.Context, to Contact) (Pong, error) {
 	r, err := n.request(ctx, to, engine.Request{Type: codec.TypePing})
 	if err != nil {
@@ -92,23 +94,26 @@ func (n *Node) Ping(ctx context.Context, to Contact) (Pong, error) {
 	return Pong{r.Pong.RecordSeq, r.Pong.Recipient, r.RTT}, nil
 }
 
-// FindNode asks a node for records of nodes at the given log distances from it, 0 to 256; 0 stands for its
-// own. All packets of the answer are waited for; if some are lost, what came is returned. Records that do not verify
-// or lie at other distances are left out. The error wraps codec.ErrDistance for a distance over 256.
+// FindNode asks a node for records of nodes at the given log distances from it, 0 to 256; 0 stands
+// for its own. All packets of the answer are waited for; if some are lost, what came is returned.
+// Records that do not verify or lie at other distances are left out. The error wraps
+// codec.ErrDistance for a distance over 256.
 func (n *Node) FindNode(ctx context.Context, to Contact, distances ...uint) ([]*enr.Record, error) {
 	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeFindNode, Distances: distances})
 	return r.Records, err
 }
 
-// Talk sends a request of an application's protocol and returns the answer. It is empty if the peer does not know
-// the protocol, or its handler says so; a peer that is busy does not answer, and the error wraps ErrTimeout. ErrBusy means that this node has
-// too many requests under way. protocol and payload together are at most codec.MaxTalkRequest bytes. See SendTalk for many at a time.
+// Talk sends a request of an application's protocol and returns the answer. It is empty if the peer
+// does not know the protocol, or its handler says so; a peer that is busy does not answer, and the
+// error wraps ErrTimeout. ErrBusy means that this node has too many requests under way. protocol
+// and payload together are at most codec.MaxTalkRequest bytes. See SendTalk for many at a time.
 func (n *Node) Talk(ctx context.Context, to Contact, protocol string, payload []byte) ([]byte, error) {
 	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeTalkRequest, Protocol: []byte(protocol), Payload: payload})
 	return r.Payload, err
 }
 
-// RequestENR asks a node for its current record, and offers it to the table. The error wraps ErrNotFound if the answer does not have it.
+// RequestENR asks a node for its current record, and offers it to the table. The error wraps
+// ErrNotFound if the answer does not have it.
 func (n *Node) RequestENR(ctx context.Context, to Contact) (*enr.Record, error) {
 	records, err := n.FindNode(ctx, to, 0)
 	if err != nil {

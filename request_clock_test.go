@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 // wirePair starts two nodes on a virtual network with a round trip time. They have no session.
@@ -33,9 +33,9 @@ func forget(n, peer *Node) {
 	n.engine.Sessions().Remove(&k, n.engine.Sessions().Hash(&k))
 }
 
-// The clock of a request starts when its packet leaves. Requests that wait for the handshake of another
-// one, or whose handshake leaves no room for them, are answered although the handshake and they take
-// longer together than the timeout.
+// The clock of a request starts when its packet leaves. Requests that wait for the handshake of
+// another one, or whose handshake leaves no room for them, are answered although the handshake and
+// they take longer together than the timeout.
 func TestRequestClockStartsWhenItLeaves(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -103,8 +103,8 @@ func TestRequestClockStartsWhenItLeaves(t *testing.T) {
 	}
 }
 
-// Requests to a peer that never answers end after the timeout, however many they are, and whoever asked
-// first.
+// Requests to a peer that never answers end after the timeout, however many they are, and whoever
+// asked first.
 func TestRequestsToSilentPeerAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, a, b := wirePair(t, 100*time.Millisecond, nil)
@@ -167,7 +167,8 @@ func TestImpatientLookupsLeaveTable(t *testing.T) {
 	})
 }
 
-// A peer that forgets each session, and so asks for one handshake after another, does not keep a request alive beyond its bound: three times its timeout and the time for a handshake.
+// A peer that forgets each session, and so asks for one handshake after another, does not keep a
+// request alive beyond its bound: three times its timeout and the time for a handshake.
 func TestEndlessChallengesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// b has no reason to make contact by itself.

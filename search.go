@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/lookup"
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/lookup"
 )
 
 // LookupOption changes how one lookup works.
@@ -19,15 +19,16 @@ type LookupOption func(*lookup.Config)
 // WithAlpha sets how many queries are under way at once; default 3.
 func WithAlpha(n int) LookupOption { return func(c *lookup.Config) { c.Alpha = n } }
 
-// WithResults sets how many nodes are wanted; default 16. A lookup asks at most 96 nodes and so finds no more than that.
+// WithResults sets how many nodes are wanted; default 16. A lookup asks at most 96 nodes and so
+// finds no more than that.
 func WithResults(n int) LookupOption { return func(c *lookup.Config) { c.K = n } }
 
-// WithPaths makes the lookup follow n disjoint paths: what is heard on one is not used on another, so that hostile
-// nodes lead at most some of them astray. Default 1, at most 96.
+// WithPaths makes the lookup follow n disjoint paths: what is heard on one is not used on another,
+// so that hostile nodes lead at most some of them astray. Default 1, at most 96.
 func WithPaths(n int) LookupOption { return func(c *lookup.Config) { c.Paths = n } }
 
-// WithQueryTimeout sets how long the answer of each node that is asked may take; default Config.RequestTimeout. Short times make a lookup
-// quick, at the price of nodes that are far away.
+// WithQueryTimeout sets how long the answer of each node that is asked may take; default
+// Config.RequestTimeout. Short times make a lookup quick, at the price of nodes that are far away.
 func WithQueryTimeout(t time.Duration) LookupOption {
 	return func(c *lookup.Config) { c.QueryTimeout = t }
 }
@@ -44,10 +45,11 @@ var (
 	ErrExhausted = errors.New("discv5: no further nodes are found")
 )
 
-// Lookup finds the nodes closest to target in the network, closest first, 16 unless an option says otherwise. All
-// of them have answered. Fewer than that are all that the network has near target. If ctx ends first, what has been found so far is
-// returned with the context's error. The error wraps ErrBusy if more than 64 lookups would be under way, ErrNoNodes if there is nobody to
-// ask, and ErrNoAnswer, with the cause, if nobody has answered: see Bootnodes.
+// Lookup finds the nodes closest to target in the network, closest first, 16 unless an option says
+// otherwise. All of them have answered. Fewer than that are all that the network has near target.
+// If ctx ends first, what has been found so far is returned with the context's error. The error
+// wraps ErrBusy if more than 64 lookups would be under way, ErrNoNodes if there is nobody to ask,
+// and ErrNoAnswer, with the cause, if nobody has answered: see Bootnodes.
 func (n *Node) Lookup(ctx context.Context, target enr.ID, options ...LookupOption) ([]*enr.Record, error) {
 	s, err := n.search(target, nil, options)
 	if err != nil {
@@ -87,8 +89,8 @@ type search struct {
 	keep func(*enr.Record) bool
 }
 
-// search starts a lookup. keep, if not nil, decides which of the records that come up are handed on; it is
-// called from the goroutine that takes them.
+// search starts a lookup. keep, if not nil, decides which of the records that come up are handed
+// on; it is called from the goroutine that takes them.
 func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []LookupOption) (*search, error) {
 	if err := n.running(); err != nil {
 		return nil, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
@@ -133,8 +135,8 @@ func (n *Node) outcome(s *search) error {
 	return ErrNoNodes
 }
 
-// each hands on what is kept, until the lookup or ctx ends, or yield returns false: then more is false.
-// err says why the lookup found nobody to answer it, or was cut short.
+// each hands on what is kept, until the lookup or ctx ends, or yield returns false: then more is
+// false. err says why the lookup found nobody to answer it, or was cut short.
 func (n *Node) each(ctx context.Context, s *search, yield func(*enr.Record) bool) (more bool, err error) {
 	defer s.handle.Stop()
 	for ended := false; !ended; {
@@ -180,10 +182,11 @@ func (s *search) take() []*enr.Record {
 	return list
 }
 
-// Search streams the records that a lookup of target hears of, as they come in, each node once. They have been verified, but the
-// nodes need not be alive. It ends with the lookup, with ctx, or when the loop is left. If it ends for
-// another reason than that the lookup is done and somebody has answered it, the last pair has an error
-// and no record: that of the context, ErrNotStarted, ErrClosed, ErrBusy, ErrNoNodes or ErrNoAnswer.
+// Search streams the records that a lookup of target hears of, as they come in, each node once.
+// They have been verified, but the nodes need not be alive. It ends with the lookup, with ctx, or
+// when the loop is left. If it ends for another reason than that the lookup is done and somebody
+// has answered it, the last pair has an error and no record: that of the context, ErrNotStarted,
+// ErrClosed, ErrBusy, ErrNoNodes or ErrNoAnswer.
 func (n *Node) Search(ctx context.Context, target enr.ID, options ...LookupOption) iter.Seq2[*enr.Record, error] {
 	return func(yield func(*enr.Record, error) bool) {
 		more, err := n.stream(ctx, target, options, func(r *enr.Record) bool { return yield(r, nil) })
@@ -208,7 +211,8 @@ func (n *Node) stream(ctx context.Context, target enr.ID, options []LookupOption
 	return true, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
 }
 
-// ended is why something ends before it is done: the context's error, or that of a node that does not run.
+// ended is why something ends before it is done: the context's error, or that of a node that does
+// not run.
 func (n *Node) ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -216,8 +220,9 @@ func (n *Node) ended(ctx context.Context) error {
 	return n.running()
 }
 
-// Resolve finds the newest record of a node: from the node itself if it is known, else by a lookup. The error wraps ErrNotFound if nobody
-// has one. If ctx or the node ends first, what is known is returned with the error.
+// Resolve finds the newest record of a node: from the node itself if it is known, else by a lookup.
+// The error wraps ErrNotFound if nobody has one. If ctx or the node ends first, what is known is
+// returned with the error.
 func (n *Node) Resolve(ctx context.Context, id enr.ID) (*enr.Record, error) {
 	if id == n.ID() {
 		return n.LocalRecord(), nil

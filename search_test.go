@@ -95,11 +95,13 @@ func TestSearches(t *testing.T) {
 	}
 }
 
-// What has been heard already is not handed on after the context's end: a loop that cancels its context gets nothing more.
+// What has been heard already is not handed on after the context's end: a loop that cancels its
+// context gets nothing more.
 func TestSearchEndsWithContext(t *testing.T) {
 	nodes := cluster(t, 5)
 	n := nodes[1]
-	if _, err := n.Lookup(within(t), nodes[0].ID()); err != nil { // so that the search below starts from several nodes
+	// so that the search below starts from several nodes
+	if _, err := n.Lookup(within(t), nodes[0].ID()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(within(t))
@@ -156,7 +158,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestTooManyLookupsAreBusy: a lookup that cannot be started says so, and is not taken for one that found nobody.
+// TestTooManyLookupsAreBusy: a lookup that cannot be started says so, and is not taken for one that
+// found nobody.
 func TestTooManyLookupsAreBusy(t *testing.T) {
 	const started = 64 // maxLookups of package engine
 	n := amongSilent(t)
@@ -199,7 +202,8 @@ func amongSilent(t *testing.T) *Node {
 	return n
 }
 
-// TestQueryTimeout: a lookup does not wait for silent nodes longer than it is told, however patient the node is otherwise.
+// TestQueryTimeout: a lookup does not wait for silent nodes longer than it is told, however patient
+// the node is otherwise.
 func TestQueryTimeout(t *testing.T) {
 	n := amongSilent(t)
 	ctx, start := within(t), time.Now()

@@ -10,25 +10,26 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/lookup"
+	"github.com/fastdisc/discv5/internal/lookup"
 )
 
 const (
-	// searchPause is the shortest time between two lookups of RandomNodes, so that a loop that throws away
-	// most of what it gets does not become a burden to the network. LookupWhere pauses after searchEager
-	// lookups, and after one that brought nothing new.
+	// searchPause is the shortest time between two lookups of RandomNodes, so that a loop that
+	// throws away most of what it gets does not become a burden to the network. LookupWhere pauses
+	// after searchEager lookups, and after one that brought nothing new.
 	searchPause = time.Second
 	searchEager = 8
 	// searchHeard bounds the nodes that LookupWhere remembers. Further ones count as heard of.
 	searchHeard = 1 << 16
 )
 
-// LookupWhere looks for count nodes whose record satisfies match: in the table, in a lookup of target, and
-// then in lookups of other targets, all over the network. The records have been verified; the nodes need
-// not be alive. match is called from the caller's goroutine, once for each node.
+// LookupWhere looks for count nodes whose record satisfies match: in the table, in a lookup of
+// target, and then in lookups of other targets, all over the network. The records have been
+// verified; the nodes need not be alive. match is called from the caller's goroutine, once for each
+// node.
 //
-// With fewer than count nodes there is an error: ErrExhausted if the lookups find no further nodes, the
-// error of the context, or one of Lookup.
+// With fewer than count nodes there is an error: ErrExhausted if the lookups find no further nodes,
+// the error of the context, or one of Lookup.
 func (n *Node) LookupWhere(ctx context.Context, target enr.ID, match func(*enr.Record) bool, count int, options ...LookupOption) ([]*enr.Record, error) {
 	if count <= 0 {
 		return nil, nil
@@ -78,8 +79,8 @@ func (n *Node) LookupWhere(ctx context.Context, target enr.ID, match func(*enr.R
 	}
 }
 
-// fruitlessMost is how many lookups in a row that bring nothing new it takes to believe that there is
-// nothing: so many as to ask half of a network of that size.
+// fruitlessMost is how many lookups in a row that bring nothing new it takes to believe that there
+// is nothing: so many as to ask half of a network of that size.
 func fruitlessMost(heard int, options []LookupOption) int {
 	var cfg lookup.Config
 	for _, o := range options {
@@ -116,10 +117,11 @@ func (n *Node) pause(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// RandomNodes streams records of nodes from all over the network: what one lookup after another of random targets hears of. A node
-// may come again after a while. It ends with ctx, when the node is closed, or when the loop is left; the
-// last pair then has the context's error, or ErrClosed, or ErrNotStarted. Other errors, as of Search, also
-// come without a record; the loop may go on after them, and the next lookup follows.
+// RandomNodes streams records of nodes from all over the network: what one lookup after another of
+// random targets hears of. A node may come again after a while. It ends with ctx, when the node is
+// closed, or when the loop is left; the last pair then has the context's error, or ErrClosed, or
+// ErrNotStarted. Other errors, as of Search, also come without a record; the loop may go on after
+// them, and the next lookup follows.
 func (n *Node) RandomNodes(ctx context.Context, options ...LookupOption) iter.Seq2[*enr.Record, error] {
 	return func(yield func(*enr.Record, error) bool) {
 		for {

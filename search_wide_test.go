@@ -13,8 +13,8 @@ import (
 	"github.com/fastdisc/discv5/limits"
 )
 
-// LookupWhere goes on with other targets until it has as many nodes as were wanted, and tells when there
-// are no more.
+// LookupWhere goes on with other targets until it has as many nodes as were wanted, and tells when
+// there are no more.
 func TestLookupWhereGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const nodes, every = 40, 4
@@ -120,8 +120,8 @@ func searches(n *Node) map[string]func(context.Context) error {
 	}
 }
 
-// A search that finds nobody says why: emptiness is the answer of the network alone. The state of the
-// bootnodes tells the same.
+// A search that finds nobody says why: emptiness is the answer of the network alone. The state of
+// the bootnodes tells the same.
 func TestSearchesTellWhy(t *testing.T) {
 	at := func(w *wire, last byte) fastpath.Conn {
 		return w.conn(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, last, 1}), 9000))
@@ -236,8 +236,8 @@ func start(t *testing.T, n *Node) {
 	}
 }
 
-// A bootnode whose record names no UDP endpoint is a mistake that New and SetBootnodes name, if no other one
-// is left; else it is an event, and the others are used.
+// A bootnode whose record names no UDP endpoint is a mistake that New and SetBootnodes name, if no
+// other one is left; else it is an event, and the others are used.
 func TestBootnodeWithoutEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()

@@ -13,7 +13,8 @@ func loopbackConfig() Config {
 	return Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
 }
 
-// TestNewSelfTest: no node comes up on a machine that computes wrong results, whichever test notices.
+// TestNewSelfTest: no node comes up on a machine that computes wrong results, whichever test
+// notices.
 func TestNewSelfTest(t *testing.T) {
 	real := selfTests
 	defer func() { selfTests = real }()

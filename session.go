@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 // Session is an encrypted association with another node: messages pass both ways without a further
@@ -15,11 +15,12 @@ import (
 type Session struct {
 	ID   enr.ID
 	Addr netip.AddrPort // where the peer is
-	// Record is the newest record that the peer has shown, as a rule in its handshake. It is nil if this
-	// node made contact without one and has not got it yet, and with Config.DropSessionRecords.
+	// Record is the newest record that the peer has shown, as a rule in its handshake. It is nil if
+	// this node made contact without one and has not got it yet, and with
+	// Config.DropSessionRecords.
 	Record *enr.Record
-	// Since is when the session came to be, Used when a message of the peer last arrived in it, at most a
-	// second too early.
+	// Since is when the session came to be, Used when a message of the peer last arrived in it, at
+	// most a second too early.
 	Since, Used time.Time
 	// Inbound: the peer made contact first.
 	Inbound bool
@@ -37,8 +38,8 @@ func (n *Node) session(i session.Info) Session {
 	return Session{i.Key.ID(), i.Key.AddrPort(), i.Record, wall(i.Since), wall(i.Used), i.Inbound}
 }
 
-// Sessions lists the sessions, in no order. One that begins or ends meanwhile may be missing or not. The
-// loop may call any method of the node.
+// Sessions lists the sessions, in no order. One that begins or ends meanwhile may be missing or
+// not. The loop may call any method of the node.
 func (n *Node) Sessions() iter.Seq[Session] {
 	return func(yield func(Session) bool) {
 		for i := range n.engine.Sessions().All() {
@@ -49,8 +50,9 @@ func (n *Node) Sessions() iter.Seq[Session] {
 	}
 }
 
-// SessionOf returns the session with a node that was used last. It looks at all sessions, which takes some
-// 100 µs for 16,384: use ContactAt where the address is known. The error wraps ErrNoSession if there is none.
+// SessionOf returns the session with a node that was used last. It looks at all sessions, which
+// takes some 100 µs for 16,384: use ContactAt where the address is known. The error wraps
+// ErrNoSession if there is none.
 func (n *Node) SessionOf(id enr.ID) (Session, error) {
 	i, ok := n.engine.Sessions().Find(id)
 	if !ok {

@@ -8,12 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// talkPeer starts a server and a client whose record names no address, as behind a NAT, and has the client make
-// contact. got is what the server's handler was given.
+// talkPeer starts a server and a client whose record names no address, as behind a NAT, and has the
+// client make contact. got is what the server's handler was given.
 func talkPeer(t *testing.T, change func(*Config)) (server, client *Node, got TalkRequest) {
 	t.Helper()
 	w := newWire()
@@ -28,8 +28,9 @@ func talkPeer(t *testing.T, change func(*Config)) (server, client *Node, got Tal
 	return server, client, <-requests
 }
 
-// The handler of a TALK request has the sender's record, and can talk back to it by its request, by ID and
-// address, by session, and by a record without an address, though no address of it is public.
+// The handler of a TALK request has the sender's record, and can talk back to it by its request, by
+// ID and address, by session, and by a record without an address, though no address of it is
+// public.
 func TestTalkBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client, got := talkPeer(t, nil)
@@ -65,8 +66,8 @@ func TestTalkBack(t *testing.T) {
 	})
 }
 
-// A peer that has lost the session is asked for a new one with the key of its record. Where that is not
-// known, the request says so, and nothing is sent to an address without a session.
+// A peer that has lost the session is asked for a new one with the key of its record. Where that is
+// not known, the request says so, and nothing is sent to an address without a session.
 func TestTalkBackAfterLostSession(t *testing.T) {
 	for _, drop := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

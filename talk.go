@@ -7,8 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // TalkRequest is a request of an application's protocol.
@@ -17,8 +17,8 @@ type TalkRequest struct {
 	Addr     netip.AddrPort
 	Protocol string
 	Payload  []byte
-	// Record is the sender's: as a rule the one that it has shown in its handshake. It is nil if the node
-	// made contact without it and has not got it yet.
+	// Record is the sender's: as a rule the one that it has shown in its handshake. It is nil if
+	// the node made contact without it and has not got it yet.
 	Record *enr.Record
 }
 
@@ -29,10 +29,11 @@ func (r TalkRequest) Contact() Contact {
 	return c
 }
 
-// TalkHandler answers requests of one protocol, each in a goroutine of its own. The answer is at most
-// codec.MaxTalkResponse bytes; nil, or more than that, gives an empty one. ctx ends when the node is closed. A handler that
-// panics has answered empty. While too many handlers run (see Config.TalkConcurrency) a request is not
-// answered at all: an empty answer would look like the handler's.
+// TalkHandler answers requests of one protocol, each in a goroutine of its own. The answer is at
+// most codec.MaxTalkResponse bytes; nil, or more than that, gives an empty one. ctx ends when the
+// node is closed. A handler that panics has answered empty. While too many handlers run (see
+// Config.TalkConcurrency) a request is not answered at all: an empty answer would look like the
+// handler's.
 type TalkHandler func(ctx context.Context, r TalkRequest) []byte
 
 // talkServer runs the handlers. It implements engine.TalkHandler.
@@ -91,8 +92,8 @@ func (t *talkServer) Talk(r engine.TalkRequest) bool {
 	return true
 }
 
-// serve runs a handler and answers. Its slot is free before the answer leaves, so that a peer that asks again when it
-// has the answer finds one; what waits for the client holds its slot.
+// serve runs a handler and answers. Its slot is free before the answer leaves, so that a peer that
+// asks again when it has the answer finds one; what waits for the client holds its slot.
 func (t *talkServer) serve(h TalkHandler, r engine.TalkRequest, slot talkSlot) {
 	free := sync.OnceFunc(func() { t.slots.free(slot) })
 	defer free()

@@ -31,8 +31,8 @@ func onWireAt(t *testing.T, w *wire, addr string, change func(*Config)) *Node {
 	return n
 }
 
-// TestS37BlockedHandlersOfOneNetwork: ten identities of one address, whose requests never end, leave
-// handlers to another network. So do ten of one /24, and of several networks of one provider.
+// TestS37BlockedHandlersOfOneNetwork: ten identities of one address, whose requests never end,
+// leave handlers to another network. So do ten of one /24, and of several networks of one provider.
 func TestS37BlockedHandlersOfOneNetwork(t *testing.T) {
 	for _, c := range []struct {
 		name, server, other string

@@ -4,18 +4,18 @@ import (
 	"fmt"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// SendTalk sends a TALK request and does not wait for the answer, so that a stream over TALK can have a window
-// of requests under way: up to Config.MaxPeerRequests to one peer. The payload may be used again when
-// SendTalk returns.
+// SendTalk sends a TALK request and does not wait for the answer, so that a stream over TALK can
+// have a window of requests under way: up to Config.MaxPeerRequests to one peer. The payload may be
+// used again when SendTalk returns.
 //
 // An error says that the request was not sent, and done is not called. It wraps ErrBusy if too many
-// requests are under way: try later. Otherwise done, if it is not nil, is called exactly once, with the
-// answer or an error, as Talk would return them; after Close that is ErrClosed. One goroutine calls the
-// functions of all requests, one after another: one that blocks holds up the others, and nothing else.
-// It may call any method of the node, Close included.
+// requests are under way: try later. Otherwise done, if it is not nil, is called exactly once, with
+// the answer or an error, as Talk would return them; after Close that is ErrClosed. One goroutine
+// calls the functions of all requests, one after another: one that blocks holds up the others, and
+// nothing else. It may call any method of the node, Close included.
 func (n *Node) SendTalk(to Contact, protocol string, payload []byte, done func(answer []byte, err error)) error {
 	fail := func(err error) error {
 		return fmt.Errorf("discv5: %s to %s: %w", codec.TypeTalkRequest, to.ID().Short(), err)

@@ -13,8 +13,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// A window of requests to one peer carries 10 MB/s at a round trip of 100 ms, on a path without loss and
-// between public addresses, where rates are limited.
+// A window of requests to one peer carries 10 MB/s at a round trip of 100 ms, on a path without
+// loss and between public addresses, where rates are limited.
 func TestTalkStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rtt, size, window, length = 100 * time.Millisecond, 1100, 1200, 2 * time.Second
@@ -80,8 +80,8 @@ func TestTalkStream(t *testing.T) {
 	})
 }
 
-// SendTalk reports what it cannot send, and each request that it has sent ends once: with its answer, or
-// with an error of its own.
+// SendTalk reports what it cannot send, and each request that it has sent ends once: with its
+// answer, or with an error of its own.
 func TestSendTalk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
@@ -182,8 +182,8 @@ func TestSendTalk(t *testing.T) {
 	})
 }
 
-// A function that blocks holds up neither the node nor requests that wait by themselves, and is counted
-// as a request under way.
+// A function that blocks holds up neither the node nor requests that wait by themselves, and is
+// counted as a request under way.
 func TestSendTalkBlockedCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// TestS22Talk: an unknown protocol is answered empty at once; handlers that block hold up nothing else, and are bounded; a request that finds
-// none free is not answered; a handler that panics is contained and counted; one that ignores the end of the node does not keep it from closing.
+// TestS22Talk: an unknown protocol is answered empty at once; handlers that block hold up nothing
+// else, and are bounded; a request that finds none free is not answered; a handler that panics is
+// contained and counted; one that ignores the end of the node does not keep it from closing.
 func TestS22Talk(t *testing.T) {
 	const slots = 4
 	patient := func(c *Config) { c.RequestTimeout = 10 * time.Second }
@@ -73,7 +74,8 @@ func TestS22Talk(t *testing.T) {
 	refused("quota")
 	block(c)
 	block(d)
-	// All slots are taken. Everything that needs none goes on; what needs one is refused and counted.
+	// All slots are taken. Everything that needs none goes on; what needs one is refused and
+	// counted.
 	if _, err := a.Ping(ctx, contact(b)); err != nil {
 		t.Errorf("PING while handlers block: %v", err)
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // talkSlots are the TALK handlers that may run at a time. Once half of them run, quotas apply: to a
-// peer, and to the prefixes of its address, as identities cost nothing. So peers of one network whose
-// requests take long leave room for others.
+// peer, and to the prefixes of its address, as identities cost nothing. So peers of one network
+// whose requests take long leave room for others.
 type talkSlots struct {
 	mu      sync.Mutex
 	max     int
@@ -37,8 +37,8 @@ const (
 	talkWideShare = 0.375
 )
 
-// A private network may be one wide prefix, or one site. The nodes of a site leave a quarter of the slots
-// to others.
+// A private network may be one wide prefix, or one site. The nodes of a site leave a quarter of the
+// slots to others.
 const talkLANShare = 0.75 // of all slots
 
 // talkPerPeer returns how many of max handlers run for one peer by default.
@@ -55,8 +55,9 @@ func (s *talkSlots) init(total, perPeer int) {
 // part returns a share of all slots.
 func (s *talkSlots) part(share float64) int { return max(int(float64(s.max)*share), 1) }
 
-// take gives a peer at an address a slot, for free to give back, or reports false. private says whether
-// private networks are exempt, see ExemptPrivate: then a quota of their own applies to them. Loopback has no quotas of prefixes.
+// take gives a peer at an address a slot, for free to give back, or reports false. private says
+// whether private networks are exempt, see ExemptPrivate: then a quota of their own applies to
+// them. Loopback has no quotas of prefixes.
 func (s *talkSlots) take(peer enr.ID, at netip.Addr, private bool) (slot talkSlot, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

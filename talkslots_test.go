@@ -7,7 +7,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// One peer gets half of the slots when nobody else wants any, and its quota beside others; what ends makes room again.
+// One peer gets half of the slots when nobody else wants any, and its quota beside others; what
+// ends makes room again.
 func TestS22TalkSlots(t *testing.T) {
 	for _, c := range []struct{ max, alone, beside int }{{1, 1, 0}, {2, 1, 1}, {3, 2, 1}, {16, 8, 2}, {64, 32, 8}} {
 		var s talkSlots

@@ -9,7 +9,8 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// An answer of several packets arrives, whether or not they are handed to the kernel together, and come from it together.
+// An answer of several packets arrives, whether or not they are handed to the kernel together, and
+// come from it together.
 func TestAnswerOfSeveralPackets(t *testing.T) {
 	for _, c := range []struct {
 		name, addr string

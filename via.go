@@ -3,8 +3,8 @@ package discv5
 import (
 	"net/netip"
 
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // A local address, as the engine keeps it: the number of the listen address, from 1, in the lower

@@ -14,13 +14,14 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// wire is a network inside the process: a Conn for each address, between which datagrams take a fixed time.
+// wire is a network inside the process: a Conn for each address, between which datagrams take a
+// fixed time.
 type wire struct {
 	delay time.Duration
 	mu    sync.Mutex
 	conns map[netip.AddrPort]*wireConn
-	// route, if not nil, is what routers on the way make of a datagram, or whether they drop it. It is
-	// called with mu held.
+	// route, if not nil, is what routers on the way make of a datagram, or whether they drop it. It
+	// is called with mu held.
 	route func(from, to netip.AddrPort) (newFrom, newTo netip.AddrPort, ok bool)
 }
 
@@ -96,8 +97,8 @@ func (c *wireConn) LocalAddr() netip.AddrPort       { return c.addr }
 func (c *wireConn) Stats() fastpath.ConnStats       { return fastpath.ConnStats{} }
 func (c *wireConn) Close() error                    { c.once.Do(func() { close(c.done) }); return nil }
 
-// Nodes run on Conns that are no sockets and, in a bubble of testing/synctest, on virtual time: twenty minutes of a network take seconds, and
-// durations are exact.
+// Nodes run on Conns that are no sockets and, in a bubble of testing/synctest, on virtual time:
+// twenty minutes of a network take seconds, and durations are exact.
 func TestVirtualNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
@@ -146,7 +147,8 @@ func TestVirtualNetwork(t *testing.T) {
 		if err != nil || len(found) != 16 {
 			t.Errorf("lookup: %d nodes, %v", len(found), err)
 		}
-		// A node that is gone is asked for as long as the timeout says, to the nanosecond of the next tick.
+		// A node that is gone is asked for as long as the timeout says, to the nanosecond of the
+		// next tick.
 		b.Close()
 		start = time.Now()
 		_, err = a.Ping(t.Context(), contact(b))

@@ -1,9 +1,10 @@
 //go:build ignore
 
-// Report reads the output of "go test -json", mixed with other lines, and prints what a reader wants to see: the closing
-// line of each package, the output of tests that failed, the names of those that were skipped, and all other lines.
-// With -count it prints nothing but "N passed, N failed": tests and subtests, and packages that
-// failed without a test of theirs having failed. It exits with 1 if anything failed.
+// Report reads the output of "go test -json", mixed with other lines, and prints what a reader
+// wants to see: the closing line of each package, the output of tests that failed, the names of
+// those that were skipped, and all other lines. With -count it prints nothing but "N passed, N
+// failed": tests and subtests, and packages that failed without a test of theirs having failed. It
+// exits with 1 if anything failed.
 package main
 
 import (

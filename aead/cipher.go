@@ -16,8 +16,9 @@ const (
 	IVSize    = 16 // the masking IV at the start of a packet
 )
 
-// CipherMemory is the most heap memory in bytes that one Cipher keeps: a GCM object of crypto/cipher with the key
-// schedule and the table for GHASH, rounded up to the allocator's size class. Where this package has its own GCM it is
+// CipherMemory is the most heap memory in bytes that one Cipher keeps: a GCM object of
+// crypto/cipher with the key schedule and the table for GHASH, rounded up to the allocator's size
+// class. Where this package has its own GCM it is
 // 320. The Cipher value itself is three words. It holds for 64-bit platforms with AES instructions.
 const CipherMemory = 768
 
@@ -33,18 +34,19 @@ var ErrAuth = errors.New("aead: message does not authenticate")
 // never written after NewCipher. It is safe for concurrent use. The zero Cipher has no key:
 // IsZero tells, and Seal and Open must not be called on it.
 //
-// On amd64 with AES and PCLMULQDQ the arithmetic is this package's own, see gcm.go; elsewhere it is that of
-// crypto/cipher. The results are the same.
+// On amd64 with AES and PCLMULQDQ the arithmetic is this package's own, see gcm.go; elsewhere it is
+// that of crypto/cipher. The results are the same.
 type Cipher struct {
 	own  *gcmKey
 	aead cipher.AEAD // if own is nil
 }
 
-// NewCipher expands key. It allocates up to [CipherMemory] bytes that stay, and elsewhere than on amd64 a further key
-// schedule that does not. It does not keep key, which the caller may erase.
+// NewCipher expands key. It allocates up to [CipherMemory] bytes that stay, and elsewhere than on
+// amd64 a further key schedule that does not. It does not keep key, which the caller may erase.
 //
-// Where crypto/cipher does the arithmetic it panics if the program runs under GODEBUG=fips140=only, which forbids AES-GCM
-// with nonces that come from outside and therefore this protocol. [SelfTest] says so with an error, on every platform.
+// Where crypto/cipher does the arithmetic it panics if the program runs under GODEBUG=fips140=only,
+// which forbids AES-GCM with nonces that come from outside and therefore this protocol. [SelfTest]
+// says so with an error, on every platform.
 func NewCipher(key *[KeySize]byte) Cipher {
 	if ownGCM {
 		k := new(gcmKey)
@@ -54,11 +56,12 @@ func NewCipher(key *[KeySize]byte) Cipher {
 	return newStdCipher(key)
 }
 
-// NewCiphers is NewCipher for the two directions of a session. Their keys are neighbours in memory, where that can be done.
+// NewCiphers is NewCipher for the two directions of a session. Their keys are neighbours in memory,
+// where that can be done.
 //
-// Where this package has its own GCM, the garbage collector erases both keys when nothing refers to either Cipher any more.
-// Nobody can do that earlier: a worker may open a message with keys that another one has just replaced. The memory of
-// crypto/cipher is out of reach.
+// Where this package has its own GCM, the garbage collector erases both keys when nothing refers to
+// either Cipher any more. Nobody can do that earlier: a worker may open a message with keys that
+// another one has just replaced. The memory of crypto/cipher is out of reach.
 func NewCiphers(read, write *[KeySize]byte) (r, w Cipher) {
 	if !ownGCM {
 		return newStdCipher(read), newStdCipher(write)
@@ -81,8 +84,8 @@ func erasePair(k *[2]gcmKey) {
 // pairErased, if a test sets it, sees the memory of each pair that was erased.
 var pairErased atomic.Pointer[func(*[2]gcmKey)]
 
-// Erase overwrites the key, where this package has its own GCM. No copy of c may be used afterwards, or while Erase
-// runs. It is for a key that is tried once.
+// Erase overwrites the key, where this package has its own GCM. No copy of c may be used
+// afterwards, or while Erase runs. It is for a key that is tried once.
 func (c Cipher) Erase() {
 	if c.own != nil {
 		*c.own = gcmKey{}
@@ -139,8 +142,8 @@ func extend(b []byte, n int) []byte {
 // The message is opened in place with dst = ciphertext[:0]. Any other overlap of the output
 // with ciphertext panics, and so does any overlap with ad.
 //
-// The only error is [ErrAuth]. The output bytes are then unspecified: a message that was opened in place may have been
-// destroyed and cannot be tried with a second key. Whoever has an old and a new
+// The only error is [ErrAuth]. The output bytes are then unspecified: a message that was opened in
+// place may have been destroyed and cannot be tried with a second key. Whoever has an old and a new
 // session key copies the ciphertext first. A ciphertext shorter than a tag is left as it was.
 func (c Cipher) Open(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []byte) ([]byte, error) {
 	if c.own != nil {

@@ -68,7 +68,8 @@ func hmacSHA256(key, msg []byte) [hashSize]byte {
 	} else {
 		copy(inner[:], key)
 	}
-	for i := 0; i < hmacPadSize; i += 8 { // by the word: one byte at a time took longer than hashing a block
+	// by the word: one byte at a time took longer than hashing a block
+	for i := 0; i < hmacPadSize; i += 8 {
 		k := binary.NativeEndian.Uint64(inner[i:])
 		binary.NativeEndian.PutUint64(inner[i:], k^hmacInnerPad)
 		binary.NativeEndian.PutUint64(outer[i:], k^hmacOuterPad)

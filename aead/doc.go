@@ -14,9 +14,9 @@
 //	             .   key = destination node ID[:16], IV = masking IV
 //	'-- authenticated, as read before masking ------------------'-- AES-128-GCM ---------'
 //
-// The header mask hides the protocol from simple filters. It is no protection: its key is half
-// of a node ID and its IV is on the wire, so both are public and the code that computes it
-// need not run in constant time. Message keys are secret: they are handled by instructions whose time does not
+// The header mask hides the protocol from simple filters. It is no protection: its key is half of a
+// node ID and its IV is on the wire, so both are public and the code that computes it need not run
+// in constant time. Message keys are secret: they are handled by instructions whose time does not
 // depend on them, or by crypto/aes and crypto/cipher.
 //
 // # Glossary
@@ -38,8 +38,9 @@
 //
 // # Implementations
 //
-// A [Cipher] is AES-128-GCM by crypto/cipher, or on amd64 by this package; gcm.go says why, and tests and a fuzz target
-// compare the two. [MaskOnce] has three implementations that give the same bytes: assembly with the AES
-// instructions of amd64, assembly with those of arm64, and portable Go. The processor is asked
-// once, when the program starts; the build tag purego selects the portable ones.
+// A [Cipher] is AES-128-GCM by crypto/cipher, or on amd64 by this package; gcm.go says why, and
+// tests and a fuzz target compare the two. [MaskOnce] has three implementations that give the same
+// bytes: assembly with the AES instructions of amd64, assembly with those of arm64, and portable
+// Go. The processor is asked once, when the program starts; the build tag purego selects the
+// portable ones.
 package aead

@@ -5,16 +5,20 @@ import (
 	"encoding/binary"
 )
 
-// This file is AES-128-GCM (NIST SP 800-38D) for messages of one UDP packet, where the processor has the instructions. It
-// differs from crypto/cipher, its twin everywhere else and in the tests, in what it is made for:
+// This file is AES-128-GCM (NIST SP 800-38D) for messages of one UDP packet, where the processor
+// has the instructions. It differs from crypto/cipher, its twin everywhere else and in the tests,
+// in what it is made for:
 //
-//   - A key takes 304 bytes, without pointers, of which a short message reads five cache lines. The one of crypto/cipher takes 736 in two
-//     places of memory. With a hundred thousand sessions the wait for keys costs more than the arithmetic.
-//   - A message of up to 48 bytes, as most are, is sealed or opened in place by one function, in registers alone: header, text and lengths are
-//     hashed as one run of blocks, beside the key stream, of which the first block is the mask of the tag. See short_amd64.s.
+//   - A key takes 304 bytes, without pointers, of which a short message reads five cache lines. The
+//     one of crypto/cipher takes 736 in two places of memory. With a hundred thousand sessions the
+//     wait for keys costs more than the arithmetic.
+//   - A message of up to 48 bytes, as most are, is sealed or opened in place by one function, in
+//     registers alone: header, text and lengths are hashed as one run of blocks, beside the key
+//     stream, of which the first block is the mask of the tag. See short_amd64.s.
 //   - Open authenticates first and decrypts then: a message that does not fit is as it came.
 //
-// The instructions take the same time whatever the data. No table is looked up and no branch taken by a secret.
+// The instructions take the same time whatever the data. No table is looked up and no branch taken
+// by a secret.
 
 // gcmKey is a key made ready: the key schedule, and powers of the hash key.
 type gcmKey struct {
@@ -46,7 +50,8 @@ func (k *gcmKey) expand(key *[KeySize]byte) {
 // dividedByX returns a field element, given as a block, divided by x, with its bytes reversed.
 func dividedByX(block *[16]byte) (r [16]byte) {
 	hi, lo := binary.BigEndian.Uint64(block[:8]), binary.BigEndian.Uint64(block[8:])
-	carry := -(hi >> 63) // all bits, if the coefficient of 1 is set, which becomes that of x^-1 = 1 + x + x^6 + x^127
+	// all bits, if the coefficient of 1 is set, which becomes that of x^-1 = 1 + x + x^6 + x^127
+	carry := -(hi >> 63)
 	hi, lo = hi<<1|lo>>63, lo<<1
 	binary.LittleEndian.PutUint64(r[:8], lo^carry&1)
 	binary.LittleEndian.PutUint64(r[8:], hi^carry&(0xc2<<56))
@@ -85,11 +90,13 @@ func (k *gcmKey) hash(t *[TagSize]byte, b []byte) {
 // maxStream is how many bytes of key stream, those of the tag included, are made in one pass.
 const maxStream = 128
 
-// maxShort is the longest text that sealShort and openShort take: with the tag it needs four blocks of key stream.
+// maxShort is the longest text that sealShort and openShort take: with the tag it needs four blocks
+// of key stream.
 const maxShort = 64 - TagSize
 
-// fitsShort reports whether a message is one that sealShort and openShort can do in one go, as nearly all requests and answers are: with its
-// additional data, of which there is at least a block, and the lengths it makes nine blocks at most.
+// fitsShort reports whether a message is one that sealShort and openShort can do in one go, as
+// nearly all requests and answers are: with its additional data, of which there is at least a
+// block, and the lengths it makes nine blocks at most.
 func fitsShort(ad, text int) bool {
 	return text > 0 && text <= maxShort && ad >= 16 && (ad+15)&^15+(text+15)&^15+16 <= 9*16
 }
@@ -97,7 +104,8 @@ func fitsShort(ad, text int) bool {
 // stream is the start of a message's key stream: 16 bytes for the tag, then those for the text.
 type stream [maxStream]byte
 
-// crypt XORs the key stream, of which s is the start, into src and writes the result to dst, of the same length.
+// crypt XORs the key stream, of which s is the start, into src and writes the result to dst, of the
+// same length.
 func (k *gcmKey) crypt(dst, src []byte, s *stream, nonce *[NonceSize]byte) {
 	n := subtle.XORBytes(dst, src, s[TagSize:])
 	if n == len(src) {
@@ -145,7 +153,8 @@ func (k *gcmKey) sealAny(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byt
 // groupSize is how many bytes sealGroups takes at a time.
 const groupSize = 128
 
-// sealLong does what takes long in one go: most of the message is encrypted and hashed by the same loop.
+// sealLong does what takes long in one go: most of the message is encrypted and hashed by the same
+// loop.
 func (k *gcmKey) sealLong(t *[TagSize]byte, dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte, s *stream) {
 	keyStream(s, &k.rk, nonce)
 	k.hash(t, ad)

@@ -13,8 +13,9 @@ func hasGCM() bool { return hasAES() && cpu.X86.HasPCLMULQDQ }
 //go:noescape
 func ghashCLMUL(y *[16]byte, powers *[8][16]byte, b *byte, blocks int)
 
-// sealShort encrypts the n bytes at b in place and writes the tag behind them. openShort reports whether the tag that stands behind the n
-// bytes at b fits, and if so decrypts them in place. Preconditions: hasGCM(); fitsShort(adLen, n).
+// sealShort encrypts the n bytes at b in place and writes the tag behind them. openShort reports
+// whether the tag that stands behind the n bytes at b fits, and if so decrypts them in place.
+// Preconditions: hasGCM(); fitsShort(adLen, n).
 //
 //go:noescape
 func sealShort(k *gcmKey, b *byte, n int, nonce *[12]byte, ad *byte, adLen int)
@@ -22,8 +23,8 @@ func sealShort(k *gcmKey, b *byte, n int, nonce *[12]byte, ad *byte, adLen int)
 //go:noescape
 func openShort(k *gcmKey, b *byte, n int, nonce *[12]byte, ad *byte, adLen int) bool
 
-// sealGroups encrypts groups of 128 bytes at b in place and adds them to the hash y. counter is the number of the first block of
-// key stream. Preconditions: hasGCM(), groups >= 0.
+// sealGroups encrypts groups of 128 bytes at b in place and adds them to the hash y. counter is the
+// number of the first block of key stream. Preconditions: hasGCM(), groups >= 0.
 //
 //go:noescape
 func sealGroups(b *byte, groups int, k *gcmKey, y *[16]byte, nonce *[12]byte, counter int)

@@ -8,7 +8,8 @@ import (
 	"unsafe"
 )
 
-// TestGCMVectors are test cases 1 to 4 of the GCM specification (McGrew and Viega, appendix B), for every implementation.
+// TestGCMVectors are test cases 1 to 4 of the GCM specification (McGrew and Viega, appendix B), for
+// every implementation.
 func TestGCMVectors(t *testing.T) {
 	const (
 		key   = "feffe9928665731c6d6a8f9467308308"
@@ -45,8 +46,8 @@ func randomBytes(r *rand.Rand, n int) []byte {
 	return b
 }
 
-// TestGCMTwins compares this package's own GCM with crypto/cipher for every length of a message, and lengths of additional data
-// on both sides of every limit.
+// TestGCMTwins compares this package's own GCM with crypto/cipher for every length of a message,
+// and lengths of additional data on both sides of every limit.
 func TestGCMTwins(t *testing.T) {
 	if !ownGCM {
 		t.Skip("probed for AES and carry-less multiplication on amd64: crypto/cipher does everything here")
@@ -111,7 +112,8 @@ func TestGCMForgery(t *testing.T) {
 	}
 }
 
-// TestShortForgery: no change of one bit of a short message opens in place, and the message is as it came then.
+// TestShortForgery: no change of one bit of a short message opens in place, and the message is as
+// it came then.
 func TestShortForgery(t *testing.T) {
 	c, nonce := NewCipher(&[16]byte{3}), &[12]byte{4}
 	for n := 1; n <= maxShort+1; n++ {

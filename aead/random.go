@@ -15,8 +15,8 @@ const (
 )
 
 // Random is a source of random bytes for one goroutine that is cheap enough to be asked several
-// times per packet: for masking IVs, nonces, id-nonces and request IDs. Keys do not come from it: the
-// ephemeral keys of handshakes are read from the source itself, crypto/rand in production.
+// times per packet: for masking IVs, nonces, id-nonces and request IDs. Keys do not come from it:
+// the ephemeral keys of handshakes are read from the source itself, crypto/rand in production.
 //
 // It is AES-256-CTR, made 4 KiB ahead, with key and counter from an outside source and new
 // ones mixed in after every 1 MiB. Bytes that were handed out are erased from the buffer. The

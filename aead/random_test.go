@@ -216,8 +216,8 @@ func TestRandomAllocs(t *testing.T) {
 	if got != 0 {
 		t.Errorf("randomness allocates %v times", got)
 	}
-	// Documented: a new stream allocates twice, and comes once per 1 MiB. On s390x, crypto/aes has its key
-	// schedule in an object of its own.
+	// Documented: a new stream allocates twice, and comes once per 1 MiB. On s390x, crypto/aes has
+	// its key schedule in an object of its own.
 	most := 2.0
 	if runtime.GOARCH == "s390x" {
 		most = 3

@@ -12,8 +12,9 @@ import (
 // same line is read more than once, which is harmless.
 const cacheLine = 64
 
-// cipherSize is the size in bytes of the object behind a Cipher, or 0 where Touch cannot tell where that is: crypto/cipher
-// does not return a pointer, or an interface does not hold it in its second word. It is set once, when the program starts.
+// cipherSize is the size in bytes of the object behind a Cipher, or 0 where Touch cannot tell where
+// that is: crypto/cipher does not return a pointer, or an interface does not hold it in its second
+// word. It is set once, when the program starts.
 var cipherSize = func() (size uintptr) {
 	// Nothing is encrypted here, so a program under GODEBUG=fips140=only may import this package.
 	fips140.WithoutEnforcement(func() {
@@ -26,26 +27,26 @@ var cipherSize = func() (size uintptr) {
 	return size
 }()
 
-// memory is the second word of the interface: the address of the object behind c. Reflection finds it too, but
-// takes several times as long as what Touch is for.
+// memory is the second word of the interface: the address of the object behind c. Reflection finds
+// it too, but takes several times as long as what Touch is for.
 func (c *Cipher) memory() unsafe.Pointer { return (*[2]unsafe.Pointer)(unsafe.Pointer(&c.aead))[1] }
 
-// touchedHead is how much of the object's start Touch reads: the round keys of AES-128. Behind them lie those for
-// decryption, which GCM never uses. The end of the object is the power of the hash key that messages shorter
-// than 128 bytes are authenticated with; the other powers come into play only where there is enough data
-// to hide their way from memory.
+// touchedHead is how much of the object's start Touch reads: the round keys of AES-128. Behind them
+// lie those for decryption, which GCM never uses. The end of the object is the power of the hash
+// key that messages shorter than 128 bytes are authenticated with; the other powers come into play
+// only where there is enough data to hide their way from memory.
 const touchedHead = 192
 
-// Touch reads one byte of each cache line behind c that a short message needs, so that they are on their
-// way from memory before Seal or Open wants them. The reads do not depend on each other, nor do those of several
-// ciphers: a worker that touches all ciphers of a batch first waits for memory about once and
-// not once per message. The result has no meaning and may be ignored.
+// Touch reads one byte of each cache line behind c that a short message needs, so that they are on
+// their way from memory before Seal or Open wants them. The reads do not depend on each other, nor
+// do those of several ciphers: a worker that touches all ciphers of a batch first waits for memory
+// about once and not once per message. The result has no meaning and may be ignored.
 //
 // Touch only reads memory that is never written after NewCipher, so it is safe for concurrent
 // use. Touch of the zero Cipher does nothing.
 //
-// The pointer stays inside the object that it points to. If crypto/cipher changes its representation, Touch reads
-// other lines, or none; Seal and Open do not depend on it.
+// The pointer stays inside the object that it points to. If crypto/cipher changes its
+// representation, Touch reads other lines, or none; Seal and Open do not depend on it.
 //
 // It must not be inlined: the compiler would drop reads whose result is ignored.
 //

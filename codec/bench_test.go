@@ -58,7 +58,8 @@ func BenchmarkMessage(b *testing.B) {
 	}
 }
 
-// BenchmarkPacket is the outer layer of each kind of packet: header, mask and parts, without the session's cipher.
+// BenchmarkPacket is the outer layer of each kind of packet: header, mask and parts, without the
+// session's cipher.
 func BenchmarkPacket(b *testing.B) {
 	dest, source := [32]byte{1, 2, 3}, [32]byte{4, 5, 6}
 	var nonce codec.Nonce

@@ -10,7 +10,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// fields makes a message of any kind of whatever a caller may give, within the bounds that are named for it.
+// fields makes a message of any kind of whatever a caller may give, within the bounds that are
+// named for it.
 func fields(kind byte, id, a, b []byte, n, k uint64) message {
 	req, err := codec.NewRequestID(id[:min(len(id), codec.MaxRequestID)])
 	if err != nil {

@@ -35,8 +35,8 @@ type Nodes struct {
 	Records []byte
 }
 
-// nodesOverhead is an upper bound for what a NODES message takes beside its records: type byte, list
-// header (3), request ID (9), total (2), records' list header (3).
+// nodesOverhead is an upper bound for what a NODES message takes beside its records: type byte,
+// list header (3), request ID (9), total (2), records' list header (3).
 const nodesOverhead = 1 + 3 + 1 + MaxRequestID + 2 + 3
 
 // MaxNodesPayload is how many bytes of records always fit into one NODES packet.

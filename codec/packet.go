@@ -135,8 +135,8 @@ func (d *Decoder) Decode(b []byte, p *Packet) error {
 		d.mask.XOR(first, iv, 0)
 		return ErrProtocol
 	}
-	// The flag stands in the first block. With it the length of most headers is known, and the rest is
-	// unmasked in one go.
+	// The flag stands in the first block. With it the length of most headers is known, and the rest
+	// is unmasked in one go.
 	p.Flag = Flag(first[8])
 	known := authStart
 	switch p.Flag {
@@ -193,7 +193,8 @@ func (d *Decoder) Decode(b []byte, p *Packet) error {
 	return nil
 }
 
-// splitHandshake names the parts of unmasked handshake authdata of at least HandshakeHeadSize bytes.
+// splitHandshake names the parts of unmasked handshake authdata of at least HandshakeHeadSize
+// bytes.
 func (p *Packet) splitHandshake(auth []byte) error {
 	copy(p.SourceID[:], auth)
 	sig, key := int(auth[32]), int(auth[33])

@@ -112,7 +112,8 @@ func TestMessageRejects(t *testing.T) {
 	}
 }
 
-// TestMessageMutations changes every message of the table in every way that must make it unacceptable.
+// TestMessageMutations changes every message of the table in every way that must make it
+// unacceptable.
 func TestMessageMutations(t *testing.T) {
 	for _, tt := range messageTests {
 		b := unhex(tt.hex)

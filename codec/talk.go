@@ -13,8 +13,9 @@ type TalkRequest struct {
 // list header (3), request ID (9) and two string headers (3 each).
 const talkOverhead = 1 + 3 + 1 + MaxRequestID + 3 + 3
 
-// MaxTalkRequest is how many bytes protocol and payload together may have so that the request always fits into
-// a packet. A handshake packet has less room: there the request has to follow in a packet of its own.
+// MaxTalkRequest is how many bytes protocol and payload together may have so that the request
+// always fits into a packet. A handshake packet has less room: there the request has to follow in a
+// packet of its own.
 const MaxTalkRequest = MaxMessageSize - talkOverhead
 
 // MaxTalkResponse is how many bytes of payload always fit into a TALKRESP packet.

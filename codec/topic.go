@@ -9,7 +9,8 @@ const TopicSize = 32
 type RegTopic struct {
 	RequestID RequestID
 	Topic     [TopicSize]byte
-	Record    []byte    // encoded record of the sender; nothing but that it is an RLP list has been checked
+	// encoded record of the sender; nothing but that it is an RLP list has been checked
+	Record    []byte
 	Ticket    []byte    // issued by the recipient before; empty on the first attempt
 	Distances Distances // from Topic, at which the sender would like to get records
 }

@@ -110,7 +110,8 @@ func (f resolverFunc) LookupTXT(ctx context.Context, name string) ([]string, err
 	return f(ctx, name)
 }
 
-// fromMap is a resolver that takes a second for each answer. most is how many requests were under way at a time.
+// fromMap is a resolver that takes a second for each answer. most is how many requests were under
+// way at a time.
 func fromMap(tree map[string]string, most *atomic.Int32) resolverFunc {
 	var running atomic.Int32
 	return func(ctx context.Context, name string) ([]string, error) {
@@ -159,7 +160,8 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// A request that takes too long is left out; when the time of the walk is over, the walk ends at once.
+// A request that takes too long is left out; when the time of the walk is over, the walk ends at
+// once.
 func TestTimeout(t *testing.T) {
 	tree, l := make1(t, 1000, domain, 1, records(t, 20))
 	slow := HashOf(record(t, 3, 1).String())

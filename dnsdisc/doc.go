@@ -1,5 +1,5 @@
-// Package dnsdisc reads and makes lists of nodes that are published in DNS (EIP-1459, dnsdisc.md): signed Merkle trees of node
-// records in TXT records, named by a URL that begins with enrtree://.
+// Package dnsdisc reads and makes lists of nodes that are published in DNS (EIP-1459, dnsdisc.md):
+// signed Merkle trees of node records in TXT records, named by a URL that begins with enrtree://.
 //
 // # Glossary
 //
@@ -7,9 +7,11 @@
 //   - link: the URL of a tree, enrtree://KEY@DOMAIN; whoever has it can verify the tree
 //   - root: the text at the domain itself: hashes of the two subtrees, sequence number, signature
 //   - entry: a text below the domain: a branch, a record or a link
-//   - hash: the start of keccak256 of an entry's text, 12 to 32 bytes in base32; the label under which the entry stands
+//   - hash: the start of keccak256 of an entry's text, 12 to 32 bytes in base32; the label under
+//     which the entry stands
 //   - branch: an entry that lists hashes of further entries
-//   - records subtree, links subtree: what can be reached from the root's two hashes; the first has records, the second links
+//   - records subtree, links subtree: what can be reached from the root's two hashes; the first has
+//     records, the second links
 //   - walk: reading a tree and, by its links, others
 //
 // # A tree
@@ -19,23 +21,25 @@
 //	2XS2367YHAXJFGLZHVAWLQD4ZY.example.org  enr:-HW4Q...
 //	C7HRFPF3BLGF3YR4DY5KX3SMBE.example.org  enrtree://AM5F...@morenodes.example.org
 //
-// The root's signature and the hashes make every entry as good as signed: who answers DNS queries can hold entries back,
-// or show an older tree to who has seen no newer one, and nothing else.
+// The root's signature and the hashes make every entry as good as signed: who answers DNS queries
+// can hold entries back, or show an older tree to who has seen no newer one, and nothing else.
 //
 // # Who is trusted with what
 //
-// The owner of a tree decides which records it has and to which trees it links. He is not trusted with the reader's memory,
-// time or bandwidth: a [Client] bounds entries, depth, links, requests and their rate, and goes round no cycle; see [Limits].
-// Records are verified, but that a node exists is not: treat them as bootnodes.
+// The owner of a tree decides which records it has and to which trees it links. He is not trusted
+// with the reader's memory, time or bandwidth: a [Client] bounds entries, depth, links, requests
+// and their rate, and goes round no cycle; see [Limits]. Records are verified, but that a node
+// exists is not: treat them as bootnodes.
 //
 // # What goes wrong
 //
-// A bad entry, and whatever hangs below it, is left out and reported by an [Error] that tells name and text; the rest of
-// the tree is used.
+// A bad entry, and whatever hangs below it, is left out and reported by an [Error] that tells name
+// and text; the rest of the tree is used.
 //
 // # Who owns what
 //
-// A [Client] may be used by several goroutines; it keeps the highest sequence number seen of each tree and the time of the
-// next DNS request, nothing else. A walk's state belongs to the goroutine that ranges over it. Its requests
-// run in goroutines of their own, [Limits.Concurrency] at most; when the walk ends they are cancelled and end by themselves.
+// A [Client] may be used by several goroutines; it keeps the highest sequence number seen of each
+// tree and the time of the next DNS request, nothing else. A walk's state belongs to the goroutine
+// that ranges over it. Its requests run in goroutines of their own, [Limits.Concurrency] at most;
+// when the walk ends they are cancelled and end by themselves.
 package dnsdisc

@@ -10,13 +10,13 @@ const (
 	branchPrefix = "enrtree-branch:"
 	recordPrefix = "enr:"
 
-	// MaxText is the longest text that is read, in bytes. What is published should fit into a DNS packet of 512 bytes
-	// (dnsdisc.md, DNS Record Structure).
+	// MaxText is the longest text that is read, in bytes. What is published should fit into a DNS
+	// packet of 512 bytes (dnsdisc.md, DNS Record Structure).
 	MaxText = 1024
 )
 
-// ParseBranch reads a branch and returns the hashes that it lists, of which there may be none. ErrBranch: it has another
-// form, or a hash that is not 12 to 32 bytes in base32.
+// ParseBranch reads a branch and returns the hashes that it lists, of which there may be none.
+// ErrBranch: it has another form, or a hash that is not 12 to 32 bytes in base32.
 func ParseBranch(s string) ([]string, error) {
 	list, ok := strings.CutPrefix(s, branchPrefix)
 	if !ok || len(s) > MaxText {

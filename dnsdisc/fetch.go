@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// maxTexts is how many texts at one name are looked at. A domain has TXT records for other purposes too.
+// maxTexts is how many texts at one name are looked at. A domain has TXT records for other purposes
+// too.
 const maxTexts = 32
 
 // fetch reads the text of a task: look-up, choice among the texts at its name, verification.
@@ -34,8 +35,8 @@ func (c *Client) fetch(ctx context.Context, t task, limits Limits) result {
 	return r
 }
 
-// chooseRoot finds the root with the highest sequence number among those that are signed well. While a tree is being
-// replaced there may be two. On error the text is the one that it is about.
+// chooseRoot finds the root with the highest sequence number among those that are signed well.
+// While a tree is being replaced there may be two. On error the text is the one that it is about.
 func chooseRoot(texts []string, link *Link, least uint64) (best *Root, text string, err error) {
 	err = ErrNoRoot
 	for _, s := range texts {

@@ -99,8 +99,9 @@ func FuzzEntry(f *testing.F) {
 	})
 }
 
-// FuzzWalk reads trees through a resolver that lies: the input says for each name what it does. Nothing comes out that the
-// owners have not signed, and the walk ends. What a name is answered with does not depend on the order of queries, which is random.
+// FuzzWalk reads trees through a resolver that lies: the input says for each name what it does.
+// Nothing comes out that the owners have not signed, and the walk ends. What a name is answered
+// with does not depend on the order of queries, which is random.
 func FuzzWalk(f *testing.F) {
 	list := records(f, 20)
 	low, next := make1(f, 1001, "b.example.org", 1, list[15:])

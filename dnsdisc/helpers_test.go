@@ -16,8 +16,8 @@ import (
 
 const domain = "nodes.example.org"
 
-// exampleLink is the URL of the tree of dnsdisc.md: the key is the one that it tells in hexadecimal digits. The URL that it shows has
-// another key, which did not sign the example.
+// exampleLink is the URL of the tree of dnsdisc.md: the key is the one that it tells in hexadecimal
+// digits. The URL that it shows has another key, which did not sign the example.
 const exampleLink = "enrtree://AKPYQIUQIL7PSIACI32J7FGZW56E5FKHEFCCOFHILBIMW3M6LWXS2@nodes.example.org"
 
 // example reads the tree of dnsdisc.md. The root has the empty label.

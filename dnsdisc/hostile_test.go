@@ -207,14 +207,16 @@ func TestLinkLimits(t *testing.T) {
 	}
 }
 
-// Entries that hang on many branches, and branches that list an entry many times, are asked for once.
+// Entries that hang on many branches, and branches that list an entry many times, are asked for
+// once.
 func TestDuplicates(t *testing.T) {
 	s := dnstest.Start(t)
 	good := record(t, 1, 1).String()
 	low := branch(good, good, good)
 	top := branch(low, low, good, low)
 	sum := keccak256(good)
-	top += "," + base32Encoding.EncodeToString(sum[:minHash]) + "," + base32Encoding.EncodeToString(sum[:]) // known by other names
+	// known by other names
+	top += "," + base32Encoding.EncodeToString(sum[:minHash]) + "," + base32Encoding.EncodeToString(sum[:])
 	tree, l := handmade(t, 1000, top, branchPrefix, low, good)
 	s.Tree(domain, tree)
 	if got := resolve(t, fast(s), l); len(got) != 1 || len(s.Queries()) != 5 {
@@ -222,7 +224,8 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
-// A tree without end, every branch of which lists 27 others that do not exist elsewhere, costs what the limits say.
+// A tree without end, every branch of which lists 27 others that do not exist elsewhere, costs what
+// the limits say.
 func TestFanOut(t *testing.T) {
 	s := dnstest.Start(t)
 	// From the bottom up: five levels, the branches of each shared by nothing.

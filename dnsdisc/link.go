@@ -21,11 +21,13 @@ const maxDomain = 253
 //	enrtree://<compressed public key, 33 bytes in base32>@<fully qualified domain name>
 type Link struct {
 	PublicKey [curve.PublicKeySize]byte
-	// Domain is the name as it was written. Upper and lower case mean the same; there is no dot at the end.
+	// Domain is the name as it was written. Upper and lower case mean the same; there is no dot at
+	// the end.
 	Domain string
 }
 
-// LinkOf is the link of a tree at domain that is signed with key. ErrDomain: domain is not a DNS name.
+// LinkOf is the link of a tree at domain that is signed with key. ErrDomain: domain is not a DNS
+// name.
 func LinkOf(key *enr.PrivateKey, domain string) (Link, error) {
 	if !isDomain(domain) {
 		return Link{}, ErrDomain
@@ -33,8 +35,8 @@ func LinkOf(key *enr.PrivateKey, domain string) (Link, error) {
 	return Link{key.PublicKey(), domain}, nil
 }
 
-// ParseLink reads the URL of a tree. ErrLink: s has another form. ErrPublicKey: its key is not a point on the curve.
-// ErrDomain: what follows the key is not a DNS name.
+// ParseLink reads the URL of a tree. ErrLink: s has another form. ErrPublicKey: its key is not a
+// point on the curve. ErrDomain: what follows the key is not a DNS name.
 func ParseLink(s string) (Link, error) {
 	rest, ok := strings.CutPrefix(s, LinkPrefix)
 	key, domain, ok2 := strings.Cut(rest, "@")
@@ -78,7 +80,8 @@ func (l Link) same() Link {
 	return l
 }
 
-// isDomain reports whether s is a DNS name by length and alphabet: labels of letters, digits, - and _ between dots.
+// isDomain reports whether s is a DNS name by length and alphabet: labels of letters, digits, - and
+// _ between dots.
 func isDomain(s string) bool {
 	if len(s) > maxDomain {
 		return false

@@ -9,15 +9,17 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// maxChildren is how many hashes a branch made here lists. With 13 its text has 365 bytes and fits into a DNS packet of
-// 512 bytes below a domain of up to 80 characters.
+// maxChildren is how many hashes a branch made here lists. With 13 its text has 365 bytes and fits
+// into a DNS packet of 512 bytes below a domain of up to 80 characters.
 const maxChildren = 13
 
-// Make makes a tree of records and links, and signs it. It returns the text of each name below the tree's domain; that of the
-// root has the empty name. The same records and links in any order give the same texts.
+// Make makes a tree of records and links, and signs it. It returns the text of each name below the
+// tree's domain; that of the root has the empty name. The same records and links in any order give
+// the same texts.
 //
-// Of several records of one node the newest is taken. seq must be higher than that of the tree that this one replaces.
-// ErrDomain: the domain of a link is not a DNS name. ErrPublicKey: its key is not a point on the curve.
+// Of several records of one node the newest is taken. seq must be higher than that of the tree that
+// this one replaces. ErrDomain: the domain of a link is not a DNS name. ErrPublicKey: its key is
+// not a point on the curve.
 func Make(records []*enr.Record, links []Link, key *enr.PrivateKey, seq uint64) (map[string]string, error) {
 	m := maker{}
 	var root Root
@@ -74,7 +76,8 @@ func linkTexts(links []Link) (texts []string, err error) {
 // maker collects the texts of a tree by name.
 type maker map[string]string
 
-// build adds entries and the branches above them, and returns the hash of the top. Without entries this is an empty branch.
+// build adds entries and the branches above them, and returns the hash of the top. Without entries
+// this is an empty branch.
 func (m maker) build(texts []string) string {
 	hashes := make([]string, len(texts))
 	for i, s := range texts {

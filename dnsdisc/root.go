@@ -25,8 +25,9 @@ type Root struct {
 	Signature [curve.RecoverableSize]byte
 }
 
-// ParseRoot reads a root and does not verify it. ErrRoot: it has another form, such as more white space, a sequence
-// number with a sign, leading zeros or more than 64 bits, or a hash that is not 12 to 32 bytes in base32.
+// ParseRoot reads a root and does not verify it. ErrRoot: it has another form, such as more white
+// space, a sequence number with a sign, leading zeros or more than 64 bits, or a hash that is not
+// 12 to 32 bytes in base32.
 func ParseRoot(s string) (Root, error) {
 	var r Root
 	rest, ok := strings.CutPrefix(s, rootPrefix)

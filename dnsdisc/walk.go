@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 )
 
-// walk is the state of one Walk. All of it belongs to the goroutine that ranges over the walk; requests run in goroutines of their
-// own and hand back a result.
+// walk is the state of one Walk. All of it belongs to the goroutine that ranges over the walk;
+// requests run in goroutines of their own and hand back a result.
 //
 //	queues of trees --pick--> task --fetch, in a goroutine--> result --take--> Found or Error
 //	     ^                                                       |
@@ -107,8 +107,8 @@ func (w *walk) run(ctx context.Context, first Link) {
 	}
 }
 
-// pick takes a task out of a queue: a tree by chance, so that no tree holds up the others, then one of its tasks by chance
-// (dnsdisc.md, Client Protocol).
+// pick takes a task out of a queue: a tree by chance, so that no tree holds up the others, then one
+// of its tasks by chance (dnsdisc.md, Client Protocol).
 func (w *walk) pick() (task, bool) {
 	n := len(w.trees)
 	first := rand.IntN(n)

@@ -7,8 +7,8 @@ import (
 	"github.com/fastdisc/discv5/internal/rlp"
 )
 
-// FuzzBuild: what a builder signs is a record that reads back with all that was put in, verifies, and has one text; what it refuses
-// would be refused by a reader.
+// FuzzBuild: what a builder signs is a record that reads back with all that was put in, verifies,
+// and has one text; what it refuses would be refused by a reader.
 func FuzzBuild(f *testing.F) {
 	f.Add(uint64(1), "eth2", []byte{0xc1, 0x80}, "app", []byte("value"), uint16(9000))
 	f.Add(^uint64(0), "udp", []byte{0x82, 0x23, 0x28}, "tcp", []byte{0x23, 0x28}, uint16(1))

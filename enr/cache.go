@@ -13,11 +13,11 @@ import (
 // its signature check once. It is safe for concurrent use; a hit takes no lock and does not
 // allocate.
 //
-// It is set-associative: a seeded hash of the whole record picks a set of four slots, and only
-// full equality of the bytes is a hit. The seed keeps a peer from aiming at a set. In a full set the
-// next slot that was not hit since the hand last passed is replaced, so that records seen
-// once do not push out those in use. Only verified records enter: garbage evicts nothing,
-// and each eviction costs the sender a signature of its own.
+// It is set-associative: a seeded hash of the whole record picks a set of four slots, and only full
+// equality of the bytes is a hit. The seed keeps a peer from aiming at a set. In a full set the
+// next slot that was not hit since the hand last passed is replaced, so that records seen once do
+// not push out those in use. Only verified records enter: garbage evicts nothing, and each eviction
+// costs the sender a signature of its own.
 //
 // Memory is bounded: 16 bytes for each slot and about 450 for the record in it. A record that
 // has left the cache lives on as long as somebody holds it.
@@ -71,8 +71,9 @@ func (c *Cache) Verify(v View) (*Record, error) {
 	return c.store(set, tag, v, id, err)
 }
 
-// VerifyOwned is Verify for a caller that has asked for the owner of v before. Precondition: id and xy are what View.Owner has
-// returned for v. Nothing checks them: with others a false record would get in.
+// VerifyOwned is Verify for a caller that has asked for the owner of v before. Precondition: id and
+// xy are what View.Owner has returned for v. Nothing checks them: with others a false record would
+// get in.
 func (c *Cache) VerifyOwned(v View, id ID, xy *[64]byte) (*Record, error) {
 	set, tag := c.place(v.bytes)
 	if r := set.find(v.bytes, tag); r != nil {

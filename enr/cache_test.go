@@ -36,7 +36,8 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// TestCacheVerifyOwned: with the owner known beforehand the same records get in, and those with a bad signature do not.
+// TestCacheVerifyOwned: with the owner known beforehand the same records get in, and those with a
+// bad signature do not.
 func TestCacheVerifyOwned(t *testing.T) {
 	r := testRecord(t, 1)
 	bad := bytes.Clone(r.Bytes())

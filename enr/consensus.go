@@ -26,7 +26,8 @@ type Eth2 struct {
 	NextForkEpoch   uint64  // when that comes; 2^64-1 if none is planned
 }
 
-// GetBytes returns the content of a value that is an RLP string, and false for one that is a list. The slice is part of the record.
+// GetBytes returns the content of a value that is an RLP string, and false for one that is a list.
+// The slice is part of the record.
 func (v View) GetBytes(key string) (content []byte, ok bool) {
 	value, ok := v.Get(key)
 	if !ok {
@@ -45,8 +46,8 @@ func (v View) Eth2() (e Eth2, ok bool) {
 	return Eth2{[4]byte(b), [4]byte(b[4:]), binary.LittleEndian.Uint64(b[8:])}, true
 }
 
-// Attnets returns the value of "attnets" if it has the 8 bytes of a Bitvector[64] in SSZ: bit i, counted from the lowest, says that the
-// node subscribes to attestation subnet i.
+// Attnets returns the value of "attnets" if it has the 8 bytes of a Bitvector[64] in SSZ: bit i,
+// counted from the lowest, says that the node subscribes to attestation subnet i.
 func (v View) Attnets() (subnets uint64, ok bool) {
 	b, ok := v.GetBytes(keyAttnets)
 	if !ok || len(b) != attnetsSize {

@@ -56,7 +56,8 @@ func TestConsensusEntries(t *testing.T) {
 	}
 }
 
-// TestGetBytes: a string comes without its header, a list does not come, and a key that is missing has no value of another one.
+// TestGetBytes: a string comes without its header, a list does not come, and a key that is missing
+// has no value of another one.
 func TestGetBytes(t *testing.T) {
 	r, err := NewBuilder().SetString("client", "mine").SetBytes("one", []byte{1}).Set("list", []byte{0xc2, 1, 2}).Sign(testKey(t, 1))
 	if err != nil {

@@ -36,8 +36,8 @@
 // # What is checked when
 //
 // Parsing checks the structure of the whole record: sizes, canonical RLP, sorted unique keys, the
-// identity scheme, and signature and public key as the scheme wants them. An error there rejects the
-// record.
+// identity scheme, and signature and public key as the scheme wants them. An error there rejects
+// the record.
 //
 // Every other entry is optional and has a verdict of its own. A value that does not fit its key
 // (port 0 or 70000, an ip of 16 bytes, an IPv4-mapped ip6, a list) does not spoil the rest: the

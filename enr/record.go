@@ -40,7 +40,8 @@ func (v View) Own() (*Record, error) {
 // own copies a record that has been verified, and whose owner is id.
 func (v View) own(id ID) *Record {
 	r := &Record{view: v, id: id}
-	r.bytes = make([]byte, len(v.bytes)) // with no room behind it, into which an append by a caller would write
+	// with no room behind it, into which an append by a caller would write
+	r.bytes = make([]byte, len(v.bytes))
 	copy(r.bytes, v.bytes)
 	return r
 }
@@ -60,9 +61,9 @@ func (r *Record) Own() (*Record, error) { return r, nil }
 // View returns a view of the record. It stays valid, as the bytes of a Record never change.
 func (r *Record) View() View { return r.view }
 
-// Edit returns a builder that holds the pairs of r and the next sequence number. r itself
-// does not change. An entry of r that does not fit its key is kept until it is set or deleted. When r has the highest sequence number of all, Sign of the builder returns
-// ErrSeqOverflow.
+// Edit returns a builder that holds the pairs of r and the next sequence number. r itself does not
+// change. An entry of r that does not fit its key is kept until it is set or deleted. When r has
+// the highest sequence number of all, Sign of the builder returns ErrSeqOverflow.
 func (r *Record) Edit() *Builder {
 	b := NewBuilder()
 	for k, value := range r.Pairs() {

@@ -48,10 +48,11 @@ type rxPacket struct {
 	local Local
 }
 
-// NewRx returns an Rx of batch slots of size bytes each, which takes batch*size
-// bytes plus about 200 bytes per slot. From the first use with a Conn that trains arrive at whole
-// (see Info.Merge) it has 32 slots at most, of 64 KiB each. Eight of them have memory at first; more get it
-// when call after call fills all that have. NewRx panics unless batch is 1 to MaxBatch and size is 1 to MaxDatagram.
+// NewRx returns an Rx of batch slots of size bytes each, which takes batch*size bytes plus about
+// 200 bytes per slot. From the first use with a Conn that trains arrive at whole (see Info.Merge)
+// it has 32 slots at most, of 64 KiB each. Eight of them have memory at first; more get it when
+// call after call fills all that have. NewRx panics unless batch is 1 to MaxBatch and size is 1 to
+// MaxDatagram.
 func NewRx(batch, size int) *Rx {
 	checkBatch(batch, size)
 	s := stride(size)
@@ -75,9 +76,9 @@ func (rx *Rx) Cap() int { return rx.batch }
 // Size is the largest datagram in bytes that rx takes.
 func (rx *Rx) Size() int { return rx.size }
 
-// Packet returns datagram i, 0 <= i < Len(). It may be changed in place and
-// appended to up to its capacity, which is Size(), or its length if it was part of a train. It is valid
-// until rx is used again.
+// Packet returns datagram i, 0 <= i < Len(). It may be changed in place and appended to up to its
+// capacity, which is Size(), or its length if it was part of a train. It is valid until rx is used
+// again.
 func (rx *Rx) Packet(i int) []byte {
 	p := &rx.live[i]
 	at := int(p.at)
@@ -153,8 +154,9 @@ type Tx struct {
 // ErrDestination: the destination of a datagram is no address, or not of the socket's family.
 var ErrDestination = errors.New("fastpath: destination is not of the socket's address family")
 
-// Err returns why the last WriteBatch dropped a datagram: the error of the first one, nil if the system
-// took all. An error that WriteBatch itself returned is not repeated. Conns of other packages need not set it.
+// Err returns why the last WriteBatch dropped a datagram: the error of the first one, nil if the
+// system took all. An error that WriteBatch itself returned is not repeated. Conns of other
+// packages need not set it.
 func (tx *Tx) Err() error { return tx.err }
 
 // fault notes why a datagram is dropped.
@@ -201,9 +203,9 @@ func (tx *Tx) Buffer() []byte {
 // not 0 to Size(): only a mistake of the caller can do that.
 func (tx *Tx) Commit(n int, to netip.AddrPort) { tx.CommitFrom(n, to, 0) }
 
-// CommitFrom is Commit for a datagram that leaves from a local address, as Rx.Local of the same group
-// names it. If the address is no longer there, the datagram leaves from the one that the system
-// chooses; see ConnStats.LocalFallbacks.
+// CommitFrom is Commit for a datagram that leaves from a local address, as Rx.Local of the same
+// group names it. If the address is no longer there, the datagram leaves from the one that the
+// system chooses; see ConnStats.LocalFallbacks.
 func (tx *Tx) CommitFrom(n int, to netip.AddrPort, from Local) {
 	if len(tx.queue) == cap(tx.queue) {
 		panic("fastpath: Commit on a full Tx")

@@ -10,7 +10,8 @@ import (
 // benchPayload is about the size of a PING.
 const benchPayload = 120
 
-// benchPaths runs f on IPv4, for each path and both kinds of sender and receiver: with trains and without.
+// benchPaths runs f on IPv4, for each path and both kinds of sender and receiver: with trains and
+// without.
 func benchPaths(b *testing.B, batches []int, f func(b *testing.B, from, to Config, batch int)) {
 	for _, c := range []struct {
 		name     string
@@ -19,7 +20,8 @@ func benchPaths(b *testing.B, batches []int, f func(b *testing.B, from, to Confi
 		{"native", Config{DisableSegments: true}, Config{DisableSegments: true}},
 		{"trains", Config{}, Config{}},
 		{"trains/parted", Config{}, Config{DisableSegments: true}}, // by the kernel
-		{"trains/none", Config{DisableSegments: true}, Config{}},   // a receiver who waits for them in vain
+		// a receiver who waits for them in vain
+		{"trains/none", Config{DisableSegments: true}, Config{}},
 		{"portable", Config{DisableBatch: true}, Config{DisableBatch: true}},
 	} {
 		for _, batch := range batches {
@@ -72,8 +74,9 @@ func BenchmarkReceive(b *testing.B) {
 	})
 }
 
-// BenchmarkSend sends to a socket whose filter drops what does not come in trains, and whose buffer is soon full of
-// those. On loopback it includes what the kernel does to deliver. An operation is 512 datagrams.
+// BenchmarkSend sends to a socket whose filter drops what does not come in trains, and whose buffer
+// is soon full of those. On loopback it includes what the kernel does to deliver. An operation is
+// 512 datagrams.
 func BenchmarkSend(b *testing.B) {
 	const fill = 512
 	benchPaths(b, []int{1, 8, 64}, func(b *testing.B, from, to Config, batch int) {

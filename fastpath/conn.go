@@ -63,11 +63,12 @@ type ConnStats struct {
 	// take: their datagrams were sent again by themselves.
 	TxTrains, TrainsRefused uint64
 
-	// LocalUnknown are datagrams that arrived at an address from which no answer can leave: a multicast
-	// or broadcast address, or one beyond the first MaxLocals. Answers leave from where the system chooses.
+	// LocalUnknown are datagrams that arrived at an address from which no answer can leave: a
+	// multicast or broadcast address, or one beyond the first MaxLocals. Answers leave from where
+	// the system chooses.
 	LocalUnknown uint64
-	// LocalFallbacks are datagrams that left from where the system chose, because the host no longer
-	// had the local address that they were to leave from.
+	// LocalFallbacks are datagrams that left from where the system chose, because the host no
+	// longer had the local address that they were to leave from.
 	LocalFallbacks uint64
 	// PathMTUIgnored is how often an IPv4 datagram was larger than the path MTU that the system had
 	// learned, so that the socket ignored path MTUs for a while.

@@ -61,24 +61,25 @@
 // that came closely one after another (UDP_GRO, Linux 5.0). That is so in a flood from one port,
 // in an answer of several packets, and with a peer that asks a lot.
 //
-// What arrives is the same as without, and so is what is counted, but for drops by the kernel, where a
-// train is one. A train that
-// is refused, for whatever reason, is sent again as single datagrams, of which the kernel then
-// says what it would have said. It refuses one where the path's MTU is below the
-// size of a segment with its headers (EMSGSIZE; EINVAL before Linux 6.14), for it does not
-// fragment segments: alone they leave as below (Path MTU).
+// What arrives is the same as without, and so is what is counted, but for drops by the kernel,
+// where a train is one. A train that is refused, for whatever reason, is sent again as single
+// datagrams, of which the kernel then says what it would have said. It refuses one where the path's
+// MTU is below the size of a segment with its headers (EMSGSIZE; EINVAL before Linux 6.14), for it
+// does not fragment segments: alone they leave as below (Path MTU).
 //
-// EIO, where a device computes no checksums or IPsec transforms the packets, and
-// EOPNOTSUPP, in sandboxes, end trains on a socket for good; 64 refusals for their path in a row
-// end them for the next 10,000 batches that could have had some. Linux 7.0.0 to 7.1.4 are given none: for some network cards they write wrong
-// lengths into them. [Info] has the reason where there are none from the beginning.
+// EIO, where a device computes no checksums or IPsec transforms the packets, and EOPNOTSUPP, in
+// sandboxes, end trains on a socket for good; 64 refusals for their path in a row end them for the
+// next 10,000 batches that could have had some. Linux 7.0.0 to 7.1.4 are given none: for some
+// network cards they write wrong lengths into them. [Info] has the reason where there are none from
+// the beginning.
 //
 // # Local addresses
 //
-// A socket of all addresses tells at which of them a datagram has arrived (Rx.Local), and sends from
-// one of them (Tx.CommitFrom), so that answers leave from the address that was asked. Addresses are numbers
-// of a bounded table of the group. A datagram whose address the host has lost leaves from the one that the
-// system chooses, and is counted. GSO batches have one local address, as well as one peer.
+// A socket of all addresses tells at which of them a datagram has arrived (Rx.Local), and sends
+// from one of them (Tx.CommitFrom), so that answers leave from the address that was asked.
+// Addresses are numbers of a bounded table of the group. A datagram whose address the host has lost
+// leaves from the one that the system chooses, and is counted. GSO batches have one local address,
+// as well as one peer.
 //
 // # Path MTU
 //

@@ -20,7 +20,8 @@ const (
 	meminfoDrops = 8 // SK_MEMINFO_DROPS
 
 	cmsgAlign = unix.SizeofPtr
-	cmsgSpace = (unix.SizeofCmsghdr+cmsgAlign-1)&^(cmsgAlign-1) + (4+cmsgAlign-1)&^(cmsgAlign-1) // of a message of 4 bytes
+	// of a message of 4 bytes
+	cmsgSpace = (unix.SizeofCmsghdr+cmsgAlign-1)&^(cmsgAlign-1) + (4+cmsgAlign-1)&^(cmsgAlign-1)
 )
 
 // meminfo reads the drop counter.
@@ -56,8 +57,8 @@ func (d *dropCounter) poll(s *socket) {
 	})
 }
 
-// findControl finds the control message of the given level and kind in b, and returns its 4 bytes. Lengths are
-// compared with what is left, never added to, so none can overflow.
+// findControl finds the control message of the given level and kind in b, and returns its 4 bytes.
+// Lengths are compared with what is left, never added to, so none can overflow.
 func findControl(b []byte, level, kind uint32) (uint32, bool) {
 	const header = unix.SizeofCmsghdr
 	for len(b) >= header {

@@ -32,15 +32,16 @@ type Info struct {
 	ReusePort       bool   // they share the address by SO_REUSEPORT
 	ReusePortReason string // why not, although several sockets were asked for
 
-	// FilterAttached says that the kernel drops datagrams of other sizes than those
-	// of the Config. With Merge it knows the smallest size only, as it takes a train for one datagram.
+	// FilterAttached says that the kernel drops datagrams of other sizes than those of the Config.
+	// With Merge it knows the smallest size only, as it takes a train for one datagram.
 	FilterAttached bool
 	FilterReason   string // why not, empty otherwise
 
-	// Segments says that datagrams to one destination which follow one another in a Tx are
-	// sent as trains (UDP_SEGMENT) where their sizes allow it: all are of one size but for the last,
-	// which may be shorter, and of 1452 bytes at most, which nearly every path takes in one piece. What
-	// arrives is the same. A socket ends it when the kernel turns out to refuse them: see ConnStats.TrainsRefused.
+	// Segments says that datagrams to one destination which follow one another in a Tx are sent as
+	// trains (UDP_SEGMENT) where their sizes allow it: all are of one size but for the last, which
+	// may be shorter, and of 1452 bytes at most, which nearly every path takes in one piece. What
+	// arrives is the same. A socket ends it when the kernel turns out to refuse them: see
+	// ConnStats.TrainsRefused.
 	Segments       bool
 	SegmentsReason string // why not, empty otherwise
 
@@ -50,8 +51,8 @@ type Info struct {
 	Merge       bool
 	MergeReason string // why not, empty otherwise
 
-	// LocalAddrs says that Rx.Local tells the local address of each datagram. A group that is bound to one
-	// address has no need of that.
+	// LocalAddrs says that Rx.Local tells the local address of each datagram. A group that is bound
+	// to one address has no need of that.
 	LocalAddrs       bool
 	LocalAddrsReason string // why not, empty otherwise
 
@@ -153,8 +154,8 @@ func (g *Group) describe(cfg *Config) {
 // port that was chosen.
 func (g *Group) Addr() netip.AddrPort { return g.addr }
 
-// LocalAddr returns the IP address that a number of Rx.Local stands for: that of the group, if it is
-// bound to one. It is invalid if there is no such number.
+// LocalAddr returns the IP address that a number of Rx.Local stands for: that of the group, if it
+// is bound to one. It is invalid if there is no such number.
 func (g *Group) LocalAddr(n Local) netip.Addr {
 	if a := g.addr.Addr(); !a.IsUnspecified() {
 		return a
@@ -162,9 +163,10 @@ func (g *Group) LocalAddr(n Local) netip.Addr {
 	return g.locals.addr(n)
 }
 
-// SetSoleAddr tells a group of all addresses that the host has one address of its family only, apart from
-// link-local and loopback ones, and that the system sends from it by itself wherever it has a route to.
-// Answers that leave from there are cheaper then. The invalid address takes that back.
+// SetSoleAddr tells a group of all addresses that the host has one address of its family only,
+// apart from link-local and loopback ones, and that the system sends from it by itself wherever it
+// has a route to. Answers that leave from there are cheaper then. The invalid address takes that
+// back.
 func (g *Group) SetSoleAddr(a netip.Addr) {
 	if g.locals != nil {
 		g.locals.setSole(a)

@@ -62,7 +62,8 @@ func TestKernelDrops(t *testing.T) {
 		t.Run(source, func(t *testing.T) {
 			source, single := strings.CutSuffix(source, ", no trains")
 			const sent = 200
-			a := open(t, Config{Addr: loop4, DisableSegments: true}) // a train that is dropped counts as one
+			// a train that is dropped counts as one
+			a := open(t, Config{Addr: loop4, DisableSegments: true})
 			g := listen(t, Config{Addr: loop4, DisableSegments: single, RecvBuffer: 4096, MinSize: testMin, MaxSize: testMax})
 			b := g.Conns()[0]
 			s := g.socks[0]

@@ -15,7 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel says of a train costs no datagram that could go by itself, and what it says then is counted for each.
+// What the kernel says of a train costs no datagram that could go by itself, and what it says then
+// is counted for each.
 func TestS21JoinFaults(t *testing.T) {
 	rep := func(n int, s step) (out []step) {
 		for range n {
@@ -96,7 +97,8 @@ func TestS21JoinFaults(t *testing.T) {
 	}
 }
 
-// A train that does not reach its peer in the way of an old kernel is no reason to send no others. Many in a row are, for a while.
+// A train that does not reach its peer in the way of an old kernel is no reason to send no others.
+// Many in a row are, for a while.
 func TestJoinEnds(t *testing.T) {
 	a, b := joining(t, Config{Addr: loop4}), open(t, Config{Addr: loop4})
 	refuse := true
@@ -164,7 +166,8 @@ func TestJoinEnds(t *testing.T) {
 	}
 }
 
-// The kernel's own answer: where the path takes no segment of that size, all datagrams go by themselves, in fragments.
+// The kernel's own answer: where the path takes no segment of that size, all datagrams go by
+// themselves, in fragments.
 func TestJoinSmallPath(t *testing.T) {
 	for _, c := range []struct {
 		addr netip.AddrPort
@@ -211,7 +214,8 @@ func TestJoinSmallPath(t *testing.T) {
 	}
 }
 
-// ownLoopback puts the thread into a network namespace of its own, with a loopback device that takes packets of mtu bytes. It needs root.
+// ownLoopback puts the thread into a network namespace of its own, with a loopback device that
+// takes packets of mtu bytes. It needs root.
 func ownLoopback(mtu int) error {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("unshare: %w", err)

@@ -53,8 +53,8 @@ func damagesTrains(release string) bool {
 	return major == 7 && (minor == 0 || minor == 1 && patch <= 4)
 }
 
-// joins reports whether the socket sends trains in the batch that it is asked for, which could have some. One that
-// does not is the plain twin of one that does.
+// joins reports whether the socket sends trains in the batch that it is asked for, which could have
+// some. One that does not is the plain twin of one that does.
 func (s *socket) joins() bool {
 	if s.opts.segments != "" {
 		return false

@@ -33,8 +33,8 @@ func queueAll(t testing.TB, tx *Tx, seq int, to netip.AddrPort, sizes ...int) {
 	}
 }
 
-// entries makes c note how many datagrams each entry has that it gives to the kernel, and in each call how large the segments of
-// trains are said to be.
+// entries makes c note how many datagrams each entry has that it gives to the kernel, and in each
+// call how large the segments of trains are said to be.
 func entries(c *mmsgConn, real mmsgCall) (lens, segments *[]int) {
 	lens, segments = new([]int), new([]int)
 	c.send = func(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {
@@ -54,7 +54,8 @@ func entries(c *mmsgConn, real mmsgCall) (lens, segments *[]int) {
 	return lens, segments
 }
 
-// What follows one another leaves together as far as the kernel's rule allows it, and arrives as it is.
+// What follows one another leaves together as far as the kernel's rule allows it, and arrives as it
+// is.
 func TestJoin(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -96,7 +97,8 @@ func TestJoin(t *testing.T) {
 					if got := arrived(t, to, rx, len(c.sizes)); !slices.Equal(sizesOf(got), c.sizes) {
 						t.Errorf("round %d: arrived %v", round, sizesOf(got))
 					}
-					queue(t, tx, 0, 20, to.LocalAddr()) // one that is of no train, in the entry of one
+					// one that is of no train, in the entry of one
+					queue(t, tx, 0, 20, to.LocalAddr())
 					from.WriteBatch(tx)
 					drain(t, to, rx, 1)
 				}

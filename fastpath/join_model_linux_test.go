@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelModel plays sendmmsg for one Tx. Each datagram has a fate that does not depend on what it leaves with: a train goes if all of its
-// datagrams would, unless there is a reason against trains.
+// kernelModel plays sendmmsg for one Tx. Each datagram has a fate that does not depend on what it
+// leaves with: a train goes if all of its datagrams would, unless there is a reason against trains.
 type kernelModel struct {
 	t     *testing.T
 	r     *rand.Rand
@@ -103,7 +103,8 @@ func (k *kernelModel) entry(e *mmsghdr) syscall.Errno {
 	return errno
 }
 
-// Whatever the kernel says, in whatever place: each datagram goes once, in its turn, if it could go alone, and is counted for its own reason if not.
+// Whatever the kernel says, in whatever place: each datagram goes once, in its turn, if it could go
+// alone, and is counted for its own reason if not.
 func TestJoinModel(t *testing.T) {
 	c := joining(t, Config{Addr: loop4})
 	c.sock.sendWait = 2 * time.Millisecond

@@ -29,8 +29,8 @@ func joinScript(script []byte, tx *Tx, to [4]netip.AddrPort) {
 	}
 }
 
-// FuzzJoin sends the same datagrams with and without trains, which arrive whole and do not exist: what arrives, in which order, and what is
-// counted must be the same.
+// FuzzJoin sends the same datagrams with and without trains, which arrive whole and do not exist:
+// what arrives, in which order, and what is counted must be the same.
 func FuzzJoin(f *testing.F) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 60 {
@@ -155,7 +155,8 @@ func (l *joinLink) received(k int) (sum ConnStats) {
 	return sum
 }
 
-// joinEnd ends what a receiver gets. It is longer than any datagram of joinScript that begins alike.
+// joinEnd ends what a receiver gets. It is longer than any datagram of joinScript that begins
+// alike.
 const joinEnd = "this is the end of all datagrams of a script, which is recognized by its length and what it says"
 
 // until reads up to joinEnd.

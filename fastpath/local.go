@@ -20,8 +20,8 @@ import (
 // that is not known, and leaves the choice to the system.
 type Local uint16
 
-// MaxLocals bounds the local addresses that a group tells apart. A host can have any number: a route
-// of type local makes a whole prefix its own.
+// MaxLocals bounds the local addresses that a group tells apart. A host can have any number: a
+// route of type local makes a whole prefix its own.
 const MaxLocals = 1<<11 - 1
 
 // boundToOne is why a socket does not tell local addresses if it has no need to.
@@ -67,8 +67,8 @@ type localEntry struct {
 
 func newLocals() *locals { return &locals{byKey: make(map[localKey]Local)} }
 
-// entry returns the entry of a number, if a datagram to a peer needs its control message to leave from
-// there. gone reports that the address is not there any more.
+// entry returns the entry of a number, if a datagram to a peer needs its control message to leave
+// from there. gone reports that the address is not there any more.
 func (l *locals) entry(n Local, to netip.Addr) (e *localEntry, gone bool) {
 	if l == nil || n > MaxLocals {
 		return nil, true
@@ -82,8 +82,8 @@ func (l *locals) entry(n Local, to netip.Addr) (e *localEntry, gone bool) {
 	return e, false
 }
 
-// setSole notes that the system chooses a by itself for all peers but those on the loopback interface.
-// The invalid address takes that back.
+// setSole notes that the system chooses a by itself for all peers but those on the loopback
+// interface. The invalid address takes that back.
 func (l *locals) setSole(a netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -107,7 +107,8 @@ func (l *locals) addr(n Local) netip.Addr {
 	return netip.Addr{}
 }
 
-// number returns the number of an address at which a datagram has arrived, or 0 if the table is full.
+// number returns the number of an address at which a datagram has arrived, or 0 if the table is
+// full.
 func (l *locals) number(k localKey) Local {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -156,8 +157,9 @@ func (l *locals) room() Local {
 	return 0
 }
 
-// fail notes that a datagram could not leave from e, although it could from another address. If that
-// goes on and the system does not have the address, e is not used until something arrives there.
+// fail notes that a datagram could not leave from e, although it could from another address. If
+// that goes on and the system does not have the address, e is not used until something arrives
+// there.
 func (l *locals) fail(e *localEntry) {
 	if e.failed.Add(1)%localFailures != 0 {
 		return
@@ -178,8 +180,8 @@ func (l *locals) fail(e *localEntry) {
 	l.generation.Add(1)
 }
 
-// marshalLocal returns the control message that makes a datagram leave from k. It is empty on systems
-// that have none.
+// marshalLocal returns the control message that makes a datagram leave from k. It is empty on
+// systems that have none.
 func marshalLocal(k localKey) []byte {
 	if k.addr.Is4() {
 		return (&ipv4.ControlMessage{Src: k.addr.AsSlice(), IfIndex: int(k.index)}).Marshal()
@@ -198,8 +200,8 @@ func goneErrno(e syscall.Errno) bool {
 	return e == syscall.EINVAL || e == syscall.EADDRNOTAVAIL || e == syscall.ENETUNREACH || e == syscall.ENODEV
 }
 
-// localCache finds the numbers of the addresses at which datagrams arrive without a lock. It belongs
-// to one goroutine.
+// localCache finds the numbers of the addresses at which datagrams arrive without a lock. It
+// belongs to one goroutine.
 type localCache struct {
 	of         *locals
 	generation uint32

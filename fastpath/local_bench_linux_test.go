@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BenchmarkAnswer reads datagrams and answers them, without GSO batches, with a socket of all addresses.
-// Rounds in which it does not tell local addresses, so that answers leave from where the kernel
-// chooses, and those in which it does take turns. An operation is 512 datagrams.
+// BenchmarkAnswer reads datagrams and answers them, without GSO batches, with a socket of all
+// addresses. Rounds in which it does not tell local addresses, so that answers leave from where the
+// kernel chooses, and those in which it does take turns. An operation is 512 datagrams.
 func BenchmarkAnswer(b *testing.B) {
 	const fill = 512
 	for _, portable := range []bool{false, true} {
@@ -75,8 +75,9 @@ func BenchmarkAnswer(b *testing.B) {
 	}
 }
 
-// BenchmarkPathMTU sends datagrams to as many addresses, with IP_PMTUDISC_DO and with IP_PMTUDISC_WANT,
-// for which Linux chooses an identification for each. Rounds of both take turns. The receiver drops them.
+// BenchmarkPathMTU sends datagrams to as many addresses, with IP_PMTUDISC_DO and with
+// IP_PMTUDISC_WANT, for which Linux chooses an identification for each. Rounds of both take turns.
+// The receiver drops them.
 func BenchmarkPathMTU(b *testing.B) {
 	for _, addrs := range []int{1, 256, 16384} {
 		b.Run(fmt.Sprintf("addrs=%d", addrs), func(b *testing.B) {

@@ -25,8 +25,8 @@ const (
 	ctlSpace = 2*cmsgSpace + localSpace
 )
 
-// localReason has the kernel name the local address of each datagram, or says why not. A socket that
-// is bound to an address needs none of that.
+// localReason has the kernel name the local address of each datagram, or says why not. A socket
+// that is bound to an address needs none of that.
 func localReason(fd uintptr, cfg *Config) string {
 	level, option, value := unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 0
 	if cfg.Addr.Addr().Is4() {
@@ -45,8 +45,8 @@ func localReason(fd uintptr, cfg *Config) string {
 	return ""
 }
 
-// preferStable has the kernel choose a stable IPv6 address over a temporary one (RFC 5014) where the
-// choice is its own: a temporary address is not the one that others know the node by.
+// preferStable has the kernel choose a stable IPv6 address over a temporary one (RFC 5014) where
+// the choice is its own: a temporary address is not the one that others know the node by.
 func preferStable(fd uintptr, cfg *Config) {
 	if a := cfg.Addr.Addr(); a.Is6() && a.IsUnspecified() {
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_ADDR_PREFERENCES, ipv6PreferPublic)
@@ -98,10 +98,12 @@ func cmsgKind(b []byte) uint64 {
 	return kindOf(binary.NativeEndian.Uint32(b[unix.SizeofCmsghdr-8:]), binary.NativeEndian.Uint32(b[unix.SizeofCmsghdr-4:]))
 }
 
-// sendControl is room for the control messages of a GSO batch: where it leaves from, and where it is split.
+// sendControl is room for the control messages of a GSO batch: where it leaves from, and where it
+// is split.
 type sendControl [(localSpace + segmentSpace + 7) / 8]uint64
 
-// set makes c that of segments of size bytes that leave from e, which may be nil, and returns its length.
+// set makes c that of segments of size bytes that leave from e, which may be nil, and returns its
+// length.
 func (c *sendControl) set(size int, e *localEntry) int {
 	n := 0
 	if e != nil {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// tellLocals has the system name the local address of each datagram, or says why not. A socket that is
-// bound to an address needs none of that.
+// tellLocals has the system name the local address of each datagram, or says why not. A socket that
+// is bound to an address needs none of that.
 func tellLocals(s *socket) string {
 	if !s.local.Addr().IsUnspecified() {
 		return boundToOne

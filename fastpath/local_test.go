@@ -286,7 +286,8 @@ func TestLocalsBounded(t *testing.T) {
 	}
 }
 
-// A link-local address means something on one interface only: answers to and from such addresses leave there.
+// A link-local address means something on one interface only: answers to and from such addresses
+// leave there.
 func TestLocalLinkLocal(t *testing.T) {
 	var home netip.Addr
 	list, _ := net.Interfaces()

@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sizes of what names a local address: IP_PKTINFO and IPV6_PKTINFO, as on Linux; see local_linux.go.
-// They, and the messages that golang.org/x/net asks for besides, differ in level and size.
+// Sizes of what names a local address: IP_PKTINFO and IPV6_PKTINFO, as on Linux; see
+// local_linux.go. They, and the messages that golang.org/x/net asks for besides, differ in level
+// and size.
 const (
 	pktinfo4 = 12
 	pktinfo6 = 20

@@ -97,7 +97,8 @@ func (r *mmsgRx) widenMore(rx *Rx) {
 	r.point(rx, wideSlot)
 }
 
-// part delivers the segments of g bytes of the train of n bytes in the given slot, and returns the bytes of those that are acceptable.
+// part delivers the segments of g bytes of the train of n bytes in the given slot, and returns the
+// bytes of those that are acceptable.
 func (c *mmsgConn) part(rx *Rx, slot, n, g int, from netip.AddrPort, local Local) (bytes int) {
 	c.sock.cnt.rx.trains.Add(1)
 	for at, end := slot*rx.stride, slot*rx.stride+n; at < end; at += g {

@@ -25,7 +25,8 @@ func merging(t testing.TB, cfg Config) *mmsgConn {
 	return c
 }
 
-// A train arrives as the datagrams that it was made of: in their order, each within its bounds, and each judged by itself.
+// A train arrives as the datagrams that it was made of: in their order, each within its bounds, and
+// each judged by itself.
 func TestMerge(t *testing.T) {
 	for _, addr := range []netip.AddrPort{loop4, loop6} {
 		t.Run(addr.Addr().String(), func(t *testing.T) {
@@ -128,7 +129,8 @@ func TestMergeAndNot(t *testing.T) {
 	}
 }
 
-// What the kernel says of a train is not believed where it makes no sense, and a train from nowhere is dropped with all that it has.
+// What the kernel says of a train is not believed where it makes no sense, and a train from nowhere
+// is dropped with all that it has.
 func TestS21MergeFaults(t *testing.T) {
 	for _, c := range []struct {
 		name   string

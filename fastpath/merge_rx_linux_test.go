@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// An Rx that has been used where trains arrive whole has 32 slots at most, and is good for every other use as ever.
+// An Rx that has been used where trains arrive whole has 32 slots at most, and is good for every
+// other use as ever.
 func TestWideRx(t *testing.T) {
 	from, to := joining(t, Config{Addr: loop4}), merging(t, Config{Addr: loop4})
 	plain := open(t, Config{Addr: loop4, DisableBatch: true})
@@ -40,8 +41,8 @@ func TestWideRx(t *testing.T) {
 	}
 }
 
-// Slots for trains have memory when they are needed: eight of them for a socket at which little arrives, all
-// under load, and what arrives meanwhile is not damaged.
+// Slots for trains have memory when they are needed: eight of them for a socket at which little
+// arrives, all under load, and what arrives meanwhile is not damaged.
 func TestWideRxGrows(t *testing.T) {
 	from, to := native(t, Config{Addr: loop4, DisableSegments: true}), merging(t, Config{Addr: loop4})
 	tx, rx := NewTx(64, 200), NewRx(64, 200)
@@ -84,7 +85,8 @@ func TestWideRxGrows(t *testing.T) {
 	}
 }
 
-// What comes from nowhere is counted as what it would have been without trains: by its size first, and each segment of a train, also the shorter last.
+// What comes from nowhere is counted as what it would have been without trains: by its size first,
+// and each segment of a train, also the shorter last.
 func TestMergeBadSource(t *testing.T) {
 	for _, c := range []struct {
 		sizes            []int

@@ -40,10 +40,11 @@ func newMmsgConn(s *socket) *mmsgConn {
 	return &mmsgConn{sock: s, recv: recvmmsg, send: sendmmsg}
 }
 
-// Both calls go past the scheduler of the runtime (RawSyscall6). They never wait, but a full batch takes 100 µs and more, and the runtime takes
-// a processor away from a system call after 20 µs, wakes another thread for it, and finds that there is nothing to do: on a busy socket that
-// was twelve context switches for each batch, and up to a third of all CPU time. What waits for the processor, such as a stop of the world, waits
-// for one batch at the most.
+// Both calls go past the scheduler of the runtime (RawSyscall6). They never wait, but a full batch
+// takes 100 µs and more, and the runtime takes a processor away from a system call after 20 µs,
+// wakes another thread for it, and finds that there is nothing to do: on a busy socket that was
+// twelve context switches for each batch, and up to a third of all CPU time. What waits for the
+// processor, such as a stop of the world, waits for one batch at the most.
 
 func recvmmsg(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {
 	r, _, e := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(h)), uintptr(n), unix.MSG_DONTWAIT, 0, 0)

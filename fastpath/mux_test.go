@@ -136,8 +136,9 @@ func TestMuxFair(t *testing.T) {
 	muxes(t, 2, func(t *testing.T, m *Mux, conns []Conn) {
 		sender := open(t, Config{Addr: netAddr(conns[0])})
 		tx := NewTx(64, 100)
-		// The portable path has a goroutine for each socket, which on a busy machine may get its turn late: a Mux that is unfair never
-		// serves the second socket in time, however often it is asked.
+		// The portable path has a goroutine for each socket, which on a busy machine may get its
+		// turn late: a Mux that is unfair never serves the second socket in time, however often it
+		// is asked.
 		for range 10 {
 			for i := range 64 {
 				queue(t, tx, i, 20, conns[0].LocalAddr())
@@ -145,7 +146,8 @@ func TestMuxFair(t *testing.T) {
 			sender.WriteBatch(tx)
 			queue(t, tx, 0, 20, conns[1].LocalAddr())
 			sender.WriteBatch(tx)
-			// 8 batches of the fast path are all there is; the portable one has one datagram in each.
+			// 8 batches of the fast path are all there is; the portable one has one datagram in
+			// each.
 			second := 0
 			for call, got := 1, 0; got < 65; call++ {
 				from, rx := await(t, m)

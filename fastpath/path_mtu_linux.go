@@ -11,7 +11,8 @@ func pathMTUReason(fd uintptr, cfg *Config) string {
 	if !cfg.Addr.Addr().Is4() {
 		return "not for IPv6"
 	}
-	for _, v := range []int{unix.IP_PMTUDISC_OMIT, unix.IP_PMTUDISC_DO} { // Linux 3.15 has the first
+	// Linux 3.15 has the first
+	for _, v := range []int{unix.IP_PMTUDISC_OMIT, unix.IP_PMTUDISC_DO} {
 		if err := unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, v); err != nil {
 			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_WANT)
 			return fmt.Sprintf("IP_MTU_DISCOVER: %v", err)

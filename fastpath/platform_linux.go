@@ -79,9 +79,10 @@ func setOptions(fd uintptr, cfg *Config, reusePort bool, o *sockOptions) error {
 	return nil
 }
 
-// dropErrorQueue keeps ICMP off the socket, which may be another's that has asked for it. Nobody reads the error queue here: it
-// would fill the receive buffer until the socket is deaf. And what is about an earlier datagram would cost the one that is
-// sent next. Taking the option back empties the queue. A system that does not know it has no such queue.
+// dropErrorQueue keeps ICMP off the socket, which may be another's that has asked for it. Nobody
+// reads the error queue here: it would fill the receive buffer until the socket is deaf. And what
+// is about an earlier datagram would cost the one that is sent next. Taking the option back empties
+// the queue. A system that does not know it has no such queue.
 func dropErrorQueue(fd uintptr, v4 bool) {
 	level, option := unix.IPPROTO_IPV6, unix.IPV6_RECVERR
 	if v4 {
@@ -90,15 +91,17 @@ func dropErrorQueue(fd uintptr, v4 bool) {
 	_ = unix.SetsockoptInt(int(fd), level, option, 0)
 }
 
-// forgetTrains takes back what a socket that was another's may have been told about trains: to part what is sent, and not what arrives, and to
-// put control messages for which there is no room here before that of a train. A train whose message is lost looks like one datagram.
+// forgetTrains takes back what a socket that was another's may have been told about trains: to part
+// what is sent, and not what arrives, and to put control messages for which there is no room here
+// before that of a train. A train whose message is lost looks like one datagram.
 func forgetTrains(fd uintptr) {
 	for _, o := range [][2]int{
 		{unix.IPPROTO_UDP, unix.UDP_SEGMENT}, {unix.IPPROTO_UDP, unix.UDP_GRO},
 		{unix.SOL_SOCKET, unix.SO_TIMESTAMP}, // and SO_TIMESTAMPNS
 		{unix.SOL_SOCKET, unix.SO_TIMESTAMPING}, {unix.SOL_SOCKET, unix.SO_RCVMARK},
 	} {
-		_ = unix.SetsockoptInt(int(fd), o[0], o[1], 0) // a system that does not know it does none of that
+		// a system that does not know it does none of that
+		_ = unix.SetsockoptInt(int(fd), o[0], o[1], 0)
 	}
 }
 

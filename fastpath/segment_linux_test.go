@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Faults of the system call end in the counters that WriteBatch has for them, or in ErrSegments with nothing counted.
+// Faults of the system call end in the counters that WriteBatch has for them, or in ErrSegments
+// with nothing counted.
 func TestSegmentFaults(t *testing.T) {
 	for _, c := range []struct {
 		name  string

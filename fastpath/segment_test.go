@@ -21,7 +21,8 @@ func openSegmenter(t *testing.T, c Conn) *Segmenter {
 	return s
 }
 
-// numbered is n datagrams of size bytes, each beginning with its number, and a last one of tail bytes if that is not 0.
+// numbered is n datagrams of size bytes, each beginning with its number, and a last one of tail
+// bytes if that is not 0.
 func numbered(n, size, tail int) []byte {
 	b := make([]byte, n*size+tail)
 	for i := range n {

@@ -24,7 +24,8 @@ type socket struct {
 	cnt      counters
 	locals   *locals // of the group; nil if local addresses are not told
 	pathMTU  pathMTU
-	refusals atomic.Uint32 // trains that were refused in a row; from maxRefusals on, batches since then
+	// trains that were refused in a row; from maxRefusals on, batches since then
+	refusals atomic.Uint32
 
 	mu     sync.Mutex // guards drops and closed
 	drops  dropCounter

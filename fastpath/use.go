@@ -10,9 +10,10 @@ import (
 // PathOther in Info stands for Conns that are not of this package.
 const PathOther = "other"
 
-// Use makes a group of sockets that are open already. They must have one local address, which is not a wildcard of both families. cfg
-// is as for Listen, but for Addr and Sockets, which follow from conns. From then on the group owns the sockets:
-// nobody else may read from them, and Close closes them. On error they stay as they were, but for their options.
+// Use makes a group of sockets that are open already. They must have one local address, which is
+// not a wildcard of both families. cfg is as for Listen, but for Addr and Sockets, which follow
+// from conns. From then on the group owns the sockets: nobody else may read from them, and Close
+// closes them. On error they stay as they were, but for their options.
 func Use(cfg Config, conns ...*net.UDPConn) (*Group, error) {
 	if len(conns) == 0 {
 		return nil, fmt.Errorf("%w: no socket", ErrConfig)
@@ -78,8 +79,8 @@ func (g *Group) connect(cfg *Config) {
 	g.describe(cfg)
 }
 
-// GroupOf makes a group of Conns that somebody else has made, such as those of a simulated network. They must have one local address.
-// Close closes them.
+// GroupOf makes a group of Conns that somebody else has made, such as those of a simulated network.
+// They must have one local address. Close closes them.
 func GroupOf(conns ...Conn) (*Group, error) {
 	if len(conns) == 0 {
 		return nil, fmt.Errorf("%w: no Conn", ErrConfig)

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// S21: a socket whose owner had the kernel report ICMP on it is taken over without that: the reports, which nobody reads, would fill its receive
-// buffer until nothing else gets in.
+// S21: a socket whose owner had the kernel report ICMP on it is taken over without that: the
+// reports, which nobody reads, would fill its receive buffer until nothing else gets in.
 func TestS21UseErrorQueue(t *testing.T) {
 	for _, c := range []struct {
 		network, addr string

@@ -37,8 +37,8 @@ func takeOver(t *testing.T, cfg Config, name string, options ...option) *Group {
 	return g
 }
 
-// A socket whose owner had trains arrive whole, or asked for messages that come before the size of their segments, is taken over without that:
-// a train must not be taken for one datagram.
+// A socket whose owner had trains arrive whole, or asked for messages that come before the size of
+// their segments, is taken over without that: a train must not be taken for one datagram.
 func TestUseOwnersTrains(t *testing.T) {
 	for name, options := range map[string][]option{
 		"UDP_GRO":         {{unix.IPPROTO_UDP, unix.UDP_GRO, 1}},
@@ -59,7 +59,8 @@ func TestUseOwnersTrains(t *testing.T) {
 				to := g.Conns()[0]
 				to.SetReadDeadline(time.Now().Add(patience))
 				tx, rx := NewTx(8, 100), NewRx(8, 1000)
-				queue(t, tx, 0, 62, g.Addr()) // the filter drops it: only then does SO_RXQ_OVFL say anything
+				// the filter drops it: only then does SO_RXQ_OVFL say anything
+				queue(t, tx, 0, 62, g.Addr())
 				from.WriteBatch(tx)
 				want := []int{100, 100, 99}
 				queueAll(t, tx, 0, g.Addr(), want...)

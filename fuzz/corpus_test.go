@@ -12,16 +12,17 @@ import (
 	"testing"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/table"
 )
 
 var update = flag.Bool("update", false, "write the seed corpora anew")
 
-// corpora are the seed files, by path from the root of the module: packets of the published vectors and of a conversation between
-// two engines, in clear and opened, and the records that go with them.
+// corpora are the seed files, by path from the root of the module: packets of the published vectors
+// and of a conversation between two engines, in clear and opened, and the records that go with
+// them.
 type corpora map[string]string
 
 // add adds a seed to a target. The values are what the target takes.
@@ -60,8 +61,9 @@ func (c corpora) record(name string, r *enr.Record) {
 	c.add("fuzz/diff/FuzzRecord", name, r.Bytes(), false)
 }
 
-// TestCorpora: the seed files are there. Targets run them. With -update they are written anew: what an engine draws of its
-// random numbers may change, so the files need not be those that it would write today.
+// TestCorpora: the seed files are there. Targets run them. With -update they are written anew: what
+// an engine draws of its random numbers may change, so the files need not be those that it would
+// write today.
 func TestCorpora(t *testing.T) {
 	c := corpora{}
 	c.vectors(t)
@@ -135,8 +137,8 @@ func (c corpora) vectors(t *testing.T) {
 	}
 }
 
-// conversation lets two engines that have the keys of the vectors talk: handshake, all messages, the largest ones, and NODES with
-// records of every kind of address.
+// conversation lets two engines that have the keys of the vectors talk: handshake, all messages,
+// the largest ones, and NODES with records of every kind of address.
 func (c corpora) conversation(t *testing.T) {
 	v := loadVectors(t)
 	n := newNet(t, &script{})

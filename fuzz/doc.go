@@ -1,6 +1,7 @@
-// Package fuzz holds fuzz targets that span packages, and the seeds that they and others start from. It has tests only. Targets of
-// one package are beside it; targets that compare with another implementation are in fuzz/diff and fuzz/libsecp, modules of their own. make fuzz
-// runs all of them; see docs/FUZZING.md.
+// Package fuzz holds fuzz targets that span packages, and the seeds that they and others start
+// from. It has tests only. Targets of one package are beside it; targets that compare with another
+// implementation are in fuzz/diff and fuzz/libsecp, modules of their own. make fuzz runs all of
+// them; see docs/FUZZING.md.
 //
 // # Targets of this package
 //
@@ -32,7 +33,9 @@
 //
 // # Glossary
 //
-//   - script: the input of a target that runs a state machine: each byte chooses what happens next, or with what
+//   - script: the input of a target that runs a state machine: each byte chooses what happens next,
+//     or with what
 //   - peer: a node that does what the script says, byte by byte, and not what the protocol demands
-//   - seed: an input that a target starts from; a file below testdata/fuzz, which plain go test runs too
+//   - seed: an input that a target starts from; a file below testdata/fuzz, which plain go test
+//     runs too
 package fuzz

@@ -6,14 +6,15 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/lookup"
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/lookup"
 )
 
-// FuzzEngine runs one engine by a script. It never panics; it never sends more to who has proved nothing than came from there; its
-// memory stays within its bounds; nobody gets a session or a place in the table who has not proved to have his key at his address;
-// every request ends exactly once.
+// FuzzEngine runs one engine by a script. It never panics; it never sends more to who has proved
+// nothing than came from there; its memory stays within its bounds; nobody gets a session or a
+// place in the table who has not proved to have his key at his address; every request ends exactly
+// once.
 func FuzzEngine(f *testing.F) {
 	for _, s := range engineSeeds() {
 		f.Add(s)

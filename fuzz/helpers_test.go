@@ -41,7 +41,8 @@ type identity struct {
 	addr netip.AddrPort
 }
 
-// addresses are those of the identities: of two families, of all classes that nodes have, two of them in one network.
+// addresses are those of the identities: of two families, of all classes that nodes have, two of
+// them in one network.
 var addresses = [...]string{
 	"9.9.9.9:9000", "8.8.4.1:30303", "8.8.4.2:30303", "10.1.1.1:9000", "[2606:4700::1]:9000", "127.0.0.1:9001",
 }
@@ -59,7 +60,8 @@ var identities = sync.OnceValue(func() (list [len(addresses)]identity) {
 	return list
 })
 
-// endpointRecord is a record that names an endpoint. One for IPv6 also names an address of the other family, where nobody is.
+// endpointRecord is a record that names an endpoint. One for IPv6 also names an address of the
+// other family, where nobody is.
 func endpointRecord(key *enr.PrivateKey, addr netip.AddrPort) *enr.Record {
 	b := enr.NewBuilder().SetIP(addr.Addr()).SetUDP(addr.Port())
 	if addr.Addr().Is6() {

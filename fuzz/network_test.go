@@ -7,16 +7,17 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/curve"
-	"github.com/fastdisc/discv5/lookup"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/lookup"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
-// FuzzNetwork joins three engines by a network that does what a script says: it loses, repeats, holds back, changes and forges
-// datagrams, while the engines ask each other, forget sessions, change their records and lag behind. When it
-// is sound again everything that was asked has ended, exactly once, and all of them reach each other.
+// FuzzNetwork joins three engines by a network that does what a script says: it loses, repeats,
+// holds back, changes and forges datagrams, while the engines ask each other, forget sessions,
+// change their records and lag behind. When it is sound again everything that was asked has ended,
+// exactly once, and all of them reach each other.
 func FuzzNetwork(f *testing.F) {
 	for _, s := range networkSeeds() {
 		f.Add(s)

@@ -7,10 +7,11 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/curve"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
-// change applies changes of two bytes each, position and mask, to b and reports whether anything is different now.
+// change applies changes of two bytes each, position and mask, to b and reports whether anything is
+// different now.
 func change(b, changes []byte) bool {
 	was := bytes.Clone(b)
 	for ; len(changes) >= 3; changes = changes[3:] {
@@ -20,7 +21,8 @@ func change(b, changes []byte) bool {
 	return !bytes.Equal(b, was)
 }
 
-// FuzzMessage seals a message, changes the packet in clear, masks it, and opens it on the other side.
+// FuzzMessage seals a message, changes the packet in clear, masks it, and opens it on the other
+// side.
 func FuzzMessage(f *testing.F) {
 	f.Add([]byte("\x01\xc2\x01\x01"), []byte{}, uint64(1))
 	f.Add([]byte("\x01\xc2\x01\x01"), []byte{0, 0, 1}, uint64(1))
@@ -64,8 +66,9 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// FuzzHandshake answers a challenge, changes the packet in clear, masks it and lets the other side examine it. flags: 1 and 2
-// choose what the recipient knows of the record (nothing, the record, an older one, a newer one), 4 leaves it out.
+// FuzzHandshake answers a challenge, changes the packet in clear, masks it and lets the other side
+// examine it. flags: 1 and 2 choose what the recipient knows of the record (nothing, the record, an
+// older one, a newer one), 4 leaves it out.
 func FuzzHandshake(f *testing.F) {
 	f.Add([]byte("\x01\xc2\x01\x01"), []byte{}, byte(0), uint64(1))
 	f.Add([]byte("\x01\xc2\x01\x01"), []byte{}, byte(5), uint64(1))

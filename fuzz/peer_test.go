@@ -8,7 +8,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/curve"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 // peer is a node that does what the script says.
@@ -83,8 +83,9 @@ func (p *peer) message(plaintext []byte) []byte {
 	return masked(p.keys.Seal(bytes.Clone(head), &nonce, plaintext, head), len(head), p.w.self)
 }
 
-// answer makes the handshake for the last challenge, honest or not. how: 1 leaves the record out, 2 shows that of another node,
-// 4 spoils the signature, 8 the ephemeral key, 16 signs with the key of another node.
+// answer makes the handshake for the last challenge, honest or not. how: 1 leaves the record out, 2
+// shows that of another node, 4 spoils the signature, 8 the ephemeral key, 16 signs with the key of
+// another node.
 func (p *peer) answer(plaintext []byte, how byte) []byte {
 	if p.challenge == nil {
 		return nil

@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/simnet"
 )
 
-// poison is what memory is filled with that an engine has given back, or whose batch has ended. It is no valid start of anything.
+// poison is what memory is filled with that an engine has given back, or whose batch has ended. It
+// is no valid start of anything.
 const poison = 0xDB
 
 func fill(b []byte) {
@@ -18,7 +19,8 @@ func fill(b []byte) {
 	}
 }
 
-// lender lends buffers to engines and takes them back poisoned. What was written to meanwhile, or comes twice, is found.
+// lender lends buffers to engines and takes them back poisoned. What was written to meanwhile, or
+// comes twice, is found.
 type lender struct {
 	t      *testing.T
 	free   []*loan
@@ -33,7 +35,8 @@ type loan struct {
 	free bool
 }
 
-// Get implements engine.Buffers. The buffer that was given back last goes first: whoever still uses it meets the next one to.
+// Get implements engine.Buffers. The buffer that was given back last goes first: whoever still uses
+// it meets the next one to.
 func (l *lender) Get() engine.Buffer {
 	l.lent++
 	l.out++
@@ -67,8 +70,9 @@ func (b *loan) Release() {
 	b.l.free = append(b.l.free, b)
 }
 
-// A simulated network in which every buffer that comes back is poisoned and lent again at once works as any other: handshakes of
-// all its nodes wait in the same few buffers, through restarts and loss.
+// A simulated network in which every buffer that comes back is poisoned and lent again at once
+// works as any other: handshakes of all its nodes wait in the same few buffers, through restarts
+// and loss.
 func TestSimulatorPoisonsBuffers(t *testing.T) {
 	nodes := 30
 	if testing.Short() {

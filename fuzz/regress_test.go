@@ -5,11 +5,11 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// FINDNODE with so many distances that it fits into a packet only without its request ID ended twice: with the error, and again
-// when its time was over.
+// FINDNODE with so many distances that it fits into a packet only without its request ID ended
+// twice: with the error, and again when its time was over.
 func TestLargeFindNodeEndsOnce(t *testing.T) {
 	for n := 1170; n < 1200; n++ {
 		w := newWorld(t, &script{})

@@ -30,7 +30,8 @@ func wait(n, tens byte) []byte { return []byte{stepTime, n - 1, tens} }
 // request is a call of the engine to the peer with the number of peerAt; how as in call.
 func request(peer byte, how ...byte) []byte { return join([]byte{stepCall, peer + 1}, how) }
 
-// engineSeeds are scripts that get far: a peer that shakes hands and asks, one that is called and answers, floods, lies.
+// engineSeeds are scripts that get far: a peer that shakes hands and asks, one that is called and
+// answers, floods, lies.
 func engineSeeds() [][]byte {
 	const p, q, v6 = 1, 2, 3
 	in := join(
@@ -41,7 +42,8 @@ func engineSeeds() [][]byte {
 		wait(250, 1), wait(250, 1), // the node checks them, and they do not answer
 		[]byte{stepReplay, p, 0, 1, 0}, []byte{stepReplay, p, 0, 2, 0}, []byte{stepReplay, q, 0, 2, 0}, []byte{stepReplay, p, 0, 3, 3, 0, 50},
 		wait(60, 5), ask(p, ping(1)),
-		[]byte{stepMove, 0, q}, knock(0), shake(0, 0, ping(1)), jobs(1), ask(0, ping(3)), // its record names another address
+		// its record names another address
+		[]byte{stepMove, 0, q}, knock(0), shake(0, 0, ping(1)), jobs(1), ask(0, ping(3)),
 	)
 	out := join(
 		request(p, 0), request(p, 1, 7), request(p, 3, 4, 180), request(p, 3, 0, 3),
@@ -51,7 +53,8 @@ func engineSeeds() [][]byte {
 		request(p, 3, 0, 9), []byte{stepAnswer, p, 2, 1, 2},
 		wait(200, 2), []byte{stepLookup, 3}, []byte{stepAnswer, p, 1, 2, 4, 5}, jobs(2), wait(100, 2), jobs(5),
 		request(q, 4, 3, 2), []byte{stepCancel, 1}, wait(30, 3), wait(30, 3), request(0, 0), []byte{stepMove, 0, 4, stepWhoareyou, 0, 0}, jobs(2),
-		request(q, 0), []byte{stepWhoareyou, q, 0}, jobs(1), []byte{stepAccept, q, 0, 0}, request(q, 1, 9), []byte{stepAnswer, q, 1, 1, 3}, // and no jobs
+		// and no jobs
+		request(q, 0), []byte{stepWhoareyou, q, 0}, jobs(1), []byte{stepAccept, q, 0, 0}, request(q, 1, 9), []byte{stepAnswer, q, 1, 1, 3},
 	)
 	flood := join(
 		repeat(100, func(i byte) []byte { return []byte{stepUnknown, i, i, i * 7, i} }),

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 // Bounds of the engine under test, small enough to be met.
@@ -35,7 +35,8 @@ type world struct {
 	buffers int        // that the engine holds
 	peers   [len(addresses)]*peer
 	calls   []*call
-	// proved says which peer has shown at which address that it has its key: since then it may have a session there.
+	// proved says which peer has shown at which address that it has its key: since then it may have
+	// a session there.
 	proved map[pair]bool
 	// contacted are addresses that the engine has sent to on its own.
 	contacted map[netip.AddrPort]bool
@@ -123,7 +124,8 @@ func (w *world) Commit(n int, to netip.AddrPort, _ engine.Via) {
 	w.out = append(w.out, datagram{w.peers[0].addr, to, bytes.Clone(w.buf[:n])})
 }
 
-// buffer notices when it is given back twice. It is poisoned then: what an engine still reads there is none of what it was.
+// buffer notices when it is given back twice. It is poisoned then: what an engine still reads there
+// is none of what it was.
 type buffer struct {
 	w    *world
 	b    [codec.MaxPacketSize]byte
@@ -195,8 +197,8 @@ func (w *world) check() {
 	}
 }
 
-// deliver gives datagrams to the engine in one batch. No source that has proved nothing and was not called gets more than
-// it sent, and nobody else gets anything because of it.
+// deliver gives datagrams to the engine in one batch. No source that has proved nothing and was not
+// called gets more than it sent, and nobody else gets anything because of it.
 func (w *world) deliver(list ...datagram) {
 	room := map[netip.AddrPort]int{}
 	free := false // somebody in the batch may cause more
@@ -210,7 +212,8 @@ func (w *world) deliver(list ...datagram) {
 		w.rx.Add(d.from, d.b)
 	}
 	w.rx.Flush()
-	for _, d := range list { // a batch has ended, and a socket would read the next one into the same memory
+	// a batch has ended, and a socket would read the next one into the same memory
+	for _, d := range list {
 		fill(d.b)
 	}
 	for _, o := range w.out {
@@ -250,7 +253,8 @@ func (w *world) jobs(n int) {
 		}
 		for _, o := range w.out {
 			if !w.known(o.to) && len(o.b) > codec.MaxPacketSize/4 {
-				// A lookup has gone on to a node that an answer has named: a request, which is small.
+				// A lookup has gone on to a node that an answer has named: a request, which is
+				// small.
 				w.t.Fatalf("%d bytes to %v, which has proved nothing", len(o.b), o.to)
 			}
 		}

@@ -228,8 +228,9 @@ func directPeerRestart(t *testing.T, ip netip.Addr) {
 		p.close()
 		p = startPeer(t, peerConfig{addr: p.addr, key: p.key})
 		err := checkPing(p, boot.node)
-		// A request of the bootnode's own may cross the PING. Then each challenges the other, both make keys, and go-ethereum
-		// has those only that it made or got last: an answer under the others is lost, as between two of its own nodes.
+		// A request of the bootnode's own may cross the PING. Then each challenges the other, both
+		// make keys, and go-ethereum has those only that it made or got last: an answer under the
+		// others is lost, as between two of its own nodes.
 		if err != nil && p.trace.count(">> WHOAREYOU/v5", boot.node.ID()) > 0 {
 			t.Log("handshakes crossed:", err)
 			err = checkPing(p, boot.node)

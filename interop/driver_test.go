@@ -20,13 +20,15 @@ import (
 const (
 	// driverStartTimeout includes loading the driver and its modules, with others at the same time.
 	driverStartTimeout = 60 * time.Second
-	// commandTimeout is above what any implementation allows itself for a lookup of a small network.
+	// commandTimeout is above what any implementation allows itself for a lookup of a small
+	// network.
 	commandTimeout = 40 * time.Second
 	// maxAnswer bounds one line of a driver.
 	maxAnswer = 1 << 20
 )
 
-// driver is a process that runs one node of a foreign implementation. doc.go describes what is said to it.
+// driver is a process that runs one node of a foreign implementation. doc.go describes what is said
+// to it.
 type driver struct {
 	impl   *implementation
 	key    *enr.PrivateKey
@@ -58,8 +60,8 @@ type answer struct {
 // parameters are the fields of a command besides its ID and name.
 type parameters map[string]any
 
-// newDriver returns a driver with a new key and a free port whose process has not been started. The process is stopped when
-// the test ends; its log is printed if the test has failed.
+// newDriver returns a driver with a new key and a free port whose process has not been started. The
+// process is stopped when the test ends; its log is printed if the test has failed.
 func newDriver(t *testing.T, impl *implementation, ip netip.Addr) *driver {
 	t.Helper()
 	key, err := enr.GenerateKey(rand.Reader)
@@ -86,8 +88,9 @@ func startDriver(t *testing.T, impl *implementation, ip netip.Addr) *driver {
 	return d
 }
 
-// restart ends the process and starts another with the same key and address. The node goes on with the record
-// it had, as one that keeps its record in a file would, and has lost its sessions and its table.
+// restart ends the process and starts another with the same key and address. The node goes on with
+// the record it had, as one that keeps its record in a file would, and has lost its sessions and
+// its table.
 func (d *driver) restart(t *testing.T) {
 	t.Helper()
 	record := d.record(t)
@@ -248,7 +251,8 @@ func (d *driver) add(r *enr.Record) error {
 	return err
 }
 
-// ping returns the record's sequence number and the endpoint of the driver's node that the PONG names.
+// ping returns the record's sequence number and the endpoint of the driver's node that the PONG
+// names.
 func (d *driver) ping(to *enr.Record) (uint64, netip.AddrPort, error) {
 	a, err := d.call(commandTimeout, "ping", parameters{"record": to.String()})
 	if err != nil {

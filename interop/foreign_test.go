@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // TestRust exchanges messages with the crate discv5.
@@ -46,7 +46,8 @@ type asker interface {
 	lookup(target enr.ID) ([]*enr.Record, error)
 }
 
-// exchange is a node that asks, from the given address, another that has one further node to tell of.
+// exchange is a node that asks, from the given address, another that has one further node to tell
+// of.
 type exchange struct {
 	from  asker
 	addr  netip.AddrPort
@@ -101,7 +102,8 @@ func (x exchange) findOwnRecord() error {
 	return nil
 }
 
-// findNodes asks for a distance that can hold no node, and for the one where the further node is, alone and among others.
+// findNodes asks for a distance that can hold no node, and for the one where the further node is,
+// alone and among others.
 func (x exchange) findNodes() error {
 	if got, err := x.from.findNode(x.to, 1); err != nil || len(got) != 0 {
 		return fmt.Errorf("FINDNODE [1] brought %v, %v, want nothing", got, err)
@@ -164,7 +166,8 @@ func (d *driver) asks(o *own, third *enr.Record) exchange {
 	return exchange{from: d, addr: d.addr, to: o.LocalRecord(), third: third}
 }
 
-// expectHandshake makes the first request of an exchange and checks which side was asked to prove who it is.
+// expectHandshake makes the first request of an exchange and checks which side was asked to prove
+// who it is.
 func expectHandshake(t *testing.T, o *own, weStart bool, request func() error) {
 	t.Helper()
 	before := o.Stats().Counters
@@ -175,14 +178,15 @@ func expectHandshake(t *testing.T, o *own, weStart bool, request func() error) {
 	after := o.Stats().Counters
 	sent := after[engine.WhoareyouSent] - before[engine.WhoareyouSent]
 	received := after[engine.WhoareyouReceived] - before[engine.WhoareyouReceived]
-	// On a slow machine a lookup begins meanwhile, for which our node is asked to prove who it is to
-	// nodes that it has heard of.
+	// On a slow machine a lookup begins meanwhile, for which our node is asked to prove who it is
+	// to nodes that it has heard of.
 	if weStart && (sent != 0 || received == 0) || !weStart && (sent != 1 || received != 0) {
 		t.Errorf("%d WHOAREYOU sent and %d received; our node starts: %v", sent, received, weStart)
 	}
 }
 
-// ownStarts: each kind of request is once the first message of our node, with the handshake, and once a later one.
+// ownStarts: each kind of request is once the first message of our node, with the handshake, and
+// once a later one.
 func ownStarts(t *testing.T, impl *implementation, ip netip.Addr) {
 	third := startOwn(t, ip).LocalRecord()
 	d := startDriver(t, impl, ip)
@@ -231,10 +235,11 @@ const restartRounds = 4
 
 // bothAsk exchanges all requests in both directions; we begin if weStart is set.
 //
-// When both sides happen to make a handshake at the same time, as after a restart, the foreign implementations forget the
-// first session as soon as a message of the other arrives, and the answer that was under way with it. And where a node has no
-// session, something that is no request may get the challenge, so that it is the same again for the request behind it, and not answered. Such
-// rounds, and no others, are repeated once.
+// When both sides happen to make a handshake at the same time, as after a restart, the foreign
+// implementations forget the first session as soon as a message of the other arrives, and the
+// answer that was under way with it. And where a node has no session, something that is no request
+// may get the challenge, so that it is the same again for the request behind it, and not answered.
+// Such rounds, and no others, are repeated once.
 func bothAsk(t *testing.T, o *own, d *driver, r *enr.Record, weStart bool) error {
 	t.Helper()
 	before := o.Stats().Counters
@@ -318,7 +323,8 @@ func ownUpdate(t *testing.T, impl *implementation, ip netip.Addr) {
 		if next.Seq() != old.Seq()+1 {
 			t.Fatalf("seq %d after %d", next.Seq(), old.Seq())
 		}
-		// The record of a running node changes when its address does; others see the same either way.
+		// The record of a running node changes when its address does; others see the same either
+		// way.
 		o.restart(t, next)
 		if err := d.asks(o, nil).ping(); err != nil {
 			t.Error("they see the number:", err)
@@ -330,8 +336,8 @@ func ownUpdate(t *testing.T, impl *implementation, ip netip.Addr) {
 	}
 }
 
-// theirUpdate: their record gets the next sequence number while the session goes on. We learn of it once from a PONG
-// and once from a PING, and fetch it by ourselves.
+// theirUpdate: their record gets the next sequence number while the session goes on. We learn of it
+// once from a PONG and once from a PING, and fetch it by ourselves.
 func theirUpdate(t *testing.T, impl *implementation, ip netip.Addr) {
 	o, d := startOwn(t, ip), startDriver(t, impl, ip)
 	if err := bothAsk(t, o, d, d.record(t), true); err != nil {

@@ -18,8 +18,8 @@ import (
 const (
 	mixedSize = 6 // nodes of each kind
 
-	// mixedTimeout and mixedRounds bound the time until lookups find everybody. The first round of lookups takes many
-	// seconds on a small machine, and minutes on one with other work.
+	// mixedTimeout and mixedRounds bound the time until lookups find everybody. The first round of
+	// lookups takes many seconds on a small machine, and minutes on one with other work.
 	mixedTimeout = 150 * time.Second
 	mixedRounds  = 3
 
@@ -27,8 +27,9 @@ const (
 	mixedLookups = 6
 )
 
-// TestMixedNetwork has nodes of all kinds that know only a bootnode of ours. Lookups of a node of each kind must find all others
-// of each kind, as far as they can be reached. A kind whose toolchain is missing is left out.
+// TestMixedNetwork has nodes of all kinds that know only a bootnode of ours. Lookups of a node of
+// each kind must find all others of each kind, as far as they can be reached. A kind whose
+// toolchain is missing is left out.
 func TestMixedNetwork(t *testing.T) {
 	for _, family := range []struct {
 		name string
@@ -110,8 +111,8 @@ func startMembers(t *testing.T, ip netip.Addr, boot *enr.Record, foreigners []*i
 	return members
 }
 
-// startForeigners starts n processes of each implementation, at the addresses that next returns, and
-// tells them of the bootnode.
+// startForeigners starts n processes of each implementation, at the addresses that next returns,
+// and tells them of the bootnode.
 func startForeigners(
 	t *testing.T, foreigners []*implementation, n int, next func() netip.Addr, boot *enr.Record,
 ) (members []member) {
@@ -172,8 +173,8 @@ func idsOf(records []*enr.Record) []enr.ID {
 	return ids
 }
 
-// meet has each node look up itself and a random target, as applications do from time to time. Foreign nodes
-// take others into their tables only by asking them.
+// meet has each node look up itself and a random target, as applications do from time to time.
+// Foreign nodes take others into their tables only by asking them.
 func meet(members []member) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, mixedLookups)
@@ -188,8 +189,9 @@ func meet(members []member) {
 	wg.Wait()
 }
 
-// canReach reports whether m knows how to contact the other node. A record without "udp6" means that "udp" is the port for
-// both families. go-ethereum leaves "udp6" out for that reason, but the foreign implementations contact no such node over IPv6.
+// canReach reports whether m knows how to contact the other node. A record without "udp6" means
+// that "udp" is the port for both families. go-ethereum leaves "udp6" out for that reason, but the
+// foreign implementations contact no such node over IPv6.
 func (m *member) canReach(other member) bool {
 	if m.kind != rust.name && m.kind != typeScript.name {
 		return true
@@ -225,7 +227,8 @@ func searches(members []member) (pairs []pair) {
 	return pairs
 }
 
-// search looks up the target of each pair, and returns the pairs that failed, with a line about each.
+// search looks up the target of each pair, and returns the pairs that failed, with a line about
+// each.
 func search(pairs []pair) (failed []pair, failures []string) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -249,8 +252,8 @@ func search(pairs []pair) (failed []pair, failures []string) {
 	return failed, failures
 }
 
-// checkBootnodeRelays asks the bootnode for each distance: it must tell of nodes of each kind, with the records that
-// they have.
+// checkBootnodeRelays asks the bootnode for each distance: it must tell of nodes of each kind, with
+// the records that they have.
 func checkBootnodeRelays(t *testing.T, ip netip.Addr, boot *enr.Record, members []member) {
 	t.Helper()
 	probe := startOwn(t, ip)

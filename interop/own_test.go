@@ -12,8 +12,8 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // echoProtocol is the TALK protocol that all sides answer with the request's payload.
@@ -34,7 +34,8 @@ func startOwn(t *testing.T, ip netip.Addr, bootnodes ...*enr.Record) *own {
 	})
 }
 
-// startOwnConfig starts a node with settings beyond the usual ones. Without a key it gets a new one.
+// startOwnConfig starts a node with settings beyond the usual ones. Without a key it gets a new
+// one.
 func startOwnConfig(t *testing.T, cfg discv5.Config) *own {
 	t.Helper()
 	cfg.Sockets, cfg.RequestTimeout = 1, responseTimeout
@@ -71,9 +72,10 @@ func (o *own) run(t *testing.T) {
 	}
 }
 
-// restart closes the node and makes another with the same key, address and record, or another record if one is
-// given. It has lost its sessions and its table. As with a process that ends and starts, there is a pause in between, in which answers to
-// what the closed node had asked find nobody.
+// restart closes the node and makes another with the same key, address and record, or another
+// record if one is given. It has lost its sessions and its table. As with a process that ends and
+// starts, there is a pause in between, in which answers to what the closed node had asked find
+// nobody.
 func (o *own) restart(t *testing.T, record *enr.Record) {
 	t.Helper()
 	if record == nil {
@@ -93,9 +95,10 @@ func (o *own) restart(t *testing.T, record *enr.Record) {
 // silence is how long nothing must arrive until a node is taken to have had all answers.
 const silence = 250 * time.Millisecond
 
-// absorb takes in what arrives at addr until nothing does any more. An answer that came to the next node there would be challenged, and a request
-// that follows gets the same challenge (docs/ARCHITECTURE.md, Identical WHOAREYOU). It names the answer, which
-// none of the foreign implementations would make a handshake for: the request would time out.
+// absorb takes in what arrives at addr until nothing does any more. An answer that came to the next
+// node there would be challenged, and a request that follows gets the same challenge
+// (docs/ARCHITECTURE.md, Identical WHOAREYOU). It names the answer, which none of the foreign
+// implementations would make a handshake for: the request would time out.
 func absorb(t *testing.T, addr netip.AddrPort) {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))

@@ -32,7 +32,8 @@ const (
 	minNode  = "20"
 )
 
-// unavailable says that the machine lacks something that a driver is built with, and what was probed.
+// unavailable says that the machine lacks something that a driver is built with, and what was
+// probed.
 type unavailable struct{ error }
 
 func (u unavailable) Unwrap() error { return u.error }
@@ -87,7 +88,8 @@ func cacheDir() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// tool runs a program of a toolchain in dir and returns its standard output. An error has the end of its log.
+// tool runs a program of a toolchain in dir and returns its standard output. An error has the end
+// of its log.
 func tool(timeout time.Duration, dir, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -106,7 +108,8 @@ func tool(timeout time.Duration, dir, name string, args ...string) (string, erro
 	return string(out), nil
 }
 
-// buildRust compiles rust/ into the cache. Cargo itself knows what is up to date, and keeps runs apart.
+// buildRust compiles rust/ into the cache. Cargo itself knows what is up to date, and keeps runs
+// apart.
 func buildRust() ([]string, error) {
 	about, err := tool(probeTimeout, "rust", "cargo", "-vV")
 	if err != nil {
@@ -120,7 +123,8 @@ func buildRust() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache directory: %w", err)
 	}
-	// Everything that needs the network is done first, so that a build that fails is an error of the build.
+	// Everything that needs the network is done first, so that a build that fails is an error of
+	// the build.
 	if _, err := tool(fetchTimeout, "rust", "cargo", "fetch", "--locked", "--target", host); err != nil {
 		if strings.Contains(err.Error(), "--locked") && strings.Contains(err.Error(), "lock file") {
 			return nil, err // Cargo.toml and Cargo.lock do not belong together
@@ -137,8 +141,8 @@ func buildRust() ([]string, error) {
 	return []string{filepath.Join(target, "release", "discv5-rust-driver")}, nil
 }
 
-// buildJS installs what js/ depends on into the cache, in a directory for each lock file, and puts the driver beside
-// it for this run.
+// buildJS installs what js/ depends on into the cache, in a directory for each lock file, and puts
+// the driver beside it for this run.
 func buildJS() ([]string, error) {
 	for _, name := range []string{"node", "npm"} {
 		version, err := tool(probeTimeout, "js", name, "--version")
@@ -198,7 +202,8 @@ func installJS(names ...string) (string, error) {
 	if _, err := tool(fetchTimeout, dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"); err != nil {
 		for _, ours := range []string{"EUSAGE", "EINTEGRITY", "EBADENGINE"} {
 			if strings.Contains(err.Error(), ours) {
-				return "", err // package.json, package-lock.json and the registry contradict each other
+				// package.json, package-lock.json and the registry contradict each other
+				return "", err
 			}
 		}
 		return "", lacking("probed the npm registry: %w", err)
@@ -234,7 +239,8 @@ func field(s, prefix string) string {
 	return ""
 }
 
-// olderThan compares versions such as "1.95.0" and "1.89", number by number. What is no number counts as 0.
+// olderThan compares versions such as "1.95.0" and "1.89", number by number. What is no number
+// counts as 0.
 func olderThan(version, least string) bool {
 	v, l := strings.Split(version, "."), strings.Split(least, ".")
 	for i := range l {

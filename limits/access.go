@@ -40,12 +40,13 @@ func (v Verdict) String() string {
 	return [...]string{"neutral", "permitted", "banned", "outside", "unknown"}[min(v, NumVerdicts)]
 }
 
-// Access is the bans, permits and the netrestrict of one node. Check and CheckID serve the packet path; the
-// other methods take a lock and time in proportion to the number of entries. It is safe for concurrent use. A nil
-// Access is neutral about everything.
+// Access is the bans, permits and the netrestrict of one node. Check and CheckID serve the packet
+// path; the other methods take a lock and time in proportion to the number of entries. It is safe
+// for concurrent use. A nil Access is neutral about everything.
 //
-// A node ID in a packet header is a claim. So a permit of an ID does not lift the ban of an address: who knows a
-// permitted ID could use it from there. Nor does a permit of an address lift the ban of an ID.
+// A node ID in a packet header is a claim. So a permit of an ID does not lift the ban of an
+// address: who knows a permitted ID could use it from there. Nor does a permit of an address lift
+// the ban of an ID.
 type Access struct {
 	view atomic.Pointer[view] // nil while there are no entries
 
@@ -57,8 +58,9 @@ type Access struct {
 	next  time.Duration // when the next entry expires
 }
 
-// NewAccess returns empty lists for at most maxEntries entries, those of the netrestrict among them. 0 or less
-// stands for DefaultMaxEntries. An entry takes up to 140 bytes, twice that while a change is being made.
+// NewAccess returns empty lists for at most maxEntries entries, those of the netrestrict among
+// them. 0 or less stands for DefaultMaxEntries. An entry takes up to 140 bytes, twice that while a
+// change is being made.
 func NewAccess(maxEntries int) *Access {
 	if maxEntries <= 0 {
 		maxEntries = DefaultMaxEntries
@@ -66,8 +68,8 @@ func NewAccess(maxEntries int) *Access {
 	return &Access{limit: maxEntries, next: Forever}
 }
 
-// Check says what the lists hold about an address. A zone does not matter, and an IPv4-mapped address is the IPv4
-// address. It takes no lock and does not allocate.
+// Check says what the lists hold about an address. A zone does not matter, and an IPv4-mapped
+// address is the IPv4 address. It takes no lock and does not allocate.
 func (a *Access) Check(now time.Duration, addr netip.Addr) Verdict {
 	if a == nil {
 		return Neutral
@@ -109,7 +111,8 @@ func (a *Access) Blocked(now time.Duration, addr netip.Addr) bool {
 	return a.Check(now, addr).Blocked()
 }
 
-// BlockedID reports whether packets of the node are to be dropped, and it is not to be contacted or stored.
+// BlockedID reports whether packets of the node are to be dropped, and it is not to be contacted or
+// stored.
 func (a *Access) BlockedID(now time.Duration, id *[IDSize]byte) bool {
 	return a.CheckID(now, id).Blocked()
 }
@@ -121,8 +124,9 @@ func family(is4 bool) int {
 	return 0
 }
 
-// Ban bans a target until a given time, or Forever. A ban of the same target is replaced. The errors are
-// ErrTarget, ErrDuration if the end is not above zero, and ErrFull: expired entries count until they are swept.
+// Ban bans a target until a given time, or Forever. A ban of the same target is replaced. The
+// errors are ErrTarget, ErrDuration if the end is not above zero, and ErrFull: expired entries
+// count until they are swept.
 func (a *Access) Ban(t Target, until time.Duration) error {
 	return a.edit(nil, []item{{t, Ban, until}})
 }
@@ -144,8 +148,9 @@ func (a *Access) Remove(action Action, t Target) bool {
 	return a.count < before
 }
 
-// Restrict sets the netrestrict in place of the last one: from now on what does not lie in one of the ranges is
-// Outside. Without ranges there is no restriction. On error, ErrTarget or ErrFull, nothing changes.
+// Restrict sets the netrestrict in place of the last one: from now on what does not lie in one of
+// the ranges is Outside. Without ranges there is no restriction. On error, ErrTarget or ErrFull,
+// nothing changes.
 func (a *Access) Restrict(ranges []netip.Prefix) error {
 	var old, add []item
 	for _, p := range ranges {

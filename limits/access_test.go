@@ -254,7 +254,8 @@ func TestUpdate(t *testing.T) {
 	if a.BlockedID(6*time.Second, (*[IDSize]byte)(must32(id1))) {
 		t.Error("a node ID stays banned that is no longer in the file")
 	}
-	must(t, a.Update(0, Permit, nil, read("192.0.2.0/24 300000h\n192.0.2.0/24 290000h"))) // the last one counts; the end overflows not
+	// the last one counts; the end overflows not
+	must(t, a.Update(0, Permit, nil, read("192.0.2.0/24 300000h\n192.0.2.0/24 290000h")))
 	if a.Check(time.Hour, ip("192.0.2.1")) != Permitted || a.Update(0, within, nil, nil) == nil {
 		t.Error("Update of permits is wrong")
 	}

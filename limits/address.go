@@ -6,15 +6,15 @@ import (
 	"net/netip"
 )
 
-// point is an address as a number of 128 bits. An IPv4 address is that of its mapped form, ::ffff:a.b.c.d, so that the
-// families never meet.
+// point is an address as a number of 128 bits. An IPv4 address is that of its mapped form,
+// ::ffff:a.b.c.d, so that the families never meet.
 type point struct{ hi, lo uint64 }
 
 // mapped4 is the low word of the IPv4-mapped prefix ::ffff:0:0/96.
 const mapped4 = 0xffff << 32
 
-// pointOf also tells whether addr is an IPv4 address; a mapped one is. A zone is left out. The invalid
-// address counts as "::".
+// pointOf also tells whether addr is an IPv4 address; a mapped one is. A zone is left out. The
+// invalid address counts as "::".
 func pointOf(addr netip.Addr) (p point, is4 bool) {
 	if addr.Is4() {
 		a := addr.As4()
@@ -70,10 +70,11 @@ type Exempt uint8
 
 // Exemptions.
 const (
-	// ExemptLocal lets loopback and local networks pass: RFC 1918, carrier-grade NAT (100.64.0.0/10),
-	// link-local and IPv6 unique local addresses. Laboratories live in one prefix, and behind a proxy or
-	// a translating router all the world has one local address. This is the default. A node at a
-	// public address wants ExemptLoopback: networks seldom filter forged local source addresses.
+	// ExemptLocal lets loopback and local networks pass: RFC 1918, carrier-grade NAT
+	// (100.64.0.0/10), link-local and IPv6 unique local addresses. Laboratories live in one prefix,
+	// and behind a proxy or a translating router all the world has one local address. This is the
+	// default. A node at a public address wants ExemptLoopback: networks seldom filter forged local
+	// source addresses.
 	ExemptLocal Exempt = iota
 	// ExemptLoopback lets loopback pass only. No host takes such sources from a network.
 	ExemptLoopback

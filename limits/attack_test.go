@@ -17,7 +17,8 @@ func v6(hi, lo uint64) netip.Addr {
 	return netip.AddrFrom16(a)
 }
 
-// holds reports whether a limiter has an entry of its own for addr at its narrowest level, and whether it is not idle.
+// holds reports whether a limiter has an entry of its own for addr at its narrowest level, and
+// whether it is not idle.
 func holds(l *Limiter, now time.Duration, addr netip.Addr) (found, busy bool) {
 	p, is4 := pointOf(addr)
 	levels := l.levels[family(is4)]
@@ -28,8 +29,8 @@ func holds(l *Limiter, now time.Duration, addr netip.Addr) (found, busy bool) {
 	return at.kind == own, at.kind == own && at.tat > int64(now)
 }
 
-// S08: a million sources inside one /48 are limited as one network, and an honest source in another one keeps its entry
-// and loses no datagram.
+// S08: a million sources inside one /48 are limited as one network, and an honest source in another
+// one keeps its entry and loses no datagram.
 func TestS08RotationInsideNetwork(t *testing.T) {
 	l := New(Config{Seed: 4})
 	honest := ip("2001:db8:beef::1")
@@ -62,7 +63,8 @@ func TestS08RotationInsideNetwork(t *testing.T) {
 	}
 }
 
-// S08: however an attacker rotates inside a prefix that one subscriber gets, it has the rate of that prefix and not one for each address.
+// S08: however an attacker rotates inside a prefix that one subscriber gets, it has the rate of
+// that prefix and not one for each address.
 func TestS08RotationInsidePrefix(t *testing.T) {
 	const length = 10 * time.Second
 	for _, c := range []struct {
@@ -92,9 +94,9 @@ func TestS08RotationInsidePrefix(t *testing.T) {
 	}
 }
 
-// S08, S17: sources from everywhere, 300,000 datagrams a second, each from another /48. A table of the default size is not
-// crowded by that: a source that is within its limit loses nothing. A tiny one is, and still does not forget a
-// busy source, which would refill its bucket.
+// S08, S17: sources from everywhere, 300,000 datagrams a second, each from another /48. A table of
+// the default size is not crowded by that: a source that is within its limit loses nothing. A tiny
+// one is, and still does not forget a busy source, which would refill its bucket.
 func TestS08RotationEverywhere(t *testing.T) {
 	l, tiny, alone := New(Config{Seed: 5}), New(Config{Seed: 5, Sets: 8}), New(Config{Seed: 6})
 	honest, greedy := ip("203.0.113.9"), ip("198.51.100.1")
@@ -169,7 +171,8 @@ func TestCrowded(t *testing.T) {
 	}
 }
 
-// budgets is how the two budgets are used: a datagram that opens is charged to the verified one, any other to the unverified one.
+// budgets is how the two budgets are used: a datagram that opens is charged to the verified one,
+// any other to the unverified one.
 type budgets struct{ unverified, verified *Limiter }
 
 func (b *budgets) datagram(now time.Duration, from netip.Addr, opens bool) bool {
@@ -181,7 +184,8 @@ func (b *budgets) datagram(now time.Duration, from netip.Addr, opens bool) bool 
 	return ok
 }
 
-// S07: a flood in the name of a peer stops what strangers send from its address. The peer's session passes.
+// S07: a flood in the name of a peer stops what strangers send from its address. The peer's session
+// passes.
 func TestS07FloodInVictimsName(t *testing.T) {
 	b := budgets{New(Config{Rates: Unverified(), Seed: 8}), New(Config{Rates: Verified(), Seed: 9})}
 	for _, victim := range []netip.Addr{ip("203.0.113.50"), ip("2001:db8:5::50")} {

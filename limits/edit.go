@@ -39,8 +39,8 @@ func (a *Access) edit(remove, add []item) error {
 	return a.change(remove, add)
 }
 
-// change takes items out, puts others in and publishes the result, all or nothing. Of items with the same action
-// and target the last one counts.
+// change takes items out, puts others in and publishes the result, all or nothing. Of items with
+// the same action and target the last one counts.
 func (a *Access) change(remove, add []item) error {
 	var gone, fresh [2][]rule
 	ids, cloned := a.ids, false
@@ -113,8 +113,8 @@ func merge(old, gone, fresh []rule) []rule {
 	return append(out, fresh...)
 }
 
-// commit makes rules and ids the state, if there is room, and publishes a view of them. What has not changed is shared
-// with the last view.
+// commit makes rules and ids the state, if there is room, and publishes a view of them. What has
+// not changed is shared with the last view.
 func (a *Access) commit(rules [2][]rule, ids map[[IDSize]byte]terms) error {
 	count, next := 0, Forever
 	restricted := false
@@ -153,8 +153,8 @@ func (a *Access) commit(rules [2][]rule, ids map[[IDSize]byte]terms) error {
 	return nil
 }
 
-// Sweep takes out entries that have expired, and returns their number. Checks do without it; it makes room. It
-// costs next to nothing while none has expired.
+// Sweep takes out entries that have expired, and returns their number. Checks do without it; it
+// makes room. It costs next to nothing while none has expired.
 func (a *Access) Sweep(now time.Duration) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Entry is a ban or permit as it is kept in a file or shown to people. It has a JSON form, with the target as text.
+// Entry is a ban or permit as it is kept in a file or shown to people. It has a JSON form, with the
+// target as text.
 type Entry struct {
 	Target Target `json:"target"`
 	Action Action `json:"action"`
@@ -16,8 +17,8 @@ type Entry struct {
 	Expires time.Time `json:"expires,omitzero"`
 }
 
-// List returns the bans and permits that have not expired: ranges in order, then node IDs in order. now and
-// wall are the same moment by both clocks.
+// List returns the bans and permits that have not expired: ranges in order, then node IDs in order.
+// now and wall are the same moment by both clocks.
 func (a *Access) List(now time.Duration, wall time.Time) []Entry {
 	a.mu.Lock()
 	rules, ids := a.rules, a.ids // neither is changed once it is here
@@ -50,8 +51,8 @@ func (a *Access) List(now time.Duration, wall time.Time) []Entry {
 	return list
 }
 
-// Restore adds what List returned, perhaps in an earlier life of the program. Entries that have expired since
-// are left out. The errors are those of Ban and ErrAction; then nothing is added.
+// Restore adds what List returned, perhaps in an earlier life of the program. Entries that have
+// expired since are left out. The errors are those of Ban and ErrAction; then nothing is added.
 func (a *Access) Restore(now time.Duration, wall time.Time, entries []Entry) error {
 	items := make([]item, 0, len(entries))
 	wall = wall.Round(0)
@@ -72,10 +73,10 @@ func (a *Access) Restore(now time.Duration, wall time.Time, entries []Entry) err
 	return a.edit(nil, items)
 }
 
-// Update puts rules in force, from a file that has been read, and takes out those of old, what the same file held
-// before, that are no longer among them; old may be nil. A rule that is in both with the same duration is
-// left as it is, so that reading a file again does not prolong its bans. The errors are those of Ban and
-// ErrAction; then nothing changes.
+// Update puts rules in force, from a file that has been read, and takes out those of old, what the
+// same file held before, that are no longer among them; old may be nil. A rule that is in both with
+// the same duration is left as it is, so that reading a file again does not prolong its bans. The
+// errors are those of Ban and ErrAction; then nothing changes.
 func (a *Access) Update(now time.Duration, action Action, old, rules []Rule) error {
 	if action > Permit {
 		return ErrAction

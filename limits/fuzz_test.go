@@ -50,8 +50,8 @@ func FuzzParseRules(f *testing.F) {
 	})
 }
 
-// Each 19 bytes are an operation: what, how long, prefix length, address. A look-up of the ends of all ranges and
-// what is next to them agrees with the twin.
+// Each 19 bytes are an operation: what, how long, prefix length, address. A look-up of the ends of
+// all ranges and what is next to them agrees with the twin.
 func FuzzCheck(f *testing.F) {
 	op := func(what, until, length byte, addr string) []byte {
 		a := ip(addr).As16()

@@ -22,14 +22,16 @@ const (
 
 // Config says what a Limiter limits. Zero values give the defaults that are named.
 type Config struct {
-	// Rates are the limits; default Unverified(). A level with a zero Rate is not limited if another one is.
+	// Rates are the limits; default Unverified(). A level with a zero Rate is not limited if
+	// another one is.
 	Rates Rates
-	// Sets is the number of sets of each level, rounded up to a power of two; default DefaultSets, at most
-	// MaxSets. Each set has 10 entries and takes 256 bytes, at each of the four levels.
+	// Sets is the number of sets of each level, rounded up to a power of two; default DefaultSets,
+	// at most MaxSets. Each set has 10 entries and takes 256 bytes, at each of the four levels.
 	Sets int
 	// Exempt says which sources pass uncounted; default ExemptLocal.
 	Exempt Exempt
-	// Seed of the hash. It must be secret and random: who knows it can choose sources that share a set.
+	// Seed of the hash. It must be secret and random: who knows it can choose sources that share a
+	// set.
 	Seed uint64
 }
 
@@ -48,14 +50,16 @@ const (
 	Over56
 	// OverNetwork: the IPv4 /24 or IPv6 /48 has.
 	OverNetwork
-	// Crowded: the source has no entry, none is idle, and the newcomers have used up what they share.
+	// Crowded: the source has no entry, none is idle, and the newcomers have used up what they
+	// share.
 	Crowded
 
 	// NumCauses is the number of causes, with Allowed.
 	NumCauses
 )
 
-// String returns a name for metrics: "allowed", "address", "prefix64", "prefix56", "network" or "crowded".
+// String returns a name for metrics: "allowed", "address", "prefix64", "prefix56", "network" or
+// "crowded".
 func (c Cause) String() string {
 	return [...]string{"allowed", "address", "prefix64", "prefix56", "network", "crowded", "unknown"}[min(c, NumCauses)]
 }
@@ -63,8 +67,8 @@ func (c Cause) String() string {
 // numLevels is the number of levels.
 const numLevels = 4
 
-// Limiter limits datagrams by source. It is safe for concurrent use; see the package comment. A nil Limiter allows
-// everything.
+// Limiter limits datagrams by source. It is safe for concurrent use; see the package comment. A nil
+// Limiter allows everything.
 type Limiter struct {
 	exempt atomic.Uint32 // Exempt
 	levels [2][]level    // of IPv6 and IPv4, widest first; those of the same width share a table
@@ -80,8 +84,8 @@ type level struct {
 	cause  Cause
 }
 
-// New returns a limiter. Memory for a source is taken when the first of its datagrams comes, 4 KiB for
-// it and up to 15 others.
+// New returns a limiter. Memory for a source is taken when the first of its datagrams comes, 4 KiB
+// for it and up to 15 others.
 func New(cfg Config) *Limiter {
 	if cfg.Rates == (Rates{}) {
 		cfg.Rates = Unverified()
@@ -93,9 +97,10 @@ func New(cfg Config) *Limiter {
 	l := new(Limiter)
 	l.SetExempt(cfg.Exempt)
 	for i, w := range [numLevels]struct {
-		rate    Rate
-		cause   Cause
-		lengths [2]int // of the prefix in 128 bits, IPv6 and IPv4; 0 where a family has no such level
+		rate  Rate
+		cause Cause
+		// of the prefix in 128 bits, IPv6 and IPv4; 0 where a family has no such level
+		lengths [2]int
 	}{
 		{cfg.Rates.Network, OverNetwork, [2]int{48, 96 + 24}},
 		{cfg.Rates.Prefix56, Over56, [2]int{56, 0}},
@@ -129,9 +134,9 @@ func (l *Limiter) SetExempt(e Exempt) {
 func (l *Limiter) Size() int { return l.size }
 
 // Allow charges a datagram from addr to the address and to the prefixes that it lies in, if all of
-// them allow it. Else it charges nothing and names the widest that does not. now is monotonic time, not
-// negative; that of workers may differ a little. Allow does not block, allocates only what New speaks of, and its
-// work is bounded by four sets.
+// them allow it. Else it charges nothing and names the widest that does not. now is monotonic time,
+// not negative; that of workers may differ a little. Allow does not block, allocates only what New
+// speaks of, and its work is bounded by four sets.
 func (l *Limiter) Allow(now time.Duration, addr netip.Addr) (ok bool, cause Cause) {
 	if l == nil {
 		return true, Allowed
@@ -144,7 +149,8 @@ func (l *Limiter) Allow(now time.Duration, addr netip.Addr) (ok bool, cause Caus
 	if is4 {
 		levels = l.levels[1]
 	}
-	// Look at all before any is charged: who is refused must neither use up a wider limit nor take an entry.
+	// Look at all before any is charged: who is refused must neither use up a wider limit nor take
+	// an entry.
 	var places [numLevels]place
 	for i := range levels {
 		lv, at := &levels[i], &places[i]

@@ -78,9 +78,10 @@ func TestMemoryWhenNeeded(t *testing.T) {
 func TestLevels(t *testing.T) {
 	rates := Rates{Address: Rate{1, 10}, Prefix64: Rate{1, 25}, Prefix56: Rate{1, 35}, Network: Rate{1, 45}}
 	tests := []struct {
-		name  string
-		other string // sends after 198.51.100.7 or 2001:db8:1:102::7 has used up its address's limit
-		left  int    // what the other has left
+		name string
+		// sends after 198.51.100.7 or 2001:db8:1:102::7 has used up its address's limit
+		other string
+		left  int // what the other has left
 		cause Cause
 	}{
 		{"same v4 address", "198.51.100.7", 0, OverAddress},
@@ -207,7 +208,8 @@ func TestExempt(t *testing.T) {
 	}
 }
 
-// twin is a limiter without a bound: a map for each level. It speaks of tokens, not of arrival times.
+// twin is a limiter without a bound: a map for each level. It speaks of tokens, not of arrival
+// times.
 type twin struct {
 	rates  []Rate
 	bits   [2][]int // prefix lengths of IPv4, IPv6; -1 for none

@@ -2,5 +2,6 @@
 
 package limits
 
-// scale divides the size of tests that only one goroutine runs: the race detector makes atomic loads dear.
+// scale divides the size of tests that only one goroutine runs: the race detector makes atomic
+// loads dear.
 const scale = 20

@@ -46,9 +46,9 @@ func (e *RuleError) Error() string {
 // Unwrap returns Err.
 func (e *RuleError) Unwrap() error { return e.Err }
 
-// ParseRules reads one rule a line: a target as ParseTarget reads it, and optionally a duration like "90m"
-// or "30d" after white space. What follows "#" is a comment. A file holds targets only: whether they are
-// banned, permitted or a netrestrict is up to the caller.
+// ParseRules reads one rule a line: a target as ParseTarget reads it, and optionally a duration
+// like "90m" or "30d" after white space. What follows "#" is a comment. A file holds targets only:
+// whether they are banned, permitted or a netrestrict is up to the caller.
 //
 //	192.0.2.0/24          # a network, forever
 //	2001:db8::1  12h

@@ -75,8 +75,8 @@ const (
 	shared
 )
 
-// look finds the place of p.key in p.set. The order of the loads matters: TAT first. If TAT is unchanged
-// later, the prefix read after it is too.
+// look finds the place of p.key in p.set. The order of the loads matters: TAT first. If TAT is
+// unchanged later, the prefix read after it is too.
 func (p *place) look(now int64) {
 	p.kind, p.entry = shared, nil
 	oldest := now + 1
@@ -109,15 +109,16 @@ func (p *place) allows(now int64, b *bucket) bool {
 	return ok
 }
 
-// charge takes a datagram out of the bucket. It reports false if others have emptied it since look. A failed
-// swap means that another worker has got on, so the loop ends.
+// charge takes a datagram out of the bucket. It reports false if others have emptied it since look.
+// A failed swap means that another worker has got on, so the loop ends.
 func (p *place) charge(now int64, b *bucket) bool {
 	for {
 		if p.kind == idle {
 			if p.entry.tat.CompareAndSwap(p.tat, claimed) {
 				p.entry.hi.Store(p.key.hi)
 				p.entry.lo.Store(p.key.lo)
-				// Later than what the entry had, which was idle: TAT grows also from owner to owner.
+				// Later than what the entry had, which was idle: TAT grows also from owner to
+				// owner.
 				p.entry.tat.Store(now + b.interval)
 				return true
 			}

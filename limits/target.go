@@ -26,8 +26,8 @@ var (
 	ErrAction   = errors.New("limits: neither ban nor permit")
 )
 
-// Target is what a rule is about: a node ID or a range of addresses, of which a single address is one. Targets
-// can be compared. The zero Target is about nothing.
+// Target is what a rule is about: a node ID or a range of addresses, of which a single address is
+// one. Targets can be compared. The zero Target is about nothing.
 type Target struct {
 	prefix netip.Prefix
 	id     [IDSize]byte
@@ -37,14 +37,16 @@ type Target struct {
 // NodeTarget is the target of one node ID.
 func NodeTarget(id [IDSize]byte) Target { return Target{id: id, node: true} }
 
-// AddrTarget is the target of one address. A zone is left out, an IPv4-mapped address is the IPv4 address.
+// AddrTarget is the target of one address. A zone is left out, an IPv4-mapped address is the IPv4
+// address.
 func AddrTarget(addr netip.Addr) Target {
 	addr = addr.Unmap()
 	return PrefixTarget(netip.PrefixFrom(addr, addr.BitLen()))
 }
 
-// PrefixTarget is the target of a range of addresses. Bits beyond the prefix are cleared. A range of IPv4-mapped
-// addresses is the range of the IPv4 addresses; a wider IPv6 range, like ::/0, holds no IPv4 address.
+// PrefixTarget is the target of a range of addresses. Bits beyond the prefix are cleared. A range
+// of IPv4-mapped addresses is the range of the IPv4 addresses; a wider IPv6 range, like ::/0, holds
+// no IPv4 address.
 func PrefixTarget(p netip.Prefix) Target {
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
@@ -52,8 +54,8 @@ func PrefixTarget(p netip.Prefix) Target {
 	return Target{prefix: p.Masked()}
 }
 
-// ParseTarget reads an address, a range in CIDR notation, or a node ID of 64 hexadecimal digits with or
-// without "0x". The error is ErrTarget.
+// ParseTarget reads an address, a range in CIDR notation, or a node ID of 64 hexadecimal digits
+// with or without "0x". The error is ErrTarget.
 func ParseTarget(s string) (Target, error) {
 	switch {
 	case strings.Contains(s, "/"):
@@ -123,8 +125,8 @@ type Action uint8
 const (
 	// Ban drops what the target sends.
 	Ban Action = iota
-	// Permit lifts bans of the same kind: that of a node ID the ban of that ID, that of a range all bans of
-	// its addresses.
+	// Permit lifts bans of the same kind: that of a node ID the ban of that ID, that of a range all
+	// bans of its addresses.
 	Permit
 
 	// within marks the ranges of a netrestrict.

@@ -19,8 +19,8 @@ func (r *rule) compare(s *rule) int {
 	return cmp.Or(r.start.compare(s.start), cmp.Compare(r.length, s.length), cmp.Compare(r.action, s.action))
 }
 
-// terms are what holds for a node ID or an address: the latest end of the bans and of the permits that are
-// about it, 0 for none, and whether it lies within the netrestrict.
+// terms are what holds for a node ID or an address: the latest end of the bans and of the permits
+// that are about it, 0 for none, and whether it lies within the netrestrict.
 type terms struct {
 	ban, permit time.Duration
 	inside      bool
@@ -50,19 +50,23 @@ func (t *terms) verdict(now time.Duration) Verdict {
 	return Neutral
 }
 
-// spans is what holds for each address of a family, as a sorted list of the points where it changes. Ranges that lie
-// in each other are flattened when the list is made, so that one search finds all that is to be known.
+// spans is what holds for each address of a family, as a sorted list of the points where it
+// changes. Ranges that lie in each other are flattened when the list is made, so that one search
+// finds all that is to be known.
 //
-// Before the search an index by the leading bits that differ among the points narrows it down, mostly to a
-// handful of them: a flood from everywhere finds nothing in the caches, and each halving would be a miss.
+// Before the search an index by the leading bits that differ among the points narrows it down,
+// mostly to a handful of them: a flood from everywhere finds nothing in the caches, and each
+// halving would be a miss.
 type spans struct {
 	starts []point // starts[0] is the zero point, if there is any
 	terms  []terms
 	is4    bool
 
-	index       []uint32 // of the first start in each slice of the words from first to last; one more at the end
-	first, last uint64   // words of starts[1] and of the last start
-	skip, shift uint8    // leading bits that all words share, trailing bits that the index leaves out
+	// of the first start in each slice of the words from first to last; one more at the end
+	index       []uint32
+	first, last uint64 // words of starts[1] and of the last start
+	// leading bits that all words share, trailing bits that the index leaves out
+	skip, shift uint8
 }
 
 // maxIndexBits bounds the index to 256 KiB.

@@ -2,8 +2,8 @@ package nat
 
 import "net/netip"
 
-// global says whether anybody can reach the address: unicast, and in none of the ranges that IANA's special-purpose
-// registries keep from the Internet.
+// global says whether anybody can reach the address: unicast, and in none of the ranges that IANA's
+// special-purpose registries keep from the Internet.
 func global(a netip.Addr) bool {
 	a = a.Unmap()
 	if !a.IsGlobalUnicast() || internal(a) {
@@ -12,7 +12,8 @@ func global(a netip.Addr) bool {
 	if !a.Is4() {
 		b := a.As16()
 		return b[0]&0xe0 == 0x20 && // 2000::/3 is what has been given out
-			!(b[0] == 0x20 && b[1] == 0x01 && (b[2] < 0x02 || b[2] == 0x0d && b[3] == 0xb8)) && // 2001::/23, 2001:db8::/32
+			// 2001::/23, 2001:db8::/32
+			!(b[0] == 0x20 && b[1] == 0x01 && (b[2] < 0x02 || b[2] == 0x0d && b[3] == 0xb8)) &&
 			!(b[0] == 0x20 && b[1] == 0x02) && // 6to4
 			!(b[0] == 0x3f && b[1] == 0xff && b[2] < 0x10) // 3fff::/20
 	}
@@ -27,7 +28,8 @@ func global(a netip.Addr) bool {
 	return true
 }
 
-// internal says whether an address belongs to a network behind a gateway: private, shared (100.64.0.0/10) or link-local.
+// internal says whether an address belongs to a network behind a gateway: private, shared
+// (100.64.0.0/10) or link-local.
 func internal(a netip.Addr) bool {
 	a = a.Unmap()
 	if a.IsPrivate() || a.IsLinkLocalUnicast() {

@@ -9,19 +9,25 @@ import (
 
 // Errors. They come wrapped: test with errors.Is.
 var (
-	ErrSpec         = errors.New("nat: invalid specification")
-	ErrOptions      = errors.New("nat: invalid options")
-	ErrStarted      = errors.New("nat: mapper was started before")
-	ErrClosed       = errors.New("nat: mapper is closed")
-	ErrNoAnswer     = errors.New("nat: no answer")                             // no gateway, or it is silent
-	ErrBadAnswer    = errors.New("nat: answer makes no sense")                 // malformed, or not what was asked
-	ErrTooLarge     = errors.New("nat: answer is too large")                   // also too many
-	ErrWrongGateway = errors.New("nat: answer leads to another host")          // description or control URL elsewhere
-	ErrRefused      = errors.New("nat: request was refused")                   // see RefusedError
-	ErrNotGlobal    = errors.New("nat: external address is not a global one")  // see AddressError
-	ErrLease        = errors.New("nat: lease is too short")                    // below MinLease, or 0
-	ErrExpired      = errors.New("nat: mapping expired and cannot be renewed") // the endpoint is gone
-	ErrNotAnswer    = errors.New("nat: datagram is not the awaited answer")    // of Transaction.Decode: go on waiting
+	ErrSpec    = errors.New("nat: invalid specification")
+	ErrOptions = errors.New("nat: invalid options")
+	ErrStarted = errors.New("nat: mapper was started before")
+	ErrClosed  = errors.New("nat: mapper is closed")
+	// no gateway, or it is silent
+	ErrNoAnswer = errors.New("nat: no answer")
+	// malformed, or not what was asked
+	ErrBadAnswer = errors.New("nat: answer makes no sense")
+	ErrTooLarge  = errors.New("nat: answer is too large") // also too many
+	// description or control URL elsewhere
+	ErrWrongGateway = errors.New("nat: answer leads to another host")
+	ErrRefused      = errors.New("nat: request was refused")                  // see RefusedError
+	ErrNotGlobal    = errors.New("nat: external address is not a global one") // see AddressError
+	// below MinLease, or 0
+	ErrLease = errors.New("nat: lease is too short")
+	// the endpoint is gone
+	ErrExpired = errors.New("nat: mapping expired and cannot be renewed")
+	// of Transaction.Decode: go on waiting
+	ErrNotAnswer = errors.New("nat: datagram is not the awaited answer")
 )
 
 // Error says at what a method failed.
@@ -85,5 +91,6 @@ func foreign(s string) string {
 	}, s)
 }
 
-// bad wraps the text of a library's error. The error itself is left behind: it can hold a whole answer.
+// bad wraps the text of a library's error. The error itself is left behind: it can hold a whole
+// answer.
 func bad(err error) error { return fmt.Errorf("%w: %s", ErrBadAnswer, foreign(err.Error())) }

@@ -251,7 +251,8 @@ func (f *fakeIGD) mappings() map[uint16]string {
 	return m
 }
 
-// fakePMP is a router with NAT-PMP, RFC 6886. The library knows one port, so that each fake has an address of its own.
+// fakePMP is a router with NAT-PMP, RFC 6886. The library knows one port, so that each fake has an
+// address of its own.
 type fakePMP struct {
 	addr netip.Addr
 

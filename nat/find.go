@@ -24,8 +24,9 @@ func one(find finder) connector {
 	}
 }
 
-// abandon deletes what open may have left if it was interrupted because the Mapper ends: the request was sent, and the answer
-// was not waited for. After other failures the next attempt asks for the same port.
+// abandon deletes what open may have left if it was interrupted because the Mapper ends: the
+// request was sent, and the answer was not waited for. After other failures the next attempt asks
+// for the same port.
 func abandon(ctx context.Context, gw gateway) {
 	if !errors.Is(ctx.Err(), context.Canceled) {
 		return
@@ -35,8 +36,9 @@ func abandon(ctx context.Context, gw gateway) {
 	_ = gw.close(ctx)
 }
 
-// first searches by all methods at a time and maps with the first that answers, and with the next one if that fails. Only the
-// search is a race: two methods often talk to the same router, and deleting the loser's mapping could delete the winner's.
+// first searches by all methods at a time and maps with the first that answers, and with the next
+// one if that fails. Only the search is a race: two methods often talk to the same router, and
+// deleting the loser's mapping could delete the winner's.
 func first(finders ...finder) connector {
 	type found struct {
 		gw  gateway

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// gateway is one router or server that was found, or what stands for it. Its methods are called one at a time.
+// gateway is one router or server that was found, or what stands for it. Its methods are called one
+// at a time.
 type gateway interface {
 	method() Method
 	// open makes or renews the mapping. want is the external port to ask for.
@@ -30,11 +31,13 @@ type grant struct {
 // connector finds a gateway and opens the mapping.
 type connector func(ctx context.Context, want uint16) (gateway, grant, error)
 
-// Mapper keeps a mapping alive and reports the endpoint. Its methods may be called from several goroutines.
+// Mapper keeps a mapping alive and reports the endpoint. Its methods may be called from several
+// goroutines.
 //
-// It opens the mapping, renews it at half of the lease, and starts over with a search after a failure. Pauses between failed
-// attempts grow. The endpoint stands until the lease has ended; that of STUN stands until another one is learnt,
-// since a silent server says nothing about the node's address.
+// It opens the mapping, renews it at half of the lease, and starts over with a search after a
+// failure. Pauses between failed attempts grow. The endpoint stands until the lease has ended; that
+// of STUN stands until another one is learnt, since a silent server says nothing about the node's
+// address.
 type Mapper struct {
 	cfg     Config
 	opt     Options
@@ -73,8 +76,8 @@ func NewMapper(c Config, o Options) (*Mapper, error) {
 	return m, nil
 }
 
-// Start begins, and returns at once. When ctx ends the mapping is deleted as by Close. A Mapper can be started once. Method None
-// does nothing.
+// Start begins, and returns at once. When ctx ends the mapping is deleted as by Close. A Mapper can
+// be started once. Method None does nothing.
 func (m *Mapper) Start(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -99,8 +102,9 @@ func (m *Mapper) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the Mapper, deletes the mapping, and waits for both: a few seconds at most. No event is
-// reported after it has returned. The error says why the mapping could not be deleted; it then ends with its lease.
+// Close ends the Mapper, deletes the mapping, and waits for both: a few seconds at most. No event
+// is reported after it has returned. The error says why the mapping could not be deleted; it then
+// ends with its lease.
 func (m *Mapper) Close() error {
 	m.mu.Lock()
 	m.closed = true
@@ -168,7 +172,8 @@ func (k *keeper) attempt(ctx context.Context) (g grant, err error) {
 	k.gw, k.stale = gw, false
 	asked := k.m.opt.Lease
 	switch {
-	case g.lease == 0 || g.lease > asked: // no gateway may stop the renewal by a lease that never ends
+	// no gateway may stop the renewal by a lease that never ends
+	case g.lease == 0 || g.lease > asked:
 		g.lease = asked
 	case g.lease < MinLease:
 		_ = gw.close(ctx) // if that fails: it ends by itself very soon

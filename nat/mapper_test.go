@@ -290,7 +290,8 @@ func TestExtIP(t *testing.T) {
 	}
 }
 
-// The first that answers and grants is used; the search of the other has ended before the attempt does.
+// The first that answers and grants is used; the search of the other has ended before the attempt
+// does.
 func TestFirst(t *testing.T) {
 	find := func(delay time.Duration, gw *scripted, ended *atomic.Int32) finder {
 		return func(ctx context.Context) (gateway, error) {

@@ -17,10 +17,11 @@ const (
 	DefaultRetryMin = 30 * time.Second
 	DefaultRetryMax = 30 * time.Minute
 
-	// MinLease is the shortest lease that is asked for and accepted. Gateways that grant less would be asked all the time.
+	// MinLease is the shortest lease that is asked for and accepted. Gateways that grant less would
+	// be asked all the time.
 	MinLease = 30 * time.Second
-	// MaxLease is the longest one that is asked for. RFC 6886, Section 3.3 recommends 2 hours; a gateway that loses its state
-	// is noticed after half a lease.
+	// MaxLease is the longest one that is asked for. RFC 6886, Section 3.3 recommends 2 hours; a
+	// gateway that loses its state is noticed after half a lease.
 	MaxLease = 24 * time.Hour
 
 	// closeTimeout is how long the deletion of a mapping may take.
@@ -33,7 +34,8 @@ type Event struct {
 	Method Method
 	// Endpoint is where the node can be reached now. The zero value: not known, or not any longer.
 	Endpoint netip.AddrPort
-	// PortKnown is false if the port of Endpoint is but the node's own: see the package comment on STUN.
+	// PortKnown is false if the port of Endpoint is but the node's own: see the package comment on
+	// STUN.
 	PortKnown bool
 	// Err is why the last attempt failed. Endpoint is then the one that still holds, if any.
 	Err error
@@ -43,37 +45,43 @@ type Event struct {
 type Options struct {
 	// Port is the UDP port of the node's socket.
 	Port uint16
-	// ExternalPort is the port to ask the gateway for. Default: Port. The gateway may give another one.
+	// ExternalPort is the port to ask the gateway for. Default: Port. The gateway may give another
+	// one.
 	ExternalPort uint16
-	// Report is called when the endpoint becomes known, changes or is lost, and for each failed attempt; never twice at a
-	// time. It must return soon, and must not call Close.
+	// Report is called when the endpoint becomes known, changes or is lost, and for each failed
+	// attempt; never twice at a time. It must return soon, and must not call Close.
 	Report func(Event)
 
-	// IPv6 says that the node's socket is an IPv6 one: STUN then asks over IPv6. It does not go with Any, UPnP and PMP.
+	// IPv6 says that the node's socket is an IPv6 one: STUN then asks over IPv6. It does not go
+	// with Any, UPnP and PMP.
 	IPv6 bool
 	// Lease is asked of the gateway, and is the time between two STUN requests doubled.
 	Lease time.Duration
 	// Timeout bounds one attempt, search included.
 	Timeout time.Duration
-	// RetryMin and RetryMax bound the pause after a failed attempt. It doubles each time, and up to a quarter is added at random.
+	// RetryMin and RetryMax bound the pause after a failed attempt. It doubles each time, and up to
+	// a quarter is added at random.
 	RetryMin, RetryMax time.Duration
 	// Description names the mapping in the router's list. Default: "discv5".
 	Description string
-	// AllowPrivate accepts external addresses that are not global, for networks of their own. Unspecified and
-	// multicast ones are never accepted.
+	// AllowPrivate accepts external addresses that are not global, for networks of their own.
+	// Unspecified and multicast ones are never accepted.
 	AllowPrivate bool
 
-	// Send, if not nil, sends STUN requests through the node's socket; see Receive. It must not keep packet.
+	// Send, if not nil, sends STUN requests through the node's socket; see Receive. It must not
+	// keep packet.
 	Send func(packet []byte, to netip.AddrPort) error
 
 	// Rand is the source of transaction IDs, ports and pauses. Default: crypto/rand.
 	Rand io.Reader
-	// SSDP is where UPnP gateways are searched. Default: the multicast group, 239.255.255.250:1900. If it is not
-	// a multicast address then only that host is asked.
+	// SSDP is where UPnP gateways are searched. Default: the multicast group, 239.255.255.250:1900.
+	// If it is not a multicast address then only that host is asked.
 	SSDP netip.AddrPort
-	// Gateways names the candidates for PMP. Default: the system's default gateways with a private address.
+	// Gateways names the candidates for PMP. Default: the system's default gateways with a private
+	// address.
 	Gateways func() ([]netip.Addr, error)
-	// Resolve turns the name of a STUN server into addresses; network is "ip4" or "ip6". Default: the system's resolver.
+	// Resolve turns the name of a STUN server into addresses; network is "ip4" or "ip6". Default:
+	// the system's resolver.
 	Resolve func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 

@@ -11,8 +11,8 @@ import (
 	natpmp "github.com/jackpal/go-nat-pmp"
 )
 
-// pmpWaits are the rounds of one request. The library repeats it within each, and cannot be interrupted: the longest
-// is how long an answer can keep Close waiting.
+// pmpWaits are the rounds of one request. The library repeats it within each, and cannot be
+// interrupted: the longest is how long an answer can keep Close waiting.
 func pmpWaits() [3]time.Duration {
 	return [...]time.Duration{500 * time.Millisecond, time.Second, time.Second}
 }
@@ -82,7 +82,8 @@ func (g *pmpGateway) open(ctx context.Context, want uint16) (grant, error) {
 	}, nil
 }
 
-// close deletes the mapping of the internal port. RFC 6886, Section 3.4: external port and lifetime are 0.
+// close deletes the mapping of the internal port. RFC 6886, Section 3.4: external port and lifetime
+// are 0.
 func (g *pmpGateway) close(ctx context.Context) error {
 	if !g.mapped {
 		return nil
@@ -105,8 +106,8 @@ func (g *pmpGateway) external(ctx context.Context) (netip.Addr, error) {
 	return a, fail(PMP, "external address from "+g.addr.String(), err)
 }
 
-// pmpCall makes one request in rounds, between which ctx can end it. The library's errors are texts: a bad answer is told from a
-// missing one by what it says last.
+// pmpCall makes one request in rounds, between which ctx can end it. The library's errors are
+// texts: a bad answer is told from a missing one by what it says last.
 func pmpCall[R any](ctx context.Context, gateway netip.Addr, call func(*natpmp.Client) (R, error)) (R, error) {
 	var none R
 	for _, wait := range pmpWaits() {
@@ -123,7 +124,8 @@ func pmpCall[R any](ctx context.Context, gateway netip.Addr, call func(*natpmp.C
 		}
 		var network net.Error
 		switch {
-		case errors.As(err, &network) && !network.Timeout(): // such as ICMP port unreachable: nobody is there
+		// such as ICMP port unreachable: nobody is there
+		case errors.As(err, &network) && !network.Timeout():
 			return none, fmt.Errorf("%w: %s", ErrNoAnswer, foreign(err.Error()))
 		case time.Since(begin) < wait: // an answer came, and it is refusal or garbage
 			return none, pmpAnswer(err)

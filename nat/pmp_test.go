@@ -124,7 +124,8 @@ func TestPMPHostile(t *testing.T) {
 
 func TestPMPNobody(t *testing.T) {
 	t.Parallel()
-	a := netip.MustParseAddr("127.99.98.97") // nobody listens: refused at once where the system has the address
+	// nobody listens: refused at once where the system has the address
+	a := netip.MustParseAddr("127.99.98.97")
 	m, events := mapper(t, Config{Method: PMP, Addr: a}, Options{Timeout: 600 * time.Millisecond})
 	if err := m.Start(t.Context()); err != nil {
 		t.Fatal(err)

@@ -25,8 +25,8 @@ func defaultGateways() ([]netip.Addr, error) {
 // Flags of a route: it is up, and leads to a gateway.
 const routeUpGateway = 0x1 | 0x2
 
-// readRoutes finds the private gateways of default routes. A line is interface, destination, gateway, flags and others, where
-// addresses are a number in the machine's own order of bytes:
+// readRoutes finds the private gateways of default routes. A line is interface, destination,
+// gateway, flags and others, where addresses are a number in the machine's own order of bytes:
 //
 //	eth0  00000000  0101A8C0  0003  0  0  100  00000000  0  0  0
 func readRoutes(r io.Reader) ([]netip.Addr, error) {

@@ -39,11 +39,11 @@ const DefaultSTUNPort = 3478
 // Config says which method to use. The zero value does nothing.
 type Config struct {
 	Method Method
-	// Addr is the external address if Method is ExtIP, and the gateway if it is PMP; the zero Addr is then
-	// the system's default gateway.
+	// Addr is the external address if Method is ExtIP, and the gateway if it is PMP; the zero Addr
+	// is then the system's default gateway.
 	Addr netip.Addr
-	// Server is host and port of the server if Method is STUN. There is no default: nobody is to learn of a node's existence
-	// that its operator did not name.
+	// Server is host and port of the server if Method is STUN. There is no default: nobody is to
+	// learn of a node's existence that its operator did not name.
 	Server string
 }
 
@@ -51,9 +51,9 @@ type Config struct {
 //
 //	none | any | upnp | pmp[:IP] | extip:IP | stun:host[:port]
 //
-// The names are read in any case. "" and "off" stand for none, "auto" and "on" for any, "natpmp" and "nat-pmp" for pmp,
-// "ip" for extip. IPv6 addresses may be in brackets, and must be for stun. An IPv4-mapped address becomes IPv4. Every error wraps
-// ErrSpec and says what is wrong.
+// The names are read in any case. "" and "off" stand for none, "auto" and "on" for any, "natpmp"
+// and "nat-pmp" for pmp, "ip" for extip. IPv6 addresses may be in brackets, and must be for stun.
+// An IPv4-mapped address becomes IPv4. Every error wraps ErrSpec and says what is wrong.
 func Parse(spec string) (Config, error) {
 	name, arg, hasArg := strings.Cut(strings.TrimSpace(spec), ":")
 	var c Config

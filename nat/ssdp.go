@@ -29,13 +29,15 @@ const (
 
 const igdPrefix = "urn:schemas-upnp-org:device:InternetGatewayDevice:"
 
-// device is an answer to the search: a description to fetch from addr, which we reach from the address local.
+// device is an answer to the search: a description to fetch from addr, which we reach from the
+// address local.
 type device struct {
 	location    *url.URL
 	addr, local netip.Addr
 }
 
-// searchIGD asks target for Internet gateways. A target that is not multicast is the only one whose answers count.
+// searchIGD asks target for Internet gateways. A target that is not multicast is the only one whose
+// answers count.
 func searchIGD(ctx context.Context, target netip.AddrPort) ([]device, error) {
 	locals, err := searchFrom(target)
 	if err != nil {
@@ -81,8 +83,8 @@ func searchIGD(ctx context.Context, target netip.AddrPort) ([]device, error) {
 	return nil, fmt.Errorf("%w to the search for a gateway", ErrNoAnswer)
 }
 
-// searchOn sends from one local address and passes on good answers until ctx ends. If there are bad answers only, it returns
-// what was wrong with the first.
+// searchOn sends from one local address and passes on good answers until ctx ends. If there are bad
+// answers only, it returns what was wrong with the first.
 func searchOn(ctx context.Context, local netip.Addr, target netip.AddrPort, answers chan<- device) error {
 	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, 0)))
 	if err != nil {
@@ -190,7 +192,8 @@ func searchFrom(target netip.AddrPort) ([]netip.Addr, error) {
 	return list, nil
 }
 
-// localPrefixes lists the private IPv4 addresses, with their networks, of the interfaces that are up and know multicast.
+// localPrefixes lists the private IPv4 addresses, with their networks, of the interfaces that are
+// up and know multicast.
 func localPrefixes() ([]netip.Prefix, error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {

@@ -17,8 +17,8 @@ const (
 	STUNMaxAnswer = 1280
 )
 
-// Transaction is one STUN Binding request and the answer to it: a value, without sockets and timers. The same Transaction may be
-// sent several times.
+// Transaction is one STUN Binding request and the answer to it: a value, without sockets and
+// timers. The same Transaction may be sent several times.
 type Transaction struct {
 	ID     [12]byte       // random, so that an answer can be told from a forged one
 	Server netip.AddrPort // the only source that an answer may have
@@ -33,8 +33,8 @@ func NewTransaction(rand io.Reader, server netip.AddrPort) (Transaction, error) 
 	return t, nil
 }
 
-// IsSTUN reports whether a datagram looks like a STUN message: two leading zero bits and the magic cookie. One of 2^34 random
-// datagrams does so too.
+// IsSTUN reports whether a datagram looks like a STUN message: two leading zero bits and the magic
+// cookie. One of 2^34 random datagrams does so too.
 func IsSTUN(packet []byte) bool {
 	return len(packet) >= STUNRequestSize && packet[0]>>6 == 0 && stun.IsMessage(packet)
 }
@@ -46,15 +46,16 @@ func (t Transaction) AppendRequest(dst []byte) []byte {
 	return append(dst, m.Raw...)
 }
 
-// Recognises reports whether a datagram is an answer to this transaction: source, cookie and transaction ID are the right ones.
-// It does not allocate.
+// Recognises reports whether a datagram is an answer to this transaction: source, cookie and
+// transaction ID are the right ones. It does not allocate.
 func (t Transaction) Recognises(packet []byte, from netip.AddrPort) bool {
 	return IsSTUN(packet) && bytes.Equal(packet[8:20], t.ID[:]) && unmap(from) == t.Server
 }
 
-// Decode reads the answer: the address and port that the request came from. packet stays the caller's. It is
-// ErrNotAnswer if the datagram is none to this transaction, which must go on; else ErrBadAnswer, ErrTooLarge or a
-// *RefusedError. Whether the address is a global one is not looked at.
+// Decode reads the answer: the address and port that the request came from. packet stays the
+// caller's. It is ErrNotAnswer if the datagram is none to this transaction, which must go on; else
+// ErrBadAnswer, ErrTooLarge or a *RefusedError. Whether the address is a global one is not looked
+// at.
 func (t Transaction) Decode(packet []byte, from netip.AddrPort) (netip.AddrPort, error) {
 	if !t.Recognises(packet, from) {
 		return netip.AddrPort{}, ErrNotAnswer
@@ -90,7 +91,8 @@ func (t Transaction) Decode(packet []byte, from netip.AddrPort) (netip.AddrPort,
 	return netip.AddrPort{}, fmt.Errorf("%w: %s", ErrBadAnswer, m.Type)
 }
 
-// mappedAddress reads XOR-MAPPED-ADDRESS, RFC 8489, Section 14.2. The plain MAPPED-ADDRESS is not read: routers rewrite it.
+// mappedAddress reads XOR-MAPPED-ADDRESS, RFC 8489, Section 14.2. The plain MAPPED-ADDRESS is not
+// read: routers rewrite it.
 func mappedAddress(m *stun.Message) (netip.AddrPort, error) {
 	var x stun.XORMappedAddress
 	value, err := m.Get(stun.AttrXORMappedAddress)

@@ -122,7 +122,8 @@ func TestTransaction(t *testing.T) {
 	}
 }
 
-// The vectors of RFC 5769, Sections 2.2 and 2.3: IPv4 and IPv6 responses with software name, integrity and fingerprint.
+// The vectors of RFC 5769, Sections 2.2 and 2.3: IPv4 and IPv6 responses with software name,
+// integrity and fingerprint.
 func TestTransactionVectors(t *testing.T) {
 	const id = "b7e7a701bc34d686fa87dfae"
 	for _, c := range []struct{ packet, want string }{
@@ -292,7 +293,8 @@ func TestSTUNResolve(t *testing.T) {
 	}
 }
 
-// A request through the node's socket learns the node's own port. The hook gets answers among other datagrams.
+// A request through the node's socket learns the node's own port. The hook gets answers among other
+// datagrams.
 func TestSTUNThroughNode(t *testing.T) {
 	t.Parallel()
 	node, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))

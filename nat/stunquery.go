@@ -11,14 +11,15 @@ import (
 	"time"
 )
 
-// stunWaits are the times from one sending of a request to the next. RFC 8489, Section 6.2.1, with fewer repetitions.
+// stunWaits are the times from one sending of a request to the next. RFC 8489, Section 6.2.1, with
+// fewer repetitions.
 func stunWaits() [4]time.Duration {
 	return [...]time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 3 * time.Second}
 }
 
-// QuerySTUN asks a server from a new socket. The address of the answer is the node's, if the node has but one;
-// the port is the new socket's and says nothing about the node's. It takes 6.5 seconds at most. Errors are ErrNoAnswer,
-// ErrBadAnswer, ErrTooLarge and *RefusedError, in an *Error.
+// QuerySTUN asks a server from a new socket. The address of the answer is the node's, if the node
+// has but one; the port is the new socket's and says nothing about the node's. It takes 6.5 seconds
+// at most. Errors are ErrNoAnswer, ErrBadAnswer, ErrTooLarge and *RefusedError, in an *Error.
 func QuerySTUN(ctx context.Context, rand io.Reader, server netip.AddrPort) (netip.AddrPort, error) {
 	t, err := NewTransaction(rand, server)
 	if err != nil {
@@ -81,9 +82,9 @@ type stunAnswer struct {
 	err      error
 }
 
-// Receive takes a datagram that came to the node's socket and is not discv5, and reports whether it is the answer
-// that the Mapper waits for. It neither blocks nor keeps packet, and allocates nothing for other datagrams. It does nothing unless
-// the method is STUN and Options.Send is set.
+// Receive takes a datagram that came to the node's socket and is not discv5, and reports whether it
+// is the answer that the Mapper waits for. It neither blocks nor keeps packet, and allocates
+// nothing for other datagrams. It does nothing unless the method is STUN and Options.Send is set.
 func (m *Mapper) Receive(packet []byte, from netip.AddrPort) bool {
 	w := m.waiting.Load()
 	if w == nil || !w.t.Recognises(packet, from) {

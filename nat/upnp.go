@@ -80,8 +80,8 @@ func (m *Mapper) findUPnP(ctx context.Context) (gateway, error) {
 	return nil, errors.Join(errs...)
 }
 
-// wanServices lists the connections in a description whose control URL is on the device itself. The error is about those that
-// are not, or that there are none.
+// wanServices lists the connections in a description whose control URL is on the device itself. The
+// error is about those that are not, or that there are none.
 func wanServices(root *goupnp.RootDevice, d device, client http.Client) ([]wanService, error) {
 	var list []wanService
 	var wrong error
@@ -144,7 +144,8 @@ func (g *upnpGateway) open(ctx context.Context, want uint16) (grant, error) {
 	return grant{}, fail(UPnP, "add mapping", err)
 }
 
-// add maps one external port. Some routers know no leases: theirs is renewed all the same, and deleted by close.
+// add maps one external port. Some routers know no leases: theirs is renewed all the same, and
+// deleted by close.
 func (g *upnpGateway) add(ctx context.Context, port uint16) error {
 	was := g.ext
 	g.ext = port // before the answer: see abandon
@@ -201,7 +202,8 @@ func (g *upnpGateway) result(err error) error {
 		return &RefusedError{Code: detail.Errorcode, Reason: foreign(reason)}
 	case g.transport.tooLarge.Swap(false):
 		return fmt.Errorf("%w: above %d bytes", ErrTooLarge, maxBody)
-	case strings.Contains(err.Error(), "performing SOAP HTTP request"): // no answer, as opposed to a bad one
+	// no answer, as opposed to a bad one
+	case strings.Contains(err.Error(), "performing SOAP HTTP request"):
 		return fmt.Errorf("%w: %s", ErrNoAnswer, foreign(err.Error()))
 	}
 	return bad(err)

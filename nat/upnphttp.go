@@ -22,8 +22,8 @@ const (
 	maxXMLTokens = 10000 // start, text and end of an element are one each
 )
 
-// httpTransport speaks HTTP with one gateway for one attempt: no proxy, no redirection, no compression, no
-// connection that is kept, bounded bodies.
+// httpTransport speaks HTTP with one gateway for one attempt: no proxy, no redirection, no
+// compression, no connection that is kept, bounded bodies.
 type httpTransport struct {
 	base     *http.Transport
 	tooLarge atomic.Bool // a body was cut. The SOAP library does not pass on the error.

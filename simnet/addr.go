@@ -10,8 +10,8 @@ import (
 // nodePort is the UDP port of nodes that are given none.
 const nodePort = 9000
 
-// freeAddr4 gives out a public IPv4 address, each in a /24 of its own and neighbours in number far apart: table and votes treat a
-// prefix as one subscriber.
+// freeAddr4 gives out a public IPv4 address, each in a /24 of its own and neighbours in number far
+// apart: table and votes treat a prefix as one subscriber.
 func (n *Network) freeAddr4() netip.Addr {
 	for {
 		const networks = 1 << 22 // 20.0.0.0 to 83.255.255.0
@@ -104,7 +104,8 @@ func (n *Network) detach(p *port) {
 	n.hosts[a] = h
 }
 
-// host is what a public address belongs to: a NAT, or ports, mostly one. The zero value is nobody's.
+// host is what a public address belongs to: a NAT, or ports, mostly one. The zero value is
+// nobody's.
 type host struct {
 	nat   *NAT
 	first *port

@@ -4,14 +4,15 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
-// SessionsAgree compares the sessions of two nodes with each other, at their public addresses. both says whether each has one, same
-// whether what either sends opens with the other's current keys. Sessions that a handshake is just replacing, or has replaced on one
-// side with its last packet lost, differ until the next message.
+// SessionsAgree compares the sessions of two nodes with each other, at their public addresses. both
+// says whether each has one, same whether what either sends opens with the other's current keys.
+// Sessions that a handshake is just replacing, or has replaced on one side with its last packet
+// lost, differ until the next message.
 func SessionsAgree(a, b *Node) (both, same bool) {
 	for i := range a.list {
 		if !a.list[i].addr.IsValid() || !b.list[i].addr.IsValid() || a.eng == nil || b.eng == nil {
@@ -34,7 +35,8 @@ func (nd *Node) session(to *Node, family int) (*session.Keys, bool) {
 	return m.Sender(&key, m.Hash(&key))
 }
 
-// fits reports whether what one side seals opens at the other. It leaves no trace in the keys' counters.
+// fits reports whether what one side seals opens at the other. It leaves no trace in the keys'
+// counters.
 func fits(from, to *session.Keys) bool {
 	var nonce codec.Nonce
 	sealed := from.Seal(nil, &nonce, []byte("probe"), nil)
@@ -42,8 +44,9 @@ func fits(from, to *session.Keys) bool {
 	return err == nil
 }
 
-// CheckSessions takes up to k pairs of neighbours, lets the nodes of each ping each other without loss, and checks that their sessions
-// agree afterwards. It lets time pass and returns how many pairs it has compared; a pair that does not agree is a violation.
+// CheckSessions takes up to k pairs of neighbours, lets the nodes of each ping each other without
+// loss, and checks that their sessions agree afterwards. It lets time pass and returns how many
+// pairs it has compared; a pair that does not agree is a violation.
 func (n *Network) CheckSessions(k int) (compared int) {
 	before, filter := n.cond, n.filter
 	n.cond.Loss, n.filter = 0, nil
@@ -74,7 +77,8 @@ func (n *Network) CheckSessions(k int) (compared int) {
 	return compared
 }
 
-// neighbours picks up to k pairs of nodes with public addresses, of which the first has the second in its table.
+// neighbours picks up to k pairs of nodes with public addresses, of which the first has the second
+// in its table.
 func (n *Network) neighbours(k int) (pairs [][2]*Node) {
 	byID := make(map[enr.ID]*Node, len(n.nodes))
 	for _, nd := range n.nodes {

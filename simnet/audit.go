@@ -7,7 +7,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 // Rule is an invariant that the audit checks.
@@ -15,17 +15,23 @@ type Rule string
 
 // Rules.
 const (
-	// RuleEnds: a request or lookup of a running node ends exactly once, and in bounded time, also those that it makes by itself.
+	// RuleEnds: a request or lookup of a running node ends exactly once, and in bounded time, also
+	// those that it makes by itself.
 	RuleEnds Rule = "ends"
-	// RuleBounds: calls, sessions, challenges and queued work stay within what the configuration allows.
+	// RuleBounds: calls, sessions, challenges and queued work stay within what the configuration
+	// allows.
 	RuleBounds Rule = "bounds"
-	// RuleRelay: a record in a NODES answer is that of the answering node, or of a node that has answered a PING of it.
+	// RuleRelay: a record in a NODES answer is that of the answering node, or of a node that has
+	// answered a PING of it.
 	RuleRelay Rule = "relay"
-	// RuleAmplify: a datagram that does not open with the keys of a session is answered with no more bytes than it has.
+	// RuleAmplify: a datagram that does not open with the keys of a session is answered with no
+	// more bytes than it has.
 	RuleAmplify Rule = "amplify"
-	// RuleSessions: two nodes that have a session with each other have the same keys, once nothing is under way.
+	// RuleSessions: two nodes that have a session with each other have the same keys, once nothing
+	// is under way.
 	RuleSessions Rule = "sessions"
-	// RuleSequence: the sequence number of a node's record never falls, and a record that is made anew has a higher one.
+	// RuleSequence: the sequence number of a node's record never falls, and a record that is made
+	// anew has a higher one.
 	RuleSequence Rule = "sequence"
 )
 
@@ -64,7 +70,8 @@ func (n *Network) Check() error {
 
 // Checks counts what the audit has looked at, by rule.
 type Checks struct {
-	Ends     uint64 // ends of requests and lookups, and nodes looked through for some that should have ended
+	// ends of requests and lookups, and nodes looked through for some that should have ended
+	Ends     uint64
 	Bounds   uint64 // counts compared with their limits
 	Relay    uint64 // records in NODES answers
 	Amplify  uint64 // datagrams that proved nothing
@@ -80,7 +87,8 @@ func (c Checks) Sum() uint64 {
 	return c.Ends + c.Bounds + c.Relay + c.Amplify + c.Sessions + c.Sequence
 }
 
-// lookupPause is the time within which every node is without a lookup once. One that never ended would show after it.
+// lookupPause is the time within which every node is without a lookup once. One that never ended
+// would show after it.
 const lookupPause = 30 * time.Minute
 
 // settling is for how long a node that has been started may be taken for what it was before.
@@ -164,7 +172,8 @@ func (a *auditor) before(from netip.AddrPort, b []byte) {
 	}
 	switch p.Flag {
 	case codec.FlagWhoareyou:
-		a.unproved = false // it proves that the sender has read what the node sent there: the node's own doing
+		// it proves that the sender has read what the node sent there: the node's own doing
+		a.unproved = false
 	case codec.FlagHandshake:
 		a.unproved = true // what it proves is found out later
 	default:
@@ -202,7 +211,8 @@ func (a *auditor) opened(from enr.ID, plaintext []byte) {
 	}
 }
 
-// delivers looks at a datagram of the node that another one is about to receive: with the other one's keys, if it opens with them.
+// delivers looks at a datagram of the node that another one is about to receive: with the other
+// one's keys, if it opens with them.
 func (a *auditor) delivers(to *Node, from netip.AddrPort, b []byte) {
 	// A node that has just been started may have sent this in its life before.
 	if a.nd.eng == nil || to.eng == nil || a.nd.Uptime() < settling {

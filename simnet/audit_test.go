@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
-	"github.com/fastdisc/discv5/lookup"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/lookup"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 func isError(err, want error) bool { return errors.Is(err, want) }
@@ -108,7 +108,8 @@ func (r *recorder) Cleanup(f func())          { r.end = append(r.end, f) }
 func (r *recorder) Logf(s string, a ...any)   { fmt.Fprintf(&r.log, s+"\n", a...) }
 func (r *recorder) Errorf(s string, a ...any) { r.failed = true; r.Logf(s, a...) }
 
-// A test that fails, by itself or by the audit, says how to run it again; one that passes says nothing. The environment replaces the seed.
+// A test that fails, by itself or by the audit, says how to run it again; one that passes says
+// nothing. The environment replaces the seed.
 func TestForTest(t *testing.T) {
 	for _, c := range []struct {
 		name, env string

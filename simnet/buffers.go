@@ -2,11 +2,11 @@ package simnet
 
 import (
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// buffers are the engine.Buffers of all nodes of a network. As one handshake is worked on after another there are few, and what was used
-// last is used next.
+// buffers are the engine.Buffers of all nodes of a network. As one handshake is worked on after
+// another there are few, and what was used last is used next.
 type buffers struct{ free []*buffer }
 
 type buffer struct {

@@ -2,17 +2,21 @@ package simnet
 
 import "time"
 
-// Conditions are what befalls datagrams. The zero value stands for geographic delays and nothing else.
+// Conditions are what befalls datagrams. The zero value stands for geographic delays and nothing
+// else.
 type Conditions struct {
 	// Delay is the time that a datagram takes at least; default World.
 	Delay func(from, to Place) time.Duration
-	// Jitter is the most that chance adds to it, evenly spread. Datagrams that follow each other more closely overtake.
+	// Jitter is the most that chance adds to it, evenly spread. Datagrams that follow each other
+	// more closely overtake.
 	Jitter time.Duration
 	// Loss is the probability that a datagram does not arrive, 0..1.
 	Loss float64
-	// Duplicate is the probability that a datagram arrives twice. The copy has jitter and loss of its own.
+	// Duplicate is the probability that a datagram arrives twice. The copy has jitter and loss of
+	// its own.
 	Duplicate float64
-	// Reorder is the probability that a datagram is held up for as long again as it takes anyway, so that others overtake it.
+	// Reorder is the probability that a datagram is held up for as long again as it takes anyway,
+	// so that others overtake it.
 	Reorder float64
 }
 
@@ -29,12 +33,13 @@ func (n *Network) SetConditions(c Conditions) { n.cond = c.withDefaults() }
 // Conditions returns the present ones.
 func (n *Network) Conditions() Conditions { return n.cond }
 
-// SetFilter has f asked about each datagram that is sent from now on; those for which it reports false are dropped. nil lets all
-// pass. f must not let time pass.
+// SetFilter has f asked about each datagram that is sent from now on; those for which it reports
+// false are dropped. nil lets all pass. f must not let time pass.
 func (n *Network) SetFilter(f func(Datagram) bool) { n.filter = f }
 
-// Partition parts the network: the nodes of each list reach no others, and those of no list and all sockets stay together. It
-// replaces an earlier partition. Nodes that are added later belong to no list. What is under way between two parts is lost.
+// Partition parts the network: the nodes of each list reach no others, and those of no list and all
+// sockets stay together. It replaces an earlier partition. Nodes that are added later belong to no
+// list. What is under way between two parts is lost.
 func (n *Network) Partition(sides ...[]*Node) {
 	n.Heal()
 	for i, list := range sides {

@@ -8,15 +8,16 @@ import (
 	"github.com/fastdisc/discv5/internal/curve"
 )
 
-// hashCurve has the shape of the arithmetic on secp256k1 and none of its security: everybody can calculate everything. What
-// handshakes rely on holds nevertheless: both sides come to the same secret, others with other keys to other secrets, and a
-// signature fits one key and one digest.
+// hashCurve has the shape of the arithmetic on secp256k1 and none of its security: everybody can
+// calculate everything. What handshakes rely on holds nevertheless: both sides come to the same
+// secret, others with other keys to other secrets, and a signature fits one key and one digest.
 //
 //	ephemeral public key   0x02 | private key
 //	signature              H("sign", public key, digest) twice
 //	secret                 0x02 | H("ecdh", both public keys, lower one first)
 //
-// The node's own public key is that on secp256k1, which its record names, so that node IDs stay what they are.
+// The node's own public key is that on secp256k1, which its record names, so that node IDs stay
+// what they are.
 type hashCurve struct {
 	scalar [curve.PrivateKeySize]byte
 	pub    [curve.PublicKeySize]byte
@@ -37,7 +38,8 @@ func (c *hashCurve) PublicKey(priv *[curve.PrivateKeySize]byte) (pub [curve.Publ
 	return pub, nil
 }
 
-// Decompress implements curve.Curve. Every key of the right form has a point, which is not on secp256k1.
+// Decompress implements curve.Curve. Every key of the right form has a point, which is not on
+// secp256k1.
 func (c *hashCurve) Decompress(pub *[curve.PublicKeySize]byte) (xy [curve.PointSize]byte, err error) {
 	if pub[0] != 2 && pub[0] != 3 {
 		return xy, curve.ErrPublicKey

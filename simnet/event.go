@@ -5,7 +5,8 @@ import "time"
 // happening is what an event does.
 type happening interface{ happen(*Network) }
 
-// event is something that will happen. seq keeps events of one time in the order in which they were made.
+// event is something that will happen. seq keeps events of one time in the order in which they were
+// made.
 type event struct {
 	at   time.Duration
 	seq  uint64
@@ -14,7 +15,8 @@ type event struct {
 
 func (e *event) less(o *event) bool { return e.at < o.at || e.at == o.at && e.seq < o.seq }
 
-// events is a heap with four children to each entry: fewer levels than with two, and the children lie side by side.
+// events is a heap with four children to each entry: fewer levels than with two, and the children
+// lie side by side.
 type events struct{ list []event }
 
 // first is the time of the earliest event, or never.

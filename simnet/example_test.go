@@ -11,7 +11,8 @@ import (
 	"github.com/fastdisc/discv5/simnet"
 )
 
-// A network of sixteen nodes that know one of them, of which a tenth of all datagrams is lost. Every run of this program is the same.
+// A network of sixteen nodes that know one of them, of which a tenth of all datagrams is lost.
+// Every run of this program is the same.
 func Example() {
 	n := simnet.New(simnet.Config{Seed: 3, Conditions: simnet.Conditions{Loss: 0.1}})
 	boot, err := n.Add(simnet.NodeConfig{})
@@ -37,8 +38,8 @@ func Example() {
 	// violations: <nil>
 }
 
-// TestProtocolSurvivesRestart is what a test of a program's own protocol can look like. Should it fail, it says how to run it again
-// with the same seed: SIMNET_SEED=3 go test -run ...
+// TestProtocolSurvivesRestart is what a test of a program's own protocol can look like. Should it
+// fail, it says how to run it again with the same seed: SIMNET_SEED=3 go test -run ...
 func TestProtocolSurvivesRestart(t *testing.T) {
 	n := simnet.ForTest(t, simnet.Config{Seed: 3, Conditions: simnet.Conditions{Jitter: 50 * time.Millisecond, Duplicate: 0.1}})
 	add := func() *simnet.Node {

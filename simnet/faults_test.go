@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/limits"
 )
 
@@ -80,7 +80,8 @@ func TestPartitionHeals(t *testing.T) {
 	t.Logf("together again after %v", n.Now()-began)
 }
 
-// A flood in the name of a peer does not touch the session with it, and what it makes the node send to the peer is no more than the flood.
+// A flood in the name of a peer does not touch the session with it, and what it makes the node send
+// to the peer is no more than the flood.
 func TestSpoofedFlood(t *testing.T) {
 	n := ForTest(t, Config{Seed: 5, JobTime: 500 * time.Microsecond})
 	cfg := NodeConfig{Engine: func(c *engine.Config) {
@@ -205,7 +206,8 @@ func TestS26ClockJumps(t *testing.T) {
 			if open != 0 {
 				t.Errorf("%d requests hang", open)
 			}
-			// A tick starts at most 8 checks and a lookup with 3 queries; peers' messages are answered one by one.
+			// A tick starts at most 8 checks and a lookup with 3 queries; peers' messages are
+			// answered one by one.
 			if worst > 40 {
 				t.Errorf("%d datagrams within %v", worst, TickInterval)
 			}
@@ -221,7 +223,8 @@ func TestS26ClockJumps(t *testing.T) {
 	}
 }
 
-// A node that crashes comes back: with its state also if no bootnode is left, without it by its key alone, with a newer record.
+// A node that crashes comes back: with its state also if no bootnode is left, without it by its key
+// alone, with a newer record.
 func TestRestart(t *testing.T) {
 	for _, state := range []bool{true, false} {
 		n := ForTest(t, Config{Seed: 7, InsecureCurve: true})
@@ -262,7 +265,8 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// A datagram that arrives twice, late or after others is the same to the nodes as one that does not.
+// A datagram that arrives twice, late or after others is the same to the nodes as one that does
+// not.
 func TestDuplicatesAndReordering(t *testing.T) {
 	n := ForTest(t, Config{Seed: 8, Conditions: Conditions{Delay: Always(30 * time.Millisecond), Jitter: 200 * time.Millisecond, Duplicate: 1, Reorder: 0.3}})
 	all := swarmOf(t, n, 10, NodeConfig{})

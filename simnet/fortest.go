@@ -19,8 +19,9 @@ type T interface {
 	Cleanup(func())                    // is called when it ends
 }
 
-// ForTest returns a network for a test. When the test ends the audit must have found nothing. A test that fails says with which seed
-// it ran and how to run it again. The seed is that of cfg unless the environment names another.
+// ForTest returns a network for a test. When the test ends the audit must have found nothing. A
+// test that fails says with which seed it ran and how to run it again. The seed is that of cfg
+// unless the environment names another.
 func ForTest(t T, cfg Config) *Network {
 	t.Helper()
 	if s := os.Getenv(SeedVariable); s != "" {

@@ -5,25 +5,26 @@ import (
 	"slices"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/lookup"
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/lookup"
 )
 
-// Sample is what a swarm was like over some time. Numbers for nodes are averages over all that were running; rates are those of one
-// node in one hour.
+// Sample is what a swarm was like over some time. Numbers for nodes are averages over all that were
+// running; rates are those of one node in one hour.
 type Sample struct {
 	// At is the time at its end, in seconds, and Seconds its length.
 	At, Seconds float64
 	Running     int
 	Left        int // so far
 
-	// What one node sent in an hour: datagrams and their bytes, without IP and UDP headers. Requests are those that it made and that
-	// ended; TimedOut is the share of those without an answer.
+	// What one node sent in an hour: datagrams and their bytes, without IP and UDP headers.
+	// Requests are those that it made and that ended; TimedOut is the share of those without an
+	// answer.
 	Datagrams, Bytes, Handshakes, Requests, TimedOut float64
 
-	// Tables at the end: entries of a node, without replacements; of these, the share whose node was running, and the share that the
-	// node would relay of which the node was running.
+	// Tables at the end: entries of a node, without replacements; of these, the share whose node
+	// was running, and the share that the node would relay of which the node was running.
 	Entries, EntriesAlive, Relayed, RelayedAlive float64
 	// Sessions of a node at the end, the most of any, and the calls under way of all.
 	Sessions    float64
@@ -36,12 +37,13 @@ type Sample struct {
 // LookupSample is how lookups went that ended within a sample.
 type LookupSample struct {
 	Ended int
-	// Recall is the share of the 16 closest nodes that a lookup found, of those that it could reach and that were running from its
-	// beginning to its end. RecallSettled counts only those that had been running for SwarmConfig.Settled. Closest is the share of
-	// lookups that found the closest of the latter.
+	// Recall is the share of the 16 closest nodes that a lookup found, of those that it could reach
+	// and that were running from its beginning to its end. RecallSettled counts only those that had
+	// been running for SwarmConfig.Settled. Closest is the share of lookups that found the closest
+	// of the latter.
 	Recall, RecallSettled, Closest float64
-	// Hops is how many nodes were asked one after another to get to the closest; Queries how many were asked in all, of which the
-	// share Failed did not answer; Took the seconds that it took.
+	// Hops is how many nodes were asked one after another to get to the closest; Queries how many
+	// were asked in all, of which the share Failed did not answer; Took the seconds that it took.
 	Hops, Queries, Failed, Took float64
 	MaxHops                     int
 	MaxTook                     float64
@@ -226,8 +228,8 @@ type closeNode struct {
 	uptime time.Duration
 }
 
-// reachable returns the closest nodes to target that a node could find: running for so long, with a public address of a family
-// that the node has. The node itself is none of them.
+// reachable returns the closest nodes to target that a node could find: running for so long, with a
+// public address of a family that the node has. The node itself is none of them.
 func (n *Network) reachable(from *Node, target enr.ID, uptime time.Duration) []closeNode {
 	var best [lookup.DefaultK]closeNode
 	count := 0

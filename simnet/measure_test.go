@@ -4,11 +4,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fastdisc/discv5/lookup"
+	"github.com/fastdisc/discv5/internal/lookup"
 )
 
-// A lookup that finds all of the 16 closest nodes has found all that are settled among them, however many are new; one that finds only the new
-// ones has found none of them.
+// A lookup that finds all of the 16 closest nodes has found all that are settled among them,
+// however many are new; one that finds only the new ones has found none of them.
 func TestRecallOfSettled(t *testing.T) {
 	const settled = 10 * time.Minute
 	n := ForTest(t, Config{Seed: 14, InsecureCurve: true})

@@ -9,16 +9,20 @@ import (
 // NATKind is a kind of NAT, by the names of RFC 3489. What RFC 4787 calls them is given beside.
 type NATKind int
 
-// Kinds of NAT. A host behind the first three is seen at one public endpoint by all others; behind the last each other endpoint sees
-// another one.
+// Kinds of NAT. A host behind the first three is seen at one public endpoint by all others; behind
+// the last each other endpoint sees another one.
 const (
-	// FullCone lets everybody in where a host has once sent from: endpoint-independent mapping and filtering.
+	// FullCone lets everybody in where a host has once sent from: endpoint-independent mapping and
+	// filtering.
 	FullCone NATKind = iota
-	// AddressRestricted lets in whoever has an address to which the host has sent: address-dependent filtering.
+	// AddressRestricted lets in whoever has an address to which the host has sent:
+	// address-dependent filtering.
 	AddressRestricted
-	// PortRestricted lets in the endpoints to which the host has sent: address and port-dependent filtering.
+	// PortRestricted lets in the endpoints to which the host has sent: address and port-dependent
+	// filtering.
 	PortRestricted
-	// Symmetric has a mapping for each endpoint to which a host sends: address and port-dependent mapping and filtering.
+	// Symmetric has a mapping for each endpoint to which a host sends: address and port-dependent
+	// mapping and filtering.
 	Symmetric
 )
 
@@ -37,15 +41,18 @@ type NATConfig struct {
 	Addr netip.Addr
 	// Place is where it is, and all hosts behind it; by default the network chooses.
 	Place Place
-	// Timeout is for how long a mapping lasts, and a permission to answer, after the host last sent; default 2 minutes.
+	// Timeout is for how long a mapping lasts, and a permission to answer, after the host last
+	// sent; default 2 minutes.
 	Timeout time.Duration
 	// Hairpin lets hosts behind it reach each other at its public address.
 	Hairpin bool
-	// MaxMappings bounds its memory: mappings and permissions; default 16384. Beyond it nothing new gets out.
+	// MaxMappings bounds its memory: mappings and permissions; default 16384. Beyond it nothing new
+	// gets out.
 	MaxMappings int
 }
 
-// NAT is a box with one public IPv4 address and hosts behind it. Hosts behind one NAT reach each other at their own addresses.
+// NAT is a box with one public IPv4 address and hosts behind it. Hosts behind one NAT reach each
+// other at their own addresses.
 type NAT struct {
 	cfg     NATConfig
 	n       *Network
@@ -67,7 +74,8 @@ type mapping struct {
 	port    uint16 // public
 	expires time.Duration
 	forward bool // made by hand: for ever, and for everybody
-	// allowed are those who may answer, with the time until which; the port is 0 where it does not matter.
+	// allowed are those who may answer, with the time until which; the port is 0 where it does not
+	// matter.
 	allowed map[netip.AddrPort]time.Duration
 }
 
@@ -114,10 +122,12 @@ const firstPort = 1024
 // Addr is the public address.
 func (t *NAT) Addr() netip.Addr { return t.cfg.Addr }
 
-// Held is how many mappings and permissions the NAT keeps, those included that have expired and not been forgotten.
+// Held is how many mappings and permissions the NAT keeps, those included that have expired and not
+// been forgotten.
 func (t *NAT) Held() int { return t.held }
 
-// Forward leads a public port to a host's endpoint, for ever and for everybody. It fails with ErrAddrUsed if the port is taken.
+// Forward leads a public port to a host's endpoint, for ever and for everybody. It fails with
+// ErrAddrUsed if the port is taken.
 func (t *NAT) Forward(port uint16, inside netip.AddrPort) error {
 	if t.in[port] != nil || port == 0 {
 		return fmt.Errorf("%w: port %d of NAT %s", ErrAddrUsed, port, t.cfg.Addr)
@@ -131,7 +141,8 @@ func (t *NAT) Forward(port uint16, inside netip.AddrPort) error {
 	return nil
 }
 
-// leave sends on what a host behind a NAT has sent: to a neighbour, back in, or out under the public address.
+// leave sends on what a host behind a NAT has sent: to a neighbour, back in, or out under the
+// public address.
 func (n *Network) leave(p *packet, from *port) {
 	t := from.nat
 	switch to := p.To.Addr(); {
@@ -155,7 +166,8 @@ func (n *Network) leave(p *packet, from *port) {
 	p.From = netip.AddrPortFrom(t.cfg.Addr, m.port)
 }
 
-// mapped returns the mapping for what a host sends to an endpoint, and allows that one to answer. nil: there is no room.
+// mapped returns the mapping for what a host sends to an endpoint, and allows that one to answer.
+// nil: there is no room.
 func (t *NAT) mapped(now time.Duration, inside, outside netip.AddrPort) *mapping {
 	f := flow{inside: inside}
 	if t.cfg.Kind == Symmetric {

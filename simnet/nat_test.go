@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 var kinds = []NATKind{FullCone, AddressRestricted, PortRestricted, Symmetric}
@@ -47,7 +47,8 @@ func newNAT(t *testing.T, n *Network, cfg NATConfig) *NAT {
 	return nat
 }
 
-// Who gets in where a host behind a NAT has sent to one endpoint: that endpoint, another port of the same address, another address.
+// Who gets in where a host behind a NAT has sent to one endpoint: that endpoint, another port of
+// the same address, another address.
 func TestNATFiltering(t *testing.T) {
 	for _, c := range []struct {
 		kind                   NATKind
@@ -97,7 +98,8 @@ func TestNATFiltering(t *testing.T) {
 	}
 }
 
-// Hosts behind two NATs meet by sending to where a third sees them, both at once: which kinds let them.
+// Hosts behind two NATs meet by sending to where a third sees them, both at once: which kinds let
+// them.
 func TestNATHolePunching(t *testing.T) {
 	want := map[[2]NATKind]bool{}
 	for _, a := range kinds {
@@ -189,8 +191,8 @@ func TestNATBounded(t *testing.T) {
 	}
 }
 
-// Nodes behind NATs find their address if all others see the same, and keep it in the record only if
-// strangers get in there.
+// Nodes behind NATs find their address if all others see the same, and keep it in the record only
+// if strangers get in there.
 func TestNodesBehindNATs(t *testing.T) {
 	n := ForTest(t, Config{Seed: 3, InsecureCurve: true, Conditions: Conditions{Loss: 0.01}})
 	boot := addNode(t, n, NodeConfig{Engine: calm})

@@ -7,28 +7,30 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// Config says what a network is like. The zero value is one without loss whose delays follow geography.
+// Config says what a network is like. The zero value is one without loss whose delays follow
+// geography.
 type Config struct {
 	// Seed decides all that is left to chance. Equal seeds and equal calls give equal runs.
 	Seed uint64
 	// Conditions are what befalls datagrams from the start; see SetConditions.
 	Conditions Conditions
-	// InsecureCurve replaces the arithmetic of handshakes by hashes, in all nodes. Nodes with it understand each other and
-	// nobody else. Handshakes then cost microseconds in place of most of a millisecond, so that a test can have thousands
-	// of nodes. It is no cryptography.
+	// InsecureCurve replaces the arithmetic of handshakes by hashes, in all nodes. Nodes with it
+	// understand each other and nobody else. Handshakes then cost microseconds in place of most of
+	// a millisecond, so that a test can have thousands of nodes. It is no cryptography.
 	InsecureCurve bool
-	// JobTime is the time that a node takes for one piece of queued work, such as a handshake; default 0. With it, queues
-	// fill under load.
+	// JobTime is the time that a node takes for one piece of queued work, such as a handshake;
+	// default 0. With it, queues fill under load.
 	JobTime time.Duration
 	// Audit has every Audit-th node audited; default 1, all of them. Negative: none.
 	Audit int
 	// Records bounds the cache of verified records that all nodes share; default 65536.
 	Records int
-	// OnDatagram, if not nil, is called when a datagram has come to the end of its way. It must not let time pass.
+	// OnDatagram, if not nil, is called when a datagram has come to the end of its way. It must not
+	// let time pass.
 	OnDatagram func(Datagram, Fate)
 }
 
@@ -46,14 +48,15 @@ const (
 	TickInterval = 50 * time.Millisecond
 	// Housekeeping is the longest time between two ticks of a node.
 	Housekeeping = 10 * time.Minute
-	// SweepInterval is the time after which a tick looks at all sessions of a node, to end those that have been idle for too long. A real
-	// node goes round every few seconds.
+	// SweepInterval is the time after which a tick looks at all sessions of a node, to end those
+	// that have been idle for too long. A real node goes round every few seconds.
 	SweepInterval = 30 * time.Minute
 
 	never = time.Duration(math.MaxInt64)
 
-	// wallStart is the time on the wall at which every network starts, in milliseconds since 1970. Sequence numbers of records
-	// start with the time, so that a node that has lost them does not fall back.
+	// wallStart is the time on the wall at which every network starts, in milliseconds since 1970.
+	// Sequence numbers of records start with the time, so that a node that has lost them does not
+	// fall back.
 	wallStart = 1_750_000_000_000
 )
 
@@ -111,15 +114,17 @@ func (n *Network) Now() time.Duration { return n.now }
 // Seed is the seed of the run.
 func (n *Network) Seed() uint64 { return n.cfg.Seed }
 
-// Nodes returns the nodes that have not been removed, running or not, in no particular but always the same order. The caller may
-// not change the slice, and it is valid until a node is added or removed.
+// Nodes returns the nodes that have not been removed, running or not, in no particular but always
+// the same order. The caller may not change the slice, and it is valid until a node is added or
+// removed.
 func (n *Network) Nodes() []*Node { return n.nodes }
 
 // Run lets d of time pass. Called from within an event it does nothing.
 func (n *Network) Run(d time.Duration) { n.RunUntil(d, nil) }
 
-// RunUntil lets time pass until done reports true, which is asked after each event, but no more than d. It reports whether done
-// did. A nil done never does. Called from within an event it reports false at once.
+// RunUntil lets time pass until done reports true, which is asked after each event, but no more
+// than d. It reports whether done did. A nil done never does. Called from within an event it
+// reports false at once.
 func (n *Network) RunUntil(d time.Duration, done func() bool) bool {
 	if n.running {
 		return false
@@ -139,7 +144,8 @@ func (n *Network) RunUntil(d time.Duration, done func() bool) bool {
 	return false
 }
 
-// step lets the earliest event happen if it is due at end. Of two at the same time the one that was made first comes first.
+// step lets the earliest event happen if it is due at end. Of two at the same time the one that was
+// made first comes first.
 func (n *Network) step(end time.Duration) bool {
 	q := &n.flying
 	if n.alarms.before(&n.flying) {
@@ -170,8 +176,8 @@ func (n *Network) alarm(at time.Duration, what happening) {
 	n.alarms.push(event{at, n.seq, what})
 }
 
-// Rand returns a number in [0, k) from the network's generator, for tests that leave something to chance. It returns 0 if k is not
-// positive.
+// Rand returns a number in [0, k) from the network's generator, for tests that leave something to
+// chance. It returns 0 if k is not positive.
 func (n *Network) Rand(k int) int {
 	if k <= 0 {
 		return 0

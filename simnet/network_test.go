@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // add adds a node that knows boot.

@@ -7,15 +7,16 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
-// NodeConfig says what a node is like. The zero value is one with a public IPv4 address that knows nobody.
+// NodeConfig says what a node is like. The zero value is one with a public IPv4 address that knows
+// nobody.
 type NodeConfig struct {
-	// IPv4 and IPv6 say of which families the node has an address; default IPv4. The network gives out the addresses, with port
-	// 9000, unless Addrs names them.
+	// IPv4 and IPv6 say of which families the node has an address; default IPv4. The network gives
+	// out the addresses, with port 9000, unless Addrs names them.
 	IPv4, IPv6 bool
 	Addrs      []netip.AddrPort
 	// NAT, if not nil, is what the IPv4 address is behind.
@@ -26,11 +27,12 @@ type NodeConfig struct {
 	Key *enr.PrivateKey
 	// Bootnodes are the nodes that it starts from.
 	Bootnodes []*Node
-	// Record adds to the node's record, which names its public addresses by itself. It is called once for each record that is made
-	// anew: at the start, and at a restart without state.
+	// Record adds to the node's record, which names its public addresses by itself. It is called
+	// once for each record that is made anew: at the start, and at a restart without state.
 	Record func(*enr.Builder)
-	// Engine changes the configuration of the engine, at the start and at each restart. What it is given is complete and
-	// small: maps for 256 sessions, 64 challenges, 128 requests. A node whose addresses are all public does not vote on them.
+	// Engine changes the configuration of the engine, at the start and at each restart. What it is
+	// given is complete and small: maps for 256 sessions, 64 challenges, 128 requests. A node whose
+	// addresses are all public does not vote on them.
 	Engine func(*engine.Config)
 }
 
@@ -250,7 +252,8 @@ type outbox struct{ nd *Node }
 // Buffer implements engine.Outbox.
 func (o outbox) Buffer() []byte { return o.nd.n.next.buf[:] }
 
-// Commit implements engine.Outbox. A host answers from the address of the family that it was asked at: it has one.
+// Commit implements engine.Outbox. A host answers from the address of the family that it was asked
+// at: it has one.
 func (o outbox) Commit(size int, to netip.AddrPort, _ engine.Via) {
 	nd, n := o.nd, o.nd.n
 	from := &nd.list[family(to.Addr())]
@@ -280,7 +283,8 @@ func (nd *Node) receive(from netip.AddrPort, b []byte) {
 	nd.settle()
 }
 
-// settle does what the engine has queued and sees to the next tick. It follows whatever was done with the engine.
+// settle does what the engine has queued and sees to the next tick. It follows whatever was done
+// with the engine.
 func (nd *Node) settle() {
 	if nd.eng == nil {
 		return
@@ -298,7 +302,8 @@ func (nd *Node) settle() {
 	nd.wake(min(nd.nextTick(), nd.jobAt))
 }
 
-// nextTick is when the engine is to be ticked next: on the grid, when it has something to do, or for housekeeping.
+// nextTick is when the engine is to be ticked next: on the grid, when it has something to do, or
+// for housekeeping.
 func (nd *Node) nextTick() time.Duration {
 	due := nd.w.NextTick()
 	if due < never/2 {

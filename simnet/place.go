@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Place is a point on the globe, as a vector of length 1. The zero Place stands for one that the network chooses.
+// Place is a point on the globe, as a vector of length 1. The zero Place stands for one that the
+// network chooses.
 type Place struct{ x, y, z float64 }
 
 // At returns the place with the given latitude and longitude in degrees.
@@ -22,8 +23,9 @@ func Distance(a, b Place) float64 {
 	return radius * math.Acos(max(-1, min(1, dot)))
 }
 
-// World is the delay between two places: 2 ms at each end, and cables that make detours of a half, in which light covers 200 km in a
-// millisecond. The farthest places are 154 ms from each other, one way.
+// World is the delay between two places: 2 ms at each end, and cables that make detours of a half,
+// in which light covers 200 km in a millisecond. The farthest places are 154 ms from each other,
+// one way.
 func World(from, to Place) time.Duration {
 	const perKilometre = 1.5 * float64(time.Millisecond) / 200
 	return 4*time.Millisecond + time.Duration(Distance(from, to)*perKilometre)
@@ -34,7 +36,8 @@ func Always(d time.Duration) func(from, to Place) time.Duration {
 	return func(Place, Place) time.Duration { return d }
 }
 
-// regions are where nodes are placed that are given no place: where machines stand, with shares in hundredths.
+// regions are where nodes are placed that are given no place: where machines stand, with shares in
+// hundredths.
 var regions = [...]struct {
 	share      int
 	lat, lon   float64

@@ -2,5 +2,6 @@
 
 package simnet
 
-// raceEnabled tells whether the race detector is on, under which all of this runs ten times as long. One goroutine does it all.
+// raceEnabled tells whether the race detector is on, under which all of this runs ten times as
+// long. One goroutine does it all.
 const raceEnabled = false

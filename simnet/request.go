@@ -6,16 +6,17 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/lookup"
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/lookup"
 )
 
-// Requests of a test. Start and StartLookup return at once, the others let time pass until the answer is there, and so cannot be
-// called from within an event: they end with ErrNested.
+// Requests of a test. Start and StartLookup return at once, the others let time pass until the
+// answer is there, and so cannot be called from within an event: they end with ErrNested.
 
-// Peer is to as the node would contact it: by its newest record. It fails with engine.ErrNoEndpoint if the record names no address that
-// the node can send to, as that of a node behind a NAT may, and with ErrDown.
+// Peer is to as the node would contact it: by its newest record. It fails with engine.ErrNoEndpoint
+// if the record names no address that the node can send to, as that of a node behind a NAT may, and
+// with ErrDown.
 func (nd *Node) Peer(to *Node) (engine.Peer, error) {
 	if nd.eng == nil {
 		return engine.Peer{}, ErrDown
@@ -23,8 +24,8 @@ func (nd *Node) Peer(to *Node) (engine.Peer, error) {
 	return nd.eng.PeerOf(to.Record())
 }
 
-// Start sends a request. r.Done is called once, perhaps before Start returns; if the node crashes, never. With a node that is not
-// running it is called with ErrDown.
+// Start sends a request. r.Done is called once, perhaps before Start returns; if the node crashes,
+// never. With a node that is not running it is called with ErrDown.
 func (nd *Node) Start(r engine.Request) engine.CallID {
 	if !nd.Running() {
 		r.Done(nil, engine.Result{Err: ErrDown})
@@ -34,8 +35,8 @@ func (nd *Node) Start(r engine.Request) engine.CallID {
 	if limit <= 0 {
 		limit = orDefault(nd.config.RequestTimeout, time.Second)
 	}
-	// The engine's bound, and a second for its ticks. All that may happen once more for each time that the
-	// node resends, and then at the peer's other address.
+	// The engine's bound, and a second for its ticks. All that may happen once more for each time
+	// that the node resends, and then at the peer's other address.
 	limit += 2*limit + orDefault(nd.config.HandshakeTimeout, time.Second) + time.Second
 	limit *= 2 * time.Duration(1+nd.config.Resend)
 	ended := nd.expectEnd("request", limit)
@@ -57,7 +58,8 @@ func orDefault(d, def time.Duration) time.Duration {
 	return d
 }
 
-// expectEnd has the audit see to it that the function which is returned is called once and within limit.
+// expectEnd has the audit see to it that the function which is returned is called once and within
+// limit.
 func (nd *Node) expectEnd(what string, limit time.Duration) (ended func()) {
 	n, life, offset, count := nd.n, nd.life, nd.offset, 0
 	n.After(limit, func() {
@@ -125,11 +127,12 @@ type Lookup struct {
 // ErrLookup: a lookup has not ended in time.
 var ErrLookup = errors.New("simnet: lookup has not ended")
 
-// lookupLimit is the longest time that a lookup can take: all its queries, three at a time, time out after handshakes.
+// lookupLimit is the longest time that a lookup can take: all its queries, three at a time, time
+// out after handshakes.
 const lookupLimit = 3 * time.Minute
 
-// StartLookup looks for the nodes closest to target. done is called once, perhaps before StartLookup returns. It reports ErrDown,
-// and does not call done, while the node is not running.
+// StartLookup looks for the nodes closest to target. done is called once, perhaps before
+// StartLookup returns. It reports ErrDown, and does not call done, while the node is not running.
 func (nd *Node) StartLookup(target enr.ID, cfg lookup.Config, done func(Lookup)) error {
 	if !nd.Running() {
 		return ErrDown
@@ -164,7 +167,8 @@ func (nd *Node) Lookup(target enr.ID) (l Lookup, err error) {
 // TalkFunc answers a TALKREQ from a node at an address. payload is its own. nil is an empty answer.
 type TalkFunc func(from enr.ID, addr netip.AddrPort, payload []byte) []byte
 
-// HandleTalk has requests of a protocol answered by f, or by nobody if f is nil. It stays so over restarts.
+// HandleTalk has requests of a protocol answered by f, or by nobody if f is nil. It stays so over
+// restarts.
 func (nd *Node) HandleTalk(protocol string, f TalkFunc) {
 	if nd.talk == nil {
 		nd.talk = make(map[string]TalkFunc)

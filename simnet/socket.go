@@ -6,8 +6,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// Socket is an address that a test sends from and receives at by itself: a peer that keeps to no protocol, an attacker, a
-// program of another kind.
+// Socket is an address that a test sends from and receives at by itself: a peer that keeps to no
+// protocol, an attacker, a program of another kind.
 type Socket struct {
 	n      *Network
 	port   port
@@ -22,7 +22,8 @@ type SocketConfig struct {
 	NAT *NAT
 	// Place is where it is; by default the network chooses.
 	Place Place
-	// Receive is called with each datagram that arrives. b is valid during the call. nil drops them.
+	// Receive is called with each datagram that arrives. b is valid during the call. nil drops
+	// them.
 	Receive func(from netip.AddrPort, b []byte)
 }
 
@@ -72,10 +73,12 @@ func (s *Socket) receive(from netip.AddrPort, b []byte) {
 // Addr is the socket's address.
 func (s *Socket) Addr() netip.AddrPort { return s.port.addr }
 
-// Send sends b, which is copied. What is longer than the largest packet, 1280 bytes, is cut off there.
+// Send sends b, which is copied. What is longer than the largest packet, 1280 bytes, is cut off
+// there.
 func (s *Socket) Send(to netip.AddrPort, b []byte) { s.SendFrom(netip.AddrPort{}, to, b) }
 
-// SendFrom sends b as if it came from another address: answers go there. A NAT does not translate it.
+// SendFrom sends b as if it came from another address: answers go there. A NAT does not translate
+// it.
 func (s *Socket) SendFrom(from, to netip.AddrPort, b []byte) {
 	p := s.n.packet()
 	size := copy(p.buf[:codec.MaxPacketSize], b)

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fastdisc/discv5/lookup"
+	"github.com/fastdisc/discv5/internal/lookup"
 )
 
 // A node that is suspended for hours while a lookup is under way breaks no rule: the audit did not

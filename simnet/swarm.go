@@ -4,31 +4,33 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
-	"github.com/fastdisc/discv5/lookup"
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/lookup"
 )
 
 // SwarmConfig says what a population is like. Shares are 0..1.
 type SwarmConfig struct {
 	// Nodes is how many nodes there are, bootnodes included.
 	Nodes int
-	// Bootnodes is how many of them all others start from; default 3. They are public, never leave, and have room for sessions
-	// with a good part of the swarm.
+	// Bootnodes is how many of them all others start from; default 3. They are public, never leave,
+	// and have room for sessions with a good part of the swarm.
 	Bootnodes int
 	// Join is the time over which the nodes arrive; default 1 minute.
 	Join time.Duration
-	// Churn is the share of the nodes that leaves in an hour, without a farewell. Whoever leaves is replaced at once: by
-	// itself after Downtime in the share Return, else by a stranger.
+	// Churn is the share of the nodes that leaves in an hour, without a farewell. Whoever leaves is
+	// replaced at once: by itself after Downtime in the share Return, else by a stranger.
 	Churn, Return float64
 	Downtime      time.Duration
-	// NAT is the share behind NATs, one each, of all four kinds alike. IPv6 and DualStack are the shares with an IPv6 address alone and
-	// with both, of those that are not behind NATs.
+	// NAT is the share behind NATs, one each, of all four kinds alike. IPv6 and DualStack are the
+	// shares with an IPv6 address alone and with both, of those that are not behind NATs.
 	NAT, IPv6, DualStack float64
 	// Engine changes the configuration of each node's engine, bootnodes' included.
 	Engine func(*engine.Config)
-	// Lookups is how many lookups are made and measured in an hour, by nodes that chance picks, for targets that chance picks.
+	// Lookups is how many lookups are made and measured in an hour, by nodes that chance picks, for
+	// targets that chance picks.
 	Lookups float64
-	// Settled is the age from which a node counts as one that others must be able to find; default 10 minutes.
+	// Settled is the age from which a node counts as one that others must be able to find; default
+	// 10 minutes.
 	Settled time.Duration
 }
 
@@ -42,8 +44,9 @@ type Swarm struct {
 	found findings // of lookups in the present sample
 	all   findings // and before it
 
-	past, joined window // what had been counted when the present sample began, and when all had joined
-	err          error  // why a node could not be added
+	// what had been counted when the present sample began, and when all had joined
+	past, joined window
+	err          error // why a node could not be added
 
 	// Left and Returned count the nodes that have left and those that have come back.
 	Left, Returned int
@@ -63,7 +66,8 @@ func (n *Network) NewSwarm(cfg SwarmConfig) *Swarm {
 	return &Swarm{n: n, cfg: cfg}
 }
 
-// Join lets the nodes arrive, evenly over the time that the configuration gives. Churn and lookups begin afterwards.
+// Join lets the nodes arrive, evenly over the time that the configuration gives. Churn and lookups
+// begin afterwards.
 func (s *Swarm) Join() error {
 	for range s.cfg.Bootnodes {
 		nd, err := s.n.Add(NodeConfig{IPv4: true, IPv6: s.cfg.IPv6 > 0 || s.cfg.DualStack > 0, Engine: s.bootEngine})

@@ -4,11 +4,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// A thousand nodes that come and go, some of them behind NATs, in a network that loses, doubles and delays datagrams: they find
-// each other, lookups find who is there, and all invariants hold.
+// A thousand nodes that come and go, some of them behind NATs, in a network that loses, doubles and
+// delays datagrams: they find each other, lookups find who is there, and all invariants hold.
 func TestSwarmOfAThousand(t *testing.T) {
 	nodes := scaled(1000, 60)
 	n := ForTest(t, Config{
@@ -50,7 +50,8 @@ func TestSwarmOfAThousand(t *testing.T) {
 	}
 }
 
-// The same with the arithmetic of secp256k1, and fewer nodes, as each handshake takes most of a millisecond.
+// The same with the arithmetic of secp256k1, and fewer nodes, as each handshake takes most of a
+// millisecond.
 func TestSwarmOnRealCurve(t *testing.T) {
 	n := ForTest(t, Config{Seed: 11, Conditions: Conditions{Loss: 0.02, Jitter: 20 * time.Millisecond}})
 	s := n.NewSwarm(SwarmConfig{Nodes: scaled(25, 8), Bootnodes: 2, Churn: 2, Return: 0.5, Downtime: time.Minute, Engine: calm})
@@ -93,7 +94,8 @@ func TestSampleCounts(t *testing.T) {
 	}
 }
 
-// A node that starts with several bootnodes, which answer one after another, does not make a lookup for each of them at once.
+// A node that starts with several bootnodes, which answer one after another, does not make a lookup
+// for each of them at once.
 func TestJoinMakesFewLookups(t *testing.T) {
 	n := ForTest(t, Config{Seed: 13, InsecureCurve: true})
 	s := n.NewSwarm(SwarmConfig{Nodes: scaled(60, 30), Bootnodes: 8, Engine: calm})

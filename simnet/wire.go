@@ -12,7 +12,8 @@ import (
 
 // Datagram is one that is under way, or was.
 type Datagram struct {
-	// From and To are source and destination as the receiver sees them: From after a NAT has translated it, To before.
+	// From and To are source and destination as the receiver sees them: From after a NAT has
+	// translated it, To before.
 	From, To netip.AddrPort
 	// Sent is when it was sent.
 	Sent time.Duration
@@ -90,8 +91,8 @@ func (n *Network) packet() *packet {
 	return new(packet)
 }
 
-// send sends the first size bytes of the buffer of p, which the network takes over, from a port. A source that is not zero is
-// what the datagram claims to come from.
+// send sends the first size bytes of the buffer of p, which the network takes over, from a port. A
+// source that is not zero is what the datagram claims to come from.
 func (n *Network) send(p *packet, size int, from *port, source, to netip.AddrPort) {
 	p.From, p.To, p.Sent, p.Payload = source, to, n.now, p.buf[:size]
 	p.sender, p.to, p.nat, p.fate = from, nil, nil, Delivered
@@ -211,6 +212,6 @@ func (n *Network) record(p *packet, arrives time.Duration) {
 	n.trace = xxh3.HashSeed(p.Payload, xxh3.Hash(b[:]))
 }
 
-// Trace is a hash of all datagrams so far: when each was sent and will arrive, from where to where, its bytes, and whether it was
-// lost. Two runs with equal traces were the same.
+// Trace is a hash of all datagrams so far: when each was sent and will arrive, from where to where,
+// its bytes, and whether it was lost. Two runs with equal traces were the same.
 func (n *Network) Trace() uint64 { return n.trace }

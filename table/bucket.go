@@ -197,8 +197,8 @@ func (b *bucket) jitter(d time.Duration) time.Duration {
 	return d
 }
 
-// push appends e to list, which grows to size entries and no further. Lists start small: most buckets that are used at all stay far
-// from full, and an entry takes four cache lines.
+// push appends e to list, which grows to size entries and no further. Lists start small: most
+// buckets that are used at all stay far from full, and an entry takes four cache lines.
 func push(list []entry, e *entry, size int) []entry {
 	if len(list) == cap(list) {
 		grown := make([]entry, len(list), min(max(2*len(list), 4), max(size, len(list)+1)))

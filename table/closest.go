@@ -55,15 +55,15 @@ func (t *Table) bit(target *enr.ID, i int) bool {
 	return (t.cfg.Self[byt]^target[byt])&mask != 0
 }
 
-// rank is a member's place in the order of distance: the first 8 bytes of its distance, which nearly
-// always decide, and its index.
+// rank is a member's place in the order of distance: the first 8 bytes of its distance, which
+// nearly always decide, and its index.
 type rank struct {
 	key uint64
 	at  int
 }
 
-// take appends the members at one distance to dst, closest first, until n nodes follow start. It sorts
-// ranks rather than nodes, which are ten times as large.
+// take appends the members at one distance to dst, closest first, until n nodes follow start. It
+// sorts ranks rather than nodes, which are ten times as large.
 func (t *Table) take(target *enr.ID, distance, start, n int, dst []Node, onlyLive bool) []Node {
 	if t.indexes[distance-1].Load() == nil {
 		return dst

@@ -39,7 +39,8 @@ type Config struct {
 	Self enr.ID
 	// BucketSize is k, 1..MaxBucketSize.
 	BucketSize int
-	// Replacements is the length of each replacement cache, at most MaxBucketSize; negative for none.
+	// Replacements is the length of each replacement cache, at most MaxBucketSize; negative for
+	// none.
 	Replacements int
 	// BucketLimits bounds the members and replacements of one bucket whose Addr lies in one
 	// prefix, TableLimits the members of the whole table. Loopback is exempt, and so are private
@@ -54,15 +55,15 @@ type Config struct {
 	// RevalidateFast is the pause before an unverified or failing node is checked again. The pause
 	// doubles with every consecutive failure.
 	RevalidateFast time.Duration
-	// RevalidateSlow is the pause before a node verified once is checked again. The pause grows with
-	// every success, up to ten times RevalidateSlow.
+	// RevalidateSlow is the pause before a node verified once is checked again. The pause grows
+	// with every success, up to ten times RevalidateSlow.
 	RevalidateSlow time.Duration
 	// RefreshInterval is the age from which RefreshTarget offers a bucket.
 	RefreshInterval time.Duration
 	// LowPorts has nodes relayed also for endpoints with ports below 1024.
 	LowPorts bool
-	// Seed starts the generator of the jitter in check times. Equal seeds and equal calls give equal
-	// schedules.
+	// Seed starts the generator of the jitter in check times. Equal seeds and equal calls give
+	// equal schedules.
 	Seed uint64
 	// OnChange, when set, is told of every change of membership and liveness. It runs on the
 	// goroutine that caused the change, after the table has released its locks, so it may call the

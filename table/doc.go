@@ -25,8 +25,8 @@
 // Every answered PING is worth one credit, up to 81. One lost answer only brings the next check
 // forward (S16). From the second failure in a row each failure cuts the credit to a third, and a
 // node without credit is dropped: after two failures when it had answered once or twice, after six
-// when it has been there for long. Checks of a failing node come after 3, 6, 12, 24, 30 seconds, so a break
-// of a minute in the local network does not cost the table its old nodes.
+// when it has been there for long. Checks of a failing node come after 3, 6, 12, 24, 30 seconds, so
+// a break of a minute in the local network does not cost the table its old nodes.
 //
 // # Limits
 //
@@ -57,7 +57,7 @@
 //
 // # Size
 //
-// An empty table takes 27 KB. A full bucket with its replacements takes 8 KB, its published copies at
-// most 7 KB, and the records up to 300 bytes each. In a network of a million nodes about 20 buckets
-// hold anything.
+// An empty table takes 27 KB. A full bucket with its replacements takes 8 KB, its published copies
+// at most 7 KB, and the records up to 300 bytes each. In a network of a million nodes about 20
+// buckets hold anything.
 package table

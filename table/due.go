@@ -31,7 +31,8 @@ func (t *Table) Due(now time.Duration, dst []Node, max int) []Node {
 	return dst
 }
 
-// NextDue returns the time from which Due has a node to return. With nothing to check that is the largest Duration.
+// NextDue returns the time from which Due has a node to return. With nothing to check that is the
+// largest Duration.
 func (t *Table) NextDue() time.Duration {
 	first := int64(never)
 	for i := int(t.lowest.Load()); i < numBuckets; i++ {

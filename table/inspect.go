@@ -73,7 +73,8 @@ func (t *Table) Len() int { return int(t.members.Load()) }
 // LiveLen returns the number of live members.
 func (t *Table) LiveLen() int { return int(t.liveMembers.Load()) }
 
-// BucketInfo describes the bucket of a log distance. Outside 1..256 everything is zero but Distance.
+// BucketInfo describes the bucket of a log distance. Outside 1..256 everything is zero but
+// Distance.
 func (t *Table) BucketInfo(distance int) BucketInfo {
 	info := BucketInfo{Distance: distance}
 	if distance < 1 || distance > numBuckets {

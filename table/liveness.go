@@ -113,8 +113,8 @@ func (c *change) silence(e *entry, member bool) {
 	}
 }
 
-// Demote makes a node unverified, so that it is not relayed before it has answered another PING, and
-// due for a check at once. It reports whether the table knows the node.
+// Demote makes a node unverified, so that it is not relayed before it has answered another PING,
+// and due for a check at once. It reports whether the table knows the node.
 func (t *Table) Demote(now time.Duration, id enr.ID) bool {
 	var c change
 	if !t.begin(&c, now, &id) {

@@ -61,8 +61,9 @@ func FromRecord(r *enr.Record, addr netip.AddrPort, inbound bool) Node {
 const minPort = 1024
 
 // normalize turns IPv4-mapped addresses into IPv4 ones, so that equal endpoints compare equal. It
-// drops stated endpoints that lie in the wrong family, that fewer can reach than Addr, and with ports
-// at which no nodes are expected. The node is used, and relayed, for the other endpoint alone.
+// drops stated endpoints that lie in the wrong family, that fewer can reach than Addr, and with
+// ports at which no nodes are expected. The node is used, and relayed, for the other endpoint
+// alone.
 func (n *Node) normalize(lowPorts bool) {
 	n.Addr = unmap(n.Addr)
 	if n.UDP4 = unmap(n.UDP4); !n.UDP4.Addr().Is4() {

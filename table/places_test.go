@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// S17: a new identity of a network whose replacements have answered takes the place of none of them.
+// S17: a new identity of a network whose replacements have answered takes the place of none of
+// them.
 func TestS17AnsweredReplacementsStay(t *testing.T) {
 	tab := newTable(func(c *Config) { c.Turnover = -1 })
 	fill(tab, 256, 0)
@@ -117,8 +118,8 @@ func TestS17FreshAnswerIsNotContested(t *testing.T) {
 	}
 }
 
-// S10: a newer record that changes the IPv4 endpoint of a node that is met by IPv6 takes back the proof
-// of IPv4 alone.
+// S10: a newer record that changes the IPv4 endpoint of a node that is met by IPv6 takes back the
+// proof of IPv4 alone.
 func TestS10UpdateEndsProofOfChangedFamily(t *testing.T) {
 	tab := newTable(nil)
 	n := at(256, 1, addrPort("[2a00:1::1]:9000"))

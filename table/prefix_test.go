@@ -12,8 +12,9 @@ import (
 	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
-// offer adds nodes of addrs(i) to the buckets from distance 256 down, n to each, and lets those that
-// the table takes answer. It returns how many members and how many entries of one bucket came of it.
+// offer adds nodes of addrs(i) to the buckets from distance 256 down, n to each, and lets those
+// that the table takes answer. It returns how many members and how many entries of one bucket came
+// of it.
 func offer(tab *Table, n int, addrs func(i int) string) (members, inBucket int) {
 	i := 0
 	for d := 256; d > 236; d-- {
@@ -29,8 +30,8 @@ func offer(tab *Table, n int, addrs func(i int) string) (members, inBucket int) 
 	return tab.Len(), inBucket
 }
 
-// S32: limits hold at several widths. Whoever has an IPv6 /32 has 65,536 /48s, and whoever has a /16
-// has 256 /24s, at no cost.
+// S32: limits hold at several widths. Whoever has an IPv6 /32 has 65,536 /48s, and whoever has a
+// /16 has 256 /24s, at no cost.
 func TestS32LimitsAtSeveralWidths(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -287,7 +288,8 @@ func TestDeadNodesHoldNoLimit(t *testing.T) {
 	mustAdd(t, tab, 0, good, RejectedTableIP)
 	checkAll(tab, 0, 2*s, dead)
 	mustAdd(t, tab, 2*s, good, Added)
-	mustAdd(t, tab, 2*s, at(256, 100, addrPort("60.1.1.3:9000")), Added) // in a bucket with two of them
+	// in a bucket with two of them
+	mustAdd(t, tab, 2*s, at(256, 100, addrPort("60.1.1.3:9000")), Added)
 	checkInvariants(t, tab)
 }
 

@@ -61,12 +61,12 @@ func (s *Snapshot) Class(i int) AddrClass { return s.entries[i].class }
 func (s *Snapshot) Proven(i int) Family { return s.entries[i].proven }
 
 // MayRelay says whether record i, 0 <= i < Len, may be sent to a requester whose address has the
-// given class and family (Class and FamilyOf of its source address). A record of a replacement
-// goes to requesters of a family that few members state, and to nobody else. Otherwise the rules
-// are those of the function MayRelay, and one more: where the record states an endpoint in the requester's own
-// family, that endpoint has answered a PING. Otherwise whoever proves one address could have a
-// stranger's address in the other family handed round (the record is signed, it can only be sent
-// whole). The caller leaves out the requester itself.
+// given class and family (Class and FamilyOf of its source address). A record of a replacement goes
+// to requesters of a family that few members state, and to nobody else. Otherwise the rules are
+// those of the function MayRelay, and one more: where the record states an endpoint in the
+// requester's own family, that endpoint has answered a PING. Otherwise whoever proves one address
+// could have a stranger's address in the other family handed round (the record is signed, it can
+// only be sent whole). The caller leaves out the requester itself.
 func (s *Snapshot) MayRelay(i int, requester AddrClass, family Family) bool {
 	e := &s.entries[i]
 	return MayRelay(requester, e.class) && e.stated&family&^e.proven == 0 && (e.only == 0 || e.only&family != 0)

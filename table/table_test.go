@@ -85,7 +85,8 @@ func TestAddUpdates(t *testing.T) {
 	checkInvariants(t, tab)
 }
 
-// S17: of the nodes of one network a bucket takes two and the table ten, whatever their IDs. Those of this node's own networks do not count.
+// S17: of the nodes of one network a bucket takes two and the table ten, whatever their IDs. Those
+// of this node's own networks do not count.
 func TestS17IPLimits(t *testing.T) {
 	tab := newTable(nil)
 	tab.SetExemptPrivate(true)
@@ -242,7 +243,8 @@ func TestReplacements(t *testing.T) {
 	if st := state(t, tab, idAt(256, 105)); !st.Member || st.NextCheck != 30*s {
 		t.Errorf("verified replacement not promoted, or not due: %+v", st)
 	}
-	// Unverified member with replacements waiting: gone at the first failure, the latest takes over.
+	// Unverified member with replacements waiting: gone at the first failure, the latest takes
+	// over.
 	mustAdd(t, tab, 31*s, node(256, 3), Replacement)
 	tab.Demote(31*s, idAt(256, 4))
 	if !tab.MarkFailed(32*s, idAt(256, 4)) || !state(t, tab, idAt(256, 3)).Member {
@@ -345,7 +347,8 @@ func TestGetSeqAll(t *testing.T) {
 	}
 }
 
-// The lists of a bucket grow with what is in them, up to what the configuration allows and no further.
+// The lists of a bucket grow with what is in them, up to what the configuration allows and no
+// further.
 func TestListsGrow(t *testing.T) {
 	tab := newTable(func(c *Config) { c.BucketSize, c.Replacements = 10, 3 })
 	b := &tab.buckets[255]

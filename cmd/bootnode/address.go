@@ -81,8 +81,8 @@ func (k *addressKeeper) save(st *store.Store, id enr.ID, states []discv5.Address
 	return nil
 }
 
-// addresses returns what the last run knew of the node's own addresses. An entry that cannot be read is
-// as good as none.
+// addresses returns what the last run knew of the node's own addresses. An entry that cannot be
+// read is as good as none.
 func (s *storage) addresses(id enr.ID) (states []discv5.AddressState, err error) {
 	b, err := s.store.Addresses(id)
 	if err != nil {

@@ -65,8 +65,8 @@ type nowhere struct {
 
 func (c nowhere) LocalAddr() netip.AddrPort { return c.addr }
 
-// The state of the own addresses is kept in the database, where the next start finds it. It is written
-// when it has changed, not each time that somebody votes.
+// The state of the own addresses is kept in the database, where the next start finds it. It is
+// written when it has changed, not each time that somebody votes.
 func TestAddressesAreKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "nodes.db")
 	st, err := store.Open(path)

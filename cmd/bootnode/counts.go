@@ -44,7 +44,8 @@ func number(b bool) float64 {
 	return 0
 }
 
-// collectors makes metrics of the counts. suppressed is the number of log lines that were held back, bans that of the bans.
+// collectors makes metrics of the counts. suppressed is the number of log lines that were held
+// back, bans that of the bans.
 func (c *counts) collectors(suppressed func() uint64, bans func() int64) []prometheus.Collector {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: namespace + name, Help: help}, value)

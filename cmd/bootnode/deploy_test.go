@@ -29,7 +29,8 @@ func readText(t *testing.T, path ...string) string {
 // labelSet is the names of a metric's labels.
 type labelSet map[string]bool
 
-// servedMetrics is the metrics that a bootnode serves after some exchanges: what has no value yet is not on the page.
+// servedMetrics is the metrics that a bootnode serves after some exchanges: what has no value yet
+// is not on the page.
 func servedMetrics(t *testing.T) map[string]labelSet {
 	a := start(t, t.TempDir(), "--http", anyPort)
 	b := start(t, t.TempDir(), "--bootnodes", a.record.String(), "--http", anyPort)
@@ -76,7 +77,8 @@ func labelsOf(expr, legend string) (labels []string) {
 
 var metricName = regexp.MustCompile(`\b(?:discv5|go|process)_[a-z0-9_]+`)
 
-// The dashboard names only metrics and labels that there are, and the manual those metrics and all of this program's.
+// The dashboard names only metrics and labels that there are, and the manual those metrics and all
+// of this program's.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	served := servedMetrics(t)
@@ -112,7 +114,8 @@ func TestDashboard(t *testing.T) {
 			}
 			labels := labelSet{"job": true, "instance": true} // which Prometheus adds
 			for _, n := range names {
-				if served[n] == nil && served[n+"_bucket"] == nil { // native histograms have no suffix
+				// native histograms have no suffix
+				if served[n] == nil && served[n+"_bucket"] == nil {
 					t.Errorf("%s: no metric %s", p.Title, n)
 				}
 				maps.Copy(labels, served[n])
@@ -148,7 +151,8 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// Every setting is in the sample configuration and in the manual, and the sample can be used as it is.
+// Every setting is in the sample configuration and in the manual, and the sample can be used as it
+// is.
 func TestSampleConfig(t *testing.T) {
 	path := filepath.Join(root, "deploy", "bootnode.toml")
 	o, err := load([]string{"--config", path}, nil)
@@ -196,7 +200,8 @@ func TestSampleConfig(t *testing.T) {
 	}
 }
 
-// The unit file is one that systemd accepts; without systemd, what it starts is looked at all the same.
+// The unit file is one that systemd accepts; without systemd, what it starts is looked at all the
+// same.
 func TestUnitFile(t *testing.T) {
 	t.Parallel()
 	unit := readText(t, "deploy", "bootnode.service")
@@ -264,13 +269,15 @@ func TestDockerfile(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return
 	}
-	// What the image relies on: the program without C libraries, and a data directory that is there already.
+	// What the image relies on: the program without C libraries, and a data directory that is there
+	// already.
 	if o := mustLoad(t, []string{"--datadir", "/data"}, nil); o.dataDir != "/data" {
 		t.Error("the entry point's flags are not understood")
 	}
 }
 
-// TestMakeRunPrintsRecordFirst: make itself writes nothing to standard output, so that the record is the first line there, as the README says.
+// TestMakeRunPrintsRecordFirst: make itself writes nothing to standard output, so that the record
+// is the first line there, as the README says.
 func TestMakeRunPrintsRecordFirst(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip("probed for make, which is not installed")

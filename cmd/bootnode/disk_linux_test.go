@@ -27,8 +27,8 @@ func inMounts(cmd *exec.Cmd, mount, dir string) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 }
 
-// A disk that is full costs what would have been written, and nothing else: the node goes on, says so in one line, has what it had
-// saved, and saves again when there is room.
+// A disk that is full costs what would have been written, and nothing else: the node goes on, says
+// so in one line, has what it had saved, and saves again when there is room.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	probe := exec.Command("/bin/true")
@@ -145,7 +145,8 @@ func fill(t *testing.T, path string) {
 	t.Fatal("the file system is larger than it should be")
 }
 
-// What cannot be printed is told: a command that was to print fails, and a node goes on, with its record in the log.
+// What cannot be printed is told: a command that was to print fails, and a node goes on, with its
+// record in the log.
 func TestFullStandardOutput(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)

@@ -14,14 +14,16 @@ type machine interface {
 	Source(to netip.Addr) netip.Addr
 }
 
-// listener is a listen address. knows tells whether its sockets answer from the address that was asked.
+// listener is a listen address. knows tells whether its sockets answer from the address that was
+// asked.
 type listener struct {
 	addr  netip.AddrPort
 	knows bool
 }
 
-// endpointWarnings says which of the endpoints that --extip names are addresses of this machine at which
-// the node does not answer, or not for long. Others are behind a NAT, of which nothing is known here.
+// endpointWarnings says which of the endpoints that --extip names are addresses of this machine at
+// which the node does not answer, or not for long. Others are behind a NAT, of which nothing is
+// known here.
 func endpointWarnings(named []netip.AddrPort, listeners []listener, m machine) (warnings []string) {
 	list, err := m.Addrs()
 	if err != nil {

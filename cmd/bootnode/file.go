@@ -19,14 +19,16 @@ const maxFile = 16 << 20
 // maxConfig bounds the configuration file.
 const maxConfig = 1 << 20
 
-// setting is a key of the configuration file with its value, as text; a list has any number of them.
+// setting is a key of the configuration file with its value, as text; a list has any number of
+// them.
 type setting struct {
 	name   string
 	values []string
 	where  string // file and line
 }
 
-// readConfig reads a configuration file. Names are those of flags; "log.level", log.level and level below [log] are the same.
+// readConfig reads a configuration file. Names are those of flags; "log.level", log.level and level
+// below [log] are the same.
 func readConfig(path string) ([]setting, error) {
 	text, err := readFile(path, maxConfig)
 	if err != nil {
@@ -40,7 +42,8 @@ func readConfig(path string) ([]setting, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	// The library does not tell where a key stands. It reads statement by statement what it has found to be good as a whole.
+	// The library does not tell where a key stands. It reads statement by statement what it has
+	// found to be good as a whole.
 	var settings []setting
 	var table []string
 	for _, st := range statements(string(text)) {

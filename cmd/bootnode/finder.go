@@ -33,8 +33,9 @@ const (
 	dnsRefresh  = 30 * time.Minute // after which names and lists are asked for again
 )
 
-// finder keeps the node's bootnodes: those that are known, what DNS says of the others, and seeds. DNS is asked after the start, so
-// that it holds up nothing, and again when it did not answer and from time to time.
+// finder keeps the node's bootnodes: those that are known, what DNS says of the others, and seeds.
+// DNS is asked after the start, so that it holds up nothing, and again when it did not answer and
+// from time to time.
 type finder struct {
 	node     *discv5.Node
 	log      *slog.Logger
@@ -80,7 +81,8 @@ func (f *finder) apply() error {
 	return f.node.SetBootnodes(append(list, f.seeds...))
 }
 
-// replace puts other sources in place of those from before, and has all of them asked and contacted now.
+// replace puts other sources in place of those from before, and has all of them asked and contacted
+// now.
 func (f *finder) replace(sources []source) error {
 	f.mu.Lock()
 	f.sources = sources

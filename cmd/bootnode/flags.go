@@ -133,7 +133,8 @@ func flagSet(o *options) *pflag.FlagSet {
 	return f
 }
 
-// onlyFlags are not settings: they can be given on the command line alone, but for config, which has an environment variable.
+// onlyFlags are not settings: they can be given on the command line alone, but for config, which
+// has an environment variable.
 func onlyFlag(name string) bool {
 	switch name {
 	case "config", "print-config", "check-config", "version", "help":
@@ -154,9 +155,11 @@ func usage() string {
 type system struct {
 	environ  []string
 	resolver resolver
-	ssdp     netip.AddrPort               // where UPnP gateways are looked for; the zero value is the multicast group
-	gateways func() ([]netip.Addr, error) // those that are asked for NAT-PMP; nil stands for the default ones
-	journal  bool                         // standard error is the systemd journal
+	// where UPnP gateways are looked for; the zero value is the multicast group
+	ssdp netip.AddrPort
+	// those that are asked for NAT-PMP; nil stands for the default ones
+	gateways func() ([]netip.Addr, error)
+	journal  bool // standard error is the systemd journal
 	memory   func() (limit int64, from string)
 }
 

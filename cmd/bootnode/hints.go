@@ -10,11 +10,12 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// foreign are flags of other bootnodes and clients, and what to use here: the name of a flag, or a sentence.
+// foreign are flags of other bootnodes and clients, and what to use here: the name of a flag, or a
+// sentence.
 func foreign(name string) string {
 	switch name {
-	// Of go-ethereum's bootnode and devp2p, Lighthouse's boot_node, Prysm's bootnode, eth2-bootnode, bootnodoor, the examples of the Rust
-	// crate, and of clients.
+	// Of go-ethereum's bootnode and devp2p, Lighthouse's boot_node, Prysm's bootnode,
+	// eth2-bootnode, bootnodoor, the examples of the Rust crate, and of clients.
 	case "extaddr", "nat.extip", "enr-address", "enr-ip", "enr-ip4", "enr-ip6", "enr.ip", "enr-udp", "external-ip", "p2p-host-ip", "p2p-advertised-ip", "advertise-addr",
 		"p2p-advertised-ips", "p2p-advertised-port", "p2p-advertised-udp-port", "p2p-advertised-udp-port-ipv6", "external-ip-v4", "external-ip-v6":
 		return "extip"
@@ -103,7 +104,8 @@ func explainFlag(err error, f *pflag.FlagSet) error {
 	if !errors.As(err, &unknown) {
 		return err
 	}
-	if short := unknown.GetSpecifiedShortnames(); short != "" { // -nodekey is taken for -n -o -d and so on
+	// -nodekey is taken for -n -o -d and so on
+	if short := unknown.GetSpecifiedShortnames(); short != "" {
 		name, _, _ := strings.Cut(short, "=")
 		switch h := foreign(name); {
 		case f.Lookup(name) != nil:
@@ -131,7 +133,8 @@ func nearest(name string, names map[string]string) string {
 	return best
 }
 
-// distance is how many letters have to be put in, taken out, changed, or swapped with the next to make b of a.
+// distance is how many letters have to be put in, taken out, changed, or swapped with the next to
+// make b of a.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

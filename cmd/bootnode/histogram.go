@@ -7,22 +7,22 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // histogramSchema is that of the buckets of engine.Histogram: bounds are powers of √2.
 const histogramSchema = 1
 
-// histogram is a metric that has the buckets of both kinds: native ones, which a server that knows them takes from the
-// protobuf format, and classic ones, of which the text format has every second.
+// histogram is a metric that has the buckets of both kinds: native ones, which a server that knows
+// them takes from the protobuf format, and classic ones, of which the text format has every second.
 type histogram struct {
 	native, classic prometheus.Metric
 }
 
 // newHistogram makes a metric of what the node has counted since start.
 func newHistogram(desc *prometheus.Desc, h *discv5.Histogram, start time.Time, label string) prometheus.Metric {
-	// Bucket i has the bound 2^((i-BoundOne)/2); index 0 of schema 1 has 1. The first bucket reaches down to nothing. What is beyond
-	// the last bound counts as just beyond.
+	// Bucket i has the bound 2^((i-BoundOne)/2); index 0 of schema 1 has 1. The first bucket
+	// reaches down to nothing. What is beyond the last bound counts as just beyond.
 	native := make(map[int]int64)
 	classic := make(map[float64]uint64)
 	total := uint64(0)

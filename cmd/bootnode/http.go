@@ -18,9 +18,10 @@ import (
 
 // Bounds of the HTTP server.
 const (
-	httpTimeout      = 10 * time.Second // for a request
-	httpAnswer       = 20 * time.Second // for its answer
-	httpProfile      = 70 * time.Second // for an answer where profiles are served, which take 30 s unless asked for otherwise
+	httpTimeout = 10 * time.Second // for a request
+	httpAnswer  = 20 * time.Second // for its answer
+	// for an answer where profiles are served, which take 30 s unless asked for otherwise
+	httpProfile      = 70 * time.Second
 	httpIdle         = 2 * time.Minute
 	httpHeaders      = 16 << 10 // bytes
 	httpConns        = 64       // connections at a time; a new one replaces an old one
@@ -85,7 +86,8 @@ func (p pages) handler() http.Handler {
 	mux.Handle("GET /nodes", bounded(large, p.nodes))
 	mux.Handle("GET /buckets", bounded(large, p.buckets))
 	if p.pprof {
-		// Those of package runtime, which are all but the command line: that may hold the private key.
+		// Those of package runtime, which are all but the command line: that may hold the private
+		// key.
 		mux.HandleFunc("GET /debug/pprof/{$}", local(pprof.Index))
 		mux.HandleFunc("GET /debug/pprof/{profile}", local(func(rw http.ResponseWriter, r *http.Request) {
 			pprof.Handler(r.PathValue("profile")).ServeHTTP(rw, r)

@@ -11,8 +11,9 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// identityView is /eth/v1/node/identity of the Ethereum beacon node API. A bootnode speaks no libp2p: there are no p2p_addresses,
-// and metadata is that of a node without subscriptions. The peer ID is the one that belongs to its key.
+// identityView is /eth/v1/node/identity of the Ethereum beacon node API. A bootnode speaks no
+// libp2p: there are no p2p_addresses, and metadata is that of a node without subscriptions. The
+// peer ID is the one that belongs to its key.
 type identityView struct {
 	Data struct {
 		PeerID    string       `json:"peer_id"`
@@ -56,7 +57,8 @@ func multiaddr(a netip.AddrPort, peer string) string {
 	return fmt.Sprintf("/%s/%s/udp/%d/p2p/%s", family, a.Addr(), a.Port(), peer)
 }
 
-// peerID is the libp2p peer ID of a public key: base58 of its protobuf form behind the header of an identity multihash.
+// peerID is the libp2p peer ID of a public key: base58 of its protobuf form behind the header of an
+// identity multihash.
 //
 //	00 25                   identity, 37 bytes
 //	      08 02             key type Secp256k1

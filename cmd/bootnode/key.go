@@ -31,7 +31,8 @@ func (o *options) checkKey() error {
 	return nil
 }
 
-// maybeKey reports whether s is a private key and not the name of a file. Other programs take a key where this one takes a file.
+// maybeKey reports whether s is a private key and not the name of a file. Other programs take a key
+// where this one takes a file.
 func maybeKey(s string) bool {
 	b, err := hex.DecodeString(strings.TrimPrefix(s, "0x"))
 	if err != nil || len(b) != 32 {
@@ -60,8 +61,8 @@ func findKey(o *options, dir string) (key *enr.PrivateKey, warning string, err e
 	return key, warning, err
 }
 
-// readKey reads a key file. Its errors are usage errors: the file is left as it is, and only the user
-// can tell what it should be.
+// readKey reads a key file. Its errors are usage errors: the file is left as it is, and only the
+// user can tell what it should be.
 func readKey(path string) (key *enr.PrivateKey, warning string, err error) {
 	defer func() {
 		if err != nil {

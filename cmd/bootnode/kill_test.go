@@ -9,8 +9,9 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// S23: kill -9 at any moment. Whatever it was doing, the next start has its key, a record that is not older, and its known nodes: it
-// comes back into the network without a bootnode. It loses no more than was learnt since the last save.
+// S23: kill -9 at any moment. Whatever it was doing, the next start has its key, a record that is
+// not older, and its known nodes: it comes back into the network without a bootnode. It loses no
+// more than was learnt since the last save.
 func TestS23KillNine(t *testing.T) {
 	t.Parallel()
 	peers := []*process{start(t, t.TempDir()), nil}
@@ -19,7 +20,8 @@ func TestS23KillNine(t *testing.T) {
 	args := []string{"--saveinterval", "100ms", "--http", anyPort, "--extip"}
 	extip := func(i int) string { return []string{"198.18.0.1:9000", "198.18.0.2:9000"}[i%2] }
 
-	// It is told of both: whether it finds the second by itself depends on the distances of random keys.
+	// It is told of both: whether it finds the second by itself depends on the distances of random
+	// keys.
 	p := start(t, dir, append(args, extip(0), "--bootnodes", peers[0].record.String()+","+peers[1].record.String())...)
 	eventually(t, "peers in the table", func() bool { return p.metric(t, "discv5_table_live_nodes") == 2 })
 	eventually(t, "save of both", func() bool { return p.metric(t, `discv5_saves_total{result="ok"}`) >= 2 })
@@ -46,7 +48,8 @@ func TestS23KillNine(t *testing.T) {
 	}
 	eventually(t, "known nodes", func() bool { return p.metric(t, "discv5_table_live_nodes") == 2 })
 
-	// With nothing to change the record is the one that was saved: its number does not come from the clock, which may have been set back.
+	// With nothing to change the record is the one that was saved: its number does not come from
+	// the clock, which may have been set back.
 	p.end(t, syscall.SIGKILL)
 	p = start(t, dir, append(args, extip(rounds))...)
 	if p.record.String() != last.String() {
@@ -54,7 +57,8 @@ func TestS23KillNine(t *testing.T) {
 	}
 	p.stop(t)
 
-	// A first start that is killed while it makes its files leaves nothing that keeps the next one from starting.
+	// A first start that is killed while it makes its files leaves nothing that keeps the next one
+	// from starting.
 	fresh := t.TempDir()
 	var id enr.ID
 	for i := range rounds {

@@ -17,9 +17,10 @@ func envName(name string) string {
 	return envPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(name))
 }
 
-// load makes the settings: a flag counts before an environment variable, that before the configuration file, and that before
-// the default. Lists are not joined: the one that counts replaces the others. It reads the files that settings name, but nothing of the data
-// directory, and changes nothing. An error names the flag, variable, or file with line that it is about.
+// load makes the settings: a flag counts before an environment variable, that before the
+// configuration file, and that before the default. Lists are not joined: the one that counts
+// replaces the others. It reads the files that settings name, but nothing of the data directory,
+// and changes nothing. An error names the flag, variable, or file with line that it is about.
 func load(args, environ []string) (*options, error) {
 	o := &options{origin: make(map[string]string)}
 	o.flags = flagSet(o)
@@ -62,8 +63,8 @@ func load(args, environ []string) (*options, error) {
 	return o, o.understand()
 }
 
-// environment picks this program's variables. Some that it does not know may be meant for others: orchestrators make variables out
-// of the names of services. They are warned about.
+// environment picks this program's variables. Some that it does not know may be meant for others:
+// orchestrators make variables out of the names of services. They are warned about.
 func (o *options) environment(environ []string) (map[string]string, error) {
 	known := make(map[string]string) // variable to setting
 	o.flags.VisitAll(func(f *pflag.Flag) {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // newLogger makes the log. Its level can change; what is held back is let out by quiet. Lines for

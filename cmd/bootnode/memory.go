@@ -16,7 +16,8 @@ const (
 	memoryBase    = 24 * mebibyte // the process without sessions and without socket buffers
 	sessionBytes  = 1536          // a session with its part of the index
 	sessionSpread = 4             // hashing is uneven: a quarter more may be held
-	heapGrowth    = 2             // Go's collector lets a heap grow until it is twice what is in use
+	// Go's collector lets a heap grow until it is twice what is in use
+	heapGrowth = 2
 
 	leastSessions = 1024
 	leastBuffer   = 128 << 10 // bytes

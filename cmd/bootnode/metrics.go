@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 const namespace = "discv5_"

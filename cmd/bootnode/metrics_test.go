@@ -15,7 +15,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // newPages is the pages of a node on loopback.
@@ -139,7 +139,8 @@ type one struct{ prometheus.Metric }
 func (o one) Describe(out chan<- *prometheus.Desc) { out <- o.Desc() }
 func (o one) Collect(out chan<- prometheus.Metric) { out <- o.Metric }
 
-// The latencies of real exchanges arrive in /metrics, and in the protobuf format with native buckets.
+// The latencies of real exchanges arrive in /metrics, and in the protobuf format with native
+// buckets.
 func TestLatencyMetrics(t *testing.T) {
 	t.Parallel()
 	a := start(t, t.TempDir(), "--http", anyPort)

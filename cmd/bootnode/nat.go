@@ -14,15 +14,16 @@ import (
 	"github.com/fastdisc/discv5/nat"
 )
 
-// natWait is how long a start waits for the first word of the router, so that the record on standard output names
-// the external address if there is one.
+// natWait is how long a start waits for the first word of the router, so that the record on
+// standard output names the external address if there is one.
 const natWait = 5 * time.Second
 
-// mapping is what runs for --nat: a Mapper for IPv4, and for stun one for each family. What they find goes into the record. A nil
-// one does nothing.
+// mapping is what runs for --nat: a Mapper for IPv4, and for stun one for each family. What they
+// find goes into the record. A nil one does nothing.
 //
-// A STUN request leaves from a socket of its own. On the node's sockets the kernel drops the answer, which is shorter than any
-// packet of the protocol. So STUN tells the address, and the port is taken to be that of --addr.
+// A STUN request leaves from a socket of its own. On the node's sockets the kernel drops the
+// answer, which is shorter than any packet of the protocol. So STUN tells the address, and the port
+// is taken to be that of --addr.
 type mapping struct {
 	node    *discv5.Node
 	log     *slog.Logger

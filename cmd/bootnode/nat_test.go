@@ -13,7 +13,8 @@ import (
 	"github.com/fastdisc/discv5/nat"
 )
 
-// The router is asked for a mapping, the record on standard output names what it gave, and the mapping ends with the bootnode.
+// The router is asked for a mapping, the record on standard output names what it gave, and the
+// mapping ends with the bootnode.
 func TestNATMapping(t *testing.T) {
 	for _, c := range []struct {
 		name, protocol, want string
@@ -111,7 +112,8 @@ func TestNATNoneAndSilence(t *testing.T) {
 	p.stop(t)
 }
 
-// What the router says later goes into the record too. What is lost stays there until peers know better.
+// What the router says later goes into the record too. What is lost stays there until peers know
+// better.
 func TestMappingEvents(t *testing.T) {
 	node, err := discv5.New(discv5.Config{ListenAddrs: mustAddrs("127.0.0.1:0")})
 	if err != nil {

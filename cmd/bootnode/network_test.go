@@ -34,8 +34,8 @@ func TestHTTP(t *testing.T) {
 	p.stop(t)
 }
 
-// Bootnodes find each other, by record or enode URL, and a node that has lost its bootnodes starts from those it
-// knew, also after it was killed.
+// Bootnodes find each other, by record or enode URL, and a node that has lost its bootnodes starts
+// from those it knew, also after it was killed.
 func TestNetwork(t *testing.T) {
 	t.Parallel()
 	dirs := []string{t.TempDir(), t.TempDir(), t.TempDir()}

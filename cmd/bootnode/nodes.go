@@ -10,9 +10,11 @@ import (
 )
 
 const (
-	// maxSeeds bounds the nodes of the store that a start begins with. They are contacted all at once.
+	// maxSeeds bounds the nodes of the store that a start begins with. They are contacted all at
+	// once.
 	maxSeeds = 128
-	// seedTrial is after how long a seed that is not in the table has failed. It is contacted several times until then.
+	// seedTrial is after how long a seed that is not in the table has failed. It is contacted
+	// several times until then.
 	seedTrial = 2 * time.Minute
 )
 
@@ -64,8 +66,9 @@ func (k *keeper) save(now time.Time, all bool) (written int, err error) {
 	return written, k.judge(now, present, live)
 }
 
-// judge counts failures: of nodes that were live at the save before and have left the table, and of seeds that have not answered. If
-// nobody is live, or more have gone than are left, it may be this node that has no network, and nothing is counted.
+// judge counts failures: of nodes that were live at the save before and have left the table, and of
+// seeds that have not answered. If nobody is live, or more have gone than are left, it may be this
+// node that has no network, and nothing is counted.
 func (k *keeper) judge(now time.Time, present, live map[enr.ID]struct{}) error {
 	var failed []enr.ID
 	for id := range k.live {

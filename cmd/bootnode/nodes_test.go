@@ -27,7 +27,8 @@ func other(t *testing.T, n byte) *enr.Record {
 	return r
 }
 
-// keeperOf is a keeper of a node that is not started, so that its table changes only as the test says.
+// keeperOf is a keeper of a node that is not started, so that its table changes only as the test
+// says.
 func keeperOf(t *testing.T, seeds ...*enr.Record) *keeper {
 	t.Helper()
 	node, err := discv5.New(discv5.Config{ListenAddrs: mustAddrs("127.0.0.1:0")})
@@ -70,8 +71,9 @@ func (k *keeper) stored(t *testing.T) (ids []enr.ID) {
 	return ids
 }
 
-// Seeds that have not answered when others have are forgotten, those that answered are kept. A node that leaves the table loses
-// score. As long as nobody answers it may be this node's own fault, and nothing is lost.
+// Seeds that have not answered when others have are forgotten, those that answered are kept. A node
+// that leaves the table loses score. As long as nobody answers it may be this node's own fault, and
+// nothing is lost.
 func TestSeedsAreJudged(t *testing.T) {
 	alive, dead, gone := other(t, 1), other(t, 2), other(t, 3)
 	k := keeperOf(t, alive, dead)

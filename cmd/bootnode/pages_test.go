@@ -149,7 +149,8 @@ func TestPprof(t *testing.T) {
 	p.stop(t)
 }
 
-// TestPprofHosts: a name that leads to a loopback address, as a hostile page in a browser can have one, gets no profile.
+// TestPprofHosts: a name that leads to a loopback address, as a hostile page in a browser can have
+// one, gets no profile.
 func TestPprofHosts(t *testing.T) {
 	for host, want := range map[string]int{
 		"localhost:6060": 200, "127.0.0.1:6060": 200, "[::1]:6060": 200, "[::1]": 200, "127.0.0.1": 200, "localhost": 200,

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// printConfig is the settings in force as a configuration file. Those that nobody made are comments. The private key is not
-// shown.
+// printConfig is the settings in force as a configuration file. Those that nobody made are
+// comments. The private key is not shown.
 func printConfig(o *options) string {
 	var b strings.Builder
 	o.flags.VisitAll(func(f *pflag.Flag) {

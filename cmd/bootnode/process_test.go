@@ -29,7 +29,8 @@ const patience = time.Minute
 // race detector.
 const childEnv = "BOOTNODE_TEST_CHILD"
 
-// What a child process takes from the test in place of the Internet: a DNS server and a UPnP gateway.
+// What a child process takes from the test in place of the Internet: a DNS server and a UPnP
+// gateway.
 const (
 	dnsEnv  = "BOOTNODE_TEST_DNS"
 	ssdpEnv = "BOOTNODE_TEST_SSDP"
@@ -94,7 +95,8 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// start runs a bootnode on a free loopback port, unless args say otherwise, and waits for its record.
+// start runs a bootnode on a free loopback port, unless args say otherwise, and waits for its
+// record.
 func start(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
 	return startWith(t, dir, nil, args...)

@@ -11,14 +11,17 @@ import (
 // Bounds of the log.
 const (
 	quietInterval = 10 * time.Second // between two lines of the same kind
-	quietKinds    = 128              // kinds that are told apart; what is more counts as one kind for each level
-	quietBurst    = 2                // lines of a kind that come at once before it is held back
-	infoBurst     = 20               // the same for what is no trouble, of which a start has several
+	// kinds that are told apart; what is more counts as one kind for each level
+	quietKinds = 128
+	quietBurst = 2 // lines of a kind that come at once before it is held back
+	// the same for what is no trouble, of which a start has several
+	infoBurst = 20
 )
 
-// quiet is a slog.Handler that keeps a storm of lines from becoming a storm of output. Lines of a kind, that is of one
-// level and message, pass as long as they are few. Of more, one passes in each interval: the last of them, with the attribute
-// "repeated" for the number of lines that it stands for. Its memory is bounded.
+// quiet is a slog.Handler that keeps a storm of lines from becoming a storm of output. Lines of a
+// kind, that is of one level and message, pass as long as they are few. Of more, one passes in each
+// interval: the last of them, with the attribute "repeated" for the number of lines that it stands
+// for. Its memory is bounded.
 type quiet struct {
 	next  slog.Handler
 	state *quietState
@@ -70,7 +73,8 @@ func (q *quiet) Handle(ctx context.Context, r slog.Record) error {
 	return q.next.Handle(ctx, r)
 }
 
-// pass decides about a line. One that may pass and follows lines that were held back says how many it stands for.
+// pass decides about a line. One that may pass and follows lines that were held back says how many
+// it stands for.
 func (s *quietState) pass(r *slog.Record, next slog.Handler) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

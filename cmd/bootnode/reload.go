@@ -12,8 +12,9 @@ import (
 	"github.com/fastdisc/discv5"
 )
 
-// reloader reads the settings anew on SIGHUP and puts in force what can change while the node runs: bootnodes, bans, networks and the
-// log level. The machine's addresses are read again. If anything is wrong, nothing changes.
+// reloader reads the settings anew on SIGHUP and puts in force what can change while the node runs:
+// bootnodes, bans, networks and the log level. The machine's addresses are read again. If anything
+// is wrong, nothing changes.
 type reloader struct {
 	args   []string
 	system system
@@ -67,10 +68,12 @@ func (r *reloader) reload() error {
 	if err := r.access.apply(time.Since(r.epoch), o.bans, o.restrict); err != nil {
 		return err
 	}
-	if err := r.node.Restrict(o.restrict...); err != nil { // once more, and nodes of the table that are banned leave it
+	// once more, and nodes of the table that are banned leave it
+	if err := r.node.Restrict(o.restrict...); err != nil {
 		return err
 	}
-	if err := r.finder.replace(o.sources); err != nil { // also if they are the same: who was banned may not be any more
+	// also if they are the same: who was banned may not be any more
+	if err := r.finder.replace(o.sources); err != nil {
 		return err
 	}
 	r.level.Set(o.level)
@@ -87,7 +90,8 @@ func (r *reloader) reload() error {
 	return nil
 }
 
-// restartNeeded lists the settings that have changed since the start and cannot change before the next one.
+// restartNeeded lists the settings that have changed since the start and cannot change before the
+// next one.
 func restartNeeded(started, now *options) (names []string) {
 	now.flags.VisitAll(func(f *pflag.Flag) {
 		if !reloadable(f.Name) && f.Value.String() != started.flags.Lookup(f.Name).Value.String() {

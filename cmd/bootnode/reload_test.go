@@ -43,7 +43,8 @@ func (p *process) hangUp(t *testing.T, text string) string {
 	return fresh
 }
 
-// SIGHUP puts new bootnodes, bans, networks and a new log level in force; a mistake in any file leaves all as it was.
+// SIGHUP puts new bootnodes, bans, networks and a new log level in force; a mistake in any file
+// leaves all as it was.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	f := files{t, t.TempDir()}

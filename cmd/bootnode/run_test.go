@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// A restart keeps the identity, and its sequence number never falls back, however the process ended.
+// A restart keeps the identity, and its sequence number never falls back, however the process
+// ended.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "made", "below")

@@ -41,8 +41,8 @@ type daemon struct {
 	seeds    []discv5.Contact
 }
 
-// serve runs the node until ctx ends, which is no error. Nothing is logged before everything that can
-// go wrong at a start has gone well, so that an error is the only line.
+// serve runs the node until ctx ends, which is no error. Nothing is logged before everything that
+// can go wrong at a start has gone well, so that an error is the only line.
 func (d *daemon) serve(ctx context.Context) (err error) {
 	o := d.o
 	d.count, d.access = newCounts(time.Now()), newAccessList()
@@ -73,7 +73,8 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 		return err
 	}
 	record := d.node.LocalRecord()
-	if _, err := fmt.Fprintln(d.stdout, record); err != nil { // a full disk, say: the node is of use to others all the same
+	// a full disk, say: the node is of use to others all the same
+	if _, err := fmt.Fprintln(d.stdout, record); err != nil {
 		d.log.Error("the record could not be printed", "err", err, "record", record)
 	}
 	for _, w := range slices.Concat(o.warnings, d.warnings, d.endpointWarnings()) {
@@ -153,7 +154,8 @@ func (d *daemon) work(ctx context.Context) error {
 	return err
 }
 
-// listen makes the node. IPv6 addresses that nobody asked for by name are left out if the system has no IPv6.
+// listen makes the node. IPv6 addresses that nobody asked for by name are left out if the system
+// has no IPv6.
 func listen(cfg discv5.Config, o *options) (*discv5.Node, error) {
 	node, err := discv5.New(cfg)
 	if len(o.optional6) > 0 && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {

@@ -41,7 +41,8 @@ func (m *serviceManager) reloading() {
 	m.send(sdnotify.SdNotifyReloading + "\n" + sdnotify.SdNotifyMonotonicUsec())
 }
 
-// reloaded ends a reload. A node whose old settings stay in force is ready too; the status says why.
+// reloaded ends a reload. A node whose old settings stay in force is ready too; the status says
+// why.
 func (m *serviceManager) reloaded(err error) {
 	status := "settings were reloaded"
 	if err != nil {

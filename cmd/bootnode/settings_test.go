@@ -314,7 +314,8 @@ func TestCheckAndPrintConfig(t *testing.T) {
 			t.Errorf("%v made the data directory", c.args)
 		}
 	}
-	// What a start would refuse is refused, and so is what is wrong in the files that settings name.
+	// What a start would refuse is refused, and so is what is wrong in the files that settings
+	// name.
 	for want, args := range map[string][]string{
 		"--netrestrict": {"--netrestrict", "lan"},
 		"--http":        {"--http", "nowhere"},

@@ -29,8 +29,9 @@ type source struct {
 	endpoints []netip.AddrPort // of contact
 }
 
-// readSources reads the entries of --bootnodes and of the files of --bootnodes-file. The errors of those name the entry
-// by where it was set and its number, counted over all lists, the errors of these file and line.
+// readSources reads the entries of --bootnodes and of the files of --bootnodes-file. The errors of
+// those name the entry by where it was set and its number, counted over all lists, the errors of
+// these file and line.
 func (o *options) readSources() error {
 	add := func(text, where string) error {
 		s, err := parseSource(text)

@@ -2,14 +2,15 @@ package main
 
 import "strings"
 
-// statement is a piece of a TOML file that can be read alone: a key with its value, or a table's header.
+// statement is a piece of a TOML file that can be read alone: a key with its value, or a table's
+// header.
 type statement struct {
 	text string
 	line int // of the file, from 1
 }
 
-// statements takes a TOML file apart at the ends of lines, but for those inside brackets and long strings. The file must be
-// good: no mistake is found here.
+// statements takes a TOML file apart at the ends of lines, but for those inside brackets and long
+// strings. The file must be good: no mistake is found here.
 func statements(text string) (list []statement) {
 	s := splitter{text: text}
 	for s.at < len(text) {

@@ -70,8 +70,8 @@ func (s *storage) problem(what string, err error) {
 	}
 }
 
-// unwritable reports whether an error says that files cannot be made or changed, which a daemon that
-// serves others can do without. Anything else may be a mistake in the settings.
+// unwritable reports whether an error says that files cannot be made or changed, which a daemon
+// that serves others can do without. Anything else may be a mistake in the settings.
 func unwritable(err error) bool {
 	for _, e := range []error{
 		fs.ErrPermission, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, errNoHome,

@@ -11,8 +11,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// startIn runs a bootnode in a mount namespace of its own, after a command that finds dir in $0, and
-// waits until it serves HTTP.
+// startIn runs a bootnode in a mount namespace of its own, after a command that finds dir in $0,
+// and waits until it serves HTTP.
 func startIn(t *testing.T, mount, dir string) *process {
 	t.Helper()
 	probe := exec.Command("/bin/true")
@@ -52,7 +52,8 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// A bootnode that can write nothing serves others all the same, and says loudly what it will forget.
+// A bootnode that can write nothing serves others all the same, and says loudly what it will
+// forget.
 func TestNoPersistence(t *testing.T) {
 	t.Parallel()
 	const readOnly, full = "read-only file system", "no space left on device"
@@ -166,8 +167,8 @@ func TestDamagedDatabase(t *testing.T) {
 	}
 }
 
-// A database that is no file is left alone, as a directory may be a mount point; so is a data directory
-// that cannot be made. The bootnode starts without, and --check-config accepts it.
+// A database that is no file is left alone, as a directory may be a mount point; so is a data
+// directory that cannot be made. The bootnode starts without, and --check-config accepts it.
 func TestDatabaseIsNoFile(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -14,7 +14,8 @@ import (
 	"github.com/fastdisc/discv5/limits"
 )
 
-// understand turns what was given into what is meant, as far as that can be done without looking at the system.
+// understand turns what was given into what is meant, as far as that can be done without looking at
+// the system.
 func (o *options) understand() error {
 	if err := o.level.UnmarshalText([]byte(o.logLevel)); err != nil {
 		return fmt.Errorf("%s %s: want debug, info, warn or error", o.from("log.level"), quote.Short(o.logLevel))

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 func mustAddrs(list ...string) (addrs []netip.AddrPort) {

@@ -9,7 +9,8 @@ import (
 	"github.com/fastdisc/discv5"
 )
 
-// healthInterval is how often it is looked whether all sockets work, and whether the log holds lines back that are due.
+// healthInterval is how often it is looked whether all sockets work, and whether the log holds
+// lines back that are due.
 const healthInterval = time.Second
 
 // watch saves at every interval and reports, until ctx ends or a socket fails.
@@ -23,7 +24,8 @@ func (d *daemon) watch(ctx context.Context, k *keeper) error {
 		defer t.Stop()
 		status = t.C
 	}
-	// The record may change by what peers say. It has been saved by then: see SaveRecord in the configuration.
+	// The record may change by what peers say. It has been saved by then: see SaveRecord in the
+	// configuration.
 	record := d.node.Subscribe(16, discv5.EventAddressChanged, discv5.EventAddressRevoked, discv5.EventAddressProven, discv5.EventAddressInDoubt)
 	defer record.Close()
 	changes, logged := record.C, uint64(0)

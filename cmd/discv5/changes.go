@@ -15,7 +15,8 @@ type seenNode struct {
 	live bool
 }
 
-// changes prints how the table differs from what was seen before. What comes and goes in between is not seen.
+// changes prints how the table differs from what was seen before. What comes and goes in between is
+// not seen.
 func (t *tool) changes(node *discv5.Node, before map[enr.ID]seenNode) map[enr.ID]seenNode {
 	now := make(map[enr.ID]seenNode, len(before))
 	tell := func(event string, id enr.ID, addr, record string) {

@@ -67,7 +67,8 @@ func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	return c
 }
 
-// asGroup makes a command without its own work show its help if it is called alone, and say so if a name is not known.
+// asGroup makes a command without its own work show its help if it is called alone, and say so if a
+// name is not known.
 func asGroup(c *cobra.Command) {
 	c.Args = cobra.ArbitraryArgs
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// swarm starts nodes that find each other through the first one, and waits until it has checked all of them.
+// swarm starts nodes that find each other through the first one, and waits until it has checked all
+// of them.
 func swarm(t testing.TB, addr string, count int) []*discv5.Node {
 	t.Helper()
 	var nodes []*discv5.Node
@@ -64,7 +65,8 @@ func TestCrawl(t *testing.T) {
 		}
 	}
 
-	// The next crawl goes on from the file: no bootnodes. Two nodes have gone; one of them has a good name.
+	// The next crawl goes on from the file: no bootnodes. Two nodes have gone; one of them has a
+	// good name.
 	for i, n := range nodes[:2] {
 		n.Close()
 		e := set[n.ID()]
@@ -113,7 +115,8 @@ func TestCrawlIPv6(t *testing.T) {
 	}
 }
 
-// A crawl that is interrupted or out of time writes what it has, and takes nothing from nodes that it did not get to.
+// A crawl that is interrupted or out of time writes what it has, and takes nothing from nodes that
+// it did not get to.
 func TestCrawlEnds(t *testing.T) {
 	t.Parallel()
 	n := loopback(t, "127.0.0.1:0", nil)
@@ -235,7 +238,8 @@ func TestScore(t *testing.T) {
 	}
 }
 
-// A chain of nodes whose addresses are of a family that the crawl does not have ends, without counting against them.
+// A chain of nodes whose addresses are of a family that the crawl does not have ends, without
+// counting against them.
 func TestCrawlUnreachable(t *testing.T) {
 	t.Parallel()
 	n := loopback(t, "[::1]:0", nil)

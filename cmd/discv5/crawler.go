@@ -15,14 +15,16 @@ import (
 const (
 	// maxKnown bounds the nodes that a crawl hears of. Whoever likes can make up records.
 	maxKnown = 1 << 18
-	// attempts is how often a node is asked before it counts as silent. There are other visits in between, so that it takes
-	// two outages to lose one. A node that was silent the last time is asked once.
+	// attempts is how often a node is asked before it counts as silent. There are other visits in
+	// between, so that it takes two outages to lose one. A node that was silent the last time is
+	// asked once.
 	attempts = 2
-	// contactFactor is how many nodes, for each one that may be walked through, are asked for their record at a time. Silent
-	// ones take a timeout each and nothing else.
+	// contactFactor is how many nodes, for each one that may be walked through, are asked for their
+	// record at a time. Silent ones take a timeout each and nothing else.
 	contactFactor = 8
-	// emptyBuckets in a row end the walk through a node's buckets, after one request for the restBuckets that follow. The
-	// farther half of all nodes is in bucket 256, half of the others in 255, and so on.
+	// emptyBuckets in a row end the walk through a node's buckets, after one request for the
+	// restBuckets that follow. The farther half of all nodes is in bucket 256, half of the others
+	// in 255, and so on.
 	emptyBuckets = 3
 	restBuckets  = 16
 )
@@ -54,7 +56,8 @@ type crawlCounts struct {
 	Removed  int `json:"removed"`
 	Skipped  int `json:"skipped"` // no address that can be reached from here, more than can be remembered, or a bad signature
 	Waiting  int `json:"waiting"`
-	// Undecided are those of the failed ones that keep their score, as the network of this machine may be at fault.
+	// Undecided are those of the failed ones that keep their score, as the network of this machine
+	// may be at fault.
 	Undecided int `json:"undecided,omitempty"`
 	running   int
 }
@@ -86,7 +89,8 @@ func newCrawler(node *discv5.Node, set nodeSet, timeout time.Duration) *crawler 
 	return c
 }
 
-// add queues a node unless it is known already. A newer record gives a node that failed another chance.
+// add queues a node unless it is known already. A newer record gives a node that failed another
+// chance.
 func (c *crawler) add(to target) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,8 +129,8 @@ func newer(a, b target) bool {
 	return hasA && (!hasB || seqA > seqB)
 }
 
-// run visits nodes until none is left or ctx ends: walks through parallel nodes at a time, and asks contactFactor times as
-// many for their record.
+// run visits nodes until none is left or ctx ends: walks through parallel nodes at a time, and asks
+// contactFactor times as many for their record.
 func (c *crawler) run(ctx context.Context, parallel int) {
 	stop := context.AfterFunc(ctx, c.end)
 	defer stop()
@@ -212,8 +216,8 @@ func (c *crawler) done(id enr.ID, err error) {
 	c.change.Broadcast()
 }
 
-// judge ends the crawl: silent nodes lose points, unless this machine's network may be at fault. It asks a few nodes once
-// more to find out.
+// judge ends the crawl: silent nodes lose points, unless this machine's network may be at fault. It
+// asks a few nodes once more to find out.
 func (c *crawler) judge(ctx context.Context) {
 	c.probe(ctx, 0)
 	c.mu.Lock()
@@ -235,8 +239,9 @@ func (c *crawler) judge(ctx context.Context) {
 	}
 }
 
-// visit asks a node for its record and for what is in its buckets. Once it has answered, it has: if its buckets stay
-// silent they are not walked to the end. walks bounds how many are walked through at a time.
+// visit asks a node for its record and for what is in its buckets. Once it has answered, it has: if
+// its buckets stay silent they are not walked to the end. walks bounds how many are walked through
+// at a time.
 func (c *crawler) visit(ctx context.Context, to target, walks chan struct{}) error {
 	to, err := to.verified()
 	if err != nil {

@@ -19,7 +19,8 @@ import (
 const (
 	// listRecords is how many nodes of a list serve as bootnodes. They are chosen by chance.
 	listRecords = 64
-	// listTimeout is how long a list may take that serves for bootnodes. What has come by then is used.
+	// listTimeout is how long a list may take that serves for bootnodes. What has come by then is
+	// used.
 	listTimeout = 30 * time.Second
 )
 
@@ -46,7 +47,8 @@ func parseDNS(server string) (*nameServer, error) {
 	}}, server}, nil
 }
 
-// nameServer is a resolver whose errors name the server that was asked. The library names one of the system's.
+// nameServer is a resolver whose errors name the server that was asked. The library names one of
+// the system's.
 type nameServer struct {
 	*net.Resolver
 	server string // "": those of the system

@@ -12,7 +12,8 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// Times for which texts may be cached, in seconds: the root changes with the list, an entry never does.
+// Times for which texts may be cached, in seconds: the root changes with the list, an entry never
+// does.
 const (
 	rootTTL  = 60
 	entryTTL = 86400
@@ -25,7 +26,8 @@ type dnsText struct {
 	Text string `json:"text"`
 }
 
-// zone is the line of a zone file. A string has 255 bytes at most, and no character here needs an escape.
+// zone is the line of a zone file. A string has 255 bytes at most, and no character here needs an
+// escape.
 func (d dnsText) zone() string {
 	line := fmt.Sprintf("%s. %d IN TXT", d.Name, d.TTL)
 	for part := range slices.Chunk([]byte(d.Text), 255) {

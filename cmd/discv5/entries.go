@@ -39,7 +39,8 @@ func (t *tool) nodes(arg, name string, add func(l listed, json bool) error) erro
 		return place(readNodes(r, func(id enr.ID, e nodeEntry) error {
 			return add(listed{fmt.Sprintf("line %d: node %s", e.line, id), e.Record, e}, true)
 		}))
-	case len(start) > 0 && start[0] >= 0xc0 && !bytes.HasPrefix(start, []byte("\ufeff")): // an RLP list, which no text begins like
+	// an RLP list, which no text begins like
+	case len(start) > 0 && start[0] >= 0xc0 && !bytes.HasPrefix(start, []byte("\ufeff")):
 		b, err := io.ReadAll(io.LimitReader(r, enr.MaxSize+1))
 		if err != nil {
 			return place(usageError{err})

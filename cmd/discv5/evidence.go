@@ -14,7 +14,8 @@ import (
 // against it only if
 //
 //   - another node has answered not long before, and one not long after;
-//   - of the nodes that were asked, or of those that answered the last time, at least one in enoughAnswers has answered.
+//   - of the nodes that were asked, or of those that answered the last time, at least one in
+//     enoughAnswers has answered.
 //
 // Both are judged for each kind of network separately: each can fail alone.
 

@@ -78,7 +78,8 @@ func (t *tool) printFound(r *enr.Record, from enr.ID) {
 	t.print(i, i.Record)
 }
 
-// parseDistances reads the values of --distance. Each distance counts once, where it is first named.
+// parseDistances reads the values of --distance. Each distance counts once, where it is first
+// named.
 func parseDistances(flags []string) (list []uint, err error) {
 	for _, flag := range flags {
 		for _, s := range strings.Split(flag, ",") {

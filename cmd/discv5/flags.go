@@ -38,7 +38,8 @@ func (s *seconds) String() string { return time.Duration(*s).String() }
 // Type implements pflag.Value: the word for it in the help.
 func (s *seconds) Type() string { return "TIME" }
 
-// parseAddrs reads listen addresses: IP:PORT, [IPv6]:PORT, or :PORT for all IPv4 and IPv6 addresses.
+// parseAddrs reads listen addresses: IP:PORT, [IPv6]:PORT, or :PORT for all IPv4 and IPv6
+// addresses.
 func parseAddrs(list []string) (addrs []netip.AddrPort, err error) {
 	for _, s := range list {
 		if port, both := strings.CutPrefix(s, ":"); both {

@@ -19,7 +19,8 @@ func record4(t testing.TB) netip.AddrPort {
 	return a
 }
 
-// Whatever is given for a record is read or refused as the user's mistake; what is read can be shown.
+// Whatever is given for a record is read or refused as the user's mistake; what is read can be
+// shown.
 func FuzzRecord(f *testing.F) {
 	r, err := enr.ParseText(goodRecord)
 	if err != nil {

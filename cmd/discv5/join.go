@@ -12,7 +12,8 @@ import (
 // joinPoll is how often the table is looked at while a bootnode's record is on its way into it.
 const joinPoll = 10 * time.Millisecond
 
-// join has the bootnodes answer, which brings them into the node's table, where lookups begin. One is enough.
+// join has the bootnodes answer, which brings them into the node's table, where lookups begin. One
+// is enough.
 func (n *network) join(ctx context.Context, node *discv5.Node) error {
 	errs := make(chan error, len(n.boot))
 	for _, b := range n.boot {

@@ -10,7 +10,8 @@ import (
 	"github.com/fastdisc/discv5/internal/dnstest"
 )
 
-// Every command has --json, and then prints objects, one on a line, and nothing else. A command that is new needs a line here.
+// Every command has --json, and then prints objects, one on a line, and nothing else. A command
+// that is new needs a line here.
 func TestJSONEverywhere(t *testing.T) {
 	t.Parallel()
 	nodes := swarm(t, "127.0.0.1:0", 3)

@@ -33,7 +33,8 @@ func parseKeyForm(s string) (keyForm, error) {
 	return "", wrong("%s: want hex or raw", quote.Short(s))
 }
 
-// decodeKey reads a key of either form. No error quotes it, as it may be a key with a typing mistake.
+// decodeKey reads a key of either form. No error quotes it, as it may be a key with a typing
+// mistake.
 func decodeKey(b []byte) (*enr.PrivateKey, keyForm, error) {
 	if len(b) == 32 {
 		key, err := enr.ParsePrivateKey(b)
@@ -93,15 +94,16 @@ func (t *tool) key(value string) (*enr.PrivateKey, error) {
 	}
 	if len(value) == 64 || len(value) == 66 {
 		if _, err := os.Stat(value); errors.Is(err, fs.ErrNotExist) {
-			return nil, wrong("neither a file nor a private key of 64 hexadecimal digits") // may be a key: not quoted
+			// may be a key: not quoted
+			return nil, wrong("neither a file nor a private key of 64 hexadecimal digits")
 		}
 	}
 	key, _, err := t.readKey(value)
 	return key, err
 }
 
-// writeKey makes a key file of mode 0600. It appears under its name only when it is complete. One that is there already
-// is replaced only by force.
+// writeKey makes a key file of mode 0600. It appears under its name only when it is complete. One
+// that is there already is replaced only by force.
 func writeKey(path string, key *enr.PrivateKey, form keyForm, force bool) error {
 	text := encodeKey(key, form)
 	defer clear(text)

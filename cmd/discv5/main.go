@@ -1,12 +1,12 @@
-// Command discv5 is a tool for the Node Discovery Protocol v5.1: it makes keys and records, asks single nodes, walks the
-// network, and takes packets apart.
+// Command discv5 is a tool for the Node Discovery Protocol v5.1: it makes keys and records, asks
+// single nodes, walks the network, and takes packets apart.
 //
 //	discv5 ping enr:-Iu4Q...
 //	discv5 findnode --distance 250-256 --each enode://...
 //	discv5 crawl nodes.json --bootnodes @bootnodes.txt --timeout 30m
 //
-// Results go to standard output; with --json each is one JSON object on a line of its own. Progress and diagnostics go to
-// standard error. See docs/TOOL.md.
+// Results go to standard output; with --json each is one JSON object on a line of its own. Progress
+// and diagnostics go to standard error. See docs/TOOL.md.
 //
 // # Exit codes
 //
@@ -16,14 +16,16 @@
 //
 // # Glossary
 //
-//   - node: a target of a request, given as record (enr:...), enode URL, @FILE that holds one, or - for standard input
+//   - node: a target of a request, given as record (enr:...), enode URL, @FILE that holds one, or -
+//     for standard input
 //   - bootnodes: the nodes from which a walk through the network starts
 //   - place: the part of the input that an error is about, such as "argument 1" or "--key"
 //
 // # Who owns what
 //
-// A [tool] is one run of the program and owns its three streams. A [network] holds the flags of a command that sends, and
-// starts the one node through which it does. Commands own everything else for as long as they run.
+// A [tool] is one run of the program and owns its three streams. A [network] holds the flags of a
+// command that sends, and starts the one node through which it does. Commands own everything else
+// for as long as they run.
 package main
 
 import (
@@ -86,7 +88,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return exitFailed
 }
 
-// oneLine is the text of an error in one line. The library's errors begin with the name that this program's lines begin with.
+// oneLine is the text of an error in one line. The library's errors begin with the name that this
+// program's lines begin with.
 func oneLine(err error) string {
 	text := quote.Line(err.Error())
 	return strings.TrimPrefix(strings.ReplaceAll(text, ": discv5: ", ": "), "discv5: ")

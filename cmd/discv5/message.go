@@ -121,7 +121,8 @@ func distances(d codec.Distances) []int {
 	}
 }
 
-// records reads encoded records that stand one after another. Of one that cannot be read the bytes are shown.
+// records reads encoded records that stand one after another. Of one that cannot be read the bytes
+// are shown.
 func records(b []byte) (list []recordInfo) {
 	for len(b) > 0 {
 		one, rest, err := codec.SplitRecord(b)

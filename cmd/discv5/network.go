@@ -29,8 +29,8 @@ type network struct {
 	change func(*discv5.Config)
 }
 
-// flags adds the flags. short is the letter for --timeout, which not all commands have; boot says whether the command needs
-// the network.
+// flags adds the flags. short is the letter for --timeout, which not all commands have; boot says
+// whether the command needs the network.
 func (n *network) flags(f *pflag.FlagSet, timeoutName, short string, boot bool) {
 	f.SortFlags = false
 	n.timeout = seconds(discv5.DefaultRequestTimeout)
@@ -137,7 +137,8 @@ func (n *network) start(ctx context.Context, targets []target, wide bool) (*disc
 	return node, nil
 }
 
-// listenFor chooses the addresses to listen on, with ports that are free. Failure to open the optional ones does not matter.
+// listenFor chooses the addresses to listen on, with ports that are free. Failure to open the
+// optional ones does not matter.
 func listenFor(targets []target, wide bool) (required, optional []netip.AddrPort) {
 	local, has4, has6 := len(targets) > 0, false, false
 	for _, to := range targets {

@@ -20,7 +20,8 @@ type nodeEntry struct {
 	FirstResponse time.Time `json:"firstResponse"`
 	LastResponse  time.Time `json:"lastResponse"`
 	LastCheck     time.Time `json:"lastCheck"`
-	// LastTry is when it was last asked in vain while hardly any node answered, which says nothing about it.
+	// LastTry is when it was last asked in vain while hardly any node answered, which says nothing
+	// about it.
 	LastTry time.Time `json:"lastTry,omitzero"`
 
 	line int // of the file, from 1; 0 for an entry that is not of a file

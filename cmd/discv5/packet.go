@@ -35,7 +35,8 @@ type packetInfo struct {
 	Message    *messageInfo `json:"message,omitempty"`
 }
 
-// decodePacket takes a datagram apart and changes it. If only the message cannot be read it returns both the packet and an error.
+// decodePacket takes a datagram apart and changes it. If only the message cannot be read it returns
+// both the packet and an error.
 func decodePacket(raw []byte, to enr.ID, proto codec.Protocol, key []byte) (*packetInfo, error) {
 	size := len(raw)
 	var p codec.Packet

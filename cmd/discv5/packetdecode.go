@@ -33,7 +33,8 @@ Exit code 1: the message does not open with the key; 2: this is no packet to tha
 			var key []byte
 			if readKey != "" {
 				if key, err = parseHex(readKey); err != nil {
-					return wrong("--read-key: want 32 hexadecimal digits") // may be most of a key: not quoted
+					// may be most of a key: not quoted
+					return wrong("--read-key: want 32 hexadecimal digits")
 				}
 				if len(key) != aead.KeySize {
 					return wrong("--read-key has %d bytes, want %d", len(key), aead.KeySize)

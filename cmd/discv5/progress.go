@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 const (
@@ -15,8 +15,8 @@ const (
 	progressInterval = 500 * time.Millisecond
 )
 
-// showing writes line over itself, if standard error is a terminal, until the function that it returns is called. That takes the
-// line away.
+// showing writes line over itself, if standard error is a terminal, until the function that it
+// returns is called. That takes the line away.
 func (t *tool) showing(line func() string) (stop func()) {
 	if !isTerminal(t.err) {
 		return func() {}

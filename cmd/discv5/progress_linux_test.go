@@ -33,8 +33,8 @@ func terminal(t *testing.T) (master, slave *os.File) {
 	return master, slave
 }
 
-// TestProgressOnTerminal: commands that take long show how far they are if somebody looks on, and take it away at the end. Nobody
-// answers here, so that they take as long as they wait.
+// TestProgressOnTerminal: commands that take long show how far they are if somebody looks on, and
+// take it away at the end. Nobody answers here, so that they take as long as they wait.
 func TestProgressOnTerminal(t *testing.T) {
 	t.Parallel()
 	dead := silence(t).String()

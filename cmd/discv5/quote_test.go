@@ -49,7 +49,8 @@ func TestS47ErrorsQuoteLittle(t *testing.T) {
 	check := func(t *testing.T, chars string, args ...string) {
 		t.Helper()
 		var out, errs bytes.Buffer
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond) // for those that wait for something
+		// for those that wait for something
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		code := run(ctx, args, strings.NewReader(digits), &out, &errs)
 		if longestRun(errs.String(), chars) > quote.Max || errs.Len() > 2500 {

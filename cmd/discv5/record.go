@@ -12,14 +12,16 @@ import (
 // toURL turns the digits of standard base64 into those of the URL-safe one.
 var toURL = strings.NewReplacer("+", "-", "/", "_")
 
-// parseView reads a record in any form that users have: text with or without enr:, base64 of either alphabet with or without
-// padding, hexadecimal digits with or without 0x, or the bytes themselves. The signature is not checked.
+// parseView reads a record in any form that users have: text with or without enr:, base64 of either
+// alphabet with or without padding, hexadecimal digits with or without 0x, or the bytes themselves.
+// The signature is not checked.
 func parseView(s string) (enr.View, error) {
 	raw, err := recordBytes(s)
 	if err != nil {
 		return enr.View{}, err
 	}
-	// Every record is a list of more than 64 bytes. What begins otherwise is another word that happens to be base64.
+	// Every record is a list of more than 64 bytes. What begins otherwise is another word that
+	// happens to be base64.
 	if !strings.HasPrefix(s, "enr:") && (len(raw) == 0 || raw[0] < 0xf8) {
 		return enr.View{}, wrong("%s is not a record", quote.Short(s))
 	}
@@ -47,7 +49,8 @@ func recordBytes(s string) ([]byte, error) {
 	if len(s) > maxRecordText {
 		return nil, usageError{enr.ErrTooLarge}
 	}
-	// The first digit tells: that of a list of this length is f in hexadecimal and - or + in base64.
+	// The first digit tells: that of a list of this length is f in hexadecimal and - or + in
+	// base64.
 	if raw, err := hex.DecodeString(strings.TrimPrefix(s, "0x")); err == nil {
 		return raw, nil
 	}
@@ -71,8 +74,8 @@ func parseRecord(s string) (*enr.Record, error) {
 	return r, nil
 }
 
-// nameRecords puts the prefix before records that lack it: their first character is - in base64, and what begins so would
-// be taken for flags.
+// nameRecords puts the prefix before records that lack it: their first character is - in base64,
+// and what begins so would be taken for flags.
 func nameRecords(args []string) []string {
 	named := make([]string, len(args))
 	for i, a := range args {
@@ -87,5 +90,6 @@ func nameRecords(args []string) []string {
 	return named
 }
 
-// minRecordText is shorter than any record's text, as a signature alone is longer, and longer than any flag.
+// minRecordText is shorter than any record's text, as a signature alone is longer, and longer than
+// any flag.
 const minRecordText = 86

@@ -84,7 +84,8 @@ func (n *network) resolve(ctx context.Context, node *discv5.Node, id enr.ID, to 
 	}
 	best := newest(nil, near, id)
 	if best == nil {
-		// A lookup brings nodes that answer. That one does not, but those close to it may know its record.
+		// A lookup brings nodes that answer. That one does not, but those close to it may know its
+		// record.
 		for _, r := range near {
 			heard, err := node.FindNode(ctx, discv5.Contacts(r)[0], uint(enr.LogDistance(r.ID(), id)))
 			if ctx.Err() != nil {

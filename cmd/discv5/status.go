@@ -2,7 +2,7 @@ package main
 
 import (
 	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // statusEvent is how a node does. Numbers of packets and sessions count since its start.

@@ -84,7 +84,8 @@ answers with an empty payload.`,
 	return c
 }
 
-// payload reads what is to be sent. Only what stands on the command line itself can be digits without being told so.
+// payload reads what is to be sent. Only what stands on the command line itself can be digits
+// without being told so.
 func (t *tool) payload(arg string, isHex bool) ([]byte, error) {
 	b, err := t.input(arg)
 	switch {

@@ -62,7 +62,8 @@ func (t target) verified() (target, error) {
 	return recordTarget(r)
 }
 
-// listedTarget makes a target of a record whose owner has been found and whose signature has not been checked.
+// listedTarget makes a target of a record whose owner has been found and whose signature has not
+// been checked.
 func listedTarget(id enr.ID, v enr.View) (target, error) {
 	to := target{listed: &listedRecord{id, v}}
 	return to, to.locate(v)
@@ -99,8 +100,8 @@ func (t *target) locate(v enr.View) error {
 	return nil
 }
 
-// parseTarget reads a record or an enode URL. only, if not empty, are the listen addresses given: a host name is looked up
-// with names for an address of one of their families.
+// parseTarget reads a record or an enode URL. only, if not empty, are the listen addresses given: a
+// host name is looked up with names for an address of one of their families.
 func parseTarget(ctx context.Context, names *nameServer, s string, only []netip.AddrPort) (target, error) {
 	if strings.HasPrefix(s, dnsdisc.LinkPrefix) {
 		return target{}, wrong("this is a list of nodes, not a node; see discv5 dns --help")

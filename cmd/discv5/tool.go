@@ -71,7 +71,8 @@ func (t *tool) note(format string, args ...any) {
 	fmt.Fprintf(t.err, format+"\n", args...)
 }
 
-// input gives what an argument stands for: the content of FILE for @FILE, standard input for -, else the argument.
+// input gives what an argument stands for: the content of FILE for @FILE, standard input for -,
+// else the argument.
 func (t *tool) input(arg string) ([]byte, error) {
 	switch {
 	case arg == "":

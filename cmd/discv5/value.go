@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// showValue is the value of a pair as people read it. rlp is one canonical value: what records are made of.
+// showValue is the value of a pair as people read it. rlp is one canonical value: what records are
+// made of.
 func showValue(key string, rlp []byte) string {
 	content, rest, list := splitRLP(rlp)
 	if list || len(rest) > 0 {
@@ -51,7 +52,8 @@ func showRLP(rlp []byte) string {
 	return "[" + strings.Join(items, ", ") + "]"
 }
 
-// printable is text as it is, in quotes if it could be taken for something else, and hexadecimal digits for bytes.
+// printable is text as it is, in quotes if it could be taken for something else, and hexadecimal
+// digits for bytes.
 func printable(b []byte) string {
 	if len(b) == 0 {
 		return `""`
@@ -67,7 +69,8 @@ func printable(b []byte) string {
 	return string(b)
 }
 
-// splitRLP parts the first value of b into its content and what follows. b is canonical; if it is not, all of it is content.
+// splitRLP parts the first value of b into its content and what follows. b is canonical; if it is
+// not, all of it is content.
 func splitRLP(b []byte) (content, rest []byte, list bool) {
 	if len(b) == 0 || b[0] < 0x80 {
 		n := min(len(b), 1)

@@ -106,7 +106,8 @@ func usage() string {
 		flagSet(&o).FlagUsagesWrapped(100)
 }
 
-// parseFlags reads the command line. Everything that can be told to be wrong without looking at the system is.
+// parseFlags reads the command line. Everything that can be told to be wrong without looking at the
+// system is.
 func parseFlags(args []string) (*options, error) {
 	o := new(options)
 	f := flagSet(o)

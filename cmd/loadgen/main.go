@@ -1,11 +1,13 @@
-// Command loadgen puts a node of Node Discovery v5.1 under load and reports throughput, losses and latency.
+// Command loadgen puts a node of Node Discovery v5.1 under load and reports throughput, losses and
+// latency.
 //
 //	loadgen --target enr:-Iu4Q... --identities 1000 --duration 30s
 //	loadgen --target enode://...@127.0.0.1:9000 --mode findnode --rate 20000 --html report.html --pid 4711
 //	loadgen --target enr:-Iu4Q... --mode junk --sources 1000 --rate 50000
 //
-// The report goes to standard output, and with --json and --html to files; progress and errors go to standard error. Targets
-// that are neither on this machine nor in a private network are refused without --i-own-this-target. See docs/LOADGEN.md.
+// The report goes to standard output, and with --json and --html to files; progress and errors go
+// to standard error. Targets that are neither on this machine nor in a private network are refused
+// without --i-own-this-target. See docs/LOADGEN.md.
 //
 // # Exit codes
 //
@@ -16,7 +18,8 @@
 //
 // # Who owns what
 //
-// Package load does the work. An [options] is the command line; a [report] is everything that text, JSON and HTML are made of.
+// Package load does the work. An [options] is the command line; a [report] is everything that text,
+// JSON and HTML are made of.
 package main
 
 import (

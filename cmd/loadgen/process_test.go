@@ -18,14 +18,15 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // patience bounds every wait of these tests. It is far above what anything takes.
 const patience = 60 * time.Second
 
-// childEnv makes the test binary be the command, so that tests run it as a process with its own race detector.
+// childEnv makes the test binary be the command, so that tests run it as a process with its own
+// race detector.
 const childEnv = "DISCV5_TEST_LOADGEN"
 
 func TestMain(m *testing.M) {

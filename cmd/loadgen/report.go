@@ -12,7 +12,8 @@ import (
 	"github.com/fastdisc/discv5/internal/version"
 )
 
-// schema is the version of the JSON report. It rises when a member changes its meaning or goes away.
+// schema is the version of the JSON report. It rises when a member changes its meaning or goes
+// away.
 const schema = 1
 
 // report is everything that text, JSON and HTML are made of.
@@ -79,8 +80,8 @@ func (r *report) broken() error {
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-// The JSON report. Times are in seconds or microseconds, as the names of members say; sizes in bytes. docs/LOADGEN.md says
-// what each member means.
+// The JSON report. Times are in seconds or microseconds, as the names of members say; sizes in
+// bytes. docs/LOADGEN.md says what each member means.
 type (
 	jsonReport struct {
 		Schema    int            `json:"schema"`
@@ -361,7 +362,8 @@ func pointOf(p load.Point) jsonPoint {
 	return j
 }
 
-// curve is the latency at quantiles that come closer and closer to 1, as far as there are requests enough to tell.
+// curve is the latency at quantiles that come closer and closer to 1, as far as there are requests
+// enough to tell.
 func curve(h *load.Histogram) (list []jsonQuantile) {
 	const steps = 8 // in each factor of ten of what lies above
 	n := h.Count()

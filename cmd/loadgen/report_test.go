@@ -49,7 +49,8 @@ func TestPageUnits(t *testing.T) {
 	}
 }
 
-// An interval without answers interrupts the curves of latency: a line across it would say that there were some.
+// An interval without answers interrupts the curves of latency: a line across it would say that
+// there were some.
 func TestPageGap(t *testing.T) {
 	lines := func(r *report) int {
 		charts, err := r.charts(r.json())

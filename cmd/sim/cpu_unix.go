@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// cpuTime is the processor time that the program has taken, or 0 where it cannot be had. On a busy machine it says more than the
-// time on the wall.
+// cpuTime is the processor time that the program has taken, or 0 where it cannot be had. On a busy
+// machine it says more than the time on the wall.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
@@ -18,7 +18,8 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// maxMemory is the most memory that the program has had resident, in bytes, or 0 where it cannot be had.
+// maxMemory is the most memory that the program has had resident, in bytes, or 0 where it cannot be
+// had.
 func maxMemory() uint64 {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {

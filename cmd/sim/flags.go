@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/fastdisc/discv5/engine"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/simnet"
 )

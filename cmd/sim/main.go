@@ -1,8 +1,9 @@
 // Sim lets a swarm of discv5 nodes live for a simulated time, and reports on it.
 //
-// Everything runs in one goroutine, on virtual time, and a seed makes a run happen again; see package simnet. It ends with 0, with 1 if an
-// invariant did not hold, the swarm could not be made, or a signal came, and with 2 if the command line is wrong. After a first SIGINT or
-// SIGTERM the report has the figures so far.
+// Everything runs in one goroutine, on virtual time, and a seed makes a run happen again; see
+// package simnet. It ends with 0, with 1 if an invariant did not hold, the swarm could not be made,
+// or a signal came, and with 2 if the command line is wrong. After a first SIGINT or SIGTERM the
+// report has the figures so far.
 package main
 
 import (

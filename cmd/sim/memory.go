@@ -9,8 +9,9 @@ import (
 	"github.com/fastdisc/discv5/simnet"
 )
 
-// collector collects garbage when the heap has grown to a limit, and at no other time. The simulation waits meanwhile: collecting
-// beside it, as programs do that must answer, would cost it a third of its time.
+// collector collects garbage when the heap has grown to a limit, and at no other time. The
+// simulation waits meanwhile: collecting beside it, as programs do that must answer, would cost it
+// a third of its time.
 type collector struct {
 	n       *simnet.Network
 	limit   uint64
@@ -24,7 +25,8 @@ type collector struct {
 // collectEvery is the simulated time between two looks at the heap.
 const collectEvery = 2 * time.Second
 
-// newCollector starts to collect at limit bytes. The limit is raised if more than two thirds of it are in use.
+// newCollector starts to collect at limit bytes. The limit is raised if more than two thirds of it
+// are in use.
 func newCollector(n *simnet.Network, limit uint64) *collector {
 	c := &collector{n: n, limit: limit, sample: []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}}
 	c.percent = debug.SetGCPercent(-1)

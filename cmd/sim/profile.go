@@ -9,8 +9,8 @@ import (
 	"runtime/pprof"
 )
 
-// profileCPU writes a profile of the processor time to a file until the function that it returns is called. Without a name it does
-// nothing.
+// profileCPU writes a profile of the processor time to a file until the function that it returns is
+// called. Without a name it does nothing.
 func profileCPU(name string) (stop func() error, err error) {
 	if name == "" {
 		return func() error { return nil }, nil
@@ -28,7 +28,8 @@ func profileCPU(name string) (stop func() error, err error) {
 	}, nil
 }
 
-// profileHeap writes a profile of the heap, which has been collected, to a file. Without a name it does nothing.
+// profileHeap writes a profile of the heap, which has been collected, to a file. Without a name it
+// does nothing.
 func profileHeap(name string) error {
 	if name == "" {
 		return nil

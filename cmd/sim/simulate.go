@@ -50,7 +50,8 @@ type simulation struct {
 // joinLines is how many lines are written while the nodes arrive.
 const joinLines = 5
 
-// simulate runs the swarm and writes the report. Its error names the seed. When ctx ends the report has what there is so far.
+// simulate runs the swarm and writes the report. Its error names the seed. When ctx ends the report
+// has what there is so far.
 func simulate(ctx context.Context, o *options, args []string, out io.Writer) error {
 	n := simnet.New(simnet.Config{
 		Seed: o.seed, Conditions: o.cond, InsecureCurve: !o.real, Audit: o.audit, Records: 8 * o.swarm.Nodes,

@@ -8,12 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// A run in which an invariant does not hold fails, says what did not hold, and how to have it happen again. Here every node has a record that is
-// older than the one it was started with.
+// A run in which an invariant does not hold fails, says what did not hold, and how to have it
+// happen again. Here every node has a record that is older than the one it was started with.
 func TestViolated(t *testing.T) {
 	args := append(slices.Clone(small), "--duration=1m", "--seed=7")
 	o, err := parse(args)

@@ -23,7 +23,8 @@ var verdicts = map[string]func([]byte) (ours, theirs error){
 	"record": recordVerdict, "record text": recordTextVerdict, "enode": enodeVerdict, "message": messageVerdict, "packet": packetVerdict, "tree": treeVerdict,
 }
 
-// agree reports whether both accept an input. A disagreement that no entry of differences explains is a finding.
+// agree reports whether both accept an input. A disagreement that no entry of differences explains
+// is a finding.
 func agree(t *testing.T, target string, input []byte) bool {
 	t.Helper()
 	v := verdict{input: input}

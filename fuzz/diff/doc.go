@@ -1,9 +1,10 @@
-// Package diff holds fuzz targets that compare this module with go-ethereum's p2p/enr, enode, discover/v5wire and dnsdisc. The
-// same bytes go into both: their verdicts and what they decode have to agree, and what one of them encodes the other one decodes.
-// It has tests only, and is a module of its own, so that nothing else depends on go-ethereum.
+// Package diff holds fuzz targets that compare this module with go-ethereum's p2p/enr, enode,
+// discover/v5wire and dnsdisc. The same bytes go into both: their verdicts and what they decode
+// have to agree, and what one of them encodes the other one decodes. It has tests only, and is a
+// module of its own, so that nothing else depends on go-ethereum.
 //
-// Where the two differ on purpose, the table differences says in what and why. A disagreement that no entry of it
-// explains is a finding; TestDifferences tries a sample of each entry.
+// Where the two differ on purpose, the table differences says in what and why. A disagreement that
+// no entry of it explains is a finding; TestDifferences tries a sample of each entry.
 //
 // # Targets
 //

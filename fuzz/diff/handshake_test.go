@@ -14,7 +14,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/curve"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 // side is our node against theirs.
@@ -50,7 +50,8 @@ func (s *side) nonce() (iv [codec.IVSize]byte, nonce codec.Nonce) {
 	return iv, nonce
 }
 
-// change applies changes of three bytes each, position and mask, to b and reports whether anything is different now.
+// change applies changes of three bytes each, position and mask, to b and reports whether anything
+// is different now.
 func change(b, changes []byte) bool {
 	was := bytes.Clone(b)
 	for ; len(changes) >= 3; changes = changes[3:] {
@@ -59,8 +60,8 @@ func change(b, changes []byte) bool {
 	return !bytes.Equal(b, was)
 }
 
-// FuzzHandshake: flags 1: ours starts, else theirs; 2: the recipient knows the record; seq and payload go into the messages;
-// changes are made to the handshake packet, as it is on the wire.
+// FuzzHandshake: flags 1: ours starts, else theirs; 2: the recipient knows the record; seq and
+// payload go into the messages; changes are made to the handshake packet, as it is on the wire.
 func FuzzHandshake(f *testing.F) {
 	for flags := range byte(4) {
 		f.Add(flags, []byte("payload"), uint64(5), []byte{}, uint64(flags))

@@ -82,8 +82,8 @@ func signRoot(text string) string {
 
 const emptyBranch = "enrtree-branch:"
 
-// zoneOf puts a text to a place that the first byte names: 0 the top of the records, 1 that of the links, 2 the signed part of
-// the root, 3 a branch above entries that the branch names.
+// zoneOf puts a text to a place that the first byte names: 0 the top of the records, 1 that of the
+// links, 2 the signed part of the root, 3 a branch above entries that the branch names.
 func zoneOf(b []byte) zone {
 	if len(b) == 0 {
 		b = []byte{0}
@@ -135,7 +135,8 @@ var pool = sync.OnceValue(func() (list []*enr.Record) {
 	return list
 })
 
-// FuzzTree reads a text in some place of a tree with both; count, if not 0, makes a tree of some records and links with both.
+// FuzzTree reads a text in some place of a tree with both; count, if not 0, makes a tree of some
+// records and links with both.
 func FuzzTree(f *testing.F) {
 	r := pool()[0].String()
 	f.Add([]byte("\x00"+r), byte(0), uint64(1))

@@ -21,13 +21,13 @@ var imports = map[string][]string{
 	"nat":               {"internal/quote", "internal/netaddr"},
 	"enr":               {"internal/quote", "internal/netaddr", "internal/rlp", "internal/curve"},
 	"codec":             {"internal/netaddr", "aead", "enr", "internal/rlp"},
-	"session":           {"internal/netaddr", "internal/prefixquota", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
+	"internal/session":  {"internal/netaddr", "internal/prefixquota", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
 	"table":             {"internal/netaddr", "internal/prefixquota", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"lookup":            {"internal/prefixquota", "internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"engine":            {"internal/goid", "internal/budget", "internal/quote", "internal/netaddr", "internal/prefixquota", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
-	".":                 {"internal/goid", "internal/quote", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
+	"internal/lookup":   {"internal/prefixquota", "internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
+	"internal/engine":   {"internal/goid", "internal/budget", "internal/quote", "internal/netaddr", "internal/prefixquota", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
+	".":                 {"internal/goid", "internal/quote", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat"},
 	"internal/store":    {"enr"},
-	"simnet":            {"internal/netaddr", "internal/prefixquota", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
+	"simnet":            {"internal/netaddr", "internal/prefixquota", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "limits"},
 	"dnsdisc":           {"internal/quote", "internal/netaddr", "enr", "internal/curve", "internal/dnstest"},
 	"internal/dnstest":  {},
 	"internal/chart":    {},
@@ -40,7 +40,7 @@ var imports = map[string][]string{
 	"internal/nodelist":   {},
 	"internal/atomicfile": {},
 	// A simulation of attackers on node tables, for cmd/sim.
-	"internal/eclipse": {"internal/netaddr", "internal/prefixquota", "table", "lookup", "enr"},
+	"internal/eclipse": {"internal/netaddr", "internal/prefixquota", "table", "internal/lookup", "enr"},
 	// Prefix limits: everything that strangers can fill counts with it.
 	"internal/prefixquota": {"internal/netaddr"},
 	// Published vectors, which tests of any package may import.
@@ -49,22 +49,23 @@ var imports = map[string][]string{
 	"internal/curve/k256":     {"internal/curve/curveerr"},
 	"internal/curve/decred":   {"internal/curve/curveerr"},
 	"internal/curve/curveerr": {},
-	// The node and the engine's counters are for the tests of internal/load, which have a node to load.
-	"internal/load": {"internal/quote", "internal/netaddr", "fastpath", "codec", "aead", "enr", ".", "engine"},
+	// The node and the engine's counters are for the tests of internal/load, which have a node to
+	// load.
+	"internal/load": {"internal/quote", "internal/netaddr", "fastpath", "codec", "aead", "enr", ".", "internal/engine"},
 	// Fuzz targets that span packages. Nothing imports them.
-	"fuzz": {"internal/netaddr", "internal/prefixquota", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc", "simnet"},
+	"fuzz": {"internal/netaddr", "internal/prefixquota", ".", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc", "simnet"},
 	// Tests that load nodes for long, and flood them. Nothing imports it.
 	// Tests on real sockets in network namespaces. Nothing imports them.
-	"chaos": {"internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
-	"soak":  {"internal/netaddr", "internal/prefixquota", ".", "engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
+	"test/chaos": {"internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
+	"test/soak":  {"internal/netaddr", "internal/prefixquota", ".", "internal/engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
 	// What OSS-Fuzz needs, with a program that go run starts.
 	"ossfuzz": {},
 	// Programs; what is below cmd/x may be imported by cmd/x alone.
-	"cmd": {"internal/eclipse", "internal/quote", "internal/nodelist", "internal/atomicfile", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "engine", "session", "table", "lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
+	"cmd": {"internal/eclipse", "internal/quote", "internal/nodelist", "internal/atomicfile", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
 }
 
-// modules says which packages may import a module that is not this one's. Tests may import them too, but for those
-// that are marked.
+// modules says which packages may import a module that is not this one's. Tests may import them
+// too, but for those that are marked.
 var modules = map[string]struct {
 	users []string
 	tests bool // may any test import it?
@@ -74,7 +75,7 @@ var modules = map[string]struct {
 	"golang.org/x/net/dns/dnsmessage":           {[]string{"internal/dnstest"}, true},
 	"golang.org/x/crypto":                       {[]string{"enr", "dnsdisc"}, true},
 	"github.com/decred/dcrd/dcrec/secp256k1/v4": {[]string{"internal/curve/decred"}, true},
-	"github.com/zeebo/xxh3":                     {[]string{"session", "engine", "limits", "simnet", "internal/budget"}, true},
+	"github.com/zeebo/xxh3":                     {[]string{"internal/session", "internal/engine", "limits", "simnet", "internal/budget"}, true},
 	"github.com/cespare/xxhash/v2":              {[]string{"enr"}, true},
 	"github.com/HdrHistogram/hdrhistogram-go":   {[]string{"internal/load", "cmd"}, true},
 	"gonum.org/v1/plot":                         {[]string{"internal/chart"}, true},
@@ -139,7 +140,8 @@ func checkInside(t *testing.T, s source, from, to string, allowed []string) {
 	case strings.HasPrefix(to, "internal/") && strings.HasSuffix(to, "test") && !s.test:
 		t.Errorf("%s: %s is for tests", s.path, to)
 	case to == "internal/cryptotest" && s.test: // published vectors
-	case to == s.dir && strings.HasSuffix(s.file.Name.Name, "_test"): // an external test of the package itself
+	// an external test of the package itself
+	case to == s.dir && strings.HasSuffix(s.file.Name.Name, "_test"):
 	case strings.HasPrefix(to, "cmd/") && strings.HasPrefix(to, s.dir+"/"): // a part of the program
 	case slices.Contains(allowed, room(to)) && room(to) != "cmd":
 	default:
@@ -160,7 +162,8 @@ func checkOutside(t *testing.T, s source, from, path string) {
 	}
 }
 
-// What programs and libraries are made of in the end, on every platform: no part of another Ethereum client.
+// What programs and libraries are made of in the end, on every platform: no part of another
+// Ethereum client.
 func TestNoForeignClient(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the go command")
@@ -175,7 +178,7 @@ func TestNoForeignClient(t *testing.T) {
 			t.Fatalf("go list: %v", err)
 		}
 		deps := strings.Fields(string(out))
-		if !slices.Contains(deps, modulePath+"/engine") {
+		if !slices.Contains(deps, modulePath+"/internal/engine") {
 			t.Fatalf("go list of %s names %d packages, without the module's own", platform, len(deps))
 		}
 		for _, d := range deps {

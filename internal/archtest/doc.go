@@ -1,6 +1,6 @@
-// Package archtest holds the rules of the whole module: which package may import which, which sources need what comments,
-// and how long a file may be. It has tests only. They read the sources of all platforms, whatever
-// the one they run on.
+// Package archtest holds the rules of the whole module: which package may import which, which
+// sources need what comments, and how long a file may be. It has tests only. They read the sources
+// of all platforms, whatever the one they run on.
 //
 // The picture:
 //

@@ -38,8 +38,8 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// general checks types, constants and variables. The comment of a group counts for all its constants or variables, but not
-// for types.
+// general checks types, constants and variables. The comment of a group counts for all its
+// constants or variables, but not for types.
 func general(d *ast.GenDecl, missing func(string, token.Pos)) {
 	for _, spec := range d.Specs {
 		switch spec := spec.(type) {

@@ -9,7 +9,8 @@ import (
 // testName is how a test, a fuzz target or an example is named in a document.
 var testName = regexp.MustCompile("`((?:Test|Fuzz|Example)[A-Z_][A-Za-z0-9_]*)(\\*?)`")
 
-// Every test that a document names exists, in this module or in one below it. A name may end with a star.
+// Every test that a document names exists, in this module or in one below it. A name may end with a
+// star.
 func TestDocumentsNameTests(t *testing.T) {
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)[A-Za-z0-9_]*)\(`)
 	tests := make(map[string]bool)

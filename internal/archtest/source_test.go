@@ -27,8 +27,8 @@ type source struct {
 	text string
 }
 
-// files calls f with the path from the root of every file of the repository that people write: nothing below testdata, hidden
-// directories but .ci, and bin.
+// files calls f with the path from the root of every file of the repository that people write:
+// nothing below testdata, hidden directories but .ci, and bin.
 func files(t *testing.T, f func(path string, text []byte)) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

@@ -25,8 +25,8 @@ func TestFileLength(t *testing.T) {
 	}
 }
 
-// unwanted finds notes to oneself and places that exist on one machine only. The words are put together here, so that
-// this file does not hold them.
+// unwanted finds notes to oneself and places that exist on one machine only. The words are put
+// together here, so that this file does not hold them.
 var unwanted = regexp.MustCompile(`(?i)\b(` + strings.Join([]string{
 	"to" + "do", "fix" + "me", "x" + "xx", "not " + "implemented", "not yet " + "implemented", "st" + "ub", "st" + "ubs",
 	"cl" + "aude", "anthr" + "opic", "chat" + "gpt", "open" + "ai", "l" + "lm", "language " + "model",

@@ -49,8 +49,8 @@ type Purpose struct {
 	Origin Origin
 	// ID is the node ID behind the endpoint. It counts for Named.
 	ID [32]byte
-	// Grant pays for the packet if Origin is Named. Without one, a message of the node itself led to
-	// it that was not shorter.
+	// Grant pays for the packet if Origin is Named. Without one, a message of the node itself led
+	// to it that was not shorter.
 	Grant *Grant
 }
 
@@ -68,8 +68,8 @@ type Budget struct {
 	probes   *probeTable
 }
 
-// New returns a budget. seed must be secret and random. endpoints is how many proofs it should hold;
-// each takes 32 bytes. The other tables take 176 KiB.
+// New returns a budget. seed must be secret and random. endpoints is how many proofs it should
+// hold; each takes 32 bytes. The other tables take 176 KiB.
 func New(seed uint64, endpoints int) *Budget {
 	return &Budget{
 		seed:     seed,
@@ -109,7 +109,8 @@ func (b *Budget) prefix(p netaddr.Prefix) uint64 {
 	return xxh3.HashSeed(buf[:], b.seed)
 }
 
-// source returns the key of the party at an endpoint: its site, or its address in a private network.
+// source returns the key of the party at an endpoint: its site, or its address in a private
+// network.
 func (b *Budget) source(from netip.AddrPort) uint64 {
 	class := netaddr.ClassOf(from.Addr())
 	if class == netaddr.Global {
@@ -118,7 +119,8 @@ func (b *Budget) source(from netip.AddrPort) uint64 {
 	return b.destination(from, class)
 }
 
-// probe returns the key of a node ID that the namer behind g, which may be nil, names at a destination.
+// probe returns the key of a node ID that the namer behind g, which may be nil, names at a
+// destination.
 func (b *Budget) probe(destination uint64, id *[32]byte, g *Grant) uint64 {
 	var buf [48]byte
 	copy(buf[:], id[:])
@@ -129,9 +131,9 @@ func (b *Budget) probe(destination uint64, id *[32]byte, g *Grant) uint64 {
 	return xxh3.HashSeed(buf[:], b.seed)
 }
 
-// Spend charges a packet of size bytes to the endpoint to, unless that has a proof. If the result is
-// not Allowed, nothing has been charged, and the packet must not be sent. It does not allocate unless
-// a grant pays.
+// Spend charges a packet of size bytes to the endpoint to, unless that has a proof. If the result
+// is not Allowed, nothing has been charged, and the packet must not be sent. It does not allocate
+// unless a grant pays.
 func (b *Budget) Spend(now time.Duration, to netip.AddrPort, size int, p *Purpose) Cause {
 	if b.Proven(now, to) {
 		return Allowed
@@ -198,10 +200,10 @@ func (b *Budget) Probed(now time.Duration, to netip.AddrPort, id *[32]byte, g *G
 	return !ok
 }
 
-// Claim charges one claim to the site of source: an endpoint that a node there states for itself and
-// that is to be probed, or a record that is to be fetched from there. It reports false if the site has
-// had its claims. Sites of private and loopback addresses count by address. Nodes that are members of
-// the table count apart from others.
+// Claim charges one claim to the site of source: an endpoint that a node there states for itself
+// and that is to be probed, or a record that is to be fetched from there. It reports false if the
+// site has had its claims. Sites of private and loopback addresses count by address. Nodes that are
+// members of the table count apart from others.
 func (b *Budget) Claim(now time.Duration, source netip.AddrPort, member bool) bool {
 	key := b.source(source)
 	if member {

@@ -125,7 +125,8 @@ func TestOneProbe(t *testing.T) {
 	}
 }
 
-// A grant pays for as many packets to one destination and to one site as it has, and for as many bytes.
+// A grant pays for as many packets to one destination and to one site as it has, and for as many
+// bytes.
 func TestGrant(t *testing.T) {
 	id := byte(0)
 	spend := func(b *Budget, g *Grant, to netip.AddrPort, size int) Cause {
@@ -308,7 +309,8 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// With as many proofs as asked for, none is lost: a second set takes what the first one has no room for.
+// With as many proofs as asked for, none is lost: a second set takes what the first one has no room
+// for.
 func TestProofsHaveRoom(t *testing.T) {
 	for seed := range uint64(20) {
 		const n = 8192

@@ -23,8 +23,8 @@
 //     have few prefixes, and a public peer cannot name an address in one.
 //   - If a namer is behind it: one probe for each node ID that the site of the namer names at the
 //     destination. A further one may follow after FirstPause, and the pause doubles with each.
-//   - If a grant pays for it: no more packets to one destination or one site than the namer has sent,
-//     and no more bytes in all.
+//   - If a grant pays for it: no more packets to one destination or one site than the namer has
+//     sent, and no more bytes in all.
 //
 // Requests that the operator asks for pass a rate of their own, MaxOperatorPerSecond, and no other
 // limit.

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Grant is what a namer has sent in the message that names destinations. It pays for the probes that
-// the message leads to. Its methods may be called from several goroutines.
+// Grant is what a namer has sent in the message that names destinations. It pays for the probes
+// that the message leads to. Its methods may be called from several goroutines.
 type Grant struct {
 	namer netip.AddrPort
 

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// S28: a namer is its site, so that other ports, hosts and subnets of it do not get a probe each. In a
-// private network it is its address.
+// S28: a namer is its site, so that other ports, hosts and subnets of it do not get a probe each.
+// In a private network it is its address.
 func TestS28NamerIsItsSite(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -40,8 +40,8 @@ func TestS28NamerIsItsSite(t *testing.T) {
 	}
 }
 
-// S28: names of other destinations push old probes out of their set, never young ones first, so that a
-// few hundred names do not have the victim probed a second time.
+// S28: names of other destinations push old probes out of their set, never young ones first, so
+// that a few hundred names do not have the victim probed a second time.
 func TestS28OtherNamesKeepYoungProbes(t *testing.T) {
 	var table probeTable
 	const set = 5
@@ -62,8 +62,8 @@ func TestS28OtherNamesKeepYoungProbes(t *testing.T) {
 	}
 }
 
-// S28: a victim whose probes are forgotten, because of very many other names, still gets no more than
-// its rate, which no table forgets.
+// S28: a victim whose probes are forgotten, because of very many other names, still gets no more
+// than its rate, which no table forgets.
 func TestS28RateOutlivesForgottenProbes(t *testing.T) {
 	b := New(1, 0)
 	victim, sent, worst := at("20.9.9.9:9000"), []time.Duration(nil), 0

@@ -3,8 +3,8 @@ package budget
 import "time"
 
 const (
-	// FirstPause is the time before a node ID may be probed a second time at one destination on behalf
-	// of one namer. The pause doubles with each probe, up to MaxPause.
+	// FirstPause is the time before a node ID may be probed a second time at one destination on
+	// behalf of one namer. The pause doubles with each probe, up to MaxPause.
 	FirstPause = 5 * time.Minute
 	// MaxPause bounds that pause.
 	MaxPause = 2 * time.Hour
@@ -24,8 +24,8 @@ func (p *probed) pause() time.Duration { return min(FirstPause<<min(p.times-1, 8
 // probeTable remembers which probes have been sent.
 type probeTable struct{ sets [probeSets][ways]probed }
 
-// look returns the entry of key, or the one to overwrite. ok is false if it is too early for another
-// probe.
+// look returns the entry of key, or the one to overwrite. ok is false if it is too early for
+// another probe.
 func (t *probeTable) look(now time.Duration, key uint64) (e *probed, ok bool) {
 	set := &t.sets[key%probeSets]
 	oldest := &set[0]

@@ -8,23 +8,24 @@ import (
 )
 
 const (
-	// ProofLife is how long an answer proves an endpoint. It is longer than the longest pause between
-	// two liveness checks of a node, so that a node in use never loses its proof.
+	// ProofLife is how long an answer proves an endpoint. It is longer than the longest pause
+	// between two liveness checks of a node, so that a node in use never loses its proof.
 	ProofLife = 8 * time.Minute
-	// failuresAllowed is how many requests in a row an endpoint may leave without an answer before it
-	// loses its proof: one lost packet says nothing.
+	// failuresAllowed is how many requests in a row an endpoint may leave without an answer before
+	// it loses its proof: one lost packet says nothing.
 	failuresAllowed = 1
 
 	proofWays = 8 // entries of a set: one cache line
-	// proofSpare is how many entries there are for each proof that is to be held: with a quarter of the
-	// entries in use, two full sets hardly ever meet.
+	// proofSpare is how many entries there are for each proof that is to be held: with a quarter of
+	// the entries in use, two full sets hardly ever meet.
 	proofSpare = 4
 	// minProofs and maxProofs bound the entries, of 8 bytes each.
 	minProofs, maxProofs = 1024, 1 << 20
 )
 
-// proofs remembers which endpoints have answered. It is read on the packet path and so takes no lock:
-// an entry is one word. Two calls that race for one entry lose one proof, which a probe restores.
+// proofs remembers which endpoints have answered. It is read on the packet path and so takes no
+// lock: an entry is one word. Two calls that race for one entry lose one proof, which a probe
+// restores.
 //
 //	63      32 31   30 29                      0
 //	[ tag    ] [fails] [ seconds since start + 1]
@@ -48,8 +49,8 @@ func newProofs(held int) proofs {
 
 func seconds(now time.Duration) uint64 { return (uint64(now/time.Second) + 1) & secondsMask }
 
-// pair returns the two sets in which the entry of the hash h may be. It is in the second one only if
-// the first one was full, so that a lookup mostly reads one cache line.
+// pair returns the two sets in which the entry of the hash h may be. It is in the second one only
+// if the first one was full, so that a lookup mostly reads one cache line.
 func (p *proofs) pair(h uint64) [2]*[proofWays]atomic.Uint64 {
 	first := h & p.mask
 	return [2]*[proofWays]atomic.Uint64{&p.sets[first], &p.sets[(first+(h>>40|1))&p.mask]}
@@ -119,12 +120,12 @@ func (p *proofs) fail(h uint64) {
 // Prove notes that an endpoint has answered a packet of this node. It neither blocks nor allocates.
 func (b *Budget) Prove(now time.Duration, at netip.AddrPort) { b.proofs.add(now, b.hash(at)) }
 
-// Proven reports whether an endpoint has answered within ProofLife, and has not left two requests in
-// a row without an answer since. It neither blocks nor allocates.
+// Proven reports whether an endpoint has answered within ProofLife, and has not left two requests
+// in a row without an answer since. It neither blocks nor allocates.
 func (b *Budget) Proven(now time.Duration, at netip.AddrPort) bool {
 	return b.proofs.holds(now, b.hash(at))
 }
 
-// Failed notes that a request to an endpoint got no answer in time. The second one in a row takes the
-// proof of the endpoint away.
+// Failed notes that a request to an endpoint got no answer in time. The second one in a row takes
+// the proof of the endpoint away.
 func (b *Budget) Failed(at netip.AddrPort) { b.proofs.fail(b.hash(at)) }

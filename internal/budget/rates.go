@@ -2,8 +2,8 @@ package budget
 
 import "time"
 
-// Limits of packets to endpoints without a proof. A rate of n packets per second consists of a burst
-// of n/2 and n/2 in each further second, so that no second ever sees more than n.
+// Limits of packets to endpoints without a proof. A rate of n packets per second consists of a
+// burst of n/2 and n/2 in each further second, so that no second ever sees more than n.
 const (
 	// MaxPerSecond is for one destination.
 	MaxPerSecond = 10

@@ -49,7 +49,8 @@ type Chart struct {
 	Lines []Line
 	// XMarks and YMarks are the marks of the axes. Without them there are numbers.
 	XMarks, YMarks []Mark
-	// LogX and LogY make an axis logarithmic. Points that it has no place for are left out, and interrupt their line.
+	// LogX and LogY make an axis logarithmic. Points that it has no place for are left out, and
+	// interrupt their line.
 	LogX, LogY bool
 	// FromZero lets axes begin at 0 that are not logarithmic.
 	FromZero bool
@@ -63,7 +64,8 @@ var palette = [MaxLines]color.RGBA{
 	{0xe6, 0x9f, 0x00, 0xff}, {0x56, 0xb4, 0xe9, 0xff}, {0x33, 0x33, 0x33, 0xff}, {0x99, 0x99, 0x99, 0xff},
 }
 
-// SVG returns the picture as one <svg> element. Points that are not numbers are left out, and interrupt their line.
+// SVG returns the picture as one <svg> element. Points that are not numbers are left out, and
+// interrupt their line.
 func (c Chart) SVG() ([]byte, error) {
 	p, err := c.plot()
 	if err != nil {
@@ -198,7 +200,8 @@ func mark(a *plot.Axis, marks []Mark) {
 	}
 }
 
-// The renderer names the font that it measured with. Where it is not installed the page's own does as well.
+// The renderer names the font that it measured with. Where it is not installed the page's own does
+// as well.
 var family = regexp.MustCompile(`font-family:[^;"]*`)
 
 // render draws p and cuts off what stands before the element.

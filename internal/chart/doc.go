@@ -1,5 +1,5 @@
-// Package chart draws lines over an axis as SVG that can stand inside an HTML page: no other file, font or script is needed
-// to show it.
+// Package chart draws lines over an axis as SVG that can stand inside an HTML page: no other file,
+// font or script is needed to show it.
 //
 // # Glossary
 //

@@ -131,7 +131,8 @@ func TestTwinsLargeDigest(t *testing.T) {
 	}
 }
 
-// signature makes one with a nonce of choice, and s as it comes or its opposite. It is false if there is none.
+// signature makes one with a nonce of choice, and s as it comes or its opposite. It is false if
+// there is none.
 func signature(key, nonce, e *big.Int, high bool) (sig [64]byte, ok bool) {
 	k := bytes32(nonce)
 	point, err := reference().PublicKey(&k)
@@ -150,7 +151,8 @@ func signature(key, nonce, e *big.Int, high bool) (sig [64]byte, ok bool) {
 	return sig, r.Sign() != 0 && s.Sign() != 0 && s.Cmp(bigN) != 0
 }
 
-// Signatures whose two multiples, or parts of them, meet on the way to the sum: keys, nonces and digests are special scalars.
+// Signatures whose two multiples, or parts of them, meet on the way to the sum: keys, nonces and
+// digests are special scalars.
 func TestVerifySpecial(t *testing.T) {
 	list := append(scalars(), new(big.Int))
 	r := rand.New(rand.NewPCG(1, 1))
@@ -198,7 +200,8 @@ func TestVerifySpecial(t *testing.T) {
 	}
 }
 
-// x of the point may be r + n, if that is below p. No nonce is known for such a point: the key is calculated from signature and digest.
+// x of the point may be r + n, if that is below p. No nonce is known for such a point: the key is
+// calculated from signature and digest.
 func TestVerifyWraparound(t *testing.T) {
 	tried := 0
 	for i := int64(0); tried < 6; i++ {
@@ -244,8 +247,8 @@ func TestVerifyWraparound(t *testing.T) {
 	}
 }
 
-// keyFor returns the key with which (r, s) and e lead to a point R with the coordinate x: (s·R - e·G)/r. If r = x mod n, (r, s) is its
-// signature over e.
+// keyFor returns the key with which (r, s) and e lead to a point R with the coordinate x: (s·R -
+// e·G)/r. If r = x mod n, (r, s) is its signature over e.
 func keyFor(x, r, s, e *big.Int) (pub [33]byte, ok bool) {
 	if r.Sign() == 0 {
 		return pub, false
@@ -288,7 +291,8 @@ func FuzzVerify(f *testing.F) {
 			return
 		}
 		sameVerdict(t, (*[33]byte)(pub), (*[32]byte)(digest), (*[64]byte)(sig))
-		// Most input is not even a signature. This is one: r, s and digest are from the input, the key is calculated.
+		// Most input is not even a signature. This is one: r, s and digest are from the input, the
+		// key is calculated.
 		x, s := new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])
 		s.Mod(s, new(big.Int).Rsh(bigN, 1)).Add(s, big.NewInt(1))
 		if x.Cmp(bigP) >= 0 {

@@ -1,5 +1,5 @@
-// Package dnstest is a DNS server for tests. It speaks UDP and TCP on a free port of loopback and serves TXT and address records
-// from memory. Nothing but tests may import it.
+// Package dnstest is a DNS server for tests. It speaks UDP and TCP on a free port of loopback and
+// serves TXT and address records from memory. Nothing but tests may import it.
 package dnstest
 
 import (
@@ -17,10 +17,12 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// maxUDP is the largest answer that goes out over UDP. A larger one is cut, and the client asks again over TCP.
+// maxUDP is the largest answer that goes out over UDP. A larger one is cut, and the client asks
+// again over TCP.
 const maxUDP = 1232
 
-// Server is a DNS server. It ends with the test that started it. Names are without the last dot, and case does not matter.
+// Server is a DNS server. It ends with the test that started it. Names are without the last dot,
+// and case does not matter.
 type Server struct {
 	addr string
 
@@ -142,7 +144,8 @@ func (s *Server) serveConn(c net.Conn) {
 	}
 }
 
-// answer makes the answer to a query. If it is larger than most, it has no records and the bit that tells so.
+// answer makes the answer to a query. If it is larger than most, it has no records and the bit that
+// tells so.
 func (s *Server) answer(query []byte, most int) ([]byte, error) {
 	var p dnsmessage.Parser
 	head, err := p.Start(query)

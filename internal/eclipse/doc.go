@@ -1,5 +1,5 @@
-// Package eclipse simulates attackers that want the node tables of a network, and compares rules for
-// those tables: this module's and those of go-ethereum.
+// Package eclipse simulates attackers that want the node tables of a network, and compares rules
+// for those tables: this module's and those of go-ethereum.
 //
 // # Terminology
 //
@@ -19,9 +19,9 @@
 // module are the real packages, driven as package engine drives them; the rules of go-ethereum are
 // modeled after what its table does, see gethTable.
 //
-// The attacker has hosts in a number of /24s, each in a /16 of its own, and as many identities as it
-// likes. It contacts every honest node it knows at a steady rate, from all its /24s in turn, with
-// IDs made for the buckets of that node. All its nodes answer all the time.
+// The attacker has hosts in a number of /24s, each in a /16 of its own, and as many identities as
+// it likes. It contacts every honest node it knows at a steady rate, from all its /24s in turn,
+// with IDs made for the buckets of that node. All its nodes answer all the time.
 //
 // The honest nodes live in /24s of their own; two of five are at one of 20 providers with a /16
 // each.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// S34: a smaller form of `go run ./cmd/sim --attack`. An attacker with 16 /24s that comes before, with
-// or after 100 honest nodes does not own what those relay, and keeps no newcomer out.
+// S34: a smaller form of `go run ./cmd/sim --attack`. An attacker with 16 /24s that comes before,
+// with or after 100 honest nodes does not own what those relay, and keeps no newcomer out.
 func TestS34Attack(t *testing.T) {
 	for _, order := range []Order{Before, With, After} {
 		t.Run(order.String(), func(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/internal/netaddr"
-	"github.com/fastdisc/discv5/lookup"
 )
 
 // Facts about go-ethereum's node table (p2p/discover, release 1.15).

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/lookup"
+	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/table"
 )
 

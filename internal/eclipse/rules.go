@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/lookup"
+	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -45,7 +45,8 @@ type nodeTable interface {
 	relay(distance int, dst []enr.ID) []enr.ID
 	// closest returns the n nodes of the table closest to target.
 	closest(target enr.ID, n int) []enr.ID
-	// feelers returns those of the nodes heard of in a lookup that are contacted for the table's sake.
+	// feelers returns those of the nodes heard of in a lookup that are contacted for the table's
+	// sake.
 	feelers(list []*peer) []*peer
 	// lookups configures lookups.
 	lookups() lookup.Config

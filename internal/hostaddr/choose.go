@@ -13,7 +13,8 @@ type Addr struct {
 
 	// Deprecated addresses are not used for anything new: their network is about to be renumbered.
 	Deprecated bool
-	// Temporary addresses (RFC 8981) are for connections of this machine's own, and change within days.
+	// Temporary addresses (RFC 8981) are for connections of this machine's own, and change within
+	// days.
 	Temporary bool
 	// Tentative addresses cannot be used: the system still has to find out whether another host has
 	// them, or has found that one does.
@@ -23,8 +24,8 @@ type Addr struct {
 // stable reports whether others can rely on the address.
 func (a *Addr) stable() bool { return !a.Deprecated && !a.Temporary && !a.Tentative }
 
-// Global addresses, of root name servers, to which the system's choice of a source address is asked.
-// Nothing is sent there.
+// Global addresses, of root name servers, to which the system's choice of a source address is
+// asked. Nothing is sent there.
 var (
 	global4 = netip.MustParseAddr("198.41.0.4")
 	global6 = netip.MustParseAddr("2001:503:ba3e::2:30")
@@ -42,14 +43,15 @@ func Outside(v4 bool) netip.Addr {
 type system interface {
 	// Addrs lists the addresses of all interfaces.
 	Addrs() ([]Addr, error)
-	// Source returns the address that the system sends from to another one. It is invalid if there is no route.
+	// Source returns the address that the system sends from to another one. It is invalid if there
+	// is no route.
 	Source(to netip.Addr) netip.Addr
 }
 
-// Choose returns the address that others reach this machine at, IPv4 if v4 is set, else IPv6: the one
-// that the system sends from to the public internet, and without a route to there the one that it
-// sends from in its own networks. A stable address is taken in place of a deprecated or temporary one.
-// The result is invalid if there is no address but link-local ones.
+// Choose returns the address that others reach this machine at, IPv4 if v4 is set, else IPv6: the
+// one that the system sends from to the public internet, and without a route to there the one that
+// it sends from in its own networks. A stable address is taken in place of a deprecated or
+// temporary one. The result is invalid if there is no address but link-local ones.
 func Choose(s system, v4 bool) netip.Addr {
 	list, err := s.Addrs()
 	if err != nil {
@@ -80,8 +82,9 @@ func Choose(s system, v4 bool) netip.Addr {
 	return b.Addr()
 }
 
-// Sole returns the only address of a family, IPv4 if v4 is set, that this machine has besides link-local
-// and loopback ones, if the system sends from it to the public internet. Else the result is invalid.
+// Sole returns the only address of a family, IPv4 if v4 is set, that this machine has besides
+// link-local and loopback ones, if the system sends from it to the public internet. Else the result
+// is invalid.
 func Sole(s system, v4 bool) netip.Addr {
 	list, err := s.Addrs()
 	if err != nil {
@@ -112,8 +115,8 @@ func better(a, b *Addr) bool {
 	return a.stable() && !b.stable()
 }
 
-// settle returns a, or if that is deprecated or temporary a stable address that as many can reach: one
-// of the same interface before others.
+// settle returns a, or if that is deprecated or temporary a stable address that as many can reach:
+// one of the same interface before others.
 func settle(list []Addr, a netip.Addr) netip.Addr {
 	var chosen *Addr
 	for i := range list {
@@ -140,8 +143,8 @@ func settle(list []Addr, a netip.Addr) netip.Addr {
 	return best.Addr()
 }
 
-// neighbor returns an address of a network that this machine does not have; invalid if there is none
-// near the one that it has.
+// neighbor returns an address of a network that this machine does not have; invalid if there is
+// none near the one that it has.
 func neighbor(list []Addr, p netip.Prefix) netip.Addr {
 	own := make(map[netip.Addr]bool)
 	for i := range list {

@@ -29,8 +29,8 @@ func deprecated(s string) Addr { a := plain(s); a.Deprecated = true; return a }
 func temporary(s string) Addr  { a := plain(s); a.Temporary = true; return a }
 func tentative(s string) Addr  { a := plain(s); a.Tentative = true; return a }
 
-// The address that others know the machine by is the one that the system sends from, unless a stable one
-// is there in place of one that will go.
+// The address that others know the machine by is the one that the system sends from, unless a
+// stable one is there in place of one that will go.
 func TestChoose(t *testing.T) {
 	near := func(to, from string) map[string]string { return map[string]string{to: from} }
 	all := func(from string) map[string]string { return map[string]string{"": from} }
@@ -76,7 +76,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// An address is the only one if there are but loopback and link-local ones besides, and it is what the system sends from.
+// An address is the only one if there are but loopback and link-local ones besides, and it is what
+// the system sends from.
 func TestSole(t *testing.T) {
 	all := func(from string) map[string]string { return map[string]string{"": from} }
 	for _, c := range []struct {

@@ -15,7 +15,8 @@ import (
 
 // Constants of linux/rtnetlink.h and linux/if_addr.h that package syscall lacks.
 const (
-	groups = 1 | 0x10 | 0x40 | 0x100 | 0x400 // RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE
+	// RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE
+	groups = 1 | 0x10 | 0x40 | 0x100 | 0x400
 
 	ifaFlags       = 8 // the attribute IFA_FLAGS
 	flagTemporary  = 0x01
@@ -32,8 +33,8 @@ const (
 	dumpRequestBytes = syscall.NLMSG_HDRLEN + addrHeader
 )
 
-// Reader reads the addresses of the network namespace that it was opened in. Its methods are safe for
-// concurrent use.
+// Reader reads the addresses of the network namespace that it was opened in. Its methods are safe
+// for concurrent use.
 type Reader struct {
 	mu     sync.Mutex
 	closed bool
@@ -98,16 +99,17 @@ func (r *Reader) Close() {
 	}
 }
 
-// Wait waits until addresses, interfaces or routes have changed, or until the deadline, for which it
-// returns os.ErrDeadlineExceeded; the zero time means none. It returns os.ErrClosed after Close. One
-// goroutine at a time may call it.
+// Wait waits until addresses, interfaces or routes have changed, or until the deadline, for which
+// it returns os.ErrDeadlineExceeded; the zero time means none. It returns os.ErrClosed after Close.
+// One goroutine at a time may call it.
 func (r *Reader) Wait(deadline time.Time) error {
 	if err := r.events.SetReadDeadline(deadline); err != nil {
 		return err
 	}
 	var b [4096]byte // what does not fit is cut off: that there is a message says enough
 	_, err := r.events.Read(b[:])
-	if err != nil && !errors.Is(err, syscall.ENOBUFS) { // which says that more has changed than the socket could hold
+	// which says that more has changed than the socket could hold
+	if err != nil && !errors.Is(err, syscall.ENOBUFS) {
 		return err
 	}
 	// A change comes as several messages, of which one is enough.
@@ -181,7 +183,8 @@ func parseAddr(m *syscall.NetlinkMessage) (a Addr, ok bool) {
 	for _, at := range attributes {
 		v, isAddr := netip.AddrFromSlice(at.Value)
 		switch {
-		case at.Attr.Type == syscall.IFA_LOCAL && isAddr, // of a link between two hosts, the other one is IFA_ADDRESS
+		// of a link between two hosts, the other one is IFA_ADDRESS
+		case at.Attr.Type == syscall.IFA_LOCAL && isAddr,
 			at.Attr.Type == syscall.IFA_ADDRESS && isAddr && !ip.IsValid():
 			ip = netaddr.Normalize(v)
 		case at.Attr.Type == ifaFlags && len(at.Value) == 4:
@@ -200,8 +203,8 @@ func parseAddr(m *syscall.NetlinkMessage) (a Addr, ok bool) {
 	return a, a.Prefix.IsValid()
 }
 
-// Source returns the address that the system sends from to another one. It is invalid if there is no
-// route.
+// Source returns the address that the system sends from to another one. It is invalid if there is
+// no route.
 func (r *Reader) Source(to netip.Addr) netip.Addr {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -31,8 +31,8 @@ func Open() (*Reader, error) { return &Reader{closed: make(chan struct{})}, nil 
 func (r *Reader) Close() { r.once.Do(func() { close(r.closed) }) }
 
 // Wait waits until addresses have changed, or until the deadline, for which it returns
-// os.ErrDeadlineExceeded; the zero time means none. It returns os.ErrClosed after Close. One goroutine
-// at a time may call it.
+// os.ErrDeadlineExceeded; the zero time means none. It returns os.ErrClosed after Close. One
+// goroutine at a time may call it.
 func (r *Reader) Wait(deadline time.Time) error {
 	if r.last == nil {
 		r.last = r.now()
@@ -82,8 +82,8 @@ func (r *Reader) Addrs() (list []Addr, err error) {
 // probePort is the port of the addresses that are asked about. No datagram is sent there.
 const probePort = 9
 
-// Source returns the address that the system sends from to another one. It is invalid if there is no
-// route. Connecting a UDP socket sends nothing.
+// Source returns the address that the system sends from to another one. It is invalid if there is
+// no route. Connecting a UDP socket sends nothing.
 func (r *Reader) Source(to netip.Addr) netip.Addr {
 	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, probePort)))
 	if err != nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// receive takes a batch that came to a socket. Trains make one of many times receiveBatch: what is due meanwhile leaves in between.
+// receive takes a batch that came to a socket. Trains make one of many times receiveBatch: what is
+// due meanwhile leaves in between.
 func (l *lane) receive(sock int32, rx *fastpath.Rx) error {
 	for i := 0; i < rx.Len(); i += receiveBatch {
 		if i > 0 {
@@ -83,8 +84,8 @@ func (l *lane) datagram(sock int32, b []byte) error {
 	return nil
 }
 
-// recipient finds whom a packet is for, among those with exchanges of the socket, and decodes it into l.packet. It
-// returns one of his exchanges, or none.
+// recipient finds whom a packet is for, among those with exchanges of the socket, and decodes it
+// into l.packet. It returns one of his exchanges, or none.
 func (l *lane) recipient(s *socket, b []byte) int32 {
 	start := s.list.cursor
 	if start == none {
@@ -118,8 +119,8 @@ func (l *lane) recipient(s *socket, b []byte) int32 {
 	return none
 }
 
-// challenged takes a WHOAREYOU to a stranger. A challenge that lives may come again for another packet, so one that names
-// none under way answers the oldest.
+// challenged takes a WHOAREYOU to a stranger. A challenge that lives may come again for another
+// packet, so one that names none under way answers the oldest.
 func (l *lane) challenged(s *socket) {
 	l.tally.events.Whoareyou++
 	seq := l.strangers.sequence(&l.packet.Nonce)
@@ -249,7 +250,8 @@ func (l *lane) records(b []byte) (err error) {
 	return nil
 }
 
-// find returns the exchange with the given request ID among those of the identity of exchange i, or none.
+// find returns the exchange with the given request ID among those of the identity of exchange i, or
+// none.
 func (l *lane) find(i int32, seq uint64) int32 {
 	if x := l.pool.at(i); x.seq == seq && !x.ghost {
 		return i
@@ -278,8 +280,9 @@ func (l *lane) whoareyou(sock, i int32) error {
 	p, who := &l.packet, l.pool.at(i).who
 	n := int32(none)
 	for k := who.first; k != none; k = l.pool.at(k).newer {
-		// A newcomer has sent nothing else: a challenge that names an older packet is for this one too, as targets repeat
-		// challenges that live. The same goes for one whose handshake was lost: it is made again, with the same challenge.
+		// A newcomer has sent nothing else: a challenge that names an older packet is for this one
+		// too, as targets repeat challenges that live. The same goes for one whose handshake was
+		// lost: it is made again, with the same challenge.
 		if x := l.pool.at(k); x.nonce == p.Nonce && (!x.held || who.shaking && l.now >= who.deadline) || x.kind == Handshake {
 			n = k
 			break

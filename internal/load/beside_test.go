@@ -13,7 +13,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// Established sessions are served beside a flood of junk from many addresses, and each generator reports what is its own.
+// Established sessions are served beside a flood of junk from many addresses, and each generator
+// reports what is its own.
 func TestBesideFlood(t *testing.T) {
 	if raceEnabled {
 		t.Skip("counts on answers in time, which the race detector makes too slow")
@@ -58,7 +59,8 @@ func TestBesideFlood(t *testing.T) {
 	}
 }
 
-// No nonce comes twice under a key, whatever is sealed ahead and thrown away, and each identity asks its share.
+// No nonce comes twice under a key, whatever is sealed ahead and thrown away, and each identity
+// asks its share.
 func TestNonces(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", usual)

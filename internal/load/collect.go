@@ -43,7 +43,8 @@ type collector struct {
 // watched is how many points wait for Plan.OnPoint before one is left out.
 const watched = 64
 
-// observe calls f with what is sent to the channel that it returns. wait returns when f has had all of it.
+// observe calls f with what is sent to the channel that it returns. wait returns when f has had all
+// of it.
 func observe(f func(Point)) (points chan Point, wait func()) {
 	if f == nil {
 		return nil, func() {}
@@ -134,7 +135,8 @@ func (c *collector) take(r report) {
 	}
 }
 
-// complete reports whether all lanes have reported an interval, while some still work: what is left at the end is finish's.
+// complete reports whether all lanes have reported an interval, while some still work: what is left
+// at the end is finish's.
 func (c *collector) complete(n int) bool {
 	if c.ended == c.lanes {
 		return false
@@ -171,7 +173,8 @@ func (c *collector) close(end time.Duration) {
 	}
 }
 
-// finish closes what is left when all lanes have ended. A short rest goes to the interval before it.
+// finish closes what is left when all lanes have ended. A short rest goes to the interval before
+// it.
 func (c *collector) finish() {
 	for len(c.open) > 0 {
 		end := min(time.Duration(c.first+1)*c.run.plan.Every, c.sum.wall)

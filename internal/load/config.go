@@ -29,8 +29,9 @@ const (
 
 // Defaults of Config.
 const (
-	DefaultWindow          = 256
-	DefaultHandshakeWindow = 64 // handshakes take a target milliseconds, and their challenges end after a second
+	DefaultWindow = 256
+	// handshakes take a target milliseconds, and their challenges end after a second
+	DefaultHandshakeWindow = 64
 	DefaultIdentities      = 1000
 	DefaultSockets         = 64 // or one for each identity, if there are fewer
 	DefaultTimeout         = time.Second
@@ -41,14 +42,15 @@ const (
 // helloSize is the size in bytes of a message that nobody can open, as it begins a handshake.
 const helloSize = codec.MessageHeaderSize + codec.TagSize + 1
 
-// DefaultDistances are the farthest log distances: half of all nodes are at 256, a quarter at 255, so that their buckets are
-// full in any network of some size.
+// DefaultDistances are the farthest log distances: half of all nodes are at 256, a quarter at 255,
+// so that their buckets are full in any network of some size.
 func DefaultDistances() []uint { return []uint{256, 255, 254} }
 
 // ErrConfig is wrapped by errors about a Config or Plan that cannot be used.
 var ErrConfig = errors.New("load: invalid configuration")
 
-// Config says whom a Generator loads, and how. Zero values of all but Target and Mix give the defaults that are named.
+// Config says whom a Generator loads, and how. Zero values of all but Target and Mix give the
+// defaults that are named.
 type Config struct {
 	Target Target
 	// Public allows a target for which Local is false. Set it for nodes of your own only.
@@ -56,53 +58,64 @@ type Config struct {
 
 	Mix Mix
 
-	// Rate is how many requests leave in a second, in an open loop. 0 makes a closed loop with Window requests under way.
+	// Rate is how many requests leave in a second, in an open loop. 0 makes a closed loop with
+	// Window requests under way.
 	Rate float64
-	// Poisson draws the times between requests at random, as those of independent clients are. Otherwise they are equal.
+	// Poisson draws the times between requests at random, as those of independent clients are.
+	// Otherwise they are equal.
 	Poisson bool
-	// Window of the closed loop. Default: DefaultWindow, or DefaultHandshakeWindow for handshakes alone.
+	// Window of the closed loop. Default: DefaultWindow, or DefaultHandshakeWindow for handshakes
+	// alone.
 	Window int
 
-	// Identities that have sessions. Default: DefaultIdentities. Handshakes of bad forms come from as many, in turn.
+	// Identities that have sessions. Default: DefaultIdentities. Handshakes of bad forms come from
+	// as many, in turn.
 	Identities int
-	// Strangers are the node IDs that Junk comes from, in turn. 0 makes up a new one for each packet.
+	// Strangers are the node IDs that Junk comes from, in turn. 0 makes up a new one for each
+	// packet.
 	Strangers int
 	Handshake HandshakeForm
 	// Distances of FINDNODE. Default: DefaultDistances.
 	Distances []uint
-	// TalkProtocol and the size of the payload in bytes. Default: DefaultTalkProtocol; 0 is an empty payload.
+	// TalkProtocol and the size of the payload in bytes. Default: DefaultTalkProtocol; 0 is an
+	// empty payload.
 	TalkProtocol string
 	TalkSize     int
 	// JunkSize is the size of junk packets in bytes. Default: that of a PING.
 	JunkSize int
 
-	// Sources are the local addresses that requests leave from. Default: loopback for a target there, else the
-	// wildcard.
+	// Sources are the local addresses that requests leave from. Default: loopback for a target
+	// there, else the wildcard.
 	Sources []netip.Addr
-	// Sockets, each with a port of its own, are shared out among sources and lanes; there is at least one for each of
-	// both. Default: DefaultSockets, or fewer where there are fewer identities.
+	// Sockets, each with a port of its own, are shared out among sources and lanes; there is at
+	// least one for each of both. Default: DefaultSockets, or fewer where there are fewer
+	// identities.
 	Sockets int
 	// Lanes are goroutines that share the load. Default: 1.
 	Lanes int
-	// Train is how many requests may leave in one system call, at most fastpath.MaxSegments. Default: an eighth of the
-	// window; in an open loop what is due in a tenth of a millisecond. At most 8 if the mix has several kinds.
+	// Train is how many requests may leave in one system call, at most fastpath.MaxSegments.
+	// Default: an eighth of the window; in an open loop what is due in a tenth of a millisecond. At
+	// most 8 if the mix has several kinds.
 	Train int
-	// Timeout is how long an answer may take. Handshakes get twice as much. Default: DefaultTimeout.
+	// Timeout is how long an answer may take. Handshakes get twice as much. Default:
+	// DefaultTimeout.
 	Timeout time.Duration
-	// Outstanding bounds the exchanges that are under way or remembered, of 88 bytes each. Requests that find no room are
-	// not sent and counted in Counts.Unsent. Default: what window or rate need, at most MaxOutstanding.
+	// Outstanding bounds the exchanges that are under way or remembered, of 88 bytes each. Requests
+	// that find no room are not sent and counted in Counts.Unsent. Default: what window or rate
+	// need, at most MaxOutstanding.
 	Outstanding int
-	// Poll never sleeps while it waits for answers. A sleeping receiver has to be woken, and on loopback the sender,
-	// here the target, is charged for that.
+	// Poll never sleeps while it waits for answers. A sleeping receiver has to be woken, and on
+	// loopback the sender, here the target, is charged for that.
 	Poll bool
-	// DisableSegments sends without UDP_SEGMENT and receives without UDP_GRO, DisableBatch by one system call for each datagram.
+	// DisableSegments sends without UDP_SEGMENT and receives without UDP_GRO, DisableBatch by one
+	// system call for each datagram.
 	DisableSegments, DisableBatch bool
 	// Buffer is the size in bytes to ask for each socket's buffers. Default: DefaultBuffer.
 	Buffer int
 
-	// Echo says that the target is no node but answers every datagram by datagrams of these sizes. No handshakes are
-	// made, requests are sealed with made-up keys, and answers are told by their size and order. It is for comparing
-	// a node with a server that does nothing.
+	// Echo says that the target is no node but answers every datagram by datagrams of these sizes.
+	// No handshakes are made, requests are sealed with made-up keys, and answers are told by their
+	// size and order. It is for comparing a node with a server that does nothing.
 	Echo []int
 
 	// Protocol is the identity of the network. Default: codec.DefaultProtocol.
@@ -252,7 +265,8 @@ func (c *Config) train() {
 	c.Train = max(1, min(c.Train, longest))
 }
 
-// outstanding is how many exchanges a lane has room for, those that are remembered after their end included.
+// outstanding is how many exchanges a lane has room for, those that are remembered after their end
+// included.
 func (c *Config) outstanding() int {
 	n := 4 * (c.Window/c.Lanes + 1)
 	if c.Rate > 0 {

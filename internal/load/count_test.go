@@ -11,7 +11,8 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// Strangers that come again get the challenge again that names their first packet, and every packet counts as answered.
+// Strangers that come again get the challenge again that names their first packet, and every packet
+// counts as answered.
 func TestRepeatedChallenges(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", usual)
@@ -24,7 +25,8 @@ func TestRepeatedChallenges(t *testing.T) {
 	}
 }
 
-// What names another sender than the target, and a challenge to a packet that nobody sent, are counted by themselves.
+// What names another sender than the target, and a challenge to a packet that nobody sent, are
+// counted by themselves.
 func TestWrongName(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", nil)
@@ -70,7 +72,8 @@ func TestHopelesslyLate(t *testing.T) {
 	f, to := newFake(t, "127.0.0.1:0", usual)
 	f.serve()
 	g := generate(t, Config{Target: to, Mix: Only(Junk), JunkSize: codec.MaxPacketSize, Rate: 20_000, Timeout: 10 * time.Millisecond})
-	// The lane pauses before it has sealed a thousand packets, for longer than the rest of the plan and two timeouts.
+	// The lane pauses before it has sealed a thousand packets, for longer than the rest of the plan
+	// and two timeouts.
 	var err error
 	if g.lanes[0].random, err = aead.NewRandom(&slowSource{pause: 300 * time.Millisecond}); err != nil {
 		t.Fatal(err)
@@ -119,7 +122,8 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// Every way in which the generator may have been the limit is named, and nothing is where there is none.
+// Every way in which the generator may have been the limit is named, and nothing is where there is
+// none.
 func TestLimits(t *testing.T) {
 	lag := func(d time.Duration) *Histogram {
 		h := NewHistogram()
@@ -166,7 +170,8 @@ func TestOtherPort(t *testing.T) {
 	defer other.Close()
 	f.answer = func(r *fakeRequest) {
 		if r.n >= 2 {
-			early := codec.Pong{RequestID: r.req, RecordSeq: 1, Recipient: r.from} // as good as the answer
+			// as good as the answer
+			early := codec.Pong{RequestID: r.req, RecordSeq: 1, Recipient: r.from}
 			other.WriteToUDPAddrPort(r.seal(early.Append(nil)), r.from)
 		}
 		usual(r)

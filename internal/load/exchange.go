@@ -6,8 +6,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// exchange is a request that was sent and has not ended, or a ghost: one that was lost and is remembered so that a late
-// answer to it costs no more than another one.
+// exchange is a request that was sent and has not ended, or a ghost: one that was lost and is
+// remembered so that a late answer to it costs no more than another one.
 type exchange struct {
 	who      *identity // nil for junk
 	seq      uint64    // request ID, of 8 bytes
@@ -58,8 +58,9 @@ type list struct {
 
 func newList() list { return list{none, none, none, none} }
 
-// take returns a free exchange that belongs to who, appended to its list and to the socket's list. If all are in use the
-// oldest ghost, whichever socket it was of, is forgotten. It returns none if there is none.
+// take returns a free exchange that belongs to who, appended to its list and to the socket's list.
+// If all are in use the oldest ghost, whichever socket it was of, is forgotten. It returns none if
+// there is none.
 func (t *exchanges) take(lists []*socket, sock int32, who *identity) int32 {
 	if t.free == none {
 		if t.oldest == none {

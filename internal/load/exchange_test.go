@@ -14,7 +14,8 @@ type modelExchange struct {
 	ghost bool
 }
 
-// Lists and counts of exchanges agree with a model made of slices, whatever is done in whatever order.
+// Lists and counts of exchanges agree with a model made of slices, whatever is done in whatever
+// order.
 func TestExchanges(t *testing.T) {
 	const sockets, size = 3, 40
 	random := rand.New(rand.NewPCG(1, 2))

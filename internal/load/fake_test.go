@@ -15,7 +15,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// fake is a target written by hand, which a test can make behave as badly as it likes. One goroutine does all.
+// fake is a target written by hand, which a test can make behave as badly as it likes. One
+// goroutine does all.
 type fake struct {
 	t        *testing.T
 	conn     *net.UDPConn

@@ -15,13 +15,15 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// A target that has lost its sessions, by a restart, gets new handshakes within the run, and every request its answer.
+// A target that has lost its sessions, by a restart, gets new handshakes within the run, and every
+// request its answer.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	for _, c := range []Config{{Window: 40}, {Rate: 2000}, {Window: 40, DisableSegments: true}} {
 		c.Mix, c.Identities, c.Timeout = Mix{Ping: 1, FindNode: 1, Talk: 1}, 15, enough
 		c.TalkSize = MaxTalk - 10 // a handshake has no room for it
-		// A machine that does not make a handshake within the life of its challenge loses requests: it gets another chance.
+		// A machine that does not make a handshake within the life of its challenge loses requests:
+		// it gets another chance.
 		var err error
 		for range 3 {
 			if err = restart(t, c); err == nil {
@@ -122,7 +124,8 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// A WHOAREYOU that comes when its packet has been given up, and no other waits, is late, and nothing bad.
+// A WHOAREYOU that comes when its packet has been given up, and no other waits, is late, and
+// nothing bad.
 func TestLateChallenge(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", usual)
@@ -284,7 +287,8 @@ func TestSilent(t *testing.T) {
 	}
 }
 
-// An open loop against a target that does not answer takes no more memory than the bound says, and counts what it left out.
+// An open loop against a target that does not answer takes no more memory than the bound says, and
+// counts what it left out.
 func TestOutstandingBound(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", usual)
@@ -360,7 +364,8 @@ func TestPrepareShortTimeout(t *testing.T) {
 	}
 }
 
-// A handshake within a run that is lost is made again as soon as its challenge has ended, and no request is lost for it.
+// A handshake within a run that is lost is made again as soon as its challenge has ended, and no
+// request is lost for it.
 func TestLostHandshake(t *testing.T) {
 	t.Parallel()
 	for _, ends := range []bool{true, false} {
@@ -368,7 +373,8 @@ func TestLostHandshake(t *testing.T) {
 	}
 }
 
-// lostHandshake has the challenge end with the handshake that is lost, or live on and be sent again.
+// lostHandshake has the challenge end with the handshake that is lost, or live on and be sent
+// again.
 func lostHandshake(t *testing.T, ends bool) {
 	f, to := newFake(t, "127.0.0.1:0", usual)
 	messages, handshakes := 0, 0

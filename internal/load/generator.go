@@ -23,7 +23,8 @@ var (
 	ErrNotThere = errors.New("load: generator is closed")
 )
 
-// Generator loads one target. Its methods are safe for concurrent use, but only one of Prepare and Run can be under way.
+// Generator loads one target. Its methods are safe for concurrent use, but only one of Prepare and
+// Run can be under way.
 type Generator struct {
 	asked Config // as it was given
 	cfg   Config // with defaults
@@ -50,8 +51,8 @@ type Info struct {
 	RecvBuffer int
 }
 
-// New opens the sockets of a generator. The error wraps ErrConfig, ErrPublic or ErrNoAddress if cfg cannot be used, and
-// otherwise is that of the system.
+// New opens the sockets of a generator. The error wraps ErrConfig, ErrPublic or ErrNoAddress if cfg
+// cannot be used, and otherwise is that of the system.
 func New(cfg Config) (*Generator, error) {
 	g := &Generator{asked: cfg}
 	cfg, err := cfg.withDefaults()
@@ -97,8 +98,8 @@ func closeAll(socks []*socket) {
 	}
 }
 
-// Info says what the generator got from the system, as of the last run: only sending shows whether trains work. It must not
-// be called during Run.
+// Info says what the generator got from the system, as of the last run: only sending shows whether
+// trains work. It must not be called during Run.
 func (g *Generator) Info() Info {
 	i := g.info
 	i.Reason = g.lanes[0].segments
@@ -110,7 +111,8 @@ func (g *Generator) Info() Info {
 // Config is the configuration with all defaults.
 func (g *Generator) Config() Config { return g.cfg }
 
-// Close closes the sockets. It must not be called during Prepare or Run, which end with their context.
+// Close closes the sockets. It must not be called during Prepare or Run, which end with their
+// context.
 func (g *Generator) Close() error {
 	if !g.shut.CompareAndSwap(false, true) {
 		return nil
@@ -137,8 +139,8 @@ func (g *Generator) traffic() (sum fastpath.ConnStats) {
 
 // Plan says how long a run is, and in what it differs from Config.
 type Plan struct {
-	// Mix, Rate and Window are those of Config unless set here, so that the same sessions serve for several runs. Prepare makes
-	// sessions for Config.Mix only.
+	// Mix, Rate and Window are those of Config unless set here, so that the same sessions serve for
+	// several runs. Prepare makes sessions for Config.Mix only.
 	Mix    Mix
 	Rate   float64
 	Window int
@@ -146,13 +148,15 @@ type Plan struct {
 	For time.Duration
 	// Requests ends sending after so many. 0: no limit.
 	Requests uint64
-	// Every is the length of the intervals of Result.Points. Default: a second, or what makes no more than MaxPoints. At
-	// the end of each its histograms are added up: with intervals of milliseconds that can hold up the load itself.
+	// Every is the length of the intervals of Result.Points. Default: a second, or what makes no
+	// more than MaxPoints. At the end of each its histograms are added up: with intervals of
+	// milliseconds that can hold up the load itself.
 	Every time.Duration
-	// PID is the process of the target, whose CPU time and memory are to be measured; 0 measures none. See Meter.
+	// PID is the process of the target, whose CPU time and memory are to be measured; 0 measures
+	// none. See Meter.
 	PID int
-	// OnPoint, if not nil, is given each point as its interval has ended, from a goroutine that has ended when Run returns.
-	// Points are left out when it does not keep up.
+	// OnPoint, if not nil, is given each point as its interval has ended, from a goroutine that has
+	// ended when Run returns. Points are left out when it does not keep up.
 	OnPoint func(Point)
 }
 
@@ -197,9 +201,10 @@ func (p *Plan) requests(lane, lanes int) uint64 {
 	return n
 }
 
-// Run loads the target for as long as plan says, waits for outstanding answers, and reports. When ctx ends it stops sending,
-// waits a second at most, and reports what has been so far: Result.Interrupted. The error is that of a socket, ErrUnready,
-// ErrBusy, or ErrConfig; a Result comes with it if anything was sent.
+// Run loads the target for as long as plan says, waits for outstanding answers, and reports. When
+// ctx ends it stops sending, waits a second at most, and reports what has been so far:
+// Result.Interrupted. The error is that of a socket, ErrUnready, ErrBusy, or ErrConfig; a Result
+// comes with it if anything was sent.
 func (g *Generator) Run(ctx context.Context, plan Plan) (*Result, error) {
 	plan, err := plan.withDefaults()
 	if err != nil {

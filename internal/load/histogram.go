@@ -12,8 +12,8 @@ const (
 	longestLatency = 2 * MaxTimeout
 )
 
-// Histogram counts durations from 64 ns to 2 minutes, exact to a thousandth. It takes 180 KiB, however many there are. The
-// nil Histogram is empty.
+// Histogram counts durations from 64 ns to 2 minutes, exact to a thousandth. It takes 180 KiB,
+// however many there are. The nil Histogram is empty.
 type Histogram struct {
 	h *hdrhistogram.Histogram
 }

@@ -27,8 +27,8 @@ type identity struct {
 	counter     aead.Counter
 	keys        uint32
 
-	// shaking is set from a handshake within a run until its PONG, at most until the deadline. Requests are held back
-	// meanwhile.
+	// shaking is set from a handshake within a run until its PONG, at most until the deadline.
+	// Requests are held back meanwhile.
 	shaking  bool
 	deadline time.Duration
 	bad      bool   // makes handshakes that have to be refused
@@ -37,7 +37,8 @@ type identity struct {
 	first, last int32 // exchanges under way
 }
 
-// newIdentity makes a node. Its record names no endpoint, so that no target takes it into its table and asks it in turn.
+// newIdentity makes a node. Its record names no endpoint, so that no target takes it into its table
+// and asks it in turn.
 func newIdentity(p codec.Protocol) (*identity, error) {
 	key, err := enr.GenerateKey(rand.Reader)
 	if err != nil {
@@ -62,7 +63,8 @@ func newEcho(r *aead.Random) *identity {
 	return who
 }
 
-// maker makes identities ahead of time, a tenth of a millisecond each, on processors that no lane needs.
+// maker makes identities ahead of time, a tenth of a millisecond each, on processors that no lane
+// needs.
 type maker struct {
 	protocol codec.Protocol
 	ready    chan *identity

@@ -14,11 +14,12 @@ type Kind uint8
 
 // Kinds of requests.
 const (
-	Ping      Kind = iota // PING, answered by PONG
-	FindNode              // FINDNODE, answered by all NODES packets that the first one announces
-	Talk                  // TALKREQ, answered by TALKRESP
-	Handshake             // a node without session appears: message, WHOAREYOU, handshake, PONG; see HandshakeForm
-	Junk                  // a message from a stranger that nobody can open, answered by WHOAREYOU
+	Ping     Kind = iota // PING, answered by PONG
+	FindNode             // FINDNODE, answered by all NODES packets that the first one announces
+	Talk                 // TALKREQ, answered by TALKRESP
+	// a node without session appears: message, WHOAREYOU, handshake, PONG; see HandshakeForm
+	Handshake
+	Junk // a message from a stranger that nobody can open, answered by WHOAREYOU
 
 	NumKinds = 5 // how many kinds there are
 )
@@ -36,8 +37,8 @@ func (k Kind) String() string {
 // inSession reports whether requests of this kind need a session.
 func (k Kind) inSession() bool { return k <= Talk }
 
-// Mix is the weight of each kind. Requests are spread evenly: any stretch of them has each kind by its weight, as far as
-// whole trains allow.
+// Mix is the weight of each kind. Requests are spread evenly: any stretch of them has each kind by
+// its weight, as far as whole trains allow.
 type Mix [NumKinds]int
 
 // MaxWeight is the largest weight of a kind in a Mix.
@@ -115,8 +116,8 @@ func (m Mix) sum() (n int) {
 // sessions reports whether some kind needs sessions.
 func (m Mix) sessions() bool { return m[Ping]+m[FindNode]+m[Talk] > 0 }
 
-// draw picks kinds so that each comes up by its weight and as evenly as possible: all earn their weight at each draw, and
-// who has most pays for all.
+// draw picks kinds so that each comes up by its weight and as evenly as possible: all earn their
+// weight at each draw, and who has most pays for all.
 type draw struct {
 	mix    Mix
 	credit Mix
@@ -144,8 +145,8 @@ type HandshakeForm uint8
 const (
 	// GoodHandshake is valid. Each comes from a new identity, and is answered when its PONG opens.
 	GoodHandshake HandshakeForm = iota
-	// BadProof has a wrong ID signature. It is answered when the challenge has come and the handshake has left; a
-	// target that accepts it is counted in Events.Accepted.
+	// BadProof has a wrong ID signature. It is answered when the challenge has come and the
+	// handshake has left; a target that accepts it is counted in Events.Accepted.
 	BadProof
 	// BadRecord has a record whose signature is wrong, and is counted like BadProof.
 	BadRecord

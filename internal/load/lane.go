@@ -17,15 +17,17 @@ const (
 	receiveBatch = 64
 	// sendBatch bounds the requests that leave before answers are looked at again.
 	sendBatch = 256
-	// sealBatch bounds the requests that are sealed ahead before answers are looked at again: 5 µs of work.
+	// sealBatch bounds the requests that are sealed ahead before answers are looked at again: 5 µs
+	// of work.
 	sealBatch = 16
 	// longestWait bounds a sleep, so that an interrupt is noticed.
 	longestWait = 50 * time.Millisecond
-	// pollPause is the time between two looks at the sockets of a lane that polls. Looking all the time would hold up
-	// the kernel as it delivers.
+	// pollPause is the time between two looks at the sockets of a lane that polls. Looking all the
+	// time would hold up the kernel as it delivers.
 	pollPause = 10 * time.Microsecond
-	// challengeLife is how long a handshake within a run is waited for, at most: a target forgets its challenge after that
-	// time. If the handshake was lost, the next request brings about another one; if its answer is late, that request opens.
+	// challengeLife is how long a handshake within a run is waited for, at most: a target forgets
+	// its challenge after that time. If the handshake was lost, the next request brings about
+	// another one; if its answer is late, that request opens.
 	challengeLife = time.Second
 	// ghostLife is for how many timeouts a lost exchange is remembered.
 	ghostLife = 3
@@ -68,12 +70,14 @@ type lane struct {
 	rolls   time.Duration // when the interval ends
 	tally   *tally
 
-	// Of Prepare: identities whose handshake is to be tried again, how many are to be made, and when the last session was.
+	// Of Prepare: identities whose handshake is to be tried again, how many are to be made, and
+	// when the last session was.
 	waiting  []*identity
 	missing  int
 	progress time.Duration
 
-	// Scratch. What goes through the interface of a cipher would escape to the heap as a local variable.
+	// Scratch. What goes through the interface of a cipher would escape to the heap as a local
+	// variable.
 	packet codec.Packet
 	nonce  codec.Nonce
 	iv     [codec.IVSize]byte
@@ -92,7 +96,8 @@ type run struct {
 	made    *atomic.Int64
 }
 
-// report is what a lane did in an interval. Each lane makes one for each interval until its last one.
+// report is what a lane did in an interval. Each lane makes one for each interval until its last
+// one.
 type report struct {
 	lane  int
 	tally *tally

@@ -17,7 +17,8 @@ type Usage struct {
 	TargetUser, TargetSystem time.Duration
 	TargetRSS                uint64
 	TargetKnown              bool
-	// Steal is how long other virtual machines had the processors of this one. It is known on Linux.
+	// Steal is how long other virtual machines had the processors of this one. It is known on
+	// Linux.
 	Steal      time.Duration
 	StealKnown bool
 }
@@ -39,14 +40,16 @@ func (u Usage) since(o Usage) Usage {
 
 // Meter reads what a process and the machine use. It is for one goroutine.
 type Meter struct {
-	pid   int
-	began uint64 // when the process was started, in the system's own unit; tells it from a later one of the same number
+	pid int
+	// when the process was started, in the system's own unit; tells it from a later one of the same
+	// number
+	began uint64
 	tick  time.Duration
 	gone  bool
 }
 
-// NewMeter returns a Meter for a process, or for none if pid is 0. The error wraps ErrProcess; processes other than the own
-// one can be measured on Linux only, through /proc.
+// NewMeter returns a Meter for a process, or for none if pid is 0. The error wraps ErrProcess;
+// processes other than the own one can be measured on Linux only, through /proc.
 func NewMeter(pid int) (*Meter, error) {
 	m := &Meter{pid: pid, tick: clockTick()}
 	if pid == 0 {

@@ -34,8 +34,8 @@ func number(b []byte) uint64 {
 
 var errProcStat = errors.New("unexpected form of its stat file")
 
-// readProcess reads /proc/PID/stat, see proc_pid_stat(5). The second field is the program's name in parentheses, which may
-// hold anything, so that fields count from the last parenthesis.
+// readProcess reads /proc/PID/stat, see proc_pid_stat(5). The second field is the program's name in
+// parentheses, which may hold anything, so that fields count from the last parenthesis.
 func readProcess(pid int, tick time.Duration) (p process, err error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {

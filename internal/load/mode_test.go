@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // transport is a way to move datagrams.
@@ -18,8 +18,8 @@ type transport struct {
 
 var transports = []transport{{"trains", false, false}, {"batches", true, false}, {"portable", true, true}}
 
-// whole checks what holds of every run in which the target answers all. A handshake may be lost on a machine so busy that its
-// challenge ends before it is made, and may come through all the same.
+// whole checks what holds of every run in which the target answers all. A handshake may be lost on
+// a machine so busy that its challenge ends before it is made, and may come through all the same.
 func whole(t *testing.T, r *Result) {
 	t.Helper()
 	lost := uint64(0)
@@ -56,7 +56,8 @@ func whole(t *testing.T, r *Result) {
 	}
 }
 
-// Every kind, in both loops and by all transports: each request is answered, and the node has counted what the generator has.
+// Every kind, in both loops and by all transports: each request is answered, and the node has
+// counted what the generator has.
 func TestModes(t *testing.T) {
 	for _, c := range []modeCase{
 		{Ping, engine.InPing, 64, 4000},

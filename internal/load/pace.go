@@ -36,7 +36,8 @@ func (p *pace) gap() time.Duration {
 	return time.Duration(-p.step * math.Log(1-u))
 }
 
-// take appends the intended times of requests that are due by now to list, as far as there is room and at most n.
+// take appends the intended times of requests that are due by now to list, as far as there is room
+// and at most n.
 func (p *pace) take(list []time.Duration, now time.Duration, n uint64) []time.Duration {
 	for p.at <= now && n > 0 && len(list) < cap(list) {
 		list = append(list, p.at)
@@ -51,7 +52,8 @@ func (p *pace) take(list []time.Duration, now time.Duration, n uint64) []time.Du
 	return list
 }
 
-// until is how many requests are intended from the next one on and before end; with random times, about how many.
+// until is how many requests are intended from the next one on and before end; with random times,
+// about how many.
 func (p *pace) until(end time.Duration) uint64 {
 	return uint64(math.Ceil(max(0, float64(end-p.at)) / p.step))
 }

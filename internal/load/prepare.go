@@ -10,16 +10,18 @@ import (
 )
 
 const (
-	// prepareWindow is how many handshakes a lane has under way. They take a target milliseconds each, and have to be
-	// done before their challenges end.
+	// prepareWindow is how many handshakes a lane has under way. They take a target milliseconds
+	// each, and have to be done before their challenges end.
 	prepareWindow = 64
-	// prepareTimeout is the longest Config.Timeout that Prepare heeds: challenges end after a second, so that to wait much
-	// longer for the end of a handshake is in vain.
+	// prepareTimeout is the longest Config.Timeout that Prepare heeds: challenges end after a
+	// second, so that to wait much longer for the end of a handshake is in vain.
 	prepareTimeout = 5 * time.Second
-	// leastPrepare is the shortest one. Config.Timeout may be what somebody wants requests to keep, and a handshake among
-	// prepareWindow of them takes far longer. With it a handshake has a second, as its challenge has.
+	// leastPrepare is the shortest one. Config.Timeout may be what somebody wants requests to keep,
+	// and a handshake among prepareWindow of them takes far longer. With it a handshake has a
+	// second, as its challenge has.
 	leastPrepare = 500 * time.Millisecond
-	// silence is for how many timeouts no handshake may come through before Prepare gives up. A handshake is given two.
+	// silence is for how many timeouts no handshake may come through before Prepare gives up. A
+	// handshake is given two.
 	silence = 6
 	// identitiesAhead is how many identities are made before they are needed.
 	identitiesAhead = 512
@@ -36,12 +38,13 @@ type Prepared struct {
 	Latency  *Histogram // of handshakes, from the first packet to the PONG
 }
 
-// Prepare makes sessions for Config.Identities, if the mix needs any, and the identities for bad handshakes. progress, if
-// not nil, is told now and then how many sessions there are and will be, from the calling goroutine. It must not run
-// together with Run.
+// Prepare makes sessions for Config.Identities, if the mix needs any, and the identities for bad
+// handshakes. progress, if not nil, is told now and then how many sessions there are and will be,
+// from the calling goroutine. It must not run together with Run.
 //
-// The error is ErrSilent if no handshake comes through for a while, the context's if it ends first, or that of a socket.
-// Sessions that were made by then are kept, and a further call makes those that are missing.
+// The error is ErrSilent if no handshake comes through for a while, the context's if it ends first,
+// or that of a socket. Sessions that were made by then are kept, and a further call makes those
+// that are missing.
 func (g *Generator) Prepare(ctx context.Context, progress func(done, all int)) (p Prepared, err error) {
 	if !g.busy.CompareAndSwap(false, true) {
 		return p, ErrBusy
@@ -108,7 +111,8 @@ func (g *Generator) Prepare(ctx context.Context, progress func(done, all int)) (
 	return p, err
 }
 
-// badIdentities makes those that bad handshakes come from, as many for each lane as it has identities.
+// badIdentities makes those that bad handshakes come from, as many for each lane as it has
+// identities.
 func (g *Generator) badIdentities(ctx context.Context) error {
 	if g.cfg.Mix[Handshake] == 0 || g.cfg.Handshake == GoodHandshake {
 		return nil

@@ -11,7 +11,8 @@ import (
 type Result struct {
 	Started time.Time
 	Every   time.Duration // length of the intervals of Points
-	// Sending is how long requests were sent, Elapsed until the last answer or the end of sending, whichever is later.
+	// Sending is how long requests were sent, Elapsed until the last answer or the end of sending,
+	// whichever is later.
 	Sending, Elapsed time.Duration
 	Interrupted      bool // the context ended before the plan
 
@@ -24,8 +25,8 @@ type Result struct {
 	Lag *Histogram
 	// Busy is the part of the time, 0 to 1, in which lanes had something to do.
 	Busy float64
-	// Traffic is what the sockets counted. Its KernelDrops are answers that the generator was too slow to take, of which a train
-	// that would have arrived whole counts as one.
+	// Traffic is what the sockets counted. Its KernelDrops are answers that the generator was too
+	// slow to take, of which a train that would have arrived whole counts as one.
 	Traffic fastpath.ConnStats
 
 	Points []Point // in the order of time
@@ -38,8 +39,8 @@ type Result struct {
 type KindResult struct {
 	Kind Kind
 	Counts
-	// Latency of answered requests: from the intended time of an open loop, or the sending in a closed one, until the
-	// answer was complete. nil if there was none.
+	// Latency of answered requests: from the intended time of an open loop, or the sending in a
+	// closed one, until the answer was complete. nil if there was none.
 	Latency *Histogram
 }
 
@@ -55,8 +56,8 @@ type Point struct {
 // Rate is how many requests were answered in a second.
 func (r *Result) Rate() float64 { return perSecond(r.Total.Answered, r.Elapsed) }
 
-// Loss is the part of the requests, 0 to 1, that should have been answered and were not: lost, still under way at the end, or
-// never sent for want of room.
+// Loss is the part of the requests, 0 to 1, that should have been answered and were not: lost,
+// still under way at the end, or never sent for want of room.
 func (r *Result) Loss() float64 {
 	all := r.Total.Sent + r.Total.Unsent
 	if all == 0 {
@@ -78,8 +79,8 @@ const (
 	lagLimit  = time.Millisecond
 )
 
-// Limits says in what way the generator itself, and not the target, may have limited the load or lengthened latencies. It is
-// empty if there is no sign of that.
+// Limits says in what way the generator itself, and not the target, may have limited the load or
+// lengthened latencies. It is empty if there is no sign of that.
 func (r *Result) Limits() (list []string) {
 	if r.Busy > busyLimit {
 		list = append(list, fmt.Sprintf("the generator was busy %.0f%% of the time", 100*r.Busy))

@@ -4,7 +4,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// ahead is how many packets a ring has room for, as far as whole trains allow. More would leave the processor's caches.
+// ahead is how many packets a ring has room for, as far as whole trains allow. More would leave the
+// processor's caches.
 const ahead = 1024
 
 // slot is a packet of a train.
@@ -15,8 +16,8 @@ type slot struct {
 	keys  uint32 // of who, when the packet was sealed
 }
 
-// train is packets of one kind, which leave from one socket. They stand in slab one behind the other, as the system
-// takes them.
+// train is packets of one kind, which leave from one socket. They stand in slab one behind the
+// other, as the system takes them.
 type train struct {
 	sock   int32
 	kind   Kind
@@ -30,15 +31,16 @@ type train struct {
 // packet is the memory of packet i.
 func (t *train) packet(i int) []byte { return t.slab[i*t.size : (i+1)*t.size] }
 
-// ring is trains in the order in which they will leave. Only the last one may be unfinished, but for the first one that is
-// being sent.
+// ring is trains in the order in which they will leave. Only the last one may be unfinished, but
+// for the first one that is being sent.
 type ring struct {
 	trains []train
 	head   int
 	count  int
 }
 
-// reset makes room for trains of the given number of packets of up to the given size, and empties the ring.
+// reset makes room for trains of the given number of packets of up to the given size, and empties
+// the ring.
 func (r *ring) reset(length, size int) {
 	n := max(4, ahead/length)
 	if len(r.trains) != n || len(r.trains[0].slots) != length || len(r.trains[0].slab) < length*size {
@@ -72,7 +74,8 @@ func (r *ring) advance() {
 	}
 }
 
-// back is the train to seal into: the last one, or a new one that setUp makes ready. It is nil when the ring is full.
+// back is the train to seal into: the last one, or a new one that setUp makes ready. It is nil when
+// the ring is full.
 func (r *ring) back(setUp func(*train) bool) *train {
 	if r.count > 0 {
 		if t := &r.trains[(r.head+r.count-1)%len(r.trains)]; t.sealed < len(t.slots) {

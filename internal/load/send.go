@@ -57,8 +57,8 @@ func (l *lane) send() error {
 // scheduled reports whether the lane sends by the schedule of an open loop.
 func (l *lane) scheduled() bool { return l.cfg.Rate > 0 }
 
-// over reports whether nothing more is to be sent. What the schedule has before the end of the plan is sent also when the
-// lane is late, but for what is hopelessly late.
+// over reports whether nothing more is to be sent. What the schedule has before the end of the plan
+// is sent also when the lane is late, but for what is hopelessly late.
 func (l *lane) over() bool {
 	switch {
 	case l.left == 0 || l.run.stop.Load():
@@ -77,7 +77,8 @@ func (l *lane) over() bool {
 	return true
 }
 
-// room is how many requests the window allows now. It is made of whole trains, unless nothing is under way.
+// room is how many requests the window allows now. It is made of whole trains, unless nothing is
+// under way.
 func (l *lane) room() int {
 	free := max(0, l.cfg.Window/l.cfg.Lanes-l.pool.live)
 	if l.pool.live > 0 {
@@ -178,8 +179,8 @@ func (l *lane) flush() error {
 	return l.socks[l.txSock].conn.WriteBatch(l.tx)
 }
 
-// seal makes up to n packets ready, and returns how many. 0 says that the ring is full, or that there is nobody to send
-// for.
+// seal makes up to n packets ready, and returns how many. 0 says that the ring is full, or that
+// there is nobody to send for.
 func (l *lane) seal(n int) (sealed int, err error) {
 	for sealed < n {
 		t := l.ring.back(l.setUp)

@@ -10,8 +10,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// initiator makes handshakes with one target. It has one ephemeral key for all of them: the target cannot tell, its work is
-// the same, and the generator is spared most of its own.
+// initiator makes handshakes with one target. It has one ephemeral key for all of them: the target
+// cannot tell, its work is the same, and the generator is spared most of its own.
 type initiator struct {
 	target    [32]byte
 	ephemeral [codec.EphemeralKeySize]byte
@@ -59,12 +59,12 @@ func badRecord(record []byte) []byte {
 	return b
 }
 
-// recordSignature is where a byte of the signature stands in a record of 56 bytes or more: behind list and string header
-// of two bytes each.
+// recordSignature is where a byte of the signature stands in a record of 56 bytes or more: behind
+// list and string header of two bytes each.
 const recordSignature = 2 + 2 + 20
 
-// shake answers a challenge in the name of who, with a PING that has the given request ID. Of a bad form the handshake is
-// one that the target has to refuse.
+// shake answers a challenge in the name of who, with a PING that has the given request ID. Of a bad
+// form the handshake is one that the target has to refuse.
 func (l *lane) shake(s int32, who *identity, challenge []byte, ping uint64, form HandshakeForm) error {
 	in := l.initiator
 	record, signature := who.record, badSignature(l.random)

@@ -22,8 +22,9 @@ func stalls(t *testing.T, pause time.Duration) (*fake, Target) {
 	return f, to
 }
 
-// A target that pauses makes all requests late that should have left meanwhile, and the open loop counts them all: it is by
-// counting, not by speed, that this is told. The closed loop shows one slow request for each in its window.
+// A target that pauses makes all requests late that should have left meanwhile, and the open loop
+// counts them all: it is by counting, not by speed, that this is told. The closed loop shows one
+// slow request for each in its window.
 func TestStall(t *testing.T) {
 	t.Parallel()
 	const pause, slow, rate = 300 * time.Millisecond, 100 * time.Millisecond, 2000
@@ -69,14 +70,16 @@ func (s *slowSource) Read(b []byte) (int, error) {
 	return rand.Read(b)
 }
 
-// A schedule that the generator cannot keep shows in latency and lag, and nothing that was due is left out.
+// A schedule that the generator cannot keep shows in latency and lag, and nothing that was due is
+// left out.
 func TestLateGenerator(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", usual)
 	f.serve()
 	const pause, slow, rate = 200 * time.Millisecond, 100 * time.Millisecond, 1000
 	g := generate(t, Config{Target: to, Mix: Only(Junk), JunkSize: codec.MaxPacketSize, Rate: rate, Timeout: enough})
-	// The lane pauses when it wants a new seed, after a MiB: before it has sealed a thousand packets.
+	// The lane pauses when it wants a new seed, after a MiB: before it has sealed a thousand
+	// packets.
 	var err error
 	if g.lanes[0].random, err = aead.NewRandom(&slowSource{pause: pause}); err != nil {
 		t.Fatal(err)

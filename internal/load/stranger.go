@@ -7,8 +7,9 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// strangers are the node IDs of a lane that junk comes from. All begin with the same half, the key that answers to them
-// are masked with, so that one decoder unmasks all; and their nonces hold the number of the exchange.
+// strangers are the node IDs of a lane that junk comes from. All begin with the same half, the key
+// that answers to them are masked with, so that one decoder unmasks all; and their nonces hold the
+// number of the exchange.
 type strangers struct {
 	decoder *codec.Decoder
 	id      [32]byte

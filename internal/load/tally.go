@@ -32,7 +32,8 @@ type Events struct {
 
 	Foreign   uint64 // datagrams from elsewhere than the target
 	Unmatched uint64 // datagrams for nobody who waits
-	Malformed uint64 // packets and messages of a form that the specification does not allow, or a wrong answer
+	// packets and messages of a form that the specification does not allow, or a wrong answer
+	Malformed uint64
 	Unopened  uint64 // messages that did not open with the session's key
 	Stray     uint64 // WHOAREYOU for no packet of a stranger, or no request that waits
 }

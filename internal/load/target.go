@@ -13,9 +13,11 @@ import (
 var (
 	// ErrNoAddress: the target's record or URL has no usable UDP address.
 	ErrNoAddress = errors.New("load: target has no UDP address")
-	// ErrHostName: the target's URL has a host name, which the caller has to look up; see EnodeTarget.
+	// ErrHostName: the target's URL has a host name, which the caller has to look up; see
+	// EnodeTarget.
 	ErrHostName = errors.New("load: target has a host name for an address")
-	// ErrPublic: the target is neither on this machine nor in a private network, and Config.Public is not set.
+	// ErrPublic: the target is neither on this machine nor in a private network, and Config.Public
+	// is not set.
 	ErrPublic = errors.New("load: target is not local")
 )
 
@@ -26,8 +28,9 @@ type Target struct {
 	Addr      netip.AddrPort
 }
 
-// ParseTarget reads a record (enr:...) or an enode URL. Of a record that names endpoints of both families it takes the IPv6
-// one if ipv6 is set, else the IPv4 one. Errors are those of package enr, ErrNoAddress, and ErrHostName.
+// ParseTarget reads a record (enr:...) or an enode URL. Of a record that names endpoints of both
+// families it takes the IPv6 one if ipv6 is set, else the IPv4 one. Errors are those of package
+// enr, ErrNoAddress, and ErrHostName.
 func ParseTarget(text string, ipv6 bool) (Target, error) {
 	if strings.HasPrefix(text, "enode://") {
 		e, err := enr.ParseEnode(text)
@@ -63,8 +66,8 @@ func RecordTarget(r *enr.Record, ipv6 bool) (Target, error) {
 	return t, nil
 }
 
-// EnodeTarget is the node of an enode URL, at the given address: that of the URL, or what its host name stands for. The
-// error is ErrNoAddress, for a URL without UDP port.
+// EnodeTarget is the node of an enode URL, at the given address: that of the URL, or what its host
+// name stands for. The error is ErrNoAddress, for a URL without UDP port.
 func EnodeTarget(e enr.Enode, addr netip.Addr) (Target, error) {
 	id, err := e.ID()
 	if err != nil {
@@ -77,8 +80,8 @@ func EnodeTarget(e enr.Enode, addr netip.Addr) (Target, error) {
 	return t, nil
 }
 
-// Local reports whether an address belongs to this machine or to a network that is nobody else's: loopback, the private
-// networks of RFC 1918 and RFC 4193, and link-local addresses.
+// Local reports whether an address belongs to this machine or to a network that is nobody else's:
+// loopback, the private networks of RFC 1918 and RFC 4193, and link-local addresses.
 func Local(a netip.Addr) bool {
 	a = a.Unmap()
 	return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast()
@@ -96,8 +99,9 @@ func (t *Target) check(public bool) error {
 	return nil
 }
 
-// LoopbackSources returns n different IPv4 addresses of this machine, in rising order from 127.1.0.1, 254 in each /24. The whole
-// of 127.0.0.0/8 belongs to a Linux machine; others have 127.0.0.1 alone unless told otherwise.
+// LoopbackSources returns n different IPv4 addresses of this machine, in rising order from
+// 127.1.0.1, 254 in each /24. The whole of 127.0.0.0/8 belongs to a Linux machine; others have
+// 127.0.0.1 alone unless told otherwise.
 func LoopbackSources(n int) []netip.Addr {
 	list := make([]netip.Addr, 0, n)
 	for i := range n {

@@ -32,7 +32,8 @@ func sequence(id *codec.RequestID) (uint64, bool) {
 	return binary.BigEndian.Uint64(b), true
 }
 
-// templates makes the messages of all kinds of a Config with defaults. Handshake has the PING that goes with it.
+// templates makes the messages of all kinds of a Config with defaults. Handshake has the PING that
+// goes with it.
 func templates(c *Config) (list [NumKinds]template, err error) {
 	mark := bytes.Repeat([]byte{0xee}, 8)
 	id, err := codec.NewRequestID(mark)
@@ -47,7 +48,8 @@ func templates(c *Config) (list [NumKinds]template, err error) {
 	find := codec.FindNode{RequestID: id, Distances: distances}
 	talk := codec.TalkRequest{RequestID: id, Protocol: []byte(c.TalkProtocol), Payload: make([]byte, c.TalkSize)}
 	for k, m := range [][]byte{Ping: ping.Append(nil), FindNode: find.Append(nil), Talk: talk.Append(nil), Handshake: ping.Append(nil)} {
-		// The request ID is the first element of the list, so the first place that looks like it is it.
+		// The request ID is the first element of the list, so the first place that looks like it is
+		// it.
 		list[k] = template{m, bytes.Index(m, mark), codec.MessageHeaderSize + len(m) + codec.TagSize}
 	}
 	list[Handshake].size = helloSize

@@ -34,8 +34,8 @@ func (c Class) String() string {
 	return "special"
 }
 
-// ClassOf returns the class of an address. An IPv4-mapped address has the class of the IPv4 address.
-// The invalid address is Special.
+// ClassOf returns the class of an address. An IPv4-mapped address has the class of the IPv4
+// address. The invalid address is Special.
 func ClassOf(addr netip.Addr) Class {
 	switch {
 	case !addr.IsValid():
@@ -102,7 +102,8 @@ func class6(a [16]byte) Class {
 		// Only 2000::/3 has been given out for unicast. Outside it lie multicast, site-local,
 		// discard-only, IPv4-compatible addresses and NAT64.
 		return Special
-	case a[0] == 0x20 && a[1] == 0x01 && (a[2] < 0x02 || a[2] == 0x0d && a[3] == 0xb8), // 2001::/23, 2001:db8::/32
+	// 2001::/23, 2001:db8::/32
+	case a[0] == 0x20 && a[1] == 0x01 && (a[2] < 0x02 || a[2] == 0x0d && a[3] == 0xb8),
 		a[0] == 0x20 && a[1] == 0x02,                // 6to4
 		a[0] == 0x3f && a[1] == 0xff && a[2] < 0x10: // 3fff::/20, documentation
 		return Special

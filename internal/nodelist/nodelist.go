@@ -83,7 +83,8 @@ func Split(text string) iter.Seq2[Entry, error] { return Read(strings.NewReader(
 // entry takes the marks of YAML and JSON off a word; first says whether the word starts its line.
 // The result is empty if nothing else is left.
 func entry(word string, first bool) string {
-	word = strings.TrimPrefix(word, "\ufeff") // the mark that some editors put at the start of a file
+	// the mark that some editors put at the start of a file
+	word = strings.TrimPrefix(word, "\ufeff")
 	if word == "-" || word == "---" || word == "..." || first && isKey(word) {
 		return ""
 	}

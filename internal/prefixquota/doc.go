@@ -26,10 +26,10 @@
 //
 // # Private networks
 //
-// Loopback is exempt unless Config.Strict is set: no host accepts such a source from a network. Private addresses are
-// exempt while [Quota.SetExemptPrivate] says so: inside a private network all nodes share one
-// prefix, while at a public node a private source address is a lie or a stranger on the same link.
-// Items are counted whether exempt or not, so the exemption may change at any time.
+// Loopback is exempt unless Config.Strict is set: no host accepts such a source from a network.
+// Private addresses are exempt while [Quota.SetExemptPrivate] says so: inside a private network all
+// nodes share one prefix, while at a public node a private source address is a lie or a stranger on
+// the same link. Items are counted whether exempt or not, so the exemption may change at any time.
 //
 // # Memory and concurrency
 //

@@ -44,7 +44,8 @@ func AppendListHeader(dst []byte, n int) []byte {
 	return appendHeader(dst, 0xc0, n)
 }
 
-// AppendUint64 appends v as an RLP integer: big-endian without leading zeros, zero as the empty string.
+// AppendUint64 appends v as an RLP integer: big-endian without leading zeros, zero as the empty
+// string.
 func AppendUint64(dst []byte, v uint64) []byte {
 	switch {
 	case v == 0:

@@ -1,5 +1,5 @@
-// Package store keeps what a node has to remember between two runs: its own record, whose sequence number must never
-// fall back, and other nodes that it can start from.
+// Package store keeps what a node has to remember between two runs: its own record, whose sequence
+// number must never fall back, and other nodes that it can start from.
 //
 // # Layout
 //
@@ -12,16 +12,17 @@
 //
 // Version 1 had no scores; such a file is brought up to date when it is opened.
 //
-// One transaction holds each save, so a process that is killed leaves the state before or after it. One process
-// at a time can use a file; bbolt locks it.
+// One transaction holds each save, so a process that is killed leaves the state before or after it.
+// One process at a time can use a file; bbolt locks it.
 //
 // # Scores
 //
-// A node's score tells how much it can be counted on. It begins with 1, grows by 1 for each five minutes or more after which the node
-// was seen again, up to MaxScore, and each failure halves it. A node whose score would be 0 is taken out. Scores of nodes that
-// were not seen lately count less: half for each week. The best are used first, and the worst go when there is no room. A node that was not
-// seen for MaxAge goes too. What "lately" is about is the node that was seen last, or the present if that is earlier: a store that
-// was not used for long is as good as it was.
+// A node's score tells how much it can be counted on. It begins with 1, grows by 1 for each five
+// minutes or more after which the node was seen again, up to MaxScore, and each failure halves it.
+// A node whose score would be 0 is taken out. Scores of nodes that were not seen lately count less:
+// half for each week. The best are used first, and the worst go when there is no room. A node that
+// was not seen for MaxAge goes too. What "lately" is about is the node that was seen last, or the
+// present if that is earlier: a store that was not used for long is as good as it was.
 //
 // # Trust
 //
@@ -39,7 +40,8 @@ import (
 const (
 	// MaxNodes bounds the nodes in a store. Above it those not seen for longest go.
 	MaxNodes = 2000
-	// MaxLocal bounds the identities whose own record is kept, for a directory that is used with several keys.
+	// MaxLocal bounds the identities whose own record is kept, for a directory that is used with
+	// several keys.
 	MaxLocal = 16
 
 	// MaxScore is the highest score: some eight hours without interruption.

@@ -24,8 +24,9 @@ func (s *Store) Local(id enr.ID) (r *enr.Record, err error) {
 	return r, err
 }
 
-// SaveLocal saves a node's own record. Call it before the record is shown to anybody: then no start after a crash falls
-// back behind a sequence number that others have seen. It is on disk when SaveLocal returns.
+// SaveLocal saves a node's own record. Call it before the record is shown to anybody: then no start
+// after a crash falls back behind a sequence number that others have seen. It is on disk when
+// SaveLocal returns.
 func (s *Store) SaveLocal(r *enr.Record) error {
 	return s.do(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error {
@@ -41,8 +42,8 @@ func (s *Store) SaveLocal(r *enr.Record) error {
 	})
 }
 
-// boundLocal makes room for id by taking out other identities. Sequence numbers of new records start with the time, so that
-// one which comes back after that does not fall back either.
+// boundLocal makes room for id by taking out other identities. Sequence numbers of new records
+// start with the time, so that one which comes back after that does not fall back either.
 func boundLocal(b *bolt.Bucket, id enr.ID) error {
 	var others [][]byte
 	c := b.Cursor()
@@ -60,9 +61,10 @@ func boundLocal(b *bolt.Bucket, id enr.ID) error {
 	return nil
 }
 
-// SaveNodes adds nodes to the store or renews them, in one transaction, and returns how many were written. Those
-// which the store has with the same sequence number and nearly the same time are left alone, unless all is set. Nodes
-// that are in the store and not among these stay; above MaxNodes the worst go.
+// SaveNodes adds nodes to the store or renews them, in one transaction, and returns how many were
+// written. Those which the store has with the same sequence number and nearly the same time are
+// left alone, unless all is set. Nodes that are in the store and not among these stay; above
+// MaxNodes the worst go.
 func (s *Store) SaveNodes(nodes []Entry, all bool) (written int, err error) {
 	err = s.do(func() error {
 		var changed []Entry
@@ -122,7 +124,8 @@ func (s *Store) after(changed []Entry) (index map[enr.ID]revision, gone []enr.ID
 	return index, gone
 }
 
-// write puts what changed into b and takes out what has gone, together with entries that the index does not know.
+// write puts what changed into b and takes out what has gone, together with entries that the index
+// does not know.
 func write(b *bolt.Bucket, changed []Entry, index map[enr.ID]revision, gone []enr.ID) error {
 	for _, n := range changed {
 		r, ok := index[n.ID]
@@ -147,9 +150,10 @@ func join(r revision, record []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(v, r.score), record...)
 }
 
-// Failed notes that nodes have left this node without an answer, in one transaction. It returns how many of them that took out of
-// the store. Nodes that the store does not have do not matter. Do not count what may be this node's own fault: a network that
-// is down for a while would cost it all that it knows.
+// Failed notes that nodes have left this node without an answer, in one transaction. It returns how
+// many of them that took out of the store. Nodes that the store does not have do not matter. Do not
+// count what may be this node's own fault: a network that is down for a while would cost it all
+// that it knows.
 func (s *Store) Failed(ids []enr.ID) (gone int, err error) {
 	err = s.do(func() error {
 		index := maps.Clone(s.index)

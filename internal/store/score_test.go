@@ -14,7 +14,8 @@ import (
 
 const step = int64(seenStep / time.Second)
 
-// order is the nodes of a store, best first, by the number that record was given, with their scores.
+// order is the nodes of a store, best first, by the number that record was given, with their
+// scores.
 func order(t *testing.T, s *Store) (ns []byte, scores []int) {
 	t.Helper()
 	list, _ := nodes(t, s, MaxNodes)
@@ -79,8 +80,8 @@ func TestScores(t *testing.T) {
 	expect(t, s, "after many saves", []byte{1}, []int{MaxScore})
 }
 
-// A score is worth less the longer ago a node was seen, and nodes that were not seen for too long are left out; both
-// in comparison with the node that was seen last.
+// A score is worth less the longer ago a node was seen, and nodes that were not seen for too long
+// are left out; both in comparison with the node that was seen last.
 func TestAge(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "nodes.db"))
 	const week = int64(scoreHalf / time.Second)

@@ -47,9 +47,9 @@ type revision struct {
 	score uint16
 }
 
-// Open opens the file at path and reads it; it is made, with access for its owner alone, if it is missing.
-// ErrLocked: another process has it open. ErrDamaged, ErrVersion, ErrNoFile: it cannot be used, and is
-// left as it is.
+// Open opens the file at path and reads it; it is made, with access for its owner alone, if it is
+// missing. ErrLocked: another process has it open. ErrDamaged, ErrVersion, ErrNoFile: it cannot be
+// used, and is left as it is.
 func Open(path string) (*Store, error) {
 	s := &Store{path: path, max: MaxNodes, index: make(map[enr.ID]revision)}
 	err := s.guard(func() (err error) {
@@ -112,7 +112,8 @@ func addScores(b *bolt.Bucket) error {
 	return err
 }
 
-// load fills the index. Entries that do not hold or are too old are left out of it; the next save takes them out of the file.
+// load fills the index. Entries that do not hold or are too old are left out of it; the next save
+// takes them out of the file.
 func (s *Store) load(tx *bolt.Tx) error {
 	err := tx.Bucket(bucketNodes).ForEach(func(k, v []byte) error {
 		if seen, score, record, ok := split(k, v); ok && len(s.index) < s.max {
@@ -138,9 +139,9 @@ func split(k, v []byte) (seen int64, score uint16, record []byte, ok bool) {
 	return seen, score, v[headSize:], seen >= 0 && seen < maxSeen && score > 0 && score <= MaxScore
 }
 
-// Nodes returns the best nodes, best first, at most limit, and how many entries have been skipped since the store was
-// opened because they do not hold. Only records that are returned are verified, as that takes some
-// hundred microseconds for each.
+// Nodes returns the best nodes, best first, at most limit, and how many entries have been skipped
+// since the store was opened because they do not hold. Only records that are returned are verified,
+// as that takes some hundred microseconds for each.
 func (s *Store) Nodes(limit int) (nodes []Node, skipped int, err error) {
 	err = s.do(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
@@ -177,7 +178,8 @@ func best(index map[enr.ID]revision) []enr.ID {
 	})
 }
 
-// lately is when any of the nodes was seen last, in Unix seconds, or the present if that is earlier.
+// lately is when any of the nodes was seen last, in Unix seconds, or the present if that is
+// earlier.
 func lately(index map[enr.ID]revision) (t int64) {
 	for _, r := range index {
 		t = max(t, r.seen)
@@ -208,9 +210,9 @@ func (s *Store) Close() error {
 	return s.guard(db.Close, false)
 }
 
-// guard runs f and says of its error which file it is about. bbolt trusts its file, which it maps into memory: a damaged
-// one makes it panic, or read where nothing is. What else it complains of when a file is opened is the file's content; later
-// it may be a full disk.
+// guard runs f and says of its error which file it is about. bbolt trusts its file, which it maps
+// into memory: a damaged one makes it panic, or read where nothing is. What else it complains of
+// when a file is opened is the file's content; later it may be a full disk.
 func (s *Store) guard(f func() error, opening bool) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

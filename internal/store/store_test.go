@@ -149,7 +149,8 @@ func TestNodesBounded(t *testing.T) {
 			t.Fatalf("node %d seen at %v: kept %v", i, e.Seen, ok)
 		}
 	}
-	// Records under an ID that is not theirs are found out when they are read, and go with the next save.
+	// Records under an ID that is not theirs are found out when they are read, and go with the next
+	// save.
 	s = reopen(t, s)
 	if got, skipped := nodes(t, s, most); len(got) != 1 || skipped != most-1 {
 		t.Errorf("%d nodes, %d skipped", len(got), skipped)
@@ -250,7 +251,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// A damaged file is an error that names it, or is read as far as it holds. It is never a crash, and never deleted.
+// A damaged file is an error that names it, or is read as far as it holds. It is never a crash, and
+// never deleted.
 func TestDamaged(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "good.db")

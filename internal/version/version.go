@@ -7,8 +7,8 @@ import (
 	"runtime/debug"
 )
 
-// Line is what a command prints for --version: its name, the version of this module, with the revision where the go command has
-// built it from a checkout, the version of Go, and the platform.
+// Line is what a command prints for --version: its name, the version of this module, with the
+// revision where the go command has built it from a checkout, the version of Go, and the platform.
 func Line(command string) string {
 	version := "unknown"
 	if b, ok := debug.ReadBuildInfo(); ok {

@@ -1,15 +1,16 @@
-// Command newcomers measures how many new peers, 100 ms away, make their handshake at the first try beside a
-// flood of messages under false names: each message of another node ID, so that the node takes it
-// for one of a new peer.
+// Command newcomers measures how many new peers, 100 ms away, make their handshake at the first try
+// beside a flood of messages under false names: each message of another node ID, so that the node
+// takes it for one of a new peer.
 //
 //	go run ./cmd/newcomers [-before program] [-rounds n] [-slice d] [-rate n] [-o file]
 //
-// It is run in bench/. The node has its default room for challenges. It runs in a process of its own on one
-// CPU; the new peers, and the flood in a process of lower priority, share another. With -before a second node is
-// measured in turn with it: the one in the given program, which is cmd/perf as built from commit 4839a4a, see `make newcomers`.
+// It is run in bench/. The node has its default room for challenges. It runs in a process of its
+// own on one CPU; the new peers, and the flood in a process of lower priority, share another. With
+// -before a second node is measured in turn with it: the one in the given program, which is
+// cmd/perf as built from commit 4839a4a, see `make newcomers`.
 //
-// Loopback addresses are exempt from the limits by source, so that the flood is what a flood from all
-// networks would be.
+// Loopback addresses are exempt from the limits by source, so that the flood is what a flood from
+// all networks would be.
 package main
 
 import (
@@ -33,8 +34,9 @@ import (
 const (
 	trip     = 100 * time.Millisecond
 	patience = time.Second
-	lead     = 1200 * time.Millisecond // of the flood before the new peers: longer than a challenge lives
-	junkSize = 98                      // of a PING
+	// of the flood before the new peers: longer than a challenge lives
+	lead     = 1200 * time.Millisecond
+	junkSize = 98 // of a PING
 
 	beforeChallenges = 32768 // default of commit 4839a4a
 )

@@ -23,7 +23,8 @@ type target struct {
 	socket   *drive.Socket
 	sessions []drive.Session
 
-	// strangers is the last lane that left challenges behind, and when: a server may have to look through them.
+	// strangers is the last lane that left challenges behind, and when: a server may have to look
+	// through them.
 	strangers *lane
 	at        time.Time
 }
@@ -38,11 +39,13 @@ type lane struct {
 	took     int   // requests that the last slice took
 	stranger bool  // requests come from nodes without a session
 	fresh    bool  // each is sent at most once in the life of a challenge
-	renew    bool  // the strangers of every slice are new ones: challenges of this server live longer
-	silent   bool  // it is not answered
+	// the strangers of every slice are new ones: challenges of this server live longer
+	renew  bool
+	silent bool // it is not answered
 }
 
-// workload is what servers are compared in. The first lane is this node's, the second one's the echo server's.
+// workload is what servers are compared in. The first lane is this node's, the second one's the
+// echo server's.
 type workload struct {
 	name  string
 	lanes []*lane
@@ -69,15 +72,17 @@ const (
 	freshStrangers = 1 << 15
 	// challengeLife is after how long a stranger gets a new challenge.
 	challengeLife = 1200 * time.Millisecond
-	// foreignSessions is what fits into the session caches of the Rust and TypeScript nodes, of 1,000, with their peers.
+	// foreignSessions is what fits into the session caches of the Rust and TypeScript nodes, of
+	// 1,000, with their peers.
 	foreignSessions  = 900
 	foreignStrangers = 1 << 13
-	// foreignWindow is what fits into a socket's buffer of the system's default size, which holds some 40 datagrams of a segmented
-	// burst: they ask for none.
+	// foreignWindow is what fits into a socket's buffer of the system's default size, which holds
+	// some 40 datagrams of a segmented burst: they ask for none.
 	foreignWindow     = 32
 	foreignHandshakes = 8
 	quickSessions     = 80
-	// warmSessions are made before memory is looked at: first handshakes allocate what later ones use again.
+	// warmSessions are made before memory is looked at: first handshakes allocate what later ones
+	// use again.
 	warmSessions = 40
 )
 
@@ -327,7 +332,8 @@ func (b *bench) exchange(name string, message func(uint64) []byte, targets ...*t
 	return nil
 }
 
-// settle asks until the answer is complete: a table needs a moment to fill. Other implementations may answer with fewer records.
+// settle asks until the answer is complete: a table needs a moment to fill. Other implementations
+// may answer with fewer records.
 func (b *bench) settle(name string, t *target, message []byte) (a drive.Answer, err error) {
 	for range 60 {
 		if a, err = t.client.Ask(&t.sessions[0], message); err != nil {

@@ -13,7 +13,8 @@ func sections() []string {
 	return []string{floodSection, "workers", "sessions", "junk-share", "stages"}
 }
 
-// check says what is wrong with the command line, before a server is started: sessions alone take minutes.
+// check says what is wrong with the command line, before a server is started: sessions alone take
+// minutes.
 func (o *options) check(args []string) error {
 	if len(args) > 0 {
 		return fmt.Errorf("unexpected argument %q", args[0])

@@ -8,7 +8,8 @@ import (
 	"github.com/fastdisc/discv5/bench/internal/results"
 )
 
-// A command line that would measure nothing, or panic when the servers run, is refused before one is started.
+// A command line that would measure nothing, or panic when the servers run, is refused before one
+// is started.
 func TestFlags(t *testing.T) {
 	for _, c := range []struct {
 		names  string // what the error names; empty: there is none

@@ -14,12 +14,14 @@ import (
 
 const (
 	floodSection = "flood"
-	floodRate    = 2000        // steady requests in a second
-	floodSockets = 32          // ports of the steady sessions
-	floodMost    = 1 << 19     // packets of junk that are made: more than a slice at the highest rate takes. At full speed they come again
-	floodSlice   = time.Second // p99 of 2,000 requests is that of 20
-	floodRounds  = 5           // at most: a round takes some 20 seconds
-	floodDrain   = challengeLife
+	floodRate    = 2000 // steady requests in a second
+	floodSockets = 32   // ports of the steady sessions
+	// packets of junk that are made: more than a slice at the highest rate takes. At full speed
+	// they come again
+	floodMost   = 1 << 19
+	floodSlice  = time.Second // p99 of 2,000 requests is that of 20
+	floodRounds = 5           // at most: a round takes some 20 seconds
+	floodDrain  = challengeLife
 )
 
 // victim is a server with its steady sessions.
@@ -29,8 +31,8 @@ type victim struct {
 	rows   []results.Flood // one for each rate of junk
 }
 
-// floods measures what established sessions get beside junk. Junk comes from a process of its own on the driver's CPU, with
-// less right to it than the driver: what the driver sends leaves in time.
+// floods measures what established sessions get beside junk. Junk comes from a process of its own
+// on the driver's CPU, with less right to it than the driver: what the driver sends leaves in time.
 func (b *bench) floods() error {
 	if !b.wanted(floodSection) {
 		return nil
@@ -89,7 +91,8 @@ func (b *bench) floods() error {
 	return nil
 }
 
-// steady makes the sessions that a server is to serve beside junk. Those of other workloads may give way to them.
+// steady makes the sessions that a server is to serve beside junk. Those of other workloads may
+// give way to them.
 func (b *bench) steady(t *target) (*load.Generator, error) {
 	to, err := load.ParseTarget(t.child.Ready.Records[0], false)
 	if err != nil {

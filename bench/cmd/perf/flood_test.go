@@ -8,7 +8,8 @@ import (
 	"github.com/fastdisc/discv5/bench/internal/results"
 )
 
-// Beside every rate but full speed no packet of junk comes twice in a slice: one whose challenge lives is cheaper to answer.
+// Beside every rate but full speed no packet of junk comes twice in a slice: one whose challenge
+// lives is cheaper to answer.
 func TestJunkIsNew(t *testing.T) {
 	if most := float64(slices.Max(results.JunkRates())) * floodSlice.Seconds(); floodMost < int(most)+drive.MaxBurst {
 		t.Errorf("%d packets of junk are made, and a slice takes %.0f", floodMost, most)

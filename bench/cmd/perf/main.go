@@ -1,19 +1,23 @@
-// Command perf compares the node with a bare echo server and with other implementations, end to end over loopback, and measures
-// how its cost grows with sessions, workers and junk, and what the stages of its packet path cost by themselves.
+// Command perf compares the node with a bare echo server and with other implementations, end to end
+// over loopback, and measures how its cost grows with sessions, workers and junk, and what the
+// stages of its packet path cost by themselves.
 //
 //	go run ./cmd/perf [-quick] [-o file] [-rounds n] [-slice d] [-sessions n] [-window n]
 //	go run ./cmd/perf -only ping -profile cpu.prof [-server discv5] [-hold 10s]
 //
-// It is run in bench/. Every server runs in a process of its own. All of them are bound to one CPU and the load driver to
-// another, and only one is under load at a time. Each round measures every server for a short slice in turn, so that what
-// else happens on the machine meets all of them alike; the figures are medians over the rounds, and ratios are medians of
-// the ratios within a round.
+// It is run in bench/. Every server runs in a process of its own. All of them are bound to one CPU
+// and the load driver to another, and only one is under load at a time. Each round measures every
+// server for a short slice in turn, so that what else happens on the machine meets all of them
+// alike; the figures are medians over the rounds, and ratios are medians of the ratios within a
+// round.
 //
-// The figure is CPU time of the server's process, user and system, for each exchange that was answered.
-// The driver polls its socket and never sleeps: on loopback, waking the receiver is charged to the sender.
-// The echo server receives and sends datagrams of the very same sizes through package fastpath and does nothing else.
+// The figure is CPU time of the server's process, user and system, for each exchange that was
+// answered. The driver polls its socket and never sleeps: on loopback, waking the receiver is
+// charged to the sender. The echo server receives and sends datagrams of the very same sizes
+// through package fastpath and does nothing else.
 //
-// Sections beside the workloads have names too, for -only: flood, workers, sessions, junk-share, stages.
+// Sections beside the workloads have names too, for -only: flood, workers, sessions, junk-share,
+// stages.
 //
 // Files:
 //

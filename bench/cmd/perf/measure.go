@@ -179,8 +179,8 @@ func (b *bench) prepare(l *lane) error {
 	return l.socket.Drain(2 * time.Millisecond)
 }
 
-// latencies measures exchanges one at a time, without other load, after a slice of the same lane: a part of them in every round,
-// so that what else the machine does meets all servers alike.
+// latencies measures exchanges one at a time, without other load, after a slice of the same lane: a
+// part of them in every round, so that what else the machine does meets all servers alike.
 func (b *bench) latencies(w *results.Waits, l *lane) error {
 	if l.silent {
 		return nil

@@ -43,7 +43,8 @@ func (b *bench) scale() error {
 	return nil
 }
 
-// core starts the engine alone, without trains, with n sessions that were put into it: they stand for as many peers.
+// core starts the engine alone, without trains, with n sessions that were put into it: they stand
+// for as many peers.
 func (b *bench) core(n int) (t *target, each float64, err error) {
 	child, err := serve.Start(serve.Spec{Kind: serve.KindCore, Single: true, Key: b.keys[0], Sessions: max(1024, n+n/4), Challenges: challengeSlots}, b.serverCPU)
 	if err != nil {
@@ -181,7 +182,8 @@ func (b *bench) turns(lanes []*lane) ([][]results.Sample, error) {
 	return samples, nil
 }
 
-// scaleWorkers measures whole nodes with one worker and with two, loaded from many endpoints by the load generator.
+// scaleWorkers measures whole nodes with one worker and with two, loaded from many endpoints by the
+// load generator.
 func (b *bench) scaleWorkers() error {
 	cpus := b.cpus
 	var list []*crew

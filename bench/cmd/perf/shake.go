@@ -13,8 +13,8 @@ import (
 // shakeBatch is how many handshakes a slice has.
 const shakeBatch = 64
 
-// shakes measures new handshakes, when all other workloads are through: other implementations hold so few sessions that
-// new ones drive the old ones out.
+// shakes measures new handshakes, when all other workloads are through: other implementations hold
+// so few sessions that new ones drive the old ones out.
 func (b *bench) shakes() error {
 	const name = "handshake"
 	if !b.wanted(name) {
@@ -94,7 +94,8 @@ func lone(t *target, n int) ([]time.Duration, error) {
 		d, err := t.client.Lone(id)
 		if errors.Is(err, drive.ErrSilent) && lost < n/10 {
 			lost++
-			d = drive.LonePatience // a busy machine loses one: it counts as the longest that is waited for
+			// a busy machine loses one: it counts as the longest that is waited for
+			d = drive.LonePatience
 		} else if err != nil {
 			return nil, err
 		}

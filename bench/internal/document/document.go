@@ -19,8 +19,8 @@ type Document struct {
 	Pictures map[string][]byte // by file name
 }
 
-// Make makes the document. images is the directory of the pictures as the document names it. The error wraps results.ErrMissing if
-// there are not all figures, or ErrTemplate.
+// Make makes the document. images is the directory of the pictures as the document names it. The
+// error wraps results.ErrMissing if there are not all figures, or ErrTemplate.
 func Make(f *results.File, text, images string) (*Document, error) {
 	if err := f.Check(); err != nil {
 		return nil, err

@@ -54,7 +54,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// The template of PERF.md fits a complete file, also one without the foreign servers, and keeps what people wrote.
+// The template of PERF.md fits a complete file, also one without the foreign servers, and keeps
+// what people wrote.
 func TestTemplate(t *testing.T) {
 	text := read(t, "../../perf.md.tmpl")
 	for _, skipped := range []bool{false, true} {
@@ -87,7 +88,8 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
-// The results that are in the repository make a document, whichever version of the program has written them.
+// The results that are in the repository make a document, whichever version of the program has
+// written them.
 func TestCommittedResults(t *testing.T) {
 	f, err := results.Load("../../results/latest.json")
 	if err != nil {
@@ -145,7 +147,8 @@ func TestNumber(t *testing.T) {
 	}
 }
 
-// Each row of a table has as many cells as its head: a bar within a cell parts it, also in code, unless it is escaped.
+// Each row of a table has as many cells as its head: a bar within a cell parts it, also in code,
+// unless it is escaped.
 func TestTableRows(t *testing.T) {
 	cells := func(line string) int { return strings.Count(strings.ReplaceAll(line, `\|`, ""), "|") }
 	head := 0

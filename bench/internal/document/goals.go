@@ -110,7 +110,8 @@ func outgrown(f *results.File, a, b int) (float64, error) {
 	return costs[1] / costs[0], nil
 }
 
-// dearer reports whether this node takes more CPU time for a workload than another server that was measured.
+// dearer reports whether this node takes more CPU time for a workload than another server that was
+// measured.
 func dearer(f *results.File, workload, server string) bool {
 	own, other := f.Row(workload, results.Own), f.Row(workload, server)
 	return own != nil && other != nil && own.Median > other.Median

@@ -106,7 +106,8 @@ func TestLosingBesideFlood(t *testing.T) {
 	}
 }
 
-// The document says where this node is worse without trains too, which is what as many peers get of it.
+// The document says where this node is worse without trains too, which is what as many peers get of
+// it.
 func TestLosingWithoutTrains(t *testing.T) {
 	f := results.Example()
 	f.Row("talk", results.Single).Median = 1000

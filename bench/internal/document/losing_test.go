@@ -49,7 +49,8 @@ func TestLosingMemory(t *testing.T) {
 	}
 }
 
-// The pictures show this node without trains too, and the echo where it is not what others are compared with.
+// The pictures show this node without trains too, and the echo where it is not what others are
+// compared with.
 func TestPicturesOfServers(t *testing.T) {
 	f := results.Example()
 	for name, want := range map[string][]string{

@@ -184,7 +184,8 @@ func memory(f *results.File) string {
 	return table([]string{"server", "sessions made", "bytes resident for each", "MiB of the process afterwards"}, list)
 }
 
-// largest is the greatest number of sessions of this node whose memory is known: fewer make a worse figure.
+// largest is the greatest number of sessions of this node whose memory is known: fewer make a worse
+// figure.
 func largest(f *results.File) (n int) {
 	for _, m := range f.Memory {
 		if m.Server == results.Own {
@@ -246,10 +247,12 @@ func stages(f *results.File) string {
 	return text + fmt.Sprintf("\n\nThe stages of a PING add up to %s.", nanos(parts))
 }
 
-// sentPart is which part of the junk that was asked for leaves where nothing is in its way: the last burst may be missing.
+// sentPart is which part of the junk that was asked for leaves where nothing is in its way: the
+// last burst may be missing.
 const sentPart = 0.97
 
-// junkRate says how much junk was asked for, and how much left if that is less: a socket that takes no trains slows the sender down.
+// junkRate says how much junk was asked for, and how much left if that is less: a socket that takes
+// no trains slows the sender down.
 func junkRate(x *results.Flood) string {
 	switch x.Junk {
 	case results.NoJunk:

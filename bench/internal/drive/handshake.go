@@ -9,8 +9,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// handshakeWindow is how many handshakes are under way. They take the server milliseconds, within which their
-// challenges must not end.
+// handshakeWindow is how many handshakes are under way. They take the server milliseconds, within
+// which their challenges must not end.
 const handshakeWindow = 64
 
 func (c *Client) handshakeWindow() int {
@@ -152,8 +152,8 @@ func (c *Client) proof(a *attempt, challenge []byte) ([]byte, error) {
 	return packet, nil
 }
 
-// Shake makes a session for each of list, all at a time, and returns how many there are then. What is not through is not
-// tried again: it counts as lost.
+// Shake makes a session for each of list, all at a time, and returns how many there are then. What
+// is not through is not tried again: it counts as lost.
 func (c *Client) Shake(list []*Identity) (made int, err error) {
 	for len(list) > 0 {
 		n := min(len(list), c.handshakeWindow())
@@ -177,13 +177,15 @@ func (c *Client) Shake(list []*Identity) (made int, err error) {
 // LonePatience is how long Lone waits for each of two answers.
 const LonePatience = 2 * time.Second
 
-// Lone makes one session and returns how long the server took: from the first packet to its challenge, and from the handshake to
-// the answer of the request in it. What the driver calculates in between does not count.
+// Lone makes one session and returns how long the server took: from the first packet to its
+// challenge, and from the handshake to the answer of the request in it. What the driver calculates
+// in between does not count.
 func (c *Client) Lone(id *Identity) (time.Duration, error) {
 	a := &attempt{identity: id.identity, decoder: codec.NewDecoder(&id.id, codec.DefaultProtocol)}
 	batch := []*attempt{a}
 	packet := c.Unknown(nil, &a.id, 88)
-	if err := c.conn.SetReadDeadline(time.Time{}); err != nil { // Poll has no use for what Receive has left
+	// Poll has no use for what Receive has left
+	if err := c.conn.SetReadDeadline(time.Time{}); err != nil {
 		return 0, err
 	}
 	start := time.Now()

@@ -15,7 +15,8 @@ type identity struct {
 	record []byte
 }
 
-// newIdentity makes a node. Its record names no endpoint, so that no server takes it into its table.
+// newIdentity makes a node. Its record names no endpoint, so that no server takes it into its
+// table.
 func newIdentity() (*identity, error) {
 	key, err := enr.GenerateKey(rand.Reader)
 	if err != nil {
@@ -44,7 +45,8 @@ func produce(n int) <-chan *identity {
 	return c
 }
 
-// Identities makes n nodes, for handshakes that are measured one by one or in small numbers. They serve for any server.
+// Identities makes n nodes, for handshakes that are measured one by one or in small numbers. They
+// serve for any server.
 func Identities(n int) ([]*Identity, error) {
 	list := make([]*Identity, n)
 	for i := range list {
@@ -70,12 +72,14 @@ type Session struct {
 type Client struct {
 	*Socket
 	Server enr.ID
-	// Handshakes is how many are under way at a time; 0 is 64. A server that is slow and has a small buffer loses more.
+	// Handshakes is how many are under way at a time; 0 is 64. A server that is slow and has a
+	// small buffer loses more.
 	Handshakes int
 
-	pub       [codec.EphemeralKeySize]byte
-	random    *aead.Random
-	ephemeral *enr.PrivateKey // one for all handshakes: the server cannot tell, and its work is the same
+	pub    [codec.EphemeralKeySize]byte
+	random *aead.Random
+	// one for all handshakes: the server cannot tell, and its work is the same
+	ephemeral *enr.PrivateKey
 	secret    [33]byte
 }
 

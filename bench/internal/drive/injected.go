@@ -8,8 +8,8 @@ import (
 	"github.com/fastdisc/discv5/aead"
 )
 
-// Made is session i of those that driver and server agree on without a handshake: both make it from the same seed. Handshakes
-// for a million sessions would take a quarter of an hour.
+// Made is session i of those that driver and server agree on without a handshake: both make it from
+// the same seed. Handshakes for a million sessions would take a quarter of an hour.
 func Made(seed uint64, i int) (s Session) {
 	var in [9]byte
 	binary.LittleEndian.PutUint64(in[:], uint64(i))
@@ -34,12 +34,13 @@ func MadeSessions(seed uint64, n int) []Session {
 	return list
 }
 
-// Parts are the driver's node ID, the key that the driver writes with, and the one that it reads with.
+// Parts are the driver's node ID, the key that the driver writes with, and the one that it reads
+// with.
 func (s *Session) Parts() (id [32]byte, write, read [aead.KeySize]byte) { return s.id, s.write, s.read }
 
 // Mixed makes requests of which percent in a hundred come from strangers and the others from list,
-// spread evenly. Strangers send packets of the same size, n different ones. There are n requests, or
-// as many as list has sessions if that is more.
+// spread evenly. Strangers send packets of the same size, n different ones. There are n requests,
+// or as many as list has sessions if that is more.
 func (c *Client) Mixed(list []Session, message func(n uint64) []byte, percent, n int) *Requests {
 	pings := c.Requests(list, message)
 	n = max(n, pings.Count())

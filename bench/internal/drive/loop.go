@@ -79,8 +79,8 @@ const patience = time.Second
 // ErrSilent: the server does not answer.
 var ErrSilent = errors.New("server does not answer")
 
-// Loop sends requests and waits for their answers so that never more than a window is under way. Answers are told
-// by their size: opening them would only slow down the driver.
+// Loop sends requests and waits for their answers so that never more than a window is under way.
+// Answers are told by their size: opening them would only slow down the driver.
 func (s *Socket) Loop(r *Requests, p Plan) (o Outcome, err error) {
 	want := make([]bool, maxPacket+1)
 	for _, n := range p.Answers {
@@ -153,9 +153,9 @@ func (s *Socket) Loop(r *Requests, p Plan) (o Outcome, err error) {
 	return o, nil
 }
 
-// Latency measures n exchanges one after another and returns their durations in rising order. Without poll they have in them
-// that the driver has to be woken. One that is not answered counts as the longest that is waited for; ErrSilent if that is so of
-// more than one in ten.
+// Latency measures n exchanges one after another and returns their durations in rising order.
+// Without poll they have in them that the driver has to be woken. One that is not answered counts
+// as the longest that is waited for; ErrSilent if that is so of more than one in ten.
 func (s *Socket) Latency(r *Requests, n int, answers []int, poll bool) ([]time.Duration, error) {
 	list, lost := make([]time.Duration, 0, n), 0
 	for range n {
@@ -188,7 +188,8 @@ func (s *Socket) Drain(quiet time.Duration) error {
 	}
 }
 
-// Flood sends n requests that nobody answers, a burst at a time with pauses in between so that the server's buffer holds them.
+// Flood sends n requests that nobody answers, a burst at a time with pauses in between so that the
+// server's buffer holds them.
 func (s *Socket) Flood(r *Requests, n, burst int, pause time.Duration) (sent int, err error) {
 	for sent < n {
 		b := r.burst(min(burst, n-sent))

@@ -35,7 +35,8 @@ func deaf(t *testing.T, lost func(n int) bool) *Socket {
 	return s
 }
 
-// One exchange that is lost does not end a measurement, and counts as a long one; a server that answers few does end it.
+// One exchange that is lost does not end a measurement, and counts as a long one; a server that
+// answers few does end it.
 func TestLatencyOfLost(t *testing.T) {
 	r := &Requests{Size: 100, Slab: make([]byte, 1000)}
 	list, err := deaf(t, func(n int) bool { return n == 3 }).Latency(r, 30, []int{100}, true)

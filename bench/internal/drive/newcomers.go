@@ -8,8 +8,9 @@ import (
 
 // NewcomerPlan says how new peers come.
 type NewcomerPlan struct {
-	Rate     float64       // in a second, by a schedule
-	Trip     time.Duration // between the arrival of a WHOAREYOU and that of its handshake: the round trip of a far peer
+	Rate float64 // in a second, by a schedule
+	// between the arrival of a WHOAREYOU and that of its handshake: the round trip of a far peer
+	Trip     time.Duration
 	Patience time.Duration // for the server's answer to the handshake
 }
 

@@ -10,7 +10,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// requestID makes an ID whose highest bit is set: some implementations keep it as a number, and repeat it without leading zeros.
+// requestID makes an ID whose highest bit is set: some implementations keep it as a number, and
+// repeat it without leading zeros.
 func requestID(n uint64) codec.RequestID {
 	id, _ := codec.NewRequestID(binary.BigEndian.AppendUint64(nil, n|1<<63)) // 8 bytes fit
 	return id

@@ -1,9 +1,12 @@
-// Package drive loads a server from one socket: it makes sessions by real handshakes, seals requests ahead of
-// time, and sends them in a closed loop, so that what is measured is the server.
+// Package drive loads a server from one socket: it makes sessions by real handshakes, seals
+// requests ahead of time, and sends them in a closed loop, so that what is measured is the server.
 //
-//   - identity: a node that the driver plays; all of them share the socket, as sessions are told apart by node ID too
-//   - requests: sealed datagrams of one size, one after another in one slab; renewed before each run, as this node opens none twice
-//   - burst: what one system call sends; with segmentation offload the kernel makes the datagrams of one slice
+//   - identity: a node that the driver plays; all of them share the socket, as sessions are told
+//     apart by node ID too
+//   - requests: sealed datagrams of one size, one after another in one slab; renewed before each
+//     run, as this node opens none twice
+//   - burst: what one system call sends; with segmentation offload the kernel makes the datagrams
+//     of one slice
 //   - window: how many exchanges may be under way
 package drive
 
@@ -127,7 +130,8 @@ func (s *Socket) segment(b []byte, size int) error {
 	return err
 }
 
-// Receive waits for datagrams, at most for the given time, and returns how many there are. 0 says that none came.
+// Receive waits for datagrams, at most for the given time, and returns how many there are. 0 says
+// that none came.
 func (s *Socket) Receive(wait time.Duration) (int, error) {
 	if wait > 0 {
 		if err := s.conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
@@ -151,11 +155,13 @@ func (s *Socket) Receive(wait time.Duration) (int, error) {
 	}
 }
 
-// pollPause is the time between two looks at the socket. Looking all the time would hold up the kernel as it delivers.
+// pollPause is the time between two looks at the socket. Looking all the time would hold up the
+// kernel as it delivers.
 const pollPause = 10 * time.Microsecond
 
-// Poll is Receive without sleeping: a receiver that sleeps has to be woken, once for nearly every datagram, and on
-// loopback it is the sender, here the server, whom the kernel charges for that. Across a network nobody pays it.
+// Poll is Receive without sleeping: a receiver that sleeps has to be woken, once for nearly every
+// datagram, and on loopback it is the sender, here the server, whom the kernel charges for that.
+// Across a network nobody pays it.
 func (s *Socket) Poll(wait time.Duration) (int, error) {
 	start := time.Now()
 	for {

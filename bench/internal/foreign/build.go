@@ -1,6 +1,7 @@
-// Package foreign builds the drivers of module interop, each a program that runs one node of another implementation. They are
-// built from the same sources and lock files as for the interoperation tests, but optimized in full, and in a cache of their
-// own, so that neither run undoes the other's work.
+// Package foreign builds the drivers of module interop, each a program that runs one node of
+// another implementation. They are built from the same sources and lock files as for the
+// interoperation tests, but optimized in full, and in a cache of their own, so that neither run
+// undoes the other's work.
 //
 //   - cache: $DISCV5_PERF_CACHE, or discv5-perf below the user's cache directory
 //   - probe: a question to a toolchain that tells whether it is there
@@ -90,7 +91,8 @@ func Rust(interop string) (p Program, err error) {
 	}, nil
 }
 
-// TypeScript installs what the driver of @chainsafe/discv5 needs. interop is the directory of the module.
+// TypeScript installs what the driver of @chainsafe/discv5 needs. interop is the directory of the
+// module.
 func TypeScript(interop string) (p Program, err error) {
 	dir := filepath.Join(interop, "js")
 	node, err := run(probeTimeout, dir, "node", "--version")

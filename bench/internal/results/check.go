@@ -27,8 +27,8 @@ func Workloads() []string {
 // Servers are all, in the order of the document.
 func Servers() []string { return []string{Own, Single, Echo, Geth, Rust, TypeScript} }
 
-// needs says which servers a workload is measured on. The large map is that of this node alone, and no
-// server can do without anything in place of a handshake.
+// needs says which servers a workload is measured on. The large map is that of this node alone, and
+// no server can do without anything in place of a handshake.
 func needs(workload string) []string {
 	switch workload {
 	case "ping-many":
@@ -67,7 +67,8 @@ func (f *File) WhySkipped(name string) (why string, skipped bool) {
 	return "", false
 }
 
-// Check reports everything that a complete file has and f lacks. A foreign server may be missing if f says why.
+// Check reports everything that a complete file has and f lacks. A foreign server may be missing if
+// f says why.
 func (f *File) Check() error {
 	var errs []error
 	miss := func(format string, args ...any) {

@@ -1,5 +1,5 @@
-// Package results holds what a run of cmd/perf found: the file that it writes, the statistics that go into it, and the check
-// that nothing is missing before anybody makes a document of it.
+// Package results holds what a run of cmd/perf found: the file that it writes, the statistics that
+// go into it, and the check that nothing is missing before anybody makes a document of it.
 //
 // # Glossary
 //

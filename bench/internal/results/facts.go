@@ -29,7 +29,7 @@ type Find struct {
 // FactSources are all.
 func FactSources() []FactSource {
 	return []FactSource{
-		{"session", "TestSessionSize", []Find{
+		{"internal/session", "TestSessionSize", []Find{
 			{"session", `8192 sessions take (\d+) bytes`}, {"session and map", `100000 sessions take (\d+) bytes`},
 		}},
 		{".", "TestNodeAllocations", []Find{{"datagrams", `(\d+) datagrams, \d+ of them`}, {"objects", `answered: (\d+) objects`}}},

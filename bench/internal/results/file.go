@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Version of the file's form. Files of older versions can be read: what they do not have is empty. Since 2 there are floods, facts, and
-// the quartiles of latency, since 3 this node without trains, and beside 400,000 packets of junk a second.
+// Version of the file's form. Files of older versions can be read: what they do not have is empty.
+// Since 2 there are floods, facts, and the quartiles of latency, since 3 this node without trains,
+// and beside 400,000 packets of junk a second.
 const Version = 3
 
 // ErrForm: a file is not one of results.
@@ -48,7 +49,8 @@ type Machine struct {
 	Kernel string
 	Go     string
 	System string // GOOS/GOARCH
-	// Load is the load average of five minutes before the run began: what else the machine had to do.
+	// Load is the load average of five minutes before the run began: what else the machine had to
+	// do.
 	Load float64 `json:",omitempty"`
 }
 
@@ -96,9 +98,10 @@ type Row struct {
 	Rate             float64 // exchanges in a second, with the driver on a CPU of its own
 	Allocs           float64 // objects for an exchange; -1 where it is not known
 	Batch            float64 // datagrams in a receive call; 0 where it is not known
-	P50, P99         float64 // µs of a lone exchange, medians over the rounds; 0 where there is no answer
-	P99Low, P99High  float64 `json:",omitempty"` // quartiles of the rounds' p99
-	Samples          []Sample
+	// µs of a lone exchange, medians over the rounds; 0 where there is no answer
+	P50, P99        float64
+	P99Low, P99High float64 `json:",omitempty"` // quartiles of the rounds' p99
+	Samples         []Sample
 }
 
 // Memory is what sessions take in a server's process.
@@ -106,7 +109,8 @@ type Memory struct {
 	Server        string
 	Sessions      int
 	Before, After uint64 // bytes resident without and with the sessions
-	// Exact is false where the figure has garbage in it that nobody outside of the process can have collected.
+	// Exact is false where the figure has garbage in it that nobody outside of the process can have
+	// collected.
 	Exact bool
 }
 
@@ -177,7 +181,8 @@ func Load(path string) (*File, error) {
 	return f, nil
 }
 
-// Parse reads the text of a file. Fields that are not known are refused: a document made without them would be wrong.
+// Parse reads the text of a file. Fields that are not known are refused: a document made without
+// them would be wrong.
 func Parse(b []byte) (*File, error) {
 	f := new(File)
 	d := json.NewDecoder(bytes.NewReader(b))

@@ -8,11 +8,12 @@ const (
 	FullSpeed = -1 // as fast as a CPU can send
 )
 
-// JunkRates are those that are measured. Every server can take the first one; this node, on a CPU of its own, also the second, and the
-// third if it comes in trains.
+// JunkRates are those that are measured. Every server can take the first one; this node, on a CPU
+// of its own, also the second, and the third if it comes in trains.
 func JunkRates() []int { return []int{NoJunk, 10_000, 100_000, 400_000, FullSpeed} }
 
-// FloodServers are those that are measured beside junk: not the TypeScript node, which a hundredth of it keeps busy.
+// FloodServers are those that are measured beside junk: not the TypeScript node, which a hundredth
+// of it keeps busy.
 func FloodServers() []string { return []string{Own, Single, Geth, Rust} }
 
 // Flood is what established sessions got from a server, beside so much junk.
@@ -30,8 +31,9 @@ type Flood struct {
 	P99High     float64
 	Lag         float64 // µs: p99 of how late they left, which latency includes
 	Sent        float64 // junk that left in a second
-	Dropped     float64 // part of all datagrams, 0 to 1, that the kernel had no room for at the server's socket
-	Samples     []FloodSample
+	// part of all datagrams, 0 to 1, that the kernel had no room for at the server's socket
+	Dropped float64
+	Samples []FloodSample
 }
 
 // FloodSample is one slice.

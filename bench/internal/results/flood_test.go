@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// What the kernel dropped is a part of all that was sent, junk and requests; other figures are medians.
+// What the kernel dropped is a part of all that was sent, junk and requests; other figures are
+// medians.
 func TestFloodSum(t *testing.T) {
 	f := Flood{Samples: []FloodSample{
 		{Asked: 100, Answered: 90, P50: 1, P99: 5, Lag: 2, Junk: 300, Dropped: 100, Elapsed: time.Second},

@@ -20,7 +20,8 @@ type Benchmark struct {
 // ErrBench: output of go test is not what it should be.
 var ErrBench = errors.New("results: output of go test")
 
-// ParseBench reads the output of go test -bench. It fails where a test did or where there is no benchmark at all.
+// ParseBench reads the output of go test -bench. It fails where a test did or where there is no
+// benchmark at all.
 func ParseBench(r io.Reader) ([]Benchmark, error) {
 	var list []Benchmark
 	pkg := ""
@@ -52,8 +53,8 @@ func ParseBench(r io.Reader) ([]Benchmark, error) {
 	return list, nil
 }
 
-// benchLine reads "BenchmarkName/sub-2  1000  12.3 ns/op  0 B/op". A name alone, that go test prints before what a
-// benchmark logs, is no result.
+// benchLine reads "BenchmarkName/sub-2 1000 12.3 ns/op 0 B/op". A name alone, that go test prints
+// before what a benchmark logs, is no result.
 func benchLine(line string) (b Benchmark, ok bool, err error) {
 	f := strings.Fields(line)
 	if len(f) < 2 {
@@ -83,7 +84,8 @@ func benchLine(line string) (b Benchmark, ok bool, err error) {
 	return b, true, nil
 }
 
-// StageOf finds the benchmark of a stage and takes the median of its lines. It fails if there is none.
+// StageOf finds the benchmark of a stage and takes the median of its lines. It fails if there is
+// none.
 func StageOf(name, pkg, benchmark string, list []Benchmark) (Stage, error) {
 	s := Stage{Name: name, Package: pkg, Benchmark: benchmark}
 	var nanos []float64

@@ -17,7 +17,7 @@ BenchmarkOpen/default/16-2         	10219364	       900 ns/op	       0 B/op	    
 BenchmarkOpen/default/32-2         	10219364	       130 ns/op
 PASS
 ok  	github.com/fastdisc/discv5/aead	1.2s
-pkg: github.com/fastdisc/discv5/session
+pkg: github.com/fastdisc/discv5/internal/session
 BenchmarkLookup/sessions=100k-16   	  1000	   1.5e+02 ns/op	  33.10 MB/s
 BenchmarkOpen/default/16 	10	 5 ns/op
 PASS
@@ -32,7 +32,7 @@ func TestParseBench(t *testing.T) {
 		t.Fatalf("%d benchmarks: %+v", len(list), list)
 	}
 	b := list[4]
-	if b.Package != "github.com/fastdisc/discv5/session" || b.Name != "Lookup/sessions=100k" || b.Runs != 1000 || b.Values["ns/op"] != 150 || b.Values["MB/s"] != 33.1 {
+	if b.Package != "github.com/fastdisc/discv5/internal/session" || b.Name != "Lookup/sessions=100k" || b.Runs != 1000 || b.Values["ns/op"] != 150 || b.Values["MB/s"] != 33.1 {
 		t.Errorf("%+v", b)
 	}
 	s, err := StageOf("open", "aead", "Open/default/16", list)

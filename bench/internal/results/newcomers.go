@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Newcomers is what cmd/newcomers has found: how many new peers make their handshake at the first try beside
-// a flood of messages under false names.
+// Newcomers is what cmd/newcomers has found: how many new peers make their handshake at the first
+// try beside a flood of messages under false names.
 type Newcomers struct {
 	Date       time.Time
 	Machine    Machine

@@ -14,7 +14,8 @@ type Sample struct {
 	CPU       time.Duration
 	Allocs    uint64
 	Batch     float64 // datagrams in a receive call; 0 where it is not known
-	Drops     uint64  // by the kernel at the server's socket; a train that would have arrived whole is one
+	// by the kernel at the server's socket; a train that would have arrived whole is one
+	Drops uint64
 }
 
 // Cost is µs of CPU for an exchange.
@@ -48,8 +49,8 @@ func Costs(list []Sample) []float64 {
 	return costs
 }
 
-// Ratios divides the costs of two servers round by round, so that what else the machine did in a round meets both. Rounds
-// that one of them does not have, or that found nothing, are left out.
+// Ratios divides the costs of two servers round by round, so that what else the machine did in a
+// round meets both. Rounds that one of them does not have, or that found nothing, are left out.
 func Ratios(list, base []Sample) []float64 {
 	var ratios []float64
 	for i := range min(len(list), len(base)) {

@@ -2,8 +2,8 @@ package results
 
 import "time"
 
-// Waits are latencies of lone exchanges, round by round. One percentile over all of them would be that of the round in which the
-// machine did something else.
+// Waits are latencies of lone exchanges, round by round. One percentile over all of them would be
+// that of the round in which the machine did something else.
 type Waits struct {
 	p50, p99 []float64
 }
@@ -21,6 +21,7 @@ func (r *Row) Wait(w *Waits) {
 	r.P99Low, r.P99, r.P99High = Quartiles(w.p99)
 }
 
-// Slower reports whether r's p99 is above that of o beyond what differs from round to round: three of four rounds of r are
-// above three of four rounds of o. Files of version 1 do not have it: their p99 is that of one round.
+// Slower reports whether r's p99 is above that of o beyond what differs from round to round: three
+// of four rounds of r are above three of four rounds of o. Files of version 1 do not have it: their
+// p99 is that of one round.
 func (r *Row) Slower(o *Row) bool { return o.P99 > 0 && r.P99Low > o.P99High && o.P99High > 0 }

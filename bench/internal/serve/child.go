@@ -40,7 +40,8 @@ type Child struct {
 	lines *bufio.Scanner
 }
 
-// Start runs the server of spec on the given CPUs, most often one, in a new process of this program.
+// Start runs the server of spec on the given CPUs, most often one, in a new process of this
+// program.
 func Start(spec Spec, cpus ...int) (*Child, error) { return StartProgram("", spec, cpus...) }
 
 // StartProgram is Start for a program that was built from another commit, if exe is not empty.
@@ -79,8 +80,9 @@ func StartProgram(exe string, spec Spec, cpus ...int) (*Child, error) {
 	return c, nil
 }
 
-// startOn starts cmd on the given CPUs. A child inherits the mask of the thread that started it, so that
-// all its threads are bound before the first of them runs and the runtime sees these CPUs alone.
+// startOn starts cmd on the given CPUs. A child inherits the mask of the thread that started it, so
+// that all its threads are bound before the first of them runs and the runtime sees these CPUs
+// alone.
 func startOn(cmd *exec.Cmd, cpus ...int) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

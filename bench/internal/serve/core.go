@@ -10,14 +10,15 @@ import (
 
 	"github.com/fastdisc/discv5/bench/internal/drive"
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/engine"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
-	"github.com/fastdisc/discv5/session"
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
-// core is the packet path of a node, the same sockets, batches and engine, without the node around them, so that sessions can
-// be put into the map that no handshake made. It answers; it makes no requests and no handshakes.
+// core is the packet path of a node, the same sockets, batches and engine, without the node around
+// them, so that sessions can be put into the map that no handshake made. It answers; it makes no
+// requests and no handshakes.
 type core struct {
 	group *fastpath.Group
 	e     *engine.Engine
@@ -105,7 +106,8 @@ func (o *coreOutbox) Buffer() []byte {
 
 func (o *coreOutbox) Commit(n int, to netip.AddrPort, _ engine.Via) { o.tx.Commit(n, to) }
 
-// inject puts sessions into the map in the way in which a handshake of the node's own does: offered, then answered.
+// inject puts sessions into the map in the way in which a handshake of the node's own does:
+// offered, then answered.
 func (c *core) inject(cmd Command) error {
 	from, err := netip.ParseAddrPort(cmd.From)
 	if err != nil {
@@ -117,7 +119,8 @@ func (c *core) inject(cmd Command) error {
 		id, read, write := s.Parts()
 		k, now := session.MakeKey(from, &id), c.clock.Now()
 		h, keys := m.Hash(&k), session.NewKeys(&read, &write)
-		keys.SetRecordSeq(drive.RecordSeq) // as shown in a handshake: a PING that names it is no news
+		// as shown in a handshake: a PING that names it is no news
+		keys.SetRecordSeq(drive.RecordSeq)
 		if !m.Offer(now, &k, h, keys, now+time.Hour) || !m.Promote(now, &k, h, keys) {
 			return fmt.Errorf("session %d: no room", i)
 		}

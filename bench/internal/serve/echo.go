@@ -6,9 +6,10 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// echo receives and sends datagrams of the sizes that the node receives and sends, in batches of the same length through
-// the same package, and does nothing in between: no server that takes these datagrams from the kernel and hands them over one by one can
-// be cheaper. A node does both with trains where that is possible.
+// echo receives and sends datagrams of the sizes that the node receives and sends, in batches of
+// the same length through the same package, and does nothing in between: no server that takes these
+// datagrams from the kernel and hands them over one by one can be cheaper. A node does both with
+// trains where that is possible.
 type echo struct {
 	group *fastpath.Group
 	sizes atomic.Pointer[[]int]

@@ -9,8 +9,9 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// flood sends junk: messages of the size of a PING, each of another node ID, that nobody can open. It is a process of its
-// own, so that it sends whatever the driver does, and takes no time of the driver's that a scheduler would not give it.
+// flood sends junk: messages of the size of a PING, each of another node ID, that nobody can open.
+// It is a process of its own, so that it sends whatever the driver does, and takes no time of the
+// driver's that a scheduler would not give it.
 type flood struct {
 	socket   *drive.Socket
 	requests *drive.Requests

@@ -16,8 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// StartForeign runs a driver of module interop on one CPU: argv starts the process, key is the node's in hexadecimal. The
-// commands and answers, one JSON object a line, are described in ../../../interop/doc.go.
+// StartForeign runs a driver of module interop on one CPU: argv starts the process, key is the
+// node's in hexadecimal. The commands and answers, one JSON object a line, are described in
+// ../../../interop/doc.go.
 func StartForeign(name string, argv []string, key string, cpu int) (*Child, error) {
 	addr, err := freePort()
 	if err != nil {
@@ -87,7 +88,8 @@ func (c *Child) tell(name string, command map[string]any) (record string, err er
 	return "", fmt.Errorf("%s has ended: %w", c.Spec.Kind, errors.Join(io.ErrUnexpectedEOF, c.lines.Err()))
 }
 
-// Drops is how many datagrams the kernel had no room for at the server's socket, as long as the server runs.
+// Drops is how many datagrams the kernel had no room for at the server's socket, as long as the
+// server runs.
 func (c *Child) Drops() uint64 { return socketDrops(c.Addr) }
 
 // outside is what can be seen of a process that does not report by itself.
@@ -102,8 +104,8 @@ func (c *Child) outside() (u Usage, err error) {
 	return u, nil
 }
 
-// processCPU reads the CPU clock of a process: user and system time of all its threads, also of those that have ended. The
-// number of the clock is that of clock_getcpuclockid(3).
+// processCPU reads the CPU clock of a process: user and system time of all its threads, also of
+// those that have ended. The number of the clock is that of clock_getcpuclockid(3).
 func processCPU(pid int) (time.Duration, error) {
 	const sched = 2
 	var ts unix.Timespec
@@ -126,8 +128,8 @@ func resident(pid int) (uint64, error) {
 	return pages * uint64(os.Getpagesize()), nil
 }
 
-// socketDrops is how many datagrams the kernel had no room for at the IPv4 socket of a server: the last column of
-// /proc/net/udp. 0 if it cannot be read.
+// socketDrops is how many datagrams the kernel had no room for at the IPv4 socket of a server: the
+// last column of /proc/net/udp. 0 if it cannot be read.
 func socketDrops(addr netip.AddrPort) (drops uint64) {
 	b, err := os.ReadFile("/proc/net/udp")
 	if err != nil {
@@ -146,7 +148,8 @@ func socketDrops(addr netip.AddrPort) (drops uint64) {
 	return drops
 }
 
-// freePort finds a port for a server that must be told one. Another process could take it in between: then the start fails.
+// freePort finds a port for a server that must be told one. Another process could take it in
+// between: then the start fails.
 func freePort() (netip.AddrPort, error) {
 	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loopback))
 	if err != nil {

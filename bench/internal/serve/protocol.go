@@ -1,21 +1,25 @@
-// Package serve runs the servers that are measured, each in a process of its own, pinned to one CPU.
+// Package serve runs the servers that are measured, each in a process of its own, pinned to one
+// CPU.
 //
 // # Control
 //
-// The parent writes one JSON [Command] a line to the child's standard input and reads one JSON [Reply] a line
-// from its standard output. The first reply comes unasked, when the server is ready. End of input ends the child.
+// The parent writes one JSON [Command] a line to the child's standard input and reads one JSON
+// [Reply] a line from its standard output. The first reply comes unasked, when the server is ready.
+// End of input ends the child.
 //
 //	parent                     child
 //	       <- Reply (ready)
 //	  Command{usage}        ->
 //	       <- Reply (usage)
 //
-// Servers of other languages speak the protocol of the drivers of module interop instead, see [StartForeign].
+// Servers of other languages speak the protocol of the drivers of module interop instead, see
+// [StartForeign].
 //
-// CPU time is what the kernel accounts to the child: getrusage(2) of the whole process, user and system. It holds
-// what the kernel does for the server's own system calls, and on loopback also the delivery of
-// what it sends, but nothing of what the load driver does. Of a foreign process the parent reads the
-// process's CPU clock, which is the sum that /proc/PID/stat has in ticks, in nanoseconds.
+// CPU time is what the kernel accounts to the child: getrusage(2) of the whole process, user and
+// system. It holds what the kernel does for the server's own system calls, and on loopback also the
+// delivery of what it sends, but nothing of what the load driver does. Of a foreign process the
+// parent reads the process's CPU clock, which is the sum that /proc/PID/stat has in ticks, in
+// nanoseconds.
 package serve
 
 import (
@@ -29,7 +33,8 @@ const (
 	KindGeth  = "go-ethereum" // p2p/discover.UDPv5
 	KindPeers = "peers"       // nodes that fill the tables of the others
 	KindFlood = "flood"       // no server: it sends junk to one
-	KindCore  = "engine"      // this project's sockets and engine without the node around them: sessions can be put in
+	// this project's sockets and engine without the node around them: sessions can be put in
+	KindCore = "engine"
 )
 
 // Spec says what a child runs.

@@ -4,8 +4,8 @@ package k256
 
 import "golang.org/x/sys/cpu"
 
-// accelerated reports whether the processor has what asm_amd64.s uses: MULX (BMI2), ADCX and ADOX (ADX). It is set once,
-// when the program starts.
+// accelerated reports whether the processor has what asm_amd64.s uses: MULX (BMI2), ADCX and ADOX
+// (ADX). It is set once, when the program starts.
 var accelerated = cpu.X86.HasBMI2 && cpu.X86.HasADX
 
 // feMul is feMulGeneric in assembly, or that itself if accelerated is false.

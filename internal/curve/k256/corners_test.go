@@ -97,8 +97,8 @@ func TestStepsAgree(t *testing.T) {
 	}
 }
 
-// TestOneBit: a number that differs from 0, p or n in one bit is not taken for it, whichever limb has the
-// bit.
+// TestOneBit: a number that differs from 0, p or n in one bit is not taken for it, whichever limb
+// has the bit.
 func TestOneBit(t *testing.T) {
 	for _, base := range []*big.Int{new(big.Int), bigP, bigN} {
 		for bit := range 256 {

@@ -17,7 +17,8 @@ func verify(p *affine, digest *[32]byte, r, s *scalar) bool {
 	if zz.isZero() {
 		return false
 	}
-	// The point's x modulo n has to be r. x is r then, or r + n, if that is below p. Multiplied by z² this needs no inverse.
+	// The point's x modulo n has to be r. x is r then, or r + n, if that is below p. Multiplied by
+	// z² this needs no inverse.
 	zz.sqr(&zz)
 	rx := fe(*r)
 	x.mul(&rx, &zz)
@@ -43,16 +44,17 @@ func (x *fe) less(y *fe) bool {
 	return false
 }
 
-// fromPoint sets r to the x of p modulo n and returns the recovery ID: bit 0 is set if y is odd, bit 1 if
-// x is not below n. Precondition: p is normalized.
+// fromPoint sets r to the x of p modulo n and returns the recovery ID: bit 0 is set if y is odd,
+// bit 1 if x is not below n. Precondition: p is normalized.
 func (r *scalar) fromPoint(p *affine) (recovery byte) {
 	var x [32]byte
 	p.x.putBytes(&x)
 	return byte(p.y[0])&1 | byte(r.setBytes(&x))&2
 }
 
-// sign sets r and s, which is at most (n-1)/2, to the signature over e with key d and nonce k, and returns the recovery ID. It fails if
-// one of them would be zero, which nobody has seen happen. Precondition: d and k are not zero.
+// sign sets r and s, which is at most (n-1)/2, to the signature over e with key d and nonce k, and
+// returns the recovery ID. It fails if one of them would be zero, which nobody has seen happen.
+// Precondition: d and k are not zero.
 func sign(r, s, d, k, e *scalar) (recovery byte, ok bool) {
 	var point jacobian
 	var p affine

@@ -5,10 +5,12 @@ import (
 	"math/bits"
 )
 
-// fe is an element of the field with p = 2^256 - 2^32 - 977 elements: four limbs of 64 bits, the lowest first.
+// fe is an element of the field with p = 2^256 - 2^32 - 977 elements: four limbs of 64 bits, the
+// lowest first.
 //
-// Any 256 bits are a valid fe: of the residues below 2^256 - p there are two forms. All functions take any form and none
-// but normalize promises the one below p. So there are no magnitudes to keep count of, at the price of a carry for each addition.
+// Any 256 bits are a valid fe: of the residues below 2^256 - p there are two forms. All functions
+// take any form and none but normalize promises the one below p. So there are no magnitudes to keep
+// count of, at the price of a carry for each addition.
 type fe [4]uint64
 
 // fold is 2^256 mod p: what a carry out of the highest limb is worth.
@@ -52,7 +54,8 @@ func (z *fe) normalize(x *fe) {
 	z[3] = x[3] ^ (x[3]^r3)&m
 }
 
-// zeroMask is all ones if x is zero, in either form, and else zero. It takes the same time for all x.
+// zeroMask is all ones if x is zero, in either form, and else zero. It takes the same time for all
+// x.
 func (x *fe) zeroMask() uint64 {
 	zero := x[0] | x[1] | x[2] | x[3]
 	p := x[0] ^ prime[0] | ^(x[1] & x[2] & x[3])
@@ -118,7 +121,8 @@ func (z *fe) subDouble(x, y *fe) {
 
 // threeHalves sets z to 3x/2.
 func (z *fe) threeHalves(x *fe) {
-	// 3x in five limbs, and p on top of it if it is odd: below 2^258, so that its half has a carry of 0 or 1.
+	// 3x in five limbs, and p on top of it if it is odd: below 2^258, so that its half has a carry
+	// of 0 or 1.
 	r0, c := bits.Add64(x[0], x[0]<<1, 0)
 	r1, c := bits.Add64(x[1], x[1]<<1|x[0]>>63, c)
 	r2, c := bits.Add64(x[2], x[2]<<1|x[1]>>63, c)

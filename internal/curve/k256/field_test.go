@@ -75,7 +75,8 @@ func numbers(f func(x, y [4]uint64)) {
 		}
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	// Products that are small modulo p or n are those that pass 2^256 once more when they are reduced.
+	// Products that are small modulo p or n are those that pass 2^256 once more when they are
+	// reduced.
 	for _, shift := range []uint{0, 32, 64, 65, 66, 128, 129, 130, 131, 132} {
 		for range 40 {
 			z := new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), shift), new(big.Int).Rsh(big.NewInt(r.Int64()), r.UintN(63)))

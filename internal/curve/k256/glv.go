@@ -2,8 +2,9 @@ package k256
 
 import "math/bits"
 
-// The curve has an endomorphism: (x, y) -> (beta·x, y) multiplies a point by lambda. beta and lambda are cube roots of 1, in the
-// field and modulo n. The pairs (a, b) with a + b·lambda = 0 (mod n) are a lattice, with this reduced basis:
+// The curve has an endomorphism: (x, y) -> (beta·x, y) multiplies a point by lambda. beta and
+// lambda are cube roots of 1, in the field and modulo n. The pairs (a, b) with a + b·lambda = 0
+// (mod n) are a lattice, with this reduced basis:
 //
 //	(a1, b1) = (0x3086d221a7d46bcde86c90e49284eb15, -0xe4437ed6010e88286f547fa90abfe4c3)
 //	(a2, b2) = (0x114ca50f7a8e2f3f657c1108d9d44cfd8, a1)
@@ -17,13 +18,15 @@ var (
 	minusB1 = scalar{0x6f547fa90abfe4c3, 0xe4437ed6010e8828, 0, 0}
 	minusB2 = scalar{0xd765cda83db1562c, 0x8a280ac50774346d, 0xfffffffffffffffe, 0xffffffffffffffff}
 
-	// What the vector (k, 0) has of each basis vector is k·b2/n and -k·b1/n. These are b2/n and -b1/n times 2^384, rounded.
+	// What the vector (k, 0) has of each basis vector is k·b2/n and -k·b1/n. These are b2/n and
+	// -b1/n times 2^384, rounded.
 	glv1 = [4]uint64{0xe893209a45dbb031, 0x3daa8a1471e8ca7f, 0xe86c90e49284eb15, 0x3086d221a7d46bcd}
 	glv2 = [4]uint64{0x1571b4ae8ac47f71, 0x221208ac9df506c6, 0x6f547fa90abfe4c4, 0xe4437ed6010e8828}
 )
 
-// split returns k1 and k2 with k1 + k2·lambda = k. Modulo n, both are between -2^128 and 2^128: the vector from the nearest
-// point of the lattice is at most half of the basis vectors' sum and some units, less than 0.64·2^128 in each coordinate.
+// split returns k1 and k2 with k1 + k2·lambda = k. Modulo n, both are between -2^128 and 2^128: the
+// vector from the nearest point of the lattice is at most half of the basis vectors' sum and some
+// units, less than 0.64·2^128 in each coordinate.
 func (k *scalar) split() (k1, k2 scalar) {
 	c1, c2 := mulShift384(k, &glv1), mulShift384(k, &glv2)
 	c1.mul(&c1, &minusB1)

@@ -2,17 +2,19 @@ package k256
 
 import "math/bits"
 
-// Inverses come from the algorithm of Bernstein and Yang, "Fast constant-time gcd computation and modular inversion" (2019):
-// division steps on the pair f, g = m, x, which lead to f = ±1, g = 0. Each looks at the lowest bits only, so
-// that 62 of them can be done on one word and collected in a matrix, which is then applied to the whole numbers. The
-// number of steps depends on nothing; 590 are enough for 256 bits when delta starts at 1/2.
+// Inverses come from the algorithm of Bernstein and Yang, "Fast constant-time gcd computation and
+// modular inversion" (2019): division steps on the pair f, g = m, x, which lead to f = ±1, g = 0.
+// Each looks at the lowest bits only, so that 62 of them can be done on one word and collected in a
+// matrix, which is then applied to the whole numbers. The number of steps depends on nothing; 590
+// are enough for 256 bits when delta starts at 1/2.
 const (
 	stepsPerWord = 62
 	wordRounds   = 10 // 620 steps
 	wordMask     = 1<<stepsPerWord - 1
 )
 
-// signed is an integer of five limbs of 62 bits, the lowest first: the highest carries the sign, the others are not negative.
+// signed is an integer of five limbs of 62 bits, the lowest first: the highest carries the sign,
+// the others are not negative.
 type signed [5]int64
 
 // modulus is an odd number below 2^256.
@@ -50,7 +52,8 @@ func (z *scalar) inverseVar(x *scalar) {
 // invert sets z to 1/x modulo m. If x is public, the time may depend on it. Precondition: x < m.
 func (m *modulus) invert(z, x *[4]uint64, public bool) {
 	f, g := m.m, toSigned((*fe)(x))
-	// Always f = d·x and g = e·x (mod m), up to the power of two that the steps so far have divided by.
+	// Always f = d·x and g = e·x (mod m), up to the power of two that the steps so far have divided
+	// by.
 	var d, e signed
 	e[0] = 1
 	zeta := int64(-1) // -(delta + 1/2)
@@ -74,11 +77,13 @@ func (m *modulus) invert(z, x *[4]uint64, public bool) {
 	clear(e[:])
 }
 
-// steps sets t to 62 division steps that start with zeta and the lowest words of f and g. It returns zeta after them.
+// steps sets t to 62 division steps that start with zeta and the lowest words of f and g. It
+// returns zeta after them.
 func (t *matrix) steps(zeta int64, f, g uint64) int64 {
 	var u, v, q, r uint64 = 1, 0, 0, 1
 	for range stepsPerWord {
-		// delta > 0 is zeta < 0. If g is odd, f is added to it, or taken from it if delta > 0; in that case what g was becomes f.
+		// delta > 0 is zeta < 0. If g is odd, f is added to it, or taken from it if delta > 0; in
+		// that case what g was becomes f.
 		minus := uint64(zeta >> 63)
 		odd := -(g & 1)
 		g += ((f ^ minus) - minus) & odd
@@ -113,8 +118,8 @@ func (t *matrix) stepsVar(zeta int64, f, g uint64) int64 {
 			zeta = -zeta - 1
 			f, g, u, q, v, r = g, -f, q, -u, r, -v
 		}
-		// For zeta+1 steps f is added to g wherever g is odd: all in all w·f, which makes the lowest bits of g zero, 6 of them at most.
-		// f·(2 - f²) is 1/f mod 64.
+		// For zeta+1 steps f is added to g wherever g is odd: all in all w·f, which makes the
+		// lowest bits of g zero, 6 of them at most. f·(2 - f²) is 1/f mod 64.
 		w := g * f * (f*f - 2) & (uint64(1)<<min(zeta+1, left, 6) - 1)
 		g += f * w
 		q += u * w
@@ -165,8 +170,8 @@ func (t *matrix) apply(f, g *signed) {
 
 // apply applies t to d and e modulo m. They are in (-2m, m) before and after.
 func (m *modulus) apply(t *matrix, d, e *signed) {
-	// Negative ones count as if m were added, so that what is divided is in (-2^62·m, 2^62·m). Then as many m are taken
-	// away as make it divisible, less than 2^62.
+	// Negative ones count as if m were added, so that what is divided is in (-2^62·m, 2^62·m). Then
+	// as many m are taken away as make it divisible, less than 2^62.
 	ds, es := d[4]>>63, e[4]>>63
 	md := t.u&ds + t.v&es
 	me := t.q&ds + t.r&es
@@ -192,7 +197,8 @@ func (m *modulus) apply(t *matrix, d, e *signed) {
 	d[4], e[4] = int64(a.lo), int64(b.lo)
 }
 
-// normalize brings d, which is in (-2m, m), to [0, m), after it was negated if sign is -1 and not 0.
+// normalize brings d, which is in (-2m, m), to [0, m), after it was negated if sign is -1 and not
+// 0.
 func (m *modulus) normalize(d *signed, sign int64) {
 	m.addIf(d, d[4]>>63)
 	for i := range d {

@@ -30,14 +30,16 @@ func Decompress(xy *[64]byte, pub *[33]byte) error {
 	return nil
 }
 
-// Verify reports whether sig is the canonical signature, 0 < r < n and 0 < s <= n/2, of pub over digest.
+// Verify reports whether sig is the canonical signature, 0 < r < n and 0 < s <= n/2, of pub over
+// digest.
 func Verify(pub *[33]byte, digest *[32]byte, sig *[64]byte) bool {
 	var r, s scalar
 	var p affine
 	return setSignature(&r, &s, sig) && p.decompress(pub) && verify(&p, digest, &r, &s)
 }
 
-// VerifyPoint is Verify for a key that Decompress has taken apart. Coordinates of any other point are refused.
+// VerifyPoint is Verify for a key that Decompress has taken apart. Coordinates of any other point
+// are refused.
 func VerifyPoint(xy *[64]byte, digest *[32]byte, sig *[64]byte) bool {
 	var r, s scalar
 	var p affine

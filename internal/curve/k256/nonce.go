@@ -2,10 +2,10 @@ package k256
 
 import "crypto/sha256"
 
-// nonces makes the nonces of a signature after RFC 6979, 3.2, with HMAC-SHA256, but for one step: the
-// digest goes in as it is, as in decred's package. The RFC (bits2octets) and libsecp256k1 reduce it modulo n
-// first. The results differ for digests of n or more, one in 2^128, and both are valid signatures. No two
-// digests share a nonce here.
+// nonces makes the nonces of a signature after RFC 6979, 3.2, with HMAC-SHA256, but for one step:
+// the digest goes in as it is, as in decred's package. The RFC (bits2octets) and libsecp256k1
+// reduce it modulo n first. The results differ for digests of n or more, one in 2^128, and both are
+// valid signatures. No two digests share a nonce here.
 type nonces struct{ key, v [32]byte }
 
 // init starts over for one key and digest (3.2, steps b to g).
@@ -43,7 +43,8 @@ func (n *nonces) skip() {
 // longestMessage is the most bytes that hmacSHA256 takes: those of init.
 const longestMessage = 32 + 1 + 32 + 32
 
-// hmacSHA256 is HMAC-SHA256 (RFC 2104) on the stack. It panics if message is longer than longestMessage.
+// hmacSHA256 is HMAC-SHA256 (RFC 2104) on the stack. It panics if message is longer than
+// longestMessage.
 func hmacSHA256(key *[32]byte, message []byte) [32]byte {
 	if len(message) > longestMessage {
 		panic("curve: message for HMAC is too long")

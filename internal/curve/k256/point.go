@@ -5,9 +5,9 @@ type affine struct{ x, y fe }
 
 // jacobian is the point (x/z², y/z³), or the point at infinity if z is zero.
 //
-// The formulas below do not contain the 7: they hold on all curves y² = x³ + b. Those with b = 7·c⁶ are the curve itself in other
-// units, as (x, y) -> (c²·x, c³·y) maps one to the other: where many points have the same z, they can be
-// taken for affine ones of the curve with c = z.
+// The formulas below do not contain the 7: they hold on all curves y² = x³ + b. Those with b = 7·c⁶
+// are the curve itself in other units, as (x, y) -> (c²·x, c³·y) maps one to the other: where many
+// points have the same z, they can be taken for affine ones of the curve with c = z.
 type jacobian struct{ x, y, z fe }
 
 // generator is G.
@@ -26,7 +26,8 @@ func (r *jacobian) choose(p *jacobian, mask uint64) {
 	r.z.choose(&p.z, mask)
 }
 
-// double sets r to 2p, for every p: no point has order 2. It takes 3 multiplications and 4 squarings.
+// double sets r to 2p, for every p: no point has order 2. It takes 3 multiplications and 4
+// squarings.
 func (r *jacobian) double(p *jacobian) {
 	// L = 3x²/2, S = y², T = xS: the double is (L² - 2T, L(T - x') - S², yz).
 	var l, s, t, u fe
@@ -43,8 +44,9 @@ func (r *jacobian) double(p *jacobian) {
 	r.y.sub(&t, &s)
 }
 
-// chord is what an addition p + q begins with: H = x2·z² - x1 and R = y2·z³ - y1 for p = (x1, y1, z) and q = (x2, y2).
-// H is zero if p = q or p = -q, and R is, too, if p = q. Both are without meaning if p is the point at infinity.
+// chord is what an addition p + q begins with: H = x2·z² - x1 and R = y2·z³ - y1 for p = (x1, y1,
+// z) and q = (x2, y2). H is zero if p = q or p = -q, and R is, too, if p = q. Both are without
+// meaning if p is the point at infinity.
 type chord struct{ h, r fe }
 
 // through computes the chord through p and q. z is that of p, or what counts as that.
@@ -58,8 +60,9 @@ func (c *chord) through(p *jacobian, z *fe, q *affine) {
 	c.r.sub(&s, &p.y)
 }
 
-// end sets r to p + q, where c is the chord of both. Its z is that of p times H. Precondition: p is neither q nor
-// the point at infinity. All in all an addition takes 8 multiplications and 3 squarings.
+// end sets r to p + q, where c is the chord of both. Its z is that of p times H. Precondition: p is
+// neither q nor the point at infinity. All in all an addition takes 8 multiplications and 3
+// squarings.
 func (c *chord) end(r, p *jacobian) {
 	// V = x1·H²: the sum is (R² - H³ - 2V, R(V - x') - y1·H³, zH).
 	var hh, hhh, v, t fe
@@ -97,8 +100,8 @@ func (r *jacobian) addComplete(q *affine) {
 	*r = sum
 }
 
-// addVar sets r to r + q, whatever they are, in less time if that is a rare case. Points are those of the curve in units of
-// c, in which r is already; cz is c times the z of r.
+// addVar sets r to r + q, whatever they are, in less time if that is a rare case. Points are those
+// of the curve in units of c, in which r is already; cz is c times the z of r.
 func (r *jacobian) addVar(q *affine, c, cz *fe) {
 	if r.z.isZero() {
 		var t fe

@@ -187,7 +187,8 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// Scalars for which something may be special: small ones, those around powers of two and halves, and what one or two digits make of both halves.
+// Scalars for which something may be special: small ones, those around powers of two and halves,
+// and what one or two digits make of both halves.
 func special() (list []scalar) {
 	lambda := new(big.Int).Sub(bigN, toBig(minusLambda))
 	add := func(k *big.Int) {
@@ -207,7 +208,8 @@ func special() (list []scalar) {
 		}
 	}
 	for i := int64(-64); i <= 64; i++ {
-		add(new(big.Int).Mul(big.NewInt(i), toBig(overflow))) // at -29 the last digit of multBase is what there is already
+		// at -29 the last digit of multBase is what there is already
+		add(new(big.Int).Mul(big.NewInt(i), toBig(overflow)))
 	}
 	for i := range uint(256) {
 		k := new(big.Int).Lsh(big.NewInt(1), i)
@@ -218,7 +220,8 @@ func special() (list []scalar) {
 	return list
 }
 
-// k·G by the table, and by the other ways for k·p with G for p, are the same, and what the twin says.
+// k·G by the table, and by the other ways for k·p with G for p, are the same, and what the twin
+// says.
 func TestMultiplication(t *testing.T) {
 	c := feOne
 	compare := func(k scalar, deep bool) {

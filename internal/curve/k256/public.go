@@ -2,14 +2,15 @@ package k256
 
 import "math/bits"
 
-// What is in this file takes a time that depends on the values: it serves signatures, digests and public keys, which everybody may know.
+// What is in this file takes a time that depends on the values: it serves signatures, digests and
+// public keys, which everybody may know.
 
-// digits is a number of up to 129 bits in digits of some width w: the sum of digits[i]·2^i. A digit is zero or odd and below 2^(w-1) in size, and
-// of w digits in a row at most one is not zero.
+// digits is a number of up to 129 bits in digits of some width w: the sum of digits[i]·2^i. A digit
+// is zero or odd and below 2^(w-1) in size, and of w digits in a row at most one is not zero.
 type digits [130]int16
 
-// set writes the number hi·2^64 + lo, negated if that is asked for. It returns how many digits there are; further ones are not written.
-// Precondition: d is zero.
+// set writes the number hi·2^64 + lo, negated if that is asked for. It returns how many digits
+// there are; further ones are not written. Precondition: d is zero.
 func (d *digits) set(lo, hi uint64, negative bool, width uint) int {
 	n := 0
 	for i := 0; lo|hi != 0; i += int(width) {

@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// scalar is a number modulo n, the order of the group: four limbs of 64 bits, the lowest first, always below n.
-// All functions take the same time for all values.
+// scalar is a number modulo n, the order of the group: four limbs of 64 bits, the lowest first,
+// always below n. All functions take the same time for all values.
 type scalar [4]uint64
 
 // order is n. overflow is 2^256 - n, which has 129 bits. halfOrder is (n-1)/2.
@@ -16,7 +16,8 @@ var (
 	halfOrder = scalar{0xdfe92f46681b20a0, 0x5d576e7357a4501d, 0xffffffffffffffff, 0x7fffffffffffffff}
 )
 
-// setBytes sets z to the big-endian number b modulo n, and is all ones if that changed it: if b >= n.
+// setBytes sets z to the big-endian number b modulo n, and is all ones if that changed it: if b >=
+// n.
 func (z *scalar) setBytes(b *[32]byte) (reduced uint64) {
 	for i := range z {
 		z[i] = binary.BigEndian.Uint64(b[24-8*i:])
@@ -31,7 +32,8 @@ func (z *scalar) putBytes(b *[32]byte) {
 	}
 }
 
-// reduce subtracts n from carry·2^256 + z if that is not below n, and is all ones if it did. Precondition: the number is below 2n.
+// reduce subtracts n from carry·2^256 + z if that is not below n, and is all ones if it did.
+// Precondition: the number is below 2n.
 func (z *scalar) reduce(carry uint64) uint64 {
 	r0, c := bits.Add64(z[0], overflow[0], 0)
 	r1, c := bits.Add64(z[1], overflow[1], c)
@@ -95,8 +97,8 @@ func (z *scalar) highMask() uint64 {
 // mul sets z to x·y.
 func (z *scalar) mul(x, y *scalar) {
 	r0, r1, r2, r3, r4, r5, r6, r7 := mulWide((*[4]uint64)(x), (*[4]uint64)(y))
-	// What is above 2^256 counts overflow for each. The highest limb of overflow is 1, so two rows of products are left.
-	// First four limbs: what comes out has 386 bits, in 7 limbs.
+	// What is above 2^256 counts overflow for each. The highest limb of overflow is 1, so two rows
+	// of products are left. First four limbs: what comes out has 386 bits, in 7 limbs.
 	var c uint64
 	h0, l0 := bits.Mul64(r4, overflow[0])
 	h1, l1 := bits.Mul64(r5, overflow[0])

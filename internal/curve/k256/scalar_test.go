@@ -101,8 +101,9 @@ func TestScalarCarries(t *testing.T) {
 				x.Sub(x, delta).Mul(x, new(big.Int).ModInverse(y, bigN)).Mod(x, bigN)
 				checkScalar(t, fromBig(x), fromBig(y))
 			}
-			// What the second step finds is delta below a multiple of 2^256: the upper half of x times overflow and the lower half times 2^128
-			// make that, and about every fifth upper half is large enough for more than the multiple 1.
+			// What the second step finds is delta below a multiple of 2^256: the upper half of x
+			// times overflow and the lower half times 2^128 make that, and about every fifth upper
+			// half is large enough for more than the multiple 1.
 			upper := new(big.Int).ModInverse(over, unit)
 			upper.Mul(upper, delta).Neg(upper).Mod(upper, unit)
 			lower := new(big.Int).Mul(upper, over)

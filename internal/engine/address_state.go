@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/quote"
+)
+
+// AddressSource says where the endpoint of a family in the local record comes from.
+type AddressSource uint8
+
+// Sources of an endpoint.
+const (
+	// AddressNone: the record names no endpoint of the family.
+	AddressNone AddressSource = iota
+	// AddressConfigured: the operator named it. Nothing changes it.
+	AddressConfigured
+	// AddressPinned: somebody knows better than peers; see PinAddress.
+	AddressPinned
+	// AddressInterface: it is the listen address or that of an interface, or the program put it
+	// into the record. Votes change it.
+	AddressInterface
+	// AddressVoted: peers agree on it.
+	AddressVoted
+	// AddressSaved: it is known from before, by the saved record or by a pin that has ended. Votes
+	// change it.
+	AddressSaved
+)
+
+var addressSources = [...]string{
+	AddressNone: "none", AddressConfigured: "configured", AddressPinned: "pinned", AddressInterface: "interface",
+	AddressVoted: "voted", AddressSaved: "saved",
+}
+
+// String returns the lower-case name of the source.
+func (s AddressSource) String() string {
+	if int(s) < len(addressSources) {
+		return addressSources[s]
+	}
+	return "unknown"
+}
+
+// MarshalText returns the name of the source.
+func (s AddressSource) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the name of a source.
+func (s *AddressSource) UnmarshalText(text []byte) error {
+	i := slices.Index(addressSources[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("engine: %s is no source of an address", quote.Text(text))
+	}
+	*s = AddressSource(i)
+	return nil
+}
+
+// AddressState is what a node knows of its own address in one family. All times are on the clock of
+// the workers; those of an earlier life of the node are negative.
+type AddressState struct {
+	Family   int            // 4 or 6
+	Endpoint netip.AddrPort // that the record names; invalid if it names none
+	Source   AddressSource
+	Since    time.Duration // when the record began to name it
+
+	// Proven says that nodes that this node had not contacted have reached it at Endpoint. ProvenBy
+	// are their sites, two at most; without Proven there may be one. ProvenAt is when the last one
+	// came.
+	Proven   bool
+	ProvenBy []netip.Prefix
+	ProvenAt time.Duration
+
+	// InDoubt says that something speaks against Endpoint: more peers vote for Rival, or half of
+	// what revokes the address has been seen; see Missed. InDoubtSince is when that began.
+	InDoubt      bool
+	InDoubtSince time.Duration
+
+	Votes      int            // for Endpoint, of the last 5 minutes
+	Rival      netip.AddrPort // the other endpoint with most votes, if there is one
+	RivalVotes int
+	// Missed counts networks that speak against Endpoint; at MissedMax it is revoked. See
+	// Config.ReachMisses.
+	Missed, MissedMax int
+
+	// Interface is the endpoint that an interface or the program gave, to return to.
+	Interface netip.AddrPort
+	// Before is an endpoint that the record named earlier, to return to.
+	Before netip.AddrPort
+	// Revoked is an IP address that was taken out of the record. Votes for it are not heard before
+	// RevokedUntil, unless nodes that this node had not contacted come in there.
+	Revoked      netip.Addr
+	RevokedUntil time.Duration
+}
+
+// AddressState returns what is known of this node's address in a family, 4 or 6, at a time.
+func (e *Engine) AddressState(now time.Duration, family int) AddressState {
+	a, f := &e.address, familyOf(family)
+	b := a.votes.count(now, f)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := &a.fam[f]
+	e.follow(now, f)
+	s := AddressState{
+		Family: family, Endpoint: r.at, Source: r.source, Since: r.since,
+		Proven: r.proof.done(), ProvenBy: r.proof.networks(), ProvenAt: r.proof.last,
+		InDoubt: r.inDoubt, InDoubtSince: r.doubt, Votes: b.of(r.at).weight(),
+		Missed: r.misses(now, e.missWindow()), MissedMax: e.missesNeeded(r), Interface: r.base, Before: r.before.at,
+	}
+	if rival := r.rival(b); rival.weight() > 0 {
+		s.Rival, s.RivalVotes = rival.at, rival.weight()
+	}
+	if r.barredTill > now {
+		s.Revoked, s.RevokedUntil = r.barred, r.barredTill
+	}
+	return s
+}
+
+// familyOf returns the family with a version number.
+func familyOf(version int) netaddr.Family {
+	if version == 6 {
+		return netaddr.IPv6
+	}
+	return netaddr.IPv4
+}
+
+// Reachable tells what is known of the node's address in a family.
+type Reachable int
+
+// Values of Reachable.
+const (
+	ReachUnknown Reachable = iota // given, or nothing is known
+	ReachWaiting                  // detected, not yet proved
+	ReachProved                   // strangers have made contact
+	ReachRevoked                  // detected, but nobody came
+)
+
+// Reach tells whether strangers can reach this node at the address that was detected for a family
+// (4 or 6).
+func (e *Engine) Reach(family int) Reachable {
+	e.address.mu.Lock()
+	defer e.address.mu.Unlock()
+	r := &e.address.fam[familyOf(family)]
+	detected := r.source == AddressVoted || r.source == AddressSaved
+	switch {
+	case detected && r.proof.done():
+		return ReachProved
+	case detected:
+		return ReachWaiting
+	case r.barredTill > 0:
+		return ReachRevoked
+	}
+	return ReachUnknown
+}

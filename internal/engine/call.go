@@ -1,0 +1,490 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/budget"
+	"github.com/fastdisc/discv5/internal/session"
+)
+
+// Errors with which calls end.
+var (
+	ErrTimeout   = errors.New("engine: no answer in time")
+	ErrClosed    = errors.New("engine: closed")
+	ErrBusy      = errors.New("engine: too many requests under way")
+	ErrSelf      = errors.New("engine: request to this node itself")
+	ErrTooLarge  = errors.New("engine: message does not fit into a packet")
+	ErrHandshake = errors.New("engine: handshake cannot be made")
+	ErrNoSession = errors.New("engine: no session with the peer, and its key is not known")
+	ErrCanceled  = errors.New("engine: request was given up")
+	ErrBlocked   = errors.New("engine: peer is banned, outside of the allowed networks, or of a list that must not name its address")
+	ErrNoRoute   = errors.New("engine: no address of a family that this node can send with")
+)
+
+// Request is what Start sends.
+type Request struct {
+	Type MessageType
+	Peer Peer
+	// Distances for FINDNODE: at most 256 each.
+	Distances []uint
+	// Protocol and Payload for TALKREQ: codec.MaxTalkRequest bytes together.
+	Protocol, Payload []byte
+	// Timeout replaces Config.RequestTimeout if it is not 0. It runs from when the packet leaves.
+	Timeout time.Duration
+	// Here keeps the request to Peer.Addr. Otherwise, if no answer comes in time, it goes to the
+	// address of the other family that Peer.Record names, if there is one.
+	Here bool
+	// Done is called exactly once, from a goroutine that drives a worker. It must return at
+	// once and may start further requests with the worker that it is given.
+	Done func(*Worker, Result)
+
+	left   *attempts    // nil for the first one
+	handle *handle      // the same one
+	nonce  *codec.Nonce // of the packet that asked for a handshake and was not answered, or nil
+
+	// See package budget.
+	origin budget.Origin
+	grant  *budget.Grant
+	retry  bool // of a request that timed out
+}
+
+// MessageType is the type of a request.
+type MessageType = codec.MessageType
+
+// Result is how a request ended.
+type Result struct {
+	Err     error
+	Pong    codec.Pong    // answer to PING
+	Records []*enr.Record // answer to FINDNODE: verified, at the distances asked for
+	Payload []byte        // answer to TALKREQ: a copy
+	RTT     time.Duration // from the packet that was answered to its answer
+	// Silence is how long the peer has left the last packet unanswered, if Err is ErrTimeout. It is
+	// 0 if the request never left this node.
+	Silence time.Duration
+
+	grant *budget.Grant // answer to FINDNODE: what it pays for
+}
+
+// CallID names a request for Cancel, also when it has been sent again under another request ID.
+type CallID struct{ h *handle }
+
+// handle is what Cancel knows of a request. calls.mu guards it.
+type handle struct {
+	id       codec.RequestID // of the call that is under way for it
+	canceled bool
+}
+
+type callState uint8
+
+const (
+	callQueued     callState = iota // waits for another call's handshake
+	callRandom                      // asked for a handshake, no WHOAREYOU yet
+	callSent                        // sealed with the keys of a session
+	callChallenged                  // WHOAREYOU has come, the handshake is being made
+	callHandshake                   // handshake packet sent
+	// handshake packet sent with a PING; the call follows when that is answered
+	callFollows
+)
+
+// call is a request under way. calls.mu guards state, sent, began and the fields of NODES answers.
+type call struct {
+	request Request // as it was made
+
+	id      codec.RequestID
+	key     session.Key // of the peer at its address
+	hash    uint64
+	message []byte
+	room    [messageRoom]byte // for a message of the usual size
+	timeout time.Duration
+	started time.Duration // when Start was called
+	limit   time.Duration // no deadline is later
+
+	state callState
+	sent  time.Duration
+	began time.Duration // when the packet was sent that led to a handshake
+
+	nodes     []byte // records of the answers so far, one after another
+	packets   uint64 // of the answer so far
+	answered  time.Duration
+	collected bool // nobody may add to nodes any more
+}
+
+// messageRoom is enough for PING and for FINDNODE with a few distances.
+const messageRoom = 32
+
+// calls are the requests under way, by peer. A call is in pending until it ends; whoever takes it
+// out there ends it.
+type calls struct {
+	pending *session.Pending[*call]
+
+	mu     sync.Mutex
+	peers  map[session.Key]*outbound
+	closed bool
+}
+
+// outbound is what goes on with one peer.
+type outbound struct {
+	calls []*call
+	// initiating is the call that asks for a handshake or makes it; others wait for it.
+	initiating *call
+	// nonce is that of the packet which asks for a handshake. A packet that asks in place of one
+	// that was not answered has the same nonce: a peer repeats its WHOAREYOU, with the nonce of the
+	// first packet.
+	nonce codec.Nonce
+	asks  bool // nonce is valid
+}
+
+func (cs *calls) init(max int) {
+	cs.pending = session.NewPending[*call](max)
+	cs.peers = make(map[session.Key]*outbound)
+}
+
+// Start sends a request. Whatever happens, r.Done is called exactly once, possibly before Start
+// returns.
+func (w *Worker) Start(r Request) CallID {
+	defer w.publish()
+	c, err := w.prepare(r)
+	if err != nil {
+		w.counts[CallsFailed]++
+		r.Done(w, Result{Err: err})
+		return CallID{}
+	}
+	h := c.request.handle
+	w.e.calls.mu.Lock()
+	h.id = c.id
+	canceled := h.canceled
+	w.e.calls.mu.Unlock()
+	if canceled {
+		w.end(c, Result{Err: ErrCanceled})
+	} else {
+		w.transmit(c)
+	}
+	return CallID{h}
+}
+
+// start is Start for a request of the node itself, which the operator did not ask for.
+func (w *Worker) start(r Request, origin budget.Origin, grant *budget.Grant) {
+	r.origin, r.grant = origin, grant
+	w.Start(r)
+}
+
+// prepare makes a pending call of r and encodes its message.
+func (w *Worker) prepare(r Request) (*call, error) {
+	e := w.e
+	if r.Peer.ID == e.self {
+		return nil, ErrSelf
+	}
+	addr := r.Peer.Addr
+	if a := addr.Addr(); !a.IsValid() || addr.Port() == 0 || a.Is4() && !e.cfg.IPv4 || a.Is6() && !e.cfg.IPv6 {
+		return nil, ErrNoRoute
+	}
+	if r.Peer.Listed && !e.believable(e.listClass(), addr) {
+		return nil, ErrBlocked
+	}
+	if e.cfg.Access.Blocked(w.now, addr.Addr()) || e.cfg.Access.BlockedID(w.now, (*[32]byte)(&r.Peer.ID)) {
+		return nil, ErrBlocked
+	}
+	if r.left == nil {
+		r.handle = new(handle)
+		if r.left = e.attemptsOf(&r); *r.left != (attempts{}) {
+			// Who asked may give up waiting and use the memory for something else.
+			r.Protocol, r.Payload, r.Distances = bytes.Clone(r.Protocol), bytes.Clone(r.Payload), slices.Clone(r.Distances)
+		}
+	}
+	c := &call{request: r, timeout: r.Timeout, started: w.now}
+	if c.timeout <= 0 {
+		c.timeout = e.cfg.RequestTimeout
+	}
+	c.limit = e.limitOf(w.now, c.timeout)
+	id := [32]byte(r.Peer.ID)
+	c.key = session.MakeKey(addr, &id)
+	c.hash = e.sessions.Hash(&c.key)
+	// Before it takes a place: whether it can be encoded, with an ID of the size that it will have.
+	c.id, _ = codec.NewRequestID(make([]byte, codec.MaxRequestID))
+	if err := c.encode(e, r); err != nil {
+		return nil, err
+	}
+	if _, ok := e.calls.pending.Add(w.now+c.timeout, w.random, func(id codec.RequestID) *call {
+		c.id = id
+		return c
+	}); !ok {
+		return nil, ErrBusy
+	}
+	if err := c.encode(e, r); err != nil { // no other than before
+		e.calls.pending.Take(c.id)
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *call) encode(e *Engine, r Request) error {
+	b := c.room[:0]
+	switch r.Type {
+	case codec.TypePing:
+		m := codec.Ping{RequestID: c.id, RecordSeq: e.Record().Seq()}
+		b = m.Append(b)
+	case codec.TypeFindNode:
+		var room [messageRoom]byte
+		d, _, err := codec.NewDistances(room[:0], r.Distances)
+		if err != nil {
+			return err
+		}
+		m := codec.FindNode{RequestID: c.id, Distances: d}
+		b = m.Append(b)
+	case codec.TypeTalkRequest:
+		if len(r.Protocol)+len(r.Payload) > codec.MaxTalkRequest {
+			return ErrTooLarge
+		}
+		m := codec.TalkRequest{RequestID: c.id, Protocol: r.Protocol, Payload: r.Payload}
+		b = m.Append(b)
+	default:
+		return codec.ErrMessageType
+	}
+	if len(b) > codec.MaxMessageSize {
+		return ErrTooLarge
+	}
+	c.message = b
+	return nil
+}
+
+// transmit sends a new call, or queues it behind the handshake that another one is making.
+func (w *Worker) transmit(c *call) {
+	cs := &w.e.calls
+	cs.mu.Lock()
+	if cs.closed {
+		cs.mu.Unlock()
+		w.end(c, Result{Err: ErrClosed})
+		return
+	}
+	p := cs.peers[c.key]
+	if p == nil {
+		p = new(outbound)
+		cs.peers[c.key] = p
+	}
+	if len(p.calls) >= w.e.cfg.MaxPeerRequests {
+		cs.mu.Unlock()
+		w.end(c, Result{Err: ErrBusy})
+		return
+	}
+	p.calls = append(p.calls, c)
+	if p.initiating != nil {
+		if c.state = callQueued; p.initiating.state != callRandom {
+			w.wait(c)
+		}
+		cs.mu.Unlock()
+		return
+	}
+	keys, ok := w.e.sessions.Sender(&c.key, c.hash)
+	if !ok && c.request.Peer.PublicKey == ([33]byte{}) {
+		cs.mu.Unlock()
+		w.end(c, Result{Err: ErrNoSession})
+		return
+	}
+	nonce := w.mark(p, c, ok)
+	cs.mu.Unlock()
+	if w.e.cfg.VoteMin >= 0 {
+		w.e.address.contacts.note(w.now, c.request.Peer.Addr.Addr())
+	}
+	w.emit(c, keys, nonce)
+}
+
+// mark notes how c is about to be sent: within a session, or to ask for one with the nonce that is
+// returned. calls.mu is held.
+func (w *Worker) mark(p *outbound, c *call, session bool) (nonce codec.Nonce) {
+	c.sent = w.now
+	if session {
+		c.state = callSent
+		w.random.Read(nonce[:]) // if the keys are used up meanwhile
+		return nonce
+	}
+	c.state, c.began, p.initiating = callRandom, w.now, c
+	if !p.asks {
+		if p.asks = true; c.request.nonce != nil {
+			p.nonce = *c.request.nonce
+		} else {
+			w.random.Read(p.nonce[:])
+		}
+	}
+	return p.nonce
+}
+
+// emit sends c with keys, or if they are nil a packet of the same size that nobody can open, with
+// the given nonce, so that the peer answers with WHOAREYOU.
+func (w *Worker) emit(c *call, keys *session.Keys, nonce codec.Nonce) {
+	if !w.spend(c) {
+		return
+	}
+	buf := w.out.Buffer()
+	if buf == nil {
+		w.counts[DropOutbox]++
+		w.end(c, Result{Err: ErrBusy})
+		return
+	}
+	message := append(buf[messageStart:messageStart], c.message...)
+	id := [32]byte(c.request.Peer.ID)
+	var n int
+	if keys != nil && keys.NextNonce(&w.nonce, w.random) {
+		n = w.seal(buf, message, keys, &id)
+		w.countOut(c.request.Type)
+	} else {
+		w.nonce = nonce
+		w.random.Read(w.iv[:])
+		packet := codec.AppendMessageHeader(buf[:0], w.e.cfg.Protocol, &w.iv, &w.nonce, (*[32]byte)(&w.e.self))
+		packet = packet[:len(packet)+len(message)+codec.TagSize]
+		w.random.Read(packet[messageStart:])
+		codec.MaskHeader(packet, messageStart, &id)
+		n = len(packet)
+		w.counts[OutRandom]++
+	}
+	if w.e.calls.pending.SetNonce(c.id, &w.nonce) {
+		if w.now != c.started {
+			w.left(c)
+		}
+		via := w.via
+		if w.via = 0; keys != nil {
+			w.via = Via(keys.Via())
+		}
+		w.commit(n, c.request.Peer.Addr)
+		w.via = via
+	}
+}
+
+func (w *Worker) countOut(t codec.MessageType) {
+	switch t {
+	case codec.TypePing:
+		w.counts[OutPing]++
+	case codec.TypeFindNode:
+		w.counts[OutFindNode]++
+	case codec.TypeTalkRequest:
+		w.counts[OutTalkRequest]++
+	}
+}
+
+// Cancel ends a call with ErrCanceled unless it has ended.
+func (w *Worker) Cancel(id CallID) {
+	if id.h == nil {
+		return // it ended before it began
+	}
+	w.e.calls.mu.Lock()
+	id.h.canceled = true
+	current := id.h.id
+	w.e.calls.mu.Unlock()
+	if c, ok := w.e.calls.pending.Take(current); ok {
+		w.finish(c, Result{Err: ErrCanceled})
+	}
+	w.publish()
+}
+
+// end takes c out of the pending calls and, if it was still there, ends it.
+func (w *Worker) end(c *call, r Result) {
+	if _, ok := w.e.calls.pending.Take(c.id); ok {
+		w.finish(c, r)
+	}
+}
+
+// finish ends a call that has been taken out of the pending ones: its peer's next call may move up,
+// and whoever started it is told.
+func (w *Worker) finish(c *call, r Result) {
+	w.detach(c)
+	w.conclude(c, r)
+}
+
+// conclude tells how a detached call ended.
+func (w *Worker) conclude(c *call, r Result) {
+	switch {
+	case r.Err == nil:
+		w.counts[CallsAnswered]++
+		w.timed(c.request.Type, r.RTT)
+	case errors.Is(r.Err, ErrTimeout):
+		w.counts[CallsTimedOut]++
+	default:
+		w.counts[CallsFailed]++
+	}
+	c.request.Done(w, r)
+}
+
+// detach takes c off its peer. If others waited for c's handshake, the first of them takes its
+// place.
+func (w *Worker) detach(c *call) {
+	cs := &w.e.calls
+	cs.mu.Lock()
+	p := cs.peers[c.key]
+	if p == nil {
+		cs.mu.Unlock()
+		return
+	}
+	for i, o := range p.calls {
+		if o == c {
+			p.calls = append(p.calls[:i], p.calls[i+1:]...)
+			break
+		}
+	}
+	if len(p.calls) == 0 {
+		delete(cs.peers, c.key)
+	}
+	var s succession
+	var keys *session.Keys
+	if p.initiating == c {
+		if s = w.succeed(p, c); s.next != nil {
+			var ok bool
+			keys, ok = w.e.sessions.Sender(&c.key, c.hash)
+			s.nonce = w.mark(p, s.next, ok)
+		}
+	}
+	cs.mu.Unlock()
+	if s.next != nil {
+		w.emit(s.next, keys, s.nonce)
+	}
+	for _, o := range s.stale {
+		if _, ok := cs.pending.Take(o.id); ok {
+			w.expired(o)
+		}
+	}
+}
+
+// established is called when current keys for key have come to be: what waited for them is sent,
+// and so is what was sent with keys that the peer may not have any more.
+func (w *Worker) established(key *session.Key, hash uint64) {
+	cs := &w.e.calls
+	cs.mu.Lock()
+	p := cs.peers[*key]
+	if p == nil {
+		cs.mu.Unlock()
+		return
+	}
+	keys, ok := w.e.sessions.Sender(key, hash)
+	if !ok {
+		cs.mu.Unlock()
+		return
+	}
+	if c := p.initiating; c != nil && c.state != callChallenged {
+		p.initiating, p.asks = nil, false
+	}
+	var send []*call
+	for _, c := range p.calls {
+		if c.state == callQueued || c.state == callRandom || c.state == callFollows {
+			c.state, c.sent = callSent, w.now
+			send = append(send, c)
+		}
+	}
+	cs.mu.Unlock()
+	for _, c := range send {
+		var nonce codec.Nonce
+		w.random.Read(nonce[:]) // if the keys are used up meanwhile
+		w.emit(c, keys, nonce)
+	}
+}
+
+// close marks the calls closed and returns all of them, taken out.
+func (cs *calls) close() []*call {
+	cs.mu.Lock()
+	cs.closed = true
+	cs.mu.Unlock()
+	return cs.pending.Drain(nil)
+}

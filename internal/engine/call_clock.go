@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+)
+
+// The clock of a request starts when its packet leaves: time that the request spends in a queue of
+// this node is not the peer's. So the deadline of a call moves:
+//
+//	packet sent                          timeout from then
+//	waits, another call has asked for    timeout from the start, as the packet of the other call
+//	a handshake                          stands for this one too
+//	WHOAREYOU arrives                    HandshakeTimeout, for the handshake task
+//	waits, a handshake is being made     timeout + HandshakeTimeout
+//	handshake sent                       timeout from then
+//
+// Whatever happens, and whatever the peer sends, a call ends within 3*timeout + HandshakeTimeout of
+// its start, 4 s with the defaults. A request to a silent peer ends after its timeout, or within
+// twice that if it asks for a handshake in place of another request that has ended.
+
+// limitOf returns when a call with a timeout that starts now ends at the latest.
+func (e *Engine) limitOf(now, timeout time.Duration) time.Duration {
+	return now + 3*timeout + e.cfg.HandshakeTimeout
+}
+
+// wait sets the deadline of a call that waits for a handshake. calls.mu is held or c is not shared
+// yet.
+func (w *Worker) wait(c *call) {
+	w.e.calls.pending.Move(c.id, min(w.now+c.timeout+w.e.cfg.HandshakeTimeout, c.limit))
+}
+
+// left sets the deadline of a call whose packet leaves now.
+func (w *Worker) left(c *call) {
+	w.e.calls.pending.Move(c.id, min(w.now+c.timeout, c.limit))
+}
+
+// timeouts ends calls whose deadline has passed.
+func (w *Worker) timeouts() {
+	m := &w.e.maintain
+	m.expire = w.e.calls.pending.Expire(w.now, m.expire[:0])
+	for i, c := range m.expire {
+		m.expire[i] = nil
+		w.expired(c)
+	}
+}
+
+// expired ends a call that is no longer pending because its deadline has passed. A FINDNODE that
+// part of the answer has come for is answered with that part.
+func (w *Worker) expired(c *call) {
+	cs := &w.e.calls
+	cs.mu.Lock()
+	partial := len(c.nodes) > 0
+	r := Result{Err: ErrTimeout, Silence: c.silence(w.now)}
+	if c.state == callChallenged {
+		// The peer has answered with a WHOAREYOU. This node has not found the time for the
+		// handshake.
+		r.Err = ErrBusy
+	}
+	cs.mu.Unlock()
+	if w.e.blames(r) {
+		w.noAnswer(&c.request.Peer)
+	}
+	switch {
+	case partial:
+		w.collect(c)
+	case !w.again(c):
+		w.finish(c, r)
+	}
+}
+
+// silence returns how long the peer has not answered what was last sent for c, 0 if nothing was.
+// calls.mu is held.
+func (c *call) silence(now time.Duration) time.Duration {
+	if c.state == callChallenged || c.state == callQueued {
+		return 0
+	}
+	return now - c.sent
+}
+
+// blames reports whether a result counts against the peer: it was asked, and has been silent for as
+// long as this node waits by default, or asked for a handshake that cannot be made. A caller that
+// waits for less has decided for itself alone.
+func (e *Engine) blames(r Result) bool {
+	return errors.Is(r.Err, ErrTimeout) && r.Silence >= e.cfg.RequestTimeout || errors.Is(r.Err, ErrHandshake)
+}
+
+// succession is what follows when a call leaves its peer.
+type succession struct {
+	next  *call       // is sent
+	nonce codec.Nonce // of the packet that asks for a handshake
+	stale []*call     // have waited for their timeout, and the peer was silent
+}
+
+// succeed finds the successor of c, which initiated the handshake with p that others may wait for.
+// calls.mu is held.
+func (w *Worker) succeed(p *outbound, c *call) (s succession) {
+	p.initiating = nil
+	for _, o := range p.calls {
+		if o.state != callQueued {
+			continue
+		}
+		switch {
+		case c.state == callRandom && w.now-o.started >= o.timeout:
+			// The packet of c stood for this one too.
+			s.stale = append(s.stale, o)
+		case s.next == nil && p.initiating == nil:
+			if c.state == callChallenged { // the successor takes over its task
+				p.initiating, o.state = o, callChallenged
+				w.e.calls.pending.Move(o.id, min(w.now+w.e.cfg.HandshakeTimeout, o.limit))
+				break
+			}
+			s.next = o
+		}
+	}
+	return s
+}
+
+// heir returns the call whose handshake a task makes that was queued for c: c itself, or if that
+// has ended, the one that took its place, or nil.
+func (w *Worker) heir(c *call) *call {
+	cs := &w.e.calls
+	if _, ok := cs.pending.Get(c.id); ok {
+		return c
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if p := cs.peers[c.key]; p != nil && p.initiating != nil && p.initiating.state == callChallenged {
+		return p.initiating
+	}
+	return nil
+}

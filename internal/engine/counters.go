@@ -1,0 +1,194 @@
+package engine
+
+// Counter names one count of an engine. Every drop has one.
+type Counter int
+
+// What is counted. Bytes are UDP payload.
+const (
+	PacketsIn Counter = iota
+	BytesIn
+	PacketsOut
+	BytesOut
+
+	// Datagrams that are no packets of this protocol; see the errors of package codec.
+	DropSize
+	DropProtocol
+	DropFlag
+	DropAuthSize
+	DropTrailing
+	DropNoMessage
+	DropKeySizes
+	DropRecordSize
+	DropSelf // claims our own node ID
+
+	DropBannedAddr // source address is banned
+	DropOutside    // source address is outside of the networks that this node talks to
+	DropBannedID   // node ID is banned
+	RateUnverified // source exceeds the limit of what does not open
+	RateHandshake  // source exceeds the limit of handshakes
+	RateVerified   // session exceeds the limit of requests
+	RateTalk       // session exceeds the limit of TALK requests with a handler
+
+	DropChallengesFull // a challenge that lived and gave way to a newer one: the table was full
+	DropUnasked        // WHOAREYOU that answers none of our packets, or from another address
+	DropNoChallenge    // handshake without a live challenge, or with its attempts used up
+	DropInboundFull    // handshake, queue full
+	// handshake that is not the first of its name, and the part of the queue for those is full
+	DropInboundLater
+	DropInboundShare    // handshake, source prefix has used up its share of the queue
+	DropOwnFull         // work for a call of ours, queue full
+	DropHandshakeRecord // handshake refused: its record
+	DropHandshakeOwner  // handshake refused: record of another node
+	DropHandshakeProof  // handshake refused: ID signature
+	DropHandshakeKey    // handshake refused: ephemeral key
+	DropHandshakeOpen   // handshake refused: message does not open
+	// handshake good, but its challenge has ended or there is no room for a session
+	DropHandshakeLate
+
+	// Messages that opened, but were refused.
+	DropReplay // opened before: a recorded packet, or one that the network has doubled
+	DropMessageType
+	DropMessageForm
+	DropRequestID
+	DropDistance
+	DropUnsolicited // answer to no request of ours, of the wrong type or from another node
+	DropTopic       // topic messages, which this node does not serve
+	DropTooLarge    // our answer would not fit into a packet
+	DropTalkBusy    // TALKREQ for a registered protocol that found no free handler, and no answer
+	DropOutbox      // nothing could be sent
+	DropUnproven    // request whose answer is larger, from an endpoint that did not answer our PING
+
+	// Records in NODES answers that were left out.
+	DropNodeRecord   // does not parse or verify
+	DropNodeDistance // not at a distance that was asked for
+	DropNodeRelay    // an address that this peer may not relay to us
+	DropNodeExcess   // more records or packets than a request may bring
+
+	// Messages in, by type.
+	InPing
+	InPong
+	InFindNode
+	InNodes
+	InTalkRequest
+	InTalkResponse
+	InTopic
+
+	// Messages out, by type.
+	OutPing
+	OutPong
+	OutFindNode
+	OutNodes
+	OutTalkRequest
+	OutTalkResponse
+	OutTopic
+	OutRandom // packets that ask for a handshake
+
+	WhoareyouSent
+	WhoareyouRepeated
+	WhoareyouReceived
+	HandshakesReceived // good ones
+	HandshakesSent
+	SessionsInbound
+	SessionsOutbound
+	Rekeys          // messages that were not answered because the keys have been used up
+	Retransmissions // messages that were answered a second time; see replayFilter
+
+	BootnodesAnswered
+	BootnodesFailed
+
+	CallsAnswered
+	CallsTimedOut
+	CallsAgain
+	CallsFailed
+
+	AnswersWithheld // requests that wait until their sender has answered a PING
+
+	// Requests of this node that the budget for endpoints without a proof refused.
+	BudgetRate     // the destination or its network has had its packets
+	BudgetRepeated // the node was probed there before
+	BudgetUnfunded // the party that named the destination has not sent enough
+	BudgetClaims   // the network of the source has had its claims tested or its records fetched
+
+	NumCounters
+)
+
+// Counters are the values of all counters.
+type Counters [NumCounters]uint64
+
+// CounterInfo describes a counter: a metric by Prometheus convention without prefix, the label that
+// parts it from others of the metric, and its meaning.
+type CounterInfo struct {
+	Metric, Label, Value string
+	Help                 string
+}
+
+const (
+	helpDropped = "Datagrams, messages and records that were dropped, by cause."
+	helpIn      = "Messages that opened, by type."
+	helpOut     = "Messages sent, by type."
+)
+
+func drop(cause string) CounterInfo {
+	return CounterInfo{"dropped_total", "cause", cause, helpDropped}
+}
+func in(t string) CounterInfo  { return CounterInfo{"messages_received_total", "type", t, helpIn} }
+func out(t string) CounterInfo { return CounterInfo{"messages_sent_total", "type", t, helpOut} }
+func refused(cause string) CounterInfo {
+	return CounterInfo{"budget_refused_total", "cause", cause, "Packets that were not sent to endpoints that have not answered, by cause."}
+}
+func plain(name, help string) CounterInfo {
+	return CounterInfo{Metric: name, Help: help}
+}
+
+// Info describes c.
+func (c Counter) Info() CounterInfo { return counterInfo[c] }
+
+var counterInfo = [NumCounters]CounterInfo{
+	PacketsIn:  plain("packets_received_total", "Datagrams received."),
+	BytesIn:    plain("bytes_received_total", "UDP payload received, in bytes."),
+	PacketsOut: plain("packets_sent_total", "Datagrams sent."),
+	BytesOut:   plain("bytes_sent_total", "UDP payload sent, in bytes."),
+
+	DropSize: drop("size"), DropProtocol: drop("protocol"), DropFlag: drop("flag"),
+	DropAuthSize: drop("authdata_size"), DropTrailing: drop("trailing_bytes"), DropNoMessage: drop("no_message"),
+	DropKeySizes: drop("key_sizes"), DropRecordSize: drop("record_size"), DropSelf: drop("own_id"),
+	DropBannedAddr: drop("banned_address"), DropOutside: drop("outside_netrestrict"), DropBannedID: drop("banned_id"),
+	RateUnverified: drop("rate_unverified"), RateHandshake: drop("rate_handshake"), RateVerified: drop("rate_verified"),
+	RateTalk:           drop("rate_talk"),
+	DropChallengesFull: drop("challenges_full"), DropUnasked: drop("whoareyou_unasked"),
+	DropNoChallenge: drop("handshake_unchallenged"), DropInboundFull: drop("handshake_queue_full"),
+	DropInboundShare: drop("handshake_prefix_share"), DropInboundLater: drop("handshake_later_full"), DropOwnFull: drop("own_queue_full"),
+	DropHandshakeRecord: drop("handshake_record"), DropHandshakeOwner: drop("handshake_record_owner"),
+	DropHandshakeProof: drop("handshake_signature"), DropHandshakeKey: drop("handshake_ephemeral_key"),
+	DropHandshakeOpen: drop("handshake_message"), DropHandshakeLate: drop("handshake_late"),
+	DropReplay: drop("replay"), DropMessageType: drop("message_type"), DropMessageForm: drop("message_form"),
+	DropRequestID: drop("request_id"), DropDistance: drop("distance"), DropUnsolicited: drop("answer_unsolicited"),
+	DropTopic: drop("topic_message"), DropTooLarge: drop("answer_too_large"), DropTalkBusy: drop("talk_busy"), DropUnproven: drop("answer_unproven"),
+	DropOutbox: drop("outbox"), DropNodeRecord: drop("nodes_record"), DropNodeDistance: drop("nodes_distance"),
+	DropNodeRelay: drop("nodes_relay_address"), DropNodeExcess: drop("nodes_excess"),
+
+	InPing: in("ping"), InPong: in("pong"), InFindNode: in("findnode"), InNodes: in("nodes"),
+	InTalkRequest: in("talkreq"), InTalkResponse: in("talkresp"), InTopic: in("topic"),
+	OutPing: out("ping"), OutPong: out("pong"), OutFindNode: out("findnode"), OutNodes: out("nodes"),
+	OutTalkRequest: out("talkreq"), OutTalkResponse: out("talkresp"), OutTopic: out("topic"), OutRandom: out("random"),
+
+	WhoareyouSent:      {"whoareyou_sent_total", "kind", "new", "WHOAREYOU packets sent."},
+	WhoareyouRepeated:  {"whoareyou_sent_total", "kind", "repeated", "WHOAREYOU packets sent."},
+	WhoareyouReceived:  plain("whoareyou_received_total", "WHOAREYOU packets that answered one of our packets."),
+	HandshakesReceived: {"handshakes_total", "side", "recipient", "Handshakes that this node accepted or sent."},
+	HandshakesSent:     {"handshakes_total", "side", "initiator", "Handshakes that this node accepted or sent."},
+	SessionsInbound:    {"sessions_established_total", "direction", "inbound", "Sessions that came to be."},
+	SessionsOutbound:   {"sessions_established_total", "direction", "outbound", "Sessions that came to be."},
+	Retransmissions:    plain("retransmissions_total", "Messages answered a second time because the peer sent the same bytes again."),
+	Rekeys:             plain("rekeys_total", "Sessions whose keys were used up, so that a new handshake had to follow."),
+
+	BootnodesAnswered: {"bootnode_contacts_total", "result", "answered", "Contacts of bootnodes, by result."},
+	BootnodesFailed:   {"bootnode_contacts_total", "result", "failed", "Contacts of bootnodes, by result."},
+
+	CallsAnswered:   {"requests_total", "result", "answered", "Requests of this node that ended, by result."},
+	CallsTimedOut:   {"requests_total", "result", "timeout", "Requests of this node that ended, by result."},
+	CallsFailed:     {"requests_total", "result", "failed", "Requests of this node that ended, by result."},
+	AnswersWithheld: plain("answers_withheld_total", "Requests that were answered after their sender had answered a PING, or never."),
+	BudgetRate:      refused("rate"), BudgetRepeated: refused("repeated"), BudgetUnfunded: refused("unfunded"), BudgetClaims: refused("claims"),
+	CallsAgain: plain("requests_again_total", "Requests that were sent again after a timeout, to the same address or that of the other family."),
+}

@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
+)
+
+// endpointOf returns the endpoint of a family that a record names.
+func endpointOf(r *enr.Record, family netaddr.Family) (a netip.AddrPort) {
+	if family == netaddr.IPv4 {
+		a, _ = r.UDPEndpoint4()
+	} else {
+		a, _ = r.UDPEndpoint6()
+	}
+	return a
+}
+
+// setEndpoint replaces the endpoint of a family in the local record, or takes it out if to is the
+// zero value, and reports that as an event. The TCP port stays: it is for the program to change.
+func (w *Worker) setEndpoint(family netaddr.Family, to netip.AddrPort, kind EventKind) bool {
+	fixed := false
+	// A function of the program's may change the record just now, and wait for what Tick has to do.
+	// The votes are counted again soon.
+	if !w.e.recordLock.try() {
+		return false
+	}
+	defer w.e.recordLock.unlock()
+	err := w.e.updateRecord(func(b *enr.Builder) {
+		if fixed = w.e.address.isFixed(family); fixed { // since the votes were counted
+			return
+		}
+		if to.IsValid() {
+			w.e.PutEndpoint(b, to)
+		} else {
+			deleteEndpoint(b, family)
+		}
+	})
+	if err != nil || fixed {
+		return false
+	}
+	w.e.event(Event{Kind: kind, ID: w.e.self, Addr: to, Record: w.e.Record(), Family: family.Version()})
+	return true
+}
+
+// PutEndpoint makes the record that b builds, for UpdateRecord, name an endpoint in place of that
+// of its family. The other family's endpoint goes if it is one that fewer can reach, such as a
+// private one beside a public one, and not pinned: nodes out there refuse such a record, which
+// would have them send datagrams into their own networks.
+func (e *Engine) PutEndpoint(b *enr.Builder, to netip.AddrPort) {
+	family := netaddr.FamilyOf(to.Addr())
+	if b.SetIP(to.Addr()); family == netaddr.IPv4 {
+		b.SetUDP(to.Port())
+	} else {
+		b.SetUDP6(to.Port())
+	}
+	other := endpointOf(e.Record(), family.Other())
+	if other.IsValid() && netaddr.ClassOf(other.Addr()) > netaddr.ClassOf(to.Addr()) && !e.address.isFixed(family.Other()) {
+		deleteEndpoint(b, family.Other())
+	}
+}
+
+func deleteEndpoint(b *enr.Builder, family netaddr.Family) {
+	if family == netaddr.IPv4 {
+		b.Delete("ip").Delete("udp")
+	} else {
+		b.Delete("ip6").Delete("udp6")
+	}
+}
+
+// ErrRecord: a change of the local record cannot be made.
+var ErrRecord = errors.New("engine: change of the local record")
+
+// UpdateRecord makes a new local record: the old one with a higher sequence number and what change
+// does to it. If that is nothing, the record stays as it is and is not saved. Changes are made one
+// after another. If the result cannot be signed or saved the record stays as it is. A call from
+// within change or Config.SaveRecord ends with ErrNested, one that waits when the engine is closed
+// with ErrClosed.
+func (e *Engine) UpdateRecord(change func(*enr.Builder)) error {
+	if err := e.recordLock.lock(e.closing); err != nil {
+		return fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	defer e.recordLock.unlock()
+	return e.updateRecord(change)
+}
+
+// updateRecord is UpdateRecord with the lock held.
+func (e *Engine) updateRecord(change func(*enr.Builder)) error {
+	old := e.Record()
+	b := old.Edit()
+	if change(b); !b.Changes(old) {
+		return nil
+	}
+	r, err := b.Sign(e.cfg.Key)
+	if err == nil && r.Seq() <= old.Seq() {
+		err = ErrRecordOld // peers would keep the one they have
+	}
+	if err == nil && e.cfg.SaveRecord != nil {
+		err = e.cfg.SaveRecord(r)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	e.setLocal(r)
+	return nil
+}

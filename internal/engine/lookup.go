@@ -1,0 +1,226 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/budget"
+	"github.com/fastdisc/discv5/internal/lookup"
+	"github.com/fastdisc/discv5/table"
+)
+
+// lookupRun drives one lookup.Lookup by the answers to its queries, which come from several
+// goroutines.
+type lookupRun struct {
+	mu    sync.Mutex
+	l     *lookup.Lookup
+	found func(*enr.Record)
+	done  func(*Worker, LookupHandle)
+	ended bool
+	stop  bool
+	err   error // of the last query that failed
+
+	timeout time.Duration // of a query; 0: Config.RequestTimeout
+
+	peers map[enr.ID]Peer // nodes that the lookup starts from without being in the table
+	// of nodes that were named on the way: what pays for asking them
+	grants  map[enr.ID]*budget.Grant
+	feelers *feelers // of a lookup that refreshes the table
+}
+
+// LookupHandle lets a lookup be given up.
+type LookupHandle struct{ run *lookupRun }
+
+// Refused reports that the lookup was not started, there being too many under way.
+func (h LookupHandle) Refused() bool { return h.run == nil }
+
+// Stop makes the lookup send no further queries. Its done function is called with what has been
+// found when those under way have ended.
+func (h LookupHandle) Stop() {
+	if h.run != nil {
+		h.run.mu.Lock()
+		h.run.stop = true
+		h.run.mu.Unlock()
+	}
+}
+
+// Lookup finds the nodes closest to target, starting from all nodes that have answered, see
+// sources. found, if not nil, is told of the nodes that it starts from and of each record when it
+// is first heard of, from any goroutine; done exactly once of the closest nodes that answered,
+// closest first. Both must return at once. If too many lookups are under way done is told of none:
+// see Refused.
+func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), done func(*Worker, []lookup.Candidate)) LookupHandle {
+	return w.lookup(target, cfg, nil, found, func(w *Worker, h LookupHandle) { done(w, h.Results()) })
+}
+
+// StartLookup is Lookup for a caller that asks the handle for the results: so Config.Table.Filter,
+// which decides about them, is called from the caller's goroutine. ended is called exactly once.
+func (w *Worker) StartLookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), ended func()) LookupHandle {
+	return w.lookup(target, cfg, nil, found, func(*Worker, LookupHandle) { ended() })
+}
+
+func (w *Worker) lookup(target enr.ID, cfg lookup.Config, f *feelers, found func(*enr.Record), done func(*Worker, LookupHandle)) LookupHandle {
+	e := w.e
+	if e.maintain.active.Add(1) > maxLookups {
+		e.maintain.active.Add(-1)
+		done(w, LookupHandle{})
+		return LookupHandle{}
+	}
+	seeds, peers := e.sources(w.now, target)
+	cfg.Keep = e.keep(cfg.Keep)
+	cfg.Limits, cfg.ExemptPrivate = e.lookupLimits(seeds), e.Private()
+	if found != nil {
+		for _, n := range seeds {
+			if rec := e.recordOf(n.Record); rec != nil {
+				found(rec)
+			}
+		}
+	}
+	r := &lookupRun{l: lookup.New(target, cfg, e.self, seeds), found: found, done: done, timeout: cfg.QueryTimeout,
+		peers: peers, grants: make(map[enr.ID]*budget.Grant), feelers: f}
+	r.advance(w)
+	return LookupHandle{r}
+}
+
+// advance sends the queries that are due, or ends the lookup.
+func (r *lookupRun) advance(w *Worker) {
+	for {
+		r.mu.Lock()
+		if r.ended {
+			r.mu.Unlock()
+			return
+		}
+		s := r.l.Stats()
+		if r.l.Done() || r.stop && s.Outstanding == 0 {
+			r.ended = true
+			r.mu.Unlock()
+			w.e.maintain.active.Add(-1)
+			r.feel(w)
+			r.done(w, LookupHandle{r})
+			return
+		}
+		if r.stop {
+			r.mu.Unlock()
+			return
+		}
+		q, ok := r.l.Next()
+		r.mu.Unlock()
+		if !ok {
+			return
+		}
+		r.ask(w, q)
+	}
+}
+
+func (r *lookupRun) ask(w *Worker, q lookup.Query) {
+	id := q.Node.ID
+	p, ok := r.peers[id] // written before the lookup started
+	if !ok {
+		rec := w.e.recordOf(q.Node.Record)
+		if rec == nil {
+			r.fail(id, ErrNoEndpoint)
+			return
+		}
+		pub, _ := rec.PublicKey()
+		p = Peer{ID: id, PublicKey: pub, Addr: q.Node.Addr, Record: rec}
+	}
+	origin := budget.Known
+	r.mu.Lock()
+	grant, named := r.grants[id]
+	r.feelers.ask(id)
+	r.mu.Unlock()
+	if named || p.Listed {
+		origin = budget.Named
+	}
+	w.start(Request{Type: codec.TypeFindNode, Peer: p, Distances: q.Distances, Timeout: r.timeout, Done: func(w *Worker, res Result) {
+		if res.Err != nil {
+			w.failed(id, q.Node.Addr, res)
+			r.fail(id, res.Err)
+		} else {
+			r.answer(w, p.Addr, id, res)
+		}
+		r.advance(w)
+	}}, origin, grant)
+}
+
+func (r *lookupRun) fail(id enr.ID, err error) {
+	r.mu.Lock()
+	r.err = err
+	r.l.Fail(id)
+	r.mu.Unlock()
+}
+
+// answer reports the nodes of an answer that can be contacted from here.
+func (r *lookupRun) answer(w *Worker, from netip.AddrPort, id enr.ID, res Result) {
+	list := make([]lookup.Candidate, 0, len(res.Records))
+	by := table.Class(from.Addr())
+	for _, rec := range res.Records {
+		if rec.ID() == w.e.self {
+			continue
+		}
+		if addr, ok := w.e.named(w.now, rec, by); ok {
+			list = append(list, lookup.Candidate{ID: rec.ID(), Record: rec.Bytes(), Seq: rec.Seq(), Addr: addr})
+		}
+	}
+	r.mu.Lock()
+	fresh := r.l.Answer(id, list)
+	for i := range fresh {
+		r.grants[fresh[i].ID] = res.grant
+	}
+	r.feelers.hear(fresh)
+	if r.found == nil {
+		r.mu.Unlock()
+		return
+	}
+	fresh = slices.Clone(fresh)
+	r.mu.Unlock()
+	for _, c := range fresh {
+		if rec := w.e.recordOf(c.Record); rec != nil {
+			r.found(rec)
+		}
+	}
+}
+
+// Progress tells how far the lookup has come.
+type Progress struct {
+	lookup.Stats
+	// Hops is how many nodes had to be asked one after another to hear of the closest node that has
+	// answered, and to ask it: 1 for a node of the table, 0 while none has answered.
+	Hops int
+}
+
+// Progress tells how far the lookup has come. It is zero for a lookup that was not started, there
+// being too many.
+func (h LookupHandle) Progress() Progress {
+	if h.run == nil {
+		return Progress{}
+	}
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	return Progress{h.run.l.Stats(), h.run.l.Hops()}
+}
+
+// Err is how the last query ended that was not answered, nil if all were.
+func (h LookupHandle) Err() error {
+	if h.run == nil {
+		return ErrBusy
+	}
+	h.run.mu.Lock()
+	defer h.run.mu.Unlock()
+	return h.run.err
+}
+
+// Results are the closest nodes that have answered so far.
+func (h LookupHandle) Results() []lookup.Candidate {
+	if h.run == nil {
+		return nil
+	}
+	h.run.mu.Lock()
+	list := h.run.l.Answered()
+	h.run.mu.Unlock()
+	return h.run.l.Pick(list) // the filter may call whatever it likes
+}

@@ -1,0 +1,316 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/budget"
+	"github.com/fastdisc/discv5/internal/lookup"
+	"github.com/fastdisc/discv5/table"
+)
+
+const (
+	// checksPerTick bounds the liveness checks that one Tick starts, so that they never come in a
+	// burst.
+	checksPerTick = 8
+	// maxLookups bounds the lookups under way.
+	maxLookups = 64
+	// fewNodes is a table so small that it is refreshed more often and bootnodes are asked again.
+	fewNodes = 16
+	// eagerRefresh is the pause between lookups while the table is that small. It doubles up to
+	// RefreshInterval as long as lookups find nothing.
+	eagerRefresh = 2 * time.Second
+	// maxHeard bounds the bootnodes whose first answer starts a lookup.
+	maxHeard = 1024
+)
+
+// maintenance keeps the table full and true: it checks nodes, fetches newer records and makes
+// lookups. Tick drives it.
+type maintenance struct {
+	mu        sync.Mutex
+	due       []table.Node // scratch
+	newer     []newerRecord
+	expire    []*call         // scratch
+	heard     map[enr.ID]bool // bootnodes that have answered since Bootstrap
+	announced announcement
+
+	// Of Tick alone:
+	next  time.Duration // when the next refreshing lookup starts
+	pause time.Duration // before the one after it
+	round int
+	live  int // nodes that were live at the last lookup
+
+	bootnodes atomic.Pointer[[]Peer]
+	states    bootnodeStates
+
+	hurry  atomic.Bool  // a bootnode has come into the table: look up soon
+	anew   atomic.Bool  // start over; see Bootstrap
+	active atomic.Int32 // lookups under way
+}
+
+func (m *maintenance) init(bootnodes []Peer) {
+	m.bootnodes.Store(&bootnodes)
+	m.states.set(bootnodes)
+	m.due = make([]table.Node, 0, checksPerTick)
+	m.pause = eagerRefresh
+}
+
+// Tick does what time has made due: call it about twenty times a second, always from the same
+// goroutine.
+func (w *Worker) Tick(now time.Duration) {
+	w.now = now
+	w.e.ticked.Store(int64(now))
+	w.timeouts()
+	w.e.sessions.Sweep(now)
+	w.revalidate()
+	w.fetchNewer()
+	w.judgeRestarts()
+	w.announce()
+	w.refresh()
+	w.updateAddress()
+	if w.e.cfg.Access != nil {
+		w.e.cfg.Access.Sweep(now)
+	}
+	w.publish()
+}
+
+// revalidate sends PING to nodes of the table whose check is due.
+func (w *Worker) revalidate() {
+	m := &w.e.maintain
+	m.due = w.e.table.Due(w.now, m.due[:0], checksPerTick)
+	for _, n := range m.due {
+		w.check(n)
+	}
+}
+
+func (w *Worker) check(n table.Node) {
+	p, ok := w.e.peerOf(n, n.Addr)
+	if !ok {
+		w.e.table.Remove(w.now, n.ID)
+		return
+	}
+	w.start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(w *Worker, r Result) {
+		if r.Err != nil {
+			w.failed(n.ID, n.Addr, r)
+			return
+		}
+		// A record may name an endpoint of the other family too. It is relayed to users of that
+		// family only once the node has answered there. Not all that are in the table came by
+		// admit.
+		other := n.UDP6
+		if n.Addr.Addr().Is6() {
+			other = n.UDP4
+		}
+		if o, ok := w.e.peerOf(n, other); ok && w.e.canSend(other) && w.e.believable(table.Class(n.Addr.Addr()), other) {
+			w.start(Request{Type: codec.TypePing, Peer: o, Here: true, Done: func(*Worker, Result) {}}, budget.Named, nil)
+		}
+	}}, budget.Known, nil)
+}
+
+// failed counts a failure against a node if it is the node's: one that this node or an impatient
+// caller caused says nothing about the other, nor does one at an address where the table no longer
+// has it. Such an address may come of an old record, from whoever still relays that.
+func (w *Worker) failed(id enr.ID, at netip.AddrPort, r Result) {
+	if !w.e.blames(r) {
+		return
+	}
+	if n, _, ok := w.e.table.Get(id); ok && n.Addr == at {
+		w.e.table.MarkFailed(w.now, id)
+	}
+}
+
+// CanSend reports whether this node can send to an address: it has a family of this node.
+func (e *Engine) CanSend(a netip.AddrPort) bool { return e.canSend(a) }
+
+func (e *Engine) canSend(a netip.AddrPort) bool {
+	return a.IsValid() && (a.Addr().Is4() && e.cfg.IPv4 || a.Addr().Is6() && e.cfg.IPv6)
+}
+
+// peerOf makes a Peer of a table entry, to be contacted at addr.
+func (e *Engine) peerOf(n table.Node, addr netip.AddrPort) (Peer, bool) {
+	r := e.recordOf(n.Record)
+	if r == nil {
+		return Peer{}, false
+	}
+	pub, _ := r.PublicKey()
+	return Peer{ID: n.ID, PublicKey: pub, Addr: addr, Record: r}, true
+}
+
+// requestRecord asks a peer for its own record and, if it fits the peer's address, offers it to the
+// table.
+func (w *Worker) requestRecord(p Peer, origin budget.Origin, done func(*Worker, Result)) {
+	w.start(Request{Type: codec.TypeFindNode, Peer: p, Distances: []uint{0}, Done: func(w *Worker, r Result) {
+		if r.Err == nil && len(r.Records) == 1 {
+			w.e.responders.setRecord(r.Records[0])
+			w.admit(r.Records[0], p.Addr, false, byOwner)
+		}
+		done(w, r)
+	}}, origin, nil)
+}
+
+// refresh starts the next lookup when its time has come: for this node's own ID and for random
+// targets in turn. Without nodes the bootnodes are asked.
+func (w *Worker) refresh() {
+	e, m := w.e, &w.e.maintain
+	if m.anew.Swap(false) {
+		m.next, m.pause, m.round, m.live = 0, eagerRefresh, 0, 0
+		m.mu.Lock()
+		m.heard = nil
+		m.mu.Unlock()
+	}
+	// Bootnodes answer one after another; a lookup that is under way hears of the others by itself.
+	if m.active.Load() == 0 && m.hurry.Swap(false) {
+		m.next, m.round = min(m.next, w.now), 0
+	}
+	if w.now < m.next {
+		return
+	}
+	live := e.table.LiveLen()
+	few := live < fewNodes
+	switch {
+	case !few:
+		m.pause = e.cfg.RefreshInterval
+	case live > m.live:
+		m.pause = min(eagerRefresh, e.cfg.RefreshInterval)
+	default:
+		m.pause = min(m.pause*2, e.cfg.RefreshInterval)
+	}
+	m.live = live
+	m.next = w.now + m.pause
+	if few {
+		w.contactBootnodes()
+	} else {
+		w.contactAbsent()
+	}
+	target := e.self
+	if m.round++; m.round%4 != 1 {
+		var random [32]byte
+		w.random.Read(random[:])
+		if t, ok := e.table.RefreshTarget(w.now, random); ok && !few {
+			target = t
+		} else {
+			target = enr.ID(random)
+		}
+		e.table.MarkRefreshed(w.now, target)
+	}
+	w.lookup(target, lookup.Config{}, &feelers{asked: make(map[enr.ID]bool)}, nil, func(*Worker, LookupHandle) {})
+}
+
+// Bootstrap makes the next Tick contact the bootnodes and look up this node's own ID, as after a
+// start.
+func (e *Engine) Bootstrap() { e.maintain.anew.Store(true) }
+
+// contactBootnodes asks the bootnodes that are not in the table, and nodes that have left it. Their
+// answer brings them into it if there is a place; then a lookup follows at once.
+func (w *Worker) contactBootnodes() {
+	type place struct {
+		id   enr.ID
+		addr netip.AddrPort
+	}
+	asked := make(map[place]bool)
+	bootnodes := *w.e.maintain.bootnodes.Load()
+	for i, b := range slices.Concat(bootnodes, w.e.formerNodes()) {
+		at, origin := place{b.ID, b.Addr}, budget.Operator
+		if i >= len(bootnodes) {
+			origin = budget.Known
+		}
+		if b.Listed {
+			origin = budget.Named
+		}
+		if b.ID == w.e.self || asked[at] {
+			continue
+		}
+		asked[at] = true
+		_, s, had := w.e.table.Get(b.ID)
+		if had && s.Live {
+			continue
+		}
+		w.contact(b, origin, func(w *Worker, r Result) {
+			if r.Err != nil {
+				return
+			}
+			// There is something new to start from: it has come into the table, or answers for the
+			// first time.
+			if _, has := w.e.table.Seq(b.ID); w.e.maintain.first(b.ID) || has && !had {
+				w.e.maintain.hurry.Store(true)
+			}
+		})
+	}
+}
+
+// first reports whether a bootnode has not answered before, and notes that it has.
+func (m *maintenance) first(id enr.ID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.heard[id] || len(m.heard) >= maxHeard {
+		return false
+	}
+	if m.heard == nil {
+		m.heard = make(map[enr.ID]bool)
+	}
+	m.heard[id] = true
+	return true
+}
+
+// contact asks a node for a sign of life, and for its record if that is not known. Its answer
+// brings it into the table.
+func (w *Worker) contact(p Peer, origin budget.Origin, done func(*Worker, Result)) {
+	if origin == budget.Operator {
+		done = w.noteBootnode(p, done)
+	}
+	if p.Record == nil {
+		w.requestRecord(p, origin, done)
+	} else {
+		// A node that has left the table is known to have been at one address alone.
+		w.start(Request{Type: codec.TypePing, Peer: p, Here: origin != budget.Operator, Done: done}, origin, nil)
+	}
+}
+
+// contactAbsent asks one node that should be in the table and is not: a bootnode and a node that
+// has left it in turn. When a network has been in two parts for so long that each has forgotten the
+// other, nobody is short of nodes; this brings the parts together.
+func (w *Worker) contactAbsent() {
+	e, m := w.e, &w.e.maintain
+	absent := func(list []Peer, origin budget.Origin) bool {
+		if len(list) == 0 {
+			return false
+		}
+		first := int(w.random.Uint32n(uint32(len(list))))
+		for i := range list {
+			p := list[(first+i)%len(list)]
+			origin := origin
+			if p.Listed {
+				origin = budget.Named
+			}
+			if _, known := e.table.Seq(p.ID); !known && p.ID != e.self {
+				w.contact(p, origin, func(*Worker, Result) {})
+				return true
+			}
+		}
+		return false
+	}
+	former := m.round%2 == 1
+	if former && absent(e.formerNodes(), budget.Known) {
+		return
+	}
+	if !absent(*m.bootnodes.Load(), budget.Operator) && !former {
+		absent(e.formerNodes(), budget.Known)
+	}
+}
+
+// formerNodes are nodes that have left the table, where they were contacted last. If they left
+// because this node's own network was down, they are there again.
+func (e *Engine) formerNodes() (list []Peer) {
+	for _, n := range e.departed.all() {
+		if r := e.recordOf(n.record); r != nil && e.canSend(n.addr) {
+			pub, _ := r.PublicKey()
+			list = append(list, Peer{ID: n.id, PublicKey: pub, Addr: n.addr, Record: r})
+		}
+	}
+	return list
+}

@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/lookup"
+	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/table"
+)
+
+// To ask a node is not to hand it on. The table holds nodes that may be relayed, and its rules are
+// strict. Responders are nodes that have answered this one and are not in the table: a bootnode
+// whose record names another address, a node that the table filter refuses, one for which there is
+// no room. Lookups start from them too, and they are never relayed.
+
+const (
+	// maxResponders bounds the responders, maxResponderSite those of one /24 or /48, and
+	// maxResponderWide those of one /16 or /32.
+	maxResponders    = 64
+	maxResponderSite = 4
+	maxResponderWide = 8
+	// responderFails is how many requests in a row a responder may leave without an answer.
+	responderFails = 3
+)
+
+type responder struct {
+	peer  Peer
+	at    time.Duration // of the last answer
+	fails int
+}
+
+// responders is a bounded set. Its methods may be called from several goroutines.
+type responders struct {
+	mu   sync.Mutex
+	list []responder
+}
+
+// answered notes that p has answered at its address. It reports whether that is news.
+func (rs *responders) answered(now time.Duration, p Peer) (fresh bool) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for i := range rs.list {
+		r := &rs.list[i]
+		if r.peer.ID != p.ID {
+			continue
+		}
+		if p.Record == nil && p.Addr == r.peer.Addr {
+			p.Record, p.PublicKey = r.peer.Record, r.peer.PublicKey
+		}
+		moved := p.Addr != r.peer.Addr
+		*r = responder{peer: p, at: now}
+		if moved {
+			rs.limit(p.Addr.Addr())
+		}
+		return false
+	}
+	rs.list = append(rs.list, responder{peer: p, at: now})
+	rs.limit(p.Addr.Addr())
+	return true
+}
+
+// limit drops one responder if there are too many after one has come to addr: the oldest of its
+// site, of its wide prefix, or of all.
+func (rs *responders) limit(addr netip.Addr) {
+	site, wide, public := netaddr.Site(addr), netaddr.Wide(addr), table.Class(addr) == table.Global
+	for _, c := range [...]struct {
+		max int
+		in  func(netip.Addr) bool
+	}{
+		{maxResponderSite, func(a netip.Addr) bool { return public && netaddr.Site(a) == site }},
+		{maxResponderWide, func(a netip.Addr) bool { return public && netaddr.Wide(a) == wide }},
+		{maxResponders, func(netip.Addr) bool { return true }},
+	} {
+		n, oldest := 0, -1
+		for i := range rs.list {
+			if r := &rs.list[i]; c.in(r.peer.Addr.Addr()) {
+				if n++; oldest < 0 || r.at < rs.list[oldest].at {
+					oldest = i
+				}
+			}
+		}
+		if n > c.max {
+			rs.list = slices.Delete(rs.list, oldest, oldest+1)
+			return
+		}
+	}
+}
+
+// failed notes that a node did not answer at an address.
+func (rs *responders) failed(id enr.ID, at netip.AddrPort) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for i := range rs.list {
+		if r := &rs.list[i]; r.peer.ID == id && r.peer.Addr == at {
+			if r.fails++; r.fails >= responderFails {
+				rs.list = slices.Delete(rs.list, i, i+1)
+			}
+			return
+		}
+	}
+}
+
+// remove forgets a node, because it has come into the table.
+func (rs *responders) remove(id enr.ID) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.list = slices.DeleteFunc(rs.list, func(r responder) bool { return r.peer.ID == id })
+}
+
+// setRecord keeps the record that a responder has shown of itself.
+func (rs *responders) setRecord(r *enr.Record) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for i := range rs.list {
+		if p := &rs.list[i].peer; p.ID == r.ID() {
+			p.Record = r
+			p.PublicKey, _ = r.PublicKey()
+		}
+	}
+}
+
+// has reports whether a node is among the responders.
+func (rs *responders) has(id enr.ID) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return slices.ContainsFunc(rs.list, func(r responder) bool { return r.peer.ID == id })
+}
+
+func (rs *responders) peers() []Peer {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	list := make([]Peer, len(rs.list))
+	for i := range rs.list {
+		list[i] = rs.list[i].peer
+	}
+	return list
+}
+
+// sources returns the nodes from which a lookup of target starts: the closest nodes of the table,
+// the responders, and the bootnodes that have answered lately. If these are few, the other
+// bootnodes follow, and nodes that have left the table. peers has those that do not come from the
+// table.
+func (e *Engine) sources(now time.Duration, target enr.ID) (seeds []lookup.Candidate, peers map[enr.ID]Peer) {
+	near := e.table.Closest(target, maxNodes, nil)
+	seeds = make([]lookup.Candidate, 0, len(near)+maxResponders)
+	peers = make(map[enr.ID]Peer)
+	seen := make(map[enr.ID]bool)
+	for _, n := range near {
+		seen[n.ID] = true
+		seeds = append(seeds, lookup.Candidate{ID: n.ID, Record: n.Record, Seq: n.Seq, Addr: n.Addr})
+	}
+	add := func(list []Peer) {
+		for _, p := range list {
+			if p.ID == e.self || seen[p.ID] {
+				continue
+			}
+			seen[p.ID] = true
+			c := lookup.Candidate{ID: p.ID, Addr: p.Addr}
+			if p.Record != nil {
+				c.Record, c.Seq = p.Record.Bytes(), p.Record.Seq()
+			}
+			peers[p.ID] = p
+			seeds = append(seeds, c)
+		}
+	}
+	add(e.responders.peers())
+	bootnodes := *e.maintain.bootnodes.Load()
+	for _, b := range bootnodes {
+		if e.budget.Proven(now, b.Addr) {
+			add([]Peer{b})
+		}
+	}
+	if len(seeds) < fewNodes {
+		add(bootnodes)
+		add(e.formerNodes())
+	}
+	return seeds, peers
+}

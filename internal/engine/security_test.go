@@ -1,0 +1,698 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/curve"
+	"github.com/fastdisc/discv5/limits"
+	"github.com/fastdisc/discv5/table"
+)
+
+// The tests of this file are named by the attack that they try; docs/SECURITY.md lists them.
+
+func TestS01UndecryptableMessageLeavesSession(t *testing.T) {
+	nw := newNetwork(t)
+	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
+	if r := a.ping(b); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	evil := nw.stranger("203.0.113.1:1", 7)
+	for range 20 {
+		before := b.e.Counters()[PacketsOut]
+		nw.inject(a.addr, b, evil.message(a.e.ID(), b, nil, nil))
+		if n := b.e.Counters()[PacketsOut] - before; n > 1 {
+			t.Fatalf("%d datagrams went out for one spoofed one", n)
+		}
+	}
+	shaken := b.e.Counters()[HandshakesReceived]
+	if r := a.ping(b); r.Err != nil {
+		t.Fatalf("session does not work any more: %v", r.Err)
+	}
+	if r := b.ping(a); r.Err != nil {
+		t.Fatalf("session does not work any more: %v", r.Err)
+	}
+	if b.e.Counters()[HandshakesReceived] != shaken {
+		t.Error("the session was made anew")
+	}
+}
+
+func TestS02RecordOfAnotherNode(t *testing.T) {
+	nw := newNetwork(t)
+	b, victim := nw.add("10.0.0.2:9000", nil), nw.add("10.0.0.3:9000", nil)
+	if r := victim.ping(b); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if _, _, ok := b.e.table.Get(victim.e.ID()); !ok {
+		t.Fatal("victim is not in the table")
+	}
+	evil := nw.stranger("203.0.113.1:1", 7).listen()
+	// The attacker claims the victim's ID and shows its own record, with a huge sequence number.
+	own, err := evil.rec.Edit().SetSeq(1 << 60).Sign(evil.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	evil.rec = own
+	nw.inject(evil.addr, b, evil.message(victim.e.ID(), b, nil, nil))
+	// WHOAREYOU is masked for the victim's ID.
+	id := [32]byte(victim.e.ID())
+	var p codec.Packet
+	if len(evil.got) != 1 || codec.NewDecoder(&id, codec.DefaultProtocol).Decode(evil.got[0], &p) != nil {
+		t.Fatal("no WHOAREYOU")
+	}
+	h := evil.answer(p, b, ping(1))
+	h.source = victim.e.ID()
+	nw.inject(evil.addr, b, evil.encode(h, b))
+	c := b.e.Counters()
+	if c[DropHandshakeOwner] != 1 || b.e.Sessions().Stats().Sessions != 1 {
+		t.Errorf("%d refused as record of another node, %d sessions", c[DropHandshakeOwner], b.e.Sessions().Stats().Sessions)
+	}
+	if _, _, ok := b.e.table.Get(victim.e.ID()); !ok {
+		t.Error("victim is no longer in the table")
+	}
+}
+
+func TestS03BadHandshakesLeaveChallenge(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*shake)
+		want   Counter
+	}{
+		{"no record", func(h *shake) { h.record = nil }, DropHandshakeRecord},
+		{"garbage record", func(h *shake) { h.record = bytes.Repeat([]byte{0xc0}, 50) }, DropHandshakeRecord},
+		{"garbage signature", func(h *shake) { h.sig[3] ^= 1 }, DropHandshakeProof},
+		{"ephemeral key off the curve", func(h *shake) { h.eph = [33]byte{2: 0xff} }, DropHandshakeKey},
+		{"message of other keys", func(h *shake) { h.eph[0] ^= 1 }, DropHandshakeOpen},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			nw := newNetwork(t)
+			b := nw.add("10.0.0.2:9000", nil)
+			s := nw.stranger("10.0.0.9:9", 7).listen()
+			ch := s.challenge(b)
+			good := s.answer(ch, b, ping(1))
+			bad := s.answer(ch, b, ping(1))
+			c.change(&bad)
+			nw.inject(s.addr, b, s.encode(bad, b))
+			if n := b.e.Counters()[c.want]; n != 1 {
+				t.Errorf("counter of the cause is %d", n)
+			}
+			truncated := s.encode(good, b)
+			nw.inject(s.addr, b, truncated[:len(truncated)-5])
+			nw.inject(s.addr, b, s.encode(good, b))
+			s.keys = good.keys
+			if m := s.reply(); len(m) == 0 || m[0] != byte(codec.TypePong) {
+				t.Error("the honest handshake did not complete")
+			}
+		})
+	}
+}
+
+func TestS04AttemptsOfOneChallengeAreBounded(t *testing.T) {
+	nw := newNetwork(t)
+	b := nw.add("10.0.0.2:9000", nil)
+	s := nw.stranger("10.0.0.9:9", 7).listen()
+	ch := s.challenge(b)
+	bad := s.answer(ch, b, ping(1))
+	bad.sig[0] ^= 1
+	for range 30 {
+		nw.inject(s.addr, b, s.encode(bad, b))
+	}
+	if n := b.e.Counters()[DropHandshakeProof]; n > 8 {
+		t.Errorf("%d signatures were verified for one challenge", n)
+	}
+	// Its lifetime was not prolonged either.
+	nw.now += 1100 * time.Millisecond
+	nw.inject(s.addr, b, s.encode(s.answer(ch, b, ping(1)), b))
+	if n := b.e.Counters()[HandshakesReceived]; n != 0 {
+		t.Error("an old challenge was still good")
+	}
+}
+
+// countedCurve counts the arithmetic that strangers can ask for.
+type countedCurve struct {
+	curve.Curve
+	n int
+}
+
+func (c *countedCurve) Verify(pub *[33]byte, digest *[32]byte, sig *[64]byte) bool {
+	c.n++
+	return c.Curve.Verify(pub, digest, sig)
+}
+
+func (c *countedCurve) VerifyPoint(xy *[64]byte, digest *[32]byte, sig *[64]byte) bool {
+	c.n++
+	return c.Curve.VerifyPoint(xy, digest, sig)
+}
+
+func (c *countedCurve) ECDH(secret *[32]byte, pub *[33]byte) ([33]byte, error) {
+	c.n++
+	return c.Curve.ECDH(secret, pub)
+}
+
+// A handshake to which no challenge was sent costs no arithmetic and not even a place in the queue.
+// One whose challenge ends while it waits there costs no arithmetic either.
+func TestS05UnchallengedHandshakeCostsNoArithmetic(t *testing.T) {
+	nw := newNetwork(t)
+	arithmetic := &countedCurve{Curve: curve.Default()}
+	b := nw.add("10.0.0.2:9000", func(c *Config) { c.Curve = arithmetic })
+	other := nw.add("10.0.0.3:9000", nil)
+	s := nw.stranger("10.0.0.9:9", 7).listen()
+	h := s.answer(s.challenge(other), other, ping(1))
+	before := b.e.Records().Stats()
+	b.holdJobs = true
+	for range 50 {
+		nw.inject(s.addr, b, s.encode(h, b))
+	}
+	if c := b.e.Counters(); c[DropNoChallenge] != 50 || b.e.Jobs() != 0 {
+		t.Errorf("dropped %d of 50, %d jobs", c[DropNoChallenge], b.e.Jobs())
+	}
+	nw.inject(s.addr, b, s.encode(s.answer(s.challenge(b), b, ping(1)), b))
+	if b.e.Jobs() != 1 {
+		t.Fatalf("%d jobs for a good handshake", b.e.Jobs())
+	}
+	nw.run(3 * time.Second)
+	b.holdJobs = false
+	b.jobs()
+	if c := b.e.Counters(); c[DropNoChallenge] != 51 || c[HandshakesReceived] != 0 {
+		t.Errorf("dropped %d of 51, %d handshakes", c[DropNoChallenge], c[HandshakesReceived])
+	}
+	if arithmetic.n != 0 || b.e.Records().Stats() != before {
+		t.Errorf("%d times arithmetic, records %+v, before %+v", arithmetic.n, b.e.Records().Stats(), before)
+	}
+	if s.connect(b); arithmetic.n == 0 {
+		t.Error("a handshake that succeeds is not counted: this tests nothing")
+	}
+}
+
+func TestS06NeverMoreOutThanIn(t *testing.T) {
+	nw := newNetwork(t)
+	b := nw.add("10.0.0.2:9000", func(c *Config) { c.Session.Challenges = 640 })
+	evil := nw.stranger("203.0.113.1:1", 7)
+	var r [4]byte
+	for i := range 20_000 {
+		binary.BigEndian.PutUint32(r[:], uint32(i))
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, r[2], r[3]}), 1000)
+		before := b.e.Counters()
+		nw.inject(from, b, evil.message(enr.ID{byte(i), byte(i >> 8), 1}, b, nil, nil))
+		after := b.e.Counters()
+		if after[BytesOut]-before[BytesOut] > after[BytesIn]-before[BytesIn] {
+			t.Fatal("more bytes went out than came in")
+		}
+	}
+	if n := b.e.Sessions().Stats().Challenges; n > 640 {
+		t.Errorf("%d challenges are held, the bound is 640", n)
+	}
+	if b.e.Counters()[DropChallengesFull] == 0 {
+		t.Error("nothing was dropped")
+	}
+}
+
+func TestS11NoTableEntryWithoutHandshake(t *testing.T) {
+	nw := newNetwork(t)
+	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
+	// b's answers bring the record of a node that does not exist.
+	ghost := nw.stranger("10.0.0.77:9000", 99)
+	b.e.table.Add(0, table.FromRecord(ghost.rec, ghost.addr, false))
+	b.e.table.MarkLive(0, ghost.rec.ID(), ghost.addr)
+	d := enr.LogDistance(b.e.ID(), ghost.rec.ID())
+	r := a.call(Request{Type: codec.TypeFindNode, Peer: b.peer(), Distances: []uint{uint(d)}})
+	if r.Err != nil || len(r.Records) != 1 {
+		t.Fatalf("got %d records, %v", len(r.Records), r.Err)
+	}
+	nw.run(3 * time.Second)
+	if _, _, ok := a.e.table.Get(ghost.rec.ID()); ok {
+		t.Error("a node that never answered is in the table")
+	}
+}
+
+func TestS12Nodes(t *testing.T) {
+	nw := newNetwork(t)
+	a := nw.add("10.0.0.1:9000", nil)
+	s := nw.stranger("10.0.0.9:9000", 7).listen()
+	s.connect(a)
+	peer := Peer{ID: s.rec.ID(), PublicKey: s.key.PublicKey(), Addr: s.addr, Record: s.rec}
+	far := nw.stranger("10.0.0.50:1", 51).rec
+	want := uint(enr.LogDistance(s.rec.ID(), far.ID()))
+
+	ask := func() (codec.RequestID, *[]Result) {
+		got := new([]Result)
+		s.got = nil
+		a.w.Begin(nw.now)
+		a.w.Start(Request{Type: codec.TypeFindNode, Peer: peer, Distances: []uint{want}, Done: func(_ *Worker, r Result) { *got = append(*got, r) }})
+		nw.deliver()
+		var m codec.FindNode
+		_, body, err := codec.SplitMessage(s.reply())
+		if err != nil || m.Decode(body) != nil {
+			t.Fatal("no FINDNODE")
+		}
+		return m.RequestID, got
+	}
+	send := func(id codec.RequestID, total uint64, records ...*enr.Record) {
+		m := codec.Nodes{RequestID: id, Total: total}
+		for _, r := range records {
+			m.Records = append(m.Records, r.Bytes()...)
+		}
+		nw.inject(s.addr, a, s.message(s.rec.ID(), a, s.keys, m.Append(nil)))
+	}
+
+	t.Run("unsolicited", func(t *testing.T) {
+		before := a.e.Counters()[DropUnsolicited]
+		id, _ := codec.NewRequestID([]byte("whatever"))
+		send(id, 1, far)
+		if a.e.Counters()[DropUnsolicited] != before+1 {
+			t.Error("not counted as unsolicited")
+		}
+	})
+	t.Run("total 0", func(t *testing.T) {
+		id, got := ask()
+		send(id, 0, far)
+		if len(*got) != 1 || (*got)[0].Err != nil || len((*got)[0].Records) != 1 {
+			t.Errorf("ended with %+v", *got)
+		}
+	})
+	t.Run("wrong distance", func(t *testing.T) {
+		var wrong *enr.Record
+		for i := uint64(60); wrong == nil; i++ {
+			if r := nw.stranger("10.0.0.60:1", i).rec; uint(enr.LogDistance(s.rec.ID(), r.ID())) != want {
+				wrong = r
+			}
+		}
+		id, got := ask()
+		send(id, 1, far, wrong, far)
+		if len(*got) != 1 || len((*got)[0].Records) != 1 || (*got)[0].Records[0].ID() != far.ID() {
+			t.Errorf("ended with %+v", *got)
+		}
+	})
+	t.Run("S13 bad record among good ones", func(t *testing.T) {
+		id, got := ask()
+		b := bytes.Clone(far.Bytes())
+		b[len(b)-1] ^= 1 // the port: the signature does not fit any more
+		m := codec.Nodes{RequestID: id, Total: 1, Records: append(b, far.Bytes()...)}
+		nw.inject(s.addr, a, s.message(s.rec.ID(), a, s.keys, m.Append(nil)))
+		if len(*got) != 1 || len((*got)[0].Records) != 1 {
+			t.Errorf("ended with %+v", *got)
+		}
+	})
+	t.Run("drip feed", func(t *testing.T) {
+		id, got := ask()
+		start := nw.now
+		for len(*got) == 0 {
+			send(id, 1<<40, far)
+			nw.run(200 * time.Millisecond)
+			if nw.now-start > 3*time.Second {
+				t.Fatal("the deadline has moved")
+			}
+		}
+		if len(*got) != 1 || (*got)[0].Err != nil || len((*got)[0].Records) != 1 {
+			t.Errorf("ended with %+v", *got)
+		}
+	})
+}
+
+func TestS14Replay(t *testing.T) {
+	nw := newNetwork(t)
+	b := nw.add("10.0.0.2:9000", nil)
+	s := nw.stranger("10.0.0.9:9", 7).listen()
+	packet := s.encode(s.answer(s.challenge(b), b, ping(1)), b)
+	nw.inject(s.addr, b, packet)
+	for range 3 {
+		nw.inject(s.addr, b, packet)
+	}
+	if c := b.e.Counters(); c[HandshakesReceived] != 1 || c[DropNoChallenge] != 3 {
+		t.Errorf("%d handshakes accepted, %d dropped", c[HandshakesReceived], c[DropNoChallenge])
+	}
+}
+
+func TestS14MessageFromAnotherAddress(t *testing.T) {
+	nw := newNetwork(t)
+	b := nw.add("10.0.0.2:9000", nil)
+	s := nw.stranger("10.0.0.9:9", 7).listen()
+	s.connect(b)
+	pongs := b.e.Counters()[OutPong]
+	nw.inject(netip.MustParseAddrPort("10.0.0.10:9"), b, s.message(s.rec.ID(), b, s.keys, ping(1)))
+	if c := b.e.Counters(); c[OutPong] != pongs || c[WhoareyouSent] != 2 {
+		t.Errorf("%d answers, %d WHOAREYOU", c[OutPong]-pongs, c[WhoareyouSent])
+	}
+}
+
+// Both sides start at once, on a network that loses and repeats datagrams: every request ends, and
+// afterwards both sides can use the session.
+func TestS15CrossedHandshakes(t *testing.T) {
+	for seed := range 40 {
+		nw := newNetwork(t)
+		a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
+		if seed > 0 {
+			nw.drop = func(from, to netip.AddrPort, d []byte) bool {
+				switch nw.rng.IntN(8 + seed%3) {
+				case 0:
+					return true
+				case 1:
+					if len(nw.queue) < 50 {
+						nw.queue = append(nw.queue, datagram{from, to, bytes.Clone(d)})
+					}
+				case 2: // later
+					if len(nw.queue) > 0 {
+						nw.queue = append(nw.queue, datagram{from, to, bytes.Clone(d)})
+						return true
+					}
+				}
+				return false
+			}
+		}
+		ended := 0
+		const each = 5
+		for range each {
+			for _, p := range [][2]*node{{a, b}, {b, a}} {
+				p[0].w.Begin(nw.now)
+				p[0].w.Start(Request{Type: codec.TypePing, Peer: p[1].peer(), Done: func(_ *Worker, r Result) {
+					ended++
+					if seed == 0 && r.Err != nil {
+						t.Errorf("without loss: %v", r.Err)
+					}
+				}})
+			}
+		}
+		nw.run(5 * time.Second)
+		if ended != 2*each {
+			t.Fatalf("seed %d: %d of %d requests ended", seed, ended, 2*each)
+		}
+		nw.drop = nil
+		for i := range 3 {
+			if r := a.ping(b); r.Err != nil {
+				t.Fatalf("seed %d: ping %d: %v", seed, i, r.Err)
+			}
+			if r := b.ping(a); r.Err != nil {
+				t.Fatalf("seed %d: ping %d back: %v", seed, i, r.Err)
+			}
+		}
+		// The keys that lost are given up after a while. Both sides have kept the same ones.
+		nw.run(40 * time.Second)
+		before := a.e.Counters()[HandshakesSent] + b.e.Counters()[HandshakesSent]
+		if r, s := a.ping(b), b.ping(a); r.Err != nil || s.Err != nil {
+			t.Fatalf("seed %d: pings after a while: %v, %v", seed, r.Err, s.Err)
+		}
+		if n := a.e.Counters()[HandshakesSent] + b.e.Counters()[HandshakesSent] - before; n != 0 {
+			t.Fatalf("seed %d: the sides had kept different keys: %d new handshakes", seed, n)
+		}
+		nw.run(3 * time.Second) // requests of the nodes themselves that were lost end too
+		if len(a.e.calls.peers)+len(b.e.calls.peers) != 0 || a.e.Pending()+b.e.Pending() != 0 {
+			t.Fatalf("seed %d: calls are left over", seed)
+		}
+	}
+}
+
+func TestS16OneLostAnswerFailsOneRequest(t *testing.T) {
+	nw := newNetwork(t)
+	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
+	if r := a.ping(b); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	nw.run(2 * time.Second)
+	lost := false
+	nw.drop = func(_, to netip.AddrPort, _ []byte) bool {
+		drop := to == a.addr && !lost
+		lost = lost || drop
+		return drop
+	}
+	var errs []error
+	a.w.Begin(nw.now)
+	for range 3 {
+		a.w.Start(Request{Type: codec.TypePing, Peer: b.peer(), Done: func(_ *Worker, r Result) { errs = append(errs, r.Err) }})
+	}
+	nw.run(2 * time.Second)
+	failed := 0
+	for _, err := range errs {
+		if err != nil {
+			failed++
+		}
+	}
+	if len(errs) != 3 || failed != 1 {
+		t.Errorf("%d requests ended, %d failed; want 3 and 1", len(errs), failed)
+	}
+	if _, s, ok := a.e.table.Get(b.e.ID()); !ok || !s.Live {
+		t.Error("the peer was demoted for one lost answer")
+	}
+	shaken := a.e.Counters()[HandshakesSent]
+	if r := a.ping(b); r.Err != nil || a.e.Counters()[HandshakesSent] != shaken {
+		t.Errorf("the session was made anew for one lost answer: %v", r.Err)
+	}
+	// The same for a request of the table's own.
+	until := nw.now + 900*time.Millisecond
+	nw.drop = func(_, to netip.AddrPort, _ []byte) bool { return to == a.addr && nw.now < until }
+	n, _, _ := a.e.table.Get(b.e.ID())
+	a.w.Begin(nw.now)
+	a.w.check(n)
+	timeouts := a.e.Counters()[CallsTimedOut]
+	nw.run(2 * time.Second)
+	if a.e.Counters()[CallsTimedOut] == timeouts {
+		t.Fatal("no answer was lost")
+	}
+	if _, s, ok := a.e.table.Get(b.e.ID()); !ok || !s.Live {
+		t.Error("the peer was demoted for one answer to a check that was lost")
+	}
+}
+
+func TestS20PrivateAddressFromPublicPeer(t *testing.T) {
+	nw := newNetwork(t)
+	a, b := nw.add("198.51.99.1:9000", nil), nw.add("198.51.98.2:9000", nil)
+	for i, addr := range []string{"192.168.1.5:30303", "127.0.0.1:30303", "9.9.9.9:30303"} {
+		s := nw.stranger(addr, uint64(200+i))
+		b.e.table.Add(0, table.FromRecord(s.rec, s.addr, false))
+		b.e.table.MarkLive(0, s.rec.ID(), s.addr)
+	}
+	all := make([]uint, 0, 257)
+	for d := uint(200); d <= 256; d++ {
+		all = append(all, d)
+	}
+	r := a.call(Request{Type: codec.TypeFindNode, Peer: b.peer(), Distances: all})
+	if r.Err != nil || len(r.Records) != 1 {
+		t.Fatalf("got %d records, %v; want the public one alone", len(r.Records), r.Err)
+	}
+	if n := a.e.Counters()[DropNodeRelay]; n != 0 {
+		t.Errorf("%d records of private addresses were relayed, and only the asking node dropped them", n)
+	}
+	// What a peer offers all the same is not taken, and nobody is contacted there.
+	evil := nw.stranger("9.9.9.8:9000", 8).listen()
+	evil.connect(a)
+	peer := Peer{ID: evil.rec.ID(), PublicKey: evil.key.PublicKey(), Addr: evil.addr, Record: evil.rec}
+	public := nw.stranger("9.9.9.7:30303", 9).rec
+	offers := [][]byte{public.Bytes()}
+	var distances []uint
+	for i, addr := range []string{"10.1.1.1:1", "127.0.0.1:1", "169.254.1.1:1", "224.0.0.1:1"} {
+		offers = append(offers, nw.stranger(addr, uint64(300+i)).rec.Bytes())
+	}
+	both, err := public.Edit().SetSeq(public.Seq() + 1).SetIP(netip.MustParseAddr("fd00::1")).SetUDP6(1).Sign(nw.stranger("9.9.9.7:30303", 9).key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	offers[0] = both.Bytes() // public by IPv4, where it is good, private by IPv6
+	for d := uint(1); d <= 256; d++ {
+		distances = append(distances, d)
+	}
+	nw.tap = chain(nw.tap, func(from, to netip.AddrPort, _ []byte) {
+		if c := table.Class(to.Addr()); from == a.addr && c != table.Global {
+			t.Errorf("a datagram to %s", to)
+		}
+	})
+	for i, offer := range append(offers, public.Bytes()) {
+		evil.got = nil
+		var got []Result
+		a.w.Begin(nw.now)
+		a.w.Start(Request{Type: codec.TypeFindNode, Peer: peer, Distances: distances, Done: func(_ *Worker, r Result) { got = append(got, r) }})
+		nw.deliver()
+		var m codec.FindNode
+		_, body, err := codec.SplitMessage(evil.reply())
+		if err != nil || m.Decode(body) != nil {
+			t.Fatal("no FINDNODE")
+		}
+		answer := codec.Nodes{RequestID: m.RequestID, Total: 1, Records: offer}
+		nw.inject(evil.addr, a, evil.message(evil.rec.ID(), a, evil.keys, answer.Append(nil)))
+		want := 0
+		if i == 0 || i == len(offers) {
+			want = 1
+		}
+		if len(got) != 1 || len(got[0].Records) != want {
+			t.Errorf("offer %d: ended with %+v, want %d records", i, got, want)
+		}
+	}
+	nw.run(30 * time.Second)
+}
+
+// chain calls one tap after the other.
+func chain(taps ...func(from, to netip.AddrPort, b []byte)) func(from, to netip.AddrPort, b []byte) {
+	return func(from, to netip.AddrPort, b []byte) {
+		for _, tap := range taps {
+			if tap != nil {
+				tap(from, to, b)
+			}
+		}
+	}
+}
+
+func TestS25WhoareyouForNothing(t *testing.T) {
+	nw := newNetwork(t)
+	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
+	evil := netip.MustParseAddrPort("203.0.113.1:1")
+	var seen []byte
+	nw.tap = func(from, to netip.AddrPort, d []byte) {
+		if from == b.addr && len(d) == codec.WhoareyouSize && seen == nil {
+			seen = bytes.Clone(d)
+			// The right nonce from the wrong source comes first, with a challenge of the attacker's
+			// own.
+			nw.tap = nil
+			id := [32]byte(a.e.ID())
+			var p codec.Packet
+			if err := codec.NewDecoder(&id, codec.DefaultProtocol).Decode(bytes.Clone(d), &p); err != nil {
+				t.Fatal(err)
+			}
+			forged := codec.AppendWhoareyou(nil, codec.DefaultProtocol, new([16]byte), &p.Nonce, new([16]byte), 0)
+			codec.MaskHeader(forged, len(forged), &id)
+			a.w.Receive(nw.now, evil, forged)
+			a.jobs()
+			if a.e.Counters()[HandshakesSent] != 0 {
+				t.Error("a handshake for the attacker's challenge")
+			}
+		}
+	}
+	if r := a.ping(b); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	if n := a.e.Counters()[DropUnasked]; n != 1 {
+		t.Errorf("%d WHOAREYOU from the wrong source were dropped", n)
+	}
+	for i := range 10 {
+		id := [32]byte(a.e.ID())
+		var iv, idNonce [16]byte
+		nonce := codec.Nonce{byte(i)}
+		p := codec.AppendWhoareyou(nil, codec.DefaultProtocol, &iv, &nonce, &idNonce, 0)
+		codec.MaskHeader(p, len(p), &id)
+		nw.inject(b.addr, a, p)
+	}
+	if n := a.e.Counters()[DropUnasked]; n != 11 {
+		t.Errorf("%d dropped, want 11", n)
+	}
+	if r := a.ping(b); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+}
+
+func TestS26ClockJumps(t *testing.T) {
+	nw := newNetwork(t)
+	a := nw.add("10.0.0.1:9000", nil)
+	for i := range 120 {
+		s := nw.stranger(fmt.Sprintf("10.0.%d.9:9", i), uint64(i)+7)
+		a.e.table.Add(nw.now, table.FromRecord(s.rec, s.addr, false))
+		a.e.table.MarkLive(nw.now, s.rec.ID(), s.addr)
+	}
+	nw.run(time.Second)
+	if n := a.e.table.LiveLen(); n < 4*checksPerTick {
+		t.Fatalf("%d live nodes: this tests nothing", n)
+	}
+	before := a.e.Counters()[OutRandom]
+	nw.now += 100 * time.Hour
+	a.w.Tick(nw.now)
+	if n := a.e.Counters()[OutRandom] - before; n > checksPerTick+3 {
+		t.Errorf("%d requests at once after the clock jumped", n)
+	}
+}
+
+// Every message that does not follow the form is dropped and counted, and the session goes on.
+func TestBadMessagesAreCounted(t *testing.T) {
+	nw := newNetwork(t)
+	b := nw.add("10.0.0.2:9000", nil)
+	s := nw.stranger("10.0.0.9:9", 7).listen()
+	s.connect(b)
+	for _, c := range []struct {
+		name    string
+		message []byte
+		want    Counter
+	}{
+		{"unknown type", []byte{0x0b, 0xc0}, DropMessageType},
+		{"request ID of 9 bytes", append([]byte{1, 0xcb, 0x89}, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1), DropRequestID},
+		{"distance 257", []byte{3, 0xc5, 1, 0xc3, 0x82, 1, 1}, DropDistance},
+		{"trailing bytes", append(ping(1), 0), DropMessageForm},
+		{"topic message", []byte{9, 0xc0}, DropTopic},
+	} {
+		before := b.e.Counters()
+		nw.inject(s.addr, b, s.message(s.rec.ID(), b, s.keys, c.message))
+		after := b.e.Counters()
+		if after[c.want] != before[c.want]+1 || after[PacketsOut] != before[PacketsOut] {
+			t.Errorf("%s: not dropped under its cause", c.name)
+		}
+	}
+	nw.inject(s.addr, b, s.message(s.rec.ID(), b, s.keys, ping(1)))
+	if m := s.reply(); len(m) == 0 || m[0] != byte(codec.TypePong) {
+		t.Error("no PONG afterwards")
+	}
+}
+
+// A counter without a name would be a drop that nobody sees.
+func TestEveryCounterIsDescribed(t *testing.T) {
+	seen := make(map[CounterInfo]Counter)
+	for c := Counter(0); c < NumCounters; c++ {
+		i := c.Info()
+		if i.Metric == "" || i.Help == "" {
+			t.Errorf("counter %d has no description", c)
+		}
+		if other, ok := seen[i]; ok {
+			t.Errorf("counters %d and %d have the same description", c, other)
+		}
+		seen[i] = c
+	}
+}
+
+// A flood in a peer's name exceeds the limit of what does not open; the peer's session is served as
+// before, and nobody is banned.
+func TestS07FloodInAVictimsName(t *testing.T) {
+	nw := newNetwork(t)
+	a := nw.add("7.7.7.1:9000", nil)
+	b := nw.add("8.8.8.2:9000", func(c *Config) {
+		c.Unverified = limits.New(limits.Config{Rates: limits.Unverified(), Seed: 1})
+		c.Handshake = limits.New(limits.Config{Rates: limits.Unverified(), Seed: 2})
+		c.Verified = limits.New(limits.Config{Rates: limits.Verified(), Seed: 3})
+		c.Access = limits.NewAccess(0)
+	})
+	if r := a.ping(b); r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	evil := nw.stranger("203.0.113.1:1", 7)
+	for range 2000 {
+		b.w.Receive(nw.now, a.addr, evil.message(a.e.ID(), b, nil, nil))
+	}
+	nw.queue = nil // the WHOAREYOU packets go to the victim, which did not ask for them
+	c := b.e.Counters()
+	if c[RateUnverified] == 0 || c[WhoareyouSent]+c[WhoareyouRepeated] > 500 {
+		t.Errorf("%d dropped, %d WHOAREYOU", c[RateUnverified], c[WhoareyouSent]+c[WhoareyouRepeated])
+	}
+	for range 10 {
+		if r := a.ping(b); r.Err != nil {
+			t.Fatalf("the victim's session: %v", r.Err)
+		}
+	}
+	if b.e.Counters()[HandshakesReceived] != 1 || b.e.cfg.Access.Len() != 0 {
+		t.Error("the session was made anew, or somebody was banned")
+	}
+}
+
+// Requests inside a session have a limit too.
+func TestRequestsAreLimited(t *testing.T) {
+	nw := newNetwork(t)
+	b := nw.add("8.8.8.2:9000", func(c *Config) {
+		c.Verified = limits.New(limits.Config{Rates: limits.Verified(), Seed: 3})
+	})
+	s := nw.stranger("7.7.7.9:9", 7).listen()
+	s.connect(b)
+	for range 5000 {
+		b.w.Receive(nw.now, s.addr, s.message(s.rec.ID(), b, s.keys, ping(1)))
+	}
+	c := b.e.Counters()
+	if c[RateVerified] == 0 || c[OutPong] > 3000 {
+		t.Errorf("%d of 5000 requests at one moment were answered, %d dropped", c[OutPong], c[RateVerified])
+	}
+}

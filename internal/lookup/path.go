@@ -1,0 +1,148 @@
+package lookup
+
+import (
+	"slices"
+
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/prefixquota"
+)
+
+// phase is how far a candidate has come. Failed candidates leave the list.
+type phase uint8
+
+const (
+	heard phase = iota
+	asked
+	answered
+)
+
+type slot struct {
+	*Candidate // of the seeds or of an answer: never written
+	phase      phase
+	hops       uint8 // nodes asked one after another until this one was heard of
+	prefixes   prefixquota.Prefixes
+}
+
+// path is one traversal: the candidates it has heard of, closest to the target first.
+type path struct {
+	list []slot
+	// those that Config.Limits has no room for, closest first; none of them was asked
+	spare       []slot
+	outstanding int
+}
+
+// search returns where id stands in the list, or where it would.
+func (p *path) search(target, id *enr.ID) (i int, found bool) { return searchSlots(p.list, target, id) }
+
+func searchSlots(list []slot, target, id *enr.ID) (i int, found bool) {
+	return slices.BinarySearchFunc(list, id, func(s slot, id *enr.ID) int {
+		return enr.CompareDistance(*target, s.ID, *id)
+	})
+}
+
+// insert adds a candidate unless it is there or limit others are closer. A list that grows over
+// the limit loses the farthest candidate that has not been asked. Those that have been asked stay:
+// there are never more of them than queries, and a flood of close candidates that do not exist
+// must not wash out the results.
+func (p *path) insert(cfg *Config, target *enr.ID, c *Candidate, hops uint8, limit int) {
+	i, found := p.search(target, &c.ID)
+	if found || i >= limit {
+		return
+	}
+	s := slot{Candidate: c, hops: hops, prefixes: prefixquota.PrefixesOf(c.Addr.Addr())}
+	if !prefixquota.Exempt(c.Addr.Addr(), cfg.ExemptPrivate) && !p.makeRoom(cfg, target, &s, i) {
+		p.setAside(cfg, target, s)
+		return
+	}
+	p.list = slices.Insert(p.list, i, s)
+	for j := len(p.list) - 1; j >= 0 && len(p.list) > limit; j-- {
+		if p.list[j].phase == heard {
+			p.list = slices.Delete(p.list, j, j+1)
+		}
+	}
+}
+
+// makeRoom sets candidates aside that have not been asked, so that the list keeps to the limits
+// with s at index i. It reports false if the limits have no room for s: the others of its prefix
+// are closer to the target, or have been asked.
+func (p *path) makeRoom(cfg *Config, target *enr.ID, s *slot, i int) bool {
+	for k, limit := range cfg.Limits.Widths() {
+		w, count, farthest := prefixquota.Width(k), 0, -1
+		if limit <= 0 {
+			continue
+		}
+		for j := range p.list {
+			if p.list[j].prefixes.At(w) == s.prefixes.At(w) {
+				if count++; p.list[j].phase == heard {
+					farthest = j
+				}
+			}
+		}
+		if count < limit {
+			continue
+		}
+		if farthest < i {
+			return false
+		}
+		p.setAside(cfg, target, p.list[farthest])
+		p.list = slices.Delete(p.list, farthest, farthest+1)
+	}
+	return true
+}
+
+// setAside keeps a candidate for the case that a lookup runs out of others.
+func (p *path) setAside(cfg *Config, target *enr.ID, s slot) {
+	i, found := searchSlots(p.spare, target, &s.ID)
+	if found || i >= spareMost*cfg.K {
+		return
+	}
+	p.spare = slices.Insert(p.spare, i, s)
+	p.spare = p.spare[:min(len(p.spare), spareMost*cfg.K)]
+}
+
+// refill takes candidates that were set aside if the others are fewer than wanted and all of them
+// have been asked: the limits say who comes first, and leave no place empty. In a network of one
+// provider most nodes are such.
+func (p *path) refill(cfg *Config, target *enr.ID, taken func(*enr.ID) bool) {
+	if len(p.spare) == 0 || p.outstanding > 0 || p.next(cfg.K, taken) != nil {
+		return
+	}
+	for n := 0; n < cfg.Alpha && len(p.list) < cfg.K && len(p.spare) > 0; {
+		s := p.spare[0]
+		p.spare = slices.Delete(p.spare, 0, 1)
+		if i, found := p.search(target, &s.ID); !found && !taken(&s.ID) {
+			p.list = slices.Insert(p.list, i, s)
+			n++
+		}
+	}
+}
+
+// next returns the closest candidate that has not been asked among the k closest, or nil.
+// Candidates that another path has taken are dropped on the way.
+func (p *path) next(k int, taken func(*enr.ID) bool) *slot {
+	for i := 0; i < min(k, len(p.list)); {
+		s := &p.list[i]
+		if s.phase != heard {
+			i++
+			continue
+		}
+		if !taken(&s.ID) {
+			return s
+		}
+		p.list = slices.Delete(p.list, i, i+1)
+	}
+	return nil
+}
+
+// settled says whether the k closest candidates have all answered.
+func (p *path) settled(k int, taken func(*enr.ID) bool) bool {
+	if p.next(k, taken) != nil {
+		return false
+	}
+	for i := range min(k, len(p.list)) {
+		if p.list[i].phase != answered {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,401 @@
+package session
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/sha3"
+
+	"github.com/fastdisc/discv5/aead"
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+)
+
+// benchSource gives the same bytes every time.
+func benchSource(tb testing.TB) *aead.Random {
+	tb.Helper()
+	r, err := aead.NewRandom(rand.NewChaCha8([32]byte{1}))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+// benchKey is the key of session i: a node ID and an endpoint of its own.
+func benchKey(i int) Key {
+	var id [32]byte
+	r := rand.NewPCG(uint64(i), 3)
+	for at := 0; at < len(id); at += 8 {
+		binary.LittleEndian.PutUint64(id[at:], r.Uint64())
+	}
+	addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+	return MakeKey(netip.AddrPortFrom(addr, 9000), &id)
+}
+
+// benchEstablish makes session i as its recipient does: with a challenge that a handshake
+// answers.
+func benchEstablish(tb testing.TB, m *Map, r *aead.Random, now time.Duration, i int) {
+	tb.Helper()
+	k := benchKey(i)
+	h := m.Hash(&k)
+	var nonce codec.Nonce
+	var ch Challenge
+	var read, write [aead.KeySize]byte
+	r.Read(nonce[:])
+	r.Read(read[:])
+	r.Read(write[:])
+	if got := m.Challenge(now, &k, h, &nonce, 0, r, &ch); got != ChallengeNew {
+		tb.Fatalf("session %d: result of Challenge is %d", i, got)
+	}
+	if !m.Establish(now, &k, h, &ch, NewKeys(&read, &write)) {
+		tb.Fatalf("session %d: refused", i)
+	}
+}
+
+// benchHeld counts the first n sessions that can be found.
+func benchHeld(m *Map, n int) (found int) {
+	for i := range n {
+		k := benchKey(i)
+		if f, ok := m.Lookup(&k, m.Hash(&k)); ok && f.Current != nil {
+			found++
+		}
+	}
+	return found
+}
+
+// benchHeap is the memory in use, in bytes.
+func benchHeap() uint64 {
+	var s runtime.MemStats
+	runtime.GC()
+	runtime.GC() // the first one may only have begun to free
+	runtime.ReadMemStats(&s)
+	return s.HeapAlloc
+}
+
+// SessionSize is kept: by a session alone, and by a map with everything that belongs to it.
+func TestSessionSize(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		capacity int
+		sessions int
+		empty    bool // the empty map counts too
+	}{
+		{"sessions alone", 8192, 8192, false},
+		{"whole map, 100,000 of 131,072", 131_072, 100_000, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := benchSource(t)
+			before := benchHeap()
+			m := NewMap(Config{Capacity: c.capacity, Seed: 5})
+			if !c.empty {
+				before = benchHeap()
+			}
+			for i := range c.sessions {
+				benchEstablish(t, m, r, time.Duration(i)*time.Millisecond, i)
+			}
+			size := (int64(benchHeap()) - int64(before)) / int64(c.sessions)
+			t.Logf("%d sessions take %d bytes each", c.sessions, size)
+			if size > SessionSize {
+				t.Errorf("a session takes %d bytes, want at most %d", size, SessionSize)
+			}
+			if size < 2*304 {
+				t.Errorf("a session takes %d bytes, less than the smallest ciphers: this test does not measure", size)
+			}
+			if n := benchHeld(m, c.sessions); n != c.sessions {
+				t.Errorf("%d of %d sessions are held", n, c.sessions)
+			}
+			if st := m.Stats(); st.Sessions != c.sessions || st.Evicted != 0 || st.Refused != 0 {
+				t.Errorf("stats %+v, want %d sessions and none that gave way", st, c.sessions)
+			}
+			runtime.KeepAlive(m)
+		})
+	}
+}
+
+var benchSizes = []struct {
+	name     string
+	sessions int
+}{{"1k", 1000}, {"10k", 10_000}, {"100k", 100_000}}
+
+// benchLarge is a map of 2 GiB, made only where a benchmark names it.
+const benchLarge = 1_000_000
+
+// benchMap makes a map with n sessions, and their keys in an order that is not that of memory.
+func benchMap(tb testing.TB, n int) (*Map, []Key) {
+	tb.Helper()
+	m, r := NewMap(Config{Capacity: max(131_072, n+n/4), Seed: 5}), benchSource(tb)
+	keys := make([]Key, n)
+	for i, at := range rand.New(rand.NewPCG(1, 2)).Perm(n) {
+		benchEstablish(tb, m, r, time.Duration(i)*time.Millisecond, i)
+		keys[at] = benchKey(i)
+	}
+	runtime.GC()
+	return m, keys
+}
+
+// BenchmarkLookup is the search for one session: its hash, its shard, its place.
+func BenchmarkLookup(b *testing.B) {
+	for _, c := range benchSizes {
+		m, keys := benchMap(b, c.sessions)
+		b.Run("sessions="+c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			i, missing := 0, 0
+			for b.Loop() {
+				k := &keys[i]
+				if _, ok := m.Lookup(k, m.Hash(k)); !ok {
+					missing++
+				}
+				if i++; i == len(keys) {
+					i = 0
+				}
+			}
+			if missing > 0 {
+				b.Fatalf("%d sessions were not found", missing)
+			}
+		})
+		b.Run("strangers="+c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			k := keys[0]
+			for i := uint64(0); b.Loop(); i++ {
+				binary.LittleEndian.PutUint64(k[keyID:], i)
+				if _, ok := m.Lookup(&k, m.Hash(&k)); ok {
+					b.Fatal("a stranger was found")
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkOpen is what memory costs beside the search: messages of as many sessions, opened one by
+// one or after all ciphers of a batch have been touched. Opening fails, which takes as long as
+// success.
+func BenchmarkOpen(b *testing.B) {
+	const batch = 64
+	var ad [codec.MessageHeaderSize]byte
+	var nonce codec.Nonce
+	var message [28]byte
+	for _, c := range benchSizes {
+		m, keys := benchMap(b, c.sessions)
+		for _, touch := range []bool{false, true} {
+			b.Run(fmt.Sprintf("sessions=%s/touch=%v", c.name, touch), func(b *testing.B) {
+				b.ReportAllocs()
+				var found [batch]*Keys
+				var sum byte
+				next := 0
+				for n := 0; n < b.N; n += batch {
+					for i := range found {
+						k := &keys[next]
+						f, _ := m.Lookup(k, m.Hash(k))
+						found[i] = f.Current
+						if next++; next == len(keys) {
+							next = 0
+						}
+					}
+					if touch {
+						for _, k := range found {
+							sum += k.Touch()
+						}
+					}
+					for _, k := range found {
+						if _, err := k.Open(&nonce, message[:], ad[:]); err == nil {
+							b.Fatal("noise was opened")
+						}
+					}
+				}
+				_ = sum
+			})
+		}
+	}
+}
+
+// BenchmarkChallenge is a message that does not open: the first of its sender, or one while a
+// challenge lives.
+func BenchmarkChallenge(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		keys int
+		each time.Duration // between two turns through the keys
+		want ChallengeResult
+	}{{"repeated", 1024, 0, ChallengeRepeated}, {"new", 1 << 15, 2 * time.Second, ChallengeNew}} {
+		b.Run(c.name, func(b *testing.B) {
+			m, r := NewMap(Config{Challenges: 1 << 17, Seed: 5}), benchSource(b)
+			keys := make([]Key, c.keys)
+			now := time.Minute
+			var nonce codec.Nonce
+			var ch Challenge
+			for i := range keys {
+				keys[i] = benchKey(i)
+				m.Challenge(now, &keys[i], m.Hash(&keys[i]), &nonce, 0, r, &ch)
+			}
+			b.ReportAllocs()
+			i, other := 0, 0
+			now += c.each
+			for b.Loop() {
+				k := &keys[i]
+				if m.Challenge(now, k, m.Hash(k), &nonce, 0, r, &ch) != c.want {
+					other++
+				}
+				if i++; i == len(keys) {
+					i, now = 0, now+c.each
+				}
+			}
+			if other > 0 {
+				b.Fatalf("%d results are not %d", other, c.want)
+			}
+		})
+	}
+}
+
+// BenchmarkLookupLarge is BenchmarkLookup with a million sessions.
+func BenchmarkLookupLarge(b *testing.B) {
+	b.Run("sessions=1M", func(b *testing.B) {
+		m, keys := benchMap(b, benchLarge)
+		b.ReportAllocs()
+		b.ResetTimer()
+		i, missing := 0, 0
+		for b.Loop() {
+			k := &keys[i]
+			if _, ok := m.Lookup(k, m.Hash(k)); !ok {
+				missing++
+			}
+			if i++; i == len(keys) {
+				i = 0
+			}
+		}
+		if missing > 0 {
+			b.Fatalf("%d sessions were not found", missing)
+		}
+	})
+}
+
+// BenchmarkHandshake is the arithmetic of either side. In accept each handshake is of another node
+// than the one before it. rest is what is left of accepting a handshake with a new record when the
+// curve arithmetic in it is taken away: an ECDH, and two verifications with one key. That is the
+// median of differences within one round, of which the machine's moods cannot make anything.
+func BenchmarkHandshake(b *testing.B) {
+	alice, bob := newNode(b, 1), newNode(b, 2)
+	ch := newChallenge(bob.random, 0)
+	challengeData, pub := ch.Append(nil, bob.Protocol), bob.Key.PublicKey()
+	b.Run("initiate", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := alice.Initiate(challengeData, bob.Key.ID(), &pub, alice.random); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	for _, known := range []bool{false, true} {
+		name := map[bool]string{false: "accept/record=new", true: "accept/record=known"}[known]
+		peers := newBenchPeers(b, bob, ch, known)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				peers.accept(b, i)
+			}
+		})
+	}
+	b.Run("rest/record=new", func(b *testing.B) {
+		peers := newBenchPeers(b, bob, ch, false)
+		took := make([]time.Duration, 0, 1<<12)
+		for i := 0; b.Loop(); i++ {
+			var whole, curve time.Duration
+			if i%2 == 0 { // what comes second finds its branches foreseen
+				whole, curve = peers.accept(b, i), peers.curve(b, i)
+			} else {
+				curve, whole = peers.curve(b, i), peers.accept(b, i)
+			}
+			if len(took) < cap(took) {
+				took = append(took, whole-curve)
+			}
+		}
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2]), "ns/op")
+	})
+}
+
+// benchPeers are nodes that have answered one challenge of server.
+type benchPeers struct {
+	server  Handshaker
+	ch      *Challenge
+	decoder *codec.Decoder
+	packet  codec.Packet
+	buf     []byte
+	peers   [16]benchPeer
+}
+
+type benchPeer struct {
+	wire   []byte
+	hs     *handshake
+	pub    [33]byte
+	record *enr.Record // that the server knows, or nil
+	signed struct{ id, record [32]byte }
+	view   enr.View
+}
+
+// newBenchPeers makes them. The server's cache holds four records, so that it has forgotten each of
+// sixteen when it comes again.
+func newBenchPeers(b *testing.B, server *node, ch *Challenge, known bool) *benchPeers {
+	p := &benchPeers{
+		server: Handshaker{Key: server.Key, Curve: server.Curve, Protocol: server.Protocol, Records: enr.NewCache(1, 1)},
+		ch:     ch, decoder: codec.NewDecoder(server.id(), server.Protocol),
+	}
+	for i := range p.peers {
+		n, q := newNode(b, byte(100+i)), &p.peers[i]
+		record := n.record.Bytes()
+		if known {
+			record, q.record = nil, n.record
+		}
+		q.hs, q.pub, q.view = n.answer(b, ch, server, record), n.Key.PublicKey(), n.record.View()
+		q.signed.id = aead.IDSignatureDigest(ch.Append(nil, server.Protocol), &q.hs.ephemeral, server.id())
+		q.signed.record = recordDigest(q.view)
+		q.wire = q.hs.encode(b, n.random, "message", server.id())
+	}
+	p.buf = make([]byte, 1280)
+	return p
+}
+
+// recordDigest is what a record's signature is over (enr.md): the list without it. All of these are
+// 58 to 255 bytes long, and so is what follows the signature.
+func recordDigest(v enr.View) (digest [32]byte) {
+	const header, signature = 2, 2 + 64
+	content := v.Bytes()[header+signature:]
+	h := sha3.NewLegacyKeccak256()
+	h.Write([]byte{0xf8, byte(len(content))})
+	h.Write(content)
+	h.Sum(digest[:0])
+	return digest
+}
+
+// accept is what the server does with the handshake of peer i.
+func (p *benchPeers) accept(b *testing.B, i int) time.Duration {
+	q := &p.peers[i%len(p.peers)]
+	start := time.Now()
+	if err := p.decoder.Decode(p.buf[:copy(p.buf, q.wire)], &p.packet); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := p.server.Accept(p.ch, &p.packet, q.record); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(start)
+}
+
+// curve is the curve arithmetic of that.
+func (p *benchPeers) curve(b *testing.B, i int) time.Duration {
+	q, c := &p.peers[i%len(p.peers)], p.server.Curve
+	scalar := p.server.Key.Bytes()
+	start := time.Now()
+	xy, err := c.Decompress(&q.pub)
+	ok := c.VerifyPoint(&xy, &q.signed.id, &q.hs.signature) && c.VerifyPoint(&xy, &q.signed.record, (*[64]byte)(q.view.Signature()))
+	_, errECDH := c.ECDH(&scalar, &q.hs.ephemeral)
+	took := time.Since(start)
+	if err != nil || !ok || errECDH != nil {
+		b.Fatal("the arithmetic does not come out")
+	}
+	return took
+}

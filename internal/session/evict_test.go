@@ -1,0 +1,447 @@
+package session
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// newcomer is the i-th identity of an attacker who owns one /24.
+func newcomer(i int) Key {
+	var id [32]byte
+	binary.BigEndian.PutUint64(id[8:], uint64(i)+1)
+	addr := netip.AddrFrom4([4]byte{203, 0, 113, byte(i)})
+	return MakeKey(netip.AddrPortFrom(addr, uint16(1024+i%60000)), &id)
+}
+
+// inUse makes n sessions that have opened protectedAfter messages.
+func inUse(t *testing.T, m *Map, n int) []*Keys {
+	t.Helper()
+	r := testRandom(t, 9)
+	all := make([]*Keys, n)
+	for i := range all {
+		key := testKey(i)
+		all[i] = new(Keys)
+		if !shakeHands(m, 0, &key, r, all[i]) {
+			t.Fatalf("session %d refused", i)
+		}
+		for range protectedAfter - 1 {
+			all[i].Opened(0)
+		}
+	}
+	return all
+}
+
+func checkHeld(t *testing.T, m *Map, all []*Keys) {
+	t.Helper()
+	lost := 0
+	for i, k := range all {
+		key := testKey(i)
+		if f, ok := m.Lookup(&key, m.Hash(&key)); !ok || f.Current != k {
+			lost++
+		}
+	}
+	if lost != 0 {
+		t.Errorf("%d of %d sessions in use are gone", lost, len(all))
+	}
+}
+
+// TestS17Newcomers: tens of thousands of identities that do no more than their handshake, from one
+// network and from everywhere, evict no session in use. Each of them is counted.
+func TestS17Newcomers(t *testing.T) {
+	const n = 500
+	for _, tt := range []struct {
+		name  string
+		flood int
+		key   func(i int) Key
+	}{
+		{"one network", 50000, newcomer},
+		{"everywhere", 10000, func(i int) Key { return testKey(1000000 + i) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m, r := NewMap(Config{Seed: 1, Capacity: 640, Shards: shards}), testRandom(t, 1)
+			all := inUse(t, m, n)
+			refused, now := uint64(0), time.Duration(0)
+			for i := range tt.flood {
+				now += 20 * ms
+				if i%5000 == 0 { // each is used every 100 s
+					for _, k := range all {
+						k.Opened(now)
+					}
+				}
+				k := tt.key(i)
+				if !shakeHands(m, now, &k, r, new(Keys)) {
+					refused++
+				}
+			}
+			checkHeld(t, m, all)
+			checkMap(t, m)
+			st := m.Stats()
+			if st.Refused != refused || uint64(st.Sessions)+st.Evicted+st.Refused != uint64(n+tt.flood) {
+				t.Errorf("%+v; %d refused", st, refused)
+			}
+			if st.Evicted == 0 {
+				t.Error("the newcomers have not displaced each other")
+			}
+			if limit := len(m.shards) * m.shards[0].capacity; st.Sessions > limit {
+				t.Errorf("%d sessions, limit %d", st.Sessions, limit)
+			}
+		})
+	}
+}
+
+// TestS17Refused: when all sessions are in use, a newcomer is refused, whether it comes by a
+// handshake or one is sent to it; after protectedFor without messages it is not.
+func TestS17Refused(t *testing.T) {
+	m, r := NewMap(Config{Seed: 1, Capacity: 1, Shards: shards}), testRandom(t, 1)
+	var all []*Keys
+	var keys []Key
+	for i := 0; len(all) < len(m.shards)*m.shards[0].capacity; i++ {
+		key, k := testKey(i), new(Keys)
+		if s := m.shard(m.Hash(&key)); len(s.slots)-len(s.free) == s.capacity {
+			continue
+		}
+		if !shakeHands(m, 0, &key, r, k) {
+			t.Fatal("refused with room left")
+		}
+		for range protectedAfter {
+			k.Opened(0)
+		}
+		all, keys = append(all, k), append(keys, key)
+	}
+	full := m.Stats()
+	tries := func(now time.Duration) (in, offered int) {
+		for i := range 200 {
+			a, b := newcomer(i), newcomer(1000+i)
+			if shakeHands(m, now, &a, r, new(Keys)) {
+				in++
+			}
+			if m.Offer(now, &b, m.Hash(&b), new(Keys), now+second) {
+				offered++
+			}
+		}
+		return in, offered
+	}
+	if in, offered := tries(protectedFor - second); in != 0 || offered != 0 {
+		t.Errorf("%d and %d newcomers let in", in, offered)
+	}
+	if st := m.Stats(); st.Refused != 400 || st.Evicted != 0 || st.Sessions != full.Sessions {
+		t.Errorf("%+v", st)
+	}
+	for i, k := range all {
+		if f, ok := m.Lookup(&keys[i], m.Hash(&keys[i])); !ok || f.Current != k {
+			t.Fatal("a session in use is gone")
+		}
+	}
+	in, offered := tries(protectedFor + second)
+	if st := m.Stats(); in != 200 || offered != 200 || st.Evicted != 400 || st.Sessions != full.Sessions {
+		t.Errorf("%d and %d newcomers let in later: %+v", in, offered, st)
+	}
+	checkMap(t, m)
+}
+
+// TestS17Order: who gives way first.
+func TestS17Order(t *testing.T) {
+	const now = 10 * minute
+	session := func(key Key, messages uint32, used time.Duration) *slot {
+		e := &slot{key: key, live: true, current: new(Keys)}
+		e.current.state.Store(messages)
+		e.current.used.Store(int64(used))
+		return e
+	}
+	k := newcomer(1)
+	offered := &slot{key: testKey(1), live: true, next: new(Keys)}
+	offered.next.used.Store(int64(now))
+	order := []*slot{ // from the first to give way to the last
+		session(newcomer(2), 1, now-second),
+		session(newcomer(3), protectedAfter-1, now),
+		session(testKey(1), 1, now-minute),
+		session(testKey(1), protectedAfter-1, now-second),
+		offered,
+		session(testKey(1), protectedAfter, now-time.Hour),
+		session(newcomer(4), protectedAfter, now-protectedFor-second),
+	}
+	last := time.Duration(1<<63 - 1)
+	for i, e := range order {
+		score := e.worthless(now, &k)
+		if score <= 0 || score >= last {
+			t.Errorf("%d: score %d after %d", i, score, last)
+		}
+		last = score
+	}
+	for _, e := range []*slot{
+		session(testKey(1), protectedAfter, now-protectedFor+1), session(newcomer(2), protectedAfter, now),
+		session(testKey(1), protectedAfter, now+second), // another worker's clock is ahead
+	} {
+		if score := e.worthless(now, &k); score != 0 {
+			t.Errorf("session in use has score %d", score)
+		}
+	}
+}
+
+// TestCapacity: a map takes what Config says, and more only for the unevenness of hashing.
+func TestCapacity(t *testing.T) {
+	for _, n := range []int{1, 64, 1000, 16384} {
+		m := NewMap(Config{Seed: 1, Capacity: n})
+		for i := range n + n/2 + 3000 {
+			key := testKey(i)
+			m.Offer(0, &key, m.Hash(&key), new(Keys), second)
+			if i == n-1 {
+				if st := m.Stats(); st.Sessions != n || st.Evicted+st.Refused != 0 {
+					t.Errorf("capacity %d: %+v after %d", n, st, n)
+				}
+			}
+		}
+		limit := len(m.shards) * m.shards[0].capacity
+		if st := m.Stats(); st.Sessions > limit || float64(limit) > 1.3*float64(n) {
+			t.Errorf("capacity %d: limit %d, %+v", n, limit, st)
+		}
+		checkMap(t, m)
+	}
+}
+
+func TestSamePrefix(t *testing.T) {
+	key := func(s string) Key { return MakeKey(netip.MustParseAddrPort(s), new([32]byte)) }
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"1.2.3.4:1", "1.2.3.255:2", true}, {"1.2.3.4:1", "1.2.4.4:1", false}, {"1.2.3.4:1", "[2001:db8::1]:1", false},
+		{"[2001:db8:1::1]:1", "[2001:db8:1:ffff::2]:1", true}, {"[2001:db8:1::1]:1", "[2001:db8:2::1]:1", false},
+		{"[::1]:1", "1.2.3.4:1", false}, {"1.2.3.4:1", "[::1]:1", false}, {"[::1]:1", "[::ffff:1.2.3.4]:1", false},
+	} {
+		a, b := key(tt.a), key(tt.b)
+		if got := samePrefix(&a, &b); got != tt.want {
+			t.Errorf("%s, %s: %v", tt.a, tt.b, got)
+		}
+	}
+}
+
+// TestS17HandshakeAlone: a session whose peer did no more than its handshake is not one in use,
+// however new it is. Newcomers displace it.
+func TestS17HandshakeAlone(t *testing.T) {
+	m, r := NewMap(Config{Seed: 1, Capacity: 1, Shards: shards}), testRandom(t, 1)
+	const n, now = 3000, time.Hour
+	for i := range n {
+		key, k := testKey(i), new(Keys)
+		if !shakeHands(m, now, &key, r, k) {
+			t.Fatalf("newcomer %d refused", i)
+		}
+		for range protectedAfter - 2 {
+			k.Opened(now)
+		}
+	}
+	if st := m.Stats(); st.Refused != 0 || uint64(st.Sessions)+st.Evicted != n {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestS17PrefixShare: whoever keeps many sessions of one network in use does not keep others out:
+// newcomers take the places of those, the one that was idle for longest first among those looked
+// at, and of nobody else. Its own newcomers displace nobody but itself.
+func TestS17PrefixShare(t *testing.T) {
+	const honest, greedy = 32, 64
+	m, r := NewMap(Config{Seed: 1, Capacity: honest + greedy, Shards: 1}), testRandom(t, 1)
+	all := inUse(t, m, honest)
+	theirs := make([]*Keys, greedy)
+	for i := range theirs {
+		k := newcomer(i)
+		theirs[i] = new(Keys)
+		if !shakeHands(m, second, &k, r, theirs[i]) {
+			t.Fatal("refused with room left")
+		}
+		for range protectedAfter {
+			theirs[i].Opened(time.Duration(1+i%2) * second)
+		}
+	}
+	held := func() (n, idle int) {
+		for i, keys := range theirs {
+			k := newcomer(i)
+			if f, ok := m.Lookup(&k, m.Hash(&k)); ok && f.Current == keys {
+				n++
+				idle += 1 - i%2
+			}
+		}
+		return n, idle
+	}
+	const now, came = 3 * second, 16
+	for i := range came {
+		k := testKey(1000 + i)
+		if keys := new(Keys); !shakeHands(m, now, &k, r, keys) {
+			t.Fatalf("newcomer %d refused", i)
+		} else {
+			for range protectedAfter {
+				keys.Opened(now)
+			}
+		}
+	}
+	checkHeld(t, m, all)
+	if n, idle := held(); n != greedy-came || idle != greedy/2-came {
+		t.Errorf("%d sessions of the network are left, %d of those that were idle for longer; want %d and %d", n, idle, greedy-came, greedy/2-came)
+	}
+	for i := range 1000 {
+		k := newcomer(1000 + i)
+		shakeHands(m, now, &k, r, new(Keys))
+	}
+	checkHeld(t, m, all)
+	checkMap(t, m)
+}
+
+// The hand comes to every slot before it comes to one again, and does not look at neighbours: a
+// crowd of sessions that were made together and are in use must not hide those that may give way.
+func TestEvictionLooksFarApart(t *testing.T) {
+	for n := 1; n <= 3000; n++ {
+		stride, seen := int(strideOf(n)), make([]bool, n)
+		at := 0
+		for range n {
+			at = (at + stride) % n
+			if seen[at] {
+				t.Fatalf("%d slots: slot %d twice in one turn", n, at)
+			}
+			seen[at] = true
+		}
+	}
+	const n = 400
+	at, near := 0, 0
+	for range evictionSamples {
+		next := (at + int(strideOf(n))) % n
+		if d := next - at; max(d, -d) < n/4 {
+			near++
+		}
+		at = next
+	}
+	if near > 0 {
+		t.Errorf("%d of %d steps go to a neighbourhood", near, evictionSamples)
+	}
+}
+
+// TestS39CrowdedPrefixesGiveWay: sessions in use of a few networks that fill the map do not keep
+// others out. A new session of a network with few displaces one of a network with many, in use or
+// not, and the sessions of other networks stay.
+func TestS39CrowdedPrefixesGiveWay(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		shards int
+		addr   func(i int) [16]byte
+	}{
+		{"64 /24s", 1, func(i int) [16]byte { return mapped(203, byte(i%64), 113, byte(i/64)) }},
+		{"64 /24s, 64 shards", shards, func(i int) [16]byte { return mapped(203, byte(i%64), 113, byte(i/64)) }},
+		{"one machine", 1, func(i int) [16]byte { return mapped(127, byte(i%64), 0, 1) }},
+		{"one /16", 1, func(i int) [16]byte { return mapped(203, 7, byte(i), 1) }},
+		{"64 /48s of one /32", 1, func(i int) [16]byte { return [16]byte{0x2a, 1, 0, 1, 0, byte(i % 64), 15: byte(i / 64)} }},
+		{"/48s of one /32", 1, func(i int) [16]byte { return [16]byte{0x2a, 1, 0, 1, byte(i >> 8), byte(i), 15: 1} }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			const honest, capacity, came = 40, 512, 40
+			m, r := NewMap(Config{Seed: 1, Capacity: capacity, Shards: tt.shards}), testRandom(t, 1)
+			all := inUse(t, m, honest)
+			size := len(m.shards) * m.shards[0].capacity
+			for i := range 40 * size {
+				if m.Stats().Sessions == size {
+					break
+				}
+				var id [32]byte
+				binary.BigEndian.PutUint64(id[8:], uint64(i)+1)
+				k := MakeKey(netip.AddrPortFrom(netip.AddrFrom16(tt.addr(i)).Unmap(), uint16(1024+i%60000)), &id)
+				keys := new(Keys)
+				if !shakeHands(m, second, &k, r, keys) {
+					continue
+				}
+				for range protectedAfter {
+					keys.Opened(second)
+				}
+			}
+			for _, k := range all {
+				k.Opened(second)
+			}
+			in := 0
+			for i := range came {
+				k, keys := testKey(1000*(1+i)), new(Keys)
+				if shakeHands(m, 2*second, &k, r, keys) {
+					in++
+				}
+				for range protectedAfter {
+					keys.Opened(2 * second)
+				}
+			}
+			if in != came {
+				t.Errorf("%d of %d newcomers got in", in, came)
+			}
+			checkHeld(t, m, all)
+			checkMap(t, m)
+		})
+	}
+}
+
+// mapped is an IPv4 address in 16 bytes.
+func mapped(a, b, c, d byte) [16]byte { return netip.AddrFrom4([4]byte{a, b, c, d}).As16() }
+
+// TestS39LessCrowdedPrefixesStay: a new session of a crowded prefix displaces none of a prefix with
+// fewer.
+func TestS39LessCrowdedPrefixesStay(t *testing.T) {
+	const few, many = 120, 3 // of 30 networks, and of one
+	m, r := NewMap(Config{Seed: 1, Capacity: few + many, Shards: 1}), testRandom(t, 1)
+	key := func(net byte, i int) Key {
+		var id [32]byte
+		binary.BigEndian.PutUint64(id[8:], uint64(i)+1)
+		return MakeKey(netip.AddrPortFrom(netip.AddrFrom4([4]byte{net, 1, 1, byte(i)}), 9000), &id)
+	}
+	for i := range few + many {
+		k, keys := key(byte(70+i%30), i), new(Keys)
+		if i >= few {
+			k = key(60, i) // later
+		}
+		if !shakeHands(m, 0, &k, r, keys) {
+			t.Fatal("refused with room left")
+		}
+		for range protectedAfter {
+			keys.Opened(time.Duration(i/few) * second) // the few are idle for longer
+		}
+	}
+	for i := range 1000 {
+		k := key(60, 1000+i)
+		shakeHands(m, 10*second, &k, r, new(Keys))
+	}
+	lost := 0
+	for i := range few {
+		k := key(byte(70+i%30), i)
+		if _, ok := m.Lookup(&k, m.Hash(&k)); !ok {
+			lost++
+		}
+	}
+	if lost > 0 {
+		t.Errorf("%d of %d sessions of the network with few are gone", lost, few)
+	}
+	checkMap(t, m)
+}
+
+// TestS39EqualPrefixesStay: while every network has as few sessions as the new one would have,
+// those in use stay: exchanges would have no end.
+func TestS39EqualPrefixesStay(t *testing.T) {
+	const n = 200
+	m, r := NewMap(Config{Seed: 1, Capacity: n, Shards: 1}), testRandom(t, 1)
+	key := func(i int) Key { // each of a /16 of its own
+		var id [32]byte
+		binary.BigEndian.PutUint64(id[8:], uint64(i)+1)
+		return MakeKey(netip.AddrPortFrom(netip.AddrFrom4([4]byte{1 + byte(i>>8), byte(i), 3, 4}), 9000), &id)
+	}
+	for i := range n {
+		k, keys := key(i), new(Keys)
+		if !shakeHands(m, 0, &k, r, keys) {
+			t.Fatal("refused with room left")
+		}
+		for range protectedAfter {
+			keys.Opened(0)
+		}
+	}
+	for i := range 500 {
+		k := key(1000 + i)
+		if shakeHands(m, second, &k, r, new(Keys)) {
+			t.Errorf("newcomer %d got in", i)
+		}
+	}
+	if st := m.Stats(); st.Evicted > 0 || st.Refused != 500 {
+		t.Errorf("%+v", st)
+	}
+}

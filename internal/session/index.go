@@ -1,0 +1,120 @@
+package session
+
+import "sync/atomic"
+
+// index finds slots by hash: open addressing with linear probing over words without pointers, so
+// that the garbage collector never looks at it and a probe run lies in one or two cache lines.
+//
+//	word   63         32 31          0
+//	       +------------+------------+
+//	       | hash tag   | slot + 1   |     0: free
+//	       +------------+------------+
+//
+// The place of a word follows from the tag; the shard was chosen by other bits of the hash.
+// Tags are not unique: whoever looks up compares the whole key. At most half of the words
+// are in use, and a run longer than maxProbe is refused rather than walked.
+//
+// Words are written under the shard's lock, but atomically, because guess reads them without it.
+type index struct {
+	words []uint64
+	mask  uint32
+}
+
+// maxProbe bounds the work of one look-up. With a secret seed and half of the words free, runs
+// of this length do not happen by chance.
+const maxProbe = 128
+
+// newIndex returns an index for up to n slots.
+func newIndex(n int) index {
+	size := 16
+	for size < 2*n {
+		size *= 2
+	}
+	return index{words: make([]uint64, size), mask: uint32(size - 1)}
+}
+
+func tagOf(h uint64) uint32 { return uint32(h >> 32) }
+
+// next returns the next slot whose tag is that of h, starting at probe step *i, which it advances.
+// ok is false when there is none left.
+func (x *index) next(h uint64, i *uint32) (slot uint32, ok bool) {
+	tag := tagOf(h)
+	for ; *i < maxProbe; *i++ {
+		w := x.words[(tag+*i)&x.mask]
+		if w == 0 {
+			return 0, false
+		}
+		if uint32(w>>32) == tag {
+			*i++
+			return uint32(w) - 1, true
+		}
+	}
+	return 0, false
+}
+
+// put adds slot under h. It reports false when the run is full.
+func (x *index) put(h uint64, slot uint32) bool {
+	tag := tagOf(h)
+	for i := range uint32(maxProbe) {
+		w := &x.words[(tag+i)&x.mask]
+		if *w == 0 {
+			atomic.StoreUint64(w, uint64(tag)<<32|uint64(slot+1))
+			return true
+		}
+	}
+	return false
+}
+
+// remove takes slot, which was put under h, out again and closes the gap: later words of the run
+// move back, so that no tombstones gather.
+func (x *index) remove(h uint64, slot uint32) {
+	tag := tagOf(h)
+	want := uint64(tag)<<32 | uint64(slot+1)
+	for i := range uint32(maxProbe) {
+		at := (tag + i) & x.mask
+		switch x.words[at] {
+		case 0:
+			return
+		case want:
+			x.close(at)
+			return
+		}
+	}
+}
+
+// close frees the word at gap and moves back what may stand nearer to its place.
+func (x *index) close(gap uint32) {
+	for at := (gap + 1) & x.mask; ; at = (at + 1) & x.mask {
+		w := x.words[at]
+		if w == 0 {
+			break
+		}
+		home := uint32(w>>32) & x.mask
+		// The word may move to the gap unless its place lies cyclically after the gap.
+		if (at-home)&x.mask >= (at-gap)&x.mask {
+			atomic.StoreUint64(&x.words[gap], w)
+			gap = at
+		}
+	}
+	atomic.StoreUint64(&x.words[gap], 0)
+}
+
+// guessProbe is how many words guess looks at: nearly all are found within, and most of them in one
+// cache line.
+const guessProbe = 4
+
+// guess returns the first slot with the tag of h. It takes no lock: the answer may be wrong, and
+// may be so by the time it is used.
+func (x *index) guess(h uint64) (slot uint32, ok bool) {
+	tag := tagOf(h)
+	for i := range uint32(guessProbe) {
+		w := atomic.LoadUint64(&x.words[(tag+i)&x.mask])
+		if uint32(w>>32) == tag && w != 0 {
+			return uint32(w) - 1, true
+		}
+		if w == 0 {
+			break
+		}
+	}
+	return 0, false
+}

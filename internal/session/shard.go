@@ -1,0 +1,203 @@
+package session
+
+import "time"
+
+// The methods of this file are called with the shard's lock held.
+
+func (s *shard) locate(k *Key, h uint64) (*slot, uint32) {
+	var i uint32
+	for {
+		n, ok := s.sessions.next(h, &i)
+		if !ok {
+			return nil, 0
+		}
+		if e := &s.slots[n]; e.key == *k {
+			return e, n
+		}
+	}
+}
+
+func (s *shard) find(k *Key, h uint64) *slot {
+	e, _ := s.locate(k, h)
+	return e
+}
+
+// insert makes a session without keys. It returns nil when there is no room.
+func (s *shard) insert(m *Map, now time.Duration, k *Key, h uint64) *slot {
+	if len(s.free) == 0 && !s.grow(m) && !s.evict(m, now, k) {
+		s.refused++
+		return nil
+	}
+	i := s.free[len(s.free)-1]
+	if !s.sessions.put(h, i) {
+		s.refused++
+		return nil
+	}
+	s.free = s.free[:len(s.free)-1]
+	s.slots[i].reset(k, true)
+	m.held.add(k)
+	return &s.slots[i]
+}
+
+func (s *shard) drop(m *Map, i uint32) {
+	e := &s.slots[i]
+	if m.cfg.OnEnd != nil && e.current != nil {
+		k := e.key
+		m.cfg.OnEnd(&k)
+	}
+	s.sessions.remove(e.key.hash(m.cfg.Seed), i)
+	m.held.release(&e.key)
+	e.reset(new(Key), false)
+	s.free = append(s.free, i)
+}
+
+// evict makes room for a new session k: it ends the least worthy of a few sessions. Identities cost
+// nothing, so a new session displaces first those of its own network prefix that never got beyond
+// their handshake, then others of that kind, then idle ones.
+//
+// Sessions in use stay, unless their prefixes have many sessions, and more than those of k would
+// have: then the session with the most crowded prefixes goes, of several the one that was idle for
+// longest (S39). If k itself comes from a crowded prefix, a session of such a prefix goes.
+func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
+	var seen [evictionSamples]uint32
+	n := min(evictionSamples, len(s.slots))
+	best, bestScore := -1, time.Duration(0)
+	for i := range n {
+		s.hand = (s.hand + s.stride) % uint32(len(s.slots))
+		seen[i] = s.hand
+		if score := s.slots[s.hand].worthless(now, k); score > bestScore {
+			best, bestScore = int(s.hand), score
+		}
+	}
+	if best < 0 {
+		best = s.crowded(m, now, seen[:n], k)
+	}
+	if best < 0 {
+		best = s.greedy(now, seen[:n])
+	}
+	if best < 0 {
+		return false
+	}
+	s.drop(m, uint32(best))
+	s.evicted++
+	return true
+}
+
+// strideOf is by how much the hand of n slots moves: about 0.6 n, so that the slots looked at lie
+// far apart, and without a common divisor, so that all have their turn. Sessions that were made
+// together are neighbours, and all of them may be in use.
+func strideOf(n int) uint32 {
+	s := max(n*5/8, 1)
+	for gcd(s, n) != 1 {
+		s++
+	}
+	return uint32(s)
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// crowded returns the one of the given slots whose prefixes have the most sessions in the map, or
+// -1 if none has many, and more than those of k would have with it.
+func (s *shard) crowded(m *Map, now time.Duration, slots []uint32, k *Key) int {
+	m.held.mu.Lock()
+	defer m.held.mu.Unlock()
+	best, most, longest := -1, m.held.bar(k), time.Duration(0)
+	for _, i := range slots {
+		e := &s.slots[i]
+		load, idle := m.held.quota.Load(e.key.AddrPort().Addr(), 0), now-e.lastUsed()
+		if load > most || best >= 0 && load == most && idle > longest {
+			best, most, longest = int(i), load, idle
+		}
+	}
+	return best
+}
+
+// greedy returns the session that was idle for longest among those of a prefix which has more than
+// prefixShare of the given slots, or -1.
+func (s *shard) greedy(now time.Duration, slots []uint32) int {
+	for _, i := range slots {
+		count, best, longest := 0, -1, time.Duration(-1)
+		for _, j := range slots {
+			if e := &s.slots[j]; samePrefix(&s.slots[i].key, &e.key) {
+				count++
+				if idle := now - e.lastUsed(); idle > longest {
+					best, longest = int(j), idle
+				}
+			}
+		}
+		if count > prefixShare {
+			return best
+		}
+	}
+	return -1
+}
+
+// worthless ranks a session for eviction: 0 keeps it.
+func (e *slot) worthless(now time.Duration, newcomer *Key) time.Duration {
+	const class = 1 << 60
+	idle := max(now-e.lastUsed(), 0) + 1
+	inUse := e.current != nil && e.current.messages() >= protectedAfter
+	switch {
+	case inUse && idle <= protectedFor:
+		return 0
+	case !inUse && samePrefix(&e.key, newcomer):
+		return 2*class + idle
+	case !inUse:
+		return class + idle
+	default:
+		return idle
+	}
+}
+
+// lastUsed is when a message of the session was last opened or its handshake sent.
+func (e *slot) lastUsed() (t time.Duration) {
+	for _, k := range [...]*Keys{e.current, e.next} {
+		if k != nil {
+			t = max(t, k.Used())
+		}
+	}
+	return t
+}
+
+// sweep ends what time has ended in the slots from, inclusive, to end.
+func (s *shard) sweep(m *Map, now time.Duration, from, end int) {
+	for i := from; i < end; i++ {
+		e := &s.slots[i]
+		if !e.live {
+			continue
+		}
+		e.expireKeys(now)
+		if e.current == nil && e.next == nil || now-e.lastUsed() > m.cfg.IdleTimeout {
+			s.drop(m, uint32(i))
+			s.expired++
+		}
+	}
+}
+
+func (e *slot) expireKeys(now time.Duration) {
+	if e.next != nil && now > e.nextUntil {
+		e.next = nil
+		e.settle()
+	}
+	if e.previous != nil && now > e.previousUntil {
+		e.previous = nil
+		e.settle()
+	}
+}
+
+// v4Mapped is how an IPv4 address starts in a Key.
+var v4Mapped = [12]byte{10: 0xff, 11: 0xff}
+
+// samePrefix reports whether two endpoints lie in the same /24 (IPv4) or /48 (IPv6): what one
+// subscriber can get without effort.
+func samePrefix(a, b *Key) bool {
+	if [12]byte(a[:12]) == v4Mapped || [12]byte(b[:12]) == v4Mapped {
+		return [15]byte(a[:15]) == [15]byte(b[:15])
+	}
+	return [6]byte(a[:6]) == [6]byte(b[:6])
+}

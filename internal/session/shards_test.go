@@ -1,0 +1,90 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+)
+
+// A map has the shards that it is asked for, a power of two, and with one it holds exactly what its
+// capacity says.
+func TestShards(t *testing.T) {
+	for _, c := range []struct{ capacity, ask, want int }{
+		{100, 1, 1}, {100, 2, 2}, {100, 3, 4}, {100, 64, 64}, {100, 1 << 20, maxShards},
+		{100, 0, 1}, {511, 0, 1}, {512, 0, 2}, {2048, 0, 8}, {0, 0, 64}, {1 << 17, 0, 64},
+	} {
+		if m := NewMap(Config{Capacity: c.capacity, Shards: c.ask}); len(m.shards) != c.want {
+			t.Errorf("%d shards asked for, %d sessions: %d, want %d", c.ask, c.capacity, len(m.shards), c.want)
+		}
+	}
+	m := NewMap(Config{Capacity: 40, Challenges: 8, Shards: 1})
+	for i := range 200 {
+		k := testKey(i)
+		h := m.Hash(&k)
+		var ch Challenge
+		res := challenge(m, 0, &k, h, new(codec.Nonce), 0, &ch)
+		if (res == ChallengeEvicted) != (i >= 48) { // 40 have led to sessions, 8 are out
+			t.Fatalf("challenge %d: %v", i, res)
+		}
+		if i >= 40 {
+			continue
+		}
+		keys, _ := pair(byte(i))
+		if !m.Establish(0, &k, h, &ch, keys) {
+			t.Fatalf("session %d has no room", i)
+		}
+		if _, ok := m.Lookup(&k, h); !ok {
+			t.Fatalf("session %d is not found", i)
+		}
+	}
+	if st := m.Stats(); st.Sessions != 40 || st.Challenges != 8 {
+		t.Errorf("%d sessions and %d challenges, want 40 and 8", st.Sessions, st.Challenges)
+	}
+	for range 2 * sweepCalls {
+		m.Sweep(2 * DefaultIdleTimeout)
+	}
+	if st := m.Stats(); st.Sessions != 0 || st.Challenges != 0 {
+		t.Errorf("%d sessions and %d challenges are left after they have expired", st.Sessions, st.Challenges)
+	}
+}
+
+// Once a map with 1536 sessions at most held 3328. Whatever the capacity, the room for uneven
+// hashing is less than a third of it.
+func TestCapacityIsNearlyKept(t *testing.T) {
+	for _, capacity := range []int{1, 16, 100, 511, 512, 1000, 1536, 2048, 5000, DefaultCapacity, 1 << 17} {
+		m := NewMap(Config{Capacity: capacity, Challenges: 1})
+		slots := 0
+		for i := range m.shards {
+			slots += m.shards[i].capacity
+		}
+		if slots < capacity || slots > capacity+capacity*3/10 {
+			t.Errorf("capacity %d: room for %d sessions", capacity, slots)
+		}
+	}
+}
+
+// However far time has jumped, what is not due stays, and NextExpiry names the time from which
+// Expire finds something.
+func TestPendingNextExpiry(t *testing.T) {
+	p, r := NewPending[int](8), testRandom(t, 2)
+	if at := p.NextExpiry(); at < 1<<62 {
+		t.Errorf("%v with nothing in it", at)
+	}
+	deadlines := []time.Duration{10 * time.Second, 3 * time.Second, 3*time.Second + pendingTick, 100 * time.Millisecond}
+	for i, d := range deadlines {
+		p.Add(d, r, func(codec.RequestID) int { return i })
+	}
+	for _, want := range []int{3, 1, 2, 0} {
+		at := p.NextExpiry()
+		if at <= deadlines[want] || at > deadlines[want]+pendingTick {
+			t.Fatalf("next expiry %v, want that of %v", at, deadlines[want])
+		}
+		if got := p.Expire(at-1, nil); len(got) != 0 {
+			t.Fatalf("%v have expired before %v", got, at)
+		}
+		if got := p.Expire(at, nil); len(got) != 1 || got[0] != want {
+			t.Fatalf("%v have expired at %v, want %d", got, at, want)
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package soak
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/load"
+)
+
+// attack is a flood of one kind, made for one target.
+type attack struct {
+	run   func(context.Context) error
+	sent  func() uint64 // requests or datagrams, after run
+	out   func() uint64 // datagrams, after run
+	tells func() string // more about it, after run; may be nil
+	// check says what else must hold for this kind. It may be nil.
+	check func(t *testing.T, before, after *state)
+}
+
+// addresses are where a flood comes from: many of them where loopback has many.
+func addresses(x *target, n int) []netip.Addr {
+	if x.to.Addr.Addr().Is6() {
+		return []netip.Addr{netip.IPv6Loopback()}
+	}
+	return load.LoopbackSources(n)
+}
+
+// Where prefixes has addresses.
+const (
+	netSteady    = 100
+	netNewcomers = 200
+)
+
+// prefixes are addresses of n different /24 in a /16, n < 256, none of which addresses has.
+func prefixes(net byte, n int) (list []netip.Addr) {
+	for i := range n {
+		list = append(list, netip.AddrFrom4([4]byte{127, net, byte(i), 1}))
+	}
+	return list
+}
+
+// ports is how many sockets a flood has when there are n addresses to have.
+const ports = 250
+
+// junk are messages of strangers, from one goroutine that does nothing else.
+func junk(t *testing.T, x *target) attack {
+	from := addresses(x, ports)
+	for len(from) < ports {
+		from = append(from, from[0])
+	}
+	b, err := newBlaster(x.to, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.close)
+	return attack{run: b.run, sent: b.sent, out: b.sent, check: func(t *testing.T, before, after *state) {
+		challenged := delta(before, after, engine.WhoareyouSent) + delta(before, after, engine.WhoareyouRepeated)
+		full := delta(before, after, engine.DropChallengesFull)
+		t.Logf("challenged %d, of these with the challenge of another evicted %d", challenged, full)
+		if challenged == 0 {
+			t.Error("the node took none of the junk for a message that does not open")
+		}
+		// What the node read and did not challenge was opened: no steady request can have gone
+		// under.
+		in := after.Sockets.RxDatagrams - before.Sockets.RxDatagrams
+		if opened := delta(before, after, engine.InPing) + delta(before, after, engine.InFindNode); in != challenged+opened {
+			t.Errorf("%d datagrams were read, %d were challenged and %d opened", in, challenged, opened)
+		}
+	}}
+}
+
+// badHandshakes answer live challenges with a signature of nobody, in bursts more than the node can
+// examine, and fewer than the challenges that it can have. All come from one prefix, and newcomers
+// of other prefixes make good handshakes meanwhile: they must find room in the queue.
+func badHandshakes(t *testing.T, x *target) attack {
+	v6 := x.to.Addr.Addr().Is6()
+	bad := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Handshake: load.BadProof, Identities: lighter(2000), Rate: lighter(25000.0),
+		Sources: addresses(x, ports), Sockets: ports, Buffer: 64 << 10})
+	if v6 {
+		return bad.attack // all of loopback is one prefix
+	}
+	newcomers := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Rate: lighter(40.0), Sources: prefixes(netNewcomers, 16), Sockets: 16, Timeout: 3 * time.Second})
+	return attack{
+		run: func(ctx context.Context) error {
+			other := make(chan error, 1)
+			go func() { other <- newcomers.run(ctx) }()
+			err := bad.run(ctx)
+			if e := <-other; err == nil {
+				err = e
+			}
+			return err
+		},
+		sent:  bad.sent,
+		out:   func() uint64 { return bad.out() + newcomers.out() },
+		tells: func() string { return "newcomers of other prefixes: " + told(newcomers.result) },
+		check: func(t *testing.T, before, after *state) {
+			t.Logf("bad signatures %d, refused for the prefix's share %d, as not the first of a name %d, for want of room %d", delta(before, after, engine.DropHandshakeProof),
+				delta(before, after, engine.DropInboundShare), delta(before, after, engine.DropInboundLater), delta(before, after, engine.DropInboundFull))
+			if n := delta(before, after, engine.DropInboundFull); n > 0 {
+				t.Errorf("handshakes of one prefix filled the queue: %d found no room", n)
+			}
+			if delta(before, after, engine.DropHandshakeProof) == 0 {
+				t.Error("the node examined no bad handshake")
+			}
+			if newcomers.result.Total.Answered == 0 && !raceEnabled { // as for goodHandshakes
+				t.Error("no newcomer got a session")
+			}
+		},
+	}
+}
+
+// goodHandshakes are those of new identities. The map of sessions is full of them before it begins,
+// so that another session has to give way to each.
+func goodHandshakes(t *testing.T, x *target) attack {
+	a := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Window: lighter(256), Sources: addresses(x, ports), Sockets: ports, Buffer: 64 << 10})
+	if _, err := a.g.Run(t.Context(), load.Plan{For: patience, Requests: uint64(lighter(targetSessions * 3 / 2))}); err != nil {
+		t.Fatal(err)
+	}
+	a.check = func(t *testing.T, before, after *state) {
+		t.Logf("new sessions %d, evicted %d, refused as none gave way %d", delta(before, after, engine.SessionsInbound),
+			after.Sessions.Evicted-before.Sessions.Evicted, after.Sessions.Refused-before.Sessions.Refused)
+		// Under the race detector handshakes may all come after the end of their challenges.
+		if after.Sessions.Evicted == before.Sessions.Evicted && !raceEnabled {
+			t.Error("no session gave way to a new one")
+		}
+	}
+	return a.attack
+}
+
+// slowTalk are requests of a protocol whose handler takes its time.
+func slowTalk(t *testing.T, x *target) attack {
+	a := generatorAttack(t, x, load.Config{Mix: load.Only(load.Talk), TalkProtocol: slowProtocol, TalkSize: 100, Identities: lighter(200), Window: 512,
+		Sources: addresses(x, ports)[:1]})
+	a.check = func(t *testing.T, before, after *state) {
+		t.Logf("requests for the slow protocol %d, answered empty as %d handlers were busy %d", delta(before, after, engine.InTalkRequest), targetTalks,
+			delta(before, after, engine.DropTalkBusy))
+		if delta(before, after, engine.InTalkRequest) == 0 {
+			t.Error("no TALK request came through")
+		}
+	}
+	return a.attack
+}
+
+// generated is an attack by a generator.
+type generated struct {
+	attack
+	g      *load.Generator
+	result *load.Result
+}
+
+func generatorAttack(t *testing.T, x *target, cfg load.Config) *generated {
+	t.Helper()
+	g := prepare(t, x, cfg)
+	a := &generated{g: g}
+	a.run = func(ctx context.Context) (err error) {
+		a.result, err = g.Run(ctx, load.Plan{For: load.MaxDuration})
+		return err
+	}
+	a.sent = func() uint64 { return a.result.Total.Sent }
+	a.out = func() uint64 { return a.result.Traffic.TxDatagrams }
+	a.tells = func() string { return told(a.result) }
+	return a
+}
+
+// told is what became of a generator's requests.
+func told(r *load.Result) string {
+	return fmt.Sprintf("%d answered of %d, p50 %v, p99 %v", r.Total.Answered, r.Total.Sent, r.Latency.Quantile(0.5), r.Latency.Quantile(0.99))
+}
+
+// delta is how much a counter of the node has risen.
+func delta(before, after *state, c engine.Counter) uint64 {
+	return after.Counters[c] - before.Counters[c]
+}
