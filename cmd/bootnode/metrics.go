@@ -2,9 +2,11 @@ package main
 
 import (
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/engine"
@@ -118,4 +120,118 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			}
 		}
 	}
+}
+
+// counts is what the daemon itself counts, beside its node.
+type counts struct {
+	reloads, badReloads atomic.Uint64
+	lastReload          atomic.Int64 // Unix seconds of the start or the last good reload
+	lastGood            atomic.Bool
+	saves, badSaves     atomic.Uint64
+	natFailures         atomic.Uint64
+	httpEvicted         atomic.Uint64
+	persistent          atomic.Bool // known nodes are saved
+	natKnown            atomic.Bool // an endpoint from --nat is in the record
+}
+
+func newCounts(now time.Time) *counts {
+	c := new(counts)
+	c.lastReload.Store(now.Unix())
+	c.lastGood.Store(true)
+	return c
+}
+
+func (c *counts) reloaded(now time.Time) {
+	c.reloads.Add(1)
+	c.lastReload.Store(now.Unix())
+	c.lastGood.Store(true)
+}
+
+func (c *counts) reloadFailed() {
+	c.badReloads.Add(1)
+	c.lastGood.Store(false)
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// collectors makes metrics of the counts. suppressed is the number of log lines that were held
+// back, bans that of the bans.
+func (c *counts) collectors(suppressed func() uint64, bans func() int64) []prometheus.Collector {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: namespace + name, Help: help}, value)
+	}
+	count := func(name, help string, label prometheus.Labels, value func() uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: namespace + name, Help: help, ConstLabels: label},
+			func() float64 { return float64(value()) })
+	}
+	result := func(r string) prometheus.Labels { return prometheus.Labels{"result": r} }
+	const helpReloads, helpSaves = "Times that settings were read anew on SIGHUP, by result.", "Saves of the known nodes, by result."
+	return []prometheus.Collector{
+		count("reloads_total", helpReloads, result("ok"), c.reloads.Load),
+		count("reloads_total", helpReloads, result("failed"), c.badReloads.Load),
+		gauge("last_reload_success_timestamp_seconds", "When the settings in force were read.", func() float64 { return float64(c.lastReload.Load()) }),
+		gauge("last_reload_successful", "1 if the last reading of the settings went well.", func() float64 { return number(c.lastGood.Load()) }),
+		count("saves_total", helpSaves, result("ok"), c.saves.Load),
+		count("saves_total", helpSaves, result("failed"), c.badSaves.Load),
+		gauge("storage_persistent", "1 if known nodes and the record are saved, 0 if they are lost at the end.", func() float64 { return number(c.persistent.Load()) }),
+		gauge("nat_endpoint_known", "1 if the record names an endpoint that --nat found.", func() float64 { return number(c.natKnown.Load()) }),
+		count("nat_failures_total", "Failed attempts to find or map the external endpoint.", nil, c.natFailures.Load),
+		count("http_connections_evicted_total", "HTTP connections closed to make room for new ones.", nil, c.httpEvicted.Load),
+		gauge("banned_entries", "Entries of the ban file.", func() float64 { return float64(bans()) }),
+		count("log_lines_suppressed_total", "Lines that were not logged because the same line had just been.", nil, suppressed),
+	}
+}
+
+// histogramSchema is that of the buckets of engine.Histogram: bounds are powers of √2.
+const histogramSchema = 1
+
+// histogram is a metric that has the buckets of both kinds: native ones, which a server that knows
+// them takes from the protobuf format, and classic ones, of which the text format has every second.
+type histogram struct {
+	native, classic prometheus.Metric
+}
+
+// newHistogram makes a metric of what the node has counted since start.
+func newHistogram(desc *prometheus.Desc, h *discv5.Histogram, start time.Time, label string) prometheus.Metric {
+	// Bucket i has the bound 2^((i-BoundOne)/2); index 0 of schema 1 has 1. The first bucket
+	// reaches down to nothing. What is beyond the last bound counts as just beyond.
+	native := make(map[int]int64)
+	classic := make(map[float64]uint64)
+	total := uint64(0)
+	for i, n := range h.Counts {
+		total += n
+		if i > 0 && n > 0 {
+			native[i-engine.BoundOne] = int64(n)
+		}
+		if i < engine.NumBounds && i%2 == 0 {
+			classic[discv5.LatencyBound(i).Seconds()] = total
+		}
+	}
+	sum := h.Sum.Seconds()
+	return histogram{
+		native: prometheus.MustNewConstNativeHistogram(desc, total, sum, native, nil, h.Counts[0], histogramSchema,
+			discv5.LatencyBound(0).Seconds(), start, label),
+		classic: prometheus.MustNewConstHistogram(desc, total, sum, classic, label),
+	}
+}
+
+// Desc implements prometheus.Metric.
+func (h histogram) Desc() *prometheus.Desc { return h.native.Desc() }
+
+// Write implements prometheus.Metric.
+func (h histogram) Write(out *dto.Metric) error {
+	var classic dto.Metric
+	if err := h.classic.Write(&classic); err != nil {
+		return err
+	}
+	if err := h.native.Write(out); err != nil {
+		return err
+	}
+	out.Histogram.Bucket = classic.Histogram.Bucket
+	return nil
 }

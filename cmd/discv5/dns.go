@@ -3,11 +3,16 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"iter"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5"
@@ -119,4 +124,283 @@ func (s newRecords) add(r *enr.Record) bool {
 	}
 	s[r.ID()] = r.Seq()
 	return true
+}
+
+// dnsFlags are those of commands that read lists.
+type dnsFlags struct {
+	server  string
+	timeout seconds
+	limits  dnsdisc.Limits
+	alone   bool
+}
+
+func (d *dnsFlags) add(f *pflag.FlagSet) {
+	f.SortFlags = false
+	d.timeout = seconds(30 * time.Minute)
+	d.limits.Rate = 64
+	dnsFlag(f, &d.server)
+	f.Var(&d.timeout, "timeout", "`TIME` after which reading ends; 0 is when all has been read")
+	f.Float64Var(&d.limits.Rate, "rate", d.limits.Rate, "DNS requests per second, at most")
+	f.BoolVar(&d.alone, "no-links", false, "do not read lists that the list links to")
+}
+
+// client makes a client, and the context that bounds it.
+func (d *dnsFlags) client(ctx context.Context) (*dnsdisc.Client, context.Context, context.CancelFunc, error) {
+	names, err := parseDNS(d.server)
+	if err != nil {
+		return nil, nil, nil, place("--dns", err)
+	}
+	if !(d.limits.Rate > 0) {
+		return nil, nil, nil, wrong("--rate %v: want more than 0", d.limits.Rate)
+	}
+	if d.alone {
+		d.limits.LinkDepth = -1
+	}
+	client := &dnsdisc.Client{Resolver: names, Limits: d.limits}
+	if d.timeout == 0 {
+		return client, ctx, func() {}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(d.timeout))
+	return client, ctx, cancel, nil
+}
+
+func newDNSResolve(t *tool) *cobra.Command {
+	var flags dnsFlags
+	c := &cobra.Command{
+		Use: "resolve URL", Short: "Print the records of a list of nodes in DNS",
+		Long: `Print the records of the list at URL, enrtree://KEY@DOMAIN, and of the lists that it links to,
+in the order in which they come, which is random. A node is printed again if a newer record of
+it is found. What is wrong with a list is told on standard error and left out.
+Exit code 1: no record was found.`,
+		Args: arguments(1, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if _, err := dnsdisc.ParseLink(args[0]); err != nil {
+				return place(argument(0), usageError{err})
+			}
+			client, ctx, cancel, err := flags.client(c.Context())
+			if err != nil {
+				return err
+			}
+			defer cancel()
+			seen := newRecords{}
+			var last error
+			for f, err := range client.Walk(ctx, args[0]) {
+				switch {
+				case err != nil:
+					last = err
+					t.note("discv5: %s", oneLine(err))
+				case f.Record != nil && seen.add(f.Record):
+					i := brief(f.Record.View())
+					t.print(i, i.Record)
+				}
+			}
+			switch {
+			case c.Context().Err() != nil:
+				return c.Context().Err()
+			case len(seen) > 0:
+				return nil
+			case last != nil:
+				return errors.New("no record found")
+			}
+			return errors.New("the list is empty")
+		},
+	}
+	flags.add(c.Flags())
+	c.Flags().IntVarP(&flags.limits.Records, "number", "n", 0, "`NUMBER` of records after which reading ends; 0 is all")
+	return c
+}
+
+// What dns check prints: for each problem, then for each tree, then once.
+type (
+	dnsProblem struct {
+		Event string `json:"event"` // problem
+		URL   string `json:"url"`
+		Name  string `json:"name"`
+		Text  string `json:"text,omitempty"`
+		Error string `json:"error"`
+	}
+	dnsTree struct {
+		Event    string `json:"event"` // tree
+		URL      string `json:"url"`
+		Seq      uint64 `json:"seq"`
+		Records  int    `json:"records"`
+		Links    int    `json:"links"`
+		Problems int    `json:"problems"`
+	}
+	dnsSummary struct {
+		Event    string `json:"event"` // summary
+		Trees    int    `json:"trees"`
+		Nodes    int    `json:"nodes"`
+		Problems int    `json:"problems"`
+	}
+)
+
+func newDNSCheck(t *tool) *cobra.Command {
+	var flags dnsFlags
+	c := &cobra.Command{
+		Use: "check URL", Short: "Read all of a list of nodes in DNS and tell what is wrong with it",
+		Long: `Read all of the list at URL, enrtree://KEY@DOMAIN, and of the lists that it links to. Print each
+problem with the DNS name at which it stands, then a line for each list and a summary.
+Exit code 1: there is a problem.`,
+		Args: arguments(1, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if _, err := dnsdisc.ParseLink(args[0]); err != nil {
+				return place(argument(0), usageError{err})
+			}
+			client, ctx, cancel, err := flags.client(c.Context())
+			if err != nil {
+				return err
+			}
+			defer cancel()
+			return t.checkLists(client.Walk(ctx, args[0]))
+		},
+	}
+	flags.add(c.Flags())
+	return c
+}
+
+// checkLists tells what a walk finds.
+func (t *tool) checkLists(walk iter.Seq2[dnsdisc.Found, error]) error {
+	trees := map[dnsdisc.Link]*dnsTree{}
+	var order []*dnsTree
+	tree := func(l dnsdisc.Link) *dnsTree {
+		if trees[l] == nil {
+			trees[l] = &dnsTree{Event: "tree", URL: l.String()}
+			order = append(order, trees[l])
+		}
+		return trees[l]
+	}
+	seen := newRecords{}
+	problems := 0
+	for f, err := range walk {
+		var e *dnsdisc.Error
+		switch {
+		case errors.As(err, &e):
+			problems++
+			tree(e.Tree).Problems++
+			t.print(dnsProblem{"problem", e.Tree.String(), e.Name, e.Text, oneLine(e.Err)}, "problem  "+strings.TrimPrefix(oneLine(e), "dnsdisc: "))
+		case f.Root != nil:
+			tree(f.Tree).Seq = f.Root.Seq
+		case f.Record != nil:
+			tree(f.Tree).Records++
+			seen.add(f.Record)
+		case f.Link != nil:
+			tree(f.Tree).Links++
+		}
+	}
+	for _, e := range order {
+		t.print(e, fmt.Sprintf("tree     %s: seq %d, %d records, %d links, %d problems", e.URL, e.Seq, e.Records, e.Links, e.Problems))
+	}
+	t.print(dnsSummary{"summary", len(order), len(seen), problems}, fmt.Sprintf("summary  %d trees, %d nodes, %d problems", len(order), len(seen), problems))
+	if problems > 0 {
+		return fmt.Errorf("problems found: %d", problems)
+	}
+	return nil
+}
+
+// Times for which texts may be cached, in seconds: the root changes with the list, an entry never
+// does.
+const (
+	rootTTL  = 60
+	entryTTL = 86400
+)
+
+// dnsText is one TXT record.
+type dnsText struct {
+	Name string `json:"name"`
+	TTL  int    `json:"ttl"`
+	Text string `json:"text"`
+}
+
+// zone is the line of a zone file. A string has 255 bytes at most, and no character here needs an
+// escape.
+func (d dnsText) zone() string {
+	line := fmt.Sprintf("%s. %d IN TXT", d.Name, d.TTL)
+	for part := range slices.Chunk([]byte(d.Text), 255) {
+		line += ` "` + string(part) + `"`
+	}
+	return line
+}
+
+func newDNSMake(t *tool) *cobra.Command {
+	var keyFlag, domain string
+	var links []string
+	var seq uint64
+	c := &cobra.Command{
+		Use: "make RECORDS...", Short: "Make and sign a list of nodes for DNS",
+		Long: `Make a list of the given nodes and print it as lines of a zone file, or with --json as objects
+that have name, ttl and text. The URL of the list goes to standard error.
+
+RECORDS are records, @FILE that holds records or is a nodes.json of crawl, or - for standard
+input. Of several records of one node the newest is taken. The same records, links, key and
+sequence number always make the same list.`,
+		Args: arguments(1, -1),
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case keyFlag == "":
+				return wrong("--key is missing; discv5 key generate makes one")
+			case domain == "":
+				return wrong("--domain is missing")
+			case !c.Flags().Changed("seq"):
+				return wrong("--seq is missing: it has to be higher than that of the list that this one replaces")
+			}
+			key, err := t.key(keyFlag)
+			if err != nil {
+				return place("--key", err)
+			}
+			link, err := dnsdisc.LinkOf(key, domain)
+			if err != nil {
+				return place("--domain", wrong("%s: %w", quote.Short(domain), err))
+			}
+			var linked []dnsdisc.Link
+			for i, s := range links {
+				l, err := dnsdisc.ParseLink(s)
+				if err != nil {
+					return place(fmt.Sprintf("--link %d", i+1), usageError{err})
+				}
+				linked = append(linked, l)
+			}
+			var records []*enr.Record
+			for i, a := range args {
+				list, err := t.records(a)
+				if err != nil {
+					return place(argument(i), err)
+				}
+				records = append(records, list...)
+			}
+			tree, err := dnsdisc.Make(records, linked, key, seq)
+			if err != nil {
+				return err
+			}
+			if len(records) == 0 {
+				t.note("discv5: the list has no node")
+			}
+			t.printTree(tree, domain)
+			t.note("%s", link)
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&keyFlag, "key", "", "private `KEY` that signs the list: a file, or 64 hexadecimal digits, which other users of the machine can see")
+	f.StringVar(&domain, "domain", "", "DNS `NAME` at which the list will stand")
+	f.Uint64Var(&seq, "seq", 0, "sequence `NUMBER`, higher than that of the list that this one replaces")
+	f.StringArrayVar(&links, "link", nil, "`URL` of another list that this one links to; repeatable")
+	return c
+}
+
+// printTree prints the texts of a tree, the root first.
+func (t *tool) printTree(tree map[string]string, domain string) {
+	labels := make([]string, 0, len(tree))
+	for l := range tree {
+		labels = append(labels, l)
+	}
+	slices.Sort(labels)
+	for _, l := range labels {
+		d := dnsText{Name: strings.TrimPrefix(l+"."+domain, "."), TTL: entryTTL, Text: tree[l]}
+		if l == "" {
+			d.TTL = rootTTL
+		}
+		t.print(d, d.zone())
+	}
 }

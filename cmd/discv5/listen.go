@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -142,4 +144,94 @@ func (t *tool) listen(ctx context.Context, node *discv5.Node, status time.Durati
 			seen = t.changes(node, seen)
 		}
 	}
+}
+
+// seenNode is what was last seen of a node in the table.
+type seenNode struct {
+	addr string
+	seq  uint64
+	live bool
+}
+
+// changes prints how the table differs from what was seen before. What comes and goes in between is
+// not seen.
+func (t *tool) changes(node *discv5.Node, before map[enr.ID]seenNode) map[enr.ID]seenNode {
+	now := make(map[enr.ID]seenNode, len(before))
+	tell := func(event string, id enr.ID, addr, record string) {
+		t.print(listenEvent{Event: event, NodeID: id.String(), Addr: addr, Record: record}, fmt.Sprintf("%-7s %s %s", event, id, addr))
+	}
+	for n, s := range node.NodeTable().All() {
+		if !s.Member {
+			continue
+		}
+		is := seenNode{n.Addr.String(), n.Seq, s.Live}
+		now[n.ID] = is
+		was, ok := before[n.ID]
+		record := ""
+		if r, err := enr.ParseView(n.Record); err == nil {
+			record = r.String()
+		}
+		switch {
+		case !ok:
+			tell("added", n.ID, is.addr, record)
+		case was.seq != is.seq || was.addr != is.addr:
+			tell("updated", n.ID, is.addr, record)
+		}
+		if is.live != was.live {
+			tell(map[bool]string{true: "live", false: "silent"}[is.live], n.ID, is.addr, record)
+		}
+	}
+	var gone []enr.ID
+	for id := range before {
+		if _, ok := now[id]; !ok {
+			gone = append(gone, id)
+		}
+	}
+	slices.SortFunc(gone, func(a, b enr.ID) int { return slices.Compare(a[:], b[:]) })
+	for _, id := range gone {
+		tell("removed", id, before[id].addr, "")
+	}
+	return now
+}
+
+// statusEvent is how a node does. Numbers of packets and sessions count since its start.
+type statusEvent struct {
+	Table       int    `json:"table"`
+	Live        int    `json:"live"`
+	Sessions    int    `json:"sessions"`
+	Inbound     uint64 `json:"sessionsInbound"`
+	Outbound    uint64 `json:"sessionsOutbound"`
+	PacketsIn   uint64 `json:"packetsIn"`
+	PacketsOut  uint64 `json:"packetsOut"`
+	Whoareyou   uint64 `json:"whoareyouSent"`
+	Dropped     uint64 `json:"dropped"`
+	MessagesIn  uint64 `json:"messagesIn"`
+	MessagesOut uint64 `json:"messagesOut"`
+}
+
+// status writes how the node does: a result for programs, a diagnostic for people.
+func (t *tool) status(node *discv5.Node) {
+	s := node.Stats()
+	c := &s.Counters
+	e := statusEvent{
+		Table: s.Table, Live: s.Live, Sessions: s.Sessions.Sessions,
+		Inbound: c[engine.SessionsInbound], Outbound: c[engine.SessionsOutbound],
+		PacketsIn: c[engine.PacketsIn], PacketsOut: c[engine.PacketsOut], Whoareyou: c[engine.WhoareyouSent],
+	}
+	for i, n := range c {
+		switch (engine.Counter(i)).Info().Metric {
+		case "dropped_total":
+			e.Dropped += n
+		case "messages_received_total":
+			e.MessagesIn += n
+		case "messages_sent_total":
+			e.MessagesOut += n
+		}
+	}
+	if t.json {
+		t.print(listenEvent{Event: "status", Status: &e}, "")
+		return
+	}
+	t.note("table %d nodes, %d live; %d sessions (%d in, %d out); packets %d in, %d out; messages %d in, %d out; %d dropped",
+		e.Table, e.Live, e.Sessions, e.Inbound, e.Outbound, e.PacketsIn, e.PacketsOut, e.MessagesIn, e.MessagesOut, e.Dropped)
 }

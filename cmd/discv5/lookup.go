@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/quote"
 )
@@ -90,4 +93,110 @@ func (t *tool) idOf(arg string) (enr.ID, error) {
 		return enr.ID{}, err
 	}
 	return r.ID(), nil
+}
+
+func newResolve(t *tool) *cobra.Command {
+	n := &network{t: t}
+	c := &cobra.Command{
+		Use: "resolve NODE", Short: "Find the newest record of a node",
+		Long: `Find the newest record of a node and print it.
+
+NODE may also be a node ID, 64 hexadecimal digits. A node whose address is known is asked
+itself. If it does not answer, or only its ID is known, the network is asked, starting from
+--bootnodes. Exit code 1: no record was found.`,
+		Args: arguments(1, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx := c.Context()
+			if err := n.parse(ctx); err != nil {
+				return err
+			}
+			text, err := t.text(args[0])
+			if err != nil {
+				return place(argument(0), err)
+			}
+			known := n.boot
+			var to *target
+			id, err := enr.ParseID(text)
+			if err != nil {
+				found, err := parseTarget(ctx, n.names, text, n.listen)
+				if err != nil {
+					return place(argument(0), err)
+				}
+				to, id = &found, found.id()
+				known = append([]target{found}, known...)
+			} else if len(n.boot) == 0 {
+				return wrong("argument 1: a node ID has no address: --bootnodes says where to ask; see %s --help", c.CommandPath())
+			}
+			node, err := n.start(ctx, known, len(n.boot) > 0)
+			if err != nil {
+				return err
+			}
+			defer node.Close()
+			r, err := n.resolve(ctx, node, id, to)
+			if err != nil {
+				return err
+			}
+			if to != nil {
+				if old := to.contact.Record(); old != nil && old.Seq() > r.Seq() {
+					t.note("the record found has sequence number %d, lower than that of the one given: %d", r.Seq(), old.Seq())
+				}
+			}
+			i := brief(r.View())
+			t.print(i, i.Record)
+			return nil
+		},
+	}
+	n.flags(c.Flags(), "timeout", "W", true)
+	return c
+}
+
+// resolve asks the node itself, then the network.
+func (n *network) resolve(ctx context.Context, node *discv5.Node, id enr.ID, to *target) (*enr.Record, error) {
+	if to != nil {
+		r, err := node.RequestENR(ctx, to.contact)
+		if err == nil || len(n.boot) == 0 || ctx.Err() != nil {
+			return r, err
+		}
+		n.t.note("%s; asking the network", oneLine(err))
+	}
+	defer n.t.showing(asking(node))()
+	if err := n.join(ctx, node); err != nil {
+		return nil, err
+	}
+	near, err := node.Lookup(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	best := newest(nil, near, id)
+	if best == nil {
+		// A lookup brings nodes that answer. That one does not, but those close to it may know its
+		// record.
+		for _, r := range near {
+			heard, err := node.FindNode(ctx, discv5.Contacts(r)[0], uint(enr.LogDistance(r.ID(), id)))
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if err == nil {
+				best = newest(best, heard, id)
+			}
+		}
+	}
+	if best == nil {
+		return nil, fmt.Errorf("no record of %s: asked the %d nodes closest to it", id.Short(), len(near))
+	}
+	// Whoever is found is asked: others may have an old record.
+	if r, err := node.RequestENR(ctx, discv5.Contacts(best)[0]); err == nil {
+		best = newest(best, []*enr.Record{r}, id)
+	}
+	return best, nil
+}
+
+// newest is the record of id with the highest sequence number.
+func newest(best *enr.Record, records []*enr.Record, id enr.ID) *enr.Record {
+	for _, r := range records {
+		if r.ID() == id && (best == nil || r.Seq() > best.Seq()) {
+			best = r
+		}
+	}
+	return best
 }

@@ -2,15 +2,20 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/dnsdisc"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // network holds the flags of commands that send, and starts the node through which they do.
@@ -160,3 +165,137 @@ func listenFor(targets []target, wide bool) (required, optional []netip.AddrPort
 	}
 	return []netip.AddrPort{a6}, nil
 }
+
+// joinPoll is how often the table is looked at while a bootnode's record is on its way into it.
+const joinPoll = 10 * time.Millisecond
+
+// join has the bootnodes answer, which brings them into the node's table, where lookups begin. One
+// is enough.
+func (n *network) join(ctx context.Context, node *discv5.Node) error {
+	errs := make(chan error, len(n.boot))
+	for _, b := range n.boot {
+		go func() {
+			var err error
+			if b.contact.Record() == nil {
+				_, err = node.RequestENR(ctx, b.contact)
+			} else {
+				_, err = node.Ping(ctx, b.contact)
+			}
+			errs <- err
+		}()
+	}
+	last := errors.New("--bootnodes is missing")
+	answered := false
+	for range n.boot {
+		if err := <-errs; err == nil {
+			answered = true
+		} else {
+			last = err
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !answered {
+		return fmt.Errorf("no bootnode answers: %w", last)
+	}
+	// The node itself fetches the record of a bootnode that was given without one.
+	wait, cancel := context.WithTimeout(ctx, 2*time.Duration(n.timeout))
+	defer cancel()
+	for node.NodeTable().Len() == 0 {
+		select {
+		case <-wait.Done():
+			return errors.New("a bootnode answers, but not from the address that its record has")
+		case <-time.After(joinPoll):
+		}
+	}
+	return nil
+}
+
+// seconds is a flag for a time span: a number of seconds, as ping(8) takes it, or with a unit.
+type seconds time.Duration
+
+// Set implements pflag.Value.
+func (s *seconds) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(f >= 0 && f < 1e9) {
+			return fmt.Errorf("want seconds or a time span such as 500ms or 2m")
+		}
+		d = time.Duration(f * float64(time.Second))
+	}
+	if d < 0 {
+		return fmt.Errorf("is negative")
+	}
+	*s = seconds(d)
+	return nil
+}
+
+// String implements pflag.Value.
+func (s *seconds) String() string { return time.Duration(*s).String() }
+
+// Type implements pflag.Value: the word for it in the help.
+func (s *seconds) Type() string { return "TIME" }
+
+// parseAddrs reads listen addresses: IP:PORT, [IPv6]:PORT, or :PORT for all IPv4 and IPv6
+// addresses.
+func parseAddrs(list []string) (addrs []netip.AddrPort, err error) {
+	for _, s := range list {
+		if port, both := strings.CutPrefix(s, ":"); both {
+			n, err := strconv.ParseUint(port, 10, 16)
+			if err != nil {
+				return nil, wrong("%s: port is not a number from 0 to 65535", quote.Short(s))
+			}
+			addrs = append(addrs, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(n)), netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(n)))
+			continue
+		}
+		a, err := netip.ParseAddrPort(s)
+		if err != nil {
+			return nil, wrong("%s: want IP:PORT, [IPv6]:PORT or :PORT", quote.Short(s))
+		}
+		addrs = append(addrs, netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
+	}
+	return addrs, nil
+}
+
+// parseExternal reads an address that the record is to name: IP or IP:PORT.
+func parseExternal(s string) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddrPort(s); err == nil {
+		return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), nil
+	}
+	ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
+	if err != nil || ip.Zone() != "" {
+		return netip.AddrPort{}, wrong("%s: want IP, IP:PORT or [IPv6]:PORT", quote.Short(s))
+	}
+	return netip.AddrPortFrom(ip.Unmap(), 0), nil
+}
+
+// parseProtocol reads a protocol ID of six characters. The version is that of the public network.
+func parseProtocol(s string) (codec.Protocol, error) {
+	p := codec.DefaultProtocol
+	if len(s) != len(p.ID) {
+		return p, wrong("%s: want %d characters", quote.Short(s), len(p.ID))
+	}
+	copy(p.ID[:], s)
+	return p, nil
+}
+
+// parseBytes reads hexadecimal digits after 0x, or else takes the text itself.
+func parseBytes(s string) ([]byte, error) {
+	if digits, ok := strings.CutPrefix(s, "0x"); ok {
+		return parseHex(digits)
+	}
+	return []byte(s), nil
+}
+
+// parseHex reads hexadecimal digits, with or without 0x.
+func parseHex(s string) ([]byte, error) {
+	b, err := hex.DecodeString(strings.TrimPrefix(s, "0x"))
+	if err != nil {
+		return nil, wrong("%s: not an even number of hexadecimal digits", quote.Short(s))
+	}
+	return b, nil
+}
+
+func hex0x(b []byte) string { return "0x" + hex.EncodeToString(b) }

@@ -6,10 +6,68 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 )
+
+func newPacketDecode(t *tool) *cobra.Command {
+	var nodeID, readKey, protocol string
+	c := &cobra.Command{
+		Use: "decode DATAGRAM", Short: "Show header, authdata and message of a datagram",
+		Long: `Show header, authdata and, with --read-key, the message of a datagram in hexadecimal digits.
+DATAGRAM may be @FILE or - for standard input.
+
+The header is masked with the node ID of whom the datagram was sent to: --node-id.
+Exit code 1: the message does not open with the key; 2: this is no packet to that node.`,
+		Args: arguments(1, 1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if nodeID == "" {
+				return wrong("--node-id is missing: the node that the datagram was sent to")
+			}
+			id, err := t.idOf(nodeID)
+			if err != nil {
+				return place("--node-id", err)
+			}
+			p, err := parseProtocol(protocol)
+			if err != nil {
+				return place("--protocol-id", err)
+			}
+			var key []byte
+			if readKey != "" {
+				if key, err = parseHex(readKey); err != nil {
+					// may be most of a key: not quoted
+					return wrong("--read-key: want 32 hexadecimal digits")
+				}
+				if len(key) != aead.KeySize {
+					return wrong("--read-key has %d bytes, want %d", len(key), aead.KeySize)
+				}
+			}
+			b, err := t.input(args[0])
+			if err != nil {
+				return place(argument(0), err)
+			}
+			raw, err := parseHex(strings.Join(words(b), ""))
+			if err != nil {
+				return place(argument(0), err)
+			}
+			i, err := decodePacket(raw, id, p, key)
+			if i == nil {
+				return place(argument(0), err)
+			}
+			t.print(i, i.text())
+			return err
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&nodeID, "node-id", "", "node `ID`, or NODE, that the datagram was sent to")
+	f.StringVar(&readKey, "read-key", "", "session `KEY` that opens the message, 32 hexadecimal digits")
+	f.StringVar(&protocol, "protocol-id", "discv5", "protocol `ID` of the network, six characters")
+	return c
+}
 
 // packetInfo is a packet taken apart. Byte strings are hexadecimal digits.
 type packetInfo struct {
@@ -118,4 +176,135 @@ func (i *packetInfo) text() string {
 		line("message", i.Message.text())
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// messageInfo is a message taken apart. Fields holds what its type has, in its order.
+type messageInfo struct {
+	Type      string         `json:"type"`
+	RequestID string         `json:"requestId"`
+	Fields    map[string]any `json:"fields,omitempty"`
+	Records   []recordInfo   `json:"records,omitempty"`
+	order     []string       // of Fields
+}
+
+func (m *messageInfo) add(name string, value any) {
+	if m.Fields == nil {
+		m.Fields = map[string]any{}
+	}
+	m.Fields[name] = value
+	m.order = append(m.order, name)
+}
+
+// text is the form for people.
+func (m *messageInfo) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s request-id=%s", m.Type, m.RequestID)
+	for _, name := range m.order {
+		fmt.Fprintf(&b, " %s=%v", name, m.Fields[name])
+	}
+	for _, r := range m.Records {
+		fmt.Fprintf(&b, "\n  %s", r.Record)
+	}
+	return b.String()
+}
+
+// decodeMessage reads a decrypted message of any type.
+func decodeMessage(plain []byte) (*messageInfo, error) {
+	t, body, err := codec.SplitMessage(plain)
+	if err != nil {
+		return nil, err
+	}
+	m := &messageInfo{Type: t.String()}
+	var id codec.RequestID
+	switch t {
+	case codec.TypePing:
+		var p codec.Ping
+		err = p.Decode(body)
+		id = p.RequestID
+		m.add("enr-seq", p.RecordSeq)
+	case codec.TypePong:
+		var p codec.Pong
+		err = p.Decode(body)
+		id = p.RequestID
+		m.add("enr-seq", p.RecordSeq)
+		m.add("recipient", p.Recipient.String())
+	case codec.TypeFindNode:
+		var p codec.FindNode
+		err = p.Decode(body)
+		id = p.RequestID
+		m.add("distances", distances(p.Distances))
+	case codec.TypeNodes, codec.TypeTopicNodes:
+		var p codec.Nodes
+		err = p.Decode(body)
+		id = p.RequestID
+		m.add("total", p.Total)
+		m.Records = records(p.Records)
+	case codec.TypeTalkRequest:
+		var p codec.TalkRequest
+		err = p.Decode(body)
+		id = p.RequestID
+		m.add("protocol", printable(p.Protocol))
+		m.add("payload", hex.EncodeToString(p.Payload))
+	case codec.TypeTalkResponse:
+		var p codec.TalkResponse
+		err = p.Decode(body)
+		id = p.RequestID
+		m.add("payload", hex.EncodeToString(p.Payload))
+	case codec.TypeRegTopic:
+		var p codec.RegTopic
+		err = p.Decode(body)
+		id = p.RequestID
+		m.add("topic", hex.EncodeToString(p.Topic[:]))
+		m.add("ticket", hex.EncodeToString(p.Ticket))
+		m.add("distances", distances(p.Distances))
+		m.Records = records(p.Record)
+	case codec.TypeRegConfirmation:
+		var p codec.RegConfirmation
+		err = p.Decode(body)
+		id = p.RequestID
+		m.add("total", p.Total)
+		m.add("ticket", hex.EncodeToString(p.Ticket))
+		m.add("wait-time-ms", p.WaitTime)
+	case codec.TypeTopicQuery:
+		var p codec.TopicQuery
+		err = p.Decode(body)
+		id = p.RequestID
+		m.add("topic", hex.EncodeToString(p.Topic[:]))
+		m.add("distances", distances(p.Distances))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t, err)
+	}
+	m.RequestID = hex.EncodeToString(id.Bytes())
+	return m, nil
+}
+
+func distances(d codec.Distances) []int {
+	list := []int{}
+	for {
+		n, ok := d.Next()
+		if !ok {
+			return list
+		}
+		list = append(list, n)
+	}
+}
+
+// records reads encoded records that stand one after another. Of one that cannot be read the bytes
+// are shown.
+func records(b []byte) (list []recordInfo) {
+	for len(b) > 0 {
+		one, rest, err := codec.SplitRecord(b)
+		if err != nil {
+			return list
+		}
+		b = rest
+		v, err := enr.ParseView(one)
+		if err != nil {
+			list = append(list, recordInfo{Record: hex0x(one), Signature: err.Error()})
+			continue
+		}
+		list = append(list, brief(v))
+	}
+	return list
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -14,6 +15,9 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/version"
+	"github.com/fastdisc/discv5/nat"
+	"github.com/fastdisc/discv5/table"
 )
 
 // daemon is the program while it runs.
@@ -172,4 +176,132 @@ func listen(cfg discv5.Config, o *options) (*discv5.Node, error) {
 		err = fmt.Errorf("listen on UDP %v: %w", op.Addr, op.Err)
 	}
 	return nil, err
+}
+
+// healthInterval is how often it is looked whether all sockets work, and whether the log holds
+// lines back that are due.
+const healthInterval = time.Second
+
+// watch saves at every interval and reports, until ctx ends or a socket fails.
+func (d *daemon) watch(ctx context.Context, k *keeper) error {
+	save, health := time.NewTicker(d.o.save), time.NewTicker(healthInterval)
+	defer save.Stop()
+	defer health.Stop()
+	var status <-chan time.Time
+	if d.o.status > 0 {
+		t := time.NewTicker(d.o.status)
+		defer t.Stop()
+		status = t.C
+	}
+	// The record may change by what peers say. It has been saved by then: see SaveRecord in the
+	// configuration.
+	record := d.node.Subscribe(16, discv5.EventAddressChanged, discv5.EventAddressRevoked, discv5.EventAddressProven, discv5.EventAddressInDoubt)
+	defer record.Close()
+	changes, logged := record.C, uint64(0)
+	report := newReporter(d.log, time.Now())
+	statusEvery := defaultStatusInterval
+	if w := d.manager.watchdog; w > 0 {
+		statusEvery = min(statusEvery, w/3)
+	}
+	var told time.Time
+	var failure error
+	for ctx.Err() == nil && failure == nil {
+		select {
+		case <-ctx.Done():
+		case e, ok := <-changes:
+			if !ok { // the node has been closed
+				changes = nil
+				continue
+			}
+			logAddress(d.log, e, d.node.AddressState(e.Family))
+			r := d.node.LocalRecord()
+			if e.Kind != discv5.EventAddressChanged && e.Kind != discv5.EventAddressRevoked {
+				continue
+			}
+			if r.Seq() == logged { // both families have changed at the same time
+				continue
+			}
+			logged = r.Seq()
+			d.log.Info("record changed", "seq", r.Seq(), "record", r)
+		case now := <-save.C:
+			if n, err := k.save(now, false); err != nil {
+				d.log.Error("cannot save nodes", "err", oneLine(err))
+			} else if n > 0 {
+				d.log.Debug("saved nodes", "written", n)
+			}
+		case now := <-status:
+			report.report(d.node.Stats(), now)
+		case now := <-health.C:
+			d.quiet.flush(now, false)
+			if failure = d.node.Err(); failure == nil && now.Sub(told) >= statusEvery {
+				told = now
+				d.manager.alive(d.node.Stats())
+			}
+		}
+	}
+	d.manager.stopping()
+	d.log.Info("stopping")
+	n, err := k.save(time.Now(), true)
+	if err != nil {
+		err = fmt.Errorf("node database: %w", err)
+	}
+	err = errors.Join(failure, err, d.node.Close())
+	if err == nil {
+		d.log.Info("stopped", "saved", n)
+	}
+	return err
+}
+
+// announce logs what became of the settings.
+func (d *daemon) announce() {
+	r, o := d.node.LocalRecord(), d.o
+	d.log.Info("started", "id", d.node.ID(), "seq", r.Seq(), "datadir", d.storage.dir, "version", version.Line("bootnode"))
+	if o.config != "" {
+		d.log.Info("configuration", "file", o.config)
+	}
+	if d.memory != nil {
+		d.log.Info("memory limit", d.memory...)
+	}
+	addrs := d.node.Addrs()
+	for i, info := range d.node.Sockets() {
+		d.log.Info("listening", "addr", addrs[i], "got", info.String())
+	}
+	named := 0
+	for _, end := range []func() (netip.AddrPort, bool){r.UDPEndpoint4, r.UDPEndpoint6} {
+		a, ok := end()
+		if !ok {
+			continue
+		}
+		named++
+		d.log.Info("advertised", "addr", a, "from", d.originOf(a, addrs))
+		if c := table.Class(a.Addr()); c != table.Global && !slices.ContainsFunc(o.advertise, sameIP(a)) {
+			d.log.Warn("only nodes of this network can reach the advertised address; name a public one with --extip", "addr", a, "reach", c)
+		}
+	}
+	if named == 0 {
+		d.log.Warn("the record names no address, so that nobody can find this node; name one with --extip")
+	}
+	later := len(o.sources) - len(contacts(o.sources))
+	d.log.Info("contacts", "bootnodes", len(o.sources)-later, "dns", later, "known", len(d.seeds), "bans", len(o.bans), "networks", len(o.restrict))
+}
+
+func sameIP(a netip.AddrPort) func(netip.AddrPort) bool {
+	return func(b netip.AddrPort) bool { return a.Addr() == b.Addr() }
+}
+
+// originOf says where an advertised address comes from.
+func (d *daemon) originOf(a netip.AddrPort, listening []netip.AddrPort) string {
+	switch {
+	case d.mapping.found(a), d.o.nat.Method == nat.ExtIP && d.o.nat.Addr == a.Addr():
+		return "--nat"
+	case slices.ContainsFunc(d.o.advertise, sameIP(a)):
+		return "--extip"
+	case slices.Contains(listening, a):
+		return "--addr"
+	case slices.ContainsFunc(d.node.AddressStates(), func(s discv5.AddressState) bool {
+		return s.Endpoint == a && s.Source == discv5.AddressSaved
+	}):
+		return "last run"
+	}
+	return "network interface"
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+	"github.com/spf13/pflag"
 )
 
 // maxFile bounds the files that settings name, in bytes.
@@ -130,4 +131,124 @@ func readFile(path string, limit int64) ([]byte, error) {
 		err = fmt.Errorf("%s: longer than %d bytes", path, limit)
 	}
 	return bytes.TrimPrefix(text, []byte(byteOrderMark)), err
+}
+
+// statement is a piece of a TOML file that can be read alone: a key with its value, or a table's
+// header.
+type statement struct {
+	text string
+	line int // of the file, from 1
+}
+
+// statements takes a TOML file apart at the ends of lines, but for those inside brackets and long
+// strings. The file must be good: no mistake is found here.
+func statements(text string) (list []statement) {
+	s := splitter{text: text}
+	for s.at < len(text) {
+		start := s.at
+		s.statement()
+		piece := strings.TrimSpace(text[start:s.at])
+		if piece != "" && piece[0] != '#' {
+			list = append(list, statement{piece, 1 + strings.Count(text[:start], "\n")})
+		}
+	}
+	return list
+}
+
+type splitter struct {
+	text string
+	at   int
+}
+
+// statement goes to the start of the next one.
+func (s *splitter) statement() {
+	depth := 0
+	for s.at < len(s.text) {
+		switch c := s.text[s.at]; c {
+		case '"', '\'':
+			s.quoted(c)
+			continue
+		case '#':
+			for s.at < len(s.text) && s.text[s.at] != '\n' {
+				s.at++
+			}
+			continue
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth--
+		case '\n':
+			if depth == 0 {
+				s.at++
+				return
+			}
+		}
+		s.at++
+	}
+}
+
+// quoted goes to the end of a string.
+func (s *splitter) quoted(quote byte) {
+	long := strings.Repeat(string(quote), 3)
+	end := long
+	if strings.HasPrefix(s.text[s.at:], long) {
+		s.at += len(long)
+	} else {
+		s.at++
+		end = long[:1]
+	}
+	for s.at < len(s.text) {
+		switch {
+		case quote == '"' && s.text[s.at] == '\\':
+			s.at++ // what is escaped ends nothing
+		case strings.HasPrefix(s.text[s.at:], end):
+			s.at += len(end)
+			for end == long && s.at < len(s.text) && s.text[s.at] == quote {
+				s.at++ // a long string may end with quotes of its own
+			}
+			return
+		}
+		s.at++
+	}
+}
+
+// printConfig is the settings in force as a configuration file. Those that nobody made are
+// comments. The private key is not shown.
+func printConfig(o *options) string {
+	var b strings.Builder
+	o.flags.VisitAll(func(f *pflag.Flag) {
+		if onlyFlag(f.Name) {
+			return
+		}
+		where := o.origin[f.Name]
+		if f.Name == "nodekeyhex" && where != "" {
+			fmt.Fprintf(&b, "# nodekeyhex = hidden, from %s\n", where)
+			return
+		}
+		line := assignment(f)
+		if where == "" {
+			fmt.Fprintf(&b, "# %s\n", line)
+		} else {
+			fmt.Fprintf(&b, "%s # %s\n", line, where)
+		}
+	})
+	return b.String()
+}
+
+// assignment is a setting in TOML.
+func assignment(f *pflag.Flag) string {
+	var value any = f.Value.String()
+	if list, ok := f.Value.(pflag.SliceValue); ok {
+		value = append([]string{}, list.GetSlice()...)
+	}
+	text, err := toml.Marshal(map[string]any{"x": value})
+	if err != nil {
+		return f.Name + " = ? # " + oneLine(err) // text and lists of text can be written
+	}
+	written := strings.TrimPrefix(strings.TrimSpace(string(text)), "x = ")
+	switch f.Value.Type() {
+	case "bool", "int":
+		written = f.Value.String()
+	}
+	return f.Name + " = " + written
 }
