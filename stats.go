@@ -3,8 +3,37 @@ package discv5
 import (
 	"time"
 
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/session"
 )
+
+// Stats are counts of a node.
+type Stats struct {
+	Counters engine.Counters
+	Sockets  fastpath.ConnStats // summed over all sockets
+	Sessions session.Stats
+	Table    int // nodes in the table
+	Live     int // those among them that have answered
+	Requests int // of this node, under way
+	Jobs     int // handshakes and the like that wait
+	Records  enr.CacheStats
+}
+
+// Stats counts.
+func (n *Node) Stats() (s Stats) {
+	s.Counters = n.engine.Counters()
+	for _, g := range n.groups {
+		s.Sockets.Add(g.Stats())
+	}
+	s.Sessions = n.engine.Sessions().Stats()
+	t := n.engine.Table()
+	s.Table, s.Live = t.Len(), t.LiveLen()
+	s.Requests, s.Jobs = n.engine.Pending(), n.engine.Jobs()
+	s.Records = n.engine.Records().Stats()
+	return s
+}
 
 // Latency is what is timed at a node: an index of Latencies.
 type Latency = engine.Latency
