@@ -72,7 +72,7 @@ func BenchmarkTouch(b *testing.B) {
 						at = at*1664525 + 1013904223
 						picked[i] = at >> 15
 						if touch {
-							ciphers[picked[i]].Touch()
+							ciphers[picked[i]].Prefetch()
 						}
 					}
 				}

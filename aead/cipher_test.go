@@ -110,7 +110,7 @@ func testErrAuth(t *testing.T, newCipher func(*[16]byte) Cipher) {
 	}
 }
 
-// TestCipherConcurrent is for the race detector: one key, many goroutines, Touch among them.
+// TestCipherConcurrent is for the race detector: one key, many goroutines, Prefetch among them.
 func TestCipherConcurrent(t *testing.T) {
 	c, _ := testCipher()
 	var wg sync.WaitGroup
@@ -118,7 +118,7 @@ func TestCipherConcurrent(t *testing.T) {
 		wg.Go(func() {
 			nonce := &[12]byte{byte(g)}
 			for range 50 {
-				c.Touch()
+				c.Prefetch()
 				sealed := c.Seal(nil, nonce, []byte{1, 2, 3}, nil)
 				if _, err := c.Open(nil, nonce, sealed, nil); err != nil {
 					t.Error(err)
@@ -131,7 +131,7 @@ func TestCipherConcurrent(t *testing.T) {
 
 func TestTouch(t *testing.T) {
 	var zero Cipher
-	if !zero.IsZero() || zero.Touch() != 0 {
+	if !zero.IsZero() || zero.Prefetch() != 0 {
 		t.Error("the zero Cipher has something to touch")
 	}
 	c, _ := testCipher()
@@ -146,10 +146,10 @@ func TestTouch(t *testing.T) {
 		t.Errorf("object behind a Cipher has %d bytes, documented are up to %d", cipherSize, CipherMemory)
 	}
 	if runtime.GOARCH == "s390x" {
-		t.Skip("probed for s390x: crypto/cipher has its keys elsewhere there, and Touch reads a header")
+		t.Skip("probed for s390x: crypto/cipher has its keys elsewhere there, and Prefetch reads a header")
 	}
-	if c.Touch() == 0 {
-		t.Error("Touch has read nothing but zeros")
+	if c.Prefetch() == 0 {
+		t.Error("Prefetch has read nothing but zeros")
 	}
 }
 
@@ -181,7 +181,7 @@ func TestCipherAllocs(t *testing.T) {
 		buf := array[:]
 		for _, n := range []int{0, 20, 300, 1100} {
 			got := testing.AllocsPerRun(100, func() {
-				c.Touch()
+				c.Prefetch()
 				sealed := c.Seal(buf[:71], nonce, buf[71:71+n], buf[:71])
 				body := sealed[71:]
 				if _, err := c.Open(body[:0], nonce, body, buf[:71]); err != nil {
@@ -193,7 +193,7 @@ func TestCipherAllocs(t *testing.T) {
 				}
 			})
 			if got != 0 {
-				t.Errorf("%s, %d bytes: Seal, Open and Touch allocate %v times", name, n, got)
+				t.Errorf("%s, %d bytes: Seal, Open and Prefetch allocate %v times", name, n, got)
 			}
 		}
 	}

@@ -27,7 +27,7 @@ type Outbox interface {
 
 // BatchSize is how many datagrams a worker holds before it answers them. It is enough for their
 // waits for memory to overlap, and what they touch still fits into the first-level cache.
-const BatchSize = session.WarmSize
+const BatchSize = session.PrefetchSize
 
 // Worker drives an engine for one goroutine.
 type Worker struct {
@@ -54,7 +54,7 @@ type Worker struct {
 	candidates session.Candidates
 	records    [maxNodes][]byte
 	hashes     [BatchSize]uint64
-	places     [BatchSize]session.Place
+	places     [BatchSize]session.SlotRef
 	warm       byte
 	replayed   replayFilter
 
@@ -148,7 +148,7 @@ func (w *Worker) answer() {
 			n++
 		}
 	}
-	w.warm ^= w.e.sessions.Warm(w.hashes[:n], &w.places)
+	w.warm ^= w.e.sessions.Prefetch(w.hashes[:n], &w.places)
 	n = 0
 	for i := range w.n {
 		s := &w.batch[i]
@@ -183,9 +183,9 @@ func (w *Worker) publish() {
 
 // message opens an ordinary message and answers it, or challenges its sender. A session with one
 // pair of keys is used where it was seen; else the keys are looked up.
-func (w *Worker) message(s *staged, at session.Place) {
+func (w *Worker) message(s *staged, at session.SlotRef) {
 	var plaintext []byte
-	keys := at.Sole(&s.key)
+	keys := at.SingleKey(&s.key)
 	current := keys
 	if keys != nil {
 		var err error

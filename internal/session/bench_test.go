@@ -199,7 +199,7 @@ func BenchmarkOpen(b *testing.B) {
 					}
 					if touch {
 						for _, k := range found {
-							sum += k.Touch()
+							sum += k.Prefetch()
 						}
 					}
 					for _, k := range found {

@@ -55,7 +55,7 @@ const (
 
 type challengeStripe struct {
 	mu         sync.Mutex
-	places     atomic.Pointer[challengePlaces]
+	buckets    atomic.Pointer[challengeBuckets]
 	ways       int // of the places of a bucket that are used
 	ofName     int // challenges that one name can have
 	maxBuckets int
@@ -68,8 +68,8 @@ type challengeStripe struct {
 	_ [64]byte // stripes are locked by different workers
 }
 
-// challengePlaces are the buckets of a stripe. They are replaced as a whole when there are more.
-type challengePlaces struct {
+// challengeBuckets are the buckets of a stripe. They are replaced as a whole when there are more.
+type challengeBuckets struct {
 	heads []challengeHead
 	slots []challengeSlot
 }
@@ -116,12 +116,12 @@ func (s *challengeStripe) init(capacity int) {
 	}
 	s.ofName = max(min(MaxChallengesOfName, s.ways*2/3), 1)
 	s.shift = bits.Len(uint(s.maxBuckets)) - 1
-	s.places.Store(s.make())
+	s.buckets.Store(s.make())
 }
 
-func (s *challengeStripe) make() *challengePlaces {
+func (s *challengeStripe) make() *challengeBuckets {
 	n := s.maxBuckets >> s.shift
-	return &challengePlaces{make([]challengeHead, n), make([]challengeSlot, n*s.ways)}
+	return &challengeBuckets{make([]challengeHead, n), make([]challengeSlot, n*s.ways)}
 }
 
 func (t *challengeTable) stripe(h uint64) *challengeStripe {
@@ -132,7 +132,7 @@ func (t *challengeTable) stripe(h uint64) *challengeStripe {
 func challengeTag(h uint64) uint32 { return max(tagOf(h), 1) }
 
 // bucket returns the bucket of a tag: its head and the index of its first slot.
-func (p *challengePlaces) bucket(tag uint32, ways int) (*challengeHead, []challengeSlot) {
+func (p *challengeBuckets) bucket(tag uint32, ways int) (*challengeHead, []challengeSlot) {
 	i := int(uint64(tag) * uint64(len(p.heads)) >> 32)
 	return &p.heads[i], p.slots[i*ways : (i+1)*ways]
 }
@@ -140,7 +140,7 @@ func (p *challengePlaces) bucket(tag uint32, ways int) (*challengeHead, []challe
 // prefetch reads the memory that the next challenge for a name with the given hash needs.
 func (t *challengeTable) prefetch(h uint64) byte {
 	s, tag := t.stripe(h), challengeTag(h)
-	p := s.places.Load()
+	p := s.buckets.Load()
 	return byte(atomic.LoadUint32(&p.heads[uint64(tag)*uint64(len(p.heads))>>32].cursor))
 }
 
@@ -157,7 +157,7 @@ func (t *challengeTable) fill(c *challengeSlot, ch *Challenge) {
 func (t *challengeTable) challenge(now time.Duration, h uint64, nonce *codec.Nonce, recordSeq uint64, r *aead.Random, ch *Challenge) ChallengeResult {
 	s, tag := t.stripe(h), challengeTag(h)
 	s.mu.Lock()
-	head, slots := s.places.Load().bucket(tag, s.ways)
+	head, slots := s.buckets.Load().bucket(tag, s.ways)
 	s.now = max(s.now, now)
 	var newest, oldest, same *challengeSlot
 	live, first := 0, 0 // first is where the oldest stands
@@ -201,7 +201,7 @@ func (t *challengeTable) challenge(now time.Duration, h uint64, nonce *codec.Non
 			head.tags[first] = 0
 		}
 	}
-	c := s.place(now, tag, &evicted)
+	c := s.takeSlot(now, tag, &evicted)
 	*c = challengeSlot{deadline: now + t.lifetime, recordSeq: recordSeq, nonce: *nonce, serial: s.serial}
 	r.Block(&c.idNonce)
 	s.serial++
@@ -233,11 +233,11 @@ func (s *challengeStripe) random(d time.Duration) time.Duration {
 	return time.Duration(hi)
 }
 
-// place returns the place of a new challenge, and sets evicted if a live one has ended for it.
+// takeSlot returns the slot of a new challenge, and sets evicted if a live one has ended for it.
 // Before that the stripe gets more buckets, if it can have more.
-func (s *challengeStripe) place(now time.Duration, tag uint32, evicted *bool) *challengeSlot {
+func (s *challengeStripe) takeSlot(now time.Duration, tag uint32, evicted *bool) *challengeSlot {
 	for {
-		head, slots := s.places.Load().bucket(tag, s.ways)
+		head, slots := s.buckets.Load().bucket(tag, s.ways)
 		at := head.cursor
 		if head.tags[at] != 0 && now <= slots[at].deadline {
 			if s.shift > 0 {
@@ -255,7 +255,7 @@ func (s *challengeStripe) place(now time.Duration, tag uint32, evicted *bool) *c
 
 // grow gives the stripe twice as many buckets, or one more than that.
 func (s *challengeStripe) grow(now time.Duration) {
-	old := s.places.Load()
+	old := s.buckets.Load()
 	s.shift--
 	p := s.make()
 	for i := range old.heads {
@@ -271,14 +271,14 @@ func (s *challengeStripe) grow(now time.Duration) {
 			head.cursor = (head.cursor + 1) % uint32(s.ways)
 		}
 	}
-	s.places.Store(p)
+	s.buckets.Store(p)
 }
 
 // each calls do for the live challenges of a name.
 func (s *challengeStripe) each(now time.Duration, h uint64, do func(head *challengeHead, i int, c *challengeSlot)) {
 	s.now = max(s.now, now)
 	tag := challengeTag(h)
-	head, slots := s.places.Load().bucket(tag, s.ways)
+	head, slots := s.buckets.Load().bucket(tag, s.ways)
 	for i := range slots {
 		if head.tags[i] == tag && now <= slots[i].deadline {
 			do(head, i, &slots[i])
@@ -362,7 +362,7 @@ func (t *challengeTable) stats(now time.Duration, st *Stats) {
 		s := &t.stripes[i]
 		s.mu.Lock()
 		s.now = max(s.now, now)
-		p := s.places.Load()
+		p := s.buckets.Load()
 		for b := range p.heads {
 			for j, tag := range p.heads[b].tags[:s.ways] {
 				if tag != 0 && s.now <= p.slots[b*s.ways+j].deadline {

@@ -263,7 +263,7 @@ func TestChallengesGrow(t *testing.T) {
 	m := NewMap(Config{Seed: 1, Challenges: 1 << 15})
 	size := func() (n int) {
 		for i := range m.challenges.stripes {
-			p := m.challenges.stripes[i].places.Load()
+			p := m.challenges.stripes[i].buckets.Load()
 			n += 64*len(p.heads) + 48*len(p.slots)
 		}
 		return n

@@ -57,7 +57,7 @@ func TestMapConcurrent(t *testing.T) {
 							msg.opens(k)
 							k.Opened(now)
 							k.SetRecordSeq(uint64(now))
-							k.Touch()
+							k.Prefetch()
 						}
 					}
 				case 6:
@@ -69,9 +69,9 @@ func TestMapConcurrent(t *testing.T) {
 						m.Remove(&key, h)
 					}
 				case 8:
-					var places [WarmSize]Place
-					m.Warm([]uint64{h}, &places)
-					if k := places[0].Sole(&key); k != nil {
+					var places [PrefetchSize]SlotRef
+					m.Prefetch([]uint64{h}, &places)
+					if k := places[0].SingleKey(&key); k != nil {
 						msg.opens(k)
 						k.Opened(now)
 					}

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// newcomer is the i-th identity of an attacker who owns one /24.
-func newcomer(i int) Key {
+// newSource is the i-th identity of an attacker who owns one /24.
+func newSource(i int) Key {
 	var id [32]byte
 	binary.BigEndian.PutUint64(id[8:], uint64(i)+1)
 	addr := netip.AddrFrom4([4]byte{203, 0, 113, byte(i)})
@@ -56,7 +56,7 @@ func TestS17Newcomers(t *testing.T) {
 		flood int
 		key   func(i int) Key
 	}{
-		{"one network", 50000, newcomer},
+		{"one network", 50000, newSource},
 		{"everywhere", 10000, func(i int) Key { return testKey(1000000 + i) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestS17Refused(t *testing.T) {
 	full := m.Stats()
 	tries := func(now time.Duration) (in, offered int) {
 		for i := range 200 {
-			a, b := newcomer(i), newcomer(1000+i)
+			a, b := newSource(i), newSource(1000+i)
 			if shakeHands(m, now, &a, r, new(Keys)) {
 				in++
 			}
@@ -150,31 +150,31 @@ func TestS17Order(t *testing.T) {
 		e.current.used.Store(int64(used))
 		return e
 	}
-	k := newcomer(1)
+	k := newSource(1)
 	offered := &slot{key: testKey(1), live: true, next: new(Keys)}
 	offered.next.used.Store(int64(now))
 	order := []*slot{ // from the first to give way to the last
-		session(newcomer(2), 1, now-second),
-		session(newcomer(3), protectedAfter-1, now),
+		session(newSource(2), 1, now-second),
+		session(newSource(3), protectedAfter-1, now),
 		session(testKey(1), 1, now-minute),
 		session(testKey(1), protectedAfter-1, now-second),
 		offered,
 		session(testKey(1), protectedAfter, now-time.Hour),
-		session(newcomer(4), protectedAfter, now-protectedFor-second),
+		session(newSource(4), protectedAfter, now-protectedFor-second),
 	}
 	last := time.Duration(1<<63 - 1)
 	for i, e := range order {
-		score := e.worthless(now, &k)
+		score := e.evictionScore(now, &k)
 		if score <= 0 || score >= last {
 			t.Errorf("%d: score %d after %d", i, score, last)
 		}
 		last = score
 	}
 	for _, e := range []*slot{
-		session(testKey(1), protectedAfter, now-protectedFor+1), session(newcomer(2), protectedAfter, now),
+		session(testKey(1), protectedAfter, now-protectedFor+1), session(newSource(2), protectedAfter, now),
 		session(testKey(1), protectedAfter, now+second), // another worker's clock is ahead
 	} {
-		if score := e.worthless(now, &k); score != 0 {
+		if score := e.evictionScore(now, &k); score != 0 {
 			t.Errorf("session in use has score %d", score)
 		}
 	}
@@ -226,7 +226,7 @@ func TestS17HandshakeAlone(t *testing.T) {
 	for i := range n {
 		key, k := testKey(i), new(Keys)
 		if !shakeHands(m, now, &key, r, k) {
-			t.Fatalf("newcomer %d refused", i)
+			t.Fatalf("new source %d refused", i)
 		}
 		for range protectedAfter - 2 {
 			k.Opened(now)
@@ -241,12 +241,12 @@ func TestS17HandshakeAlone(t *testing.T) {
 // newcomers take the places of those, the one that was idle for longest first among those looked
 // at, and of nobody else. Its own newcomers displace nobody but itself.
 func TestS17PrefixShare(t *testing.T) {
-	const honest, greedy = 32, 64
-	m, r := NewMap(Config{Seed: 1, Capacity: honest + greedy, Shards: 1}), testRandom(t, 1)
+	const honest, crowd = 32, 64
+	m, r := NewMap(Config{Seed: 1, Capacity: honest + crowd, Shards: 1}), testRandom(t, 1)
 	all := inUse(t, m, honest)
-	theirs := make([]*Keys, greedy)
+	theirs := make([]*Keys, crowd)
 	for i := range theirs {
-		k := newcomer(i)
+		k := newSource(i)
 		theirs[i] = new(Keys)
 		if !shakeHands(m, second, &k, r, theirs[i]) {
 			t.Fatal("refused with room left")
@@ -257,7 +257,7 @@ func TestS17PrefixShare(t *testing.T) {
 	}
 	held := func() (n, idle int) {
 		for i, keys := range theirs {
-			k := newcomer(i)
+			k := newSource(i)
 			if f, ok := m.Lookup(&k, m.Hash(&k)); ok && f.Current == keys {
 				n++
 				idle += 1 - i%2
@@ -269,7 +269,7 @@ func TestS17PrefixShare(t *testing.T) {
 	for i := range came {
 		k := testKey(1000 + i)
 		if keys := new(Keys); !shakeHands(m, now, &k, r, keys) {
-			t.Fatalf("newcomer %d refused", i)
+			t.Fatalf("new source %d refused", i)
 		} else {
 			for range protectedAfter {
 				keys.Opened(now)
@@ -277,11 +277,11 @@ func TestS17PrefixShare(t *testing.T) {
 		}
 	}
 	checkHeld(t, m, all)
-	if n, idle := held(); n != greedy-came || idle != greedy/2-came {
-		t.Errorf("%d sessions of the network are left, %d of those that were idle for longer; want %d and %d", n, idle, greedy-came, greedy/2-came)
+	if n, idle := held(); n != crowd-came || idle != crowd/2-came {
+		t.Errorf("%d sessions of the network are left, %d of those that were idle for longer; want %d and %d", n, idle, crowd-came, crowd/2-came)
 	}
 	for i := range 1000 {
-		k := newcomer(1000 + i)
+		k := newSource(1000 + i)
 		shakeHands(m, now, &k, r, new(Keys))
 	}
 	checkHeld(t, m, all)
@@ -292,10 +292,10 @@ func TestS17PrefixShare(t *testing.T) {
 // crowd of sessions that were made together and are in use must not hide those that may give way.
 func TestEvictionLooksFarApart(t *testing.T) {
 	for n := 1; n <= 3000; n++ {
-		stride, seen := int(strideOf(n)), make([]bool, n)
+		step, seen := int(stepOf(n)), make([]bool, n)
 		at := 0
 		for range n {
-			at = (at + stride) % n
+			at = (at + step) % n
 			if seen[at] {
 				t.Fatalf("%d slots: slot %d twice in one turn", n, at)
 			}
@@ -305,7 +305,7 @@ func TestEvictionLooksFarApart(t *testing.T) {
 	const n = 400
 	at, near := 0, 0
 	for range evictionSamples {
-		next := (at + int(strideOf(n))) % n
+		next := (at + int(stepOf(n))) % n
 		if d := next - at; max(d, -d) < n/4 {
 			near++
 		}
@@ -438,7 +438,7 @@ func TestS39EqualPrefixesStay(t *testing.T) {
 	for i := range 500 {
 		k := key(1000 + i)
 		if shakeHands(m, second, &k, r, new(Keys)) {
-			t.Errorf("newcomer %d got in", i)
+			t.Errorf("new source %d got in", i)
 		}
 	}
 	if st := m.Stats(); st.Evicted > 0 || st.Refused != 500 {

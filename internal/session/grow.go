@@ -34,7 +34,7 @@ func (s *shard) grow(m *Map) bool {
 	}
 	s.view.Store(&shardView{s.sessions, s.slots})
 	for i := range old {
-		old[i].sole.Store(nil) // whoever has the old slot looks the session up
+		old[i].single.Store(nil) // whoever has the old slot looks the session up
 	}
 	return true
 }
@@ -43,7 +43,7 @@ func (s *shard) grow(m *Map) bool {
 func (s *shard) resize(n int) {
 	had := len(s.slots)
 	s.sessions, s.slots = newIndex(n), make([]slot, n)
-	s.stride = strideOf(n)
+	s.step = stepOf(n)
 	free := make([]uint32, 0, n)
 	for i := n - 1; i >= had; i-- {
 		free = append(free, uint32(i))
@@ -60,5 +60,5 @@ func (e *slot) copyTo(n *slot) {
 	n.current, n.next, n.previous = e.current, e.next, e.previous
 	n.nextUntil, n.previousUntil = e.nextUntil, e.previousUntil
 	n.record, n.since, n.inbound = e.record, e.since, e.inbound
-	n.settle()
+	n.publishSingle()
 }

@@ -170,7 +170,7 @@ func checkMap(t *testing.T, m *Map) {
 	for i := range m.challenges.stripes {
 		s := &m.challenges.stripes[i]
 		s.mu.Lock()
-		p := s.places.Load()
+		p := s.buckets.Load()
 		for b := range p.heads {
 			for j, tag := range p.heads[b].tags {
 				if tag != 0 && j >= s.ways {

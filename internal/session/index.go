@@ -14,7 +14,7 @@ import "sync/atomic"
 // Tags are not unique: whoever looks up compares the whole key. At most half of the words
 // are in use, and a run longer than maxProbe is refused rather than walked.
 //
-// Words are written under the shard's lock, but atomically, because guess reads them without it.
+// Words are written under the shard's lock, but atomically, because lookupUnlocked reads them without it.
 type index struct {
 	words []uint64
 	mask  uint32
@@ -99,15 +99,15 @@ func (x *index) close(gap uint32) {
 	atomic.StoreUint64(&x.words[gap], 0)
 }
 
-// guessProbe is how many words guess looks at: nearly all are found within, and most of them in one
+// unlockedProbes is how many words lookupUnlocked looks at: nearly all are found within, and most of them in one
 // cache line.
-const guessProbe = 4
+const unlockedProbes = 4
 
-// guess returns the first slot with the tag of h. It takes no lock: the answer may be wrong, and
+// lookupUnlocked returns the first slot with the tag of h. It takes no lock: the answer may be wrong, and
 // may be so by the time it is used.
-func (x *index) guess(h uint64) (slot uint32, ok bool) {
+func (x *index) lookupUnlocked(h uint64) (slot uint32, ok bool) {
 	tag := tagOf(h)
-	for i := range uint32(guessProbe) {
+	for i := range uint32(unlockedProbes) {
 		w := atomic.LoadUint64(&x.words[(tag+i)&x.mask])
 		if uint32(w>>32) == tag && w != 0 {
 			return uint32(w) - 1, true

@@ -88,9 +88,9 @@ func (k *Keys) NextNonce(nonce *codec.Nonce, r *aead.Random) (ok bool) {
 // Exhausted reports whether NextNonce would fail.
 func (k *Keys) Exhausted() bool { return k.counter.Count() >= aead.MaxMessages }
 
-// Touch reads the lines of memory that Open and Seal will need. Done for a whole batch before the
+// Prefetch reads the lines of memory that Open and Seal will need. Done for a whole batch before the
 // first message is opened, the waits for memory overlap.
-func (k *Keys) Touch() byte { return k.read.Touch() + k.write.Touch() + k.owner[0] }
+func (k *Keys) Prefetch() byte { return k.read.Prefetch() + k.write.Prefetch() + k.owner[0] }
 
 // Opened notes that a message was opened with k: the session is in use.
 func (k *Keys) Opened(now time.Duration) {

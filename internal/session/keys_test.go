@@ -95,7 +95,7 @@ func TestKeysOpen(t *testing.T) {
 		}
 		a.NextNonce(nonce, r)
 		b.Opened(0)
-		b.Touch()
+		b.Prefetch()
 	}); n != 0 {
 		t.Errorf("%v allocations for a message", n)
 	}

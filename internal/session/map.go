@@ -34,10 +34,10 @@ const (
 	protectedFor = 2 * time.Minute
 	// evictionSamples is how many sessions are looked at to find the one that gives way.
 	evictionSamples = 16
-	// prefixShare is how many of the samples may come from one network prefix before its sessions
+	// prefixQuota is how many of the samples may come from one network prefix before its sessions
 	// give way to others although they are in use. Who owns a prefix can have any number of
 	// identities there.
-	prefixShare = 4
+	prefixQuota = 4
 	// previousFor is for how long keys that were replaced still open messages. Packets that
 	// crossed a handshake arrive within that time.
 	previousFor = 30 * time.Second
@@ -112,16 +112,16 @@ type Map struct {
 type shard struct {
 	mu sync.Mutex
 
-	sessions index
-	slots    []slot
-	free     []uint32
-	view     atomic.Pointer[shardView] // sessions and slots
-	capacity int                       // the most slots
-	hand     uint32                    // where eviction has looked last
-	stride   uint32                    // and how far from there it looks next
-	evicted  uint64
-	refused  uint64
-	expired  uint64
+	sessions  index
+	slots     []slot
+	free      []uint32
+	view      atomic.Pointer[shardView] // sessions and slots
+	capacity  int                       // the most slots
+	clockHand uint32                    // where eviction has looked last
+	step      uint32                    // and how far from there it looks next
+	evicted   uint64
+	refused   uint64
+	expired   uint64
 
 	_ [64]byte // shards are locked by different workers
 }
@@ -136,8 +136,8 @@ type slot struct {
 	nextUntil               time.Duration // when next is given up
 	previousUntil           time.Duration // when previous is dropped
 
-	// current, if there are no others, for those who read without the lock; see settle
-	sole atomic.Pointer[Keys]
+	// current, if there are no others, for those who read without the lock; see publishSingle
+	single atomic.Pointer[Keys]
 
 	record  *enr.Record // of the peer, or nil
 	since   time.Duration
@@ -153,15 +153,15 @@ func (e *slot) begin(now time.Duration, inbound bool) {
 	}
 }
 
-// settle lets readers without the lock see what a change of the session has led to. A session with
+// publishSingle lets readers without the lock see what a change of the session has led to. A session with
 // one pair of keys, which nearly all have, is open to them; with several it takes the lock to know
 // what they are.
-func (e *slot) settle() {
+func (e *slot) publishSingle() {
 	if e.next != nil || e.previous != nil {
-		e.sole.Store(nil)
+		e.single.Store(nil)
 		return
 	}
-	e.sole.Store(e.current)
+	e.single.Store(e.current)
 }
 
 // reset empties e for a new session of k, or for none.
@@ -170,7 +170,7 @@ func (e *slot) reset(k *Key, live bool) {
 	e.current, e.next, e.previous = nil, nil, nil
 	e.nextUntil, e.previousUntil = 0, 0
 	e.record, e.since, e.inbound = nil, 0, false
-	e.settle()
+	e.publishSingle()
 }
 
 // NewMap returns an empty map.
@@ -261,7 +261,7 @@ func (m *Map) Promote(now time.Duration, k *Key, h uint64, opened *Keys) (answer
 	e.begin(now, false)
 	e.previous, e.previousUntil = e.current, now+previousFor
 	e.current = opened
-	e.settle()
+	e.publishSingle()
 	return answered
 }
 
@@ -281,7 +281,7 @@ func (m *Map) Offer(now time.Duration, k *Key, h uint64, keys *Keys, until time.
 		}
 	}
 	e.next, e.nextUntil = keys, until
-	e.settle()
+	e.publishSingle()
 	return true
 }
 
@@ -312,7 +312,7 @@ func (m *Map) Establish(now time.Duration, k *Key, h uint64, ch *Challenge, keys
 		e.previous, e.previousUntil = e.current, now+previousFor
 	}
 	e.current = keys
-	e.settle()
+	e.publishSingle()
 	return true
 }
 

@@ -319,12 +319,12 @@ func TestMapAllocs(t *testing.T) {
 	}
 }
 
-// Sole, which takes no lock, never says anything else than Lookup, and finds the sessions that it
+// SingleKey, which takes no lock, never says anything else than Lookup, and finds the sessions that it
 // is there for.
 func TestSoleAgreesWithLookup(t *testing.T) {
 	m, r := NewMap(Config{Capacity: 300, Seed: 3, Shards: shards}), testRandom(t, 1)
 	const keys = 400
-	now, sole := time.Duration(0), 0
+	now, single := time.Duration(0), 0
 	for step := range 20_000 {
 		now += 20 * ms
 		key := testKey(int(r.Uint32n(keys)))
@@ -346,26 +346,26 @@ func TestSoleAgreesWithLookup(t *testing.T) {
 				m.Remove(&key, h)
 			}
 		}
-		var places [WarmSize]Place
-		m.Warm([]uint64{h}, &places)
+		var places [PrefetchSize]SlotRef
+		m.Prefetch([]uint64{h}, &places)
 		f, ok := m.Lookup(&key, h)
-		got := places[0].Sole(&key)
+		got := places[0].SingleKey(&key)
 		only := ok && f.Current != nil && f.Next == nil && f.Previous == nil
 		if got != nil && (!only || got != f.Current) {
-			t.Fatalf("step %d: Sole gives %p, Lookup %v %+v", step, got, ok, f)
+			t.Fatalf("step %d: SingleKey gives %p, Lookup %v %+v", step, got, ok, f)
 		}
 		if only {
-			if sole++; got == nil && places[0].slot != nil && places[0].slot.key == key {
+			if single++; got == nil && places[0].slot != nil && places[0].slot.key == key {
 				t.Fatalf("step %d: the place of a session with one pair of keys does not say so", step)
 			}
 		}
 		other := testKey(keys + 1)
-		if places[0].Sole(&other) != nil {
+		if places[0].SingleKey(&other) != nil {
 			t.Fatalf("step %d: keys of another session", step)
 		}
 	}
-	if sole < 1000 {
-		t.Errorf("only %d steps met a session with one pair of keys", sole)
+	if single < 1000 {
+		t.Errorf("only %d steps met a session with one pair of keys", single)
 	}
 }
 

@@ -16,7 +16,7 @@ func TestS39OwnNetworkGivesWay(t *testing.T) {
 	all := inUse(t, m, honest)
 	theirs := make([]*Keys, crowd)
 	for i := range theirs {
-		k := newcomer(i)
+		k := newSource(i)
 		theirs[i] = new(Keys)
 		if !shakeHands(m, second, &k, r, theirs[i]) {
 			t.Fatal("refused with room left")
@@ -26,14 +26,14 @@ func TestS39OwnNetworkGivesWay(t *testing.T) {
 		}
 	}
 	for i := range 8 {
-		k := newcomer(1000 + i)
+		k := newSource(1000 + i)
 		if !shakeHands(m, 3*second, &k, r, new(Keys)) {
 			t.Errorf("new session %d of the crowded network is refused", i)
 		}
 	}
 	checkHeld(t, m, all)
 	for i, keys := range theirs {
-		k := newcomer(i)
+		k := newSource(i)
 		if f, ok := m.Lookup(&k, m.Hash(&k)); i%2 == 1 && (!ok || f.Current != keys) {
 			t.Error("a session that was idle for less is gone")
 		}

@@ -63,17 +63,17 @@ func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
 	n := min(evictionSamples, len(s.slots))
 	best, bestScore := -1, time.Duration(0)
 	for i := range n {
-		s.hand = (s.hand + s.stride) % uint32(len(s.slots))
-		seen[i] = s.hand
-		if score := s.slots[s.hand].worthless(now, k); score > bestScore {
-			best, bestScore = int(s.hand), score
+		s.clockHand = (s.clockHand + s.step) % uint32(len(s.slots))
+		seen[i] = s.clockHand
+		if score := s.slots[s.clockHand].evictionScore(now, k); score > bestScore {
+			best, bestScore = int(s.clockHand), score
 		}
 	}
 	if best < 0 {
 		best = s.crowded(m, now, seen[:n], k)
 	}
 	if best < 0 {
-		best = s.greedy(now, seen[:n])
+		best = s.overrepresented(now, seen[:n])
 	}
 	if best < 0 {
 		return false
@@ -83,10 +83,10 @@ func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
 	return true
 }
 
-// strideOf is by how much the hand of n slots moves: about 0.6 n, so that the slots looked at lie
+// stepOf is by how much the hand of n slots moves: about 0.6 n, so that the slots looked at lie
 // far apart, and without a common divisor, so that all have their turn. Sessions that were made
 // together are neighbours, and all of them may be in use.
-func strideOf(n int) uint32 {
+func stepOf(n int) uint32 {
 	s := max(n*5/8, 1)
 	for gcd(s, n) != 1 {
 		s++
@@ -117,9 +117,9 @@ func (s *shard) crowded(m *Map, now time.Duration, slots []uint32, k *Key) int {
 	return best
 }
 
-// greedy returns the session that was idle for longest among those of a prefix which has more than
-// prefixShare of the given slots, or -1.
-func (s *shard) greedy(now time.Duration, slots []uint32) int {
+// overrepresented returns the session that was idle for longest among those of a prefix which has more than
+// prefixQuota of the given slots, or -1.
+func (s *shard) overrepresented(now time.Duration, slots []uint32) int {
 	for _, i := range slots {
 		count, best, longest := 0, -1, time.Duration(-1)
 		for _, j := range slots {
@@ -130,22 +130,22 @@ func (s *shard) greedy(now time.Duration, slots []uint32) int {
 				}
 			}
 		}
-		if count > prefixShare {
+		if count > prefixQuota {
 			return best
 		}
 	}
 	return -1
 }
 
-// worthless ranks a session for eviction: 0 keeps it.
-func (e *slot) worthless(now time.Duration, newcomer *Key) time.Duration {
+// evictionScore ranks a session for eviction: 0 keeps it.
+func (e *slot) evictionScore(now time.Duration, newKey *Key) time.Duration {
 	const class = 1 << 60
 	idle := max(now-e.lastUsed(), 0) + 1
 	inUse := e.current != nil && e.current.messages() >= protectedAfter
 	switch {
 	case inUse && idle <= protectedFor:
 		return 0
-	case !inUse && samePrefix(&e.key, newcomer):
+	case !inUse && samePrefix(&e.key, newKey):
 		return 2*class + idle
 	case !inUse:
 		return class + idle
@@ -182,11 +182,11 @@ func (s *shard) sweep(m *Map, now time.Duration, from, end int) {
 func (e *slot) expireKeys(now time.Duration) {
 	if e.next != nil && now > e.nextUntil {
 		e.next = nil
-		e.settle()
+		e.publishSingle()
 	}
 	if e.previous != nil && now > e.previousUntil {
 		e.previous = nil
-		e.settle()
+		e.publishSingle()
 	}
 }
 
