@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/limiter"
 	"github.com/fastdisc/discv5/limits"
 )
 
@@ -50,13 +51,13 @@ func (n *Node) limit(cfg *engine.Config) error {
 	if _, err := rand.Read(seeds[:]); err != nil {
 		return fmt.Errorf("discv5: seed: %w", err)
 	}
-	make := func(i int, r limits.Rates) *limits.Limiter {
-		return limits.New(limits.Config{Rates: r, Seed: binary.LittleEndian.Uint64(seeds[8*i:])})
+	make := func(i int, r limits.Rates) *limiter.Limiter {
+		return limiter.New(limiter.Config{Rates: r, Seed: binary.LittleEndian.Uint64(seeds[8*i:])})
 	}
-	cfg.Unverified = make(0, limits.Unverified())
+	cfg.Unverified = make(0, limiter.Unverified())
 	cfg.Handshake = make(1, handshakeRates())
-	cfg.Verified = make(2, limits.Verified())
-	cfg.TalkLimit = limits.New(limits.Config{Rates: n.cfg.TalkRates, Sets: talkSets, Seed: binary.LittleEndian.Uint64(seeds[24:])})
+	cfg.Verified = make(2, limiter.Verified())
+	cfg.TalkLimit = limiter.New(limiter.Config{Rates: n.cfg.TalkRates, Sets: talkSets, Seed: binary.LittleEndian.Uint64(seeds[24:])})
 	return nil
 }
 

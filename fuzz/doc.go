@@ -23,7 +23,8 @@
 //	internal/netaddr FuzzClass
 //	internal/quote FuzzText
 //	internal/rlp   FuzzValue
-//	limits         FuzzParseRules, FuzzCheck, FuzzAllow
+//	internal/limiter FuzzAllow
+//	limits         FuzzParseRules, FuzzCheck
 //	lookup         FuzzLookup
 //	nat            FuzzParse, FuzzTransaction, FuzzSearchAnswer
 //	session        FuzzMap, FuzzPending

@@ -6,33 +6,35 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // DefaultMaxEntries is the default number of entries of an Access.
 const DefaultMaxEntries = 65536
 
-// ErrFull: there is no room for another entry.
+// ErrFull reports that an Access has no room for another entry.
 var ErrFull = errors.New("limits: access list is full")
 
-// Verdict is what an Access says about a source.
+// Verdict is the result of a check.
 type Verdict uint8
 
 // Verdicts.
 const (
-	// Neutral: no list is about it.
+	// Neutral: no list contains the source.
 	Neutral Verdict = iota
-	// Permitted: a permit is. The caller may let it pass rate limits too.
+	// Permitted: a permit applies. The caller may also skip its rate limits.
 	Permitted
-	// Banned: a ban is, and no permit.
+	// Banned: a ban applies, and no permit.
 	Banned
-	// Outside: it does not lie in the netrestrict. No permit lifts that.
+	// Outside: the netrestrict does not contain the source. A permit does not change that.
 	Outside
 
 	// NumVerdicts is the number of verdicts.
 	NumVerdicts
 )
 
-// Blocked reports whether what the source sent is to be dropped: Banned or Outside.
+// Blocked reports whether to drop packets from the source: v is Banned or Outside.
 func (v Verdict) Blocked() bool { return v >= Banned }
 
 // String returns a name for metrics: "neutral", "permitted", "banned" or "outside".
@@ -40,27 +42,26 @@ func (v Verdict) String() string {
 	return [...]string{"neutral", "permitted", "banned", "outside", "unknown"}[min(v, NumVerdicts)]
 }
 
-// Access is the bans, permits and the netrestrict of one node. Check and CheckID serve the packet
-// path; the other methods take a lock and time in proportion to the number of entries. It is safe
+// Access holds the bans, permits and netrestrict of one node. Check and CheckID serve the packet
+// path; the other methods take a lock, and time in proportion to the number of entries. It is safe
 // for concurrent use. A nil Access is neutral about everything.
 //
-// A node ID in a packet header is a claim. So a permit of an ID does not lift the ban of an
-// address: who knows a permitted ID could use it from there. Nor does a permit of an address lift
-// the ban of an ID.
+// A node ID in a packet header is a claim that anyone can make. A permit of an ID therefore does
+// not lift the ban of an address: anyone who knows a permitted ID could use it from there. A permit
+// of an address does not lift the ban of an ID either.
 type Access struct {
 	view atomic.Pointer[view] // nil while there are no entries
 
 	mu    sync.Mutex
 	limit int
-	rules [2][]rule // of IPv6 and IPv4, sorted
+	rules [netaddr.NumFamilies][]rule // by family, sorted
 	ids   map[[IDSize]byte]terms
-	count int           // rules, bans of IDs and permits of IDs
-	next  time.Duration // when the next entry expires
+	count int           // rules, banned IDs and permitted IDs
+	next  time.Duration // expiry of the next entry
 }
 
-// NewAccess returns empty lists for at most maxEntries entries, those of the netrestrict among
-// them. 0 or less stands for DefaultMaxEntries. An entry takes up to 140 bytes, twice that while a
-// change is being made.
+// NewAccess returns an Access for at most maxEntries entries, including those of the netrestrict. 0
+// or less means DefaultMaxEntries. An entry takes up to 140 bytes, and twice that during a change.
 func NewAccess(maxEntries int) *Access {
 	if maxEntries <= 0 {
 		maxEntries = DefaultMaxEntries
@@ -68,8 +69,8 @@ func NewAccess(maxEntries int) *Access {
 	return &Access{limit: maxEntries, next: Forever}
 }
 
-// Check says what the lists hold about an address. A zone does not matter, and an IPv4-mapped
-// address is the IPv4 address. It takes no lock and does not allocate.
+// Check returns the verdict on an address. It ignores a zone and treats an IPv4-mapped address as
+// the IPv4 address. It takes no lock and does not allocate.
 func (a *Access) Check(now time.Duration, addr netip.Addr) Verdict {
 	if a == nil {
 		return Neutral
@@ -78,8 +79,8 @@ func (a *Access) Check(now time.Duration, addr netip.Addr) Verdict {
 	if v == nil {
 		return Neutral
 	}
-	p, is4 := pointOf(addr)
-	s := &v.addrs[family(is4)]
+	p, family := netaddr.Uint128Of(addr)
+	s := &v.addrs[family]
 	if len(s.starts) == 0 {
 		if v.restricted {
 			return Outside
@@ -93,7 +94,7 @@ func (a *Access) Check(now time.Duration, addr netip.Addr) Verdict {
 	return t.verdict(now)
 }
 
-// CheckID says what the lists hold about a node ID. It takes no lock and does not allocate.
+// CheckID returns the verdict on a node ID. It takes no lock and does not allocate.
 func (a *Access) CheckID(now time.Duration, id *[IDSize]byte) Verdict {
 	if a == nil {
 		return Neutral
@@ -106,37 +107,29 @@ func (a *Access) CheckID(now time.Duration, id *[IDSize]byte) Verdict {
 	return t.verdict(now)
 }
 
-// Blocked reports whether packets from addr are to be dropped, and nothing is to be sent there.
+// Blocked reports whether to drop packets from addr and to send nothing there.
 func (a *Access) Blocked(now time.Duration, addr netip.Addr) bool {
 	return a.Check(now, addr).Blocked()
 }
 
-// BlockedID reports whether packets of the node are to be dropped, and it is not to be contacted or
-// stored.
+// BlockedID reports whether to drop packets from the node, and neither contact nor store it.
 func (a *Access) BlockedID(now time.Duration, id *[IDSize]byte) bool {
 	return a.CheckID(now, id).Blocked()
 }
 
-func family(is4 bool) int {
-	if is4 {
-		return 1
-	}
-	return 0
-}
-
-// Ban bans a target until a given time, or Forever. A ban of the same target is replaced. The
-// errors are ErrTarget, ErrDuration if the end is not above zero, and ErrFull: expired entries
-// count until they are swept.
+// Ban bans a target until the given time, or Forever. It replaces an earlier ban of the same
+// target. It returns ErrTarget, ErrDuration if until is not positive, or ErrFull. Expired entries
+// count toward the limit until Sweep removes them.
 func (a *Access) Ban(t Target, until time.Duration) error {
 	return a.edit(nil, []item{{t, Ban, until}})
 }
 
-// Permit permits a target; see Ban. Permits win over bans, be they wider or narrower.
+// Permit permits a target like Ban. Permits win over bans, whichever of the two ranges is wider.
 func (a *Access) Permit(t Target, until time.Duration) error {
 	return a.edit(nil, []item{{t, Permit, until}})
 }
 
-// Remove takes the ban or permit of exactly this target away. It reports whether there was one.
+// Remove removes the ban or permit of exactly this target. It reports whether there was one.
 func (a *Access) Remove(action Action, t Target) bool {
 	if !t.Valid() || action > Permit {
 		return false
@@ -148,9 +141,8 @@ func (a *Access) Remove(action Action, t Target) bool {
 	return a.count < before
 }
 
-// Restrict sets the netrestrict in place of the last one: from now on what does not lie in one of
-// the ranges is Outside. Without ranges there is no restriction. On error, ErrTarget or ErrFull,
-// nothing changes.
+// Restrict replaces the netrestrict. Every address that no range contains is then Outside. No
+// ranges mean no restriction. On error, ErrTarget or ErrFull, nothing changes.
 func (a *Access) Restrict(ranges []netip.Prefix) error {
 	var old, add []item
 	for _, p := range ranges {
@@ -171,7 +163,7 @@ func (a *Access) Restrict(ranges []netip.Prefix) error {
 	return a.change(old, add)
 }
 
-// Len is the number of entries, those of the netrestrict and expired ones among them.
+// Len returns the number of entries, including expired ones and the netrestrict.
 func (a *Access) Len() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

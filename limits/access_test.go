@@ -10,9 +10,16 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// target reads a target that is known to be right.
+func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+// v6 returns the IPv6 address with the given words.
+func v6(hi, lo uint64) netip.Addr { return netaddr.Uint128{Hi: hi, Lo: lo}.Addr() }
+
+// target parses a valid target.
 func target(s string) Target {
 	t, err := ParseTarget(s)
 	if err != nil {
@@ -52,7 +59,7 @@ func TestCheck(t *testing.T) {
 		{"203.0.113.63", Banned, Banned, Neutral},
 		{"203.0.113.64", Permitted, Banned, Neutral},
 		{"203.0.113.127", Permitted, Banned, Neutral},
-		{"203.0.113.128", Banned, Banned, Banned}, // by the narrower ban, which lasts longer
+		{"203.0.113.128", Banned, Banned, Banned}, // by the narrower ban, which ends later
 		{"203.0.113.255", Banned, Banned, Banned},
 		{"203.0.114.0", Neutral, Neutral, Neutral},
 		{"2001:db8::1", Banned, Banned, Neutral},
@@ -79,7 +86,7 @@ func TestCheck(t *testing.T) {
 			}
 		}
 	}
-	// A ban ends at its end, not after it.
+	// The end of a ban is exclusive.
 	if a.Blocked(10*time.Second, ip("203.0.113.0")) || !a.Blocked(10*time.Second-1, ip("203.0.113.0")) {
 		t.Error("a ban does not end when it should")
 	}
@@ -103,10 +110,10 @@ func TestCheckID(t *testing.T) {
 		t.Error("BlockedID is wrong")
 	}
 	if !a.Remove(Ban, NodeTarget(one)) || a.Remove(Ban, NodeTarget(one)) || a.BlockedID(6*time.Second, &one) {
-		t.Error("a ban cannot be removed once")
+		t.Error("Remove does not remove a ban exactly once")
 	}
 	if a.CheckID(0, &one) != Permitted {
-		t.Error("the permit went with the ban")
+		t.Error("Remove of the ban removed the permit")
 	}
 	if n := a.Sweep(5 * time.Second); n != 1 || a.Len() != 1 {
 		t.Errorf("swept %d, %d left", n, a.Len())
@@ -133,7 +140,7 @@ func TestRestrict(t *testing.T) {
 	}
 	must(t, a.Restrict([]netip.Prefix{netip.MustParsePrefix("2001:db8::/32")}))
 	if a.Check(0, ip("10.1.2.3")) != Outside || a.Check(0, ip("2001:db8::1")) != Neutral {
-		t.Error("the second netrestrict does not take the place of the first")
+		t.Error("the second netrestrict does not replace the first")
 	}
 	if list := a.List(0, time.Time{}); len(list) != 2 {
 		t.Errorf("List: %v", list)
@@ -161,7 +168,7 @@ func TestFull(t *testing.T) {
 	if a.Blocked(7*time.Second, ip("192.0.2.1")) || a.Len() != 3 {
 		t.Error("a change that failed has changed something")
 	}
-	must(t, a.Ban(target("192.0.2.1"), 4*time.Second)) // not one more
+	must(t, a.Ban(target("192.0.2.1"), 4*time.Second)) // one too many
 	if n := a.Sweep(4*time.Second - 1); n != 0 {
 		t.Errorf("swept %d too early", n)
 	}
@@ -173,7 +180,7 @@ func TestFull(t *testing.T) {
 	}
 	must(t, a.Ban(target("192.0.2.2"), Forever))
 	if n := a.Sweep(Forever - 1); n != 0 {
-		t.Errorf("swept %d that never expire", n)
+		t.Errorf("swept %d entries that never expire", n)
 	}
 	for _, err := range []error{a.Ban(Target{}, Forever), a.Permit(AddrTarget(netip.Addr{}), Forever)} {
 		if !errors.Is(err, ErrTarget) {
@@ -187,14 +194,14 @@ func TestFull(t *testing.T) {
 
 func must32(s string) []byte { id, _ := target(s).Node(); return id[:] }
 
-func TestListRestore(t *testing.T) {
+func TestList(t *testing.T) {
 	a := NewAccess(0)
 	must(t, a.Ban(target("203.0.113.0/24"), time.Hour))
 	must(t, a.Permit(target("203.0.113.7"), Forever))
 	must(t, a.Ban(target("2001:db8::/32"), 2*time.Hour))
 	must(t, a.Ban(target(id1), 3*time.Hour))
 	must(t, a.Permit(target(id1), Forever))
-	must(t, a.Ban(target("198.51.100.1"), time.Minute)) // has expired
+	must(t, a.Ban(target("198.51.100.1"), time.Minute)) // expired
 	wall := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	text, err := json.Marshal(a.List(30*time.Minute, wall))
 	must(t, err)
@@ -207,28 +214,14 @@ func TestListRestore(t *testing.T) {
 		t.Errorf("List:\n%s\nwant\n%s", text, want)
 	}
 
-	// The next life begins an hour later; its clock starts at 0.
 	var entries []Entry
-	must(t, json.Unmarshal(text, &entries))
-	b := NewAccess(0)
-	must(t, b.Restore(time.Second, wall.Add(time.Hour), entries))
-	if b.Len() != 4 {
-		t.Errorf("%d entries, want 4: one has expired meanwhile", b.Len())
-	}
-	end := time.Second + 30*time.Minute
-	if !b.Blocked(end-1, ip("2001:db8::1")) || b.Blocked(end, ip("2001:db8::1")) {
-		t.Error("a restored ban does not end when it should")
-	}
-	if err := b.Restore(0, wall, []Entry{{Target: target("::1"), Action: within}}); !errors.Is(err, ErrAction) {
-		t.Errorf("error %v, want ErrAction", err)
-	}
 	for _, bad := range []string{`[{"target":"x","action":"ban"}]`, `[{"target":"::1","action":"drop"}]`} {
 		if json.Unmarshal([]byte(bad), &entries) == nil {
-			t.Errorf("%s is read", bad)
+			t.Errorf("%s is accepted", bad)
 		}
 	}
 	if _, err := json.Marshal(Entry{}); err == nil {
-		t.Error("an entry about nothing is written")
+		t.Error("the zero Entry has a JSON form")
 	}
 }
 
@@ -239,7 +232,7 @@ func TestUpdate(t *testing.T) {
 		return rules
 	}
 	a := NewAccess(0)
-	must(t, a.Ban(target("198.51.100.1"), Forever)) // not from the file
+	must(t, a.Ban(target("198.51.100.1"), Forever)) // not a rule of the file
 	first := read("192.0.2.1 10s\n192.0.2.2 10s\n192.0.2.3\n" + id1)
 	must(t, a.Update(0, Ban, nil, first))
 	second := read("192.0.2.1 10s\n192.0.2.2 20s\n2001:db8::1")
@@ -254,14 +247,14 @@ func TestUpdate(t *testing.T) {
 	if a.BlockedID(6*time.Second, (*[IDSize]byte)(must32(id1))) {
 		t.Error("a node ID stays banned that is no longer in the file")
 	}
-	// the last one counts; the end overflows not
+	// The last of two rules for a target counts, and a very late end does not overflow.
 	must(t, a.Update(0, Permit, nil, read("192.0.2.0/24 300000h\n192.0.2.0/24 290000h")))
 	if a.Check(time.Hour, ip("192.0.2.1")) != Permitted || a.Update(0, within, nil, nil) == nil {
 		t.Error("Update of permits is wrong")
 	}
 }
 
-// entry of the twin: no index, no order.
+// slow is an entry of the reference implementation, which has no index and no order.
 type slow struct {
 	target Target
 	action Action
@@ -296,13 +289,13 @@ func slowCheck(list []slow, now time.Duration, addr netip.Addr) Verdict {
 	return Neutral
 }
 
-// put and take do what edit does to an Access, to the twin.
+// put and take change the reference implementation as edit changes an Access.
 func put(list []slow, e slow) []slow { return append(take(list, e.target, e.action), e) }
 func take(list []slow, t Target, a Action) []slow {
 	return slices.DeleteFunc(list, func(s slow) bool { return s.target == t && s.action == a })
 }
 
-// randomTarget draws from few bits, so that ranges lie in each other, touch and are equal.
+// randomTarget draws from few bits, so that ranges are nested, adjacent and equal.
 func randomTarget(rnd *rand.Rand) (Target, netip.Addr) {
 	a := netip.AddrFrom4([4]byte{byte(rnd.IntN(2) * 255), byte(rnd.IntN(2) * 255), byte(rnd.IntN(4)), byte(rnd.IntN(3) * 127)})
 	n := rnd.IntN(33)
@@ -313,7 +306,7 @@ func randomTarget(rnd *rand.Rand) (Target, netip.Addr) {
 	return PrefixTarget(netip.PrefixFrom(a, n)), a
 }
 
-func TestAccessTwin(t *testing.T) {
+func TestAccessReference(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	seen := [NumVerdicts]int{}
 	for range 60 {
@@ -354,13 +347,13 @@ func TestAccessTwin(t *testing.T) {
 				must(t, a.Restrict(ranges))
 			}
 			if a.Len() != len(list) {
-				t.Fatalf("%d entries, twin %d", a.Len(), len(list))
+				t.Fatalf("%d entries, reference %d", a.Len(), len(list))
 			}
 			for range 40 {
 				_, addr := randomTarget(rnd)
 				got, want := a.Check(now, addr), slowCheck(list, now, addr)
 				if got != want {
-					t.Fatalf("%s at %d: %s, twin %s; %v", addr, now, got, want, list)
+					t.Fatalf("%s at %d: %s, reference %s; %v", addr, now, got, want, list)
 				}
 				seen[got]++
 			}
@@ -389,7 +382,7 @@ func TestAccessAllocs(t *testing.T) {
 
 var ip4, ip6 = ip("203.0.113.7"), ip("2001:db8::1")
 
-// Readers see each change as a whole, whatever writers do.
+// TestRaceAccess: readers see each change as a whole while others write.
 func TestRaceAccess(t *testing.T) {
 	a := NewAccess(0)
 	id := [IDSize]byte{1}

@@ -6,10 +6,9 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"testing"
-	"time"
 )
 
-// sources are n addresses of one family, in random order.
+// sources returns n addresses of one family in random order.
 func sources(n int, six bool) []netip.Addr {
 	rnd := rand.New(rand.NewPCG(5, 6))
 	list := make([]netip.Addr, n)
@@ -32,56 +31,7 @@ func name(six bool) string {
 	return "IPv4"
 }
 
-// Sources at a pace that is allowed, one datagram a microsecond in all.
-func BenchmarkAllow(b *testing.B) {
-	for _, six := range []bool{false, true} {
-		for _, n := range []int{10, 10000} {
-			b.Run(fmt.Sprintf("%s/sources=%d", name(six), n), func(b *testing.B) {
-				l, list := New(Config{Seed: 1, Rates: Rates{Rate{1e6, 1e6}, Rate{1e6, 1e6}, Rate{1e6, 1e6}, Rate{1e6, 1e6}}}), sources(n, six)
-				b.ReportAllocs()
-				i := 0
-				for b.Loop() {
-					l.Allow(time.Duration(i)*time.Microsecond, list[i%n])
-					i++
-				}
-			})
-		}
-	}
-}
-
-// A flood from one address that has used up its limit.
-func BenchmarkAllowRefused(b *testing.B) {
-	for _, six := range []bool{false, true} {
-		b.Run(name(six), func(b *testing.B) {
-			l, a := New(Config{Seed: 1}), sources(1, six)[0]
-			b.ReportAllocs()
-			for b.Loop() {
-				l.Allow(0, a)
-			}
-		})
-	}
-}
-
-// Sources that never come twice, a million datagrams a second.
-func BenchmarkAllowRotating(b *testing.B) {
-	l, i := New(Config{Seed: 1}), uint64(0)
-	b.ReportAllocs()
-	for b.Loop() {
-		l.Allow(time.Duration(i)*time.Microsecond, v6(i*0x9e3779b97f4a7c15, i))
-		i++
-	}
-}
-
-func BenchmarkAllowParallel(b *testing.B) {
-	l, list := New(Config{Seed: 1, Rates: Rates{Rate{1e6, 1e6}, Rate{1e6, 1e6}, Rate{1e6, 1e6}, Rate{1e6, 1e6}}}), sources(10000, false)
-	b.RunParallel(func(pb *testing.PB) {
-		for i := rand.IntN(1 << 20); pb.Next(); i++ {
-			l.Allow(time.Duration(i)*time.Microsecond, list[i%len(list)])
-		}
-	})
-}
-
-// lists holds n bans: ranges and addresses, and as many node IDs.
+// lists returns an Access with n bans of ranges and addresses, and n bans of node IDs.
 func lists(b *testing.B, n int, six bool) *Access {
 	a := NewAccess(1 << 20)
 	items := make([]item, 0, 2*n)
@@ -138,7 +88,7 @@ func BenchmarkBlockedID(b *testing.B) {
 	}
 }
 
-// One more ban on lists of n ranges and n node IDs.
+// BenchmarkBan adds one ban to lists of n ranges and n node IDs.
 func BenchmarkBan(b *testing.B) {
 	for _, n := range []int{10, 10000, 65536} {
 		for _, what := range []string{"address", "ID"} {

@@ -7,16 +7,18 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// item is an entry that is put in or taken out.
+// item is an entry to add or to remove.
 type item struct {
 	target Target
 	action Action
-	until  time.Duration // unused where it is taken out
+	until  time.Duration // ignored for removal
 }
 
-// check says whether the items can be put in.
+// check returns an error if an item cannot be added.
 func check(items []item) error {
 	for _, i := range items {
 		switch {
@@ -29,7 +31,7 @@ func check(items []item) error {
 	return nil
 }
 
-// edit is change for callers without the lock.
+// edit takes the lock and calls change.
 func (a *Access) edit(remove, add []item) error {
 	if err := check(add); err != nil {
 		return err
@@ -39,10 +41,10 @@ func (a *Access) edit(remove, add []item) error {
 	return a.change(remove, add)
 }
 
-// change takes items out, puts others in and publishes the result, all or nothing. Of items with
-// the same action and target the last one counts.
+// change removes and adds items and publishes the result. It does all or nothing. If several items
+// have the same action and target, the last one counts.
 func (a *Access) change(remove, add []item) error {
-	var gone, fresh [2][]rule
+	var removed, added [netaddr.NumFamilies][]rule
 	ids, cloned := a.ids, false
 	editID := func(i item, until time.Duration) {
 		if !cloned {
@@ -67,7 +69,7 @@ func (a *Access) change(remove, add []item) error {
 			editID(i, 0)
 		} else {
 			r, f := ruleOf(i)
-			gone[f] = append(gone[f], r)
+			removed[f] = append(removed[f], r)
 		}
 	}
 	for _, i := range add {
@@ -75,47 +77,48 @@ func (a *Access) change(remove, add []item) error {
 			editID(i, i.until)
 		} else {
 			r, f := ruleOf(i)
-			fresh[f] = append(fresh[f], r)
+			added[f] = append(added[f], r)
 		}
 	}
 	rules := a.rules
 	for f := range rules {
-		if len(gone[f])+len(fresh[f]) > 0 {
-			rules[f] = merge(rules[f], tidy(gone[f]), tidy(fresh[f]))
+		if len(removed[f])+len(added[f]) > 0 {
+			rules[f] = merge(rules[f], tidy(removed[f]), tidy(added[f]))
 		}
 	}
 	return a.commit(rules, ids)
 }
 
-// tidy sorts rules and keeps the last of equals.
+// tidy sorts rules and keeps the last of several equal ones.
 func tidy(rules []rule) []rule {
 	slices.Reverse(rules)
 	slices.SortStableFunc(rules, func(r, s rule) int { return r.compare(&s) })
 	return slices.CompactFunc(rules, func(r, s rule) bool { return r.compare(&s) == 0 })
 }
 
-// merge returns old without gone and with fresh, which takes the place of equals. All are sorted.
-func merge(old, gone, fresh []rule) []rule {
-	out := make([]rule, 0, len(old)+len(fresh))
+// merge returns old without removed and with added, which replaces equal rules. All lists are
+// sorted.
+func merge(old, removed, added []rule) []rule {
+	out := make([]rule, 0, len(old)+len(added))
 	for i := range old {
 		r := &old[i]
-		for len(fresh) > 0 && fresh[0].compare(r) < 0 {
-			out, fresh = append(out, fresh[0]), fresh[1:]
+		for len(added) > 0 && added[0].compare(r) < 0 {
+			out, added = append(out, added[0]), added[1:]
 		}
-		for len(gone) > 0 && gone[0].compare(r) < 0 {
-			gone = gone[1:]
+		for len(removed) > 0 && removed[0].compare(r) < 0 {
+			removed = removed[1:]
 		}
-		if len(fresh) > 0 && fresh[0].compare(r) == 0 || len(gone) > 0 && gone[0].compare(r) == 0 {
+		if len(added) > 0 && added[0].compare(r) == 0 || len(removed) > 0 && removed[0].compare(r) == 0 {
 			continue
 		}
 		out = append(out, *r)
 	}
-	return append(out, fresh...)
+	return append(out, added...)
 }
 
-// commit makes rules and ids the state, if there is room, and publishes a view of them. What has
-// not changed is shared with the last view.
-func (a *Access) commit(rules [2][]rule, ids map[[IDSize]byte]terms) error {
+// commit stores rules and ids if they are not too many, and publishes a view of them. It reuses the
+// unchanged parts of the last view.
+func (a *Access) commit(rules [netaddr.NumFamilies][]rule, ids map[[IDSize]byte]terms) error {
 	count, next := 0, Forever
 	restricted := false
 	for _, list := range rules {
@@ -142,7 +145,7 @@ func (a *Access) commit(rules [2][]rule, ids map[[IDSize]byte]terms) error {
 		if last != nil && len(list) > 0 && len(list) == len(a.rules[f]) && &list[0] == &a.rules[f][0] {
 			v.addrs[f] = last.addrs[f]
 		} else {
-			v.addrs[f] = flatten(list, f == family(true))
+			v.addrs[f] = flatten(list, netaddr.Family(f))
 		}
 	}
 	a.rules, a.ids, a.count, a.next = rules, ids, count, next
@@ -153,8 +156,8 @@ func (a *Access) commit(rules [2][]rule, ids map[[IDSize]byte]terms) error {
 	return nil
 }
 
-// Sweep takes out entries that have expired, and returns their number. Checks do without it; it
-// makes room. It costs next to nothing while none has expired.
+// Sweep removes expired entries and returns their number. Checks ignore expired entries anyway;
+// Sweep makes room for others. It costs next to nothing if no entry has expired.
 func (a *Access) Sweep(now time.Duration) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -184,27 +187,27 @@ func (a *Access) Sweep(now time.Duration) int {
 	return before - a.count
 }
 
-// ruleOf is an item about a range as a rule, and its family.
-func ruleOf(i item) (rule, int) {
+// ruleOf converts an item with an address range. It also returns the family.
+func ruleOf(i item) (rule, netaddr.Family) {
 	p, _ := i.target.Prefix()
-	start, is4 := pointOf(p.Addr())
+	start, family := netaddr.Uint128Of(p.Addr())
 	length := p.Bits()
-	if is4 {
+	if family == netaddr.IPv4 {
 		length += 96
 	}
-	return rule{start, uint8(length), i.action, i.until}, family(is4)
+	return rule{start, uint8(length), i.action, i.until}, family
 }
 
-// target is the range that r is about.
+// target returns the range of r.
 func (r *rule) target() Target {
-	addr, length := r.start.addr(), int(r.length)
+	addr, length := r.start.Addr(), int(r.length)
 	if addr.Is4() {
 		length -= 96
 	}
 	return PrefixTarget(netip.PrefixFrom(addr, length))
 }
 
-// after is the time d after now, at most Forever.
+// after returns now + d, at most Forever.
 func after(now, d time.Duration) time.Duration {
 	if d > math.MaxInt64-now {
 		return Forever

@@ -2,26 +2,24 @@ package limits
 
 import (
 	"bytes"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
 )
 
-// Entry is a ban or permit as it is kept in a file or shown to people. It has a JSON form, with the
-// target as text.
+// Entry is a ban or permit for display or storage. Its JSON form has the target as text.
 type Entry struct {
 	Target Target `json:"target"`
 	Action Action `json:"action"`
-	// Expires is by the wall clock; the zero time stands for never.
+	// Expires is wall-clock time; the zero time means never.
 	Expires time.Time `json:"expires,omitzero"`
 }
 
-// List returns the bans and permits that have not expired: ranges in order, then node IDs in order.
-// now and wall are the same moment by both clocks.
+// List returns the bans and permits that have not expired: first the ranges, then the node IDs,
+// both in order. now and wall are the same instant on the monotonic and the wall clock.
 func (a *Access) List(now time.Duration, wall time.Time) []Entry {
 	a.mu.Lock()
-	rules, ids := a.rules, a.ids // neither is changed once it is here
+	rules, ids := a.rules, a.ids // immutable once stored
 	a.mu.Unlock()
 
 	wall = wall.Round(0).UTC()
@@ -36,9 +34,9 @@ func (a *Access) List(now time.Duration, wall time.Time) []Entry {
 		}
 		list = append(list, e)
 	}
-	for _, f := range [2]int{1, 0} { // IPv4 first
-		for i := range rules[f] {
-			if r := &rules[f][i]; r.action != within {
+	for _, list := range rules {
+		for i := range list {
+			if r := &list[i]; r.action != within {
 				add(r.target(), r.action, r.until)
 			}
 		}
@@ -51,32 +49,10 @@ func (a *Access) List(now time.Duration, wall time.Time) []Entry {
 	return list
 }
 
-// Restore adds what List returned, perhaps in an earlier life of the program. Entries that have
-// expired since are left out. The errors are those of Ban and ErrAction; then nothing is added.
-func (a *Access) Restore(now time.Duration, wall time.Time, entries []Entry) error {
-	items := make([]item, 0, len(entries))
-	wall = wall.Round(0)
-	for _, e := range entries {
-		if e.Action > Permit {
-			return fmt.Errorf("%w: entry of %s", ErrAction, e.Target)
-		}
-		until := Forever
-		if !e.Expires.IsZero() {
-			left := e.Expires.Sub(wall)
-			if left <= 0 {
-				continue
-			}
-			until = after(now, left)
-		}
-		items = append(items, item{e.Target, e.Action, until})
-	}
-	return a.edit(nil, items)
-}
-
-// Update puts rules in force, from a file that has been read, and takes out those of old, what the
-// same file held before, that are no longer among them; old may be nil. A rule that is in both with
-// the same duration is left as it is, so that reading a file again does not prolong its bans. The
-// errors are those of Ban and ErrAction; then nothing changes.
+// Update applies the rules of a file. old are the rules that the file held before, or nil: Update
+// removes those that are no longer among rules. It leaves a rule alone that is in both with the
+// same duration, so reading a file again does not extend its bans. It returns the errors of Ban, or
+// ErrAction; then nothing changes.
 func (a *Access) Update(now time.Duration, action Action, old, rules []Rule) error {
 	if action > Permit {
 		return ErrAction
@@ -101,7 +77,7 @@ func (a *Access) Update(now time.Duration, action Action, old, rules []Rule) err
 	return a.edit(remove, add)
 }
 
-// lengths is for how long rules hold by target. The last rule about a target counts.
+// lengths returns the duration of each rule by target. The last rule of a target counts.
 func lengths(rules []Rule) map[Target]time.Duration {
 	m := make(map[Target]time.Duration, len(rules))
 	for _, r := range rules {

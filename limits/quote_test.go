@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestS47RuleErrorQuotesLittle: the error about a line has at most 100 bytes of it.
+// TestS47RuleErrorQuotesLittle: an error quotes at most 100 bytes of a line.
 func TestS47RuleErrorQuotesLittle(t *testing.T) {
 	long := strings.Repeat("7", 60_000)
 	for _, text := range []string{long, "192.0.2.1 " + long, "10.0.0.0/" + long} {

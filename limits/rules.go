@@ -13,48 +13,48 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// MaxRules is how many rules ParseRules takes.
+// MaxRules is the largest number of rules that ParseRules accepts.
 const MaxRules = 1 << 20
 
-// ErrTooManyRules: a file has more than MaxRules rules.
+// ErrTooManyRules reports a file with more than MaxRules rules.
 var ErrTooManyRules = errors.New("limits: too many rules")
 
-// errFields: a line has more than a target and a duration.
-var errFields = errors.New("limits: more than a target and a duration")
+// errFields reports a line with more than a target and a duration.
+var errFields = errors.New("limits: extra text after target and duration")
 
 // Rule is one line of a rules file.
 type Rule struct {
 	Target Target
-	// For is for how long the rule holds from when it is applied; 0 means forever.
+	// For is the duration of the rule from the time of Update; 0 means forever.
 	For time.Duration
-	// Line is where it stands, from 1; 0 for a rule from elsewhere.
+	// Line is the line number, from 1; 0 for a rule that was not read from a file.
 	Line int
 }
 
-// RuleError says which line of a rules file is wrong, and how.
+// RuleError reports an invalid line of a rules file.
 type RuleError struct {
 	Line int // from 1
 	Text string
-	Err  error // ErrTarget, ErrDuration, ErrTooManyRules or one of the reader's
+	Err  error // ErrTarget, ErrDuration, ErrTooManyRules or an error of the reader
 }
 
-// Error names the line.
+// Error names the line and quotes its beginning.
 func (e *RuleError) Error() string {
 	return fmt.Sprintf("limits: line %d: %s: %v", e.Line, quote.Text(e.Text), e.Err)
 }
 
-// Unwrap returns Err.
+// Unwrap returns e.Err.
 func (e *RuleError) Unwrap() error { return e.Err }
 
-// ParseRules reads one rule a line: a target as ParseTarget reads it, and optionally a duration
-// like "90m" or "30d" after white space. What follows "#" is a comment. A file holds targets only:
-// whether they are banned, permitted or a netrestrict is up to the caller.
+// ParseRules reads one rule per line: a target in the form of ParseTarget and optionally, after
+// white space, a duration such as "90m" or "30d". A "#" starts a comment. A file holds targets
+// only: the caller decides whether to ban, permit or netrestrict them.
 //
 //	192.0.2.0/24          # a network, forever
 //	2001:db8::1  12h
 //	a448f24c6d18e575453db13171562b71999873db5b286df957af199ec94617f7  30d
 //
-// The error is a *RuleError; no rules are returned with it.
+// The error is a *RuleError, and then ParseRules returns no rules.
 func ParseRules(r io.Reader) ([]Rule, error) {
 	var rules []Rule
 	scan := bufio.NewScanner(r)
@@ -89,7 +89,7 @@ func ParseRules(r io.Reader) ([]Rule, error) {
 	return rules, nil
 }
 
-// parseDuration reads what time.ParseDuration reads, and whole days.
+// parseDuration accepts the form of time.ParseDuration, and whole days such as "30d".
 func parseDuration(s string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		const day = 24 * time.Hour
@@ -106,7 +106,7 @@ func parseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// clip bounds what an error repeats of a line.
+// clip bounds the part of a line that an error quotes.
 func clip(s string) string {
 	const most = 100
 	if len(s) > most {

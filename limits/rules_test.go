@@ -47,7 +47,7 @@ func TestParseRulesErrors(t *testing.T) {
 		{"::1 0d", 1, ErrDuration},
 		{"::1 1.5d", 1, ErrDuration},
 		{"::1 -1d", 1, ErrDuration},
-		{"::1 106752d", 1, ErrDuration}, // over 292 years
+		{"::1 106752d", 1, ErrDuration}, // more than 292 years
 		{"::1 99999999999999999999d", 1, ErrDuration},
 		{"::1 1h ::2", 1, errFields},
 		{"::1\n" + strings.Repeat("x", 70000), 2, nil},

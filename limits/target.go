@@ -16,37 +16,37 @@ import (
 // IDSize is the size of a node ID in bytes.
 const IDSize = 32
 
-// Forever, as the end of a ban or permit, never comes.
+// Forever is the end of a ban or permit that does not expire.
 const Forever time.Duration = math.MaxInt64
 
 // Errors of targets and rules.
 var (
-	ErrTarget   = errors.New("limits: neither an address nor a range nor a node ID")
-	ErrDuration = errors.New("limits: not a duration above zero")
-	ErrAction   = errors.New("limits: neither ban nor permit")
+	ErrTarget   = errors.New("limits: not an address, address range or node ID")
+	ErrDuration = errors.New("limits: not a positive duration")
+	ErrAction   = errors.New("limits: not ban or permit")
 )
 
-// Target is what a rule is about: a node ID or a range of addresses, of which a single address is
-// one. Targets can be compared. The zero Target is about nothing.
+// Target is a node ID or an address range; a single address is a range of one. Targets are
+// comparable. The zero Target is not valid.
 type Target struct {
 	prefix netip.Prefix
 	id     [IDSize]byte
 	node   bool
 }
 
-// NodeTarget is the target of one node ID.
+// NodeTarget returns the target of one node ID.
 func NodeTarget(id [IDSize]byte) Target { return Target{id: id, node: true} }
 
-// AddrTarget is the target of one address. A zone is left out, an IPv4-mapped address is the IPv4
-// address.
+// AddrTarget returns the target of one address. It ignores a zone and treats an IPv4-mapped address
+// as the IPv4 address.
 func AddrTarget(addr netip.Addr) Target {
 	addr = addr.Unmap()
 	return PrefixTarget(netip.PrefixFrom(addr, addr.BitLen()))
 }
 
-// PrefixTarget is the target of a range of addresses. Bits beyond the prefix are cleared. A range
-// of IPv4-mapped addresses is the range of the IPv4 addresses; a wider IPv6 range, like ::/0, holds
-// no IPv4 address.
+// PrefixTarget returns the target of an address range. It clears the bits beyond the prefix. A
+// range of IPv4-mapped addresses becomes the range of the IPv4 addresses. A wider IPv6 range, such
+// as ::/0, contains no IPv4 address.
 func PrefixTarget(p netip.Prefix) Target {
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
@@ -54,7 +54,7 @@ func PrefixTarget(p netip.Prefix) Target {
 	return Target{prefix: p.Masked()}
 }
 
-// ParseTarget reads an address, a range in CIDR notation, or a node ID of 64 hexadecimal digits
+// ParseTarget parses an address, a range in CIDR notation, or a node ID of 64 hexadecimal digits
 // with or without "0x". The error is ErrTarget.
 func ParseTarget(s string) (Target, error) {
 	switch {
@@ -81,16 +81,16 @@ func ParseTarget(s string) (Target, error) {
 	return Target{}, ErrTarget
 }
 
-// Valid reports whether the target is about anything.
+// Valid reports whether t is a node ID or a range.
 func (t Target) Valid() bool { return t.node || t.prefix.IsValid() }
 
-// Node returns the node ID of a target that is one.
+// Node returns the node ID if t is one.
 func (t Target) Node() (id [IDSize]byte, ok bool) { return t.id, t.node }
 
-// Prefix returns the range of a target that is one.
+// Prefix returns the range if t is one.
 func (t Target) Prefix() (p netip.Prefix, ok bool) { return t.prefix, t.prefix.IsValid() }
 
-// String returns what ParseTarget reads: 64 lower-case digits, an address or a range.
+// String returns the form that ParseTarget reads: 64 lower-case digits, an address or a range.
 func (t Target) String() string {
 	switch {
 	case t.node:
@@ -101,7 +101,7 @@ func (t Target) String() string {
 	return t.prefix.String()
 }
 
-// MarshalText returns the form of String. The error is that of a target about nothing: ErrTarget.
+// MarshalText returns the form of String. It returns ErrTarget if t is not valid.
 func (t Target) MarshalText() ([]byte, error) {
 	if !t.Valid() {
 		return nil, ErrTarget
@@ -109,7 +109,7 @@ func (t Target) MarshalText() ([]byte, error) {
 	return []byte(t.String()), nil
 }
 
-// UnmarshalText reads what ParseTarget reads. On error t is unchanged.
+// UnmarshalText parses the form of ParseTarget. On error t is unchanged.
 func (t *Target) UnmarshalText(text []byte) error {
 	u, err := ParseTarget(string(text))
 	if err == nil {
@@ -118,15 +118,15 @@ func (t *Target) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Action is what an entry of Access does to its target.
+// Action is the effect of an entry on its target.
 type Action uint8
 
 // Actions.
 const (
-	// Ban drops what the target sends.
+	// Ban drops packets from the target.
 	Ban Action = iota
-	// Permit lifts bans of the same kind: that of a node ID the ban of that ID, that of a range all
-	// bans of its addresses.
+	// Permit lifts bans of the same kind: a permit of a node ID lifts the ban of that ID, and a
+	// permit of a range lifts all bans of its addresses.
 	Permit
 
 	// within marks the ranges of a netrestrict.
@@ -152,7 +152,7 @@ func (a Action) MarshalText() ([]byte, error) {
 	return []byte(a.String()), nil
 }
 
-// UnmarshalText reads what String returns. On error a is unchanged.
+// UnmarshalText parses the form of String. On error a is unchanged.
 func (a *Action) UnmarshalText(text []byte) error {
 	switch string(text) {
 	case "ban":

@@ -4,29 +4,31 @@ import (
 	"cmp"
 	"math/bits"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// rule is an entry about a range of addresses.
+// rule is an entry with an address range.
 type rule struct {
-	start  point
-	length uint8 // of the prefix, of 128 bits
+	start  netaddr.Uint128
+	length uint8 // prefix length in 128 bits
 	action Action
 	until  time.Duration
 }
 
-// compare orders rules: a range comes before those that lie in it.
+// compare orders rules: a range comes before the ranges inside it.
 func (r *rule) compare(s *rule) int {
-	return cmp.Or(r.start.compare(s.start), cmp.Compare(r.length, s.length), cmp.Compare(r.action, s.action))
+	return cmp.Or(r.start.Compare(s.start), cmp.Compare(r.length, s.length), cmp.Compare(r.action, s.action))
 }
 
-// terms are what holds for a node ID or an address: the latest end of the bans and of the permits
-// that are about it, 0 for none, and whether it lies within the netrestrict.
+// terms is the state of a node ID or an address: the latest end of its bans and of its permits, 0
+// for none, and whether the netrestrict contains it.
 type terms struct {
 	ban, permit time.Duration
 	inside      bool
 }
 
-// with adds one more entry to t.
+// with returns t with one more entry.
 func (t terms) with(a Action, until time.Duration) terms {
 	switch a {
 	case Ban:
@@ -39,7 +41,7 @@ func (t terms) with(a Action, until time.Duration) terms {
 	return t
 }
 
-// verdict is what t comes to at a given time.
+// verdict returns the verdict at the given time.
 func (t *terms) verdict(now time.Duration) Verdict {
 	switch {
 	case now < t.permit:
@@ -50,39 +52,39 @@ func (t *terms) verdict(now time.Duration) Verdict {
 	return Neutral
 }
 
-// spans is what holds for each address of a family, as a sorted list of the points where it
-// changes. Ranges that lie in each other are flattened when the list is made, so that one search
-// finds all that is to be known.
+// spans holds the terms of each address of a family, as a sorted list of the numbers at which they
+// change. flatten resolves nested ranges, so one search finds all terms of an address.
 //
-// Before the search an index by the leading bits that differ among the points narrows it down,
-// mostly to a handful of them: a flood from everywhere finds nothing in the caches, and each
-// halving would be a miss.
+// An index by the leading bits that differ among the starts narrows the search to a few entries.
+// Without it, a flood from random addresses would miss the caches at each step of a binary search.
 type spans struct {
-	starts []point // starts[0] is the zero point, if there is any
+	starts []netaddr.Uint128 // starts[0] is zero, if there is any
 	terms  []terms
-	is4    bool
+	family netaddr.Family
 
-	// of the first start in each slice of the words from first to last; one more at the end
+	// index holds the first start in each slice of the words from first to last, and one more at
+	// the end.
 	index       []uint32
 	first, last uint64 // words of starts[1] and of the last start
-	// leading bits that all words share, trailing bits that the index leaves out
+	// skip is the number of leading bits that all words share, shift the number of trailing bits
+	// that the index ignores.
 	skip, shift uint8
 }
 
 // maxIndexBits bounds the index to 256 KiB.
 const maxIndexBits = 16
 
-// word is the part of a point that the index looks at.
-func (s *spans) word(p point) uint64 {
-	if s.is4 {
-		return p.lo << 32
+// word returns the part of an address that the index uses.
+func (s *spans) word(p netaddr.Uint128) uint64 {
+	if s.family == netaddr.IPv4 {
+		return p.Lo << 32
 	}
-	return p.hi
+	return p.Hi
 }
 
 func (s *spans) slice(word uint64) int { return int(word << s.skip >> s.shift) }
 
-// makeIndex is called when starts is complete.
+// makeIndex builds the index. starts must be complete.
 func (s *spans) makeIndex() {
 	n := len(s.starts)
 	if n < 2 {
@@ -104,8 +106,8 @@ func (s *spans) makeIndex() {
 	}
 }
 
-// find returns the terms of p: those of the last start that is not after it.
-func (s *spans) find(p point) *terms {
+// find returns the terms of p: those of the last start that is not after p.
+func (s *spans) find(p netaddr.Uint128) *terms {
 	word := s.word(p)
 	if len(s.starts) == 1 || word < s.first {
 		return &s.terms[0]
@@ -115,22 +117,22 @@ func (s *spans) find(p point) *terms {
 	}
 	i := s.slice(word)
 	base := int(s.index[i]) - 1
-	// Halving has no branch that depends on p: the order of sources cannot be predicted.
+	// The search does not branch on p, because the CPU cannot predict random sources.
 	for n := int(s.index[i+1]) - base; n > 1; {
 		half := n / 2
-		base += half & -int(1-p.less(s.starts[base+half]))
+		base += half & -int(1-p.Less(s.starts[base+half]))
 		n -= half
 	}
 	return &s.terms[base]
 }
 
-// flatten makes spans of the sorted rules of a family.
-func flatten(rules []rule, is4 bool) spans {
+// flatten returns the spans of the sorted rules of a family.
+func flatten(rules []rule, family netaddr.Family) spans {
 	if len(rules) == 0 {
 		return spans{}
 	}
-	s := spans{starts: make([]point, 1, 2*len(rules)+1), terms: make([]terms, 1, 2*len(rules)+1), is4: is4}
-	emit := func(at point, t terms) {
+	s := spans{starts: make([]netaddr.Uint128, 1, 2*len(rules)+1), terms: make([]terms, 1, 2*len(rules)+1), family: family}
+	emit := func(at netaddr.Uint128, t terms) {
 		last := len(s.starts) - 1
 		if s.starts[last] != at {
 			if s.terms[last] == t {
@@ -144,9 +146,9 @@ func flatten(rules []rule, is4 bool) spans {
 			s.starts, s.terms = s.starts[:last], s.terms[:last]
 		}
 	}
-	// open are the ranges around the present point, the innermost last.
+	// open holds the ranges around the current start, the innermost last.
 	type frame struct {
-		last  point
+		last  netaddr.Uint128
 		terms terms
 	}
 	var open []frame
@@ -159,19 +161,19 @@ func flatten(rules []rule, is4 bool) spans {
 	leave := func() {
 		last := open[len(open)-1].last
 		open = open[:len(open)-1]
-		// There is nothing after the last address of a family.
-		if after, ok := last.next(); ok && (!is4 || after.lo>>32 == mapped4>>32) {
+		// Nothing follows the last address of a family.
+		if after, ok := last.Next(); ok && after.Family() == family {
 			emit(after, around())
 		}
 	}
 	for i := range rules {
 		r := &rules[i]
-		for len(open) > 0 && open[len(open)-1].last.less(r.start) == 1 {
+		for len(open) > 0 && open[len(open)-1].last.Less(r.start) == 1 {
 			leave()
 		}
 		t := around().with(r.action, r.until)
 		emit(r.start, t)
-		open = append(open, frame{r.start.last(int(r.length)), t})
+		open = append(open, frame{r.start.Last(int(r.length)), t})
 	}
 	for len(open) > 0 {
 		leave()
@@ -180,9 +182,9 @@ func flatten(rules []rule, is4 bool) spans {
 	return s
 }
 
-// view is all that reading needs. It is never changed.
+// view is an immutable snapshot for checks.
 type view struct {
-	addrs      [2]spans // IPv6, IPv4
+	addrs      [netaddr.NumFamilies]spans
 	ids        map[[IDSize]byte]terms
 	restricted bool
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/internal/engine"
-	"github.com/fastdisc/discv5/limits"
+	"github.com/fastdisc/discv5/internal/limiter"
 )
 
 // calm makes lookups rarer than they are by default: tests wait for long.
@@ -85,8 +85,8 @@ func TestPartitionHeals(t *testing.T) {
 func TestSpoofedFlood(t *testing.T) {
 	n := ForTest(t, Config{Seed: 5, JobTime: 500 * time.Microsecond})
 	cfg := NodeConfig{Engine: func(c *engine.Config) {
-		c.Unverified = limits.New(limits.Config{Rates: limits.Unverified(), Seed: 1})
-		c.Verified = limits.New(limits.Config{Rates: limits.Verified(), Seed: 2})
+		c.Unverified = limiter.New(limiter.Config{Rates: limiter.Unverified(), Seed: 1})
+		c.Verified = limiter.New(limiter.Config{Rates: limiter.Verified(), Seed: 2})
 	}}
 	a, b := addNode(t, n, cfg), addNode(t, n, cfg)
 	if r := a.Ping(b); r.Err != nil {

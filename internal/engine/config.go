@@ -11,6 +11,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/curve"
+	"github.com/fastdisc/discv5/internal/limiter"
 	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
@@ -86,11 +87,11 @@ type Config struct {
 	// Unverified limits datagrams that do not open, Handshake handshakes that answer a live
 	// challenge, and Verified the requests inside sessions; each by source. nil does not limit. See
 	// package limits for why they are apart.
-	Unverified, Handshake, Verified *limits.Limiter
+	Unverified, Handshake, Verified *limiter.Limiter
 
 	// TalkLimit limits TALKREQ of registered protocols in place of Verified: such a protocol may
 	// carry a stream.
-	TalkLimit *limits.Limiter
+	TalkLimit *limiter.Limiter
 
 	// ExemptPrivate says when private networks are exempt from the limits by prefix and from the
 	// rate limits; default ExemptAuto, for which Public says that this node can be reached at a

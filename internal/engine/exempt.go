@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/limiter"
 	"github.com/fastdisc/discv5/internal/netaddr"
-	"github.com/fastdisc/discv5/limits"
 )
 
 // ExemptPrivate says when peers at private addresses are exempt from the limits by prefix of the
@@ -82,11 +82,11 @@ func (e *Engine) setLocal(r *enr.Record) {
 func (e *Engine) updateExempt() {
 	private := e.Private()
 	e.table.SetExemptPrivate(private)
-	exempt := limits.ExemptLoopback
+	exempt := limiter.ExemptLoopback
 	if private {
-		exempt = limits.ExemptLocal
+		exempt = limiter.ExemptLocal
 	}
-	for _, l := range []*limits.Limiter{e.cfg.Unverified, e.cfg.Handshake, e.cfg.Verified, e.cfg.TalkLimit} {
+	for _, l := range []*limiter.Limiter{e.cfg.Unverified, e.cfg.Handshake, e.cfg.Verified, e.cfg.TalkLimit} {
 		l.SetExempt(exempt)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/limits"
+	"github.com/fastdisc/discv5/internal/limiter"
 )
 
 // addPrivatePeers offers 60 peers of one private /24 to n's table and returns how many it takes.
@@ -99,7 +99,7 @@ func TestS38PrivateSourcesAreLimited(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			nw := newNetwork(t)
 			b := nw.add(tt.addr, func(c *Config) {
-				c.Unverified = limits.New(limits.Config{Rates: limits.Unverified(), Seed: 1})
+				c.Unverified = limiter.New(limiter.Config{Rates: limiter.Unverified(), Seed: 1})
 				c.Session.Challenges = 8192
 			})
 			evil := nw.stranger("203.0.113.1:1", 7)

@@ -11,8 +11,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/curve"
+	"github.com/fastdisc/discv5/internal/limiter"
 	"github.com/fastdisc/discv5/internal/session"
-	"github.com/fastdisc/discv5/limits"
 )
 
 // arithmetic counts what strangers can ask for, by kind.
@@ -38,9 +38,9 @@ func (c *arithmetic) ECDH(secret *[32]byte, pub *[33]byte) ([33]byte, error) {
 
 // limited gives a node the limits that a bootnode has.
 func limited(c *Config) {
-	c.Unverified = limits.New(limits.Config{Rates: limits.Unverified(), Seed: 1})
-	c.Handshake = limits.New(limits.Config{Rates: limits.Unverified(), Seed: 2})
-	c.Verified = limits.New(limits.Config{Rates: limits.Verified(), Seed: 3})
+	c.Unverified = limiter.New(limiter.Config{Rates: limiter.Unverified(), Seed: 1})
+	c.Handshake = limiter.New(limiter.Config{Rates: limiter.Unverified(), Seed: 2})
+	c.Verified = limiter.New(limiter.Config{Rates: limiter.Verified(), Seed: 3})
 }
 
 // spoofed is a source address of a flood that comes from everywhere.

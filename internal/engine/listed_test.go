@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/limits"
+	"github.com/fastdisc/discv5/internal/limiter"
 )
 
 // S48: a list that others made names private and loopback addresses, and ports of other services. A
@@ -95,7 +95,7 @@ func TestS48ListNamesThirdParty(t *testing.T) {
 // FINDNODE within a session has a limit of its own, like PING: the answer is many times as large.
 func TestFindNodeIsLimited(t *testing.T) {
 	nw := newNetwork(t)
-	b := nw.add("8.8.8.2:9000", func(c *Config) { c.Verified = limits.New(limits.Config{Rates: limits.Verified(), Seed: 3}) })
+	b := nw.add("8.8.8.2:9000", func(c *Config) { c.Verified = limiter.New(limiter.Config{Rates: limiter.Verified(), Seed: 3}) })
 	s := nw.stranger("7.7.7.9:9000", 7).listen()
 	s.connect(b)
 	fillTable(b, 16)

@@ -11,6 +11,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/curve"
+	"github.com/fastdisc/discv5/internal/limiter"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
 )
@@ -653,9 +654,9 @@ func TestS07FloodInAVictimsName(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("7.7.7.1:9000", nil)
 	b := nw.add("8.8.8.2:9000", func(c *Config) {
-		c.Unverified = limits.New(limits.Config{Rates: limits.Unverified(), Seed: 1})
-		c.Handshake = limits.New(limits.Config{Rates: limits.Unverified(), Seed: 2})
-		c.Verified = limits.New(limits.Config{Rates: limits.Verified(), Seed: 3})
+		c.Unverified = limiter.New(limiter.Config{Rates: limiter.Unverified(), Seed: 1})
+		c.Handshake = limiter.New(limiter.Config{Rates: limiter.Unverified(), Seed: 2})
+		c.Verified = limiter.New(limiter.Config{Rates: limiter.Verified(), Seed: 3})
 		c.Access = limits.NewAccess(0)
 	})
 	if r := a.ping(b); r.Err != nil {
@@ -684,7 +685,7 @@ func TestS07FloodInAVictimsName(t *testing.T) {
 func TestRequestsAreLimited(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("8.8.8.2:9000", func(c *Config) {
-		c.Verified = limits.New(limits.Config{Rates: limits.Verified(), Seed: 3})
+		c.Verified = limiter.New(limiter.Config{Rates: limiter.Verified(), Seed: 3})
 	})
 	s := nw.stranger("7.7.7.9:9", 7).listen()
 	s.connect(b)

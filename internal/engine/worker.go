@@ -9,6 +9,7 @@ import (
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/limiter"
 	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/limits"
 )
@@ -265,11 +266,11 @@ func (w *Worker) blocked(v limits.Verdict) {
 }
 
 // allowed charges a datagram to a limiter and counts it if it exceeds the limit.
-func (w *Worker) allowed(permitted bool, l *limits.Limiter, from netip.AddrPort, c Counter) bool {
+func (w *Worker) allowed(permitted bool, l *limiter.Limiter, from netip.AddrPort, c Counter) bool {
 	if permitted {
 		return true
 	}
-	ok, _ := l.Allow(w.now, from.Addr())
+	ok := l.Allow(w.now, from.Addr())
 	if !ok {
 		w.counts[c]++
 	}

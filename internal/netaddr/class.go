@@ -2,22 +2,22 @@ package netaddr
 
 import "net/netip"
 
-// Class says who can reach an address. Higher classes reach fewer hosts: a record is as restricted
-// as the highest class among its endpoints.
+// Class is the scope in which an address is reachable. Higher classes have a smaller scope. A
+// record has the highest class among its endpoints.
 type Class uint8
 
 // Classes of addresses.
 const (
-	// Global addresses can be reached from the public internet.
+	// Global addresses are reachable from the public internet.
 	Global Class = iota
-	// Private addresses mean something inside one network: RFC 1918, carrier-grade NAT
-	// (100.64.0.0/10), link-local, and IPv6 unique local (fc00::/7).
+	// Private addresses are valid inside one network: RFC 1918, carrier-grade NAT (100.64.0.0/10),
+	// link-local, and IPv6 unique local (fc00::/7).
 	Private
-	// Loopback addresses mean something inside one machine.
+	// Loopback addresses are valid inside one machine.
 	Loopback
 	// Special addresses are never contacted, stored or relayed: unspecified, multicast, broadcast,
-	// documentation, benchmarking, reserved, and IPv6 forms that carry an IPv4 address and would
-	// bring it past the other rules (IPv4-compatible, NAT64, 6to4, Teredo).
+	// documentation, benchmarking, reserved, and IPv6 forms that embed an IPv4 address and would
+	// carry it past the other rules (IPv4-compatible, NAT64, 6to4, Teredo).
 	Special
 )
 
@@ -99,8 +99,8 @@ func class6(a [16]byte) Class {
 	case a == [16]byte{15: 1}:
 		return Loopback
 	case a[0]&0xe0 != 0x20:
-		// Only 2000::/3 has been given out for unicast. Outside it lie multicast, site-local,
-		// discard-only, IPv4-compatible addresses and NAT64.
+		// Only 2000::/3 is allocated for unicast. The rest is multicast, site-local, discard-only,
+		// IPv4-compatible or NAT64.
 		return Special
 	// 2001::/23, 2001:db8::/32
 	case a[0] == 0x20 && a[1] == 0x01 && (a[2] < 0x02 || a[2] == 0x0d && a[3] == 0xb8),
@@ -111,10 +111,10 @@ func class6(a [16]byte) Class {
 	return Global
 }
 
-// MayRelay reports whether a node with an address of class node may be named to a requester with
-// an address of class requester: loopback only to loopback, private to private or loopback, special
-// never. With the arguments read the other way, it reports whether to believe a peer of class
-// requester that offers such a node.
+// MayRelay reports whether a NODES response to a requester of class requester may contain a node of
+// class node. Loopback nodes go to loopback requesters only, private nodes to private and loopback
+// ones, special nodes to nobody. With the arguments read the other way, it reports whether to
+// believe a peer of class requester that returns such a node.
 func MayRelay(requester, node Class) bool {
 	return node != Special && requester != Special && node <= requester
 }

@@ -34,7 +34,7 @@ func TestClass(t *testing.T) {
 }
 
 func TestMayRelay(t *testing.T) {
-	want := map[Class][]Class{ // requester: what it may be told
+	want := map[Class][]Class{ // by requester: the classes it may be told
 		Global:   {Global},
 		Private:  {Global, Private},
 		Loopback: {Global, Private, Loopback},

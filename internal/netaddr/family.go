@@ -15,7 +15,7 @@ const (
 )
 
 // FamilyOf returns the family of an address. An IPv4-mapped address belongs to IPv4. The invalid
-// address counts as IPv6: check it before.
+// address counts as IPv6, so check for it first.
 func FamilyOf(addr netip.Addr) Family {
 	if addr.Is4() || addr.Is4In6() {
 		return IPv4
@@ -26,7 +26,7 @@ func FamilyOf(addr netip.Addr) Family {
 // Other returns the other family.
 func (f Family) Other() Family { return f ^ 1 }
 
-// Version returns the number of the IP version: 4 or 6.
+// Version returns the IP version: 4 or 6.
 func (f Family) Version() int { return 4 + 2*int(f) }
 
 // String returns "IPv4" or "IPv6".
@@ -37,11 +37,11 @@ func (f Family) String() string {
 	return "IPv6"
 }
 
-// Normalize returns the canonical form of an address: an IPv4 address has 4 bytes, and there is no
-// zone.
+// Normalize returns the canonical form of an address: an IPv4-mapped address becomes IPv4, and a
+// zone is removed.
 func Normalize(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 
-// NormalizePort returns an endpoint with its address in canonical form.
+// NormalizePort returns a with its address in canonical form.
 func NormalizePort(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(Normalize(a.Addr()), a.Port())
 }

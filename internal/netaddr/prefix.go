@@ -4,26 +4,26 @@ import "net/netip"
 
 // Prefix lengths that limits count by.
 const (
-	// SiteBits4 and SiteBits6 are the lengths of the prefix that one subscriber is given as a rule.
-	// IPv4 routes no longer prefixes than /24. Whoever holds an IPv6 /48 can number every host of a
-	// flood in another /64 or /56 at no cost, so a longer prefix limits nobody.
+	// SiteBits4 and SiteBits6 are the lengths of the prefix that one subscriber usually gets. IPv4
+	// routes no prefix longer than /24. The holder of an IPv6 /48 can place each host of a flood in
+	// another /64 or /56 at no cost, so a longer prefix limits nobody.
 	SiteBits4, SiteBits6 = 24, 48
-	// WideBits4 and WideBits6 are the lengths of the prefix that one provider holds as a rule.
+	// WideBits4 and WideBits6 are the lengths of the prefix that one provider usually holds.
 	WideBits4, WideBits6 = 16, 32
 	// SubnetBits6 is the length of one IPv6 link.
 	SubnetBits6 = 64
 )
 
-// Prefix is a network prefix of an address, as a map key: 9 bytes and comparable. The zero value
-// belongs to no address.
+// Prefix is a network prefix, comparable and 9 bytes long, for use as a map key. The zero value is
+// the prefix of no address.
 type Prefix struct {
 	bits uint8 // 1 + length; 0 for the zero value
 	v6   bool
 	net  [8]byte // the first 64 bits of the network address
 }
 
-// PrefixOf returns the prefix of an address with a length of bits, at most 32 for IPv4 and 64 for
-// IPv6; longer ones are cut to that. It returns the zero Prefix for the invalid address.
+// PrefixOf returns the prefix of addr with a length of bits, capped at 32 for IPv4 and 64 for IPv6.
+// It returns the zero Prefix for the invalid address.
 func PrefixOf(addr netip.Addr, bits int) Prefix {
 	if !addr.IsValid() {
 		return Prefix{}
@@ -50,7 +50,7 @@ func PrefixOf(addr netip.Addr, bits int) Prefix {
 	return p
 }
 
-// Site returns the prefix of the subscriber that addr belongs to: a /24 or a /48.
+// Site returns the subscriber's prefix of addr: a /24 or a /48.
 func Site(addr netip.Addr) Prefix {
 	if FamilyOf(addr) == IPv4 {
 		return PrefixOf(addr, SiteBits4)
@@ -58,7 +58,7 @@ func Site(addr netip.Addr) Prefix {
 	return PrefixOf(addr, SiteBits6)
 }
 
-// Wide returns the prefix of the provider that addr belongs to: a /16 or a /32.
+// Wide returns the provider's prefix of addr: a /16 or a /32.
 func Wide(addr netip.Addr) Prefix {
 	if FamilyOf(addr) == IPv4 {
 		return PrefixOf(addr, WideBits4)
@@ -69,8 +69,8 @@ func Wide(addr netip.Addr) Prefix {
 // IsZero reports whether p is the zero Prefix.
 func (p Prefix) IsZero() bool { return p.bits == 0 }
 
-// Netip returns the prefix in the form of package netip, for printing; the invalid prefix for the
-// zero value.
+// Netip converts p to a netip.Prefix, for printing. It returns the invalid prefix for the zero
+// value.
 func (p Prefix) Netip() netip.Prefix {
 	switch {
 	case p.bits == 0:

@@ -1,4 +1,4 @@
-package limits
+package limiter
 
 import (
 	"encoding/binary"
@@ -7,9 +7,12 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/limits"
 )
 
-// v6 makes an address of two words.
+// v6 returns the IPv6 address with the given words.
 func v6(hi, lo uint64) netip.Addr {
 	var a [16]byte
 	binary.BigEndian.PutUint64(a[:8], hi)
@@ -17,20 +20,20 @@ func v6(hi, lo uint64) netip.Addr {
 	return netip.AddrFrom16(a)
 }
 
-// holds reports whether a limiter has an entry of its own for addr at its narrowest level, and
-// whether it is not idle.
+// holds reports whether the limiter has an entry for addr at its narrowest level, and whether the
+// entry is busy.
 func holds(l *Limiter, now time.Duration, addr netip.Addr) (found, busy bool) {
-	p, is4 := pointOf(addr)
-	levels := l.levels[family(is4)]
+	p, family := netaddr.Uint128Of(addr)
+	levels := l.levels[family]
 	lv := &levels[len(levels)-1]
-	at := place{key: p.and(lv.mask)}
+	at := slot{key: p.And(lv.mask)}
 	at.set = lv.find(at.key)
 	at.look(int64(now))
 	return at.kind == own, at.kind == own && at.tat > int64(now)
 }
 
-// S08: a million sources inside one /48 are limited as one network, and an honest source in another
-// one keeps its entry and loses no datagram.
+// S08: a million sources inside one /48 share the limit of one network, while an honest source in
+// another network keeps its entry and loses no datagram.
 func TestS08RotationInsideNetwork(t *testing.T) {
 	l := New(Config{Seed: 4})
 	honest := ip("2001:db8:beef::1")
@@ -38,15 +41,15 @@ func TestS08RotationInsideNetwork(t *testing.T) {
 	passed, sent, lost := 0, 0, 0
 	for i := range n {
 		now := length * time.Duration(i) / n
-		// Another /64 each time, and another /56 most times.
-		if ok, cause := l.Allow(now, v6(0x2001_0db8_bad0_0000|uint64(i)*40503&0xffff, uint64(i)*0x9e3779b97f4a7c15)); ok {
+		// The /64 changes each time, and the /56 nearly each time.
+		if c := l.charge(now, v6(0x2001_0db8_bad0_0000|uint64(i)*40503&0xffff, uint64(i)*0x9e3779b97f4a7c15)); c == allowed {
 			passed++
-		} else if cause == OverAddress || cause == Crowded {
-			t.Fatalf("refused for %s", cause)
+		} else if c == overAddress || c == crowded {
+			t.Fatalf("refused: %s", c)
 		}
 		if i%(n/400) == 0 { // 80 a second
 			sent++
-			if ok, _ := l.Allow(now, honest); !ok {
+			if !l.Allow(now, honest) {
 				lost++
 			}
 			if found, _ := holds(l, now, honest); !found {
@@ -63,29 +66,29 @@ func TestS08RotationInsideNetwork(t *testing.T) {
 	}
 }
 
-// S08: however an attacker rotates inside a prefix that one subscriber gets, it has the rate of
-// that prefix and not one for each address.
+// S08: rotation inside a subscriber's prefix yields the rate of that prefix, not one rate per
+// address.
 func TestS08RotationInsidePrefix(t *testing.T) {
 	const length = 10 * time.Second
 	for _, c := range []struct {
 		name   string
 		source func(i uint64) netip.Addr
-		rate   Rate
-		cause  Cause
+		rate   limits.Rate
+		cause  cause
 	}{
-		{"/64", func(i uint64) netip.Addr { return v6(0x2001_0db8_bad0_0001, i*0x9e3779b97f4a7c15) }, Unverified().Prefix64, Over64},
-		{"/56", func(i uint64) netip.Addr { return v6(0x2001_0db8_bad0_0000|i*57&0xff, i*0x9e3779b97f4a7c15) }, Unverified().Prefix56, Over56},
-		{"/48", func(i uint64) netip.Addr { return v6(0x2001_0db8_bad0_0000|i*40503&0xffff, i) }, Unverified().Network, OverNetwork},
+		{"/64", func(i uint64) netip.Addr { return v6(0x2001_0db8_bad0_0001, i*0x9e3779b97f4a7c15) }, Unverified().Prefix64, over64},
+		{"/56", func(i uint64) netip.Addr { return v6(0x2001_0db8_bad0_0000|i*57&0xff, i*0x9e3779b97f4a7c15) }, Unverified().Prefix56, over56},
+		{"/48", func(i uint64) netip.Addr { return v6(0x2001_0db8_bad0_0000|i*40503&0xffff, i) }, Unverified().Network, overNetwork},
 	} {
 		l := New(Config{Seed: 9})
 		const n = 50_000
 		passed := 0
 		for i := range uint64(n) {
-			ok, cause := l.Allow(length*time.Duration(i)/n, c.source(i))
-			if ok {
+			got := l.charge(length*time.Duration(i)/n, c.source(i))
+			if got == allowed {
 				passed++
-			} else if cause != c.cause {
-				t.Fatalf("%s: refused for %s", c.name, cause)
+			} else if got != c.cause {
+				t.Fatalf("%s: refused: %s", c.name, got)
 			}
 		}
 		if most := c.rate.Burst + c.rate.PerSecond*int(length/time.Second); passed > most || passed < most-c.rate.Burst {
@@ -94,51 +97,50 @@ func TestS08RotationInsidePrefix(t *testing.T) {
 	}
 }
 
-// S08, S17: sources from everywhere, 300,000 datagrams a second, each from another /48. A table of
-// the default size is not crowded by that: a source that is within its limit loses nothing. A tiny
-// one is, and still does not forget a busy source, which would refill its bucket.
+// S08, S17: 300,000 datagrams a second arrive, each from another /48. They do not fill a table of
+// the default size, where a source within its limit loses nothing. They fill a tiny table, which
+// still keeps the entries of busy sources. Evicting one would refill its bucket.
 func TestS08RotationEverywhere(t *testing.T) {
 	l, tiny, alone := New(Config{Seed: 5}), New(Config{Seed: 5, Sets: 8}), New(Config{Seed: 6})
-	honest, greedy := ip("203.0.113.9"), ip("198.51.100.1")
-	count(tiny, 0, greedy, 200)
-	count(alone, 0, greedy, 200)
+	honest, busy := ip("203.0.113.9"), ip("198.51.100.1")
+	count(tiny, 0, busy, 200)
+	count(alone, 0, busy, 200)
 	const n, length = 300_000 / scale, time.Second / scale
-	passed, sent, crowded, lost := 0, 0, 0, 0
+	passed, sent, refused, lost := 0, 0, 0, 0
 	for i := range n {
 		now := length * time.Duration(i) / n
 		source := v6(uint64(i)*0x9e3779b97f4a7c15, uint64(i))
 		l.Allow(now, source)
-		if _, cause := tiny.Allow(now, source); cause == Crowded {
-			crowded++
+		if tiny.charge(now, source) == crowded {
+			refused++
 		}
-		if i%1000 == 0 { // 300 a second: more than is allowed
-			ok, cause := tiny.Allow(now, greedy)
-			want, _ := alone.Allow(now, greedy)
-			if ok != want {
-				t.Fatalf("greedy source after %d datagrams: %v (%s), without a flood %v", i, ok, cause, want)
+		if i%1000 == 0 { // 300 a second, more than the limit
+			got, want := tiny.charge(now, busy), alone.Allow(now, busy)
+			if (got == allowed) != want {
+				t.Fatalf("busy source after %d datagrams: %s, without a flood %v", i, got, want)
 			}
-			if ok {
+			if got == allowed {
 				passed++
 			}
 			sent++
 		}
 		if i%5000 == 0 { // 60 a second
-			if ok, _ := l.Allow(now, honest); !ok {
+			if !l.Allow(now, honest) {
 				lost++
 			}
 		}
 	}
-	if passed == 0 || passed == sent || crowded < n/2 {
-		t.Errorf("greedy source: %d of %d passed, %d of %d were crowded out: this tests nothing", passed, sent, crowded, n)
+	if passed == 0 || passed == sent || refused < n/2 {
+		t.Errorf("busy source: %d of %d passed, %d of %d new sources refused: this tests nothing", passed, sent, refused, n)
 	}
 	if lost > 0 {
 		t.Errorf("the honest source lost %d", lost)
 	}
 }
 
-// A table that is crowded evicts nobody who is busy: newcomers share.
+// TestCrowded: a full table evicts no busy source, and new sources share a bucket.
 func TestCrowded(t *testing.T) {
-	l := New(Config{Sets: 1, Seed: 7, Rates: Rates{Address: Rate{1, 5}}})
+	l := New(Config{Sets: 1, Seed: 7, Rates: limits.Rates{Address: rate(1, 5)}})
 	source := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}) }
 	for i := range ways {
 		if n := count(l, 0, source(i), 10); n != 5 {
@@ -147,15 +149,15 @@ func TestCrowded(t *testing.T) {
 	}
 	passed := 0
 	for i := ways; i < 1000; i++ {
-		ok, cause := l.Allow(0, source(i))
-		if ok {
+		c := l.charge(0, source(i))
+		if c == allowed {
 			passed++
-		} else if cause != Crowded {
-			t.Fatalf("a newcomer is refused for %s", cause)
+		} else if c != crowded {
+			t.Fatalf("a new source is refused: %s", c)
 		}
 	}
 	if passed != 5 {
-		t.Errorf("%d newcomers passed, want 5: their shared bucket", passed)
+		t.Errorf("%d new sources passed, want 5: their shared bucket", passed)
 	}
 	for i := range ways {
 		if found, busy := holds(l, 0, source(i)); !found || !busy {
@@ -165,14 +167,14 @@ func TestCrowded(t *testing.T) {
 			t.Errorf("source %d may send %d after a second", i, n)
 		}
 	}
-	// Once the entries are idle newcomers get one each.
+	// Once the entries are idle, each new source gets one.
 	if n := count(l, time.Minute, source(5000), 10); n != 5 {
-		t.Errorf("a newcomer may send %d when there is room again", n)
+		t.Errorf("a new source may send %d after the entries are idle", n)
 	}
 }
 
-// budgets is how the two budgets are used: a datagram that opens is charged to the verified one,
-// any other to the unverified one.
+// budgets charges a datagram that decrypts to the verified limiter, and any other to the unverified
+// one.
 type budgets struct{ unverified, verified *Limiter }
 
 func (b *budgets) datagram(now time.Duration, from netip.Addr, opens bool) bool {
@@ -180,12 +182,11 @@ func (b *budgets) datagram(now time.Duration, from netip.Addr, opens bool) bool 
 	if opens {
 		l = b.verified
 	}
-	ok, _ := l.Allow(now, from)
-	return ok
+	return l.Allow(now, from)
 }
 
-// S07: a flood in the name of a peer stops what strangers send from its address. The peer's session
-// passes.
+// S07: a flood with a peer's address stops unverified packets from that address, but not the peer's
+// session.
 func TestS07FloodInVictimsName(t *testing.T) {
 	b := budgets{New(Config{Rates: Unverified(), Seed: 8}), New(Config{Rates: Verified(), Seed: 9})}
 	for _, victim := range []netip.Addr{ip("203.0.113.50"), ip("2001:db8:5::50")} {
@@ -207,27 +208,27 @@ func TestS07FloodInVictimsName(t *testing.T) {
 		if lost > 0 {
 			t.Errorf("%s: its session lost %d requests", victim, lost)
 		}
-		// Nothing is remembered against the victim.
+		// The flood has no later effect on the victim.
 		if n := count(b.unverified, 2*length, victim, 1000); n != r.Burst {
 			t.Errorf("%s: may send %d after the flood, want %d", victim, n, r.Burst)
 		}
 	}
 }
 
-// Workers that share a limiter together allow no more than one would, whatever they send.
+// TestRaceAllow: goroutines that share a limiter get no more than the limit together.
 func TestRaceAllow(t *testing.T) {
 	const workers, each = 8, 20000 / scale
-	l := New(Config{Seed: 10, Sets: 2, Rates: Rates{Address: Rate{1, 1000}, Network: Rate{1, 2500}}})
+	l := New(Config{Seed: 10, Sets: 2, Rates: limits.Rates{Address: rate(1, 1000), Network: rate(1, 2500)}})
 	var passed [4]atomic.Int64
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
 			for i := range each {
 				a := (i + w) % 4
-				if ok, _ := l.Allow(time.Duration(i), netip.AddrFrom4([4]byte{198, 51, 100, byte(a)})); ok {
+				if l.Allow(time.Duration(i), netip.AddrFrom4([4]byte{198, 51, 100, byte(a)})) {
 					passed[a].Add(1)
 				}
-				// Others come and go in the same sets.
+				// Other sources come and go in the same sets.
 				l.Allow(time.Duration(i), v6(uint64(w*each+i)<<16, 1))
 			}
 		})
@@ -237,7 +238,7 @@ func TestRaceAllow(t *testing.T) {
 	for a := range passed {
 		n := passed[a].Load()
 		total += n
-		// A burst more where two workers met a newcomer at once.
+		// Two goroutines that see a new source at the same time may grant it one more burst.
 		if n > 1000*workers {
 			t.Errorf("source %d: %d passed", a, n)
 		}
@@ -247,10 +248,10 @@ func TestRaceAllow(t *testing.T) {
 	}
 }
 
-// One source that has its entry: its limit is exact, however many workers charge it.
+// TestRaceExact: the limit of a source with an entry is exact, however many goroutines charge it.
 func TestRaceExact(t *testing.T) {
 	const workers, most = 8, 500_000 / scale
-	l := New(Config{Seed: 11, Rates: Rates{Address: Rate{1, most}}})
+	l := New(Config{Seed: 11, Rates: limits.Rates{Address: rate(1, most)}})
 	a := ip("203.0.113.77")
 	l.Allow(0, a)
 	var passed atomic.Int64

@@ -1,4 +1,4 @@
-package limits
+package limiter
 
 import (
 	"math"
@@ -7,14 +7,18 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/fastdisc/discv5/limits"
 )
 
 func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
 
-// count says how many of n datagrams from addr are allowed at now.
+func rate(perSecond, burst int) limits.Rate { return limits.Rate{PerSecond: perSecond, Burst: burst} }
+
+// count returns how many of n datagrams from addr the limiter allows at now.
 func count(l *Limiter, now time.Duration, addr netip.Addr, n int) (passed int) {
 	for range n {
-		if ok, _ := l.Allow(now, addr); ok {
+		if l.Allow(now, addr) {
 			passed++
 		}
 	}
@@ -29,14 +33,14 @@ func TestLayout(t *testing.T) {
 		t.Errorf("default size %d, constant %d", l.Size(), DefaultSize)
 	}
 	for _, sets := range []int{1, 2, 3, 1000} {
-		l := New(Config{Sets: sets, Rates: Rates{Address: Rate{1, 1}}})
+		l := New(Config{Sets: sets, Rates: limits.Rates{Address: rate(1, 1)}})
 		if n := l.levels[0][0].sets.len(); n < sets || n&(n-1) != 0 || l.Size() != n*setSize {
 			t.Errorf("Sets %d: %d sets, %d bytes", sets, n, l.Size())
 		}
 	}
 }
 
-// A limiter takes memory for the sources that it sees.
+// TestMemoryWhenNeeded: a limiter allocates memory for the sources it sees.
 func TestMemoryWhenNeeded(t *testing.T) {
 	l := New(Config{Seed: 1})
 	taken := func() (n int) {
@@ -63,7 +67,7 @@ func TestMemoryWhenNeeded(t *testing.T) {
 	for i := range 10 {
 		l.Allow(0, netip.AddrFrom4([4]byte{9, 9, 9, byte(i)}))
 	}
-	// Levels of the same width share a table, so that a chunk counts for both families.
+	// Both families share the table of a level, so a chunk counts for both.
 	if n := taken(); n == 0 || n > 2*11 {
 		t.Errorf("%d chunks for 10 addresses of one /24", n)
 	}
@@ -76,24 +80,24 @@ func TestMemoryWhenNeeded(t *testing.T) {
 }
 
 func TestLevels(t *testing.T) {
-	rates := Rates{Address: Rate{1, 10}, Prefix64: Rate{1, 25}, Prefix56: Rate{1, 35}, Network: Rate{1, 45}}
+	rates := limits.Rates{Address: rate(1, 10), Prefix64: rate(1, 25), Prefix56: rate(1, 35), Network: rate(1, 45)}
 	tests := []struct {
 		name string
-		// sends after 198.51.100.7 or 2001:db8:1:102::7 has used up its address's limit
+		// other sends after 198.51.100.7 or 2001:db8:1:102::7 has used up the limit of its address.
 		other string
-		left  int // what the other has left
-		cause Cause
+		left  int // datagrams that other may still send
+		cause cause
 	}{
-		{"same v4 address", "198.51.100.7", 0, OverAddress},
-		{"same v4 address, mapped", "::ffff:198.51.100.7", 0, OverAddress},
-		{"same /24", "198.51.100.8", 10, OverAddress},
-		{"other /24", "198.51.101.7", 10, OverAddress},
-		{"same v6 address", "2001:db8:1:102::7", 0, OverAddress},
-		{"same v6 address, zone", "2001:db8:1:102::7%eth0", 0, OverAddress},
-		{"same /64", "2001:db8:1:102::8", 10, OverAddress},
-		{"same /56", "2001:db8:1:103::7", 10, OverAddress},
-		{"same /48", "2001:db8:1:202::7", 10, OverAddress},
-		{"other /48", "2001:db8:2:102::7", 10, OverAddress},
+		{"same v4 address", "198.51.100.7", 0, overAddress},
+		{"same v4 address, mapped", "::ffff:198.51.100.7", 0, overAddress},
+		{"same /24", "198.51.100.8", 10, overAddress},
+		{"other /24", "198.51.101.7", 10, overAddress},
+		{"same v6 address", "2001:db8:1:102::7", 0, overAddress},
+		{"same v6 address, zone", "2001:db8:1:102::7%eth0", 0, overAddress},
+		{"same /64", "2001:db8:1:102::8", 10, overAddress},
+		{"same /56", "2001:db8:1:103::7", 10, overAddress},
+		{"same /48", "2001:db8:1:202::7", 10, overAddress},
+		{"other /48", "2001:db8:2:102::7", 10, overAddress},
 	}
 	for _, tt := range tests {
 		l := New(Config{Rates: rates, Sets: 64, Seed: 1})
@@ -107,15 +111,15 @@ func TestLevels(t *testing.T) {
 		if n := count(l, time.Second, ip(tt.other), 100); n != tt.left {
 			t.Errorf("%s: %d allowed, want %d", tt.name, n, tt.left)
 		}
-		if ok, c := l.Allow(time.Second, ip(tt.other)); ok || c != tt.cause {
-			t.Errorf("%s: then %v %s, want %s", tt.name, ok, c, tt.cause)
+		if c := l.charge(time.Second, ip(tt.other)); c != tt.cause {
+			t.Errorf("%s: then %s, want %s", tt.name, c, tt.cause)
 		}
 	}
 }
 
-// Each wider prefix sets an end to rotation inside it.
+// TestRotation: each wider prefix bounds rotation inside it.
 func TestRotation(t *testing.T) {
-	rates := Rates{Address: Rate{1, 10}, Prefix64: Rate{1, 20}, Prefix56: Rate{1, 30}, Network: Rate{1, 40}}
+	rates := limits.Rates{Address: rate(1, 10), Prefix64: rate(1, 20), Prefix56: rate(1, 30), Network: rate(1, 40)}
 	v6 := func(third, iid int) netip.Addr {
 		return netip.AddrFrom16([16]byte{0x20, 1, 0x0d, 0xb8, 0, 1, byte(third >> 8), byte(third), 14: byte(iid >> 8), 15: byte(iid)})
 	}
@@ -123,22 +127,22 @@ func TestRotation(t *testing.T) {
 		name   string
 		source func(i int) netip.Addr
 		want   int
-		cause  Cause
+		cause  cause
 	}{
-		{"addresses of a /24", func(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}) }, 40, OverNetwork},
-		{"addresses of a /64", func(i int) netip.Addr { return v6(1, i) }, 20, Over64},
-		{"/64s of a /56", func(i int) netip.Addr { return v6(i&0xff, i) }, 30, Over56},
-		{"/56s of a /48", func(i int) netip.Addr { return v6(i<<8, i) }, 40, OverNetwork},
+		{"addresses of a /24", func(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}) }, 40, overNetwork},
+		{"addresses of a /64", func(i int) netip.Addr { return v6(1, i) }, 20, over64},
+		{"/64s of a /56", func(i int) netip.Addr { return v6(i&0xff, i) }, 30, over56},
+		{"/56s of a /48", func(i int) netip.Addr { return v6(i<<8, i) }, 40, overNetwork},
 	}
 	for _, tt := range tests {
 		l := New(Config{Rates: rates, Sets: 64, Seed: 1})
 		passed := 0
 		for i := range 250 {
-			ok, cause := l.Allow(0, tt.source(i))
-			if ok {
+			c := l.charge(0, tt.source(i))
+			if c == allowed {
 				passed++
-			} else if cause != tt.cause {
-				t.Fatalf("%s: refused for %s, want %s", tt.name, cause, tt.cause)
+			} else if c != tt.cause {
+				t.Fatalf("%s: refused: %s, want %s", tt.name, c, tt.cause)
 			}
 		}
 		if passed != tt.want {
@@ -148,14 +152,14 @@ func TestRotation(t *testing.T) {
 }
 
 func TestRefill(t *testing.T) {
-	l := New(Config{Rates: Rates{Address: Rate{10, 5}}, Seed: 2})
+	l := New(Config{Rates: limits.Rates{Address: rate(10, 5)}, Seed: 2})
 	a := ip("203.0.113.1")
 	for _, step := range []struct {
 		at   time.Duration
 		want int
 	}{
 		{0, 5}, {0, 0}, {99 * time.Millisecond, 0}, {100 * time.Millisecond, 1}, {350 * time.Millisecond, 2},
-		{time.Hour, 5}, {time.Hour - time.Second, 0}, // another worker's clock is behind
+		{time.Hour, 5}, {time.Hour - time.Second, 0}, // the clock of another worker is behind
 		{time.Hour + 100*time.Millisecond, 1},
 	} {
 		if n := count(l, step.at, a, 20); n != step.want {
@@ -166,16 +170,16 @@ func TestRefill(t *testing.T) {
 
 func TestRateForms(t *testing.T) {
 	for _, tt := range []struct {
-		rate Rate
-		want int // of 3000 at once
-	}{{Rate{100, 0}, 100}, {Rate{100, 1}, 1}, {Rate{1, math.MaxInt}, 3000}, {Rate{math.MaxInt, 7}, 7}, {Rate{0, 5}, 3000}, {Rate{-1, 5}, 3000}} {
-		l := New(Config{Rates: Rates{Address: tt.rate, Network: Rate{1 << 30, 1 << 30}}})
+		rate limits.Rate
+		want int // of 3000 datagrams at the same time
+	}{{rate(100, 0), 100}, {rate(100, 1), 1}, {rate(1, math.MaxInt), 3000}, {rate(math.MaxInt, 7), 7}, {rate(0, 5), 3000}, {rate(-1, 5), 3000}} {
+		l := New(Config{Rates: limits.Rates{Address: tt.rate, Network: rate(1<<30, 1<<30)}})
 		if n := count(l, time.Minute, ip("203.0.113.1"), 3000); n != tt.want {
 			t.Errorf("%+v: %d allowed, want %d", tt.rate, n, tt.want)
 		}
 	}
 	var none *Limiter
-	if ok, _ := none.Allow(0, ip("203.0.113.1")); !ok {
+	if !none.Allow(0, ip("203.0.113.1")) {
 		t.Error("a nil limiter refuses")
 	}
 	if n := count(New(Config{}), 0, netip.Addr{}, 500); n != 200 {
@@ -186,7 +190,7 @@ func TestRateForms(t *testing.T) {
 func TestExempt(t *testing.T) {
 	tests := []struct {
 		addr            string
-		local, loopback bool // passes with ExemptLocal, ExemptLoopback
+		local, loopback bool // allowed with ExemptLocal, ExemptLoopback
 	}{
 		{"127.0.0.1", true, true}, {"127.255.255.255", true, true}, {"::1", true, true}, {"::ffff:127.0.0.1", true, true},
 		{"10.0.0.0", true, false}, {"10.255.255.255", true, false}, {"9.255.255.255", false, false}, {"11.0.0.0", false, false},
@@ -200,7 +204,7 @@ func TestExempt(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for e, pass := range map[Exempt]bool{ExemptLocal: tt.local, ExemptLoopback: tt.loopback, ExemptNone: false} {
-			l := New(Config{Exempt: e, Sets: 1, Rates: Rates{Address: Rate{1, 1}}})
+			l := New(Config{Exempt: e, Sets: 1, Rates: limits.Rates{Address: rate(1, 1)}})
 			if n := count(l, 0, ip(tt.addr), 2); (n == 2) != pass {
 				t.Errorf("%s, exemption %d: %d of 2 passed", tt.addr, e, n)
 			}
@@ -208,28 +212,27 @@ func TestExempt(t *testing.T) {
 	}
 }
 
-// twin is a limiter without a bound: a map for each level. It speaks of tokens, not of arrival
-// times.
-type twin struct {
-	rates  []Rate
+// reference is an unbounded limiter: a map per level. It counts tokens instead of arrival times.
+type reference struct {
+	rates  []limits.Rate
 	bits   [2][]int // prefix lengths of IPv4, IPv6; -1 for none
 	tokens []map[netip.Prefix]*tokens
 }
 
 type tokens struct {
-	left int64 // thousandths of a nanosecond's worth: left / interval datagrams
+	left int64 // in units of 1/interval datagrams
 	at   time.Duration
 }
 
-func newTwin(r Rates) *twin {
-	w := &twin{rates: []Rate{r.Address, r.Prefix64, r.Prefix56, r.Network}, bits: [2][]int{{32, -1, -1, 24}, {128, 64, 56, 48}}}
+func newReference(r limits.Rates) *reference {
+	w := &reference{rates: []limits.Rate{r.Address, r.Prefix64, r.Prefix56, r.Network}, bits: [2][]int{{32, -1, -1, 24}, {128, 64, 56, 48}}}
 	for range w.rates {
 		w.tokens = append(w.tokens, map[netip.Prefix]*tokens{})
 	}
 	return w
 }
 
-func (w *twin) allow(now time.Duration, addr netip.Addr) bool {
+func (w *reference) allow(now time.Duration, addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	bits := w.bits[0]
 	if addr.Is6() {
@@ -261,12 +264,12 @@ func (w *twin) allow(now time.Duration, addr netip.Addr) bool {
 	return true
 }
 
-// A limiter that is not crowded decides like the twin.
-func TestTwin(t *testing.T) {
+// TestReference: a limiter whose sets are not full decides like the reference implementation.
+func TestReference(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	rates := Rates{Address: Rate{100, 20}, Prefix64: Rate{150, 30}, Prefix56: Rate{200, 40}, Network: Rate{300, 50}}
+	rates := limits.Rates{Address: rate(100, 20), Prefix64: rate(150, 30), Prefix56: rate(200, 40), Network: rate(300, 50)}
 	for round := range 20 / scale {
-		l, w := New(Config{Rates: rates, Seed: rnd.Uint64(), Exempt: ExemptNone}), newTwin(rates)
+		l, w := New(Config{Rates: rates, Seed: rnd.Uint64(), Exempt: ExemptNone}), newReference(rates)
 		now := time.Duration(0)
 		passed := 0
 		const n = 20000
@@ -278,30 +281,17 @@ func TestTwin(t *testing.T) {
 			} else {
 				a = netip.AddrFrom16([16]byte{0x20, 1, 5: byte(rnd.IntN(2)), 6: byte(rnd.IntN(3)), 7: byte(rnd.IntN(3)), 15: byte(rnd.IntN(4))})
 			}
-			got, cause := l.Allow(now, a)
-			if want := w.allow(now, a); got != want || got != (cause == Allowed) {
-				t.Fatalf("round %d, datagram %d from %s: %v (%s), twin %v", round, i, a, got, cause, want)
+			got := l.charge(now, a)
+			if want := w.allow(now, a); (got == allowed) != want {
+				t.Fatalf("round %d, datagram %d from %s: %s, reference %v", round, i, a, got, want)
 			}
-			if got {
+			if got == allowed {
 				passed++
 			}
 		}
 		if passed < n/10 || passed > n*9/10 {
 			t.Fatalf("%d of %d passed: this tests nothing", passed, n)
 		}
-	}
-}
-
-func TestCauseNames(t *testing.T) {
-	seen := map[string]bool{}
-	for c := Allowed; c < NumCauses; c++ {
-		if s := c.String(); s == "unknown" || seen[s] {
-			t.Errorf("cause %d is called %q", c, s)
-		}
-		seen[c.String()] = true
-	}
-	if s := Cause(200).String(); s != "unknown" {
-		t.Errorf("cause 200 is called %q", s)
 	}
 }
 
