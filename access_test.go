@@ -36,7 +36,7 @@ func TestBan(t *testing.T) {
 			if _, err := a.Ping(ctx, contact(b)); !errors.Is(err, ErrBlocked) {
 				t.Errorf("request to a banned node: %v", err)
 			}
-			if a.NodeTable().Len() != 0 {
+			if a.Stats().Table != 0 {
 				t.Error("a banned node is in the table")
 			}
 			if a.Stats().Counters[c.cause] == 0 || len(a.Bans()) != 1 {

@@ -80,7 +80,7 @@ func (v *village) close() {
 // listing is how many nodes of the village have a node in their tables at an endpoint.
 func (v *village) listing(n *Node, at netip.AddrPort) (count int) {
 	for _, o := range v.nodes {
-		if k, ok := o.Known(n.ID()); ok && k.Addr == at && k.State.Live {
+		if k, ok := o.Known(n.ID()); ok && k.Addr == at && k.Live {
 			count++
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/internal/lookup"
 )
 
 // hanging fails a test whose function does not return, with all stacks.
@@ -113,7 +112,7 @@ func TestCloseFromCallbacks(t *testing.T) {
 			}
 		}},
 		{"option of a lookup", nil, func(t *testing.T, s *scene, act func()) {
-			s.n.Lookup(within(t), enr.ID{1}, func(*lookup.Config) { act() })
+			s.n.Lookup(within(t), enr.ID{1}, func(*lookupOptions) { act() })
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

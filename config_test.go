@@ -113,7 +113,7 @@ func TestConfigIncomingShare(t *testing.T) {
 		if list := a.Nodes(256); len(list) != 2 || !list[0].Inbound || !list[1].Inbound {
 			t.Errorf("%d nodes have a place, want 2", len(list))
 		}
-		if n := a.NodeTable().BucketInfo(256).Replacements; n != count-2 {
+		if n := a.Bucket(256).Replacements; n != count-2 {
 			t.Errorf("%d nodes wait, want %d", n, count-2)
 		}
 	})
@@ -136,7 +136,7 @@ func TestNodesHaveAPlace(t *testing.T) {
 	if n := len(a.Nodes(256)); n != 16 {
 		t.Errorf("%d nodes of a bucket, want 16", n)
 	}
-	if n := a.NodeTable().BucketInfo(256).Replacements; n != count-16 {
+	if n := a.Bucket(256).Replacements; n != count-16 {
 		t.Errorf("%d nodes wait", n)
 	}
 }
@@ -164,7 +164,7 @@ func TestRequestENRRenewsTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := contact(b)
-	eventually(t, "the node is live", func() bool { k, ok := a.Known(b.ID()); return ok && k.State.Live })
+	eventually(t, "the node is live", func() bool { k, ok := a.Known(b.ID()); return ok && k.Live })
 	if err := b.UpdateRecord(func(r *enr.Builder) { r.SetString("client", "new") }); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestSetBootnodesAtOnce(t *testing.T) {
 		defer a.Close()
 		defer b.Close()
 		time.Sleep(2 * time.Hour)
-		if err := a.SetBootnodes([]Contact{{}}); !errors.Is(err, ErrConfig) || !errors.Is(err, ErrNoAddress) {
+		if err := a.SetBootnodes([]Contact{{}}); !errors.Is(err, ErrConfig) || !errors.Is(err, ErrNoEndpoint) {
 			t.Errorf("a bootnode without address: %v", err)
 		}
 		if err := a.SetBootnodes(Contacts(b.LocalRecord())); err != nil {

@@ -35,9 +35,6 @@ func (c Contact) bootPeer(e *engine.Engine) (engine.Peer, error) {
 	return p, err
 }
 
-// ErrNoAddress: a contact has no address.
-var ErrNoAddress = errors.New("discv5: contact has no UDP address")
-
 // Contacts makes a contact of each record.
 func Contacts(records ...*enr.Record) []Contact {
 	c := make([]Contact, len(records))
@@ -63,7 +60,7 @@ func ListedContacts(records ...*enr.Record) []Contact {
 // node is: an enode URL may have a host name, which the caller has to resolve.
 func ContactOf(e enr.Enode, addr netip.AddrPort) (Contact, error) {
 	if !addr.IsValid() || addr.Port() == 0 {
-		return Contact{}, fmt.Errorf("%w: %s", ErrNoAddress, e)
+		return Contact{}, fmt.Errorf("%w: %s", ErrNoEndpoint, e)
 	}
 	id, err := e.ID()
 	if err != nil {
@@ -110,7 +107,7 @@ func (c Contact) resolve(e *engine.Engine) (engine.Peer, error) {
 		}
 		return p, err
 	case !c.peer.Addr.IsValid() || c.peer.Addr.Port() == 0:
-		return engine.Peer{}, ErrNoAddress
+		return engine.Peer{}, ErrNoEndpoint
 	case c.at:
 		p := e.PeerAt(c.peer.ID, c.peer.Addr)
 		if p.Record == nil && c.peer.Record != nil {

@@ -16,24 +16,36 @@ import (
 	"github.com/fastdisc/discv5/internal/lookup"
 )
 
-// LookupOption changes how one lookup works.
-type LookupOption func(*lookup.Config)
+// LookupOption changes how one lookup works. Only the functions of this package make one.
+type LookupOption func(*lookupOptions)
 
-// WithAlpha sets how many queries are under way at once; default 3.
-func WithAlpha(n int) LookupOption { return func(c *lookup.Config) { c.Alpha = n } }
+// lookupOptions is what LookupOptions set.
+type lookupOptions struct{ cfg lookup.Config }
 
-// WithResults sets how many nodes are wanted; default 16. A lookup asks at most 96 nodes and so
-// finds no more than that.
-func WithResults(n int) LookupOption { return func(c *lookup.Config) { c.K = n } }
+// lookupConfig applies options.
+func lookupConfig(options []LookupOption) lookup.Config {
+	var o lookupOptions
+	for _, set := range options {
+		set(&o)
+	}
+	return o.cfg
+}
 
-// WithPaths makes the lookup follow n disjoint paths: what is heard on one is not used on another,
-// so that hostile nodes lead at most some of them astray. Default 1, at most 96.
-func WithPaths(n int) LookupOption { return func(c *lookup.Config) { c.Paths = n } }
+// WithAlpha sets how many queries a path of a lookup has under way at a time. The default is 3.
+func WithAlpha(n int) LookupOption { return func(o *lookupOptions) { o.cfg.Alpha = n } }
 
-// WithQueryTimeout sets how long the answer of each node that is asked may take; default
-// Config.RequestTimeout. Short times make a lookup quick, at the price of nodes that are far away.
+// WithResults sets how many nodes are wanted. The default is 16. A lookup asks at most 96 nodes, so
+// it finds no more than that.
+func WithResults(n int) LookupOption { return func(o *lookupOptions) { o.cfg.K = n } }
+
+// WithPaths makes the lookup follow n disjoint paths: a node found on one path is not used on
+// another, so hostile nodes can mislead only some of the paths. The default is 1, the maximum 96.
+func WithPaths(n int) LookupOption { return func(o *lookupOptions) { o.cfg.Paths = n } }
+
+// WithQueryTimeout sets how long each queried node may take to answer. The default is
+// Config.RequestTimeout. A short time makes a lookup fast but misses distant nodes.
 func WithQueryTimeout(t time.Duration) LookupOption {
-	return func(c *lookup.Config) { c.QueryTimeout = t }
+	return func(o *lookupOptions) { o.cfg.QueryTimeout = t }
 }
 
 // Errors of searches, to be told apart with errors.Is.
@@ -98,10 +110,7 @@ func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []Look
 	if err := n.running(); err != nil {
 		return nil, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
 	}
-	var cfg lookup.Config
-	for _, o := range options {
-		o(&cfg)
-	}
+	cfg := lookupConfig(options)
 	s := &search{done: make(chan struct{}), wake: make(chan struct{}, 1), keep: keep}
 	var found func(*enr.Record)
 	if keep != nil {
@@ -335,10 +344,7 @@ func (n *Node) LookupWhere(ctx context.Context, target enr.ID, match func(*enr.R
 // fruitlessMost is how many lookups in a row that bring nothing new it takes to believe that there
 // is nothing: so many as to ask half of a network of that size.
 func fruitlessMost(heard int, options []LookupOption) int {
-	var cfg lookup.Config
-	for _, o := range options {
-		o(&cfg)
-	}
+	cfg := lookupConfig(options)
 	if cfg.K <= 0 {
 		cfg.K = lookup.DefaultK
 	}

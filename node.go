@@ -84,10 +84,9 @@ var (
 	ErrNoSession = engine.ErrNoSession
 	// the peer asked for a handshake that cannot be made
 	ErrHandshake = engine.ErrHandshake
-	// the peer's record names no address that can be reached from here
+	// the peer has no address, or none that this node can send to, as the node has no socket of the
+	// address's family
 	ErrNoEndpoint = engine.ErrNoEndpoint
-	// the node has no socket of the family of the peer's address
-	ErrNoRoute = engine.ErrNoRoute
 	// the peer has not answered, and has had the packets that such a peer may get
 	ErrBudget = engine.ErrBudget
 	// UpdateRecord was called by a function that it has called
@@ -410,9 +409,6 @@ func (n *Node) Addrs() []netip.AddrPort {
 	}
 	return addrs
 }
-
-// NodeTable is the table of other nodes.
-func (n *Node) NodeTable() *table.Table { return n.engine.Table() }
 
 // Sockets describes what the system gave for each listen address, one line each.
 func (n *Node) Sockets() []fastpath.Info {

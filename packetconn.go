@@ -1,7 +1,6 @@
 package discv5
 
 import (
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"net"
@@ -36,9 +35,6 @@ type ForeignFunc func(from netip.AddrPort, b []byte)
 // Foreign implements ForeignHandler.
 func (f ForeignFunc) Foreign(from netip.AddrPort, b []byte) { f(from, b) }
 
-// ErrFamily: the node has no socket of the address's family.
-var ErrFamily = errors.New("discv5: no socket of the address's family")
-
 // WriteTo sends a datagram of another protocol, of at most MaxForeign bytes, from the socket that
 // the node listens on. The error tells why the system did not take it. With Config.Foreign it
 // leaves from the local address where the peer last reached the node, as far as that is remembered.
@@ -48,7 +44,7 @@ func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 	}
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
 	if !to.IsValid() || n.byFam[netaddr.FamilyOf(to.Addr())] < 0 {
-		return fmt.Errorf("discv5: send to %s: %w", to, ErrFamily)
+		return fmt.Errorf("discv5: send to %s: %w", to, ErrNoEndpoint)
 	}
 	f := &n.foreign
 	f.mu.Lock()

@@ -140,7 +140,7 @@ func TestForeignConnEnds(t *testing.T) {
 	if k, _, err := f.ReadFrom(buf[:3]); k != 3 || err != nil {
 		t.Errorf("short buffer: %d, %v", k, err)
 	}
-	if err := n.WriteTo(buf, netip.MustParseAddrPort("[::1]:1")); !errors.Is(err, ErrFamily) {
+	if err := n.WriteTo(buf, netip.MustParseAddrPort("[::1]:1")); !errors.Is(err, ErrNoEndpoint) {
 		t.Errorf("other family: %v", err)
 	}
 	if err := n.WriteTo(make([]byte, MaxForeign+1), n.Addrs()[0]); !errors.Is(err, ErrTooLarge) {

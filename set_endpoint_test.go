@@ -23,7 +23,7 @@ func TestSetBootnodes(t *testing.T) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	if err := b.SetBootnodes([]Contact{{}}); !errors.Is(err, ErrConfig) || !errors.Is(err, ErrNoAddress) {
+	if err := b.SetBootnodes([]Contact{{}}); !errors.Is(err, ErrConfig) || !errors.Is(err, ErrNoEndpoint) {
 		t.Errorf("contact without an address: %v", err)
 	}
 	// Its first PING was answered after a handshake, and both sides have timed it.

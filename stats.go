@@ -9,19 +9,47 @@ import (
 	"github.com/fastdisc/discv5/internal/session"
 )
 
-// Stats are counts of a node.
+// Counter names one count of a node, such as the datagrams received or the messages dropped for one
+// cause. The counters are numbered from 0 to NumCounters-1; Counter.Info describes each.
+type Counter = engine.Counter
+
+// CounterInfo describes a Counter as a Prometheus metric.
+type CounterInfo = engine.CounterInfo
+
+// Counters has a count for each Counter. It is indexed by Counter.
+type Counters = engine.Counters
+
+// NumCounters is the number of counters.
+const NumCounters = engine.NumCounters
+
+// FindCounter returns the counter with a metric name and the value of its label, such as
+// ("dropped_total", "banned_address"), or ("packets_received_total", "") for a counter without a
+// label. docs/OPERATING.md lists the metrics. ok is false if there is none.
+func FindCounter(metric, value string) (c Counter, ok bool) {
+	for c := range NumCounters {
+		if i := c.Info(); i.Metric == metric && i.Value == value {
+			return c, true
+		}
+	}
+	return 0, false
+}
+
+// SessionStats counts sessions and challenges.
+type SessionStats = session.Stats
+
+// Stats are counts of a node. Counters, Sockets and Records only grow.
 type Stats struct {
-	Counters engine.Counters
+	Counters Counters
 	Sockets  fastpath.ConnStats // summed over all sockets
-	Sessions session.Stats
-	Table    int // nodes in the table
-	Live     int // those among them that have answered
-	Requests int // of this node, under way
-	Jobs     int // handshakes and the like that wait
+	Sessions SessionStats
+	Table    int // members of the table
+	Live     int // members that have answered
+	Requests int // requests of this node that wait for an answer
+	Jobs     int // handshakes and similar work that wait in the queue
 	Records  enr.CacheStats
 }
 
-// Stats counts.
+// Stats returns the node's counts. They are not read at one instant.
 func (n *Node) Stats() (s Stats) {
 	s.Counters = n.engine.Counters()
 	for _, g := range n.groups {
@@ -35,30 +63,38 @@ func (n *Node) Stats() (s Stats) {
 	return s
 }
 
-// Latency is what is timed at a node: an index of Latencies.
+// Latency identifies a measured operation. It is an index of Latencies.
 type Latency = engine.Latency
 
-// Latencies has a Histogram for each Latency: how many times something took how long.
+// Latencies has a Histogram for each Latency.
 type Latencies = engine.Latencies
 
-// Histogram counts durations in buckets whose bounds are LatencyBound.
+// Histogram counts durations in buckets. LatencyBound returns the bounds of the buckets.
 type Histogram = engine.Histogram
 
-// What is timed.
+// Measured operations.
 const (
-	LatencyPing     = engine.LatencyPing     // own PING, from the last packet sent to the answer
-	LatencyFindNode = engine.LatencyFindNode // own FINDNODE, to the last packet of its answer
-	LatencyTalk     = engine.LatencyTalk     // own TALKREQ
-	// own handshake, from the packet that led to it until the peer has used its keys
+	// a PING of this node, from the last packet sent to the answer
+	LatencyPing = engine.LatencyPing
+	// a FINDNODE of this node, to the last packet of its answer
+	LatencyFindNode = engine.LatencyFindNode
+	LatencyTalk     = engine.LatencyTalk // a TALKREQ of this node
+	// a handshake of this node, from the packet that led to it until the peer has used its keys
 	LatencyInitiated = engine.LatencyInitiated
-	// another node's, from the arrival of its packet to the end of the work on it, queue included
+	// another node's handshake, from the arrival of its packet to its completion, queue included
 	LatencyAccepted = engine.LatencyAccepted
+
+	// NumLatencies is the number of measured operations.
+	NumLatencies = engine.NumLatencies
 )
 
-// Latency returns how long requests and handshakes took since the node was made. Requests that were
-// not answered are not in it: Stats counts them.
+// NumLatencyBounds is the number of bounds of a Histogram, which has one more bucket than that.
+const NumLatencyBounds = engine.NumBounds
+
+// Latency returns how long requests and handshakes took since the node was made. Requests without
+// an answer are not included; Stats counts them.
 func (n *Node) Latency() Latencies { return n.engine.Latencies() }
 
-// LatencyBound is the upper bound of bucket i of a Histogram, 0 <= i < engine.NumBounds. The last
-// bucket of Counts has none.
+// LatencyBound returns the upper bound of bucket i of a Histogram, 0 <= i < NumLatencyBounds. The
+// last bucket of Counts has none. Each bound is √2 times the one before.
 func LatencyBound(i int) time.Duration { return engine.LatencyBound(i) }

@@ -3,6 +3,7 @@ package discv5
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"time"
@@ -16,18 +17,28 @@ import (
 // ErrNotAdded is wrapped by errors about nodes that are not taken into the table.
 var ErrNotAdded = errors.New("discv5: node is not taken into the table")
 
-// KnownNode is a node of the table.
+// KnownNode is a node that the table knows.
 type KnownNode struct {
 	Record *enr.Record
-	Addr   netip.AddrPort // where it is contacted
+	Addr   netip.AddrPort // where this node contacts it
 	// Distance is the log distance from this node, 1 to 256, which is also the number of its
 	// bucket.
 	Distance int
-	// State says what is known about it. Its times are durations since the node was made; those of
-	// nodes that only wait for a place in a bucket have no meaning.
-	State table.State
-	// Inbound: it made contact first.
+	// Member is false for a node that waits for a slot in a full bucket.
+	Member bool
+	// Live says that the node has answered a PING at Addr and has not failed too often since. Only
+	// live members are named to other nodes.
+	Live bool
+	// Inbound says that the node contacted this one first.
 	Inbound bool
+	// Proven are the address families in which an endpoint of the record has answered a PING.
+	Proven table.Family
+	// Checks grows by one for each answered PING, up to 81, and falls to a third when checks fail
+	// repeatedly. Fails counts the failures in a row.
+	Checks, Fails int
+	// Added is when the node entered the table, LastSeen the last sign of life, and NextCheck when
+	// the node is pinged next. NextCheck is zero for nodes that are not members.
+	Added, LastSeen, NextCheck time.Time
 }
 
 func (n *Node) known(t table.Node, s table.State) (KnownNode, bool) {
@@ -35,11 +46,23 @@ func (n *Node) known(t table.Node, s table.State) (KnownNode, bool) {
 	if r == nil {
 		return KnownNode{}, false
 	}
-	return KnownNode{r, t.Addr, enr.LogDistance(n.ID(), t.ID), s, t.Inbound}, true
+	k := KnownNode{
+		Record: r, Addr: t.Addr, Distance: enr.LogDistance(n.ID(), t.ID),
+		Member: s.Member, Live: s.Live, Inbound: t.Inbound, Proven: s.Proven, Checks: s.Checks, Fails: s.Fails,
+		Added: n.wall(s.Added), LastSeen: n.wall(s.LastSeen),
+	}
+	if s.Member {
+		k.NextCheck = n.wall(s.NextCheck)
+	}
+	return k, true
 }
 
-// Nodes lists the nodes of the table whose log distance from this node is one of those given, or
-// all nodes if none is given. Nodes that wait for a place are not among them.
+// wall converts a time of the node's clock to wall-clock time.
+func (n *Node) wall(at time.Duration) time.Time { return n.clock.At(at).Round(0) }
+
+// Nodes lists the members of the table whose log distance from this node is one of those given, or
+// all members if none is given, the farthest first. Nodes that wait for a slot are not among them;
+// see AllNodes.
 func (n *Node) Nodes(distances ...int) []KnownNode {
 	var want [257]bool
 	for _, d := range distances {
@@ -48,21 +71,52 @@ func (n *Node) Nodes(distances ...int) []KnownNode {
 		}
 	}
 	var list []KnownNode
-	for t, s := range n.engine.Table().All() {
-		if k, ok := n.known(t, s); ok && s.Member && (len(distances) == 0 || want[k.Distance]) {
+	for k := range n.AllNodes() {
+		if k.Member && (len(distances) == 0 || want[k.Distance]) {
 			list = append(list, k)
 		}
 	}
 	return list
 }
 
-// Known is what the table knows about a node.
+// AllNodes iterates over the whole table, the farthest bucket first, and in each bucket over the
+// members before the nodes that wait for a slot. The loop may call any method of the node.
+func (n *Node) AllNodes() iter.Seq[KnownNode] {
+	return func(yield func(KnownNode) bool) {
+		for t, s := range n.engine.Table().All() {
+			if k, ok := n.known(t, s); ok && !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// Known returns what the table knows about a node, and false if it knows nothing.
 func (n *Node) Known(id enr.ID) (KnownNode, bool) {
 	t, s, ok := n.engine.Table().Get(id)
 	if !ok {
 		return KnownNode{}, false
 	}
 	return n.known(t, s)
+}
+
+// Bucket describes the bucket of a log distance.
+type Bucket struct {
+	Distance     int       // 1 to 256
+	Members      int       // at most 16
+	Live         int       // members that have answered
+	Replacements int       // nodes that wait for a slot
+	Refreshed    time.Time // when a lookup last went through the bucket; zero for never
+}
+
+// Bucket describes the bucket of a log distance, 1 to 256. Other distances have empty ones.
+func (n *Node) Bucket(distance int) Bucket {
+	i := n.engine.Table().BucketInfo(distance)
+	b := Bucket{Distance: distance, Members: i.Len, Live: i.Live, Replacements: i.Replacements}
+	if i.Refreshed >= 0 && i.Len+i.Replacements > 0 {
+		b.Refreshed = n.wall(i.Refreshed)
+	}
+	return b
 }
 
 // AddNode offers a node to the table. It gets a place, or waits for one, unless the table's rules
@@ -113,7 +167,7 @@ func (n *Node) SetBootnodes(list []Contact) error {
 }
 
 // Why a bootnode cannot be contacted; see EventBootnodeUnusable. Others are ErrNoEndpoint,
-// ErrNoRoute, ErrSelf and ErrNoSession, for one whose key is not known.
+// ErrSelf and ErrNoSession, for one whose key is not known.
 var (
 	ErrBanned     = errors.New("discv5: node is banned")
 	ErrRestricted = errors.New("discv5: address is outside of the allowed networks")
@@ -129,7 +183,7 @@ func (n *Node) usable(list []Contact) (boot []engine.Peer, unusable []Event, err
 	var noUDP []error
 	for i, b := range list {
 		if b.record == nil && !b.peer.Addr.IsValid() {
-			return nil, nil, fmt.Errorf("%w: bootnode %d: %w", ErrConfig, i+1, ErrNoAddress)
+			return nil, nil, fmt.Errorf("%w: bootnode %d: %w", ErrConfig, i+1, ErrNoEndpoint)
 		}
 		p, err := b.bootPeer(n.engine)
 		switch {

@@ -34,7 +34,7 @@ func TestNodesOfTheTable(t *testing.T) {
 	if err := a.AddNode(b.LocalRecord()); err != nil {
 		t.Fatal(err)
 	}
-	live := func() bool { k, ok := a.Known(b.ID()); return ok && k.State.Live }
+	live := func() bool { k, ok := a.Known(b.ID()); return ok && k.Live }
 	eventually(t, "the added node is live", live)
 	k, _ := a.Known(b.ID())
 	if k.Inbound || k.Record.ID() != b.ID() || k.Addr != b.Addrs()[0] || k.Distance != enr.LogDistance(a.ID(), b.ID()) {

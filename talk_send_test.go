@@ -119,7 +119,7 @@ func TestSendTalk(t *testing.T) {
 		}{
 			{"too large", to, codec.MaxTalkRequest, ErrTooLarge},
 			{"itself", contact(a), 1, ErrSelf},
-			{"no address", Contact{}, 1, ErrNoAddress},
+			{"no address", Contact{}, 1, ErrNoEndpoint},
 			{"no session", ContactAt(enr.ID{9}, c.Addrs()[0]), 1, ErrNoSession},
 		} {
 			if err := a.SendTalk(c.to, "echo", make([]byte, c.size), done); !errors.Is(err, c.want) {

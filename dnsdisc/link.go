@@ -20,7 +20,7 @@ const maxDomain = 253
 //
 //	enrtree://<compressed public key, 33 bytes in base32>@<fully qualified domain name>
 type Link struct {
-	PublicKey [curve.PublicKeySize]byte
+	PublicKey [enr.PublicKeySize]byte
 	// Domain is the name as it was written. Upper and lower case mean the same; there is no dot at
 	// the end.
 	Domain string

@@ -22,7 +22,7 @@ type Root struct {
 	Seq            uint64
 	// Signature is r || s || recovery ID over keccak256 of the text before " sig=". The recovery ID is not looked at: the key
 	// is known.
-	Signature [curve.RecoverableSize]byte
+	Signature [65]byte
 }
 
 // ParseRoot reads a root and does not verify it. ErrRoot: it has another form, such as more white
@@ -74,7 +74,7 @@ func (r *Root) signed() string {
 }
 
 // Verify checks the signature. ErrSignature: it is not that of the key, or has a high s.
-func (r *Root) Verify(pub *[curve.PublicKeySize]byte) error {
+func (r *Root) Verify(pub *[enr.PublicKeySize]byte) error {
 	digest := keccak256(r.signed())
 	if !curve.Default().Verify(pub, &digest, (*[curve.SignatureSize]byte)(r.Signature[:])) {
 		return ErrSignature

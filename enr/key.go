@@ -9,14 +9,22 @@ import (
 	"github.com/fastdisc/discv5/internal/curve"
 )
 
+// Sizes in bytes.
+const (
+	PrivateKeySize   = curve.PrivateKeySize
+	PublicKeySize    = curve.PublicKeySize // compressed
+	SignatureSize    = curve.SignatureSize // r || s
+	SharedSecretSize = curve.SharedSecretSize
+)
+
 // PrivateKey is the identity of a node: a secp256k1 scalar with the public key and node ID
 // that follow from it. It never changes and is safe for concurrent use. The zero value is not
 // a key.
 //
 // However it is formatted, package fmt never prints the scalar.
 type PrivateKey struct {
-	scalar [curve.PrivateKeySize]byte
-	pub    [curve.PublicKeySize]byte
+	scalar [PrivateKeySize]byte
+	pub    [PublicKeySize]byte
 	id     ID
 }
 
@@ -35,7 +43,7 @@ func GenerateKey(rand io.Reader) (*PrivateKey, error) {
 		return nil, fmt.Errorf("enr: generating key: %w", err)
 	}
 	const attempts = 8 // each fails with probability 2^-128
-	var b [curve.PrivateKeySize]byte
+	var b [PrivateKeySize]byte
 	defer clear(b[:])
 	for range attempts {
 		if _, err := io.ReadFull(rand, b[:]); err != nil {
@@ -51,10 +59,10 @@ func GenerateKey(rand io.Reader) (*PrivateKey, error) {
 // ParsePrivateKey reads a scalar of exactly 32 bytes, big-endian. It copies b.
 // ErrPrivateKey: wrong length, zero, or not below the group order.
 func ParsePrivateKey(b []byte) (*PrivateKey, error) {
-	if len(b) != curve.PrivateKeySize {
+	if len(b) != PrivateKeySize {
 		return nil, ErrPrivateKey
 	}
-	k := &PrivateKey{scalar: [curve.PrivateKeySize]byte(b)}
+	k := &PrivateKey{scalar: [PrivateKeySize]byte(b)}
 	var err error
 	if k.pub, err = curve.Default().PublicKey(&k.scalar); err != nil {
 		clear(k.scalar[:])
@@ -79,7 +87,7 @@ func ParsePrivateKeyHex(s string) (*PrivateKey, error) {
 	if strings.HasPrefix(s, "0x") || strings.HasPrefix(s, "0X") {
 		s = s[2:]
 	}
-	var b [curve.PrivateKeySize]byte
+	var b [PrivateKeySize]byte
 	defer clear(b[:])
 	if len(s) != 2*len(b) {
 		return nil, ErrPrivateKey
@@ -91,17 +99,17 @@ func ParsePrivateKeyHex(s string) (*PrivateKey, error) {
 }
 
 // Bytes returns the scalar, 32 bytes big-endian. This is the secret; the caller keeps it safe.
-func (k *PrivateKey) Bytes() [curve.PrivateKeySize]byte { return k.scalar }
+func (k *PrivateKey) Bytes() [PrivateKeySize]byte { return k.scalar }
 
 // PublicKey returns the compressed public key.
-func (k *PrivateKey) PublicKey() [curve.PublicKeySize]byte { return k.pub }
+func (k *PrivateKey) PublicKey() [PublicKeySize]byte { return k.pub }
 
 // ID returns the node ID.
 func (k *PrivateKey) ID() ID { return k.id }
 
 // Sign signs a digest and returns r || s, deterministic and with low s: the signature of
 // records and of the handshake's id-signature. ErrPrivateKey: k is the zero value.
-func (k *PrivateKey) Sign(digest *[32]byte) ([curve.SignatureSize]byte, error) {
+func (k *PrivateKey) Sign(digest *[32]byte) ([SignatureSize]byte, error) {
 	sig, err := curve.Default().Sign(&k.scalar, digest)
 	if err != nil {
 		return sig, ErrPrivateKey
@@ -112,7 +120,7 @@ func (k *PrivateKey) Sign(digest *[32]byte) ([curve.SignatureSize]byte, error) {
 // ECDH returns the compressed shared point of k and pub, from which session keys are derived
 // (discv5-theory.md, Step 3). ErrPublicKey: pub is not a point on the curve.
 // ErrPrivateKey: k is the zero value.
-func (k *PrivateKey) ECDH(pub *[33]byte) ([curve.SharedSecretSize]byte, error) {
+func (k *PrivateKey) ECDH(pub *[33]byte) ([SharedSecretSize]byte, error) {
 	secret, err := curve.Default().ECDH(&k.scalar, pub)
 	switch err {
 	case nil:

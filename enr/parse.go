@@ -140,7 +140,7 @@ func (v *View) checkScheme() error {
 		return ErrNoScheme
 	case string(v.IdentityScheme()) != schemeV4:
 		return nil // its rules are not known; Verify says so
-	case v.sigLen != signatureSize:
+	case v.sigLen != SignatureSize:
 		return ErrSignatureSize
 	case !v.hasKey:
 		return ErrNoPublicKey

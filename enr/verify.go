@@ -47,7 +47,7 @@ func (v View) verify() (ID, error) {
 // verifyBy is Verify for a record of whose public key the coordinates are known.
 func (v View) verifyBy(xy *[64]byte) error {
 	digest := contentDigest(v.bytes[v.content:])
-	if !curve.Default().VerifyPoint(xy, &digest, (*[signatureSize]byte)(v.Signature())) {
+	if !curve.Default().VerifyPoint(xy, &digest, (*[SignatureSize]byte)(v.Signature())) {
 		return ErrBadSignature
 	}
 	return nil

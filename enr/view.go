@@ -9,9 +9,7 @@ import (
 )
 
 const (
-	schemeV4      = "v4"
-	signatureSize = 64 // r || s
-	publicKeySize = 33 // compressed
+	schemeV4 = "v4"
 )
 
 // View reads a record in the caller's bytes. Its structure is checked, its signature is not:
@@ -56,7 +54,7 @@ func (v View) IdentityScheme() []byte { return v.bytes[v.id : v.id+v.idLen : v.i
 
 // PublicKey returns the value of "secp256k1" if it is a string of 33 bytes, which for scheme
 // "v4" it is. Whether it is a point on the curve is not known before Verify or NodeID.
-func (v View) PublicKey() (pub [publicKeySize]byte, ok bool) {
+func (v View) PublicKey() (pub [PublicKeySize]byte, ok bool) {
 	if v.key == 0 {
 		return pub, false
 	}
@@ -64,8 +62,8 @@ func (v View) PublicKey() (pub [publicKeySize]byte, ok bool) {
 }
 
 // publicKey requires v.key != 0. The result points into the record.
-func (v View) publicKey() *[publicKeySize]byte {
-	return (*[publicKeySize]byte)(v.bytes[v.key:])
+func (v View) publicKey() *[PublicKeySize]byte {
+	return (*[PublicKeySize]byte)(v.bytes[v.key:])
 }
 
 // Get returns the value of key as raw RLP, header included.

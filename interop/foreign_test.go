@@ -356,8 +356,11 @@ func theirUpdate(t *testing.T, impl *implementation, ip netip.Addr) {
 			t.Error("PING after the update:", err)
 		}
 		eventually(t, contactTimeout, 50*time.Millisecond, "new record in our table", func() (bool, string) {
-			n, _, ok := o.NodeTable().Get(next.ID())
-			return ok && bytes.Equal(n.Record, next.Bytes()), fmt.Sprintf("in the table: %v, seq %d, want %d", ok, n.Seq, next.Seq())
+			n, ok := o.Known(next.ID())
+			if !ok {
+				return false, "not in the table"
+			}
+			return bytes.Equal(n.Record.Bytes(), next.Bytes()), fmt.Sprintf("seq %d in the table, want %d", n.Record.Seq(), next.Seq())
 		})
 		if err := o.asks(d, next, nil).findOwnRecord(); err != nil {
 			t.Error("we fetch the record:", err)

@@ -248,7 +248,7 @@ func (nw *oddNetwork) checkOdd(t *testing.T) {
 					continue
 				}
 				n, ok := r.own.Known(odd.record.ID())
-				if !ok || !n.State.Live {
+				if !ok || !n.Live {
 					continue
 				}
 				if known++; n.Addr != odd.addr {

@@ -80,7 +80,7 @@ func ownResident(
 	o := startOwnConfig(t, cfg)
 	live := func() (ids []enr.ID) {
 		for _, n := range o.Nodes() {
-			if n.State.Live {
+			if n.Live {
 				ids = append(ids, n.Record.ID())
 			}
 		}

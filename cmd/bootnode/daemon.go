@@ -93,7 +93,7 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	d.count.persistent.Store(d.storage.persistent())
 	d.announce()
 	d.manager = newServiceManager(d.log)
-	d.web.serve(pages{node: d.node, epoch: d.epoch, access: d.access, count: d.count, quiet: d.quiet, pprof: o.pprof, vhosts: o.vhosts}, d.log)
+	d.web.serve(pages{node: d.node, access: d.access, count: d.count, quiet: d.quiet, pprof: o.pprof, vhosts: o.vhosts}, d.log)
 	return d.work(ctx)
 }
 
@@ -148,7 +148,7 @@ func (d *daemon) work(ctx context.Context) error {
 	beside.Go(func() { d.finder.run(ctx) })
 	beside.Go(func() { reload.run(ctx, d.hup) })
 	k := &keeper{
-		node: d.node, store: d.storage.store, epoch: d.epoch, seeds: d.seeds, trial: time.Now().Add(seedTrial), forget: d.finder.forget, count: d.count,
+		node: d.node, store: d.storage.store, all: d.node.AllNodes(), seeds: d.seeds, trial: time.Now().Add(seedTrial), forget: d.finder.forget, count: d.count,
 	}
 	d.manager.ready()
 	err := d.watch(ctx, k)

@@ -17,13 +17,11 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/quote"
-	"github.com/fastdisc/discv5/table"
 )
 
 // pages are what the HTTP server shows. docs/OPERATING.md has the forms of the answers.
 type pages struct {
 	node   *discv5.Node
-	epoch  time.Time // when the node was made
 	access *accessList
 	count  *counts
 	quiet  *quiet
@@ -76,7 +74,7 @@ type nodesView struct {
 }
 
 // stateOf is the state of a node as /nodes and /metrics name it.
-func stateOf(s table.State) string {
+func stateOf(s discv5.KnownNode) string {
 	switch {
 	case !s.Member:
 		return "replacement"
@@ -96,22 +94,20 @@ func (p pages) nodes(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	view := nodesView{Nodes: []nodeView{}}
-	for n, s := range p.node.NodeTable().All() {
-		distance, state := enr.LogDistance(p.node.ID(), n.ID), stateOf(s)
-		if q.distance > 0 && distance != q.distance || q.state != "" && state != q.state {
+	for n := range p.node.AllNodes() {
+		state := stateOf(n)
+		if q.distance > 0 && n.Distance != q.distance || q.state != "" && state != q.state {
 			continue
 		}
 		if view.Total++; q.limit > 0 && view.Total > q.limit {
 			continue
 		}
-		text := ""
-		if v, err := enr.ParseView(n.Record); err == nil {
-			text = v.String()
-		}
+		udp4, _ := n.Record.UDPEndpoint4()
+		udp6, _ := n.Record.UDPEndpoint6()
 		view.Nodes = append(view.Nodes, nodeView{
-			ID: n.ID.String(), Distance: distance, Record: text, Seq: n.Seq, Address: n.Addr.String(),
-			UDP4: endpointText(n.UDP4), UDP6: endpointText(n.UDP6), State: state, Inbound: n.Inbound, Checks: s.Checks, Fails: s.Fails,
-			Added: p.epoch.Add(s.Added).UTC(), LastSeen: p.epoch.Add(s.LastSeen).UTC(),
+			ID: n.Record.ID().String(), Distance: n.Distance, Record: n.Record.String(), Seq: n.Record.Seq(), Address: n.Addr.String(),
+			UDP4: endpointText(udp4), UDP6: endpointText(udp6), State: state, Inbound: n.Inbound, Checks: n.Checks, Fails: n.Fails,
+			Added: n.Added.UTC(), LastSeen: n.LastSeen.UTC(),
 		})
 	}
 	writeJSON(rw, view)
@@ -144,22 +140,22 @@ func (p pages) buckets(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	at := make(map[int]*bucketView)
-	for n, s := range p.node.NodeTable().All() {
-		d := enr.LogDistance(p.node.ID(), n.ID)
+	for n := range p.node.AllNodes() {
+		d := n.Distance
 		b := at[d]
 		if b == nil {
 			b = &bucketView{Distance: d}
-			if i := p.node.NodeTable().BucketInfo(d); i.Refreshed >= 0 {
-				t := p.epoch.Add(i.Refreshed).UTC()
+			if t := p.node.Bucket(d).Refreshed; !t.IsZero() {
+				t = t.UTC()
 				b.Refreshed = &t
 			}
 			at[d] = b
 		}
 		switch {
-		case !s.Member:
+		case !n.Member:
 			b.Replacements++
 			continue
-		case s.Live:
+		case n.Live:
 			b.Live++
 		}
 		b.Nodes++

@@ -110,11 +110,11 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		out <- newHistogram(v.desc, &latency[v.which], c.start, v.label)
 	}
 	for distance := 1; distance <= 256; distance++ {
-		b := c.node.NodeTable().BucketInfo(distance)
+		b := c.node.Bucket(distance)
 		for _, v := range []struct {
 			state string
 			n     int
-		}{{"live", b.Live}, {"unchecked", b.Len - b.Live}, {"replacement", b.Replacements}} {
+		}{{"live", b.Live}, {"unchecked", b.Members - b.Live}, {"replacement", b.Replacements}} {
 			if v.n > 0 {
 				out <- prometheus.MustNewConstMetric(c.buckets, prometheus.GaugeValue, float64(v.n), strconv.Itoa(distance), v.state)
 			}

@@ -31,7 +31,7 @@ func newPages(t *testing.T, start bool) pages {
 			t.Fatal(err)
 		}
 	}
-	return pages{node: node, epoch: time.Now(), access: newAccessList(), count: newCounts(time.Now()), quiet: newQuiet(slog.DiscardHandler, quietInterval)}
+	return pages{node: node, access: newAccessList(), count: newCounts(time.Now()), quiet: newQuiet(slog.DiscardHandler, quietInterval)}
 }
 
 // What is exported keeps to the rules of Prometheus, and /healthz tells of a node that is closed.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -10,7 +11,6 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/store"
-	"github.com/fastdisc/discv5/table"
 )
 
 // other makes a record of another node on loopback; n tells them apart.
@@ -27,9 +27,15 @@ func other(t *testing.T, n byte) *enr.Record {
 	return r
 }
 
-// keeperOf is a keeper of a node that is not started, so that its table changes only as the test
-// says.
-func keeperOf(t *testing.T, seeds ...*enr.Record) *keeper {
+// testKeeper is a keeper whose table holds the nodes that the test puts there.
+type testKeeper struct {
+	*keeper
+	epoch time.Time
+	nodes map[enr.ID]discv5.KnownNode
+}
+
+// keeperOf returns a keeper of a node that is not started.
+func keeperOf(t *testing.T, seeds ...*enr.Record) testKeeper {
 	t.Helper()
 	node, err := discv5.New(discv5.Config{ListenAddrs: mustAddrs("127.0.0.1:0")})
 	if err != nil {
@@ -48,18 +54,19 @@ func keeperOf(t *testing.T, seeds ...*enr.Record) *keeper {
 	if _, err := st.SaveNodes(entries, true); err != nil {
 		t.Fatal(err)
 	}
-	return &keeper{node: node, store: st, epoch: now, seeds: discv5.Contacts(seeds...), trial: now.Add(seedTrial), count: newCounts(now)}
+	nodes := make(map[enr.ID]discv5.KnownNode)
+	k := &keeper{node: node, store: st, all: maps.Values(nodes), seeds: discv5.Contacts(seeds...), trial: now.Add(seedTrial), count: newCounts(now)}
+	return testKeeper{k, now, nodes}
 }
 
 // add puts a node into the table that has answered.
-func (k *keeper) add(r *enr.Record) {
+func (k testKeeper) add(r *enr.Record) {
 	a, _ := r.UDPEndpoint4()
-	k.node.NodeTable().Add(0, table.FromRecord(r, a, false))
-	k.node.NodeTable().MarkLive(0, r.ID(), a)
+	k.nodes[r.ID()] = discv5.KnownNode{Record: r, Addr: a, Member: true, Live: true, Added: k.epoch, LastSeen: k.epoch}
 }
 
 // stored is the IDs in the store, best first.
-func (k *keeper) stored(t *testing.T) (ids []enr.ID) {
+func (k testKeeper) stored(t *testing.T) (ids []enr.ID) {
 	t.Helper()
 	nodes, _, err := k.store.Nodes(100)
 	if err != nil {
@@ -103,13 +110,13 @@ func TestSeedsAreJudged(t *testing.T) {
 	if len(k.stored(t)) != 2 {
 		t.Fatal("a new node was not saved")
 	}
-	k.node.NodeTable().Remove(0, gone.ID())
+	delete(k.nodes, gone.ID())
 	save(seedTrial + 3*time.Second)
 	if ids := k.stored(t); !slices.Equal(ids, []enr.ID{alive.ID()}) {
 		t.Errorf("after it has left the table: %v", ids)
 	}
 	// The network breaks down: the last one leaves the table, and stays in the store.
-	k.node.NodeTable().Remove(0, alive.ID())
+	delete(k.nodes, alive.ID())
 	save(seedTrial + 4*time.Second)
 	save(seedTrial + 5*time.Second)
 	if len(k.stored(t)) != 1 {
@@ -121,7 +128,7 @@ func TestSeedsAreJudged(t *testing.T) {
 	}
 	save(seedTrial + 6*time.Second)
 	for n := range byte(4) {
-		k.node.NodeTable().Remove(0, other(t, 10+n).ID())
+		delete(k.nodes, other(t, 10+n).ID())
 	}
 	save(seedTrial + 7*time.Second)
 	if n := len(k.stored(t)); n != 6 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -241,8 +242,8 @@ const (
 type keeper struct {
 	node   *discv5.Node
 	store  *store.Store
-	epoch  time.Time // when the node was made: its times count from there
-	trial  time.Time // when seeds that have not answered have failed; zero once that is done
+	all    iter.Seq[discv5.KnownNode] // the node's AllNodes
+	trial  time.Time                  // when seeds that have not answered have failed; zero once that is done
 	seeds  []discv5.Contact
 	forget func([]enr.ID) error // takes failed seeds out of the bootnodes
 	count  *counts
@@ -272,11 +273,12 @@ func (k *keeper) save(now time.Time, all bool) (written int, err error) {
 	}
 	var nodes []store.Entry
 	present, live := make(map[enr.ID]struct{}), make(map[enr.ID]struct{})
-	for n, s := range k.node.NodeTable().All() {
-		present[n.ID] = struct{}{}
-		if s.Live {
-			live[n.ID] = struct{}{}
-			nodes = append(nodes, store.Entry{ID: n.ID, Seq: n.Seq, Record: n.Record, Seen: k.epoch.Add(s.LastSeen)})
+	for n := range k.all {
+		id := n.Record.ID()
+		present[id] = struct{}{}
+		if n.Live {
+			live[id] = struct{}{}
+			nodes = append(nodes, store.Entry{ID: id, Seq: n.Record.Seq(), Record: n.Record.Bytes(), Seen: n.LastSeen})
 		}
 	}
 	if written, err = k.store.SaveNodes(nodes, all); err != nil {

@@ -43,7 +43,7 @@ func TestSocketFailureEnds(t *testing.T) {
 	var out bytes.Buffer
 	d := &daemon{manager: newServiceManager(slog.New(slog.DiscardHandler)), o: mustLoad(t, nil, nil), node: node, count: k.count, log: slog.New(slog.NewTextHandler(&out, nil))}
 	d.quiet = newQuiet(slog.NewTextHandler(io.Discard, nil), time.Minute)
-	if err := d.watch(t.Context(), k); !errors.Is(err, broken) || !strings.Contains(err.Error(), "127.0.0.1:9000") {
+	if err := d.watch(t.Context(), k.keeper); !errors.Is(err, broken) || !strings.Contains(err.Error(), "127.0.0.1:9000") {
 		t.Errorf("ended with %v", err)
 	}
 	if n := k.count.saves.Load(); n != 1 {

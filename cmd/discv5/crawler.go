@@ -197,7 +197,7 @@ func (c *crawler) done(id enr.ID, err error) {
 		k.state = queued // not the node's doing: its score stays
 		c.queue = append(c.queue, id)
 		c.set.tried(id, c.now()) // others come first the next time
-	case errors.Is(err, discv5.ErrNoEndpoint) || errors.Is(err, discv5.ErrNoRoute) || errors.Is(err, errSignature):
+	case errors.Is(err, discv5.ErrNoEndpoint) || errors.Is(err, errSignature):
 		k.state = answered // not asked, so that nothing is known of it either
 		c.count.Skipped++
 	case k.tries+1 < k.allowed && (errors.Is(err, discv5.ErrTimeout) || errors.Is(err, discv5.ErrBusy)):

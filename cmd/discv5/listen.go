@@ -160,25 +160,19 @@ func (t *tool) changes(node *discv5.Node, before map[enr.ID]seenNode) map[enr.ID
 	tell := func(event string, id enr.ID, addr, record string) {
 		t.print(listenEvent{Event: event, NodeID: id.String(), Addr: addr, Record: record}, fmt.Sprintf("%-7s %s %s", event, id, addr))
 	}
-	for n, s := range node.NodeTable().All() {
-		if !s.Member {
-			continue
-		}
-		is := seenNode{n.Addr.String(), n.Seq, s.Live}
-		now[n.ID] = is
-		was, ok := before[n.ID]
-		record := ""
-		if r, err := enr.ParseView(n.Record); err == nil {
-			record = r.String()
-		}
+	for _, n := range node.Nodes() {
+		id, record := n.Record.ID(), n.Record.String()
+		is := seenNode{n.Addr.String(), n.Record.Seq(), n.Live}
+		now[id] = is
+		was, ok := before[id]
 		switch {
 		case !ok:
-			tell("added", n.ID, is.addr, record)
+			tell("added", id, is.addr, record)
 		case was.seq != is.seq || was.addr != is.addr:
-			tell("updated", n.ID, is.addr, record)
+			tell("updated", id, is.addr, record)
 		}
 		if is.live != was.live {
-			tell(map[bool]string{true: "live", false: "silent"}[is.live], n.ID, is.addr, record)
+			tell(map[bool]string{true: "live", false: "silent"}[is.live], id, is.addr, record)
 		}
 	}
 	var gone []enr.ID

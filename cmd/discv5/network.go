@@ -202,7 +202,7 @@ func (n *network) join(ctx context.Context, node *discv5.Node) error {
 	// The node itself fetches the record of a bootnode that was given without one.
 	wait, cancel := context.WithTimeout(ctx, 2*time.Duration(n.timeout))
 	defer cancel()
-	for node.NodeTable().Len() == 0 {
+	for node.Stats().Table == 0 {
 		select {
 		case <-wait.Done():
 			return errors.New("a bootnode answers, but not from the address that its record has")

@@ -111,7 +111,7 @@ func (p *pinger) run(ctx context.Context, count int, interval time.Duration) err
 		if err := p.one(ctx); err != nil {
 			last = err
 			// What no further ping would change.
-			if errors.Is(err, discv5.ErrNoEndpoint) || errors.Is(err, discv5.ErrNoRoute) || errors.Is(err, discv5.ErrSelf) {
+			if errors.Is(err, discv5.ErrNoEndpoint) || errors.Is(err, discv5.ErrSelf) {
 				return err
 			}
 		}

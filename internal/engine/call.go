@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ var (
 	ErrNoSession = errors.New("engine: no session with the peer, and its key is not known")
 	ErrCanceled  = errors.New("engine: request was given up")
 	ErrBlocked   = errors.New("engine: peer is banned, outside of the allowed networks, or of a list that must not name its address")
-	ErrNoRoute   = errors.New("engine: no address of a family that this node can send with")
+	ErrNoRoute   = fmt.Errorf("%w: no socket of the address's family", ErrNoEndpoint)
 )
 
 // Request is what Start sends.

@@ -80,7 +80,7 @@ func (n *node) answers(t *testing.T, to discv5.Contact, what string) time.Durati
 // meets reports whether the table of n has a node, live and at an endpoint.
 func (n *node) meets(r *enr.Record, at netip.AddrPort) bool {
 	k, ok := n.Known(r.ID())
-	return ok && k.State.Live && k.Addr == at
+	return ok && k.Live && k.Addr == at
 }
 
 // handshakes is how many handshakes nodes have sent or accepted.

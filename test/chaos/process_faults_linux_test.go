@@ -36,7 +36,7 @@ func TestS23KillUnderTraffic(t *testing.T) {
 		}
 		eventually(t, "bootnode and nodes know each other after kill -9", func() bool {
 			for _, n := range m.nodes {
-				if k, ok := n.Known(was.ID()); !ok || !k.State.Live {
+				if k, ok := n.Known(was.ID()); !ok || !k.Live {
 					return false
 				}
 			}
