@@ -35,10 +35,19 @@ const (
 	MaxDetectAddress = engine.MaxVotes
 )
 
+// Family is an address family.
+type Family = netaddr.Family
+
+// Address families.
+const (
+	IPv4 = netaddr.IPv4
+	IPv6 = netaddr.IPv6
+)
+
 // AddressState is what a node knows of its own address in one family. A program may save it, as
 // JSON for example, for Config.PreviousAddresses.
 type AddressState struct {
-	Family   int            `json:"family"`             // 4 or 6
+	Family   Family         `json:"family"`             // 4 or 6 in JSON
 	Endpoint netip.AddrPort `json:"endpoint,omitzero"`  // that the record names; invalid if it names none
 	Source   AddressSource  `json:"source"`             // of Endpoint
 	Since    time.Time      `json:"since,omitzero"`     // when the record began to name it, in this life of the node
@@ -69,8 +78,8 @@ type AddressState struct {
 	RevokedUntil time.Time  `json:"revoked_until,omitzero"`
 }
 
-// AddressState returns what the node knows of its own address in a family, 4 or 6.
-func (n *Node) AddressState(family int) AddressState {
+// AddressState returns what the node knows of its own address in a family.
+func (n *Node) AddressState(family Family) AddressState {
 	s := n.engine.AddressState(n.clock.Now(), family)
 	at := func(set bool, d time.Duration) time.Time {
 		if !set {
@@ -90,7 +99,7 @@ func (n *Node) AddressState(family int) AddressState {
 
 // AddressStates returns AddressState of both families, IPv4 first.
 func (n *Node) AddressStates() []AddressState {
-	return []AddressState{n.AddressState(4), n.AddressState(6)}
+	return []AddressState{n.AddressState(IPv4), n.AddressState(IPv6)}
 }
 
 // previous returns what was saved about the endpoint of a family that Config.Previous names.
@@ -101,7 +110,7 @@ func (c *Config) previous(f netaddr.Family) (at netip.AddrPort, s AddressState, 
 	v4, v6 := endpoints(c.Previous)
 	at = [netaddr.NumFamilies]netip.AddrPort{v4, v6}[f]
 	for _, s := range c.PreviousAddresses {
-		if s.Family == f.Version() && s.Endpoint == at {
+		if s.Family == f && s.Endpoint == at {
 			return at, s, true
 		}
 	}
@@ -141,7 +150,7 @@ func (n *Node) previousStates(named *advertised) (states []engine.AddressState) 
 	}
 	named.restrict()
 	for f := range netaddr.Family(netaddr.NumFamilies) {
-		k := engine.AddressState{Family: f.Version(), Interface: own[f]}
+		k := engine.AddressState{Family: f, Interface: own[f]}
 		switch {
 		case !named.end[f].IsValid():
 		case named.fixed[f]:
@@ -165,8 +174,8 @@ func (n *Node) previousStates(named *advertised) (states []engine.AddressState) 
 // checkPreviousAddresses refuses states that AddressState has not returned.
 func checkPreviousAddresses(list []AddressState) error {
 	for i, s := range list {
-		if s.Family != 4 && s.Family != 6 {
-			return fmt.Errorf("%w: PreviousAddresses %d is of family %d, want 4 or 6", ErrConfig, i+1, s.Family)
+		if s.Family > IPv6 || s.Endpoint.IsValid() && netaddr.FamilyOf(s.Endpoint.Addr()) != s.Family {
+			return fmt.Errorf("%w: PreviousAddresses %d is of family %s and has endpoint %s", ErrConfig, i+1, s.Family, s.Endpoint)
 		}
 	}
 	return nil

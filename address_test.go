@@ -121,16 +121,16 @@ func TestAddressStaysInQuietNetwork(t *testing.T) {
 					v.add()
 				}
 				if took, ok := until(5*time.Minute, func() bool { return named4(n) == outer }); !ok {
-					t.Fatalf("after %v the record names %v; %+v", took, named4(n), n.AddressState(4))
+					t.Fatalf("after %v the record names %v; %+v", took, named4(n), n.AddressState(IPv4))
 				}
 				seq := n.LocalRecord().Seq()
 				for range 6 {
 					time.Sleep(10 * time.Minute)
 					if got := n.LocalRecord(); got.Seq() != seq {
-						t.Fatalf("a new record names %v; %+v", named4(n), n.AddressState(4))
+						t.Fatalf("a new record names %v; %+v", named4(n), n.AddressState(IPv4))
 					}
 				}
-				if s := n.AddressState(4); s.Endpoint != outer || s.Source != AddressVoted || s.InDoubt || s.Votes < 5 || s.Interface != inner {
+				if s := n.AddressState(IPv4); s.Endpoint != outer || s.Source != AddressVoted || s.InDoubt || s.Votes < 5 || s.Interface != inner {
 					t.Errorf("state %+v", s)
 				}
 				if k := v.listing(n, outer); k < len(v.nodes)/2 {
@@ -160,7 +160,7 @@ func TestEveryChangeOfAddressIsLearned(t *testing.T) {
 			start := time.Now()
 			took, ok := until(2*time.Minute, func() bool { return named4(n) == at })
 			if !ok {
-				t.Fatalf("change %d to %v: the record names %v after %v; %+v", i, at, named4(n), took, n.AddressState(4))
+				t.Fatalf("change %d to %v: the record names %v after %v; %+v", i, at, named4(n), took, n.AddressState(IPv4))
 			}
 			t.Logf("change %d: after %v", i, took)
 			time.Sleep(8*time.Minute - time.Since(start))
@@ -193,7 +193,7 @@ func TestPrivateNetworkCorrectsAddress(t *testing.T) {
 					t.Fatal(err)
 				}
 				if took, ok := until(2*time.Minute, func() bool { return named4(n) == at(99) }); !ok {
-					t.Fatalf("after %v the record names %v; %+v", took, named4(n), n.AddressState(4))
+					t.Fatalf("after %v the record names %v; %+v", took, named4(n), n.AddressState(IPv4))
 				}
 				if _, ok := until(5*time.Minute, func() bool { return v.listing(n, at(99)) >= min(count, 10) }); !ok {
 					t.Errorf("in %d tables", v.listing(n, at(99)))
@@ -222,15 +222,15 @@ func TestAddressSurvivesRestart(t *testing.T) {
 				for range 6 {
 					v.add() // nodes that it has not contacted
 				}
-				if _, ok := until(5*time.Minute, func() bool { return n.AddressState(4).Proven }); !ok {
-					t.Fatalf("not proven: %+v", n.AddressState(4))
+				if _, ok := until(5*time.Minute, func() bool { return n.AddressState(IPv4).Proven }); !ok {
+					t.Fatalf("not proven: %+v", n.AddressState(IPv4))
 				}
 				previous := n.LocalRecord()
 				saved, err := json.Marshal(n.AddressStates())
 				if err != nil {
 					t.Fatal(err)
 				}
-				proven := n.AddressState(4)
+				proven := n.AddressState(IPv4)
 				n.Close()
 
 				time.Sleep(time.Hour)
@@ -249,7 +249,7 @@ func TestAddressSurvivesRestart(t *testing.T) {
 				if got := n.LocalRecord(); got.String() != previous.String() || saves != 0 {
 					t.Fatalf("after the restart the record names %v, with sequence number %d, %d before", named4(n), got.Seq(), previous.Seq())
 				}
-				s := n.AddressState(4)
+				s := n.AddressState(IPv4)
 				if s.Source != AddressSaved && s.Source != AddressVoted || s.Interface != inner || s.Proven != withStates {
 					t.Errorf("state %+v", s)
 				}
@@ -257,8 +257,8 @@ func TestAddressSurvivesRestart(t *testing.T) {
 					t.Errorf("proven by %v at %v, want %v at %v", s.ProvenBy, s.ProvenAt, proven.ProvenBy, proven.ProvenAt)
 				}
 				time.Sleep(10 * time.Minute)
-				if n.LocalRecord().Seq() != previous.Seq() || n.AddressState(4).Source != AddressVoted {
-					t.Errorf("ten minutes later: record %d, state %+v", n.LocalRecord().Seq(), n.AddressState(4))
+				if n.LocalRecord().Seq() != previous.Seq() || n.AddressState(IPv4).Source != AddressVoted {
+					t.Errorf("ten minutes later: record %d, state %+v", n.LocalRecord().Seq(), n.AddressState(IPv4))
 				}
 				n.Close()
 
@@ -281,7 +281,7 @@ func TestAddressSurvivesRestart(t *testing.T) {
 func TestPreviousEndpoints(t *testing.T) {
 	const own, otherOwn, public, otherPublic = "10.0.0.1:9000", "10.0.0.2:9000", "9.9.9.9:9000", "8.8.8.8:9000"
 	state := func(endpoint, iface string, source AddressSource) []AddressState {
-		return []AddressState{{Family: 4, Endpoint: netip.MustParseAddrPort(endpoint), Source: source, Interface: netip.MustParseAddrPort(iface)}}
+		return []AddressState{{Family: IPv4, Endpoint: netip.MustParseAddrPort(endpoint), Source: source, Interface: netip.MustParseAddrPort(iface)}}
 	}
 	for name, c := range map[string]struct {
 		bound, previous string
@@ -325,7 +325,7 @@ func TestPreviousEndpoints(t *testing.T) {
 			if c.want != "" {
 				want = netip.MustParseAddrPort(c.want)
 			}
-			s := n.AddressState(4)
+			s := n.AddressState(IPv4)
 			if named4(n) != want || s.Endpoint != want || s.Source != c.source {
 				t.Errorf("the record names %v; state %+v; want %v, %v", named4(n), s, want, c.source)
 			}
@@ -334,8 +334,10 @@ func TestPreviousEndpoints(t *testing.T) {
 			}
 		})
 	}
-	if err := (Config{PreviousAddresses: []AddressState{{}}}).Validate(); !errors.Is(err, ErrConfig) {
-		t.Errorf("a state without a family: %v", err)
+	for _, bad := range []AddressState{{Family: 2}, {Family: IPv6, Endpoint: netip.MustParseAddrPort("1.2.3.4:5")}} {
+		if err := (Config{PreviousAddresses: []AddressState{bad}}).Validate(); !errors.Is(err, ErrConfig) {
+			t.Errorf("a state of a wrong family: %v", err)
+		}
 	}
 }
 

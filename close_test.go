@@ -68,7 +68,7 @@ func apiCalls(n *Node, peer, dead Contact, target limits.Target) map[string]func
 			n.Bans()
 			n.LocalRecord()
 			n.Sockets()
-			n.ReleaseEndpoint(4)
+			n.ReleaseEndpoint(IPv4)
 			n.DemoteNode(peer.ID())
 			n.RemoveNode(peer.ID())
 			n.Unban(target)

@@ -181,9 +181,9 @@ func (f *follower) update(now time.Time) (changed bool, again time.Duration) {
 			again = min(again, due[i])
 		}
 	}
-	for i, family := range []int{4, 6} {
+	for i, end := range chosen.end {
 		if f.wild[i] {
-			f.n.engine.SetInterface(family, chosen.end[i])
+			f.n.engine.SetInterface(Family(i), end)
 		}
 	}
 	v4, v6 := endpoints(f.n.LocalRecord())
@@ -194,14 +194,14 @@ func (f *follower) update(now time.Time) (changed bool, again time.Duration) {
 	err = f.n.UpdateRecord(func(b *enr.Builder) {
 		// Votes may have changed the record meanwhile.
 		next, _ = f.next(f.n.LocalRecord(), chosen, now)
-		for i, family := range []int{4, 6} {
-			setEndpoint(b, family, next[i])
+		for i := range next {
+			setEndpoint(b, Family(i), next[i])
 		}
 	})
 	if err != nil {
 		return false, goneTime // the record could not be saved: once more
 	}
-	for i, family := range []int{4, 6} {
+	for i := range next {
 		if next[i] == before[i] {
 			continue
 		}
@@ -210,7 +210,7 @@ func (f *follower) update(now time.Time) (changed bool, again time.Duration) {
 		if !next[i].IsValid() {
 			kind = engine.AddressRevoked
 		}
-		f.n.publish(engine.Event{Kind: kind, ID: f.n.ID(), Addr: next[i], Record: f.n.LocalRecord(), Family: family})
+		f.n.publish(engine.Event{Kind: kind, ID: f.n.ID(), Addr: next[i], Record: f.n.LocalRecord(), Family: Family(i)})
 	}
 	return true, again
 }
@@ -227,7 +227,7 @@ func (f *follower) next(r *enr.Record, chosen advertised, now time.Time) (end [2
 	for i := range end {
 		c := chosen.end[i]
 		switch {
-		case chosen.fixed[i] || f.n.engine.AddressPinned(4+2*i) || !f.wild[i]:
+		case chosen.fixed[i] || f.n.engine.AddressPinned(Family(i)) || !f.wild[i]:
 			continue
 		case c.IsValid() && end[i] == c:
 			f.own[i], f.gone[i], mine[i] = c, time.Time{}, true
@@ -258,11 +258,11 @@ func (f *follower) next(r *enr.Record, chosen advertised, now time.Time) (end [2
 }
 
 // setEndpoint has the record that b builds name an endpoint of a family, or none.
-func setEndpoint(b *enr.Builder, family int, a netip.AddrPort) {
+func setEndpoint(b *enr.Builder, family Family, a netip.AddrPort) {
 	switch {
-	case family == 4 && a.IsValid():
+	case family == IPv4 && a.IsValid():
 		b.SetIP(a.Addr()).SetUDP(a.Port())
-	case family == 4:
+	case family == IPv4:
 		b.Delete("ip").Delete("udp")
 	case a.IsValid():
 		b.SetIP(a.Addr()).SetUDP6(a.Port())

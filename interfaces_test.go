@@ -56,13 +56,13 @@ func TestFollowNext(t *testing.T) {
 			}
 			now := parse(c.now)
 			if err := n.UpdateRecord(func(b *enr.Builder) {
-				setEndpoint(b, 4, now[0])
-				setEndpoint(b, 6, now[1])
+				setEndpoint(b, IPv4, now[0])
+				setEndpoint(b, IPv6, now[1])
 			}); err != nil {
 				t.Fatal(err)
 			}
 			for i, p := range c.pinned {
-				n.engine.PinAddress(4+2*i, p)
+				n.engine.PinAddress(Family(i), p)
 			}
 			f := &follower{n: n, own: parse(c.own), wild: [2]bool{true, true}}
 			chosen := advertised{parse(c.next), c.fixed}

@@ -94,7 +94,7 @@ func TestOddRouters(t *testing.T) {
 					}
 				}
 				if k := int(n.LocalRecord().Seq() - first); k > c.records || !c.wants(named4(n)) {
-					t.Errorf("%d new records, want %d at most: %v; %+v", k, c.records, seen, n.AddressState(4))
+					t.Errorf("%d new records, want %d at most: %v; %+v", k, c.records, seen, n.AddressState(IPv4))
 				}
 			})
 		})

@@ -148,18 +148,18 @@ func (n *Node) SetEndpoint(a netip.AddrPort) error {
 		return fmt.Errorf("%w: %s", ErrEndpoint, a)
 	}
 	family := netaddr.FamilyOf(a.Addr())
-	n.engine.PinAddress(family.Version(), true)
+	n.engine.PinAddress(family, true)
 	v4, v6 := endpoints(n.LocalRecord())
 	if [2]netip.AddrPort{v4, v6}[family] == a {
 		return nil
 	}
 	err := n.UpdateRecord(func(b *enr.Builder) { n.engine.PutEndpoint(b, a) })
 	if err != nil {
-		n.engine.PinAddress(family.Version(), false)
+		n.engine.PinAddress(family, false)
 	}
 	return err
 }
 
-// ReleaseEndpoint ends what SetEndpoint did for a family, 4 or 6: the record stays as it is until
+// ReleaseEndpoint ends what SetEndpoint did for a family: the record stays as it is until
 // peers agree on another endpoint, if Config.DetectAddress lets them.
-func (n *Node) ReleaseEndpoint(family int) { n.engine.PinAddress(family, false) }
+func (n *Node) ReleaseEndpoint(family Family) { n.engine.PinAddress(family, false) }

@@ -63,7 +63,7 @@ func TestSetEndpoint(t *testing.T) {
 	if err := n.SetEndpoint(v4); err != nil || n.LocalRecord() != r {
 		t.Errorf("the same endpoint again made a new record (%v)", err)
 	}
-	n.ReleaseEndpoint(4)
+	n.ReleaseEndpoint(IPv4)
 	if n.LocalRecord() != r {
 		t.Error("ReleaseEndpoint changed the record")
 	}

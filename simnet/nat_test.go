@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 var kinds = []NATKind{FullCone, AddressRestricted, PortRestricted, Symmetric}
@@ -217,7 +218,7 @@ func TestNodesBehindNATs(t *testing.T) {
 		FullCone: engine.ReachProved, AddressRestricted: engine.ReachRevoked, PortRestricted: engine.ReachRevoked, Symmetric: engine.ReachUnknown,
 	} {
 		nd := nodes[k]
-		if got := nd.Engine().Reach(4); got != want {
+		if got := nd.Engine().Reach(netaddr.IPv4); got != want {
 			t.Errorf("%s: reachable %v, want %v", k, got, want)
 		}
 		endpoint, named := nd.Record().UDPEndpoint4()

@@ -77,10 +77,10 @@ func TestAddressesAreKept(t *testing.T) {
 	end := func(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	states := []discv5.AddressState{{
-		Family: 4, Endpoint: end("9.9.9.9:9000"), Source: discv5.AddressVoted, Since: at, Proven: true, ProvenAt: at,
+		Family: discv5.IPv4, Endpoint: end("9.9.9.9:9000"), Source: discv5.AddressVoted, Since: at, Proven: true, ProvenAt: at,
 		ProvenBy:  []netip.Prefix{netip.MustParsePrefix("7.7.7.0/24"), netip.MustParsePrefix("6.6.6.0/24")},
 		Interface: end("10.0.0.1:9000"), Before: end("8.8.8.8:9000"), Votes: 12, Missed: 3,
-	}, {Family: 6}}
+	}, {Family: discv5.IPv6}}
 	var k addressKeeper
 	written := func() string {
 		t.Helper()
@@ -147,7 +147,7 @@ func TestAddressPage(t *testing.T) {
 	by := []netip.Prefix{netip.MustParsePrefix("7.7.7.0/24"), netip.MustParsePrefix("6.6.6.0/24")}
 	node, err := discv5.New(discv5.Config{
 		PrivateKey: key, Previous: previous, Conns: []fastpath.Conn{nowhere{addr: inner}},
-		PreviousAddresses: []discv5.AddressState{{Family: 4, Endpoint: outer, Source: discv5.AddressVoted, Proven: true, ProvenBy: by, ProvenAt: time.Now().Add(-time.Hour), Interface: inner}},
+		PreviousAddresses: []discv5.AddressState{{Family: discv5.IPv4, Endpoint: outer, Source: discv5.AddressVoted, Proven: true, ProvenBy: by, ProvenAt: time.Now().Add(-time.Hour), Interface: inner}},
 	})
 	if err != nil {
 		t.Fatal(err)

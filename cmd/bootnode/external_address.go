@@ -174,7 +174,7 @@ func (c *addressCollector) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *addressCollector) Collect(out chan<- prometheus.Metric) {
 	for _, s := range c.node.AddressStates() {
-		family := strconv.Itoa(s.Family)
+		family := strconv.Itoa(s.Family.Version())
 		out <- prometheus.MustNewConstMetric(c.info, prometheus.GaugeValue, 1, family, s.Source.String())
 		for _, m := range c.values {
 			out <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, m.value(s), family)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/nat"
 )
 
@@ -31,8 +32,8 @@ type mapping struct {
 	mappers []*nat.Mapper
 
 	mu    sync.Mutex
-	last  map[int]nat.Event // by family
-	first map[int]chan struct{}
+	last  map[discv5.Family]nat.Event // by family
+	first map[discv5.Family]chan struct{}
 }
 
 // newMapping makes the Mappers. Nothing is sent before start.
@@ -40,19 +41,16 @@ func newMapping(o *options, node *discv5.Node, s system, count *counts, log *slo
 	if o.nat.Method == nat.None || o.nat.Method == nat.ExtIP {
 		return nil, nil
 	}
-	m := &mapping{node: node, log: log, count: count, last: make(map[int]nat.Event), first: make(map[int]chan struct{})}
+	m := &mapping{node: node, log: log, count: count, last: make(map[discv5.Family]nat.Event), first: make(map[discv5.Family]chan struct{})}
 	for _, a := range node.Addrs() {
-		family := 4
-		if a.Addr().Is6() {
-			family = 6
-		}
+		family := netaddr.FamilyOf(a.Addr())
 		if m.first[family] != nil || !usable(o.nat, family) {
 			continue
 		}
 		seen := make(chan struct{})
 		m.first[family] = seen
 		mapper, err := nat.NewMapper(o.nat, nat.Options{
-			Port: a.Port(), IPv6: family == 6, SSDP: s.ssdp, Gateways: s.gateways, Resolve: s.resolver.LookupNetIP,
+			Port: a.Port(), IPv6: family == discv5.IPv6, SSDP: s.ssdp, Gateways: s.gateways, Resolve: s.resolver.LookupNetIP,
 			Report: func(e nat.Event) { m.report(family, e) },
 		})
 		if err != nil {
@@ -67,12 +65,12 @@ func newMapping(o *options, node *discv5.Node, s system, count *counts, log *slo
 }
 
 // usable reports whether a method can do anything for a family.
-func usable(c nat.Config, family int) bool {
+func usable(c nat.Config, family discv5.Family) bool {
 	if c.Method != nat.STUN {
-		return family == 4
+		return family == discv5.IPv4
 	}
 	server, err := netip.ParseAddrPort(c.Server)
-	return err != nil || server.Addr().Is4() == (family == 4) // a name may have both
+	return err != nil || netaddr.FamilyOf(server.Addr()) == family // a name may have both
 }
 
 // start begins, and waits for the first word about each family, but not for long.
@@ -97,7 +95,7 @@ func (m *mapping) start(ctx context.Context) error {
 }
 
 // report takes what a Mapper says.
-func (m *mapping) report(family int, e nat.Event) {
+func (m *mapping) report(family discv5.Family, e nat.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before, again := m.last[family]
@@ -140,7 +138,7 @@ func (m *mapping) found(a netip.AddrPort) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.ContainsFunc([]int{4, 6}, func(f int) bool { return m.last[f].Endpoint == a })
+	return slices.ContainsFunc([]discv5.Family{discv5.IPv4, discv5.IPv6}, func(f discv5.Family) bool { return m.last[f].Endpoint == a })
 }
 
 // close deletes the mapping.

@@ -124,7 +124,7 @@ func TestMappingEvents(t *testing.T) {
 	count := newCounts(time.Now())
 	m := &mapping{
 		node: node, log: slog.New(slog.NewTextHandler(&out, nil)), count: count,
-		last: map[int]nat.Event{}, first: map[int]chan struct{}{4: make(chan struct{})},
+		last: map[discv5.Family]nat.Event{}, first: map[discv5.Family]chan struct{}{discv5.IPv4: make(chan struct{})},
 	}
 	a, b := netip.MustParseAddrPort("44.1.2.3:1000"), netip.MustParseAddrPort("44.1.2.4:2000")
 	failed := errors.New("router\nis gone")
@@ -143,7 +143,7 @@ func TestMappingEvents(t *testing.T) {
 		{nat.Event{Endpoint: a}, a, true, "external endpoint"},
 	} {
 		out.Reset()
-		m.report(4, c.event)
+		m.report(discv5.IPv4, c.event)
 		got, _ := node.LocalRecord().UDPEndpoint4()
 		if got != c.want || count.natKnown.Load() != c.known || m.found(c.want) != c.known || !strings.Contains(out.String(), c.log) {
 			t.Errorf("event %d: record names %v, known %v, log %q", i, got, count.natKnown.Load(), out.String())

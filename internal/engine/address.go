@@ -95,7 +95,7 @@ func (e *Engine) initAddress(known []AddressState) {
 			r.source, r.base = AddressInterface, r.at
 		}
 		for _, k := range known {
-			if familyOf(k.Family) != f {
+			if k.Family != f {
 				continue
 			}
 			a.fixed[f].Store(k.Source == AddressConfigured)
@@ -177,10 +177,10 @@ func (r *reach) become(now time.Duration, at netip.AddrPort, source AddressSourc
 	r.missed, r.elsewhere, r.checkers, r.inDoubt = nil, 0, nil, false
 }
 
-// PinAddress keeps the endpoint that the record names for a family (4 or 6) from being changed by
+// PinAddress keeps the endpoint that the record names for a family from being changed by
 // votes, because somebody knows better, or lets votes change it again.
-func (e *Engine) PinAddress(family int, pinned bool) {
-	a, f := &e.address, familyOf(family)
+func (e *Engine) PinAddress(f netaddr.Family, pinned bool) {
+	a := &e.address
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.pinned[f].Swap(pinned) && !pinned && a.fam[f].source == AddressPinned {
@@ -193,13 +193,13 @@ func (e *Engine) PinAddress(family int, pinned bool) {
 	e.address.votes.note(a.next)
 }
 
-// SetInterface says that the machine's own endpoint of a family, 4 or 6, is another one, or gone.
+// SetInterface says that the machine's own endpoint of a family is another one, or gone.
 // If the record names another endpoint it stays, and the votes decide about it: the network is a
 // new one, so that those for a revoked address are heard again.
-func (e *Engine) SetInterface(family int, at netip.AddrPort) {
+func (e *Engine) SetInterface(f netaddr.Family, at netip.AddrPort) {
 	a := &e.address
 	a.mu.Lock()
-	r := &a.fam[familyOf(family)]
+	r := &a.fam[f]
 	changed := r.base != at
 	if changed {
 		r.base, r.baseProof = at, proof{at: at}
@@ -410,7 +410,7 @@ func (e *Engine) doubt(now time.Duration, r *reach, b ballot) (ev Event) {
 	speaks := r.at.IsValid() && (outvoted || r.detected() && 2*r.misses(now, e.missWindow()) >= e.missesNeeded(r))
 	if speaks && !r.inDoubt {
 		r.doubt = now
-		ev = Event{Kind: AddressInDoubt, ID: e.self, Addr: r.at, Record: e.Record(), Family: netaddr.FamilyOf(r.at.Addr()).Version()}
+		ev = Event{Kind: AddressInDoubt, ID: e.self, Addr: r.at, Record: e.Record(), Family: netaddr.FamilyOf(r.at.Addr())}
 	}
 	r.inDoubt = speaks
 	return ev

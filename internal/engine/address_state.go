@@ -60,7 +60,7 @@ func (s *AddressSource) UnmarshalText(text []byte) error {
 // AddressState is what a node knows of its own address in one family. All times are on the clock of
 // the workers; those of an earlier life of the node are negative.
 type AddressState struct {
-	Family   int            // 4 or 6
+	Family   netaddr.Family
 	Endpoint netip.AddrPort // that the record names; invalid if it names none
 	Source   AddressSource
 	Since    time.Duration // when the record began to name it
@@ -94,16 +94,16 @@ type AddressState struct {
 	RevokedUntil time.Duration
 }
 
-// AddressState returns what is known of this node's address in a family, 4 or 6, at a time.
-func (e *Engine) AddressState(now time.Duration, family int) AddressState {
-	a, f := &e.address, familyOf(family)
+// AddressState returns what is known of this node's address in a family, at a time.
+func (e *Engine) AddressState(now time.Duration, f netaddr.Family) AddressState {
+	a := &e.address
 	b := a.votes.count(now, f)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	r := &a.fam[f]
 	e.follow(now, f)
 	s := AddressState{
-		Family: family, Endpoint: r.at, Source: r.source, Since: r.since,
+		Family: f, Endpoint: r.at, Source: r.source, Since: r.since,
 		Proven: r.proof.done(), ProvenBy: r.proof.networks(), ProvenAt: r.proof.last,
 		InDoubt: r.inDoubt, InDoubtSince: r.doubt, Votes: b.of(r.at).weight(),
 		Missed: r.misses(now, e.missWindow()), MissedMax: e.missesNeeded(r), Interface: r.base, Before: r.before.at,
@@ -115,14 +115,6 @@ func (e *Engine) AddressState(now time.Duration, family int) AddressState {
 		s.Revoked, s.RevokedUntil = r.barred, r.barredTill
 	}
 	return s
-}
-
-// familyOf returns the family with a version number.
-func familyOf(version int) netaddr.Family {
-	if version == 6 {
-		return netaddr.IPv6
-	}
-	return netaddr.IPv4
 }
 
 // Reachable tells what is known of the node's address in a family.
@@ -138,10 +130,10 @@ const (
 
 // Reach tells whether strangers can reach this node at the address that was detected for a family
 // (4 or 6).
-func (e *Engine) Reach(family int) Reachable {
+func (e *Engine) Reach(f netaddr.Family) Reachable {
 	e.address.mu.Lock()
 	defer e.address.mu.Unlock()
-	r := &e.address.fam[familyOf(family)]
+	r := &e.address.fam[f]
 	detected := r.source == AddressVoted || r.source == AddressSaved
 	switch {
 	case detected && r.proof.done():

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // What a router or an operator has said about the address stands against any number of peers, for
@@ -20,7 +21,7 @@ func TestPinnedAddress(t *testing.T) {
 		a.agree(DefaultVoteMin, said)
 		a.agree(DefaultVoteMin, said6)
 	}
-	a.e.PinAddress(4, true)
+	a.e.PinAddress(netaddr.IPv4, true)
 	if err := a.e.UpdateRecord(func(b *enr.Builder) { b.SetIP(known.Addr()).SetUDP(known.Port()) }); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func TestPinnedAddress(t *testing.T) {
 	if got, _ := a.e.Record().UDPEndpoint4(); got != known {
 		t.Errorf("IPv4 is %v after a while", got)
 	}
-	a.e.PinAddress(4, false)
+	a.e.PinAddress(netaddr.IPv4, false)
 	vote()
 	nw.run(2 * time.Second)
 	if got, _ := a.e.Record().UDPEndpoint4(); got != said {
@@ -56,7 +57,7 @@ func TestPinnedAddress(t *testing.T) {
 	}
 
 	// A pin that comes while votes are being counted wins.
-	a.e.PinAddress(4, true)
+	a.e.PinAddress(netaddr.IPv4, true)
 	if a.w.setEndpoint(0, known, AddressChanged) {
 		t.Error("votes set a pinned address")
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
 )
@@ -74,7 +75,7 @@ type Event struct {
 	Record  *enr.Record
 	Inbound bool
 	Change  table.Event
-	Family  int // 4 or 6
+	Family  netaddr.Family
 	Target  limits.Target
 	Until   time.Time
 	Err     error

@@ -42,7 +42,7 @@ func (w *Worker) setEndpoint(family netaddr.Family, to netip.AddrPort, kind Even
 	if err != nil || fixed {
 		return false
 	}
-	w.e.event(Event{Kind: kind, ID: w.e.self, Addr: to, Record: w.e.Record(), Family: family.Version()})
+	w.e.event(Event{Kind: kind, ID: w.e.self, Addr: to, Record: w.e.Record(), Family: family})
 	return true
 }
 

@@ -188,7 +188,7 @@ func (e *Engine) provedLocked(now time.Duration, f netaddr.Family, site netip.Pr
 	case r.at:
 		r.missed, r.elsewhere = nil, 0
 		if r.proof.add(now, site) {
-			ev = Event{Kind: AddressProven, ID: e.self, Addr: at, Record: e.Record(), Family: f.Version()}
+			ev = Event{Kind: AddressProven, ID: e.self, Addr: at, Record: e.Record(), Family: f}
 		}
 		return ev
 	case r.before.at:

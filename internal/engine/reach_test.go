@@ -77,7 +77,7 @@ func reachNode(nw *network) *node {
 
 func (n *node) wantAddress(what string, at netip.AddrPort, source AddressSource) AddressState {
 	n.net.t.Helper()
-	s := n.e.AddressState(n.net.now, 4)
+	s := n.e.AddressState(n.net.now, netaddr.IPv4)
 	if named, _ := n.e.Record().UDPEndpoint4(); named != at || s.Endpoint != at || s.Source != source {
 		n.net.t.Errorf("%s: the record names %v, the state is %v of source %v; want %v of source %v", what, named, s.Endpoint, s.Source, at, source)
 	}
@@ -96,7 +96,7 @@ func TestDetectedAddressIsRevoked(t *testing.T) {
 	a.missed(2 * DefaultReachMisses) // the first minute does not count
 	nw.run(24 * time.Hour / 10)
 	s := a.wantAddress("after hours in which nobody came", trueEnd, AddressVoted)
-	if s.InDoubt || s.Proven || s.Missed != 0 || a.e.Reach(4) != ReachWaiting {
+	if s.InDoubt || s.Proven || s.Missed != 0 || a.e.Reach(netaddr.IPv4) != ReachWaiting {
 		t.Errorf("state %+v", s)
 	}
 
@@ -106,13 +106,13 @@ func TestDetectedAddressIsRevoked(t *testing.T) {
 		t.Errorf("state %+v", s)
 	}
 	nw.run(7 * time.Minute)
-	if s := a.e.AddressState(nw.now, 4); s.InDoubt || s.Missed != 0 {
+	if s := a.e.AddressState(nw.now, netaddr.IPv4); s.InDoubt || s.Missed != 0 {
 		t.Errorf("misses count for ever: %+v", s)
 	}
 	a.missed(DefaultReachMisses)
 	nw.run(2 * time.Second)
 	s = a.wantAddress("after the misses", ownEnd, AddressInterface)
-	if s.Revoked != trueEnd.Addr() || s.RevokedUntil < nw.now || a.e.Reach(4) != ReachRevoked {
+	if s.Revoked != trueEnd.Addr() || s.RevokedUntil < nw.now || a.e.Reach(netaddr.IPv4) != ReachRevoked {
 		t.Errorf("state %+v", s)
 	}
 	var kinds []EventKind
@@ -180,7 +180,7 @@ func TestLateProof(t *testing.T) {
 		}
 		answered += s.seen(a, trueEnd)
 	}
-	if s := a.e.AddressState(nw.now, 4); len(s.ProvenBy) != 0 || answered == 0 {
+	if s := a.e.AddressState(nw.now, netaddr.IPv4); len(s.ProvenBy) != 0 || answered == 0 {
 		t.Errorf("%d PONGs, state %+v", answered, s)
 	}
 }
@@ -194,7 +194,7 @@ func TestTemporaryAddresses(t *testing.T) {
 	for _, seen := range []string{"[2a00:1:2:3:aaaa::5]:9000", "[2a00:1:2:3:bbbb::6]:9000"} {
 		a.agree(2*DefaultVoteMin, netip.MustParseAddrPort(seen))
 		nw.run(2 * time.Second)
-		if s := a.e.AddressState(nw.now, 6); s.Endpoint != stable || s.Votes != 2*DefaultVoteMin || s.InDoubt || a.e.Record().Seq() != seq {
+		if s := a.e.AddressState(nw.now, netaddr.IPv6); s.Endpoint != stable || s.Votes != 2*DefaultVoteMin || s.InDoubt || a.e.Record().Seq() != seq {
 			t.Errorf("seen at %s: %+v", seen, s)
 		}
 	}
@@ -203,7 +203,7 @@ func TestTemporaryAddresses(t *testing.T) {
 		want := netip.MustParseAddrPort(seen)
 		a.agree(2*DefaultVoteMin, want)
 		nw.run(2 * time.Second)
-		if s := a.e.AddressState(nw.now, 6); s.Endpoint != want {
+		if s := a.e.AddressState(nw.now, netaddr.IPv6); s.Endpoint != want {
 			t.Errorf("seen at %s: %+v", seen, s)
 		}
 	}
@@ -305,12 +305,12 @@ func TestDetectedAddressIsProvedByStrangers(t *testing.T) {
 	nw.run(2 * time.Second)
 	nw.comesIn(a, "7.7.7.7:1", 40, trueEnd)
 	nw.comesIn(a, "7.7.7.8:1", 41, trueEnd)
-	if s := a.e.AddressState(nw.now, 4); s.Proven || len(s.ProvenBy) != 1 || a.e.Reach(4) != ReachWaiting {
+	if s := a.e.AddressState(nw.now, netaddr.IPv4); s.Proven || len(s.ProvenBy) != 1 || a.e.Reach(netaddr.IPv4) != ReachWaiting {
 		t.Errorf("after contact from two addresses of one network: %+v", s)
 	}
 	nw.comesIn(a, "6.6.6.6:1", 42, trueEnd)
-	s := a.e.AddressState(nw.now, 4)
-	if !s.Proven || len(s.ProvenBy) != 2 || s.ProvenAt == 0 || a.e.Reach(4) != ReachProved {
+	s := a.e.AddressState(nw.now, netaddr.IPv4)
+	if !s.Proven || len(s.ProvenBy) != 2 || s.ProvenAt == 0 || a.e.Reach(netaddr.IPv4) != ReachProved {
 		t.Errorf("after contact from two networks: %+v", s)
 	}
 	// Four times as many speak against a proven address in vain.
@@ -340,7 +340,7 @@ func TestAddressProvedByArrival(t *testing.T) {
 		nw.nodes[home] = a
 		a.addr = home
 		nw.stranger(fmt.Sprintf("7.7.%d.7:1", i), uint64(60+i)).listen().connect(a)
-		if s := a.e.AddressState(nw.now, 4); len(s.ProvenBy) != c.want || s.Proven != (c.want == 2) {
+		if s := a.e.AddressState(nw.now, netaddr.IPv4); len(s.ProvenBy) != c.want || s.Proven != (c.want == 2) {
 			t.Errorf("source %d, which arrived at %v: proven by %v, want %d", i, home, s.ProvenBy, c.want)
 		}
 	}
@@ -372,7 +372,7 @@ func TestSavedAddress(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.Record = r
-			c.Addresses = []AddressState{{Family: 4, Source: AddressVoted, Proven: true, ProvenAt: -time.Hour,
+			c.Addresses = []AddressState{{Family: netaddr.IPv4, Source: AddressVoted, Proven: true, ProvenAt: -time.Hour,
 				ProvenBy: []netip.Prefix{netip.MustParsePrefix("7.7.7.0/24")}, Interface: ownEnd}}
 		})
 		seq := a.e.Record().Seq()

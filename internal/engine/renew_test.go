@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // A node that takes its endpoint out of its record is not told of any more, though it still answers
@@ -80,7 +81,7 @@ func TestWhoIsAStranger(t *testing.T) {
 	a := nw.add("20.0.0.1:9000", nil)
 	met := func() int {
 		nw.run(2 * time.Second) // PONGs tell at which endpoint they have come in
-		return len(a.e.AddressState(nw.now, 4).ProvenBy)
+		return len(a.e.AddressState(nw.now, netaddr.IPv4).ProvenBy)
 	}
 	tried, asked, unasked := nw.add("20.0.2.1:9000", nil), nw.add("20.0.3.1:9000", nil), nw.add("20.0.4.1:9000", nil)
 

@@ -206,7 +206,7 @@ func TestDetectedAddressEndsPrivateOne(t *testing.T) {
 		if err := a.e.UpdateRecord(func(b *enr.Builder) { b.SetIP(netip.MustParseAddr("fd00::1")).SetUDP6(9000) }); err != nil {
 			t.Fatal(err)
 		}
-		a.e.PinAddress(6, pinned)
+		a.e.PinAddress(netaddr.IPv6, pinned)
 		a.agree(DefaultVoteMin, netip.MustParseAddrPort("8.8.4.4:9000"))
 		nw.run(2 * time.Second)
 		_, ok4 := a.e.Record().UDPEndpoint4()

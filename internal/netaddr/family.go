@@ -1,6 +1,14 @@
 package netaddr
 
-import "net/netip"
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+)
+
+// ErrFamily reports a number that is no IP version.
+var ErrFamily = errors.New("address family: want 4 or 6")
 
 // Family is an address family. Its values index arrays of length NumFamilies.
 type Family uint8
@@ -28,6 +36,24 @@ func (f Family) Other() Family { return f ^ 1 }
 
 // Version returns the IP version: 4 or 6.
 func (f Family) Version() int { return 4 + 2*int(f) }
+
+// MarshalJSON returns the IP version: 4 or 6.
+func (f Family) MarshalJSON() ([]byte, error) {
+	return strconv.AppendInt(nil, int64(f.Version()), 10), nil
+}
+
+// UnmarshalJSON reads an IP version, 4 or 6. Otherwise it returns ErrFamily.
+func (f *Family) UnmarshalJSON(text []byte) error {
+	switch string(text) {
+	case "4":
+		*f = IPv4
+	case "6":
+		*f = IPv6
+	default:
+		return fmt.Errorf("%w, not %.20q", ErrFamily, text)
+	}
+	return nil
+}
 
 // String returns "IPv4" or "IPv6".
 func (f Family) String() string {

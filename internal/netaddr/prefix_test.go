@@ -1,6 +1,8 @@
 package netaddr
 
 import (
+	"encoding/json"
+	"errors"
 	"net/netip"
 	"testing"
 )
@@ -56,5 +58,23 @@ func TestFamily(t *testing.T) {
 	}
 	if got, want := Normalize(netip.MustParseAddr("fe80::1%lo")).String(), "fe80::1"; got != want {
 		t.Errorf("Normalize = %s, want %s", got, want)
+	}
+}
+
+func TestFamilyJSON(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want Family
+		err  error
+	}{{"4", IPv4, nil}, {"6", IPv6, nil}, {"0", 0, ErrFamily}, {"5", 0, ErrFamily}, {`"4"`, 0, ErrFamily}, {"null", 0, ErrFamily}} {
+		t.Run(tt.text, func(t *testing.T) {
+			var f Family
+			if err := f.UnmarshalJSON([]byte(tt.text)); !errors.Is(err, tt.err) || f != tt.want {
+				t.Errorf("got %v, %v", f, err)
+			}
+			if b, err := json.Marshal(f); tt.err == nil && (err != nil || string(b) != tt.text) {
+				t.Errorf("encoded as %s, %v", b, err)
+			}
+		})
 	}
 }
