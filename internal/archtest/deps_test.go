@@ -24,10 +24,11 @@ var imports = map[string][]string{
 	"internal/session":  {"internal/netaddr", "internal/prefixquota", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
 	"table":             {"internal/netaddr", "internal/prefixquota", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
 	"internal/lookup":   {"internal/prefixquota", "internal/netaddr", "codec", "aead", "enr", "internal/rlp", "internal/curve"},
-	"internal/engine":   {"internal/goid", "internal/budget", "internal/quote", "internal/netaddr", "internal/prefixquota", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "internal/limiter", "limits"},
-	".":                 {"internal/goid", "internal/quote", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "internal/limiter", "limits", "nat"},
+	"topic":             {"internal/netaddr", "aead", "enr", "internal/rlp"},
+	"internal/engine":   {"topic", "internal/goid", "internal/budget", "internal/quote", "internal/netaddr", "internal/prefixquota", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "internal/limiter", "limits"},
+	".":                 {"topic", "internal/goid", "internal/quote", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "internal/limiter", "limits", "nat"},
 	"internal/store":    {"enr"},
-	"simnet":            {"internal/netaddr", "internal/prefixquota", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "internal/limiter", "limits"},
+	"simnet":            {"topic", "internal/netaddr", "internal/prefixquota", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "internal/limiter", "limits"},
 	"dnsdisc":           {"internal/quote", "internal/netaddr", "enr", "internal/curve", "internal/dnstest"},
 	"internal/dnstest":  {},
 	"internal/chart":    {},
@@ -54,7 +55,7 @@ var imports = map[string][]string{
 	// load.
 	"internal/load": {"internal/quote", "internal/netaddr", "fastpath", "codec", "aead", "enr", ".", "internal/engine"},
 	// Fuzz targets that span packages. Nothing imports them.
-	"fuzz": {"internal/netaddr", "internal/prefixquota", ".", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc", "simnet"},
+	"fuzz": {"topic", "internal/netaddr", "internal/prefixquota", ".", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc", "simnet"},
 	// Tests that load nodes for long, and flood them. Nothing imports it.
 	// Tests on real sockets in network namespaces. Nothing imports them.
 	"test/chaos": {"internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
@@ -62,7 +63,7 @@ var imports = map[string][]string{
 	// What OSS-Fuzz needs, with a program that go run starts.
 	"ossfuzz": {},
 	// Programs; what is below cmd/x may be imported by cmd/x alone.
-	"cmd": {"internal/eclipse", "internal/quote", "internal/nodelist", "internal/atomicfile", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
+	"cmd": {"topic", "internal/eclipse", "internal/quote", "internal/nodelist", "internal/atomicfile", "internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "fastpath", "limits", "nat", "internal/store", "dnsdisc", "internal/dnstest", "simnet", "internal/load", "internal/chart", "internal/version"},
 }
 
 // modules says which packages may import a module that is not this one's. Tests may import them
@@ -76,7 +77,7 @@ var modules = map[string]struct {
 	"golang.org/x/net/dns/dnsmessage":           {[]string{"internal/dnstest"}, true},
 	"golang.org/x/crypto":                       {[]string{"enr", "dnsdisc"}, true},
 	"github.com/decred/dcrd/dcrec/secp256k1/v4": {[]string{"internal/curve/decred"}, true},
-	"github.com/zeebo/xxh3":                     {[]string{"internal/session", "internal/engine", "internal/limiter", "simnet", "internal/budget"}, true},
+	"github.com/zeebo/xxh3":                     {[]string{"topic", "internal/session", "internal/engine", "internal/limiter", "simnet", "internal/budget"}, true},
 	"github.com/cespare/xxhash/v2":              {[]string{"enr"}, true},
 	"github.com/HdrHistogram/hdrhistogram-go":   {[]string{"internal/load", "cmd"}, true},
 	"gonum.org/v1/plot":                         {[]string{"internal/chart"}, true},

@@ -1,0 +1,103 @@
+package topic
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// Bounds and defaults of Config.
+const (
+	MaxCapacity   = 100_000
+	MaxLifetime   = 24 * time.Hour
+	MaxWindow     = 10 * time.Minute
+	DefaultSlack  = time.Second
+	DefaultWindow = 10 * time.Second
+)
+
+// ErrConfig is wrapped by the error for a Config with a value out of range.
+var ErrConfig = errors.New("topic: configuration")
+
+// Config configures a registrar. The zero value of every field but Random stands for its default.
+type Config struct {
+	// Self is the registrar's own node ID. It never registers with itself.
+	Self enr.ID
+	// Random gives the keys of tickets: crypto/rand.Reader in production. It is read in
+	// NewRegistrar and in a Register call every half hour. It must not be nil.
+	Random io.Reader
+	// Capacity is C, the number of ads that the cache holds, at most MaxCapacity.
+	Capacity int
+	// Lifetime is E, how long an ad lives. Nodes expect 15 minutes.
+	Lifetime time.Duration
+	// Exponent is Pocc, 10 by default. The higher it is, the emptier the cache stays.
+	Exponent float64
+	// Safety is G, 1e-7 by default.
+	Safety float64
+	// WaitScale multiplies waiting times. 1, the default, is what the specification says; 0.1 is
+	// what the reference fork does. Below 1 the second ad of the only topic of a network waits less
+	// than E, and an attacker gets more of the cache.
+	WaitScale float64
+	// Slack admits an ad that has this long or less to wait, which saves a round trip. The default
+	// is one second. A negative value stands for none.
+	Slack time.Duration
+	// Window is δ, how long after the end of the quoted wait a ticket counts, 10 seconds by default.
+	Window time.Duration
+	// CheckPort makes the registrar refuse a record whose UDP port is not that of the sender. It
+	// is off by default: honest nodes behind some NATs send from other ports.
+	CheckPort bool
+	// Expired, if not nil, is called for each ad that reaches the end of its life, with the lock
+	// held: it must not call the registrar.
+	Expired func(topic Topic, id enr.ID)
+}
+
+// withDefaults returns the configuration with all defaults filled in.
+func (c Config) withDefaults() (Config, error) {
+	if c.Random == nil {
+		return c, fmt.Errorf("%w: Random is nil", ErrConfig)
+	}
+	if c.Capacity == 0 {
+		c.Capacity = DefaultCapacity
+	}
+	if c.Lifetime == 0 {
+		c.Lifetime = DefaultLifetime
+	}
+	if c.Slack == 0 {
+		c.Slack = DefaultSlack
+	}
+	if c.Window == 0 {
+		c.Window = DefaultWindow
+	}
+	for _, f := range []struct {
+		field *float64
+		def   float64
+		most  float64
+		name  string
+	}{
+		{&c.Exponent, DefaultExponent, 1000, "Exponent"},
+		{&c.Safety, DefaultSafety, 1, "Safety"},
+		{&c.WaitScale, 1, 1000, "WaitScale"},
+	} {
+		if *f.field == 0 {
+			*f.field = f.def
+		}
+		if !(*f.field > 0 && *f.field <= f.most) || math.IsNaN(*f.field) {
+			return c, fmt.Errorf("%w: %s is %v, not over 0 and at most %v", ErrConfig, f.name, *f.field, f.most)
+		}
+	}
+	c.Slack = max(c.Slack, 0)
+	switch {
+	case c.Capacity < 1 || c.Capacity > MaxCapacity:
+		return c, fmt.Errorf("%w: Capacity is %d, not 1 to %d", ErrConfig, c.Capacity, MaxCapacity)
+	case c.Lifetime < time.Second || c.Lifetime > MaxLifetime:
+		return c, fmt.Errorf("%w: Lifetime is %v, not 1s to %v", ErrConfig, c.Lifetime, MaxLifetime)
+	case c.Window < 0 || c.Window > MaxWindow:
+		return c, fmt.Errorf("%w: Window is %v, not 0 to %v", ErrConfig, c.Window, MaxWindow)
+	case c.Slack > c.Lifetime:
+		return c, fmt.Errorf("%w: Slack is %v, more than the lifetime of %v", ErrConfig, c.Slack, c.Lifetime)
+	}
+	return c, nil
+}

@@ -1,0 +1,321 @@
+package topic
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
+)
+
+// Registrar stores the ads of others and decides how long each has to wait (discv5-theory.md,
+// Registrar Behaviour). It is safe for concurrent use. Times that are given to it are those of one
+// monotonic clock; a time before an earlier one counts as that one.
+type Registrar struct {
+	cfg  Config
+	keys keyring
+
+	mu      sync.Mutex
+	now     time.Duration
+	cache   cache
+	formula formula
+	bounds  bounds
+	stats   Stats
+}
+
+// NewRegistrar returns a registrar with an empty cache. The error wraps ErrConfig, or is that of
+// Config.Random.
+func NewRegistrar(cfg Config) (*Registrar, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	var seed [16]byte
+	if _, err := io.ReadFull(cfg.Random, seed[:]); err != nil {
+		return nil, fmt.Errorf("topic: seed of the ad cache: %w", err)
+	}
+	r := &Registrar{
+		cfg:     cfg,
+		keys:    keyring{src: cfg.Random},
+		cache:   newCache(cfg.Capacity, binary.LittleEndian.Uint64(seed[:])),
+		formula: newFormula(&cfg),
+		bounds:  newBounds(cfg.Capacity, binary.LittleEndian.Uint64(seed[8:])),
+	}
+	if err := r.keys.rotate(0); err != nil {
+		return nil, fmt.Errorf("topic: key of tickets: %w", err)
+	}
+	return r, nil
+}
+
+// Request is a request to register, REGTOPIC. A caller keeps one for each of its goroutines and
+// fills in the fields for each call: it holds the memory in which tickets are read and written.
+type Request struct {
+	Topic Topic
+	// ID is the node ID of the peer whose session carried the request.
+	ID enr.ID
+	// Source is where the request came from.
+	Source netip.AddrPort
+	// Record is the record in the request. That it is a *enr.Record says that it was verified.
+	Record *enr.Record
+	// Ticket is the ticket in the request, empty for none. It is read during the call only.
+	Ticket []byte
+
+	scratch scratch
+}
+
+// Result is what became of a request to register.
+type Result uint8
+
+// Results. The last three are not answered: the protocol has no packet for a refusal. All others are.
+// A ticket that does not count makes the request a first one, which may be admitted as well as any.
+const (
+	Admitted  Result = iota // the ad is in the cache now
+	Known                   // the ad was in the cache
+	Waiting                 // it has to wait: a first request, or one with a valid ticket
+	Early                   // it has to wait, and came too early with its ticket
+	Late                    // it has to wait, and came too late with its ticket
+	BadTicket               // it has to wait, and its ticket is not this registrar's, not for this ad, or spent
+	Full                    // it has to wait because the cache is full
+	Endpoint                // the record's address is not the sender's, or cannot be relayed
+	Owner                   // the record is not the sender's, or the sender is the registrar itself
+	Record                  // there is no record; callers also count here what does not verify
+
+	// NumResults is the number of results.
+	NumResults = iota
+)
+
+var resultNames = [NumResults]string{"admitted", "known", "waiting", "early", "late", "ticket", "full",
+	"endpoint", "owner", "record"}
+
+// String returns the name of the result in metrics.
+func (r Result) String() string {
+	if int(r) < len(resultNames) {
+		return resultNames[r]
+	}
+	return "unknown"
+}
+
+// Answered reports whether a request with this result is answered, by REGCONFIRMATION.
+func (r Result) Answered() bool { return r < Endpoint }
+
+// Placed reports whether the ad is in the cache.
+func (r Result) Placed() bool { return r <= Known }
+
+// Verdict is the answer to a Request.
+type Verdict struct {
+	Result Result
+	// Wait is the wait-time of the answer, whole milliseconds: how long the ad lives if it is
+	// placed, and otherwise after how long to present Ticket.
+	Wait time.Duration
+	// Ticket is the ticket of the answer, of TicketSize bytes. It is empty if the ad is placed. It
+	// is part of the Request and valid until the next call with it.
+	Ticket []byte
+	// Need is the waiting time of the ad, lower bounds included, and Waited what its ticket proves
+	// of it. Both are 0 unless the waiting time was computed.
+	Need, Waited time.Duration
+}
+
+// Register decides about a request (discv5-theory.md, Admission Control). It allocates nothing
+// unless the cache holds more ads than ever before.
+//
+// The caller has charged the request to its sender's budget, and has verified the record.
+func (r *Registrar) Register(now time.Duration, q *Request) Verdict {
+	if result := r.refuse(q); result != Admitted {
+		r.mu.Lock()
+		r.stats.Results[result]++
+		r.mu.Unlock()
+		return Verdict{Result: result}
+	}
+	source := netaddr.Normalize(q.Source.Addr())
+	ad := q.scratch.bind(&q.ID, &q.Topic, source, q.Record.Bytes())
+	var t ticket
+	authentic := false
+	if len(q.Ticket) > 0 {
+		t, authentic = r.keys.keys.Load().open(&q.scratch, q.Ticket, ad)
+	}
+
+	r.mu.Lock()
+	now = r.advance(now)
+	v, next := r.decide(now, q, source, t, authentic)
+	r.stats.Results[v.Result]++
+	keys := r.keys.keys.Load()
+	r.mu.Unlock()
+
+	if !v.Result.Placed() {
+		v.Ticket = keys.seal(&q.scratch, next, ad)
+	}
+	return v
+}
+
+// refuse checks what needs no cache. It returns Admitted if there is nothing to refuse.
+func (r *Registrar) refuse(q *Request) Result {
+	switch {
+	case q.Record == nil:
+		return Record
+	case q.Record.ID() != q.ID || q.ID == r.cfg.Self:
+		return Owner
+	}
+	source := netaddr.NormalizePort(q.Source)
+	stated, ok := q.Record.UDPEndpoint4()
+	if netaddr.FamilyOf(source.Addr()) == netaddr.IPv6 {
+		stated, ok = q.Record.UDPEndpoint6()
+	}
+	if !ok || stated.Addr() != source.Addr() || r.cfg.CheckPort && stated.Port() != source.Port() {
+		return Endpoint
+	}
+	if !netaddr.MayRelay(netaddr.ClassOf(source.Addr()), classOf(q.Record)) {
+		return Endpoint
+	}
+	return Admitted
+}
+
+// classOf returns the class of a record: the most restricted of its addresses.
+func classOf(r *enr.Record) (class netaddr.Class) {
+	if a, ok := r.IP4(); ok {
+		class = netaddr.ClassOf(a)
+	}
+	if a, ok := r.IP6(); ok {
+		class = max(class, netaddr.ClassOf(a))
+	}
+	return class
+}
+
+// advance moves the clock, ends the ads that have expired, and makes a new key if one is due.
+func (r *Registrar) advance(now time.Duration) time.Duration {
+	r.now = max(r.now, now)
+	ended := r.cache.expire(r.now, r.now-r.cfg.Window, r.gone)
+	r.stats.Expired += uint64(ended)
+	_ = r.keys.rotate(r.now) // a failure is counted, and the old key goes on
+	return r.now
+}
+
+func (r *Registrar) gone(s *slot) {
+	if r.cfg.Expired != nil {
+		r.cfg.Expired(r.cache.topics.at(s.topic).topic, s.id)
+	}
+}
+
+// decide decides about a request that is in order. next is the ticket to issue if the ad is not
+// placed.
+func (r *Registrar) decide(now time.Duration, q *Request, source netip.Addr, t ticket, authentic bool) (v Verdict, next ticket) {
+	n := r.cache.find(&q.ID, &q.Topic)
+	var ended time.Duration // of the advertiser's last ad here
+	if n != none {
+		s := r.cache.slots.at(n)
+		if s.live() {
+			r.renew(s, q.Record)
+			return Verdict{Result: Known, Wait: (s.expires - now).Truncate(time.Millisecond)}, next
+		}
+		ended = s.expires
+	}
+	v.Result = Waiting
+	first := now
+	if len(q.Ticket) > 0 {
+		opens := t.issued + t.wait
+		switch {
+		case !authentic || t.first < ended: // the chain of a spent ticket began before that ad was admitted
+			v.Result = BadTicket
+		case now < opens-early:
+			v.Result = Early
+		case now > opens+r.cfg.Window:
+			v.Result = Late
+		default:
+			first = t.first
+		}
+	}
+	v.Waited = now - first
+
+	if r.cache.ads >= r.cfg.Capacity {
+		v.Result, v.Need, v.Wait = Full, never, r.cfg.Lifetime
+		return v, ticket{first, now, v.Wait}
+	}
+	key := keyOf(source)
+	class := netaddr.ClassOf(source)
+	group := r.cache.findTopic(&q.Topic)
+	c, m := r.components(group, key, class)
+	v.Need = r.bounded(now, group, key, class, c, m, false)
+	rest := v.Need - v.Waited
+	if rest <= r.cfg.Slack {
+		r.cache.insert(newAd{
+			id: &q.ID, topic: &q.Topic, record: q.Record, key: key,
+			class: classOf(q.Record), counted: class == netaddr.Global, expires: now + r.cfg.Lifetime,
+		})
+		v.Result, v.Wait = Admitted, r.cfg.Lifetime
+		r.stats.Waited += v.Waited
+		return v, next
+	}
+	r.bounded(now, group, key, class, c, m, true)
+	v.Wait = min(millis(rest), r.cfg.Lifetime)
+	return v, ticket{first, now, v.Wait}
+}
+
+// components returns the parts of the waiting time. Addresses of private networks and loopback say
+// nothing about who holds them: they have no score and are not counted.
+func (r *Registrar) components(group uint32, key ipKey, class netaddr.Class) (components, match) {
+	p := pressure{ads: r.cache.ads}
+	if group != none {
+		p.same = int(r.cache.topics.at(group).size())
+	}
+	var m match
+	if class == netaddr.Global {
+		m = r.cache.tree.score(key)
+		p.points, p.levels = m.points, m.levels
+	}
+	return r.formula.of(p), m
+}
+
+// bounded returns the waiting time with its lower bounds. If the ad is not admitted, the caller
+// calls it a second time to record the bounds. A recorded bound is at most E: nobody was quoted
+// more.
+func (r *Registrar) bounded(now time.Duration, group uint32, key ipKey, class netaddr.Class, c components, m match, record bool) time.Duration {
+	if group != none {
+		g := r.cache.topics.at(group)
+		if g.size() > 0 {
+			bound := g.bound - now
+			if record && c.topic > bound {
+				g.bound = now + min(c.topic, r.cfg.Lifetime)
+			}
+			c.topic = max(c.topic, bound)
+		}
+	}
+	if class == netaddr.Global {
+		k := r.bounds.key(key, m.depth)
+		bound := r.bounds.find(k) - now
+		if record && c.address > bound && c.address > 0 {
+			r.bounds.put(k, now+min(c.address, r.cfg.Lifetime))
+		}
+		c.address = max(c.address, bound)
+	}
+	return add(add(c.topic, c.address), c.safety)
+}
+
+// renew stores a newer record of an ad. The ad lives no longer for it, and the address that was
+// proven when the ad was admitted remains the one that counts.
+func (r *Registrar) renew(s *slot, record *enr.Record) {
+	if record.Seq() > s.seq && classOf(record) == s.class && !bytes.Equal(record.Bytes(), s.record[:s.size]) {
+		s.setRecord(record)
+	}
+}
+
+// Expire ends the ads that have expired. Every other method that is given a time does it too; a
+// caller calls Expire at the time that Next names, so that events and statistics are on time.
+func (r *Registrar) Expire(now time.Duration) {
+	r.mu.Lock()
+	r.advance(now)
+	r.mu.Unlock()
+}
+
+// Next returns the time at which the next ad expires. ok is false if there is none.
+func (r *Registrar) Next() (at time.Duration, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cache.live == none {
+		return 0, false
+	}
+	return r.cache.slots.at(r.cache.live).expires, true
+}

@@ -1,0 +1,161 @@
+package topic
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/fastdisc/discv5/aead"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
+)
+
+// MaxSample is the most ads that Sample returns.
+const MaxSample = 16
+
+// Ad is a copy of an advertisement.
+type Ad struct {
+	Topic   Topic
+	ID      enr.ID
+	Expires time.Duration
+
+	size   uint16
+	family netaddr.Family
+	record [enr.MaxSize]byte
+}
+
+// Record returns the encoded record, which was verified. It is part of the Ad.
+func (a *Ad) Record() []byte { return a.record[:a.size] }
+
+// Addr returns the address in the record, of the family in which the advertiser has proven it.
+func (a *Ad) Addr() (addr netip.Addr, ok bool) {
+	v, err := enr.ParseView(a.Record())
+	if err != nil {
+		return addr, false
+	}
+	if a.family == netaddr.IPv4 {
+		return v.IP4()
+	}
+	return v.IP6()
+}
+
+func (c *cache) copyAd(s *slot, a *Ad) {
+	a.Topic, a.ID, a.Expires = c.topics.at(s.topic).topic, s.id, s.expires
+	a.family, a.size = s.family, s.size
+	copy(a.record[:s.size], s.record[:s.size])
+}
+
+// Query asks for ads, TOPICQUERY.
+type Query struct {
+	Topic Topic
+	// ID is the node ID of the peer that asks. Its own ad is not returned.
+	ID enr.ID
+	// Source is where the request came from. Ads that may not be relayed there are not returned.
+	Source netip.Addr
+}
+
+// Sample appends to dst a uniform random sample of the topic's ads, most of them at most, and
+// MaxSample in all (discv5-theory.md, Lookup Responses). most of 0 stands for DefaultReturn. It
+// allocates nothing if dst has room. rnd belongs to the caller's goroutine.
+func (r *Registrar) Sample(now time.Duration, q *Query, rnd *aead.Random, most int, dst []Ad) []Ad {
+	if most <= 0 {
+		most = DefaultReturn
+	}
+	most = min(most, MaxSample)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.advance(now)
+	class := netaddr.ClassOf(q.Source)
+	group := r.cache.findTopic(&q.Topic)
+	r.stats.Queries++
+	if group == none || class == netaddr.Special {
+		return dst
+	}
+	// The ads that may be relayed have the first n places. The own one is skipped.
+	n := r.cache.topics.at(group).upTo[class]
+	own := none
+	if slot := r.cache.find(&q.ID, &q.Topic); slot != none {
+		if own = r.cache.slots.at(slot).place; own < n {
+			n--
+		}
+	}
+	var chosen [MaxSample]uint32
+	count := min(uint32(most), n)
+	r.stats.Returned += uint64(count)
+	for i := range choose(rnd, n, count, &chosen) {
+		place := chosen[i]
+		if place >= own {
+			place++
+		}
+		dst = slices.Grow(dst, 1)[:len(dst)+1]
+		r.cache.copyAd(r.cache.at(group, place), &dst[len(dst)-1])
+	}
+	return dst
+}
+
+// choose writes count different numbers below n to chosen, each set of them as likely as any other
+// (Floyd's algorithm), and returns count.
+func choose(rnd *aead.Random, n, count uint32, chosen *[MaxSample]uint32) uint32 {
+	for i := range count {
+		last := n - count + i
+		pick := rnd.Uint32n(last + 1)
+		if slices.Contains(chosen[:i], pick) {
+			pick = last
+		}
+		chosen[i] = pick
+	}
+	return count
+}
+
+// Ads appends to dst copies of the ads of a topic, at most most, in no particular order.
+func (r *Registrar) Ads(now time.Duration, topic Topic, most int, dst []Ad) []Ad {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.advance(now)
+	group := r.cache.findTopic(&topic)
+	if group == none {
+		return dst
+	}
+	for place := range min(r.cache.topics.at(group).size(), uint32(max(most, 0))) {
+		dst = slices.Grow(dst, 1)[:len(dst)+1]
+		r.cache.copyAd(r.cache.at(group, place), &dst[len(dst)-1])
+	}
+	return dst
+}
+
+// All calls f with each ad, oldest first, until f returns false. The Ad is f's only until it
+// returns. f must not call the registrar, which is locked. It is for inspection.
+func (r *Registrar) All(now time.Duration, f func(*Ad) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.advance(now)
+	var a Ad
+	for n := r.cache.live; n != none; {
+		s := r.cache.slots.at(n)
+		r.cache.copyAd(s, &a)
+		if n = s.newer; !f(&a) {
+			return
+		}
+	}
+}
+
+// Remove ends the ads that match returns true for, and returns how many those were. The Ad is the
+// function's only until it returns; it must not call the registrar. Use it when nodes are banned.
+// It takes time in proportion to the number of ads.
+func (r *Registrar) Remove(match func(*Ad) bool) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var a Ad
+	removed := 0
+	for n := r.cache.live; n != none; {
+		s := r.cache.slots.at(n)
+		older := n
+		n = s.newer
+		if r.cache.copyAd(s, &a); match(&a) {
+			r.cache.release(older)
+			removed++
+		}
+	}
+	r.stats.Removed += uint64(removed)
+	return removed
+}

@@ -1,0 +1,35 @@
+package topic
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// Size is the size of a topic in bytes.
+const Size = 32
+
+// Defaults of the algorithm (discv5-theory.md, Parameters).
+const (
+	DefaultLifetime = 15 * time.Minute // E
+	DefaultCapacity = 1000             // C
+	DefaultExponent = 10               // Pocc
+	DefaultSafety   = 1e-7             // G
+	DefaultReturn   = 10               // F_return
+)
+
+// Topic identifies a service. It is a point in the space of node IDs, and any 32 bytes will do.
+type Topic [Size]byte
+
+// Of returns the topic of a name: its SHA-256 hash. The specification leaves the derivation to the
+// application; programs that use the same name must use the same derivation.
+func Of(name string) Topic { return sha256.Sum256([]byte(name)) }
+
+// String returns the topic as 64 lower-case hexadecimal digits.
+func (t Topic) String() string { return hex.EncodeToString(t[:]) }
+
+// Distance returns the log distance of a node from the topic, 0 to 256. It names the bucket of a
+// service table that the node belongs to.
+func (t Topic) Distance(id enr.ID) int { return enr.LogDistance(enr.ID(t), id) }
