@@ -485,7 +485,7 @@ func TestT20DeepTree(t *testing.T) {
 	}
 }
 
-// Ads of banned nodes go at once.
+// Remove ends the ads of banned nodes immediately.
 func TestT25Remove(t *testing.T) {
 	r := mustRegistrar(t, Config{})
 	banned, other := signed(t, 1, 1, "9.1.2.3"), signed(t, 2, 1, "60.1.2.3")

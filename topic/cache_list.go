@@ -101,8 +101,8 @@ func (c *cache) unlink(n uint32) {
 	}
 }
 
-// enter gives an ad a place among those of its topic: behind the others of its class. Of each class
-// behind that, the first ad becomes the last.
+// enter gives an ad a place among those of its topic: behind the others of its class. Each class
+// behind that makes room: its first ad becomes its last.
 func (c *cache) enter(n uint32) {
 	s := c.slots.at(n)
 	g := c.topics.at(s.topic)

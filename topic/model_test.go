@@ -13,8 +13,8 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// model is a registrar as one would write it to be read: lists that are scanned, and nothing
-// incremental. It knows the tickets by heart instead of reading them.
+// model is a naive registrar: it scans lists and computes nothing incrementally. It remembers the
+// tickets instead of reading them.
 type model struct {
 	cfg     Config
 	now     time.Duration

@@ -190,7 +190,7 @@ func (r *Registrar) advance(now time.Duration) time.Duration {
 	r.now = max(r.now, now)
 	ended := r.cache.expire(r.now, r.now-r.cfg.Window, r.gone)
 	r.stats.Expired += uint64(ended)
-	_ = r.keys.rotate(r.now) // a failure is counted, and the old key goes on
+	_ = r.keys.rotate(r.now) // a failure is counted, and the old key stays in use
 	return r.now
 }
 

@@ -79,7 +79,8 @@ type ticketKeys struct {
 	count             atomic.Uint64 // of the nonces
 }
 
-// rotate makes a new key if it is time for one. When the source fails, the old key goes on.
+// rotate makes a new key if it is time for one. When the source fails, the old key
+// stays in use.
 func (k *keyring) rotate(now time.Duration) error {
 	old := k.keys.Load()
 	if old != nil && now < k.next {

@@ -23,8 +23,8 @@ const (
 // Topic identifies a service. It is a point in the space of node IDs, and any 32 bytes will do.
 type Topic [Size]byte
 
-// Of returns the topic of a name: its SHA-256 hash. The specification leaves the derivation to the
-// application; programs that use the same name must use the same derivation.
+// Of hashes a name with SHA-256 and returns the topic. The specification leaves the derivation to
+// the application: programs that use the same name must use the same derivation.
 func Of(name string) Topic { return sha256.Sum256([]byte(name)) }
 
 // String returns the topic as 64 lower-case hexadecimal digits.
