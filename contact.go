@@ -66,7 +66,7 @@ func ContactOf(e enr.Enode, addr netip.AddrPort) (Contact, error) {
 	if err != nil {
 		return Contact{}, fmt.Errorf("discv5: contact: %w", err)
 	}
-	return Contact{peer: engine.Peer{ID: id, PublicKey: e.PublicKey, Addr: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())}}, nil
+	return Contact{peer: engine.Peer{ID: id, PublicKey: e.PublicKey, Addr: netaddr.UnmapPort(addr)}}, nil
 }
 
 // ContactAt makes a contact of a node at an address, such as the sender of a TALK request. The

@@ -76,11 +76,11 @@ func (f *follower) close() {
 
 // choose chooses the endpoints of the record by the machine's addresses as they are.
 func (f *follower) choose() (advertised, error) {
-	return chooseEndpoints(&f.n.cfg, f.n.Addrs(), func(v4 bool) netip.Addr {
+	return chooseEndpoints(&f.n.cfg, f.n.Addrs(), func(family Family) netip.Addr {
 		if f.addrs == nil {
 			return netip.Addr{}
 		}
-		return hostaddr.Choose(f.addrs, v4)
+		return hostaddr.Choose(f.addrs, family)
 	})
 }
 
@@ -154,14 +154,14 @@ func (f *follower) setSole() {
 	f.soleMu.Lock()
 	before := f.changes
 	f.soleMu.Unlock()
-	sole := [2]netip.Addr{hostaddr.Sole(f.addrs, true), hostaddr.Sole(f.addrs, false)}
+	only := [2]netip.Addr{hostaddr.OnlyAddr(f.addrs, IPv4), hostaddr.OnlyAddr(f.addrs, IPv6)}
 	f.soleMu.Lock()
 	defer f.soleMu.Unlock()
 	if f.changes != before {
 		return
 	}
 	for _, g := range f.n.groups {
-		g.SetSoleAddr(sole[netaddr.FamilyOf(g.Addr().Addr())])
+		g.SetSoleAddr(only[netaddr.FamilyOf(g.Addr().Addr())])
 	}
 }
 

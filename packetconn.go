@@ -42,7 +42,7 @@ func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 	if len(b) > MaxForeign {
 		return fmt.Errorf("discv5: send to %s: %w", to, ErrTooLarge)
 	}
-	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	to = netaddr.UnmapPort(to)
 	if !to.IsValid() || n.byFam[netaddr.FamilyOf(to.Addr())] < 0 {
 		return fmt.Errorf("discv5: send to %s: %w", to, ErrNoEndpoint)
 	}

@@ -25,7 +25,7 @@ func AdvertisedAddr(addr netip.AddrPort) (a netip.AddrPort, ok bool) {
 		return netip.AddrPort{}, false
 	}
 	defer r.Close()
-	ip := hostaddr.Choose(r, addr.Addr().Is4())
+	ip := hostaddr.Choose(r, netaddr.FamilyOf(addr.Addr()))
 	return netip.AddrPortFrom(ip, addr.Port()), ip.IsValid()
 }
 
@@ -55,7 +55,7 @@ func listensGlobal(cfg *Config, bound []netip.AddrPort) bool {
 
 // chooseEndpoints chooses what a record names. bound are the addresses that the node listens on,
 // and best returns the address of a family that stands for a wildcard, invalid for none.
-func chooseEndpoints(cfg *Config, bound []netip.AddrPort, best func(v4 bool) netip.Addr) (a advertised, err error) {
+func chooseEndpoints(cfg *Config, bound []netip.AddrPort, best func(f Family) netip.Addr) (a advertised, err error) {
 	end := &a.end
 	if cfg.NoEndpoint {
 		bound = nil
@@ -63,7 +63,7 @@ func chooseEndpoints(cfg *Config, bound []netip.AddrPort, best func(v4 bool) net
 	for _, b := range bound {
 		f := netaddr.FamilyOf(b.Addr())
 		if b.Addr().IsUnspecified() {
-			b = netip.AddrPortFrom(best(b.Addr().Is4()), b.Port())
+			b = netip.AddrPortFrom(best(f), b.Port())
 		}
 		if b.Addr().IsValid() && (!end[f].IsValid() || reach(b.Addr()) > reach(end[f].Addr())) {
 			end[f] = b
@@ -143,7 +143,7 @@ var ErrEndpoint = errors.New("discv5: endpoint that nobody can reach")
 // stays as it is. An endpoint of the other family that fewer can reach leaves the record, unless it
 // is known for certain too. On error it does too, and peers are heard again.
 func (n *Node) SetEndpoint(a netip.AddrPort) error {
-	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	a = netaddr.UnmapPort(a)
 	if !a.Addr().IsValid() || a.Addr().IsUnspecified() || a.Addr().IsMulticast() || a.Port() == 0 {
 		return fmt.Errorf("%w: %s", ErrEndpoint, a)
 	}

@@ -3,6 +3,8 @@ package fastpath
 import (
 	"errors"
 	"net/netip"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // cacheLine is the alignment of slots. 64 bytes is right for amd64 and most
@@ -246,5 +248,5 @@ func (tx *Tx) Reset() { tx.queue = tx.queue[:0] }
 
 // plainAddr returns a with an IPv4 address as 4 bytes and without zone.
 func plainAddr(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+	return netaddr.NormalizePort(a)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 const (
@@ -74,7 +76,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	if !cfg.Addr.IsValid() {
 		return cfg, fmt.Errorf("%w: no address", ErrConfig)
 	}
-	cfg.Addr = netip.AddrPortFrom(cfg.Addr.Addr().Unmap(), cfg.Addr.Port())
+	cfg.Addr = netaddr.UnmapPort(cfg.Addr)
 	if cfg.Sockets == 0 {
 		cfg.Sockets = 1
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/pion/stun/v3"
 )
 
@@ -26,7 +27,7 @@ type Transaction struct {
 
 // NewTransaction reads a transaction ID from rand, which must not be predictable.
 func NewTransaction(rand io.Reader, server netip.AddrPort) (Transaction, error) {
-	t := Transaction{Server: unmap(server)}
+	t := Transaction{Server: netaddr.UnmapPort(server)}
 	if _, err := io.ReadFull(rand, t.ID[:]); err != nil {
 		return Transaction{}, fail(STUN, "transaction ID", err)
 	}
@@ -49,7 +50,7 @@ func (t Transaction) AppendRequest(dst []byte) []byte {
 // Recognises reports whether a datagram is an answer to this transaction: source, cookie and
 // transaction ID are the right ones. It does not allocate.
 func (t Transaction) Recognises(packet []byte, from netip.AddrPort) bool {
-	return IsSTUN(packet) && bytes.Equal(packet[8:20], t.ID[:]) && unmap(from) == t.Server
+	return IsSTUN(packet) && bytes.Equal(packet[8:20], t.ID[:]) && netaddr.UnmapPort(from) == t.Server
 }
 
 // Decode reads the answer: the address and port that the request came from. packet stays the
@@ -111,5 +112,3 @@ func mappedAddress(m *stun.Message) (netip.AddrPort, error) {
 	}
 	return netip.AddrPortFrom(a.Unmap(), uint16(x.Port)), nil
 }
-
-func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

@@ -14,6 +14,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/dnsdisc"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // resolver asks DNS.
@@ -41,7 +42,7 @@ type finder struct {
 	log      *slog.Logger
 	resolver resolver
 	trees    *dnsdisc.Client
-	listens  func(v4 bool) bool
+	listens  func(discv5.Family) bool
 	kick     chan struct{} // DNS is to be asked now
 
 	mu      sync.Mutex
@@ -186,7 +187,7 @@ func (f *finder) resolve(ctx context.Context, s source) ([]discv5.Contact, error
 		return nil, err
 	}
 	for _, a := range addrs {
-		if a = a.Unmap(); f.listens(a.Is4()) {
+		if a = a.Unmap(); f.listens(netaddr.FamilyOf(a)) {
 			c, err := discv5.ContactOf(*s.host, netip.AddrPortFrom(a, s.host.UDP))
 			return []discv5.Contact{c}, err
 		}

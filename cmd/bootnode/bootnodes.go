@@ -11,6 +11,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/dnsdisc"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/nodelist"
 	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/limits"
@@ -137,7 +138,7 @@ func parseSource(s string) (source, error) {
 // unusableBootnodes returns a warning for each bootnode that this node can never contact, with the
 // reason, and one more if none of several is left. listens reports whether the node has a socket of
 // a family. Bootnodes that DNS has to be asked about are not known yet.
-func unusableBootnodes(sources []source, self enr.ID, access *limits.Access, listens func(v4 bool) bool) (warnings []string) {
+func unusableBootnodes(sources []source, self enr.ID, access *limits.Access, listens func(discv5.Family) bool) (warnings []string) {
 	known := 0
 	for _, s := range sources {
 		if s.contact == nil {
@@ -155,7 +156,7 @@ func unusableBootnodes(sources []source, self enr.ID, access *limits.Access, lis
 }
 
 // unusable returns why a bootnode with a known address can never be contacted, or "".
-func (s source) unusable(self enr.ID, access *limits.Access, listens func(v4 bool) bool) string {
+func (s source) unusable(self enr.ID, access *limits.Access, listens func(discv5.Family) bool) string {
 	id := [32]byte(s.contact.ID())
 	switch {
 	case s.contact.ID() == self:
@@ -170,7 +171,7 @@ func (s source) unusable(self enr.ID, access *limits.Access, listens func(v4 boo
 			reason = fmt.Sprintf("at %s is outside of --netrestrict", a)
 		case v.Blocked():
 			reason = fmt.Sprintf("at %s is banned by its address", a)
-		case !listens(a.Addr().Is4()):
+		case !listens(netaddr.FamilyOf(a.Addr())):
 			reason = fmt.Sprintf("at %s is of a family that no --addr has", a)
 		default:
 			return ""

@@ -16,6 +16,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/hostaddr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/store"
 )
 
@@ -227,7 +228,7 @@ func endpointWarnings(named []netip.AddrPort, listeners []listener, m machine) (
 			warn("it is deprecated and will go")
 		case list[i].Temporary:
 			warn("it is temporary and will change")
-		case there.addr.Addr().IsUnspecified() && !there.knows && m.Source(hostaddr.Outside(n.Addr().Is4())) != n.Addr():
+		case there.addr.Addr().IsUnspecified() && !there.knows && m.Source(hostaddr.Outside(netaddr.FamilyOf(n.Addr()))) != n.Addr():
 			warn("answers leave from another one on this system; listen on it with --addr")
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/internal/store"
 	"github.com/fastdisc/discv5/limits"
@@ -156,7 +157,7 @@ func (o *options) parseAddrs() error {
 			if err != nil {
 				return fmt.Errorf("%s %s: want IP:PORT, [IPv6]:PORT or :PORT", o.from("addr"), quote.Short(s))
 			}
-			o.listen = append(o.listen, netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
+			o.listen = append(o.listen, netaddr.UnmapPort(a))
 			continue
 		}
 		n, err := strconv.ParseUint(port, 10, 16)
@@ -188,7 +189,7 @@ func parseEndpoint(s string) (netip.AddrPort, error) {
 		if a.Port() == 0 {
 			return a, errors.New("port is 0; leave it out to have that of --addr")
 		}
-		return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), nil
+		return netaddr.UnmapPort(a), nil
 	}
 	ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
 	if err != nil || ip.Zone() != "" {
@@ -207,7 +208,7 @@ func (o *options) advertiseAt(a netip.AddrPort) error {
 			return errors.New("a second address of the same family")
 		}
 	}
-	if a.Port() == 0 && !o.listens(a.Addr().Is4()) {
+	if a.Port() == 0 && !o.listens(netaddr.FamilyOf(a.Addr())) {
 		return errors.New("no --addr of this family to take the port from")
 	}
 	o.advertise = append(o.advertise, a)
@@ -229,7 +230,7 @@ func (o *options) parseNAT() error {
 		}
 	case nat.Any, nat.UPnP, nat.PMP:
 		switch {
-		case !o.listens(true):
+		case !o.listens(discv5.IPv4):
 			return fail("routers map IPv4 ports only, and there is no IPv4 --addr")
 		case given4:
 			return fail("--extip says the address already")
@@ -243,10 +244,10 @@ func (o *options) parseNAT() error {
 }
 
 // listens reports whether there is a listen address of a family.
-func (o *options) listens(v4 bool) bool {
+func (o *options) listens(f discv5.Family) bool {
 	for _, list := range [][]netip.AddrPort{o.listen, o.optional6} {
 		for _, a := range list {
-			if a.Addr().Is4() == v4 {
+			if netaddr.FamilyOf(a.Addr()) == f {
 				return true
 			}
 		}

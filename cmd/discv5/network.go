@@ -15,6 +15,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/dnsdisc"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -254,7 +255,7 @@ func parseAddrs(list []string) (addrs []netip.AddrPort, err error) {
 		if err != nil {
 			return nil, wrong("%s: want IP:PORT, [IPv6]:PORT or :PORT", quote.Short(s))
 		}
-		addrs = append(addrs, netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
+		addrs = append(addrs, netaddr.UnmapPort(a))
 	}
 	return addrs, nil
 }
@@ -262,7 +263,7 @@ func parseAddrs(list []string) (addrs []netip.AddrPort, err error) {
 // parseExternal reads an address that the record is to name: IP or IP:PORT.
 func parseExternal(s string) (netip.AddrPort, error) {
 	if a, err := netip.ParseAddrPort(s); err == nil {
-		return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), nil
+		return netaddr.UnmapPort(a), nil
 	}
 	ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
 	if err != nil || ip.Zone() != "" {

@@ -32,8 +32,8 @@ var (
 )
 
 // Outside returns an address of the public internet, IPv4 if v4 is set, to ask a source address to.
-func Outside(v4 bool) netip.Addr {
-	if v4 {
+func Outside(f netaddr.Family) netip.Addr {
+	if f == netaddr.IPv4 {
 		return global4
 	}
 	return global6
@@ -52,18 +52,18 @@ type system interface {
 // one that the system sends from to the public internet, and without a route to there the one that
 // it sends from in its own networks. A stable address is taken in place of a deprecated or
 // temporary one. The result is invalid if there is no address but link-local ones.
-func Choose(s system, v4 bool) netip.Addr {
+func Choose(s system, f netaddr.Family) netip.Addr {
 	list, err := s.Addrs()
 	if err != nil {
 		list = nil
 	}
-	if a := s.Source(Outside(v4)); Reach(a) > Reach(loopbackOf(v4)) {
-		return settle(list, a)
+	if a := s.Source(Outside(f)); Reach(a) > Reach(loopbackOf(f)) {
+		return preferStable(list, a)
 	}
 	best := -1
 	for i := range list {
 		a := &list[i]
-		if a.Addr().Is4() != v4 || a.Tentative || Reach(a.Addr()) == 0 {
+		if netaddr.FamilyOf(a.Addr()) != f || a.Tentative || Reach(a.Addr()) == 0 {
 			continue
 		}
 		if best < 0 || better(a, &list[best]) {
@@ -76,7 +76,7 @@ func Choose(s system, v4 bool) netip.Addr {
 	b := &list[best]
 	if near := neighbor(list, b.Prefix); near.IsValid() {
 		if a := s.Source(near); Reach(a) == Reach(b.Addr()) {
-			return settle(list, a)
+			return preferStable(list, a)
 		}
 	}
 	return b.Addr()
@@ -85,26 +85,26 @@ func Choose(s system, v4 bool) netip.Addr {
 // Sole returns the only address of a family, IPv4 if v4 is set, that this machine has besides
 // link-local and loopback ones, if the system sends from it to the public internet. Else the result
 // is invalid.
-func Sole(s system, v4 bool) netip.Addr {
+func OnlyAddr(s system, f netaddr.Family) netip.Addr {
 	list, err := s.Addrs()
 	if err != nil {
 		return netip.Addr{}
 	}
-	var sole netip.Addr
+	var only netip.Addr
 	for i := range list {
 		a := list[i].Addr()
-		if a.Is4() != v4 || a == loopbackOf(v4) || a.Is6() && a.IsLinkLocalUnicast() {
+		if netaddr.FamilyOf(a) != f || a == loopbackOf(f) || a.Is6() && a.IsLinkLocalUnicast() {
 			continue
 		}
-		if sole.IsValid() {
+		if only.IsValid() {
 			return netip.Addr{}
 		}
-		sole = a
+		only = a
 	}
-	if !sole.IsValid() || s.Source(Outside(v4)) != sole {
+	if !only.IsValid() || s.Source(Outside(f)) != only {
 		return netip.Addr{}
 	}
-	return sole
+	return only
 }
 
 // better reports whether a is a better address than b: more can reach it, or it stays for longer.
@@ -117,7 +117,7 @@ func better(a, b *Addr) bool {
 
 // settle returns a, or if that is deprecated or temporary a stable address that as many can reach:
 // one of the same interface before others.
-func settle(list []Addr, a netip.Addr) netip.Addr {
+func preferStable(list []Addr, a netip.Addr) netip.Addr {
 	var chosen *Addr
 	for i := range list {
 		if list[i].Addr() == a {
@@ -130,7 +130,7 @@ func settle(list []Addr, a netip.Addr) netip.Addr {
 	var best *Addr
 	for i := range list {
 		o := &list[i]
-		if o.Addr().Is4() != a.Is4() || !o.stable() || Reach(o.Addr()) != Reach(a) {
+		if netaddr.FamilyOf(o.Addr()) != netaddr.FamilyOf(a) || !o.stable() || Reach(o.Addr()) != Reach(a) {
 			continue
 		}
 		if best == nil || o.Index == chosen.Index && best.Index != chosen.Index {
@@ -160,8 +160,8 @@ func neighbor(list []Addr, p netip.Prefix) netip.Addr {
 	return netip.Addr{}
 }
 
-func loopbackOf(v4 bool) netip.Addr {
-	if v4 {
+func loopbackOf(f netaddr.Family) netip.Addr {
+	if f == netaddr.IPv4 {
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
 	return netip.IPv6Loopback()

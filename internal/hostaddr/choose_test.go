@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // machine is a system with addresses and routes of its own.
@@ -39,34 +41,34 @@ func TestChoose(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		m    machine
-		v4   bool
+		f    netaddr.Family
 		want string
 	}{
-		{"none", machine{}, true, ""},
-		{"no list", machine{err: errors.New("no"), routes: all("91.1.1.1")}, true, "91.1.1.1"},
-		{"no list and no route", machine{err: errors.New("no")}, true, ""},
-		{"the second of two", machine{list: []Addr{plain("91.1.1.1/24"), plain("91.1.1.2/24")}, routes: all("91.1.1.2")}, true, "91.1.1.2"},
-		{"private, with a public one on another interface", machine{list: []Addr{plain("91.1.1.1/32"), plain("10.0.0.5/24")}, routes: all("10.0.0.5")}, true, "10.0.0.5"},
-		{"no route", machine{list: []Addr{plain("127.0.0.1/8"), plain("10.0.0.5/32")}}, true, "10.0.0.5"},
-		{"no default route", machine{list: []Addr{plain("127.0.0.1/8"), plain("10.0.0.5/24"), plain("10.0.0.6/24")}, routes: near("10.0.0.7", "10.0.0.6")}, true, "10.0.0.6"},
-		{"no default route, and a source of another class", machine{list: []Addr{plain("10.0.0.5/24")}, routes: all("127.0.0.1")}, true, "10.0.0.5"},
-		{"link-local alone", machine{list: []Addr{plain("169.254.1.1/16")}, routes: all("169.254.1.1")}, true, ""},
-		{"loopback alone", machine{list: []Addr{plain("127.0.0.1/8")}}, true, "127.0.0.1"},
-		{"a default route by loopback", machine{list: []Addr{plain("127.0.0.1/8"), plain("10.0.0.5/32")}, routes: all("127.0.0.1")}, true, "10.0.0.5"},
-		{"of the other family", machine{list: []Addr{plain("10.0.0.5/24")}}, false, ""},
-		{"temporary", machine{list: []Addr{temporary("2a00::1/64"), elsewhere, plain("2a00::2/64")}, routes: all("2a00::1")}, false, "2a00::2"},
-		{"temporary, a stable one elsewhere", machine{list: []Addr{temporary("2a00::1/64"), elsewhere}, routes: all("2a00::1")}, false, "2a00:9::9"},
-		{"temporary alone", machine{list: []Addr{temporary("2a00::1/64")}, routes: all("2a00::1")}, false, "2a00::1"},
-		{"temporary, and a private one", machine{list: []Addr{temporary("2a00::1/64"), plain("fd00::2/64")}, routes: all("2a00::1")}, false, "2a00::1"},
-		{"deprecated", machine{list: []Addr{deprecated("2a00::1/64"), plain("2a00::2/64")}, routes: all("2a00::1")}, false, "2a00::2"},
-		{"deprecated, no default route", machine{list: []Addr{deprecated("fd00::1/64"), plain("fd00::2/64")}}, false, "fd00::2"},
-		{"temporary, no default route", machine{list: []Addr{temporary("fd00::1/64"), plain("fd00::2/64")}, routes: near("fd00::3", "fd00::1")}, false, "fd00::2"},
-		{"tentative alone", machine{list: []Addr{tentative("2a00::1/64")}}, false, ""},
-		{"tentative", machine{list: []Addr{tentative("2a00::1/64"), plain("fd00::2/64")}}, false, "fd00::2"},
+		{"none", machine{}, netaddr.IPv4, ""},
+		{"no list", machine{err: errors.New("no"), routes: all("91.1.1.1")}, netaddr.IPv4, "91.1.1.1"},
+		{"no list and no route", machine{err: errors.New("no")}, netaddr.IPv4, ""},
+		{"the second of two", machine{list: []Addr{plain("91.1.1.1/24"), plain("91.1.1.2/24")}, routes: all("91.1.1.2")}, netaddr.IPv4, "91.1.1.2"},
+		{"private, with a public one on another interface", machine{list: []Addr{plain("91.1.1.1/32"), plain("10.0.0.5/24")}, routes: all("10.0.0.5")}, netaddr.IPv4, "10.0.0.5"},
+		{"no route", machine{list: []Addr{plain("127.0.0.1/8"), plain("10.0.0.5/32")}}, netaddr.IPv4, "10.0.0.5"},
+		{"no default route", machine{list: []Addr{plain("127.0.0.1/8"), plain("10.0.0.5/24"), plain("10.0.0.6/24")}, routes: near("10.0.0.7", "10.0.0.6")}, netaddr.IPv4, "10.0.0.6"},
+		{"no default route, and a source of another class", machine{list: []Addr{plain("10.0.0.5/24")}, routes: all("127.0.0.1")}, netaddr.IPv4, "10.0.0.5"},
+		{"link-local alone", machine{list: []Addr{plain("169.254.1.1/16")}, routes: all("169.254.1.1")}, netaddr.IPv4, ""},
+		{"loopback alone", machine{list: []Addr{plain("127.0.0.1/8")}}, netaddr.IPv4, "127.0.0.1"},
+		{"a default route by loopback", machine{list: []Addr{plain("127.0.0.1/8"), plain("10.0.0.5/32")}, routes: all("127.0.0.1")}, netaddr.IPv4, "10.0.0.5"},
+		{"of the other family", machine{list: []Addr{plain("10.0.0.5/24")}}, netaddr.IPv6, ""},
+		{"temporary", machine{list: []Addr{temporary("2a00::1/64"), elsewhere, plain("2a00::2/64")}, routes: all("2a00::1")}, netaddr.IPv6, "2a00::2"},
+		{"temporary, a stable one elsewhere", machine{list: []Addr{temporary("2a00::1/64"), elsewhere}, routes: all("2a00::1")}, netaddr.IPv6, "2a00:9::9"},
+		{"temporary alone", machine{list: []Addr{temporary("2a00::1/64")}, routes: all("2a00::1")}, netaddr.IPv6, "2a00::1"},
+		{"temporary, and a private one", machine{list: []Addr{temporary("2a00::1/64"), plain("fd00::2/64")}, routes: all("2a00::1")}, netaddr.IPv6, "2a00::1"},
+		{"deprecated", machine{list: []Addr{deprecated("2a00::1/64"), plain("2a00::2/64")}, routes: all("2a00::1")}, netaddr.IPv6, "2a00::2"},
+		{"deprecated, no default route", machine{list: []Addr{deprecated("fd00::1/64"), plain("fd00::2/64")}}, netaddr.IPv6, "fd00::2"},
+		{"temporary, no default route", machine{list: []Addr{temporary("fd00::1/64"), plain("fd00::2/64")}, routes: near("fd00::3", "fd00::1")}, netaddr.IPv6, "fd00::2"},
+		{"tentative alone", machine{list: []Addr{tentative("2a00::1/64")}}, netaddr.IPv6, ""},
+		{"tentative", machine{list: []Addr{tentative("2a00::1/64"), plain("fd00::2/64")}}, netaddr.IPv6, "fd00::2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := ""
-			if a := Choose(&c.m, c.v4); a.IsValid() {
+			if a := Choose(&c.m, c.f); a.IsValid() {
 				got = a.String()
 			}
 			if got != c.want {
@@ -78,27 +80,27 @@ func TestChoose(t *testing.T) {
 
 // An address is the only one if there are but loopback and link-local ones besides, and it is what
 // the system sends from.
-func TestSole(t *testing.T) {
+func TestOnlyAddr(t *testing.T) {
 	all := func(from string) map[string]string { return map[string]string{"": from} }
 	for _, c := range []struct {
 		name string
 		m    machine
-		v4   bool
+		f    netaddr.Family
 		want string
 	}{
-		{"none", machine{}, true, ""},
-		{"no list", machine{err: errors.New("no"), routes: all("91.1.1.1")}, true, ""},
-		{"one", machine{list: []Addr{plain("127.0.0.1/8"), plain("91.1.1.1/24"), plain("2a00::1/64")}, routes: all("91.1.1.1")}, true, "91.1.1.1"},
-		{"no route", machine{list: []Addr{plain("91.1.1.1/24")}}, true, ""},
-		{"two", machine{list: []Addr{plain("91.1.1.1/24"), plain("10.0.0.1/24")}, routes: all("91.1.1.1")}, true, ""},
-		{"a virtual one on loopback", machine{list: []Addr{plain("127.0.0.1/8"), plain("127.0.0.2/8"), plain("91.1.1.1/24")}, routes: all("91.1.1.1")}, true, ""},
-		{"another source", machine{list: []Addr{plain("91.1.1.1/24")}, routes: all("91.1.1.2")}, true, ""},
-		{"IPv6", machine{list: []Addr{plain("::1/128"), plain("fe80::1/64"), plain("2a00::1/64"), plain("91.1.1.1/24")}, routes: all("2a00::1")}, false, "2a00::1"},
-		{"a temporary one besides", machine{list: []Addr{temporary("2a00::2/64"), plain("2a00::1/64")}, routes: all("2a00::1")}, false, ""},
+		{"none", machine{}, netaddr.IPv4, ""},
+		{"no list", machine{err: errors.New("no"), routes: all("91.1.1.1")}, netaddr.IPv4, ""},
+		{"one", machine{list: []Addr{plain("127.0.0.1/8"), plain("91.1.1.1/24"), plain("2a00::1/64")}, routes: all("91.1.1.1")}, netaddr.IPv4, "91.1.1.1"},
+		{"no route", machine{list: []Addr{plain("91.1.1.1/24")}}, netaddr.IPv4, ""},
+		{"two", machine{list: []Addr{plain("91.1.1.1/24"), plain("10.0.0.1/24")}, routes: all("91.1.1.1")}, netaddr.IPv4, ""},
+		{"a virtual one on loopback", machine{list: []Addr{plain("127.0.0.1/8"), plain("127.0.0.2/8"), plain("91.1.1.1/24")}, routes: all("91.1.1.1")}, netaddr.IPv4, ""},
+		{"another source", machine{list: []Addr{plain("91.1.1.1/24")}, routes: all("91.1.1.2")}, netaddr.IPv4, ""},
+		{"IPv6", machine{list: []Addr{plain("::1/128"), plain("fe80::1/64"), plain("2a00::1/64"), plain("91.1.1.1/24")}, routes: all("2a00::1")}, netaddr.IPv6, "2a00::1"},
+		{"a temporary one besides", machine{list: []Addr{temporary("2a00::2/64"), plain("2a00::1/64")}, routes: all("2a00::1")}, netaddr.IPv6, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := ""
-			if a := Sole(&c.m, c.v4); a.IsValid() {
+			if a := OnlyAddr(&c.m, c.f); a.IsValid() {
 				got = a.String()
 			}
 			if got != c.want {

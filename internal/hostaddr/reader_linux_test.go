@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // apart runs f on a thread with a network namespace of its own, which ends with the thread.
@@ -63,7 +65,7 @@ func TestReaderInNamespace(t *testing.T) {
 	if len(found) != 6 || !found["fd00::1/64"] || found["10.1.1.2/24"] {
 		t.Errorf("addresses, true if deprecated: %v", found)
 	}
-	if a := Choose(r, true); a.String() != "10.1.1.1" {
+	if a := Choose(r, netaddr.IPv4); a.String() != "10.1.1.1" {
 		t.Errorf("chosen %v", a)
 	}
 	if err := r.Wait(time.Now().Add(5 * time.Second)); err != nil {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // A Reader finds the addresses that the net package finds, and the source that a socket gets.
@@ -50,8 +52,8 @@ func TestReader(t *testing.T) {
 		}
 		c.Close()
 	}
-	for _, v4 := range []bool{true, false} {
-		t.Logf("IPv4 %v: %v", v4, Choose(r, v4))
+	for _, f := range []netaddr.Family{netaddr.IPv4, netaddr.IPv6} {
+		t.Logf("%v: %v", f, Choose(r, f))
 	}
 	r.Close()
 	r.Close()

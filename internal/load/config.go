@@ -10,6 +10,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // Bounds of Config.
@@ -130,7 +131,7 @@ func (c Config) withDefaults() (Config, error) {
 	if err := c.Target.check(c.Public); err != nil {
 		return c, err
 	}
-	c.Target.Addr = netip.AddrPortFrom(c.Target.Addr.Addr().Unmap().WithZone(""), c.Target.Addr.Port())
+	c.Target.Addr = netaddr.NormalizePort(c.Target.Addr)
 	for k, w := range c.Mix {
 		if w < 0 || w > MaxWeight {
 			return bad("weight %d of %v", w, Kind(k))

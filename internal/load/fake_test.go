@@ -13,6 +13,7 @@ import (
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // fake is a target written by hand, which a test can make behave as badly as it likes. One
@@ -82,7 +83,7 @@ func (f *fake) serve() {
 				return
 			}
 			if f.decoder.Decode(b[:n], &p) == nil {
-				f.packet(&p, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
+				f.packet(&p, netaddr.UnmapPort(from))
 			}
 		}
 	}()

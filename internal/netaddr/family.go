@@ -67,6 +67,11 @@ func (f Family) String() string {
 // zone is removed.
 func Normalize(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 
+// UnmapPort returns a with an IPv4-mapped address as IPv4. It keeps a zone.
+func UnmapPort(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
 // NormalizePort returns a with its address in canonical form.
 func NormalizePort(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(Normalize(a.Addr()), a.Port())

@@ -58,6 +58,18 @@ func Site(addr netip.Addr) Prefix {
 	return PrefixOf(addr, SiteBits6)
 }
 
+// mapped is the first 12 bytes of an IPv4-mapped address.
+var mapped = [12]byte{10: 0xff, 11: 0xff}
+
+// SameSite reports whether two addresses, in their 16-byte form, have the same Site. It is faster
+// than two calls of Site.
+func SameSite(a, b *[16]byte) bool {
+	if [12]byte(a[:12]) == mapped || [12]byte(b[:12]) == mapped {
+		return [12 + SiteBits4/8]byte(a[:]) == [12 + SiteBits4/8]byte(b[:])
+	}
+	return [SiteBits6 / 8]byte(a[:]) == [SiteBits6 / 8]byte(b[:])
+}
+
 // Wide returns the provider's prefix of addr: a /16 or a /32.
 func Wide(addr netip.Addr) Prefix {
 	if FamilyOf(addr) == IPv4 {

@@ -78,3 +78,16 @@ func TestFamilyJSON(t *testing.T) {
 		})
 	}
 }
+
+func TestSameSite(t *testing.T) {
+	addrs := []string{"1.2.3.4", "1.2.3.200", "1.2.4.4", "::1.2.3.4", "::", "2001:db8:1::1", "2001:db8:1:ffff::1", "2001:db8:2::1", "::ffff:0:1.2.3.4"}
+	for _, x := range addrs {
+		for _, y := range addrs {
+			a, b := netip.MustParseAddr(x), netip.MustParseAddr(y)
+			a16, b16 := a.As16(), b.As16()
+			if got, want := SameSite(&a16, &b16), Site(a) == Site(b); got != want {
+				t.Errorf("SameSite(%s, %s) = %v", x, y, got)
+			}
+		}
+	}
+}

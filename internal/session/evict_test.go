@@ -212,7 +212,7 @@ func TestSamePrefix(t *testing.T) {
 		{"[::1]:1", "1.2.3.4:1", false}, {"1.2.3.4:1", "[::1]:1", false}, {"[::1]:1", "[::ffff:1.2.3.4]:1", false},
 	} {
 		a, b := key(tt.a), key(tt.b)
-		if got := samePrefix(&a, &b); got != tt.want {
+		if got := sameSite(&a, &b); got != tt.want {
 			t.Errorf("%s, %s: %v", tt.a, tt.b, got)
 		}
 	}

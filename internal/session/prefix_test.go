@@ -56,7 +56,7 @@ func TestS17SamePrefix(t *testing.T) {
 		{"20.1.1.1:1", "[::20.1.1.1]:1", false},
 	} {
 		a, b := MakeKey(netip.MustParseAddrPort(c.a), &[32]byte{1}), MakeKey(netip.MustParseAddrPort(c.b), &[32]byte{2})
-		if samePrefix(&a, &b) != c.want || samePrefix(&b, &a) != c.want {
+		if sameSite(&a, &b) != c.want || sameSite(&b, &a) != c.want {
 			t.Errorf("%s and %s: want %v", c.a, c.b, c.want)
 		}
 	}

@@ -1,6 +1,10 @@
 package session
 
-import "time"
+import (
+	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
+)
 
 // The methods of this file are called with the shard's lock held.
 
@@ -123,7 +127,7 @@ func (s *shard) overrepresented(now time.Duration, slots []uint32) int {
 	for _, i := range slots {
 		count, best, longest := 0, -1, time.Duration(-1)
 		for _, j := range slots {
-			if e := &s.slots[j]; samePrefix(&s.slots[i].key, &e.key) {
+			if e := &s.slots[j]; sameSite(&s.slots[i].key, &e.key) {
 				count++
 				if idle := now - e.lastUsed(); idle > longest {
 					best, longest = int(j), idle
@@ -145,7 +149,7 @@ func (e *slot) evictionScore(now time.Duration, newKey *Key) time.Duration {
 	switch {
 	case inUse && idle <= protectedFor:
 		return 0
-	case !inUse && samePrefix(&e.key, newKey):
+	case !inUse && sameSite(&e.key, newKey):
 		return 2*class + idle
 	case !inUse:
 		return class + idle
@@ -190,14 +194,5 @@ func (e *slot) expireKeys(now time.Duration) {
 	}
 }
 
-// v4Mapped is how an IPv4 address starts in a Key.
-var v4Mapped = [12]byte{10: 0xff, 11: 0xff}
-
-// samePrefix reports whether two endpoints lie in the same /24 (IPv4) or /48 (IPv6): what one
-// subscriber can get without effort.
-func samePrefix(a, b *Key) bool {
-	if [12]byte(a[:12]) == v4Mapped || [12]byte(b[:12]) == v4Mapped {
-		return [15]byte(a[:15]) == [15]byte(b[:15])
-	}
-	return [6]byte(a[:6]) == [6]byte(b[:6])
-}
+// sameSite reports whether two endpoints lie in the same /24 (IPv4) or /48 (IPv6).
+func sameSite(a, b *Key) bool { return netaddr.SameSite((*[16]byte)(a[:16]), (*[16]byte)(b[:16])) }
