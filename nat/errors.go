@@ -7,49 +7,50 @@ import (
 	"strings"
 )
 
-// Errors. They come wrapped: test with errors.Is.
+// Errors. They are wrapped: use errors.Is.
 var (
 	ErrSpec    = errors.New("nat: invalid specification")
 	ErrOptions = errors.New("nat: invalid options")
-	ErrStarted = errors.New("nat: mapper was started before")
+	ErrStarted = errors.New("nat: mapper is already started")
 	ErrClosed  = errors.New("nat: mapper is closed")
-	// no gateway, or it is silent
+	// ErrNoAnswer: no gateway, or a silent one.
 	ErrNoAnswer = errors.New("nat: no answer")
-	// malformed, or not what was asked
-	ErrBadAnswer = errors.New("nat: answer makes no sense")
-	ErrTooLarge  = errors.New("nat: answer is too large") // also too many
-	// description or control URL elsewhere
-	ErrWrongGateway = errors.New("nat: answer leads to another host")
-	ErrRefused      = errors.New("nat: request was refused")                  // see RefusedError
-	ErrNotGlobal    = errors.New("nat: external address is not a global one") // see AddressError
-	// below MinLease, or 0
+	// ErrBadAnswer: malformed or unexpected.
+	ErrBadAnswer = errors.New("nat: invalid answer")
+	ErrTooLarge  = errors.New("nat: answer is too large") // or too many answers
+	// ErrWrongGateway: the description or control URL is on another host.
+	ErrWrongGateway = errors.New("nat: answer points to another host")
+	ErrRefused      = errors.New("nat: request was refused")            // see RefusedError
+	ErrNotGlobal    = errors.New("nat: external address is not global") // see AddressError
+	// ErrLease: below MinLease, or 0.
 	ErrLease = errors.New("nat: lease is too short")
-	// the endpoint is gone
+	// ErrExpired: the endpoint is no longer valid.
 	ErrExpired = errors.New("nat: mapping expired and cannot be renewed")
-	// of Transaction.Decode: go on waiting
-	ErrNotAnswer = errors.New("nat: datagram is not the awaited answer")
 )
 
-// Error says at what a method failed.
+// errNotAnswer reports a datagram that is not the answer; the caller keeps waiting.
+var errNotAnswer = errors.New("nat: datagram is not the expected answer")
+
+// Error reports the operation of a method that failed.
 type Error struct {
 	Method Method
-	Op     string // what was being done
+	Op     string // operation
 	Err    error
 }
 
-// Error returns method, operation and cause.
+// Error returns the method, the operation and the cause.
 func (e *Error) Error() string { return fmt.Sprintf("nat: %s: %s: %v", e.Method, e.Op, e.Err) }
 
-// Unwrap returns the cause.
+// Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// RefusedError is the answer of a gateway or server that says no. It is an ErrRefused.
+// RefusedError reports that a gateway or server refused. It is an ErrRefused.
 type RefusedError struct {
-	Code   int    // UPnP or STUN error code; 0 if the method does not tell
-	Reason string // what the other side wrote, shortened, without control characters
+	Code   int    // UPnP or STUN error code; 0 if the method has none
+	Reason string // text of the other side, shortened, without control characters
 }
 
-// Error returns code and reason.
+// Error returns the code and the reason.
 func (e *RefusedError) Error() string {
 	return fmt.Sprintf("refused with code %d: %s", e.Code, e.Reason)
 }
@@ -57,12 +58,12 @@ func (e *RefusedError) Error() string {
 // Is reports whether target is ErrRefused.
 func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
 
-// AddressError is about an external address that others cannot reach. It is an ErrNotGlobal.
+// AddressError reports an external address that is not global. It is an ErrNotGlobal.
 type AddressError struct{ Addr netip.Addr }
 
 // Error returns the address.
 func (e *AddressError) Error() string {
-	return fmt.Sprintf("external address %s is not a global one", e.Addr)
+	return fmt.Sprintf("external address %s is not global", e.Addr)
 }
 
 // Is reports whether target is ErrNotGlobal.
@@ -75,13 +76,13 @@ func fail(m Method, op string, err error) error {
 	return &Error{Method: m, Op: op, Err: err}
 }
 
-// maxForeign is the length to which text of another host is cut, in bytes.
-const maxForeign = 160
+// maxPrintable is the longest text of another host in an error message, in bytes.
+const maxPrintable = 160
 
-// foreign makes text of another host fit for an error message.
-func foreign(s string) string {
-	if len(s) > maxForeign {
-		s = s[:maxForeign] + "..."
+// printable makes text of another host safe for an error message.
+func printable(s string) string {
+	if len(s) > maxPrintable {
+		s = s[:maxPrintable] + "..."
 	}
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
@@ -91,6 +92,5 @@ func foreign(s string) string {
 	}, s)
 }
 
-// bad wraps the text of a library's error. The error itself is left behind: it can hold a whole
-// answer.
-func bad(err error) error { return fmt.Errorf("%w: %s", ErrBadAnswer, foreign(err.Error())) }
+// bad wraps the text of a library's error, but not the error itself, which can hold a whole answer.
+func bad(err error) error { return fmt.Errorf("%w: %s", ErrBadAnswer, printable(err.Error())) }

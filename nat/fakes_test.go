@@ -18,17 +18,17 @@ import (
 	"time"
 )
 
-// Most tests wait for answers that do not come: many of them can do so at a time.
+// Most tests wait for missing answers, so many can run in parallel.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	_ = flag.Set("test.parallel", "32")
 	os.Exit(m.Run())
 }
 
-// loopback is where everything in these tests lives.
+// loopback is the only address that these tests use.
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// serveUDP answers datagrams on loopback until the test ends. A nil answer is none.
+// serveUDP answers datagrams on loopback until the test ends. A nil answer sends nothing.
 func serveUDP(t *testing.T, at netip.AddrPort, answer func(packet []byte, from netip.AddrPort) [][]byte) netip.AddrPort {
 	t.Helper()
 	if !at.Addr().IsLoopback() {
@@ -75,14 +75,14 @@ func (c *collector) next(t *testing.T) Event {
 	}
 }
 
-// mapper makes a Mapper that can reach nothing but what opt names.
+// mapper returns a Mapper that reaches only what opt names.
 func mapper(t *testing.T, cfg Config, opt Options) (*Mapper, *collector) {
 	t.Helper()
 	c := newCollector()
 	opt.Port = 9000
 	opt.Report = func(e Event) { c.events <- e }
 	if !opt.SSDP.IsValid() {
-		opt.SSDP = netip.AddrPortFrom(loopback, 9) // discard
+		opt.SSDP = netip.AddrPortFrom(loopback, 9) // the discard port
 	}
 	if opt.Gateways == nil {
 		opt.Gateways = func() ([]netip.Addr, error) { return nil, nil }
@@ -98,7 +98,7 @@ func mapper(t *testing.T, cfg Config, opt Options) (*Mapper, *collector) {
 	return m, c
 }
 
-// fakeIGD is a router with UPnP: SSDP over unicast, description and control.
+// fakeIGD is a UPnP router: SSDP over unicast, description and control.
 type fakeIGD struct {
 	http *httptest.Server
 	ssdp netip.AddrPort
@@ -106,15 +106,15 @@ type fakeIGD struct {
 	mu       sync.Mutex
 	service  string            // type of the WAN service
 	external string            // external address
-	location string            // in the answers to the search; %s is the server's URL
+	location string            // sent in search answers; %s is the server's URL
 	control  string            // control URL
 	urlBase  string            // URLBase of the description
-	search   [][]byte          // answers to the search instead of the good one
+	search   [][]byte          // search answers instead of the good one
 	descr    http.HandlerFunc  // instead of the good description
 	soap     http.HandlerFunc  // instead of the good control
 	taken    map[uint16]string // external ports of other hosts
-	onlyPerm int               // error code for leases that are not 0
-	noRenew  bool              // a port that is mapped conflicts with itself
+	onlyPerm int               // error code for nonzero leases
+	noRenew  bool              // renewing a mapping fails with a conflict
 	mapped   map[uint16]string // external port to "client:port lease description"
 	calls    []string          // actions
 }
@@ -148,7 +148,7 @@ func (f *fakeIGD) answer(packet []byte, _ netip.AddrPort) [][]byte {
 	return [][]byte{f.found()}
 }
 
-// found is the good answer to the search.
+// found returns the good search answer.
 func (f *fakeIGD) found() []byte {
 	const st = "urn:schemas-upnp-org:device:InternetGatewayDevice:1"
 	location := f.location
@@ -158,7 +158,7 @@ func (f *fakeIGD) found() []byte {
 	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nST: %s\r\nUSN: uuid:1::%s\r\nEXT:\r\nLOCATION: %s\r\n\r\n", st, st, location)
 }
 
-// change alters the router.
+// change changes the router under its lock.
 func (f *fakeIGD) change(set func(*fakeIGD)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -186,7 +186,7 @@ func (f *fakeIGD) describe(w http.ResponseWriter, r *http.Request) {
 </device></deviceList></device></deviceList></device></root>`, base, f.service, f.control)
 }
 
-// act is the control of the WAN service.
+// act is the control endpoint of the WAN service.
 func (f *fakeIGD) act(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

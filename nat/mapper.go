@@ -5,53 +5,49 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// gateway is one router or server that was found, or what stands for it. Its methods are called one
-// at a time.
+// gateway is a router or server, or a stand-in for one. The Mapper calls its methods one at a time.
 type gateway interface {
 	method() Method
-	// open makes or renews the mapping. want is the external port to ask for.
+	// open creates or renews the mapping. want is the external port to ask for.
 	open(ctx context.Context, want uint16) (grant, error)
-	// close deletes the mapping that open made, if there is one.
+	// close deletes the mapping of open, if there is one.
 	close(ctx context.Context) error
 }
 
-// grant is what a gateway gives.
+// grant is the result of gateway.open.
 type grant struct {
 	endpoint  netip.AddrPort
 	portKnown bool
-	lease     time.Duration // 0: as long as was asked
+	lease     time.Duration // 0: as requested
 	mapped    bool          // the gateway holds a mapping, which ends with the lease
-	final     bool          // will never change: do not ask again
+	final     bool          // the grant never changes: do not ask once more
 }
 
 // connector finds a gateway and opens the mapping.
 type connector func(ctx context.Context, want uint16) (gateway, grant, error)
 
-// Mapper keeps a mapping alive and reports the endpoint. Its methods may be called from several
-// goroutines.
+// Mapper keeps a mapping alive and reports the endpoint. It is safe for concurrent use.
 //
-// It opens the mapping, renews it at half of the lease, and starts over with a search after a
-// failure. Pauses between failed attempts grow. The endpoint stands until the lease has ended; that
-// of STUN stands until another one is learnt, since a silent server says nothing about the node's
+// A Mapper opens the mapping, renews it at half of the lease, and searches for a gateway after a
+// failure, with growing pauses. The endpoint is valid until the lease ends. An endpoint from STUN
+// is valid until STUN returns another one, because a silent server says nothing about the node's
 // address.
 type Mapper struct {
 	cfg     Config
 	opt     Options
 	connect connector
-	waiting atomic.Pointer[waiter] // the STUN request that waits for Receive
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // nil until Start
 	closed bool
 	done   chan struct{} // closed when the goroutine has ended
-	err    error         // of the deletion; valid when done is closed
+	err    error         // result of the deletion; valid once done is closed
 }
 
-// NewMapper returns a Mapper that has not begun. Errors wrap ErrSpec or ErrOptions.
+// NewMapper returns a Mapper that has not started. Errors wrap ErrSpec or ErrOptions.
 func NewMapper(c Config, o Options) (*Mapper, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -76,8 +72,8 @@ func NewMapper(c Config, o Options) (*Mapper, error) {
 	return m, nil
 }
 
-// Start begins, and returns at once. When ctx ends the mapping is deleted as by Close. A Mapper can
-// be started once. Method None does nothing.
+// Start starts the Mapper and returns immediately. When ctx ends, the Mapper deletes the mapping as
+// Close does. You can start a Mapper once. Method None does nothing.
 func (m *Mapper) Start(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -102,9 +98,9 @@ func (m *Mapper) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the Mapper, deletes the mapping, and waits for both: a few seconds at most. No event
-// is reported after it has returned. The error says why the mapping could not be deleted; it then
-// ends with its lease.
+// Close stops the Mapper, deletes the mapping, and waits for both, for a few seconds at most.
+// Report is not called after Close has returned. The error says why the deletion failed; the
+// mapping then ends with its lease.
 func (m *Mapper) Close() error {
 	m.mu.Lock()
 	m.closed = true
@@ -121,10 +117,10 @@ func (m *Mapper) Close() error {
 // keeper is the state of a Mapper's goroutine.
 type keeper struct {
 	m       *Mapper
-	gw      gateway // of the last success; close it at the end
+	gw      gateway // of the last success; closed at the end
 	want    uint16  // external port to ask for
-	stale   bool    // gw failed: search again
-	now     Event   // what holds; Err is that of the last event
+	stale   bool    // gw failed: search for another one
+	now     Event   // current endpoint, with the error of the last event
 	mapped  bool
 	expires time.Time // of the mapping, if mapped
 	fails   uint
@@ -172,11 +168,11 @@ func (k *keeper) attempt(ctx context.Context) (g grant, err error) {
 	k.gw, k.stale = gw, false
 	asked := k.m.opt.Lease
 	switch {
-	// no gateway may stop the renewal by a lease that never ends
+	// A gateway cannot stop renewals by granting an infinite lease.
 	case g.lease == 0 || g.lease > asked:
 		g.lease = asked
 	case g.lease < MinLease:
-		_ = gw.close(ctx) // if that fails: it ends by itself very soon
+		_ = gw.close(ctx) // on failure the mapping ends soon anyway
 		k.expires = time.Now()
 		return g, fail(gw.method(), "open mapping", fmt.Errorf("%w: %s", ErrLease, g.lease))
 	}
@@ -186,22 +182,22 @@ func (k *keeper) attempt(ctx context.Context) (g grant, err error) {
 	return g, nil
 }
 
-// succeeded takes over a grant and returns when to renew it.
+// succeeded stores a grant and returns when to renew it.
 func (k *keeper) succeeded(g grant) time.Duration {
 	k.fails = 0
 	k.mapped = g.mapped
 	k.expires = time.Now().Add(g.lease)
 	if g.mapped {
-		k.want = g.endpoint.Port() // keep it, also on another gateway
+		k.want = g.endpoint.Port() // also on another gateway
 	}
 	e := Event{Method: k.gw.method(), Endpoint: g.endpoint, PortKnown: g.portKnown}
-	if e != k.now { // also after an error: it is over
+	if e != k.now { // also true after an error, which is over
 		k.report(e)
 	}
 	return g.lease / 2
 }
 
-// failed reports an error and returns when to try again.
+// failed reports an error and returns the pause before the next attempt.
 func (k *keeper) failed(err error) time.Duration {
 	o := &k.m.opt
 	k.stale = true
@@ -236,7 +232,7 @@ func (k *keeper) report(e Event) {
 	k.m.opt.Report(e)
 }
 
-// release deletes the mapping. ctx has ended.
+// release deletes the mapping after ctx has ended.
 func (k *keeper) release(ctx context.Context) error {
 	if k.gw == nil {
 		return nil
@@ -246,7 +242,7 @@ func (k *keeper) release(ctx context.Context) error {
 	return k.gw.close(ctx)
 }
 
-// staticConnector is ExtIP.
+// staticConnector implements ExtIP.
 func staticConnector(a netip.Addr) connector {
 	return func(_ context.Context, want uint16) (gateway, grant, error) {
 		s := static{a}

@@ -17,10 +17,10 @@ var (
 	other    = netip.MustParseAddrPort("44.1.2.4:9001")
 )
 
-// scripted is a gateway, and the search for it, in virtual time.
+// scripted is a gateway with its search, in virtual time.
 type scripted struct {
 	begin   time.Time
-	grants  []any // of the attempts: grant or error; the last one stands for all that follow
+	grants  []any // of the attempts: grant or error; the last one repeats
 	block   bool  // attempts last until their context ends
 	at      []time.Duration
 	wants   []uint16
@@ -64,7 +64,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// start makes a Mapper with the scripted gateway. Events go to the slice.
+// start starts a Mapper with the scripted gateway. It appends events to the slice.
 func (s *scripted) start(t *testing.T, events *[]Event) *Mapper {
 	t.Helper()
 	m, err := NewMapper(Config{Method: PMP}, Options{
@@ -86,7 +86,7 @@ func held(e netip.AddrPort, lease time.Duration) grant {
 	return grant{endpoint: e, lease: lease, portKnown: true, mapped: true}
 }
 
-// What the Mapper does and reports within some time, for what a gateway answers.
+// TestMapper checks calls and events over time for given answers of a gateway.
 func TestMapper(t *testing.T) {
 	const s, min = time.Second, time.Minute
 	ok := Event{Method: PMP, Endpoint: endpoint, PortKnown: true}
@@ -97,7 +97,7 @@ func TestMapper(t *testing.T) {
 		run    time.Duration
 		at     []time.Duration // of attempts
 		finds  int
-		events []Event // Err is compared by errors.Is
+		events []Event // compared with errors.Is
 	}{
 		{
 			name: "renewal at half of the lease, reported once", grants: []any{held(endpoint, 10*min)}, run: 11 * min,
@@ -290,8 +290,8 @@ func TestExtIP(t *testing.T) {
 	}
 }
 
-// The first that answers and grants is used; the search of the other has ended before the attempt
-// does.
+// TestFirst: the first gateway that answers and grants is used, and the other search ends before
+// the attempt does.
 func TestFirst(t *testing.T) {
 	find := func(delay time.Duration, gw *scripted, ended *atomic.Int32) finder {
 		return func(ctx context.Context) (gateway, error) {
@@ -346,7 +346,7 @@ func TestFirst(t *testing.T) {
 	}
 }
 
-// An attempt that is interrupted after the request was sent does not leave a mapping behind.
+// TestAbandon: an attempt that ends after its request was sent leaves no mapping.
 func TestAbandon(t *testing.T) {
 	for name, join := range map[string]func(finder) connector{"one": one, "first": func(f finder) connector { return first(f) }} {
 		synctest.Test(t, func(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // Defaults and bounds of Options.
@@ -17,71 +19,69 @@ const (
 	DefaultRetryMin = 30 * time.Second
 	DefaultRetryMax = 30 * time.Minute
 
-	// MinLease is the shortest lease that is asked for and accepted. Gateways that grant less would
-	// be asked all the time.
+	// MinLease is the shortest lease that a Mapper requests and accepts. Shorter ones would need
+	// constant renewal.
 	MinLease = 30 * time.Second
-	// MaxLease is the longest one that is asked for. RFC 6886, Section 3.3 recommends 2 hours; a
-	// gateway that loses its state is noticed after half a lease.
+	// MaxLease is the longest lease that a Mapper requests. RFC 6886, Section 3.3 recommends 2
+	// hours. The Mapper notices after half a lease that a gateway lost its state.
 	MaxLease = 24 * time.Hour
 
-	// closeTimeout is how long the deletion of a mapping may take.
+	// closeTimeout bounds the deletion of a mapping.
 	closeTimeout = 5 * time.Second
 )
 
-// Event is what a Mapper reports.
+// Event reports the endpoint or an error.
 type Event struct {
-	// Method is the one at work; for Any, the one that answered, if one did.
+	// Method is the active method; with Any, the method of the gateway that answered, if any.
 	Method Method
-	// Endpoint is where the node can be reached now. The zero value: not known, or not any longer.
+	// Endpoint is the current external endpoint. The zero value means that it is unknown or lost.
 	Endpoint netip.AddrPort
-	// PortKnown is false if the port of Endpoint is but the node's own: see the package comment on
-	// STUN.
+	// PortKnown is false if the port of Endpoint is only assumed to be that of the node's socket;
+	// see STUN in the package comment.
 	PortKnown bool
-	// Err is why the last attempt failed. Endpoint is then the one that still holds, if any.
+	// Err is the error of the last attempt. Endpoint may still be valid.
 	Err error
 }
 
-// Options of a Mapper. Port and Report are needed.
+// Options configures a Mapper. Port and Report are required.
 type Options struct {
 	// Port is the UDP port of the node's socket.
 	Port uint16
-	// ExternalPort is the port to ask the gateway for. Default: Port. The gateway may give another
+	// ExternalPort is the port to ask the gateway for. Default: Port. The gateway may grant another
 	// one.
 	ExternalPort uint16
 	// Report is called when the endpoint becomes known, changes or is lost, and for each failed
-	// attempt; never twice at a time. It must return soon, and must not call Close.
+	// attempt. Calls do not overlap. Report must return soon and must not call Close.
 	Report func(Event)
 
-	// IPv6 says that the node's socket is an IPv6 one: STUN then asks over IPv6. It does not go
-	// with Any, UPnP and PMP.
+	// IPv6 says that the node's socket is an IPv6 socket, so STUN queries over IPv6. It excludes
+	// Any, UPnP and PMP.
 	IPv6 bool
-	// Lease is asked of the gateway, and is the time between two STUN requests doubled.
+	// Lease is the lease to request from the gateway, and twice the time between STUN queries.
+	// Default: DefaultLease.
 	Lease time.Duration
-	// Timeout bounds one attempt, search included.
+	// Timeout bounds one attempt, including the search. Default: DefaultTimeout.
 	Timeout time.Duration
-	// RetryMin and RetryMax bound the pause after a failed attempt. It doubles each time, and up to
-	// a quarter is added at random.
+	// RetryMin and RetryMax bound the pause after a failed attempt. The pause doubles with each
+	// failure, and a random part of up to a quarter is added. Default: DefaultRetryMin,
+	// DefaultRetryMax.
 	RetryMin, RetryMax time.Duration
 	// Description names the mapping in the router's list. Default: "discv5".
 	Description string
-	// AllowPrivate accepts external addresses that are not global, for networks of their own.
-	// Unspecified and multicast ones are never accepted.
+	// AllowPrivate accepts external addresses that are not global, for isolated networks.
+	// Unspecified and multicast addresses are never accepted.
 	AllowPrivate bool
-
-	// Send, if not nil, sends STUN requests through the node's socket; see Receive. It must not
-	// keep packet.
-	Send func(packet []byte, to netip.AddrPort) error
 
 	// Rand is the source of transaction IDs, ports and pauses. Default: crypto/rand.
 	Rand io.Reader
-	// SSDP is where UPnP gateways are searched. Default: the multicast group, 239.255.255.250:1900.
-	// If it is not a multicast address then only that host is asked.
+	// SSDP is the target of searches for UPnP gateways. Default: the multicast group,
+	// 239.255.255.250:1900. If it is not a multicast address, only that host may answer.
 	SSDP netip.AddrPort
-	// Gateways names the candidates for PMP. Default: the system's default gateways with a private
-	// address.
+	// Gateways returns the candidates for PMP. Default: the system's default gateways with a
+	// private address.
 	Gateways func() ([]netip.Addr, error)
-	// Resolve turns the name of a STUN server into addresses; network is "ip4" or "ip6". Default:
-	// the system's resolver.
+	// Resolve resolves the name of a STUN server; network is "ip4" or "ip6". Default: the system's
+	// resolver.
 	Resolve func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
@@ -92,7 +92,7 @@ func (o Options) withDefaults(c Config) (Options, error) {
 	case o.Port == 0:
 		return o, fmt.Errorf("%w: no Port", ErrOptions)
 	case o.IPv6 && (c.Method == Any || c.Method == UPnP || c.Method == PMP):
-		return o, fmt.Errorf("%w: %s knows IPv4 only", ErrOptions, c.Method)
+		return o, fmt.Errorf("%w: %s supports IPv4 only", ErrOptions, c.Method)
 	case o.Lease != 0 && (o.Lease < MinLease || o.Lease > MaxLease):
 		return o, fmt.Errorf("%w: lease of %s, not from %s to %s", ErrOptions, o.Lease, MinLease, MaxLease)
 	case len(o.Description) > 64:
@@ -130,10 +130,10 @@ func (o Options) withDefaults(c Config) (Options, error) {
 	return o, nil
 }
 
-// external checks an address that a gateway or server claims to be the node's.
+// external checks the external address that a gateway or server reported.
 func (o *Options) external(a netip.Addr) (netip.Addr, error) {
 	a = a.Unmap()
-	if global(a) || o.AllowPrivate && a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() {
+	if netaddr.ClassOf(a) == netaddr.Global || o.AllowPrivate && a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() {
 		return a, nil
 	}
 	return netip.Addr{}, &AddressError{Addr: a}

@@ -11,8 +11,8 @@ import (
 	natpmp "github.com/jackpal/go-nat-pmp"
 )
 
-// pmpWaits are the rounds of one request. The library repeats it within each, and cannot be
-// interrupted: the longest is how long an answer can keep Close waiting.
+// pmpWaits returns the timeouts of the rounds of a request. The library retries within each round
+// and cannot be interrupted, so the longest round bounds how long Close may wait.
 func pmpWaits() [3]time.Duration {
 	return [...]time.Duration{500 * time.Millisecond, time.Second, time.Second}
 }
@@ -56,10 +56,10 @@ func (g *pmpGateway) method() Method { return PMP }
 func (g *pmpGateway) open(ctx context.Context, want uint16) (grant, error) {
 	addr, err := g.external(ctx)
 	if err != nil {
-		return grant{}, err // before there is a mapping: it would be of no use
+		return grant{}, err // without an address a mapping is useless
 	}
 	held := g.mapped
-	g.mapped = true // before the answer: see abandon
+	g.mapped = true // set before the answer: see abandon
 	r, err := pmpCall(ctx, g.addr, func(c *natpmp.Client) (*natpmp.AddPortMappingResult, error) {
 		return c.AddPortMapping("udp", int(g.opt.Port), int(want), int(g.opt.Lease/time.Second))
 	})
@@ -82,8 +82,8 @@ func (g *pmpGateway) open(ctx context.Context, want uint16) (grant, error) {
 	}, nil
 }
 
-// close deletes the mapping of the internal port. RFC 6886, Section 3.4: external port and lifetime
-// are 0.
+// close deletes the mapping of the internal port, by a request with external port and lifetime 0.
+// RFC 6886, Section 3.4.
 func (g *pmpGateway) close(ctx context.Context) error {
 	if !g.mapped {
 		return nil
@@ -106,8 +106,8 @@ func (g *pmpGateway) external(ctx context.Context) (netip.Addr, error) {
 	return a, fail(PMP, "external address from "+g.addr.String(), err)
 }
 
-// pmpCall makes one request in rounds, between which ctx can end it. The library's errors are
-// texts: a bad answer is told from a missing one by what it says last.
+// pmpCall makes one request in rounds; ctx can end it between rounds. The library's errors are
+// texts, so the text of the last error tells a bad answer from a missing one.
 func pmpCall[R any](ctx context.Context, gateway netip.Addr, call func(*natpmp.Client) (R, error)) (R, error) {
 	var none R
 	for _, wait := range pmpWaits() {
@@ -124,21 +124,21 @@ func pmpCall[R any](ctx context.Context, gateway netip.Addr, call func(*natpmp.C
 		}
 		var network net.Error
 		switch {
-		// such as ICMP port unreachable: nobody is there
+		// such as ICMP port unreachable
 		case errors.As(err, &network) && !network.Timeout():
-			return none, fmt.Errorf("%w: %s", ErrNoAnswer, foreign(err.Error()))
-		case time.Since(begin) < wait: // an answer came, and it is refusal or garbage
+			return none, fmt.Errorf("%w: %s", ErrNoAnswer, printable(err.Error()))
+		case time.Since(begin) < wait: // an answer came, a refusal or an invalid one
 			return none, pmpAnswer(err)
 		}
 	}
 	return none, noAnswer(ctx)
 }
 
-// pmpAnswer tells a refusal (RFC 6886, Section 3.5) from garbage.
+// pmpAnswer tells a refusal (RFC 6886, Section 3.5) from an invalid answer.
 func pmpAnswer(err error) error {
 	var code int
 	if _, e := fmt.Sscanf(err.Error(), "Non-zero result code %d", &code); e == nil {
-		return &RefusedError{Code: code, Reason: foreign(err.Error())}
+		return &RefusedError{Code: code, Reason: printable(err.Error())}
 	}
 	return bad(err)
 }

@@ -15,7 +15,7 @@ func TestPMP(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		set      func(*fakePMP)
-		explicit bool // gateway named by the user
+		explicit bool // the user named the gateway
 		want     string
 	}{
 		{"default gateway", func(*fakePMP) {}, false, "44.1.2.4:9000"},
@@ -66,7 +66,7 @@ func TestPMPHostile(t *testing.T) {
 				}
 				good := f.answer
 				f.answer = nil
-				f.mu.Unlock() // serve holds it
+				f.mu.Unlock() // serve holds the lock
 				a := f.serve(request, netip.AddrPort{})
 				f.mu.Lock()
 				f.answer = good
@@ -124,7 +124,7 @@ func TestPMPHostile(t *testing.T) {
 
 func TestPMPNobody(t *testing.T) {
 	t.Parallel()
-	// nobody listens: refused at once where the system has the address
+	// No socket is open there, so the system refuses the request if it has the address.
 	a := netip.MustParseAddr("127.99.98.97")
 	m, events := mapper(t, Config{Method: PMP, Addr: a}, Options{Timeout: 600 * time.Millisecond})
 	if err := m.Start(t.Context()); err != nil {
@@ -144,7 +144,7 @@ func TestPMPNobody(t *testing.T) {
 	}
 }
 
-// Only the gateway that was asked is believed.
+// TestPMPWrongSource: only the queried gateway may answer.
 func TestPMPWrongSource(t *testing.T) {
 	t.Parallel()
 	liar, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
@@ -174,7 +174,7 @@ func TestAny(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name      string
-		upnp, pmp bool // the router knows it
+		upnp, pmp bool // the router supports it
 		external  string
 		want      Method
 	}{
@@ -234,7 +234,7 @@ func TestAny(t *testing.T) {
 }
 
 func TestErrorText(t *testing.T) {
-	e := fail(PMP, "add mapping", fmt.Errorf("%w: %s", ErrBadAnswer, foreign("\x1b[2J\n"+strings.Repeat("é", 300))))
+	e := fail(PMP, "add mapping", fmt.Errorf("%w: %s", ErrBadAnswer, printable("\x1b[2J\n"+strings.Repeat("é", 300))))
 	if s := e.Error(); len(s) > 300 || strings.ContainsAny(s, "\x1b\né") || !strings.HasPrefix(s, "nat: pmp: add mapping: ") {
 		t.Errorf("%q", s)
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestS47SpecErrorQuotesLittle: the error about a setting has at most 100 bytes of it in one place.
+// TestS47SpecErrorQuotesLittle: an error quotes at most 100 bytes of a setting.
 func TestS47SpecErrorQuotesLittle(t *testing.T) {
 	long := strings.Repeat("7", 1_000_000)
 	for _, text := range []string{long, "none:" + long, "extip:" + long, "pmp:" + long, "stun:" + long, "stun:a:" + long, "stun:" + long + ":1"} {

@@ -10,9 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// defaultGateways reads the kernel's table of IPv4 routes.
+// defaultGateways reads the kernel's IPv4 routing table.
 func defaultGateways() ([]netip.Addr, error) {
 	f, err := os.Open("/proc/net/route")
 	if err != nil {
@@ -22,11 +24,11 @@ func defaultGateways() ([]netip.Addr, error) {
 	return readRoutes(io.LimitReader(f, 1<<20))
 }
 
-// Flags of a route: it is up, and leads to a gateway.
+// routeUpGateway holds the flags of a route that is up and leads to a gateway.
 const routeUpGateway = 0x1 | 0x2
 
-// readRoutes finds the private gateways of default routes. A line is interface, destination,
-// gateway, flags and others, where addresses are a number in the machine's own order of bytes:
+// readRoutes returns the private gateways of default routes. A line holds interface, destination,
+// gateway, flags and others. Addresses are numbers in the byte order of the machine:
 //
 //	eth0  00000000  0101A8C0  0003  0  0  100  00000000  0  0  0
 func readRoutes(r io.Reader) ([]netip.Addr, error) {
@@ -47,7 +49,7 @@ func readRoutes(r io.Reader) ([]netip.Addr, error) {
 		}
 		var b [4]byte
 		binary.NativeEndian.PutUint32(b[:], uint32(n))
-		if a := netip.AddrFrom4(b); internal(a) && !slices.Contains(list, a) {
+		if a := netip.AddrFrom4(b); netaddr.ClassOf(a) == netaddr.Private && !slices.Contains(list, a) {
 			list = append(list, a)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// defaultGateways supposes that the gateway has the first address of a private network, as most do.
+// defaultGateways guesses: most gateways have the first address of a private network.
 func defaultGateways() ([]netip.Addr, error) {
 	prefixes, err := localPrefixes()
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 	STUN
 )
 
-// String returns the name of the method as Parse reads it.
+// String returns the name of the method in the form of Parse.
 func (m Method) String() string {
 	if int(m) < len(methodNames) {
 		return methodNames[m]
@@ -33,27 +33,27 @@ func (m Method) String() string {
 
 var methodNames = [...]string{None: "none", Any: "any", UPnP: "upnp", PMP: "pmp", ExtIP: "extip", STUN: "stun"}
 
-// DefaultSTUNPort is the port of a server that is named without one. RFC 8489, Section 8.1.
+// DefaultSTUNPort is the default port of a STUN server. RFC 8489, Section 8.1.
 const DefaultSTUNPort = 3478
 
-// Config says which method to use. The zero value does nothing.
+// Config selects a method. The zero value does nothing.
 type Config struct {
 	Method Method
-	// Addr is the external address if Method is ExtIP, and the gateway if it is PMP; the zero Addr
-	// is then the system's default gateway.
+	// Addr is the external address if Method is ExtIP, and the gateway if Method is PMP. For PMP,
+	// the zero Addr means the system's default gateway.
 	Addr netip.Addr
-	// Server is host and port of the server if Method is STUN. There is no default: nobody is to
-	// learn of a node's existence that its operator did not name.
+	// Server is host and port of the server if Method is STUN. There is no default, because only
+	// servers that the operator has named should learn of the node.
 	Server string
 }
 
-// Parse reads the value of a --nat flag:
+// Parse parses the value of a --nat flag:
 //
 //	none | any | upnp | pmp[:IP] | extip:IP | stun:host[:port]
 //
-// The names are read in any case. "" and "off" stand for none, "auto" and "on" for any, "natpmp"
-// and "nat-pmp" for pmp, "ip" for extip. IPv6 addresses may be in brackets, and must be for stun.
-// An IPv4-mapped address becomes IPv4. Every error wraps ErrSpec and says what is wrong.
+// Names are not case-sensitive. "" and "off" mean none, "auto" and "on" mean any, "natpmp" and
+// "nat-pmp" mean pmp, "ip" means extip. IPv6 addresses may be in brackets; for stun they must be.
+// An IPv4-mapped address becomes IPv4. Every error wraps ErrSpec and names the fault.
 func Parse(spec string) (Config, error) {
 	name, arg, hasArg := strings.Cut(strings.TrimSpace(spec), ":")
 	var c Config
@@ -70,7 +70,7 @@ func Parse(spec string) (Config, error) {
 		if hasArg {
 			c.Addr, err = parseAddr(arg)
 			if err == nil && !c.Addr.Is4() {
-				err = fmt.Errorf("gateway %s: NAT-PMP knows IPv4 only", c.Addr)
+				err = fmt.Errorf("gateway %s: NAT-PMP supports IPv4 only", c.Addr)
 			}
 		}
 	case "extip", "ip":
@@ -99,7 +99,7 @@ func Parse(spec string) (Config, error) {
 	return c, nil
 }
 
-// String returns the form that Parse reads.
+// String returns the form of Parse.
 func (c Config) String() string {
 	switch {
 	case (c.Method == PMP || c.Method == ExtIP) && c.Addr.IsValid():
@@ -110,7 +110,7 @@ func (c Config) String() string {
 	return c.Method.String()
 }
 
-// check finds what is wrong with a Config that did not come from Parse.
+// check validates a Config that did not come from Parse.
 func (c Config) check() error {
 	switch {
 	case int(c.Method) >= len(methodNames):

@@ -113,27 +113,6 @@ func TestNewMapperErrors(t *testing.T) {
 	}
 }
 
-func TestGlobal(t *testing.T) {
-	for _, c := range []struct {
-		want  bool
-		addrs string
-	}{
-		{true, "1.1.1.1 44.1.2.3 100.63.0.1 100.128.0.1 172.32.0.1 192.0.1.1 198.20.0.1 223.255.255.1 2400::1 2a00::1 ::ffff:1.1.1.1"},
-		{false, "0.0.0.0 0.1.2.3 10.0.0.1 100.64.0.1 127.0.0.1 169.254.1.1 172.16.0.1 192.0.0.1 192.0.2.1 192.88.99.1 192.168.1.1 " +
-			"198.18.0.1 198.51.100.1 203.0.113.1 224.0.0.1 240.0.0.1 255.255.255.255 ::ffff:10.0.0.1 " +
-			":: ::1 fe80::1 fc00::1 ff02::1 2001::1 2001:db8::1 2002::1 3fff::1 64:ff9b::1 ::1.1.1.1"},
-	} {
-		for a := range strings.FieldsSeq(c.addrs) {
-			if global(netip.MustParseAddr(a)) != c.want {
-				t.Errorf("global(%s) = %t", a, !c.want)
-			}
-		}
-	}
-	if global(netip.Addr{}) {
-		t.Error("the invalid address is global")
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"", "any", "pmp:1.2.3.4", "extip:[::1]", "stun:[::1]:1", "stun:a.b:1", "stun:::1"} {
 		f.Add(s)

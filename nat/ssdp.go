@@ -13,31 +13,33 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // Bounds of the search. UPnP Device Architecture 1.1, Section 1.3.
 const (
-	ssdpMX        = 2 // seconds within which a device chooses when to answer
+	ssdpMX        = 2 // seconds within which devices spread their answers
 	ssdpWait      = 3 * time.Second
-	ssdpAgain     = 700 * time.Millisecond // until the request is sent once more
-	ssdpGrace     = 250 * time.Millisecond // for other devices after the first answer
+	ssdpAgain     = 700 * time.Millisecond // pause before the request is retried
+	ssdpGrace     = 250 * time.Millisecond // for more answers after the first
 	ssdpMaxSize   = 2048                   // bytes of an answer
 	ssdpMaxLocals = 8                      // interfaces that are searched
-	ssdpMaxReads  = 64                     // answers that are looked at on each of them
-	maxGateways   = 8                      // of which this many are tried
+	ssdpMaxReads  = 64                     // answers read per interface
+	maxGateways   = 8                      // answers that are followed
 )
 
 const igdPrefix = "urn:schemas-upnp-org:device:InternetGatewayDevice:"
 
-// device is an answer to the search: a description to fetch from addr, which we reach from the
-// address local.
+// device is a search answer: a description to fetch from addr, which is reachable from the address
+// local.
 type device struct {
 	location    *url.URL
 	addr, local netip.Addr
 }
 
-// searchIGD asks target for Internet gateways. A target that is not multicast is the only one whose
-// answers count.
+// searchIGD searches for internet gateways at target. If target is not multicast, only answers from
+// target count.
 func searchIGD(ctx context.Context, target netip.AddrPort) ([]device, error) {
 	locals, err := searchFrom(target)
 	if err != nil {
@@ -83,8 +85,8 @@ func searchIGD(ctx context.Context, target netip.AddrPort) ([]device, error) {
 	return nil, fmt.Errorf("%w to the search for a gateway", ErrNoAnswer)
 }
 
-// searchOn sends from one local address and passes on good answers until ctx ends. If there are bad
-// answers only, it returns what was wrong with the first.
+// searchOn sends from one local address and passes on good answers until ctx ends. If all answers
+// were bad, it returns the first error.
 func searchOn(ctx context.Context, local netip.Addr, target netip.AddrPort, answers chan<- device) error {
 	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, 0)))
 	if err != nil {
@@ -138,9 +140,9 @@ func searchRequest(target netip.AddrPort, what string) []byte {
 	return fmt.Appendf(nil, "M-SEARCH * HTTP/1.1\r\nHOST: %s\r\nMAN: \"ssdp:discover\"\r\nMX: %d\r\nST: %s\r\n\r\n", target, ssdpMX, what)
 }
 
-// readAnswer checks a datagram that came from the address from.
+// readAnswer checks a datagram from the given address.
 func readAnswer(b []byte, from netip.Addr, target netip.AddrPort) (device, error) {
-	if target.Addr().IsMulticast() && !internal(from) || !target.Addr().IsMulticast() && from != target.Addr() {
+	if target.Addr().IsMulticast() && netaddr.ClassOf(from) != netaddr.Private || !target.Addr().IsMulticast() && from != target.Addr() {
 		return device{}, fmt.Errorf("%w: search answered by %s", ErrWrongGateway, from)
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(b)), nil)
@@ -164,16 +166,16 @@ func readAnswer(b []byte, from netip.Addr, target netip.AddrPort) (device, error
 // onHost checks that a URL is plain HTTP on the host with this address.
 func onHost(u *url.URL, addr netip.Addr) error {
 	if u.Scheme != "http" || u.Host == "" || u.User != nil || u.Opaque != "" {
-		return fmt.Errorf("%w: URL %s", ErrBadAnswer, foreign(u.Redacted()))
+		return fmt.Errorf("%w: URL %s", ErrBadAnswer, printable(u.Redacted()))
 	}
 	host, err := netip.ParseAddr(u.Hostname())
 	if err != nil || host.Unmap() != addr {
-		return fmt.Errorf("%w: %s names %s", ErrWrongGateway, addr, foreign(u.Host))
+		return fmt.Errorf("%w: %s names %s", ErrWrongGateway, addr, printable(u.Host))
 	}
 	return nil
 }
 
-// searchFrom lists the local addresses to search from.
+// searchFrom returns the local addresses to search from.
 func searchFrom(target netip.AddrPort) ([]netip.Addr, error) {
 	if !target.Addr().IsMulticast() {
 		a, err := localFor(target)
@@ -192,8 +194,8 @@ func searchFrom(target netip.AddrPort) ([]netip.Addr, error) {
 	return list, nil
 }
 
-// localPrefixes lists the private IPv4 addresses, with their networks, of the interfaces that are
-// up and know multicast.
+// localPrefixes returns the private IPv4 addresses, with their networks, of the interfaces that are
+// up and support multicast.
 func localPrefixes() ([]netip.Prefix, error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
@@ -212,7 +214,7 @@ func localPrefixes() ([]netip.Prefix, error) {
 		}
 		for _, a := range addrs {
 			p, err := netip.ParsePrefix(a.String())
-			if err == nil && p.Addr().Is4() && internal(p.Addr()) {
+			if err == nil && p.Addr().Is4() && netaddr.ClassOf(p.Addr()) == netaddr.Private {
 				list = append(list, p)
 			}
 		}
@@ -223,7 +225,7 @@ func localPrefixes() ([]netip.Prefix, error) {
 	return nil, errors.Join(errs...)
 }
 
-// localFor is the local address from which the system sends to target. Nothing is sent.
+// localFor returns the local address from which the system sends to target. It sends nothing.
 func localFor(target netip.AddrPort) (netip.Addr, error) {
 	conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(target))
 	if err != nil {

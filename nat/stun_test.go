@@ -8,13 +8,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"hash/crc32"
-	"net"
 	"net/netip"
 	"testing"
 	"time"
 )
 
-// The tests write STUN by hand, so that the library is checked too.
+// The tests write STUN by hand, to test the library too.
 const cookie = 0x2112a442
 
 func attribute(typ uint16, value ...byte) []byte {
@@ -58,8 +57,8 @@ var (
 )
 
 func TestTransaction(t *testing.T) {
-	tx := Transaction{ID: testID, Server: testServer}
-	if got, want := tx.AppendRequest([]byte("x")), append([]byte("x"), message(0x0001, testID)...); !bytes.Equal(got, want) {
+	tx := transaction{ID: testID, Server: testServer}
+	if got, want := tx.appendRequest([]byte("x")), append([]byte("x"), message(0x0001, testID)...); !bytes.Equal(got, want) {
 		t.Errorf("request %x, want %x", got, want)
 	}
 	otherID := testID
@@ -78,15 +77,15 @@ func TestTransaction(t *testing.T) {
 		{name: "fingerprint", packet: withFingerprint(message(0x0101, testID, xorMapped(mapped4, testID)), 0), want: mapped4},
 		{name: "source as mapped IPv4", packet: good, from: mappedIn6, want: mapped4},
 		{name: "wrong fingerprint", packet: withFingerprint(message(0x0101, testID, xorMapped(mapped4, testID)), 1), err: ErrBadAnswer},
-		{name: "other source", packet: good, from: netip.MustParseAddrPort("44.7.7.8:3478"), err: ErrNotAnswer},
-		{name: "other source port", packet: good, from: netip.MustParseAddrPort("44.7.7.7:3479"), err: ErrNotAnswer},
-		{name: "other transaction", packet: message(0x0101, otherID, xorMapped(mapped4, otherID)), err: ErrNotAnswer},
-		{name: "no cookie", packet: bytes.Replace(good, []byte{0x21, 0x12, 0xa4, 0x42}, []byte{0x21, 0x12, 0xa4, 0x43}, 1), err: ErrNotAnswer},
-		{name: "leading bits", packet: append([]byte{0x41}, good[1:]...), err: ErrNotAnswer},
-		{name: "empty", err: ErrNotAnswer},
-		{name: "half a header", packet: good[:19], err: ErrNotAnswer},
-		{name: "our request sent back", packet: message(0x0001, testID), err: ErrNotAnswer},
-		{name: "indication", packet: message(0x0011, testID), err: ErrNotAnswer},
+		{name: "other source", packet: good, from: netip.MustParseAddrPort("44.7.7.8:3478"), err: errNotAnswer},
+		{name: "other source port", packet: good, from: netip.MustParseAddrPort("44.7.7.7:3479"), err: errNotAnswer},
+		{name: "other transaction", packet: message(0x0101, otherID, xorMapped(mapped4, otherID)), err: errNotAnswer},
+		{name: "no cookie", packet: bytes.Replace(good, []byte{0x21, 0x12, 0xa4, 0x42}, []byte{0x21, 0x12, 0xa4, 0x43}, 1), err: errNotAnswer},
+		{name: "leading bits", packet: append([]byte{0x41}, good[1:]...), err: errNotAnswer},
+		{name: "empty", err: errNotAnswer},
+		{name: "half a header", packet: good[:19], err: errNotAnswer},
+		{name: "our request sent back", packet: message(0x0001, testID), err: errNotAnswer},
+		{name: "indication", packet: message(0x0011, testID), err: errNotAnswer},
 		{name: "other method", packet: message(0x0103, testID, xorMapped(mapped4, testID)), err: ErrBadAnswer},
 		{name: "truncated", packet: good[:len(good)-4], err: ErrBadAnswer},
 		{name: "tail", packet: append(bytes.Clone(good), 0, 0, 0, 0), err: ErrBadAnswer},
@@ -108,12 +107,12 @@ func TestTransaction(t *testing.T) {
 			from = testServer
 		}
 		before := bytes.Clone(c.packet)
-		got, err := tx.Decode(c.packet, from)
+		got, err := tx.decode(c.packet, from)
 		if got != c.want || !errors.Is(err, c.err) || !bytes.Equal(before, c.packet) {
 			t.Errorf("%s: %v, %v; want %v, %v", c.name, got, err, c.want, c.err)
 		}
-		if recognised := tx.Recognises(c.packet, from); !recognised && !errors.Is(err, ErrNotAnswer) {
-			t.Errorf("%s: not recognised, and %v", c.name, err)
+		if recognized := tx.recognizes(c.packet, from); !recognized && !errors.Is(err, errNotAnswer) {
+			t.Errorf("%s: not recognized, and %v", c.name, err)
 		}
 		var r *RefusedError
 		if c.err == ErrRefused && (!errors.As(err, &r) || r.Code != 500 || r.Reason != "no.") {
@@ -122,8 +121,8 @@ func TestTransaction(t *testing.T) {
 	}
 }
 
-// The vectors of RFC 5769, Sections 2.2 and 2.3: IPv4 and IPv6 responses with software name,
-// integrity and fingerprint.
+// TestTransactionVectors uses RFC 5769, Sections 2.2 and 2.3: IPv4 and IPv6 responses with software
+// name, integrity and fingerprint.
 func TestTransactionVectors(t *testing.T) {
 	const id = "b7e7a701bc34d686fa87dfae"
 	for _, c := range []struct{ packet, want string }{
@@ -136,8 +135,8 @@ func TestTransactionVectors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tx := Transaction{Server: testServer, ID: [12]byte(packet[8:20])}
-		if got, err := tx.Decode(packet, testServer); err != nil || got.String() != c.want {
+		tx := transaction{Server: testServer, ID: [12]byte(packet[8:20])}
+		if got, err := tx.decode(packet, testServer); err != nil || got.String() != c.want {
 			t.Errorf("%v, %v; want %s", got, err, c.want)
 		}
 	}
@@ -148,16 +147,16 @@ func FuzzTransaction(f *testing.F) {
 	f.Add(message(0x0101, testID, xorMapped(mapped6, testID)), true)
 	f.Add(message(0x0111, testID, attribute(9, 0, 0, 4, 0)), true)
 	f.Add(withFingerprint(message(0x0101, testID, xorMapped(mapped4, testID)), 0), false)
-	tx := Transaction{ID: testID, Server: testServer}
+	tx := transaction{ID: testID, Server: testServer}
 	f.Fuzz(func(t *testing.T, packet []byte, set bool) {
-		if set && len(packet) >= 20 { // else hardly any input is recognised
+		if set && len(packet) >= 20 { // otherwise few inputs are recognized
 			copy(packet[4:], message(0, testID)[4:20])
 		}
-		a, err := tx.Decode(packet, testServer)
+		a, err := tx.decode(packet, testServer)
 		if (err == nil) != a.IsValid() || err == nil && a.Port() == 0 {
 			t.Fatalf("%v, %v", a, err)
 		}
-		for _, e := range []error{nil, ErrNotAnswer, ErrBadAnswer, ErrTooLarge, ErrRefused} {
+		for _, e := range []error{nil, errNotAnswer, ErrBadAnswer, ErrTooLarge, ErrRefused} {
 			if errors.Is(err, e) {
 				return
 			}
@@ -166,10 +165,10 @@ func FuzzTransaction(f *testing.F) {
 	})
 }
 
-// fakeSTUN is a server on loopback. reply makes the answers to a request with this ID.
+// fakeSTUN is a server on loopback. reply returns the answers to a request with this ID.
 func fakeSTUN(t *testing.T, at netip.Addr, reply func(id [12]byte, from netip.AddrPort) [][]byte) netip.AddrPort {
 	return serveUDP(t, netip.AddrPortFrom(at, 0), func(b []byte, from netip.AddrPort) [][]byte {
-		if len(b) != STUNRequestSize || !bytes.Equal(b[:8], []byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}) {
+		if len(b) != stunRequestSize || !bytes.Equal(b[:8], []byte{0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42}) {
 			return nil
 		}
 		return reply([12]byte(b[8:20]), from)
@@ -260,7 +259,7 @@ func TestMapperSTUN(t *testing.T) {
 	}
 }
 
-// The server's name goes to the resolver with the family; what comes back is checked.
+// TestSTUNResolve: the resolver gets the name and the family, and its result is checked.
 func TestSTUNResolve(t *testing.T) {
 	t.Parallel()
 	server := fakeSTUN(t, loopback, answering(mapped4))
@@ -289,84 +288,6 @@ func TestSTUNResolve(t *testing.T) {
 		}
 		if e := events.next(t); !errors.Is(e.Err, c.want) || e.Endpoint.IsValid() != (c.want == nil) {
 			t.Errorf("%s: %+v", c.name, e)
-		}
-	}
-}
-
-// A request through the node's socket learns the node's own port. The hook gets answers among other
-// datagrams.
-func TestSTUNThroughNode(t *testing.T) {
-	t.Parallel()
-	node, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := fakeSTUN(t, loopback, func(id [12]byte, from netip.AddrPort) [][]byte {
-		if from.Port() != node.LocalAddr().(*net.UDPAddr).AddrPort().Port() {
-			t.Errorf("request from %s", from)
-		}
-		good := message(0x0101, id, xorMapped(mapped4, id))
-		return [][]byte{[]byte("discv5"), message(0x0101, testID, xorMapped(mapped6, testID)), good, good}
-	})
-	m, events := mapper(t, Config{Method: STUN, Server: server.String()}, Options{
-		Send: func(packet []byte, to netip.AddrPort) error {
-			_, err := node.WriteToUDPAddrPort(packet, to)
-			return err
-		},
-	})
-	done := make(chan int)
-	go func() { // the node's packet path
-		taken := 0
-		buf := make([]byte, 2048)
-		for {
-			n, from, err := node.ReadFromUDPAddrPort(buf)
-			if err != nil {
-				done <- taken
-				return
-			}
-			if m.Receive(buf[:n], from) {
-				taken++
-			}
-		}
-	}()
-	if err := m.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if e := events.next(t); e.Err != nil || e.Endpoint != mapped4 || !e.PortKnown {
-		t.Errorf("%+v", e)
-	}
-	if err := m.Close(); err != nil {
-		t.Error(err)
-	}
-	node.Close()
-	if n := <-done; n != 1 && n != 2 { // the duplicate may come after the wait has ended
-		t.Errorf("%d datagrams taken", n)
-	}
-}
-
-func TestSTUNSendFails(t *testing.T) {
-	m, events := mapper(t, Config{Method: STUN, Server: "127.0.0.1:1"}, Options{Send: func([]byte, netip.AddrPort) error { return errDown }})
-	if err := m.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if e := events.next(t); !errors.Is(e.Err, errDown) || !errors.Is(e.Err, ErrNoAnswer) {
-		t.Errorf("%+v", e)
-	}
-}
-
-// The hook is called for every datagram that is not discv5.
-func TestReceiveAllocs(t *testing.T) {
-	m, _ := mapper(t, Config{Method: STUN, Server: "127.0.0.1:1"}, Options{})
-	junk, stranger := make([]byte, 500), message(0x0101, testID)
-	stranger[19]++
-	for _, waiting := range []*waiter{nil, {t: Transaction{ID: testID, Server: testServer}}} {
-		m.waiting.Store(waiting)
-		if n := testing.AllocsPerRun(100, func() {
-			if m.Receive(junk, testServer) || m.Receive(stranger, testServer) {
-				t.Error("taken")
-			}
-		}); n != 0 {
-			t.Errorf("%v allocations", n)
 		}
 	}
 }

@@ -20,16 +20,16 @@ import (
 
 // Error codes of AddPortMapping. WANIPConnection:2, Section 2.5.16.
 const (
-	upnpInvalidArgs   = 402 // how some routers say OnlyPermanentLeases
+	upnpInvalidArgs   = 402 // some routers mean OnlyPermanentLeases
 	upnpNoSuchEntry   = 714
-	upnpConflict      = 718 // the external port belongs to another host
+	upnpConflict      = 718 // another host has the external port
 	upnpOnlyPermanent = 725
 )
 
-// upnpOtherPorts is how many random ports are tried if the wanted one is taken.
+// upnpOtherPorts is the number of random ports to try if the requested one is taken.
 const upnpOtherPorts = 3
 
-// wanService is what WANIPConnection 1 and 2 and WANPPPConnection 1 have in common.
+// wanService is the common part of WANIPConnection 1 and 2 and WANPPPConnection 1.
 type wanService interface {
 	AddPortMappingCtx(ctx context.Context, remoteHost string, externalPort uint16, protocol string, internalPort uint16,
 		internalClient string, enabled bool, description string, lease uint32) error
@@ -42,11 +42,11 @@ type upnpGateway struct {
 	opt       *Options
 	service   wanService
 	transport *httpTransport
-	local     netip.Addr // of the node, seen by the router
-	ext       uint16     // external port that is mapped, or may be; 0: none
+	local     netip.Addr // of the node, as the router sees it
+	ext       uint16     // external port that is or may be mapped; 0: none
 }
 
-// findUPnP searches the router and returns its first connection that has a usable external address.
+// findUPnP searches for a router and returns its first connection with a usable external address.
 func (m *Mapper) findUPnP(ctx context.Context) (gateway, error) {
 	devices, err := searchIGD(ctx, m.opt.SSDP)
 	if err != nil {
@@ -80,8 +80,8 @@ func (m *Mapper) findUPnP(ctx context.Context) (gateway, error) {
 	return nil, errors.Join(errs...)
 }
 
-// wanServices lists the connections in a description whose control URL is on the device itself. The
-// error is about those that are not, or that there are none.
+// wanServices returns the connections of a description whose control URLs are on the device.
+// Otherwise the error names the wrong URLs, or says that there is no connection.
 func wanServices(root *goupnp.RootDevice, d device, client http.Client) ([]wanService, error) {
 	var list []wanService
 	var wrong error
@@ -113,11 +113,11 @@ func wanServices(root *goupnp.RootDevice, d device, client http.Client) ([]wanSe
 
 func (g *upnpGateway) method() Method { return UPnP }
 
-// open maps want, the port that it has, or another one.
+// open maps the port want, the port it already has, or another one.
 func (g *upnpGateway) open(ctx context.Context, want uint16) (grant, error) {
 	addr, err := g.external(ctx)
 	if err != nil {
-		return grant{}, err // before there is a mapping: it would be of no use
+		return grant{}, err // without an address a mapping is useless
 	}
 	ports := []uint16{want}
 	for range upnpOtherPorts {
@@ -130,7 +130,7 @@ func (g *upnpGateway) open(ctx context.Context, want uint16) (grant, error) {
 	for _, p := range ports {
 		held := g.ext == p
 		err = g.add(ctx, p)
-		if held && refusal(err) == upnpConflict { // a router that does not know renewal
+		if held && refusal(err) == upnpConflict { // a router that cannot renew
 			_ = g.close(ctx)
 			err = g.add(ctx, p)
 		}
@@ -144,11 +144,11 @@ func (g *upnpGateway) open(ctx context.Context, want uint16) (grant, error) {
 	return grant{}, fail(UPnP, "add mapping", err)
 }
 
-// add maps one external port. Some routers know no leases: theirs is renewed all the same, and
-// deleted by close.
+// add maps one external port. Some routers have no leases; the Mapper still renews the mapping, and
+// close deletes it.
 func (g *upnpGateway) add(ctx context.Context, port uint16) error {
 	was := g.ext
-	g.ext = port // before the answer: see abandon
+	g.ext = port // set before the answer: see abandon
 	var err error
 	for _, lease := range []uint32{uint32(g.opt.Lease / time.Second), 0} {
 		err = g.result(g.service.AddPortMappingCtx(ctx, "", port, "UDP", g.opt.Port, g.local.String(), true, g.opt.Description, lease))
@@ -181,13 +181,13 @@ func (g *upnpGateway) external(ctx context.Context) (netip.Addr, error) {
 	}
 	a, err := netip.ParseAddr(strings.TrimSpace(s))
 	if err != nil || a.Zone() != "" || !a.Unmap().Is4() {
-		return netip.Addr{}, fail(UPnP, "external address", fmt.Errorf("%w: %s is not an IPv4 address", ErrBadAnswer, quote.Text(foreign(s))))
+		return netip.Addr{}, fail(UPnP, "external address", fmt.Errorf("%w: %s is not an IPv4 address", ErrBadAnswer, quote.Text(printable(s))))
 	}
 	a, err = g.opt.external(a)
 	return a, fail(UPnP, "external address", err)
 }
 
-// result gives the errors of the SOAP library their kind.
+// result converts errors of the SOAP library.
 func (g *upnpGateway) result(err error) error {
 	var fault *soap.SOAPFaultError
 	switch {
@@ -199,17 +199,17 @@ func (g *upnpGateway) result(err error) error {
 		if reason == "" {
 			reason = fault.FaultString
 		}
-		return &RefusedError{Code: detail.Errorcode, Reason: foreign(reason)}
+		return &RefusedError{Code: detail.Errorcode, Reason: printable(reason)}
 	case g.transport.tooLarge.Swap(false):
 		return fmt.Errorf("%w: above %d bytes", ErrTooLarge, maxBody)
 	// no answer, as opposed to a bad one
 	case strings.Contains(err.Error(), "performing SOAP HTTP request"):
-		return fmt.Errorf("%w: %s", ErrNoAnswer, foreign(err.Error()))
+		return fmt.Errorf("%w: %s", ErrNoAnswer, printable(err.Error()))
 	}
 	return bad(err)
 }
 
-// refusal is the code of a RefusedError, or 0.
+// refusal returns the code of a RefusedError, or 0.
 func refusal(err error) int {
 	var r *RefusedError
 	if errors.As(err, &r) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 func TestUPnP(t *testing.T) {
@@ -16,7 +18,7 @@ func TestUPnP(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		set      func(*fakeIGD)
-		want     string // endpoint; "": any port other than 9000
+		want     string // endpoint; "": any port except 9000
 		mapping  string
 		attempts int // to add a mapping
 	}{
@@ -84,7 +86,7 @@ func TestUPnPRenewal(t *testing.T) {
 		if err != nil || again.endpoint.String() != "44.9.9.9:9000" {
 			t.Errorf("renewal: %v, %v", again.endpoint, err)
 		}
-		f.change(func(f *fakeIGD) { delete(f.mapped, 9000) }) // the router forgets
+		f.change(func(f *fakeIGD) { delete(f.mapped, 9000) }) // the router forgets the mapping
 		if err := gw.close(t.Context()); err != nil {
 			t.Errorf("deleting what is gone: %v", err)
 		}
@@ -108,7 +110,7 @@ func TestUPnPHostile(t *testing.T) {
 		name   string
 		set    func(*fakeIGD)
 		want   error
-		search bool // it is the search that fails
+		search bool // the search fails
 	}{
 		{"silent", func(f *fakeIGD) { f.search = [][]byte{} }, ErrNoAnswer, true},
 		{"garbage datagrams", search("junk", "\x00\x01", "HTTP/1.1\r\n\r\n"), ErrBadAnswer, true},
@@ -170,7 +172,7 @@ func TestUPnPHostile(t *testing.T) {
 			f.change(c.set)
 			opt := Options{SSDP: f.ssdp}
 			if c.search {
-				opt.Timeout = 2 * time.Second // the search goes on after a bad answer
+				opt.Timeout = 2 * time.Second // the search continues after a bad answer
 			}
 			m, events := mapper(t, Config{Method: UPnP}, opt)
 			if err := m.Start(t.Context()); err != nil {
@@ -194,7 +196,7 @@ func TestUPnPHostile(t *testing.T) {
 	}
 }
 
-// Private external addresses are good where the user says so.
+// TestUPnPAllowPrivate: a private external address is accepted if the user says so.
 func TestUPnPAllowPrivate(t *testing.T) {
 	t.Parallel()
 	f := newFakeIGD(t)
@@ -208,7 +210,7 @@ func TestUPnPAllowPrivate(t *testing.T) {
 	}
 }
 
-// A flood of answers neither grows the list nor keeps the search from ending.
+// TestSearchFlood: a flood of answers neither grows the list nor delays the end of the search.
 func TestSearchFlood(t *testing.T) {
 	t.Parallel()
 	f := newFakeIGD(t)
@@ -224,7 +226,7 @@ func TestSearchFlood(t *testing.T) {
 	}
 }
 
-// What a device may be found by when the search is a real one: no test sends to a multicast group.
+// TestReadAnswerMulticast checks a search to the multicast group without sending one.
 func TestReadAnswerMulticast(t *testing.T) {
 	target := netip.MustParseAddrPort("239.255.255.250:1900")
 	answer := func(location string) []byte {
@@ -245,7 +247,7 @@ func TestReadAnswerMulticast(t *testing.T) {
 		}
 	}
 	locals, err := searchFrom(target)
-	if err != nil || slices.ContainsFunc(locals, func(a netip.Addr) bool { return !internal(a) }) {
+	if err != nil || slices.ContainsFunc(locals, func(a netip.Addr) bool { return netaddr.ClassOf(a) != netaddr.Private }) {
 		t.Errorf("would search from %v, %v", locals, err)
 	}
 }

@@ -16,17 +16,17 @@ import (
 
 // Bounds of HTTP with a gateway.
 const (
-	httpTimeout  = 4 * time.Second // of one request, with its body
-	maxBody      = 256 << 10       // bytes; descriptions of 30 KiB are usual
+	httpTimeout  = 4 * time.Second // of one request, including its body
+	maxBody      = 256 << 10       // bytes; descriptions usually have 30 KiB
 	maxHeader    = 16 << 10
-	maxXMLTokens = 10000 // start, text and end of an element are one each
+	maxXMLTokens = 10000 // start, text and end of an element count as one each
 )
 
-// httpTransport speaks HTTP with one gateway for one attempt: no proxy, no redirection, no
-// compression, no connection that is kept, bounded bodies.
+// httpTransport speaks HTTP with one gateway during one attempt: no proxy, no redirects, no
+// compression, no connection reuse, bounded bodies.
 type httpTransport struct {
 	base     *http.Transport
-	tooLarge atomic.Bool // a body was cut. The SOAP library does not pass on the error.
+	tooLarge atomic.Bool // a body was too large; the SOAP library drops that error
 }
 
 func newHTTPTransport() *httpTransport {
@@ -62,10 +62,10 @@ type boundedBody struct {
 	cut  *atomic.Bool
 }
 
-// Read fails with ErrTooLarge if there is more than is allowed.
+// Read returns ErrTooLarge if the body is longer than the limit.
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if len(p) > b.left+1 {
-		p = p[:b.left+1] // one more, to see that there is more
+		p = p[:b.left+1] // one byte more, to detect a longer body
 	}
 	n, err := b.body.Read(p)
 	if n > b.left {
@@ -89,7 +89,7 @@ func describe(ctx context.Context, t *httpTransport, d device) (*goupnp.RootDevi
 	client := t.client()
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrNoAnswer, foreign(err.Error()))
+		return nil, fmt.Errorf("%w: %s", ErrNoAnswer, printable(err.Error()))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -107,11 +107,12 @@ func describe(ctx context.Context, t *httpTransport, d device) (*goupnp.RootDevi
 	case err != nil:
 		return nil, bad(err)
 	}
-	root.SetURLBase(d.location) // an URLBase of its own could lead anywhere
+	root.SetURLBase(d.location) // a URLBase in the description could lead anywhere
 	return root, nil
 }
 
-// boundedTokens bounds what a description can cost: each element becomes a structure of kilobytes.
+// boundedTokens bounds the cost of a description: each element becomes a structure of several
+// kilobytes.
 type boundedTokens struct {
 	dec  *xml.Decoder
 	left int

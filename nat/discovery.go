@@ -5,10 +5,10 @@ import (
 	"errors"
 )
 
-// finder searches a gateway. It changes nothing on it.
+// finder searches for a gateway. It changes nothing on the gateway.
 type finder func(ctx context.Context) (gateway, error)
 
-// one connects by a single method.
+// one returns a connector that uses a single method.
 func one(find finder) connector {
 	return func(ctx context.Context, want uint16) (gateway, grant, error) {
 		gw, err := find(ctx)
@@ -24,8 +24,8 @@ func one(find finder) connector {
 	}
 }
 
-// abandon deletes what open may have left if it was interrupted because the Mapper ends: the
-// request was sent, and the answer was not waited for. After other failures the next attempt asks
+// abandon deletes the mapping that open may have left when the Mapper ended during a request: the
+// request was sent, but nobody waited for the answer. After other failures the next attempt asks
 // for the same port.
 func abandon(ctx context.Context, gw gateway) {
 	if !errors.Is(ctx.Err(), context.Canceled) {
@@ -36,9 +36,9 @@ func abandon(ctx context.Context, gw gateway) {
 	_ = gw.close(ctx)
 }
 
-// first searches by all methods at a time and maps with the first that answers, and with the next
-// one if that fails. Only the search is a race: two methods often talk to the same router, and
-// deleting the loser's mapping could delete the winner's.
+// first returns a connector that searches with all methods in parallel and maps with the first
+// gateway that answers, or with the next one if that fails. Only the searches run in parallel: two
+// methods often talk to the same router, and deleting one mapping could delete the other.
 func first(finders ...finder) connector {
 	type found struct {
 		gw  gateway
@@ -56,7 +56,7 @@ func first(finders ...finder) connector {
 		left := len(finders)
 		defer func() {
 			cancel()
-			for ; left > 0; left-- { // nothing of this attempt outlives it
+			for ; left > 0; left-- { // no goroutine outlives this attempt
 				<-results
 			}
 		}()
