@@ -195,17 +195,8 @@ func (d *allocDriver) connect() {
 	in, err := h.Initiate(challenge.AD, d.server.ID(), &pub, rand.Reader)
 	check(err)
 	p.keys = in.Keys
-	var nonce codec.Nonce
-	var iv [codec.IVSize]byte
-	rand.Read(nonce[:])
-	rand.Read(iv[:])
-	b := codec.AppendHandshakeHeader(make([]byte, 0, codec.MaxPacketSize), codec.DefaultProtocol, &iv, &nonce, &p.id,
-		&in.Signature, &in.Ephemeral, rec.Bytes())
-	n := len(b)
-	b = in.Keys.Seal(b, &nonce, (&codec.Ping{RecordSeq: 1}).Append(nil), b)
-	server := [32]byte(d.server.ID())
-	codec.MaskHeader(b, n, &server)
-	pong := d.ask(decoder, b)
+	header, server := d.header(p.id)
+	pong := d.ask(decoder, header.AppendHandshake(nil, &server, &in, rec.Bytes(), (&codec.Ping{RecordSeq: 1}).Append(nil)))
 	if _, err := p.keys.Open(&pong.Nonce, pong.Message, pong.AD); err != nil {
 		d.t.Fatalf("answer to the handshake: %v", err)
 	}
@@ -231,29 +222,24 @@ func (d *allocDriver) ask(decoder *codec.Decoder, b []byte) (p codec.Packet) {
 
 func (d *allocDriver) put(b []byte) { d.tx.Commit(copy(d.tx.Buffer(), b), d.to) }
 
-// packet makes a message packet from id, whose message comes from fill.
-func (d *allocDriver) packet(id [32]byte, fill func(head []byte, nonce *codec.Nonce) []byte) []byte {
-	var nonce codec.Nonce
-	var iv [codec.IVSize]byte
-	rand.Read(nonce[:])
-	rand.Read(iv[:])
-	b := codec.AppendMessageHeader(make([]byte, 0, codec.MaxPacketSize), codec.DefaultProtocol, &iv, &nonce, &id)
-	b = fill(b, &nonce)
-	server := [32]byte(d.server.ID())
-	codec.MaskHeader(b, codec.MessageHeaderSize, &server)
-	return b
+// header returns a header of a packet from id with random nonce, and the server's ID.
+func (d *allocDriver) header(id [32]byte) (h session.Header, server [32]byte) {
+	h.Protocol, h.Source = codec.DefaultProtocol, id
+	rand.Read(h.Nonce[:])
+	rand.Read(h.IV[:])
+	return h, d.server.ID()
 }
 
 // stranger is a message that no session opens.
 func (d *allocDriver) stranger(id [32]byte) []byte {
-	return d.packet(id, func(head []byte, _ *codec.Nonce) []byte { return append(head, make([]byte, 28)...) })
+	h, server := d.header(id)
+	return h.AppendUnopenable(nil, &server, make([]byte, 28))
 }
 
 func (d *allocDriver) sealed(i int, message []byte) allocRequest {
 	p := &d.peers[i%len(d.peers)]
-	return allocRequest{d.packet(p.id, func(head []byte, nonce *codec.Nonce) []byte {
-		return p.keys.Seal(head, nonce, message, head)
-	}), true}
+	h, server := d.header(p.id)
+	return allocRequest{h.AppendMessage(nil, &server, p.keys, message), true}
 }
 
 // mix is what the node is asked in one turn: mostly PING. The node opens no packet twice, so that

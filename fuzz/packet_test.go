@@ -33,18 +33,15 @@ func FuzzMessage(f *testing.F) {
 		}
 		r := random(t, seed)
 		var k1, k2 [16]byte
-		var iv [codec.IVSize]byte
-		var nonce codec.Nonce
-		var source, dest [32]byte
-		for _, b := range [][]byte{k1[:], k2[:], iv[:], source[:], dest[:]} {
+		var dest [32]byte
+		h := session.Header{Protocol: codec.DefaultProtocol}
+		for _, b := range [][]byte{k1[:], k2[:], h.IV[:], h.Source[:], dest[:]} {
 			r.Read(b)
 		}
 		a, b := session.NewKeys(&k1, &k2), session.NewKeys(&k2, &k1)
-		a.NextNonce(&nonce, r)
-		head := codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &source)
-		packet := a.Seal(bytes.Clone(head), &nonce, plaintext, head)
-		changed := change(packet, changes)
-		datagram := masked(packet, len(head), dest)
+		a.NextNonce(&h.Nonce, r)
+		datagram := h.AppendMessage(nil, &dest, a, plaintext)
+		changed := tampered(datagram, len(plaintext), dest, changes)
 
 		var p codec.Packet
 		if err := codec.NewDecoder(&dest, codec.DefaultProtocol).Decode(datagram, &p); err != nil {
@@ -60,7 +57,7 @@ func FuzzMessage(f *testing.F) {
 		if (err == nil) == changed {
 			t.Fatalf("changed %v, opened with error %v", changed, err)
 		}
-		if err == nil && (!bytes.Equal(got, plaintext) || p.SourceID != source || p.Nonce != nonce) {
+		if err == nil && (!bytes.Equal(got, plaintext) || p.SourceID != h.Source || p.Nonce != h.Nonce) {
 			t.Fatal("something else came out")
 		}
 	})
@@ -108,17 +105,11 @@ func FuzzHandshake(f *testing.F) {
 		if flags&4 != 0 {
 			record = nil
 		}
-		var iv [codec.IVSize]byte
-		var nonce codec.Nonce
-		r.Read(iv[:])
-		in.Keys.NextNonce(&nonce, r)
-		source := a.id()
-		head := codec.AppendHandshakeHeader(nil, codec.DefaultProtocol, &iv, &nonce, &source, &in.Signature, &in.Ephemeral, record)
-		packet := in.Keys.Seal(bytes.Clone(head), &nonce, plaintext, head)
-		changed := change(packet, changes)
-		datagram := masked(packet, len(head), b.id())
-
-		dest := b.id()
+		h, dest := session.Header{Protocol: codec.DefaultProtocol, Source: a.id()}, b.id()
+		r.Read(h.IV[:])
+		in.Keys.NextNonce(&h.Nonce, r)
+		datagram := h.AppendHandshake(nil, &dest, &in, record, plaintext)
+		changed := tampered(datagram, len(plaintext), dest, changes)
 		var p codec.Packet
 		if err := codec.NewDecoder(&dest, codec.DefaultProtocol).Decode(datagram, &p); err != nil {
 			if !changed {
@@ -145,8 +136,8 @@ func FuzzHandshake(f *testing.F) {
 			t.Fatalf("plaintext %x, record %d, want %d", got.Plaintext, got.Record.Seq(), want.Seq())
 		}
 		// The keys fit those of the initiator in both directions.
-		answer := got.Keys.Seal(nil, &nonce, []byte("answer"), nil)
-		if text, err := in.Keys.Open(&nonce, answer, nil); err != nil || string(text) != "answer" {
+		answer := got.Keys.Seal(nil, &h.Nonce, []byte("answer"), nil)
+		if text, err := in.Keys.Open(&h.Nonce, answer, nil); err != nil || string(text) != "answer" {
 			t.Fatal("the keys do not fit")
 		}
 	})

@@ -55,18 +55,16 @@ func (p *peer) handshaker() *session.Handshaker {
 	return &session.Handshaker{Key: p.key, Curve: curve.Default(), Records: enr.NewCache(4, 1), Protocol: codec.DefaultProtocol}
 }
 
-func (p *peer) ivAndNonce() (iv [codec.IVSize]byte, nonce codec.Nonce) {
-	p.random.Read(iv[:])
-	p.random.Read(nonce[:])
-	return iv, nonce
+// header returns a header of a packet from source with random IV and nonce.
+func (p *peer) header(source [32]byte) *session.Header {
+	h := &session.Header{Protocol: codec.DefaultProtocol, Source: source}
+	h.Randomize(p.random)
+	return h
 }
 
 // unknown is a message from any ID that nobody can open.
 func (p *peer) unknown(source [32]byte, content []byte) []byte {
-	iv, nonce := p.ivAndNonce()
-	b := codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &source)
-	head := len(b)
-	return masked(append(b, content...), head, p.w.self)
+	return p.header(source).AppendUnopenable(nil, &p.w.self, content)
 }
 
 // message is one within the session. Without one it cannot be opened.
@@ -75,12 +73,11 @@ func (p *peer) message(plaintext []byte) []byte {
 	if len(plaintext) > codec.MaxMessageSize {
 		plaintext = plaintext[:codec.MaxMessageSize]
 	}
-	iv, nonce := p.ivAndNonce()
-	if p.keys == nil || !p.keys.NextNonce(&nonce, p.random) {
+	h := p.header(source)
+	if p.keys == nil || !p.keys.NextNonce(&h.Nonce, p.random) {
 		return p.unknown(source, append(plaintext, make([]byte, codec.TagSize)...))
 	}
-	head := codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &source)
-	return masked(p.keys.Seal(bytes.Clone(head), &nonce, plaintext, head), len(head), p.w.self)
+	return h.AppendMessage(nil, &p.w.self, p.keys, plaintext)
 }
 
 // answer makes the handshake for the last challenge, honest or not. how: 1 leaves the record out, 2
@@ -114,12 +111,10 @@ func (p *peer) answer(plaintext []byte, how byte) []byte {
 	if how&8 != 0 {
 		in.Ephemeral[p.w.s.choose(33)] ^= 1
 	}
-	iv, nonce := p.ivAndNonce()
-	in.Keys.NextNonce(&nonce, p.random)
-	source := p.id()
-	head := codec.AppendHandshakeHeader(nil, codec.DefaultProtocol, &iv, &nonce, &source, &in.Signature, &in.Ephemeral, record)
-	plaintext = plaintext[:min(len(plaintext), codec.MaxPacketSize-len(head)-codec.TagSize)]
-	b := in.Keys.Seal(bytes.Clone(head), &nonce, plaintext, head)
+	h := p.header(p.id())
+	in.Keys.NextNonce(&h.Nonce, p.random)
+	plaintext = plaintext[:min(len(plaintext), codec.MaxPacketSize-session.HandshakeSize(len(record), 0))]
+	b := h.AppendHandshake(nil, &p.w.self, &in, record, plaintext)
 	signed := how&(4|8) == 0 && signer == p
 	shown := bytes.Equal(record, p.rec.Bytes()) || record == nil && p.challenge.RecordSeq > 0
 	if signed && shown {
@@ -127,7 +122,7 @@ func (p *peer) answer(plaintext []byte, how byte) []byte {
 		p.w.proved[pair{p.at, p.key.ID()}] = true
 		p.w.shaken++
 	}
-	return masked(b, len(head), p.w.self)
+	return b
 }
 
 // challengeNode answers the last message that did not open with WHOAREYOU.
@@ -138,8 +133,7 @@ func (p *peer) challengeNode(seq uint64) []byte {
 	p.mine = session.Challenge{Nonce: p.opening.Nonce, RecordSeq: seq}
 	p.random.Read(p.mine.IV[:])
 	p.random.Read(p.mine.IDNonce[:])
-	b := p.mine.Append(nil, codec.DefaultProtocol)
-	return masked(b, len(b), p.w.self)
+	return p.mine.AppendPacket(nil, codec.DefaultProtocol, &p.w.self)
 }
 
 // accept examines the last handshake that came. From then on the peer has its keys.

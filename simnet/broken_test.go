@@ -8,6 +8,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 // The tests of this file bring about what an engine that breaks a rule would be found out by.
@@ -25,14 +26,9 @@ func TestFloodOfStrangersStaysInBounds(t *testing.T) {
 	dest := [32]byte(a.ID())
 	limit := a.config.Session.Challenges
 	for i := range 5 * limit {
-		var iv [codec.IVSize]byte
-		var nonce codec.Nonce
-		source := [32]byte{byte(i), byte(i >> 8), 1}
-		binary.BigEndian.PutUint32(nonce[:], uint32(i))
-		d := codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &source)
-		head := len(d)
-		d = append(d, make([]byte, 40)...)
-		codec.MaskHeader(d, head, &dest)
+		h := session.Header{Protocol: codec.DefaultProtocol, Source: [32]byte{byte(i), byte(i >> 8), 1}}
+		binary.BigEndian.PutUint32(h.Nonce[:], uint32(i))
+		d := h.AppendUnopenable(nil, &dest, make([]byte, 40))
 		from := netip.AddrFrom4([4]byte{100, byte(i >> 8), byte(i), 1})
 		attacker.SendFrom(netip.AddrPortFrom(from, 9000), a.Addr(), d)
 	}

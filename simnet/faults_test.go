@@ -8,6 +8,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/limiter"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 // calm makes lookups rarer than they are by default: tests wait for long.
@@ -140,20 +141,15 @@ func TestSpoofedFlood(t *testing.T) {
 
 // forged is a message to a that claims to be of b, and opens with no key.
 func forged(n *Network, a, b *Node) []byte {
-	var iv [codec.IVSize]byte
-	var nonce codec.Nonce
-	for i := range iv {
-		iv[i] = byte(n.Rand(256))
+	h := session.Header{Protocol: codec.DefaultProtocol, Source: b.ID()}
+	for i := range h.IV {
+		h.IV[i] = byte(n.Rand(256))
 	}
-	for i := range nonce {
-		nonce[i] = byte(n.Rand(256))
+	for i := range h.Nonce {
+		h.Nonce[i] = byte(n.Rand(256))
 	}
-	src, dest := [32]byte(b.ID()), [32]byte(a.ID())
-	d := codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &src)
-	head := len(d)
-	d = append(d, make([]byte, 40)...)
-	codec.MaskHeader(d, head, &dest)
-	return d
+	dest := [32]byte(a.ID())
+	return h.AppendUnopenable(nil, &dest, make([]byte, 40))
 }
 
 // S26: a node whose clock jumps, or that was suspended, neither sends in a storm nor hangs.

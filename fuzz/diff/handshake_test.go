@@ -44,10 +44,11 @@ func newSide(t *testing.T, seed uint64) *side {
 	}
 }
 
-func (s *side) nonce() (iv [codec.IVSize]byte, nonce codec.Nonce) {
-	s.random.Read(iv[:])
-	s.random.Read(nonce[:])
-	return iv, nonce
+// header returns a header of a packet of ours with random IV and nonce.
+func (s *side) header() *session.Header {
+	h := &session.Header{Protocol: codec.DefaultProtocol, Source: key.ID()}
+	h.Randomize(s.random)
+	return h
 }
 
 // change applies changes of three bytes each, position and mask, to b and reports whether anything
@@ -104,13 +105,9 @@ func FuzzHandshake(f *testing.F) {
 
 // send sends a message of ours within the session.
 func (s *side) send(plaintext []byte) {
-	iv, nonce := s.nonce()
-	s.keys.NextNonce(&nonce, s.random)
-	source, dest := [32]byte(key.ID()), theirNode().id()
-	head := codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &source)
-	b := s.keys.Seal(bytes.Clone(head), &nonce, plaintext, head)
-	codec.MaskHeader(b, len(head), &dest)
-	s.expect(b, plaintext)
+	h, dest := s.header(), theirNode().id()
+	s.keys.NextNonce(&h.Nonce, s.random)
+	s.expect(h.AppendMessage(nil, &dest, s.keys, plaintext), plaintext)
 }
 
 // expect lets theirs read a packet that has to be good.
@@ -128,7 +125,7 @@ func (s *side) expect(b, plaintext []byte) {
 
 // start makes a handshake of ours for a challenge of theirs.
 func (s *side) start(known bool, payload, changes []byte) {
-	_, nonce := s.nonce()
+	nonce := s.header().Nonce
 	ch := &v5wire.Whoareyou{Nonce: nonce}
 	if known {
 		n, err := gethRecord(s.rec.Bytes())
@@ -156,12 +153,10 @@ func (s *side) start(known bool, payload, changes []byte) {
 	if p.RecordSeq < s.rec.Seq() {
 		record = s.rec.Bytes()
 	}
-	iv, nonce := s.nonce()
-	in.Keys.NextNonce(&nonce, s.random)
-	head := codec.AppendHandshakeHeader(nil, codec.DefaultProtocol, &iv, &nonce, &source, &in.Signature, &in.Ephemeral, record)
+	h := s.header()
+	in.Keys.NextNonce(&h.Nonce, s.random)
 	plaintext := (&codec.TalkRequest{Protocol: []byte("p"), Payload: payload}).Append(nil)
-	packet := in.Keys.Seal(bytes.Clone(head), &nonce, plaintext, head)
-	codec.MaskHeader(packet, len(head), &dest)
+	packet := h.AppendHandshake(nil, &dest, &in, record, plaintext)
 	if change(packet, changes) {
 		if _, _, m, err := s.theirs.Decode(packet, theirAddr); err == nil && m.Kind() < v5wire.WhoareyouPacket {
 			s.t.Fatalf("theirs takes a changed handshake: %+v", m)
@@ -179,15 +174,15 @@ func (s *side) answer(known bool, payload, changes []byte) {
 		s.t.Fatal(err)
 	}
 	var ch session.Challenge
-	ch.IV, ch.Nonce = s.nonce()
+	h := s.header()
+	ch.IV, ch.Nonce = h.IV, h.Nonce
 	s.random.Read(ch.IDNonce[:])
 	var have *enr.Record
 	if known {
 		have, ch.RecordSeq = theirs, theirs.Seq()
 	}
 	dest, id := theirNode().id(), [32]byte(key.ID())
-	b := ch.Append(nil, codec.DefaultProtocol)
-	codec.MaskHeader(b, len(b), &dest)
+	b := ch.AppendPacket(nil, codec.DefaultProtocol, &dest)
 	_, _, p, err := s.theirs.Decode(b, theirAddr)
 	w, ok := p.(*v5wire.Whoareyou)
 	if err != nil || !ok {

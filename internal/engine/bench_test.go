@@ -146,31 +146,24 @@ func (f *benchEngine) fill() {
 // seal makes a request of peer i.
 func (f *benchEngine) seal(i int, message []byte) request {
 	p := &f.peers[i]
-	var nonce codec.Nonce
-	var iv [codec.IVSize]byte
-	p.keys.NextNonce(&nonce, f.rand)
-	f.rand.Read(iv[:])
-	b := codec.AppendMessageHeader(make([]byte, 0, codec.MaxPacketSize), codec.DefaultProtocol, &iv, &nonce, &p.id)
-	b = p.keys.Seal(b, &nonce, message, b)
+	h := session.Header{Protocol: codec.DefaultProtocol, Source: p.id}
+	f.rand.Block(&h.IV)
+	p.keys.NextNonce(&h.Nonce, f.rand)
 	self := [32]byte(f.e.self)
-	codec.MaskHeader(b, codec.MessageHeaderSize, &self)
+	b := h.AppendMessage(make([]byte, 0, codec.MaxPacketSize), &self, p.keys, message)
 	// close together: the requests should take little of the cache
 	return request{p.addr, bytes.Clone(b)}
 }
 
 // junk makes a message of a stranger, of the size of a PING.
 func (f *benchEngine) junk(i int) request {
-	var id [32]byte
-	var nonce codec.Nonce
-	var iv [codec.IVSize]byte
-	f.rand.Read(id[:])
-	f.rand.Read(nonce[:])
-	f.rand.Read(iv[:])
-	b := codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &id)
-	b = append(b, make([]byte, 28)...)
-	f.rand.Read(b[codec.MessageHeaderSize:])
+	h := session.Header{Protocol: codec.DefaultProtocol}
+	f.rand.Read(h.Source[:])
+	h.Randomize(f.rand)
+	noise := make([]byte, 28)
+	f.rand.Read(noise)
 	self := [32]byte(f.e.self)
-	codec.MaskHeader(b, codec.MessageHeaderSize, &self)
+	b := h.AppendUnopenable(nil, &self, noise)
 	return request{netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 3, byte(i >> 8), byte(i)}), 9000), b}
 }
 
@@ -379,15 +372,11 @@ func (f *benchEngine) turns(list []request, n int) {
 
 // unchallenged is a handshake packet that nobody asked for.
 func (f *benchEngine) unchallenged() request {
-	var id [32]byte
-	var nonce codec.Nonce
-	var iv [codec.IVSize]byte
-	b := codec.AppendHandshakeHeader(nil, codec.DefaultProtocol, &iv, &nonce, &id, new([codec.SignatureSize]byte),
-		new([codec.EphemeralKeySize]byte), nil)
-	n := len(b)
-	b = append(b, make([]byte, 40)...)
+	var key [aead.KeySize]byte
+	h := session.Header{Protocol: codec.DefaultProtocol}
+	in := session.Initiation{Keys: session.NewKeys(&key, &key)}
 	self := [32]byte(f.e.self)
-	codec.MaskHeader(b, n, &self)
+	b := h.AppendHandshake(nil, &self, &in, nil, make([]byte, 24))
 	return request{netip.MustParseAddrPort("10.4.0.1:9000"), b}
 }
 

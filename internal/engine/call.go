@@ -330,20 +330,18 @@ func (w *Worker) emit(c *call, keys *session.Keys, nonce codec.Nonce) {
 	message := append(buf[messageStart:messageStart], c.message...)
 	id := [32]byte(c.request.Peer.ID)
 	var n int
-	if keys != nil && keys.NextNonce(&w.nonce, w.random) {
+	if keys != nil && keys.NextNonce(&w.header.Nonce, w.random) {
 		n = w.seal(buf, message, keys, &id)
 		w.countOut(c.request.Type)
 	} else {
-		w.nonce = nonce
-		w.random.Read(w.iv[:])
-		packet := codec.AppendMessageHeader(buf[:0], w.e.cfg.Protocol, &w.iv, &w.nonce, (*[32]byte)(&w.e.self))
-		packet = packet[:len(packet)+len(message)+codec.TagSize]
-		w.random.Read(packet[messageStart:])
-		codec.MaskHeader(packet, messageStart, &id)
-		n = len(packet)
+		w.header.Nonce = nonce
+		w.random.Block(&w.header.IV)
+		noise := message[:len(message)+codec.TagSize]
+		w.random.Read(noise)
+		n = len(w.header.AppendUnopenable(buf[:0], &id, noise))
 		w.counts[OutRandom]++
 	}
-	if w.e.calls.pending.SetNonce(c.id, &w.nonce) {
+	if w.e.calls.pending.SetNonce(c.id, &w.header.Nonce) {
 		if w.now != c.started {
 			w.left(c)
 		}

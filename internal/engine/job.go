@@ -142,7 +142,7 @@ func (w *Worker) initiateFor(c *call, j *job) error {
 		record = local.Bytes()
 	}
 	buf := w.out.Buffer()
-	if buf == nil || !in.Keys.NextNonce(&w.nonce, w.random) {
+	if buf == nil || !in.Keys.NextNonce(&w.header.Nonce, w.random) {
 		w.counts[DropOutbox]++
 		return ErrBusy
 	}
@@ -151,19 +151,15 @@ func (w *Worker) initiateFor(c *call, j *job) error {
 	if !e.sessions.Offer(w.now, &c.key, c.hash, in.Keys, w.now+e.cfg.HandshakeTimeout+c.timeout) {
 		return ErrBusy
 	}
-	w.random.Read(w.iv[:])
-	head := codec.AppendHandshakeHeader(buf[:0], e.cfg.Protocol, &w.iv, &w.nonce, (*[32]byte)(&e.self),
-		&in.Signature, &in.Ephemeral, record)
+	w.random.Block(&w.header.IV)
 	state, message := callHandshake, c.message
-	if len(head)+len(message)+codec.TagSize > codec.MaxPacketSize {
+	if session.HandshakeSize(len(record), len(message)) > codec.MaxPacketSize {
 		// The handshake leaves no room for a message of this size. A PING makes the session, then
 		// the call goes out as those that wait for it. The PONG is nobody's.
 		state, message = callFollows, w.loosePing()
 	}
-	sealed := append(head[len(head):], message...)
-	packet := in.Keys.Seal(head, &w.nonce, sealed, head)
 	id := [32]byte(c.request.Peer.ID)
-	codec.MaskHeader(packet, len(head), &id)
+	packet := w.header.AppendHandshake(buf[:0], &id, &in, record, message)
 
 	e.calls.mu.Lock()
 	c.state, c.sent = state, w.now

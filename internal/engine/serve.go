@@ -85,7 +85,7 @@ func (w *Worker) send(p *peer, buf, message []byte) {
 		w.counts[DropTooLarge]++
 		return
 	}
-	if !p.keys.NextNonce(&w.nonce, w.random) {
+	if !p.keys.NextNonce(&w.header.Nonce, w.random) {
 		w.counts[Rekeys]++
 		w.whoAreYou(p.from, p.key, p.hash, p.nonce, p.id)
 		return
@@ -93,14 +93,11 @@ func (w *Worker) send(p *peer, buf, message []byte) {
 	w.commit(w.seal(buf, message, p.keys, p.id), p.from)
 }
 
-// seal makes a packet of a message that stands at messageStart of buf. The nonce is w.nonce.
+// seal makes a packet of a message that stands at messageStart of buf. The nonce is
+// w.header.Nonce.
 func (w *Worker) seal(buf, message []byte, keys *session.Keys, dest *[32]byte) int {
-	w.random.Block(&w.iv)
-	self := (*[32]byte)(&w.e.self)
-	head := codec.AppendMessageHeader(buf[:0], w.e.cfg.Protocol, &w.iv, &w.nonce, self)
-	packet := keys.Seal(head, &w.nonce, message, head)
-	codec.MaskHeader(packet, messageStart, dest)
-	return len(packet)
+	w.random.Block(&w.header.IV)
+	return len(w.header.AppendMessage(buf[:0], dest, keys, message))
 }
 
 func (w *Worker) ping(p *peer, body []byte) error {

@@ -78,24 +78,16 @@ func (s *stranger) take() (p codec.Packet, ok bool) {
 
 // message makes an ordinary packet from the given ID: sealed with keys, or with random content.
 func (s *stranger) message(id enr.ID, to *node, keys *session.Keys, plaintext []byte) []byte {
-	var iv [16]byte
-	var nonce codec.Nonce
-	s.random.Read(iv[:])
-	s.random.Read(nonce[:])
-	src, dest := [32]byte(id), [32]byte(to.e.ID())
-	head := codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &src)
-	var b []byte
+	h := session.Header{Protocol: codec.DefaultProtocol, Source: id}
+	h.Randomize(s.random)
+	dest := [32]byte(to.e.ID())
 	if keys != nil {
-		keys.NextNonce(&nonce, s.random)
-		head = codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &src)
-		b = keys.Seal(bytes.Clone(head), &nonce, plaintext, head)
-	} else {
-		junk := make([]byte, 40)
-		s.random.Read(junk)
-		b = append(bytes.Clone(head), junk...)
+		keys.NextNonce(&h.Nonce, s.random)
+		return h.AppendMessage(nil, &dest, keys, plaintext)
 	}
-	codec.MaskHeader(b, len(head), &dest)
-	return b
+	junk := make([]byte, 40)
+	s.random.Read(junk)
+	return h.AppendUnopenable(nil, &dest, junk)
 }
 
 // shake is a handshake packet in the making; change it before send.
@@ -120,15 +112,12 @@ func (s *stranger) answer(ch codec.Packet, to *node, plain []byte) shake {
 }
 
 func (s *stranger) encode(h shake, to *node) []byte {
-	var iv [16]byte
-	var nonce codec.Nonce
-	s.random.Read(iv[:])
-	h.keys.NextNonce(&nonce, s.random)
-	src, dest := [32]byte(h.source), [32]byte(to.e.ID())
-	head := codec.AppendHandshakeHeader(nil, codec.DefaultProtocol, &iv, &nonce, &src, &h.sig, &h.eph, h.record)
-	b := h.keys.Seal(bytes.Clone(head), &nonce, h.plain, head)
-	codec.MaskHeader(b, len(head), &dest)
-	return b
+	header := session.Header{Protocol: codec.DefaultProtocol, Source: h.source}
+	header.Randomize(s.random)
+	h.keys.NextNonce(&header.Nonce, s.random)
+	in := session.Initiation{Keys: h.keys, Signature: h.sig, Ephemeral: h.eph}
+	dest := [32]byte(to.e.ID())
+	return header.AppendHandshake(nil, &dest, &in, h.record, h.plain)
 }
 
 // challenge makes n challenge the stranger.

@@ -49,8 +49,6 @@ type Worker struct {
 
 	// Scratch memory. What is passed to a cipher would escape to the heap as a local variable.
 	cipherText [codec.MaxPacketSize]byte
-	nonce      codec.Nonce
-	iv         [codec.IVSize]byte
 	challenge  session.Challenge
 	candidates session.Candidates
 	records    [maxNodes][]byte
@@ -61,6 +59,8 @@ type Worker struct {
 
 	latency  [NumLatencies]histogram
 	accepted acceptance
+
+	header session.Header // of the packet that is being built
 }
 
 // staged is a datagram of the batch: decoded, its session's key hashed; then looked up.
@@ -84,6 +84,7 @@ func (e *Engine) NewWorker(out Outbox, via Via) (*Worker, error) {
 	}
 	self := [32]byte(e.self)
 	w := &Worker{e: e, out: out, home: via, via: via, random: random, decoder: codec.NewDecoder(&self, e.cfg.Protocol)}
+	w.header = session.Header{Protocol: e.cfg.Protocol, Source: self}
 	w.replayed.init(random)
 	e.mu.Lock()
 	e.workers = append(e.workers, w)
@@ -298,9 +299,7 @@ func (w *Worker) whoAreYou(to netip.AddrPort, key *session.Key, hash uint64, non
 		w.counts[DropOutbox]++
 		return
 	}
-	b = w.challenge.Append(b[:0], w.e.cfg.Protocol)
-	codec.MaskHeader(b, len(b), id)
-	w.commit(len(b), to)
+	w.commit(len(w.challenge.AppendPacket(b[:0], w.e.cfg.Protocol, id)), to)
 }
 
 func (w *Worker) commit(n int, to netip.AddrPort) {

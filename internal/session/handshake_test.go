@@ -85,16 +85,13 @@ func ptr[T any](v T) *T { return &v }
 // encode makes the datagram to dest, with message text.
 func (hs *handshake) encode(t testing.TB, r *aead.Random, text string, dest *[32]byte) []byte {
 	t.Helper()
-	var iv [codec.IVSize]byte
-	var nonce codec.Nonce
-	r.Read(iv[:])
-	if !hs.keys.NextNonce(&nonce, r) {
+	h := Header{Protocol: codec.DefaultProtocol, Source: hs.source}
+	r.Block(&h.IV)
+	if !hs.keys.NextNonce(&h.Nonce, r) {
 		t.Fatal("keys are used up")
 	}
-	head := codec.AppendHandshakeHeader(make([]byte, 0, 1280), codec.DefaultProtocol, &iv, &nonce, &hs.source, &hs.signature, &hs.ephemeral, hs.record)
-	b := hs.keys.Seal(head, &nonce, append(head[len(head):], text...), head)
-	codec.MaskHeader(b, len(head), dest)
-	return b
+	in := Initiation{hs.keys, hs.signature, hs.ephemeral}
+	return h.AppendHandshake(nil, dest, &in, hs.record, []byte(text))
 }
 
 func (n *node) decode(t testing.TB, datagram []byte) *codec.Packet {

@@ -85,9 +85,8 @@ func TestVectors(t *testing.T) {
 			}
 			ping := codec.Ping{RequestID: id, RecordSeq: 1}
 			nonce := codec.Nonce(field("nonce"))
-			head := codec.AppendHandshakeHeader(make([]byte, 0, 1280), codec.DefaultProtocol, new([16]byte), &nonce, &idA, &in.Signature, &in.Ephemeral, sent)
-			packet := in.Keys.Seal(head, &nonce, ping.Append(head[len(head):]), head)
-			codec.MaskHeader(packet, len(head), &idB)
+			h := Header{Protocol: codec.DefaultProtocol, Source: idA, Nonce: nonce}
+			packet := h.AppendHandshake(nil, &idB, &in, sent, ping.Append(nil))
 			if want := fromHex(v.Packet); !bytes.Equal(packet, want) {
 				t.Errorf("packet %x, want %x", packet, want)
 			}

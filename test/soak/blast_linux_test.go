@@ -10,6 +10,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/load"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 // junkSize is that of a PING of usual form, in bytes.
@@ -39,18 +40,12 @@ func newBlaster(to load.Target, from []netip.Addr) (*blaster, error) {
 	}
 	id := [32]byte(to.ID)
 	for range fastpath.TrainLength(junkSize) {
-		var iv [codec.IVSize]byte
-		var nonce codec.Nonce
-		var source [32]byte
-		for _, part := range [][]byte{iv[:], nonce[:], source[:]} {
+		h := session.Header{Protocol: codec.DefaultProtocol}
+		noise := make([]byte, junkSize-codec.MessageHeaderSize)
+		for _, part := range [][]byte{h.IV[:], h.Nonce[:], h.Source[:], noise} {
 			_, _ = rand.Read(part)
 		}
-		packet := codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &source)
-		end := len(packet)
-		packet = append(packet, make([]byte, junkSize-end)...)
-		_, _ = rand.Read(packet[end:])
-		codec.MaskHeader(packet, end, &id)
-		b.train = append(b.train, packet...)
+		b.train = h.AppendUnopenable(b.train, &id, noise)
 	}
 	return b, nil
 }
