@@ -25,10 +25,11 @@
 //	internal/rlp   FuzzValue
 //	internal/limiter FuzzAllow
 //	limits         FuzzParseRules, FuzzCheck
-//	lookup         FuzzLookup
+//	internal/lookup FuzzLookup
 //	nat            FuzzParse, FuzzTransaction, FuzzSearchAnswer
-//	session        FuzzMap, FuzzPending
+//	internal/session FuzzMap, FuzzPending
 //	table          FuzzTable
+//	topic          FuzzRegistrar
 //	fuzz/diff      FuzzRecord, FuzzRecordText, FuzzEnode, FuzzMessage, FuzzPacket, FuzzHandshake, FuzzTree
 //	fuzz/libsecp   FuzzSecret, FuzzAgreement, FuzzVerdict
 //

@@ -53,13 +53,13 @@ var imports = map[string][]string{
 	"internal/curve/curveerr": {},
 	// The node and the engine's counters are for the tests of internal/load, which have a node to
 	// load.
-	"internal/load": {"internal/quote", "internal/netaddr", "fastpath", "codec", "aead", "enr", ".", "internal/engine"},
+	"internal/load": {"internal/session", "internal/quote", "internal/netaddr", "fastpath", "codec", "aead", "enr", ".", "internal/engine"},
 	// Fuzz targets that span packages. Nothing imports them.
 	"fuzz": {"topic", "internal/netaddr", "internal/prefixquota", ".", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc", "simnet"},
 	// Tests that load nodes for long, and flood them. Nothing imports it.
 	// Tests on real sockets in network namespaces. Nothing imports them.
 	"test/chaos": {"internal/hostaddr", "internal/netaddr", "internal/prefixquota", ".", "internal/engine", "internal/session", "table", "internal/lookup", "codec", "aead", "enr", "internal/rlp", "internal/curve", "fastpath", "limits", "nat", "dnsdisc"},
-	"test/soak":  {"internal/netaddr", "internal/prefixquota", ".", "internal/engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
+	"test/soak":  {"internal/session", "internal/netaddr", "internal/prefixquota", ".", "internal/engine", "codec", "enr", "fastpath", "internal/load", "internal/chart"},
 	// What OSS-Fuzz needs, with a program that go run starts.
 	"ossfuzz": {},
 	// Programs; what is below cmd/x may be imported by cmd/x alone.
