@@ -21,10 +21,19 @@ STORE     ?= 0
 SOAKTIME  ?= 1h
 SOAKOUT   ?= $(CURDIR)/bin/soak
 
-# The platforms that go vet looks at. Tests run on the machine's own.
+# Lint vets for these platforms. Tests run on the machine's own.
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: build run test test-tags cross race lint fuzz bench bench-diff bench-test perf newcomers diff interop sim chaos soak clean
+# Tools that are no part of the module, each with its version. Make builds them into bin/tools.
+GOLANGCI    = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+TOOLS      ?= $(CURDIR)/bin/tools
+# tool installs one of them, unless this version is there, and leaves its path in $$tool.
+tool = tool=$(TOOLS)/$(subst @,-,$(notdir $(1))); [ -x "$$tool" ] || { \
+	GOFLAGS= GOBIN=$(TOOLS)/new $(GO) install $(1) && mv $(TOOLS)/new/* "$$tool"; } || exit 1
+
+.PHONY: build run test test-tags cross race lint lint-platforms vulncheck fuzz bench bench-diff bench-test perf newcomers diff interop sim chaos soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -33,9 +42,9 @@ build:
 run:
 	@$(GO) run ./cmd/bootnode $(ARGS)
 
-test: lint
+# All tests of the module. README.md says how long they take.
+test:
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
-	@$(MAKE) --no-print-directory test-tags
 
 # Builds with tags. discv5debug poisons returned buffers and panics where one is used again; it runs over all packages with nodes on
 # real sockets (fuzz has such buffers for the simulator, in every build). purego has no assembly. decred replaces the arithmetic of
@@ -54,15 +63,24 @@ cross:
 race:
 	$(GO) test -race -timeout $(RACETIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -Ev '/internal/(archtest|eclipse)$$')
 
-# The dependency picture, the forms of the sources and the doc comments are held by internal/archtest.
-lint:
+# Formatting, vet for four platforms, golangci-lint with .golangci.yml, the workflow files, and the
+# rules of internal/archtest.
+lint: lint-platforms
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "gofmt: not formatted:"; echo "$$bad"; exit 1; fi
+	@$(call tool,$(GOLANGCI)); echo golangci-lint; $$tool run ./...
+	@$(call tool,$(ACTIONLINT)); echo actionlint; $$tool
+	$(GO) test ./internal/archtest
+
+lint-platforms:
 	@for p in $(PLATFORMS); do \
 		echo "go vet $$p"; \
 		if [ "$$p" = "$$($(GO) env GOHOSTOS)/$$($(GO) env GOHOSTARCH)" ]; then $(GO) vet ./... || exit 1; \
 		else CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./... || exit 1; fi; \
 	done
-	$(GO) test ./internal/archtest
+
+# Known vulnerabilities in functions that the programs and packages call. It asks vuln.go.dev.
+vulncheck:
+	@$(call tool,$(GOVULNCHECK)); $$tool ./...
 
 # Every fuzz target of this module, of fuzz/diff and of fuzz/libsecp, one after the other, a line for each; docs/FUZZING.md. What they find is
 # kept below testdata/fuzz. Minimizing is bounded: of scripts for a state machine it could take all the time.

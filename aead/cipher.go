@@ -56,7 +56,7 @@ func NewCipher(key *[KeySize]byte) Cipher {
 	return newStdCipher(key)
 }
 
-// NewCiphers is NewCipher for the two directions of a session. Their keys are neighbours in memory,
+// NewCiphers is NewCipher for the two directions of a session. Their keys are neighbors in memory,
 // where that can be done.
 //
 // Where this package has its own GCM, the garbage collector erases both keys when nothing refers to

@@ -41,5 +41,5 @@
 // A [Client] may be used by several goroutines; it keeps the highest sequence number seen of each
 // tree and the time of the next DNS request, nothing else. A walk's state belongs to the goroutine
 // that ranges over it. Its requests run in goroutines of their own, [Limits.Concurrency] at most;
-// when the walk ends they are cancelled and end by themselves.
+// when the walk ends they are canceled and end by themselves.
 package dnsdisc

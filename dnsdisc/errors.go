@@ -15,7 +15,7 @@ var (
 	ErrPublicKey = errors.New("dnsdisc: public key of link is not a point on secp256k1")
 	ErrDomain    = errors.New("dnsdisc: not a domain name")
 	ErrRoot      = errors.New("dnsdisc: not of the form enrtree-root:v1 e=<hash> l=<hash> seq=<number> sig=<signature>")
-	ErrBranch    = errors.New("dnsdisc: not of the form enrtree-branch:<hash>,<hash>,...")
+	ErrBranch    = errors.New("dnsdisc: not of the form enrtree-branch:<hash>,<hash>,<hash>")
 	ErrEntry     = errors.New("dnsdisc: entry is neither a branch, nor a record, nor a link")
 	ErrMisplaced = errors.New("dnsdisc: record in the subtree of links, or link in that of records")
 	ErrTooLong   = errors.New("dnsdisc: text is longer than 1024 bytes")

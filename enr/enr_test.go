@@ -2,7 +2,6 @@ package enr
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"math/rand/v2"
 	"net/netip"
@@ -31,14 +30,6 @@ var example = func() (v struct {
 	}
 	return v
 }()
-
-func unhex(s string) []byte {
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		panic(err)
-	}
-	return b
-}
 
 // seeded is a reproducible source of keys.
 func seeded(seed byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{seed}) }

@@ -25,7 +25,7 @@ func ParseView(b []byte) (View, error) {
 // SplitView is ParseView for the first of several records that stand one after another, as in
 // a NODES message (discv5-wire.md, NODES Response). rest is what follows.
 //
-// A rejected record need not spoil its neighbours: when only its inside is wrong, rest is
+// A rejected record need not spoil its neighbors: when only its inside is wrong, rest is
 // what follows it and the caller may go on. When its end cannot be told, rest is nil. Either
 // way a loop that runs while bytes are left ends.
 func SplitView(b []byte) (v View, rest []byte, err error) {

@@ -78,10 +78,10 @@ func TestS19Rejects(t *testing.T) {
 		if c.want == nil || c.want == ErrTruncated || c.want == ErrTrailing || strings.Contains(c.name, "header") {
 			continue
 		}
-		// Inside a list of records the good neighbour is still read.
+		// Inside a list of records the good neighbor is still read.
 		_, rest, err := SplitView([]byte(c.in + good))
 		if err != c.want || string(rest) != good {
-			t.Errorf("%s, with a neighbour: got %v, rest %x", c.name, err, rest)
+			t.Errorf("%s, with a neighbor: got %v, rest %x", c.name, err, rest)
 		}
 	}
 }

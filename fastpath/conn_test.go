@@ -144,7 +144,7 @@ func TestSizeLimits(t *testing.T) {
 }
 
 // A datagram that does not fit its slot is dropped; it must neither arrive cut
-// nor spoil its neighbours.
+// nor spoil its neighbors.
 func TestS21Truncated(t *testing.T) {
 	matrix(t, func(t *testing.T, cfg Config) {
 		cfg.DisableFilter = true

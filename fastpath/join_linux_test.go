@@ -136,7 +136,7 @@ func sizesOf(list [][]byte) (sizes []int) {
 	return sizes
 }
 
-// Only neighbours of one destination leave together.
+// Only neighbors of one destination leave together.
 func TestJoinDestinations(t *testing.T) {
 	from := joining(t, Config{Addr: loop4})
 	a, b := open(t, Config{Addr: loop4}), open(t, Config{Addr: loop4})

@@ -5,7 +5,7 @@ package fastpath
 import "fmt"
 
 // poison fills released buffers. It is no valid start of anything, and easy to
-// recognise in a dump.
+// recognize in a dump.
 const poison = 0xDB
 
 // bufferState is the life of a buffer, checked at both ends. released runs

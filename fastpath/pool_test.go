@@ -18,8 +18,10 @@ func TestPool(t *testing.T) {
 		}
 		held = append(held, b)
 	}
-	if p.Get() != nil || p.Get() != nil {
-		t.Error("Get beyond the bound")
+	for range 2 {
+		if p.Get() != nil {
+			t.Error("Get beyond the bound")
+		}
 	}
 	for k, b := range held {
 		for _, v := range b.B {

@@ -10,7 +10,7 @@ import (
 // nodePort is the UDP port of nodes that are given none.
 const nodePort = 9000
 
-// freeAddr4 gives out a public IPv4 address, each in a /24 of its own and neighbours in number far
+// freeAddr4 gives out a public IPv4 address, each in a /24 of its own and neighbors in number far
 // apart: table and votes treat a prefix as one subscriber.
 func (n *Network) freeAddr4() netip.Addr {
 	for {

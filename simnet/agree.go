@@ -44,14 +44,14 @@ func fits(from, to *session.Keys) bool {
 	return err == nil
 }
 
-// CheckSessions takes up to k pairs of neighbours, lets the nodes of each ping each other without
+// CheckSessions takes up to k pairs of neighbors, lets the nodes of each ping each other without
 // loss, and checks that their sessions agree afterwards. It lets time pass and returns how many
 // pairs it has compared; a pair that does not agree is a violation.
 func (n *Network) CheckSessions(k int) (compared int) {
 	before, filter := n.cond, n.filter
 	n.cond.Loss, n.filter = 0, nil
 	defer func() { n.cond, n.filter = before, filter }()
-	left := n.neighbours(k)
+	left := n.neighbors(k)
 	for try := range 3 { // a handshake that others have under way may come between
 		for turn := range 2 {
 			for _, p := range left {
@@ -77,9 +77,9 @@ func (n *Network) CheckSessions(k int) (compared int) {
 	return compared
 }
 
-// neighbours picks up to k pairs of nodes with public addresses, of which the first has the second
+// neighbors picks up to k pairs of nodes with public addresses, of which the first has the second
 // in its table.
-func (n *Network) neighbours(k int) (pairs [][2]*Node) {
+func (n *Network) neighbors(k int) (pairs [][2]*Node) {
 	byID := make(map[enr.ID]*Node, len(n.nodes))
 	for _, nd := range n.nodes {
 		if nd.Running() && nd.NAT() == nil {

@@ -141,7 +141,7 @@ func (t *NAT) Forward(port uint16, inside netip.AddrPort) error {
 	return nil
 }
 
-// leave sends on what a host behind a NAT has sent: to a neighbour, back in, or out under the
+// leave sends on what a host behind a NAT has sent: to a neighbor, back in, or out under the
 // public address.
 func (n *Network) leave(p *packet, from *port) {
 	t := from.nat

@@ -65,7 +65,7 @@ func TestNATFiltering(t *testing.T) {
 			nat := newNAT(t, n, NATConfig{Kind: c.kind})
 			host := newProbe(t, n, SocketConfig{NAT: nat})
 			asked := newProbe(t, n, SocketConfig{})
-			neighbour := newProbe(t, n, SocketConfig{Addr: netip.AddrPortFrom(asked.Addr().Addr(), 7)})
+			neighbor := newProbe(t, n, SocketConfig{Addr: netip.AddrPortFrom(asked.Addr().Addr(), 7)})
 			stranger := newProbe(t, n, SocketConfig{})
 
 			if stranger.reaches(n, host, netip.AddrPortFrom(nat.Addr(), host.Addr().Port())) {
@@ -82,7 +82,7 @@ func TestNATFiltering(t *testing.T) {
 				name string
 				p    *probe
 				want bool
-			}{{"who was asked", asked, c.same}, {"another port", neighbour, c.port}, {"another address", stranger, c.addr}} {
+			}{{"who was asked", asked, c.same}, {"another port", neighbor, c.port}, {"another address", stranger, c.addr}} {
 				if got := o.p.reaches(n, host, seen); got != o.want {
 					t.Errorf("%s gets in: %v, want %v", o.name, got, o.want)
 				}
@@ -148,7 +148,7 @@ func TestNATInside(t *testing.T) {
 		nat := newNAT(t, n, NATConfig{Hairpin: hairpin})
 		a, b := newProbe(t, n, SocketConfig{NAT: nat}), newProbe(t, n, SocketConfig{NAT: nat})
 		if !a.reaches(n, b, b.Addr()) || b.from != a.Addr() {
-			t.Errorf("neighbours do not see each other: from %v", b.from)
+			t.Errorf("neighbors do not see each other: from %v", b.from)
 		}
 		out := newProbe(t, n, SocketConfig{})
 		b.reaches(n, out, out.Addr())

@@ -16,7 +16,7 @@ func At(latitude, longitude float64) Place {
 	return Place{math.Cos(lat) * math.Cos(lon), math.Cos(lat) * math.Sin(lon), math.Sin(lat)}
 }
 
-// Distance returns the length of the way between two places along the surface, in kilometres.
+// Distance returns the length of the way between two places along the surface, in kilometers.
 func Distance(a, b Place) float64 {
 	const radius = 6371
 	dot := a.x*b.x + a.y*b.y + a.z*b.z
@@ -27,8 +27,8 @@ func Distance(a, b Place) float64 {
 // in which light covers 200 km in a millisecond. The farthest places are 154 ms from each other,
 // one way.
 func World(from, to Place) time.Duration {
-	const perKilometre = 1.5 * float64(time.Millisecond) / 200
-	return 4*time.Millisecond + time.Duration(Distance(from, to)*perKilometre)
+	const perKilometer = 1.5 * float64(time.Millisecond) / 200
+	return 4*time.Millisecond + time.Duration(Distance(from, to)*perKilometer)
 }
 
 // Always returns a delay that is the same between all places.

@@ -196,10 +196,7 @@ func load(args, environ []string) (*options, error) {
 	if o.version {
 		return o, nil
 	}
-	env, err := o.environment(environ)
-	if err != nil {
-		return nil, err
-	}
+	env := o.environment(environ)
 	file, err := o.configFile(env)
 	if err != nil {
 		return nil, err
@@ -228,7 +225,7 @@ func load(args, environ []string) (*options, error) {
 
 // environment picks this program's variables. Some that it does not know may be meant for others:
 // orchestrators make variables out of the names of services. They are warned about.
-func (o *options) environment(environ []string) (map[string]string, error) {
+func (o *options) environment(environ []string) map[string]string {
 	known := make(map[string]string) // variable to setting
 	o.flags.VisitAll(func(f *pflag.Flag) {
 		if !onlyFlag(f.Name) || f.Name == "config" {
@@ -251,7 +248,7 @@ func (o *options) environment(environ []string) (map[string]string, error) {
 		}
 		o.warnings = append(o.warnings, warning)
 	}
-	return env, nil
+	return env
 }
 
 // configFile reads the file of --config, if there is one.

@@ -108,7 +108,7 @@ func newNetwork(ctx context.Context, cfg Config) *network {
 }
 
 // join starts an honest node.
-func (w *network) join() *node {
+func (w *network) join() {
 	p := w.pop.newHonest()
 	n := &node{peer: p, joined: w.now, lookupAt: w.now + time.Second, sessions: make(map[*peer]struct{})}
 	n.table = newTable(w.cfg.Rules, p.id, w.pop.byID, w.rnd, w.cfg.Table)
@@ -119,7 +119,6 @@ func (w *network) join() *node {
 			w.contact(n, b.peer)
 		}
 	}
-	return n
 }
 
 // contact has n talk to p, which answers.

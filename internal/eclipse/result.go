@@ -38,10 +38,10 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	for range bootnodes {
 		w.join()
 	}
-	switch {
-	case w.cfg.Order == After:
+	switch w.cfg.Order {
+	case After:
 		w.attackFrom = joinTime + headStart
-	case w.cfg.Order == Before:
+	case Before:
 		w.run(headStart)
 	}
 	step := joinTime / time.Duration(w.cfg.Nodes)

@@ -155,10 +155,10 @@ func (r *reach) become(now time.Duration, at netip.AddrPort, source AddressSourc
 	if at != r.at {
 		old := r.proof
 		old.at = r.at
-		switch {
-		case at == r.before.at:
+		switch at {
+		case r.before.at:
 			r.proof, r.before = r.before, proof{}
-		case at == r.base:
+		case r.base:
 			r.proof = r.baseProof
 			r.proof.toward(at)
 		default:
@@ -371,7 +371,7 @@ func (e *Engine) missesNeeded(r *reach) int {
 }
 
 // disproved reports whether an endpoint that was detected has to leave the record: others find
-// their way into this network, and none of them to this node, which its neighbours relay.
+// their way into this network, and none of them to this node, which its neighbors relay.
 func (e *Engine) disproved(now time.Duration, r *reach) bool {
 	return r.detected() && e.cfg.ReachWait > 0 && now-max(r.since, r.proof.last) > e.cfg.ReachWait &&
 		r.misses(now, e.missWindow()) >= e.missesNeeded(r) && (len(r.checkers) >= checkersNeeded || r.elsewhere >= reachNeeded)
@@ -436,7 +436,7 @@ func (e *Engine) addressEvent(ev Event) {
 }
 
 // askAgain sends a PING to voters that have not spoken since others began to vote for another
-// endpoint: a node checks its neighbours every few minutes only, and its address has changed for
+// endpoint: a node checks its neighbors every few minutes only, and its address has changed for
 // all.
 func (w *Worker) askAgain(f netaddr.Family, r *reach, b ballot) {
 	e, a := w.e, &w.e.address

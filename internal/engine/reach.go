@@ -142,7 +142,7 @@ func (w *Worker) pongFrom(c *call, says netip.AddrPort) {
 // vote takes the vote of a peer. An IPv6 host sends from temporary addresses, of which it has
 // another one each day. They are of the link of its stable address, which is the one to name: a
 // vote for such an address is one for that.
-func (e *Engine) vote(now time.Duration, by voter, says netip.AddrPort) bool {
+func (e *Engine) vote(now time.Duration, by voter, says netip.AddrPort) {
 	if f := netaddr.FamilyOf(says.Addr()); f == netaddr.IPv6 && netaddr.ClassOf(says.Addr()) == netaddr.Global {
 		e.address.mu.Lock()
 		base := e.address.fam[f].base
@@ -152,7 +152,7 @@ func (e *Engine) vote(now time.Duration, by voter, says netip.AddrPort) bool {
 			says = base
 		}
 	}
-	return e.address.votes.add(now, by, says)
+	e.address.votes.add(now, by, says)
 }
 
 // voterRank says how a peer came to be known.

@@ -101,7 +101,7 @@ func TestS27ReplayLeavesSession(t *testing.T) {
 	nw.inject(s.addr, b, recorded)
 	s.got = nil
 	s.connect(b) // with new keys; the old ones still open
-	key := session.MakeKey(s.addr, (*[32]byte)(idOf(s)))
+	key := session.MakeKey(s.addr, idOf(s))
 	hash := b.e.sessions.Hash(&key)
 	before, _ := b.e.sessions.Lookup(&key, hash)
 	used := before.Current.Used()

@@ -39,8 +39,8 @@ type responders struct {
 	list []responder
 }
 
-// answered notes that p has answered at its address. It reports whether that is news.
-func (rs *responders) answered(now time.Duration, p Peer) (fresh bool) {
+// answered notes that p has answered at its address.
+func (rs *responders) answered(now time.Duration, p Peer) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	for i := range rs.list {
@@ -56,11 +56,10 @@ func (rs *responders) answered(now time.Duration, p Peer) (fresh bool) {
 		if moved {
 			rs.limit(p.Addr.Addr())
 		}
-		return false
+		return
 	}
 	rs.list = append(rs.list, responder{peer: p, at: now})
 	rs.limit(p.Addr.Addr())
-	return true
 }
 
 // limit drops one responder if there are too many after one has come to addr: the oldest of its

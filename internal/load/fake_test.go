@@ -130,8 +130,8 @@ func (f *fake) handshake(p *codec.Packet, s *fakeSession) bool {
 			return false
 		}
 	} else {
-		ephemeral, pub := [33]byte(p.EphemeralKey), [33]byte{}
-		pub, _ = record.PublicKey()
+		ephemeral := [33]byte(p.EphemeralKey)
+		pub, _ := record.PublicKey()
 		digest := aead.IDSignatureDigest(s.challenge, &ephemeral, &f.self)
 		if !verify(&pub, &digest, p.Signature) {
 			f.badProof.Add(1)

@@ -8,7 +8,7 @@ const maxDistance = 256
 // Distances appends to dst the n log distances at which node is to be asked for nodes close to
 // target, and returns the result (discv5-theory.md, Lookup Protocol). With d the log distance of
 // the two they are d, d+1, d-1, d+2, d-2 and so on within 1..256: the bucket of distance d holds
-// what node knows in the target's half of its neighbourhood, the others widen the circle.
+// what node knows in the target's half of its neighborhood, the others widen the circle.
 // Distance 0 is never asked for: it yields the record of node itself. A node that is the target is
 // asked for 1, 2, 3 and so on; Lookup does better, see Query.
 func Distances(dst []uint, node, target enr.ID, n int) []uint {

@@ -84,7 +84,7 @@ type Query struct {
 	// Node is whom to ask.
 	Node Candidate
 	// Distances are those of the function Distances. Where the node is itself the target they lie
-	// around the distance of the closest other candidate: that is where its neighbours are.
+	// around the distance of the closest other candidate: that is where its neighbors are.
 	// The slice belongs to the caller.
 	Distances []uint
 	// Path is the path that asks, 0 unless Config.Paths is over 1.

@@ -139,7 +139,7 @@ func TestDone(t *testing.T) {
 	}
 }
 
-// The target is asked around the distance of its closest known neighbour, not at 1, 2, 3.
+// The target is asked around the distance of its closest known neighbor, not at 1, 2, 3.
 func TestTargetItself(t *testing.T) {
 	l := New(id(0x8000), Config{}, id(1), candidates(0x8000, 0x8003))
 	q, ok := l.Next()

@@ -288,7 +288,7 @@ func TestS17PrefixShare(t *testing.T) {
 	checkMap(t, m)
 }
 
-// The hand comes to every slot before it comes to one again, and does not look at neighbours: a
+// The hand comes to every slot before it comes to one again, and does not look at neighbors: a
 // crowd of sessions that were made together and are in use must not hide those that may give way.
 func TestEvictionLooksFarApart(t *testing.T) {
 	for n := 1; n <= 3000; n++ {
@@ -312,7 +312,7 @@ func TestEvictionLooksFarApart(t *testing.T) {
 		at = next
 	}
 	if near > 0 {
-		t.Errorf("%d of %d steps go to a neighbourhood", near, evictionSamples)
+		t.Errorf("%d of %d steps go to a neighborhood", near, evictionSamples)
 	}
 }
 

@@ -42,7 +42,7 @@ func TestIndexModel(t *testing.T) {
 		"one tag":      func(r *rand.Rand) uint64 { return 7<<32 | uint64(r.Uint32()) },
 		"equal places": func(r *rand.Rand) uint64 { return uint64(r.IntN(1000)) << (32 + 10) },
 		"at the end":   func(r *rand.Rand) uint64 { return uint64(0xffffffff-r.Uint32N(40)) << 32 },
-		"neighbours":   func(r *rand.Rand) uint64 { return uint64(r.IntN(64)) << 32 },
+		"neighbors":    func(r *rand.Rand) uint64 { return uint64(r.IntN(64)) << 32 },
 	}
 	for name, hash := range hashes {
 		t.Run(name, func(t *testing.T) {

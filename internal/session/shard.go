@@ -89,7 +89,7 @@ func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
 
 // stepOf is by how much the hand of n slots moves: about 0.6 n, so that the slots looked at lie
 // far apart, and without a common divisor, so that all have their turn. Sessions that were made
-// together are neighbours, and all of them may be in use.
+// together are neighbors, and all of them may be in use.
 func stepOf(n int) uint32 {
 	s := max(n*5/8, 1)
 	for gcd(s, n) != 1 {

@@ -236,7 +236,7 @@ func (s *Store) guard(f func() error, opening bool) (err error) {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
 	if opening {
-		return fmt.Errorf("%s: %w (%v)", s.path, ErrDamaged, err)
+		return fmt.Errorf("%s: %w (%w)", s.path, ErrDamaged, err)
 	}
 	return fmt.Errorf("%s: %w", s.path, err)
 }

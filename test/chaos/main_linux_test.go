@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 		path := filepath.Join(dir, "bootnode")
 		out, err := exec.Command("go", "build", "-o", path, "../../cmd/bootnode").CombinedOutput()
 		if err != nil {
-			return "", fmt.Errorf("build of the bootnode: %v\n%s", err, out)
+			return "", fmt.Errorf("build of the bootnode: %w\n%s", err, out)
 		}
 		return path, nil
 	})

@@ -42,7 +42,7 @@ func Talk(n uint64) []byte {
 	return m.Append(nil)
 }
 
-// Requests seals one request for each session, in random order: neighbours in memory are not asked
+// Requests seals one request for each session, in random order: neighbors in memory are not asked
 // one after another.
 func (c *Client) Requests(list []Session, message func(n uint64) []byte) *Requests {
 	order := rand.New(rand.NewPCG(1, 2)).Perm(len(list))

@@ -39,6 +39,8 @@ func (d *digits) set(lo, hi uint64, negative bool, width uint) int {
 }
 
 // setHalf is set for a half that split has made: between -2^128 and 2^128 modulo n.
+//
+//nolint:unparam // width is that of set
 func (d *digits) setHalf(k *scalar, width uint) int {
 	if k.highMask() == 0 {
 		return d.set(k[0], k[1], false, width)
