@@ -14,7 +14,7 @@ import (
 )
 
 // Registrar stores the ads of others and decides how long each has to wait (discv5-theory.md,
-// Registrar Behaviour). It is safe for concurrent use. Times that are given to it are those of one
+// Registrar Behavior). It is safe for concurrent use. Times that are given to it are those of one
 // monotonic clock; a time before an earlier one counts as that one.
 type Registrar struct {
 	cfg  Config
