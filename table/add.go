@@ -3,6 +3,7 @@ package table
 import (
 	"time"
 
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
@@ -28,10 +29,10 @@ func (t *Table) add(now time.Duration, n *Node, force bool) AddResult {
 	if n.ID == t.cfg.Self {
 		return RejectedSelf
 	}
-	if len(n.Record) == 0 || len(n.Record) > MaxRecordSize {
+	if n.Record == nil {
 		return RejectedRecord
 	}
-	n.normalize(t.cfg.LowPorts)
+	n.Addr = netaddr.NormalizePort(n.Addr)
 	if n.Addr.Port() == 0 || Class(n.Addr.Addr()) == Special {
 		return RejectedAddr
 	}
@@ -57,7 +58,7 @@ func (t *Table) add(now time.Duration, n *Node, force bool) AddResult {
 
 func (c *change) insert(n *Node) AddResult {
 	cfg, b := &c.t.cfg, c.b
-	e := newEntry(c.now, n)
+	e := newEntry(c.now, n, cfg.LowPorts)
 	if !c.makeRoom(n.Addr.Addr(), &e.prefixes) {
 		return RejectedBucketIP
 	}
@@ -74,7 +75,7 @@ func (c *change) insert(n *Node) AddResult {
 	if cfg.Replacements < 1 {
 		return RejectedFull
 	}
-	e.due, e.minority = never, b.minority(cfg, &e.node)
+	e.due, e.minority = never, b.minority(cfg, e.stated)
 	if len(b.waiting) >= cfg.Replacements {
 		i := c.displaced(&e)
 		if i < 0 {
@@ -92,9 +93,9 @@ func (c *change) insert(n *Node) AddResult {
 
 // update changes an entry to what n says, if n is newer, or whatever n is with force.
 func (c *change) update(e *entry, member bool, n *Node, force bool) AddResult {
-	newer, moved := n.Seq > e.node.Seq || force, n.Addr != e.node.Addr
+	newer, moved := n.Seq() > e.node.Seq() || force, n.Addr != e.node.Addr
 	switch {
-	case n.Seq < e.node.Seq && !force:
+	case n.Seq() < e.node.Seq() && !force:
 		return Unchanged
 	case !newer && (!moved || e.live && !force):
 		// A second endpoint under the same record does not push out one that answers: a dual-stack
@@ -108,13 +109,7 @@ func (c *change) update(e *entry, member bool, n *Node, force bool) AddResult {
 		}
 	}
 	if newer {
-		if n.UDP4 != e.node.UDP4 {
-			e.proven &^= IPv4
-		}
-		if n.UDP6 != e.node.UDP6 {
-			e.proven &^= IPv6
-		}
-		e.node.Record, e.node.Seq, e.node.UDP4, e.node.UDP6 = n.Record, n.Seq, n.UDP4, n.UDP6
+		e.setRecord(n.Record, c.t.cfg.LowPorts)
 		c.reindex = true
 	}
 	e.lastSeen = c.now
@@ -150,6 +145,7 @@ func (c *change) move(e *entry, member bool, n *Node) AddResult {
 	l.enter(n.Addr)
 	e.forget()
 	e.node.Addr, e.prefixes, e.contested = n.Addr, p, false
+	e.describe(c.t.cfg.LowPorts)
 	// A check that stands is never put off, or a node that keeps moving would never be checked.
 	if member {
 		e.due = min(e.due, c.now+FirstCheckDelay)

@@ -23,7 +23,9 @@ type entry struct {
 	due      time.Duration // next check; of a replacement, never unless it is a candidate
 	checks   uint16
 	fails    uint16
-	proven   Family
+	stated   Family    // in which the record states an endpoint that counts
+	proven   Family    // in which that endpoint has answered
+	class    AddrClass // the most restricted one among all endpoints of the node
 	standing standing
 	live     bool
 	// contested says that another node has shown since that it owns the endpoint.
@@ -33,15 +35,54 @@ type entry struct {
 	minority Family
 }
 
-func newEntry(now time.Duration, n *Node) entry {
-	return entry{
+func newEntry(now time.Duration, n *Node, lowPorts bool) entry {
+	e := entry{
 		node: *n, prefixes: prefixquota.PrefixesOf(n.Addr.Addr()), added: now, lastSeen: now, due: now + FirstCheckDelay,
 		proved: -contestAfter,
 	}
+	e.describe(lowPorts)
+	return e
+}
+
+// describe sets what follows from the record and the address of the node.
+func (e *entry) describe(lowPorts bool) {
+	e.stated, e.class = e.node.stated(lowPorts), Class(e.node.Addr.Addr())
+	for _, x := range families {
+		if a := e.endpoint(x.family); a.IsValid() {
+			e.class = max(e.class, Class(a.Addr()))
+		}
+	}
+}
+
+// endpoint returns the endpoint that the record states in a family, if it counts.
+func (e *entry) endpoint(f Family) (a netip.AddrPort) {
+	for _, x := range families {
+		if f == x.family && e.stated&f != 0 {
+			a, _ = x.of(e.node.Record)
+		}
+	}
+	return a
+}
+
+// setRecord replaces the record. An endpoint that differs from the one before is not proven.
+func (e *entry) setRecord(r *enr.Record, lowPorts bool) {
+	before := [2]netip.AddrPort{e.endpoint(IPv4), e.endpoint(IPv6)}
+	e.node.Record = r
+	e.describe(lowPorts)
+	for i, x := range families {
+		if e.endpoint(x.family) != before[i] {
+			e.proven &^= x.family
+		}
+	}
+}
+
+// at says whether addr is one of the node's endpoints.
+func (e *entry) at(addr netip.AddrPort) bool {
+	return addr == e.node.Addr || addr == e.endpoint(IPv4) || addr == e.endpoint(IPv6)
 }
 
 // relayable says whether the record may be named to anybody at all.
-func (e *entry) relayable() bool { return e.live && e.proven != 0 && e.node.class() != Special }
+func (e *entry) relayable() bool { return e.live && e.proven != 0 && e.class != Special }
 
 // forget takes back every proof of liveness.
 func (e *entry) forget() {
@@ -51,18 +92,17 @@ func (e *entry) forget() {
 // prove notes that the node has answered at addr. It reports whether that was news.
 func (e *entry) prove(addr netip.AddrPort) bool {
 	was := e.proven
-	if addr == e.node.UDP4 {
-		e.proven |= IPv4
-	}
-	if addr == e.node.UDP6 {
-		e.proven |= IPv6
+	for _, x := range families {
+		if addr == e.endpoint(x.family) {
+			e.proven |= x.family
+		}
 	}
 	return e.proven != was
 }
 
 func (e *entry) state(member bool) State {
 	return State{
-		Member: member, Live: e.live, Proven: e.proven, Checks: int(e.checks), Fails: int(e.fails),
+		Member: member, Live: e.live, Stated: e.stated, Proven: e.proven, Checks: int(e.checks), Fails: int(e.fails),
 		Added: e.added, LastSeen: e.lastSeen, NextCheck: e.due,
 	}
 }

@@ -19,9 +19,8 @@ func TestClosest(t *testing.T) {
 		if k%3 == 0 { // crowd the near buckets too
 			id = tab.atDistance(1+r.IntN(256), id)
 		}
-		n := Node{ID: id, Seq: 1, Record: []byte{1}}
-		n.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{20, byte(k >> 8), byte(k), 1}), 1)
-		n.UDP4 = n.Addr
+		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{20, byte(k >> 8), byte(k), 1}), 1)
+		n := stating(Node{ID: id, Addr: addr}, 1, addr)
 		if tab.Add(0, n) != Added {
 			continue
 		}

@@ -29,8 +29,6 @@ const (
 	// CheckTimeout is how long Due keeps quiet about a node that it has returned and of which
 	// neither MarkLive nor MarkFailed was told.
 	CheckTimeout = 10 * time.Second
-	// MaxRecordSize is the largest record that a Node may carry (enr.md, Record Structure).
-	MaxRecordSize = 300
 )
 
 // Config configures a Table. The zero value of every field but Self stands for its default.

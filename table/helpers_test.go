@@ -1,13 +1,16 @@
 package table
 
 import (
+	cryptorand "crypto/rand"
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 var self = enr.ID{0x55, 0xaa, 0x12}
@@ -38,14 +41,66 @@ func node(d int, k uint32) Node {
 
 // at is node with a given endpoint.
 func at(d int, k uint32, addr netip.AddrPort) Node {
-	n := Node{ID: idAt(d, k), Seq: 1, Addr: addr, Record: make([]byte, 100+k%200)}
-	binary.BigEndian.PutUint32(n.Record, k)
-	if addr.Addr().Is4() {
-		n.UDP4 = addr
-	} else {
-		n.UDP6 = addr
-	}
+	return stating(Node{ID: idAt(d, k), Addr: addr}, 1, addr)
+}
+
+// stating returns n with a record of sequence number seq that states the endpoints given. Nothing in
+// the table depends on whose key signed the record.
+func stating(n Node, seq uint64, endpoints ...netip.AddrPort) Node {
+	n.Record = record(seq, endpoints...)
 	return n
+}
+
+// withSeq returns n with a record of another sequence number, which states what n's states.
+func withSeq(n Node, seq uint64) Node {
+	v4, _ := n.Record.UDPEndpoint4()
+	v6, _ := n.Record.UDPEndpoint6()
+	return stating(n, seq, v4, v6)
+}
+
+var (
+	recordKey = sync.OnceValues(func() (*enr.PrivateKey, error) { return enr.GenerateKey(cryptorand.Reader) })
+	records   sync.Map // recordSpec to *enr.Record
+)
+
+// recordSpec is what a record of the tests states.
+type recordSpec struct {
+	seq    uint64
+	v4, v6 netip.AddrPort
+}
+
+// record returns a record that states the endpoints given, and the same one for the same ones.
+func record(seq uint64, endpoints ...netip.AddrPort) *enr.Record {
+	spec := recordSpec{seq: seq}
+	for _, a := range endpoints {
+		a = netaddr.NormalizePort(a)
+		switch {
+		case a.Addr().Is4():
+			spec.v4 = a
+		case a.IsValid():
+			spec.v6 = a
+		}
+	}
+	if r, ok := records.Load(spec); ok {
+		return r.(*enr.Record)
+	}
+	b := enr.NewBuilder().SetSeq(seq)
+	if spec.v4.IsValid() {
+		b.SetIP(spec.v4.Addr()).SetUDP(spec.v4.Port())
+	}
+	if spec.v6.IsValid() {
+		b.SetIP(spec.v6.Addr()).SetUDP6(spec.v6.Port())
+	}
+	key, err := recordKey()
+	if err != nil {
+		panic(err)
+	}
+	r, err := b.Sign(key)
+	if err != nil {
+		panic(err)
+	}
+	records.Store(spec, r)
+	return r
 }
 
 func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }

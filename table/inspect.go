@@ -93,21 +93,6 @@ func (t *Table) BucketInfo(distance int) BucketInfo {
 	return info
 }
 
-// AppendBucket appends the members at a log distance to dst, longest in the bucket first, and
-// returns the result.
-func (t *Table) AppendBucket(distance int, dst []Node) []Node {
-	if distance < 1 || distance > numBuckets {
-		return dst
-	}
-	b := &t.buckets[distance-1]
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for i := range b.members {
-		dst = append(dst, b.members[i].node)
-	}
-	return dst
-}
-
 // All iterates over everything in the table, farthest bucket first, members before replacements
 // (State.Member tells them apart). Each bucket is copied before its nodes are yielded: no lock is
 // held in the loop's body, which may change the table.

@@ -71,8 +71,8 @@ func checkInvariants(t *testing.T, tab *Table) {
 				} else if e.due == never && b.hasRoom(&tab.cfg, e.node.Inbound) && !slices.ContainsFunc(b.waiting, func(e entry) bool { return e.due != never }) {
 					t.Fatal("a replacement waits unchecked although there is room")
 				}
-				if seq, ok := tab.Seq(e.node.ID); !ok || seq != e.node.Seq {
-					t.Fatalf("Seq = %d %v, want %d", seq, ok, e.node.Seq)
+				if seq, ok := tab.Seq(e.node.ID); !ok || seq != e.node.Seq() {
+					t.Fatalf("Seq = %d %v, want %d", seq, ok, e.node.Seq())
 				}
 			}
 		}
@@ -94,8 +94,8 @@ func checkInvariants(t *testing.T, tab *Table) {
 			t.Fatalf("bucket %d: %d records in the snapshot, %d to relay", i+1, snap.Len(), len(relayed))
 		}
 		for k, e := range relayed {
-			if *snap.ID(k) != e.node.ID || !bytes.Equal(snap.Record(k), e.node.Record) || snap.Proven(k) != e.proven ||
-				snap.Addr(k) != e.node.Addr || snap.Class(k) != e.node.class() {
+			if *snap.ID(k) != e.node.ID || !bytes.Equal(snap.Record(k), e.node.Record.Bytes()) || snap.Proven(k) != e.proven ||
+				snap.Addr(k) != e.node.Addr || snap.Class(k) != e.class {
 				t.Fatal("snapshot differs from the bucket")
 			}
 		}
@@ -150,17 +150,18 @@ func (m *model) operate(t *testing.T, tab *Table, now time.Duration, op [4]byte)
 	d := 256 - int(op[1]%4)
 	k := uint32(op[2] % 48)
 	n := node(d, k)
+	stated := n.Addr
 	switch op[3] % 8 { // few prefixes, so that the limits are met
 	case 0, 1, 2:
 		n.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{20, 0, op[3] % 3, byte(k)}), 9000)
-		n.UDP4 = n.Addr
+		stated = n.Addr
 	case 3:
 		n.Addr = netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x2a, 0, 0, 1, 0, 2, 15: byte(k)}), 9000)
-		n.UDP4, n.UDP6 = netip.AddrPort{}, n.Addr
+		stated = n.Addr
 	case 4:
 		n.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 9000)
 	}
-	n.Seq = uint64(op[3] >> 5)
+	n = stating(n, uint64(op[3]>>5), stated)
 	n.Inbound = op[2]&0x80 != 0
 	known, _, ok := tab.Get(n.ID)
 	switch op[0] % 8 {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // MarkLive notes that the node has answered a PING that was sent to addr. It reports whether addr
@@ -18,8 +19,8 @@ func (t *Table) MarkLive(now time.Duration, id enr.ID, addr netip.AddrPort) bool
 	}
 	defer c.end()
 	e, member := c.b.find(&id)
-	addr = unmap(addr)
-	if e == nil || !addr.IsValid() || !e.node.endpoint(addr) {
+	addr = netaddr.NormalizePort(addr)
+	if e == nil || !addr.IsValid() || !e.at(addr) {
 		return false
 	}
 	t.live.Add(1)

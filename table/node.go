@@ -28,88 +28,55 @@ func FamilyOf(addr netip.Addr) Family {
 	return IPv6
 }
 
-// Node is what the table keeps of another node. It is passed by value; all copies share Record.
+// Node is a node of the table: its record, and the endpoint to contact it at. It is passed by value.
+// The record is immutable, and all copies share it.
 type Node struct {
-	// ID is the node ID of the record. The caller has verified that.
+	// ID is the node ID of Record. It is kept beside the record because the table compares it often.
 	ID enr.ID
-	// Record is the encoded record, 1..MaxRecordSize bytes. The table keeps the slice: nobody may
-	// write to it after Add.
-	Record []byte
-	// Seq is the sequence number of Record.
-	Seq uint64
+	// Record is the node's record. The caller has verified it, and the table parses nothing. A
+	// record is relayed only after the node has answered a PING at an endpoint that the record
+	// states, see Snapshot.MayRelay. A node whose record states none is kept and looked up, and
+	// never relayed.
+	Record *enr.Record
 	// Addr is the endpoint at which the node is contacted: proven by a handshake, or taken from
 	// the record. Address limits count it.
 	Addr netip.AddrPort
-	// UDP4 and UDP6 are the endpoints that Record states, zero where it states none. A record is
-	// relayed only after the node has answered a PING at one of them, see Snapshot.MayRelay; a node
-	// whose record states none is kept and looked up, and never relayed.
-	UDP4, UDP6 netip.AddrPort
 	// Inbound says that the node contacted us first.
 	Inbound bool
 }
 
-// FromRecord returns the Node of a verified record that is contacted at addr. The Node shares the
-// record's bytes.
-func FromRecord(r *enr.Record, addr netip.AddrPort, inbound bool) Node {
-	n := Node{ID: r.ID(), Record: r.Bytes(), Seq: r.Seq(), Addr: addr, Inbound: inbound}
-	n.UDP4, _ = r.UDPEndpoint4()
-	n.UDP6, _ = r.UDPEndpoint6()
-	return n
+// NewNode returns the Node of a record that is contacted at addr.
+func NewNode(r *enr.Record, addr netip.AddrPort, inbound bool) Node {
+	return Node{ID: r.ID(), Record: r, Addr: addr, Inbound: inbound}
 }
 
-// minPort is the lowest port of an endpoint that is told to others, unless Config.LowPorts is set.
+// Seq returns the sequence number of the record.
+func (n *Node) Seq() uint64 { return n.Record.Seq() }
+
+// minPort is the lowest port of an endpoint that is named to others, unless Config.LowPorts is set.
 const minPort = 1024
 
-// normalize turns IPv4-mapped addresses into IPv4 ones, so that equal endpoints compare equal. It
-// drops stated endpoints that lie in the wrong family, that fewer can reach than Addr, and with
-// ports at which no nodes are expected. The node is used, and relayed, for the other endpoint
-// alone.
-func (n *Node) normalize(lowPorts bool) {
-	n.Addr = unmap(n.Addr)
-	if n.UDP4 = unmap(n.UDP4); !n.UDP4.Addr().Is4() {
-		n.UDP4 = netip.AddrPort{}
-	}
-	if n.UDP6 = unmap(n.UDP6); !n.UDP6.Addr().Is6() {
-		n.UDP6 = netip.AddrPort{}
-	}
+// families are the two families and the endpoint that a record states in each.
+var families = [2]struct {
+	family Family
+	of     func(*enr.Record) (netip.AddrPort, bool)
+}{
+	{IPv4, func(r *enr.Record) (netip.AddrPort, bool) { return r.UDPEndpoint4() }},
+	{IPv6, func(r *enr.Record) (netip.AddrPort, bool) { return r.UDPEndpoint6() }},
+}
+
+// stated returns the families in which the record states an endpoint that counts. An endpoint does
+// not count if fewer hosts can reach it than Addr, or if no nodes are expected at its port. The node
+// is used, and relayed, for the other endpoint alone.
+func (n *Node) stated(lowPorts bool) (f Family) {
 	class := Class(n.Addr.Addr())
-	for _, a := range [...]*netip.AddrPort{&n.UDP4, &n.UDP6} {
-		if a.IsValid() && (!MayRelay(class, Class(a.Addr())) || a.Port() < minPort && !lowPorts) {
-			*a = netip.AddrPort{}
+	for _, x := range families {
+		a, ok := x.of(n.Record)
+		if ok && MayRelay(class, Class(a.Addr())) && (a.Port() >= minPort || lowPorts) {
+			f |= x.family
 		}
 	}
-}
-
-func unmap(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
-
-// stated returns the families in which the record states an endpoint.
-func (n *Node) stated() (f Family) {
-	if n.UDP4.IsValid() {
-		f |= IPv4
-	}
-	if n.UDP6.IsValid() {
-		f |= IPv6
-	}
 	return f
-}
-
-// class returns the most restricted class among all endpoints of the node.
-func (n *Node) class() AddrClass {
-	c := Class(n.Addr.Addr())
-	if n.UDP4.IsValid() {
-		c = max(c, Class(n.UDP4.Addr()))
-	}
-	if n.UDP6.IsValid() {
-		c = max(c, Class(n.UDP6.Addr()))
-	}
-	return c
-}
-
-// endpoint says whether addr is one of the node's endpoints.
-func (n *Node) endpoint(addr netip.AddrPort) bool {
-	return addr == n.Addr || addr == n.UDP4 || addr == n.UDP6
 }
 
 // State is what the table knows about a node beyond the Node itself. Times are durations since the
@@ -119,8 +86,10 @@ type State struct {
 	Member bool
 	// Live says that the node has answered a PING at Addr and has not failed too often since.
 	Live bool
-	// Proven holds the families in which the endpoint stated by the record has answered a PING.
-	Proven Family
+	// Stated holds the families in which the record states an endpoint that counts: one that as many
+	// can reach as Addr, at a port at which nodes are expected. Proven holds those of them in which
+	// that endpoint has answered a PING.
+	Stated, Proven Family
 	// Checks is the credit: one per answered PING, cut to a third by repeated failure.
 	Checks int
 	// Fails counts consecutive failures.

@@ -60,17 +60,15 @@ func TestOlderRecordChangesNothing(t *testing.T) {
 	for _, live := range []bool{false, true} {
 		t.Run(fmt.Sprint(live), func(t *testing.T) {
 			tab := newTable(nil)
-			n := node(256, 1)
-			n.Seq = 5
+			n := withSeq(node(256, 1), 5)
 			mustAdd(t, tab, 0, n, Added)
 			if live {
 				mustLive(t, tab, 0, n)
 			}
-			old := at(256, 1, addrPort("60.1.1.1:9000"))
-			old.Seq = 4
+			old := withSeq(at(256, 1, addrPort("60.1.1.1:9000")), 4)
 			mustAdd(t, tab, s, old, Unchanged)
-			if got, _, _ := tab.Get(n.ID); got.Addr != n.Addr || got.Seq != 5 {
-				t.Errorf("at %v with record %d", got.Addr, got.Seq)
+			if got, _, _ := tab.Get(n.ID); got.Addr != n.Addr || got.Seq() != 5 {
+				t.Errorf("at %v with record %d", got.Addr, got.Seq())
 			}
 		})
 	}
@@ -122,12 +120,13 @@ func TestS17FreshAnswerIsNotContested(t *testing.T) {
 // proof of IPv4 alone.
 func TestS10UpdateEndsProofOfChangedFamily(t *testing.T) {
 	tab := newTable(nil)
+	v4 := addrPort("20.1.1.1:9000")
 	n := at(256, 1, addrPort("[2a00:1::1]:9000"))
-	n.UDP4 = addrPort("20.1.1.1:9000")
+	n = stating(n, 1, v4, n.Addr)
 	mustAdd(t, tab, 0, n, Added)
 	mustLive(t, tab, 0, n)
-	tab.MarkLive(0, n.ID, n.UDP4)
-	n.Seq, n.UDP4 = 2, addrPort("20.1.1.2:9000")
+	tab.MarkLive(0, n.ID, v4)
+	n = stating(n, 2, addrPort("20.1.1.2:9000"), n.Addr)
 	mustAdd(t, tab, 0, n, Updated)
 	if st := state(t, tab, n.ID); st.Proven != IPv6 || !st.Live {
 		t.Errorf("%+v", st)

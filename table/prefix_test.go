@@ -82,7 +82,7 @@ func TestS32HonestNodesFit(t *testing.T) {
 		tab := newTable(func(c *Config) { c.Self[0] = byte(i) })
 		for _, r := range records {
 			a, _ := r.UDPEndpoint4()
-			if tab.Add(0, FromRecord(r, a, false)).Rejected() {
+			if tab.Add(0, NewNode(r, a, false)).Rejected() {
 				refused++
 			}
 		}

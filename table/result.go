@@ -16,7 +16,7 @@ const (
 	Replacement
 	// RejectedSelf: the local node.
 	RejectedSelf
-	// RejectedRecord: no record, or one over MaxRecordSize.
+	// RejectedRecord: there is no record.
 	RejectedRecord
 	// RejectedAddr: Addr has no port, or is an address that is never contacted (class Special).
 	RejectedAddr

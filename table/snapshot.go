@@ -10,15 +10,13 @@ import (
 // takes no lock and allocates nothing. It stays valid, unchanged, for as long as it is held; the
 // table publishes a new one when the bucket changes. A nil Snapshot is empty.
 //
-//	slab     record 0 | record 1 | ... | record n-1
-//	entries  end of record, node ID, endpoint, class, families; in the same order
+// It shares the records with the table.
 type Snapshot struct {
-	slab    []byte
 	entries []relayEntry
 }
 
 type relayEntry struct {
-	end    uint32 // of the record in the slab; it starts where the one before ends
+	record *enr.Record
 	class  AddrClass
 	stated Family
 	proven Family
@@ -36,14 +34,7 @@ func (s *Snapshot) Len() int {
 }
 
 // Record returns the encoded record i, 0 <= i < Len, for reading only.
-func (s *Snapshot) Record(i int) []byte {
-	start := uint32(0)
-	if i > 0 {
-		start = s.entries[i-1].end
-	}
-	end := s.entries[i].end
-	return s.slab[start:end:end]
-}
+func (s *Snapshot) Record(i int) []byte { return s.entries[i].record.Bytes() }
 
 // ID returns the node ID of record i, 0 <= i < Len, for reading only.
 func (s *Snapshot) ID(i int) *enr.ID { return &s.entries[i].id }
@@ -75,20 +66,19 @@ func (s *Snapshot) MayRelay(i int, requester AddrClass, family Family) bool {
 // Usable says whether record i, 0 <= i < Len, states an endpoint of the given family.
 func (s *Snapshot) Usable(i int, family Family) bool { return s.entries[i].stated&family != 0 }
 
-// newSnapshot copies the relayable members, and the relayable replacements of a family that few
+// newSnapshot lists the relayable members, and the relayable replacements of a family that few
 // members state. It returns nil when there are none.
 func newSnapshot(b *bucket) *Snapshot {
-	n, size := 0, 0
+	n := 0
 	for e, member := range b.all() {
 		if e.relayable() && (member || e.minority != 0) {
 			n++
-			size += len(e.node.Record)
 		}
 	}
 	if n == 0 {
 		return nil
 	}
-	s := &Snapshot{slab: make([]byte, 0, size), entries: make([]relayEntry, 0, n)}
+	s := &Snapshot{entries: make([]relayEntry, 0, n)}
 	for e, member := range b.all() {
 		if !e.relayable() || !member && e.minority == 0 {
 			continue
@@ -97,9 +87,8 @@ func newSnapshot(b *bucket) *Snapshot {
 		if member {
 			only = 0
 		}
-		s.slab = append(s.slab, e.node.Record...)
 		s.entries = append(s.entries, relayEntry{
-			end: uint32(len(s.slab)), class: e.node.class(), stated: e.node.stated(), proven: e.proven,
+			record: e.node.Record, class: e.class, stated: e.stated, proven: e.proven,
 			only: only, id: e.node.ID, addr: e.node.Addr,
 		})
 	}
@@ -122,7 +111,7 @@ func newIndex(b *bucket) *index {
 	for _, list := range [2][]entry{b.members, b.waiting} {
 		for i := range list {
 			x.ids = append(x.ids, list[i].node.ID)
-			x.seqs = append(x.seqs, list[i].node.Seq)
+			x.seqs = append(x.seqs, list[i].node.Seq())
 		}
 	}
 	return x

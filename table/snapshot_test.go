@@ -23,7 +23,7 @@ func TestRelayOnlyAfterAnswer(t *testing.T) {
 	}
 	mustLive(t, tab, 1*s, b)
 	snap := tab.Relay(256)
-	if snap.Len() != 1 || *snap.ID(0) != b.ID || !bytes.Equal(snap.Record(0), b.Record) || snap.Addr(0) != b.Addr ||
+	if snap.Len() != 1 || *snap.ID(0) != b.ID || !bytes.Equal(snap.Record(0), b.Record.Bytes()) || snap.Addr(0) != b.Addr ||
 		snap.Class(0) != Global || snap.Proven(0) != IPv4 {
 		t.Fatalf("snapshot %+v", snap)
 	}
@@ -32,7 +32,7 @@ func TestRelayOnlyAfterAnswer(t *testing.T) {
 		t.Error("a snapshot in use changed")
 	}
 	snap = tab.Relay(256)
-	if snap.Len() != 2 || !bytes.Equal(snap.Record(0), a.Record) || !bytes.Equal(snap.Record(1), b.Record) {
+	if snap.Len() != 2 || !bytes.Equal(snap.Record(0), a.Record.Bytes()) || !bytes.Equal(snap.Record(1), b.Record.Bytes()) {
 		t.Error("records mixed up")
 	}
 	if tab.Relay(255) != nil || tab.Relay(255).Len() != 0 {
@@ -68,7 +68,8 @@ func TestS10SnapshotMayRelay(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tab := newTable(nil)
 			n := node(256, 1)
-			n.Addr, n.UDP4, n.UDP6 = tt.addr, tt.udp4, tt.udp6
+			n.Addr = tt.addr
+			n = stating(n, 1, tt.udp4, tt.udp6)
 			mustAdd(t, tab, 0, n, Added)
 			if tt.prove6 {
 				tab.MarkLive(1*s, n.ID, tt.udp6)
@@ -104,11 +105,12 @@ func TestS10SnapshotMayRelay(t *testing.T) {
 func TestUpdateKeepsProofOfUnchangedFamily(t *testing.T) {
 	tab := newTable(nil)
 	n := node(256, 1)
-	n.UDP6 = addrPort("[2a00:1::1]:9000")
+	v6 := addrPort("[2a00:1::1]:9000")
+	n = stating(n, 1, n.Addr, v6)
 	tab.Add(0, n)
 	mustLive(t, tab, 0, n)
-	tab.MarkLive(0, n.ID, n.UDP6)
-	n.Seq, n.UDP6 = 2, addrPort("[2a00:1::2]:9000")
+	tab.MarkLive(0, n.ID, v6)
+	n = stating(n, 2, n.Addr, addrPort("[2a00:1::2]:9000"))
 	mustAdd(t, tab, 0, n, Updated)
 	if st := state(t, tab, n.ID); st.Proven != IPv4 || !st.Live {
 		t.Errorf("%+v", st)
@@ -118,7 +120,7 @@ func TestUpdateKeepsProofOfUnchangedFamily(t *testing.T) {
 	}
 }
 
-func TestFromRecord(t *testing.T) {
+func TestNewNode(t *testing.T) {
 	key, err := enr.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -127,8 +129,8 @@ func TestFromRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := FromRecord(r, addrPort("20.1.2.3:9000"), true)
-	if n.ID != r.ID() || n.Seq != 7 || n.UDP4 != n.Addr || n.UDP6.IsValid() || !n.Inbound || !bytes.Equal(n.Record, r.Bytes()) {
+	n := NewNode(r, addrPort("20.1.2.3:9000"), true)
+	if n.ID != r.ID() || n.Seq() != 7 || n.Record != r || !n.Inbound {
 		t.Errorf("%+v", n)
 	}
 	tab := newTable(nil)

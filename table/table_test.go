@@ -1,6 +1,7 @@
 package table
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
@@ -11,7 +12,7 @@ import (
 
 func TestAddRejects(t *testing.T) {
 	tab := newTable(func(c *Config) {
-		c.Filter = func(n Node) bool { return n.Seq != 77 }
+		c.Filter = func(n Node) bool { return n.Seq() != 77 }
 		c.BucketSize, c.Replacements = 1, -1
 	})
 	mustAdd(t, tab, 0, node(256, 1), Added)
@@ -22,18 +23,17 @@ func TestAddRejects(t *testing.T) {
 	}{
 		{with(func(n *Node) { n.ID = self }), RejectedSelf},
 		{with(func(n *Node) { n.Record = nil }), RejectedRecord},
-		{with(func(n *Node) { n.Record = make([]byte, 301) }), RejectedRecord},
 		{with(func(n *Node) { n.Addr = addrPort("20.0.0.1:0") }), RejectedAddr},
 		{with(func(n *Node) { n.Addr = addrPort("224.0.0.1:9000") }), RejectedAddr},
 		{with(func(n *Node) { n.Addr = addrPort("[::ffff:0.0.0.0]:9000") }), RejectedAddr},
-		{with(func(n *Node) { n.Seq = 77 }), RejectedFilter},
+		{with(func(n *Node) { *n = withSeq(*n, 77) }), RejectedFilter},
 		{node(256, 2), RejectedFull},
 	}
 	for _, tt := range tests {
 		mustAdd(t, tab, 0, tt.n, tt.want)
 	}
 	c := tab.Counters()
-	want := [numAddResults]uint64{Added: 1, RejectedSelf: 1, RejectedRecord: 2, RejectedAddr: 3, RejectedFilter: 1, RejectedFull: 1}
+	want := [numAddResults]uint64{Added: 1, RejectedSelf: 1, RejectedRecord: 1, RejectedAddr: 3, RejectedFilter: 1, RejectedFull: 1}
 	if c.Adds != want || tab.Len() != 1 {
 		t.Errorf("counters %v, want %v; len %d", c.Adds, want, tab.Len())
 	}
@@ -46,10 +46,9 @@ func TestAddUpdates(t *testing.T) {
 	mustAdd(t, tab, 0, n, Unchanged)
 	mustLive(t, tab, 1*s, n)
 
-	newer := n
-	newer.Seq, newer.Record = 5, []byte("newer")
+	newer := withSeq(n, 5)
 	mustAdd(t, tab, 2*s, newer, Updated)
-	if !state(t, tab, n.ID).Live || string(tab.Relay(256).Record(0)) != "newer" {
+	if !state(t, tab, n.ID).Live || !bytes.Equal(tab.Relay(256).Record(0), newer.Record.Bytes()) {
 		t.Error("a newer record with the same endpoint must keep liveness and be relayed")
 	}
 	mustAdd(t, tab, 3*s, n, Unchanged)
@@ -65,7 +64,7 @@ func TestAddUpdates(t *testing.T) {
 		t.Error("live endpoint lost")
 	}
 	// A newer record with another endpoint does, and resets liveness.
-	moved.Seq = 6
+	moved = withSeq(moved, 6)
 	mustAdd(t, tab, 5*s, moved, Updated)
 	if st := state(t, tab, n.ID); st.Live || st.Checks != 0 || st.Proven != 0 || tab.Relay(256).Len() != 0 || tab.LiveLen() != 0 {
 		t.Errorf("liveness survived a change of endpoint: %+v", st)
@@ -107,9 +106,10 @@ func TestS17IPLimits(t *testing.T) {
 	// An update may not move into a full prefix; the old endpoint stays.
 	n := node(250, 7)
 	mustAdd(t, tab, 0, n, Added)
-	n.Seq, n.Addr = 2, addrPort(host(2))
+	n = withSeq(n, 2)
+	n.Addr = addrPort(host(2))
 	mustAdd(t, tab, 0, n, RejectedTableIP)
-	if got, _, _ := tab.Get(n.ID); got.Seq != 1 {
+	if got, _, _ := tab.Get(n.ID); got.Seq() != 1 {
 		t.Error("refused update went through")
 	}
 	tab.Remove(0, idAt(256, 1))
@@ -304,7 +304,7 @@ func TestEvents(t *testing.T) {
 		{func() { tab.MarkLive(0, a.ID, a.Addr) }, nil},
 		{func() { tab.Add(0, b) }, nil},
 		{func() { tab.MarkLive(0, b.ID, b.Addr) }, nil},
-		{func() { a.Seq = 2; tab.Add(0, a) }, []EventKind{EventUpdated}},
+		{func() { a = withSeq(a, 2); tab.Add(0, a) }, []EventKind{EventUpdated}},
 		{func() { tab.Demote(0, a.ID) }, []EventKind{EventSilent}},
 		{func() { tab.MarkFailed(0, a.ID) }, []EventKind{EventRemoved, EventAdded, EventLive}},
 	}
@@ -342,7 +342,7 @@ func TestGetSeqAll(t *testing.T) {
 	if info := tab.BucketInfo(0); info != (BucketInfo{}) {
 		t.Errorf("bucket 0: %+v", info)
 	}
-	if tab.AppendBucket(257, nil) != nil || tab.Relay(0) != nil || tab.Relay(257) != nil {
+	if tab.Relay(0) != nil || tab.Relay(257) != nil {
 		t.Error("distance out of range")
 	}
 }

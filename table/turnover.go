@@ -147,15 +147,15 @@ func (c *change) displaced(e *entry) int {
 	return worst
 }
 
-// minority returns the families that n states and few members of a full bucket do: less than half.
-func (b *bucket) minority(cfg *Config, n *Node) (few Family) {
+// minority returns the families among those stated that few members of a full bucket do: less than half.
+func (b *bucket) minority(cfg *Config, stated Family) (few Family) {
 	for _, f := range [2]Family{IPv4, IPv6} {
-		if n.stated()&f == 0 {
+		if stated&f == 0 {
 			continue
 		}
 		count := 0
 		for i := range b.members {
-			if b.members[i].node.stated()&f != 0 {
+			if b.members[i].stated&f != 0 {
 				count++
 			}
 		}
@@ -170,7 +170,7 @@ func (b *bucket) minority(cfg *Config, n *Node) (few Family) {
 func (c *change) remark() {
 	for i := range c.b.waiting {
 		e := &c.b.waiting[i]
-		if few := c.b.minority(&c.t.cfg, &e.node); few != e.minority {
+		if few := c.b.minority(&c.t.cfg, e.stated); few != e.minority {
 			e.minority = few
 			c.resnap = c.resnap || e.live
 		}

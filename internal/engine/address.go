@@ -9,6 +9,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/budget"
+	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
@@ -451,9 +452,7 @@ func (w *Worker) askAgain(f netaddr.Family, r *reach, b ballot) {
 	}
 	for _, by := range a.votes.silent(w.now, f, rival) {
 		if n, _, ok := e.table.Get(by.id); ok {
-			if p, ok := e.peerOf(n, by.addr); ok {
-				w.askOpinion(p)
-			}
+			w.askOpinion(lookup.NewPeer(n.Record, by.addr))
 		}
 	}
 	// Bootnodes need not be in the table.

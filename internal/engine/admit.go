@@ -7,6 +7,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/budget"
+	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -24,7 +25,7 @@ const (
 func (w *Worker) admit(r *enr.Record, addr netip.AddrPort, inbound bool, by shown) bool {
 	e := w.e
 	if e.unwanted(w.now, r) {
-		if n, _, ok := e.table.Get(r.ID()); ok && n.Seq < r.Seq() {
+		if n, _, ok := e.table.Get(r.ID()); ok && n.Seq() < r.Seq() {
 			e.table.Remove(w.now, r.ID()) // the older record must not stay in force
 		}
 		return false
@@ -40,7 +41,7 @@ func (w *Worker) admit(r *enr.Record, addr netip.AddrPort, inbound bool, by show
 	if by == byOwner && w.restarted(r, addr, inbound) {
 		return true
 	}
-	w.e.place(w.now, table.FromRecord(r, addr, inbound))
+	w.e.place(w.now, table.NewNode(r, addr, inbound))
 	return true
 }
 
@@ -52,7 +53,7 @@ func (e *Engine) place(now time.Duration, n table.Node) table.AddResult {
 	switch {
 	case !res.Rejected():
 		e.responders.remove(n.ID)
-	case known && had < n.Seq:
+	case known && had < n.Seq():
 		e.table.Remove(now, n.ID)
 		e.departed.add(n.ID, n.Record, n.Addr)
 	}
@@ -66,12 +67,12 @@ func (w *Worker) renew(r *enr.Record) {
 	e := w.e
 	n, _, ok := e.table.Get(r.ID())
 	switch {
-	case !ok || n.Seq >= r.Seq():
+	case !ok || n.Seq() >= r.Seq():
 	case endpointMatches(r, n.Addr):
-		e.place(w.now, table.FromRecord(r, n.Addr, n.Inbound))
+		e.place(w.now, table.NewNode(r, n.Addr, n.Inbound))
 	default:
 		e.table.Remove(w.now, n.ID)
-		e.departed.add(n.ID, r.Bytes(), netip.AddrPort{})
+		e.departed.add(n.ID, r, netip.AddrPort{})
 	}
 }
 
@@ -98,20 +99,15 @@ func (w *Worker) claim(r *enr.Record, from netip.AddrPort) {
 		w.counts[BudgetClaims]++
 		return
 	}
-	pub, _ := r.PublicKey()
-	p := Peer{ID: r.ID(), PublicKey: pub, Addr: to, Record: r}
+	p := lookup.NewPeer(r, to)
 	w.start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(*Worker, Result) {}}, budget.Named, grant)
 }
 
 // outdated reports whether a node has left the table with a newer record than r: others may go on
 // relaying the old one.
 func (e *Engine) outdated(r *enr.Record) bool {
-	b := e.departed.find(r.ID())
-	if b == nil {
-		return false
-	}
-	v, err := enr.ParseView(b)
-	return err == nil && v.Seq() > r.Seq()
+	last := e.departed.find(r.ID())
+	return last != nil && last.Seq() > r.Seq()
 }
 
 // endpointMatches reports whether the record's endpoint of addr's family is addr.

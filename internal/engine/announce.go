@@ -5,6 +5,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/internal/budget"
+	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -37,11 +38,7 @@ func (w *Worker) announce() {
 	}
 	k := min(len(a.queue), announcePerTick)
 	for _, n := range a.queue[:k] {
-		p, ok := e.peerOf(n, n.Addr)
-		if !ok {
-			continue
-		}
-		w.start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(w *Worker, r Result) {
+		w.start(Request{Type: codec.TypePing, Peer: lookup.NewPeer(n.Record, n.Addr), Here: true, Done: func(w *Worker, r Result) {
 			if r.Err != nil {
 				w.failed(n.ID, n.Addr, r)
 			}

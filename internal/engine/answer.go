@@ -39,7 +39,7 @@ func (w *Worker) meet(c *call) {
 	if _, ok := w.e.table.Seq(c.request.Peer.ID); ok {
 		return
 	}
-	if c.request.Peer.PublicKey != [33]byte{} && !w.e.unwanted(w.now, c.request.Peer.Record) {
+	if _, known := c.request.Peer.Key(); known && !w.e.unwanted(w.now, c.request.Peer.Record) {
 		w.e.responders.answered(w.now, c.request.Peer)
 	}
 	if c.request.Peer.Record == nil {

@@ -282,7 +282,7 @@ func (w *Worker) transmit(c *call) {
 		return
 	}
 	keys, ok := w.e.sessions.Sender(&c.key, c.hash)
-	if !ok && c.request.Peer.PublicKey == ([33]byte{}) {
+	if _, known := c.request.Peer.Key(); !ok && !known {
 		cs.mu.Unlock()
 		w.end(c, Result{Err: ErrNoSession})
 		return

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/internal/curve"
 	"github.com/fastdisc/discv5/internal/limiter"
 	"github.com/fastdisc/discv5/internal/session"
@@ -204,20 +205,9 @@ func (c *Config) setDefaults() error {
 	return nil
 }
 
-// Peer is whom a request goes to. PublicKey and Addr are enough; Record may be nil.
-type Peer struct {
-	ID        enr.ID
-	PublicKey [33]byte
-	Addr      netip.AddrPort
-	Record    *enr.Record
-	// Listed: the peer comes from a list that others made, such as one in DNS. It is contacted only
-	// at addresses that such a party can know, and within the budget for endpoints that have not
-	// answered.
-	Listed bool
-	// Unvouched says of a bootnode that nobody has named it: its vote on this node's address is
-	// that of any peer.
-	Unvouched bool
-}
+// Peer is a node and the endpoint at which to contact it. Record or PublicKey is needed for a
+// handshake; without both, a request needs a session.
+type Peer = lookup.Peer
 
 // ErrNoEndpoint: a record names no UDP endpoint that this node can send to.
 var ErrNoEndpoint = errors.New("engine: record has no endpoint that can be reached from here")
@@ -232,6 +222,5 @@ func (e *Engine) PeerOf(r *enr.Record) (Peer, error) {
 		}
 		return Peer{}, fmt.Errorf("%w: node %s", ErrNoEndpoint, r.ID().Short())
 	}
-	pub, _ := r.PublicKey() // a record of scheme v4 has one
-	return Peer{ID: r.ID(), PublicKey: pub, Addr: addr, Record: r}, nil
+	return lookup.NewPeer(r, addr), nil
 }

@@ -22,20 +22,20 @@ type departed struct {
 
 type departedNode struct {
 	id     enr.ID
-	record []byte
+	record *enr.Record
 	// where it was contacted; zero if its newest record names another endpoint
 	addr netip.AddrPort
 }
 
-func (d *departed) add(id enr.ID, record []byte, addr netip.AddrPort) {
+func (d *departed) add(id enr.ID, record *enr.Record, addr netip.AddrPort) {
 	d.mu.Lock()
 	d.ring[d.at] = departedNode{id, record, addr}
 	d.at = (d.at + 1) % departedSize
 	d.mu.Unlock()
 }
 
-// find returns the encoded record of a node, or nil.
-func (d *departed) find(id enr.ID) []byte {
+// find returns the record of a node, or nil.
+func (d *departed) find(id enr.ID) *enr.Record {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := range d.ring {

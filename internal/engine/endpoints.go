@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/table"
 )
@@ -67,8 +68,9 @@ func (e *Engine) PeerOfListed(r *enr.Record) (Peer, error) {
 	if !ok {
 		return Peer{}, fmt.Errorf("%w: node %s of a list", ErrNoEndpoint, r.ID().Short())
 	}
-	pub, _ := r.PublicKey()
-	return Peer{ID: r.ID(), PublicKey: pub, Addr: a, Record: r, Listed: true}, nil
+	p := lookup.NewPeer(r, a)
+	p.Listed = true
+	return p, nil
 }
 
 // listClass returns the class of addresses that lists of others count for: global at a node that is

@@ -133,26 +133,9 @@ func (e *Engine) Jobs() int { return e.inbound.len() + e.own.len() }
 // known returns the record of a node that is in the table or has just left it, or nil.
 func (e *Engine) known(id enr.ID) *enr.Record {
 	if n, _, ok := e.table.Get(id); ok {
-		return e.recordOf(n.Record)
+		return n.Record
 	}
-	return e.recordOf(e.departed.find(id))
-}
-
-// recordOf returns the record that b encodes if it is good. Records in the table have been verified
-// before, so it is mostly found in the cache.
-func (e *Engine) recordOf(b []byte) *enr.Record {
-	if b == nil {
-		return nil
-	}
-	v, err := enr.ParseView(b)
-	if err != nil {
-		return nil
-	}
-	r, err := e.records.Verify(v)
-	if err != nil {
-		return nil
-	}
-	return r
+	return e.departed.find(id)
 }
 
 // Offer offers a node to the table by its record, to be contacted at an endpoint that can be
@@ -165,7 +148,7 @@ func (e *Engine) Offer(now time.Duration, r *enr.Record) (table.AddResult, error
 	if e.unwanted(now, r) {
 		return 0, fmt.Errorf("%w: node %s", ErrBlocked, p.ID.Short())
 	}
-	return e.place(now, table.FromRecord(r, p.Addr, false)), nil
+	return e.place(now, table.NewNode(r, p.Addr, false)), nil
 }
 
 // unwanted reports whether a record's node is banned, by its ID or an endpoint.
@@ -190,7 +173,7 @@ func (e *Engine) unwanted(now time.Duration, r *enr.Record) bool {
 // change of Config.Access.
 func (e *Engine) Expel(now time.Duration) (n int) {
 	for node := range e.table.All() {
-		if r := e.recordOf(node.Record); r == nil || e.unwanted(now, r) || e.cfg.Access.Blocked(now, node.Addr.Addr()) {
+		if e.unwanted(now, node.Record) || e.cfg.Access.Blocked(now, node.Addr.Addr()) {
 			e.table.Remove(now, node.ID)
 			n++
 		}
@@ -258,6 +241,3 @@ func dropOf(err error) Counter {
 		return DropRecordSize
 	}
 }
-
-// RecordOf returns the record that b encodes, or nil if it is not good.
-func (e *Engine) RecordOf(b []byte) *enr.Record { return e.recordOf(b) }

@@ -8,7 +8,6 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/budget"
-	"github.com/fastdisc/discv5/internal/lookup"
 )
 
 // A lookup asks the nodes closest to its target, and those that an attacker names are always
@@ -25,12 +24,12 @@ const (
 
 // feelers holds the nodes that a lookup has heard of and not asked.
 type feelers struct {
-	heard []lookup.Candidate
+	heard []Peer
 	asked map[enr.ID]bool
 }
 
 // hear notes nodes that a lookup has heard of. The lookup's lock is held.
-func (f *feelers) hear(list []lookup.Candidate) {
+func (f *feelers) hear(list []Peer) {
 	if f != nil {
 		f.heard = append(f.heard, list[:min(len(list), feelersHeard-len(f.heard))]...)
 	}
@@ -50,7 +49,7 @@ func (r *lookupRun) feel(w *Worker) {
 		return
 	}
 	type choice struct {
-		lookup.Candidate
+		peer     Peer
 		crowding int64
 		grant    *budget.Grant
 	}
@@ -68,13 +67,10 @@ func (r *lookupRun) feel(w *Worker) {
 		if len(felt) == maxFeelers {
 			break
 		}
-		rec := w.e.recordOf(c.Record)
-		if rec == nil || felt[c.Addr.Addr()] {
+		if felt[c.peer.Addr.Addr()] {
 			continue
 		}
-		felt[c.Addr.Addr()] = true
-		pub, _ := rec.PublicKey()
-		p := Peer{ID: c.ID, PublicKey: pub, Addr: c.Addr, Record: rec}
-		w.start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(*Worker, Result) {}}, budget.Named, c.grant)
+		felt[c.peer.Addr.Addr()] = true
+		w.start(Request{Type: codec.TypePing, Peer: c.peer, Here: true, Done: func(*Worker, Result) {}}, budget.Named, c.grant)
 	}
 }

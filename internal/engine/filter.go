@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -33,20 +32,16 @@ func (e *Engine) Passes(r *enr.Record) bool {
 		return true
 	}
 	addr, _ := e.given(time.Duration(e.ticked.Load()), r)
-	return e.cfg.Table.Filter(table.FromRecord(r, addr, false))
+	return e.cfg.Table.Filter(table.NewNode(r, addr, false))
 }
 
 // keep returns the condition for results of a lookup: that of the caller, which may be nil, and the
 // table filter. A node whose record is not known cannot be a result.
-func (e *Engine) keep(also func(*lookup.Candidate) bool) func(*lookup.Candidate) bool {
-	return func(c *lookup.Candidate) bool {
-		if len(c.Record) == 0 || also != nil && !also(c) {
+func (e *Engine) keep(also func(*Peer) bool) func(*Peer) bool {
+	return func(c *Peer) bool {
+		if c.Record == nil || also != nil && !also(c) {
 			return false
 		}
-		if e.cfg.Table.Filter == nil {
-			return true
-		}
-		r := e.recordOf(c.Record)
-		return r != nil && e.Passes(r)
+		return e.Passes(c.Record)
 	}
 }

@@ -84,8 +84,7 @@ func (w *Worker) accept(j *job) {
 	w.dispatch(&peer{j.from, &j.key, j.hash, &j.packet.SourceID, &j.packet.Nonce, a.Keys, false}, a.Plaintext)
 	w.established(&j.key, j.hash)
 	if stranger {
-		pub, _ := a.Record.PublicKey() // a verified record has one
-		w.stranger(j, a.Record.ID(), pub)
+		w.stranger(j, a.Record)
 	}
 }
 
@@ -130,10 +129,11 @@ func (w *Worker) initiate(j *job) {
 // initiateFor makes the handshake and sends the message of c in it.
 func (w *Worker) initiateFor(c *call, j *job) error {
 	e := w.e
-	if c.request.Peer.PublicKey == ([33]byte{}) {
+	key, ok := c.request.Peer.Key()
+	if !ok {
 		return ErrNoSession
 	}
-	in, err := e.hands.Initiate(j.challenge[:], c.request.Peer.ID, &c.request.Peer.PublicKey, e.cfg.Random)
+	in, err := e.hands.Initiate(j.challenge[:], c.request.Peer.ID, &key, e.cfg.Random)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrHandshake, err)
 	}
@@ -202,19 +202,17 @@ func (w *Worker) verifyNodes(j *job) {
 		return slices.ContainsFunc(r.Records, func(o *enr.Record) bool { return o.ID() == id })
 	}
 	for len(rest) > 0 {
-		one, tail, err := codec.SplitRecord(rest)
-		if err != nil {
-			w.counts[DropNodeRecord]++
-			break
-		}
-		rest = tail
 		if len(r.Records) == maxNodes {
 			w.counts[DropNodeExcess]++
 			break
 		}
-		rec := w.e.recordOf(one)
+		var rec *enr.Record
+		v, tail, err := enr.SplitView(rest)
+		if rest = tail; err == nil {
+			rec, err = w.e.records.Verify(v)
+		}
 		switch {
-		case rec == nil:
+		case err != nil:
 			w.counts[DropNodeRecord]++
 		case !c.wants(enr.LogDistance(c.request.Peer.ID, rec.ID())) || seen(rec.ID()):
 			w.counts[DropNodeDistance]++

@@ -26,7 +26,6 @@ type lookupRun struct {
 
 	timeout time.Duration // of a query; 0: Config.RequestTimeout
 
-	peers map[enr.ID]Peer // nodes that the lookup starts from without being in the table
 	// of nodes that were named on the way: what pays for asking them
 	grants  map[enr.ID]*budget.Grant
 	feelers *feelers // of a lookup that refreshes the table
@@ -53,7 +52,7 @@ func (h LookupHandle) Stop() {
 // is first heard of, from any goroutine; done exactly once of the closest nodes that answered,
 // closest first. Both must return at once. If too many lookups are under way done is told of none:
 // see Refused.
-func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), done func(*Worker, []lookup.Candidate)) LookupHandle {
+func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), done func(*Worker, []Peer)) LookupHandle {
 	return w.lookup(target, cfg, nil, found, func(w *Worker, h LookupHandle) { done(w, h.Results()) })
 }
 
@@ -70,18 +69,18 @@ func (w *Worker) lookup(target enr.ID, cfg lookup.Config, f *feelers, found func
 		done(w, LookupHandle{})
 		return LookupHandle{}
 	}
-	seeds, peers := e.sources(w.now, target)
+	seeds := e.sources(w.now, target)
 	cfg.Keep = e.keep(cfg.Keep)
 	cfg.Limits, cfg.ExemptPrivate = e.lookupLimits(seeds), e.Private()
 	if found != nil {
-		for _, n := range seeds {
-			if rec := e.recordOf(n.Record); rec != nil {
+		for i := range seeds {
+			if rec := seeds[i].Record; rec != nil {
 				found(rec)
 			}
 		}
 	}
 	r := &lookupRun{l: lookup.New(target, cfg, e.self, seeds), found: found, done: done, timeout: cfg.QueryTimeout,
-		peers: peers, grants: make(map[enr.ID]*budget.Grant), feelers: f}
+		grants: make(map[enr.ID]*budget.Grant), feelers: f}
 	r.advance(w)
 	return LookupHandle{r}
 }
@@ -117,17 +116,7 @@ func (r *lookupRun) advance(w *Worker) {
 }
 
 func (r *lookupRun) ask(w *Worker, q lookup.Query) {
-	id := q.Node.ID
-	p, ok := r.peers[id] // written before the lookup started
-	if !ok {
-		rec := w.e.recordOf(q.Node.Record)
-		if rec == nil {
-			r.fail(id, ErrNoEndpoint)
-			return
-		}
-		pub, _ := rec.PublicKey()
-		p = Peer{ID: id, PublicKey: pub, Addr: q.Node.Addr, Record: rec}
-	}
+	id, p := q.Node.ID, q.Node
 	origin := budget.Known
 	r.mu.Lock()
 	grant, named := r.grants[id]
@@ -138,7 +127,7 @@ func (r *lookupRun) ask(w *Worker, q lookup.Query) {
 	}
 	w.start(Request{Type: codec.TypeFindNode, Peer: p, Distances: q.Distances, Timeout: r.timeout, Done: func(w *Worker, res Result) {
 		if res.Err != nil {
-			w.failed(id, q.Node.Addr, res)
+			w.failed(id, p.Addr, res)
 			r.fail(id, res.Err)
 		} else {
 			r.answer(w, p.Addr, id, res)
@@ -156,14 +145,14 @@ func (r *lookupRun) fail(id enr.ID, err error) {
 
 // answer reports the nodes of an answer that can be contacted from here.
 func (r *lookupRun) answer(w *Worker, from netip.AddrPort, id enr.ID, res Result) {
-	list := make([]lookup.Candidate, 0, len(res.Records))
+	list := make([]Peer, 0, len(res.Records))
 	by := table.Class(from.Addr())
 	for _, rec := range res.Records {
 		if rec.ID() == w.e.self {
 			continue
 		}
 		if addr, ok := w.e.named(w.now, rec, by); ok {
-			list = append(list, lookup.Candidate{ID: rec.ID(), Record: rec.Bytes(), Seq: rec.Seq(), Addr: addr})
+			list = append(list, lookup.NewPeer(rec, addr))
 		}
 	}
 	r.mu.Lock()
@@ -178,10 +167,8 @@ func (r *lookupRun) answer(w *Worker, from netip.AddrPort, id enr.ID, res Result
 	}
 	fresh = slices.Clone(fresh)
 	r.mu.Unlock()
-	for _, c := range fresh {
-		if rec := w.e.recordOf(c.Record); rec != nil {
-			r.found(rec)
-		}
+	for i := range fresh {
+		r.found(fresh[i].Record)
 	}
 }
 
@@ -215,7 +202,7 @@ func (h LookupHandle) Err() error {
 }
 
 // Results are the closest nodes that have answered so far.
-func (h LookupHandle) Results() []lookup.Candidate {
+func (h LookupHandle) Results() []Peer {
 	if h.run == nil {
 		return nil
 	}

@@ -17,7 +17,7 @@ const (
 
 // lookupLimits returns the limits by prefix for the candidates of a lookup that begins with seeds.
 // Those for hosts and sites are the limits of a bucket.
-func (e *Engine) lookupLimits(seeds []lookup.Candidate) prefixquota.Limits {
+func (e *Engine) lookupLimits(seeds []Peer) prefixquota.Limits {
 	limits := e.cfg.Table.BucketLimits.WithDefaults(table.DefaultBucketLimits)
 	if limits.Wide < 0 {
 		return limits

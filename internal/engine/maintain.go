@@ -11,6 +11,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/budget"
 	"github.com/fastdisc/discv5/internal/lookup"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -89,12 +90,7 @@ func (w *Worker) revalidate() {
 }
 
 func (w *Worker) check(n table.Node) {
-	p, ok := w.e.peerOf(n, n.Addr)
-	if !ok {
-		w.e.table.Remove(w.now, n.ID)
-		return
-	}
-	w.start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(w *Worker, r Result) {
+	w.start(Request{Type: codec.TypePing, Peer: lookup.NewPeer(n.Record, n.Addr), Here: true, Done: func(w *Worker, r Result) {
 		if r.Err != nil {
 			w.failed(n.ID, n.Addr, r)
 			return
@@ -102,12 +98,9 @@ func (w *Worker) check(n table.Node) {
 		// A record may name an endpoint of the other family too. It is relayed to users of that
 		// family only once the node has answered there. Not all that are in the table came by
 		// admit.
-		other := n.UDP6
-		if n.Addr.Addr().Is6() {
-			other = n.UDP4
-		}
-		if o, ok := w.e.peerOf(n, other); ok && w.e.canSend(other) && w.e.believable(table.Class(n.Addr.Addr()), other) {
-			w.start(Request{Type: codec.TypePing, Peer: o, Here: true, Done: func(*Worker, Result) {}}, budget.Named, nil)
+		other := endpointOf(n.Record, netaddr.FamilyOf(n.Addr.Addr()).Other())
+		if w.e.canSend(other) && w.e.believable(table.Class(n.Addr.Addr()), other) {
+			w.start(Request{Type: codec.TypePing, Peer: lookup.NewPeer(n.Record, other), Here: true, Done: func(*Worker, Result) {}}, budget.Named, nil)
 		}
 	}}, budget.Known, nil)
 }
@@ -129,16 +122,6 @@ func (e *Engine) CanSend(a netip.AddrPort) bool { return e.canSend(a) }
 
 func (e *Engine) canSend(a netip.AddrPort) bool {
 	return a.IsValid() && (a.Addr().Is4() && e.cfg.IPv4 || a.Addr().Is6() && e.cfg.IPv6)
-}
-
-// peerOf makes a Peer of a table entry, to be contacted at addr.
-func (e *Engine) peerOf(n table.Node, addr netip.AddrPort) (Peer, bool) {
-	r := e.recordOf(n.Record)
-	if r == nil {
-		return Peer{}, false
-	}
-	pub, _ := r.PublicKey()
-	return Peer{ID: n.ID, PublicKey: pub, Addr: addr, Record: r}, true
 }
 
 // requestRecord asks a peer for its own record and, if it fits the peer's address, offers it to the
@@ -307,9 +290,8 @@ func (w *Worker) contactAbsent() {
 // because this node's own network was down, they are there again.
 func (e *Engine) formerNodes() (list []Peer) {
 	for _, n := range e.departed.all() {
-		if r := e.recordOf(n.record); r != nil && e.canSend(n.addr) {
-			pub, _ := r.PublicKey()
-			list = append(list, Peer{ID: n.id, PublicKey: pub, Addr: n.addr, Record: r})
+		if e.canSend(n.addr) {
+			list = append(list, lookup.NewPeer(n.record, n.addr))
 		}
 	}
 	return list

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/session"
 )
@@ -71,9 +72,9 @@ func siteOf(a netip.Addr) netip.Prefix {
 }
 
 // stranger is called when a node that this one had not contacted has made a session.
-func (w *Worker) stranger(j *job, id enr.ID, pub [33]byte) {
+func (w *Worker) stranger(j *job, by *enr.Record) {
 	e, a := w.e, &w.e.address
-	a.came.noteNode(w.now, id)
+	a.came.noteNode(w.now, by.ID())
 	if e.cfg.VoteMin < 0 {
 		return
 	}
@@ -110,7 +111,7 @@ func (w *Worker) stranger(j *job, id enr.ID, pub [33]byte) {
 	}
 	a.mu.Unlock()
 	if ask { // else its first check will tell, if it gets into the table
-		w.askOpinion(Peer{ID: id, PublicKey: pub, Addr: j.from})
+		w.askOpinion(lookup.NewPeer(by, j.from))
 	}
 }
 

@@ -49,7 +49,7 @@ func (rs *responders) answered(now time.Duration, p Peer) {
 			continue
 		}
 		if p.Record == nil && p.Addr == r.peer.Addr {
-			p.Record, p.PublicKey = r.peer.Record, r.peer.PublicKey
+			p.Record = r.peer.Record
 		}
 		moved := p.Addr != r.peer.Addr
 		*r = responder{peer: p, at: now}
@@ -117,7 +117,6 @@ func (rs *responders) setRecord(r *enr.Record) {
 	for i := range rs.list {
 		if p := &rs.list[i].peer; p.ID == r.ID() {
 			p.Record = r
-			p.PublicKey, _ = r.PublicKey()
 		}
 	}
 }
@@ -141,16 +140,14 @@ func (rs *responders) peers() []Peer {
 
 // sources returns the nodes from which a lookup of target starts: the closest nodes of the table,
 // the responders, and the bootnodes that have answered lately. If these are few, the other
-// bootnodes follow, and nodes that have left the table. peers has those that do not come from the
-// table.
-func (e *Engine) sources(now time.Duration, target enr.ID) (seeds []lookup.Candidate, peers map[enr.ID]Peer) {
+// bootnodes follow, and nodes that have left the table.
+func (e *Engine) sources(now time.Duration, target enr.ID) (seeds []Peer) {
 	near := e.table.Closest(target, maxNodes, nil)
-	seeds = make([]lookup.Candidate, 0, len(near)+maxResponders)
-	peers = make(map[enr.ID]Peer)
-	seen := make(map[enr.ID]bool)
-	for _, n := range near {
-		seen[n.ID] = true
-		seeds = append(seeds, lookup.Candidate{ID: n.ID, Record: n.Record, Seq: n.Seq, Addr: n.Addr})
+	seeds = make([]Peer, 0, len(near)+maxResponders)
+	seen := make(map[enr.ID]bool, len(near)+maxResponders)
+	for i := range near {
+		seen[near[i].ID] = true
+		seeds = append(seeds, lookup.NewPeer(near[i].Record, near[i].Addr))
 	}
 	add := func(list []Peer) {
 		for _, p := range list {
@@ -158,12 +155,7 @@ func (e *Engine) sources(now time.Duration, target enr.ID) (seeds []lookup.Candi
 				continue
 			}
 			seen[p.ID] = true
-			c := lookup.Candidate{ID: p.ID, Addr: p.Addr}
-			if p.Record != nil {
-				c.Record, c.Seq = p.Record.Bytes(), p.Record.Seq()
-			}
-			peers[p.ID] = p
-			seeds = append(seeds, c)
+			seeds = append(seeds, p)
 		}
 	}
 	add(e.responders.peers())
@@ -177,5 +169,5 @@ func (e *Engine) sources(now time.Duration, target enr.ID) (seeds []lookup.Candi
 		add(bootnodes)
 		add(e.formerNodes())
 	}
-	return seeds, peers
+	return seeds
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/budget"
+	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -79,8 +80,8 @@ func (w *Worker) restarted(r *enr.Record, addr netip.AddrPort, inbound bool) boo
 		e.departed.remove(r.ID()) // what was remembered is out of date
 		return false
 	}
-	fresh := table.FromRecord(r, addr, inbound)
-	if n.Seq < r.Seq() || n.Seq == r.Seq() && bytes.Equal(n.Record, fresh.Record) {
+	fresh := table.NewNode(r, addr, inbound)
+	if n.Seq() < r.Seq() || n.Seq() == r.Seq() && bytes.Equal(n.Record.Bytes(), r.Bytes()) {
 		return false
 	}
 	if n.Addr == fresh.Addr || !s.Live {
@@ -115,11 +116,7 @@ func (w *Worker) judgeRestarts() {
 			e.restarts.remove(x.node.ID)
 			continue
 		}
-		p, ok := e.peerOf(n, n.Addr)
-		if !ok {
-			continue
-		}
-		w.start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(w *Worker, r Result) {
+		w.start(Request{Type: codec.TypePing, Peer: lookup.NewPeer(n.Record, n.Addr), Here: true, Done: func(w *Worker, r Result) {
 			if r.Err != nil {
 				w.failed(n.ID, n.Addr, r)
 			} else {

@@ -21,9 +21,6 @@ func (e *Engine) PeerAt(id enr.ID, addr netip.AddrPort) Peer {
 	if p.Record = info.Record; p.Record == nil {
 		p.Record = e.known(id)
 	}
-	if p.Record != nil {
-		p.PublicKey, _ = p.Record.PublicKey()
-	}
 	return p
 }
 

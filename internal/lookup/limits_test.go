@@ -32,20 +32,20 @@ func TestS34CrowdedPrefixesInLookups(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			target := enr.ID{}
-			far := func(i int) Candidate {
-				return Candidate{ID: enr.ID{0x80, byte(i)}, Addr: netip.MustParseAddrPort(fmt.Sprintf("%d.1.1.1:1", 50+i))}
+			far := func(i int) Peer {
+				return Peer{ID: enr.ID{0x80, byte(i)}, Addr: netip.MustParseAddrPort(fmt.Sprintf("%d.1.1.1:1", 50+i))}
 			}
-			near := func(i int) Candidate {
-				return Candidate{ID: enr.ID{0: 1, 30: byte(i >> 8), 31: byte(i)}, Addr: netip.MustParseAddrPort(tt.addr(i))}
+			near := func(i int) Peer {
+				return Peer{ID: enr.ID{0: 1, 30: byte(i >> 8), 31: byte(i)}, Addr: netip.MustParseAddrPort(tt.addr(i))}
 			}
-			var seeds []Candidate
+			var seeds []Peer
 			for i := range 20 {
 				seeds = append(seeds, far(i))
 			}
 			l := New(target, Config{Limits: tt.limits, ExemptPrivate: tt.private}, enr.ID{1: 1}, seeds)
 			made, hostile := 0, map[enr.ID]bool{}
 			for q, ok := l.Next(); ok; q, ok = l.Next() {
-				var found []Candidate
+				var found []Peer
 				// others, each of them closer than all before
 				for i := 0; i < 16 && made < 900; i++ {
 					found = append(found, near(1000-made))
@@ -78,18 +78,18 @@ func TestS34ClosestOfAPrefixStay(t *testing.T) {
 	var p path
 	cfg := Config{Limits: prefixquota.Limits{Host: -1, Site: 2, Wide: -1}}
 	for _, b := range []byte{9, 3, 7, 5, 1} {
-		p.insert(&cfg, &enr.ID{}, &Candidate{ID: enr.ID{b}, Addr: addr}, 0, 100)
+		p.insert(&cfg, &enr.ID{}, &Peer{ID: enr.ID{b}, Addr: addr}, 0, 100)
 	}
 	if len(p.list) != 2 || p.list[0].ID != (enr.ID{1}) || p.list[1].ID != (enr.ID{3}) {
 		t.Errorf("%d candidates, the first %v", len(p.list), p.list[0].ID)
 	}
 	p.list[1].phase = asked
-	p.insert(&cfg, &enr.ID{}, &Candidate{ID: enr.ID{2}, Addr: addr}, 0, 100)
+	p.insert(&cfg, &enr.ID{}, &Peer{ID: enr.ID{2}, Addr: addr}, 0, 100)
 	if len(p.list) != 2 || p.list[1].ID != (enr.ID{3}) {
 		t.Error("a node that is being asked was dropped, or one farther away was taken")
 	}
 	p.list[0].phase = asked
-	p.insert(&cfg, &enr.ID{}, &Candidate{ID: enr.ID{0, 1}, Addr: addr}, 0, 100)
+	p.insert(&cfg, &enr.ID{}, &Peer{ID: enr.ID{0, 1}, Addr: addr}, 0, 100)
 	if len(p.list) != 2 {
 		t.Error("more nodes of a prefix are asked than the limit allows")
 	}
@@ -113,12 +113,12 @@ func TestOneNetworkFillsLookup(t *testing.T) {
 		{"three paths", 40, 0, 0, 3, DefaultK, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var all []Candidate
+			var all []Peer
 			for i := range tt.same { // closer to the target than the others
-				all = append(all, Candidate{ID: enr.ID{1, byte(i)}, Addr: netip.MustParseAddrPort(fmt.Sprintf("40.1.%d.1:1", i))})
+				all = append(all, Peer{ID: enr.ID{1, byte(i)}, Addr: netip.MustParseAddrPort(fmt.Sprintf("40.1.%d.1:1", i))})
 			}
 			for i := range tt.others {
-				all = append(all, Candidate{ID: enr.ID{2, byte(i)}, Addr: netip.MustParseAddrPort(fmt.Sprintf("%d.1.1.1:1", 50+i))})
+				all = append(all, Peer{ID: enr.ID{2, byte(i)}, Addr: netip.MustParseAddrPort(fmt.Sprintf("%d.1.1.1:1", 50+i))})
 			}
 			l := New(enr.ID{}, Config{Limits: limits, Paths: tt.paths, MaxFound: 64}, enr.ID{9}, slices.Clone(all[len(all)-3:]))
 			queries := 0

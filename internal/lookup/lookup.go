@@ -1,7 +1,6 @@
 package lookup
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 
@@ -50,7 +49,7 @@ type Config struct {
 	Limits        prefixquota.Limits
 	ExemptPrivate bool
 	// Keep, if not nil, decides which nodes may be results. The others are asked all the same.
-	Keep func(*Candidate) bool
+	Keep func(*Peer) bool
 }
 
 func (c Config) withDefaults() Config {
@@ -70,19 +69,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Candidate is a node that may be asked, or a result. Record is shared and never written; the
-// lookup itself reads only the ID.
-type Candidate struct {
-	ID     enr.ID
-	Record []byte
-	Seq    uint64
-	Addr   netip.AddrPort
-}
-
 // Query asks one node for its records at some log distances.
 type Query struct {
 	// Node is whom to ask.
-	Node Candidate
+	Node Peer
 	// Distances are those of the function Distances. Where the node is itself the target they lie
 	// around the distance of the closest other candidate: that is where its neighbors are.
 	// The slice belongs to the caller.
@@ -107,7 +97,7 @@ type Lookup struct {
 	paths        []path
 	turn         int            // path that Next tries first
 	asker        map[enr.ID]int // every node heard of, with the path that asked it, or nobody
-	fresh        []Candidate
+	fresh        []Peer
 	stats        Stats
 }
 
@@ -116,7 +106,7 @@ const nobody = -1
 // New returns a lookup for target that starts from seeds, in any order: the closest nodes of the
 // local table. The slice belongs to the lookup from then on. The node self is never asked. Without
 // seeds the lookup is done at once.
-func New(target enr.ID, cfg Config, self enr.ID, seeds []Candidate) *Lookup {
+func New(target enr.ID, cfg Config, self enr.ID, seeds []Peer) *Lookup {
 	l := &Lookup{target: target, self: self, cfg: cfg.withDefaults(), asker: make(map[enr.ID]int)}
 	l.paths = make([]path, l.cfg.Paths)
 	var start path
@@ -162,7 +152,7 @@ func (l *Lookup) Next() (q Query, ok bool) {
 		p.outstanding++
 		l.stats.Queries++
 		l.stats.Outstanding++
-		return Query{Node: *s.Candidate, Distances: l.distances(p, s), Path: i}, true
+		return Query{Node: *s.Peer, Distances: l.distances(p, s), Path: i}, true
 	}
 	return Query{}, false
 }
@@ -186,7 +176,7 @@ func (l *Lookup) distances(p *path, s *slot) []uint {
 // caller that streams results passes them on. The slice is valid until the next call of Answer. An
 // answer of a node that is not being asked is ignored. The slice found belongs to the lookup
 // afterwards: who gave it does not write to it.
-func (l *Lookup) Answer(id enr.ID, found []Candidate) (fresh []Candidate) {
+func (l *Lookup) Answer(id enr.ID, found []Peer) (fresh []Peer) {
 	p, i, ok := l.report(&id)
 	if !ok {
 		return nil
@@ -261,26 +251,26 @@ func (l *Lookup) Done() bool {
 
 // Results returns the k closest nodes that have answered, of all paths, closest first. It may be
 // called at any time. The slice belongs to the caller.
-func (l *Lookup) Results() []Candidate { return l.Pick(l.Answered()) }
+func (l *Lookup) Results() []Peer { return l.Pick(l.Answered()) }
 
 // Answered returns all nodes that have answered, of all paths, closest first, whatever Config.Keep
 // says. The slice belongs to the caller.
-func (l *Lookup) Answered() []Candidate {
-	var all []Candidate
+func (l *Lookup) Answered() []Peer {
+	var all []Peer
 	for i := range l.paths {
 		for _, s := range l.paths[i].list {
 			if s.phase == answered {
-				all = append(all, *s.Candidate)
+				all = append(all, *s.Peer)
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b Candidate) int { return enr.CompareDistance(l.target, a.ID, b.ID) })
+	slices.SortFunc(all, func(a, b Peer) int { return enr.CompareDistance(l.target, a.ID, b.ID) })
 	return all
 }
 
 // Pick returns the first K nodes of a list that Config.Keep lets be results. It reads nothing that
 // changes: it needs no lock, and calls Config.Keep without one. It writes to the list.
-func (l *Lookup) Pick(list []Candidate) []Candidate {
+func (l *Lookup) Pick(list []Peer) []Peer {
 	picked := list[:0]
 	for i := range list {
 		if len(picked) == l.cfg.K {

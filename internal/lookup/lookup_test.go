@@ -11,14 +11,14 @@ import (
 // id returns an ID whose number is v in its highest 16 bits.
 func id(v uint16) enr.ID { return enr.ID{byte(v >> 8), byte(v)} }
 
-func candidates(vs ...uint16) (out []Candidate) {
+func candidates(vs ...uint16) (out []Peer) {
 	for _, v := range vs {
-		out = append(out, Candidate{ID: id(v)})
+		out = append(out, Peer{ID: id(v)})
 	}
 	return out
 }
 
-func ids(cs []Candidate) (out []enr.ID) {
+func ids(cs []Peer) (out []enr.ID) {
 	for _, c := range cs {
 		out = append(out, c.ID)
 	}
@@ -158,7 +158,7 @@ func TestFlood(t *testing.T) {
 		first = append(first, q)
 	}
 	for _, q := range first {
-		flood := make([]Candidate, 5000)
+		flood := make([]Peer, 5000)
 		for i := range flood {
 			flood[i].ID = randomID(r)
 			flood[i].ID[0], flood[i].ID[1] = 0, 0

@@ -47,11 +47,11 @@ func newNetwork(r *rand.Rand, n int) *network {
 }
 
 // answer is what a node returns for the distances: 16 records at most, in the order asked.
-func (nw *network) answer(q Query) (found []Candidate) {
+func (nw *network) answer(q Query) (found []Peer) {
 	for _, d := range q.Distances {
 		for _, id := range nw.buckets[q.Node.ID][d] {
 			if len(found) < 16 {
-				found = append(found, Candidate{ID: id})
+				found = append(found, Peer{ID: id})
 			}
 		}
 	}
@@ -71,13 +71,13 @@ func (nw *network) closestLive(target, self enr.ID, k int) []enr.ID {
 }
 
 // seeds returns the k closest to the target from a node's own buckets.
-func (nw *network) seeds(self, target enr.ID, k int) (out []Candidate) {
+func (nw *network) seeds(self, target enr.ID, k int) (out []Peer) {
 	for _, b := range nw.buckets[self] {
 		for _, id := range b {
-			out = append(out, Candidate{ID: id})
+			out = append(out, Peer{ID: id})
 		}
 	}
-	slices.SortFunc(out, func(a, b Candidate) int { return enr.CompareDistance(target, a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b Peer) int { return enr.CompareDistance(target, a.ID, b.ID) })
 	return out[:min(k, len(out))]
 }
 
@@ -118,7 +118,7 @@ func (nw *network) run(t *testing.T, r *rand.Rand, l *Lookup) (rounds int) {
 	return rounds
 }
 
-func recall(got []Candidate, want []enr.ID) float64 {
+func recall(got []Peer, want []enr.ID) float64 {
 	n := 0
 	for _, c := range got {
 		if slices.Contains(want, c.ID) {
@@ -156,7 +156,7 @@ func TestRecall(t *testing.T) {
 				l := New(target, tt.cfg, self, nw.seeds(self, target, 16))
 				nw.run(t, r, l)
 				res := l.Results()
-				if !slices.IsSortedFunc(res, func(a, b Candidate) int { return enr.CompareDistance(target, a.ID, b.ID) }) {
+				if !slices.IsSortedFunc(res, func(a, b Peer) int { return enr.CompareDistance(target, a.ID, b.ID) }) {
 					t.Fatal("results not sorted")
 				}
 				sum += recall(res, nw.closestLive(target, self, 16))

@@ -17,10 +17,10 @@ const (
 )
 
 type slot struct {
-	*Candidate // of the seeds or of an answer: never written
-	phase      phase
-	hops       uint8 // nodes asked one after another until this one was heard of
-	prefixes   prefixquota.Prefixes
+	*Peer    // of the seeds or of an answer: never written
+	phase    phase
+	hops     uint8 // nodes asked one after another until this one was heard of
+	prefixes prefixquota.Prefixes
 }
 
 // path is one traversal: the candidates it has heard of, closest to the target first.
@@ -44,12 +44,12 @@ func searchSlots(list []slot, target, id *enr.ID) (i int, found bool) {
 // the limit loses the farthest candidate that has not been asked. Those that have been asked stay:
 // there are never more of them than queries, and a flood of close candidates that do not exist
 // must not wash out the results.
-func (p *path) insert(cfg *Config, target *enr.ID, c *Candidate, hops uint8, limit int) {
+func (p *path) insert(cfg *Config, target *enr.ID, c *Peer, hops uint8, limit int) {
 	i, found := p.search(target, &c.ID)
 	if found || i >= limit {
 		return
 	}
-	s := slot{Candidate: c, hops: hops, prefixes: prefixquota.PrefixesOf(c.Addr.Addr())}
+	s := slot{Peer: c, hops: hops, prefixes: prefixquota.PrefixesOf(c.Addr.Addr())}
 	if !prefixquota.Exempt(c.Addr.Addr(), cfg.ExemptPrivate) && !p.makeRoom(cfg, target, &s, i) {
 		p.setAside(cfg, target, s)
 		return

@@ -1,0 +1,39 @@
+package lookup
+
+import (
+	"net/netip"
+
+	"github.com/fastdisc/discv5/enr"
+)
+
+// Peer is a node and the endpoint at which to contact it. A lookup reads only ID and Addr.
+type Peer struct {
+	ID enr.ID
+	// Record is the node's record, nil if it is not known. It is immutable, verified, and shared.
+	Record *enr.Record
+	// Addr is the endpoint to contact the node at.
+	Addr netip.AddrPort
+	// PublicKey is the node's key, for a node whose record is not known. It is zero if that is not
+	// known either.
+	PublicKey [33]byte
+	// Listed: the peer comes from a list that others made, such as one in DNS. It is contacted only
+	// at addresses that such a party can know, and within the budget for endpoints that have not
+	// answered.
+	Listed bool
+	// Unvouched says of a bootnode that nobody has named it: its vote on this node's address is
+	// that of any peer.
+	Unvouched bool
+}
+
+// NewPeer returns the Peer of a record that is contacted at addr.
+func NewPeer(r *enr.Record, addr netip.AddrPort) Peer {
+	return Peer{ID: r.ID(), Record: r, Addr: addr}
+}
+
+// Key returns the public key, of the record if there is one. ok is false if it is not known.
+func (p *Peer) Key() (key [33]byte, ok bool) {
+	if p.Record != nil {
+		return p.Record.PublicKey()
+	}
+	return p.PublicKey, p.PublicKey != [33]byte{}
+}
