@@ -112,7 +112,6 @@ func (c Contact) resolve(e *engine.Engine) (engine.Peer, error) {
 		p := e.PeerAt(c.peer.ID, c.peer.Addr)
 		if p.Record == nil && c.peer.Record != nil {
 			p.Record = c.peer.Record
-			p.PublicKey, _ = p.Record.PublicKey()
 		}
 		return p, nil
 	}

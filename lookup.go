@@ -81,10 +81,8 @@ func (n *Node) Lookup(ctx context.Context, target enr.ID, options ...LookupOptio
 	}
 	found := s.handle.Results()
 	records := make([]*enr.Record, 0, len(found))
-	for _, c := range found {
-		if r := n.engine.RecordOf(c.Record); r != nil {
-			records = append(records, r)
-		}
+	for i := range found {
+		records = append(records, found[i].Record)
 	}
 	if err != nil {
 		err = fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
@@ -247,10 +245,9 @@ func (n *Node) Resolve(ctx context.Context, id enr.ID) (*enr.Record, error) {
 		return nil
 	}
 	if e, _, ok := n.engine.Table().Get(id); ok {
-		if known = n.engine.RecordOf(e.Record); known != nil {
-			if r := ask(known); r != nil {
-				return r, nil
-			}
+		known = e.Record
+		if r := ask(known); r != nil {
+			return r, nil
 		}
 	}
 	var answer *enr.Record
@@ -314,7 +311,7 @@ func (n *Node) LookupWhere(ctx context.Context, target enr.ID, match func(*enr.R
 		return fail(err)
 	}
 	for node := range n.engine.Table().All() {
-		if r := n.engine.RecordOf(node.Record); r != nil && !take(r) {
+		if !take(node.Record) {
 			return list, nil
 		}
 	}

@@ -251,10 +251,7 @@ func (n *Node) build() error {
 	cfg.Table.BucketLimits, cfg.Table.TableLimits = n.cfg.BucketLimits, n.cfg.TableLimits
 	cfg.ExemptPrivate, cfg.Public = n.cfg.ExemptPrivate, listensGlobal(&n.cfg, n.Addrs())
 	if n.cfg.TableFilter != nil {
-		cfg.Table.Filter = func(t table.Node) bool {
-			r := n.engine.RecordOf(t.Record)
-			return r != nil && n.passes(r)
-		}
+		cfg.Table.Filter = func(t table.Node) bool { return n.passes(t.Record) }
 	}
 	if err := n.limit(&cfg); err != nil {
 		return err

@@ -41,20 +41,16 @@ type KnownNode struct {
 	Added, LastSeen, NextCheck time.Time
 }
 
-func (n *Node) known(t table.Node, s table.State) (KnownNode, bool) {
-	r := n.engine.RecordOf(t.Record)
-	if r == nil {
-		return KnownNode{}, false
-	}
+func (n *Node) known(t table.Node, s table.State) KnownNode {
 	k := KnownNode{
-		Record: r, Addr: t.Addr, Distance: enr.LogDistance(n.ID(), t.ID),
+		Record: t.Record, Addr: t.Addr, Distance: enr.LogDistance(n.ID(), t.ID),
 		Member: s.Member, Live: s.Live, Inbound: t.Inbound, Proven: s.Proven, Checks: s.Checks, Fails: s.Fails,
 		Added: n.wall(s.Added), LastSeen: n.wall(s.LastSeen),
 	}
 	if s.Member {
 		k.NextCheck = n.wall(s.NextCheck)
 	}
-	return k, true
+	return k
 }
 
 // wall converts a time of the node's clock to wall-clock time.
@@ -84,7 +80,7 @@ func (n *Node) Nodes(distances ...int) []KnownNode {
 func (n *Node) AllNodes() iter.Seq[KnownNode] {
 	return func(yield func(KnownNode) bool) {
 		for t, s := range n.engine.Table().All() {
-			if k, ok := n.known(t, s); ok && !yield(k) {
+			if !yield(n.known(t, s)) {
 				return
 			}
 		}
@@ -97,7 +93,7 @@ func (n *Node) Known(id enr.ID) (KnownNode, bool) {
 	if !ok {
 		return KnownNode{}, false
 	}
-	return n.known(t, s)
+	return n.known(t, s), true
 }
 
 // Bucket describes the bucket of a log distance.
@@ -186,10 +182,11 @@ func (n *Node) usable(list []Contact) (boot []engine.Peer, unusable []Event, err
 			return nil, nil, fmt.Errorf("%w: bootnode %d: %w", ErrConfig, i+1, ErrNoEndpoint)
 		}
 		p, err := b.bootPeer(n.engine)
+		_, hasKey := p.Key()
 		switch {
 		case b.ID() == n.ID():
 			err = ErrSelf
-		case err == nil && p.PublicKey == ([33]byte{}):
+		case err == nil && !hasKey:
 			err = ErrNoSession
 		}
 		if err == nil {

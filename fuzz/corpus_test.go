@@ -154,7 +154,7 @@ func (c corpora) conversation(t *testing.T) {
 	distances := []uint{0}
 	for i, id := range identities() {
 		c.record(fmt.Sprintf("identity-%d", i+1), id.rec)
-		if b.e.Table().Add(n.now, table.FromRecord(id.rec, id.addr, false)) == table.Added && b.e.Table().MarkLive(n.now, id.rec.ID(), id.addr) {
+		if b.e.Table().Add(n.now, table.NewNode(id.rec, id.addr, false)) == table.Added && b.e.Table().MarkLive(n.now, id.rec.ID(), id.addr) {
 			distances = append(distances, uint(enr.LogDistance(b.key.ID(), id.rec.ID())))
 		}
 	}

@@ -73,7 +73,7 @@ func (w *world) step() {
 		c := &call{}
 		w.calls = append(w.calls, c)
 		target := enr.ID(w.peers[w.s.choose(len(w.peers))].id())
-		w.job.Lookup(target, lookup.Config{}, func(*enr.Record) {}, func(*engine.Worker, []lookup.Candidate) { c.ended++ })
+		w.job.Lookup(target, lookup.Config{}, func(*enr.Record) {}, func(*engine.Worker, []lookup.Peer) { c.ended++ })
 		w.contact()
 		w.settle()
 	case stepMove:

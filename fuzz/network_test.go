@@ -165,7 +165,7 @@ func (n *net) step() {
 		d, c := n.node(), &call{}
 		n.calls, n.by = append(n.calls, c), append(n.by, d)
 		d.w.Begin(n.now)
-		d.w.Lookup(enr.ID(n.node().id()), lookup.Config{}, nil, func(*engine.Worker, []lookup.Candidate) { c.ended++ })
+		d.w.Lookup(enr.ID(n.node().id()), lookup.Config{}, nil, func(*engine.Worker, []lookup.Peer) { c.ended++ })
 	}
 	for i, c := range n.calls {
 		if c.ended > 1 {

@@ -188,7 +188,9 @@ func (w *world) check() {
 		if !w.proved[pair{n.Addr, n.ID}] {
 			t.Fatalf("node %s is in the table at %v, where it has never proved its key", n.ID.Short(), n.Addr)
 		}
-		if n.Addr != n.UDP4 && n.Addr != n.UDP6 {
+		v4, _ := n.Record.UDPEndpoint4()
+		v6, _ := n.Record.UDPEndpoint6()
+		if n.Addr != v4 && n.Addr != v6 {
 			t.Fatalf("node %s is in the table at %v, which its record does not name", n.ID.Short(), n.Addr)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
@@ -61,11 +62,18 @@ func TestFewIPv6NodesFindEachOther(t *testing.T) {
 			}
 			few := 0
 			for x := range boot[0].Engine().Table().All() {
-				if x.UDP6.IsValid() && !x.UDP4.IsValid() {
+				if hasOnly6(x.Record) {
 					few++
 				}
 			}
 			t.Logf("the bootnode knows %d IPv6 nodes", few)
 		})
 	}
+}
+
+// hasOnly6 reports whether a record names an IPv6 endpoint and no IPv4 one.
+func hasOnly6(r *enr.Record) bool {
+	_, has4 := r.UDPEndpoint4()
+	_, has6 := r.UDPEndpoint6()
+	return has6 && !has4
 }

@@ -175,7 +175,7 @@ func (f *findings) add(n *Network, nd *Node, target enr.ID, l Lookup, settled ti
 	old := slices.DeleteFunc(slices.Clone(all), func(c closeNode) bool { return c.uptime < settled })
 	f.recall += overlap(all, l.Nodes)
 	f.settled += overlap(old, l.Nodes)
-	if len(old) > 0 && len(l.Nodes) > 0 && slices.ContainsFunc(l.Nodes, func(c lookup.Candidate) bool { return c.ID == old[0].id }) {
+	if len(old) > 0 && len(l.Nodes) > 0 && slices.ContainsFunc(l.Nodes, func(c lookup.Peer) bool { return c.ID == old[0].id }) {
 		f.closest++
 	}
 	f.hops += float64(l.Hops)
@@ -209,13 +209,13 @@ func (f *findings) sample() (p LookupSample) {
 }
 
 // overlap is the share of want among what was found.
-func overlap(want []closeNode, found []lookup.Candidate) float64 {
+func overlap(want []closeNode, found []lookup.Peer) float64 {
 	if len(want) == 0 {
 		return 1
 	}
 	n := 0
 	for _, w := range want {
-		if slices.ContainsFunc(found, func(c lookup.Candidate) bool { return c.ID == w.id }) {
+		if slices.ContainsFunc(found, func(c lookup.Peer) bool { return c.ID == w.id }) {
 			n++
 		}
 	}

@@ -24,9 +24,9 @@ func TestRecallOfSettled(t *testing.T) {
 	all := n.reachable(from, target, time.Second)
 	var every, fresh Lookup
 	for _, c := range all {
-		every.Nodes = append(every.Nodes, lookup.Candidate{ID: c.id})
+		every.Nodes = append(every.Nodes, lookup.Peer{ID: c.id})
 		if c.uptime < settled {
-			fresh.Nodes = append(fresh.Nodes, lookup.Candidate{ID: c.id})
+			fresh.Nodes = append(fresh.Nodes, lookup.Peer{ID: c.id})
 		}
 	}
 	if len(all) != 16 || len(fresh.Nodes) == 0 || len(fresh.Nodes) == 16 {

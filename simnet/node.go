@@ -49,8 +49,8 @@ type Node struct {
 	eng    *engine.Engine // nil while the node is down
 	w      *engine.Worker
 	config engine.Config
-	saved  *enr.Record // the newest record: what survives a restart with state
-	known  [][]byte    // records of nodes, likewise
+	saved  *enr.Record   // the newest record: what survives a restart with state
+	known  []*enr.Record // of nodes, likewise
 
 	offset    time.Duration // of the node's clock: network time less this
 	lastTick  time.Duration // network time
@@ -236,11 +236,9 @@ func (nd *Node) bootnodes(state bool) (list []engine.Peer) {
 	if !state {
 		return list
 	}
-	for _, raw := range nd.known {
-		if r := nd.eng.RecordOf(raw); r != nil {
-			if p, err := nd.eng.PeerOf(r); err == nil {
-				list = append(list, p)
-			}
+	for _, r := range nd.known {
+		if p, err := nd.eng.PeerOf(r); err == nil {
+			list = append(list, p)
 		}
 	}
 	return list

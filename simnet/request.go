@@ -118,7 +118,7 @@ func (nd *Node) callNode(to *Node, r engine.Request) engine.Result {
 // Lookup is how a lookup ended.
 type Lookup struct {
 	// Nodes are the closest nodes that answered, closest first.
-	Nodes []lookup.Candidate
+	Nodes []lookup.Peer
 	engine.Progress
 	// Took is the time that it took.
 	Took time.Duration
@@ -141,7 +141,7 @@ func (nd *Node) StartLookup(target enr.ID, cfg lookup.Config, done func(Lookup))
 	began := nd.n.now
 	var h engine.LookupHandle
 	nd.w.Begin(nd.Clock())
-	h = nd.w.Lookup(target, cfg, nil, func(_ *engine.Worker, list []lookup.Candidate) {
+	h = nd.w.Lookup(target, cfg, nil, func(_ *engine.Worker, list []lookup.Peer) {
 		ended()
 		done(Lookup{Nodes: list, Progress: h.Progress(), Took: nd.n.now - began})
 	})

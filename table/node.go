@@ -50,8 +50,13 @@ func NewNode(r *enr.Record, addr netip.AddrPort, inbound bool) Node {
 	return Node{ID: r.ID(), Record: r, Addr: addr, Inbound: inbound}
 }
 
-// Seq returns the sequence number of the record.
-func (n *Node) Seq() uint64 { return n.Record.Seq() }
+// Seq returns the sequence number of the record, 0 for the zero Node.
+func (n Node) Seq() uint64 {
+	if n.Record == nil {
+		return 0
+	}
+	return n.Record.Seq()
+}
 
 // minPort is the lowest port of an endpoint that is named to others, unless Config.LowPorts is set.
 const minPort = 1024

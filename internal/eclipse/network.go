@@ -167,7 +167,7 @@ func (w *network) attacks() bool { return w.cfg.Prefixes > 0 && w.now >= w.attac
 
 // lookup has n search for target, and returns the peers closest to it that answered.
 func (w *network) lookup(n *node, target enr.ID) (found []*peer) {
-	var seeds []lookup.Candidate
+	var seeds []lookup.Peer
 	for _, id := range n.table.closest(target, maxRecords) {
 		seeds = append(seeds, candidate(w.pop.byID[id]))
 	}
@@ -180,7 +180,7 @@ func (w *network) lookup(n *node, target enr.ID) (found []*peer) {
 		}
 		p := w.pop.byID[q.Node.ID]
 		w.contact(n, p)
-		var answer []lookup.Candidate
+		var answer []lookup.Peer
 		for _, named := range w.answer(p, q.Distances) {
 			if named != n.peer {
 				n.table.heard(w.now, named)
@@ -201,9 +201,7 @@ func (w *network) lookup(n *node, target enr.ID) (found []*peer) {
 	return found
 }
 
-func candidate(p *peer) lookup.Candidate {
-	return lookup.Candidate{ID: p.id, Record: record, Seq: 1, Addr: p.addr}
-}
+func candidate(p *peer) lookup.Peer { return lookup.Peer{ID: p.id, Addr: p.addr} }
 
 // answer returns the peers that p names when it is asked for distances.
 func (w *network) answer(p *peer, distances []uint) (named []*peer) {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"sync"
 
 	"github.com/fastdisc/discv5/enr"
 )
@@ -14,6 +15,25 @@ type peer struct {
 	addr    netip.AddrPort
 	hostile bool
 	node    *node // of an honest one that has joined
+	record  *enr.Record
+}
+
+// signer signs the records of all peers: nothing in a table depends on whose key it is.
+var signer = sync.OnceValues(func() (*enr.PrivateKey, error) { return enr.ParsePrivateKey([]byte{31: 1}) })
+
+// stated returns the peer's record, which states its address. It is made when it is first needed:
+// an attacker has more identities than tables take.
+func (p *peer) stated() *enr.Record {
+	if p.record == nil {
+		key, err := signer()
+		if err != nil {
+			panic(err) // the key is a constant
+		}
+		if p.record, err = enr.NewBuilder().SetIP(p.addr.Addr()).SetUDP(p.addr.Port()).Sign(key); err != nil {
+			panic(err) // address and port are valid
+		}
+	}
+	return p.record
 }
 
 // population makes peers.

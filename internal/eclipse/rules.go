@@ -76,13 +76,11 @@ type ourTable struct {
 
 const maxFeelers = 3 // as in package engine
 
-var record = []byte{1} // stands for every record
-
 // checksPerSecond bounds the checks of one node.
 const checksPerSecond = 8
 
 func (o *ourTable) contacted(now time.Duration, p *peer, inbound bool) {
-	o.t.Add(now, table.Node{ID: p.id, Record: record, Seq: 1, Addr: p.addr, UDP4: p.addr, Inbound: inbound})
+	o.t.Add(now, table.Node{ID: p.id, Record: p.stated(), Addr: p.addr, Inbound: inbound})
 }
 
 func (o *ourTable) heard(time.Duration, *peer) {} // hearsay is nothing

@@ -135,7 +135,7 @@ func (f *benchEngine) fill() {
 			f.tb.Fatal(err)
 		}
 		addr := netip.AddrPortFrom(ip, 9000)
-		f.e.table.Add(f.now, table.FromRecord(rec, addr, false))
+		f.e.table.Add(f.now, table.NewNode(rec, addr, false))
 		f.e.table.MarkLive(f.now, rec.ID(), addr)
 		if f.e.table.BucketInfo(d).Len == table.DefaultBucketSize {
 			full++

@@ -94,7 +94,7 @@ func TestOutdatedRecordOfOthersStaysOut(t *testing.T) {
 	s := nw.stranger("9.9.9.8:9000", 8)
 	old := s.rec
 	s.renewed(func(b *enr.Builder) { b.SetUDP(9001) })
-	a.e.departed.add(s.rec.ID(), s.rec.Bytes(), netip.AddrPort{})
+	a.e.departed.add(s.rec.ID(), s.rec, netip.AddrPort{})
 	if a.w.admit(old, s.addr, false, byOthers) {
 		t.Error("a record that its owner has replaced was admitted on the word of others")
 	}
@@ -111,16 +111,15 @@ func TestOutdatedRecordOfOthersStaysOut(t *testing.T) {
 func TestRefusedNewerRecordEndsOlder(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("20.99.0.1:9000", func(c *Config) {
-		c.Table.Filter = func(n table.Node) bool { return n.Seq < 2 }
+		c.Table.Filter = func(n table.Node) bool { return n.Seq() < 2 }
 	})
 	s := nw.stranger("9.9.9.8:9000", 8)
 	n := tableNode(s)
-	n.Seq = 1
-	if res := a.e.place(0, n); res.Rejected() {
-		t.Fatal(res)
+	if res := a.e.place(0, n); res.Rejected() || n.Seq() != 1 {
+		t.Fatal(res, n.Seq())
 	}
-	n.Seq = 2
-	if res := a.e.place(0, n); !res.Rejected() {
+	s.renewed(func(*enr.Builder) {})
+	if res := a.e.place(0, tableNode(s)); !res.Rejected() {
 		t.Fatal(res)
 	}
 	if _, _, ok := a.e.table.Get(n.ID); ok {

@@ -16,19 +16,19 @@ import (
 func TestS34FeelersGoToNewPrefixes(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("7.7.7.1:9000", nil)
-	candidate := func(seed uint64, addr string) lookup.Candidate {
+	candidate := func(seed uint64, addr string) lookup.Peer {
 		r := nw.stranger(addr, seed).rec
-		return lookup.Candidate{ID: r.ID(), Record: r.Bytes(), Seq: r.Seq(), Addr: netip.MustParseAddrPort(addr)}
+		return lookup.NewPeer(r, netip.MustParseAddrPort(addr))
 	}
 	for i, addr := range []string{"40.1.1.1:1", "40.1.1.2:1", "41.1.1.1:1"} {
 		r := nw.stranger(addr, 500+uint64(i)).rec
-		a.e.Table().Add(0, table.FromRecord(r, netip.MustParseAddrPort(addr), false))
+		a.e.Table().Add(0, table.NewNode(r, netip.MustParseAddrPort(addr), false))
 		a.e.Table().MarkLive(0, r.ID(), netip.MustParseAddrPort(addr))
 	}
 	asked := candidate(600, "50.1.1.1:1")
 	f := &feelers{asked: make(map[enr.ID]bool)}
 	f.ask(asked.ID)
-	f.hear([]lookup.Candidate{
+	f.hear([]lookup.Peer{
 		candidate(601, "40.1.1.3:1"), candidate(602, "41.1.1.2:1"), asked, candidate(603, "51.1.1.1:1"),
 		candidate(604, "40.1.1.4:1"), candidate(605, "51.1.1.1:2"), candidate(606, "52.1.1.1:1"),
 	})
@@ -48,7 +48,7 @@ func TestS34FeelersGoToNewPrefixes(t *testing.T) {
 			t.Errorf("%d packets to %s", got[to], to)
 		}
 	}
-	f.hear(make([]lookup.Candidate, 1000))
+	f.hear(make([]lookup.Peer, 1000))
 	if len(f.heard) != feelersHeard {
 		t.Errorf("%d nodes are remembered", len(f.heard))
 	}
@@ -93,7 +93,7 @@ func TestS34LookupsKeepToTheLimits(t *testing.T) {
 			}
 			done := false
 			a.w.Begin(nw.now)
-			a.w.Lookup(enr.ID{1}, lookup.Config{K: others + tt.want, Distances: 256}, nil, func(*Worker, []lookup.Candidate) { done = true })
+			a.w.Lookup(enr.ID{1}, lookup.Config{K: others + tt.want, Distances: 256}, nil, func(*Worker, []lookup.Peer) { done = true })
 			nw.deliver()
 			for i := 0; i < 100 && !done; i++ {
 				nw.run(50 * time.Millisecond)

@@ -40,7 +40,7 @@ func TestAnswerHoldsUsableRecordsFirst(t *testing.T) {
 		if d := enr.LogDistance(b.e.ID(), r.ID()); d < 254 || count[kind] == 20 && kind == "4" || count[kind] == 4 && kind == "6" {
 			continue
 		}
-		b.e.Table().Add(0, table.FromRecord(r, addr, false))
+		b.e.Table().Add(0, table.NewNode(r, addr, false))
 		b.e.Table().MarkLive(time.Second, r.ID(), addr)
 		count[kind]++
 	}
@@ -61,11 +61,10 @@ func TestAnswerHoldsUsableRecordsFirst(t *testing.T) {
 				seen := map[enr.ID]bool{}
 				usable, own := 0, 0
 				for i := range n {
-					v, err := enr.ParseView(b.w.records[i])
+					r, err := enr.Parse(b.w.records[i])
 					if err != nil {
 						t.Fatal(err)
 					}
-					r := b.e.recordOf(v.Bytes())
 					if seen[r.ID()] {
 						t.Fatal("a record twice")
 					}

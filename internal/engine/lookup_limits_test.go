@@ -39,16 +39,16 @@ func TestNetworkOfOneProvider(t *testing.T) {
 // The limit for wide prefixes applies to lookups where enough of those are known to fill the
 // results.
 func TestLookupLimits(t *testing.T) {
-	seeds := func(addrs ...string) (list []lookup.Candidate) {
+	seeds := func(addrs ...string) (list []lookup.Peer) {
 		for _, a := range addrs {
-			list = append(list, lookup.Candidate{Addr: netip.MustParseAddrPort(a + ":9000")})
+			list = append(list, lookup.Peer{Addr: netip.MustParseAddrPort(a + ":9000")})
 		}
 		return list
 	}
 	for _, tt := range []struct {
 		name  string
 		limit int // Config.Table.BucketLimits.Wide
-		seeds []lookup.Candidate
+		seeds []lookup.Peer
 		want  int
 	}{
 		{"none", 0, nil, -1},

@@ -55,8 +55,8 @@ func TestNewerRecordFromNewAddress(t *testing.T) {
 			}
 			nw.run(2 * time.Second)
 			n, s, ok := a.e.table.Get(b.e.ID())
-			if !ok || n.Addr != now || n.Seq != b.e.Record().Seq() || !s.Live {
-				t.Errorf("in the table: %v, at %v with record %d, live %v; want %v, %d", ok, n.Addr, n.Seq, s.Live, now, b.e.Record().Seq())
+			if !ok || n.Addr != now || n.Seq() != b.e.Record().Seq() || !s.Live {
+				t.Errorf("in the table: %v, at %v with record %d, live %v; want %v, %d", ok, n.Addr, n.Seq(), s.Live, now, b.e.Record().Seq())
 			}
 		})
 	}
@@ -162,8 +162,8 @@ func TestNewerRecordOverOtherFamily(t *testing.T) {
 	over(a.second)
 	nw.run(100 * time.Millisecond)
 	n, s, _ := a.e.table.Get(b.e.ID())
-	if n.Addr != b.addr || n.Seq != b.e.Record().Seq() || !s.Live {
-		t.Errorf("at %v with record %d, live %v; want %v, %d", n.Addr, n.Seq, s.Live, b.addr, b.e.Record().Seq())
+	if n.Addr != b.addr || n.Seq() != b.e.Record().Seq() || !s.Live {
+		t.Errorf("at %v with record %d, live %v; want %v, %d", n.Addr, n.Seq(), s.Live, b.addr, b.e.Record().Seq())
 	}
 }
 

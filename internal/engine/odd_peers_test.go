@@ -64,7 +64,7 @@ func (n *node) search(target enr.ID) (heard, results map[enr.ID]bool) {
 	heard, results = make(map[enr.ID]bool), make(map[enr.ID]bool)
 	ended := false
 	n.w.Begin(n.net.now)
-	n.w.Lookup(target, lookup.Config{}, func(r *enr.Record) { heard[r.ID()] = true }, func(_ *Worker, list []lookup.Candidate) {
+	n.w.Lookup(target, lookup.Config{}, func(r *enr.Record) { heard[r.ID()] = true }, func(_ *Worker, list []lookup.Peer) {
 		ended = true
 		for _, c := range list {
 			results[c.ID] = true
@@ -171,11 +171,7 @@ func fork(f byte) func(*enr.Builder) {
 // sameFork is a table filter. Records without a fork pass only if lenient is set.
 func sameFork(f byte, lenient bool) func(table.Node) bool {
 	return func(n table.Node) bool {
-		v, err := enr.ParseView(n.Record)
-		if err != nil {
-			return false
-		}
-		b, ok := v.GetBytes("fork")
+		b, ok := n.Record.GetBytes("fork")
 		return ok && len(b) == 1 && b[0] == f || !ok && lenient
 	}
 }
@@ -312,7 +308,7 @@ func TestSequenceFallsBack(t *testing.T) {
 // holders counts the tables in which a node is live at an address with a record of that number.
 func (nw *network) holders(tables []*node, n *node, at netip.AddrPort, seq uint64) (count int) {
 	for _, o := range tables {
-		if tn, s, ok := o.e.table.Get(n.e.ID()); ok && s.Live && tn.Addr == at && tn.Seq == seq {
+		if tn, s, ok := o.e.table.Get(n.e.ID()); ok && s.Live && tn.Addr == at && tn.Seq() == seq {
 			count++
 		}
 	}
@@ -342,8 +338,8 @@ func TestOlderRecordFromElsewhere(t *testing.T) {
 			t.Fatal(r.Err)
 		}
 		nw.run(10 * time.Second)
-		if n, s, ok := a.e.table.Get(b.e.ID()); !ok || n.Addr != b.addr || n.Seq != 50 || !s.Live {
-			t.Fatalf("in the table: %v, at %v with record %d, live %v", ok, n.Addr, n.Seq, s.Live)
+		if n, s, ok := a.e.table.Get(b.e.ID()); !ok || n.Addr != b.addr || n.Seq() != 50 || !s.Live {
+			t.Fatalf("in the table: %v, at %v with record %d, live %v", ok, n.Addr, n.Seq(), s.Live)
 		}
 	}
 	old, err := enr.NewBuilder().SetSeq(3).SetIP(b.addr.Addr()).SetUDP(b.addr.Port()).Sign(b.key)
@@ -357,8 +353,8 @@ func TestOlderRecordFromElsewhere(t *testing.T) {
 	if r := a.call(Request{Type: codec.TypePing, Peer: p}); r.Err != nil {
 		t.Fatal(r.Err)
 	}
-	if n, _, _ := a.e.table.Get(b.e.ID()); n.Seq != 50 {
-		t.Errorf("record %d in the table", n.Seq)
+	if n, _, _ := a.e.table.Get(b.e.ID()); n.Seq() != 50 {
+		t.Errorf("record %d in the table", n.Seq())
 	}
 }
 
@@ -602,7 +598,7 @@ func TestLookupSources(t *testing.T) {
 			a.e.SetBootnodes([]Peer{{ID: source.e.ID(), PublicKey: source.key.PublicKey(), Addr: source.addr}})
 		}},
 		{"node that has left the table", func(_ *testing.T, a, source *node) {
-			a.e.departed.add(source.e.ID(), source.rec.Bytes(), source.addr)
+			a.e.departed.add(source.e.ID(), source.rec, source.addr)
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -688,7 +684,7 @@ func TestOlderRecordInHandshake(t *testing.T) {
 		again.serve(a)
 	}
 	n, s, ok := a.e.table.Get(again.rec.ID())
-	if !ok || n.Addr != again.addr || n.Seq != again.rec.Seq() || !s.Live {
-		t.Errorf("in the table: %v, at %v with record %d, live %v; want %v, %d", ok, n.Addr, n.Seq, s.Live, again.addr, again.rec.Seq())
+	if !ok || n.Addr != again.addr || n.Seq() != again.rec.Seq() || !s.Live {
+		t.Errorf("in the table: %v, at %v with record %d, live %v; want %v, %d", ok, n.Addr, n.Seq(), s.Live, again.addr, again.rec.Seq())
 	}
 }

@@ -72,7 +72,7 @@ func fillWithLargeRecords(t *testing.T, n *node) {
 		if enr.LogDistance(n.e.ID(), r.ID()) != 256 {
 			continue
 		}
-		n.e.Table().Add(0, table.FromRecord(r, addr, false))
+		n.e.Table().Add(0, table.NewNode(r, addr, false))
 		n.e.Table().MarkLive(time.Second, r.ID(), addr)
 		added++
 	}

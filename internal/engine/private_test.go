@@ -63,9 +63,9 @@ func TestS20OwnRecordWithPrivateAddress(t *testing.T) {
 			nw.publicOnly(a)
 			s.renewed(func(b *enr.Builder) { b.SetIP(netip.MustParseAddr(private)).SetUDP6(53) })
 			s.connect(a)
-			n, _, ok := a.e.table.Get(s.rec.ID())
-			if !ok || n.Addr != s.addr || n.UDP6.IsValid() {
-				t.Errorf("in the table: %v, at %v, by IPv6 at %v; want it at %v alone", ok, n.Addr, n.UDP6, s.addr)
+			n, st, ok := a.e.table.Get(s.rec.ID())
+			if !ok || n.Addr != s.addr || st.Stated != table.IPv4 {
+				t.Errorf("in the table: %v, at %v, states families %b; want it at %v alone", ok, n.Addr, st.Stated, s.addr)
 			}
 			checked := 0
 			for end := nw.now + time.Minute; nw.now < end; {

@@ -69,8 +69,8 @@ func TestRecordRenewedFromElsewhere(t *testing.T) {
 		t.Error("admitted at an address that its record does not name")
 	}
 	n, s, _ := a.e.table.Get(b.e.ID())
-	if n.Seq != newer.Seq() || n.Addr != b.addr || !s.Live {
-		t.Errorf("record %d at %v, live %v; want record %d at %v", n.Seq, n.Addr, s.Live, newer.Seq(), b.addr)
+	if n.Seq() != newer.Seq() || n.Addr != b.addr || !s.Live {
+		t.Errorf("record %d at %v, live %v; want record %d at %v", n.Seq(), n.Addr, s.Live, newer.Seq(), b.addr)
 	}
 }
 

@@ -33,7 +33,7 @@ func TestS27ReplayedRequestIsNotAnswered(t *testing.T) {
 				b := nw.add("10.0.0.2:9000", nil)
 				for i := range 30 {
 					r := nw.stranger(fmt.Sprintf("10.0.%d.1:9", i+1), uint64(1000+i))
-					b.e.table.Add(0, table.FromRecord(r.rec, r.addr, false))
+					b.e.table.Add(0, table.NewNode(r.rec, r.addr, false))
 					b.e.table.MarkLive(0, r.rec.ID(), r.addr)
 				}
 				s := nw.stranger("10.0.0.9:9", 7).listen()

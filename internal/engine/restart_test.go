@@ -31,8 +31,8 @@ func TestRestartsAreBounded(t *testing.T) {
 	if _, s, ok := a.e.table.Get(b.e.ID()); !ok || !s.Live {
 		t.Fatal("not live")
 	}
-	older := table.FromRecord(b.rec, b.addr, false)
-	older.Seq, older.Addr = 0, netip.MustParseAddrPort("20.2.0.1:9000")
+	older := table.NewNode(b.rec, b.addr, false)
+	older.Addr = netip.MustParseAddrPort("20.2.0.1:9000")
 	for _, c := range []struct {
 		name  string
 		until time.Duration

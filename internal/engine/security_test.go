@@ -219,7 +219,7 @@ func TestS11NoTableEntryWithoutHandshake(t *testing.T) {
 	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
 	// b's answers bring the record of a node that does not exist.
 	ghost := nw.stranger("10.0.0.77:9000", 99)
-	b.e.table.Add(0, table.FromRecord(ghost.rec, ghost.addr, false))
+	b.e.table.Add(0, table.NewNode(ghost.rec, ghost.addr, false))
 	b.e.table.MarkLive(0, ghost.rec.ID(), ghost.addr)
 	d := enr.LogDistance(b.e.ID(), ghost.rec.ID())
 	r := a.call(Request{Type: codec.TypeFindNode, Peer: b.peer(), Distances: []uint{uint(d)}})
@@ -464,7 +464,7 @@ func TestS20PrivateAddressFromPublicPeer(t *testing.T) {
 	a, b := nw.add("198.51.99.1:9000", nil), nw.add("198.51.98.2:9000", nil)
 	for i, addr := range []string{"192.168.1.5:30303", "127.0.0.1:30303", "9.9.9.9:30303"} {
 		s := nw.stranger(addr, uint64(200+i))
-		b.e.table.Add(0, table.FromRecord(s.rec, s.addr, false))
+		b.e.table.Add(0, table.NewNode(s.rec, s.addr, false))
 		b.e.table.MarkLive(0, s.rec.ID(), s.addr)
 	}
 	all := make([]uint, 0, 257)
@@ -588,7 +588,7 @@ func TestS26ClockJumps(t *testing.T) {
 	a := nw.add("10.0.0.1:9000", nil)
 	for i := range 120 {
 		s := nw.stranger(fmt.Sprintf("10.0.%d.9:9", i), uint64(i)+7)
-		a.e.table.Add(nw.now, table.FromRecord(s.rec, s.addr, false))
+		a.e.table.Add(nw.now, table.NewNode(s.rec, s.addr, false))
 		a.e.table.MarkLive(nw.now, s.rec.ID(), s.addr)
 	}
 	nw.run(time.Second)

@@ -163,4 +163,4 @@ func ping(seq uint64) []byte {
 }
 
 // tableNode is the stranger as an entry of a table.
-func tableNode(s *stranger) table.Node { return table.FromRecord(s.rec, s.addr, false) }
+func tableNode(s *stranger) table.Node { return table.NewNode(s.rec, s.addr, false) }
