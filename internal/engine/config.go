@@ -10,9 +10,9 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/internal/curve"
 	"github.com/fastdisc/discv5/internal/limiter"
+	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"

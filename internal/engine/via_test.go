@@ -41,8 +41,8 @@ func TestVia(t *testing.T) {
 		from = nil
 	}
 	at := func(home netip.AddrPort) Request {
-		p := a.peer()
-		p.Addr, p.Record = home, nil // or the peer would test the endpoint that the record states
+		// With the record, the peer would test the endpoint that the record states.
+		p := Peer{ID: a.e.ID(), PublicKey: a.key.PublicKey(), Addr: home}
 		return Request{Type: codec.TypePing, Peer: p}
 	}
 	if r := b.call(at(second)); r.Err != nil {
