@@ -7,6 +7,7 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/session"
+	"github.com/fastdisc/discv5/table"
 )
 
 // Counter names one count of a node, such as the datagrams received or the messages dropped for one
@@ -37,16 +38,21 @@ func FindCounter(metric, value string) (c Counter, ok bool) {
 // SessionStats counts sessions and challenges.
 type SessionStats = session.Stats
 
-// Stats are counts of a node. Counters, Sockets and Records only grow.
+// TableCounters counts what the table did with nodes, by outcome.
+type TableCounters = table.Counters
+
+// Stats are counts of a node. Counters, Sockets, TableEvents and Records only grow.
 type Stats struct {
 	Counters Counters
 	Sockets  fastpath.ConnStats // summed over all sockets
 	Sessions SessionStats
 	Table    int // members of the table
 	Live     int // members that have answered
-	Requests int // requests of this node that wait for an answer
-	Jobs     int // handshakes and similar work that wait in the queue
-	Records  enr.CacheStats
+	// TableEvents counts what the table did since the start.
+	TableEvents TableCounters
+	Requests    int // requests of this node that wait for an answer
+	Jobs        int // handshakes and similar work that wait in the queue
+	Records     enr.CacheStats
 }
 
 // Stats returns the node's counts. They are not read at one instant.
@@ -57,7 +63,7 @@ func (n *Node) Stats() (s Stats) {
 	}
 	s.Sessions = n.engine.Sessions().Stats()
 	t := n.engine.Table()
-	s.Table, s.Live = t.Len(), t.LiveLen()
+	s.Table, s.Live, s.TableEvents = t.Len(), t.LiveLen(), t.Counters()
 	s.Requests, s.Jobs = n.engine.Pending(), n.engine.Jobs()
 	s.Records = n.engine.Records().Stats()
 	return s

@@ -53,7 +53,7 @@ func (c bootConfig) args() []string {
 		"--addr", c.addr.String(),
 		"--nodekeyhex", c.key,
 		"--datadir", c.datadir,
-		"--log.level", "info",
+		"--log-level", "info",
 	}
 	if c.extip != "" {
 		args = append(args, "--extip", c.extip)

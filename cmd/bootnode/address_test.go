@@ -30,14 +30,14 @@ func TestReachSettings(t *testing.T) {
 		flaw           string
 	}{
 		"defaults":      {nil, 10, 5, 5 * time.Minute, time.Hour, ""},
-		"all":           {[]string{"--detectaddress", "3", "--reachwait", "2m", "--reachmisses", "7", "--reachretry", "1m"}, 3, 7, 2 * time.Minute, time.Minute, ""},
-		"no votes":      {[]string{"--detectaddress", "-1"}, -1, 5, 5 * time.Minute, time.Hour, ""},
-		"never revoked": {[]string{"--reachwait", "0"}, 10, 5, -1, time.Hour, ""},
-		"zero votes":    {[]string{"--detectaddress", "0"}, 0, 0, 0, 0, "--detectaddress 0"},
-		"many votes":    {[]string{"--detectaddress", "1000"}, 0, 0, 0, 0, "--detectaddress 1000"},
-		"negative":      {[]string{"--reachwait", "-1s"}, 0, 0, 0, 0, "--reachwait -1s"},
-		"no misses":     {[]string{"--reachmisses", "0"}, 0, 0, 0, 0, "--reachmisses 0"},
-		"no retry":      {[]string{"--reachretry", "0"}, 0, 0, 0, 0, "--reachretry 0"},
+		"all":           {[]string{"--detect-address", "3", "--reach-wait", "2m", "--reach-misses", "7", "--reach-retry", "1m"}, 3, 7, 2 * time.Minute, time.Minute, ""},
+		"no votes":      {[]string{"--detect-address", "-1"}, -1, 5, 5 * time.Minute, time.Hour, ""},
+		"never revoked": {[]string{"--reach-wait", "0"}, 10, 5, -1, time.Hour, ""},
+		"zero votes":    {[]string{"--detect-address", "0"}, 0, 0, 0, 0, "--detect-address 0"},
+		"many votes":    {[]string{"--detect-address", "1000"}, 0, 0, 0, 0, "--detect-address 1000"},
+		"negative":      {[]string{"--reach-wait", "-1s"}, 0, 0, 0, 0, "--reach-wait -1s"},
+		"no misses":     {[]string{"--reach-misses", "0"}, 0, 0, 0, 0, "--reach-misses 0"},
+		"no retry":      {[]string{"--reach-retry", "0"}, 0, 0, 0, 0, "--reach-retry 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, err := load(c.args, nil)

@@ -17,7 +17,7 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// resolver asks DNS.
+// resolver queries DNS.
 type resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 	LookupTXT(ctx context.Context, name string) ([]string, error)
@@ -28,22 +28,22 @@ func hostResolver() resolver { return net.DefaultResolver }
 const (
 	hostTimeout = 5 * time.Second  // for the address of a host name
 	treeTimeout = 2 * time.Minute  // for a list in DNS
-	maxListed   = 128              // records that are used of a list, a random choice
+	maxListed   = 128              // records to use of a list, chosen at random
 	dnsRetryMin = 10 * time.Second // after a failure; doubles
 	dnsRetryMax = 15 * time.Minute
-	dnsRefresh  = 30 * time.Minute // after which names and lists are asked for again
+	dnsRefresh  = 30 * time.Minute // between queries for a name or list that was found
 )
 
-// finder keeps the node's bootnodes: those that are known, what DNS says of the others, and seeds.
-// DNS is asked after the start, so that it holds up nothing, and again when it did not answer and
-// from time to time.
-type finder struct {
+// bootnodeFinder keeps the node's bootnodes: the contacts, the results of DNS for the other sources,
+// and the seeds. It queries DNS after the start, so that DNS delays nothing, retries after failures,
+// and refreshes results from time to time.
+type bootnodeFinder struct {
 	node     *discv5.Node
 	log      *slog.Logger
 	resolver resolver
 	trees    *dnsdisc.Client
 	listens  func(discv5.Family) bool
-	kick     chan struct{} // DNS is to be asked now
+	kick     chan struct{} // asks run to query DNS immediately
 
 	mu      sync.Mutex
 	sources []source
@@ -51,26 +51,16 @@ type finder struct {
 	found   map[string][]discv5.Contact // by a source's text
 }
 
-func newFinder(node *discv5.Node, o *options, seeds []discv5.Contact, r resolver, log *slog.Logger) *finder {
-	return &finder{
+func newBootnodeFinder(node *discv5.Node, o *options, seeds []discv5.Contact, r resolver, log *slog.Logger) *bootnodeFinder {
+	return &bootnodeFinder{
 		node: node, log: log, resolver: r, listens: o.listens, sources: o.sources, seeds: seeds,
 		trees: &dnsdisc.Client{Resolver: r, Limits: dnsdisc.Limits{Records: maxListed}},
 		kick:  make(chan struct{}, 1), found: make(map[string][]discv5.Contact),
 	}
 }
 
-// contacts are those that need no DNS.
-func contacts(sources []source) (list []discv5.Contact) {
-	for _, s := range sources {
-		if s.contact != nil {
-			list = append(list, *s.contact)
-		}
-	}
-	return list
-}
-
-// apply gives the node all that is known.
-func (f *finder) apply() error {
+// apply passes all known bootnodes to the node.
+func (f *bootnodeFinder) apply() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	list := contacts(f.sources)
@@ -82,9 +72,8 @@ func (f *finder) apply() error {
 	return f.node.SetBootnodes(append(list, f.seeds...))
 }
 
-// replace puts other sources in place of those from before, and has all of them asked and contacted
-// now.
-func (f *finder) replace(sources []source) error {
+// replace sets new sources, and makes run query DNS for all of them immediately.
+func (f *bootnodeFinder) replace(sources []source) error {
 	f.mu.Lock()
 	f.sources = sources
 	for text := range f.found {
@@ -100,41 +89,41 @@ func (f *finder) replace(sources []source) error {
 	return f.apply()
 }
 
-// forget takes seeds out that do not answer.
-func (f *finder) forget(ids []enr.ID) error {
+// forget removes seeds that do not answer.
+func (f *bootnodeFinder) forget(ids []enr.ID) error {
 	f.mu.Lock()
 	f.seeds = slices.DeleteFunc(slices.Clone(f.seeds), func(c discv5.Contact) bool { return slices.Contains(ids, c.ID()) })
 	f.mu.Unlock()
 	return f.apply()
 }
 
-// run asks DNS until ctx ends.
-func (f *finder) run(ctx context.Context) {
+// run queries DNS until ctx ends.
+func (f *bootnodeFinder) run(ctx context.Context) {
 	pause := dnsRetryMin
 	for {
-		asked, failed := f.ask(ctx)
+		queried, failed := f.query(ctx)
 		wait := dnsRefresh
 		if failed > 0 {
 			wait, pause = pause, min(2*pause, dnsRetryMax)
 		} else {
 			pause = dnsRetryMin
 		}
-		var again <-chan time.Time
-		if asked > 0 {
-			again = time.After(wait)
+		var retry <-chan time.Time
+		if queried > 0 {
+			retry = time.After(wait)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-f.kick:
 			pause = dnsRetryMin
-		case <-again:
+		case <-retry:
 		}
 	}
 }
 
-// ask asks for all sources that need it, one after the other.
-func (f *finder) ask(ctx context.Context) (asked, failed int) {
+// query resolves all sources that need DNS, one after the other.
+func (f *bootnodeFinder) query(ctx context.Context) (queried, failed int) {
 	f.mu.Lock()
 	sources := f.sources
 	f.mu.Unlock()
@@ -142,16 +131,16 @@ func (f *finder) ask(ctx context.Context) (asked, failed int) {
 		if s.contact != nil {
 			continue
 		}
-		asked++
+		queried++
 		list, err := f.resolve(ctx, s)
 		if ctx.Err() != nil {
-			return asked, failed
+			return queried, failed
 		}
 		switch {
 		case err != nil && len(list) == 0:
 			failed++
-			f.log.Warn("bootnode cannot be found; it is asked for again", "bootnode", s.where, "err", err)
-			continue // what was found before is still the best there is
+			f.log.Warn("cannot find a bootnode in DNS; retrying later", "bootnode", s.where, "err", err)
+			continue // keep the last result
 		case err != nil:
 			f.log.Warn("part of a list of bootnodes cannot be used", "bootnode", s.where, "nodes", len(list), "err", err)
 		default:
@@ -163,14 +152,14 @@ func (f *finder) ask(ctx context.Context) (asked, failed int) {
 		}
 		f.mu.Unlock()
 		if err := f.apply(); err != nil {
-			f.log.Error("bootnodes", "err", err)
+			f.log.Error("cannot set the bootnodes", "err", err)
 		}
 	}
-	return asked, failed
+	return queried, failed
 }
 
-// resolve asks for one source. Contacts may come with an error.
-func (f *finder) resolve(ctx context.Context, s source) ([]discv5.Contact, error) {
+// resolve queries DNS for one source. It may return contacts with an error.
+func (f *bootnodeFinder) resolve(ctx context.Context, s source) ([]discv5.Contact, error) {
 	if s.tree {
 		ctx, cancel := context.WithTimeout(ctx, treeTimeout)
 		defer cancel()

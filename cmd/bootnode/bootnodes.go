@@ -4,23 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/dnsdisc"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/nodelist"
 	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/limits"
 )
 
-// maxSources bounds the entries of the bootnodes. All are contacted at once.
+// maxSources bounds the entries of --bootnodes. The node contacts all of them at the same time.
 const maxSources = 512
 
-// source is an entry of the bootnodes: a contact, or something that DNS has to be asked about.
+// source is an entry of --bootnodes: a contact, or a name that DNS must resolve.
 type source struct {
 	text    string
 	where   string          // how the log names it
@@ -31,9 +31,9 @@ type source struct {
 	endpoints []netip.AddrPort // of contact
 }
 
-// readSources reads the entries of --bootnodes and of the files of --bootnodes-file. The errors of
-// those name the entry by where it was set and its number, counted over all lists, the errors of
-// these file and line.
+// readSources reads the entries of --bootnodes and of the files of --bootnodes-file. Errors about the
+// former name the setting and the number of the entry, counted over all lists; errors about the
+// latter name file and line.
 func (o *options) readSources() error {
 	add := func(text, where string) error {
 		s, err := parseSource(text)
@@ -61,7 +61,7 @@ func (o *options) readSources() error {
 		}
 	}
 	for _, list := range o.bootFiles {
-		for _, path := range splitList(list) {
+		for _, path := range cli.SplitList(list) {
 			if err := o.readSourceFile(path, add); err != nil {
 				return err
 			}
@@ -72,7 +72,7 @@ func (o *options) readSources() error {
 
 // readSourceFile calls add with each entry of a file of any size.
 func (o *options) readSourceFile(path string, add func(text, where string) error) error {
-	f, err := os.Open(path)
+	f, err := cli.OpenRegular(path)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.from("bootnodes-file"), err)
 	}
@@ -94,7 +94,7 @@ func (o *options) readSourceFile(path string, add func(text, where string) error
 	return nil
 }
 
-// parseSource reads one entry.
+// parseSource parses one entry.
 func parseSource(s string) (source, error) {
 	src := source{text: s}
 	switch {
@@ -135,9 +135,19 @@ func parseSource(s string) (source, error) {
 	return src, nil
 }
 
-// unusableBootnodes returns a warning for each bootnode that this node can never contact, with the
-// reason, and one more if none of several is left. listens reports whether the node has a socket of
-// a family. Bootnodes that DNS has to be asked about are not known yet.
+// contacts returns the sources that need no DNS.
+func contacts(sources []source) (list []discv5.Contact) {
+	for _, s := range sources {
+		if s.contact != nil {
+			list = append(list, *s.contact)
+		}
+	}
+	return list
+}
+
+// unusableBootnodes returns a warning with the reason for each bootnode that this node can never
+// contact, and one more if there are several and all of them are unusable. listens reports whether
+// the node has a socket of a family. It skips bootnodes that DNS must resolve first.
 func unusableBootnodes(sources []source, self enr.ID, access *limits.Access, listens func(discv5.Family) bool) (warnings []string) {
 	known := 0
 	for _, s := range sources {
@@ -155,7 +165,7 @@ func unusableBootnodes(sources []source, self enr.ID, access *limits.Access, lis
 	return warnings
 }
 
-// unusable returns why a bootnode with a known address can never be contacted, or "".
+// unusable returns why this node can never contact a bootnode with a known address, or "".
 func (s source) unusable(self enr.ID, access *limits.Access, listens func(discv5.Family) bool) string {
 	id := [32]byte(s.contact.ID())
 	switch {

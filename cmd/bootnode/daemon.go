@@ -15,19 +15,19 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/version"
 	"github.com/fastdisc/discv5/nat"
-	"github.com/fastdisc/discv5/table"
 )
 
-// daemon is the program while it runs.
+// daemon is the running program.
 type daemon struct {
 	args   []string
 	system system
 	o      *options
 	stdout io.Writer
 	log    *slog.Logger
-	quiet  *quiet
 	level  *slog.LevelVar
 	hup    <-chan os.Signal
 
@@ -35,18 +35,18 @@ type daemon struct {
 	web      *webServer
 	access   *accessList
 	node     *discv5.Node
-	epoch    time.Time // when the node was made
+	epoch    time.Time // when the node was created
 	count    *counts
 	mapping  *mapping
-	finder   *finder
+	finder   *bootnodeFinder
 	manager  *serviceManager
-	memory   []any    // how the node was fitted into a memory limit, for the log
-	warnings []string // to be logged once all has gone well
+	memory   []any    // how the node fits into a memory limit, for the log
+	warnings []string // logged after the start has succeeded
 	seeds    []discv5.Contact
 }
 
-// serve runs the node until ctx ends, which is no error. Nothing is logged before everything that
-// can go wrong at a start has gone well, so that an error is the only line.
+// serve runs the node until ctx ends, which is not an error. It logs nothing before every step of
+// the start that can fail has succeeded, so that the error is the only line.
 func (d *daemon) serve(ctx context.Context) (err error) {
 	o := d.o
 	d.count, d.access = newCounts(time.Now()), newAccessList()
@@ -65,7 +65,7 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	if d.mapping, err = newMapping(o, d.node, d.system, d.count, d.log); err != nil {
 		return err
 	}
-	// Nobody may see a record that a crash could make this node forget.
+	// Save the record before anybody sees it: a crash must not make this node forget it.
 	if err := d.storage.saveFirst(d.node.LocalRecord()); err != nil {
 		return err
 	}
@@ -77,9 +77,9 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 		return err
 	}
 	record := d.node.LocalRecord()
-	// a full disk, say: the node is of use to others all the same
+	// Standard output may be on a full disk. The node is useful all the same.
 	if _, err := fmt.Fprintln(d.stdout, record); err != nil {
-		d.log.Error("the record could not be printed", "err", err, "record", record)
+		d.log.Error("cannot print the record", "err", err, "record", record)
 	}
 	for _, w := range slices.Concat(o.warnings, d.warnings, d.endpointWarnings()) {
 		d.log.Warn(w)
@@ -88,17 +88,17 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 		d.log.Error(p)
 	}
 	if !d.storage.persistent() {
-		d.log.Error("running without persistence: known nodes, and changes of the record, are lost at the end of this run")
+		d.log.Error("running without persistence: this run's known nodes and record changes will be lost")
 	}
 	d.count.persistent.Store(d.storage.persistent())
-	d.announce()
+	d.logStartup()
 	d.manager = newServiceManager(d.log)
-	d.web.serve(pages{node: d.node, access: d.access, count: d.count, quiet: d.quiet, pprof: o.pprof, vhosts: o.vhosts}, d.log)
+	d.web.serve(pages{node: d.node, access: d.access, count: d.count, pprof: o.pprof, vhosts: o.vhosts}, d.log)
 	return d.work(ctx)
 }
 
-// makeNode loads what the node was before, and makes it. It is told who is banned before it
-// receives anything.
+// makeNode loads the state of the last run and creates the node. It passes the bans to the node
+// before the node can receive anything.
 func (d *daemon) makeNode() error {
 	o := d.o
 	key, warning, err := d.storage.key(o)
@@ -130,36 +130,13 @@ func (d *daemon) makeNode() error {
 	cfg.Bootnodes = append(cfg.Bootnodes, known...)
 	d.node, err = listen(cfg, o)
 	if errors.Is(err, discv5.ErrConfig) {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	return err
 }
 
-// work runs what goes on beside the node until ctx ends, and stops in order.
-func (d *daemon) work(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	d.finder = newFinder(d.node, d.o, d.seeds, d.system.resolver, d.log)
-	reload := &reloader{
-		args: d.args, system: d.system, o: d.o, node: d.node, finder: d.finder, access: d.access, level: d.level,
-		epoch: d.epoch, log: slog.New(d.quiet.next), count: d.count, manager: d.manager,
-	}
-	var beside sync.WaitGroup
-	beside.Go(func() { d.finder.run(ctx) })
-	beside.Go(func() { reload.run(ctx, d.hup) })
-	k := &keeper{
-		node: d.node, store: d.storage.store, all: d.node.AllNodes(), seeds: d.seeds, trial: time.Now().Add(seedTrial), forget: d.finder.forget, count: d.count,
-	}
-	d.manager.ready()
-	err := d.watch(ctx, k)
-	cancel()
-	beside.Wait()
-	d.web.drain()
-	return err
-}
-
-// listen makes the node. IPv6 addresses that nobody asked for by name are left out if the system
-// has no IPv6.
+// listen creates the node. If the system has no IPv6, it leaves out IPv6 addresses that the user did
+// not name.
 func listen(cfg discv5.Config, o *options) (*discv5.Node, error) {
 	node, err := discv5.New(cfg)
 	if len(o.optional6) > 0 && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
@@ -178,8 +155,79 @@ func listen(cfg discv5.Config, o *options) (*discv5.Node, error) {
 	return nil, err
 }
 
-// healthInterval is how often it is looked whether all sockets work, and whether the log holds
-// lines back that are due.
+// logStartup logs the result of the settings.
+func (d *daemon) logStartup() {
+	r, o := d.node.LocalRecord(), d.o
+	d.log.Info("started", "id", d.node.ID(), "seq", r.Seq(), "datadir", d.storage.dir, "version", version.Line("bootnode"))
+	if o.config != "" {
+		d.log.Info("configuration", "file", o.config)
+	}
+	if d.memory != nil {
+		d.log.Info("memory limit", d.memory...)
+	}
+	addrs := d.node.Addrs()
+	for i, info := range d.node.Sockets() {
+		d.log.Info("listening", "addr", addrs[i], "got", info.String())
+	}
+	endpoints := endpointsOf(r)
+	for _, a := range endpoints {
+		d.log.Info("advertised", "addr", a, "from", d.originOf(a, addrs))
+		if c := netaddr.ClassOf(a.Addr()); c != netaddr.Global && !slices.ContainsFunc(o.advertise, sameIP(a)) {
+			d.log.Warn("only nodes of this network can reach the advertised address; name a public one with --extip", "addr", a, "reach", c)
+		}
+	}
+	if len(endpoints) == 0 {
+		d.log.Warn("the record names no address, so other nodes cannot find this node; name one with --extip")
+	}
+	later := len(o.sources) - len(contacts(o.sources))
+	d.log.Info("contacts", "bootnodes", len(o.sources)-later, "dns", later, "known", len(d.seeds), "bans", len(o.bans), "networks", len(o.restrict))
+}
+
+func sameIP(a netip.AddrPort) func(netip.AddrPort) bool {
+	return func(b netip.AddrPort) bool { return a.Addr() == b.Addr() }
+}
+
+// originOf returns where an advertised address comes from.
+func (d *daemon) originOf(a netip.AddrPort, listening []netip.AddrPort) string {
+	switch {
+	case d.mapping.found(a), d.o.nat.Method == nat.ExtIP && d.o.nat.Addr == a.Addr():
+		return "--nat"
+	case slices.ContainsFunc(d.o.advertise, sameIP(a)):
+		return "--extip"
+	case slices.Contains(listening, a):
+		return "--addr"
+	case slices.ContainsFunc(d.node.AddressStates(), func(s discv5.AddressState) bool {
+		return s.Endpoint == a && s.Source == discv5.AddressSaved
+	}):
+		return "last run"
+	}
+	return "network interface"
+}
+
+// work runs the goroutines beside the node until ctx ends, and stops them in order.
+func (d *daemon) work(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d.finder = newBootnodeFinder(d.node, d.o, d.seeds, d.system.resolver, d.log)
+	reload := &reloader{
+		args: d.args, system: d.system, o: d.o, node: d.node, finder: d.finder, access: d.access, level: d.level,
+		epoch: d.epoch, log: d.log, count: d.count, manager: d.manager,
+	}
+	var beside sync.WaitGroup
+	beside.Go(func() { d.finder.run(ctx) })
+	beside.Go(func() { reload.run(ctx, d.hup) })
+	k := &keeper{
+		node: d.node, store: d.storage.store, all: d.node.AllNodes(), seeds: d.seeds, trial: time.Now().Add(seedTrial), forget: d.finder.forget, count: d.count,
+	}
+	d.manager.ready()
+	err := d.watch(ctx, k)
+	cancel()
+	beside.Wait()
+	d.web.drain()
+	return err
+}
+
+// healthInterval is the time between health checks of the sockets.
 const healthInterval = time.Second
 
 // watch saves at every interval and reports, until ctx ends or a socket fails.
@@ -193,23 +241,23 @@ func (d *daemon) watch(ctx context.Context, k *keeper) error {
 		defer t.Stop()
 		status = t.C
 	}
-	// The record may change by what peers say. It has been saved by then: see SaveRecord in the
-	// configuration.
+	// Votes of peers may change the record. The node has saved it by then: see Config.SaveRecord.
 	record := d.node.Subscribe(16, discv5.EventAddressChanged, discv5.EventAddressRevoked, discv5.EventAddressProven, discv5.EventAddressInDoubt)
 	defer record.Close()
 	changes, logged := record.C, uint64(0)
 	report := newReporter(d.log, time.Now())
+	saves := saveLog{log: d.log}
 	statusEvery := defaultStatusInterval
 	if w := d.manager.watchdog; w > 0 {
 		statusEvery = min(statusEvery, w/3)
 	}
-	var told time.Time
+	var notified time.Time
 	var failure error
 	for ctx.Err() == nil && failure == nil {
 		select {
 		case <-ctx.Done():
 		case e, ok := <-changes:
-			if !ok { // the node has been closed
+			if !ok { // the node is closed
 				changes = nil
 				continue
 			}
@@ -218,23 +266,19 @@ func (d *daemon) watch(ctx context.Context, k *keeper) error {
 			if e.Kind != discv5.EventAddressChanged && e.Kind != discv5.EventAddressRevoked {
 				continue
 			}
-			if r.Seq() == logged { // both families have changed at the same time
+			if r.Seq() == logged { // both families changed at the same time
 				continue
 			}
 			logged = r.Seq()
 			d.log.Info("record changed", "seq", r.Seq(), "record", r)
 		case now := <-save.C:
-			if n, err := k.save(now, false); err != nil {
-				d.log.Error("cannot save nodes", "err", oneLine(err))
-			} else if n > 0 {
-				d.log.Debug("saved nodes", "written", n)
-			}
+			n, err := k.save(now, false)
+			saves.done(now, n, err)
 		case now := <-status:
 			report.report(d.node.Stats(), now)
 		case now := <-health.C:
-			d.quiet.flush(now, false)
-			if failure = d.node.Err(); failure == nil && now.Sub(told) >= statusEvery {
-				told = now
+			if failure = d.node.Err(); failure == nil && now.Sub(notified) >= statusEvery {
+				notified = now
 				d.manager.alive(d.node.Stats())
 			}
 		}
@@ -250,58 +294,4 @@ func (d *daemon) watch(ctx context.Context, k *keeper) error {
 		d.log.Info("stopped", "saved", n)
 	}
 	return err
-}
-
-// announce logs what became of the settings.
-func (d *daemon) announce() {
-	r, o := d.node.LocalRecord(), d.o
-	d.log.Info("started", "id", d.node.ID(), "seq", r.Seq(), "datadir", d.storage.dir, "version", version.Line("bootnode"))
-	if o.config != "" {
-		d.log.Info("configuration", "file", o.config)
-	}
-	if d.memory != nil {
-		d.log.Info("memory limit", d.memory...)
-	}
-	addrs := d.node.Addrs()
-	for i, info := range d.node.Sockets() {
-		d.log.Info("listening", "addr", addrs[i], "got", info.String())
-	}
-	named := 0
-	for _, end := range []func() (netip.AddrPort, bool){r.UDPEndpoint4, r.UDPEndpoint6} {
-		a, ok := end()
-		if !ok {
-			continue
-		}
-		named++
-		d.log.Info("advertised", "addr", a, "from", d.originOf(a, addrs))
-		if c := table.Class(a.Addr()); c != table.Global && !slices.ContainsFunc(o.advertise, sameIP(a)) {
-			d.log.Warn("only nodes of this network can reach the advertised address; name a public one with --extip", "addr", a, "reach", c)
-		}
-	}
-	if named == 0 {
-		d.log.Warn("the record names no address, so that nobody can find this node; name one with --extip")
-	}
-	later := len(o.sources) - len(contacts(o.sources))
-	d.log.Info("contacts", "bootnodes", len(o.sources)-later, "dns", later, "known", len(d.seeds), "bans", len(o.bans), "networks", len(o.restrict))
-}
-
-func sameIP(a netip.AddrPort) func(netip.AddrPort) bool {
-	return func(b netip.AddrPort) bool { return a.Addr() == b.Addr() }
-}
-
-// originOf says where an advertised address comes from.
-func (d *daemon) originOf(a netip.AddrPort, listening []netip.AddrPort) string {
-	switch {
-	case d.mapping.found(a), d.o.nat.Method == nat.ExtIP && d.o.nat.Addr == a.Addr():
-		return "--nat"
-	case slices.ContainsFunc(d.o.advertise, sameIP(a)):
-		return "--extip"
-	case slices.Contains(listening, a):
-		return "--addr"
-	case slices.ContainsFunc(d.node.AddressStates(), func(s discv5.AddressState) bool {
-		return s.Endpoint == a && s.Source == discv5.AddressSaved
-	}):
-		return "last run"
-	}
-	return "network interface"
 }

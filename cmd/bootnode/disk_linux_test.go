@@ -13,6 +13,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // onSmallDisk has a process see a file system of 512 KiB at dir, in a mount namespace of its own.
@@ -38,7 +39,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	a := start(t, t.TempDir())
 	dir := t.TempDir()
-	cmd := command("--addr", "127.0.0.1:0", "--datadir", dir, "--saveinterval", "100ms", "--http", anyPort, "--bootnodes", a.record.String())
+	cmd := command("--addr", "127.0.0.1:0", "--datadir", dir, "--save-interval", "100ms", "--http", anyPort, "--bootnodes", a.record.String())
 	onSmallDisk(cmd, dir)
 	p := &process{cmd: cmd, log: new(buffer), exited: make(chan struct{}), http: anyPort}
 	cmd.Stderr = p.log
@@ -76,7 +77,7 @@ func TestFullDisk(t *testing.T) {
 	crowd(t, 25, p.record)
 	eventually(t, "crowd in the table", func() bool { return p.metric(t, "discv5_table_live_nodes") > 12 })
 	eventually(t, "failed save", func() bool { return p.metric(t, `discv5_saves_total{result="failed"}`) > 5 })
-	if n := strings.Count(p.log.String(), "cannot save nodes"); n < 1 || n > quietBurst+1+int(time.Since(full)/quietInterval) {
+	if n := strings.Count(p.log.String(), "cannot save nodes"); n < 1 || n > 1+int(time.Since(full)/saveErrorInterval) {
 		t.Errorf("%d lines about saves that failed", n)
 	}
 	if !strings.Contains(p.log.String(), "no space left on device") || strings.Contains(p.log.String(), "damaged") {
@@ -158,7 +159,7 @@ func TestFullStandardOutput(t *testing.T) {
 		cmd, log := command(flag), new(buffer)
 		cmd.Stdout, cmd.Stderr = full, log
 		cmd.Run()
-		if code := cmd.ProcessState.ExitCode(); code != exitError || !strings.Contains(log.String(), "standard output") {
+		if code := cmd.ProcessState.ExitCode(); code != cli.ExitFailed || !strings.Contains(log.String(), "standard output") {
 			t.Errorf("%s: exit code %d, %q", flag, code, log)
 		}
 	}

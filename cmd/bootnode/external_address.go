@@ -20,36 +20,13 @@ import (
 	"github.com/fastdisc/discv5/internal/store"
 )
 
-// parseReach reads the settings about the node's own address.
-func (o *options) parseReach() error {
-	switch {
-	case o.detect < -1 || o.detect == 0 || o.detect > discv5.MaxDetectAddress:
-		return fmt.Errorf("%s %d: want 1 to %d, or -1 to leave the address alone", o.from("detectaddress"), o.detect, discv5.MaxDetectAddress)
-	case o.reachWait < 0:
-		return fmt.Errorf("%s %v: want 0, for never, or more", o.from("reachwait"), o.reachWait)
-	case o.reachMisses < 1:
-		return fmt.Errorf("%s %d: want 1 or more", o.from("reachmisses"), o.reachMisses)
-	case o.reachRetry <= 0:
-		return fmt.Errorf("%s %v: want more than 0", o.from("reachretry"), o.reachRetry)
-	}
-	return nil
-}
-
-// reachConfig puts these settings into a configuration.
-func (o *options) reachConfig(c *discv5.Config) {
-	c.DetectAddress, c.ReachWait, c.ReachMisses, c.ReachRetry = o.detect, o.reachWait, o.reachMisses, o.reachRetry
-	if o.reachWait == 0 {
-		c.ReachWait = -1
-	}
-}
-
-// provenStep is by how much the time of a proof must have moved for that alone to be saved.
+// provenStep is how far the time of a proof must move before it is saved without another change.
 const provenStep = time.Hour
 
-// addressKeeper saves what the next start has to know of the node's own addresses.
+// addressKeeper saves what the next start must know about the node's own addresses.
 type addressKeeper struct{ saved []discv5.AddressState }
 
-// lasting returns the parts of states that outlive the process.
+// lasting returns states without the fields that mean nothing to another process.
 func lasting(states []discv5.AddressState) (list []discv5.AddressState) {
 	for _, s := range states {
 		list = append(list, discv5.AddressState{
@@ -60,7 +37,7 @@ func lasting(states []discv5.AddressState) (list []discv5.AddressState) {
 	return list
 }
 
-// save saves what has changed.
+// save saves the states if they have changed.
 func (k *addressKeeper) save(st *store.Store, id enr.ID, states []discv5.AddressState) error {
 	now := lasting(states)
 	same := len(now) == len(k.saved)
@@ -85,8 +62,8 @@ func (k *addressKeeper) save(st *store.Store, id enr.ID, states []discv5.Address
 	return nil
 }
 
-// addresses returns what the last run knew of the node's own addresses. An entry that cannot be
-// read is as good as none.
+// addresses returns what the last run knew about the node's own addresses. It ignores an entry that
+// it cannot read, and notes the problem.
 func (s *storage) addresses(id enr.ID) (states []discv5.AddressState, err error) {
 	b, err := s.store.Addresses(id)
 	if err != nil {
@@ -101,11 +78,11 @@ func (s *storage) addresses(id enr.ID) (states []discv5.AddressState, err error)
 			return states, nil
 		}
 	}
-	s.problems = append(s.problems, "the entry of "+s.databasePath()+" about the own addresses is not valid and is left out")
+	s.problems = append(s.problems, "the entry of "+s.databasePath()+" about the node's own addresses is not valid and is ignored")
 	return nil, nil
 }
 
-// address shows what is known of the node's own addresses.
+// address serves /address: the states of the node's own addresses.
 func (p pages) address(rw http.ResponseWriter, r *http.Request) {
 	if r.URL.RawQuery != "" {
 		http.Error(rw, "/address takes no parameters", http.StatusBadRequest)
@@ -114,7 +91,7 @@ func (p pages) address(rw http.ResponseWriter, r *http.Request) {
 	writeJSON(rw, p.node.AddressStates())
 }
 
-// logAddress logs what has happened to the node's own address.
+// logAddress logs an event of the node's own address.
 func logAddress(log *slog.Logger, e discv5.Event, s discv5.AddressState) {
 	switch e.Kind {
 	case discv5.EventAddressProven:
@@ -127,13 +104,13 @@ func logAddress(log *slog.Logger, e discv5.Event, s discv5.AddressState) {
 		log.Warn("address in doubt", args...)
 	case discv5.EventAddressRevoked:
 		if s.Revoked.IsValid() {
-			log.Warn("address revoked: other nodes come into this network and none of them reaches it", "addr", s.Revoked,
+			log.Warn("address revoked: other nodes reach this network, but not this address", "addr", s.Revoked,
 				"until", s.RevokedUntil.Format(time.RFC3339))
 		}
 	}
 }
 
-// addressCollector turns what is known of the node's own addresses into metrics.
+// addressCollector exports the states of the node's own addresses as metrics.
 type addressCollector struct {
 	node   *discv5.Node
 	info   *prometheus.Desc
@@ -147,17 +124,17 @@ type addressMetric struct {
 
 func newAddressCollector(node *discv5.Node) *addressCollector {
 	c := &addressCollector{node: node}
-	c.info = prometheus.NewDesc(namespace+"address_source", "1 for the source of the endpoint of a family that the record names.", []string{"family", "source"}, nil)
+	c.info = prometheus.NewDesc(namespace+"address_source", "1 for the source of the record's endpoint, by family.", []string{"family", "source"}, nil)
 	for _, m := range []struct {
 		name, help string
 		value      func(discv5.AddressState) float64
 	}{
-		{"address_proven", "1 if nodes that this node had not contacted have reached it at the endpoint.",
+		{"address_proven", "1 if nodes that this node had not contacted reached it at the endpoint.",
 			func(s discv5.AddressState) float64 { return number(s.Proven) }},
-		{"address_in_doubt", "1 if something speaks against the endpoint.", func(s discv5.AddressState) float64 { return number(s.InDoubt) }},
+		{"address_in_doubt", "1 if votes or misses contradict the endpoint.", func(s discv5.AddressState) float64 { return number(s.InDoubt) }},
 		{"address_votes", "Votes of peers for the endpoint.", func(s discv5.AddressState) float64 { return float64(s.Votes) }},
-		{"address_rival_votes", "Votes of peers for the other endpoint with most votes.", func(s discv5.AddressState) float64 { return float64(s.RivalVotes) }},
-		{"address_missed_networks", "Networks that speak against the endpoint.", func(s discv5.AddressState) float64 { return float64(s.Missed) }},
+		{"address_rival_votes", "Votes of peers for the best other endpoint.", func(s discv5.AddressState) float64 { return float64(s.RivalVotes) }},
+		{"address_missed_networks", "Networks that contradict the endpoint.", func(s discv5.AddressState) float64 { return float64(s.Missed) }},
 	} {
 		c.values = append(c.values, addressMetric{prometheus.NewDesc(namespace+m.name, m.help, []string{"family"}, nil), m.value})
 	}
@@ -183,22 +160,22 @@ func (c *addressCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// machine is what is known of the host's own addresses.
+// machine knows the host's own addresses.
 type machine interface {
 	Addrs() ([]hostaddr.Addr, error)
 	Source(to netip.Addr) netip.Addr
 }
 
-// listener is a listen address. knows tells whether its sockets answer from the address that was
-// asked.
+// listener is a listen address. knows reports whether its sockets answer from the local address that
+// a request was sent to.
 type listener struct {
 	addr  netip.AddrPort
 	knows bool
 }
 
-// endpointWarnings says which of the endpoints that --extip names are addresses of this machine at
-// which the node does not answer, or not for long. Others are behind a NAT, of which nothing is
-// known here.
+// endpointWarnings returns warnings about endpoints of --extip that are addresses of this machine
+// where the node does not answer, or will not for long. It skips other endpoints: a NAT may forward
+// them.
 func endpointWarnings(named []netip.AddrPort, listeners []listener, m machine) (warnings []string) {
 	list, err := m.Addrs()
 	if err != nil {
@@ -221,21 +198,21 @@ func endpointWarnings(named []netip.AddrPort, listeners []listener, m machine) (
 		}
 		switch {
 		case there == nil:
-			warn("no --addr listens there: nobody can reach the node at it")
+			warn("no --addr listens there: nobody can reach the node")
 		case list[i].Tentative:
-			warn("another host has it, or may have it: the system does not use it")
+			warn("the system does not use it because another host has it, or may have it")
 		case list[i].Deprecated:
-			warn("it is deprecated and will go")
+			warn("it is deprecated and will be removed")
 		case list[i].Temporary:
 			warn("it is temporary and will change")
 		case there.addr.Addr().IsUnspecified() && !there.knows && m.Source(hostaddr.Outside(netaddr.FamilyOf(n.Addr()))) != n.Addr():
-			warn("answers leave from another one on this system; listen on it with --addr")
+			warn("this system answers from another address; listen on it with --addr")
 		}
 	}
 	return warnings
 }
 
-// endpointWarnings looks at what this node was told to advertise.
+// endpointWarnings returns warnings about the endpoints of --extip.
 func (d *daemon) endpointWarnings() []string {
 	r, err := hostaddr.Open()
 	if err != nil {

@@ -38,7 +38,7 @@ func TestExtIPWarnings(t *testing.T) {
 		{"bound", "91.1.1.1:9000", ownAddr(v4, nil), "91.1.1.1:9000", false, ""},
 		{"another one bound", "91.1.1.1:9000", ownAddr(v4, nil), "91.1.1.7:9000", false, "no --addr listens"},
 		{"the other family's wildcard", "91.1.1.1:9000", ownAddr(v4, nil), "[::]:9000", true, "no --addr listens"},
-		{"a system that cannot tell", "91.1.1.1:9000", ownAddr(v4, nil), "0.0.0.0:9000", false, "answers leave from another"},
+		{"a system that cannot tell", "91.1.1.1:9000", ownAddr(v4, nil), "0.0.0.0:9000", false, "this system answers from another"},
 		{"deprecated", "[2a00::1]:9000", ownAddr(v6, func(a *hostaddr.Addr) { a.Deprecated = true }), "[::]:9000", true, "deprecated"},
 		{"temporary", "[2a00::1]:9000", ownAddr(v6, func(a *hostaddr.Addr) { a.Temporary = true }), "[::]:9000", true, "temporary"},
 		{"tentative", "[2a00::1]:9000", ownAddr(v6, func(a *hostaddr.Addr) { a.Tentative = true }), "[::]:9000", true, "another host"},

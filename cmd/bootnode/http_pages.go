@@ -16,6 +16,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -24,7 +25,6 @@ type pages struct {
 	node   *discv5.Node
 	access *accessList
 	count  *counts
-	quiet  *quiet
 	pprof  bool
 	vhosts []string // host names that loopback addresses serve, besides localhost
 }
@@ -37,7 +37,7 @@ func (p pages) health(rw http.ResponseWriter, _ *http.Request) {
 		reason = "closing"
 	default:
 		if err := p.node.Err(); err != nil {
-			reason = oneLine(err)
+			reason = cli.OneLine(err)
 		}
 	}
 	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")

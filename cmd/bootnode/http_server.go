@@ -80,7 +80,7 @@ func (w *webServer) serve(p pages, log *slog.Logger) {
 func (p pages) handler() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newCollector(p.node), newAddressCollector(p.node))
-	registry.MustRegister(p.count.collectors(p.quiet.suppressed, p.access.bans.Load)...)
+	registry.MustRegister(p.count.collectors(p.access.bans.Load)...)
 
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", buffered(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: httpLarge, Timeout: httpTimeout})))

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // Every bad input gives one line that says what is wrong with what, and the right exit code.
@@ -36,44 +38,44 @@ func TestBadInput(t *testing.T) {
 		want string // part of the line
 		args []string
 	}{
-		{"unknown flag", exitUsage, "--bogus", []string{"--bogus"}},
-		{"argument", exitUsage, `"serve"`, []string{"serve"}},
-		{"flag without value", exitUsage, "--addr", []string{"--datadir", badKey, "--addr"}},
-		{"address", exitUsage, "--addr", []string{"--addr", "localhost"}},
-		{"port", exitUsage, "65535", []string{"--addr", ":65536"}},
-		{"extip", exitUsage, "--extip", []string{"--extip", "example.org"}},
-		{"extip unspecified", exitUsage, "reach", []string{"--extip", "0.0.0.0"}},
-		{"extip twice", exitUsage, "second", []string{"--extip", "192.0.2.1", "--extip", "192.0.2.2:1"}},
-		{"extip without listener", exitUsage, "family", []string{"--addr", "127.0.0.1:0", "--extip", "2001:db8::1"}},
-		{"log level", exitUsage, "--log.level", []string{"--log.level", "loud"}},
-		{"sessions", exitUsage, "--maxsessions", []string{"--maxsessions", "0"}},
-		{"sockets", exitUsage, "--sockets", []string{"--sockets", "-1"}},
-		{"save interval", exitUsage, "--saveinterval", []string{"--saveinterval", "1ms"}},
-		{"both keys", exitUsage, "exclude", []string{"--nodekey", "x", "--nodekeyhex", hexKey}},
-		{"hex key", exitUsage, "--nodekeyhex", []string{"--nodekeyhex", hexKey[1:]}},
-		{"no key file", exitUsage, "no such file", []string{"--nodekey", filepath.Join(t.TempDir(), "missing")}},
-		{"bad key file", exitUsage, "64 hexadecimal digits", []string{"--nodekey", write(t, hexKey+hexKey, 0o600)}},
-		{"key file is a directory", exitUsage, "key file", []string{"--nodekey", t.TempDir()}},
-		{"bad key in data directory", exitUsage, "nodekey", []string{"--datadir", badKey}},
-		{"data directory is a file", exitUsage, "not a directory", []string{"--datadir", write(t, "", 0o600)}},
-		{"data directory in use", exitError, "another process", []string{"--datadir", busy}},
-		{"bootnode", exitUsage, "--bootnodes: bootnode 1", []string{"--bootnodes", "192.0.2.1:9000"}},
-		{"second bootnode", exitUsage, "bootnode 2", []string{"--bootnodes", running.record.String() + ",enr:AAAA"}},
-		{"bootnode of second list", exitUsage, "bootnode 3", []string{"--bootnodes", running.record.String() + "," + running.record.String(), "--bootnodes", "enode://00@1.2.3.4:5"}},
-		{"forged bootnode", exitUsage, "signature", []string{"--bootnodes", strings.Replace(noAddress, "QHCY", "QHCZ", 1)}},
-		{"bootnode without discovery", exitUsage, "UDP port", []string{"--bootnodes", "enode://" + point + "@127.0.0.1:30303?discport=0"}},
-		{"key of configuration", exitUsage, ":2: unknown key", []string{"--config", write(t, "\nbootnode = 1\n", 0o600)}},
-		{"ban file", exitUsage, ":1: ", []string{"--ban-file", write(t, "nobody\n", 0o600)}},
-		{"bootnodes file", exitUsage, ":2: ", []string{"--bootnodes-file", write(t, running.record.String()+"\nnobody\n", 0o600)}},
-		{"nat", exitUsage, "--nat", []string{"--nat", "stun"}},
-		{"foreign flag", exitUsage, "it is called --bootnodes here", []string{"--boot-nodes", "x"}},
-		{"UDP port in use", exitError, udp.LocalAddr().String(), []string{"--addr", udp.LocalAddr().String()}},
-		{"address of another machine", exitError, "192.0.2.1", []string{"--addr", "192.0.2.1:0"}},
-		{"HTTP port in use", exitError, "--http", []string{"--http", tcp.Addr().String()}},
-		{"HTTP address", exitUsage, "HOST:PORT", []string{"--http", "nowhere"}},
-		{"HTTP port", exitUsage, "HOST:PORT", []string{"--http", "127.0.0.1:65536"}},
-		{"key in place of its file", exitUsage, "nodekeyhex takes one", []string{"--nodekey", hexKey}},
-		{"key as an argument", exitUsage, "unexpected argument", []string{hexKey}},
+		{"unknown flag", cli.ExitUsage, "--bogus", []string{"--bogus"}},
+		{"argument", cli.ExitUsage, `"serve"`, []string{"serve"}},
+		{"flag without value", cli.ExitUsage, "--addr", []string{"--datadir", badKey, "--addr"}},
+		{"address", cli.ExitUsage, "--addr", []string{"--addr", "localhost"}},
+		{"port", cli.ExitUsage, "65535", []string{"--addr", ":65536"}},
+		{"extip", cli.ExitUsage, "--extip", []string{"--extip", "example.org"}},
+		{"extip unspecified", cli.ExitUsage, "reach", []string{"--extip", "0.0.0.0"}},
+		{"extip twice", cli.ExitUsage, "second", []string{"--extip", "192.0.2.1", "--extip", "192.0.2.2:1"}},
+		{"extip without listener", cli.ExitUsage, "family", []string{"--addr", "127.0.0.1:0", "--extip", "2001:db8::1"}},
+		{"log level", cli.ExitUsage, "--log-level", []string{"--log-level", "loud"}},
+		{"sessions", cli.ExitUsage, "--max-sessions", []string{"--max-sessions", "0"}},
+		{"sockets", cli.ExitUsage, "--sockets", []string{"--sockets", "-1"}},
+		{"save interval", cli.ExitUsage, "--save-interval", []string{"--save-interval", "1ms"}},
+		{"both keys", cli.ExitUsage, "exclude", []string{"--nodekey", "x", "--nodekeyhex", hexKey}},
+		{"hex key", cli.ExitUsage, "--nodekeyhex", []string{"--nodekeyhex", hexKey[1:]}},
+		{"no key file", cli.ExitUsage, "no such file", []string{"--nodekey", filepath.Join(t.TempDir(), "missing")}},
+		{"bad key file", cli.ExitUsage, "64 hexadecimal digits", []string{"--nodekey", write(t, hexKey+hexKey, 0o600)}},
+		{"key file is a directory", cli.ExitUsage, "not a regular file", []string{"--nodekey", t.TempDir()}},
+		{"bad key in data directory", cli.ExitUsage, "nodekey", []string{"--datadir", badKey}},
+		{"data directory is a file", cli.ExitUsage, "not a directory", []string{"--datadir", write(t, "", 0o600)}},
+		{"data directory in use", cli.ExitFailed, "another process", []string{"--datadir", busy}},
+		{"bootnode", cli.ExitUsage, "--bootnodes: bootnode 1", []string{"--bootnodes", "192.0.2.1:9000"}},
+		{"second bootnode", cli.ExitUsage, "bootnode 2", []string{"--bootnodes", running.record.String() + ",enr:AAAA"}},
+		{"bootnode of second list", cli.ExitUsage, "bootnode 3", []string{"--bootnodes", running.record.String() + "," + running.record.String(), "--bootnodes", "enode://00@1.2.3.4:5"}},
+		{"forged bootnode", cli.ExitUsage, "signature", []string{"--bootnodes", strings.Replace(noAddress, "QHCY", "QHCZ", 1)}},
+		{"bootnode without discovery", cli.ExitUsage, "UDP port", []string{"--bootnodes", "enode://" + point + "@127.0.0.1:30303?discport=0"}},
+		{"key of configuration", cli.ExitUsage, ":2: unknown key", []string{"--config", write(t, "\nbootnode = 1\n", 0o600)}},
+		{"ban file", cli.ExitUsage, ":1: ", []string{"--ban-file", write(t, "nobody\n", 0o600)}},
+		{"bootnodes file", cli.ExitUsage, ":2: ", []string{"--bootnodes-file", write(t, running.record.String()+"\nnobody\n", 0o600)}},
+		{"nat", cli.ExitUsage, "--nat", []string{"--nat", "stun"}},
+		{"flag of another program", cli.ExitUsage, "did you mean --bootnodes?", []string{"--boot-node", "x"}},
+		{"UDP port in use", cli.ExitFailed, udp.LocalAddr().String(), []string{"--addr", udp.LocalAddr().String()}},
+		{"address of another machine", cli.ExitFailed, "192.0.2.1", []string{"--addr", "192.0.2.1:0"}},
+		{"HTTP port in use", cli.ExitFailed, "--http", []string{"--http", tcp.Addr().String()}},
+		{"HTTP address", cli.ExitUsage, "HOST:PORT", []string{"--http", "nowhere"}},
+		{"HTTP port", cli.ExitUsage, "HOST:PORT", []string{"--http", "127.0.0.1:65536"}},
+		{"key in place of its file", cli.ExitUsage, "nodekeyhex takes one", []string{"--nodekey", hexKey}},
+		{"key as an argument", cli.ExitUsage, "unexpected argument", []string{hexKey}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			args := c.args
@@ -90,7 +92,7 @@ func TestBadInput(t *testing.T) {
 			if !strings.Contains(got, c.want) || strings.Contains(got, hexKey[1:]) {
 				t.Errorf("%q, want %q in it", got, c.want)
 			}
-			if hint := strings.Contains(got, "see bootnode --help"); hint != (c.code == exitUsage) {
+			if hint := strings.Contains(got, "see bootnode --help"); hint != (c.code == cli.ExitUsage) {
 				t.Errorf("hint at --help: %v in %q", hint, got)
 			}
 		})

@@ -13,12 +13,13 @@ import (
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/atomicfile"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
-// maxKeyFile is more than any key file has. Larger files are not read.
+// maxKeyFile bounds what readKey reads, in bytes. It is longer than any key file.
 const maxKeyFile = 1024
 
-// checkKey looks at --nodekeyhex and --nodekey. No error quotes what may be a key.
+// checkKey checks --nodekeyhex and --nodekey. Errors never quote a value that may be a key.
 func (o *options) checkKey() error {
 	if o.keyHex != "" {
 		if _, err := enr.ParsePrivateKeyHex(o.keyHex); err != nil {
@@ -26,13 +27,13 @@ func (o *options) checkKey() error {
 		}
 	}
 	if maybeKey(o.nodeKey) {
-		return fmt.Errorf("%s is the name of a file, and was given a key; nodekeyhex takes one", o.from("nodekey"))
+		return fmt.Errorf("%s takes the name of a file, not a key; nodekeyhex takes one", o.from("nodekey"))
 	}
 	return nil
 }
 
-// maybeKey reports whether s is a private key and not the name of a file. Other programs take a key
-// where this one takes a file.
+// maybeKey reports whether s is a private key and not the name of a file. Flags of other programs
+// take a key where ours takes a file.
 func maybeKey(s string) bool {
 	b, err := hex.DecodeString(strings.TrimPrefix(s, "0x"))
 	if err != nil || len(b) != 32 {
@@ -42,13 +43,13 @@ func maybeKey(s string) bool {
 	return err != nil
 }
 
-// findKey returns the private key that was given, or that of the data directory dir. It returns nil
-// if there is none yet. warning is not empty if others can read the file.
+// findKey returns the private key of the settings, or else that of the data directory dir, or nil if
+// there is none yet. warning is not empty if other users can read the file.
 func findKey(o *options, dir string) (key *enr.PrivateKey, warning string, err error) {
 	switch {
 	case o.keyHex != "":
 		key, err = enr.ParsePrivateKeyHex(o.keyHex)
-		return key, "", err // checkKey has tried it
+		return key, "", err // checkKey has checked it
 	case o.nodeKey != "":
 		return readKey(o.nodeKey)
 	case dir == "":
@@ -61,15 +62,15 @@ func findKey(o *options, dir string) (key *enr.PrivateKey, warning string, err e
 	return key, warning, err
 }
 
-// readKey reads a key file. Its errors are usage errors: the file is left as it is, and only the
-// user can tell what it should be.
+// readKey reads a key file. Its errors are usage errors: readKey never changes the file, and only the
+// user knows what it should hold. A pipe is an error too, because reading it could block the start.
 func readKey(path string) (key *enr.PrivateKey, warning string, err error) {
 	defer func() {
 		if err != nil {
-			err = usageError{err}
+			err = cli.Usage(err)
 		}
 	}()
-	f, err := os.Open(path)
+	f, err := cli.OpenRegular(path)
 	if err != nil {
 		return nil, "", fmt.Errorf("key file: %w", err)
 	}
@@ -84,15 +85,15 @@ func readKey(path string) (key *enr.PrivateKey, warning string, err error) {
 	}
 	defer clear(text)
 	if key, err = enr.ParsePrivateKeyHex(string(text)); err != nil {
-		return nil, "", fmt.Errorf("key file %s: does not hold a private key of 64 hexadecimal digits", path)
+		return nil, "", fmt.Errorf("key file %s: want a private key of 64 hexadecimal digits", path)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		warning = fmt.Sprintf("key file %s has mode %04o: other users may read it; chmod 600 it", path, info.Mode().Perm())
+		warning = fmt.Sprintf("key file %s has mode %04o: other users may read it; run chmod 600", path, info.Mode().Perm())
 	}
 	return key, warning, nil
 }
 
-// writeKey makes the key file. It appears under its name only when it is complete and on disk.
+// writeKey creates the key file. The file gets its name when it is complete and on disk.
 func writeKey(path string, key *enr.PrivateKey) error {
 	scalar := key.Bytes()
 	text := append(hex.AppendEncode(nil, scalar[:]), '\n')

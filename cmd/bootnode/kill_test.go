@@ -17,7 +17,7 @@ func TestS23KillNine(t *testing.T) {
 	peers := []*process{start(t, t.TempDir()), nil}
 	peers[1] = start(t, t.TempDir(), "--bootnodes", peers[0].record.String())
 	dir := t.TempDir()
-	args := []string{"--saveinterval", "100ms", "--http", anyPort, "--extip"}
+	args := []string{"--save-interval", "100ms", "--http", anyPort, "--extip"}
 	extip := func(i int) string { return []string{"198.18.0.1:9000", "198.18.0.2:9000"}[i%2] }
 
 	// It is told of both: whether it finds the second by itself depends on the distances of random

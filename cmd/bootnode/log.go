@@ -7,12 +7,16 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// newLogger makes the log. Its level can change; what is held back is let out by quiet. Lines for
-// the systemd journal begin with their priority.
-func newLogger(w io.Writer, o *options, journal bool) (*slog.Logger, *quiet, *slog.LevelVar) {
+// newLogger returns the logger and its level, which can change. If the log goes to the systemd
+// journal, lines begin with their priority.
+//
+// No handler limits the rate of lines. Timers and signals cause nearly all of them. Peers can cause
+// lines about the node's own address only, one for each count of their votes.
+func newLogger(w io.Writer, o *options, journal bool) (*slog.Logger, *slog.LevelVar) {
 	level := new(slog.LevelVar)
 	level.Set(o.level)
 	handler := func(w io.Writer, ho *slog.HandlerOptions) slog.Handler {
@@ -21,17 +25,13 @@ func newLogger(w io.Writer, o *options, journal bool) (*slog.Logger, *quiet, *sl
 		}
 		return slog.NewTextHandler(w, ho)
 	}
-	var h slog.Handler
 	if journal {
-		h = newJournalHandler(w, level, handler)
-	} else {
-		h = handler(w, &slog.HandlerOptions{Level: level})
+		return slog.New(newJournalHandler(w, level, handler)), level
 	}
-	q := newQuiet(h, quietInterval)
-	return slog.New(q), q, level
+	return slog.New(handler(w, &slog.HandlerOptions{Level: level})), level
 }
 
-// reporter writes the line that says once in a while how things are.
+// reporter writes the status line.
 type reporter struct {
 	log  *slog.Logger
 	last discv5.Stats
@@ -40,7 +40,7 @@ type reporter struct {
 
 func newReporter(log *slog.Logger, now time.Time) *reporter { return &reporter{log: log, at: now} }
 
-// report writes the line if anything has changed since the one before.
+// report writes the line if anything has changed since the last one.
 func (r *reporter) report(s discv5.Stats, now time.Time) {
 	in := s.Counters[engine.PacketsIn] - r.last.Counters[engine.PacketsIn]
 	out := s.Counters[engine.PacketsOut] - r.last.Counters[engine.PacketsOut]
@@ -66,22 +66,51 @@ func (r *reporter) report(s discv5.Stats, now time.Time) {
 	r.log.Info("status", args...)
 }
 
-// journalHandler writes lines with the priorities that the systemd journal reads from the start of
-// a line (sd-daemon(3)), so that journalctl -p finds warnings and errors. It leaves out the time,
-// which the journal adds.
+// saveErrorInterval is the minimum time between two lines about saves that fail.
+const saveErrorInterval = time.Minute
+
+// saveLog logs the results of saves. It logs one failure a minute at most, however short the interval
+// of the saves is.
+type saveLog struct {
+	log      *slog.Logger
+	failures int       // since the last line
+	at       time.Time // of the last line
+	open     bool      // the last line is about a failure
+}
+
+// done logs the result of a save.
+func (l *saveLog) done(now time.Time, written int, err error) {
+	switch {
+	case err == nil && l.open:
+		l.open = false
+		l.log.Info("nodes are saved again")
+	case err == nil && written > 0:
+		l.log.Debug("saved nodes", "written", written)
+	case err != nil:
+		l.failures++
+		if l.at.IsZero() || now.Sub(l.at) >= saveErrorInterval {
+			l.log.Error("cannot save nodes", "err", cli.OneLine(err), "failures", l.failures)
+			l.failures, l.at, l.open = 0, now, true
+		}
+	}
+}
+
+// journalHandler writes lines with the priorities that the systemd journal reads from the start of a
+// line (sd-daemon(3)), so that journalctl -p finds warnings and errors. It leaves out the time, which
+// the journal adds.
 type journalHandler struct {
 	level slog.Leveler
 	by    [4]slog.Handler // by priority; see priorityOf
 }
 
-// priorities are the syslog priorities of errors, warnings, information, and lines for debugging.
+// priorities are the syslog priorities of errors, warnings, information, and debug lines.
 var priorities = [4]string{"<3>", "<4>", "<6>", "<7>"}
 
-// newJournalHandler returns a handler that writes what make makes.
-func newJournalHandler(w io.Writer, level slog.Leveler, make func(io.Writer, *slog.HandlerOptions) slog.Handler) *journalHandler {
+// newJournalHandler returns a handler that writes through the handlers that newHandler returns.
+func newJournalHandler(w io.Writer, level slog.Leveler, newHandler func(io.Writer, *slog.HandlerOptions) slog.Handler) *journalHandler {
 	h := &journalHandler{level: level}
 	for i, p := range priorities {
-		h.by[i] = make(prefixWriter{w, p}, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime})
+		h.by[i] = newHandler(prefixWriter{w, p}, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime})
 	}
 	return h
 }
@@ -93,7 +122,7 @@ func withoutTime(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// priorityOf is an index of priorities.
+// priorityOf returns an index of priorities.
 func priorityOf(l slog.Level) int {
 	switch {
 	case l >= slog.LevelError:
@@ -106,7 +135,7 @@ func priorityOf(l slog.Level) int {
 	return 3
 }
 
-// prefixWriter writes a prefix in front of everything that is written, in one write.
+// prefixWriter writes a prefix and the data in one call.
 type prefixWriter struct {
 	w      io.Writer
 	prefix string

@@ -1,41 +1,42 @@
-// Command bootnode is a node of the Node Discovery Protocol v5.1 that others start from. It needs
-// no configuration: it makes its key, prints its record on the first line of standard output, and
-// runs until it gets SIGINT or SIGTERM.
+// Command bootnode runs a bootnode of the Node Discovery Protocol v5.1: a node that others start
+// from. It needs no configuration: it makes its key, prints its record on the first line of standard
+// output, and runs until SIGINT or SIGTERM.
 //
 //	bootnode --addr 0.0.0.0:9000 --extip 203.0.113.7 --http 127.0.0.1:6060
 //
-// Its log goes to standard error. What it has to remember is in its data directory:
+// It logs to standard error and keeps its state in the data directory:
 //
-//	nodekey    the private key, 64 hexadecimal digits, readable by its owner alone
-//	nodes.db   its own record and the nodes it knows; see package internal/store
+//	nodekey    the private key: 64 hexadecimal digits, readable by its owner only
+//	nodes.db   the node's own record and the nodes that it knows; see package internal/store
 //
-// docs/OPERATING.md is for those who run it.
+// docs/OPERATING.md is the manual for operators.
 //
 // # Glossary
 //
-//   - setting: a flag, an environment variable DISCV5_NAME or a key of the configuration file; all
-//     have the same name
-//   - source: an entry of the bootnodes: a contact, a host name, or a list in DNS (enrtree://)
-//   - seed: a node of the last run, out of nodes.db
-//   - mapping: what a router was asked for with --nat
+//   - setting: a flag, an environment variable DISCV5_NAME, or a key of the configuration file; the
+//     three have the same name
+//   - source: an entry of --bootnodes: a contact, a host name, or a list in DNS (enrtree://)
+//   - seed: a node that nodes.db has from an earlier run
+//   - mapping: a port that the router forwards to us because of --nat
 //
 // # Signals
 //
-//	SIGINT, SIGTERM  save and stop; a second one stops at once
-//	SIGHUP           read bootnodes, bans, networks and log level anew
+//	SIGINT, SIGTERM  save and stop; a second signal stops without saving
+//	SIGHUP           reload bootnodes, bans, networks and log level
 //
 // # Exit codes
 //
-//	0  stopped by a signal, --help, --version, --print-config, --check-config
-//	1  could not start, or a socket failed, or the last save did; one line on standard error says why
+//	0  stopped by a signal; --help, --version, --print-config, --check-config
+//	1  a start, a socket or the last save failed; one line on standard error says why
 //	2  a setting is wrong
 //
-// # Who owns what
+// # Ownership
 //
-// serve makes everything and takes it down in the opposite order. Goroutines: watch saves and
-// reports; finder asks DNS; reloader waits for SIGHUP; one for each nat.Mapper; those of the HTTP
-// server. None is on a packet's way: they read what the node publishes. The store is written by
-// watch, and by whoever changes the node's own record.
+// daemon.serve creates every part and closes the parts in reverse order. Each of these goroutines
+// has one owner: watch saves and reports, bootnodeFinder queries DNS, reloader waits for SIGHUP, each
+// nat.Mapper renews a mapping, and the HTTP server answers requests. None of them is on the packet
+// path; they read what the node publishes. watch writes to the store, and so does whoever changes the
+// node's own record.
 package main
 
 import (
@@ -45,108 +46,61 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/pflag"
 
-	"github.com/fastdisc/discv5/internal/quote"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/version"
-)
-
-// Exit codes.
-const (
-	exitOK    = 0
-	exitError = 1
-	exitUsage = 2
 )
 
 func main() {
 	os.Exit(run(os.Args[1:], hostSystem(), os.Stdout, os.Stderr))
 }
 
-// run is the program without the process around it.
+// run is main without the process around it. It returns the exit code.
 func run(args []string, s system, stdout, stderr io.Writer) int {
-	failure := stderr // for the line that says why the program ends
+	// The line that says why the program ends has a priority in the systemd journal.
+	failure := stderr
 	if s.journal {
 		failure = prefixWriter{stderr, priorities[0]}
 	}
 	o, err := load(args, s.environ)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
-		return say(stdout, stderr, usage())
+		return printOut(stdout, stderr, usage())
 	case err != nil:
-		complain(failure, usageError{err})
-		return exitUsage
+		return printErr(failure, cli.Usage(err))
 	case o.version:
-		return say(stdout, stderr, version.Line("bootnode")+"\n")
+		return printOut(stdout, stderr, version.Line("bootnode")+"\n")
 	case o.print:
-		return say(stdout, stderr, printConfig(o))
+		return printOut(stdout, stderr, printConfig(o))
 	case o.check:
 		return check(o, stdout, stderr)
 	}
-
-	// From here on a signal ends the run in order, and a second one at once.
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := cli.Interruptible()
 	defer stop()
-	signals, hup := make(chan os.Signal, 2), make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(signals)
-	go func() {
-		<-signals
-		stop()
-		<-signals
-		os.Exit(exitError)
-	}()
-
 	d := &daemon{args: args, system: s, o: o, stdout: stdout, hup: hup}
-	d.log, d.quiet, d.level = newLogger(stderr, o, s.journal)
+	d.log, d.level = newLogger(stderr, o, s.journal)
 	err = d.serve(ctx)
-	d.quiet.flush(time.Now(), true)
 	if err == nil || errors.Is(err, context.Canceled) {
-		return exitOK
+		return cli.ExitOK
 	}
-	complain(failure, err)
-	return exitCode(err)
+	return printErr(failure, err)
 }
 
-// exitCode tells mistakes in the settings, which no restart can mend, from other errors.
-func exitCode(err error) int {
-	if errors.As(err, new(usageError)) {
-		return exitUsage
-	}
-	return exitError
-}
-
-// say writes what was asked for, and returns the exit code.
-func say(stdout, stderr io.Writer, text string) int {
+// printOut writes the text that the user asked for. It returns the exit code.
+func printOut(stdout, stderr io.Writer, text string) int {
 	if _, err := io.WriteString(stdout, text); err != nil {
-		complain(stderr, fmt.Errorf("standard output: %w", err))
-		return exitError
+		return printErr(stderr, fmt.Errorf("standard output: %w", err))
 	}
-	return exitOK
+	return cli.ExitOK
 }
 
-// complain writes an error as one line.
-func complain(w io.Writer, err error) {
-	text := oneLine(err)
-	if errors.As(err, new(usageError)) {
-		text += "; see bootnode --help"
-	}
-	fmt.Fprintf(w, "bootnode: %s\n", text)
-}
-
-// oneLine is the text of an error, of which some have several lines, without control characters.
-func oneLine(err error) string {
-	if err == nil {
-		return ""
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, quote.Line(err.Error()))
+// printErr writes err as one line and returns its exit code.
+func printErr(w io.Writer, err error) int {
+	cli.PrintError(w, "bootnode", cli.WithHelp(err, "bootnode"), "discv5")
+	return cli.ExitCode(err)
 }

@@ -10,18 +10,20 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/table"
 )
 
 const namespace = "discv5_"
 
-// collector turns a node's counts into metrics when they are asked for. It keeps no counts itself.
+// collector exports a node's counts as metrics. It keeps no counts itself.
 type collector struct {
 	node     *discv5.Node
-	start    time.Time // since when is counted
+	start    time.Time // of the counts
 	counters [engine.NumCounters]*prometheus.Desc
 	buckets  *prometheus.Desc
 	request  *prometheus.Desc
 	shake    *prometheus.Desc
+	adds     *prometheus.Desc
 	values   []metric
 }
 
@@ -45,28 +47,40 @@ func newCollector(node *discv5.Node) *collector {
 	}
 	c.buckets = prometheus.NewDesc(namespace+"table_bucket_nodes", "Nodes in each bucket that is not empty, by log distance.", []string{"distance", "state"}, nil)
 	c.request = prometheus.NewDesc(namespace+"request_duration_seconds",
-		"Requests of this node that were answered, from the last packet sent to the answer, by type.", []string{"type"}, nil)
+		"Time from the last packet of a request of this node to the response, by type.", []string{"type"}, nil)
 	c.shake = prometheus.NewDesc(namespace+"handshake_duration_seconds",
-		"Handshakes: initiator, from the first packet to the answer; recipient, from the arrival of the handshake to the end of the work on it, with its wait in the queue.",
+		"Time of handshakes, by side. Initiator: from the first packet to the response. Recipient: from the arrival of the handshake to the session, including the wait in the queue.",
 		[]string{"side"}, nil)
+	c.adds = prometheus.NewDesc(namespace+"table_adds_total", "Nodes offered to the table, by result.", []string{"result"}, nil)
 	gauge := func(name, help string, value func(*discv5.Stats) float64) {
 		c.values = append(c.values, metric{prometheus.NewDesc(namespace+name, help, nil, nil), prometheus.GaugeValue, nil, value})
 	}
-	count := func(name, help string, value func(*discv5.Stats) uint64) {
-		c.values = append(c.values, metric{prometheus.NewDesc(namespace+name, help, nil, nil), prometheus.CounterValue, nil,
+	count := func(name, help, label, of string, value func(*discv5.Stats) uint64) {
+		var labels, values []string
+		if label != "" {
+			labels, values = []string{label}, []string{of}
+		}
+		c.values = append(c.values, metric{prometheus.NewDesc(namespace+name, help, labels, nil), prometheus.CounterValue, values,
 			func(s *discv5.Stats) float64 { return float64(value(s)) }})
 	}
 	gauge("sessions", "Sessions.", func(s *discv5.Stats) float64 { return float64(s.Sessions.Sessions) })
-	gauge("challenges", "WHOAREYOU packets whose handshake may still come.", func(s *discv5.Stats) float64 { return float64(s.Sessions.Challenges) })
+	gauge("challenges", "WHOAREYOU packets that wait for their handshake.", func(s *discv5.Stats) float64 { return float64(s.Sessions.Challenges) })
 	gauge("table_nodes", "Nodes in the table.", func(s *discv5.Stats) float64 { return float64(s.Table) })
 	gauge("table_live_nodes", "Nodes in the table that have answered.", func(s *discv5.Stats) float64 { return float64(s.Live) })
-	gauge("pending_requests", "Requests of this node that wait for an answer.", func(s *discv5.Stats) float64 { return float64(s.Requests) })
-	gauge("jobs", "Handshakes and the like that wait.", func(s *discv5.Stats) float64 { return float64(s.Jobs) })
-	count("sessions_evicted_total", "Sessions that gave way to newer ones.", func(s *discv5.Stats) uint64 { return s.Sessions.Evicted })
-	count("sessions_refused_total", "New sessions for which none gave way.", func(s *discv5.Stats) uint64 { return s.Sessions.Refused })
-	count("sessions_expired_total", "Sessions that ended because they were idle.", func(s *discv5.Stats) uint64 { return s.Sessions.Expired })
-	count("records_verified_total", "Records whose signature was checked and is good.", func(s *discv5.Stats) uint64 { return s.Records.Verified })
-	count("records_failed_total", "Records whose signature was checked and is not good.", func(s *discv5.Stats) uint64 { return s.Records.Failed })
+	gauge("pending_requests", "Requests of this node that wait for a response.", func(s *discv5.Stats) float64 { return float64(s.Requests) })
+	gauge("handshake_tasks", "Handshakes and other slow tasks in the queue.", func(s *discv5.Stats) float64 { return float64(s.Jobs) })
+	count("sessions_evicted_total", "Sessions evicted by newer ones.", "", "", func(s *discv5.Stats) uint64 { return s.Sessions.Evicted })
+	count("sessions_refused_total", "New sessions refused because none could be evicted.", "", "", func(s *discv5.Stats) uint64 { return s.Sessions.Refused })
+	count("sessions_expired_total", "Sessions that ended because they were idle.", "", "", func(s *discv5.Stats) uint64 { return s.Sessions.Expired })
+	count("records_verified_total", "Records whose signature is valid.", "", "", func(s *discv5.Stats) uint64 { return s.Records.Verified })
+	count("records_failed_total", "Records whose signature is not valid.", "", "", func(s *discv5.Stats) uint64 { return s.Records.Failed })
+	const checks, changes = "Checks of table members that changed their state, by result.", "Members and replacements that moved, by change."
+	count("table_checks_total", checks, "result", "answered", func(s *discv5.Stats) uint64 { return s.TableEvents.Live })
+	count("table_checks_total", checks, "result", "failed", func(s *discv5.Stats) uint64 { return s.TableEvents.Failed })
+	count("table_changes_total", changes, "change", "removed", func(s *discv5.Stats) uint64 { return s.TableEvents.Removed })
+	count("table_changes_total", changes, "change", "promoted", func(s *discv5.Stats) uint64 { return s.TableEvents.Promoted })
+	count("table_changes_total", changes, "change", "displaced", func(s *discv5.Stats) uint64 { return s.TableEvents.Displaced })
+	count("table_changes_total", changes, "change", "exchanged", func(s *discv5.Stats) uint64 { return s.TableEvents.Turned })
 	c.addSockets()
 	return c
 }
@@ -82,6 +96,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.buckets
 	out <- c.request
 	out <- c.shake
+	out <- c.adds
 }
 
 // Collect implements prometheus.Collector.
@@ -97,6 +112,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, m := range c.values {
 		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&s), m.label...)
+	}
+	for result, n := range s.TableEvents.Adds {
+		out <- prometheus.MustNewConstMetric(c.adds, prometheus.CounterValue, float64(n), table.AddResult(result).String())
 	}
 	latency := c.node.Latency()
 	for _, v := range []struct {
@@ -122,16 +140,16 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// counts is what the daemon itself counts, beside its node.
+// counts holds the daemon's own counters and gauges. The node has others.
 type counts struct {
 	reloads, badReloads atomic.Uint64
-	lastReload          atomic.Int64 // Unix seconds of the start or the last good reload
+	lastReload          atomic.Int64 // Unix seconds of the start or the last successful reload
 	lastGood            atomic.Bool
 	saves, badSaves     atomic.Uint64
 	natFailures         atomic.Uint64
 	httpEvicted         atomic.Uint64
-	persistent          atomic.Bool // known nodes are saved
-	natKnown            atomic.Bool // an endpoint from --nat is in the record
+	persistent          atomic.Bool // the storage saves the known nodes
+	natKnown            atomic.Bool // the record has an endpoint from --nat
 }
 
 func newCounts(now time.Time) *counts {
@@ -159,9 +177,8 @@ func number(b bool) float64 {
 	return 0
 }
 
-// collectors makes metrics of the counts. suppressed is the number of log lines that were held
-// back, bans that of the bans.
-func (c *counts) collectors(suppressed func() uint64, bans func() int64) []prometheus.Collector {
+// collectors returns the counts as metrics. bans returns the number of bans.
+func (c *counts) collectors(bans func() int64) []prometheus.Collector {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: namespace + name, Help: help}, value)
 	}
@@ -170,36 +187,35 @@ func (c *counts) collectors(suppressed func() uint64, bans func() int64) []prome
 			func() float64 { return float64(value()) })
 	}
 	result := func(r string) prometheus.Labels { return prometheus.Labels{"result": r} }
-	const helpReloads, helpSaves = "Times that settings were read anew on SIGHUP, by result.", "Saves of the known nodes, by result."
+	const helpReloads, helpSaves = "Reloads of the settings on SIGHUP, by result.", "Saves of the known nodes, by result."
 	return []prometheus.Collector{
 		count("reloads_total", helpReloads, result("ok"), c.reloads.Load),
 		count("reloads_total", helpReloads, result("failed"), c.badReloads.Load),
-		gauge("last_reload_success_timestamp_seconds", "When the settings in force were read.", func() float64 { return float64(c.lastReload.Load()) }),
-		gauge("last_reload_successful", "1 if the last reading of the settings went well.", func() float64 { return number(c.lastGood.Load()) }),
+		gauge("last_reload_success_timestamp_seconds", "Unix time when the settings in force were read.", func() float64 { return float64(c.lastReload.Load()) }),
+		gauge("last_reload_successful", "1 if the last reload of the settings succeeded.", func() float64 { return number(c.lastGood.Load()) }),
 		count("saves_total", helpSaves, result("ok"), c.saves.Load),
 		count("saves_total", helpSaves, result("failed"), c.badSaves.Load),
-		gauge("storage_persistent", "1 if known nodes and the record are saved, 0 if they are lost at the end.", func() float64 { return number(c.persistent.Load()) }),
-		gauge("nat_endpoint_known", "1 if the record names an endpoint that --nat found.", func() float64 { return number(c.natKnown.Load()) }),
+		gauge("storage_persistent", "1 if known nodes and the record are saved, 0 if a restart loses them.", func() float64 { return number(c.persistent.Load()) }),
+		gauge("nat_endpoint_known", "1 if the record has an endpoint that --nat found.", func() float64 { return number(c.natKnown.Load()) }),
 		count("nat_failures_total", "Failed attempts to find or map the external endpoint.", nil, c.natFailures.Load),
-		count("http_connections_evicted_total", "HTTP connections closed to make room for new ones.", nil, c.httpEvicted.Load),
+		count("http_connections_evicted_total", "HTTP connections closed for newer ones.", nil, c.httpEvicted.Load),
 		gauge("banned_entries", "Entries of the ban file.", func() float64 { return float64(bans()) }),
-		count("log_lines_suppressed_total", "Lines that were not logged because the same line had just been.", nil, suppressed),
 	}
 }
 
-// histogramSchema is that of the buckets of engine.Histogram: bounds are powers of √2.
+// histogramSchema is the schema of the buckets of engine.Histogram: bounds are powers of √2.
 const histogramSchema = 1
 
-// histogram is a metric that has the buckets of both kinds: native ones, which a server that knows
-// them takes from the protobuf format, and classic ones, of which the text format has every second.
+// histogram is a metric with two kinds of buckets: native buckets for the protobuf format, and every
+// second bucket as a classic bucket for the text format.
 type histogram struct {
 	native, classic prometheus.Metric
 }
 
-// newHistogram makes a metric of what the node has counted since start.
+// newHistogram returns a metric of the durations that the node has counted since start.
 func newHistogram(desc *prometheus.Desc, h *discv5.Histogram, start time.Time, label string) prometheus.Metric {
-	// Bucket i has the bound 2^((i-BoundOne)/2); index 0 of schema 1 has 1. The first bucket
-	// reaches down to nothing. What is beyond the last bound counts as just beyond.
+	// The bound of bucket i is 2^((i-BoundOne)/2) seconds; that of index 0 of schema 1 is 1. The first
+	// bucket begins at 0. Durations beyond the last bound count as just beyond.
 	native := make(map[int]int64)
 	classic := make(map[float64]uint64)
 	total := uint64(0)

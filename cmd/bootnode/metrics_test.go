@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -31,7 +30,7 @@ func newPages(t *testing.T, start bool) pages {
 			t.Fatal(err)
 		}
 	}
-	return pages{node: node, access: newAccessList(), count: newCounts(time.Now()), quiet: newQuiet(slog.DiscardHandler, quietInterval)}
+	return pages{node: node, access: newAccessList(), count: newCounts(time.Now())}
 }
 
 // What is exported keeps to the rules of Prometheus, and /healthz tells of a node that is closed.
@@ -49,7 +48,7 @@ func TestMetricNames(t *testing.T) {
 
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(newCollector(p.node))
-	registry.MustRegister(p.count.collectors(p.quiet.suppressed, p.access.bans.Load)...)
+	registry.MustRegister(p.count.collectors(p.access.bans.Load)...)
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -11,20 +11,21 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/nat"
 )
 
-// natWait is how long a start waits for the first word of the router, so that the record on
-// standard output names the external address if there is one.
+// natWait is how long a start waits for the router's first answer, so that the record on standard
+// output has the external address if there is one.
 const natWait = 5 * time.Second
 
-// mapping is what runs for --nat: a Mapper for IPv4, and for stun one for each family. What they
-// find goes into the record. A nil one does nothing.
+// mapping implements --nat: a Mapper for IPv4, or for stun one for each family. It puts the endpoints
+// that the mappers find into the record. The methods of a nil mapping do nothing.
 //
-// A STUN request leaves from a socket of its own. On the node's sockets the kernel drops the
-// answer, which is shorter than any packet of the protocol. So STUN tells the address, and the port
-// is taken to be that of --addr.
+// A STUN request has a socket of its own: on the node's sockets the kernel would drop the answer,
+// which is shorter than any packet of the protocol. So STUN finds the address only, and the record
+// has the port of --addr.
 type mapping struct {
 	node    *discv5.Node
 	log     *slog.Logger
@@ -36,7 +37,7 @@ type mapping struct {
 	first map[discv5.Family]chan struct{}
 }
 
-// newMapping makes the Mappers. Nothing is sent before start.
+// newMapping creates the Mappers. They send nothing before start.
 func newMapping(o *options, node *discv5.Node, s system, count *counts, log *slog.Logger) (*mapping, error) {
 	if o.nat.Method == nat.None || o.nat.Method == nat.ExtIP {
 		return nil, nil
@@ -59,12 +60,12 @@ func newMapping(o *options, node *discv5.Node, s system, count *counts, log *slo
 		m.mappers = append(m.mappers, mapper)
 	}
 	if len(m.mappers) == 0 {
-		return nil, usageError{fmt.Errorf("%s %s: no --addr is of the server's family", o.from("nat"), o.natSpec)}
+		return nil, cli.Usage(fmt.Errorf("%s %s: no --addr is of the server's family", o.from("nat"), o.natSpec))
 	}
 	return m, nil
 }
 
-// usable reports whether a method can do anything for a family.
+// usable reports whether a method works for a family.
 func usable(c nat.Config, family discv5.Family) bool {
 	if c.Method != nat.STUN {
 		return family == discv5.IPv4
@@ -73,7 +74,7 @@ func usable(c nat.Config, family discv5.Family) bool {
 	return err != nil || netaddr.FamilyOf(server.Addr()) == family // a name may have both
 }
 
-// start begins, and waits for the first word about each family, but not for long.
+// start starts the mappers, and waits up to natWait for the first event of each family.
 func (m *mapping) start(ctx context.Context) error {
 	if m == nil {
 		return nil
@@ -94,13 +95,13 @@ func (m *mapping) start(ctx context.Context) error {
 	return nil
 }
 
-// report takes what a Mapper says.
+// report handles an event of a Mapper.
 func (m *mapping) report(family discv5.Family, e nat.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	before, again := m.last[family]
+	before, known := m.last[family]
 	m.last[family] = e
-	if !again {
+	if !known {
 		defer close(m.first[family])
 	}
 	if e.Err != nil {
@@ -109,29 +110,30 @@ func (m *mapping) report(family discv5.Family, e nat.Event) {
 	switch {
 	case e.Endpoint.IsValid():
 		if err := m.node.SetEndpoint(e.Endpoint); err != nil {
-			m.log.Error("external endpoint cannot be put into the record", "endpoint", e.Endpoint, "err", err)
+			m.log.Error("cannot put the external endpoint into the record", "endpoint", e.Endpoint, "err", err)
 			break
 		}
 		if e.Endpoint != before.Endpoint {
 			m.log.Info("external endpoint", "endpoint", e.Endpoint, "method", e.Method, "port_known", e.PortKnown)
 		}
 		if e.Err != nil {
-			m.log.Warn("external endpoint was not confirmed; it still holds", "endpoint", e.Endpoint, "method", e.Method, "err", oneLine(e.Err))
+			m.log.Warn("external endpoint was not confirmed; it remains in use", "endpoint", e.Endpoint, "method", e.Method, "err", cli.OneLine(e.Err))
 		}
 	case before.Endpoint.IsValid():
-		m.node.ReleaseEndpoint(family) // it stays in the record until peers agree on another one
-		m.log.Warn("external endpoint is lost", "endpoint", before.Endpoint, "method", e.Method, "err", oneLine(e.Err))
+		// The endpoint stays in the record until peers agree on another one.
+		m.node.ReleaseEndpoint(family)
+		m.log.Warn("external endpoint is lost", "endpoint", before.Endpoint, "method", e.Method, "err", cli.OneLine(e.Err))
 	case e.Err != nil:
-		m.log.Warn("external endpoint not found; it is tried again", "method", e.Method, "err", oneLine(e.Err))
+		m.log.Warn("external endpoint not found; retrying later", "method", e.Method, "err", cli.OneLine(e.Err))
 	}
-	known := false
+	found := false
 	for _, e := range m.last {
-		known = known || e.Endpoint.IsValid()
+		found = found || e.Endpoint.IsValid()
 	}
-	m.count.natKnown.Store(known)
+	m.count.natKnown.Store(found)
 }
 
-// found reports whether the endpoint came from here.
+// found reports whether a mapper found the endpoint.
 func (m *mapping) found(a netip.AddrPort) bool {
 	if m == nil {
 		return false
@@ -141,7 +143,7 @@ func (m *mapping) found(a netip.AddrPort) bool {
 	return slices.ContainsFunc([]discv5.Family{discv5.IPv4, discv5.IPv6}, func(f discv5.Family) bool { return m.last[f].Endpoint == a })
 }
 
-// close deletes the mapping.
+// close asks the router to delete the mapping.
 func (m *mapping) close() {
 	if m == nil {
 		return
@@ -151,6 +153,6 @@ func (m *mapping) close() {
 		errs = append(errs, mapper.Close())
 	}
 	if err := errors.Join(errs...); err != nil {
-		m.log.Warn("port mapping could not be deleted; it ends with its lease", "err", oneLine(err))
+		m.log.Warn("cannot delete the port mapping; it ends with its lease", "err", cli.OneLine(err))
 	}
 }

@@ -137,7 +137,7 @@ func TestMappingEvents(t *testing.T) {
 		{nat.Event{Err: failed}, node.Addrs()[0], false, "not found"},
 		{nat.Event{Endpoint: a, PortKnown: true}, a, true, "external endpoint"},
 		{nat.Event{Endpoint: b}, b, true, "44.1.2.4:2000"},
-		{nat.Event{Endpoint: b, Err: failed}, b, true, "still holds"},
+		{nat.Event{Endpoint: b, Err: failed}, b, true, "remains in use"},
 		{nat.Event{Err: failed}, b, false, "lost"},
 		{nat.Event{Err: failed}, b, false, "not found"},
 		{nat.Event{Endpoint: a}, a, true, "external endpoint"},

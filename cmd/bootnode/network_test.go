@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 func TestHTTP(t *testing.T) {
@@ -20,7 +22,7 @@ func TestHTTP(t *testing.T) {
 	}
 	for _, want := range []string{
 		"# TYPE discv5_sessions gauge", "# TYPE discv5_challenges gauge", "# TYPE discv5_table_nodes gauge",
-		"# TYPE discv5_table_live_nodes gauge", "# TYPE discv5_pending_requests gauge", "# TYPE discv5_jobs gauge",
+		"# TYPE discv5_table_live_nodes gauge", "# TYPE discv5_pending_requests gauge", "# TYPE discv5_handshake_tasks gauge",
 		`discv5_dropped_total{cause="protocol"} 0`, `discv5_messages_received_total{type="ping"} 0`,
 		`discv5_socket_send_errors_total{cause="refused"} 0`, "discv5_socket_kernel_dropped_total", "go_goroutines",
 	} {
@@ -50,7 +52,7 @@ func TestNetwork(t *testing.T) {
 	}
 	byName := strings.Replace(e.String(), "@127.0.0.1:", "@localhost:", 1)
 	b := start(t, dirs[1], "--http", anyPort, "--bootnodes", ","+a.record.String()+" , ")
-	c := start(t, dirs[2], "--http", anyPort, "--bootnodes", byName, "--saveinterval", "100ms", "--log.status", "100ms", "--log.level", "debug")
+	c := start(t, dirs[2], "--http", anyPort, "--bootnodes", byName, "--save-interval", "100ms", "--log-status", "100ms", "--log-level", "debug")
 	live(a, 2, "both others in the table of the bootnode")
 	live(b, 1, "bootnode given by record")
 	live(c, 1, "bootnode given by enode URL with a host name")
@@ -84,7 +86,7 @@ func TestSecondSignal(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("still runs")
 	}
-	if code := p.cmd.ProcessState.ExitCode(); code != exitOK && code != exitError {
+	if code := p.cmd.ProcessState.ExitCode(); code != cli.ExitOK && code != cli.ExitFailed {
 		t.Errorf("exit code %d", code)
 	}
 }

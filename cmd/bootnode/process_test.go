@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // patience bounds every wait of these tests. It is far above what anything takes.
@@ -169,7 +170,7 @@ func (p *process) end(t *testing.T, sig os.Signal) int {
 
 func (p *process) stop(t *testing.T) {
 	t.Helper()
-	if code := p.end(t, syscall.SIGTERM); code != exitOK {
+	if code := p.end(t, syscall.SIGTERM); code != cli.ExitOK {
 		t.Errorf("exit code %d after SIGTERM", code)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -32,7 +33,7 @@ func TestS47SettingsQuoteLittle(t *testing.T) {
 			return
 		}
 		failed++
-		if text := oneLine(err); longestRun(text, char) > quote.Max || len(text) > 2500 {
+		if text := cli.OneLine(err); longestRun(text, char) > quote.Max || len(text) > 2500 {
 			t.Errorf("%s: %d bytes: %.300s", what, len(text), text)
 		}
 	}

@@ -13,31 +13,32 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/limits"
 )
 
-// reloader reads the settings anew on SIGHUP and puts in force what can change while the node runs:
-// bootnodes, bans, networks and the log level. The machine's addresses are read again. If anything
-// is wrong, nothing changes.
+// reloader reads the settings again on SIGHUP and applies those that can change while the node runs:
+// bootnodes, bans, networks and the log level. It also reads the machine's addresses again. If
+// anything is wrong, it changes nothing.
 type reloader struct {
 	args   []string
 	system system
 	o      *options // in force
 	node   *discv5.Node
-	finder *finder
+	finder *bootnodeFinder
 	access *accessList
 	level  *slog.LevelVar
-	epoch  time.Time    // when the node was made
-	log    *slog.Logger // not a quiet one: whoever sends a signal wants to know what came of it
+	epoch  time.Time // when the node was created
+	log    *slog.Logger
 	count  *counts
 
 	manager *serviceManager
 }
 
-// reloadable are the settings that SIGHUP can change.
+// reloadable reports whether SIGHUP can change a setting.
 func reloadable(name string) bool {
 	switch name {
-	case "bootnodes", "bootnodes-file", "ban-file", "netrestrict", "log.level":
+	case "bootnodes", "bootnodes-file", "ban-file", "netrestrict", "log-level":
 		return true
 	}
 	return false
@@ -56,7 +57,7 @@ func (r *reloader) run(ctx context.Context, hup <-chan os.Signal) {
 		r.manager.reloaded(err)
 		if err != nil {
 			r.count.reloadFailed()
-			r.log.Error("settings were not read anew; the old ones stay in force", "err", oneLine(err))
+			r.log.Error("settings were not reloaded; the old ones stay in force", "err", cli.OneLine(err))
 			continue
 		}
 		r.count.reloaded(time.Now())
@@ -68,15 +69,15 @@ func (r *reloader) reload() error {
 	if err != nil {
 		return err
 	}
-	// What could fail has been tried by now, but for what only a lack of memory can make fail.
+	// load has checked everything that can fail, except for a lack of memory.
 	if err := r.access.apply(time.Since(r.epoch), o.bans, o.restrict); err != nil {
 		return err
 	}
-	// once more, and nodes of the table that are banned leave it
+	// Restrict removes banned nodes from the table.
 	if err := r.node.Restrict(o.restrict...); err != nil {
 		return err
 	}
-	// also if they are the same: who was banned may not be any more
+	// Even if the bootnodes are the same: a ban may have ended.
 	if err := r.finder.replace(o.sources); err != nil {
 		return err
 	}
@@ -84,18 +85,18 @@ func (r *reloader) reload() error {
 	for _, w := range unusableBootnodes(o.sources, r.node.ID(), r.access.Access, r.o.listens) {
 		r.log.Warn(w)
 	}
-	r.node.RefreshAddresses() // in case the system has not reported a change
+	// The system may not have reported a change.
+	r.node.RefreshAddresses()
 	args := []any{"bootnodes", len(o.sources), "bans", len(o.bans), "networks", len(o.restrict), "log_level", o.level}
 	if late := restartNeeded(r.o, o); len(late) > 0 {
 		args = append(args, "after_restart", strings.Join(late, ","))
 	}
 	r.o.sources, r.o.bans, r.o.restrict = o.sources, o.bans, o.restrict
-	r.log.Info("settings were read anew", args...)
+	r.log.Info("settings were reloaded", args...)
 	return nil
 }
 
-// restartNeeded lists the settings that have changed since the start and cannot change before the
-// next one.
+// restartNeeded returns the settings that have changed since the start and need a restart.
 func restartNeeded(started, now *options) (names []string) {
 	now.flags.VisitAll(func(f *pflag.Flag) {
 		if !reloadable(f.Name) && f.Value.String() != started.flags.Lookup(f.Name).Value.String() {
@@ -105,24 +106,23 @@ func restartNeeded(started, now *options) (names []string) {
 	return names
 }
 
-// accessList is the bans and networks of the settings, as the node has them. check may be called at
-// any time, the others from one goroutine at a time.
+// accessList holds the bans and networks of the settings in the form that the node uses. check is
+// safe for concurrent use; the other methods are not.
 type accessList struct {
 	*limits.Access
 	rules []limits.Rule // in force
-	bans  atomic.Int64  // their number
+	bans  atomic.Int64  // number of rules
 }
 
 func newAccessList() *accessList { return &accessList{Access: limits.NewAccess(0)} }
 
-// check tells whether rules and networks can be put in force.
+// check reports whether apply would accept rules and networks.
 func (*accessList) check(rules []limits.Rule, networks []netip.Prefix) error {
 	return newAccessList().apply(0, rules, networks)
 }
 
-// apply puts rules and networks in force, in place of those from before, all or nothing if they
-// pass check. now is time since the node was made. A ban that is in force with the same time is not
-// prolonged.
+// apply replaces the rules and networks. If check accepts them, apply does not fail halfway. now is
+// the time since the node was created. A ban that is in force with the same time keeps its end.
 func (a *accessList) apply(now time.Duration, rules []limits.Rule, networks []netip.Prefix) error {
 	if err := a.Update(now, limits.Ban, a.rules, rules); err != nil {
 		return fmt.Errorf("bans: %w", err)

@@ -53,7 +53,7 @@ func TestReload(t *testing.T) {
 	f.write("bans", "")
 	f.write("config.toml", "bootnodes-file = \""+f.path("nodes")+"\"\nban-file = \""+f.path("bans")+"\"\n")
 	p := start(t, t.TempDir(), "--config", f.path("config.toml"), "--http", anyPort)
-	const good, bad = "settings were read anew", "the old ones stay in force"
+	const good, bad = "settings were reloaded", "the old ones stay in force"
 
 	f.write("nodes", a.record.String()+" # the other one\n")
 	if line := p.hangUp(t, good); !strings.Contains(line, "bootnodes=1 bans=0") || strings.Contains(line, "after_restart") {
@@ -94,8 +94,8 @@ func TestReload(t *testing.T) {
 
 	// The ban ends, the networks and the log level change, and what needs a restart is named.
 	f.write("bans", "")
-	f.write("config.toml", "bootnodes-file = \""+f.path("nodes")+"\"\nnetrestrict = \"127.0.0.0/8\"\nlog.level = \"debug\"\nmaxsessions = 1000\n")
-	if line := p.hangUp(t, good); !strings.Contains(line, "networks=1") || !strings.Contains(line, "after_restart=maxsessions") {
+	f.write("config.toml", "bootnodes-file = \""+f.path("nodes")+"\"\nnetrestrict = \"127.0.0.0/8\"\nlog-level = \"debug\"\nmax-sessions = 1000\n")
+	if line := p.hangUp(t, good); !strings.Contains(line, "networks=1") || !strings.Contains(line, "after_restart=max-sessions") {
 		t.Errorf("log %q", line)
 	}
 	eventually(t, "node in the table after its ban", func() bool { return p.metric(t, "discv5_table_live_nodes") == 1 })
@@ -147,7 +147,7 @@ func TestBootnodesFromDNS(t *testing.T) {
 	eventually(t, "node of the list", func() bool { return p.metric(t, "discv5_table_live_nodes") >= 1 })
 	eventually(t, "failure in the log", func() bool { return strings.Contains(p.log.String(), file+":2") })
 	dns.Host("boot.example.org", netip.MustParseAddr("127.0.0.1"))
-	p.hangUp(t, "settings were read anew") // which asks at once, though nothing has changed
+	p.hangUp(t, "settings were reloaded") // which asks at once, though nothing has changed
 	eventually(t, "both nodes", func() bool { return p.metric(t, "discv5_table_live_nodes") == 2 })
 	p.stop(t)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // A restart keeps the identity, and its sequence number never falls back, however the process
@@ -26,11 +28,11 @@ func TestRestart(t *testing.T) {
 		args []string
 		grow bool
 	}{
-		{"SIGTERM", syscall.SIGTERM, exitOK, nil, true}, // a free port is another port
-		{"SIGINT", syscall.SIGINT, exitOK, []string{"--extip", "198.18.0.1:9000"}, true},
+		{"SIGTERM", syscall.SIGTERM, cli.ExitOK, nil, true}, // a free port is another port
+		{"SIGINT", syscall.SIGINT, cli.ExitOK, []string{"--extip", "198.18.0.1:9000"}, true},
 		{"SIGKILL", syscall.SIGKILL, -1, []string{"--extip", "198.18.0.1:9000"}, false},
 		{"after SIGKILL", syscall.SIGKILL, -1, []string{"--extip", "198.18.0.2:9000"}, true},
-		{"end", syscall.SIGTERM, exitOK, []string{"--extip", "198.18.0.1:9000"}, true},
+		{"end", syscall.SIGTERM, cli.ExitOK, []string{"--extip", "198.18.0.1:9000"}, true},
 	} {
 		if code := p.end(t, c.sig); code != c.code {
 			t.Errorf("%s: exit code %d, want %d", c.name, code, c.code)
@@ -130,7 +132,7 @@ func TestRecordEndpoints(t *testing.T) {
 
 func TestLogs(t *testing.T) {
 	t.Parallel()
-	p := start(t, t.TempDir(), "--log.json")
+	p := start(t, t.TempDir(), "--log-json")
 	p.stop(t)
 	seen := ""
 	for line := range strings.Lines(p.log.String()) {
@@ -145,7 +147,7 @@ func TestLogs(t *testing.T) {
 			t.Errorf("nothing about %q in:\n%s", want, seen)
 		}
 	}
-	q := start(t, t.TempDir(), "--log.level", "error")
+	q := start(t, t.TempDir(), "--log-level", "error")
 	q.stop(t)
 	if q.log.String() != "" {
 		t.Errorf("log at level error: %s", q.log)

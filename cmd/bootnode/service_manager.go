@@ -8,20 +8,21 @@ import (
 	sdnotify "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
-// serviceManager tells systemd about the state of the daemon (sd_notify(3)). Without a service
-// manager, which NOTIFY_SOCKET in the environment shows, its methods do nothing.
+// serviceManager notifies systemd of the state of the daemon (sd_notify(3)). Its methods do nothing
+// if NOTIFY_SOCKET is not in the environment: no service manager runs the daemon then.
 type serviceManager struct {
 	log      *slog.Logger
-	watchdog time.Duration // how often it wants to hear from the daemon; 0 for never
+	watchdog time.Duration // maximum time between notifications; 0 for no watchdog
 }
 
 func newServiceManager(log *slog.Logger) *serviceManager {
 	m := &serviceManager{log: log}
 	interval, err := sdnotify.SdWatchdogEnabled(false)
 	if err != nil {
-		log.Warn("the watchdog of the service manager cannot be served", "err", err)
+		log.Warn("cannot serve the watchdog of the service manager", "err", err)
 	}
 	m.watchdog = interval
 	return m
@@ -33,28 +34,28 @@ func (m *serviceManager) send(state string) {
 	}
 }
 
-// ready ends a start.
+// ready says that the start is complete.
 func (m *serviceManager) ready() { m.send(sdnotify.SdNotifyReady) }
 
-// reloading begins a reload. Type=notify-reload wants to know when that was.
+// reloading says that a reload begins. Type=notify-reload needs the time.
 func (m *serviceManager) reloading() {
 	m.send(sdnotify.SdNotifyReloading + "\n" + sdnotify.SdNotifyMonotonicUsec())
 }
 
-// reloaded ends a reload. A node whose old settings stay in force is ready too; the status says
-// why.
+// reloaded says that a reload has ended. The node is ready even if the old settings stay in force;
+// the status says why they do.
 func (m *serviceManager) reloaded(err error) {
 	status := "settings were reloaded"
 	if err != nil {
-		status = "settings were not reloaded; the old ones stay in force: " + oneLine(err)
+		status = "settings were not reloaded; the old ones stay in force: " + cli.OneLine(err)
 	}
 	m.send(sdnotify.SdNotifyReady + "\nSTATUS=" + status)
 }
 
-// stopping begins the end.
+// stopping says that the daemon stops.
 func (m *serviceManager) stopping() { m.send(sdnotify.SdNotifyStopping) }
 
-// alive answers the watchdog and has systemctl status show what the node does.
+// alive resets the watchdog and sets the text that systemctl status shows.
 func (m *serviceManager) alive(s discv5.Stats) {
 	state := fmt.Sprintf("STATUS=%d nodes, %d live; %d sessions", s.Table, s.Live, s.Sessions.Sessions)
 	if m.watchdog > 0 {

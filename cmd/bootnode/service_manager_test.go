@@ -126,7 +126,7 @@ func TestJournalPriorities(t *testing.T) {
 	for _, json := range []bool{false, true} {
 		var b buffer
 		o := &options{logJSON: json}
-		log, _, level := newLogger(&b, o, true)
+		log, level := newLogger(&b, o, true)
 		level.Set(-4)
 		log.Error("e")
 		log.With("a", 1).Warn("w")

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // A start and --check-config refuse the same settings, with the same line and exit code.
@@ -49,7 +51,7 @@ func TestCheckConfigIsAStart(t *testing.T) {
 			if !strings.Contains(strings.Join(args, " "), "--addr") {
 				args = append(args, "--addr", "127.0.0.1:0")
 			}
-			started, checked := fail(t, exitUsage, args...), fail(t, exitUsage, append(args, "--check-config")...)
+			started, checked := fail(t, cli.ExitUsage, args...), fail(t, cli.ExitUsage, append(args, "--check-config")...)
 			if started != checked {
 				t.Errorf("start: %q\ncheck: %q", started, checked)
 			}
@@ -99,7 +101,7 @@ func TestUnusableBootnodes(t *testing.T) {
 					t.Errorf("%s: no warning %q", where, tt.want)
 				}
 			}
-			if line := p.hangUp(t, "settings were read anew"); !strings.Contains(line, tt.want) {
+			if line := p.hangUp(t, "settings were reloaded"); !strings.Contains(line, tt.want) {
 				t.Errorf("reload: no warning %q in %s", tt.want, line)
 			}
 			p.stop(t)

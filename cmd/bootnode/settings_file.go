@@ -2,116 +2,139 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/BurntSushi/toml"
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
 	"github.com/spf13/pflag"
+
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // maxFile bounds the files that settings name, in bytes.
 const maxFile = 16 << 20
 
-// maxConfig bounds the configuration file.
+// maxConfig bounds the configuration file, in bytes.
 const maxConfig = 1 << 20
 
-// setting is a key of the configuration file with its value, as text; a list has any number of
-// them.
+// setting is a key of the configuration file with its value as text. A list has any number of values.
 type setting struct {
 	name   string
 	values []string
 	where  string // file and line
 }
 
-// readConfig reads a configuration file. Names are those of flags; "log.level", log.level and level
-// below [log] are the same.
+// readConfig reads a configuration file. "log.level", log.level, and level below [log] have the same
+// name.
 func readConfig(path string) ([]setting, error) {
 	text, err := readFile(path, maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
+	// The decoder finds every mistake, duplicate keys among them. The parser below it knows the line
+	// of each key.
 	var whole map[string]any
-	if _, err := toml.Decode(string(text), &whole); err != nil {
-		var parse toml.ParseError
-		if errors.As(err, &parse) {
-			return nil, fmt.Errorf("%s:%d: %s", path, parse.Position.Line, parse.Message)
+	if err := toml.Unmarshal(text, &whole); err != nil {
+		var at *toml.DecodeError
+		if errors.As(err, &at) {
+			line, column := at.Position()
+			return nil, fmt.Errorf("%s:%d: column %d: %s", path, line, column, strings.TrimPrefix(at.Error(), "toml: "))
 		}
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	// The library does not tell where a key stands. It reads statement by statement what it has
-	// found to be good as a whole.
-	var settings []setting
-	var table []string
-	for _, st := range statements(string(text)) {
-		where := path + ":" + strconv.Itoa(st.line)
-		m := make(map[string]any)
-		md, err := toml.Decode(st.text, &m)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", where, err)
-		}
-		if strings.HasPrefix(st.text, "[") {
-			table = md.Keys()[len(md.Keys())-1]
-			if strings.HasPrefix(st.text, "[[") {
-				settings = append(settings, setting{name: strings.Join(table, "."), where: where})
-			}
-			continue
-		}
-		list, err := flatten(where, table, m)
-		if err != nil {
+	r := configReader{path: path}
+	r.parser.Reset(text)
+	for r.parser.NextExpression() {
+		if err := r.expression(r.parser.Expression()); err != nil {
 			return nil, err
 		}
-		settings = append(settings, list...)
 	}
-	return settings, nil
+	return r.settings, r.parser.Error()
 }
 
-// flatten makes settings of what a statement says.
-func flatten(where string, path []string, m map[string]any) (list []setting, err error) {
-	for key, value := range m {
-		at := append(slices.Clone(path), key)
-		s := setting{name: strings.Join(at, "."), where: where}
-		switch v := value.(type) {
-		case map[string]any:
-			below, err := flatten(where, at, v)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, below...)
-			continue
-		case []any:
-			for _, e := range v {
-				text, ok := scalar(e)
-				if !ok {
-					return nil, fmt.Errorf("%s: %s: want a list of text in quotes", where, s.name)
-				}
-				s.values = append(s.values, text)
-			}
-		default:
-			text, ok := scalar(v)
-			if !ok {
-				return nil, fmt.Errorf("%s: %s: want text in quotes, a number, true or false", where, s.name)
-			}
-			s.values = []string{text}
+// configReader collects the settings of a configuration file.
+type configReader struct {
+	path     string
+	parser   unstable.Parser
+	table    []string // the table that keys are in
+	settings []setting
+}
+
+// expression reads a table header or a key with its value.
+func (r *configReader) expression(n *unstable.Node) error {
+	switch n.Kind {
+	case unstable.Table, unstable.ArrayTable:
+		name, where := r.key(n, nil)
+		r.table = name
+		if n.Kind == unstable.ArrayTable {
+			r.settings = append(r.settings, setting{name: strings.Join(name, "."), where: where})
 		}
-		list = append(list, s)
+	case unstable.KeyValue:
+		return r.keyValue(n, r.table)
 	}
-	return list, nil
+	return nil
 }
 
-// scalar is a value as a flag would have it.
-func scalar(v any) (string, bool) {
-	switch v := v.(type) {
-	case string:
-		return v, true
-	case int64:
-		return strconv.FormatInt(v, 10), true
-	case bool:
-		return strconv.FormatBool(v), true
+// key returns the parts of a key below a table, and the file and line where it is.
+func (r *configReader) key(n *unstable.Node, table []string) (name []string, where string) {
+	name = slices.Clone(table)
+	line := 0
+	for parts := n.Key(); parts.Next(); {
+		part := parts.Node()
+		if line == 0 {
+			line = r.parser.Shape(part.Raw).Start.Line
+		}
+		name = append(name, string(part.Data))
+	}
+	return name, r.path + ":" + strconv.Itoa(line)
+}
+
+// keyValue adds the setting or, for an inline table, the settings of a key.
+func (r *configReader) keyValue(n *unstable.Node, table []string) error {
+	name, where := r.key(n, table)
+	value := n.Value()
+	if value.Kind == unstable.InlineTable {
+		for children := value.Children(); children.Next(); {
+			if err := r.keyValue(children.Node(), name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	s := setting{name: strings.Join(name, "."), where: where}
+	if value.Kind != unstable.Array {
+		text, ok := scalar(value)
+		if !ok {
+			return fmt.Errorf("%s: %s: want text in quotes, a number, true or false", where, s.name)
+		}
+		s.values = []string{text}
+	} else {
+		for children := value.Children(); children.Next(); {
+			text, ok := scalar(children.Node())
+			if !ok {
+				return fmt.Errorf("%s: %s: want a list of text in quotes", where, s.name)
+			}
+			s.values = append(s.values, text)
+		}
+	}
+	r.settings = append(r.settings, s)
+	return nil
+}
+
+// scalar returns a value in the form that a flag takes.
+func scalar(n *unstable.Node) (string, bool) {
+	switch n.Kind {
+	case unstable.String, unstable.Bool:
+		return string(n.Data), true
+	case unstable.Integer:
+		i, err := strconv.ParseInt(string(n.Data), 0, 64) // as TOML has it: 1_000, 0xff
+		return strconv.FormatInt(i, 10), err == nil
 	}
 	return "", false
 }
@@ -121,7 +144,7 @@ const byteOrderMark = "\ufeff"
 
 // readFile reads a text of at most limit bytes.
 func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := cli.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -133,87 +156,8 @@ func readFile(path string, limit int64) ([]byte, error) {
 	return bytes.TrimPrefix(text, []byte(byteOrderMark)), err
 }
 
-// statement is a piece of a TOML file that can be read alone: a key with its value, or a table's
-// header.
-type statement struct {
-	text string
-	line int // of the file, from 1
-}
-
-// statements takes a TOML file apart at the ends of lines, but for those inside brackets and long
-// strings. The file must be good: no mistake is found here.
-func statements(text string) (list []statement) {
-	s := splitter{text: text}
-	for s.at < len(text) {
-		start := s.at
-		s.statement()
-		piece := strings.TrimSpace(text[start:s.at])
-		if piece != "" && piece[0] != '#' {
-			list = append(list, statement{piece, 1 + strings.Count(text[:start], "\n")})
-		}
-	}
-	return list
-}
-
-type splitter struct {
-	text string
-	at   int
-}
-
-// statement goes to the start of the next one.
-func (s *splitter) statement() {
-	depth := 0
-	for s.at < len(s.text) {
-		switch c := s.text[s.at]; c {
-		case '"', '\'':
-			s.quoted(c)
-			continue
-		case '#':
-			for s.at < len(s.text) && s.text[s.at] != '\n' {
-				s.at++
-			}
-			continue
-		case '[', '{':
-			depth++
-		case ']', '}':
-			depth--
-		case '\n':
-			if depth == 0 {
-				s.at++
-				return
-			}
-		}
-		s.at++
-	}
-}
-
-// quoted goes to the end of a string.
-func (s *splitter) quoted(quote byte) {
-	long := strings.Repeat(string(quote), 3)
-	end := long
-	if strings.HasPrefix(s.text[s.at:], long) {
-		s.at += len(long)
-	} else {
-		s.at++
-		end = long[:1]
-	}
-	for s.at < len(s.text) {
-		switch {
-		case quote == '"' && s.text[s.at] == '\\':
-			s.at++ // what is escaped ends nothing
-		case strings.HasPrefix(s.text[s.at:], end):
-			s.at += len(end)
-			for end == long && s.at < len(s.text) && s.text[s.at] == quote {
-				s.at++ // a long string may end with quotes of its own
-			}
-			return
-		}
-		s.at++
-	}
-}
-
-// printConfig is the settings in force as a configuration file. Those that nobody made are
-// comments. The private key is not shown.
+// printConfig returns the settings in force as a configuration file. Defaults are comments. The
+// private key is hidden.
 func printConfig(o *options) string {
 	var b strings.Builder
 	o.flags.VisitAll(func(f *pflag.Flag) {
@@ -235,20 +179,31 @@ func printConfig(o *options) string {
 	return b.String()
 }
 
-// assignment is a setting in TOML.
+// assignment returns a setting in TOML.
 func assignment(f *pflag.Flag) string {
-	var value any = f.Value.String()
-	if list, ok := f.Value.(pflag.SliceValue); ok {
-		value = append([]string{}, list.GetSlice()...)
-	}
-	text, err := toml.Marshal(map[string]any{"x": value})
-	if err != nil {
-		return f.Name + " = ? # " + oneLine(err) // text and lists of text can be written
-	}
-	written := strings.TrimPrefix(strings.TrimSpace(string(text)), "x = ")
 	switch f.Value.Type() {
 	case "bool", "int":
-		written = f.Value.String()
+		return f.Name + " = " + f.Value.String()
 	}
-	return f.Name + " = " + written
+	list, ok := f.Value.(pflag.SliceValue)
+	if !ok {
+		return f.Name + " = " + tomlString(f.Value.String())
+	}
+	var texts []string
+	for _, v := range list.GetSlice() {
+		texts = append(texts, tomlString(v))
+	}
+	return f.Name + " = [" + strings.Join(texts, ", ") + "]"
+}
+
+// tomlString returns s as a basic string of TOML.
+func tomlString(s string) string {
+	var b strings.Builder
+	// The escapes of JSON are those of TOML, which does not allow DEL as it is.
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		return "? # " + cli.OneLine(err) // every string can be written
+	}
+	return strings.ReplaceAll(strings.TrimSpace(b.String()), "\x7f", `\u007f`)
 }

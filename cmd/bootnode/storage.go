@@ -15,28 +15,28 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/store"
 )
 
-// storage is where the daemon keeps its key and what it knows. If nothing can be written there, the
-// daemon runs all the same and forgets everything at its end.
+// storage keeps the key and the known nodes. If it cannot write, the daemon runs without persistence.
 type storage struct {
 	dir      string       // empty if there is none
 	store    *store.Store // nil if nothing can be saved
-	problems []string     // why less is saved than should be, for the log
+	problems []string     // reasons for missing persistence, for the log
 }
 
-// persistent reports whether what the node learns is saved.
+// persistent reports whether the storage saves anything.
 func (s *storage) persistent() bool { return s.store != nil }
 
-// openStorage opens the data directory and the node database. A directory that cannot be made or
-// written is no error, nor is a damaged database, which is moved aside, or one that is no file. The
-// key is never moved.
+// openStorage opens the data directory and the node database. These are not errors: a directory that
+// cannot be created or written, a damaged database, which openStorage moves aside, and a database
+// that is not a file. It never moves the key.
 func openStorage(o *options) (*storage, error) {
 	s := &storage{}
 	var err error
 	if s.dir, err = openDataDir(o); err != nil {
-		if isUsage(err) {
+		if cli.IsUsage(err) {
 			return nil, err
 		}
 		s.problem("no data directory", err)
@@ -45,7 +45,7 @@ func openStorage(o *options) (*storage, error) {
 			return s, nil
 		}
 	}
-	// Its lock keeps a second process from the rest of the directory.
+	// The lock of the database protects the whole directory from a second process.
 	path := s.databasePath()
 	s.store, err = store.Open(path)
 	if errors.Is(err, store.ErrDamaged) {
@@ -54,7 +54,7 @@ func openStorage(o *options) (*storage, error) {
 			s.problem("node database", errors.Join(err, moveErr))
 			return s, nil
 		}
-		s.problems = append(s.problems, fmt.Sprintf("%s was damaged; it is now %s, and known nodes start from none", path, to))
+		s.problems = append(s.problems, fmt.Sprintf("%s was damaged; it is now %s, and the known nodes are lost", path, to))
 		s.store, err = store.Open(path)
 	}
 	switch {
@@ -68,13 +68,13 @@ func openStorage(o *options) (*storage, error) {
 }
 
 func (s *storage) problem(what string, err error) {
-	if text := what + ": " + oneLine(err); !slices.Contains(s.problems, text) {
+	if text := what + ": " + cli.OneLine(err); !slices.Contains(s.problems, text) {
 		s.problems = append(s.problems, text)
 	}
 }
 
-// unwritable reports whether an error says that files cannot be made or changed, which a daemon
-// that serves others can do without. Anything else may be a mistake in the settings.
+// unwritable reports whether err says that files cannot be created or changed. The daemon can do
+// without; any other error may be a mistake in the settings.
 func unwritable(err error) bool {
 	for _, e := range []error{
 		fs.ErrPermission, syscall.EROFS, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, errNoHome,
@@ -86,12 +86,12 @@ func unwritable(err error) bool {
 	return false
 }
 
-// databasePath is the name of the node database.
+// databasePath returns the name of the node database.
 func (s *storage) databasePath() string { return filepath.Join(s.dir, "nodes.db") }
 
-// key returns the private key: the one given, or that of the data directory, which is made if it is
-// missing. If it cannot be saved there, the node has another identity at its next start. warning is
-// not empty if others can read the file.
+// key returns the private key of the settings, or that of the data directory, where it creates one if
+// there is none. If it cannot save a new key, the node has another identity at its next start.
+// warning is not empty if other users can read the file.
 func (s *storage) key(o *options) (key *enr.PrivateKey, warning string, err error) {
 	key, warning, err = findKey(o, s.dir)
 	if err != nil || key != nil {
@@ -113,8 +113,8 @@ func (s *storage) key(o *options) (key *enr.PrivateKey, warning string, err erro
 
 var errNoDirectory = errors.New("no data directory")
 
-// previous returns the node's own record of the last run, or nil. Without a store the next record
-// takes its sequence number from the clock: the number of an old record could have been used since.
+// previous returns the node's own record of the last run, or nil. Without a store the node takes the
+// sequence number of its record from the clock, because an older number may have been used since.
 func (s *storage) previous(id enr.ID) (*enr.Record, error) {
 	r, err := s.store.Local(id)
 	if err != nil {
@@ -123,7 +123,8 @@ func (s *storage) previous(id enr.ID) (*enr.Record, error) {
 	return r, nil
 }
 
-// saveFirst saves the record before anybody sees it. If that fails, nothing is saved from here on.
+// saveFirst saves the record before anybody sees it. If the disk cannot be written, it closes the
+// store, and the daemon runs without persistence.
 func (s *storage) saveFirst(r *enr.Record) error {
 	err := s.store.SaveLocal(r)
 	if err == nil {
@@ -138,11 +139,11 @@ func (s *storage) saveFirst(r *enr.Record) error {
 	return err
 }
 
-// saveRecord is the node's Config.SaveRecord.
+// saveRecord implements Config.SaveRecord.
 func (s *storage) saveRecord(r *enr.Record) error { return s.store.SaveLocal(r) }
 
-// seeds returns the best nodes of the last run, best first. A database that cannot be written is
-// read all the same.
+// seeds returns the best nodes of the last run, best first. It can read a database that cannot be
+// written.
 func (s *storage) seeds() (list []discv5.Contact, err error) {
 	nodes, skipped, err := s.store.Nodes(maxSeeds)
 	if !s.persistent() && s.dir != "" {
@@ -158,7 +159,7 @@ func (s *storage) seeds() (list []discv5.Contact, err error) {
 		return nil, fmt.Errorf("node database: %w", err)
 	}
 	if skipped > 0 {
-		s.problems = append(s.problems, fmt.Sprintf("%d entries of %s are not valid and are left out", skipped, s.databasePath()))
+		s.problems = append(s.problems, fmt.Sprintf("%d entries of %s are not valid and are ignored", skipped, s.databasePath()))
 	}
 	for _, n := range nodes {
 		list = append(list, discv5.Contacts(n.Record)[0].Unvouched())
@@ -169,7 +170,7 @@ func (s *storage) seeds() (list []discv5.Contact, err error) {
 // close closes the database.
 func (s *storage) close() error { return s.store.Close() }
 
-// defaultDataDir is the directory for data of this program in the user's home.
+// defaultDataDir returns the directory for data of this program in the user's home.
 func defaultDataDir() (string, error) {
 	if runtime.GOOS != "linux" {
 		dir, err := os.UserConfigDir()
@@ -195,10 +196,10 @@ func dataDirHelp() string {
 	return "discv5 in the user's configuration directory"
 }
 
-// errNoHome: the user has no directory for data.
+// errNoHome says that the user has no home directory.
 var errNoHome = errors.New("no home directory")
 
-// dataDirOf returns the name of the data directory, which may be missing.
+// dataDirOf returns the name of the data directory. The directory may not exist.
 func dataDirOf(o *options) (string, error) {
 	dir := o.dataDir
 	if dir == "" {
@@ -214,10 +215,10 @@ func dataDirOf(o *options) (string, error) {
 	case o.dataDir == "":
 		return dir, fmt.Errorf("data directory %s: not a directory", dir)
 	}
-	return dir, usageError{fmt.Errorf("%s %s: not a directory", o.from("datadir"), dir)}
+	return dir, cli.Usage(fmt.Errorf("%s %s: not a directory", o.from("datadir"), dir))
 }
 
-// openDataDir makes the data directory if it is missing. It returns its name also if that fails.
+// openDataDir creates the data directory if it is missing. It returns its name even with an error.
 func openDataDir(o *options) (string, error) {
 	dir, err := dataDirOf(o)
 	if err != nil {
@@ -230,33 +231,32 @@ func openDataDir(o *options) (string, error) {
 }
 
 const (
-	// maxSeeds bounds the nodes of the store that a start begins with. They are contacted all at
-	// once.
+	// maxSeeds bounds the seeds of a start. The node contacts all of them at the same time.
 	maxSeeds = 128
-	// seedTrial is after how long a seed that is not in the table has failed. It is contacted
-	// several times until then.
+	// seedTrial is how long a seed has to get into the table. The node contacts it several times.
 	seedTrial = 2 * time.Minute
 )
 
-// keeper saves what a node knows, and how far the nodes can be counted on.
+// keeper saves the nodes of the table and how reliable they are.
 type keeper struct {
 	node   *discv5.Node
 	store  *store.Store
 	all    iter.Seq[discv5.KnownNode] // the node's AllNodes
-	trial  time.Time                  // when seeds that have not answered have failed; zero once that is done
+	trial  time.Time                  // when the seeds' trial ends; zero once it has ended
 	seeds  []discv5.Contact
-	forget func([]enr.ID) error // takes failed seeds out of the bootnodes
+	forget func([]enr.ID) error // removes failed seeds from the bootnodes
 	count  *counts
 
 	address addressKeeper
 
-	live map[enr.ID]struct{} // at the save before
+	live map[enr.ID]struct{} // at the last save
 }
 
-// save writes what has changed, or all of it, and returns the number of nodes written.
+// save writes the nodes that have changed since the last save, or all of them, and returns how many
+// it wrote.
 func (k *keeper) save(now time.Time, all bool) (written int, err error) {
 	defer func() {
-		if k.store == nil { // nothing is saved, which is no success either
+		if k.store == nil { // neither a success nor a failure
 			return
 		}
 		if err == nil {
@@ -287,9 +287,9 @@ func (k *keeper) save(now time.Time, all bool) (written int, err error) {
 	return written, k.judge(now, present, live)
 }
 
-// judge counts failures: of nodes that were live at the save before and have left the table, and of
-// seeds that have not answered. If nobody is live, or more have gone than are left, it may be this
-// node that has no network, and nothing is counted.
+// judge counts failures of nodes that were live at the last save and have left the table, and of
+// seeds that have not answered. It counts nothing if no node is live, or if more nodes have left than
+// remain: this node itself may have no network then.
 func (k *keeper) judge(now time.Time, present, live map[enr.ID]struct{}) error {
 	var failed []enr.ID
 	for id := range k.live {

@@ -20,7 +20,7 @@ func startIn(t *testing.T, mount, dir string) *process {
 	if out, err := probe.CombinedOutput(); err != nil {
 		t.Skipf("cannot make a mount namespace, as that takes root: %v %s", err, out)
 	}
-	cmd := command("--addr", "127.0.0.1:0", "--datadir", dir, "--http", anyPort, "--saveinterval", "100ms")
+	cmd := command("--addr", "127.0.0.1:0", "--datadir", dir, "--http", anyPort, "--save-interval", "100ms")
 	inMounts(cmd, mount, dir)
 	return launch(t, cmd)
 }
@@ -107,7 +107,7 @@ func TestNoPersistence(t *testing.T) {
 func TestReadOnlyDatabase(t *testing.T) {
 	t.Parallel()
 	peer, dir := start(t, t.TempDir()), t.TempDir()
-	p := start(t, dir, "--bootnodes", peer.record.String(), "--http", anyPort, "--saveinterval", "100ms")
+	p := start(t, dir, "--bootnodes", peer.record.String(), "--http", anyPort, "--save-interval", "100ms")
 	eventually(t, "peer", func() bool { return p.metric(t, "discv5_table_live_nodes") == 1 })
 	p.stop(t)
 	r := startIn(t, `mount --bind "$0" "$0" && mount -o remount,ro,bind "$0"`, dir)

@@ -51,7 +51,7 @@ func startSystemd(t *testing.T) *systemd {
 	for name, text := range map[string]string{
 		"bootnode.service": unit,
 		"test.target":      "[Unit]\nDefaultDependencies=no\n",
-		"bootnode.toml":    "addr = [\"127.0.0.1:9000\"]\nlog.level = \"info\"\n",
+		"bootnode.toml":    "addr = [\"127.0.0.1:9000\"]\nlog-level = \"info\"\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -163,7 +163,7 @@ func TestSystemd(t *testing.T) {
 	}
 	eventually(t, "status for systemctl", func() bool { return strings.Contains(s.show("StatusText"), "0 nodes") })
 
-	s.write(config, good+"log.level = \"debug\"\n")
+	s.write(config, good+"log-level = \"debug\"\n")
 	s.must("reload", "bootnode")
 	expect("reloaded", map[string]string{"ActiveState": "active", "NRestarts": "0"})
 	eventually(t, "reload in the status", func() bool { return s.show("StatusText") == "settings were reloaded" })

@@ -3,12 +3,10 @@ package main
 import (
 	"bytes"
 	"errors"
-	"io"
 	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/fastpath"
@@ -42,7 +40,6 @@ func TestSocketFailureEnds(t *testing.T) {
 	k.node = node
 	var out bytes.Buffer
 	d := &daemon{manager: newServiceManager(slog.New(slog.DiscardHandler)), o: mustLoad(t, nil, nil), node: node, count: k.count, log: slog.New(slog.NewTextHandler(&out, nil))}
-	d.quiet = newQuiet(slog.NewTextHandler(io.Discard, nil), time.Minute)
 	if err := d.watch(t.Context(), k.keeper); !errors.Is(err, broken) || !strings.Contains(err.Error(), "127.0.0.1:9000") {
 		t.Errorf("ended with %v", err)
 	}

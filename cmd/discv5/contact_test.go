@@ -10,6 +10,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // forms are the ways to name a node.
@@ -82,7 +83,7 @@ func TestNoAnswer(t *testing.T) {
 	} {
 		res := try(t, args...)
 		last := res.err[strings.LastIndex(strings.TrimSpace(res.err), "\n")+1:]
-		if res.code != exitFailed || !strings.HasPrefix(last, "discv5: ") || !strings.Contains(last, "no answer in time") {
+		if res.code != cli.ExitFailed || !strings.HasPrefix(last, "discv5: ") || !strings.Contains(last, "no answer in time") {
 			t.Errorf("%v: %+v", args, res)
 		}
 	}
@@ -133,7 +134,7 @@ func TestTalk(t *testing.T) {
 		if o := objects(t, "talk", "-W", patient, "-p", "0x500a", text)[0]; o["payload"] != "01" || o["protocol"] != "0x500a" || o["size"] != 1.0 {
 			t.Errorf("%v", o)
 		}
-		if r := try(t, "talk", "-W", patient, "-p", "unknown", text); r.code != exitOK || r.out != "\n" || !strings.Contains(r.err, "empty") {
+		if r := try(t, "talk", "-W", patient, "-p", "unknown", text); r.code != cli.ExitOK || r.out != "\n" || !strings.Contains(r.err, "empty") {
 			t.Errorf("unknown protocol: %+v", r)
 		}
 	}
@@ -144,7 +145,7 @@ func TestContactFlags(t *testing.T) {
 	private := func(c *discv5.Config) { c.Protocol, _ = parseProtocol("mynet1") }
 	n := loopback(t, "127.0.0.1:0", private)
 	text := n.LocalRecord().String()
-	if r := try(t, "ping", "-c", "1", "-W", "100ms", text); r.code != exitFailed {
+	if r := try(t, "ping", "-c", "1", "-W", "100ms", text); r.code != cli.ExitFailed {
 		t.Errorf("ping into another network: %+v", r)
 	}
 	must(t, "ping", "-W", patient, "-c", "1", "--protocol-id", "mynet1", text)
@@ -158,7 +159,7 @@ func TestContactFlags(t *testing.T) {
 	if _, ok := plain.Known(key.ID()); !ok {
 		t.Error("the node did not hear of the key given")
 	}
-	if r := try(t, "ping", "-c", "1", "--addr", "[::1]:0", text); r.code != exitFailed {
+	if r := try(t, "ping", "-c", "1", "--addr", "[::1]:0", text); r.code != cli.ExitFailed {
 		t.Errorf("ping over another family: %+v", r)
 	}
 }
@@ -169,7 +170,7 @@ func TestUnusableBootnodeIsNamed(t *testing.T) {
 	live, other := loopback(t, "127.0.0.1:0", nil), loopback(t, "[::1]:0", nil)
 	boot := other.LocalRecord().String() + "," + live.LocalRecord().String()
 	r := try(t, "lookup", "--addr", "127.0.0.1:0", "-W", patient, "--bootnodes", boot)
-	if r.code != exitOK || !strings.Contains(r.err, "discv5: bootnode 1, node "+other.ID().Short()) || strings.Contains(r.err, "bootnode 2") {
+	if r.code != cli.ExitOK || !strings.Contains(r.err, "discv5: bootnode 1, node "+other.ID().Short()) || strings.Contains(r.err, "bootnode 2") {
 		t.Errorf("%+v", r)
 	}
 	path := filepath.Join(t.TempDir(), "nodes.json")

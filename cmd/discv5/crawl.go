@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // maxParallel is half of the requests that a node allows to be under way.
@@ -26,7 +27,7 @@ type crawlSummary struct {
 
 func newCrawl(t *tool) *cobra.Command {
 	n := &network{t: t}
-	limit := seconds(30 * time.Minute)
+	limit := cli.Seconds(30 * time.Minute)
 	parallel := 64
 	c := &cobra.Command{
 		Use: "crawl FILE", Short: "Visit all nodes of the network and write them to a file",
@@ -42,7 +43,7 @@ time. Exit code 1: no node answered.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if parallel < 1 || parallel > maxParallel {
-				return wrong("--parallel %d: want 1 to %d", parallel, maxParallel)
+				return cli.Usagef("--parallel %d: want 1 to %d", parallel, maxParallel)
 			}
 			if err := n.parse(c.Context()); err != nil {
 				return err
@@ -65,12 +66,12 @@ func (n *network) crawl(ctx context.Context, path string, parallel int, limit ti
 	}
 	targets = append(targets, n.boot...)
 	if len(targets) == 0 {
-		return wrong("no node to begin with: --bootnodes is missing, and %s holds none", path)
+		return cli.Usagef("no node to begin with: --bootnodes is missing, and %s holds none", path)
 	}
 	set.order(targets)
 	// A file that cannot be written is better known now than in half an hour.
 	if err := checkFile(path); err != nil {
-		return place(argument(0), usageError{err})
+		return place(argument(0), cli.Usage(err))
 	}
 	n.change = func(c *discv5.Config) { // the crawl does all the asking
 		c.Bootnodes, c.RefreshInterval = nil, 24*time.Hour

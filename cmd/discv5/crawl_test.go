@@ -12,6 +12,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
@@ -47,7 +48,7 @@ func readSet(t testing.TB, path string) nodeSet {
 func TestCrawl(t *testing.T) {
 	t.Parallel()
 	nodes := swarm(t, "127.0.0.1:0", 15)
-	path := filepath.Join(t.TempDir(), "nodes.json")
+	path := file(t, "nodes.json", "") // as mktemp makes it
 	last := nodes[len(nodes)-1].LocalRecord()
 	summary := objects(t, "crawl", path, "--bootnodes", last.String(), "--request-timeout", patient)[0]
 	if summary["nodes"] != 15.0 || summary["answered"] != 15.0 || summary["added"] != 15.0 || summary["file"] != path {
@@ -147,7 +148,7 @@ func TestCrawlEnds(t *testing.T) {
 		}
 	}
 	r := try(t, append(args, "--timeout", "100ms")...)
-	if r.code != exitFailed || !strings.Contains(r.err, "no node answered") {
+	if r.code != cli.ExitFailed || !strings.Contains(r.err, "no node answered") {
 		t.Errorf("%+v", r)
 	}
 	check("timedOut", r.out)
@@ -160,7 +161,7 @@ func TestCrawlEnds(t *testing.T) {
 	until(t, "the node has been asked for its buckets", func() bool { return n.Stats().Counters[engine.InFindNode] >= 3 })
 	p.interrupt(t)
 	code, out := p.wait(t)
-	if code != exitOK {
+	if code != cli.ExitOK {
 		t.Errorf("exit code %d", code)
 	}
 	check("interrupted", out)
@@ -173,7 +174,7 @@ func TestCrawlNobody(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "nodes.json")
 	r := try(t, "crawl", path, "--request-timeout", "100ms", "--bootnodes", silence(t).String())
-	if r.code != exitFailed || !strings.Contains(r.err, "no node answered") || len(readSet(t, path)) != 0 {
+	if r.code != cli.ExitFailed || !strings.Contains(r.err, "no node answered") || len(readSet(t, path)) != 0 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -248,7 +249,7 @@ func TestCrawlUnreachable(t *testing.T) {
 	text, _ := s.encode()
 	path := file(t, "nodes.json", string(text))
 	r := try(t, "crawl", path, "--addr", netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0).String())
-	if r.code != exitFailed || readSet(t, path)[n.ID()] != s[n.ID()] {
+	if r.code != cli.ExitFailed || readSet(t, path)[n.ID()] != s[n.ID()] {
 		t.Errorf("%+v", r)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/dnsdisc"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -41,10 +42,10 @@ func parseDNS(server string) (*nameServer, error) {
 	}
 	host, port, err := net.SplitHostPort(server)
 	if err != nil || host == "" {
-		return nil, wrong("%s: want HOST:PORT or [IPv6]:PORT", quote.Short(server))
+		return nil, cli.Usagef("%s: want HOST:PORT or [IPv6]:PORT", quote.Short(server))
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return nil, wrong("%s: port is not a number from 1 to 65535", quote.Short(server))
+		return nil, cli.Usagef("%s: port is not a number from 1 to 65535", quote.Short(server))
 	}
 	return &nameServer{&net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
@@ -85,7 +86,7 @@ func (n *nameServer) named(err error) error {
 // list makes targets of some of the nodes of a list. where is the place of its URL.
 func (n *network) list(ctx context.Context, where, url string) ([]target, error) {
 	if _, err := dnsdisc.ParseLink(url); err != nil {
-		return nil, usageError{err}
+		return nil, cli.Usage(err)
 	}
 	timed, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -129,14 +130,14 @@ func (s newRecords) add(r *enr.Record) bool {
 // dnsFlags are those of commands that read lists.
 type dnsFlags struct {
 	server  string
-	timeout seconds
+	timeout cli.Seconds
 	limits  dnsdisc.Limits
 	alone   bool
 }
 
 func (d *dnsFlags) add(f *pflag.FlagSet) {
 	f.SortFlags = false
-	d.timeout = seconds(30 * time.Minute)
+	d.timeout = cli.Seconds(30 * time.Minute)
 	d.limits.Rate = 64
 	dnsFlag(f, &d.server)
 	f.Var(&d.timeout, "timeout", "`TIME` after which reading ends; 0 is when all has been read")
@@ -151,7 +152,7 @@ func (d *dnsFlags) client(ctx context.Context) (*dnsdisc.Client, context.Context
 		return nil, nil, nil, place("--dns", err)
 	}
 	if !(d.limits.Rate > 0) {
-		return nil, nil, nil, wrong("--rate %v: want more than 0", d.limits.Rate)
+		return nil, nil, nil, cli.Usagef("--rate %v: want more than 0", d.limits.Rate)
 	}
 	if d.alone {
 		d.limits.LinkDepth = -1
@@ -175,7 +176,7 @@ Exit code 1: no record was found.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if _, err := dnsdisc.ParseLink(args[0]); err != nil {
-				return place(argument(0), usageError{err})
+				return place(argument(0), cli.Usage(err))
 			}
 			client, ctx, cancel, err := flags.client(c.Context())
 			if err != nil {
@@ -245,7 +246,7 @@ Exit code 1: there is a problem.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if _, err := dnsdisc.ParseLink(args[0]); err != nil {
-				return place(argument(0), usageError{err})
+				return place(argument(0), cli.Usage(err))
 			}
 			client, ctx, cancel, err := flags.client(c.Context())
 			if err != nil {
@@ -338,11 +339,11 @@ sequence number always make the same list.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case keyFlag == "":
-				return wrong("--key is missing; discv5 key generate makes one")
+				return cli.Usagef("--key is missing; discv5 key generate makes one")
 			case domain == "":
-				return wrong("--domain is missing")
+				return cli.Usagef("--domain is missing")
 			case !c.Flags().Changed("seq"):
-				return wrong("--seq is missing: it has to be higher than that of the list that this one replaces")
+				return cli.Usagef("--seq is missing: it has to be higher than that of the list that this one replaces")
 			}
 			key, err := t.key(keyFlag)
 			if err != nil {
@@ -350,13 +351,13 @@ sequence number always make the same list.`,
 			}
 			link, err := dnsdisc.LinkOf(key, domain)
 			if err != nil {
-				return place("--domain", wrong("%s: %w", quote.Short(domain), err))
+				return place("--domain", cli.Usagef("%s: %w", quote.Short(domain), err))
 			}
 			var linked []dnsdisc.Link
 			for i, s := range links {
 				l, err := dnsdisc.ParseLink(s)
 				if err != nil {
-					return place(fmt.Sprintf("--link %d", i+1), usageError{err})
+					return place(fmt.Sprintf("--link %d", i+1), cli.Usage(err))
 				}
 				linked = append(linked, l)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fastdisc/discv5/dnsdisc"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/dnstest"
 )
 
@@ -19,7 +20,7 @@ func publish(t testing.TB, s *dnstest.Server, domain string, args ...string) str
 	t.Helper()
 	args = append([]string{"dns", "make", "--json", "--key", testKey, "--domain", domain, "--seq", "7"}, args...)
 	r := try(t, args...)
-	if r.code != exitOK {
+	if r.code != cli.ExitOK {
 		t.Fatalf("%v: %+v", args, r)
 	}
 	for _, o := range parseObjects(t, r.out) {
@@ -32,7 +33,7 @@ func TestDNSMake(t *testing.T) {
 	t.Parallel()
 	r := try(t, "dns", "make", "--key", testKey, "--domain", listDomain, "--seq", "7", goodRecord)
 	lines := strings.Split(strings.TrimSpace(r.out), "\n")
-	if r.code != exitOK || len(lines) != 3 || r.err != "enrtree://APFGGTFOBVE2ZNAB3CSMNNX6RRK3ODIRLP2AA5U4YFAA6MSYZUYTQ@nodes.example.org\n" {
+	if r.code != cli.ExitOK || len(lines) != 3 || r.err != "enrtree://APFGGTFOBVE2ZNAB3CSMNNX6RRK3ODIRLP2AA5U4YFAA6MSYZUYTQ@nodes.example.org\n" {
 		t.Fatalf("%+v", r)
 	}
 	entry := dnsdisc.HashOf(goodRecord) + "." + listDomain + `. 86400 IN TXT "` + goodRecord + `"`
@@ -51,7 +52,7 @@ func TestDNSMake(t *testing.T) {
 	}
 	args := []string{"dns", "make", "--key", testKey, "--domain", listDomain, "--seq", "1"}
 	want := must(t, append(args, "@"+filepath.Join("testdata", "nodes.json"))...)
-	if r := try(t, append(args, "@"+file(t, "none", "# none"))...); r.code != exitOK || !strings.HasPrefix(r.err, "discv5: the list has no node\n") {
+	if r := try(t, append(args, "@"+file(t, "none", "# none"))...); r.code != cli.ExitOK || !strings.HasPrefix(r.err, "discv5: the list has no node\n") {
 		t.Errorf("an empty list: %+v", r)
 	}
 	if got := must(t, append(args, "@"+file(t, "list", strings.Join(texts, "\n")))...); got != want || strings.Count(got, "\n") != 6 {
@@ -91,10 +92,10 @@ func TestDNSResolve(t *testing.T) {
 	s.Text(dnsdisc.HashOf(goodRecord)+"."+listDomain, "enr:-abc")
 	r := try(t, "dns", "resolve", url, "--dns", s.Addr())
 	want := "discv5: dnsdisc: " + dnsdisc.HashOf(goodRecord) + "." + listDomain + `: "enr:-abc": entry is not the one whose hash its name has` + "\n"
-	if r.code != exitOK || strings.Count(r.out, "\n") != 3 || r.err != want {
+	if r.code != cli.ExitOK || strings.Count(r.out, "\n") != 3 || r.err != want {
 		t.Errorf("%+v", r)
 	}
-	if r := try(t, "dns", "resolve", url, "--dns", s.Addr(), "--no-links"); r.code != exitFailed || !strings.HasSuffix(r.err, "discv5: no record found\n") {
+	if r := try(t, "dns", "resolve", url, "--dns", s.Addr(), "--no-links"); r.code != cli.ExitFailed || !strings.HasSuffix(r.err, "discv5: no record found\n") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -112,7 +113,7 @@ func TestDNSCheck(t *testing.T) {
 	name := dnsdisc.HashOf(goodRecord) + "." + listDomain
 	s.Text(name)
 	r := try(t, "dns", "check", url, "--dns", s.Addr())
-	if r.code != exitFailed || !strings.HasPrefix(r.out, "problem  "+name+": no such host") || !strings.HasSuffix(r.out, "summary  2 trees, 3 nodes, 1 problems\n") || r.err != "discv5: problems found: 1\n" {
+	if r.code != cli.ExitFailed || !strings.HasPrefix(r.out, "problem  "+name+": no such host") || !strings.HasSuffix(r.out, "summary  2 trees, 3 nodes, 1 problems\n") || r.err != "discv5: problems found: 1\n" {
 		t.Errorf("%+v", r)
 	}
 }
@@ -155,10 +156,10 @@ func TestListErrors(t *testing.T) {
 		url, says string
 		code      int
 	}{
-		{gone, "--bootnodes: node 1: dnsdisc: gone.example.org: no such host (" + s.Addr() + ")", exitFailed},
-		{empty, "--bootnodes: node 1: the list is empty", exitFailed},
-		{mute, "--bootnodes: node 1: no node of the list has a UDP address", exitFailed},
-		{empty[:20] + "@x", "--bootnodes: node 1: dnsdisc: not of the form enrtree://", exitUsage},
+		{gone, "--bootnodes: node 1: dnsdisc: gone.example.org: no such host (" + s.Addr() + ")", cli.ExitFailed},
+		{empty, "--bootnodes: node 1: the list is empty", cli.ExitFailed},
+		{mute, "--bootnodes: node 1: no node of the list has a UDP address", cli.ExitFailed},
+		{empty[:20] + "@x", "--bootnodes: node 1: dnsdisc: not of the form enrtree://", cli.ExitUsage},
 	} {
 		r := try(t, "lookup", "--dns", s.Addr(), "--bootnodes", c.url)
 		if r.code != c.code {
@@ -166,7 +167,7 @@ func TestListErrors(t *testing.T) {
 		}
 		checkLine(t, r, c.says)
 	}
-	if r := try(t, "dns", "resolve", empty, "--dns", s.Addr()); r.code != exitFailed || r.err != "discv5: the list is empty\n" {
+	if r := try(t, "dns", "resolve", empty, "--dns", s.Addr()); r.code != cli.ExitFailed || r.err != "discv5: the list is empty\n" {
 		t.Errorf("%+v", r)
 	}
 	link, err := dnsdisc.LinkOf(mustKey(t), listDomain)
@@ -190,7 +191,7 @@ func TestListErrors(t *testing.T) {
 		{"dns make --key " + testKey + " --domain a --seq 1 @" + file(t, "nodes.json", "{1"), "nodes.json: line 1: not a node set"},
 	} {
 		r := try(t, strings.Fields(c.args)...)
-		if r.code != exitUsage {
+		if r.code != cli.ExitUsage {
 			t.Errorf("%s: exit code %d", c.args, r.code)
 		}
 		checkLine(t, r, c.says)

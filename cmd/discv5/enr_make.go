@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -51,7 +52,7 @@ func newEnrMake(t *tool) *cobra.Command {
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if r.key == "" {
-				return wrong("--key is missing; discv5 key generate makes one")
+				return cli.Usagef("--key is missing; discv5 key generate makes one")
 			}
 			key, err := t.key(r.key)
 			if err != nil {
@@ -63,7 +64,7 @@ func newEnrMake(t *tool) *cobra.Command {
 			}
 			record, err := b.Sign(key)
 			if err != nil {
-				return usageError{err}
+				return cli.Usage(err)
 			}
 			t.print(full(record.View()), record.String())
 			return nil
@@ -86,7 +87,7 @@ func (r *recordFlags) builder(t *tool, f *pflag.FlagSet, key *enr.PrivateKey) (*
 			return nil, place("--from", err)
 		}
 		if old.ID() != key.ID() {
-			return nil, wrong("--from: record of node %s, but --key is that of %s", old.ID().Short(), key.ID().Short())
+			return nil, cli.Usagef("--from: record of node %s, but --key is that of %s", old.ID().Short(), key.ID().Short())
 		}
 		b = old.Edit()
 	}
@@ -105,7 +106,7 @@ func (r *recordFlags) builder(t *tool, f *pflag.FlagSet, key *enr.PrivateKey) (*
 		}
 		ip, err := netip.ParseAddr(a.value)
 		if err != nil || ip.Is4() != a.v4 || ip.Is4In6() || ip.Zone() != "" {
-			return nil, wrong("--%s %s: not an address of this family", a.flag, quote.Short(a.value))
+			return nil, cli.Usagef("--%s %s: not an address of this family", a.flag, quote.Short(a.value))
 		}
 		b.SetIP(ip)
 	}
@@ -114,7 +115,7 @@ func (r *recordFlags) builder(t *tool, f *pflag.FlagSet, key *enr.PrivateKey) (*
 			continue
 		}
 		if *r.ports[k] == 0 {
-			return nil, wrong("--%s 0: want a port from 1 to 65535", k)
+			return nil, cli.Usagef("--%s 0: want a port from 1 to 65535", k)
 		}
 		b.SetUint(k, uint64(*r.ports[k]))
 	}
@@ -125,7 +126,7 @@ func (r *recordFlags) builder(t *tool, f *pflag.FlagSet, key *enr.PrivateKey) (*
 			one := enr.NewBuilder()
 			setPair(one, s)
 			if _, e := one.Sign(key); e != nil {
-				err = wrong("%s: %w", quote.Short(s), e)
+				err = cli.Usagef("%s: %w", quote.Short(s), e)
 			}
 		}
 		if err != nil {
@@ -139,11 +140,11 @@ func (r *recordFlags) builder(t *tool, f *pflag.FlagSet, key *enr.PrivateKey) (*
 func setPair(b *enr.Builder, s string) error {
 	at := strings.IndexAny(s, "=:")
 	if at < 1 {
-		return wrong("%s: want key=VALUE in RLP or key:TEXT", quote.Short(s))
+		return cli.Usagef("%s: want key=VALUE in RLP or key:TEXT", quote.Short(s))
 	}
 	key, value := s[:at], s[at+1:]
 	if key == "id" || key == "secp256k1" {
-		return wrong("key %s is set by signing", key)
+		return cli.Usagef("key %s is set by signing", key)
 	}
 	if s[at] == ':' {
 		b.SetString(key, value)
@@ -188,7 +189,7 @@ node in --key. Without the key, discv5 resolve asks the node for its record.`,
 				}
 				e, err := enr.ParseEnode(text)
 				if err != nil {
-					return place(argument(0), usageError{err})
+					return place(argument(0), cli.Usage(err))
 				}
 				if r, err = t.recordOf(e, keyFlag, seq); err != nil {
 					return err
@@ -208,17 +209,17 @@ node in --key. Without the key, discv5 resolve asks the node for its record.`,
 // recordOf signs a record that says what an enode URL says.
 func (t *tool) recordOf(e enr.Enode, keyFlag string, seq uint64) (*enr.Record, error) {
 	if keyFlag == "" {
-		return nil, wrong("argument 1: an enode URL is not signed: give the node's --key, or ask the node with discv5 resolve")
+		return nil, cli.Usagef("argument 1: an enode URL is not signed: give the node's --key, or ask the node with discv5 resolve")
 	}
 	key, err := t.key(keyFlag)
 	if err != nil {
 		return nil, place("--key", err)
 	}
 	if key.PublicKey() != e.PublicKey {
-		return nil, wrong("--key is not that of the enode URL")
+		return nil, cli.Usagef("--key is not that of the enode URL")
 	}
 	if !e.Addr.IsValid() {
-		return nil, wrong("argument 1: %w", errors.New("host is a name, and records hold addresses"))
+		return nil, cli.Usagef("argument 1: %w", errors.New("host is a name, and records hold addresses"))
 	}
 	b := enr.NewBuilder().SetSeq(seq).SetIP(e.Addr)
 	tcp, udp := "tcp", "udp"
@@ -244,7 +245,7 @@ func (t *tool) printAs(r *enr.Record, to string) error {
 	case "enode", "":
 		e, ok := r.Enode()
 		if !ok {
-			return wrong("argument 1: record has no address, or no port for it, that an enode URL could name")
+			return cli.Usagef("argument 1: record has no address, or no port for it, that an enode URL could name")
 		}
 		c.Enode = e.String()
 		text = c.Enode
@@ -260,7 +261,7 @@ func (t *tool) printAs(r *enr.Record, to string) error {
 		c.Base64 = base64.StdEncoding.EncodeToString(r.Bytes())
 		text = c.Base64
 	default:
-		return wrong("--to %s: want enr, enode, hex or base64", quote.Short(to))
+		return cli.Usagef("--to %s: want enr, enode, hex or base64", quote.Short(to))
 	}
 	t.print(c, text)
 	return nil

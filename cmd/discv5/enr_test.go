@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 const testKey = "b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291"
@@ -27,7 +28,7 @@ func TestEnrInspectForms(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			res := tryInput(t, c.input, "enr", "inspect", "--json", c.arg)
-			if res.code != exitOK {
+			if res.code != cli.ExitOK {
 				t.Fatalf("%+v", res)
 			}
 			i := parseObjects(t, res.out)[0]
@@ -55,10 +56,10 @@ func TestEnrInspectSeveral(t *testing.T) {
 	list := file(t, "list", "# two\n"+goodRecord+"\n"+goodRecord[:40]+"A"+goodRecord[41:]+"\n")
 	r := try(t, "enr", "inspect", "--json", "@"+list, goodRecord)
 	found := parseObjects(t, r.out)
-	if r.code != exitFailed || len(found) != 3 || found[1]["valid"] != false || found[2]["valid"] != true {
+	if r.code != cli.ExitFailed || len(found) != 3 || found[1]["valid"] != false || found[2]["valid"] != true {
 		t.Errorf("%+v", r)
 	}
-	if r := try(t, "enr", "inspect", goodRecord, "xyz"); r.code != exitUsage || !strings.Contains(r.err, `argument 2: "xyz"`) {
+	if r := try(t, "enr", "inspect", goodRecord, "xyz"); r.code != cli.ExitUsage || !strings.Contains(r.err, `argument 2: "xyz"`) {
 		t.Errorf("%+v", r)
 	}
 }
@@ -92,7 +93,7 @@ func TestEnrMake(t *testing.T) {
 		{"--from " + goodRecord[:50], "--from"},
 	} {
 		r := try(t, append([]string{"enr", "make", "--key", testKey}, strings.Fields(c.args)...)...)
-		if r.code != exitUsage {
+		if r.code != cli.ExitUsage {
 			t.Errorf("%s: exit code %d", c.args, r.code)
 		}
 		checkLine(t, r, c.says)

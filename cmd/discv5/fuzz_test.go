@@ -6,6 +6,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // record4 is the address in the record of enr.md.
@@ -33,7 +34,7 @@ func FuzzRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		v, err := parseView(s)
 		if err != nil {
-			if !isUsage(err) {
+			if !cli.IsUsage(err) {
 				t.Errorf("%q: %v", s, err)
 			}
 			return

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/nodelist"
 	"github.com/fastdisc/discv5/internal/quote"
 )
@@ -31,11 +32,11 @@ func parseView(s string) (enr.View, error) {
 	// Every record is a list of more than 64 bytes. What begins otherwise is another word that
 	// happens to be base64.
 	if !strings.HasPrefix(s, "enr:") && (len(raw) == 0 || raw[0] < 0xf8) {
-		return enr.View{}, wrong("%s is not a record", quote.Short(s))
+		return enr.View{}, cli.Usagef("%s is not a record", quote.Short(s))
 	}
 	v, err := enr.ParseView(raw)
 	if err != nil {
-		return v, usageError{err}
+		return v, cli.Usage(err)
 	}
 	return v, nil
 }
@@ -45,17 +46,17 @@ const maxRecordText = 2*enr.MaxSize + 8
 
 func recordBytes(s string) ([]byte, error) {
 	if strings.HasPrefix(s, "enode://") {
-		return nil, wrong("this is an enode URL, not a record; see discv5 enr convert --help")
+		return nil, cli.Usagef("this is an enode URL, not a record; see discv5 enr convert --help")
 	}
 	if len(s) > 0 && s[0] >= 0xc0 { // an RLP list, which no text begins like
 		return []byte(s), nil
 	}
 	s = strings.TrimPrefix(strings.TrimSpace(s), "enr:")
 	if s == "" {
-		return nil, wrong("record is empty")
+		return nil, cli.Usagef("record is empty")
 	}
 	if len(s) > maxRecordText {
-		return nil, usageError{enr.ErrTooLarge}
+		return nil, cli.Usage(enr.ErrTooLarge)
 	}
 	// The first digit tells: that of a list of this length is f in hexadecimal and - or + in
 	// base64.
@@ -64,7 +65,7 @@ func recordBytes(s string) ([]byte, error) {
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(toURL.Replace(s), "="))
 	if err != nil {
-		return nil, wrong("%s is not a record: neither base64 nor hexadecimal digits", quote.Short(s))
+		return nil, cli.Usagef("%s is not a record: neither base64 nor hexadecimal digits", quote.Short(s))
 	}
 	return raw, nil
 }
@@ -77,7 +78,7 @@ func parseRecord(s string) (*enr.Record, error) {
 	}
 	r, err := v.Own()
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cli.Usage(err)
 	}
 	return r, nil
 }
@@ -122,7 +123,7 @@ func (t *tool) nodes(arg, name string, add func(l listed, json bool) error) erro
 	start, err := peek(r)
 	switch {
 	case err != nil:
-		return place(usageError{err})
+		return place(cli.Usage(err))
 	case isNodes(start):
 		return place(readNodes(r, func(id enr.ID, e nodeEntry) error {
 			return add(listed{fmt.Sprintf("line %d: node %s", e.line, id), e.Record, e}, true)
@@ -131,7 +132,7 @@ func (t *tool) nodes(arg, name string, add func(l listed, json bool) error) erro
 	case len(start) > 0 && start[0] >= 0xc0 && !bytes.HasPrefix(start, []byte("\ufeff")):
 		b, err := io.ReadAll(io.LimitReader(r, enr.MaxSize+1))
 		if err != nil {
-			return place(usageError{err})
+			return place(cli.Usage(err))
 		}
 		return place(add(listed{text: string(b)}, false))
 	}
@@ -140,7 +141,7 @@ func (t *tool) nodes(arg, name string, add func(l listed, json bool) error) erro
 	count := 0
 	for e, err := range nodelist.Read(r) {
 		if err != nil {
-			return place(usageError{err})
+			return place(cli.Usage(err))
 		}
 		count++
 		l := listed{where: fmt.Sprintf("%s %d", name, count), text: e.Text}
@@ -162,9 +163,9 @@ func (t *tool) nodes(arg, name string, add func(l listed, json bool) error) erro
 		first.where = ""
 		return place(add(first, false))
 	case count == 0 && (strings.HasPrefix(arg, "@") || arg == "-"):
-		return wrong("%w", emptyList(name))
+		return cli.Usagef("%w", emptyList(name))
 	case count == 0:
-		return wrong("empty")
+		return cli.Usagef("empty")
 	}
 	return nil
 }
@@ -193,17 +194,17 @@ func (t *tool) open(arg string) (r io.Reader, closeIn func() error, inPlace func
 	closeIn = func() error { return nil }
 	switch {
 	case arg == "":
-		return nil, nil, nil, wrong("empty")
+		return nil, nil, nil, cli.Usagef("empty")
 	case arg == "-":
 		if t.read {
-			return nil, nil, nil, wrong("standard input has been read already")
+			return nil, nil, nil, cli.Usagef("standard input has been read already")
 		}
 		t.read = true
 		return t.in, closeIn, func(err error) error { return place("standard input", err) }, nil
 	case arg[0] == '@':
 		f, err := os.Open(arg[1:])
 		if err != nil {
-			return nil, nil, nil, usageError{err}
+			return nil, nil, nil, cli.Usage(err)
 		}
 		return f, f.Close, func(err error) error { return place(arg[1:], err) }, nil
 	}
@@ -244,7 +245,7 @@ func (t *tool) bootTexts(arg string) (texts []string, err error) {
 	err = t.nodes(arg, "node", func(l listed, json bool) error {
 		switch {
 		case !json && len(texts) == maxKnown:
-			return wrong("more than %d nodes", maxKnown)
+			return cli.Usagef("more than %d nodes", maxKnown)
 		case !json:
 			texts = append(texts, l.text)
 			return nil
@@ -262,7 +263,7 @@ func (t *tool) bootTexts(arg string) (texts []string, err error) {
 		texts = append(texts, e.Record)
 	}
 	if len(texts) == 0 {
-		return nil, wrong("holds no node")
+		return nil, cli.Usagef("holds no node")
 	}
 	return texts, nil
 }

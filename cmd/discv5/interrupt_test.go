@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // Who interrupts ping gets the summary.
@@ -16,7 +18,7 @@ func TestPingInterrupted(t *testing.T) {
 	p := start(t, "ping", "-c", "0", "-i", "0.01", "-W", patient, n.LocalRecord().String())
 	until(t, "third answer", func() bool { return p.has("PONG", "number=3 ") })
 	p.interrupt(t)
-	if code, out := p.wait(t); code != exitOK || !strings.Contains(out, "ping statistics") || !strings.Contains(out, " 0% loss") {
+	if code, out := p.wait(t); code != cli.ExitOK || !strings.Contains(out, "ping statistics") || !strings.Contains(out, " 0% loss") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 }
@@ -31,7 +33,7 @@ func TestInterrupted(t *testing.T) {
 		p := start(t, append(args, silence(t).String())...)
 		p.first(t)
 		p.interrupt(t)
-		if code, _ := p.wait(t); code != exitFailed || p.err.String() != "discv5: interrupted\n" {
+		if code, _ := p.wait(t); code != cli.ExitFailed || p.err.String() != "discv5: interrupted\n" {
 			t.Errorf("exit code %d, %q", code, p.err.String())
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/atomicfile"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -153,7 +154,7 @@ func parseKeyForm(s string) (keyForm, error) {
 	case keyHex, keyRaw:
 		return f, nil
 	}
-	return "", wrong("%s: want hex or raw", quote.Short(s))
+	return "", cli.Usagef("%s: want hex or raw", quote.Short(s))
 }
 
 // decodeKey reads a key of either form. No error quotes it, as it may be a key with a typing
@@ -162,7 +163,7 @@ func decodeKey(b []byte) (*enr.PrivateKey, keyForm, error) {
 	if len(b) == 32 {
 		key, err := enr.ParsePrivateKey(b)
 		if err != nil {
-			return nil, "", wrong("not a private key: %w", err)
+			return nil, "", cli.Usagef("not a private key: %w", err)
 		}
 		return key, keyRaw, nil
 	}
@@ -171,7 +172,7 @@ func decodeKey(b []byte) (*enr.PrivateKey, keyForm, error) {
 			return key, keyHex, nil
 		}
 	}
-	return nil, "", wrong("not a private key of 64 hexadecimal digits or 32 raw bytes")
+	return nil, "", cli.Usagef("not a private key of 64 hexadecimal digits or 32 raw bytes")
 }
 
 // encodeKey is what a key file holds. The caller clears it.
@@ -218,7 +219,7 @@ func (t *tool) key(value string) (*enr.PrivateKey, error) {
 	if len(value) == 64 || len(value) == 66 {
 		if _, err := os.Stat(value); errors.Is(err, fs.ErrNotExist) {
 			// may be a key: not quoted
-			return nil, wrong("neither a file nor a private key of 64 hexadecimal digits")
+			return nil, cli.Usagef("neither a file nor a private key of 64 hexadecimal digits")
 		}
 	}
 	key, _, err := t.readKey(value)

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 func mode(t *testing.T, path string) os.FileMode {
@@ -48,13 +50,13 @@ func TestKeys(t *testing.T) {
 			t.Errorf("inspect %s: %v, want %v", path, i, made)
 		}
 	}
-	if r := tryInput(t, string(digits), "key", "inspect", "-"); r.code != exitOK || !strings.Contains(r.out, made["nodeId"].(string)) {
+	if r := tryInput(t, string(digits), "key", "inspect", "-"); r.code != cli.ExitOK || !strings.Contains(r.out, made["nodeId"].(string)) {
 		t.Errorf("inspect of standard input: %+v", r)
 	}
 
 	// The secret is printed only for who asks for it.
 	for _, args := range [][]string{{"key", "inspect", hexFile}, {"key", "convert", "--force", hexFile, rawFile}, {"enr", "make", "--key", hexFile}, {"key", "inspect", hexFile, "--json"}} {
-		if r := try(t, args...); r.code != exitOK || strings.Contains(r.out+r.err, secret) {
+		if r := try(t, args...); r.code != cli.ExitOK || strings.Contains(r.out+r.err, secret) {
 			t.Errorf("%v: %+v", args, r)
 		}
 	}
@@ -69,7 +71,7 @@ func TestKeys(t *testing.T) {
 	}
 
 	// An existing file stays.
-	if r := try(t, "key", "generate", hexFile); r.code != exitFailed {
+	if r := try(t, "key", "generate", hexFile); r.code != cli.ExitFailed {
 		t.Errorf("generate over a file: exit code %d", r.code)
 	} else {
 		checkLine(t, r, "exists")
@@ -94,7 +96,7 @@ func TestKeyReadableByOthers(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if r := try(t, "key", "inspect", path); r.code != exitOK || !strings.Contains(r.err, "mode 0644") {
+	if r := try(t, "key", "inspect", path); r.code != cli.ExitOK || !strings.Contains(r.err, "mode 0644") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -103,7 +105,7 @@ func TestKeyReadableByOthers(t *testing.T) {
 func TestKeyNotQuoted(t *testing.T) {
 	typo := strings.Repeat("1f", 31) + "g1"
 	for _, r := range []result{try(t, "enr", "make", "--key", typo), try(t, "key", "inspect", file(t, "key", typo)), tryInput(t, typo, "key", "inspect", "-")} {
-		if r.code != exitUsage || strings.Contains(r.err, typo[:16]) {
+		if r.code != cli.ExitUsage || strings.Contains(r.err, typo[:16]) {
 			t.Errorf("%+v", r)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/quote"
 )
@@ -34,7 +36,7 @@ func newListen(t *tool) *cobra.Command {
 	n := &network{t: t}
 	var external, talks []string
 	var echo bool
-	status := seconds(10 * time.Second)
+	status := cli.Seconds(10 * time.Second)
 	c := &cobra.Command{
 		Use: "listen", Short: "Run a node and print what happens",
 		Long: `Run a node until SIGINT. Its record is printed first, then each change of its table and
@@ -54,26 +56,11 @@ every --status; with --json it is an event too.`,
 				}
 				protocols = append(protocols, string(b))
 			}
-			n.change = func(cfg *discv5.Config) {}
-			given := map[bool]bool{} // by Is4
-			for _, s := range external {
-				a, err := parseExternal(s)
-				if err != nil {
-					return place("--extip", err)
-				}
-				if ip := a.Addr(); ip.IsUnspecified() || ip.IsMulticast() {
-					return place("--extip", wrong("%s: nobody can reach this address", quote.Short(s)))
-				}
-				if given[a.Addr().Is4()] {
-					return place("--extip", wrong("%s: a second address of the same family", quote.Short(s)))
-				}
-				given[a.Addr().Is4()] = true
-				change := n.change
-				n.change = func(cfg *discv5.Config) {
-					change(cfg)
-					cfg.Advertise = append(cfg.Advertise, a)
-				}
+			advertise, err := parseExternal(external)
+			if err != nil {
+				return place("--extip", err)
 			}
+			n.change = func(cfg *discv5.Config) { cfg.Advertise = advertise }
 			node, err := n.start(ctx, n.boot, true)
 			if err != nil {
 				return err
@@ -93,6 +80,23 @@ every --status; with --json it is an event too.`,
 	f.Var(&status, "status", "`TIME` between two lines about the node; 0 is never")
 	n.flags(f, "timeout", "W", true)
 	return c
+}
+
+// parseExternal parses the addresses of --extip: at most one of each family.
+func parseExternal(list []string) (addrs []netip.AddrPort, err error) {
+	for _, s := range list {
+		a, err := cli.ParseExternalAddr(s)
+		if err != nil {
+			return nil, cli.Usage(err)
+		}
+		for _, other := range addrs {
+			if other.Addr().Is4() == a.Addr().Is4() {
+				return nil, cli.Usagef("%s: a second address of the same family", quote.Short(s))
+			}
+		}
+		addrs = append(addrs, a)
+	}
+	return addrs, nil
 }
 
 // talkHandler prints requests.

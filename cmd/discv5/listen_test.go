@@ -8,6 +8,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 func TestListen(t *testing.T) {
@@ -36,7 +37,7 @@ func TestListen(t *testing.T) {
 			until(t, line[0], func() bool { return p.has(line...) })
 		}
 		p.interrupt(t)
-		if code, _ := p.wait(t); code != exitOK {
+		if code, _ := p.wait(t); code != cli.ExitOK {
 			t.Errorf("exit code %d", code)
 		}
 	}
@@ -54,7 +55,7 @@ func TestListenJSON(t *testing.T) {
 	code, out := p.wait(t)
 	events := parseObjects(t, out)
 	r, err := enr.ParseText(events[0]["record"].(string))
-	if code != exitOK || err != nil || events[0]["event"] != "listening" {
+	if code != cli.ExitOK || err != nil || events[0]["event"] != "listening" {
 		t.Fatalf("exit code %d, %v, %v", code, err, events[0])
 	}
 	if ip, _ := r.IP4(); ip.String() != "192.0.2.1" {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -39,7 +40,7 @@ which is also the default. Exit code 1: no node was found.`,
 				return err
 			}
 			if len(n.boot) == 0 {
-				return wrong("--bootnodes is missing: it says where to begin; see %s --help", c.CommandPath())
+				return cli.Usagef("--bootnodes is missing: it says where to begin; see %s --help", c.CommandPath())
 			}
 			node, err := n.start(ctx, n.boot, true)
 			if err != nil {
@@ -78,7 +79,7 @@ func (t *tool) idOf(arg string) (enr.ID, error) {
 	if strings.HasPrefix(text, "enode://") {
 		e, err := enr.ParseEnode(text)
 		if err != nil {
-			return enr.ID{}, usageError{err}
+			return enr.ID{}, cli.Usage(err)
 		}
 		return e.ID()
 	}
@@ -86,7 +87,7 @@ func (t *tool) idOf(arg string) (enr.ID, error) {
 		return id, nil
 	}
 	if len(text) <= 66 {
-		return enr.ID{}, wrong("%s: not a node ID of 64 hexadecimal digits, nor a node", quote.Short(text))
+		return enr.ID{}, cli.Usagef("%s: not a node ID of 64 hexadecimal digits, nor a node", quote.Short(text))
 	}
 	r, err := parseRecord(text)
 	if err != nil {
@@ -125,7 +126,7 @@ itself. If it does not answer, or only its ID is known, the network is asked, st
 				to, id = &found, found.id()
 				known = append([]target{found}, known...)
 			} else if len(n.boot) == 0 {
-				return wrong("argument 1: a node ID has no address: --bootnodes says where to ask; see %s --help", c.CommandPath())
+				return cli.Usagef("argument 1: a node ID has no address: --bootnodes says where to ask; see %s --help", c.CommandPath())
 			}
 			node, err := n.start(ctx, known, len(n.boot) > 0)
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 func TestLookup(t *testing.T) {
@@ -59,7 +60,7 @@ func TestResolve(t *testing.T) {
 		t.Errorf("record of a node that has gone: %s", out)
 	}
 	unknown := strings.Repeat("11", 32)
-	if r := try(t, "resolve", "-W", hasty, unknown, "--bootnodes", boot); r.code != exitFailed || !strings.Contains(r.err, "no record of 1111") {
+	if r := try(t, "resolve", "-W", hasty, unknown, "--bootnodes", boot); r.code != cli.ExitFailed || !strings.Contains(r.err, "no record of 1111") {
 		t.Errorf("%+v", r)
 	}
 }

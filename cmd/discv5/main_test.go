@@ -19,6 +19,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // program is the tool, built once for all tests.
@@ -82,7 +83,7 @@ var hasty = (300 * slowness * time.Millisecond).String()
 func must(t testing.TB, args ...string) string {
 	t.Helper()
 	r := try(t, args...)
-	if r.code != exitOK {
+	if r.code != cli.ExitOK {
 		t.Fatalf("discv5 %s: exit code %d\n%s%s", strings.Join(args, " "), r.code, r.out, r.err)
 	}
 	return r.out

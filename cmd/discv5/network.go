@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/dnsdisc"
-	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -25,7 +24,7 @@ type network struct {
 	addrs     []string
 	keyFlag   string
 	protocol  string
-	timeout   seconds
+	timeout   cli.Seconds
 	bootFlags []string
 	dnsFlag   string
 
@@ -39,7 +38,7 @@ type network struct {
 // whether the command needs the network.
 func (n *network) flags(f *pflag.FlagSet, timeoutName, short string, boot bool) {
 	f.SortFlags = false
-	n.timeout = seconds(discv5.DefaultRequestTimeout)
+	n.timeout = cli.Seconds(discv5.DefaultRequestTimeout)
 	if boot {
 		f.StringArrayVar(&n.bootFlags, "bootnodes", nil, "`NODES` to start from, separated by commas, or @FILE; enrtree:// URLs of lists too; repeatable")
 	}
@@ -52,14 +51,21 @@ func (n *network) flags(f *pflag.FlagSet, timeoutName, short string, boot bool) 
 
 // parse reads --addr, --dns and --bootnodes. It comes before targets are read.
 func (n *network) parse(ctx context.Context) (err error) {
-	if n.listen, err = parseAddrs(n.addrs); err != nil {
-		return place("--addr", err)
+	for _, s := range n.addrs {
+		addr, ipv6, err := cli.ParseListenAddr(s)
+		if err != nil {
+			return place("--addr", cli.Usage(err))
+		}
+		n.listen = append(n.listen, addr)
+		if ipv6.IsValid() {
+			n.listen = append(n.listen, ipv6)
+		}
 	}
 	if n.names, err = parseDNS(n.dnsFlag); err != nil {
 		return place("--dns", err)
 	}
 	if n.timeout == 0 {
-		return wrong("the time to wait for an answer is 0")
+		return cli.Usagef("the time to wait for an answer is 0")
 	}
 	count := 0
 	for _, flag := range n.bootFlags {
@@ -213,70 +219,11 @@ func (n *network) join(ctx context.Context, node *discv5.Node) error {
 	return nil
 }
 
-// seconds is a flag for a time span: a number of seconds, as ping(8) takes it, or with a unit.
-type seconds time.Duration
-
-// Set implements pflag.Value.
-func (s *seconds) Set(text string) error {
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		f, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(f >= 0 && f < 1e9) {
-			return fmt.Errorf("want seconds or a time span such as 500ms or 2m")
-		}
-		d = time.Duration(f * float64(time.Second))
-	}
-	if d < 0 {
-		return fmt.Errorf("is negative")
-	}
-	*s = seconds(d)
-	return nil
-}
-
-// String implements pflag.Value.
-func (s *seconds) String() string { return time.Duration(*s).String() }
-
-// Type implements pflag.Value: the word for it in the help.
-func (s *seconds) Type() string { return "TIME" }
-
-// parseAddrs reads listen addresses: IP:PORT, [IPv6]:PORT, or :PORT for all IPv4 and IPv6
-// addresses.
-func parseAddrs(list []string) (addrs []netip.AddrPort, err error) {
-	for _, s := range list {
-		if port, both := strings.CutPrefix(s, ":"); both {
-			n, err := strconv.ParseUint(port, 10, 16)
-			if err != nil {
-				return nil, wrong("%s: port is not a number from 0 to 65535", quote.Short(s))
-			}
-			addrs = append(addrs, netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(n)), netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(n)))
-			continue
-		}
-		a, err := netip.ParseAddrPort(s)
-		if err != nil {
-			return nil, wrong("%s: want IP:PORT, [IPv6]:PORT or :PORT", quote.Short(s))
-		}
-		addrs = append(addrs, netaddr.UnmapPort(a))
-	}
-	return addrs, nil
-}
-
-// parseExternal reads an address that the record is to name: IP or IP:PORT.
-func parseExternal(s string) (netip.AddrPort, error) {
-	if a, err := netip.ParseAddrPort(s); err == nil {
-		return netaddr.UnmapPort(a), nil
-	}
-	ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
-	if err != nil || ip.Zone() != "" {
-		return netip.AddrPort{}, wrong("%s: want IP, IP:PORT or [IPv6]:PORT", quote.Short(s))
-	}
-	return netip.AddrPortFrom(ip.Unmap(), 0), nil
-}
-
 // parseProtocol reads a protocol ID of six characters. The version is that of the public network.
 func parseProtocol(s string) (codec.Protocol, error) {
 	p := codec.DefaultProtocol
 	if len(s) != len(p.ID) {
-		return p, wrong("%s: want %d characters", quote.Short(s), len(p.ID))
+		return p, cli.Usagef("%s: want %d characters", quote.Short(s), len(p.ID))
 	}
 	copy(p.ID[:], s)
 	return p, nil
@@ -294,7 +241,7 @@ func parseBytes(s string) ([]byte, error) {
 func parseHex(s string) ([]byte, error) {
 	b, err := hex.DecodeString(strings.TrimPrefix(s, "0x"))
 	if err != nil {
-		return nil, wrong("%s: not an even number of hexadecimal digits", quote.Short(s))
+		return nil, cli.Usagef("%s: not an even number of hexadecimal digits", quote.Short(s))
 	}
 	return b, nil
 }

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/atomicfile"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -81,11 +81,16 @@ func (s nodeSet) encode() ([]byte, error) { return json.MarshalIndent(s, "", "  
 const maxNodeEntry = 64 << 10
 
 // readNodes reads a nodes.json of any size and calls add with each entry, in the order of the file.
-// It keeps one entry in memory. Errors name the line; an error of add ends the reading.
+// An empty file, such as mktemp makes, is an empty set. readNodes keeps one entry in memory. Errors
+// name the line; an error of add ends the reading.
 func readNodes(r io.Reader, add func(enr.ID, nodeEntry) error) error {
 	w := &window{r: r}
 	d := json.NewDecoder(w)
-	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+	first, err := d.Token()
+	if err == io.EOF {
+		return nil
+	}
+	if err != nil || first != json.Delim('{') {
 		var reading *fs.PathError
 		if !errors.Is(err, errEntrySize) && !errors.As(err, &reading) {
 			err = errors.New("want an object, with a node ID for each key")
@@ -186,7 +191,7 @@ func (w *window) wrong(offset int64, err error) error {
 	var reading *fs.PathError
 	switch {
 	case errors.As(err, &reading): // which says nothing about the content
-		return wrong("line %d: %w", w.line(offset), err)
+		return cli.Usagef("line %d: %w", w.line(offset), err)
 	case errors.As(err, &kind): // it quotes numbers
 		short := *kind
 		short.Value = quote.Cut(short.Value)
@@ -196,30 +201,29 @@ func (w *window) wrong(offset int64, err error) error {
 	case len(err.Error()) > quote.Max: // a time that is none, which it quotes
 		err = errors.New(quote.Cut(err.Error()))
 	}
-	return wrong("line %d: not a node set: %w", w.line(offset), err)
+	return cli.Usagef("line %d: not a node set: %w", w.line(offset), err)
 }
 
-// ownersChecked is for how many nodes loadNodes checks whose record they have. That is enough for a
-// file that somebody has written by hand, and takes as long as all else together.
+// ownersChecked is the number of nodes whose record loadNodes checks to be theirs. It is more than
+// somebody writes by hand. The checks take as long as the rest of loadNodes.
 const ownersChecked = 4096
 
-// loadNodes reads a nodes.json and makes a target of each node. A file that does not exist is an
-// empty set. Nodes without an address are kept and not visited. Signatures are checked when a node
-// is visited.
+// loadNodes reads a nodes.json and returns a target for each node with an address. A file that does
+// not exist is an empty set. The crawl checks signatures when it visits a node.
 func loadNodes(path string) (nodeSet, []target, error) {
-	f, err := os.Open(path)
+	f, err := cli.OpenRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nodeSet{}, nil, nil
 	}
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, cli.Usage(err)
 	}
 	defer f.Close()
 	s := nodeSet{}
 	var list []target
 	err = readNodes(f, func(id enr.ID, e nodeEntry) error {
 		bad := func(format string, args ...any) error {
-			return wrong("line %d: node %s: "+format, append([]any{e.line, id}, args...)...)
+			return cli.Usagef("line %d: node %s: "+format, append([]any{e.line, id}, args...)...)
 		}
 		v, err := parseView(e.Record)
 		if err != nil {

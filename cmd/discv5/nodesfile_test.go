@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // manyRecords are records of different nodes, made once.
@@ -102,11 +103,11 @@ func TestLargeLists(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := tryInput(t, c.input, "enr", "inspect", "--json", c.in)
-			if n := len(parseObjects(t, r.out)); r.code != exitOK || n != count {
+			if n := len(parseObjects(t, r.out)); r.code != cli.ExitOK || n != count {
 				t.Errorf("enr inspect: exit code %d, %d records: %.200s", r.code, n, r.err)
 			}
 			r = tryInput(t, c.input, "dns", "make", "--key", testKey, "--domain", listDomain, "--seq", "1", c.in)
-			if n := strings.Count(r.out, `"enr:`); r.code != exitOK || n != count {
+			if n := strings.Count(r.out, `"enr:`); r.code != cli.ExitOK || n != count {
 				t.Errorf("dns make: exit code %d, %d records: %.200s", r.code, n, r.err)
 			}
 		})
@@ -193,7 +194,7 @@ func TestCrawlReadOnlyFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := try(t, "crawl", path, "--request-timeout", "100ms", "--timeout", "300ms")
-	if r.code != exitUsage || !strings.Contains(r.err, "argument 1: "+path) || !strings.Contains(r.err, "read-only (mode 0444)") {
+	if r.code != cli.ExitUsage || !strings.Contains(r.err, "argument 1: "+path) || !strings.Contains(r.err, "read-only (mode 0444)") {
 		t.Errorf("%+v", r)
 	}
 	if readText(t, path) != before || mode(t, path) != 0o444 {

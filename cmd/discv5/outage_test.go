@@ -14,6 +14,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 var net4, net6 = netip.MustParseAddr("52.16.0.1"), netip.MustParseAddr("2a00:1450::1")
@@ -83,9 +84,9 @@ func TestCrawlDuringOutage(t *testing.T) {
 		exit     int
 		heard    float64
 	}{
-		{"nothing answers", false, false, exitFailed, 0},
-		{"a bootnode answers", true, false, exitOK, 1},
-		{"one of the list answers", false, true, exitOK, 1},
+		{"nothing answers", false, false, cli.ExitFailed, 0},
+		{"a bootnode answers", true, false, cli.ExitOK, 1},
+		{"one of the list answers", false, true, cli.ExitOK, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -250,7 +251,7 @@ func TestCrawlResumesWithOldest(t *testing.T) {
 			return len(now) >= contactFactor
 		})
 		p.interrupt(t)
-		if code, out := p.wait(t); code != exitOK {
+		if code, out := p.wait(t); code != cli.ExitOK {
 			t.Fatalf("run %d: exit code %d, %s", run+1, code, out)
 		}
 		for _, id := range now {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
@@ -80,10 +81,10 @@ func (t *tool) note(format string, args ...any) {
 func (t *tool) input(arg string) ([]byte, error) {
 	switch {
 	case arg == "":
-		return nil, wrong("empty")
+		return nil, cli.Usagef("empty")
 	case arg == "-":
 		if t.read {
-			return nil, wrong("standard input has been read already")
+			return nil, cli.Usagef("standard input has been read already")
 		}
 		t.read = true
 		b, err := readAll(t.in)
@@ -102,7 +103,7 @@ func (t *tool) text(arg string) (string, error) {
 	}
 	b = bytes.TrimSpace(b)
 	if len(b) == 0 {
-		return "", wrong("empty")
+		return "", cli.Usagef("empty")
 	}
 	return string(b), nil
 }
@@ -111,7 +112,7 @@ func (t *tool) text(arg string) (string, error) {
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cli.Usage(err)
 	}
 	defer f.Close()
 	b, err := readAll(f)
@@ -124,7 +125,7 @@ func readAll(r io.Reader) ([]byte, error) {
 		err = errors.New("larger than 16 MiB")
 	}
 	if err != nil {
-		return nil, usageError{err}
+		return nil, cli.Usage(err)
 	}
 	return b, nil
 }

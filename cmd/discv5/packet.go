@@ -11,6 +11,7 @@ import (
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 func newPacketDecode(t *tool) *cobra.Command {
@@ -25,7 +26,7 @@ Exit code 1: the message does not open with the key; 2: this is no packet to tha
 		Args: arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if nodeID == "" {
-				return wrong("--node-id is missing: the node that the datagram was sent to")
+				return cli.Usagef("--node-id is missing: the node that the datagram was sent to")
 			}
 			id, err := t.idOf(nodeID)
 			if err != nil {
@@ -39,10 +40,10 @@ Exit code 1: the message does not open with the key; 2: this is no packet to tha
 			if readKey != "" {
 				if key, err = parseHex(readKey); err != nil {
 					// may be most of a key: not quoted
-					return wrong("--read-key: want 32 hexadecimal digits")
+					return cli.Usagef("--read-key: want 32 hexadecimal digits")
 				}
 				if len(key) != aead.KeySize {
-					return wrong("--read-key has %d bytes, want %d", len(key), aead.KeySize)
+					return cli.Usagef("--read-key has %d bytes, want %d", len(key), aead.KeySize)
 				}
 			}
 			b, err := t.input(args[0])
@@ -101,9 +102,9 @@ func decodePacket(raw []byte, to enr.ID, proto codec.Protocol, key []byte) (*pac
 	err := codec.NewDecoder((*[32]byte)(&to), proto).Decode(raw, &p)
 	switch {
 	case errors.Is(err, codec.ErrProtocol):
-		return nil, wrong("not a packet to node %s of this protocol", to.Short())
+		return nil, cli.Usagef("not a packet to node %s of this protocol", to.Short())
 	case err != nil:
-		return nil, wrong("%d bytes: %w", size, err)
+		return nil, cli.Usagef("%d bytes: %w", size, err)
 	}
 	i := &packetInfo{
 		Size: size, IV: hex.EncodeToString(p.AD[:codec.IVSize]), ProtocolID: string(proto.ID[:]), Version: proto.Version,

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 const vectorNode = "bbbb9d047f0488c0b5a93c1c3f2d8bafc7c8ff337024a55434a0d0555de64db9"
@@ -75,13 +76,13 @@ func TestPacketInput(t *testing.T) {
 		try(t, "packet", "decode", "--node-id", vectorNode, "@"+file(t, "packet", lines)),
 		tryInput(t, lines, "packet", "decode", "--node-id", vectorNode, "-"),
 	} {
-		if r.code != exitOK || !strings.Contains(r.out, "message (flag 0), 95 bytes") {
+		if r.code != cli.ExitOK || !strings.Contains(r.out, "message (flag 0), 95 bytes") {
 			t.Errorf("%+v", r)
 		}
 	}
 	// With a key that is not the right one the header is shown all the same.
 	r := try(t, "packet", "decode", "--node-id", vectorNode, "--read-key", strings.Repeat("11", 16), digits)
-	if r.code != exitFailed || !strings.Contains(r.out, "source ID") || !strings.Contains(r.err, "does not open") {
+	if r.code != cli.ExitFailed || !strings.Contains(r.out, "source ID") || !strings.Contains(r.err, "does not open") {
 		t.Errorf("%+v", r)
 	}
 }

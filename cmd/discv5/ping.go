@@ -11,19 +11,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 func newPing(t *tool) *cobra.Command {
 	n := &network{t: t}
 	count := 3
-	interval := seconds(time.Second)
+	interval := cli.Seconds(time.Second)
 	c := &cobra.Command{
 		Use: "ping NODE", Short: "Ask whether a node is alive, and how far away",
 		Long: "Send PING to a node and print the time that each answer took. The first one takes a handshake, of which only the last round trip counts. Exit code 1: no answer at all.",
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if count < 0 {
-				return wrong("--count %d: is negative", count)
+				return cli.Usagef("--count %d: is negative", count)
 			}
 			ctx := c.Context()
 			if err := n.parse(ctx); err != nil {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // terminal is a pseudo-terminal: what is written to the second file is read from the first.
@@ -90,7 +92,7 @@ func TestFullStandardOutput(t *testing.T) {
 		cmd.Stdout, cmd.Stderr = full, &log
 		cmd.Run()
 		cancel()
-		if code := cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(log.String(), "discv5: standard output: ") {
+		if code := cmd.ProcessState.ExitCode(); code != cli.ExitFailed || !strings.Contains(log.String(), "discv5: standard output: ") {
 			t.Errorf("%s: exit code %d, %q", args[0], code, log.String())
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -125,7 +126,7 @@ func TestS47ErrorsQuoteLittle(t *testing.T) {
 func TestS47EntryIsNamed(t *testing.T) {
 	r := oddUDP(t)
 	res := try(t, "ping", r.String())
-	if res.code != exitUsage || !strings.Contains(res.err, "argument 1: enr: record has no UDP address: enr: entry \"udp\": port is zero") {
+	if res.code != cli.ExitUsage || !strings.Contains(res.err, "argument 1: enr: record has no UDP address: enr: entry \"udp\": port is zero") {
 		t.Errorf("%+v", res)
 	}
 	o := objects(t, "enr", "inspect", r.String())[0]

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -91,7 +92,7 @@ func parseDistances(flags []string) (list []uint, err error) {
 			from, err1 := strconv.ParseUint(low, 10, 16)
 			to, err2 := strconv.ParseUint(high, 10, 16)
 			if err1 != nil || err2 != nil || from > codec.MaxDistance || to > codec.MaxDistance {
-				return nil, fmt.Errorf("%s: %w", quote.Short(s), wrong("want 0 to %d, or a range of them", codec.MaxDistance))
+				return nil, fmt.Errorf("%s: %w", quote.Short(s), cli.Usagef("want 0 to %d, or a range of them", codec.MaxDistance))
 			}
 			step := 1
 			if from > to {
@@ -132,7 +133,7 @@ answers with an empty payload.`,
 		Args: arguments(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if !c.Flags().Changed("protocol") {
-				return wrong("--protocol is missing; see %s --help", c.CommandPath())
+				return cli.Usagef("--protocol is missing; see %s --help", c.CommandPath())
 			}
 			name, err := parseBytes(protocol)
 			if err != nil {
@@ -153,7 +154,7 @@ answers with an empty payload.`,
 				}
 			}
 			if size := len(name) + len(payload); size > codec.MaxTalkRequest {
-				return wrong("argument 2: protocol and payload have %d bytes, more than %d", size, codec.MaxTalkRequest)
+				return cli.Usagef("argument 2: protocol and payload have %d bytes, more than %d", size, codec.MaxTalkRequest)
 			}
 			node, err := n.start(ctx, []target{to}, false)
 			if err != nil {

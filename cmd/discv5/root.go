@@ -1,28 +1,15 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/internal/version"
 )
-
-// usageError is an error about the command line or about what it names.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-// wrong makes a usageError.
-func wrong(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
-func isUsage(err error) bool {
-	var u usageError
-	return errors.As(err, &u)
-}
 
 const rootHelp = `A tool for the Node Discovery Protocol v5.1.
 
@@ -45,7 +32,7 @@ func newRoot(t *tool) *cobra.Command {
 	root.SetErr(t.err)
 	root.PersistentFlags().BoolVar(&t.json, "json", false, "print each result as one JSON object on a line of its own")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return wrong("%w; see %s --help", err, c.CommandPath())
+		return cli.Usagef("%w; see %s --help", err, c.CommandPath())
 	})
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
 	asGroup(root)
@@ -75,7 +62,7 @@ func asGroup(c *cobra.Command) {
 		if len(args) == 0 {
 			return c.Help()
 		}
-		return wrong("argument 1: %s is no command of %s; see %s --help", quote.Short(args[0]), c.CommandPath(), c.CommandPath())
+		return cli.Usagef("argument 1: %s is no command of %s; see %s --help", quote.Short(args[0]), c.CommandPath(), c.CommandPath())
 	}
 }
 
@@ -85,9 +72,9 @@ func arguments(least, most int) cobra.PositionalArgs {
 		switch {
 		case len(args) < least:
 			names := strings.Fields(c.Use)[1:]
-			return wrong("argument %d is missing: %s; see %s --help", len(args)+1, names[len(args)], c.CommandPath())
+			return cli.Usagef("argument %d is missing: %s; see %s --help", len(args)+1, names[len(args)], c.CommandPath())
 		case most >= 0 && len(args) > most:
-			return wrong("argument %d: unexpected %s; see %s --help", most+1, quote.Short(args[most]), c.CommandPath())
+			return cli.Usagef("argument %d: unexpected %s; see %s --help", most+1, quote.Short(args[most]), c.CommandPath())
 		}
 		return nil
 	}

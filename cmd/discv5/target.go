@@ -10,6 +10,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/dnsdisc"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // hostTimeout bounds the search for the address of one host name.
@@ -95,7 +96,7 @@ func (t *target) locate(v enr.View) error {
 	t.v4, _ = v.UDPEndpoint4()
 	t.v6, _ = v.UDPEndpoint6()
 	if err := v.CheckUDP(); err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	return nil
 }
@@ -104,7 +105,7 @@ func (t *target) locate(v enr.View) error {
 // host name is looked up with names for an address of one of their families.
 func parseTarget(ctx context.Context, names *nameServer, s string, only []netip.AddrPort) (target, error) {
 	if strings.HasPrefix(s, dnsdisc.LinkPrefix) {
-		return target{}, wrong("this is a list of nodes, not a node; see discv5 dns --help")
+		return target{}, cli.Usagef("this is a list of nodes, not a node; see discv5 dns --help")
 	}
 	if !strings.HasPrefix(s, "enode://") {
 		r, err := parseRecord(s)
@@ -115,10 +116,10 @@ func parseTarget(ctx context.Context, names *nameServer, s string, only []netip.
 	}
 	e, err := enr.ParseEnode(s)
 	if err != nil {
-		return target{}, usageError{err}
+		return target{}, cli.Usage(err)
 	}
 	if e.UDP == 0 {
-		return target{}, wrong("enode URL has no UDP port")
+		return target{}, cli.Usagef("enode URL has no UDP port")
 	}
 	ip := e.Addr
 	if !ip.IsValid() {
@@ -129,7 +130,7 @@ func parseTarget(ctx context.Context, names *nameServer, s string, only []netip.
 	at := netip.AddrPortFrom(ip, e.UDP)
 	c, err := discv5.ContactOf(e, at)
 	if err != nil {
-		return target{}, usageError{err}
+		return target{}, cli.Usage(err)
 	}
 	to := target{contact: c}
 	if ip.Is4() {

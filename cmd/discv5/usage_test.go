@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // goodRecord is the example of enr.md.
@@ -65,7 +67,10 @@ func TestBadInput(t *testing.T) {
 		{"crawl " + file(t, "short.json", "{\n \""+strings.Repeat("11", 32)+"\": {\n"), "short.json: line 3: not a node set: unexpected end"},
 		{"crawl " + file(t, "more.json", "{}\n}"), "more.json: line 2: not a node set"},
 		{"crawl " + file(t, "time.json", "{\n \""+strings.Repeat("11", 32)+"\": {\n  \"lastCheck\": \"soon\"}}"), "time.json: line 2: not a node set"},
-		{"crawl " + t.TempDir(), "is a directory"},
+		{"crawl " + t.TempDir(), "not a regular file"},
+		{"crawl " + file(t, "empty.json", ""), "no node to begin with"},
+		{"crawl " + file(t, "blank.json", "\n \t\r\n"), "no node to begin with"},
+		{"crawl " + file(t, "null.json", "null"), "null.json: line 1: not a node set: want an object"},
 		{"crawl " + file(t, "list.json", "[]"), "list.json: line 1: not a node set: want an object"},
 		{"crawl " + file(t, "id.json", "{\n \"11\": {}}"), "id.json: line 2: not a node set: enr: node ID"},
 		{"crawl " + file(t, "record.json", "{\n\n \""+strings.Repeat("11", 32)+"\": {\"record\": \"enr:x\"}}"), "record.json: line 3: node 1111"},
@@ -89,8 +94,8 @@ func TestBadInput(t *testing.T) {
 	} {
 		t.Run(c.args[:min(len(c.args), 40)], func(t *testing.T) {
 			r := try(t, strings.Fields(c.args)...)
-			if r.code != exitUsage {
-				t.Errorf("exit code %d, want %d", r.code, exitUsage)
+			if r.code != cli.ExitUsage {
+				t.Errorf("exit code %d, want %d", r.code, cli.ExitUsage)
 			}
 			checkLine(t, r, c.says)
 			if strings.Contains(r.err, secret) && !strings.Contains(c.args, "node-id") {
@@ -114,7 +119,7 @@ func checkLine(t *testing.T, r result, says string) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, args := range []string{"", "--help", "key", "help crawl", "ping --help", "enr make -h"} {
-		if r := try(t, strings.Fields(args)...); r.code != exitOK || !strings.Contains(r.out, "Usage:") || r.err != "" {
+		if r := try(t, strings.Fields(args)...); r.code != cli.ExitOK || !strings.Contains(r.out, "Usage:") || r.err != "" {
 			t.Errorf("%q: exit code %d, %q", args, r.code, r.err)
 		}
 	}
@@ -130,7 +135,7 @@ func TestOutputLost(t *testing.T) {
 		t.Skipf("probed for a device that is always full: %v", err)
 	}
 	defer full.Close()
-	if code := run(t.Context(), []string{"enr", "inspect", goodRecord}, strings.NewReader(""), full, io.Discard); code != exitFailed {
+	if code := run(t.Context(), []string{"enr", "inspect", goodRecord}, strings.NewReader(""), full, io.Discard); code != cli.ExitFailed {
 		t.Errorf("exit code %d", code)
 	}
 }

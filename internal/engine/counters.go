@@ -145,9 +145,9 @@ func (c Counter) Info() CounterInfo { return counterInfo[c] }
 
 var counterInfo = [NumCounters]CounterInfo{
 	PacketsIn:  plain("packets_received_total", "Datagrams received."),
-	BytesIn:    plain("bytes_received_total", "UDP payload received, in bytes."),
+	BytesIn:    plain("received_bytes_total", "UDP payload received, in bytes."),
 	PacketsOut: plain("packets_sent_total", "Datagrams sent."),
-	BytesOut:   plain("bytes_sent_total", "UDP payload sent, in bytes."),
+	BytesOut:   plain("sent_bytes_total", "UDP payload sent, in bytes."),
 
 	DropSize: drop("size"), DropProtocol: drop("protocol"), DropFlag: drop("flag"),
 	DropAuthSize: drop("authdata_size"), DropTrailing: drop("trailing_bytes"), DropNoMessage: drop("no_message"),

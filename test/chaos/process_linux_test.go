@@ -98,7 +98,7 @@ func (h *host) try(t *testing.T, l launch) (*bootnode, error) {
 	if l.dir == "" {
 		l.dir = t.TempDir()
 	}
-	args := append([]string{path, "--datadir", l.dir, "--http", webAddr, "--saveinterval", "200ms"}, l.args...)
+	args := append([]string{path, "--datadir", l.dir, "--http", webAddr, "--save-interval", "200ms"}, l.args...)
 	for _, e := range h.endpoints() {
 		any := netip.AddrPortFrom(netip.IPv4Unspecified(), e.Port())
 		if e.Addr().Is6() {

@@ -95,7 +95,7 @@ func (s *sampler) take() (x sample, err error) {
 	}{
 		{&x.Heap, "go_memstats_heap_inuse_bytes"}, {&x.Goroutines, "go_goroutines"}, {&x.Sessions, "discv5_sessions"},
 		{&x.Challenges, "discv5_challenges"}, {&x.Table, "discv5_table_nodes"}, {&x.Live, "discv5_table_live_nodes"},
-		{&x.Pending, "discv5_pending_requests"}, {&x.Jobs, "discv5_jobs"}, {&x.CPU, "process_cpu_seconds_total"},
+		{&x.Pending, "discv5_pending_requests"}, {&x.Jobs, "discv5_handshake_tasks"}, {&x.CPU, "process_cpu_seconds_total"},
 		{&x.In, `discv5_socket_datagrams_total{direction="in"}`}, {&x.Out, `discv5_socket_datagrams_total{direction="out"}`},
 		{&x.KernelDrops, "discv5_socket_kernel_dropped_total"},
 	} {

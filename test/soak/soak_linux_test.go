@@ -55,7 +55,7 @@ func TestSoak(t *testing.T) {
 	total, perSecond, out := setting(t, envTime, shorter(8*time.Second)), rate(t), directory(t)
 	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	b := launch(t, "--maxsessions", strconv.Itoa(maxSessions), "--log.status", "0s")
+	b := launch(t, "--max-sessions", strconv.Itoa(maxSessions), "--log-status", "0s")
 	to, err := load.RecordTarget(b.record, false)
 	if err != nil {
 		t.Fatal(err)
