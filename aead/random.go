@@ -73,11 +73,6 @@ func (r *Random) Reseed() error {
 	return nil
 }
 
-// ReseedFailures returns how often the source failed when it was time for a new seed. The
-// generator then goes on under its key, which stays secure far beyond 1 MiB, and asks again
-// after 4 KiB.
-func (r *Random) ReseedFailures() uint64 { return r.failed }
-
 // refill makes the next 4 KiB. Precondition: all of buf was handed out and is zero.
 func (r *Random) refill() {
 	if r.made >= reseedAfter && r.Reseed() != nil {

@@ -158,18 +158,18 @@ func TestRandomSourceFails(t *testing.T) {
 	src.err = broken
 	p, q := make([]byte, reseedAfter), make([]byte, randomBuffer)
 	r.Read(p)
-	if r.ReseedFailures() != 0 {
+	if r.failed != 0 {
 		t.Error("reseeded too early")
 	}
 	if n, err := r.Read(q); n != len(q) || err != nil {
 		t.Errorf("Read after a failed reseed = %d, %v", n, err)
 	}
-	if r.ReseedFailures() != 1 || bytes.Equal(q, make([]byte, len(q))) || bytes.Equal(q, p[:len(q)]) {
-		t.Errorf("%d failures, output starts with %x", r.ReseedFailures(), q[:8])
+	if r.failed != 1 || bytes.Equal(q, make([]byte, len(q))) || bytes.Equal(q, p[:len(q)]) {
+		t.Errorf("%d failures, output starts with %x", r.failed, q[:8])
 	}
 	src.err = nil
 	r.Read(q)
-	if r.ReseedFailures() != 1 || r.made != randomBuffer {
+	if r.failed != 1 || r.made != randomBuffer {
 		t.Error("no new seed although the source is back")
 	}
 }

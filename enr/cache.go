@@ -56,9 +56,6 @@ func NewCache(slots int, seed uint64) *Cache {
 	return &Cache{sets: make([]cacheSet, sets), seed: seed}
 }
 
-// Slots returns how many records the cache holds at most.
-func (c *Cache) Slots() int { return len(c.sets) * cacheWays }
-
 // Verify returns the record with the bytes of v: the one that was verified before, else a
 // verified copy, which it stores. It fails as View.Verify does; failures are not stored.
 // v is read during the call only.

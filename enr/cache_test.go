@@ -145,7 +145,7 @@ func TestCacheReplacement(t *testing.T) {
 
 func TestCacheSize(t *testing.T) {
 	for slots, want := range map[int]int{-1: 4, 0: 4, 1: 4, 4: 4, 5: 8, 8: 8, 9: 16, 1000: 1024, 1024: 1024, 1025: 2048} {
-		if got := NewCache(slots, 1).Slots(); got != want {
+		if got := len(NewCache(slots, 1).sets) * cacheWays; got != want {
 			t.Errorf("%d slots: %d", slots, got)
 		}
 	}

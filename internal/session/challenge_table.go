@@ -12,7 +12,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// challengeTable holds the challenges that are out, with 52 bytes for each.
+// challengeTable holds the live challenges, with 52 bytes for each.
 //
 //	stripe 0..n-1          by the low bits of the hash of the name (endpoint and node ID)
 //	  mutex
@@ -20,27 +20,26 @@ import (
 //	    tags   [15]uint32  and a cursor: one cache line
 //	    slots  [ways]      of 48 bytes, in the order of tags
 //
-// Nothing is done when a challenge ends by time: its deadline says so, and its place is used again.
+// A challenge ends at its deadline, without an action. A later challenge reuses the slot.
 //
-// A bucket is a ring: a new challenge takes the place at the cursor, where the oldest one is. The
-// table so gives up the oldest when it is full, and with C places and R new challenges a second a
-// challenge lives for C/R seconds on average. The least that matters is the round trip of a new
-// peer. A challenge is given up within a time t if its bucket of w places takes w new ones, so with
+// A bucket is a ring: a new challenge takes the slot at the cursor, which holds the oldest one. A
+// full table thus evicts its oldest challenges. With C slots and R new challenges a second, a
+// challenge lives for C/R seconds on average. It must live for the round trip of a new peer. A
+// challenge is evicted within time t if its bucket of w slots gets w new ones, which has
 // probability P(Poisson(w·t·R/C) >= w). For w = 14:
 //
 //	t·R/C    0.2     0.4     0.5    0.6    0.8    1
 //	lost     2e-6    0.2 %   1.3 %  4 %    19 %   43 %
 //
-// For 65,536 places, the default of a node, and a round trip of 100 ms, 0.5 is 327,680 names a
-// second.
+// With 65,536 slots, a node's default, and a round trip of 100 ms, 0.5 is 327,680 names a second.
 //
-// Names are compared by the 32 bits of their tag and where they are. If two names have the same
-// ones, which happens to one in 67 million at most for 64 challenges in a stripe, the second may be
-// sent the challenge of the first, and its next message another one. The ID nonce goes to the
-// sender of a message, so that an attacker who wants another's would have to find a collision of a
-// hash whose seed is secret.
+// The table identifies a name by its stripe, bucket and 32-bit tag. If two names collide, which
+// happens to at most one name in 67 million with 64 challenges in a stripe, the second name may
+// receive the challenge of the first, and another one for its next message. The ID nonce goes to
+// the sender of a message, so an attacker who wants the nonce of another sender would need a
+// collision of a hash with a secret seed.
 type challengeTable struct {
-	mask     [codec.IVSize]byte // what IV and ID nonce differ by
+	mask     [codec.IVSize]byte // IV XOR ID nonce
 	lifetime time.Duration
 	attempts uint8
 	proofs   uint8
@@ -49,26 +48,26 @@ type challengeTable struct {
 
 const (
 	challengeWays = 15
-	// stripeCapacity is the least number of places for which a stripe of its own is made.
+	// stripeCapacity is the smallest number of slots of a stripe.
 	stripeCapacity = 4 * challengeWays
 )
 
 type challengeStripe struct {
 	mu         sync.Mutex
 	buckets    atomic.Pointer[challengeBuckets]
-	ways       int // of the places of a bucket that are used
-	ofName     int // challenges that one name can have
+	ways       int // slots in use per bucket
+	ofName     int // largest number of challenges of a name
 	maxBuckets int
-	shift      int           // the present number of buckets is maxBuckets >> shift
-	now        time.Duration // the latest time that was seen
+	shift      int           // the number of buckets is maxBuckets >> shift
+	now        time.Duration // latest time seen
 	serial     uint16
 	chance     uint64 // secret
 	evicted    uint64
 
-	_ [64]byte // stripes are locked by different workers
+	_ [64]byte // different workers lock different stripes
 }
 
-// challengeBuckets are the buckets of a stripe. They are replaced as a whole when there are more.
+// challengeBuckets are the buckets of a stripe. grow replaces them as a whole.
 type challengeBuckets struct {
 	heads []challengeHead
 	slots []challengeSlot
@@ -76,7 +75,7 @@ type challengeBuckets struct {
 
 type challengeHead struct {
 	tags   [challengeWays]uint32 // 0: free
-	cursor uint32                // written atomically, because prefetch reads it without the lock
+	cursor uint32                // atomic, because prefetch reads it without the lock
 }
 
 type challengeSlot struct {
@@ -84,14 +83,14 @@ type challengeSlot struct {
 	recordSeq uint64
 	idNonce   [codec.IDNonceSize]byte
 	nonce     codec.Nonce
-	serial    uint16 // tells which of two of the same deadline is newer
-	attempts  uint8  // handshakes that were examined
+	serial    uint16 // orders challenges with equal deadlines
+	attempts  uint8  // examined handshakes
 	flags     uint8
 }
 
 // Flags of a challengeSlot, above the count of proofs.
 const (
-	flagRepeated = 0x80 // the challenge was sent for another message
+	flagRepeated = 0x80 // the challenge was sent for another message too
 	flagArrived  = 0x40 // a handshake has arrived since
 	proofMask    = 0x3f
 )
@@ -109,7 +108,7 @@ func (t *challengeTable) init(cfg *Config) {
 }
 
 func (s *challengeStripe) init(capacity int) {
-	// Buckets of 15 leave a rest; one bucket more may leave less.
+	// Buckets of 15 leave a remainder; one more bucket may leave less.
 	s.maxBuckets, s.ways = max(capacity/challengeWays, 1), min(capacity, challengeWays)
 	if n := s.maxBuckets + 1; capacity/n*n > s.maxBuckets*s.ways && capacity > challengeWays {
 		s.maxBuckets, s.ways = n, capacity/n
@@ -128,24 +127,24 @@ func (t *challengeTable) stripe(h uint64) *challengeStripe {
 	return &t.stripes[h&uint64(len(t.stripes)-1)]
 }
 
-// tag is what names are told apart by: never 0.
+// challengeTag returns the tag of a name's hash. It is never 0.
 func challengeTag(h uint64) uint32 { return max(tagOf(h), 1) }
 
-// bucket returns the bucket of a tag: its head and the index of its first slot.
+// bucket returns the head and the slots of the bucket of a tag.
 func (p *challengeBuckets) bucket(tag uint32, ways int) (*challengeHead, []challengeSlot) {
 	i := int(uint64(tag) * uint64(len(p.heads)) >> 32)
 	return &p.heads[i], p.slots[i*ways : (i+1)*ways]
 }
 
-// prefetch reads the memory that the next challenge for a name with the given hash needs.
+// prefetch reads the memory that the next challenge of a name will need.
 func (t *challengeTable) prefetch(h uint64) byte {
 	s, tag := t.stripe(h), challengeTag(h)
 	p := s.buckets.Load()
 	return byte(atomic.LoadUint32(&p.heads[uint64(tag)*uint64(len(p.heads))>>32].cursor))
 }
 
-// fill makes of what is kept of a challenge what was sent. The masking IV need only be new for each
-// packet: it follows from the ID nonce, and is sent in the same packet.
+// fill fills ch from a slot. The masking IV only needs to be new for each packet, so it is derived
+// from the ID nonce of the same packet.
 func (t *challengeTable) fill(c *challengeSlot, ch *Challenge) {
 	ch.Nonce, ch.IDNonce, ch.RecordSeq = c.nonce, c.idNonce, c.recordSeq
 	for i := range ch.IV {
@@ -160,8 +159,8 @@ func (t *challengeTable) challenge(now time.Duration, h uint64, nonce *codec.Non
 	head, slots := s.buckets.Load().bucket(tag, s.ways)
 	s.now = max(s.now, now)
 	var newest, oldest, same *challengeSlot
-	live, first := 0, 0 // first is where the oldest stands
-	repeated := false   // a challenge was, also one that has ended
+	live, first := 0, 0 // first is the index of oldest
+	repeated := false   // a challenge of this name was repeated, even if it has ended
 	evicted := false
 	for i := range slots {
 		if head.tags[i] != tag {
@@ -213,7 +212,7 @@ func (t *challengeTable) challenge(now time.Duration, h uint64, nonce *codec.Non
 	return ChallengeNew
 }
 
-// newer reports whether c was made after o, which may be at the same time. Serial numbers wrap.
+// newer reports whether c was made after o, possibly at the same time. Serial numbers wrap.
 func (c *challengeSlot) newer(o *challengeSlot) bool {
 	return c.deadline > o.deadline || c.deadline == o.deadline && int16(c.serial-o.serial) > 0
 }
@@ -222,8 +221,8 @@ func (t *challengeTable) age(now time.Duration, c *challengeSlot) time.Duration 
 	return now - (c.deadline - t.lifetime)
 }
 
-// random returns a duration below d, which is small. Chance keeps a regular flood in a name from
-// taking every place at the moment it is to be had.
+// random returns a duration below d, which must be small. Randomness keeps a regular flood in a
+// name from taking each slot as soon as it may be replaced.
 func (s *challengeStripe) random(d time.Duration) time.Duration {
 	s.chance += 0x9e3779b97f4a7c15 // splitmix64
 	x := s.chance
@@ -233,8 +232,8 @@ func (s *challengeStripe) random(d time.Duration) time.Duration {
 	return time.Duration(hi)
 }
 
-// takeSlot returns the slot of a new challenge, and sets evicted if a live one has ended for it.
-// Before that the stripe gets more buckets, if it can have more.
+// takeSlot returns the slot of a new challenge, and sets evicted if it held a live one. It adds
+// buckets first, up to the stripe's capacity.
 func (s *challengeStripe) takeSlot(now time.Duration, tag uint32, evicted *bool) *challengeSlot {
 	for {
 		head, slots := s.buckets.Load().bucket(tag, s.ways)
@@ -253,7 +252,7 @@ func (s *challengeStripe) takeSlot(now time.Duration, tag uint32, evicted *bool)
 	}
 }
 
-// grow gives the stripe twice as many buckets, or one more than that.
+// grow doubles the number of buckets, or adds one more than that.
 func (s *challengeStripe) grow(now time.Duration) {
 	old := s.buckets.Load()
 	s.shift--
@@ -261,7 +260,7 @@ func (s *challengeStripe) grow(now time.Duration) {
 	for i := range old.heads {
 		from := &old.heads[i]
 		for j := range s.ways {
-			at := (int(from.cursor) + j) % s.ways // the oldest first
+			at := (int(from.cursor) + j) % s.ways // oldest first
 			c := &old.slots[i*s.ways+at]
 			if from.tags[at] == 0 || now > c.deadline {
 				continue
@@ -342,7 +341,7 @@ func (t *challengeTable) proof(now time.Duration, h uint64, ch *Challenge) (ok b
 	return ok
 }
 
-// finish ends challenge ch of a name and reports whether it was still there.
+// finish ends challenge ch of a name and reports whether it was live.
 func (t *challengeTable) finish(now time.Duration, h uint64, ch *Challenge) (ok bool) {
 	s := t.stripe(h)
 	s.mu.Lock()
@@ -356,7 +355,7 @@ func (t *challengeTable) finish(now time.Duration, h uint64, ch *Challenge) (ok 
 	return ok
 }
 
-// stats counts what lives. It looks at the whole table.
+// stats counts live challenges. It reads the whole table.
 func (t *challengeTable) stats(now time.Duration, st *Stats) {
 	for i := range t.stripes {
 		s := &t.stripes[i]

@@ -69,9 +69,9 @@ func TestMapConcurrent(t *testing.T) {
 						m.Remove(&key, h)
 					}
 				case 8:
-					var places [PrefetchSize]SlotRef
-					m.Prefetch([]uint64{h}, &places)
-					if k := places[0].SingleKey(&key); k != nil {
+					var refs [PrefetchSize]SlotRef
+					m.Prefetch([]uint64{h}, &refs)
+					if k := refs[0].SingleKey(&key); k != nil {
 						msg.opens(k)
 						k.Opened(now)
 					}

@@ -1,14 +1,14 @@
-// Package session keeps who this node shares keys with, and how it comes to share them: the
-// sharded session map, the challenges that are out, the requests that wait for an answer, and the
-// arithmetic of the handshake (discv5-theory.md, Sessions).
+// Package session holds the keys that this node shares with its peers, and establishes them: the
+// sharded session map, the live challenges, and the cryptography of the handshake
+// (discv5-theory.md, Sessions).
 //
-// # Glossary
+// # Terminology
 //
-//   - session key: endpoint and node ID of a peer; a peer at another endpoint is another session
-//   - keys: the two ciphers, one for each direction, that a handshake made
-//   - challenge: a WHOAREYOU that this node sent and whose handshake it waits for
-//   - initiator: who sent the message that was challenged, and so sends the handshake
-//   - recipient: who sent WHOAREYOU
+//	session key  endpoint and node ID of a peer; a peer at another endpoint has another session
+//	keys         the two ciphers, one per direction, that a handshake produced
+//	challenge    a WHOAREYOU that this node sent and whose handshake it expects
+//	initiator    the node whose message was challenged, and which sends the handshake
+//	recipient    the node that sent WHOAREYOU
 //
 // # The keys of a session
 //
@@ -16,13 +16,12 @@
 //
 //	current   both sides have used them, or the peer proved that it has them
 //	next      this node sent a handshake and has seen no answer yet
-//	previous  what current was before; packets that crossed a handshake still open
+//	previous  the former current keys; they decrypt packets that crossed a handshake
 //
-// A message that opens with next keys makes them current. Both sides may start a handshake at once;
-// each then ends with both pairs, and whichever the other uses will open. They settle on the pair
-// of the handshake that the node with the lower ID made: a message that opens with that pair makes
-// it current also when it is the previous one. Only a message that opened changes a session:
-// nothing else that arrives does.
+// A message that decrypts with the next keys makes them current. If both sides start a handshake at
+// the same time, each ends with both pairs, and either pair decrypts. Both sides then agree on the
+// pair from the handshake of the node with the lower ID: a message that decrypts with that pair
+// makes it current even if it is the previous one. Only a message that decrypts changes a session.
 //
 // # Layout
 //
@@ -33,12 +32,12 @@
 //	                slots []slot      session key, *Keys: current, next, previous
 //	  challenges                      buckets of 15 with locks of their own; see challengeTable
 //
-// A session costs two ciphers of 768 bytes, 64 bytes of Keys, a slot and two index words; see
-// [SessionSize]. A session with next or previous keys costs that much more until they are dropped.
+// A session takes two ciphers of up to 768 bytes, 64 bytes of Keys, a slot and two index words: 2
+// KiB at most. Next or previous keys add their ciphers until they are dropped.
 //
 // # Locks
 //
-// A shard's mutex is held for a look-up or a change of that shard, never while something is
-// decrypted or calculated. Keys are immutable but for their counter, so a worker goes on using
-// those that it found, whatever happens to the session meanwhile.
+// Methods hold a shard's mutex for a lookup or a change of that shard, never during cryptography.
+// Keys are immutable except for their counter, so a worker can use keys that it found, whatever
+// happens to the session.
 package session

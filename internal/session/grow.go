@@ -1,24 +1,22 @@
 package session
 
-// firstSlots is how many slots a shard has at first. It doubles them as sessions come, up to its
-// capacity.
+// firstSlots is the initial number of slots of a shard. It doubles on demand up to the capacity.
 const firstSlots = 8
 
-// shardView is what readers without the lock see of a shard. It is replaced as a whole when the
-// shard grows.
+// shardView is the part of a shard that lookups without the lock see. grow replaces it as a whole.
 type shardView struct {
 	sessions index
 	slots    []slot
 }
 
-// begin gives a new shard its first slots.
+// begin allocates the first slots of a shard.
 func (s *shard) begin(capacity int) {
 	s.capacity = capacity
 	s.resize(min(firstSlots, capacity))
 }
 
-// grow gives the shard more slots. It reports false if it has all that it can have. The sessions
-// move to other slots: pointers to the old ones end here.
+// grow adds slots. It returns false if the shard has its full capacity. Sessions move to other
+// slots, so pointers to slots become invalid.
 func (s *shard) grow(m *Map) bool {
 	n := min(2*len(s.slots), s.capacity)
 	if n == len(s.slots) {
@@ -34,12 +32,12 @@ func (s *shard) grow(m *Map) bool {
 	}
 	s.view.Store(&shardView{s.sessions, s.slots})
 	for i := range old {
-		old[i].single.Store(nil) // whoever has the old slot looks the session up
+		old[i].single.Store(nil) // a SlotRef to the old slot must look up the session once more
 	}
 	return true
 }
 
-// resize gives the shard n empty slots, of which those that it did not have are free.
+// resize gives the shard n empty slots, and lists the new ones as free.
 func (s *shard) resize(n int) {
 	had := len(s.slots)
 	s.sessions, s.slots = newIndex(n), make([]slot, n)
@@ -54,7 +52,7 @@ func (s *shard) resize(n int) {
 	}
 }
 
-// copyTo makes n, which is empty, the same session.
+// copyTo copies the session to the empty slot n.
 func (e *slot) copyTo(n *slot) {
 	n.key, n.live = e.key, e.live
 	n.current, n.next, n.previous = e.current, e.next, e.previous

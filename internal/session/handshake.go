@@ -12,7 +12,7 @@ import (
 	"github.com/fastdisc/discv5/internal/curve"
 )
 
-// Reasons for which a handshake is refused. Every one leaves sessions and challenges as they were.
+// Reasons to refuse a handshake. A refused handshake changes no session and no challenge.
 var (
 	ErrNoRecord    = errors.New("session: handshake without record, and none is known")
 	ErrRecord      = errors.New("session: record in handshake is not acceptable")
@@ -22,49 +22,51 @@ var (
 	ErrMessage     = errors.New("session: message of handshake does not open with its keys")
 )
 
-// Handshaker does the arithmetic of handshakes for one local node (discv5-theory.md, Handshake
-// Steps), all of it with Curve. It holds no state of its own and may be used from several
-// goroutines. Each call takes some ten to a hundred microseconds, so it belongs on a worker that
-// serves nothing else. It must not be copied after first use.
+// Handshaker does the cryptography of handshakes of one local node with Curve (discv5-theory.md,
+// Handshake Steps). It has no other state and is safe for concurrent use. Each call takes ten to a
+// hundred microseconds, so call it outside the receive loop. Do not copy a Handshaker after first
+// use.
 type Handshaker struct {
 	Key      *enr.PrivateKey
 	Curve    curve.Curve
-	Records  *enr.Cache // of records that have been verified
+	Records  *enr.Cache // of verified records
 	Protocol codec.Protocol
 
 	scratch sync.Pool // of *operands, without secrets
 }
 
-// Accepted is what a good handshake gives its recipient.
+// Accepted is the result of a valid handshake for its recipient.
 type Accepted struct {
 	Keys *Keys
-	// the initiator's: the one in the handshake if it is newer, else the known one
+	// Record is the initiator's: the record in the handshake if it is newer, else the known one.
 	Record *enr.Record
-	// Plaintext is the message that came with the handshake. It overlays the packet.
+	// Plaintext is the decrypted message of the handshake. It overlays the packet.
 	Plaintext []byte
 }
 
-// Agreement is what key agreement has found out about a handshake: which challenge it answers, and
-// that its sender has seen that challenge. It says nothing yet of who the sender is.
+// Agreement is the result of the key agreement: the challenge that the handshake answers. The
+// sender has seen that challenge, but its identity is not verified yet.
 type Agreement struct {
 	Challenge *Challenge
 	Keys      *Keys
 	Plaintext []byte // of the message; it overlays the packet
 
 	view  enr.View // of the record in the packet
-	fresh bool     // that record counts
+	fresh bool     // that record is newer than the known one
 	known *enr.Record
-	pub   [codec.EphemeralKeySize]byte // whose signature is to be verified
+	pub   [codec.EphemeralKeySize]byte // key to verify the signature with
 	xy    [64]byte                     // its coordinates, if point is true
 	point bool
 }
 
-// Agree examines handshake packet p, which may answer one of the given challenges. known is the
-// newest record of its sender that this node has, or nil. The checks that cost next to nothing come
-// first. Then one key agreement makes a secret, and whose message opens with keys of that secret
-// and of a challenge has seen the challenge: an off-path attacker gets no further, and no signature
-// is verified for him. A failure costs one square root, if a record is to be read, one key
-// agreement, and for each challenge a key derivation and a tag.
+// Agree examines handshake packet p, which may answer one of the given challenges. known is this
+// node's newest record of the sender, or nil.
+//
+// Agree makes the cheap checks first. One key agreement then yields a secret. If the message
+// decrypts with keys derived from that secret and a challenge, the sender has seen the challenge.
+// An off-path attacker gets no further, so its signature is never verified. A failure costs one key
+// agreement, a key derivation and a tag per challenge, and one square root if the packet has a new
+// record.
 func (h *Handshaker) Agree(challenges []Challenge, p *codec.Packet, known *enr.Record) (a Agreement, err error) {
 	if !PlausibleKey(p.EphemeralKey) {
 		return a, ErrEphemeral
@@ -102,13 +104,12 @@ func (h *Handshaker) Agree(challenges []Challenge, p *codec.Packet, known *enr.R
 	return a, ErrMessage
 }
 
-// PlausibleKey reports whether b can be a compressed public key, as far as that costs nothing to
-// tell.
+// PlausibleKey reports whether b may be a compressed public key. The check costs next to nothing.
 func PlausibleKey(b []byte) bool {
 	return len(b) == codec.EphemeralKeySize && (b[0] == 2 || b[0] == 3)
 }
 
-// opens reports whether key opens the message of p, which it leaves as it was.
+// opens reports whether key decrypts the message of p. It leaves p unchanged.
 func (w *operands) opens(key *[aead.KeySize]byte, p *codec.Packet) bool {
 	c := aead.NewCipher(key)
 	_, err := c.Open(w.message[:0], &p.Nonce, p.Message, p.AD)
@@ -116,14 +117,14 @@ func (w *operands) opens(key *[aead.KeySize]byte, p *codec.Packet) bool {
 	return err == nil
 }
 
-// eraseKeys overwrites session keys that are not needed, or that ciphers have taken over.
+// eraseKeys overwrites session keys that ciphers have taken over or that are not needed.
 func eraseKeys(a, b *[aead.KeySize]byte) {
 	clear(a[:])
 	clear(b[:])
 }
 
-// Finish verifies who made the handshake p that a is about. The record's own signature comes last,
-// because anybody can repeat a record, but only its owner can sign the challenge.
+// Finish verifies the signatures of handshake p, for which Agree returned a. It verifies the record
+// last, because anyone can repeat a record, but only its owner can sign the challenge.
 func (h *Handshaker) Finish(a *Agreement, p *codec.Packet) (Accepted, error) {
 	w := h.operands()
 	defer h.release(w)
@@ -145,7 +146,7 @@ func (h *Handshaker) Finish(a *Agreement, p *codec.Packet) (Accepted, error) {
 	return Accepted{a.Keys, record, a.Plaintext}, nil
 }
 
-// Accept is Agree and Finish for one challenge.
+// Accept calls Agree and Finish for one challenge.
 func (h *Handshaker) Accept(ch *Challenge, p *codec.Packet, known *enr.Record) (Accepted, error) {
 	a, err := h.Agree([]Challenge{*ch}, p, known)
 	if err != nil {
@@ -154,18 +155,18 @@ func (h *Handshaker) Accept(ch *Challenge, p *codec.Packet, known *enr.Record) (
 	return h.Finish(&a, p)
 }
 
-// operands are what a handshake gives to the arithmetic. As that is called through an interface,
-// they are on the heap: in one piece, which the next handshake takes over.
+// operands are the arguments of Curve. Arguments of an interface method escape to the heap, so they
+// form one object that the next handshake reuses.
 type operands struct {
 	scalar, digest [32]byte
-	pub            [codec.EphemeralKeySize]byte // whose signature is verified
+	pub            [codec.EphemeralKeySize]byte // key to verify the signature with
 	xy             [64]byte                     // its coordinates, if point is true
 	point          bool
-	// of the peer's choice, opened: nothing that needs erasing
+	// the decrypted message, which the peer chose, so it needs no erasing
 	message [codec.MaxPacketSize]byte
 }
 
-// operands returns some that are empty.
+// operands returns an empty object.
 func (h *Handshaker) operands() *operands {
 	if w, ok := h.scratch.Get().(*operands); ok {
 		return w
@@ -173,7 +174,7 @@ func (h *Handshaker) operands() *operands {
 	return new(operands)
 }
 
-// release erases w, which has had secrets, and keeps it for later.
+// release erases w, which held secrets, and recycles it.
 func (h *Handshaker) release(w *operands) {
 	w.scalar, w.digest = [32]byte{}, [32]byte{}
 	w.pub, w.xy, w.point = [codec.EphemeralKeySize]byte{}, [64]byte{}, false
@@ -188,8 +189,8 @@ func (w *operands) verify(c curve.Curve, sig *[codec.SignatureSize]byte) bool {
 	return c.Verify(&w.pub, &w.digest, sig)
 }
 
-// newer reads the record of a handshake, and sets the public key in w. fresh is false when the
-// known one is to be used.
+// newer reads the record of a handshake and sets the public key in w. It returns fresh = false if
+// the known record is used instead.
 func (h *Handshaker) newer(w *operands, p *codec.Packet, known *enr.Record) (v enr.View, fresh bool, err error) {
 	if known != nil {
 		w.pub, _ = known.PublicKey()
@@ -216,8 +217,8 @@ func (h *Handshaker) newer(w *operands, p *codec.Packet, known *enr.Record) (v e
 	return v, true, nil
 }
 
-// owner is whose record v is, and sets the public key in w. For one that was verified before, no
-// arithmetic is needed.
+// owner returns the node ID of record v and sets the public key in w. It needs no arithmetic for a
+// record that was verified before.
 func (h *Handshaker) owner(w *operands, v enr.View) (id enr.ID, err error) {
 	if r, ok := h.Records.Get(v); ok {
 		w.pub, _ = r.PublicKey()
@@ -228,7 +229,7 @@ func (h *Handshaker) owner(w *operands, v enr.View) (id enr.ID, err error) {
 	return id, err
 }
 
-// verifyRecord checks the signature of the record v, whose owner is id, and keeps it in the cache.
+// verifyRecord verifies the signature of record v with owner id, and stores it in the cache.
 func (h *Handshaker) verifyRecord(w *operands, v enr.View, id [32]byte) (*enr.Record, error) {
 	if w.point { // by owner
 		return h.Records.VerifyOwned(v, id, &w.xy)
@@ -236,7 +237,7 @@ func (h *Handshaker) verifyRecord(w *operands, v enr.View, id [32]byte) (*enr.Re
 	return h.Records.Verify(v)
 }
 
-// Initiation is what the initiator puts into its handshake packet, and the keys that come of it.
+// Initiation is the content of the initiator's handshake packet, and the resulting keys.
 type Initiation struct {
 	Keys      *Keys
 	Signature [codec.SignatureSize]byte
@@ -244,7 +245,7 @@ type Initiation struct {
 }
 
 // Initiate answers a challenge of the node with ID peer and public key pub. challengeData is the
-// unmasked WHOAREYOU packet. random gives the ephemeral key; it must be unpredictable.
+// unmasked WHOAREYOU packet. random is the source of the ephemeral key and must be unpredictable.
 func (h *Handshaker) Initiate(challengeData []byte, peer enr.ID, pub *[codec.EphemeralKeySize]byte, random io.Reader) (in Initiation, err error) {
 	w := h.operands()
 	defer h.release(w)
@@ -270,7 +271,8 @@ func (h *Handshaker) Initiate(challengeData []byte, peer enr.ID, pub *[codec.Eph
 	return in, nil
 }
 
-// ephemeral makes a key pair. One random string in 2^128 is not a key, so the second try succeeds.
+// ephemeral makes a key pair. One random string in 2^128 is no valid key; a second attempt then
+// succeeds.
 func (h *Handshaker) ephemeral(secret *[32]byte, random io.Reader) (pub [codec.EphemeralKeySize]byte, err error) {
 	for range 4 {
 		if _, err = io.ReadFull(random, secret[:]); err != nil {

@@ -6,15 +6,15 @@ import (
 	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
-// held counts the sessions of all shards by prefix. Its lock is taken under that of a shard, when a
-// session begins or ends: lookups know nothing of it.
+// held counts the sessions of all shards by prefix. It is locked under a shard's lock when a
+// session begins or ends. Lookups do not use it.
 type held struct {
 	mu    sync.Mutex
 	quota prefixquota.Quota
 }
 
-// Parts of the map above which a prefix has many sessions: of an address, a /24 or a /48, and of a
-// /16 or a /32.
+// Fractions of the map above which a prefix has many sessions: of an address, of a /24 or /48, and
+// of a /16 or /32.
 const (
 	manyOfSite = 1024
 	manyOfWide = 2
@@ -40,7 +40,8 @@ func (c *held) release(k *Key) {
 	c.mu.Unlock()
 }
 
-// bar is the load above which a session in use is ended for a new one of k. The lock is held.
+// bar returns the load above which a session in use may be evicted for a new one of k. Callers hold
+// the lock.
 func (c *held) bar(k *Key) prefixquota.Load {
 	return max(c.quota.Load(k.AddrPort().Addr(), 1), prefixquota.LoadUnit)
 }

@@ -2,26 +2,27 @@ package session
 
 import "sync/atomic"
 
-// index finds slots by hash: open addressing with linear probing over words without pointers, so
-// that the garbage collector never looks at it and a probe run lies in one or two cache lines.
+// index finds slots by hash: open addressing with linear probing over words without pointers. The
+// garbage collector does not scan it, and a probe run lies in one or two cache lines.
 //
 //	word   63         32 31          0
 //	       +------------+------------+
 //	       | hash tag   | slot + 1   |     0: free
 //	       +------------+------------+
 //
-// The place of a word follows from the tag; the shard was chosen by other bits of the hash.
-// Tags are not unique: whoever looks up compares the whole key. At most half of the words
-// are in use, and a run longer than maxProbe is refused rather than walked.
+// The tag determines the position of a word; other bits of the hash select the shard. Tags are not
+// unique, so callers must compare the whole key. At most half of the words are in use. put refuses
+// a run longer than maxProbe.
 //
-// Words are written under the shard's lock, but atomically, because lookupUnlocked reads them without it.
+// Words are written atomically under the shard's lock, because lookupUnlocked reads them without
+// it.
 type index struct {
 	words []uint64
 	mask  uint32
 }
 
-// maxProbe bounds the work of one look-up. With a secret seed and half of the words free, runs
-// of this length do not happen by chance.
+// maxProbe bounds the work of a lookup. With a secret seed and half of the words free, no run
+// reaches this length by accident.
 const maxProbe = 128
 
 // newIndex returns an index for up to n slots.
@@ -36,7 +37,7 @@ func newIndex(n int) index {
 func tagOf(h uint64) uint32 { return uint32(h >> 32) }
 
 // next returns the next slot whose tag is that of h, starting at probe step *i, which it advances.
-// ok is false when there is none left.
+// It returns ok = false when none is left.
 func (x *index) next(h uint64, i *uint32) (slot uint32, ok bool) {
 	tag := tagOf(h)
 	for ; *i < maxProbe; *i++ {
@@ -52,7 +53,7 @@ func (x *index) next(h uint64, i *uint32) (slot uint32, ok bool) {
 	return 0, false
 }
 
-// put adds slot under h. It reports false when the run is full.
+// put adds slot under h. It returns false when the run is full.
 func (x *index) put(h uint64, slot uint32) bool {
 	tag := tagOf(h)
 	for i := range uint32(maxProbe) {
@@ -65,8 +66,8 @@ func (x *index) put(h uint64, slot uint32) bool {
 	return false
 }
 
-// remove takes slot, which was put under h, out again and closes the gap: later words of the run
-// move back, so that no tombstones gather.
+// remove removes slot, which was put under h, and closes the gap: later words of the run move back,
+// so that no tombstones accumulate.
 func (x *index) remove(h uint64, slot uint32) {
 	tag := tagOf(h)
 	want := uint64(tag)<<32 | uint64(slot+1)
@@ -82,7 +83,7 @@ func (x *index) remove(h uint64, slot uint32) {
 	}
 }
 
-// close frees the word at gap and moves back what may stand nearer to its place.
+// close frees the word at gap and moves later words of the run closer to their home position.
 func (x *index) close(gap uint32) {
 	for at := (gap + 1) & x.mask; ; at = (at + 1) & x.mask {
 		w := x.words[at]
@@ -90,7 +91,7 @@ func (x *index) close(gap uint32) {
 			break
 		}
 		home := uint32(w>>32) & x.mask
-		// The word may move to the gap unless its place lies cyclically after the gap.
+		// A word may move to the gap unless its home lies cyclically after the gap.
 		if (at-home)&x.mask >= (at-gap)&x.mask {
 			atomic.StoreUint64(&x.words[gap], w)
 			gap = at
@@ -99,12 +100,12 @@ func (x *index) close(gap uint32) {
 	atomic.StoreUint64(&x.words[gap], 0)
 }
 
-// unlockedProbes is how many words lookupUnlocked looks at: nearly all are found within, and most of them in one
-// cache line.
+// unlockedProbes is the number of words that lookupUnlocked reads. They contain nearly all entries,
+// and mostly lie in one cache line.
 const unlockedProbes = 4
 
-// lookupUnlocked returns the first slot with the tag of h. It takes no lock: the answer may be wrong, and
-// may be so by the time it is used.
+// lookupUnlocked returns the first slot with the tag of h. It takes no lock, so the result may be
+// wrong, or outdated when the caller uses it.
 func (x *index) lookupUnlocked(h uint64) (slot uint32, ok bool) {
 	tag := tagOf(h)
 	for i := range uint32(unlockedProbes) {

@@ -9,9 +9,9 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// Key says whose session it is: IP address (16 bytes, IPv4 mapped), UDP port (2, big-endian) and
-// node ID (32). It is a plain array, so that tables of keys hold no pointers and comparing is one
-// memory compare.
+// Key identifies a session: IP address (16 bytes, IPv4 mapped), UDP port (2, big-endian) and node
+// ID (32). It is a plain array, so tables of keys hold no pointers, and a comparison is one memory
+// compare.
 type Key [keySize]byte
 
 const (
@@ -20,8 +20,7 @@ const (
 	keySize = 50
 )
 
-// MakeKey returns the key of the node with the given ID at endpoint addr. A zone of the address is
-// left out.
+// MakeKey returns the key of the node with the given ID at addr. It ignores a zone.
 func MakeKey(addr netip.AddrPort, id *[32]byte) (k Key) {
 	ip := addr.Addr().As16()
 	copy(k[:], ip[:])
@@ -30,15 +29,15 @@ func MakeKey(addr netip.AddrPort, id *[32]byte) (k Key) {
 	return k
 }
 
-// AddrPort is the endpoint. IPv4 addresses are of 4 bytes.
+// AddrPort returns the endpoint, with IPv4 addresses in 4 bytes.
 func (k *Key) AddrPort() netip.AddrPort {
 	ip := netip.AddrFrom16([16]byte(k[:keyPort])).Unmap()
 	return netip.AddrPortFrom(ip, binary.BigEndian.Uint16(k[keyPort:]))
 }
 
-// ID is the node ID.
+// ID returns the node ID.
 func (k *Key) ID() enr.ID { return enr.ID(k[keyID:]) }
 
-// hash is what the shard and the place in an index follow from. Endpoints and IDs are chosen
-// by strangers, so the seed must be secret.
+// hash determines the shard and the index position of k. Unauthenticated peers choose endpoints and
+// IDs, so the seed must be secret.
 func (k *Key) hash(seed uint64) uint64 { return xxh3.HashSeed(k[:], seed) }

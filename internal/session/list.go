@@ -10,11 +10,11 @@ import (
 // Info describes a session.
 type Info struct {
 	Key Key
-	// Record is the peer's newest record that was given to SetRecord, or nil.
+	// Record is the peer's newest record that SetRecord got, or nil.
 	Record *enr.Record
-	// Since is when the session came to be. New keys do not change it.
+	// Since is the start of the session. New keys do not change it.
 	Since time.Duration
-	// Used is when a message last opened, at most a second too early.
+	// Used is the time of the last decrypted message, at most a second too early.
 	Used time.Duration
 	// Inbound: the peer made contact first.
 	Inbound bool
@@ -24,8 +24,8 @@ func (e *slot) info() Info {
 	return Info{e.key, e.record, e.since, e.current.Used(), e.inbound}
 }
 
-// SetRecord keeps the record of the session's peer if Config.KeepRecords says so and it has none
-// that is as new. r is that of the node that k names.
+// SetRecord stores the record of the session's peer, unless Config.KeepRecords is off or the stored
+// record is as new. r must be a record of the node with key k.
 func (m *Map) SetRecord(k *Key, h uint64, r *enr.Record) {
 	if !m.cfg.KeepRecords || r == nil {
 		return
@@ -38,7 +38,7 @@ func (m *Map) SetRecord(k *Key, h uint64, r *enr.Record) {
 	}
 }
 
-// Get describes the session of k. ok is false if there is none.
+// Get returns the session of k. It returns ok = false if there is none.
 func (m *Map) Get(k *Key, h uint64) (i Info, ok bool) {
 	s := m.shard(h)
 	s.mu.Lock()
@@ -49,8 +49,8 @@ func (m *Map) Get(k *Key, h uint64) (i Info, ok bool) {
 	return i, false
 }
 
-// All lists the sessions, in no order. A session that begins or ends meanwhile may be missing or
-// not. No lock is held while the loop's body runs.
+// All iterates over the sessions in no order. It may or may not yield a session that begins or ends
+// meanwhile. It holds no lock while the loop body runs.
 func (m *Map) All() iter.Seq[Info] {
 	return func(yield func(Info) bool) {
 		var list []Info
@@ -76,8 +76,8 @@ func (s *shard) collect(list []Info) []Info {
 	return list
 }
 
-// Find describes the session of a node that was used last, at whichever address, or reports false.
-// It looks at all sessions: some 100 µs for 16,384.
+// Find returns the most recently used session of a node, at any address. It reads all sessions, in
+// about 100 µs for 16,384.
 func (m *Map) Find(id enr.ID) (found Info, ok bool) {
 	for i := range m.shards {
 		s := &m.shards[i]

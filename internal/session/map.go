@@ -21,54 +21,55 @@ const (
 )
 
 const (
-	// shards is how many parts a map has unless Config says otherwise. With a handful of workers
-	// two seldom meet in one. A map has fewer if their sessions would be less than shardCapacity:
-	// hashing is uneven, and the room that evens it out would be more than that.
+	// shards is the default number of shards. With a few workers, two seldom want the same one. A
+	// map has fewer shards if each would get less than shardCapacity sessions, because hashing is
+	// uneven and small shards need more spare slots.
 	shards        = 64
 	shardCapacity = 256
 
-	// protectedAfter is how many messages must have been opened before a session counts as one
-	// in use, which newcomers cannot displace. A handshake opens one.
+	// protectedAfter is the number of decrypted messages after which a session counts as in use, so
+	// that new sessions cannot evict it. A handshake counts as one.
 	protectedAfter = 3
-	// protectedFor is for how long after its last message such a session is kept against newcomers.
+	// protectedFor is how long a session in use is protected after its last message.
 	protectedFor = 2 * time.Minute
-	// evictionSamples is how many sessions are looked at to find the one that gives way.
+	// evictionSamples is the number of sessions that eviction compares.
 	evictionSamples = 16
-	// prefixQuota is how many of the samples may come from one network prefix before its sessions
-	// give way to others although they are in use. Who owns a prefix can have any number of
-	// identities there.
+	// prefixQuota is the number of samples that one network prefix may have before its sessions in
+	// use may be evicted. The owner of a prefix can make any number of identities there.
 	prefixQuota = 4
-	// previousFor is for how long keys that were replaced still open messages. Packets that
-	// crossed a handshake arrive within that time.
+	// previousFor is how long replaced keys still decrypt messages. Packets that crossed a
+	// handshake arrive within that time.
 	previousFor = 30 * time.Second
 )
 
-// Config says how large a Map is. Zero values give the defaults.
+// Config configures a Map. Zero values mean the defaults.
 type Config struct {
-	// sessions; where there are several shards each takes somewhat more than its share, as hashing
-	// is uneven: with the default of Shards, up to 1.3 times as many
+	// Capacity is the number of sessions. Because hashing is uneven, each of several shards gets
+	// spare slots, so a map with the default of Shards holds up to 1.3 times as many.
 	Capacity int
-	// challenges out at a time; the oldest one gives way. 52 bytes each, taken when they are needed
+	// Challenges is the number of live challenges; beyond it the oldest one is evicted. Each takes
+	// 52 bytes, allocated on demand.
 	Challenges        int
-	ChallengeLifetime time.Duration // for how long a WHOAREYOU is good, and repeated as it is
-	IdleTimeout       time.Duration // after which a session without messages ends
-	// handshakes that are examined for one challenge, at most 255: each costs one key agreement
+	ChallengeLifetime time.Duration // lifetime of a WHOAREYOU
+	IdleTimeout       time.Duration // a session without messages ends after this time
+	// MaxAttempts is the number of handshakes that may be examined for one challenge, at most 255.
+	// Each costs one key agreement.
 	MaxAttempts int
-	// of these, ones whose message opens, so that a signature is verified; at most 63
+	// MaxProofs is the number of handshakes per challenge whose signature may be verified, at most
+	// 63. Their message has decrypted.
 	MaxProofs int
-	// parts with a lock of their own, 64 by default, fewer for less than 16384 sessions; rounded up
-	// to a power of two. With one, a small map takes little memory
+	// Shards is the number of parts with a lock each: 64 by default, fewer for less than 16384
+	// sessions, rounded up to a power of two. With one shard, a small map takes little memory.
 	Shards   int
 	Protocol codec.Protocol
-	Seed     uint64 // secret: of the hash; random per process
+	Seed     uint64 // seed of the hash; must be secret and random
 
-	// KeepRecords keeps the record of each peer with its session; see Map.SetRecord. A record takes
-	// up to 700 bytes, unless others hold it too.
+	// KeepRecords stores the record of each peer with its session; see Map.SetRecord. A record
+	// takes up to 700 bytes, unless it is shared.
 	KeepRecords bool
 
-	// OnEnd, if not nil, is told whose session has ended, be it that it was idle, gave way to
-	// another one, or was removed. It is called with a lock held: it must return at once and not
-	// use the Map.
+	// OnEnd, if not nil, is called when a session expires, is evicted or removed. A lock is held
+	// during the call, so OnEnd must return promptly and must not use the Map.
 	OnEnd func(*Key)
 }
 
@@ -105,8 +106,8 @@ type Map struct {
 
 	challenges challengeTable
 
-	sweepShard, sweepSlot int          // where Sweep goes on
-	swept                 atomic.Int64 // when it was last called: the time for Stats
+	sweepShard, sweepSlot int          // position of Sweep
+	swept                 atomic.Int64 // time of the last Sweep, used by Stats
 }
 
 type shard struct {
@@ -116,46 +117,45 @@ type shard struct {
 	slots     []slot
 	free      []uint32
 	view      atomic.Pointer[shardView] // sessions and slots
-	capacity  int                       // the most slots
-	clockHand uint32                    // where eviction has looked last
-	step      uint32                    // and how far from there it looks next
+	capacity  int                       // largest number of slots
+	clockHand uint32                    // last slot that eviction looked at
+	step      uint32                    // distance to the next one
 	evicted   uint64
 	refused   uint64
 	expired   uint64
 
-	_ [64]byte // shards are locked by different workers
+	_ [64]byte // different workers lock different shards
 }
 
-// slot is one session. A slot with key zero and no keys is free.
+// slot is one session. A free slot has a zero key and no keys.
 type slot struct {
-	// The first cache line: whose session it is, and its keys.
+	// The first cache line holds the session key and the keys.
 	key  Key
 	live bool
 
 	current, next, previous *Keys
-	nextUntil               time.Duration // when next is given up
-	previousUntil           time.Duration // when previous is dropped
+	nextUntil               time.Duration // end of next
+	previousUntil           time.Duration // end of previous
 
-	// current, if there are no others, for those who read without the lock; see publishSingle
+	// single is current if it is the only pair, for readers without the lock; see publishSingle.
 	single atomic.Pointer[Keys]
 
 	record  *enr.Record // of the peer, or nil
 	since   time.Duration
 	inbound bool // the peer made contact first
 
-	_ [7]byte // slots take two cache lines each, which are fetched together
+	_ [7]byte // a slot takes two cache lines, which the CPU fetches together
 }
 
-// begin notes that the session, which has no keys yet, comes to be.
+// begin starts a session that has no keys yet.
 func (e *slot) begin(now time.Duration, inbound bool) {
 	if e.current == nil {
 		e.since, e.inbound = now, inbound
 	}
 }
 
-// publishSingle lets readers without the lock see what a change of the session has led to. A session with
-// one pair of keys, which nearly all have, is open to them; with several it takes the lock to know
-// what they are.
+// publishSingle publishes a change of the session to readers without the lock. They see a session
+// with one pair of keys, as nearly all have. With several pairs they must take the lock.
 func (e *slot) publishSingle() {
 	if e.next != nil || e.previous != nil {
 		e.single.Store(nil)
@@ -179,8 +179,7 @@ func NewMap(cfg Config) *Map {
 	m := &Map{cfg: cfg, shards: make([]shard, cfg.Shards)}
 	capacity := (cfg.Capacity + cfg.Shards - 1) / cfg.Shards
 	if cfg.Shards > 1 {
-		// Hashing spreads unevenly: a shard gets four standard deviations and a little more than
-		// its share.
+		// Hashing is uneven, so a shard gets four standard deviations and a little more.
 		capacity += 4*isqrt(capacity) + 8
 	}
 	for i := range m.shards {
@@ -199,19 +198,18 @@ func isqrt(n int) int {
 	return r
 }
 
-// Hash is the hash of k in this map. The methods below take it along with the key, so that it is
-// calculated once for a packet.
+// Hash returns the hash of k in this map. The methods below take it with the key, so that a caller
+// computes it once per packet.
 func (m *Map) Hash(k *Key) uint64 { return k.hash(m.cfg.Seed) }
 
 func (m *Map) shard(h uint64) *shard { return &m.shards[h&uint64(len(m.shards)-1)] }
 
-// Found is what Lookup knows about a peer. Keys that do not exist are nil; at least one of the
-// three does.
+// Found is the result of Lookup. Missing keys are nil; at least one pair exists.
 type Found struct {
 	Current, Next, Previous *Keys
 }
 
-// Lookup finds the session of k, whose hash is h. It changes nothing.
+// Lookup returns the session of k, whose hash is h. It changes nothing.
 func (m *Map) Lookup(k *Key, h uint64) (f Found, ok bool) {
 	s := m.shard(h)
 	s.mu.Lock()
@@ -223,8 +221,8 @@ func (m *Map) Lookup(k *Key, h uint64) (f Found, ok bool) {
 	return f, ok
 }
 
-// Sender returns the keys to seal a new message for k with: current ones that are not used up. It
-// reports false when a handshake must come first.
+// Sender returns the keys to seal a new message for k with: the current ones, unless they are used
+// up. It returns false if a handshake must come first.
 func (m *Map) Sender(k *Key, h uint64) (*Keys, bool) {
 	f, ok := m.Lookup(k, h)
 	if !ok || f.Current == nil || f.Current.Exhausted() {
@@ -233,11 +231,11 @@ func (m *Map) Sender(k *Key, h uint64) (*Keys, bool) {
 	return f.Current, true
 }
 
-// Promote notes that a message of k has been opened with keys other than the current ones, if they
-// still belong to the session. Next keys become the current ones; then a handshake of this node has
-// been answered, and Promote reports it. Previous keys do so only if they come from a handshake
-// that crossed another one and that both sides settle on: a replay of what was sent under old keys
-// must not bring those back.
+// Promote records that a message of k was decrypted with keys other than the current ones, if these
+// keys still belong to the session. Next keys become current, and Promote returns true, because the
+// peer has answered a handshake of this node. Previous keys become current only if their handshake
+// crossed another one and both sides agree on it. A replay of messages under old keys must not make
+// those current.
 func (m *Map) Promote(now time.Duration, k *Key, h uint64, opened *Keys) (answered bool) {
 	s := m.shard(h)
 	s.mu.Lock()
@@ -265,9 +263,9 @@ func (m *Map) Promote(now time.Duration, k *Key, h uint64, opened *Keys) (answer
 	return answered
 }
 
-// Offer stores new keys, of a handshake that this node has just sent to k: they open what the peer
-// answers and become current with it. They are given up at until. If the session is new and there
-// is no room, Offer reports false and nothing is stored.
+// Offer stores the keys of a handshake that this node has just sent to k. They decrypt the peer's
+// answer and become current with it, or are dropped at until. If the session is new and there is no
+// room, Offer returns false and stores nothing.
 func (m *Map) Offer(now time.Duration, k *Key, h uint64, keys *Keys, until time.Duration) bool {
 	s := m.shard(h)
 	s.mu.Lock()
@@ -285,11 +283,10 @@ func (m *Map) Offer(now time.Duration, k *Key, h uint64, keys *Keys, until time.
 	return true
 }
 
-// Establish makes new keys, with which the peer has encrypted the message of its handshake, the
-// current ones. The challenge that the handshake answered ends with it; if it has ended already, or
-// another one has taken its place, Establish reports false and nothing changes: the handshake came
-// twice or too late. It also reports false, the challenge being used up, when the session is new
-// and there is no room.
+// Establish makes keys current with which the peer has encrypted the message of its handshake, and
+// ends the challenge that the handshake answered. If that challenge has ended or was replaced,
+// Establish returns false and changes nothing: the handshake came twice or too late. It also
+// returns false if the session is new and there is no room; then the challenge is used up.
 func (m *Map) Establish(now time.Duration, k *Key, h uint64, ch *Challenge, keys *Keys) bool {
 	if !m.challenges.finish(now, h, ch) {
 		return false
@@ -327,24 +324,22 @@ func (m *Map) Remove(k *Key, h uint64) {
 }
 
 const (
-	// sweepWindow is how many sessions one Sweep looks at, at most, so that no worker waits long
-	// for a shard.
+	// sweepWindow bounds the sessions per Sweep, so that no worker waits long for a shard.
 	sweepWindow = 256
-	// sweepCalls is how many calls of Sweep it takes at least to look at all sessions.
+	// sweepCalls is the smallest number of Sweep calls for a whole round.
 	sweepCalls = 64
 	// maxShards bounds Config.Shards.
 	maxShards = 1024
 )
 
-// Sweep ends what time has ended in one part of the map: idle sessions, next and previous keys.
-// Each call goes on where the last one stopped. One goroutine may call it.
+// Sweep removes expired sessions and keys from one part of the map. Each call continues where the
+// last one stopped. Only one goroutine may call it.
 func (m *Map) Sweep(now time.Duration) {
 	m.swept.Store(int64(now))
 	s := &m.shards[m.sweepShard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// However small the map, it takes sweepCalls calls to go round: a sweep costs little if nothing
-	// else is to be done.
+	// Even for a small map a round takes sweepCalls calls, so that a sweep costs little.
 	window := min(sweepWindow, len(s.slots)*len(m.shards)/sweepCalls+1)
 	end := min(m.sweepSlot+window, len(s.slots))
 	s.sweep(m, now, m.sweepSlot, end)
@@ -353,9 +348,8 @@ func (m *Map) Sweep(now time.Duration) {
 	}
 }
 
-// SweepAll does what Sweep does, in all parts of the map at once. It is for those who would rather
-// look at all sessions now and then than at a few all the time, and from the goroutine that calls
-// Sweep.
+// SweepAll sweeps the whole map. Use it to sweep everything now and then instead of a little all
+// the time, from the goroutine that calls Sweep.
 func (m *Map) SweepAll(now time.Duration) {
 	m.swept.Store(int64(now))
 	for i := range m.shards {
@@ -369,15 +363,15 @@ func (m *Map) SweepAll(now time.Duration) {
 // Stats are counts of a Map.
 type Stats struct {
 	Sessions   int
-	Challenges int    // that live
-	Evicted    uint64 // sessions that gave way to newer ones
-	Refused    uint64 // new sessions for which none gave way
+	Challenges int    // live ones
+	Evicted    uint64 // sessions evicted for new ones
+	Refused    uint64 // new sessions refused for lack of room
 	Expired    uint64 // sessions that ended because they were idle
 
-	ChallengesEvicted uint64 // challenges that gave way to newer ones while they lived
+	ChallengesEvicted uint64 // live challenges evicted for new ones
 }
 
-// Stats counts. It takes every shard's lock in turn.
+// Stats returns the counts. It takes each shard's lock in turn.
 func (m *Map) Stats() (st Stats) {
 	for i := range m.shards {
 		s := &m.shards[i]

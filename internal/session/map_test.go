@@ -346,21 +346,21 @@ func TestSoleAgreesWithLookup(t *testing.T) {
 				m.Remove(&key, h)
 			}
 		}
-		var places [PrefetchSize]SlotRef
-		m.Prefetch([]uint64{h}, &places)
+		var refs [PrefetchSize]SlotRef
+		m.Prefetch([]uint64{h}, &refs)
 		f, ok := m.Lookup(&key, h)
-		got := places[0].SingleKey(&key)
+		got := refs[0].SingleKey(&key)
 		only := ok && f.Current != nil && f.Next == nil && f.Previous == nil
 		if got != nil && (!only || got != f.Current) {
 			t.Fatalf("step %d: SingleKey gives %p, Lookup %v %+v", step, got, ok, f)
 		}
 		if only {
-			if single++; got == nil && places[0].slot != nil && places[0].slot.key == key {
+			if single++; got == nil && refs[0].slot != nil && refs[0].slot.key == key {
 				t.Fatalf("step %d: the place of a session with one pair of keys does not say so", step)
 			}
 		}
 		other := testKey(keys + 1)
-		if places[0].SingleKey(&other) != nil {
+		if refs[0].SingleKey(&other) != nil {
 			t.Fatalf("step %d: keys of another session", step)
 		}
 	}

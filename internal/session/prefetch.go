@@ -1,14 +1,14 @@
 package session
 
-// PrefetchSize is how many sessions Prefetch takes at a time.
+// PrefetchSize is the largest number of sessions per Prefetch.
 const PrefetchSize = 16
 
-// SlotRef is where Prefetch has seen a session. The zero SlotRef is nowhere.
+// SlotRef refers to the slot of a session that Prefetch found. The zero SlotRef refers to none.
 type SlotRef struct{ slot *slot }
 
-// SingleKey returns the keys of the session of k if it is still in this place and has one pair of keys
-// alone. It takes no lock: what it returns was so at one moment during the call, as with Lookup.
-// nil says nothing; Lookup knows.
+// SingleKey returns the keys of the session of k if the slot still holds it and it has only one
+// pair. It takes no lock: the result was true at one moment during the call, as with Lookup. A nil
+// result is inconclusive; use Lookup.
 func (p SlotRef) SingleKey(k *Key) *Keys {
 	if p.slot == nil {
 		return nil
@@ -19,26 +19,28 @@ func (p SlotRef) SingleKey(k *Key) *Keys {
 	return nil
 }
 
-// Prefetch finds the places of sessions with the given hashes, and reads the memory that opening their
-// messages and sealing answers will need, so that the waits for it overlap: first the index of all,
-// then the slot of all, then their keys and ciphers. A look-up under a lock waits for each in turn.
-// It takes no lock, changes nothing, and may miss sessions or find others: see SlotRef.SingleKey. Where
-// there is no session, the place of a challenge is read. At most PrefetchSize hashes are looked at. sum
-// has no meaning.
-func (m *Map) Prefetch(hashes []uint64, places *[PrefetchSize]SlotRef) (sum byte) {
+// Prefetch finds the slots of the sessions with the given hashes, and reads the memory that opening
+// their messages and sealing answers will need. It reads the index for all hashes, then all slots,
+// then all keys and ciphers, so that the cache misses overlap. Lookups under a lock would miss one
+// after the other.
+//
+// Prefetch takes no lock and changes nothing. It may miss sessions or find others: see
+// SlotRef.SingleKey. If there is no session, it reads the slot of the next challenge. It uses at
+// most PrefetchSize hashes. sum has no meaning.
+func (m *Map) Prefetch(hashes []uint64, refs *[PrefetchSize]SlotRef) (sum byte) {
 	hashes = hashes[:min(len(hashes), PrefetchSize)]
 	for i, h := range hashes {
 		s := m.shard(h).view.Load()
-		places[i].slot = nil
+		refs[i].slot = nil
 		if n, ok := s.sessions.lookupUnlocked(h); ok {
-			places[i].slot = &s.slots[n]
-		} else { // its sender will be challenged
+			refs[i].slot = &s.slots[n]
+		} else { // the sender will be challenged
 			sum ^= m.challenges.prefetch(h)
 		}
 	}
 	var keys [PrefetchSize]*Keys
 	for i := range hashes {
-		if e := places[i].slot; e != nil {
+		if e := refs[i].slot; e != nil {
 			keys[i] = e.single.Load()
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// The methods of this file are called with the shard's lock held.
+// Callers of the methods of this file hold the shard's lock.
 
 func (s *shard) locate(k *Key, h uint64) (*slot, uint32) {
 	var i uint32
@@ -26,7 +26,7 @@ func (s *shard) find(k *Key, h uint64) *slot {
 	return e
 }
 
-// insert makes a session without keys. It returns nil when there is no room.
+// insert adds a session without keys. It returns nil when there is no room.
 func (s *shard) insert(m *Map, now time.Duration, k *Key, h uint64) *slot {
 	if len(s.free) == 0 && !s.grow(m) && !s.evict(m, now, k) {
 		s.refused++
@@ -55,13 +55,14 @@ func (s *shard) drop(m *Map, i uint32) {
 	s.free = append(s.free, i)
 }
 
-// evict makes room for a new session k: it ends the least worthy of a few sessions. Identities cost
-// nothing, so a new session displaces first those of its own network prefix that never got beyond
-// their handshake, then others of that kind, then idle ones.
+// evict makes room for a new session k. It compares a few sessions and ends the least valuable one.
+// Identities cost nothing, so a new session first evicts sessions of its own network prefix that
+// never got beyond their handshake, then other such sessions, then idle ones.
 //
-// Sessions in use stay, unless their prefixes have many sessions, and more than those of k would
-// have: then the session with the most crowded prefixes goes, of several the one that was idle for
-// longest (S39). If k itself comes from a crowded prefix, a session of such a prefix goes.
+// Sessions in use stay, with one exception: a session goes if its prefixes have many sessions, and
+// more than the prefixes of k would have. Of these sessions evict takes the one with the most
+// crowded prefixes, and of several the one that was idle for longest (S39). If k itself comes from
+// a crowded prefix, a session of such a prefix goes.
 func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
 	var seen [evictionSamples]uint32
 	n := min(evictionSamples, len(s.slots))
@@ -87,9 +88,9 @@ func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
 	return true
 }
 
-// stepOf is by how much the hand of n slots moves: about 0.6 n, so that the slots looked at lie
-// far apart, and without a common divisor, so that all have their turn. Sessions that were made
-// together are neighbors, and all of them may be in use.
+// stepOf returns the step of the clock hand over n slots: about 0.6 n, so that samples lie far
+// apart, and coprime to n, so that the hand reaches every slot. Neighboring sessions were often
+// made together, and all of them may be in use.
 func stepOf(n int) uint32 {
 	s := max(n*5/8, 1)
 	for gcd(s, n) != 1 {
@@ -105,8 +106,8 @@ func gcd(a, b int) int {
 	return a
 }
 
-// crowded returns the one of the given slots whose prefixes have the most sessions in the map, or
-// -1 if none has many, and more than those of k would have with it.
+// crowded returns the slot of the sample whose prefixes have the most sessions in the map. It
+// returns -1 if none has many, and more than those of k would have with it.
 func (s *shard) crowded(m *Map, now time.Duration, slots []uint32, k *Key) int {
 	m.held.mu.Lock()
 	defer m.held.mu.Unlock()
@@ -121,8 +122,8 @@ func (s *shard) crowded(m *Map, now time.Duration, slots []uint32, k *Key) int {
 	return best
 }
 
-// overrepresented returns the session that was idle for longest among those of a prefix which has more than
-// prefixQuota of the given slots, or -1.
+// overrepresented returns the longest idle session of a prefix that has more than prefixQuota of
+// the given slots, or -1.
 func (s *shard) overrepresented(now time.Duration, slots []uint32) int {
 	for _, i := range slots {
 		count, best, longest := 0, -1, time.Duration(-1)
@@ -141,7 +142,7 @@ func (s *shard) overrepresented(now time.Duration, slots []uint32) int {
 	return -1
 }
 
-// evictionScore ranks a session for eviction: 0 keeps it.
+// evictionScore ranks a session for eviction. A score of 0 keeps it.
 func (e *slot) evictionScore(now time.Duration, newKey *Key) time.Duration {
 	const class = 1 << 60
 	idle := max(now-e.lastUsed(), 0) + 1
@@ -158,7 +159,7 @@ func (e *slot) evictionScore(now time.Duration, newKey *Key) time.Duration {
 	}
 }
 
-// lastUsed is when a message of the session was last opened or its handshake sent.
+// lastUsed returns the time of the last decrypted message or of the handshake.
 func (e *slot) lastUsed() (t time.Duration) {
 	for _, k := range [...]*Keys{e.current, e.next} {
 		if k != nil {
@@ -168,7 +169,7 @@ func (e *slot) lastUsed() (t time.Duration) {
 	return t
 }
 
-// sweep ends what time has ended in the slots from, inclusive, to end.
+// sweep removes expired sessions and keys from the slots in [from, end).
 func (s *shard) sweep(m *Map, now time.Duration, from, end int) {
 	for i := from; i < end; i++ {
 		e := &s.slots[i]
