@@ -24,6 +24,7 @@ func benchMessages() []message {
 		&codec.TalkRequest{RequestID: id, Protocol: []byte("utp"), Payload: make([]byte, 500)},
 		&codec.TalkResponse{RequestID: id, Payload: make([]byte, 500)},
 		&codec.RegTopic{RequestID: id, Record: records[:160], Ticket: make([]byte, 100), Distances: three},
+		&codec.RegTopic{RequestID: id, Record: records[:160], Ticket: make([]byte, 100), Distances: three, TicketFirst: true},
 		&codec.RegConfirmation{RequestID: id, Total: 3, Ticket: make([]byte, 100), WaitTime: 60_000},
 		&codec.TopicQuery{RequestID: id, Distances: three},
 		&codec.TopicNodes{Nodes: codec.Nodes{RequestID: id, Total: 3, Records: records}},

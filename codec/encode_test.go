@@ -55,9 +55,9 @@ func fields(kind byte, id, a, b []byte, n, k uint64) message {
 	case codec.TypeTalkResponse:
 		return &codec.TalkResponse{RequestID: req, Payload: b}
 	case codec.TypeRegTopic:
-		return &codec.RegTopic{RequestID: req, Topic: topic, Record: list(a), Ticket: b, Distances: at}
+		return &codec.RegTopic{RequestID: req, Topic: topic, Record: list(a), Ticket: b, Distances: at, TicketFirst: k&2 != 0}
 	case codec.TypeRegConfirmation:
-		return &codec.RegConfirmation{RequestID: req, Total: k >> 8, Ticket: a, WaitTime: k}
+		return &codec.RegConfirmation{RequestID: req, Total: k >> 8, Ticket: a[:min(len(a), codec.MaxTicketSize)], WaitTime: k}
 	case codec.TypeTopicQuery:
 		return &codec.TopicQuery{RequestID: req, Topic: topic, Distances: at}
 	default:

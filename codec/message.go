@@ -9,8 +9,8 @@ import (
 // MessageType is the first byte of a message (discv5-wire.md, Protocol Messages).
 type MessageType byte
 
-// The ten messages. The topic messages are understood by nodes whose record has the entry
-// topic-discovery.
+// The ten messages. Nodes whose record has the entry "ng" understand the topic messages; see
+// enr.View.TopicVersion.
 const (
 	TypePing            MessageType = 0x01
 	TypePong            MessageType = 0x02
@@ -48,6 +48,7 @@ var (
 	ErrDistance    = errors.New("codec: log distance over 256")
 	ErrIPSize      = errors.New("codec: IP address is neither 4 nor 16 bytes")
 	ErrTopicSize   = errors.New("codec: topic is not 32 bytes")
+	ErrTicketSize  = errors.New("codec: ticket longer than 256 bytes")
 )
 
 // RequestID is the request ID of a message: 0 to 8 bytes chosen by the requester. Values can be

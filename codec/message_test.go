@@ -68,6 +68,18 @@ var (
 	long     = bytes.Repeat([]byte{0xaa}, 56)
 )
 
+// The record of EIP-778, and the topic of the vectors with it.
+const (
+	eip778Hex = "f884b8407098ad865b00a582051940cb9cf36836572411a47278783077011599ed5cd16b76f2635f4e234738f30813a89eb9137e3e3df5266e3a1f11df72ecf1145ccb" +
+		"9c01826964827634826970847f00000189736563703235366b31a103ca634cae0d49acb401d8a4c6b6fe8c55b70d115bf400769cc1400f3258cd31388375647082765f"
+	countingHex = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20"
+)
+
+func regTopic(id, ticket string, ticketFirst bool, list ...uint) *codec.RegTopic {
+	return &codec.RegTopic{RequestID: requestID(id), Topic: [32]byte(unhex(countingHex)), Record: unhex(eip778Hex),
+		Ticket: unhex(ticket), Distances: distances(list...), TicketFirst: ticketFirst}
+}
+
 // messageTests were computed by hand from the definition of RLP.
 var messageTests = []struct {
 	name string
@@ -105,6 +117,27 @@ var messageTests = []struct {
 		"07 e6 01" + topicHex + "c0 80 c101"},
 	{"REGTOPIC, long", &codec.RegTopic{RequestID: requestID("01"), Topic: topic, Record: unhex("c20102"), Ticket: long, Distances: distances()},
 		"07 f860 01" + topicHex + "c20102 b838" + hex.EncodeToString(long) + "c0"},
+	{"REGTOPIC, ticket first", &codec.RegTopic{RequestID: requestID("01"), Topic: topic, Record: unhex("c20102"), Ticket: unhex("aabb"),
+		Distances: distances(1), TicketFirst: true}, "07 ea 01" + topicHex + "82aabb c20102 c101"},
+	{"REGTOPIC, ticket first, empty", &codec.RegTopic{RequestID: requestID("01"), Topic: topic, Record: unhex("c0"), Ticket: []byte{},
+		Distances: distances(), TicketFirst: true}, "07 e5 01" + topicHex + "80 c0 c0"},
+	{"REGTOPIC, published record, first", regTopic("00000001", "", false, 256, 255, 254),
+		"07 f8b5 8400000001 a0" + countingHex + eip778Hex + "80 c7 820100 81ff 81fe"},
+	{"REGTOPIC, published record, ticket", regTopic("010203", "0909", false, 250, 251),
+		"07 f8b3 83010203 a0" + countingHex + eip778Hex + "820909 c4 81fa 81fb"},
+	{"REGTOPIC, published record, ticket first", regTopic("010203", "0909", true, 250, 251),
+		"07 f8b3 83010203 a0" + countingHex + "820909" + eip778Hex + "c4 81fa 81fb"},
+	{"REGCONFIRMATION, published", &codec.RegConfirmation{RequestID: requestID("04"), Total: 2, Ticket: unhex("0707"), WaitTime: 1500},
+		"08 c8 04 02 820707 8205dc"},
+	{"REGCONFIRMATION, admitted, published", &codec.RegConfirmation{RequestID: requestID("04"), Total: 1, Ticket: []byte{}, WaitTime: 900000},
+		"08 c7 04 01 80 830dbba0"},
+	{"TOPICQUERY, published", &codec.TopicQuery{RequestID: requestID("05"), Topic: [32]byte(unhex(countingHex)), Distances: distances(248)},
+		"09 e5 05 a0" + countingHex + "c2 81f8"},
+	{"TOPICQUERY, no distance", &codec.TopicQuery{RequestID: requestID("05"), Topic: [32]byte(unhex(countingHex)), Distances: distances()},
+		"09 e3 05 a0" + countingHex + "c0"},
+	{"TOPICNODES, published record", &codec.TopicNodes{Nodes: codec.Nodes{RequestID: requestID("06"), Total: 3, Records: unhex(eip778Hex)}},
+		"0a f88a 06 03 f886" + eip778Hex},
+	{"TOPICNODES, empty", &codec.TopicNodes{Nodes: codec.Nodes{RequestID: requestID("06"), Total: 1, Records: []byte{}}}, "0a c3 06 01 c0"},
 	{"REGCONFIRMATION", &codec.RegConfirmation{RequestID: requestID("01"), Total: 1, Ticket: unhex("aabb"), WaitTime: 60000},
 		"08 c8 01 01 82aabb 82ea60"},
 	{"REGCONFIRMATION, admitted", &codec.RegConfirmation{RequestID: id4, Total: 4, Ticket: []byte{}, WaitTime: 900000},

@@ -5,14 +5,26 @@ import "github.com/fastdisc/discv5/internal/rlp"
 // TopicSize is the size of a topic, also called service identifier, in bytes.
 const TopicSize = 32
 
+// MaxTicketSize is the largest ticket in a REGCONFIRMATION that is accepted. An advertiser sends a
+// ticket back, and REGTOPIC with a record and distances has to fit into a packet.
+const MaxTicketSize = 256
+
+// MaxTopicDistances is how many distances fit into every REGTOPIC. Decode accepts more.
+const MaxTopicDistances = 64
+
 // RegTopic asks to register the sender for a topic (REGTOPIC, 0x07).
+//
+// Two orders of its fields are in use: the specification puts the record before the ticket, and the
+// reference fork of go-ethereum the ticket before the record. As the record is a list and the
+// ticket a string, Decode tells them apart and accepts both.
 type RegTopic struct {
 	RequestID RequestID
 	Topic     [TopicSize]byte
-	// encoded record of the sender; nothing but that it is an RLP list has been checked
-	Record    []byte
-	Ticket    []byte    // issued by the recipient before; empty on the first attempt
+	Record    []byte    // of the sender, encoded; Decode checks only that it is an RLP list
+	Ticket    []byte    // issued by the recipient earlier; empty on the first attempt
 	Distances Distances // from Topic, at which the sender would like to get records
+	// TicketFirst is set for the order of the reference fork: ticket, record.
+	TicketFirst bool
 }
 
 // Append appends the message with its type byte.
@@ -20,12 +32,18 @@ func (m *RegTopic) Append(dst []byte) []byte {
 	dst = begin(dst, TypeRegTopic, &m.RequestID,
 		1+TopicSize+len(m.Record)+rlp.StringSize(m.Ticket)+m.Distances.size())
 	dst = rlp.AppendString(dst, m.Topic[:])
-	dst = append(dst, m.Record...)
-	dst = rlp.AppendString(dst, m.Ticket)
+	if m.TicketFirst {
+		dst = rlp.AppendString(dst, m.Ticket)
+		dst = append(dst, m.Record...)
+	} else {
+		dst = append(dst, m.Record...)
+		dst = rlp.AppendString(dst, m.Ticket)
+	}
 	return m.Distances.append(dst)
 }
 
-// Decode reads the list that SplitMessage returned. Record, Ticket and Distances point into body.
+// Decode reads the list that SplitMessage returned, in either order. Record, Ticket and Distances
+// point into body.
 func (m *RegTopic) Decode(body []byte) error {
 	b, err := open(body, &m.RequestID)
 	if err != nil {
@@ -34,26 +52,43 @@ func (m *RegTopic) Decode(body []byte) error {
 	if b, err = readTopic(b, &m.Topic); err != nil {
 		return err
 	}
-	list, rest, err := rlp.List(b)
-	if err != nil {
-		return err
-	}
-	m.Record = b[: len(b)-len(rest) : len(b)-len(rest)]
-	if rlp.HeaderSize(len(list))+len(list) > MaxRecordSize {
-		return ErrRecordSize
-	}
-	if m.Ticket, b, err = rlp.String(rest); err != nil {
-		return err
+	if m.TicketFirst = len(b) > 0 && b[0] < 0xc0; m.TicketFirst {
+		if m.Ticket, b, err = rlp.String(b); err != nil {
+			return err
+		}
+		if m.Record, b, err = readRecord(b); err != nil {
+			return err
+		}
+	} else {
+		if m.Record, b, err = readRecord(b); err != nil {
+			return err
+		}
+		if m.Ticket, b, err = rlp.String(b); err != nil {
+			return err
+		}
 	}
 	m.Distances, b, err = splitDistances(b)
 	return end(b, err)
+}
+
+// readRecord splits off a list of the size that a record may have, header included.
+func readRecord(b []byte) (record, rest []byte, err error) {
+	_, rest, err = rlp.List(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	n := len(b) - len(rest)
+	if n > MaxRecordSize {
+		return nil, nil, ErrRecordSize
+	}
+	return b[:n:n], rest, nil
 }
 
 // RegConfirmation answers REGTOPIC (REGCONFIRMATION, 0x08).
 type RegConfirmation struct {
 	RequestID RequestID
 	Total     uint64 // packets that answer the request: this one and NODES
-	Ticket    []byte // for the next attempt; empty when the registration was admitted
+	Ticket    []byte // for the next attempt, at most MaxTicketSize bytes; empty when the registration was admitted
 	WaitTime  uint64 // milliseconds until the next attempt, or until the registration ends
 }
 
@@ -77,6 +112,9 @@ func (m *RegConfirmation) Decode(body []byte) error {
 	}
 	if m.Ticket, b, err = rlp.String(b); err != nil {
 		return err
+	}
+	if len(m.Ticket) > MaxTicketSize {
+		return ErrTicketSize
 	}
 	m.WaitTime, b, err = rlp.Uint64(b)
 	return end(b, err)

@@ -48,7 +48,8 @@ func (e *EntryError) Unwrap() error { return e.Err }
 // Check returns the verdict on the entry key: nil if the record has it and its value fits,
 // ErrNoEntry if the record does not have it, and otherwise an *EntryError. It knows ip, ip6, udp,
 // udp6, tcp, tcp6 (enr.md, Record Structure), quic, quic6, the consensus layer's eth2, attnets,
-// syncnets, cgc and nfd, and client (EIP-7636). Every value of another key fits.
+// syncnets, cgc and nfd, ng and topic-discovery of topic discovery, and client (EIP-7636). Every
+// value of another key fits.
 //
 // A failed check allocates. The accessors do not: they report an entry that does not fit as absent.
 func (v View) Check(key string) error {
@@ -111,7 +112,7 @@ func checkEntry(key string, value []byte) (err error) {
 		_, err = sized(value, attnetsSize)
 	case keySyncnets:
 		_, err = syncnets(value)
-	case keyCustody:
+	case keyCustody, keyTopics, keyTopicsOld:
 		_, err = integer(value)
 	case keyNextFork:
 		_, err = sized(value, nextForkSize)

@@ -207,10 +207,14 @@ func flood(t testing.TB, scenario string, honest func(*rand.Rand) netip.Addr, to
 	if scenario != "no attacker" {
 		arrivals(0.2, func(at time.Duration) {
 			topic := draw()
-			if scenario == "one topic" {
+			if scenario == "one topic" || scenario == "one topic, diverse" {
 				topic = attacked
 			}
-			s.add(at, netip.AddrFrom4([4]byte{45, 9, 8, byte(s.rnd.IntN(256))}), topic, true)
+			addr := netip.AddrFrom4([4]byte{45, 9, 8, byte(s.rnd.IntN(256))})
+			if scenario == "diverse" || scenario == "one topic, diverse" {
+				addr = publicAddr(s.rnd)
+			}
+			s.add(at, addr, topic, true)
 		})
 	}
 	s.warm = end*3/4
