@@ -217,7 +217,7 @@ func flood(t testing.TB, scenario string, honest func(*rand.Rand) netip.Addr, to
 			s.add(at, addr, topic, true)
 		})
 	}
-	s.warm = end*3/4
+	s.warm = end * 3 / 4
 	s.run(end)
 	return s
 }
