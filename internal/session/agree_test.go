@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestAgreeFindsChallenge: of several challenges to one node, Agree finds the one that a handshake
-// answers, wherever it stands, and none if it answers another one.
+// TestAgreeFindsChallenge: Agree finds the challenge that a handshake answers among several, and
+// fails if the handshake answers another one.
 func TestAgreeFindsChallenge(t *testing.T) {
 	a, b := newNode(t, 1), newNode(t, 2)
 	const count = 4

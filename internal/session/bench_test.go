@@ -17,7 +17,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// benchSource gives the same bytes every time.
+// benchSource returns the same random bytes in each run.
 func benchSource(tb testing.TB) *aead.Random {
 	tb.Helper()
 	r, err := aead.NewRandom(rand.NewChaCha8([32]byte{1}))
@@ -27,7 +27,7 @@ func benchSource(tb testing.TB) *aead.Random {
 	return r
 }
 
-// benchKey is the key of session i: a node ID and an endpoint of its own.
+// benchKey returns the key of session i, with its own node ID and endpoint.
 func benchKey(i int) Key {
 	var id [32]byte
 	r := rand.NewPCG(uint64(i), 3)
@@ -38,8 +38,7 @@ func benchKey(i int) Key {
 	return MakeKey(netip.AddrPortFrom(addr, 9000), &id)
 }
 
-// benchEstablish makes session i as its recipient does: with a challenge that a handshake
-// answers.
+// benchEstablish makes session i as the recipient does, with a challenge and a handshake.
 func benchEstablish(tb testing.TB, m *Map, r *aead.Random, now time.Duration, i int) {
 	tb.Helper()
 	k := benchKey(i)
@@ -58,7 +57,7 @@ func benchEstablish(tb testing.TB, m *Map, r *aead.Random, now time.Duration, i 
 	}
 }
 
-// benchHeld counts the first n sessions that can be found.
+// benchHeld counts how many of the first n sessions exist.
 func benchHeld(m *Map, n int) (found int) {
 	for i := range n {
 		k := benchKey(i)
@@ -69,11 +68,11 @@ func benchHeld(m *Map, n int) (found int) {
 	return found
 }
 
-// benchHeap is the memory in use, in bytes.
+// benchHeap returns the heap memory in use, in bytes.
 func benchHeap() uint64 {
 	var s runtime.MemStats
 	runtime.GC()
-	runtime.GC() // the first one may only have begun to free
+	runtime.GC() // the first one may only have started to free memory
 	runtime.ReadMemStats(&s)
 	return s.HeapAlloc
 }
@@ -87,7 +86,7 @@ func TestSessionSize(t *testing.T) {
 		name     string
 		capacity int
 		sessions int
-		empty    bool // the empty map counts too
+		empty    bool // include the empty map
 	}{
 		{"sessions alone", 8192, 8192, false},
 		{"whole map, 100,000 of 131,072", 131_072, 100_000, true},
@@ -126,10 +125,10 @@ var benchSizes = []struct {
 	sessions int
 }{{"1k", 1000}, {"10k", 10_000}, {"100k", 100_000}}
 
-// benchLarge is a map of 2 GiB, made only where a benchmark names it.
+// benchLarge needs 2 GiB, so a benchmark makes it only on request.
 const benchLarge = 1_000_000
 
-// benchMap makes a map with n sessions, and their keys in an order that is not that of memory.
+// benchMap returns a map with n sessions, and their keys in random order.
 func benchMap(tb testing.TB, n int) (*Map, []Key) {
 	tb.Helper()
 	m, r := NewMap(Config{Capacity: max(131_072, n+n/4), Seed: 5}), benchSource(tb)
@@ -142,7 +141,7 @@ func benchMap(tb testing.TB, n int) (*Map, []Key) {
 	return m, keys
 }
 
-// BenchmarkLookup is the search for one session: its hash, its shard, its place.
+// BenchmarkLookup measures finding one session: hash, shard and slot.
 func BenchmarkLookup(b *testing.B) {
 	for _, c := range benchSizes {
 		m, keys := benchMap(b, c.sessions)
@@ -175,9 +174,9 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen is what memory costs beside the search: messages of as many sessions, opened one by
-// one or after all ciphers of a batch have been touched. Opening fails, which takes as long as
-// success.
+// BenchmarkOpen measures the cost of memory in addition to the lookup: it opens messages of many
+// sessions, one by one or after a prefetch of the ciphers of a batch. Opening fails, which takes as
+// long as success.
 func BenchmarkOpen(b *testing.B) {
 	const batch = 64
 	var ad [codec.MessageHeaderSize]byte
@@ -217,13 +216,13 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkChallenge is a message that does not open: the first of its sender, or one while a
-// challenge lives.
+// BenchmarkChallenge measures a message that does not decrypt: the first of its sender, or one
+// while a challenge lives.
 func BenchmarkChallenge(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		keys int
-		each time.Duration // between two turns through the keys
+		each time.Duration // between two rounds over the keys
 		want ChallengeResult
 	}{{"repeated", 1024, 0, ChallengeRepeated}, {"new", 1 << 15, 2 * time.Second, ChallengeNew}} {
 		b.Run(c.name, func(b *testing.B) {
@@ -277,10 +276,10 @@ func BenchmarkLookupLarge(b *testing.B) {
 	})
 }
 
-// BenchmarkHandshake is the arithmetic of either side. In accept each handshake is of another node
-// than the one before it. rest is what is left of accepting a handshake with a new record when the
-// curve arithmetic in it is taken away: an ECDH, and two verifications with one key. That is the
-// median of differences within one round, of which the machine's moods cannot make anything.
+// BenchmarkHandshake measures the cryptography of both sides. In accept each handshake is from
+// another node than the one before. rest is the cost of accepting a handshake with a new record,
+// minus its curve arithmetic: an ECDH, and two verifications with one key. It is the median of
+// differences within a round, so noise between rounds does not matter.
 func BenchmarkHandshake(b *testing.B) {
 	alice, bob := newNode(b, 1), newNode(b, 2)
 	ch := newChallenge(bob.random, 0)
@@ -308,7 +307,7 @@ func BenchmarkHandshake(b *testing.B) {
 		took := make([]time.Duration, 0, 1<<12)
 		for i := 0; b.Loop(); i++ {
 			var whole, curve time.Duration
-			if i%2 == 0 { // what comes second finds its branches foreseen
+			if i%2 == 0 { // alternate, because the second finds warm branch predictors
 				whole, curve = peers.accept(b, i), peers.curve(b, i)
 			} else {
 				curve, whole = peers.curve(b, i), peers.accept(b, i)
@@ -336,13 +335,13 @@ type benchPeer struct {
 	wire   []byte
 	hs     *handshake
 	pub    [33]byte
-	record *enr.Record // that the server knows, or nil
+	record *enr.Record // known to the server, or nil
 	signed struct{ id, record [32]byte }
 	view   enr.View
 }
 
-// newBenchPeers makes them. The server's cache holds four records, so that it has forgotten each of
-// sixteen when it comes again.
+// newBenchPeers makes the peers. The server's cache holds four records, so it has forgotten each of
+// the sixteen when that peer returns.
 func newBenchPeers(b *testing.B, server *node, ch *Challenge, known bool) *benchPeers {
 	p := &benchPeers{
 		server: Handshaker{Key: server.Key, Curve: server.Curve, Protocol: server.Protocol, Records: enr.NewCache(1, 1)},
@@ -363,8 +362,8 @@ func newBenchPeers(b *testing.B, server *node, ch *Challenge, known bool) *bench
 	return p
 }
 
-// recordDigest is what a record's signature is over (enr.md): the list without it. All of these are
-// 58 to 255 bytes long, and so is what follows the signature.
+// recordDigest returns the digest that a record's signature signs (enr.md): the list without the
+// signature. All these records have 58 to 255 bytes, and so does the part after the signature.
 func recordDigest(v enr.View) (digest [32]byte) {
 	const header, signature = 2, 2 + 64
 	content := v.Bytes()[header+signature:]
@@ -375,7 +374,7 @@ func recordDigest(v enr.View) (digest [32]byte) {
 	return digest
 }
 
-// accept is what the server does with the handshake of peer i.
+// accept measures the server's handling of the handshake of peer i.
 func (p *benchPeers) accept(b *testing.B, i int) time.Duration {
 	q := &p.peers[i%len(p.peers)]
 	start := time.Now()
@@ -388,7 +387,7 @@ func (p *benchPeers) accept(b *testing.B, i int) time.Duration {
 	return time.Since(start)
 }
 
-// curve is the curve arithmetic of that.
+// curve measures the curve arithmetic of accept.
 func (p *benchPeers) curve(b *testing.B, i int) time.Duration {
 	q, c := &p.peers[i%len(p.peers)], p.server.Curve
 	scalar := p.server.Key.Bytes()

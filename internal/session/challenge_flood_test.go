@@ -11,8 +11,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// TestS41OwnChallenge: messages in a name do not keep that name's own message from being
-// challenged. All of its challenges live, and a handshake may answer any of them.
+// TestS41OwnChallenge: messages in a peer's name do not keep that peer's own message from being
+// challenged. All challenges of the name are live, and a handshake may answer any of them.
 func TestS41OwnChallenge(t *testing.T) {
 	m := NewMap(Config{Seed: 1})
 	key := testKey(1)
@@ -55,15 +55,15 @@ func TestS41OwnChallenge(t *testing.T) {
 	if m.Attempt(500*ms, &key, h, &list); len(list.List()) != MaxChallengesOfName {
 		t.Errorf("%d candidates", len(list.List()))
 	}
-	// One ends with its handshake; the others live on for the handshakes that answer them.
+	// A handshake ends its own challenge only.
 	if !m.Establish(510*ms, &key, h, &sent[3], new(Keys)) || m.Establish(510*ms, &key, h, &sent[3], new(Keys)) {
 		t.Error("a challenge is to be answered once")
 	}
 	if !m.Establish(520*ms, &key, h, &sent[4], new(Keys)) {
 		t.Error("another challenge has ended with it")
 	}
-	// Once the first challenge of a name was repeated and not answered, the second message is not
-	// kept waiting by the next one.
+	// If the first challenge of a name was repeated and not answered, the next second message is
+	// challenged immediately.
 	third := testKey(3)
 	hash := m.Hash(&third)
 	for i := range 4 {
@@ -75,7 +75,7 @@ func TestS41OwnChallenge(t *testing.T) {
 			t.Errorf("message %d beside one a second: own challenge %v", i, own)
 		}
 	}
-	// A lone challenge that is not young does not stand for the next message either.
+	// A challenge that is not recent is not repeated for the next message.
 	other := testKey(2)
 	var ch Challenge
 	challenge(m, 0, &other, m.Hash(&other), nonce(1), 0, &ch)
@@ -85,11 +85,11 @@ func TestS41OwnChallenge(t *testing.T) {
 	checkMap(t, m)
 }
 
-// TestS41MessagesInAName: for how many of its own messages a name is challenged, and can answer
-// after a round trip, beside messages of others in its name. docs/SECURITY.md has the figures.
+// TestS41MessagesInAName measures how many of a name's own messages are challenged, and answerable
+// after a round trip, during a flood in that name. docs/SECURITY.md has the figures.
 func TestS41MessagesInAName(t *testing.T) {
 	for _, c := range []struct {
-		rate  int // messages in the name in a second
+		rate  int // messages in the name per second
 		rtt   time.Duration
 		least float64
 	}{
@@ -109,7 +109,7 @@ func TestS41MessagesInAName(t *testing.T) {
 			ok := 0
 			const tries = 600
 			for range tries {
-				// The node's own message comes at a random moment of a steady flood.
+				// The node's own message comes at a random time of a steady flood.
 				flood := func(until time.Duration) {
 					for ; next < until; next += second / time.Duration(c.rate) {
 						now = next
@@ -133,9 +133,9 @@ func TestS41MessagesInAName(t *testing.T) {
 	}
 }
 
-// TestS40FloodOfNames: of new peers with a round trip of 100 ms, nearly all find their challenge
-// alive beside a flood that would fill the table twice in a second, and what is lost beyond follows
-// the table in challengeTable's documentation.
+// TestS40FloodOfNames: a flood would fill the table twice a second. Nearly all new peers with a
+// round trip of 100 ms still find their challenge live; losses at longer round trips follow the
+// table at challengeTable.
 func TestS40FloodOfNames(t *testing.T) {
 	const rtt = 100 * ms
 	for _, capacity := range []int{256, 4096, 16384} {
@@ -152,7 +152,7 @@ func TestS40FloodOfNames(t *testing.T) {
 				var waiting []peer
 				now, made, ok := time.Duration(0), 0, 0
 				name := 0
-				next := second // the table is full by then
+				next := second // the table is full then
 				for made < 400 {
 					now += step
 					key := testKey(name)
@@ -187,7 +187,7 @@ func TestS40FloodOfNames(t *testing.T) {
 	}
 }
 
-// The figures in the documentation of challengeTable.
+// TestS40Figures computes the figures in the documentation of challengeTable.
 func TestS40Figures(t *testing.T) {
 	lost := func(w int, x float64) float64 { // P(Poisson(w·x) >= w)
 		p, sum := math.Exp(-float64(w)*x), 0.0

@@ -8,8 +8,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// TestChallengeRepeated (S1): a second message gets the same bytes, and so does one that comes
-// twice; after its life there is another challenge.
+// TestChallengeRepeated (S1): a second message gets the same bytes, and so does a duplicate. After
+// the lifetime there is another challenge.
 func TestChallengeRepeated(t *testing.T) {
 	const life = 4 * second
 	m := NewMap(Config{Seed: 1, ChallengeLifetime: life})
@@ -61,8 +61,8 @@ func TestChallengeRepeated(t *testing.T) {
 	checkMap(t, m)
 }
 
-// TestS14SameMessageAgain: after a handshake a recorded message gets a challenge that the recorded
-// handshake does not answer, also at the very same time.
+// TestS14SameMessageAgain: after a handshake, a replayed message gets a challenge that the recorded
+// handshake does not answer, even at the same time.
 func TestS14SameMessageAgain(t *testing.T) {
 	m := NewMap(Config{Seed: 1})
 	key := testKey(1)
@@ -103,7 +103,7 @@ func TestChallengeSeparate(t *testing.T) {
 	}
 }
 
-// The first handshake after a challenge is told from later ones.
+// TestArrived: Arrived tells the first handshake after a challenge from later ones.
 func TestArrived(t *testing.T) {
 	m := NewMap(Config{Seed: 1})
 	key := testKey(1)
@@ -124,8 +124,8 @@ func TestArrived(t *testing.T) {
 	}
 }
 
-// TestS04Attempts: the number of handshakes examined for one challenge is bounded, and none of them
-// prolongs it.
+// TestS04Attempts: the number of handshakes examined per challenge is bounded, and none of them
+// extends the challenge.
 func TestS04Attempts(t *testing.T) {
 	const life, attempts = second, 5
 	m := NewMap(Config{Seed: 1, ChallengeLifetime: life, MaxAttempts: attempts})
@@ -159,8 +159,8 @@ func TestS04Attempts(t *testing.T) {
 	}
 }
 
-// TestS04Proofs: the number of signatures verified for one challenge is bounded, and each challenge
-// of a name has its own.
+// TestS04Proofs: the number of signatures verified per challenge is bounded, and each challenge of
+// a name has its own count.
 func TestS04Proofs(t *testing.T) {
 	m := NewMap(Config{Seed: 1})
 	key := testKey(1)
@@ -194,7 +194,7 @@ func TestS04Proofs(t *testing.T) {
 	}
 }
 
-// TestS14EstablishTwice: a handshake that comes twice makes one session, once.
+// TestS14EstablishTwice: a replayed handshake makes one session.
 func TestS14EstablishTwice(t *testing.T) {
 	m := NewMap(Config{Seed: 1})
 	key := testKey(1)
@@ -219,8 +219,8 @@ func TestS14EstablishTwice(t *testing.T) {
 	}
 }
 
-// TestS06ChallengesBounded: a flood from spoofed sources fills the table of challenges and no more.
-// Sessions do not notice, and when the flood is over there is room again.
+// TestS06ChallengesBounded: a flood from spoofed sources fills the challenge table and nothing
+// more. Sessions are not affected, and after the flood there is room.
 func TestS06ChallengesBounded(t *testing.T) {
 	const life = second
 	for _, capacity := range []int{1, 7, 64, 640, 64 * 16, 5000, 16384} {
@@ -258,7 +258,7 @@ func TestS06ChallengesBounded(t *testing.T) {
 	}
 }
 
-// The table is small until it is needed, and keeps what lives when it grows.
+// TestChallengesGrow: the table starts small, and keeps live challenges when it grows.
 func TestChallengesGrow(t *testing.T) {
 	m := NewMap(Config{Seed: 1, Challenges: 1 << 15})
 	size := func() (n int) {
@@ -298,7 +298,7 @@ func TestChallengesGrow(t *testing.T) {
 	checkMap(t, m)
 }
 
-// TestS26ChallengeJump: after a jump of time all challenges are gone and new ones can be made.
+// TestS26ChallengeJump: after a jump of time all challenges have ended, and new ones can be made.
 func TestS26ChallengeJump(t *testing.T) {
 	m := NewMap(Config{Seed: 1, Challenges: 64})
 	var ch Challenge
@@ -320,7 +320,7 @@ func TestS26ChallengeJump(t *testing.T) {
 	}
 }
 
-// TestChallengesDiffer: no two challenges are the same.
+// TestChallengesDiffer: no two challenges are equal.
 func TestChallengesDiffer(t *testing.T) {
 	a, b := NewMap(Config{Seed: 1}), NewMap(Config{Seed: 2})
 	ids, ivs := make(map[[16]byte]bool), make(map[[16]byte]bool)

@@ -10,8 +10,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// TestMapConcurrent is for the race detector: all operations at once on the same few keys of a map
-// that is too small for them. Afterwards it is whole.
+// TestMapConcurrent, for the race detector, runs all operations in parallel on a few keys of a map
+// that is too small for them. The map's invariants hold afterwards.
 func TestMapConcurrent(t *testing.T) {
 	const workers, steps, n = 8, 3000, 3000
 	m := NewMap(Config{Seed: 1, Capacity: 64, Challenges: 512, Shards: shards, ChallengeLifetime: 50 * ms, IdleTimeout: second})

@@ -9,7 +9,7 @@ import (
 	"github.com/fastdisc/discv5/aead"
 )
 
-// side is one of two nodes: its map and the key of the other in it.
+// side is one of two nodes: its map, and the other node's key in it.
 type side struct {
 	t    *testing.T
 	name string
@@ -34,7 +34,7 @@ func (s *side) current() *Keys {
 	return f.Current
 }
 
-// send seals a message with the keys that the side sends with. ok is false if it has none.
+// send seals a message with the side's sending keys. It returns ok = false if there are none.
 func (s *side) send() (sealed, bool) {
 	k, ok := s.m.Sender(&s.peer, s.h)
 	if !ok {
@@ -43,7 +43,7 @@ func (s *side) send() (sealed, bool) {
 	return seal(s.t, k, s.r, "from "+s.name), true
 }
 
-// receive tries a message as doc.go says: current, next, previous.
+// receive tries the keys in the order of doc.go: current, next, previous.
 func (s *side) receive(now time.Duration, msg sealed) bool {
 	f, _ := s.m.Lookup(&s.peer, s.h)
 	for _, k := range []*Keys{f.Current, f.Next, f.Previous} {
@@ -56,8 +56,8 @@ func (s *side) receive(now time.Duration, msg sealed) bool {
 	return false
 }
 
-// TestS15Crossed: both sides start a handshake at once. In whatever order the packets arrive, and
-// whichever of them are lost, every message opens, and the sides come to use the same keys.
+// TestS15Crossed: both sides start a handshake at the same time. Whatever the order of packets and
+// losses, every message decrypts, and the sides end up using the same keys.
 func TestS15Crossed(t *testing.T) {
 	for _, older := range []bool{false, true} {
 		for seed := range uint64(500) {
@@ -71,18 +71,19 @@ func TestS15Crossed(t *testing.T) {
 func crossed(t *testing.T, older bool, rnd *rand.Rand) {
 	a, b := twoSides(t)
 	now := time.Duration(0)
-	if older { // they have been in session before, and B has forgotten it
+	if older { // there was a session before, and B has lost it
 		k, _ := pair(9)
 		shakeHands(a.m, now, &a.peer, a.r, k)
 	}
-	// A initiates with ka, B with kb; each has the other's half after the handshake has arrived.
+	// A initiates with ka, B with kb. Each side has the other's half once the handshake has
+	// arrived.
 	kaA, kaB := pair(1)
 	kbB, kbA := pair(2)
 	first := kaA
 	if rnd.IntN(2) == 0 {
 		first = kbB
 	}
-	for _, k := range []*Keys{kaA, kaB, kbA, kbB} { // whose ID is the lower one
+	for _, k := range []*Keys{kaA, kaB, kbA, kbB} { // the node with the lower ID
 		k.preferred = (k == kaA || k == kaB) == (first == kaA)
 	}
 	a.m.Offer(now, &a.peer, a.h, kaA, now+10*second)
@@ -92,7 +93,7 @@ func crossed(t *testing.T, older bool, rnd *rand.Rand) {
 		msg sealed
 		hs  *Keys
 	}
-	// The handshake packets arrive in any order, each at any time.
+	// The handshake packets arrive in any order and at any time.
 	flying := []packet{{to: b, hs: kaB}, {to: a, hs: kbA}}
 	for step := range 60 {
 		now += time.Duration(rnd.IntN(50)) * ms
@@ -116,13 +117,13 @@ func crossed(t *testing.T, older bool, rnd *rand.Rand) {
 			from, to = b, a
 		}
 		if older && from == a && a.current() != kaA && a.current() != kbA {
-			continue // would be challenged: B does not have those keys
+			continue // B has no such keys and would challenge
 		}
 		if msg, ok := from.send(); ok {
 			flying = append(flying, packet{to: to, msg: msg})
 		}
 	}
-	// What is still on its way arrives, then comes an exchange without crossing.
+	// The remaining packets arrive, then comes an exchange without crossing.
 	for _, p := range flying {
 		if p.hs != nil {
 			shakeHands(p.to.m, now, &p.to.peer, p.to.r, p.hs)
@@ -147,7 +148,7 @@ func crossed(t *testing.T, older bool, rnd *rand.Rand) {
 	if ka, kb := a.current(), b.current(); !(ka == kaA && kb == kaB) && !(ka == kbA && kb == kbB) {
 		t.Error("the sides use different keys")
 	}
-	// The other pair goes, and the session still works.
+	// The other pair expires, and the session still works.
 	now += previousFor + minute
 	sweepAll(a.m, now)
 	sweepAll(b.m, now)
@@ -162,7 +163,7 @@ func crossed(t *testing.T, older bool, rnd *rand.Rand) {
 	}
 }
 
-// TestS01Garbage: a message that opens with no keys changes nothing.
+// TestS01Garbage: a message that does not decrypt changes nothing.
 func TestS01Garbage(t *testing.T) {
 	a, b := twoSides(t)
 	ka, kb := pair(1)

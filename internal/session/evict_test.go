@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// newSource is the i-th identity of an attacker who owns one /24.
+// newSource returns the i-th identity of an attacker who owns one /24.
 func newSource(i int) Key {
 	var id [32]byte
 	binary.BigEndian.PutUint64(id[8:], uint64(i)+1)
@@ -15,7 +15,7 @@ func newSource(i int) Key {
 	return MakeKey(netip.AddrPortFrom(addr, uint16(1024+i%60000)), &id)
 }
 
-// inUse makes n sessions that have opened protectedAfter messages.
+// inUse makes n sessions with protectedAfter decrypted messages.
 func inUse(t *testing.T, m *Map, n int) []*Keys {
 	t.Helper()
 	r := testRandom(t, 9)
@@ -47,9 +47,9 @@ func checkHeld(t *testing.T, m *Map, all []*Keys) {
 	}
 }
 
-// TestS17Newcomers: tens of thousands of identities that do no more than their handshake, from one
-// network and from everywhere, evict no session in use. Each of them is counted.
-func TestS17Newcomers(t *testing.T) {
+// TestS17NewSources: tens of thousands of identities that only complete a handshake, from one
+// network or from everywhere, evict no session in use. Each of them is counted.
+func TestS17NewSources(t *testing.T) {
 	const n = 500
 	for _, tt := range []struct {
 		name  string
@@ -91,8 +91,8 @@ func TestS17Newcomers(t *testing.T) {
 	}
 }
 
-// TestS17Refused: when all sessions are in use, a newcomer is refused, whether it comes by a
-// handshake or one is sent to it; after protectedFor without messages it is not.
+// TestS17Refused: when all sessions are in use, a new source is refused, whether it sent a
+// handshake or this node did. After protectedFor without messages it is accepted.
 func TestS17Refused(t *testing.T) {
 	m, r := NewMap(Config{Seed: 1, Capacity: 1, Shards: shards}), testRandom(t, 1)
 	var all []*Keys
@@ -141,7 +141,7 @@ func TestS17Refused(t *testing.T) {
 	checkMap(t, m)
 }
 
-// TestS17Order: who gives way first.
+// TestS17Order checks the order of eviction.
 func TestS17Order(t *testing.T) {
 	const now = 10 * minute
 	session := func(key Key, messages uint32, used time.Duration) *slot {
@@ -153,7 +153,7 @@ func TestS17Order(t *testing.T) {
 	k := newSource(1)
 	offered := &slot{key: testKey(1), live: true, next: new(Keys)}
 	offered.next.used.Store(int64(now))
-	order := []*slot{ // from the first to give way to the last
+	order := []*slot{ // first to last
 		session(newSource(2), 1, now-second),
 		session(newSource(3), protectedAfter-1, now),
 		session(testKey(1), 1, now-minute),
@@ -180,7 +180,8 @@ func TestS17Order(t *testing.T) {
 	}
 }
 
-// TestCapacity: a map takes what Config says, and more only for the unevenness of hashing.
+// TestCapacity: a map holds the configured number of sessions, and more only to even out the
+// hashing.
 func TestCapacity(t *testing.T) {
 	for _, n := range []int{1, 64, 1000, 16384} {
 		m := NewMap(Config{Seed: 1, Capacity: n})
@@ -218,8 +219,8 @@ func TestSamePrefix(t *testing.T) {
 	}
 }
 
-// TestS17HandshakeAlone: a session whose peer did no more than its handshake is not one in use,
-// however new it is. Newcomers displace it.
+// TestS17HandshakeAlone: a session whose peer only completed the handshake is not in use, however
+// new it is. New sources evict it.
 func TestS17HandshakeAlone(t *testing.T) {
 	m, r := NewMap(Config{Seed: 1, Capacity: 1, Shards: shards}), testRandom(t, 1)
 	const n, now = 3000, time.Hour
@@ -237,10 +238,10 @@ func TestS17HandshakeAlone(t *testing.T) {
 	}
 }
 
-// TestS17PrefixShare: whoever keeps many sessions of one network in use does not keep others out:
-// newcomers take the places of those, the one that was idle for longest first among those looked
-// at, and of nobody else. Its own newcomers displace nobody but itself.
-func TestS17PrefixShare(t *testing.T) {
+// TestS17PrefixQuota: an attacker that keeps many sessions of one network in use does not keep
+// others out. New sources evict sessions of that network, the longest idle of a sample first, and
+// no others. New sources from that network evict only its own sessions.
+func TestS17PrefixQuota(t *testing.T) {
 	const honest, crowd = 32, 64
 	m, r := NewMap(Config{Seed: 1, Capacity: honest + crowd, Shards: 1}), testRandom(t, 1)
 	all := inUse(t, m, honest)
@@ -288,8 +289,9 @@ func TestS17PrefixShare(t *testing.T) {
 	checkMap(t, m)
 }
 
-// The hand comes to every slot before it comes to one again, and does not look at neighbors: a
-// crowd of sessions that were made together and are in use must not hide those that may give way.
+// TestEvictionLooksFarApart: the clock hand reaches every slot before it repeats one, and skips
+// neighbors. Otherwise a run of sessions that were made together and are in use could hide
+// evictable ones.
 func TestEvictionLooksFarApart(t *testing.T) {
 	for n := 1; n <= 3000; n++ {
 		step, seen := int(stepOf(n)), make([]bool, n)
@@ -317,8 +319,8 @@ func TestEvictionLooksFarApart(t *testing.T) {
 }
 
 // TestS39CrowdedPrefixesGiveWay: sessions in use of a few networks that fill the map do not keep
-// others out. A new session of a network with few displaces one of a network with many, in use or
-// not, and the sessions of other networks stay.
+// others out. A new session of a network with few sessions evicts one of a network with many, in
+// use or not. The sessions of other networks stay.
 func TestS39CrowdedPrefixesGiveWay(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -374,11 +376,11 @@ func TestS39CrowdedPrefixesGiveWay(t *testing.T) {
 	}
 }
 
-// mapped is an IPv4 address in 16 bytes.
+// mapped returns an IPv4 address in 16 bytes.
 func mapped(a, b, c, d byte) [16]byte { return netip.AddrFrom4([4]byte{a, b, c, d}).As16() }
 
-// TestS39LessCrowdedPrefixesStay: a new session of a crowded prefix displaces none of a prefix with
-// fewer.
+// TestS39LessCrowdedPrefixesStay: a new session of a crowded prefix evicts none of a less crowded
+// one.
 func TestS39LessCrowdedPrefixesStay(t *testing.T) {
 	const few, many = 120, 3 // of 30 networks, and of one
 	m, r := NewMap(Config{Seed: 1, Capacity: few + many, Shards: 1}), testRandom(t, 1)
@@ -396,7 +398,7 @@ func TestS39LessCrowdedPrefixesStay(t *testing.T) {
 			t.Fatal("refused with room left")
 		}
 		for range protectedAfter {
-			keys.Opened(time.Duration(i/few) * second) // the few are idle for longer
+			keys.Opened(time.Duration(i/few) * second) // the sessions of few are idle for longer
 		}
 	}
 	for i := range 1000 {
@@ -416,12 +418,12 @@ func TestS39LessCrowdedPrefixesStay(t *testing.T) {
 	checkMap(t, m)
 }
 
-// TestS39EqualPrefixesStay: while every network has as few sessions as the new one would have,
-// those in use stay: exchanges would have no end.
+// TestS39EqualPrefixesStay: if every network has as few sessions as the new one would have,
+// sessions in use stay. Otherwise networks would evict each other forever.
 func TestS39EqualPrefixesStay(t *testing.T) {
 	const n = 200
 	m, r := NewMap(Config{Seed: 1, Capacity: n, Shards: 1}), testRandom(t, 1)
-	key := func(i int) Key { // each of a /16 of its own
+	key := func(i int) Key { // each in its own /16
 		var id [32]byte
 		binary.BigEndian.PutUint64(id[8:], uint64(i)+1)
 		return MakeKey(netip.AddrPortFrom(netip.AddrFrom4([4]byte{1 + byte(i>>8), byte(i), 3, 4}), 9000), &id)

@@ -9,32 +9,32 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// modelSession is what doc.go says of a session's keys, without the memory behind it.
+// modelSession models the keys of a session as doc.go describes them.
 type modelSession struct {
 	current, next, previous *Keys
 	nextUntil, prevUntil    time.Duration
 }
 
-// modelChallenge is a WHOAREYOU that was sent.
+// modelChallenge models a live WHOAREYOU.
 type modelChallenge struct {
 	Challenge
 	made     time.Duration
 	attempts int
 }
 
-// mapModel runs a map that is never full, and a Go map beside it.
+// mapModel runs a map that is never full beside a Go map.
 type mapModel struct {
 	t          *testing.T
 	m          *Map
 	r          *aead.Random
 	now        time.Duration
 	sessions   map[Key]*modelSession
-	challenges map[Key][]*modelChallenge // the newest last
-	made       map[Key][]*Keys           // all keys that there ever were, the last eight of them
+	challenges map[Key][]*modelChallenge // newest last
+	made       map[Key][]*Keys           // the last eight keys ever made
 	sent       map[Key][]*Challenge      // all challenges
 }
 
-// FuzzMap reads operations of three bytes: what, for whom, with what.
+// FuzzMap reads operations of three bytes: operation, key, argument.
 func FuzzMap(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 3, 1, 0, 1, 1, 1, 2, 1, 0, 3, 1, 1, 6, 0, 100, 7, 0, 0, 6, 0, 255, 7, 0, 0, 6, 0, 255, 6, 0, 255, 7, 0, 0})
 	f.Add([]byte{1, 2, 5, 4, 2, 0, 4, 2, 0, 2, 2, 0, 2, 2, 0, 1, 2, 9, 2, 2, 1, 6, 0, 255, 6, 0, 255, 4, 2, 0, 7, 0, 0})
@@ -61,7 +61,7 @@ func (m *mapModel) operate(op byte, key Key, with byte) {
 	h, e := m.m.Hash(&key), m.sessions[key]
 	live := slices.DeleteFunc(slices.Clone(m.challenges[key]), func(c *modelChallenge) bool { return m.now > c.made+life })
 	switch op {
-	case 0: // a handshake is sent
+	case 0: // this node sends a handshake
 		k, until := &Keys{preferred: with&1 != 0}, m.now+time.Duration(with)*100*ms
 		if !m.m.Offer(m.now, &key, h, k, until) {
 			m.t.Fatal("refused")
@@ -69,7 +69,7 @@ func (m *mapModel) operate(op byte, key Key, with byte) {
 		e = m.session(key)
 		e.next, e.nextUntil = k, until
 		m.keep(key, k)
-	case 1: // a message did not open
+	case 1: // a message did not decrypt
 		var ch Challenge
 		nonce := codec.Nonce{with}
 		got := challenge(m.m, m.now, &key, h, &nonce, uint64(with), &ch)
@@ -78,7 +78,7 @@ func (m *mapModel) operate(op byte, key Key, with byte) {
 			want = live[i]
 		} else if n := len(live); n == 1 && m.now < live[0].made+life/4 && got == ChallengeRepeated ||
 			n == MaxChallengesOfName && (m.now < live[0].made+life/4 || m.now < live[0].made+life/2 && got == ChallengeRepeated) {
-			want = live[n-1] // as chance will have it
+			want = live[n-1] // randomly chosen
 		}
 		switch {
 		case want != nil && (got != ChallengeRepeated || ch != want.Challenge):
@@ -93,15 +93,15 @@ func (m *mapModel) operate(op byte, key Key, with byte) {
 			m.challenges[key] = append(live, &modelChallenge{ch, m.now, 0})
 			m.sent[key] = append(m.sent[key], &ch)
 		}
-	case 2: // a handshake was good: that of the live challenge, or of one before
+	case 2: // a valid handshake, for the live challenge or an earlier one
 		if len(m.sent[key]) == 0 {
 			return
 		}
 		ch := m.sent[key][max(0, len(m.sent[key])-1-int(with&3))]
 		k := &Keys{preferred: with&4 != 0}
 		got := m.m.Establish(m.now, &key, h, ch, k)
-		// Between its deadline and the sweep a challenge may still be there; Attempt is what looks
-		// at the time.
+		// An expired challenge may remain until the sweep; Attempt is the method that checks the
+		// time.
 		is := func(c *modelChallenge) bool { return c.Challenge == *ch }
 		match, lives := slices.ContainsFunc(m.challenges[key], is), slices.ContainsFunc(live, is)
 		if got && !match || !got && lives {
@@ -116,7 +116,7 @@ func (m *mapModel) operate(op byte, key Key, with byte) {
 			m.keep(key, k)
 			m.challenges[key] = slices.DeleteFunc(m.challenges[key], is)
 		}
-	case 3: // a message has opened with keys that there are, or were
+	case 3: // a message decrypted with present or past keys
 		if len(m.made[key]) == 0 {
 			return
 		}

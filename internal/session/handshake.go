@@ -14,12 +14,12 @@ import (
 
 // Reasons to refuse a handshake. A refused handshake changes no session and no challenge.
 var (
-	ErrNoRecord    = errors.New("session: handshake without record, and none is known")
-	ErrRecord      = errors.New("session: record in handshake is not acceptable")
+	ErrNoRecord    = errors.New("session: handshake has no record, and no record is known")
+	ErrRecord      = errors.New("session: record in handshake is invalid")
 	ErrRecordOwner = errors.New("session: record in handshake belongs to another node")
-	ErrIDSignature = errors.New("session: ID signature does not verify")
-	ErrEphemeral   = errors.New("session: ephemeral key is not a point of the curve")
-	ErrMessage     = errors.New("session: message of handshake does not open with its keys")
+	ErrIDSignature = errors.New("session: ID signature is invalid")
+	ErrEphemeral   = errors.New("session: ephemeral key is not on the curve")
+	ErrMessage     = errors.New("session: message of handshake does not decrypt")
 )
 
 // Handshaker does the cryptography of handshakes of one local node with Curve (discv5-theory.md,

@@ -13,7 +13,7 @@ import (
 	"github.com/fastdisc/discv5/internal/curve"
 )
 
-// countingCurve counts what is expensive.
+// countingCurve counts the expensive operations.
 type countingCurve struct {
 	curve.Curve
 	verified atomic.Int32
@@ -61,7 +61,7 @@ func signed(t testing.TB, key *enr.PrivateKey, seq uint64, port uint16) *enr.Rec
 
 func (n *node) id() *[32]byte { id := [32]byte(n.Key.ID()); return &id }
 
-// handshake is a handshake packet before it is encoded. Tests change its parts.
+// handshake is a handshake packet before encoding. Tests change its parts.
 type handshake struct {
 	source    [32]byte
 	signature [codec.SignatureSize]byte
@@ -70,7 +70,7 @@ type handshake struct {
 	keys      *Keys
 }
 
-// answer lets n answer a challenge of peer.
+// answer returns the answer of n to a challenge of peer.
 func (n *node) answer(t testing.TB, ch *Challenge, peer *node, record []byte) *handshake {
 	t.Helper()
 	in, err := n.Initiate(ch.Append(nil, n.Protocol), peer.Key.ID(), ptr(peer.Key.PublicKey()), n.random)
@@ -82,7 +82,7 @@ func (n *node) answer(t testing.TB, ch *Challenge, peer *node, record []byte) *h
 
 func ptr[T any](v T) *T { return &v }
 
-// encode makes the datagram to dest, with message text.
+// encode returns the datagram to dest, with message text.
 func (hs *handshake) encode(t testing.TB, r *aead.Random, text string, dest *[32]byte) []byte {
 	t.Helper()
 	h := Header{Protocol: codec.DefaultProtocol, Source: hs.source}
@@ -103,7 +103,7 @@ func (n *node) decode(t testing.TB, datagram []byte) *codec.Packet {
 	return p
 }
 
-// newChallenge is a challenge as Map makes it.
+// newChallenge returns a challenge like those of Map.
 func newChallenge(r *aead.Random, recordSeq uint64) *Challenge {
 	ch := &Challenge{RecordSeq: recordSeq}
 	r.Read(ch.IV[:])
@@ -112,7 +112,8 @@ func newChallenge(r *aead.Random, recordSeq uint64) *Challenge {
 	return ch
 }
 
-// TestHandshake: a handshake gives both sides keys that fit, and the recipient message and record.
+// TestHandshake: a handshake gives both sides matching keys, and the recipient the message and the
+// record.
 func TestHandshake(t *testing.T) {
 	a, b := newNode(t, 1), newNode(t, 2)
 	newer, older := signed(t, a.Key, 6, 9001), signed(t, a.Key, 4, 9002)
@@ -156,7 +157,7 @@ func TestHandshake(t *testing.T) {
 				t.Error("the keys do not fit")
 			}
 			for i := range p.Record {
-				p.Record[i] = 0 // the buffer is used again
+				p.Record[i] = 0 // the buffer is reused
 			}
 			if err := got.Record.View().Verify(); err != nil {
 				t.Errorf("the record has gone with the packet: %v", err)
@@ -169,7 +170,7 @@ func TestHandshake(t *testing.T) {
 	}
 }
 
-// offCurve is a compressed key with an x for which there is no point.
+// offCurve returns a compressed key whose x belongs to no point.
 func offCurve(t *testing.T) (pub [33]byte) {
 	pub[0] = 2
 	for pub[32] = 1; pub[32] < 100; pub[32]++ {
@@ -181,7 +182,7 @@ func offCurve(t *testing.T) (pub [33]byte) {
 	return pub
 }
 
-// negateS gives the other signature over the same digest: s becomes n-s.
+// negateS returns the other signature over the same digest: s becomes n-s.
 func negateS(sig [64]byte) [64]byte {
 	order := fromHex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")
 	borrow := 0
@@ -196,9 +197,8 @@ func negateS(sig [64]byte) [64]byte {
 	return sig
 }
 
-// TestS02S03BadHandshakes: each handshake is refused with its own error, before any state has
-// changed, and for no more work than it takes to see that it is bad. The honest one then still
-// completes.
+// TestS02S03BadHandshakes: each bad handshake fails with its own error, before any state changes,
+// and for no more work than it takes to detect it. The honest handshake then still completes.
 func TestS02S03BadHandshakes(t *testing.T) {
 	a, mallory := newNode(t, 1), newNode(t, 3)
 	resign := func(hs *handshake, ch *Challenge, key *enr.PrivateKey, recipient *[32]byte) {
@@ -217,7 +217,7 @@ func TestS02S03BadHandshakes(t *testing.T) {
 		known    *enr.Record
 		change   func(hs *handshake, ch *Challenge, b *node)
 		want     error
-		verified int32 // ID signatures
+		verified int32 // verified ID signatures
 		records  uint64
 	}{
 		{"no record, none known", nil, func(hs *handshake, _ *Challenge, _ *node) { hs.record = nil }, ErrNoRecord, 0, 0},
@@ -315,7 +315,7 @@ func TestS02S03BadHandshakes(t *testing.T) {
 	}
 }
 
-// TestS03Mutations: a handshake datagram that was cut, or has one bit changed, is never accepted.
+// TestS03Mutations: a truncated handshake, or one with a flipped bit, is never accepted.
 func TestS03Mutations(t *testing.T) {
 	a, b := newNode(t, 1), newNode(t, 2)
 	ch := newChallenge(b.random, 0)
@@ -342,8 +342,8 @@ func TestS03Mutations(t *testing.T) {
 	}
 }
 
-// TestS14Replay: a handshake that was recorded makes no second session, neither for the same
-// challenge nor for a later one, nor with another node.
+// TestS14Replay: a replayed handshake makes no second session, neither for the same challenge, nor
+// for a later one, nor with another node.
 func TestS14Replay(t *testing.T) {
 	a, b, c := newNode(t, 1), newNode(t, 2), newNode(t, 3)
 	m := NewMap(Config{Seed: 1})
@@ -376,7 +376,7 @@ func TestS14Replay(t *testing.T) {
 	}
 }
 
-// failing is a source without randomness.
+// failing is a source that returns no randomness.
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
@@ -401,8 +401,7 @@ func TestInitiateErrors(t *testing.T) {
 	}
 }
 
-// strangeCurve turns what it calculates upside down, so that whoever uses another one for a part of
-// the handshake does not agree with it.
+// strangeCurve inverts its results, so a handshake that uses another curve for one step fails.
 type strangeCurve struct{ curve.Curve }
 
 func (c strangeCurve) ECDH(priv *[32]byte, pub *[33]byte) (s [33]byte, err error) {
@@ -429,7 +428,7 @@ func (c strangeCurve) VerifyPoint(xy *[64]byte, digest *[32]byte, sig *[64]byte)
 	return c.Curve.VerifyPoint(xy, &other, sig)
 }
 
-// All arithmetic of a handshake is that of Handshaker.Curve, on both sides.
+// TestHandshakerCurve: both sides use Handshaker.Curve for all arithmetic.
 func TestHandshakerCurve(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -20,7 +20,7 @@ const (
 	minute = time.Minute
 )
 
-// seeded returns a source of random bytes that is the same in every run.
+// seeded returns a source of random bytes that is the same in each run.
 func seeded(n byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{n}) }
 
 func testRandom(t testing.TB, n byte) *aead.Random {
@@ -40,7 +40,7 @@ func fromHex(s string) []byte {
 	return b
 }
 
-// testKey is the i-th of many session keys, each in a network prefix of its own.
+// testKey returns the i-th of many session keys, each in its own network prefix.
 func testKey(i int) Key {
 	var id [32]byte
 	binary.BigEndian.PutUint64(id[:], uint64(i)+1)
@@ -48,13 +48,13 @@ func testKey(i int) Key {
 	return MakeKey(netip.AddrPortFrom(netip.AddrFrom4(ip), 9000), &id)
 }
 
-// pair makes the keys of both sides of a session.
+// pair returns the keys of both sides of a session.
 func pair(n byte) (a, b *Keys) {
 	x, y := [16]byte{1, n}, [16]byte{2, n}
 	return NewKeys(&x, &y), NewKeys(&y, &x)
 }
 
-// sealed is a message packet as far as keys are concerned.
+// sealed is the encrypted part of a message packet.
 type sealed struct {
 	nonce   codec.Nonce
 	message []byte
@@ -72,7 +72,7 @@ func seal(t testing.TB, k *Keys, r *aead.Random, text string) sealed {
 	return s
 }
 
-// opens tries a copy of s with k.
+// opens decrypts a copy of s with k.
 func (s sealed) opens(k *Keys) bool {
 	if k == nil {
 		return false
@@ -81,7 +81,7 @@ func (s sealed) opens(k *Keys) bool {
 	return err == nil
 }
 
-// shakeHands lets k go through challenge and handshake.
+// shakeHands completes challenge and handshake for k.
 func shakeHands(m *Map, now time.Duration, k *Key, r *aead.Random, keys *Keys) bool {
 	var ch Challenge
 	h := m.Hash(k)
@@ -94,7 +94,7 @@ var (
 	challengeRandom *aead.Random
 )
 
-// challenge is Map.Challenge with random numbers that all tests share.
+// challenge calls Map.Challenge with random numbers that all tests share.
 func challenge(m *Map, now time.Duration, k *Key, h uint64, nonce *codec.Nonce, recordSeq uint64, ch *Challenge) ChallengeResult {
 	challengeMu.Lock()
 	defer challengeMu.Unlock()
@@ -104,10 +104,10 @@ func challenge(m *Map, now time.Duration, k *Key, h uint64, nonce *codec.Nonce, 
 	return m.Challenge(now, k, h, nonce, recordSeq, challengeRandom, ch)
 }
 
-// challenged reports whether a challenge for k lives.
+// challenged reports whether k has a live challenge.
 func challenged(m *Map, now time.Duration, k *Key, h uint64) bool { return m.Arrived(now, k, h).Live }
 
-// attempt is Map.Attempt for a name with one challenge, or the newest of several.
+// attempt calls Map.Attempt and returns the only or the newest challenge of a name.
 func attempt(m *Map, now time.Duration, k *Key, h uint64, ch *Challenge) bool {
 	var list Candidates
 	if !m.Attempt(now, k, h, &list) {
@@ -117,7 +117,7 @@ func attempt(m *Map, now time.Duration, k *Key, h uint64, ch *Challenge) bool {
 	return true
 }
 
-// sweepAll calls Sweep until it has passed everything.
+// sweepAll calls Sweep until it has covered the whole map.
 func sweepAll(m *Map, now time.Duration) {
 	n := 0
 	for i := range m.shards {
@@ -128,7 +128,7 @@ func sweepAll(m *Map, now time.Duration) {
 	}
 }
 
-// checkMap checks what must hold of a map at any time.
+// checkMap checks the invariants of a map.
 func checkMap(t *testing.T, m *Map) {
 	t.Helper()
 	if st := m.Stats(); m.held.quota.Len() != st.Sessions {
@@ -186,7 +186,7 @@ func checkMap(t *testing.T, m *Map) {
 	}
 }
 
-// used counts the words of x in use.
+// used counts the words in use.
 func (x *index) used() (n int) {
 	for _, w := range x.words {
 		if w != 0 {

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// indexModel is an index by other means: the hash under which each slot stands.
+// indexModel is a reference index: the hash of each slot.
 type indexModel map[uint32]uint64
 
-// under lists the slots that stand under the tag of h.
+// under returns the slots whose hash has the tag of h.
 func (m indexModel) under(h uint64) (slots []uint32) {
 	for s, g := range m {
 		if tagOf(g) == tagOf(h) {
@@ -32,8 +32,8 @@ func (x *index) all(h uint64) (slots []uint32) {
 	}
 }
 
-// TestIndexModel compares an index with a Go map under random work, with hashes that are spread,
-// that share tags, that share places, and that lie at the end of the array.
+// TestIndexModel compares an index with a Go map under random operations. The hashes are spread,
+// share tags, share positions, or lie at the end of the array.
 func TestIndexModel(t *testing.T) {
 	const n = 100
 	hashes := map[string]func(r *rand.Rand) uint64{
@@ -67,7 +67,7 @@ func TestIndexModel(t *testing.T) {
 					t.Fatalf("step %d: %x has %v, want %v", step, h, got, want)
 				}
 				if h := hash(r); r.IntN(2) == 0 {
-					x.remove(h, n+1) // a slot that is not there
+					x.remove(h, n+1) // a missing slot
 				}
 				if x.used() != len(model) {
 					t.Fatalf("step %d: %d words in use, want %d", step, x.used(), len(model))
@@ -83,11 +83,11 @@ func TestIndexModel(t *testing.T) {
 	}
 }
 
-// TestIndexProbeBound: a run of maxProbe words is the longest. What does not fit is refused and
-// changes nothing, and a removal makes room for one again.
+// TestIndexProbeBound: maxProbe words are the longest run. put refuses more and changes nothing,
+// and a removal makes room for one more.
 func TestIndexProbeBound(t *testing.T) {
 	x := newIndex(1000)
-	const h = 0xfffffff0 << 32 // the run goes round the end
+	const h = 0xfffffff0 << 32 // the run wraps around the end
 	for s := range uint32(maxProbe) {
 		if !x.put(h|uint64(s), s) {
 			t.Fatalf("slot %d refused", s)

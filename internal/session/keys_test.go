@@ -14,17 +14,18 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// setCount sets how many nonces k has made. The counter is the first field of aead.Counter.
+// setCount sets the number of nonces that k has made. The counter is the first field of
+// aead.Counter.
 func setCount(k *Keys, n uint64) { (*atomic.Uint64)(unsafe.Pointer(&k.counter)).Store(n) }
 
-// TestS24Nonces: no two nonces of one pair of keys are the same, with several goroutines at it.
+// TestS24Nonces: concurrent goroutines never get the same nonce from one pair of keys.
 func TestS24Nonces(t *testing.T) {
 	k, _ := pair(1)
 	const workers, each = 8, 2000
 	var wg sync.WaitGroup
 	var made [workers][each]codec.Nonce
 	for w := range workers {
-		r := testRandom(t, 1) // all the same: the counter alone must do
+		r := testRandom(t, 1) // constant, so that the counter alone must make nonces unique
 		wg.Go(func() {
 			for i := range made[w] {
 				if !k.NextNonce(&made[w][i], r) {
@@ -45,7 +46,7 @@ func TestS24Nonces(t *testing.T) {
 	}
 }
 
-// TestS24Exhausted: keys stop at their last nonce, for good, and the map asks for a handshake.
+// TestS24Exhausted: keys stop for good at their last nonce, and the map asks for a handshake.
 func TestS24Exhausted(t *testing.T) {
 	m, r := NewMap(Config{}), testRandom(t, 1)
 	k, key := new(Keys), testKey(1)
@@ -163,7 +164,7 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// TestVia: the local address is kept beside the count of messages, and neither changes the other.
+// TestVia: the local address and the message count share a word, and neither changes the other.
 func TestVia(t *testing.T) {
 	k := NewKeys(&[aead.KeySize]byte{1}, &[aead.KeySize]byte{2})
 	k.SetVia(5)

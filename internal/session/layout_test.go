@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// What a look-up and an Open touch lies in as few cache lines as it can.
+// TestLayout: a lookup and an Open touch as few cache lines as possible.
 func TestLayout(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) != 8 {
 		t.Skip("probed for pointers of 8 bytes: this platform's are shorter")

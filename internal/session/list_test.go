@@ -7,8 +7,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// All, Get and Find show established sessions with what is kept of them, and records only where
-// they are to be kept.
+// TestMapList: All, Get and Find return established sessions and their data, and records only if
+// they are kept.
 func TestMapList(t *testing.T) {
 	key, err := enr.GenerateKey(seeded(1))
 	if err != nil {
@@ -66,7 +66,7 @@ func TestMapList(t *testing.T) {
 		if _, ok := m.Find(waits.ID()); ok {
 			t.Error("found a session that waits for its peer")
 		}
-		// New keys leave the session what it was; one that has ended keeps nothing.
+		// New keys do not change the session, and an ended session keeps nothing.
 		shake(20 * second)
 		if i, _ := m.Get(&in, m.Hash(&in)); i.Since != 5*second || !i.Inbound {
 			t.Errorf("after new keys: %+v", i)

@@ -10,7 +10,7 @@ import (
 
 func (f Found) is(current, next, previous *Keys) bool { return f == Found{current, next, previous} }
 
-// TestMapTransitions goes through what doc.go says of the keys of a session.
+// TestMapTransitions walks through the rules of doc.go for the keys of a session.
 func TestMapTransitions(t *testing.T) {
 	m, r := NewMap(Config{Seed: 1}), testRandom(t, 1)
 	key := testKey(1)
@@ -59,7 +59,7 @@ func TestMapTransitions(t *testing.T) {
 		t.Error("previous keys pass for an answer")
 	}
 	expect("replay under previous keys", k2, nil, k1)
-	k1.preferred = true // as if the handshakes had crossed, and k1 were that of the lower ID
+	k1.preferred = true // as if the handshakes had crossed, and k1 belonged to the lower ID
 	m.Promote(0, &key, h, k1)
 	expect("previous used", k1, nil, k2)
 	m.Promote(0, &key, h, k2)
@@ -84,7 +84,8 @@ func TestMapTransitions(t *testing.T) {
 	checkMap(t, m)
 }
 
-// TestMapSeparate: a node at another endpoint, and another node there, are other sessions.
+// TestMapSeparate: a node at another endpoint, and another node at the same endpoint, have other
+// sessions.
 func TestMapSeparate(t *testing.T) {
 	m, r := NewMap(Config{Seed: 1}), testRandom(t, 1)
 	key, keys := testKey(1), new(Keys)
@@ -159,7 +160,7 @@ func testSweep(t *testing.T, sweep func(*Map, time.Duration)) {
 	}
 }
 
-// TestSweepFresh: a session that has just begun, by either side, has not been idle.
+// TestSweepFresh: a session that has just begun, by either side, is not idle.
 func TestSweepFresh(t *testing.T) {
 	const now, idle = 1000 * time.Hour, minute
 	m, r := NewMap(Config{Seed: 1, IdleTimeout: idle}), testRandom(t, 1)
@@ -176,8 +177,8 @@ func TestSweepFresh(t *testing.T) {
 	}
 }
 
-// TestSweepReachesAll: one call looks at a window, all calls together at everything, challenges
-// included.
+// TestSweepReachesAll: one call covers a window, and all calls together cover everything, including
+// challenges.
 func TestSweepReachesAll(t *testing.T) {
 	const n = 40000
 	m := NewMap(Config{Seed: 1, Capacity: n, Challenges: 8 * n, Shards: shards})
@@ -203,7 +204,7 @@ func TestSweepReachesAll(t *testing.T) {
 	checkMap(t, m)
 }
 
-// TestMapModel compares a map that is never full with a Go map under random work.
+// TestMapModel compares a map that is never full with a Go map under random operations.
 func TestMapModel(t *testing.T) {
 	type session struct {
 		current, next, previous *Keys
@@ -319,9 +320,9 @@ func TestMapAllocs(t *testing.T) {
 	}
 }
 
-// SingleKey, which takes no lock, never says anything else than Lookup, and finds the sessions that it
-// is there for.
-func TestSoleAgreesWithLookup(t *testing.T) {
+// TestSingleKeyAgreesWithLookup: SingleKey, which takes no lock, never contradicts Lookup, and finds the
+// sessions with one pair of keys.
+func TestSingleKeyAgreesWithLookup(t *testing.T) {
 	m, r := NewMap(Config{Capacity: 300, Seed: 3, Shards: shards}), testRandom(t, 1)
 	const keys = 400
 	now, single := time.Duration(0), 0
@@ -369,8 +370,8 @@ func TestSoleAgreesWithLookup(t *testing.T) {
 	}
 }
 
-// OnEnd is told of each session that ends, once and whatever ended it, and of nothing else: not of
-// keys that replace others, nor of a handshake that nobody answered.
+// TestOnEnd: OnEnd is called once for each session that ends, whatever the reason, and for nothing
+// else: not for replaced keys, nor for an unanswered handshake.
 func TestOnEnd(t *testing.T) {
 	ended := make(map[Key]int)
 	m := NewMap(Config{Capacity: 1, Shards: shards, IdleTimeout: minute, Seed: 1, OnEnd: func(k *Key) { ended[*k]++ }})

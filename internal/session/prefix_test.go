@@ -8,8 +8,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// S39: a new session of a network that has most of the map displaces one of its own network, the
-// one that was idle for longest among those looked at, and nobody else's.
+// S39: a new session of a network that has most of the map evicts a session of its own network, the
+// longest idle of a sample, and no other.
 func TestS39OwnNetworkGivesWay(t *testing.T) {
 	const honest, crowd = 32, 64
 	m, r := NewMap(Config{Seed: 1, Capacity: honest + crowd, Shards: 1}), testRandom(t, 1)
@@ -62,7 +62,7 @@ func TestS17SamePrefix(t *testing.T) {
 	}
 }
 
-// S41: however many messages come in a name, it holds no more than MaxChallengesOfName challenges.
+// S41: however many messages come in a name, the name has at most MaxChallengesOfName challenges.
 func TestS41ChallengesOfOneName(t *testing.T) {
 	m, r := NewMap(Config{Seed: 1, Challenges: 4096, ChallengeLifetime: second}), testRandom(t, 1)
 	key, most := testKey(1), 0

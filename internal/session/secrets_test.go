@@ -6,8 +6,8 @@ import (
 	"github.com/fastdisc/discv5/aead"
 )
 
-// TestHandshakeErasesOperands: what a handshake gave to the arithmetic, private scalars among it,
-// is gone when the next handshake takes the memory over.
+// TestHandshakeErasesOperands: the operands of a handshake, including private scalars, are erased
+// when the next handshake reuses the memory.
 func TestHandshakeErasesOperands(t *testing.T) {
 	a, b := newNode(t, 1), newNode(t, 2)
 	steps := map[string]func(){
@@ -30,7 +30,7 @@ func TestHandshakeErasesOperands(t *testing.T) {
 	}
 	for name, step := range steps {
 		found := 0
-		// A pool may drop what it is given; under the race detector it does so on purpose.
+		// A pool may drop its objects; under the race detector it does so on purpose.
 		for try := 0; try < 100 && found == 0; try++ {
 			step()
 			for _, n := range []*node{a, b} {

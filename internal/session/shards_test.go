@@ -7,8 +7,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// A map has the shards that it is asked for, a power of two, and with one it holds exactly what its
-// capacity says.
+// TestShards: a map has the requested number of shards, a power of two. With one shard it holds
+// exactly its capacity.
 func TestShards(t *testing.T) {
 	for _, c := range []struct{ capacity, ask, want int }{
 		{100, 1, 1}, {100, 2, 2}, {100, 3, 4}, {100, 64, 64}, {100, 1 << 20, maxShards},
@@ -24,7 +24,7 @@ func TestShards(t *testing.T) {
 		h := m.Hash(&k)
 		var ch Challenge
 		res := challenge(m, 0, &k, h, new(codec.Nonce), 0, &ch)
-		if (res == ChallengeEvicted) != (i >= 48) { // 40 have led to sessions, 8 are out
+		if (res == ChallengeEvicted) != (i >= 48) { // 40 became sessions, 8 are live
 			t.Fatalf("challenge %d: %v", i, res)
 		}
 		if i >= 40 {
@@ -49,8 +49,8 @@ func TestShards(t *testing.T) {
 	}
 }
 
-// Once a map with 1536 sessions at most held 3328. Whatever the capacity, the room for uneven
-// hashing is less than a third of it.
+// TestCapacityIsNearlyKept: the spare slots for uneven hashing are less than a third of any
+// capacity.
 func TestCapacityIsNearlyKept(t *testing.T) {
 	for _, capacity := range []int{1, 16, 100, 511, 512, 1000, 1536, 2048, 5000, DefaultCapacity, 1 << 17} {
 		m := NewMap(Config{Capacity: capacity, Challenges: 1})

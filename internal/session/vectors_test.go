@@ -11,7 +11,7 @@ import (
 	"github.com/fastdisc/discv5/internal/curve"
 )
 
-// TestVectors makes both published handshake packets from the private keys alone, and accepts them
+// TestVectors makes both published handshake packets from the private keys, and accepts them
 // (testdata/wire.json).
 func TestVectors(t *testing.T) {
 	b, err := os.ReadFile("testdata/wire.json")
