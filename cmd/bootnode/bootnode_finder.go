@@ -34,9 +34,9 @@ const (
 	dnsRefresh  = 30 * time.Minute // between queries for a name or list that was found
 )
 
-// bootnodeFinder keeps the node's bootnodes: the contacts, the results of DNS for the other sources,
-// and the seeds. It queries DNS after the start, so that DNS delays nothing, retries after failures,
-// and refreshes results from time to time.
+// bootnodeFinder keeps the node's bootnodes: the contacts, the results of DNS for the other
+// sources, and the seeds. It queries DNS after the start, so that DNS delays nothing, retries after
+// failures, and refreshes results from time to time.
 type bootnodeFinder struct {
 	node     *discv5.Node
 	log      *slog.Logger

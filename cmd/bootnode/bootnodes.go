@@ -31,8 +31,8 @@ type source struct {
 	endpoints []netip.AddrPort // of contact
 }
 
-// readSources reads the entries of --bootnodes and of the files of --bootnodes-file. Errors about the
-// former name the setting and the number of the entry, counted over all lists; errors about the
+// readSources reads the entries of --bootnodes and of the files of --bootnodes-file. Errors about
+// the former name the setting and the number of the entry, counted over all lists; errors about the
 // latter name file and line.
 func (o *options) readSources() error {
 	add := func(text, where string) error {

@@ -135,8 +135,8 @@ func (d *daemon) makeNode() error {
 	return err
 }
 
-// listen creates the node. If the system has no IPv6, it leaves out IPv6 addresses that the user did
-// not name.
+// listen creates the node. If the system has no IPv6, it leaves out IPv6 addresses that the user
+// did not name.
 func listen(cfg discv5.Config, o *options) (*discv5.Node, error) {
 	node, err := discv5.New(cfg)
 	if len(o.optional6) > 0 && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {

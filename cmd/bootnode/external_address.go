@@ -166,8 +166,8 @@ type machine interface {
 	Source(to netip.Addr) netip.Addr
 }
 
-// listener is a listen address. knows reports whether its sockets answer from the local address that
-// a request was sent to.
+// listener is a listen address. knows reports whether its sockets answer from the local address
+// that a request was sent to.
 type listener struct {
 	addr  netip.AddrPort
 	knows bool

@@ -11,11 +11,14 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// connTable is a listener that holds a bounded number of connections. When it is full, a new
-// connection replaces an old one: clients that hold connections open, idle or slowly, keep nobody
-// out. The victim is a connection of the address that holds the most; among those an idle one
-// before one that has sent no whole request before one that is being answered, and the one that has
-// been in that state for longest.
+// connTable is a listener with a bounded number of connections. When it is full, a new connection
+// replaces an old one, so that clients that hold connections open keep nobody out. The victim is a
+// connection of the address that has the most. Among those the table prefers an idle connection to
+// one without a complete request, and both to one that the server is answering; then the one that
+// has been in its state longest.
+//
+// netutil.LimitListener does not do: it makes new connections wait, so that a few slow clients lock
+// the operator out.
 type connTable struct {
 	net.Listener
 	max     int
@@ -36,7 +39,7 @@ type tableConn struct {
 	since time.Time // when it entered state
 }
 
-// newConnTable returns a connTable of at most max connections. It counts evictions in evicted.
+// newConnTable returns a connTable with at most max connections. It counts evictions in evicted.
 func newConnTable(l net.Listener, max int, evicted *atomic.Uint64) *connTable {
 	return &connTable{Listener: l, max: max, evicted: evicted, conns: make(map[*tableConn]struct{}, max)}
 }
@@ -58,7 +61,7 @@ func (t *connTable) Accept() (net.Conn, error) {
 	return tc, nil
 }
 
-// add enters a connection and returns the one that it replaces, or nil.
+// add adds a connection and returns the one that it replaces, or nil.
 func (t *connTable) add(c *tableConn) (victim *tableConn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,7 +73,7 @@ func (t *connTable) add(c *tableConn) (victim *tableConn) {
 	return victim
 }
 
-// victim chooses the connection to evict from a table that is not empty.
+// victim returns the connection to evict. The table is not empty.
 func (t *connTable) victim() (worst *tableConn) {
 	held := make(map[netip.Addr]int)
 	for c := range t.conns {
@@ -90,7 +93,7 @@ func (t *connTable) victim() (worst *tableConn) {
 	return worst
 }
 
-// setState is the ConnState hook of the server.
+// setState implements the ConnState hook of http.Server.
 func (t *connTable) setState(c net.Conn, state http.ConnState) {
 	if c, ok := c.(*tableConn); ok {
 		t.mu.Lock()

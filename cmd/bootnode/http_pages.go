@@ -20,16 +20,17 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// pages are what the HTTP server shows. docs/OPERATING.md has the forms of the answers.
+// pages serves the pages of the HTTP server. docs/OPERATING.md documents the responses.
 type pages struct {
 	node   *discv5.Node
 	access *accessList
 	count  *counts
 	pprof  bool
-	vhosts []string // host names that loopback addresses serve, besides localhost
+	vhosts []string // host names, besides localhost, for requests to a loopback address
 }
 
-// health answers 200 as long as the node receives on all its sockets, else 503 with the reason.
+// health serves /healthz: 200 while the node receives on all its sockets, otherwise 503 with the
+// reason.
 func (p pages) health(rw http.ResponseWriter, _ *http.Request) {
 	reason := ""
 	select {
@@ -56,8 +57,8 @@ type nodeView struct {
 	Distance int       `json:"distance"`
 	Record   string    `json:"record"`
 	Seq      uint64    `json:"seq"`
-	Address  string    `json:"address"`        // where it is contacted
-	UDP4     string    `json:"udp4,omitempty"` // what the record says
+	Address  string    `json:"address"`        // where this node contacts it
+	UDP4     string    `json:"udp4,omitempty"` // of the record
 	UDP6     string    `json:"udp6,omitempty"`
 	State    string    `json:"state"` // live, unchecked, silent or replacement
 	Inbound  bool      `json:"inbound"`
@@ -69,11 +70,11 @@ type nodeView struct {
 
 // nodesView is /nodes.
 type nodesView struct {
-	Total int        `json:"total"` // nodes that fit the query, also beyond its limit
+	Total int        `json:"total"` // nodes that match the query, including those beyond its limit
 	Nodes []nodeView `json:"nodes"`
 }
 
-// stateOf is the state of a node as /nodes and /metrics name it.
+// stateOf returns the state of a node by the name that /nodes and /metrics use.
 func stateOf(s discv5.KnownNode) string {
 	switch {
 	case !s.Member:
@@ -86,7 +87,7 @@ func stateOf(s discv5.KnownNode) string {
 	return "unchecked"
 }
 
-// nodes lists the table, farthest bucket first.
+// nodes serves /nodes: the table, farthest bucket first.
 func (p pages) nodes(rw http.ResponseWriter, r *http.Request) {
 	q, err := readQuery(r.URL.RawQuery)
 	if err != nil {
@@ -133,7 +134,7 @@ type bucketsView struct {
 	Buckets      []bucketView `json:"buckets"`
 }
 
-// buckets lists the buckets that are not empty, farthest first.
+// buckets serves /buckets: the buckets that are not empty, farthest first.
 func (p pages) buckets(rw http.ResponseWriter, r *http.Request) {
 	if r.URL.RawQuery != "" {
 		http.Error(rw, "/buckets takes no parameters", http.StatusBadRequest)
@@ -178,7 +179,7 @@ func (p pages) buckets(rw http.ResponseWriter, r *http.Request) {
 	writeJSON(rw, view)
 }
 
-// query is what /nodes can be asked for.
+// query holds the parameters of /nodes.
 type query struct {
 	distance int    // 0: all
 	state    string // "": all
@@ -188,12 +189,12 @@ type query struct {
 func readQuery(raw string) (q query, err error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return q, errors.New("query cannot be read")
+		return q, errors.New("cannot parse the query")
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		v := values[name]
 		if len(v) != 1 {
-			return q, fmt.Errorf("%s is given %d times", quote.Short(name), len(v))
+			return q, fmt.Errorf("%s appears %d times", quote.Short(name), len(v))
 		}
 		switch name {
 		case "distance":
@@ -205,7 +206,7 @@ func readQuery(raw string) (q query, err error) {
 				err = fmt.Errorf("state=%s: want live, unchecked, silent or replacement", quote.Short(v[0]))
 			}
 		default:
-			err = fmt.Errorf("unknown parameter %s; there are distance, limit and state", quote.Short(name))
+			err = fmt.Errorf("unknown parameter %s; want distance, limit or state", quote.Short(name))
 		}
 		if err != nil {
 			return q, err
@@ -233,12 +234,12 @@ func writeJSON(rw http.ResponseWriter, v any) {
 	rw.Header().Set("Content-Type", "application/json")
 	rw.Header().Set("Cache-Control", "no-store")
 	rw.Header().Set("X-Content-Type-Options", "nosniff")
-	_ = json.NewEncoder(rw).Encode(v) // who does not read the answer has gone
+	_ = json.NewEncoder(rw).Encode(v) // an error means that the client has gone
 }
 
-// identityView is /eth/v1/node/identity of the Ethereum beacon node API. A bootnode speaks no
-// libp2p: there are no p2p_addresses, and metadata is that of a node without subscriptions. The
-// peer ID is the one that belongs to its key.
+// identityView is /eth/v1/node/identity of the Ethereum beacon node API. A bootnode does not speak
+// libp2p: it has no p2p_addresses, and its metadata is that of a node without subscriptions. The
+// peer ID is that of its key.
 type identityView struct {
 	Data struct {
 		PeerID    string       `json:"peer_id"`
@@ -261,7 +262,7 @@ func (p pages) identity(rw http.ResponseWriter, _ *http.Request) {
 
 func identityOf(r *enr.Record) (v identityView) {
 	d := &v.Data
-	pub, _ := r.PublicKey() // a record of scheme v4 has one
+	pub, _ := r.PublicKey() // every record of scheme v4 has one
 	d.PeerID, d.ENR = peerID(pub), r.String()
 	d.P2P, d.Discovery = []string{}, []string{}
 	for _, end := range []func() (netip.AddrPort, bool){r.UDPEndpoint4, r.UDPEndpoint6} {
@@ -273,7 +274,7 @@ func identityOf(r *enr.Record) (v identityView) {
 	return v
 }
 
-// multiaddr is the libp2p form of a UDP endpoint.
+// multiaddr returns the libp2p form of a UDP endpoint.
 func multiaddr(a netip.AddrPort, peer string) string {
 	family := "ip4"
 	if a.Addr().Is6() {
@@ -282,8 +283,8 @@ func multiaddr(a netip.AddrPort, peer string) string {
 	return fmt.Sprintf("/%s/%s/udp/%d/p2p/%s", family, a.Addr(), a.Port(), peer)
 }
 
-// peerID is the libp2p peer ID of a public key: base58 of its protobuf form behind the header of an
-// identity multihash.
+// peerID returns the libp2p peer ID of a public key: base58 of an identity multihash of its
+// protobuf form.
 //
 //	00 25                   identity, 37 bytes
 //	      08 02             key type Secp256k1
@@ -297,7 +298,7 @@ func peerID(pub [33]byte) string {
 		n.DivMod(n, base, digit)
 		text = append(text, digits[digit.Int64()])
 	}
-	for _, zero := range b { // each leading zero byte is a digit of its own
+	for _, zero := range b { // base58 encodes each leading zero byte as a digit
 		if zero != 0 {
 			break
 		}

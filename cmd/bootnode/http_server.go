@@ -23,25 +23,25 @@ import (
 
 // Bounds of the HTTP server.
 const (
-	httpTimeout = 10 * time.Second // for a request
-	httpAnswer  = 20 * time.Second // for its answer
-	// for an answer where profiles are served, which take 30 s unless asked for otherwise
+	httpTimeout = 10 * time.Second // to read a request
+	httpAnswer  = 20 * time.Second // to write a response
+	// httpProfile is httpAnswer if the server serves profiles: a profile takes 30 s by default.
 	httpProfile      = 70 * time.Second
 	httpIdle         = 2 * time.Minute
 	httpHeaders      = 16 << 10 // bytes
-	httpConns        = 64       // connections at a time; a new one replaces an old one
-	httpLarge        = 4        // answers under way of /metrics, and of /nodes and /buckets
+	httpConns        = 64       // open connections; a new one replaces an old one
+	httpLarge        = 4        // concurrent responses of /metrics, and of /nodes and /buckets
 	httpDrainTimeout = time.Second
 )
 
-// webServer serves metrics and the like. A nil one does nothing.
+// webServer serves /metrics and the other pages. The methods of a nil webServer do nothing.
 type webServer struct {
 	listener *connTable
 	server   *http.Server
 	closing  atomic.Bool
 }
 
-// listenHTTP takes the address, without serving yet. No address gives a nil server.
+// listenHTTP opens the listener. It returns nil if addr is empty. Callers must call serve.
 func listenHTTP(addr string, count *counts) (*webServer, error) {
 	if addr == "" {
 		return nil, nil
@@ -53,7 +53,7 @@ func listenHTTP(addr string, count *counts) (*webServer, error) {
 	return &webServer{listener: newConnTable(l, httpConns, &count.httpEvicted)}, nil
 }
 
-// serve begins to serve.
+// serve starts to serve, in a goroutine.
 func (w *webServer) serve(p pages, log *slog.Logger) {
 	if w == nil {
 		return
@@ -76,7 +76,7 @@ func (w *webServer) serve(p pages, log *slog.Logger) {
 	}()
 }
 
-// handler is all pages.
+// handler returns the handler of all pages.
 func (p pages) handler() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newCollector(p.node), newAddressCollector(p.node))
@@ -91,7 +91,7 @@ func (p pages) handler() http.Handler {
 	mux.Handle("GET /nodes", bounded(large, p.nodes))
 	mux.Handle("GET /buckets", bounded(large, p.buckets))
 	if p.pprof {
-		// Those of package runtime, which are all but the command line: that may hold the private
+		// The profiles of package runtime. The command line is missing: it may hold the private
 		// key.
 		mux.HandleFunc("GET /debug/pprof/{$}", local(pprof.Index))
 		mux.HandleFunc("GET /debug/pprof/{profile}", local(func(rw http.ResponseWriter, r *http.Request) {
@@ -103,18 +103,18 @@ func (p pages) handler() http.Handler {
 	return mux
 }
 
-// local refuses requests for another host than this machine, whatever --http-vhosts says.
+// local refuses requests whose Host header names another machine. --http-vhosts does not matter.
 func local(h http.HandlerFunc) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		if !loopbackHost(r.Host) {
-			http.Error(rw, "profiles are shown under localhost or a loopback address only", http.StatusForbidden)
+			http.Error(rw, "profiles are for localhost and loopback addresses only", http.StatusForbidden)
 			return
 		}
 		h(rw, r)
 	}
 }
 
-// bounded refuses a request when there are too many already.
+// bounded refuses a request when all slots are in use.
 func bounded(slots chan struct{}, h http.HandlerFunc) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		select {
@@ -123,34 +123,34 @@ func bounded(slots chan struct{}, h http.HandlerFunc) http.HandlerFunc {
 			h(rw, r)
 		default:
 			rw.Header().Set("Retry-After", "1")
-			http.Error(rw, "too many requests at a time", http.StatusServiceUnavailable)
+			http.Error(rw, "too many concurrent requests", http.StatusServiceUnavailable)
 		}
 	}
 }
 
-// buffered sends the answer of h only when h has returned, so that clients that read slowly do not
-// use up the requests that h allows at a time.
+// buffered sends the response of h after h has returned, because h bounds its concurrent requests
+// and a slow reader must not hold one.
 func buffered(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		b := bufferedAnswer{header: rw.Header(), code: http.StatusOK}
+		b := bufferedResponse{header: rw.Header(), code: http.StatusOK}
 		h.ServeHTTP(&b, r)
 		rw.WriteHeader(b.code)
-		rw.Write(b.body.Bytes()) // an error is the client's
+		rw.Write(b.body.Bytes()) // an error is the client's problem
 	})
 }
 
-// bufferedAnswer is an http.ResponseWriter that keeps the answer in memory.
-type bufferedAnswer struct {
+// bufferedResponse is an http.ResponseWriter that keeps the response in memory.
+type bufferedResponse struct {
 	header http.Header
 	code   int
 	body   bytes.Buffer
 }
 
-func (b *bufferedAnswer) Header() http.Header         { return b.header }
-func (b *bufferedAnswer) WriteHeader(code int)        { b.code = code }
-func (b *bufferedAnswer) Write(p []byte) (int, error) { return b.body.Write(p) }
+func (b *bufferedResponse) Header() http.Header         { return b.header }
+func (b *bufferedResponse) WriteHeader(code int)        { b.code = code }
+func (b *bufferedResponse) Write(p []byte) (int, error) { return b.body.Write(p) }
 
-// drain lets requests under way end, but not for long.
+// drain waits up to httpDrainTimeout for open requests, and closes the server.
 func (w *webServer) drain() {
 	if w == nil || w.server == nil {
 		return
@@ -163,7 +163,7 @@ func (w *webServer) drain() {
 	}
 }
 
-// close lets go of the address, also if nothing was served.
+// close closes the listener.
 func (w *webServer) close() {
 	if w != nil {
 		w.closing.Store(true)
@@ -171,20 +171,19 @@ func (w *webServer) close() {
 	}
 }
 
-// anyHost in --http-vhosts switches the check of host names off.
+// anyHost in --http-vhosts disables the check of host names.
 const anyHost = "*"
 
-// hostGuard refuses requests that reach a loopback address under a name that is not known to lead
-// there. A page in a browser on this machine can have its own name resolve to a loopback address
-// (DNS rebinding), and would else read the answers. names are accepted besides localhost and
-// loopback addresses.
+// hostGuard refuses requests that arrive at a loopback address but name another host. Otherwise a
+// page in a browser on this machine could read the responses, by a name of its own that resolves to
+// a loopback address (DNS rebinding). hostGuard accepts localhost, loopback addresses, and names.
 func hostGuard(names []string, next http.Handler) http.Handler {
 	if slices.Contains(names, anyHost) {
 		return next
 	}
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if arrivedAtLoopback(r) && !loopbackHost(r.Host) && !slices.ContainsFunc(names, sameHost(hostOf(r.Host))) {
-			http.Error(rw, "this address serves localhost and the names of --http-vhosts only", http.StatusForbidden)
+			http.Error(rw, "this address is for localhost and the names of --http-vhosts only", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(rw, r)
@@ -195,8 +194,8 @@ func sameHost(host string) func(string) bool {
 	return func(name string) bool { return strings.EqualFold(name, host) }
 }
 
-// arrivedAtLoopback reports whether the request came in at a loopback address of this machine. A
-// listener of all addresses has those too.
+// arrivedAtLoopback reports whether the request arrived at a loopback address. A listener on all
+// addresses has loopback addresses too.
 func arrivedAtLoopback(r *http.Request) bool {
 	a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	return ok && netaddr.ClassOf(a.AddrPort().Addr()) == netaddr.Loopback

@@ -43,8 +43,8 @@ func maybeKey(s string) bool {
 	return err != nil
 }
 
-// findKey returns the private key of the settings, or else that of the data directory dir, or nil if
-// there is none yet. warning is not empty if other users can read the file.
+// findKey returns the private key of the settings, or else that of the data directory dir, or nil
+// if there is none yet. warning is not empty if other users can read the file.
 func findKey(o *options, dir string) (key *enr.PrivateKey, warning string, err error) {
 	switch {
 	case o.keyHex != "":
@@ -62,8 +62,9 @@ func findKey(o *options, dir string) (key *enr.PrivateKey, warning string, err e
 	return key, warning, err
 }
 
-// readKey reads a key file. Its errors are usage errors: readKey never changes the file, and only the
-// user knows what it should hold. A pipe is an error too, because reading it could block the start.
+// readKey reads a key file. Its errors are usage errors: readKey never changes the file, and only
+// the user knows what it should hold. A pipe is an error too, because reading it could block the
+// start.
 func readKey(path string) (key *enr.PrivateKey, warning string, err error) {
 	defer func() {
 		if err != nil {

@@ -69,8 +69,8 @@ func (r *reporter) report(s discv5.Stats, now time.Time) {
 // saveErrorInterval is the minimum time between two lines about saves that fail.
 const saveErrorInterval = time.Minute
 
-// saveLog logs the results of saves. It logs one failure a minute at most, however short the interval
-// of the saves is.
+// saveLog logs the results of saves. It logs one failure a minute at most, however short the
+// interval of the saves is.
 type saveLog struct {
 	log      *slog.Logger
 	failures int       // since the last line
@@ -95,9 +95,9 @@ func (l *saveLog) done(now time.Time, written int, err error) {
 	}
 }
 
-// journalHandler writes lines with the priorities that the systemd journal reads from the start of a
-// line (sd-daemon(3)), so that journalctl -p finds warnings and errors. It leaves out the time, which
-// the journal adds.
+// journalHandler writes lines with the priorities that the systemd journal reads from the start of
+// a line (sd-daemon(3)), so that journalctl -p finds warnings and errors. It leaves out the time,
+// which the journal adds.
 type journalHandler struct {
 	level slog.Leveler
 	by    [4]slog.Handler // by priority; see priorityOf

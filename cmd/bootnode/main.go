@@ -1,6 +1,6 @@
 // Command bootnode runs a bootnode of the Node Discovery Protocol v5.1: a node that others start
-// from. It needs no configuration: it makes its key, prints its record on the first line of standard
-// output, and runs until SIGINT or SIGTERM.
+// from. It needs no configuration: it makes its key, prints its record on the first line of
+// standard output, and runs until SIGINT or SIGTERM.
 //
 //	bootnode --addr 0.0.0.0:9000 --extip 203.0.113.7 --http 127.0.0.1:6060
 //
@@ -33,10 +33,10 @@
 // # Ownership
 //
 // daemon.serve creates every part and closes the parts in reverse order. Each of these goroutines
-// has one owner: watch saves and reports, bootnodeFinder queries DNS, reloader waits for SIGHUP, each
-// nat.Mapper renews a mapping, and the HTTP server answers requests. None of them is on the packet
-// path; they read what the node publishes. watch writes to the store, and so does whoever changes the
-// node's own record.
+// has one owner: watch saves and reports, bootnodeFinder queries DNS, reloader waits for SIGHUP,
+// each nat.Mapper renews a mapping, and the HTTP server answers requests. None of them is on the
+// packet path; they read what the node publishes. watch writes to the store, and so does whoever
+// changes the node's own record.
 package main
 
 import (

@@ -34,8 +34,8 @@ type memoryPlan struct {
 	goLimit    int64 // bytes for debug.SetMemoryLimit; 0 for none
 }
 
-// planMemory fits the defaults into a limit in bytes, for a number of sockets. It changes nothing if
-// the limit is 0, and never what the user has set.
+// planMemory fits the defaults into a limit in bytes, for a number of sockets. It changes nothing
+// if the limit is 0, and never what the user has set.
 func planMemory(limit int64, sockets int, o *options) memoryPlan {
 	p := memoryPlan{sessions: o.sessions}
 	if limit <= 0 {

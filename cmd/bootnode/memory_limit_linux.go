@@ -11,8 +11,8 @@ import (
 // cgroupRoot is where control groups are mounted.
 const cgroupRoot = "/sys/fs/cgroup"
 
-// memoryLimit returns the memory limit of this process's control groups, in bytes, and the file that
-// states it. It returns 0 if there is no limit.
+// memoryLimit returns the memory limit of this process's control groups, in bytes, and the file
+// that states it. It returns 0 if there is no limit.
 func memoryLimit() (limit int64, from string) {
 	groups, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -21,9 +21,9 @@ func memoryLimit() (limit int64, from string) {
 	return cgroupLimit(cgroupRoot, string(groups))
 }
 
-// cgroupLimit returns the smallest limit of the groups in a text with the form of /proc/self/cgroup,
-// and of all groups above them. A line of version 2 begins with "0::"; in version 1 the line of the
-// memory controller counts (cgroups(7)).
+// cgroupLimit returns the smallest limit of the groups in a text with the form of
+// /proc/self/cgroup, and of all groups above them. A line of version 2 begins with "0::"; in
+// version 1 the line of the memory controller counts (cgroups(7)).
 func cgroupLimit(root, groups string) (limit int64, from string) {
 	for line := range strings.Lines(groups) {
 		number, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
@@ -55,8 +55,8 @@ func cgroupLimit(root, groups string) (limit int64, from string) {
 	return limit, from
 }
 
-// readLimit reads a number of bytes from a file. It returns 0 if there is no file or no limit: "max",
-// or in version 1 a number near 1<<63.
+// readLimit reads a number of bytes from a file. It returns 0 if there is no file or no limit:
+// "max", or in version 1 a number near 1<<63.
 func readLimit(name string) int64 {
 	text, err := os.ReadFile(name)
 	if err != nil {

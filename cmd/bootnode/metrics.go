@@ -206,16 +206,16 @@ func (c *counts) collectors(bans func() int64) []prometheus.Collector {
 // histogramSchema is the schema of the buckets of engine.Histogram: bounds are powers of √2.
 const histogramSchema = 1
 
-// histogram is a metric with two kinds of buckets: native buckets for the protobuf format, and every
-// second bucket as a classic bucket for the text format.
+// histogram is a metric with two kinds of buckets: native buckets for the protobuf format, and
+// every second bucket as a classic bucket for the text format.
 type histogram struct {
 	native, classic prometheus.Metric
 }
 
 // newHistogram returns a metric of the durations that the node has counted since start.
 func newHistogram(desc *prometheus.Desc, h *discv5.Histogram, start time.Time, label string) prometheus.Metric {
-	// The bound of bucket i is 2^((i-BoundOne)/2) seconds; that of index 0 of schema 1 is 1. The first
-	// bucket begins at 0. Durations beyond the last bound count as just beyond.
+	// The bound of bucket i is 2^((i-BoundOne)/2) seconds; that of index 0 of schema 1 is 1. The
+	// first bucket begins at 0. Durations beyond the last bound count as just beyond.
 	native := make(map[int]int64)
 	classic := make(map[float64]uint64)
 	total := uint64(0)

@@ -20,8 +20,8 @@ import (
 // output has the external address if there is one.
 const natWait = 5 * time.Second
 
-// mapping implements --nat: a Mapper for IPv4, or for stun one for each family. It puts the endpoints
-// that the mappers find into the record. The methods of a nil mapping do nothing.
+// mapping implements --nat: a Mapper for IPv4, or for stun one for each family. It puts the
+// endpoints that the mappers find into the record. The methods of a nil mapping do nothing.
 //
 // A STUN request has a socket of its own: on the node's sockets the kernel would drop the answer,
 // which is shorter than any packet of the protocol. So STUN finds the address only, and the record

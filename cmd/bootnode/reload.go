@@ -17,9 +17,9 @@ import (
 	"github.com/fastdisc/discv5/limits"
 )
 
-// reloader reads the settings again on SIGHUP and applies those that can change while the node runs:
-// bootnodes, bans, networks and the log level. It also reads the machine's addresses again. If
-// anything is wrong, it changes nothing.
+// reloader reads the settings again on SIGHUP and applies those that can change while the node
+// runs: bootnodes, bans, networks and the log level. It also reads the machine's addresses again.
+// If anything is wrong, it changes nothing.
 type reloader struct {
 	args   []string
 	system system

@@ -144,8 +144,8 @@ func bareName(name string) string {
 	return strings.NewReplacer("-", "", "_", "", ".", "").Replace(name)
 }
 
-// onlyFlag reports whether a flag is not a setting: an environment variable or a file cannot set it.
-// config is an exception; it has an environment variable.
+// onlyFlag reports whether a flag is not a setting: an environment variable or a file cannot set
+// it. config is an exception; it has an environment variable.
 func onlyFlag(name string) bool {
 	switch name {
 	case "config", "print-config", "check-config", "version", "help":
@@ -187,8 +187,8 @@ func envName(name string) string {
 
 // load returns the settings: a flag overrides an environment variable, which overrides the
 // configuration file, which overrides the default. A list replaces the other lists; load does not
-// join them. It reads the files that settings name, but not the data directory, and changes nothing.
-// Errors name the flag, the variable, or the file and line.
+// join them. It reads the files that settings name, but not the data directory, and changes
+// nothing. Errors name the flag, the variable, or the file and line.
 func load(args, environ []string) (*options, error) {
 	o := &options{origin: make(map[string]string)}
 	o.flags = flagSet(o)
@@ -235,8 +235,8 @@ func load(args, environ []string) (*options, error) {
 type variable struct{ name, value string }
 
 // environment returns the variables that are settings, by the names of those. It warns about others
-// that begin like ours: they may belong to another program, since orchestrators name variables after
-// services.
+// that begin like ours: they may belong to another program, since orchestrators name variables
+// after services.
 func (o *options) environment(environ []string) (map[string]variable, error) {
 	env := make(map[string]variable)
 	for _, e := range environ {

@@ -23,22 +23,23 @@ const maxFile = 16 << 20
 // maxConfig bounds the configuration file, in bytes.
 const maxConfig = 1 << 20
 
-// setting is a key of the configuration file with its value as text. A list has any number of values.
+// setting is a key of the configuration file with its value as text. A list has any number of
+// values.
 type setting struct {
 	name   string
 	values []string
 	where  string // file and line
 }
 
-// readConfig reads a configuration file. "log.level", log.level, and level below [log] have the same
-// name.
+// readConfig reads a configuration file. "log.level", log.level, and level below [log] have the
+// same name.
 func readConfig(path string) ([]setting, error) {
 	text, err := readFile(path, maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	// The decoder finds every mistake, duplicate keys among them. The parser below it knows the line
-	// of each key.
+	// The decoder finds every mistake, duplicate keys among them. The parser below it knows the
+	// line of each key.
 	var whole map[string]any
 	if err := toml.Unmarshal(text, &whole); err != nil {
 		var at *toml.DecodeError

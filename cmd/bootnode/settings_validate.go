@@ -22,7 +22,8 @@ import (
 	"github.com/fastdisc/discv5/nat"
 )
 
-// validate checks and parses the settings, as far as that is possible without looking at the system.
+// validate checks and parses the settings, as far as that is possible without looking at the
+// system.
 func (o *options) validate() error {
 	if err := o.level.UnmarshalText([]byte(o.logLevel)); err != nil {
 		return fmt.Errorf("%s %s: want debug, info, warn or error", o.from("log-level"), quote.Short(o.logLevel))
@@ -264,8 +265,8 @@ func (o *options) nodeConfig(key *enr.PrivateKey) discv5.Config {
 	return c
 }
 
-// checkSettings makes the checks of a start that are possible without listening and without changing
-// anything.
+// checkSettings makes the checks of a start that are possible without listening and without
+// changing anything.
 func checkSettings(o *options) (warnings []string, err error) {
 	dir, err := dataDirOf(o)
 	switch {

@@ -7,7 +7,7 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// addSockets adds what the sockets count, summed over all of them.
+// addSockets adds the counters of the sockets, summed over all of them.
 func (c *collector) addSockets() {
 	type get = func(*fastpath.ConnStats) uint64
 	add := func(name, help, label, value string, g get) {
@@ -19,20 +19,20 @@ func (c *collector) addSockets() {
 		m.desc = prometheus.NewDesc(namespace+"socket_"+name, help, labels, nil)
 		c.values = append(c.values, m)
 	}
-	add("datagrams_total", "Datagrams that passed the sockets.", "direction", "in", func(s *fastpath.ConnStats) uint64 { return s.RxDatagrams })
-	add("datagrams_total", "Datagrams that passed the sockets.", "direction", "out", func(s *fastpath.ConnStats) uint64 { return s.TxDatagrams })
-	add("bytes_total", "UDP payload that passed the sockets.", "direction", "in", func(s *fastpath.ConnStats) uint64 { return s.RxBytes })
-	add("bytes_total", "UDP payload that passed the sockets.", "direction", "out", func(s *fastpath.ConnStats) uint64 { return s.TxBytes })
-	add("batches_total", "System calls that moved datagrams.", "direction", "in", func(s *fastpath.ConnStats) uint64 { return s.RxBatches })
-	add("batches_total", "System calls that moved datagrams.", "direction", "out", func(s *fastpath.ConnStats) uint64 { return s.TxBatches })
+	add("datagrams_total", "Datagrams that passed the sockets, by direction.", "direction", "in", func(s *fastpath.ConnStats) uint64 { return s.RxDatagrams })
+	add("datagrams_total", "Datagrams that passed the sockets, by direction.", "direction", "out", func(s *fastpath.ConnStats) uint64 { return s.TxDatagrams })
+	add("bytes_total", "UDP payload that passed the sockets, by direction, in bytes.", "direction", "in", func(s *fastpath.ConnStats) uint64 { return s.RxBytes })
+	add("bytes_total", "UDP payload that passed the sockets, by direction, in bytes.", "direction", "out", func(s *fastpath.ConnStats) uint64 { return s.TxBytes })
+	add("batches_total", "System calls that moved datagrams, by direction.", "direction", "in", func(s *fastpath.ConnStats) uint64 { return s.RxBatches })
+	add("batches_total", "System calls that moved datagrams, by direction.", "direction", "out", func(s *fastpath.ConnStats) uint64 { return s.TxBatches })
 	const trains = "Packets of one endpoint that passed the kernel as one: sent, refused, after which each was sent by itself, or received."
 	add("trains_total", trains, "result", "sent", func(s *fastpath.ConnStats) uint64 { return s.TxTrains })
 	add("trains_total", trains, "result", "refused", func(s *fastpath.ConnStats) uint64 { return s.TrainsRefused })
 	add("trains_total", trains, "result", "received", func(s *fastpath.ConnStats) uint64 { return s.RxTrains })
 	add("kernel_dropped_total", "Datagrams, or trains of them, that the kernel dropped: receive buffer full, refused by the filter, or bad checksum.", "", "", func(s *fastpath.ConnStats) uint64 { return s.KernelDrops })
-	add("local_unknown_total", "Datagrams to an address that no answer can leave from.", "", "", func(s *fastpath.ConnStats) uint64 { return s.LocalUnknown })
-	add("local_fallbacks_total", "Datagrams that left from another address because the host had lost theirs.", "", "", func(s *fastpath.ConnStats) uint64 { return s.LocalFallbacks })
-	add("path_mtu_ignored_total", "Times that an IPv4 socket began to ignore path MTUs.", "", "", func(s *fastpath.ConnStats) uint64 { return s.PathMTUIgnored })
+	add("local_unknown_total", "Datagrams to a local address that no response can leave from, such as a multicast address.", "", "", func(s *fastpath.ConnStats) uint64 { return s.LocalUnknown })
+	add("local_fallbacks_total", "Datagrams sent from another local address because the host had lost the right one.", "", "", func(s *fastpath.ConnStats) uint64 { return s.LocalFallbacks })
+	add("path_mtu_ignored_total", "Times that an IPv4 socket started to ignore path MTUs.", "", "", func(s *fastpath.ConnStats) uint64 { return s.PathMTUIgnored })
 	add("read_errors_total", "Failed receive calls.", "", "", func(s *fastpath.ConnStats) uint64 { return s.ReadErrors })
 	for _, v := range []struct {
 		cause string
@@ -43,7 +43,7 @@ func (c *collector) addSockets() {
 		{"long", func(s *fastpath.ConnStats) uint64 { return s.Long }},
 		{"source", func(s *fastpath.ConnStats) uint64 { return s.BadSource }},
 	} {
-		add("dropped_total", "Datagrams received and dropped unread, by cause.", "cause", v.cause, v.get)
+		add("dropped_total", "Datagrams received and dropped before the protocol, by cause.", "cause", v.cause, v.get)
 	}
 	for _, v := range []struct {
 		cause string

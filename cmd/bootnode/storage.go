@@ -19,7 +19,8 @@ import (
 	"github.com/fastdisc/discv5/internal/store"
 )
 
-// storage keeps the key and the known nodes. If it cannot write, the daemon runs without persistence.
+// storage keeps the key and the known nodes. If it cannot write, the daemon runs without
+// persistence.
 type storage struct {
 	dir      string       // empty if there is none
 	store    *store.Store // nil if nothing can be saved
@@ -29,9 +30,9 @@ type storage struct {
 // persistent reports whether the storage saves anything.
 func (s *storage) persistent() bool { return s.store != nil }
 
-// openStorage opens the data directory and the node database. These are not errors: a directory that
-// cannot be created or written, a damaged database, which openStorage moves aside, and a database
-// that is not a file. It never moves the key.
+// openStorage opens the data directory and the node database. These are not errors: a directory
+// that cannot be created or written, a damaged database, which openStorage moves aside, and a
+// database that is not a file. It never moves the key.
 func openStorage(o *options) (*storage, error) {
 	s := &storage{}
 	var err error
@@ -89,8 +90,8 @@ func unwritable(err error) bool {
 // databasePath returns the name of the node database.
 func (s *storage) databasePath() string { return filepath.Join(s.dir, "nodes.db") }
 
-// key returns the private key of the settings, or that of the data directory, where it creates one if
-// there is none. If it cannot save a new key, the node has another identity at its next start.
+// key returns the private key of the settings, or that of the data directory, where it creates one
+// if there is none. If it cannot save a new key, the node has another identity at its next start.
 // warning is not empty if other users can read the file.
 func (s *storage) key(o *options) (key *enr.PrivateKey, warning string, err error) {
 	key, warning, err = findKey(o, s.dir)
@@ -113,8 +114,9 @@ func (s *storage) key(o *options) (key *enr.PrivateKey, warning string, err erro
 
 var errNoDirectory = errors.New("no data directory")
 
-// previous returns the node's own record of the last run, or nil. Without a store the node takes the
-// sequence number of its record from the clock, because an older number may have been used since.
+// previous returns the node's own record of the last run, or nil. Without a store the node takes
+// the sequence number of its record from the clock, because an older number may have been used
+// since.
 func (s *storage) previous(id enr.ID) (*enr.Record, error) {
 	r, err := s.store.Local(id)
 	if err != nil {
@@ -288,8 +290,8 @@ func (k *keeper) save(now time.Time, all bool) (written int, err error) {
 }
 
 // judge counts failures of nodes that were live at the last save and have left the table, and of
-// seeds that have not answered. It counts nothing if no node is live, or if more nodes have left than
-// remain: this node itself may have no network then.
+// seeds that have not answered. It counts nothing if no node is live, or if more nodes have left
+// than remain: this node itself may have no network then.
 func (k *keeper) judge(now time.Time, present, live map[enr.ID]struct{}) error {
 	var failed []enr.ID
 	for id := range k.live {

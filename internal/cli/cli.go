@@ -63,9 +63,9 @@ func ExitCode(err error) int {
 	return ExitFailed
 }
 
-// OneLine returns the text of err as one line without control characters, and an empty string if err
-// is nil. It cuts long words and long quoted texts: see [quote.Line]. It removes the names of the
-// given packages where they begin the text or follow a colon.
+// OneLine returns the text of err as one line without control characters, and an empty string if
+// err is nil. It cuts long words and long quoted texts: see [quote.Line]. It removes the names of
+// the given packages where they begin the text or follow a colon.
 func OneLine(err error, packages ...string) string {
 	if err == nil {
 		return ""

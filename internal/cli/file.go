@@ -9,8 +9,8 @@ import (
 // ErrNotRegular is wrapped by the error of OpenRegular for a pipe, a device or a directory.
 var ErrNotRegular = errors.New("not a regular file")
 
-// OpenRegular opens a file for reading. It refuses files that are not regular, because a program that
-// reads a pipe or a terminal may wait for ever. os.DevNull is allowed: it is an empty file.
+// OpenRegular opens a file for reading. It refuses files that are not regular, because a program
+// that reads a pipe or a terminal may wait for ever. os.DevNull is allowed: it is an empty file.
 func OpenRegular(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -60,8 +60,8 @@ func FlagNames(f *pflag.FlagSet) (names []string) {
 	return names
 }
 
-// FlagError returns err, an error of f.Parse, with a hint if it is about an unknown flag: at the flag
-// that the user most likely meant, or at the second dash that a long name needs.
+// FlagError returns err, an error of f.Parse, with a hint if it is about an unknown flag: at the
+// flag that the user most likely meant, or at the second dash that a long name needs.
 func FlagError(err error, f *pflag.FlagSet) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {

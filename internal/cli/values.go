@@ -77,8 +77,8 @@ func ParseExternalAddr(s string) (netip.AddrPort, error) {
 	return a, nil
 }
 
-// Seconds is a flag for a length of time: a number of seconds, as ping(8) takes it, or a number with
-// a unit, such as 500ms or 2m. It implements pflag.Value.
+// Seconds is a flag for a length of time: a number of seconds, as ping(8) takes it, or a number
+// with a unit, such as 500ms or 2m. It implements pflag.Value.
 type Seconds time.Duration
 
 // maxSeconds bounds a number of seconds; larger ones do not fit a time.Duration.
