@@ -1,0 +1,105 @@
+package geth
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	own "github.com/fastdisc/discv5/enr"
+)
+
+// When the node finds an external address, the LocalNode takes it as its fallback and both have the
+// same record. An address that the program has set wins.
+func TestDetectedAddress(t *testing.T) {
+	found := net.IPv4(127, 0, 0, 9).To4()
+	for name, c := range map[string]struct {
+		static net.IP
+		want   net.IP
+	}{
+		"without a static address": {nil, found},
+		"with a static address":    {net.IPv4(127, 0, 0, 2).To4(), net.IPv4(127, 0, 0, 2).To4()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			key, err := crypto.GenerateKey()
+			if err != nil {
+				t.Fatal(err)
+			}
+			db, err := enode.OpenDB("")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			ln := enode.NewLocalNode(db, key)
+			if c.static != nil {
+				ln.SetStaticIP(c.static)
+			}
+			conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			u, err := ListenV5(conn, ln, Config{PrivateKey: key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer u.Close()
+			before := u.Self().Seq()
+
+			addr, _ := u.node.LocalRecord().UDPEndpoint4()
+			err = u.node.UpdateRecord(func(b *own.Builder) {
+				b.SetIP(netip.AddrFrom4([4]byte(found))).SetUDP(addr.Port())
+			})
+			if (err == nil) != (c.static == nil) {
+				t.Errorf("the node's change of its record: %v", err)
+			}
+			if err := u.records.push(); err != nil {
+				t.Fatal(err)
+			}
+			if got := u.Self().IP().To4(); !got.Equal(c.want) {
+				t.Errorf("the local node has %s, want %s", got, c.want)
+			}
+			if s := u.node.LocalRecord().String(); s != u.Self().String() {
+				t.Errorf("the node serves\n%s, the local node has\n%s", s, u.Self())
+			}
+			if c.static == nil && u.Self().Seq() != before+1 {
+				t.Errorf("sequence number %d, want %d", u.Self().Seq(), before+1)
+			}
+		})
+	}
+}
+
+// Two changes of which one undoes the other leave the pairs as they were, but the sequence number
+// rises. The node follows.
+func TestRecordWithoutChange(t *testing.T) {
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := enode.OpenDB("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	ln := enode.NewLocalNode(db, key)
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := ListenV5(conn, ln, Config{PrivateKey: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	ln.Set(mark())
+	ln.Delete(mark())
+	for range 3 { // the first call finds the difference, the second one ends it
+		if u.records.push() == nil {
+			break
+		}
+	}
+	if s := u.node.LocalRecord().String(); s != u.Self().String() {
+		t.Errorf("the node serves\n%s, the local node has\n%s", s, u.Self())
+	}
+}
