@@ -33,7 +33,7 @@ TOOLS      ?= $(CURDIR)/bin/tools
 tool = tool=$(TOOLS)/$(subst @,-,$(notdir $(1))); [ -x "$$tool" ] || { \
 	GOFLAGS= GOBIN=$(TOOLS)/new $(GO) install $(1) && mv $(TOOLS)/new/* "$$tool"; } || exit 1
 
-.PHONY: build run test test-tags cross race lint lint-platforms vulncheck fuzz bench bench-diff bench-test perf newcomers diff interop sim chaos soak clean
+.PHONY: build run test test-tags cross race lint lint-platforms vulncheck fuzz bench bench-diff bench-test perf newcomers diff interop geth sim chaos soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -146,6 +146,10 @@ diff:
 
 interop:
 	cd interop && $(GO) test -timeout 15m $(TESTFLAGS) ./...
+
+# The same tests on go-ethereum's discover.UDPv5 and on the adapter that stands in for it.
+geth:
+	cd geth && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
 # 20,000 nodes for one simulated day, in 8.5 GB of memory; see docs/SIMULATION.md. Other runs with ARGS.
 sim:
