@@ -1,9 +1,9 @@
 package discv5
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net/netip"
 	"time"
 
@@ -48,7 +48,7 @@ func (n *Node) limit(cfg *engine.Config) error {
 		return nil
 	}
 	var seeds [32]byte
-	if _, err := rand.Read(seeds[:]); err != nil {
+	if _, err := io.ReadFull(n.random(), seeds[:]); err != nil {
 		return fmt.Errorf("discv5: seed: %w", err)
 	}
 	make := func(i int, r limits.Rates) *limiter.Limiter {
@@ -86,16 +86,16 @@ func (n *Node) Ban(t limits.Target, term time.Duration) error {
 		return fmt.Errorf("discv5: ban %s: %w", t, err)
 	}
 	n.engine.Expel(n.clock.Now())
-	n.publish(Event{Kind: EventBanned, Target: t, Until: wallEnd(term)})
+	n.publish(Event{Kind: EventBanned, Target: t, Until: n.wallEnd(term)})
 	return nil
 }
 
 // wallEnd is when a term that starts now ends by the wall clock, or the zero time if it does not.
-func wallEnd(term time.Duration) time.Time {
+func (n *Node) wallEnd(term time.Duration) time.Time {
 	if term <= 0 {
 		return time.Time{}
 	}
-	return time.Now().Add(term)
+	return n.wall().Add(term)
 }
 
 // ApplyTableFilter applies Config.TableFilter to all nodes of the table, and takes out those that
@@ -114,7 +114,7 @@ func (n *Node) Permit(t limits.Target, term time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("discv5: permit %s: %w", t, err)
 	}
-	n.publish(Event{Kind: EventPermitted, Target: t, Until: wallEnd(term)})
+	n.publish(Event{Kind: EventPermitted, Target: t, Until: n.wallEnd(term)})
 	return nil
 }
 
@@ -142,4 +142,4 @@ func (n *Node) Restrict(networks ...netip.Prefix) error {
 }
 
 // Bans lists what is banned and permitted, with the end of each term by the wall clock.
-func (n *Node) Bans() []limits.Entry { return n.cfg.Access.List(n.clock.Now(), time.Now()) }
+func (n *Node) Bans() []limits.Entry { return n.cfg.Access.List(n.clock.Now(), n.wall()) }

@@ -2,10 +2,10 @@ package discv5
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"math/bits"
 	"sync"
@@ -70,14 +70,10 @@ func (n *Node) Lookup(ctx context.Context, target enr.ID, options ...LookupOptio
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-s.done:
-		if err = n.ended(ctx); err == nil {
-			err = n.outcome(s)
-		}
-	case <-ctx.Done():
+	if _, err = n.wait(ctx, s.done, nil); err != nil {
 		s.handle.Stop()
-		err = ctx.Err()
+	} else if err = n.ended(ctx); err == nil {
+		err = n.outcome(s)
 	}
 	found := s.handle.Results()
 	records := make([]*enr.Record, 0, len(found))
@@ -150,12 +146,8 @@ func (n *Node) outcome(s *search) error {
 func (n *Node) each(ctx context.Context, s *search, yield func(*enr.Record) bool) (more bool, err error) {
 	defer s.handle.Stop()
 	for ended := false; !ended; {
-		select {
-		case <-ctx.Done():
-			return true, ctx.Err()
-		case <-s.wake:
-		case <-s.done:
-			ended = true
+		if ended, err = n.wait(ctx, s.wake, s.done); err != nil {
+			return true, err
 		}
 		for _, r := range s.take() {
 			if err := ctx.Err(); err != nil {
@@ -318,7 +310,7 @@ func (n *Node) LookupWhere(ctx context.Context, target enr.ID, match func(*enr.R
 	fruitless := 0 // lookups in a row
 	for i := 0; ; i++ {
 		before, start := len(heard), n.clock.Now()
-		_, err := n.stream(ctx, spread(target, i), options, take)
+		_, err := n.stream(ctx, spread(n.random(), target, i), options, take)
 		switch {
 		case len(list) == count:
 			return list, nil
@@ -350,18 +342,22 @@ func fruitlessMost(heard int, options []LookupOption) int {
 
 // spread returns the i-th of targets that lie evenly all over the network, the first being target
 // itself: each halves the largest gap that those before it have left.
-func spread(target enr.ID, i int) enr.ID {
+func spread(random io.Reader, target enr.ID, i int) enr.ID {
 	if i == 0 {
 		return target
 	}
 	var t enr.ID
-	rand.Read(t[:])
+	io.ReadFull(random, t[:])
 	binary.BigEndian.PutUint32(t[:], binary.BigEndian.Uint32(target[:])^bits.Reverse32(uint32(i)))
 	return t
 }
 
 // pause waits, and reports false if ctx or the node ends first.
 func (n *Node) pause(ctx context.Context, d time.Duration) bool {
+	if n.machine != nil {
+		late, err := n.machine.Wait(ctx, n.closing, n.machine.After(d))
+		return err == nil && late
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -383,7 +379,7 @@ func (n *Node) RandomNodes(ctx context.Context, options ...LookupOption) iter.Se
 		for {
 			start := n.clock.Now()
 			var target enr.ID
-			rand.Read(target[:])
+			io.ReadFull(n.random(), target[:])
 			more, err := n.stream(ctx, target, options, func(r *enr.Record) bool { return yield(r, nil) })
 			if !more || err != nil && !yield(nil, err) || n.ended(ctx) != nil && err != nil {
 				return

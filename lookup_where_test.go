@@ -2,6 +2,7 @@ package discv5
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/netip"
 	"testing"
@@ -79,13 +80,13 @@ func TestLookupWhereGoesOn(t *testing.T) {
 // Targets are spread evenly: the first 2^k of them differ in their first k bits.
 func TestSpread(t *testing.T) {
 	target := enr.ID{0xa5, 0x5a, 3}
-	if spread(target, 0) != target {
+	if spread(rand.Reader, target, 0) != target {
 		t.Error("the first target is another one")
 	}
 	for _, bits := range []int{1, 4, 8, 11} {
 		seen := make(map[int]bool)
 		for i := range 1 << bits {
-			id := spread(target, i)
+			id := spread(rand.Reader, target, i)
 			seen[(int(id[0])<<8|int(id[1]))>>(16-bits)] = true
 		}
 		if len(seen) != 1<<bits {

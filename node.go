@@ -18,6 +18,7 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/session"
+	"github.com/fastdisc/discv5/internal/virtual"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -34,11 +35,13 @@ const tickInterval = 50 * time.Millisecond
 type Node struct {
 	cfg    Config
 	engine *engine.Engine
-	clock  fastpath.Clock
-	groups []*fastpath.Group
-	byFam  [2]int // the group that requests of a family go out from; -1 for none
-	talk   talkServer
-	follow follower // of the machine's addresses
+	clock  nodeClock
+	// machine is what a simulated node runs on, else nil.
+	machine virtual.Machine
+	groups  []*fastpath.Group
+	byFam   [2]int // the group that requests of a family go out from; -1 for none
+	talk    talkServer
+	follow  follower // of the machine's addresses
 
 	client      client // sends requests of the API
 	foreign     foreignSender
@@ -114,11 +117,20 @@ func newNode(cfg Config) (*Node, error) {
 	if err := selfTest(); err != nil {
 		return nil, err
 	}
-	cfg, err := cfg.withDefaults()
+	machine, err := cfg.machineOf()
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, clock: fastpath.NewClock(), closing: make(chan struct{}), byFam: [2]int{-1, -1}}
+	if machine != nil && cfg.PrivateKey == nil {
+		if cfg.PrivateKey, err = enr.GenerateKey(machine.Random()); err != nil {
+			return nil, fmt.Errorf("discv5: new private key: %w", err)
+		}
+	}
+	if cfg, err = cfg.withDefaults(); err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, machine: machine, closing: make(chan struct{}), byFam: [2]int{-1, -1}}
+	n.clock = nodeClock{fastpath.NewClock(), machine}
 	if err := n.listen(); err != nil {
 		return nil, err
 	}
@@ -226,11 +238,11 @@ func (n *Node) build() error {
 	}
 	n.follow.own = named.end
 	states := n.previousStates(&named)
-	record, err := makeRecord(&n.cfg, named.end)
+	record, err := makeRecord(&n.cfg, named.end, n.wall())
 	if err != nil {
 		return err
 	}
-	n.callbacks.max = n.cfg.MaxRequests
+	n.callbacks.max, n.callbacks.spawn = n.cfg.MaxRequests, n.spawn
 	n.talk.init(n, n.cfg.TalkConcurrency, n.cfg.TalkPerPeer)
 	cfg := engine.Config{
 		Key: n.cfg.PrivateKey, Record: record, Protocol: n.cfg.Protocol,
@@ -239,7 +251,7 @@ func (n *Node) build() error {
 		RequestTimeout: n.cfg.RequestTimeout, HandshakeTimeout: n.cfg.RequestTimeout,
 		RefreshInterval: n.cfg.RefreshInterval,
 		MaxRequests:     n.cfg.MaxRequests, MaxPeerRequests: n.cfg.MaxPeerRequests,
-		Jobs: maxJobs, Buffers: jobBuffers{fastpath.NewPool(maxJobs, codec.MaxPacketSize)},
+		Jobs: maxJobs, Random: n.random(),
 		Talk: &n.talk, OnEvent: n.publish,
 		VoteMin: n.cfg.voteMin(), ReachWait: n.cfg.ReachWait, ReachMisses: n.cfg.ReachMisses, ReachRetry: n.cfg.ReachRetry, Addresses: states,
 	}
@@ -255,6 +267,11 @@ func (n *Node) build() error {
 	}
 	if err := n.limit(&cfg); err != nil {
 		return err
+	}
+	if n.machine == nil {
+		cfg.Buffers = jobBuffers{fastpath.NewPool(maxJobs, codec.MaxPacketSize)}
+	} else {
+		n.machine.Configure(&cfg)
 	}
 	if n.engine, err = engine.New(cfg); err != nil {
 		return fmt.Errorf("discv5: %w", err)
@@ -282,6 +299,13 @@ func (n *Node) Start(ctx context.Context) error {
 	case stateClosed:
 		return ErrClosed
 	}
+	if n.machine != nil {
+		if err := n.startStepped(); err != nil {
+			return err
+		}
+		n.started(ctx)
+		return nil
+	}
 	var loops []func(*loop)
 	for i, g := range n.groups {
 		for _, c := range g.Conns() {
@@ -308,15 +332,20 @@ func (n *Node) Start(ctx context.Context) error {
 		loops = append(loops, func(*loop) { n.follow.run() })
 	}
 
-	n.state.Store(stateStarted)
+	n.started(ctx)
 	for _, f := range loops {
 		n.start(f)
 	}
+	return nil
+}
+
+// started marks the node as running, until ctx ends.
+func (n *Node) started(ctx context.Context) {
+	n.state.Store(stateStarted)
 	n.unwatch = context.AfterFunc(ctx, func() { n.Close() })
 	for _, e := range *n.unusable.Load() {
 		n.publish(e)
 	}
-	return nil
 }
 
 // Close stops the node: its sockets are closed, requests under way end with ErrClosed, and all its
@@ -336,6 +365,9 @@ func (n *Node) Close() error {
 	n.talk.close()
 	n.follow.close()
 	n.engine.Shut()
+	if n.machine != nil {
+		n.machine.Stop()
+	}
 	err := n.closeSockets()
 	n.loops.wait()
 	n.wg.Wait()
@@ -395,6 +427,7 @@ func (n *Node) UpdateRecord(change func(*enr.Builder)) error {
 	if err := n.engine.UpdateRecord(change); err != nil {
 		return fmt.Errorf("discv5: %w", err)
 	}
+	n.changed()
 	return nil
 }
 

@@ -164,7 +164,7 @@ func newAllocDriver(t *testing.T, server *enr.Record) *allocDriver {
 	t.Cleanup(func() { g.Close() })
 	d := &allocDriver{
 		t: t, conn: g.Conns()[0], server: server,
-		rx: fastpath.NewRx(batchSize, codec.MaxPacketSize), tx: newTx(),
+		rx: fastpath.NewRx(batchSize, codec.MaxPacketSize), tx: newTx(batchSize),
 	}
 	d.to, _ = server.UDPEndpoint4()
 	for range 16 {

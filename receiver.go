@@ -34,11 +34,11 @@ func (n *Node) newOutbox(home int, conn fastpath.Conn) *outbox {
 	if conn != nil {
 		o.conns[home] = conn
 	}
-	o.batch[home] = newTx()
+	o.batch[home] = newTx(n.batch())
 	return o
 }
 
-func newTx() *fastpath.Tx { return fastpath.NewTx(batchSize, codec.MaxPacketSize) }
+func newTx(batch int) *fastpath.Tx { return fastpath.NewTx(batch, codec.MaxPacketSize) }
 
 // Buffer implements engine.Outbox.
 func (o *outbox) Buffer() []byte {
@@ -66,7 +66,7 @@ func (o *outbox) Commit(size int, to netip.AddrPort, via engine.Via) {
 	}
 	t := o.batch[at]
 	if t == nil {
-		t = newTx()
+		t = newTx(o.n.batch())
 		o.batch[at] = t
 	}
 	if t.Full() {

@@ -99,7 +99,7 @@ func (a *advertised) restrict() {
 }
 
 // makeRecord makes the local record, which names end.
-func makeRecord(cfg *Config, end [2]netip.AddrPort) (*enr.Record, error) {
+func makeRecord(cfg *Config, end [2]netip.AddrPort, now time.Time) (*enr.Record, error) {
 	var b *enr.Builder
 	if p := cfg.Previous; p != nil {
 		if has4, has6 := endpoints(p); has4 == end[0] && has6 == end[1] {
@@ -112,7 +112,7 @@ func makeRecord(cfg *Config, end [2]netip.AddrPort) (*enr.Record, error) {
 	} else {
 		// Sequence numbers start with the time, so that a node which lost its memory still has a
 		// higher one than before.
-		b = enr.NewBuilder().SetSeq(uint64(time.Now().UnixMilli()))
+		b = enr.NewBuilder().SetSeq(uint64(now.UnixMilli()))
 	}
 	if e := end[0]; e.IsValid() {
 		b.SetIP(e.Addr()).SetUDP(e.Port())

@@ -3,6 +3,7 @@ package discv5
 import (
 	"net/netip"
 	"testing"
+	"time"
 )
 
 // The record names no address that fewer can reach beside another one, which others would refuse,
@@ -39,7 +40,7 @@ func TestRecordOfOneReach(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := makeRecord(&cfg, a.end)
+			r, err := makeRecord(&cfg, a.end, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -37,6 +37,7 @@ func (c *client) do(f func(*engine.Worker)) {
 	c.w.Begin(c.n.clock.Now())
 	f(c.w)
 	c.out.flush()
+	c.n.changed()
 }
 
 func (c *client) close() {
@@ -61,20 +62,22 @@ func (n *Node) request(ctx context.Context, to Contact, r engine.Request) (engin
 		return fail(err)
 	}
 	r.Here = to.at
-	got := make(chan engine.Result, 1)
-	r.Done = func(_ *engine.Worker, res engine.Result) { got <- res }
+	var res engine.Result
+	got := make(chan struct{})
+	r.Done = func(_ *engine.Worker, result engine.Result) {
+		res = result
+		close(got)
+	}
 	var id engine.CallID
 	n.client.do(func(w *engine.Worker) { id = w.Start(r) })
-	select {
-	case res := <-got:
-		if res.Err != nil {
-			return fail(res.Err)
-		}
-		return res, nil
-	case <-ctx.Done():
+	if _, err := n.wait(ctx, got, nil); err != nil {
 		n.client.do(func(w *engine.Worker) { w.Cancel(id) })
-		return fail(ctx.Err())
+		return fail(err)
 	}
+	if res.Err != nil {
+		return fail(res.Err)
+	}
+	return res, nil
 }
 
 // Pong is what a PING was answered with.

@@ -159,6 +159,7 @@ func (n *Node) SetBootnodes(list []Contact) error {
 	n.engine.SetBootnodes(boot)
 	n.unusable.Store(&unusable)
 	n.engine.Bootstrap()
+	n.changed()
 	return nil
 }
 
@@ -246,7 +247,7 @@ func (n *Node) Bootnodes() []Bootnode {
 	for _, s := range n.engine.Bootnodes() {
 		b := Bootnode{ID: s.Peer.ID, Addr: s.Peer.Addr, Answered: s.Answered, Failed: s.Failed, Err: s.Err}
 		if s.Answered+s.Failed > 0 {
-			b.Last = time.Now().Add(s.At - n.clock.Now())
+			b.Last = n.wall().Add(s.At - n.clock.Now())
 		}
 		list = append(list, b)
 	}

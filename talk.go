@@ -90,7 +90,7 @@ func (t *talkServer) Talk(r engine.TalkRequest) bool {
 	if !ok {
 		return false
 	}
-	go t.serve(h, r, slot)
+	t.n.spawn(func() { t.serve(h, r, slot) })
 	return true
 }
 
@@ -193,6 +193,7 @@ type callbacks struct {
 	running bool
 	open    int // places that are reserved
 	max     int
+	spawn   func(func()) // starts a goroutine
 }
 
 // reserve takes a place for one function, which add uses up and release gives back. It reports
@@ -220,7 +221,7 @@ func (c *callbacks) add(f func()) {
 	c.queue = append(c.queue, f)
 	if !c.running {
 		c.running = true
-		go c.run()
+		c.spawn(c.run)
 	}
 }
 

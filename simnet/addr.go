@@ -37,6 +37,12 @@ func (n *Network) freeAddr6() netip.Addr {
 	}
 }
 
+func (n *Network) freeIPv6() netip.Addr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.freeAddr6()
+}
+
 // freeInside gives out an address behind a NAT.
 func (t *NAT) freeInside() (netip.Addr, error) {
 	for t.hosts < 253 {
@@ -50,8 +56,23 @@ func (t *NAT) freeInside() (netip.Addr, error) {
 	return netip.Addr{}, fmt.Errorf("%w: no more behind NAT %s", ErrAddrUsed, t.cfg.Addr)
 }
 
-// attach lets datagrams for p.addr arrive at p.
-func (n *Network) attach(p *port) error {
+// attach lets datagrams for the addresses of ports arrive there, or for none of them if one cannot
+// be had.
+func (n *Network) attach(ports ...*port) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i, p := range ports {
+		if err := n.attachOne(p); err != nil {
+			for _, q := range ports[:i] {
+				n.detachOne(q)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Network) attachOne(p *port) error {
 	a := p.addr
 	if !a.IsValid() || a.Port() == 0 || a.Addr().Is4In6() || a.Addr().IsUnspecified() {
 		return fmt.Errorf("%w: %s", ErrAddr, a)
@@ -81,8 +102,16 @@ func (n *Network) attach(p *port) error {
 	return nil
 }
 
-// detach ends that; what is under way to p finds nobody.
-func (n *Network) detach(p *port) {
+// detach ends that; what is under way to the ports finds nobody.
+func (n *Network) detach(ports ...*port) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, p := range ports {
+		n.detachOne(p)
+	}
+}
+
+func (n *Network) detachOne(p *port) {
 	p.host = nil
 	if p.nat != nil {
 		delete(p.nat.inside, p.addr)

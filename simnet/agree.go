@@ -5,7 +5,6 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/session"
 )
 
@@ -15,7 +14,7 @@ import (
 // lost, differ until the next message.
 func SessionsAgree(a, b *Node) (both, same bool) {
 	for i := range a.list {
-		if !a.list[i].addr.IsValid() || !b.list[i].addr.IsValid() || a.eng == nil || b.eng == nil {
+		if !a.list[i].addr.IsValid() || !b.list[i].addr.IsValid() || a.engine() == nil || b.engine() == nil {
 			continue
 		}
 		ab, ok := a.session(b, i)
@@ -31,7 +30,7 @@ func SessionsAgree(a, b *Node) (both, same bool) {
 func (nd *Node) session(to *Node, family int) (*session.Keys, bool) {
 	id := [32]byte(to.ID())
 	key := session.MakeKey(to.list[family].addr, &id)
-	m := nd.eng.Sessions()
+	m := nd.engine().Sessions()
 	return m.Sender(&key, m.Hash(&key))
 }
 
@@ -48,9 +47,15 @@ func fits(from, to *session.Keys) bool {
 // loss, and checks that their sessions agree afterwards. It lets time pass and returns how many
 // pairs it has compared; a pair that does not agree is a violation.
 func (n *Network) CheckSessions(k int) (compared int) {
-	before, filter := n.cond, n.filter
-	n.cond.Loss, n.filter = 0, nil
-	defer func() { n.cond, n.filter = before, filter }()
+	before, filter := n.conditions(), n.filter
+	calm := before
+	calm.Loss = 0
+	n.SetConditions(calm)
+	n.SetFilter(nil)
+	defer func() {
+		n.SetConditions(before)
+		n.SetFilter(filter)
+	}()
 	left := n.neighbors(k)
 	for try := range 3 { // a handshake that others have under way may come between
 		for turn := range 2 {
@@ -94,7 +99,7 @@ func (n *Network) neighbors(k int) (pairs [][2]*Node) {
 		if byID[a.ID()] == nil {
 			continue
 		}
-		near := a.eng.Table().Closest(a.ID(), 16, nil)
+		near := a.engine().Table().Closest(a.ID(), 16, nil)
 		if len(near) == 0 {
 			continue
 		}
@@ -103,11 +108,4 @@ func (n *Network) neighbors(k int) (pairs [][2]*Node) {
 		}
 	}
 	return pairs
-}
-
-// pingSoon pings another node, if both are running, and does not wait.
-func (nd *Node) pingSoon(to *Node) {
-	if p, err := nd.Peer(to); err == nil && to.Running() {
-		nd.Start(engine.Request{Type: codec.TypePing, Peer: p, Done: func(*engine.Worker, engine.Result) {}})
-	}
 }

@@ -3,6 +3,8 @@ package simnet
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
@@ -61,11 +63,23 @@ func (e *ViolationError) Error() string {
 }
 
 // Check returns a *ViolationError if an invariant did not hold so far, else nil.
-func (n *Network) Check() error {
-	if n.audit.count == 0 {
-		return nil
-	}
-	return &ViolationError{n.cfg.Seed, n.audit.count, n.audit.first}
+func (n *Network) Check() (err error) {
+	n.readAudit(func() {
+		if n.audit.count > 0 {
+			err = &ViolationError{n.cfg.Seed, n.audit.count, slices.Clone(n.audit.first)}
+		}
+	})
+	return err
+}
+
+// readAudit calls f while no event is being handled.
+func (n *Network) readAudit(f func()) {
+	done := make(chan struct{})
+	n.onLoop(func() {
+		f()
+		close(done)
+	})
+	<-done
 }
 
 // Checks counts what the audit has looked at, by rule.
@@ -80,7 +94,10 @@ type Checks struct {
 }
 
 // Checks returns the counts so far.
-func (n *Network) Checks() Checks { return n.audit.checks }
+func (n *Network) Checks() (c Checks) {
+	n.readAudit(func() { c = n.audit.checks })
+	return c
+}
 
 // Sum is how many checks there were.
 func (c Checks) Sum() uint64 {
@@ -109,7 +126,7 @@ type audit struct {
 func (n *Network) violated(nd *Node, r Rule, format string, args ...any) {
 	n.audit.count++
 	if len(n.audit.first) < maxViolations {
-		n.audit.first = append(n.audit.first, Violation{n.now, nd.ID(), r, fmt.Sprintf(format, args...)})
+		n.audit.first = append(n.audit.first, Violation{n.Now(), nd.ID(), r, fmt.Sprintf(format, args...)})
 	}
 }
 
@@ -120,19 +137,17 @@ func (a *audit) started(nd *Node, r *enr.Record, fresh bool) {
 		nd.n.violated(nd, RuleSequence, "record %d after %d", r.Seq(), nd.highest)
 	}
 	nd.highest = r.Seq()
-	if nd.audit == nil {
-		return
-	}
-	nd.audit.reset(nd)
 }
 
 // auditor watches one node.
 type auditor struct {
 	nd       *Node
+	m        *machine // of the node's present life
 	decoder  *codec.Decoder
 	answered map[enr.ID]struct{} // who has answered a PING in this life of the node
 
-	// Of the datagram that is being received:
+	// Of the datagram that is being received, guarded by mu:
+	mu       sync.Mutex
 	unproved bool // it opens with no key
 	from     netip.AddrPort
 	size     int
@@ -145,25 +160,28 @@ func newAuditor(nd *Node) *auditor { return &auditor{nd: nd} }
 
 // decode makes the decoder.
 func (a *auditor) decode() {
-	id, protocol := [32]byte(a.nd.ID()), a.nd.config.Protocol
+	id, protocol := [32]byte(a.nd.ID()), a.m.config.Protocol
 	if protocol == (codec.Protocol{}) {
 		protocol = codec.DefaultProtocol
 	}
 	a.decoder = codec.NewDecoder(&id, protocol)
 }
 
-func (a *auditor) reset(nd *Node) {
+func (a *auditor) reset(m *machine) {
+	a.m = m
 	a.decode()
 	a.answered = make(map[enr.ID]struct{})
-	a.unproved, a.idle = false, nd.n.now
+	a.unproved, a.idle = false, m.nd.n.Now()
 }
 
 // resumed forgets the time in which the node was suspended: nothing could end in it.
-func (a *auditor) resumed() { a.idle = a.nd.n.now }
+func (a *auditor) resumed() { a.idle = a.nd.n.Now() }
 
 // before looks at a datagram that the node is about to receive.
 func (a *auditor) before(from netip.AddrPort, b []byte) {
+	a.mu.Lock()
 	a.from, a.size, a.back = from, len(b), 0
+	a.mu.Unlock()
 	var p codec.Packet
 	datagram := a.nd.n.audit.datagram[:copy(a.nd.n.audit.datagram[:], b)]
 	if err := a.decoder.Decode(datagram, &p); err != nil {
@@ -186,7 +204,7 @@ func (a *auditor) before(from netip.AddrPort, b []byte) {
 
 // open decrypts a message with the node's keys, or returns nil.
 func (a *auditor) open(from netip.AddrPort, p *codec.Packet) []byte {
-	sessions := a.nd.eng.Sessions()
+	sessions := a.m.eng.Sessions()
 	key := session.MakeKey(from, &p.SourceID)
 	found, ok := sessions.Lookup(&key, sessions.Hash(&key))
 	if !ok {
@@ -215,10 +233,10 @@ func (a *auditor) opened(from enr.ID, plaintext []byte) {
 // one's keys, if it opens with them.
 func (a *auditor) delivers(to *Node, from netip.AddrPort, b []byte) {
 	// A node that has just been started may have sent this in its life before.
-	if a.nd.eng == nil || to.eng == nil || a.nd.Uptime() < settling {
+	if !a.m.running.Load() || to.engine() == nil || a.nd.Uptime() < settling {
 		return
 	}
-	at := auditor{nd: to}
+	at := auditor{nd: to, m: to.machine.Load()}
 	at.decode()
 	var p codec.Packet
 	datagram := a.nd.n.audit.datagram[:copy(a.nd.n.audit.datagram[:], b)]
@@ -264,6 +282,8 @@ func (a *auditor) relayed(records []byte) {
 
 // sent counts what the node sends while it receives.
 func (a *auditor) sent(to netip.AddrPort, size int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if to == a.from {
 		a.back += size
 	}
@@ -271,22 +291,25 @@ func (a *auditor) sent(to netip.AddrPort, size int) {
 
 // after looks at what a datagram has led to at once.
 func (a *auditor) after() {
+	a.mu.Lock()
+	from, size, back := a.from, a.size, a.back
+	a.from = netip.AddrPort{}
+	a.mu.Unlock()
 	if a.unproved {
 		a.nd.n.audit.checks.Amplify++
 	}
-	if a.unproved && a.back > a.size {
-		a.nd.n.violated(a.nd, RuleAmplify, "%d bytes to %s for %d that prove nothing", a.back, a.from, a.size)
+	if a.unproved && back > size {
+		a.nd.n.violated(a.nd, RuleAmplify, "%d bytes to %s for %d that prove nothing", back, from, size)
 	}
 	if a.unproved {
 		a.bounds() // at once: what a flood fills is empty again before the next tick
 	}
-	a.from = netip.AddrPort{}
 }
 
 // bounds compares what the node holds with what it may hold.
 func (a *auditor) bounds() {
 	nd := a.nd
-	e, c := nd.eng, &nd.config
+	e, c := a.m.eng, &a.m.config
 	over := func(what string, n, limit int) {
 		nd.n.audit.checks.Bounds++
 		if n > limit {
@@ -305,16 +328,16 @@ func (a *auditor) bounds() {
 // ticked looks at how much the node holds.
 func (a *auditor) ticked() {
 	nd := a.nd
-	e := nd.eng
+	e := a.m.eng
 	checks := &nd.n.audit.checks
 	checks.Ends += 2 // lookups, calls
 	checks.Sequence++
 	a.bounds()
 	if e.Lookups() == 0 {
-		a.idle = nd.n.now
-	} else if nd.n.now-a.idle > lookupPause {
+		a.idle = nd.n.Now()
+	} else if nd.n.Now()-a.idle > lookupPause {
 		nd.n.violated(nd, RuleEnds, "%d lookups are under way, and there were always some for %v", e.Lookups(), lookupPause)
-		a.idle = nd.n.now
+		a.idle = nd.n.Now()
 	}
 	if at := e.NextExpiry(); at <= nd.Clock() {
 		nd.n.violated(nd, RuleEnds, "a call should have timed out at %v of the node's clock, and it is %v", at, nd.Clock())

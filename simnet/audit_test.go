@@ -1,14 +1,13 @@
 package simnet
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/fastdisc/discv5/internal/engine"
-	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/internal/session"
 )
 
@@ -24,7 +23,7 @@ func TestAuditFinds(t *testing.T) {
 			add(t, n, a)
 			n.Run(2 * Housekeeping)
 			a.audit.answered = nil // as if nobody had ever answered it
-			b.FindNode(a, 256, 255, 254, 253, 252)
+			b.findNode(a, 256, 255, 254, 253, 252)
 		}},
 		{RuleAmplify, func(n *Network, a, b *Node) {
 			a.audit.unproved, a.audit.from, a.audit.size, a.audit.back = true, b.Addr(), 62, 0
@@ -32,7 +31,7 @@ func TestAuditFinds(t *testing.T) {
 			a.audit.after()
 		}},
 		{RuleBounds, func(n *Network, a, b *Node) {
-			a.config.Session.Capacity = 0
+			a.machine.Load().config.Session.Capacity = 0
 			n.Run(Housekeeping)
 		}},
 		{RuleSequence, func(n *Network, a, b *Node) {
@@ -52,7 +51,7 @@ func TestAuditFinds(t *testing.T) {
 		}},
 		{RuleEnds, func(n *Network, a, b *Node) {
 			a.audit.idle = n.Now() - 2*lookupPause
-			if err := a.StartLookup(b.ID(), lookup.Config{}, func(Lookup) {}); err != nil {
+			if err := a.lookup(b.ID(), func(foundNodes) {}); err != nil {
 				t.Fatal(err)
 			}
 			a.audit.ticked()
@@ -62,7 +61,7 @@ func TestAuditFinds(t *testing.T) {
 			spoil := func() {
 				id := [32]byte(a.ID())
 				k := session.MakeKey(a.Addr(), &id)
-				m := b.eng.Sessions()
+				m := b.engine().Sessions()
 				keys := session.NewKeys(&[16]byte{1}, &[16]byte{2})
 				m.Offer(b.Clock(), &k, m.Hash(&k), keys, b.Clock()+time.Hour)
 				m.Promote(b.Clock(), &k, m.Hash(&k), keys)
@@ -150,27 +149,25 @@ func TestForTest(t *testing.T) {
 func TestNested(t *testing.T) {
 	n := ForTest(t, Config{})
 	a := add(t, n)
-	b := add(t, n)
+	b := add(t, n, a)
+	n.Run(5 * time.Second)
 	asked := false
 	n.After(time.Second, func() {
 		asked = true
 		at := n.Now()
 		n.Run(time.Hour)
-		if r := a.Ping(b); r.Err != ErrNested || n.Now() != at {
+		if r := a.ping(b); !isError(r.Err, ErrNested) || n.Now() != at {
 			t.Errorf("PING from within an event: %v, time went from %v to %v", r.Err, at, n.Now())
 		}
-		if _, err := a.Lookup(b.ID()); err != ErrNested {
+		if _, err := a.Node().Lookup(context.Background(), b.ID()); !isError(err, ErrNested) {
 			t.Errorf("lookup from within an event: %v", err)
 		}
 		// What does not wait is allowed.
-		if err := a.StartLookup(b.ID(), lookup.Config{}, func(Lookup) {}); err != nil {
+		if err := a.lookup(b.ID(), func(foundNodes) {}); err != nil {
 			t.Errorf("start of a lookup: %v", err)
 		}
-		if err := a.Do(func(w *engine.Worker) {}); err != nil {
-			t.Error(err)
-		}
 	})
-	if n.Run(2 * time.Second); !asked || n.Now() != 2*time.Second {
+	if n.Run(2 * time.Second); !asked || n.Now() != 7*time.Second {
 		t.Errorf("asked %v, now %v", asked, n.Now())
 	}
 }

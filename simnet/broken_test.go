@@ -24,7 +24,7 @@ func TestFloodOfStrangersStaysInBounds(t *testing.T) {
 	}
 	before := n.Checks().Bounds
 	dest := [32]byte(a.ID())
-	limit := a.config.Session.Challenges
+	limit := a.machine.Load().config.Session.Challenges
 	for i := range 5 * limit {
 		h := session.Header{Protocol: codec.DefaultProtocol, Source: [32]byte{byte(i), byte(i >> 8), 1}}
 		binary.BigEndian.PutUint32(h.Nonce[:], uint32(i))
@@ -33,7 +33,7 @@ func TestFloodOfStrangersStaysInBounds(t *testing.T) {
 		attacker.SendFrom(netip.AddrPortFrom(from, 9000), a.Addr(), d)
 	}
 	n.Run(20 * time.Millisecond)
-	if c := a.Engine().Sessions().Stats().Challenges; c < limit*9/10 || c > limit {
+	if c := a.engine().Sessions().Stats().Challenges; c < limit*9/10 || c > limit {
 		t.Errorf("%d challenges are out, want %d: this tests nothing", c, limit)
 	}
 	if n.Checks().Bounds-before < uint64(5*limit) {
@@ -46,21 +46,21 @@ func TestNewcomerThatIsGoneIsNotRelayed(t *testing.T) {
 	n := ForTest(t, Config{Seed: 13, Conditions: Conditions{Delay: Always(10 * time.Millisecond)}})
 	server, asker, known := addNode(t, n, NodeConfig{}), addNode(t, n, NodeConfig{}), addNode(t, n, NodeConfig{})
 	for _, nd := range []*Node{asker, known} {
-		if r := nd.Ping(server); r.Err != nil {
+		if r := nd.ping(server); r.Err != nil {
 			t.Fatal(r.Err)
 		}
 	}
 	n.Run(2 * settling)
 	gone := addNode(t, n, NodeConfig{})
-	if r := gone.Ping(server); r.Err != nil {
+	if r := gone.ping(server); r.Err != nil {
 		t.Fatal(r.Err)
 	}
 	gone.Crash()
-	if _, _, ok := server.Engine().Table().Get(gone.ID()); !ok {
+	if _, _, ok := server.engine().Table().Get(gone.ID()); !ok {
 		t.Fatal("not in the table: this tests nothing")
 	}
 	distance := func(nd *Node) uint { return uint(enr.LogDistance(server.ID(), nd.ID())) }
-	r := asker.FindNode(server, distance(known), distance(gone))
+	r := asker.findNode(server, distance(known), distance(gone))
 	if r.Err != nil {
 		t.Fatal(r.Err)
 	}

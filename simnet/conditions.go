@@ -28,20 +28,33 @@ func (c Conditions) withDefaults() Conditions {
 }
 
 // SetConditions replaces the conditions for datagrams that are sent from now on.
-func (n *Network) SetConditions(c Conditions) { n.cond = c.withDefaults() }
+func (n *Network) SetConditions(c Conditions) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cond = c.withDefaults()
+}
 
-// Conditions returns the present ones.
-func (n *Network) Conditions() Conditions { return n.cond }
+func (n *Network) conditions() Conditions {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.cond
+}
 
 // SetFilter has f asked about each datagram that is sent from now on; those for which it reports
 // false are dropped. nil lets all pass. f must not let time pass.
-func (n *Network) SetFilter(f func(Datagram) bool) { n.filter = f }
+func (n *Network) SetFilter(f func(Datagram) bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.filter = f
+}
 
 // Partition parts the network: the nodes of each list reach no others, and those of no list and all
 // sockets stay together. It replaces an earlier partition. Nodes that are added later belong to no
 // list. What is under way between two parts is lost.
 func (n *Network) Partition(sides ...[]*Node) {
 	n.Heal()
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for i, list := range sides {
 		for _, nd := range list {
 			for _, p := range nd.ports() {
@@ -54,6 +67,8 @@ func (n *Network) Partition(sides ...[]*Node) {
 
 // Heal ends a partition.
 func (n *Network) Heal() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for _, nd := range n.nodes {
 		for _, p := range nd.ports() {
 			p.side = 0

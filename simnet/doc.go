@@ -1,22 +1,26 @@
-// Package simnet is a network of real discv5 nodes inside one process, on virtual time. The
-// engines, sessions, tables and lookups are those of the module; sockets, clocks and chance are
-// made up here. A day passes in seconds to minutes, and a seed makes a run happen again, datagram
-// for datagram.
+// Package simnet is a network of discv5 nodes inside one process, on virtual time. The nodes are
+// whole ones, of type [github.com/fastdisc/discv5.Node]: you call the methods that a program calls.
+// A day passes in seconds to minutes, and a seed makes a run happen again, datagram for datagram.
 //
-// It is for tests: of this module, and of programs that use it. Datagrams are late, lost, doubled
-// and overtaken; nodes sit behind NATs, crash, come back, are suspended and have their clocks
-// moved; the network falls apart and heals; strangers send under addresses that are not theirs. All
-// along, an audit checks what must hold whatever happens.
+// Use it in tests of a program that embeds the library. Datagrams are late, lost, duplicated and
+// reordered; nodes sit behind NATs, crash, come back, are suspended and have their clocks moved;
+// the network splits and heals; attackers send under addresses that are not theirs. All along, an
+// audit checks what must hold whatever happens.
+//
+//	n := simnet.ForTest(t, simnet.Config{Seed: 1, Conditions: simnet.Conditions{Loss: 0.1}})
+//	server, err := n.Add(simnet.NodeConfig{New: newServer}) // your code: discv5.New and TALK handlers
+//	client, err := n.Add(simnet.NodeConfig{Bootnodes: []*simnet.Node{server}})
+//	answer, err := client.Node().Talk(ctx, server.Contact(), "your protocol", []byte("hello"))
 //
 // # Glossary
 //
 //   - network: all nodes and sockets, and the one virtual clock
-//   - node: an engine with a key, a record, one or two addresses and a clock of its own
-//   - socket: an address that a test sends from and receives at by itself, such as an attacker's
+//   - node: a machine with one or two addresses, a clock of its own, and a discv5 node on it
+//   - socket: an address that a test sends from and receives at directly, such as an attacker's
 //   - place: a point on the globe; the delay of a datagram follows from the places of its ends
-//   - conditions: what befalls datagrams: delay, loss, copies
+//   - conditions: delay, loss and duplication of datagrams
 //   - NAT: a box with one public address and hosts behind it
-//   - side: the part of a network that has fallen apart in which a node is
+//   - side: the part of a network that has split in which a node is
 //   - fate: what became of a datagram
 //   - trace: a hash of every datagram, its time and its fate; equal traces mean equal runs
 //   - audit: the checks of the invariants, see [Violation]
@@ -24,30 +28,46 @@
 //
 // # How it runs
 //
-// There is one goroutine: the caller's. [Network.Run] takes the earliest event off a heap, sets the
-// clock to its time and lets it happen: a datagram arrives, a node's tick is due, a function of the
-// test is called. Nothing else happens in between, so a test may look at any state of any node when
-// Run has returned, and in the functions that it hands to the network. Methods that let time pass
-// cannot be called from there.
+// The network keeps a heap of events in order of time: a datagram arrives, a node's tick is due, a
+// function of the test is called. Whoever lets time pass takes the earliest event, sets the clock
+// to its time and handles it. Nothing happens in between.
 //
-//	Network ── events: datagrams under way, ticks, functions
-//	  ├─ Node    engine, worker, clock ──┐
-//	  ├─ Socket  a test's own ───────────┼── address → host: the routes
-//	  └─ NAT     mappings, hosts behind ─┘
+//	program ── discv5.Node ── Conn ──┐
+//	              ▲                  ▼
+//	              └── machine ◄── Network: events (datagrams under way, ticks, functions)
+//	                                 ├─ Node, Socket   address → host: the routes
+//	                                 └─ NAT            mappings, hosts behind it
 //
-// A node is ticked when its engine has something to do, on the grid of 50 ms on which a real node
-// is ticked always, and at least every ten minutes. The ticks that are left out would have done
-// nothing.
+// A node that is given the Conns of a machine starts no goroutines. The network calls it when a
+// datagram has arrived, when a handshake waits, and when its engine has something to do: on the
+// grid of 50 ms on which a node on sockets is always ticked, and at least every ten minutes. The
+// ticks that are left out would have done nothing. The node takes its time and its randomness from
+// the machine, and shares with the other nodes of the network what it can: verified records and
+// buffers.
+//
+// Time passes in one of three ways:
+//
+//   - [Network.Run] and [Network.RunUntil] let it pass.
+//   - A method of a node that waits for an answer, such as Ping, Talk or Lookup, lets it pass until
+//     the answer is there. So do TALK handlers and other goroutines that [Network.Go] has started:
+//     one of them runs at a time, and the order depends on the seed alone.
+//   - [Network.Live] has it pass with the system's clock. In a bubble of [testing/synctest] nobody
+//     waits for that, and a program may have goroutines, channels, timers and contexts as it likes.
+//     Their order is then up to the scheduler.
+//
+// Functions that the network calls while it handles an event must not wait: those given to At,
+// After, SetFilter and Config.OnDatagram, Socket receivers, table filters and SaveRecord. A method
+// that waits returns [ErrNested] there. Use Go.
 //
 // # Who owns what
 //
-// A Network and all that belongs to it are used by one goroutine at a time. Networks have nothing
-// in common: tests with networks of their own may run in parallel. Slices handed to a function of
-// the test are valid during the call.
+// Unless it is live, a Network and all that belongs to it are used by one goroutine at a time. Those
+// that Go starts count as that one. Networks have nothing in common: tests with networks of their
+// own may run in parallel. Slices handed to a function of the test are valid during the call.
 //
 // # Cryptography
 //
-// All of it is real unless [Config].InsecureCurve is set: then the arithmetic of handshakes is
-// replaced by hashes, which takes a hundredth of the time and is no cryptography at all. Records,
-// ciphers and packets stay real.
+// All of it is real unless [Config].InsecureCurve is set: then hashes replace the arithmetic of
+// handshakes, which takes a hundredth of the time and is no cryptography at all. Records, ciphers
+// and packets stay real.
 package simnet

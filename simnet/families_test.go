@@ -52,7 +52,7 @@ func TestFewIPv6NodesFindEachOther(t *testing.T) {
 			for i, a := range nodes {
 				found := 0
 				for _, b := range nodes {
-					if _, s, ok := a.Engine().Table().Get(b.ID()); ok && s.Member && s.Live {
+					if _, s, ok := a.engine().Table().Get(b.ID()); ok && s.Member && s.Live {
 						found++
 					}
 				}
@@ -61,7 +61,7 @@ func TestFewIPv6NodesFindEachOther(t *testing.T) {
 				}
 			}
 			few := 0
-			for x := range boot[0].Engine().Table().All() {
+			for x := range boot[0].engine().Table().All() {
 				if hasOnly6(x.Record) {
 					few++
 				}

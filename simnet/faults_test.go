@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/limiter"
@@ -30,7 +31,7 @@ func swarmOf(t *testing.T, n *Network, k int, cfg NodeConfig) []*Node {
 // knows counts the nodes of a list that are live in the table of nd.
 func knows(nd *Node, list []*Node) (k int) {
 	for _, o := range list {
-		if _, s, ok := nd.Engine().Table().Get(o.ID()); ok && s.Live {
+		if _, s, ok := nd.engine().Table().Get(o.ID()); ok && s.Live {
 			k++
 		}
 	}
@@ -45,7 +46,7 @@ func TestPartitionHeals(t *testing.T) {
 	left, right := all[:half], all[half:]
 	n.Partition(left, right)
 	before := n.Traffic().Fates[Cut]
-	if r := left[3].Ping(right[3]); r.Err != engine.ErrTimeout {
+	if r := left[3].ping(right[3]); !isError(r.Err, engine.ErrTimeout) {
 		t.Errorf("a PING to the other side: %v", r.Err)
 	}
 	n.Run(10 * time.Minute)
@@ -90,7 +91,7 @@ func TestSpoofedFlood(t *testing.T) {
 		c.Verified = limiter.New(limiter.Config{Rates: limiter.Verified(), Seed: 2})
 	}}
 	a, b := addNode(t, n, cfg), addNode(t, n, cfg)
-	if r := a.Ping(b); r.Err != nil {
+	if r := a.ping(b); r.Err != nil {
 		t.Fatal(r.Err)
 	}
 	attacker, err := n.Listen(SocketConfig{})
@@ -104,7 +105,7 @@ func TestSpoofedFlood(t *testing.T) {
 		}
 		return true
 	})
-	before := a.Engine().Counters()
+	before := a.engine().Counters()
 	const flood = 20000
 	for i := range flood {
 		n.After(time.Duration(i)*500*time.Microsecond, func() {
@@ -115,16 +116,16 @@ func TestSpoofedFlood(t *testing.T) {
 	}
 	pings := 0
 	for n.Now() < 10*time.Second {
-		if r := b.Ping(a); r.Err != nil {
+		if r := b.ping(a); r.Err != nil {
 			t.Fatalf("PING %d during the flood: %v", pings, r.Err)
 		}
-		if r := a.Ping(b); r.Err != nil {
+		if r := a.ping(b); r.Err != nil {
 			t.Fatalf("PING %d back during the flood: %v", pings, r.Err)
 		}
 		pings++
 		n.Run(200 * time.Millisecond)
 	}
-	c := a.Engine().Counters()
+	c := a.engine().Counters()
 	if d := c[engine.HandshakesReceived] + c[engine.HandshakesSent] - before[engine.HandshakesReceived] - before[engine.HandshakesSent]; d != 0 {
 		t.Errorf("%d handshakes during the flood: the session was disturbed", d)
 	}
@@ -184,13 +185,9 @@ func TestS26ClockJumps(t *testing.T) {
 				return true
 			})
 			open := 0
-			peer, err := nd.Peer(all[1])
-			if err != nil {
-				t.Fatal(err)
-			}
 			for range 10 { // requests are under way when it happens
 				open++
-				nd.Start(engine.Request{Type: codec.TypePing, Peer: peer, Done: func(*engine.Worker, engine.Result) { open-- }})
+				nd.pingLater(t, all[1], func() { open-- })
 			}
 			worst, sent = 0, 0
 			clock := nd.Clock()
@@ -212,7 +209,7 @@ func TestS26ClockJumps(t *testing.T) {
 			if k := knows(nd, all); k < len(all)*3/4 {
 				t.Errorf("knows %d nodes afterwards", k)
 			}
-			if e := nd.Engine(); e.Pending() > 20 || e.Lookups() > 2 {
+			if e := nd.engine(); e.Pending() > 20 || e.Lookups() > 2 {
 				t.Errorf("%d calls and %d lookups under way", e.Pending(), e.Lookups())
 			}
 		})
@@ -226,7 +223,7 @@ func TestRestart(t *testing.T) {
 		n := ForTest(t, Config{Seed: 7, InsecureCurve: true})
 		all := swarmOf(t, n, 12, NodeConfig{})
 		boot, nd, peer := all[0], all[5], all[6]
-		if r := peer.Ping(nd); r.Err != nil {
+		if r := peer.ping(nd); r.Err != nil {
 			t.Fatal(r.Err)
 		}
 		seq, id := nd.Record().Seq(), nd.ID()
@@ -234,10 +231,10 @@ func TestRestart(t *testing.T) {
 		if state {
 			boot.Remove()
 		}
-		if r := peer.Ping(nd); r.Err != engine.ErrTimeout {
+		if r := peer.ping(nd); !isError(r.Err, engine.ErrTimeout) {
 			t.Errorf("PING to a node that is down: %v", r.Err)
 		}
-		if r := nd.Ping(peer); r.Err != ErrDown {
+		if r := nd.ping(peer); !isError(r.Err, discv5.ErrClosed) {
 			t.Errorf("PING by a node that is down: %v", r.Err)
 		}
 		n.Run(20 * time.Second)
@@ -248,7 +245,7 @@ func TestRestart(t *testing.T) {
 			t.Errorf("state %v: record %d after %d", state, nd.Record().Seq(), seq)
 		}
 		// The peer still has the old session, whose keys are gone here.
-		if r := peer.Ping(nd); r.Err != nil {
+		if r := peer.ping(nd); r.Err != nil {
 			t.Errorf("state %v: PING after the restart: %v", state, r.Err)
 		}
 		if both, same := SessionsAgree(peer, nd); !both || !same {
@@ -269,7 +266,7 @@ func TestDuplicatesAndReordering(t *testing.T) {
 	for i, a := range all {
 		b := all[(i+1)%len(all)]
 		for range 3 {
-			if r := a.Ping(b); r.Err != nil {
+			if r := a.ping(b); r.Err != nil {
 				t.Errorf("PING: %v", r.Err)
 			}
 		}

@@ -34,6 +34,7 @@ func ForTest(t T, cfg Config) *Network {
 	n := New(cfg)
 	t.Cleanup(func() {
 		t.Helper()
+		n.Close()
 		if err := n.Check(); err != nil {
 			t.Errorf("%v", err)
 			for _, v := range n.audit.first {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
 )
@@ -24,75 +25,73 @@ func (nd *Node) Addr() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Addr4 and Addr6 are the addresses that the node itself has, of each family; behind a NAT nobody
-// else knows them. They are not valid if there is none.
-func (nd *Node) Addr4() netip.AddrPort { return nd.list[0].addr }
-
-// Addr6 is the node's IPv6 address; see Addr4.
-func (nd *Node) Addr6() netip.AddrPort { return nd.list[1].addr }
-
 // NAT is what the node's IPv4 address is behind, or nil.
 func (nd *Node) NAT() *NAT { return nd.list[0].nat }
 
-// Record is the node's newest record.
+// Node returns the node itself, with all methods of the library. While it is down that is the one
+// which has been closed, whose methods return discv5.ErrClosed.
+func (nd *Node) Node() *discv5.Node { return nd.disc.Load() }
+
+// Record returns the node's newest record.
 func (nd *Node) Record() *enr.Record {
-	if nd.eng != nil {
-		return nd.eng.Record()
+	if disc := nd.disc.Load(); disc != nil && nd.machine.Load() != nil {
+		return disc.LocalRecord()
 	}
-	return nd.saved
+	return nd.saved.Load()
 }
 
-// Engine is the node's engine, for looking at: its table, sessions and counters. It is nil while
-// the node is down, and another one after a restart. What makes the engine send goes through the
-// node, or through Do.
-func (nd *Node) Engine() *engine.Engine { return nd.eng }
-
-// Config is the configuration that the engine was made with.
-func (nd *Node) Config() engine.Config { return nd.config }
+// Contact returns the node as others contact it: by its newest record.
+func (nd *Node) Contact() discv5.Contact { return discv5.Contacts(nd.Record())[0] }
 
 // Running reports whether the node has neither crashed nor been suspended.
-func (nd *Node) Running() bool { return nd.eng != nil && !nd.suspended }
+func (nd *Node) Running() bool { return nd.machine.Load().up() }
 
-// Clock is the node's own clock. It starts at 0 when the node does, and is what its engine knows of
-// time.
-func (nd *Node) Clock() time.Duration {
-	if nd.stopped != never {
-		return nd.stopped
+// engine returns the engine of the node while that runs, else nil.
+func (nd *Node) engine() *engine.Engine {
+	if m := nd.machine.Load(); m != nil && m.running.Load() {
+		return m.eng
 	}
-	return nd.n.now - nd.offset
-}
-
-// Uptime is how long ago the node was started last, on the network's clock.
-func (nd *Node) Uptime() time.Duration { return nd.n.now - nd.started }
-
-// Do calls f with the node's worker, to do with the engine what the node has no method for. It
-// reports ErrDown while the node is not running.
-func (nd *Node) Do(f func(*engine.Worker)) error {
-	if !nd.Running() {
-		return ErrDown
-	}
-	nd.w.Begin(nd.Clock())
-	f(nd.w)
-	nd.settle()
 	return nil
 }
 
-// Crash ends the node without a farewell. Its requests never end. It keeps its addresses, at which
-// nobody listens.
+// Clock returns the node's own clock. It starts at 0 when the node does, and is all that the node
+// knows of time.
+func (nd *Node) Clock() time.Duration {
+	if m := nd.machine.Load(); m != nil {
+		return m.Now()
+	}
+	return 0
+}
+
+// Uptime returns how long ago the node was started last, on the network's clock.
+func (nd *Node) Uptime() time.Duration {
+	if m := nd.machine.Load(); m != nil {
+		return nd.n.Now() - m.begun
+	}
+	return 0
+}
+
+// Crash closes the node. Its peers are not told, as the protocol has no way to. It keeps its
+// addresses, at which nobody listens.
 func (nd *Node) Crash() {
-	if nd.eng == nil {
+	m := nd.machine.Load()
+	if m == nil {
 		return
 	}
-	nd.saved = nd.eng.Record()
+	disc := nd.disc.Load()
+	nd.saved.Store(disc.LocalRecord())
+	nd.addresses = disc.AddressStates()
 	nd.known = nd.known[:0]
-	for n, s := range nd.eng.Table().All() {
-		if s.Live && len(nd.known) < maxKnown {
-			nd.known = append(nd.known, n.Record)
+	if m.eng != nil {
+		for x, s := range m.eng.Table().All() {
+			if s.Live && len(nd.known) < maxKnown {
+				nd.known = append(nd.known, x.Record)
+			}
 		}
+		nd.n.past.count(nd)
 	}
-	nd.n.past.count(nd)
-	nd.eng, nd.w = nil, nil
-	nd.wakeAt = never
+	nd.machine.Store(nil)
+	disc.Close()
 }
 
 // maxKnown bounds the nodes that survive a restart, as the bootnode's database does.
@@ -113,11 +112,7 @@ func (nd *Node) Restart(state bool) error {
 // Remove ends the node for good and gives back its addresses.
 func (nd *Node) Remove() {
 	nd.Crash()
-	for _, p := range nd.ports() {
-		if p.host != nil {
-			nd.n.detach(p)
-		}
-	}
+	nd.n.detach(nd.ports()...)
 	list := nd.n.nodes
 	if i := nd.index; i >= 0 {
 		last := len(list) - 1
@@ -146,36 +141,16 @@ const (
 // Suspend stops the node for d: it does nothing, and what arrives is lost. It does nothing to a
 // node that is not running.
 func (nd *Node) Suspend(d time.Duration, mode ClockMode) {
-	if !nd.Running() || d <= 0 {
-		return
+	if nd.Running() && d > 0 {
+		nd.machine.Load().suspend(d, mode)
 	}
-	if mode == ClockStops {
-		nd.stopped = nd.Clock()
-	}
-	nd.suspended = true
-	life := nd.life
-	nd.n.After(d, func() {
-		if nd.life != life || nd.eng == nil {
-			return
-		}
-		nd.suspended, nd.stopped = false, never
-		if mode == ClockStops {
-			nd.offset += d
-		}
-		nd.wakeAt = never
-		if nd.audit != nil {
-			nd.audit.resumed()
-		}
-		nd.settle()
-	})
 }
 
-// JumpClock sets the node's clock forward by d at once. Clocks of engines are monotonic: it does
-// nothing if d is not positive.
+// JumpClock sets the node's clock forward by d. Clocks of nodes are monotonic: it does nothing if d
+// is not positive.
 func (nd *Node) JumpClock(d time.Duration) {
-	if !nd.Running() || d <= 0 {
-		return
+	if m := nd.machine.Load(); m.up() && d > 0 {
+		m.offset.Add(-int64(d))
+		m.Changed()
 	}
-	nd.offset -= d
-	nd.settle()
 }

@@ -101,11 +101,11 @@ func (s *Swarm) tables(p *Sample) {
 		if !nd.Running() {
 			continue
 		}
-		k := nd.eng.Sessions().Stats().Sessions
+		k := nd.engine().Sessions().Stats().Sessions
 		sessions += float64(k)
 		p.MaxSessions = max(p.MaxSessions, k)
-		p.Pending += nd.eng.Pending()
-		for e, st := range nd.eng.Table().All() {
+		p.Pending += nd.engine().Pending()
+		for e, st := range nd.engine().Table().All() {
 			if !st.Member {
 				continue
 			}
@@ -140,9 +140,9 @@ type window struct {
 
 // window sums what all nodes have counted that ever were.
 func (n *Network) window() window {
-	w := window{at: n.now, counters: n.past.counters, nodeTime: n.past.nodeTime}
+	w := window{at: n.Now(), counters: n.past.counters, nodeTime: n.past.nodeTime}
 	for _, nd := range n.nodes {
-		if nd.eng != nil {
+		if nd.engine() != nil {
 			w.count(nd)
 		}
 	}
@@ -151,7 +151,7 @@ func (n *Network) window() window {
 
 // count adds a node in its present life.
 func (w *window) count(nd *Node) {
-	for i, v := range nd.eng.Counters() {
+	for i, v := range nd.machine.Load().eng.Counters() {
 		w.counters[i] += v
 	}
 	w.nodeTime += nd.Uptime()
@@ -166,24 +166,24 @@ type findings struct {
 	took, maxTook         time.Duration
 }
 
-func (f *findings) add(n *Network, nd *Node, target enr.ID, l Lookup, settled time.Duration) {
-	if nd.eng == nil {
+func (f *findings) add(n *Network, nd *Node, target enr.ID, l foundNodes, settled time.Duration) {
+	if nd.engine() == nil {
 		return
 	}
 	f.ended++
-	all := n.reachable(nd, target, l.Took)
+	all := n.reachable(nd, target, l.took)
 	old := slices.DeleteFunc(slices.Clone(all), func(c closeNode) bool { return c.uptime < settled })
-	f.recall += overlap(all, l.Nodes)
-	f.settled += overlap(old, l.Nodes)
-	if len(old) > 0 && len(l.Nodes) > 0 && slices.ContainsFunc(l.Nodes, func(c lookup.Peer) bool { return c.ID == old[0].id }) {
+	f.recall += overlap(all, l.nodes)
+	f.settled += overlap(old, l.nodes)
+	if len(old) > 0 && len(l.nodes) > 0 && slices.ContainsFunc(l.nodes, func(c lookup.Peer) bool { return c.ID == old[0].id }) {
 		f.closest++
 	}
 	f.hops += float64(l.Hops)
 	f.maxHops = max(f.maxHops, l.Hops)
 	f.queries += float64(l.Queries)
 	f.failed += float64(l.Failures)
-	f.took += l.Took
-	f.maxTook = max(f.maxTook, l.Took)
+	f.took += l.took
+	f.maxTook = max(f.maxTook, l.took)
 }
 
 // merge adds what other lookups have found.

@@ -22,20 +22,20 @@ func TestRecallOfSettled(t *testing.T) {
 	n.Run(time.Minute)
 	from, target := n.nodes[0], n.randomID()
 	all := n.reachable(from, target, time.Second)
-	var every, fresh Lookup
+	var every, fresh foundNodes
 	for _, c := range all {
-		every.Nodes = append(every.Nodes, lookup.Peer{ID: c.id})
+		every.nodes = append(every.nodes, lookup.Peer{ID: c.id})
 		if c.uptime < settled {
-			fresh.Nodes = append(fresh.Nodes, lookup.Peer{ID: c.id})
+			fresh.nodes = append(fresh.nodes, lookup.Peer{ID: c.id})
 		}
 	}
-	if len(all) != 16 || len(fresh.Nodes) == 0 || len(fresh.Nodes) == 16 {
-		t.Fatalf("%d of the %d closest are new", len(fresh.Nodes), len(all))
+	if len(all) != 16 || len(fresh.nodes) == 0 || len(fresh.nodes) == 16 {
+		t.Fatalf("%d of the %d closest are new", len(fresh.nodes), len(all))
 	}
 	for _, c := range []struct {
-		l               Lookup
+		l               foundNodes
 		recall, settled float64
-	}{{every, 1, 1}, {fresh, float64(len(fresh.Nodes)) / 16, 0}, {Lookup{}, 0, 0}} {
+	}{{every, 1, 1}, {fresh, float64(len(fresh.nodes)) / 16, 0}, {foundNodes{}, 0, 0}} {
 		var f findings
 		f.add(n, from, target, c.l, settled)
 		if f.recall != c.recall || f.settled != c.settled || (f.closest == 1) != (c.settled == 1) {

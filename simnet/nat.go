@@ -87,6 +87,8 @@ func (n *Network) NewNAT(cfg NATConfig) (*NAT, error) {
 	if cfg.MaxMappings <= 0 {
 		cfg.MaxMappings = 1 << 14
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if !cfg.Addr.IsValid() {
 		cfg.Addr = n.freeAddr4()
 	}
@@ -111,6 +113,8 @@ func (n *Network) NewNAT(cfg NATConfig) (*NAT, error) {
 
 // removeNAT ends a NAT whose hosts have gone.
 func (n *Network) removeNAT(t *NAT) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if len(t.inside) == 0 {
 		delete(n.hosts, t.cfg.Addr)
 	}
@@ -124,11 +128,17 @@ func (t *NAT) Addr() netip.Addr { return t.cfg.Addr }
 
 // Held is how many mappings and permissions the NAT keeps, those included that have expired and not
 // been forgotten.
-func (t *NAT) Held() int { return t.held }
+func (t *NAT) Held() int {
+	t.n.mu.Lock()
+	defer t.n.mu.Unlock()
+	return t.held
+}
 
 // Forward leads a public port to a host's endpoint, for ever and for everybody. It fails with
 // ErrAddrUsed if the port is taken.
 func (t *NAT) Forward(port uint16, inside netip.AddrPort) error {
+	t.n.mu.Lock()
+	defer t.n.mu.Unlock()
 	if t.in[port] != nil || port == 0 {
 		return fmt.Errorf("%w: port %d of NAT %s", ErrAddrUsed, port, t.cfg.Addr)
 	}
@@ -158,7 +168,7 @@ func (n *Network) leave(p *packet, from *port) {
 		p.fate = Refused
 		return
 	}
-	m := t.mapped(n.now, from.addr, p.To)
+	m := t.mapped(n.Now(), from.addr, p.To)
 	if m == nil {
 		p.fate = Refused
 		return

@@ -34,14 +34,14 @@ func TestPing(t *testing.T) {
 			n := ForTest(t, Config{})
 			a, b := addNode(t, n, c.cfg), addNode(t, n, c.cfg)
 			for range 2 {
-				if r := a.Ping(b); r.Err != nil || r.Pong.Recipient != a.Addr() {
-					t.Fatalf("PONG to %v, %v", r.Pong.Recipient, r.Err)
+				if r := a.ping(b); r.Err != nil || r.Pong.Endpoint != a.Addr() {
+					t.Fatalf("PONG to %v, %v", r.Pong.Endpoint, r.Err)
 				}
 			}
 			if both, same := SessionsAgree(a, b); !both || !same {
 				t.Errorf("sessions: both %v, same %v", both, same)
 			}
-			if c := a.Engine().Counters(); c[engine.HandshakesSent] != 1 {
+			if c := a.engine().Counters(); c[engine.HandshakesSent] != 1 {
 				t.Errorf("%d handshakes for two pings", c[engine.HandshakesSent])
 			}
 		})

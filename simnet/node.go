@@ -1,15 +1,18 @@
 package simnet
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"time"
+	"sync/atomic"
 
+	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/engine"
-	"github.com/fastdisc/discv5/internal/session"
 )
 
 // NodeConfig says what a node is like. The zero value is one with a public IPv4 address that knows
@@ -27,16 +30,25 @@ type NodeConfig struct {
 	Key *enr.PrivateKey
 	// Bootnodes are the nodes that it starts from.
 	Bootnodes []*Node
-	// Record adds to the node's record, which names its public addresses by itself. It is called
-	// once for each record that is made anew: at the start, and at a restart without state.
+	// Record adds to the node's record. It is called once for each record that is made from
+	// nothing: at the start, and at a restart without state.
 	Record func(*enr.Builder)
-	// Engine changes the configuration of the engine, at the start and at each restart. What it is
-	// given is complete and small: maps for 256 sessions, 64 challenges, 128 requests. A node whose
-	// addresses are all public does not vote on them.
+	// Config changes the node's configuration, at the start and at each restart. What it is given
+	// is complete and small: room for 256 sessions, 64 challenges and 128 requests, and no rate
+	// limits, which take 3 MiB for each node. A node whose addresses are all public does not let
+	// its peers detect them.
+	Config func(*discv5.Config)
+	// New makes the node, at the start and at each restart; default discv5.New. It is where a
+	// program that embeds the library registers TALK handlers or does whatever else it does with a
+	// new node. The Config has the Conns that put the node on the network. A node that New has not
+	// started is started afterwards.
+	New func(discv5.Config) (*discv5.Node, error)
+	// Engine changes the configuration of the node's engine. It is for tests of this module: the
+	// type is internal.
 	Engine func(*engine.Config)
 }
 
-// Node is a discv5 node on a Network. Make one with Network.Add.
+// Node is a machine on a Network with a discv5 node on it. Make one with Network.Add.
 type Node struct {
 	n     *Network
 	cfg   NodeConfig
@@ -46,26 +58,18 @@ type Node struct {
 	born  int     // number among all nodes ever made
 	life  int     // starts so far
 
-	eng    *engine.Engine // nil while the node is down
-	w      *engine.Worker
-	config engine.Config
-	saved  *enr.Record   // the newest record: what survives a restart with state
-	known  []*enr.Record // of nodes, likewise
+	machine atomic.Pointer[machine]     // nil while the node is down
+	disc    atomic.Pointer[discv5.Node] // the running one, or the last one
 
-	offset    time.Duration // of the node's clock: network time less this
-	lastTick  time.Duration // network time
-	lastSweep time.Duration // likewise
-	wakeAt    time.Duration // of the event in the heap that counts
-	jobAt     time.Duration
-	suspended bool
-	stopped   time.Duration // what the clock shows while it stands still, else never
-	started   time.Duration // network time of the last start
-	talk      map[string]TalkFunc
-	audit     *auditor
-	highest   uint64 // number of its records so far
+	saved     atomic.Pointer[enr.Record] // the newest record: it survives a restart with state
+	known     []*enr.Record              // of nodes, likewise
+	addresses []discv5.AddressState      // likewise
+
+	audit   *auditor
+	highest uint64 // number of its records so far
 }
 
-// Add adds a node and starts it. It fails with ErrAddr or ErrAddrUsed, or as engine.New does.
+// Add adds a node and starts it. It fails with ErrAddr or ErrAddrUsed, or as discv5.New does.
 func (n *Network) Add(cfg NodeConfig) (*Node, error) {
 	nd := &Node{n: n, cfg: cfg, born: n.made, index: -1}
 	n.made++
@@ -75,18 +79,11 @@ func (n *Network) Add(cfg NodeConfig) (*Node, error) {
 	if n.cfg.Audit > 0 && nd.born%n.cfg.Audit == 0 {
 		nd.audit = newAuditor(nd)
 	}
-	for i, p := range nd.ports() {
-		if err := n.attach(p); err != nil {
-			for _, q := range nd.ports()[:i] {
-				n.detach(q)
-			}
-			return nil, fmt.Errorf("simnet: node %d: %w", nd.born, err)
-		}
+	if err := n.attach(nd.ports()...); err != nil {
+		return nil, fmt.Errorf("simnet: node %d: %w", nd.born, err)
 	}
 	if err := nd.start(false); err != nil {
-		for _, p := range nd.ports() {
-			n.detach(p)
-		}
+		n.detach(nd.ports()...)
 		return nil, fmt.Errorf("simnet: node %d: %w", nd.born, err)
 	}
 	nd.index = len(n.nodes)
@@ -114,7 +111,7 @@ func (nd *Node) choose() error {
 			addrs = append(addrs, netip.AddrPortFrom(a, nodePort))
 		}
 		if cfg.IPv6 {
-			addrs = append(addrs, netip.AddrPortFrom(n.freeAddr6(), nodePort))
+			addrs = append(addrs, netip.AddrPortFrom(n.freeIPv6(), nodePort))
 		}
 	}
 	for _, a := range addrs {
@@ -157,197 +154,96 @@ func (nd *Node) random() *rand.ChaCha8 {
 	return rand.NewChaCha8(seed)
 }
 
-// newRecord makes a record with the public addresses. Its number follows from the time.
-func (nd *Node) newRecord() (*enr.Record, error) {
-	b := enr.NewBuilder().SetSeq(nd.n.wall())
-	for _, p := range nd.ports() {
-		if p.nat != nil {
-			continue // peers tell, or nobody
-		}
-		if b.SetIP(p.addr.Addr()); p.addr.Addr().Is4() {
-			b.SetUDP(p.addr.Port())
-		} else {
-			b.SetUDP6(p.addr.Port())
-		}
-	}
-	if nd.cfg.Record != nil {
-		nd.cfg.Record(b)
-	}
-	return b.Sign(nd.key)
-}
-
-// start makes a new engine, from what was saved if it is asked to.
+// start makes a node on a new machine, from what was saved if it is asked to.
 func (nd *Node) start(state bool) error {
 	nd.life++
-	n, random := nd.n, nd.random()
-	record, fresh := nd.saved, !state || nd.saved == nil
-	if fresh {
-		var err error
-		if record, err = nd.newRecord(); err != nil {
-			return err
-		}
+	m := nd.newMachine()
+	conns := make([]fastpath.Conn, len(m.conns))
+	for i, c := range m.conns {
+		conns[i] = c
 	}
-	c := engine.Config{
-		Key: nd.key, Record: record, IPv4: nd.list[0].addr.IsValid(), IPv6: nd.list[1].addr.IsValid(),
-		Session:     session.Config{Capacity: 256, Challenges: 64, Shards: 1},
-		MaxRequests: 128, Jobs: 64, RecordCache: n.records, Buffers: &n.buffers, Answers: &n.answers, Random: random,
-		SaveRecord: func(r *enr.Record) error { nd.saved = r; return nil },
-		Talk:       talker{nd},
+	previous := nd.saved.Load()
+	fresh := !state || previous == nil
+	cfg := discv5.Config{
+		PrivateKey: nd.key, Conns: conns, Bootnodes: nd.bootnodes(state), Unlimited: true,
+		MaxSessions: 256, MaxChallenges: 64, MaxRequests: 128,
+		SaveRecord: func(r *enr.Record) error { nd.saved.Store(r); return nil },
+	}
+	if !fresh {
+		cfg.Previous, cfg.PreviousAddresses = previous, nd.addresses
 	}
 	if nd.cfg.NAT == nil {
-		c.VoteMin = -1
+		cfg.DetectAddress = -1
 	}
-	if n.cfg.InsecureCurve {
-		c.Curve = newHashCurve(nd.key)
+	if nd.cfg.Config != nil {
+		nd.cfg.Config(&cfg)
 	}
-	if nd.cfg.Engine != nil {
-		nd.cfg.Engine(&c)
+	create := nd.cfg.New
+	if create == nil {
+		create = discv5.New
 	}
-	eng, err := engine.New(c)
+	nd.machine.Store(m)
+	disc, err := create(cfg)
+	if err == nil {
+		err = nd.launch(m, disc, fresh)
+	}
 	if err != nil {
+		nd.machine.Store(nil)
+	}
+	return err
+}
+
+// launch starts a node that has been made.
+func (nd *Node) launch(m *machine, disc *discv5.Node, fresh bool) error {
+	if fresh && nd.cfg.Record != nil {
+		if err := disc.UpdateRecord(nd.cfg.Record); err != nil {
+			disc.Close()
+			return err
+		}
+		m.made = disc.LocalRecord()
+	}
+	if err := disc.Start(context.Background()); err != nil && !errors.Is(err, discv5.ErrStarted) {
+		disc.Close()
 		return err
 	}
-	w, err := eng.NewWorker(outbox{nd}, 1)
-	if err != nil {
-		return err
+	nd.disc.Store(disc)
+	nd.saved.Store(disc.LocalRecord())
+	nd.n.onLoop(func() { nd.n.audit.started(nd, m.made, fresh) })
+	for _, c := range m.conns { // what arrived before
+		for _, a := range c.drain() {
+			nd.n.After(0, func() { m.receive(c, a.from, a.b) })
+		}
 	}
-	nd.eng, nd.w, nd.config = eng, w, c
-	n.audit.started(nd, record, fresh)
-	nd.saved = record
-	eng.SetBootnodes(nd.bootnodes(state))
-	nd.offset, nd.started, nd.suspended, nd.stopped = n.now, n.now, false, never
-	// Not all nodes tick at the same time.
-	nd.lastTick, nd.wakeAt, nd.jobAt = n.now-time.Duration(random.Uint64()%uint64(TickInterval)), never, never
-	nd.lastSweep = n.now
-	nd.settle()
 	return nil
 }
 
 // bootnodes are those that were configured and, after a restart with state, those that were known.
-func (nd *Node) bootnodes(state bool) (list []engine.Peer) {
+func (nd *Node) bootnodes(state bool) (list []discv5.Contact) {
 	for _, b := range nd.cfg.Bootnodes {
-		if b == nd {
-			continue
-		}
-		if p, err := nd.eng.PeerOf(b.Record()); err == nil {
-			list = append(list, p)
+		if r := b.Record(); b != nd && r.CheckUDP() == nil {
+			list = append(list, discv5.Contacts(r)...)
 		}
 	}
 	if !state {
 		return list
 	}
-	for _, r := range nd.known {
-		if p, err := nd.eng.PeerOf(r); err == nil {
-			list = append(list, p)
-		}
+	for _, c := range discv5.Contacts(nd.known...) {
+		list = append(list, c.Unvouched())
 	}
 	return list
 }
 
-// outbox sends for a node's engine.
-type outbox struct{ nd *Node }
-
-// Buffer implements engine.Outbox.
-func (o outbox) Buffer() []byte { return o.nd.n.next.buf[:] }
-
-// Commit implements engine.Outbox. A host answers from the address of the family that it was asked
-// at: it has one.
-func (o outbox) Commit(size int, to netip.AddrPort, _ engine.Via) {
-	nd, n := o.nd, o.nd.n
-	from := &nd.list[family(to.Addr())]
-	if !from.addr.IsValid() {
-		return
+func (nd *Node) listens(p *port) bool {
+	m := nd.machine.Load()
+	if m == nil {
+		return false
 	}
-	if nd.audit != nil {
-		nd.audit.sent(to, size)
-	}
-	p := n.next
-	p.audit = nd.audit
-	n.next = n.packet()
-	n.send(p, size, from, netip.AddrPort{}, to)
+	c := m.conn(p)
+	return c != nil && m.listens(c)
 }
 
-func (nd *Node) listens() bool { return nd.Running() }
-
-// receive takes in a datagram.
-func (nd *Node) receive(from netip.AddrPort, b []byte) {
-	if nd.audit != nil {
-		nd.audit.before(from, b)
-	}
-	nd.w.Receive(nd.Clock(), from, b)
-	if nd.audit != nil {
-		nd.audit.after()
-	}
-	nd.settle()
-}
-
-// settle does what the engine has queued and sees to the next tick. It follows whatever was done
-// with the engine.
-func (nd *Node) settle() {
-	if nd.eng == nil {
-		return
-	}
-	n := nd.n
-	if n.cfg.JobTime <= 0 {
-		for w := nd.w; nd.w == w && w.RunJob(); {
-		}
-	} else if nd.jobAt == never && nd.eng.Jobs() > 0 {
-		nd.jobAt = n.now + n.cfg.JobTime
-	}
-	if nd.eng == nil { // it was crashed by a function that the engine called
-		return
-	}
-	nd.wake(min(nd.nextTick(), nd.jobAt))
-}
-
-// nextTick is when the engine is to be ticked next: on the grid, when it has something to do, or
-// for housekeeping.
-func (nd *Node) nextTick() time.Duration {
-	due := nd.w.NextTick()
-	if due < never/2 {
-		due += nd.offset
-	}
-	due = max(min(due, nd.lastTick+Housekeeping), nd.n.now)
-	steps := (due - nd.lastTick + TickInterval - 1) / TickInterval
-	return nd.lastTick + max(steps, 1)*TickInterval
-}
-
-// wake makes an event at a time if there is none before. One that comes too early does no harm.
-func (nd *Node) wake(at time.Duration) {
-	if at < nd.wakeAt {
-		nd.wakeAt = at
-		nd.n.alarm(at, nd)
-	}
-}
-
-// happen is the event of a node: a job is done, a tick is due, or it was woken too early.
-func (nd *Node) happen(n *Network) {
-	if n.now != nd.wakeAt { // another event has taken the place of this one
-		return
-	}
-	nd.wakeAt = never
-	if nd.eng == nil || nd.suspended {
-		return
-	}
-	if nd.jobAt <= n.now {
-		nd.jobAt = never
-		nd.w.Begin(nd.Clock())
-		nd.w.RunJob()
-	}
-	if nd.eng != nil && nd.nextTick() <= n.now {
-		nd.tick()
-	}
-	nd.settle()
-}
-
-func (nd *Node) tick() {
-	nd.lastTick = nd.n.now
-	nd.w.Tick(nd.Clock())
-	if nd.eng != nil && nd.n.now-nd.lastSweep >= SweepInterval {
-		nd.lastSweep = nd.n.now
-		nd.eng.Sessions().SweepAll(nd.Clock())
-	}
-	if nd.audit != nil && nd.eng != nil {
-		nd.audit.ticked()
+func (nd *Node) receive(p *port, from netip.AddrPort, b []byte) {
+	if m := nd.machine.Load(); m != nil {
+		m.receive(m.conn(p), from, b)
 	}
 }

@@ -45,6 +45,8 @@ func (n *Network) Listen(cfg SocketConfig) (*Socket, error) {
 }
 
 func (n *Network) freeAddr(behind *NAT) (netip.Addr, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if behind != nil {
 		return behind.freeInside()
 	}
@@ -57,14 +59,16 @@ func (n *Network) place(p Place, behind *NAT) Place {
 	case behind != nil:
 		return behind.place
 	case p == (Place{}):
+		n.mu.Lock()
+		defer n.mu.Unlock()
 		return somewhere(n.rng)
 	}
 	return p
 }
 
-func (s *Socket) listens() bool { return true }
+func (s *Socket) listens(*port) bool { return true }
 
-func (s *Socket) receive(from netip.AddrPort, b []byte) {
+func (s *Socket) receive(_ *port, from netip.AddrPort, b []byte) {
 	if s.onRecv != nil {
 		s.onRecv(from, b)
 	}
@@ -80,9 +84,7 @@ func (s *Socket) Send(to netip.AddrPort, b []byte) { s.SendFrom(netip.AddrPort{}
 // SendFrom sends b as if it came from another address: answers go there. A NAT does not translate
 // it.
 func (s *Socket) SendFrom(from, to netip.AddrPort, b []byte) {
-	p := s.n.packet()
-	size := copy(p.buf[:codec.MaxPacketSize], b)
-	s.n.send(p, size, &s.port, from, to)
+	s.n.send(b[:min(len(b), codec.MaxPacketSize)], &s.port, from, to, nil)
 }
 
 // Close ends the socket. What is under way to it finds nobody.

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"github.com/fastdisc/discv5/internal/lookup"
 )
 
 // A node that is suspended for hours while a lookup is under way breaks no rule: the audit did not
@@ -19,10 +17,10 @@ func TestSuspendForHoursIsNoViolation(t *testing.T) {
 				nd := all[5]
 				silent := all[1].ID() // its queries end by timeouts, so that lookups take a while
 				n.SetFilter(func(Datagram) bool { return false })
-				if err := nd.StartLookup(silent, lookup.Config{}, func(Lookup) {}); err != nil {
+				if err := nd.lookup(silent, func(foundNodes) {}); err != nil {
 					t.Fatal(err)
 				}
-				if nd.Engine().Lookups() == 0 {
+				if nd.engine().Lookups() == 0 {
 					t.Fatal("no lookup is under way: this tests nothing")
 				}
 				nd.Suspend(d, mode)
@@ -32,8 +30,8 @@ func TestSuspendForHoursIsNoViolation(t *testing.T) {
 				if err := n.Check(); err != nil {
 					t.Error(err)
 				}
-				if !nd.Running() || nd.Engine().Lookups() > 1 {
-					t.Errorf("running %v, %d lookups under way", nd.Running(), nd.Engine().Lookups())
+				if !nd.Running() || nd.engine().Lookups() > 1 {
+					t.Errorf("running %v, %d lookups under way", nd.Running(), nd.engine().Lookups())
 				}
 			})
 		}

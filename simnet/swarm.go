@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/internal/engine"
-	"github.com/fastdisc/discv5/internal/lookup"
 )
 
 // SwarmConfig says what a population is like. Shares are 0..1.
@@ -77,17 +76,17 @@ func (s *Swarm) Join() error {
 		s.boot = append(s.boot, nd)
 	}
 	rest := max(s.cfg.Nodes-s.cfg.Bootnodes, 0)
-	begun := s.n.now
+	begun := s.n.Now()
 	for i := range rest {
-		s.n.Run(begun + s.cfg.Join*time.Duration(i)/time.Duration(rest) - s.n.now)
+		s.n.Run(begun + s.cfg.Join*time.Duration(i)/time.Duration(rest) - s.n.Now())
 		if err := s.arrive(); err != nil {
 			return err
 		}
 	}
-	s.n.Run(begun + s.cfg.Join - s.n.now)
+	s.n.Run(begun + s.cfg.Join - s.n.Now())
 	s.repeat(s.cfg.Churn*float64(rest), s.leave)
 	s.repeat(s.cfg.Lookups, s.lookUp)
-	s.begun = s.n.now
+	s.begun = s.n.Now()
 	s.past = s.n.window()
 	s.joined = s.past
 	return nil
@@ -150,7 +149,7 @@ func (s *Swarm) leave() {
 	if s.n.chance(s.cfg.Return) {
 		nd.Crash()
 		s.n.After(s.cfg.Downtime, func() {
-			if nd.index < 0 || nd.eng != nil { // the test has had a hand in it
+			if nd.index < 0 || nd.engine() != nil { // the test has had a hand in it
 				return
 			}
 			s.Returned++
@@ -193,7 +192,7 @@ func (s *Swarm) lookUp() {
 	}
 	target := s.n.randomID()
 	s.found.begun++
-	err := nd.StartLookup(target, lookup.Config{}, func(l Lookup) {
+	err := nd.lookup(target, func(l foundNodes) {
 		s.found.add(s.n, nd, target, l, s.cfg.Settled)
 	})
 	s.fail(err)

@@ -106,13 +106,13 @@ func TestJoinMakesFewLookups(t *testing.T) {
 	nd := addNode(t, n, NodeConfig{Bootnodes: s.boot, Engine: calm})
 	most := 0
 	n.RunUntil(1900*time.Millisecond, func() bool { // the next lookup is due after 2 s
-		most = max(most, nd.Engine().Lookups())
+		most = max(most, nd.engine().Lookups())
 		return false
 	})
 	if most != 1 {
 		t.Errorf("%d lookups at a time of a node that has just started", most)
 	}
-	if k := nd.Engine().Counters()[engine.SessionsOutbound]; k < 10 {
+	if k := nd.engine().Counters()[engine.SessionsOutbound]; k < 10 {
 		t.Errorf("%d sessions after a lookup", k)
 	}
 }

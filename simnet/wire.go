@@ -52,10 +52,11 @@ type Traffic struct {
 }
 
 // Traffic returns the counts so far.
-func (n *Network) Traffic() Traffic { return n.traffic }
-
-// Flying is how many datagrams are under way.
-func (n *Network) Flying() int { return len(n.flying.list) }
+func (n *Network) Traffic() Traffic {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.traffic
+}
 
 // port is where datagrams for one address of a host arrive.
 type port struct {
@@ -67,8 +68,8 @@ type port struct {
 }
 
 type receiver interface {
-	listens() bool
-	receive(from netip.AddrPort, b []byte)
+	listens(*port) bool
+	receive(p *port, from netip.AddrPort, b []byte)
 }
 
 // packet is a datagram as an event.
@@ -91,13 +92,19 @@ func (n *Network) packet() *packet {
 	return new(packet)
 }
 
-// send sends the first size bytes of the buffer of p, which the network takes over, from a port. A
-// source that is not zero is what the datagram claims to come from.
-func (n *Network) send(p *packet, size int, from *port, source, to netip.AddrPort) {
-	p.From, p.To, p.Sent, p.Payload = source, to, n.now, p.buf[:size]
-	p.sender, p.to, p.nat, p.fate = from, nil, nil, Delivered
+// send sends b, which is copied, from a port. A source that is not zero is what the datagram claims
+// to come from. a is the auditor of the node that sends, if it is audited.
+func (n *Network) send(b []byte, from *port, source, to netip.AddrPort, a *auditor) {
+	if a != nil {
+		a.sent(to, len(b))
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := n.packet()
+	p.From, p.To, p.Sent, p.Payload = source, to, n.Now(), p.buf[:copy(p.buf[:], b)]
+	p.sender, p.to, p.nat, p.fate, p.audit = from, nil, nil, Delivered, a
 	n.traffic.Sent++
-	n.traffic.Bytes += uint64(size)
+	n.traffic.Bytes += uint64(len(b))
 	if !source.IsValid() {
 		p.From = from.addr
 		if from.nat != nil {
@@ -107,8 +114,13 @@ func (n *Network) send(p *packet, size int, from *port, source, to netip.AddrPor
 	if p.to == nil && p.fate == Delivered {
 		n.route(p)
 	}
-	if n.filter != nil && !n.filter(p.Datagram) {
-		p.fate = Filtered
+	if filter := n.filter; filter != nil {
+		n.mu.Unlock()
+		pass := filter(p.Datagram)
+		n.mu.Lock()
+		if !pass {
+			p.fate = Filtered
+		}
 	}
 	place := from.place
 	switch {
@@ -120,7 +132,7 @@ func (n *Network) send(p *packet, size int, from *port, source, to netip.AddrPor
 	if p.fate == Delivered && n.chance(n.cond.Duplicate) {
 		c := n.packet()
 		*c = *p
-		c.Payload = c.buf[:size]
+		c.Payload = c.buf[:len(b)]
 		n.traffic.Copies++
 		n.launch(c, from.place, place)
 	}
@@ -138,61 +150,67 @@ func (n *Network) route(p *packet) {
 	}
 }
 
-// launch sends a datagram on its way, on which it may end at once.
+// launch sends a datagram on its way. One that is lost ends with the next event.
 func (n *Network) launch(p *packet, from, to Place) {
 	if p.fate == Delivered && n.chance(n.cond.Loss) {
 		p.fate = Lost
 	}
-	at := n.now
+	at := n.Now()
 	if p.fate == Delivered {
 		at += n.delay(from, to)
 	}
 	n.record(p, at)
-	if p.fate != Delivered {
-		n.end(p)
+	if p.fate != Delivered && n.cfg.OnDatagram == nil {
+		n.traffic.Fates[p.fate]++
+		n.recycle(p)
 		return
 	}
-	n.seq++
-	n.flying.push(event{at, n.seq, p})
+	n.push(&n.flying, at, p)
 }
 
 // happen delivers a datagram.
 func (p *packet) happen(n *Network) {
+	n.mu.Lock()
+	var host receiver
+	if p.fate == Delivered {
+		host = p.arrive(n)
+	}
+	n.traffic.Fates[p.fate]++
+	n.mu.Unlock()
+	if n.cfg.OnDatagram != nil {
+		n.cfg.OnDatagram(p.Datagram, p.fate)
+	}
+	if p.fate == Delivered {
+		if to, ok := host.(*Node); ok && p.audit != nil {
+			p.audit.delivers(to, p.From, p.Payload)
+		}
+		host.receive(p.to, p.From, p.Payload)
+	}
+	n.mu.Lock()
+	n.recycle(p)
+	n.mu.Unlock()
+}
+
+// arrive returns the host that takes a datagram in. If there is none it sets the fate. The caller
+// holds mu.
+func (p *packet) arrive(n *Network) receiver {
 	if p.nat != nil && p.to == nil {
-		p.to = p.nat.enter(n.now, p.From, p.To)
+		p.to = p.nat.enter(n.Now(), p.From, p.To)
 	}
 	switch {
 	case p.to == nil:
 		p.fate = Refused
 	case n.split && p.sender.side != p.to.side:
 		p.fate = Cut
-	case p.to.host == nil || !p.to.host.listens():
+	case p.to.host == nil || !p.to.host.listens(p.to):
 		p.fate = Unreachable
 	default:
-		n.ended(p)
-		if to, ok := p.to.host.(*Node); ok && p.audit != nil {
-			p.audit.delivers(to, p.From, p.Payload)
-		}
-		p.to.host.receive(p.From, p.Payload)
-		n.recycle(p)
-		return
+		return p.to.host
 	}
-	n.end(p)
+	return nil
 }
 
-// ended counts a datagram that has come to the end of its way.
-func (n *Network) ended(p *packet) {
-	n.traffic.Fates[p.fate]++
-	if n.cfg.OnDatagram != nil {
-		n.cfg.OnDatagram(p.Datagram, p.fate)
-	}
-}
-
-func (n *Network) end(p *packet) {
-	n.ended(p)
-	n.recycle(p)
-}
-
+// recycle keeps the memory of a datagram for another one. The caller holds mu.
 func (n *Network) recycle(p *packet) {
 	p.sender, p.to, p.nat, p.Payload, p.audit = nil, nil, nil, nil, nil
 	n.free = append(n.free, p)
@@ -202,7 +220,7 @@ func (n *Network) recycle(p *packet) {
 func (n *Network) record(p *packet, arrives time.Duration) {
 	var b [64]byte
 	binary.LittleEndian.PutUint64(b[0:], n.trace)
-	binary.LittleEndian.PutUint64(b[8:], uint64(n.now))
+	binary.LittleEndian.PutUint64(b[8:], uint64(n.Now()))
 	binary.LittleEndian.PutUint64(b[16:], uint64(arrives)<<3|uint64(p.fate))
 	from, to := p.From.Addr().As16(), p.To.Addr().As16()
 	copy(b[24:], from[:])
@@ -214,4 +232,8 @@ func (n *Network) record(p *packet, arrives time.Duration) {
 
 // Trace is a hash of all datagrams so far: when each was sent and will arrive, from where to where,
 // its bytes, and whether it was lost. Two runs with equal traces were the same.
-func (n *Network) Trace() uint64 { return n.trace }
+func (n *Network) Trace() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.trace
+}

@@ -48,3 +48,16 @@ func (w *Worker) announce() {
 		a.queue = nil
 	}
 }
+
+// nextAnnouncement returns when announce has something to do. Call it from the goroutine that calls
+// Tick.
+func (e *Engine) nextAnnouncement() time.Duration {
+	a := &e.maintain.announced
+	switch {
+	case len(a.queue) > 0:
+		return 0
+	case e.Record().Seq() != a.seq:
+		return a.next
+	}
+	return never
+}

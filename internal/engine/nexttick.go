@@ -24,7 +24,7 @@ func (w *Worker) NextTick() time.Duration {
 	if fetch || m.anew.Load() || m.hurry.Load() && m.active.Load() == 0 {
 		return w.now
 	}
-	return min(m.next, e.calls.pending.NextExpiry(), e.table.NextDue(), e.nextCount())
+	return min(m.next, e.calls.pending.NextExpiry(), e.table.NextDue(), e.nextCount(), e.restarts.nextDue(), e.nextAnnouncement())
 }
 
 // NextExpiry returns the time from which a Tick ends a call that has had no answer. Without calls

@@ -70,6 +70,17 @@ func (rs *restarts) due(now time.Duration) (list []restart) {
 	return list
 }
 
+// nextDue returns when due has something to return.
+func (rs *restarts) nextDue() time.Duration {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	next := never
+	for i := range rs.list {
+		next = min(next, rs.list[i].next)
+	}
+	return next
+}
+
 // restarted deals with a record that its owner shows at the endpoint addr, which the record states,
 // if a newer one is remembered, or another one of the same number. It reports false if there is
 // none.
