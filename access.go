@@ -95,7 +95,7 @@ func (n *Node) wallEnd(term time.Duration) time.Time {
 	if term <= 0 {
 		return time.Time{}
 	}
-	return n.wall().Add(term)
+	return n.timeNow().Add(term)
 }
 
 // ApplyTableFilter applies Config.TableFilter to all nodes of the table, and takes out those that
@@ -142,4 +142,4 @@ func (n *Node) Restrict(networks ...netip.Prefix) error {
 }
 
 // Bans lists what is banned and permitted, with the end of each term by the wall clock.
-func (n *Node) Bans() []limits.Entry { return n.cfg.Access.List(n.clock.Now(), n.wall()) }
+func (n *Node) Bans() []limits.Entry { return n.cfg.Access.List(n.clock.Now(), n.timeNow()) }

@@ -238,7 +238,7 @@ func (n *Node) build() error {
 	}
 	n.follow.own = named.end
 	states := n.previousStates(&named)
-	record, err := makeRecord(&n.cfg, named.end, n.wall())
+	record, err := makeRecord(&n.cfg, named.end, n.timeNow())
 	if err != nil {
 		return err
 	}

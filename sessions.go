@@ -34,7 +34,7 @@ func (s Session) Contact() Contact {
 }
 
 func (n *Node) session(i session.Info) Session {
-	wall := func(at time.Duration) time.Time { return n.wall().Add(at - n.clock.Now()) }
+	wall := func(at time.Duration) time.Time { return n.timeNow().Add(at - n.clock.Now()) }
 	return Session{i.Key.ID(), i.Key.AddrPort(), i.Record, wall(i.Since), wall(i.Used), i.Inbound}
 }
 

@@ -247,7 +247,7 @@ func (n *Node) Bootnodes() []Bootnode {
 	for _, s := range n.engine.Bootnodes() {
 		b := Bootnode{ID: s.Peer.ID, Addr: s.Peer.Addr, Answered: s.Answered, Failed: s.Failed, Err: s.Err}
 		if s.Answered+s.Failed > 0 {
-			b.Last = n.wall().Add(s.At - n.clock.Now())
+			b.Last = n.timeNow().Add(s.At - n.clock.Now())
 		}
 		list = append(list, b)
 	}

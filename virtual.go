@@ -59,7 +59,7 @@ func (c *nodeClock) Now() time.Duration {
 	return c.Clock.Now()
 }
 
-// At is the wall clock's time when Now was or will be d.
+// At returns the wall-clock time at which Now was or will be d.
 func (c *nodeClock) At(d time.Duration) time.Time {
 	if c.machine != nil {
 		return c.machine.Time().Add(d - c.machine.Now())
@@ -67,8 +67,8 @@ func (c *nodeClock) At(d time.Duration) time.Time {
 	return c.Clock.At(d)
 }
 
-// wall is the wall clock's time.
-func (n *Node) wall() time.Time {
+// timeNow returns the wall-clock time.
+func (n *Node) timeNow() time.Time {
 	if n.machine != nil {
 		return n.machine.Time()
 	}

@@ -61,9 +61,9 @@
 //
 // # Who owns what
 //
-// Unless it is live, a Network and all that belongs to it are used by one goroutine at a time. Those
-// that Go starts count as that one. Networks have nothing in common: tests with networks of their
-// own may run in parallel. Slices handed to a function of the test are valid during the call.
+// Unless it is live, a Network and all that belongs to it are used by one goroutine at a time.
+// Those that Go starts count as that one. Networks have nothing in common: tests with networks of
+// their own may run in parallel. Slices handed to a function of the test are valid during the call.
 //
 // # Cryptography
 //

@@ -109,8 +109,8 @@ func Example_talkProtocol() {
 	// violations: <nil>
 }
 
-// TestProtocolSurvivesRestart is what a test of a program's own protocol can look like. If it fails,
-// it says how to run it again with the same seed: SIMNET_SEED=3 go test -run ...
+// TestProtocolSurvivesRestart is what a test of a program's own protocol can look like. If it
+// fails, it says how to run it again with the same seed: SIMNET_SEED=3 go test -run ...
 func TestProtocolSurvivesRestart(t *testing.T) {
 	n := simnet.ForTest(t, simnet.Config{Seed: 3, Conditions: simnet.Conditions{Jitter: 50 * time.Millisecond, Duplicate: 0.1}})
 	add := func() *simnet.Node {

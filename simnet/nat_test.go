@@ -242,8 +242,9 @@ func TestNodesBehindNATs(t *testing.T) {
 				listed++
 			}
 		}
-		if listed > 0 != (k == FullCone) {
-			t.Errorf("%s: in %d tables", k, listed)
+		// A node or two may not have checked it since its record changed.
+		if k == FullCone && listed < 10 || k != FullCone && listed > 2 {
+			t.Errorf("%s: in %d of %d tables", k, listed, len(n.Nodes()))
 		}
 	}
 }

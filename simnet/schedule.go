@@ -259,9 +259,9 @@ func (n *Network) wait(ctx context.Context, a, b <-chan struct{}) (fromB bool, e
 var ErrNested = virtual.ErrNested
 
 // Live has time pass with that of the system from now on, until stop is called: in a bubble of
-// testing/synctest with that of the bubble, so that nobody waits for it, and elsewhere in real time.
-// The program under test may then use goroutines, timers and contexts as it likes. Its goroutines
-// run at the same time, so that a seed does not decide everything any more. Run sleeps.
+// testing/synctest with that of the bubble, so that nobody waits for it, and elsewhere in real
+// time. The program under test may then use goroutines, timers and contexts as it likes. Its
+// goroutines run at the same time, so that a seed does not decide everything any more. Run sleeps.
 //
 // While the network is live its methods may be called from any goroutine, but one goroutine at a
 // time must add and remove nodes, and let them crash and come back.
