@@ -111,13 +111,13 @@ type Config struct {
 	Sockets int
 	// RecvBuffer and SendBuffer are what is asked for each socket, in bytes.
 	RecvBuffer, SendBuffer int
-	// PortableSockets uses one system call for each datagram also where batches are possible.
-	PortableSockets bool
-	// DisableSegments has each packet pass the kernel by itself. Otherwise Linux takes those to one
+	// Portable uses one system call for each datagram also where batches are possible.
+	Portable bool
+	// DisableGSO has each packet pass the kernel by itself. Otherwise Linux takes those to one
 	// endpoint as one and parts them later (UDP_SEGMENT, Linux 4.18), which some kernels do wrongly
 	// for some network cards: such packets are lost then. And it hands over as one what came from
 	// one endpoint (UDP_GRO, Linux 5.0), for which each socket has a buffer of 2 MiB.
-	DisableSegments bool
+	DisableGSO bool
 
 	// MaxSessions bounds the sessions, of 2 KiB each; as hashing is uneven, up to 1.3 times as many
 	// may be held. MaxChallenges bounds the handshakes that may be waited for, of 52 bytes each;

@@ -183,8 +183,8 @@ func (n *Node) addGroup(g *fastpath.Group) {
 func (n *Node) socketConfig() fastpath.Config {
 	cfg := fastpath.Config{
 		Batch: batchSize, MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
-		RecvBuffer: n.cfg.RecvBuffer, SendBuffer: n.cfg.SendBuffer, DisableBatch: n.cfg.PortableSockets,
-		DisableSegments: n.cfg.DisableSegments,
+		RecvBuffer: n.cfg.RecvBuffer, SendBuffer: n.cfg.SendBuffer, Portable: n.cfg.Portable,
+		DisableGSO: n.cfg.DisableGSO,
 	}
 	if n.cfg.Foreign != nil {
 		cfg.MinSize, cfg.MaxSize = 0, MaxForeign

@@ -44,7 +44,7 @@ func TestExchanges(t *testing.T) {
 		{"IPv4", "127.0.0.1:0", nil},
 		{"IPv6", "[::1]:0", nil},
 		{"several sockets", "127.0.0.1:0", func(c *Config) { c.Sockets = 4 }},
-		{"portable sockets", "127.0.0.1:0", func(c *Config) { c.PortableSockets = true }},
+		{"portable sockets", "127.0.0.1:0", func(c *Config) { c.Portable = true }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a, b := loopback(t, c.addr, c.change), loopback(t, c.addr, c.change)

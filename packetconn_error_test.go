@@ -9,7 +9,7 @@ import (
 // path.
 func TestWriteToTellsFaults(t *testing.T) {
 	for _, portable := range []bool{false, true} {
-		n := loopback(t, "127.0.0.1:0", func(c *Config) { c.PortableSockets = portable })
+		n := loopback(t, "127.0.0.1:0", func(c *Config) { c.Portable = portable })
 		for _, to := range []string{"127.0.0.1:0", "0.0.0.0:0"} { // no port
 			before := n.Stats().Sockets.SendErrors.Sum()
 			err := n.WriteTo([]byte("another protocol"), netip.MustParseAddrPort(to))

@@ -19,8 +19,8 @@ func TestAnswerOfSeveralPackets(t *testing.T) {
 	}{
 		{"IPv4", "127.0.0.1:0", nil, true},
 		{"IPv6", "[::1]:0", nil, true},
-		{"segments disabled", "127.0.0.1:0", func(c *Config) { c.DisableSegments = true }, false},
-		{"portable sockets", "127.0.0.1:0", func(c *Config) { c.PortableSockets = true }, false},
+		{"GSO disabled", "127.0.0.1:0", func(c *Config) { c.DisableGSO = true }, false},
+		{"portable sockets", "127.0.0.1:0", func(c *Config) { c.Portable = true }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a, b := loopback(t, c.addr, c.change), loopback(t, c.addr, c.change)
@@ -36,7 +36,7 @@ func TestAnswerOfSeveralPackets(t *testing.T) {
 					distances = append(distances, d)
 				}
 			}
-			before, arrived := b.Stats().Sockets, a.Stats().Sockets.RxTrains
+			before, arrived := b.Stats().Sockets, a.Stats().Sockets.RxGRO
 			records, err := a.FindNode(within(t), contact(b), distances...)
 			if err != nil {
 				t.Fatal(err)
@@ -50,13 +50,13 @@ func TestAnswerOfSeveralPackets(t *testing.T) {
 			info := b.Sockets()[0]
 			b.Close() // what is sent counts after the kernel has it, which can be after its arrival
 			after := b.Stats().Sockets
-			if c.joined && !info.Segments {
+			if c.joined && !info.GSO {
 				t.Skipf("probed for UDP_SEGMENT: %v", info)
 			}
-			if n := after.TxTrains - before.TxTrains; c.joined && n == 0 || !c.joined && n != 0 || after.TrainsRefused != 0 {
-				t.Errorf("%d trains, %d refused: %v", n, after.TrainsRefused, info)
+			if n := after.TxGSO - before.TxGSO; c.joined && n == 0 || !c.joined && n != 0 || after.GSORejected != 0 {
+				t.Errorf("%d trains, %d refused: %v", n, after.GSORejected, info)
 			}
-			if n := a.Stats().Sockets.RxTrains - arrived; c.joined && info.Merge && n == 0 || !c.joined && n != 0 {
+			if n := a.Stats().Sockets.RxGRO - arrived; c.joined && info.GRO && n == 0 || !c.joined && n != 0 {
 				t.Errorf("%d trains arrived: %v", n, info)
 			}
 		})
@@ -64,7 +64,7 @@ func TestAnswerOfSeveralPackets(t *testing.T) {
 }
 
 // What arrives in one batch of many trains is taken in its order, each datagram once.
-func TestBatchOfTrains(t *testing.T) {
+func TestBatchOfGROBatches(t *testing.T) {
 	const trains, each = 6, 60
 	first, goOn := make(chan struct{}), make(chan struct{})
 	got := make(chan int, 2*trains*each)
@@ -118,7 +118,7 @@ func TestBatchOfTrains(t *testing.T) {
 	if len(got) > 0 {
 		t.Errorf("%d datagrams too many", len(got))
 	}
-	if st := n.Stats().Sockets; st.RxTrains > 0 && st.RxBatches != 2 {
-		t.Errorf("%d trains in %d batches", st.RxTrains, st.RxBatches)
+	if st := n.Stats().Sockets; st.RxGRO > 0 && st.RxBatches != 2 {
+		t.Errorf("%d trains in %d batches", st.RxGRO, st.RxBatches)
 	}
 }

@@ -51,7 +51,7 @@ type rxPacket struct {
 }
 
 // NewRx returns an Rx of batch slots of size bytes each, which takes batch*size bytes plus about
-// 200 bytes per slot. From the first use with a Conn that trains arrive at whole (see Info.Merge)
+// 200 bytes per slot. From the first use with a Conn that trains arrive at whole (see Info.GRO)
 // it has 32 slots at most, of 64 KiB each. Eight of them have memory at first; more get it when
 // call after call fills all that have. NewRx panics unless batch is 1 to MaxBatch and size is 1 to
 // MaxDatagram.
@@ -135,7 +135,7 @@ func (rx *Rx) deliver(slot, n int, from netip.AddrPort, local Local) {
 
 // Tx is a batch of datagrams to send with the memory they live in. It belongs
 // to one goroutine at a time, and may be used with one Conn after another. Datagrams to one
-// destination that follow one another may leave as a train, see [Info.Segments]: who
+// destination that follow one another may leave as a train, see [Info.GSO]: who
 // queues them like that, of one size but for the last, saves most.
 //
 //	for b := tx.Buffer(); b != nil && more(); b = tx.Buffer() {

@@ -17,12 +17,12 @@ func benchPaths(b *testing.B, batches []int, f func(b *testing.B, from, to Confi
 		name     string
 		from, to Config
 	}{
-		{"native", Config{DisableSegments: true}, Config{DisableSegments: true}},
+		{"native", Config{DisableGSO: true}, Config{DisableGSO: true}},
 		{"trains", Config{}, Config{}},
-		{"trains/parted", Config{}, Config{DisableSegments: true}}, // by the kernel
+		{"trains/parted", Config{}, Config{DisableGSO: true}}, // by the kernel
 		// a receiver who waits for them in vain
-		{"trains/none", Config{DisableSegments: true}, Config{}},
-		{"portable", Config{DisableBatch: true}, Config{DisableBatch: true}},
+		{"trains/none", Config{DisableGSO: true}, Config{}},
+		{"portable", Config{Portable: true}, Config{Portable: true}},
 	} {
 		for _, batch := range batches {
 			b.Run(fmt.Sprintf("%s/batch=%d", c.name, batch), func(b *testing.B) {

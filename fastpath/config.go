@@ -18,6 +18,11 @@ const (
 	// itself caps a call at 1024 (UIO_MAXIOV).
 	MaxBatch = 1024
 
+	// MaxSegments is the largest number of datagrams in a GSO batch. The kernel takes 64, and 128
+	// since Linux 6.9, but counts the UDP header against the bytes of the whole, so that the last
+	// one may not fit.
+	MaxSegments = 63
+
 	// MaxSockets bounds the sockets of one group.
 	MaxSockets = 256
 
@@ -60,11 +65,11 @@ type Config struct {
 	// Info has both.
 	RecvBuffer, SendBuffer int
 
-	// DisableBatch selects the portable path.
-	DisableBatch bool
+	// Portable selects the portable path.
+	Portable bool
 
-	// DisableSegments sends each datagram by itself, and lets each arrive by itself: no trains.
-	DisableSegments bool
+	// DisableGSO sends each datagram by itself, and lets each arrive by itself: no trains.
+	DisableGSO bool
 
 	// DisableFilter attaches no socket filter.
 	DisableFilter bool

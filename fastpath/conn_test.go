@@ -58,8 +58,8 @@ func TestRoundTrip(t *testing.T) {
 func TestWildcardIsOneFamily(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		t.Run(fmt.Sprint("plain=", plain), func(t *testing.T) {
-			g4 := listen(t, Config{Addr: netip.MustParseAddrPort("0.0.0.0:0"), DisableBatch: plain})
-			g6, err := Listen(Config{Addr: netip.AddrPortFrom(netip.IPv6Unspecified(), g4.Addr().Port()), DisableBatch: plain})
+			g4 := listen(t, Config{Addr: netip.MustParseAddrPort("0.0.0.0:0"), Portable: plain})
+			g6, err := Listen(Config{Addr: netip.AddrPortFrom(netip.IPv6Unspecified(), g4.Addr().Port()), Portable: plain})
 			if err != nil {
 				if !hasIPv6() {
 					t.Skipf("probed for IPv6: %v", err)
@@ -67,7 +67,7 @@ func TestWildcardIsOneFamily(t *testing.T) {
 				t.Fatalf("the IPv6 wildcard takes the IPv4 port: %v", err)
 			}
 			defer g6.Close()
-			from := open(t, Config{Addr: loop4, DisableBatch: plain})
+			from := open(t, Config{Addr: loop4, Portable: plain})
 			tx, rx := NewTx(1, 100), NewRx(1, 100)
 			queue(t, tx, 7, 100, netip.AddrPortFrom(loop4.Addr(), g4.Addr().Port()))
 			from.WriteBatch(tx)
@@ -84,7 +84,7 @@ func TestWildcardIsOneFamily(t *testing.T) {
 func TestMappedAddresses(t *testing.T) {
 	mapped := netip.MustParseAddrPort("[::ffff:127.0.0.1]:0")
 	for _, plain := range []bool{false, true} {
-		c := open(t, Config{Addr: mapped, DisableBatch: plain})
+		c := open(t, Config{Addr: mapped, Portable: plain})
 		if !c.LocalAddr().Addr().Is4() {
 			t.Errorf("local address %v is mapped", c.LocalAddr())
 		}
@@ -126,7 +126,7 @@ func TestSizeLimits(t *testing.T) {
 				t.Log(info)
 				if info.FilterAttached {
 					large := uint64(0) // that are for the Conn to drop
-					if info.Merge {
+					if info.GRO {
 						large = 2
 					}
 					if st.Short != 0 || st.Long+st.Truncated != large {
@@ -362,7 +362,7 @@ func TestTwins(t *testing.T) {
 		t.Run(addr.Addr().String(), func(t *testing.T) {
 			cfg := Config{Addr: addr, MaxSize: 900, MinSize: testMin, DisableFilter: true, Batch: 7}
 			plain := cfg
-			plain.DisableBatch = true
+			plain.Portable = true
 			var got [2]map[int][]byte
 			var in, out [2]ConnStats
 			for k, cfg := range []Config{cfg, plain} {

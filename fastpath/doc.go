@@ -68,7 +68,7 @@
 // does not fragment segments: alone they leave as below (Path MTU).
 //
 // EIO, where a device computes no checksums or IPsec transforms the packets, and EOPNOTSUPP, in
-// sandboxes, end trains on a socket for good; 64 refusals for their path in a row end them for the
+// sandboxes, end trains on a socket for good; 64 rejections for their path in a row end them for the
 // next 10,000 batches that could have had some. Linux 7.0.0 to 7.1.4 are given none: for some
 // network cards they write wrong lengths into them. [Info] has the reason where there are none from
 // the beginning.

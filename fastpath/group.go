@@ -3,6 +3,7 @@ package fastpath
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 )
@@ -37,19 +38,19 @@ type Info struct {
 	FilterAttached bool
 	FilterReason   string // why not, empty otherwise
 
-	// Segments says that datagrams to one destination which follow one another in a Tx are sent as
+	// GSO says that datagrams to one destination which follow one another in a Tx are sent as
 	// trains (UDP_SEGMENT) where their sizes allow it: all are of one size but for the last, which
 	// may be shorter, and of 1452 bytes at most, which nearly every path takes in one piece. What
 	// arrives is the same. A socket ends it when the kernel turns out to refuse them: see
-	// ConnStats.TrainsRefused.
-	Segments       bool
-	SegmentsReason string // why not, empty otherwise
+	// ConnStats.GSORejected.
+	GSO       bool
+	GSOReason string // why not, empty otherwise
 
-	// Merge says that trains arrive whole (UDP_GRO), and are parted here: those
+	// GRO says that trains arrive whole (UDP_GRO), and are parted here: those
 	// of senders on this machine, and what the kernel joins of datagrams from one sender that
 	// follow one another closely.
-	Merge       bool
-	MergeReason string // why not, empty otherwise
+	GRO       bool
+	GROReason string // why not, empty otherwise
 
 	// LocalAddrs says that Rx.Local tells the local address of each datagram. A group that is bound
 	// to one address has no need of that.
@@ -83,8 +84,8 @@ func (i Info) String() string {
 	if i.PathReason != "" {
 		path += " (" + i.PathReason + ")"
 	}
-	return fmt.Sprintf("path %s, sockets %d, reuseport %s, filter %s, segments %s, merge %s, local addresses %s, receive buffer %d of %d, send buffer %d of %d, drops by %s",
-		path, i.Sockets, yes(i.ReusePort, i.ReusePortReason), yes(i.FilterAttached, i.FilterReason), yes(i.Segments, i.SegmentsReason), yes(i.Merge, i.MergeReason), yes(i.LocalAddrs, i.LocalAddrsReason),
+	return fmt.Sprintf("path %s, sockets %d, reuseport %s, filter %s, gso %s, gro %s, local addresses %s, receive buffer %d of %d, send buffer %d of %d, drops by %s",
+		path, i.Sockets, yes(i.ReusePort, i.ReusePortReason), yes(i.FilterAttached, i.FilterReason), yes(i.GSO, i.GSOReason), yes(i.GRO, i.GROReason), yes(i.LocalAddrs, i.LocalAddrsReason),
 		i.RecvBufferGot, i.RecvBufferAsked, i.SendBufferGot, i.SendBufferAsked, i.DropSource)
 }
 
@@ -142,8 +143,8 @@ func (g *Group) describe(cfg *Config) {
 	o := &g.socks[0].opts
 	g.info.Sockets = len(g.socks)
 	g.info.FilterAttached, g.info.FilterReason = o.filter == "", o.filter
-	g.info.Segments, g.info.SegmentsReason = o.segments == "", o.segments
-	g.info.Merge, g.info.MergeReason = o.merge == "", o.merge
+	g.info.GSO, g.info.GSOReason = o.gso == "", o.gso
+	g.info.GRO, g.info.GROReason = o.gro == "", o.gro
 	g.info.LocalAddrs, g.info.LocalAddrsReason = o.local == "", o.local
 	g.info.RecvBufferAsked, g.info.RecvBufferGot = cfg.RecvBuffer, o.recvGot
 	g.info.SendBufferAsked, g.info.SendBufferGot = cfg.SendBuffer, o.sendGot
@@ -210,4 +211,99 @@ func (g *Group) abandon() error {
 		errs = append(errs, s.close())
 	}
 	return errJoin(errs)
+}
+
+// PathOther in Info stands for Conns that are not of this package.
+const PathOther = "other"
+
+// Use makes a group of sockets that are open already. They must have one local address, which is
+// not a wildcard of both families. cfg is as for Listen, but for Addr and Sockets, which follow
+// from conns. From then on the group owns the sockets: nobody else may read from them, and Close
+// closes them. On error they stay as they were, but for their options.
+func Use(cfg Config, conns ...*net.UDPConn) (*Group, error) {
+	if len(conns) == 0 {
+		return nil, fmt.Errorf("%w: no socket", ErrConfig)
+	}
+	cfg.Sockets = len(conns)
+	g := &Group{}
+	for i, c := range conns {
+		local, ok := c.LocalAddr().(*net.UDPAddr)
+		if !ok {
+			return nil, fmt.Errorf("%w: socket %d has no local address", ErrConfig, i+1)
+		}
+		cfg.Addr = plainAddr(local.AddrPort())
+		checked, err := cfg.withDefaults()
+		if err != nil {
+			return nil, err
+		}
+		s := newSocket(&checked, cfg.Addr)
+		s.udp = c
+		if s.raw, err = c.SyscallConn(); err != nil {
+			return nil, fmt.Errorf("fastpath: use socket %d: %w", i+1, err)
+		}
+		if i > 0 && cfg.Addr != g.addr {
+			return nil, fmt.Errorf("%w: sockets of %v and %v", ErrConfig, g.addr, cfg.Addr)
+		}
+		if cfg.Addr.Addr().Is6() && cfg.Addr.Addr().IsUnspecified() && bothFamilies(s.raw) {
+			return nil, fmt.Errorf(`%w: socket %d is of both families; listen on "udp4" or "udp6" instead of "udp"`, ErrConfig, i+1)
+		}
+		var optErr error
+		if err := s.raw.Control(func(fd uintptr) { optErr = setOptions(fd, &checked, false, &s.opts) }); err != nil {
+			return nil, fmt.Errorf("fastpath: use socket %d: %w", i+1, err)
+		}
+		if optErr != nil {
+			return nil, fmt.Errorf("fastpath: use socket %d: %w", i+1, optErr)
+		}
+		s.local, g.addr = cfg.Addr, cfg.Addr
+		setBuffers(s, &checked)
+		g.socks = append(g.socks, s)
+		cfg = checked
+	}
+	g.info.ReusePort = len(conns) > 1
+	g.connect(&cfg)
+	return g, nil
+}
+
+// connect puts a Conn on each socket.
+func (g *Group) connect(cfg *Config) {
+	g.info.Path, g.info.PathReason = PathBatch, batchReason(g.socks[0], cfg)
+	if g.info.PathReason != "" {
+		g.info.Path = PathPortable
+	}
+	for _, s := range g.socks {
+		if s.opts.local == "" {
+			s.opts.local = tellLocals(s)
+		}
+		if s.opts.local == "" && g.locals == nil {
+			g.locals = newLocals()
+		}
+		s.locals = g.locals
+		s.opts.gso = gsoReason(s, cfg, g.info.Path)
+		s.opts.gro = groReason(s, cfg, g.info.Path)
+		g.conns = append(g.conns, newConn(s, g.info.Path))
+	}
+	g.describe(cfg)
+}
+
+// GroupOf makes a group of Conns that somebody else has made, such as those of a simulated network.
+// They must have one local address. Close closes them.
+func GroupOf(conns ...Conn) (*Group, error) {
+	if len(conns) == 0 {
+		return nil, fmt.Errorf("%w: no Conn", ErrConfig)
+	}
+	g := &Group{addr: plainAddr(conns[0].LocalAddr()), conns: slices.Clone(conns)}
+	for _, c := range conns {
+		if a := plainAddr(c.LocalAddr()); a != g.addr || !a.IsValid() {
+			return nil, fmt.Errorf("%w: Conns of %v and %v", ErrConfig, g.addr, a)
+		}
+	}
+	g.info = Info{Path: PathOther, Sockets: len(conns), DropSource: "none", FilterReason: "not a socket of this package",
+		GSOReason: "not a socket of this package", GROReason: "not a socket of this package",
+		LocalAddrsReason: "not a socket of this package"}
+	return g, nil
+}
+
+// errJoin joins what closing several Conns said, without ErrClosed.
+func errJoin(errs []error) error {
+	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, ErrClosed) })...)
 }

@@ -63,8 +63,8 @@ func TestKernelDrops(t *testing.T) {
 			source, single := strings.CutSuffix(source, ", no trains")
 			const sent = 200
 			// a train that is dropped counts as one
-			a := open(t, Config{Addr: loop4, DisableSegments: true})
-			g := listen(t, Config{Addr: loop4, DisableSegments: single, RecvBuffer: 4096, MinSize: testMin, MaxSize: testMax})
+			a := open(t, Config{Addr: loop4, DisableGSO: true})
+			g := listen(t, Config{Addr: loop4, DisableGSO: single, RecvBuffer: 4096, MinSize: testMin, MaxSize: testMax})
 			b := g.Conns()[0]
 			s := g.socks[0]
 			if source == dropsByControl {
@@ -105,11 +105,11 @@ func TestBufferSizes(t *testing.T) {
 	const ask = 32 << 10
 	for _, plain := range []bool{false, true} {
 		t.Run(fmt.Sprint("plain=", plain), func(t *testing.T) {
-			i := listen(t, Config{Addr: loop4, RecvBuffer: ask, SendBuffer: ask, DisableBatch: plain}).Info()
+			i := listen(t, Config{Addr: loop4, RecvBuffer: ask, SendBuffer: ask, Portable: plain}).Info()
 			if i.RecvBufferGot != ask || i.SendBufferGot != ask {
 				t.Errorf("got %d and %d, want %d", i.RecvBufferGot, i.SendBufferGot, ask)
 			}
-			i = listen(t, Config{Addr: loop4, RecvBuffer: math.MaxInt32, DisableBatch: plain}).Info()
+			i = listen(t, Config{Addr: loop4, RecvBuffer: math.MaxInt32, Portable: plain}).Info()
 			t.Logf("asked for 2 GiB: %d", i.RecvBufferGot)
 		})
 	}

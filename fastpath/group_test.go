@@ -74,7 +74,7 @@ func TestInfo(t *testing.T) {
 			t.Errorf("socket at %v, group at %v", c.LocalAddr(), g.Addr())
 		}
 	}
-	g = listen(t, Config{Addr: loop4, DisableBatch: true, DisableFilter: true, MinSize: 1})
+	g = listen(t, Config{Addr: loop4, Portable: true, DisableFilter: true, MinSize: 1})
 	if i := g.Info(); i.Path != PathPortable || i.PathReason == "" || i.FilterAttached || i.FilterReason != "disabled" {
 		t.Errorf("%+v", i)
 	}

@@ -28,7 +28,7 @@ func matrix(t *testing.T, f func(t *testing.T, cfg Config)) {
 		for _, addr := range []netip.AddrPort{loop4, loop6} {
 			name := map[bool]string{false: "native", true: "portable"}[plain]
 			t.Run(fmt.Sprintf("%s/%v", name, addr.Addr()), func(t *testing.T) {
-				f(t, Config{Addr: addr, MaxSize: testMax, MinSize: testMin, DisableBatch: plain})
+				f(t, Config{Addr: addr, MaxSize: testMax, MinSize: testMin, Portable: plain})
 			})
 		}
 	}

@@ -18,7 +18,7 @@ func BenchmarkAnswer(b *testing.B) {
 	const fill = 512
 	for _, portable := range []bool{false, true} {
 		b.Run(map[bool]string{false: "native", true: "portable"}[portable], func(b *testing.B) {
-			cfg := Config{MaxSize: testMax, MinSize: testMin, RecvBuffer: 4 << 20, DisableSegments: true, DisableBatch: portable}
+			cfg := Config{MaxSize: testMax, MinSize: testMin, RecvBuffer: 4 << 20, DisableGSO: true, Portable: portable}
 			var servers [2]Conn
 			cfg.Addr = netip.MustParseAddrPort("0.0.0.0:0")
 			for i := range servers {
@@ -81,8 +81,8 @@ func BenchmarkAnswer(b *testing.B) {
 func BenchmarkPathMTU(b *testing.B) {
 	for _, addrs := range []int{1, 256, 16384} {
 		b.Run(fmt.Sprintf("addrs=%d", addrs), func(b *testing.B) {
-			sink := listen(b, Config{Addr: netip.MustParseAddrPort("0.0.0.0:0"), MinSize: testMax - 1, MaxSize: testMax, DisableSegments: true})
-			g := listen(b, Config{Addr: loop4, DisableSegments: true})
+			sink := listen(b, Config{Addr: netip.MustParseAddrPort("0.0.0.0:0"), MinSize: testMax - 1, MaxSize: testMax, DisableGSO: true})
+			g := listen(b, Config{Addr: loop4, DisableGSO: true})
 			tx, rng := NewTx(64, testMax), rand.New(rand.NewPCG(1, 2))
 			const batches = 32
 			var times [2][]float64

@@ -42,7 +42,7 @@ func onHomes(t *testing.T, f func(t *testing.T, g *Group, h homes)) {
 	for _, plain := range []bool{false, true} {
 		for _, h := range []homes{homes4(), homes6()} {
 			t.Run(fmt.Sprintf("%s/%v", map[bool]string{false: "native", true: "portable"}[plain], h.any.Addr()), func(t *testing.T) {
-				g := listen(t, Config{Addr: h.any, MaxSize: testMax, MinSize: testMin, DisableBatch: plain, RecvBuffer: 1 << 20})
+				g := listen(t, Config{Addr: h.any, MaxSize: testMax, MinSize: testMin, Portable: plain, RecvBuffer: 1 << 20})
 				if i := g.Info(); !i.LocalAddrs {
 					if runtime.GOOS == "linux" || i.LocalAddrsReason == "" {
 						t.Fatalf("no local addresses: %v", i)
@@ -83,7 +83,7 @@ func echo(t *testing.T, g *Group, n int) {
 func TestLocalAnswers(t *testing.T) {
 	onHomes(t, func(t *testing.T, g *Group, h homes) {
 		for _, merge := range []bool{false, true} {
-			peer := open(t, Config{Addr: netip.AddrPortFrom(h.addrs[0], 0), DisableSegments: !merge})
+			peer := open(t, Config{Addr: netip.AddrPortFrom(h.addrs[0], 0), DisableGSO: !merge})
 			rx, tx := NewRx(64, testMax), NewTx(64, testMax)
 			const each = 8
 			for range each {
@@ -305,7 +305,7 @@ func TestLocalLinkLocal(t *testing.T) {
 		t.Skip("probed for a link-local address: this machine has none")
 	}
 	for _, plain := range []bool{false, true} {
-		g := listen(t, Config{Addr: netip.MustParseAddrPort("[::]:0"), DisableBatch: plain})
+		g := listen(t, Config{Addr: netip.MustParseAddrPort("[::]:0"), Portable: plain})
 		if !g.Info().LocalAddrs {
 			t.Skipf("probed for local addresses: %v", g.Info())
 		}
@@ -333,7 +333,7 @@ func TestLocalAllocs(t *testing.T) {
 	}
 	onHomes(t, func(t *testing.T, g *Group, h homes) {
 		const batch = 32
-		peer, c := open(t, Config{Addr: netip.AddrPortFrom(h.addrs[0], 0), DisableBatch: g.Info().Path != PathBatch}), g.Conns()[0]
+		peer, c := open(t, Config{Addr: netip.AddrPortFrom(h.addrs[0], 0), Portable: g.Info().Path != PathBatch}), g.Conns()[0]
 		c.SetReadDeadline(time.Now().Add(patience))
 		out, in, answers := NewTx(batch, testMax), NewRx(64, testMax), NewTx(256, testMax)
 		round := func() {

@@ -68,7 +68,7 @@ type mmsgRx struct {
 
 	conn  *mmsgConn
 	space int  // bytes of control messages that a slot takes: 0 or ctlSpace
-	wide  bool // slots have room for trains
+	grown bool // slots have room for GRO batches
 	open  int  // entries that have memory
 	full  int  // calls in a row that filled these
 	used  int  // entries that the last call filled, to be reset before the next
@@ -115,10 +115,10 @@ func (r *mmsgRx) bind(rx *Rx, c *mmsgConn) {
 		r.attach(rx, c)
 	}
 	if rx.open < rx.batch {
-		r.widenMore(rx)
+		r.openSlots(rx)
 	}
 	if r.open < rx.open {
-		r.point(rx, wideSlot) // another Conn has needed more
+		r.point(rx, groSlot) // another Conn has needed more
 	}
 	r.cache.reset(c.sock.locals)
 	for i := range r.hdr[:r.used] {
@@ -133,15 +133,15 @@ func (r *mmsgRx) bind(rx *Rx, c *mmsgConn) {
 // attach makes the entries fit for c, which is not the Conn of the last call.
 func (r *mmsgRx) attach(rx *Rx, c *mmsgConn) {
 	r.conn = c
-	merges, space := c.sock.opts.merge == "", 0
-	if merges || c.sock.opts.dropSource == dropsByControl || c.sock.opts.local == "" {
+	gro, space := c.sock.opts.gro == "", 0
+	if gro || c.sock.opts.dropSource == dropsByControl || c.sock.opts.local == "" {
 		space = ctlSpace
 	}
-	if merges && !r.wide {
-		rx.widen()
+	if gro && !r.grown {
+		rx.growSlots()
 		r.hdr, r.iov = r.hdr[:rx.batch], r.iov[:rx.batch]
-		r.point(rx, wideSlot)
-		r.wide, r.used = true, rx.batch
+		r.point(rx, groSlot)
+		r.grown, r.used = true, rx.batch
 	}
 	if space == r.space {
 		return
@@ -205,7 +205,7 @@ func (c *mmsgConn) collect(rx *Rx, r *mmsgRx) {
 		case !ok && (g < n || c.sock.sizeOK(n)):
 			cnt.rx.bad.Add(uint64(max(1, (n+g-1)/max(g, 1))))
 		case g < n:
-			bytes += c.part(rx, i, n, g, from, local)
+			bytes += c.splitGRO(rx, i, n, g, from, local)
 		case ok && c.sock.sizeOK(n):
 			rx.deliver(i, n, from, local)
 			bytes += n
@@ -251,7 +251,7 @@ type mmsgTx struct {
 
 	conn       *mmsgConn
 	total      int         // entries that are loaded
-	all        tally       // what they have
+	all        entryCount  // what they have
 	marked     int         // entries, of which some are trains or have control messages
 	moved      *localEntry // that the entry at start could not leave from
 	checked    int         // datagrams whose address family has been looked at
@@ -297,10 +297,10 @@ func (t *mmsgTx) callOrPark(fd uintptr) bool {
 // the other family are counted here: sending them would cost a system call each
 // to be told so.
 func (t *mmsgTx) load(tx *Tx, first, alone int) {
-	t.unmark()
+	t.resetEntries()
 	s := t.conn.sock
 	asked, joins := false, false // once for each batch that could have trains
-	t.all = tally{}
+	t.all = entryCount{}
 	n, bytes, gone := 0, 0, 0
 	for i := first; i < len(tx.queue); i++ {
 		p := &tx.queue[i]
@@ -323,12 +323,12 @@ func (t *mmsgTx) load(tx *Tx, first, alone int) {
 				t.leave(n, e)
 			}
 		}
-		if i >= alone && tx.joinable(i) {
+		if i >= alone && tx.coalescible(i) {
 			if !asked {
-				asked, joins = true, s.joins()
+				asked, joins = true, s.gsoEnabled()
 			}
 			if joins {
-				i += t.join(tx, n, i)
+				i += t.coalesce(tx, n, i)
 			}
 		}
 		if lost && at >= t.checked {
@@ -408,7 +408,7 @@ func (c *mmsgConn) flush(tx *Tx, t *mmsgTx) error {
 			t.move()
 			refused = false
 		case t.segments(t.start) > 1:
-			c.sock.refuseTrain(t.errno)
+			c.sock.rejectGSO(t.errno)
 			first := t.first(t.start)
 			t.load(tx, first, first+t.segments(t.start))
 			refused, whole, t.moved = false, false, nil
@@ -425,12 +425,12 @@ func (c *mmsgConn) flush(tx *Tx, t *mmsgTx) error {
 }
 
 // sent counts what one system call has sent.
-func (c *mmsgConn) sent(n tally) {
+func (c *mmsgConn) sent(n entryCount) {
 	cnt := &c.sock.cnt
 	cnt.sent(n.datagrams, n.bytes)
-	if n.trains > 0 {
-		cnt.tx.trains.Add(uint64(n.trains))
-		c.sock.takeTrain()
+	if n.gso > 0 {
+		cnt.tx.gso.Add(uint64(n.gso))
+		c.sock.acceptGSO()
 	}
 }
 

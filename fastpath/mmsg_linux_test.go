@@ -201,7 +201,7 @@ func TestReceiveFaultForEver(t *testing.T) {
 
 // A source that is no internet address is dropped; its neighbors are not.
 func TestBadSource(t *testing.T) {
-	c := native(t, Config{Addr: loop4, DisableSegments: true})
+	c := native(t, Config{Addr: loop4, DisableGSO: true})
 	tx, rx := NewTx(4, 100), NewRx(4, 100)
 	c.recv = func(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {
 		n, e := recvmmsg(fd, h, n)
@@ -247,7 +247,7 @@ func TestBatchesMove(t *testing.T) {
 
 // Config.Batch bounds every system call.
 func TestBatchBound(t *testing.T) {
-	c := native(t, Config{Addr: loop4, Batch: 7, DisableSegments: true})
+	c := native(t, Config{Addr: loop4, Batch: 7, DisableGSO: true})
 	most := 0
 	bound := func(real mmsgCall) mmsgCall {
 		return func(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {

@@ -11,9 +11,9 @@ import (
 // muxes runs f for both implementations, on both families, with n sockets.
 func muxes(t *testing.T, n int, f func(t *testing.T, m *Mux, conns []Conn)) {
 	for _, cfg := range []Config{
-		{Addr: loop4}, {Addr: loop6}, {Addr: loop4, DisableBatch: true}, {Addr: loop6, DisableBatch: true},
+		{Addr: loop4}, {Addr: loop6}, {Addr: loop4, Portable: true}, {Addr: loop6, Portable: true},
 	} {
-		t.Run(fmt.Sprintf("%v portable %v", cfg.Addr.Addr(), cfg.DisableBatch), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%v portable %v", cfg.Addr.Addr(), cfg.Portable), func(t *testing.T) {
 			var conns []Conn
 			for range n {
 				conns = append(conns, listen(t, cfg).Conns()[0])
@@ -22,7 +22,7 @@ func muxes(t *testing.T, n int, f func(t *testing.T, m *Mux, conns []Conn)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if cfg.DisableBatch && (m.Path() != MuxGoroutines || m.Reason() == "") {
+			if cfg.Portable && (m.Path() != MuxGoroutines || m.Reason() == "") {
 				t.Errorf("path %s, reason %q", m.Path(), m.Reason())
 			}
 			t.Cleanup(func() {
@@ -191,7 +191,7 @@ func TestMuxClosed(t *testing.T) {
 
 func TestMuxGivesBack(t *testing.T) {
 	for _, portable := range []bool{false, true} {
-		c := listen(t, Config{Addr: loop4, DisableBatch: portable}).Conns()[0]
+		c := listen(t, Config{Addr: loop4, Portable: portable}).Conns()[0]
 		for range 2 {
 			m, err := NewMux([]Conn{c}, 4, 100)
 			if err != nil {

@@ -12,7 +12,7 @@ import (
 // plainConn returns a portable Conn for fault injection.
 func plainConn(t *testing.T) *portableConn {
 	t.Helper()
-	return open(t, Config{Addr: loop4, DisableBatch: true}).(*portableConn)
+	return open(t, Config{Addr: loop4, Portable: true}).(*portableConn)
 }
 
 func TestS21PortableSendFaults(t *testing.T) {

@@ -24,8 +24,8 @@ type socket struct {
 	cnt      counters
 	locals   *locals // of the group; nil if local addresses are not told
 	pathMTU  pathMTU
-	// trains that were refused in a row; from maxRefusals on, batches since then
-	refusals atomic.Uint32
+	// trains that were refused in a row; from maxRejections on, batches since then
+	rejections atomic.Uint32
 
 	mu     sync.Mutex // guards drops and closed
 	drops  dropCounter
@@ -36,8 +36,8 @@ type socket struct {
 type sockOptions struct {
 	recvGot, sendGot int    // bytes, as granted; 0 is unknown
 	filter           string // empty: attached; else why not
-	segments         string // empty: trains are sent; else why not
-	merge            string // empty: trains arrive whole; else why not
+	gso              string // empty: GSO batches are sent; else why not
+	gro              string // empty: GRO batches arrive whole; else why not
 	local            string // empty: each datagram tells its local address; else why not
 	pathMTU          string // empty: as pathMTU says; else why not
 	dropSource       string
@@ -151,4 +151,39 @@ type dropCounter struct {
 func (d *dropCounter) update(v uint32) {
 	d.total += uint64(v - d.last)
 	d.last = v
+}
+
+// omitBatches is for how many batches a socket ignores path MTUs after one was in the way.
+const omitBatches = 10_000
+
+// pathMTU is how an IPv4 socket treats the path MTUs that the system has learned. Anybody can forge
+// the ICMP message that they come from, so that no datagram is ever fragmented because of one:
+//
+//   - Datagrams leave with the DF bit, unfragmented (IP_PMTUDISC_DO). That is also what costs
+//     least: Linux chooses no IP identification then, for which it keeps a table in memory.
+//   - A datagram that is larger than the path MTU is refused. For a while all then leave without
+//     the DF bit, whatever the path MTU (IP_PMTUDISC_OMIT): a router on a path that is narrow
+//     indeed fragments them. This machine does so only if its own interface takes no more.
+//
+// IPv6 routers do not fragment. The system fragments to a path MTU that it has learned, in which it
+// never believes below 1,280 bytes.
+type pathMTU struct {
+	left atomic.Uint32 // batches during which path MTUs are ignored
+}
+
+// ignore has s ignore path MTUs. It reports false where that cannot be done, or changes nothing.
+func (p *pathMTU) ignore(s *socket) bool {
+	if s.opts.pathMTU != "" || !s.setPathMTU(false) {
+		return false
+	}
+	p.left.Store(omitBatches)
+	s.cnt.tx.narrow.Add(1)
+	return true
+}
+
+// batch counts a batch to be sent. After the last one path MTUs hold again.
+func (p *pathMTU) batch(s *socket) {
+	if n := p.left.Load(); n > 0 && p.left.CompareAndSwap(n, n-1) && n == 1 {
+		s.setPathMTU(true)
+	}
 }

@@ -17,7 +17,7 @@
 //	codec          FuzzDecodePacket, FuzzDecodeMessage, FuzzEncode
 //	dnsdisc        FuzzParseLink, FuzzParseRoot, FuzzParseBranch, FuzzEntry, FuzzWalk
 //	enr            FuzzBuild, FuzzEnode, FuzzParse, FuzzText
-//	fastpath       FuzzFindControl, FuzzJoin
+//	fastpath       FuzzFindControl, FuzzGSO
 //	internal/curve FuzzCurve, FuzzVerify, FuzzECDH, FuzzSign
 //	internal/curve/k256 FuzzField, FuzzScalar
 //	internal/netaddr FuzzClass

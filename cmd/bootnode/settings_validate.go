@@ -254,7 +254,7 @@ func (o *options) readBans() error {
 func (o *options) nodeConfig(key *enr.PrivateKey) discv5.Config {
 	c := discv5.Config{
 		PrivateKey: key, ListenAddrs: slices.Concat(o.listen, o.optional6), Advertise: o.advertise,
-		Bootnodes: contacts(o.sources), Sockets: o.sockets, MaxSessions: o.sessions, DropSessionRecords: true, DisableSegments: o.noGSO,
+		Bootnodes: contacts(o.sources), Sockets: o.sockets, MaxSessions: o.sessions, DropSessionRecords: true, DisableGSO: o.noGSO,
 		BucketLimits: o.bucketLimits, TableLimits: o.tableLimits, ExemptPrivate: o.exemptPrivate,
 		LowPorts:      o.lowPorts,
 		DetectAddress: o.detect, ReachWait: o.reachWait, ReachMisses: o.reachMisses, ReachRetry: o.reachRetry,

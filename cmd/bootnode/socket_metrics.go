@@ -25,11 +25,14 @@ func (c *collector) addSockets() {
 	add("bytes_total", "UDP payload that passed the sockets, by direction, in bytes.", "direction", "out", func(s *fastpath.ConnStats) uint64 { return s.TxBytes })
 	add("batches_total", "System calls that moved datagrams, by direction.", "direction", "in", func(s *fastpath.ConnStats) uint64 { return s.RxBatches })
 	add("batches_total", "System calls that moved datagrams, by direction.", "direction", "out", func(s *fastpath.ConnStats) uint64 { return s.TxBatches })
-	const trains = "Packets of one endpoint that passed the kernel as one: sent, refused, after which each was sent by itself, or received."
-	add("trains_total", trains, "result", "sent", func(s *fastpath.ConnStats) uint64 { return s.TxTrains })
-	add("trains_total", trains, "result", "refused", func(s *fastpath.ConnStats) uint64 { return s.TrainsRefused })
-	add("trains_total", trains, "result", "received", func(s *fastpath.ConnStats) uint64 { return s.RxTrains })
-	add("kernel_dropped_total", "Datagrams, or trains of them, that the kernel dropped: receive buffer full, refused by the filter, or bad checksum.", "", "", func(s *fastpath.ConnStats) uint64 { return s.KernelDrops })
+	const (
+		gso = "UDP GSO batches: packets to one endpoint that entered the kernel as one. Each packet of a rejected batch was sent separately."
+		gro = "UDP GRO batches: packets of one endpoint that the kernel delivered as one."
+	)
+	add("gso_batches_total", gso, "result", "sent", func(s *fastpath.ConnStats) uint64 { return s.TxGSO })
+	add("gso_batches_total", gso, "result", "rejected", func(s *fastpath.ConnStats) uint64 { return s.GSORejected })
+	add("gro_batches_total", gro, "", "", func(s *fastpath.ConnStats) uint64 { return s.RxGRO })
+	add("kernel_dropped_total", "Datagrams, or GRO batches of them, that the kernel dropped: receive buffer full, refused by the filter, or bad checksum.", "", "", func(s *fastpath.ConnStats) uint64 { return s.KernelDrops })
 	add("local_unknown_total", "Datagrams to a local address that no response can leave from, such as a multicast address.", "", "", func(s *fastpath.ConnStats) uint64 { return s.LocalUnknown })
 	add("local_fallbacks_total", "Datagrams sent from another local address because the host had lost the right one.", "", "", func(s *fastpath.ConnStats) uint64 { return s.LocalFallbacks })
 	add("path_mtu_ignored_total", "Times that an IPv4 socket started to ignore path MTUs.", "", "", func(s *fastpath.ConnStats) uint64 { return s.PathMTUIgnored })

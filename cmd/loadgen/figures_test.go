@@ -14,18 +14,18 @@ import (
 
 // What the command line says reaches the generator.
 func TestFlagsReach(t *testing.T) {
-	o, err := parseFlags(strings.Fields("-t enr:x --i-own-this-target --poll --no-gso --portable --identities 11 --sockets 12 --lanes 3 --train 4 " +
-		"--mix findnode=1,talk=2,junk=3,handshake=4 --handshake record --distances 256,3 --talk-protocol abc --talk-size 5 --junk-size 100 --strangers 6 " +
+	o, err := parseFlags(strings.Fields("-t enr:x --i-own-this-target --poll --no-gso --portable --identities 11 --sockets 12 --workers 3 --gso-batch 4 " +
+		"--mix findnode=1,talk=2,junk=3,handshake=4 --handshake record --distances 256,3 --talk-protocol abc --talk-size 5 --junk-size 100 --junk-ids 6 " +
 		"--buffer 7000 --timeout 8s --rate 9.5 --arrivals poisson --source 127.0.0.1 --source 127.0.0.2 --max-loss 0.5% --min-rate 10 --max-p99 11ms"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := o.cfg
 	for what, ok := range map[string]bool{
-		"public": c.Public, "poll": c.Poll, "no-gso": c.DisableSegments, "portable": c.DisableBatch, "identities": c.Identities == 11,
-		"sockets": c.Sockets == 12, "lanes": c.Lanes == 3, "train": c.Train == 4, "mix": c.Mix == load.Mix{0, 1, 2, 4, 3},
+		"public": c.Public, "poll": c.Poll, "no-gso": c.DisableGSO, "portable": c.Portable, "identities": c.Identities == 11,
+		"sockets": c.Sockets == 12, "workers": c.Workers == 3, "gso-batch": c.GSOBatch == 4, "mix": c.Mix == load.Mix{0, 1, 2, 4, 3},
 		"handshake": c.Handshake == load.BadRecord, "distances": slices.Equal(c.Distances, []uint{256, 3}), "talk-protocol": c.TalkProtocol == "abc",
-		"talk-size": c.TalkSize == 5, "junk-size": c.JunkSize == 100, "strangers": c.Strangers == 6, "buffer": c.Buffer == 7000,
+		"talk-size": c.TalkSize == 5, "junk-size": c.JunkSize == 100, "junk-ids": c.JunkIDs == 6, "buffer": c.Buffer == 7000,
 		"timeout": c.Timeout == 8*time.Second, "rate": c.Rate == 9.5 && c.Window == 0, "arrivals": c.Poisson, "source": len(c.Sources) == 2,
 		"max-loss": o.limit.loss == 0.005, "min-rate": o.limit.rate == 10, "max-p99": o.limit.p99 == 11*time.Millisecond,
 	} {

@@ -24,31 +24,31 @@ const (
 
 // options are the command line.
 type options struct {
-	target, mode, mix    string
-	identities           int
-	strangers            int
-	rate                 float64
-	window               int
-	arrivals             string
-	duration, warmup     time.Duration
-	requests             uint64
-	timeout              time.Duration
-	handshake            string
-	distances            []uint
-	talkProtocol         string
-	talkSize, junkSize   int
-	sockets, sources     int
-	source               []string
-	lanes, train, buffer int
-	ipv6, poll           bool
-	noGSO, portable      bool
-	pid                  int
-	json, html           string
-	protocol             string
-	maxLoss              string
-	minRate              float64
-	maxP99               time.Duration
-	own, version         bool
+	target, mode, mix         string
+	identities                int
+	junkIDs                   int
+	rate                      float64
+	window                    int
+	arrivals                  string
+	duration, warmup          time.Duration
+	requests                  uint64
+	timeout                   time.Duration
+	handshake                 string
+	distances                 []uint
+	talkProtocol              string
+	talkSize, junkSize        int
+	sockets, sources          int
+	source                    []string
+	workers, gsoBatch, buffer int
+	ipv6, poll                bool
+	noGSO, portable           bool
+	pid                       int
+	json, html                string
+	protocol                  string
+	maxLoss                   string
+	minRate                   float64
+	maxP99                    time.Duration
+	own, version              bool
 
 	cfg   load.Config // all but Target
 	limit struct {
@@ -82,10 +82,10 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.UintSliceVar(&o.distances, "distances", load.DefaultDistances(), "log `DISTANCES` of FINDNODE")
 	f.StringVar(&o.talkProtocol, "talk-protocol", load.DefaultTalkProtocol, "`NAME` of the TALK protocol")
 	f.IntVar(&o.talkSize, "talk-size", 32, "`BYTES` of a TALK request")
-	f.IntVar(&o.strangers, "strangers", 0, "`N` node IDs that junk comes from, in turn. Default: a new one for each packet")
+	f.IntVar(&o.junkIDs, "junk-ids", 0, "`N` node IDs that junk comes from, in turn. Default: a new one for each packet")
 	f.IntVar(&o.junkSize, "junk-size", 0, "`BYTES` of a junk packet. Default: as a PING")
-	f.IntVar(&o.lanes, "lanes", 1, "`N` goroutines that share the load; one is enough for most targets")
-	f.IntVar(&o.train, "train", 0, "`N` requests at most in one system call. Default: by window or rate")
+	f.IntVar(&o.workers, "workers", 1, "`N` goroutines that share the load; one is enough for most targets")
+	f.IntVar(&o.gsoBatch, "gso-batch", 0, "`N` requests at most in one system call. Default: by window or rate")
 	f.BoolVar(&o.poll, "poll", false, "never sleep while waiting: on a processor of its own, for the best figures")
 	f.BoolVar(&o.noGSO, "no-gso", false, "send without UDP_SEGMENT, and receive without UDP_GRO")
 	f.BoolVar(&o.portable, "portable", false, "use one system call for each datagram, as on other systems than Linux")
@@ -144,8 +144,8 @@ func (o *options) bounds(f *pflag.FlagSet) error {
 		name        string
 		n, from, to int
 	}{
-		{"identities", o.identities, 1, load.MaxIdentities}, {"strangers", o.strangers, 0, load.MaxStrangers},
-		{"sockets", o.sockets, 1, load.MaxSockets}, {"lanes", o.lanes, 1, load.MaxLanes}, {"train", o.train, 1, 63},
+		{"identities", o.identities, 1, load.MaxIdentities}, {"junk-ids", o.junkIDs, 0, load.MaxJunkIDs},
+		{"sockets", o.sockets, 1, load.MaxSockets}, {"workers", o.workers, 1, load.MaxWorkers}, {"gso-batch", o.gsoBatch, 1, 63},
 		{"talk-size", o.talkSize, 0, load.MaxTalk - len(o.talkProtocol)}, {"junk-size", o.junkSize, 88, 1280},
 		{"buffer", o.buffer, 1, math.MaxInt32}, {"pid", o.pid, 1, math.MaxInt32},
 	} {
@@ -177,8 +177,8 @@ func (o *options) bounds(f *pflag.FlagSet) error {
 	if n := copy(c.Protocol.ID[:], o.protocol); n != len(o.protocol) || n != len(c.Protocol.ID) {
 		return fmt.Errorf("--protocol-id %s: want %d characters", quote.Short(o.protocol), len(c.Protocol.ID))
 	}
-	c.Public, c.Poll, c.DisableSegments, c.DisableBatch = o.own, o.poll, o.noGSO, o.portable
-	c.Identities, c.Strangers, c.Sockets, c.Lanes, c.Train = o.identities, o.strangers, o.sockets, o.lanes, o.train
+	c.Public, c.Poll, c.DisableGSO, c.Portable = o.own, o.poll, o.noGSO, o.portable
+	c.Identities, c.JunkIDs, c.Sockets, c.Workers, c.GSOBatch = o.identities, o.junkIDs, o.sockets, o.workers, o.gsoBatch
 	c.TalkProtocol, c.TalkSize, c.JunkSize, c.Buffer, c.Timeout = o.talkProtocol, o.talkSize, o.junkSize, o.buffer, o.timeout
 	return nil
 }
@@ -235,7 +235,7 @@ func (o *options) kinds(f *pflag.FlagSet) (err error) {
 	o.cfg.Distances = o.distances
 	for name, k := range map[string]load.Kind{
 		"handshake": load.Handshake, "distances": load.FindNode, "talk-size": load.Talk, "talk-protocol": load.Talk,
-		"strangers": load.Junk, "junk-size": load.Junk,
+		"junk-ids": load.Junk, "junk-size": load.Junk,
 	} {
 		if f.Changed(name) && o.cfg.Mix[k] == 0 {
 			return fmt.Errorf("--%s is for %v, which is not asked", name, k)

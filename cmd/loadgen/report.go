@@ -111,7 +111,7 @@ type (
 		Requests   uint64         `json:"requests,omitempty"`
 		Timeout    float64        `json:"timeout_seconds"`
 		Identities int            `json:"identities"`
-		Strangers  int            `json:"strangers,omitempty"`
+		JunkIDs    int            `json:"junk_ids,omitempty"`
 		Handshake  string         `json:"handshake,omitempty"`
 		Distances  []uint         `json:"distances,omitempty"`
 		Talk       string         `json:"talk_protocol,omitempty"`
@@ -119,21 +119,21 @@ type (
 		Protocol   string         `json:"protocol_id"`
 	}
 	jsonGenerator struct {
-		Path     string `json:"path"`
-		Receive  string `json:"receive"`
-		Segments bool   `json:"segments"`
-		Reason   string `json:"segments_reason,omitempty"`
-		Merge    bool   `json:"merge"`
-		NoMerge  string `json:"merge_reason,omitempty"`
-		Sockets  int    `json:"sockets"`
-		Sources  int    `json:"sources"`
-		Lanes    int    `json:"lanes"`
-		Train    int    `json:"train"`
-		Buffer   int    `json:"receive_buffer_bytes"`
-		Poll     bool   `json:"poll"`
-		OS       string `json:"os"`
-		Arch     string `json:"arch"`
-		CPUs     int    `json:"cpus"`
+		Path      string `json:"path"`
+		Receive   string `json:"receive"`
+		GSO       bool   `json:"gso"`
+		GSOReason string `json:"gso_reason,omitempty"`
+		GRO       bool   `json:"gro"`
+		GROReason string `json:"gro_reason,omitempty"`
+		Sockets   int    `json:"sockets"`
+		Sources   int    `json:"sources"`
+		Workers   int    `json:"workers"`
+		GSOBatch  int    `json:"gso_batch"`
+		Buffer    int    `json:"receive_buffer_bytes"`
+		Poll      bool   `json:"poll"`
+		OS        string `json:"os"`
+		Arch      string `json:"arch"`
+		CPUs      int    `json:"cpus"`
 	}
 	jsonPrepare struct {
 		Sessions int         `json:"sessions"`
@@ -189,15 +189,15 @@ type (
 		Stray     uint64 `json:"stray_whoareyou"`
 	}
 	jsonTraffic struct {
-		PacketsSent     uint64 `json:"packets_sent"`
-		BytesSent       uint64 `json:"bytes_sent"`
-		PacketsReceived uint64 `json:"packets_received"`
-		BytesReceived   uint64 `json:"bytes_received"`
-		CallsSent       uint64 `json:"send_calls"`
-		CallsReceived   uint64 `json:"receive_calls"`
-		TrainsReceived  uint64 `json:"trains_received"`
-		SendErrors      uint64 `json:"send_errors"`
-		KernelDrops     uint64 `json:"receive_drops"`
+		PacketsSent        uint64 `json:"packets_sent"`
+		BytesSent          uint64 `json:"bytes_sent"`
+		PacketsReceived    uint64 `json:"packets_received"`
+		BytesReceived      uint64 `json:"bytes_received"`
+		CallsSent          uint64 `json:"send_calls"`
+		CallsReceived      uint64 `json:"receive_calls"`
+		GROBatchesReceived uint64 `json:"gro_batches_received"`
+		SendErrors         uint64 `json:"send_errors"`
+		KernelDrops        uint64 `json:"receive_drops"`
 	}
 	jsonUsage struct {
 		OwnUser   float64      `json:"own_user_seconds"`
@@ -263,7 +263,7 @@ func (r *report) json() *jsonReport {
 		Target:   jsonTarget{c.Target.ID.String(), c.Target.Addr.String()},
 		Settings: r.settings(),
 		Generator: jsonGenerator{
-			i.Path, i.Receive, i.Segments, i.Reason, i.Merge, i.MergeReason, i.Sockets, i.Sources, i.Lanes, i.Train, i.RecvBuffer, c.Poll,
+			i.Path, i.Receive, i.GSO, i.GSOReason, i.GRO, i.GROReason, i.Sockets, i.Sources, i.Workers, i.GSOBatch, i.RecvBuffer, c.Poll,
 			runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
 		},
 		Checks: r.checks, Curve: curve(res.Latency),
@@ -279,7 +279,7 @@ func (r *report) json() *jsonReport {
 			e.Whoareyou, e.Rekeys, e.Resent, e.Accepted, e.Records, e.Asked, e.Late, e.Foreign, e.Unmatched, e.Malformed, e.Unopened, e.Stray,
 		},
 		Traffic: jsonTraffic{
-			t.TxDatagrams, t.TxBytes, t.RxDatagrams, t.RxBytes, t.TxBatches, t.RxBatches, t.RxTrains, t.SendErrors.Sum(), t.KernelDrops,
+			t.TxDatagrams, t.TxBytes, t.RxDatagrams, t.RxBytes, t.TxBatches, t.RxBatches, t.RxGRO, t.SendErrors.Sum(), t.KernelDrops,
 		},
 		Busy: res.Busy, Limits: append([]string{}, res.Limits()...),
 		Usage: r.usage(),
@@ -321,7 +321,7 @@ func (r *report) settings() jsonSettings {
 		s.Handshake = c.Handshake.String()
 	}
 	if c.Mix[load.Junk] > 0 {
-		s.Strangers = c.Strangers
+		s.JunkIDs = c.JunkIDs
 	}
 	return s
 }

@@ -129,13 +129,13 @@ func TestProtocolID(t *testing.T) {
 }
 
 // Trains of answers are told apart from calls and datagrams, and so is why there are none.
-func TestReportTrains(t *testing.T) {
+func TestReportGRO(t *testing.T) {
 	r := made()
-	r.info = load.Info{Path: "recvmmsg", Segments: true, Train: 32, Merge: true, Sockets: 1, Sources: 1, Lanes: 1}
+	r.info = load.Info{Path: "recvmmsg", GSO: true, GSOBatch: 32, GRO: true, Sockets: 1, Sources: 1, Workers: 1}
 	r.result.Traffic.TxDatagrams, r.result.Traffic.TxBatches = 900, 100
-	r.result.Traffic.RxDatagrams, r.result.Traffic.RxBatches, r.result.Traffic.RxTrains, r.result.Traffic.KernelDrops = 800, 70, 60, 50
+	r.result.Traffic.RxDatagrams, r.result.Traffic.RxBatches, r.result.Traffic.RxGRO, r.result.Traffic.KernelDrops = 800, 70, 60, 50
 	j := r.json()
-	if x := j.Result.Traffic; x.PacketsReceived != 800 || x.CallsReceived != 70 || x.TrainsReceived != 60 || x.KernelDrops != 50 || !j.Generator.Merge || j.Generator.NoMerge != "" {
+	if x := j.Result.Traffic; x.PacketsReceived != 800 || x.CallsReceived != 70 || x.GROBatchesReceived != 60 || x.KernelDrops != 50 || !j.Generator.GRO || j.Generator.GROReason != "" {
 		t.Errorf("%+v, %+v", x, j.Generator)
 	}
 	check := func(wants ...string) {
@@ -150,10 +150,10 @@ func TestReportTrains(t *testing.T) {
 			}
 		}
 	}
-	check("in 70 calls, 60 trains", "trains of up to 32, UDP_GRO, 1 lanes", "50 answers, or trains of them, found")
-	r.info.Merge, r.info.MergeReason = false, "disabled"
-	check("trains of up to 32, no UDP_GRO (disabled), 1 lanes")
-	if g := r.json().Generator; g.Merge || g.NoMerge != "disabled" {
+	check("in 70 calls, 60 trains", "trains of up to 32, UDP_GRO, 1 workers", "50 answers, or trains of them, found")
+	r.info.GRO, r.info.GROReason = false, "disabled"
+	check("trains of up to 32, no UDP_GRO (disabled), 1 workers")
+	if g := r.json().Generator; g.GRO || g.GROReason != "disabled" {
 		t.Errorf("%+v", g)
 	}
 }

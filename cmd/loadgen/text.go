@@ -54,8 +54,8 @@ func (r *report) from() string {
 		parts = append(parts, count(uint64(c.Identities))+" identities")
 	}
 	if c.Mix[load.Junk] > 0 {
-		if c.Strangers > 0 {
-			parts = append(parts, count(uint64(c.Strangers))+" strangers")
+		if c.JunkIDs > 0 {
+			parts = append(parts, count(uint64(c.JunkIDs))+" strangers")
 		} else {
 			parts = append(parts, "a new stranger for each junk packet")
 		}
@@ -66,15 +66,15 @@ func (r *report) from() string {
 // transport says how.
 func (r *report) transport() string {
 	i := r.info
-	segments := fmt.Sprintf("UDP_SEGMENT trains of up to %d", i.Train)
-	if !i.Segments {
-		segments = "no UDP_SEGMENT (" + i.Reason + ")"
+	segments := fmt.Sprintf("UDP_SEGMENT trains of up to %d", i.GSOBatch)
+	if !i.GSO {
+		segments = "no UDP_SEGMENT (" + i.GSOReason + ")"
 	}
 	merge := "UDP_GRO"
-	if !i.Merge {
-		merge = "no UDP_GRO (" + i.MergeReason + ")"
+	if !i.GRO {
+		merge = "no UDP_GRO (" + i.GROReason + ")"
 	}
-	return fmt.Sprintf("%s, %s, %s, %d lanes", i.Path, segments, merge, i.Lanes)
+	return fmt.Sprintf("%s, %s, %s, %d workers", i.Path, segments, merge, i.Workers)
 }
 
 // table has a row for each kind, and one for all if there are several.
@@ -121,7 +121,7 @@ func (r *report) lines() (list [][2]string) {
 	if e.Bad()+e.Asked > 0 {
 		add("odd", "%s from elsewhere, %s for nobody, %s malformed, %s did not open, %s stray WHOAREYOU; %s requests of the target", count(e.Foreign), count(e.Unmatched), count(e.Malformed), count(e.Unopened), count(e.Stray), count(e.Asked))
 	}
-	add("traffic", "%s packets out (%s) in %s calls, %s in (%s) in %s calls, %s trains", count(t.TxDatagrams), size(t.TxBytes), count(t.TxBatches), count(t.RxDatagrams), size(t.RxBytes), count(t.RxBatches), count(t.RxTrains))
+	add("traffic", "%s packets out (%s) in %s calls, %s in (%s) in %s calls, %s trains", count(t.TxDatagrams), size(t.TxBytes), count(t.TxBatches), count(t.RxDatagrams), size(t.RxBytes), count(t.RxBatches), count(t.RxGRO))
 	switch {
 	case u.TargetKnown:
 		cpu := u.TargetUser + u.TargetSystem

@@ -10,15 +10,15 @@ import (
 
 // receive takes a batch that came to a socket. Trains make one of many times receiveBatch: what is
 // due meanwhile leaves in between.
-func (l *lane) receive(sock int32, rx *fastpath.Rx) error {
+func (w *worker) receive(sock int32, rx *fastpath.Rx) error {
 	for i := 0; i < rx.Len(); i += receiveBatch {
 		if i > 0 {
-			if err := l.send(); err != nil {
+			if err := w.send(); err != nil {
 				return err
 			}
 		}
-		l.now = l.clock.Now()
-		if err := l.take(sock, rx, i, min(i+receiveBatch, rx.Len())); err != nil {
+		w.now = w.clock.Now()
+		if err := w.take(sock, rx, i, min(i+receiveBatch, rx.Len())); err != nil {
 			return err
 		}
 	}
@@ -26,67 +26,67 @@ func (l *lane) receive(sock int32, rx *fastpath.Rx) error {
 }
 
 // take takes datagrams i to end of a batch.
-func (l *lane) take(sock int32, rx *fastpath.Rx, i, end int) error {
-	s, target := l.socks[sock], l.cfg.Target.Addr
+func (w *worker) take(sock int32, rx *fastpath.Rx, i, end int) error {
+	s, target := w.socks[sock], w.cfg.Target.Addr
 	for ; i < end; i++ {
 		if rx.Addr(i) != target {
-			l.tally.events.Foreign++
+			w.stats.events.Foreign++
 			continue
 		}
 		b := rx.Packet(i)
-		if len(l.cfg.Echo) > 0 {
-			l.echoed(s, len(b))
+		if len(w.cfg.Echo) > 0 {
+			w.echoed(s, len(b))
 			continue
 		}
-		if err := l.datagram(sock, b); err != nil {
+		if err := w.datagram(sock, b); err != nil {
 			return err
 		}
 	}
-	return l.flush()
+	return w.flush()
 }
 
 // echoed takes a datagram of an echo server, which answers in order.
-func (l *lane) echoed(s *socket, size int) {
+func (w *worker) echoed(s *socket, size int) {
 	i := s.list.live
 	if i == none {
-		l.tally.events.Late++
+		w.stats.events.Late++
 		return
 	}
-	x := l.pool.at(i)
-	if size != l.cfg.Echo[x.got] {
-		l.tally.events.Malformed++
+	x := w.pool.at(i)
+	if size != w.cfg.Echo[x.got] {
+		w.stats.events.Malformed++
 		return
 	}
-	if x.got++; int(x.got) == len(l.cfg.Echo) {
-		l.complete(s, i)
+	if x.got++; int(x.got) == len(w.cfg.Echo) {
+		w.complete(s, i)
 	}
 }
 
 // datagram takes a packet of the target.
-func (l *lane) datagram(sock int32, b []byte) error {
-	s, p := l.socks[sock], &l.packet
-	if l.draw.mix[Junk] > 0 && len(b) == codec.WhoareyouSize && l.strangers.decoder.Decode(b, p) == nil {
-		l.challenged(s)
+func (w *worker) datagram(sock int32, b []byte) error {
+	s, p := w.socks[sock], &w.packet
+	if w.picker.mix[Junk] > 0 && len(b) == codec.WhoareyouSize && w.junkIDs.decoder.Decode(b, p) == nil {
+		w.challenged(s)
 		return nil
 	}
-	i := l.recipient(s, b)
+	i := w.recipient(s, b)
 	if i == none {
 		return nil
 	}
 	s.list.cursor = i
 	switch p.Flag {
 	case codec.FlagWhoareyou:
-		return l.whoareyou(sock, i)
+		return w.whoareyou(sock, i)
 	case codec.FlagMessage:
-		return l.message(sock, i)
+		return w.message(sock, i)
 	}
-	l.tally.events.Malformed++ // a handshake to somebody who did not ask for one
+	w.stats.events.Malformed++ // a handshake to somebody who did not ask for one
 	return nil
 }
 
 // recipient finds whom a packet is for, among those with exchanges of the socket, and decodes it
-// into l.packet. It returns one of his exchanges, or none.
-func (l *lane) recipient(s *socket, b []byte) int32 {
+// into w.packet. It returns one of his exchanges, or none.
+func (w *worker) recipient(s *socket, b []byte) int32 {
 	start := s.list.cursor
 	if start == none {
 		start = s.list.live
@@ -96,15 +96,15 @@ func (l *lane) recipient(s *socket, b []byte) int32 {
 	}
 	var tried *identity
 	for i := start; i != none; {
-		x := l.pool.at(i)
+		x := w.pool.at(i)
 		if x.who != nil && x.who != tried {
 			tried = x.who
-			err := tried.decoder.Decode(b, &l.packet)
+			err := tried.decoder.Decode(b, &w.packet)
 			if err == nil {
 				return i
 			}
 			if !errors.Is(err, codec.ErrProtocol) {
-				l.tally.events.Malformed++
+				w.stats.events.Malformed++
 				return none
 			}
 		}
@@ -115,27 +115,27 @@ func (l *lane) recipient(s *socket, b []byte) int32 {
 			break
 		}
 	}
-	l.tally.events.Unmatched++
+	w.stats.events.Unmatched++
 	return none
 }
 
 // challenged takes a WHOAREYOU to a stranger. A challenge that lives may come again for another
 // packet, so one that names none under way answers the oldest.
-func (l *lane) challenged(s *socket) {
-	l.tally.events.Whoareyou++
-	seq := l.strangers.sequence(&l.packet.Nonce)
+func (w *worker) challenged(s *socket) {
+	w.stats.events.Whoareyou++
+	seq := w.junkIDs.sequence(&w.packet.Nonce)
 	oldest := int32(none)
 	i := s.list.cursor
-	if i == none || l.pool.at(i).seq > seq {
+	if i == none || w.pool.at(i).seq > seq {
 		i = s.list.live
 	}
-	for ; i != none; i = l.pool.at(i).next {
-		x := l.pool.at(i)
+	for ; i != none; i = w.pool.at(i).next {
+		x := w.pool.at(i)
 		if x.kind != Junk {
 			continue
 		}
 		if x.seq == seq {
-			l.complete(s, i)
+			w.complete(s, i)
 			return
 		}
 		if oldest == none {
@@ -146,46 +146,46 @@ func (l *lane) challenged(s *socket) {
 		}
 	}
 	switch {
-	case oldest != none && len(l.strangers.fixed) > 0:
-		l.complete(s, oldest)
-	case oldest != none || seq-l.since-1 < l.seq-l.since: // or names a packet that has been sent
-		l.tally.events.Late++
+	case oldest != none && len(w.junkIDs.fixed) > 0:
+		w.complete(s, oldest)
+	case oldest != none || seq-w.since-1 < w.seq-w.since: // or names a packet that has been sent
+		w.stats.events.Late++
 	default:
-		l.tally.events.Stray++
+		w.stats.events.Stray++
 	}
 }
 
 // complete counts an exchange as answered.
-func (l *lane) complete(s *socket, i int32) {
-	x := l.pool.at(i)
+func (w *worker) complete(s *socket, i int32) {
+	x := w.pool.at(i)
 	s.list.cursor = i // pull moves it on
-	l.tally.answered(x.kind, l.now, l.now-x.intended)
-	l.pool.end(&s.list, i)
+	w.stats.answered(x.kind, w.now, w.now-x.intended)
+	w.pool.end(&s.list, i)
 }
 
 // message takes a message to the identity of exchange i.
-func (l *lane) message(sock, i int32) error {
-	p, who := &l.packet, l.pool.at(i).who
-	if p.SourceID != l.initiator.target {
-		l.tally.events.Malformed++
+func (w *worker) message(sock, i int32) error {
+	p, who := &w.packet, w.pool.at(i).who
+	if p.SourceID != w.initiator.target {
+		w.stats.events.Malformed++
 		return nil
 	}
-	if who.read.IsZero() {
-		l.tally.events.Unopened++
+	if who.session == nil {
+		w.stats.events.Unopened++
 		return nil
 	}
-	plain, err := who.read.Open(p.Message[:0], &p.Nonce, p.Message, p.AD)
+	plain, err := who.session.Open(&p.Nonce, p.Message, p.AD)
 	if err != nil {
-		l.tally.events.Unopened++
+		w.stats.events.Unopened++
 		return nil
 	}
 	if who.bad {
-		l.tally.events.Accepted++
+		w.stats.events.Accepted++
 		return nil
 	}
 	t, body, err := codec.SplitMessage(plain)
 	if err != nil {
-		l.tally.events.Malformed++
+		w.stats.events.Malformed++
 		return nil
 	}
 	var id codec.RequestID
@@ -199,7 +199,7 @@ func (l *lane) message(sock, i int32) error {
 	case codec.TypeNodes:
 		var m codec.Nodes
 		if err = m.Decode(body); err == nil {
-			err = l.records(m.Records)
+			err = w.records(m.Records)
 		}
 		id, total, kind = m.RequestID, m.Total, FindNode
 	case codec.TypeTalkResponse:
@@ -207,24 +207,24 @@ func (l *lane) message(sock, i int32) error {
 		err = m.Decode(body)
 		id, kind = m.RequestID, Talk
 	default:
-		l.tally.events.Asked++
+		w.stats.events.Asked++
 		return nil
 	}
 	seq, ok := sequence(&id)
 	if err != nil || !ok {
-		l.tally.events.Malformed++
+		w.stats.events.Malformed++
 		return nil
 	}
 	if who.shaking && seq == who.ping {
-		return l.shaken(who)
+		return w.shaken(who)
 	}
-	if i = l.find(i, seq); i == none {
-		l.tally.events.Late++
+	if i = w.find(i, seq); i == none {
+		w.stats.events.Late++
 		return nil
 	}
-	x := l.pool.at(i)
+	x := w.pool.at(i)
 	if x.kind != kind && !(first && x.kind == Handshake) {
-		l.tally.events.Malformed++
+		w.stats.events.Malformed++
 		return nil
 	}
 	// A total of 0 is taken for 1, as a node does that cannot wait for nothing.
@@ -234,30 +234,30 @@ func (l *lane) message(sock, i int32) error {
 	if x.got++; x.got < x.total {
 		return nil
 	}
-	l.established(sock, x)
-	l.complete(l.socks[sock], i)
+	w.established(sock, x)
+	w.complete(w.socks[sock], i)
 	return nil
 }
 
 // records counts the records of a NODES message.
-func (l *lane) records(b []byte) (err error) {
+func (w *worker) records(b []byte) (err error) {
 	for len(b) > 0 {
 		if _, b, err = codec.SplitRecord(b); err != nil {
 			return err
 		}
-		l.tally.events.Records++
+		w.stats.events.Records++
 	}
 	return nil
 }
 
 // find returns the exchange with the given request ID among those of the identity of exchange i, or
 // none.
-func (l *lane) find(i int32, seq uint64) int32 {
-	if x := l.pool.at(i); x.seq == seq && !x.ghost {
+func (w *worker) find(i int32, seq uint64) int32 {
+	if x := w.pool.at(i); x.seq == seq && !x.lost {
 		return i
 	}
-	for i = l.pool.at(i).who.first; i != none; i = l.pool.at(i).newer {
-		if l.pool.at(i).seq == seq {
+	for i = w.pool.at(i).who.first; i != none; i = w.pool.at(i).newer {
+		if w.pool.at(i).seq == seq {
 			return i
 		}
 	}
@@ -265,87 +265,87 @@ func (l *lane) find(i int32, seq uint64) int32 {
 }
 
 // established makes a member of an identity whose first handshake is through.
-func (l *lane) established(sock int32, x *exchange) {
-	if x.kind == Handshake && l.run.prepare {
-		s := l.socks[sock]
+func (w *worker) established(sock int32, x *exchange) {
+	if x.kind == Handshake && w.run.prepare {
+		s := w.socks[sock]
 		s.members = append(s.members, x.who)
-		l.run.made.Add(1)
-		l.progress = l.now
+		w.run.made.Add(1)
+		w.progress = w.now
 	}
 }
 
 // whoareyou takes a challenge to the identity of exchange i.
-func (l *lane) whoareyou(sock, i int32) error {
-	l.tally.events.Whoareyou++
-	p, who := &l.packet, l.pool.at(i).who
+func (w *worker) whoareyou(sock, i int32) error {
+	w.stats.events.Whoareyou++
+	p, who := &w.packet, w.pool.at(i).who
 	n := int32(none)
-	for k := who.first; k != none; k = l.pool.at(k).newer {
+	for k := who.first; k != none; k = w.pool.at(k).newer {
 		// A newcomer has sent nothing else: a challenge that names an older packet is for this one
 		// too, as targets repeat challenges that live. The same goes for one whose handshake was
 		// lost: it is made again, with the same challenge.
-		if x := l.pool.at(k); x.nonce == p.Nonce && (!x.held || who.shaking && l.now >= who.deadline) || x.kind == Handshake {
+		if x := w.pool.at(k); x.nonce == p.Nonce && (!x.held || who.shaking && w.now >= who.deadline) || x.kind == Handshake {
 			n = k
 			break
 		}
 	}
 	if n == none {
-		l.tally.events.Stray++
+		w.stats.events.Stray++
 		return nil
 	}
-	x := l.pool.at(n)
+	x := w.pool.at(n)
 	if x.kind == Handshake {
-		return l.greet(sock, n)
+		return w.greet(sock, n)
 	}
 	x.held = true
-	if who.shaking && l.now < who.deadline {
+	if who.shaking && w.now < who.deadline {
 		return nil
 	}
-	l.tally.events.Rekeys++
-	l.seq++
-	who.shaking, who.deadline = true, l.now+min(2*l.cfg.Timeout, challengeLife)
-	return l.shake(sock, who, p.AD, l.seq, GoodHandshake)
+	w.stats.events.Rekeys++
+	w.seq++
+	who.shaking, who.deadline = true, w.now+min(2*w.cfg.Timeout, challengeLife)
+	return w.shake(sock, who, p.AD, w.seq, GoodHandshake)
 }
 
 // greet makes the handshake of a newcomer.
-func (l *lane) greet(sock, n int32) error {
-	x := l.pool.at(n)
-	who, form := x.who, l.cfg.Handshake
-	if l.run.prepare {
+func (w *worker) greet(sock, n int32) error {
+	x := w.pool.at(n)
+	who, form := x.who, w.cfg.Handshake
+	if w.run.prepare {
 		form = GoodHandshake
 	}
 	if form == GoodHandshake {
-		if x.keys != who.keys {
-			l.tally.events.Stray++ // it has made its handshake and waits for the PONG
+		if x.generation != who.generation {
+			w.stats.events.Stray++ // it has made its handshake and waits for the PONG
 			return nil
 		}
-		return l.shake(sock, who, l.packet.AD, x.seq, form)
+		return w.shake(sock, who, w.packet.AD, x.seq, form)
 	}
-	if err := l.shake(sock, who, l.packet.AD, x.seq, form); err != nil {
+	if err := w.shake(sock, who, w.packet.AD, x.seq, form); err != nil {
 		return err
 	}
-	s := l.socks[sock]
-	l.tally.answered(x.kind, l.now, l.now-x.intended)
-	l.pool.bury(&s.list, n) // a target that accepts it can be told
+	s := w.socks[sock]
+	w.stats.answered(x.kind, w.now, w.now-x.intended)
+	w.pool.markLost(&s.list, n) // a target that accepts it can be told
 	return nil
 }
 
 // shaken ends a handshake within a run: what was held back, or sent with older keys, leaves now.
-func (l *lane) shaken(who *identity) error {
+func (w *worker) shaken(who *identity) error {
 	who.shaking = false
-	for i := who.first; i != none; i = l.pool.at(i).newer {
-		x := l.pool.at(i)
-		if !x.kind.inSession() || !x.held && x.keys == who.keys {
+	for i := who.first; i != none; i = w.pool.at(i).newer {
+		x := w.pool.at(i)
+		if !x.kind.inSession() || !x.held && x.generation == who.generation {
 			continue
 		}
 		if x.nonce != (codec.Nonce{}) {
-			l.tally.events.Resent++
+			w.stats.events.Resent++
 		}
-		x.held, x.keys, x.got, x.total = false, who.keys, 0, 0
-		x.sent, x.deadline = l.now, l.now+l.cfg.Timeout
-		packet := l.buf[:l.templates[x.kind].size]
-		l.sealMessage(packet, who, x.kind, x.seq, &x.nonce)
-		l.pool.again(&l.socks[x.sock].list, i)
-		if err := l.out(x.sock, packet); err != nil {
+		x.held, x.generation, x.got, x.total = false, who.generation, 0, 0
+		x.sent, x.deadline = w.now, w.now+w.cfg.Timeout
+		packet := w.buf[:w.templates[x.kind].size]
+		w.sealMessage(packet, who, x.kind, x.seq, &x.nonce)
+		w.pool.again(&w.socks[x.sock].list, i)
+		if err := w.out(x.sock, packet); err != nil {
 			return err
 		}
 	}

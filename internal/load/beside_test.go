@@ -133,8 +133,8 @@ func TestEcho(t *testing.T) {
 			f.conn.WriteToUDPAddrPort(b[:400], from)
 		}
 	}()
-	for _, lanes := range []int{1, 2} {
-		g := generate(t, Config{Target: to, Mix: Only(FindNode), Identities: 20, Window: 20, Lanes: lanes, Echo: []int{70, 400}, Timeout: enough, Poll: lanes == 2})
+	for _, workers := range []int{1, 2} {
+		g := generate(t, Config{Target: to, Mix: Only(FindNode), Identities: 20, Window: 20, Workers: workers, Echo: []int{70, 400}, Timeout: enough, Poll: workers == 2})
 		if p := prepare(t, g); p.Sessions != 20 {
 			t.Errorf("%d sessions", p.Sessions)
 		}
@@ -153,7 +153,7 @@ func TestPoints(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", usual)
 	f.serve()
-	g := generate(t, Config{Target: to, Mix: Only(Ping), Identities: 10, Rate: 1000, Lanes: 2, Timeout: enough})
+	g := generate(t, Config{Target: to, Mix: Only(Ping), Identities: 10, Rate: 1000, Workers: 2, Timeout: enough})
 	prepare(t, g)
 	var seen []Point
 	r := load(t, g, Plan{For: 300 * time.Millisecond, Every: 50 * time.Millisecond, OnPoint: func(p Point) { seen = append(seen, p) }})

@@ -13,31 +13,31 @@ import (
 // tickPeriod is how often Prepare tells its progress.
 const tickPeriod = 100 * time.Millisecond
 
-// summary is what all lanes did in a run.
+// summary is what all workers did in a run.
 type summary struct {
-	tally   *tally
+	stats   *stats
 	points  []Point
-	sending time.Duration // the longest time that a lane sent
+	sending time.Duration // the longest time that a worker sent
 	elapsed time.Duration // until the end of sending or the last answer, whichever is later
-	wall    time.Duration // until all lanes had ended
+	wall    time.Duration // until all workers had ended
 	left    int
 	usage   Usage
 	gone    bool
 	stopped bool
 }
 
-// collector puts together what lanes report.
+// collector puts together what workers report.
 type collector struct {
-	run   *run
-	lanes int
-	meter *Meter
-	open  []interval // those that not all lanes have reported
-	first int        // number of the first of them
-	seen  []int      // intervals that each lane has reported
-	ended int        // lanes that have
-	last  Usage
-	sum   summary
-	watch chan<- Point // to Plan.OnPoint; nil without one
+	run     *run
+	workers int
+	meter   *Meter
+	open    []interval // those that not all workers have reported
+	first   int        // number of the first of them
+	seen    []int      // intervals that each worker has reported
+	ended   int        // workers that have
+	last    Usage
+	sum     summary
+	watch   chan<- Point // to Plan.OnPoint; nil without one
 }
 
 // watched is how many points wait for Plan.OnPoint before one is left out.
@@ -59,20 +59,20 @@ func observe(f func(Point)) (points chan Point, wait func()) {
 	return points, func() { close(points); <-done }
 }
 
-// interval is what lanes did in the same interval.
+// interval is what workers did in the same interval.
 type interval struct {
-	tally   *tally
+	stats   *stats
 	reports int
 }
 
-// start runs all lanes, and returns when they have ended. tick, if not nil, is called now and then.
+// start runs all workers, and returns when they have ended. tick, if not nil, is called now and then.
 func (g *Generator) start(ctx context.Context, r *run, meter *Meter, tick func()) (*summary, error) {
 	stop := new(atomic.Bool)
 	r.stop = stop
 	defer context.AfterFunc(ctx, func() { stop.Store(true) })()
-	reports := make(chan report, 2*len(g.lanes))
+	reports := make(chan report, 2*len(g.workers))
 	r.reports = reports
-	c := &collector{run: r, lanes: len(g.lanes), meter: meter, seen: make([]int, len(g.lanes)), sum: summary{tally: newTally()}}
+	c := &collector{run: r, workers: len(g.workers), meter: meter, seen: make([]int, len(g.workers)), sum: summary{stats: newStats()}}
 	points, wait := observe(r.plan.OnPoint)
 	defer wait()
 	c.watch = points
@@ -81,13 +81,13 @@ func (g *Generator) start(ctx context.Context, r *run, meter *Meter, tick func()
 	}
 	began := c.last
 	r.clock = fastpath.NewClock()
-	for _, l := range g.lanes {
-		go l.work(r)
+	for _, w := range g.workers {
+		go w.work(r)
 	}
 	ticker := time.NewTicker(tickPeriod)
 	defer ticker.Stop()
 	var errs []error
-	for c.ended < c.lanes {
+	for c.ended < c.workers {
 		select {
 		case rep := <-reports:
 			if rep.err != nil {
@@ -104,7 +104,7 @@ func (g *Generator) start(ctx context.Context, r *run, meter *Meter, tick func()
 	s := &c.sum
 	s.wall = r.clock.Now()
 	c.finish()
-	s.elapsed = max(s.sending, s.tally.last)
+	s.elapsed = max(s.sending, s.stats.last)
 	if meter != nil {
 		s.usage, s.gone = meter.Read().since(began), meter.Gone()
 	}
@@ -114,31 +114,31 @@ func (g *Generator) start(ctx context.Context, r *run, meter *Meter, tick func()
 
 // take adds a report to its interval, and closes intervals that are complete.
 func (c *collector) take(r report) {
-	at := c.seen[r.lane] - c.first
-	c.seen[r.lane]++
+	at := c.seen[r.worker] - c.first
+	c.seen[r.worker]++
 	for at >= len(c.open) {
-		c.open = append(c.open, interval{tally: newTally()})
+		c.open = append(c.open, interval{stats: newStats()})
 	}
-	c.open[at].tally.add(r.tally)
+	c.open[at].stats.add(r.stats)
 	c.open[at].reports++
-	r.tally.reset()
+	r.stats.reset()
 	if r.last {
 		c.ended++
-		c.seen[r.lane] = math.MaxInt // it takes part in all that follow
+		c.seen[r.worker] = math.MaxInt // it takes part in all that follow
 		c.sum.sending = max(c.sum.sending, r.until)
 		c.sum.left += r.left
 	} else {
-		r.spare <- r.tally
+		r.spare <- r.stats
 	}
 	for len(c.open) > 0 && c.complete(c.first) {
 		c.close(time.Duration(c.first+1) * c.run.plan.Every)
 	}
 }
 
-// complete reports whether all lanes have reported an interval, while some still work: what is left
+// complete reports whether all workers have reported an interval, while some still work: what is left
 // at the end is finish's.
 func (c *collector) complete(n int) bool {
-	if c.ended == c.lanes {
+	if c.ended == c.workers {
 		return false
 	}
 	for _, seen := range c.seen {
@@ -151,9 +151,9 @@ func (c *collector) complete(n int) bool {
 
 // close makes a point of the first open interval, which ended at the given time.
 func (c *collector) close(end time.Duration) {
-	t := c.open[0].tally
+	t := c.open[0].stats
 	c.open = c.open[1:]
-	c.sum.tally.add(t)
+	c.sum.stats.add(t)
 	start := time.Duration(c.first) * c.run.plan.Every
 	c.first++
 	if c.run.prepare {
@@ -173,15 +173,15 @@ func (c *collector) close(end time.Duration) {
 	}
 }
 
-// finish closes what is left when all lanes have ended. A short rest goes to the interval before
+// finish closes what is left when all workers have ended. A short rest goes to the interval before
 // it.
 func (c *collector) finish() {
 	for len(c.open) > 0 {
 		end := min(time.Duration(c.first+1)*c.run.plan.Every, c.sum.wall)
 		if rest := end - time.Duration(c.first)*c.run.plan.Every; len(c.open) == 1 && len(c.sum.points) > 0 && rest < c.run.plan.Every/4 {
-			t := c.open[0].tally
+			t := c.open[0].stats
 			c.open = nil
-			c.sum.tally.add(t)
+			c.sum.stats.add(t)
 			counts, latency := t.total()
 			p := &c.sum.points[len(c.sum.points)-1]
 			p.Counts.Add(counts)

@@ -16,11 +16,11 @@ import (
 // Bounds of Config.
 const (
 	MaxIdentities = 1 << 18 // 512 MiB
-	MaxStrangers  = 1 << 20
+	MaxJunkIDs    = 1 << 20
 	MaxWindow     = 1 << 16
 	MaxRate       = 10_000_000
 	MaxSockets    = 1 << 14
-	MaxLanes      = 64
+	MaxWorkers    = 64
 	MaxTimeout    = time.Minute
 	// MaxOutstanding is the largest Config.Outstanding.
 	MaxOutstanding = 1 << 20
@@ -72,9 +72,9 @@ type Config struct {
 	// Identities that have sessions. Default: DefaultIdentities. Handshakes of bad forms come from
 	// as many, in turn.
 	Identities int
-	// Strangers are the node IDs that Junk comes from, in turn. 0 makes up a new one for each
+	// JunkIDs are the node IDs that Junk comes from, in turn. 0 makes up a new one for each
 	// packet.
-	Strangers int
+	JunkIDs   int
 	Handshake HandshakeForm
 	// Distances of FINDNODE. Default: DefaultDistances.
 	Distances []uint
@@ -88,16 +88,16 @@ type Config struct {
 	// Sources are the local addresses that requests leave from. Default: loopback for a target
 	// there, else the wildcard.
 	Sources []netip.Addr
-	// Sockets, each with a port of its own, are shared out among sources and lanes; there is at
+	// Sockets, each with a port of its own, are shared out among sources and workers; there is at
 	// least one for each of both. Default: DefaultSockets, or fewer where there are fewer
 	// identities.
 	Sockets int
-	// Lanes are goroutines that share the load. Default: 1.
-	Lanes int
-	// Train is how many requests may leave in one system call, at most fastpath.MaxSegments.
+	// Workers are goroutines that share the load. Default: 1.
+	Workers int
+	// GSOBatch is how many requests may leave in one system call, at most fastpath.MaxSegments.
 	// Default: an eighth of the window; in an open loop what is due in a tenth of a millisecond. At
 	// most 8 if the mix has several kinds.
-	Train int
+	GSOBatch int
 	// Timeout is how long an answer may take. Handshakes get twice as much. Default:
 	// DefaultTimeout.
 	Timeout time.Duration
@@ -108,9 +108,9 @@ type Config struct {
 	// Poll never sleeps while it waits for answers. A sleeping receiver has to be woken, and on
 	// loopback the sender, here the target, is charged for that.
 	Poll bool
-	// DisableSegments sends without UDP_SEGMENT and receives without UDP_GRO, DisableBatch by one
+	// DisableGSO sends without UDP_SEGMENT and receives without UDP_GRO, Portable by one
 	// system call for each datagram.
-	DisableSegments, DisableBatch bool
+	DisableGSO, Portable bool
 	// Buffer is the size in bytes to ask for each socket's buffers. Default: DefaultBuffer.
 	Buffer int
 
@@ -149,13 +149,13 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Rate < 0 || c.Rate > MaxRate || math.IsNaN(c.Rate) {
 		return bad("rate %v, want up to %d", c.Rate, MaxRate)
 	}
-	set(&c.Lanes, 1)
+	set(&c.Workers, 1)
 	if c.Rate == 0 {
 		window := DefaultWindow
 		if c.Mix == Only(Handshake) {
 			window = DefaultHandshakeWindow
 		}
-		set(&c.Window, max(window, c.Lanes))
+		set(&c.Window, max(window, c.Workers))
 	}
 	set(&c.Identities, DefaultIdentities)
 	set(&c.Buffer, DefaultBuffer)
@@ -180,8 +180,8 @@ func (c Config) withDefaults() (Config, error) {
 		n, from, to int
 	}{
 		{"window", c.Window, 0, MaxWindow}, {"identities", c.Identities, 1, MaxIdentities},
-		{"strangers", c.Strangers, 0, MaxStrangers}, {"sockets", c.Sockets, 1, MaxSockets},
-		{"lanes", c.Lanes, 1, MaxLanes}, {"train", c.Train, 0, fastpath.MaxSegments},
+		{"junk-ids", c.JunkIDs, 0, MaxJunkIDs}, {"sockets", c.Sockets, 1, MaxSockets},
+		{"workers", c.Workers, 1, MaxWorkers}, {"gso-batch", c.GSOBatch, 0, fastpath.MaxSegments},
 		{"size of the TALK request", len(c.TalkProtocol) + max(c.TalkSize, -1), 1, MaxTalk},
 		{"outstanding exchanges", c.Outstanding, c.Window, MaxOutstanding},
 		{"buffer", c.Buffer, 1, math.MaxInt32}, {"handshake form", int(c.Handshake), 0, len(formNames) - 1},
@@ -197,14 +197,14 @@ func (c Config) withDefaults() (Config, error) {
 		return bad("junk of %d bytes, want %d to %d", c.JunkSize, helloSize, codec.MaxPacketSize)
 	case c.Timeout < time.Millisecond || c.Timeout > MaxTimeout:
 		return bad("timeout %v, want 1ms to %v", c.Timeout, MaxTimeout)
-	case c.Window > 0 && c.Window < c.Lanes:
-		return bad("window %d for %d lanes", c.Window, c.Lanes)
+	case c.Window > 0 && c.Window < c.Workers:
+		return bad("window %d for %d workers", c.Window, c.Workers)
 	case slices.ContainsFunc(c.Echo, func(n int) bool { return n < codec.MinPacketSize || n > codec.MaxPacketSize }):
 		return bad("echo sizes %v, want %d to %d bytes each", c.Echo, codec.MinPacketSize, codec.MaxPacketSize)
 	case len(c.Distances) > 64 || slices.ContainsFunc(c.Distances, func(d uint) bool { return d > codec.MaxDistance }):
 		return bad("distances %v, want at most 64 of 0 to %d", c.Distances, codec.MaxDistance)
 	}
-	c.train()
+	c.gsoBatch()
 	return c, nil
 }
 
@@ -234,7 +234,7 @@ func (c *Config) sockets() error {
 			return fmt.Errorf("%w: source %v for a target at %v", ErrConfig, s, to)
 		}
 	}
-	least := max(len(c.Sources), c.Lanes)
+	least := max(len(c.Sources), c.Workers)
 	if c.Sockets == 0 {
 		c.Sockets = DefaultSockets
 		if c.Mix.sessions() {
@@ -243,41 +243,41 @@ func (c *Config) sockets() error {
 		c.Sockets = max(c.Sockets, least)
 	}
 	if c.Sockets < least {
-		return fmt.Errorf("%w: %d sockets for %d sources and %d lanes", ErrConfig, c.Sockets, len(c.Sources), c.Lanes)
+		return fmt.Errorf("%w: %d sockets for %d sources and %d workers", ErrConfig, c.Sockets, len(c.Sources), c.Workers)
 	}
-	if c.Mix.sessions() && c.Identities < c.Lanes {
-		return fmt.Errorf("%w: %d identities for %d lanes", ErrConfig, c.Identities, c.Lanes)
+	if c.Mix.sessions() && c.Identities < c.Workers {
+		return fmt.Errorf("%w: %d identities for %d workers", ErrConfig, c.Identities, c.Workers)
 	}
 	return nil
 }
 
-// train settles how long trains are.
-func (c *Config) train() {
-	if c.Train == 0 {
-		c.Train = c.Window / c.Lanes / 8
+// gsoBatch sets the default of GSOBatch, and bounds it.
+func (c *Config) gsoBatch() {
+	if c.GSOBatch == 0 {
+		c.GSOBatch = c.Window / c.Workers / 8
 		if c.Rate > 0 {
-			c.Train = int(c.Rate / float64(c.Lanes) / 10_000)
+			c.GSOBatch = int(c.Rate / float64(c.Workers) / 10_000)
 		}
 	}
 	longest := fastpath.MaxSegments
 	if c.Mix.kinds() > 1 {
 		longest = 8
 	}
-	c.Train = max(1, min(c.Train, longest))
+	c.GSOBatch = max(1, min(c.GSOBatch, longest))
 }
 
-// outstanding is how many exchanges a lane has room for, those that are remembered after their end
+// outstanding is how many exchanges a worker has room for, those that are remembered after their end
 // included.
 func (c *Config) outstanding() int {
-	n := 4 * (c.Window/c.Lanes + 1)
+	n := 4 * (c.Window/c.Workers + 1)
 	if c.Rate > 0 {
-		n = int(min(c.Rate*c.Timeout.Seconds()*3, MaxOutstanding)) / c.Lanes
+		n = int(min(c.Rate*c.Timeout.Seconds()*3, MaxOutstanding)) / c.Workers
 	}
-	return max(1, min(n+1024, c.Outstanding/c.Lanes))
+	return max(1, min(n+1024, c.Outstanding/c.Workers))
 }
 
-// share is how much of n falls to a lane.
-func share(n, lane, lanes int) int { return n/lanes + btoi(lane < n%lanes) }
+// share is how much of n falls to a worker.
+func share(n, worker, workers int) int { return n/workers + btoi(worker < n%workers) }
 
 func btoi(b bool) int {
 	if b {

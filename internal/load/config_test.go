@@ -101,13 +101,13 @@ func TestConfig(t *testing.T) {
 		"huge rate":                {func(c *Config) { c.Rate = math.Inf(1) }, ErrConfig},
 		"rate above the bound":     {func(c *Config) { c.Rate = MaxRate + 1 }, ErrConfig},
 		"huge window":              {func(c *Config) { c.Window = MaxWindow + 1 }, ErrConfig},
-		"window below lanes":       {func(c *Config) { c.Window, c.Lanes = 2, 3 }, ErrConfig},
+		"window below workers":     {func(c *Config) { c.Window, c.Workers = 2, 3 }, ErrConfig},
 		"identities":               {func(c *Config) { c.Identities = MaxIdentities + 1 }, ErrConfig},
-		"fewer than lanes":         {func(c *Config) { c.Identities, c.Lanes = 2, 3 }, ErrConfig},
+		"fewer than workers":       {func(c *Config) { c.Identities, c.Workers = 2, 3 }, ErrConfig},
 		"negative identities":      {func(c *Config) { c.Identities = -5 }, ErrConfig},
-		"strangers":                {func(c *Config) { c.Strangers = -1 }, ErrConfig},
-		"lanes":                    {func(c *Config) { c.Lanes = MaxLanes + 1 }, ErrConfig},
-		"train":                    {func(c *Config) { c.Train = 64 }, ErrConfig},
+		"junk-ids":                 {func(c *Config) { c.JunkIDs = -1 }, ErrConfig},
+		"workers":                  {func(c *Config) { c.Workers = MaxWorkers + 1 }, ErrConfig},
+		"gso-batch":                {func(c *Config) { c.GSOBatch = 64 }, ErrConfig},
 		"timeout":                  {func(c *Config) { c.Timeout = time.Hour }, ErrConfig},
 		"negative timeout":         {func(c *Config) { c.Timeout = -1 }, ErrConfig},
 		"distance":                 {func(c *Config) { c.Distances = []uint{257} }, ErrConfig},
@@ -129,7 +129,7 @@ func TestConfig(t *testing.T) {
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
-		if err == nil && (got.Sockets < 1 || got.Train < 1 || got.Timeout <= 0 || len(got.Sources) == 0 || got.Window < 1 && got.Rate == 0) {
+		if err == nil && (got.Sockets < 1 || got.GSOBatch < 1 || got.Timeout <= 0 || len(got.Sources) == 0 || got.Window < 1 && got.Rate == 0) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -156,7 +156,7 @@ func TestMix(t *testing.T) {
 		}
 	}
 	// Any stretch has each kind by its weight, but for one.
-	d := draw{mix: Mix{70, 20, 9, 0, 1}}
+	d := picker{mix: Mix{70, 20, 9, 0, 1}}
 	var got Mix
 	for i := range 1000 {
 		got[d.next()]++
@@ -191,14 +191,14 @@ func TestLoopbackSources(t *testing.T) {
 	}
 }
 
-// A schedule keeps its rate however long it is, and lanes share it without falling together.
+// A schedule keeps its rate however long it is, and workers share it without falling together.
 func TestPace(t *testing.T) {
-	c := &Config{Rate: 3000, Lanes: 3}
+	c := &Config{Rate: 3000, Workers: 3}
 	at := map[time.Duration]int{}
-	for lane := range 3 {
-		p := newPace(c, lane, nil)
+	for worker := range 3 {
+		p := newSchedule(c, worker, nil)
 		if n := p.until(time.Second); n != 1000 {
-			t.Errorf("lane %d: %d until a second", lane, n)
+			t.Errorf("worker %d: %d until a second", worker, n)
 		}
 		var all []time.Duration
 		for now := time.Duration(0); now < 100*time.Second; now += 100 * time.Millisecond {
@@ -206,7 +206,7 @@ func TestPace(t *testing.T) {
 		}
 		all = append(all, p.take(make([]time.Duration, 0, 256), 100*time.Second-1, math.MaxUint64)...)
 		if len(all) != 100_000 || !slices.IsSorted(all) {
-			t.Errorf("lane %d: %d requests in 100 s", lane, len(all))
+			t.Errorf("worker %d: %d requests in 100 s", worker, len(all))
 		}
 		for _, d := range all {
 			at[d]++
@@ -215,9 +215,9 @@ func TestPace(t *testing.T) {
 	if len(at) != 300_000 {
 		t.Errorf("%d different times of 300,000", len(at))
 	}
-	p := newPace(c, 0, nil)
+	p := newSchedule(c, 0, nil)
 	if l := p.take(make([]time.Duration, 0, 10), time.Second, math.MaxUint64); len(l) != 10 || l[9] != 9*time.Millisecond {
-		t.Errorf("a late lane gets %v", l)
+		t.Errorf("a late worker gets %v", l)
 	}
 	if l := p.take(make([]time.Duration, 0, 10), time.Second, 3); len(l) != 3 || l[0] != 10*time.Millisecond {
 		t.Errorf("and then %v", l)

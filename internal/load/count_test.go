@@ -9,6 +9,7 @@ import (
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 // Strangers that come again get the challenge again that names their first packet, and every packet
@@ -17,7 +18,7 @@ func TestRepeatedChallenges(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", usual)
 	f.serve()
-	g := generate(t, Config{Target: to, Mix: Only(Junk), Strangers: 3, Window: 6, Sockets: 2, Timeout: enough})
+	g := generate(t, Config{Target: to, Mix: Only(Junk), JunkIDs: 3, Window: 6, Sockets: 2, Timeout: enough})
 	r := load(t, g, Plan{For: patience, Requests: 60})
 	whole(t, r)
 	if r.Total.Answered != 60 || r.Events.Whoareyou != 60 {
@@ -38,9 +39,8 @@ func TestWrongName(t *testing.T) {
 		f.self[0] ^= 1
 		r.pong()
 		f.self[0] ^= 1
-		var iv, idNonce [16]byte
-		b := codec.AppendWhoareyou(nil, codec.DefaultProtocol, &iv, &codec.Nonce{1}, &idNonce, 0)
-		codec.MaskHeader(b, len(b), &r.id)
+		ch := session.Challenge{Nonce: codec.Nonce{1}}
+		b := ch.AppendPacket(nil, codec.DefaultProtocol, &r.id)
 		f.conn.WriteToUDPAddrPort(b, r.from)
 		usual(r)
 	}
@@ -72,10 +72,10 @@ func TestHopelesslyLate(t *testing.T) {
 	f, to := newFake(t, "127.0.0.1:0", usual)
 	f.serve()
 	g := generate(t, Config{Target: to, Mix: Only(Junk), JunkSize: codec.MaxPacketSize, Rate: 20_000, Timeout: 10 * time.Millisecond})
-	// The lane pauses before it has sealed a thousand packets, for longer than the rest of the plan
+	// The worker pauses before it has sealed a thousand packets, for longer than the rest of the plan
 	// and two timeouts.
 	var err error
-	if g.lanes[0].random, err = aead.NewRandom(&slowSource{pause: 300 * time.Millisecond}); err != nil {
+	if g.workers[0].random, err = aead.NewRandom(&slowSource{pause: 300 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
 	r := load(t, g, Plan{For: 100 * time.Millisecond})
@@ -146,15 +146,15 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// Requests that end a run are shared out among lanes, whatever does not divide included.
+// Requests that end a run are shared out among workers, whatever does not divide included.
 func TestRequestsOfLanes(t *testing.T) {
-	for _, lanes := range []int{1, 3, 7} {
+	for _, workers := range []int{1, 3, 7} {
 		sum := uint64(0)
-		for lane := range lanes {
-			sum += (&Plan{Requests: 20}).requests(lane, lanes)
+		for worker := range workers {
+			sum += (&Plan{Requests: 20}).requests(worker, workers)
 		}
 		if sum != 20 {
-			t.Errorf("%d lanes send %d of 20", lanes, sum)
+			t.Errorf("%d workers send %d of 20", workers, sum)
 		}
 	}
 }

@@ -27,9 +27,9 @@
 //   - intended time: when a request should have left by the schedule. Latency counts from there, so
 //     that neither a target that stalls nor a generator that is late can hide it
 //   - train: requests of one size from one socket that leave in one system call
-//   - lane: one goroutine with sockets, identities and exchanges of its own
+//   - worker: one goroutine with sockets, identities and exchanges of its own
 //
-// # How a lane works
+// # How a worker works
 //
 //	ring: trains that were sealed while there was nothing else to do
 //	  |
@@ -45,11 +45,11 @@
 // node ID. Where many identities share a socket it is therefore tried with those who wait for an
 // answer, in the order of sending, beginning behind the last one that was answered. As targets
 // answer in order the first one fits as a rule, and a miss costs one AES block. Strangers cost
-// nothing: all those of a lane have the same first half.
+// nothing: all those of a worker have the same first half.
 //
 // # Who owns what
 //
-// A lane's goroutine owns all that the lane has. Once in each interval it hands its tally to the
+// A worker's goroutine owns all that the worker has. Once in each interval it hands its stats to the
 // goroutine of Run and takes an empty one. A Result belongs to the caller. Nothing is global.
 //
 // # Bounds

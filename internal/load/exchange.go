@@ -6,36 +6,36 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// exchange is a request that was sent and has not ended, or a ghost: one that was lost and is
+// exchange is a request that was sent and has not ended, or a lost: one that was lost and is
 // remembered so that a late answer to it costs no more than another one.
 type exchange struct {
-	who      *identity // nil for junk
-	seq      uint64    // request ID, of 8 bytes
-	intended time.Duration
-	sent     time.Duration // the last time
-	deadline time.Duration
-	nonce    codec.Nonce // of the packet that was sent last
-	keys     uint32      // of who, when it was
-	sock     int32
-	kind     Kind
-	ghost    bool
-	held     bool   // waits for a handshake, to be sent then
-	got      uint16 // packets of the answer
-	total    uint16 // packets that the answer has, 0 when unknown
+	who        *identity // nil for junk
+	seq        uint64    // request ID, of 8 bytes
+	intended   time.Duration
+	sent       time.Duration // the last time
+	deadline   time.Duration
+	nonce      codec.Nonce // of the packet that was sent last
+	generation uint32      // of who, when it was
+	sock       int32
+	kind       Kind
+	lost       bool
+	held       bool   // waits for a handshake, to be sent then
+	got        uint16 // packets of the answer
+	total      uint16 // packets that the answer has, 0 when unknown
 
 	// In the socket's list, by the time of sending. Of a free one next is the next free one.
 	prev, next int32
-	// In the list of its identity, or of a ghost, among all ghosts by age.
+	// In the list of its identity, or of a lost, among all lost ones by age.
 	older, newer int32
 }
 
-// exchanges is the memory of all exchanges of a lane. It never grows.
+// exchanges is the memory of all exchanges of a worker. It never grows.
 type exchanges struct {
 	all  []exchange
 	free int32
 	live int // under way
 
-	oldest, newest int32 // ghosts
+	oldest, newest int32 // lost ones
 }
 
 func newExchanges(n int) *exchanges {
@@ -52,14 +52,14 @@ func (t *exchanges) at(i int32) *exchange { return &t.all[i] }
 // list is the exchanges of one socket in the order of sending.
 type list struct {
 	head, tail int32
-	live       int32 // the first that is no ghost, so that ghosts are passed over
+	live       int32 // the first that is no lost, so that lost ones are passed over
 	cursor     int32 // behind the last one that was answered
 }
 
 func newList() list { return list{none, none, none, none} }
 
 // take returns a free exchange that belongs to who, appended to its list and to the socket's list.
-// If all are in use the oldest ghost, whichever socket it was of, is forgotten. It returns none if
+// If all are in use the oldest lost, whichever socket it was of, is forgotten. It returns none if
 // there is none.
 func (t *exchanges) take(lists []*socket, sock int32, who *identity) int32 {
 	if t.free == none {
@@ -121,9 +121,9 @@ func (t *exchanges) pull(l *list, i int32) {
 	}
 }
 
-// nextLive is the first from i on that is no ghost.
+// nextLive is the first from i on that is no lost.
 func (t *exchanges) nextLive(i int32) int32 {
-	for i != none && t.at(i).ghost {
+	for i != none && t.at(i).lost {
 		i = t.at(i).next
 	}
 	return i
@@ -154,11 +154,11 @@ func (t *exchanges) end(l *list, i int32) {
 	t.live--
 }
 
-// bury makes a ghost of a live exchange.
-func (t *exchanges) bury(l *list, i int32) {
+// markLost makes a lost of a live exchange.
+func (t *exchanges) markLost(l *list, i int32) {
 	x := t.at(i)
 	t.leave(x)
-	x.ghost = true
+	x.lost = true
 	if l.live == i {
 		l.live = t.nextLive(x.next)
 	}
@@ -171,7 +171,7 @@ func (t *exchanges) bury(l *list, i int32) {
 	t.live--
 }
 
-// drop forgets a ghost.
+// drop forgets a lost.
 func (t *exchanges) drop(l *list, i int32) {
 	x := t.at(i)
 	if x.older == none {
@@ -201,12 +201,12 @@ func (t *exchanges) again(l *list, i int32) {
 	t.push(l, i)
 }
 
-// clear ends all exchanges and forgets all ghosts. It returns how many were under way.
+// clear ends all exchanges and forgets all lost ones. It returns how many were under way.
 func (t *exchanges) clear(socks []*socket) (left int) {
 	left = t.live
 	for _, s := range socks {
 		for s.list.head != none {
-			if i := s.list.head; t.at(i).ghost {
+			if i := s.list.head; t.at(i).lost {
 				t.drop(&s.list, i)
 			} else {
 				t.end(&s.list, i)

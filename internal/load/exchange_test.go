@@ -11,7 +11,7 @@ type modelExchange struct {
 	index int32
 	sock  int32
 	who   *identity
-	ghost bool
+	lost  bool
 }
 
 // Lists and counts of exchanges agree with a model made of slices, whatever is done in whatever
@@ -30,18 +30,18 @@ func TestExchanges(t *testing.T) {
 	}
 	lists := make([][]*modelExchange, sockets) // by the time of sending
 	owned := map[*identity][]*modelExchange{}  // live ones
-	var ghosts []*modelExchange                // by age
+	var lostOnes []*modelExchange              // by age
 	remove := func(list []*modelExchange, m *modelExchange) []*modelExchange {
 		return slices.DeleteFunc(list, func(o *modelExchange) bool { return o == m })
 	}
 	forget := func(m *modelExchange) {
 		lists[m.sock] = remove(lists[m.sock], m)
-		ghosts = remove(ghosts, m)
+		lostOnes = remove(lostOnes, m)
 	}
 	live := func() (all []*modelExchange) {
 		for _, l := range lists {
 			for _, m := range l {
-				if !m.ghost {
+				if !m.lost {
 					all = append(all, m)
 				}
 			}
@@ -64,8 +64,8 @@ func TestExchanges(t *testing.T) {
 				}
 				break
 			}
-			if len(all)+len(ghosts) == size {
-				forget(ghosts[0])
+			if len(all)+len(lostOnes) == size {
+				forget(lostOnes[0])
 			}
 			m := &modelExchange{i, sock, who, false}
 			lists[sock] = append(lists[sock], m)
@@ -76,15 +76,15 @@ func TestExchanges(t *testing.T) {
 			forget(m)
 			owned[m.who] = remove(owned[m.who], m)
 		case op == 7:
-			pool.bury(&socks[m.sock].list, m.index)
-			m.ghost = true
+			pool.markLost(&socks[m.sock].list, m.index)
+			m.lost = true
 			owned[m.who] = remove(owned[m.who], m)
-			ghosts = append(ghosts, m)
+			lostOnes = append(lostOnes, m)
 		case op == 8:
 			pool.again(&socks[m.sock].list, m.index)
 			lists[m.sock] = append(remove(lists[m.sock], m), m)
-		case len(ghosts) > 0:
-			g := ghosts[random.IntN(len(ghosts))]
+		case len(lostOnes) > 0:
+			g := lostOnes[random.IntN(len(lostOnes))]
 			pool.drop(&socks[g.sock].list, g.index)
 			forget(g)
 		}
@@ -98,11 +98,11 @@ func TestExchanges(t *testing.T) {
 			checkOwned(t, step, pool, who, owned[who])
 		}
 		oldest := int32(none)
-		if len(ghosts) > 0 {
-			oldest = ghosts[0].index
+		if len(lostOnes) > 0 {
+			oldest = lostOnes[0].index
 		}
 		if pool.oldest != oldest {
-			t.Fatalf("step %d: oldest ghost %d, want %d", step, pool.oldest, oldest)
+			t.Fatalf("step %d: oldest lost %d, want %d", step, pool.oldest, oldest)
 		}
 	}
 	want := len(live())
@@ -120,10 +120,10 @@ func checkList(t *testing.T, step int, pool *exchanges, l *list, want []*modelEx
 	t.Helper()
 	i, before, firstLive := l.head, int32(none), int32(none)
 	for _, m := range want {
-		if i != m.index || pool.at(i).prev != before || pool.at(i).ghost != m.ghost {
+		if i != m.index || pool.at(i).prev != before || pool.at(i).lost != m.lost {
 			t.Fatalf("step %d: exchange %d in the list, want %d", step, i, m.index)
 		}
-		if !m.ghost && firstLive == none {
+		if !m.lost && firstLive == none {
 			firstLive = i
 		}
 		i, before = pool.at(i).next, i

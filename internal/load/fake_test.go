@@ -14,6 +14,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 // fake is a target written by hand, which a test can make behave as badly as it likes. One
@@ -39,8 +40,9 @@ type fake struct {
 }
 
 type fakeSession struct {
-	challenge   []byte
-	read, write aead.Cipher
+	challenge *session.Challenge
+	keys      *session.Keys
+	wrong     *session.Keys // that write with the key that the fake reads with
 }
 
 // fakeRequest is a message to a fake.
@@ -107,22 +109,20 @@ func (f *fake) packet(p *codec.Packet, from netip.AddrPort) {
 		}
 		return
 	}
-	if !s.read.IsZero() && f.message(p, s, from) {
+	if s.keys != nil && f.message(p, s, from) {
 		return
 	}
 	if s.challenge == nil { // one that lives is sent again
-		var iv, idNonce [16]byte
-		rand.Read(iv[:])
-		rand.Read(idNonce[:])
-		s.challenge = codec.AppendWhoareyou(nil, codec.DefaultProtocol, &iv, &p.Nonce, &idNonce, 0)
+		s.challenge = &session.Challenge{Nonce: p.Nonce}
+		rand.Read(s.challenge.IV[:])
+		rand.Read(s.challenge.IDNonce[:])
 	}
-	b := append([]byte(nil), s.challenge...)
-	codec.MaskHeader(b, len(b), &p.SourceID)
-	f.conn.WriteToUDPAddrPort(b, from)
+	f.conn.WriteToUDPAddrPort(s.challenge.AppendPacket(nil, codec.DefaultProtocol, &p.SourceID), from)
 }
 
 // handshake checks what a target has to check.
 func (f *fake) handshake(p *codec.Packet, s *fakeSession) bool {
+	challenge := s.challenge.Append(nil, codec.DefaultProtocol)
 	record, err := enr.Parse(p.Record)
 	if err != nil {
 		f.badRecord.Add(1)
@@ -132,7 +132,7 @@ func (f *fake) handshake(p *codec.Packet, s *fakeSession) bool {
 	} else {
 		ephemeral := [33]byte(p.EphemeralKey)
 		pub, _ := record.PublicKey()
-		digest := aead.IDSignatureDigest(s.challenge, &ephemeral, &f.self)
+		digest := aead.IDSignatureDigest(challenge, &ephemeral, &f.self)
 		if !verify(&pub, &digest, p.Signature) {
 			f.badProof.Add(1)
 			if !f.acceptAll {
@@ -148,13 +148,13 @@ func (f *fake) handshake(p *codec.Packet, s *fakeSession) bool {
 		f.t.Error(err)
 		return false
 	}
-	read, write := aead.DeriveKeys(&secret, s.challenge, &p.SourceID, &f.self)
-	s.read, s.write, s.challenge = aead.NewCipher(&read), aead.NewCipher(&write), nil
+	read, write := aead.DeriveKeys(&secret, challenge, &p.SourceID, &f.self)
+	s.keys, s.wrong, s.challenge = session.NewKeys(&read, &write), session.NewKeys(&read, &read), nil
 	return true
 }
 
 func (f *fake) message(p *codec.Packet, s *fakeSession, from netip.AddrPort) bool {
-	plain, err := s.read.Open(nil, &p.Nonce, p.Message, p.AD)
+	plain, err := s.keys.Open(&p.Nonce, p.Message, p.AD)
 	if err != nil {
 		return false
 	}
@@ -188,15 +188,10 @@ func (r *fakeRequest) send(message []byte) { r.conn.WriteToUDPAddrPort(r.seal(me
 
 // seal makes the packet of a message within the session.
 func (r *fakeRequest) seal(message []byte) []byte {
-	s := r.sessions[r.id]
-	var iv [16]byte
-	rand.Read(iv[:])
-	var nonce codec.Nonce
-	rand.Read(nonce[:])
-	head := codec.AppendMessageHeader(nil, codec.DefaultProtocol, &iv, &nonce, &r.self)
-	packet := s.write.Seal(head, &nonce, message, head)
-	codec.MaskHeader(packet, codec.MessageHeaderSize, &r.id)
-	return packet
+	h := session.Header{Protocol: codec.DefaultProtocol, Source: r.self}
+	rand.Read(h.IV[:])
+	rand.Read(h.Nonce[:])
+	return h.AppendMessage(nil, &r.id, r.sessions[r.id].keys, message)
 }
 
 // forget ends the session.

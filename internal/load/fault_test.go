@@ -19,7 +19,7 @@ import (
 // request its answer.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	for _, c := range []Config{{Window: 40}, {Rate: 2000}, {Window: 40, DisableSegments: true}} {
+	for _, c := range []Config{{Window: 40}, {Rate: 2000}, {Window: 40, DisableGSO: true}} {
 		c.Mix, c.Identities, c.Timeout = Mix{Ping: 1, FindNode: 1, Talk: 1}, 15, enough
 		c.TalkSize = MaxTalk - 10 // a handshake has no room for it
 		// A machine that does not make a handshake within the life of its challenge loses requests:
@@ -114,7 +114,7 @@ func TestLost(t *testing.T) {
 		if r.Total.Lost < 90 {
 			t.Errorf("%d lost", r.Total.Lost)
 		}
-		// Those that are told by their ghosts are late, those of long ago for nobody.
+		// Those that are told by their lost ones are late, those of long ago for nobody.
 		if e := r.Events; e.Late < 20 || e.Late+e.Unmatched > r.Total.Lost || e.Bad() > e.Unmatched {
 			t.Errorf("%d lost, events %+v", r.Total.Lost, e)
 		}
@@ -218,7 +218,7 @@ func TestForeign(t *testing.T) {
 			ping := codec.Ping{RequestID: r.req, RecordSeq: 1}
 			r.send(ping.Append(nil))
 			keys := *r.sessions[r.id]
-			keys.write = keys.read // wrong way round
+			keys.keys = keys.wrong
 			good := r.sessions[r.id]
 			r.sessions[r.id] = &keys
 			r.pong()
@@ -273,7 +273,7 @@ func TestSilent(t *testing.T) {
 	f, to := newFake(t, "127.0.0.1:0", usual) // nobody serves it
 	defer f.conn.Close()
 	g := generate(t, Config{Target: to, Mix: Only(Ping), Identities: 30, Timeout: 20 * time.Millisecond})
-	if _, err := g.Run(t.Context(), Plan{For: time.Second}); !errors.Is(err, ErrUnready) {
+	if _, err := g.Run(t.Context(), Plan{For: time.Second}); !errors.Is(err, ErrNotPrepared) {
 		t.Errorf("Run without sessions: %v", err)
 	}
 	p, err := g.Prepare(t.Context(), nil)

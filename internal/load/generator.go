@@ -18,35 +18,34 @@ const MaxDuration = 24 * time.Hour
 
 // Errors of a Generator.
 var (
-	ErrBusy     = errors.New("load: generator is running")
-	ErrUnready  = errors.New("load: there are no sessions; call Prepare")
-	ErrNotThere = errors.New("load: generator is closed")
+	ErrBusy        = errors.New("load: generator is running")
+	ErrNotPrepared = errors.New("load: there are no sessions; call Prepare")
+	ErrClosed      = errors.New("load: generator is closed")
 )
 
 // Generator loads one target. Its methods are safe for concurrent use, but only one of Prepare and
 // Run can be under way.
 type Generator struct {
-	asked Config // as it was given
-	cfg   Config // with defaults
-	lanes []*lane
-	busy  atomic.Bool
-	shut  atomic.Bool
-	info  Info
+	asked   Config // as it was given
+	cfg     Config // with defaults
+	workers []*worker
+	busy    atomic.Bool
+	shut    atomic.Bool
+	info    Info
 }
 
 // Info says what a Generator got from the system.
 type Info struct {
-	Path     string // of the sockets: fastpath.PathBatch or PathPortable
-	Receive  string // fastpath.MuxEpoll or MuxGoroutines
-	Segments bool   // requests leave in trains, by UDP_SEGMENT
-	Reason   string // why not
-	Merge    bool   // trains of answers arrive whole, by UDP_GRO
-	// MergeReason says why not.
-	MergeReason string
-	Sockets     int
-	Sources     int
-	Lanes       int
-	Train       int // requests in a train, at most
+	Path      string // of the sockets: fastpath.PathBatch or PathPortable
+	Receive   string // fastpath.MuxEpoll or MuxGoroutines
+	GSO       bool   // requests leave in GSO batches (UDP_SEGMENT)
+	GSOReason string // why not
+	GRO       bool   // responses arrive in GRO batches (UDP_GRO)
+	GROReason string // why not
+	Sockets   int
+	Sources   int
+	Workers   int
+	GSOBatch  int // requests in a GSO batch, at most
 	// RecvBuffer is what was granted to each socket, in bytes.
 	RecvBuffer int
 }
@@ -60,35 +59,33 @@ func New(cfg Config) (*Generator, error) {
 		return nil, err
 	}
 	g.cfg = cfg
-	socks := make([][]*socket, cfg.Lanes)
-	reason := ""
+	socks := make([][]*socket, cfg.Workers)
 	for i := range cfg.Sockets {
-		s, why, err := openSocket(&cfg, cfg.Sources[i%len(cfg.Sources)])
+		s, err := openSocket(&cfg, cfg.Sources[i%len(cfg.Sources)])
 		if err != nil {
 			for _, list := range socks {
 				closeAll(list)
 			}
 			return nil, err
 		}
-		reason = why
-		socks[i%cfg.Lanes] = append(socks[i%cfg.Lanes], s)
+		socks[i%cfg.Workers] = append(socks[i%cfg.Workers], s)
 	}
 	info := socks[0][0].group.Info()
 	g.info = Info{
-		Path: info.Path, Sockets: cfg.Sockets, Sources: len(cfg.Sources), Lanes: cfg.Lanes, RecvBuffer: info.RecvBufferGot,
-		Merge: info.Merge, MergeReason: info.MergeReason,
+		Path: info.Path, Sockets: cfg.Sockets, Sources: len(cfg.Sources), Workers: cfg.Workers, RecvBuffer: info.RecvBufferGot,
+		GSO: info.GSO, GSOReason: info.GSOReason, GRO: info.GRO, GROReason: info.GROReason,
 	}
 	for i := range socks {
-		l, err := newLane(&g.cfg, i, socks[i], reason)
+		l, err := newWorker(&g.cfg, i, socks[i])
 		if err != nil {
 			for _, list := range socks[i:] {
 				closeAll(list)
 			}
 			return nil, errors.Join(err, g.Close())
 		}
-		g.lanes = append(g.lanes, l)
+		g.workers = append(g.workers, l)
 	}
-	g.info.Receive = g.lanes[0].mux.Path()
+	g.info.Receive = g.workers[0].mux.Path()
 	return g, nil
 }
 
@@ -98,13 +95,11 @@ func closeAll(socks []*socket) {
 	}
 }
 
-// Info says what the generator got from the system, as of the last run: only sending shows whether
-// trains work. It must not be called during Run.
+// Info says what the generator got from the system, and GSOBatch as of the last run. It must not be
+// called during Run.
 func (g *Generator) Info() Info {
 	i := g.info
-	i.Reason = g.lanes[0].segments
-	i.Segments = i.Reason == ""
-	i.Train = g.lanes[0].cfg.Train
+	i.GSOBatch = g.workers[0].cfg.GSOBatch
 	return i
 }
 
@@ -118,9 +113,9 @@ func (g *Generator) Close() error {
 		return nil
 	}
 	var errs []error
-	for _, l := range g.lanes {
-		errs = append(errs, l.mux.Close())
-		for _, s := range l.socks {
+	for _, w := range g.workers {
+		errs = append(errs, w.mux.Close())
+		for _, s := range w.socks {
 			errs = append(errs, s.group.Close())
 		}
 	}
@@ -129,8 +124,8 @@ func (g *Generator) Close() error {
 
 // traffic sums up the counters of all sockets.
 func (g *Generator) traffic() (sum fastpath.ConnStats) {
-	for _, l := range g.lanes {
-		for _, s := range l.socks {
+	for _, w := range g.workers {
+		for _, s := range w.socks {
 			sum.Add(s.group.Stats())
 		}
 	}
@@ -189,13 +184,13 @@ func (g *Generator) effective(p *Plan) (*Config, error) {
 	return &c, err
 }
 
-// requests is how many a lane may send.
-func (p *Plan) requests(lane, lanes int) uint64 {
+// requests is how many a worker may send.
+func (p *Plan) requests(worker, workers int) uint64 {
 	if p.Requests == 0 {
 		return ^uint64(0)
 	}
-	n, k := p.Requests/uint64(lanes), p.Requests%uint64(lanes)
-	if uint64(lane) < k {
+	n, k := p.Requests/uint64(workers), p.Requests%uint64(workers)
+	if uint64(worker) < k {
 		n++
 	}
 	return n
@@ -203,7 +198,7 @@ func (p *Plan) requests(lane, lanes int) uint64 {
 
 // Run loads the target for as long as plan says, waits for outstanding answers, and reports. When
 // ctx ends it stops sending, waits a second at most, and reports what has been so far:
-// Result.Interrupted. The error is that of a socket, ErrUnready, ErrBusy, or ErrConfig; a Result
+// Result.Interrupted. The error is that of a socket, ErrNotPrepared, ErrBusy, or ErrConfig; a Result
 // comes with it if anything was sent.
 func (g *Generator) Run(ctx context.Context, plan Plan) (*Result, error) {
 	plan, err := plan.withDefaults()
@@ -220,13 +215,13 @@ func (g *Generator) Run(ctx context.Context, plan Plan) (*Result, error) {
 	defer g.busy.Store(false)
 	switch {
 	case g.shut.Load():
-		return nil, ErrNotThere
+		return nil, ErrClosed
 	case !g.ready(cfg):
-		return nil, ErrUnready
+		return nil, ErrNotPrepared
 	}
 	r := &run{cfg: cfg, plan: plan}
 	if cfg.Mix[Handshake] > 0 && cfg.Handshake == GoodHandshake {
-		r.maker = newMaker(g.cfg.Protocol, len(g.lanes), identitiesAhead)
+		r.maker = newMaker(g.cfg.Protocol, len(g.workers), identitiesAhead)
 		defer r.maker.stop()
 	}
 	meter, err := NewMeter(plan.PID)

@@ -10,22 +10,23 @@ import (
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 // none is the number of no exchange.
 const none = -1
 
-// identity is a node that the generator plays. A lane owns it.
+// identity is a node that the generator plays. A worker owns it.
 type identity struct {
 	id      [32]byte
 	key     *enr.PrivateKey
 	record  []byte
 	decoder *codec.Decoder
 
-	// The session as its initiator has it. keys counts how often it was renewed.
-	write, read aead.Cipher
-	counter     aead.Counter
-	keys        uint32
+	// The session as its initiator has it: nil before the first handshake. generation counts how
+	// often it was renewed.
+	session    *session.Keys
+	generation uint32
 
 	// shaking is set from a handshake within a run until its PONG, at most until the deadline.
 	// Requests are held back meanwhile.
@@ -59,11 +60,11 @@ func newEcho(r *aead.Random) *identity {
 	r.Read(who.id[:])
 	var key [aead.KeySize]byte
 	r.Read(key[:])
-	who.write = aead.NewCipher(&key)
+	who.session = session.NewKeys(&key, &key)
 	return who
 }
 
-// maker makes identities ahead of time, a tenth of a millisecond each, on processors that no lane
+// maker makes identities ahead of time, a tenth of a millisecond each, on processors that no worker
 // needs.
 type maker struct {
 	protocol codec.Protocol
@@ -73,9 +74,9 @@ type maker struct {
 }
 
 // newMaker starts to make identities, at most as many ahead as are given.
-func newMaker(p codec.Protocol, lanes, ahead int) *maker {
+func newMaker(p codec.Protocol, workers, ahead int) *maker {
 	m := &maker{protocol: p, ready: make(chan *identity, ahead), done: make(chan struct{})}
-	for range max(0, runtime.GOMAXPROCS(0)-lanes) {
+	for range max(0, runtime.GOMAXPROCS(0)-workers) {
 		m.wg.Add(1)
 		go m.run()
 	}

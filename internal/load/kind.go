@@ -116,14 +116,14 @@ func (m Mix) sum() (n int) {
 // sessions reports whether some kind needs sessions.
 func (m Mix) sessions() bool { return m[Ping]+m[FindNode]+m[Talk] > 0 }
 
-// draw picks kinds so that each comes up by its weight and as evenly as possible: all earn their
+// picker picks kinds so that each comes up by its weight and as evenly as possible: all earn their
 // weight at each draw, and who has most pays for all.
-type draw struct {
+type picker struct {
 	mix    Mix
 	credit Mix
 }
 
-func (d *draw) next() Kind {
+func (d *picker) next() Kind {
 	best, sum := -1, 0
 	for k, w := range d.mix {
 		if w == 0 {

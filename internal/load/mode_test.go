@@ -12,8 +12,8 @@ import (
 
 // transport is a way to move datagrams.
 type transport struct {
-	name                string
-	noSegments, noBatch bool
+	name            string
+	noGSO, portable bool
 }
 
 var transports = []transport{{"trains", false, false}, {"batches", true, false}, {"portable", true, true}}
@@ -88,7 +88,7 @@ type modeCase struct {
 func (c modeCase) run(t *testing.T, n *discv5.Node, to Target, open bool, by transport) {
 	cfg := Config{
 		Target: to, Mix: Only(c.kind), Identities: 5, Sockets: 4, Window: c.window, Timeout: enough,
-		DisableSegments: by.noSegments, DisableBatch: by.noBatch, TalkSize: 100,
+		DisableGSO: by.noGSO, Portable: by.portable, TalkSize: 100,
 	}
 	plan := Plan{For: patience, Requests: uint64(4*c.window + 3)}
 	want := plan.Requests
@@ -116,11 +116,11 @@ func (c modeCase) run(t *testing.T, n *discv5.Node, to Target, open bool, by tra
 		t.Errorf("%d WHOAREYOU, want %d; %d sessions made anew", r.Events.Whoareyou, challenges, r.Events.Rekeys)
 	}
 	i := g.Info()
-	if (i.Reason == "") != i.Segments || by.noSegments && i.Reason != "disabled" || by.noBatch && i.Path != fastpath.PathPortable {
+	if (i.GSOReason == "") != i.GSO || by.noGSO && i.GSOReason != "disabled" || by.portable && i.Path != fastpath.PathPortable {
 		t.Errorf("info %+v", i)
 	}
-	if !open && i.Segments && c.window == 64 && r.Traffic.TxBatches == r.Traffic.TxDatagrams {
-		t.Errorf("%d packets in as many calls, with trains of %d", r.Traffic.TxBatches, i.Train)
+	if !open && i.GSO && c.window == 64 && r.Traffic.TxBatches == r.Traffic.TxDatagrams {
+		t.Errorf("%d packets in as many calls, with trains of %d", r.Traffic.TxBatches, i.GSOBatch)
 	}
 }
 
@@ -129,8 +129,8 @@ func TestMixed(t *testing.T) {
 	t.Parallel()
 	_, to := node(t, "127.0.0.1:0", nil)
 	mix := Mix{Ping: 4, FindNode: 3, Talk: 2, Handshake: 1, Junk: 2}
-	for _, cfg := range []Config{{Window: 24}, {Rate: 1500}, {Rate: 1500, Poisson: true}, {Window: 24, Lanes: 3, Sockets: 6}, {Rate: 1500, Lanes: 2}} {
-		cfg.Target, cfg.Mix, cfg.Identities, cfg.Timeout, cfg.Train = to, mix, 10, enough, 1
+	for _, cfg := range []Config{{Window: 24}, {Rate: 1500}, {Rate: 1500, Poisson: true}, {Window: 24, Workers: 3, Sockets: 6}, {Rate: 1500, Workers: 2}} {
+		cfg.Target, cfg.Mix, cfg.Identities, cfg.Timeout, cfg.GSOBatch = to, mix, 10, enough, 1
 		g := generate(t, cfg)
 		prepare(t, g)
 		r := load(t, g, Plan{For: patience, Requests: 240})
@@ -143,7 +143,7 @@ func TestMixed(t *testing.T) {
 				continue
 			}
 			want := uint64(240 / 12 * mix[k.Kind])
-			if spread := uint64(cfg.Lanes); k.Sent+spread < want || k.Sent > want+spread {
+			if spread := uint64(cfg.Workers); k.Sent+spread < want || k.Sent > want+spread {
 				t.Errorf("%v: %d, want %d", k.Kind, k.Sent, want)
 			}
 			if k.Latency.Count() != int64(k.Answered) {
@@ -160,7 +160,7 @@ func TestIPv6(t *testing.T) {
 		t.Fatalf("target at %v", to.Addr)
 	}
 	for _, by := range transports {
-		g := generate(t, Config{Target: to, Mix: Mix{1, 1, 1, 1, 1}, Identities: 10, Window: 10, Timeout: enough, DisableSegments: by.noSegments, DisableBatch: by.noBatch})
+		g := generate(t, Config{Target: to, Mix: Mix{1, 1, 1, 1, 1}, Identities: 10, Window: 10, Timeout: enough, DisableGSO: by.noGSO, Portable: by.portable})
 		prepare(t, g)
 		whole(t, load(t, g, Plan{For: patience, Requests: 100}))
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// prepareWindow is how many handshakes a lane has under way. They take a target milliseconds
+	// prepareWindow is how many handshakes a worker has under way. They take a target milliseconds
 	// each, and have to be done before their challenges end.
 	prepareWindow = 64
 	// prepareTimeout is the longest Config.Timeout that Prepare heeds: challenges end after a
@@ -57,25 +57,25 @@ func (g *Generator) Prepare(ctx context.Context, progress func(done, all int)) (
 		return p, err
 	}
 	all := 0
-	for _, l := range g.lanes {
-		l.missing, l.waiting = 0, nil
+	for _, w := range g.workers {
+		w.missing, w.waiting = 0, nil
 		if !g.cfg.Mix.sessions() {
 			continue
 		}
-		want := share(g.cfg.Identities, l.number, len(g.lanes))
-		for _, s := range l.socks {
+		want := share(g.cfg.Identities, w.number, len(g.workers))
+		for _, s := range w.socks {
 			want -= len(s.members)
 			p.Sessions += len(s.members)
 		}
 		if len(g.cfg.Echo) > 0 {
 			for i := range want {
-				s := l.socks[i%len(l.socks)]
-				s.members = append(s.members, newEcho(l.random))
+				s := w.socks[i%len(w.socks)]
+				s.members = append(s.members, newEcho(w.random))
 			}
 			p.Sessions += want
 			continue
 		}
-		l.missing = want
+		w.missing = want
 		all += want
 	}
 	if all == 0 {
@@ -84,7 +84,7 @@ func (g *Generator) Prepare(ctx context.Context, progress func(done, all int)) (
 	had := p.Sessions
 	var made atomic.Int64
 	cfg := g.cfg
-	cfg.Mix, cfg.Rate, cfg.Window, cfg.Train = Only(Handshake), 0, prepareWindow*cfg.Lanes, 1
+	cfg.Mix, cfg.Rate, cfg.Window, cfg.GSOBatch = Only(Handshake), 0, prepareWindow*cfg.Workers, 1
 	cfg.Timeout = max(leastPrepare, min(cfg.Timeout, prepareTimeout))
 	r := &run{
 		cfg: &cfg, plan: Plan{For: math.MaxInt64, Every: math.MaxInt64}, prepare: true, made: &made,
@@ -97,11 +97,11 @@ func (g *Generator) Prepare(ctx context.Context, progress func(done, all int)) (
 		tick = func() { progress(had+int(made.Load()), had+all) }
 	}
 	sum, err := g.start(ctx, r, nil, tick)
-	for _, l := range g.lanes {
-		l.cfg = &g.cfg
+	for _, w := range g.workers {
+		w.cfg = &g.cfg
 	}
 	p.Sessions, p.Elapsed = had+int(made.Load()), time.Since(began)
-	p.Failed, p.Latency = int(sum.tally.counts[Handshake].Lost), sum.tally.latency[Handshake]
+	p.Failed, p.Latency = int(sum.stats.counts[Handshake].Lost), sum.stats.latency[Handshake]
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -111,7 +111,7 @@ func (g *Generator) Prepare(ctx context.Context, progress func(done, all int)) (
 	return p, err
 }
 
-// badIdentities makes those that bad handshakes come from, as many for each lane as it has
+// badIdentities makes those that bad handshakes come from, as many for each worker as it has
 // identities.
 func (g *Generator) badIdentities(ctx context.Context) error {
 	if g.cfg.Mix[Handshake] == 0 || g.cfg.Handshake == GoodHandshake {
@@ -119,8 +119,8 @@ func (g *Generator) badIdentities(ctx context.Context) error {
 	}
 	m := newMaker(g.cfg.Protocol, 0, identitiesAhead)
 	defer m.stop()
-	for _, l := range g.lanes {
-		for len(l.bad) < max(1, share(g.cfg.Identities, l.number, len(g.lanes))) {
+	for _, w := range g.workers {
+		for len(w.bad) < max(1, share(g.cfg.Identities, w.number, len(g.workers))) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -129,31 +129,31 @@ func (g *Generator) badIdentities(ctx context.Context) error {
 				return err
 			}
 			who.bad = true
-			l.bad = append(l.bad, who)
+			w.bad = append(w.bad, who)
 		}
 	}
 	return nil
 }
 
-// prepared reports whether the lane has all its sessions, or why it cannot get them.
-func (l *lane) prepared() (bool, error) {
-	if len(l.waiting)+l.missing == 0 && l.ring.front() == nil && l.pool.live == 0 {
+// prepared reports whether the worker has all its sessions, or why it cannot get them.
+func (w *worker) prepared() (bool, error) {
+	if len(w.waiting)+w.missing == 0 && w.ring.front() == nil && w.pool.live == 0 {
 		return true, nil
 	}
-	if l.now-l.progress > silence*l.cfg.Timeout {
-		return false, fmt.Errorf("%w at %v", ErrSilent, l.cfg.Target.Addr)
+	if w.now-w.progress > silence*w.cfg.Timeout {
+		return false, fmt.Errorf("%w at %v", ErrSilent, w.cfg.Target.Addr)
 	}
 	return false, nil
 }
 
-// ready reports whether all lanes have what Run needs.
+// ready reports whether all workers have what Run needs.
 func (g *Generator) ready(c *Config) bool {
-	for _, l := range g.lanes {
+	for _, w := range g.workers {
 		members := 0
-		for _, s := range l.socks {
+		for _, s := range w.socks {
 			members += len(s.members)
 		}
-		if c.Mix.sessions() && members == 0 || c.Mix[Handshake] > 0 && c.Handshake != GoodHandshake && len(l.bad) == 0 {
+		if c.Mix.sessions() && members == 0 || c.Mix[Handshake] > 0 && c.Handshake != GoodHandshake && len(w.bad) == 0 {
 			return false
 		}
 	}

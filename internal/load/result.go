@@ -23,7 +23,7 @@ type Result struct {
 	Events  Events
 	// Lag is by how much requests left behind their intended time, of an open loop.
 	Lag *Histogram
-	// Busy is the part of the time, 0 to 1, in which lanes had something to do.
+	// Busy is the part of the time, 0 to 1, in which workers had something to do.
 	Busy float64
 	// Traffic is what the sockets counted. Its KernelDrops are answers that the generator was too
 	// slow to take, of which a train that would have arrived whole counts as one.
@@ -104,17 +104,17 @@ func (r *Result) Limits() (list []string) {
 func (g *Generator) result(r *run, s *summary, started time.Time, traffic fastpath.ConnStats) *Result {
 	res := &Result{
 		Started: started, Every: r.plan.Every, Sending: s.sending, Elapsed: s.elapsed, Interrupted: s.stopped,
-		Pending: s.left, Events: s.tally.events, Lag: s.tally.lag, Traffic: traffic,
+		Pending: s.left, Events: s.stats.events, Lag: s.stats.lag, Traffic: traffic,
 		Points: s.points, Usage: s.usage, TargetGone: s.gone,
 	}
 	for k, w := range r.cfg.Mix {
 		if w > 0 {
-			res.Kinds = append(res.Kinds, KindResult{Kind(k), s.tally.counts[k], s.tally.latency[k]})
+			res.Kinds = append(res.Kinds, KindResult{Kind(k), s.stats.counts[k], s.stats.latency[k]})
 		}
 	}
-	res.Total, res.Latency = s.tally.total()
+	res.Total, res.Latency = s.stats.total()
 	if s.wall > 0 {
-		res.Busy = max(0, 1-s.tally.idle.Seconds()/(s.wall.Seconds()*float64(len(g.lanes))))
+		res.Busy = max(0, 1-s.stats.idle.Seconds()/(s.wall.Seconds()*float64(len(g.workers))))
 	}
 	return res
 }
@@ -123,9 +123,9 @@ func (g *Generator) result(r *run, s *summary, started time.Time, traffic fastpa
 func difference(after, before fastpath.ConnStats) fastpath.ConnStats {
 	a, b := &after, &before
 	for _, p := range [][2]*uint64{
-		{&a.RxDatagrams, &b.RxDatagrams}, {&a.RxBytes, &b.RxBytes}, {&a.RxBatches, &b.RxBatches}, {&a.RxTrains, &b.RxTrains},
+		{&a.RxDatagrams, &b.RxDatagrams}, {&a.RxBytes, &b.RxBytes}, {&a.RxBatches, &b.RxBatches}, {&a.RxGRO, &b.RxGRO},
 		{&a.TxDatagrams, &b.TxDatagrams}, {&a.TxBytes, &b.TxBytes}, {&a.TxBatches, &b.TxBatches},
-		{&a.TxTrains, &b.TxTrains}, {&a.TrainsRefused, &b.TrainsRefused},
+		{&a.TxGSO, &b.TxGSO}, {&a.GSORejected, &b.GSORejected},
 		{&a.LocalUnknown, &b.LocalUnknown}, {&a.LocalFallbacks, &b.LocalFallbacks}, {&a.PathMTUIgnored, &b.PathMTUIgnored},
 		{&a.Truncated, &b.Truncated}, {&a.Short, &b.Short}, {&a.Long, &b.Long}, {&a.BadSource, &b.BadSource},
 		{&a.ReadErrors, &b.ReadErrors}, {&a.KernelDrops, &b.KernelDrops},

@@ -10,15 +10,15 @@ const ahead = 1024
 
 // slot is a packet of a train.
 type slot struct {
-	who   *identity // nil for junk
-	seq   uint64
-	nonce codec.Nonce
-	keys  uint32 // of who, when the packet was sealed
+	who        *identity // nil for junk
+	seq        uint64
+	nonce      codec.Nonce
+	generation uint32 // of who, when the packet was sealed
 }
 
 // train is packets of one kind, which leave from one socket. They stand in slab one behind the
 // other, as the system takes them.
-type train struct {
+type sealedBatch struct {
 	sock   int32
 	kind   Kind
 	size   int // of a packet
@@ -29,37 +29,37 @@ type train struct {
 }
 
 // packet is the memory of packet i.
-func (t *train) packet(i int) []byte { return t.slab[i*t.size : (i+1)*t.size] }
+func (t *sealedBatch) packet(i int) []byte { return t.slab[i*t.size : (i+1)*t.size] }
 
 // ring is trains in the order in which they will leave. Only the last one may be unfinished, but
 // for the first one that is being sent.
 type ring struct {
-	trains []train
-	head   int
-	count  int
+	batches []sealedBatch
+	head    int
+	count   int
 }
 
 // reset makes room for trains of the given number of packets of up to the given size, and empties
 // the ring.
 func (r *ring) reset(length, size int) {
 	n := max(4, ahead/length)
-	if len(r.trains) != n || len(r.trains[0].slots) != length || len(r.trains[0].slab) < length*size {
-		r.trains = make([]train, n)
+	if len(r.batches) != n || len(r.batches[0].slots) != length || len(r.batches[0].slab) < length*size {
+		r.batches = make([]sealedBatch, n)
 		slots, slab := make([]slot, n*length), make([]byte, n*length*size)
-		for i := range r.trains {
-			r.trains[i].slots = slots[i*length : (i+1)*length]
-			r.trains[i].slab = slab[i*length*size : (i+1)*length*size]
+		for i := range r.batches {
+			r.batches[i].slots = slots[i*length : (i+1)*length]
+			r.batches[i].slab = slab[i*length*size : (i+1)*length*size]
 		}
 	}
 	r.head, r.count = 0, 0
 }
 
 // front is the train to send from, or nil if nothing is sealed.
-func (r *ring) front() *train {
+func (r *ring) front() *sealedBatch {
 	if r.count == 0 {
 		return nil
 	}
-	t := &r.trains[r.head]
+	t := &r.batches[r.head]
 	if t.sent == t.sealed {
 		return nil // and the only one
 	}
@@ -68,24 +68,24 @@ func (r *ring) front() *train {
 
 // advance gives up the first train if all of it has been sent.
 func (r *ring) advance() {
-	if t := &r.trains[r.head]; t.sent == len(t.slots) {
-		r.head = (r.head + 1) % len(r.trains)
+	if t := &r.batches[r.head]; t.sent == len(t.slots) {
+		r.head = (r.head + 1) % len(r.batches)
 		r.count--
 	}
 }
 
 // back is the train to seal into: the last one, or a new one that setUp makes ready. It is nil when
 // the ring is full.
-func (r *ring) back(setUp func(*train) bool) *train {
+func (r *ring) back(setUp func(*sealedBatch) bool) *sealedBatch {
 	if r.count > 0 {
-		if t := &r.trains[(r.head+r.count-1)%len(r.trains)]; t.sealed < len(t.slots) {
+		if t := &r.batches[(r.head+r.count-1)%len(r.batches)]; t.sealed < len(t.slots) {
 			return t
 		}
 	}
-	if r.count == len(r.trains) {
+	if r.count == len(r.batches) {
 		return nil
 	}
-	t := &r.trains[(r.head+r.count)%len(r.trains)]
+	t := &r.batches[(r.head+r.count)%len(r.batches)]
 	t.sealed, t.sent = 0, 0
 	if !setUp(t) {
 		return nil

@@ -1,194 +1,179 @@
 package load
 
 import (
-	"errors"
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/fastpath"
 )
 
 // send begins as many exchanges as window or schedule allow.
-func (l *lane) send() error {
-	if !l.sending {
+func (w *worker) send() error {
+	if !w.sending {
 		return nil
 	}
-	if l.run.prepare {
-		if done, err := l.prepared(); done || err != nil {
-			l.sending = false
+	if w.run.prepare {
+		if done, err := w.prepared(); done || err != nil {
+			w.sending = false
 			return err
 		}
 	}
-	if l.over() {
-		l.sending, l.until = false, min(l.now, l.until)
-		l.drained = l.now + 2*l.cfg.Timeout + l.expiry() + longestWait // by then all have ended
-		if l.run.stop.Load() {
-			l.drained = l.now + min(l.cfg.Timeout, DefaultTimeout)
+	if w.over() {
+		w.sending, w.until = false, min(w.now, w.until)
+		w.drained = w.now + 2*w.cfg.Timeout + w.expiry() + longestWait // by then all have ended
+		if w.run.stop.Load() {
+			w.drained = w.now + min(w.cfg.Timeout, DefaultTimeout)
 		}
 		return nil
 	}
-	l.due = l.due[:0]
-	if l.scheduled() {
-		l.due = l.pace.take(l.due, min(l.now, l.until-1), l.left)
+	w.due = w.due[:0]
+	if w.scheduled() {
+		w.due = w.schedule.take(w.due, min(w.now, w.until-1), w.left)
 	} else {
-		for range l.room() {
-			l.due = append(l.due, l.now)
+		for range w.room() {
+			w.due = append(w.due, w.now)
 		}
 	}
-	for due := l.due; len(due) > 0; {
-		t := l.ring.front()
+	for due := w.due; len(due) > 0; {
+		t := w.ring.front()
 		if t == nil {
-			if n, err := l.seal(l.cfg.Train); n == 0 || err != nil {
+			if n, err := w.seal(w.cfg.GSOBatch); n == 0 || err != nil {
 				return err
 			}
 			continue
 		}
 		n := min(len(due), t.sealed-t.sent)
-		if err := l.transmit(t, due[:n]); err != nil {
+		if err := w.transmit(t, due[:n]); err != nil {
 			return err
 		}
 		due = due[n:]
-		l.left -= uint64(n)
-		l.ring.advance()
+		w.left -= uint64(n)
+		w.ring.advance()
 	}
 	return nil
 }
 
-// scheduled reports whether the lane sends by the schedule of an open loop.
-func (l *lane) scheduled() bool { return l.cfg.Rate > 0 }
+// scheduled reports whether the worker sends by the schedule of an open loop.
+func (w *worker) scheduled() bool { return w.cfg.Rate > 0 }
 
 // over reports whether nothing more is to be sent. What the schedule has before the end of the plan
-// is sent also when the lane is late, but for what is hopelessly late.
-func (l *lane) over() bool {
+// is sent also when the worker is late, but for what is hopelessly late.
+func (w *worker) over() bool {
 	switch {
-	case l.left == 0 || l.run.stop.Load():
+	case w.left == 0 || w.run.stop.Load():
 		return true
-	case !l.scheduled():
-		return l.now >= l.until
-	case l.pace.at >= l.until:
-		return l.now >= l.until
-	case l.now < l.until+2*l.cfg.Timeout:
+	case !w.scheduled():
+		return w.now >= w.until
+	case w.schedule.at >= w.until:
+		return w.now >= w.until
+	case w.now < w.until+2*w.cfg.Timeout:
 		return false
 	}
-	n := min(l.pace.until(l.until), l.left)
-	for k, w := range l.draw.mix {
-		l.tally.counts[k].Unsent += n * uint64(w) / uint64(l.draw.mix.sum())
+	n := min(w.schedule.until(w.until), w.left)
+	for k, weight := range w.picker.mix {
+		w.stats.counts[k].Unsent += n * uint64(weight) / uint64(w.picker.mix.sum())
 	}
 	return true
 }
 
 // room is how many requests the window allows now. It is made of whole trains, unless nothing is
 // under way.
-func (l *lane) room() int {
-	free := max(0, l.cfg.Window/l.cfg.Lanes-l.pool.live)
-	if l.pool.live > 0 {
-		free -= free % l.cfg.Train
+func (w *worker) room() int {
+	free := max(0, w.cfg.Window/w.cfg.Workers-w.pool.live)
+	if w.pool.live > 0 {
+		free -= free % w.cfg.GSOBatch
 	}
-	return int(min(uint64(min(free, sendBatch)), l.left))
+	return int(min(uint64(min(free, sendBatch)), w.left))
 }
 
 // transmit begins exchanges with the next packets of a train, one for each intended time.
-func (l *lane) transmit(t *train, due []time.Duration) error {
-	l.now = l.clock.Now()
-	counts := &l.tally.counts[t.kind]
+func (w *worker) transmit(t *sealedBatch, due []time.Duration) error {
+	w.now = w.clock.Now()
+	counts := &w.stats.counts[t.kind]
 	put := t.sent // packets from there on have not left
 	for _, intended := range due {
 		i := t.sent
 		s := &t.slots[i]
-		n := l.pool.take(l.socks, t.sock, s.who)
+		n := w.pool.take(w.socks, t.sock, s.who)
 		if n == none {
 			counts.Unsent++
-			if err := l.put(t, put, i); err != nil {
+			if err := w.put(t, put, i); err != nil {
 				return err
 			}
 			t.sent++
 			put = t.sent
 			continue
 		}
-		x := l.pool.at(n)
+		x := w.pool.at(n)
 		x.kind, x.seq = t.kind, s.seq
-		x.intended, x.sent, x.deadline = intended, l.now, l.now+l.cfg.Timeout
+		x.intended, x.sent, x.deadline = intended, w.now, w.now+w.cfg.Timeout
 		counts.Sent++
-		if !l.scheduled() {
-			x.intended = l.now
+		if !w.scheduled() {
+			x.intended = w.now
 		}
 		if t.kind == Handshake {
-			x.deadline += l.cfg.Timeout
+			x.deadline += w.cfg.Timeout
 		}
-		if who := s.who; t.kind.inSession() && who.shaking && l.now < who.deadline {
+		if who := s.who; t.kind.inSession() && who.shaking && w.now < who.deadline {
 			x.held = true
-			if err := l.put(t, put, i); err != nil {
+			if err := w.put(t, put, i); err != nil {
 				return err
 			}
 			t.sent++
 			put = t.sent
 			continue
-		} else if t.kind.inSession() && s.keys != who.keys {
-			s.keys = who.keys
-			l.sealMessage(t.packet(i), who, t.kind, s.seq, &s.nonce)
+		} else if t.kind.inSession() && s.generation != who.generation {
+			s.generation = who.generation
+			w.sealMessage(t.packet(i), who, t.kind, s.seq, &s.nonce)
 		}
-		x.nonce, x.keys = s.nonce, s.keys
+		x.nonce, x.generation = s.nonce, s.generation
 		t.sent++
 	}
-	if l.scheduled() {
-		l.tally.lagged(l.now-due[0], len(due))
+	if w.scheduled() {
+		w.stats.lagged(w.now-due[0], len(due))
 	}
-	return l.put(t, put, t.sent)
+	return w.put(t, put, t.sent)
 }
 
-// put sends packets from to end of a train.
-func (l *lane) put(t *train, from, end int) error {
-	s := l.socks[t.sock]
-	for from < end && s.trains != nil {
-		n := min(end-from, fastpath.TrainLength(t.size))
-		err := s.trains.Send(t.slab[from*t.size:(from+n)*t.size], t.size, l.cfg.Target.Addr)
-		if errors.Is(err, fastpath.ErrSegments) {
-			l.segments, s.trains = s.trains.Reason(), nil
-			break
-		}
-		if err != nil {
-			return err
-		}
-		from += n
-	}
+// put sends packets from to end of a train. The socket joins them into GSO batches where it can.
+func (w *worker) put(t *sealedBatch, from, end int) error {
 	for ; from < end; from++ {
-		if err := l.out(t.sock, t.packet(from)); err != nil {
+		if err := w.out(t.sock, t.packet(from)); err != nil {
 			return err
 		}
 	}
-	return l.flush()
+	return w.flush()
 }
 
 // out queues a packet; flush sends it.
-func (l *lane) out(sock int32, packet []byte) error {
-	if l.tx.Full() || l.tx.Len() > 0 && l.txSock != sock {
-		if err := l.flush(); err != nil {
+func (w *worker) out(sock int32, packet []byte) error {
+	if w.tx.Full() || w.tx.Len() > 0 && w.txSock != sock {
+		if err := w.flush(); err != nil {
 			return err
 		}
 	}
-	l.txSock = sock
-	l.tx.Commit(copy(l.tx.Buffer(), packet), l.cfg.Target.Addr)
+	w.txSock = sock
+	w.tx.Commit(copy(w.tx.Buffer(), packet), w.cfg.Target.Addr)
 	return nil
 }
 
 // flush sends what out has queued.
-func (l *lane) flush() error {
-	if l.tx.Len() == 0 {
+func (w *worker) flush() error {
+	if w.tx.Len() == 0 {
 		return nil
 	}
-	return l.socks[l.txSock].conn.WriteBatch(l.tx)
+	return w.socks[w.txSock].conn.WriteBatch(w.tx)
 }
 
 // seal makes up to n packets ready, and returns how many. 0 says that the ring is full, or that
 // there is nobody to send for.
-func (l *lane) seal(n int) (sealed int, err error) {
+func (w *worker) seal(n int) (sealed int, err error) {
 	for sealed < n {
-		t := l.ring.back(l.setUp)
+		t := w.ring.back(w.setUp)
 		if t == nil {
 			return sealed, nil
 		}
 		for ; sealed < n && t.sealed < len(t.slots); sealed++ {
-			ok, err := l.sealOne(t)
+			ok, err := w.sealOne(t)
 			if !ok || err != nil {
 				return sealed, err
 			}
@@ -199,16 +184,16 @@ func (l *lane) seal(n int) (sealed int, err error) {
 }
 
 // setUp chooses kind and socket of a train.
-func (l *lane) setUp(t *train) bool {
-	if l.run.prepare && len(l.waiting)+l.missing == 0 {
+func (w *worker) setUp(t *sealedBatch) bool {
+	if w.run.prepare && len(w.waiting)+w.missing == 0 {
 		return false
 	}
-	t.kind = l.draw.next()
-	t.size = l.templates[t.kind].size
-	for range l.socks {
-		l.turn = (l.turn + 1) % len(l.socks)
-		if !t.kind.inSession() || len(l.socks[l.turn].members) > 0 {
-			t.sock = int32(l.turn)
+	t.kind = w.picker.next()
+	t.size = w.templates[t.kind].size
+	for range w.socks {
+		w.turn = (w.turn + 1) % len(w.socks)
+		if !t.kind.inSession() || len(w.socks[w.turn].members) > 0 {
+			t.sock = int32(w.turn)
 			return true
 		}
 	}
@@ -216,67 +201,70 @@ func (l *lane) setUp(t *train) bool {
 }
 
 // sealOne seals the next packet of a train. It reports false if there is nobody to seal it for.
-func (l *lane) sealOne(t *train) (ok bool, err error) {
+func (w *worker) sealOne(t *sealedBatch) (ok bool, err error) {
 	s, packet := &t.slots[t.sealed], t.packet(t.sealed)
-	l.seq++
-	s.seq = l.seq
+	w.seq++
+	s.seq = w.seq
 	switch t.kind {
 	case Handshake:
-		if s.who, err = l.newcomer(); s.who == nil || err != nil {
+		if s.who, err = w.newcomer(); s.who == nil || err != nil {
 			return false, err
 		}
-		s.keys = s.who.keys
-		l.random.Read(s.nonce[:])
-		l.sealUnknown(packet, &s.who.id, &s.nonce)
+		s.generation = s.who.generation
+		w.random.Read(s.nonce[:])
+		w.sealUnknown(packet, &s.who.id, &s.nonce)
 	case Junk:
 		s.who = nil
-		l.strangers.nonce(&s.nonce, s.seq, l.random)
-		l.sealUnknown(packet, l.strangers.next(l.random), &s.nonce)
+		w.junkIDs.nonce(&s.nonce, s.seq, w.random)
+		w.sealUnknown(packet, w.junkIDs.next(w.random), &s.nonce)
 	default:
-		s.who = l.socks[t.sock].turn()
-		s.keys = s.who.keys
-		l.sealMessage(packet, s.who, t.kind, s.seq, &s.nonce)
+		s.who = w.socks[t.sock].turn()
+		s.generation = s.who.generation
+		w.sealMessage(packet, s.who, t.kind, s.seq, &s.nonce)
 	}
 	return true, nil
 }
 
 // newcomer is who makes the next handshake, or nil if there is nobody.
-func (l *lane) newcomer() (*identity, error) {
-	switch n := len(l.waiting); {
-	case l.run.prepare && n > 0:
-		who := l.waiting[n-1]
-		l.waiting = l.waiting[:n-1]
+func (w *worker) newcomer() (*identity, error) {
+	switch n := len(w.waiting); {
+	case w.run.prepare && n > 0:
+		who := w.waiting[n-1]
+		w.waiting = w.waiting[:n-1]
 		return who, nil
-	case l.run.prepare && l.missing == 0:
+	case w.run.prepare && w.missing == 0:
 		return nil, nil
-	case l.run.prepare:
-		l.missing--
-	case l.cfg.Handshake != GoodHandshake:
-		l.nextBad = (l.nextBad + 1) % len(l.bad)
-		return l.bad[l.nextBad], nil
+	case w.run.prepare:
+		w.missing--
+	case w.cfg.Handshake != GoodHandshake:
+		w.nextBad = (w.nextBad + 1) % len(w.bad)
+		return w.bad[w.nextBad], nil
 	}
-	return l.run.maker.take()
+	return w.run.maker.take()
 }
 
 // sealMessage writes a request within a session. dst has the size of the packet.
-func (l *lane) sealMessage(dst []byte, who *identity, k Kind, seq uint64, nonce *codec.Nonce) {
-	if !who.counter.Next(nonce, l.random) {
+func (w *worker) sealMessage(dst []byte, who *identity, k Kind, seq uint64, nonce *codec.Nonce) {
+	h := &w.header
+	if !who.session.NextNonce(&h.Nonce, w.random) {
 		// The key is used up. A message that does not open brings about a handshake.
-		l.random.Read(nonce[:])
-		l.sealUnknown(dst, &who.id, nonce)
+		w.random.Read(nonce[:])
+		w.sealUnknown(dst, &who.id, nonce)
 		return
 	}
-	l.random.Block(&l.iv)
-	head := codec.AppendMessageHeader(dst[:0], l.cfg.Protocol, &l.iv, nonce, &who.id)
-	message := l.templates[k].put(head, seq)[len(head):]
-	packet := who.write.Seal(head, nonce, message, head)
-	codec.MaskHeader(packet, codec.MessageHeaderSize, &l.initiator.target)
+	*nonce = h.Nonce
+	h.Source = who.id
+	w.random.Block(&h.IV)
+	message := w.templates[k].put(dst[codec.MessageHeaderSize:codec.MessageHeaderSize], seq)
+	h.AppendMessage(dst[:0], &w.initiator.target, who.session, message)
 }
 
 // sealUnknown writes a message of the size of dst that nobody can open.
-func (l *lane) sealUnknown(dst []byte, id *[32]byte, nonce *codec.Nonce) {
-	l.random.Block(&l.iv)
-	head := codec.AppendMessageHeader(dst[:0], l.cfg.Protocol, &l.iv, nonce, id)
-	l.random.Read(dst[len(head):])
-	codec.MaskHeader(dst, codec.MessageHeaderSize, &l.initiator.target)
+func (w *worker) sealUnknown(dst []byte, id *[32]byte, nonce *codec.Nonce) {
+	h := &w.header
+	h.Source, h.Nonce = *id, *nonce
+	w.random.Block(&h.IV)
+	noise := dst[codec.MessageHeaderSize:]
+	w.random.Read(noise)
+	h.AppendUnopenable(dst[:0], &w.initiator.target, noise)
 }

@@ -8,14 +8,13 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// socket is one port of the generator. A lane owns it.
+// socket is one port of the generator. A worker owns it.
 type socket struct {
 	group   *fastpath.Group
 	conn    fastpath.Conn
-	trains  *fastpath.Segmenter // nil: not possible
-	members []*identity         // those with a session
-	next    int                 // whose turn it is
-	list    list                // exchanges
+	members []*identity // those with a session
+	next    int         // whose turn it is
+	list    list        // exchanges
 }
 
 // turn is the member whose turn it is. There must be one.
@@ -27,18 +26,14 @@ func (s *socket) turn() *identity {
 	return s.members[s.next-1]
 }
 
-// openSocket binds a free port. reason says why it cannot send trains.
-func openSocket(c *Config, source netip.Addr) (s *socket, reason string, err error) {
+// openSocket binds a free port.
+func openSocket(c *Config, source netip.Addr) (*socket, error) {
 	group, err := fastpath.Listen(fastpath.Config{
 		Addr: netip.AddrPortFrom(source, 0), MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
-		RecvBuffer: c.Buffer, SendBuffer: c.Buffer, DisableBatch: c.DisableBatch, DisableSegments: c.DisableSegments,
+		RecvBuffer: c.Buffer, SendBuffer: c.Buffer, Portable: c.Portable, DisableGSO: c.DisableGSO,
 	})
 	if err != nil {
-		return nil, "", fmt.Errorf("load: %w", err)
+		return nil, fmt.Errorf("load: %w", err)
 	}
-	s = &socket{group: group, conn: group.Conns()[0], list: newList()}
-	if reason = "disabled"; !c.DisableSegments {
-		s.trains, reason = fastpath.NewSegmenter(s.conn)
-	}
-	return s, reason, nil
+	return &socket{group: group, conn: group.Conns()[0], list: newList()}, nil
 }

@@ -78,10 +78,10 @@ func TestLateGenerator(t *testing.T) {
 	f.serve()
 	const pause, slow, rate = 200 * time.Millisecond, 100 * time.Millisecond, 1000
 	g := generate(t, Config{Target: to, Mix: Only(Junk), JunkSize: codec.MaxPacketSize, Rate: rate, Timeout: enough})
-	// The lane pauses when it wants a new seed, after a MiB: before it has sealed a thousand
+	// The worker pauses when it wants a new seed, after a MiB: before it has sealed a thousand
 	// packets.
 	var err error
-	if g.lanes[0].random, err = aead.NewRandom(&slowSource{pause: pause}); err != nil {
+	if g.workers[0].random, err = aead.NewRandom(&slowSource{pause: pause}); err != nil {
 		t.Fatal(err)
 	}
 	r := load(t, g, Plan{For: 400 * time.Millisecond})

@@ -99,7 +99,7 @@ func TestAddressGone(t *testing.T) {
 				h.more(t, c.second, c.dev, "")
 				change := func(cfg *discv5.Config) {
 					alone(cfg)
-					cfg.PortableSockets = portable
+					cfg.Portable = portable
 				}
 				x := h.node(t, change)
 				y := f.host(t, c.family.addr(2)...).node(t, change)

@@ -31,7 +31,7 @@ func TestS43ForgedPathMTU(t *testing.T) {
 func forgedPathMTU(t *testing.T, f family, portable bool, mtu int) {
 	fab := newFabric(t)
 	asked, asker := fab.host(t, f.addr(1)...), fab.host(t, f.addr(2)...)
-	x := asked.node(t, func(c *discv5.Config) { c.PortableSockets = portable })
+	x := asked.node(t, func(c *discv5.Config) { c.Portable = portable })
 	y := asker.node(t, func(c *discv5.Config) { c.Resend = -1 })
 	y.answers(t, x.contact(), "handshake")
 

@@ -124,7 +124,7 @@ func TestSecondAddress(t *testing.T) {
 				h.more(t, c.second, c.dev, "")
 				quiet := func(cfg *discv5.Config) {
 					alone(cfg)
-					cfg.PortableSockets = portable
+					cfg.Portable = portable
 				}
 				x := h.node(t, quiet)
 				y := f.host(t, c.family.addr(2)...).node(t, quiet)
@@ -351,7 +351,7 @@ func TestLinkLocal(t *testing.T) {
 			})
 			quiet := func(cfg *discv5.Config) {
 				alone(cfg)
-				cfg.PortableSockets, cfg.RequestTimeout = portable, time.Second
+				cfg.Portable, cfg.RequestTimeout = portable, time.Second
 			}
 			x, y := h.node(t, quiet), peer.node(t, quiet)
 			took := y.answers(t, x.at(t, "fe80::b"), "answer on the second interface")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"net/netip"
 
 	"github.com/fastdisc/discv5/codec"
@@ -22,7 +21,7 @@ type blaster struct {
 	to    netip.AddrPort
 	conns []*fastpath.Group
 	send  []func([]byte) error
-	train []byte
+	batch []byte
 	count uint64
 }
 
@@ -39,31 +38,23 @@ func newBlaster(to load.Target, from []netip.Addr) (*blaster, error) {
 		b.send = append(b.send, b.sender(g.Conns()[0]))
 	}
 	id := [32]byte(to.ID)
-	for range fastpath.TrainLength(junkSize) {
+	for range fastpath.MaxSegments {
 		h := session.Header{Protocol: codec.DefaultProtocol}
 		noise := make([]byte, junkSize-codec.MessageHeaderSize)
 		for _, part := range [][]byte{h.IV[:], h.Nonce[:], h.Source[:], noise} {
 			_, _ = rand.Read(part)
 		}
-		b.train = h.AppendUnopenable(b.train, &id, noise)
+		b.batch = h.AppendUnopenable(b.batch, &id, noise)
 	}
 	return b, nil
 }
 
-// sender sends trains where the system can, otherwise their datagrams in batches.
+// sender sends one batch in one call: a GSO batch where the system can.
 func (b *blaster) sender(c fastpath.Conn) func([]byte) error {
 	tx := fastpath.NewTx(fastpath.MaxSegments, junkSize)
-	s, _ := fastpath.NewSegmenter(c)
-	return func(train []byte) error {
-		if s != nil {
-			err := s.Send(train, junkSize, b.to)
-			if !errors.Is(err, fastpath.ErrSegments) {
-				return err
-			}
-			s = nil
-		}
-		for ; len(train) > 0; train = train[junkSize:] {
-			tx.Commit(copy(tx.Buffer(), train[:junkSize]), b.to)
+	return func(batch []byte) error {
+		for ; len(batch) > 0; batch = batch[junkSize:] {
+			tx.Commit(copy(tx.Buffer(), batch[:junkSize]), b.to)
 		}
 		return c.WriteBatch(tx)
 	}
@@ -74,11 +65,11 @@ func (b *blaster) sender(c fastpath.Conn) func([]byte) error {
 func (b *blaster) run(ctx context.Context) error {
 	const id = codec.IVSize + codec.StaticHeaderSize
 	for i := 0; ctx.Err() == nil; i++ {
-		for at := id; at < len(b.train); at += junkSize {
+		for at := id; at < len(b.batch); at += junkSize {
 			b.count++
-			binary.BigEndian.PutUint64(b.train[at:], b.count)
+			binary.BigEndian.PutUint64(b.batch[at:], b.count)
 		}
-		if err := b.send[i%len(b.send)](b.train); err != nil {
+		if err := b.send[i%len(b.send)](b.batch); err != nil {
 			return err
 		}
 	}

@@ -61,8 +61,8 @@ func flood(t *testing.T, addr netip.Addr, d time.Duration, begin func(*testing.T
 	x := newTarget(t, addr)
 	cfg := load.Config{Mix: load.Mix{load.Ping: 1, load.FindNode: 1}, Identities: identities, Window: 64, Timeout: 3 * time.Second,
 		// the node's own record alone, so that an answer is one datagram
-		Distances:       []uint{0},
-		DisableSegments: true} // each is dropped by itself, here and there, and counted so
+		Distances:  []uint{0},
+		DisableGSO: true} // each is dropped by itself, here and there, and counted so
 	if addr.Is4() {
 		cfg.Sources = prefixes(netSteady, 64)
 	}

@@ -58,7 +58,7 @@ type bench struct {
 	load5                float64 // before the run
 
 	keys                []string // of all servers
-	node, single, large *target  // this node, by itself, without trains, and with many sessions
+	node, single, large *target  // this node, by itself, without GSO, and with many sessions
 	echo, geth          *target
 	foreign             []*target
 	peers               *serve.Child
@@ -115,7 +115,7 @@ func (b *bench) setUp() error {
 		return err
 	}
 	b.served(results.Own, "this module", byRusage)
-	b.served(results.Single, "this module, DisableSegments", byRusage)
+	b.served(results.Single, "this module, DisableGSO", byRusage)
 	b.served(results.Echo, "package fastpath of this module", byRusage)
 	if b.noGeth {
 		for _, name := range []string{results.Geth, results.Rust, results.TypeScript} {

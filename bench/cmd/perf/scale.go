@@ -43,7 +43,7 @@ func (b *bench) scale() error {
 	return nil
 }
 
-// core starts the engine alone, without trains, with n sessions that were put into it: they stand
+// core starts the engine alone, without GSO, with n sessions that were put into it: they stand
 // for as many peers.
 func (b *bench) core(n int) (t *target, each float64, err error) {
 	child, err := serve.Start(serve.Spec{Kind: serve.KindCore, Single: true, Key: b.keys[0], Sessions: max(1024, n+n/4), Challenges: challengeSlots}, b.serverCPU)

@@ -32,7 +32,7 @@ func goalsOf(f *results.File) (list []goal) {
 			list = append(list, goal{what, fmt.Sprintf("at most %.2f", limit), fmt.Sprintf("%.2f", value), value <= limit, ""})
 		}
 	}
-	forms := []struct{ server, without string }{{results.Own, ""}, {results.Single, " without trains"}}
+	forms := []struct{ server, without string }{{results.Own, ""}, {results.Single, " without GSO"}}
 	for _, w := range []struct {
 		name, what string
 		limit      float64

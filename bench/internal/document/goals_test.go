@@ -106,9 +106,9 @@ func TestLosingBesideFlood(t *testing.T) {
 	}
 }
 
-// The document says where this node is worse without trains too, which is what as many peers get of
+// The document says where this node is worse without GSO too, which is what as many peers get of
 // it.
-func TestLosingWithoutTrains(t *testing.T) {
+func TestLosingWithoutGSO(t *testing.T) {
 	f := results.Example()
 	f.Row("talk", results.Single).Median = 1000
 	f.Flooded(results.Single, 100_000).Answered = 0.2
@@ -116,8 +116,8 @@ func TestLosingWithoutTrains(t *testing.T) {
 	own.P99Low, own.P99, own.P99High = 8000, 9000, 9500
 	text := losing(f)
 	for _, want := range []string{
-		"- **talk, unknown protocol, no trains**: 1,000 µs of CPU, go-ethereum takes", "- **junk, new challenge, no trains, p99 of a lone one**: 9,000 µs",
-		"junk (100,000), no trains**: 20.0 % answered, go-ethereum answers",
+		"- **talk, unknown protocol, no GSO**: 1,000 µs of CPU, go-ethereum takes", "- **junk, new challenge, no GSO, p99 of a lone one**: 9,000 µs",
+		"junk (100,000), no GSO**: 20.0 % answered, go-ethereum answers",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)

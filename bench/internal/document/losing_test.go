@@ -49,7 +49,7 @@ func TestLosingMemory(t *testing.T) {
 	}
 }
 
-// The pictures show this node without trains too, and the echo where it is not what others are
+// The pictures show this node without GSO too, and the echo where it is not what others are
 // compared with.
 func TestPicturesOfServers(t *testing.T) {
 	f := results.Example()

@@ -252,7 +252,7 @@ func stages(f *results.File) string {
 const sentPart = 0.97
 
 // junkRate says how much junk was asked for, and how much left if that is less: a socket that takes
-// no trains slows the sender down.
+// no GSO slows the sender down.
 func junkRate(x *results.Flood) string {
 	switch x.Junk {
 	case results.NoJunk:
@@ -291,7 +291,7 @@ func ours(server string) bool { return server == results.Own || server == result
 // form says which form of this node a figure is of, if it is not the usual one.
 func form(server string) string {
 	if server == results.Single {
-		return ", no trains"
+		return ", no GSO"
 	}
 	return ""
 }

@@ -12,7 +12,7 @@ var ErrMissing = errors.New("results: figures are missing")
 // Names of servers.
 const (
 	Own        = "discv5"
-	Single     = "discv5, no trains" // which is what requests of as many peers cost
+	Single     = "discv5, no GSO" // which is what requests of as many peers cost
 	Echo       = "echo"
 	Geth       = "go-ethereum"
 	Rust       = "rust"

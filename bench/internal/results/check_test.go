@@ -32,18 +32,18 @@ func TestCheck(t *testing.T) {
 			f.Row("ping", Own).Server = "other"
 			f.Skipped = append(f.Skipped, Skipped{Own, "no time"})
 		}, "ping on discv5"},
-		{"no trains, with reason", func(f *File) {
+		{"no GSO, with reason", func(f *File) {
 			f.Row("ping", Single).Server = "other"
 			f.Skipped = append(f.Skipped, Skipped{Single, "no time"})
-		}, "ping on discv5, no trains"},
-		{"no trains, of a file older than it", func(f *File) {
+		}, "ping on discv5, no GSO"},
+		{"no GSO, of a file older than it", func(f *File) {
 			f.Version = 2
 			f.Rows = slices.DeleteFunc(f.Rows, func(r Row) bool { return r.Server == Single })
 		}, ""},
-		{"a flood without trains, with reason", func(f *File) {
+		{"a flood without GSO, with reason", func(f *File) {
 			f.Flooded(Single, 400_000).Samples = nil
 			f.Skipped = append(f.Skipped, Skipped{Single, "no time"})
-		}, "no trains beside 400000 junk"},
+		}, "no GSO beside 400000 junk"},
 		{"samples", func(f *File) { f.Row("ping", Own).Samples = nil }, "cost of ping"},
 		{"cost", func(f *File) { f.Row("ping", Own).Median = 0 }, "cost of ping"},
 		{"ratio", func(f *File) { f.Row("ping", Geth).Ratio = 0 }, "ratio of ping on go-ethereum"},

@@ -37,7 +37,7 @@ func startCore(spec Spec) (server, error) {
 	}
 	g, err := fastpath.Listen(fastpath.Config{
 		Addr: loopback, Sockets: max(spec.Workers, 1), Batch: coreBatch, MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
-		RecvBuffer: 4 << 20, SendBuffer: 1 << 20, DisableSegments: spec.Single,
+		RecvBuffer: 4 << 20, SendBuffer: 1 << 20, DisableGSO: spec.Single,
 	})
 	if err != nil {
 		return nil, err

@@ -22,8 +22,8 @@ const (
 
 func startEcho() (server, error) {
 	g, err := fastpath.Listen(fastpath.Config{
-		DisableSegments: true, // the floor is that of datagrams one by one
-		Addr:            loopback, Batch: echoBatch, MinSize: 63, MaxSize: echoSize, RecvBuffer: 4 << 20, SendBuffer: 1 << 20,
+		DisableGSO: true, // the floor is that of datagrams one by one
+		Addr:       loopback, Batch: echoBatch, MinSize: 63, MaxSize: echoSize, RecvBuffer: 4 << 20, SendBuffer: 1 << 20,
 	})
 	if err != nil {
 		return nil, err

@@ -57,7 +57,7 @@ func newNode(key string, spec Spec, previous *enr.Record) (*discv5.Node, error) 
 	}
 	cfg := discv5.Config{
 		PrivateKey: k, ListenAddrs: []netip.AddrPort{loopback}, Sockets: max(spec.Workers, 1), Previous: previous,
-		DisableSegments: spec.Single, MaxSessions: spec.Sessions, MaxChallenges: spec.Challenges, RequestTimeout: 5 * time.Second,
+		DisableGSO: spec.Single, MaxSessions: spec.Sessions, MaxChallenges: spec.Challenges, RequestTimeout: 5 * time.Second,
 	}
 	for _, text := range spec.Bootnodes {
 		r, err := enr.ParseText(text)

@@ -44,7 +44,7 @@ type Spec struct {
 	Sessions   int      // room for sessions
 	Challenges int      // room for challenges
 	Workers    int      // sockets with a worker each; 0 is 1
-	Single     bool     // no trains: each datagram passes the kernel by itself
+	Single     bool     // no GSO: each datagram passes the kernel by itself
 	Bootnodes  []string // records
 	Peers      []string // KindPeers: private keys
 }

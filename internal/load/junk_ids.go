@@ -7,18 +7,18 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// strangers are the node IDs of a lane that junk comes from. All begin with the same half, the key
+// junkIDs are the node IDs of a worker that junk comes from. All begin with the same half, the key
 // that answers to them are masked with, so that one decoder unmasks all; and their nonces hold the
 // number of the exchange.
-type strangers struct {
+type junkIDs struct {
 	decoder *codec.Decoder
 	id      [32]byte
 	fixed   [][16]byte // second halves; empty: a new one each time
 	turn    int
 }
 
-func newStrangers(c *Config, r *aead.Random, n int) *strangers {
-	s := &strangers{fixed: make([][16]byte, n)}
+func newJunkIDs(c *Config, r *aead.Random, n int) *junkIDs {
+	s := &junkIDs{fixed: make([][16]byte, n)}
 	r.Read(s.id[:])
 	for i := range s.fixed {
 		r.Block(&s.fixed[i])
@@ -28,7 +28,7 @@ func newStrangers(c *Config, r *aead.Random, n int) *strangers {
 }
 
 // next is the ID of whose turn it is, valid until the next call.
-func (s *strangers) next(r *aead.Random) *[32]byte {
+func (s *junkIDs) next(r *aead.Random) *[32]byte {
 	half := (*[16]byte)(s.id[16:])
 	if len(s.fixed) == 0 {
 		r.Block(half)
@@ -40,10 +40,10 @@ func (s *strangers) next(r *aead.Random) *[32]byte {
 }
 
 // nonce makes the nonce of an exchange.
-func (s *strangers) nonce(n *codec.Nonce, seq uint64, r *aead.Random) {
+func (s *junkIDs) nonce(n *codec.Nonce, seq uint64, r *aead.Random) {
 	r.Read(n[:4])
 	binary.BigEndian.PutUint64(n[4:], seq)
 }
 
 // sequence is what nonce has put into n.
-func (s *strangers) sequence(n *codec.Nonce) uint64 { return binary.BigEndian.Uint64(n[4:]) }
+func (s *junkIDs) sequence(n *codec.Nonce) uint64 { return binary.BigEndian.Uint64(n[4:]) }

@@ -10,7 +10,7 @@ import (
 
 // joinScript makes the datagrams of a test from two bytes each: where it goes, and how large it is.
 func joinScript(script []byte, tx *Tx, to [4]netip.AddrPort) {
-	sizes := [8]int{0, 1, 63, 700, 700, 1200, maxJoined, maxJoined + 1}
+	sizes := [8]int{0, 1, 63, 700, 700, 1200, maxSegment, maxSegment + 1}
 	for ; len(script) >= 2 && !tx.Full(); script = script[2:] {
 		a, b := script[0], script[1]
 		dest := to[0]
@@ -29,9 +29,9 @@ func joinScript(script []byte, tx *Tx, to [4]netip.AddrPort) {
 	}
 }
 
-// FuzzJoin sends the same datagrams with and without trains, which arrive whole and do not exist:
+// FuzzGSO sends the same datagrams with and without trains, which arrive whole and do not exist:
 // what arrives, in which order, and what is counted must be the same.
-func FuzzJoin(f *testing.F) {
+func FuzzGSO(f *testing.F) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 60 {
 		script := make([]byte, 2*(1+r.IntN(100)))
@@ -74,10 +74,10 @@ type joinLink struct {
 
 func newJoinLink(f *testing.F, addr netip.AddrPort) *joinLink {
 	l := &joinLink{tx: NewTx(100, 1500), rx: NewRx(64, 1500)}
-	l.from = [2]*mmsgConn{joining(f, Config{Addr: addr}), listen(f, Config{Addr: addr, DisableSegments: true}).Conns()[0].(*mmsgConn)}
+	l.from = [2]*mmsgConn{withGSO(f, Config{Addr: addr}), listen(f, Config{Addr: addr, DisableGSO: true}).Conns()[0].(*mmsgConn)}
 	for k := range l.to {
 		for i := range l.to[k] {
-			l.to[k][i] = open(f, Config{Addr: addr, RecvBuffer: 1 << 20, MinSize: 1, MaxSize: 1200, DisableSegments: k > 0})
+			l.to[k][i] = open(f, Config{Addr: addr, RecvBuffer: 1 << 20, MinSize: 1, MaxSize: 1200, DisableGSO: k > 0})
 		}
 	}
 	return l
@@ -94,7 +94,7 @@ func (l *joinLink) compare(t *testing.T, script []byte, batch int) {
 		a, b := l.to[k][0].LocalAddr(), l.to[k][1].LocalAddr()
 		to := [4]netip.AddrPort{a, b, netip.AddrPortFrom(a.Addr(), 0), netip.AddrPortFrom(other.Addr(), 9)}
 		c.sock.batch = batch
-		c.sock.refusals.Store(0) // port 0 is refused as if it were for the path
+		c.sock.rejections.Store(0) // port 0 is refused as if it were for the path
 		before, in := c.Stats(), l.received(k)
 		joinScript(script, l.tx, to)
 		if err := c.WriteBatch(l.tx); err != nil || l.tx.Len() != 0 {
@@ -120,27 +120,27 @@ func (l *joinLink) compare(t *testing.T, script []byte, batch int) {
 			}
 		}
 	}
-	if counted[1].TxTrains != 0 || arrived[1].RxTrains != 0 {
+	if counted[1].TxGSO != 0 || arrived[1].RxGRO != 0 {
 		t.Fatal("the twin has trains")
 	}
-	if n := counted[0].TxTrains; arrived[0].RxTrains != n {
-		t.Fatalf("%d trains left, %d arrived", n, arrived[0].RxTrains)
+	if n := counted[0].TxGSO; arrived[0].RxGRO != n {
+		t.Fatalf("%d trains left, %d arrived", n, arrived[0].RxGRO)
 	}
 	// What is too small or too large is dropped by the kernel or here.
 	for k := range arrived {
 		a := &arrived[k]
-		a.RxTrains, a.RxBatches, a.KernelDrops, a.Short, a.Long, a.Truncated = 0, 0, a.KernelDrops+a.Short+a.Long+a.Truncated, 0, 0, 0
+		a.RxGRO, a.RxBatches, a.KernelDrops, a.Short, a.Long, a.Truncated = 0, 0, a.KernelDrops+a.Short+a.Long+a.Truncated, 0, 0, 0
 	}
 	if arrived[0] != arrived[1] {
 		t.Fatalf("arrived with trains %+v\nwithout %+v", arrived[0], arrived[1])
 	}
-	if counted[0].TxTrains == 0 {
+	if counted[0].TxGSO == 0 {
 		counted[1].TxBatches, counted[0].TxBatches = 0, 0 // refused ones may take more calls
-	} else if counted[0].TrainsRefused == 0 && counted[0].TxBatches > counted[1].TxBatches {
+	} else if counted[0].GSORejected == 0 && counted[0].TxBatches > counted[1].TxBatches {
 		t.Errorf("%d calls with trains, %d without", counted[0].TxBatches, counted[1].TxBatches)
 	}
 	for k := range counted {
-		counted[k].TxBatches, counted[k].TxTrains, counted[k].TrainsRefused = 0, 0, 0
+		counted[k].TxBatches, counted[k].TxGSO, counted[k].GSORejected = 0, 0, 0
 	}
 	if counted[0] != counted[1] {
 		t.Fatalf("counted with trains %+v\nwithout %+v", counted[0], counted[1])
@@ -182,11 +182,11 @@ func (l *joinLink) until(t *testing.T, c Conn) (got [][]byte) {
 func subtract(a, b *ConnStats) {
 	x, y := &a.SendErrors, &b.SendErrors
 	for _, p := range [][2]*uint64{
-		{&a.RxDatagrams, &b.RxDatagrams}, {&a.RxBytes, &b.RxBytes}, {&a.RxBatches, &b.RxBatches}, {&a.RxTrains, &b.RxTrains},
+		{&a.RxDatagrams, &b.RxDatagrams}, {&a.RxBytes, &b.RxBytes}, {&a.RxBatches, &b.RxBatches}, {&a.RxGRO, &b.RxGRO},
 		{&a.Truncated, &b.Truncated}, {&a.Short, &b.Short}, {&a.Long, &b.Long}, {&a.BadSource, &b.BadSource},
 		{&a.ReadErrors, &b.ReadErrors}, {&a.KernelDrops, &b.KernelDrops},
 		{&a.TxDatagrams, &b.TxDatagrams}, {&a.TxBytes, &b.TxBytes}, {&a.TxBatches, &b.TxBatches},
-		{&a.TxTrains, &b.TxTrains}, {&a.TrainsRefused, &b.TrainsRefused},
+		{&a.TxGSO, &b.TxGSO}, {&a.GSORejected, &b.GSORejected},
 		{&x.Family, &y.Family}, {&x.Refused, &y.Refused}, {&x.Unreachable, &y.Unreachable}, {&x.Denied, &y.Denied},
 		{&x.NoBuffers, &y.NoBuffers}, {&x.Blocked, &y.Blocked}, {&x.TooLong, &y.TooLong}, {&x.Closed, &y.Closed}, {&x.Other, &y.Other},
 	} {

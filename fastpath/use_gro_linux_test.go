@@ -39,7 +39,7 @@ func takeOver(t *testing.T, cfg Config, name string, options ...option) *Group {
 
 // A socket whose owner had trains arrive whole, or asked for messages that come before the size of
 // their segments, is taken over without that: a train must not be taken for one datagram.
-func TestUseOwnersTrains(t *testing.T) {
+func TestUseOwnersOffloads(t *testing.T) {
 	for name, options := range map[string][]option{
 		"UDP_GRO":         {{unix.IPPROTO_UDP, unix.UDP_GRO, 1}},
 		"SO_TIMESTAMP":    {{unix.SOL_SOCKET, unix.SO_TIMESTAMP, 1}},
@@ -50,10 +50,10 @@ func TestUseOwnersTrains(t *testing.T) {
 		"SO_RXQ_OVFL":     {{unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1}},
 	} {
 		for path, cfg := range map[string]Config{
-			"merge": {}, "disabled": {DisableSegments: true}, "portable": {DisableBatch: true},
+			"merge": {}, "disabled": {DisableGSO: true}, "portable": {Portable: true},
 		} {
 			t.Run(name+"/"+path, func(t *testing.T) {
-				from := joining(t, Config{Addr: loop4})
+				from := withGSO(t, Config{Addr: loop4})
 				cfg.MinSize = 63
 				g := takeOver(t, cfg, name, options...)
 				to := g.Conns()[0]

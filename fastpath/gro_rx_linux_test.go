@@ -9,14 +9,14 @@ import (
 // An Rx that has been used where trains arrive whole has 32 slots at most, and is good for every
 // other use as ever.
 func TestWideRx(t *testing.T) {
-	from, to := joining(t, Config{Addr: loop4}), merging(t, Config{Addr: loop4})
-	plain := open(t, Config{Addr: loop4, DisableBatch: true})
+	from, to := withGSO(t, Config{Addr: loop4}), withGRO(t, Config{Addr: loop4})
+	plain := open(t, Config{Addr: loop4, Portable: true})
 	for _, c := range []struct{ batch, want int }{{1, 1}, {31, 31}, {32, 32}, {33, 32}, {64, 32}, {MaxBatch, 32}} {
 		tx, rx := NewTx(4, 201), NewRx(c.batch, 200)
 		queueAll(t, tx, 0, to.LocalAddr(), 200, 200, 200)
 		from.WriteBatch(tx)
 		arrived(t, to, rx, 3)
-		if rx.Cap() != c.want || rx.Size() != 200 || len(rx.slab) > c.want*wideStride {
+		if rx.Cap() != c.want || rx.Size() != 200 || len(rx.slab) > c.want*groStride {
 			t.Errorf("batch of %d: Cap %d, Size %d, %d bytes", c.batch, rx.Cap(), rx.Size(), len(rx.slab))
 		}
 		rx.Reset()
@@ -44,7 +44,7 @@ func TestWideRx(t *testing.T) {
 // Slots for trains have memory when they are needed: eight of them for a socket at which little
 // arrives, all under load, and what arrives meanwhile is not damaged.
 func TestWideRxGrows(t *testing.T) {
-	from, to := native(t, Config{Addr: loop4, DisableSegments: true}), merging(t, Config{Addr: loop4})
+	from, to := native(t, Config{Addr: loop4, DisableGSO: true}), withGRO(t, Config{Addr: loop4})
 	tx, rx := NewTx(64, 200), NewRx(64, 200)
 	n := byte(0)
 	send := func(count int) {
@@ -60,10 +60,10 @@ func TestWideRxGrows(t *testing.T) {
 			t.Fatalf("%d datagrams, %v", rx.Len(), err)
 		}
 	}
-	if rx.open != wideFirst || len(rx.slab) != wideFirst*wideStride {
+	if rx.open != groFirstSlots || len(rx.slab) != groFirstSlots*groStride {
 		t.Errorf("%d slots have memory, %d bytes", rx.open, len(rx.slab))
 	}
-	for round := 0; rx.open < wideSlots; round++ {
+	for round := 0; rx.open < groSlots; round++ {
 		if round == 20*fullCalls {
 			t.Fatalf("%d slots have memory under load", rx.open)
 		}
@@ -80,14 +80,14 @@ func TestWideRxGrows(t *testing.T) {
 			}
 		}
 	}
-	if rx.Cap() != wideSlots || len(rx.slab) != wideSlots*wideStride {
+	if rx.Cap() != groSlots || len(rx.slab) != groSlots*groStride {
 		t.Errorf("Cap %d, %d bytes", rx.Cap(), len(rx.slab))
 	}
 }
 
 // What comes from nowhere is counted as what it would have been without trains: by its size first,
 // and each segment of a train, also the shorter last.
-func TestMergeBadSource(t *testing.T) {
+func TestGROBadSource(t *testing.T) {
 	for _, c := range []struct {
 		sizes            []int
 		bad, short, long uint64
@@ -100,7 +100,7 @@ func TestMergeBadSource(t *testing.T) {
 		{[]int{100, 100, 1}, 3, 0, 0},
 		{[]int{100, 99}, 2, 0, 0},
 	} {
-		from, to := joining(t, Config{Addr: loop4}), merging(t, Config{Addr: loop4, MinSize: 63, MaxSize: 800, DisableFilter: true})
+		from, to := withGSO(t, Config{Addr: loop4}), withGRO(t, Config{Addr: loop4, MinSize: 63, MaxSize: 800, DisableFilter: true})
 		done := false
 		to.recv = func(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {
 			n, e := recvmmsg(fd, h, n)

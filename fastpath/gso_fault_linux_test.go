@@ -17,7 +17,7 @@ import (
 
 // What the kernel says of a train costs no datagram that could go by itself, and what it says then
 // is counted for each.
-func TestS21JoinFaults(t *testing.T) {
+func TestS21GSOFaults(t *testing.T) {
 	rep := func(n int, s step) (out []step) {
 		for range n {
 			out = append(out, s)
@@ -65,7 +65,7 @@ func TestS21JoinFaults(t *testing.T) {
 			missing: []int{5, 6, 7}, want: SendErrors{Other: 3}, err: unix.ENOTSOCK},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a, b := joining(t, Config{Addr: loop4}), open(t, Config{Addr: loop4})
+			a, b := withGSO(t, Config{Addr: loop4}), open(t, Config{Addr: loop4})
 			a.sock.sendWait = time.Millisecond
 			real, _ := faulty(sendmmsg, c.steps...)
 			lens, _ := entries(a, real)
@@ -87,10 +87,10 @@ func TestS21JoinFaults(t *testing.T) {
 			}
 			idle(t, b, rx)
 			st, in := a.Stats(), b.Stats()
-			if st.SendErrors != c.want || st.TxDatagrams != 8-c.want.Sum() || st.TxBytes != in.RxBytes || st.TrainsRefused != c.refused {
+			if st.SendErrors != c.want || st.TxDatagrams != 8-c.want.Sum() || st.TxBytes != in.RxBytes || st.GSORejected != c.refused {
 				t.Errorf("counted %+v, received %d bytes", st, in.RxBytes)
 			}
-			if a.sock.joins() == c.off {
+			if a.sock.gsoEnabled() == c.off {
 				t.Errorf("joining is off: %v", c.off)
 			}
 		})
@@ -99,8 +99,8 @@ func TestS21JoinFaults(t *testing.T) {
 
 // A train that does not reach its peer in the way of an old kernel is no reason to send no others.
 // Many in a row are, for a while.
-func TestJoinEnds(t *testing.T) {
-	a, b := joining(t, Config{Addr: loop4}), open(t, Config{Addr: loop4})
+func TestGSOEnds(t *testing.T) {
+	a, b := withGSO(t, Config{Addr: loop4}), open(t, Config{Addr: loop4})
 	refuse := true
 	a.send = func(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {
 		if refuse && h.hdr.Iovlen > 1 {
@@ -114,53 +114,53 @@ func TestJoinEnds(t *testing.T) {
 		a.WriteBatch(tx)
 		drain(t, b, rx, 2)
 	}
-	for range maxRefusals - 1 {
+	for range maxRejections - 1 {
 		round()
 	}
 	refuse = false
 	round()
-	if st := a.Stats(); st.TxTrains != 1 || st.TrainsRefused != maxRefusals-1 {
+	if st := a.Stats(); st.TxGSO != 1 || st.GSORejected != maxRejections-1 {
 		t.Fatalf("one less than too many: %+v", st)
 	}
 	refuse = true
-	for range maxRefusals + 5 {
+	for range maxRejections + 5 {
 		round()
 	}
 	refuse = false
 	round()
-	if st := a.Stats(); st.TxTrains != 1 || st.TrainsRefused != 2*maxRefusals-1 || st.SendErrors.Sum() != 0 {
+	if st := a.Stats(); st.TxGSO != 1 || st.GSORejected != 2*maxRejections-1 || st.SendErrors.Sum() != 0 {
 		t.Errorf("too many: %+v", st)
 	}
-	for range maxWithout { // batches that could have had none do not count
+	for range gsoPause { // batches that could have had none do not count
 		queueAll(t, tx, 0, b.LocalAddr(), 50, 60)
 		a.WriteBatch(tx)
 		drain(t, b, rx, 2)
 	}
 	round()
-	if st := a.Stats(); st.TxTrains != 1 || st.TrainsRefused != 2*maxRefusals-1 {
+	if st := a.Stats(); st.TxGSO != 1 || st.GSORejected != 2*maxRejections-1 {
 		t.Errorf("tried again too early: %+v", st)
 	}
-	for range maxWithout {
-		a.sock.joins()
+	for range gsoPause {
+		a.sock.gsoEnabled()
 	}
 	refuse = true
 	round() // they are tried once
 	refuse = false
 	round()
-	if st := a.Stats(); st.TxTrains != 1 || st.TrainsRefused != 2*maxRefusals {
+	if st := a.Stats(); st.TxGSO != 1 || st.GSORejected != 2*maxRejections {
 		t.Errorf("tried again, in vain: %+v", st)
 	}
-	for range maxWithout {
-		a.sock.joins()
+	for range gsoPause {
+		a.sock.gsoEnabled()
 	}
 	round()
 	round()
-	if st := a.Stats(); st.TxTrains != 3 || st.TrainsRefused != 2*maxRefusals {
+	if st := a.Stats(); st.TxGSO != 3 || st.GSORejected != 2*maxRejections {
 		t.Errorf("tried again: %+v", st)
 	}
-	a.sock.refuseTrain(unix.EIO)
-	for range 2*maxWithout + maxRefusals {
-		if a.sock.joins() {
+	a.sock.rejectGSO(unix.EIO)
+	for range 2*gsoPause + maxRejections {
+		if a.sock.gsoEnabled() {
 			t.Fatal("a device that cannot send trains is tried again")
 		}
 	}
@@ -168,7 +168,7 @@ func TestJoinEnds(t *testing.T) {
 
 // The kernel's own answer: where the path takes no segment of that size, all datagrams go by
 // themselves, in fragments.
-func TestJoinSmallPath(t *testing.T) {
+func TestGSOSmallPath(t *testing.T) {
 	for _, c := range []struct {
 		addr netip.AddrPort
 		mtu  int
@@ -188,7 +188,7 @@ func TestJoinSmallPath(t *testing.T) {
 					return
 				}
 				defer from.Close()
-				if !from.Info().Segments {
+				if !from.Info().GSO {
 					t.Log(from.Info())
 					return
 				}
@@ -205,7 +205,7 @@ func TestJoinSmallPath(t *testing.T) {
 				queueAll(t, tx, 4, to.Addr(), 900, 900, 200)
 				from.Conns()[0].WriteBatch(tx)
 				drain(t, r, rx, 7)
-				if st := from.Stats(); st.TrainsRefused != 1 || st.TxTrains != 1 || st.TxDatagrams != 7 || st.SendErrors.Sum() != 0 {
+				if st := from.Stats(); st.GSORejected != 1 || st.TxGSO != 1 || st.TxDatagrams != 7 || st.SendErrors.Sum() != 0 {
 					t.Errorf("counted %+v", st)
 				}
 			}()

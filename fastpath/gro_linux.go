@@ -9,55 +9,55 @@ import (
 
 // A train that arrives whole, as one message of the kernel, parted by this package:
 //
-//	      |<--------------------- wideStride --------------------->|
+//	      |<--------------------- groStride --------------------->|
 //	slab: | segment | segment | segment | last |              | pad | next slot ...
 //	      |<------------ n bytes ------------->|
 //	      |<-- g -->|                  <= g
-//	      |<------------------- wideSlot ------------------->|
+//	      |<------------------- groSlot ------------------->|
 //
 // g comes in a control message (UDP_GRO). A datagram by itself has none.
 
 const (
-	// wideSlot is room for any train. The kernel cuts what does not fit.
-	wideSlot = 1 << 16
+	// groSlot is room for any train. The kernel cuts what does not fit.
+	groSlot = 1 << 16
 
-	// wideStride is more than that by some cache lines: at a distance of a power
+	// groStride is more than that by some cache lines: at a distance of a power
 	// of two the beginnings of all slots, which is all that single datagrams need,
 	// would share one set of the processor's cache.
-	wideStride = wideSlot + 21*cacheLine
+	groStride = groSlot + 21*cacheLine
 
-	// wideSlots is how many slots of an Rx are used then: 2 MiB of them. For datagrams by
+	// groSlots is how many slots of an Rx are used then: 2 MiB of them. For datagrams by
 	// themselves 64 would be faster by less than what BenchmarkReceive can tell.
-	wideSlots = 32
+	groSlots = 32
 
-	// wideFirst is how many of them have memory at first. fullCalls calls in a row that
+	// groFirstSlots is how many of them have memory at first. fullCalls calls in a row that
 	// fill all that have memory double their number: 16 calls under load give it to all.
-	wideFirst = 8
-	fullCalls = 8
+	groFirstSlots = 8
+	fullCalls     = 8
 
-	// usualTrain is how many segments for each slot there is room for from the
+	// usualSegments is how many segments for each slot there is room for from the
 	// beginning. It is the most that the kernel makes of datagrams from a network; what a
 	// sender on this machine hands over as one, it bounds by 128 (UDP_MAX_SEGMENTS).
-	usualTrain = 64
+	usualSegments = 64
 )
 
-// mergeReason lets trains arrive whole on a socket, or says why not.
+// groReason lets trains arrive whole on a socket, or says why not.
 //
 // The kernel shows its socket filter a train as one datagram, so that the filter must not
 // ask for the size that one may have.
-func mergeReason(s *socket, cfg *Config, path string) string {
+func groReason(s *socket, cfg *Config, path string) string {
 	switch {
-	case cfg.DisableSegments:
+	case cfg.DisableGSO:
 		return "disabled"
 	case path != PathBatch:
 		return "one datagram per system call"
 	}
 	reason := "socket is closed"
-	_ = s.raw.Control(func(fd uintptr) { reason = merge(fd, s.opts.filter == "", cfg) })
+	_ = s.raw.Control(func(fd uintptr) { reason = enableGRO(fd, s.opts.filter == "", cfg) })
 	return reason
 }
 
-func merge(fd uintptr, filtered bool, cfg *Config) string {
+func enableGRO(fd uintptr, filtered bool, cfg *Config) string {
 	if filtered {
 		if err := attachFilter(fd, cfg.MinSize, MaxDatagram); err != nil {
 			return fmt.Sprintf("SO_ATTACH_FILTER: %v", err)
@@ -73,17 +73,17 @@ func merge(fd uintptr, filtered bool, cfg *Config) string {
 	return fmt.Sprintf("UDP_GRO: %v", err)
 }
 
-// widen gives each slot room for a train.
-func (rx *Rx) widen() {
-	rx.batch = min(rx.batch, wideSlots)
-	rx.stride = wideStride
+// growSlots gives each slot room for a train.
+func (rx *Rx) growSlots() {
+	rx.batch = min(rx.batch, groSlots)
+	rx.stride = groStride
 	rx.slab = nil
-	rx.provide(wideFirst)
-	rx.live = make([]rxPacket, 0, rx.open*usualTrain)
+	rx.provide(groFirstSlots)
+	rx.live = make([]rxPacket, 0, rx.open*usualSegments)
 }
 
-// widenMore gives more slots memory if the last calls have filled all that have. rx is empty.
-func (r *mmsgRx) widenMore(rx *Rx) {
+// openSlots gives more slots memory if the last calls have filled all that have. rx is empty.
+func (r *mmsgRx) openSlots(rx *Rx) {
 	if r.used < rx.open {
 		r.full = 0
 		return
@@ -93,14 +93,14 @@ func (r *mmsgRx) widenMore(rx *Rx) {
 	}
 	r.full = 0
 	rx.provide(2 * rx.open)
-	rx.live = make([]rxPacket, 0, rx.open*usualTrain)
-	r.point(rx, wideSlot)
+	rx.live = make([]rxPacket, 0, rx.open*usualSegments)
+	r.point(rx, groSlot)
 }
 
-// part delivers the segments of g bytes of the train of n bytes in the given slot, and returns the
+// splitGRO delivers the segments of g bytes of the train of n bytes in the given slot, and returns the
 // bytes of those that are acceptable.
-func (c *mmsgConn) part(rx *Rx, slot, n, g int, from netip.AddrPort, local Local) (bytes int) {
-	c.sock.cnt.rx.trains.Add(1)
+func (c *mmsgConn) splitGRO(rx *Rx, slot, n, g int, from netip.AddrPort, local Local) (bytes int) {
+	c.sock.cnt.rx.gro.Add(1)
 	for at, end := slot*rx.stride, slot*rx.stride+n; at < end; at += g {
 		size := min(g, end-at)
 		switch {

@@ -1,6 +1,29 @@
 package fastpath
 
-import "syscall"
+import (
+	"net/netip"
+	"syscall"
+)
+
+// bufferSizes reads the socket buffer sizes back; 0 is unknown.
+func bufferSizes(fd uintptr) (recv, send int) {
+	h := syscall.Handle(fd)
+	recv, _ = syscall.GetsockoptInt(h, syscall.SOL_SOCKET, syscall.SO_RCVBUF)
+	send, _ = syscall.GetsockoptInt(h, syscall.SOL_SOCKET, syscall.SO_SNDBUF)
+	return recv, send
+}
+
+// bothFamilies reports whether an IPv6 socket receives IPv4 too.
+func bothFamilies(raw syscall.RawConn) (both bool) {
+	_ = raw.Control(func(fd uintptr) {
+		only, err := syscall.GetsockoptInt(syscall.Handle(fd), syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY)
+		both = err == nil && only == 0
+	})
+	return both
+}
+
+// controls reads nothing: tellLocals asks for no control messages here.
+func (c *localCache) controls(_ []byte, n int, _ netip.AddrPort) (int, Local) { return n, 0 }
 
 // msgTrunc is zero: Windows reports a datagram that was larger than its buffer
 // as the error WSAEMSGSIZE.

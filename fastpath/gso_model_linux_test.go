@@ -86,7 +86,7 @@ func (k *kernelModel) entry(e *mmsghdr) syscall.Errno {
 			errno = k.fate[slot]
 		}
 	}
-	if total > MaxTrain && len(iov) > 1 {
+	if total > maxGSOSize && len(iov) > 1 {
 		k.t.Fatalf("a train of %d bytes", total)
 	}
 	if len(iov) > 1 {
@@ -105,8 +105,8 @@ func (k *kernelModel) entry(e *mmsghdr) syscall.Errno {
 
 // Whatever the kernel says, in whatever place: each datagram goes once, in its turn, if it could go
 // alone, and is counted for its own reason if not.
-func TestJoinModel(t *testing.T) {
-	c := joining(t, Config{Addr: loop4})
+func TestGSOModel(t *testing.T) {
+	c := withGSO(t, Config{Addr: loop4})
 	c.sock.sendWait = 2 * time.Millisecond
 	to := []netip.AddrPort{
 		netip.MustParseAddrPort("127.0.0.1:9"), netip.MustParseAddrPort("127.0.0.2:9"),
@@ -118,7 +118,7 @@ func TestJoinModel(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		k := &kernelModel{t: t, r: r, tx: tx, moods: r.IntN(3)}
 		c.send, c.sock.batch = k.send, 1+r.IntN(70)
-		c.sock.refusals.Store(0)
+		c.sock.rejections.Store(0)
 		sizes := []int{1100, 1100, 1100, r.IntN(1101), r.IntN(1501)}
 		var want []int
 		var errs SendErrors
@@ -158,7 +158,7 @@ func TestJoinModel(t *testing.T) {
 		if !slices.Equal(k.sent, want) {
 			t.Fatalf("seed %d: sent %v\nwant %v", seed, k.sent, want)
 		}
-		got := fmt.Sprint(st.TxDatagrams, st.TxBytes, st.TxBatches, st.TxTrains, st.TrainsRefused, st.SendErrors)
+		got := fmt.Sprint(st.TxDatagrams, st.TxBytes, st.TxBatches, st.TxGSO, st.GSORejected, st.SendErrors)
 		if counts := fmt.Sprint(len(want), k.bytes, k.calls, k.whole, k.no, errs); got != counts {
 			t.Fatalf("seed %d: counted %s, want %s", seed, got, counts)
 		}

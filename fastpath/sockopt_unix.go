@@ -5,9 +5,26 @@ package fastpath
 import (
 	"encoding/binary"
 	"net/netip"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
+
+// bufferSizes reads the socket buffer sizes back; 0 is unknown.
+func bufferSizes(fd uintptr) (recv, send int) {
+	recv, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF)
+	send, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF)
+	return recv, send
+}
+
+// bothFamilies reports whether an IPv6 socket receives IPv4 too.
+func bothFamilies(raw syscall.RawConn) (both bool) {
+	_ = raw.Control(func(fd uintptr) {
+		only, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY)
+		both = err == nil && only == 0
+	})
+	return both
+}
 
 // Sizes of what names a local address: IP_PKTINFO and IPV6_PKTINFO, as on Linux; see
 // local_linux.go. They, and the messages that golang.org/x/net asks for besides, differ in level

@@ -14,11 +14,11 @@ import (
 )
 
 // merging opens a socket at which trains arrive whole.
-func merging(t testing.TB, cfg Config) *mmsgConn {
+func withGRO(t testing.TB, cfg Config) *mmsgConn {
 	t.Helper()
 	g := listen(t, cfg)
 	c, ok := g.Conns()[0].(*mmsgConn)
-	if !ok || !g.Info().Merge {
+	if !ok || !g.Info().GRO {
 		t.Skipf("probed for UDP_GRO: %v", g.Info())
 	}
 	c.SetReadDeadline(time.Now().Add(patience))
@@ -27,11 +27,11 @@ func merging(t testing.TB, cfg Config) *mmsgConn {
 
 // A train arrives as the datagrams that it was made of: in their order, each within its bounds, and
 // each judged by itself.
-func TestMerge(t *testing.T) {
+func TestGRO(t *testing.T) {
 	for _, addr := range []netip.AddrPort{loop4, loop6} {
 		t.Run(addr.Addr().String(), func(t *testing.T) {
-			from := joining(t, Config{Addr: addr})
-			to := merging(t, Config{Addr: addr, MinSize: 63, MaxSize: 1280, RecvBuffer: 1 << 20})
+			from := withGSO(t, Config{Addr: addr})
+			to := withGRO(t, Config{Addr: addr, MinSize: 63, MaxSize: 1280, RecvBuffer: 1 << 20})
 			tx, rx := NewTx(256, 1500), NewRx(8, 1300)
 			var in ConnStats
 			for _, c := range []struct {
@@ -74,10 +74,10 @@ func TestMerge(t *testing.T) {
 				if !slices.Equal(sizesOf(got), c.want) && len(c.want) > 0 || !slices.EqualFunc(got, want, bytes.Equal) {
 					t.Errorf("%s: arrived %v", c.name, sizesOf(got))
 				}
-				in.RxTrains, in.Short, in.Long, in.Truncated = in.RxTrains+c.trains, in.Short+c.short, in.Long+c.long, in.Truncated+c.cut
+				in.RxGRO, in.Short, in.Long, in.Truncated = in.RxGRO+c.trains, in.Short+c.short, in.Long+c.long, in.Truncated+c.cut
 				in.RxDatagrams += uint64(len(want)) + 1
 				st := to.Stats()
-				if st.RxTrains != in.RxTrains || st.Short != in.Short || st.Long != in.Long || st.Truncated != in.Truncated || st.RxDatagrams != in.RxDatagrams {
+				if st.RxGRO != in.RxGRO || st.Short != in.Short || st.Long != in.Long || st.Truncated != in.Truncated || st.RxDatagrams != in.RxDatagrams {
 					t.Errorf("%s: counted %+v\nwant %+v", c.name, st, in)
 				}
 			}
@@ -87,7 +87,7 @@ func TestMerge(t *testing.T) {
 
 // An append to a datagram of a train must not write into the next.
 func TestMergedAreClipped(t *testing.T) {
-	from, to := joining(t, Config{Addr: loop4}), merging(t, Config{Addr: loop4})
+	from, to := withGSO(t, Config{Addr: loop4}), withGRO(t, Config{Addr: loop4})
 	tx, rx := NewTx(8, 200), NewRx(8, 200)
 	queueAll(t, tx, 0, to.LocalAddr(), 100, 100, 100)
 	from.WriteBatch(tx)
@@ -105,10 +105,10 @@ func TestMergedAreClipped(t *testing.T) {
 }
 
 // One Rx serves sockets at which trains arrive whole, and others, in turn.
-func TestMergeAndNot(t *testing.T) {
-	from := joining(t, Config{Addr: loop4})
+func TestGROAndNot(t *testing.T) {
+	from := withGSO(t, Config{Addr: loop4})
 	to := []*mmsgConn{
-		native(t, Config{Addr: loop4, DisableSegments: true}), merging(t, Config{Addr: loop4}), native(t, Config{Addr: loop4, DisableSegments: true}),
+		native(t, Config{Addr: loop4, DisableGSO: true}), withGRO(t, Config{Addr: loop4}), native(t, Config{Addr: loop4, DisableGSO: true}),
 	}
 	useControl(t, to[2].sock)
 	tx, rx := NewTx(80, 1300), NewRx(4, 1280)
@@ -123,7 +123,7 @@ func TestMergeAndNot(t *testing.T) {
 		}
 	}
 	for i, c := range to {
-		if st := c.Stats(); st.Truncated != 3 || st.RxTrains != uint64(i%2*6) {
+		if st := c.Stats(); st.Truncated != 3 || st.RxGRO != uint64(i%2*6) {
 			t.Errorf("socket %d counted %+v", i, st)
 		}
 	}
@@ -131,7 +131,7 @@ func TestMergeAndNot(t *testing.T) {
 
 // What the kernel says of a train is not believed where it makes no sense, and a train from nowhere
 // is dropped with all that it has.
-func TestS21MergeFaults(t *testing.T) {
+func TestS21GROFaults(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(h *mmsghdr)
@@ -153,7 +153,7 @@ func TestS21MergeFaults(t *testing.T) {
 		}, 0, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			from, to := joining(t, Config{Addr: loop4}), merging(t, Config{Addr: loop4})
+			from, to := withGSO(t, Config{Addr: loop4}), withGRO(t, Config{Addr: loop4})
 			done := false
 			to.recv = func(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {
 				n, e := recvmmsg(fd, h, n)
@@ -189,41 +189,41 @@ func setSegment(h *mmsghdr, size uint32) {
 }
 
 // Where trains cannot arrive whole, Info says why, and they arrive in parts.
-func TestMergeReason(t *testing.T) {
+func TestGROReason(t *testing.T) {
 	for name, cfg := range map[string]Config{
-		"disabled":                     {Addr: loop4, DisableSegments: true},
-		"one datagram per system call": {Addr: loop4, DisableBatch: true},
+		"disabled":                     {Addr: loop4, DisableGSO: true},
+		"one datagram per system call": {Addr: loop4, Portable: true},
 	} {
 		g := listen(t, cfg)
-		if i := g.Info(); i.Merge || i.MergeReason != name {
+		if i := g.Info(); i.GRO || i.GROReason != name {
 			t.Errorf("%v", i)
 		}
-		from, to := joining(t, Config{Addr: loop4}), g.Conns()[0]
+		from, to := withGSO(t, Config{Addr: loop4}), g.Conns()[0]
 		to.SetReadDeadline(time.Now().Add(patience))
 		tx, rx := NewTx(8, 100), NewRx(8, 100)
 		queueAll(t, tx, 0, to.LocalAddr(), 100, 100, 100)
 		from.WriteBatch(tx)
 		drain(t, to, rx, 3)
-		if st := to.Stats(); st.RxTrains != 0 {
+		if st := to.Stats(); st.RxGRO != 0 {
 			t.Errorf("%s: counted %+v", name, st)
 		}
 	}
-	c := merging(t, Config{Addr: loop4})
+	c := withGRO(t, Config{Addr: loop4})
 	c.Close()
-	if r := mergeReason(c.sock, &Config{}, PathBatch); r == "" {
+	if r := groReason(c.sock, &Config{}, PathBatch); r == "" {
 		t.Error("a socket that is closed gives no reason")
 	}
 }
 
 // A kernel without UDP_GRO, here a socket that knows nothing of UDP, leaves the filter as it was.
-func TestMergeRefused(t *testing.T) {
+func TestGRORefused(t *testing.T) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
 	cfg := &Config{MinSize: 63, MaxSize: 1280}
-	if r := merge(uintptr(fd), true, cfg); !strings.HasPrefix(r, "UDP_GRO: ") {
+	if r := enableGRO(uintptr(fd), true, cfg); !strings.HasPrefix(r, "UDP_GRO: ") {
 		t.Errorf("the reason is %q", r)
 	}
 	prog := make([]unix.SockFilter, 16)
@@ -238,10 +238,10 @@ func TestMergeRefused(t *testing.T) {
 }
 
 // A Mux gives trains in datagrams too.
-func TestMergeMux(t *testing.T) {
-	from := joining(t, Config{Addr: loop4})
-	to := []Conn{merging(t, Config{Addr: loop4}), merging(t, Config{Addr: loop6}), native(t, Config{Addr: loop4, DisableSegments: true})}
-	from6 := joining(t, Config{Addr: loop6})
+func TestGROMux(t *testing.T) {
+	from := withGSO(t, Config{Addr: loop4})
+	to := []Conn{withGRO(t, Config{Addr: loop4}), withGRO(t, Config{Addr: loop6}), native(t, Config{Addr: loop4, DisableGSO: true})}
+	from6 := withGSO(t, Config{Addr: loop6})
 	for _, c := range to {
 		c.SetReadDeadline(time.Time{})
 	}
@@ -286,11 +286,11 @@ func TestMergeMux(t *testing.T) {
 }
 
 // Trains that arrive whole cost no allocation.
-func TestMergeAllocs(t *testing.T) {
+func TestGROAllocs(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	from, to := joining(t, Config{Addr: loop4}), merging(t, Config{Addr: loop4})
+	from, to := withGSO(t, Config{Addr: loop4}), withGRO(t, Config{Addr: loop4})
 	tx, rx := NewTx(60, 200), NewRx(8, 200)
 	dest := to.LocalAddr()
 	if n := testing.AllocsPerRun(300, func() {
@@ -306,7 +306,7 @@ func TestMergeAllocs(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if st := to.Stats(); st.RxTrains == 0 || st.RxDatagrams == st.RxTrains {
+	if st := to.Stats(); st.RxGRO == 0 || st.RxDatagrams == st.RxGRO {
 		t.Errorf("counted %+v", st)
 	}
 }

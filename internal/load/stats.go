@@ -57,20 +57,20 @@ func (e *Events) Add(o Events) {
 // Bad is how many datagrams were not what they should be.
 func (e Events) Bad() uint64 { return e.Foreign + e.Unmatched + e.Malformed + e.Unopened + e.Stray }
 
-// tally is what a lane counted in an interval.
-type tally struct {
+// stats is what a worker counted in an interval.
+type stats struct {
 	counts  [NumKinds]Counts
 	latency [NumKinds]*Histogram // of answered requests; nil until there is one
 	lag     *Histogram           // by how much requests left behind their intended time
 	events  Events
-	idle    time.Duration // in which the lane had nothing to do
+	idle    time.Duration // in which the worker had nothing to do
 	last    time.Duration // when the last answer came
 }
 
-func newTally() *tally { return new(tally) }
+func newStats() *stats { return new(stats) }
 
 // answered counts n answers that took d.
-func (t *tally) answered(k Kind, now, d time.Duration) {
+func (t *stats) answered(k Kind, now, d time.Duration) {
 	t.counts[k].Answered++
 	if t.latency[k] == nil {
 		t.latency[k] = NewHistogram()
@@ -79,7 +79,7 @@ func (t *tally) answered(k Kind, now, d time.Duration) {
 	t.last = now
 }
 
-func (t *tally) lagged(d time.Duration, n int) {
+func (t *stats) lagged(d time.Duration, n int) {
 	if t.lag == nil {
 		t.lag = NewHistogram()
 	}
@@ -87,7 +87,7 @@ func (t *tally) lagged(d time.Duration, n int) {
 }
 
 // add adds o to t.
-func (t *tally) add(o *tally) {
+func (t *stats) add(o *stats) {
 	for k := range t.counts {
 		t.counts[k].Add(o.counts[k])
 		add(&t.latency[k], o.latency[k])
@@ -109,17 +109,17 @@ func add(to **Histogram, h *Histogram) {
 }
 
 // reset makes t empty and keeps its memory.
-func (t *tally) reset() {
+func (t *stats) reset() {
 	for _, h := range append(t.latency[:], t.lag) {
 		if h.Count() > 0 {
 			h.Reset()
 		}
 	}
-	*t = tally{latency: t.latency, lag: t.lag}
+	*t = stats{latency: t.latency, lag: t.lag}
 }
 
 // total sums up the kinds.
-func (t *tally) total() (c Counts, latency *Histogram) {
+func (t *stats) total() (c Counts, latency *Histogram) {
 	for k := range t.counts {
 		c.Add(t.counts[k])
 		add(&latency, t.latency[k])

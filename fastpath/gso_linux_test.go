@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// joining returns a fast Conn that sends trains.
-func joining(t testing.TB, cfg Config) *mmsgConn {
+// withGSO returns a fast Conn that sends trains.
+func withGSO(t testing.TB, cfg Config) *mmsgConn {
 	t.Helper()
 	g := listen(t, cfg)
 	c, ok := g.Conns()[0].(*mmsgConn)
-	if !ok || !g.Info().Segments {
+	if !ok || !g.Info().GSO {
 		t.Skipf("probed for UDP_SEGMENT: %v", g.Info())
 	}
 	c.SetReadDeadline(time.Now().Add(patience))
@@ -56,7 +56,7 @@ func entries(c *mmsgConn, real mmsgCall) (lens, segments *[]int) {
 
 // What follows one another leaves together as far as the kernel's rule allows it, and arrives as it
 // is.
-func TestJoin(t *testing.T) {
+func TestGSO(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		sizes    []int
@@ -75,14 +75,14 @@ func TestJoin(t *testing.T) {
 		{"empty last", []int{100, 100, 0}, []int{2, 1}, []int{100}},
 		{"empty first", []int{0, 0, 0}, []int{1, 1, 1}, nil},
 		{"empty second", []int{100, 0, 100}, []int{1, 1, 1}, nil},
-		{"largest", []int{maxJoined, maxJoined, 10}, []int{3}, []int{maxJoined}},
-		{"too large", []int{maxJoined + 1, maxJoined + 1, 10, 10}, []int{1, 1, 2}, []int{10}},
+		{"largest", []int{maxSegment, maxSegment, 10}, []int{3}, []int{maxSegment}},
+		{"too large", []int{maxSegment + 1, maxSegment + 1, 10, 10}, []int{1, 1, 2}, []int{10}},
 		{"too many", slices.Repeat([]int{10}, MaxSegments+2), []int{MaxSegments, 2}, []int{10, 10}},
 		{"too many bytes", slices.Repeat([]int{1400}, 50), []int{46, 4}, []int{1400, 1400}},
 	} {
 		for _, addr := range []netip.AddrPort{loop4, loop6} {
 			t.Run(fmt.Sprintf("%s/%v", c.name, addr.Addr()), func(t *testing.T) {
-				from, to := joining(t, Config{Addr: addr}), open(t, Config{Addr: addr, RecvBuffer: 1 << 20})
+				from, to := withGSO(t, Config{Addr: addr}), open(t, Config{Addr: addr, RecvBuffer: 1 << 20})
 				lens, segments := entries(from, sendmmsg)
 				tx, rx := NewTx(128, 1500), NewRx(128, 1500)
 				for round := range 2 { // the second must not feel the first
@@ -104,7 +104,7 @@ func TestJoin(t *testing.T) {
 				}
 				idle(t, to, rx)
 				st, in := from.Stats(), to.Stats()
-				if st.TxTrains != uint64(2*len(c.segments)) || st.TrainsRefused != 0 || st.SendErrors.Sum() != 0 {
+				if st.TxGSO != uint64(2*len(c.segments)) || st.GSORejected != 0 || st.SendErrors.Sum() != 0 {
 					t.Errorf("counted %+v", st)
 				}
 				if st.TxDatagrams != in.RxDatagrams || st.TxBytes != in.RxBytes || st.TxBatches != 4 {
@@ -137,8 +137,8 @@ func sizesOf(list [][]byte) (sizes []int) {
 }
 
 // Only neighbors of one destination leave together.
-func TestJoinDestinations(t *testing.T) {
-	from := joining(t, Config{Addr: loop4})
+func TestGSODestinations(t *testing.T) {
+	from := withGSO(t, Config{Addr: loop4})
 	a, b := open(t, Config{Addr: loop4}), open(t, Config{Addr: loop4})
 	lens, _ := entries(from, sendmmsg)
 	tx, rx := NewTx(16, 200), NewRx(16, 200)
@@ -154,14 +154,14 @@ func TestJoinDestinations(t *testing.T) {
 		}
 		drain(t, a, rx, 5)
 		drain(t, b, rx, 3)
-		if st := from.Stats(); st.SendErrors != (SendErrors{Family: 1 + round}) || st.TxDatagrams != 8*(1+round) || st.TxTrains != 3*(1+round) {
+		if st := from.Stats(); st.SendErrors != (SendErrors{Family: 1 + round}) || st.TxDatagrams != 8*(1+round) || st.TxGSO != 3*(1+round) {
 			t.Errorf("counted %+v", st)
 		}
 	}
 }
 
-func TestJoinClosed(t *testing.T) {
-	c := joining(t, Config{Addr: loop4})
+func TestGSOClosed(t *testing.T) {
+	c := withGSO(t, Config{Addr: loop4})
 	tx := NewTx(8, 200)
 	queueAll(t, tx, 0, c.LocalAddr(), 100, 100, 100)
 	c.Close()
@@ -174,13 +174,13 @@ func TestJoinClosed(t *testing.T) {
 }
 
 // The switch makes the twin without trains, and so does the portable path. Info says which.
-func TestJoinDisabled(t *testing.T) {
+func TestGSODisabled(t *testing.T) {
 	for name, cfg := range map[string]Config{
-		"disabled":                     {Addr: loop4, DisableSegments: true},
-		"one datagram per system call": {Addr: loop4, DisableBatch: true},
+		"disabled":                     {Addr: loop4, DisableGSO: true},
+		"one datagram per system call": {Addr: loop4, Portable: true},
 	} {
 		g := listen(t, cfg)
-		if i := g.Info(); i.Segments || i.SegmentsReason != name {
+		if i := g.Info(); i.GSO || i.GSOReason != name {
 			t.Errorf("%v", i)
 		}
 		c := g.Conns()[0]
@@ -189,38 +189,38 @@ func TestJoinDisabled(t *testing.T) {
 		queueAll(t, tx, 0, g.Addr(), 100, 100, 100)
 		c.WriteBatch(tx)
 		drain(t, c, rx, 3)
-		if st := c.Stats(); st.TxTrains != 0 || st.TxDatagrams != 3 {
+		if st := c.Stats(); st.TxGSO != 0 || st.TxDatagrams != 3 {
 			t.Errorf("%s: counted %+v", name, st)
 		}
 	}
 }
 
-func TestDamagesTrains(t *testing.T) {
+func TestDamagesGSO(t *testing.T) {
 	for release, want := range map[string]bool{
 		"4.18.0": false, "6.18.44-fc": false, "6.19.99": false, "7.0.0": true, "7.0.0-rc1": true, "7.0.31-generic": true, "7.1.0": true, "7.1.4+deb14-amd64": true, "7.1": true,
 		"7.1.5": false, "7.1.14": false, "7.2.0-rc1": false, "8.0.0": false, "17.0.1": false, "": false, "unknown": false,
 	} {
-		if got := damagesTrains(release); got != want {
+		if got := damagesGSO(release); got != want {
 			t.Errorf("%q: %v", release, got)
 		}
 	}
 }
 
 // What the socket does not know is the reason.
-func TestJoinProbe(t *testing.T) {
-	c := joining(t, Config{Addr: loop4})
+func TestGSOProbe(t *testing.T) {
+	c := withGSO(t, Config{Addr: loop4})
 	c.Close() // a socket that knows nothing any more
-	if r := segmentsReason(c.sock, &Config{}, PathBatch); r == "" {
+	if r := gsoReason(c.sock, &Config{}, PathBatch); r == "" {
 		t.Error("no reason")
 	}
 }
 
 // Trains cost no allocation, refused ones neither.
-func TestJoinAllocs(t *testing.T) {
+func TestGSOAllocs(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	from, to := joining(t, Config{Addr: loop4}), open(t, Config{Addr: loop4})
+	from, to := withGSO(t, Config{Addr: loop4}), open(t, Config{Addr: loop4})
 	tx, rx := NewTx(8, 200), NewRx(8, 200)
 	calls := 0
 	from.send = func(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {
@@ -243,7 +243,7 @@ func TestJoinAllocs(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if st := from.Stats(); st.TxTrains == 0 || st.TrainsRefused == 0 {
+	if st := from.Stats(); st.TxGSO == 0 || st.GSORejected == 0 {
 		t.Errorf("counted %+v", st)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/session"
 )
 
 // initiator makes handshakes with one target. It has one ephemeral key for all of them: the target
@@ -39,9 +40,8 @@ func (in *initiator) sign(who *identity, challenge []byte) ([codec.SignatureSize
 // renew gives who the keys of a handshake that answers the challenge.
 func (in *initiator) renew(who *identity, challenge []byte) {
 	write, read := aead.DeriveKeys(&in.secret, challenge, &who.id, &in.target)
-	who.write, who.read = aead.NewCipher(&write), aead.NewCipher(&read)
-	who.counter = aead.Counter{}
-	who.keys++
+	who.session = session.NewKeys(&read, &write)
+	who.generation++
 }
 
 // badSignature looks like a signature and is one of nobody.
@@ -65,9 +65,9 @@ const recordSignature = 2 + 2 + 20
 
 // shake answers a challenge in the name of who, with a PING that has the given request ID. Of a bad
 // form the handshake is one that the target has to refuse.
-func (l *lane) shake(s int32, who *identity, challenge []byte, ping uint64, form HandshakeForm) error {
-	in := l.initiator
-	record, signature := who.record, badSignature(l.random)
+func (w *worker) shake(s int32, who *identity, challenge []byte, ping uint64, form HandshakeForm) error {
+	in := w.initiator
+	record, signature := who.record, badSignature(w.random)
 	if form != BadProof {
 		var err error
 		if signature, err = in.sign(who, challenge); err != nil {
@@ -79,11 +79,11 @@ func (l *lane) shake(s int32, who *identity, challenge []byte, ping uint64, form
 	}
 	in.renew(who, challenge)
 	who.ping = ping
-	who.counter.Next(&l.nonce, l.random) // the first of a key
-	l.random.Block(&l.iv)
-	head := codec.AppendHandshakeHeader(l.buf[:0], l.cfg.Protocol, &l.iv, &l.nonce, &who.id, &signature, &in.ephemeral, record)
-	message := l.templates[Handshake].put(head, ping)[len(head):]
-	packet := who.write.Seal(head, &l.nonce, message, head)
-	codec.MaskHeader(packet, len(head), &in.target)
-	return l.out(s, packet)
+	h := &w.header
+	h.Source = who.id
+	who.session.NextNonce(&h.Nonce, w.random) // the first of a key
+	w.random.Block(&h.IV)
+	message := w.templates[Handshake].put(w.buf[codec.HandshakeHeaderSize+len(record):][:0], ping)
+	handshake := session.Initiation{Keys: who.session, Signature: signature, Ephemeral: in.ephemeral}
+	return w.out(s, h.AppendHandshake(w.buf[:0], &in.target, &handshake, record, message))
 }

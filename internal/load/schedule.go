@@ -7,8 +7,8 @@ import (
 	"github.com/fastdisc/discv5/aead"
 )
 
-// pace is the schedule of a lane in an open loop.
-type pace struct {
+// schedule is the schedule of a worker in an open loop.
+type schedule struct {
 	at time.Duration // of the next request
 
 	first, step float64 // ns
@@ -16,12 +16,12 @@ type pace struct {
 	poisson     *aead.Random
 }
 
-func newPace(c *Config, lane int, random *aead.Random) (p pace) {
+func newSchedule(c *Config, worker int, random *aead.Random) (p schedule) {
 	if c.Rate == 0 {
 		return p
 	}
-	all := float64(time.Second) / c.Rate // between requests of all lanes together
-	p.first, p.step = float64(lane)*all, float64(c.Lanes)*all
+	all := float64(time.Second) / c.Rate // between requests of all workers together
+	p.first, p.step = float64(worker)*all, float64(c.Workers)*all
 	p.at = time.Duration(p.first)
 	if c.Poisson {
 		p.poisson = random
@@ -31,14 +31,14 @@ func newPace(c *Config, lane int, random *aead.Random) (p pace) {
 }
 
 // gap draws a time between requests.
-func (p *pace) gap() time.Duration {
+func (p *schedule) gap() time.Duration {
 	u := float64(p.poisson.Uint64()>>11) / (1 << 53) // [0, 1)
 	return time.Duration(-p.step * math.Log(1-u))
 }
 
 // take appends the intended times of requests that are due by now to list, as far as there is room
 // and at most n.
-func (p *pace) take(list []time.Duration, now time.Duration, n uint64) []time.Duration {
+func (p *schedule) take(list []time.Duration, now time.Duration, n uint64) []time.Duration {
 	for p.at <= now && n > 0 && len(list) < cap(list) {
 		list = append(list, p.at)
 		n--
@@ -54,6 +54,6 @@ func (p *pace) take(list []time.Duration, now time.Duration, n uint64) []time.Du
 
 // until is how many requests are intended from the next one on and before end; with random times,
 // about how many.
-func (p *pace) until(end time.Duration) uint64 {
+func (p *schedule) until(end time.Duration) uint64 {
 	return uint64(math.Ceil(max(0, float64(end-p.at)) / p.step))
 }
