@@ -1,6 +1,8 @@
 package archtest
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -40,6 +42,26 @@ func TestDocumentsNameTests(t *testing.T) {
 	}
 	if named == 0 {
 		t.Error("no document names a test: this tests nothing")
+	}
+}
+
+// TestDocumentLinks checks that files which documents link to exist.
+func TestDocumentLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	seen := 0
+	files(t, func(file string, text []byte) {
+		if !strings.HasSuffix(file, ".md") {
+			return
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			seen++
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(file), m[1])); err != nil {
+				t.Errorf("%s links to %s, which does not exist", file, m[1])
+			}
+		}
+	})
+	if seen < 50 {
+		t.Errorf("saw %d links: these cannot be all", seen)
 	}
 }
 

@@ -48,25 +48,26 @@ func TestWords(t *testing.T) {
 
 func isText(b []byte) bool { return !strings.Contains(string(b[:min(len(b), 4096)]), "\x00") }
 
-// The program in README.md is the package's example, which is compiled and run.
-func TestReadmeProgram(t *testing.T) {
-	var readme, example string
+// TestReadmePrograms compares every program in README.md with a file below examples, which is
+// compiled, and run by its test unless it would contact others.
+func TestReadmePrograms(t *testing.T) {
+	var readme string
+	examples := make(map[string]string) // text to path
 	files(t, func(path string, text []byte) {
-		switch path {
-		case "README.md":
+		if path == "README.md" {
 			readme = string(text)
-		case "example_test.go":
-			example = string(text)
+		}
+		if strings.HasPrefix(path, "examples/") && strings.HasSuffix(path, "/main.go") {
+			examples[string(text)] = path
 		}
 	})
-	_, rest, _ := strings.Cut(readme, "```go\n")
-	program, _, ok := strings.Cut(rest, "```")
-	if !ok {
-		t.Fatal("README.md has no program")
+	for _, block := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(readme, -1) {
+		if _, ok := examples[block[1]]; !ok {
+			t.Errorf("a program in README.md is none of examples/*/main.go:\n%s", block[1])
+		}
+		delete(examples, block[1])
 	}
-	example = regexp.MustCompile(`(?m)^\s*// Output:.*\n`).ReplaceAllString(example, "")
-	want := strings.NewReplacer("package discv5_test", "package main", "func Example()", "func main()").Replace(example)
-	if program != want {
-		t.Errorf("the program in README.md is not that of example_test.go:\n%s", program)
+	for _, path := range examples {
+		t.Errorf("README.md does not show %s", path)
 	}
 }
