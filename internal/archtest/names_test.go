@@ -65,21 +65,21 @@ func TestDocumentLinks(t *testing.T) {
 	}
 }
 
-// Each attempt of docs/SECURITY.md has a test that is named after it.
+// Each attempt of docs/THREATS.md has a test that is named after it.
 func TestSecurityRowsHaveTests(t *testing.T) {
 	var text string
 	files(t, func(path string, b []byte) {
-		if path == "docs/SECURITY.md" {
+		if path == "docs/THREATS.md" {
 			text = string(b)
 		}
 	})
 	rows := regexp.MustCompile(`(?m)^\| (S\d\d) \|.*$`).FindAllStringSubmatch(text, -1)
 	if len(rows) < 26 {
-		t.Errorf("docs/SECURITY.md has %d rows, want 26 or more", len(rows))
+		t.Errorf("docs/THREATS.md has %d rows, want 26 or more", len(rows))
 	}
 	for _, r := range rows {
 		if !strings.Contains(r[0], "`Test"+r[1]) {
-			t.Errorf("docs/SECURITY.md, %s: no test of that name", r[1])
+			t.Errorf("docs/THREATS.md, %s: no test of that name", r[1])
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// The tests of this file are named by the attack that they try; docs/SECURITY.md lists them.
+// The tests of this file are named by the attack that they try; docs/THREATS.md lists them.
 
 func TestS01UndecryptableMessageLeavesSession(t *testing.T) {
 	nw := newNetwork(t)

@@ -86,7 +86,7 @@ func TestS41OwnChallenge(t *testing.T) {
 }
 
 // TestS41MessagesInAName measures how many of a name's own messages are challenged, and answerable
-// after a round trip, during a flood in that name. docs/SECURITY.md has the figures.
+// after a round trip, during a flood in that name. docs/THREATS.md has the figures.
 func TestS41MessagesInAName(t *testing.T) {
 	for _, c := range []struct {
 		rate  int // messages in the name per second
