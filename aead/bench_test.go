@@ -52,9 +52,9 @@ func BenchmarkNewCipher(b *testing.B) {
 	}
 }
 
-// BenchmarkTouch walks over more ciphers than the cache holds, in batches of 64, and seals a
-// small message with each. The difference between the two is what warming a batch saves.
-func BenchmarkTouch(b *testing.B) {
+// BenchmarkPrefetch walks over more ciphers than the cache holds, in batches of 64, and seals a
+// small message with each. The difference between the two cases is what prefetching a batch saves.
+func BenchmarkPrefetch(b *testing.B) {
 	const n, batch = 1 << 17, 64
 	ciphers := make([]Cipher, n)
 	for i := range ciphers {
@@ -62,8 +62,8 @@ func BenchmarkTouch(b *testing.B) {
 	}
 	nonce := new([12]byte)
 	buf := make([]byte, 256)
-	for _, touch := range []bool{false, true} {
-		b.Run(fmt.Sprintf("warm=%v", touch), func(b *testing.B) {
+	for _, prefetch := range []bool{false, true} {
+		b.Run(fmt.Sprintf("prefetch=%v", prefetch), func(b *testing.B) {
 			at, done := uint32(1), 0
 			var picked [batch]uint32
 			for b.Loop() {
@@ -71,7 +71,7 @@ func BenchmarkTouch(b *testing.B) {
 					for i := range picked {
 						at = at*1664525 + 1013904223
 						picked[i] = at >> 15
-						if touch {
+						if prefetch {
 							ciphers[picked[i]].Prefetch()
 						}
 					}

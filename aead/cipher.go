@@ -10,43 +10,43 @@ import (
 
 // Sizes in bytes, as fixed by discv5-wire.md, Notation.
 const (
-	KeySize   = 16 // a session key, and the masking key
-	NonceSize = 12 // the nonce of a message
-	TagSize   = 16 // what Seal adds to a plaintext
-	IVSize    = 16 // the masking IV at the start of a packet
+	KeySize   = 16 // of a session key and of the masking key
+	NonceSize = 12 // of a message's nonce
+	TagSize   = 16 // Seal makes a message longer by TagSize
+	IVSize    = 16 // of the masking IV at the start of a packet
 )
 
-// CipherMemory is the most heap memory in bytes that one Cipher keeps: a GCM object of
-// crypto/cipher with the key schedule and the table for GHASH, rounded up to the allocator's size
-// class. Where this package has its own GCM it is
-// 320. The Cipher value itself is three words. It holds for 64-bit platforms with AES instructions.
+// CipherMemory is the largest heap memory in bytes that one Cipher keeps: a GCM object of
+// crypto/cipher with the key schedule and the GHASH table, rounded up to the allocator's size
+// class. This package's own GCM keeps 320 bytes. The Cipher value itself is three words. The figure
+// is for 64-bit platforms with AES instructions.
 const CipherMemory = 768
 
-// ErrAuth is returned by Open for a message that was not sealed with this key, nonce and
-// additional data, or that is shorter than a tag.
+// ErrAuth reports a message that was not sealed with this key, nonce and additional data, or that
+// is shorter than a tag.
 var ErrAuth = errors.New("aead: message does not authenticate")
 
-// Cipher seals or opens the messages of one direction of one session with AES-128-GCM
-// (discv5-wire.md, Protocol Header: aesgcm_encrypt). It keeps the key schedule, which costs
-// several times as much as sealing a small message.
+// Cipher seals or opens the messages of one direction of a session with AES-128-GCM
+// (discv5-wire.md, Protocol Header: aesgcm_encrypt). It keeps the key schedule, which takes several
+// times as long to compute as a small message takes to seal.
 //
-// A Cipher is a small value that is copied freely; copies share the key schedule, which is
-// never written after NewCipher. It is safe for concurrent use. The zero Cipher has no key:
-// IsZero tells, and Seal and Open must not be called on it.
+// You can copy a Cipher freely. Copies share the key schedule, which does not change after
+// NewCipher. A Cipher is safe for concurrent use. The zero Cipher has no key: IsZero reports that,
+// and you must not call Seal or Open on it.
 //
-// On amd64 with AES and PCLMULQDQ the arithmetic is this package's own, see gcm.go; elsewhere it is
-// that of crypto/cipher. The results are the same.
+// On amd64 with AES and PCLMULQDQ this package uses its own arithmetic, see gcm.go. Elsewhere it
+// uses crypto/cipher. The results are the same.
 type Cipher struct {
 	own  *gcmKey
-	aead cipher.AEAD // if own is nil
+	aead cipher.AEAD // used if own is nil
 }
 
-// NewCipher expands key. It allocates up to [CipherMemory] bytes that stay, and elsewhere than on
-// amd64 a further key schedule that does not. It does not keep key, which the caller may erase.
+// NewCipher expands key. It allocates up to [CipherMemory] bytes, and a temporary key schedule
+// except on amd64. It does not keep key, so the caller may erase key.
 //
-// Where crypto/cipher does the arithmetic it panics if the program runs under GODEBUG=fips140=only,
-// which forbids AES-GCM with nonces that come from outside and therefore this protocol. [SelfTest]
-// says so with an error, on every platform.
+// Where crypto/cipher does the arithmetic, NewCipher panics under GODEBUG=fips140=only, which
+// forbids AES-GCM with external nonces and therefore this protocol. [SelfTest] reports that as an
+// error, on every platform.
 func NewCipher(key *[KeySize]byte) Cipher {
 	if ownGCM {
 		k := new(gcmKey)
@@ -56,12 +56,12 @@ func NewCipher(key *[KeySize]byte) Cipher {
 	return newStdCipher(key)
 }
 
-// NewCiphers is NewCipher for the two directions of a session. Their keys are neighbors in memory,
-// where that can be done.
+// NewCiphers returns the ciphers of the two directions of a session. Their keys are adjacent in
+// memory where that is possible.
 //
-// Where this package has its own GCM, the garbage collector erases both keys when nothing refers to
-// either Cipher any more. Nobody can do that earlier: a worker may open a message with keys that
-// another one has just replaced. The memory of crypto/cipher is out of reach.
+// If this package uses its own GCM, the garbage collector erases both keys when nothing refers to
+// either Cipher. No one can erase them earlier, because one worker may still open a message with
+// keys that another one has just replaced. The memory of crypto/cipher is not accessible.
 func NewCiphers(read, write *[KeySize]byte) (r, w Cipher) {
 	if !ownGCM {
 		return newStdCipher(read), newStdCipher(write)
@@ -81,18 +81,18 @@ func erasePair(k *[2]gcmKey) {
 	}
 }
 
-// pairErased, if a test sets it, sees the memory of each pair that was erased.
+// pairErased, if a test sets it, is called with the memory of each erased pair.
 var pairErased atomic.Pointer[func(*[2]gcmKey)]
 
-// Erase overwrites the key, where this package has its own GCM. No copy of c may be used
-// afterwards, or while Erase runs. It is for a key that is tried once.
+// Erase overwrites the key if this package uses its own GCM. You must not use any copy of c
+// afterwards, or during Erase. Erase serves keys that are tried once.
 func (c Cipher) Erase() {
 	if c.own != nil {
 		*c.own = gcmKey{}
 	}
 }
 
-// newStdCipher returns a Cipher that works through crypto/cipher on every platform.
+// newStdCipher returns a Cipher that uses crypto/cipher on every platform.
 func newStdCipher(key *[KeySize]byte) Cipher {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
@@ -108,15 +108,15 @@ func newStdCipher(key *[KeySize]byte) Cipher {
 // IsZero reports whether c is the zero Cipher, which has no key.
 func (c Cipher) IsZero() bool { return c.own == nil && c.aead == nil }
 
-// Seal encrypts plaintext, authenticates it and ad, appends ciphertext and tag
-// (len(plaintext)+[TagSize] bytes) to dst and returns the extended slice. It allocates nothing
-// if dst has that much room and nonce is not a variable on the caller's stack.
+// Seal encrypts plaintext, authenticates it and ad, appends the ciphertext and tag
+// (len(plaintext)+[TagSize] bytes) to dst, and returns the extended slice. It allocates nothing if
+// dst has enough capacity and nonce is not a variable on the caller's stack.
 //
-// The message is sealed in place when plaintext is exactly dst[len(dst):len(dst)+n]. Any other
-// overlap of the output with plaintext panics, and so does any overlap with ad.
+// Seal works in place if plaintext is exactly dst[len(dst):len(dst)+n]. It panics if the output
+// overlaps plaintext in any other way, or ad.
 //
-// nonce must be used once only under this key; [Counter] sees to that. For discv5 ad is the
-// masking IV and the unmasked header.
+// A nonce must be used only once with a key; [Counter] ensures that. For discv5, ad is the masking
+// IV and the unmasked header.
 func (c Cipher) Seal(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) []byte {
 	if c.own == nil {
 		return c.aead.Seal(dst, nonce[:], plaintext, ad)
@@ -127,7 +127,7 @@ func (c Cipher) Seal(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) [
 	return dst
 }
 
-// extend returns b with n bytes more, of unspecified content.
+// extend returns b with n more bytes of unspecified content.
 func extend(b []byte, n int) []byte {
 	if cap(b)-len(b) >= n {
 		return b[:len(b)+n]
@@ -136,15 +136,15 @@ func extend(b []byte, n int) []byte {
 }
 
 // Open authenticates ciphertext (with its tag) and ad, appends the plaintext
-// (len(ciphertext)-[TagSize] bytes) to dst and returns the extended slice. It allocates nothing
-// if dst has that much room and nonce is not a variable on the caller's stack.
+// (len(ciphertext)-[TagSize] bytes) to dst, and returns the extended slice. It allocates nothing if
+// dst has enough capacity and nonce is not a variable on the caller's stack.
 //
-// The message is opened in place with dst = ciphertext[:0]. Any other overlap of the output
-// with ciphertext panics, and so does any overlap with ad.
+// Open works in place with dst = ciphertext[:0]. It panics if the output overlaps ciphertext in any
+// other way, or ad.
 //
 // The only error is [ErrAuth]. The output bytes are then unspecified: a message that was opened in
-// place may have been destroyed and cannot be tried with a second key. Whoever has an old and a new
-// session key copies the ciphertext first. A ciphertext shorter than a tag is left as it was.
+// place may be destroyed, so you cannot try a second key. Copy the ciphertext first if you have an
+// old and a new session key. Open leaves a ciphertext that is shorter than a tag unchanged.
 func (c Cipher) Open(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []byte) ([]byte, error) {
 	if c.own != nil {
 		if len(ciphertext) < TagSize {
@@ -159,7 +159,7 @@ func (c Cipher) Open(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []byte) 
 	}
 	out, err := c.aead.Open(dst, nonce[:], ciphertext, ad)
 	if err != nil {
-		// The error of crypto/cipher carries no more than this one, and callers compare.
+		// The error of crypto/cipher says no more than ErrAuth, and callers compare errors.
 		return nil, ErrAuth
 	}
 	return out, nil

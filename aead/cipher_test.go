@@ -23,7 +23,7 @@ func testCipher() (Cipher, cipher.AEAD) {
 	return NewCipher(&key), gcm
 }
 
-// implementations are the ways in which this platform can make a Cipher.
+// implementations are the constructors that this platform supports.
 var implementations = map[string]func(*[16]byte) Cipher{"default": NewCipher, "crypto/cipher": newStdCipher}
 
 // TestCipherInPlace seals and opens in a packet buffer, behind a header, for many sizes.
@@ -110,7 +110,7 @@ func testErrAuth(t *testing.T, newCipher func(*[16]byte) Cipher) {
 	}
 }
 
-// TestCipherConcurrent is for the race detector: one key, many goroutines, Prefetch among them.
+// TestCipherConcurrent, for the race detector, uses one key in many goroutines.
 func TestCipherConcurrent(t *testing.T) {
 	c, _ := testCipher()
 	var wg sync.WaitGroup
@@ -129,7 +129,7 @@ func TestCipherConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
-func TestTouch(t *testing.T) {
+func TestPrefetch(t *testing.T) {
 	var zero Cipher
 	if !zero.IsZero() || zero.Prefetch() != 0 {
 		t.Error("the zero Cipher has something to touch")
@@ -141,7 +141,7 @@ func TestTouch(t *testing.T) {
 	if runtime.Compiler != "gc" {
 		return
 	}
-	// If this fails crypto/cipher has changed, and a batch is no longer warmed.
+	// A failure means that crypto/cipher has changed and that Prefetch does nothing.
 	if cipherSize == 0 || cipherSize > CipherMemory {
 		t.Errorf("object behind a Cipher has %d bytes, documented are up to %d", cipherSize, CipherMemory)
 	}
@@ -153,7 +153,7 @@ func TestTouch(t *testing.T) {
 	}
 }
 
-// TestCipherMemory measures what a Cipher keeps.
+// TestCipherMemory measures the memory that a Cipher keeps.
 func TestCipherMemory(t *testing.T) {
 	const n = 4096
 	kept := make([]Cipher, n)

@@ -1,5 +1,5 @@
-// AES-128 in counter mode: what mask_amd64.s and gcm_amd64.s share. DX: round keys. R8:R9: the counter.
-// R10, R11, X8 and X9 are scratch.
+// AES-128 in counter mode, shared by mask_amd64.s and gcm_amd64.s. DX: round keys. R8:R9: the
+// counter. R10, R11, X8 and X9 are scratch.
 
 // Puts the counter R8:R9 into x, in the byte order of the wire, and adds one to it.
 #define COUNTER(x) \
@@ -32,7 +32,7 @@
 	MOVOU off(DX), X8 \
 	op    X8, X0
 
-// Encrypts the counters that are in place. round is one of the three above.
+// Encrypts the counters in place. round is one of the three above.
 #define ENCRYPT(round) \
 	round(PXOR, 0)          \
 	round(AESENC, 16)       \

@@ -9,15 +9,15 @@ const (
 	kdfInfo     = "discovery v5 key agreement"
 	idProofText = "discovery v5 identity proof"
 
-	// ChallengeDataSize is the size in bytes of challenge data: a WHOAREYOU packet before
-	// masking, which is masking IV (16), static header (23) and authdata (24).
+	// ChallengeDataSize is the size in bytes of challenge data, an unmasked WHOAREYOU packet:
+	// masking IV (16), static header (23) and authdata (24).
 	ChallengeDataSize = 63
 
 	hashSize    = sha256.Size
 	hmacPadSize = sha256.BlockSize
 	kdfInfoSize = len(kdfInfo) + 32 + 32
 	idProofSize = len(idProofText) + ChallengeDataSize + 33 + 32
-	// longestMessage is the most bytes that hmacSHA256 takes: info and the number of a block.
+	// longestMessage is the longest message of hmacSHA256 in bytes: info and a block number.
 	longestMessage = kdfInfoSize + 1
 
 	hmacInnerPad = 0x3636363636363636
@@ -30,12 +30,12 @@ const (
 //	prk      = HKDF-Extract(salt: challengeData, IKM: secret)
 //	key-data = HKDF-Expand(prk, "discovery v5 key agreement" || initiator || recipient, 32 bytes)
 //
-// secret is the compressed point of the key agreement, challengeData the unmasked WHOAREYOU
-// packet ([ChallengeDataSize] bytes; any length is handled as HMAC does). initiator and
-// recipient are node IDs. The initiator seals with initiatorKey and opens with recipientKey,
-// the recipient the other way round.
+// secret is the compressed point of the key agreement. challengeData is the unmasked WHOAREYOU
+// packet, usually of [ChallengeDataSize] bytes; any length works. initiator and recipient are node
+// IDs. The initiator seals with initiatorKey and opens with recipientKey, and the recipient does
+// the reverse.
 //
-// It allocates nothing and erases the buffers in which it had secret and prk.
+// DeriveKeys allocates nothing, and erases the buffers that held secret and prk.
 func DeriveKeys(secret *[33]byte, challengeData []byte, initiator, recipient *[32]byte) (initiatorKey, recipientKey [KeySize]byte) {
 	// 32 bytes are one block of output, so Expand is one HMAC over info and the byte 1.
 	var info [longestMessage]byte
@@ -53,7 +53,7 @@ func DeriveKeys(secret *[33]byte, challengeData []byte, initiator, recipient *[3
 	return initiatorKey, recipientKey
 }
 
-// hmacSHA256 is HMAC-SHA256 (RFC 2104) over stack buffers. It panics if msg is longer than
+// hmacSHA256 computes HMAC-SHA256 (RFC 2104) in stack buffers. It panics if msg is longer than
 // longestMessage.
 func hmacSHA256(key, msg []byte) [hashSize]byte {
 	if len(msg) > longestMessage {
@@ -68,7 +68,7 @@ func hmacSHA256(key, msg []byte) [hashSize]byte {
 	} else {
 		copy(inner[:], key)
 	}
-	// by the word: one byte at a time took longer than hashing a block
+	// Word by word: a loop over bytes took longer than the hash of a block.
 	for i := 0; i < hmacPadSize; i += 8 {
 		k := binary.NativeEndian.Uint64(inner[i:])
 		binary.NativeEndian.PutUint64(inner[i:], k^hmacInnerPad)
@@ -90,8 +90,8 @@ func hmacSHA256(key, msg []byte) [hashSize]byte {
 //	sha256("discovery v5 identity proof" || challengeData || ephemeralPub || recipient)
 //
 // ephemeralPub is the compressed ephemeral public key of the handshake, recipient the ID of the
-// node that sent WHOAREYOU. It allocates nothing if challengeData is [ChallengeDataSize] bytes
-// long, as it always is in the protocol.
+// node that sent WHOAREYOU. IDSignatureDigest allocates nothing if challengeData has
+// [ChallengeDataSize] bytes, as in the protocol.
 func IDSignatureDigest(challengeData []byte, ephemeralPub *[33]byte, recipient *[32]byte) [32]byte {
 	var buf [idProofSize]byte
 	input := append(buf[:0], idProofText...)

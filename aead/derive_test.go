@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// deriveReference is DeriveKeys by crypto/hkdf.
+// deriveReference computes DeriveKeys with crypto/hkdf.
 func deriveReference(secret, challengeData, initiator, recipient []byte) []byte {
 	info := "discovery v5 key agreement" + string(initiator) + string(recipient)
 	keys, err := hkdf.Key(sha256.New, secret, challengeData, info, 32)
@@ -28,8 +28,9 @@ func checkDerive(t *testing.T, secret *[33]byte, challengeData []byte, initiator
 	}
 }
 
-// TestDeriveTwin passes salts around the block size of SHA-256, where HMAC treats them differently.
-func TestDeriveTwin(t *testing.T) {
+// TestDeriveReference uses salts around the block size of SHA-256, where HMAC treats them
+// differently.
+func TestDeriveReference(t *testing.T) {
 	for _, n := range []int{0, 1, 62, ChallengeDataSize, 64, 65, 128, 200} {
 		checkDerive(t, &[33]byte{2, 3, 32: 4}, bytes.Repeat([]byte{0xc7}, n), &[32]byte{5}, &[32]byte{31: 6})
 	}

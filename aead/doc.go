@@ -1,10 +1,10 @@
-// Package aead holds the symmetric cryptography of Node Discovery v5.1: the session ciphers,
-// the header mask, the key derivation of the handshake, and the randomness behind nonces.
+// Package aead implements the symmetric cryptography of Node Discovery v5.1: session ciphers, the
+// header mask, key derivation of the handshake, and random numbers for nonces.
 //
-// It is written for a data path that handles packets in batches. Apart from the constructors
-// nothing here allocates per packet, nothing is global, and nothing reads a clock.
+// It serves a data path that handles packets in batches. Only constructors allocate. The package
+// has no global state and reads no clock.
 //
-// # Where the bytes are
+// # Layout of a packet
 //
 //	 0          16                       39                    39+a
 //	+------------+------------------------+---------------------+-----------------+-----+
@@ -14,33 +14,33 @@
 //	             .   key = destination node ID[:16], IV = masking IV
 //	'-- authenticated, as read before masking ------------------'-- AES-128-GCM ---------'
 //
-// The header mask hides the protocol from simple filters. It is no protection: its key is half of a
-// node ID and its IV is on the wire, so both are public and the code that computes it need not run
-// in constant time. Message keys are secret: they are handled by instructions whose time does not
-// depend on them, or by crypto/aes and crypto/cipher.
+// The header mask hides the protocol from simple filters. It does not protect anything: its key is
+// half of a node ID and its IV is on the wire, so both are public, and the mask need not be
+// computed in constant time. Message keys are secret. The package uses them only in instructions
+// whose time does not depend on data, or in crypto/aes and crypto/cipher.
 //
-// # Glossary
+// # Terminology
 //
-//   - session key: one AES-128 key for one direction between two nodes; see [Cipher].
-//   - nonce: the 12 bytes that make a message unique under its session key; see [Counter].
-//   - challenge data: the 63 bytes of an unmasked WHOAREYOU packet, the salt of the key
-//     derivation and part of what the identity signature covers.
-//   - initiator, recipient: the node that sent the handshake packet, and the node that
-//     challenged it with WHOAREYOU.
-//   - key stream: the bytes that AES-CTR produces and that are XORed into a header.
-//   - key schedule: the eleven round keys that AES-128 makes out of a key.
+//	session key     an AES-128 key for one direction between two nodes; see [Cipher]
+//	nonce           12 bytes that must not repeat under a session key; see [Counter]
+//	challenge data  the 63 bytes of an unmasked WHOAREYOU packet: the salt of the key
+//	                derivation, and part of what the identity signature signs
+//	initiator       the node that sent the handshake packet
+//	recipient       the node that sent WHOAREYOU
+//	key stream      the output of AES-CTR, which is XORed into a header
+//	key schedule    the eleven round keys of AES-128
 //
-// # Who owns what
+// # Ownership
 //
-// A [Cipher] may be shared between goroutines. A [Mask] and a [Random] belong to one goroutine
-// each, normally a worker's. A [Counter] is shared by all who send under one session key. No
-// function keeps a slice or an array pointer that it was given.
+// A [Cipher] is safe for concurrent use. A [Mask] and a [Random] are not: each belongs to one
+// goroutine, usually a worker. All senders under one session key share a [Counter]. No function
+// keeps a slice or an array pointer that it was given.
 //
 // # Implementations
 //
-// A [Cipher] is AES-128-GCM by crypto/cipher, or on amd64 by this package; gcm.go says why, and
-// tests and a fuzz target compare the two. [MaskOnce] has three implementations that give the same
-// bytes: assembly with the AES instructions of amd64, assembly with those of arm64, and portable
-// Go. The processor is asked once, when the program starts; the build tag purego selects the
-// portable ones.
+// A [Cipher] is AES-128-GCM of crypto/cipher, or on amd64 of this package; gcm.go says why.
+// [MaskOnce] has three implementations with equal results: assembly for the AES instructions of
+// amd64, assembly for those of arm64, and portable Go. The package detects the processor's features
+// when the program starts. The build tag purego selects the portable implementations. Tests and
+// fuzz targets compare them all.
 package aead

@@ -7,8 +7,7 @@ import (
 	"unsafe"
 )
 
-// TestErasePair: the keys of a session are erased once nobody has either of its ciphers, and not
-// before.
+// TestErasePair: the keys of a session are erased once neither cipher is reachable, and not before.
 func TestErasePair(t *testing.T) {
 	if !ownGCM {
 		t.Skip("probed for AES and carry-less multiplication on amd64: crypto/cipher keeps the keys here")
@@ -18,7 +17,7 @@ func TestErasePair(t *testing.T) {
 	defer pairErased.Store(nil)
 	read, write := NewCiphers(&mark, &mark)
 	at := uintptr(unsafe.Pointer(read.own))
-	// Other tests have pairs too: this one is told by its place in memory.
+	// Other tests have pairs too, so the address identifies this one.
 	hook := func(k *[2]gcmKey) {
 		if uintptr(unsafe.Pointer(k)) == at {
 			erased <- *k == [2]gcmKey{}

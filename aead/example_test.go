@@ -7,8 +7,8 @@ import (
 	"github.com/fastdisc/discv5/aead"
 )
 
-// A message on its way: sealed behind its header, masked, unmasked and opened, all in the
-// buffer of the packet.
+// The example seals a message behind its header, masks, unmasks and opens it, all in the packet's
+// buffer.
 func Example() {
 	rnd, err := aead.NewRandom(rand.Reader)
 	if err != nil {
@@ -35,7 +35,7 @@ func Example() {
 	header, message := packet[aead.IVSize:aead.IVSize+headerSize], packet[aead.IVSize+headerSize:]
 	aead.MaskOnce(header, &dest, iv)
 
-	// The recipient: one block tells whether this is the protocol at all.
+	// The recipient: the first block shows whether this is a discv5 packet.
 	mask := aead.NewMask(&dest) // one per worker
 	mask.XOR(header[:16], iv, 0)
 	fmt.Printf("%q\n", header[:6])

@@ -5,32 +5,32 @@ import (
 	"encoding/binary"
 )
 
-// This file is AES-128-GCM (NIST SP 800-38D) for messages of one UDP packet, where the processor
-// has the instructions. It differs from crypto/cipher, its twin everywhere else and in the tests,
-// in what it is made for:
+// This file implements AES-128-GCM (NIST SP 800-38D) for messages that fit into one UDP packet, for
+// processors with the instructions. Elsewhere, and as the reference implementation in tests,
+// crypto/cipher does the same. This implementation has other goals:
 //
-//   - A key takes 304 bytes, without pointers, of which a short message reads five cache lines. The
-//     one of crypto/cipher takes 736 in two places of memory. With a hundred thousand sessions the
-//     wait for keys costs more than the arithmetic.
-//   - A message of up to 48 bytes, as most are, is sealed or opened in place by one function, in
-//     registers alone: header, text and lengths are hashed as one run of blocks, beside the key
-//     stream, of which the first block is the mask of the tag. See short_amd64.s.
-//   - Open authenticates first and decrypts then: a message that does not fit is as it came.
+//   - A key takes 304 bytes without pointers, and a short message reads five cache lines of it. A key
+//     of crypto/cipher takes 736 bytes in two allocations. With a hundred thousand sessions, the
+//     cache misses for keys cost more than the arithmetic.
+//   - One function seals or opens a message of up to 48 bytes, as most are, in place and in
+//     registers. It hashes header, text and lengths as one run of blocks while it computes the key
+//     stream, whose first block masks the tag. See short_amd64.s.
+//   - Open authenticates before it decrypts, so a message that fails is unchanged.
 //
-// The instructions take the same time whatever the data. No table is looked up and no branch taken
-// by a secret.
+// The time of these instructions does not depend on data. No secret selects a table entry or a
+// branch.
 
-// gcmKey is a key made ready: the key schedule, and powers of the hash key.
+// gcmKey is an expanded key: the key schedule, and powers of the hash key.
 type gcmKey struct {
 	rk roundKeys
-	// powers are H^8 to H, each divided by x and with its bytes reversed; see gcm_amd64.h.
+	// powers are H^8 to H, each divided by x and byte-reversed; see gcm_amd64.h.
 	powers [8][16]byte
 }
 
-// ownGCM reports whether gcmKey is used. It is set once, when the program starts.
+// ownGCM reports whether gcmKey is used. It is set when the program starts.
 var ownGCM = accelerated && hasGCM()
 
-// expand makes key ready. Precondition: ownGCM.
+// expand expands key. Precondition: ownGCM.
 func (k *gcmKey) expand(key *[KeySize]byte) {
 	expandKey(&k.rk, key)
 	var h, zero [16]byte
@@ -47,10 +47,10 @@ func (k *gcmKey) expand(key *[KeySize]byte) {
 	}
 }
 
-// dividedByX returns a field element, given as a block, divided by x, with its bytes reversed.
+// dividedByX returns a field element, given as a block, divided by x and byte-reversed.
 func dividedByX(block *[16]byte) (r [16]byte) {
 	hi, lo := binary.BigEndian.Uint64(block[:8]), binary.BigEndian.Uint64(block[8:])
-	// all bits, if the coefficient of 1 is set, which becomes that of x^-1 = 1 + x + x^6 + x^127
+	// all ones if the coefficient of 1 is set, which becomes that of x^-1 = 1 + x + x^6 + x^127
 	carry := -(hi >> 63)
 	hi, lo = hi<<1|lo>>63, lo<<1
 	binary.LittleEndian.PutUint64(r[:8], lo^carry&1)
@@ -58,7 +58,7 @@ func dividedByX(block *[16]byte) (r [16]byte) {
 	return r
 }
 
-// tag writes to t what authenticates ciphertext and ad, but for the mask.
+// tag writes the unmasked tag of ciphertext and ad to t.
 func (k *gcmKey) tag(t *[TagSize]byte, ciphertext, ad []byte) {
 	*t = [TagSize]byte{}
 	k.hash(t, ad)
@@ -74,7 +74,7 @@ func (k *gcmKey) hashLengths(t *[TagSize]byte, ciphertext, ad []byte) {
 	ghashCLMUL(t, &k.powers, &b[0], 1)
 }
 
-// hash adds b, filled up with zeros, to t.
+// hash adds b, padded with zeros, to t.
 func (k *gcmKey) hash(t *[TagSize]byte, b []byte) {
 	if n := len(b) / 16; n > 0 {
 		ghashCLMUL(t, &k.powers, &b[0], n)
@@ -87,16 +87,16 @@ func (k *gcmKey) hash(t *[TagSize]byte, b []byte) {
 	}
 }
 
-// maxStream is how many bytes of key stream, those of the tag included, are made in one pass.
+// maxStream is the number of bytes of key stream per pass, including those for the tag.
 const maxStream = 128
 
-// maxShort is the longest text that sealShort and openShort take: with the tag it needs four blocks
-// of key stream.
+// maxShort is the longest text that sealShort and openShort accept: with the tag it needs four
+// blocks of key stream.
 const maxShort = 64 - TagSize
 
-// fitsShort reports whether a message is one that sealShort and openShort can do in one go, as
-// nearly all requests and answers are: with its additional data, of which there is at least a
-// block, and the lengths it makes nine blocks at most.
+// fitsShort reports whether sealShort and openShort can handle a message, as for nearly all
+// requests and answers. Additional data (at least a block), text and lengths take at most nine
+// blocks.
 func fitsShort(ad, text int) bool {
 	return text > 0 && text <= maxShort && ad >= 16 && (ad+15)&^15+(text+15)&^15+16 <= 9*16
 }
@@ -104,12 +104,12 @@ func fitsShort(ad, text int) bool {
 // stream is the start of a message's key stream: 16 bytes for the tag, then those for the text.
 type stream [maxStream]byte
 
-// crypt XORs the key stream, of which s is the start, into src and writes the result to dst, of the
-// same length.
+// crypt XORs the key stream, which starts with s, into src and writes the result to dst, of equal
+// length.
 func (k *gcmKey) crypt(dst, src []byte, s *stream, nonce *[NonceSize]byte) {
 	n := subtle.XORBytes(dst, src, s[TagSize:])
 	if n == len(src) {
-		return // also if there is none
+		return // even if there is none
 	}
 	var iv [IVSize]byte
 	copy(iv[:], nonce[:])
@@ -119,7 +119,7 @@ func (k *gcmKey) crypt(dst, src []byte, s *stream, nonce *[NonceSize]byte) {
 	xorKeyStream(dst[n:], &k.rk, &iv, maxStream/16+1)
 }
 
-// seal is Cipher.Seal into dst, which has room for the message and its tag.
+// seal implements Cipher.Seal. dst has room for the message and its tag.
 func (k *gcmKey) seal(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) {
 	n := len(plaintext)
 	if fitsShort(len(ad), n) && &dst[0] == &plaintext[0] {
@@ -132,12 +132,12 @@ func (k *gcmKey) seal(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) 
 	k.sealAny(dst, nonce, plaintext, ad)
 }
 
-// sealAny is seal for whatever length and place.
+// sealAny is seal for any length and overlap.
 func (k *gcmKey) sealAny(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) {
 	checkOverlap(dst, plaintext, ad)
 	var s stream
 	var t [TagSize]byte
-	iv := *nonce // the caller's may be overwritten
+	iv := *nonce // the output may overwrite the caller's
 	nonce = &iv
 	n := len(plaintext)
 	if n >= maxStream-TagSize+groupSize {
@@ -150,11 +150,10 @@ func (k *gcmKey) sealAny(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byt
 	subtle.XORBytes(dst[n:], t[:], s[:TagSize])
 }
 
-// groupSize is how many bytes sealGroups takes at a time.
+// groupSize is the number of bytes per step of sealGroups.
 const groupSize = 128
 
-// sealLong does what takes long in one go: most of the message is encrypted and hashed by the same
-// loop.
+// sealLong encrypts and hashes most of the message in a single loop.
 func (k *gcmKey) sealLong(t *[TagSize]byte, dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte, s *stream) {
 	keyStream(s, &k.rk, nonce)
 	k.hash(t, ad)
@@ -175,7 +174,7 @@ func (k *gcmKey) sealLong(t *[TagSize]byte, dst []byte, nonce *[NonceSize]byte, 
 	k.hashLengths(t, dst, ad)
 }
 
-// open is Cipher.Open into dst, which has room for the message. ciphertext has at least a tag.
+// open implements Cipher.Open. dst has room for the message. ciphertext has at least a tag.
 func (k *gcmKey) open(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []byte) bool {
 	n := len(ciphertext) - TagSize
 	if fitsShort(len(ad), n) && &dst[0] == &ciphertext[0] {
@@ -187,11 +186,11 @@ func (k *gcmKey) open(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []byte)
 	return k.openAny(dst, nonce, ciphertext, ad)
 }
 
-// openAny is open for whatever length and place.
+// openAny is open for any length and overlap.
 func (k *gcmKey) openAny(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []byte) bool {
 	var s stream
 	var t [TagSize]byte
-	iv := *nonce // the caller's may be overwritten
+	iv := *nonce // the output may overwrite the caller's
 	nonce = &iv
 	n := len(ciphertext) - TagSize
 	text, tag := ciphertext[:n], ciphertext[n:]

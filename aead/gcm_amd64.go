@@ -4,18 +4,19 @@ package aead
 
 import "golang.org/x/sys/cpu"
 
-// hasGCM reports whether the processor has what this package's own GCM uses beside AES: PCLMULQDQ.
+// hasGCM reports whether the processor has the instructions of this package's own GCM: AES and
+// PCLMULQDQ.
 func hasGCM() bool { return hasAES() && cpu.X86.HasPCLMULQDQ }
 
-// ghashCLMUL adds blocks of 16 bytes at b to the hash y. powers is as in gcmKey.
-// Preconditions: hasGCM(), blocks >= 0.
+// ghashCLMUL adds blocks of 16 bytes at b to the hash y. powers is that of gcmKey. Preconditions:
+// hasGCM(), blocks >= 0.
 //
 //go:noescape
 func ghashCLMUL(y *[16]byte, powers *[8][16]byte, b *byte, blocks int)
 
 // sealShort encrypts the n bytes at b in place and writes the tag behind them. openShort reports
-// whether the tag that stands behind the n bytes at b fits, and if so decrypts them in place.
-// Preconditions: hasGCM(); fitsShort(adLen, n).
+// whether the tag behind the n bytes at b is correct, and if so decrypts them in place.
+// Preconditions: hasGCM(), fitsShort(adLen, n).
 //
 //go:noescape
 func sealShort(k *gcmKey, b *byte, n int, nonce *[12]byte, ad *byte, adLen int)

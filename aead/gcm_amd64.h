@@ -1,19 +1,23 @@
-// GHASH: what gcm_amd64.s and short_amd64.s share. X14: the polynomial. X15: the order of bytes that reverses a block.
+// GHASH, shared by gcm_amd64.s and short_amd64.s. X14: the polynomial. X15: the PSHUFB mask that
+// reverses the bytes of a block.
 
-// Where the powers are in a gcmKey.
+// Offset of the powers in a gcmKey.
 #define gcmPowers 176
 
-// GHASH (NIST SP 800-38D, 6.4) works on polynomials whose first coefficient is the first bit of the first byte. A block with its
-// bytes reversed has them in the opposite order: bit j of the register is the coefficient of x^(127-j). The product without
-// carries of two such registers has the coefficients in that order too, but one place off; so the powers of H in the table
-// are divided by x, which puts it right. With x^128 = 1 + x + x^2 + x^7 the product, of 256 bits hi:lo, is then
+// GHASH (NIST SP 800-38D, 6.4) works on polynomials whose first coefficient is the first bit of the
+// first byte. A byte-reversed block has the opposite order: bit j of the register is the
+// coefficient of x^(127-j). The carry-less product of two such registers has the coefficients in
+// that order too, but shifted by one. The powers of H in the table are therefore divided by x. With
+// x^128 = 1 + x + x^2 + x^7, the product of 256 bits hi:lo is then
 //
 //	hi + lo * x^128
 //
-// and lo is multiplied by x^64 twice: its upper half moves down, and its lower half v comes in from above as
-// v * (1 + x + x^2 + x^7), where v*1 is v moved up and the rest is the product of v and 0xc2 << 56.
+// and lo is multiplied by x^64 twice: its upper half moves down, and its lower half v is added at
+// the top as v * (1 + x + x^2 + x^7). There v*1 is v moved up, and the rest is the product of v and
+// 0xc2 << 56.
 
-// Multiplies the block x by the power at off(DX) and adds the product to X6:X7:X5, which are hi, the middle and lo.
+// Multiplies the block x by the power at off(DX), and adds the product to X6:X7:X5, which are hi,
+// the middle and lo.
 #define ACCUMULATE(x, off) \
 	MOVOU     off(DX), X9   \
 	MOVO      x, X2         \
@@ -40,7 +44,7 @@
 	PCLMULQDQ $0x00, X14, X8  \
 	PXOR      X8, X5
 
-// Reduces what has been accumulated to X0.
+// Reduces the accumulated product to X0.
 #define REDUCE \
 	MOVO  X7, X8 \
 	PSLLO $8, X8 \

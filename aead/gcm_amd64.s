@@ -4,7 +4,7 @@
 #include "ctr_amd64.h"
 #include "gcm_amd64.h"
 
-// The order of bytes that PSHUFB reverses a block with.
+// The PSHUFB mask that reverses the bytes of a block.
 DATA ·blockReversed+0(SB)/8, $0x08090a0b0c0d0e0f
 DATA ·blockReversed+8(SB)/8, $0x0001020304050607
 GLOBL ·blockReversed(SB), RODATA|NOPTR, $16
@@ -34,8 +34,9 @@ GLOBL ·blockReversed(SB), RODATA|NOPTR, $16
 
 // func ghashCLMUL(y *[16]byte, powers *[8][16]byte, b *byte, blocks int)
 //
-// X0: the hash so far, reversed. SI, CX: the blocks to go, address and number. DX: the powers, H^8 first. X14: the polynomial.
-// Up to eight blocks are multiplied by as many powers and reduced together.
+// X0: the reversed hash. SI, CX: address and number of the remaining blocks. DX: the powers, H^8
+// first. X14: the polynomial. One pass multiplies up to eight blocks by as many powers and reduces
+// the sum once.
 TEXT ·ghashCLMUL(SB), NOSPLIT, $0-32
 	MOVQ   y+0(FP), DI
 	MOVQ   powers+8(FP), R8
@@ -58,7 +59,7 @@ group:
 	SUBQ $8, CX
 	JMP  reduce
 
-	// Fewer than eight: the last of them is multiplied by H.
+	// Fewer than eight: the last one is multiplied by H.
 few:
 	PXOR X5, X5
 	PXOR X6, X6
@@ -124,8 +125,9 @@ TEXT ·keyStream(SB), NOSPLIT, $0-24
 
 // func sealGroups(b *byte, groups int, k *gcmKey, y *[16]byte, nonce *[12]byte, counter int)
 //
-// The key stream of a group does not depend on the hash of the one before, so that the processor works on both at once. X13 keeps
-// the hash meanwhile. DX is the round keys and the powers in turn.
+// The key stream of a group does not depend on the hash of the previous group, so the processor
+// computes both in parallel. X13 holds the hash meanwhile. DX alternates between the round keys and
+// the powers.
 TEXT ·sealGroups(SB), NOSPLIT, $0-48
 	MOVQ   b+0(FP), SI
 	MOVQ   groups+8(FP), CX

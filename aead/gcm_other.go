@@ -2,7 +2,7 @@
 
 package aead
 
-// This platform has no GHASH of this package's own: crypto/cipher does all of GCM.
+// hasGCM returns false: on this platform crypto/cipher does all of GCM.
 func hasGCM() bool { return false }
 
 func ghashCLMUL(*[16]byte, *[8][16]byte, *byte, int) {

@@ -8,8 +8,8 @@ import (
 	"unsafe"
 )
 
-// TestGCMVectors are test cases 1 to 4 of the GCM specification (McGrew and Viega, appendix B), for
-// every implementation.
+// TestGCMVectors checks test cases 1 to 4 of the GCM specification (McGrew and Viega, appendix B)
+// with each implementation.
 func TestGCMVectors(t *testing.T) {
 	const (
 		key   = "feffe9928665731c6d6a8f9467308308"
@@ -46,9 +46,9 @@ func randomBytes(r *rand.Rand, n int) []byte {
 	return b
 }
 
-// TestGCMTwins compares this package's own GCM with crypto/cipher for every length of a message,
-// and lengths of additional data on both sides of every limit.
-func TestGCMTwins(t *testing.T) {
+// TestGCMReference compares this package's own GCM with crypto/cipher for each length of a message,
+// and for lengths of additional data on both sides of each limit.
+func TestGCMReference(t *testing.T) {
 	if !ownGCM {
 		t.Skip("probed for AES and carry-less multiplication on amd64: crypto/cipher does everything here")
 	}
@@ -61,14 +61,14 @@ func TestGCMTwins(t *testing.T) {
 			compare(t, (*[16]byte)(randomBytes(r, 16)), (*[12]byte)(randomBytes(r, 12)), randomBytes(r, n), randomBytes(r, a))
 		}
 	}
-	// Keys whose hash key starts or ends with ones, and messages of ones, bring every carry.
+	// Hash keys that start or end with ones, and messages of ones, cause every carry.
 	ones := bytes.Repeat([]byte{0xff}, 200)
 	for range 2000 {
 		compare(t, (*[16]byte)(randomBytes(r, 16)), (*[12]byte)(ones), ones, ones)
 	}
 }
 
-// compare seals with both implementations, and opens with each what the other one has sealed.
+// compare seals with both implementations, and opens each result with the other one.
 func compare(t *testing.T, key *[16]byte, nonce *[12]byte, plaintext, ad []byte) {
 	t.Helper()
 	own, std := NewCipher(key), newStdCipher(key)
@@ -93,7 +93,7 @@ func compare(t *testing.T, key *[16]byte, nonce *[12]byte, plaintext, ad []byte)
 	}
 }
 
-// TestGCMForgery: no change of one bit opens.
+// TestGCMForgery: a message with a flipped bit does not open.
 func TestGCMForgery(t *testing.T) {
 	c, nonce, ad := NewCipher(&[16]byte{3}), &[12]byte{4}, bytes.Repeat([]byte{5}, 71)
 	sealed := c.Seal(nil, nonce, bytes.Repeat([]byte{6}, 100), ad)
@@ -112,8 +112,7 @@ func TestGCMForgery(t *testing.T) {
 	}
 }
 
-// TestShortForgery: no change of one bit of a short message opens in place, and the message is as
-// it came then.
+// TestShortForgery: a short message with a flipped bit does not open in place, and stays unchanged.
 func TestShortForgery(t *testing.T) {
 	c, nonce := NewCipher(&[16]byte{3}), &[12]byte{4}
 	for n := 1; n <= maxShort+1; n++ {
@@ -142,7 +141,7 @@ func TestShortForgery(t *testing.T) {
 	}
 }
 
-// TestCiphersPair: the two ciphers of a session are those of their keys.
+// TestCiphersPair: the two ciphers of a session use their own keys.
 func TestCiphersPair(t *testing.T) {
 	r, w := NewCiphers(&[16]byte{1}, &[16]byte{2})
 	for i, c := range []Cipher{r, w} {
@@ -166,7 +165,7 @@ func FuzzGCM(f *testing.F) {
 	})
 }
 
-// The assembly counts on where the powers are.
+// TestGCMLayout: the assembly depends on the offset of the powers.
 func TestGCMLayout(t *testing.T) {
 	if at := unsafe.Offsetof(gcmKey{}.powers); at != 176 {
 		t.Errorf("powers are at byte %d", at)

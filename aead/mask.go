@@ -8,35 +8,35 @@ import (
 	"math/bits"
 )
 
-const blockSize = 16 // AES block, and one step of the CTR counter
+const blockSize = 16 // an AES block, and one step of the CTR counter
 
-// roundKeys is the key schedule of AES-128, eleven round keys of 16 bytes in the byte order of
-// FIPS 197. The assembly and the portable code read and write the same layout.
+// roundKeys is the key schedule of AES-128: eleven round keys of 16 bytes in the byte order of FIPS
+// 197. Assembly and portable code use the same layout.
 type roundKeys [11 * blockSize]byte
 
-// Mask masks and unmasks headers for one destination again and again, with the key schedule
-// kept: the way of a worker with all packets that arrive, whose destination is the own node ID.
-// It belongs to one goroutine.
+// Mask masks and unmasks headers for one destination and keeps the key schedule. A worker uses one
+// for all incoming packets, whose destination is the own node ID. It is not safe for concurrent
+// use.
 //
 // Masking and unmasking are the same operation (discv5-wire.md, Protocol Header: masked-header).
 type Mask struct {
-	rk    roundKeys    // used where the AES instructions are
+	rk    roundKeys    // used with AES instructions
 	block cipher.Block // used elsewhere
 
-	// Scratch. Slices that go through the interface cipher.Block would otherwise move to the
-	// heap on every call.
+	// Scratch space, because arguments of the interface cipher.Block would escape to the heap on
+	// each call.
 	counter [blockSize]byte
 	stream  [blockSize]byte
 }
 
-// NewMask makes the Mask for packets to the node with the given ID.
+// NewMask returns the Mask for packets to the node with the given ID.
 func NewMask(id *[32]byte) *Mask {
 	m := new(Mask)
 	if accelerated {
 		expandKey(&m.rk, (*[KeySize]byte)(id[:]))
 		return m
 	}
-	// Some platforms have AES instructions that crypto/aes knows and this package does not.
+	// On some platforms crypto/aes uses AES instructions and this package does not.
 	m.block = newBlock(id)
 	return m
 }
@@ -50,11 +50,11 @@ func newBlock(id *[32]byte) cipher.Block {
 	return block
 }
 
-// XOR XORs the key stream that belongs to iv, from its byte number offset on, into b in place.
-// A decoder can thus unmask the first 16 bytes of a header, look whether this is the protocol
-// at all, and unmask the rest (offset 16) only then. iv is not changed and must not overlap b.
+// XOR XORs the key stream of iv, from byte number offset on, into b in place. A decoder can thus
+// unmask the first 16 bytes of a header, check the protocol ID, and then unmask the rest (offset
+// 16). XOR does not change iv, which must not overlap b.
 //
-// Precondition: offset >= 0. An offset that is a multiple of 16 is the fast case.
+// Precondition: offset >= 0. A multiple of 16 is the fast case.
 func (m *Mask) XOR(b []byte, iv *[IVSize]byte, offset int) {
 	first := uint64(offset) / blockSize
 	skip := offset % blockSize
@@ -84,10 +84,10 @@ func (m *Mask) blocks(b []byte, iv *[IVSize]byte, first uint64) {
 	}
 }
 
-// MaskOnce masks or unmasks the header b of a packet to destID in place, from the start of its
-// key stream. It is for a key that is used once, as those of outgoing packets are: it expands
-// the key on the stack, allocates nothing, and keeping it would cost more memory than it saves
-// time. iv is the masking IV, the first 16 bytes of the packet; it must not overlap b.
+// MaskOnce masks or unmasks the header b of a packet to destID in place, from the start of its key
+// stream. Use it for keys that are used once, as those of outgoing packets are. It expands the key
+// on the stack and allocates nothing; keeping the schedule would cost more memory than it saves
+// time. iv is the masking IV, the first 16 bytes of the packet, and must not overlap b.
 //
 // It is safe for concurrent use.
 func MaskOnce(b []byte, destID *[32]byte, iv *[IVSize]byte) {

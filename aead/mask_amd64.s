@@ -3,13 +3,13 @@
 #include "textflag.h"
 #include "ctr_amd64.h"
 
-// One step of the key expansion (FIPS 197, 5.2): from the round key in X0 to the next, which is
+// One step of the key expansion (FIPS 197, 5.2): from the round key in X0 to the next one, which is
 // stored at off(DI).
 //
-// AESENCLAST computes SubWord(RotWord(w3)) ^ rcon: PSHUFB has put the rotated word into all
-// four columns, so that ShiftRows moves equal bytes only, and the "round key" X4 is rcon in all
-// columns. This has a shorter chain of dependent instructions than AESKEYGENASSIST. Meanwhile two shifts build the
-// running XOR of the four words.
+// AESENCLAST computes SubWord(RotWord(w3)) ^ rcon: PSHUFB puts the rotated word into all four
+// columns, so ShiftRows moves equal bytes only, and the "round key" X4 is rcon in all columns. The
+// chain of dependent instructions is shorter than with AESKEYGENASSIST. In parallel, two shifts
+// build the running XOR of the four words.
 #define EXPAND(off) \
 	MOVO       X0, X1      \
 	PSHUFB     X5, X1      \
@@ -51,8 +51,8 @@ TEXT ·expandKeyAES(SB), NOSPLIT, $0-16
 	EXPAND(160)
 	RET
 
-// XORs the key stream block x into the next 16 bytes of the header, or leaves for the tail with
-// the block in X8 if there are fewer.
+// XORs the key stream block x into the next 16 bytes of the header. If there are fewer, it jumps to
+// tail with the block in X8.
 #define OUTPUT(x) \
 	MOVO  x, X8     \
 	CMPQ  SI, $16   \
@@ -65,10 +65,10 @@ TEXT ·expandKeyAES(SB), NOSPLIT, $0-16
 
 // func xorKeyStreamAES(b *byte, n int, rk *roundKeys, iv *[16]byte, first uint64)
 //
-// DI, SI: the bytes to go, address and number. DX: round keys. R8:R9: the counter.
-// One block at a time serves the first look at a packet; four cover the header of an ordinary
-// message or of WHOAREYOU; eight serve handshakes. The blocks of a pass are independent, so that
-// they take little longer than one.
+// DI, SI: address and number of the remaining bytes. DX: round keys. R8:R9: the counter. A pass of
+// one block serves the first look at a packet, four blocks the header of an ordinary message or of
+// WHOAREYOU, eight blocks a handshake. The blocks of a pass are independent, so they take little
+// longer than one.
 TEXT ·xorKeyStreamAES(SB), NOSPLIT, $0-40
 	MOVQ   b+0(FP), DI
 	MOVQ   n+8(FP), SI
@@ -126,7 +126,7 @@ one:
 	OUTPUT(X0)
 	RET
 
-	// 0 to 15 bytes are left, their key stream is in X8.
+	// 0 to 15 bytes remain; their key stream is in X8.
 tail:
 	BTL   $3, SI
 	JCC   tail4

@@ -2,12 +2,11 @@
 
 #include "textflag.h"
 
-// One step of the key expansion (FIPS 197, 5.2): from the round key in V0 to the next, which is
+// One step of the key expansion (FIPS 197, 5.2): from the round key in V0 to the next one, which is
 // stored at R0. V5 selects the rotated last word into all four columns, V6 is zero, V4 is rcon.
 //
-// AESE with a zero key is SubBytes and ShiftRows; all columns are equal, so that ShiftRows moves
-// equal bytes only and SubWord(RotWord(w3)) remains. Two shifts build the running XOR of the
-// four words.
+// AESE with a zero key is SubBytes and ShiftRows. All columns are equal, so ShiftRows moves equal
+// bytes only and SubWord(RotWord(w3)) remains. Two shifts build the running XOR of the four words.
 #define EXPAND \
 	VTBL   V5.B16, [V0.B16], V1.B16        \
 	AESE   V6.B16, V1.B16                  \
@@ -54,7 +53,7 @@ TEXT ·expandKeyAES(SB), NOSPLIT, $0-16
 	ADDS $1, R5     \
 	ADC  ZR, R4
 
-// The first half of a round adds the round key k, the second mixes columns.
+// The first half of a round adds the round key k, the second half mixes columns.
 #define ROUND1(k) \
 	AESE  k.B16, V0.B16  \
 	AESMC V0.B16, V0.B16
@@ -79,7 +78,7 @@ TEXT ·expandKeyAES(SB), NOSPLIT, $0-16
 	AESE  k.B16, V7.B16  \
 	AESMC V7.B16, V7.B16
 
-// Encrypts the counters that are in place, but for the last round. round is one of the above.
+// Encrypts the counters in place, except for the last round. round is one of the above.
 #define ENCRYPT(round) \
 	round(V16) \
 	round(V17) \
@@ -91,13 +90,13 @@ TEXT ·expandKeyAES(SB), NOSPLIT, $0-16
 	round(V23) \
 	round(V24)
 
-// The last round: no mixing of columns, and two round keys.
+// The last round: no column mixing, and two round keys.
 #define LAST(v) \
 	AESE V25.B16, v.B16         \
 	VEOR V26.B16, v.B16, v.B16
 
-// XORs the key stream block v into the next 16 bytes of the header, or leaves for the tail with
-// the block in V8 if there are fewer.
+// XORs the key stream block v into the next 16 bytes of the header. If there are fewer, it jumps to
+// tail with the block in V8.
 #define OUTPUT(v) \
 	VMOV   v.B16, V8.B16          \
 	CMP    $16, R1                \
@@ -109,7 +108,7 @@ TEXT ·expandKeyAES(SB), NOSPLIT, $0-16
 
 // func xorKeyStreamAES(b *byte, n int, rk *roundKeys, iv *[16]byte, first uint64)
 //
-// R0, R1: the bytes to go, address and number. V16 to V26: round keys. R4:R5: the counter.
+// R0, R1: address and number of the remaining bytes. V16 to V26: round keys. R4:R5: the counter.
 // The passes are those of mask_amd64.s.
 TEXT ·xorKeyStreamAES(SB), NOSPLIT, $0-40
 	MOVD   b+0(FP), R0
@@ -183,7 +182,7 @@ one:
 	OUTPUT(V0)
 	RET
 
-	// 0 to 15 bytes are left, their key stream is in V8.
+	// 0 to 15 bytes remain; their key stream is in V8.
 tail:
 	VMOV V8.D[0], R6
 	TBZ  $3, R1, tail4

@@ -2,8 +2,7 @@
 
 package aead
 
-// accelerated reports whether the AES instructions are used for the mask. It is set once, when
-// the program starts.
+// accelerated reports whether the mask uses AES instructions. It is set when the program starts.
 var accelerated = hasAES()
 
 // expandKey writes the key schedule of key to rk.

@@ -4,7 +4,7 @@ package aead
 
 import "testing"
 
-// asmMaskers returns the assembly as a masker, where the processor can run it.
+// asmMaskers returns the assembly as a masker if the processor supports it.
 func asmMaskers(key *[16]byte) map[string]func(b []byte, iv *[16]byte, offset int) {
 	if !hasAES() {
 		return nil
@@ -21,7 +21,7 @@ func asmMaskers(key *[16]byte) map[string]func(b []byte, iv *[16]byte, offset in
 	}
 }
 
-// TestAssemblyRuns says in the log which implementation the tests have covered.
+// TestAssemblyRuns logs which implementation the tests cover.
 func TestAssemblyRuns(t *testing.T) {
 	if !accelerated {
 		t.Skip("probed for AES instructions: there are none, and the assembly is not tested here")

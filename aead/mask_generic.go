@@ -5,17 +5,16 @@ import (
 	"math/bits"
 )
 
-// This file is the portable twin of the assembly: AES-128 by tables, for the header mask only.
-// Table lookups leak their index through the cache. Key and IV of the mask are public, so there
-// is nothing to leak; message keys never come here.
+// This file is the reference implementation of the assembly: AES-128 by tables, for the header mask
+// only. Table lookups leak their index through the cache. That is harmless here, because key and IV
+// of the mask are public; message keys are never used here.
 
-// sboxTable combines SubBytes and MixColumns (FIPS 197, 5.1.1 and 5.1.3): the entry for x with
-// s = S-box(x) is the column 2s, s, s, 3s, first byte highest. The other three columns are
-// rotations of it, and its second byte is the S-box. It is computed once, when the program
-// starts, and never written again.
+// sboxTable combines SubBytes and MixColumns (FIPS 197, 5.1.1 and 5.1.3). The entry for x with s =
+// S-box(x) is the column 2s, s, s, 3s, first byte highest. The other three columns are rotations of
+// it, and its second byte is the S-box. It is computed when the program starts and never changes.
 var sboxTable = func() (t [256]uint32) {
-	// p runs through all nonzero elements of GF(2^8) as powers of the generator 3, q through
-	// their inverses, as powers of the inverse of 3.
+	// p runs through all nonzero elements of GF(2^8) as powers of the generator 3, q through their
+	// inverses.
 	p, q := byte(1), byte(1)
 	for {
 		p ^= double(p)
@@ -32,7 +31,7 @@ var sboxTable = func() (t [256]uint32) {
 			break
 		}
 	}
-	t[0] = column(0x63) // zero has no inverse and stands for itself
+	t[0] = column(0x63) // zero has no inverse and maps to itself
 	return t
 }()
 
@@ -44,16 +43,16 @@ func column(s byte) uint32 {
 	return uint32(double(s))<<24 | uint32(s)<<16 | uint32(s)<<8 | uint32(double(s)^s)
 }
 
-// sub is the S-box on the lowest byte of w.
+// sub applies the S-box to the lowest byte of w.
 func sub(w uint32) uint32 { return sboxTable[byte(w)] >> 8 & 0xff }
 
-// subWord is the S-box on each byte of w.
+// subWord applies the S-box to each byte of w.
 func subWord(w uint32) uint32 {
 	return sub(w>>24)<<24 | sub(w>>16)<<16 | sub(w>>8)<<8 | sub(w)
 }
 
-// mix is SubBytes, ShiftRows and MixColumns for one column, whose four bytes come from the
-// four columns a, b, c, d.
+// mix applies SubBytes, ShiftRows and MixColumns to one column, whose four bytes come from the
+// columns a, b, c, d.
 func mix(a, b, c, d uint32) uint32 {
 	return sboxTable[a>>24] ^
 		bits.RotateLeft32(sboxTable[byte(b>>16)], -8) ^
@@ -61,7 +60,7 @@ func mix(a, b, c, d uint32) uint32 {
 		bits.RotateLeft32(sboxTable[byte(d)], -24)
 }
 
-// last is SubBytes and ShiftRows for one column: the last round has no MixColumns.
+// last applies SubBytes and ShiftRows to one column: the last round has no MixColumns.
 func last(a, b, c, d uint32) uint32 {
 	return sub(a>>24)<<24 | sub(b>>16)<<16 | sub(c>>8)<<8 | sub(d)
 }

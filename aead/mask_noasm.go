@@ -2,7 +2,7 @@
 
 package aead
 
-// accelerated reports whether the AES instructions are used for the mask.
+// accelerated reports whether the mask uses AES instructions.
 const accelerated = false
 
 func expandKey(rk *roundKeys, key *[KeySize]byte) { expandKeyGeneric(rk, key) }

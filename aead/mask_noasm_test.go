@@ -2,5 +2,5 @@
 
 package aead
 
-// asmMaskers returns nothing: there is no assembly in this build.
+// asmMaskers returns nil, because this build has no assembly.
 func asmMaskers(*[16]byte) map[string]func(b []byte, iv *[16]byte, offset int) { return nil }

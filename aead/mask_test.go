@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// maskers returns every way of masking for the node id, each with the signature of Mask.XOR.
-// MaskOnce and the functions below it are included with block-aligned offsets only.
+// maskers returns all implementations of the mask for the node id, with the signature of Mask.XOR.
+// MaskOnce and the functions that it calls are included for block-aligned offsets only.
 func maskers(id *[32]byte) map[string]func(b []byte, iv *[16]byte, offset int) {
 	key := (*[16]byte)(id[:])
 	blockMask := &Mask{block: newBlock(id)}
@@ -33,7 +33,7 @@ func maskers(id *[32]byte) map[string]func(b []byte, iv *[16]byte, offset int) {
 	return m
 }
 
-// reference is the key stream of iv from offset on, XORed into a copy of b, by crypto/cipher.
+// reference XORs the key stream of iv, from offset on, into a copy of b, with crypto/cipher.
 func reference(b []byte, id *[32]byte, iv *[16]byte, offset int) []byte {
 	block, err := aes.NewCipher(id[:16])
 	if err != nil {
@@ -44,8 +44,8 @@ func reference(b []byte, id *[32]byte, iv *[16]byte, offset int) []byte {
 	return full[offset:]
 }
 
-// TestKnownAnswers is the example of FIPS 197, appendix A.1, and the CTR example of
-// NIST SP 800-38A, F.5.1, which has the same key.
+// TestKnownAnswers checks the example of FIPS 197, appendix A.1, and the CTR example of NIST SP
+// 800-38A, F.5.1, which has the same key.
 func TestKnownAnswers(t *testing.T) {
 	key := unhex(t, "2b7e151628aed2a6abf7158809cf4f3c")
 	var rk roundKeys
@@ -85,7 +85,7 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// ivs are counters that overflow in every interesting place within a few blocks.
+// ivs are counters that overflow at all relevant positions within a few blocks.
 var ivs = []string{
 	"00000000000000000000000000000000",
 	"000102030405060708090a0b0c0d0e0f",
@@ -99,9 +99,9 @@ var ivs = []string{
 	"ffffffffffffffffffffffffffffffff",
 }
 
-// TestMaskTwins compares every implementation with crypto/cipher, for every length up to more
-// than two passes of the assembly, and looks that the bytes around the header stay.
-func TestMaskTwins(t *testing.T) {
+// TestMaskReference compares each implementation with crypto/cipher for all lengths up to more than
+// two passes of the assembly, and checks that the bytes around the header are unchanged.
+func TestMaskReference(t *testing.T) {
 	id := (*[32]byte)(unhex(t, "bbbb9d047f0488c0b5a93c1c3f2d8bafc7c8ff337024a55434a0d0555de64db9"))
 	const guard = 32
 	for name, xor := range maskers(id) {
@@ -123,7 +123,7 @@ func TestMaskTwins(t *testing.T) {
 	}
 }
 
-// TestMaskOffsets unmasks a header in two parts that meet at any byte.
+// TestMaskOffsets unmasks a header in two parts, split at any byte.
 func TestMaskOffsets(t *testing.T) {
 	id := (*[32]byte)(unhex(t, "aaaa8419e9f49d0083561b48287df592939a8d19947d8c0ef88f2a4856a69fbb"))
 	iv := (*[16]byte)(unhex(t, "fffffffffffffffffffffffffffffffe"))

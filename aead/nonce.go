@@ -5,27 +5,28 @@ import (
 	"sync/atomic"
 )
 
-// MaxMessages is how many messages may be sealed with one session key. It lies below 2^32, the
-// range of the counter in a nonce, so that a session has to be re-keyed before it can wrap.
+// MaxMessages is the largest number of messages that may be sealed with one session key. It is
+// below 2^32, the range of the counter in a nonce, so a session must be re-keyed before the counter
+// wraps.
 const MaxMessages = 1<<32 - 1<<16
 
-// Counter numbers the messages that one node seals with one session key and makes their nonces
+// Counter numbers the messages that a node seals with one session key, and makes their nonces
 // (discv5-theory.md, Session Cache):
 //
 //	nonce = message number, 32 bits big-endian || 64 random bits
 //
-// It is shared by all goroutines that send under the key. The zero Counter is ready for a new
-// key. A Counter must not be copied after first use.
+// All goroutines that send under the key share it. The zero Counter is ready for a new key. Do not
+// copy a Counter after first use.
 type Counter struct {
-	// 64 bits, of which the nonce shows 32: calls after the limit cannot wrap it.
+	// The counter has 64 bits and the nonce 32 of them, so calls beyond the limit cannot wrap it.
 	n atomic.Uint64
 }
 
-// Next writes the next nonce and returns true. It returns false, and leaves nonce as it was,
-// when [MaxMessages] nonces have been made: the key is used up and the session needs a new
-// handshake. No number is given out twice, whatever the number of goroutines.
+// Next writes the next nonce and returns true. It returns false and leaves nonce unchanged after
+// [MaxMessages] nonces: the key is used up, and the session needs a new handshake. No number is
+// returned twice, whatever the number of goroutines.
 //
-// r is the caller's own; it alone is not shared.
+// r must belong to the calling goroutine.
 func (c *Counter) Next(nonce *[NonceSize]byte, r *Random) bool {
 	n := c.n.Add(1) - 1
 	if n >= MaxMessages {
@@ -36,6 +37,6 @@ func (c *Counter) Next(nonce *[NonceSize]byte, r *Random) bool {
 	return true
 }
 
-// Count returns how many nonces have been made, at most [MaxMessages]. A session can be
-// re-keyed ahead of time by it.
+// Count returns the number of nonces made, at most [MaxMessages]. Callers may use it to re-key a
+// session ahead of time.
 func (c *Counter) Count() uint64 { return min(c.n.Load(), MaxMessages) }

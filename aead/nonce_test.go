@@ -29,9 +29,9 @@ func TestCounter(t *testing.T) {
 	}
 }
 
-// TestCounterExhausted lets goroutines run into the limit: they must get each number that is
-// left once, and nothing after it. They take no lock, so that an increment that is not atomic
-// hands out numbers twice.
+// TestCounterExhausted lets goroutines run into the limit. They must get each remaining number
+// once, and nothing after it. They take no lock, so a non-atomic increment would return numbers
+// twice.
 func TestCounterExhausted(t *testing.T) {
 	const left, workers, each = 400000, 4, 150000
 	var c Counter

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestS50Overlap tries outputs at every distance from their input that matters: an output either is
-// the input's own place or has no byte in common with it, or Seal and Open panic.
+// TestS50Overlap tries outputs at all relevant distances from their input. Seal and Open panic
+// unless the output starts at the input or does not overlap it.
 func TestS50Overlap(t *testing.T) {
 	for name, make := range implementations {
 		for _, n := range []int{1, 16, 20, 48, 49, 112, 113, 128, 240, 241, 600, 1200} {
@@ -31,7 +31,7 @@ func testOverlap(t *testing.T, c Cipher, n int) {
 		copy(in, text)
 		var sealed []byte
 		refused := panics(func() { sealed = c.Seal(out, nonce, in, ad) })
-		// The output is n + TagSize bytes long.
+		// The output has n + TagSize bytes.
 		if must := d != 0 && d < n && d > -n-TagSize; refused != must {
 			t.Errorf("Seal at distance %d panics: %v", d, refused)
 		}
@@ -53,7 +53,7 @@ func testOverlap(t *testing.T, c Cipher, n int) {
 	}
 }
 
-// TestS50OverlapAD is the same for the additional data, which may be anywhere but in the output.
+// TestS50OverlapAD does the same for additional data, which must not overlap the output.
 func TestS50OverlapAD(t *testing.T) {
 	for name, make := range implementations {
 		t.Run(name, func(t *testing.T) {
@@ -88,8 +88,8 @@ func testOverlapAD(t *testing.T, c Cipher, n int) {
 			t.Fatalf("%d bytes, additional data at %d: opened %x, %v", n, start, opened, err)
 		}
 	}
-	// Open writes no tag: additional data in it is outside of the output. Without a byte, it may be
-	// anywhere.
+	// Open writes no tag, so additional data there does not overlap the output. If the output is
+	// empty, additional data may be anywhere.
 	sealed := c.Seal(nil, nonce, buf[:n], nil)
 	for _, ad := range [][]byte{sealed[n:], sealed[n/2 : n/2]} {
 		if panics(func() { c.Open(sealed[:0], nonce, sealed, ad) }) {
@@ -107,8 +107,7 @@ func testOverlapAD(t *testing.T, c Cipher, n int) {
 	}
 }
 
-// TestNonceInOutput: the nonce may be in the memory that the message is written to. It is read
-// first.
+// TestNonceInOutput: the nonce may be in the memory of the output, because it is read first.
 func TestNonceInOutput(t *testing.T) {
 	nonce := [NonceSize]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
 	for name, make := range implementations {

@@ -6,17 +6,17 @@ import (
 	"unsafe"
 )
 
-// This file and overlap.go are the only ones of the package that do anything unsafe.
+// Only this file and overlap.go use package unsafe.
 
-// cacheLine is the distance in bytes between two reads of Prefetch. Where lines are longer, the
-// same line is read more than once, which is harmless.
+// cacheLine is the distance in bytes between two reads of Prefetch. On processors with longer
+// lines, Prefetch reads a line more than once, which is harmless.
 const cacheLine = 64
 
-// cipherSize is the size in bytes of the object behind a Cipher, or 0 where Prefetch cannot tell where
-// that is: crypto/cipher does not return a pointer, or an interface does not hold it in its second
-// word. It is set once, when the program starts.
+// cipherSize is the size in bytes of the object behind a Cipher. It is 0 if Prefetch cannot locate
+// the object: crypto/cipher does not return a pointer, or an interface does not hold it in its
+// second word. It is set when the program starts.
 var cipherSize = func() (size uintptr) {
-	// Nothing is encrypted here, so a program under GODEBUG=fips140=only may import this package.
+	// This encrypts nothing, so programs under GODEBUG=fips140=only may import this package.
 	fips140.WithoutEnforcement(func() {
 		c := newStdCipher(new([KeySize]byte))
 		v := reflect.ValueOf(c.aead)
@@ -27,28 +27,28 @@ var cipherSize = func() (size uintptr) {
 	return size
 }()
 
-// memory is the second word of the interface: the address of the object behind c. Reflection finds
-// it too, but takes several times as long as what Prefetch is for.
+// memory returns the second word of the interface: the address of the object behind c. Reflection
+// finds it too, but takes several times as long as Prefetch saves.
 func (c *Cipher) memory() unsafe.Pointer { return (*[2]unsafe.Pointer)(unsafe.Pointer(&c.aead))[1] }
 
-// prefetchedHead is how much of the object's start Prefetch reads: the round keys of AES-128. Behind them
-// lie those for decryption, which GCM never uses. The end of the object is the power of the hash
-// key that messages shorter than 128 bytes are authenticated with; the other powers come into play
-// only where there is enough data to hide their way from memory.
+// prefetchedHead is the size of the object's start that Prefetch reads: the round keys of AES-128.
+// The keys for decryption follow, which GCM never uses. The end of the object is the power of the
+// hash key that authenticates messages shorter than 128 bytes. Longer messages hide the cache
+// misses for the other powers.
 const prefetchedHead = 192
 
-// Prefetch reads one byte of each cache line behind c that a short message needs, so that they are on
-// their way from memory before Seal or Open wants them. The reads do not depend on each other, nor
-// do those of several ciphers: a worker that touches all ciphers of a batch first waits for memory
-// about once and not once per message. The result has no meaning and may be ignored.
+// Prefetch reads one byte of each cache line behind c that a short message needs, so that they are
+// cached when Seal or Open needs them. The reads do not depend on each other, nor do those of
+// several ciphers: a worker that calls Prefetch for a batch of ciphers waits for memory about once,
+// and not once per message. The result has no meaning.
 //
-// Prefetch only reads memory that is never written after NewCipher, so it is safe for concurrent
-// use. Prefetch of the zero Cipher does nothing.
+// Prefetch reads only memory that does not change after NewCipher, so it is safe for concurrent
+// use. On the zero Cipher it does nothing.
 //
-// The pointer stays inside the object that it points to. If crypto/cipher changes its
-// representation, Prefetch reads other lines, or none; Seal and Open do not depend on it.
+// The pointer stays inside the object. If crypto/cipher changes its representation, Prefetch reads
+// other lines, or none; Seal and Open do not depend on it.
 //
-// It must not be inlined: the compiler would drop reads whose result is ignored.
+// The compiler must not inline Prefetch, or it would drop reads whose result is ignored.
 //
 //go:noinline
 func (c Cipher) Prefetch() byte {

@@ -7,7 +7,7 @@ import (
 	"github.com/fastdisc/discv5/internal/cryptotest"
 )
 
-// gcmCase is one published case of AES-128-GCM with a nonce of 96 bits and a tag of up to 128 bits.
+// gcmCase is a published case of AES-128-GCM with a 96-bit nonce and a tag of at most 128 bits.
 type gcmCase struct {
 	key         *[KeySize]byte
 	nonce       *[NonceSize]byte
@@ -16,8 +16,8 @@ type gcmCase struct {
 	valid       bool
 }
 
-// check runs the case on every path: both implementations, in place and not, with a buffer that has
-// room and with one that has none.
+// check runs the case with both implementations, in place and not, with and without room in the
+// buffer.
 func (s *gcmCase) check(t *testing.T, id int) {
 	t.Helper()
 	for name, make := range implementations {
@@ -49,8 +49,7 @@ func (s *gcmCase) check(t *testing.T, id int) {
 	}
 }
 
-// TestPublishedGCM runs project Wycheproof's AES-GCM. Keys and nonces of other sizes cannot be
-// given.
+// TestPublishedGCM runs Wycheproof's AES-GCM. Other sizes of keys and nonces do not apply.
 func TestPublishedGCM(t *testing.T) {
 	type group struct{ IVSize, KeySize, TagSize int }
 	type test struct {
@@ -75,7 +74,7 @@ func TestPublishedGCM(t *testing.T) {
 	counts.Check(t, cryptotest.Counts{"valid": 40, "invalid": 27, "other sizes": 249})
 }
 
-// TestPublishedGMAC runs project Wycheproof's AES-GMAC, which is GCM of additional data alone.
+// TestPublishedGMAC runs Wycheproof's AES-GMAC, which is GCM without plaintext.
 func TestPublishedGMAC(t *testing.T) {
 	type group struct{ IVSize, KeySize, TagSize int }
 	type test struct {
@@ -100,8 +99,8 @@ func TestPublishedGMAC(t *testing.T) {
 	counts.Check(t, cryptotest.Counts{"valid": 15, "invalid": 54, "other sizes": 345})
 }
 
-// TestPublishedGCMFiles runs NIST's files for AES-128-GCM. Open takes no tag shorter than 128 bits,
-// so the test compares such tags with those that Seal makes.
+// TestPublishedGCMFiles runs NIST's files for AES-128-GCM. Open accepts no tag shorter than 128
+// bits, so the test compares such tags with those of Seal.
 func TestPublishedGCMFiles(t *testing.T) {
 	for name, want := range map[string]cryptotest.Counts{
 		"cavp_gcmEncryptExtIV128":     {"pass": 375},
@@ -133,7 +132,7 @@ func TestPublishedGCMFiles(t *testing.T) {
 }
 
 // shortTag checks that the tag of the published ciphertext starts with the published tag, or does
-// not if the case is invalid: decrypting twice gives the text, and sealing that the whole tag.
+// not if the case is invalid. It decrypts with the key stream to get the text, and seals that.
 func (s *gcmCase) shortTag(t *testing.T, id int) {
 	t.Helper()
 	for name, make := range implementations {
@@ -147,8 +146,8 @@ func (s *gcmCase) shortTag(t *testing.T, id int) {
 	}
 }
 
-// TestPublishedAES runs NIST's known answers for AES-128. The key stream for a block is that block
-// encrypted, so they are known answers for every implementation of the mask.
+// TestPublishedAES runs NIST's known answers for AES-128. The key stream of a counter is that block
+// encrypted, so the answers apply to each implementation of the mask.
 func TestPublishedAES(t *testing.T) {
 	var list []struct {
 		File        string
@@ -173,8 +172,7 @@ func TestPublishedAES(t *testing.T) {
 	counts.Check(t, cryptotest.Counts{"ECBGFSbox128.rsp": 7, "ECBKeySbox128.rsp": 21, "ECBVarKey128.rsp": 128, "ECBVarTxt128.rsp": 128})
 }
 
-// TestPublishedHMAC runs project Wycheproof's HMAC. Messages longer than those of this package are
-// refused.
+// TestPublishedHMAC runs Wycheproof's HMAC. Messages longer than this package needs are refused.
 func TestPublishedHMAC(t *testing.T) {
 	type group struct{ KeySize, TagSize int }
 	type test struct {
@@ -211,8 +209,8 @@ func panics(f func()) (yes bool) {
 	return false
 }
 
-// TestPublishedHKDF runs the HKDF of project Wycheproof, RFC 5869 and pyca/cryptography. This
-// package expands one block, so of longer outputs the first 32 bytes are compared.
+// TestPublishedHKDF runs the HKDF vectors of Wycheproof, RFC 5869 and pyca/cryptography. This
+// package expands one block, so the test compares the first 32 bytes of longer outputs.
 func TestPublishedHKDF(t *testing.T) {
 	counts := cryptotest.Counts{}
 	check := func(id int, ikm, salt, info, prk, okm []byte) {
@@ -233,7 +231,7 @@ func TestPublishedHKDF(t *testing.T) {
 	cryptotest.Load(t, "wycheproof_hkdf_sha256_test", &file)
 	for _, g := range file.Groups {
 		for _, c := range g.Tests {
-			if c.Result != "valid" { // More output than HKDF has.
+			if c.Result != "valid" { // HKDF cannot make that much output
 				counts["too much output"]++
 				continue
 			}

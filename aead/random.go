@@ -9,37 +9,36 @@ import (
 )
 
 const (
-	randomBuffer = 4 << 10 // bytes made at once
-	reseedAfter  = 1 << 20 // bytes made under one key
+	randomBuffer = 4 << 10 // bytes made per refill
+	reseedAfter  = 1 << 20 // bytes made per key
 	seedSize     = 32 + aes.BlockSize
 )
 
-// Random is a source of random bytes for one goroutine that is cheap enough to be asked several
-// times per packet: for masking IVs, nonces, id-nonces and request IDs. Keys do not come from it:
-// the ephemeral keys of handshakes are read from the source itself, crypto/rand in production.
+// Random is a source of random bytes that is cheap enough for several calls per packet: for masking
+// IVs, nonces, ID nonces and request IDs. It is not safe for concurrent use. Do not make keys from
+// it: the ephemeral keys of handshakes come from the source itself, crypto/rand in production.
 //
-// It is AES-256-CTR, made 4 KiB ahead, with key and counter from an outside source and new
-// ones mixed in after every 1 MiB. Bytes that were handed out are erased from the buffer. The
-// same source bytes give the same output, which is what simulations need; production passes
-// crypto/rand.Reader.
+// Random is AES-256-CTR, computed 4 KiB ahead, with key and counter from a source. It mixes in a
+// new seed after each 1 MiB, and erases bytes from the buffer when it returns them. Equal source
+// bytes give equal output, as simulations need.
 //
-// A new seed allocates twice per 1 MiB. A message takes 24 bytes, so that is once in 43,000
-// messages. Everything else allocates nothing.
+// A new seed allocates twice per 1 MiB. A message needs 24 bytes, so that is once in 43,000
+// messages. Nothing else allocates.
 //
-// A copy of the process's memory that goes on running, such as a restored snapshot of a virtual
-// machine, would repeat output. Who must withstand that calls Reseed on a timer.
+// A running copy of the process's memory, such as a restored snapshot of a virtual machine, repeats
+// the output. If that can happen, call Reseed on a timer.
 type Random struct {
 	src    io.Reader
 	stream cipher.Stream
 	made   int    // bytes made since the last seed
-	failed uint64 // reseeds that src failed
-	next   int    // first byte of buf that is not handed out
+	failed uint64 // failed reseeds; tests read it
+	next   int    // index of the first unused byte of buf
 	seed   [seedSize]byte
 	buf    [randomBuffer]byte // zero before next
 }
 
-// NewRandom returns a Random seeded from src, of which it reads 48 bytes now and after every
-// 1 MiB of output. The error is the one of src, or wraps ErrSelfTest.
+// NewRandom returns a Random seeded from src. It reads 48 bytes from src now and after each 1 MiB
+// of output. It returns the error of src, or one that wraps ErrSelfTest.
 func NewRandom(src io.Reader) (*Random, error) {
 	if err := verdict(); err != nil {
 		return nil, err
@@ -51,15 +50,15 @@ func NewRandom(src io.Reader) (*Random, error) {
 	return r, nil
 }
 
-// Reseed mixes 48 fresh bytes of the source into the key and drops what was made ahead. It is
-// called by itself after every 1 MiB. On error the generator stays as it was and is usable.
+// Reseed mixes 48 bytes from the source into the key and drops buffered output. Random calls it
+// after each 1 MiB. On error the generator is unchanged and usable.
 func (r *Random) Reseed() error {
 	if _, err := io.ReadFull(r.src, r.seed[:]); err != nil {
 		clear(r.seed[:])
 		return fmt.Errorf("aead: reading seed: %w", err)
 	}
 	if r.stream != nil {
-		// The old stream goes in too: one good seed is enough for all that follow.
+		// The new seed includes the old stream, so one good seed is enough for all later ones.
 		r.stream.XORKeyStream(r.seed[:], r.seed[:])
 	}
 	block, err := aes.NewCipher(r.seed[:32])
@@ -73,7 +72,8 @@ func (r *Random) Reseed() error {
 	return nil
 }
 
-// refill makes the next 4 KiB. Precondition: all of buf was handed out and is zero.
+// refill makes the next 4 KiB. buf must be used up, and is zero then. If a reseed fails, the
+// generator keeps its key, which is secure far beyond 1 MiB, and retries after 4 KiB.
 func (r *Random) refill() {
 	if r.made >= reseedAfter && r.Reseed() != nil {
 		r.failed++
@@ -83,7 +83,7 @@ func (r *Random) refill() {
 	r.next = 0
 }
 
-// Read fills p and returns len(p) and no error, always.
+// Read fills p. It always returns len(p) and nil.
 func (r *Random) Read(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
@@ -98,7 +98,7 @@ func (r *Random) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Uint64 returns 64 random bits: what Read of 8 bytes gives, little-endian, in less time.
+// Uint64 returns 64 random bits: the bytes that Read would return, little-endian, in less time.
 func (r *Random) Uint64() uint64 {
 	if r.next > len(r.buf)-8 {
 		var b [8]byte
@@ -112,7 +112,7 @@ func (r *Random) Uint64() uint64 {
 	return v
 }
 
-// Block fills b with what Read gives, in less time. For masking IVs and ID nonces.
+// Block fills b like Read, in less time. It serves masking IVs and ID nonces.
 func (r *Random) Block(b *[16]byte) {
 	binary.LittleEndian.PutUint64(b[:8], r.Uint64())
 	binary.LittleEndian.PutUint64(b[8:], r.Uint64())
@@ -120,8 +120,8 @@ func (r *Random) Block(b *[16]byte) {
 
 // Uint32n returns a uniformly distributed number in [0, n), and 0 for n = 0.
 func (r *Random) Uint32n(n uint32) uint32 {
-	// Lemire, Fast Random Integer Generation in an Interval: the high half of a product is
-	// the number, and the few low halves that would make some numbers likelier are redrawn.
+	// The method is from Lemire, Fast Random Integer Generation in an Interval: the high half of a
+	// product is the result, and low halves that would make some results more likely are redrawn.
 	var b [4]byte
 	r.Read(b[:])
 	m := uint64(binary.LittleEndian.Uint32(b[:])) * uint64(n)

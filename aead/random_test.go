@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// testSource is a deterministic source that can be told to fail.
+// testSource is a deterministic source that can fail.
 type testSource struct {
 	n, reads byte
 	err      error
@@ -21,7 +21,7 @@ func (s *testSource) Read(p []byte) (int, error) {
 		return 0, s.err
 	}
 	s.reads++
-	// One byte at a time: a reader may return less than it was asked for.
+	// One byte at a time, because a reader may return less than requested.
 	p[0] = s.n*167 + 13
 	s.n++
 	return 1, nil
@@ -36,7 +36,7 @@ func newTestRandom(t testing.TB) *Random {
 	return r
 }
 
-// TestRandomDeterministic: the same seed gives the same bytes, however they are asked for.
+// TestRandomDeterministic: equal seeds give equal bytes, whatever the calls.
 func TestRandomDeterministic(t *testing.T) {
 	want := make([]byte, 3*randomBuffer)
 	if n, err := newTestRandom(t).Read(want); n != len(want) || err != nil {
@@ -63,7 +63,7 @@ func TestRandomDeterministic(t *testing.T) {
 	}
 }
 
-// TestRandomErasesWords: no way of reading leaves what was handed out in the buffer.
+// TestRandomErasesWords: no method leaves returned bytes in the buffer.
 func TestRandomErasesWords(t *testing.T) {
 	for name, read := range map[string]func(*Random){
 		"Uint64":   func(r *Random) { r.Uint64() },
@@ -88,7 +88,7 @@ func TestRandomErasesWords(t *testing.T) {
 	}
 }
 
-// TestRandomErases: bytes that were handed out are not in the buffer any more.
+// TestRandomErases: returned bytes are no longer in the buffer.
 func TestRandomErases(t *testing.T) {
 	r := newTestRandom(t)
 	for _, n := range []int{1, 12, 28, 1000, randomBuffer} {
@@ -102,7 +102,7 @@ func TestRandomErases(t *testing.T) {
 	}
 }
 
-// TestRandomReseeds: output after 1 MiB depends on fresh bytes, and on the old stream too.
+// TestRandomReseeds: output after 1 MiB depends on the new seed and on the old stream.
 func TestRandomReseeds(t *testing.T) {
 	same := &testSource{}
 	a := newTestRandom(t)
@@ -110,7 +110,7 @@ func TestRandomReseeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same.n = 99 // what b gets at its reseed
+	same.n = 99 // the seed that b gets
 	p, q := make([]byte, reseedAfter), make([]byte, reseedAfter)
 	a.Read(p)
 	b.Read(q)
@@ -129,7 +129,7 @@ func TestRandomReseeds(t *testing.T) {
 		t.Errorf("source was asked for %d bytes, want %d", same.reads, 2*seedSize)
 	}
 
-	// The same fresh bytes over two different old streams.
+	// The same seed over two different old streams.
 	c, _ := NewRandom(&testSource{n: 1})
 	d, _ := NewRandom(&testSource{n: 2})
 	c.src, d.src = bytes.NewReader(make([]byte, seedSize)), bytes.NewReader(make([]byte, seedSize))
@@ -141,7 +141,7 @@ func TestRandomReseeds(t *testing.T) {
 	}
 }
 
-// TestRandomSourceFails: no generator without a seed, and a generator that has one goes on.
+// TestRandomSourceFails: there is no generator without a seed, and a seeded one keeps working.
 func TestRandomSourceFails(t *testing.T) {
 	broken := errors.New("broken")
 	if _, err := NewRandom(&testSource{err: broken}); !errors.Is(err, broken) {
@@ -216,8 +216,8 @@ func TestRandomAllocs(t *testing.T) {
 	if got != 0 {
 		t.Errorf("randomness allocates %v times", got)
 	}
-	// Documented: a new stream allocates twice, and comes once per 1 MiB. On s390x, crypto/aes has
-	// its key schedule in an object of its own.
+	// As documented, a new stream allocates twice, once per 1 MiB. On s390x, crypto/aes allocates
+	// its key schedule separately.
 	most := 2.0
 	if runtime.GOARCH == "s390x" {
 		most = 3

@@ -11,21 +11,21 @@ import (
 
 // Errors of SelfTest.
 var (
-	// ErrSelfTest means that this machine or build computes wrong results. Nothing that this
-	// package does can be relied on.
+	// ErrSelfTest means that this machine or build computes wrong results. Do not use this package.
 	ErrSelfTest = errors.New("aead: known-answer test failed")
 
 	// ErrFIPS means that the program runs under GODEBUG=fips140=only. That forbids AES-GCM with
-	// nonces that come from outside, without which there is no discv5.
+	// external nonces, which discv5 requires.
 	ErrFIPS = errors.New("aead: GODEBUG=fips140=only forbids AES-GCM with nonces from outside, which discv5 needs")
 )
 
-// SelfTest compares some results of this package with known answers: the mask, AES-GCM for short
-// and for long messages, the key derivation. It tests what this machine runs, assembly or Go. The
-// test runs once in a process and takes some ten microseconds; later calls return the same verdict.
-// NewRandom asks for it, and so does every node; who uses the rest of this package alone calls it.
+// SelfTest compares results of this package with known answers: the mask, AES-GCM for short and
+// long messages, and the key derivation. It tests the implementation that this machine uses,
+// assembly or Go. It runs once per process, in about ten microseconds; later calls return the same
+// verdict. NewRandom and every node call it. Call it yourself if you use only other parts of this
+// package.
 //
-// The error is ErrSelfTest, wrapped, or ErrFIPS. The latter is looked up on every call, as
+// The error wraps ErrSelfTest, or is ErrFIPS. SelfTest checks the latter on each call, because
 // enforcement may be switched off for a function.
 func SelfTest() error {
 	if fips140.Enforced() {
@@ -34,14 +34,14 @@ func SelfTest() error {
 	return verdict()
 }
 
-// verdict is what the known-answer tests of this process said.
+// verdict returns the result of this process's known-answer tests.
 var verdict = sync.OnceValue(func() (err error) {
-	// The answers are compared whether the program may use AES-GCM or not.
+	// The comparison runs whether or not the program may use AES-GCM.
 	fips140.WithoutEnforcement(func() { err = knownAnswers(underTest()) })
 	return err
 })
 
-// arithmetic is what SelfTest tests.
+// arithmetic holds the functions that SelfTest tests.
 type arithmetic struct {
 	cipher func(*[KeySize]byte) Cipher
 	mask   func(b []byte, destID *[32]byte, iv *[IVSize]byte)
@@ -85,7 +85,7 @@ func known(digits string) []byte {
 	return b
 }
 
-// maskOK has the example of NIST SP 800-38A, F.5.1: CTR-AES128.
+// maskOK checks the example of NIST SP 800-38A, F.5.1: CTR-AES128.
 func (a *arithmetic) maskOK() bool {
 	var id [32]byte
 	copy(id[:], known("2b7e151628aed2a6abf7158809cf4f3c"))
@@ -95,13 +95,13 @@ func (a *arithmetic) maskOK() bool {
 	want := known("874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff" +
 		"5ae4df3edbd5d35e5b4f09020db03eab1e031dda2fbe03d1792170a0f3009cee")
 	once, twice := bytes.Clone(plain), bytes.Clone(plain)
-	a.mask(once[:61], &id, iv) // The last block is not whole.
+	a.mask(once[:61], &id, iv) // the last block is partial
 	a.worker(twice[:16], &id, iv, 0)
 	a.worker(twice[16:], &id, iv, 16)
 	return bytes.Equal(once[:61], want[:61]) && bytes.Equal(once[61:], plain[61:]) && bytes.Equal(twice, want)
 }
 
-// shortOK has the example of discv5-wire-test-vectors.md, Encryption/Decryption.
+// shortOK checks the example of discv5-wire-test-vectors.md, Encryption/Decryption.
 func (a *arithmetic) shortOK() bool {
 	c := a.cipher((*[KeySize]byte)(known("9f2d77db7004bf8a1a85107ac686990b")))
 	nonce := (*[NonceSize]byte)(known("27b5af763c446acd2749fe8e"))
@@ -110,7 +110,7 @@ func (a *arithmetic) shortOK() bool {
 	return a.sealed(c, nonce, text, ad, want)
 }
 
-// longOK has a message of 400 bytes, whose tag crypto/cipher computed.
+// longOK checks a message of 400 bytes, whose tag crypto/cipher computed.
 func (a *arithmetic) longOK() bool {
 	var key [KeySize]byte
 	var nonce [NonceSize]byte
@@ -127,8 +127,8 @@ func (a *arithmetic) longOK() bool {
 	return a.sealed(a.cipher(&key), &nonce, text, ad, known("c9242a73ad61e57823e89f7a141fb8f2"))
 }
 
-// sealed reports whether text, sealed in place and not, ends with want, opens again, and does not
-// open when its last bit is changed.
+// sealed reports whether text, sealed in place and not, ends with want, opens, and does not open
+// with its last bit flipped.
 func (a *arithmetic) sealed(c Cipher, nonce *[NonceSize]byte, text, ad, want []byte) bool {
 	apart := c.Seal(nil, nonce, text, ad)
 	packet := append(bytes.Clone(text), make([]byte, TagSize)...)
@@ -148,7 +148,7 @@ func (a *arithmetic) sealed(c Cipher, nonce *[NonceSize]byte, text, ad, want []b
 	return err == nil && bytes.Equal(opened, text)
 }
 
-// deriveOK has the example of discv5-wire-test-vectors.md, Key Derivation. The secret is the
+// deriveOK checks the example of discv5-wire-test-vectors.md, Key Derivation. The secret is the
 // product of its two keys.
 func (a *arithmetic) deriveOK() bool {
 	initiator, recipient := a.derive(

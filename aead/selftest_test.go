@@ -9,7 +9,7 @@ import (
 	"github.com/fastdisc/discv5/internal/cryptotest"
 )
 
-// faultyAEAD is AES-GCM with a fault.
+// faultyAEAD is an AES-GCM with a fault.
 type faultyAEAD struct {
 	cipher.AEAD
 	seal func(sealed []byte)
@@ -118,8 +118,8 @@ func swapped(secret *[33]byte, challenge []byte, initiator, recipient *[32]byte)
 	return a, b
 }
 
-// TestS51FIPSOnly: under GODEBUG=fips140=only this package can be imported, as the process shows by
-// its start, and says what is missing.
+// TestS51FIPSOnly: under GODEBUG=fips140=only a program that imports this package starts, and
+// SelfTest returns ErrFIPS.
 func TestS51FIPSOnly(t *testing.T) {
 	if !cryptotest.UnderGODEBUG(t, "fips140=only", "fips140=only,cpu.aes=off,cpu.pclmulqdq=off") {
 		return
@@ -127,13 +127,13 @@ func TestS51FIPSOnly(t *testing.T) {
 	if err := SelfTest(); !errors.Is(err, ErrFIPS) {
 		t.Errorf("SelfTest = %v", err)
 	}
-	// The known answers are right all the same.
+	// The known answers are still correct.
 	if err := verdict(); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestPlainByGODEBUG: an operator switches the assembly off when the program starts.
+// TestPlainByGODEBUG: an operator can disable the assembly at program start.
 func TestPlainByGODEBUG(t *testing.T) {
 	if !cryptotest.UnderGODEBUG(t, "cpu.adx=off,cpu.aes=off,cpu.pclmulqdq=off") {
 		return

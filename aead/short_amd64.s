@@ -4,10 +4,11 @@
 #include "ctr_amd64.h"
 #include "gcm_amd64.h"
 
-// AES-GCM of a short message in one go: its key stream, the hash of its header and that of its text wait for each other as little as they
-// can, and nothing in between goes through memory.
+// AES-GCM of a short message: the key stream, the hash of the header and the hash of the text
+// depend on each other as little as possible, and intermediate values stay in registers.
 
-// PSHUFB with the 16 bytes at last + 16 - r moves the last r bytes of a block to its start and clears the rest.
+// PSHUFB with the 16 bytes at last + 16 - r moves the last r bytes of a block to its start and
+// clears the rest.
 DATA last<>+0(SB)/8, $0x0706050403020100
 DATA last<>+8(SB)/8, $0x0f0e0d0c0b0a0908
 DATA last<>+16(SB)/8, $0x8080808080808080
@@ -21,10 +22,11 @@ DATA first<>+16(SB)/8, $0
 DATA first<>+24(SB)/8, $0
 GLOBL first<>(SB), RODATA|NOPTR, $32
 
-// Begins a short message: DX is the key, AX the nonce, SI and CX the additional data, address and number, DI and BX the text. The
-// first four blocks of its key stream go to X10, the mask of the tag, and to X11, X12 and X13, which are those of the text; the
-// additional data goes into the hash X6:X7:X5. Then DX is the next power, and R8 and R9 are the lengths in bits. Of nine blocks
-// the first is hashed by itself, and its hash X0 goes into the second.
+// Begins a short message. DX: the key. AX: the nonce. SI, CX: address and length of the additional
+// data. DI, BX: address and length of the text. The first four blocks of the key stream go to X10,
+// the mask of the tag, and to X11, X12 and X13, those of the text. The additional data goes into
+// the hash X6:X7:X5. Afterwards DX is the next power, and R8 and R9 are the lengths in bits. With
+// nine blocks, the first is hashed separately, and its hash X0 goes into the second.
 #define BEGIN_SHORT \
 	MOVQ   0(AX), R8               \
 	MOVL   8(AX), R9               \
@@ -103,13 +105,13 @@ headerTail:                        \
 	PSHUFB     X15, X0 \
 	PXOR       X10, X0
 
-// Puts into x what keeps the first BX bytes of a block, 1 to 15.
+// Sets x to a mask that keeps the first BX bytes of a block, 1 to 15.
 #define KEEP(x) \
 	LEAQ  first<>+16(SB), AX \
 	SUBQ  BX, AX             \
 	MOVOU (AX), x
 
-// The next block of key stream comes into X11.
+// Moves the next block of key stream to X11.
 #define NEXT_STREAM \
 	MOVO X12, X11 \
 	MOVO X13, X12
@@ -138,7 +140,7 @@ text:
 	SUBQ   $16, BX
 	JMP    text
 
-	// What is written behind the text is where the tag goes.
+	// The bytes written behind the text will be overwritten by the tag.
 textTail:
 	TESTQ  BX, BX
 	JZ     lengths
@@ -151,7 +153,7 @@ textTail:
 	ACCUMULATE(X1, 0)
 
 lengths:
-	// The last power is H, wherever DX has got to.
+	// The last power is H, wherever DX points.
 	MOVQ  k+0(FP), DX
 	ADDQ  $(gcmPowers+112), DX
 	END_SHORT
@@ -211,7 +213,7 @@ decrypt:
 	SUBQ  $16, BX
 	JMP   decrypt
 
-	// What is behind the text stays as it is.
+	// The bytes behind the text must not change.
 decryptTail:
 	TESTQ BX, BX
 	JZ    good

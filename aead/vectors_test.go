@@ -12,7 +12,7 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 )
 
-// unhex decodes hexadecimal text with or without 0x.
+// unhex decodes hexadecimal text with or without a 0x prefix.
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(strings.TrimPrefix(s, "0x"))
@@ -98,14 +98,14 @@ func TestVectorIDSignature(t *testing.T) {
 	p := loadVectors(t).primitive(t, "ID Nonce Signing")
 	digest := IDSignatureDigest(p["challenge-data"], (*[33]byte)(p["ephemeral-pubkey"]),
 		(*[32]byte)(p["node-id-B"]))
-	// Signatures of this vector and of decred are both deterministic after RFC 6979.
+	// The signatures of this vector and of decred are both deterministic, by RFC 6979.
 	sig := ecdsa.SignCompact(secp256k1.PrivKeyFromBytes(p["static-key"]), digest[:], true)[1:]
 	if !bytes.Equal(sig, p["id-signature"]) {
 		t.Errorf("signature over the digest = %x, want %x", sig, p["id-signature"])
 	}
 }
 
-// TestVectorMask unmasks the headers of the published packets by every implementation.
+// TestVectorMask unmasks the headers of the published packets with each implementation.
 func TestVectorMask(t *testing.T) {
 	for _, v := range loadVectors(t).Packets {
 		packet := unhex(t, v.Packet)

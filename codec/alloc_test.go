@@ -6,7 +6,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// zeroAllocs runs f, which must not allocate.
+// zeroAllocs fails the test if f allocates.
 func zeroAllocs(t *testing.T, name string, f func()) {
 	t.Helper()
 	if n := testing.AllocsPerRun(100, f); n != 0 {
@@ -56,7 +56,7 @@ func TestPacketAllocs(t *testing.T) {
 	}
 }
 
-// TestMessageAllocs decodes and encodes every message of the table, and every cut one.
+// TestMessageAllocs decodes and encodes each message of the table, also truncated.
 func TestMessageAllocs(t *testing.T) {
 	buf := make([]byte, 0, codec.MaxPacketSize)
 	for _, tt := range messageTests {

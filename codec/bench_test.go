@@ -8,11 +8,11 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// benchMessages has one message of each type, of the size that is usual on the network.
+// benchMessages returns one message of each type, of the usual size on the network.
 func benchMessages() []message {
 	id, _ := codec.NewRequestID([]byte{0x8f, 2, 3, 4, 5, 6, 7, 8})
 	three, _, _ := codec.NewDistances(nil, []uint{254, 255, 256})
-	var records []byte // seven lists as large as records are
+	var records []byte // seven lists of the size of a record
 	for range 7 {
 		records = append(append(records, 0xf8, 158), bytes.Repeat([]byte{0x11}, 158)...)
 	}
@@ -59,8 +59,8 @@ func BenchmarkMessage(b *testing.B) {
 	}
 }
 
-// BenchmarkPacket is the outer layer of each kind of packet: header, mask and parts, without the
-// session's cipher.
+// BenchmarkPacket measures the outer layer of each kind of packet: header, mask and parts, without
+// the session's cipher.
 func BenchmarkPacket(b *testing.B) {
 	dest, source := [32]byte{1, 2, 3}, [32]byte{4, 5, 6}
 	var nonce codec.Nonce

@@ -1,16 +1,16 @@
-// Package codec is the wire of Node Discovery v5.1: packets and messages, encoded into and
-// decoded from the caller's bytes. It holds no state, does no input or output and allocates
-// nothing. Keys, sessions and what a message means are the business of other packages.
+// Package codec encodes and decodes packets and messages of Node Discovery v5.1 in the caller's
+// buffers. It has no state, does no I/O and allocates nothing. It knows nothing of keys and
+// sessions.
 //
-// # Glossary
+// # Terminology
 //
-//   - datagram: what the socket delivers, 63 to 1280 bytes
-//   - packet: a datagram with its parts named; see the layout below
-//   - header: static header and authdata; masked on the wire with a key that everybody knows
-//     who knows the recipient's node ID
-//   - message: type byte and RLP list, encrypted and authenticated by the session key
-//   - authenticated data: masking IV and unmasked header, the AD of the message's AES-GCM
-//   - challenge data: masking IV and unmasked header of a WHOAREYOU packet
+//	datagram            the payload of a UDP packet, 63 to 1280 bytes
+//	packet              a datagram, split into parts; see the layout below
+//	header              static header and authdata, masked with a key derived from the
+//	                    recipient's node ID
+//	message             type byte and RLP list, encrypted and authenticated with a session key
+//	authenticated data  masking IV and unmasked header: the AD of the message's AES-GCM
+//	challenge data      masking IV and unmasked header of a WHOAREYOU packet
 //
 // # Layout of a packet
 //
@@ -30,12 +30,12 @@
 //	  1 WHOAREYOU  | ID nonce 16 | record seq 8 |                     no message follows
 //	  2 handshake  | source ID 32 | sig size 1 | key size 1 | signature 64 | ephemeral key 33 | record 0..300 |
 //
-// A message is one type byte and an RLP list whose first element is the request ID of at most
-// 8 bytes. See discv5-wire.md, sections Packet Encoding and Protocol Messages.
+// A message is a type byte and an RLP list. The first element of the list is the request ID of at
+// most 8 bytes. See discv5-wire.md, sections Packet Encoding and Protocol Messages.
 //
-// # Who owns what
+// # Ownership
 //
 // Decoders work in place: [Decoder.Decode] unmasks the caller's buffer, and the slices of a
-// [Packet] or of a message point into it. They live as long as the caller leaves the buffer alone.
-// Encoders append to the caller's slice and keep nothing.
+// [Packet] or a message point into it. They are valid until the caller changes the buffer. Encoders
+// append to the caller's slice and keep nothing.
 package codec

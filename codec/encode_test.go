@@ -10,14 +10,13 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// fields makes a message of any kind of whatever a caller may give, within the bounds that are
-// named for it.
+// fields returns a message of the given kind with arbitrary content inside the documented bounds.
 func fields(kind byte, id, a, b []byte, n, k uint64) message {
 	req, err := codec.NewRequestID(id[:min(len(id), codec.MaxRequestID)])
 	if err != nil {
 		panic(err)
 	}
-	// Node records are RLP lists of any content here.
+	// Here, node records are RLP lists with any content.
 	list := func(b []byte) []byte {
 		b = b[:min(len(b), 50)]
 		return append([]byte{0xc0 + byte(len(b))}, b...)
@@ -65,7 +64,7 @@ func fields(kind byte, id, a, b []byte, n, k uint64) message {
 	}
 }
 
-// FuzzEncode: whatever is put into a message comes out of it, behind what was in the slice before.
+// FuzzEncode: a message decodes to what was encoded, and the slice keeps its earlier content.
 func FuzzEncode(f *testing.F) {
 	for kind := range byte(10) {
 		f.Add(kind, []byte{1, 2, 3}, []byte("topic"), []byte{0, 1, 255}, uint64(7), uint64(30303))
@@ -82,7 +81,7 @@ func FuzzEncode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%+v encodes to %x: %v", m, out, err)
 		}
-		// Empty slices may be nil.
+		// An empty slice may be nil.
 		if again := got.Append(nil); !bytes.Equal(again, out[len("before"):]) || reflect.TypeOf(got) != reflect.TypeOf(m) {
 			t.Fatalf("%+v encodes to %x, %+v to %x", m, out, got, again)
 		}
@@ -100,7 +99,7 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// empty reports whether both are distances, and there are none.
+// empty reports whether both are empty distances.
 func empty(x, y any) bool {
 	a, ok := x.(codec.Distances)
 	b, both := y.(codec.Distances)

@@ -2,10 +2,10 @@ package codec
 
 import "github.com/fastdisc/discv5/internal/rlp"
 
-// FindNode asks for records at log distances from the recipient (FINDNODE, 0x03).
+// FindNode requests records by log distance from the recipient (FINDNODE, 0x03).
 type FindNode struct {
 	RequestID RequestID
-	Distances Distances // 0 asks for the recipient's own record
+	Distances Distances // 0 requests the recipient's own record
 }
 
 // Append appends the message with its type byte.
@@ -14,7 +14,7 @@ func (m *FindNode) Append(dst []byte) []byte {
 	return m.Distances.append(dst)
 }
 
-// Decode reads the list that SplitMessage returned. Distances points into body.
+// Decode decodes the list that SplitMessage returned. Distances points into body.
 func (m *FindNode) Decode(body []byte) error {
 	b, err := open(body, &m.RequestID)
 	if err != nil {
@@ -24,22 +24,22 @@ func (m *FindNode) Decode(body []byte) error {
 	return end(b, err)
 }
 
-// Nodes carries records (NODES, 0x04; TOPICNODES, 0x0a, has the same form).
+// Nodes carries records (NODES, 0x04). TOPICNODES, 0x0a, has the same form.
 type Nodes struct {
 	RequestID RequestID
-	// Total is how many packets answer the request. It is as the sender claims, 0 and absurd
-	// numbers included.
+	// Total is the number of packets that answer the request, as the sender claims. It may be 0 or
+	// absurdly large.
 	Total uint64
-	// Records is the payload of the list: encoded records one after another. Each is an RLP
-	// list, nothing else about them has been checked.
+	// Records is the payload of the list: concatenated encoded records. Each is an RLP list; its
+	// content is not checked.
 	Records []byte
 }
 
-// nodesOverhead is an upper bound for what a NODES message takes beside its records: type byte,
-// list header (3), request ID (9), total (2), records' list header (3).
+// nodesOverhead is an upper bound of the size of a NODES message without its records: type byte,
+// list header (3), request ID (9), total (2), header of the records' list (3).
 const nodesOverhead = 1 + 3 + 1 + MaxRequestID + 2 + 3
 
-// MaxNodesPayload is how many bytes of records always fit into one NODES packet.
+// MaxNodesPayload is the number of bytes of records that fit into any NODES packet.
 const MaxNodesPayload = MaxMessageSize - nodesOverhead
 
 // Append appends the message with its type byte.
@@ -47,15 +47,15 @@ func (m *Nodes) Append(dst []byte) []byte {
 	return append(AppendNodesHeader(dst, TypeNodes, &m.RequestID, m.Total, len(m.Records)), m.Records...)
 }
 
-// AppendNodesHeader appends a NODES or TOPICNODES message up to the records, of which the caller
-// then appends exactly size bytes.
+// AppendNodesHeader appends a NODES or TOPICNODES message up to the records. The caller must then
+// append exactly size bytes of records.
 func AppendNodesHeader(dst []byte, t MessageType, id *RequestID, total uint64, size int) []byte {
 	dst = begin(dst, t, id, rlp.Uint64Size(total)+rlp.HeaderSize(size)+size)
 	dst = rlp.AppendUint64(dst, total)
 	return rlp.AppendListHeader(dst, size)
 }
 
-// Decode reads the list that SplitMessage returned. Records points into body.
+// Decode decodes the list that SplitMessage returned. Records points into body.
 func (m *Nodes) Decode(body []byte) error {
 	b, err := open(body, &m.RequestID)
 	if err != nil {
@@ -75,7 +75,8 @@ func (m *Nodes) Decode(body []byte) error {
 	return end(b, nil)
 }
 
-// SplitRecord takes the first encoded record off the Records of a NODES message, header included.
+// SplitRecord splits the first encoded record, including its header, off the Records of a NODES
+// message.
 func SplitRecord(records []byte) (record, rest []byte, err error) {
 	_, rest, err = rlp.List(records)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// reencode makes the datagram to dest of what was decoded.
+// reencode returns the datagram to dest with the content of p.
 func reencode(p *codec.Packet, dest *[32]byte) []byte {
 	iv := (*[codec.IVSize]byte)(p.AD)
 	var b []byte
@@ -27,8 +27,8 @@ func reencode(p *codec.Packet, dest *[32]byte) []byte {
 	return b
 }
 
-// FuzzDecodePacket decodes its input as a datagram, and as a packet in clear that is masked first,
-// which is how anything gets past the protocol ID. What decodes encodes to the same bytes.
+// FuzzDecodePacket decodes its input as a datagram, and as an unmasked packet that it masks first.
+// Only the latter gets past the protocol ID. A decoded packet encodes to the same bytes.
 func FuzzDecodePacket(f *testing.F) {
 	dest := [32]byte(unhex("bbbb9d047f0488c0b5a93c1c3f2d8bafc7c8ff337024a55434a0d0555de64db9"))
 	for _, v := range loadVectors(f) {
@@ -78,8 +78,8 @@ func FuzzDecodePacket(f *testing.F) {
 	})
 }
 
-// FuzzDecodeMessage: what is accepted encodes to the same bytes, so that no two encodings mean the
-// same. The one exception is PONG with an IPv4-mapped address, which is shortened.
+// FuzzDecodeMessage: an accepted message encodes to the same bytes, so no two encodings have the
+// same meaning. The exception is PONG with an IPv4-mapped address, which becomes shorter.
 func FuzzDecodeMessage(f *testing.F) {
 	for _, tt := range messageTests {
 		f.Add(unhex(tt.hex))
@@ -101,7 +101,7 @@ func FuzzDecodeMessage(f *testing.F) {
 			if !pong.Recipient.IsValid() || pong.Recipient.Addr().Is4In6() {
 				t.Fatalf("recipient %v", pong.Recipient)
 			}
-			if len(out) != len(in) { // shortened: compare what it means
+			if len(out) != len(in) { // shortened: compare the meaning
 				again, err := decode(out)
 				if err != nil || *again.(*codec.Pong) != *pong || !bytes.Contains(in, mapped(pong.Recipient)) {
 					t.Fatalf("%x encodes to %x", in, out)
@@ -121,7 +121,7 @@ func mapped(a netip.AddrPort) []byte {
 	return b[:]
 }
 
-// checkMeaning: what was accepted can be walked to its end.
+// checkMeaning walks an accepted message to its end.
 func checkMeaning(t *testing.T, m message) {
 	walk := func(d codec.Distances) {
 		for n, ok := d.Next(); ok; n, ok = d.Next() {

@@ -8,13 +8,13 @@ import (
 	"github.com/fastdisc/discv5/internal/rlp"
 )
 
-// inMessage is the size of the packet that carries a message.
+// inMessage returns the size of the packet that carries a message.
 func inMessage(m message) int {
 	return len(clearPacket(codec.FlagMessage, 0, 0)) + len(m.Append(nil)) + codec.TagSize
 }
 
-// checkLimit: size gives the size of the packet with n bytes. All n up to limit fit, however the
-// bytes are split, and limit+1 does not in the worst case: the limit wastes nothing.
+// checkLimit: size returns the size of the packet with n bytes. All n up to limit fit, for any
+// split of the bytes, and limit+1 does not fit in the worst case. So the limit wastes nothing.
 func checkLimit(t *testing.T, limit int, size func(n, split int) int) {
 	t.Helper()
 	worst := 0
@@ -31,7 +31,7 @@ func checkLimit(t *testing.T, limit int, size func(n, split int) int) {
 	}
 }
 
-// full is of bytes that need a header even when they stand alone.
+// full returns bytes that need an RLP header even if there is only one.
 func full(n int) []byte { return bytes.Repeat([]byte{0xff}, n) }
 
 func TestMaxTalkRequest(t *testing.T) {
@@ -63,7 +63,7 @@ func TestMaxNodesPayload(t *testing.T) {
 	})
 }
 
-// TestLargestNodes: the largest NODES packet of real record sizes decodes to the records put in.
+// TestLargestNodes: the largest NODES packet with real record sizes decodes to its records.
 func TestLargestNodes(t *testing.T) {
 	record := func(n int) []byte {
 		size := n - 1

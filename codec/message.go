@@ -9,7 +9,7 @@ import (
 // MessageType is the first byte of a message (discv5-wire.md, Protocol Messages).
 type MessageType byte
 
-// The ten messages. Nodes whose record has the entry "ng" understand the topic messages; see
+// Message types. Nodes whose record has the entry "ng" support the topic messages; see
 // enr.View.TopicVersion.
 const (
 	TypePing            MessageType = 0x01
@@ -27,7 +27,7 @@ const (
 var typeNames = [...]string{"unknown", "PING", "PONG", "FINDNODE", "NODES", "TALKREQ", "TALKRESP",
 	"REGTOPIC", "REGCONFIRMATION", "TOPICQUERY", "TOPICNODES"}
 
-// String is the name of the message in the specification.
+// String returns the name of the message in the specification.
 func (t MessageType) String() string {
 	if int(t) < len(typeNames) {
 		return typeNames[t]
@@ -35,13 +35,13 @@ func (t MessageType) String() string {
 	return typeNames[0]
 }
 
-// MaxRequestID is the largest request ID in bytes.
+// MaxRequestID is the largest size of a request ID in bytes.
 const MaxRequestID = 8
 
 // MaxDistance is the largest log distance.
 const MaxDistance = 256
 
-// Reasons for which a decrypted message is refused, beside those of package rlp.
+// Reasons to refuse a decrypted message, in addition to those of package rlp.
 var (
 	ErrMessageType = errors.New("codec: unknown message type")
 	ErrRequestID   = errors.New("codec: request ID longer than 8 bytes")
@@ -51,14 +51,14 @@ var (
 	ErrTicketSize  = errors.New("codec: ticket longer than 256 bytes")
 )
 
-// RequestID is the request ID of a message: 0 to 8 bytes chosen by the requester. Values can be
-// compared with ==.
+// RequestID is the request ID of a message: 0 to 8 bytes that the requester chose. It is
+// comparable.
 type RequestID struct {
 	b [MaxRequestID]byte
 	n uint8
 }
 
-// NewRequestID copies b, which must be at most 8 bytes; longer input gives ErrRequestID.
+// NewRequestID copies b. It returns ErrRequestID if b has more than 8 bytes.
 func NewRequestID(b []byte) (id RequestID, err error) {
 	if len(b) > MaxRequestID {
 		return id, ErrRequestID
@@ -67,13 +67,13 @@ func NewRequestID(b []byte) (id RequestID, err error) {
 	return id, nil
 }
 
-// Bytes is a view of the ID's bytes.
+// Bytes returns the bytes of the ID. The slice points into id.
 func (id *RequestID) Bytes() []byte { return id.b[:id.n] }
 
 func (id *RequestID) size() int { return rlp.StringSize(id.Bytes()) }
 
-// SplitMessage parts a decrypted message into its type and its RLP list, which the Decode
-// function of that type reads. It refuses types that the specification does not define.
+// SplitMessage splits a decrypted message into its type and its RLP list. Pass the list to the
+// Decode method of that type. SplitMessage refuses types that the specification does not define.
 func SplitMessage(plaintext []byte) (t MessageType, body []byte, err error) {
 	if len(plaintext) == 0 {
 		return 0, nil, ErrMessageType
@@ -85,7 +85,7 @@ func SplitMessage(plaintext []byte) (t MessageType, body []byte, err error) {
 	return t, plaintext[1:], nil
 }
 
-// open enters the list that is all of body and reads the request ID, its first element.
+// open enters the list body and reads the request ID, its first element.
 func open(body []byte, id *RequestID) (fields []byte, err error) {
 	fields, rest, err := rlp.List(body)
 	if err != nil {
@@ -102,7 +102,7 @@ func open(body []byte, id *RequestID) (fields []byte, err error) {
 	return fields, err
 }
 
-// end checks that a message has no element too many.
+// end checks that a message has no further element.
 func end(rest []byte, err error) error {
 	if err == nil && len(rest) != 0 {
 		return ErrTrailing
@@ -110,19 +110,20 @@ func end(rest []byte, err error) error {
 	return err
 }
 
-// begin appends type byte, list header and request ID of a message whose other fields take n bytes.
+// begin appends the type byte, list header and request ID of a message whose other fields take n
+// bytes.
 func begin(dst []byte, t MessageType, id *RequestID, n int) []byte {
 	dst = append(dst, byte(t))
 	dst = rlp.AppendListHeader(dst, id.size()+n)
 	return rlp.AppendString(dst, id.Bytes())
 }
 
-// Distances is a list of log distances as it stands in a message: the payload of an RLP list.
-// It has been checked: every element is at most 256.
+// Distances is a list of log distances in encoded form: the payload of an RLP list. Every element
+// is at most 256.
 type Distances struct{ payload []byte }
 
-// NewDistances appends the encoding of list to dst and returns both. Every element must be at
-// most 256; others give ErrDistance, and dst as it was. The result points into the returned slice.
+// NewDistances appends the encoding of list to dst. The result points into the returned slice. If
+// an element is larger than 256, NewDistances returns ErrDistance and dst unchanged.
 func NewDistances(dst []byte, list []uint) (Distances, []byte, error) {
 	start := len(dst)
 	for _, d := range list {
@@ -134,13 +135,13 @@ func NewDistances(dst []byte, list []uint) (Distances, []byte, error) {
 	return Distances{dst[start:]}, dst, nil
 }
 
-// Next takes the first distance off the list. ok is false at the end.
+// Next removes and returns the first distance of the list. It returns ok = false at the end.
 func (d *Distances) Next() (distance int, ok bool) {
 	if len(d.payload) == 0 {
 		return 0, false
 	}
 	v, rest, err := rlp.Uint16(d.payload)
-	if err != nil { // cannot be: splitDistances has read the whole list
+	if err != nil { // impossible, because splitDistances has read the whole list
 		d.payload = nil
 		return 0, false
 	}
@@ -148,7 +149,7 @@ func (d *Distances) Next() (distance int, ok bool) {
 	return int(v), true
 }
 
-// size is how many bytes append writes.
+// size returns the number of bytes that append writes.
 func (d *Distances) size() int { return rlp.HeaderSize(len(d.payload)) + len(d.payload) }
 
 func (d *Distances) append(dst []byte) []byte {

@@ -33,7 +33,7 @@ func newMessage(t codec.MessageType) message {
 	}[t]()
 }
 
-// decode reads a whole message.
+// decode decodes a whole message.
 func decode(plaintext []byte) (message, error) {
 	t, body, err := codec.SplitMessage(plaintext)
 	if err != nil {
@@ -68,7 +68,7 @@ var (
 	long     = bytes.Repeat([]byte{0xaa}, 56)
 )
 
-// The record of EIP-778, and the topic of the vectors with it.
+// The record of EIP-778, and the topic that the vectors use with it.
 const (
 	eip778Hex = "f884b8407098ad865b00a582051940cb9cf36836572411a47278783077011599ed5cd16b76f2635f4e234738f30813a89eb9137e3e3df5266e3a1f11df72ecf1145ccb" +
 		"9c01826964827634826970847f00000189736563703235366b31a103ca634cae0d49acb401d8a4c6b6fe8c55b70d115bf400769cc1400f3258cd31388375647082765f"
@@ -177,7 +177,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// equal compares field by field; slices of length 0 are alike.
+// equal compares field by field. Empty and nil slices are equal.
 func equal(a, b message) bool {
 	x, y := reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()
 	if x.Type() != y.Type() {
@@ -221,7 +221,7 @@ func TestMessageViews(t *testing.T) {
 	}
 }
 
-// TestPongMapped: an IPv4 address that came mapped into IPv6 is an IPv4 address.
+// TestPongMapped: an IPv4-mapped address decodes to the IPv4 address.
 func TestPongMapped(t *testing.T) {
 	m, err := decode(unhex("02 d6 80 80 9000000000000000000000ffff01020304 822328"))
 	if err != nil {
@@ -233,7 +233,7 @@ func TestPongMapped(t *testing.T) {
 	same(t, "encoded", m.Append(nil), unhex("02 ca 80 80 8401020304 822328"))
 }
 
-// TestPongAppendMapped: a mapped address, as a dual-stack socket reports it, goes out in 4 bytes.
+// TestPongAppendMapped: a mapped address, as a dual-stack socket reports it, is sent as 4 bytes.
 func TestPongAppendMapped(t *testing.T) {
 	m := codec.Pong{Recipient: netip.MustParseAddrPort("[::ffff:1.2.3.4]:9000")}
 	same(t, "encoded", m.Append(nil), unhex("02 ca 80 80 8401020304 822328"))

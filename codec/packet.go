@@ -7,53 +7,54 @@ import (
 	"github.com/fastdisc/discv5/aead"
 )
 
-// Sizes in bytes. See the layout in the package comment.
+// Sizes in bytes. The package comment shows the layout.
 const (
 	MaxPacketSize = 1280 // discv5-wire.md, UDP Communication
-	MinPacketSize = 63   // the same; it is the size of a WHOAREYOU packet
+	MinPacketSize = 63   // the same section; the size of a WHOAREYOU packet
 
 	IVSize           = 16
 	StaticHeaderSize = 23
 	NonceSize        = 12
 	IDNonceSize      = 16
-	TagSize          = 16 // of AES-GCM, at the end of every message
+	TagSize          = 16 // of AES-GCM, at the end of each message
 
 	MessageAuthSize   = 32                  // authdata of an ordinary message
 	WhoareyouAuthSize = IDNonceSize + 8     // authdata of WHOAREYOU
-	HandshakeHeadSize = MessageAuthSize + 2 // fixed start of a handshake's authdata
+	HandshakeHeadSize = MessageAuthSize + 2 // fixed part at the start of a handshake's authdata
 	SignatureSize     = 64                  // ID signature, scheme v4
 	EphemeralKeySize  = 33                  // compressed key, scheme v4
-	headerStart       = IVSize              // where the masked part starts
+	headerStart       = IVSize              // start of the masked part
 	authStart         = IVSize + StaticHeaderSize
 
-	// WhoareyouSize is the size of a whole WHOAREYOU packet and of the challenge data, which
-	// are the same bytes, masked and unmasked.
+	// WhoareyouSize is the size of a WHOAREYOU packet, and of the challenge data, which are the
+	// same bytes unmasked.
 	WhoareyouSize = authStart + WhoareyouAuthSize
-	// MessageHeaderSize is where the ciphertext of an ordinary message starts.
+	// MessageHeaderSize is the offset of the ciphertext of an ordinary message.
 	MessageHeaderSize = authStart + MessageAuthSize
-	// HandshakeHeaderSize is where the ciphertext of a handshake without record starts.
+	// HandshakeHeaderSize is the offset of the ciphertext of a handshake without a record.
 	HandshakeHeaderSize = authStart + HandshakeHeadSize + SignatureSize + EphemeralKeySize
-	// MaxRecordSize is the largest node record, by EIP-778.
+	// MaxRecordSize is the largest size of a node record in EIP-778.
 	MaxRecordSize = 300
-	// MaxMessageSize is the largest plaintext, type byte included, of an ordinary message packet.
+	// MaxMessageSize is the largest plaintext of an ordinary message packet, including the type
+	// byte.
 	MaxMessageSize = MaxPacketSize - MessageHeaderSize - TagSize
 )
 
-// Flag tells the kind of a packet (discv5-wire.md, Protocol Header).
+// Flag is the kind of a packet (discv5-wire.md, Protocol Header).
 type Flag byte
 
-// The three kinds of packet.
+// Kinds of packets.
 const (
 	FlagMessage   Flag = 0
 	FlagWhoareyou Flag = 1
 	FlagHandshake Flag = 2
 )
 
-// Nonce is the 96-bit nonce of a packet. WHOAREYOU repeats the nonce of the packet it answers.
+// Nonce is the 96-bit nonce of a packet. WHOAREYOU repeats the nonce of the packet that it answers.
 type Nonce = [NonceSize]byte
 
-// Reasons for which a datagram is not a packet of this protocol. Decoders return these values
-// as they are, so that each can have its own counter.
+// Reasons why a datagram is not a valid packet. Decoders return these values unwrapped, so that
+// callers can count each one.
 var (
 	ErrSize       = errors.New("codec: datagram shorter than 63 or longer than 1280 bytes")
 	ErrProtocol   = errors.New("codec: protocol ID or version does not match")
@@ -65,7 +66,7 @@ var (
 	ErrRecordSize = errors.New("codec: record larger than 300 bytes")
 )
 
-// Protocol is the identity that every packet of a network carries. Nodes with different
+// Protocol is the identity of a network, which every packet carries. Nodes with different
 // identities do not understand each other.
 type Protocol struct {
 	ID      [6]byte
@@ -75,7 +76,7 @@ type Protocol struct {
 // DefaultProtocol is the identity of the public network.
 var DefaultProtocol = Protocol{ID: [6]byte{'d', 'i', 's', 'c', 'v', '5'}, Version: 1}
 
-// word is ID and version as they stand on the wire, as one integer.
+// word returns the ID and version, in wire order, as one integer.
 func (p Protocol) word() uint64 {
 	var b [8]byte
 	copy(b[:], p.ID[:])
@@ -83,33 +84,33 @@ func (p Protocol) word() uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// Packet is a decoded packet. Which fields are set depends on Flag. Slices point into the datagram.
+// Packet is a decoded packet. Flag determines which fields are set. Slices point into the datagram.
 type Packet struct {
 	Flag  Flag
 	Nonce Nonce
 
-	// SourceID is the node ID that the sender claims: message and handshake.
+	// SourceID is the node ID that the sender claims (message and handshake).
 	SourceID [32]byte
 
-	// AD is IV and unmasked header: the authenticated data of the message. In a WHOAREYOU
+	// AD is the IV and unmasked header: the authenticated data of the message. In a WHOAREYOU
 	// packet it is the challenge data.
 	AD []byte
-	// Message is the ciphertext with its tag: message and handshake.
+	// Message is the ciphertext with its tag (message and handshake).
 	Message []byte
 
-	// Signature (64 bytes), EphemeralKey (33) and Record (0 to 300): handshake only.
-	// Nothing has been verified.
+	// Signature (64 bytes), EphemeralKey (33) and Record (0 to 300) are set in a handshake only.
+	// They are not verified.
 	Signature    []byte
 	EphemeralKey []byte
 	Record       []byte
 
-	// IDNonce and RecordSeq: WHOAREYOU only. RecordSeq is the sequence number of our record
-	// that the sender has, 0 for none.
+	// IDNonce and RecordSeq are set in WHOAREYOU only. RecordSeq is the sequence number of the
+	// sender's record of this node, 0 for none.
 	IDNonce   [IDNonceSize]byte
 	RecordSeq uint64
 }
 
-// Decoder decodes packets addressed to one node. It is owned by one goroutine.
+// Decoder decodes packets to one node. It is not safe for concurrent use.
 type Decoder struct {
 	mask  *aead.Mask
 	proto uint64
@@ -120,10 +121,10 @@ func NewDecoder(self *[32]byte, p Protocol) *Decoder {
 	return &Decoder{mask: aead.NewMask(self), proto: p.word()}
 }
 
-// Decode unmasks datagram b in place and fills p with views into it. On error the content of b
-// is unspecified, except for ErrSize and ErrProtocol, which leave it as it came: a datagram of
-// another protocol can still be handed on. The costs rise with what is known to fit: one AES
-// block tells strangers apart.
+// Decode unmasks datagram b in place and sets p, whose slices point into b. On error the content of
+// b is unspecified, with two exceptions: ErrSize and ErrProtocol leave b unchanged, so that you can
+// pass a datagram of another protocol on. Decode decrypts one AES block to detect other protocols,
+// and more only if that block is valid.
 func (d *Decoder) Decode(b []byte, p *Packet) error {
 	if len(b) < MinPacketSize || len(b) > MaxPacketSize {
 		return ErrSize
@@ -135,8 +136,8 @@ func (d *Decoder) Decode(b []byte, p *Packet) error {
 		d.mask.XOR(first, iv, 0)
 		return ErrProtocol
 	}
-	// The flag stands in the first block. With it the length of most headers is known, and the rest
-	// is unmasked in one go.
+	// The first block holds the flag, which determines the length of most headers. The rest is then
+	// unmasked in one step.
 	p.Flag = Flag(first[8])
 	known := authStart
 	switch p.Flag {
@@ -193,8 +194,7 @@ func (d *Decoder) Decode(b []byte, p *Packet) error {
 	return nil
 }
 
-// splitHandshake names the parts of unmasked handshake authdata of at least HandshakeHeadSize
-// bytes.
+// splitHandshake splits unmasked handshake authdata of at least HandshakeHeadSize bytes.
 func (p *Packet) splitHandshake(auth []byte) error {
 	copy(p.SourceID[:], auth)
 	sig, key := int(auth[32]), int(auth[33])
@@ -214,8 +214,8 @@ func (p *Packet) splitHandshake(auth []byte) error {
 	return nil
 }
 
-// CopyTo copies p into dst so that dst does not depend on the datagram any more: its slices point
-// into buf, which must have room for the datagram. For packets that carry a message.
+// CopyTo copies p to dst. The slices of dst point into buf, which must have room for the datagram,
+// so that dst does not depend on the datagram's buffer. p must carry a message.
 func (p *Packet) CopyTo(dst *Packet, buf []byte) {
 	*dst = *p
 	n := copy(buf, p.AD)

@@ -9,7 +9,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// Offsets within a packet in clear.
+// Offsets in an unmasked packet.
 const (
 	atVersion  = 22
 	atFlag     = 24
@@ -21,8 +21,8 @@ const (
 
 var self = [32]byte{0: 0xbb, 15: 0x7f, 31: 1}
 
-// clearPacket is a packet of the given kind in clear, with n bytes after its header. record counts
-// for handshakes only.
+// clearPacket returns an unmasked packet of the given kind with n bytes after its header. record
+// matters for handshakes only.
 func clearPacket(f codec.Flag, record, n int) []byte {
 	iv, nonce, source := [codec.IVSize]byte{1, 2, 3}, codec.Nonce{4, 5, 6}, [32]byte{7, 8, 9}
 	var b []byte
@@ -38,7 +38,7 @@ func clearPacket(f codec.Flag, record, n int) []byte {
 	return append(b, bytes.Repeat([]byte{0x99}, n)...)
 }
 
-// masked masks what the header of b says is header, as far as there are bytes.
+// masked masks the header of b, as long as b says it is and as far as b has bytes.
 func masked(clear []byte, dest *[32]byte) []byte {
 	b := bytes.Clone(clear)
 	if len(b) < codec.IVSize {
@@ -118,14 +118,15 @@ func TestDecodeRejects(t *testing.T) {
 		if err := d.Decode(b, new(codec.Packet)); err != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 		}
-		// S9: what is not of this protocol can still be handed to whoever else it is for.
+		// S9: a datagram of another protocol is unchanged, so it can be passed on.
 		if (tt.want == codec.ErrSize || tt.want == codec.ErrProtocol) && !bytes.Equal(b, in) {
 			t.Errorf("%s: the datagram has changed", tt.name)
 		}
 	}
 }
 
-// TestDecodeForeign (S9): a datagram of a stranger stays as it came, whatever it contains.
+// TestDecodeForeign (S9): Decode leaves datagrams of other protocols unchanged, whatever they
+// contain.
 func TestDecodeForeign(t *testing.T) {
 	d := codec.NewDecoder(&self, codec.DefaultProtocol)
 	for n := range 1400 {
@@ -145,7 +146,7 @@ func TestDecodeForeign(t *testing.T) {
 	}
 }
 
-// TestDecodeForOther: a packet for another node, or of another network, is not of this protocol.
+// TestDecodeForOther: a packet to another node, or of another network, is not of this protocol.
 func TestDecodeForOther(t *testing.T) {
 	for f := codec.FlagMessage; f <= codec.FlagHandshake; f++ {
 		n := 17
@@ -172,8 +173,8 @@ func TestDecodeForOther(t *testing.T) {
 	}
 }
 
-// TestDecodeViews: the slices of a packet end where their parts end, so that appending to one does
-// not write into the next.
+// TestDecodeViews: the capacity of a packet's slice ends with its part, so that an append does not
+// overwrite the next part.
 func TestDecodeViews(t *testing.T) {
 	b := masked(clearPacket(codec.FlagHandshake, 40, 30), &self)
 	p := new(codec.Packet)
@@ -207,7 +208,7 @@ func TestCopyTo(t *testing.T) {
 		buf := make([]byte, codec.MaxPacketSize)
 		p.CopyTo(&dst, buf)
 		for i := range b {
-			b[i] = 0 // the datagram's buffer is used again
+			b[i] = 0 // the buffer is reused
 		}
 		clear := clearPacket(c.f, c.record, n)
 		head := len(clear) - n

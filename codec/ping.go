@@ -6,7 +6,7 @@ import (
 	"github.com/fastdisc/discv5/internal/rlp"
 )
 
-// Ping asks whether the recipient is alive (PING, 0x01).
+// Ping checks whether the recipient is alive (PING, 0x01).
 type Ping struct {
 	RequestID RequestID
 	RecordSeq uint64 // of the sender's record
@@ -18,7 +18,7 @@ func (m *Ping) Append(dst []byte) []byte {
 	return rlp.AppendUint64(dst, m.RecordSeq)
 }
 
-// Decode reads the list that SplitMessage returned.
+// Decode decodes the list that SplitMessage returned.
 func (m *Ping) Decode(body []byte) error {
 	b, err := open(body, &m.RequestID)
 	if err != nil {
@@ -32,8 +32,8 @@ func (m *Ping) Decode(body []byte) error {
 type Pong struct {
 	RequestID RequestID
 	RecordSeq uint64 // of the sender's record
-	// Recipient is where the sender of PONG saw the PING come from. An IPv4-mapped IPv6 address
-	// is sent as the IPv4 address that it is, and decodes to it. The port may be 0 when decoded.
+	// Recipient is the source of the PING, as the sender of PONG saw it. Append converts an
+	// IPv4-mapped address to IPv4, and Decode returns it as IPv4. After Decode, the port may be 0.
 	Recipient netip.AddrPort
 }
 
@@ -55,7 +55,7 @@ func (m *Pong) append(dst, ip []byte, port uint64) []byte {
 	return rlp.AppendUint64(dst, port)
 }
 
-// Decode reads the list that SplitMessage returned.
+// Decode decodes the list that SplitMessage returned.
 func (m *Pong) Decode(body []byte) error {
 	b, err := open(body, &m.RequestID)
 	if err != nil {

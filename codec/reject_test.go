@@ -124,8 +124,8 @@ func TestMessageRejects(t *testing.T) {
 	}
 }
 
-// TestMessageMutations changes every message of the table in every way that must make it
-// unacceptable.
+// TestMessageMutations applies every mutation that must make a message invalid to each message of
+// the table.
 func TestMessageMutations(t *testing.T) {
 	for _, tt := range messageTests {
 		b := unhex(tt.hex)

@@ -2,23 +2,22 @@ package codec
 
 import "github.com/fastdisc/discv5/internal/rlp"
 
-// TalkRequest carries an application's request (TALKREQ, 0x05).
+// TalkRequest is the request of an application protocol (TALKREQ, 0x05).
 type TalkRequest struct {
 	RequestID RequestID
 	Protocol  []byte
 	Payload   []byte
 }
 
-// talkOverhead is an upper bound for what TALKREQ takes beside protocol and payload: type byte,
-// list header (3), request ID (9) and two string headers (3 each).
+// talkOverhead is an upper bound of the size of a TALKREQ message without protocol and payload:
+// type byte, list header (3), request ID (9) and two string headers (3 each).
 const talkOverhead = 1 + 3 + 1 + MaxRequestID + 3 + 3
 
-// MaxTalkRequest is how many bytes protocol and payload together may have so that the request
-// always fits into a packet. A handshake packet has less room: there the request has to follow in a
-// packet of its own.
+// MaxTalkRequest is the largest total size of protocol and payload that fits into any message
+// packet. A handshake packet has less room, so a large request must follow it in its own packet.
 const MaxTalkRequest = MaxMessageSize - talkOverhead
 
-// MaxTalkResponse is how many bytes of payload always fit into a TALKRESP packet.
+// MaxTalkResponse is the largest payload that fits into any TALKRESP packet.
 const MaxTalkResponse = MaxMessageSize - talkOverhead + 3
 
 // Append appends the message with its type byte.
@@ -28,7 +27,7 @@ func (m *TalkRequest) Append(dst []byte) []byte {
 	return rlp.AppendString(dst, m.Payload)
 }
 
-// Decode reads the list that SplitMessage returned. Protocol and Payload point into body.
+// Decode decodes the list that SplitMessage returned. Protocol and Payload point into body.
 func (m *TalkRequest) Decode(body []byte) error {
 	b, err := open(body, &m.RequestID)
 	if err != nil {
@@ -41,8 +40,8 @@ func (m *TalkRequest) Decode(body []byte) error {
 	return end(b, err)
 }
 
-// TalkResponse answers TALKREQ (TALKRESP, 0x06). An empty payload says that the protocol is
-// not known.
+// TalkResponse answers TALKREQ (TALKRESP, 0x06). An empty payload means that the protocol is
+// unknown.
 type TalkResponse struct {
 	RequestID RequestID
 	Payload   []byte
@@ -54,7 +53,7 @@ func (m *TalkResponse) Append(dst []byte) []byte {
 	return rlp.AppendString(dst, m.Payload)
 }
 
-// Decode reads the list that SplitMessage returned. Payload points into body.
+// Decode decodes the list that SplitMessage returned. Payload points into body.
 func (m *TalkResponse) Decode(body []byte) error {
 	b, err := open(body, &m.RequestID)
 	if err != nil {

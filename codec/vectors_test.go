@@ -38,7 +38,7 @@ func loadVectors(t testing.TB) []vector {
 	return file.Packets
 }
 
-// unhex decodes hexadecimal text; 0x in front and spaces are left out.
+// unhex decodes hexadecimal text. It ignores a 0x prefix and spaces.
 func unhex(s string) []byte {
 	b, err := hex.DecodeString(strings.ReplaceAll(strings.TrimPrefix(s, "0x"), " ", ""))
 	if err != nil {
@@ -60,7 +60,7 @@ func (v *vector) bytes(t testing.TB, name string) []byte {
 
 func (v *vector) id(t testing.TB, name string) *[32]byte { return (*[32]byte)(v.bytes(t, name)) }
 
-// seq reads a field that stands in the file as a decimal digit.
+// seq reads a field that is a decimal digit in the file.
 func (v *vector) seq(t testing.TB, name string) uint64 {
 	t.Helper()
 	s := v.Fields[name]
@@ -86,8 +86,8 @@ func same(t *testing.T, what string, got, want []byte) {
 	}
 }
 
-// TestVectorsDecode: every published packet decodes to the published fields, and its message opens
-// with the published key.
+// TestVectorsDecode: each published packet decodes to the published fields, and its message
+// decrypts with the published key.
 func TestVectorsDecode(t *testing.T) {
 	flags := []codec.Flag{codec.FlagMessage, codec.FlagWhoareyou, codec.FlagHandshake, codec.FlagHandshake}
 	for i, v := range loadVectors(t) {
@@ -144,8 +144,8 @@ func (v *vector) cipher(t testing.TB) aead.Cipher {
 	return aead.NewCipher((*[aead.KeySize]byte)(v.bytes(t, "read-key")))
 }
 
-// TestVectorsEncode: the published fields give every published packet, byte for byte. Signature and
-// record of the handshakes are those of the packet; package session makes them from the keys.
+// TestVectorsEncode: the published fields encode to each published packet, byte for byte. The
+// handshakes use the signature and record of the packet; package session makes them from the keys.
 func TestVectorsEncode(t *testing.T) {
 	for _, v := range loadVectors(t) {
 		t.Run(v.Name, func(t *testing.T) {
@@ -189,7 +189,7 @@ func TestVectorsEncode(t *testing.T) {
 	}
 }
 
-// TestVectorChallengeData: the challenge data of the handshake vectors is a WHOAREYOU packet too.
+// TestVectorChallengeData: the challenge data of the handshake vectors is also a WHOAREYOU packet.
 func TestVectorChallengeData(t *testing.T) {
 	for _, v := range loadVectors(t)[1:] {
 		want := v.bytes(t, "whoareyou.challenge-data")

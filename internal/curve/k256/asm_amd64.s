@@ -2,8 +2,9 @@
 
 #include "textflag.h"
 
-// Adds h3 h2 h1 h0 · 2^256 to r3 r2 r1 r0 and reduces that by 2^256 = 0x1000003d1 (mod p), as reduceWide does. Both chains of carries,
-// those of low and of high halves, run side by side. AX, BX, DX and zero are overwritten.
+// Adds h3 h2 h1 h0 · 2^256 to r3 r2 r1 r0, and reduces the sum by 2^256 = 0x1000003d1 (mod p), as
+// reduceWide does. The carry chains of low and of high halves run in parallel. AX, BX, DX and zero
+// are overwritten.
 #define REDUCE(r0, r1, r2, r3, h0, h1, h2, h3, zero) \
 	MOVQ  $0x1000003d1, DX \
 	MULXQ h0, AX, BX       \
@@ -89,7 +90,8 @@ TEXT ·feSqr(SB), NOSPLIT, $0-24
 	MOVQ 24(SI), SI
 
 loop:
-	// x is SI R11 R10 DX. Products of different limbs: CX R15 R14 R13 R12 R9, for limbs 6 ... 1 of the result.
+	// x is SI R11 R10 DX. Products of different limbs: CX R15 R14 R13 R12 R9, for limbs 6 ... 1 of
+	// the result.
 	MOVQ  DX, R8
 	MULXQ R10, R9, R12
 	MULXQ R11, AX, R13
@@ -111,7 +113,7 @@ loop:
 	ADDQ  AX, R15
 	ADCQ  $0, CX
 
-	// Twice that in the chain of ADCX, the squares of the limbs in that of ADOX.
+	// Twice these products in the ADCX chain, the squares of the limbs in the ADOX chain.
 	MOVQ  R8, DX
 	XORL  AX, AX
 	MULXQ DX, R8, BX
@@ -154,7 +156,8 @@ loop:
 generic:
 	JMP ·feSqrGeneric(SB)
 
-// Adds the words of the entry at off to X4 ... X7, if its number, which is in X1, is the one in X0, and counts on. X2 is 1.
+// Adds the words of the entry at off to X4 ... X7 if its number, in X1, equals the number in X0,
+// and increments X1. X2 is 1.
 #define ENTRY(off) \
 	MOVO    X1, X3            \
 	PCMPEQL X0, X3            \
@@ -173,7 +176,9 @@ generic:
 	POR     X11, X7
 
 // func entry(q *affine, t *[secretSize]affine, index uint64)
-// SSE2 alone, which amd64 always has. It looks at accelerated so that GODEBUG=cpu.adx=off leaves plain Go alone.
+//
+// This function uses SSE2 only, which amd64 always has. It still checks accelerated, so that
+// GODEBUG=cpu.adx=off disables all assembly.
 TEXT ·entry(SB), NOSPLIT, $0-24
 	CMPB   ·accelerated(SB), $0
 	JEQ    generic
