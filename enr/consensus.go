@@ -17,6 +17,8 @@ const (
 	eth2Size     = 16
 	attnetsSize  = 8
 	nextForkSize = 4
+
+	maxSyncnets = 0xf // a Bitvector[4]
 )
 
 // Eth2 is the value of "eth2", the ENRForkID of the consensus layer: which chain a node is on.
@@ -72,23 +74,18 @@ func syncnets(value []byte) (uint8, error) {
 	if err != nil {
 		return 0, err
 	}
-	if s[0] > 0xf {
+	if s[0] > maxSyncnets {
 		return 0, ErrValueBits
 	}
 	return s[0], nil
 }
 
-// CustodyGroupCount returns the value of "cgc" if it is an integer of at most 64 bits.
-func (v View) CustodyGroupCount() (n uint64, ok bool) {
-	value, ok := v.Get(keyCustody)
-	if !ok {
-		return 0, false
-	}
-	n, err := integer(value)
-	return n, err == nil
-}
+// CustodyGroupCount returns the value of "cgc" if it is an integer of at most 64 bits: how many
+// groups of data columns the node keeps.
+func (v View) CustodyGroupCount() (n uint64, ok bool) { return v.GetUint(keyCustody) }
 
-// NextForkDigest returns the value of "nfd" if it has 4 bytes.
+// NextForkDigest returns the value of "nfd" if it has 4 bytes: the digest of the next planned fork,
+// or zeros if none is planned.
 func (v View) NextForkDigest() (digest [nextForkSize]byte, ok bool) {
 	b, ok := v.GetBytes(keyNextFork)
 	if !ok || len(b) != nextForkSize {
@@ -106,4 +103,21 @@ func (b *Builder) SetEth2(e Eth2) *Builder {
 // SetAttnets sets "attnets"; see View.Attnets.
 func (b *Builder) SetAttnets(subnets uint64) *Builder {
 	return b.SetBytes(keyAttnets, binary.LittleEndian.AppendUint64(nil, subnets))
+}
+
+// SetSyncnets sets "syncnets"; see View.Syncnets. Bits above the lowest four must be 0: Sign returns
+// ErrValueBits otherwise.
+func (b *Builder) SetSyncnets(subnets uint8) *Builder {
+	if subnets > maxSyncnets {
+		return b.fail(&EntryError{Key: keySyncnets, Err: ErrValueBits})
+	}
+	return b.SetBytes(keySyncnets, []byte{subnets})
+}
+
+// SetCustodyGroupCount sets "cgc".
+func (b *Builder) SetCustodyGroupCount(n uint64) *Builder { return b.SetUint(keyCustody, n) }
+
+// SetNextForkDigest sets "nfd".
+func (b *Builder) SetNextForkDigest(digest [nextForkSize]byte) *Builder {
+	return b.SetBytes(keyNextFork, digest[:])
 }

@@ -27,6 +27,7 @@ var (
 	ErrValueSize    = errors.New("enr: value is not a string of the size that its key has")
 	ErrValueInteger = errors.New("enr: value is not a canonical integer of at most 64 bits")
 	ErrValueBits    = errors.New("enr: value has bits set that its key does not define")
+	ErrForkID       = errors.New("enr: value of eth is not a list that begins with a fork ID")
 	ErrClient       = errors.New("enr: value of client is neither a string nor a list of two or three strings")
 )
 
@@ -48,8 +49,8 @@ func (e *EntryError) Unwrap() error { return e.Err }
 // Check returns the verdict on the entry key: nil if the record has it and its value fits,
 // ErrNoEntry if the record does not have it, and otherwise an *EntryError. It knows ip, ip6, udp,
 // udp6, tcp, tcp6 (enr.md, Record Structure), quic, quic6, the consensus layer's eth2, attnets,
-// syncnets, cgc and nfd, ng and topic-discovery of topic discovery, and client (EIP-7636). Every
-// value of another key fits.
+// syncnets, cgc and nfd, the execution layer's eth (EIP-2124), ng and topic-discovery of topic
+// discovery, and client (EIP-7636). Every value of another key fits.
 //
 // A failed check allocates. The accessors do not: they report an entry that does not fit as absent.
 func (v View) Check(key string) error {
@@ -116,6 +117,8 @@ func checkEntry(key string, value []byte) (err error) {
 		_, err = integer(value)
 	case keyNextFork:
 		_, err = sized(value, nextForkSize)
+	case keyEth:
+		_, err = forkID(value)
 	case "client":
 		return checkClient(value)
 	}

@@ -150,6 +150,23 @@ func (v View) TCPEndpoint4() (netip.AddrPort, bool) { return endpoint(v.IP4, v.T
 // TCPEndpoint6 returns "ip6" and TCP6.
 func (v View) TCPEndpoint6() (netip.AddrPort, bool) { return endpoint(v.IP6, v.TCP6) }
 
+// QUICEndpoint4 returns where the node takes QUIC connections over IPv4: "ip" and "quic".
+func (v View) QUICEndpoint4() (netip.AddrPort, bool) { return endpoint(v.IP4, v.QUIC) }
+
+// QUICEndpoint6 returns where the node takes QUIC connections over IPv6: "ip6" and "quic6".
+func (v View) QUICEndpoint6() (netip.AddrPort, bool) { return endpoint(v.IP6, v.QUIC6) }
+
+// GetUint returns the value of key if it is an integer of at most 64 bits: an RLP string of its
+// big-endian bytes without leading zeros.
+func (v View) GetUint(key string) (n uint64, ok bool) {
+	value, ok := v.Get(key)
+	if !ok {
+		return 0, false
+	}
+	n, err := integer(value)
+	return n, err == nil
+}
+
 func orElse(p, fallback uint16) (uint16, bool) {
 	if p == 0 {
 		p = fallback
