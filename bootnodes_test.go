@@ -140,7 +140,7 @@ func TestRequestWithoutUDP(t *testing.T) {
 		t.Fatal(err)
 	}
 	noUDP := bootRecord(t, func(b *enr.Builder) { b.SetIP(local).SetTCP(9) })
-	_, err = n.Ping(t.Context(), Contacts(noUDP)[0])
+	_, err = n.Ping(t.Context(), ContactOf(noUDP))
 	if !errors.Is(err, ErrNoEndpoint) || !errors.Is(err, enr.ErrNoUDP) || !strings.Contains(err.Error(), "it has no udp") {
 		t.Errorf("%v", err)
 	}

@@ -159,7 +159,7 @@ func silentContact(t *testing.T) Contact {
 	if !ok {
 		t.Fatal("no enode form")
 	}
-	c, err := ContactOf(e, netip.MustParseAddrPort("127.0.0.1:9"))
+	c, err := EnodeContact(e, netip.MustParseAddrPort("127.0.0.1:9"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // Contact is a node that requests can be addressed to: by its record, by key and address, or by ID
@@ -35,19 +37,22 @@ func (c Contact) bootPeer(e *engine.Engine) (engine.Peer, error) {
 	return p, err
 }
 
+// ContactOf makes a contact of a record. With a nil record, requests fail with ErrNoEndpoint.
+func ContactOf(r *enr.Record) Contact { return Contact{record: r} }
+
 // Contacts makes a contact of each record.
 func Contacts(records ...*enr.Record) []Contact {
 	c := make([]Contact, len(records))
 	for i, r := range records {
-		c[i] = Contact{record: r}
+		c[i] = ContactOf(r)
 	}
 	return c
 }
 
-// ListedContacts makes a contact of each record of a list that others made, such as one in DNS. A
-// node at a public address does not contact private or loopback addresses that such a list names,
-// no node contacts ports below 1024 there unless Config.LowPorts is set, and one that does not
-// answer is asked again less and less often.
+// ListedContacts makes a contact of each record of a list that somebody else maintains, such as one
+// in DNS. A node at a public address does not contact private or loopback addresses of such a list,
+// no node contacts its ports below 1024 unless Config.LowPorts is set, and a listed node that does
+// not answer is retried less and less often.
 func ListedContacts(records ...*enr.Record) []Contact {
 	c := Contacts(records...)
 	for i := range c {
@@ -56,9 +61,59 @@ func ListedContacts(records ...*enr.Record) []Contact {
 	return c
 }
 
-// ContactOf makes a contact of an enode URL, for nodes whose record is not known. addr is where the
-// node is: an enode URL may have a host name, which the caller has to resolve.
-func ContactOf(e enr.Enode, addr netip.AddrPort) (Contact, error) {
+// ErrContact is wrapped by the errors of ParseContact and ParseContacts.
+var ErrContact = errors.New("discv5: not a node: want enr:... or enode://...")
+
+// ParseContact reads a contact: the text of a record, "enr:...", whose signature it verifies, or an
+// enode URL with an IP address. It does not resolve host names; see EnodeContact for URLs with one.
+// The error wraps ErrContact, and with it an error of package enr if the text begins like a node, or
+// ErrNoEndpoint for a node without a UDP endpoint.
+func ParseContact(text string) (Contact, error) {
+	switch {
+	case strings.HasPrefix(text, "enr:"):
+		r, err := enr.ParseText(text)
+		if err != nil {
+			return Contact{}, fmt.Errorf("%w: %w", ErrContact, err)
+		}
+		if err := r.CheckUDP(); err != nil {
+			return Contact{}, fmt.Errorf("%w: %w: node %s: %w", ErrContact, ErrNoEndpoint, r.ID().Short(), err)
+		}
+		return ContactOf(r), nil
+	case strings.HasPrefix(text, "enode:"):
+		e, err := enr.ParseEnode(text)
+		if err != nil {
+			return Contact{}, fmt.Errorf("%w: %w", ErrContact, err)
+		}
+		if !e.Addr.IsValid() {
+			return Contact{}, fmt.Errorf("%w: %w: %s is a host name", ErrContact, ErrNoEndpoint, quote.Text(e.Host))
+		}
+		c, err := EnodeContact(e, netip.AddrPortFrom(e.Addr, e.UDP))
+		if err != nil {
+			return Contact{}, fmt.Errorf("%w: %w", ErrContact, err)
+		}
+		return c, nil
+	}
+	return Contact{}, fmt.Errorf("%w: %s", ErrContact, quote.Text(text))
+}
+
+// ParseContacts reads several contacts, such as bootnodes. An error says which text is wrong and
+// why; see ParseContact.
+func ParseContacts(texts ...string) ([]Contact, error) {
+	list := make([]Contact, len(texts))
+	for i, text := range texts {
+		c, err := ParseContact(text)
+		if err != nil {
+			return nil, fmt.Errorf("node %d of %d: %w", i+1, len(texts), err)
+		}
+		list[i] = c
+	}
+	return list, nil
+}
+
+// EnodeContact makes a contact of an enode URL, for nodes whose record is not known. addr is where
+// the node is: an enode URL may have a host name, which callers must resolve. The error wraps
+// ErrNoEndpoint if addr is not an address with a port.
+func EnodeContact(e enr.Enode, addr netip.AddrPort) (Contact, error) {
 	if !addr.IsValid() || addr.Port() == 0 {
 		return Contact{}, fmt.Errorf("%w: %s", ErrNoEndpoint, e)
 	}

@@ -93,7 +93,7 @@ func ExampleNode_HandleTalk() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	to := discv5.Contacts(server.LocalRecord())[0]
+	to := discv5.ContactOf(server.LocalRecord())
 	answer, err := client.Talk(ctx, to, "greet", []byte("world"))
 	if err != nil {
 		log.Fatal(err)
@@ -111,7 +111,7 @@ func ExampleNode_Subscribe() {
 	defer events.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if _, err := b.Ping(ctx, discv5.Contacts(a.LocalRecord())[0]); err != nil {
+	if _, err := b.Ping(ctx, discv5.ContactOf(a.LocalRecord())); err != nil {
 		log.Fatal(err)
 	}
 	e := <-events.C
@@ -140,7 +140,7 @@ func ExampleForeignConn() {
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	_, err = client.Ping(ctx, discv5.Contacts(node.LocalRecord())[0])
+	_, err = client.Ping(ctx, discv5.ContactOf(node.LocalRecord()))
 	fmt.Println("discv5 answers:", err == nil)
 
 	c, err := net.Dial("udp4", node.Addrs()[0].String())
@@ -196,7 +196,7 @@ func ExampleNode_Ban() {
 	defer b.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	to := discv5.Contacts(b.LocalRecord())[0]
+	to := discv5.ContactOf(b.LocalRecord())
 
 	target, err := limits.ParseTarget("127.0.0.0/8")
 	if err != nil {

@@ -15,7 +15,7 @@ func Example() {
 	b := start(discv5.Contacts(a.LocalRecord()))
 	defer b.Close()
 
-	pong, err := a.Ping(context.Background(), discv5.Contacts(b.LocalRecord())[0])
+	pong, err := a.Ping(context.Background(), discv5.ContactOf(b.LocalRecord()))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func TestListedContacts(t *testing.T) {
 				if errors.Is(err, ErrNoEndpoint) != c.refused {
 					t.Errorf("listed: %v", err)
 				}
-				if _, err = n.Ping(t.Context(), Contacts(r)[0]); !errors.Is(err, ErrTimeout) {
+				if _, err = n.Ping(t.Context(), ContactOf(r)); !errors.Is(err, ErrTimeout) {
 					t.Errorf("the operator's: %v", err)
 				}
 			})
@@ -82,7 +82,7 @@ func TestBudgetBoundsTheOperator(t *testing.T) {
 		for range 120 {
 			r := signed(t, "30.1.1.1:9000")
 			go func() {
-				_, err := n.Ping(t.Context(), Contacts(r)[0])
+				_, err := n.Ping(t.Context(), ContactOf(r))
 				results <- err
 			}()
 		}

@@ -231,7 +231,7 @@ func (n *Node) Resolve(ctx context.Context, id enr.ID) (*enr.Record, error) {
 	}
 	var known *enr.Record
 	ask := func(r *enr.Record) *enr.Record {
-		if fresh, err := n.RequestENR(ctx, Contacts(r)[0]); err == nil {
+		if fresh, err := n.RequestENR(ctx, ContactOf(r)); err == nil {
 			return fresh
 		}
 		return nil

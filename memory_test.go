@@ -33,7 +33,7 @@ func TestNodeMemory(t *testing.T) {
 	// They talk with one another: a node in use, not an empty one.
 	for i, n := range list {
 		for k := range 8 {
-			if _, err := n.Ping(t.Context(), Contacts(list[(i+1+5*k)%nodes].LocalRecord())[0]); err != nil {
+			if _, err := n.Ping(t.Context(), ContactOf(list[(i+1+5*k)%nodes].LocalRecord())); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -28,7 +28,7 @@ func loopback(t testing.TB, addr string, change func(*Config)) *Node {
 	return n
 }
 
-func contact(n *Node) Contact { return Contacts(n.LocalRecord())[0] }
+func contact(n *Node) Contact { return ContactOf(n.LocalRecord()) }
 
 func within(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -82,7 +82,7 @@ func TestContactWithoutRecord(t *testing.T) {
 	if !ok {
 		t.Fatal("record has no enode form")
 	}
-	c, err := ContactOf(e, b.Addrs()[0])
+	c, err := EnodeContact(e, b.Addrs()[0])
 	if err != nil {
 		t.Fatal(err)
 	}

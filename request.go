@@ -46,8 +46,36 @@ func (c *client) close() {
 	c.w.Close()
 }
 
+// MaxRequestTimeout is the longest time that WithTimeout grants.
+const MaxRequestTimeout = time.Hour
+
+// RequestOption changes how one request is made.
+type RequestOption func(*requestOptions)
+
+// requestOptions is what RequestOptions set.
+type requestOptions struct{ timeout time.Duration }
+
+// WithTimeout sets how long the peer may take to answer one request, counted from when the packet
+// leaves. It replaces Config.RequestTimeout, for a TALK protocol whose handler works for long, or a
+// PING that is to fail fast. 0 leaves the default. A handshake gets as much time on top, so to bound
+// the whole call use its context.
+// MaxRequestTimeout is the maximum.
+func WithTimeout(d time.Duration) RequestOption {
+	return func(o *requestOptions) { o.timeout = d }
+}
+
+// apply sets in r what options say.
+func apply(r *engine.Request, options []RequestOption) {
+	var o requestOptions
+	for _, set := range options {
+		set(&o)
+	}
+	r.Timeout = min(max(o.timeout, 0), MaxRequestTimeout)
+}
+
 // request sends r and waits for its end.
-func (n *Node) request(ctx context.Context, to Contact, r engine.Request) (engine.Result, error) {
+func (n *Node) request(ctx context.Context, to Contact, r engine.Request, options ...RequestOption) (engine.Result, error) {
+	apply(&r, options)
 	fail := func(err error) (engine.Result, error) {
 		return engine.Result{}, fmt.Errorf("discv5: %s to %s: %w", r.Type, to.ID().Short(), err)
 	}
@@ -89,8 +117,8 @@ type Pong struct {
 
 // Ping asks whether a node is alive. It takes a handshake first if there is no session with the
 // node.
-func (n *Node) Ping(ctx context.Context, to Contact) (Pong, error) {
-	r, err := n.request(ctx, to, engine.Request{Type: codec.TypePing})
+func (n *Node) Ping(ctx context.Context, to Contact, options ...RequestOption) (Pong, error) {
+	r, err := n.request(ctx, to, engine.Request{Type: codec.TypePing}, options...)
 	if err != nil {
 		return Pong{}, err
 	}
@@ -110,8 +138,8 @@ func (n *Node) FindNode(ctx context.Context, to Contact, distances ...uint) ([]*
 // does not know the protocol, or its handler says so; a peer that is busy does not answer, and the
 // error wraps ErrTimeout. ErrBusy means that this node has too many requests under way. protocol
 // and payload together are at most codec.MaxTalkRequest bytes. See SendTalk for many at a time.
-func (n *Node) Talk(ctx context.Context, to Contact, protocol string, payload []byte) ([]byte, error) {
-	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeTalkRequest, Protocol: []byte(protocol), Payload: payload})
+func (n *Node) Talk(ctx context.Context, to Contact, protocol string, payload []byte, options ...RequestOption) ([]byte, error) {
+	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeTalkRequest, Protocol: []byte(protocol), Payload: payload}, options...)
 	return r.Payload, err
 }
 

@@ -174,7 +174,7 @@ func TestEndlessChallengesAreBounded(t *testing.T) {
 		// b has no reason to make contact by itself.
 		_, a, b := wirePair(t, 300*time.Millisecond, func(c *Config) { c.NoEndpoint = true })
 		enode := enr.Enode{PublicKey: publicKey(t, b)}
-		to, err := ContactOf(enode, b.Addrs()[0])
+		to, err := EnodeContact(enode, b.Addrs()[0])
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -46,7 +46,7 @@ func TestTalkBack(t *testing.T) {
 		}
 		for name, to := range map[string]Contact{
 			"request": got.Contact(), "ID and address": ContactAt(got.From, got.Addr), "session": s.Contact(),
-			"record without address": Contacts(got.Record)[0],
+			"record without address": ContactOf(got.Record),
 			"mapped address":         ContactAt(got.From, netip.AddrPortFrom(netip.AddrFrom16(got.Addr.Addr().As16()), got.Addr.Port())),
 		} {
 			answer, err := server.Talk(t.Context(), to, "back", []byte("x"))
@@ -108,7 +108,7 @@ func TestSessionsListed(t *testing.T) {
 			t.Fatal(err)
 		}
 		enode, _ := keyed.LocalRecord().Enode()
-		to, err := ContactOf(enode, keyed.Addrs()[0])
+		to, err := EnodeContact(enode, keyed.Addrs()[0])
 		if err != nil {
 			t.Fatal(err)
 		}

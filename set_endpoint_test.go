@@ -31,7 +31,7 @@ func TestSetBootnodes(t *testing.T) {
 	if l[LatencyPing].Count() == 0 || l[LatencyInitiated].Count() == 0 {
 		t.Errorf("%d PING and %d handshakes timed", l[LatencyPing].Count(), l[LatencyInitiated].Count())
 	}
-	if _, err := a.Ping(context.Background(), Contacts(b.LocalRecord())[0]); err != nil {
+	if _, err := a.Ping(context.Background(), ContactOf(b.LocalRecord())); err != nil {
 		t.Fatal(err)
 	}
 	if n := a.Latency()[LatencyPing].Count(); n == 0 {

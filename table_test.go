@@ -164,7 +164,7 @@ func TestContactEvents(t *testing.T) {
 			t.Errorf("not that the record has another address: %+v", e)
 		}
 		enode, _ := b.LocalRecord().Enode()
-		to, err := ContactOf(enode, b.Addrs()[0])
+		to, err := EnodeContact(enode, b.Addrs()[0])
 		if err != nil {
 			t.Fatal(err)
 		}

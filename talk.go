@@ -137,7 +137,7 @@ func (t *talkServer) call(h TalkHandler, r engine.TalkRequest) (answer []byte) {
 // the answer or an error, as Talk would return them; after Close that is ErrClosed. One goroutine
 // calls the functions of all requests, one after another: one that blocks holds up the others, and
 // nothing else. It may call any method of the node, Close included.
-func (n *Node) SendTalk(to Contact, protocol string, payload []byte, done func(answer []byte, err error)) error {
+func (n *Node) SendTalk(to Contact, protocol string, payload []byte, done func(answer []byte, err error), options ...RequestOption) error {
 	fail := func(err error) error {
 		return fmt.Errorf("discv5: %s to %s: %w", codec.TypeTalkRequest, to.ID().Short(), err)
 	}
@@ -156,6 +156,7 @@ func (n *Node) SendTalk(to Contact, protocol string, payload []byte, done func(a
 	r := engine.Request{
 		Type: codec.TypeTalkRequest, Peer: peer, Here: to.at, Protocol: []byte(protocol), Payload: payload,
 	}
+	apply(&r, options)
 	r.Done = func(w *engine.Worker, res engine.Result) {
 		if w == n.client.w && starting {
 			refused = res.Err

@@ -31,7 +31,7 @@ type introduction struct {
 
 // byRecord introduces a node by its record.
 func byRecord(r *enr.Record) *introduction {
-	return &introduction{discv5.Contacts(r)[0], enode.MustParse(r.String())}
+	return &introduction{discv5.ContactOf(r), enode.MustParse(r.String())}
 }
 
 // byEnode introduces a node by its key and the endpoint that it is contacted at.
@@ -42,7 +42,7 @@ func byEnode(t *testing.T, r *enr.Record, at netip.AddrPort) *introduction {
 		t.Fatal("record of a bootnode without a key")
 	}
 	e := enr.Enode{PublicKey: pub, Addr: at.Addr(), UDP: at.Port(), TCP: at.Port()}
-	c, err := discv5.ContactOf(e, at)
+	c, err := discv5.EnodeContact(e, at)
 	if err != nil {
 		t.Fatal("contact of a bootnode:", err)
 	}

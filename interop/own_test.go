@@ -121,20 +121,20 @@ func absorb(t *testing.T, addr netip.AddrPort) {
 func (o *own) ping(to *enr.Record) (uint64, netip.AddrPort, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	defer cancel()
-	pong, err := o.Ping(ctx, discv5.Contacts(to)[0])
+	pong, err := o.Ping(ctx, discv5.ContactOf(to))
 	return pong.RecordSeq, pong.Endpoint, err
 }
 
 func (o *own) findNode(to *enr.Record, distances ...uint) ([]*enr.Record, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	defer cancel()
-	return o.FindNode(ctx, discv5.Contacts(to)[0], distances...)
+	return o.FindNode(ctx, discv5.ContactOf(to), distances...)
 }
 
 func (o *own) talk(to *enr.Record, protocol string, payload []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	defer cancel()
-	return o.Talk(ctx, discv5.Contacts(to)[0], protocol, payload)
+	return o.Talk(ctx, discv5.ContactOf(to), protocol, payload)
 }
 
 func (o *own) lookup(target enr.ID) ([]*enr.Record, error) {

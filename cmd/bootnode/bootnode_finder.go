@@ -177,7 +177,7 @@ func (f *bootnodeFinder) resolve(ctx context.Context, s source) ([]discv5.Contac
 	}
 	for _, a := range addrs {
 		if a = a.Unmap(); f.listens(netaddr.FamilyOf(a)) {
-			c, err := discv5.ContactOf(*s.host, netip.AddrPortFrom(a, s.host.UDP))
+			c, err := discv5.EnodeContact(*s.host, netip.AddrPortFrom(a, s.host.UDP))
 			return []discv5.Contact{c}, err
 		}
 	}

@@ -106,7 +106,8 @@ func parseSource(s string) (source, error) {
 		if err := r.CheckUDP(); err != nil {
 			return src, err
 		}
-		src.contact, src.endpoints = &discv5.Contacts(r)[0], endpointsOf(r)
+		c := discv5.ContactOf(r)
+		src.contact, src.endpoints = &c, endpointsOf(r)
 	case strings.HasPrefix(s, "enode://"):
 		e, err := enr.ParseEnode(s)
 		if err != nil {
@@ -119,7 +120,7 @@ func parseSource(s string) (source, error) {
 			src.host = &e
 			return src, nil
 		}
-		c, err := discv5.ContactOf(e, netip.AddrPortFrom(e.Addr, e.UDP))
+		c, err := discv5.EnodeContact(e, netip.AddrPortFrom(e.Addr, e.UDP))
 		if err != nil {
 			return src, err
 		}

@@ -164,7 +164,7 @@ func (s *storage) seeds() (list []discv5.Contact, err error) {
 		s.problems = append(s.problems, fmt.Sprintf("%d entries of %s are not valid and are ignored", skipped, s.databasePath()))
 	}
 	for _, n := range nodes {
-		list = append(list, discv5.Contacts(n.Record)[0].Unvouched())
+		list = append(list, discv5.ContactOf(n.Record).Unvouched())
 	}
 	return list, nil
 }

@@ -25,7 +25,7 @@ func TestListen(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 20*slowness*time.Second)
 		defer cancel()
-		to := discv5.Contacts(r)[0]
+		to := discv5.ContactOf(r)
 		if answer, err := boot.Talk(ctx, to, "chat", []byte("hi")); err != nil || string(answer) != "hi" {
 			t.Errorf("talk: %q, %v", answer, err)
 		}

@@ -173,7 +173,7 @@ func (n *network) resolve(ctx context.Context, node *discv5.Node, id enr.ID, to 
 		// A lookup brings nodes that answer. That one does not, but those close to it may know its
 		// record.
 		for _, r := range near {
-			heard, err := node.FindNode(ctx, discv5.Contacts(r)[0], uint(enr.LogDistance(r.ID(), id)))
+			heard, err := node.FindNode(ctx, discv5.ContactOf(r), uint(enr.LogDistance(r.ID(), id)))
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
@@ -186,7 +186,7 @@ func (n *network) resolve(ctx context.Context, node *discv5.Node, id enr.ID, to 
 		return nil, fmt.Errorf("no record of %s: asked the %d nodes closest to it", id.Short(), len(near))
 	}
 	// Whoever is found is asked: others may have an old record.
-	if r, err := node.RequestENR(ctx, discv5.Contacts(best)[0]); err == nil {
+	if r, err := node.RequestENR(ctx, discv5.ContactOf(best)); err == nil {
 		best = newest(best, []*enr.Record{r}, id)
 	}
 	return best, nil

@@ -87,7 +87,7 @@ func (t target) loopback() bool {
 
 // recordTarget makes a target of a record.
 func recordTarget(r *enr.Record) (target, error) {
-	to := target{contact: discv5.Contacts(r)[0]}
+	to := target{contact: discv5.ContactOf(r)}
 	return to, to.locate(r.View())
 }
 
@@ -128,7 +128,7 @@ func parseTarget(ctx context.Context, names *nameServer, s string, only []netip.
 		}
 	}
 	at := netip.AddrPortFrom(ip, e.UDP)
-	c, err := discv5.ContactOf(e, at)
+	c, err := discv5.EnodeContact(e, at)
 	if err != nil {
 		return target{}, cli.Usage(err)
 	}

@@ -44,7 +44,7 @@ func (n *node) at(t *testing.T, addr string) discv5.Contact {
 func contactAt(t *testing.T, r *enr.Record, addr string) discv5.Contact {
 	t.Helper()
 	key, _ := r.PublicKey()
-	c, err := discv5.ContactOf(enr.Enode{PublicKey: key}, netip.AddrPortFrom(netip.MustParseAddr(addr), udpPort))
+	c, err := discv5.EnodeContact(enr.Enode{PublicKey: key}, netip.AddrPortFrom(netip.MustParseAddr(addr), udpPort))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func TestS21Unreachable(t *testing.T) {
 				for i := range 140 {
 					addr := f.addr(100 + i)[0]
 					fab.answer(addr, complaints[i%len(complaints)])
-					ghosts = append(ghosts, discv5.Contacts(ghost(t, addr))[0])
+					ghosts = append(ghosts, discv5.ContactOf(ghost(t, addr)))
 				}
 				// And a host of flesh and blood, where nobody listens.
 				empty := fab.host(t, f.addr(3)...)

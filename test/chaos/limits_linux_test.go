@@ -45,7 +45,7 @@ func TestNoDescriptors(t *testing.T) {
 	newcomer := m.host(t, ipv4.addr(50)...).node(t, nil, m.boot.record)
 	a := m.load(4, 100*time.Millisecond).run(t, 4*time.Second)
 	a.check(t, 1)
-	newcomer.answers(t, discv5.Contacts(m.boot.record)[0], "answer to a new node")
+	newcomer.answers(t, discv5.ContactOf(m.boot.record), "answer to a new node")
 	used, took := m.boot.cpu(t)-cpu, time.Since(start)
 	if used > took/2 {
 		t.Errorf("%v of processor time in %v", used, took)

@@ -199,7 +199,7 @@ func TestCloseInTheDark(t *testing.T) {
 			case 0:
 				_, err = n.Ping(t.Context(), peer.contact())
 			case 1:
-				_, err = n.Talk(t.Context(), discv5.Contacts(ghost(t, "10.7.0.9"))[0], echo, nil)
+				_, err = n.Talk(t.Context(), discv5.ContactOf(ghost(t, "10.7.0.9")), echo, nil)
 			default:
 				_, err = n.Lookup(t.Context(), peer.ID())
 			}

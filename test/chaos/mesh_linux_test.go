@@ -62,7 +62,7 @@ func (m *mesh) talk(t *testing.T) {
 	for _, n := range m.nodes {
 		for _, r := range m.records() {
 			if r.ID() != n.ID() {
-				n.answers(t, discv5.Contacts(r)[0], "answer of each node to each")
+				n.answers(t, discv5.ContactOf(r), "answer of each node to each")
 			}
 		}
 	}

@@ -97,7 +97,7 @@ func (m *movers) reached(t *testing.T) {
 			t.Errorf("peer %d has another record than the mover's last one", i)
 			continue
 		}
-		p.answers(t, discv5.Contacts(k.Record)[0], "answer of the mover")
+		p.answers(t, discv5.ContactOf(k.Record), "answer of the mover")
 		found, err := p.Resolve(t.Context(), m.mover.ID())
 		if err != nil || found.Seq() != k.Record.Seq() {
 			t.Errorf("peer %d resolves the mover to %v, %v", i, found, err)

@@ -66,7 +66,7 @@ func (h *host) endpoints() (list []netip.AddrPort) {
 }
 
 // contact is how others reach a node.
-func (n *node) contact() discv5.Contact { return discv5.Contacts(n.LocalRecord())[0] }
+func (n *node) contact() discv5.Contact { return discv5.ContactOf(n.LocalRecord()) }
 
 // answers pings until there is an answer.
 func (n *node) answers(t *testing.T, to discv5.Contact, what string) time.Duration {

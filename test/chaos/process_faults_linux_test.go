@@ -76,7 +76,7 @@ func TestS26Suspend(t *testing.T) {
 			a := m.load(2, 200*time.Millisecond).run(t, asleep)
 			a.check(t, 0.6)
 			m.boot.signal(t, syscall.SIGCONT)
-			took := m.nodes[0].answers(t, discv5.Contacts(m.boot.record)[0], "answer after SIGCONT")
+			took := m.nodes[0].answers(t, discv5.ContactOf(m.boot.record), "answer after SIGCONT")
 			time.Sleep(watch)
 			burst := m.boot.h.sent.Load() - sent
 			after := m.boot.metrics(t)

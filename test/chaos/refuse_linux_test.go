@@ -37,7 +37,7 @@ func TestRefusedByRoute(t *testing.T) {
 		var all sync.WaitGroup
 		for _, r := range refused {
 			all.Go(func() {
-				if _, err := x.Ping(t.Context(), discv5.Contacts(ghost(t, r.addr))[0]); !errors.Is(err, discv5.ErrTimeout) {
+				if _, err := x.Ping(t.Context(), discv5.ContactOf(ghost(t, r.addr))); !errors.Is(err, discv5.ErrTimeout) {
 					t.Errorf("PING by route %s: %v", r.route, err)
 				}
 			})
@@ -77,7 +77,7 @@ func TestSlowLine(t *testing.T) {
 		crowd[i] = f.host(t, ipv4.addr(i+2)...).node(t, nil, boot.record)
 	}
 	six := f.host(t, ipv6.addr(20)...).node(t, nil, boot.record)
-	to := discv5.Contacts(boot.record)[0]
+	to := discv5.ContactOf(boot.record)
 	for _, n := range append(crowd, six) {
 		n.answers(t, to, "handshake")
 	}

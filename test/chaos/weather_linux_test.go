@@ -110,7 +110,7 @@ func (m *mesh) join(t *testing.T) time.Duration {
 	start := time.Now()
 	n := m.host(t, m.family.addr(len(m.nodes)+2)...).node(t, nil, m.boot.record)
 	for _, r := range known {
-		n.answers(t, discv5.Contacts(r)[0], "answer to a new node")
+		n.answers(t, discv5.ContactOf(r), "answer to a new node")
 	}
 	m.nodes = append(m.nodes, n)
 	return time.Since(start)
