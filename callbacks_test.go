@@ -53,8 +53,8 @@ func TestCloseFromCallbacks(t *testing.T) {
 			}
 			s.n.Lookup(within(t), enr.ID{1})
 		}},
-		{"Foreign", func(c *Config, act func()) {
-			c.Foreign = ForeignFunc(func(netip.AddrPort, []byte) { act() })
+		{"OtherProtocol", func(c *Config, act func()) {
+			c.OtherProtocol = OtherProtocolFunc(func(netip.AddrPort, []byte) { act() })
 		}, func(t *testing.T, s *scene, _ func()) {
 			if err := s.peer.WriteTo([]byte("another protocol"), s.n.Addrs()[0]); err != nil {
 				t.Error(err)

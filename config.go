@@ -42,17 +42,19 @@ type Config struct {
 	// Default: port 9000 of all IPv4 and, if the system has it, all IPv6 addresses.
 	ListenAddrs []netip.AddrPort
 
-	// UDPConns are sockets of the caller's to listen on, beside ListenAddrs, which then has no
-	// default. Each is of one family. The node takes them over: it alone reads from them, and
-	// closes them; if New fails, it does. Sockets of one address, that share it by SO_REUSEPORT,
-	// count as one.
-	UDPConns []*net.UDPConn
-	// Conns are further places to listen at which are no sockets, such as those of a simulated
-	// network; see fastpath.Conn.
+	// PacketConns are sockets of the caller's to listen on, beside ListenAddrs, which then has no
+	// default. Each is of one address family. UDP sockets (*net.UDPConn) are read and written in
+	// batches; those of one address, which share it by SO_REUSEPORT, count as one. Any other
+	// net.PacketConn whose addresses are IP addresses, such as a tunnel or a share of another
+	// library's socket, moves one datagram per call. The node takes all of them over: it alone
+	// reads from them, and it closes them, also if New fails.
+	PacketConns []net.PacketConn
+	// Conns are additional transports that move datagrams in batches, such as an in-memory network
+	// in tests; see fastpath.Conn.
 	Conns []fastpath.Conn
-	// Foreign, if not nil, is given the datagrams that are of another protocol. Without it they are
+	// OtherProtocol, if not nil, is given the datagrams that are of another protocol. Without it they are
 	// counted and dropped, most of them by the kernel.
-	Foreign ForeignHandler
+	OtherProtocol OtherProtocolHandler
 
 	// NoEndpoint leaves every address out of the record: that of a node which looks for others but
 	// cannot be reached. Advertise must be empty then, and DetectAddress is off.
@@ -233,7 +235,7 @@ func (c Config) withDefaults() (Config, error) {
 	if err := checkListenAddrs(c.ListenAddrs); err != nil {
 		return c, err
 	}
-	if n := len(c.ListenAddrs) + len(c.UDPConns) + len(c.Conns); n > maxListen {
+	if n := len(c.ListenAddrs) + len(c.PacketConns) + len(c.Conns); n > maxListen {
 		return c, fmt.Errorf("%w: %d listen addresses and sockets, at most %d", ErrConfig, n, maxListen)
 	}
 	var families [2]bool
@@ -295,20 +297,6 @@ func (c Config) withDefaults() (Config, error) {
 		c.RequestTimeout = DefaultRequestTimeout
 	}
 	return c, nil
-}
-
-// closeGiven closes what the caller has opened.
-func (c *Config) closeGiven() {
-	for _, u := range c.UDPConns {
-		if u != nil {
-			u.Close()
-		}
-	}
-	for _, o := range c.Conns {
-		if o != nil {
-			o.Close()
-		}
-	}
 }
 
 // voteMin is the engine's setting for DetectAddress.

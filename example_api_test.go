@@ -120,13 +120,13 @@ func ExampleNode_Subscribe() {
 }
 
 // A node shares its socket with another protocol: here one that echoes, as QUIC would do more.
-func ExampleForeignConn() {
+func ExamplePacketConn() {
 	socket, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
-	other := discv5.NewForeignConn(64)
-	node, err := discv5.New(discv5.Config{UDPConns: []*net.UDPConn{socket.(*net.UDPConn)}, Foreign: other})
+	other := discv5.NewPacketConn(64)
+	node, err := discv5.New(discv5.Config{PacketConns: []net.PacketConn{socket}, OtherProtocol: other})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func ExampleForeignConn() {
 }
 
 func echo(conn net.PacketConn) {
-	b := make([]byte, discv5.MaxForeign)
+	b := make([]byte, discv5.MaxOtherProtocol)
 	for {
 		n, from, err := conn.ReadFrom(b)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -43,10 +42,10 @@ type Node struct {
 	talk    talkServer
 	follow  follower // of the machine's addresses
 
-	client      client // sends requests of the API
-	foreign     foreignSender
-	foreignVias *foreignVias // nil without Config.Foreign
-	subs        subscribers
+	client    client // sends requests of the API
+	other     otherSender
+	otherVias *otherVias // nil without Config.OtherProtocol
+	subs      subscribers
 
 	callbacks callbacks
 
@@ -179,39 +178,10 @@ func (n *Node) addGroup(g *fastpath.Group) {
 	n.groups = append(n.groups, g)
 }
 
-// socketConfig is what all sockets have in common. Datagrams of other protocols may have any size.
-func (n *Node) socketConfig() fastpath.Config {
-	cfg := fastpath.Config{
-		Batch: batchSize, MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
-		RecvBuffer: n.cfg.RecvBuffer, SendBuffer: n.cfg.SendBuffer, Portable: n.cfg.Portable,
-		DisableGSO: n.cfg.DisableGSO,
-	}
-	if n.cfg.Foreign != nil {
-		cfg.MinSize, cfg.MaxSize = 0, MaxForeign
-	}
-	return cfg
-}
-
 // adopt takes the caller's sockets over.
 func (n *Node) adopt() error {
-	byAddr := make(map[string][]*net.UDPConn)
-	var order []string
-	for i, c := range n.cfg.UDPConns {
-		if c == nil {
-			return fmt.Errorf("%w: socket %d is nil", ErrConfig, i+1)
-		}
-		a := c.LocalAddr().String()
-		if byAddr[a] == nil {
-			order = append(order, a)
-		}
-		byAddr[a] = append(byAddr[a], c)
-	}
-	for _, a := range order {
-		g, err := fastpath.Use(n.socketConfig(), byAddr[a]...)
-		if err != nil {
-			return fmt.Errorf("discv5: use UDP socket %s: %w", a, err)
-		}
-		n.addGroup(g)
+	if err := n.adoptPacketConns(); err != nil {
+		return err
 	}
 	for i, c := range n.cfg.Conns {
 		if c == nil {
@@ -229,8 +199,8 @@ func (n *Node) adopt() error {
 // build makes the engine.
 func (n *Node) build() error {
 	n.follow.init(n)
-	if n.cfg.Foreign != nil {
-		n.foreignVias = newForeignVias()
+	if n.cfg.OtherProtocol != nil {
+		n.otherVias = newOtherVias()
 	}
 	named, err := n.follow.choose()
 	if err != nil {
@@ -283,7 +253,7 @@ func (n *Node) build() error {
 	}
 	n.engine.SetBootnodes(boot)
 	n.unusable.Store(&unusable)
-	if c, ok := n.cfg.Foreign.(*ForeignConn); ok {
+	if c, ok := n.cfg.OtherProtocol.(*PacketConn); ok {
 		c.bind(n)
 	}
 	return n.client.init(n)
@@ -350,7 +320,7 @@ func (n *Node) started(ctx context.Context) {
 
 // Close stops the node: its sockets are closed, requests under way end with ErrClosed, and all its
 // goroutines have ended when it returns, but for those in a function of the program's: a TALK
-// handler, a filter, SaveRecord, Foreign, or one given to SendTalk. They end when it returns. So
+// handler, a filter, SaveRecord, OtherProtocol, or one given to SendTalk. They end when it returns. So
 // such a function may call Close. Further calls do nothing.
 func (n *Node) Close() error {
 	n.closeMu.Lock()
@@ -373,7 +343,7 @@ func (n *Node) Close() error {
 	n.wg.Wait()
 	n.client.close()
 	n.subs.close()
-	if c, ok := n.cfg.Foreign.(*ForeignConn); ok {
+	if c, ok := n.cfg.OtherProtocol.(*PacketConn); ok {
 		c.Close()
 	}
 	return err

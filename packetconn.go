@@ -15,46 +15,46 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// MaxForeign is the size in bytes of the largest datagram of another protocol that a shared socket
+// MaxOtherProtocol is the size in bytes of the largest datagram of another protocol that a shared socket
 // receives or sends.
-const MaxForeign = 2048
+const MaxOtherProtocol = 2048
 
-// ForeignHandler takes datagrams that came in on a node's socket but are not of its protocol, so
-// that a node can share a socket with discv4 or QUIC. See ForeignConn for one that hands them to
+// OtherProtocolHandler takes datagrams that came in on a node's socket but are not of its protocol, so
+// that a node can share a socket with discv4 or QUIC. See PacketConn for one that hands them to
 // another library.
-type ForeignHandler interface {
-	// Foreign is called on the packet path, from one goroutine for each socket: it must return at
-	// once. b is the datagram as it came, of at most MaxForeign bytes, and is valid during the call
+type OtherProtocolHandler interface {
+	// OtherProtocol is called on the packet path, from one goroutine for each socket: it must return at
+	// once. b is the datagram as it came, of at most MaxOtherProtocol bytes, and is valid during the call
 	// only. Nothing is known about the sender: the address may be false.
-	Foreign(from netip.AddrPort, b []byte)
+	OtherProtocol(from netip.AddrPort, b []byte)
 }
 
-// ForeignFunc is a function as a ForeignHandler.
-type ForeignFunc func(from netip.AddrPort, b []byte)
+// OtherProtocolFunc is a function as a OtherProtocolHandler.
+type OtherProtocolFunc func(from netip.AddrPort, b []byte)
 
-// Foreign implements ForeignHandler.
-func (f ForeignFunc) Foreign(from netip.AddrPort, b []byte) { f(from, b) }
+// OtherProtocol implements OtherProtocolHandler.
+func (f OtherProtocolFunc) OtherProtocol(from netip.AddrPort, b []byte) { f(from, b) }
 
-// WriteTo sends a datagram of another protocol, of at most MaxForeign bytes, from the socket that
-// the node listens on. The error tells why the system did not take it. With Config.Foreign it
+// WriteTo sends a datagram of another protocol, of at most MaxOtherProtocol bytes, from the socket that
+// the node listens on. The error tells why the system did not take it. With Config.OtherProtocol it
 // leaves from the local address where the peer last reached the node, as far as that is remembered.
 func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
-	if len(b) > MaxForeign {
+	if len(b) > MaxOtherProtocol {
 		return fmt.Errorf("discv5: send to %s: %w", to, ErrTooLarge)
 	}
 	to = netaddr.UnmapPort(to)
 	if !to.IsValid() || n.byFam[netaddr.FamilyOf(to.Addr())] < 0 {
 		return fmt.Errorf("discv5: send to %s: %w", to, ErrNoEndpoint)
 	}
-	f := &n.foreign
+	f := &n.other
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.tx == nil {
-		f.tx = fastpath.NewTx(1, MaxForeign)
+		f.tx = fastpath.NewTx(1, MaxOtherProtocol)
 	}
 	via := engine.Via(0)
-	if n.foreignVias != nil {
-		via = n.foreignVias.find(to)
+	if n.otherVias != nil {
+		via = n.otherVias.find(to)
 	}
 	at := groupOf(via)
 	if at < 0 {
@@ -71,20 +71,20 @@ func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 	return nil
 }
 
-// foreignSender is what WriteTo sends with.
-type foreignSender struct {
+// otherSender is what WriteTo sends with.
+type otherSender struct {
 	mu sync.Mutex
 	tx *fastpath.Tx
 }
 
-// ForeignConn is a ForeignHandler that is a net.PacketConn for another library, such as a QUIC
-// transport: put it into Config.Foreign, and give it to the library when the node has been made. It
+// PacketConn is a OtherProtocolHandler that is a net.PacketConn for another library, such as a QUIC
+// transport: put it into Config.OtherProtocol, and give it to the library when the node has been made. It
 // holds a bounded number of datagrams; what comes when it is full is lost and counted, and takes
 // nothing from the node.
-type ForeignConn struct {
+type PacketConn struct {
 	node  atomic.Pointer[Node]
-	queue chan *foreignPacket
-	free  chan *foreignPacket
+	queue chan *otherPacket
+	free  chan *otherPacket
 	lost  atomic.Uint64
 
 	mu       sync.Mutex
@@ -95,31 +95,31 @@ type ForeignConn struct {
 	set      uint64 // counts the deadlines, so that a timer that was too late to be stopped knows
 }
 
-type foreignPacket struct {
+type otherPacket struct {
 	from netip.AddrPort
 	n    int
-	b    [MaxForeign]byte
+	b    [MaxOtherProtocol]byte
 }
 
-// NewForeignConn returns a ForeignConn for up to size waiting datagrams, at least one. Memory for
-// all of them, MaxForeign bytes each, is taken at once.
-func NewForeignConn(size int) *ForeignConn {
+// NewPacketConn returns a PacketConn for up to size waiting datagrams, at least one. Memory for
+// all of them, MaxOtherProtocol bytes each, is taken at once.
+func NewPacketConn(size int) *PacketConn {
 	size = max(size, 1)
-	c := &ForeignConn{
-		queue: make(chan *foreignPacket, size), free: make(chan *foreignPacket, size),
+	c := &PacketConn{
+		queue: make(chan *otherPacket, size), free: make(chan *otherPacket, size),
 		done: make(chan struct{}), deadline: make(chan struct{}),
 	}
 	for range size {
-		c.free <- new(foreignPacket)
+		c.free <- new(otherPacket)
 	}
 	return c
 }
 
 // bind tells c which node's sockets it sends from.
-func (c *ForeignConn) bind(n *Node) { c.node.Store(n) }
+func (c *PacketConn) bind(n *Node) { c.node.Store(n) }
 
-// Foreign implements ForeignHandler.
-func (c *ForeignConn) Foreign(from netip.AddrPort, b []byte) {
+// OtherProtocol implements OtherProtocolHandler.
+func (c *PacketConn) OtherProtocol(from netip.AddrPort, b []byte) {
 	select {
 	case p := <-c.free:
 		p.from, p.n = from, copy(p.b[:], b)
@@ -130,10 +130,10 @@ func (c *ForeignConn) Foreign(from netip.AddrPort, b []byte) {
 }
 
 // Lost is how many datagrams found c full.
-func (c *ForeignConn) Lost() uint64 { return c.lost.Load() }
+func (c *PacketConn) Lost() uint64 { return c.lost.Load() }
 
 // ReadFrom implements net.PacketConn.
-func (c *ForeignConn) ReadFrom(b []byte) (int, net.Addr, error) {
+func (c *PacketConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	n, from, err := c.ReadFromUDPAddrPort(b)
 	if err != nil {
 		return 0, nil, err
@@ -142,7 +142,7 @@ func (c *ForeignConn) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 // ReadFromUDPAddrPort is ReadFrom without an allocation. What does not fit into b is cut off.
-func (c *ForeignConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
+func (c *PacketConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 	c.mu.Lock()
 	deadline := c.deadline
 	c.mu.Unlock()
@@ -167,7 +167,7 @@ func (c *ForeignConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error)
 }
 
 // WriteTo implements net.PacketConn. addr is a *net.UDPAddr.
-func (c *ForeignConn) WriteTo(b []byte, addr net.Addr) (int, error) {
+func (c *PacketConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 	u, ok := addr.(*net.UDPAddr)
 	if !ok {
 		return 0, fmt.Errorf("discv5: send to %v: not a UDP address", addr)
@@ -176,7 +176,7 @@ func (c *ForeignConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 }
 
 // WriteToUDPAddrPort is WriteTo for another type of address.
-func (c *ForeignConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error) {
+func (c *PacketConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error) {
 	n := c.node.Load()
 	if n == nil {
 		return 0, fmt.Errorf("discv5: send to %s: %w", addr, ErrNotStarted)
@@ -194,7 +194,7 @@ func (c *ForeignConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, er
 
 // LocalAddr implements net.PacketConn: the first address that the node listens on, or nil before
 // there is a node.
-func (c *ForeignConn) LocalAddr() net.Addr {
+func (c *PacketConn) LocalAddr() net.Addr {
 	n := c.node.Load()
 	if n == nil {
 		return nil
@@ -203,7 +203,7 @@ func (c *ForeignConn) LocalAddr() net.Addr {
 }
 
 // Close implements net.PacketConn. It does not close the node's socket.
-func (c *ForeignConn) Close() error {
+func (c *PacketConn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -215,14 +215,14 @@ func (c *ForeignConn) Close() error {
 }
 
 // SetDeadline implements net.PacketConn.
-func (c *ForeignConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+func (c *PacketConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 
 // SetWriteDeadline implements net.PacketConn. Sending does not wait for long, so that it does
 // nothing.
-func (c *ForeignConn) SetWriteDeadline(time.Time) error { return nil }
+func (c *PacketConn) SetWriteDeadline(time.Time) error { return nil }
 
 // SetReadDeadline implements net.PacketConn.
-func (c *ForeignConn) SetReadDeadline(t time.Time) error {
+func (c *PacketConn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.timer != nil {
@@ -253,42 +253,42 @@ func (c *ForeignConn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// foreignPeers bounds the peers of other protocols whose local address is remembered.
-const foreignPeers = 4096
+// otherPeers bounds the peers of other protocols whose local address is remembered.
+const otherPeers = 4096
 
-// foreignVias remembers at which local address peers of other protocols last reached the node, so
+// otherVias remembers at which local address peers of other protocols last reached the node, so
 // that WriteTo sends to them from there. Two peers of one slot displace each other: then the system
 // chooses.
-type foreignVias struct {
+type otherVias struct {
 	seed  maphash.Seed
 	mu    sync.Mutex
-	slots []foreignVia
+	slots []otherVia
 }
 
-type foreignVia struct {
+type otherVia struct {
 	peer netip.AddrPort
 	via  engine.Via
 }
 
-// newForeignVias returns memory for foreignPeers peers.
-func newForeignVias() *foreignVias {
-	return &foreignVias{seed: maphash.MakeSeed(), slots: make([]foreignVia, foreignPeers)}
+// newOtherVias returns memory for otherPeers peers.
+func newOtherVias() *otherVias {
+	return &otherVias{seed: maphash.MakeSeed(), slots: make([]otherVia, otherPeers)}
 }
 
-func (v *foreignVias) slot(peer netip.AddrPort) *foreignVia {
-	return &v.slots[maphash.Comparable(v.seed, peer)%foreignPeers]
+func (v *otherVias) slot(peer netip.AddrPort) *otherVia {
+	return &v.slots[maphash.Comparable(v.seed, peer)%otherPeers]
 }
 
 // note remembers where a datagram of a peer has arrived.
-func (v *foreignVias) note(peer netip.AddrPort, via engine.Via) {
+func (v *otherVias) note(peer netip.AddrPort, via engine.Via) {
 	s := v.slot(peer)
 	v.mu.Lock()
-	*s = foreignVia{peer, via}
+	*s = otherVia{peer, via}
 	v.mu.Unlock()
 }
 
 // find returns where a peer has reached the node last, 0 if that is not known.
-func (v *foreignVias) find(peer netip.AddrPort) engine.Via {
+func (v *otherVias) find(peer netip.AddrPort) engine.Via {
 	s := v.slot(peer)
 	v.mu.Lock()
 	defer v.mu.Unlock()

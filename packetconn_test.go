@@ -13,15 +13,15 @@ import (
 )
 
 // shared starts a node on a socket of the test's own that another protocol uses too.
-func shared(t *testing.T, network, addr string, size int) (*Node, *ForeignConn) {
+func shared(t *testing.T, network, addr string, size int) (*Node, *PacketConn) {
 	t.Helper()
 	c, err := net.ListenPacket(network, addr)
 	if err != nil {
 		t.Skipf("probed for %s on %s: %v", network, addr, err)
 	}
-	f := NewForeignConn(size)
+	f := NewPacketConn(size)
 	n := loopback(t, addr, func(cfg *Config) {
-		cfg.ListenAddrs, cfg.UDPConns, cfg.Foreign = nil, []*net.UDPConn{c.(*net.UDPConn)}, f
+		cfg.ListenAddrs, cfg.PacketConns, cfg.OtherProtocol = nil, []net.PacketConn{c}, f
 	})
 	if got := n.Addrs(); len(got) != 1 || got[0].String() != c.LocalAddr().String() {
 		t.Fatalf("listens on %v, socket is %v", got, c.LocalAddr())
@@ -45,8 +45,8 @@ func TestSharedSocket(t *testing.T) {
 			}
 			defer other.Close()
 			other.SetDeadline(time.Now().Add(20 * time.Second))
-			buf := make([]byte, 2*MaxForeign)
-			for _, size := range []int{1, 20, 63, 100, 1280, 1281, 1452, MaxForeign} {
+			buf := make([]byte, 2*MaxOtherProtocol)
+			for _, size := range []int{1, 20, 63, 100, 1280, 1281, 1452, MaxOtherProtocol} {
 				sent := bytes.Repeat([]byte{byte(size)}, size)
 				if _, err := other.WriteTo(sent, f.LocalAddr()); err != nil {
 					t.Fatal(err)
@@ -70,9 +70,9 @@ func TestSharedSocket(t *testing.T) {
 	}
 }
 
-// TestS09Foreign: without a hook garbage is counted and dropped; with one it goes there, bounded,
+// TestS09OtherProtocol: without a hook garbage is counted and dropped; with one it goes there, bounded,
 // and takes nothing from other listeners or from the protocol.
-func TestS09Foreign(t *testing.T) {
+func TestS09OtherProtocol(t *testing.T) {
 	plain := loopback(t, "127.0.0.1:0", nil)
 	n, f := shared(t, "udp4", "127.0.0.1:0", 4)
 	events := n.Subscribe(4, EventSession)
@@ -124,7 +124,7 @@ func counted(n *Node, cause string) uint64 {
 	return 0
 }
 
-func TestForeignConnEnds(t *testing.T) {
+func TestPacketConnEnds(t *testing.T) {
 	n, f := shared(t, "udp4", "127.0.0.1:0", 2)
 	buf := make([]byte, 10)
 	f.SetReadDeadline(time.Now().Add(-time.Second))
@@ -136,14 +136,14 @@ func TestForeignConnEnds(t *testing.T) {
 		t.Errorf("deadline: %v", err)
 	}
 	f.SetReadDeadline(time.Time{})
-	f.Foreign(netip.MustParseAddrPort("127.0.0.1:1"), []byte("hello"))
+	f.OtherProtocol(netip.MustParseAddrPort("127.0.0.1:1"), []byte("hello"))
 	if k, _, err := f.ReadFrom(buf[:3]); k != 3 || err != nil {
 		t.Errorf("short buffer: %d, %v", k, err)
 	}
 	if err := n.WriteTo(buf, netip.MustParseAddrPort("[::1]:1")); !errors.Is(err, ErrNoEndpoint) {
 		t.Errorf("other family: %v", err)
 	}
-	if err := n.WriteTo(make([]byte, MaxForeign+1), n.Addrs()[0]); !errors.Is(err, ErrTooLarge) {
+	if err := n.WriteTo(make([]byte, MaxOtherProtocol+1), n.Addrs()[0]); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("too large: %v", err)
 	}
 	ended := make(chan error, 1)
@@ -167,9 +167,9 @@ func TestSocketsRefused(t *testing.T) {
 	}
 	defer c.Close()
 	for name, cfg := range map[string]Config{
-		"nil":             {UDPConns: []*net.UDPConn{nil}},
+		"nil":             {PacketConns: []net.PacketConn{nil}},
 		"nil Conn":        {Conns: []fastpath.Conn{nil}},
-		"of both":         {UDPConns: []*net.UDPConn{c.(*net.UDPConn)}},
+		"of both":         {PacketConns: []net.PacketConn{c}},
 		"endpoint and no": {NoEndpoint: true, Advertise: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}},
 	} {
 		if n, err := New(cfg); err == nil {
@@ -189,7 +189,7 @@ func TestRefusedSocketsAreClosed(t *testing.T) {
 		"configuration": func(c *Config) {
 			c.NoEndpoint, c.Advertise = true, []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}
 		},
-		"other socket": func(c *Config) { c.UDPConns = append(c.UDPConns, nil) },
+		"other socket": func(c *Config) { c.PacketConns = append(c.PacketConns, nil) },
 		"listener":     func(c *Config) { c.ListenAddrs = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:0")} },
 		"bootnode":     func(c *Config) { c.Bootnodes = []Contact{{}} },
 	} {
@@ -198,7 +198,7 @@ func TestRefusedSocketsAreClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 		wire := newWire().conn(netip.MustParseAddrPort("10.0.0.2:9000"))
-		cfg := Config{UDPConns: []*net.UDPConn{socket}, Conns: []fastpath.Conn{wire}}
+		cfg := Config{PacketConns: []net.PacketConn{socket}, Conns: []fastpath.Conn{wire}}
 		change(&cfg)
 		if n, err := New(cfg); err == nil {
 			n.Close()
@@ -218,7 +218,7 @@ func TestRefusedSocketsAreClosed(t *testing.T) {
 
 // A datagram of another protocol is answered from the address that was asked, on a socket of all
 // addresses and among several sockets.
-func TestForeignFromWhereItArrived(t *testing.T) {
+func TestOtherProtocolFromWhereItArrived(t *testing.T) {
 	for name, listen := range map[string][]string{
 		"all addresses": {"0.0.0.0:0"}, "two addresses": {"127.0.0.1:0", "127.0.0.2:0"},
 	} {
@@ -229,7 +229,7 @@ func TestForeignFromWhereItArrived(t *testing.T) {
 				for _, l := range listen[1:] {
 					c.ListenAddrs = append(c.ListenAddrs, netip.MustParseAddrPort(l))
 				}
-				c.Foreign = ForeignFunc(func(from netip.AddrPort, b []byte) {
+				c.OtherProtocol = OtherProtocolFunc(func(from netip.AddrPort, b []byte) {
 					<-ready
 					_ = n.WriteTo(b, from)
 				})

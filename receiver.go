@@ -111,8 +111,8 @@ type receiver struct {
 	rx   *fastpath.Rx
 	via  engine.Via // of the listen address
 
-	foreign ForeignHandler
-	loop    *loop
+	other OtherProtocolHandler
+	loop  *loop
 }
 
 func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
@@ -122,10 +122,10 @@ func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
 		return nil, fmt.Errorf("discv5: %w", err)
 	}
 	size := codec.MaxPacketSize
-	if n.cfg.Foreign != nil {
-		size = MaxForeign
+	if n.cfg.OtherProtocol != nil {
+		size = MaxOtherProtocol
 	}
-	return &receiver{n, conn, out, w, fastpath.NewRx(batchSize, size), viaOf(group), n.cfg.Foreign, nil}, nil
+	return &receiver{n, conn, out, w, fastpath.NewRx(batchSize, size), viaOf(group), n.cfg.OtherProtocol, nil}, nil
 }
 
 // run is the packet path: a batch in, a batch out, one look at the clock for each.
@@ -149,20 +149,20 @@ func (r *receiver) serve(i, end int) {
 	for ; i < end; i++ {
 		from, b := r.rx.Addr(i), r.rx.Packet(i)
 		via := r.via | viaLocal(r.rx.Local(i))
-		if !r.w.AddVia(via, from, b) && r.foreign != nil {
-			r.n.foreignVias.note(from, via)
-			r.callForeign(from, b)
+		if !r.w.AddVia(via, from, b) && r.other != nil {
+			r.n.otherVias.note(from, via)
+			r.callOther(from, b)
 		}
 	}
 	r.w.Flush()
 	r.out.flush()
 }
 
-// callForeign calls the handler of datagrams of other protocols.
-func (r *receiver) callForeign(from netip.AddrPort, b []byte) {
+// callOther calls the handler of datagrams of other protocols.
+func (r *receiver) callOther(from netip.AddrPort, b []byte) {
 	r.loop.enter()
 	defer r.loop.leave()
-	r.foreign.Foreign(from, b)
+	r.other.OtherProtocol(from, b)
 }
 
 // stop notes why nothing more is received. It is a function of its own because err escapes here,

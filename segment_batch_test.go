@@ -69,7 +69,7 @@ func TestBatchOfGROBatches(t *testing.T) {
 	first, goOn := make(chan struct{}), make(chan struct{})
 	got := make(chan int, 2*trains*each)
 	n := loopback(t, "127.0.0.1:0", func(c *Config) {
-		c.Foreign = ForeignFunc(func(_ netip.AddrPort, b []byte) {
+		c.OtherProtocol = OtherProtocolFunc(func(_ netip.AddrPort, b []byte) {
 			if b[1] == trains { // the rest is sent meanwhile
 				close(first)
 				<-goOn

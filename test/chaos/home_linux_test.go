@@ -235,10 +235,10 @@ func TestExternalIPOfMachine(t *testing.T) {
 // itself.
 func (h *host) follows(t *testing.T, boot ...*enr.Record) *node {
 	return h.node(t, func(cfg *discv5.Config) {
-		for _, c := range cfg.UDPConns {
+		for _, c := range cfg.PacketConns {
 			c.Close()
 		}
-		cfg.UDPConns, cfg.Advertise, cfg.DetectAddress = nil, nil, -1
+		cfg.PacketConns, cfg.Advertise, cfg.DetectAddress = nil, nil, -1
 		cfg.ListenAddrs = []netip.AddrPort{
 			netip.AddrPortFrom(netip.IPv4Unspecified(), udpPort), netip.AddrPortFrom(netip.IPv6Unspecified(), udpPort),
 		}

@@ -173,7 +173,7 @@ func (h *host) routes() (lines []string) {
 }
 
 // listen opens a UDP socket of each family that the host has an address of, for all its addresses.
-func (h *host) listen(t *testing.T, udpPort int) (conns []*net.UDPConn) {
+func (h *host) listen(t *testing.T, udpPort int) (conns []net.PacketConn) {
 	t.Helper()
 	h.do(func() {
 		for _, l := range []struct {

@@ -49,10 +49,10 @@ const (
 
 // wantErrors has the kernel report ICMP on a socket: an application may have set that before it
 // hands the socket over.
-func wantErrors(t *testing.T, conns []*net.UDPConn) {
+func wantErrors(t *testing.T, conns []net.PacketConn) {
 	t.Helper()
 	for _, c := range conns {
-		raw, err := c.SyscallConn()
+		raw, err := c.(*net.UDPConn).SyscallConn()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func TestS21Unreachable(t *testing.T) {
 				h := fab.host(t, f.addr(1)...)
 				x := h.node(t, func(c *discv5.Config) {
 					if reported {
-						wantErrors(t, c.UDPConns)
+						wantErrors(t, c.PacketConns)
 						// what is reported waits there until somebody asks for it
 						c.RecvBuffer = 32 << 10
 					}

@@ -201,7 +201,7 @@ func (l load) until(t *testing.T, stop chan struct{}) *account {
 
 // call makes one call of any kind.
 func (l load) call(ctx context.Context, n *node, to discv5.Contact, a *account) {
-	limit := bound(&n.config, len(n.config.UDPConns))
+	limit := bound(&n.config, len(n.config.PacketConns))
 	start := time.Now()
 	done := func(what string, limit time.Duration, err error) { a.note(what, time.Since(start), limit, err) }
 	switch k := rand.IntN(22); {

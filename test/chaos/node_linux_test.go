@@ -35,7 +35,7 @@ type node struct {
 func (h *host) node(t *testing.T, change func(*discv5.Config), boot ...*enr.Record) *node {
 	t.Helper()
 	cfg := discv5.Config{
-		UDPConns: h.listen(t, udpPort), Advertise: h.endpoints(), Bootnodes: discv5.Contacts(boot...),
+		PacketConns: h.listen(t, udpPort), Advertise: h.endpoints(), Bootnodes: discv5.Contacts(boot...),
 		RequestTimeout: requestTimeout, Resend: resend, RefreshInterval: 2 * time.Second,
 	}
 	if change != nil {
