@@ -87,6 +87,12 @@ type Config struct {
 	// node had not contacted.
 	ReachRetry time.Duration
 
+	// Entries, if not nil, sets entries of the node's record, such as the chain that it serves:
+	// New calls it once, with the entries of Previous if there is one, so it must also delete those
+	// that are no longer true. It does not set the keys ip, ip6, udp and udp6, which follow from
+	// the fields above, nor the sequence number. See UpdateRecord for changes while the node runs.
+	Entries func(*enr.Builder)
+
 	// Previous is the record that the node had before, if it had one. If nothing has changed it
 	// stays as it is, else the new one gets a higher sequence number. A public endpoint that it
 	// names stays in place of a private one of the machine's, unless DetectAddress is off, and so

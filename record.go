@@ -98,33 +98,55 @@ func (a *advertised) restrict() {
 	}
 }
 
-// makeRecord makes the local record, which names end.
+// endpointKeys are the keys of a record that name endpoints for discovery.
+var endpointKeys = [...]string{"ip", "udp", "ip6", "udp6"}
+
+// makeRecord makes the local record, which names end. If that and Config.Entries change nothing of
+// Config.Previous, it is that record.
 func makeRecord(cfg *Config, end [2]netip.AddrPort, now time.Time) (*enr.Record, error) {
-	var b *enr.Builder
-	if p := cfg.Previous; p != nil {
-		if has4, has6 := endpoints(p); has4 == end[0] && has6 == end[1] {
+	// Sequence numbers start with the time, so that a node which lost its memory still has a higher
+	// one than before.
+	b, seq := enr.NewBuilder(), uint64(now.UnixMilli())
+	p := cfg.Previous
+	same := false // the endpoints
+	if p != nil {
+		has4, has6 := endpoints(p)
+		same = has4 == end[0] && has6 == end[1]
+		if same && cfg.Entries == nil {
 			return p, nil
 		}
-		b = p.Edit()
-		for _, k := range []string{"ip", "udp", "ip6", "udp6"} {
+		b, seq = p.Edit(), p.Seq()+1
+	}
+	if cfg.Entries != nil {
+		cfg.Entries(b)
+		b.SetSeq(seq)
+	}
+	for _, k := range endpointKeys {
+		if p != nil && same && p.Check(k) == nil {
+			value, _ := p.Get(k)
+			b.Set(k, value)
+		} else {
 			b.Delete(k)
 		}
-	} else {
-		// Sequence numbers start with the time, so that a node which lost its memory still has a
-		// higher one than before.
-		b = enr.NewBuilder().SetSeq(uint64(now.UnixMilli()))
 	}
-	if e := end[0]; e.IsValid() {
-		b.SetIP(e.Addr()).SetUDP(e.Port())
+	if !same {
+		if e := end[0]; e.IsValid() {
+			b.SetIP(e.Addr()).SetUDP(e.Port())
+		}
+		if e := end[1]; e.IsValid() {
+			b.SetIP(e.Addr()).SetUDP6(e.Port())
+		}
+	} else if !b.Changes(p) {
+		return p, nil
 	}
-	if e := end[1]; e.IsValid() {
-		b.SetIP(e.Addr()).SetUDP6(e.Port())
+	r, err := b.SetSeq(seq).Sign(cfg.PrivateKey)
+	switch {
+	case err == nil:
+		return r, nil
+	case cfg.Entries != nil && !errors.Is(err, enr.ErrSeqOverflow):
+		return nil, fmt.Errorf("%w: Entries: %w", ErrConfig, err)
 	}
-	r, err := b.Sign(cfg.PrivateKey)
-	if err != nil {
-		return nil, fmt.Errorf("discv5: sign local record: %w", err)
-	}
-	return r, nil
+	return nil, fmt.Errorf("discv5: sign local record: %w", err)
 }
 
 // endpoints are what a record names; the zero value where it names none.
