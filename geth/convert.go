@@ -100,7 +100,7 @@ func (c *converter) contact(n *enode.Node) (discv5.Contact, error) {
 	if perr != nil {
 		return discv5.Contact{}, fmt.Errorf("%w: %s: %w", ErrNode, n.ID().TerminalString(), perr)
 	}
-	contact, perr := discv5.ContactOf(e, netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()))
+	contact, perr := discv5.EnodeContact(e, netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()))
 	if perr != nil {
 		return discv5.Contact{}, fmt.Errorf("%w: %s: %w", ErrNode, n.ID().TerminalString(), perr)
 	}
