@@ -98,7 +98,7 @@ func nodeConfig(cfg *Config, key *own.PrivateKey, u *unhandled) discv5.Config {
 		c.Protocol = codec.Protocol{ID: *cfg.V5ProtocolID, Version: 1}
 	}
 	if cfg.Unhandled != nil {
-		c.Foreign = discv5.ForeignFunc(u.deliver)
+		c.OtherProtocol = discv5.OtherProtocolFunc(u.deliver)
 	}
 	return c
 }
@@ -136,7 +136,7 @@ func (u *unhandled) stop() {
 // adapter.
 func listen(c *discv5.Config, conn UDPConn) {
 	if u, ok := conn.(*net.UDPConn); ok && oneFamily(u) {
-		c.UDPConns = []*net.UDPConn{u}
+		c.PacketConns = []net.PacketConn{u}
 		return
 	}
 	for _, p := range newPacketConns(conn) {
