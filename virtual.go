@@ -31,7 +31,7 @@ func (c *Config) machineOf() (m virtual.Machine, err error) {
 		}
 		m = v.Machine()
 	}
-	if simulated > 0 && simulated < len(c.Conns)+len(c.ListenAddrs)+len(c.UDPConns) {
+	if simulated > 0 && simulated < len(c.Conns)+len(c.ListenAddrs)+len(c.PacketConns) {
 		return nil, fmt.Errorf("%w: sockets beside Conns of a simulated machine", ErrConfig)
 	}
 	return m, nil
@@ -119,7 +119,7 @@ func (n *Node) batch() int {
 // stepped is a simulated node as its machine calls it. It takes the place of all worker loops.
 type stepped struct {
 	driver
-	foreign ForeignHandler
+	other OtherProtocolHandler
 }
 
 // startStepped has the machine step the node.
@@ -128,7 +128,7 @@ func (n *Node) startStepped() error {
 	if err != nil {
 		return err
 	}
-	if err := n.machine.Start(&stepped{*d, n.cfg.Foreign}); err != nil {
+	if err := n.machine.Start(&stepped{*d, n.cfg.OtherProtocol}); err != nil {
 		return fmt.Errorf("discv5: %w", err)
 	}
 	return nil
@@ -139,7 +139,7 @@ func (s *stepped) Engine() *engine.Engine { return s.n.engine }
 
 // Receive implements virtual.Node.
 func (s *stepped) Receive(c fastpath.Conn, from netip.AddrPort, b []byte) {
-	if s.n.state.Load() != stateStarted || len(b) > codec.MaxPacketSize && s.foreign == nil {
+	if s.n.state.Load() != stateStarted || len(b) > codec.MaxPacketSize && s.other == nil {
 		return
 	}
 	via := engine.Via(0)
@@ -149,9 +149,9 @@ func (s *stepped) Receive(c fastpath.Conn, from netip.AddrPort, b []byte) {
 		}
 	}
 	s.w.Begin(s.n.clock.Now())
-	if !s.w.AddVia(via, from, b) && s.foreign != nil {
-		s.n.foreignVias.note(from, via)
-		s.foreign.Foreign(from, b)
+	if !s.w.AddVia(via, from, b) && s.other != nil {
+		s.n.otherVias.note(from, via)
+		s.other.OtherProtocol(from, b)
 	}
 	s.w.Flush()
 	s.out.flush()
