@@ -87,7 +87,7 @@ func (c *converter) record(n *enode.Node) (*own.Record, error) {
 func (c *converter) contact(n *enode.Node) (discv5.Contact, error) {
 	r, err := c.record(n)
 	if err == nil {
-		return discv5.Contacts(r)[0], nil
+		return discv5.ContactOf(r), nil
 	}
 	if n == nil || n.Pubkey() == nil {
 		return discv5.Contact{}, err

@@ -41,7 +41,7 @@ func (nd *Node) Record() *enr.Record {
 }
 
 // Contact returns the node as others contact it: by its newest record.
-func (nd *Node) Contact() discv5.Contact { return discv5.Contacts(nd.Record())[0] }
+func (nd *Node) Contact() discv5.Contact { return discv5.ContactOf(nd.Record()) }
 
 // Running reports whether the node has neither crashed nor been suspended.
 func (nd *Node) Running() bool { return nd.machine.Load().up() }

@@ -17,7 +17,7 @@ func main() {
 	defer b.Close()
 
 	// b's record names its key and its address. That is all a needs to reach it.
-	pong, err := a.Ping(context.Background(), discv5.Contacts(b.LocalRecord())[0])
+	pong, err := a.Ping(context.Background(), discv5.ContactOf(b.LocalRecord()))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func main() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	to := discv5.Contacts(server.LocalRecord())[0]
+	to := discv5.ContactOf(server.LocalRecord())
 	response, err := client.Talk(ctx, to, protocol, []byte("world"))
 	if err != nil {
 		log.Fatal(err)
