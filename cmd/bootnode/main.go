@@ -101,6 +101,6 @@ func printOut(stdout, stderr io.Writer, text string) int {
 
 // printErr writes err as one line and returns its exit code.
 func printErr(w io.Writer, err error) int {
-	cli.PrintError(w, "bootnode", cli.WithHelp(err, "bootnode"), "discv5")
+	cli.PrintError(w, "bootnode", cli.WithHelp(err, "bootnode"), "discv5", "engine")
 	return cli.ExitCode(err)
 }

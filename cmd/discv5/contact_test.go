@@ -175,7 +175,7 @@ func TestUnusableBootnodeIsNamed(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "nodes.json")
 	out := must(t, "crawl", path, "--addr", "127.0.0.1:0", "--request-timeout", patient, "--bootnodes", boot)
-	if !strings.Contains(out, "1 answered") || !strings.Contains(out, "1 skipped as they have no address that can be reached") {
+	if !strings.Contains(out, "1 answered") || !strings.Contains(out, "1 skipped because of a bad record or an address that is out of reach") {
 		t.Errorf("%s", out)
 	}
 }

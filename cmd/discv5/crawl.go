@@ -12,10 +12,10 @@ import (
 	"github.com/fastdisc/discv5/internal/cli"
 )
 
-// maxParallel is half of the requests that a node allows to be under way.
+// maxParallel is half of the pending requests that a node allows.
 const maxParallel = 2048
 
-// crawlSummary is what crawl ends with.
+// crawlSummary is the result of crawl.
 type crawlSummary struct {
 	File        string  `json:"file"`
 	Nodes       int     `json:"nodes"`
@@ -34,12 +34,11 @@ func newCrawl(t *tool) *cobra.Command {
 		Long: `Visit all nodes of the network and write those that answer to FILE, in the format of the
 devp2p tool's nodes.json.
 
-It starts from --bootnodes and from the nodes that FILE holds already, those first that were
-not asked for longest: a crawl that was interrupted goes on, and each further one refreshes
-the file. A node that answers gets one point. One that does not loses half of its points,
-and is taken out without points, unless hardly any other node answered at that time. The
-file is replaced as a whole, every 30 s and at the end, also when interrupted or out of
-time. Exit code 1: no node answered.`,
+It starts from --bootnodes and from the nodes of FILE, oldest check first: it continues an
+interrupted crawl, and refreshes a complete one. A node that answers gets one point. A node
+that does not loses half of its points, unless hardly any other node answered at that time,
+and crawl removes it when it has none left. Crawl replaces the file as a whole, every 30 s
+and at the end, even if it is interrupted or out of time. Exit code 1: no node answered.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if parallel < 1 || parallel > maxParallel {
@@ -53,8 +52,8 @@ time. Exit code 1: no node answered.`,
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.Var(&limit, "timeout", "`TIME` after which the crawl ends; 0 is when no node is left")
-	f.IntVar(&parallel, "parallel", parallel, "`NUMBER` of nodes visited at a time")
+	f.Var(&limit, "timeout", "maximum `TIME` of the crawl; 0 for no limit")
+	f.IntVar(&parallel, "parallel", parallel, "`NUMBER` of nodes to visit at the same time")
 	n.flags(f, "request-timeout", "", true)
 	return c
 }
@@ -66,14 +65,14 @@ func (n *network) crawl(ctx context.Context, path string, parallel int, limit ti
 	}
 	targets = append(targets, n.boot...)
 	if len(targets) == 0 {
-		return cli.Usagef("no node to begin with: --bootnodes is missing, and %s holds none", path)
+		return cli.Usagef("no node to start from: --bootnodes is missing, and %s holds no node", path)
 	}
 	set.order(targets)
-	// A file that cannot be written is better known now than in half an hour.
+	// Fail now, not in half an hour, if the file cannot be written.
 	if err := checkFile(path); err != nil {
 		return place(argument(0), cli.Usage(err))
 	}
-	n.change = func(c *discv5.Config) { // the crawl does all the asking
+	n.change = func(c *discv5.Config) { // only the crawl sends requests
 		c.Bootnodes, c.RefreshInterval = nil, 24*time.Hour
 	}
 	node, err := n.start(ctx, targets, true)
@@ -117,13 +116,13 @@ func (n *network) crawl(ctx context.Context, path string, parallel int, limit ti
 	s.TimedOut = !s.Interrupted && timed.Err() != nil
 	text := fmt.Sprintf("%d nodes in %s: %d answered, %d did not, %d added, %d removed", s.Nodes, s.File, s.Answered, s.Failed, s.Added, s.Removed)
 	if s.Skipped > 0 {
-		text += fmt.Sprintf(", %d skipped as they have no address that can be reached from here or a bad record", s.Skipped)
+		text += fmt.Sprintf(", %d skipped because of a bad record or an address that is out of reach", s.Skipped)
 	}
 	if s.Interrupted || s.TimedOut {
 		text += fmt.Sprintf("; not complete, %d waiting", s.Waiting)
 	}
 	if s.Undecided > 0 {
-		text += fmt.Sprintf("; %d of those that did not keep their score, as the network of this machine may be at fault", s.Undecided)
+		text += fmt.Sprintf("; %d silent nodes keep their score, because this machine's network may be at fault", s.Undecided)
 	}
 	n.t.print(s, text)
 	if s.Answered == 0 && !s.Interrupted {

@@ -10,33 +10,32 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// A list must not decay because this machine has lost its network. So the silence of a node counts
-// against it only if
+// A list must not decay because this machine has lost its network. So a silent node loses points
+// only if
 //
-//   - another node has answered not long before, and one not long after;
-//   - of the nodes that were asked, or of those that answered the last time, at least one in
-//     enoughAnswers has answered.
+//   - another node has answered shortly before, and another shortly after;
+//   - at least one in enoughAnswers has answered, either of all nodes asked or of those that
+//     answered the last time.
 //
-// Both are judged for each kind of network separately: each can fail alone.
+// Both rules apply to each kind of network separately, because each can fail alone.
 
 const (
-	// enoughAnswers is one in how many answers shows that the network works.
+	// enoughAnswers: one answer in so many shows that the network works.
 	enoughAnswers = 8
-	// A witness is asked after quietFactor times the time for an answer without any, and after
-	// minQuiet at least.
+	// After quietFactor timeouts without any answer, at least minQuiet, the crawl asks a witness.
 	quietFactor = 3
 	minQuiet    = 3 * time.Second
-	// longGap is how many such times may pass between two answers before what was asked in between
-	// says nothing.
+	// longGap is the maximum gap between two answers, in such times. Requests in a longer gap prove
+	// nothing.
 	longGap = 3
-	// witnesses is how many nodes that have answered are remembered. All are asked when it matters.
+	// witnesses is how many nodes that have answered the crawl remembers. It asks all of them.
 	witnesses = 4
 )
 
-// networkKind is what one outage takes away.
+// networkKind is a part of the network that one outage affects.
 type networkKind struct{ ipv6, public bool }
 
-// kindOf is the kind of network that a target is asked through.
+// kindOf returns the kind of network that requests to a target use.
 func kindOf(to target) networkKind {
 	a := to.v4
 	if !a.IsValid() {
@@ -53,19 +52,19 @@ type unanswered struct {
 	at time.Time // for the file
 }
 
-// evidence tells the silence of nodes from that of the network. The crawler's lock guards it.
+// evidence distinguishes silent nodes from a network that fails. The crawler's lock guards it.
 type evidence struct {
 	began time.Time
 	kinds map[networkKind]*kindEvidence
-	quiet time.Duration // without an answer, after which a witness is asked
+	quiet time.Duration // time without an answer before the crawl asks a witness
 }
 
 type kindEvidence struct {
 	asked, answered int
-	// expected is how many of those asked answered the last time, and kept how many of them have
-	// answered.
+	// expected is how many of the nodes asked answered the last time; kept is how many of those
+	// have answered now.
 	expected, kept int
-	last           time.Time    // of an answer
+	last           time.Time    // time of the last answer
 	pending        []unanswered // since then
 	blamed         []unanswered // between two answers
 	witness        []discv5.Contact
@@ -83,7 +82,7 @@ func (e *evidence) of(kind networkKind) *kindEvidence {
 	return k
 }
 
-// answer notes that a node has answered.
+// answer records that a node has answered.
 func (e *evidence) answer(n *known, contact discv5.Contact) {
 	k := e.of(kindOf(n.to))
 	k.asked++
@@ -99,7 +98,7 @@ func (e *evidence) answer(n *known, contact discv5.Contact) {
 	e.works(k)
 }
 
-// works notes that a network works now.
+// works records that a network works now.
 func (e *evidence) works(k *kindEvidence) {
 	now := time.Now()
 	if now.Sub(k.last) <= longGap*e.quiet {
@@ -108,7 +107,7 @@ func (e *evidence) works(k *kindEvidence) {
 	k.pending, k.last = nil, now
 }
 
-// silent notes that a node has not answered.
+// silent records that a node has not answered.
 func (e *evidence) silent(n *known, at time.Time) {
 	k := e.of(kindOf(n.to))
 	k.asked++
@@ -118,7 +117,7 @@ func (e *evidence) silent(n *known, at time.Time) {
 	k.pending = append(k.pending, unanswered{n.to.id(), at})
 }
 
-// verdict returns the nodes whose silence counts.
+// verdict returns the nodes that lose points.
 func (e *evidence) verdict() (blamed []unanswered) {
 	for _, k := range e.kinds {
 		if k.answered*enoughAnswers >= k.asked || k.kept > 0 && k.kept*enoughAnswers >= k.expected {
@@ -128,8 +127,8 @@ func (e *evidence) verdict() (blamed []unanswered) {
 	return blamed
 }
 
-// probe asks witnesses of each kind of network from which no answer has come for a time, and
-// through which nodes were asked.
+// probe pings witnesses of each kind of network that has unanswered requests and no answer for the
+// time quiet.
 func (c *crawler) probe(ctx context.Context, quiet time.Duration) {
 	type question struct {
 		k       *kindEvidence
@@ -155,7 +154,7 @@ func (c *crawler) probe(ctx context.Context, quiet time.Duration) {
 	}
 }
 
-// observe asks witnesses whenever no answer comes, until ctx ends.
+// observe calls probe while no answer comes, until ctx ends.
 func (c *crawler) observe(ctx context.Context) {
 	look := time.NewTicker(c.evidence.quiet / 2)
 	defer look.Stop()

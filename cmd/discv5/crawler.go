@@ -13,33 +13,32 @@ import (
 )
 
 const (
-	// maxKnown bounds the nodes that a crawl hears of. Whoever likes can make up records.
+	// maxKnown bounds the nodes of a crawl. Anybody can make up records.
 	maxKnown = 1 << 18
-	// attempts is how often a node is asked before it counts as silent. There are other visits in
-	// between, so that it takes two outages to lose one. A node that was silent the last time is
-	// asked once.
+	// attempts is how often the crawl asks a node before it counts as silent. Other visits come in
+	// between, so that one outage does not cost a node. A node that was silent the last time gets
+	// one attempt.
 	attempts = 2
-	// contactFactor is how many nodes, for each one that may be walked through, are asked for their
-	// record at a time. Silent ones take a timeout each and nothing else.
+	// contactFactor is how many nodes the crawl asks for their record at the same time, for each
+	// node that it walks. A silent node costs a timeout and nothing else.
 	contactFactor = 8
-	// emptyBuckets in a row end the walk through a node's buckets, after one request for the
-	// restBuckets that follow. The farther half of all nodes is in bucket 256, half of the others
-	// in 255, and so on.
+	// After emptyBuckets in a row, one request for the restBuckets that follow ends the walk of a
+	// node. Bucket 256 holds half of all nodes, bucket 255 half of the others, and so on.
 	emptyBuckets = 3
 	restBuckets  = 16
 )
 
-// crawler visits nodes and the nodes that those tell of, each once.
+// crawler visits nodes, and the nodes that those return, each once.
 //
 //	queued -> running -> answered
 //	   ^         |
-//	   +---------+------> failed, and back if a newer record turns up
+//	   +---------+------> failed, and back if a newer record appears
 type crawler struct {
 	node *discv5.Node
 	now  func() time.Time
 
 	mu       sync.Mutex
-	change   *sync.Cond // a node is queued, a visit ends, or all ends
+	change   *sync.Cond // a node is queued, or a visit or the crawl ends
 	nodes    map[enr.ID]*known
 	queue    []enr.ID
 	ended    bool
@@ -48,16 +47,17 @@ type crawler struct {
 	evidence evidence
 }
 
-// crawlCounts is how far a crawl is.
+// crawlCounts is the progress of a crawl.
 type crawlCounts struct {
 	Answered int `json:"answered"`
 	Failed   int `json:"failed"`
 	Added    int `json:"added"`
 	Removed  int `json:"removed"`
-	Skipped  int `json:"skipped"` // no address that can be reached from here, more than can be remembered, or a bad signature
-	Waiting  int `json:"waiting"`
-	// Undecided are those of the failed ones that keep their score, as the network of this machine
-	// may be at fault.
+	// Skipped nodes are out of reach, have a bad signature, or are more than maxKnown.
+	Skipped int `json:"skipped"`
+	Waiting int `json:"waiting"`
+	// Undecided are failed nodes that keep their score, because this machine's network may be at
+	// fault.
 	Undecided int `json:"undecided,omitempty"`
 	running   int
 }
@@ -65,9 +65,9 @@ type crawlCounts struct {
 type known struct {
 	to    target
 	state visitState
-	// tries is how often the node was asked in vain, and allowed how often it may be.
+	// tries counts attempts without an answer; allowed is the maximum.
 	tries, allowed int
-	// expected says that the node answered when it was last asked, before this crawl.
+	// expected says that the node answered its last check before this crawl.
 	expected bool
 }
 
@@ -81,7 +81,7 @@ const (
 	judged // failed, and its score is lower now
 )
 
-// newCrawler makes a crawler. timeout is the time for an answer.
+// newCrawler returns a crawler. timeout is the time to wait for an answer.
 func newCrawler(node *discv5.Node, set nodeSet, timeout time.Duration) *crawler {
 	c := &crawler{node: node, set: set, nodes: map[enr.ID]*known{}, now: func() time.Time { return time.Now().UTC().Truncate(time.Second) }}
 	c.evidence = evidence{began: time.Now(), quiet: max(minQuiet, quietFactor*timeout)}
@@ -89,8 +89,7 @@ func newCrawler(node *discv5.Node, set nodeSet, timeout time.Duration) *crawler 
 	return c
 }
 
-// add queues a node unless it is known already. A newer record gives a node that failed another
-// chance.
+// add queues a node unless it is known. A newer record gives a failed node another chance.
 func (c *crawler) add(to target) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,8 +128,8 @@ func newer(a, b target) bool {
 	return hasA && (!hasB || seqA > seqB)
 }
 
-// run visits nodes until none is left or ctx ends: walks through parallel nodes at a time, and asks
-// contactFactor times as many for their record.
+// run visits nodes until none is left or ctx ends. It walks parallel nodes at the same time, and
+// asks contactFactor times as many for their record.
 func (c *crawler) run(ctx context.Context, parallel int) {
 	stop := context.AfterFunc(ctx, c.end)
 	defer stop()
@@ -157,7 +156,8 @@ func (c *crawler) end() {
 	c.change.Broadcast()
 }
 
-// next takes a node off the queue. While others are being visited an empty queue may fill again.
+// next removes a node from the queue. If the queue is empty, it waits for running visits, which may
+// queue more nodes.
 func (c *crawler) next() (target, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,13 +174,13 @@ func (c *crawler) next() (target, bool) {
 	return k.to, true
 }
 
-// Why a node was not asked.
+// Reasons why the crawl did not ask a node.
 var (
-	errSignature = errors.New("record is not signed by its node") // as the file has it
+	errSignature = errors.New("record is not signed by its node") // in the file
 	errNotAsked  = errors.New("the crawl has ended")
 )
 
-// done notes how a visit ended.
+// done records the result of a visit.
 func (c *crawler) done(id enr.ID, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -194,11 +194,11 @@ func (c *crawler) done(id enr.ID, err error) {
 		k.state = queued
 		c.queue = append(c.queue, id)
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, discv5.ErrClosed):
-		k.state = queued // not the node's doing: its score stays
+		k.state = queued // not the node's fault: it keeps its score
 		c.queue = append(c.queue, id)
-		c.set.tried(id, c.now()) // others come first the next time
+		c.set.tried(id, c.now()) // other nodes come first the next time
 	case errors.Is(err, discv5.ErrNoEndpoint) || errors.Is(err, errSignature):
-		k.state = answered // not asked, so that nothing is known of it either
+		k.state = answered // not asked: no other state fits
 		c.count.Skipped++
 	case k.tries+1 < k.allowed && (errors.Is(err, discv5.ErrTimeout) || errors.Is(err, discv5.ErrBusy)):
 		k.tries++
@@ -216,8 +216,8 @@ func (c *crawler) done(id enr.ID, err error) {
 	c.change.Broadcast()
 }
 
-// judge ends the crawl: silent nodes lose points, unless this machine's network may be at fault. It
-// asks a few nodes once more to find out.
+// judge ends the crawl: silent nodes lose points, unless this machine's network may be at fault. To
+// find out, it pings a few nodes that have answered.
 func (c *crawler) judge(ctx context.Context) {
 	c.probe(ctx, 0)
 	c.mu.Lock()
@@ -231,7 +231,7 @@ func (c *crawler) judge(ctx context.Context) {
 		if _, listed := c.set[f.id]; !listed || c.nodes[f.id].state != failed {
 			continue
 		}
-		c.nodes[f.id].state = judged // it may be there twice
+		c.nodes[f.id].state = judged // the verdict may hold a node twice
 		c.count.Undecided--
 		if c.set.failed(f.id, f.at) {
 			c.count.Removed++
@@ -239,9 +239,8 @@ func (c *crawler) judge(ctx context.Context) {
 	}
 }
 
-// visit asks a node for its record and for what is in its buckets. Once it has answered, it has: if
-// its buckets stay silent they are not walked to the end. walks bounds how many are walked through
-// at a time.
+// visit asks a node for its record and for the nodes of its buckets. The visit succeeds if the node
+// returns its record; it ends early if a bucket gets no answer. walks bounds the concurrent walks.
 func (c *crawler) visit(ctx context.Context, to target, walks chan struct{}) error {
 	to, err := to.verified()
 	if err != nil {
@@ -276,19 +275,19 @@ func (c *crawler) visit(ctx context.Context, to target, walks chan struct{}) err
 		}
 		found, err := c.node.FindNode(ctx, to.contact, ask...)
 		if err != nil || len(ask) > 1 {
-			c.heard(found)
+			c.addAll(found)
 			return nil
 		}
 		if empty++; len(found) > 0 {
 			empty = 0
 		}
-		c.heard(found)
+		c.addAll(found)
 	}
 	return nil
 }
 
-// heard queues what an answer brought.
-func (c *crawler) heard(records []*enr.Record) {
+// addAll queues the nodes of an answer.
+func (c *crawler) addAll(records []*enr.Record) {
 	for _, r := range records {
 		if to, err := recordTarget(r); err == nil {
 			c.add(to)
@@ -296,7 +295,7 @@ func (c *crawler) heard(records []*enr.Record) {
 	}
 }
 
-// counts is how far the crawl is.
+// counts returns the progress of the crawl.
 func (c *crawler) counts() crawlCounts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -305,7 +304,7 @@ func (c *crawler) counts() crawlCounts {
 	return n
 }
 
-// content is nodes.json as it is now.
+// content returns the present content of nodes.json.
 func (c *crawler) content() (text []byte, nodes int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

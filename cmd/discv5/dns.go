@@ -23,19 +23,18 @@ import (
 )
 
 const (
-	// listRecords is how many nodes of a list serve as bootnodes. They are chosen by chance.
+	// listRecords is how many nodes of a list serve as bootnodes, chosen at random.
 	listRecords = 64
-	// listTimeout is how long a list may take that serves for bootnodes. What has come by then is
-	// used.
+	// listTimeout bounds the time to read a list for bootnodes. The nodes read by then are used.
 	listTimeout = 30 * time.Second
 )
 
-// dnsFlag adds the flag for a name server.
+// dnsFlag adds the flag --dns.
 func dnsFlag(f *pflag.FlagSet, value *string) {
-	f.StringVar(value, "dns", "", "name server `HOST:PORT` to ask instead of those of the system")
+	f.StringVar(value, "dns", "", "name server `HOST:PORT` to query. Default: those of the system")
 }
 
-// parseDNS makes the resolver that --dns asks for.
+// parseDNS returns the resolver for the value of --dns.
 func parseDNS(server string) (*nameServer, error) {
 	if server == "" {
 		return systemNames, nil
@@ -53,23 +52,23 @@ func parseDNS(server string) (*nameServer, error) {
 	}}, server}, nil
 }
 
-// nameServer is a resolver whose errors name the server that was asked. The library names one of
-// the system's.
+// nameServer is a resolver whose errors name the server of --dns. Those of the library would name a
+// server of the system.
 type nameServer struct {
 	*net.Resolver
 	server string // "": those of the system
 }
 
-// systemNames asks whom the system asks.
+// systemNames queries the name servers of the system.
 var systemNames = &nameServer{net.DefaultResolver, ""}
 
-// LookupTXT is that of net.Resolver.
+// LookupTXT is net.Resolver's method, with the server's name in errors.
 func (n *nameServer) LookupTXT(ctx context.Context, name string) ([]string, error) {
 	texts, err := n.Resolver.LookupTXT(ctx, name)
 	return texts, n.named(err)
 }
 
-// LookupNetIP is that of net.Resolver.
+// LookupNetIP is net.Resolver's method, with the server's name in errors.
 func (n *nameServer) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	found, err := n.Resolver.LookupNetIP(ctx, network, host)
 	return found, n.named(err)
@@ -83,7 +82,7 @@ func (n *nameServer) named(err error) error {
 	return err
 }
 
-// list makes targets of some of the nodes of a list. where is the place of its URL.
+// list returns targets for some nodes of a list in DNS. where is the place of its URL.
 func (n *network) list(ctx context.Context, where, url string) ([]target, error) {
 	if _, err := dnsdisc.ParseLink(url); err != nil {
 		return nil, cli.Usage(err)
@@ -115,7 +114,8 @@ func (n *network) list(ctx context.Context, where, url string) ([]target, error)
 	return nil, errors.New("the list is empty")
 }
 
-// newRecords tells records that have not been seen, nor a newer one of their node.
+// newRecords remembers the highest sequence number of each node. Its add reports whether a record
+// is new.
 type newRecords map[enr.ID]uint64
 
 func (s newRecords) add(r *enr.Record) bool {
@@ -127,7 +127,7 @@ func (s newRecords) add(r *enr.Record) bool {
 	return true
 }
 
-// dnsFlags are those of commands that read lists.
+// dnsFlags holds the flags of commands that read lists.
 type dnsFlags struct {
 	server  string
 	timeout cli.Seconds
@@ -140,12 +140,12 @@ func (d *dnsFlags) add(f *pflag.FlagSet) {
 	d.timeout = cli.Seconds(30 * time.Minute)
 	d.limits.Rate = 64
 	dnsFlag(f, &d.server)
-	f.Var(&d.timeout, "timeout", "`TIME` after which reading ends; 0 is when all has been read")
-	f.Float64Var(&d.limits.Rate, "rate", d.limits.Rate, "DNS requests per second, at most")
-	f.BoolVar(&d.alone, "no-links", false, "do not read lists that the list links to")
+	f.Var(&d.timeout, "timeout", "maximum `TIME` to read; 0 for no limit")
+	f.Float64Var(&d.limits.Rate, "rate", d.limits.Rate, "maximum `RATE` of DNS queries per second")
+	f.BoolVar(&d.alone, "no-links", false, "do not follow links to other lists")
 }
 
-// client makes a client, and the context that bounds it.
+// client returns a client, and a context with the timeout.
 func (d *dnsFlags) client(ctx context.Context) (*dnsdisc.Client, context.Context, context.CancelFunc, error) {
 	names, err := parseDNS(d.server)
 	if err != nil {
@@ -170,8 +170,8 @@ func newDNSResolve(t *tool) *cobra.Command {
 	c := &cobra.Command{
 		Use: "resolve URL", Short: "Print the records of a list of nodes in DNS",
 		Long: `Print the records of the list at URL, enrtree://KEY@DOMAIN, and of the lists that it links to,
-in the order in which they come, which is random. A node is printed again if a newer record of
-it is found. What is wrong with a list is told on standard error and left out.
+in random order. The same node appears again if the list has a newer record of it. Errors of
+a list go to standard error, and the wrong entries are left out.
 Exit code 1: no record was found.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -207,11 +207,11 @@ Exit code 1: no record was found.`,
 		},
 	}
 	flags.add(c.Flags())
-	c.Flags().IntVarP(&flags.limits.Records, "number", "n", 0, "`NUMBER` of records after which reading ends; 0 is all")
+	c.Flags().IntVarP(&flags.limits.Records, "number", "n", 0, "maximum `NUMBER` of records; 0 for no limit")
 	return c
 }
 
-// What dns check prints: for each problem, then for each tree, then once.
+// Results of dns check: one for each problem, then one for each tree, then the summary.
 type (
 	dnsProblem struct {
 		Event string `json:"event"` // problem
@@ -239,9 +239,9 @@ type (
 func newDNSCheck(t *tool) *cobra.Command {
 	var flags dnsFlags
 	c := &cobra.Command{
-		Use: "check URL", Short: "Read all of a list of nodes in DNS and tell what is wrong with it",
-		Long: `Read all of the list at URL, enrtree://KEY@DOMAIN, and of the lists that it links to. Print each
-problem with the DNS name at which it stands, then a line for each list and a summary.
+		Use: "check URL", Short: "Check a whole list of nodes in DNS",
+		Long: `Read the whole list at URL, enrtree://KEY@DOMAIN, and the lists that it links to. Print each
+problem with its DNS name, then a line for each list and a summary.
 Exit code 1: there is a problem.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -260,7 +260,7 @@ Exit code 1: there is a problem.`,
 	return c
 }
 
-// checkLists tells what a walk finds.
+// checkLists prints the results of a walk.
 func (t *tool) checkLists(walk iter.Seq2[dnsdisc.Found, error]) error {
 	trees := map[dnsdisc.Link]*dnsTree{}
 	var order []*dnsTree
@@ -299,8 +299,7 @@ func (t *tool) checkLists(walk iter.Seq2[dnsdisc.Found, error]) error {
 	return nil
 }
 
-// Times for which texts may be cached, in seconds: the root changes with the list, an entry never
-// does.
+// Cache times of texts, in seconds: the root changes with the list, an entry never does.
 const (
 	rootTTL  = 60
 	entryTTL = 86400
@@ -313,8 +312,8 @@ type dnsText struct {
 	Text string `json:"text"`
 }
 
-// zone is the line of a zone file. A string has 255 bytes at most, and no character here needs an
-// escape.
+// zone returns the line of a zone file. A string has at most 255 bytes, and no character here needs
+// an escape.
 func (d dnsText) zone() string {
 	line := fmt.Sprintf("%s. %d IN TXT", d.Name, d.TTL)
 	for part := range slices.Chunk([]byte(d.Text), 255) {
@@ -330,10 +329,10 @@ func newDNSMake(t *tool) *cobra.Command {
 	c := &cobra.Command{
 		Use: "make RECORDS...", Short: "Make and sign a list of nodes for DNS",
 		Long: `Make a list of the given nodes and print it as lines of a zone file, or with --json as objects
-that have name, ttl and text. The URL of the list goes to standard error.
+with name, ttl and text. The URL of the list goes to standard error.
 
 RECORDS are records, @FILE that holds records or is a nodes.json of crawl, or - for standard
-input. Of several records of one node the newest is taken. The same records, links, key and
+input. The list takes the newest record of each node. The same records, links, key and
 sequence number always make the same list.`,
 		Args: arguments(1, -1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -343,7 +342,7 @@ sequence number always make the same list.`,
 			case domain == "":
 				return cli.Usagef("--domain is missing")
 			case !c.Flags().Changed("seq"):
-				return cli.Usagef("--seq is missing: it has to be higher than that of the list that this one replaces")
+				return cli.Usagef("--seq is missing: it must be higher than that of the list that this one replaces")
 			}
 			key, err := t.key(keyFlag)
 			if err != nil {
@@ -374,7 +373,7 @@ sequence number always make the same list.`,
 				return err
 			}
 			if len(records) == 0 {
-				t.note("discv5: the list has no node")
+				t.note("discv5: the list has no nodes")
 			}
 			t.printTree(tree, domain)
 			t.note("%s", link)
@@ -383,8 +382,8 @@ sequence number always make the same list.`,
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&keyFlag, "key", "", "private `KEY` that signs the list: a file, or 64 hexadecimal digits, which other users of the machine can see")
-	f.StringVar(&domain, "domain", "", "DNS `NAME` at which the list will stand")
+	f.StringVar(&keyFlag, "key", "", "private `KEY` that signs the list: a file, or 64 hexadecimal digits, which other users of this machine can see")
+	f.StringVar(&domain, "domain", "", "DNS `NAME` of the list")
 	f.Uint64Var(&seq, "seq", 0, "sequence `NUMBER`, higher than that of the list that this one replaces")
 	f.StringArrayVar(&links, "link", nil, "`URL` of another list that this one links to; repeatable")
 	return c

@@ -52,7 +52,7 @@ func TestDNSMake(t *testing.T) {
 	}
 	args := []string{"dns", "make", "--key", testKey, "--domain", listDomain, "--seq", "1"}
 	want := must(t, append(args, "@"+filepath.Join("testdata", "nodes.json"))...)
-	if r := try(t, append(args, "@"+file(t, "none", "# none"))...); r.code != cli.ExitOK || !strings.HasPrefix(r.err, "discv5: the list has no node\n") {
+	if r := try(t, append(args, "@"+file(t, "none", "# none"))...); r.code != cli.ExitOK || !strings.HasPrefix(r.err, "discv5: the list has no nodes\n") {
 		t.Errorf("an empty list: %+v", r)
 	}
 	if got := must(t, append(args, "@"+file(t, "list", strings.Join(texts, "\n")))...); got != want || strings.Count(got, "\n") != 6 {

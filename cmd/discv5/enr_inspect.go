@@ -20,9 +20,8 @@ func newEnrInspect(t *tool) *cobra.Command {
 		Long: `Show all fields of records and check their signatures.
 
 A RECORD is text (with or without enr:), hexadecimal digits or base64, @FILE that holds
-one or several of them or is a nodes.json of crawl, or - for standard input, which is also
-the default. A file may also hold the bytes of one record. Exit code 1: a signature is not
-valid.`,
+records or is a nodes.json of crawl, or - for standard input, which is the default. A file
+may also hold the bytes of one record. Exit code 1: a signature is not valid.`,
 		Args: arguments(0, -1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -56,10 +55,10 @@ valid.`,
 	}
 }
 
-// recordInfo is what is shown of a record.
+// recordInfo describes a record.
 type recordInfo struct {
 	NodeID    string     `json:"nodeId,omitempty"`
-	Distance  *int       `json:"distance,omitempty"` // from whom it was asked of
+	Distance  *int       `json:"distance,omitempty"` // from the node or ID that the request was about
 	Seq       uint64     `json:"seq"`
 	Scheme    string     `json:"scheme,omitempty"`
 	Valid     *bool      `json:"valid,omitempty"`
@@ -79,20 +78,20 @@ type recordInfo struct {
 	Record    string     `json:"record"`
 }
 
-// pairInfo is a pair as it stands in a record.
+// pairInfo describes a pair of a record.
 type pairInfo struct {
 	Key   string `json:"key"`
-	Value string `json:"value"` // as people read it
+	Value string `json:"value"` // for people
 	RLP   string `json:"rlp"`
 }
 
-// badInfo is an entry whose value does not fit its key. Others ignore it.
+// badInfo describes an entry whose value does not fit its key. Other nodes ignore such an entry.
 type badInfo struct {
 	Key   string `json:"key"`
 	Error string `json:"error"`
 }
 
-// brief is what answers show: identity, addresses, text.
+// brief returns the identity, the addresses and the text of a record.
 func brief(v enr.View) recordInfo {
 	i := recordInfo{Seq: v.Seq(), Record: v.String()}
 	if id, err := v.NodeID(); err == nil {
@@ -107,14 +106,14 @@ func brief(v enr.View) recordInfo {
 	port := func(p uint16, _ bool) uint16 { return p }
 	i.IP, i.IP6 = addr(v.IP4()), addr(v.IP6())
 	i.UDP, i.TCP, i.QUIC, i.QUIC6 = port(v.UDP()), port(v.TCP()), port(v.QUIC()), port(v.QUIC6())
-	// Without an IPv6 address the ports that it would fall back to mean nothing.
+	// Without an IPv6 address, the ports that IPv6 falls back to mean nothing.
 	if i.IP6 != "" {
 		i.UDP6, i.TCP6 = port(v.UDP6()), port(v.TCP6())
 	}
 	return i
 }
 
-// full is everything. It checks the signature.
+// full returns everything about a record. It checks the signature.
 func full(v enr.View) recordInfo {
 	i := brief(v)
 	i.Scheme, i.Size = string(v.IdentityScheme()), len(v.Bytes())
@@ -137,7 +136,7 @@ func full(v enr.View) recordInfo {
 	return i
 }
 
-// text is the form for people.
+// text returns the form for people.
 func (i recordInfo) text() string {
 	var b strings.Builder
 	line := func(name, value string) { fmt.Fprintf(&b, "%-11s %s\n", name, value) }
@@ -164,8 +163,7 @@ func (i recordInfo) text() string {
 	return b.String()
 }
 
-// showValue is the value of a pair as people read it. rlp is one canonical value: what records are
-// made of.
+// showValue returns the value of a pair for people. rlp is one canonical value.
 func showValue(key string, rlp []byte) string {
 	content, rest, list := splitRLP(rlp)
 	if list || len(rest) > 0 {
@@ -182,7 +180,7 @@ func showValue(key string, rlp []byte) string {
 			copy(n[8-len(content):], content)
 			return strconv.FormatUint(binary.BigEndian.Uint64(n[:]), 10)
 		}
-	case "eth2": // ENRForkID of the consensus specification, in SSZ
+	case "eth2": // ENRForkID of the consensus specification, in SSZ encoding
 		if len(content) == 16 {
 			return fmt.Sprintf("fork digest %x, next fork version %x, next fork epoch %d",
 				content[:4], content[4:8], binary.LittleEndian.Uint64(content[8:]))
@@ -193,7 +191,7 @@ func showValue(key string, rlp []byte) string {
 	return showRLP(rlp)
 }
 
-// showRLP writes strings in quotes if they are text, else in hexadecimal, and lists in brackets.
+// showRLP returns strings as printable does, and lists in brackets.
 func showRLP(rlp []byte) string {
 	content, _, list := splitRLP(rlp)
 	if !list {
@@ -208,8 +206,8 @@ func showRLP(rlp []byte) string {
 	return "[" + strings.Join(items, ", ") + "]"
 }
 
-// printable is text as it is, in quotes if it could be taken for something else, and hexadecimal
-// digits for bytes.
+// printable returns text unchanged, or in quotes if it looks like something else, and other bytes
+// as hexadecimal digits.
 func printable(b []byte) string {
 	if len(b) == 0 {
 		return `""`
@@ -225,8 +223,8 @@ func printable(b []byte) string {
 	return string(b)
 }
 
-// splitRLP parts the first value of b into its content and what follows. b is canonical; if it is
-// not, all of it is content.
+// splitRLP splits b into the content of its first value and the rest. b must be canonical;
+// otherwise splitRLP may return all of it as content.
 func splitRLP(b []byte) (content, rest []byte, list bool) {
 	if len(b) == 0 || b[0] < 0x80 {
 		n := min(len(b), 1)
@@ -244,7 +242,7 @@ func splitRLP(b []byte) (content, rest []byte, list bool) {
 			size = size<<8 | int(c)
 		}
 	}
-	if head > 3 || head+size > len(b) { // no value of a record is longer
+	if head > 3 || head+size > len(b) { // longer than any value of a record
 		return b, nil, false
 	}
 	return b[head : head+size], b[head+size:], list

@@ -16,7 +16,7 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// recordFlags are what a new record is made of.
+// recordFlags holds the flags that describe a new record.
 type recordFlags struct {
 	key, from string
 	seq       uint64
@@ -26,12 +26,12 @@ type recordFlags struct {
 	unset     []string
 }
 
-// portKeys are the keys that have a flag of their own, in the order of the help.
+// portKeys are the keys of ports, in the order of the help. Each has a flag.
 var portKeys = [...]string{"udp", "udp6", "tcp", "tcp6", "quic", "quic6"}
 
 func (r *recordFlags) add(f *pflag.FlagSet) {
 	f.SortFlags = false
-	f.StringVar(&r.key, "key", "", "private `KEY`: a file, or 64 hexadecimal digits, which other users of the machine can see")
+	f.StringVar(&r.key, "key", "", "private `KEY`: a file, or 64 hexadecimal digits, which other users of this machine can see")
 	f.StringVar(&r.from, "from", "", "old `RECORD` to start from; the new one gets the next sequence number")
 	f.Uint64Var(&r.seq, "seq", 1, "sequence `NUMBER`")
 	f.StringVar(&r.ip, "ip", "", "IPv4 `ADDRESS`")
@@ -40,8 +40,8 @@ func (r *recordFlags) add(f *pflag.FlagSet) {
 	for _, k := range portKeys {
 		r.ports[k] = f.Uint16(k, 0, "`PORT` of key "+k)
 	}
-	f.StringArrayVar(&r.set, "set", nil, "`PAIR` key=VALUE with the value in RLP as hexadecimal digits, or key:TEXT; repeatable")
-	f.StringArrayVar(&r.unset, "unset", nil, "`KEY` to leave out of --from; repeatable")
+	f.StringArrayVar(&r.set, "set", nil, "`PAIR` to set: key=VALUE with hexadecimal digits of RLP, or key:TEXT; repeatable")
+	f.StringArrayVar(&r.unset, "unset", nil, "`KEY` of --from to leave out; repeatable")
 }
 
 func newEnrMake(t *tool) *cobra.Command {
@@ -74,7 +74,8 @@ func newEnrMake(t *tool) *cobra.Command {
 	return c
 }
 
-// builder collects what the flags say. Each is checked here, so that an error names its flag.
+// builder returns a builder with the values of the flags. It checks each flag, so that an error
+// names it.
 func (r *recordFlags) builder(t *tool, f *pflag.FlagSet, key *enr.PrivateKey) (*enr.Builder, error) {
 	b := enr.NewBuilder()
 	if r.from != "" {
@@ -122,7 +123,7 @@ func (r *recordFlags) builder(t *tool, f *pflag.FlagSet, key *enr.PrivateKey) (*
 	for i, s := range r.set {
 		err := setPair(b, s)
 		if err == nil {
-			// Signed alone, so that what is wrong with a value is said of this flag.
+			// Sign this pair alone, so that the error is about this flag.
 			one := enr.NewBuilder()
 			setPair(one, s)
 			if _, e := one.Sign(key); e != nil {
@@ -136,7 +137,7 @@ func (r *recordFlags) builder(t *tool, f *pflag.FlagSet, key *enr.PrivateKey) (*
 	return b, nil
 }
 
-// setPair reads key=hexrlp or key:text; what stands first decides.
+// setPair parses key=hexrlp or key:text. The first separator decides.
 func setPair(b *enr.Builder, s string) error {
 	at := strings.IndexAny(s, "=:")
 	if at < 1 {
@@ -144,7 +145,7 @@ func setPair(b *enr.Builder, s string) error {
 	}
 	key, value := s[:at], s[at+1:]
 	if key == "id" || key == "secp256k1" {
-		return cli.Usagef("key %s is set by signing", key)
+		return cli.Usagef("signing sets key %s", key)
 	}
 	if s[at] == ':' {
 		b.SetString(key, value)
@@ -171,11 +172,11 @@ func newEnrConvert(t *tool) *cobra.Command {
 	var to, keyFlag string
 	var seq uint64
 	c := &cobra.Command{
-		Use: "convert NODE", Short: "Turn a record into an enode URL, or the other way round",
-		Long: `Turn a record into an enode URL, or into another of its forms with --to.
+		Use: "convert NODE", Short: "Convert between records and enode URLs",
+		Long: `Convert a record to an enode URL, or to another form with --to; or an enode URL to a record.
 
-An enode URL is not signed, so a record can be made of it only with the private key of its
-node in --key. Without the key, discv5 resolve asks the node for its record.`,
+An enode URL is not signed, so you need the private key of its node (--key) to make a record.
+Without the key, ask the node for its record with discv5 resolve.`,
 		Args: arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			text, err := t.text(args[0])
@@ -200,16 +201,16 @@ node in --key. Without the key, discv5 resolve asks the node for its record.`,
 			return t.printAs(r, to)
 		},
 	}
-	c.Flags().StringVar(&to, "to", "", "`FORM`: enr, enode, hex or base64. Default: the other one of enr and enode")
+	c.Flags().StringVar(&to, "to", "", "`FORM`: enr, enode, hex or base64. Default: enode for a record, enr for an enode URL")
 	c.Flags().StringVar(&keyFlag, "key", "", "private `KEY` that signs the record of an enode URL")
 	c.Flags().Uint64Var(&seq, "seq", 1, "sequence `NUMBER` of the record of an enode URL")
 	return c
 }
 
-// recordOf signs a record that says what an enode URL says.
+// recordOf returns a signed record with the addresses of an enode URL.
 func (t *tool) recordOf(e enr.Enode, keyFlag string, seq uint64) (*enr.Record, error) {
 	if keyFlag == "" {
-		return nil, cli.Usagef("argument 1: an enode URL is not signed: give the node's --key, or ask the node with discv5 resolve")
+		return nil, cli.Usagef("argument 1: an enode URL is not signed: give the node's --key, or run discv5 resolve")
 	}
 	key, err := t.key(keyFlag)
 	if err != nil {
@@ -245,13 +246,13 @@ func (t *tool) printAs(r *enr.Record, to string) error {
 	case "enode", "":
 		e, ok := r.Enode()
 		if !ok {
-			return cli.Usagef("argument 1: record has no address, or no port for it, that an enode URL could name")
+			return cli.Usagef("argument 1: the record has no address with a port for an enode URL")
 		}
 		c.Enode = e.String()
 		text = c.Enode
 		if _, v4 := r.UDPEndpoint4(); v4 {
 			if v6, ok := r.UDPEndpoint6(); ok && v6 != (netip.AddrPort{}) {
-				t.note("discv5: an enode URL has one address: %s is left out", v6)
+				t.note("discv5: an enode URL has only one address; it does not have %s", v6)
 			}
 		}
 	case "hex":

@@ -89,7 +89,7 @@ func TestEnrMake(t *testing.T) {
 	for _, c := range []struct{ args, says string }{
 		{"--ip 2001:db8::1", "--ip"}, {"--ip6 1.2.3.4", "--ip6"}, {"--udp 0", "--udp 0"}, {"--udp 70000", "--udp"},
 		{"--set novalue", "--set 1"}, {"--set client:a --set x=0x8301", "--set 2"}, {"--set x=0101", "--set 1"},
-		{"--set id:v4", "--set 1: key id"}, {"--set udp=00", "--set 1"}, {"--set x:" + strings.Repeat("a", 300), "larger than 300"},
+		{"--set id:v4", "--set 1: signing sets key id"}, {"--set udp=00", "--set 1"}, {"--set x:" + strings.Repeat("a", 300), "larger than 300"},
 		{"--from " + goodRecord[:50], "--from"},
 	} {
 		r := try(t, append([]string{"enr", "make", "--key", testKey}, strings.Fields(c.args)...)...)

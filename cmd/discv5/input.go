@@ -18,19 +18,19 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// toURL turns the digits of standard base64 into those of the URL-safe one.
+// toURL converts standard base64 to URL-safe base64.
 var toURL = strings.NewReplacer("+", "-", "/", "_")
 
-// parseView reads a record in any form that users have: text with or without enr:, base64 of either
-// alphabet with or without padding, hexadecimal digits with or without 0x, or the bytes themselves.
-// The signature is not checked.
+// parseView parses a record in any form that users have: text with or without enr:, base64 of
+// either alphabet with or without padding, hexadecimal digits with or without 0x, or the bytes
+// themselves. It does not check the signature.
 func parseView(s string) (enr.View, error) {
 	raw, err := recordBytes(s)
 	if err != nil {
 		return enr.View{}, err
 	}
-	// Every record is a list of more than 64 bytes. What begins otherwise is another word that
-	// happens to be base64.
+	// Every record is a list of more than 64 bytes. Anything else is a word that happens to be
+	// base64.
 	if !strings.HasPrefix(s, "enr:") && (len(raw) == 0 || raw[0] < 0xf8) {
 		return enr.View{}, cli.Usagef("%s is not a record", quote.Short(s))
 	}
@@ -48,7 +48,7 @@ func recordBytes(s string) ([]byte, error) {
 	if strings.HasPrefix(s, "enode://") {
 		return nil, cli.Usagef("this is an enode URL, not a record; see discv5 enr convert --help")
 	}
-	if len(s) > 0 && s[0] >= 0xc0 { // an RLP list, which no text begins like
+	if len(s) > 0 && s[0] >= 0xc0 { // an RLP list; no text begins like that
 		return []byte(s), nil
 	}
 	s = strings.TrimPrefix(strings.TrimSpace(s), "enr:")
@@ -58,8 +58,7 @@ func recordBytes(s string) ([]byte, error) {
 	if len(s) > maxRecordText {
 		return nil, cli.Usage(enr.ErrTooLarge)
 	}
-	// The first digit tells: that of a list of this length is f in hexadecimal and - or + in
-	// base64.
+	// The first digit of a list of this length is f in hexadecimal, and - or + in base64.
 	if raw, err := hex.DecodeString(strings.TrimPrefix(s, "0x")); err == nil {
 		return raw, nil
 	}
@@ -70,7 +69,7 @@ func recordBytes(s string) ([]byte, error) {
 	return raw, nil
 }
 
-// parseRecord is parseView for a record whose signature must be good.
+// parseRecord is parseView for a record whose signature must be valid.
 func parseRecord(s string) (*enr.Record, error) {
 	v, err := parseView(s)
 	if err != nil {
@@ -83,8 +82,8 @@ func parseRecord(s string) (*enr.Record, error) {
 	return r, nil
 }
 
-// nameRecords puts the prefix before records that lack it: their first character is - in base64,
-// and what begins so would be taken for flags.
+// nameRecords adds the prefix enr: to records that lack it. In base64 they begin with -, and would
+// be taken for flags.
 func nameRecords(args []string) []string {
 	named := make([]string, len(args))
 	for i, a := range args {
@@ -99,20 +98,20 @@ func nameRecords(args []string) []string {
 	return named
 }
 
-// minRecordText is shorter than any record's text, as a signature alone is longer, and longer than
-// any flag.
+// minRecordText is longer than any flag, and shorter than the text of any record: the signature
+// alone is longer.
 const minRecordText = 86
 
 // listed is one node of a list.
 type listed struct {
-	where string // "" for the only one; "record 3" or "line 9: node ..." otherwise
+	where string // "" for the only node; otherwise "record 3" or "line 9: node ..."
 	text  string
 	entry nodeEntry // of a nodes.json
 }
 
 // nodes calls add with each node of an argument: a list of any size, a nodes.json, or the bytes of
-// a single record. It keeps one entry in memory. json says that the entry is of a nodes.json. name
-// is the word for an entry in errors.
+// a single record. It keeps one entry in memory. json says that the entry is of a nodes.json.
+// Errors use name as the word for an entry.
 func (t *tool) nodes(arg, name string, add func(l listed, json bool) error) error {
 	in, closeIn, place, err := t.open(arg)
 	if err != nil {
@@ -128,7 +127,7 @@ func (t *tool) nodes(arg, name string, add func(l listed, json bool) error) erro
 		return place(readNodes(r, func(id enr.ID, e nodeEntry) error {
 			return add(listed{fmt.Sprintf("line %d: node %s", e.line, id), e.Record, e}, true)
 		}))
-	// an RLP list, which no text begins like
+	// an RLP list; no text begins like that
 	case len(start) > 0 && start[0] >= 0xc0 && !bytes.HasPrefix(start, []byte("\ufeff")):
 		b, err := io.ReadAll(io.LimitReader(r, enr.MaxSize+1))
 		if err != nil {
@@ -136,7 +135,7 @@ func (t *tool) nodes(arg, name string, add func(l listed, json bool) error) erro
 		}
 		return place(add(listed{text: string(b)}, false))
 	}
-	// The first entry is held back: if it is the only one it has no number.
+	// Hold the first entry back: it has no number if it is the only one.
 	var first listed
 	count := 0
 	for e, err := range nodelist.Read(r) {
@@ -170,12 +169,12 @@ func (t *tool) nodes(arg, name string, add func(l listed, json bool) error) erro
 	return nil
 }
 
-// emptyList is the error about a list without entries, which has the name of those.
+// emptyList is the error about a list without entries. Its value is the word for an entry.
 type emptyList string
 
 func (e emptyList) Error() string { return "holds no " + string(e) }
 
-// peek returns the start of r, up to what is not white space.
+// peek returns the start of r, up to the first byte that is not white space or beyond.
 func peek(r *bufio.Reader) ([]byte, error) {
 	for n := 16; ; n *= 2 {
 		b, err := r.Peek(min(n, r.Size()))
@@ -188,8 +187,8 @@ func peek(r *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// open gives what an argument stands for: FILE for @FILE, standard input for -, else the argument
-// itself. place says in an error where it came from.
+// open returns a reader of FILE for the argument @FILE, of standard input for -, and otherwise of
+// the argument itself. inPlace adds the place to an error.
 func (t *tool) open(arg string) (r io.Reader, closeIn func() error, inPlace func(error) error, err error) {
 	closeIn = func() error { return nil }
 	switch {
@@ -211,7 +210,7 @@ func (t *tool) open(arg string) (r io.Reader, closeIn func() error, inPlace func
 	return strings.NewReader(arg), closeIn, func(err error) error { return err }, nil
 }
 
-// in puts an entry's place before an error.
+// in adds the place of an entry to an error.
 func (l listed) in(err error) error {
 	if l.where == "" {
 		return err
@@ -219,7 +218,7 @@ func (l listed) in(err error) error {
 	return place(l.where, err)
 }
 
-// records reads the records that an argument stands for. A file may hold none.
+// records returns the records of an argument. A file may hold none.
 func (t *tool) records(arg string) (list []*enr.Record, err error) {
 	err = t.nodes(arg, "record", func(l listed, _ bool) error {
 		r, err := parseRecord(l.text)
@@ -235,11 +234,11 @@ func (t *tool) records(arg string) (list []*enr.Record, err error) {
 	return list, err
 }
 
-// maxBoot is how many nodes of a nodes.json serve as bootnodes: those that have answered last, and
-// often.
+// maxBoot is how many nodes of a nodes.json serve as bootnodes: those with the latest answers and
+// the highest scores.
 const maxBoot = 64
 
-// bootTexts reads the nodes that a value of --bootnodes stands for.
+// bootTexts returns the nodes of a value of --bootnodes.
 func (t *tool) bootTexts(arg string) (texts []string, err error) {
 	var known []nodeEntry
 	err = t.nodes(arg, "node", func(l listed, json bool) error {
@@ -268,7 +267,7 @@ func (t *tool) bootTexts(arg string) (texts []string, err error) {
 	return texts, nil
 }
 
-// bestNodes returns the nodes to start from, at most maxBoot.
+// bestNodes returns the best nodes to start from, at most maxBoot. It sorts list.
 func bestNodes(list []nodeEntry) []nodeEntry {
 	slices.SortStableFunc(list, func(a, b nodeEntry) int {
 		if c := b.LastResponse.Compare(a.LastResponse); c != 0 {

@@ -17,7 +17,7 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// keyInfo is what is shown of a key.
+// keyInfo describes a key.
 type keyInfo struct {
 	NodeID    string `json:"nodeId"`
 	PublicKey string `json:"publicKey"`
@@ -43,7 +43,7 @@ func newKeyGenerate(t *tool) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use: "generate FILE", Short: "Make a private key",
-		Long: "Make a private key in a new file of mode 0600 and print its node ID. FILE - prints the key itself, and nothing else.",
+		Long: "Make a private key in a new file of mode 0600 and print its node ID. With - as FILE, print only the key itself.",
 		Args: arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			form, err := parseKeyForm(format)
@@ -65,12 +65,12 @@ func newKeyGenerate(t *tool) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&force, "force", false, "replace the file if it exists")
-	c.Flags().StringVar(&format, "format", string(keyHex), "`FORM` of the file: hex, 64 digits; raw, 32 bytes as Lighthouse has them")
+	c.Flags().BoolVar(&force, "force", false, "replace FILE if it exists")
+	c.Flags().StringVar(&format, "format", string(keyHex), "`FORM` of the file: hex, 64 digits; or raw, 32 bytes as in Lighthouse")
 	return c
 }
 
-// writeSecret prints a key for who asked for it.
+// writeSecret prints the private key itself.
 func (t *tool) writeSecret(key *enr.PrivateKey, form keyForm) {
 	if t.json {
 		t.printKey(key, form, "", true)
@@ -85,7 +85,7 @@ func newKeyInspect(t *tool) *cobra.Command {
 	var secret bool
 	c := &cobra.Command{
 		Use: "inspect FILE", Short: "Show node ID and public key of a private key",
-		Long: "Show node ID and public key of a private key in FILE, or on standard input for -. Both forms are read.",
+		Long: "Show node ID and public key of a private key in FILE, of either form. With - as FILE, read standard input.",
 		Args: arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			key, form, err := t.readKey(args[0])
@@ -96,7 +96,7 @@ func newKeyInspect(t *tool) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&secret, "secret", false, "print the private key too")
+	c.Flags().BoolVar(&secret, "secret", false, "print the private key as well")
 	return c
 }
 
@@ -104,8 +104,8 @@ func newKeyConvert(t *tool) *cobra.Command {
 	var force bool
 	var to string
 	c := &cobra.Command{
-		Use: "convert FILE NEWFILE", Short: "Write a private key in the other form",
-		Long: "Read a private key, 64 hexadecimal digits or 32 raw bytes, and write it to a new file of mode 0600 in the other form or that of --to. - is standard input or output.",
+		Use: "convert FILE NEWFILE", Short: "Convert a private key to the other form",
+		Long: "Read a private key, 64 hexadecimal digits or 32 raw bytes, and write it in the other form, or that of --to, to a new file of mode 0600. - is standard input or output.",
 		Args: arguments(2, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			key, from, err := t.readKey(args[0])
@@ -137,7 +137,7 @@ func newKeyConvert(t *tool) *cobra.Command {
 	return c
 }
 
-// keyForm is how a private key is written down.
+// keyForm is a form of a private key in a file.
 type keyForm string
 
 const (
@@ -148,7 +148,7 @@ const (
 // maxKeyText is longer than any text of a key: 0x, digits, CR, LF.
 const maxKeyText = 68
 
-// parseKeyForm reads --to and --format.
+// parseKeyForm parses --to and --format.
 func parseKeyForm(s string) (keyForm, error) {
 	switch f := keyForm(s); f {
 	case keyHex, keyRaw:
@@ -157,8 +157,8 @@ func parseKeyForm(s string) (keyForm, error) {
 	return "", cli.Usagef("%s: want hex or raw", quote.Short(s))
 }
 
-// decodeKey reads a key of either form. No error quotes it, as it may be a key with a typing
-// mistake.
+// decodeKey parses a key of either form. Errors never quote it: it may be a key with a typing
+// error.
 func decodeKey(b []byte) (*enr.PrivateKey, keyForm, error) {
 	if len(b) == 32 {
 		key, err := enr.ParsePrivateKey(b)
@@ -175,7 +175,7 @@ func decodeKey(b []byte) (*enr.PrivateKey, keyForm, error) {
 	return nil, "", cli.Usagef("not a private key of 64 hexadecimal digits or 32 raw bytes")
 }
 
-// encodeKey is what a key file holds. The caller clears it.
+// encodeKey returns the content of a key file. Callers must clear it.
 func encodeKey(key *enr.PrivateKey, form keyForm) []byte {
 	scalar := key.Bytes()
 	defer clear(scalar[:])
@@ -206,19 +206,19 @@ func (t *tool) readKey(path string) (*enr.PrivateKey, keyForm, error) {
 		return nil, "", place(path, err)
 	}
 	if info, err := os.Stat(path); err == nil && runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-		t.note("discv5: %s has mode %04o: other users may read the key; chmod 600 it", path, info.Mode().Perm())
+		t.note("discv5: %s has mode %04o: other users may read the key; run chmod 600", path, info.Mode().Perm())
 	}
 	return key, form, nil
 }
 
-// key reads the value of --key: a file, or the 64 digits themselves.
+// key parses the value of --key: a file, or the 64 digits themselves.
 func (t *tool) key(value string) (*enr.PrivateKey, error) {
 	if key, err := enr.ParsePrivateKeyHex(value); err == nil {
 		return key, nil
 	}
 	if len(value) == 64 || len(value) == 66 {
 		if _, err := os.Stat(value); errors.Is(err, fs.ErrNotExist) {
-			// may be a key: not quoted
+			// Do not quote the value: it may be a key.
 			return nil, cli.Usagef("neither a file nor a private key of 64 hexadecimal digits")
 		}
 	}
@@ -226,8 +226,8 @@ func (t *tool) key(value string) (*enr.PrivateKey, error) {
 	return key, err
 }
 
-// writeKey makes a key file of mode 0600. It appears under its name only when it is complete. One
-// that is there already is replaced only by force.
+// writeKey creates a key file of mode 0600. The file gets its name when it is complete. writeKey
+// replaces an existing file only if force is set.
 func writeKey(path string, key *enr.PrivateKey, form keyForm, force bool) error {
 	text := encodeKey(key, form)
 	defer clear(text)

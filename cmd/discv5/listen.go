@@ -18,10 +18,10 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// pollInterval is how often the table is looked at for changes.
+// pollInterval is the time between checks of the table for changes.
 const pollInterval = 250 * time.Millisecond
 
-// listenEvent is something that happened, or how things are. Which fields are set depends on Event.
+// listenEvent is an event or the status of the node. Event decides which other fields are set.
 type listenEvent struct {
 	Event    string       `json:"event"` // listening, added, live, silent, updated, removed, talk, status
 	NodeID   string       `json:"nodeId,omitempty"`
@@ -39,9 +39,9 @@ func newListen(t *tool) *cobra.Command {
 	status := cli.Seconds(10 * time.Second)
 	c := &cobra.Command{
 		Use: "listen", Short: "Run a node and print what happens",
-		Long: `Run a node until SIGINT. Its record is printed first, then each change of its table and
-each request of a protocol of --talk. A line about table, sessions and packets is written
-every --status; with --json it is an event too.`,
+		Long: `Run a node until SIGINT. It prints its record first, then each change of its table and each
+request of a protocol of --talk. Every --status it writes a line about table, sessions and
+packets to standard error, or with --json an event to standard output.`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
@@ -74,10 +74,10 @@ every --status; with --json it is an event too.`,
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringArrayVar(&external, "extip", nil, "`IP[:PORT]` that the record names; repeat for the other family")
-	f.StringArrayVar(&talks, "talk", nil, "`NAME` of a protocol whose requests are printed, or its bytes after 0x; repeatable")
-	f.BoolVar(&echo, "echo", false, "answer these requests with their own payload, not with an empty one")
-	f.Var(&status, "status", "`TIME` between two lines about the node; 0 is never")
+	f.StringArrayVar(&external, "extip", nil, "`IP[:PORT]` to put into the record; repeat it for the other family")
+	f.StringArrayVar(&talks, "talk", nil, "print the requests of the protocol `NAME`, given as text or as bytes after 0x; repeatable")
+	f.BoolVar(&echo, "echo", false, "answer these requests with their own payload instead of an empty one")
+	f.Var(&status, "status", "`TIME` between status lines; 0 for none")
 	n.flags(f, "timeout", "W", true)
 	return c
 }
@@ -99,7 +99,7 @@ func parseExternal(list []string) (addrs []netip.AddrPort, err error) {
 	return addrs, nil
 }
 
-// talkHandler prints requests.
+// talkHandler returns a handler that prints requests.
 func (t *tool) talkHandler(echo bool) discv5.TalkHandler {
 	return func(_ context.Context, r discv5.TalkRequest) []byte {
 		digits, protocol := hex.EncodeToString(r.Payload), printable([]byte(r.Protocol))
@@ -150,18 +150,18 @@ func (t *tool) listen(ctx context.Context, node *discv5.Node, status time.Durati
 	}
 }
 
-// seenNode is what was last seen of a node in the table.
+// seenNode is the last known state of a node in the table.
 type seenNode struct {
 	addr string
 	seq  uint64
 	live bool
 }
 
-// changes prints how the table differs from what was seen before. What comes and goes in between is
-// not seen.
+// changes prints the differences between the table and before, and returns the new state. It misses
+// nodes that come and go between two calls.
 func (t *tool) changes(node *discv5.Node, before map[enr.ID]seenNode) map[enr.ID]seenNode {
 	now := make(map[enr.ID]seenNode, len(before))
-	tell := func(event string, id enr.ID, addr, record string) {
+	report := func(event string, id enr.ID, addr, record string) {
 		t.print(listenEvent{Event: event, NodeID: id.String(), Addr: addr, Record: record}, fmt.Sprintf("%-7s %s %s", event, id, addr))
 	}
 	for _, n := range node.Nodes() {
@@ -171,12 +171,12 @@ func (t *tool) changes(node *discv5.Node, before map[enr.ID]seenNode) map[enr.ID
 		was, ok := before[id]
 		switch {
 		case !ok:
-			tell("added", id, is.addr, record)
+			report("added", id, is.addr, record)
 		case was.seq != is.seq || was.addr != is.addr:
-			tell("updated", id, is.addr, record)
+			report("updated", id, is.addr, record)
 		}
 		if is.live != was.live {
-			tell(map[bool]string{true: "live", false: "silent"}[is.live], id, is.addr, record)
+			report(map[bool]string{true: "live", false: "silent"}[is.live], id, is.addr, record)
 		}
 	}
 	var gone []enr.ID
@@ -187,12 +187,13 @@ func (t *tool) changes(node *discv5.Node, before map[enr.ID]seenNode) map[enr.ID
 	}
 	slices.SortFunc(gone, func(a, b enr.ID) int { return slices.Compare(a[:], b[:]) })
 	for _, id := range gone {
-		tell("removed", id, before[id].addr, "")
+		report("removed", id, before[id].addr, "")
 	}
 	return now
 }
 
-// statusEvent is how a node does. Numbers of packets and sessions count since its start.
+// statusEvent is the status of the node. Packets, messages and sessions by direction count since
+// its start.
 type statusEvent struct {
 	Table       int    `json:"table"`
 	Live        int    `json:"live"`
@@ -207,7 +208,7 @@ type statusEvent struct {
 	MessagesOut uint64 `json:"messagesOut"`
 }
 
-// status writes how the node does: a result for programs, a diagnostic for people.
+// status writes the status of the node: to standard error, or with --json as a result.
 func (t *tool) status(node *discv5.Node) {
 	s := node.Stats()
 	c := &s.Counters

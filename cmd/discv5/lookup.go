@@ -19,9 +19,9 @@ func newLookup(t *tool) *cobra.Command {
 	n := &network{t: t}
 	c := &cobra.Command{
 		Use: "lookup [TARGET]", Short: "Find the nodes closest to an ID",
-		Long: `Find the nodes of the network that are closest to TARGET, 16 at most, and print their records,
-closest first. TARGET is a node ID of 64 hexadecimal digits, a NODE, or the word random,
-which is also the default. Exit code 1: no node was found.`,
+		Long: `Find the nodes of the network that are closest to TARGET, at most 16, and print their records,
+closest first. TARGET is a node ID of 64 hexadecimal digits, a NODE, or the word random, which
+is the default. Exit code 1: no node was found.`,
 		Args: arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
@@ -40,7 +40,7 @@ which is also the default. Exit code 1: no node was found.`,
 				return err
 			}
 			if len(n.boot) == 0 {
-				return cli.Usagef("--bootnodes is missing: it says where to begin; see %s --help", c.CommandPath())
+				return cli.Usagef("--bootnodes is missing: it says where to start; see %s --help", c.CommandPath())
 			}
 			node, err := n.start(ctx, n.boot, true)
 			if err != nil {
@@ -70,7 +70,7 @@ which is also the default. Exit code 1: no node was found.`,
 	return c
 }
 
-// idOf reads a node ID, or that of a record or an enode URL.
+// idOf parses a node ID, or returns that of a record or an enode URL.
 func (t *tool) idOf(arg string) (enr.ID, error) {
 	text, err := t.text(arg)
 	if err != nil {
@@ -102,9 +102,9 @@ func newResolve(t *tool) *cobra.Command {
 		Use: "resolve NODE", Short: "Find the newest record of a node",
 		Long: `Find the newest record of a node and print it.
 
-NODE may also be a node ID, 64 hexadecimal digits. A node whose address is known is asked
-itself. If it does not answer, or only its ID is known, the network is asked, starting from
---bootnodes. Exit code 1: no record was found.`,
+NODE may also be a node ID of 64 hexadecimal digits. Resolve asks the node itself if its
+address is known. If it does not answer, or only its ID is known, resolve asks the network,
+starting from --bootnodes. Exit code 1: no record was found.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
@@ -126,7 +126,7 @@ itself. If it does not answer, or only its ID is known, the network is asked, st
 				to, id = &found, found.id()
 				known = append([]target{found}, known...)
 			} else if len(n.boot) == 0 {
-				return cli.Usagef("argument 1: a node ID has no address: --bootnodes says where to ask; see %s --help", c.CommandPath())
+				return cli.Usagef("argument 1: a node ID has no address: name nodes to ask with --bootnodes; see %s --help", c.CommandPath())
 			}
 			node, err := n.start(ctx, known, len(n.boot) > 0)
 			if err != nil {
@@ -139,7 +139,7 @@ itself. If it does not answer, or only its ID is known, the network is asked, st
 			}
 			if to != nil {
 				if old := to.contact.Record(); old != nil && old.Seq() > r.Seq() {
-					t.note("the record found has sequence number %d, lower than that of the one given: %d", r.Seq(), old.Seq())
+					t.note("the record found has sequence number %d, the given record has %d", r.Seq(), old.Seq())
 				}
 			}
 			i := brief(r.View())
@@ -151,7 +151,7 @@ itself. If it does not answer, or only its ID is known, the network is asked, st
 	return c
 }
 
-// resolve asks the node itself, then the network.
+// resolve asks the node itself, and then the network.
 func (n *network) resolve(ctx context.Context, node *discv5.Node, id enr.ID, to *target) (*enr.Record, error) {
 	if to != nil {
 		r, err := node.RequestENR(ctx, to.contact)
@@ -170,29 +170,29 @@ func (n *network) resolve(ctx context.Context, node *discv5.Node, id enr.ID, to 
 	}
 	best := newest(nil, near, id)
 	if best == nil {
-		// A lookup brings nodes that answer. That one does not, but those close to it may know its
-		// record.
+		// A lookup returns nodes that answer. This node does not, but nodes close to it may have
+		// its record.
 		for _, r := range near {
-			heard, err := node.FindNode(ctx, discv5.ContactOf(r), uint(enr.LogDistance(r.ID(), id)))
+			found, err := node.FindNode(ctx, discv5.ContactOf(r), uint(enr.LogDistance(r.ID(), id)))
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
 			if err == nil {
-				best = newest(best, heard, id)
+				best = newest(best, found, id)
 			}
 		}
 	}
 	if best == nil {
 		return nil, fmt.Errorf("no record of %s: asked the %d nodes closest to it", id.Short(), len(near))
 	}
-	// Whoever is found is asked: others may have an old record.
+	// Other nodes may have an old record: ask the node itself.
 	if r, err := node.RequestENR(ctx, discv5.ContactOf(best)); err == nil {
 		best = newest(best, []*enr.Record{r}, id)
 	}
 	return best, nil
 }
 
-// newest is the record of id with the highest sequence number.
+// newest returns the record of id with the highest sequence number.
 func newest(best *enr.Record, records []*enr.Record, id enr.ID) *enr.Record {
 	for _, r := range records {
 		if r.ID() == id && (best == nil || r.Seq() > best.Seq()) {

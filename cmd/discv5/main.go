@@ -62,10 +62,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if ctx.Err() != nil && !cli.IsUsage(err) && !lost {
 		err = errors.New("interrupted") // the cause of whatever failed
 	}
-	cli.PrintError(stderr, "discv5", err, "discv5")
+	cli.PrintError(stderr, "discv5", err, packages...)
 	return cli.ExitCode(err)
 }
 
-// oneLine returns the text of an error as one line. It removes the name that begins the library's
-// errors, because every line of this program begins with it.
-func oneLine(err error) string { return cli.OneLine(err, "discv5") }
+// packages begin the library's errors. Users do not need them.
+var packages = []string{"discv5", "engine"}
+
+// oneLine returns the text of an error in one line, without the names of packages.
+func oneLine(err error) string { return cli.OneLine(err, packages...) }

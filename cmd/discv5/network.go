@@ -18,7 +18,7 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// network holds the flags of commands that send, and starts the node through which they do.
+// network holds the flags of a command that sends, and starts the node that sends.
 type network struct {
 	t         *tool
 	addrs     []string
@@ -28,28 +28,28 @@ type network struct {
 	bootFlags []string
 	dnsFlag   string
 
-	listen []netip.AddrPort // given by --addr
-	names  *nameServer      // that of --dns
+	listen []netip.AddrPort // of --addr
+	names  *nameServer      // of --dns
 	boot   []target         // of --bootnodes
 	change func(*discv5.Config)
 }
 
-// flags adds the flags. short is the letter for --timeout, which not all commands have; boot says
-// whether the command needs the network.
+// flags adds the flags. timeoutName and short are the names of the flag for the request timeout;
+// boot adds --bootnodes.
 func (n *network) flags(f *pflag.FlagSet, timeoutName, short string, boot bool) {
 	f.SortFlags = false
 	n.timeout = cli.Seconds(discv5.DefaultRequestTimeout)
 	if boot {
-		f.StringArrayVar(&n.bootFlags, "bootnodes", nil, "`NODES` to start from, separated by commas, or @FILE; enrtree:// URLs of lists too; repeatable")
+		f.StringArrayVar(&n.bootFlags, "bootnodes", nil, "`NODES` to start from, separated by commas: enr:..., enode://..., enrtree://... or @FILE; repeatable")
 	}
-	f.VarP(&n.timeout, timeoutName, short, "`TIME` to wait for each answer; a handshake gets as much again")
-	f.StringArrayVar(&n.addrs, "addr", nil, "UDP `ADDR` to listen on: IP:PORT, [IPv6]:PORT or :PORT; repeatable. Default: a free port, of loopback if that is where the others are")
-	f.StringVar(&n.keyFlag, "key", "", "private `KEY` of this node: a file, or 64 hexadecimal digits, which other users of the machine can see. Default: a new one")
+	f.VarP(&n.timeout, timeoutName, short, "`TIME` to wait for each answer; a handshake may take twice as long")
+	f.StringArrayVar(&n.addrs, "addr", nil, "UDP `ADDR` to listen on: IP:PORT, [IPv6]:PORT or :PORT; repeatable. Default: a free port, on loopback if all nodes named are there")
+	f.StringVar(&n.keyFlag, "key", "", "private `KEY` of this node: a file, or 64 hexadecimal digits, which other users of this machine can see. Default: a new key")
 	dnsFlag(f, &n.dnsFlag)
 	f.StringVar(&n.protocol, "protocol-id", "discv5", "protocol `ID` of the network, six characters")
 }
 
-// parse reads --addr, --dns and --bootnodes. It comes before targets are read.
+// parse parses --addr, --dns and --bootnodes. Callers must call it before target.
 func (n *network) parse(ctx context.Context) (err error) {
 	for _, s := range n.addrs {
 		addr, ipv6, err := cli.ParseListenAddr(s)
@@ -94,7 +94,7 @@ func (n *network) parse(ctx context.Context) (err error) {
 	return nil
 }
 
-// target reads an argument that names a node.
+// target parses an argument that names a node.
 func (n *network) target(ctx context.Context, args []string, i int) (target, error) {
 	text, err := n.t.text(args[i])
 	if err != nil {
@@ -104,7 +104,7 @@ func (n *network) target(ctx context.Context, args []string, i int) (target, err
 	return to, place(argument(i), err)
 }
 
-// start starts a node that can reach the targets and, if wide, whatever else they tell of.
+// start starts a node that can reach the targets and, if wide, the nodes that they return.
 func (n *network) start(ctx context.Context, targets []target, wide bool) (*discv5.Node, error) {
 	cfg := discv5.Config{Sockets: 1, RequestTimeout: time.Duration(n.timeout), ListenAddrs: n.listen}
 	var err error
@@ -149,8 +149,7 @@ func (n *network) start(ctx context.Context, targets []target, wide bool) (*disc
 	return node, nil
 }
 
-// listenFor chooses the addresses to listen on, with ports that are free. Failure to open the
-// optional ones does not matter.
+// listenFor chooses addresses to listen on, with free ports. The optional ones may fail to open.
 func listenFor(targets []target, wide bool) (required, optional []netip.AddrPort) {
 	local, has4, has6 := len(targets) > 0, false, false
 	for _, to := range targets {
@@ -173,11 +172,10 @@ func listenFor(targets []target, wide bool) (required, optional []netip.AddrPort
 	return []netip.AddrPort{a6}, nil
 }
 
-// joinPoll is how often the table is looked at while a bootnode's record is on its way into it.
+// joinPoll is the time between checks of the table while a bootnode's record is on its way there.
 const joinPoll = 10 * time.Millisecond
 
-// join has the bootnodes answer, which brings them into the node's table, where lookups begin. One
-// is enough.
+// join waits until a bootnode is in the node's table, where lookups start. One bootnode is enough.
 func (n *network) join(ctx context.Context, node *discv5.Node) error {
 	errs := make(chan error, len(n.boot))
 	for _, b := range n.boot {
@@ -212,14 +210,14 @@ func (n *network) join(ctx context.Context, node *discv5.Node) error {
 	for node.Stats().Table == 0 {
 		select {
 		case <-wait.Done():
-			return errors.New("a bootnode answers, but not from the address that its record has")
+			return errors.New("a bootnode answers, but not from the address in its record")
 		case <-time.After(joinPoll):
 		}
 	}
 	return nil
 }
 
-// parseProtocol reads a protocol ID of six characters. The version is that of the public network.
+// parseProtocol parses a protocol ID of six characters. The version is that of the public network.
 func parseProtocol(s string) (codec.Protocol, error) {
 	p := codec.DefaultProtocol
 	if len(s) != len(p.ID) {
@@ -229,7 +227,7 @@ func parseProtocol(s string) (codec.Protocol, error) {
 	return p, nil
 }
 
-// parseBytes reads hexadecimal digits after 0x, or else takes the text itself.
+// parseBytes returns the bytes of hexadecimal digits after 0x, and otherwise the bytes of s.
 func parseBytes(s string) ([]byte, error) {
 	if digits, ok := strings.CutPrefix(s, "0x"); ok {
 		return parseHex(digits)
@@ -237,7 +235,7 @@ func parseBytes(s string) ([]byte, error) {
 	return []byte(s), nil
 }
 
-// parseHex reads hexadecimal digits, with or without 0x.
+// parseHex parses hexadecimal digits, with or without 0x.
 func parseHex(s string) ([]byte, error) {
 	b, err := hex.DecodeString(strings.TrimPrefix(s, "0x"))
 	if err != nil {

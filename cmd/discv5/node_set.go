@@ -17,27 +17,29 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// nodeSet is the content of nodes.json, the format of the devp2p tool: an object keyed by node ID.
+// nodeSet is the content of nodes.json, in the format of the devp2p tool: an object keyed by node
+// ID.
 type nodeSet map[enr.ID]nodeEntry
 
-// nodeEntry is what is known of one node. Times are in UTC and whole seconds.
+// nodeEntry is the entry of one node. Times are in UTC and whole seconds.
 type nodeEntry struct {
 	Seq    uint64 `json:"seq"`
 	Record string `json:"record"`
-	// Score is how often the node has answered, halved whenever it did not.
+	// Score is how often the node has answered, halved each time that it did not.
 	Score int `json:"score,omitempty"`
-	// FirstResponse and LastResponse are when it answered, LastCheck when it was last asked.
+	// FirstResponse and LastResponse are the times of answers, LastCheck is the time of the last
+	// check.
 	FirstResponse time.Time `json:"firstResponse"`
 	LastResponse  time.Time `json:"lastResponse"`
 	LastCheck     time.Time `json:"lastCheck"`
-	// LastTry is when it was last asked in vain while hardly any node answered, which says nothing
-	// about it.
+	// LastTry is the time of the last check without an answer that proves nothing, because hardly
+	// any node answered at that time.
 	LastTry time.Time `json:"lastTry,omitzero"`
 
-	line int // of the file, from 1; 0 for an entry that is not of a file
+	line int // of the file, from 1; 0 if the entry is not of a file
 }
 
-// answered notes a check that the node answered with record r.
+// answered records a check that the node answered with record r.
 func (s nodeSet) answered(r *enr.Record, now time.Time) {
 	e := s[r.ID()]
 	e.Seq, e.Record = r.Seq(), r.String()
@@ -49,7 +51,7 @@ func (s nodeSet) answered(r *enr.Record, now time.Time) {
 	s[r.ID()] = e
 }
 
-// failed notes a check without an answer. A node whose score falls to 0 is taken out.
+// failed records a check without an answer. It removes a node whose score falls to 0.
 func (s nodeSet) failed(id enr.ID, now time.Time) (removed bool) {
 	e, ok := s[id]
 	if !ok {
@@ -65,7 +67,7 @@ func (s nodeSet) failed(id enr.ID, now time.Time) (removed bool) {
 	return false
 }
 
-// tried notes a check without an answer that says nothing about the node.
+// tried records a check without an answer that proves nothing about the node.
 func (s nodeSet) tried(id enr.ID, now time.Time) {
 	if e, ok := s[id]; ok {
 		e.LastTry = now
@@ -73,11 +75,11 @@ func (s nodeSet) tried(id enr.ID, now time.Time) {
 	}
 }
 
-// encode is the file's content.
+// encode returns the content of the file.
 func (s nodeSet) encode() ([]byte, error) { return json.MarshalIndent(s, "", "    ") }
 
-// maxNodeEntry bounds one entry of a nodes.json in bytes. Entries of crawl have less than a
-// thousand.
+// maxNodeEntry bounds one entry of a nodes.json, in bytes. The entries of crawl are shorter than
+// 1,000 bytes.
 const maxNodeEntry = 64 << 10
 
 // readNodes reads a nodes.json of any size and calls add with each entry, in the order of the file.
@@ -127,8 +129,8 @@ func readNodes(r io.Reader, add func(enr.ID, nodeEntry) error) error {
 	return nil
 }
 
-// window keeps what was read since drop was called: it tells the line of an offset, and ends the
-// reading when an entry has no end.
+// window keeps the bytes read since the last call of drop. It finds the line of an offset, and
+// fails when an entry is too long.
 type window struct {
 	r     io.Reader
 	buf   []byte
@@ -150,10 +152,10 @@ func (w *window) Read(p []byte) (int, error) {
 
 func (w *window) end() int64 { return w.at + int64(len(w.buf)) }
 
-// cut is how many bytes of buf are before an offset.
+// cut returns how many bytes of buf are before an offset.
 func (w *window) cut(offset int64) int { return int(max(0, min(offset-w.at, int64(len(w.buf))))) }
 
-// drop forgets what is before an offset.
+// drop forgets the bytes before an offset.
 func (w *window) drop(offset int64) {
 	n := w.cut(offset)
 	w.lines += bytes.Count(w.buf[:n], []byte("\n"))
@@ -161,12 +163,12 @@ func (w *window) drop(offset int64) {
 	w.at += int64(n)
 }
 
-// line is the line of an offset, from 1.
+// line returns the line of an offset, from 1.
 func (w *window) line(offset int64) int {
 	return 1 + w.lines + bytes.Count(w.buf[:w.cut(offset)], []byte("\n"))
 }
 
-// find is where a value is wrong that follows the key that ends at an offset.
+// find returns the offset of the error in the value of a key that ends at offset at.
 func (w *window) find(at int64, err error) int64 {
 	var kind *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
@@ -174,9 +176,9 @@ func (w *window) find(at int64, err error) int64 {
 	case errors.As(err, &kind):
 		return at + 1 + kind.Offset // the value begins after the colon
 	case errors.As(err, &syntax):
-		// A Decoder counts from elsewhere.
+		// The Decoder counts from another offset.
 		value := bytes.TrimLeft(w.buf[w.cut(at):], ": \t\r\n")
-		if again := json.Unmarshal(value, new(json.RawMessage)); errors.As(again, &syntax) {
+		if err := json.Unmarshal(value, new(json.RawMessage)); errors.As(err, &syntax) {
 			return w.end() - int64(len(value)) + syntax.Offset
 		}
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errEntrySize):
@@ -185,20 +187,20 @@ func (w *window) find(at int64, err error) int64 {
 	return at
 }
 
-// wrong is a usageError about the file, which names the line of an offset.
+// wrong returns a usage error that names the line of an offset.
 func (w *window) wrong(offset int64, err error) error {
 	var kind *json.UnmarshalTypeError
 	var reading *fs.PathError
 	switch {
-	case errors.As(err, &reading): // which says nothing about the content
+	case errors.As(err, &reading): // not about the content
 		return cli.Usagef("line %d: %w", w.line(offset), err)
-	case errors.As(err, &kind): // it quotes numbers
+	case errors.As(err, &kind): // its text may hold a long number
 		short := *kind
 		short.Value = quote.Cut(short.Value)
 		err = &short
 	case errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF:
 		err = errors.New("unexpected end of JSON input")
-	case len(err.Error()) > quote.Max: // a time that is none, which it quotes
+	case len(err.Error()) > quote.Max: // its text may hold a long time
 		err = errors.New(quote.Cut(err.Error()))
 	}
 	return cli.Usagef("line %d: not a node set: %w", w.line(offset), err)
@@ -250,12 +252,12 @@ func loadNodes(path string) (nodeSet, []target, error) {
 	return s, list, nil
 }
 
-// order sorts targets by when they were last asked, those first that never were.
+// order sorts targets by their last check. Targets without a check come first.
 func (s nodeSet) order(list []target) {
 	slices.SortStableFunc(list, func(a, b target) int { return s[a.id()].asked().Compare(s[b.id()].asked()) })
 }
 
-// asked is when a node was last asked, whether it answered or not.
+// asked returns the time of the last check, with or without an answer.
 func (e nodeEntry) asked() time.Time {
 	if e.LastTry.After(e.LastCheck) {
 		return e.LastTry
@@ -263,7 +265,7 @@ func (e nodeEntry) asked() time.Time {
 	return e.LastCheck
 }
 
-// checkFile tells whether writeFile can write a file, without changing it.
+// checkFile reports whether writeFile can write a file. It does not change the file.
 func checkFile(path string) error {
 	if err := atomicfile.Check(path, keepFile); err != nil {
 		return fmt.Errorf("%s cannot be written: %w", path, err)
@@ -271,11 +273,11 @@ func checkFile(path string) error {
 	return nil
 }
 
-// keepFile is how a nodes.json is written.
+// keepFile holds the options for writing a nodes.json.
 var keepFile = atomicfile.Options{Mode: 0o644, Keep: true}
 
-// writeFile replaces a file, or what a link leads to: a reader sees the old content or the new one.
-// An existing file keeps its mode, and one that is read-only is left alone.
+// writeFile replaces a file, or the target of a link: a reader sees the old content or the new one.
+// An existing file keeps its mode. writeFile refuses to replace a read-only file.
 func writeFile(path string, content []byte) error {
 	err := atomicfile.Write(path, content, keepFile)
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// maxInput bounds what is kept of a file or of standard input that is no list of nodes: see nodes.
+// maxInput bounds a file, or standard input, that readAll keeps in memory, in bytes. A list of
+// nodes may be longer: see nodes.
 const maxInput = 16 << 20
 
 // tool is one run of the program.
@@ -25,13 +26,13 @@ type tool struct {
 	out, err io.Writer
 	json     bool
 
-	mu     sync.Mutex // results come from several goroutines
-	lost   error      // a result that could not be written
+	mu     sync.Mutex // several goroutines print results
+	lost   error      // the first error of standard output
 	giveUp func()     // ends the command
 	read   bool       // standard input has been read
 }
 
-// print writes a result: v in JSON, or else the text.
+// print writes a result: v with --json, otherwise text.
 func (t *tool) print(v any, text string) {
 	line := []byte(text)
 	if t.json {
@@ -44,7 +45,7 @@ func (t *tool) print(v any, text string) {
 	t.write(append(line, '\n'))
 }
 
-// write writes bytes of a result as they are.
+// write writes the bytes of a result unchanged.
 func (t *tool) write(b []byte) {
 	t.mu.Lock()
 	_, err := t.out.Write(b)
@@ -54,7 +55,8 @@ func (t *tool) write(b []byte) {
 	}
 }
 
-// fail keeps the first error of output, and ends the command: nobody would see what it finds.
+// fail keeps the first error of standard output, and ends the command: nobody would see its
+// results.
 func (t *tool) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -64,20 +66,20 @@ func (t *tool) fail(err error) {
 	}
 }
 
-// failed is the first error of output.
+// failed returns the first error of standard output.
 func (t *tool) failed() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.lost
 }
 
-// note writes a line about progress.
+// note writes a line to standard error.
 func (t *tool) note(format string, args ...any) {
 	fmt.Fprintf(t.err, format+"\n", args...)
 }
 
-// input gives what an argument stands for: the content of FILE for @FILE, standard input for -,
-// else the argument.
+// input returns the content of FILE for the argument @FILE, standard input for -, and otherwise the
+// argument itself.
 func (t *tool) input(arg string) ([]byte, error) {
 	switch {
 	case arg == "":
@@ -95,7 +97,7 @@ func (t *tool) input(arg string) ([]byte, error) {
 	return []byte(arg), nil
 }
 
-// text is input for what is one word.
+// text is input without the white space around it. It must not be empty.
 func (t *tool) text(arg string) (string, error) {
 	b, err := t.input(arg)
 	if err != nil {
@@ -108,7 +110,7 @@ func (t *tool) text(arg string) (string, error) {
 	return string(b), nil
 }
 
-// readFile reads a file that the command line names, so that all errors are about the command line.
+// readFile reads a file that the command line names: all its errors are usage errors.
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -130,7 +132,7 @@ func readAll(r io.Reader) ([]byte, error) {
 	return b, nil
 }
 
-// words splits a list at white space and commas; what follows a # on a line is left out.
+// words splits a list at white space and commas. A # starts a comment up to the end of its line.
 func words(b []byte) (list []string) {
 	for line := range strings.Lines(string(b)) {
 		line, _, _ = strings.Cut(line, "#")
@@ -144,8 +146,8 @@ const (
 	progressInterval = 500 * time.Millisecond
 )
 
-// showing writes line over itself, if standard error is a terminal, until the function that it
-// returns is called. That takes the line away.
+// showing keeps a line of progress on standard error, if that is a terminal, until the caller calls
+// stop, which erases the line.
 func (t *tool) showing(line func() string) (stop func()) {
 	if !isTerminal(t.err) {
 		return func() {}
@@ -171,17 +173,18 @@ func (t *tool) showing(line func() string) (stop func()) {
 	}
 }
 
-// asking is how far a node is that asks others.
+// asking returns a function that returns the progress of a node's requests as text.
 func asking(node *discv5.Node) func() string {
 	began := time.Now()
 	return func() string {
 		s := node.Stats()
 		answered, not := s.Counters[engine.CallsAnswered], s.Counters[engine.CallsTimedOut]+s.Counters[engine.CallsFailed]
-		return fmt.Sprintf("%d answers, %d requests without, %d under way, %.0f s", answered, not, s.Requests, time.Since(began).Seconds())
+		return fmt.Sprintf("%d answers, %d requests without, %d pending, %.0f s", answered, not, s.Requests, time.Since(began).Seconds())
 	}
 }
 
-// watch saves the file and shows how far the crawl is, until it has finished.
+// watch saves the file from time to time and shows the progress of the crawl, until it has
+// finished.
 func (t *tool) watch(c *crawler, path string, began time.Time, finished <-chan struct{}) {
 	save := time.NewTicker(saveInterval)
 	defer save.Stop()
@@ -206,10 +209,10 @@ func (t *tool) watch(c *crawler, path string, began time.Time, finished <-chan s
 
 func (c *crawler) progress(began time.Time) string {
 	n := c.counts()
-	return fmt.Sprintf("%d answered, %d did not, %d waiting, %d under way, %.0f s", n.Answered, n.Failed, n.Waiting, n.running, time.Since(began).Seconds())
+	return fmt.Sprintf("%d answered, %d did not, %d waiting, %d running, %.0f s", n.Answered, n.Failed, n.Waiting, n.running, time.Since(began).Seconds())
 }
 
-// isTerminal reports whether lines can be written over.
+// isTerminal reports whether w is a terminal, where a line can replace itself.
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	if !ok {

@@ -39,7 +39,7 @@ Exit code 1: the message does not open with the key; 2: this is no packet to tha
 			var key []byte
 			if readKey != "" {
 				if key, err = parseHex(readKey); err != nil {
-					// may be most of a key: not quoted
+					// Do not quote the value: it may be most of a key.
 					return cli.Usagef("--read-key: want 32 hexadecimal digits")
 				}
 				if len(key) != aead.KeySize {
@@ -70,7 +70,7 @@ Exit code 1: the message does not open with the key; 2: this is no packet to tha
 	return c
 }
 
-// packetInfo is a packet taken apart. Byte strings are hexadecimal digits.
+// packetInfo describes a decoded packet. Byte strings are hexadecimal digits.
 type packetInfo struct {
 	Size       int    `json:"size"`
 	IV         string `json:"iv"`
@@ -94,8 +94,8 @@ type packetInfo struct {
 	Message    *messageInfo `json:"message,omitempty"`
 }
 
-// decodePacket takes a datagram apart and changes it. If only the message cannot be read it returns
-// both the packet and an error.
+// decodePacket decodes a datagram in place. If only the message cannot be decoded, it returns both
+// the packet and an error.
 func decodePacket(raw []byte, to enr.ID, proto codec.Protocol, key []byte) (*packetInfo, error) {
 	size := len(raw)
 	var p codec.Packet
@@ -147,7 +147,7 @@ func decodePacket(raw []byte, to enr.ID, proto codec.Protocol, key []byte) (*pac
 	return i, nil
 }
 
-// text is the form for people.
+// text returns the form for people.
 func (i *packetInfo) text() string {
 	var b strings.Builder
 	line := func(name, value string) {
@@ -179,7 +179,7 @@ func (i *packetInfo) text() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// messageInfo is a message taken apart. Fields holds what its type has, in its order.
+// messageInfo describes a decoded message. Fields holds the fields of its type.
 type messageInfo struct {
 	Type      string         `json:"type"`
 	RequestID string         `json:"requestId"`
@@ -196,7 +196,7 @@ func (m *messageInfo) add(name string, value any) {
 	m.order = append(m.order, name)
 }
 
-// text is the form for people.
+// text returns the form for people.
 func (m *messageInfo) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s request-id=%s", m.Type, m.RequestID)
@@ -209,7 +209,7 @@ func (m *messageInfo) text() string {
 	return b.String()
 }
 
-// decodeMessage reads a decrypted message of any type.
+// decodeMessage decodes a decrypted message of any type.
 func decodeMessage(plain []byte) (*messageInfo, error) {
 	t, body, err := codec.SplitMessage(plain)
 	if err != nil {
@@ -291,8 +291,8 @@ func distances(d codec.Distances) []int {
 	}
 }
 
-// records reads encoded records that stand one after another. Of one that cannot be read the bytes
-// are shown.
+// records describes encoded records that follow one another. It shows the bytes of a record that it
+// cannot parse.
 func records(b []byte) (list []recordInfo) {
 	for len(b) > 0 {
 		one, rest, err := codec.SplitRecord(b)

@@ -20,7 +20,7 @@ func newPing(t *tool) *cobra.Command {
 	interval := cli.Seconds(time.Second)
 	c := &cobra.Command{
 		Use: "ping NODE", Short: "Ask whether a node is alive, and how far away",
-		Long: "Send PING to a node and print the time that each answer took. The first one takes a handshake, of which only the last round trip counts. Exit code 1: no answer at all.",
+		Long: "Send PING to a node and print the time of each answer. The first PING needs a handshake; its time is that of the last round trip. Exit code 1: no answer at all.",
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if count < 0 {
@@ -48,8 +48,8 @@ func newPing(t *tool) *cobra.Command {
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.IntVarP(&count, "count", "c", count, "`NUMBER` of pings; 0 is until interrupted")
-	f.VarP(&interval, "interval", "i", "`TIME` between two pings")
+	f.IntVarP(&count, "count", "c", count, "`NUMBER` of pings; 0 until interrupted")
+	f.VarP(&interval, "interval", "i", "`TIME` between pings")
 	n.flags(f, "timeout", "W", false)
 	return c
 }
@@ -96,7 +96,7 @@ type pinger struct {
 	min, max float64
 }
 
-// run pings and sums up. Who interrupts it gets the summary of what there is.
+// run pings and prints the summary, even if the user interrupts it.
 func (p *pinger) run(ctx context.Context, count int, interval time.Duration) error {
 	began := time.Now()
 	next := time.NewTimer(0)
@@ -111,7 +111,7 @@ func (p *pinger) run(ctx context.Context, count int, interval time.Duration) err
 		next.Reset(interval)
 		if err := p.one(ctx); err != nil {
 			last = err
-			// What no further ping would change.
+			// Errors that a further ping cannot change.
 			if errors.Is(err, discv5.ErrNoEndpoint) || errors.Is(err, discv5.ErrSelf) {
 				return err
 			}
@@ -133,7 +133,7 @@ func (p *pinger) one(ctx context.Context) error {
 	pong, err := p.node.Ping(ctx, p.to.contact)
 	switch {
 	case ctx.Err() != nil:
-		p.sent-- // given up, which says nothing about the node
+		p.sent-- // interrupted: this proves nothing about the node
 		return nil
 	case err != nil:
 		r.Error = oneLine(err)
@@ -168,5 +168,5 @@ func (p *pinger) summary(took time.Duration) {
 	p.t.print(s, text)
 }
 
-// round keeps microseconds of what is in milliseconds.
+// round rounds to three decimal places: microseconds of a time in milliseconds.
 func round(x float64) float64 { return math.Round(x*1000) / 1000 }

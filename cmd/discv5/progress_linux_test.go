@@ -44,8 +44,8 @@ func TestProgressOnTerminal(t *testing.T) {
 		want string
 		args []string
 	}{
-		"lookup":  {"under way", []string{"lookup", "--bootnodes", dead, "-W", "600ms"}},
-		"resolve": {"under way", []string{"resolve", strings.Repeat("ab", 32), "--bootnodes", dead, "-W", "600ms"}},
+		"lookup":  {"pending, ", []string{"lookup", "--bootnodes", dead, "-W", "600ms"}},
+		"resolve": {"pending, ", []string{"resolve", strings.Repeat("ab", 32), "--bootnodes", dead, "-W", "600ms"}},
 		"crawl":   {"waiting", []string{"crawl", t.TempDir() + "/nodes.json", "--bootnodes", dead, "--request-timeout", "600ms"}},
 	} {
 		t.Run(name, func(t *testing.T) {

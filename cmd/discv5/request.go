@@ -21,11 +21,11 @@ func newFindNode(t *tool) *cobra.Command {
 	var each bool
 	c := &cobra.Command{
 		Use: "findnode NODE", Short: "Ask a node for records of nodes at given distances from it",
-		Long: `Send FINDNODE to a node and print the records of its answer, one on a line.
+		Long: `Send FINDNODE to a node and print the records of its answer, one a line.
 
-All distances go into one request, and nodes answer with 16 records at most. With --each
-every distance is a request of its own, which shows a whole table. Distance 0 is the
-node's own record. An answer without records is an answer: exit code 0.`,
+All distances go into one request, and nodes answer with at most 16 records. With --each,
+every distance has its own request, which shows a whole table. Distance 0 is the node's own
+record. An answer without records is an answer: exit code 0.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			list, err := parseDistances(distances)
@@ -72,7 +72,7 @@ node's own record. An answer without records is an answer: exit code 0.`,
 	return c
 }
 
-// printFound prints a record and, in JSON, its distance from where it was asked about.
+// printFound prints a record and, with --json, its distance from the ID that the request was about.
 func (t *tool) printFound(r *enr.Record, from enr.ID) {
 	i := brief(r.View())
 	d := enr.LogDistance(from, r.ID())
@@ -80,8 +80,7 @@ func (t *tool) printFound(r *enr.Record, from enr.ID) {
 	t.print(i, i.Record)
 }
 
-// parseDistances reads the values of --distance. Each distance counts once, where it is first
-// named.
+// parseDistances parses the values of --distance. It drops repeated distances.
 func parseDistances(flags []string) (list []uint, err error) {
 	for _, flag := range flags {
 		for _, s := range strings.Split(flag, ",") {
@@ -127,8 +126,8 @@ func newTalk(t *tool) *cobra.Command {
 		Use: "talk NODE [PAYLOAD]", Short: "Send a request of an application's protocol",
 		Long: `Send TALKREQ to a node and print the payload of its answer as hexadecimal digits.
 
-PAYLOAD is text, hexadecimal digits after 0x or with --hex, @FILE or - for standard input,
-both byte by byte. Without it the request is empty. A node that does not know the protocol
+PAYLOAD is text; hexadecimal digits, after 0x or with --hex; or the bytes of @FILE or of -,
+standard input. The default is an empty request. A node that does not know the protocol
 answers with an empty payload.`,
 		Args: arguments(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -166,7 +165,7 @@ answers with an empty payload.`,
 				return err
 			}
 			if len(answer) == 0 {
-				t.note("the answer is empty: the node may not know protocol %s", printable(name))
+				t.note("the answer is empty; the node may not know protocol %s", printable(name))
 			}
 			if raw && !t.json {
 				t.write(answer)
@@ -181,13 +180,13 @@ answers with an empty payload.`,
 	f.SortFlags = false
 	f.StringVarP(&protocol, "protocol", "p", "", "`NAME` of the protocol, or its bytes as hexadecimal digits after 0x")
 	f.BoolVar(&isHex, "hex", false, "the payload is hexadecimal digits")
-	f.BoolVar(&raw, "raw", false, "write the answer's bytes as they are")
+	f.BoolVar(&raw, "raw", false, "write the bytes of the answer unchanged")
 	n.flags(f, "timeout", "W", false)
 	return c
 }
 
-// payload reads what is to be sent. Only what stands on the command line itself can be digits
-// without being told so.
+// payload returns the bytes of PAYLOAD. Without --hex, only an argument, not a file, may hold
+// digits.
 func (t *tool) payload(arg string, isHex bool) ([]byte, error) {
 	b, err := t.input(arg)
 	switch {

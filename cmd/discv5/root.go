@@ -14,12 +14,12 @@ import (
 const rootHelp = `A tool for the Node Discovery Protocol v5.1.
 
 A NODE is a record (enr:...), an enode URL, @FILE that holds one of them, or - for
-standard input. Results go to standard output, everything else to standard error.
+standard input. Results go to standard output, all other text to standard error.
 
 Exit codes:
   0  done
-  1  no answer, or it failed
-  2  the command line or what it names is wrong`
+  1  no answer, or a failure
+  2  the command line, or something that it names, is wrong`
 
 func newRoot(t *tool) *cobra.Command {
 	root := &cobra.Command{
@@ -30,9 +30,9 @@ func newRoot(t *tool) *cobra.Command {
 	root.SetIn(t.in)
 	root.SetOut(t.out)
 	root.SetErr(t.err)
-	root.PersistentFlags().BoolVar(&t.json, "json", false, "print each result as one JSON object on a line of its own")
+	root.PersistentFlags().BoolVar(&t.json, "json", false, "print each result as one JSON object on its own line")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return cli.Usagef("%w; see %s --help", err, c.CommandPath())
+		return cli.Usagef("%w; see %s --help", cli.FlagError(err, c.Flags()), c.CommandPath())
 	})
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
 	asGroup(root)
@@ -41,12 +41,12 @@ func newRoot(t *tool) *cobra.Command {
 		group("enr", "Show, make and convert node records", newEnrInspect(t), newEnrMake(t), newEnrConvert(t)),
 		group("dns", "Read, check and make lists of nodes in DNS", newDNSResolve(t), newDNSCheck(t), newDNSMake(t)),
 		newPing(t), newFindNode(t), newTalk(t), newResolve(t), newLookup(t), newListen(t), newCrawl(t),
-		group("packet", "Take packets apart", newPacketDecode(t)),
+		group("packet", "Decode packets", newPacketDecode(t)),
 	)
 	return root
 }
 
-// group is a command that does nothing but hold others.
+// group returns a command that only holds other commands.
 func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: name, Short: short}
 	c.AddCommand(commands...)
@@ -54,19 +54,28 @@ func group(name, short string, commands ...*cobra.Command) *cobra.Command {
 	return c
 }
 
-// asGroup makes a command without its own work show its help if it is called alone, and say so if a
-// name is not known.
+// asGroup makes a command show its help if it has no arguments, and report an unknown subcommand
+// otherwise.
 func asGroup(c *cobra.Command) {
 	c.Args = cobra.ArbitraryArgs
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return c.Help()
 		}
-		return cli.Usagef("argument 1: %s is no command of %s; see %s --help", quote.Short(args[0]), c.CommandPath(), c.CommandPath())
+		hint := ""
+		var names []string
+		for _, sub := range c.Commands() {
+			names = append(names, sub.Name())
+		}
+		if near := cli.Nearest(args[0], names); near != "" {
+			hint = "; did you mean " + near + "?"
+		}
+		return cli.Usagef("argument 1: %s is not a command of %s%s; see %s --help", quote.Short(args[0]), c.CommandPath(), hint, c.CommandPath())
 	}
 }
 
-// arguments checks the number of arguments. usage names them as in the line of Use.
+// arguments checks the number of arguments; most is negative if there is no limit. Errors name a
+// missing argument as the line of Use does.
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {
@@ -80,7 +89,7 @@ func arguments(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// place says where in the input an error is. It keeps whose fault it is.
+// place puts the place of an error in the input before its text. A usage error remains one.
 func place(where string, err error) error {
 	if err == nil {
 		return nil
@@ -88,5 +97,5 @@ func place(where string, err error) error {
 	return fmt.Errorf("%s: %w", where, err)
 }
 
-// argument is the place of an argument, counted from 0.
+// argument returns the place of argument i, counted from 0.
 func argument(i int) string { return fmt.Sprintf("argument %d", i+1) }

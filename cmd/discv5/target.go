@@ -13,23 +13,23 @@ import (
 	"github.com/fastdisc/discv5/internal/cli"
 )
 
-// hostTimeout bounds the search for the address of one host name.
+// hostTimeout bounds the lookup of one host name.
 const hostTimeout = 5 * time.Second
 
-// target is a node that a request goes to.
+// target is a node to send requests to.
 type target struct {
-	contact discv5.Contact // not yet there while listed is set
-	v4, v6  netip.AddrPort // where it is; the zero value where it has no address of a family
+	contact discv5.Contact // not valid while listed is set
+	v4, v6  netip.AddrPort // zero if the node has no address of a family
 	listed  *listedRecord
 }
 
-// listedRecord is a record of a nodes.json whose signature has not been checked.
+// listedRecord is a record of a nodes.json with an unchecked signature.
 type listedRecord struct {
 	id   enr.ID
 	view enr.View
 }
 
-// id is the target's node ID.
+// id returns the target's node ID.
 func (t target) id() enr.ID {
 	if t.listed != nil {
 		return t.listed.id
@@ -37,7 +37,7 @@ func (t target) id() enr.ID {
 	return t.contact.ID()
 }
 
-// seq is the sequence number of the target's record, and false if it has none.
+// seq returns the sequence number of the target's record, and false if there is no record.
 func (t target) seq() (uint64, bool) {
 	if t.listed != nil {
 		return t.listed.view.Seq(), true
@@ -48,7 +48,7 @@ func (t target) seq() (uint64, bool) {
 	return 0, false
 }
 
-// verified is the target with its record checked: signed, and by this node.
+// verified returns the target after checking that its node has signed the record.
 func (t target) verified() (target, error) {
 	if t.listed == nil {
 		return t, nil
@@ -63,14 +63,13 @@ func (t target) verified() (target, error) {
 	return recordTarget(r)
 }
 
-// listedTarget makes a target of a record whose owner has been found and whose signature has not
-// been checked.
+// listedTarget returns the target for a record of node id with an unchecked signature.
 func listedTarget(id enr.ID, v enr.View) (target, error) {
 	to := target{listed: &listedRecord{id, v}}
 	return to, to.locate(v)
 }
 
-// addr is the address that a request goes to from a node with sockets of the given families.
+// addr returns the address that a request goes to if the node has the given listen addresses.
 func (t target) addr(listen []netip.AddrPort) netip.AddrPort {
 	for _, a := range listen {
 		if a.Addr().Is4() && t.v4.IsValid() {
@@ -85,13 +84,13 @@ func (t target) loopback() bool {
 	return (!t.v4.IsValid() || t.v4.Addr().IsLoopback()) && (!t.v6.IsValid() || t.v6.Addr().IsLoopback())
 }
 
-// recordTarget makes a target of a record.
+// recordTarget returns the target for a record.
 func recordTarget(r *enr.Record) (target, error) {
 	to := target{contact: discv5.ContactOf(r)}
 	return to, to.locate(r.View())
 }
 
-// locate takes the addresses from a record.
+// locate sets the addresses to those of a record.
 func (t *target) locate(v enr.View) error {
 	t.v4, _ = v.UDPEndpoint4()
 	t.v6, _ = v.UDPEndpoint6()
@@ -101,8 +100,9 @@ func (t *target) locate(v enr.View) error {
 	return nil
 }
 
-// parseTarget reads a record or an enode URL. only, if not empty, are the listen addresses given: a
-// host name is looked up with names for an address of one of their families.
+// parseTarget parses a record or an enode URL. It resolves a host name with names, to an address of
+// a family of only, which holds the listen addresses that the user named. If only is empty, it
+// takes any family.
 func parseTarget(ctx context.Context, names *nameServer, s string, only []netip.AddrPort) (target, error) {
 	if strings.HasPrefix(s, dnsdisc.LinkPrefix) {
 		return target{}, cli.Usagef("this is a list of nodes, not a node; see discv5 dns --help")
@@ -141,7 +141,7 @@ func parseTarget(ctx context.Context, names *nameServer, s string, only []netip.
 	return to, nil
 }
 
-// lookupHost finds the address of a host name, IPv4 before IPv6.
+// lookupHost returns an address of a host name. It prefers IPv4.
 func lookupHost(ctx context.Context, names *nameServer, host string, only []netip.AddrPort) (netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
 	defer cancel()
