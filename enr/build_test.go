@@ -7,8 +7,8 @@ import (
 	"github.com/fastdisc/discv5/internal/rlp"
 )
 
-// FuzzBuild: what a builder signs is a record that reads back with all that was put in, verifies,
-// and has one text; what it refuses would be refused by a reader.
+// FuzzBuild: a record that a builder signs parses to all that was set, verifies, and has one text.
+// A reader would refuse what the builder refuses.
 func FuzzBuild(f *testing.F) {
 	f.Add(uint64(1), "eth2", []byte{0xc1, 0x80}, "app", []byte("value"), uint16(9000))
 	f.Add(^uint64(0), "udp", []byte{0x82, 0x23, 0x28}, "tcp", []byte{0x23, 0x28}, uint16(1))
@@ -33,7 +33,7 @@ func FuzzBuild(f *testing.F) {
 		if p, err := ParseText(r.String()); err != nil || !p.Equal(r.View()) {
 			t.Fatalf("%s does not read back: %v", r, err)
 		}
-		set := map[string][]byte{name: value} // later calls replace what earlier ones have set
+		set := map[string][]byte{name: value} // later calls replace earlier values
 		set[other] = rlp.AppendString(nil, text)
 		set["quic"] = rlp.AppendUint64(nil, uint64(port))
 		delete(set, "id")

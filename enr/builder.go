@@ -8,9 +8,9 @@ import (
 	"github.com/fastdisc/discv5/internal/rlp"
 )
 
-// Builder collects the pairs of a record to be signed. Its methods return it, so that calls
-// can be chained; the first error is kept and comes out of Sign. A Builder is for one
-// goroutine. Signing does not use it up.
+// Builder collects the pairs of a record to be signed. Its methods return the Builder, so you can
+// chain calls. It keeps the first error, which Sign returns. A Builder is not safe for concurrent
+// use. You can sign several times.
 type Builder struct {
 	seq   uint64
 	pairs []pair // sorted by key, keys unique
@@ -20,7 +20,7 @@ type Builder struct {
 type pair struct {
 	key   string
 	value []byte // RLP; never changed once stored
-	kept  bool   // of the record that Edit was called on, so that it may not fit its key
+	kept  bool   // from the record that Edit was called on, so it may not fit its key
 }
 
 // NewBuilder returns a builder without pairs and with seq 1.
@@ -32,9 +32,8 @@ func (b *Builder) SetSeq(seq uint64) *Builder {
 	return b
 }
 
-// Set sets key to a value given as RLP, header included, and copies it. Whether it is one
-// canonical RLP value, and fits its key, is checked by Sign. "id" and "secp256k1" are
-// set by Sign.
+// Set sets key to a copy of an RLP value, including its header. Sign checks that it is one
+// canonical RLP value and fits its key. Sign sets "id" and "secp256k1" itself.
 func (b *Builder) Set(key string, rlpValue []byte) *Builder {
 	return b.put(key, slices.Clone(rlpValue))
 }
@@ -52,8 +51,8 @@ func (b *Builder) SetUint(key string, v uint64) *Builder {
 	return b.put(key, rlp.AppendUint64(nil, v))
 }
 
-// SetIP sets "ip" to an IPv4 address, also one that comes mapped into IPv6, and "ip6" to any
-// other. A zone has no place in a record and is dropped. ErrIP: addr is the zero Addr.
+// SetIP sets "ip" for an IPv4 or IPv4-mapped address, and otherwise "ip6". It drops a zone. ErrIP:
+// addr is the zero Addr.
 func (b *Builder) SetIP(addr netip.Addr) *Builder {
 	addr = addr.Unmap()
 	switch {
@@ -65,26 +64,26 @@ func (b *Builder) SetIP(addr netip.Addr) *Builder {
 	return b.fail(ErrIP)
 }
 
-// SetUDP sets "udp". ErrPortZero: port is 0. Delete removes a port.
+// SetUDP sets "udp". ErrPortZero: port is 0. Use Delete to remove a port.
 func (b *Builder) SetUDP(port uint16) *Builder { return b.setPort("udp", port) }
 
-// SetUDP6 sets "udp6", as SetUDP does. Some implementations do not fall back to "udp" for
-// IPv6, so set both even if they are equal.
+// SetUDP6 sets "udp6" like SetUDP. Some implementations do not fall back to "udp" for IPv6, so set
+// both even if they are equal.
 func (b *Builder) SetUDP6(port uint16) *Builder { return b.setPort("udp6", port) }
 
-// SetTCP sets "tcp", as SetUDP does.
+// SetTCP sets "tcp" like SetUDP.
 func (b *Builder) SetTCP(port uint16) *Builder { return b.setPort("tcp", port) }
 
-// SetTCP6 sets "tcp6", as SetUDP does.
+// SetTCP6 sets "tcp6" like SetUDP.
 func (b *Builder) SetTCP6(port uint16) *Builder { return b.setPort("tcp6", port) }
 
-// SetQUIC sets "quic", as SetUDP does.
+// SetQUIC sets "quic" like SetUDP.
 func (b *Builder) SetQUIC(port uint16) *Builder { return b.setPort("quic", port) }
 
-// SetQUIC6 sets "quic6", as SetUDP does.
+// SetQUIC6 sets "quic6" like SetUDP.
 func (b *Builder) SetQUIC6(port uint16) *Builder { return b.setPort("quic6", port) }
 
-// Delete removes a pair, if it is there.
+// Delete removes a pair if it exists.
 func (b *Builder) Delete(key string) *Builder {
 	if i, found := b.find(key); found {
 		b.pairs = slices.Delete(b.pairs, i, i+1)
@@ -92,10 +91,10 @@ func (b *Builder) Delete(key string) *Builder {
 	return b
 }
 
-// Sign adds "id" and "secp256k1", signs with scheme "v4" and returns the record.
-// It returns the first error of an earlier call; ErrTooLarge when the record has more than
-// MaxSize bytes; and an *EntryError for a value of ip, ip6, udp, udp6, tcp or tcp6 that does not
-// fit, except that a tcp or tcp6 port of 0 passes, and so does what Edit took from a record.
+// Sign adds "id" and "secp256k1", signs with scheme "v4" and returns the record. It returns the
+// first error of an earlier call, ErrTooLarge if the record has more than MaxSize bytes, or an
+// *EntryError for a value of ip, ip6, udp, udp6, tcp or tcp6 that does not fit its key. It accepts
+// a tcp or tcp6 port of 0, and entries that Edit took from a record.
 func (b *Builder) Sign(k *PrivateKey) (*Record, error) {
 	if b.err != nil {
 		return nil, b.err
@@ -104,7 +103,7 @@ func (b *Builder) Sign(k *PrivateKey) (*Record, error) {
 
 	content := rlp.AppendUint64(nil, b.seq)
 	for _, p := range b.pairs {
-		// Also keeps two values, or none, from passing for one.
+		// This also refuses two values, or none.
 		if _, rest, err := rlp.Value(p.value); err != nil {
 			return nil, structureError(err)
 		} else if len(rest) != 0 {
@@ -151,7 +150,7 @@ func (b *Builder) put(key string, value []byte) *Builder {
 	return b
 }
 
-// check refuses to sign what readers would ignore. value is one canonical RLP value.
+// check refuses values that readers would ignore. value is one canonical RLP value.
 func (p pair) check() error {
 	var err error
 	switch p.key {

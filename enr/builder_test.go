@@ -46,7 +46,7 @@ func TestBuilder(t *testing.T) {
 	raw := []byte(value)
 	b := NewBuilder().SetIP(netip.MustParseAddr("::ffff:192.0.2.7")).SetIP(netip.MustParseAddr("fe80::1%eth0")).
 		SetUDP(5).Set("zz", raw).SetUint("big", math.MaxUint64).
-		SetString("id", "other").SetString("secp256k1", "other"). // Sign has the last word
+		SetString("id", "other").SetString("secp256k1", "other"). // Sign overrides these
 		SetString("gone", "x").Delete("gone").Delete("never there")
 	clear(raw)
 	r, err := b.Sign(key)
@@ -71,7 +71,7 @@ func TestBuilder(t *testing.T) {
 	if again, err := Parse(r.Bytes()); err != nil || again.ID() != key.ID() {
 		t.Errorf("parsed again: %v", err)
 	}
-	// The builder goes on, the record stays.
+	// The builder continues, the record does not change.
 	next, err := b.SetUDP(6).SetSeq(2).Sign(key)
 	if err != nil {
 		t.Fatal(err)

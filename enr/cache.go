@@ -9,18 +9,17 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Cache remembers records that were verified, so that a record which many peers relay costs
-// its signature check once. It is safe for concurrent use; a hit takes no lock and does not
-// allocate.
+// Cache remembers verified records, so the signature of a record that many peers relay is verified
+// once. It is safe for concurrent use. A hit takes no lock and does not allocate.
 //
-// It is set-associative: a seeded hash of the whole record picks a set of four slots, and only full
-// equality of the bytes is a hit. The seed keeps a peer from aiming at a set. In a full set the
-// next slot that was not hit since the hand last passed is replaced, so that records seen once do
-// not push out those in use. Only verified records enter: garbage evicts nothing, and each eviction
-// costs the sender a signature of its own.
+// The cache is set-associative: a seeded hash of the whole record selects a set of four slots, and
+// a hit requires equal bytes. The seed keeps peers from targeting a set. In a full set, the clock
+// hand moves to the next slot without a hit since its last visit and replaces that one, so that
+// records seen once do not evict those in use. Only verified records enter, so an attacker needs a
+// new signature for each eviction.
 //
-// Memory is bounded: 16 bytes for each slot and about 450 for the record in it. A record that
-// has left the cache lives on as long as somebody holds it.
+// Memory is bounded: 16 bytes per slot, and about 450 bytes for its record. An evicted record lives
+// as long as others refer to it.
 type Cache struct {
 	sets  []cacheSet // length is a power of two
 	seed  uint64
@@ -29,25 +28,25 @@ type Cache struct {
 
 const cacheWays = 4
 
-// cacheSet is one cache line. Readers use atomics only; mu is for writers. A reader that sees
+// cacheSet fills one cache line. Readers use atomics only; mu is for writers. A reader that sees
 // the tag of one record with the pointer of another finds unequal bytes and misses.
 type cacheSet struct {
-	tags    [cacheWays]atomic.Uint32 // upper half of the hash: spares a look at most other records
-	used    atomic.Uint32            // bit i: slot i was hit since the hand passed
-	hand    uint32                   // next slot to consider for replacement; under mu
+	tags    [cacheWays]atomic.Uint32 // upper half of the hash, to skip most other records
+	used    atomic.Uint32            // bit i: slot i was hit since the hand passed it
+	hand    uint32                   // next candidate for replacement; guarded by mu
 	mu      sync.Mutex
 	records [cacheWays]atomic.Pointer[Record]
 }
 
-// CacheStats counts what a Cache did. Hits are the calls that appear nowhere here.
+// CacheStats are counts of a Cache. Calls that are not counted here were hits.
 type CacheStats struct {
-	Verified uint64 // records that were not there and verified
-	Failed   uint64 // records that did not verify
-	Evicted  uint64 // records replaced by others
+	Verified uint64 // records that were not cached and are valid
+	Failed   uint64 // records that are not valid
+	Evicted  uint64 // records evicted for others
 }
 
-// NewCache returns a cache for at least slots records: slots is rounded up to a power of two,
-// and to four at least. seed must be random and secret.
+// NewCache returns a cache for at least slots records. It rounds slots up to a power of two, at
+// least four. seed must be random and secret.
 func NewCache(slots int, seed uint64) *Cache {
 	sets := 1
 	if slots > cacheWays {
@@ -56,11 +55,10 @@ func NewCache(slots int, seed uint64) *Cache {
 	return &Cache{sets: make([]cacheSet, sets), seed: seed}
 }
 
-// Verify returns the record with the bytes of v: the one that was verified before, else a
-// verified copy, which it stores. It fails as View.Verify does; failures are not stored.
-// v is read during the call only.
+// Verify returns the record with the bytes of v: the cached one, or a verified copy, which it
+// stores. It returns the errors of View.Verify and does not store failures. It does not keep v.
 func (c *Cache) Verify(v View) (*Record, error) {
-	set, tag := c.place(v.bytes)
+	set, tag := c.find(v.bytes)
 	if r := set.find(v.bytes, tag); r != nil {
 		return r, nil
 	}
@@ -68,18 +66,17 @@ func (c *Cache) Verify(v View) (*Record, error) {
 	return c.store(set, tag, v, id, err)
 }
 
-// VerifyOwned is Verify for a caller that has asked for the owner of v before. Precondition: id and
-// xy are what View.Owner has returned for v. Nothing checks them: with others a false record would
-// get in.
+// VerifyOwned is Verify for callers that already called View.Owner. Precondition: id and xy are the
+// results of v.Owner. Nothing checks them: other values would let an invalid record in.
 func (c *Cache) VerifyOwned(v View, id ID, xy *[64]byte) (*Record, error) {
-	set, tag := c.place(v.bytes)
+	set, tag := c.find(v.bytes)
 	if r := set.find(v.bytes, tag); r != nil {
 		return r, nil
 	}
 	return c.store(set, tag, v, id, v.verifyBy(xy))
 }
 
-// store takes in a record that has been verified with the given result.
+// store stores a record after a verification with result err.
 func (c *Cache) store(set *cacheSet, tag uint32, v View, id ID, err error) (*Record, error) {
 	if err != nil {
 		c.stats.failed.Add(1)
@@ -93,15 +90,15 @@ func (c *Cache) store(set *cacheSet, tag uint32, v View, id ID, err error) (*Rec
 	return r, nil
 }
 
-// Get returns the record with the bytes of v if it was verified before and is still there.
-// It tells whether Verify would be cheap.
+// Get returns the record with the bytes of v if it is cached. Callers use it to learn whether
+// Verify is cheap.
 func (c *Cache) Get(v View) (*Record, bool) {
-	set, tag := c.place(v.bytes)
+	set, tag := c.find(v.bytes)
 	r := set.find(v.bytes, tag)
 	return r, r != nil
 }
 
-// Stats returns the counters. They are read one by one, not at one moment.
+// Stats returns the counters. It reads them one after the other.
 func (c *Cache) Stats() CacheStats {
 	return CacheStats{
 		Verified: c.stats.verified.Load(),
@@ -110,8 +107,8 @@ func (c *Cache) Stats() CacheStats {
 	}
 }
 
-// place returns the set for a record and its tag within the set.
-func (c *Cache) place(record []byte) (*cacheSet, uint32) {
+// find returns the set of a record and its tag within the set.
+func (c *Cache) find(record []byte) (*cacheSet, uint32) {
 	var d xxhash.Digest
 	d.ResetWithSeed(c.seed)
 	d.Write(record)
@@ -128,7 +125,7 @@ func (s *cacheSet) find(record []byte, tag uint32) *Record {
 		if r == nil || !bytes.Equal(r.bytes, record) {
 			continue
 		}
-		// Test before set: a line that is only read stays shared between cores.
+		// Test before set, because a line that is only read stays shared between cores.
 		if bit := uint32(1) << i; s.used.Load()&bit == 0 {
 			s.used.Or(bit)
 		}
@@ -137,16 +134,15 @@ func (s *cacheSet) find(record []byte, tag uint32) *Record {
 	return nil
 }
 
-// insert stores r, unless another caller has stored an equal record meanwhile, and returns
-// the record that is in the set.
+// insert stores r, unless another goroutine has stored an equal record, and returns the record in
+// the set.
 func (s *cacheSet) insert(r *Record, tag uint32) (stored *Record, evicted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if other := s.find(r.bytes, tag); other != nil {
 		return other, false
 	}
-	// Readers may mark slots faster than the hand clears them: after one round it takes what
-	// it points at.
+	// Readers may mark slots faster than the hand clears the marks, so it stops after one round.
 	for range cacheWays {
 		bit := uint32(1) << s.hand
 		if s.used.Load()&bit == 0 {

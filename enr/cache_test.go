@@ -23,7 +23,7 @@ func TestCache(t *testing.T) {
 	if err != nil || first.ID() != r.ID() {
 		t.Fatalf("%v, %v", first, err)
 	}
-	clear(borrowed) // as a packet buffer that is used again
+	clear(borrowed) // as if a packet buffer were reused
 	again, err := c.Verify(r.View())
 	if err != nil || again != first {
 		t.Errorf("verified twice (%v)", err)
@@ -36,12 +36,12 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// TestCacheVerifyOwned: with the owner known beforehand the same records get in, and those with a
-// bad signature do not.
+// TestCacheVerifyOwned: with a known owner the same records enter, and those with a bad signature
+// do not.
 func TestCacheVerifyOwned(t *testing.T) {
 	r := testRecord(t, 1)
 	bad := bytes.Clone(r.Bytes())
-	bad[len(bad)-1] ^= 1 // of the last value: the key and so the owner are the same
+	bad[len(bad)-1] ^= 1 // of the last value; the key and therefore the owner are the same
 	for _, b := range [][]byte{r.Bytes(), bad} {
 		v, err := ParseView(b)
 		if err != nil {
@@ -69,7 +69,7 @@ func TestCacheVerifyOwned(t *testing.T) {
 	}
 }
 
-// TestCacheFailure: what does not verify is reported each time and takes no room.
+// TestCacheFailure: an invalid record is reported each time and takes no slot.
 func TestCacheFailure(t *testing.T) {
 	c := NewCache(4, 1)
 	for seed := range byte(4) {
@@ -98,8 +98,8 @@ func TestCacheFailure(t *testing.T) {
 	}
 }
 
-// TestCacheReplacement: with one set the order is that of a clock: what was hit survives a
-// record seen once.
+// TestCacheReplacement: one set behaves like a clock: a record with a hit survives records seen
+// once.
 func TestCacheReplacement(t *testing.T) {
 	c := NewCache(4, 1)
 	add := func(seed byte) {
@@ -109,7 +109,7 @@ func TestCacheReplacement(t *testing.T) {
 		}
 	}
 	has := func(seed byte) bool {
-		set, tag := c.place(testRecord(t, seed).Bytes())
+		set, tag := c.find(testRecord(t, seed).Bytes())
 		for i := range set.records {
 			if r := set.records[i].Load(); r != nil && set.tags[i].Load() == tag && r.Equal(testRecord(t, seed).View()) {
 				return true
@@ -122,7 +122,7 @@ func TestCacheReplacement(t *testing.T) {
 	}
 	add(1) // hit
 	for seed := byte(5); seed < 8; seed++ {
-		add(seed) // takes the place of 2, 3, 4
+		add(seed) // replaces 2, 3, 4
 	}
 	if !has(1) || has(2) || has(3) || has(4) || !has(5) || !has(7) {
 		t.Errorf("1 %v, 2 %v, 3 %v, 4 %v, 5 %v, 7 %v", has(1), has(2), has(3), has(4), has(5), has(7))
@@ -135,7 +135,7 @@ func TestCacheReplacement(t *testing.T) {
 		t.Errorf("%d evicted", got)
 	}
 	for seed := byte(5); seed < 9; seed++ {
-		add(seed) // all are hit
+		add(seed) // all have hits
 	}
 	add(9)
 	if !has(9) {
@@ -161,22 +161,22 @@ func TestCacheSize(t *testing.T) {
 	}
 }
 
-// TestCacheSeed: equal records fall into different places under different seeds.
+// TestCacheSeed: equal records have different positions under different seeds.
 func TestCacheSeed(t *testing.T) {
 	r := testRecord(t, 1)
-	_, a := NewCache(4, 1).place(r.Bytes())
-	_, b := NewCache(4, 2).place(r.Bytes())
+	_, a := NewCache(4, 1).find(r.Bytes())
+	_, b := NewCache(4, 2).find(r.Bytes())
 	if a == b {
 		t.Error("the seed does not matter")
 	}
 }
 
-// TestCacheSameRecordTwice: of two callers that verified the same record at once, the second
-// gets the record of the first, and one slot is taken.
+// TestCacheSameRecordTwice: if two callers verify the same record at the same time, the second gets
+// the record of the first, and one slot is used.
 func TestCacheSameRecordTwice(t *testing.T) {
 	c := NewCache(4, 1)
 	a, b := testRecord(t, 1), testRecord(t, 1)
-	set, tag := c.place(a.Bytes())
+	set, tag := c.find(a.Bytes())
 	if got, _ := set.insert(a, tag); got != a {
 		t.Error("first insertion returns another record")
 	}
@@ -185,12 +185,12 @@ func TestCacheSameRecordTwice(t *testing.T) {
 	}
 }
 
-// TestCacheCollision: equal hashes alone are not a hit; a peer that finds a collision must not
-// have its bytes pass as verified.
+// TestCacheCollision: equal hashes are not a hit; a peer that finds a collision must not get its
+// bytes accepted as verified.
 func TestCacheCollision(t *testing.T) {
 	c := NewCache(4, 1)
 	verified, other := testRecord(t, 1), testRecord(t, 2)
-	set, tag := c.place(verified.Bytes())
+	set, tag := c.find(verified.Bytes())
 	set.insert(verified, tag)
 	if got := set.find(verified.Bytes(), tag); got != verified {
 		t.Fatal("stored record is not found")
@@ -201,7 +201,7 @@ func TestCacheCollision(t *testing.T) {
 }
 
 func TestCacheConcurrent(t *testing.T) {
-	c := NewCache(4, 1) // one set, so that all meet
+	c := NewCache(4, 1) // one set for all records
 	var records []*Record
 	for seed := range byte(8) {
 		records = append(records, testRecord(t, seed+1))

@@ -6,15 +6,15 @@ import (
 )
 
 // Changes reports whether the record that Sign would return differs from r: in a pair, or by a
-// sequence number other than that of r and the next one. It does not sign. After a failed call of
-// another method it reports true, so that Sign can report the error.
+// sequence number other than r's and the next one. It does not sign. If an earlier call failed, it
+// returns true, so that Sign can report the error.
 func (b *Builder) Changes(r *Record) bool {
 	if b.err != nil || b.seq != r.Seq() && b.seq != r.Seq()+1 {
 		return true
 	}
 	next, stop := iter.Pull2(r.Pairs())
 	defer stop()
-	theirs := func() (key, value []byte, ok bool) { // the next pair that is not for Sign to set
+	theirs := func() (key, value []byte, ok bool) { // the next pair that Sign does not set
 		for ok = true; ok; {
 			if key, value, ok = next(); ok && !setBySign(string(key)) {
 				return key, value, true
@@ -35,5 +35,5 @@ func (b *Builder) Changes(r *Record) bool {
 	return more
 }
 
-// setBySign reports whether Sign sets a key whatever the builder holds.
+// setBySign reports whether Sign sets a key, whatever the builder holds.
 func setBySign(key string) bool { return key == "id" || key == "secp256k1" }

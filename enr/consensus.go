@@ -6,7 +6,7 @@ import (
 	"github.com/fastdisc/discv5/internal/rlp"
 )
 
-// Keys of the consensus layer's records (consensus-specs, phase0/p2p-interface.md, ENR structure).
+// Keys of consensus layer records (consensus-specs, phase0/p2p-interface.md, ENR structure).
 const (
 	keyEth2     = "eth2"
 	keyAttnets  = "attnets"
@@ -21,15 +21,15 @@ const (
 	maxSyncnets = 0xf // a Bitvector[4]
 )
 
-// Eth2 is the value of "eth2", the ENRForkID of the consensus layer: which chain a node is on.
+// Eth2 is the value of "eth2", the ENRForkID of the consensus layer, which identifies the chain.
 type Eth2 struct {
 	ForkDigest      [4]byte // of the fork that is in force and the chain's genesis
 	NextForkVersion [4]byte // of the next fork, or of this one if none is planned
 	NextForkEpoch   uint64  // when that comes; 2^64-1 if none is planned
 }
 
-// GetBytes returns the content of a value that is an RLP string, and false for one that is a list.
-// The slice is part of the record.
+// GetBytes returns the content of a value that is an RLP string, and false for a list. The slice is
+// part of the record.
 func (v View) GetBytes(key string) (content []byte, ok bool) {
 	value, ok := v.Get(key)
 	if !ok {
@@ -39,7 +39,7 @@ func (v View) GetBytes(key string) (content []byte, ok bool) {
 	return content, err == nil
 }
 
-// Eth2 returns the value of "eth2" if it has the 16 bytes of an ENRForkID in SSZ.
+// Eth2 returns the value of "eth2" if it has 16 bytes, the size of an SSZ ENRForkID.
 func (v View) Eth2() (e Eth2, ok bool) {
 	b, ok := v.GetBytes(keyEth2)
 	if !ok || len(b) != eth2Size {
@@ -48,8 +48,8 @@ func (v View) Eth2() (e Eth2, ok bool) {
 	return Eth2{[4]byte(b), [4]byte(b[4:]), binary.LittleEndian.Uint64(b[8:])}, true
 }
 
-// Attnets returns the value of "attnets" if it has the 8 bytes of a Bitvector[64] in SSZ: bit i,
-// counted from the lowest, says that the node subscribes to attestation subnet i.
+// Attnets returns the value of "attnets" if it has 8 bytes, the size of an SSZ Bitvector[64]. Bit
+// i, counted from the lowest, means that the node subscribes to attestation subnet i.
 func (v View) Attnets() (subnets uint64, ok bool) {
 	b, ok := v.GetBytes(keyAttnets)
 	if !ok || len(b) != attnetsSize {
@@ -58,8 +58,8 @@ func (v View) Attnets() (subnets uint64, ok bool) {
 	return binary.LittleEndian.Uint64(b), true
 }
 
-// Syncnets returns the value of "syncnets" if it is a Bitvector[4] in SSZ: bit i, counted from the
-// lowest, says that the node subscribes to sync committee subnet i.
+// Syncnets returns the value of "syncnets" if it is an SSZ Bitvector[4]. Bit i, counted from the
+// lowest, means that the node subscribes to sync committee subnet i.
 func (v View) Syncnets() (subnets uint8, ok bool) {
 	value, ok := v.Get(keySyncnets)
 	if !ok {

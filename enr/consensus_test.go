@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Values of live records, read and written: what others have published comes out as the same bytes.
+// TestConsensusEntries decodes and encodes values of live records: the bytes do not change.
 func TestConsensusEntries(t *testing.T) {
 	texts := liveRecords(t)
 	phase0 := [4]byte{0xb5, 0x30, 0x3f, 0x2a} // the digest of mainnet's first fork
@@ -56,8 +56,8 @@ func TestConsensusEntries(t *testing.T) {
 	}
 }
 
-// TestGetBytes: a string comes without its header, a list does not come, and a key that is missing
-// has no value of another one.
+// TestGetBytes: a string is returned without its header, a list is not returned, and a missing key
+// does not return another value.
 func TestGetBytes(t *testing.T) {
 	r, err := NewBuilder().SetString("client", "mine").SetBytes("one", []byte{1}).Set("list", []byte{0xc2, 1, 2}).Sign(testKey(t, 1))
 	if err != nil {

@@ -1,14 +1,14 @@
-// Package enr reads, verifies, writes and signs Ethereum Node Records (EIP-778, enr.md) of the
+// Package enr parses, verifies, builds and signs Ethereum Node Records (EIP-778, enr.md) of the
 // identity scheme "v4".
 //
-// # Glossary
+// # Terminology
 //
-//   - record: signed, versioned statement of a node about itself, a sorted list of pairs
-//   - pair: key (a byte string) and value (any RLP value)
-//   - seq: version of a record; the higher one of the same node ID replaces the lower
-//   - identity scheme: how a record is signed and how its node ID follows from it; only "v4" exists
-//   - node ID: keccak256 of the uncompressed public key x || y, 32 bytes
-//   - log distance: bit length of the XOR of two node IDs, 0 to 256
+//	record           a signed, versioned statement of a node about itself: a sorted list of pairs
+//	pair             a key (byte string) and a value (any RLP value); also called entry
+//	seq              the version of a record; a higher one replaces a lower one of the same node
+//	identity scheme  the rules for signature and node ID; only "v4" exists
+//	node ID          keccak256 of the uncompressed public key x || y, 32 bytes
+//	log distance     the bit length of the XOR of two node IDs, 0 to 256
 //
 // # Layout
 //
@@ -20,30 +20,28 @@
 //	+--------+------------------+-----+--------+----------+--------+----------+----
 //	         |                  |<------------ content, hashed and signed --------->
 //
-// The signature is made over keccak256 of the RLP list of the content, that is, of the content
-// with a list header of its own, which is not on the wire.
+// The signature signs keccak256 of the content as an RLP list of its own. The header of that list
+// is not on the wire.
 //
-// # Three forms, by ownership
+// # Types and ownership
 //
-//   - [View] borrows the caller's bytes. Making and reading one allocates nothing. Its
-//     structure has been checked, its signature has not. It is valid as long as its bytes
-//     are neither changed nor reused.
-//   - [Record] owns its bytes, is verified and never changes. Share it freely.
-//   - [Builder] collects pairs; its Sign makes a Record.
+//   - [View] refers to the caller's bytes. Making and reading a View allocates nothing. Its structure
+//     is checked, its signature is not. It is valid until its bytes are changed or reused.
+//   - [Record] owns its bytes, is verified and immutable. You can share it freely.
+//   - [Builder] collects pairs; its Sign method returns a Record.
 //
-// A [Cache] turns a View whose identical bytes were verified before into the same Record again.
+// A [Cache] maps equal Views to one verified Record.
 //
-// # What is checked when
+// # Validation
 //
 // Parsing checks the structure of the whole record: sizes, canonical RLP, sorted unique keys, the
-// identity scheme, and signature and public key as the scheme wants them. An error there rejects
-// the record.
+// identity scheme, and the form of signature and public key. An error there rejects the record.
 //
-// Every other entry is optional and has a verdict of its own. A value that does not fit its key
-// (port 0 or 70000, an ip of 16 bytes, an IPv4-mapped ip6, a list) does not spoil the rest: the
-// accessor reports the entry as absent, [View.Check] says why, and the record is stored and relayed
-// byte for byte. Nobody can be contacted at such an entry.
+// All other entries are optional and judged separately. A value that does not fit its key (port 0
+// or 70000, an ip of 16 bytes, an IPv4-mapped ip6, a list) does not invalidate the record: the
+// accessor reports the entry as absent, [View.Check] returns the reason, and the record is stored
+// and relayed byte for byte. Such an entry is never used to contact a node.
 //
-// For an identity scheme other than "v4" neither signature nor public key is looked at, and
-// Verify returns [ErrScheme].
+// For identity schemes other than "v4", parsing ignores signature and public key, and Verify
+// returns [ErrScheme].
 package enr

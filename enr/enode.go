@@ -10,7 +10,7 @@ import (
 	"github.com/fastdisc/discv5/internal/curve"
 )
 
-// Why an enode URL is rejected. A public key that is not on the curve is ErrPublicKey.
+// Reasons to reject an enode URL. A public key that is not on the curve is ErrPublicKey.
 var (
 	ErrEnode     = errors.New("enr: not of the form enode://<128 hexadecimal digits>@host:port[?discport=port]")
 	ErrEnodeHost = errors.New("enr: host of enode URL is neither an IP address nor a host name")
@@ -19,21 +19,21 @@ var (
 
 const enodePrefix = "enode://"
 
-// Enode is the older way to write down a node: public key and one endpoint, unsigned.
+// Enode is an older notation of a node: a public key and one endpoint, unsigned.
 //
 //	enode://<x || y, 128 hexadecimal digits>@<host>:<TCP port>[?discport=<UDP port>]
 //
-// Without discport the UDP port equals the TCP port. A node that only takes part in discovery
-// has TCP port 0 and a discport; discport=0 is a node that takes no part in it.
+// Without discport the UDP port equals the TCP port. A node that only runs discovery has TCP port 0
+// and a discport. A node with discport=0 does not run discovery.
 type Enode struct {
 	PublicKey [33]byte   // compressed
-	Host      string     // name for the caller to resolve, or the text of Addr
-	Addr      netip.Addr // IP address, never IPv4-mapped; the zero Addr when Host is a name
+	Host      string     // a name to resolve, or the text of Addr
+	Addr      netip.Addr // never IPv4-mapped; the zero Addr if Host is a name
 	TCP, UDP  uint16
 }
 
-// ParseEnode reads an enode URL. It checks that the public key is on the curve and does not resolve
-// names. ErrEnode, ErrEnodeHost, ErrEnodePort, ErrPublicKey: see there.
+// ParseEnode parses an enode URL. It checks that the public key is on the curve, and does not
+// resolve names. It returns ErrEnode, ErrEnodeHost, ErrEnodePort or ErrPublicKey.
 func ParseEnode(s string) (Enode, error) {
 	rest, ok := strings.CutPrefix(s, enodePrefix)
 	key, rest, ok2 := strings.Cut(rest, "@")
@@ -72,9 +72,8 @@ func ParseEnode(s string) (Enode, error) {
 	return e, nil
 }
 
-// Enode returns the public key and one endpoint of the record, IPv4 if it has any. It is false
-// when the record lacks a public key, an IP address or a port for it. The signature is
-// not checked.
+// Enode returns the public key and one endpoint of the record, preferably IPv4. It returns false if
+// the record lacks a public key, an IP address or a port for it. It does not verify the signature.
 func (v View) Enode() (Enode, bool) {
 	pub, ok := v.PublicKey()
 	if !ok {
@@ -94,18 +93,18 @@ func (v View) Enode() (Enode, bool) {
 	return Enode{PublicKey: pub, Host: addr.String(), Addr: addr, TCP: tcp, UDP: udp}, true
 }
 
-// ID derives the node ID. ErrPublicKey: the public key is not on the curve, which does not
-// happen to what ParseEnode returned.
+// ID returns the node ID. ErrPublicKey: the public key is not on the curve, which cannot happen
+// with results of ParseEnode.
 func (e Enode) ID() (ID, error) { return PublicKeyID(&e.PublicKey) }
 
-// UDPEndpoint returns where discovery packets go, if the host is an IP address and the node
-// takes part in discovery.
+// UDPEndpoint returns the endpoint for discovery packets, if the host is an IP address and the node
+// runs discovery.
 func (e Enode) UDPEndpoint() (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(e.Addr, e.UDP), e.Addr.IsValid() && e.UDP != 0
 }
 
-// AppendText appends the URL to dst. A valid Addr has precedence over Host.
-// ErrPublicKey: the public key is not on the curve. Other fields are written unchecked.
+// AppendText appends the URL to dst. A valid Addr takes precedence over Host. ErrPublicKey: the
+// public key is not on the curve. Other fields are not checked.
 func (e Enode) AppendText(dst []byte) ([]byte, error) {
 	xy, err := curve.Default().Decompress(&e.PublicKey)
 	if err != nil {
@@ -128,10 +127,10 @@ func (e Enode) AppendText(dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// MarshalText returns the URL. It fails as AppendText does.
+// MarshalText returns the URL and the errors of AppendText.
 func (e Enode) MarshalText() ([]byte, error) { return e.AppendText(nil) }
 
-// UnmarshalText reads what ParseEnode reads. On error e is unchanged.
+// UnmarshalText parses the form of ParseEnode. On error e is unchanged.
 func (e *Enode) UnmarshalText(text []byte) error {
 	parsed, err := ParseEnode(string(text))
 	if err == nil {
@@ -140,7 +139,7 @@ func (e *Enode) UnmarshalText(text []byte) error {
 	return err
 }
 
-// String returns the URL, or the error in its place when the public key is not on the curve.
+// String returns the URL, or the error text if the public key is not on the curve.
 func (e Enode) String() string {
 	text, err := e.AppendText(nil)
 	if err != nil {
@@ -149,7 +148,7 @@ func (e Enode) String() string {
 	return string(text)
 }
 
-// parsePoint reads x || y in hexadecimal and compresses it.
+// parsePoint parses x || y in hexadecimal and compresses it.
 func parsePoint(s string) (pub [33]byte, err error) {
 	var xy [64]byte
 	if len(s) != 2*len(xy) {
@@ -160,14 +159,14 @@ func parsePoint(s string) (pub [33]byte, err error) {
 	}
 	pub[0] = 0x02 | xy[63]&1 // the low bit of y
 	copy(pub[1:], xy[:32])
-	// Only one y of this parity belongs to x. Any other is a point off the curve.
+	// Only one y of this parity belongs to x. Any other makes a point off the curve.
 	if on, err := curve.Default().Decompress(&pub); err != nil || on != xy {
 		return [33]byte{}, ErrPublicKey
 	}
 	return pub, nil
 }
 
-// parseHost reads an IPv4 address, an IPv6 address in brackets, or a host name.
+// parseHost parses an IPv4 address, an IPv6 address in brackets, or a host name.
 func parseHost(s string) (host string, addr netip.Addr, err error) {
 	if inner, ok := strings.CutPrefix(s, "["); ok {
 		inner, ok = strings.CutSuffix(inner, "]")
@@ -187,8 +186,8 @@ func parseHost(s string) (host string, addr netip.Addr, err error) {
 	return s, netip.Addr{}, nil
 }
 
-// isHostName reports whether s is a DNS name by length and alphabet. A name whose last label
-// is a number is a mistyped IPv4 address and no name.
+// isHostName reports whether s has the length and alphabet of a DNS name. A name whose last label
+// is a number is a mistyped IPv4 address.
 func isHostName(s string) bool {
 	s = strings.TrimSuffix(s, ".")
 	if len(s) > 253 {

@@ -10,7 +10,7 @@ import (
 	"github.com/fastdisc/discv5/internal/curve"
 )
 
-// point is a public key as enode URLs have it.
+// point returns a public key in the form of enode URLs.
 func point(t testing.TB) string {
 	t.Helper()
 	pub := testKey(t, 1).PublicKey()
@@ -142,7 +142,7 @@ func TestEnodeOfRecord(t *testing.T) {
 	}
 }
 
-// FuzzEnode: what is accepted writes back as a URL with the same meaning.
+// FuzzEnode: an accepted URL encodes to a URL with the same meaning.
 func FuzzEnode(f *testing.F) {
 	key := point(f)
 	for _, s := range []string{"1.2.3.4:5", "[::1]:5?discport=6", "[::ffff:1.2.3.4]:5", "a.b-c:0?discport=1", "1.2.3:4"} {

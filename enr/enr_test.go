@@ -31,7 +31,7 @@ var example = func() (v struct {
 	return v
 }()
 
-// seeded is a reproducible source of keys.
+// seeded returns a reproducible source of keys.
 func seeded(seed byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{seed}) }
 
 func testKey(t testing.TB, seed byte) *PrivateKey {
@@ -43,7 +43,7 @@ func testKey(t testing.TB, seed byte) *PrivateKey {
 	return k
 }
 
-// testRecord is a signed record with every key that enr.md defines.
+// testRecord returns a signed record with every key that enr.md defines.
 func testRecord(t testing.TB, seed byte) *Record {
 	t.Helper()
 	r, err := NewBuilder().SetSeq(uint64(seed)).
@@ -56,7 +56,7 @@ func testRecord(t testing.TB, seed byte) *Record {
 	return r
 }
 
-// liveRecords are records seen on the public networks.
+// liveRecords returns records seen on the public networks.
 func liveRecords(t testing.TB) []string {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/live-enrs.txt")
@@ -66,7 +66,7 @@ func liveRecords(t testing.TB) []string {
 	return strings.Fields(string(raw))
 }
 
-// str, num and list encode RLP, of which a test puts records together.
+// str, num and list encode RLP, from which tests build records.
 func str(s string) string { return string(rlp.AppendString(nil, []byte(s))) }
 func num(v uint64) string { return string(rlp.AppendUint64(nil, v)) }
 func list(elements ...string) string {
@@ -92,7 +92,7 @@ func TestExampleRecord(t *testing.T) {
 	if r.String() != example.Text {
 		t.Errorf("text %s", r)
 	}
-	// RFC 6979 makes signing reproducible, so that even the signature agrees.
+	// RFC 6979 makes signatures reproducible, so even the signature must match.
 	k, err := ParsePrivateKeyHex(example.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +176,7 @@ func TestAccessors(t *testing.T) {
 	}
 }
 
-// Without ports of its own IPv6 uses those of IPv4 (enr.md, Record Structure).
+// TestPortFallback: without its own ports IPv6 uses those of IPv4 (enr.md, Record Structure).
 func TestPortFallback(t *testing.T) {
 	r, err := NewBuilder().SetIP(netip.MustParseAddr("2001:db8::1")).SetUDP(1).SetTCP(2).Sign(testKey(t, 1))
 	if err != nil {
@@ -191,7 +191,7 @@ func TestPortFallback(t *testing.T) {
 	if got, ok := r.UDPEndpoint4(); ok {
 		t.Errorf("IPv4 endpoint %v", got)
 	}
-	// Not the other way round.
+	// IPv4 does not use those of IPv6.
 	if r, err = r.Edit().Delete("udp").SetUDP6(3).SetIP(netip.MustParseAddr("192.0.2.1")).Sign(testKey(t, 1)); err != nil {
 		t.Fatal(err)
 	}

@@ -10,13 +10,14 @@ import (
 	"github.com/fastdisc/discv5/internal/rlp"
 )
 
-// ErrNoUDP is wrapped by the error of CheckUDP.
+// ErrNoUDP is wrapped by the errors of CheckUDP.
 var ErrNoUDP = errors.New("enr: record has no UDP address")
 
-// ErrNoEntry is the verdict of Check on a key that the record does not have.
+// ErrNoEntry is the result of Check for a missing entry.
 var ErrNoEntry = errors.New("enr: record has no such entry")
 
-// Why the value of an optional entry does not fit its key. Check wraps them in an EntryError.
+// Reasons why the value of an optional entry does not fit its key. Check wraps them in an
+// EntryError.
 var (
 	ErrIPSize       = errors.New("enr: value of ip is not a string of 4 bytes")
 	ErrIP6Size      = errors.New("enr: value of ip6 is not a string of 16 bytes")
@@ -31,28 +32,29 @@ var (
 	ErrClient       = errors.New("enr: value of client is neither a string nor a list of two or three strings")
 )
 
-// EntryError is the verdict on one optional entry whose value does not fit its key. The record
-// itself stands: its accessors report the entry as absent.
+// EntryError reports an optional entry whose value does not fit its key. The record is still valid;
+// its accessors report the entry as absent.
 type EntryError struct {
 	Key string
 	Err error // one of the variables of this package
 }
 
-// Error names the key and the reason.
+// Error returns the key and the reason.
 func (e *EntryError) Error() string {
 	return "enr: entry " + quote.Text(e.Key) + ": " + strings.TrimPrefix(e.Err.Error(), "enr: ")
 }
 
-// Unwrap returns the reason.
+// Unwrap returns e.Err.
 func (e *EntryError) Unwrap() error { return e.Err }
 
-// Check returns the verdict on the entry key: nil if the record has it and its value fits,
-// ErrNoEntry if the record does not have it, and otherwise an *EntryError. It knows ip, ip6, udp,
-// udp6, tcp, tcp6 (enr.md, Record Structure), quic, quic6, the consensus layer's eth2, attnets,
-// syncnets, cgc and nfd, the execution layer's eth (EIP-2124), ng and topic-discovery of topic
-// discovery, and client (EIP-7636). Every value of another key fits.
+// Check returns nil if the record has the entry key with a value that fits, ErrNoEntry if it has no
+// such entry, and otherwise an *EntryError. It knows ip, ip6, udp, udp6, tcp, tcp6 (enr.md, Record
+// Structure), quic, quic6, the consensus layer's eth2, attnets, syncnets, cgc and nfd, the
+// execution layer's eth (EIP-2124), ng and topic-discovery of topic discovery, and client
+// (EIP-7636). Any value of another key fits.
 //
-// A failed check allocates. The accessors do not: they report an entry that does not fit as absent.
+// A failed check allocates. The accessors do not allocate; they report an entry that does not fit
+// as absent.
 func (v View) Check(key string) error {
 	value, ok := v.Get(key)
 	if !ok {
@@ -64,7 +66,7 @@ func (v View) Check(key string) error {
 	return nil
 }
 
-// BadEntries iterates over the entries whose values do not fit their keys, in the order of keys.
+// BadEntries iterates over the entries whose values do not fit their keys, in key order.
 func (v View) BadEntries() iter.Seq[*EntryError] {
 	return func(yield func(*EntryError) bool) {
 		for k, value := range v.Pairs() {
@@ -76,8 +78,8 @@ func (v View) BadEntries() iter.Seq[*EntryError] {
 	}
 }
 
-// CheckUDP returns nil if the record names a UDP endpoint, and otherwise an error that wraps
-// ErrNoUDP and says which entry is missing or does not fit.
+// CheckUDP returns nil if the record has a UDP endpoint. Otherwise the error wraps ErrNoUDP and
+// names the entry that is missing or does not fit.
 func (v View) CheckUDP() error {
 	_, has4 := v.UDPEndpoint4()
 	_, has6 := v.UDPEndpoint6()
@@ -143,10 +145,10 @@ func checkIP6(value []byte) error {
 	return nil
 }
 
-// mappedPrefix starts an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2).
+// mappedPrefix is the prefix of an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2).
 var mappedPrefix = [12]byte{10: 0xff, 11: 0xff}
 
-// port reads the whole of value as a port. The result is 0 if there is an error.
+// port decodes value as a port. It returns 0 on error.
 func port(value []byte) (uint16, error) {
 	n, _, err := rlp.Uint64(value)
 	if err != nil {
@@ -164,7 +166,7 @@ func port(value []byte) (uint16, error) {
 	return uint16(n), nil
 }
 
-// sized reads a string of the given size.
+// sized decodes a string of the given size.
 func sized(value []byte, size int) ([]byte, error) {
 	s, _, err := rlp.String(value)
 	if err != nil || len(s) != size {
@@ -181,12 +183,12 @@ func integer(value []byte) (uint64, error) {
 	return n, nil
 }
 
-// checkClient accepts the list of name, version and build of EIP-7636, the build being optional,
-// and the plain text that some programs write.
+// checkClient accepts the list of EIP-7636, which is name, version and optionally build, and the
+// plain text that some programs write.
 func checkClient(value []byte) error {
 	p, _, err := rlp.List(value)
 	if err != nil {
-		return nil // a string, as value is canonical
+		return nil // a string, because value is canonical
 	}
 	n := 0
 	for ; len(p) > 0; n++ {

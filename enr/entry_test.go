@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// oddEntries are optional entries whose values do not fit their keys, as programs publish them.
-// value is RLP.
+// oddEntries are optional entries whose values do not fit their keys, as some programs publish
+// them. value is RLP.
 var oddEntries = []struct {
 	name, key, value string
 	want             error
@@ -56,8 +56,8 @@ var oddEntries = []struct {
 	{"client with a list in it", "client", list(str("a"), list()), ErrClient},
 }
 
-// signedWith returns a record with ip 192.0.2.1, ip6 2001:db8::1, all ports, and key set to value.
-// Its signature is good.
+// signedWith returns a validly signed record with ip 192.0.2.1, ip6 2001:db8::1, all ports, and key
+// set to value.
 func signedWith(t testing.TB, key, value string) *Record {
 	t.Helper()
 	b := NewBuilder().SetSeq(5).
@@ -65,7 +65,7 @@ func signedWith(t testing.TB, key, value string) *Record {
 		SetUDP(9000).SetUDP6(9090).SetTCP(9001).SetTCP6(9091).SetQUIC(9002).SetQUIC6(9092)
 	b.Set(key, []byte(value))
 	for i := range b.pairs {
-		b.pairs[i].kept = true // as of a record, so that Sign lets it pass
+		b.pairs[i].kept = true // as if Edit had taken it from a record, so that Sign accepts it
 	}
 	r, err := b.Sign(testKey(t, 7))
 	if err != nil {
@@ -74,8 +74,8 @@ func signedWith(t testing.TB, key, value string) *Record {
 	return r
 }
 
-// An optional entry that does not fit reads as absent and has its own verdict. Identity, bytes and
-// the other entries stand.
+// TestOddEntryReadsAsAbsent: an optional entry that does not fit reads as absent and has its own
+// verdict. Identity, bytes and other entries are unaffected.
 func TestOddEntryReadsAsAbsent(t *testing.T) {
 	ports := map[string]uint16{"udp": 9000, "udp6": 9090, "tcp": 9001, "tcp6": 9091, "quic": 9002, "quic6": 9092}
 	for _, c := range oddEntries {
@@ -115,7 +115,7 @@ func TestOddEntryReadsAsAbsent(t *testing.T) {
 				switch {
 				case key != c.key:
 					return ports[key]
-				case key == "udp6" || key == "tcp6": // absent, so that the port of IPv4 counts
+				case key == "udp6" || key == "tcp6": // absent, so the port of IPv4 counts
 					return ports[strings.TrimSuffix(key, "6")]
 				}
 				return 0
@@ -133,7 +133,7 @@ func TestOddEntryReadsAsAbsent(t *testing.T) {
 			if _, ok := r.IP6(); ok != (c.key != "ip6") {
 				t.Errorf("ip6 reads as present: %v", ok)
 			}
-			// Each family by itself: one that is spoiled leaves the other.
+			// A bad entry of one family does not affect the other.
 			if a, ok := r.UDPEndpoint4(); ok != (c.key != "ip" && c.key != "udp") || ok && a.String() != "192.0.2.1:9000" {
 				t.Errorf("IPv4 endpoint %v, %v", a, ok)
 			}
@@ -210,7 +210,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// A key of a record can be any bytes; the error that names it stays short and readable.
+// TestEntryErrorText: a key can be any bytes; the error that quotes it stays short and readable.
 func TestEntryErrorText(t *testing.T) {
 	e := &EntryError{Key: "a\x00" + strings.Repeat("\n", 280), Err: ErrPortZero}
 	if text := e.Error(); len(text) > 160 || strings.ContainsAny(text, "\x00\n") {
@@ -218,7 +218,8 @@ func TestEntryErrorText(t *testing.T) {
 	}
 }
 
-// What is strict about the record as a whole stays so, whatever its optional entries are.
+// TestOddEntryDoesNotExcuseTheRecord: optional entries do not relax the strict rules for the whole
+// record.
 func TestOddEntryDoesNotExcuseTheRecord(t *testing.T) {
 	odd := signedWith(t, "udp", num(0))
 	for name, change := range map[string]func([]byte){
@@ -252,7 +253,7 @@ func TestCheckUDP(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		b    *Builder
-		want string // part of the error; "" is none
+		want string // part of the error; "" for none
 	}{
 		{"IPv4", NewBuilder().SetIP(ip4).SetUDP(1), ""},
 		{"IPv6", NewBuilder().SetIP(ip6).SetUDP6(1), ""},

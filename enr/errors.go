@@ -5,8 +5,8 @@ import "errors"
 // MaxSize is the largest encoding of a record in bytes (enr.md, RLP Encoding).
 const MaxSize = 300
 
-// Why a record is rejected. They are returned as they are, without wrapping, because records
-// come from anybody and a rejection must not cost an allocation.
+// Reasons to reject a record. They are returned unwrapped, because a rejection of unauthenticated
+// input must not allocate.
 var (
 	ErrTooLarge      = errors.New("enr: record is larger than 300 bytes")
 	ErrTruncated     = errors.New("enr: record ends inside a value")
@@ -21,11 +21,11 @@ var (
 	ErrUnsorted      = errors.New("enr: keys are not sorted")
 	ErrDuplicateKey  = errors.New("enr: key occurs twice")
 	ErrNoScheme      = errors.New("enr: key id is missing or its value is not a string")
-	ErrScheme        = errors.New("enr: identity scheme is not known")
+	ErrScheme        = errors.New("enr: unknown identity scheme")
 	ErrNoPublicKey   = errors.New("enr: key secp256k1 is missing")
 	ErrPublicKeySize = errors.New("enr: public key is not a string of 33 bytes")
 	ErrPublicKey     = errors.New("enr: public key is not a point on secp256k1")
-	ErrBadSignature  = errors.New("enr: signature does not verify")
+	ErrBadSignature  = errors.New("enr: signature is invalid")
 )
 
 // Errors of text forms, keys and builders.

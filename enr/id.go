@@ -11,11 +11,11 @@ import (
 // IDSize is the size of a node ID in bytes.
 const IDSize = 32
 
-// ID is a node ID, read as a big-endian number where distance matters
-// (discv5-theory.md, Nodes, Records and Distances).
+// ID is a node ID. Distances treat it as a big-endian number (discv5-theory.md, Nodes, Records and
+// Distances).
 type ID [IDSize]byte
 
-// ParseID reads 64 hexadecimal digits, with or without a leading "0x".
+// ParseID parses 64 hexadecimal digits, with or without a leading "0x".
 func ParseID(s string) (id ID, err error) {
 	if err := id.UnmarshalText([]byte(s)); err != nil {
 		return ID{}, err
@@ -35,7 +35,7 @@ func (id ID) AppendText(dst []byte) ([]byte, error) { return hex.AppendEncode(ds
 // MarshalText returns the form of String. The error is always nil.
 func (id ID) MarshalText() ([]byte, error) { return id.AppendText(make([]byte, 0, 2*IDSize)) }
 
-// UnmarshalText reads what ParseID reads. On error id is unchanged.
+// UnmarshalText parses the form of ParseID. On error id is unchanged.
 func (id *ID) UnmarshalText(text []byte) error {
 	if len(text) == 2+2*IDSize && text[0] == '0' && (text[1] == 'x' || text[1] == 'X') {
 		text = text[2:]
@@ -51,8 +51,8 @@ func (id *ID) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// LogDistance returns the bit length of a XOR b: 256 when the first bits differ, 0 only when
-// the IDs are equal (discv5-theory.md, Nodes, Records and Distances).
+// LogDistance returns the bit length of a XOR b: 256 if the first bits differ, 0 if the IDs are
+// equal (discv5-theory.md, Nodes, Records and Distances).
 func LogDistance(a, b ID) int {
 	for i := 0; i < IDSize; i += 8 {
 		if x := binary.BigEndian.Uint64(a[i:]) ^ binary.BigEndian.Uint64(b[i:]); x != 0 {
@@ -62,8 +62,8 @@ func LogDistance(a, b ID) int {
 	return 0
 }
 
-// CompareDistance compares the distances of a and b from target. It returns -1 when a is
-// closer, +1 when b is closer and 0 when a equals b.
+// CompareDistance compares the distances of a and b from target. It returns -1 if a is closer, +1
+// if b is closer, and 0 if a equals b.
 func CompareDistance(target, a, b ID) int {
 	for i := 0; i < IDSize; i += 8 {
 		t := binary.BigEndian.Uint64(target[i:])
@@ -79,9 +79,9 @@ func CompareDistance(target, a, b ID) int {
 	return 0
 }
 
-// PublicKeyID derives the node ID of a compressed public key (enr.md, "v4" Identity Scheme).
-// It costs a square root, some microseconds.
-// ErrPublicKey: pub is not a point on the curve.
+// PublicKeyID returns the node ID of a compressed public key (enr.md, "v4" Identity Scheme). It
+// computes a square root, which takes some microseconds. ErrPublicKey: pub is not a point on the
+// curve.
 func PublicKeyID(pub *[33]byte) (ID, error) {
 	xy, err := curve.Default().Decompress(pub)
 	if err != nil {

@@ -14,7 +14,7 @@ func TestLogDistance(t *testing.T) {
 		if got := LogDistance(a, b); got != bit+1 {
 			t.Errorf("bit %d: %d", bit, got)
 		}
-		// Lower bits do not matter.
+		// Lower bits must not matter.
 		for i := 32 - bit/8; i < 32; i++ {
 			a[i] = 0xff
 		}
@@ -27,7 +27,7 @@ func TestLogDistance(t *testing.T) {
 	}
 }
 
-// TestDistanceModel compares with big numbers on IDs that share prefixes of all lengths.
+// TestDistanceModel compares with big.Int on IDs that share prefixes of all lengths.
 func TestDistanceModel(t *testing.T) {
 	src := seeded(1)
 	random := func(prefix ID, n int) (id ID) {

@@ -17,27 +17,26 @@ const (
 	SharedSecretSize = curve.SharedSecretSize
 )
 
-// PrivateKey is the identity of a node: a secp256k1 scalar with the public key and node ID
-// that follow from it. It never changes and is safe for concurrent use. The zero value is not
-// a key.
+// PrivateKey is the identity of a node: a secp256k1 scalar with its public key and node ID. It is
+// immutable and safe for concurrent use. The zero value is not a key.
 //
-// However it is formatted, package fmt never prints the scalar.
+// Package fmt never prints the scalar, whatever the verb.
 type PrivateKey struct {
 	scalar [PrivateKeySize]byte
 	pub    [PublicKeySize]byte
 	id     ID
 }
 
-// ErrSelfTest means that the arithmetic on the curve computes wrong results on this machine.
+// ErrSelfTest means that curve arithmetic computes wrong results on this machine.
 var ErrSelfTest = curve.ErrSelfTest
 
-// selfTest asks once in a process whether the arithmetic works. Tests replace it.
+// selfTest checks the arithmetic once per process. Tests replace it.
 var selfTest = curve.SelfTest
 
-// GenerateKey makes a key from rand, which must be cryptographically secure. It reads 32 bytes,
-// and again in the rare case that they are out of range. The error is that of rand, or
-// ErrPrivateKey when rand keeps returning values out of range, which no working source does.
-// ErrSelfTest, wrapped: no key that this machine makes can be relied on.
+// GenerateKey makes a key from rand, which must be cryptographically secure. It reads 32 bytes, and
+// retries in the rare case that they are out of range. It returns the error of rand, ErrPrivateKey
+// if rand keeps returning values out of range, which no working source does, or an error that wraps
+// ErrSelfTest if this machine computes wrong results.
 func GenerateKey(rand io.Reader) (*PrivateKey, error) {
 	if err := selfTest(); err != nil {
 		return nil, fmt.Errorf("enr: generating key: %w", err)
@@ -56,8 +55,8 @@ func GenerateKey(rand io.Reader) (*PrivateKey, error) {
 	return nil, ErrPrivateKey
 }
 
-// ParsePrivateKey reads a scalar of exactly 32 bytes, big-endian. It copies b.
-// ErrPrivateKey: wrong length, zero, or not below the group order.
+// ParsePrivateKey parses a scalar of exactly 32 bytes, big-endian. It copies b. ErrPrivateKey:
+// wrong length, zero, or not below the group order.
 func ParsePrivateKey(b []byte) (*PrivateKey, error) {
 	if len(b) != PrivateKeySize {
 		return nil, ErrPrivateKey
@@ -75,9 +74,9 @@ func ParsePrivateKey(b []byte) (*PrivateKey, error) {
 	return k, nil
 }
 
-// ParsePrivateKeyHex reads 64 hexadecimal digits, optionally after "0x" and optionally followed
-// by one or two CR or LF, as key files have them.
-// ErrPrivateKey: anything else, or a value that ParsePrivateKey rejects.
+// ParsePrivateKeyHex parses 64 hexadecimal digits, optionally after "0x" and optionally followed by
+// one or two CR or LF, as key files have them. ErrPrivateKey: anything else, or a value that
+// ParsePrivateKey rejects.
 func ParsePrivateKeyHex(s string) (*PrivateKey, error) {
 	for range 2 {
 		if n := len(s); n > 0 && (s[n-1] == '\n' || s[n-1] == '\r') {
@@ -98,7 +97,7 @@ func ParsePrivateKeyHex(s string) (*PrivateKey, error) {
 	return ParsePrivateKey(b[:])
 }
 
-// Bytes returns the scalar, 32 bytes big-endian. This is the secret; the caller keeps it safe.
+// Bytes returns the scalar, 32 bytes big-endian. It is secret; the caller must protect it.
 func (k *PrivateKey) Bytes() [PrivateKeySize]byte { return k.scalar }
 
 // PublicKey returns the compressed public key.
@@ -107,8 +106,8 @@ func (k *PrivateKey) PublicKey() [PublicKeySize]byte { return k.pub }
 // ID returns the node ID.
 func (k *PrivateKey) ID() ID { return k.id }
 
-// Sign signs a digest and returns r || s, deterministic and with low s: the signature of
-// records and of the handshake's id-signature. ErrPrivateKey: k is the zero value.
+// Sign signs a digest and returns r || s. The signature is deterministic and has a low s. It serves
+// records and the id-signature of handshakes. ErrPrivateKey: k is the zero value.
 func (k *PrivateKey) Sign(digest *[32]byte) ([SignatureSize]byte, error) {
 	sig, err := curve.Default().Sign(&k.scalar, digest)
 	if err != nil {
@@ -117,9 +116,9 @@ func (k *PrivateKey) Sign(digest *[32]byte) ([SignatureSize]byte, error) {
 	return sig, nil
 }
 
-// ECDH returns the compressed shared point of k and pub, from which session keys are derived
-// (discv5-theory.md, Step 3). ErrPublicKey: pub is not a point on the curve.
-// ErrPrivateKey: k is the zero value.
+// ECDH returns the compressed shared point of k and pub, the input of session keys
+// (discv5-theory.md, Step 3). ErrPublicKey: pub is not a point on the curve. ErrPrivateKey: k is
+// the zero value.
 func (k *PrivateKey) ECDH(pub *[33]byte) ([SharedSecretSize]byte, error) {
 	secret, err := curve.Default().ECDH(&k.scalar, pub)
 	switch err {
@@ -132,8 +131,8 @@ func (k *PrivateKey) ECDH(pub *[33]byte) ([SharedSecretSize]byte, error) {
 	}
 }
 
-// String names the key by its node ID and does not reveal it.
+// String returns a text with the node ID, which does not reveal the key.
 func (k PrivateKey) String() string { return "private key of " + k.id.Short() }
 
-// Format writes String for every verb, so that none, %x and %#v included, reveals the key.
+// Format writes String for every verb, so that none, not even %x or %#v, reveals the key.
 func (k PrivateKey) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) }

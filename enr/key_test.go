@@ -53,7 +53,7 @@ func TestPrivateKeyCopies(t *testing.T) {
 	}
 }
 
-// TestPrivateKeyHidden: no way of formatting shows the scalar.
+// TestPrivateKeyHidden: no verb shows the scalar.
 func TestPrivateKeyHidden(t *testing.T) {
 	k, err := ParsePrivateKeyHex(example.PrivateKey)
 	if err != nil {
@@ -90,7 +90,7 @@ func TestGenerateKey(t *testing.T) {
 	if _, err := GenerateKey(strings.NewReader("too short")); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("short source: %v", err)
 	}
-	// A value out of range is skipped; a source that has nothing else does not hang.
+	// Values out of range are skipped, and a source of only such values does not hang.
 	if k, err := GenerateKey(io.MultiReader(strings.NewReader(strings.Repeat("\xff", 32)), rand.NewChaCha8([32]byte{1}))); err != nil || k.ID() != a.ID() {
 		t.Errorf("after a bad value: %v, %v", k, err)
 	}
@@ -122,7 +122,7 @@ func TestKeyAgreement(t *testing.T) {
 	}
 }
 
-// TestGenerateKeySelfTest: no key is made where the arithmetic is wrong.
+// TestGenerateKeySelfTest: no key is made if the arithmetic is wrong.
 func TestGenerateKeySelfTest(t *testing.T) {
 	defer func(f func() error) { selfTest = f }(selfTest)
 	selfTest = func() error { return ErrSelfTest }

@@ -6,11 +6,10 @@ import (
 	"github.com/fastdisc/discv5/internal/rlp"
 )
 
-// ParseView checks the structure of the record b, all of it and nothing after it, and returns
-// a view of it. The signature is not checked. Neither success nor failure allocates.
-// The view borrows b.
+// ParseView checks the structure of b, which must be exactly one record, and returns a view of it.
+// It does not verify the signature and does not allocate. The view refers to b.
 //
-// The error is one of the variables of this package that name a reason for rejection.
+// The error is one of this package's reasons to reject a record.
 func ParseView(b []byte) (View, error) {
 	v, rest, err := SplitView(b)
 	if err != nil {
@@ -22,12 +21,12 @@ func ParseView(b []byte) (View, error) {
 	return v, nil
 }
 
-// SplitView is ParseView for the first of several records that stand one after another, as in
-// a NODES message (discv5-wire.md, NODES Response). rest is what follows.
+// SplitView is ParseView for the first of several concatenated records, as in a NODES message
+// (discv5-wire.md, NODES Response). rest is the remainder.
 //
-// A rejected record need not spoil its neighbors: when only its inside is wrong, rest is
-// what follows it and the caller may go on. When its end cannot be told, rest is nil. Either
-// way a loop that runs while bytes are left ends.
+// A rejected record need not invalidate its neighbors: if only its content is wrong, rest is the
+// remainder, and you may continue. If its end cannot be determined, rest is nil. A loop that runs
+// while bytes remain therefore ends.
 func SplitView(b []byte) (v View, rest []byte, err error) {
 	record, rest, err := rlp.Value(b)
 	if err != nil {
@@ -40,7 +39,7 @@ func SplitView(b []byte) (v View, rest []byte, err error) {
 	return v, rest, err
 }
 
-// parse reads b, exactly one RLP value of at most MaxSize bytes.
+// parse parses b, exactly one RLP value of at most MaxSize bytes.
 func parse(b []byte) (View, error) {
 	p, _, err := rlp.List(b)
 	if err != nil {
@@ -95,10 +94,10 @@ func parse(b []byte) (View, error) {
 	return v, v.checkScheme()
 }
 
-// note checks the value of a key that the identity scheme needs, and remembers where the accessors
-// find it. An optional entry that does not fit its key is left out: it reads as absent, and Check
-// says why. The value ends at offset end of the record. The contents of a value are never at
-// offset 0, so an offset of 0 stands for absent.
+// note checks the value of a key that the identity scheme needs, and stores its offset for the
+// accessors. It leaves out an optional entry that does not fit its key, so that it reads as absent
+// and Check returns the reason. The value ends at offset end of the record. No value's content has
+// offset 0, so 0 means absent.
 func (v *View) note(key, value []byte, end int) error {
 	switch string(key) {
 	case "id":
@@ -108,7 +107,8 @@ func (v *View) note(key, value []byte, end int) error {
 		}
 		v.id, v.idLen = uint16(end-len(id)), uint16(len(id))
 	case "secp256k1":
-		// checkScheme decides whether the size is wrong: the identity scheme sets it.
+		// checkScheme decides whether the size is correct, because that depends on the identity
+		// scheme.
 		v.hasKey = true
 		if s, _, err := rlp.String(value); err == nil && len(s) == 33 {
 			v.key = uint16(end - len(s))
@@ -133,13 +133,13 @@ func (v *View) note(key, value []byte, end int) error {
 	return nil
 }
 
-// checkScheme checks what the identity scheme demands of signature and public key.
+// checkScheme checks the identity scheme's requirements on signature and public key.
 func (v *View) checkScheme() error {
 	switch {
 	case v.id == 0:
 		return ErrNoScheme
 	case string(v.IdentityScheme()) != schemeV4:
-		return nil // its rules are not known; Verify says so
+		return nil // unknown rules; Verify returns an error
 	case v.sigLen != SignatureSize:
 		return ErrSignatureSize
 	case !v.hasKey:
@@ -150,8 +150,8 @@ func (v *View) checkScheme() error {
 	return nil
 }
 
-// checkNested checks that the values inside of value are canonical, however deep. Each level
-// takes at least one byte of the record, so MaxSize bounds the recursion. value is not empty.
+// checkNested checks that the values inside value are canonical, at any depth. Each level takes at
+// least one byte of the record, so MaxSize bounds the recursion. value is not empty.
 func checkNested(value []byte) error {
 	if value[0] < 0xc0 {
 		return nil // a string, checked when it was read
@@ -171,7 +171,7 @@ func checkNested(value []byte) error {
 	return nil
 }
 
-// structureError turns an error of package rlp into the one of this package.
+// structureError converts an error of package rlp.
 func structureError(err error) error {
 	if err == rlp.ErrNonCanonical {
 		return ErrNonCanonical
@@ -179,8 +179,8 @@ func structureError(err error) error {
 	return ErrTruncated
 }
 
-// elementError is structureError for an element that was to be read at the start of p, except
-// that an element of the wrong kind, and one that is not there at all, gives wrong.
+// elementError is structureError for an element at the start of p. It returns wrong for an element
+// of the wrong kind and for a missing one.
 func elementError(p []byte, err, wrong error) error {
 	if len(p) == 0 || err == rlp.ErrNotString {
 		return wrong

@@ -78,7 +78,7 @@ func TestS19Rejects(t *testing.T) {
 		if c.want == nil || c.want == ErrTruncated || c.want == ErrTrailing || strings.Contains(c.name, "header") {
 			continue
 		}
-		// Inside a list of records the good neighbor is still read.
+		// In a list of records the good neighbor is still parsed.
 		_, rest, err := SplitView([]byte(c.in + good))
 		if err != c.want || string(rest) != good {
 			t.Errorf("%s, with a neighbor: got %v, rest %x", c.name, err, rest)
@@ -185,7 +185,7 @@ func FuzzParse(f *testing.F) {
 		if len(b) > MaxSize || !bytes.Equal(v.Bytes(), b) {
 			t.Fatalf("view of other bytes: %x", v.Bytes())
 		}
-		// Put together again from what the accessors return.
+		// Rebuild the record from the accessors' results.
 		elements := []string{str(string(v.Signature())), num(v.Seq())}
 		builder := NewBuilder().SetSeq(v.Seq())
 		for k, value := range v.Pairs() {
@@ -214,7 +214,7 @@ func FuzzParse(f *testing.F) {
 			}
 			bad[e.Key] = true
 		}
-		// Signed anew, the record has the same pairs, scheme and key apart.
+		// A new signature over the same pairs changes only scheme and key.
 		r, err := builder.Sign(key)
 		var entry *EntryError
 		if err == ErrTooLarge || errors.As(err, &entry) && bad[entry.Key] {

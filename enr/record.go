@@ -5,21 +5,21 @@ import (
 	"slices"
 )
 
-// view lets Record embed View without letting others replace it.
+// view lets Record embed View as an unexported field.
 type view = View
 
-// Record is a verified record that owns its bytes and never changes. Share it freely between
-// goroutines. It has all accessors of [View]; slices that they return are for reading only.
-// Records are made by Parse, ParseText, View.Own, Builder.Sign and Cache.Verify.
+// Record is a verified record that owns its bytes. It is immutable and safe for concurrent use. It
+// has all accessors of [View]; do not change the slices that they return. Parse, ParseText,
+// View.Own, Builder.Sign and Cache.Verify return Records.
 //
-// A Record takes about 450 bytes of memory together with its encoding.
+// A Record takes about 450 bytes of memory, including its encoding.
 type Record struct {
 	view
 	id ID
 }
 
-// Parse copies b, exactly one record, and checks its structure and signature.
-// The error is one of the variables of this package that name a reason for rejection.
+// Parse copies b, exactly one record, and checks its structure and signature. The error is one of
+// this package's reasons to reject a record.
 func Parse(b []byte) (*Record, error) {
 	v, err := ParseView(b)
 	if err != nil {
@@ -28,7 +28,7 @@ func Parse(b []byte) (*Record, error) {
 	return v.Own()
 }
 
-// Own verifies the record and copies it. It fails as Verify does.
+// Own verifies the record and copies it. It returns the errors of Verify.
 func (v View) Own() (*Record, error) {
 	id, err := v.verify()
 	if err != nil {
@@ -37,10 +37,10 @@ func (v View) Own() (*Record, error) {
 	return v.own(id), nil
 }
 
-// own copies a record that has been verified, and whose owner is id.
+// own copies a verified record with owner id.
 func (v View) own(id ID) *Record {
 	r := &Record{view: v, id: id}
-	// with no room behind it, into which an append by a caller would write
+	// No spare capacity, so that a caller's append does not write into it.
 	r.bytes = make([]byte, len(v.bytes))
 	copy(r.bytes, v.bytes)
 	return r
@@ -52,18 +52,18 @@ func (r *Record) ID() ID { return r.id }
 // NodeID returns the node ID. The error is always nil.
 func (r *Record) NodeID() (ID, error) { return r.id, nil }
 
-// Verify returns nil: a Record has been verified.
+// Verify returns nil, because a Record is verified.
 func (r *Record) Verify() error { return nil }
 
 // Own returns r itself.
 func (r *Record) Own() (*Record, error) { return r, nil }
 
-// View returns a view of the record. It stays valid, as the bytes of a Record never change.
+// View returns a view of the record. It stays valid, because a Record is immutable.
 func (r *Record) View() View { return r.view }
 
-// Edit returns a builder that holds the pairs of r and the next sequence number. r itself does not
-// change. An entry of r that does not fit its key is kept until it is set or deleted. When r has
-// the highest sequence number of all, Sign of the builder returns ErrSeqOverflow.
+// Edit returns a builder with the pairs of r and the next sequence number. It does not change r. It
+// keeps an entry that does not fit its key until you set or delete it. If r has the highest
+// possible sequence number, Sign of the builder returns ErrSeqOverflow.
 func (r *Record) Edit() *Builder {
 	b := NewBuilder()
 	for k, value := range r.Pairs() {

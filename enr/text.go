@@ -5,24 +5,24 @@ import (
 	"strings"
 )
 
-// textPrefix starts the text form (enr.md, Text Encoding).
+// textPrefix is the prefix of the text form (enr.md, Text Encoding).
 const textPrefix = "enr:"
 
-// MaxTextSize is the length of the longest text form, prefix included.
+// MaxTextSize is the length of the longest text form, including the prefix.
 const MaxTextSize = len(textPrefix) + (MaxSize*8+5)/6
 
-// textEncoding is strict: unused bits of the last digit are zero, so that each record has one text.
+// textEncoding is strict: unused bits of the last digit must be zero, so each record has one text.
 var textEncoding = base64.RawURLEncoding.Strict()
 
-// ParseText reads the text form of a record, "enr:" and unpadded URL-safe base64, and checks
-// structure and signature. The prefix may be missing. Padding, the other base64 alphabet,
-// white space and set bits behind the end are ErrText; otherwise it fails as Parse does.
+// ParseText parses the text form of a record, "enr:" and unpadded URL-safe base64, and checks
+// structure and signature. The prefix is optional. It returns ErrText for padding, the other base64
+// alphabet, white space and nonzero unused bits, and otherwise the errors of Parse.
 func ParseText(s string) (*Record, error) {
 	s = strings.TrimPrefix(s, textPrefix)
 	if len(s) > MaxTextSize-len(textPrefix) {
 		return nil, ErrTooLarge
 	}
-	if strings.ContainsAny(s, "\r\n") { // which package base64 would skip
+	if strings.ContainsAny(s, "\r\n") { // package base64 would skip these
 		return nil, ErrText
 	}
 	var buf [MaxSize]byte
@@ -50,8 +50,8 @@ func (v View) String() string {
 	return string(text)
 }
 
-// UnmarshalText sets r to what ParseText makes of text. It is for decoders that fill a new
-// Record; do not call it on one that is in use. On error r is unchanged.
+// UnmarshalText sets r to the record that ParseText returns. It is for decoders that fill a new
+// Record; do not call it on a Record in use. On error r is unchanged.
 func (r *Record) UnmarshalText(text []byte) error {
 	parsed, err := ParseText(string(text))
 	if err != nil {

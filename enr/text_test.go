@@ -84,7 +84,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// FuzzText: a text that is accepted is the only text of its record, the prefix apart.
+// FuzzText: an accepted text is the only text of its record, except for the prefix.
 func FuzzText(f *testing.F) {
 	for _, text := range liveRecords(f) {
 		f.Add(text)

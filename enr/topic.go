@@ -1,19 +1,19 @@
 package enr
 
-// TopicVersion is the version of topic discovery that SupportsTopics recognizes (devp2p,
+// TopicVersion is the version of topic discovery that this module supports (devp2p,
 // enr-entries/ng.md).
 const TopicVersion = 1
 
-// Keys of the entry that says that a node is a registrar of topics. The specification was renamed
-// while it was written: its text has both, and records may have either.
+// Keys of the entry that marks a registrar of topics. The specification was renamed while it was
+// written: its text has both keys, and records may have either.
 const (
 	keyTopics    = "ng"
 	keyTopicsOld = "topic-discovery"
 )
 
-// TopicVersion returns the version of topic discovery that the node speaks: the value of "ng", or
-// of "topic-discovery" if there is no "ng". ok is false if there is neither, or if the value is not
-// an integer of at most 64 bits.
+// TopicVersion returns the node's version of topic discovery: the value of "ng", or of
+// "topic-discovery" if there is no "ng". It returns ok = false if there is neither, or if the value
+// is not an integer of at most 64 bits.
 func (v View) TopicVersion() (version uint64, ok bool) {
 	value, ok := v.Get(keyTopics)
 	if !ok {
@@ -26,9 +26,8 @@ func (v View) TopicVersion() (version uint64, ok bool) {
 	return version, err == nil
 }
 
-// SupportsTopics reports whether the node is a registrar of topics and speaks version TopicVersion:
-// one of the two entries has that value. A node with another version counts as one without the
-// entry: callers must not send it topic messages.
+// SupportsTopics reports whether the node is a registrar of topics with version TopicVersion: one
+// of the two entries has that value. Callers must not send topic messages to other nodes.
 func (v View) SupportsTopics() bool {
 	for _, key := range [...]string{keyTopics, keyTopicsOld} {
 		if value, ok := v.Get(key); ok {
@@ -40,6 +39,5 @@ func (v View) SupportsTopics() bool {
 	return false
 }
 
-// SetTopicVersion sets "ng", which says that the node is a registrar of topics. Delete it with
-// Delete("ng").
+// SetTopicVersion sets "ng", which marks a registrar of topics. Remove it with Delete("ng").
 func (b *Builder) SetTopicVersion(version uint64) *Builder { return b.SetUint(keyTopics, version) }

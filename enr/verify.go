@@ -7,24 +7,24 @@ import (
 	"github.com/fastdisc/discv5/internal/rlp"
 )
 
-// Verify checks the signature by the record's identity scheme (enr.md, "v4" Identity Scheme).
-// It takes some ten microseconds; a Cache spares repetitions.
-// ErrScheme: the scheme is not "v4". ErrPublicKey: the key is not on the curve.
-// ErrBadSignature: the signature is not the key's over this content, or has a high s.
+// Verify verifies the signature by the rules of the identity scheme (enr.md, "v4" Identity Scheme).
+// It takes some ten microseconds; a Cache avoids repetitions. ErrScheme: the scheme is not "v4".
+// ErrPublicKey: the key is not on the curve. ErrBadSignature: the signature is not the key's over
+// this content, or has a high s.
 func (v View) Verify() error {
 	_, err := v.verify()
 	return err
 }
 
-// NodeID derives the node ID from the public key, without checking the signature.
-// ErrScheme: the scheme is not "v4". ErrPublicKey: the key is not on the curve.
+// NodeID returns the node ID of the public key, without verifying the signature. ErrScheme: the
+// scheme is not "v4". ErrPublicKey: the key is not on the curve.
 func (v View) NodeID() (ID, error) {
 	id, _, err := v.Owner()
 	return id, err
 }
 
-// Owner is NodeID together with the public key's coordinates x || y, from which the ID is derived: who goes on to verify a
-// signature of the owner's is spared a square root.
+// Owner returns the node ID and the public key's coordinates x || y. A caller that goes on to
+// verify one of the owner's signatures saves a square root with them.
 func (v View) Owner() (id ID, xy [64]byte, err error) {
 	if string(v.IdentityScheme()) != schemeV4 {
 		return ID{}, xy, ErrScheme
@@ -35,7 +35,7 @@ func (v View) Owner() (id ID, xy [64]byte, err error) {
 	return keccak256(xy[:]), xy, nil
 }
 
-// verify is Verify and NodeID in one.
+// verify does both Verify and NodeID.
 func (v View) verify() (ID, error) {
 	id, xy, err := v.Owner() // cheaper than the signature, and tells a bad key from a bad signature
 	if err != nil {
@@ -44,7 +44,7 @@ func (v View) verify() (ID, error) {
 	return id, v.verifyBy(&xy)
 }
 
-// verifyBy is Verify for a record of whose public key the coordinates are known.
+// verifyBy is Verify with known coordinates of the public key.
 func (v View) verifyBy(xy *[64]byte) error {
 	digest := contentDigest(v.bytes[v.content:])
 	if !curve.Default().VerifyPoint(xy, &digest, (*[SignatureSize]byte)(v.Signature())) {
@@ -53,8 +53,7 @@ func (v View) verifyBy(xy *[64]byte) error {
 	return nil
 }
 
-// contentDigest hashes what the signature covers: a list whose payload is content, that is,
-// seq and pairs.
+// contentDigest hashes the signed part: a list with payload content, which is seq and pairs.
 func contentDigest(content []byte) [32]byte {
 	var header [9]byte
 	return keccak256(rlp.AppendListHeader(header[:0], len(content)), content)

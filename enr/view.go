@@ -12,19 +12,19 @@ const (
 	schemeV4 = "v4"
 )
 
-// View reads a record in the caller's bytes. Its structure is checked, its signature is not:
-// call Verify or Own before believing what it says. It is made by ParseView or SplitView; the
-// zero View is an empty record that has nothing and does not verify.
+// View reads a record in the caller's bytes. Its structure is checked, its signature is not: call
+// Verify or Own before you believe its content. ParseView and SplitView return Views; the zero View
+// is an empty record that does not verify.
 //
-// A View is small and copied by value; it is valid as long as the bytes it was made from are
-// neither changed nor reused. Slices it returns are parts of those bytes, for reading only.
-// No accessor allocates.
+// A View is small and copied by value. It is valid until the bytes that it was made from are
+// changed or reused. The slices that it returns are parts of those bytes; do not change them. No
+// accessor allocates.
 type View struct {
-	bytes []byte // the record; at most MaxSize, so that 16 bits hold an offset
+	bytes []byte // the record; at most MaxSize, so 16 bits hold an offset
 	seq   uint64
 
-	sigLen  uint16 // the signature ends where the content starts
-	content uint16 // offset of seq, where what is signed starts
+	sigLen  uint16 // the signature ends at content
+	content uint16 // offset of seq, where the signed part starts
 	pairs   uint16 // offset of the first key
 
 	// Offsets of contents, 0 if absent.
@@ -32,10 +32,10 @@ type View struct {
 	key       uint16
 	ip, ip6   uint16
 
-	// Ports themselves, 0 if absent or not fit.
+	// Ports, 0 if absent or invalid.
 	udp, udp6, tcp, tcp6 uint16
 
-	hasKey bool // there is a secp256k1 pair, whatever its size
+	hasKey bool // there is a secp256k1 pair of any size
 }
 
 // Bytes returns the encoding of the record, at most MaxSize bytes.
@@ -52,8 +52,8 @@ func (v View) Signature() []byte {
 // IdentityScheme returns the value of "id".
 func (v View) IdentityScheme() []byte { return v.bytes[v.id : v.id+v.idLen : v.id+v.idLen] }
 
-// PublicKey returns the value of "secp256k1" if it is a string of 33 bytes, which for scheme
-// "v4" it is. Whether it is a point on the curve is not known before Verify or NodeID.
+// PublicKey returns the value of "secp256k1" if it is a string of 33 bytes, as scheme "v4"
+// requires. Only Verify and NodeID check that it is a point on the curve.
 func (v View) PublicKey() (pub [PublicKeySize]byte, ok bool) {
 	if v.key == 0 {
 		return pub, false
@@ -81,7 +81,7 @@ func (v View) Get(key string) (value []byte, ok bool) {
 	return nil, false
 }
 
-// Pairs iterates over keys (their contents) and values (raw RLP, header included) in order.
+// Pairs iterates over keys (their content) and values (raw RLP, including the header) in order.
 func (v View) Pairs() iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, value []byte) bool) {
 		for p := v.bytes[v.pairs:]; len(p) > 0; {
@@ -104,7 +104,7 @@ func nextPair(p []byte) (key, value, rest []byte) {
 func (v View) Equal(other View) bool { return bytes.Equal(v.bytes, other.bytes) }
 
 // IP4 returns the value of "ip". This and all accessors below report an entry whose value does not
-// fit its key as absent; Check tells the two apart.
+// fit its key as absent; Check distinguishes the cases.
 func (v View) IP4() (netip.Addr, bool) {
 	if v.ip == 0 {
 		return netip.Addr{}, false
@@ -138,10 +138,10 @@ func (v View) QUIC() (uint16, bool) { return v.portOf("quic") }
 // QUIC6 returns the port of "quic6" like QUIC. It does not fall back to "quic".
 func (v View) QUIC6() (uint16, bool) { return v.portOf("quic6") }
 
-// UDPEndpoint4 returns where discovery packets go over IPv4: "ip" and "udp".
+// UDPEndpoint4 returns the IPv4 endpoint for discovery packets: "ip" and "udp".
 func (v View) UDPEndpoint4() (netip.AddrPort, bool) { return endpoint(v.IP4, v.UDP) }
 
-// UDPEndpoint6 returns where discovery packets go over IPv6: "ip6" and UDP6.
+// UDPEndpoint6 returns the IPv6 endpoint for discovery packets: "ip6" and UDP6.
 func (v View) UDPEndpoint6() (netip.AddrPort, bool) { return endpoint(v.IP6, v.UDP6) }
 
 // TCPEndpoint4 returns "ip" and "tcp".

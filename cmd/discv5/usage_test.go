@@ -34,7 +34,7 @@ func TestBadInput(t *testing.T) {
 		{"ping a b", `argument 2: unexpected "b"`},
 		{"ping nonsense", `argument 1: "nonsense" is not a record`},
 		{"ping enr:abc", "argument 1: enr:"},
-		{"ping " + brokenRecord, "argument 1: enr: signature does not verify"},
+		{"ping " + brokenRecord, "argument 1: enr: signature is invalid"},
 		{"ping @/no/such/file", "argument 1: open /no/such/file"},
 		{"ping -", "argument 1: empty"},
 		{"ping enode://abc@127.0.0.1:1", "argument 1: enr: not of the form enode://"},
