@@ -9,9 +9,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"os/exec"
 	"runtime/metrics"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/curve"
+	"github.com/fastdisc/discv5/internal/proctest"
 	"github.com/fastdisc/discv5/internal/session"
 )
 
@@ -65,7 +64,7 @@ func serveAllocations(t *testing.T) {
 	if err := n.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println("record", n.LocalRecord())
+	fmt.Println(n.LocalRecord())
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
 	for in := bufio.NewReader(os.Stdin); ; {
 		if _, err := in.ReadString('\n'); err != nil {
@@ -80,56 +79,38 @@ func serveAllocations(t *testing.T) {
 type allocServer struct {
 	t      *testing.T
 	in     io.Writer
-	out    *bufio.Scanner
+	lines  chan string // of standard output, after the first one
 	record *enr.Record
 }
 
 func startAllocChild(t *testing.T) *allocServer {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestNodeAllocations$", "-test.timeout=1m")
-	cmd.Env = append(os.Environ(), allocChild+"=1")
-	cmd.Stderr = os.Stderr
+	cmd := proctest.Self(allocChild, "-test.run=^TestNodeAllocations$", "-test.timeout=1m")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close() // which ends it
-		cmd.Wait()
-	})
-	s := &allocServer{t: t, in: in, out: bufio.NewScanner(out)}
-	if s.record, err = enr.ParseText(s.line("record")); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// line reads on to a line that begins with the given word.
-func (s *allocServer) line(word string) string {
-	s.t.Helper()
-	for s.out.Scan() {
-		if rest, ok := strings.CutPrefix(s.out.Text(), word+" "); ok {
-			return rest
+	s := &allocServer{t: t, in: in, lines: make(chan string, 64)}
+	p := proctest.Start(t, cmd, proctest.Options{Rest: func(r *bufio.Reader) {
+		defer close(s.lines)
+		for scan := bufio.NewScanner(r); scan.Scan(); {
+			s.lines <- scan.Text()
 		}
-	}
-	s.t.Fatalf("the node's process has ended without a line %q: %v", word, s.out.Err())
-	return ""
+	}})
+	s.record = p.Record(t)
+	return s
 }
 
 func (s *allocServer) allocs() (n uint64) {
 	s.t.Helper()
 	io.WriteString(s.in, "\n")
-	if _, err := fmt.Sscan(s.line("allocs"), &n); err != nil {
-		s.t.Fatal(err)
+	for line := range s.lines {
+		if _, err := fmt.Sscanf(line, "allocs %d", &n); err == nil {
+			return n
+		}
 	}
-	return n
+	s.t.Fatal("the node's process has ended")
+	return 0
 }
 
 // allocDriver asks the node, with sessions that it has made by handshakes.

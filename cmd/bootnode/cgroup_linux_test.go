@@ -71,7 +71,7 @@ func TestMemoryLimit(t *testing.T) {
 		os.Args[0], "--addr", "127.0.0.1:0", "--datadir", dir, "--http", anyPort)...)
 	cmd.Env = append(os.Environ(), childEnv+"=1")
 	p := launch(t, cmd)
-	if !strings.Contains(p.log.String(), `msg="memory limit" limit=67108864`) {
+	if !strings.Contains(p.Log.String(), `msg="memory limit" limit=67108864`) {
 		t.Error("the log does not say what was fitted into the limit")
 	}
 	target, err := generator.RecordTarget(p.record, false)

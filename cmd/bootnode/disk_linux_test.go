@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // onSmallDisk has a process see a file system of 512 KiB at dir, in a mount namespace of its own.
@@ -41,27 +41,7 @@ func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	cmd := command("--addr", "127.0.0.1:0", "--datadir", dir, "--save-interval", "100ms", "--http", anyPort, "--bootnodes", a.record.String())
 	onSmallDisk(cmd, dir)
-	p := &process{cmd: cmd, log: new(buffer), exited: make(chan struct{}), http: anyPort}
-	cmd.Stderr = p.log
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, _ := bufio.NewReader(out).ReadString('\n')
-	go func() { cmd.Wait(); close(p.exited) }()
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-p.exited
-		if t.Failed() {
-			t.Logf("log:\n%s", p.log)
-		}
-	})
-	if p.record, err = enr.ParseText(strings.TrimSpace(line)); err != nil {
-		t.Fatalf("%v\n%s", err, p.log)
-	}
+	p := launch(t, cmd)
 	eventually(t, "peer", func() bool { return p.metric(t, "discv5_table_live_nodes") == 1 })
 	saves := p.metric(t, `discv5_saves_total{result="ok"}`)
 	eventually(t, "a save of it", func() bool { return p.metric(t, `discv5_saves_total{result="ok"}`) > saves+1 })
@@ -77,10 +57,10 @@ func TestFullDisk(t *testing.T) {
 	crowd(t, 25, p.record)
 	eventually(t, "crowd in the table", func() bool { return p.metric(t, "discv5_table_live_nodes") > 12 })
 	eventually(t, "failed save", func() bool { return p.metric(t, `discv5_saves_total{result="failed"}`) > 5 })
-	if n := strings.Count(p.log.String(), "cannot save nodes"); n < 1 || n > 1+int(time.Since(full)/saveErrorInterval) {
+	if n := strings.Count(p.Log.String(), "cannot save nodes"); n < 1 || n > 1+int(time.Since(full)/saveErrorInterval) {
 		t.Errorf("%d lines about saves that failed", n)
 	}
-	if !strings.Contains(p.log.String(), "no space left on device") || strings.Contains(p.log.String(), "damaged") {
+	if !strings.Contains(p.Log.String(), "no space left on device") || strings.Contains(p.Log.String(), "damaged") {
 		t.Error("the log does not say what is wrong")
 	}
 	if code, body := p.get(t, "/healthz"); code != 200 {
@@ -105,7 +85,7 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p.end(t, syscall.SIGKILL)
+	p.End(t, syscall.SIGKILL)
 	q := start(t, copied, "--http", anyPort)
 	if q.record.ID() != p.record.ID() || q.record.Seq() < p.record.Seq() {
 		t.Error("another record after the disk was full")
@@ -156,14 +136,14 @@ func TestFullStandardOutput(t *testing.T) {
 	}
 	defer full.Close()
 	for _, flag := range []string{"--help", "--version", "--print-config", "--check-config"} {
-		cmd, log := command(flag), new(buffer)
+		cmd, log := command(flag), new(proctest.Buffer)
 		cmd.Stdout, cmd.Stderr = full, log
 		cmd.Run()
 		if code := cmd.ProcessState.ExitCode(); code != cli.ExitFailed || !strings.Contains(log.String(), "standard output") {
 			t.Errorf("%s: exit code %d, %q", flag, code, log)
 		}
 	}
-	cmd, log := command("--addr", "127.0.0.1:0", "--datadir", t.TempDir()), new(buffer)
+	cmd, log := command("--addr", "127.0.0.1:0", "--datadir", t.TempDir()), new(proctest.Buffer)
 	cmd.Stdout, cmd.Stderr = full, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ func TestS23KillNine(t *testing.T) {
 	for i := range rounds {
 		// The address changes each time, so that each start has a new record to save.
 		time.Sleep(rand.N(300 * time.Millisecond))
-		p.end(t, syscall.SIGKILL)
+		p.End(t, syscall.SIGKILL)
 		p = start(t, dir, append(args, extip(i+1))...)
 		if p.record.ID() != last.ID() {
 			t.Fatalf("round %d: another key", i)
@@ -50,7 +50,7 @@ func TestS23KillNine(t *testing.T) {
 
 	// With nothing to change the record is the one that was saved: its number does not come from
 	// the clock, which may have been set back.
-	p.end(t, syscall.SIGKILL)
+	p.End(t, syscall.SIGKILL)
 	p = start(t, dir, append(args, extip(rounds))...)
 	if p.record.String() != last.String() {
 		t.Errorf("another record, with sequence number %d after %d", p.record.Seq(), last.Seq())
@@ -72,7 +72,7 @@ func TestS23KillNine(t *testing.T) {
 		if i == 0 {
 			q := start(t, fresh)
 			id = q.record.ID()
-			q.end(t, syscall.SIGKILL)
+			q.End(t, syscall.SIGKILL)
 		}
 	}
 	q := start(t, fresh)

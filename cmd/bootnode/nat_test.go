@@ -36,11 +36,11 @@ func TestNATMapping(t *testing.T) {
 			if inside == 0 {
 				t.Error("no mapping")
 			}
-			eventually(t, "log line", func() bool { return strings.Contains(p.log.String(), "external endpoint") })
+			eventually(t, "log line", func() bool { return strings.Contains(p.Log.String(), "external endpoint") })
 			if p.metric(t, "discv5_nat_endpoint_known") != 1 || p.metric(t, "discv5_nat_failures_total") != 0 {
 				t.Error("metrics do not know the endpoint")
 			}
-			if log := p.log.String(); !strings.Contains(log, "from=--nat") || strings.Contains(log, "only nodes of this network") {
+			if log := p.Log.String(); !strings.Contains(log, "from=--nat") || strings.Contains(log, "only nodes of this network") {
 				t.Errorf("log:\n%s", log)
 			}
 			p.stop(t)
@@ -57,13 +57,13 @@ func TestNATSTUN(t *testing.T) {
 	server := stunServer(t, "127.0.0.1:0", netip.MustParseAddrPort("44.5.6.7:1234"))
 	p := start(t, t.TempDir(), "--nat", "stun:"+server.String())
 	got, _ := p.record.UDPEndpoint4()
-	eventually(t, "log line", func() bool { return strings.Contains(p.log.String(), "listening") })
-	_, rest, _ := strings.Cut(p.log.String(), "msg=listening addr=")
+	eventually(t, "log line", func() bool { return strings.Contains(p.Log.String(), "listening") })
+	_, rest, _ := strings.Cut(p.Log.String(), "msg=listening addr=")
 	listening := netip.MustParseAddrPort(strings.Fields(rest)[0])
 	if want := netip.AddrPortFrom(netip.MustParseAddr("44.5.6.7"), listening.Port()); got != want {
 		t.Errorf("record names %v, want %v", got, want)
 	}
-	if !strings.Contains(p.log.String(), "port_known=false") {
+	if !strings.Contains(p.Log.String(), "port_known=false") {
 		t.Error("the log does not tell that the port is a guess")
 	}
 	p.stop(t)
@@ -98,7 +98,7 @@ func TestNATNoneAndSilence(t *testing.T) {
 	if a, _ := p.record.UDPEndpoint4(); !a.Addr().IsLoopback() {
 		t.Errorf("record names %v", a)
 	}
-	eventually(t, "failure in the log", func() bool { return strings.Contains(p.log.String(), "external endpoint not found") })
+	eventually(t, "failure in the log", func() bool { return strings.Contains(p.Log.String(), "external endpoint not found") })
 	if p.metric(t, "discv5_nat_endpoint_known") != 0 || p.metric(t, "discv5_nat_failures_total") == 0 {
 		t.Error("metrics know an endpoint")
 	}
@@ -108,7 +108,7 @@ func TestNATNoneAndSilence(t *testing.T) {
 	if a, _ := p.record.UDPEndpoint4(); a.Addr() != netip.MustParseAddr("198.18.0.9") {
 		t.Errorf("record names %v", a)
 	}
-	eventually(t, "origin in the log", func() bool { return strings.Contains(p.log.String(), "from=--nat") })
+	eventually(t, "origin in the log", func() bool { return strings.Contains(p.Log.String(), "from=--nat") })
 	p.stop(t)
 }
 

@@ -63,11 +63,11 @@ func TestNetwork(t *testing.T) {
 	b = start(t, dirs[1], "--http", anyPort)
 	live(b, 1, "known nodes after a restart")
 
-	eventually(t, "status line", func() bool { return strings.Contains(c.log.String(), "msg=status nodes=") })
+	eventually(t, "status line", func() bool { return strings.Contains(c.Log.String(), "msg=status nodes=") })
 
 	// A killed process lives on what it has saved while it ran.
-	eventually(t, "save", func() bool { return strings.Contains(c.log.String(), "saved nodes") })
-	c.end(t, syscall.SIGKILL)
+	eventually(t, "save", func() bool { return strings.Contains(c.Log.String(), "saved nodes") })
+	c.End(t, syscall.SIGKILL)
 	c = start(t, dirs[2], "--http", anyPort)
 	live(c, 1, "known nodes after a kill")
 	for _, p := range []*process{a, b, c} {
@@ -79,14 +79,14 @@ func TestNetwork(t *testing.T) {
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir())
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	p.cmd.Process.Signal(syscall.SIGTERM)
+	p.Cmd.Process.Signal(syscall.SIGTERM)
+	p.Cmd.Process.Signal(syscall.SIGTERM)
 	select {
-	case <-p.exited:
+	case <-p.Exited:
 	case <-time.After(patience):
 		t.Fatal("still runs")
 	}
-	if code := p.cmd.ProcessState.ExitCode(); code != cli.ExitOK && code != cli.ExitFailed {
+	if code := p.Cmd.ProcessState.ExitCode(); code != cli.ExitOK && code != cli.ExitFailed {
 		t.Errorf("exit code %d", code)
 	}
 }

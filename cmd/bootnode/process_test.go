@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,13 +12,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // patience bounds every wait of these tests. It is far above what anything takes.
@@ -64,36 +62,14 @@ func testSystem() system {
 }
 
 func command(args ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), childEnv+"=1")
-	return cmd
+	return proctest.Self(childEnv, args...)
 }
 
 // process is a bootnode that runs.
 type process struct {
-	cmd    *exec.Cmd
+	*proctest.Process
 	record *enr.Record // from the first line of standard output
 	http   string      // host:port, if it has a server; see findHTTP
-	log    *buffer     // standard error
-	exited chan struct{}
-}
-
-// buffer may be written to and read at the same time.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // start runs a bootnode on a free loopback port, unless args say otherwise, and waits for its
@@ -109,43 +85,15 @@ func startWith(t *testing.T, dir string, env []string, args ...string) *process 
 	if !strings.Contains(strings.Join(args, " "), "--addr") {
 		args = append(args, "--addr", "127.0.0.1:0")
 	}
-	p := &process{cmd: command(append(args, "--datadir", dir)...), log: new(buffer), exited: make(chan struct{})}
-	p.cmd.Stderr = p.log
-	p.cmd.Env = append(p.cmd.Env, env...)
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	first := make(chan string, 1)
-	go func() {
-		r := bufio.NewReader(out)
-		line, _ := r.ReadString('\n')
-		first <- line
-		rest, _ := io.ReadAll(r)
-		if len(rest) > 0 {
-			t.Errorf("standard output after the record: %q", rest)
-		}
-		p.cmd.Wait()
-		close(p.exited)
-	}()
+	cmd := command(append(args, "--datadir", dir)...)
+	cmd.Env = append(cmd.Env, env...)
+	p := &process{Process: proctest.Start(t, cmd, proctest.Options{})}
+	p.record = p.Record(t)
 	t.Cleanup(func() {
-		p.cmd.Process.Kill()
-		<-p.exited
-		if t.Failed() {
-			t.Logf("log of %v:\n%s", args, p.log)
+		if out := p.Out.String(); strings.Count(out, "\n") > 1 {
+			t.Errorf("standard output after the record: %q", out)
 		}
 	})
-	select {
-	case line := <-first:
-		if p.record, err = enr.ParseText(strings.TrimSuffix(line, "\n")); err != nil {
-			t.Fatalf("first line of standard output %q: %v\n%s", line, err, p.log)
-		}
-	case <-time.After(patience):
-		t.Fatal("no record on standard output")
-	}
 	for i, a := range args {
 		if a == "--http" {
 			p.http = args[i+1]
@@ -154,23 +102,9 @@ func startWith(t *testing.T, dir string, env []string, args ...string) *process 
 	return p
 }
 
-// end sends a signal and returns the exit code.
-func (p *process) end(t *testing.T, sig os.Signal) int {
-	t.Helper()
-	if err := p.cmd.Process.Signal(sig); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-p.exited:
-	case <-time.After(patience):
-		t.Fatalf("still runs after %v", sig)
-	}
-	return p.cmd.ProcessState.ExitCode()
-}
-
 func (p *process) stop(t *testing.T) {
 	t.Helper()
-	if code := p.end(t, syscall.SIGTERM); code != cli.ExitOK {
+	if code := p.End(t, syscall.SIGTERM); code != cli.ExitOK {
 		t.Errorf("exit code %d after SIGTERM", code)
 	}
 }
@@ -211,11 +145,7 @@ func (p *process) metric(t *testing.T, name string) float64 {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for: %s", what)
-		}
-	}
+	proctest.Eventually(t, what, ok)
 }
 
 // anyPort has the HTTP server take a free port. The log says which.
@@ -228,7 +158,7 @@ func (p *process) findHTTP(t *testing.T) {
 		return
 	}
 	eventually(t, "HTTP server in the log", func() bool {
-		_, rest, ok := strings.Cut(p.log.String(), `msg="serving HTTP" addr=`)
+		_, rest, ok := strings.Cut(p.Log.String(), `msg="serving HTTP" addr=`)
 		if ok {
 			p.http = strings.Fields(rest)[0]
 		}
@@ -239,22 +169,14 @@ func (p *process) findHTTP(t *testing.T) {
 // fail runs a bootnode that is to end by itself, and returns what it wrote to standard error.
 func fail(t *testing.T, wantCode int, args ...string) string {
 	t.Helper()
-	var out, errs bytes.Buffer
-	cmd := command(args...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	r := proctest.Run(t, command(args...))
+	if r.Code != wantCode {
+		t.Errorf("exit code %d, want %d", r.Code, wantCode)
 	}
-	timer := time.AfterFunc(patience, func() { cmd.Process.Kill() })
-	defer timer.Stop()
-	cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != wantCode {
-		t.Errorf("exit code %d, want %d", code, wantCode)
+	if r.Out != "" {
+		t.Errorf("standard output: %q", r.Out)
 	}
-	if out.Len() > 0 {
-		t.Errorf("standard output: %q", out.String())
-	}
-	return errs.String()
+	return r.Err
 }
 
 func write(t *testing.T, text string, mode os.FileMode) string {

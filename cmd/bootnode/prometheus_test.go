@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // promServer is a Prometheus that scrapes bootnodes every second.
@@ -37,7 +38,7 @@ func startPrometheus(t *testing.T, native bool, targets ...string) promServer {
 	if native {
 		args = append(args, "--enable-feature=native-histograms")
 	}
-	log := new(buffer)
+	log := new(proctest.Buffer)
 	cmd := exec.Command(tool, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {

@@ -31,13 +31,13 @@ func (f files) write(name, text string) {
 // hangUp sends SIGHUP and waits until the log has one more line with text.
 func (p *process) hangUp(t *testing.T, text string) string {
 	t.Helper()
-	before := p.log.String()
-	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+	before := p.Log.String()
+	if err := p.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
 	fresh := ""
 	eventually(t, "line with "+text, func() bool {
-		fresh = strings.TrimPrefix(p.log.String(), before)
+		fresh = strings.TrimPrefix(p.Log.String(), before)
 		return strings.Contains(fresh, text)
 	})
 	return fresh
@@ -99,7 +99,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("log %q", line)
 	}
 	eventually(t, "node in the table after its ban", func() bool { return p.metric(t, "discv5_table_live_nodes") == 1 })
-	eventually(t, "debug line", func() bool { return strings.Contains(p.log.String(), " level=DEBUG ") })
+	eventually(t, "debug line", func() bool { return strings.Contains(p.Log.String(), " level=DEBUG ") })
 	f.write("config.toml", "netrestrict = \"198.18.0.0/15\"\n")
 	p.hangUp(t, good)
 	eventually(t, "node of another network out of the table", func() bool { return p.metric(t, "discv5_table_nodes") == 0 })
@@ -145,7 +145,7 @@ func TestBootnodesFromDNS(t *testing.T) {
 	file := write(t, link.String()+"\n"+byName+"\n", 0o600)
 	p := startWith(t, t.TempDir(), []string{dnsEnv + "=" + dns.Addr()}, "--bootnodes-file", file, "--http", anyPort)
 	eventually(t, "node of the list", func() bool { return p.metric(t, "discv5_table_live_nodes") >= 1 })
-	eventually(t, "failure in the log", func() bool { return strings.Contains(p.log.String(), file+":2") })
+	eventually(t, "failure in the log", func() bool { return strings.Contains(p.Log.String(), file+":2") })
 	dns.Host("boot.example.org", netip.MustParseAddr("127.0.0.1"))
 	p.hangUp(t, "settings were reloaded") // which asks at once, though nothing has changed
 	eventually(t, "both nodes", func() bool { return p.metric(t, "discv5_table_live_nodes") == 2 })

@@ -34,7 +34,7 @@ func TestRestart(t *testing.T) {
 		{"after SIGKILL", syscall.SIGKILL, -1, []string{"--extip", "198.18.0.2:9000"}, true},
 		{"end", syscall.SIGTERM, cli.ExitOK, []string{"--extip", "198.18.0.1:9000"}, true},
 	} {
-		if code := p.end(t, c.sig); code != c.code {
+		if code := p.End(t, c.sig); code != c.code {
 			t.Errorf("%s: exit code %d, want %d", c.name, code, c.code)
 		}
 		p = start(t, dir, c.args...)
@@ -82,9 +82,9 @@ func TestDataDir(t *testing.T) {
 	if q.record.ID() != p.record.ID() {
 		t.Error("another identity")
 	}
-	eventually(t, "warning about the mode", func() bool { return strings.Contains(q.log.String(), "0644") })
+	eventually(t, "warning about the mode", func() bool { return strings.Contains(q.Log.String(), "0644") })
 	q.stop(t)
-	if text, _ := os.ReadFile(path); strings.Contains(q.log.String(), strings.TrimSpace(string(text))) {
+	if text, _ := os.ReadFile(path); strings.Contains(q.Log.String(), strings.TrimSpace(string(text))) {
 		t.Error("the log holds the private key")
 	}
 }
@@ -135,7 +135,7 @@ func TestLogs(t *testing.T) {
 	p := start(t, t.TempDir(), "--log-json")
 	p.stop(t)
 	seen := ""
-	for line := range strings.Lines(p.log.String()) {
+	for line := range strings.Lines(p.Log.String()) {
 		var entry map[string]any
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Fatalf("%q: %v", line, err)
@@ -149,8 +149,8 @@ func TestLogs(t *testing.T) {
 	}
 	q := start(t, t.TempDir(), "--log-level", "error")
 	q.stop(t)
-	if q.log.String() != "" {
-		t.Errorf("log at level error: %s", q.log)
+	if q.Log.String() != "" {
+		t.Errorf("log at level error: %s", q.Log)
 	}
 }
 

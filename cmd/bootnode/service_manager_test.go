@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"os"
+
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // notifySocket is the socket of a service manager, which keeps what it is told.
@@ -84,7 +86,7 @@ func TestServiceManager(t *testing.T) {
 	} {
 		f.write("bans", tt.bans)
 		begin := time.Now()
-		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		if err := p.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
 		at, reloading := s.wait(t, alive, "RELOADING=1")
@@ -114,7 +116,7 @@ func TestJournalPriorities(t *testing.T) {
 		{"warning and information", []string{"--addr", "192.0.2.1:0", "--datadir", t.TempDir()}, []string{"<3>bootnode: "}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var out, errs buffer
+			var out, errs proctest.Buffer
 			run(tt.args, s, &out, &errs)
 			for _, want := range tt.want {
 				if !strings.HasPrefix(errs.String(), want) {
@@ -124,7 +126,7 @@ func TestJournalPriorities(t *testing.T) {
 		})
 	}
 	for _, json := range []bool{false, true} {
-		var b buffer
+		var b proctest.Buffer
 		o := &options{logJSON: json}
 		log, level := newLogger(&b, o, true)
 		level.Set(-4)

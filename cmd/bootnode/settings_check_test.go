@@ -91,8 +91,8 @@ func TestUnusableBootnodes(t *testing.T) {
 				t.Fatalf("%v: %s", err, out)
 			}
 			p := start(t, t.TempDir(), tt.args...)
-			eventually(t, "start", func() bool { return strings.Contains(p.log.String(), "msg=contacts") })
-			for where, text := range map[string]string{"check": string(out), "start": p.log.String()} {
+			eventually(t, "start", func() bool { return strings.Contains(p.Log.String(), "msg=contacts") })
+			for where, text := range map[string]string{"check": string(out), "start": p.Log.String()} {
 				if tt.want == "" {
 					if strings.Contains(text, "can never be used") || strings.Contains(text, "no bootnode") {
 						t.Errorf("%s warns about a good bootnode: %s", where, text)

@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // startIn runs a bootnode in a mount namespace of its own, after a command that finds dir in $0,
@@ -29,26 +29,9 @@ func startIn(t *testing.T, mount, dir string) *process {
 // anyPort, and has printed its record.
 func launch(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{cmd: cmd, log: new(buffer), exited: make(chan struct{}), http: anyPort}
-	out := new(buffer)
-	cmd.Stdout, cmd.Stderr = out, p.log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { cmd.Wait(); close(p.exited) }()
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		<-p.exited
-		if t.Failed() {
-			t.Logf("log:\n%s", p.log)
-		}
-	})
+	p := &process{Process: proctest.Start(t, cmd, proctest.Options{}), http: anyPort}
 	p.findHTTP(t)
-	eventually(t, "record on standard output", func() bool { // copied by a goroutine of its own
-		r, err := enr.ParseText(strings.TrimSpace(out.String()))
-		p.record = r
-		return err == nil
-	})
+	p.record = p.Record(t)
 	return p
 }
 
@@ -80,11 +63,11 @@ func TestNoPersistence(t *testing.T) {
 				t.Errorf("identity %s: that of the key file: %v", p.record.ID(), same)
 			}
 			for _, want := range []string{"level=ERROR", "running without persistence", tt.reason} {
-				if !strings.Contains(p.log.String(), want) {
+				if !strings.Contains(p.Log.String(), want) {
 					t.Errorf("the log lacks %q", want)
 				}
 			}
-			if got := strings.Contains(p.log.String(), "next start has another identity"); got != tt.newKey {
+			if got := strings.Contains(p.Log.String(), "next start has another identity"); got != tt.newKey {
 				t.Errorf("the log says that the identity is lost: %v", got)
 			}
 			if v := p.metric(t, "discv5_storage_persistent"); v != 0 {
@@ -150,7 +133,7 @@ func TestDamagedDatabase(t *testing.T) {
 					t.Error("another identity")
 				}
 				eventually(t, "lines about the file", func() bool {
-					return strings.Contains(p.log.String(), "level=ERROR msg=\""+path+" was damaged; it is now "+path+".damaged")
+					return strings.Contains(p.Log.String(), "level=ERROR msg=\""+path+" was damaged; it is now "+path+".damaged")
 				})
 				if v := p.metric(t, "discv5_storage_persistent"); v != 1 {
 					t.Errorf("discv5_storage_persistent %v", v)
@@ -195,10 +178,10 @@ func TestDatabaseIsNoFile(t *testing.T) {
 			}
 			p := start(t, dir, "--http", anyPort)
 			eventually(t, "lines about the file", func() bool {
-				log := p.log.String()
+				log := p.Log.String()
 				return strings.Contains(log, "level=ERROR msg=\"running without persistence") && strings.Contains(log, tt.reason)
 			})
-			if n := strings.Count(p.log.String(), tt.reason); n != 1 {
+			if n := strings.Count(p.Log.String(), tt.reason); n != 1 {
 				t.Errorf("the log says %d times %q", n, tt.reason)
 			}
 			if v := p.metric(t, "discv5_storage_persistent"); v != 0 {

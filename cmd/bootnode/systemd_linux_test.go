@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // systemdScript makes a system manager of its own: in new namespaces, with private /run and
@@ -60,7 +62,7 @@ func startSystemd(t *testing.T) *systemd {
 	copyFile(t, os.Args[0], filepath.Join(dir, "bootnode"))
 	cmd := exec.Command("unshare", "--pid", "--fork", "--kill-child=KILL", "--mount", "--uts", "--ipc", "--net", "--cgroup",
 		"sh", "-c", systemdScript, dir)
-	log := new(buffer)
+	log := new(proctest.Buffer)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

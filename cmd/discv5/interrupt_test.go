@@ -33,8 +33,8 @@ func TestInterrupted(t *testing.T) {
 		p := start(t, append(args, silence(t).String())...)
 		p.first(t)
 		p.interrupt(t)
-		if code, _ := p.wait(t); code != cli.ExitFailed || p.err.String() != "discv5: interrupted\n" {
-			t.Errorf("exit code %d, %q", code, p.err.String())
+		if code, _ := p.wait(t); code != cli.ExitFailed || p.Log.String() != "discv5: interrupted\n" {
+			t.Errorf("exit code %d, %q", code, p.Log.String())
 		}
 	}
 }

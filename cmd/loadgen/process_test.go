@@ -20,6 +20,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // patience bounds every wait of these tests. It is far above what anything takes.
@@ -45,18 +46,12 @@ type outcome struct {
 // process starts the command; wait returns its outcome.
 func process(t *testing.T, args ...string) (cmd *exec.Cmd, wait func() outcome) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	cmd = exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), childEnv+"=1")
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	timer := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	cmd = proctest.Self(childEnv, args...)
+	end := proctest.Begin(t, cmd)
 	return cmd, func() outcome {
-		cmd.Wait()
-		timer.Stop()
-		return outcome{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+		t.Helper()
+		r := end()
+		return outcome{r.Code, r.Out, r.Err}
 	}
 }
 

@@ -132,11 +132,11 @@ func TestFollowAddressesBootnode(t *testing.T) {
 	b := h.bootnode(t, launch{args: []string{"--addr", fmt.Sprintf(":%d", udpPort)}})
 	for i, addr := range []string{"10.7.0.9", "10.7.0.10"} {
 		h.number(t, addr)
-		took := eventually(t, "bootnode's log of its record", func() bool { return b.log.lines("record changed") > i })
-		if err := b.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		took := eventually(t, "bootnode's log of its record", func() bool { return b.Log.Lines("record changed") > i })
+		if err := b.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "settings read", func() bool { return b.log.lines("settings were read anew") > i })
+		eventually(t, "settings read", func() bool { return b.Log.Lines("settings were read anew") > i })
 		n := f.host(t, fmt.Sprintf("10.7.0.%d", 50+i)).node(t, nil, b.record)
 		n.answers(t, contactAt(t, b.record, addr), "answer of the bootnode at "+addr)
 		got, err := n.FindNode(t.Context(), contactAt(t, b.record, addr), 0)

@@ -24,7 +24,7 @@ func TestNoDescriptors(t *testing.T) {
 	m := newMesh(t, ipv4, 3, launch{script: `ulimit -n 32 && exec "$@"`, args: []string{"--ban-file", bans}}, nil)
 	before := m.boot.metrics(t)
 	open := func() int { return descriptors(t, m.boot) }
-	cpu, start, lines := m.boot.cpu(t), time.Now(), m.boot.log.lines()
+	cpu, start, lines := m.boot.cpu(t), time.Now(), m.boot.Log.Lines()
 
 	var conns []net.Conn
 	drop := func() {
@@ -41,7 +41,7 @@ func TestNoDescriptors(t *testing.T) {
 		conns = append(conns, c)
 	}
 	eventually(t, "no descriptor left", func() bool { return open() >= 32 })
-	m.boot.signal(t, syscall.SIGHUP) // settings cannot be read anew, and stay
+	m.boot.Signal(t, syscall.SIGHUP) // settings cannot be read anew, and stay
 	newcomer := m.host(t, ipv4.addr(50)...).node(t, nil, m.boot.record)
 	a := m.load(4, 100*time.Millisecond).run(t, 4*time.Second)
 	a.check(t, 1)
@@ -59,12 +59,12 @@ func TestNoDescriptors(t *testing.T) {
 	if saves == 0 || after[`discv5_saves_total{result="failed"}`] > 0 {
 		t.Errorf("%v saves, %v failed", saves, after[`discv5_saves_total{result="failed"}`])
 	}
-	if said := m.boot.log.lines() - lines; said > 6 {
+	if said := m.boot.Log.Lines() - lines; said > 6 {
 		t.Errorf("%d lines of the log", said)
 	}
-	if after[`discv5_reloads_total{result="failed"}`] != 1 || after["discv5_banned_entries"] != 1 || m.boot.log.lines("too many open files") != 1 {
+	if after[`discv5_reloads_total{result="failed"}`] != 1 || after["discv5_banned_entries"] != 1 || m.boot.Log.Lines("too many open files") != 1 {
 		t.Errorf("%v reloads failed, %v bans, %d lines about files", after[`discv5_reloads_total{result="failed"}`], after["discv5_banned_entries"],
-			m.boot.log.lines("too many open files"))
+			m.boot.Log.Lines("too many open files"))
 	}
 	result(t, "all of 32 descriptors in use: %v; %v saves; %.0f %% of a processor; HTTP and tables back %s after", a, saves,
 		100*used.Seconds()/took.Seconds(), seconds(back))
@@ -73,7 +73,7 @@ func TestNoDescriptors(t *testing.T) {
 // descriptors counts the open files of a process.
 func descriptors(t *testing.T, b *bootnode) int {
 	t.Helper()
-	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", b.cmd.Process.Pid))
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", b.Cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func canMount(t *testing.T, h *host) {
 
 // inside is where the process has a file.
 func (b *bootnode) inside(path string) string {
-	return filepath.Join("/proc", strconv.Itoa(b.cmd.Process.Pid), "root", path)
+	return filepath.Join("/proc", strconv.Itoa(b.Cmd.Process.Pid), "root", path)
 }
 
 // fill writes until nothing more fits.
@@ -141,7 +141,7 @@ func TestFullDisk(t *testing.T) {
 	a := m.load(2, 200*time.Millisecond).run(t, 3*time.Second)
 	a.check(t, 1)
 	m.boot.healthy(t)
-	said := m.boot.log.lines("cannot save nodes", "no space left on device")
+	said := m.boot.Log.Lines("cannot save nodes", "no space left on device")
 	if most := 3 + int(time.Since(full)/(10*time.Second)); said < 1 || said > most {
 		t.Errorf("%d lines about the disk, want 1 to %d", said, most)
 	}
@@ -161,7 +161,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("record %d of %s after the start, had %d of %s", again.record.Seq(), again.record.ID().Short(), m.boot.record.Seq(), m.boot.record.ID().Short())
 	}
 	m.boot = again
-	if known := again.log.lines("msg=contacts", "known=0"); known > 0 {
+	if known := again.Log.Lines("msg=contacts", "known=0"); known > 0 {
 		t.Error("it has started without the nodes that it knew")
 	}
 	m.whole(t)

@@ -65,7 +65,7 @@ func TestOutage(t *testing.T) {
 			t.Run(o.name+"/"+f.name, func(t *testing.T) {
 				t.Parallel()
 				m := newMesh(t, f, 4, launch{bound: o.bound}, nil)
-				before, lines, cpu := m.boot.metrics(t), m.boot.log.lines(), m.boot.cpu(t)
+				before, lines, cpu := m.boot.metrics(t), m.boot.Log.Lines(), m.boot.cpu(t)
 				o.begin(t, m.boot.h)
 				// The others go on among themselves, and in vain to the bootnode, which tries to
 				// reach them.
@@ -91,8 +91,8 @@ func TestOutage(t *testing.T) {
 				if grown := after["go_goroutines"] - before["go_goroutines"]; grown > 5 {
 					t.Errorf("%v goroutines more than before", grown)
 				}
-				said := m.boot.log.lines() - lines
-				if said > 5 || m.boot.log.lines("ERROR") > 0 {
+				said := m.boot.Log.Lines() - lines
+				if said > 5 || m.boot.Log.Lines("ERROR") > 0 {
 					t.Errorf("%d lines of the log", said)
 				}
 				result(t, "%v datagrams not sent, %s of processor time in %s, %d lines of the log; tables full %s after; goroutines %v before, %v after",

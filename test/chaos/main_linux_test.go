@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // patience bounds every wait of these tests for something that comes by itself.
@@ -45,11 +47,7 @@ func TestMain(m *testing.M) {
 	shared = &suite{dir: dir}
 	shared.bootnode = sync.OnceValues(func() (string, error) {
 		path := filepath.Join(dir, "bootnode")
-		out, err := exec.Command("go", "build", "-o", path, "../../cmd/bootnode").CombinedOutput()
-		if err != nil {
-			return "", fmt.Errorf("build of the bootnode: %w\n%s", err, out)
-		}
-		return path, nil
+		return path, proctest.Build(path, "../../cmd/bootnode")
 	})
 	stop := make(chan struct{})
 	go shared.watch(stop)

@@ -71,11 +71,11 @@ func TestS26Suspend(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			before, made := m.boot.metrics(t), handshakes(m.nodes)
 			sent, cpu := m.boot.h.sent.Load(), m.boot.cpu(t)
-			m.boot.signal(t, syscall.SIGSTOP)
+			m.boot.Signal(t, syscall.SIGSTOP)
 			// to the process that stands still too
 			a := m.load(2, 200*time.Millisecond).run(t, asleep)
 			a.check(t, 0.6)
-			m.boot.signal(t, syscall.SIGCONT)
+			m.boot.Signal(t, syscall.SIGCONT)
 			took := m.nodes[0].answers(t, discv5.ContactOf(m.boot.record), "answer after SIGCONT")
 			time.Sleep(watch)
 			burst := m.boot.h.sent.Load() - sent

@@ -1,8 +1,6 @@
 package chaos
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -14,12 +12,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // webAddr is where bootnodes serve HTTP, each on its host.
@@ -27,44 +25,10 @@ const webAddr = "127.0.0.1:6060"
 
 // bootnode is a process of cmd/bootnode.
 type bootnode struct {
+	*proctest.Process
 	h      *host
-	cmd    *exec.Cmd
 	record *enr.Record
-	log    *buffer
-	exited chan struct{}
 	web    *http.Client
-}
-
-// buffer may be written to and read at the same time.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// lines counts the lines that hold all of the texts.
-func (b *buffer) lines(texts ...string) (n int) {
-next:
-	for line := range strings.Lines(b.String()) {
-		for _, s := range texts {
-			if !strings.Contains(line, s) {
-				continue next
-			}
-		}
-		n++
-	}
-	return n
 }
 
 // launch is how a bootnode is to be started.
@@ -112,65 +76,30 @@ func (h *host) try(t *testing.T, l launch) (*bootnode, error) {
 	if l.script != "" {
 		args = append([]string{"/bin/sh", "-c", l.script, "sh"}, args...)
 	}
-	b := &bootnode{h: h, log: new(buffer), exited: make(chan struct{})}
+	b := &bootnode{h: h}
 	b.web = &http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext:       func(_ context.Context, _, addr string) (net.Conn, error) { return h.dial(addr) },
 	}}
-	b.cmd = exec.Command(args[0], args[1:]...)
-	b.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "DISCV5_") }), "DIR="+l.dir)
-	b.cmd.Stderr = b.log
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "DISCV5_") }), "DIR="+l.dir)
 	// It ends with the host's thread, whatever becomes of the tests.
-	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Cloneflags: l.flags}
-	out, err := b.cmd.StdoutPipe()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Cloneflags: l.flags}
+	b.Process, err = proctest.Try(t, cmd, proctest.Options{Launch: func(start func() error) (err error) {
+		h.do(func() { err = start() })
+		return err
+	}})
 	if err != nil {
 		return nil, err
 	}
-	h.do(func() { err = b.cmd.Start() })
-	if err != nil {
-		return nil, err
-	}
-	first := make(chan string, 1)
-	go func() {
-		defer close(b.exited)
-		r := bufio.NewReader(out)
-		line, _ := r.ReadString('\n')
-		first <- line
-		_, _ = io.Copy(io.Discard, r)
-		_ = b.cmd.Wait()
-	}()
-	t.Cleanup(func() {
-		_ = b.cmd.Process.Kill()
-		<-b.exited
-		if t.Failed() {
-			t.Logf("log of the bootnode at %v:\n%s", h.addrs, b.log)
-		}
-	})
-	select {
-	case line := <-first:
-		if b.record, err = enr.ParseText(strings.TrimSpace(line)); err != nil {
-			<-b.exited
-			return nil, fmt.Errorf("bootnode: %v: %s", b.cmd.ProcessState, b.log)
-		}
-	case <-time.After(patience):
-		return nil, fmt.Errorf("bootnode: no record on standard output: %s", b.log)
-	}
-	return b, nil
-}
-
-// signal sends a signal to the process.
-func (b *bootnode) signal(t *testing.T, s os.Signal) {
-	t.Helper()
-	if err := b.cmd.Process.Signal(s); err != nil {
-		t.Fatal(err)
-	}
+	b.record, err = b.TryRecord(t)
+	return b, err
 }
 
 // kill ends the process as kill -9 does.
 func (b *bootnode) kill(t *testing.T) {
 	t.Helper()
-	b.signal(t, syscall.SIGKILL)
-	<-b.exited
+	b.End(t, syscall.SIGKILL)
 }
 
 // get asks the bootnode's HTTP server.
@@ -193,11 +122,9 @@ func (b *bootnode) metrics(t *testing.T) map[string]float64 {
 		page = body
 		return err == nil && code == http.StatusOK
 	})
-	m := make(map[string]float64)
-	for line := range strings.Lines(page) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && !strings.HasPrefix(line, "#") {
-			m[name], _ = strconv.ParseFloat(value, 64)
-		}
+	m, err := proctest.Metrics(page)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return m
 }
@@ -230,7 +157,7 @@ func (b *bootnode) live(t *testing.T) int {
 // a second).
 func (b *bootnode) cpu(t *testing.T) time.Duration {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.Cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}

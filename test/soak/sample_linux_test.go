@@ -69,7 +69,7 @@ func (s *sampler) run(ctx context.Context, every time.Duration) {
 		}
 		select {
 		case <-tick.C:
-		case <-s.b.exited:
+		case <-s.b.Exited:
 			return
 		case <-ctx.Done():
 			return
@@ -82,10 +82,10 @@ func (s *sampler) take() (x sample, err error) {
 	if err != nil {
 		return x, err
 	}
-	if x.RSS, err = memory(s.b.cmd.Process.Pid); err != nil {
+	if x.RSS, err = memory(s.b.Cmd.Process.Pid); err != nil {
 		return x, err
 	}
-	if x.Descriptors, err = descriptors(s.b.cmd.Process.Pid); err != nil {
+	if x.Descriptors, err = descriptors(s.b.Cmd.Process.Pid); err != nil {
 		return x, err
 	}
 	x.Seconds = time.Since(s.start).Seconds()

@@ -117,7 +117,7 @@ func runLoad(ctx context.Context, t *testing.T, parts []*generator, to load.Targ
 	var background, foreground sync.WaitGroup
 	background.Go(func() {
 		select {
-		case <-s.b.exited:
+		case <-s.b.Exited:
 			t.Error("the bootnode has ended")
 			cancel()
 		case <-beside.Done():

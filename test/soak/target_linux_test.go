@@ -14,6 +14,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/load"
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // The bounds of the node that is flooded. They are small, so that a flood reaches them.
@@ -85,7 +86,7 @@ func child(addr string) error {
 
 // target is the process of a child.
 type target struct {
-	*process
+	*proctest.Process
 	to   load.Target
 	ask  *os.File // a line here makes the child print its state
 	said chan state
@@ -98,10 +99,11 @@ func newTarget(t *testing.T, addr netip.Addr) *target {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &target{process: &process{cmd: exec.Command(os.Args[0])}, ask: ask, said: make(chan state)}
-	x.cmd.Env = append(os.Environ(), childEnv+"="+netip.AddrPortFrom(addr, 0).String())
-	x.cmd.Stdin = in
-	x.rest = func(r *bufio.Reader) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+netip.AddrPortFrom(addr, 0).String())
+	cmd.Stdin = in
+	x := &target{ask: ask, said: make(chan state)}
+	x.Process = start(t, cmd, func(r *bufio.Reader) {
 		defer close(x.said)
 		for d := json.NewDecoder(r); ; {
 			var s state
@@ -110,11 +112,10 @@ func newTarget(t *testing.T, addr netip.Addr) *target {
 			}
 			x.said <- s
 		}
-	}
-	x.start(t)
+	})
 	in.Close()
 	t.Cleanup(func() { ask.Close() })
-	if x.to, err = load.RecordTarget(x.record, addr.Is6()); err != nil {
+	if x.to, err = load.RecordTarget(x.Record(t), addr.Is6()); err != nil {
 		t.Fatal(err)
 	}
 	return x
