@@ -24,9 +24,6 @@ import (
 // maxListen bounds the listen addresses of a node.
 const maxListen = 16
 
-// maxJobs is how many handshakes may wait, in a pool of as many buffers.
-const maxJobs = 1024
-
 // tickInterval is how often timeouts and maintenance are looked after.
 const tickInterval = 50 * time.Millisecond
 
@@ -221,8 +218,8 @@ func (n *Node) build() error {
 		RequestTimeout: n.cfg.RequestTimeout, HandshakeTimeout: n.cfg.RequestTimeout,
 		RefreshInterval: n.cfg.RefreshInterval,
 		MaxRequests:     n.cfg.MaxRequests, MaxPeerRequests: n.cfg.MaxPeerRequests,
-		Jobs: maxJobs, Random: n.random(),
-		Talk: &n.talk, OnEvent: n.publish,
+		Random: n.random(),
+		Talk:   &n.talk, OnEvent: n.publish,
 		VoteMin: n.cfg.voteMin(), ReachWait: n.cfg.ReachWait, ReachMisses: n.cfg.ReachMisses, ReachRetry: n.cfg.ReachRetry, Addresses: states,
 	}
 	if n.cfg.SaveRecord != nil {
@@ -238,9 +235,7 @@ func (n *Node) build() error {
 	if err := n.limit(&cfg); err != nil {
 		return err
 	}
-	if n.machine == nil {
-		cfg.Buffers = jobBuffers{fastpath.NewPool(maxJobs, codec.MaxPacketSize)}
-	} else {
+	if n.machine != nil {
 		n.machine.Configure(&cfg)
 	}
 	if n.engine, err = engine.New(cfg); err != nil {
@@ -291,7 +286,7 @@ func (n *Node) Start(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		loops = append(loops, func(*loop) { d.runJobs() })
+		loops = append(loops, func(*loop) { d.runTasks() })
 	}
 	d, err := n.newDriver()
 	if err != nil {

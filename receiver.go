@@ -40,7 +40,7 @@ func (n *Node) newOutbox(home int, conn fastpath.Conn) *outbox {
 
 func newTx(batch int) *fastpath.Tx { return fastpath.NewTx(batch, codec.MaxPacketSize) }
 
-// Buffer implements engine.Outbox.
+// Buffer implements engine.PacketWriter.
 func (o *outbox) Buffer() []byte {
 	t := o.batch[o.home]
 	if t.Full() {
@@ -49,7 +49,7 @@ func (o *outbox) Buffer() []byte {
 	return t.Buffer()
 }
 
-// Commit implements engine.Outbox.
+// Commit implements engine.PacketWriter.
 func (o *outbox) Commit(size int, to netip.AddrPort, via engine.Via) {
 	at := groupOf(via)
 	if at < 0 {
@@ -85,22 +85,6 @@ func (o *outbox) flush() {
 		}
 	}
 }
-
-// jobBuffers lends the buffers of a pool to an engine.
-type jobBuffers struct{ pool *fastpath.Pool }
-
-type jobBuffer struct{ *fastpath.Buffer }
-
-// Get implements engine.Buffers.
-func (b jobBuffers) Get() engine.Buffer {
-	if x := b.pool.Get(); x != nil {
-		return jobBuffer{x}
-	}
-	return nil
-}
-
-// Bytes implements engine.Buffer.
-func (b jobBuffer) Bytes() []byte { return b.B }
 
 // receiver serves one socket.
 type receiver struct {
@@ -190,8 +174,8 @@ func (n *Node) newDriver() (*driver, error) {
 	return &driver{n, out, w}, nil
 }
 
-// runJobs does handshakes. After each one its answer is sent, as the peer waits for it.
-func (d *driver) runJobs() {
+// runTasks does handshakes. After each one its answer is sent, as the peer waits for it.
+func (d *driver) runTasks() {
 	for {
 		select {
 		case <-d.n.closing:
@@ -200,7 +184,7 @@ func (d *driver) runJobs() {
 		}
 		for {
 			d.w.Begin(d.n.clock.Now())
-			if !d.w.RunJob() {
+			if !d.w.RunTask() {
 				break
 			}
 			d.out.flush()

@@ -89,7 +89,7 @@ func (n *Node) request(ctx context.Context, to Contact, r engine.Request, option
 	if r.Peer, err = to.resolve(n.engine); err != nil {
 		return fail(err)
 	}
-	r.Here = to.at
+	r.NoFallback = to.at
 	var res engine.Result
 	got := make(chan struct{})
 	r.Done = func(_ *engine.Worker, result engine.Result) {

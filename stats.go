@@ -51,7 +51,7 @@ type Stats struct {
 	// TableEvents counts what the table did since the start.
 	TableEvents TableCounters
 	Requests    int // requests of this node that wait for an answer
-	Jobs        int // handshakes and similar work that wait in the queue
+	Tasks       int // handshakes and record checks that wait for a worker
 	Records     enr.CacheStats
 }
 
@@ -64,7 +64,7 @@ func (n *Node) Stats() (s Stats) {
 	s.Sessions = n.engine.Sessions().Stats()
 	t := n.engine.Table()
 	s.Table, s.Live, s.TableEvents = t.Len(), t.LiveLen(), t.Counters()
-	s.Requests, s.Jobs = n.engine.Pending(), n.engine.Jobs()
+	s.Requests, s.Tasks = n.engine.Pending(), n.engine.Tasks()
 	s.Records = n.engine.Records().Stats()
 	return s
 }

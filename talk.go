@@ -154,7 +154,7 @@ func (n *Node) SendTalk(to Contact, protocol string, payload []byte, done func(a
 	var refused error
 	starting := true // as far as the holder of the client's lock is concerned
 	r := engine.Request{
-		Type: codec.TypeTalkRequest, Peer: peer, Here: to.at, Protocol: []byte(protocol), Payload: payload,
+		Type: codec.TypeTalkRequest, Peer: peer, NoFallback: to.at, Protocol: []byte(protocol), Payload: payload,
 	}
 	apply(&r, options)
 	r.Done = func(w *engine.Worker, res engine.Result) {

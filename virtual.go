@@ -163,7 +163,7 @@ func (s *stepped) RunTask() bool {
 		return false
 	}
 	s.w.Begin(s.n.clock.Now())
-	ran := s.w.RunJob()
+	ran := s.w.RunTask()
 	s.out.flush()
 	return ran
 }

@@ -110,12 +110,3 @@ func BenchmarkClock(b *testing.B) {
 		c.Now()
 	}
 }
-
-// BenchmarkPool is one Get and Release.
-func BenchmarkPool(b *testing.B) {
-	p := NewPool(64, testMax)
-	b.ReportAllocs()
-	for b.Loop() {
-		p.Get().Release()
-	}
-}

@@ -91,8 +91,7 @@
 //
 //   - An Rx or Tx belongs to one goroutine at a time.
 //   - A slice from Rx.Packet or Tx.Buffer is valid until the next ReadBatch,
-//     WriteBatch or Reset of the batch it came from. What has to live longer is
-//     copied, for example into a [Buffer] of a [Pool].
+//     WriteBatch or Reset of the batch it came from. Copy what has to live longer.
 //   - ReadBatch of one Conn is called by one goroutine at a time. WriteBatch is
 //     safe for concurrent use, each caller with a Tx of its own.
 //   - The Group owns its sockets. Closing it ends every ReadBatch.

@@ -223,7 +223,7 @@ func (n *net) restart(d *node, k *enr.PrivateKey) *node {
 func (n *net) settleOne() {
 	n.arrive(0)
 	for _, d := range n.nodes {
-		for d.w.RunJob() {
+		for d.w.RunTask() {
 		}
 	}
 }

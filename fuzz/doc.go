@@ -25,9 +25,10 @@
 //	internal/rlp   FuzzValue
 //	internal/limiter FuzzAllow
 //	limits         FuzzParseRules, FuzzCheck
+//	internal/engine FuzzRequestTable
 //	internal/lookup FuzzLookup
 //	nat            FuzzParse, FuzzTransaction, FuzzSearchAnswer
-//	internal/session FuzzMap, FuzzPending
+//	internal/session FuzzMap
 //	table          FuzzTable
 //	topic          FuzzRegistrar
 //	fuzz/diff      FuzzRecord, FuzzRecordText, FuzzEnode, FuzzMessage, FuzzPacket, FuzzHandshake, FuzzTree

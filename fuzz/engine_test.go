@@ -58,7 +58,7 @@ func (w *world) step() {
 	case stepTime:
 		w.pass(w.span())
 	case stepJobs:
-		w.jobs(1 + w.s.choose(8))
+		w.tasks(1 + w.s.choose(8))
 	case stepCall:
 		w.call()
 	case stepCancel:
@@ -278,7 +278,7 @@ func TestEngineSeeds(t *testing.T) {
 		}
 	}
 	for _, c := range []engine.Counter{
-		engine.HandshakesReceived, engine.HandshakesSent, engine.SessionsOutbound, engine.CallsAnswered, engine.CallsTimedOut, engine.CallsFailed,
+		engine.HandshakesReceived, engine.HandshakesSent, engine.SessionsOutbound, engine.RequestsAnswered, engine.RequestsTimedOut, engine.RequestsFailed,
 		engine.InPing, engine.InFindNode, engine.InTalkRequest, engine.InPong, engine.InNodes, engine.InTalkResponse, engine.InTopic,
 		engine.DropHandshakeProof, engine.DropHandshakeRecord, engine.DropNoChallenge, engine.DropChallengesFull, engine.WhoareyouRepeated,
 		engine.DropAuthSize, engine.DropFlag,

@@ -93,7 +93,7 @@ func newNet(t testing.TB, s *script) *net {
 		}
 		d.e, err = engine.New(engine.Config{
 			Curve: arithmetic, Key: d.key, Record: d.rec, IPv4: true, IPv6: true, Random: reader(uint64(3000 + i)), Talk: talker{},
-			Session: session.Config{Capacity: 64, Challenges: 64}, MaxRequests: 32, MaxPeerRequests: 8, Jobs: 8, Records: 64, VoteMin: -1, Resend: int(flags % 3),
+			Session: session.Config{Capacity: 64, Challenges: 64}, MaxRequests: 32, MaxPeerRequests: 8, MaxTasks: 8, Records: 64, VoteMin: -1, Resend: int(flags % 3),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -146,7 +146,7 @@ func (n *net) step() {
 	case netJobs:
 		d := n.node()
 		for range 1 + n.s.choose(4) {
-			d.w.RunJob()
+			d.w.RunTask()
 		}
 	case netForget:
 		n.forget(n.node(), n.node())
@@ -233,7 +233,7 @@ func (n *net) settle() {
 			n.arrive(0)
 		}
 		for _, d := range n.nodes {
-			for d.w.RunJob() {
+			for d.w.RunTask() {
 				again = true
 			}
 		}
@@ -283,10 +283,10 @@ func (n *net) heal() {
 	for _, d := range n.nodes {
 		d.w.Begin(n.now)
 		d.w.Close()
-		for d.w.RunJob() {
+		for d.w.RunTask() {
 		}
-		if d.e.Pending() != 0 || d.e.Jobs() != 0 {
-			n.t.Fatalf("left over: %d requests, %d jobs", d.e.Pending(), d.e.Jobs())
+		if d.e.Pending() != 0 || d.e.Tasks() != 0 {
+			n.t.Fatalf("left over: %d requests, %d tasks", d.e.Pending(), d.e.Tasks())
 		}
 		st := d.e.Sessions().Stats()
 		if st.Sessions > len(n.nodes) {

@@ -18,7 +18,7 @@ const (
 	maxChallenges = 64
 	maxRequests   = 12
 	maxQueued     = 4
-	maxJobs       = 4
+	maxTasks      = 4
 )
 
 // world is one engine and the peers around it.
@@ -32,7 +32,6 @@ type world struct {
 	buf     [codec.MaxPacketSize]byte
 	out     []datagram // of the step that goes on
 	sent    [][]byte   // datagrams that peers have sent, for replays
-	buffers int        // that the engine holds
 	peers   [len(addresses)]*peer
 	calls   []*call
 	// proved says which peer has shown at which address that it has its key: since then it may have
@@ -87,9 +86,9 @@ func newWorld(t testing.TB, s *script) *world {
 	w.self = me.id()
 	r := reader(1000)
 	cfg := engine.Config{
-		Key: me.key, Record: me.rec, IPv4: true, IPv6: true, Random: r, Buffers: w,
+		Key: me.key, Record: me.rec, IPv4: true, IPv6: true, Random: r,
 		Session:     session.Config{Capacity: maxSessions, Challenges: maxChallenges},
-		MaxRequests: maxRequests, MaxPeerRequests: maxQueued, Jobs: maxJobs, Resend: s.choose(3), Records: 64, VoteMin: 2, Talk: talker{},
+		MaxRequests: maxRequests, MaxPeerRequests: maxQueued, MaxTasks: maxTasks, Resend: s.choose(3), Records: 64, VoteMin: 2, Talk: talker{},
 	}
 	var err error
 	if w.e, err = engine.New(cfg); err != nil {
@@ -112,7 +111,6 @@ type talker struct{}
 func (talker) Registered(p []byte) bool       { return string(p) == "p" }
 func (talker) Talk(r engine.TalkRequest) bool { return len(r.Payload)%2 == 0 }
 func (w *world) Buffer() []byte               { return w.buf[:] }
-func (w *world) Get() engine.Buffer           { w.buffers++; return &buffer{w: w} }
 func (w *world) home() netip.AddrPort         { return w.peers[0].addr }
 func (w *world) peerAt() *peer                { return w.peers[1+w.s.choose(len(w.peers)-1)] }
 
@@ -122,24 +120,6 @@ func (w *world) Commit(n int, to netip.AddrPort, _ engine.Via) {
 	}
 	w.outs++
 	w.out = append(w.out, datagram{w.peers[0].addr, to, bytes.Clone(w.buf[:n])})
-}
-
-// buffer notices when it is given back twice. It is poisoned then: what an engine still reads there
-// is none of what it was.
-type buffer struct {
-	w    *world
-	b    [codec.MaxPacketSize]byte
-	free bool
-}
-
-func (b *buffer) Bytes() []byte { return b.b[:] }
-func (b *buffer) Release() {
-	if b.free {
-		b.w.t.Fatal("a buffer was released twice")
-	}
-	b.free = true
-	fill(b.b[:])
-	b.w.buffers--
 }
 
 // settle hands what the engine has sent to the peers, and checks what must hold at any time.
@@ -163,8 +143,8 @@ func (w *world) check() {
 	if n := w.e.Pending(); n > maxRequests {
 		t.Fatalf("%d requests pending", n)
 	}
-	if n := w.e.Jobs(); n > 2*maxJobs || w.buffers > maxJobs || w.buffers < 0 {
-		t.Fatalf("%d jobs, %d buffers", n, w.buffers)
+	if n := w.e.Tasks(); n > 2*maxTasks {
+		t.Fatalf("%d tasks", n)
 	}
 	for i, c := range w.calls {
 		if c.ended > 1 {
@@ -246,11 +226,11 @@ func (w *world) contact() {
 	}
 }
 
-// jobs runs jobs.
-func (w *world) jobs(n int) {
+// tasks runs up to n tasks.
+func (w *world) tasks(n int) {
 	for range n {
 		w.job.Begin(w.now)
-		if !w.job.RunJob() {
+		if !w.job.RunTask() {
 			return
 		}
 		for _, o := range w.out {
@@ -277,7 +257,7 @@ func (w *world) finish() {
 	w.job.Begin(w.now)
 	w.job.Close()
 	w.settle()
-	for w.job.RunJob() {
+	for w.job.RunTask() {
 	}
 	w.settle()
 	for i, c := range w.calls {
@@ -285,8 +265,8 @@ func (w *world) finish() {
 			w.t.Fatalf("call %d has ended %d times after Close", i, c.ended)
 		}
 	}
-	if w.e.Pending() != 0 || w.e.Jobs() != 0 || w.buffers != 0 {
-		w.t.Fatalf("left over: %d requests, %d jobs, %d buffers", w.e.Pending(), w.e.Jobs(), w.buffers)
+	if w.e.Pending() != 0 || w.e.Tasks() != 0 {
+		w.t.Fatalf("left over: %d requests, %d tasks", w.e.Pending(), w.e.Tasks())
 	}
 	c := w.e.Counters()
 	if c[engine.HandshakesReceived] > w.shaken {

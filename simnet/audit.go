@@ -317,7 +317,7 @@ func (a *auditor) bounds() {
 		}
 	}
 	over("calls", e.Pending(), c.MaxRequests)
-	over("jobs", e.Jobs(), 2*c.Jobs)
+	over("tasks", e.Tasks(), 2*c.MaxTasks)
 	if c.Session.Shards == 1 { // with more, shards have room of their own
 		st := e.Sessions().Stats()
 		over("sessions", st.Sessions, c.Session.Capacity)

@@ -96,8 +96,8 @@ func (m *machine) After(d time.Duration) <-chan struct{} {
 // Configure implements virtual.Machine. What all nodes of a network can share, they share.
 func (m *machine) Configure(c *engine.Config) {
 	n := m.nd.n
-	c.Session.Shards, c.Jobs = 1, 64
-	c.RecordCache, c.Buffers, c.Answers = n.records, &n.buffers, &n.answers
+	c.Session.Shards, c.MaxTasks = 1, 64
+	c.RecordCache, c.NodesBuffers = n.records, &n.nodesBuffers
 	if n.cfg.InsecureCurve {
 		c.Curve = newHashCurve(c.Key)
 	}
@@ -191,7 +191,7 @@ func (m *machine) settle() {
 	if n.cfg.JobTime <= 0 {
 		for m.running.Load() && m.node.RunTask() {
 		}
-	} else if m.jobAt == never && m.eng.Jobs() > 0 {
+	} else if m.jobAt == never && m.eng.Tasks() > 0 {
 		m.jobAt = n.Now() + n.cfg.JobTime
 	}
 	if m.running.Load() { // a function that the node called may have closed it

@@ -79,8 +79,8 @@ func (s *Swarm) measure(past *window, found *findings) (Sample, window) {
 		}
 		p.Datagrams, p.Bytes = rate(engine.PacketsOut), rate(engine.BytesOut)
 		p.Handshakes = rate(engine.HandshakesSent)
-		if p.Requests = rate(engine.CallsAnswered, engine.CallsTimedOut, engine.CallsFailed); p.Requests > 0 {
-			p.TimedOut = rate(engine.CallsTimedOut) / p.Requests
+		if p.Requests = rate(engine.RequestsAnswered, engine.RequestsTimedOut, engine.RequestsFailed); p.Requests > 0 {
+			p.TimedOut = rate(engine.RequestsTimedOut) / p.Requests
 		}
 	}
 	s.tables(&p)

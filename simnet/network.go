@@ -86,13 +86,12 @@ type Network struct {
 	traffic Traffic
 
 	// Functions that add and remove nodes have these to themselves.
-	nodes   []*Node    // running or not, but not removed
-	made    int        // nodes ever
-	records *enr.Cache // all nodes share this, and the memory that follows
-	buffers buffers
-	answers engine.AnswerPool
-	past    window // what nodes had counted that are no more
-	audit   audit
+	nodes        []*Node    // running or not, but not removed
+	made         int        // nodes ever
+	records      *enr.Cache // all nodes share this, and the memory that follows
+	nodesBuffers engine.NodesBuffers
+	past         window // what nodes had counted that are no more
+	audit        audit
 }
 
 // New returns an empty network at time 0.

@@ -113,7 +113,7 @@ func (s *Swarm) repeat(perHour float64, f func()) {
 func (s *Swarm) bootEngine(c *engine.Config) {
 	c.Session.Capacity = max(1024, s.cfg.Nodes/4)
 	c.Session.Challenges = max(1024, s.cfg.Nodes/4)
-	c.Jobs = 1024
+	c.MaxTasks = 1024
 	if s.cfg.Engine != nil {
 		s.cfg.Engine(c)
 	}

@@ -68,7 +68,7 @@ func newCollector(node *discv5.Node) *collector {
 	gauge("table_nodes", "Nodes in the table.", func(s *discv5.Stats) float64 { return float64(s.Table) })
 	gauge("table_live_nodes", "Nodes in the table that have answered.", func(s *discv5.Stats) float64 { return float64(s.Live) })
 	gauge("pending_requests", "Requests of this node that wait for a response.", func(s *discv5.Stats) float64 { return float64(s.Requests) })
-	gauge("handshake_tasks", "Handshakes and other slow tasks in the queue.", func(s *discv5.Stats) float64 { return float64(s.Jobs) })
+	gauge("handshake_tasks", "Handshakes and record checks that wait for a worker.", func(s *discv5.Stats) float64 { return float64(s.Tasks) })
 	count("sessions_evicted_total", "Sessions evicted by newer ones.", "", "", func(s *discv5.Stats) uint64 { return s.Sessions.Evicted })
 	count("sessions_refused_total", "New sessions refused because none could be evicted.", "", "", func(s *discv5.Stats) uint64 { return s.Sessions.Refused })
 	count("sessions_expired_total", "Sessions that ended because they were idle.", "", "", func(s *discv5.Stats) uint64 { return s.Sessions.Expired })

@@ -178,7 +178,7 @@ func asking(node *discv5.Node) func() string {
 	began := time.Now()
 	return func() string {
 		s := node.Stats()
-		answered, not := s.Counters[engine.CallsAnswered], s.Counters[engine.CallsTimedOut]+s.Counters[engine.CallsFailed]
+		answered, not := s.Counters[engine.RequestsAnswered], s.Counters[engine.RequestsTimedOut]+s.Counters[engine.RequestsFailed]
 		return fmt.Sprintf("%d answers, %d requests without, %d pending, %.0f s", answered, not, s.Requests, time.Since(began).Seconds())
 	}
 }

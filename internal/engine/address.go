@@ -223,7 +223,7 @@ func (e *Engine) nextCount() time.Duration {
 		return never
 	}
 	next := never
-	if at, ok := a.votes.news(); ok {
+	if at, ok := a.votes.changed(); ok {
 		next = (max(at, 0)/addressInterval + 1) * addressInterval
 	}
 	a.mu.Lock()
@@ -256,7 +256,7 @@ func (w *Worker) updateAddress() {
 		}
 		a.mu.Unlock()
 		w.obey(f, v)
-		w.askAgain(f, r, b)
+		w.askSilentVoters(f, r, b)
 		e.addressEvent(doubt)
 		a.mu.Lock()
 		open = open || len(b) > 0 && (len(b) > 1 || b[0].at != r.at) || len(r.missed) > 0 || r.inDoubt
@@ -439,7 +439,7 @@ func (e *Engine) addressEvent(ev Event) {
 // askAgain sends a PING to voters that have not spoken since others began to vote for another
 // endpoint: a node checks its neighbors every few minutes only, and its address has changed for
 // all.
-func (w *Worker) askAgain(f netaddr.Family, r *reach, b ballot) {
+func (w *Worker) askSilentVoters(f netaddr.Family, r *reach, b ballot) {
 	e, a := w.e, &w.e.address
 	a.mu.Lock()
 	rival := r.rival(b)
@@ -452,7 +452,7 @@ func (w *Worker) askAgain(f netaddr.Family, r *reach, b ballot) {
 	}
 	for _, by := range a.votes.silent(w.now, f, rival) {
 		if n, _, ok := e.table.Get(by.id); ok {
-			w.askOpinion(lookup.NewPeer(n.Record, by.addr))
+			w.requestVote(lookup.NewPeer(n.Record, by.addr))
 		}
 	}
 	// Bootnodes need not be in the table.
@@ -466,16 +466,16 @@ func (w *Worker) askAgain(f netaddr.Family, r *reach, b ballot) {
 	for i := range min(len(list), asksPerCount) {
 		p := list[(first+i)%len(list)]
 		if _, in := e.table.Seq(p.ID); due && !in && netaddr.FamilyOf(p.Addr.Addr()) == f && p.ID != e.self {
-			w.askOpinion(p)
+			w.requestVote(p)
 		}
 	}
 }
 
 // askOpinion sends a PING for the sake of its PONG.
-func (w *Worker) askOpinion(p Peer) {
+func (w *Worker) requestVote(p Peer) {
 	origin := budget.Known
 	if p.Listed {
 		origin = budget.Named
 	}
-	w.start(Request{Type: codec.TypePing, Peer: p, Here: true, Done: func(*Worker, Result) {}}, origin, nil)
+	w.start(Request{Type: codec.TypePing, Peer: p, NoFallback: true, Done: func(*Worker, Result) {}}, origin, nil)
 }

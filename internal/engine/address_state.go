@@ -145,3 +145,6 @@ func (e *Engine) Reach(f netaddr.Family) Reachable {
 	}
 	return ReachUnknown
 }
+
+// AddressPinned reports whether PinAddress keeps the endpoint of a family as it is.
+func (e *Engine) AddressPinned(f netaddr.Family) bool { return e.address.pinned[f].Load() }

@@ -62,13 +62,13 @@ func TestOtherFamily(t *testing.T) {
 		if res.Err != nil || after < time.Second || after > 1500*time.Millisecond {
 			t.Errorf("IPv%s first: %v after %v", first, res.Err, after)
 		}
-		if n := a.w.counts[CallsAgain]; n != 1 {
+		if n := a.w.counts[RequestsRetried]; n != 1 {
 			t.Errorf("IPv%s first: %d requests sent again", first, n)
 		}
-		if n := a.w.counts[CallsTimedOut]; n != 0 {
+		if n := a.w.counts[RequestsTimedOut]; n != 0 {
 			t.Errorf("IPv%s first: %d timeouts counted for a request that was answered", first, n)
 		}
-		res, _ = nw.ask(t, a, Request{Type: codec.TypePing, Peer: p, Here: true}, 5*time.Second)
+		res, _ = nw.ask(t, a, Request{Type: codec.TypePing, Peer: p, NoFallback: true}, 5*time.Second)
 		if !errors.Is(res.Err, ErrTimeout) {
 			t.Errorf("IPv%s first: a request that stays ended with %v", first, res.Err)
 		}
@@ -92,8 +92,8 @@ func TestOtherFamilyRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		res, after := nw.ask(t, c.from, Request{Type: codec.TypePing, Peer: p}, 5*time.Second)
-		if !errors.Is(res.Err, ErrTimeout) || after > 1500*time.Millisecond || c.from.w.counts[CallsAgain] != 0 {
-			t.Errorf("%v after %v, %d sent again", res.Err, after, c.from.w.counts[CallsAgain])
+		if !errors.Is(res.Err, ErrTimeout) || after > 1500*time.Millisecond || c.from.w.counts[RequestsRetried] != 0 {
+			t.Errorf("%v after %v, %d sent again", res.Err, after, c.from.w.counts[RequestsRetried])
 		}
 	}
 }
@@ -115,7 +115,7 @@ func TestResend(t *testing.T) {
 		if want := lost > 2; errors.Is(res.Err, ErrTimeout) != want || (res.Err != nil) != want {
 			t.Errorf("%d packets lost: %v", lost, res.Err)
 		}
-		if got := a.w.counts[CallsAgain]; got != uint64(min(lost, 2)) {
+		if got := a.w.counts[RequestsRetried]; got != uint64(min(lost, 2)) {
 			t.Errorf("%d packets lost: sent again %d times", lost, got)
 		}
 	}
@@ -131,8 +131,8 @@ func TestCancelAfterResend(t *testing.T) {
 	a.w.Begin(nw.now)
 	id := a.w.Start(Request{Type: codec.TypePing, Peer: b.peer(), Done: func(_ *Worker, r Result) { ends = append(ends, r.Err) }})
 	nw.run(1500 * time.Millisecond)
-	if a.w.counts[CallsAgain] != 1 || len(ends) != 0 {
-		t.Fatalf("sent again %d times, ended %v", a.w.counts[CallsAgain], ends)
+	if a.w.counts[RequestsRetried] != 1 || len(ends) != 0 {
+		t.Fatalf("sent again %d times, ended %v", a.w.counts[RequestsRetried], ends)
 	}
 	a.w.Begin(nw.now)
 	a.w.Cancel(id)

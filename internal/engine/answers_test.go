@@ -10,7 +10,7 @@ import (
 
 // Memory that is given back is given out again, and no more of it is kept than the bound says.
 func TestAnswerPool(t *testing.T) {
-	var p AnswerPool
+	var p NodesBuffers
 	b := p.get()
 	if len(b) != 0 || cap(b) != maxAnswerBytes {
 		t.Fatalf("length %d, room for %d", len(b), cap(b))
@@ -35,8 +35,8 @@ func TestAnswerPool(t *testing.T) {
 // Two engines share memory for answers. Records that came in it outlive its next use.
 func TestAnswersShared(t *testing.T) {
 	nw := newNetwork(t)
-	var pool AnswerPool
-	share := func(c *Config) { c.Answers = &pool }
+	var pool NodesBuffers
+	share := func(c *Config) { c.NodesBuffers = &pool }
 	a, b, c := nw.add("10.0.0.1:9000", share), nw.add("10.0.0.2:9000", share), nw.add("10.0.0.3:9000", nil)
 	own := func(from *node) *enr.Record {
 		r := from.call(Request{Type: codec.TypeFindNode, Peer: c.peer(), Distances: []uint{0}})

@@ -94,14 +94,14 @@ func TestOutdatedRecordOfOthersStaysOut(t *testing.T) {
 	s := nw.stranger("9.9.9.8:9000", 8)
 	old := s.rec
 	s.renewed(func(b *enr.Builder) { b.SetUDP(9001) })
-	a.e.departed.add(s.rec.ID(), s.rec, netip.AddrPort{})
-	if a.w.admit(old, s.addr, false, byOthers) {
+	a.e.removed.add(s.rec.ID(), s.rec, netip.AddrPort{})
+	if a.w.offerVerified(old, s.addr, false, byOthers) {
 		t.Error("a record that its owner has replaced was admitted on the word of others")
 	}
 	if _, _, ok := a.e.table.Get(s.rec.ID()); ok {
 		t.Error("the node is in the table")
 	}
-	if !a.w.admit(old, s.addr, false, byOwner) {
+	if !a.w.offerVerified(old, s.addr, false, byOwner) {
 		t.Error("the owner's own word does not count")
 	}
 }
@@ -115,11 +115,11 @@ func TestRefusedNewerRecordEndsOlder(t *testing.T) {
 	})
 	s := nw.stranger("9.9.9.8:9000", 8)
 	n := tableNode(s)
-	if res := a.e.place(0, n); res.Rejected() || n.Seq() != 1 {
+	if res := a.e.addToTable(0, n); res.Rejected() || n.Seq() != 1 {
 		t.Fatal(res, n.Seq())
 	}
 	s.renewed(func(*enr.Builder) {})
-	if res := a.e.place(0, tableNode(s)); !res.Rejected() {
+	if res := a.e.addToTable(0, tableNode(s)); !res.Rejected() {
 		t.Fatal(res)
 	}
 	if _, _, ok := a.e.table.Get(n.ID); ok {

@@ -56,7 +56,7 @@ type Config struct {
 
 	// Jobs bounds the handshakes of strangers that wait, default 1024. Jobs that this node's own
 	// requests lead to have a queue of the same length.
-	Jobs int
+	MaxTasks int
 
 	// VoteMin is how many votes of peers an endpoint of this node needs before its record names it;
 	// default DefaultVoteMin. Inside a private network 3 are enough. Negative: the record stays as
@@ -100,9 +100,6 @@ type Config struct {
 	ExemptPrivate ExemptPrivate
 	Public        bool
 
-	// Buffers holds the handshakes that wait. Default: the heap.
-	Buffers Buffers
-
 	// Records is how many verified records are remembered; default 4096.
 	Records int
 	// RecordCache, if not nil, remembers them instead: engines of one process may share it.
@@ -110,7 +107,7 @@ type Config struct {
 
 	// Answers, if not nil, is memory for NODES answers that this engine shares with others of the
 	// process.
-	Answers *AnswerPool
+	NodesBuffers *NodesBuffers
 
 	// Curve does the arithmetic of handshakes; default secp256k1. Another one is for simulations,
 	// of which the packages of this module alone can make any: nobody else can name the type.
@@ -171,13 +168,10 @@ func (c *Config) setDefaults() error {
 	if c.Curve == nil {
 		c.Curve = curve.Default()
 	}
-	if c.Buffers == nil {
-		c.Buffers = heap{}
-	}
 	for _, d := range []struct {
 		v   *int
 		def int
-	}{{&c.MaxRequests, DefaultMaxRequests}, {&c.MaxPeerRequests, DefaultMaxPeerRequests}, {&c.Jobs, 1024}, {&c.Records, 4096}} {
+	}{{&c.MaxRequests, DefaultMaxRequests}, {&c.MaxPeerRequests, DefaultMaxPeerRequests}, {&c.MaxTasks, 1024}, {&c.Records, 4096}} {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}

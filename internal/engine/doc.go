@@ -18,7 +18,7 @@
 //	                       does not open -> WHOAREYOU into the outbox
 //	            WHOAREYOU  call by nonce and source -> job
 //	            handshake  live challenge by source and ID -> job
-//	RunJob      handshake, or the records of a NODES answer
+//	RunTask      handshake, or the records of a NODES answer
 //	Tick        timeouts, revalidation, lookups, expiry
 //
 // # Who owns what

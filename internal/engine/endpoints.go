@@ -1,14 +1,18 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
+	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/budget"
 	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -40,7 +44,7 @@ func stated(r *enr.Record) (v4, v6 netip.AddrPort) {
 
 // mayRelay reports whether a peer may tell this node of a node with that record: it can know one
 // address at least.
-func mayRelay(peer netip.AddrPort, r *enr.Record) bool {
+func relayAllowed(peer netip.AddrPort, r *enr.Record) bool {
 	v4, v6 := stated(r)
 	by := table.Class(peer.Addr())
 	return within(by, v4) || within(by, v6)
@@ -158,4 +162,99 @@ func (f *families) prefer6(now time.Duration) bool {
 	four, six := &f[netaddr.IPv4], &f[netaddr.IPv6]
 	at := six.last.Load()
 	return at != 0 && int64(now)-at < int64(familyFresh) && four.misses.Load() >= familyMisses
+}
+
+// PeerAt makes a Peer of a node at an address. Its key is that of the record which the node has
+// shown in its session there, or of one that is known otherwise. Without either the Peer has no
+// key: then a request needs the session, and ends with ErrNoSession if there is none, or the peer
+// has lost it.
+func (e *Engine) PeerAt(id enr.ID, addr netip.AddrPort) Peer {
+	p := Peer{ID: id, Addr: netaddr.NormalizePort(addr)}
+	b := [32]byte(id)
+	k := session.MakeKey(p.Addr, &b)
+	info, _ := e.sessions.Get(&k, e.sessions.Hash(&k))
+	if p.Record = info.Record; p.Record == nil {
+		p.Record = e.known(id)
+	}
+	return p
+}
+
+// SessionPeer makes a Peer of a node that this one has a session with, at the address that was used
+// last. It looks at all sessions.
+func (e *Engine) SessionPeer(id enr.ID) (Peer, bool) {
+	info, ok := e.sessions.Find(id)
+	if !ok {
+		return Peer{}, false
+	}
+	return e.PeerAt(id, info.Key.AddrPort()), true
+}
+
+// noteRecord keeps a record that the node with session key k has shown.
+func (e *Engine) noteRecord(k *session.Key, hash uint64, r *enr.Record) {
+	if r != nil && r.ID() == k.ID() {
+		e.sessions.SetRecord(k, hash, r)
+	}
+}
+
+// talkRequest copies a request, whose packet has a size, for its handler.
+func (w *Worker) talkRequest(p *peer, m *codec.TalkRequest, size int) TalkRequest {
+	info, _ := w.e.sessions.Get(p.key, p.hash)
+	return TalkRequest{
+		From: *p.id, Addr: p.from, Record: info.Record,
+		Protocol: string(m.Protocol), Payload: append([]byte(nil), m.Payload...),
+		reply: replyTo{w.via, p.from, *p.key, *p.id, m.RequestID, size},
+	}
+}
+
+// Every request of this node passes one budget before it leaves, see package budget. Endpoints that
+// have answered lately are free. To others the budget lets pass only what cannot harm a third
+// party.
+
+// ErrBudget: a request was not sent, because its destination has not answered this node and has had
+// the packets that such a destination may get.
+var ErrBudget = errors.New("engine: the destination has not answered and gets no more packets now")
+
+// spend charges the packet that c is about to send. If the budget refuses it, c ends with
+// ErrBudget, and spend reports false. A retry that is refused ends as the timeout that led to it.
+func (w *Worker) spend(c *call) bool {
+	r := &c.request
+	size := messageStart + len(c.message) + codec.TagSize
+	p := budget.Purpose{Origin: r.origin, ID: r.Peer.ID, Grant: r.grant}
+	cause := w.e.budget.Spend(w.now, r.Peer.Addr, size, &p)
+	if cause == budget.Allowed {
+		return true
+	}
+	err := ErrBudget
+	if r.isRetry {
+		err = fmt.Errorf("%w, and the retry was not sent: %w", ErrTimeout, ErrBudget)
+	}
+	w.counts[budgetCounters[cause]]++
+	w.fail(c, Result{Err: err})
+	return false
+}
+
+var budgetCounters = [...]Counter{
+	budget.OverRate: BudgetRate, budget.Repeated: BudgetRepeated, budget.Unfunded: BudgetUnfunded,
+}
+
+// prove notes that an endpoint has answered a packet that it could not have answered unseen.
+func (w *Worker) prove(at netip.AddrPort) {
+	w.e.budget.Prove(w.now, at)
+	w.e.families.answered(w.now, at)
+}
+
+// noAnswer notes that a peer has left a request without an answer.
+func (w *Worker) noAnswer(p *Peer) {
+	w.e.budget.Failed(p.Addr)
+	w.e.families.missed(p.Addr)
+	w.e.responders.failed(p.ID, p.Addr)
+}
+
+// answerCost is the size of the packets of a NODES answer beyond their records.
+const answerCost = messageStart + codec.TagSize + codec.MaxRequestID + 5
+
+// grantOf returns what a NODES answer pays for: the packets and bytes that it took.
+func grantOf(from netip.AddrPort, packets uint64, records int) *budget.Grant {
+	n := int(min(packets, maxAnswerPackets))
+	return budget.NewGrant(from, n, n*answerCost+records)
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -13,37 +14,39 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/budget"
+	"github.com/fastdisc/discv5/internal/limiter"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/table"
 )
 
 // Engine is all state of one node. Its methods may be called from several goroutines.
 type Engine struct {
-	cfg        Config
-	self       enr.ID
-	sessions   *session.Map
-	table      *table.Table
-	records    *enr.Cache
-	answers    *AnswerPool
-	hands      session.Handshaker
-	local      atomic.Pointer[enr.Record]
-	public     atomic.Bool // see SetPublic
-	calls      calls
-	inbound    queue // handshakes of strangers
-	own        queue // what this node's calls lead to
-	maintain   maintenance
-	address    address
-	recordLock recordLock // for changes of local
-	shut       sync.Once
-	closing    chan struct{} // see Shut
-	departed   departed
-	budget     *budget.Budget
-	ticked     atomic.Int64 // time of the last Tick
-	withheld   withheld
-	responders responders
-	restarts   restarts
-	families   families
-	wake       chan struct{}
+	cfg          Config
+	self         enr.ID
+	sessions     *session.Map
+	table        *table.Table
+	records      *enr.Cache
+	nodesBuffers *NodesBuffers
+	hands        session.Handshaker
+	local        atomic.Pointer[enr.Record]
+	public       atomic.Bool // see SetPublic
+	calls        calls
+	inbound      taskQueue // handshakes of strangers
+	own          taskQueue // what this node's calls lead to
+	maintain     maintenance
+	address      address
+	recordLock   recordLock // for changes of local
+	shut         sync.Once
+	closing      chan struct{} // see Shut
+	removed      removedNodes
+	budget       *budget.Budget
+	ticked       atomic.Int64 // time of the last Tick
+	withheld     withheld
+	responders   responders
+	restarts     restarts
+	families     families
+	wake         chan struct{}
 
 	mu      sync.Mutex
 	workers []*Worker
@@ -70,8 +73,8 @@ func New(cfg Config) (*Engine, error) {
 	if e.records = cfg.RecordCache; e.records == nil {
 		e.records = enr.NewCache(cfg.Records, seed(1))
 	}
-	if e.answers = cfg.Answers; e.answers == nil {
-		e.answers = new(AnswerPool)
+	if e.nodesBuffers = cfg.NodesBuffers; e.nodesBuffers == nil {
+		e.nodesBuffers = new(NodesBuffers)
 	}
 	e.hands = session.Handshaker{Key: cfg.Key, Curve: cfg.Curve, Records: e.records, Protocol: cfg.Protocol}
 	e.budget = budget.New(seed(3), cmp.Or(cfg.Session.Capacity, session.DefaultCapacity))
@@ -79,8 +82,8 @@ func New(cfg Config) (*Engine, error) {
 	cfg.Table.LowPorts = cfg.LowPorts
 	e.table = table.New(cfg.Table)
 	e.calls.init(cfg.MaxRequests)
-	e.inbound.init(cfg.Jobs)
-	e.own.init(cfg.Jobs)
+	e.inbound.init(cfg.MaxTasks)
+	e.own.init(cfg.MaxTasks)
 	e.withheld.init()
 	e.maintain.init(cfg.Bootnodes)
 	e.maintain.announced.seq = cfg.Record.Seq()
@@ -125,17 +128,17 @@ func (e *Engine) Sessions() *session.Map { return e.sessions }
 func (e *Engine) Records() *enr.Cache { return e.records }
 
 // Pending is how many calls wait for an answer.
-func (e *Engine) Pending() int { return e.calls.pending.Len() }
+func (e *Engine) Pending() int { return e.calls.pending.size() }
 
 // Jobs is how many jobs wait.
-func (e *Engine) Jobs() int { return e.inbound.len() + e.own.len() }
+func (e *Engine) Tasks() int { return e.inbound.len() + e.own.len() }
 
 // known returns the record of a node that is in the table or has just left it, or nil.
 func (e *Engine) known(id enr.ID) *enr.Record {
 	if n, _, ok := e.table.Get(id); ok {
 		return n.Record
 	}
-	return e.departed.find(id)
+	return e.removed.find(id)
 }
 
 // Offer offers a node to the table by its record, to be contacted at an endpoint that can be
@@ -148,7 +151,7 @@ func (e *Engine) Offer(now time.Duration, r *enr.Record) (table.AddResult, error
 	if e.unwanted(now, r) {
 		return 0, fmt.Errorf("%w: node %s", ErrBlocked, p.ID.Short())
 	}
-	return e.place(now, table.NewNode(r, p.Addr, false)), nil
+	return e.addToTable(now, table.NewNode(r, p.Addr, false)), nil
 }
 
 // unwanted reports whether a record's node is banned, by its ID or an endpoint.
@@ -207,13 +210,13 @@ func (w *Worker) Close() {
 	e := w.e
 	e.Shut()
 	for _, c := range e.calls.close() {
-		w.finish(c, Result{Err: ErrClosed})
+		w.complete(c, Result{Err: ErrClosed})
 	}
-	for j := e.nextJob(); j != nil; j = e.nextJob() {
-		if j.kind == jobNodes { // its call is no longer pending: the job has to end it
-			w.conclude(j.call, Result{Err: ErrClosed})
+	for t := e.nextTask(); t != nil; t = e.nextTask() {
+		if t.kind == taskVerify { // its call is no longer pending: the job has to end it
+			w.notify(t.call, Result{Err: ErrClosed})
 		}
-		j.queue.release(j)
+		t.queue.release(t)
 	}
 }
 
@@ -239,5 +242,87 @@ func dropOf(err error) Counter {
 		return DropKeySizes
 	default:
 		return DropRecordSize
+	}
+}
+
+// ExemptPrivate says when peers at private addresses are exempt from the limits by prefix of the
+// node table, and from the rate limits. Loopback always is. The quotas of the handshake queue have
+// no exemption: they apply only when half of it is in use.
+//
+// All nodes of a private network may share one prefix, and such a network has nobody to protect
+// from. At a node that the public network can reach, a private source address is forged, or it is
+// a neighbor whose word is worth no more than a stranger's.
+type ExemptPrivate uint8
+
+// Values of ExemptPrivate.
+const (
+	// ExemptAuto exempts them while the node itself is private: its record names no global address,
+	// and it listens on none. A node that learns a global address ends the exemption.
+	ExemptAuto ExemptPrivate = iota
+	// ExemptAlways exempts them.
+	ExemptAlways
+	// ExemptNever does not.
+	ExemptNever
+)
+
+// ErrExemptPrivate reports text that is no ExemptPrivate.
+var ErrExemptPrivate = errors.New("exemption of private networks: want auto, always or never")
+
+// String returns "auto", "always" or "never".
+func (x ExemptPrivate) String() string {
+	return [...]string{"auto", "always", "never", "unknown"}[min(x, 3)]
+}
+
+// UnmarshalText reads what String returns. Errors wrap ErrExemptPrivate.
+func (x *ExemptPrivate) UnmarshalText(text []byte) error {
+	for v := ExemptAuto; v <= ExemptNever; v++ {
+		if string(text) == v.String() {
+			*x = v
+			return nil
+		}
+	}
+	return fmt.Errorf("%w, not %.20q", ErrExemptPrivate, text)
+}
+
+// SetPublic says whether this node can be reached at a global address whatever its record names,
+// for example because it listens there. See ExemptAuto and Config.Public.
+func (e *Engine) SetPublic(public bool) {
+	e.public.Store(public)
+	e.updateExempt()
+}
+
+// Private reports whether private networks are exempt from limits; see ExemptPrivate.
+func (e *Engine) Private() bool {
+	switch e.cfg.ExemptPrivate {
+	case ExemptAlways:
+		return true
+	case ExemptNever:
+		return false
+	}
+	return !e.public.Load() && !namesGlobal(e.Record())
+}
+
+func namesGlobal(r *enr.Record) bool {
+	a, has4 := r.UDPEndpoint4()
+	b, has6 := r.UDPEndpoint6()
+	return has4 && netaddr.ClassOf(a.Addr()) == netaddr.Global || has6 && netaddr.ClassOf(b.Addr()) == netaddr.Global
+}
+
+// setLocal publishes a local record.
+func (e *Engine) setLocal(r *enr.Record) {
+	e.local.Store(r)
+	e.updateExempt()
+}
+
+// updateExempt tells all who limit whether private networks are exempt.
+func (e *Engine) updateExempt() {
+	private := e.Private()
+	e.table.SetExemptPrivate(private)
+	exempt := limiter.ExemptLoopback
+	if private {
+		exempt = limiter.ExemptLocal
+	}
+	for _, l := range []*limiter.Limiter{e.cfg.Unverified, e.cfg.Handshake, e.cfg.Verified, e.cfg.TalkLimit} {
+		l.SetExempt(exempt)
 	}
 }

@@ -23,7 +23,7 @@ func addPrivatePeers(t *testing.T, n *node) (members int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.w.admit(rec, addr, true, byOwner)
+		n.w.offerVerified(rec, addr, true, byOwner)
 	}
 	return n.e.Table().Len()
 }
@@ -138,22 +138,22 @@ func TestS17QueueQuotaIsByPrefix(t *testing.T) {
 		{"many networks", func(i int) string { return fmt.Sprintf("20.%d.1.1", i) }, size},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var q queue
+			var q taskQueue
 			q.init(size)
-			var held []*job
+			var held []*task
 			for i := range 200 {
-				j, cause := q.admit(netip.MustParseAddr(tt.addr(i)))
+				j, cause := q.reserve(netip.MustParseAddr(tt.addr(i)))
 				switch {
 				case j != nil:
 					held = append(held, j)
-				case tt.want < size && cause != DropInboundShare:
+				case tt.want < size && cause != DropInboundQuota:
 					t.Fatalf("refused for %v", cause.Info())
 				}
 			}
 			if len(held) != tt.want {
 				t.Errorf("%d of %d jobs, want %d", len(held), size, tt.want)
 			}
-			other, _ := q.admit(netip.MustParseAddr("30.1.1.1"))
+			other, _ := q.reserve(netip.MustParseAddr("30.1.1.1"))
 			if (other != nil) != (tt.want < size) {
 				t.Errorf("room for another network: %v", other != nil)
 			}
@@ -164,21 +164,21 @@ func TestS17QueueQuotaIsByPrefix(t *testing.T) {
 				q.release(j)
 			}
 			for range size / 2 {
-				if j, _ := q.admit(netip.MustParseAddr("40.1.1.1")); j == nil {
+				if j, _ := q.reserve(netip.MustParseAddr("40.1.1.1")); j == nil {
 					t.Fatal("what was released is not free")
 				}
 			}
 		})
 	}
 	// Beyond half, a network that has none yet gets its quota.
-	var q queue
+	var q taskQueue
 	q.init(size)
 	for i := range size / 2 {
-		q.admit(netip.MustParseAddr(fmt.Sprintf("20.%d.1.1", i)))
+		q.reserve(netip.MustParseAddr(fmt.Sprintf("20.%d.1.1", i)))
 	}
 	n := 0
 	for i := range size {
-		if j, _ := q.admit(netip.MustParseAddr(fmt.Sprintf("30.1.1.%d", i))); j != nil {
+		if j, _ := q.reserve(netip.MustParseAddr(fmt.Sprintf("30.1.1.%d", i))); j != nil {
 			n++
 		}
 	}

@@ -28,7 +28,7 @@ func TestS34FeelersGoToNewPrefixes(t *testing.T) {
 	asked := candidate(600, "50.1.1.1:1")
 	f := &feelers{asked: make(map[enr.ID]bool)}
 	f.ask(asked.ID)
-	f.hear([]lookup.Peer{
+	f.add([]lookup.Peer{
 		candidate(601, "40.1.1.3:1"), candidate(602, "41.1.1.2:1"), asked, candidate(603, "51.1.1.1:1"),
 		candidate(604, "40.1.1.4:1"), candidate(605, "51.1.1.1:2"), candidate(606, "52.1.1.1:1"),
 	})
@@ -48,9 +48,9 @@ func TestS34FeelersGoToNewPrefixes(t *testing.T) {
 			t.Errorf("%d packets to %s", got[to], to)
 		}
 	}
-	f.hear(make([]lookup.Peer, 1000))
-	if len(f.heard) != feelersHeard {
-		t.Errorf("%d nodes are remembered", len(f.heard))
+	f.add(make([]lookup.Peer, 1000))
+	if len(f.named) != maxNamed {
+		t.Errorf("%d nodes are remembered", len(f.named))
 	}
 	(&lookupRun{}).feel(a.w) // other lookups have none
 }

@@ -191,7 +191,7 @@ func TestS42BlindHandshakes(t *testing.T) {
 				h := shake{source: s.rec.ID(), record: s.rec.Bytes(), keys: session.NewKeys(&[16]byte{1}, &[16]byte{2}), plain: ping(1), eph: s.key.PublicKey()}
 				c.change(&h, evil)
 				b.w.Receive(nw.now, s.addr, s.encode(h, b))
-				queued += b.e.Jobs()
+				queued += b.e.Tasks()
 				b.jobs()
 			}
 			if math.verified > 0 || c.agreed && math.agreed != names || !c.agreed && math.agreed > 0 {
@@ -227,13 +227,13 @@ func TestS42FirstHandshakesFirst(t *testing.T) {
 			nw.inject(s.addr, b, blind(s))
 		}
 	}
-	if n := b.e.Jobs(); n != 8+1024/laterRoom {
+	if n := b.e.Tasks(); n != 8+1024/laterRoom {
 		t.Errorf("%d wait, want %d", n, 8+1024/laterRoom)
 	}
 	s := nw.stranger("10.0.0.9:9", 99).listen()
 	nw.inject(s.addr, b, s.encode(s.answer(s.challenge(b), b, ping(1)), b))
 	jobs := 0
-	for b.e.Counters()[HandshakesReceived] == 0 && b.w.RunJob() {
+	for b.e.Counters()[HandshakesReceived] == 0 && b.w.RunTask() {
 		jobs++
 	}
 	if jobs > 12 {
@@ -248,12 +248,12 @@ func TestS42FirstHandshakesFirst(t *testing.T) {
 
 // Both lines of a queue keep their order, later ones have one turn in four, and no job is lost.
 func TestQueueLines(t *testing.T) {
-	var q queue
+	var q taskQueue
 	q.init(64)
 	var pushed [2]int
 	for i := range 40 {
 		later := i%2 == 1
-		j, _ := q.admitHandshake(netip.AddrFrom4([4]byte{9, byte(i), 1, 1}), !later)
+		j, _ := q.reserveHandshake(netip.AddrFrom4([4]byte{9, byte(i), 1, 1}), !later)
 		if j == nil {
 			if !later {
 				t.Fatalf("job %d has no room", i)

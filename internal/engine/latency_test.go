@@ -92,7 +92,7 @@ func TestLatencyOfQueue(t *testing.T) {
 	start()
 	nw.now += 100 * time.Millisecond
 	b.w.Begin(nw.now)
-	for b.w.RunJob() {
+	for b.w.RunTask() {
 		nw.now += time.Millisecond // what the work takes
 		b.w.Begin(nw.now)
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"sync"
@@ -10,6 +11,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/budget"
 	"github.com/fastdisc/discv5/internal/lookup"
+	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/prefixquota"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -127,7 +130,7 @@ func (r *lookupRun) ask(w *Worker, q lookup.Query) {
 	}
 	w.start(Request{Type: codec.TypeFindNode, Peer: p, Distances: q.Distances, Timeout: r.timeout, Done: func(w *Worker, res Result) {
 		if res.Err != nil {
-			w.failed(id, p.Addr, res)
+			w.noteFailure(id, p.Addr, res)
 			r.fail(id, res.Err)
 		} else {
 			r.answer(w, p.Addr, id, res)
@@ -160,7 +163,7 @@ func (r *lookupRun) answer(w *Worker, from netip.AddrPort, id enr.ID, res Result
 	for i := range fresh {
 		r.grants[fresh[i].ID] = res.grant
 	}
-	r.feelers.hear(fresh)
+	r.feelers.add(fresh)
 	if r.found == nil {
 		r.mu.Unlock()
 		return
@@ -210,4 +213,134 @@ func (h LookupHandle) Results() []Peer {
 	list := h.run.l.Answered()
 	h.run.mu.Unlock()
 	return h.run.l.Pick(list) // the filter may call whatever it likes
+}
+
+// lookupWide is how many of the candidates of a lookup may lie in one /16 or /32, a quarter of its
+// results, where lookupNetworks of those are known: so many can fill the results among them. A
+// network with fewer is one of a few providers, and has no diversity that a limit could protect.
+const (
+	lookupWide     = lookup.DefaultK / lookupNetworks
+	lookupNetworks = 4
+)
+
+// lookupLimits returns the limits by prefix for the candidates of a lookup that begins with seeds.
+// Those for hosts and sites are the limits of a bucket.
+func (e *Engine) lookupLimits(seeds []Peer) prefixquota.Limits {
+	limits := e.cfg.Table.BucketLimits.WithDefaults(table.DefaultBucketLimits)
+	if limits.Wide < 0 {
+		return limits
+	}
+	known := make(map[netaddr.Prefix]struct{}, lookupNetworks)
+	for i := range seeds {
+		if known[netaddr.Wide(seeds[i].Addr.Addr())] = struct{}{}; len(known) >= lookupNetworks {
+			limits.Wide = min(limits.Wide, lookupWide)
+			return limits
+		}
+	}
+	limits.Wide = -1
+	return limits
+}
+
+// A lookup asks the nodes closest to its target, and those that an attacker names are always
+// closest. So the lookups that refresh the table end with a few PINGs, called feelers, to nodes
+// that were named and not asked: those whose network prefixes the table has fewest members of. One
+// that answers is offered to the table, where places turn over by prefix (S34).
+
+const (
+	// maxFeelers bounds the feelers of one lookup.
+	maxFeelers = 3
+	// maxNamed bounds the nodes that they are chosen from.
+	maxNamed = 256
+)
+
+// feelers holds the nodes that a lookup has heard of and not asked.
+type feelers struct {
+	named []Peer
+	asked map[enr.ID]bool
+}
+
+// hear notes nodes that a lookup has heard of. The lookup's lock is held.
+func (f *feelers) add(list []Peer) {
+	if f != nil {
+		f.named = append(f.named, list[:min(len(list), maxNamed-len(f.named))]...)
+	}
+}
+
+// ask notes that the lookup asks a node. The lookup's lock is held.
+func (f *feelers) ask(id enr.ID) {
+	if f != nil {
+		f.asked[id] = true
+	}
+}
+
+// feel sends the feelers of a lookup that has ended.
+func (r *lookupRun) feel(w *Worker) {
+	f := r.feelers
+	if f == nil {
+		return
+	}
+	type choice struct {
+		peer     Peer
+		crowding int64
+		grant    *budget.Grant
+	}
+	var list []choice
+	r.mu.Lock() // answers that come too late may be under way
+	for _, c := range f.named {
+		if _, known := w.e.table.Seq(c.ID); !known && !f.asked[c.ID] {
+			list = append(list, choice{c, w.e.table.Crowding(c.Addr.Addr()), r.grants[c.ID]})
+		}
+	}
+	r.mu.Unlock()
+	slices.SortStableFunc(list, func(a, b choice) int { return cmp.Compare(a.crowding, b.crowding) })
+	felt := make(map[netip.Addr]bool)
+	for _, c := range list {
+		if len(felt) == maxFeelers {
+			break
+		}
+		if felt[c.peer.Addr.Addr()] {
+			continue
+		}
+		felt[c.peer.Addr.Addr()] = true
+		w.start(Request{Type: codec.TypePing, Peer: c.peer, NoFallback: true, Done: func(*Worker, Result) {}}, budget.Named, c.grant)
+	}
+}
+
+// The table filter decides who is a member of the table and a result of a lookup. Nodes that it
+// refuses are asked all the same: a bootnode may serve several networks.
+
+// ApplyFilter applies Config.Table.Filter to all nodes of the table, and takes out those that it
+// refuses. Call it when the filter would decide otherwise than before. It returns how many nodes
+// left.
+func (e *Engine) ApplyFilter(now time.Duration) (n int) {
+	filter := e.cfg.Table.Filter
+	if filter == nil {
+		return 0
+	}
+	for node := range e.table.All() {
+		if !filter(node) && e.table.Remove(now, node.ID) {
+			n++
+		}
+	}
+	return n
+}
+
+// Passes reports whether the table filter lets a node with this record be a result.
+func (e *Engine) Passes(r *enr.Record) bool {
+	if e.cfg.Table.Filter == nil {
+		return true
+	}
+	addr, _ := e.given(time.Duration(e.ticked.Load()), r)
+	return e.cfg.Table.Filter(table.NewNode(r, addr, false))
+}
+
+// keep returns the condition for results of a lookup: that of the caller, which may be nil, and the
+// table filter. A node whose record is not known cannot be a result.
+func (e *Engine) keep(also func(*Peer) bool) func(*Peer) bool {
+	return func(c *Peer) bool {
+		if c.Record == nil || also != nil && !also(c) {
+			return false
+		}
+		return e.Passes(c.Record)
+	}
 }

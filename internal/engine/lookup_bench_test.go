@@ -61,7 +61,7 @@ func (nw *lookupNet) deliver(tb testing.TB, first *lookupNode) {
 		}
 		start := time.Now()
 		n.w.Receive(nw.now, d.from, d.b[:d.size])
-		for n.w.RunJob() {
+		for n.w.RunTask() {
 		}
 		if n == first {
 			nw.in += time.Since(start)
@@ -91,7 +91,7 @@ func newLookupNet(tb testing.TB, size int, change func(i int, c *Config)) (*look
 		n := &lookupNode{net: nw, addr: addr, rec: rec}
 		cfg := Config{
 			Key: key, Record: rec, IPv4: true, Random: r, Records: 4 * size,
-			Session: session.Config{Capacity: 4 * size, Challenges: 64}, MaxRequests: 256, Jobs: 64,
+			Session: session.Config{Capacity: 4 * size, Challenges: 64}, MaxRequests: 256, MaxTasks: 64,
 		}
 		if change != nil {
 			change(i, &cfg)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"sync"
@@ -26,19 +27,19 @@ const (
 	// eagerRefresh is the pause between lookups while the table is that small. It doubles up to
 	// RefreshInterval as long as lookups find nothing.
 	eagerRefresh = 2 * time.Second
-	// maxHeard bounds the bootnodes whose first answer starts a lookup.
-	maxHeard = 1024
+	// maxBootAnswered bounds the bootnodes whose first answer starts a lookup.
+	maxBootAnswered = 1024
 )
 
 // maintenance keeps the table full and true: it checks nodes, fetches newer records and makes
 // lookups. Tick drives it.
 type maintenance struct {
-	mu        sync.Mutex
-	due       []table.Node // scratch
-	newer     []newerRecord
-	expire    []*call         // scratch
-	heard     map[enr.ID]bool // bootnodes that have answered since Bootstrap
-	announced announcement
+	mu           sync.Mutex
+	due          []table.Node // scratch
+	updates      []recordUpdate
+	expire       []*call         // scratch
+	bootAnswered map[enr.ID]bool // bootnodes that have answered since Bootstrap
+	announced    announcement
 
 	// Of Tick alone:
 	next  time.Duration // when the next refreshing lookup starts
@@ -49,9 +50,9 @@ type maintenance struct {
 	bootnodes atomic.Pointer[[]Peer]
 	states    bootnodeStates
 
-	hurry  atomic.Bool  // a bootnode has come into the table: look up soon
-	anew   atomic.Bool  // start over; see Bootstrap
-	active atomic.Int32 // lookups under way
+	lookSoon  atomic.Bool  // a bootnode has come into the table: look up soon
+	bootstrap atomic.Bool  // start over; see Bootstrap
+	active    atomic.Int32 // lookups under way
 }
 
 func (m *maintenance) init(bootnodes []Peer) {
@@ -69,7 +70,7 @@ func (w *Worker) Tick(now time.Duration) {
 	w.timeouts()
 	w.e.sessions.Sweep(now)
 	w.revalidate()
-	w.fetchNewer()
+	w.fetchUpdates()
 	w.judgeRestarts()
 	w.announce()
 	w.refresh()
@@ -90,9 +91,9 @@ func (w *Worker) revalidate() {
 }
 
 func (w *Worker) check(n table.Node) {
-	w.start(Request{Type: codec.TypePing, Peer: lookup.NewPeer(n.Record, n.Addr), Here: true, Done: func(w *Worker, r Result) {
+	w.start(Request{Type: codec.TypePing, Peer: lookup.NewPeer(n.Record, n.Addr), NoFallback: true, Done: func(w *Worker, r Result) {
 		if r.Err != nil {
-			w.failed(n.ID, n.Addr, r)
+			w.noteFailure(n.ID, n.Addr, r)
 			return
 		}
 		// A record may name an endpoint of the other family too. It is relayed to users of that
@@ -100,7 +101,7 @@ func (w *Worker) check(n table.Node) {
 		// admit.
 		other := endpointOf(n.Record, netaddr.FamilyOf(n.Addr.Addr()).Other())
 		if w.e.canSend(other) && w.e.believable(table.Class(n.Addr.Addr()), other) {
-			w.start(Request{Type: codec.TypePing, Peer: lookup.NewPeer(n.Record, other), Here: true, Done: func(*Worker, Result) {}}, budget.Named, nil)
+			w.start(Request{Type: codec.TypePing, Peer: lookup.NewPeer(n.Record, other), NoFallback: true, Done: func(*Worker, Result) {}}, budget.Named, nil)
 		}
 	}}, budget.Known, nil)
 }
@@ -108,7 +109,7 @@ func (w *Worker) check(n table.Node) {
 // failed counts a failure against a node if it is the node's: one that this node or an impatient
 // caller caused says nothing about the other, nor does one at an address where the table no longer
 // has it. Such an address may come of an old record, from whoever still relays that.
-func (w *Worker) failed(id enr.ID, at netip.AddrPort, r Result) {
+func (w *Worker) noteFailure(id enr.ID, at netip.AddrPort, r Result) {
 	if !w.e.blames(r) {
 		return
 	}
@@ -130,7 +131,7 @@ func (w *Worker) requestRecord(p Peer, origin budget.Origin, done func(*Worker, 
 	w.start(Request{Type: codec.TypeFindNode, Peer: p, Distances: []uint{0}, Done: func(w *Worker, r Result) {
 		if r.Err == nil && len(r.Records) == 1 {
 			w.e.responders.setRecord(r.Records[0])
-			w.admit(r.Records[0], p.Addr, false, byOwner)
+			w.offerVerified(r.Records[0], p.Addr, false, byOwner)
 		}
 		done(w, r)
 	}}, origin, nil)
@@ -140,14 +141,14 @@ func (w *Worker) requestRecord(p Peer, origin budget.Origin, done func(*Worker, 
 // targets in turn. Without nodes the bootnodes are asked.
 func (w *Worker) refresh() {
 	e, m := w.e, &w.e.maintain
-	if m.anew.Swap(false) {
+	if m.bootstrap.Swap(false) {
 		m.next, m.pause, m.round, m.live = 0, eagerRefresh, 0, 0
 		m.mu.Lock()
-		m.heard = nil
+		m.bootAnswered = nil
 		m.mu.Unlock()
 	}
 	// Bootnodes answer one after another; a lookup that is under way hears of the others by itself.
-	if m.active.Load() == 0 && m.hurry.Swap(false) {
+	if m.active.Load() == 0 && m.lookSoon.Swap(false) {
 		m.next, m.round = min(m.next, w.now), 0
 	}
 	if w.now < m.next {
@@ -186,7 +187,7 @@ func (w *Worker) refresh() {
 
 // Bootstrap makes the next Tick contact the bootnodes and look up this node's own ID, as after a
 // start.
-func (e *Engine) Bootstrap() { e.maintain.anew.Store(true) }
+func (e *Engine) Bootstrap() { e.maintain.bootstrap.Store(true) }
 
 // contactBootnodes asks the bootnodes that are not in the table, and nodes that have left it. Their
 // answer brings them into it if there is a place; then a lookup follows at once.
@@ -219,24 +220,24 @@ func (w *Worker) contactBootnodes() {
 			}
 			// There is something new to start from: it has come into the table, or answers for the
 			// first time.
-			if _, has := w.e.table.Seq(b.ID); w.e.maintain.first(b.ID) || has && !had {
-				w.e.maintain.hurry.Store(true)
+			if _, has := w.e.table.Seq(b.ID); w.e.maintain.firstAnswer(b.ID) || has && !had {
+				w.e.maintain.lookSoon.Store(true)
 			}
 		})
 	}
 }
 
 // first reports whether a bootnode has not answered before, and notes that it has.
-func (m *maintenance) first(id enr.ID) bool {
+func (m *maintenance) firstAnswer(id enr.ID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.heard[id] || len(m.heard) >= maxHeard {
+	if m.bootAnswered[id] || len(m.bootAnswered) >= maxBootAnswered {
 		return false
 	}
-	if m.heard == nil {
-		m.heard = make(map[enr.ID]bool)
+	if m.bootAnswered == nil {
+		m.bootAnswered = make(map[enr.ID]bool)
 	}
-	m.heard[id] = true
+	m.bootAnswered[id] = true
 	return true
 }
 
@@ -250,7 +251,7 @@ func (w *Worker) contact(p Peer, origin budget.Origin, done func(*Worker, Result
 		w.requestRecord(p, origin, done)
 	} else {
 		// A node that has left the table is known to have been at one address alone.
-		w.start(Request{Type: codec.TypePing, Peer: p, Here: origin != budget.Operator, Done: done}, origin, nil)
+		w.start(Request{Type: codec.TypePing, Peer: p, NoFallback: origin != budget.Operator, Done: done}, origin, nil)
 	}
 }
 
@@ -289,10 +290,92 @@ func (w *Worker) contactAbsent() {
 // formerNodes are nodes that have left the table, where they were contacted last. If they left
 // because this node's own network was down, they are there again.
 func (e *Engine) formerNodes() (list []Peer) {
-	for _, n := range e.departed.all() {
+	for _, n := range e.removed.all() {
 		if e.canSend(n.addr) {
 			list = append(list, lookup.NewPeer(n.record, n.addr))
 		}
 	}
 	return list
 }
+
+// When the local record changes, the neighbors hear of it immediately: a PING carries the new
+// sequence number, and whoever wants the record asks for it. Without that they would learn of it
+// with the next liveness check, minutes later.
+
+const (
+	// announcePause is the shortest time between two rounds. Changes in between are told in one.
+	announcePause = 5 * time.Second
+	// announceMax bounds the neighbors of a round, the closest first, and announcePerTick those
+	// that one Tick tells.
+	announceMax     = 256
+	announcePerTick = 8
+)
+
+// announcement is a round of PINGs. Only Tick uses it.
+type announcement struct {
+	seq   uint64        // of the record that was told last
+	next  time.Duration // no round starts before
+	queue []table.Node
+}
+
+// announce tells live neighbors that the local record has changed.
+func (w *Worker) announce() {
+	e, a := w.e, &w.e.maintain.announced
+	if seq := e.Record().Seq(); seq != a.seq && w.now >= a.next {
+		a.seq, a.next = seq, w.now+announcePause
+		a.queue = e.table.ClosestLive(e.self, announceMax, a.queue[:0])
+	}
+	k := min(len(a.queue), announcePerTick)
+	for _, n := range a.queue[:k] {
+		w.start(Request{Type: codec.TypePing, Peer: lookup.NewPeer(n.Record, n.Addr), NoFallback: true, Done: func(w *Worker, r Result) {
+			if r.Err != nil {
+				w.noteFailure(n.ID, n.Addr, r)
+			}
+		}}, budget.Known, nil)
+	}
+	if a.queue = a.queue[k:]; len(a.queue) == 0 {
+		a.queue = nil
+	}
+}
+
+// nextAnnouncement returns when announce has something to do. Call it from the goroutine that calls
+// Tick.
+func (e *Engine) nextAnnouncement() time.Duration {
+	a := &e.maintain.announced
+	switch {
+	case len(a.queue) > 0:
+		return 0
+	case e.Record().Seq() != a.seq:
+		return a.next
+	}
+	return never
+}
+
+const never = time.Duration(math.MaxInt64)
+
+// NextTick returns the time from which Tick has something to do. It is for programs that would
+// rather sleep than call Tick twenty times a second: a simulation of thousands of nodes, a device
+// on a battery. It holds until a method of the engine or of one of its workers is called; with
+// workers in several goroutines it is out of date at once, so that it is for those that drive an
+// engine with one. A time that has passed means now.
+//
+// Housekeeping does not count: that idle sessions end, that votes and bans are forgotten. A Tick
+// every few minutes is enough for it, with Sessions().SweepAll if idle sessions are to end in time.
+// Call NextTick from the goroutine that calls Tick.
+func (w *Worker) NextTick() time.Duration {
+	e, m := w.e, &w.e.maintain
+	m.mu.Lock()
+	fetch := len(m.updates) > 0
+	m.mu.Unlock()
+	if fetch || m.bootstrap.Load() || m.lookSoon.Load() && m.active.Load() == 0 {
+		return w.now
+	}
+	return min(m.next, e.calls.pending.nextExpiry(), e.table.NextDue(), e.nextCount(), e.restarts.nextDue(), e.nextAnnouncement())
+}
+
+// NextExpiry returns the time from which a Tick ends a call that has had no answer. Without calls
+// that is the largest Duration. A call whose time has passed does not outlive the next Tick.
+func (e *Engine) NextExpiry() time.Duration { return e.calls.pending.nextExpiry() }
+
+// Lookups is how many lookups are under way.
+func (e *Engine) Lookups() int { return int(e.maintain.active.Load()) }

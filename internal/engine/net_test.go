@@ -157,7 +157,7 @@ func (n *node) receive(now time.Duration, d datagram) {
 }
 
 func (n *node) jobs() {
-	for !n.holdJobs && n.w.RunJob() {
+	for !n.holdJobs && n.w.RunTask() {
 	}
 }
 

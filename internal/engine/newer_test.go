@@ -151,7 +151,7 @@ func TestNewerRecordOverOtherFamily(t *testing.T) {
 	over := func(to netip.AddrPort) {
 		p := a.peer()
 		p.Addr = to
-		if r := b.call(Request{Type: codec.TypePing, Peer: p, Here: true}); r.Err != nil {
+		if r := b.call(Request{Type: codec.TypePing, Peer: p, NoFallback: true}); r.Err != nil {
 			t.Fatal(r.Err)
 		}
 	}
@@ -182,34 +182,34 @@ func TestNewerRecordBounds(t *testing.T) {
 	}
 	taken := func(k int, from func(i int) netip.AddrPort) (n int) {
 		for i := range k {
-			if a.w.noteUpdate(newerRecord{id: enr.ID{byte(i), from(0).Addr().As4()[3]}, seq: 1, from: from(i)}) {
+			if a.w.noteUpdate(recordUpdate{id: enr.ID{byte(i), from(0).Addr().As4()[3]}, seq: 1, from: from(i)}) {
 				n++
 			}
 		}
 		return n
 	}
-	if n := taken(100, func(int) netip.AddrPort { return netip.MustParseAddrPort("40.1.1.9:1") }); n != maxNewerSite {
-		t.Errorf("%d nodes of one site taken, want %d", n, maxNewerSite)
+	if n := taken(100, func(int) netip.AddrPort { return netip.MustParseAddrPort("40.1.1.9:1") }); n != maxUpdatesSite {
+		t.Errorf("%d nodes of one site taken, want %d", n, maxUpdatesSite)
 	}
-	if n := taken(100, site); n != maxNewerUnlisted-maxNewerSite {
-		t.Errorf("%d nodes of other sites taken, want %d", n, maxNewerUnlisted-maxNewerSite)
+	if n := taken(100, site); n != maxUpdatesUnlisted-maxUpdatesSite {
+		t.Errorf("%d nodes of other sites taken, want %d", n, maxUpdatesUnlisted-maxUpdatesSite)
 	}
-	n := newerRecord{id: b.e.ID(), seq: b.e.Record().Seq() + 1, from: b.addr}
-	for range maxNewer {
+	n := recordUpdate{id: b.e.ID(), seq: b.e.Record().Seq() + 1, from: b.addr}
+	for range maxUpdates {
 		if n.seq++; !a.w.noteUpdate(n) {
 			t.Error("a node of the table finds no room, or is refused when it says so again")
 		}
 	}
-	if len(m.newer) != maxNewerUnlisted+1 || m.newer[maxNewerUnlisted].seq != n.seq {
-		t.Errorf("%d wait, want %d, the last with record %d", len(m.newer), maxNewerUnlisted+1, n.seq)
+	if len(m.updates) != maxUpdatesUnlisted+1 || m.updates[maxUpdatesUnlisted].seq != n.seq {
+		t.Errorf("%d wait, want %d, the last with record %d", len(m.updates), maxUpdatesUnlisted+1, n.seq)
 	}
 	nw.run(50 * time.Millisecond)
-	if len(m.newer) != maxNewerUnlisted+1-fetchesPerTick {
-		t.Errorf("%d wait after a tick", len(m.newer))
+	if len(m.updates) != maxUpdatesUnlisted+1-fetchesPerTick {
+		t.Errorf("%d wait after a tick", len(m.updates))
 	}
 	nw.run(time.Second)
-	if len(m.newer) != 0 {
-		t.Errorf("%d wait after a second", len(m.newer))
+	if len(m.updates) != 0 {
+		t.Errorf("%d wait after a second", len(m.updates))
 	}
 }
 
@@ -230,12 +230,12 @@ func TestFailureAtOldAddress(t *testing.T) {
 	for range 10 {
 		nw.now += 2 * time.Second
 		a.w.now = nw.now
-		a.w.failed(b.e.ID(), was, Result{Err: ErrTimeout, Silence: time.Second})
+		a.w.noteFailure(b.e.ID(), was, Result{Err: ErrTimeout, Silence: time.Second})
 	}
 	if _, s, ok := a.e.table.Get(b.e.ID()); !ok || !s.Live || s.Fails != 0 {
 		t.Errorf("in the table: %v, live %v, %d failures", ok, s.Live, s.Fails)
 	}
-	a.w.failed(b.e.ID(), b.addr, Result{Err: ErrTimeout, Silence: time.Second})
+	a.w.noteFailure(b.e.ID(), b.addr, Result{Err: ErrTimeout, Silence: time.Second})
 	if _, s, _ := a.e.table.Get(b.e.ID()); s.Fails != 1 {
 		t.Errorf("%d failures after one where it is", s.Fails)
 	}

@@ -72,7 +72,7 @@ func TestNextExpiry(t *testing.T) {
 	var ended []time.Duration
 	for i, d := range []time.Duration{3 * time.Second, time.Second, 10 * time.Second} {
 		b := nw.add(fmt.Sprintf("10.0.0.%d:9000", i+2), nil)
-		a.w.Start(Request{Type: 1, Peer: b.peer(), Timeout: d, Here: true, Done: func(*Worker, Result) { ended = append(ended, nw.now) }})
+		a.w.Start(Request{Type: 1, Peer: b.peer(), Timeout: d, NoFallback: true, Done: func(*Worker, Result) { ended = append(ended, nw.now) }})
 	}
 	for i, want := range []time.Duration{1, 3, 10} {
 		at := a.e.NextExpiry()

@@ -598,7 +598,7 @@ func TestLookupSources(t *testing.T) {
 			a.e.SetBootnodes([]Peer{{ID: source.e.ID(), PublicKey: source.key.PublicKey(), Addr: source.addr}})
 		}},
 		{"node that has left the table", func(_ *testing.T, a, source *node) {
-			a.e.departed.add(source.e.ID(), source.rec, source.addr)
+			a.e.removed.add(source.e.ID(), source.rec, source.addr)
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -82,25 +82,25 @@ func TestS44RecordsOfOneWidePrefix(t *testing.T) {
 	for _, at := range []func(int) netip.AddrPort{wide4, wide6} {
 		n := 0
 		for i := range 100 {
-			if a.w.noteUpdate(newerRecord{id: enr.ID{byte(i), at(0).Addr().As16()[0]}, seq: 1, from: at(i)}) {
+			if a.w.noteUpdate(recordUpdate{id: enr.ID{byte(i), at(0).Addr().As16()[0]}, seq: 1, from: at(i)}) {
 				n++
 			}
 		}
-		if n != maxNewerWide {
-			t.Errorf("%d nodes of one wide prefix wait, want %d", n, maxNewerWide)
+		if n != maxUpdatesWide {
+			t.Errorf("%d nodes of one wide prefix wait, want %d", n, maxUpdatesWide)
 		}
 	}
-	if !a.w.noteUpdate(newerRecord{id: enr.ID{200}, seq: 1, from: apart(1)}) {
+	if !a.w.noteUpdate(recordUpdate{id: enr.ID{200}, seq: 1, from: apart(1)}) {
 		t.Error("no place for a node of another network")
 	}
-	m.newer = make([]newerRecord, maxNewer)
-	if !m.newerFull(&newerRecord{id: enr.ID{201}, from: apart(2)}) {
+	m.updates = make([]recordUpdate, maxUpdates)
+	if !m.updatesFull(&recordUpdate{id: enr.ID{201}, from: apart(2)}) {
 		t.Error("members of the table wait without a bound")
 	}
 	n, from := 0, netip.MustParseAddrPort("40.1.1.1:1")
 	for i := range 20 {
-		m.newer = nil
-		if a.w.noteUpdate(newerRecord{id: enr.ID{byte(i), 9}, seq: 1, from: from}) {
+		m.updates = nil
+		if a.w.noteUpdate(recordUpdate{id: enr.ID{byte(i), 9}, seq: 1, from: from}) {
 			n++
 		}
 	}
@@ -212,7 +212,7 @@ func TestS35ForgottenPeerIsNotChosen(t *testing.T) {
 		n := tableNode(s)
 		n.Inbound = inbound
 		a.e.table.Remove(nw.now, n.ID)
-		a.e.place(nw.now, n)
+		a.e.addToTable(nw.now, n)
 		if got, want := a.e.voterRank(nw.now, n.ID), voterChosen; inbound && got != voterCame || !inbound && got != want {
 			t.Errorf("inbound %v: rank %d", inbound, got)
 		}

@@ -3,12 +3,14 @@ package engine
 import (
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/session"
+	"github.com/zeebo/xxh3"
 )
 
 const (
@@ -72,13 +74,13 @@ func siteOf(a netip.Addr) netip.Prefix {
 }
 
 // stranger is called when a node that this one had not contacted has made a session.
-func (w *Worker) stranger(j *job, by *enr.Record) {
+func (w *Worker) noteUnsolicited(t *task, by *enr.Record) {
 	e, a := w.e, &w.e.address
 	a.came.noteNode(w.now, by.ID())
 	if e.cfg.VoteMin < 0 {
 		return
 	}
-	from := j.from.Addr()
+	from := t.from.Addr()
 	f := netaddr.FamilyOf(from)
 	a.mu.Lock()
 	e.follow(w.now, f)
@@ -88,7 +90,7 @@ func (w *Worker) stranger(j *job, by *enr.Record) {
 		// it has come by another way than others do, or the last life of this node has contacted it
 		return
 	}
-	if local := e.LocalAddr(j.via); local.IsValid() && netaddr.ClassOf(local) == netaddr.ClassOf(from) {
+	if local := e.LocalAddr(t.via); local.IsValid() && netaddr.ClassOf(local) == netaddr.ClassOf(from) {
 		for _, end := range [...]netip.AddrPort{r.at, r.before.at, r.base} {
 			if end.IsValid() && end.Addr() == netaddr.Normalize(local) {
 				ev := e.provedLocked(w.now, f, siteOf(from), end)
@@ -104,14 +106,14 @@ func (w *Worker) stranger(j *job, by *enr.Record) {
 			slot = i
 		}
 	}
-	a.waiting[slot] = waiting{j.key, siteOf(from), w.now + 1}
+	a.waiting[slot] = waiting{t.key, siteOf(from), w.now + 1}
 	ask := r.detected() && !r.proof.done() && w.now >= r.nextAsk
 	if ask {
 		r.nextAsk = w.now + time.Second
 	}
 	a.mu.Unlock()
 	if ask { // else its first check will tell, if it gets into the table
-		w.askOpinion(lookup.NewPeer(by, j.from))
+		w.requestVote(lookup.NewPeer(by, t.from))
 	}
 }
 
@@ -245,7 +247,7 @@ func (w *Worker) found(id enr.ID, at netip.Addr) {
 	}
 	met := a.met.came(w.now, id)
 	a.met.noteNode(w.now, id)
-	if met || !a.detected.Load() || e.voterRank(w.now, id) != voterChosen || e.departed.find(id) != nil {
+	if met || !a.detected.Load() || e.voterRank(w.now, id) != voterChosen || e.removed.find(id) != nil {
 		return
 	}
 	if _, known := e.table.Seq(id); known {
@@ -289,7 +291,7 @@ func (w *Worker) answeredAt(p Peer, renewed bool) {
 	}
 	a.mu.Unlock()
 	if ask {
-		w.askOpinion(p)
+		w.requestVote(p)
 	}
 }
 
@@ -303,3 +305,55 @@ func (a *address) checkedBy(now time.Duration, from netip.Addr) {
 		a.votes.note(now)
 	}
 }
+
+const (
+	// contactLife is for how long an address counts as contacted: longer than NATs keep the way
+	// open for its answers.
+	contactLife = 10 * time.Minute
+	// cameLife is for how long a node is known to have made contact first.
+	cameLife    = 24 * time.Hour
+	contactSize = 512
+)
+
+// contacts remembers when addresses or nodes were noted last. A slot holds the last of those that
+// share it. As it holds a part of the hash, others are seldom taken for that one.
+type contacts struct {
+	seed  uint64
+	slots [contactSize]atomic.Uint64 // upper half of the hash | seconds + 1
+}
+
+func (c *contacts) slot(b []byte) (slot *atomic.Uint64, tag uint64) {
+	h := xxh3.HashSeed(b, c.seed)
+	return &c.slots[h%contactSize], h &^ (1<<32 - 1)
+}
+
+func (c *contacts) noteBytes(now time.Duration, b []byte) {
+	slot, tag := c.slot(b)
+	slot.Store(tag | uint64(uint32(now/time.Second)+1))
+}
+
+func (c *contacts) within(now, life time.Duration, b []byte) bool {
+	slot, tag := c.slot(b)
+	v := slot.Load()
+	at := time.Duration(uint32(v)) * time.Second // up to a second too late
+	return v != 0 && v&^(1<<32-1) == tag && now-at < life
+}
+
+// note remembers that this node has sent a request to an address, answered or not. A NAT lets in
+// what comes from there, so it proves nothing about who else can reach this node.
+func (c *contacts) note(now time.Duration, a netip.Addr) {
+	b := a.As16()
+	c.noteBytes(now, b[:])
+}
+
+// lately reports whether an address was contacted within contactLife.
+func (c *contacts) lately(now time.Duration, a netip.Addr) bool {
+	b := a.As16()
+	return c.within(now, contactLife, b[:])
+}
+
+// noteNode remembers that a node has made contact first.
+func (c *contacts) noteNode(now time.Duration, id enr.ID) { c.noteBytes(now, id[:]) }
+
+// came reports whether a node made contact first.
+func (c *contacts) came(now time.Duration, id enr.ID) bool { return c.within(now, cameLife, id[:]) }

@@ -65,7 +65,7 @@ func TestRecordRenewedFromElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	elsewhere := nw.add("10.0.0.3:9000", nil).addr
-	if a.w.admit(newer, elsewhere, true, byOwner) {
+	if a.w.offerVerified(newer, elsewhere, true, byOwner) {
 		t.Error("admitted at an address that its record does not name")
 	}
 	n, s, _ := a.e.table.Get(b.e.ID())

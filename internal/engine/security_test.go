@@ -170,12 +170,12 @@ func TestS05UnchallengedHandshakeCostsNoArithmetic(t *testing.T) {
 	for range 50 {
 		nw.inject(s.addr, b, s.encode(h, b))
 	}
-	if c := b.e.Counters(); c[DropNoChallenge] != 50 || b.e.Jobs() != 0 {
-		t.Errorf("dropped %d of 50, %d jobs", c[DropNoChallenge], b.e.Jobs())
+	if c := b.e.Counters(); c[DropNoChallenge] != 50 || b.e.Tasks() != 0 {
+		t.Errorf("dropped %d of 50, %d jobs", c[DropNoChallenge], b.e.Tasks())
 	}
 	nw.inject(s.addr, b, s.encode(s.answer(s.challenge(b), b, ping(1)), b))
-	if b.e.Jobs() != 1 {
-		t.Fatalf("%d jobs for a good handshake", b.e.Jobs())
+	if b.e.Tasks() != 1 {
+		t.Fatalf("%d jobs for a good handshake", b.e.Tasks())
 	}
 	nw.run(3 * time.Second)
 	b.holdJobs = false
@@ -449,9 +449,9 @@ func TestS16OneLostAnswerFailsOneRequest(t *testing.T) {
 	n, _, _ := a.e.table.Get(b.e.ID())
 	a.w.Begin(nw.now)
 	a.w.check(n)
-	timeouts := a.e.Counters()[CallsTimedOut]
+	timeouts := a.e.Counters()[RequestsTimedOut]
 	nw.run(2 * time.Second)
-	if a.e.Counters()[CallsTimedOut] == timeouts {
+	if a.e.Counters()[RequestsTimedOut] == timeouts {
 		t.Fatal("no answer was lost")
 	}
 	if _, s, ok := a.e.table.Get(b.e.ID()); !ok || !s.Live {

@@ -47,22 +47,22 @@ func (w *Worker) dispatch(p *peer, plaintext []byte) {
 	switch t {
 	case codec.TypePing:
 		w.counts[InPing]++
-		err = w.ping(p, body)
+		err = w.handlePing(p, body)
 	case codec.TypeFindNode:
 		w.counts[InFindNode]++
-		err = w.findNode(p, body)
+		err = w.handleFindNode(p, body)
 	case codec.TypeTalkRequest:
 		w.counts[InTalkRequest]++
-		err = w.talk(p, body)
+		err = w.handleTalkRequest(p, body)
 	case codec.TypePong:
 		w.counts[InPong]++
-		err = w.pong(p, body)
+		err = w.handlePong(p, body)
 	case codec.TypeNodes:
 		w.counts[InNodes]++
-		err = w.nodes(p, body)
+		err = w.handleNodes(p, body)
 	case codec.TypeTalkResponse:
 		w.counts[InTalkResponse]++
-		err = w.talkResponse(p, body)
+		err = w.handleTalkResponse(p, body)
 	default:
 		w.counts[InTopic]++
 		w.counts[DropTopic]++
@@ -87,7 +87,7 @@ func (w *Worker) send(p *peer, buf, message []byte) {
 	}
 	if !p.keys.NextNonce(&w.header.Nonce, w.random) {
 		w.counts[Rekeys]++
-		w.whoAreYou(p.from, p.key, p.hash, p.nonce, p.id)
+		w.sendWhoareyou(p.from, p.key, p.hash, p.nonce, p.id)
 		return
 	}
 	w.commit(w.seal(buf, message, p.keys, p.id), p.from)
@@ -100,7 +100,7 @@ func (w *Worker) seal(buf, message []byte, keys *session.Keys, dest *[32]byte) i
 	return len(w.header.AppendMessage(buf[:0], dest, keys, message))
 }
 
-func (w *Worker) ping(p *peer, body []byte) error {
+func (w *Worker) handlePing(p *peer, body []byte) error {
 	var m codec.Ping
 	if err := m.Decode(body); err != nil {
 		return err
@@ -111,7 +111,7 @@ func (w *Worker) ping(p *peer, body []byte) error {
 	}
 	buf := w.out.Buffer()
 	if buf == nil {
-		w.counts[DropOutbox]++
+		w.counts[DropSendQueue]++
 		return nil
 	}
 	answer := codec.Pong{RequestID: m.RequestID, RecordSeq: w.e.Record().Seq(), Recipient: p.from}
@@ -122,7 +122,7 @@ func (w *Worker) ping(p *peer, body []byte) error {
 
 // findNode answers with records at the distances that were asked for, 16 at the most. If there are
 // more, the distances count in the order of asking; in the answer the records have another order.
-func (w *Worker) findNode(p *peer, body []byte) error {
+func (w *Worker) handleFindNode(p *peer, body []byte) error {
 	var m codec.FindNode
 	if err := m.Decode(body); err != nil {
 		return err
@@ -135,17 +135,17 @@ func (w *Worker) findNode(p *peer, body []byte) error {
 		return nil
 	}
 
-	// Cut the records into packets first: each packet names the number of all.
-	var c cut
+	// Pack the records first: each packet names the number of all packets.
+	var c nodesPacker
 	if p.from.Addr().Is6() {
 		c.max = maxNodesPayload6
 	}
-	c.make(records)
+	c.pack(records)
 	start := uint8(0)
 	for _, end := range c.ends[:c.total] {
 		buf := w.out.Buffer()
 		if buf == nil {
-			w.counts[DropOutbox]++
+			w.counts[DropSendQueue]++
 			break
 		}
 		size := 0
@@ -237,7 +237,7 @@ type replyTo struct {
 	size int // of the packet with the request
 }
 
-func (w *Worker) talk(p *peer, body []byte) error {
+func (w *Worker) handleTalkRequest(p *peer, body []byte) error {
 	var m codec.TalkRequest
 	if err := m.Decode(body); err != nil {
 		return err
@@ -263,7 +263,7 @@ func (w *Worker) talk(p *peer, body []byte) error {
 func (w *Worker) sendTalk(p *peer, id codec.RequestID, payload []byte) {
 	buf := w.out.Buffer()
 	if buf == nil {
-		w.counts[DropOutbox]++
+		w.counts[DropSendQueue]++
 		return
 	}
 	answer := codec.TalkResponse{RequestID: id, Payload: payload}

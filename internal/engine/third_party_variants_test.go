@@ -103,7 +103,7 @@ func TestS29HonestNodeUnderOtherNames(t *testing.T) {
 	if _, s, ok := a.e.table.Get(b.e.ID()); !ok || !s.Live {
 		t.Error("the node that answers has lost its place")
 	}
-	if r := b.call(Request{Type: codec.TypeFindNode, Peer: a.peer(), Distances: []uint{256, 255}, Here: true}); r.Err != nil {
+	if r := b.call(Request{Type: codec.TypeFindNode, Peer: a.peer(), Distances: []uint{256, 255}, NoFallback: true}); r.Err != nil {
 		t.Errorf("its request: %v", r.Err)
 	}
 }

@@ -160,7 +160,7 @@ func (v *votes) noteLocked(now time.Duration) {
 }
 
 // news reports whether there is something that has not been counted, and since when.
-func (v *votes) news() (since time.Duration, ok bool) {
+func (v *votes) changed() (since time.Duration, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.newsAt, v.fresh

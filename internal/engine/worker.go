@@ -14,8 +14,8 @@ import (
 	"github.com/fastdisc/discv5/limits"
 )
 
-// Outbox takes the datagrams that a worker sends.
-type Outbox interface {
+// PacketWriter takes the datagrams that a worker sends.
+type PacketWriter interface {
 	// Buffer returns room for the next datagram: codec.MaxPacketSize bytes. If all buffers are in
 	// use the outbox sends them first. nil drops the datagram.
 	Buffer() []byte
@@ -33,7 +33,7 @@ const BatchSize = session.PrefetchSize
 // Worker drives an engine for one goroutine.
 type Worker struct {
 	e       *Engine
-	out     Outbox
+	out     PacketWriter
 	random  *aead.Random
 	decoder *codec.Decoder
 	now     time.Duration
@@ -53,8 +53,9 @@ type Worker struct {
 	candidates session.Candidates
 	records    [maxNodes][]byte
 	hashes     [BatchSize]uint64
-	places     [BatchSize]session.SlotRef
-	warm       byte
+	slots      [BatchSize]session.SlotRef
+	// prefetched keeps the compiler from dropping the prefetches, whose results nothing else uses.
+	prefetched byte
 	replayed   replayFilter
 
 	latency  [NumLatencies]histogram
@@ -77,7 +78,7 @@ type staged struct {
 
 // NewWorker returns a worker that sends through out. via is the local address that Add takes
 // datagrams to have arrived at, or 0 if the worker receives nothing.
-func (e *Engine) NewWorker(out Outbox, via Via) (*Worker, error) {
+func (e *Engine) NewWorker(out PacketWriter, via Via) (*Worker, error) {
 	random, err := aead.NewRandom(e.cfg.Random)
 	if err != nil {
 		return nil, fmt.Errorf("engine: new worker: %w", err)
@@ -128,41 +129,41 @@ func (w *Worker) AddVia(via Via, from netip.AddrPort, b []byte) bool {
 		s.hash = w.e.sessions.Hash(&s.key)
 	}
 	if w.n++; w.n == len(w.batch) {
-		w.answer()
+		w.processBatch()
 	}
 	return true
 }
 
 // Flush answers the datagrams that were added. The answers are in the outbox afterwards.
 func (w *Worker) Flush() {
-	w.answer()
+	w.processBatch()
 	w.publish()
 }
 
 // answer does the work of the batch and empties it.
-func (w *Worker) answer() {
+func (w *Worker) processBatch() {
 	n := 0
 	for i := range w.n {
 		if s := &w.batch[i]; s.packet.Flag == codec.FlagMessage {
 			w.hashes[n] = s.hash
 			s.mark = w.replayed.hash(s.packet.Message)
-			w.warm ^= w.replayed.prefetch(s.mark)
+			w.prefetched ^= w.replayed.prefetch(s.mark)
 			n++
 		}
 	}
-	w.warm ^= w.e.sessions.Prefetch(w.hashes[:n], &w.places)
+	w.prefetched ^= w.e.sessions.Prefetch(w.hashes[:n], &w.slots)
 	n = 0
 	for i := range w.n {
 		s := &w.batch[i]
 		w.via = s.via
 		switch s.packet.Flag {
 		case codec.FlagMessage:
-			w.message(s, w.places[n])
+			w.handleMessage(s, w.slots[n])
 			n++
 		case codec.FlagWhoareyou:
-			w.whoareyou(s)
+			w.handleWhoareyou(s)
 		case codec.FlagHandshake:
-			w.handshake(s)
+			w.queueHandshake(s)
 		}
 	}
 	w.n, w.via = 0, w.home
@@ -185,7 +186,7 @@ func (w *Worker) publish() {
 
 // message opens an ordinary message and answers it, or challenges its sender. A session with one
 // pair of keys is used where it was seen; else the keys are looked up.
-func (w *Worker) message(s *staged, at session.SlotRef) {
+func (w *Worker) handleMessage(s *staged, at session.SlotRef) {
 	var plaintext []byte
 	keys := at.SingleKey(&s.key)
 	current := keys
@@ -223,7 +224,7 @@ func (w *Worker) message(s *staged, at session.SlotRef) {
 	}
 	p := peerOf(s, keys)
 	if keys != current && w.e.sessions.Promote(w.now, &s.key, s.hash, keys) {
-		w.answered(&p, current != nil)
+		w.confirmSession(&p, current != nil)
 	}
 	w.dispatch(&p, plaintext)
 }
@@ -280,10 +281,10 @@ func (w *Worker) allowed(permitted bool, l *limiter.Limiter, from netip.AddrPort
 
 // challengeSender sends WHOAREYOU for a message that did not open; see session.Map.Challenge.
 func (w *Worker) challengeSender(s *staged) {
-	w.whoAreYou(s.from, &s.key, s.hash, &s.packet.Nonce, &s.packet.SourceID)
+	w.sendWhoareyou(s.from, &s.key, s.hash, &s.packet.Nonce, &s.packet.SourceID)
 }
 
-func (w *Worker) whoAreYou(to netip.AddrPort, key *session.Key, hash uint64, nonce *codec.Nonce, id *[32]byte) {
+func (w *Worker) sendWhoareyou(to netip.AddrPort, key *session.Key, hash uint64, nonce *codec.Nonce, id *[32]byte) {
 	seq, _ := w.e.table.Seq(enr.ID(*id))
 	switch w.e.sessions.Challenge(w.now, key, hash, nonce, seq, w.random, &w.challenge) {
 	case session.ChallengeEvicted:
@@ -296,7 +297,7 @@ func (w *Worker) whoAreYou(to netip.AddrPort, key *session.Key, hash uint64, non
 	}
 	b := w.out.Buffer()
 	if b == nil {
-		w.counts[DropOutbox]++
+		w.counts[DropSendQueue]++
 		return
 	}
 	w.commit(len(w.challenge.AppendPacket(b[:0], w.e.cfg.Protocol, id)), to)
@@ -310,7 +311,7 @@ func (w *Worker) commit(n int, to netip.AddrPort) {
 
 // handshake queues a handshake packet if it answers a live challenge and can be good as far as that
 // costs nothing to tell. No arithmetic has been done for it until then.
-func (w *Worker) handshake(s *staged) {
+func (w *Worker) queueHandshake(s *staged) {
 	came := w.e.sessions.Arrived(w.now, &s.key, s.hash)
 	switch {
 	case !came.Live:
@@ -326,17 +327,30 @@ func (w *Worker) handshake(s *staged) {
 	if !w.allowed(s.permitted, w.e.cfg.Handshake, s.from, RateHandshake) {
 		return
 	}
-	j, cause := w.e.inbound.admitHandshake(s.from.Addr(), came.First)
-	if j == nil {
+	t, cause := w.e.inbound.reserveHandshake(s.from.Addr(), came.First)
+	if t == nil {
 		w.counts[cause]++
 		return
 	}
-	j.kind, j.via, j.from, j.key, j.hash, j.came = jobHandshake, w.via, s.from, s.key, s.hash, w.now
-	if j.buf = w.e.cfg.Buffers.Get(); j.buf == nil {
-		w.counts[DropInboundFull]++
-		j.queue.release(j)
-		return
-	}
-	s.packet.CopyTo(&j.packet, j.buf.Bytes())
-	w.e.submit(j)
+	t.kind, t.via, t.from, t.key, t.hash, t.came = taskAccept, w.via, s.from, s.key, s.hash, w.now
+	s.packet.CopyTo(&t.packet, t.buf[:])
+	w.e.submit(t)
 }
+
+// Via names the local address that a datagram arrived at, or that one leaves from. The engine hands
+// it back to its PacketWriter and to Config.LocalAddr and gives it no meaning. The zero value leaves the
+// choice to the outbox.
+type Via uint16
+
+// LocalAddr returns the local IP address that v names. It is invalid if v is zero, or if the
+// address is not known, as with sockets that cannot tell.
+func (e *Engine) LocalAddr(v Via) netip.Addr {
+	if v == 0 || e.cfg.LocalAddr == nil {
+		return netip.Addr{}
+	}
+	return e.cfg.LocalAddr(v)
+}
+
+// LocalAddr returns the local IP address at which the datagram that is being served arrived. It is
+// invalid if that is not known, and for work that no datagram has caused.
+func (w *Worker) LocalAddr() netip.Addr { return w.e.LocalAddr(w.via) }

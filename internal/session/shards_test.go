@@ -2,7 +2,6 @@ package session
 
 import (
 	"testing"
-	"time"
 
 	"github.com/fastdisc/discv5/codec"
 )
@@ -60,31 +59,6 @@ func TestCapacityIsNearlyKept(t *testing.T) {
 		}
 		if slots < capacity || slots > capacity+capacity*3/10 {
 			t.Errorf("capacity %d: room for %d sessions", capacity, slots)
-		}
-	}
-}
-
-// However far time has jumped, what is not due stays, and NextExpiry names the time from which
-// Expire finds something.
-func TestPendingNextExpiry(t *testing.T) {
-	p, r := NewPending[int](8), testRandom(t, 2)
-	if at := p.NextExpiry(); at < 1<<62 {
-		t.Errorf("%v with nothing in it", at)
-	}
-	deadlines := []time.Duration{10 * time.Second, 3 * time.Second, 3*time.Second + pendingTick, 100 * time.Millisecond}
-	for i, d := range deadlines {
-		p.Add(d, r, func(codec.RequestID) int { return i })
-	}
-	for _, want := range []int{3, 1, 2, 0} {
-		at := p.NextExpiry()
-		if at <= deadlines[want] || at > deadlines[want]+pendingTick {
-			t.Fatalf("next expiry %v, want that of %v", at, deadlines[want])
-		}
-		if got := p.Expire(at-1, nil); len(got) != 0 {
-			t.Fatalf("%v have expired before %v", got, at)
-		}
-		if got := p.Expire(at, nil); len(got) != 1 || got[0] != want {
-			t.Fatalf("%v have expired at %v, want %d", got, at, want)
 		}
 	}
 }

@@ -99,7 +99,7 @@ func badHandshakes(t *testing.T, x *target) attack {
 		tells: func() string { return "newcomers of other prefixes: " + told(newcomers.result) },
 		check: func(t *testing.T, before, after *state) {
 			t.Logf("bad signatures %d, refused for the prefix's share %d, as not the first of a name %d, for want of room %d", delta(before, after, engine.DropHandshakeProof),
-				delta(before, after, engine.DropInboundShare), delta(before, after, engine.DropInboundLater), delta(before, after, engine.DropInboundFull))
+				delta(before, after, engine.DropInboundQuota), delta(before, after, engine.DropInboundLater), delta(before, after, engine.DropInboundFull))
 			if n := delta(before, after, engine.DropInboundFull); n > 0 {
 				t.Errorf("handshakes of one prefix filled the queue: %d found no room", n)
 			}

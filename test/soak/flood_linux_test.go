@@ -127,7 +127,7 @@ func verdict(t *testing.T, a *attack, w *watch, r *load.Result, d time.Duration)
 	t.Logf("memory: %.1f MiB before, %.1f at most, %.1f after; at most %d sessions, %d challenges, %d goroutines, %d jobs", before.RSS/mebibyte,
 		w.most(func(s *state) float64 { return s.RSS })/mebibyte, after.RSS/mebibyte, int(w.most(func(s *state) float64 { return float64(s.Sessions.Sessions) })),
 		int(w.most(func(s *state) float64 { return float64(s.Sessions.Challenges) })), int(w.most(func(s *state) float64 { return float64(s.Goroutines) })),
-		int(w.most(func(s *state) float64 { return float64(s.Stats.Jobs) })))
+		int(w.most(func(s *state) float64 { return float64(s.Stats.Tasks) })))
 
 	if !served(answered, delivered) {
 		t.Errorf("steady: %d answers to %d requests that were delivered, want 99 %%", answered, delivered)
@@ -138,7 +138,7 @@ func verdict(t *testing.T, a *attack, w *watch, r *load.Result, d time.Duration)
 	if lost := r.Events.Whoareyou; lost > 0 {
 		t.Errorf("steady: the node lost sessions: %d challenges, %d made anew", lost, r.Events.Rekeys)
 	}
-	for _, c := range []engine.Counter{engine.RateUnverified, engine.RateHandshake, engine.RateVerified, engine.DropOutbox} {
+	for _, c := range []engine.Counter{engine.RateUnverified, engine.RateHandshake, engine.RateVerified, engine.DropSendQueue} {
 		if n := delta(before, after, c); n > 0 {
 			t.Errorf("%d datagrams were dropped: %s", n, c.Info().Value)
 		}

@@ -30,7 +30,7 @@ var watched = [...]struct {
 	{"challenges", 1, "", func(x *sample) float64 { return x.Challenges }, tolerance{0.25, 64}},
 	{"table", 1, "", func(x *sample) float64 { return x.Table }, tolerance{0.10, 16}},
 	{"pending requests", 1, "", func(x *sample) float64 { return x.Pending }, tolerance{0.25, 32}},
-	{"jobs", 1, "", func(x *sample) float64 { return x.Jobs }, tolerance{0.25, 32}},
+	{"tasks", 1, "", func(x *sample) float64 { return x.Tasks }, tolerance{0.25, 32}},
 }
 
 // part is what became of one generator's requests.

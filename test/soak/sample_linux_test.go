@@ -23,7 +23,7 @@ type sample struct {
 	Table       float64 `json:"table"`
 	Live        float64 `json:"table_live"`
 	Pending     float64 `json:"pending_requests"`
-	Jobs        float64 `json:"jobs"`
+	Tasks       float64 `json:"tasks"`
 	In          float64 `json:"datagrams_in"`
 	Out         float64 `json:"datagrams_out"`
 	Dropped     float64 `json:"dropped"`        // by the node, of all causes
@@ -95,7 +95,7 @@ func (s *sampler) take() (x sample, err error) {
 	}{
 		{&x.Heap, "go_memstats_heap_inuse_bytes"}, {&x.Goroutines, "go_goroutines"}, {&x.Sessions, "discv5_sessions"},
 		{&x.Challenges, "discv5_challenges"}, {&x.Table, "discv5_table_nodes"}, {&x.Live, "discv5_table_live_nodes"},
-		{&x.Pending, "discv5_pending_requests"}, {&x.Jobs, "discv5_handshake_tasks"}, {&x.CPU, "process_cpu_seconds_total"},
+		{&x.Pending, "discv5_pending_requests"}, {&x.Tasks, "discv5_handshake_tasks"}, {&x.CPU, "process_cpu_seconds_total"},
 		{&x.In, `discv5_socket_datagrams_total{direction="in"}`}, {&x.Out, `discv5_socket_datagrams_total{direction="out"}`},
 		{&x.KernelDrops, "discv5_socket_kernel_dropped_total"},
 	} {

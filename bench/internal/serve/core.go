@@ -91,7 +91,7 @@ func (c *core) receive(conn fastpath.Conn, out *coreOutbox, w *engine.Worker) {
 	}
 }
 
-// coreOutbox implements engine.Outbox.
+// coreOutbox implements engine.PacketWriter.
 type coreOutbox struct {
 	conn fastpath.Conn
 	tx   *fastpath.Tx

@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
 )
 
 // Answers to this node's calls, and WHOAREYOU. A message of an answer's type ends a call only if it
@@ -11,7 +14,7 @@ import (
 
 // callOf finds the call that an answer of the given request type belongs to.
 func (w *Worker) callOf(p *peer, id codec.RequestID, request codec.MessageType) *call {
-	c, ok := w.e.calls.pending.Get(id)
+	c, ok := w.e.calls.pending.get(id)
 	if !ok || c.request.Type != request || c.key != *p.key {
 		w.counts[DropUnsolicited]++
 		return nil
@@ -20,12 +23,12 @@ func (w *Worker) callOf(p *peer, id codec.RequestID, request codec.MessageType) 
 }
 
 // take ends the pending state of c and notes the round trip.
-func (w *Worker) take(c *call) (rtt time.Duration, ok bool) {
-	if _, ok = w.e.calls.pending.Take(c.id); !ok {
+func (w *Worker) removePending(c *call) (rtt time.Duration, ok bool) {
+	if _, ok = w.e.calls.pending.take(c.id); !ok {
 		return 0, false
 	}
 	w.prove(c.request.Peer.Addr)
-	w.meet(c)
+	w.addResponder(c)
 	w.e.calls.mu.Lock()
 	rtt = w.now - c.sent
 	w.e.calls.mu.Unlock()
@@ -35,7 +38,7 @@ func (w *Worker) take(c *call) (rtt time.Duration, ok bool) {
 // meet offers the node that has answered c to the table if it is not there: mostly it came in with
 // its handshake, but it may have been dropped since, after a break in the network for example,
 // while the session stood.
-func (w *Worker) meet(c *call) {
+func (w *Worker) addResponder(c *call) {
 	if _, ok := w.e.table.Seq(c.request.Peer.ID); ok {
 		return
 	}
@@ -50,10 +53,10 @@ func (w *Worker) meet(c *call) {
 		// came from others
 		return
 	}
-	w.admit(c.request.Peer.Record, c.request.Peer.Addr, false, byOthers)
+	w.offerVerified(c.request.Peer.Record, c.request.Peer.Addr, false, byOthers)
 }
 
-func (w *Worker) pong(p *peer, body []byte) error {
+func (w *Worker) handlePong(p *peer, body []byte) error {
 	var m codec.Pong
 	if err := m.Decode(body); err != nil {
 		return err
@@ -62,16 +65,16 @@ func (w *Worker) pong(p *peer, body []byte) error {
 	if c == nil {
 		return nil
 	}
-	if rtt, ok := w.take(c); ok {
+	if rtt, ok := w.removePending(c); ok {
 		w.e.table.MarkLive(w.now, c.request.Peer.ID, c.request.Peer.Addr)
 		w.pongFrom(c, m.Recipient)
 		w.noteSeq(p, m.RecordSeq)
-		w.finish(c, Result{Pong: m, RTT: rtt})
+		w.complete(c, Result{Pong: m, RTT: rtt})
 	}
 	return nil
 }
 
-func (w *Worker) talkResponse(p *peer, body []byte) error {
+func (w *Worker) handleTalkResponse(p *peer, body []byte) error {
 	var m codec.TalkResponse
 	if err := m.Decode(body); err != nil {
 		return err
@@ -80,8 +83,8 @@ func (w *Worker) talkResponse(p *peer, body []byte) error {
 	if c == nil {
 		return nil
 	}
-	if rtt, ok := w.take(c); ok {
-		w.finish(c, Result{Payload: append([]byte{}, m.Payload...), RTT: rtt})
+	if rtt, ok := w.removePending(c); ok {
+		w.complete(c, Result{Payload: append([]byte{}, m.Payload...), RTT: rtt})
 	}
 	return nil
 }
@@ -94,7 +97,7 @@ const (
 
 // nodes collects a packet of a NODES answer. With the last one the records go to a job that
 // verifies them: that takes long. The call's deadline does not move.
-func (w *Worker) nodes(p *peer, body []byte) error {
+func (w *Worker) handleNodes(p *peer, body []byte) error {
 	var m codec.Nodes
 	if err := m.Decode(body); err != nil {
 		return err
@@ -112,7 +115,7 @@ func (w *Worker) nodes(p *peer, body []byte) error {
 	}
 	c.packets++
 	if c.nodes == nil {
-		c.nodes = w.e.answers.get()
+		c.nodes = w.e.nodesBuffers.get()
 	}
 	if len(c.nodes)+len(m.Records) <= maxAnswerBytes {
 		c.nodes = append(c.nodes, m.Records...)
@@ -125,32 +128,32 @@ func (w *Worker) nodes(p *peer, body []byte) error {
 	if !complete {
 		return nil
 	}
-	if _, ok := w.e.calls.pending.Take(c.id); ok {
+	if _, ok := w.e.calls.pending.take(c.id); ok {
 		w.prove(c.request.Peer.Addr)
-		w.meet(c)
-		w.collect(c)
+		w.addResponder(c)
+		w.queueVerify(c)
 	}
 	return nil
 }
 
 // collect queues the verification of what c, which is no longer pending, has brought.
-func (w *Worker) collect(c *call) {
-	w.detach(c)
-	j, _ := w.e.own.admit(c.request.Peer.Addr.Addr())
-	if j == nil {
+func (w *Worker) queueVerify(c *call) {
+	w.unlink(c)
+	t, _ := w.e.own.reserve(c.request.Peer.Addr.Addr())
+	if t == nil {
 		w.counts[DropOwnFull]++
-		w.conclude(c, Result{Err: ErrBusy})
+		w.notify(c, Result{Err: ErrBusy})
 		return
 	}
-	j.kind, j.via, j.from, j.key, j.hash, j.call = jobNodes, 0, c.request.Peer.Addr, c.key, c.hash, c
-	w.e.submit(j)
+	t.kind, t.via, t.from, t.key, t.hash, t.call = taskVerify, 0, c.request.Peer.Addr, c.key, c.hash, c
+	w.e.submit(t)
 }
 
 // whoareyou queues the handshake that a WHOAREYOU asks for, if it answers a packet of ours and
 // comes from where that went.
-func (w *Worker) whoareyou(s *staged) {
+func (w *Worker) handleWhoareyou(s *staged) {
 	e := w.e
-	c, ok := e.calls.pending.Challenged(&s.packet.Nonce, w.now+e.cfg.HandshakeTimeout, func(c *call) bool {
+	c, ok := e.calls.pending.challenged(&s.packet.Nonce, w.now+e.cfg.HandshakeTimeout, func(c *call) bool {
 		return c.request.Peer.Addr == s.from
 	})
 	if !ok {
@@ -159,23 +162,23 @@ func (w *Worker) whoareyou(s *staged) {
 	}
 	w.counts[WhoareyouReceived]++
 	w.prove(s.from)
-	j, _ := e.own.admit(s.from.Addr())
-	if j == nil {
+	t, _ := e.own.reserve(s.from.Addr())
+	if t == nil {
 		w.counts[DropOwnFull]++
-		w.end(c, Result{Err: ErrBusy})
+		w.fail(c, Result{Err: ErrBusy})
 		return
 	}
 	if !w.challenged(c) {
-		j.queue.release(j)
+		t.queue.release(t)
 		return
 	}
 	if w.now+e.cfg.HandshakeTimeout > c.limit {
-		e.calls.pending.Move(c.id, c.limit)
+		e.calls.pending.move(c.id, c.limit)
 	}
-	j.kind, j.via, j.from, j.key, j.hash, j.call = jobInitiate, w.via, s.from, c.key, c.hash, c
-	j.packet.RecordSeq = s.packet.RecordSeq
-	copy(j.challenge[:], s.packet.AD)
-	e.submit(j)
+	t.kind, t.via, t.from, t.key, t.hash, t.call = taskInitiate, w.via, s.from, c.key, c.hash, c
+	t.packet.RecordSeq = s.packet.RecordSeq
+	copy(t.challenge(), s.packet.AD)
+	e.submit(t)
 }
 
 // challenged makes c the call that makes its peer's handshake. The peer does not have the keys of
@@ -192,7 +195,7 @@ func (w *Worker) challenged(c *call) bool {
 	if o := p.initiating; o != nil && o != c {
 		if o.state == callChallenged || o.state == callHandshake || o.state == callFollows {
 			c.state = callQueued
-			w.wait(c)
+			w.awaitHandshake(c)
 			return false
 		}
 		o.state = callQueued
@@ -207,7 +210,7 @@ func (w *Worker) challenged(c *call) bool {
 			o.state = callQueued
 		}
 		if o.state == callQueued {
-			w.wait(o)
+			w.awaitHandshake(o)
 		}
 	}
 	return true
@@ -215,7 +218,7 @@ func (w *Worker) challenged(c *call) bool {
 
 // answered is called when the peer has used keys that this node offered in a handshake: it has
 // proved who it is. renewed says that there was a session before.
-func (w *Worker) answered(p *peer, renewed bool) {
+func (w *Worker) confirmSession(p *peer, renewed bool) {
 	w.counts[SessionsOutbound]++
 	e := w.e
 	e.calls.mu.Lock()
@@ -233,11 +236,97 @@ func (w *Worker) answered(p *peer, renewed bool) {
 	if contact.Record != nil {
 		e.noteRecord(p.key, p.hash, contact.Record)
 		p.keys.SetRecordSeq(contact.Record.Seq())
-		w.admit(contact.Record, addr, false, byOthers)
+		w.offerVerified(contact.Record, addr, false, byOthers)
 	}
 	e.event(Event{Kind: SessionEstablished, ID: p.key.ID(), Addr: addr, Record: contact.Record})
-	w.established(p.key, p.hash)
+	w.flushQueued(p.key, p.hash)
 	if !pings { // its PONG tells as much
 		w.answeredAt(contact, renewed)
 	}
+}
+
+// verifyNodes ends a FINDNODE call with the good ones among the records that came.
+func (w *Worker) verifyNodes(t *task) {
+	c := t.call
+	r := Result{RTT: c.answered - c.sent, grant: grantOf(c.request.Peer.Addr, c.packets, len(c.nodes))}
+	w.e.calls.mu.Lock()
+	answer := c.nodes
+	c.nodes, c.collected = nil, true
+	w.e.calls.mu.Unlock()
+	rest := answer
+	seen := func(id enr.ID) bool {
+		return slices.ContainsFunc(r.Records, func(o *enr.Record) bool { return o.ID() == id })
+	}
+	for len(rest) > 0 {
+		if len(r.Records) == maxNodes {
+			w.counts[DropNodeExcess]++
+			break
+		}
+		var rec *enr.Record
+		v, tail, err := enr.SplitView(rest)
+		if rest = tail; err == nil {
+			rec, err = w.e.records.Verify(v)
+		}
+		switch {
+		case err != nil:
+			w.counts[DropNodeRecord]++
+		case !c.wants(enr.LogDistance(c.request.Peer.ID, rec.ID())) || seen(rec.ID()):
+			w.counts[DropNodeDistance]++
+		case rec.ID() != c.request.Peer.ID && (!relayAllowed(c.request.Peer.Addr, rec) || w.e.unwanted(w.now, rec)):
+			w.counts[DropNodeRelay]++
+		default:
+			if r.Records == nil {
+				r.Records = make([]*enr.Record, 0, maxNodes)
+			}
+			r.Records = append(r.Records, rec)
+			w.e.noteRecord(&c.key, c.hash, rec)
+			w.e.event(Event{Kind: Discovered, ID: rec.ID(), Record: rec})
+		}
+	}
+	w.e.nodesBuffers.put(answer) // the cache has made copies of what was good
+	w.notify(c, r)
+}
+
+func (c *call) wants(distance int) bool {
+	for _, d := range c.request.Distances {
+		if int(d) == distance {
+			return true
+		}
+	}
+	return false
+}
+
+// NodesBuffers keeps the memory into which NODES answers are collected for the answers to come. One
+// with nothing in it is ready to use. Engines of one process may share it.
+type NodesBuffers struct {
+	mu   sync.Mutex
+	free [][]byte
+}
+
+// maxPooledAnswers bounds what is kept: 150 KiB.
+const maxPooledAnswers = 32
+
+// get returns an empty slice with room for maxAnswerBytes.
+func (p *NodesBuffers) get() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k := len(p.free)
+	if k == 0 {
+		return make([]byte, 0, maxAnswerBytes)
+	}
+	b := p.free[k-1]
+	p.free = p.free[:k-1]
+	return b[:0]
+}
+
+// put takes back what get returned, or nil, which is nothing.
+func (p *NodesBuffers) put(b []byte) {
+	if b == nil {
+		return
+	}
+	p.mu.Lock()
+	if len(p.free) < maxPooledAnswers {
+		p.free = append(p.free, b)
+	}
+	p.mu.Unlock()
 }

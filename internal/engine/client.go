@@ -38,21 +38,21 @@ type Request struct {
 	Protocol, Payload []byte
 	// Timeout replaces Config.RequestTimeout if it is not 0. It runs from when the packet leaves.
 	Timeout time.Duration
-	// Here keeps the request to Peer.Addr. Otherwise, if no answer comes in time, it goes to the
+	// NoFallback keeps the request to Peer.Addr. Otherwise, if no answer comes in time, it goes to the
 	// address of the other family that Peer.Record names, if there is one.
-	Here bool
+	NoFallback bool
 	// Done is called exactly once, from a goroutine that drives a worker. It must return at
 	// once and may start further requests with the worker that it is given.
 	Done func(*Worker, Result)
 
-	left   *attempts    // nil for the first one
-	handle *handle      // the same one
-	nonce  *codec.Nonce // of the packet that asked for a handshake and was not answered, or nil
+	retries *retries     // nil for the first one
+	handle  *handle      // the same one
+	nonce   *codec.Nonce // of the packet that asked for a handshake and was not answered, or nil
 
 	// See package budget.
-	origin budget.Origin
-	grant  *budget.Grant
-	retry  bool // of a request that timed out
+	origin  budget.Origin
+	grant   *budget.Grant
+	isRetry bool // of a request that timed out
 }
 
 // MessageType is the type of a request.
@@ -122,7 +122,7 @@ const messageRoom = 32
 // calls are the requests under way, by peer. A call is in pending until it ends; whoever takes it
 // out there ends it.
 type calls struct {
-	pending *session.Pending[*call]
+	pending *requestTable[*call]
 
 	mu     sync.Mutex
 	peers  map[session.Key]*outbound
@@ -142,7 +142,7 @@ type outbound struct {
 }
 
 func (cs *calls) init(max int) {
-	cs.pending = session.NewPending[*call](max)
+	cs.pending = newRequestTable[*call](max)
 	cs.peers = make(map[session.Key]*outbound)
 }
 
@@ -152,7 +152,7 @@ func (w *Worker) Start(r Request) CallID {
 	defer w.publish()
 	c, err := w.prepare(r)
 	if err != nil {
-		w.counts[CallsFailed]++
+		w.counts[RequestsFailed]++
 		r.Done(w, Result{Err: err})
 		return CallID{}
 	}
@@ -162,9 +162,9 @@ func (w *Worker) Start(r Request) CallID {
 	canceled := h.canceled
 	w.e.calls.mu.Unlock()
 	if canceled {
-		w.end(c, Result{Err: ErrCanceled})
+		w.fail(c, Result{Err: ErrCanceled})
 	} else {
-		w.transmit(c)
+		w.sendOrQueue(c)
 	}
 	return CallID{h}
 }
@@ -191,9 +191,9 @@ func (w *Worker) prepare(r Request) (*call, error) {
 	if e.cfg.Access.Blocked(w.now, addr.Addr()) || e.cfg.Access.BlockedID(w.now, (*[32]byte)(&r.Peer.ID)) {
 		return nil, ErrBlocked
 	}
-	if r.left == nil {
+	if r.retries == nil {
 		r.handle = new(handle)
-		if r.left = e.attemptsOf(&r); *r.left != (attempts{}) {
+		if r.retries = e.planRetries(&r); *r.retries != (retries{}) {
 			// Who asked may give up waiting and use the memory for something else.
 			r.Protocol, r.Payload, r.Distances = bytes.Clone(r.Protocol), bytes.Clone(r.Payload), slices.Clone(r.Distances)
 		}
@@ -211,14 +211,14 @@ func (w *Worker) prepare(r Request) (*call, error) {
 	if err := c.encode(e, r); err != nil {
 		return nil, err
 	}
-	if _, ok := e.calls.pending.Add(w.now+c.timeout, w.random, func(id codec.RequestID) *call {
+	if _, ok := e.calls.pending.add(w.now+c.timeout, w.random, func(id codec.RequestID) *call {
 		c.id = id
 		return c
 	}); !ok {
 		return nil, ErrBusy
 	}
 	if err := c.encode(e, r); err != nil { // no other than before
-		e.calls.pending.Take(c.id)
+		e.calls.pending.take(c.id)
 		return nil, err
 	}
 	return c, nil
@@ -255,12 +255,12 @@ func (c *call) encode(e *Engine, r Request) error {
 }
 
 // transmit sends a new call, or queues it behind the handshake that another one is making.
-func (w *Worker) transmit(c *call) {
+func (w *Worker) sendOrQueue(c *call) {
 	cs := &w.e.calls
 	cs.mu.Lock()
 	if cs.closed {
 		cs.mu.Unlock()
-		w.end(c, Result{Err: ErrClosed})
+		w.fail(c, Result{Err: ErrClosed})
 		return
 	}
 	p := cs.peers[c.key]
@@ -270,13 +270,13 @@ func (w *Worker) transmit(c *call) {
 	}
 	if len(p.calls) >= w.e.cfg.MaxPeerRequests {
 		cs.mu.Unlock()
-		w.end(c, Result{Err: ErrBusy})
+		w.fail(c, Result{Err: ErrBusy})
 		return
 	}
 	p.calls = append(p.calls, c)
 	if p.initiating != nil {
 		if c.state = callQueued; p.initiating.state != callRandom {
-			w.wait(c)
+			w.awaitHandshake(c)
 		}
 		cs.mu.Unlock()
 		return
@@ -284,20 +284,20 @@ func (w *Worker) transmit(c *call) {
 	keys, ok := w.e.sessions.Sender(&c.key, c.hash)
 	if _, known := c.request.Peer.Key(); !ok && !known {
 		cs.mu.Unlock()
-		w.end(c, Result{Err: ErrNoSession})
+		w.fail(c, Result{Err: ErrNoSession})
 		return
 	}
-	nonce := w.mark(p, c, ok)
+	nonce := w.markSent(p, c, ok)
 	cs.mu.Unlock()
 	if w.e.cfg.VoteMin >= 0 {
 		w.e.address.contacts.note(w.now, c.request.Peer.Addr.Addr())
 	}
-	w.emit(c, keys, nonce)
+	w.sendCall(c, keys, nonce)
 }
 
 // mark notes how c is about to be sent: within a session, or to ask for one with the nonce that is
 // returned. calls.mu is held.
-func (w *Worker) mark(p *outbound, c *call, session bool) (nonce codec.Nonce) {
+func (w *Worker) markSent(p *outbound, c *call, session bool) (nonce codec.Nonce) {
 	c.sent = w.now
 	if session {
 		c.state = callSent
@@ -317,14 +317,14 @@ func (w *Worker) mark(p *outbound, c *call, session bool) (nonce codec.Nonce) {
 
 // emit sends c with keys, or if they are nil a packet of the same size that nobody can open, with
 // the given nonce, so that the peer answers with WHOAREYOU.
-func (w *Worker) emit(c *call, keys *session.Keys, nonce codec.Nonce) {
+func (w *Worker) sendCall(c *call, keys *session.Keys, nonce codec.Nonce) {
 	if !w.spend(c) {
 		return
 	}
 	buf := w.out.Buffer()
 	if buf == nil {
-		w.counts[DropOutbox]++
-		w.end(c, Result{Err: ErrBusy})
+		w.counts[DropSendQueue]++
+		w.fail(c, Result{Err: ErrBusy})
 		return
 	}
 	message := append(buf[messageStart:messageStart], c.message...)
@@ -341,9 +341,9 @@ func (w *Worker) emit(c *call, keys *session.Keys, nonce codec.Nonce) {
 		n = len(w.header.AppendUnopenable(buf[:0], &id, noise))
 		w.counts[OutRandom]++
 	}
-	if w.e.calls.pending.SetNonce(c.id, &w.header.Nonce) {
+	if w.e.calls.pending.setNonce(c.id, &w.header.Nonce) {
 		if w.now != c.started {
-			w.left(c)
+			w.restartDeadline(c)
 		}
 		via := w.via
 		if w.via = 0; keys != nil {
@@ -374,43 +374,43 @@ func (w *Worker) Cancel(id CallID) {
 	id.h.canceled = true
 	current := id.h.id
 	w.e.calls.mu.Unlock()
-	if c, ok := w.e.calls.pending.Take(current); ok {
-		w.finish(c, Result{Err: ErrCanceled})
+	if c, ok := w.e.calls.pending.take(current); ok {
+		w.complete(c, Result{Err: ErrCanceled})
 	}
 	w.publish()
 }
 
 // end takes c out of the pending calls and, if it was still there, ends it.
-func (w *Worker) end(c *call, r Result) {
-	if _, ok := w.e.calls.pending.Take(c.id); ok {
-		w.finish(c, r)
+func (w *Worker) fail(c *call, r Result) {
+	if _, ok := w.e.calls.pending.take(c.id); ok {
+		w.complete(c, r)
 	}
 }
 
 // finish ends a call that has been taken out of the pending ones: its peer's next call may move up,
 // and whoever started it is told.
-func (w *Worker) finish(c *call, r Result) {
-	w.detach(c)
-	w.conclude(c, r)
+func (w *Worker) complete(c *call, r Result) {
+	w.unlink(c)
+	w.notify(c, r)
 }
 
 // conclude tells how a detached call ended.
-func (w *Worker) conclude(c *call, r Result) {
+func (w *Worker) notify(c *call, r Result) {
 	switch {
 	case r.Err == nil:
-		w.counts[CallsAnswered]++
+		w.counts[RequestsAnswered]++
 		w.timed(c.request.Type, r.RTT)
 	case errors.Is(r.Err, ErrTimeout):
-		w.counts[CallsTimedOut]++
+		w.counts[RequestsTimedOut]++
 	default:
-		w.counts[CallsFailed]++
+		w.counts[RequestsFailed]++
 	}
 	c.request.Done(w, r)
 }
 
 // detach takes c off its peer. If others waited for c's handshake, the first of them takes its
 // place.
-func (w *Worker) detach(c *call) {
+func (w *Worker) unlink(c *call) {
 	cs := &w.e.calls
 	cs.mu.Lock()
 	p := cs.peers[c.key]
@@ -430,26 +430,26 @@ func (w *Worker) detach(c *call) {
 	var s succession
 	var keys *session.Keys
 	if p.initiating == c {
-		if s = w.succeed(p, c); s.next != nil {
+		if s = w.nextInLine(p, c); s.next != nil {
 			var ok bool
 			keys, ok = w.e.sessions.Sender(&c.key, c.hash)
-			s.nonce = w.mark(p, s.next, ok)
+			s.nonce = w.markSent(p, s.next, ok)
 		}
 	}
 	cs.mu.Unlock()
 	if s.next != nil {
-		w.emit(s.next, keys, s.nonce)
+		w.sendCall(s.next, keys, s.nonce)
 	}
 	for _, o := range s.stale {
-		if _, ok := cs.pending.Take(o.id); ok {
-			w.expired(o)
+		if _, ok := cs.pending.take(o.id); ok {
+			w.timedOut(o)
 		}
 	}
 }
 
 // established is called when current keys for key have come to be: what waited for them is sent,
 // and so is what was sent with keys that the peer may not have any more.
-func (w *Worker) established(key *session.Key, hash uint64) {
+func (w *Worker) flushQueued(key *session.Key, hash uint64) {
 	cs := &w.e.calls
 	cs.mu.Lock()
 	p := cs.peers[*key]
@@ -476,7 +476,7 @@ func (w *Worker) established(key *session.Key, hash uint64) {
 	for _, c := range send {
 		var nonce codec.Nonce
 		w.random.Read(nonce[:]) // if the keys are used up meanwhile
-		w.emit(c, keys, nonce)
+		w.sendCall(c, keys, nonce)
 	}
 }
 
@@ -485,5 +485,5 @@ func (cs *calls) close() []*call {
 	cs.mu.Lock()
 	cs.closed = true
 	cs.mu.Unlock()
-	return cs.pending.Drain(nil)
+	return cs.pending.drain(nil)
 }

@@ -1,9 +1,14 @@
-package session
+package wheel
 
 import (
 	"math/rand/v2"
 	"testing"
 	"time"
+)
+
+const (
+	ms     = time.Millisecond
+	second = time.Second
 )
 
 // TestWheelModel compares a wheel with a Go map under random work. What fires has passed its
@@ -12,7 +17,7 @@ func TestWheelModel(t *testing.T) {
 	const n, size, tick = 40, 8, 10 * ms
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		w := newWheel(n, size, tick)
+		w := New(n, size, tick)
 		model := make(map[uint32]time.Duration)
 		due := make(map[uint32]int64) // the tick in which a slot fires at the latest
 		now := time.Duration(r.IntN(1000)) * ms
@@ -22,11 +27,11 @@ func TestWheelModel(t *testing.T) {
 			case 0, 1:
 				if _, in := model[slot]; !in {
 					d := max(0, now+time.Duration(r.IntN(400)-50)*ms)
-					w.add(slot, d)
+					w.Add(slot, d)
 					model[slot], due[slot] = d, max(int64(d/tick), w.done)+1
 				}
 			case 2:
-				w.remove(slot) // also when it is not in
+				w.Remove(slot) // also when it is not in
 				delete(model, slot)
 			case 3:
 				switch r.IntN(20) {
@@ -37,7 +42,7 @@ func TestWheelModel(t *testing.T) {
 				default:
 					now += time.Duration(r.IntN(40)) * ms
 				}
-				w.advance(now, func(s uint32) {
+				w.Advance(now, func(s uint32) {
 					d, in := model[s]
 					if !in {
 						t.Fatalf("seed %d, step %d: slot %d fired without being in", seed, step, s)
@@ -55,7 +60,7 @@ func TestWheelModel(t *testing.T) {
 			}
 		}
 		now += time.Hour
-		w.advance(now, func(s uint32) { delete(model, s) })
+		w.Advance(now, func(s uint32) { delete(model, s) })
 		if len(model) != 0 {
 			t.Errorf("seed %d: %d slots never fired", seed, len(model))
 		}
@@ -69,13 +74,13 @@ func TestWheelModel(t *testing.T) {
 
 // TestWheelExact: not at the deadline, but in the tick after it.
 func TestWheelExact(t *testing.T) {
-	w := newWheel(1, 8, 10*ms)
+	w := New(1, 8, 10*ms)
 	for _, d := range []time.Duration{0, 9 * ms, 10 * ms, 11 * ms, 79 * ms, 80 * ms, 81 * ms, 1000 * ms} {
-		w = newWheel(1, 8, 10*ms)
-		w.add(0, d)
+		w = New(1, 8, 10*ms)
+		w.Add(0, d)
 		var fired time.Duration = -1
 		for now := time.Duration(0); now < d+100*ms && fired < 0; now += ms {
-			w.advance(now, func(uint32) { fired = now })
+			w.Advance(now, func(uint32) { fired = now })
 		}
 		if fired <= d || fired > d+10*ms {
 			t.Errorf("deadline %v fired at %v", d, fired)
@@ -87,27 +92,27 @@ func TestWheelExact(t *testing.T) {
 // due fires, what is not stays, and the wheel goes on.
 func TestS26WheelJump(t *testing.T) {
 	const n = 1000
-	w := newWheel(n, 64, 10*ms)
+	w := New(n, 64, 10*ms)
 	for s := range uint32(n) {
-		w.add(s, time.Duration(s)*ms)
+		w.Add(s, time.Duration(s)*ms)
 	}
 	far := 100 * 365 * 24 * time.Hour
-	w.remove(999)
-	w.add(999, far+second)
+	w.Remove(999)
+	w.Add(999, far+second)
 	fired := 0
-	w.advance(far, func(uint32) { fired++ })
+	w.Advance(far, func(uint32) { fired++ })
 	if fired != n-1 {
 		t.Errorf("%d fired, want %d", fired, n-1)
 	}
-	w.add(0, 5*ms) // long ago
-	w.advance(far+10*ms, func(s uint32) {
+	w.Add(0, 5*ms) // long ago
+	w.Advance(far+10*ms, func(s uint32) {
 		if s != 0 {
 			t.Errorf("slot %d fired early", s)
 		}
 		fired++
 	})
-	w.advance(0, func(uint32) { t.Error("fired when time went back") })
-	w.advance(far+second+20*ms, func(uint32) { fired++ })
+	w.Advance(0, func(uint32) { t.Error("fired when time went back") })
+	w.Advance(far+second+20*ms, func(uint32) { fired++ })
 	if fired != n+1 {
 		t.Errorf("%d fired, want %d", fired, n+1)
 	}

@@ -1,5 +1,13 @@
 package engine
 
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+)
+
 // Counter names one count of an engine. Every drop has one.
 type Counter int
 
@@ -29,13 +37,13 @@ const (
 	RateVerified   // session exceeds the limit of requests
 	RateTalk       // session exceeds the limit of TALK requests with a handler
 
-	DropChallengesFull // a challenge that lived and gave way to a newer one: the table was full
+	DropChallengesFull // a live challenge that was evicted for a newer one: the table was full
 	DropUnasked        // WHOAREYOU that answers none of our packets, or from another address
 	DropNoChallenge    // handshake without a live challenge, or with its attempts used up
 	DropInboundFull    // handshake, queue full
 	// handshake that is not the first of its name, and the part of the queue for those is full
 	DropInboundLater
-	DropInboundShare    // handshake, source prefix has used up its share of the queue
+	DropInboundQuota    // handshake, source prefix has used up its quota of the queue
 	DropOwnFull         // work for a call of ours, queue full
 	DropHandshakeRecord // handshake refused: its record
 	DropHandshakeOwner  // handshake refused: record of another node
@@ -55,7 +63,7 @@ const (
 	DropTopic       // topic messages, which this node does not serve
 	DropTooLarge    // our answer would not fit into a packet
 	DropTalkBusy    // TALKREQ for a registered protocol that found no free handler, and no answer
-	DropOutbox      // nothing could be sent
+	DropSendQueue   // nothing could be sent
 	DropUnproven    // request whose answer is larger, from an endpoint that did not answer our PING
 
 	// Records in NODES answers that were left out.
@@ -96,10 +104,10 @@ const (
 	BootnodesAnswered
 	BootnodesFailed
 
-	CallsAnswered
-	CallsTimedOut
-	CallsAgain
-	CallsFailed
+	RequestsAnswered
+	RequestsTimedOut
+	RequestsRetried
+	RequestsFailed
 
 	AnswersWithheld // requests that wait until their sender has answered a PING
 
@@ -157,14 +165,14 @@ var counterInfo = [NumCounters]CounterInfo{
 	RateTalk:           drop("rate_talk"),
 	DropChallengesFull: drop("challenges_full"), DropUnasked: drop("whoareyou_unasked"),
 	DropNoChallenge: drop("handshake_unchallenged"), DropInboundFull: drop("handshake_queue_full"),
-	DropInboundShare: drop("handshake_prefix_share"), DropInboundLater: drop("handshake_later_full"), DropOwnFull: drop("own_queue_full"),
+	DropInboundQuota: drop("handshake_prefix_quota"), DropInboundLater: drop("handshake_later_full"), DropOwnFull: drop("own_queue_full"),
 	DropHandshakeRecord: drop("handshake_record"), DropHandshakeOwner: drop("handshake_record_owner"),
 	DropHandshakeProof: drop("handshake_signature"), DropHandshakeKey: drop("handshake_ephemeral_key"),
 	DropHandshakeOpen: drop("handshake_message"), DropHandshakeLate: drop("handshake_late"),
 	DropReplay: drop("replay"), DropMessageType: drop("message_type"), DropMessageForm: drop("message_form"),
 	DropRequestID: drop("request_id"), DropDistance: drop("distance"), DropUnsolicited: drop("answer_unsolicited"),
 	DropTopic: drop("topic_message"), DropTooLarge: drop("answer_too_large"), DropTalkBusy: drop("talk_busy"), DropUnproven: drop("answer_unproven"),
-	DropOutbox: drop("outbox"), DropNodeRecord: drop("nodes_record"), DropNodeDistance: drop("nodes_distance"),
+	DropSendQueue: drop("send_queue"), DropNodeRecord: drop("nodes_record"), DropNodeDistance: drop("nodes_distance"),
 	DropNodeRelay: drop("nodes_relay_address"), DropNodeExcess: drop("nodes_excess"),
 
 	InPing: in("ping"), InPong: in("pong"), InFindNode: in("findnode"), InNodes: in("nodes"),
@@ -177,18 +185,145 @@ var counterInfo = [NumCounters]CounterInfo{
 	WhoareyouReceived:  plain("whoareyou_received_total", "WHOAREYOU packets that answered one of our packets."),
 	HandshakesReceived: {"handshakes_total", "side", "recipient", "Handshakes that this node accepted or sent."},
 	HandshakesSent:     {"handshakes_total", "side", "initiator", "Handshakes that this node accepted or sent."},
-	SessionsInbound:    {"sessions_established_total", "direction", "inbound", "Sessions that came to be."},
-	SessionsOutbound:   {"sessions_established_total", "direction", "outbound", "Sessions that came to be."},
+	SessionsInbound:    {"sessions_established_total", "direction", "inbound", "Sessions established, by direction."},
+	SessionsOutbound:   {"sessions_established_total", "direction", "outbound", "Sessions established, by direction."},
 	Retransmissions:    plain("retransmissions_total", "Messages answered a second time because the peer sent the same bytes again."),
 	Rekeys:             plain("rekeys_total", "Sessions whose keys were used up, so that a new handshake had to follow."),
 
 	BootnodesAnswered: {"bootnode_contacts_total", "result", "answered", "Contacts of bootnodes, by result."},
 	BootnodesFailed:   {"bootnode_contacts_total", "result", "failed", "Contacts of bootnodes, by result."},
 
-	CallsAnswered:   {"requests_total", "result", "answered", "Requests of this node that ended, by result."},
-	CallsTimedOut:   {"requests_total", "result", "timeout", "Requests of this node that ended, by result."},
-	CallsFailed:     {"requests_total", "result", "failed", "Requests of this node that ended, by result."},
-	AnswersWithheld: plain("answers_withheld_total", "Requests that were answered after their sender had answered a PING, or never."),
-	BudgetRate:      refused("rate"), BudgetRepeated: refused("repeated"), BudgetUnfunded: refused("unfunded"), BudgetClaims: refused("claims"),
-	CallsAgain: plain("requests_again_total", "Requests that were sent again after a timeout, to the same address or that of the other family."),
+	RequestsAnswered: {"requests_total", "result", "answered", "Requests of this node that ended, by result."},
+	RequestsTimedOut: {"requests_total", "result", "timeout", "Requests of this node that ended, by result."},
+	RequestsFailed:   {"requests_total", "result", "failed", "Requests of this node that ended, by result."},
+	AnswersWithheld:  plain("answers_withheld_total", "Requests that were answered after their sender had answered a PING, or never."),
+	BudgetRate:       refused("rate"), BudgetRepeated: refused("repeated"), BudgetUnfunded: refused("unfunded"), BudgetClaims: refused("claims"),
+	RequestsRetried: plain("requests_retried_total", "Requests sent once more after a timeout, to the same address or to that of the other family."),
+}
+
+// Latency names something that takes time and is counted by how long it took.
+type Latency int
+
+// What is timed.
+const (
+	// LatencyPing, LatencyFindNode and LatencyTalk: requests of this node that were answered, from
+	// the last packet sent to the answer. FINDNODE ends with the last packet of its answer.
+	LatencyPing Latency = iota
+	LatencyFindNode
+	LatencyTalk
+	// LatencyInitiated: handshakes of this node, from the packet that led to one until the peer has
+	// used its keys.
+	LatencyInitiated
+	// LatencyAccepted: handshakes of others that were accepted, from the arrival of their packet to
+	// the end of the work on it. That includes the time in the queue.
+	LatencyAccepted
+
+	NumLatencies
+)
+
+// Buckets of a Histogram.
+//
+//	bucket   0            1 to NumBounds-1                       NumBounds
+//	holds    up to 15 µs  more than the bound before, up to its  more than 16 s
+//
+// Bound i is 2^((i-BoundOne)/2) seconds: each is √2 times the one before. These are buckets of a
+// native histogram of Prometheus with schema 1.
+const (
+	NumBounds = 41
+	BoundOne  = 32 // the bound of one second
+)
+
+// bounds are the upper bounds of the buckets, in nanoseconds. Nobody writes to them.
+var bounds = func() (b [NumBounds]time.Duration) {
+	for i := range b {
+		b[i] = time.Duration(math.Exp2(float64(i-BoundOne)/2) * float64(time.Second))
+	}
+	return b
+}()
+
+// LatencyBound is the upper bound of bucket i of a Histogram, 0 <= i < NumBounds. The last bucket
+// of Counts has none.
+func LatencyBound(i int) time.Duration { return bounds[i] }
+
+// Histogram counts durations by bucket.
+type Histogram struct {
+	Counts [NumBounds + 1]uint64
+	Sum    time.Duration
+}
+
+// Count is the number of durations in all buckets.
+func (h Histogram) Count() (n uint64) {
+	for _, c := range h.Counts {
+		n += c
+	}
+	return n
+}
+
+// Latencies has a histogram of each Latency.
+type Latencies [NumLatencies]Histogram
+
+// histogram is what one worker has counted. Only that worker adds to it; others read. Nothing is
+// locked.
+type histogram struct {
+	counts [NumBounds + 1]atomic.Uint64
+	sum    atomic.Uint64 // nanoseconds
+}
+
+// observe counts a duration. It does not allocate.
+func (h *histogram) observe(d time.Duration) {
+	d = max(d, 0)
+	low, high := 0, NumBounds
+	for low < high {
+		if mid := (low + high) / 2; d <= bounds[mid] {
+			high = mid
+		} else {
+			low = mid + 1
+		}
+	}
+	h.counts[low].Add(1)
+	h.sum.Add(uint64(d))
+}
+
+// Latencies sums what all workers have timed. A duration that is being counted meanwhile may be in
+// Counts and not yet in Sum.
+func (e *Engine) Latencies() (l Latencies) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, w := range e.workers {
+		for i := range w.latency {
+			h := &w.latency[i]
+			for k := range h.counts {
+				l[i].Counts[k] += h.counts[k].Load()
+			}
+			l[i].Sum += time.Duration(h.sum.Load())
+		}
+	}
+	return l
+}
+
+// timed counts an answered request.
+func (w *Worker) timed(kind codec.MessageType, rtt time.Duration) {
+	switch kind {
+	case codec.TypePing:
+		w.latency[LatencyPing].observe(rtt)
+	case codec.TypeFindNode:
+		w.latency[LatencyFindNode].observe(rtt)
+	case codec.TypeTalkRequest:
+		w.latency[LatencyTalk].observe(rtt)
+	}
+}
+
+// acceptance is a handshake of another node on which work has ended. An engine reads no clock, so
+// that its end is taken to be the time with which the worker is told to do the next piece of work.
+type acceptance struct {
+	came    time.Duration
+	pending bool
+}
+
+// settle counts the handshake before this one, if there was one.
+func (w *Worker) flushLatency() {
+	if w.accepted.pending {
+		w.accepted.pending = false
+		w.latency[LatencyAccepted].observe(w.now - w.accepted.came)
+	}
 }

@@ -83,7 +83,7 @@ type Event struct {
 
 func (e *Engine) tableChanged(ev table.Event) {
 	if ev.Kind == table.EventRemoved {
-		e.departed.add(ev.Node.ID, ev.Node.Record, ev.Node.Addr)
+		e.removed.add(ev.Node.ID, ev.Node.Record, ev.Node.Addr)
 	}
 	if e.cfg.OnEvent != nil {
 		e.cfg.OnEvent(Event{Kind: TableChanged, ID: ev.Node.ID, Addr: ev.Node.Addr, Inbound: ev.Node.Inbound, Change: ev})

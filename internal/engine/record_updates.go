@@ -17,18 +17,18 @@ import (
 // changed, and the record that names the new one is what is missing here.
 
 const (
-	// maxNewer bounds the nodes whose record waits to be asked for, maxNewerUnlisted those among
-	// them that are not in the table, maxNewerSite those of the latter in one /24 or /48, and
-	// maxNewerWide those in one /16 or /32. More are left to the next PING.
-	maxNewer         = 128
-	maxNewerUnlisted = 64
-	maxNewerSite     = 2
-	maxNewerWide     = 8
+	// maxUpdates bounds the nodes whose record waits to be asked for, maxUpdatesUnlisted those among
+	// them that are not in the table, maxUpdatesSite those of the latter in one /24 or /48, and
+	// maxUpdatesWide those in one /16 or /32. More are left to the next PING.
+	maxUpdates         = 128
+	maxUpdatesUnlisted = 64
+	maxUpdatesSite     = 2
+	maxUpdatesWide     = 8
 	// fetchesPerTick bounds the records that one Tick asks for.
 	fetchesPerTick = 16
 )
 
-type newerRecord struct {
+type recordUpdate struct {
 	id   enr.ID
 	seq  uint64
 	from netip.AddrPort
@@ -45,7 +45,7 @@ func (w *Worker) noteSeq(p *peer, seq uint64) {
 	if seq == have || seq == 0 {
 		return
 	}
-	n := newerRecord{id: enr.ID(*p.id), seq: seq, from: p.from, older: seq < have}
+	n := recordUpdate{id: enr.ID(*p.id), seq: seq, from: p.from, older: seq < have}
 	if w.noteUpdate(n) {
 		p.keys.ReplaceRecordSeq(have, seq)
 	}
@@ -55,12 +55,12 @@ func (w *Worker) noteSeq(p *peer, seq uint64) {
 // record known here does not state.
 func (w *Worker) reconsider(known *enr.Record, from netip.AddrPort) {
 	if !endpointMatches(known, from) {
-		w.noteUpdate(newerRecord{id: known.ID(), seq: known.Seq(), from: from, any: true})
+		w.noteUpdate(recordUpdate{id: known.ID(), seq: known.Seq(), from: from, any: true})
 	}
 }
 
 // current reports whether what is known of a node is what it says it has.
-func (n *newerRecord) current(have uint64) bool {
+func (n *recordUpdate) current(have uint64) bool {
 	switch {
 	case n.any:
 		return false
@@ -76,14 +76,14 @@ func (n *newerRecord) current(have uint64) bool {
 // A node that is not in the table is asked too: it may have left the table because it moved, or its
 // record named no address when it first made contact, as that of a node behind a NAT that does not
 // know its address yet.
-func (w *Worker) noteUpdate(n newerRecord) bool {
+func (w *Worker) noteUpdate(n recordUpdate) bool {
 	e, m := w.e, &w.e.maintain
 	have, ok := e.table.Seq(n.id)
 	if ok && n.current(have) {
 		return true
 	}
 	n.unlisted = !ok
-	if m.newerFull(&n) {
+	if m.updatesFull(&n) {
 		return false // before what takes longer: peers say it in each PING until there is room
 	}
 	if n.unlisted {
@@ -95,9 +95,9 @@ func (w *Worker) noteUpdate(n newerRecord) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	// One node has one place, or a few that count up in each PING would leave none to others.
-	if i := slices.IndexFunc(m.newer, func(o newerRecord) bool { return o.id == n.id }); i >= 0 {
-		n.unlisted = m.newer[i].unlisted
-		m.newer[i] = n
+	if i := slices.IndexFunc(m.updates, func(o recordUpdate) bool { return o.id == n.id }); i >= 0 {
+		n.unlisted = m.updates[i].unlisted
+		m.updates[i] = n
 		return true
 	}
 	if m.fullLocked(&n) {
@@ -107,19 +107,19 @@ func (w *Worker) noteUpdate(n newerRecord) bool {
 		w.counts[BudgetClaims]++
 		return false
 	}
-	m.newer = append(m.newer, n)
+	m.updates = append(m.updates, n)
 	return true
 }
 
-// newerFull reports whether a further node cannot be noted.
-func (m *maintenance) newerFull(n *newerRecord) bool {
+// updatesFull reports whether a further node cannot be noted.
+func (m *maintenance) updatesFull(n *recordUpdate) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.fullLocked(n)
 }
 
-func (m *maintenance) fullLocked(n *newerRecord) bool {
-	if len(m.newer) >= maxNewer {
+func (m *maintenance) fullLocked(n *recordUpdate) bool {
+	if len(m.updates) >= maxUpdates {
 		return true
 	}
 	if !n.unlisted {
@@ -128,8 +128,8 @@ func (m *maintenance) fullLocked(n *newerRecord) bool {
 	unlisted, inSite, inWide := 0, 0, 0
 	site, wide := netaddr.Site(n.from.Addr()), netaddr.Wide(n.from.Addr())
 	limited := table.Class(n.from.Addr()) == table.Global
-	for i := range m.newer {
-		if o := &m.newer[i]; o.unlisted && o.id != n.id {
+	for i := range m.updates {
+		if o := &m.updates[i]; o.unlisted && o.id != n.id {
 			unlisted++
 			if limited && netaddr.Site(o.from.Addr()) == site {
 				inSite++
@@ -139,16 +139,16 @@ func (m *maintenance) fullLocked(n *newerRecord) bool {
 			}
 		}
 	}
-	return unlisted >= maxNewerUnlisted || inSite >= maxNewerSite || inWide >= maxNewerWide
+	return unlisted >= maxUpdatesUnlisted || inSite >= maxUpdatesSite || inWide >= maxUpdatesWide
 }
 
-// fetchNewer asks nodes that announced another record for it.
-func (w *Worker) fetchNewer() {
+// fetchUpdates asks nodes that announced another record for it.
+func (w *Worker) fetchUpdates() {
 	e, m := w.e, &w.e.maintain
 	m.mu.Lock()
-	k := min(len(m.newer), fetchesPerTick)
-	newer := slices.Clone(m.newer[:k])
-	m.newer = slices.Delete(m.newer, 0, k)
+	k := min(len(m.updates), fetchesPerTick)
+	newer := slices.Clone(m.updates[:k])
+	m.updates = slices.Delete(m.updates, 0, k)
 	m.mu.Unlock()
 	for _, want := range newer {
 		if have, ok := e.table.Seq(want.id); ok && want.current(have) {
@@ -156,12 +156,12 @@ func (w *Worker) fetchNewer() {
 		}
 		// Without a record there is no key for a handshake, but there is the session in which the
 		// node has spoken.
-		w.start(Request{Type: codec.TypeFindNode, Peer: e.PeerAt(want.id, want.from), Distances: []uint{0}, Here: true, Done: func(w *Worker, r Result) {
+		w.start(Request{Type: codec.TypeFindNode, Peer: e.PeerAt(want.id, want.from), Distances: []uint{0}, NoFallback: true, Done: func(w *Worker, r Result) {
 			if r.Err != nil || len(r.Records) != 1 {
-				e.unheard(want)
+				e.retrySeq(want)
 				return
 			}
-			w.replace(r.Records[0], want.from)
+			w.replaceRecord(r.Records[0], want.from)
 		}}, budget.Known, nil)
 	}
 }
@@ -169,15 +169,15 @@ func (w *Worker) fetchNewer() {
 // replace takes a record that the node at from has shown in place of an earlier one. As long as it
 // states the address at which the table has the node, that stays: a node of both families may speak
 // from either.
-func (w *Worker) replace(r *enr.Record, from netip.AddrPort) {
+func (w *Worker) replaceRecord(r *enr.Record, from netip.AddrPort) {
 	if n, _, ok := w.e.table.Get(r.ID()); ok && endpointMatches(r, n.Addr) {
 		from = n.Addr
 	}
-	w.admit(r, from, true, byOwner) // it has made contact by itself
+	w.offerVerified(r, from, true, byOwner) // it has made contact by itself
 }
 
-// unheard has the node asked again when it next says that it has that record.
-func (e *Engine) unheard(n newerRecord) {
+// retrySeq has the node asked again when it next says that it has that record.
+func (e *Engine) retrySeq(n recordUpdate) {
 	id := [32]byte(n.id)
 	k := session.MakeKey(n.from, &id)
 	if keys, ok := e.sessions.Sender(&k, e.sessions.Hash(&k)); ok {

@@ -12,9 +12,9 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// plainCut is the plain twin of cut: packets filled in the order of the records. It returns their
+// plainPack is the plain twin of nodesPacker: packets filled in the order of the records. It returns their
 // sizes.
-func plainCut(records [][]byte) (sizes []int) {
+func plainPack(records [][]byte) (sizes []int) {
 	sizes = []int{0}
 	for _, r := range records {
 		if sizes[len(sizes)-1]+len(r) > codec.MaxNodesPayload {
@@ -39,12 +39,12 @@ func sends(sizes []int) (n int) {
 	return n
 }
 
-// checkCut holds what must be true of every cut, and returns the sizes of its packets.
-func checkCut(t *testing.T, records [][]byte) (sizes []int) {
+// checkPack holds what must be true of every result, and returns the sizes of its packets.
+func checkPack(t *testing.T, records [][]byte) (sizes []int) {
 	t.Helper()
-	var c cut
-	c.make(records)
-	plain := plainCut(records)
+	var c nodesPacker
+	c.pack(records)
+	plain := plainPack(records)
 	if c.total < 1 || c.total > len(plain) || int(c.ends[c.total-1]) != len(records) {
 		t.Fatalf("%d packets of %d records, want up to %d", c.total, c.ends[max(c.total, 1)-1], len(plain))
 	}
@@ -80,7 +80,7 @@ func checkCut(t *testing.T, records [][]byte) (sizes []int) {
 	return sizes
 }
 
-// ofSizes makes records of the given sizes. What they say does not matter for a cut.
+// ofSizes makes records of the given sizes. What they say does not matter for the packer.
 func ofSizes(sizes ...int) (records [][]byte) {
 	for _, n := range sizes {
 		records = append(records, make([]byte, n))
@@ -88,7 +88,7 @@ func ofSizes(sizes ...int) (records [][]byte) {
 	return records
 }
 
-func TestCut(t *testing.T) {
+func TestPack(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		sizes []int
@@ -105,7 +105,7 @@ func TestCut(t *testing.T) {
 		{"all different", []int{300, 299, 298, 297, 296, 295, 294, 293, 292, 291}, []int{1170, 897, 888}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := checkCut(t, ofSizes(c.sizes...)); c.want != nil && !slices.Equal(got, c.want) {
+			if got := checkPack(t, ofSizes(c.sizes...)); c.want != nil && !slices.Equal(got, c.want) {
 				t.Errorf("packets of %v, want %v", got, c.want)
 			}
 		})
@@ -130,9 +130,9 @@ func liveSizes(t testing.TB) (sizes []int) {
 	return sizes
 }
 
-// TestCutSends: how often the system is asked to send an answer of 16 records, in the order of the
-// records and as cut does it.
-func TestCutSends(t *testing.T) {
+// TestPackSends: how often the system is asked to send an answer of 16 records, in the order of the
+// records and as nodesPacker does it.
+func TestPackSends(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	live := liveSizes(t)
 	few := func(n int) func() []int {
@@ -162,24 +162,24 @@ func TestCutSends(t *testing.T) {
 		{"any size", few(1000), 2.2},
 	} {
 		const n = 3000
-		var packets, plain, cut int
+		var packets, plain, packed int
 		for range n {
-			sizes := checkCut(t, ofSizes(c.sizes()...))
+			sizes := checkPack(t, ofSizes(c.sizes()...))
 			packets += len(sizes)
-			cut += sends(sizes)
+			packed += sends(sizes)
 		}
 		for range n {
-			plain += sends(plainCut(ofSizes(c.sizes()...)))
+			plain += sends(plainPack(ofSizes(c.sizes()...)))
 		}
-		t.Logf("%-12s %.2f packets in %.2f sends, %.2f in the order of records", c.name, float64(packets)/n, float64(cut)/n, float64(plain)/n)
-		if float64(cut) > c.most*n {
-			t.Errorf("%s: %.2f sends, want %.2f", c.name, float64(cut)/n, c.most)
+		t.Logf("%-12s %.2f packets in %.2f sends, %.2f in the order of records", c.name, float64(packets)/n, float64(packed)/n, float64(plain)/n)
+		if float64(packed) > c.most*n {
+			t.Errorf("%s: %.2f sends, want %.2f", c.name, float64(packed)/n, c.most)
 		}
 	}
 }
 
 // Any number of records of any sizes.
-func TestCutAny(t *testing.T) {
+func TestPackAny(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 20000 {
 		var sizes []int
@@ -191,7 +191,7 @@ func TestCutAny(t *testing.T) {
 				sizes = append(sizes, codec.MaxRecordSize-r.IntN(kinds))
 			}
 		}
-		checkCut(t, ofSizes(sizes...))
+		checkPack(t, ofSizes(sizes...))
 	}
 }
 
@@ -223,7 +223,7 @@ func TestFindNodeSizes(t *testing.T) {
 	}
 }
 
-func BenchmarkCut(b *testing.B) {
+func BenchmarkPack(b *testing.B) {
 	live := liveSizes(b)
 	r := rand.New(rand.NewPCG(7, 8))
 	r.Shuffle(len(live), func(i, j int) { live[i], live[j] = live[j], live[i] })
@@ -233,9 +233,9 @@ func BenchmarkCut(b *testing.B) {
 	}
 	for name, list := range map[string][][][]byte{"live": all, "equal": {ofSizes(slices.Repeat([]int{230}, maxNodes)...)}, "few": {ofSizes(200, 190, 210)}} {
 		b.Run(name, func(b *testing.B) {
-			var c cut
+			var c nodesPacker
 			for i := 0; b.Loop(); i++ {
-				c.make(list[i%len(list)])
+				c.pack(list[i%len(list)])
 			}
 		})
 	}

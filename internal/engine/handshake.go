@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/session"
+)
+
+// accept examines a handshake. Until its last check has passed nothing has changed but the numbers
+// of attempts and of signatures that its challenge allows.
+func (w *Worker) accept(t *task) {
+	e := w.e
+	if !e.sessions.Attempt(w.now, &t.key, t.hash, &w.candidates) {
+		w.counts[DropNoChallenge]++
+		return
+	}
+	var known *enr.Record
+	if w.candidates.NamesRecord() {
+		known = e.known(t.packet.SourceID)
+	}
+	agreed, err := e.hands.Agree(w.candidates.List(), &t.packet, known)
+	if err != nil {
+		w.counts[handshakeDrop(err)]++
+		return
+	}
+	if !e.sessions.Proof(w.now, &t.key, t.hash, agreed.Challenge) {
+		w.counts[DropNoChallenge]++
+		return
+	}
+	a, err := e.hands.Finish(&agreed, &t.packet)
+	if err != nil {
+		w.counts[handshakeDrop(err)]++
+		return
+	}
+	unsolicited := e.unsolicited(w.now, t)
+	a.Keys.SetVia(uint16(t.via))
+	if !e.sessions.Establish(w.now, &t.key, t.hash, agreed.Challenge, a.Keys) {
+		w.counts[DropHandshakeLate]++
+		return
+	}
+	e.noteRecord(&t.key, t.hash, a.Record)
+	w.counts[HandshakesReceived]++
+	w.counts[SessionsInbound]++
+	w.accepted = acceptance{t.came, true}
+	kind := SessionEstablished
+	w.prove(t.from) // it has answered a WHOAREYOU there
+	by := byOwner
+	if !bytes.Equal(t.packet.Record, a.Record.Bytes()) {
+		by = byOthers // none was sent, or an older one than is known here
+		w.reconsider(a.Record, t.from)
+	}
+	if !w.offerVerified(a.Record, t.from, true, by) {
+		kind = Unverifiable
+	}
+	e.event(Event{Kind: kind, ID: a.Record.ID(), Addr: t.from, Record: a.Record, Inbound: true})
+	w.dispatch(&peer{t.from, &t.key, t.hash, &t.packet.SourceID, &t.packet.Nonce, a.Keys, false}, a.Plaintext)
+	w.flushQueued(&t.key, t.hash)
+	if unsolicited {
+		w.noteUnsolicited(t, a.Record)
+	}
+}
+
+// stranger reports whether the sender of a handshake is a node that this one has had nothing to do
+// with, as far as it knows. Whom it has sent anything to, a NAT lets in, which proves nothing; nor
+// does a handshake that crosses one of this node's own.
+func (e *Engine) unsolicited(now time.Duration, t *task) bool {
+	if _, met := e.table.Seq(t.packet.SourceID); met || e.removed.find(t.packet.SourceID) != nil {
+		return false
+	}
+	_, met := e.sessions.Lookup(&t.key, t.hash)
+	return !met && !e.address.contacts.lately(now, t.from.Addr())
+}
+
+func handshakeDrop(err error) Counter {
+	switch {
+	case errors.Is(err, session.ErrRecordOwner):
+		return DropHandshakeOwner
+	case errors.Is(err, session.ErrIDSignature):
+		return DropHandshakeProof
+	case errors.Is(err, session.ErrEphemeral):
+		return DropHandshakeKey
+	case errors.Is(err, session.ErrMessage):
+		return DropHandshakeOpen
+	default:
+		return DropHandshakeRecord
+	}
+}
+
+// initiate makes the handshake that a WHOAREYOU asked for. If the call that was challenged ends
+// before its packet is ready, the next one for the peer takes its place.
+func (w *Worker) initiate(t *task) {
+	for c := w.successor(t.call); c != nil; c = w.successor(c) {
+		err := w.initiateFor(c, t)
+		if err == nil {
+			return
+		}
+		w.fail(c, Result{Err: err})
+	}
+}
+
+// initiateFor makes the handshake and sends the message of c in it.
+func (w *Worker) initiateFor(c *call, t *task) error {
+	e := w.e
+	key, ok := c.request.Peer.Key()
+	if !ok {
+		return ErrNoSession
+	}
+	in, err := e.hands.Initiate(t.challenge(), c.request.Peer.ID, &key, e.cfg.Random)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrHandshake, err)
+	}
+	var record []byte
+	if local := e.Record(); t.packet.RecordSeq < local.Seq() {
+		record = local.Bytes()
+	}
+	buf := w.out.Buffer()
+	if buf == nil || !in.Keys.NextNonce(&w.header.Nonce, w.random) {
+		w.counts[DropSendQueue]++
+		return ErrBusy
+	}
+	in.Keys.SetVia(uint16(t.via))
+	// Until the peer's answer opens, these keys stand beside those of an older session.
+	if !e.sessions.Offer(w.now, &c.key, c.hash, in.Keys, w.now+e.cfg.HandshakeTimeout+c.timeout) {
+		return ErrBusy
+	}
+	w.random.Block(&w.header.IV)
+	state, message := callHandshake, c.message
+	if session.HandshakeSize(len(record), len(message)) > codec.MaxPacketSize {
+		// The handshake leaves no room for a message of this size. A PING makes the session, then
+		// the call goes out as those that wait for it. The PONG is nobody's.
+		state, message = callFollows, w.sessionPing()
+	}
+	id := [32]byte(c.request.Peer.ID)
+	packet := w.header.AppendHandshake(buf[:0], &id, &in, record, message)
+
+	e.calls.mu.Lock()
+	c.state, c.sent = state, w.now
+	if p := e.calls.peers[c.key]; p != nil && p.initiating != nil && p.initiating != c && p.initiating.state == callChallenged {
+		// c has ended meanwhile, and its successor waits for the same handshake.
+		p.initiating.state, p.initiating.sent = callFollows, w.now
+		w.awaitHandshake(p.initiating)
+	}
+	e.calls.mu.Unlock()
+	w.restartDeadline(c)
+	w.counts[HandshakesSent]++
+	if state == callFollows {
+		w.counts[OutPing]++
+	} else {
+		w.countOut(c.request.Type)
+	}
+	w.commit(len(packet), c.request.Peer.Addr)
+	return nil
+}
+
+// sessionPing is a PING that belongs to no call.
+func (w *Worker) sessionPing() []byte {
+	var b [codec.MaxRequestID]byte
+	w.random.Read(b[:])
+	id, _ := codec.NewRequestID(b[:]) // it has the right size
+	m := codec.Ping{RequestID: id, RecordSeq: w.e.Record().Seq()}
+	return m.Append(nil)
+}
