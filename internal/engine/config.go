@@ -54,8 +54,8 @@ type Config struct {
 	// end with ErrBusy. Defaults: DefaultMaxRequests, DefaultMaxPeerRequests.
 	MaxRequests, MaxPeerRequests int
 
-	// Jobs bounds the handshakes of strangers that wait, default 1024. Jobs that this node's own
-	// requests lead to have a queue of the same length.
+	// MaxTasks bounds the handshakes of other nodes that wait; default DefaultMaxTasks. Tasks that
+	// follow from this node's own requests have a queue of the same length.
 	MaxTasks int
 
 	// VoteMin is how many votes of peers an endpoint of this node needs before its record names it;
@@ -140,6 +140,7 @@ type Config struct {
 const (
 	DefaultMaxRequests     = 16384
 	DefaultMaxPeerRequests = 2048
+	DefaultMaxTasks        = 1024
 )
 
 // Errors of New.
@@ -171,7 +172,7 @@ func (c *Config) setDefaults() error {
 	for _, d := range []struct {
 		v   *int
 		def int
-	}{{&c.MaxRequests, DefaultMaxRequests}, {&c.MaxPeerRequests, DefaultMaxPeerRequests}, {&c.MaxTasks, 1024}, {&c.Records, 4096}} {
+	}{{&c.MaxRequests, DefaultMaxRequests}, {&c.MaxPeerRequests, DefaultMaxPeerRequests}, {&c.MaxTasks, DefaultMaxTasks}, {&c.Records, 4096}} {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}
