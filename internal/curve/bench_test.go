@@ -9,8 +9,8 @@ func BenchmarkECDH(b *testing.B)        { agreeing(b, native()) }
 func BenchmarkPublicKey(b *testing.B)   { generating(b, native()) }
 func BenchmarkDecompress(b *testing.B)  { decompressing(b, native()) }
 
-// BenchmarkTwin is the same for the twin.
-func BenchmarkTwin(b *testing.B) {
+// BenchmarkReference measures the reference implementation.
+func BenchmarkReference(b *testing.B) {
 	b.Run("Verify", func(b *testing.B) { verifying(b, reference()) })
 	b.Run("VerifyPoint", func(b *testing.B) { verifyingPoint(b, reference()) })
 	b.Run("Sign", func(b *testing.B) { signing(b, reference()) })
@@ -46,7 +46,7 @@ func verifyingPoint(b *testing.B, c Curve) {
 
 func signing(b *testing.B, c Curve) {
 	key, digest := b32(gx), b32(gy)
-	c.Sign(key, digest) // the tables are there afterwards
+	c.Sign(key, digest) // also builds the tables
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Sign(key, digest)

@@ -19,13 +19,13 @@ const (
 	gy    = "483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8"
 )
 
-// engines are those that every test here runs with.
+// engines are the implementations that the tests here run with.
 var engines = []struct {
 	name string
 	Curve
 }{{"native", native()}, {"decred", reference()}}
 
-// each runs a test with every engine.
+// each runs a test with each implementation.
 func each(t *testing.T, f func(t *testing.T, c Curve)) {
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) { f(t, e.Curve) })
@@ -91,7 +91,7 @@ func testIDNonceVector(t *testing.T, c Curve) {
 	}
 }
 
-// A published vector of RFC 6979 on secp256k1 whose s needed lowering.
+// TestSignDeterministic checks an RFC 6979 vector on secp256k1 whose s needs lowering.
 func TestSignDeterministic(t *testing.T) { each(t, testSignDeterministic) }
 
 func testSignDeterministic(t *testing.T, c Curve) {
@@ -225,7 +225,7 @@ func testVerifyRejects(t *testing.T, c Curve) {
 	}
 }
 
-// FuzzCurve: the operations agree with each other for any key and digest.
+// FuzzCurve: the operations are consistent with each other for any key and digest.
 func FuzzCurve(f *testing.F) {
 	f.Add(unhex(one), unhex(gx), unhex(gy))
 	f.Add(unhex(gx), unhex(order), unhex(prime))

@@ -4,7 +4,7 @@ package curve
 
 import "github.com/fastdisc/discv5/internal/curve/decred"
 
-// DefaultName names the engine of this build.
+// DefaultName is the name of this build's implementation.
 const DefaultName = "decred"
 
 // engine is the arithmetic of this build.

@@ -4,7 +4,7 @@ package curve
 
 import "github.com/fastdisc/discv5/internal/curve/k256"
 
-// DefaultName names the engine of this build.
+// DefaultName is the name of this build's implementation.
 const DefaultName = "k256"
 
 // engine is the arithmetic of this build.

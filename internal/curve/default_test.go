@@ -7,7 +7,7 @@ import (
 	"github.com/fastdisc/discv5/internal/curve/k256"
 )
 
-// The build tag decides which engine everything above this package uses.
+// TestS49Default: the build tag selects the implementation.
 func TestS49Default(t *testing.T) {
 	var want Curve = k256.Engine{}
 	if DefaultName == "decred" {

@@ -5,11 +5,11 @@ import (
 	"github.com/fastdisc/discv5/internal/curve/k256"
 )
 
-// native and reference return the two engines. A program links one of them.
+// native and reference return the two implementations. A program links one of them.
 func native() Curve    { return k256.Engine{} }
 func reference() Curve { return decred.Engine{} }
 
-// signer is what the engines have beside Curve.
+// signer is implemented in addition to Curve.
 type signer interface {
 	SignRecoverable(priv, digest *[32]byte) ([RecoverableSize]byte, error)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/fastdisc/discv5/internal/cryptotest"
 )
 
-// ecdsaGroup and ecdsaTest are what Wycheproof has of a signature.
+// ecdsaGroup and ecdsaTest are parts of a Wycheproof signature test.
 type ecdsaGroup struct {
 	SHA       string
 	PublicKey struct{ Uncompressed cryptotest.Hex }
@@ -23,7 +23,7 @@ type ecdsaTest struct {
 	Result  string
 }
 
-// TestPublishedECDSA runs the signatures of project Wycheproof.
+// TestPublishedECDSA runs Wycheproof's signatures.
 func TestPublishedECDSA(t *testing.T) {
 	for name, want := range map[string]cryptotest.Counts{
 		"sha256_bitcoin": {"valid": 162, "high s": 1, "invalid": 68, "no signature": 232},
@@ -54,8 +54,8 @@ func testPublishedECDSA(t *testing.T, name string, want cryptotest.Counts) {
 	counts.Check(t, want)
 }
 
-// signatureKind checks what every engine says of one signature, and returns what kind of case it
-// is.
+// signatureKind checks the result of each implementation for one signature, and returns the kind of
+// the case.
 func signatureKind(t *testing.T, name string, xy *[PointSize]byte, hash string, c *ecdsaTest) string {
 	t.Helper()
 	var sig [SignatureSize]byte
@@ -88,7 +88,8 @@ func signatureKind(t *testing.T, name string, xy *[PointSize]byte, hash string, 
 	return "invalid"
 }
 
-// verdict checks that every engine says want of a signature, with the key compressed and not.
+// verdict checks that each implementation returns want for a signature, with the compressed key and
+// with its coordinates.
 func verdict(t *testing.T, id int, xy *[PointSize]byte, digest *[DigestSize]byte, sig *[SignatureSize]byte, want bool) {
 	t.Helper()
 	pub := cryptotest.Compress(xy)
@@ -102,8 +103,7 @@ func verdict(t *testing.T, id int, xy *[PointSize]byte, digest *[DigestSize]byte
 	}
 }
 
-// TestPublishedSignatures checks the signatures of pyca/cryptography, which has their private keys
-// too.
+// TestPublishedSignatures checks pyca/cryptography's signatures, which come with private keys.
 func TestPublishedSignatures(t *testing.T) {
 	var list []struct {
 		Hash            string
@@ -135,7 +135,7 @@ func TestPublishedSignatures(t *testing.T) {
 	counts.Check(t, cryptotest.Counts{"SHA-1": 225, "SHA-224": 225, "SHA-256": 225, "SHA-384": 225, "SHA-512": 225, "high s": 579})
 }
 
-// TestPublishedECDH runs the key agreements of project Wycheproof with keys in ASN.1.
+// TestPublishedECDH runs Wycheproof's key agreements with keys in ASN.1.
 func TestPublishedECDH(t *testing.T) {
 	type test struct {
 		TCID            int
@@ -149,15 +149,14 @@ func TestPublishedECDH(t *testing.T) {
 	for _, g := range file.Groups {
 		for _, c := range g.Tests {
 			point, ok := cryptotest.ParsePublicKeyInfo(c.Public)
-			if !ok { // Another curve, or a form that no key of this protocol has.
+			if !ok { // another curve, or a form of key that discv5 does not use
 				if c.Result == "valid" {
 					t.Errorf("test %d: a valid public key does not parse", c.TCID)
 				}
 				counts["no key"]++
 				continue
 			}
-			// The rest of what is acceptable has parameters beside the point, or a point changed at
-			// will.
+			// The other acceptable cases have explicit parameters or a modified point.
 			valid := c.Result == "valid" || c.Result == "acceptable" && cryptotest.OnCurve(point)
 			counts[agreement(t, c.TCID, point, c.Private, c.Shared, valid)]++
 		}
@@ -165,7 +164,7 @@ func TestPublishedECDH(t *testing.T) {
 	counts.Check(t, cryptotest.Counts{"valid": 474, "not a point": 22, "no key": 256})
 }
 
-// TestPublishedECDHWebcrypto runs the key agreements of project Wycheproof with JSON web keys.
+// TestPublishedECDHWebcrypto runs Wycheproof's key agreements with JSON web keys.
 func TestPublishedECDHWebcrypto(t *testing.T) {
 	type key struct{ CRV, X, Y, D string }
 	type test struct {
@@ -197,8 +196,8 @@ func TestPublishedECDHWebcrypto(t *testing.T) {
 	counts.Check(t, cryptotest.Counts{"valid": 473, "not a point": 18, "another curve": 5})
 }
 
-// agreement checks ECDH of every engine, with the public key x || y or compressed, and returns what
-// kind of case it is. shared is the x of the product.
+// agreement checks ECDH of each implementation, with the public key as x || y or compressed, and
+// returns the kind of the case. shared is the x of the product.
 func agreement(t *testing.T, id int, point, private, shared []byte, valid bool) string {
 	t.Helper()
 	var priv [32]byte
@@ -208,8 +207,8 @@ func agreement(t *testing.T, id int, point, private, shared []byte, valid bool) 
 	if len(point) == len(pub) {
 		pub = [PublicKeySize]byte(point)
 	} else {
-		// Without its y every x on the curve has a point. That the pair is one is for VerifyPoint
-		// to see.
+		// Each x on the curve has a point for some y. VerifyPoint checks that the pair is on the
+		// curve.
 		xy := [PointSize]byte(point)
 		pub = cryptotest.Compress(&xy)
 		for _, e := range engines {
@@ -237,8 +236,8 @@ func agreement(t *testing.T, id int, point, private, shared []byte, valid bool) 
 	return "valid"
 }
 
-// acceptsAnything reports whether a forged signature verifies: for a point at which formulas break
-// down, one may.
+// acceptsAnything reports whether a forged signature verifies, which may happen for a point where
+// formulas fail.
 func acceptsAnything(c Curve, xy *[PointSize]byte) bool {
 	one, digest := b32(one), new([DigestSize]byte)
 	for _, r := range [][]byte{unhex(gx), xy[:32], one[:]} {
@@ -250,8 +249,8 @@ func acceptsAnything(c Curve, xy *[PointSize]byte) bool {
 	return false
 }
 
-// TestPublishedPoints runs the public keys of bitcoin-core: valid ones, x whose other half is not
-// below the prime, and pairs that are no points.
+// TestPublishedPoints runs bitcoin-core's public keys: valid ones, some with a coordinate at or
+// above the prime, and pairs off the curve.
 func TestPublishedPoints(t *testing.T) {
 	var lists map[string][]cryptotest.Hex
 	cryptotest.Load(t, "core_pubkey_parse", &lists)

@@ -10,9 +10,9 @@ import (
 // ErrSelfTest means that this machine or build computes wrong results on the curve.
 var ErrSelfTest = errors.New("curve: known-answer test failed")
 
-// SelfTest compares some results of Default with known answers: public keys, key agreement,
-// signatures made, accepted and refused. The test runs once in a process and takes some hundred
-// microseconds; later calls return the same verdict. The error is ErrSelfTest, wrapped.
+// SelfTest compares results of Default with known answers: public keys, key agreement, and
+// signatures made, accepted and refused. It runs once per process, in some hundred microseconds;
+// later calls return the same verdict. The error wraps ErrSelfTest.
 var SelfTest = sync.OnceValue(func() error { return knownAnswers(Default()) })
 
 // knownAnswers compares c with examples of discv5-wire-test-vectors.md.

@@ -1,5 +1,5 @@
-// Package curveerr holds the errors that all implementations of the curve return. They are here so
-// that a program links one implementation only. Package curve gives them their public names.
+// Package curveerr holds the errors that all implementations of the curve return. It is separate so
+// that a program links only one implementation. Package curve exports the errors.
 package curveerr
 
 import "errors"

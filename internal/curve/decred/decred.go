@@ -1,8 +1,8 @@
-// Package decred implements curve.Curve with the arithmetic of the Decred project. It serves
-// programs built with the tag decred, and the tests, which compare package k256 with it.
+// Package decred implements curve.Curve with the arithmetic of the Decred project. Programs built
+// with the tag decred use it, and the tests compare package k256 with it.
 //
-// It works on smaller limbs than k256 and takes several times as long. It runs in variable time, as
-// its functions say in their names. It overwrites copies of private scalars before it returns.
+// It uses smaller limbs than k256 and takes several times as long. It runs in variable time, as the
+// names of its functions say. It overwrites copies of private scalars.
 package decred
 
 import (
@@ -83,7 +83,7 @@ func (Engine) SignRecoverable(priv, digest *[32]byte) (sig [65]byte, err error) 
 	if !setScalar(&k.Key, priv) {
 		return sig, curveerr.ErrPrivateKey
 	}
-	// The compact form has the recovery ID first, with 27 added, or 31 for a compressed key.
+	// The compact form starts with the recovery ID plus 27, or plus 31 for a compressed key.
 	compact := ecdsa.SignCompact(&k, digest[:], false)
 	copy(sig[:], compact[1:])
 	sig[64] = compact[0] - 27
@@ -114,8 +114,8 @@ func setScalar(k *secp256k1.ModNScalar, b *[32]byte) bool {
 	return overflow|k.IsZeroBit() == 0
 }
 
-// decompress sets x and y, both normalized, to the point that pub encodes and reports whether
-// there is one.
+// decompress sets x and y, both normalized, to the point that pub encodes. It returns false if
+// there is none.
 func decompress(x, y *secp256k1.FieldVal, pub *[33]byte) bool {
 	if pub[0] != secp256k1.PubKeyFormatCompressedEven && pub[0] != secp256k1.PubKeyFormatCompressedOdd {
 		return false
@@ -124,11 +124,11 @@ func decompress(x, y *secp256k1.FieldVal, pub *[33]byte) bool {
 		return false
 	}
 	odd := pub[0] == secp256k1.PubKeyFormatCompressedOdd
-	return secp256k1.DecompressY(x, odd, y) // normalizes y when there is one
+	return secp256k1.DecompressY(x, odd, y) // normalizes y on success
 }
 
-// compress writes the compressed form of p, which is not the point at infinity.
-// It leaves p in affine coordinates.
+// compress writes the compressed form of p, which must not be the point at infinity. It makes p
+// affine.
 func compress(dst *[33]byte, p *secp256k1.JacobianPoint) {
 	p.ToAffine()
 	dst[0] = secp256k1.PubKeyFormatCompressedEven | byte(p.Y.IsOddBit())

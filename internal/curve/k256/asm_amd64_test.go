@@ -8,7 +8,8 @@ import (
 	"github.com/fastdisc/discv5/internal/cryptotest"
 )
 
-// Processors without MULX, ADCX and ADOX do the same, by the functions in Go.
+// TestNotAccelerated: processors without MULX, ADCX and ADOX compute the same with the Go
+// functions.
 func TestNotAccelerated(t *testing.T) {
 	if !accelerated {
 		t.Skip("this is such a processor: all tests are about it")
@@ -35,7 +36,7 @@ func TestEntry(t *testing.T) {
 	}
 }
 
-// TestPlainByGODEBUG: an operator switches the assembly off when the program starts.
+// TestPlainByGODEBUG: an operator can disable the assembly at program start.
 func TestPlainByGODEBUG(t *testing.T) {
 	if !cryptotest.UnderGODEBUG(t, "cpu.adx=off", "cpu.bmi2=off", "cpu.adx=off,cpu.aes=off,cpu.pclmulqdq=off") {
 		return

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// signedBig is the value of d.
+// signedBig returns the value of d.
 func signedBig(d *signed) *big.Int {
 	z := new(big.Int)
 	for i := 4; i >= 0; i-- {
@@ -15,7 +15,7 @@ func signedBig(d *signed) *big.Int {
 	return z
 }
 
-// bigSigned is z in limbs of 62 bits. The highest limb carries the sign.
+// bigSigned returns z in limbs of 62 bits. The highest limb holds the sign.
 func bigSigned(z *big.Int) (d signed) {
 	mask := big.NewInt(wordMask)
 	rest := new(big.Int).Set(z)
@@ -27,9 +27,8 @@ func bigSigned(z *big.Int) (d signed) {
 	return d
 }
 
-// TestApplyBounds holds what invert relies on: from d and e in (-2m, m), apply makes numbers in
-// (-2m, m) that are congruent to the exact quotients, for the numbers at the ends of the interval
-// too.
+// TestApplyBounds checks the invariant of invert: for d and e in (-2m, m), including the ends,
+// apply returns numbers in (-2m, m) that are congruent to the exact quotients.
 func TestApplyBounds(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	for _, m := range []*modulus{&modPrime, &modOrder} {
@@ -50,8 +49,8 @@ func TestApplyBounds(t *testing.T) {
 				t.Fatalf("%s of %x and %x with factors %d and %d: %x, want %x", name, d, e, a, b, z, want)
 			}
 		}
-		// Some matrices are those of division steps. The others are at the bounds that matrix
-		// states, which nearly no division steps reach.
+		// Some matrices are those of division steps. The others are at the bounds of matrix, which
+		// division steps hardly ever reach.
 		row := func() (a, b int64) {
 			a = r.Int64N(1<<stepsPerWord + 1)
 			b = 1<<stepsPerWord - a
@@ -80,8 +79,8 @@ func TestApplyBounds(t *testing.T) {
 	}
 }
 
-// TestStepsAgree: both ways of taking division steps take the same ones. Other steps can lead to an
-// inverse too, but not within a number of steps that anybody has proved.
+// TestStepsAgree: both implementations of division steps take the same steps. Other steps may also
+// lead to an inverse, but without a proven bound of their number.
 func TestStepsAgree(t *testing.T) {
 	r := rand.New(rand.NewPCG(15, 16))
 	for i := range short(20000) {
@@ -97,8 +96,7 @@ func TestStepsAgree(t *testing.T) {
 	}
 }
 
-// TestOneBit: a number that differs from 0, p or n in one bit is not taken for it, whichever limb
-// has the bit.
+// TestOneBit: a number that differs from 0, p or n in one bit, in any limb, is not mistaken for it.
 func TestOneBit(t *testing.T) {
 	for _, base := range []*big.Int{new(big.Int), bigP, bigN} {
 		for bit := range 256 {
@@ -110,7 +108,7 @@ func TestOneBit(t *testing.T) {
 	}
 }
 
-// TestNormalizeBounds: what is in (-2m, m) comes to [0, m), negated or not.
+// TestNormalizeBounds: normalize maps (-2m, m) to [0, m), negated or not.
 func TestNormalizeBounds(t *testing.T) {
 	for _, m := range []*modulus{&modPrime, &modOrder} {
 		bigM := signedBig(&m.m)
@@ -134,8 +132,8 @@ func TestNormalizeBounds(t *testing.T) {
 	}
 }
 
-// TestShiftCarry has scalars for which rounding k·g/2^384 carries from the lower word of the result
-// into the upper one, which happens to one scalar in 2^65.
+// TestShiftCarry uses scalars for which the rounding of k·g/2^384 carries from the lower word of
+// the result to the upper one. That happens to one scalar in 2^65.
 func TestShiftCarry(t *testing.T) {
 	unit := new(big.Int).Lsh(big.NewInt(1), 384)
 	half := new(big.Int).Rsh(unit, 1)
@@ -168,8 +166,8 @@ func TestShiftCarry(t *testing.T) {
 	}
 }
 
-// TestRecovery: the recovery ID tells the parity of y, and whether x is not below n. One point in
-// 2^128 has such an x, and nobody knows a nonce that leads to one.
+// TestRecovery: the recovery ID has the parity of y, and tells whether x is at least n. One point
+// in 2^128 has such an x, and no nonce for one is known.
 func TestRecovery(t *testing.T) {
 	found := [4]int{}
 	for _, base := range []*big.Int{new(big.Int), bigN} {
@@ -212,9 +210,8 @@ func cubeRoot(x *big.Int) *big.Int {
 	return y
 }
 
-// TestPointTwice: coordinates that are not below p are refused, even if they are congruent to those
-// of a point. For a point whose key nobody knows, a digest and a signature that fit are made
-// together.
+// TestPointTwice: coordinates at or above p are refused, even if they are congruent to those of a
+// point. The test makes a digest and a signature for a point with an unknown key.
 func TestPointTwice(t *testing.T) {
 	check := func(x, y *big.Int, which string) {
 		p := &plain{x, y}

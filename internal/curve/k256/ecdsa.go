@@ -17,8 +17,8 @@ func verify(p *affine, digest *[32]byte, r, s *scalar) bool {
 	if zz.isZero() {
 		return false
 	}
-	// The point's x modulo n has to be r. x is r then, or r + n, if that is below p. Multiplied by
-	// z² this needs no inverse.
+	// The point's x modulo n must be r, so x is r, or r + n if that is below p. Comparing after a
+	// multiplication by z² avoids the inverse.
 	zz.sqr(&zz)
 	rx := fe(*r)
 	x.mul(&rx, &zz)
@@ -45,16 +45,16 @@ func (x *fe) less(y *fe) bool {
 }
 
 // fromPoint sets r to the x of p modulo n and returns the recovery ID: bit 0 is set if y is odd,
-// bit 1 if x is not below n. Precondition: p is normalized.
+// bit 1 if x is at least n. Precondition: p is normalized.
 func (r *scalar) fromPoint(p *affine) (recovery byte) {
 	var x [32]byte
 	p.x.putBytes(&x)
 	return byte(p.y[0])&1 | byte(r.setBytes(&x))&2
 }
 
-// sign sets r and s, which is at most (n-1)/2, to the signature over e with key d and nonce k, and
-// returns the recovery ID. It fails if one of them would be zero, which nobody has seen happen.
-// Precondition: d and k are not zero.
+// sign sets r and s <= (n-1)/2 to the signature over e with key d and nonce k, and returns the
+// recovery ID. It fails if r or s would be zero, which no one has seen happen. Precondition: d and
+// k are not zero.
 func sign(r, s, d, k, e *scalar) (recovery byte, ok bool) {
 	var point jacobian
 	var p affine
@@ -66,7 +66,7 @@ func sign(r, s, d, k, e *scalar) (recovery byte, ok bool) {
 	t.add(&t, e)
 	s.inverse(k)
 	s.mul(s, &t)
-	// -s is a signature as well, with -k for a nonce and so the other y.
+	// -s is a valid signature too, for the nonce -k and therefore the other y.
 	high := s.highMask()
 	t.negate(s)
 	s.choose(&t, high)

@@ -1,10 +1,10 @@
 package k256
 
-// sqrt sets z to a square root of x and reports whether there is one. x must not be z. Which of the
-// two it is, is not said.
+// sqrt sets z to one of the two square roots of x and reports whether there is one. x must not be
+// z.
 func (z *fe) sqrt(x *fe) bool {
-	// x^((p+1)/4): p is 3 mod 4. The exponent is, from the highest bit, 223 ones, a zero, 22 ones,
-	// and 00001100. ones[k] below is x^(2^k - 1), whose exponent is k ones; ones[a+b] =
+	// x^((p+1)/4), because p is 3 mod 4. The exponent is, from the highest bit, 223 ones, a zero,
+	// 22 ones, and 00001100. ones[k] below is x^(2^k - 1), whose exponent is k ones; ones[a+b] =
 	// ones[a]^(2^b) · ones[b].
 	var x2, x3, x22, x44, x88, t fe
 	join := func(z, a *fe, b *fe, shift int) {

@@ -73,7 +73,7 @@ func mulWide(x, y *[4]uint64) (r0, r1, r2, r3, r4, r5, r6, r7 uint64) {
 func feSqrGeneric(z, x *fe, n int) {
 	x0, x1, x2, x3 := x[0], x[1], x[2], x[3]
 	for {
-		// The products of different limbs, which count twice.
+		// The products of different limbs count twice.
 		h, r1 := bits.Mul64(x0, x1)
 		r3, l := bits.Mul64(x0, x2)
 		r2, c := bits.Add64(l, h, 0)
@@ -133,13 +133,13 @@ func reduceWide(z *fe, r0, r1, r2, r3, r4, r5, r6, r7 uint64) {
 	r1, c = bits.Add64(r1, h0, 0)
 	r2, c = bits.Add64(r2, h1, c)
 	r3, c = bits.Add64(r3, h2, c)
-	h3 += c // not above fold: 34 bits
+	h3 += c // at most fold: 34 bits
 	h0, l0 = bits.Mul64(h3, fold)
 	r0, c = bits.Add64(r0, l0, 0)
 	r1, c = bits.Add64(r1, h0, c)
 	r2, c = bits.Add64(r2, 0, c)
 	r3, c = bits.Add64(r3, 0, c)
-	// A carry leaves less than 2^67, so that the second limb has room for another.
+	// A carry leaves less than 2^67, so the second limb has room for another one.
 	r0, b := bits.Add64(r0, -c&fold, 0)
 	z[0], z[1], z[2], z[3] = r0, r1+b, r2, r3
 }

@@ -11,7 +11,7 @@ var (
 	bigN, _ = new(big.Int).SetString("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", 16)
 )
 
-// toBig reads four limbs.
+// toBig converts four limbs.
 func toBig(x [4]uint64) *big.Int {
 	z := new(big.Int)
 	for i := 3; i >= 0; i-- {
@@ -20,7 +20,7 @@ func toBig(x [4]uint64) *big.Int {
 	return z
 }
 
-// fromBig gives x modulo 2^256 in limbs.
+// fromBig returns x modulo 2^256 in limbs.
 func fromBig(x *big.Int) (z [4]uint64) {
 	y := new(big.Int).And(x, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1)))
 	for i := range z {
@@ -30,7 +30,7 @@ func fromBig(x *big.Int) (z [4]uint64) {
 	return z
 }
 
-// limb is likely to be one where carries start or end.
+// limb returns a random limb, often one at which carries start or end.
 func limb(r *rand.Rand) uint64 {
 	switch r.IntN(8) {
 	case 0:
@@ -45,7 +45,7 @@ func limb(r *rand.Rand) uint64 {
 	return r.Uint64()
 }
 
-// edges are 256-bit numbers around those that matter.
+// edges returns 256-bit numbers around special ones.
 func edges() (list [][4]uint64) {
 	for _, base := range []*big.Int{
 		new(big.Int), bigP, bigN, new(big.Int).Sub(bigP, bigN), new(big.Int).Lsh(big.NewInt(1), 256), new(big.Int).Lsh(big.NewInt(1), 128),
@@ -58,7 +58,7 @@ func edges() (list [][4]uint64) {
 	return list
 }
 
-// short is n, or a tenth of it under go test -short.
+// short returns n, or a tenth of n under go test -short.
 func short(n int) int {
 	if testing.Short() {
 		return n / 10

@@ -18,14 +18,14 @@ var (
 	minusB1 = scalar{0x6f547fa90abfe4c3, 0xe4437ed6010e8828, 0, 0}
 	minusB2 = scalar{0xd765cda83db1562c, 0x8a280ac50774346d, 0xfffffffffffffffe, 0xffffffffffffffff}
 
-	// What the vector (k, 0) has of each basis vector is k·b2/n and -k·b1/n. These are b2/n and
-	// -b1/n times 2^384, rounded.
+	// The vector (k, 0) has the coordinates k·b2/n and -k·b1/n in the basis. glv1 and glv2 are b2/n
+	// and -b1/n times 2^384, rounded.
 	glv1 = [4]uint64{0xe893209a45dbb031, 0x3daa8a1471e8ca7f, 0xe86c90e49284eb15, 0x3086d221a7d46bcd}
 	glv2 = [4]uint64{0x1571b4ae8ac47f71, 0x221208ac9df506c6, 0x6f547fa90abfe4c4, 0xe4437ed6010e8828}
 )
 
 // split returns k1 and k2 with k1 + k2·lambda = k. Modulo n, both are between -2^128 and 2^128: the
-// vector from the nearest point of the lattice is at most half of the basis vectors' sum and some
+// difference to the nearest lattice point is at most half of the sum of the basis vectors and a few
 // units, less than 0.64·2^128 in each coordinate.
 func (k *scalar) split() (k1, k2 scalar) {
 	c1, c2 := mulShift384(k, &glv1), mulShift384(k, &glv2)
@@ -42,6 +42,6 @@ func mulShift384(k *scalar, g *[4]uint64) (z scalar) {
 	_, _, _, _, _, r5, r6, r7 := mulWide((*[4]uint64)(k), g)
 	var c uint64
 	z[0], c = bits.Add64(r6, r5>>63, 0)
-	z[1] = r7 + c // g is below 2^256 - 2^254: there is room
+	z[1] = r7 + c // no overflow: g is below 2^256 - 2^254
 	return z
 }

@@ -2,19 +2,19 @@ package k256
 
 import "math/bits"
 
-// Inverses come from the algorithm of Bernstein and Yang, "Fast constant-time gcd computation and
-// modular inversion" (2019): division steps on the pair f, g = m, x, which lead to f = ±1, g = 0.
-// Each looks at the lowest bits only, so that 62 of them can be done on one word and collected in a
-// matrix, which is then applied to the whole numbers. The number of steps depends on nothing; 590
-// are enough for 256 bits when delta starts at 1/2.
+// Inverses use the algorithm of Bernstein and Yang, "Fast constant-time gcd computation and modular
+// inversion" (2019): division steps on the pair f, g = m, x, which lead to f = ±1, g = 0. Each step
+// depends on the lowest bits only, so one word suffices for 62 steps, which are collected in a
+// matrix and then applied to the whole numbers. The number of steps is constant: 590 are enough for
+// 256 bits if delta starts at 1/2.
 const (
 	stepsPerWord = 62
 	wordRounds   = 10 // 620 steps
 	wordMask     = 1<<stepsPerWord - 1
 )
 
-// signed is an integer of five limbs of 62 bits, the lowest first: the highest carries the sign,
-// the others are not negative.
+// signed is an integer in five limbs of 62 bits, lowest first. The highest limb holds the sign, the
+// others are not negative.
 type signed [5]int64
 
 // modulus is an odd number below 2^256.
@@ -28,7 +28,7 @@ var (
 	modOrder = modulus{toSigned((*fe)(&order)), 0x34f20099aa774ec1}
 )
 
-// matrix is what some division steps do: f, g become (u·f + v·g)/2^62 and (q·f + r·g)/2^62.
+// matrix is the effect of some division steps: f, g become (u·f + v·g)/2^62 and (q·f + r·g)/2^62.
 // |u| + |v| and |q| + |r| are at most 2^62.
 type matrix struct{ u, v, q, r int64 }
 
@@ -44,15 +44,15 @@ func (z *scalar) inverse(x *scalar) {
 	modOrder.invert((*[4]uint64)(z), (*[4]uint64)(x), false)
 }
 
-// inverseVar is inverse in a time that depends on x, and is shorter.
+// inverseVar is inverse in variable, shorter time.
 func (z *scalar) inverseVar(x *scalar) {
 	modOrder.invert((*[4]uint64)(z), (*[4]uint64)(x), true)
 }
 
-// invert sets z to 1/x modulo m. If x is public, the time may depend on it. Precondition: x < m.
+// invert sets z to 1/x modulo m, in variable time if x is public. Precondition: x < m.
 func (m *modulus) invert(z, x *[4]uint64, public bool) {
 	f, g := m.m, toSigned((*fe)(x))
-	// Always f = d·x and g = e·x (mod m), up to the power of two that the steps so far have divided
+	// Invariant: f = d·x and g = e·x (mod m), up to the power of two that the steps have divided
 	// by.
 	var d, e signed
 	e[0] = 1
@@ -70,20 +70,20 @@ func (m *modulus) invert(z, x *[4]uint64, public bool) {
 		t.apply(&f, &g)
 		m.apply(&t, &d, &e)
 	}
-	// f is 1 or -1, and d the inverse but for that sign; d is in (-2m, m).
+	// f is 1 or -1, and d is the inverse up to that sign; d is in (-2m, m).
 	m.normalize(&d, f[4]>>63)
 	fromSigned(z, &d)
-	clear(d[:]) // the inverse of a nonce gives away the private key
+	clear(d[:]) // the inverse of a nonce reveals the private key
 	clear(e[:])
 }
 
 // steps sets t to 62 division steps that start with zeta and the lowest words of f and g. It
-// returns zeta after them.
+// returns the new zeta.
 func (t *matrix) steps(zeta int64, f, g uint64) int64 {
 	var u, v, q, r uint64 = 1, 0, 0, 1
 	for range stepsPerWord {
-		// delta > 0 is zeta < 0. If g is odd, f is added to it, or taken from it if delta > 0; in
-		// that case what g was becomes f.
+		// delta > 0 means zeta < 0. If g is odd, the step adds f to g, or subtracts f if delta > 0;
+		// in that case the old g becomes f.
 		minus := uint64(zeta >> 63)
 		odd := -(g & 1)
 		g += ((f ^ minus) - minus) & odd
@@ -102,7 +102,7 @@ func (t *matrix) steps(zeta int64, f, g uint64) int64 {
 	return zeta
 }
 
-// stepsVar is steps in a time that depends on f and g: it takes as many steps at a time as it can.
+// stepsVar is steps in variable time: it takes as many steps at once as possible.
 func (t *matrix) stepsVar(zeta int64, f, g uint64) int64 {
 	var u, v, q, r uint64 = 1, 0, 0, 1
 	for left := int64(stepsPerWord); ; {
@@ -114,12 +114,12 @@ func (t *matrix) stepsVar(zeta int64, f, g uint64) int64 {
 		if left -= int64(zeros); left == 0 {
 			break
 		}
-		if zeta < 0 { // g becomes f; its step and the following ones are then those of zeta >= 0
+		if zeta < 0 { // g becomes f; the following steps are those of zeta >= 0
 			zeta = -zeta - 1
 			f, g, u, q, v, r = g, -f, q, -u, r, -v
 		}
-		// For zeta+1 steps f is added to g wherever g is odd: all in all w·f, which makes the
-		// lowest bits of g zero, 6 of them at most. f·(2 - f²) is 1/f mod 64.
+		// For zeta+1 steps f is added to g wherever g is odd. The sum of these additions is w·f,
+		// which clears the lowest bits of g, at most 6. f·(2 - f²) is 1/f mod 64.
 		w := g * f * (f*f - 2) & (uint64(1)<<min(zeta+1, left, 6) - 1)
 		g += f * w
 		q += u * w
@@ -141,7 +141,7 @@ func (w *wide) addMul(a, b int64) {
 	w.hi += h + c
 }
 
-// next takes the lowest 62 bits off w.
+// next removes and returns the lowest 62 bits of w.
 func (w *wide) next() int64 {
 	l := w.lo & wordMask
 	w.lo = w.lo>>62 | w.hi<<2
@@ -149,7 +149,7 @@ func (w *wide) next() int64 {
 	return int64(l)
 }
 
-// apply applies t to f and g, which divides without remainder.
+// apply applies t to f and g. The divisions are exact.
 func (t *matrix) apply(f, g *signed) {
 	var a, b wide
 	for i := range f {
@@ -168,10 +168,10 @@ func (t *matrix) apply(f, g *signed) {
 	f[4], g[4] = int64(a.lo), int64(b.lo)
 }
 
-// apply applies t to d and e modulo m. They are in (-2m, m) before and after.
+// apply applies t to d and e modulo m. Both are in (-2m, m) before and after.
 func (m *modulus) apply(t *matrix, d, e *signed) {
-	// Negative ones count as if m were added, so that what is divided is in (-2^62·m, 2^62·m). Then
-	// as many m are taken away as make it divisible, less than 2^62.
+	// Adding m to negative numbers brings the dividend to (-2^62·m, 2^62·m). Then a multiple of m
+	// below 2^62·m is subtracted that makes it divisible.
 	ds, es := d[4]>>63, e[4]>>63
 	md := t.u&ds + t.v&es
 	me := t.q&ds + t.r&es
@@ -197,8 +197,7 @@ func (m *modulus) apply(t *matrix, d, e *signed) {
 	d[4], e[4] = int64(a.lo), int64(b.lo)
 }
 
-// normalize brings d, which is in (-2m, m), to [0, m), after it was negated if sign is -1 and not
-// 0.
+// normalize maps d from (-2m, m) to [0, m). It negates d first if sign is -1 and not 0.
 func (m *modulus) normalize(d *signed, sign int64) {
 	m.addIf(d, d[4]>>63)
 	for i := range d {
@@ -216,7 +215,7 @@ func (m *modulus) addIf(d *signed, mask int64) {
 	d.carry()
 }
 
-// carry brings all limbs but the highest to 62 bits.
+// carry reduces all limbs except the highest to 62 bits.
 func (d *signed) carry() {
 	for i := range d[:4] {
 		d[i+1] += d[i] >> 62

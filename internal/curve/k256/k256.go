@@ -38,16 +38,16 @@ func Verify(pub *[33]byte, digest *[32]byte, sig *[64]byte) bool {
 	return setSignature(&r, &s, sig) && p.decompress(pub) && verify(&p, digest, &r, &s)
 }
 
-// VerifyPoint is Verify for a key that Decompress has taken apart. Coordinates of any other point
-// are refused.
+// VerifyPoint is Verify for a key that Decompress has decompressed. It refuses coordinates of no
+// point.
 func VerifyPoint(xy *[64]byte, digest *[32]byte, sig *[64]byte) bool {
 	var r, s scalar
 	var p affine
 	return setSignature(&r, &s, sig) && p.setPoint(xy) && verify(&p, digest, &r, &s)
 }
 
-// Sign sets sig to the signature r || s of priv over digest, with s <= n/2 and the nonce of RFC 6979. recovery tells which points
-// have this r: bit 0 is set if y is odd, bit 1 if x is r + n.
+// Sign sets sig to the signature r || s of priv over digest, with s <= n/2 and the nonce of RFC
+// 6979. recovery identifies the point with this r: bit 0 is set if y is odd, bit 1 if x is r + n.
 // ErrPrivateKey: priv is zero or not below n.
 func Sign(sig *[64]byte, priv, digest *[32]byte) (recovery byte, err error) {
 	var d, k, e, r, s scalar
@@ -100,7 +100,7 @@ func setSignature(r, s *scalar, sig *[64]byte) bool {
 	return r.setKey((*[32]byte)(sig[:32])) && s.setKey((*[32]byte)(sig[32:])) && s.highMask() == 0
 }
 
-// setPoint reads coordinates and reports whether they are those of a point of the curve.
+// setPoint sets p to the coordinates xy and reports whether they are those of a point on the curve.
 func (p *affine) setPoint(xy *[64]byte) bool {
 	if !p.x.setBytes((*[32]byte)(xy[:32])) || !p.y.setBytes((*[32]byte)(xy[32:])) {
 		return false

@@ -2,13 +2,13 @@ package k256
 
 import "crypto/sha256"
 
-// nonces makes the nonces of a signature after RFC 6979, 3.2, with HMAC-SHA256, but for one step:
-// the digest goes in as it is, as in decred's package. The RFC (bits2octets) and libsecp256k1
-// reduce it modulo n first. The results differ for digests of n or more, one in 2^128, and both are
-// valid signatures. No two digests share a nonce here.
+// nonces generates the nonces of a signature by RFC 6979, 3.2, with HMAC-SHA256, with one
+// difference: the digest is used unreduced, as in decred's package. The RFC (bits2octets) and
+// libsecp256k1 reduce it modulo n first. The results differ for digests of n or more, one in 2^128,
+// and both are valid signatures. No two digests share a nonce here.
 type nonces struct{ key, v [32]byte }
 
-// init starts over for one key and digest (3.2, steps b to g).
+// init restarts for one key and digest (3.2, steps b to g).
 func (n *nonces) init(priv, digest *[32]byte) {
 	for i := range n.v {
 		n.v[i] = 1
@@ -26,13 +26,13 @@ func (n *nonces) init(priv, digest *[32]byte) {
 	clear(message[:])
 }
 
-// next sets k to the next candidate (step h) and reports whether it is a nonce: 0 < k < n.
+// next sets k to the next candidate (step h) and reports whether it is valid: 0 < k < n.
 func (n *nonces) next(k *scalar) bool {
 	n.v = hmacSHA256(&n.key, n.v[:])
 	return k.setKey(&n.v)
 }
 
-// skip goes on after a candidate that was not used.
+// skip continues after an unused candidate.
 func (n *nonces) skip() {
 	var message [33]byte
 	copy(message[:], n.v[:])
@@ -40,10 +40,10 @@ func (n *nonces) skip() {
 	n.v = hmacSHA256(&n.key, n.v[:])
 }
 
-// longestMessage is the most bytes that hmacSHA256 takes: those of init.
+// longestMessage is the longest message of hmacSHA256: that of init.
 const longestMessage = 32 + 1 + 32 + 32
 
-// hmacSHA256 is HMAC-SHA256 (RFC 2104) on the stack. It panics if message is longer than
+// hmacSHA256 computes HMAC-SHA256 (RFC 2104) on the stack. It panics if message is longer than
 // longestMessage.
 func hmacSHA256(key *[32]byte, message []byte) [32]byte {
 	if len(message) > longestMessage {

@@ -7,7 +7,8 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 )
 
-// The nonces that nearly never are needed, too, are those of the twin.
+// TestNonces: later candidates, which are hardly ever needed, equal those of the reference
+// implementation too.
 func TestNonces(t *testing.T) {
 	for i := range byte(20) {
 		priv, digest := sha256.Sum256([]byte{i}), sha256.Sum256([]byte{i, i})

@@ -1,13 +1,13 @@
 package k256
 
-// affine is a point (x, y) of the curve y² = x³ + 7. The point at infinity has no such form.
+// affine is a point (x, y) of the curve y² = x³ + 7. It cannot represent the point at infinity.
 type affine struct{ x, y fe }
 
 // jacobian is the point (x/z², y/z³), or the point at infinity if z is zero.
 //
-// The formulas below do not contain the 7: they hold on all curves y² = x³ + b. Those with b = 7·c⁶
-// are the curve itself in other units, as (x, y) -> (c²·x, c³·y) maps one to the other: where many
-// points have the same z, they can be taken for affine ones of the curve with c = z.
+// The formulas below do not contain the 7, so they hold on all curves y² = x³ + b. The curves with
+// b = 7·c⁶ are the same curve in other units, by the map (x, y) -> (c²·x, c³·y). Points with the
+// same z can therefore be treated as affine points of the curve with c = z.
 type jacobian struct{ x, y, z fe }
 
 // generator is G.
@@ -19,14 +19,14 @@ var generator = affine{
 // set sets r to q.
 func (r *jacobian) set(q *affine) { r.x, r.y, r.z = q.x, q.y, feOne }
 
-// choose sets r to p if mask is all ones and leaves it if mask is zero.
+// choose sets r to p if mask is all ones, and keeps it if mask is zero.
 func (r *jacobian) choose(p *jacobian, mask uint64) {
 	r.x.choose(&p.x, mask)
 	r.y.choose(&p.y, mask)
 	r.z.choose(&p.z, mask)
 }
 
-// double sets r to 2p, for every p: no point has order 2. It takes 3 multiplications and 4
+// double sets r to 2p for any p, because no point has order 2. It takes 3 multiplications and 4
 // squarings.
 func (r *jacobian) double(p *jacobian) {
 	// L = 3x²/2, S = y², T = xS: the double is (L² - 2T, L(T - x') - S², yz).
@@ -44,12 +44,12 @@ func (r *jacobian) double(p *jacobian) {
 	r.y.sub(&t, &s)
 }
 
-// chord is what an addition p + q begins with: H = x2·z² - x1 and R = y2·z³ - y1 for p = (x1, y1,
-// z) and q = (x2, y2). H is zero if p = q or p = -q, and R is, too, if p = q. Both are without
+// chord holds the first values of an addition p + q: H = x2·z² - x1 and R = y2·z³ - y1 for p = (x1,
+// y1, z) and q = (x2, y2). H is zero if p = q or p = -q, and R is zero too if p = q. Both have no
 // meaning if p is the point at infinity.
 type chord struct{ h, r fe }
 
-// through computes the chord through p and q. z is that of p, or what counts as that.
+// through computes the chord through p and q. z is that of p, or a replacement for it.
 func (c *chord) through(p *jacobian, z *fe, q *affine) {
 	var zz, s fe
 	zz.sqr(z)
@@ -60,9 +60,9 @@ func (c *chord) through(p *jacobian, z *fe, q *affine) {
 	c.r.sub(&s, &p.y)
 }
 
-// end sets r to p + q, where c is the chord of both. Its z is that of p times H. Precondition: p is
-// neither q nor the point at infinity. All in all an addition takes 8 multiplications and 3
-// squarings.
+// end sets r to p + q, where c is the chord of both. The new z is that of p times H. Precondition:
+// p is neither q nor the point at infinity. An addition takes 8 multiplications and 3 squarings in
+// total.
 func (c *chord) end(r, p *jacobian) {
 	// V = x1·H²: the sum is (R² - H³ - 2V, R(V - x') - y1·H³, zH).
 	var hh, hhh, v, t fe
@@ -86,12 +86,12 @@ func (r *jacobian) add(q *affine) {
 	c.end(r, r)
 }
 
-// addComplete sets r to r + q, whatever they are, in a time that does not depend on them.
+// addComplete sets r to r + q for any points, in constant time.
 func (r *jacobian) addComplete(q *affine) {
 	var c chord
 	var sum, double, only jacobian
 	c.through(r, &r.z, q)
-	c.end(&sum, r) // of opposites: H is 0, and with it z, as it should be
+	c.end(&sum, r) // for opposite points H and therefore z are 0, as required
 	double.double(r)
 	only.set(q)
 	infinite := r.z.zeroMask()
@@ -100,8 +100,8 @@ func (r *jacobian) addComplete(q *affine) {
 	*r = sum
 }
 
-// addVar sets r to r + q, whatever they are, in less time if that is a rare case. Points are those
-// of the curve in units of c, in which r is already; cz is c times the z of r.
+// addVar sets r to r + q for any points, in variable time. q is on the curve in units of c, in
+// which r already is; cz is c times the z of r.
 func (r *jacobian) addVar(q *affine, c, cz *fe) {
 	if r.z.isZero() {
 		var t fe
@@ -118,7 +118,7 @@ func (r *jacobian) addVar(q *affine, c, cz *fe) {
 		r.double(r)
 		return
 	}
-	h.end(r, r) // of opposites: H is 0, and with it z, as it should be
+	h.end(r, r) // for opposite points H and therefore z are 0, as required
 }
 
 // set sets q to p, normalized. It is (0, 0) if p is the point at infinity.
@@ -133,7 +133,7 @@ func (q *affine) set(p *jacobian) {
 	q.y.normalize(&q.y)
 }
 
-// decompress sets q to the point that pub encodes, normalized, and reports whether there is one.
+// decompress sets q to the point that pub encodes, normalized. It returns false if there is none.
 func (q *affine) decompress(pub *[33]byte) bool {
 	if pub[0]|1 != 3 || !q.x.setBytes((*[32]byte)(pub[1:])) {
 		return false
@@ -153,7 +153,7 @@ func (q *affine) decompress(pub *[33]byte) bool {
 	return true
 }
 
-// compress writes q, normalized, to pub.
+// compress writes q, which must be normalized, to pub.
 func (q *affine) compress(pub *[33]byte) {
 	pub[0] = 2 | byte(q.y[0])&1
 	q.x.putBytes((*[32]byte)(pub[1:]))

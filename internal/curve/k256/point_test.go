@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// A plain twin of the points, in affine coordinates over math/big. nil is the point at infinity.
+// plain is a reference implementation of points, in affine coordinates over math/big. nil is the
+// point at infinity.
 type plain struct{ x, y *big.Int }
 
 func (p *plain) add(q *plain) *plain {
@@ -57,7 +58,7 @@ func (p *plain) String() string {
 
 func plainG() *plain { return &plain{toBig(generator.x), toBig(generator.y)} }
 
-// toPlain reads r, whose z is in units of c.
+// toPlain converts r, whose z is in units of c.
 func toPlain(r *jacobian, c *fe) *plain {
 	t := *r
 	t.z.mul(&t.z, c)
@@ -69,7 +70,7 @@ func toPlain(r *jacobian, c *fe) *plain {
 	return &plain{toBig(q.x), toBig(q.y)}
 }
 
-// random takes p to other coordinates of the same point.
+// random returns other coordinates of the same point.
 func (p *plain) random(r *rand.Rand) (j jacobian) {
 	z := fe{r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64()}
 	if p == nil {
@@ -108,7 +109,7 @@ func TestAddition(t *testing.T) {
 				t.Errorf("addComplete: %v + %v = %v, want %v", p, q, got, want)
 			}
 			c := fe{r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64()}
-			j = p.random(r) // in units of c, whatever that is
+			j = p.random(r) // in any units of c
 			j.scale(&c)
 			var cz fe
 			cz.mul(&j.z, &c)
@@ -187,8 +188,8 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// Scalars for which something may be special: small ones, those around powers of two and halves,
-// and what one or two digits make of both halves.
+// special returns scalars with possible special cases: small ones, those near powers of two and
+// halves, and those with one or two digits in both halves.
 func special() (list []scalar) {
 	lambda := new(big.Int).Sub(bigN, toBig(minusLambda))
 	add := func(k *big.Int) {
@@ -208,7 +209,7 @@ func special() (list []scalar) {
 		}
 	}
 	for i := int64(-64); i <= 64; i++ {
-		// at -29 the last digit of multBase is what there is already
+		// at -29 the last digit of multBase equals the sum so far
 		add(new(big.Int).Mul(big.NewInt(i), toBig(overflow)))
 	}
 	for i := range uint(256) {
@@ -220,8 +221,8 @@ func special() (list []scalar) {
 	return list
 }
 
-// k·G by the table, and by the other ways for k·p with G for p, are the same, and what the twin
-// says.
+// TestMultiplication: the table and the other methods, with G for p, compute the same k·G, and so
+// does the reference implementation.
 func TestMultiplication(t *testing.T) {
 	c := feOne
 	compare := func(k scalar, deep bool) {
@@ -249,7 +250,8 @@ func TestMultiplication(t *testing.T) {
 	}
 }
 
-// g·G + k·p where the sums on the way meet each other: p is a small multiple of G.
+// TestMultSum computes g·G + k·p for a small multiple p of G, so that intermediate sums are equal
+// or opposite.
 func TestMultSum(t *testing.T) {
 	small := []int64{0, 1, -1, 2, -2, 3, 15, -31, 32}
 	lambda := new(big.Int).Neg(toBig(minusLambda))

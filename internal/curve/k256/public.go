@@ -2,15 +2,15 @@ package k256
 
 import "math/bits"
 
-// What is in this file takes a time that depends on the values: it serves signatures, digests and
-// public keys, which everybody may know.
+// The code of this file takes variable time: it serves signatures, digests and public keys, which
+// are not secret.
 
-// digits is a number of up to 129 bits in digits of some width w: the sum of digits[i]·2^i. A digit
-// is zero or odd and below 2^(w-1) in size, and of w digits in a row at most one is not zero.
+// digits is a number of up to 129 bits in digits of width w: the sum of digits[i]·2^i. A digit is
+// zero, or odd and below 2^(w-1) in size. At most one of w consecutive digits is not zero.
 type digits [130]int16
 
-// set writes the number hi·2^64 + lo, negated if that is asked for. It returns how many digits
-// there are; further ones are not written. Precondition: d is zero.
+// set sets d to the number hi·2^64 + lo, negated if requested. It returns the number of digits and
+// leaves the others zero. Precondition: d is zero.
 func (d *digits) set(lo, hi uint64, negative bool, width uint) int {
 	n := 0
 	for i := 0; lo|hi != 0; i += int(width) {
@@ -23,7 +23,7 @@ func (d *digits) set(lo, hi uint64, negative bool, width uint) int {
 		i += zeros
 		digit := int16(lo % (1 << width))
 		lo, hi = lo>>width|hi<<(64-width), hi>>width
-		if digit >= 1<<(width-1) { // the rest has one more of it, and never more than 128 bits
+		if digit >= 1<<(width-1) { // the remainder grows by one, and never exceeds 128 bits
 			digit -= 1 << width
 			var c uint64
 			lo, c = bits.Add64(lo, 1, 0)
@@ -50,7 +50,7 @@ func (d *digits) setHalf(k *scalar, width uint) int {
 	return d.set(m[0], m[1], true, width)
 }
 
-// multiple sets q to digit times the point whose odd multiples t has. Precondition: digit is odd.
+// multiple sets q to digit times the point whose odd multiples t holds. Precondition: digit is odd.
 func (q *affine) multiple(t []affine, digit int16) {
 	if digit > 0 {
 		*q = t[digit/2]
@@ -60,7 +60,7 @@ func (q *affine) multiple(t []affine, digit int16) {
 	q.y.negate(&q.y)
 }
 
-// multSum sets r to g·G + k·p. z of the result is in units of c: that of the point is r.z·c.
+// multSum sets r to g·G + k·p. The z of the result is in units of c: the point's z is r.z·c.
 func (r *jacobian) multSum(c *fe, g, k *scalar, p *affine) {
 	k1, k2 := k.split()
 	var d1, d2, low, high digits

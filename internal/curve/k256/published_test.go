@@ -10,8 +10,8 @@ import (
 
 func limbs(n *cryptotest.Number) [4]uint64 { return fromBig(new(big.Int).SetBytes(n[:])) }
 
-// TestPublishedInverses runs the inverses of bitcoin-core. Some need 567 of the 590 division steps,
-// which no random number does: those come to the end within 9 words.
+// TestPublishedInverses runs bitcoin-core's inverses. Some need 567 of the 590 division steps.
+// Random numbers never need that many; they finish within 9 words.
 func TestPublishedInverses(t *testing.T) {
 	var lists struct{ FE, Scalar [][2]cryptotest.Number }
 	cryptotest.Load(t, "core_inverse", &lists)
@@ -43,7 +43,7 @@ func TestPublishedInverses(t *testing.T) {
 	counts.Check(t, cryptotest.Counts{"field": 92, "scalar": 74})
 }
 
-// TestPublishedProducts runs the products and squares of scalars of bitcoin-core.
+// TestPublishedProducts runs bitcoin-core's products and squares of scalars.
 func TestPublishedProducts(t *testing.T) {
 	var list []struct {
 		X, Y, XY cryptotest.Number
@@ -67,7 +67,7 @@ func TestPublishedProducts(t *testing.T) {
 	counts.Check(t, cryptotest.Counts{"product": 33})
 }
 
-// TestPublishedSplits runs the scalars of bitcoin-core whose halves are the longest.
+// TestPublishedSplits runs bitcoin-core's scalars with the longest halves.
 func TestPublishedSplits(t *testing.T) {
 	var list []cryptotest.Number
 	cryptotest.Load(t, "core_split_bounds", &list)
@@ -83,8 +83,8 @@ func TestPublishedSplits(t *testing.T) {
 	counts.Check(t, cryptotest.Counts{"scalar": 20})
 }
 
-// TestPublishedHMAC runs the HMAC of project Wycheproof for keys of 32 bytes, as nonces need it,
-// with messages that are not longer than those of nonces. Longer ones are refused.
+// TestPublishedHMAC runs Wycheproof's HMAC for keys of 32 bytes, as nonces use, with messages up to
+// the length of those of nonces. Longer ones are refused.
 func TestPublishedHMAC(t *testing.T) {
 	type group struct{ KeySize, TagSize int }
 	type test struct {

@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// scalar is a number modulo n, the order of the group: four limbs of 64 bits, the lowest first,
-// always below n. All functions take the same time for all values.
+// scalar is a number modulo n, the order of the group: four limbs of 64 bits, lowest first, always
+// below n. All functions take constant time.
 type scalar [4]uint64
 
 // order is n. overflow is 2^256 - n, which has 129 bits. halfOrder is (n-1)/2.
@@ -16,8 +16,8 @@ var (
 	halfOrder = scalar{0xdfe92f46681b20a0, 0x5d576e7357a4501d, 0xffffffffffffffff, 0x7fffffffffffffff}
 )
 
-// setBytes sets z to the big-endian number b modulo n, and is all ones if that changed it: if b >=
-// n.
+// setBytes sets z to the big-endian number b modulo n. It returns all ones if b >= n, and otherwise
+// zero.
 func (z *scalar) setBytes(b *[32]byte) (reduced uint64) {
 	for i := range z {
 		z[i] = binary.BigEndian.Uint64(b[24-8*i:])
@@ -25,14 +25,14 @@ func (z *scalar) setBytes(b *[32]byte) (reduced uint64) {
 	return z.reduce(0)
 }
 
-// putBytes writes z to b, big-endian.
+// putBytes writes z to b in big-endian order.
 func (z *scalar) putBytes(b *[32]byte) {
 	for i, w := range z {
 		binary.BigEndian.PutUint64(b[24-8*i:], w)
 	}
 }
 
-// reduce subtracts n from carry·2^256 + z if that is not below n, and is all ones if it did.
+// reduce subtracts n from carry·2^256 + z if that is not below n, and returns all ones if it did.
 // Precondition: the number is below 2n.
 func (z *scalar) reduce(carry uint64) uint64 {
 	r0, c := bits.Add64(z[0], overflow[0], 0)
@@ -75,17 +75,17 @@ func (z *scalar) half(x *scalar) {
 	z[0], z[1], z[2], z[3] = r0>>1|r1<<63, r1>>1|r2<<63, r2>>1|r3<<63, r3>>1|c<<63
 }
 
-// choose sets z to x if mask is all ones and leaves it if mask is zero.
+// choose sets z to x if mask is all ones, and keeps it if mask is zero.
 func (z *scalar) choose(x *scalar, mask uint64) {
 	for i := range z {
 		z[i] ^= (z[i] ^ x[i]) & mask
 	}
 }
 
-// zeroMask is all ones if z is zero, and else zero.
+// zeroMask returns all ones if z is zero, and otherwise zero.
 func (z *scalar) zeroMask() uint64 { return maskZero(z[0] | z[1] | z[2] | z[3]) }
 
-// highMask is all ones if z > (n-1)/2, and else zero.
+// highMask returns all ones if z > (n-1)/2, and otherwise zero.
 func (z *scalar) highMask() uint64 {
 	var b uint64
 	for i := range z {
@@ -97,8 +97,8 @@ func (z *scalar) highMask() uint64 {
 // mul sets z to x·y.
 func (z *scalar) mul(x, y *scalar) {
 	r0, r1, r2, r3, r4, r5, r6, r7 := mulWide((*[4]uint64)(x), (*[4]uint64)(y))
-	// What is above 2^256 counts overflow for each. The highest limb of overflow is 1, so two rows
-	// of products are left. First four limbs: what comes out has 386 bits, in 7 limbs.
+	// The part above 2^256 counts overflow per unit. The highest limb of overflow is 1, so two rows
+	// of products remain. First step: four limbs, with a result of 386 bits in 7 limbs.
 	var c uint64
 	h0, l0 := bits.Mul64(r4, overflow[0])
 	h1, l1 := bits.Mul64(r5, overflow[0])
@@ -125,12 +125,12 @@ func (z *scalar) mul(x, y *scalar) {
 	r2, c = bits.Add64(r2, h0, 0)
 	r3, c = bits.Add64(r3, h1, c)
 	t4, c = bits.Add64(t4, h2, c)
-	t5 += h3 + c // two limbs of overflow have 127 bits: all of this is below 2^384
+	t5 += h3 + c // two limbs of overflow have 127 bits, so the sum is below 2^384
 	r2, c = bits.Add64(r2, r4, 0)
 	r3, c = bits.Add64(r3, r5, c)
 	t4, c = bits.Add64(t4, r6, c)
 	t5, t6 := bits.Add64(t5, r7, c)
-	// Then three, the highest of them 2 bits: 260 bits.
+	// Second step: three limbs, the highest of them with 2 bits, give 260 bits.
 	h0, l0 = bits.Mul64(t4, overflow[0])
 	h1, l1 = bits.Mul64(t5, overflow[0])
 	h2, l2 = bits.Mul64(t6, overflow[0])
@@ -157,7 +157,7 @@ func (z *scalar) mul(x, y *scalar) {
 	r2, c = bits.Add64(r2, t4, 0)
 	r3, c = bits.Add64(r3, t5, c)
 	u += t6 + c
-	// Then some bits: less than 2^256 + 2^133.
+	// Third step: the remaining bits give less than 2^256 + 2^133.
 	h0, l0 = bits.Mul64(u, overflow[0])
 	h1, l1 = bits.Mul64(u, overflow[1])
 	r0, c = bits.Add64(r0, l0, 0)

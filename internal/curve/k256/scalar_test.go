@@ -40,7 +40,7 @@ func checkScalar(t *testing.T, x, y scalar) {
 		t.Fatalf("%x: zeroMask %x", bx, x.zeroMask())
 	}
 
-	// Halves: their sum is right, and they are small.
+	// The halves have the correct sum and are small.
 	k1, k2 := x.split()
 	z.mul(&k2, &minusLambda)
 	z.negate(&z)
@@ -62,7 +62,7 @@ func checkScalar(t *testing.T, x, y scalar) {
 	checkDigits(t, &high, high.set(x[2], x[3], false, fixedBits), fixedBits, toBig([4]uint64{x[2], x[3]}))
 }
 
-// checkDigits holds what is said of digits.
+// checkDigits checks the documented properties of digits.
 func checkDigits(t *testing.T, d *digits, n int, width uint, want *big.Int) {
 	t.Helper()
 	sum, last := new(big.Int), -int(width)
@@ -85,7 +85,7 @@ func TestScalar(t *testing.T) {
 	numbers(func(x, y [4]uint64) { checkScalar(t, x, y) })
 }
 
-// Two carries of mul that numbers does not reach, as next to no product has them.
+// TestScalarCarries causes two carries of mul that hardly any product causes.
 func TestScalarCarries(t *testing.T) {
 	over := toBig(overflow)
 	unit := new(big.Int).Lsh(big.NewInt(1), 128)
@@ -93,7 +93,7 @@ func TestScalarCarries(t *testing.T) {
 	for shift := range uint(62) {
 		for range 20 {
 			delta := new(big.Int).SetUint64(1<<shift + r.Uint64N(1<<shift))
-			// What the last step finds is delta below 2^256, and it adds one or two times overflow.
+			// The last step starts delta below 2^256 and adds overflow once or twice.
 			y := toBig([4]uint64{r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64()})
 			y.Mod(y, bigN)
 			for u := int64(2); u <= 3; u++ {
@@ -101,9 +101,9 @@ func TestScalarCarries(t *testing.T) {
 				x.Sub(x, delta).Mul(x, new(big.Int).ModInverse(y, bigN)).Mod(x, bigN)
 				checkScalar(t, fromBig(x), fromBig(y))
 			}
-			// What the second step finds is delta below a multiple of 2^256: the upper half of x
-			// times overflow and the lower half times 2^128 make that, and about every fifth upper
-			// half is large enough for more than the multiple 1.
+			// The second step starts delta below a multiple of 2^256. The upper half of x times
+			// overflow plus the lower half times 2^128 makes that number, and about one in five
+			// upper halves is large enough for more than the multiple 1.
 			upper := new(big.Int).ModInverse(over, unit)
 			upper.Mul(upper, delta).Neg(upper).Mod(upper, unit)
 			lower := new(big.Int).Mul(upper, over)
@@ -142,7 +142,7 @@ func TestScalarInverse(t *testing.T) {
 	}
 }
 
-// The constants are what their comments say.
+// TestConstants checks the constants against their comments.
 func TestConstants(t *testing.T) {
 	one := big.NewInt(1)
 	lambda := new(big.Int).Sub(bigN, toBig(minusLambda))

@@ -1,11 +1,11 @@
 package k256
 
-// What is in this file serves secret scalars: no branch and no address depends on them.
+// The code of this file serves secret scalars: no branch and no address depends on them.
 //
-// All of it writes a scalar as a sum of all powers of two up to some 2^l, each of them once, added
-// or subtracted. If bit b of v stands for (2b-1), v stands for 2v - (2^l - 1); so v = (k + 2^l -
-// 1)/2 mod n does for k. Taken 5 bits at a time, every digit is odd, and none is zero: each takes
-// one addition.
+// It writes a scalar as a sum of all powers of two up to some 2^l, each of them once, added or
+// subtracted. If bit b of v stands for (2b-1), then v stands for 2v - (2^l - 1), so v = (k + 2^l -
+// 1)/2 mod n stands for k. In groups of 5 bits each digit is odd and not zero, and takes one
+// addition.
 
 // 2^260 - 1, and (1 + lambda)(2^129 - 1), modulo n.
 var (
@@ -16,9 +16,9 @@ var (
 
 // multBase sets r to k·G. Precondition: k is not 0.
 //
-// The sum up to digit i-1 is an odd number below 32^i in size and the next digit counts at least
-// that: they are neither equal nor opposite, and the same modulo n, as long as 32^(i+1) is below n.
-// That is so for all digits but the last.
+// The sum up to digit i-1 is an odd number below 32^i in size, and the next digit has at least that
+// size. The two are neither equal nor opposite, also modulo n, as long as 32^(i+1) is below n. That
+// holds for all digits except the last.
 func (r *jacobian) multBase(k *scalar) {
 	t := base()
 	var v scalar
@@ -36,7 +36,7 @@ func (r *jacobian) multBase(k *scalar) {
 	clear(v[:])
 }
 
-// window is the digit number i of v.
+// window returns digit i of v.
 func window(v *scalar, i int) uint64 {
 	bit := uint(i) * secretBits
 	w := v[bit/64] >> (bit % 64)
@@ -46,18 +46,18 @@ func window(v *scalar, i int) uint64 {
 	return w % (1 << secretBits)
 }
 
-// splitWindows is how many digits each half of a scalar has: 26 for 130 bits.
+// splitWindows is the number of digits of each half of a scalar: 26 for 130 bits.
 const splitWindows = 26
 
 // mult sets r to k·p. Precondition: k is not 0.
 //
-// k is taken apart into two halves, k1 + k2·lambda, with digits of their own. Before an addition r
-// is (a + b·lambda)·p, where a and b are what has been taken of both halves. It is a point that the
-// addition cannot take, d·p, -d·p or infinity for a digit d, only if (a, b), (a - d, b) or (a + d,
-// b) is in the lattice of split; likewise for lambda·d·p. In all rounds but the last these numbers
-// are below 2^126, so that both would have to be 0. But after a round a and b are odd; after the
-// doublings they are even and still not 0; and a digit makes its one odd again. The two additions
-// of the last round are complete ones.
+// k is split into two halves, k1 + k2·lambda, with separate digits. Before an addition, r is (a +
+// b·lambda)·p, where a and b are the parts of both halves so far. The addition of d·p, for a digit
+// d, fails if r is d·p, -d·p or infinity. That requires (a, b), (a - d, b) or (a + d, b) to be in
+// the lattice of split; the same holds for lambda·d·p. In all rounds except the last these numbers
+// are below 2^126, so both would have to be 0. But after a round a and b are odd; after the
+// doublings they are even and still not 0; and a digit makes its part odd. The two additions of the
+// last round use the complete formula.
 func (r *jacobian) mult(k *scalar, p *affine) {
 	var s scalar
 	s.add(k, &splitOffset)

@@ -2,11 +2,11 @@ package k256
 
 import "sync"
 
-// oddMultiples sets table to p, 3p, 5p and so on, all of the curve in units of c, which it sets. p
-// is not normalized.
+// oddMultiples sets table to p, 3p, 5p and so on, in units of c, which it also sets. They are not
+// normalized.
 func oddMultiples(table []affine, c *fe, p *affine) {
-	// In units of the z of 2p, 2p is affine. Each further multiple is the one before plus 2p, and
-	// its z is that of the one before times H.
+	// In units of the z of 2p, 2p is affine. Each further multiple is the previous one plus 2p, and
+	// its z is the previous z times H.
 	var two jacobian
 	two.set(p)
 	two.double(&two)
@@ -28,7 +28,7 @@ func oddMultiples(table []affine, c *fe, p *affine) {
 		ratio[i] = h.h
 	}
 	c.mul(&next.z, &two.z)
-	// Bring all to the z of the last.
+	// Convert all to the z of the last one.
 	f := feOne
 	for i := len(table) - 1; i > 0; i-- {
 		f.mul(&f, &ratio[i])
@@ -36,7 +36,7 @@ func oddMultiples(table []affine, c *fe, p *affine) {
 	}
 }
 
-// scale changes to units of c.
+// scale converts q to units of c.
 func (q *affine) scale(c *fe) {
 	var t fe
 	t.sqr(c)
@@ -45,7 +45,7 @@ func (q *affine) scale(c *fe) {
 	q.y.mul(&q.y, &t)
 }
 
-// scale changes x and y to units of c.
+// scale converts x and y to units of c.
 func (r *jacobian) scale(c *fe) {
 	q := affine{r.x, r.y}
 	q.scale(c)
@@ -53,13 +53,13 @@ func (r *jacobian) scale(c *fe) {
 }
 
 const (
-	// A secret scalar is taken 5 bits at a time, each of which counts +1 or -1: digits are odd,
-	// from -31 to 31. So a table has 16 multiples.
+	// A secret scalar is used in groups of 5 bits, each of which counts +1 or -1, so digits are
+	// odd, from -31 to 31, and a table has 16 multiples.
 	secretBits  = 5
 	secretSize  = 1 << (secretBits - 1)
 	baseWindows = 52 // for 260 bits
 
-	// Public scalars have digits of this many bits, odd ones or zero: for multiples of any point,
+	// Widths of the digits of public scalars, which are odd or zero: for multiples of any point,
 	// and for those of G.
 	publicBits = 5
 	publicSize = 1 << (publicBits - 2)
@@ -67,8 +67,7 @@ const (
 	fixedSize  = 1 << (fixedBits - 2)
 )
 
-// multiples are the tables of G, 85 KiB. They are made when they are needed first, within a
-// millisecond.
+// multiples are the tables of G, 85 KiB. They are built on first use, in a millisecond.
 type multiples struct {
 	secret [baseWindows][secretSize]affine // odd multiples of 32^i·G
 	low    [fixedSize]affine               // odd multiples of G
@@ -111,8 +110,8 @@ func (q *affine) shift(n int) {
 	q.set(&r)
 }
 
-// pick sets q to the multiple that digit w stands for, 2w - 31, where w has 5 bits. t are the odd
-// multiples from 1 to 31.
+// pick sets q to the multiple of digit w, 2w - 31, where w has 5 bits. t holds the odd multiples
+// from 1 to 31.
 func (q *affine) pick(t *[secretSize]affine, w uint64) {
 	negative := w>>(secretBits-1) - 1
 	entry(q, t, (w^negative)%secretSize)

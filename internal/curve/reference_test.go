@@ -17,7 +17,7 @@ var (
 
 func bytes32(x *big.Int) (b [32]byte) { x.FillBytes(b[:]); return b }
 
-// scalars are numbers modulo n, none zero, at which the arithmetic may have something special.
+// scalars returns nonzero numbers modulo n at which the arithmetic may have special cases.
 func scalars() (list []*big.Int) {
 	for _, base := range []*big.Int{new(big.Int), bigLambda, new(big.Int).Rsh(bigN, 1), new(big.Int).Lsh(big.NewInt(1), 128),
 		new(big.Int).Mul(bigLambda, big.NewInt(2)), new(big.Int).Mul(bigLambda, bigLambda), new(big.Int).Sub(bigP, bigN)} {
@@ -31,29 +31,29 @@ func scalars() (list []*big.Int) {
 	return list
 }
 
-// same calls both engines with the same input and fails if their answers differ.
+// same calls both implementations with the same input and fails if the results differ.
 func same(t *testing.T, priv *[32]byte, pub *[33]byte, digest *[32]byte, sig *[64]byte) {
 	t.Helper()
 	a, b := native(), reference()
 	pub1, err1 := a.PublicKey(priv)
 	pub2, err2 := b.PublicKey(priv)
 	if pub1 != pub2 || err1 != err2 {
-		t.Fatalf("PublicKey(%x): %x, %v; twin %x, %v", priv, pub1, err1, pub2, err2)
+		t.Fatalf("PublicKey(%x): %x, %v; reference %x, %v", priv, pub1, err1, pub2, err2)
 	}
 	xy1, err1 := a.Decompress(pub)
 	xy2, err2 := b.Decompress(pub)
 	if xy1 != xy2 || err1 != err2 {
-		t.Fatalf("Decompress(%x): %x, %v; twin %x, %v", pub, xy1, err1, xy2, err2)
+		t.Fatalf("Decompress(%x): %x, %v; reference %x, %v", pub, xy1, err1, xy2, err2)
 	}
 	secret1, err1 := a.ECDH(priv, pub)
 	secret2, err2 := b.ECDH(priv, pub)
 	if secret1 != secret2 || err1 != err2 {
-		t.Fatalf("ECDH(%x, %x): %x, %v; twin %x, %v", priv, pub, secret1, err1, secret2, err2)
+		t.Fatalf("ECDH(%x, %x): %x, %v; reference %x, %v", priv, pub, secret1, err1, secret2, err2)
 	}
 	sig1, err1 := a.Sign(priv, digest)
 	sig2, err2 := b.Sign(priv, digest)
 	if sig1 != sig2 || err1 != err2 {
-		t.Fatalf("Sign(%x, %x): %x, %v; twin %x, %v", priv, digest, sig1, err1, sig2, err2)
+		t.Fatalf("Sign(%x, %x): %x, %v; reference %x, %v", priv, digest, sig1, err1, sig2, err2)
 	}
 	sameVerdict(t, pub, digest, sig)
 	if err1 != nil {
@@ -65,12 +65,13 @@ func same(t *testing.T, priv *[32]byte, pub *[33]byte, digest *[32]byte, sig *[6
 	sameRecoverable(t, priv, digest)
 }
 
-// sameVerdict is what both engines say of a signature, with the key compressed and not.
+// sameVerdict compares the verdicts of both implementations on a signature, with the compressed key
+// and with its coordinates.
 func sameVerdict(t *testing.T, pub *[33]byte, digest *[32]byte, sig *[64]byte) bool {
 	t.Helper()
 	got, want := native().Verify(pub, digest, sig), reference().Verify(pub, digest, sig)
 	if got != want {
-		t.Fatalf("Verify(%x, %x, %x): %v, twin %v", pub, digest, sig, got, want)
+		t.Fatalf("Verify(%x, %x, %x): %v, reference %v", pub, digest, sig, got, want)
 	}
 	xy, err := reference().Decompress(pub)
 	for _, e := range engines {
@@ -97,8 +98,9 @@ func sameRecoverable(t *testing.T, priv, digest *[32]byte) {
 	}
 }
 
-// All special scalars as private keys, with the points of all of them and digests next to them.
-func TestTwins(t *testing.T) {
+// TestReference uses all special scalars as private keys, with the points of all of them and
+// digests near them.
+func TestReference(t *testing.T) {
 	list := scalars()
 	for i, k := range list {
 		priv, digest := bytes32(k), bytes32(list[(i*5+3)%len(list)])
@@ -114,7 +116,7 @@ func TestTwins(t *testing.T) {
 			secret1, err1 := native().ECDH(&priv, &pub)
 			secret2, err2 := reference().ECDH(&priv, &pub)
 			if secret1 != secret2 || err1 != err2 {
-				t.Fatalf("ECDH(%x, %x·G): %x, %v; twin %x, %v", k, l, secret1, err1, secret2, err2)
+				t.Fatalf("ECDH(%x, %x·G): %x, %v; reference %x, %v", k, l, secret1, err1, secret2, err2)
 			}
 			if i == j {
 				same(t, &priv, &pub, &digest, new([64]byte))
@@ -123,15 +125,15 @@ func TestTwins(t *testing.T) {
 	}
 }
 
-// The digest enters the nonce as it is, even if it is not below n.
-func TestTwinsLargeDigest(t *testing.T) {
+// TestReferenceLargeDigest: the digest enters the nonce unreduced, even if it is not below n.
+func TestReferenceLargeDigest(t *testing.T) {
 	for _, d := range []string{order, prime, "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
 		"fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364142"} {
 		same(t, b32(gx), b33("02"+gx), b32(d), new([64]byte))
 	}
 }
 
-// signature makes one with a nonce of choice, and s as it comes or its opposite. It is false if
+// signature returns a signature with a chosen nonce, and s or its opposite. It returns false if
 // there is none.
 func signature(key, nonce, e *big.Int, high bool) (sig [64]byte, ok bool) {
 	k := bytes32(nonce)
@@ -151,8 +153,8 @@ func signature(key, nonce, e *big.Int, high bool) (sig [64]byte, ok bool) {
 	return sig, r.Sign() != 0 && s.Sign() != 0 && s.Cmp(bigN) != 0
 }
 
-// Signatures whose two multiples, or parts of them, meet on the way to the sum: keys, nonces and
-// digests are special scalars.
+// TestVerifySpecial checks signatures whose two multiples, or parts of them, are equal or opposite
+// on the way to the sum: keys, nonces and digests are special scalars.
 func TestVerifySpecial(t *testing.T) {
 	list := append(scalars(), new(big.Int))
 	r := rand.New(rand.NewPCG(1, 1))
@@ -183,7 +185,7 @@ func TestVerifySpecial(t *testing.T) {
 			if sig, ok := signature(key, nonce, e, true); ok && native().Verify(&pub, &digest, &sig) {
 				t.Fatalf("key %x, nonce %x, digest %x: high s accepted", key, nonce, e)
 			}
-			// The sum of the multiples is the point at infinity.
+			// The multiples add up to the point at infinity.
 			zero := new(big.Int).Mul(key, nonce)
 			zero.Neg(zero).Mod(zero, bigN)
 			digest = bytes32(zero)
@@ -200,8 +202,8 @@ func TestVerifySpecial(t *testing.T) {
 	}
 }
 
-// x of the point may be r + n, if that is below p. No nonce is known for such a point: the key is
-// calculated from signature and digest.
+// TestVerifyWraparound: the x of the point may be r + n, if that is below p. No nonce is known for
+// such a point, so the test computes the key from signature and digest.
 func TestVerifyWraparound(t *testing.T) {
 	tried := 0
 	for i := int64(0); tried < 6; i++ {
@@ -225,12 +227,12 @@ func TestVerifyWraparound(t *testing.T) {
 		if !sameVerdict(t, &pub, &digest, &sig) {
 			t.Errorf("x = n + %x: rejected", r)
 		}
-		// The same r for a point with x = r is no signature of this key.
+		// A point with x = r makes the same r, but the signature is not of this key.
 		if pub, ok = keyFor(r, r, big.NewInt(77), big.NewInt(12345)); ok && !sameVerdict(t, &pub, &digest, &sig) {
 			t.Errorf("x = %x: rejected", r)
 		}
 	}
-	// From p - n on, r + n is no coordinate, and r + n - p is another one.
+	// From p - n on, r + n is not a coordinate, and r + n - p is another one.
 	for i := range int64(20) {
 		x := big.NewInt(i)
 		r := new(big.Int).Add(new(big.Int).Sub(bigP, bigN), x)
@@ -247,8 +249,8 @@ func TestVerifyWraparound(t *testing.T) {
 	}
 }
 
-// keyFor returns the key with which (r, s) and e lead to a point R with the coordinate x: (s·R -
-// e·G)/r. If r = x mod n, (r, s) is its signature over e.
+// keyFor returns the key for which (r, s) and e lead to a point R with coordinate x: (s·R - e·G)/r.
+// If r = x mod n, (r, s) is its signature over e.
 func keyFor(x, r, s, e *big.Int) (pub [33]byte, ok bool) {
 	if r.Sign() == 0 {
 		return pub, false
@@ -277,7 +279,7 @@ func keyFor(x, r, s, e *big.Int) (pub [33]byte, ok bool) {
 	return [33]byte(secp256k1.NewPublicKey(&sum.X, &sum.Y).SerializeCompressed()), true
 }
 
-// FuzzVerify, FuzzSign and FuzzECDH: both engines give the same answer.
+// FuzzVerify, FuzzSign and FuzzECDH compare both implementations.
 func FuzzVerify(f *testing.F) {
 	for i, k := range scalars() {
 		e := scalars()[(i*3+1)%len(scalars())]
@@ -291,8 +293,8 @@ func FuzzVerify(f *testing.F) {
 			return
 		}
 		sameVerdict(t, (*[33]byte)(pub), (*[32]byte)(digest), (*[64]byte)(sig))
-		// Most input is not even a signature. This is one: r, s and digest are from the input, the
-		// key is calculated.
+		// Most inputs are not even signatures. This one is: r, s and digest come from the input,
+		// and the key is computed.
 		x, s := new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:])
 		s.Mod(s, new(big.Int).Rsh(bigN, 1)).Add(s, big.NewInt(1))
 		if x.Cmp(bigP) >= 0 {
@@ -325,12 +327,12 @@ func FuzzECDH(f *testing.F) {
 		secret1, err1 := native().ECDH(k, p)
 		secret2, err2 := reference().ECDH(k, p)
 		if secret1 != secret2 || err1 != err2 {
-			t.Fatalf("ECDH(%x, %x): %x, %v; twin %x, %v", k, p, secret1, err1, secret2, err2)
+			t.Fatalf("ECDH(%x, %x): %x, %v; reference %x, %v", k, p, secret1, err1, secret2, err2)
 		}
 		xy1, err1 := native().Decompress(p)
 		xy2, err2 := reference().Decompress(p)
 		if xy1 != xy2 || err1 != err2 {
-			t.Fatalf("Decompress(%x): %x, %v; twin %x, %v", p, xy1, err1, xy2, err2)
+			t.Fatalf("Decompress(%x): %x, %v; reference %x, %v", p, xy1, err1, xy2, err2)
 		}
 	})
 }
