@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"runtime"
@@ -112,6 +113,13 @@ type Config struct {
 	// nodes that are known from the node's last life, Contact.Unvouched. One that cannot be
 	// contacted is an EventBootnodeUnusable; see SetBootnodes for when it is an error.
 	Bootnodes []Contact
+
+	// Logger, if not nil, is given what an operator wants to know, from a goroutine of the node's:
+	// start and end, changes of the own address, bootnodes that cannot be used, bans, failures, and
+	// why nobody answers as long as nobody does (see Node.Diagnose). At the level Debug it is also
+	// given sessions and changes of the table. Its handler's Enabled is called on the packet path.
+	// A handler that is too slow loses lines, and a line says how many. Default: silence.
+	Logger *slog.Logger
 
 	// Sockets is how many sockets, with a goroutine each, share every listen address, at most
 	// fastpath.MaxSockets. Default: GOMAXPROCS, where the system can spread datagrams among

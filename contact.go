@@ -66,8 +66,8 @@ var ErrContact = errors.New("discv5: not a node: want enr:... or enode://...")
 
 // ParseContact reads a contact: the text of a record, "enr:...", whose signature it verifies, or an
 // enode URL with an IP address. It does not resolve host names; see EnodeContact for URLs with one.
-// The error wraps ErrContact, and with it an error of package enr if the text begins like a node, or
-// ErrNoEndpoint for a node without a UDP endpoint.
+// The error wraps ErrContact, and with it an error of package enr if the text begins like a node,
+// or ErrNoEndpoint for a node without a UDP endpoint.
 func ParseContact(text string) (Contact, error) {
 	switch {
 	case strings.HasPrefix(text, "enr:"):

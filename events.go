@@ -129,6 +129,7 @@ func (s *Subscription) send(e Event) {
 // publish hands an event to all who want it. It is called on the packet path and never waits for a
 // listener.
 func (n *Node) publish(e Event) {
+	n.log.event(e)
 	p := n.subs.list.Load()
 	if p == nil {
 		return

@@ -1,6 +1,7 @@
 package discv5
 
 import (
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -45,13 +46,20 @@ func (l *loop) release() { l.once.Do(func() { close(l.quiet) }) }
 // Close looks at the loops, either Close sees that the loop is inside, or the loop sees that the
 // node is closed.
 func (l *loop) enter() {
+	if l == nil { // of a simulated node, which waits for no loop
+		return
+	}
 	l.inside.Add(1)
 	if l.n.state.Load() == stateClosed {
 		l.release()
 	}
 }
 
-func (l *loop) leave() { l.inside.Add(-1) }
+func (l *loop) leave() {
+	if l != nil {
+		l.inside.Add(-1)
+	}
+}
 
 // wait waits for all loops that are not inside a function of the program's.
 func (s *loops) wait() {
@@ -81,5 +89,8 @@ func (n *Node) passes(r *enr.Record) (ok bool) {
 // saveRecord calls SaveRecord.
 func (n *Node) saveRecord(r *enr.Record) (err error) {
 	n.outside(func() { err = n.cfg.SaveRecord(r) })
+	if err != nil {
+		n.log.say(slog.LevelError, "the local record cannot be saved and stays as it was", slog.String("err", err.Error()))
+	}
 	return err
 }

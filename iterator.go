@@ -26,10 +26,10 @@ type found struct {
 	err    error
 }
 
-// Mix takes records from several sequences in turn, so that a prolific source does not crowd out the
-// others. If the source whose turn it is has nothing after patience, a record of any other source
-// takes its turn; with patience 0 that is so without a wait, and with a negative patience each turn
-// is waited for. Errors pass through. The sequence ends when all sources have ended.
+// Mix takes records from several sequences in turn, so that a prolific source does not crowd out
+// the others. If the source whose turn it is has nothing after patience, a record of any other
+// source takes its turn; with patience 0 that is so without a wait, and with a negative patience
+// each turn is waited for. Errors pass through. The sequence ends when all sources have ended.
 //
 // Each source runs in a goroutine of its own as long as the loop runs. When the loop is left, a
 // source that waits for the network ends with its next record: let the sources have a context, and
@@ -164,8 +164,8 @@ type Iterator struct {
 	err  error
 }
 
-// NewIterator returns an iterator over the sequence that source makes. source is called once, by the
-// first Next. Close ends the context that source is given.
+// NewIterator returns an iterator over the sequence that source makes. source is called once, by
+// the first Next. Close ends the context that source is given.
 func NewIterator(source func(context.Context) iter.Seq2[*enr.Record, error]) *Iterator {
 	it := &Iterator{source: source, items: make(chan found)}
 	it.ctx, it.cancel = context.WithCancel(context.Background())
@@ -226,8 +226,8 @@ func (it *Iterator) Node() *enr.Record {
 	return it.node
 }
 
-// Err returns the last error of the sequence since its last record: why it has ended or, from another
-// goroutine while Next waits, why nothing comes. After Close it is nil.
+// Err returns the last error of the sequence since its last record: why it has ended or, from
+// another goroutine while Next waits, why nothing comes. After Close it is nil.
 func (it *Iterator) Err() error {
 	it.mu.Lock()
 	defer it.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -43,6 +44,7 @@ type Node struct {
 	otherVias *otherVias // nil without Config.OtherProtocol
 	subs      subscribers
 
+	log       eventLog
 	callbacks callbacks
 
 	state   atomic.Int32
@@ -126,6 +128,7 @@ func newNode(cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, machine: machine, closing: make(chan struct{}), byFam: [2]int{-1, -1}}
 	n.clock = nodeClock{fastpath.NewClock(), machine}
+	n.log.init(n)
 	if err := n.listen(); err != nil {
 		return nil, err
 	}
@@ -307,6 +310,7 @@ func (n *Node) Start(ctx context.Context) error {
 func (n *Node) started(ctx context.Context) {
 	n.state.Store(stateStarted)
 	n.unwatch = context.AfterFunc(ctx, func() { n.Close() })
+	n.log.start()
 	for _, e := range *n.unusable.Load() {
 		n.publish(e)
 	}
@@ -322,6 +326,7 @@ func (n *Node) Close() error {
 	if n.state.Swap(stateClosed) == stateClosed {
 		return nil
 	}
+	n.log.say(slog.LevelInfo, "node closed")
 	close(n.closing)
 	if n.unwatch != nil {
 		n.unwatch()

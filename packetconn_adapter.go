@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// adapterErrors is how many reads of an adapted net.PacketConn may fail in a row before the node
-	// gives it up, with a pause of adapterPause after each.
+	// adapterErrors is how many reads of an adapted net.PacketConn may fail in a row before the
+	// node gives it up, with a pause of adapterPause after each.
 	adapterErrors = 50
 	adapterPause  = 20 * time.Millisecond
 )
@@ -155,8 +155,8 @@ func (c *adaptedConn) Close() error {
 	}
 }
 
-// adoptPacketConns takes over the caller's sockets: UDP sockets of one address as one group, and any
-// other net.PacketConn by itself.
+// adoptPacketConns takes over the caller's sockets: UDP sockets of one address as one group, and
+// any other net.PacketConn by itself.
 func (n *Node) adoptPacketConns() error {
 	byAddr := make(map[string][]*net.UDPConn)
 	var order []string

@@ -3,6 +3,7 @@ package discv5
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -155,6 +156,7 @@ func (r *receiver) stop(err error) {
 	if !errors.Is(err, fastpath.ErrClosed) {
 		err = fmt.Errorf("discv5: receive on %s: %w", r.conn.LocalAddr(), err)
 		r.n.failure.CompareAndSwap(nil, &err)
+		r.n.log.say(slog.LevelError, "a socket has failed and receives nothing any more", slog.String("err", err.Error()))
 	}
 }
 

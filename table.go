@@ -252,8 +252,12 @@ func (n *Node) Bootnodes() []Bootnode {
 		list = append(list, b)
 	}
 	for _, e := range *n.unusable.Load() {
-		if !slices.ContainsFunc(list, func(b Bootnode) bool { return b.ID == e.ID }) {
+		i := slices.IndexFunc(list, func(b Bootnode) bool { return b.ID == e.ID })
+		switch {
+		case i < 0:
 			list = append(list, Bootnode{ID: e.ID, Err: e.Err})
+		case errors.Is(list[i].Err, ErrBlocked): // by which rule?
+			list[i].Err = fmt.Errorf("%w: %w", ErrBlocked, e.Err)
 		}
 	}
 	return list

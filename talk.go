@@ -3,6 +3,7 @@ package discv5
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/netip"
 	"sync"
@@ -114,8 +115,9 @@ func (t *talkServer) serve(h TalkHandler, r engine.TalkRequest, slot talkSlot) {
 // call runs a handler and contains its panic.
 func (t *talkServer) call(h TalkHandler, r engine.TalkRequest) (answer []byte) {
 	defer func() {
-		if recover() != nil {
+		if p := recover(); p != nil {
 			t.panics.Add(1)
+			t.n.log.say(slog.LevelError, "a TALK handler has panicked", slog.String("protocol", r.Protocol), slog.String("panic", fmt.Sprint(p)))
 			answer = nil
 		}
 	}()
