@@ -1,6 +1,7 @@
 package topic
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 
@@ -17,6 +18,10 @@ const (
 	perRegistrar       = 6  // results that count until others have contributed
 	enoughContributors = 3
 	maxTaken           = 16 // ads, and auxiliary records, of one answer
+
+	maxRounds     = 4         // of one walk
+	recentAnswers = 1<<10 - 1 // those that decide about another round
+	freshAnswers  = 2         // of them with something new, for another round
 
 	minPause = 2 * time.Second // between two walks
 	maxPause = time.Minute
@@ -85,6 +90,8 @@ type Search struct {
 
 	perWalk  [NumBuckets]int // answers and requests under way, of this walk
 	adaptive adaptive
+	rounds   int           // more rounds of this walk, each of PerBucket nodes
+	fresh    uint16        // the last answers, newest in bit 0: set if it held something new
 	asks     int           // of this walk
 	found    int           // by this walk, for the first time
 	resume   time.Duration // when the next walk begins
@@ -175,22 +182,33 @@ func (s *Search) choose(now time.Duration) *entry {
 		}
 		return s.repeat()
 	}
-	for i := range NumBuckets {
-		if s.perWalk[i] < s.cfg.PerBucket {
-			if e := s.askable(now, i); e != nil {
-				return e
-			}
-		}
+	if e := s.farthest(now); e != nil || s.cfg.Stream || len(s.underWay) > 0 {
+		return e
 	}
-	if s.cfg.Stream || len(s.underWay) > 0 {
-		return nil
-	}
-	// Nobody else is left: registrars whose answers were full have more, and are asked once more,
-	// closest first.
+	// The walk is at its end and has found too few. Registrars whose answers were full have more:
+	// they are asked once more, closest first.
 	for i := NumBuckets - 1; i >= 0; i-- {
 		if e := s.table.pick(i, s.rnd, func(e *entry) bool { return e.phase == idle && e.full && !e.repeated }); e != nil {
 			e.repeated = true
 			return e
+		}
+	}
+	// Where a network has few topics, each registrar holds few ads, and the last answers have still
+	// brought something new: ask as many of each bucket again.
+	if s.rounds < maxRounds-1 && bits.OnesCount16(s.fresh&recentAnswers) >= freshAnswers {
+		s.rounds++
+		return s.farthest(now)
+	}
+	return nil
+}
+
+// farthest returns a node of the farthest bucket in which not enough have been asked.
+func (s *Search) farthest(now time.Duration) *entry {
+	for i := range NumBuckets {
+		if s.perWalk[i] < s.cfg.PerBucket*(1+s.rounds) {
+			if e := s.askable(now, i); e != nil {
+				return e
+			}
 		}
 	}
 	return nil
@@ -290,7 +308,12 @@ func (s *Search) Answer(now time.Duration, id enr.ID, ads, auxiliary []Node) boo
 	}
 	s.stats.Answers++
 	ads, auxiliary = ads[:min(len(ads), maxTaken)], auxiliary[:min(len(auxiliary), maxTaken)]
+	before := s.stats.Found + len(s.held)
 	s.contribute(now, id, ads)
+	s.fresh <<= 1
+	if s.stats.Found+len(s.held) > before {
+		s.fresh |= 1
+	}
 	if e != nil {
 		s.table.answered(e)
 		e.full = len(ads) >= DefaultReturn
