@@ -10,50 +10,49 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// Resolver looks up TXT records. A *net.Resolver is one.
+// Resolver resolves TXT records. A *net.Resolver implements it.
 type Resolver interface {
-	// LookupTXT returns the texts at a name, which is fully qualified and ends with a dot. The
-	// strings of one TXT record are one text. It returns soon after its context is done.
+	// LookupTXT returns the texts at a fully qualified name that ends with a dot. The strings of
+	// one TXT record form one text. LookupTXT must return soon after ctx is done.
 	LookupTXT(ctx context.Context, name string) ([]string, error)
 }
 
-// Client reads trees. Its fields may not be changed once it is in use, and it may not be copied.
-// Its methods may be called from several goroutines.
+// Client reads trees. Do not change its fields after first use, and do not copy it. Its methods are
+// safe for concurrent use.
 type Client struct {
-	// Resolver makes the look-ups; default net.DefaultResolver.
+	// Resolver resolves names; default net.DefaultResolver.
 	Resolver Resolver
-	// Limits bound what a walk may take.
+	// Limits bound the cost of a walk.
 	Limits Limits
 
 	mu   sync.Mutex
 	seqs map[Link]uint64
-	next time.Time // when the next request may start
+	next time.Time // earliest time of the next request
 }
 
-// Limits bound what a walk may take, whatever it meets. Zero values give the defaults that are
-// named.
+// Limits bound the cost of a walk, whatever the trees contain. Zero values mean the defaults.
 type Limits struct {
-	// Records is after how many records a walk ends; default no limit. A node that looks for its
-	// first peers needs few, and the entries of a tree are read in random order.
+	// Records is the number of records after which a walk ends; default no limit. A node that needs
+	// its first peers needs few records, and the entries of a tree are read in random order.
 	Records int
-	// Entries is how many entries are read of one tree; default 8192.
+	// Entries is the largest number of entries that are read per tree; default 8192.
 	Entries int
-	// Depth is how many branches may be above an entry; default 12.
+	// Depth is the largest number of branches above an entry; default 12.
 	Depth int
-	// Trees is how many trees are read, the first one included; default 16.
+	// Trees is the largest number of trees, including the first one; default 16.
 	Trees int
-	// LinkDepth is how many links may lead from the first tree to another one after each other;
-	// default 4. Negative: links are not followed.
+	// LinkDepth is the largest number of consecutive links from the first tree; default 4. A
+	// negative value means that links are not followed.
 	LinkDepth int
-	// Requests is how many DNS requests are made; default 16384.
+	// Requests is the largest number of DNS requests; default 16384.
 	Requests int
-	// Concurrency is how many requests are under way at a time; default 8.
+	// Concurrency is the largest number of concurrent requests; default 8.
 	Concurrency int
-	// Rate is how many requests the client starts in a second, in all of its walks together;
-	// default 64. Negative: any number.
+	// Rate is the number of requests per second that the client starts, over all its walks; default
+	// 64. A negative value means no limit.
 	Rate float64
-	// Timeout is how long one request may take; default 10 s. The time of a whole walk is bounded
-	// by its context.
+	// Timeout is the time limit of a request; default 10 s. The context bounds the time of the
+	// whole walk.
 	Timeout time.Duration
 }
 
@@ -78,22 +77,21 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Found is something that a walk has found and verified: a root, a record or a link. One of the
-// three pointers is set.
+// Found is a verified root, record or link. One of the three pointers is set.
 type Found struct {
-	Tree   Link   // the tree that it belongs to
-	Name   string // DNS name at which it stands
+	Tree   Link   // the tree that contains it
+	Name   string // its DNS name
 	Root   *Root
 	Record *enr.Record
 	Link   *Link
 }
 
-// Walk reads the tree at url and those that it links to, and yields what it finds, in no particular
-// order. With each bad entry, and each good one that is left out because of a limit, it yields an
-// error, which is an *Error, and goes on. When the context is done, the last error says so. An url
-// that cannot be read is the only error, as ParseLink returns it.
+// Walk reads the tree at url and the trees that it links to, and yields their content in no
+// particular order. For each bad entry, and for each entry that a limit excludes, it yields an
+// *Error and continues. When ctx is done, the last error says so. If url is invalid, the only error
+// is that of ParseLink.
 //
-// A record that several entries have is yielded for each of them.
+// Walk yields a record once for each entry that holds it.
 func (c *Client) Walk(ctx context.Context, url string) iter.Seq2[Found, error] {
 	return func(yield func(Found, error) bool) {
 		link, err := ParseLink(url)
@@ -105,9 +103,9 @@ func (c *Client) Walk(ctx context.Context, url string) iter.Seq2[Found, error] {
 	}
 }
 
-// Resolve reads the tree at url and those that it links to, and returns the newest record of each
-// node. What could not be used is left out, and the error tells of it: it is an *Errors, or that of
-// ParseLink if url cannot be read. Records may come with an error.
+// Resolve reads the tree at url and the trees that it links to, and returns the newest record of
+// each node. It leaves out unusable entries and reports them in an *Errors. If url is invalid, it
+// returns the error of ParseLink. Resolve may return records together with an error.
 func (c *Client) Resolve(ctx context.Context, url string) ([]*enr.Record, error) {
 	if _, err := ParseLink(url); err != nil {
 		return nil, err
@@ -139,11 +137,11 @@ func (c *Client) Resolve(ctx context.Context, url string) ([]*enr.Record, error)
 	return list, nil
 }
 
-// maxSeqs bounds the trees whose sequence number is remembered. A client meets more only if it is
-// used for hundreds of trees.
+// maxSeqs bounds the number of trees whose sequence number is kept. Only a client for hundreds of
+// trees needs more.
 const maxSeqs = 4096
 
-// Seq is the highest sequence number of a tree that the client has seen or was told.
+// Seq returns the highest sequence number of a tree that the client has seen or was given.
 func (c *Client) Seq(tree Link) (seq uint64, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -151,9 +149,9 @@ func (c *Client) Seq(tree Link) (seq uint64, ok bool) {
 	return seq, ok
 }
 
-// Remember tells the client a sequence number that was seen before, for example by an earlier run
-// of the program. A root with a lower one is not used. A number below the one that is remembered
-// changes nothing.
+// Remember gives the client a known sequence number, for example of an earlier run of the program.
+// The client then ignores roots with lower ones. Remember does nothing if the client knows a higher
+// number.
 func (c *Client) Remember(tree Link, seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -175,8 +173,7 @@ func (c *Client) resolver() Resolver {
 	return c.Resolver
 }
 
-// wait waits until the rate lets the next request start. No rate is so low that it takes more than
-// an hour.
+// wait waits until the rate allows the next request, at most an hour.
 func (c *Client) wait(ctx context.Context, rate float64) error {
 	if rate < 0 {
 		return ctx.Err()

@@ -16,7 +16,7 @@ func TestResolveExample(t *testing.T) {
 	s := dnstest.Start(t)
 	s.Tree(domain, example(t))
 	got, err := fast(s).Resolve(t.Context(), exampleLink)
-	// The tree that the example links to is not in the example.
+	// The example does not contain the tree that it links to.
 	if len(got) != 3 || err == nil || !strings.HasPrefix(err.Error(), "dnsdisc: morenodes.example.org: no such host") {
 		t.Errorf("%d records, %v", len(got), err)
 	}
@@ -65,7 +65,7 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// A walk ends when nothing more is wanted of it.
+// TestWalkEnds: a walk ends when the loop does.
 func TestWalkEnds(t *testing.T) {
 	s := dnstest.Start(t)
 	tree, l := make1(t, 1000, domain, 1, records(t, 100))
@@ -82,7 +82,7 @@ func TestWalkEnds(t *testing.T) {
 	if len(got) != 7 {
 		t.Fatalf("%d records", len(got))
 	}
-	// Which ones is left to chance.
+	// The choice is random.
 	same := 0
 	for range 9 {
 		if again := resolve(t, c, l); again[0].ID() == got[0].ID() {
@@ -110,8 +110,8 @@ func (f resolverFunc) LookupTXT(ctx context.Context, name string) ([]string, err
 	return f(ctx, name)
 }
 
-// fromMap is a resolver that takes a second for each answer. most is how many requests were under
-// way at a time.
+// fromMap returns a resolver that takes a second per answer. most becomes the largest number of
+// concurrent requests.
 func fromMap(tree map[string]string, most *atomic.Int32) resolverFunc {
 	var running atomic.Int32
 	return func(ctx context.Context, name string) ([]string, error) {
@@ -132,7 +132,7 @@ func fromMap(tree map[string]string, most *atomic.Int32) resolverFunc {
 	}
 }
 
-// Times are virtual in these tests.
+// These tests use virtual time.
 
 func TestRate(t *testing.T) {
 	tree, l := make1(t, 1000, domain, 1, records(t, 100))
@@ -160,8 +160,8 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// A request that takes too long is left out; when the time of the walk is over, the walk ends at
-// once.
+// TestTimeout: a request that takes too long is left out; when the context of the walk ends, the
+// walk ends immediately.
 func TestTimeout(t *testing.T) {
 	tree, l := make1(t, 1000, domain, 1, records(t, 20))
 	slow := HashOf(record(t, 3, 1).String())
@@ -204,7 +204,7 @@ func TestErrorsText(t *testing.T) {
 	}
 }
 
-// Two walks of one client share its memory.
+// TestConcurrentWalks: two walks of one client share its state.
 func TestConcurrentWalks(t *testing.T) {
 	s := dnstest.Start(t)
 	tree, l := make1(t, 1000, domain, 3, records(t, 30))

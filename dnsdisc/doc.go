@@ -1,18 +1,18 @@
-// Package dnsdisc reads and makes lists of nodes that are published in DNS (EIP-1459, dnsdisc.md):
-// signed Merkle trees of node records in TXT records, named by a URL that begins with enrtree://.
+// Package dnsdisc reads and creates lists of nodes in DNS (EIP-1459, dnsdisc.md): signed Merkle
+// trees of node records in TXT records. The URL of a list begins with enrtree://.
 //
-// # Glossary
+// # Terminology
 //
-//   - tree: one list: a root and its entries, below one domain
-//   - link: the URL of a tree, enrtree://KEY@DOMAIN; whoever has it can verify the tree
-//   - root: the text at the domain itself: hashes of the two subtrees, sequence number, signature
-//   - entry: a text below the domain: a branch, a record or a link
-//   - hash: the start of keccak256 of an entry's text, 12 to 32 bytes in base32; the label under
-//     which the entry stands
-//   - branch: an entry that lists hashes of further entries
-//   - records subtree, links subtree: what can be reached from the root's two hashes; the first has
-//     records, the second links
-//   - walk: reading a tree and, by its links, others
+//	tree      one list: a root and its entries, below one domain
+//	link      the URL of a tree, enrtree://KEY@DOMAIN, which suffices to verify the tree
+//	root      the text at the domain: hashes of the two subtrees, sequence number, signature
+//	entry     a text below the domain: a branch, a record or a link
+//	hash      the first 12 to 32 bytes of keccak256 of an entry's text in base32; the DNS label
+//	          of the entry
+//	branch    an entry that lists hashes of further entries
+//	subtree   the entries reachable from one of the root's two hashes: the records subtree
+//	          contains records, the links subtree links
+//	walk      reading a tree and the trees that it links to
 //
 // # A tree
 //
@@ -21,25 +21,25 @@
 //	2XS2367YHAXJFGLZHVAWLQD4ZY.example.org  enr:-HW4Q...
 //	C7HRFPF3BLGF3YR4DY5KX3SMBE.example.org  enrtree://AM5F...@morenodes.example.org
 //
-// The root's signature and the hashes make every entry as good as signed: who answers DNS queries
-// can hold entries back, or show an older tree to who has seen no newer one, and nothing else.
+// The root's signature and the hashes authenticate every entry. A DNS server can only withhold
+// entries, or serve an older tree to a reader that has not seen a newer one.
 //
-// # Who is trusted with what
+// # Trust
 //
-// The owner of a tree decides which records it has and to which trees it links. He is not trusted
-// with the reader's memory, time or bandwidth: a [Client] bounds entries, depth, links, requests
-// and their rate, and goes round no cycle; see [Limits]. Records are verified, but that a node
-// exists is not: treat them as bootnodes.
+// The owner of a tree decides which records it contains and to which trees it links. The reader
+// does not trust the owner with memory, time or bandwidth: a [Client] bounds entries, depth, links,
+// requests and their rate, and detects cycles; see [Limits]. Records are verified, but their nodes
+// may not exist: treat them as bootnodes.
 //
-// # What goes wrong
+// # Errors
 //
-// A bad entry, and whatever hangs below it, is left out and reported by an [Error] that tells name
-// and text; the rest of the tree is used.
+// A bad entry and everything below it is left out and reported as an [Error] with name and text.
+// The rest of the tree is used.
 //
-// # Who owns what
+// # Ownership
 //
-// A [Client] may be used by several goroutines; it keeps the highest sequence number seen of each
-// tree and the time of the next DNS request, nothing else. A walk's state belongs to the goroutine
-// that ranges over it. Its requests run in goroutines of their own, [Limits.Concurrency] at most;
-// when the walk ends they are canceled and end by themselves.
+// A [Client] is safe for concurrent use. It keeps the highest known sequence number of each tree
+// and the time of the next DNS request, nothing else. A walk's state belongs to the goroutine that
+// ranges over it. At most [Limits.Concurrency] other goroutines make its requests. The end of the
+// walk cancels them.
 package dnsdisc

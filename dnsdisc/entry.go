@@ -10,13 +10,13 @@ const (
 	branchPrefix = "enrtree-branch:"
 	recordPrefix = "enr:"
 
-	// MaxText is the longest text that is read, in bytes. What is published should fit into a DNS
-	// packet of 512 bytes (dnsdisc.md, DNS Record Structure).
+	// MaxText is the longest accepted text in bytes. A published text should fit into a DNS packet
+	// of 512 bytes (dnsdisc.md, DNS Record Structure).
 	MaxText = 1024
 )
 
-// ParseBranch reads a branch and returns the hashes that it lists, of which there may be none.
-// ErrBranch: it has another form, or a hash that is not 12 to 32 bytes in base32.
+// ParseBranch parses a branch and returns its hashes; there may be none. ErrBranch: it has another
+// form, or a hash that is not 12 to 32 bytes in base32.
 func ParseBranch(s string) ([]string, error) {
 	list, ok := strings.CutPrefix(s, branchPrefix)
 	if !ok || len(s) > MaxText {
@@ -34,7 +34,7 @@ func ParseBranch(s string) ([]string, error) {
 	return children, nil
 }
 
-// subtree is one of the two parts of a tree. An entry of the other part's kind has no place in it.
+// subtree is one of the two parts of a tree. Each part allows one kind of leaf.
 type subtree uint8
 
 const (
@@ -42,14 +42,14 @@ const (
 	linksSubtree
 )
 
-// entry is one entry below a root: a record, a link, or else a branch.
+// entry is an entry below a root: a record, a link, or otherwise a branch.
 type entry struct {
 	record   *enr.Record
 	link     *Link
 	children []string
 }
 
-// parseEntry reads an entry that stands in the given subtree, and verifies a record.
+// parseEntry parses an entry of the given subtree, and verifies a record.
 func parseEntry(s string, in subtree) (e entry, err error) {
 	switch {
 	case len(s) > MaxText:

@@ -6,11 +6,10 @@ import (
 	"strings"
 )
 
-// maxTexts is how many texts at one name are looked at. A domain has TXT records for other purposes
-// too.
+// maxTexts is the largest number of texts examined at one name. A domain has other TXT records too.
 const maxTexts = 32
 
-// fetch reads the text of a task: look-up, choice among the texts at its name, verification.
+// fetch reads the text of a task: it resolves the name, selects a text and verifies it.
 func (c *Client) fetch(ctx context.Context, t task, limits Limits) result {
 	r := result{task: t}
 	if r.err = c.wait(ctx, limits.Rate); r.err != nil {
@@ -18,7 +17,7 @@ func (c *Client) fetch(ctx context.Context, t task, limits Limits) result {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limits.Timeout)
 	defer cancel()
-	// The dot keeps resolvers from trying the name below the domains of a search list too.
+	// The dot keeps resolvers from trying the name below the domains of a search list.
 	texts, err := c.resolver().LookupTXT(ctx, t.name()+".")
 	if err != nil {
 		r.err = err
@@ -35,8 +34,8 @@ func (c *Client) fetch(ctx context.Context, t task, limits Limits) result {
 	return r
 }
 
-// chooseRoot finds the root with the highest sequence number among those that are signed well.
-// While a tree is being replaced there may be two. On error the text is the one that it is about.
+// chooseRoot returns the root with the highest sequence number among those with a valid signature.
+// There may be two while a tree is being replaced. On error, it returns the text that caused it.
 func chooseRoot(texts []string, link *Link, least uint64) (best *Root, text string, err error) {
 	err = ErrNoRoot
 	for _, s := range texts {
@@ -60,7 +59,7 @@ func chooseRoot(texts []string, link *Link, least uint64) (best *Root, text stri
 	return best, text, err
 }
 
-// chooseEntry finds the text that has the hash. On error the text is the one that it is about.
+// chooseEntry returns the text with the hash. On error, it returns the text that caused it.
 func chooseEntry(texts []string, hash string, in subtree) (e entry, text string, err error) {
 	err = ErrNoEntry
 	for _, s := range texts {
@@ -77,7 +76,7 @@ func chooseEntry(texts []string, hash string, in subtree) (e entry, text string,
 	return e, text, err
 }
 
-// isEntry tells an entry from texts for other purposes.
+// isEntry tells an entry from other texts.
 func isEntry(s string) bool {
 	return strings.HasPrefix(s, branchPrefix) || strings.HasPrefix(s, LinkPrefix) || strings.HasPrefix(s, recordPrefix)
 }

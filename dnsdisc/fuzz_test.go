@@ -12,7 +12,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// What the parsers accept comes back as the same text: no two texts mean the same.
+// A parsed text encodes to the same text, so no two texts have the same meaning.
 
 func FuzzParseLink(f *testing.F) {
 	f.Add(exampleLink)
@@ -45,7 +45,7 @@ func FuzzParseRoot(f *testing.F) {
 			t.Fatalf("%v, and %+v", err, r)
 		}
 		if err == nil {
-			r.Verify((*[33]byte)(r.Signature[:])) // any key, most of them none
+			r.Verify((*[33]byte)(r.Signature[:])) // any key; most are invalid
 		}
 	})
 }
@@ -99,9 +99,9 @@ func FuzzEntry(f *testing.F) {
 	})
 }
 
-// FuzzWalk reads trees through a resolver that lies: the input says for each name what it does.
-// Nothing comes out that the owners have not signed, and the walk ends. What a name is answered
-// with does not depend on the order of queries, which is random.
+// FuzzWalk reads trees through a lying resolver: the input selects the answer for each name. The
+// walk yields only entries that the owners signed, and it ends. Answers do not depend on the order
+// of queries, which is random.
 func FuzzWalk(f *testing.F) {
 	list := records(f, 20)
 	low, next := make1(f, 1001, "b.example.org", 1, list[15:])
@@ -135,9 +135,9 @@ func FuzzWalk(f *testing.F) {
 			}
 			op, n := script[at%uint32(len(script))], int(script[at/7%uint32(len(script))])
 			switch op % 8 {
-			case 1: // another text of one of the trees
+			case 1: // another text of a tree
 				return []string{texts[n%len(texts)]}, nil
-			case 2: // one character changed
+			case 2: // a changed character
 				b := []byte(answer + " ")
 				b[n%len(b)] ^= op | 1
 				return []string{string(b)}, nil
@@ -147,7 +147,7 @@ func FuzzWalk(f *testing.F) {
 				return []string{"v=spf1", texts[n%len(texts)], answer}, nil
 			case 5:
 				return []string{answer[:n%(len(answer)+1)]}, nil
-			case 6: // an older root, entries of somebody else
+			case 6: // an older root, entries of another tree
 				if name == domain+"." {
 					return []string{old[""], foreign[""]}, nil
 				}

@@ -16,11 +16,11 @@ import (
 
 const domain = "nodes.example.org"
 
-// exampleLink is the URL of the tree of dnsdisc.md: the key is the one that it tells in hexadecimal
-// digits. The URL that it shows has another key, which did not sign the example.
+// exampleLink is the URL of the tree of dnsdisc.md, with the key that the document states in
+// hexadecimal. The URL in the document has another key, which did not sign the example.
 const exampleLink = "enrtree://AKPYQIUQIL7PSIACI32J7FGZW56E5FKHEFCCOFHILBIMW3M6LWXS2@nodes.example.org"
 
-// example reads the tree of dnsdisc.md. The root has the empty label.
+// example returns the tree of dnsdisc.md. The root has the empty label.
 func example(t testing.TB) map[string]string {
 	t.Helper()
 	b, err := os.ReadFile("testdata/eip1459.txt")
@@ -40,7 +40,7 @@ func example(t testing.TB) map[string]string {
 	return tree
 }
 
-// newKey is the i-th of many keys.
+// newKey returns the i-th of many keys.
 func newKey(t testing.TB, i int) *enr.PrivateKey {
 	t.Helper()
 	var seed [32]byte
@@ -52,7 +52,7 @@ func newKey(t testing.TB, i int) *enr.PrivateKey {
 	return key
 }
 
-// record is the record of the i-th key.
+// record returns the record of the i-th key.
 func record(t testing.TB, i int, seq uint64) *enr.Record {
 	t.Helper()
 	r, err := enr.NewBuilder().SetSeq(seq).SetIP(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})).SetUDP(9000).Sign(newKey(t, i))
@@ -70,7 +70,7 @@ func records(t testing.TB, n int) (list []*enr.Record) {
 	return list
 }
 
-// make1 makes a tree signed by the key with the given number, and its link.
+// make1 returns a tree signed by the key with the given number, and its link.
 func make1(t testing.TB, key int, at string, seq uint64, records []*enr.Record, links ...Link) (map[string]string, Link) {
 	t.Helper()
 	k := newKey(t, key)
@@ -85,7 +85,7 @@ func make1(t testing.TB, key int, at string, seq uint64, records []*enr.Record, 
 	return tree, link
 }
 
-// handmade makes a tree of any texts below the given tops of the two subtrees.
+// handmade returns a tree of any texts below the given tops of the two subtrees.
 func handmade(t testing.TB, key int, top, links string, texts ...string) (map[string]string, Link) {
 	t.Helper()
 	tree := map[string]string{}
@@ -116,12 +116,12 @@ func branch(texts ...string) string {
 	return branchPrefix + strings.Join(list, ",")
 }
 
-// fast is a client of s that does not wait.
+// fast returns a client of s that does not wait.
 func fast(s *dnstest.Server) *Client {
 	return &Client{Resolver: s.Resolver(), Limits: Limits{Rate: -1}}
 }
 
-// ids are the node IDs of records, sorted.
+// ids returns the sorted node IDs of records.
 func ids(list []*enr.Record) (ids []enr.ID) {
 	for _, r := range list {
 		ids = append(ids, r.ID())
@@ -130,7 +130,7 @@ func ids(list []*enr.Record) (ids []enr.ID) {
 	return ids
 }
 
-// resolve resolves and sorts out the errors: one for each of the wanted ones, in any order.
+// resolve resolves and checks the errors: one for each wanted error, in any order.
 func resolve(t *testing.T, c *Client, link Link, want ...error) []*enr.Record {
 	t.Helper()
 	list, err := c.Resolve(t.Context(), link.String())

@@ -9,7 +9,8 @@ import (
 	"github.com/fastdisc/discv5/internal/dnstest"
 )
 
-// Bad entries are left out and reported by their own errors; the good ones beside them are used.
+// TestBadEntries: bad entries are left out and reported as their own errors; the good ones are
+// used.
 func TestBadEntries(t *testing.T) {
 	good, bad := record(t, 1, 1).String(), record(t, 2, 1).String()
 	broken := bad[:50] + "A" + bad[51:]
@@ -48,7 +49,8 @@ func TestMisplacedRecord(t *testing.T) {
 	}
 }
 
-// What stands at a name is not what its hash says, or nothing does. The error tells name and text.
+// TestWrongHash: the text at a name does not have the hash, or there is none. The error contains
+// name and text.
 func TestWrongHash(t *testing.T) {
 	s := dnstest.Start(t)
 	list := records(t, 3)

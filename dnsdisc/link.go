@@ -7,27 +7,25 @@ import (
 	"github.com/fastdisc/discv5/internal/curve"
 )
 
-// LinkPrefix begins the URL of a tree.
+// LinkPrefix is the prefix of a tree's URL.
 const LinkPrefix = "enrtree://"
 
-// maxKeySize is the longest thing that is written in base32: a compressed public key.
+// maxKeySize is the size of the longest value in base32: a compressed public key.
 const maxKeySize = curve.PublicKeySize
 
-// maxDomain is the longest name in DNS, in characters and without the last dot (RFC 1035, 2.3.4).
+// maxDomain is the length of the longest DNS name, without the last dot (RFC 1035, 2.3.4).
 const maxDomain = 253
 
-// Link names a tree and holds the key that its root is signed with (dnsdisc.md, URL Scheme):
+// Link identifies a tree by domain and public key (dnsdisc.md, URL Scheme):
 //
 //	enrtree://<compressed public key, 33 bytes in base32>@<fully qualified domain name>
 type Link struct {
 	PublicKey [enr.PublicKeySize]byte
-	// Domain is the name as it was written. Upper and lower case mean the same; there is no dot at
-	// the end.
+	// Domain is the name as written, without a dot at the end. Case does not matter.
 	Domain string
 }
 
-// LinkOf is the link of a tree at domain that is signed with key. ErrDomain: domain is not a DNS
-// name.
+// LinkOf returns the link of a tree at domain that key signs. ErrDomain: domain is not a DNS name.
 func LinkOf(key *enr.PrivateKey, domain string) (Link, error) {
 	if !isDomain(domain) {
 		return Link{}, ErrDomain
@@ -35,8 +33,8 @@ func LinkOf(key *enr.PrivateKey, domain string) (Link, error) {
 	return Link{key.PublicKey(), domain}, nil
 }
 
-// ParseLink reads the URL of a tree. ErrLink: s has another form. ErrPublicKey: its key is not a
-// point on the curve. ErrDomain: what follows the key is not a DNS name.
+// ParseLink parses the URL of a tree. ErrLink: s has another form. ErrPublicKey: the key is not a
+// point on the curve. ErrDomain: the text after the key is not a DNS name.
 func ParseLink(s string) (Link, error) {
 	rest, ok := strings.CutPrefix(s, LinkPrefix)
 	key, domain, ok2 := strings.Cut(rest, "@")
@@ -57,7 +55,7 @@ func ParseLink(s string) (Link, error) {
 	return l, nil
 }
 
-// String is the URL.
+// String returns the URL.
 func (l Link) String() string {
 	return LinkPrefix + base32Encoding.EncodeToString(l.PublicKey[:]) + "@" + l.Domain
 }
@@ -65,7 +63,7 @@ func (l Link) String() string {
 // MarshalText returns the URL. The error is always nil.
 func (l Link) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
-// UnmarshalText reads what ParseLink reads. On error l is unchanged.
+// UnmarshalText parses the form of ParseLink. On error l is unchanged.
 func (l *Link) UnmarshalText(text []byte) error {
 	parsed, err := ParseLink(string(text))
 	if err == nil {
@@ -74,14 +72,14 @@ func (l *Link) UnmarshalText(text []byte) error {
 	return err
 }
 
-// same is l in the form in which links to one tree are equal.
+// same returns l in a form that is equal for all links to one tree.
 func (l Link) same() Link {
 	l.Domain = strings.ToLower(l.Domain)
 	return l
 }
 
-// isDomain reports whether s is a DNS name by length and alphabet: labels of letters, digits, - and
-// _ between dots.
+// isDomain reports whether s has the length and alphabet of a DNS name: labels of letters, digits,
+// - and _ between dots.
 func isDomain(s string) bool {
 	if len(s) > maxDomain {
 		return false

@@ -9,17 +9,17 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// maxChildren is how many hashes a branch made here lists. With 13 its text has 365 bytes and fits
-// into a DNS packet of 512 bytes below a domain of up to 80 characters.
+// maxChildren is the number of hashes in a branch that Make creates. With 13 its text has 365 bytes
+// and fits into a DNS packet of 512 bytes below a domain of up to 80 characters.
 const maxChildren = 13
 
-// Make makes a tree of records and links, and signs it. It returns the text of each name below the
-// tree's domain; that of the root has the empty name. The same records and links in any order give
-// the same texts.
+// Make creates and signs a tree of records and links. It returns the text of each name below the
+// tree's domain; the root has the empty name. The result does not depend on the order of records
+// and links.
 //
-// Of several records of one node the newest is taken. seq must be higher than that of the tree that
-// this one replaces. ErrDomain: the domain of a link is not a DNS name. ErrPublicKey: its key is
-// not a point on the curve.
+// Make uses the newest of several records of one node. seq must be higher than that of the tree to
+// be replaced. ErrDomain: the domain of a link is not a DNS name. ErrPublicKey: its key is not a
+// point on the curve.
 func Make(records []*enr.Record, links []Link, key *enr.PrivateKey, seq uint64) (map[string]string, error) {
 	m := maker{}
 	var root Root
@@ -37,7 +37,7 @@ func Make(records []*enr.Record, links []Link, key *enr.PrivateKey, seq uint64) 
 	return m, nil
 }
 
-// recordTexts are the texts of the newest record of each node, by node ID.
+// recordTexts returns the texts of the newest record of each node, by node ID.
 func recordTexts(records []*enr.Record) (texts []string) {
 	sorted := slices.Clone(records)
 	slices.SortFunc(sorted, func(a, b *enr.Record) int {
@@ -77,7 +77,7 @@ func linkTexts(links []Link) (texts []string, err error) {
 type maker map[string]string
 
 // build adds entries and the branches above them, and returns the hash of the top. Without entries
-// this is an empty branch.
+// the top is an empty branch.
 func (m maker) build(texts []string) string {
 	hashes := make([]string, len(texts))
 	for i, s := range texts {
@@ -89,7 +89,7 @@ func (m maker) build(texts []string) string {
 	for len(hashes) > 1 {
 		var above []string
 		for group := range slices.Chunk(hashes, maxChildren) {
-			if len(group) == 1 { // one that is left over moves up
+			if len(group) == 1 { // a single one moves up a level
 				above = append(above, group[0])
 				continue
 			}

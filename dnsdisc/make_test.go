@@ -12,7 +12,7 @@ import (
 	"github.com/fastdisc/discv5/internal/dnstest"
 )
 
-// Trees of every shape come back whole over DNS; every text fits into its place.
+// TestMakeResolve: trees of all shapes survive DNS, and each text fits.
 func TestMakeResolve(t *testing.T) {
 	s := dnstest.Start(t)
 	for _, n := range []int{0, 1, 2, 13, 14, 27, 170} {

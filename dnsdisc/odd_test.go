@@ -10,8 +10,8 @@ import (
 // oddRecord is the text of a record with ip 127.0.0.1 and a udp of 0.
 const oddRecord = "enr:-IK4QO4OTSqK3chg6MIU3DGDDxiCGf-K3udzQUHtVSmTtILtdjrtusW7w8UGgwfP62ocLCbWizU293csfxQayiggYioBgmlkgnY0gmlwhH8AAAGJc2VjcDI1NmsxoQPKY0yuDUmstAHYpMa2_oxVtw0RW_QAdpzBQA8yWM0xOIN1ZHCA"
 
-// A record with an entry that does not fit is in the lists that this package makes and reads, and
-// spoils none.
+// TestOddRecordIsListed: lists may contain a record with an entry that does not fit, and the rest
+// stays valid.
 func TestOddRecordIsListed(t *testing.T) {
 	odd, err := enr.ParseText(oddRecord)
 	if err != nil {

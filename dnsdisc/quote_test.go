@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// TestS47ErrorsQuoteLittle: an error has at most 100 bytes of a text that stands in DNS, or of a
-// URL.
+// TestS47ErrorsQuoteLittle: an error quotes at most 100 bytes of a text in DNS or of a URL.
 func TestS47ErrorsQuoteLittle(t *testing.T) {
 	long := strings.Repeat("7", 1_000_000)
 	e := &Error{Name: "a.example.org", Text: long, Err: ErrBranch}

@@ -11,7 +11,7 @@ import (
 
 const rootPrefix = "enrtree-root:v1"
 
-// signatureEncoding is strict: unused bits of the last digit are zero.
+// signatureEncoding is strict: unused bits of the last digit must be zero.
 var signatureEncoding = base64.RawURLEncoding.Strict()
 
 // Root is the text at the domain of a tree (dnsdisc.md, DNS Record Structure):
@@ -20,12 +20,12 @@ var signatureEncoding = base64.RawURLEncoding.Strict()
 type Root struct {
 	Records, Links string // hashes of the tops of the two subtrees
 	Seq            uint64
-	// Signature is r || s || recovery ID over keccak256 of the text before " sig=". The recovery ID is not looked at: the key
-	// is known.
+	// Signature is r || s || recovery ID over keccak256 of the text before " sig=". The recovery ID
+	// is ignored, because the key is known.
 	Signature [65]byte
 }
 
-// ParseRoot reads a root and does not verify it. ErrRoot: it has another form, such as more white
+// ParseRoot parses a root without verifying it. ErrRoot: it has another form, such as more white
 // space, a sequence number with a sign, leading zeros or more than 64 bits, or a hash that is not
 // 12 to 32 bytes in base32.
 func ParseRoot(s string) (Root, error) {
@@ -63,17 +63,17 @@ func ParseRoot(s string) (Root, error) {
 	return r, nil
 }
 
-// String is the text.
+// String returns the text.
 func (r Root) String() string {
 	return r.signed() + " sig=" + signatureEncoding.EncodeToString(r.Signature[:])
 }
 
-// signed is the part of the text that the signature covers.
+// signed returns the signed part of the text.
 func (r *Root) signed() string {
 	return rootPrefix + " e=" + r.Records + " l=" + r.Links + " seq=" + strconv.FormatUint(r.Seq, 10)
 }
 
-// Verify checks the signature. ErrSignature: it is not that of the key, or has a high s.
+// Verify verifies the signature. ErrSignature: it is not the key's, or has a high s.
 func (r *Root) Verify(pub *[enr.PublicKeySize]byte) error {
 	digest := keccak256(r.signed())
 	if !curve.Default().Verify(pub, &digest, (*[curve.SignatureSize]byte)(r.Signature[:])) {

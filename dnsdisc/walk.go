@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 )
 
-// walk is the state of one Walk. All of it belongs to the goroutine that ranges over the walk;
-// requests run in goroutines of their own and hand back a result.
+// walk is the state of one Walk. It belongs to the goroutine that ranges over the walk. Requests
+// run in other goroutines, which return a result.
 //
 //	queues of trees --pick--> task --fetch, in a goroutine--> result --take--> Found or Error
 //	     ^                                                       |
@@ -17,31 +17,31 @@ type walk struct {
 	yield  func(Found, error) bool
 
 	trees    []*tree
-	known    map[Link]bool // trees, so that links in a cycle end
+	known    map[Link]bool // trees, to detect cycles of links
 	running  int
 	requests int
 	records  int
 	results  chan result
-	ended    bool // nothing more is wanted
+	ended    bool // the loop has ended
 }
 
-// tree is what a walk knows of one tree.
+// tree is the state of one tree.
 type tree struct {
 	link  Link
-	links int // that lead to it, one after another
-	// queue holds tasks that have not been picked, in no order.
+	links int // consecutive links that lead to it
+	// queue holds unpicked tasks, in no order.
 	queue []task
 	seen  map[seenEntry]bool
 	full  bool // ErrEntries has been reported
 }
 
-// seenEntry names an entry of a subtree, whatever the length of the hash by which it is known.
+// seenEntry identifies an entry of a subtree, for any length of its hash.
 type seenEntry struct {
 	in   subtree
 	hash string
 }
 
-// task is one text to be read.
+// task is one text to read.
 type task struct {
 	tree  *tree
 	in    subtree
@@ -57,7 +57,7 @@ func (t *task) name() string {
 	return t.hash + "." + t.tree.link.Domain
 }
 
-// result is what has come of a task: an error, a root or an entry.
+// result is the result of a task: an error, a root or an entry.
 type result struct {
 	task  task
 	text  string
@@ -84,7 +84,8 @@ func (w *walk) run(ctx context.Context, first Link) {
 			}
 			w.requests++
 			w.running++
-			// There is room for its result, so that it ends even if nobody waits for it any more.
+			// The channel has room for the result, so the goroutine ends even if nobody waits for
+			// it.
 			go func() { w.results <- w.client.fetch(requests, t, w.limits) }()
 		}
 		if w.running == 0 {
@@ -107,8 +108,8 @@ func (w *walk) run(ctx context.Context, first Link) {
 	}
 }
 
-// pick takes a task out of a queue: a tree by chance, so that no tree holds up the others, then one
-// of its tasks by chance (dnsdisc.md, Client Protocol).
+// pick removes a random task of a random tree, so that no tree holds up the others (dnsdisc.md,
+// Client Protocol).
 func (w *walk) pick() (task, bool) {
 	n := len(w.trees)
 	first := rand.IntN(n)
@@ -125,7 +126,7 @@ func (w *walk) pick() (task, bool) {
 	return task{}, false
 }
 
-// take goes on from a result.
+// take processes a result.
 func (w *walk) take(r result) {
 	t := r.task
 	found := Found{Tree: t.tree.link, Name: t.name()}
@@ -159,7 +160,7 @@ func (w *walk) take(r result) {
 	}
 }
 
-// push queues an entry, unless it has been before: the same one may hang on several branches.
+// push queues an entry, unless it was queued before: several branches may list an entry.
 func (w *walk) push(t task, fail func(error)) {
 	key := seenEntry{t.in, t.hash[:sameHash]}
 	switch tree := t.tree; {
@@ -173,7 +174,7 @@ func (w *walk) push(t task, fail func(error)) {
 	}
 }
 
-// follow adds the tree that a link leads to.
+// follow adds the tree of a link.
 func (w *walk) follow(l Link, links int, fail func(error)) {
 	switch {
 	case w.limits.LinkDepth < 0 || w.known[l.same()]:

@@ -11,18 +11,18 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// Cause says why a Budget refused a packet.
+// Cause is the reason why a Budget refused a packet.
 type Cause uint8
 
 // Causes.
 const (
-	// Allowed: it did not.
+	// Allowed: the packet was not refused.
 	Allowed Cause = iota
-	// OverRate: the destination, its site or its wide prefix has had its packets.
+	// OverRate: the destination, its site or its wide prefix is over its rate.
 	OverRate
-	// Repeated: the node ID has been probed at the destination, on behalf of the same namer.
+	// Repeated: the node ID was already probed at the destination on behalf of the same namer.
 	Repeated
-	// Unfunded: the grant does not suffice.
+	// Unfunded: the grant is used up.
 	Unfunded
 )
 
@@ -31,7 +31,7 @@ func (c Cause) String() string {
 	return [...]string{"allowed", "rate", "repeated", "unfunded", "unknown"}[min(c, Unfunded+1)]
 }
 
-// Origin says how this node came to send a packet to an endpoint.
+// Origin is the reason why this node sends a packet to an endpoint.
 type Origin uint8
 
 // Origins.
@@ -40,21 +40,22 @@ const (
 	Operator Origin = iota
 	// Known: the node has answered at this endpoint before, or has a session there.
 	Known
-	// Named: somebody else named the endpoint, or a node that has not been met there.
+	// Named: another node named the endpoint, or the node states it itself but has not been
+	// contacted there.
 	Named
 )
 
 // Purpose describes a packet to Spend.
 type Purpose struct {
 	Origin Origin
-	// ID is the node ID behind the endpoint. It counts for Named.
+	// ID is the node ID behind the endpoint, for Named.
 	ID [32]byte
-	// Grant pays for the packet if Origin is Named. Without one, a message of the node itself led
-	// to it that was not shorter.
+	// Grant pays for the packet if Origin is Named. Without a Grant, an earlier message of the node
+	// itself, at least as long as the packet, led to it.
 	Grant *Grant
 }
 
-// Budget is the budget of one node. Its methods may be called from several goroutines.
+// Budget is the budget of one node. It is safe for concurrent use.
 type Budget struct {
 	seed   uint64
 	proofs proofs
@@ -68,8 +69,8 @@ type Budget struct {
 	probes   *probeTable
 }
 
-// New returns a budget. seed must be secret and random. endpoints is how many proofs it should
-// hold; each takes 32 bytes. The other tables take 176 KiB.
+// New returns a Budget for the given number of proofs, of 32 bytes each. The other tables take 176
+// KiB. seed must be secret and random.
 func New(seed uint64, endpoints int) *Budget {
 	return &Budget{
 		seed:     seed,
@@ -91,7 +92,7 @@ func (b *Budget) hash(at netip.AddrPort) uint64 {
 	return xxh3.HashSeed(buf[:], b.seed)
 }
 
-// destination returns the key under which packets to an endpoint count.
+// destination returns the key that counts packets to an endpoint.
 func (b *Budget) destination(to netip.AddrPort, class netaddr.Class) uint64 {
 	if class == netaddr.Loopback {
 		return b.hash(to)
@@ -99,7 +100,7 @@ func (b *Budget) destination(to netip.AddrPort, class netaddr.Class) uint64 {
 	return b.hash(netip.AddrPortFrom(to.Addr(), 0))
 }
 
-// prefix returns the key of a prefix, which is that of no destination.
+// prefix returns the key of a prefix, which differs from all destination keys.
 func (b *Budget) prefix(p netaddr.Prefix) uint64 {
 	n := p.Netip()
 	a := n.Addr().As16()
@@ -119,8 +120,7 @@ func (b *Budget) source(from netip.AddrPort) uint64 {
 	return b.destination(from, class)
 }
 
-// probe returns the key of a node ID that the namer behind g, which may be nil, names at a
-// destination.
+// probe returns the key of a node ID that the namer of g, which may be nil, names at a destination.
 func (b *Budget) probe(destination uint64, id *[32]byte, g *Grant) uint64 {
 	var buf [48]byte
 	copy(buf[:], id[:])
@@ -131,9 +131,9 @@ func (b *Budget) probe(destination uint64, id *[32]byte, g *Grant) uint64 {
 	return xxh3.HashSeed(buf[:], b.seed)
 }
 
-// Spend charges a packet of size bytes to the endpoint to, unless that has a proof. If the result
-// is not Allowed, nothing has been charged, and the packet must not be sent. It does not allocate
-// unless a grant pays.
+// Spend charges a packet of size bytes to the endpoint to, unless the endpoint has a proof. If the
+// result is not Allowed, nothing was charged and the caller must not send the packet. Spend
+// allocates only if a grant pays.
 func (b *Budget) Spend(now time.Duration, to netip.AddrPort, size int, p *Purpose) Cause {
 	if b.Proven(now, to) {
 		return Allowed
@@ -201,9 +201,9 @@ func (b *Budget) Probed(now time.Duration, to netip.AddrPort, id *[32]byte, g *G
 }
 
 // Claim charges one claim to the site of source: an endpoint that a node there states for itself
-// and that is to be probed, or a record that is to be fetched from there. It reports false if the
-// site has had its claims. Sites of private and loopback addresses count by address. Nodes that are
-// members of the table count apart from others.
+// and that this node will probe, or a record that it will fetch. It returns false if the site has
+// used up its claims. Sites of private and loopback addresses count by address. Members of the
+// table count separately from other nodes.
 func (b *Budget) Claim(now time.Duration, source netip.AddrPort, member bool) bool {
 	key := b.source(source)
 	if member {

@@ -8,7 +8,7 @@ import (
 
 func at(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-// victim returns the endpoint number i of a spread, without a proof.
+// spread returns endpoint number i of a set without proofs.
 type spread func(i int) netip.AddrPort
 
 func port(i int) netip.AddrPort {
@@ -25,7 +25,7 @@ func site6(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(a), 9000)
 }
 
-// Each width has its own bound for any second, whatever the order and however long it lasts.
+// TestRates: each width has its own limit in any second, whatever the order and duration.
 func TestRates(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -63,7 +63,8 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// Private prefixes and loopback addresses hold many nodes: they count by address and by endpoint.
+// TestLocalPrefixesDoNotCount: private prefixes and loopback hold many nodes, so they count by
+// address and by endpoint.
 func TestLocalPrefixesDoNotCount(t *testing.T) {
 	for name, to := range map[string]spread{
 		"private": func(i int) netip.AddrPort { return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 9) },
@@ -89,8 +90,8 @@ func TestLocalPrefixesDoNotCount(t *testing.T) {
 	}
 }
 
-// A named ID is probed once at an address on behalf of one namer, then after pauses that double.
-// Another port of the address is the same destination.
+// TestOneProbe: a named ID is probed once at an address on behalf of one namer, then after pauses
+// that double. Another port of the address is the same destination.
 func TestOneProbe(t *testing.T) {
 	b := New(1, 0)
 	p := &Purpose{Origin: Named, ID: [32]byte{1}}
@@ -125,8 +126,8 @@ func TestOneProbe(t *testing.T) {
 	}
 }
 
-// A grant pays for as many packets to one destination and to one site as it has, and for as many
-// bytes.
+// TestGrant: a grant pays for as many packets per destination and per site, and as many bytes, as
+// it has.
 func TestGrant(t *testing.T) {
 	id := byte(0)
 	spend := func(b *Budget, g *Grant, to netip.AddrPort, size int) Cause {
@@ -171,7 +172,8 @@ func TestGrant(t *testing.T) {
 	})
 }
 
-// An endpoint with a proof costs nothing. Two failures in a row end the proof, and so does time.
+// TestProofs: an endpoint with a proof costs nothing. Two consecutive failures end the proof, and
+// so does time.
 func TestProofs(t *testing.T) {
 	b := New(1, 0)
 	e := port(1)
@@ -211,7 +213,8 @@ func TestProofs(t *testing.T) {
 	}
 }
 
-// However many endpoints answer, the newest keep their proofs, and the memory stays what it is.
+// TestProofsAreBounded: however many endpoints answer, the newest keep their proofs, and memory
+// does not grow.
 func TestProofsAreBounded(t *testing.T) {
 	b := New(1, 512)
 	last := func(i int) netip.AddrPort {
@@ -232,7 +235,7 @@ func TestProofsAreBounded(t *testing.T) {
 	}
 }
 
-// A table without room refuses, so that a flood of destinations buys nobody more packets.
+// TestFullRateTableRefuses: a full table refuses, so a flood of destinations gains no packets.
 func TestFullRateTableRefuses(t *testing.T) {
 	b := New(1, 0)
 	refused := 0
@@ -250,7 +253,7 @@ func TestFullRateTableRefuses(t *testing.T) {
 	}
 }
 
-// The operator's requests are not subject to the funding rule, but have a bound.
+// TestOperator: the funding rule does not apply to the operator's requests, but a rate does.
 func TestOperator(t *testing.T) {
 	b := New(1, 0)
 	n := 0
@@ -264,7 +267,7 @@ func TestOperator(t *testing.T) {
 	}
 }
 
-// Claims count by the site of their source.
+// TestClaims: claims count by the site of their source.
 func TestClaims(t *testing.T) {
 	b := New(1, 0)
 	n := 0
@@ -309,8 +312,8 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// With as many proofs as asked for, none is lost: a second set takes what the first one has no room
-// for.
+// TestProofsHaveRoom: no proof is lost up to the configured number, because a second set takes what
+// the first one has no room for.
 func TestProofsHaveRoom(t *testing.T) {
 	for seed := range uint64(20) {
 		const n = 8192

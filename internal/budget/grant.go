@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Grant is what a namer has sent in the message that names destinations. It pays for the probes
-// that the message leads to. Its methods may be called from several goroutines.
+// Grant is the size of a namer's message that names destinations. It pays for the probes that the
+// message leads to. It is safe for concurrent use.
 type Grant struct {
 	namer netip.AddrPort
 
@@ -22,7 +22,7 @@ type spent struct {
 	n   int
 }
 
-// NewGrant returns a grant for a message of namer that took so many packets and bytes.
+// NewGrant returns a Grant for a message of namer with the given numbers of packets and bytes.
 func NewGrant(namer netip.AddrPort, packets, bytes int) *Grant {
 	return &Grant{namer: namer, packets: packets, bytes: bytes}
 }
@@ -37,8 +37,8 @@ func (g *Grant) find(key uint64) int {
 	return -1
 }
 
-// spend pays for one packet of size bytes that counts under the keys, those of its destination and
-// site. It reports false, and pays nothing, if the grant does not suffice.
+// spend pays for one packet of size bytes that counts under the keys of its destination and site.
+// If the grant is used up, it returns false and pays nothing.
 func (g *Grant) spend(size int, keys ...uint64) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

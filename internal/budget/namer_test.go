@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// S28: a namer is its site, so that other ports, hosts and subnets of it do not get a probe each.
-// In a private network it is its address.
+// S28: a namer is identified by its site, so other ports, hosts and subnets do not get a probe
+// each. In a private network the address identifies it.
 func TestS28NamerIsItsSite(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -40,8 +40,8 @@ func TestS28NamerIsItsSite(t *testing.T) {
 	}
 }
 
-// S28: names of other destinations push old probes out of their set, never young ones first, so
-// that a few hundred names do not have the victim probed a second time.
+// S28: names of other destinations evict old probes from their set first, so a few hundred names do
+// not lead to a second probe of the victim.
 func TestS28OtherNamesKeepYoungProbes(t *testing.T) {
 	var table probeTable
 	const set = 5
@@ -62,8 +62,8 @@ func TestS28OtherNamesKeepYoungProbes(t *testing.T) {
 	}
 }
 
-// S28: a victim whose probes are forgotten, because of very many other names, still gets no more
-// than its rate, which no table forgets.
+// S28: if very many other names evict the probes of a victim, its rate still holds, because no
+// table forgets that.
 func TestS28RateOutlivesForgottenProbes(t *testing.T) {
 	b := New(1, 0)
 	victim, sent, worst := at("20.9.9.9:9000"), []time.Duration(nil), 0
@@ -91,7 +91,7 @@ func TestS28RateOutlivesForgottenProbes(t *testing.T) {
 	}
 }
 
-// S30: one endpoint's answer proves no other endpoint, however many share a set of the table.
+// S30: an answer proves one endpoint only, even if others share a set of the table.
 func TestS30ProofIsOfOneEndpoint(t *testing.T) {
 	b := New(1, 0)
 	for i := range 250 {
@@ -104,7 +104,7 @@ func TestS30ProofIsOfOneEndpoint(t *testing.T) {
 	}
 }
 
-// S44: nodes that are not in the table use up no claims of the members of the same site.
+// S44: nodes outside the table do not use up the claims of members of the same site.
 func TestS44MembersClaimApart(t *testing.T) {
 	b := New(1, 0)
 	for i := range 200 {

@@ -3,7 +3,7 @@ package budget
 import "time"
 
 const (
-	// FirstPause is the time before a node ID may be probed a second time at one destination on
+	// FirstPause is the time until a node ID may be probed a second time at one destination on
 	// behalf of one namer. The pause doubles with each probe, up to MaxPause.
 	FirstPause = 5 * time.Minute
 	// MaxPause bounds that pause.
@@ -12,7 +12,7 @@ const (
 	probeSets = 512 // of 8 entries each: 96 KiB
 )
 
-// probed is when a probe of one key was sent last, and how often.
+// probed holds time and number of the probes of one key.
 type probed struct {
 	key   uint64
 	at    time.Duration
@@ -21,11 +21,11 @@ type probed struct {
 
 func (p *probed) pause() time.Duration { return min(FirstPause<<min(p.times-1, 8), MaxPause) }
 
-// probeTable remembers which probes have been sent.
+// probeTable stores sent probes.
 type probeTable struct{ sets [probeSets][ways]probed }
 
-// look returns the entry of key, or the one to overwrite. ok is false if it is too early for
-// another probe.
+// look returns the entry of key, or the one to overwrite. It returns ok = false if it is too early
+// for another probe.
 func (t *probeTable) look(now time.Duration, key uint64) (e *probed, ok bool) {
 	set := &t.sets[key%probeSets]
 	oldest := &set[0]
@@ -41,7 +41,7 @@ func (t *probeTable) look(now time.Duration, key uint64) (e *probed, ok bool) {
 	return oldest, true
 }
 
-// charge notes a probe of key at the entry that look has returned.
+// charge records a probe of key at the entry that look returned.
 func (t *probeTable) charge(now time.Duration, e *probed, key uint64) {
 	if e.key != key || e.times == 0 || now-e.at > 2*MaxPause {
 		*e = probed{key: key}

@@ -9,23 +9,22 @@ import (
 
 const (
 	// ProofLife is how long an answer proves an endpoint. It is longer than the longest pause
-	// between two liveness checks of a node, so that a node in use never loses its proof.
+	// between two liveness checks, so a node in use never loses its proof.
 	ProofLife = 8 * time.Minute
-	// failuresAllowed is how many requests in a row an endpoint may leave without an answer before
-	// it loses its proof: one lost packet says nothing.
+	// failuresAllowed is the number of consecutive unanswered requests before an endpoint loses its
+	// proof, because a single packet may be lost.
 	failuresAllowed = 1
 
 	proofWays = 8 // entries of a set: one cache line
-	// proofSpare is how many entries there are for each proof that is to be held: with a quarter of
-	// the entries in use, two full sets hardly ever meet.
+	// proofSpare is the number of entries per configured proof. With a quarter of the entries in
+	// use, two full sets are very unlikely.
 	proofSpare = 4
 	// minProofs and maxProofs bound the entries, of 8 bytes each.
 	minProofs, maxProofs = 1024, 1 << 20
 )
 
-// proofs remembers which endpoints have answered. It is read on the packet path and so takes no
-// lock: an entry is one word. Two calls that race for one entry lose one proof, which a probe
-// restores.
+// proofs stores which endpoints have answered. The packet path reads it without a lock: an entry is
+// one word. If two calls race for an entry, one proof is lost, and a probe restores it.
 //
 //	63      32 31   30 29                      0
 //	[ tag    ] [fails] [ seconds since start + 1]
@@ -49,8 +48,8 @@ func newProofs(held int) proofs {
 
 func seconds(now time.Duration) uint64 { return (uint64(now/time.Second) + 1) & secondsMask }
 
-// pair returns the two sets in which the entry of the hash h may be. It is in the second one only
-// if the first one was full, so that a lookup mostly reads one cache line.
+// pair returns the two sets that may contain the entry of hash h. The entry is in the second one
+// only if the first one was full, so a lookup mostly reads one cache line.
 func (p *proofs) pair(h uint64) [2]*[proofWays]atomic.Uint64 {
 	first := h & p.mask
 	return [2]*[proofWays]atomic.Uint64{&p.sets[first], &p.sets[(first+(h>>40|1))&p.mask]}
@@ -68,8 +67,8 @@ func (p *proofs) find(h uint64) (*atomic.Uint64, uint64) {
 	return nil, 0
 }
 
-// place returns the entry to overwrite for the hash h: one that has ended, or the oldest one.
-func (p *proofs) place(now time.Duration, h uint64) (oldest *atomic.Uint64) {
+// victim returns the entry to overwrite for hash h: an expired one, or the oldest one.
+func (p *proofs) victim(now time.Duration, h uint64) (oldest *atomic.Uint64) {
 	var since time.Duration
 	for _, set := range p.pair(h) {
 		for i := range set {
@@ -93,7 +92,7 @@ func (p *proofs) add(now time.Duration, h uint64) {
 	fresh := h&tagMask | seconds(now)
 	at, v := p.find(h)
 	if at == nil {
-		at = p.place(now, h)
+		at = p.victim(now, h)
 	}
 	if v != fresh {
 		at.Store(fresh)
@@ -114,18 +113,17 @@ func (p *proofs) fail(h uint64) {
 	if v&failMask>>failShift >= failuresAllowed {
 		next = 0
 	}
-	at.CompareAndSwap(v, next) // a proof that came meanwhile stands
+	at.CompareAndSwap(v, next) // keep a proof that came meanwhile
 }
 
-// Prove notes that an endpoint has answered a packet of this node. It neither blocks nor allocates.
+// Prove records that an endpoint has answered this node. It neither blocks nor allocates.
 func (b *Budget) Prove(now time.Duration, at netip.AddrPort) { b.proofs.add(now, b.hash(at)) }
 
-// Proven reports whether an endpoint has answered within ProofLife, and has not left two requests
-// in a row without an answer since. It neither blocks nor allocates.
+// Proven reports whether an endpoint has answered within ProofLife, and has not missed two
+// consecutive requests since. It neither blocks nor allocates.
 func (b *Budget) Proven(now time.Duration, at netip.AddrPort) bool {
 	return b.proofs.holds(now, b.hash(at))
 }
 
-// Failed notes that a request to an endpoint got no answer in time. The second one in a row takes
-// the proof of the endpoint away.
+// Failed records an unanswered request. The second consecutive one ends the endpoint's proof.
 func (b *Budget) Failed(at netip.AddrPort) { b.proofs.fail(b.hash(at)) }

@@ -2,19 +2,19 @@ package budget
 
 import "time"
 
-// Limits of packets to endpoints without a proof. A rate of n packets per second consists of a
-// burst of n/2 and n/2 in each further second, so that no second ever sees more than n.
+// Limits of packets to endpoints without a proof. A rate of n packets per second is a burst of n/2
+// and n/2 in each further second, so that no second has more than n.
 const (
-	// MaxPerSecond is for one destination.
+	// MaxPerSecond limits one destination.
 	MaxPerSecond = 10
-	// MaxSitePerSecond is for one /24 or /48.
+	// MaxSitePerSecond limits one /24 or /48.
 	MaxSitePerSecond = 50
-	// MaxWidePerSecond is for one /16 or /32.
+	// MaxWidePerSecond limits one /16 or /32.
 	MaxWidePerSecond = 200
-	// MaxOperatorPerSecond is for one destination, if the operator asks for the packet.
+	// MaxOperatorPerSecond limits one destination for packets that the operator requested.
 	MaxOperatorPerSecond = 100
-	// MaxClaimsPerSecond is for one source site: how many endpoints that its nodes state for
-	// themselves are probed, and how many of their records are fetched.
+	// MaxClaimsPerSecond limits one source site: probes of endpoints that its nodes state for
+	// themselves, and fetches of their records.
 	MaxClaimsPerSecond = 8
 )
 
@@ -42,7 +42,7 @@ func newRateTable(perSecond int) *rateTable {
 	return &rateTable{interval: interval, depth: int64(perSecond/2) * interval}
 }
 
-// look returns the entry for key, or nil if the table has no room or the key has used up its rate.
+// look returns the entry of key, or nil if the table is full or the key is over its rate.
 func (t *rateTable) look(now time.Duration, key uint64) *rateEntry {
 	set := &t.sets[key%rateSets]
 	var free *rateEntry
@@ -61,7 +61,7 @@ func (t *rateTable) look(now time.Duration, key uint64) *rateEntry {
 	return free
 }
 
-// charge counts one packet of key at the entry that look has returned.
+// charge counts one packet of key at the entry that look returned.
 func (t *rateTable) charge(now time.Duration, e *rateEntry, key uint64) {
 	if e.key != key {
 		*e = rateEntry{key: key}

@@ -7,17 +7,16 @@ import (
 	"testing"
 )
 
-// Environment variables. childVariable is set in the processes that UnderGODEBUG starts.
-// runnerVariable names the program that runs binaries of this test's processor, if the machine's
-// own is another one.
+// Environment variables. UnderGODEBUG sets childVariable in the processes that it starts.
+// runnerVariable names the program that runs binaries of this test's processor, if the machine has
+// another one.
 const (
 	childVariable  = "DISCV5_TEST_CHILD"
 	runnerVariable = "DISCV5_TEST_RUNNER"
 )
 
-// UnderGODEBUG runs the calling test again in new processes, one for each of the settings of
-// GODEBUG, and fails if the test fails there. It returns true in such a process and false in the
-// first one.
+// UnderGODEBUG reruns the calling test in new processes, one for each setting of GODEBUG, and fails
+// if the test fails there. It returns true in such a process and false in the first one.
 func UnderGODEBUG(t *testing.T, settings ...string) (child bool) {
 	t.Helper()
 	if os.Getenv(childVariable) != "" {

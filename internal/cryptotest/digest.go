@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Digest hashes message and returns what ECDSA signs on a curve of 256 bits: the first 32 bytes, or
-// a shorter hash with zeros before it (SEC 1, 4.1.3).
+// Digest hashes message and returns the value that ECDSA signs on a 256-bit curve: the first 32
+// bytes, or a shorter hash padded with zeros at the front (SEC 1, 4.1.3).
 func Digest(t testing.TB, hash string, message []byte) (digest [32]byte) {
 	t.Helper()
 	var sum []byte

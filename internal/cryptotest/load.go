@@ -30,7 +30,7 @@ func Load(t testing.TB, name string, v any) {
 	}
 }
 
-// Hex is a byte string that JSON has in hexadecimal digits.
+// Hex is a byte string in hexadecimal digits in JSON.
 type Hex []byte
 
 // UnmarshalText decodes hexadecimal digits.
@@ -40,8 +40,7 @@ func (h *Hex) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Number is a number below 2^256, big-endian, that JSON has in hexadecimal digits without the zeros
-// before it.
+// Number is a number below 2^256, big-endian, in hexadecimal digits without leading zeros in JSON.
 type Number [32]byte
 
 // UnmarshalText decodes hexadecimal digits.
@@ -54,8 +53,7 @@ func (n *Number) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Wycheproof is a file of project Wycheproof: groups with parameters in common, of type G, and
-// tests, of type T.
+// Wycheproof is a Wycheproof file: groups with common parameters, of type G, and tests, of type T.
 type Wycheproof[G, T any] struct {
 	Groups []struct {
 		Params G
@@ -63,7 +61,7 @@ type Wycheproof[G, T any] struct {
 	}
 }
 
-// UnmarshalJSON decodes a file whose groups have their parameters and their tests side by side.
+// UnmarshalJSON decodes a file whose groups have their parameters and tests side by side.
 func (w *Wycheproof[G, T]) UnmarshalJSON(b []byte) error {
 	var file struct{ Groups []json.RawMessage }
 	if err := json.Unmarshal(b, &file); err != nil {
@@ -85,10 +83,10 @@ func (w *Wycheproof[G, T]) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Counts says how many cases of each kind a test ran.
+// Counts is the number of cases of each kind that a test ran.
 type Counts map[string]int
 
-// Check fails if a kind of case did not run as often as want says.
+// Check fails the test if the counts differ from want.
 func (c Counts) Check(t testing.TB, want Counts) {
 	t.Helper()
 	for kind, n := range want {

@@ -1,12 +1,13 @@
-// Package goid tells goroutines apart. It is for one purpose: to report a function of the program's
-// that calls back in a way that would wait for itself, instead of waiting for ever.
+// Package goid identifies goroutines. It serves one purpose: to report a callback of the program
+// that would wait for itself, instead of waiting forever.
 package goid
 
 import "runtime"
 
-// ID returns the number of the calling goroutine, which no other one has while the process runs. It
-// takes about a microsecond: the runtime tells the number only in the first line of a stack trace,
-// "goroutine 18 [running]:". It is 0, which is no number, if that line has another form.
+// ID returns the number of the calling goroutine, which is unique while the process runs. It takes
+// about a microsecond, because the runtime reveals the number only in the first line of a stack
+// trace, "goroutine 18 [running]:". ID returns 0, which is no number, if that line has another
+// form.
 func ID() (id uint64) {
 	const prefix = "goroutine "
 	var b [len(prefix) + 20]byte

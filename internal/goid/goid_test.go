@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Goroutines that exist at the same time have different numbers, and each keeps its own.
+// TestID: concurrent goroutines have different numbers, and each keeps its own.
 func TestID(t *testing.T) {
 	const n = 1000
 	var mu sync.Mutex

@@ -32,12 +32,12 @@ var bits = [netaddr.NumFamilies][NumWidths]int{
 	netaddr.IPv6: {netaddr.SubnetBits6, netaddr.SiteBits6, netaddr.WideBits6},
 }
 
-// Prefix returns the prefix of width w that addr lies in.
+// Prefix returns the prefix of width w that contains addr.
 func (w Width) Prefix(addr netip.Addr) netaddr.Prefix {
 	return netaddr.PrefixOf(addr, bits[netaddr.FamilyOf(addr)][w])
 }
 
-// Prefixes are the prefixes of one address at all widths, for whoever counts it often.
+// Prefixes are the prefixes of one address at all widths, for addresses that are counted often.
 type Prefixes struct {
 	at    [NumWidths]netaddr.Prefix
 	class netaddr.Class
@@ -60,7 +60,7 @@ func (w Width) String() string {
 	return [...]string{"host", "site", "wide", "unknown"}[min(w, NumWidths)]
 }
 
-// Limits bounds the items of one prefix, for each width. 0 stands for the default of whoever takes
+// Limits bounds the items of one prefix, for each width. 0 means the default of the type that uses
 // the Limits; a negative number means no limit.
 type Limits struct {
 	// Host is for one IPv4 address and one IPv6 /64.
@@ -71,14 +71,14 @@ type Limits struct {
 	Wide int
 }
 
-// Unlimited are the Limits that bound nothing.
+// Unlimited is the Limits without a limit.
 var Unlimited = Limits{-1, -1, -1}
 
-// ErrLimits reports text that ParseLimits cannot read.
+// ErrLimits reports text that is not in the form of ParseLimits.
 var ErrLimits = errors.New("prefix limits: want host,site,wide as in 2,2,12, or off")
 
-// ParseLimits reads the form of Limits.String: three numbers, or "off" for no limit at all.
-// 0 stands for the default and "-" for no limit. Errors wrap ErrLimits.
+// ParseLimits parses the form of Limits.String: three numbers, or "off" for no limit. 0 means the
+// default and "-" no limit. Errors wrap ErrLimits.
 func ParseLimits(s string) (Limits, error) {
 	if s == "off" {
 		return Unlimited, nil
@@ -102,7 +102,7 @@ func ParseLimits(s string) (Limits, error) {
 	return Limits{v[Host], v[Site], v[Wide]}, nil
 }
 
-// String returns what ParseLimits reads.
+// String returns the form that ParseLimits reads.
 func (l Limits) String() string {
 	if l.None() {
 		return "off"
@@ -116,7 +116,7 @@ func (l Limits) String() string {
 	return strings.Join(s[:], ",")
 }
 
-// None reports whether l limits nothing.
+// None reports whether l has no limit.
 func (l Limits) None() bool { return l.Host < 0 && l.Site < 0 && l.Wide < 0 }
 
 // WithDefaults returns l with every 0 replaced by the number of def.

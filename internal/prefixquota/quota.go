@@ -6,9 +6,9 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// Config says what a Quota allows.
+// Config configures a Quota.
 type Config struct {
-	// Limits are the limits of each width. A limit of 0 or less is none.
+	// Limits are the limits of each width. 0 or less means no limit.
 	Limits Limits
 	// Free is the number of items below which no limit applies.
 	Free int
@@ -16,7 +16,7 @@ type Config struct {
 	Strict bool
 }
 
-// Quota counts items by prefix. The zero value limits nothing; see New. It is not safe for
+// Quota counts items by prefix. The zero value has no limits; see New. It is not safe for
 // concurrent use.
 type Quota struct {
 	cfg           Config
@@ -38,7 +38,7 @@ func (q *Quota) Init(cfg Config) {
 	*q = Quota{cfg: cfg, limits: cfg.Limits.Widths(), count: make(map[netaddr.Prefix]int32)}
 }
 
-// SetExemptPrivate says whether private addresses are exempt from all limits.
+// SetExemptPrivate sets whether private addresses are exempt from all limits.
 func (q *Quota) SetExemptPrivate(exempt bool) { q.exemptPrivate = exempt }
 
 // Exempt reports whether no limit applies to addr.
@@ -48,7 +48,7 @@ func (q *Quota) exempt(class netaddr.Class) bool {
 	return !q.cfg.Strict && exempt(class, q.exemptPrivate)
 }
 
-// Exempt reports whether no limit applies to addr where private networks are exempt, or are not.
+// Exempt reports whether no limit applies to addr, given whether private networks are exempt.
 func Exempt(addr netip.Addr, exemptPrivate bool) bool {
 	return exempt(netaddr.ClassOf(addr), exemptPrivate)
 }
@@ -60,14 +60,14 @@ func exempt(class netaddr.Class, exemptPrivate bool) bool {
 // Len returns the number of items.
 func (q *Quota) Len() int { return q.len }
 
-// Prefixes returns the number of counters in use, of all widths together.
+// Prefixes returns the number of counters in use at all widths.
 func (q *Quota) Prefixes() int { return len(q.count) }
 
-// Count returns the number of items in the prefix of width w that addr lies in.
+// Count returns the number of items in the prefix of width w that contains addr.
 func (q *Quota) Count(addr netip.Addr, w Width) int { return int(q.count[w.Prefix(addr)]) }
 
-// Fits reports whether one more item at addr keeps within the limits. Otherwise it names the
-// narrowest width whose limit has been reached.
+// Fits reports whether the limits allow one more item at addr. Otherwise it returns the narrowest
+// width whose limit is reached.
 func (q *Quota) Fits(addr netip.Addr) (w Width, ok bool) {
 	if q.len < q.cfg.Free || q.Exempt(addr) {
 		return 0, true
@@ -80,8 +80,8 @@ func (q *Quota) Fits(addr netip.Addr) (w Width, ok bool) {
 	return 0, true
 }
 
-// Take counts one more item at addr if Fits allows it, and reports what Fits does. An item that was
-// taken is given back by Release, with the same address.
+// Take counts one more item at addr if Fits allows it, and returns the result of Fits. Call Release
+// with the same address when the item is gone.
 func (q *Quota) Take(addr netip.Addr) (w Width, ok bool) {
 	if w, ok = q.Fits(addr); ok {
 		q.Add(addr)
@@ -89,7 +89,7 @@ func (q *Quota) Take(addr netip.Addr) (w Width, ok bool) {
 	return w, ok
 }
 
-// Add counts one more item at addr whatever the limits are. Release gives it back.
+// Add counts one more item at addr whatever the limits. Call Release when the item is gone.
 func (q *Quota) Add(addr netip.Addr) {
 	q.len++
 	for w := range Width(NumWidths) {
@@ -97,7 +97,7 @@ func (q *Quota) Add(addr netip.Addr) {
 	}
 }
 
-// Release gives back one item that Take or Add has counted at addr.
+// Release removes one item at addr that Take or Add has counted.
 func (q *Quota) Release(addr netip.Addr) {
 	q.len--
 	for w := range Width(NumWidths) {
@@ -110,21 +110,21 @@ func (q *Quota) Release(addr netip.Addr) {
 	}
 }
 
-// Load says how far the fullest prefix of an address has used its limit: 0 for not at all, LoadUnit
-// for a limit that is just reached.
+// Load is the used fraction of the limit of an address's fullest prefix: 0 for none, LoadUnit for a
+// limit that is just reached.
 type Load int64
 
 // LoadUnit is the Load of a limit that is just reached.
 const LoadUnit Load = 1 << 20
 
-// Load returns the load of addr with extra more items at it. It is 0 for an exempt address and
-// where there is no limit.
+// Load returns the load of addr with extra more items. It is 0 for an exempt address and without
+// limits.
 func (q *Quota) Load(addr netip.Addr, extra int) Load {
 	p := PrefixesOf(addr)
 	return q.LoadOf(&p, extra)
 }
 
-// LoadOf is Load for an address by its prefixes.
+// LoadOf is Load for the prefixes of an address.
 func (q *Quota) LoadOf(p *Prefixes, extra int) (most Load) {
 	if q.exempt(p.class) {
 		return 0
@@ -137,9 +137,9 @@ func (q *Quota) LoadOf(p *Prefixes, extra int) (most Load) {
 	return most
 }
 
-// Displaces reports whether a candidate, not counted yet, should take the place of an item at
-// holder, which is counted: the load of the candidate, itself included, is lower than the load of
-// the holder. The answer is never yes in both directions.
+// Displaces reports whether a candidate, which is not counted yet, should replace a counted item at
+// holder: the load of the candidate, including itself, is lower than the load of the holder. It
+// never returns true in both directions.
 func (q *Quota) Displaces(candidate, holder netip.Addr) bool {
 	return q.Load(candidate, 1) < q.Load(holder, 0)
 }

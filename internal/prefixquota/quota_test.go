@@ -53,7 +53,7 @@ func TestTake(t *testing.T) {
 			if len(taken) != tt.want || q.Len() != tt.want {
 				t.Errorf("took %d, counts %d, want %d", len(taken), q.Len(), tt.want)
 			}
-			q.SetExemptPrivate(false) // must not matter for what was counted before
+			q.SetExemptPrivate(false) // must not affect earlier counts
 			for _, a := range taken {
 				q.Release(a)
 			}
@@ -90,7 +90,7 @@ func TestDisplaces(t *testing.T) {
 	}
 }
 
-// Exchanges among any items end: no prefix can evict another one and be evicted by it in turn.
+// TestDisplacementEnds: exchanges end, because no two prefixes can evict each other in turn.
 func TestDisplacementEnds(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	q := New(Config{Limits: Limits{4, 6, 15}})

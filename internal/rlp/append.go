@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// HeaderSize is how many bytes the prefix of a string or list with a payload of n bytes takes.
-// It does not apply to a string of one byte below 0x80, which has no prefix.
+// HeaderSize returns the size of the prefix of a string or list with a payload of n bytes. It does
+// not apply to a string of one byte below 0x80, which has no prefix.
 func HeaderSize(n int) int {
 	if n <= 55 {
 		return 1
@@ -14,7 +14,7 @@ func HeaderSize(n int) int {
 	return 1 + intSize(uint64(n))
 }
 
-// StringSize is how many bytes AppendString writes for s.
+// StringSize returns the number of bytes that AppendString appends for s.
 func StringSize(s []byte) int {
 	if len(s) == 1 && s[0] < 0x80 {
 		return 1
@@ -22,7 +22,7 @@ func StringSize(s []byte) int {
 	return HeaderSize(len(s)) + len(s)
 }
 
-// Uint64Size is how many bytes AppendUint64 writes for v.
+// Uint64Size returns the number of bytes that AppendUint64 appends for v.
 func Uint64Size(v uint64) int {
 	if v < 0x80 {
 		return 1
@@ -38,8 +38,8 @@ func AppendString(dst, s []byte) []byte {
 	return append(appendHeader(dst, 0x80, len(s)), s...)
 }
 
-// AppendListHeader appends the prefix of a list whose payload takes n bytes.
-// The caller appends exactly n bytes of values after it.
+// AppendListHeader appends the prefix of a list with a payload of n bytes. The caller must append
+// exactly n bytes of values.
 func AppendListHeader(dst []byte, n int) []byte {
 	return appendHeader(dst, 0xc0, n)
 }
@@ -54,7 +54,7 @@ func AppendUint64(dst []byte, v uint64) []byte {
 		return append(dst, byte(v))
 	}
 	n := intSize(v)
-	var b [9]byte // all at once: record sequence numbers of 6 bytes are in every PONG
+	var b [9]byte // one append: record sequence numbers of 6 bytes are in each PONG
 	b[0] = 0x80 + byte(n)
 	binary.BigEndian.PutUint64(b[1:], v<<(64-8*n))
 	return append(dst, b[:1+n]...)
@@ -72,7 +72,7 @@ func appendHeader(dst []byte, base byte, n int) []byte {
 	return dst
 }
 
-// intSize is how many bytes v takes without leading zeros; 0 takes none.
+// intSize returns the number of bytes of v without leading zeros, which is 0 for 0.
 func intSize(v uint64) int {
 	return (bits.Len64(v) + 7) / 8
 }

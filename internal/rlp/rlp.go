@@ -1,8 +1,8 @@
-// Package rlp reads and writes the recursive length prefix encoding, in the strict canonical
+// Package rlp decodes and encodes recursive length prefix (RLP) encoding, in the strict canonical
 // form that EIP-778 records and discv5 messages require.
 //
-// Reading never allocates and never copies: every value returned is a sub-slice of the input.
-// Writing appends to the caller's slice.
+// Decoding never allocates and never copies: each returned value is a sub-slice of the input.
+// Encoding appends to the caller's slice.
 //
 //	0x00..0x7f             a single byte, itself
 //	0x80+n, n bytes        a string of n <= 55 bytes
@@ -10,13 +10,13 @@
 //	0xc0+n, n bytes        a list whose payload is n <= 55 bytes
 //	0xf7+k, k bytes, n     a list whose payload is n >= 56 bytes
 //
-// Canonical means: a single byte below 0x80 has no prefix, a length of at most 55 uses the
-// short form, a length has no leading zero, an integer has no leading zero.
+// Canonical means: a single byte below 0x80 has no prefix, a length of at most 55 uses the short
+// form, a length has no leading zero, an integer has no leading zero.
 package rlp
 
 import "errors"
 
-// Errors of this package. Each names one way in which an encoding is not acceptable.
+// Errors of this package. Each is a reason to reject an encoding.
 var (
 	ErrTruncated    = errors.New("rlp: input ends inside a value")
 	ErrNonCanonical = errors.New("rlp: length or single byte not in canonical form")
@@ -26,8 +26,8 @@ var (
 	ErrInteger      = errors.New("rlp: integer has a leading zero or is too large")
 )
 
-// split reads the header of the first value of b. It returns where the payload starts and
-// ends, and whether the value is a list.
+// split decodes the header of the first value of b. It returns start and end of the payload, and
+// whether the value is a list.
 func split(b []byte) (start, end int, list bool, err error) {
 	if len(b) == 0 {
 		return 0, 0, false, ErrTruncated
@@ -60,7 +60,7 @@ func split(b []byte) (start, end int, list bool, err error) {
 	}
 }
 
-// long reads a length of k big-endian bytes that follows the first byte of b.
+// long decodes a length of k big-endian bytes after the first byte of b.
 func long(b []byte, k int) (start, end int, err error) {
 	if 1+k > len(b) {
 		return 0, 0, ErrTruncated
@@ -69,7 +69,7 @@ func long(b []byte, k int) (start, end int, err error) {
 		return 0, 0, ErrNonCanonical
 	}
 	var n uint64
-	if k > 4 { // no input here is that long; also keeps the sum below from overflowing
+	if k > 4 { // no input is that long; this also keeps the sum below from overflowing
 		return 0, 0, ErrTruncated
 	}
 	for _, c := range b[1 : 1+k] {
@@ -84,7 +84,7 @@ func long(b []byte, k int) (start, end int, err error) {
 	return 1 + k, 1 + k + int(n), nil
 }
 
-// String reads a string at the start of b. It returns the string's content and what follows it.
+// String decodes a string at the start of b. It returns the string's content and the remainder.
 func String(b []byte) (content, rest []byte, err error) {
 	start, end, list, err := split(b)
 	if err != nil {
@@ -96,7 +96,7 @@ func String(b []byte) (content, rest []byte, err error) {
 	return b[start:end:end], b[end:], nil
 }
 
-// List reads a list at the start of b. It returns the list's payload and what follows the list.
+// List decodes a list at the start of b. It returns the list's payload and the remainder.
 func List(b []byte) (payload, rest []byte, err error) {
 	start, end, list, err := split(b)
 	if err != nil {
@@ -108,7 +108,8 @@ func List(b []byte) (payload, rest []byte, err error) {
 	return b[start:end:end], b[end:], nil
 }
 
-// Value reads any value at the start of b, header included, without looking inside a list.
+// Value returns any value at the start of b, including its header, without decoding the inside of a
+// list.
 func Value(b []byte) (value, rest []byte, err error) {
 	_, end, _, err := split(b)
 	if err != nil {
@@ -117,7 +118,7 @@ func Value(b []byte) (value, rest []byte, err error) {
 	return b[:end:end], b[end:], nil
 }
 
-// Uint64 reads an unsigned integer of at most 8 bytes at the start of b.
+// Uint64 decodes an unsigned integer of at most 8 bytes at the start of b.
 func Uint64(b []byte) (v uint64, rest []byte, err error) {
 	s, rest, err := String(b)
 	if err != nil {
@@ -132,7 +133,7 @@ func Uint64(b []byte) (v uint64, rest []byte, err error) {
 	return v, rest, nil
 }
 
-// Uint16 reads an unsigned integer of at most 2 bytes at the start of b.
+// Uint16 decodes an unsigned integer of at most 2 bytes at the start of b.
 func Uint16(b []byte) (v uint16, rest []byte, err error) {
 	u, rest, err := Uint64(b)
 	if err != nil {

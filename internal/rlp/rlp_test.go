@@ -102,7 +102,7 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
-// FuzzValue: what reads as canonical writes back as the same bytes.
+// FuzzValue: a canonical value encodes to the same bytes.
 func FuzzValue(f *testing.F) {
 	for _, s := range []string{"80", "7f", "81ff", "c0", "c2 01 02", "b838" + strings.Repeat("aa", 56)} {
 		f.Add(unhex(s))
