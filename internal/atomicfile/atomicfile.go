@@ -1,6 +1,6 @@
 // Package atomicfile writes files that appear complete or not at all. A program that is killed
-// while it writes leaves nothing behind: on Linux the content has no name until it is complete, and
-// elsewhere the next write removes what an earlier one left.
+// while it writes leaves nothing behind: on Linux the content has no name until it is complete; on
+// other systems the next write removes leftovers.
 package atomicfile
 
 import (
@@ -13,26 +13,25 @@ import (
 	"time"
 )
 
-// ErrReadOnly is wrapped by the error about an existing file that nobody may write to.
+// ErrReadOnly is wrapped by the error about an existing file that its owner may not write to.
 var ErrReadOnly = errors.New("file is read-only")
 
-// Options says how a file is written.
+// Options says how to write a file.
 type Options struct {
-	// Mode is that of a new file, before umask.
+	// Mode is the mode of a new file, before umask.
 	Mode fs.FileMode
 	// Exclusive refuses to replace a file; the error wraps fs.ErrExist.
 	Exclusive bool
-	// Keep follows a link, keeps the mode of an existing file, and refuses one that its owner may
-	// not write to with ErrReadOnly.
+	// Keep follows a link, keeps the mode of an existing file, and refuses to replace a read-only
+	// file; the error wraps ErrReadOnly.
 	Keep bool
 }
 
-// leftoverAge is how old a file of an earlier write is before it is removed: no write takes so
-// long.
+// leftoverAge is the minimum age of a leftover to remove. No write takes so long.
 const leftoverAge = time.Hour
 
-// Write writes content to the file path, or replaces that file: a reader sees the old content or
-// the new one. The content is on disk before it has the name.
+// Write creates or replaces the file path: a reader sees the old content or the new one. The
+// content is on disk before it gets the name.
 func Write(path string, content []byte, o Options) error {
 	path, mode, err := o.target(path)
 	if err != nil {
@@ -62,7 +61,7 @@ func Write(path string, content []byte, o Options) error {
 	return nil
 }
 
-// Check tells whether Write could write the file path, as far as that can be known without writing.
+// Check returns the error that Write would return, as far as it can know without writing content.
 func Check(path string, o Options) error {
 	path, _, err := o.target(path)
 	if err != nil {
@@ -82,7 +81,7 @@ func Check(path string, o Options) error {
 	return nil
 }
 
-// target is the file to write, and the mode to give it: 0 is that of a new one, which umask cuts.
+// target returns the file to write, and its mode; 0 stands for the mode of a new file.
 func (o Options) target(path string) (string, fs.FileMode, error) {
 	if !o.Keep {
 		return path, 0, nil
@@ -92,7 +91,7 @@ func (o Options) target(path string) (string, fs.FileMode, error) {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return path, 0, nil // there is none, or open says why
+		return path, 0, nil // a new file, or open returns the error
 	}
 	mode := info.Mode().Perm()
 	switch {
@@ -104,14 +103,14 @@ func (o Options) target(path string) (string, fs.FileMode, error) {
 	return path, mode, nil
 }
 
-// temporary is the name next to path of a file that is not complete.
+// temporary returns the name, next to path, of an incomplete file.
 func temporary(path, suffix string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new"+suffix)
 }
 
-// openNamed opens a file under a temporary name, and removes what earlier processes left there.
+// openNamed creates a file with a temporary name, and removes leftovers of earlier processes.
 func openNamed(path string, mode fs.FileMode) (*os.File, error) {
-	left, _ := filepath.Glob(escape(temporary(path, "-")) + "*") // a bad pattern finds nothing
+	left, _ := filepath.Glob(escape(temporary(path, "-")) + "*") // the pattern is valid
 	for _, name := range left {
 		if info, err := os.Lstat(name); err == nil && time.Since(info.ModTime()) > leftoverAge {
 			os.Remove(name)
@@ -121,7 +120,7 @@ func openNamed(path string, mode fs.FileMode) (*os.File, error) {
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 }
 
-// escape makes a pattern of filepath.Glob that matches a name.
+// escape returns a pattern of filepath.Glob that matches only a name.
 func escape(name string) string {
 	var b []rune
 	for _, c := range name {
@@ -133,7 +132,7 @@ func escape(name string) string {
 	return string(b)
 }
 
-// publishNamed gives a file that has a temporary name its own one.
+// publishNamed renames a file from its temporary name to path.
 func publishNamed(f *os.File, path string, exclusive bool) error {
 	if err := f.Close(); err != nil {
 		return err
@@ -141,17 +140,18 @@ func publishNamed(f *os.File, path string, exclusive bool) error {
 	if !exclusive {
 		return os.Rename(f.Name(), path)
 	}
-	// A link, unlike a rename, does not replace a file that another process has just made.
+	// Unlike a rename, a link does not replace a file that another process has just created.
 	if err := os.Link(f.Name(), path); err == nil || errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if _, err := os.Lstat(path); err == nil {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}
-	return os.Rename(f.Name(), path) // a file system without links
+	return os.Rename(f.Name(), path) // the file system has no links
 }
 
-// syncDir stores the name. The content is stored already, so a failure leaves a good file.
+// syncDir writes the name of a file to disk. The content is there already, so an error does no
+// harm.
 func syncDir(dir string) {
 	if d, err := os.Open(dir); err == nil {
 		d.Sync()

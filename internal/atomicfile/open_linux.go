@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// open opens a file without a name, which ends with the process (O_TMPFILE, Linux 3.11). Some file
-// systems have none.
+// open creates a file without a name, which vanishes with the process (O_TMPFILE, Linux 3.11). On
+// file systems without such files it creates a named file.
 func open(path string, mode fs.FileMode) (f *os.File, named bool, err error) {
 	dir := filepath.Dir(path)
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, uint32(mode.Perm()))
@@ -22,11 +22,11 @@ func open(path string, mode fs.FileMode) (f *os.File, named bool, err error) {
 	return os.NewFile(uintptr(fd), filepath.Join(dir, "(unnamed)")), false, nil
 }
 
-// attempts bounds the retries after another process has taken the temporary name.
+// attempts bounds the retries when another process takes the temporary name.
 const attempts = 8
 
-// publish gives the file its name. Only complete files ever have the temporary one, so a leftover
-// can be replaced.
+// publish gives the file its name. Only complete files ever have the temporary name, so it is safe
+// to replace a leftover.
 func publish(f *os.File, named bool, path string, exclusive bool) error {
 	if named {
 		return publishNamed(f, path, exclusive)

@@ -1,4 +1,4 @@
-// Package nodelist reads lists of nodes as people and programs write them:
+// Package nodelist splits lists of nodes as people and programs write them:
 //
 //	enr:-Iu4Q...                     one entry on a line, or several
 //	enode://...@192.0.2.1:9000,enr:...
@@ -6,7 +6,7 @@
 //	- "enr:-Iu4Q..."
 //	["enr:-Iu4Q...", "enr:-Iu4Q..."] JSON
 //
-// It splits text and leaves it to the caller to parse the entries.
+// Callers parse the entries.
 package nodelist
 
 import (
@@ -18,7 +18,7 @@ import (
 	"strings"
 )
 
-// MaxEntry is the size of the longest entry in bytes: more than the text of any record or URL.
+// MaxEntry is the maximum size of an entry, in bytes. No record and no URL is longer.
 const MaxEntry = 4096
 
 // ErrEntrySize is wrapped by the error about an entry of more than MaxEntry bytes.
@@ -26,13 +26,14 @@ var ErrEntrySize = errors.New("entry of more than 4096 bytes")
 
 // Entry is one entry of a list.
 type Entry struct {
-	Text string // without white space, quotes and the marks of YAML and JSON; not empty
+	Text string // without white space, quotes, and the punctuation of YAML and JSON; not empty
 	Line int    // of the text, from 1
 }
 
 // Read iterates over the entries of r, which may have any size. White space and commas separate
-// entries, a # starts a comment up to the end of its line. A read error, and an entry of more than
-// MaxEntry bytes, ends the iteration; the error names the line.
+// entries; a # starts a comment up to the end of its line. The iteration ends with an error that
+// names the line if reading fails, or if an entry is longer than MaxEntry; the latter wraps
+// ErrEntrySize.
 func Read(r io.Reader) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		in := bufio.NewReader(r)
@@ -80,10 +81,10 @@ func Read(r io.Reader) iter.Seq2[Entry, error] {
 // Split is Read of text.
 func Split(text string) iter.Seq2[Entry, error] { return Read(strings.NewReader(text)) }
 
-// entry takes the marks of YAML and JSON off a word; first says whether the word starts its line.
-// The result is empty if nothing else is left.
+// entry removes the punctuation of YAML and JSON from a word. first says that the word is the first
+// of its line. The result may be empty.
 func entry(word string, first bool) string {
-	// the mark that some editors put at the start of a file
+	// Some editors put a byte order mark at the start of a file.
 	word = strings.TrimPrefix(word, "\ufeff")
 	if word == "-" || word == "---" || word == "..." || first && isKey(word) {
 		return ""
@@ -96,7 +97,7 @@ func entry(word string, first bool) string {
 	return word
 }
 
-// isKey reports whether a word is the key of a YAML mapping and not an entry that was cut short.
+// isKey reports whether a word is the key of a YAML mapping, and not a truncated entry.
 func isKey(word string) bool {
 	name, ok := strings.CutSuffix(word, ":")
 	if !ok || name == "" || name == "enr" || name == "enode" || name == "enrtree" {

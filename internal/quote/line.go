@@ -2,15 +2,14 @@ package quote
 
 import "strings"
 
-// Bounds of Line: longer words and quoted texts come of an input, and not of a message or a path.
+// Bounds of Line, in bytes. Only input has longer words and quoted texts, not messages and paths.
 const (
 	longest  = 256
 	longLine = 2048
 )
 
-// Line returns the text of an error in one line. Input that a library has put into it without a
-// bound is cut: a quoted text or a word of more than 256 bytes to its first Max, and the whole to
-// 2,048 bytes.
+// Line returns the text of an error in one line. It truncates input that a library has put into the
+// text: a word or a quoted text of more than 256 bytes to Max bytes, and the line to 2,048 bytes.
 func Line(text string) string {
 	var b strings.Builder
 	for len(text) > 0 && b.Len() < longLine {
@@ -25,7 +24,7 @@ func Line(text string) string {
 		if n > longest {
 			b.WriteString(Cut(text[:n]))
 		} else {
-			// Inside of a quoted text white space is one space too.
+			// White space inside a quoted text becomes one space too.
 			b.WriteString(strings.Join(strings.Fields(text[:n]), " "))
 		}
 		text = text[n:]
@@ -37,8 +36,8 @@ func Line(text string) string {
 	return line
 }
 
-// word is the length of the first word of s, which is not empty: up to white space that is not
-// inside of double quotes.
+// word returns the length of the first word of s: up to white space outside double quotes. s is not
+// empty.
 func word(s string) int {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -51,7 +50,7 @@ func word(s string) int {
 			return i
 		}
 	}
-	if quoted { // a quote without an end is none
+	if quoted { // no closing quote: not a quoted text
 		if i := strings.IndexAny(s, " \t\r\n"); i >= 0 {
 			return i
 		}

@@ -1,5 +1,5 @@
-// Package quote puts input into error messages. An input can have a megabyte and control
-// characters; a message has neither.
+// Package quote puts input into error messages. Input may be a megabyte long and hold control
+// characters; a message must not.
 package quote
 
 import (
@@ -7,22 +7,23 @@ import (
 	"unicode/utf8"
 )
 
-// Max is how many bytes of an input a message quotes.
+// Max is the maximum number of bytes that a message quotes of an input.
 const Max = 100
 
-// shortMax is how many bytes Short quotes: little enough that nobody can use what is a private key.
+// shortMax is the maximum number of bytes that Short quotes. That much of a private key is of no
+// use.
 const shortMax = 24
 
-// Text returns s in double quotes, with Go's escapes. A quote of more than Max bytes is cut at a
-// character and followed by "...".
+// Text returns s in double quotes, with Go's escapes. It truncates a quote of more than Max bytes
+// between two characters and appends "...".
 func Text[T ~string | ~[]byte](s T) string { return text(s, Max) }
 
-// Short is Text with at most 24 bytes, for an argument or a setting that could be a secret in the
-// wrong place.
+// Short is Text with at most 24 bytes. It is for arguments and settings, which may be a secret in
+// the wrong place.
 func Short[T ~string | ~[]byte](s T) string { return text(s, shortMax) }
 
 func text[T ~string | ~[]byte](s T, most int) string {
-	// Bytes behind the first most cannot appear: each takes at least one byte of the quote.
+	// Later bytes cannot appear: each byte takes at least one byte of the quote.
 	text := string(s[:min(len(s), most+1)])
 	quoted := make([]byte, 0, most+8)
 	for rest := text; len(rest) > 0; {
@@ -38,8 +39,8 @@ func text[T ~string | ~[]byte](s T, most int) string {
 	return `"` + string(quoted) + `"`
 }
 
-// Cut returns s if it has at most Max bytes, and otherwise its first Max bytes without a broken
-// character, followed by "...". It is for text that a library has quoted.
+// Cut returns s if it has at most Max bytes. Otherwise it truncates s to Max bytes, without an
+// incomplete character, and appends "...". It is for text that a library has quoted.
 func Cut(s string) string {
 	if len(s) <= Max {
 		return s

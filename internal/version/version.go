@@ -1,4 +1,4 @@
-// Package version says which build a command is of.
+// Package version describes the build of a program.
 package version
 
 import (
@@ -7,8 +7,9 @@ import (
 	"runtime/debug"
 )
 
-// Line is what a command prints for --version: its name, the version of this module, with the
-// revision where the go command has built it from a checkout, the version of Go, and the platform.
+// Line returns the line that a command prints for --version: its name, the version of this module,
+// the version of Go, and the platform. If the go command has built the program from a checkout, the
+// version includes the revision.
 func Line(command string) string {
 	version := "unknown"
 	if b, ok := debug.ReadBuildInfo(); ok {
