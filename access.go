@@ -74,7 +74,8 @@ func (n *Node) until(term time.Duration) (time.Duration, error) {
 }
 
 // Ban drops everything from a node ID, an address or a range of addresses for a time, or for ever
-// if term is 0. Nodes that it concerns leave the table, and no request goes to them. See
+// if term is 0. The nodes concerned leave the table, their sessions end, and no request goes to
+// them: after the ban they need a new handshake. See
 // limits.ParseTarget for targets as text. The error wraps limits.ErrTarget if there is no such
 // target, limits.ErrDuration if term is negative, and limits.ErrFull if the list is.
 func (n *Node) Ban(t limits.Target, term time.Duration) error {

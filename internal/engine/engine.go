@@ -172,16 +172,27 @@ func (e *Engine) unwanted(now time.Duration, r *enr.Record) bool {
 	return false
 }
 
-// Expel takes nodes out of the table that have been banned since they came in. Call it after a
-// change of Config.Access.
-func (e *Engine) Expel(now time.Duration) (n int) {
+// Expel applies Config.Access to all that is known: nodes that have been banned, or lie outside of
+// the allowed networks, leave the table and the responders, and their sessions end. Call it after a
+// change of Config.Access. It looks at all sessions.
+func (e *Engine) Expel(now time.Duration) {
 	for node := range e.table.All() {
 		if e.unwanted(now, node.Record) || e.cfg.Access.Blocked(now, node.Addr.Addr()) {
 			e.table.Remove(now, node.ID)
-			n++
 		}
 	}
-	return n
+	e.responders.removeFunc(func(p Peer) bool { return e.blocked(now, p.ID, p.Addr.Addr()) })
+	for s := range e.sessions.All() {
+		if e.blocked(now, s.Key.ID(), s.Key.AddrPort().Addr()) {
+			e.sessions.Remove(&s.Key, e.sessions.Hash(&s.Key))
+		}
+	}
+}
+
+// blocked reports whether a node at an address is banned or outside of the allowed networks.
+func (e *Engine) blocked(now time.Duration, id enr.ID, addr netip.Addr) bool {
+	b := [32]byte(id)
+	return e.cfg.Access.Blocked(now, addr) || e.cfg.Access.BlockedID(now, &b)
 }
 
 func (e *Engine) event(ev Event) {

@@ -37,6 +37,10 @@ func (w *Worker) accept(t *task) {
 		w.counts[handshakeDrop(err)]++
 		return
 	}
+	if e.blocked(w.now, t.packet.SourceID, t.from.Addr()) {
+		w.counts[DropBannedID]++ // banned while the task waited
+		return
+	}
 	unsolicited := e.unsolicited(w.now, t)
 	a.Keys.SetVia(uint16(t.via))
 	if !e.sessions.Establish(w.now, &t.key, t.hash, agreed.Challenge, a.Keys) {

@@ -106,9 +106,14 @@ func (rs *responders) failed(id enr.ID, at netip.AddrPort) {
 
 // remove forgets a node, because it has come into the table.
 func (rs *responders) remove(id enr.ID) {
+	rs.removeFunc(func(p Peer) bool { return p.ID == id })
+}
+
+// removeFunc forgets the nodes for which del returns true.
+func (rs *responders) removeFunc(del func(Peer) bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	rs.list = slices.DeleteFunc(rs.list, func(r responder) bool { return r.peer.ID == id })
+	rs.list = slices.DeleteFunc(rs.list, func(r responder) bool { return del(r.peer) })
 }
 
 // setRecord keeps the record that a responder has shown of itself.
