@@ -3,10 +3,11 @@ package discv5
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"runtime/metrics"
@@ -16,9 +17,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
-	"github.com/fastdisc/discv5/internal/curve"
 	"github.com/fastdisc/discv5/internal/proctest"
-	"github.com/fastdisc/discv5/internal/session"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // allocChild tells a process of this test binary that it is the node that TestNodeAllocations
@@ -119,15 +119,9 @@ type allocDriver struct {
 	conn   fastpath.Conn
 	rx     *fastpath.Rx
 	tx     *fastpath.Tx
-	server *enr.Record
+	server wiretest.Remote
 	to     netip.AddrPort
-	peers  []allocPeer
-}
-
-// allocPeer is a node that the driver plays.
-type allocPeer struct {
-	id   [32]byte
-	keys *session.Keys
+	peers  []*wiretest.Peer
 }
 
 // allocRequest is a datagram, and whether it is answered.
@@ -144,48 +138,30 @@ func newAllocDriver(t *testing.T, server *enr.Record) *allocDriver {
 	}
 	t.Cleanup(func() { g.Close() })
 	d := &allocDriver{
-		t: t, conn: g.Conns()[0], server: server,
+		t: t, conn: g.Conns()[0], server: wiretest.RemoteOf(server),
 		rx: fastpath.NewRx(batchSize, codec.MaxPacketSize), tx: newTx(batchSize),
 	}
 	d.to, _ = server.UDPEndpoint4()
 	for range 16 {
-		d.connect()
+		d.connect(rand.Uint64())
 	}
 	return d
 }
 
 // connect makes a session.
-func (d *allocDriver) connect() {
+func (d *allocDriver) connect(seed uint64) {
 	d.t.Helper()
-	check := func(err error) {
-		if err != nil {
-			d.t.Helper()
-			d.t.Fatal(err)
-		}
-	}
-	key, err := enr.GenerateKey(rand.Reader)
-	check(err)
-	rec, err := enr.NewBuilder().Sign(key) // without endpoint: it does not get into the table
-	check(err)
-	p := allocPeer{id: [32]byte(key.ID())}
-	decoder := codec.NewDecoder(&p.id, codec.DefaultProtocol)
-
-	challenge := d.ask(decoder, d.stranger(p.id))
-	h := session.Handshaker{Key: key, Curve: curve.Default(), Protocol: codec.DefaultProtocol}
-	pub, _ := d.server.PublicKey()
-	in, err := h.Initiate(challenge.AD, d.server.ID(), &pub, rand.Reader)
-	check(err)
-	p.keys = in.Keys
-	header, server := d.header(p.id)
-	pong := d.ask(decoder, header.AppendHandshake(nil, &server, &in, rec.Bytes(), (&codec.Ping{RecordSeq: 1}).Append(nil)))
-	if _, err := p.keys.Open(&pong.Nonce, pong.Message, pong.AD); err != nil {
+	p := wiretest.NewPeer(d.t, seed, netip.AddrPort{}) // without endpoint: it does not get into the table
+	h := p.Answer(d.ask(p, p.Unopenable(p.ID(), d.server, nil)), d.server, wiretest.Ping(1))
+	p.Keys = h.Keys
+	if _, err := p.Open(d.ask(p, p.Encode(h, d.server))); err != nil {
 		d.t.Fatalf("answer to the handshake: %v", err)
 	}
 	d.peers = append(d.peers, p)
 }
 
 // ask sends one datagram and decodes the next that arrives.
-func (d *allocDriver) ask(decoder *codec.Decoder, b []byte) (p codec.Packet) {
+func (d *allocDriver) ask(p *wiretest.Peer, b []byte) *codec.Packet {
 	d.t.Helper()
 	d.put(b)
 	if err := d.conn.WriteBatch(d.tx); err != nil {
@@ -195,32 +171,17 @@ func (d *allocDriver) ask(decoder *codec.Decoder, b []byte) (p codec.Packet) {
 	if err := d.conn.ReadBatch(d.rx); err != nil {
 		d.t.Fatalf("no answer: %v", err)
 	}
-	if err := decoder.Decode(d.rx.Packet(0), &p); err != nil {
+	packet, err := p.Decode(d.rx.Packet(0))
+	if err != nil {
 		d.t.Fatal(err)
 	}
-	return p
+	return packet
 }
 
 func (d *allocDriver) put(b []byte) { d.tx.Commit(copy(d.tx.Buffer(), b), d.to) }
 
-// header returns a header of a packet from id with random nonce, and the server's ID.
-func (d *allocDriver) header(id [32]byte) (h session.Header, server [32]byte) {
-	h.Protocol, h.Source = codec.DefaultProtocol, id
-	rand.Read(h.Nonce[:])
-	rand.Read(h.IV[:])
-	return h, d.server.ID()
-}
-
-// stranger is a message that no session opens.
-func (d *allocDriver) stranger(id [32]byte) []byte {
-	h, server := d.header(id)
-	return h.AppendUnopenable(nil, &server, make([]byte, 28))
-}
-
 func (d *allocDriver) sealed(i int, message []byte) allocRequest {
-	p := &d.peers[i%len(d.peers)]
-	h, server := d.header(p.id)
-	return allocRequest{h.AppendMessage(nil, &server, p.keys, message), true}
+	return allocRequest{d.peers[i%len(d.peers)].Message(d.server, message), true}
 }
 
 // mix is what the node is asked in one turn: mostly PING. The node opens no packet twice, so that
@@ -238,9 +199,9 @@ func (d *allocDriver) mix() (list []allocRequest) {
 		case i%16 == 9:
 			list = append(list, d.sealed(i, (&codec.TalkRequest{RequestID: id, Protocol: []byte("nobody")}).Append(nil)))
 		case i%16 == 13:
-			var stranger [32]byte
-			rand.Read(stranger[:])
-			list = append(list, allocRequest{d.stranger(stranger), true})
+			var other [32]byte
+			crand.Read(other[:])
+			list = append(list, allocRequest{d.peers[0].Unopenable(other, d.server, make([]byte, 28)), true})
 		case i%64 == 15:
 			list = append(list, allocRequest{make([]byte, 100), false}) // another protocol
 		default:

@@ -72,12 +72,12 @@ func (w *world) step() {
 		w.job.Begin(w.now)
 		c := &call{}
 		w.calls = append(w.calls, c)
-		target := enr.ID(w.peers[w.s.choose(len(w.peers))].id())
+		target := enr.ID(w.peers[w.s.choose(len(w.peers))].ID())
 		w.job.Lookup(target, lookup.Config{}, func(*enr.Record) {}, func(*engine.Worker, []lookup.Peer) { c.ended++ })
 		w.contact()
 		w.settle()
 	case stepMove:
-		w.peerAt().at = w.peerAt().addr
+		w.peerAt().at = w.peerAt().Addr
 	case stepBatch:
 		var list []datagram
 		for range w.s.choose(40) {
@@ -219,13 +219,13 @@ func (w *world) response(p *peer) []byte {
 	var talk codec.TalkRequest
 	switch {
 	case kind == codec.TypePing && ping.Decode(body) == nil:
-		says := []netip.AddrPort{w.home(), w.peers[1].addr, netip.MustParseAddrPort("1.2.3.4:5")}[w.s.choose(3)]
-		m := codec.Pong{RequestID: ping.RequestID, RecordSeq: p.rec.Seq() + uint64(w.s.choose(2)), Recipient: says}
+		says := []netip.AddrPort{w.home(), w.peers[1].Addr, netip.MustParseAddrPort("1.2.3.4:5")}[w.s.choose(3)]
+		m := codec.Pong{RequestID: ping.RequestID, RecordSeq: p.Record.Seq() + uint64(w.s.choose(2)), Recipient: says}
 		return m.Append(nil)
 	case kind == codec.TypeFindNode && find.Decode(body) == nil:
 		m := codec.Nodes{RequestID: find.RequestID, Total: uint64(w.s.choose(5))}
 		for range w.s.choose(4) {
-			m.Records = append(m.Records, w.peers[w.s.choose(len(w.peers))].rec.Bytes()...)
+			m.Records = append(m.Records, w.peers[w.s.choose(len(w.peers))].Record.Bytes()...)
 		}
 		return m.Append(nil)
 	case kind == codec.TypeTalkRequest && talk.Decode(body) == nil:
@@ -241,7 +241,7 @@ func (w *world) call() {
 	c := &call{}
 	w.calls = append(w.calls, c)
 	r := engine.Request{
-		Peer: engine.Peer{ID: to.key.ID(), PublicKey: to.key.PublicKey(), Addr: to.addr, Record: to.rec},
+		Peer: engine.Peer{ID: to.Key.ID(), PublicKey: to.Key.PublicKey(), Addr: to.Addr, Record: to.Record},
 		Done: func(_ *engine.Worker, r engine.Result) { c.ended++; c.keep(r) },
 	}
 	switch w.s.choose(5) {
@@ -259,7 +259,7 @@ func (w *world) call() {
 	}
 	w.job.Begin(w.now)
 	c.id = w.job.Start(r)
-	w.contacted[to.addr] = true
+	w.contacted[to.Addr] = true
 	w.contact()
 	w.settle()
 }

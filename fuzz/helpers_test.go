@@ -1,8 +1,6 @@
 package fuzz
 
 import (
-	"encoding/binary"
-	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"testing"
@@ -10,6 +8,7 @@ import (
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // datagram is one under way.
@@ -18,16 +17,9 @@ type datagram struct {
 	b        []byte
 }
 
-// reader gives the same bytes for the same seed. Engines draw from it in one goroutine.
-func reader(seed uint64) *rand.ChaCha8 {
-	var s [32]byte
-	binary.LittleEndian.PutUint64(s[:], seed)
-	return rand.NewChaCha8(s)
-}
-
 func random(t testing.TB, seed uint64) *aead.Random {
 	t.Helper()
-	r, err := aead.NewRandom(reader(seed))
+	r, err := aead.NewRandom(wiretest.Reader(seed))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +43,7 @@ var addresses = [...]string{
 var identities = sync.OnceValue(func() (list [len(addresses)]identity) {
 	for i, s := range addresses {
 		addr := netip.MustParseAddrPort(s)
-		key, err := enr.GenerateKey(reader(uint64(i) + 1))
+		key, err := enr.GenerateKey(wiretest.Reader(uint64(i) + 1))
 		if err != nil {
 			panic(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/internal/session"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // FuzzNetwork joins three engines by a network that does what a script says: it loses, repeats,
@@ -92,7 +93,7 @@ func newNet(t testing.TB, s *script) *net {
 			arithmetic = curve.Default()
 		}
 		d.e, err = engine.New(engine.Config{
-			Curve: arithmetic, Key: d.key, Record: d.rec, IPv4: true, IPv6: true, Random: reader(uint64(3000 + i)), Talk: talker{},
+			Curve: arithmetic, Key: d.key, Record: d.rec, IPv4: true, IPv6: true, Random: wiretest.Reader(uint64(3000 + i)), Talk: talker{},
 			Session: session.Config{Capacity: 64, Challenges: 64}, MaxRequests: 32, MaxPeerRequests: 8, MaxTasks: 8, Records: 64, VoteMin: -1, Resend: int(flags % 3),
 		})
 		if err != nil {

@@ -18,7 +18,7 @@ func TestLargeFindNodeEndsOnce(t *testing.T) {
 		w.job.Begin(w.now)
 		w.job.Start(engine.Request{
 			Type: codec.TypeFindNode, Distances: make([]uint, n),
-			Peer: engine.Peer{ID: to.key.ID(), PublicKey: to.key.PublicKey(), Addr: to.addr, Record: to.rec},
+			Peer: engine.Peer{ID: to.Key.ID(), PublicKey: to.Key.PublicKey(), Addr: to.Addr, Record: to.Record},
 			Done: func(_ *engine.Worker, r engine.Result) { first = r.Err; ended++ },
 		})
 		tooLarge := first == engine.ErrTooLarge

@@ -10,6 +10,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/session"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // Bounds of the engine under test, small enough to be met.
@@ -29,6 +30,7 @@ type world struct {
 	e       *engine.Engine
 	rx, job *engine.Worker // as in a node: one receives, one does everything else
 	self    [32]byte
+	remote  wiretest.Remote // the engine, as peers know it
 	buf     [codec.MaxPacketSize]byte
 	out     []datagram // of the step that goes on
 	sent    [][]byte   // datagrams that peers have sent, for replays
@@ -83,8 +85,8 @@ func newWorld(t testing.TB, s *script) *world {
 	w := &world{t: t, s: s, now: time.Hour, proved: make(map[pair]bool), contacted: make(map[netip.AddrPort]bool)}
 	all := identities()
 	me := all[0]
-	w.self = me.id()
-	r := reader(1000)
+	w.self, w.remote = me.id(), wiretest.RemoteOf(me.rec)
+	r := wiretest.Reader(1000)
 	cfg := engine.Config{
 		Key: me.key, Record: me.rec, IPv4: true, IPv6: true, Random: r,
 		Session:     session.Config{Capacity: maxSessions, Challenges: maxChallenges},
@@ -100,7 +102,7 @@ func newWorld(t testing.TB, s *script) *world {
 		}
 	}
 	for i, id := range all {
-		w.peers[i] = &peer{w: w, identity: id, at: id.addr, random: random(t, uint64(2000+i))}
+		w.peers[i] = &peer{Peer: wiretest.PeerOf(t, id.key, id.rec, wiretest.Reader(uint64(2000+i))), w: w, at: id.addr}
 	}
 	return w
 }
@@ -111,7 +113,7 @@ type talker struct{}
 func (talker) Registered(p []byte) bool       { return string(p) == "p" }
 func (talker) Talk(r engine.TalkRequest) bool { return len(r.Payload)%2 == 0 }
 func (w *world) Buffer() []byte               { return w.buf[:] }
-func (w *world) home() netip.AddrPort         { return w.peers[0].addr }
+func (w *world) home() netip.AddrPort         { return w.peers[0].Addr }
 func (w *world) peerAt() *peer                { return w.peers[1+w.s.choose(len(w.peers)-1)] }
 
 func (w *world) Commit(n int, to netip.AddrPort, _ engine.Via) {
@@ -119,7 +121,7 @@ func (w *world) Commit(n int, to netip.AddrPort, _ engine.Via) {
 		w.t.Fatalf("datagram of %d bytes to %v", n, to)
 	}
 	w.outs++
-	w.out = append(w.out, datagram{w.peers[0].addr, to, bytes.Clone(w.buf[:n])})
+	w.out = append(w.out, datagram{w.peers[0].Addr, to, bytes.Clone(w.buf[:n])})
 }
 
 // settle hands what the engine has sent to the peers, and checks what must hold at any time.
@@ -156,7 +158,7 @@ func (w *world) check() {
 	}
 	for _, a := range w.peers {
 		for _, p := range w.peers {
-			at := pair{a.addr, p.key.ID()}
+			at := pair{a.Addr, p.ID()}
 			k := session.MakeKey(at.addr, (*[32]byte)(&at.id))
 			f, ok := w.e.Sessions().Lookup(&k, w.e.Sessions().Hash(&k))
 			if ok && (f.Current != nil || f.Previous != nil) && !w.proved[at] {
@@ -174,7 +176,7 @@ func (w *world) check() {
 			t.Fatalf("node %s is in the table at %v, which its record does not name", n.ID.Short(), n.Addr)
 		}
 	}
-	if r := w.e.Record(); r.ID() != enr.ID(w.self) || r.Seq() < w.peers[0].rec.Seq() {
+	if r := w.e.Record(); r.ID() != enr.ID(w.self) || r.Seq() < w.peers[0].Record.Seq() {
 		t.Fatalf("local record %s", r)
 	}
 }
@@ -212,7 +214,7 @@ func (w *world) known(a netip.AddrPort) bool {
 		return true
 	}
 	for _, p := range w.peers {
-		if w.proved[pair{a, p.key.ID()}] {
+		if w.proved[pair{a, p.ID()}] {
 			return true
 		}
 	}

@@ -92,16 +92,16 @@ func TestOutdatedRecordOfOthersStaysOut(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("20.99.0.1:9000", nil)
 	s := nw.stranger("9.9.9.8:9000", 8)
-	old := s.rec
+	old := s.Record
 	s.renewed(func(b *enr.Builder) { b.SetUDP(9001) })
-	a.e.removed.add(s.rec.ID(), s.rec, netip.AddrPort{})
-	if a.w.offerVerified(old, s.addr, false, byOthers) {
+	a.e.removed.add(s.Record.ID(), s.Record, netip.AddrPort{})
+	if a.w.offerVerified(old, s.Addr, false, byOthers) {
 		t.Error("a record that its owner has replaced was admitted on the word of others")
 	}
-	if _, _, ok := a.e.table.Get(s.rec.ID()); ok {
+	if _, _, ok := a.e.table.Get(s.Record.ID()); ok {
 		t.Error("the node is in the table")
 	}
-	if !a.w.offerVerified(old, s.addr, false, byOwner) {
+	if !a.w.offerVerified(old, s.Addr, false, byOwner) {
 		t.Error("the owner's own word does not count")
 	}
 }

@@ -17,11 +17,11 @@ func TestS34FeelersGoToNewPrefixes(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("7.7.7.1:9000", nil)
 	candidate := func(seed uint64, addr string) lookup.Peer {
-		r := nw.stranger(addr, seed).rec
+		r := nw.stranger(addr, seed).Record
 		return lookup.NewPeer(r, netip.MustParseAddrPort(addr))
 	}
 	for i, addr := range []string{"40.1.1.1:1", "40.1.1.2:1", "41.1.1.1:1"} {
-		r := nw.stranger(addr, 500+uint64(i)).rec
+		r := nw.stranger(addr, 500+uint64(i)).Record
 		a.e.Table().Add(0, table.NewNode(r, netip.MustParseAddrPort(addr), false))
 		a.e.Table().MarkLive(0, r.ID(), netip.MustParseAddrPort(addr))
 	}

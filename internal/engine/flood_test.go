@@ -13,6 +13,7 @@ import (
 	"github.com/fastdisc/discv5/internal/curve"
 	"github.com/fastdisc/discv5/internal/limiter"
 	"github.com/fastdisc/discv5/internal/session"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // arithmetic counts what strangers can ask for, by kind.
@@ -77,7 +78,7 @@ func TestS40NewcomersBesideFlood(t *testing.T) {
 		ch := s.challenge(b)
 		flood(rtt)
 		before := b.e.Counters()[HandshakesReceived]
-		nw.inject(s.addr, b, s.encode(s.answer(ch, b, ping(1)), b))
+		nw.inject(s.Addr, b, s.encode(s.answer(ch, b, ping(1)), b))
 		if b.e.Counters()[HandshakesReceived] > before {
 			ok++
 		}
@@ -105,28 +106,28 @@ func TestS41NodeUnderFalseHandshakes(t *testing.T) {
 				s := nw.stranger(fmt.Sprintf("9.9.%d.9:9", i), uint64(1000+i)).listen()
 				evil, rng := nw.stranger("203.0.113.1:1", 7), rand.New(rand.NewPCG(uint64(i), 4))
 				// What the attacker knows of the node is its address, ID and record.
-				false1 := shake{source: s.rec.ID(), record: s.rec.Bytes(), keys: session.NewKeys(&[16]byte{1}, &[16]byte{2}), plain: ping(1)}
-				false1.eph = evil.key.PublicKey()
+				false1 := wiretest.Handshake{Source: s.Record.ID(), Record: s.Record.Bytes(), Initiation: session.Initiation{Keys: session.NewKeys(&[16]byte{1}, &[16]byte{2})}, Plaintext: ping(1)}
+				false1.Ephemeral = evil.Key.PublicKey()
 				owed := [2]float64{rng.Float64(), rng.Float64()}
 				attack := func(d time.Duration) {
 					for end := nw.now + d; nw.now < end; nw.now += step {
 						for owed[0] += float64(c.messages) * step.Seconds(); owed[0] >= 1; owed[0]-- {
-							nw.inject(s.addr, b, evil.message(s.rec.ID(), b, nil, nil))
+							nw.inject(s.Addr, b, evil.message(s.Record.ID(), b, nil, nil))
 						}
 						for owed[1] += float64(c.handshakes) * step.Seconds(); owed[1] >= 1; owed[1]-- {
-							nw.inject(s.addr, b, evil.encode(false1, b))
+							nw.inject(s.Addr, b, evil.encode(false1, b))
 						}
 					}
 				}
 				attack(2*time.Second + time.Duration(rng.IntN(1000))*time.Millisecond)
 				for try := range 4 {
 					s.got = nil
-					message := s.message(s.rec.ID(), b, nil, nil)
-					nw.inject(s.addr, b, message)
+					message := s.message(s.Record.ID(), b, nil, nil)
+					nw.inject(s.Addr, b, message)
 					ch, got := s.take()
 					attack(rtt)
 					if got && ch.Nonce == nonceOf(t, b, message) {
-						nw.inject(s.addr, b, s.encode(s.answer(ch, b, ping(1)), b))
+						nw.inject(s.Addr, b, s.encode(s.answer(ch, b, ping(1)), b))
 					}
 					if b.e.Counters()[HandshakesReceived] > 0 {
 						if within++; try == 0 {
@@ -167,16 +168,16 @@ func nonceOf(t *testing.T, b *node, packet []byte) codec.Nonce {
 func TestS42BlindHandshakes(t *testing.T) {
 	for _, c := range []struct {
 		name           string
-		change         func(h *shake, evil *stranger)
+		change         func(h *wiretest.Handshake, evil *stranger)
 		agreed, queued bool
 		want           Counter
 	}{
-		{"plausible", func(*shake, *stranger) {}, true, true, DropHandshakeOpen},
-		{"prefix of the ephemeral key", func(h *shake, _ *stranger) { h.eph[0] = 4 }, false, false, DropHandshakeKey},
-		{"ephemeral key of zeros", func(h *shake, _ *stranger) { h.eph = [33]byte{} }, false, false, DropHandshakeKey},
-		{"no record where none is known", func(h *shake, _ *stranger) { h.record = nil }, false, false, DropHandshakeRecord},
-		{"record of another", func(h *shake, evil *stranger) { h.record = evil.rec.Bytes() }, false, true, DropHandshakeOwner},
-		{"record of garbage", func(h *shake, _ *stranger) { h.record = []byte{0xc3, 1, 2, 3} }, false, true, DropHandshakeRecord},
+		{"plausible", func(*wiretest.Handshake, *stranger) {}, true, true, DropHandshakeOpen},
+		{"prefix of the ephemeral key", func(h *wiretest.Handshake, _ *stranger) { h.Ephemeral[0] = 4 }, false, false, DropHandshakeKey},
+		{"ephemeral key of zeros", func(h *wiretest.Handshake, _ *stranger) { h.Ephemeral = [33]byte{} }, false, false, DropHandshakeKey},
+		{"no record where none is known", func(h *wiretest.Handshake, _ *stranger) { h.Record = nil }, false, false, DropHandshakeRecord},
+		{"record of another", func(h *wiretest.Handshake, evil *stranger) { h.Record = evil.Record.Bytes() }, false, true, DropHandshakeOwner},
+		{"record of garbage", func(h *wiretest.Handshake, _ *stranger) { h.Record = []byte{0xc3, 1, 2, 3} }, false, true, DropHandshakeRecord},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			nw := newNetwork(t)
@@ -187,10 +188,10 @@ func TestS42BlindHandshakes(t *testing.T) {
 			queued := 0
 			for i := range names {
 				s := nw.stranger(fmt.Sprintf("9.9.%d.9:9", i), uint64(1000+i))
-				nw.inject(s.addr, b, evil.message(s.rec.ID(), b, nil, nil))
-				h := shake{source: s.rec.ID(), record: s.rec.Bytes(), keys: session.NewKeys(&[16]byte{1}, &[16]byte{2}), plain: ping(1), eph: s.key.PublicKey()}
+				nw.inject(s.Addr, b, evil.message(s.Record.ID(), b, nil, nil))
+				h := wiretest.Handshake{Source: s.Record.ID(), Record: s.Record.Bytes(), Initiation: session.Initiation{Keys: session.NewKeys(&[16]byte{1}, &[16]byte{2}), Ephemeral: s.Key.PublicKey()}, Plaintext: ping(1)}
 				c.change(&h, evil)
-				b.w.Receive(nw.now, s.addr, s.encode(h, b))
+				b.w.Receive(nw.now, s.Addr, s.encode(h, b))
 				queued += b.e.Tasks()
 				b.jobs()
 			}
@@ -218,20 +219,20 @@ func TestS42FirstHandshakesFirst(t *testing.T) {
 	b.holdJobs = true
 	evil := nw.stranger("203.0.113.1:1", 7)
 	blind := func(s *stranger) []byte {
-		return s.encode(shake{source: s.rec.ID(), record: s.rec.Bytes(), keys: session.NewKeys(&[16]byte{1}, &[16]byte{2}), plain: ping(1), eph: s.key.PublicKey()}, b)
+		return s.encode(wiretest.Handshake{Source: s.Record.ID(), Record: s.Record.Bytes(), Initiation: session.Initiation{Keys: session.NewKeys(&[16]byte{1}, &[16]byte{2}), Ephemeral: s.Key.PublicKey()}, Plaintext: ping(1)}, b)
 	}
 	for i := range 8 { // names of 8 networks, with 60 handshakes each
 		s := nw.stranger(fmt.Sprintf("9.%d.9.9:9", i), uint64(1000+i))
-		nw.inject(s.addr, b, evil.message(s.rec.ID(), b, nil, nil))
+		nw.inject(s.Addr, b, evil.message(s.Record.ID(), b, nil, nil))
 		for range 60 {
-			nw.inject(s.addr, b, blind(s))
+			nw.inject(s.Addr, b, blind(s))
 		}
 	}
 	if n := b.e.Tasks(); n != 8+1024/laterRoom {
 		t.Errorf("%d wait, want %d", n, 8+1024/laterRoom)
 	}
 	s := nw.stranger("10.0.0.9:9", 99).listen()
-	nw.inject(s.addr, b, s.encode(s.answer(s.challenge(b), b, ping(1)), b))
+	nw.inject(s.Addr, b, s.encode(s.answer(s.challenge(b), b, ping(1)), b))
 	jobs := 0
 	for b.e.Counters()[HandshakesReceived] == 0 && b.w.RunTask() {
 		jobs++

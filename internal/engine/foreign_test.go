@@ -13,7 +13,7 @@ import (
 func TestS09MalformedIsNotForeign(t *testing.T) {
 	nw := newNetwork(t)
 	b, s := nw.add("10.0.0.2:9000", nil), nw.stranger("10.0.0.9:9", 7)
-	good := s.message(s.key.ID(), b, nil, nil)
+	good := s.message(s.Key.ID(), b, nil, nil)
 	id := [32]byte(b.e.ID())
 	// header alters bytes of the header, which begins behind the IV and the mask.
 	header := func(change func(h []byte)) []byte {
@@ -39,7 +39,7 @@ func TestS09MalformedIsNotForeign(t *testing.T) {
 	} {
 		came := bytes.Clone(c.d)
 		before := b.e.Counters()
-		ours := b.w.Receive(nw.now, s.addr, c.d)
+		ours := b.w.Receive(nw.now, s.Addr, c.d)
 		after := b.e.Counters()
 		if ours == c.foreign || after[c.want] != before[c.want]+1 || after[PacketsOut] != before[PacketsOut] {
 			t.Errorf("%s: taken for a packet of this protocol %v, counted %d under its cause", c.name, ours, after[c.want]-before[c.want])

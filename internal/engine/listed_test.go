@@ -31,14 +31,14 @@ func TestS48ListedAddresses(t *testing.T) {
 			var boot []Peer
 			for i, addr := range listed {
 				s := nw.stranger(addr, uint64(i)+500)
-				p, err := a.e.PeerOfListed(s.rec)
+				p, err := a.e.PeerOfListed(s.Record)
 				if err != nil {
 					if !errors.Is(err, ErrNoEndpoint) {
 						t.Fatal(err)
 					}
 					// Should the address of this node change, the check is made again when it is
 					// used.
-					p = Peer{ID: s.rec.ID(), PublicKey: s.key.PublicKey(), Addr: s.addr, Record: s.rec, Listed: true}
+					p = Peer{ID: s.Record.ID(), PublicKey: s.Key.PublicKey(), Addr: s.Addr, Record: s.Record, Listed: true}
 				}
 				boot = append(boot, p)
 			}
@@ -62,7 +62,7 @@ func TestS48ListedPrivateBesidePublic(t *testing.T) {
 	a := nw.add("20.0.0.1:9000", nil)
 	s := nw.stranger("10.0.0.9:9000", 7)
 	s.renewed(func(b *enr.Builder) { b.SetIP(netip.MustParseAddr("2a01::9")).SetUDP6(9000) })
-	p, err := a.e.PeerOfListed(s.rec)
+	p, err := a.e.PeerOfListed(s.Record)
 	if want := netip.MustParseAddrPort("[2a01::9]:9000"); err != nil || p.Addr != want {
 		t.Errorf("contacted at %v, %v, want %v", p.Addr, err, want)
 	}
@@ -76,7 +76,7 @@ func TestS48ListNamesThirdParty(t *testing.T) {
 	f := nw.watch(a, victim)
 	var boot []Peer
 	for i := range 100 {
-		p, err := a.e.PeerOfListed(nw.stranger(fmt.Sprintf("77.7.7.7:%d", 5000+i), uint64(i)+500).rec)
+		p, err := a.e.PeerOfListed(nw.stranger(fmt.Sprintf("77.7.7.7:%d", 5000+i), uint64(i)+500).Record)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestFindNodeIsLimited(t *testing.T) {
 	s.connect(b)
 	fillTable(b, 16)
 	for range 5000 {
-		b.w.Receive(nw.now, s.addr, s.message(s.rec.ID(), b, s.keys, askFor(256)))
+		b.w.Receive(nw.now, s.Addr, s.message(s.Record.ID(), b, s.Keys, askFor(256)))
 	}
 	c := b.e.Counters()
 	if c[RateVerified] < 3000 || c[InFindNode] > 2000 || c[InFindNode] == 0 {

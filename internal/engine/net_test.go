@@ -318,14 +318,14 @@ func TestRecordForgottenDuringHandshake(t *testing.T) {
 	s.connect(b)
 	s.got = nil
 	ch := s.challenge(b)
-	if ch.RecordSeq != s.rec.Seq() {
-		t.Fatalf("WHOAREYOU names record %d, want %d", ch.RecordSeq, s.rec.Seq())
+	if ch.RecordSeq != s.Record.Seq() {
+		t.Fatalf("WHOAREYOU names record %d, want %d", ch.RecordSeq, s.Record.Seq())
 	}
-	b.e.table.Remove(nw.now, s.rec.ID())
+	b.e.table.Remove(nw.now, s.Record.ID())
 	h := s.answer(ch, b, ping(1))
-	h.record = nil
-	nw.inject(s.addr, b, s.encode(h, b))
-	s.keys = h.keys
+	h.Record = nil
+	nw.inject(s.Addr, b, s.encode(h, b))
+	s.Keys = h.Keys
 	if m := s.reply(); len(m) == 0 || m[0] != byte(codec.TypePong) {
 		t.Error("the handshake was refused")
 	}

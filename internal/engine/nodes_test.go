@@ -22,7 +22,7 @@ type asked struct {
 func (s *stranger) ask(a *node) *asked {
 	s.nw.t.Helper()
 	q := &asked{a: a, s: s}
-	peer := Peer{ID: s.rec.ID(), PublicKey: s.key.PublicKey(), Addr: s.addr, Record: s.rec}
+	peer := Peer{ID: s.Record.ID(), PublicKey: s.Key.PublicKey(), Addr: s.Addr, Record: s.Record}
 	s.got = nil
 	a.w.Begin(s.nw.now)
 	a.w.Start(Request{Type: codec.TypeFindNode, Peer: peer, Distances: []uint{256}, Done: func(_ *Worker, r Result) { q.got = append(q.got, r) }})
@@ -42,14 +42,14 @@ func (q *asked) answer(from *stranger, total uint64, c Counter, records ...*enr.
 		m.Records = append(m.Records, r.Bytes()...)
 	}
 	before := q.a.e.Counters()[c]
-	from.nw.inject(from.addr, q.a, from.message(from.rec.ID(), q.a, from.keys, m.Append(nil)))
+	from.nw.inject(from.Addr, q.a, from.message(from.Record.ID(), q.a, from.Keys, m.Append(nil)))
 	return q.a.e.Counters()[c] - before
 }
 
 // far makes k records at the distance 256 of the stranger.
 func (s *stranger) far(k int) (list []*enr.Record) {
 	for seed := uint64(1000); len(list) < k; seed++ {
-		if r := s.nw.stranger("10.0.1.1:9", seed).rec; enr.LogDistance(s.rec.ID(), r.ID()) == 256 {
+		if r := s.nw.stranger("10.0.1.1:9", seed).Record; enr.LogDistance(s.Record.ID(), r.ID()) == 256 {
 			list = append(list, r)
 		}
 	}
@@ -112,7 +112,7 @@ func TestS12AnswerIsBounded(t *testing.T) {
 
 // large is a record of nearly the size that one may have.
 func (s *stranger) large() *enr.Record {
-	r, err := s.rec.Edit().SetString("x", string(bytes.Repeat([]byte{'x'}, 150))).Sign(s.key)
+	r, err := s.Record.Edit().SetString("x", string(bytes.Repeat([]byte{'x'}, 150))).Sign(s.Key)
 	if err != nil {
 		s.nw.t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestS12AnswerOfAnother(t *testing.T) {
 		"TALKRESP": (&codec.TalkResponse{RequestID: q.id}).Append(nil),
 	} {
 		before := a.e.Counters()[DropUnsolicited]
-		nw.inject(s.addr, a, s.message(s.rec.ID(), a, s.keys, m))
+		nw.inject(s.Addr, a, s.message(s.Record.ID(), a, s.Keys, m))
 		if a.e.Counters()[DropUnsolicited] != before+1 || len(q.got) != 0 {
 			t.Errorf("%s for FINDNODE: ended with %+v", name, q.got)
 		}

@@ -668,23 +668,23 @@ func TestOlderRecordInHandshake(t *testing.T) {
 		nw.run(100 * time.Millisecond)
 		first.serve(a)
 	}
-	if _, s, ok := a.e.table.Get(first.rec.ID()); !ok || !s.Live {
+	if _, s, ok := a.e.table.Get(first.Record.ID()); !ok || !s.Live {
 		t.Fatal("not in the table")
 	}
 	again := nw.stranger(far(2), 7).listen() // the same key
-	if again.rec.ID() != first.rec.ID() || again.rec.Seq() >= first.rec.Seq() {
+	if again.Record.ID() != first.Record.ID() || again.Record.Seq() >= first.Record.Seq() {
 		t.Fatal("another node, or no older record")
 	}
 	// which does not tell its number, as a PING does
 	h := again.answer(again.challenge(a), a, askFor(256))
-	nw.inject(again.addr, a, again.encode(h, a))
-	again.keys = h.keys
+	nw.inject(again.Addr, a, again.encode(h, a))
+	again.Keys = h.Keys
 	for range 600 {
 		nw.run(100 * time.Millisecond)
 		again.serve(a)
 	}
-	n, s, ok := a.e.table.Get(again.rec.ID())
-	if !ok || n.Addr != again.addr || n.Seq() != again.rec.Seq() || !s.Live {
-		t.Errorf("in the table: %v, at %v with record %d, live %v; want %v, %d", ok, n.Addr, n.Seq(), s.Live, again.addr, again.rec.Seq())
+	n, s, ok := a.e.table.Get(again.Record.ID())
+	if !ok || n.Addr != again.Addr || n.Seq() != again.Record.Seq() || !s.Live {
+		t.Errorf("in the table: %v, at %v with record %d, live %v; want %v, %d", ok, n.Addr, n.Seq(), s.Live, again.Addr, again.Record.Seq())
 	}
 }

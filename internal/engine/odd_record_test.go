@@ -117,7 +117,7 @@ func TestS19NoEndpointIsNotContacted(t *testing.T) {
 			a, s := nw.add("10.0.0.1:9000", nil), nw.stranger("10.0.0.9:9000", 7).listen()
 			s.connect(a)
 			var r *enr.Record
-			for seed := uint64(500); r == nil || enr.LogDistance(s.rec.ID(), r.ID()) != 256; seed++ {
+			for seed := uint64(500); r == nil || enr.LogDistance(s.Record.ID(), r.ID()) != 256; seed++ {
 				key, err := enr.GenerateKey(newReader(seed))
 				if err != nil {
 					t.Fatal(err)
@@ -130,7 +130,7 @@ func TestS19NoEndpointIsNotContacted(t *testing.T) {
 			hear := nw.tap
 			nw.tap = func(from, to netip.AddrPort, b []byte) {
 				hear(from, to, b)
-				if to != a.addr && to != s.addr {
+				if to != a.addr && to != s.Addr {
 					t.Errorf("a datagram to %v", to)
 				}
 			}

@@ -21,13 +21,13 @@ func (nw *network) publicOnly(n *node) {
 
 // renewed gives the stranger a newer record.
 func (s *stranger) renewed(change func(*enr.Builder)) {
-	b := s.rec.Edit().SetSeq(s.rec.Seq() + 1)
+	b := s.Record.Edit().SetSeq(s.Record.Seq() + 1)
 	change(b)
-	rec, err := b.Sign(s.key)
+	rec, err := b.Sign(s.Key)
 	if err != nil {
 		s.nw.t.Fatal(err)
 	}
-	s.rec = rec
+	s.Record = rec
 }
 
 // pongs answers all PINGs that have arrived, and returns how many there were.
@@ -37,7 +37,7 @@ func (s *stranger) pongs(n *node) (k int) {
 		if p.Flag != codec.FlagMessage {
 			continue
 		}
-		m, err := s.keys.Open(&p.Nonce, p.Message, p.AD)
+		m, err := s.Keys.Open(&p.Nonce, p.Message, p.AD)
 		if err != nil {
 			continue
 		}
@@ -45,8 +45,8 @@ func (s *stranger) pongs(n *node) (k int) {
 		if t, body, err := codec.SplitMessage(m); err != nil || t != codec.TypePing || ping.Decode(body) != nil {
 			continue
 		}
-		pong := codec.Pong{RequestID: ping.RequestID, RecordSeq: s.rec.Seq(), Recipient: n.addr}
-		s.nw.inject(s.addr, n, s.message(s.rec.ID(), n, s.keys, pong.Append(nil)))
+		pong := codec.Pong{RequestID: ping.RequestID, RecordSeq: s.Record.Seq(), Recipient: n.addr}
+		s.nw.inject(s.Addr, n, s.message(s.Record.ID(), n, s.Keys, pong.Append(nil)))
 		k++
 	}
 	return k
@@ -63,9 +63,9 @@ func TestS20OwnRecordWithPrivateAddress(t *testing.T) {
 			nw.publicOnly(a)
 			s.renewed(func(b *enr.Builder) { b.SetIP(netip.MustParseAddr(private)).SetUDP6(53) })
 			s.connect(a)
-			n, st, ok := a.e.table.Get(s.rec.ID())
-			if !ok || n.Addr != s.addr || st.Stated != table.IPv4 {
-				t.Errorf("in the table: %v, at %v, states families %b; want it at %v alone", ok, n.Addr, st.Stated, s.addr)
+			n, st, ok := a.e.table.Get(s.Record.ID())
+			if !ok || n.Addr != s.Addr || st.Stated != table.IPv4 {
+				t.Errorf("in the table: %v, at %v, states families %b; want it at %v alone", ok, n.Addr, st.Stated, s.Addr)
 			}
 			checked := 0
 			for end := nw.now + time.Minute; nw.now < end; {
@@ -75,7 +75,7 @@ func TestS20OwnRecordWithPrivateAddress(t *testing.T) {
 			if checked == 0 {
 				t.Error("never checked: this tests nothing")
 			}
-			relayed := a.e.table.Relay(enr.LogDistance(a.e.ID(), s.rec.ID()))
+			relayed := a.e.table.Relay(enr.LogDistance(a.e.ID(), s.Record.ID()))
 			if relayed.Len() != 1 || !relayed.MayRelay(0, table.Global, table.IPv4) || !relayed.MayRelay(0, table.Global, table.IPv6) {
 				t.Error("not relayed for its public address")
 			}

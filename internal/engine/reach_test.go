@@ -19,7 +19,7 @@ func (s *stranger) seen(n *node, at netip.AddrPort) (k int) {
 		if p.Flag != codec.FlagMessage {
 			continue
 		}
-		m, err := s.keys.Open(&p.Nonce, p.Message, p.AD)
+		m, err := s.Keys.Open(&p.Nonce, p.Message, p.AD)
 		if err != nil {
 			continue
 		}
@@ -27,8 +27,8 @@ func (s *stranger) seen(n *node, at netip.AddrPort) (k int) {
 		if t, body, err := codec.SplitMessage(m); err != nil || t != codec.TypePing || ping.Decode(body) != nil {
 			continue
 		}
-		pong := codec.Pong{RequestID: ping.RequestID, RecordSeq: s.rec.Seq(), Recipient: at}
-		s.nw.inject(s.addr, n, s.message(s.rec.ID(), n, s.keys, pong.Append(nil)))
+		pong := codec.Pong{RequestID: ping.RequestID, RecordSeq: s.Record.Seq(), Recipient: at}
+		s.nw.inject(s.Addr, n, s.message(s.Record.ID(), n, s.Keys, pong.Append(nil)))
 		k++
 	}
 	return k

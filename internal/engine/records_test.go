@@ -76,12 +76,12 @@ func TestS13BadRecordAmongGoodOnes(t *testing.T) {
 	nw := newNetwork(t)
 	a, s := nw.add("10.0.0.1:9000", nil), nw.stranger("10.0.0.9:9000", 7).listen()
 	s.connect(a)
-	peer := Peer{ID: s.rec.ID(), PublicKey: s.key.PublicKey(), Addr: s.addr, Record: s.rec}
-	first := nw.stranger("10.0.0.50:1", 51).rec
-	distance := enr.LogDistance(s.rec.ID(), first.ID())
+	peer := Peer{ID: s.Record.ID(), PublicKey: s.Key.PublicKey(), Addr: s.Addr, Record: s.Record}
+	first := nw.stranger("10.0.0.50:1", 51).Record
+	distance := enr.LogDistance(s.Record.ID(), first.ID())
 	second := first
 	for seed := uint64(52); second == first; seed++ {
-		if r := nw.stranger("10.0.0.51:1", seed).rec; enr.LogDistance(s.rec.ID(), r.ID()) == distance {
+		if r := nw.stranger("10.0.0.51:1", seed).Record; enr.LogDistance(s.Record.ID(), r.ID()) == distance {
 			second = r
 		}
 	}
@@ -101,7 +101,7 @@ func TestS13BadRecordAmongGoodOnes(t *testing.T) {
 		}
 		dropped := a.e.Counters()[DropNodeRecord]
 		answer := codec.Nodes{RequestID: m.RequestID, Total: 1, Records: bytes.Join([][]byte{first.Bytes(), bad, second.Bytes()}, nil)}
-		nw.inject(s.addr, a, s.message(s.rec.ID(), a, s.keys, answer.Append(nil)))
+		nw.inject(s.Addr, a, s.message(s.Record.ID(), a, s.Keys, answer.Append(nil)))
 		if len(got) != 1 || got[0].Err != nil || len(got[0].Records) != 2 {
 			t.Fatalf("%s: ended with %+v, want both good records", name, got)
 		}

@@ -33,14 +33,14 @@ func TestS27ReplayedRequestIsNotAnswered(t *testing.T) {
 				b := nw.add("10.0.0.2:9000", nil)
 				for i := range 30 {
 					r := nw.stranger(fmt.Sprintf("10.0.%d.1:9", i+1), uint64(1000+i))
-					b.e.table.Add(0, table.NewNode(r.rec, r.addr, false))
-					b.e.table.MarkLive(0, r.rec.ID(), r.addr)
+					b.e.table.Add(0, table.NewNode(r.Record, r.Addr, false))
+					b.e.table.MarkLive(0, r.Record.ID(), r.Addr)
 				}
 				s := nw.stranger("10.0.0.9:9", 7).listen()
 				s.connect(b)
-				recorded := s.message(s.rec.ID(), b, s.keys, c.request(s))
+				recorded := s.message(s.Record.ID(), b, s.Keys, c.request(s))
 				s.got = nil
-				nw.inject(s.addr, b, recorded)
+				nw.inject(s.Addr, b, recorded)
 				if len(s.got) == 0 {
 					t.Fatal("the request itself is not answered")
 				}
@@ -52,7 +52,7 @@ func TestS27ReplayedRequestIsNotAnswered(t *testing.T) {
 						nw.run(50 * time.Millisecond)
 					}
 					s.got = nil // checks of the node's own
-					nw.inject(s.addr, b, recorded)
+					nw.inject(s.Addr, b, recorded)
 					if len(s.got) > 0 {
 						answered++
 					}
@@ -71,7 +71,7 @@ func TestS27ReplayedRequestIsNotAnswered(t *testing.T) {
 					t.Errorf("%d WHOAREYOU for replays", n)
 				}
 				s.got = nil
-				nw.inject(s.addr, b, s.message(s.rec.ID(), b, s.keys, ping(9)))
+				nw.inject(s.Addr, b, s.message(s.Record.ID(), b, s.Keys, ping(9)))
 				if m := s.reply(); len(m) == 0 || m[0] != byte(codec.TypePong) {
 					t.Error("the session does not go on")
 				}
@@ -96,18 +96,18 @@ func TestS27ReplayLeavesSession(t *testing.T) {
 	b := nw.add("10.0.0.2:9000", nil)
 	s := nw.stranger("10.0.0.9:9", 7).listen()
 	s.connect(b)
-	old := s.keys
-	recorded := s.message(s.rec.ID(), b, old, ping(5))
-	nw.inject(s.addr, b, recorded)
+	old := s.Keys
+	recorded := s.message(s.Record.ID(), b, old, ping(5))
+	nw.inject(s.Addr, b, recorded)
 	s.got = nil
 	s.connect(b) // with new keys; the old ones still open
-	key := session.MakeKey(s.addr, idOf(s))
+	key := session.MakeKey(s.Addr, idOf(s))
 	hash := b.e.sessions.Hash(&key)
 	before, _ := b.e.sessions.Lookup(&key, hash)
 	used := before.Current.Used()
 	nw.now += 5 * time.Second
 	for range 5 {
-		nw.inject(s.addr, b, recorded)
+		nw.inject(s.Addr, b, recorded)
 	}
 	after, _ := b.e.sessions.Lookup(&key, hash)
 	if after != before || after.Current.Used() != used {
@@ -126,9 +126,9 @@ func TestS27ReplaysOfOneSessionAreOneASecond(t *testing.T) {
 	s.connect(b)
 	var recorded [][]byte
 	for i := range 50 {
-		m := s.message(s.rec.ID(), b, s.keys, ping(uint64(10+i)))
+		m := s.message(s.Record.ID(), b, s.Keys, ping(uint64(10+i)))
 		recorded = append(recorded, m)
-		nw.inject(s.addr, b, m)
+		nw.inject(s.Addr, b, m)
 	}
 	s.got = nil
 	const seconds = 5
@@ -136,7 +136,7 @@ func TestS27ReplaysOfOneSessionAreOneASecond(t *testing.T) {
 	for range seconds * 4 {
 		nw.now += time.Second / 4
 		for _, m := range recorded {
-			nw.inject(s.addr, b, m)
+			nw.inject(s.Addr, b, m)
 		}
 	}
 	if n := b.e.Counters()[Retransmissions] - start; n > seconds || n == 0 {
@@ -151,21 +151,21 @@ func TestRetransmissionIsAnswered(t *testing.T) {
 	b := nw.add("10.0.0.2:9000", nil)
 	s := nw.stranger("10.0.0.9:9", 7).listen()
 	s.connect(b)
-	m := s.message(s.rec.ID(), b, s.keys, ping(9))
-	nw.inject(s.addr, b, m)
+	m := s.message(s.Record.ID(), b, s.Keys, ping(9))
+	nw.inject(s.Addr, b, m)
 	if r := s.reply(); len(r) == 0 || r[0] != byte(codec.TypePong) {
 		t.Fatal("no PONG")
 	}
 	s.got = nil
 	nw.now += time.Second
-	nw.inject(s.addr, b, m)
+	nw.inject(s.Addr, b, m)
 	if r := s.reply(); len(r) == 0 || r[0] != byte(codec.TypePong) {
 		t.Error("no PONG to the same bytes a second later")
 	}
 }
 
 func idOf(s *stranger) *[32]byte {
-	id := [32]byte(s.rec.ID())
+	id := [32]byte(s.Record.ID())
 	return &id
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/curve"
 	"github.com/fastdisc/discv5/internal/limiter"
+	"github.com/fastdisc/discv5/internal/wiretest"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
 )
@@ -55,12 +56,12 @@ func TestS02RecordOfAnotherNode(t *testing.T) {
 	}
 	evil := nw.stranger("203.0.113.1:1", 7).listen()
 	// The attacker claims the victim's ID and shows its own record, with a huge sequence number.
-	own, err := evil.rec.Edit().SetSeq(1 << 60).Sign(evil.key)
+	own, err := evil.Record.Edit().SetSeq(1 << 60).Sign(evil.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	evil.rec = own
-	nw.inject(evil.addr, b, evil.message(victim.e.ID(), b, nil, nil))
+	evil.Record = own
+	nw.inject(evil.Addr, b, evil.message(victim.e.ID(), b, nil, nil))
 	// WHOAREYOU is masked for the victim's ID.
 	id := [32]byte(victim.e.ID())
 	var p codec.Packet
@@ -68,8 +69,8 @@ func TestS02RecordOfAnotherNode(t *testing.T) {
 		t.Fatal("no WHOAREYOU")
 	}
 	h := evil.answer(p, b, ping(1))
-	h.source = victim.e.ID()
-	nw.inject(evil.addr, b, evil.encode(h, b))
+	h.Source = victim.e.ID()
+	nw.inject(evil.Addr, b, evil.encode(h, b))
 	c := b.e.Counters()
 	if c[DropHandshakeOwner] != 1 || b.e.Sessions().Stats().Sessions != 1 {
 		t.Errorf("%d refused as record of another node, %d sessions", c[DropHandshakeOwner], b.e.Sessions().Stats().Sessions)
@@ -82,14 +83,14 @@ func TestS02RecordOfAnotherNode(t *testing.T) {
 func TestS03BadHandshakesLeaveChallenge(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		change func(*shake)
+		change func(*wiretest.Handshake)
 		want   Counter
 	}{
-		{"no record", func(h *shake) { h.record = nil }, DropHandshakeRecord},
-		{"garbage record", func(h *shake) { h.record = bytes.Repeat([]byte{0xc0}, 50) }, DropHandshakeRecord},
-		{"garbage signature", func(h *shake) { h.sig[3] ^= 1 }, DropHandshakeProof},
-		{"ephemeral key off the curve", func(h *shake) { h.eph = [33]byte{2: 0xff} }, DropHandshakeKey},
-		{"message of other keys", func(h *shake) { h.eph[0] ^= 1 }, DropHandshakeOpen},
+		{"no record", func(h *wiretest.Handshake) { h.Record = nil }, DropHandshakeRecord},
+		{"garbage record", func(h *wiretest.Handshake) { h.Record = bytes.Repeat([]byte{0xc0}, 50) }, DropHandshakeRecord},
+		{"garbage signature", func(h *wiretest.Handshake) { h.Signature[3] ^= 1 }, DropHandshakeProof},
+		{"ephemeral key off the curve", func(h *wiretest.Handshake) { h.Ephemeral = [33]byte{2: 0xff} }, DropHandshakeKey},
+		{"message of other keys", func(h *wiretest.Handshake) { h.Ephemeral[0] ^= 1 }, DropHandshakeOpen},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			nw := newNetwork(t)
@@ -99,14 +100,14 @@ func TestS03BadHandshakesLeaveChallenge(t *testing.T) {
 			good := s.answer(ch, b, ping(1))
 			bad := s.answer(ch, b, ping(1))
 			c.change(&bad)
-			nw.inject(s.addr, b, s.encode(bad, b))
+			nw.inject(s.Addr, b, s.encode(bad, b))
 			if n := b.e.Counters()[c.want]; n != 1 {
 				t.Errorf("counter of the cause is %d", n)
 			}
 			truncated := s.encode(good, b)
-			nw.inject(s.addr, b, truncated[:len(truncated)-5])
-			nw.inject(s.addr, b, s.encode(good, b))
-			s.keys = good.keys
+			nw.inject(s.Addr, b, truncated[:len(truncated)-5])
+			nw.inject(s.Addr, b, s.encode(good, b))
+			s.Keys = good.Keys
 			if m := s.reply(); len(m) == 0 || m[0] != byte(codec.TypePong) {
 				t.Error("the honest handshake did not complete")
 			}
@@ -120,16 +121,16 @@ func TestS04AttemptsOfOneChallengeAreBounded(t *testing.T) {
 	s := nw.stranger("10.0.0.9:9", 7).listen()
 	ch := s.challenge(b)
 	bad := s.answer(ch, b, ping(1))
-	bad.sig[0] ^= 1
+	bad.Signature[0] ^= 1
 	for range 30 {
-		nw.inject(s.addr, b, s.encode(bad, b))
+		nw.inject(s.Addr, b, s.encode(bad, b))
 	}
 	if n := b.e.Counters()[DropHandshakeProof]; n > 8 {
 		t.Errorf("%d signatures were verified for one challenge", n)
 	}
 	// Its lifetime was not prolonged either.
 	nw.now += 1100 * time.Millisecond
-	nw.inject(s.addr, b, s.encode(s.answer(ch, b, ping(1)), b))
+	nw.inject(s.Addr, b, s.encode(s.answer(ch, b, ping(1)), b))
 	if n := b.e.Counters()[HandshakesReceived]; n != 0 {
 		t.Error("an old challenge was still good")
 	}
@@ -168,12 +169,12 @@ func TestS05UnchallengedHandshakeCostsNoArithmetic(t *testing.T) {
 	before := b.e.Records().Stats()
 	b.holdJobs = true
 	for range 50 {
-		nw.inject(s.addr, b, s.encode(h, b))
+		nw.inject(s.Addr, b, s.encode(h, b))
 	}
 	if c := b.e.Counters(); c[DropNoChallenge] != 50 || b.e.Tasks() != 0 {
 		t.Errorf("dropped %d of 50, %d jobs", c[DropNoChallenge], b.e.Tasks())
 	}
-	nw.inject(s.addr, b, s.encode(s.answer(s.challenge(b), b, ping(1)), b))
+	nw.inject(s.Addr, b, s.encode(s.answer(s.challenge(b), b, ping(1)), b))
 	if b.e.Tasks() != 1 {
 		t.Fatalf("%d jobs for a good handshake", b.e.Tasks())
 	}
@@ -219,15 +220,15 @@ func TestS11NoTableEntryWithoutHandshake(t *testing.T) {
 	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
 	// b's answers bring the record of a node that does not exist.
 	ghost := nw.stranger("10.0.0.77:9000", 99)
-	b.e.table.Add(0, table.NewNode(ghost.rec, ghost.addr, false))
-	b.e.table.MarkLive(0, ghost.rec.ID(), ghost.addr)
-	d := enr.LogDistance(b.e.ID(), ghost.rec.ID())
+	b.e.table.Add(0, table.NewNode(ghost.Record, ghost.Addr, false))
+	b.e.table.MarkLive(0, ghost.Record.ID(), ghost.Addr)
+	d := enr.LogDistance(b.e.ID(), ghost.Record.ID())
 	r := a.call(Request{Type: codec.TypeFindNode, Peer: b.peer(), Distances: []uint{uint(d)}})
 	if r.Err != nil || len(r.Records) != 1 {
 		t.Fatalf("got %d records, %v", len(r.Records), r.Err)
 	}
 	nw.run(3 * time.Second)
-	if _, _, ok := a.e.table.Get(ghost.rec.ID()); ok {
+	if _, _, ok := a.e.table.Get(ghost.Record.ID()); ok {
 		t.Error("a node that never answered is in the table")
 	}
 }
@@ -237,9 +238,9 @@ func TestS12Nodes(t *testing.T) {
 	a := nw.add("10.0.0.1:9000", nil)
 	s := nw.stranger("10.0.0.9:9000", 7).listen()
 	s.connect(a)
-	peer := Peer{ID: s.rec.ID(), PublicKey: s.key.PublicKey(), Addr: s.addr, Record: s.rec}
-	far := nw.stranger("10.0.0.50:1", 51).rec
-	want := uint(enr.LogDistance(s.rec.ID(), far.ID()))
+	peer := Peer{ID: s.Record.ID(), PublicKey: s.Key.PublicKey(), Addr: s.Addr, Record: s.Record}
+	far := nw.stranger("10.0.0.50:1", 51).Record
+	want := uint(enr.LogDistance(s.Record.ID(), far.ID()))
 
 	ask := func() (codec.RequestID, *[]Result) {
 		got := new([]Result)
@@ -259,7 +260,7 @@ func TestS12Nodes(t *testing.T) {
 		for _, r := range records {
 			m.Records = append(m.Records, r.Bytes()...)
 		}
-		nw.inject(s.addr, a, s.message(s.rec.ID(), a, s.keys, m.Append(nil)))
+		nw.inject(s.Addr, a, s.message(s.Record.ID(), a, s.Keys, m.Append(nil)))
 	}
 
 	t.Run("unsolicited", func(t *testing.T) {
@@ -280,7 +281,7 @@ func TestS12Nodes(t *testing.T) {
 	t.Run("wrong distance", func(t *testing.T) {
 		var wrong *enr.Record
 		for i := uint64(60); wrong == nil; i++ {
-			if r := nw.stranger("10.0.0.60:1", i).rec; uint(enr.LogDistance(s.rec.ID(), r.ID())) != want {
+			if r := nw.stranger("10.0.0.60:1", i).Record; uint(enr.LogDistance(s.Record.ID(), r.ID())) != want {
 				wrong = r
 			}
 		}
@@ -295,7 +296,7 @@ func TestS12Nodes(t *testing.T) {
 		b := bytes.Clone(far.Bytes())
 		b[len(b)-1] ^= 1 // the port: the signature does not fit any more
 		m := codec.Nodes{RequestID: id, Total: 1, Records: append(b, far.Bytes()...)}
-		nw.inject(s.addr, a, s.message(s.rec.ID(), a, s.keys, m.Append(nil)))
+		nw.inject(s.Addr, a, s.message(s.Record.ID(), a, s.Keys, m.Append(nil)))
 		if len(*got) != 1 || len((*got)[0].Records) != 1 {
 			t.Errorf("ended with %+v", *got)
 		}
@@ -321,9 +322,9 @@ func TestS14Replay(t *testing.T) {
 	b := nw.add("10.0.0.2:9000", nil)
 	s := nw.stranger("10.0.0.9:9", 7).listen()
 	packet := s.encode(s.answer(s.challenge(b), b, ping(1)), b)
-	nw.inject(s.addr, b, packet)
+	nw.inject(s.Addr, b, packet)
 	for range 3 {
-		nw.inject(s.addr, b, packet)
+		nw.inject(s.Addr, b, packet)
 	}
 	if c := b.e.Counters(); c[HandshakesReceived] != 1 || c[DropNoChallenge] != 3 {
 		t.Errorf("%d handshakes accepted, %d dropped", c[HandshakesReceived], c[DropNoChallenge])
@@ -336,7 +337,7 @@ func TestS14MessageFromAnotherAddress(t *testing.T) {
 	s := nw.stranger("10.0.0.9:9", 7).listen()
 	s.connect(b)
 	pongs := b.e.Counters()[OutPong]
-	nw.inject(netip.MustParseAddrPort("10.0.0.10:9"), b, s.message(s.rec.ID(), b, s.keys, ping(1)))
+	nw.inject(netip.MustParseAddrPort("10.0.0.10:9"), b, s.message(s.Record.ID(), b, s.Keys, ping(1)))
 	if c := b.e.Counters(); c[OutPong] != pongs || c[WhoareyouSent] != 2 {
 		t.Errorf("%d answers, %d WHOAREYOU", c[OutPong]-pongs, c[WhoareyouSent])
 	}
@@ -464,8 +465,8 @@ func TestS20PrivateAddressFromPublicPeer(t *testing.T) {
 	a, b := nw.add("198.51.99.1:9000", nil), nw.add("198.51.98.2:9000", nil)
 	for i, addr := range []string{"192.168.1.5:30303", "127.0.0.1:30303", "9.9.9.9:30303"} {
 		s := nw.stranger(addr, uint64(200+i))
-		b.e.table.Add(0, table.NewNode(s.rec, s.addr, false))
-		b.e.table.MarkLive(0, s.rec.ID(), s.addr)
+		b.e.table.Add(0, table.NewNode(s.Record, s.Addr, false))
+		b.e.table.MarkLive(0, s.Record.ID(), s.Addr)
 	}
 	all := make([]uint, 0, 257)
 	for d := uint(200); d <= 256; d++ {
@@ -481,14 +482,14 @@ func TestS20PrivateAddressFromPublicPeer(t *testing.T) {
 	// What a peer offers all the same is not taken, and nobody is contacted there.
 	evil := nw.stranger("9.9.9.8:9000", 8).listen()
 	evil.connect(a)
-	peer := Peer{ID: evil.rec.ID(), PublicKey: evil.key.PublicKey(), Addr: evil.addr, Record: evil.rec}
-	public := nw.stranger("9.9.9.7:30303", 9).rec
+	peer := Peer{ID: evil.Record.ID(), PublicKey: evil.Key.PublicKey(), Addr: evil.Addr, Record: evil.Record}
+	public := nw.stranger("9.9.9.7:30303", 9).Record
 	offers := [][]byte{public.Bytes()}
 	var distances []uint
 	for i, addr := range []string{"10.1.1.1:1", "127.0.0.1:1", "169.254.1.1:1", "224.0.0.1:1"} {
-		offers = append(offers, nw.stranger(addr, uint64(300+i)).rec.Bytes())
+		offers = append(offers, nw.stranger(addr, uint64(300+i)).Record.Bytes())
 	}
-	both, err := public.Edit().SetSeq(public.Seq() + 1).SetIP(netip.MustParseAddr("fd00::1")).SetUDP6(1).Sign(nw.stranger("9.9.9.7:30303", 9).key)
+	both, err := public.Edit().SetSeq(public.Seq() + 1).SetIP(netip.MustParseAddr("fd00::1")).SetUDP6(1).Sign(nw.stranger("9.9.9.7:30303", 9).Key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -513,7 +514,7 @@ func TestS20PrivateAddressFromPublicPeer(t *testing.T) {
 			t.Fatal("no FINDNODE")
 		}
 		answer := codec.Nodes{RequestID: m.RequestID, Total: 1, Records: offer}
-		nw.inject(evil.addr, a, evil.message(evil.rec.ID(), a, evil.keys, answer.Append(nil)))
+		nw.inject(evil.Addr, a, evil.message(evil.Record.ID(), a, evil.Keys, answer.Append(nil)))
 		want := 0
 		if i == 0 || i == len(offers) {
 			want = 1
@@ -588,8 +589,8 @@ func TestS26ClockJumps(t *testing.T) {
 	a := nw.add("10.0.0.1:9000", nil)
 	for i := range 120 {
 		s := nw.stranger(fmt.Sprintf("10.0.%d.9:9", i), uint64(i)+7)
-		a.e.table.Add(nw.now, table.NewNode(s.rec, s.addr, false))
-		a.e.table.MarkLive(nw.now, s.rec.ID(), s.addr)
+		a.e.table.Add(nw.now, table.NewNode(s.Record, s.Addr, false))
+		a.e.table.MarkLive(nw.now, s.Record.ID(), s.Addr)
 	}
 	nw.run(time.Second)
 	if n := a.e.table.LiveLen(); n < 4*checksPerTick {
@@ -621,13 +622,13 @@ func TestBadMessagesAreCounted(t *testing.T) {
 		{"topic message", []byte{9, 0xc0}, DropTopic},
 	} {
 		before := b.e.Counters()
-		nw.inject(s.addr, b, s.message(s.rec.ID(), b, s.keys, c.message))
+		nw.inject(s.Addr, b, s.message(s.Record.ID(), b, s.Keys, c.message))
 		after := b.e.Counters()
 		if after[c.want] != before[c.want]+1 || after[PacketsOut] != before[PacketsOut] {
 			t.Errorf("%s: not dropped under its cause", c.name)
 		}
 	}
-	nw.inject(s.addr, b, s.message(s.rec.ID(), b, s.keys, ping(1)))
+	nw.inject(s.Addr, b, s.message(s.Record.ID(), b, s.Keys, ping(1)))
 	if m := s.reply(); len(m) == 0 || m[0] != byte(codec.TypePong) {
 		t.Error("no PONG afterwards")
 	}
@@ -690,7 +691,7 @@ func TestRequestsAreLimited(t *testing.T) {
 	s := nw.stranger("7.7.7.9:9", 7).listen()
 	s.connect(b)
 	for range 5000 {
-		b.w.Receive(nw.now, s.addr, s.message(s.rec.ID(), b, s.keys, ping(1)))
+		b.w.Receive(nw.now, s.Addr, s.message(s.Record.ID(), b, s.Keys, ping(1)))
 	}
 	c := b.e.Counters()
 	if c[RateVerified] == 0 || c[OutPong] > 3000 {

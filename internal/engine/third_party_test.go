@@ -77,10 +77,10 @@ func (s *stranger) serve(n *node, records ...*enr.Record) (k int) {
 	for len(s.got) > 0 {
 		p, _ := s.take()
 		k++
-		if p.Flag != codec.FlagMessage || s.keys == nil {
+		if p.Flag != codec.FlagMessage || s.Keys == nil {
 			continue
 		}
-		m, err := s.keys.Open(&p.Nonce, p.Message, p.AD)
+		m, err := s.Keys.Open(&p.Nonce, p.Message, p.AD)
 		if err != nil {
 			continue
 		}
@@ -92,12 +92,12 @@ func (s *stranger) serve(n *node, records ...*enr.Record) (k int) {
 		var find codec.FindNode
 		switch {
 		case t == codec.TypePing && ping.Decode(body) == nil:
-			pong := codec.Pong{RequestID: ping.RequestID, RecordSeq: s.rec.Seq(), Recipient: n.addr}
-			s.nw.inject(s.addr, n, s.message(s.rec.ID(), n, s.keys, pong.Append(nil)))
+			pong := codec.Pong{RequestID: ping.RequestID, RecordSeq: s.Record.Seq(), Recipient: n.addr}
+			s.nw.inject(s.Addr, n, s.message(s.Record.ID(), n, s.Keys, pong.Append(nil)))
 		case t == codec.TypeFindNode && find.Decode(body) == nil:
 			list := records
 			if d, ok := find.Distances.Next(); ok && d == 0 {
-				list = []*enr.Record{s.rec}
+				list = []*enr.Record{s.Record}
 			}
 			s.nodes(n, find.RequestID, list)
 		}
@@ -113,13 +113,13 @@ func (s *stranger) nodes(n *node, id codec.RequestID, list []*enr.Record) {
 		for _, r := range list[min(8*i, len(list)):min(8*i+8, len(list))] {
 			m.Records = append(m.Records, r.Bytes()...)
 		}
-		s.nw.inject(s.addr, n, s.message(s.rec.ID(), n, s.keys, m.Append(nil)))
+		s.nw.inject(s.Addr, n, s.message(s.Record.ID(), n, s.Keys, m.Append(nil)))
 	}
 }
 
 // announce has a stranger say that it has a newer record, and show it when asked.
 func (s *stranger) announce(n *node) {
-	s.nw.inject(s.addr, n, s.message(s.rec.ID(), n, s.keys, ping(s.rec.Seq())))
+	s.nw.inject(s.Addr, n, s.message(s.Record.ID(), n, s.Keys, ping(s.Record.Seq())))
 }
 
 // S28: peers that move to a third party's address by newer records, or name it in the record of
@@ -189,8 +189,8 @@ func TestS29ManyNameOneThirdParty(t *testing.T) {
 				list = append(list, s)
 				for len(names[s]) < 16 {
 					seed++
-					if g := nw.stranger(c.at(len(names[s])).String(), seed); enr.LogDistance(s.rec.ID(), g.rec.ID()) == 256 {
-						names[s] = append(names[s], g.rec)
+					if g := nw.stranger(c.at(len(names[s])).String(), seed); enr.LogDistance(s.Record.ID(), g.Record.ID()) == 256 {
+						names[s] = append(names[s], g.Record)
 					}
 				}
 			}
@@ -256,18 +256,18 @@ func TestS30SilentPeerGetsNoLargeAnswers(t *testing.T) {
 			s.connect(a)
 			nw.run(c.wait)
 			fillTable(a, 16)
-			if _, ok := a.e.table.Seq(s.rec.ID()); ok {
+			if _, ok := a.e.table.Seq(s.Record.ID()); ok {
 				t.Fatal("still in the table")
 			}
-			f := nw.watch(a, s.addr)
+			f := nw.watch(a, s.Addr)
 			for range 50 {
-				nw.inject(s.addr, a, s.message(s.rec.ID(), a, s.keys, askFor(256, 255, 254)))
+				nw.inject(s.Addr, a, s.message(s.Record.ID(), a, s.Keys, askFor(256, 255, 254)))
 				nw.run(100 * time.Millisecond)
 			}
 			f.report("S30 silent peer", 50)
 			for _, m := range [][]byte{ping(1), askFor(100)} { // a distance at which nobody is
 				s.got = nil
-				nw.inject(s.addr, a, s.message(s.rec.ID(), a, s.keys, m))
+				nw.inject(s.Addr, a, s.message(s.Record.ID(), a, s.Keys, m))
 				if len(s.got) == 0 {
 					t.Errorf("message %x got no small answer", m)
 				}
@@ -340,10 +340,10 @@ func TestS30SilentPeerGetsNoLargeTalkResponses(t *testing.T) {
 	s := nw.stranger("30.1.1.1:9000", 7).listen()
 	s.connect(a)
 	nw.run(time.Minute)
-	f := nw.watch(a, s.addr)
+	f := nw.watch(a, s.Addr)
 	id, _ := codec.NewRequestID([]byte{9})
 	for range 50 {
-		nw.inject(s.addr, a, s.message(s.rec.ID(), a, s.keys, (&codec.TalkRequest{RequestID: id, Protocol: []byte("echo")}).Append(nil)))
+		nw.inject(s.Addr, a, s.message(s.Record.ID(), a, s.Keys, (&codec.TalkRequest{RequestID: id, Protocol: []byte("echo")}).Append(nil)))
 		nw.run(100 * time.Millisecond)
 	}
 	f.report("S30 TALK", 50)
@@ -354,7 +354,7 @@ func fillTable(a *node, k int) {
 	for i := range k {
 		s := a.net.stranger(fmt.Sprintf("40.%d.1.1:9000", i), uint64(i)+5000)
 		a.e.table.Add(a.net.now, tableNode(s))
-		a.e.table.MarkLive(a.net.now, s.rec.ID(), s.addr)
+		a.e.table.MarkLive(a.net.now, s.Record.ID(), s.Addr)
 	}
 }
 
@@ -387,8 +387,8 @@ func TestS31LowPorts(t *testing.T) {
 			ports := []uint16{53, 123, 161, 1023, 1024}
 			for seed := uint64(100); len(named) < len(ports); seed++ {
 				at := fmt.Sprintf("40.%d.1.1:%d", len(named), ports[len(named)])
-				if g := nw.stranger(at, seed); enr.LogDistance(s.rec.ID(), g.rec.ID()) == 256 {
-					named = append(named, g.rec)
+				if g := nw.stranger(at, seed); enr.LogDistance(s.Record.ID(), g.Record.ID()) == 256 {
+					named = append(named, g.Record)
 				}
 			}
 			for range 100 {
@@ -406,7 +406,7 @@ func TestS31LowPorts(t *testing.T) {
 			claim.renewed(func(b *enr.Builder) { b.SetUDP(53) })
 			claim.connect(a)
 			nw.run(time.Second)
-			if at := netip.AddrPortFrom(claim.addr.Addr(), 53); contacted[at] != allowed {
+			if at := netip.AddrPortFrom(claim.Addr.Addr(), 53); contacted[at] != allowed {
 				t.Errorf("a claim: contacted %v, want %v", contacted[at], allowed)
 			}
 			there := nw.stranger("30.3.1.1:53", 9).listen()
@@ -415,7 +415,7 @@ func TestS31LowPorts(t *testing.T) {
 				nw.run(100 * time.Millisecond)
 				there.serve(a)
 			}
-			if relayed := a.e.table.Relay(enr.LogDistance(a.e.ID(), there.rec.ID())); (relayed.Len() == 1) != allowed {
+			if relayed := a.e.table.Relay(enr.LogDistance(a.e.ID(), there.Record.ID())); (relayed.Len() == 1) != allowed {
 				t.Errorf("%d relayed of a node at port 53", relayed.Len())
 			}
 		})
@@ -457,7 +457,7 @@ func TestS44RecordFetches(t *testing.T) {
 					seq++
 					s := evil[(step*15+i)%len(evil)]
 					s.got = nil
-					nw.inject(s.addr, a, s.message(s.rec.ID(), a, s.keys, ping(seq)))
+					nw.inject(s.Addr, a, s.message(s.Record.ID(), a, s.Keys, ping(seq)))
 				}
 				if step == 20 {
 					honest.name(t, honest.addr)

@@ -26,8 +26,8 @@ func (nw *network) naming(a *node, shared bool, at func(i int) netip.AddrPort) {
 		}
 		for len(names[s]) < 16 {
 			seed++
-			if g := nw.stranger(at(len(names[s])).String(), seed); shared || enr.LogDistance(s.rec.ID(), g.rec.ID()) == 256 {
-				names[s] = append(names[s], g.rec)
+			if g := nw.stranger(at(len(names[s])).String(), seed); shared || enr.LogDistance(s.Record.ID(), g.Record.ID()) == 256 {
+				names[s] = append(names[s], g.Record)
 			}
 		}
 	}
@@ -146,11 +146,11 @@ func TestS20PrivateBesidePublicInLookup(t *testing.T) {
 				g := nw.stranger("[2a04::1]:9000", seed)
 				b := enr.NewBuilder()
 				c.rec(b, len(names))
-				rec, err := b.Sign(g.key)
+				rec, err := b.Sign(g.Key)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if enr.LogDistance(s.rec.ID(), rec.ID()) == 256 {
+				if enr.LogDistance(s.Record.ID(), rec.ID()) == 256 {
 					names = append(names, rec)
 				}
 			}
