@@ -68,8 +68,12 @@ type Config struct {
 	// Portable selects the portable path.
 	Portable bool
 
-	// DisableGSO sends each datagram by itself, and lets each arrive by itself: no trains.
+	// DisableGSO turns off UDP GSO and GRO: each datagram passes the kernel separately, sent and
+	// received. Some combinations of kernel and network card corrupt GSO batches.
 	DisableGSO bool
+
+	// DisableGRO turns off UDP GRO alone.
+	DisableGRO bool
 
 	// DisableFilter attaches no socket filter.
 	DisableFilter bool

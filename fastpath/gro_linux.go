@@ -47,7 +47,7 @@ const (
 // ask for the size that one may have.
 func groReason(s *socket, cfg *Config, path string) string {
 	switch {
-	case cfg.DisableGSO:
+	case cfg.DisableGSO || cfg.DisableGRO:
 		return "disabled"
 	case path != PathBatch:
 		return "one datagram per system call"

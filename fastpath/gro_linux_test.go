@@ -190,12 +190,16 @@ func setSegment(h *mmsghdr, size uint32) {
 
 // Where trains cannot arrive whole, Info says why, and they arrive in parts.
 func TestGROReason(t *testing.T) {
-	for name, cfg := range map[string]Config{
-		"disabled":                     {Addr: loop4, DisableGSO: true},
-		"one datagram per system call": {Addr: loop4, Portable: true},
+	for _, c := range []struct {
+		name, reason string
+		cfg          Config
+	}{
+		{"no GSO", "disabled", Config{Addr: loop4, DisableGSO: true}},
+		{"no GRO", "disabled", Config{Addr: loop4, DisableGRO: true}},
+		{"portable", "one datagram per system call", Config{Addr: loop4, Portable: true}},
 	} {
-		g := listen(t, cfg)
-		if i := g.Info(); i.GRO || i.GROReason != name {
+		name, g := c.name, listen(t, c.cfg)
+		if i := g.Info(); i.GRO || i.GROReason != c.reason {
 			t.Errorf("%v", i)
 		}
 		from, to := withGSO(t, Config{Addr: loop4}), g.Conns()[0]

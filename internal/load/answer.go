@@ -1,8 +1,11 @@
 package load
 
 import (
+	"bytes"
 	"errors"
 	"math"
+	"slices"
+	"time"
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/fastpath"
@@ -34,8 +37,11 @@ func (w *worker) take(sock int32, rx *fastpath.Rx, i, end int) error {
 			continue
 		}
 		b := rx.Packet(i)
-		if len(w.cfg.Echo) > 0 {
-			w.echoed(s, len(b))
+		if f := w.run.plan.OnDatagram; f != nil {
+			f(len(b))
+		}
+		if len(w.sizes) > 0 {
+			w.sized(s, len(b))
 			continue
 		}
 		if err := w.datagram(sock, b); err != nil {
@@ -45,20 +51,29 @@ func (w *worker) take(sock int32, rx *fastpath.Rx, i, end int) error {
 	return w.flush()
 }
 
-// echoed takes a datagram of an echo server, which answers in order.
-func (w *worker) echoed(s *socket, size int) {
+// sized takes a datagram of a target whose responses are told by their size: it belongs to the
+// oldest request of its kind.
+func (w *worker) sized(s *socket, size int) {
+	junk := size == codec.WhoareyouSize && w.picker.mix[Junk] > 0
 	i := s.list.live
+	for i != none && (w.pool.at(i).kind == Junk) != junk {
+		i = w.pool.nextLive(w.pool.at(i).next)
+	}
 	if i == none {
 		w.stats.events.Late++
 		return
 	}
 	x := w.pool.at(i)
-	if size != w.cfg.Echo[x.got] {
-		w.stats.events.Malformed++
-		return
-	}
-	if x.got++; int(x.got) == len(w.cfg.Echo) {
+	switch {
+	case junk:
+		w.stats.events.Whoareyou++
 		w.complete(s, i)
+	case size != w.sizes[x.got]:
+		w.stats.events.Malformed++
+	default:
+		if x.got++; int(x.got) == len(w.sizes) {
+			w.complete(s, i)
+		}
 	}
 }
 
@@ -99,7 +114,7 @@ func (w *worker) recipient(s *socket, b []byte) int32 {
 		x := w.pool.at(i)
 		if x.who != nil && x.who != tried {
 			tried = x.who
-			err := tried.decoder.Decode(b, &w.packet)
+			err := tried.decode(b, &w.packet, w.cfg.Protocol)
 			if err == nil {
 				return i
 			}
@@ -146,7 +161,7 @@ func (w *worker) challenged(s *socket) {
 		}
 	}
 	switch {
-	case oldest != none && len(w.junkIDs.fixed) > 0:
+	case oldest != none && w.junkIDs.used > 0:
 		w.complete(s, oldest)
 	case oldest != none || seq-w.since-1 < w.seq-w.since: // or names a packet that has been sent
 		w.stats.events.Late++
@@ -300,6 +315,10 @@ func (w *worker) whoareyou(sock, i int32) error {
 	if who.shaking && w.now < who.deadline {
 		return nil
 	}
+	if who.key == nil {
+		w.stats.events.Stray++ // a session from a seed, which cannot be renewed
+		return nil
+	}
 	w.stats.events.Rekeys++
 	w.seq++
 	who.shaking, who.deadline = true, w.now+min(2*w.cfg.Timeout, challengeLife)
@@ -318,7 +337,7 @@ func (w *worker) greet(sock, n int32) error {
 			w.stats.events.Stray++ // it has made its handshake and waits for the PONG
 			return nil
 		}
-		return w.shake(sock, who, w.packet.AD, x.seq, form)
+		return w.answerChallenge(sock, n)
 	}
 	if err := w.shake(sock, who, w.packet.AD, x.seq, form); err != nil {
 		return err
@@ -327,6 +346,46 @@ func (w *worker) greet(sock, n int32) error {
 	w.stats.answered(x.kind, w.now, w.now-x.intended)
 	w.pool.markLost(&s.list, n) // a target that accepts it can be told
 	return nil
+}
+
+// answerChallenge makes the good handshake of exchange n, and sends it when the round trip of the
+// run has passed. Neither that nor the time that the generator computes is part of the latency.
+func (w *worker) answerChallenge(sock, n int32) error {
+	x, began := w.pool.at(n), w.clock.Now()
+	packet, err := w.handshake(x.who, w.packet.AD, x.seq, GoodHandshake)
+	if err != nil {
+		return err
+	}
+	x.intended += w.clock.Now() - began
+	if trip := w.cfg.Trip; trip > 0 && !w.run.prepare {
+		x.intended += trip
+		x.deadline = w.now + trip + w.cfg.Timeout
+		w.delayed = append(w.delayed, delayed{w.now + trip, sock, bytes.Clone(packet)})
+		return nil
+	}
+	return w.out(sock, packet)
+}
+
+// delayed is a packet that is sent later.
+type delayed struct {
+	due    time.Duration
+	sock   int32
+	packet []byte
+}
+
+// sendDelayed sends the handshakes whose round trip has passed.
+func (w *worker) sendDelayed() error {
+	n := 0
+	for ; n < len(w.delayed) && w.delayed[n].due <= w.now; n++ {
+		if err := w.out(w.delayed[n].sock, w.delayed[n].packet); err != nil {
+			return err
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	w.delayed = slices.Delete(w.delayed, 0, n)
+	return w.flush()
 }
 
 // shaken ends a handshake within a run: what was held back, or sent with older keys, leaves now.

@@ -242,7 +242,7 @@ func identitySize(t *testing.T, n int) int {
 	in, challenge, list := new(initiator), make([]byte, codec.WhoareyouSize), make([]*identity, n)
 	for i := range list {
 		var err error
-		if list[i], err = newIdentity(codec.DefaultProtocol); err != nil {
+		if list[i], err = newIdentity(); err != nil {
 			t.Fatal(err)
 		}
 		in.renew(list[i], challenge)

@@ -80,6 +80,11 @@ func (g *Generator) start(ctx context.Context, r *run, meter *Meter, tick func()
 		c.last = meter.Read()
 	}
 	began := c.last
+	for _, w := range g.workers {
+		if err := w.reset(r); err != nil {
+			return &c.sum, err
+		}
+	}
 	r.clock = fastpath.NewClock()
 	for _, w := range g.workers {
 		go w.work(r)

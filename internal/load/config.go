@@ -16,6 +16,7 @@ import (
 // Bounds of Config.
 const (
 	MaxIdentities = 1 << 18 // 512 MiB
+	MaxSeeded     = 1 << 20 // identities with sessions from a seed: 1 GiB
 	MaxJunkIDs    = 1 << 20
 	MaxWindow     = 1 << 16
 	MaxRate       = 10_000_000
@@ -82,6 +83,9 @@ type Config struct {
 	// empty payload.
 	TalkProtocol string
 	TalkSize     int
+	// RepeatJunk sends the same message for a node ID of JunkIDs each time, as a peer that retries
+	// does. Otherwise each message has a nonce of its own.
+	RepeatJunk bool
 	// JunkSize is the size of junk packets in bytes. Default: that of a PING.
 	JunkSize int
 
@@ -108,9 +112,10 @@ type Config struct {
 	// Poll never sleeps while it waits for answers. A sleeping receiver has to be woken, and on
 	// loopback the sender, here the target, is charged for that.
 	Poll bool
-	// DisableGSO sends without UDP_SEGMENT and receives without UDP_GRO, Portable by one
-	// system call for each datagram.
-	DisableGSO, Portable bool
+	// DisableGSO sends without UDP_SEGMENT and receives without UDP_GRO. DisableGRO receives without
+	// UDP_GRO: on loopback the target is then charged for splitting its batches, as a network card
+	// would not do for it. Portable makes one system call for each datagram.
+	DisableGSO, DisableGRO, Portable bool
 	// Buffer is the size in bytes to ask for each socket's buffers. Default: DefaultBuffer.
 	Buffer int
 
@@ -118,6 +123,17 @@ type Config struct {
 	// No handshakes are made, requests are sealed with made-up keys, and answers are told by their
 	// size and order. It is for comparing a node with a server that does nothing.
 	Echo []int
+
+	// SessionSeed, if not 0, makes the sessions from this number, without handshakes: session i is
+	// SeededSession(SessionSeed, i). The target must have the same ones. Sessions take turns with
+	// the sockets, in the order of Generator.Addrs.
+	SessionSeed uint64
+	// PrepareWindow is how many handshakes Prepare has under way at a time. Default:
+	// DefaultHandshakeWindow. Slow targets with small receive buffers need fewer.
+	PrepareWindow int
+	// Trip is the time from a WHOAREYOU to its handshake, for requests of kind Handshake: the round
+	// trip of a far peer. It is not part of the measured latency.
+	Trip time.Duration
 
 	// Protocol is the identity of the network. Default: codec.DefaultProtocol.
 	Protocol codec.Protocol
@@ -163,6 +179,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
 	}
+	set(&c.PrepareWindow, DefaultHandshakeWindow)
 	if c.TalkProtocol == "" {
 		c.TalkProtocol = DefaultTalkProtocol
 	}
@@ -179,7 +196,7 @@ func (c Config) withDefaults() (Config, error) {
 		what        string
 		n, from, to int
 	}{
-		{"window", c.Window, 0, MaxWindow}, {"identities", c.Identities, 1, MaxIdentities},
+		{"window", c.Window, 0, MaxWindow}, {"identities", c.Identities, 1, c.maxIdentities()},
 		{"junk-ids", c.JunkIDs, 0, MaxJunkIDs}, {"sockets", c.Sockets, 1, MaxSockets},
 		{"workers", c.Workers, 1, MaxWorkers}, {"gso-batch", c.GSOBatch, 0, fastpath.MaxSegments},
 		{"size of the TALK request", len(c.TalkProtocol) + max(c.TalkSize, -1), 1, MaxTalk},
@@ -191,6 +208,12 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	switch {
+	case c.RepeatJunk && c.JunkIDs == 0:
+		return bad("repeated junk without a number of node IDs")
+	case c.Trip < 0 || c.Trip > MaxTimeout:
+		return bad("round trip of %v, want 0 to %v", c.Trip, MaxTimeout)
+	case c.PrepareWindow < 1 || c.PrepareWindow > MaxWindow:
+		return bad("prepare window %d, want 1 to %d", c.PrepareWindow, MaxWindow)
 	case c.TalkSize < 0:
 		return bad("TALK payload of %d bytes", c.TalkSize)
 	case c.JunkSize != 0 && (c.JunkSize < helloSize || c.JunkSize > codec.MaxPacketSize):
@@ -206,6 +229,14 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.gsoBatch()
 	return c, nil
+}
+
+// maxIdentities is the largest Config.Identities.
+func (c *Config) maxIdentities() int {
+	if c.SessionSeed != 0 {
+		return MaxSeeded
+	}
+	return MaxIdentities
 }
 
 func set(n *int, def int) {
@@ -251,19 +282,30 @@ func (c *Config) sockets() error {
 	return nil
 }
 
-// gsoBatch sets the default of GSOBatch, and bounds it.
+// gsoBatch sets the default of GSOBatch.
 func (c *Config) gsoBatch() {
-	if c.GSOBatch == 0 {
-		c.GSOBatch = c.Window / c.Workers / 8
-		if c.Rate > 0 {
-			c.GSOBatch = int(c.Rate / float64(c.Workers) / 10_000)
-		}
+	if c.GSOBatch > 0 {
+		return
 	}
-	longest := fastpath.MaxSegments
+	n, longest := c.Window/c.Workers/8, fastpath.MaxSegments
+	if c.Rate > 0 {
+		n = int(c.Rate / float64(c.Workers) / 10_000)
+	}
 	if c.Mix.kinds() > 1 {
-		longest = 8
+		longest = mixedBatch
 	}
-	c.GSOBatch = max(1, min(c.GSOBatch, longest))
+	c.GSOBatch = max(1, min(n, longest))
+}
+
+// mixedBatch is how many requests of one kind follow one another in a mix of several kinds.
+const mixedBatch = 8
+
+// sealedLength is how many requests of one kind are sealed one after another.
+func (c *Config) sealedLength() int {
+	if c.Mix.kinds() > 1 {
+		return min(c.GSOBatch, mixedBatch)
+	}
+	return c.GSOBatch
 }
 
 // outstanding is how many exchanges a worker has room for, those that are remembered after their end

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 
 // MaxPoints is how many points a Result has at most.
 const MaxPoints = 3600
+
+// MaxAhead bounds Plan.Ahead.
+const MaxAhead = 1 << 20
 
 // MaxDuration bounds Plan.For.
 const MaxDuration = 24 * time.Hour
@@ -103,6 +107,18 @@ func (g *Generator) Info() Info {
 	return i
 }
 
+// Addrs returns the local addresses of the sockets. It must not be called after Close.
+func (g *Generator) Addrs() []netip.AddrPort {
+	list := make([]netip.AddrPort, g.cfg.Sockets)
+	for i := range list {
+		list[i] = g.workers[i%g.cfg.Workers].socks[i/g.cfg.Workers].group.Addr()
+	}
+	return list
+}
+
+// PacketSize returns the size in bytes of the first packet of a request.
+func (g *Generator) PacketSize(k Kind) int { return g.workers[0].templates[k].size }
+
 // Config is the configuration with all defaults.
 func (g *Generator) Config() Config { return g.cfg }
 
@@ -147,6 +163,19 @@ type Plan struct {
 	// more than MaxPoints. At the end of each its histograms are added up: with intervals of
 	// milliseconds that can hold up the load itself.
 	Every time.Duration
+	// JunkIDs is how many of Config.JunkIDs send junk: 0 all of them, -1 none, but a new one each
+	// time.
+	JunkIDs int
+	// Ahead, if not 0, seals that many requests before the run begins, so that the run spends no
+	// time on it. The run ends when they have been sent.
+	Ahead int
+	// Sizes are those of the datagrams that answer a request, in order. If they are given the
+	// generator opens no response: it takes them in the order of the requests, which is cheaper.
+	// Requests of kind Junk are answered by a WHOAREYOU.
+	Sizes []int
+	// OnDatagram, if not nil, is called with the size of each datagram of the target, from the
+	// workers.
+	OnDatagram func(size int)
 	// PID is the process of the target, whose CPU time and memory are to be measured; 0 measures
 	// none. See Meter.
 	PID int
@@ -167,6 +196,12 @@ func (p Plan) withDefaults() (Plan, error) {
 		p.Every = max(time.Second, least)
 	}
 	p.Every = max(p.Every, p.For/MaxPoints, time.Millisecond)
+	if p.Ahead < 0 || p.Ahead > MaxAhead {
+		return p, fmt.Errorf("%w: %d requests ahead, want 0 to %d", ErrConfig, p.Ahead, MaxAhead)
+	}
+	if p.Ahead > 0 && (p.Requests == 0 || p.Requests > uint64(p.Ahead)) {
+		p.Requests = uint64(p.Ahead)
+	}
 	return p, nil
 }
 
@@ -221,7 +256,7 @@ func (g *Generator) Run(ctx context.Context, plan Plan) (*Result, error) {
 	}
 	r := &run{cfg: cfg, plan: plan}
 	if cfg.Mix[Handshake] > 0 && cfg.Handshake == GoodHandshake {
-		r.maker = newMaker(g.cfg.Protocol, len(g.workers), identitiesAhead)
+		r.maker = newMaker(len(g.workers), identitiesAhead)
 		defer r.maker.stop()
 	}
 	meter, err := NewMeter(plan.PID)

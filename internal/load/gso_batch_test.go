@@ -49,7 +49,10 @@ func TestGROBatchesDelayNothing(t *testing.T) {
 		t.Skipf("probed for GSO and GRO: %s %s", i.GSOReason, g.Info().GROReason)
 	}
 	w := g.workers[0]
-	w.begin(&run{cfg: &g.cfg, plan: Plan{For: time.Hour, Every: time.Hour}, clock: fastpath.NewClock(), stop: new(atomic.Bool)})
+	if err := w.reset(&run{cfg: &g.cfg, plan: Plan{For: time.Hour, Every: time.Hour}, stop: new(atomic.Bool)}); err != nil {
+		t.Fatal(err)
+	}
+	w.begin(fastpath.NewClock())
 	const trains, each = 3, 60
 	tx := fastpath.NewTx(each, codec.MinPacketSize)
 	for range trains {

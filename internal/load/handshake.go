@@ -63,15 +63,16 @@ func badRecord(record []byte) []byte {
 // list and string header of two bytes each.
 const recordSignature = 2 + 2 + 20
 
-// shake answers a challenge in the name of who, with a PING that has the given request ID. Of a bad
-// form the handshake is one that the target has to refuse.
-func (w *worker) shake(s int32, who *identity, challenge []byte, ping uint64, form HandshakeForm) error {
+// handshake returns the packet that answers a challenge in the name of who, with a PING that has the
+// given request ID, valid until the worker builds the next packet. Of a bad form it is one that the
+// target has to refuse.
+func (w *worker) handshake(who *identity, challenge []byte, ping uint64, form HandshakeForm) ([]byte, error) {
 	in := w.initiator
 	record, signature := who.record, badSignature(w.random)
 	if form != BadProof {
 		var err error
 		if signature, err = in.sign(who, challenge); err != nil {
-			return fmt.Errorf("load: ID signature: %w", err)
+			return nil, fmt.Errorf("load: ID signature: %w", err)
 		}
 	}
 	if form == BadRecord {
@@ -85,5 +86,14 @@ func (w *worker) shake(s int32, who *identity, challenge []byte, ping uint64, fo
 	w.random.Block(&h.IV)
 	message := w.templates[Handshake].put(w.buf[codec.HandshakeHeaderSize+len(record):][:0], ping)
 	handshake := session.Initiation{Keys: who.session, Signature: signature, Ephemeral: in.ephemeral}
-	return w.out(s, h.AppendHandshake(w.buf[:0], &in.target, &handshake, record, message))
+	return h.AppendHandshake(w.buf[:0], &in.target, &handshake, record, message), nil
+}
+
+// shake sends the handshake of who.
+func (w *worker) shake(sock int32, who *identity, challenge []byte, ping uint64, form HandshakeForm) error {
+	packet, err := w.handshake(who, challenge, ping, form)
+	if err != nil {
+		return err
+	}
+	return w.out(sock, packet)
 }

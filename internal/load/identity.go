@@ -2,6 +2,8 @@ package load
 
 import (
 	"crypto/rand"
+	"crypto/sha512"
+	"encoding/binary"
 	"fmt"
 	"runtime"
 	"sync"
@@ -40,7 +42,7 @@ type identity struct {
 
 // newIdentity makes a node. Its record names no endpoint, so that no target takes it into its table
 // and asks it in turn.
-func newIdentity(p codec.Protocol) (*identity, error) {
+func newIdentity() (*identity, error) {
 	key, err := enr.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("load: key of an identity: %w", err)
@@ -49,9 +51,35 @@ func newIdentity(p codec.Protocol) (*identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load: record of an identity: %w", err)
 	}
-	who := &identity{id: [32]byte(key.ID()), key: key, record: rec.Bytes(), first: none, last: none}
-	who.decoder = codec.NewDecoder(&who.id, p)
-	return who, nil
+	return &identity{id: [32]byte(key.ID()), key: key, record: rec.Bytes(), first: none, last: none}, nil
+}
+
+// decode decodes a packet to who. The decoder is made when the first one comes.
+func (who *identity) decode(b []byte, p *codec.Packet, protocol codec.Protocol) error {
+	if who.decoder == nil {
+		who.decoder = codec.NewDecoder(&who.id, protocol)
+	}
+	return who.decoder.Decode(b, p)
+}
+
+// SeededSession returns session i of those that a generator and a target agree on without a
+// handshake: both make it from the same seed. id is the generator's node ID, write the key that the
+// generator seals with, and read the one that it opens with.
+func SeededSession(seed uint64, i int) (id [32]byte, write, read [aead.KeySize]byte) {
+	var in [16]byte
+	binary.BigEndian.PutUint64(in[:], seed)
+	binary.BigEndian.PutUint64(in[8:], uint64(i))
+	sum := sha512.Sum512(in[:])
+	copy(id[:], sum[:])
+	copy(write[:], sum[32:])
+	copy(read[:], sum[48:])
+	return id, write, read
+}
+
+// newSeeded makes the identity of SeededSession.
+func newSeeded(seed uint64, i int) *identity {
+	id, write, read := SeededSession(seed, i)
+	return &identity{id: id, session: session.NewKeys(&read, &write), generation: 1, first: none, last: none}
 }
 
 // newEcho makes an identity with a made-up session.
@@ -67,15 +95,14 @@ func newEcho(r *aead.Random) *identity {
 // maker makes identities ahead of time, a tenth of a millisecond each, on processors that no worker
 // needs.
 type maker struct {
-	protocol codec.Protocol
-	ready    chan *identity
-	done     chan struct{}
-	wg       sync.WaitGroup
+	ready chan *identity
+	done  chan struct{}
+	wg    sync.WaitGroup
 }
 
 // newMaker starts to make identities, at most as many ahead as are given.
-func newMaker(p codec.Protocol, workers, ahead int) *maker {
-	m := &maker{protocol: p, ready: make(chan *identity, ahead), done: make(chan struct{})}
+func newMaker(workers, ahead int) *maker {
+	m := &maker{ready: make(chan *identity, ahead), done: make(chan struct{})}
 	for range max(0, runtime.GOMAXPROCS(0)-workers) {
 		m.wg.Add(1)
 		go m.run()
@@ -86,7 +113,7 @@ func newMaker(p codec.Protocol, workers, ahead int) *maker {
 func (m *maker) run() {
 	defer m.wg.Done()
 	for {
-		who, err := newIdentity(m.protocol)
+		who, err := newIdentity()
 		if err != nil {
 			return // who takes one meets the error
 		}
@@ -104,7 +131,7 @@ func (m *maker) take() (*identity, error) {
 	case who := <-m.ready:
 		return who, nil
 	default:
-		return newIdentity(m.protocol)
+		return newIdentity()
 	}
 }
 

@@ -13,8 +13,10 @@ import (
 type junkIDs struct {
 	decoder *codec.Decoder
 	id      [32]byte
-	fixed   [][16]byte // second halves; empty: a new one each time
+	fixed   [][16]byte    // second halves; empty: a new one each time
+	nonces  []codec.Nonce // of the messages of fixed, if they are repeated
 	turn    int
+	used    int // how many of fixed take part
 }
 
 func newJunkIDs(c *Config, r *aead.Random, n int) *junkIDs {
@@ -23,27 +25,44 @@ func newJunkIDs(c *Config, r *aead.Random, n int) *junkIDs {
 	for i := range s.fixed {
 		r.Block(&s.fixed[i])
 	}
+	if c.RepeatJunk {
+		s.nonces = make([]codec.Nonce, n)
+		for i := range s.nonces {
+			r.Read(s.nonces[i][:4]) // with sequence number 0, which no exchange has
+		}
+	}
 	s.decoder = codec.NewDecoder(&s.id, c.Protocol)
 	return s
 }
 
-// next is the ID of whose turn it is, valid until the next call.
-func (s *junkIDs) next(r *aead.Random) *[32]byte {
+// use sets how many of the fixed IDs take part, as Plan.JunkIDs says.
+func (s *junkIDs) use(n int) {
+	switch {
+	case n == 0:
+		n = len(s.fixed)
+	case n < 0:
+		n = 0
+	}
+	s.used, s.turn = min(n, len(s.fixed)), 0
+}
+
+// next returns the ID of the exchange with request ID seq, valid until the next call, and makes its
+// nonce.
+func (s *junkIDs) next(nonce *codec.Nonce, seq uint64, r *aead.Random) *[32]byte {
+	r.Read(nonce[:4])
+	binary.BigEndian.PutUint64(nonce[4:], seq)
 	half := (*[16]byte)(s.id[16:])
-	if len(s.fixed) == 0 {
+	if s.used == 0 {
 		r.Block(half)
 		return &s.id
 	}
 	*half = s.fixed[s.turn]
-	s.turn = (s.turn + 1) % len(s.fixed)
+	if s.nonces != nil {
+		*nonce = s.nonces[s.turn]
+	}
+	s.turn = (s.turn + 1) % s.used
 	return &s.id
 }
 
-// nonce makes the nonce of an exchange.
-func (s *junkIDs) nonce(n *codec.Nonce, seq uint64, r *aead.Random) {
-	r.Read(n[:4])
-	binary.BigEndian.PutUint64(n[4:], seq)
-}
-
-// sequence is what nonce has put into n.
+// sequence returns the request ID that next has put into n.
 func (s *junkIDs) sequence(n *codec.Nonce) uint64 { return binary.BigEndian.Uint64(n[4:]) }

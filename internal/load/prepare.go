@@ -5,19 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
+
+	"github.com/fastdisc/discv5/aead"
 )
 
 const (
-	// prepareWindow is how many handshakes a worker has under way. They take a target milliseconds
-	// each, and have to be done before their challenges end.
-	prepareWindow = 64
 	// prepareTimeout is the longest Config.Timeout that Prepare heeds: challenges end after a
 	// second, so that to wait much longer for the end of a handshake is in vain.
 	prepareTimeout = 5 * time.Second
 	// leastPrepare is the shortest one. Config.Timeout may be what somebody wants requests to keep,
-	// and a handshake among prepareWindow of them takes far longer. With it a handshake has a
+	// and a handshake among PrepareWindow of them takes far longer. With it a handshake has a
 	// second, as its challenge has.
 	leastPrepare = 500 * time.Millisecond
 	// silence is for how many timeouts no handshake may come through before Prepare gives up. A
@@ -45,7 +45,12 @@ type Prepared struct {
 // The error is ErrSilent if no handshake comes through for a while, the context's if it ends first,
 // or that of a socket. Sessions that were made by then are kept, and a further call makes those
 // that are missing.
-func (g *Generator) Prepare(ctx context.Context, progress func(done, all int)) (p Prepared, err error) {
+func (g *Generator) Prepare(ctx context.Context, progress func(done, all int)) (Prepared, error) {
+	return g.PrepareUpTo(ctx, g.cfg.Identities, progress)
+}
+
+// PrepareUpTo is Prepare for the first n of Config.Identities.
+func (g *Generator) PrepareUpTo(ctx context.Context, n int, progress func(done, all int)) (p Prepared, err error) {
 	if !g.busy.CompareAndSwap(false, true) {
 		return p, ErrBusy
 	}
@@ -62,16 +67,13 @@ func (g *Generator) Prepare(ctx context.Context, progress func(done, all int)) (
 		if !g.cfg.Mix.sessions() {
 			continue
 		}
-		want := share(g.cfg.Identities, w.number, len(g.workers))
+		want := share(min(n, g.cfg.Identities), w.number, len(g.workers))
 		for _, s := range w.socks {
 			want -= len(s.members)
 			p.Sessions += len(s.members)
 		}
-		if len(g.cfg.Echo) > 0 {
-			for i := range want {
-				s := w.socks[i%len(w.socks)]
-				s.members = append(s.members, newEcho(w.random))
-			}
+		if len(g.cfg.Echo) > 0 || g.cfg.SessionSeed != 0 {
+			w.makeSessions(want)
 			p.Sessions += want
 			continue
 		}
@@ -84,11 +86,11 @@ func (g *Generator) Prepare(ctx context.Context, progress func(done, all int)) (
 	had := p.Sessions
 	var made atomic.Int64
 	cfg := g.cfg
-	cfg.Mix, cfg.Rate, cfg.Window, cfg.GSOBatch = Only(Handshake), 0, prepareWindow*cfg.Workers, 1
+	cfg.Mix, cfg.Rate, cfg.Window, cfg.GSOBatch = Only(Handshake), 0, cfg.PrepareWindow*cfg.Workers, 1
 	cfg.Timeout = max(leastPrepare, min(cfg.Timeout, prepareTimeout))
 	r := &run{
 		cfg: &cfg, plan: Plan{For: math.MaxInt64, Every: math.MaxInt64}, prepare: true, made: &made,
-		maker: newMaker(g.cfg.Protocol, 0, min(identitiesAhead, all)),
+		maker: newMaker(0, min(identitiesAhead, all)),
 	}
 	defer r.maker.stop()
 	began := time.Now()
@@ -111,13 +113,32 @@ func (g *Generator) Prepare(ctx context.Context, progress func(done, all int)) (
 	return p, err
 }
 
+// makeSessions adds n sessions without handshakes.
+func (w *worker) makeSessions(n int) {
+	for range n {
+		s := w.socks[w.made%len(w.socks)]
+		who := newEcho
+		if seed := w.cfg.SessionSeed; seed != 0 {
+			i := w.number + w.made*w.cfg.Workers
+			who = func(*aead.Random) *identity { return newSeeded(seed, i) }
+		}
+		s.members = append(s.members, who(w.random))
+		w.made++
+	}
+	// Requests of neighbors in memory do not follow one another.
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, s := range w.socks {
+		r.Shuffle(len(s.members), func(i, k int) { s.members[i], s.members[k] = s.members[k], s.members[i] })
+	}
+}
+
 // badIdentities makes those that bad handshakes come from, as many for each worker as it has
 // identities.
 func (g *Generator) badIdentities(ctx context.Context) error {
 	if g.cfg.Mix[Handshake] == 0 || g.cfg.Handshake == GoodHandshake {
 		return nil
 	}
-	m := newMaker(g.cfg.Protocol, 0, identitiesAhead)
+	m := newMaker(0, identitiesAhead)
 	defer m.stop()
 	for _, w := range g.workers {
 		for len(w.bad) < max(1, share(g.cfg.Identities, w.number, len(g.workers))) {

@@ -4,9 +4,9 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// ahead is how many packets a ring has room for, as far as whole trains allow. More would leave the
+// sealAhead is how many packets a ring has room for, as far as whole trains allow. More would leave the
 // processor's caches.
-const ahead = 1024
+const sealAhead = 1024
 
 // slot is a packet of a train.
 type slot struct {
@@ -35,21 +35,29 @@ func (t *sealedBatch) packet(i int) []byte { return t.slab[i*t.size : (i+1)*t.si
 // for the first one that is being sent.
 type ring struct {
 	batches []sealedBatch
+	slots   []slot // of all batches
+	slab    []byte // the same
 	head    int
 	count   int
 }
 
 // reset makes room for trains of the given number of packets of up to the given size, and empties
 // the ring.
-func (r *ring) reset(length, size int) {
-	n := max(4, ahead/length)
-	if len(r.batches) != n || len(r.batches[0].slots) != length || len(r.batches[0].slab) < length*size {
+func (r *ring) reset(length, size, packets int) {
+	n := max(4, (packets+length-1)/length)
+	if cap(r.batches) < n {
 		r.batches = make([]sealedBatch, n)
-		slots, slab := make([]slot, n*length), make([]byte, n*length*size)
-		for i := range r.batches {
-			r.batches[i].slots = slots[i*length : (i+1)*length]
-			r.batches[i].slab = slab[i*length*size : (i+1)*length*size]
-		}
+	}
+	if cap(r.slots) < n*length {
+		r.slots = make([]slot, n*length)
+	}
+	if cap(r.slab) < n*length*size {
+		r.slab = make([]byte, n*length*size)
+	}
+	r.batches = r.batches[:n]
+	for i := range r.batches {
+		r.batches[i].slots = r.slots[i*length : (i+1)*length]
+		r.batches[i].slab = r.slab[i*length*size : (i+1)*length*size]
 	}
 	r.head, r.count = 0, 0
 }

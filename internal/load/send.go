@@ -8,6 +8,13 @@ import (
 
 // send begins as many exchanges as window or schedule allow.
 func (w *worker) send() error {
+	if err := w.sendDue(); err != nil {
+		return err
+	}
+	return w.flush()
+}
+
+func (w *worker) sendDue() error {
 	if !w.sending {
 		return nil
 	}
@@ -36,7 +43,7 @@ func (w *worker) send() error {
 	for due := w.due; len(due) > 0; {
 		t := w.ring.front()
 		if t == nil {
-			if n, err := w.seal(w.cfg.GSOBatch); n == 0 || err != nil {
+			if n, err := w.seal(w.cfg.sealedLength()); n == 0 || err != nil {
 				return err
 			}
 			continue
@@ -141,12 +148,12 @@ func (w *worker) put(t *sealedBatch, from, end int) error {
 			return err
 		}
 	}
-	return w.flush()
+	return nil
 }
 
 // out queues a packet; flush sends it.
 func (w *worker) out(sock int32, packet []byte) error {
-	if w.tx.Full() || w.tx.Len() > 0 && w.txSock != sock {
+	if w.tx.Len() == w.cfg.GSOBatch || w.tx.Len() > 0 && w.txSock != sock {
 		if err := w.flush(); err != nil {
 			return err
 		}
@@ -215,8 +222,7 @@ func (w *worker) sealOne(t *sealedBatch) (ok bool, err error) {
 		w.sealUnknown(packet, &s.who.id, &s.nonce)
 	case Junk:
 		s.who = nil
-		w.junkIDs.nonce(&s.nonce, s.seq, w.random)
-		w.sealUnknown(packet, w.junkIDs.next(w.random), &s.nonce)
+		w.sealUnknown(packet, w.junkIDs.next(&s.nonce, s.seq, w.random), &s.nonce)
 	default:
 		s.who = w.socks[t.sock].turn()
 		s.generation = s.who.generation

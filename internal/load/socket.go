@@ -30,7 +30,7 @@ func (s *socket) turn() *identity {
 func openSocket(c *Config, source netip.Addr) (*socket, error) {
 	group, err := fastpath.Listen(fastpath.Config{
 		Addr: netip.AddrPortFrom(source, 0), MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
-		RecvBuffer: c.Buffer, SendBuffer: c.Buffer, Portable: c.Portable, DisableGSO: c.DisableGSO,
+		RecvBuffer: c.Buffer, SendBuffer: c.Buffer, Portable: c.Portable, DisableGSO: c.DisableGSO, DisableGRO: c.DisableGRO,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)

@@ -69,11 +69,14 @@ type worker struct {
 	expires  time.Duration // when to look for lost exchanges
 	rolls    time.Duration // when the interval ends
 	stats    *stats
+	sizes    []int     // of Plan or Config.Echo; nil if responses are opened
+	delayed  []delayed // handshakes that wait for Config.Trip, oldest first
 
 	// Of Prepare: identities whose handshake is to be tried again, how many are to be made, and
 	// when the last session was.
 	waiting  []*identity
 	missing  int
+	made     int // sessions without handshakes
 	progress time.Duration
 
 	// Scratch. What goes through the interface of a cipher would escape to the heap as a local
@@ -110,7 +113,7 @@ type report struct {
 func newWorker(c *Config, number int, socks []*socket) (*worker, error) {
 	w := &worker{
 		cfg: c, number: number, socks: socks,
-		tx:   fastpath.NewTx(fastpath.DefaultBatch, codec.MaxPacketSize),
+		tx:   fastpath.NewTx(fastpath.MaxSegments, codec.MaxPacketSize),
 		pool: newExchanges(c.outstanding()),
 		due:  make([]time.Duration, 0, sendBatch),
 
@@ -130,7 +133,9 @@ func newWorker(c *Config, number int, socks []*socket) (*worker, error) {
 		return nil, err
 	}
 	w.junkIDs = newJunkIDs(c, w.random, share(c.JunkIDs, number, c.Workers))
-	w.since = w.random.Uint64() >> 1 // no two runs have the same
+	// No two generators have the same request IDs. The first bit of each is set: some
+	// implementations take IDs for numbers, and repeat them without leading zeros.
+	w.since = w.random.Uint64()>>2 | 1<<63
 	w.seq = w.since
 	conns := make([]fastpath.Conn, len(socks))
 	for i, s := range socks {
@@ -146,18 +151,17 @@ func newWorker(c *Config, number int, socks []*socket) (*worker, error) {
 func (w *worker) work(r *run) {
 	spare := make(chan *stats, 2)
 	spare <- newStats()
-	w.begin(r)
+	w.begin(r.clock)
 	err := w.loop(spare)
 	r.reports <- report{worker: w.number, stats: w.stats, spare: spare, last: true, until: w.until, left: w.pool.clear(w.socks), err: err}
 }
 
-func (w *worker) begin(r *run) {
-	w.run, w.cfg, w.clock = r, r.cfg, r.clock
+// reset makes w ready for a run, before its time begins.
+func (w *worker) reset(r *run) error {
+	w.run, w.cfg = r, r.cfg
 	if n := w.cfg.outstanding(); n > len(w.pool.all) {
 		w.pool = newExchanges(n)
 	}
-	w.now = w.clock.Now()
-	w.progress, w.expires = w.now, 0
 	w.stats = newStats()
 	w.picker = picker{mix: w.cfg.Mix}
 	longest := 0
@@ -166,11 +170,29 @@ func (w *worker) begin(r *run) {
 			longest = max(longest, w.templates[k].size)
 		}
 	}
-	w.ring.reset(w.cfg.GSOBatch, longest)
 	w.schedule = newSchedule(w.cfg, w.number, w.random)
 	w.sending, w.until, w.drained = true, r.plan.For, 0
 	w.left = r.plan.requests(w.number, w.cfg.Workers)
 	w.rolls = r.plan.Every
+	w.delayed = w.delayed[:0]
+	w.junkIDs.use(r.plan.JunkIDs)
+	if w.sizes = r.plan.Sizes; len(w.sizes) == 0 {
+		w.sizes = w.cfg.Echo
+	}
+	if r.plan.Ahead == 0 {
+		w.ring.reset(w.cfg.sealedLength(), longest, sealAhead)
+		return nil
+	}
+	w.ring.reset(w.cfg.sealedLength(), longest, int(w.left))
+	_, err := w.seal(int(w.left))
+	return err
+}
+
+// begin starts the time of a run.
+func (w *worker) begin(c fastpath.Clock) {
+	w.clock = c
+	w.now = c.Now()
+	w.progress, w.expires = w.now, 0
 	w.drain()
 }
 
@@ -195,6 +217,9 @@ func (w *worker) loop(spare chan *stats) error {
 		if w.now >= w.expires {
 			w.expire()
 		}
+		if err := w.sendDelayed(); err != nil {
+			return err
+		}
 		if err := w.send(); err != nil {
 			return err
 		}
@@ -203,10 +228,13 @@ func (w *worker) loop(spare chan *stats) error {
 		}
 		from, rx, err := w.mux.Next(0)
 		if err == nil && rx == nil {
-			if sealed, err := w.seal(sealBatch); sealed > 0 || err != nil {
-				if err != nil {
+			sealed := 0
+			if w.run.plan.Ahead == 0 {
+				if sealed, err = w.seal(sealBatch); err != nil {
 					return err
 				}
+			}
+			if sealed > 0 {
 				continue
 			}
 			from, rx, err = w.wait()
@@ -233,6 +261,9 @@ func (w *worker) wait() (from int, rx *fastpath.Rx, err error) {
 		}
 	} else {
 		next = min(next, w.drained)
+	}
+	if len(w.delayed) > 0 {
+		next = min(next, w.delayed[0].due)
 	}
 	if next <= began {
 		return 0, nil, nil

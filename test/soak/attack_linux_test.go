@@ -46,18 +46,26 @@ func prefixes(net byte, n int) (list []netip.Addr) {
 // ports is how many sockets a flood has when there are n addresses to have.
 const ports = 250
 
-// junk are messages of strangers, from one goroutine that does nothing else.
+// junkSize is the size in bytes of a usual PING packet.
+const junkSize = 95
+
+// junk floods the node with messages that nobody can open, from one goroutine that does nothing
+// else.
 func junk(t *testing.T, x *target) attack {
 	from := addresses(x, ports)
 	for len(from) < ports {
 		from = append(from, from[0])
 	}
-	b, err := newBlaster(x.to, from)
+	b, err := load.NewFlood(load.FloodConfig{Target: x.to, Source: from, Size: junkSize})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(b.close)
-	return attack{run: b.run, sent: b.sent, out: b.sent, check: func(t *testing.T, before, after *state) {
+	t.Cleanup(func() { b.Close() })
+	run := func(ctx context.Context) error {
+		_, err := b.Run(ctx, 0)
+		return err
+	}
+	return attack{run: run, sent: b.Sent, out: b.Sent, check: func(t *testing.T, before, after *state) {
 		challenged := delta(before, after, engine.WhoareyouSent) + delta(before, after, engine.WhoareyouRepeated)
 		full := delta(before, after, engine.DropChallengesFull)
 		t.Logf("challenged %d, of these with the challenge of another evicted %d", challenged, full)

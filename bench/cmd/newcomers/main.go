@@ -14,6 +14,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -25,10 +26,10 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/bench/internal/drive"
 	"github.com/fastdisc/discv5/bench/internal/results"
 	"github.com/fastdisc/discv5/bench/internal/serve"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/load"
 )
 
 const (
@@ -150,27 +151,19 @@ func run(before string, rounds int, slice time.Duration, rate float64, out strin
 // once measures one slice. Before it, challenges of the last one end.
 func (v *victim) once(junk *serve.Child, row *results.NewcomerRow, slice time.Duration, rate float64) error {
 	time.Sleep(lead)
-	rec, err := enr.ParseText(v.child.Ready.Records[0])
+	to, err := load.ParseTarget(v.child.Ready.Records[0], false)
 	if err != nil {
 		return err
 	}
-	socket, err := drive.Dial(v.child.Addr)
+	to.Addr = v.child.Addr
+	g, err := load.New(load.Config{Target: to, Mix: load.Only(load.Handshake), Rate: rate, Sockets: 1, Timeout: patience, Trip: trip})
 	if err != nil {
 		return err
 	}
-	defer socket.Close()
-	client, err := drive.NewClient(socket, rec)
-	if err != nil {
-		return err
-	}
-	peers, err := drive.Identities(int(rate * slice.Seconds()))
-	if err != nil {
-		return err
-	}
+	defer g.Close()
 	d := lead + slice + trip
 	if row.Junk > 0 {
-		n := int(float64(row.Junk)*d.Seconds()) + drive.MaxBurst
-		if _, err := junk.Do(serve.Command{Op: "aim", To: v.child.Addr.String(), Record: v.child.Ready.Records[0], Count: n, Sizes: []int{junkSize}}); err != nil {
+		if _, err := junk.Do(serve.Command{Op: "aim", To: v.child.Addr.String(), Record: v.child.Ready.Records[0], Sizes: []int{junkSize}}); err != nil {
 			return err
 		}
 	}
@@ -192,7 +185,7 @@ func (v *victim) once(junk *serve.Child, row *results.NewcomerRow, slice time.Du
 		}()
 		time.Sleep(lead)
 	}
-	made, err := client.Newcomers(peers, drive.NewcomerPlan{Rate: rate, Trip: trip, Patience: patience})
+	r, err := g.Run(context.Background(), load.Plan{For: slice})
 	f := <-done
 	if err := errors.Join(err, f.err); err != nil {
 		return err
@@ -203,7 +196,7 @@ func (v *victim) once(junk *serve.Child, row *results.NewcomerRow, slice time.Du
 	}
 	sent := float64(f.sent)
 	row.Sent = append(row.Sent, sent/d.Seconds())
-	row.Parts = append(row.Parts, float64(made)/float64(len(peers)))
+	row.Parts = append(row.Parts, float64(r.Total.Answered)/float64(max(r.Total.Sent, 1)))
 	row.Dropped = append(row.Dropped, max(0, 1-float64(after.RxPackets-before.RxPackets)/max(sent, 1)))
 	return nil
 }

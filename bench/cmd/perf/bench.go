@@ -1,54 +1,57 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/fastdisc/discv5/bench/internal/drive"
 	"github.com/fastdisc/discv5/bench/internal/results"
 	"github.com/fastdisc/discv5/bench/internal/serve"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/load"
 )
 
-// target is a server under test with the socket that loads it.
+// target is a server under test with the generator that loads it.
 type target struct {
 	name     string
 	child    *serve.Child
-	client   *drive.Client // nil for the echo server
-	socket   *drive.Socket
-	sessions []drive.Session
+	gen      *load.Generator
+	sessions int
 
-	// strangers is the last lane that left challenges behind, and when: a server may have to look
+	// junk is the last entry that left challenges behind, and when: a server may have to look
 	// through them.
-	strangers *lane
-	at        time.Time
+	junk *entry
+	at   time.Time
 }
 
-// lane is one workload on one server.
-type lane struct {
+// entry is one workload on one server.
+type entry struct {
 	*target
-	requests *drive.Requests
-	answers  []int
-	either   []int // sizes of one datagram that may answer instead
-	records  int   // node records in the answer
-	took     int   // requests that the last slice took
-	stranger bool  // requests come from nodes without a session
-	fresh    bool  // each is sent at most once in the life of a challenge
-	// the strangers of every slice are new ones: challenges of this server live longer
-	renew  bool
-	silent bool // it is not answered
+	mix     load.Mix
+	size    int   // of a request, in bytes
+	answers []int // sizes of the datagrams that answer one
+	records int   // node records in the answer
+	took    int   // requests that the last slice took
+	limit   int   // requests of a slice; 0: as many as it takes
+	ids     int   // node IDs of junk, as load.Plan.JunkIDs; 0 for requests in sessions
+	silent  bool  // it is not answered
 }
 
-// workload is what servers are compared in. The first lane is this node's, the second one's the
+// fresh reports whether each request of e has a node ID of its own.
+func (e *entry) fresh() bool { return e.ids < 0 }
+
+// workload is what servers are compared in. The first entry is this node's, the second one the
 // echo server's.
 type workload struct {
-	name  string
-	lanes []*lane
+	name    string
+	entries []*entry
 }
 
 type bench struct {
@@ -79,6 +82,7 @@ const (
 	// foreignWindow is what fits into a socket's buffer of the system's default size, which holds
 	// some 40 datagrams of a segmented burst: they ask for none.
 	foreignWindow     = 32
+	foreignBurst      = 8
 	foreignHandshakes = 8
 	quickSessions     = 80
 	// warmSessions are made before memory is looked at: first handshakes allocate what later ones
@@ -169,38 +173,63 @@ func (b *bench) start(name string, spec serve.Spec, sessions int) (*target, erro
 	return b.connect(name, child, sessions)
 }
 
+// generator makes the load generator of a target. Requests leave from one socket.
+func (b *bench) generator(child *serve.Child, c load.Config) (*load.Generator, error) {
+	// Other implementations receive one datagram at a time too. With GRO, this node would not pay for
+	// splitting its responses.
+	c.DisableGRO = true
+	c.Sockets, c.GSOBatch, c.Poll = 1, min(b.burst, fastpath.MaxSegments), !b.sleep
+	c.Distances, c.TalkProtocol, c.TalkSize = []uint{codec.MaxDistance}, "bench", 32
+	c.Target.Addr = child.Addr
+	if len(c.Echo) == 0 {
+		c.RepeatJunk = c.JunkIDs > 0
+	}
+	if child.Foreign() {
+		c.PrepareWindow, c.GSOBatch = foreignHandshakes, min(c.GSOBatch, foreignBurst)
+	}
+	return load.New(c)
+}
+
+// sessionMix has all kinds of requests within sessions.
+func sessionMix() load.Mix { return load.Mix{load.Ping: 1, load.FindNode: 1, load.Talk: 1} }
+
 // connect makes sessions with a server that runs, and notes what they cost in time and memory.
 func (b *bench) connect(name string, child *serve.Child, sessions int) (t *target, err error) {
-	t = &target{name: name, child: child}
-	if t.socket, err = drive.Dial(child.Addr); err != nil {
-		return nil, err
-	}
+	t = &target{name: name, child: child, sessions: sessions}
 	if sessions == 0 {
-		return t, nil
+		to, err := load.ParseTarget(b.node.child.Ready.Records[0], false)
+		if err != nil {
+			return nil, err
+		}
+		t.gen, err = b.generator(child, load.Config{Target: to, Mix: sessionMix(), Identities: b.few, Echo: []int{codec.MinPacketSize}})
+		if err != nil {
+			return nil, err
+		}
+		_, err = t.gen.Prepare(context.Background(), nil)
+		return t, err
 	}
-	rec, err := enrOf(child)
+	to, err := load.ParseTarget(child.Ready.Records[0], false)
 	if err != nil {
 		return nil, err
 	}
-	if t.client, err = drive.NewClient(t.socket, rec); err != nil {
-		return nil, err
-	}
+	junk := b.few
 	if child.Foreign() {
-		t.client.Handshakes = foreignHandshakes
+		junk = min(junk, foreignStrangers)
+	}
+	if t.gen, err = b.generator(child, load.Config{Target: to, Mix: sessionMix(), Identities: sessions, JunkIDs: junk}); err != nil {
+		return nil, err
 	}
 	began := time.Now()
 	var cpu time.Duration
 	var memory [2]uint64
-	for i, n := range []int{min(warmSessions, sessions), max(sessions-warmSessions, 0)} {
+	for i, n := range []int{min(warmSessions, sessions), sessions} {
 		before, err := child.Usage()
 		if err != nil {
 			return nil, err
 		}
-		made, err := t.client.Sessions(n, nil)
-		if err != nil {
+		if _, err := t.gen.PrepareUpTo(context.Background(), n, nil); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		t.sessions = append(t.sessions, made...)
 		after, err := child.Usage()
 		if err != nil {
 			return nil, err
@@ -222,8 +251,6 @@ func (b *bench) connect(name string, child *serve.Child, sessions int) (t *targe
 	return t, nil
 }
 
-func enrOf(child *serve.Child) (*enr.Record, error) { return enr.ParseText(child.Ready.Records[0]) }
-
 // resident is the memory of a server, without garbage where it can be told to free it.
 func resident(child *serve.Child) (uint64, error) {
 	if !child.Foreign() {
@@ -239,119 +266,118 @@ func (b *bench) wanted(name string) bool { return strings.HasPrefix(name, b.only
 
 // plan makes the workloads.
 func (b *bench) plan() error {
-	messages := []struct {
-		name    string
-		message func(uint64) []byte
-	}{
-		{"ping", drive.Ping},
-		{"findnode", func(n uint64) []byte { return drive.FindNode(n, codec.MaxDistance) }},
-		{"talk", drive.Talk},
-	}
-	for _, m := range messages {
+	for _, m := range []struct {
+		name string
+		kind load.Kind
+	}{{"ping", load.Ping}, {"findnode", load.FindNode}, {"talk", load.Talk}} {
 		if b.wanted(m.name) {
-			if err := b.exchange(m.name, m.message, b.targets()...); err != nil {
+			if err := b.exchange(m.name, m.kind, b.targets()...); err != nil {
 				return fmt.Errorf("%s: %w", m.name, err)
 			}
 		}
 	}
 	if b.large != nil {
-		if err := b.exchange("ping-many", drive.Ping, b.large); err != nil {
+		if err := b.exchange("ping-many", load.Ping, b.large); err != nil {
 			return err
 		}
 	}
-	size := len(b.node.client.Seal(nil, &b.node.sessions[0], drive.Ping(1)))
-	answer := []int{codec.WhoareyouSize}
 	for _, j := range []struct {
-		name  string
-		n     int
-		fresh bool
-	}{{"junk-repeated", b.few, false}, {"junk-new", freshStrangers, true}} {
+		name       string
+		limit, ids int
+	}{{"junk-repeated", 0, b.few}, {"junk-new", freshStrangers, -1}} {
 		if !b.wanted(j.name) {
 			continue
 		}
 		w := &workload{name: j.name}
 		for _, t := range b.targets() {
-			n := j.n
+			e := &entry{target: t, mix: load.Only(load.Junk), size: t.gen.PacketSize(load.Junk), answers: []int{codec.WhoareyouSize}, limit: j.limit, ids: j.ids}
 			if t.child.Foreign() {
-				n = min(n, foreignStrangers)
+				e.limit, e.ids = min(e.limit, foreignStrangers), min(e.ids, foreignStrangers)
 			}
-			l := &lane{
-				target: t, requests: t.client.Random(n, size), answers: answer, stranger: true, fresh: j.fresh, renew: j.fresh && t.child.Foreign(),
-			}
-			if !j.fresh {
-				again, err := t.repeats(size)
+			if !e.fresh() {
+				retried, err := b.repeats(t)
 				if err != nil {
 					return fmt.Errorf("%s: %w", t.name, err)
 				}
-				if !again {
-					l.silent, l.answers = true, nil
+				if !retried {
+					e.silent, e.answers = true, nil
 				}
 			}
-			w.lanes = append(w.lanes, l)
+			w.entries = append(w.entries, e)
 		}
 		b.add(w)
 	}
 	return nil
 }
 
-// repeats asks whether a server answers a stranger's second packet while it waits for a handshake.
-func (t *target) repeats(size int) (bool, error) {
-	r := t.client.Random(1, size)
-	for range 2 {
-		if err := t.socket.Drain(20 * time.Millisecond); err != nil {
-			return false, err
-		}
-		if err := t.client.Send(r.Slab, size); err != nil {
-			return false, err
-		}
-		n, err := t.client.Receive(500 * time.Millisecond)
-		if err != nil {
-			return false, err
-		}
-		if n == 0 || t.client.Size(0) != codec.WhoareyouSize {
-			return false, nil
-		}
+// repeats asks whether a server answers an unknown sender's second packet while it waits for a
+// handshake.
+func (b *bench) repeats(t *target) (bool, error) {
+	g, err := b.generator(t.child, load.Config{Target: t.gen.Config().Target, Mix: load.Only(load.Junk), JunkIDs: 1, Timeout: 500 * time.Millisecond})
+	if err != nil {
+		return false, err
 	}
-	return true, nil
+	defer g.Close()
+	r, err := g.Run(context.Background(), load.Plan{Window: 1, Requests: 2, For: 2 * time.Second})
+	if err != nil {
+		return false, err
+	}
+	return r.Total.Answered == 2, nil
 }
 
 // exchange adds a workload of requests within sessions.
-func (b *bench) exchange(name string, message func(uint64) []byte, targets ...*target) error {
+func (b *bench) exchange(name string, kind load.Kind, targets ...*target) error {
 	w := &workload{name: name}
 	for _, t := range targets {
 		if t == nil {
 			continue
 		}
-		a, err := b.settle(name, t, message(0))
-		if err != nil {
+		e := &entry{target: t, mix: load.Only(kind), size: t.gen.PacketSize(kind)}
+		if err := e.settle(kind); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
-		w.lanes = append(w.lanes, &lane{target: t, requests: t.client.Requests(t.sessions, message), answers: a.Sizes, records: a.Records})
+		w.entries = append(w.entries, e)
 	}
 	b.add(w)
 	return nil
 }
 
-// settle asks until the answer is complete: a table needs a moment to fill. Other implementations
-// may answer with fewer records.
-func (b *bench) settle(name string, t *target, message []byte) (a drive.Answer, err error) {
+// settle asks until the answer is complete, and notes its form: a table needs a moment to fill.
+// Other implementations may answer with fewer records.
+func (e *entry) settle(kind load.Kind) error {
 	for range 60 {
-		if a, err = t.client.Ask(&t.sessions[0], message); err != nil {
-			return a, err
+		var sizes []int
+		r, err := e.gen.Run(context.Background(), load.Plan{
+			Mix: e.mix, Window: 1, Requests: 1, For: 2 * time.Second, OnDatagram: func(n int) { sizes = append(sizes, n) },
+		})
+		if err != nil {
+			return err
 		}
-		if a.Type != codec.TypeNodes || a.Records == tablePeers || t.child.Foreign() && a.Records > tablePeers/2 {
-			return a, nil
+		e.answers, e.records = sizes, int(r.Events.Records)
+		switch {
+		case r.Total.Answered == 0:
+			return errSilent
+		case r.Events.Asked > 0: // one of the datagrams is a request of the server's own
+		case kind != load.FindNode || e.records == tablePeers || e.child.Foreign() && e.records > tablePeers/2:
+			return nil
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
-	return a, fmt.Errorf("%d records in the answer, want %d", a.Records, tablePeers)
+	return fmt.Errorf("%d records in the answer, want %d", e.records, tablePeers)
 }
 
-// add puts the echo server beside this node.
+// errSilent: a server does not answer.
+var errSilent = errors.New("server does not answer")
+
+// add puts the echo server beside this node. It is sent requests of the same size, within sessions
+// that it knows nothing of.
 func (b *bench) add(w *workload) {
-	node := w.lanes[0]
-	echo := &lane{target: b.echo, requests: &drive.Requests{Size: node.requests.Size, Slab: node.requests.Slab}, answers: node.answers}
-	w.lanes = append(w.lanes[:1], append([]*lane{echo}, w.lanes[1:]...)...)
+	node := w.entries[0]
+	echo := &entry{target: b.echo, mix: node.mix, size: node.size, answers: node.answers, limit: node.limit}
+	if echo.mix[load.Junk] > 0 {
+		echo.mix = load.Only(load.Ping) // junk has its size
+	}
+	w.entries = append(w.entries[:1], append([]*entry{echo}, w.entries[1:]...)...)
 	b.workloads = append(b.workloads, w)
 }
 
@@ -368,8 +394,7 @@ func (b *bench) targets() []*target {
 func (b *bench) close() {
 	for _, t := range append([]*target{b.node, b.single, b.large, b.echo, b.geth}, b.foreign...) {
 		if t != nil {
-			t.socket.Close()
-			t.child.Close()
+			t.close()
 		}
 	}
 	if b.peers != nil {

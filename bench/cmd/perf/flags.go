@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/fastdisc/discv5/bench/internal/results"
+	"github.com/fastdisc/discv5/fastpath"
 )
 
 // sections are what there is beside the workloads.
@@ -23,7 +24,7 @@ func (o *options) check(args []string) error {
 		name        string
 		n, from, to int
 	}{
-		{"rounds", o.rounds, 1, 1000}, {"sessions", o.many, 0, 1 << 17}, {"burst", o.burst, 1, 64},
+		{"rounds", o.rounds, 1, 1000}, {"sessions", o.many, 0, 1 << 17}, {"burst", o.burst, 1, fastpath.MaxSegments},
 		// A window that has no room for a burst sends nothing.
 		{"window", o.window, o.burst, 1 << 15},
 	} {
@@ -49,7 +50,7 @@ func (o *options) check(args []string) error {
 	if o.hold == 0 && o.profile == "" {
 		return nil
 	}
-	// Handshakes have no lane that could be loaded for long.
+	// Handshakes have no entry that could be loaded for long.
 	loaded := slices.DeleteFunc(workloads, func(name string) bool { return name == "handshake" })
 	if !slices.ContainsFunc(loaded, begins) {
 		return fmt.Errorf("-only %q: -hold and -profile want the beginning of %s", o.only, strings.Join(loaded, ", "))

@@ -27,9 +27,9 @@ func TestFlags(t *testing.T) {
 		{names: "-only", change: func(o *options) { o.only, o.many = "ping-many", 0 }},
 		{names: "-rounds", change: func(o *options) { o.rounds = 0 }},
 		{names: "-sessions", change: func(o *options) { o.many = -1 }},
-		{names: "-burst", change: func(o *options) { o.burst = 65 }},
+		{names: "-burst", change: func(o *options) { o.burst = 64 }},
 		{names: "-burst", change: func(o *options) { o.burst = 0 }},
-		{names: "-window", change: func(o *options) { o.window = 63 }},
+		{names: "-window", change: func(o *options) { o.window = 62 }},
 		{names: "-slice", change: func(o *options) { o.slice = 0 }},
 		{names: "-hold", change: func(o *options) { o.hold = -1 }},
 		{names: "", change: func(o *options) { o.only, o.hold, o.server, o.noGeth = "ping", time.Second, results.Single, true }},
@@ -40,7 +40,7 @@ func TestFlags(t *testing.T) {
 		{names: "-server", change: func(o *options) { o.only, o.profile, o.server, o.noGeth = "ping", "cpu.prof", results.Geth, true }},
 		{names: `"ping"`, change: func(o *options) {}, args: []string{"ping"}},
 	} {
-		o := options{rounds: 11, slice: time.Second, many: 100_000, window: 256, burst: 64, server: results.Own}
+		o := options{rounds: 11, slice: time.Second, many: 100_000, window: 256, burst: 63, server: results.Own}
 		c.change(&o)
 		err := o.check(c.args)
 		if (err == nil) != (c.names == "") || err != nil && !strings.Contains(err.Error(), c.names) {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/fastdisc/discv5/bench/internal/drive"
 	"github.com/fastdisc/discv5/bench/internal/results"
 	"github.com/fastdisc/discv5/bench/internal/serve"
 	"github.com/fastdisc/discv5/internal/load"
@@ -14,14 +13,11 @@ import (
 
 const (
 	floodSection = "flood"
-	floodRate    = 2000 // steady requests in a second
-	floodSockets = 32   // ports of the steady sessions
-	// packets of junk that are made: more than a slice at the highest rate takes. At full speed
-	// they come again
-	floodMost   = 1 << 19
-	floodSlice  = time.Second // p99 of 2,000 requests is that of 20
-	floodRounds = 5           // at most: a round takes some 20 seconds
-	floodDrain  = challengeLife
+	floodRate    = 2000        // steady requests in a second
+	floodSockets = 32          // ports of the steady sessions
+	floodSlice   = time.Second // p99 of 2,000 requests is that of 20
+	floodRounds  = 5           // at most: a round takes some 20 seconds
+	floodDrain   = challengeLife
 )
 
 // victim is a server with its steady sessions.
@@ -123,13 +119,10 @@ func (v *victim) once(junk *serve.Child, rate int, slice time.Duration) (s resul
 	if err != nil {
 		return s, err
 	}
-	n, each := floodMost, 0.0
-	if rate > 0 {
-		n, each = min(n, int(float64(rate)*slice.Seconds())+drive.MaxBurst), float64(rate)
-	}
+	each := max(float64(rate), 0) // 0: at full speed
 	if rate != results.NoJunk {
-		size := len(v.client.Seal(nil, &v.sessions[0], drive.Ping(1)))
-		if _, err := junk.Do(serve.Command{Op: "aim", To: v.child.Addr.String(), Record: v.child.Ready.Records[0], Count: n, Sizes: []int{size}}); err != nil {
+		size := v.gen.PacketSize(load.Ping)
+		if _, err := junk.Do(serve.Command{Op: "aim", To: v.child.Addr.String(), Record: v.child.Ready.Records[0], Sizes: []int{size}}); err != nil {
 			return s, err
 		}
 	}
@@ -160,7 +153,7 @@ func (v *victim) once(junk *serve.Child, rate int, slice time.Duration) (s resul
 		return s, err
 	}
 	dropped := v.child.Drops() - drops
-	if after.RxPackets > 0 { // the kernel's counter takes a train for one
+	if after.RxPackets > 0 { // the kernel's counter takes a GRO batch for one
 		dropped = missing(r.Traffic.TxDatagrams+uint64(f.sent), after.RxPackets-before.RxPackets)
 	}
 	return results.FloodSample{

@@ -1,20 +1,6 @@
 package main
 
-import (
-	"slices"
-	"testing"
-
-	"github.com/fastdisc/discv5/bench/internal/drive"
-	"github.com/fastdisc/discv5/bench/internal/results"
-)
-
-// Beside every rate but full speed no packet of junk comes twice in a slice: one whose challenge
-// lives is cheaper to answer.
-func TestJunkIsNew(t *testing.T) {
-	if most := float64(slices.Max(results.JunkRates())) * floodSlice.Seconds(); floodMost < int(most)+drive.MaxBurst {
-		t.Errorf("%d packets of junk are made, and a slice takes %.0f", floodMost, most)
-	}
-}
+import "testing"
 
 // What others sent meanwhile, as nodes of the table do, makes no number of drops below none.
 func TestMissing(t *testing.T) {

@@ -23,9 +23,9 @@
 //
 //	main.go      flags and order
 //	flags.go     what flags may be
-//	bench.go     servers, workloads and their lanes
+//	bench.go     servers, workloads and their entries
 //	measure.go   one slice, all rounds, latencies
-//	shake.go     handshakes
+//	handshake.go handshakes
 //	flood.go     steady sessions beside junk
 //	scale.go     workers, sessions, share of junk
 //	stages.go    Go benchmarks
@@ -81,7 +81,7 @@ func main() {
 	flag.DurationVar(&o.slice, "slice", 400*time.Millisecond, "length of one measurement")
 	flag.IntVar(&o.many, "sessions", 100_000, "sessions of the large map; 0 leaves it out")
 	flag.IntVar(&o.window, "window", 256, "exchanges under way")
-	flag.IntVar(&o.burst, "burst", 64, "requests in a system call of the driver, at most 64")
+	flag.IntVar(&o.burst, "burst", 63, "requests in a system call of the load generator, at most 63")
 	flag.BoolVar(&o.sleep, "sleep", false, "let the driver sleep while it waits, so that the server has to wake it")
 	flag.StringVar(&o.out, "o", "", "write all figures to this file as JSON, if none is missing")
 	flag.BoolVar(&o.partial, "partial", false, "write the file even if figures are missing")
@@ -129,7 +129,7 @@ func run(o options) error {
 	if o.hold > 0 || o.profile != "" {
 		return b.load()
 	}
-	steps := []func() error{b.measure, b.shakes, b.floods, b.finish, b.scale, b.stages}
+	steps := []func() error{b.measure, b.handshakes, b.floods, b.finish, b.scale, b.stages}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err

@@ -1,52 +1,52 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
-	"github.com/fastdisc/discv5/bench/internal/drive"
 	"github.com/fastdisc/discv5/bench/internal/results"
 	"github.com/fastdisc/discv5/bench/internal/serve"
-	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/internal/load"
 )
 
 // measure runs all rounds. The first one only warms up.
 func (b *bench) measure() error {
 	began := time.Now()
-	samples, waits := make(map[*lane][]results.Sample), make(map[*lane]*results.Waits)
+	samples, waits := make(map[*entry][]results.Sample), make(map[*entry]*results.Waits)
 	for round := range b.rounds + 1 {
 		for _, w := range b.workloads {
-			for i := range w.lanes {
-				l := w.lanes[(i+round)%len(w.lanes)]
-				s, err := b.once(l)
+			for i := range w.entries {
+				e := w.entries[(i+round)%len(w.entries)]
+				s, err := b.once(e)
 				if err != nil {
-					return fmt.Errorf("%s on %s: %w", w.name, l.name, err)
+					return fmt.Errorf("%s on %s: %w", w.name, e.name, err)
 				}
 				if round == 0 {
-					waits[l] = new(results.Waits)
+					waits[e] = new(results.Waits)
 					continue
 				}
-				samples[l] = append(samples[l], s)
-				if err := b.latencies(waits[l], l); err != nil {
-					return fmt.Errorf("%s on %s: %w", w.name, l.name, err)
+				samples[e] = append(samples[e], s)
+				if err := b.latencies(waits[e], e); err != nil {
+					return fmt.Errorf("%s on %s: %w", w.name, e.name, err)
 				}
 			}
 		}
 	}
 	for _, w := range b.workloads {
-		for i, l := range w.lanes {
+		for i, e := range w.entries {
 			r := results.Row{
-				Workload: w.name, Server: l.name, Sessions: len(l.sessions), Request: l.requests.Size, Answer: l.answers,
-				Records: l.records, Samples: samples[l],
+				Workload: w.name, Server: e.name, Sessions: e.sessions, Request: e.size, Answer: e.answers,
+				Records: e.records, Samples: samples[e],
 			}
-			if l.child.Foreign() {
+			if e.child.Foreign() {
 				r.Allocs = -1
 			}
 			if i != 1 {
-				r.Against(samples[w.lanes[1]])
+				r.Against(samples[w.entries[1]])
 			}
 			r.Sum()
-			r.Wait(waits[l])
+			r.Wait(waits[e])
 			b.report.Rows = append(b.report.Rows, r)
 		}
 	}
@@ -54,82 +54,108 @@ func (b *bench) measure() error {
 	return nil
 }
 
+// outcome is what a run did.
+type outcome struct {
+	answered, lost int
+	elapsed        time.Duration
+}
+
+// run loads the server of e.
+func (b *bench) run(e *entry, p load.Plan) (*load.Result, error) {
+	p.Mix, p.Sizes, p.JunkIDs = e.mix, e.answers, e.ids
+	if e.child.Foreign() {
+		p.Window = min(p.Window, foreignWindow)
+	}
+	r, err := e.gen.Run(context.Background(), p)
+	if err != nil {
+		return nil, err
+	}
+	if e.mix == load.Only(load.Junk) {
+		e.junk, e.at = e, time.Now()
+	}
+	if r.Total.Answered == 0 {
+		return nil, errSilent
+	}
+	return r, nil
+}
+
 // once measures one slice.
-func (b *bench) once(l *lane) (s results.Sample, err error) {
-	if err := b.prepare(l); err != nil {
+func (b *bench) once(e *entry) (s results.Sample, err error) {
+	if err := b.prepare(e); err != nil {
 		return s, err
 	}
-	if l.silent {
-		return b.flood(l)
+	if e.silent {
+		return b.flood(e)
 	}
-	p := drive.Plan{Window: b.window, Burst: b.burst, For: b.slice, Answers: l.answers, Either: l.either, Poll: !b.sleep}
-	if l.child.Foreign() {
-		p.Window, p.Burst = min(p.Window, foreignWindow), min(p.Burst, foreignWindow/4)
-	}
-	if l.requests.Once() {
-		l.requests.Renew(l.enough())
-	}
-	if l.fresh || l.requests.Once() {
-		p.Most = l.requests.Count()
-		l.requests.Rewind()
-	}
-	before, err := l.child.Usage()
+	p := load.Plan{Window: b.window, For: b.slice, Ahead: e.enough()}
+	before, err := e.child.Usage()
 	if err != nil {
 		return s, err
 	}
-	o, err := l.socket.Loop(l.requests, p)
+	r, err := b.run(e, p)
 	if err != nil {
 		return s, err
 	}
-	l.took = o.Answered + o.Lost
-	if l.stranger {
-		l.strangers, l.at = l, time.Now()
-	}
-	after, err := l.child.Usage()
+	e.took = int(r.Total.Sent)
+	after, err := e.child.Usage()
 	if err != nil {
 		return s, err
 	}
-	return difference(before, after, o), nil
+	return difference(before, after, outcomeOf(r)), nil
+}
+
+func outcomeOf(r *load.Result) outcome {
+	return outcome{int(r.Total.Answered), int(r.Total.Lost), r.Elapsed}
 }
 
 // enough is how many requests a slice may take: half as many again as the last one did.
-func (l *lane) enough() int {
+func (e *entry) enough() int {
 	const least, most = 1 << 14, 1 << 18
-	return min(max(l.took+l.took/2, least), most)
+	if e.limit > 0 {
+		return e.limit
+	}
+	return min(max(e.took+e.took/2, least), most)
 }
 
-// pace of a flood: what a server can take without losing anything in its socket.
 const (
-	floodBurst = 8
-	floodPause = 2 * time.Millisecond
-	// floodNodes take part: their challenges live while the flood lasts.
-	floodNodes = 256
+	// silentRate is what a server can take without losing anything in its socket.
+	silentRate = 4000
+	// silentNodes take part: their challenges live while the flood lasts.
+	silentNodes = 256
 )
 
 // flood measures what a server does not answer: the CPU time for each datagram that did arrive.
-func (b *bench) flood(l *lane) (s results.Sample, err error) {
-	l.requests = l.client.Random(floodNodes, l.requests.Size)
-	first := drive.Plan{Window: foreignWindow, Burst: floodBurst, For: time.Second, Most: floodNodes, Answers: []int{codec.WhoareyouSize}, Poll: true}
-	if _, err := l.socket.Loop(l.requests, first); err != nil {
+func (b *bench) flood(e *entry) (s results.Sample, err error) {
+	f, err := load.NewFlood(load.FloodConfig{Target: e.gen.Config().Target, Size: e.size, IDs: silentNodes})
+	if err != nil {
 		return s, err
 	}
-	before, err := l.child.Usage()
+	defer f.Close()
+	if _, err := sendFor(f, silentNodes*time.Second/silentRate); err != nil {
+		return s, err
+	}
+	before, err := idle(e.child)
 	if err != nil {
 		return s, err
 	}
 	start := time.Now()
-	n := max(int(b.slice/floodPause)*floodBurst, floodBurst)
-	sent, err := l.socket.Flood(l.requests, n, floodBurst, floodPause)
+	sent, err := sendFor(f, b.slice)
 	if err != nil {
 		return s, err
 	}
-	after, err := idle(l.child)
+	after, err := idle(e.child)
 	if err != nil {
 		return s, err
 	}
-	s = difference(before, after, drive.Outcome{Elapsed: time.Since(start)})
+	s = difference(before, after, outcome{elapsed: time.Since(start)})
 	s.Exchanges = sent - int(s.Drops)
 	return s, nil
+}
+
+func sendFor(f *load.Flood, d time.Duration) (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return f.Run(ctx, silentRate)
 }
 
 // idle waits until a server has worked off what it was given.
@@ -152,9 +178,9 @@ func idle(c *serve.Child) (u serve.Usage, err error) {
 	return u, nil
 }
 
-func difference(a, b serve.Usage, o drive.Outcome) results.Sample {
+func difference(a, b serve.Usage, o outcome) results.Sample {
 	s := results.Sample{
-		Exchanges: o.Answered, Lost: o.Lost, Elapsed: o.Elapsed,
+		Exchanges: o.answered, Lost: o.lost, Elapsed: o.elapsed,
 		CPU: b.CPU - a.CPU, Allocs: b.Allocs - a.Allocs, Drops: b.Drops - a.Drops,
 	}
 	if n := b.RxBatches - a.RxBatches; n > 0 {
@@ -164,102 +190,104 @@ func difference(a, b serve.Usage, o drive.Outcome) results.Sample {
 }
 
 // prepare makes the server ready for a slice.
-func (b *bench) prepare(l *lane) error {
-	if l.client == nil {
-		if _, err := l.child.Do(serve.Command{Op: "echo", Sizes: l.answers}); err != nil {
+func (b *bench) prepare(e *entry) error {
+	if len(e.gen.Config().Echo) > 0 {
+		if _, err := e.child.Do(serve.Command{Op: "echo", Sizes: e.answers}); err != nil {
 			return err
 		}
 	}
-	if l.renew {
-		l.requests = l.client.Random(l.requests.Count(), l.requests.Size)
-	}
-	if t := l.target; t.strangers != nil && (t.strangers != l || l.fresh) {
+	if t := e.target; t.junk != nil && (t.junk != e || e.fresh()) {
 		time.Sleep(challengeLife - time.Since(t.at))
 	}
-	return l.socket.Drain(2 * time.Millisecond)
+	return nil
 }
 
-// latencies measures exchanges one at a time, without other load, after a slice of the same lane: a
+// latencies measures exchanges one at a time, without other load, after a slice of the same entry: a
 // part of them in every round, so that what else the machine does meets all servers alike.
-func (b *bench) latencies(w *results.Waits, l *lane) error {
-	if l.silent {
+func (b *bench) latencies(w *results.Waits, e *entry) error {
+	if e.silent {
 		return nil
 	}
-	requests := l.requests
-	if l.fresh && l.client != nil { // challenges to those of the slice live
-		requests = l.client.Random(b.latency, requests.Size)
-	}
-	if requests.Once() {
-		requests.Renew(b.latency)
-	}
-	if err := l.socket.Drain(2 * time.Millisecond); err != nil {
-		return err
-	}
-	list, err := l.socket.Latency(requests, b.latency, l.answers, !b.sleep)
+	r, err := b.run(e, load.Plan{Window: 1, For: time.Minute, Ahead: b.latency})
 	if err != nil {
 		return err
 	}
-	if l.stranger {
-		l.strangers, l.at = l, time.Now()
+	list, err := latencies(r, e.gen.Config().Timeout)
+	if err != nil {
+		return err
 	}
 	w.Add(list)
 	return nil
 }
 
+// latencies lists the latencies of a run in rising order, as exactly as its histogram has them. A
+// request that was lost counts as one that took as long as the generator waits. It is errSilent if
+// more than one in ten was.
+func latencies(r *load.Result, timeout time.Duration) ([]time.Duration, error) {
+	if r.Total.Lost > r.Total.Sent/10 {
+		return nil, errSilent
+	}
+	n := r.Latency.Count()
+	list := make([]time.Duration, 0, r.Total.Sent)
+	for i := range n {
+		list = append(list, r.Latency.Quantile((float64(i)+0.5)/float64(n)))
+	}
+	for range r.Total.Lost {
+		list = append(list, timeout)
+	}
+	return list, nil
+}
+
 // load keeps a server busy with the first workload: for profilers.
 func (b *bench) load() error {
-	var l *lane
-	for _, one := range b.workloads[0].lanes {
+	var e *entry
+	for _, one := range b.workloads[0].entries {
 		if one.name == b.server {
-			l = one
+			e = one
 		}
 	}
-	if l == nil {
+	if e == nil {
 		return fmt.Errorf("no server %q", b.server)
 	}
 	if b.profile != "" {
-		if _, err := l.child.Do(serve.Command{Op: "profile", Path: b.profile}); err != nil {
+		if _, err := e.child.Do(serve.Command{Op: "profile", Path: b.profile}); err != nil {
 			return err
 		}
 	}
-	b.logf("%s on %s, process %d", b.workloads[0].name, l.name, l.child.PID())
-	if err := b.prepare(l); err != nil {
+	b.logf("%s on %s, process %d", b.workloads[0].name, e.name, e.child.PID())
+	if err := b.prepare(e); err != nil {
 		return err
 	}
-	before, err := l.child.Usage()
+	before, err := e.child.Usage()
 	if err != nil {
 		return err
 	}
-	o, err := b.hammer(l, max(b.hold, 5*time.Second))
+	o, err := b.hammer(e, max(b.hold, 5*time.Second))
 	if err != nil {
 		return err
 	}
-	after, err := l.child.Usage()
+	after, err := e.child.Usage()
 	if err != nil {
 		return err
 	}
 	s := difference(before, after, o)
 	b.logf("%d exchanges, %.3f µs of CPU each, batches of %.0f", s.Exchanges, s.Cost(), s.Batch)
 	if b.profile != "" {
-		_, err = l.child.Do(serve.Command{Op: "profile"})
+		_, err = e.child.Do(serve.Command{Op: "profile"})
 	}
 	return err
 }
 
-// hammer loads a server for d. While requests are renewed the server has nothing to do.
-func (b *bench) hammer(l *lane, d time.Duration) (all drive.Outcome, err error) {
-	for all.Elapsed < d {
-		p := drive.Plan{Window: b.window, Burst: b.burst, For: d - all.Elapsed, Answers: l.answers, Poll: !b.sleep}
-		if l.requests.Once() {
-			l.requests.Renew(l.enough())
-			p.Most = l.requests.Count()
-		}
-		o, err := l.socket.Loop(l.requests, p)
+// hammer loads a server for d. While requests are sealed the server has nothing to do.
+func (b *bench) hammer(e *entry, d time.Duration) (all outcome, err error) {
+	for all.elapsed < d {
+		r, err := b.run(e, load.Plan{Window: b.window, For: d - all.elapsed, Ahead: e.enough()})
 		if err != nil {
 			return all, err
 		}
-		l.took = o.Answered + o.Lost
-		all = drive.Outcome{Answered: all.Answered + o.Answered, Lost: all.Lost + o.Lost, Elapsed: all.Elapsed + o.Elapsed}
+		e.took = int(r.Total.Sent)
+		o := outcomeOf(r)
+		all = outcome{all.answered + o.answered, all.lost + o.lost, all.elapsed + o.elapsed}
 	}
 	return all, nil
 }

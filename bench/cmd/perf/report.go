@@ -18,7 +18,7 @@ func (b *bench) finish() error {
 	r.Machine = results.Here(len(b.cpus))
 	r.Machine.Load = b.load5
 	r.Plan = results.Plan{
-		Rounds: b.rounds, Slice: b.slice, Window: b.window, Burst: b.burst, Sleep: b.sleep, Segments: b.node.socket.Segments(),
+		Rounds: b.rounds, Slice: b.slice, Window: b.window, Burst: b.burst, Sleep: b.sleep, Segments: b.node.gen.Info().GSO,
 	}
 	b.command(commandLine("go run ./cmd/perf", os.Args[1:]))
 	b.close()

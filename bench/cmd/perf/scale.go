@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/fastdisc/discv5/bench/internal/drive"
 	"github.com/fastdisc/discv5/bench/internal/results"
 	"github.com/fastdisc/discv5/bench/internal/serve"
-	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/internal/load"
 )
 
@@ -50,11 +48,7 @@ func (b *bench) core(n int) (t *target, each float64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	t = &target{name: results.Own, child: child}
-	if t.socket, err = drive.Dial(child.Addr); err != nil {
-		child.Close()
-		return nil, 0, err
-	}
+	t = &target{name: results.Own, child: child, sessions: n}
 	each, err = b.fill(t, n)
 	if err != nil {
 		t.close()
@@ -65,30 +59,35 @@ func (b *bench) core(n int) (t *target, each float64, err error) {
 
 // fill puts sessions into a core and returns the memory that each takes there.
 func (b *bench) fill(t *target, n int) (each float64, err error) {
-	rec, err := enrOf(t.child)
+	to, err := load.ParseTarget(t.child.Ready.Records[0], false)
 	if err != nil {
 		return 0, err
 	}
-	if t.client, err = drive.NewClient(t.socket, rec); err != nil {
+	t.gen, err = b.generator(t.child, load.Config{Target: to, Mix: load.Only(load.Ping), Identities: n, SessionSeed: seed, JunkIDs: shareStrangers})
+	if err != nil {
 		return 0, err
 	}
 	before, err := resident(t.child)
 	if err != nil {
 		return 0, err
 	}
-	if _, err = t.child.Do(serve.Command{Op: "inject", Seed: seed, Count: n, From: t.socket.Local().String()}); err != nil {
+	if _, err = t.child.Do(serve.Command{Op: "inject", Seed: seed, Count: n, From: t.gen.Addrs()[0].String()}); err != nil {
 		return 0, err
 	}
 	after, err := resident(t.child)
 	if err != nil {
 		return 0, err
 	}
-	t.sessions = drive.MadeSessions(seed, n)
+	if _, err := t.gen.Prepare(context.Background(), nil); err != nil {
+		return 0, err
+	}
 	return (float64(after) - float64(before)) / float64(n), nil
 }
 
 func (t *target) close() {
-	t.socket.Close()
+	if t.gen != nil {
+		t.gen.Close()
+	}
 	t.child.Close()
 }
 
@@ -103,11 +102,11 @@ func (b *bench) scaleSessions() error {
 	default:
 		sizes = append(sizes, scaleMax)
 	}
-	var lanes []*lane
+	var entries []*entry
 	var bytes []float64
 	defer func() {
-		for _, l := range lanes {
-			l.close()
+		for _, e := range entries {
+			e.close()
 		}
 	}()
 	for _, n := range sizes {
@@ -115,15 +114,13 @@ func (b *bench) scaleSessions() error {
 		if err != nil {
 			return fmt.Errorf("%d: %w", n, err)
 		}
-		l := &lane{target: t}
-		lanes, bytes = append(lanes, l), append(bytes, each)
-		a, err := t.client.Ask(&t.sessions[0], drive.Ping(0))
-		if err != nil {
+		e := &entry{target: t, mix: load.Only(load.Ping), size: t.gen.PacketSize(load.Ping)}
+		entries, bytes = append(entries, e), append(bytes, each)
+		if err := e.settle(load.Ping); err != nil {
 			return fmt.Errorf("%d: %w", n, err)
 		}
-		l.requests, l.answers = t.client.Requests(t.sessions, drive.Ping), a.Sizes
 	}
-	samples, err := b.turns(lanes)
+	samples, err := b.turns(entries)
 	if err != nil {
 		return err
 	}
@@ -142,17 +139,17 @@ func (b *bench) scaleJunk() error {
 		return err
 	}
 	defer t.close()
-	a, err := t.client.Ask(&t.sessions[0], drive.Ping(0))
-	if err != nil {
+	ping := &entry{target: t, mix: load.Only(load.Ping), size: t.gen.PacketSize(load.Ping)}
+	if err := ping.settle(load.Ping); err != nil {
 		return err
 	}
-	var lanes []*lane
+	var entries []*entry
 	for _, percent := range shares() {
-		lanes = append(lanes, &lane{
-			target: t, requests: t.client.Mixed(t.sessions, drive.Ping, percent, shareStrangers), answers: a.Sizes, either: []int{codec.WhoareyouSize},
-		})
+		e := *ping
+		e.mix, e.ids = load.Mix{load.Ping: 100 - percent, load.Junk: percent}, max(1, shareStrangers*percent/100)
+		entries = append(entries, &e)
 	}
-	samples, err := b.turns(lanes)
+	samples, err := b.turns(entries)
 	if err != nil {
 		return err
 	}
@@ -164,13 +161,13 @@ func (b *bench) scaleJunk() error {
 	return nil
 }
 
-// turns measures lanes in turn, round by round. The first round only warms up.
-func (b *bench) turns(lanes []*lane) ([][]results.Sample, error) {
-	samples := make([][]results.Sample, len(lanes))
+// turns measures entries in turn, round by round. The first round only warms up.
+func (b *bench) turns(entries []*entry) ([][]results.Sample, error) {
+	samples := make([][]results.Sample, len(entries))
 	for round := range b.rounds + 1 {
-		for i := range lanes {
-			at := (i + round) % len(lanes)
-			s, err := b.once(lanes[at])
+		for i := range entries {
+			at := (i + round) % len(entries)
+			s, err := b.once(entries[at])
 			if err != nil {
 				return nil, err
 			}
@@ -260,9 +257,9 @@ func (c *crew) once(slice time.Duration) (s results.Sample, err error) {
 		return s, err
 	}
 	if r.Total.Answered == 0 {
-		return s, drive.ErrSilent
+		return s, errSilent
 	}
-	return difference(before, after, drive.Outcome{Answered: int(r.Total.Answered), Lost: int(r.Total.Lost), Elapsed: r.Sending}), nil
+	return difference(before, after, outcome{int(r.Total.Answered), int(r.Total.Lost), r.Sending}), nil
 }
 
 func (c *crew) close() {

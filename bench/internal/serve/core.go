@@ -8,11 +8,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fastdisc/discv5/bench/internal/drive"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/load"
 	"github.com/fastdisc/discv5/internal/session"
 )
 
@@ -115,12 +115,11 @@ func (c *core) inject(cmd Command) error {
 	}
 	m := c.e.Sessions()
 	for i := range cmd.Count {
-		s := drive.Made(cmd.Seed, i)
-		id, read, write := s.Parts()
+		id, read, write := load.SeededSession(cmd.Seed, i)
 		k, now := session.MakeKey(from, &id), c.clock.Now()
 		h, keys := m.Hash(&k), session.NewKeys(&read, &write)
-		// as shown in a handshake: a PING that names it is no news
-		keys.SetRecordSeq(drive.RecordSeq)
+		// as shown in a handshake: the PINGs of the load generator name it
+		keys.SetRecordSeq(1)
 		if !m.Offer(now, &k, h, keys, now+time.Hour) || !m.Promote(now, &k, h, keys) {
 			return fmt.Errorf("session %d: no room", i)
 		}

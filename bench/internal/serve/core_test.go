@@ -1,37 +1,57 @@
 package serve
 
 import (
+	"context"
 	"testing"
 	"time"
 
-	"github.com/fastdisc/discv5/bench/internal/drive"
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/load"
 )
 
 const testKey = "00000000000000000000000000000000000000000000000000000000000001c8"
 
-// dial makes a client of a server in this process.
-func dial(t *testing.T, s server) *drive.Client {
+// generate makes a load generator for a server in this process.
+func generate(t *testing.T, s server, cfg load.Config) *load.Generator {
 	t.Helper()
-	rec, err := enr.ParseText(s.ready().Records[0])
+	var err error
+	if cfg.Target, err = load.ParseTarget(s.ready().Records[0], false); err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Mix == (load.Mix{}) {
+		cfg.Mix = load.Only(load.Ping)
+	}
+	cfg.Sockets = 1
+	g, err := load.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, ok := rec.UDPEndpoint4()
-	if !ok {
-		t.Fatalf("no endpoint in %v", rec)
-	}
-	socket, err := drive.Dial(addr)
+	t.Cleanup(func() { g.Close() })
+	return g
+}
+
+// ask runs a plan, which may take 20 seconds.
+func ask(t *testing.T, g *load.Generator, p load.Plan) *load.Result {
+	t.Helper()
+	p.For = 20 * time.Second
+	r, err := g.Run(context.Background(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { socket.Close() })
-	c, err := drive.NewClient(socket, rec)
-	if err != nil {
+	return r
+}
+
+// seeded makes a generator whose sessions the core has too.
+func seeded(t *testing.T, c *core, n int) *load.Generator {
+	t.Helper()
+	g := generate(t, c, load.Config{SessionSeed: 7, Identities: n, JunkIDs: 200, RepeatJunk: true, Timeout: 5 * time.Second})
+	if _, err := g.Prepare(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
-	return c
+	if err := c.inject(Command{Seed: 7, Count: n, From: g.Addrs()[0].String()}); err != nil {
+		t.Fatal(err)
+	}
+	return g
 }
 
 // Sessions that were put in answer like others; whoever has none is challenged.
@@ -41,61 +61,51 @@ func TestCore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.close()
-	c := dial(t, s)
 	const n = 300
-	if err := s.(*core).inject(Command{Seed: 7, Count: n, From: c.Local().String()}); err != nil {
-		t.Fatal(err)
-	}
+	g := seeded(t, s.(*core), n)
 	var u Usage
 	if s.usage(&u); u.Sessions != n {
 		t.Errorf("%d sessions, want %d", u.Sessions, n)
 	}
-	list := drive.MadeSessions(7, n)
-	for _, i := range []int{0, n - 1} {
-		a, err := c.Ask(&list[i], drive.Ping(1))
-		if err != nil || a.Type != codec.TypePong {
-			t.Errorf("session %d: %+v, %v", i, a, err)
-		}
+	var size int
+	r := ask(t, g, load.Plan{Requests: 2 * n, OnDatagram: func(n int) { size = n }})
+	if r.Total.Answered != 2*n || r.Total.Lost != 0 {
+		t.Errorf("of %d requests in sessions %+v, %+v", 2*n, r.Total, r.Events)
 	}
-	other := drive.Made(8, 0)
-	if a, err := c.Ask(&other, drive.Ping(1)); err == nil {
-		t.Errorf("a session of another seed is answered: %+v", a)
-	}
-	a, err := c.Ask(&list[0], drive.Ping(1))
-	if err != nil {
+	other := generate(t, s, load.Config{SessionSeed: 8, Identities: 1, Timeout: 200 * time.Millisecond})
+	if _, err := other.Prepare(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
-	// All datagrams of a mixture are answered, the strangers' by WHOAREYOU.
+	if r := ask(t, other, load.Plan{Requests: 1}); r.Total.Answered != 0 || r.Events.Whoareyou != 1 {
+		t.Errorf("a session of another seed: %+v, %+v", r.Total, r.Events)
+	}
+	// All datagrams of a mixture are answered, junk by WHOAREYOU.
 	for _, percent := range []int{0, 30, 100} {
-		r := c.Mixed(list, drive.Ping, percent, 1000)
-		o, err := c.Loop(r, drive.Plan{Window: 64, Burst: 16, For: 20 * time.Second, Most: 1000, Answers: a.Sizes, Either: []int{codec.WhoareyouSize}})
-		if err != nil || o.Answered != 1000 || o.Lost != 0 {
-			t.Errorf("%d %% junk: %+v, %v", percent, o, err)
+		p := load.Plan{Mix: load.Mix{load.Ping: 100 - percent, load.Junk: percent}, Window: 64, Ahead: 1000, Sizes: []int{size}}
+		if r := ask(t, g, p); r.Total.Answered != 1000 || r.Total.Lost != 0 || r.Kinds[load.Junk].Answered != uint64(10*percent) {
+			t.Errorf("%d %% junk: %+v, %+v", percent, r.Total, r.Events)
 		}
 	}
-	if err := s.(*core).inject(Command{Seed: 9, Count: 5000, From: c.Local().String()}); err == nil {
+	if size < codec.MinPacketSize {
+		t.Errorf("answers of %d bytes", size)
+	}
+	if err := s.(*core).inject(Command{Seed: 9, Count: 5000, From: g.Addrs()[0].String()}); err == nil {
 		t.Error("more sessions than there is room for, without an error")
 	}
 }
 
 // Handshakes one by one and several at a time make sessions with a whole node.
-func TestShake(t *testing.T) {
+func TestHandshakes(t *testing.T) {
 	s, err := startNode(Spec{Key: testKey, Sessions: 1024, Challenges: 1024})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.close()
-	c := dial(t, s)
-	c.Handshakes = 4
-	ids, err := drive.Identities(10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if made, err := c.Shake(ids[:9]); err != nil || made != 9 {
-		t.Errorf("%d of 9 handshakes, %v", made, err)
-	}
-	if d, err := c.Lone(ids[9]); err != nil || d <= 0 {
-		t.Errorf("lone handshake: %v, %v", d, err)
+	g := generate(t, s, load.Config{Mix: load.Only(load.Handshake), Timeout: 5 * time.Second})
+	for _, p := range []load.Plan{{Window: 4, Requests: 9}, {Window: 1, Requests: 1}} {
+		if r := ask(t, g, p); r.Total.Answered != p.Requests || r.Latency.Max() <= 0 {
+			t.Errorf("%d handshakes: %+v, %+v", p.Requests, r.Total, r.Events)
+		}
 	}
 	var u Usage
 	if s.usage(&u); u.Sessions != 10 {

@@ -1,56 +1,62 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 
-	"github.com/fastdisc/discv5/bench/internal/drive"
-	"github.com/fastdisc/discv5/enr"
+	"golang.org/x/sys/unix"
+
+	"github.com/fastdisc/discv5/internal/load"
 )
 
+// floodNice is the niceness of the thread that sends a flood: what else runs on its CPU, and
+// measures, comes first.
+const floodNice = 10
+
 // flood sends junk: messages of the size of a PING, each of another node ID, that nobody can open.
-// It is a process of its own, so that it sends whatever the driver does, and takes no time of the
-// driver's that a scheduler would not give it.
+// It runs in its own process, so it sends whatever the load generator does, and the scheduler keeps
+// its share of the CPU from the generator.
 type flood struct {
-	socket   *drive.Socket
-	requests *drive.Requests
+	load *load.Flood
 }
 
-// aim makes the junk for one target. It is new each time: servers remember challenges for a while.
+// aim chooses the target.
 func (f *flood) aim(c Command) error {
 	f.close()
-	addr, err := netip.ParseAddrPort(c.To)
+	to, err := load.ParseTarget(c.Record, false)
 	if err != nil {
 		return err
 	}
-	rec, err := enr.ParseText(c.Record)
-	if err != nil {
+	if to.Addr, err = netip.ParseAddrPort(c.To); err != nil {
 		return err
 	}
-	if c.Count < 1 || len(c.Sizes) != 1 {
-		return fmt.Errorf("%d packets of %d sizes", c.Count, len(c.Sizes))
+	if len(c.Sizes) != 1 {
+		return fmt.Errorf("%d sizes of junk, want one", len(c.Sizes))
 	}
-	if f.socket, err = drive.Dial(addr); err != nil {
-		return err
-	}
-	client, err := drive.NewClient(f.socket, rec)
-	if err != nil {
-		return err
-	}
-	f.requests = client.Random(c.Count, c.Sizes[0])
-	return nil
+	f.load, err = load.NewFlood(load.FloodConfig{Target: to, Size: c.Sizes[0]})
+	return err
 }
 
 // send floods the target, and returns how much has left.
 func (f *flood) send(c Command) (sent int, err error) {
-	if f.requests == nil {
+	if f.load == nil {
 		return 0, errors.New("a flood without a target")
 	}
 	done := make(chan struct{})
-	go func() { // on a thread of its own
+	go func() {
 		defer close(done)
-		sent, err = f.socket.Junk(f.requests, c.Rate, c.For)
+		// Never unlocked: the thread ends with the goroutine, because its niceness cannot be undone.
+		runtime.LockOSThread()
+		if err = unix.Setpriority(unix.PRIO_PROCESS, 0, floodNice); err != nil {
+			err = fmt.Errorf("niceness: %w", err)
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), c.For)
+		defer cancel()
+		sent, err = f.load.Run(ctx, c.Rate)
 	}()
 	<-done
 	return sent, err
@@ -60,8 +66,8 @@ func (f *flood) ready() Reply { return Reply{Addr: loopback.String()} }
 func (f *flood) usage(*Usage) {}
 func (f *flood) echo([]int)   {}
 func (f *flood) close() {
-	if f.socket != nil {
-		f.socket.Close()
+	if f.load != nil {
+		f.load.Close()
 	}
-	f.socket, f.requests = nil, nil
+	f.load = nil
 }

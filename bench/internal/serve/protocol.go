@@ -54,8 +54,8 @@ type Command struct {
 	Op    string // "usage", "echo", "profile", "gc", "free", "inject", "aim", "flood"
 	Sizes []int  // echo: the datagrams that answer each one that arrives; aim: the size of the junk
 	Path  string // profile: file; empty ends the profile
-	Seed  uint64 // inject: of drive.Made
-	Count int    // inject: sessions; aim: packets of junk that are made, each of another node ID
+	Seed  uint64 // inject: of load.SeededSession
+	Count int    // inject: sessions
 	From  string // inject: the endpoint that they are with
 
 	To, Record string        // aim: endpoint and record of the target
