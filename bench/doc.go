@@ -7,8 +7,7 @@
 //   - cmd/perfdoc makes PERF.md and its pictures from what cmd/perf has found
 //   - internal/serve is the measured side, one child process for each server
 //   - internal/foreign builds the servers of other languages
-//   - internal/drive is the load: handshakes, requests that are sealed ahead of time, and a closed
-//     loop
+//   - package internal/load of the module above is the load: the engine of cmd/loadgen
 //   - internal/results is the file of figures, the statistics, and the check that nothing is
 //     missing
 //   - internal/document makes text, tables and pictures

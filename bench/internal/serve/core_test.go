@@ -82,7 +82,7 @@ func TestCore(t *testing.T) {
 	// All datagrams of a mixture are answered, junk by WHOAREYOU.
 	for _, percent := range []int{0, 30, 100} {
 		p := load.Plan{Mix: load.Mix{load.Ping: 100 - percent, load.Junk: percent}, Window: 64, Ahead: 1000, Sizes: []int{size}}
-		if r := ask(t, g, p); r.Total.Answered != 1000 || r.Total.Lost != 0 || r.Kinds[load.Junk].Answered != uint64(10*percent) {
+		if r := ask(t, g, p); r.Total.Answered != 1000 || r.Total.Lost != 0 || abs(int(answered(r, load.Junk))-10*percent) > 8 {
 			t.Errorf("%d %% junk: %+v, %+v", percent, r.Total, r.Events)
 		}
 	}
@@ -112,3 +112,15 @@ func TestHandshakes(t *testing.T) {
 		t.Errorf("%d sessions, want 10", u.Sessions)
 	}
 }
+
+// answered returns how many requests of a kind were answered.
+func answered(r *load.Result, k load.Kind) uint64 {
+	for _, x := range r.Kinds {
+		if x.Kind == k {
+			return x.Answered
+		}
+	}
+	return 0
+}
+
+func abs(n int) int { return max(n, -n) }
