@@ -3,6 +3,7 @@ package discv5
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -65,6 +66,12 @@ func TestCloseFromCallbacks(t *testing.T) {
 		}, func(t *testing.T, s *scene, _ func()) {
 			s.n.UpdateRecord(func(b *enr.Builder) { b.SetString("k", "v") })
 		}},
+		{"Store", func(c *Config, act func()) {
+			c.Store, c.SaveInterval = &memoryStore{act: act}, time.Millisecond
+		}, func(*testing.T, *scene, func()) {}},
+		{"Logger", func(c *Config, act func()) {
+			c.Logger = slog.New(&closer{do: act})
+		}, func(*testing.T, *scene, func()) {}},
 		{"UpdateRecord", nil, func(t *testing.T, s *scene, act func()) {
 			s.n.UpdateRecord(func(b *enr.Builder) { act() })
 		}},

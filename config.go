@@ -109,6 +109,15 @@ type Config struct {
 	// ErrNested.
 	SaveRecord func(*enr.Record) error
 
+	// Store, if not nil, remembers the node's record, what it knows of its addresses, and other nodes
+	// to start from. It fills in Previous and PreviousAddresses, is given each new record before
+	// SaveRecord is, and is saved every SaveInterval, by default a minute, and by Close. The nodes
+	// are contacted like Bootnodes that are Unvouched. Give the node a PrivateKey too: without one
+	// each run is another node. The store stays open when the node is closed. See package
+	// nodestore.
+	Store        NodeStore
+	SaveInterval time.Duration
+
 	// Bootnodes are contacted when the table is nearly empty. See Contacts, ContactOf and, for
 	// nodes that are known from the node's last life, Contact.Unvouched. One that cannot be
 	// contacted is an EventBootnodeUnusable; see SetBootnodes for when it is an error.
@@ -201,6 +210,8 @@ type Config struct {
 	// TalkRates limits the TALK requests of protocols that have a handler, by source; what exceeds
 	// a limit is dropped and counted. Default: DefaultTalkRates.
 	TalkRates limits.Rates
+
+	seeds []Contact // of Store
 }
 
 // PrefixLimits bounds the nodes of one network prefix at three widths: Host is for one IPv4 address
@@ -306,6 +317,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.TalkRates == (limits.Rates{}) {
 		c.TalkRates = DefaultTalkRates()
+	}
+	if c.SaveInterval <= 0 {
+		c.SaveInterval = DefaultSaveInterval
 	}
 	if c.RequestTimeout <= 0 {
 		c.RequestTimeout = DefaultRequestTimeout

@@ -88,7 +88,11 @@ func (n *Node) passes(r *enr.Record) (ok bool) {
 
 // saveRecord calls SaveRecord.
 func (n *Node) saveRecord(r *enr.Record) (err error) {
-	n.outside(func() { err = n.cfg.SaveRecord(r) })
+	n.outside(func() {
+		if err = n.saver.saveRecord(r); err == nil && n.cfg.SaveRecord != nil {
+			err = n.cfg.SaveRecord(r)
+		}
+	})
 	if err != nil {
 		n.log.say(slog.LevelError, "the local record cannot be saved and stays as it was", slog.String("err", err.Error()))
 	}

@@ -45,6 +45,7 @@ type Node struct {
 	subs      subscribers
 
 	log       eventLog
+	saver     saver
 	callbacks callbacks
 
 	state   atomic.Int32
@@ -201,6 +202,9 @@ func (n *Node) build() error {
 	if n.cfg.OtherProtocol != nil {
 		n.otherVias = newOtherVias()
 	}
+	if err := n.cfg.load(); err != nil {
+		return err
+	}
 	named, err := n.follow.choose()
 	if err != nil {
 		return err
@@ -224,7 +228,7 @@ func (n *Node) build() error {
 		Talk:   &n.talk, OnEvent: n.publish,
 		VoteMin: n.cfg.voteMin(), ReachWait: n.cfg.ReachWait, ReachMisses: n.cfg.ReachMisses, ReachRetry: n.cfg.ReachRetry, Addresses: states,
 	}
-	if n.cfg.SaveRecord != nil {
+	if n.cfg.SaveRecord != nil || n.cfg.Store != nil {
 		cfg.SaveRecord = n.saveRecord
 	}
 	cfg.LowPorts = n.cfg.LowPorts
@@ -244,7 +248,7 @@ func (n *Node) build() error {
 		return fmt.Errorf("discv5: %w", err)
 	}
 	// The engine knows which address of a record can be used.
-	boot, unusable, err := n.usable(n.cfg.Bootnodes)
+	boot, unusable, err := n.usable(n.cfg.withSeeds(n.cfg.Bootnodes))
 	if err != nil {
 		return err
 	}
@@ -253,7 +257,10 @@ func (n *Node) build() error {
 	if c, ok := n.cfg.OtherProtocol.(*PacketConn); ok {
 		c.bind(n)
 	}
-	return n.client.init(n)
+	if err := n.client.init(n); err != nil {
+		return err
+	}
+	return n.saver.init(n)
 }
 
 // Start begins to receive and to look for other nodes. When ctx ends the node is closed.
@@ -311,6 +318,9 @@ func (n *Node) started(ctx context.Context) {
 	n.state.Store(stateStarted)
 	n.unwatch = context.AfterFunc(ctx, func() { n.Close() })
 	n.log.start()
+	if n.saver.store != nil {
+		n.background(n.saver.run)
+	}
 	for _, e := range *n.unusable.Load() {
 		n.publish(e)
 	}
@@ -321,6 +331,9 @@ func (n *Node) started(ctx context.Context) {
 // handler, a filter, SaveRecord, OtherProtocol, or one given to SendTalk. They end when it returns. So
 // such a function may call Close. Further calls do nothing.
 func (n *Node) Close() error {
+	if n.closedByOwn() {
+		return nil
+	}
 	n.closeMu.Lock()
 	defer n.closeMu.Unlock()
 	if n.state.Swap(stateClosed) == stateClosed {
@@ -336,6 +349,9 @@ func (n *Node) Close() error {
 	n.engine.Shut()
 	if n.machine != nil {
 		n.machine.Stop()
+		if n.saver.store != nil {
+			n.saver.save()
+		}
 	}
 	err := n.closeSockets()
 	n.loops.wait()

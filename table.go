@@ -143,13 +143,13 @@ func (n *Node) RemoveNode(id enr.ID) bool { return n.engine.Table().Remove(n.clo
 // until it answers. It reports whether the node was there.
 func (n *Node) DemoteNode(id enr.ID) bool { return n.engine.Table().Demote(n.clock.Now(), id) }
 
-// SetBootnodes replaces the bootnodes. They are contacted soon if the table is nearly empty, and
+// SetBootnodes replaces the bootnodes, those of Config.Store aside. They are contacted soon if the table is nearly empty, and
 // whenever it becomes so. A bootnode that cannot be contacted is left out, and an
 // EventBootnodeUnusable says why. The error wraps ErrConfig and names the bootnodes if one has
 // neither record nor address, or if none can be contacted and the record of one has no UDP address.
 // On error the old ones stay.
 func (n *Node) SetBootnodes(list []Contact) error {
-	boot, unusable, err := n.usable(list)
+	boot, unusable, err := n.usable(n.cfg.withSeeds(list))
 	for _, e := range unusable {
 		n.publish(e)
 	}
