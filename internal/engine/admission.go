@@ -14,17 +14,17 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// shown says from whom this node has a record.
+// shown says who sent a record.
 type shown uint8
 
 const (
-	byOthers shown = iota // a third party, or an earlier time
+	byOthers shown = iota // others, or the node at an earlier time
 	byOwner               // the node itself, within its session
 )
 
-// admit offers a node that has proved to be at addr to the table, if its record states that
-// endpoint. If it states another one, that is a claim, which claim tests. admit reports whether the
-// record states addr.
+// offerVerified offers a node that has proved to be at addr to the table, if its record states that
+// endpoint. If the record states another one, that is a claim, which probeClaim tests.
+// offerVerified reports whether the record states addr.
 func (w *Worker) offerVerified(r *enr.Record, addr netip.AddrPort, inbound bool, by shown) bool {
 	e := w.e
 	if e.unwanted(w.now, r) {
@@ -48,8 +48,8 @@ func (w *Worker) offerVerified(r *enr.Record, addr netip.AddrPort, inbound bool,
 	return true
 }
 
-// place adds a node to the table. A newer record of a node that the table has and refuses takes the
-// node out: the older one must not stay in force.
+// addToTable adds a node to the table. If the table has the node and refuses its newer record, the
+// node is removed: the older record must not stay in force.
 func (e *Engine) addToTable(now time.Duration, n table.Node) table.AddResult {
 	had, known := e.table.Seq(n.ID)
 	res := e.table.Add(now, n)
@@ -63,9 +63,8 @@ func (e *Engine) addToTable(now time.Duration, n table.Node) table.AddResult {
 	return res
 }
 
-// renew brings up to date what the table has of a node that has shown a record from an address that
-// the record does not state. If a newer record does not state the endpoint either at which the
-// table has the node, the node can be relayed no more.
+// updateEntry updates the table entry of a node whose record no longer states the address that it
+// sent from. If the record does not state the address of the entry either, the entry is removed.
 func (w *Worker) updateEntry(r *enr.Record) {
 	e := w.e
 	n, _, ok := e.table.Get(r.ID())
@@ -79,10 +78,10 @@ func (w *Worker) updateEntry(r *enr.Record) {
 	}
 }
 
-// claim tests an endpoint that a node states for itself, and at which this node has not met it: one
-// PING goes there, within the budget of the source. If the node answers there, it comes into the
-// table. So a node whose packets leave from another port than they arrive at is found, and nobody
-// can aim more than one packet for each identity.
+// probeClaim tests an endpoint that a node states for itself and has not been seen at: it sends one
+// PING there, within the budget of the source. If the node answers, it enters the table. This finds
+// nodes whose packets leave from another port than the one at which they receive, and lets nobody
+// aim more than one packet per identity at a third party.
 func (w *Worker) probeClaim(r *enr.Record, from netip.AddrPort) {
 	e := w.e
 	to, ok := e.named(w.now, r, table.Class(from.Addr()))
@@ -106,14 +105,14 @@ func (w *Worker) probeClaim(r *enr.Record, from netip.AddrPort) {
 	w.start(Request{Type: codec.TypePing, Peer: p, NoFallback: true, Done: func(*Worker, Result) {}}, budget.Named, grant)
 }
 
-// outdated reports whether a node has left the table with a newer record than r: others may go on
-// relaying the old one.
+// olderThanRemoved reports whether a node was removed from the table with a newer record than r.
+// Others may still relay the old one.
 func (e *Engine) olderThanRemoved(r *enr.Record) bool {
 	last := e.removed.find(r.ID())
 	return last != nil && last.Seq() > r.Seq()
 }
 
-// endpointMatches reports whether the record's endpoint of addr's family is addr.
+// endpointMatches reports whether the record states addr.
 func endpointMatches(r *enr.Record, addr netip.AddrPort) bool {
 	var got netip.AddrPort
 	var ok bool
@@ -125,12 +124,12 @@ func endpointMatches(r *enr.Record, addr netip.AddrPort) bool {
 	return ok && got == addr
 }
 
-// removedSize is how many nodes that left the table are remembered.
+// removedSize is the number of recently removed nodes that are remembered.
 const removedSize = 64
 
-// departed are the records of nodes that left the table last. A WHOAREYOU may have told such a node
-// that its record is known here: then its handshake comes without one. And when hardly anybody is
-// left, they are asked again.
+// removedNodes are the records of recently removed nodes. A WHOAREYOU may have told such a node
+// that its record is known here, so its handshake comes without one. When few nodes are left, they
+// are contacted once more.
 type removedNodes struct {
 	mu   sync.Mutex
 	ring [removedSize]removedNode
@@ -140,7 +139,7 @@ type removedNodes struct {
 type removedNode struct {
 	id     enr.ID
 	record *enr.Record
-	// where it was contacted; zero if its newest record names another endpoint
+	// addr is where it was contacted; zero if its newest record names another endpoint
 	addr netip.AddrPort
 }
 
@@ -175,8 +174,8 @@ func (d *removedNodes) remove(id enr.ID) {
 	}
 }
 
-// all returns what is remembered, the last one first. A node that has left more than once is there
-// as it left the last time.
+// all returns the nodes, the most recent first. A node that was removed several times appears once,
+// as it was the last time.
 func (d *removedNodes) all() (nodes []removedNode) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -191,23 +190,23 @@ func (d *removedNodes) all() (nodes []removedNode) {
 }
 
 // Some programs start the sequence number of their record at 1 with each start. A record that its
-// owner shows now, from where it answers now, replaces a newer one that is remembered, or another
-// one of the same number, once the endpoint of that one is dead. While it answers there, it stays:
-// the older record may be that of a second instance with the same key.
+// owner sends now, from where it answers now, replaces a remembered newer one, or another one of
+// the same number, once the endpoint of that one is dead. While that endpoint answers, the
+// remembered record stays: the older one may belong to a second instance with the same key.
 
 const (
 	// maxRestarts bounds the nodes whose remembered endpoint is being tested.
 	maxRestarts = 32
-	// restartLife is how long a test may take, restartPause the time between two of its PINGs.
+	// restartLife bounds the time of a test. restartPause is the time between two of its PINGs.
 	restartLife  = time.Minute
 	restartPause = 3 * time.Second
 )
 
-// restart is a node that has shown an older record at an endpoint that it answers at.
+// restart is a node that has sent an older record from an endpoint at which it answers.
 type restart struct {
 	node  table.Node
 	until time.Duration
-	next  time.Duration // when the remembered endpoint is asked again
+	next  time.Duration // when the remembered endpoint gets the next PING
 }
 
 type restarts struct {
@@ -233,7 +232,7 @@ func (rs *restarts) remove(id enr.ID) {
 	rs.list = slices.DeleteFunc(rs.list, func(x restart) bool { return x.node.ID == id })
 }
 
-// due returns the nodes whose remembered endpoint is to be asked or judged now.
+// due returns the nodes whose remembered endpoint must be tested or judged now.
 func (rs *restarts) due(now time.Duration) (list []restart) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -246,7 +245,7 @@ func (rs *restarts) due(now time.Duration) (list []restart) {
 	return list
 }
 
-// nextDue returns when due has something to return.
+// nextDue returns the time from which due returns a node.
 func (rs *restarts) nextDue() time.Duration {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -257,14 +256,14 @@ func (rs *restarts) nextDue() time.Duration {
 	return next
 }
 
-// restarted deals with a record that its owner shows at the endpoint addr, which the record states,
-// if a newer one is remembered, or another one of the same number. It reports false if there is
+// restarted handles a record that its owner sends from the endpoint addr, which the record states,
+// if a newer record is remembered, or another one of the same number. It reports false if there is
 // none.
 func (w *Worker) restarted(r *enr.Record, addr netip.AddrPort, inbound bool) bool {
 	e := w.e
 	n, s, ok := e.table.Get(r.ID())
 	if !ok {
-		e.removed.remove(r.ID()) // what was remembered is out of date
+		e.removed.remove(r.ID()) // the remembered record is out of date
 		return false
 	}
 	fresh := table.NewNode(r, addr, inbound)
@@ -279,17 +278,16 @@ func (w *Worker) restarted(r *enr.Record, addr netip.AddrPort, inbound bool) boo
 	return true
 }
 
-// replaceNewer puts a node's record in place of a newer one. If the table refuses it, the node
-// leaves.
+// replaceNewer replaces a newer record of a node by n. If the table refuses n, the node is removed.
 func (w *Worker) replaceNewer(n table.Node) {
 	if w.e.table.Replace(w.now, n).Rejected() {
 		w.e.table.Remove(w.now, n.ID)
 	}
-	w.e.removed.remove(n.ID) // or the newer record would count as the current one
+	w.e.removed.remove(n.ID) // else the newer record would count as the current one
 }
 
-// judgeRestarts asks the remembered endpoints of nodes that have shown an older record, and
-// replaces the records of those that are dead.
+// judgeRestarts sends a PING to the remembered endpoints of nodes that have sent an older record,
+// and replaces the records of those that are dead.
 func (w *Worker) judgeRestarts() {
 	e := w.e
 	for _, x := range e.restarts.due(w.now) {
@@ -307,7 +305,7 @@ func (w *Worker) judgeRestarts() {
 			if r.Err != nil {
 				w.noteFailure(n.ID, n.Addr, r)
 			} else {
-				e.restarts.remove(n.ID) // it answers at both endpoints: the newer record stands
+				e.restarts.remove(n.ID) // it answers at both endpoints: the newer record stays
 			}
 		}}, budget.Known, nil)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/fastdisc/discv5/internal/session"
 )
 
-// Errors with which calls end.
+// Errors of requests.
 var (
 	ErrTimeout   = errors.New("engine: no answer in time")
 	ErrClosed    = errors.New("engine: closed")
@@ -28,74 +28,75 @@ var (
 	ErrNoRoute   = fmt.Errorf("%w: no socket of the address's family", ErrNoEndpoint)
 )
 
-// Request is what Start sends.
+// Request is a request to one peer.
 type Request struct {
 	Type MessageType
 	Peer Peer
-	// Distances for FINDNODE: at most 256 each.
+	// Distances are those of a FINDNODE, each at most 256.
 	Distances []uint
-	// Protocol and Payload for TALKREQ: codec.MaxTalkRequest bytes together.
+	// Protocol and Payload are those of a TALKREQ, together at most codec.MaxTalkRequest bytes.
 	Protocol, Payload []byte
-	// Timeout replaces Config.RequestTimeout if it is not 0. It runs from when the packet leaves.
+	// Timeout replaces Config.RequestTimeout if it is not 0. It starts when the packet leaves.
 	Timeout time.Duration
-	// NoFallback keeps the request to Peer.Addr. Otherwise, if no answer comes in time, it goes to the
-	// address of the other family that Peer.Record names, if there is one.
+	// NoFallback restricts the request to Peer.Addr. Otherwise a request without a response goes to
+	// the address of the other family that Peer.Record names, if there is one.
 	NoFallback bool
-	// Done is called exactly once, from a goroutine that drives a worker. It must return at
-	// once and may start further requests with the worker that it is given.
+	// Done is called exactly once, from a goroutine that drives a worker. It must not block, and
+	// may start further requests with the worker that it is given.
 	Done func(*Worker, Result)
 
-	retries *retries     // nil for the first one
-	handle  *handle      // the same one
-	nonce   *codec.Nonce // of the packet that asked for a handshake and was not answered, or nil
+	retries *retries     // nil for the first attempt
+	handle  *handle      // shared by all attempts
+	nonce   *codec.Nonce // of an unanswered packet that asked for a handshake, or nil
 
 	// See package budget.
 	origin  budget.Origin
 	grant   *budget.Grant
-	isRetry bool // of a request that timed out
+	isRetry bool
 }
 
 // MessageType is the type of a request.
 type MessageType = codec.MessageType
 
-// Result is how a request ended.
+// Result is the outcome of a request.
 type Result struct {
 	Err     error
-	Pong    codec.Pong    // answer to PING
-	Records []*enr.Record // answer to FINDNODE: verified, at the distances asked for
-	Payload []byte        // answer to TALKREQ: a copy
-	RTT     time.Duration // from the packet that was answered to its answer
-	// Silence is how long the peer has left the last packet unanswered, if Err is ErrTimeout. It is
-	// 0 if the request never left this node.
+	Pong    codec.Pong    // response to PING
+	Records []*enr.Record // response to FINDNODE: verified, at the distances asked for
+	Payload []byte        // response to TALKREQ: a copy
+	RTT     time.Duration // from the answered packet to its response
+	// Silence is the time for which the peer has left the last packet unanswered, if Err is
+	// ErrTimeout. It is 0 if the request never left this node.
 	Silence time.Duration
 
-	grant *budget.Grant // answer to FINDNODE: what it pays for
+	grant *budget.Grant // of a FINDNODE: the budget that the response grants
 }
 
-// CallID names a request for Cancel, also when it has been sent again under another request ID.
+// CallID identifies a request for Cancel, across retries.
 type CallID struct{ h *handle }
 
-// handle is what Cancel knows of a request. calls.mu guards it.
+// handle lets Cancel find the current attempt of a request. calls.mu guards it.
 type handle struct {
-	id       codec.RequestID // of the call that is under way for it
+	id       codec.RequestID // of the current attempt
 	canceled bool
 }
 
 type callState uint8
 
 const (
-	callQueued     callState = iota // waits for another call's handshake
+	callQueued     callState = iota // waits for the handshake of another call
 	callRandom                      // asked for a handshake, no WHOAREYOU yet
 	callSent                        // sealed with the keys of a session
-	callChallenged                  // WHOAREYOU has come, the handshake is being made
+	callChallenged                  // WHOAREYOU has arrived, a task makes the handshake
 	callHandshake                   // handshake packet sent
-	// handshake packet sent with a PING; the call follows when that is answered
+	// handshake packet sent with a PING; the call follows when the peer answers it
 	callFollows
 )
 
-// call is a request under way. calls.mu guards state, sent, began and the fields of NODES answers.
+// call is one attempt of an outstanding request. calls.mu guards state, sent, began and the fields
+// of NODES responses.
 type call struct {
-	request Request // as it was made
+	request Request
 
 	id      codec.RequestID
 	key     session.Key // of the peer at its address
@@ -104,23 +105,23 @@ type call struct {
 	room    [messageRoom]byte // for a message of the usual size
 	timeout time.Duration
 	started time.Duration // when Start was called
-	limit   time.Duration // no deadline is later
+	limit   time.Duration // the latest possible deadline
 
 	state callState
 	sent  time.Duration
-	began time.Duration // when the packet was sent that led to a handshake
+	began time.Duration // when the packet left that led to a handshake
 
-	nodes     []byte // records of the answers so far, one after another
-	packets   uint64 // of the answer so far
+	nodes     []byte // records received so far, concatenated
+	packets   uint64 // NODES packets received so far
 	answered  time.Duration
-	collected bool // nobody may add to nodes any more
+	collected bool // nodes is complete: further packets are dropped
 }
 
 // messageRoom is enough for PING and for FINDNODE with a few distances.
 const messageRoom = 32
 
-// calls are the requests under way, by peer. A call is in pending until it ends; whoever takes it
-// out there ends it.
+// calls are the outstanding requests, by peer. A call is in pending until it ends. The goroutine
+// that takes it out there must end it.
 type calls struct {
 	pending *requestTable[*call]
 
@@ -129,14 +130,13 @@ type calls struct {
 	closed bool
 }
 
-// outbound is what goes on with one peer.
+// outbound is the state of the requests to one peer.
 type outbound struct {
 	calls []*call
-	// initiating is the call that asks for a handshake or makes it; others wait for it.
+	// initiating is the call that asks for a handshake or makes it. Others wait for it.
 	initiating *call
-	// nonce is that of the packet which asks for a handshake. A packet that asks in place of one
-	// that was not answered has the same nonce: a peer repeats its WHOAREYOU, with the nonce of the
-	// first packet.
+	// nonce is that of the packet that asks for a handshake. A retry of an unanswered packet uses
+	// the same nonce: the peer repeats its WHOAREYOU, which carries the nonce of the first packet.
 	nonce codec.Nonce
 	asks  bool // nonce is valid
 }
@@ -146,8 +146,7 @@ func (cs *calls) init(max int) {
 	cs.peers = make(map[session.Key]*outbound)
 }
 
-// Start sends a request. Whatever happens, r.Done is called exactly once, possibly before Start
-// returns.
+// Start sends a request. It always calls r.Done exactly once, possibly before it returns.
 func (w *Worker) Start(r Request) CallID {
 	defer w.publish()
 	c, err := w.prepare(r)
@@ -169,13 +168,13 @@ func (w *Worker) Start(r Request) CallID {
 	return CallID{h}
 }
 
-// start is Start for a request of the node itself, which the operator did not ask for.
+// start is Start for a request that the node makes on its own.
 func (w *Worker) start(r Request, origin budget.Origin, grant *budget.Grant) {
 	r.origin, r.grant = origin, grant
 	w.Start(r)
 }
 
-// prepare makes a pending call of r and encodes its message.
+// prepare returns a pending call for r with its encoded message.
 func (w *Worker) prepare(r Request) (*call, error) {
 	e := w.e
 	if r.Peer.ID == e.self {
@@ -194,7 +193,7 @@ func (w *Worker) prepare(r Request) (*call, error) {
 	if r.retries == nil {
 		r.handle = new(handle)
 		if r.retries = e.planRetries(&r); *r.retries != (retries{}) {
-			// Who asked may give up waiting and use the memory for something else.
+			// Copy: the caller may reuse its slices after its context ends.
 			r.Protocol, r.Payload, r.Distances = bytes.Clone(r.Protocol), bytes.Clone(r.Payload), slices.Clone(r.Distances)
 		}
 	}
@@ -206,7 +205,7 @@ func (w *Worker) prepare(r Request) (*call, error) {
 	id := [32]byte(r.Peer.ID)
 	c.key = session.MakeKey(addr, &id)
 	c.hash = e.sessions.Hash(&c.key)
-	// Before it takes a place: whether it can be encoded, with an ID of the size that it will have.
+	// Check that the request can be encoded before it takes a slot. All request IDs have this size.
 	c.id, _ = codec.NewRequestID(make([]byte, codec.MaxRequestID))
 	if err := c.encode(e, r); err != nil {
 		return nil, err
@@ -217,7 +216,7 @@ func (w *Worker) prepare(r Request) (*call, error) {
 	}); !ok {
 		return nil, ErrBusy
 	}
-	if err := c.encode(e, r); err != nil { // no other than before
+	if err := c.encode(e, r); err != nil { // cannot happen: it succeeded above
 		e.calls.pending.take(c.id)
 		return nil, err
 	}
@@ -254,7 +253,7 @@ func (c *call) encode(e *Engine, r Request) error {
 	return nil
 }
 
-// transmit sends a new call, or queues it behind the handshake that another one is making.
+// sendOrQueue sends a new call, or queues it behind the handshake of another one.
 func (w *Worker) sendOrQueue(c *call) {
 	cs := &w.e.calls
 	cs.mu.Lock()
@@ -295,13 +294,13 @@ func (w *Worker) sendOrQueue(c *call) {
 	w.sendCall(c, keys, nonce)
 }
 
-// mark notes how c is about to be sent: within a session, or to ask for one with the nonce that is
-// returned. calls.mu is held.
+// markSent notes that c is about to be sent: within a session, or with the returned nonce to ask
+// for one. calls.mu is held.
 func (w *Worker) markSent(p *outbound, c *call, session bool) (nonce codec.Nonce) {
 	c.sent = w.now
 	if session {
 		c.state = callSent
-		w.random.Read(nonce[:]) // if the keys are used up meanwhile
+		w.random.Read(nonce[:]) // in case the keys are used up meanwhile
 		return nonce
 	}
 	c.state, c.began, p.initiating = callRandom, w.now, c
@@ -315,8 +314,8 @@ func (w *Worker) markSent(p *outbound, c *call, session bool) (nonce codec.Nonce
 	return p.nonce
 }
 
-// emit sends c with keys, or if they are nil a packet of the same size that nobody can open, with
-// the given nonce, so that the peer answers with WHOAREYOU.
+// sendCall sends c with keys. Without keys it sends random bytes of the same size with the given
+// nonce, which the peer cannot open and answers with WHOAREYOU.
 func (w *Worker) sendCall(c *call, keys *session.Keys, nonce codec.Nonce) {
 	if !w.spend(c) {
 		return
@@ -368,7 +367,7 @@ func (w *Worker) countOut(t codec.MessageType) {
 // Cancel ends a call with ErrCanceled unless it has ended.
 func (w *Worker) Cancel(id CallID) {
 	if id.h == nil {
-		return // it ended before it began
+		return // it ended before Start returned
 	}
 	w.e.calls.mu.Lock()
 	id.h.canceled = true
@@ -380,21 +379,21 @@ func (w *Worker) Cancel(id CallID) {
 	w.publish()
 }
 
-// end takes c out of the pending calls and, if it was still there, ends it.
+// fail ends c with r if it is still pending.
 func (w *Worker) fail(c *call, r Result) {
 	if _, ok := w.e.calls.pending.take(c.id); ok {
 		w.complete(c, r)
 	}
 }
 
-// finish ends a call that has been taken out of the pending ones: its peer's next call may move up,
-// and whoever started it is told.
+// complete ends a call that was taken out of the pending ones: the next call to its peer may move
+// up, and the caller gets the result.
 func (w *Worker) complete(c *call, r Result) {
 	w.unlink(c)
 	w.notify(c, r)
 }
 
-// conclude tells how a detached call ended.
+// notify counts the result of an unlinked call and passes it to the caller.
 func (w *Worker) notify(c *call, r Result) {
 	switch {
 	case r.Err == nil:
@@ -408,8 +407,8 @@ func (w *Worker) notify(c *call, r Result) {
 	c.request.Done(w, r)
 }
 
-// detach takes c off its peer. If others waited for c's handshake, the first of them takes its
-// place.
+// unlink removes c from its peer. If others waited for the handshake of c, the first of them takes
+// its place.
 func (w *Worker) unlink(c *call) {
 	cs := &w.e.calls
 	cs.mu.Lock()
@@ -447,8 +446,8 @@ func (w *Worker) unlink(c *call) {
 	}
 }
 
-// established is called when current keys for key have come to be: what waited for them is sent,
-// and so is what was sent with keys that the peer may not have any more.
+// flushQueued is called when there are new current keys for key. It sends what waited for them, and
+// repeats what was sent with keys that the peer may have lost.
 func (w *Worker) flushQueued(key *session.Key, hash uint64) {
 	cs := &w.e.calls
 	cs.mu.Lock()
@@ -475,12 +474,12 @@ func (w *Worker) flushQueued(key *session.Key, hash uint64) {
 	cs.mu.Unlock()
 	for _, c := range send {
 		var nonce codec.Nonce
-		w.random.Read(nonce[:]) // if the keys are used up meanwhile
+		w.random.Read(nonce[:]) // in case the keys are used up meanwhile
 		w.sendCall(c, keys, nonce)
 	}
 }
 
-// close marks the calls closed and returns all of them, taken out.
+// close rejects new calls and takes out all pending ones.
 func (cs *calls) close() []*call {
 	cs.mu.Lock()
 	cs.closed = true

@@ -18,125 +18,124 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// Config says how an engine behaves. Zero values give the defaults that are named.
+// Config configures an engine. The zero value of a field stands for its default.
 type Config struct {
-	// Key is the node's identity and Record its signed record. Both are required and belong
-	// together.
+	// Key is the identity of the node and Record its signed record. Both are required, and the
+	// record must belong to the key.
 	Key    *enr.PrivateKey
 	Record *enr.Record
 
 	// Protocol is the identity of the network; default codec.DefaultProtocol.
 	Protocol codec.Protocol
 
-	// IPv4 and IPv6 tell over which families the node can send.
+	// IPv4 and IPv6 say which address families the node can send with.
 	IPv4, IPv6 bool
 
-	// LocalAddr tells which IP address a Via stands for, or returns an invalid one. It must be
-	// quick. Without it no local address is known.
+	// LocalAddr returns the IP address that a Via stands for, or an invalid one. It must be quick.
+	// Without it no local address is known.
 	LocalAddr func(Via) netip.Addr
 
-	// Session sizes the session map. Its Seed and Protocol are filled in.
+	// Session configures the session map. New sets its Seed and Protocol.
 	Session session.Config
-	// Table sizes the node table. Its Self, Seed and OnChange are filled in.
+	// Table configures the node table. New sets its Self, Seed and OnChange.
 	Table table.Config
 
-	// RequestTimeout is how long an answer may take from when the request leaves; default 1 s.
-	// HandshakeTimeout is how long a handshake may wait for this node once the peer's WHOAREYOU has
-	// arrived; default 1 s. Whatever happens, a request ends within 3*RequestTimeout +
-	// HandshakeTimeout, for each attempt.
+	// RequestTimeout bounds the time from when a request leaves until its response; default 1 s.
+	// HandshakeTimeout bounds the time that a handshake waits for this node once the WHOAREYOU of
+	// the peer has arrived; default 1 s. A request always ends within 3*RequestTimeout +
+	// HandshakeTimeout per attempt.
 	RequestTimeout, HandshakeTimeout time.Duration
 
-	// Resend is how often a request is sent again to the same address if no answer comes in time;
-	// default 0.
+	// Resend is the number of retries to the same address when no response comes in time; default
+	// 0.
 	Resend int
 
-	// MaxRequests bounds the requests under way, MaxPeerRequests those to one peer. Further ones
-	// end with ErrBusy. Defaults: DefaultMaxRequests, DefaultMaxPeerRequests.
+	// MaxRequests bounds the outstanding requests, MaxPeerRequests those to one peer. More end with
+	// ErrBusy. Defaults: DefaultMaxRequests, DefaultMaxPeerRequests.
 	MaxRequests, MaxPeerRequests int
 
-	// MaxTasks bounds the handshakes of other nodes that wait; default DefaultMaxTasks. Tasks that
-	// follow from this node's own requests have a queue of the same length.
+	// MaxTasks bounds the handshakes of other nodes that wait; default DefaultMaxTasks. Tasks of
+	// this node's own requests have a separate queue of the same length.
 	MaxTasks int
 
-	// VoteMin is how many votes of peers an endpoint of this node needs before its record names it;
-	// default DefaultVoteMin. Inside a private network 3 are enough. Negative: the record stays as
-	// it is.
+	// VoteMin is the number of votes that an endpoint needs before the record names it; default
+	// DefaultVoteMin. Inside a private network 3 are enough. A negative number turns detection off:
+	// the record stays as it is.
 	VoteMin int
-	// ReachWait is how long an endpoint that votes have set, or that was saved, stays in the record
-	// at least; default DefaultReachWait. Negative: it stays until the votes set another one. After
-	// that time it is revoked once ReachMisses networks, default DefaultReachMisses, speak against
-	// it within six times ReachWait: networks of nodes that this node had to find, as they did not
-	// find it, or that have come in at another endpoint. In a large table an eighth of its live
-	// nodes are needed, and four times as many against an endpoint that is proven.
+	// ReachWait is the shortest time for which an endpoint that was voted for, or saved, stays in
+	// the record; default DefaultReachWait. If it is negative, the endpoint stays until the votes
+	// set another one. Otherwise the endpoint is revoked once ReachMisses networks, default
+	// DefaultReachMisses, speak against it within six times ReachWait. A network does so if this
+	// node had to find a node there that did not find it, or if a node from there came in at
+	// another endpoint. In a large table it takes an eighth of the live nodes. Against a proven
+	// endpoint it takes four times as many.
 	ReachWait   time.Duration
 	ReachMisses int
-	// ReachRetry is for how long votes for an IP address that was revoked are not heard; default
-	// DefaultReachRetry. Votes for other addresses are.
+	// ReachRetry is the time for which votes for a revoked IP address are ignored; default
+	// DefaultReachRetry. Votes for other addresses count.
 	ReachRetry time.Duration
-	// Addresses tells what is known of the endpoints that Record names: their sources, and what was
-	// known in an earlier life of the node. Without it they are AddressInterface.
+	// Addresses holds the saved state of the endpoints that Record names: their sources, and what
+	// the node knew about them before the restart. Without it their source is AddressInterface.
 	Addresses []AddressState
 
-	// SaveRecord, if not nil, is given a new local record before any peer sees it, so that a
-	// restart cannot fall back behind its sequence number. It may block: it is called from Tick or
-	// from UpdateRecord.
+	// SaveRecord, if not nil, stores a new local record before any peer sees it, so that a restart
+	// cannot fall back behind its sequence number. It may block: Tick and UpdateRecord call it.
 	SaveRecord func(*enr.Record) error
 
-	// Access lists who is banned, permitted or outside of the networks that this node talks to;
-	// nil: nobody.
+	// Access lists the nodes that are banned, permitted, or outside of the allowed networks. nil
+	// allows all.
 	Access *limits.Access
-	// Unverified limits datagrams that do not open, Handshake handshakes that answer a live
-	// challenge, and Verified the requests inside sessions; each by source. nil does not limit. See
-	// package limits for why they are apart.
+	// These limit, for each source: Unverified datagrams that do not open, Handshake handshakes
+	// that answer a live challenge, and Verified requests inside sessions. nil does not limit.
+	// Package limits explains why they are separate.
 	Unverified, Handshake, Verified *limiter.Limiter
 
-	// TalkLimit limits TALKREQ of registered protocols in place of Verified: such a protocol may
-	// carry a stream.
+	// TalkLimit limits TALKREQ of registered protocols in place of Verified, because such a
+	// protocol may carry a stream.
 	TalkLimit *limiter.Limiter
 
 	// ExemptPrivate says when private networks are exempt from the limits by prefix and from the
-	// rate limits; default ExemptAuto, for which Public says that this node can be reached at a
-	// global address whatever its record names. See SetPublic.
+	// rate limits; default ExemptAuto. For ExemptAuto, Public says that this node can be reached at
+	// a global address whatever its record names. See SetPublic.
 	ExemptPrivate ExemptPrivate
 	Public        bool
 
-	// Records is how many verified records are remembered; default 4096.
+	// Records is the size of the cache of verified records; default 4096.
 	Records int
-	// RecordCache, if not nil, remembers them instead: engines of one process may share it.
+	// RecordCache, if not nil, replaces that cache. Engines of one process may share it.
 	RecordCache *enr.Cache
 
-	// Answers, if not nil, is memory for NODES answers that this engine shares with others of the
-	// process.
+	// NodesBuffers, if not nil, lends the memory for NODES responses. Engines of one process may
+	// share it.
 	NodesBuffers *NodesBuffers
 
-	// Curve does the arithmetic of handshakes; default secp256k1. Another one is for simulations,
-	// of which the packages of this module alone can make any: nobody else can name the type.
-	// Records are verified with secp256k1 in any case.
+	// Curve does the arithmetic of handshakes; default secp256k1. Simulations may use another one,
+	// which only packages of this module can make. Records are always verified with secp256k1.
 	Curve curve.Curve
 
-	// Bootnodes are asked when the table is empty.
+	// Bootnodes are contacted while few nodes are known.
 	Bootnodes []Peer
 
-	// RefreshInterval is the time between two lookups that refresh the table; default 30 s. While
-	// the table is nearly empty they are made more often.
+	// RefreshInterval is the time between two lookups that refresh the table; default 30 s. Lookups
+	// are more frequent while the table is nearly empty.
 	RefreshInterval time.Duration
 
 	// Random seeds the generators of the workers and makes ephemeral keys; default crypto/rand.
-	// Reads come from several goroutines.
+	// Several goroutines read from it.
 	Random io.Reader
 
-	// LowPorts has nodes contacted and relayed that others say are at ports below MinPort.
+	// LowPorts allows to contact and relay nodes at ports below MinPort because others named them.
 	LowPorts bool
 
 	// Talk handles TALKREQ of registered protocols; see TalkHandler. Without it every protocol is
 	// unknown.
 	Talk TalkHandler
-	// OnEvent is called with what happens; see Event. It must return at once.
+	// OnEvent, if not nil, receives events. It must not block.
 	OnEvent func(Event)
 }
 
-// Defaults of Config. A request takes some 400 bytes and its message. 2048 requests of 1,100 bytes
-// to one peer are 20 MB/s at a round trip of 100 ms.
+// Defaults of Config. A request takes some 400 bytes and its message. With 2,048 outstanding
+// requests of 1,100 bytes, one peer gets 20 MB/s at a round trip of 100 ms.
 const (
 	DefaultMaxRequests     = 16384
 	DefaultMaxPeerRequests = 2048
@@ -204,11 +203,11 @@ func (c *Config) setDefaults() error {
 // handshake; without both, a request needs a session.
 type Peer = lookup.Peer
 
-// ErrNoEndpoint: a record names no UDP endpoint that this node can send to.
+// ErrNoEndpoint means that a record names no UDP endpoint that this node can send to.
 var ErrNoEndpoint = errors.New("engine: record has no endpoint that can be reached from here")
 
-// PeerOf makes a Peer of a record that the operator gave. Of two endpoints it takes the one that is
-// known to work, else the one that more can reach, else IPv4.
+// PeerOf returns the Peer of a record that the operator gave. If the record names two endpoints,
+// PeerOf prefers one that is known to work, then the one that more hosts can reach, then IPv4.
 func (e *Engine) PeerOf(r *enr.Record) (Peer, error) {
 	addr, ok := e.given(time.Duration(e.ticked.Load()), r)
 	if !ok {

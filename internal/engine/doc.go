@@ -1,35 +1,50 @@
 // Package engine is the protocol of Node Discovery v5.1: datagrams in, datagrams out. It opens no
-// socket, starts no goroutine and reads no clock: time, randomness and datagrams come from outside.
-// The same code serves kernel sockets and a simulated network with virtual time.
+// socket, starts no goroutine and reads no clock. Time, randomness and datagrams come from outside,
+// so the same code serves kernel sockets and a simulated network on virtual time.
 //
 // # Glossary
 //
-//   - engine: all state of one node that its workers share
-//   - worker: what one goroutine needs to drive the engine: scratch memory, randomness, an outbox
-//   - batch: datagrams that a worker takes in before it answers them
-//   - call: a request of this node that waits for its answer
-//   - job: work that takes a hundred times as long as a message and waits in a bounded queue
+//   - engine: the state of one node, shared by its workers
+//   - worker: what one goroutine needs to drive the engine: scratch memory, randomness, a
+//     PacketWriter
+//   - batch: the datagrams that a worker takes in before it answers them
+//   - call: an outstanding request of this node
+//   - task: slow work in a bounded queue: a handshake, or the records of a NODES response
+//   - peer: the node at the other end of a session or a request, with its endpoint
+//   - responder: a node that has answered and is not in the table
+//   - unsolicited peer: a node that made contact without having been contacted
 //
-// # A datagram's way
+// # Life of a packet
 //
-//	Add         unmask, name the parts                                 for the whole batch
-//	Flush       warm the sessions                                      for the whole batch
-//	            message    open -> answer into the outbox
-//	                       does not open -> WHOAREYOU into the outbox
-//	            WHOAREYOU  call by nonce and source -> job
-//	            handshake  live challenge by source and ID -> job
-//	RunTask      handshake, or the records of a NODES answer
-//	Tick        timeouts, revalidation, lookups, expiry
+//	Add       unmask and parse the header                           for the whole batch
+//	Flush     prefetch the sessions                                 for the whole batch
+//	          message    opens -> response to the PacketWriter
+//	                     does not open -> WHOAREYOU to the PacketWriter
+//	          WHOAREYOU  find the call by nonce and source -> task
+//	          handshake  find the challenge by source and ID -> task
+//	RunTask   make or examine a handshake, or verify records
+//	Tick      timeouts, liveness checks, lookups, expiry
 //
-// # Who owns what
+// # Files
 //
-// A [Worker] is owned by one goroutine; an [Engine] is shared. A program has one worker for each
-// socket, some that run jobs, and one for Tick and requests. Datagrams given to Add must stay as
-// they are until Flush returns. What the engine keeps it copies.
+//	worker.go, serve.go, respond.go, replay.go        packets in, requests of peers
+//	client.go, requests.go, retry.go, responses.go    requests of this node
+//	tasks.go, handshake.go                            the slow path
+//	lookup.go, sources.go                             lookups and where they start
+//	maintain.go, admission.go, record_updates.go      the table and its records
+//	address.go, address_state.go, vote.go, reach.go, local_record.go, endpoints.go
+//	                                                  this node's own address and those of others
+//
+// # Ownership
+//
+// One goroutine owns a [Worker]; all share the [Engine]. A program has one worker for each socket,
+// some that run tasks, and one for Tick and requests. Callers must not change datagrams that they
+// gave to Add before Flush returns. The engine copies what it keeps. Records are immutable and
+// shared.
 //
 // # What an unauthenticated datagram can do
 //
-// It can be dropped and counted, be answered by one WHOAREYOU that is not larger than itself, take
-// one place in the bounded table of challenges, and, while a challenge for its source and ID lives,
-// one place in the bounded queue of jobs. It changes nothing else.
+// The engine can drop and count it, or answer it with one WHOAREYOU that is no larger. The datagram
+// can take one slot in the bounded table of challenges and, while a challenge for its source and ID
+// is live, one slot in the bounded queue of tasks. It changes nothing else.
 package engine

@@ -20,7 +20,7 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// Engine is all state of one node. Its methods may be called from several goroutines.
+// Engine is the state of one node. It is safe for concurrent use.
 type Engine struct {
 	cfg          Config
 	self         enr.ID
@@ -32,8 +32,8 @@ type Engine struct {
 	local        atomic.Pointer[enr.Record]
 	public       atomic.Bool // see SetPublic
 	calls        calls
-	inbound      taskQueue // handshakes of strangers
-	own          taskQueue // what this node's calls lead to
+	inbound      taskQueue // handshakes of other nodes
+	own          taskQueue // tasks of this node's calls
 	maintain     maintenance
 	address      address
 	recordLock   recordLock // for changes of local
@@ -52,7 +52,7 @@ type Engine struct {
 	workers []*Worker
 }
 
-// New makes an engine. It does nothing until a worker drives it.
+// New returns an engine. It does nothing until a worker drives it.
 func New(cfg Config) (*Engine, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
@@ -96,10 +96,10 @@ func New(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// ID is the node ID of this node.
+// ID returns the node ID of this node.
 func (e *Engine) ID() enr.ID { return e.self }
 
-// Record is the local record.
+// Record returns the local record.
 func (e *Engine) Record() *enr.Record { return e.local.Load() }
 
 // SetRecord replaces the local record. Peers learn of it with the next PING or PONG.
@@ -118,22 +118,22 @@ func (e *Engine) SetRecord(r *enr.Record) error {
 	return nil
 }
 
-// Table is the node table.
+// Table returns the node table.
 func (e *Engine) Table() *table.Table { return e.table }
 
-// Sessions is the session map.
+// Sessions returns the session map.
 func (e *Engine) Sessions() *session.Map { return e.sessions }
 
-// Records is the cache of verified records.
+// Records returns the cache of verified records.
 func (e *Engine) Records() *enr.Cache { return e.records }
 
-// Pending is how many calls wait for an answer.
+// Pending returns the number of outstanding calls.
 func (e *Engine) Pending() int { return e.calls.pending.size() }
 
-// Jobs is how many jobs wait.
+// Tasks returns the number of queued tasks.
 func (e *Engine) Tasks() int { return e.inbound.len() + e.own.len() }
 
-// known returns the record of a node that is in the table or has just left it, or nil.
+// known returns the record of a node that is in the table or was removed recently, or nil.
 func (e *Engine) known(id enr.ID) *enr.Record {
 	if n, _, ok := e.table.Get(id); ok {
 		return n.Record
@@ -141,8 +141,8 @@ func (e *Engine) known(id enr.ID) *enr.Record {
 	return e.removed.find(id)
 }
 
-// Offer offers a node to the table by its record, to be contacted at an endpoint that can be
-// reached from here. The errors are ErrNoEndpoint and ErrBlocked.
+// Offer offers a node to the table by its record, with an endpoint that can be reached from here.
+// The errors are ErrNoEndpoint and ErrBlocked.
 func (e *Engine) Offer(now time.Duration, r *enr.Record) (table.AddResult, error) {
 	p, err := e.PeerOf(r)
 	if err != nil {
@@ -154,7 +154,7 @@ func (e *Engine) Offer(now time.Duration, r *enr.Record) (table.AddResult, error
 	return e.addToTable(now, table.NewNode(r, p.Addr, false)), nil
 }
 
-// unwanted reports whether a record's node is banned, by its ID or an endpoint.
+// unwanted reports whether the node of a record is banned, by its ID or one of its endpoints.
 func (e *Engine) unwanted(now time.Duration, r *enr.Record) bool {
 	a := e.cfg.Access
 	if a == nil || r == nil {
@@ -215,7 +215,8 @@ func (e *Engine) Counters() (c Counters) {
 	return c
 }
 
-// Close ends every call with ErrClosed; new ones end so too. Workers may go on answering meanwhile.
+// Close ends every call with ErrClosed, and so do later ones. Other workers may still answer
+// packets.
 func (w *Worker) Close() {
 	defer w.publish()
 	e := w.e
@@ -224,17 +225,17 @@ func (w *Worker) Close() {
 		w.complete(c, Result{Err: ErrClosed})
 	}
 	for t := e.nextTask(); t != nil; t = e.nextTask() {
-		if t.kind == taskVerify { // its call is no longer pending: the job has to end it
+		if t.kind == taskVerify { // its call is no longer pending: the task must end it
 			w.notify(t.call, Result{Err: ErrClosed})
 		}
 		t.queue.release(t)
 	}
 }
 
-// wakeTokens is how many goroutines that run jobs are woken at a time, at most.
+// wakeTokens bounds the goroutines that are woken at a time to run tasks.
 const wakeTokens = 64
 
-// dropOf says under which cause a datagram is counted that the codec refused.
+// dropOf returns the counter for an error of the decoder.
 func dropOf(err error) Counter {
 	switch err {
 	case codec.ErrSize:
@@ -257,18 +258,18 @@ func dropOf(err error) Counter {
 }
 
 // ExemptPrivate says when peers at private addresses are exempt from the limits by prefix of the
-// node table, and from the rate limits. Loopback always is. The quotas of the handshake queue have
-// no exemption: they apply only when half of it is in use.
+// node table, and from the rate limits. Loopback is always exempt. The quotas of the handshake
+// queue have no exemption: they apply only when half of it is in use.
 //
-// All nodes of a private network may share one prefix, and such a network has nobody to protect
-// from. At a node that the public network can reach, a private source address is forged, or it is
-// a neighbor whose word is worth no more than a stranger's.
+// All nodes of a private network may share one prefix, and nobody in such a network needs
+// protection from the others. At a node that the public network can reach, a private source address
+// is forged, or belongs to a neighbor that deserves no more trust than other sources.
 type ExemptPrivate uint8
 
 // Values of ExemptPrivate.
 const (
 	// ExemptAuto exempts them while the node itself is private: its record names no global address,
-	// and it listens on none. A node that learns a global address ends the exemption.
+	// and it listens on none. The exemption ends when the node learns a global address.
 	ExemptAuto ExemptPrivate = iota
 	// ExemptAlways exempts them.
 	ExemptAlways
@@ -276,7 +277,7 @@ const (
 	ExemptNever
 )
 
-// ErrExemptPrivate reports text that is no ExemptPrivate.
+// ErrExemptPrivate means that a text is no ExemptPrivate.
 var ErrExemptPrivate = errors.New("exemption of private networks: want auto, always or never")
 
 // String returns "auto", "always" or "never".
@@ -284,7 +285,7 @@ func (x ExemptPrivate) String() string {
 	return [...]string{"auto", "always", "never", "unknown"}[min(x, 3)]
 }
 
-// UnmarshalText reads what String returns. Errors wrap ErrExemptPrivate.
+// UnmarshalText parses the output of String. Errors wrap ErrExemptPrivate.
 func (x *ExemptPrivate) UnmarshalText(text []byte) error {
 	for v := ExemptAuto; v <= ExemptNever; v++ {
 		if string(text) == v.String() {
@@ -325,7 +326,7 @@ func (e *Engine) setLocal(r *enr.Record) {
 	e.updateExempt()
 }
 
-// updateExempt tells all who limit whether private networks are exempt.
+// updateExempt tells the table and the limiters whether private networks are exempt.
 func (e *Engine) updateExempt() {
 	private := e.Private()
 	e.table.SetExemptPrivate(private)

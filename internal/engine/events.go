@@ -15,38 +15,38 @@ type EventKind int
 
 // Kinds of events.
 const (
-	// SessionEstablished: a handshake has been completed. Record may be nil when this node made
-	// contact without one.
+	// SessionEstablished: a handshake has been completed. Record is nil if this node made contact
+	// without knowing it.
 	SessionEstablished EventKind = iota + 1
-	// Unverifiable: a node completed a handshake from an address that its record does not have, or
-	// its record has a private address beside a public one. It is served, but neither in the table
-	// nor relayed.
+	// Unverifiable: a node completed a handshake from an address that its record does not name, or
+	// its record names a private address beside a public one. The node is served, but neither
+	// enters the table nor is relayed.
 	Unverifiable
 	// TableChanged: see Change.
 	TableChanged
-	// Discovered: a NODES answer brought this record.
+	// Discovered: a NODES response brought this record.
 	Discovered
-	// AddressChanged: peers agree that this node is at Addr, and its Record names it now.
+	// AddressChanged: peers agree that this node is at Addr, and its Record names it.
 	AddressChanged
-	// AddressRevoked: something speaks against the address of Family that had been detected, and
-	// Record names Addr in its place, or none if Addr is invalid. See Config.ReachWait.
+	// AddressRevoked: evidence speaks against the detected address of Family. Record names Addr in
+	// its place, or none if Addr is invalid. See Config.ReachWait.
 	AddressRevoked
-	// SessionEnded: the session with node ID at Addr is no more. The next message there takes a
+	// SessionEnded: the session with node ID at Addr has ended. The next message there takes a
 	// handshake.
 	SessionEnded
-	// Banned, Permitted and Lifted: the lists of Config.Access have changed for Target, up to Until
-	// of the wall clock if that is not zero.
+	// Banned, Permitted and Lifted: the lists of Config.Access have changed for Target, until the
+	// wall-clock time Until if that is not zero.
 	Banned
 	Permitted
 	Lifted
 	// AddressProven: nodes that this node had not contacted have reached it at Addr.
 	AddressProven
-	// AddressInDoubt: something speaks against Addr, which Record names. See AddressState.
+	// AddressInDoubt: evidence speaks against Addr, which Record names. See AddressState.
 	AddressInDoubt
-	// BootnodeUnusable: the bootnode ID cannot be contacted. Err says why. The engine itself does
+	// BootnodeUnusable: the bootnode ID cannot be contacted; Err says why. The engine itself does
 	// not report it.
 	BootnodeUnusable
-	// BootnodeFailed: the bootnode ID was contacted at Addr in vain. Err says why.
+	// BootnodeFailed: the bootnode ID did not answer at Addr; Err says why.
 	BootnodeFailed
 )
 
@@ -67,7 +67,7 @@ func (k EventKind) String() string {
 	return eventNames[k]
 }
 
-// Event is something that happened. Which fields are set depends on Kind.
+// Event reports a change at a node. Kind decides which fields are set.
 type Event struct {
 	Kind    EventKind
 	ID      enr.ID
@@ -94,7 +94,7 @@ func (e *Engine) tableChanged(ev table.Event) {
 type TalkRequest struct {
 	From enr.ID
 	Addr netip.AddrPort
-	// Record is the sender's as it has shown it in the session, nil if it has not; see
+	// Record is the record that the sender has shown in the session, nil if none; see
 	// session.Config.KeepRecords.
 	Record   *enr.Record
 	Protocol string
@@ -102,13 +102,13 @@ type TalkRequest struct {
 	reply    replyTo
 }
 
-// TalkHandler receives TALKREQ on the packet path and so must return at once.
+// TalkHandler receives TALKREQ on the packet path. Its methods must not block.
 type TalkHandler interface {
-	// Registered reports whether protocol is served; others are answered empty at once.
-	// The slice is only valid during the call.
+	// Registered reports whether protocol is served. Requests of other protocols get an empty
+	// response. The slice is valid during the call only.
 	Registered(protocol []byte) bool
-	// Talk takes over a request, to be answered later with Worker.Talk. If it reports false, being
-	// busy, there is no answer: an empty one says that the protocol is unknown, or is the handler's
-	// own.
+	// Talk takes over a request, to be answered later with Worker.Talk. If the handler is busy it
+	// returns false, and the request gets no response. An empty one would mean that the protocol is
+	// unknown, or come from the handler itself.
 	Talk(TalkRequest) bool
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/fastdisc/discv5/internal/session"
 )
 
-// accept examines a handshake. Until its last check has passed nothing has changed but the numbers
-// of attempts and of signatures that its challenge allows.
+// accept examines a handshake. Before its last check has passed, it changes nothing but the number
+// of attempts and signatures that the challenge allows.
 func (w *Worker) accept(t *task) {
 	e := w.e
 	if !e.sessions.Attempt(w.now, &t.key, t.hash, &w.candidates) {
@@ -52,10 +52,10 @@ func (w *Worker) accept(t *task) {
 	w.counts[SessionsInbound]++
 	w.accepted = acceptance{t.came, true}
 	kind := SessionEstablished
-	w.prove(t.from) // it has answered a WHOAREYOU there
+	w.prove(t.from) // it answered a WHOAREYOU there
 	by := byOwner
 	if !bytes.Equal(t.packet.Record, a.Record.Bytes()) {
-		by = byOthers // none was sent, or an older one than is known here
+		by = byOthers // it sent no record, or an older one than is known here
 		w.reconsider(a.Record, t.from)
 	}
 	if !w.offerVerified(a.Record, t.from, true, by) {
@@ -69,9 +69,9 @@ func (w *Worker) accept(t *task) {
 	}
 }
 
-// stranger reports whether the sender of a handshake is a node that this one has had nothing to do
-// with, as far as it knows. Whom it has sent anything to, a NAT lets in, which proves nothing; nor
-// does a handshake that crosses one of this node's own.
+// unsolicited reports whether the sender of a handshake has never been contacted, as far as this
+// node knows. Only such a peer proves that this node can be reached: a NAT lets in peers that this
+// node has sent to. A handshake that crosses one of our own proves nothing either.
 func (e *Engine) unsolicited(now time.Duration, t *task) bool {
 	if _, met := e.table.Seq(t.packet.SourceID); met || e.removed.find(t.packet.SourceID) != nil {
 		return false
@@ -95,8 +95,8 @@ func handshakeDrop(err error) Counter {
 	}
 }
 
-// initiate makes the handshake that a WHOAREYOU asked for. If the call that was challenged ends
-// before its packet is ready, the next one for the peer takes its place.
+// initiate makes the handshake that a WHOAREYOU asked for. If the challenged call ends before the
+// packet is ready, the next call to the peer takes its place.
 func (w *Worker) initiate(t *task) {
 	for c := w.successor(t.call); c != nil; c = w.successor(c) {
 		err := w.initiateFor(c, t)
@@ -128,15 +128,15 @@ func (w *Worker) initiateFor(c *call, t *task) error {
 		return ErrBusy
 	}
 	in.Keys.SetVia(uint16(t.via))
-	// Until the peer's answer opens, these keys stand beside those of an older session.
+	// Until a response of the peer opens, these keys stand beside those of an older session.
 	if !e.sessions.Offer(w.now, &c.key, c.hash, in.Keys, w.now+e.cfg.HandshakeTimeout+c.timeout) {
 		return ErrBusy
 	}
 	w.random.Block(&w.header.IV)
 	state, message := callHandshake, c.message
 	if session.HandshakeSize(len(record), len(message)) > codec.MaxPacketSize {
-		// The handshake leaves no room for a message of this size. A PING makes the session, then
-		// the call goes out as those that wait for it. The PONG is nobody's.
+		// The handshake leaves no room for a message of this size. Send a PING to make the session;
+		// the call follows like those that wait for it. No call waits for the PONG.
 		state, message = callFollows, w.sessionPing()
 	}
 	id := [32]byte(c.request.Peer.ID)
@@ -161,7 +161,7 @@ func (w *Worker) initiateFor(c *call, t *task) error {
 	return nil
 }
 
-// sessionPing is a PING that belongs to no call.
+// sessionPing returns a PING that belongs to no call.
 func (w *Worker) sessionPing() []byte {
 	var b [codec.MaxRequestID]byte
 	w.random.Read(b[:])

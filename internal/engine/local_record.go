@@ -21,12 +21,12 @@ func endpointOf(r *enr.Record, family netaddr.Family) (a netip.AddrPort) {
 	return a
 }
 
-// setEndpoint replaces the endpoint of a family in the local record, or takes it out if to is the
-// zero value, and reports that as an event. The TCP port stays: it is for the program to change.
+// setEndpoint replaces the endpoint of a family in the local record, or removes it if to is the
+// zero value, and reports that as an event. The TCP port stays: only the program changes it.
 func (w *Worker) setEndpoint(family netaddr.Family, to netip.AddrPort, kind EventKind) bool {
 	fixed := false
-	// A function of the program's may change the record just now, and wait for what Tick has to do.
-	// The votes are counted again soon.
+	// A function of the program may be changing the record now, and wait for Tick. The votes are
+	// counted again soon.
 	if !w.e.recordLock.try() {
 		return false
 	}
@@ -48,10 +48,10 @@ func (w *Worker) setEndpoint(family netaddr.Family, to netip.AddrPort, kind Even
 	return true
 }
 
-// PutEndpoint makes the record that b builds, for UpdateRecord, name an endpoint in place of that
-// of its family. The other family's endpoint goes if it is one that fewer can reach, such as a
-// private one beside a public one, and not pinned: nodes out there refuse such a record, which
-// would have them send datagrams into their own networks.
+// PutEndpoint makes the record that b builds name an endpoint in place of the one of its family,
+// for UpdateRecord. It removes the endpoint of the other family if fewer hosts can reach it and it
+// is not pinned, such as a private one beside a public one. Other nodes refuse such a record,
+// because it would make them send datagrams into their own networks.
 func (e *Engine) PutEndpoint(b *enr.Builder, to netip.AddrPort) {
 	family := netaddr.FamilyOf(to.Addr())
 	if b.SetIP(to.Addr()); family == netaddr.IPv4 {
@@ -73,14 +73,14 @@ func deleteEndpoint(b *enr.Builder, family netaddr.Family) {
 	}
 }
 
-// ErrRecord: a change of the local record cannot be made.
+// ErrRecord means that a change of the local record cannot be made.
 var ErrRecord = errors.New("engine: change of the local record")
 
-// UpdateRecord makes a new local record: the old one with a higher sequence number and what change
-// does to it. If that is nothing, the record stays as it is and is not saved. Changes are made one
-// after another. If the result cannot be signed or saved the record stays as it is. A call from
-// within change or Config.SaveRecord ends with ErrNested, one that waits when the engine is closed
-// with ErrClosed.
+// UpdateRecord makes a new local record: the old one as changed by change, with a higher sequence
+// number. If change alters nothing, the record stays and is not saved. Changes are serialized. If
+// the result cannot be signed or saved, the record stays. A call from within change or
+// Config.SaveRecord returns ErrNested, and a call that waits while the engine is closed returns
+// ErrClosed.
 func (e *Engine) UpdateRecord(change func(*enr.Builder)) error {
 	if err := e.recordLock.lock(e.closing); err != nil {
 		return fmt.Errorf("%w: %w", ErrRecord, err)
@@ -98,7 +98,7 @@ func (e *Engine) updateRecord(change func(*enr.Builder)) error {
 	}
 	r, err := b.Sign(e.cfg.Key)
 	if err == nil && r.Seq() <= old.Seq() {
-		err = ErrRecordOld // peers would keep the one they have
+		err = ErrRecordOld // peers would keep theirs
 	}
 	if err == nil && e.cfg.SaveRecord != nil {
 		err = e.cfg.SaveRecord(r)
@@ -110,12 +110,12 @@ func (e *Engine) updateRecord(change func(*enr.Builder)) error {
 	return nil
 }
 
-// ErrNested: a change of the local record was asked for from within another one, by the function
-// that makes it or by Config.SaveRecord. It would wait for itself.
+// ErrNested means that a change of the local record was requested from within another one, by the
+// function that makes it or by Config.SaveRecord. It would wait for itself.
 var ErrNested = errors.New("engine: the local record is being changed by the caller of this function")
 
-// recordLock lets changes of the local record follow one another. They call functions of the
-// program, so nobody waits for the lock who would keep such a function from its end.
+// recordLock serializes changes of the local record. They call functions of the program, so nothing
+// that such a function may wait for waits for the lock.
 type recordLock struct {
 	held   chan struct{}
 	holder atomic.Uint64 // goroutine that holds it
@@ -123,7 +123,7 @@ type recordLock struct {
 
 func (l *recordLock) init() { l.held = make(chan struct{}, 1) }
 
-// lock waits for the lock. It fails with ErrNested, and with ErrClosed if the engine is closed
+// lock waits for the lock. It fails with ErrNested, or with ErrClosed if the engine is closed
 // meanwhile.
 func (l *recordLock) lock(closing <-chan struct{}) error {
 	if id := goid.ID(); id != 0 && l.holder.Load() == id {
@@ -157,6 +157,6 @@ func (l *recordLock) unlock() {
 	<-l.held
 }
 
-// Shut ends waits for changes of the local record with ErrClosed. Call it before Worker.Close, as
-// soon as the engine is to be closed.
+// Shut ends waits for the record lock with ErrClosed. Call it before Worker.Close, as soon as the
+// engine must close.
 func (e *Engine) Shut() { e.shut.Do(func() { close(e.closing) }) }

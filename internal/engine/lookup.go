@@ -16,7 +16,7 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// lookupRun drives one lookup.Lookup by the answers to its queries, which come from several
+// lookupRun drives one lookup.Lookup with the responses to its queries, which arrive on several
 // goroutines.
 type lookupRun struct {
 	mu    sync.Mutex
@@ -25,23 +25,22 @@ type lookupRun struct {
 	done  func(*Worker, LookupHandle)
 	ended bool
 	stop  bool
-	err   error // of the last query that failed
+	err   error // of the last failed query
 
 	timeout time.Duration // of a query; 0: Config.RequestTimeout
 
-	// of nodes that were named on the way: what pays for asking them
+	// grants holds, for each node that a response has named, the budget that the response granted.
 	grants  map[enr.ID]*budget.Grant
 	feelers *feelers // of a lookup that refreshes the table
 }
 
-// LookupHandle lets a lookup be given up.
+// LookupHandle controls a lookup.
 type LookupHandle struct{ run *lookupRun }
 
-// Refused reports that the lookup was not started, there being too many under way.
+// Refused reports that the lookup was not started because too many run.
 func (h LookupHandle) Refused() bool { return h.run == nil }
 
-// Stop makes the lookup send no further queries. Its done function is called with what has been
-// found when those under way have ended.
+// Stop ends the lookup: it sends no further queries, and ends when the outstanding ones have.
 func (h LookupHandle) Stop() {
 	if h.run != nil {
 		h.run.mu.Lock()
@@ -50,17 +49,17 @@ func (h LookupHandle) Stop() {
 	}
 }
 
-// Lookup finds the nodes closest to target, starting from all nodes that have answered, see
-// sources. found, if not nil, is told of the nodes that it starts from and of each record when it
-// is first heard of, from any goroutine; done exactly once of the closest nodes that answered,
-// closest first. Both must return at once. If too many lookups are under way done is told of none:
-// see Refused.
+// Lookup finds the nodes closest to target; sources says where it starts. It calls found, if not
+// nil, with each record that it starts from or learns of, once and from any goroutine. It calls
+// done exactly once with the closest nodes that answered, closest first. Both must not block. If
+// too many lookups run, done gets no nodes; see Refused.
 func (w *Worker) Lookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), done func(*Worker, []Peer)) LookupHandle {
 	return w.lookup(target, cfg, nil, found, func(w *Worker, h LookupHandle) { done(w, h.Results()) })
 }
 
-// StartLookup is Lookup for a caller that asks the handle for the results: so Config.Table.Filter,
-// which decides about them, is called from the caller's goroutine. ended is called exactly once.
+// StartLookup is Lookup for a caller that asks the handle for the results, so that
+// Config.Table.Filter, which decides about them, runs on the goroutine of the caller. It calls
+// ended exactly once.
 func (w *Worker) StartLookup(target enr.ID, cfg lookup.Config, found func(*enr.Record), ended func()) LookupHandle {
 	return w.lookup(target, cfg, nil, found, func(*Worker, LookupHandle) { ended() })
 }
@@ -146,7 +145,7 @@ func (r *lookupRun) fail(id enr.ID, err error) {
 	r.mu.Unlock()
 }
 
-// answer reports the nodes of an answer that can be contacted from here.
+// answer passes the nodes of a response to the lookup that can be contacted from here.
 func (r *lookupRun) answer(w *Worker, from netip.AddrPort, id enr.ID, res Result) {
 	list := make([]Peer, 0, len(res.Records))
 	by := table.Class(from.Addr())
@@ -175,16 +174,15 @@ func (r *lookupRun) answer(w *Worker, from netip.AddrPort, id enr.ID, res Result
 	}
 }
 
-// Progress tells how far the lookup has come.
+// Progress reports how far a lookup has come.
 type Progress struct {
 	lookup.Stats
-	// Hops is how many nodes had to be asked one after another to hear of the closest node that has
-	// answered, and to ask it: 1 for a node of the table, 0 while none has answered.
+	// Hops is the number of nodes queried one after another to learn of the closest node that has
+	// answered, and to query it: 1 for a node of the table, 0 while none has answered.
 	Hops int
 }
 
-// Progress tells how far the lookup has come. It is zero for a lookup that was not started, there
-// being too many.
+// Progress reports how far the lookup has come. It is zero for a lookup that was not started.
 func (h LookupHandle) Progress() Progress {
 	if h.run == nil {
 		return Progress{}
@@ -194,7 +192,7 @@ func (h LookupHandle) Progress() Progress {
 	return Progress{h.run.l.Stats(), h.run.l.Hops()}
 }
 
-// Err is how the last query ended that was not answered, nil if all were.
+// Err returns the error of the last query that failed, nil if none did.
 func (h LookupHandle) Err() error {
 	if h.run == nil {
 		return ErrBusy
@@ -204,7 +202,7 @@ func (h LookupHandle) Err() error {
 	return h.run.err
 }
 
-// Results are the closest nodes that have answered so far.
+// Results returns the closest nodes that have answered so far. Each has a record.
 func (h LookupHandle) Results() []Peer {
 	if h.run == nil {
 		return nil
@@ -212,19 +210,19 @@ func (h LookupHandle) Results() []Peer {
 	h.run.mu.Lock()
 	list := h.run.l.Answered()
 	h.run.mu.Unlock()
-	return h.run.l.Pick(list) // the filter may call whatever it likes
+	return h.run.l.Pick(list) // without the lock: the filter may call anything
 }
 
-// lookupWide is how many of the candidates of a lookup may lie in one /16 or /32, a quarter of its
-// results, where lookupNetworks of those are known: so many can fill the results among them. A
-// network with fewer is one of a few providers, and has no diversity that a limit could protect.
+// lookupWide bounds the candidates of a lookup in one /16 or /32 to a quarter of its results, if at
+// least lookupNetworks of these prefixes are known: so many can fill the results together. A
+// network with fewer has few providers, and no diversity that a limit could protect.
 const (
 	lookupWide     = lookup.DefaultK / lookupNetworks
 	lookupNetworks = 4
 )
 
-// lookupLimits returns the limits by prefix for the candidates of a lookup that begins with seeds.
-// Those for hosts and sites are the limits of a bucket.
+// lookupLimits returns the limits by prefix for the candidates of a lookup that starts from seeds.
+// Hosts and sites have the limits of a bucket.
 func (e *Engine) lookupLimits(seeds []Peer) prefixquota.Limits {
 	limits := e.cfg.Table.BucketLimits.WithDefaults(table.DefaultBucketLimits)
 	if limits.Wide < 0 {
@@ -241,10 +239,10 @@ func (e *Engine) lookupLimits(seeds []Peer) prefixquota.Limits {
 	return limits
 }
 
-// A lookup asks the nodes closest to its target, and those that an attacker names are always
+// A lookup queries the nodes closest to its target, and nodes that an attacker names are always
 // closest. So the lookups that refresh the table end with a few PINGs, called feelers, to nodes
-// that were named and not asked: those whose network prefixes the table has fewest members of. One
-// that answers is offered to the table, where places turn over by prefix (S34).
+// that were named but not queried: those whose network prefixes have the fewest members in the
+// table. A node that answers is offered to the table, where positions turn over by prefix (S34).
 
 const (
 	// maxFeelers bounds the feelers of one lookup.
@@ -253,20 +251,20 @@ const (
 	maxNamed = 256
 )
 
-// feelers holds the nodes that a lookup has heard of and not asked.
+// feelers holds the nodes that a lookup has learned of, and those that it has queried.
 type feelers struct {
 	named []Peer
 	asked map[enr.ID]bool
 }
 
-// hear notes nodes that a lookup has heard of. The lookup's lock is held.
+// add notes nodes that a lookup has learned of. The lock of the lookup is held.
 func (f *feelers) add(list []Peer) {
 	if f != nil {
 		f.named = append(f.named, list[:min(len(list), maxNamed-len(f.named))]...)
 	}
 }
 
-// ask notes that the lookup asks a node. The lookup's lock is held.
+// ask notes that the lookup queries a node. The lock of the lookup is held.
 func (f *feelers) ask(id enr.ID) {
 	if f != nil {
 		f.asked[id] = true
@@ -285,7 +283,7 @@ func (r *lookupRun) feel(w *Worker) {
 		grant    *budget.Grant
 	}
 	var list []choice
-	r.mu.Lock() // answers that come too late may be under way
+	r.mu.Lock() // late responses may still arrive
 	for _, c := range f.named {
 		if _, known := w.e.table.Seq(c.ID); !known && !f.asked[c.ID] {
 			list = append(list, choice{c, w.e.table.Crowding(c.Addr.Addr()), r.grants[c.ID]})
@@ -306,12 +304,11 @@ func (r *lookupRun) feel(w *Worker) {
 	}
 }
 
-// The table filter decides who is a member of the table and a result of a lookup. Nodes that it
-// refuses are asked all the same: a bootnode may serve several networks.
+// The table filter decides which nodes are members of the table and results of lookups. Lookups
+// query other nodes all the same: a bootnode may serve several networks.
 
-// ApplyFilter applies Config.Table.Filter to all nodes of the table, and takes out those that it
-// refuses. Call it when the filter would decide otherwise than before. It returns how many nodes
-// left.
+// ApplyFilter removes the nodes from the table that Config.Table.Filter refuses, and returns how
+// many it removed. Call it after a change of what the filter depends on.
 func (e *Engine) ApplyFilter(now time.Duration) (n int) {
 	filter := e.cfg.Table.Filter
 	if filter == nil {
@@ -325,7 +322,7 @@ func (e *Engine) ApplyFilter(now time.Duration) (n int) {
 	return n
 }
 
-// Passes reports whether the table filter lets a node with this record be a result.
+// Passes reports whether the table filter accepts a node with this record as a result.
 func (e *Engine) Passes(r *enr.Record) bool {
 	if e.cfg.Table.Filter == nil {
 		return true
@@ -334,8 +331,8 @@ func (e *Engine) Passes(r *enr.Record) bool {
 	return e.cfg.Table.Filter(table.NewNode(r, addr, false))
 }
 
-// keep returns the condition for results of a lookup: that of the caller, which may be nil, and the
-// table filter. A node whose record is not known cannot be a result.
+// keep returns the condition for results of a lookup: the condition also of the caller, which may
+// be nil, and the table filter. A node without a known record is never a result.
 func (e *Engine) keep(also func(*Peer) bool) func(*Peer) bool {
 	return func(c *Peer) bool {
 		if c.Record == nil || also != nil && !also(c) {

@@ -20,39 +20,39 @@ const (
 	// checksPerTick bounds the liveness checks that one Tick starts, so that they never come in a
 	// burst.
 	checksPerTick = 8
-	// maxLookups bounds the lookups under way.
+	// maxLookups bounds the concurrent lookups.
 	maxLookups = 64
-	// fewNodes is a table so small that it is refreshed more often and bootnodes are asked again.
+	// fewNodes is the table size below which the node refreshes more often and contacts bootnodes.
 	fewNodes = 16
 	// eagerRefresh is the pause between lookups while the table is that small. It doubles up to
-	// RefreshInterval as long as lookups find nothing.
+	// RefreshInterval while lookups find nothing.
 	eagerRefresh = 2 * time.Second
-	// maxBootAnswered bounds the bootnodes whose first answer starts a lookup.
+	// maxBootAnswered bounds the bootnodes whose first response starts a lookup.
 	maxBootAnswered = 1024
 )
 
-// maintenance keeps the table full and true: it checks nodes, fetches newer records and makes
+// maintenance keeps the table full and up to date: it checks nodes, fetches newer records and makes
 // lookups. Tick drives it.
 type maintenance struct {
 	mu           sync.Mutex
 	due          []table.Node // scratch
 	updates      []recordUpdate
 	expire       []*call         // scratch
-	bootAnswered map[enr.ID]bool // bootnodes that have answered since Bootstrap
+	bootAnswered map[enr.ID]bool // bootnodes with a response since Bootstrap
 	announced    announcement
 
-	// Of Tick alone:
+	// The following belongs to Tick alone.
 	next  time.Duration // when the next refreshing lookup starts
-	pause time.Duration // before the one after it
+	pause time.Duration // between that one and the next
 	round int
-	live  int // nodes that were live at the last lookup
+	live  int // live nodes at the last lookup
 
 	bootnodes atomic.Pointer[[]Peer]
 	states    bootnodeStates
 
-	lookSoon  atomic.Bool  // a bootnode has come into the table: look up soon
+	lookSoon  atomic.Bool  // a bootnode has entered the table: look up soon
 	bootstrap atomic.Bool  // start over; see Bootstrap
-	active    atomic.Int32 // lookups under way
+	active    atomic.Int32 // concurrent lookups
 }
 
 func (m *maintenance) init(bootnodes []Peer) {
@@ -62,7 +62,7 @@ func (m *maintenance) init(bootnodes []Peer) {
 	m.pause = eagerRefresh
 }
 
-// Tick does what time has made due: call it about twenty times a second, always from the same
+// Tick does all work that is due. Call it about twenty times a second, always from the same
 // goroutine.
 func (w *Worker) Tick(now time.Duration) {
 	w.now = now
@@ -81,7 +81,7 @@ func (w *Worker) Tick(now time.Duration) {
 	w.publish()
 }
 
-// revalidate sends PING to nodes of the table whose check is due.
+// revalidate sends PING to the nodes of the table whose check is due.
 func (w *Worker) revalidate() {
 	m := &w.e.maintain
 	m.due = w.e.table.Due(w.now, m.due[:0], checksPerTick)
@@ -96,9 +96,9 @@ func (w *Worker) check(n table.Node) {
 			w.noteFailure(n.ID, n.Addr, r)
 			return
 		}
-		// A record may name an endpoint of the other family too. It is relayed to users of that
-		// family only once the node has answered there. Not all that are in the table came by
-		// admit.
+		// A record may also name an endpoint of the other family. It is relayed to users of that
+		// family only after the node has answered there. Not all nodes entered the table through
+		// offerVerified, which would have tested it.
 		other := endpointOf(n.Record, netaddr.FamilyOf(n.Addr.Addr()).Other())
 		if w.e.canSend(other) && w.e.believable(table.Class(n.Addr.Addr()), other) {
 			w.start(Request{Type: codec.TypePing, Peer: lookup.NewPeer(n.Record, other), NoFallback: true, Done: func(*Worker, Result) {}}, budget.Named, nil)
@@ -106,9 +106,9 @@ func (w *Worker) check(n table.Node) {
 	}}, budget.Known, nil)
 }
 
-// failed counts a failure against a node if it is the node's: one that this node or an impatient
-// caller caused says nothing about the other, nor does one at an address where the table no longer
-// has it. Such an address may come of an old record, from whoever still relays that.
+// noteFailure counts a failure against a node if the node is to blame. A failure that this node or
+// an impatient caller caused does not count. Neither does one at an address at which the table no
+// longer has the node: it may come from an old record that others still relay.
 func (w *Worker) noteFailure(id enr.ID, at netip.AddrPort, r Result) {
 	if !w.e.blames(r) {
 		return
@@ -118,15 +118,15 @@ func (w *Worker) noteFailure(id enr.ID, at netip.AddrPort, r Result) {
 	}
 }
 
-// CanSend reports whether this node can send to an address: it has a family of this node.
+// CanSend reports whether this node can send to an address: it has a socket of its family.
 func (e *Engine) CanSend(a netip.AddrPort) bool { return e.canSend(a) }
 
 func (e *Engine) canSend(a netip.AddrPort) bool {
 	return a.IsValid() && (a.Addr().Is4() && e.cfg.IPv4 || a.Addr().Is6() && e.cfg.IPv6)
 }
 
-// requestRecord asks a peer for its own record and, if it fits the peer's address, offers it to the
-// table.
+// requestRecord asks a peer for its record and offers it to the table if it matches the address of
+// the peer.
 func (w *Worker) requestRecord(p Peer, origin budget.Origin, done func(*Worker, Result)) {
 	w.start(Request{Type: codec.TypeFindNode, Peer: p, Distances: []uint{0}, Done: func(w *Worker, r Result) {
 		if r.Err == nil && len(r.Records) == 1 {
@@ -137,8 +137,8 @@ func (w *Worker) requestRecord(p Peer, origin budget.Origin, done func(*Worker, 
 	}}, origin, nil)
 }
 
-// refresh starts the next lookup when its time has come: for this node's own ID and for random
-// targets in turn. Without nodes the bootnodes are asked.
+// refresh starts the next lookup when its time has come: for the ID of this node and for random
+// targets in turn. While few nodes are known, it contacts the bootnodes.
 func (w *Worker) refresh() {
 	e, m := w.e, &w.e.maintain
 	if m.bootstrap.Swap(false) {
@@ -147,7 +147,7 @@ func (w *Worker) refresh() {
 		m.bootAnswered = nil
 		m.mu.Unlock()
 	}
-	// Bootnodes answer one after another; a lookup that is under way hears of the others by itself.
+	// Bootnodes answer one after another. A lookup that runs finds the others without help.
 	if m.active.Load() == 0 && m.lookSoon.Swap(false) {
 		m.next, m.round = min(m.next, w.now), 0
 	}
@@ -185,12 +185,12 @@ func (w *Worker) refresh() {
 	w.lookup(target, lookup.Config{}, &feelers{asked: make(map[enr.ID]bool)}, nil, func(*Worker, LookupHandle) {})
 }
 
-// Bootstrap makes the next Tick contact the bootnodes and look up this node's own ID, as after a
+// Bootstrap makes the next Tick contact the bootnodes and look up the ID of this node, as after a
 // start.
 func (e *Engine) Bootstrap() { e.maintain.bootstrap.Store(true) }
 
-// contactBootnodes asks the bootnodes that are not in the table, and nodes that have left it. Their
-// answer brings them into it if there is a place; then a lookup follows at once.
+// contactBootnodes contacts the bootnodes that are not in the table, and recently removed nodes. A
+// response brings them into the table if there is room, and a lookup follows.
 func (w *Worker) contactBootnodes() {
 	type place struct {
 		id   enr.ID
@@ -218,7 +218,7 @@ func (w *Worker) contactBootnodes() {
 			if r.Err != nil {
 				return
 			}
-			// There is something new to start from: it has come into the table, or answers for the
+			// There is a new node to start from: it has entered the table, or has answered for the
 			// first time.
 			if _, has := w.e.table.Seq(b.ID); w.e.maintain.firstAnswer(b.ID) || has && !had {
 				w.e.maintain.lookSoon.Store(true)
@@ -227,7 +227,7 @@ func (w *Worker) contactBootnodes() {
 	}
 }
 
-// first reports whether a bootnode has not answered before, and notes that it has.
+// firstAnswer reports whether a bootnode has not answered before, and notes that it has.
 func (m *maintenance) firstAnswer(id enr.ID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -241,8 +241,8 @@ func (m *maintenance) firstAnswer(id enr.ID) bool {
 	return true
 }
 
-// contact asks a node for a sign of life, and for its record if that is not known. Its answer
-// brings it into the table.
+// contact sends a node a PING, or asks for its record if that is not known. A response brings the
+// node into the table.
 func (w *Worker) contact(p Peer, origin budget.Origin, done func(*Worker, Result)) {
 	if origin == budget.Operator {
 		done = w.noteBootnode(p, done)
@@ -250,14 +250,14 @@ func (w *Worker) contact(p Peer, origin budget.Origin, done func(*Worker, Result
 	if p.Record == nil {
 		w.requestRecord(p, origin, done)
 	} else {
-		// A node that has left the table is known to have been at one address alone.
+		// The node is known to have been at this address only.
 		w.start(Request{Type: codec.TypePing, Peer: p, NoFallback: origin != budget.Operator, Done: done}, origin, nil)
 	}
 }
 
-// contactAbsent asks one node that should be in the table and is not: a bootnode and a node that
-// has left it in turn. When a network has been in two parts for so long that each has forgotten the
-// other, nobody is short of nodes; this brings the parts together.
+// contactAbsent contacts one node that should be in the table and is not: a bootnode or a recently
+// removed node, in turn. A network may be partitioned for so long that each part forgets the other.
+// Then no node is short of nodes, and only this brings the parts together.
 func (w *Worker) contactAbsent() {
 	e, m := w.e, &w.e.maintain
 	absent := func(list []Peer, origin budget.Origin) bool {
@@ -287,8 +287,8 @@ func (w *Worker) contactAbsent() {
 	}
 }
 
-// formerNodes are nodes that have left the table, where they were contacted last. If they left
-// because this node's own network was down, they are there again.
+// formerNodes returns the recently removed nodes with the address at which each was contacted last.
+// If they were removed because the network of this node was down, they are still there.
 func (e *Engine) formerNodes() (list []Peer) {
 	for _, n := range e.removed.all() {
 		if e.canSend(n.addr) {
@@ -298,27 +298,28 @@ func (e *Engine) formerNodes() (list []Peer) {
 	return list
 }
 
-// When the local record changes, the neighbors hear of it immediately: a PING carries the new
-// sequence number, and whoever wants the record asks for it. Without that they would learn of it
-// with the next liveness check, minutes later.
+// When the local record changes, the neighbors learn of it immediately: a PING carries the new
+// sequence number, and peers that want the record ask for it. Otherwise they would learn of it with
+// the next liveness check, minutes later.
 
 const (
-	// announcePause is the shortest time between two rounds. Changes in between are told in one.
+	// announcePause is the shortest time between two rounds. One round covers all changes in
+	// between.
 	announcePause = 5 * time.Second
-	// announceMax bounds the neighbors of a round, the closest first, and announcePerTick those
-	// that one Tick tells.
+	// announceMax bounds the neighbors of a round, the closest first, and announcePerTick the PINGs
+	// of one Tick.
 	announceMax     = 256
 	announcePerTick = 8
 )
 
 // announcement is a round of PINGs. Only Tick uses it.
 type announcement struct {
-	seq   uint64        // of the record that was told last
+	seq   uint64        // of the last record announced
 	next  time.Duration // no round starts before
 	queue []table.Node
 }
 
-// announce tells live neighbors that the local record has changed.
+// announce sends a PING to live neighbors after a change of the local record.
 func (w *Worker) announce() {
 	e, a := w.e, &w.e.maintain.announced
 	if seq := e.Record().Seq(); seq != a.seq && w.now >= a.next {
@@ -338,8 +339,8 @@ func (w *Worker) announce() {
 	}
 }
 
-// nextAnnouncement returns when announce has something to do. Call it from the goroutine that calls
-// Tick.
+// nextAnnouncement returns the time from which announce has work. Call it from the goroutine that
+// calls Tick.
 func (e *Engine) nextAnnouncement() time.Duration {
 	a := &e.maintain.announced
 	switch {
@@ -353,15 +354,14 @@ func (e *Engine) nextAnnouncement() time.Duration {
 
 const never = time.Duration(math.MaxInt64)
 
-// NextTick returns the time from which Tick has something to do. It is for programs that would
-// rather sleep than call Tick twenty times a second: a simulation of thousands of nodes, a device
-// on a battery. It holds until a method of the engine or of one of its workers is called; with
-// workers in several goroutines it is out of date at once, so that it is for those that drive an
-// engine with one. A time that has passed means now.
+// NextTick returns the time from which Tick has work. It serves programs that want to sleep rather
+// than call Tick twenty times a second, such as a simulation of thousands of nodes or a device on a
+// battery. The result holds until the next call of a method of the engine or of one of its workers,
+// so use it only where one goroutine drives the engine. A time in the past means now.
 //
-// Housekeeping does not count: that idle sessions end, that votes and bans are forgotten. A Tick
-// every few minutes is enough for it, with Sessions().SweepAll if idle sessions are to end in time.
-// Call NextTick from the goroutine that calls Tick.
+// Housekeeping does not count, such as the end of idle sessions, votes and bans. A Tick every few
+// minutes is enough for it, with Sessions().SweepAll if idle sessions must end on time. Call
+// NextTick from the goroutine that calls Tick.
 func (w *Worker) NextTick() time.Duration {
 	e, m := w.e, &w.e.maintain
 	m.mu.Lock()
@@ -373,9 +373,9 @@ func (w *Worker) NextTick() time.Duration {
 	return min(m.next, e.calls.pending.nextExpiry(), e.table.NextDue(), e.nextCount(), e.restarts.nextDue(), e.nextAnnouncement())
 }
 
-// NextExpiry returns the time from which a Tick ends a call that has had no answer. Without calls
-// that is the largest Duration. A call whose time has passed does not outlive the next Tick.
+// NextExpiry returns the time from which a Tick ends a call without a response. Without calls that
+// is the largest Duration.
 func (e *Engine) NextExpiry() time.Duration { return e.calls.pending.nextExpiry() }
 
-// Lookups is how many lookups are under way.
+// Lookups returns the number of concurrent lookups.
 func (e *Engine) Lookups() int { return int(e.maintain.active.Load()) }

@@ -17,9 +17,9 @@ import (
 // changed, and the record that names the new one is what is missing here.
 
 const (
-	// maxUpdates bounds the nodes whose record waits to be asked for, maxUpdatesUnlisted those among
-	// them that are not in the table, maxUpdatesSite those of the latter in one /24 or /48, and
-	// maxUpdatesWide those in one /16 or /32. More are left to the next PING.
+	// maxUpdates bounds the nodes whose record waits to be asked for, maxUpdatesUnlisted those
+	// among them that are not in the table, maxUpdatesSite those of the latter in one /24 or /48,
+	// and maxUpdatesWide those in one /16 or /32. More are left to the next PING.
 	maxUpdates         = 128
 	maxUpdatesUnlisted = 64
 	maxUpdatesSite     = 2

@@ -9,22 +9,22 @@ import (
 )
 
 const (
-	// replayWays is how many marks a bucket holds: with the cursor they fill one cache line.
+	// replayWays is the number of marks in a bucket. With the cursor they fill one cache line.
 	replayWays = 15
 	// replayMinBuckets and replayMaxBuckets bound a filter: 4 KiB when new, 1 MiB at most.
 	replayMinBuckets = 1 << 6
 	replayMaxBuckets = 1 << 14
-	// replayWindow is for how long a filter remembers what it was given unless it has reached its
+	// replayWindow is the time for which a filter remembers messages unless it has reached its
 	// largest size.
 	replayWindow = 2 * time.Minute
 )
 
-// replayFilter remembers the messages that a worker has opened, so that a recorded one is not
-// answered a second time. The kernel hands all datagrams of one source to the same worker, so
-// that each worker needs only its own filter and takes no lock.
+// replayFilter remembers the messages that a worker has opened, to answer no recorded one a
+// second time. The kernel delivers all datagrams of one source to the same worker, so each worker
+// needs only its own filter and takes no lock.
 //
-// A message is known by its GCM tag: whoever replays a packet must repeat the tag, and nobody
-// without the keys can make another packet that opens. The filter keeps 32 bits of a keyed hash
+// The GCM tag identifies a message: a replay must repeat the tag, and nobody without the keys can
+// make another packet that opens. The filter keeps 32 bits of a keyed hash
 // of the tag in one of up to 16,384 buckets of 15. A bucket overwrites its oldest mark.
 //
 //   - Memory: 4 KiB at first. It doubles while the filter turns over within replayWindow, up to
@@ -37,34 +37,34 @@ const (
 //
 // # Retransmissions
 //
-// The Rust implementation sends the same bytes again when no answer has come for a second: its
-// request has arrived and the answer was lost. Such a message is answered a second time if the peer
-// has been quiet in between, once for each message, and once a second for each session. Somebody
-// who replays what he has recorded gets no more than that.
+// The Rust implementation repeats the same bytes when no response has come for a second. Its
+// request may have arrived, and the response was lost. The engine answers such a message a second
+// time if the peer was quiet in between, once per message and once a second per session. Replays of
+// a recorded message get no more than that.
 type replayFilter struct {
 	key     [2]uint64
 	buckets []replayBucket // a power of two
-	added   int            // messages since the filter was last checked for its size
-	since   time.Duration  // when that was
+	added   int            // messages since the last check of the size
+	since   time.Duration  // time of that check
 	// when a retransmission of a session was last answered, plus 1
 	retries [retrySlots]time.Duration
 }
 
 const (
-	// retryQuiet is for how long a session must have been quiet before a message counts as
-	// retransmitted and not as doubled by the network.
+	// retryQuiet is the time for which a session must have been quiet before a repeated message
+	// counts as a retransmission and not as a duplicate made by the network.
 	retryQuiet = 500 * time.Millisecond
-	// retryPause is the least time between two retransmissions of one session that are answered.
+	// retryPause is the shortest time between two answered retransmissions of one session.
 	retryPause = time.Second
-	// retrySlots is how many times of retransmissions a worker keeps. Sessions that share a slot
-	// share its pause.
+	// retrySlots is the number of retransmission times that a worker keeps. Sessions that share a
+	// slot share its pause.
 	retrySlots = 64
 	// retryMark turns the hash of a message into that of its retransmission.
 	retryMark = 0x9e3779b97f4a7c15
 )
 
-// retransmitted reports whether a message that the filter has already is to be answered once more.
-// h is its hash, session that of the session, and used when the peer was last heard.
+// retransmitted reports whether to answer a message once more that is in the filter. h is its hash,
+// session the hash of the session, and used the time of the last message of the peer.
 func (f *replayFilter) retransmitted(now time.Duration, h, session uint64, used time.Duration) bool {
 	slot := &f.retries[session%retrySlots]
 	if now-used < retryQuiet || *slot != 0 && now-(*slot-1) < retryPause || !f.add(now, h^retryMark) {
@@ -84,8 +84,8 @@ func (f *replayFilter) init(r *aead.Random) {
 	f.buckets = make([]replayBucket, replayMinBuckets)
 }
 
-// hash returns the keyed hash of the tag at the end of message, which codec has found to be longer
-// than a tag. Call it before the message is opened.
+// hash returns the keyed hash of the tag at the end of message, which is longer than a tag. Call it
+// before opening the message.
 func (f *replayFilter) hash(message []byte) uint64 {
 	tag := message[len(message)-16:]
 	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(tag)^f.key[0], binary.LittleEndian.Uint64(tag[8:])^f.key[1])
@@ -94,14 +94,14 @@ func (f *replayFilter) hash(message []byte) uint64 {
 
 func (f *replayFilter) bucket(h uint64) *replayBucket { return &f.buckets[h&uint64(len(f.buckets)-1)] }
 
-// prefetch reads the cache line that add will need. The result has no meaning.
+// prefetch reads the cache line that add will need. Ignore the result.
 func (f *replayFilter) prefetch(h uint64) byte { return byte(f.bucket(h).next) }
 
-// add enters a message that has opened, by its hash. It reports false if the filter has it already.
+// add adds an opened message by its hash. It reports false if the filter has it.
 func (f *replayFilter) add(now time.Duration, h uint64) bool {
 	b, mark := f.bucket(h), uint32(h>>32)
 	if mark == 0 {
-		mark = 1 // 0 is an empty place
+		mark = 1 // 0 is an empty slot
 	}
 	for _, m := range b.marks {
 		if m == mark {
@@ -118,8 +118,8 @@ func (f *replayFilter) add(now time.Duration, h uint64) bool {
 	return true
 }
 
-// resize doubles the filter if it has taken in half of what it holds in less than half of
-// replayWindow. Every mark goes to both buckets that can be its own now: its hash is not kept.
+// resize doubles the filter if it has taken half of its capacity in less than half of replayWindow.
+// Each mark goes to both of its possible buckets, because its hash is not kept.
 func (f *replayFilter) resize(now time.Duration) {
 	if now-f.since < replayWindow/2 && len(f.buckets) < replayMaxBuckets {
 		f.buckets = append(append(make([]replayBucket, 0, 2*len(f.buckets)), f.buckets...), f.buckets...)

@@ -46,8 +46,8 @@ const (
 	requestTicks = 512
 )
 
-// newRequestTable returns a table for at most max requests. Its memory grows with the largest number
-// that was outstanding at a time.
+// newRequestTable returns a table for at most max requests. Its memory grows with the largest
+// number that was outstanding at a time.
 func newRequestTable[T any](max int) *requestTable[T] {
 	return &requestTable[T]{byNonce: make(map[codec.Nonce]uint32), wheel: wheel.New(0, requestTicks, requestTick), max: max}
 }
@@ -136,8 +136,8 @@ func (p *requestTable[T]) get(id codec.RequestID) (v T, ok bool) {
 	return v, ok
 }
 
-// challenged finds the request whose packet had the given nonce. If accept agrees, the nonce is used
-// up and the deadline moves to deadline: a request can be challenged once for each packet.
+// challenged finds the request whose packet had the given nonce. If accept agrees, the nonce is
+// used up and the deadline moves to deadline: a request can be challenged once for each packet.
 func (p *requestTable[T]) challenged(nonce *codec.Nonce, deadline time.Duration, accept func(T) bool) (v T, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -151,8 +151,8 @@ func (p *requestTable[T]) challenged(nonce *codec.Nonce, deadline time.Duration,
 	return p.slots[n].value, true
 }
 
-// take takes the request with the given ID out of the table. It reports false when that has happened
-// already.
+// take takes the request with the given ID out of the table. It reports false when that has
+// happened already.
 func (p *requestTable[T]) take(id codec.RequestID) (v T, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,8 +180,8 @@ func (p *requestTable[T]) expire(now time.Duration, dst []T) []T {
 	return dst
 }
 
-// nextExpiry returns the time from which expire finds a request. Without requests that is the largest
-// Duration.
+// nextExpiry returns the time from which expire finds a request. Without requests that is the
+// largest Duration.
 func (p *requestTable[T]) nextExpiry() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -14,9 +14,9 @@ import (
 //
 // Records of up to 300 bytes do not fill packets evenly. But many nodes run the same program, and
 // their records have the same size. Packets of one size with a shorter last one cost less to send:
-// the kernel takes them as one GSO batch. So the packer goes through the records by falling size. If
-// there are enough equal records for all packets but the last, it gives each of these packets one of
-// them. The last packet takes the records that have no equals. For three packets:
+// the kernel takes them as one GSO batch. So the packer goes through the records by falling size.
+// If there are enough equal records for all packets but the last, it gives each of these packets
+// one of them. The last packet takes the records that have no equals. For three packets:
 //
 //	size of record   190 190 190 190 190 185 180 180 173 173 ...
 //	into packet        1   2   1   2   3   3   1   2   1   2
@@ -29,27 +29,27 @@ type nodesPacker struct {
 	keys  [maxNodes]uint16 // size and number of each record, by falling size
 }
 
-// maxNodesPayload6 is the most bytes of records in a packet over IPv6. Together with its headers
-// such a packet has 1,280 bytes, the least path MTU of IPv6, so that no router and no forged
-// message about a smaller path MTU has it sent in fragments (S43).
+// maxNodesPayload6 is the largest number of bytes of records in a packet over IPv6. With its
+// headers such a packet has 1,280 bytes, the smallest path MTU of IPv6. So no router and no forged
+// message about a smaller path MTU makes the system fragment it (S43).
 const maxNodesPayload6 = codec.MaxNodesPayload - ipv6Headers
 
 // ipv6Headers is the size of the headers of IPv6 and UDP.
 const ipv6Headers = 40 + 8
 
-// A key has the number of a record below its size, from the last on, so that equal ones stay in
-// their order.
+// A key is the size of a record and, below it, its number, counted from the last. So equal records
+// stay in their order.
 const (
 	keyBits = 4
 	keyMask = 1<<keyBits - 1
 )
 
-// record is the number of the record that has key k.
+// record returns the number of the record with key k.
 func record(k uint16) uint8 { return uint8(keyMask - k&keyMask) }
 
-// pack packs records of at most codec.MaxRecordSize bytes. It makes no more packets than filling each
-// in the order of the records would, and none is larger than those before it. Without records it
-// makes one empty packet.
+// pack packs records of at most codec.MaxRecordSize bytes. It makes no more packets than filling
+// each in the order of the records would, and none is larger than those before it. Without records
+// it makes one empty packet.
 func (p *nodesPacker) pack(records [][]byte) {
 	if p.max == 0 {
 		p.max = codec.MaxNodesPayload
@@ -83,7 +83,7 @@ func (p *nodesPacker) packEqual(n int) bool {
 	p.sort(n)
 	full := p.total - 1 // packets of one size
 	var equal, rest [maxNodes]uint8
-	each, left := 0, 0     // records of a full packet, and of the last
+	each, left := 0, 0     // number of records in a full packet, and in the last
 	size, restSize := 0, 0 // their bytes
 	for i := 0; i < n; {
 		k := p.keys[i]
@@ -120,7 +120,7 @@ func (p *nodesPacker) packEqual(n int) bool {
 	return true
 }
 
-// sort makes the keys of n records.
+// sort computes the sorted keys of n records.
 func (p *nodesPacker) sort(n int) {
 	for i, size := range p.sizes[:n] {
 		k := size<<keyBits | uint16(keyMask-i)
@@ -132,8 +132,8 @@ func (p *nodesPacker) sort(n int) {
 	}
 }
 
-// sortBySize sorts the packets that fill has made by falling size, so that the second can still share
-// a GSO batch with the first, and the fourth with the third.
+// sortBySize sorts the packets that fill has made by falling size, so that the second can still
+// share a GSO batch with the first, and the fourth with the third.
 func (p *nodesPacker) sortBySize() {
 	var starts, ends [maxNodes]uint8
 	var sizes [maxNodes]int
@@ -160,28 +160,28 @@ func (p *nodesPacker) sortBySize() {
 	}
 }
 
-// Sizes and numbers of records fit into a key.
+// A key holds every size and number.
 const _ = uint16(codec.MaxRecordSize<<keyBits | (maxNodes - 1))
 
-// An answer that is larger than its request goes only to an endpoint that has answered this node
-// lately. Otherwise somebody who has a session, and sends under an address that is no longer its
-// own, would have the larger answers sent there. The answer is withheld: a PING goes to the
-// endpoint, no larger than the request, and the request is answered in full when the PONG arrives.
-// So an honest node waits for one more round trip, and nobody sees an answer cut short.
+// A response that is larger than its request goes only to an endpoint that has answered this node
+// lately. Otherwise a peer that sends under an address that it no longer has could direct larger
+// responses there. The engine withholds the response: it sends a PING to the endpoint, no larger
+// than the request, and answers the request in full when the PONG arrives. So an honest node waits
+// for one more round trip and never sees a truncated response.
 
 const (
 	// maxWithheld bounds the endpoints with requests that wait for a PONG, maxWithheldEach the
 	// requests of one of them. More are dropped and counted.
 	maxWithheld     = 64
 	maxWithheldEach = 4
-	// maxWithheldSite bounds the endpoints of one /24 or /48 once half of the places are taken, and
-	// maxWithheldWide those of one /16 or /32: nodes of a few networks that ask and answer no PING
-	// leave room for others.
+	// maxWithheldSite bounds the endpoints of one /24 or /48 once half of the slots are in use, and
+	// maxWithheldWide those of one /16 or /32. So nodes of a few networks that send requests and
+	// answer no PING leave room for others.
 	maxWithheldSite = 8
 	maxWithheldWide = 16
 )
 
-// withheld are the requests that wait for the proof of an endpoint, by session.
+// withheld holds the requests that wait for the proof of an endpoint, by session.
 type withheld struct {
 	mu      sync.Mutex
 	waiting map[session.Key][]heldRequest
@@ -197,12 +197,12 @@ func (h *withheld) init() {
 	})
 }
 
-// heldRequest is a FINDNODE, or a TALKREQ with its answer.
+// heldRequest is a withheld FINDNODE, or a withheld TALKREQ with its response.
 type heldRequest struct {
 	via  Via
 	body []byte          // of a FINDNODE, else nil
 	talk codec.RequestID // of a TALKREQ
-	// payload is the answer to the TALKREQ.
+	// payload is the response to the TALKREQ.
 	payload []byte
 }
 
@@ -234,13 +234,13 @@ func (h *withheld) take(key *session.Key) []heldRequest {
 	return list
 }
 
-// mayExceed reports whether an answer of a given size may go to the endpoint of p for a request of
-// the size asked.
+// mayExceed reports whether a response of size answer may go to the endpoint of p for a request of
+// size asked.
 func (w *Worker) mayExceed(p *peer, asked, answer int) bool {
 	return answer <= asked || p.permitted || w.e.budget.Proven(w.now, p.from)
 }
 
-// nodesSize is the size of an answer with these records, in as many packets as it takes.
+// nodesSize returns the size of a response with these records, in all its packets.
 func nodesSize(records [][]byte) int {
 	n := 0
 	for _, r := range records {
@@ -249,10 +249,10 @@ func nodesSize(records [][]byte) int {
 	return n + (1+n/codec.MaxPacketSize)*answerCost
 }
 
-// requestSize is the size of the packet with a message of this body.
+// requestSize returns the size of the packet of a message with this body.
 func requestSize(body []byte) int { return messageStart + 1 + len(body) + codec.TagSize }
 
-// withholdNodes keeps a FINDNODE until its sender has answered a PING.
+// withholdNodes withholds a FINDNODE until its sender has answered a PING.
 func (w *Worker) withholdNodes(p *peer, body []byte) {
 	if len(body) > codec.MaxMessageSize {
 		return
@@ -260,7 +260,7 @@ func (w *Worker) withholdNodes(p *peer, body []byte) {
 	w.withhold(p.key, heldRequest{via: w.via, body: bytes.Clone(body)})
 }
 
-// withhold keeps a request and asks its sender for a sign of life, unless that has been done.
+// withhold keeps a request and sends its sender a PING, unless one is outstanding.
 func (w *Worker) withhold(key *session.Key, r heldRequest) {
 	e := w.e
 	first, ok := e.withheld.add(key, r)
@@ -289,7 +289,7 @@ func (w *Worker) withhold(key *session.Key, r heldRequest) {
 	w.via = via
 }
 
-// release answers a request that was withheld.
+// answerHeld answers a withheld request.
 func (w *Worker) answerHeld(key *session.Key, h heldRequest) {
 	hash := w.e.sessions.Hash(key)
 	keys, ok := w.e.sessions.Sender(key, hash)
@@ -303,7 +303,7 @@ func (w *Worker) answerHeld(key *session.Key, h heldRequest) {
 		w.sendTalk(p, h.talk, h.payload)
 		return
 	}
-	if err := w.handleFindNode(p, h.body); err != nil { // it was decoded before
+	if err := w.handleFindNode(p, h.body); err != nil { // it parsed before
 		w.counts[DropMessageForm]++
 	}
 }

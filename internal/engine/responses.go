@@ -9,10 +9,10 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// Answers to this node's calls, and WHOAREYOU. A message of an answer's type ends a call only if it
-// comes from whom was asked, names the call's request ID and fits its type.
+// Responses to requests of this node, and WHOAREYOU. A response ends a call only if it comes from
+// the peer that was asked, repeats the request ID and has the right type.
 
-// callOf finds the call that an answer of the given request type belongs to.
+// callOf returns the call that a response to a request of the given type belongs to, or nil.
 func (w *Worker) callOf(p *peer, id codec.RequestID, request codec.MessageType) *call {
 	c, ok := w.e.calls.pending.get(id)
 	if !ok || c.request.Type != request || c.key != *p.key {
@@ -22,7 +22,7 @@ func (w *Worker) callOf(p *peer, id codec.RequestID, request codec.MessageType) 
 	return c
 }
 
-// take ends the pending state of c and notes the round trip.
+// removePending takes c out of the pending calls and returns the round-trip time.
 func (w *Worker) removePending(c *call) (rtt time.Duration, ok bool) {
 	if _, ok = w.e.calls.pending.take(c.id); !ok {
 		return 0, false
@@ -35,9 +35,9 @@ func (w *Worker) removePending(c *call) (rtt time.Duration, ok bool) {
 	return rtt, true
 }
 
-// meet offers the node that has answered c to the table if it is not there: mostly it came in with
-// its handshake, but it may have been dropped since, after a break in the network for example,
-// while the session stood.
+// addResponder offers the peer of c to the table if it is not there. Most peers entered the table
+// with their handshake, but it may have dropped them since, for example after a break in the
+// network, while the session stayed.
 func (w *Worker) addResponder(c *call) {
 	if _, ok := w.e.table.Seq(c.request.Peer.ID); ok {
 		return
@@ -49,8 +49,7 @@ func (w *Worker) addResponder(c *call) {
 		return
 	}
 	if keys, ok := w.e.sessions.Sender(&c.key, c.hash); ok && keys.RecordSeq() > c.request.Peer.Record.Seq() {
-		// it has said that there is a newer one, which may name another address or none; this one
-		// came from others
+		// The peer has announced a newer record, which may name another address or none.
 		return
 	}
 	w.offerVerified(c.request.Peer.Record, c.request.Peer.Addr, false, byOthers)
@@ -89,14 +88,14 @@ func (w *Worker) handleTalkResponse(p *peer, body []byte) error {
 	return nil
 }
 
-// Limits of an answer to FINDNODE, whatever the peer says.
+// Limits of a response to FINDNODE, whatever the peer says.
 const (
 	maxAnswerPackets = 16
 	maxAnswerBytes   = maxNodes * codec.MaxRecordSize
 )
 
-// nodes collects a packet of a NODES answer. With the last one the records go to a job that
-// verifies them: that takes long. The call's deadline does not move.
+// handleNodes collects one packet of a NODES response. After the last one a task verifies the
+// records, because that takes long. The deadline of the call does not move.
 func (w *Worker) handleNodes(p *peer, body []byte) error {
 	var m codec.Nodes
 	if err := m.Decode(body); err != nil {
@@ -107,7 +106,7 @@ func (w *Worker) handleNodes(p *peer, body []byte) error {
 		return nil
 	}
 	w.e.calls.mu.Lock()
-	// another worker has been faster, with the rest of the answer: this packet is one too many
+	// Another worker has completed the response: this packet is one too many.
 	if c.collected {
 		w.e.calls.mu.Unlock()
 		w.counts[DropUnsolicited]++
@@ -136,7 +135,7 @@ func (w *Worker) handleNodes(p *peer, body []byte) error {
 	return nil
 }
 
-// collect queues the verification of what c, which is no longer pending, has brought.
+// queueVerify queues the verification of the records of c, which is no longer pending.
 func (w *Worker) queueVerify(c *call) {
 	w.unlink(c)
 	t, _ := w.e.own.reserve(c.request.Peer.Addr.Addr())
@@ -149,8 +148,8 @@ func (w *Worker) queueVerify(c *call) {
 	w.e.submit(t)
 }
 
-// whoareyou queues the handshake that a WHOAREYOU asks for, if it answers a packet of ours and
-// comes from where that went.
+// handleWhoareyou queues the handshake that a WHOAREYOU asks for, if it answers a packet of ours
+// and comes from the destination of that packet.
 func (w *Worker) handleWhoareyou(s *staged) {
 	e := w.e
 	c, ok := e.calls.pending.challenged(&s.packet.Nonce, w.now+e.cfg.HandshakeTimeout, func(c *call) bool {
@@ -181,9 +180,9 @@ func (w *Worker) handleWhoareyou(s *staged) {
 	e.submit(t)
 }
 
-// challenged makes c the call that makes its peer's handshake. The peer does not have the keys of
-// our session any more, so what else went to it with them waits for new ones. It reports false if a
-// handshake with the peer is already being made: then c waits for that.
+// challenged makes c the call that initiates the handshake with its peer. The peer has lost the
+// keys of our session, so other calls that were sent with them wait for new ones. challenged
+// reports false if another call already makes the handshake: then c waits for it.
 func (w *Worker) challenged(c *call) bool {
 	cs := &w.e.calls
 	cs.mu.Lock()
@@ -216,8 +215,8 @@ func (w *Worker) challenged(c *call) bool {
 	return true
 }
 
-// answered is called when the peer has used keys that this node offered in a handshake: it has
-// proved who it is. renewed says that there was a session before.
+// confirmSession is called when the peer has used the keys that this node offered in a handshake,
+// and so has proved its identity. renewed says that there was a session before.
 func (w *Worker) confirmSession(p *peer, renewed bool) {
 	w.counts[SessionsOutbound]++
 	e := w.e
@@ -240,12 +239,13 @@ func (w *Worker) confirmSession(p *peer, renewed bool) {
 	}
 	e.event(Event{Kind: SessionEstablished, ID: p.key.ID(), Addr: addr, Record: contact.Record})
 	w.flushQueued(p.key, p.hash)
-	if !pings { // its PONG tells as much
+	if !pings { // else its PONG proves the endpoint
 		w.answeredAt(contact, renewed)
 	}
 }
 
-// verifyNodes ends a FINDNODE call with the good ones among the records that came.
+// verifyNodes ends a FINDNODE call with the valid records of the response. Each record is parsed
+// and verified here once; all later users share it.
 func (w *Worker) verifyNodes(t *task) {
 	c := t.call
 	r := Result{RTT: c.answered - c.sent, grant: grantOf(c.request.Peer.Addr, c.packets, len(c.nodes))}
@@ -283,7 +283,7 @@ func (w *Worker) verifyNodes(t *task) {
 			w.e.event(Event{Kind: Discovered, ID: rec.ID(), Record: rec})
 		}
 	}
-	w.e.nodesBuffers.put(answer) // the cache has made copies of what was good
+	w.e.nodesBuffers.put(answer) // the cache has copied the valid records
 	w.notify(c, r)
 }
 
@@ -296,14 +296,14 @@ func (c *call) wants(distance int) bool {
 	return false
 }
 
-// NodesBuffers keeps the memory into which NODES answers are collected for the answers to come. One
-// with nothing in it is ready to use. Engines of one process may share it.
+// NodesBuffers recycles buffers for NODES responses. The zero value is ready to use. Engines of one
+// process may share it.
 type NodesBuffers struct {
 	mu   sync.Mutex
 	free [][]byte
 }
 
-// maxPooledAnswers bounds what is kept: 150 KiB.
+// maxPooledAnswers bounds the free buffers: 150 KiB.
 const maxPooledAnswers = 32
 
 // get returns an empty slice with room for maxAnswerBytes.
@@ -319,7 +319,7 @@ func (p *NodesBuffers) get() []byte {
 	return b[:0]
 }
 
-// put takes back what get returned, or nil, which is nothing.
+// put returns b to the pool; nil is ignored.
 func (p *NodesBuffers) put(b []byte) {
 	if b == nil {
 		return

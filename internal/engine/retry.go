@@ -11,36 +11,36 @@ import (
 )
 
 // The clock of a request starts when its packet leaves: time that the request spends in a queue of
-// this node is not the peer's. So the deadline of a call moves:
+// this node does not count. So the deadline of a call moves:
 //
 //	packet sent                          timeout from then
-//	waits, another call has asked for    timeout from the start, as the packet of the other call
+//	waits, another call has asked for    timeout from the start: the packet of the other call
 //	a handshake                          stands for this one too
 //	WHOAREYOU arrives                    HandshakeTimeout, for the handshake task
 //	waits, a handshake is being made     timeout + HandshakeTimeout
 //	handshake sent                       timeout from then
 //
-// Whatever happens, and whatever the peer sends, a call ends within 3*timeout + HandshakeTimeout of
-// its start, 4 s with the defaults. A request to a silent peer ends after its timeout, or within
-// twice that if it asks for a handshake in place of another request that has ended.
+// Whatever the peer sends, a call ends within 3*timeout + HandshakeTimeout of its start, 4 s with
+// the defaults. A request to a silent peer ends after its timeout, or within twice that time if it
+// asks for a handshake after another request to the peer has timed out.
 
-// limitOf returns when a call with a timeout that starts now ends at the latest.
+// limitOf returns the latest possible deadline of a call that starts now.
 func (e *Engine) limitOf(now, timeout time.Duration) time.Duration {
 	return now + 3*timeout + e.cfg.HandshakeTimeout
 }
 
-// wait sets the deadline of a call that waits for a handshake. calls.mu is held or c is not shared
-// yet.
+// awaitHandshake sets the deadline of a call that waits for a handshake. The caller holds calls.mu
+// or has not shared c yet.
 func (w *Worker) awaitHandshake(c *call) {
 	w.e.calls.pending.move(c.id, min(w.now+c.timeout+w.e.cfg.HandshakeTimeout, c.limit))
 }
 
-// left sets the deadline of a call whose packet leaves now.
+// restartDeadline sets the deadline of a call whose packet leaves now.
 func (w *Worker) restartDeadline(c *call) {
 	w.e.calls.pending.move(c.id, min(w.now+c.timeout, c.limit))
 }
 
-// timeouts ends calls whose deadline has passed.
+// timeouts ends the calls whose deadline has passed.
 func (w *Worker) timeouts() {
 	m := &w.e.maintain
 	m.expire = w.e.calls.pending.expire(w.now, m.expire[:0])
@@ -50,16 +50,15 @@ func (w *Worker) timeouts() {
 	}
 }
 
-// expired ends a call that is no longer pending because its deadline has passed. A FINDNODE that
-// part of the answer has come for is answered with that part.
+// timedOut ends a call that was taken out because its deadline has passed. A FINDNODE that has
+// received part of its response ends with that part.
 func (w *Worker) timedOut(c *call) {
 	cs := &w.e.calls
 	cs.mu.Lock()
 	partial := len(c.nodes) > 0
 	r := Result{Err: ErrTimeout, Silence: c.silence(w.now)}
 	if c.state == callChallenged {
-		// The peer has answered with a WHOAREYOU. This node has not found the time for the
-		// handshake.
+		// The peer has sent WHOAREYOU. This node was too busy for the handshake.
 		r.Err = ErrBusy
 	}
 	cs.mu.Unlock()
@@ -74,8 +73,7 @@ func (w *Worker) timedOut(c *call) {
 	}
 }
 
-// silence returns how long the peer has not answered what was last sent for c, 0 if nothing was.
-// calls.mu is held.
+// silence returns the time since the last packet of c, 0 if none was sent. calls.mu is held.
 func (c *call) silence(now time.Duration) time.Duration {
 	if c.state == callChallenged || c.state == callQueued {
 		return 0
@@ -83,21 +81,21 @@ func (c *call) silence(now time.Duration) time.Duration {
 	return now - c.sent
 }
 
-// blames reports whether a result counts against the peer: it was asked, and has been silent for as
-// long as this node waits by default, or asked for a handshake that cannot be made. A caller that
-// waits for less has decided for itself alone.
+// blames reports whether a result counts against the peer: it has been silent for at least the
+// default timeout, or has asked for a handshake that cannot be made. A caller with a shorter
+// timeout judges for itself alone.
 func (e *Engine) blames(r Result) bool {
 	return errors.Is(r.Err, ErrTimeout) && r.Silence >= e.cfg.RequestTimeout || errors.Is(r.Err, ErrHandshake)
 }
 
-// succession is what follows when a call leaves its peer.
+// succession lists the calls to act on when a call leaves its peer.
 type succession struct {
-	next  *call       // is sent
+	next  *call       // to send
 	nonce codec.Nonce // of the packet that asks for a handshake
-	stale []*call     // have waited for their timeout, and the peer was silent
+	stale []*call     // to end: they waited for their timeout, and the peer was silent
 }
 
-// succeed finds the successor of c, which initiated the handshake with p that others may wait for.
+// nextInLine finds the successor of c, which initiated a handshake that others may wait for.
 // calls.mu is held.
 func (w *Worker) nextInLine(p *outbound, c *call) (s succession) {
 	p.initiating = nil
@@ -107,7 +105,7 @@ func (w *Worker) nextInLine(p *outbound, c *call) (s succession) {
 		}
 		switch {
 		case c.state == callRandom && w.now-o.started >= o.timeout:
-			// The packet of c stood for this one too.
+			// The packet of c stood for this call too.
 			s.stale = append(s.stale, o)
 		case s.next == nil && p.initiating == nil:
 			if c.state == callChallenged { // the successor takes over its task
@@ -121,8 +119,8 @@ func (w *Worker) nextInLine(p *outbound, c *call) (s succession) {
 	return s
 }
 
-// heir returns the call whose handshake a task makes that was queued for c: c itself, or if that
-// has ended, the one that took its place, or nil.
+// successor returns the call whose handshake a task must make that was queued for c: c itself, the
+// call that took its place after it ended, or nil.
 func (w *Worker) successor(c *call) *call {
 	cs := &w.e.calls
 	if _, ok := cs.pending.get(c.id); ok {
@@ -136,19 +134,18 @@ func (w *Worker) successor(c *call) *call {
 	return nil
 }
 
-// A request that was not answered in time may be sent again: to the same address as often as
-// Config.Resend says, and then to the address of the other family that the peer's record names. For
-// the peer it is a new request, with an ID of its own; for who asked it is the same one, and ends
-// once.
+// After a timeout a request may be retried: Config.Resend times at the same address, then at the
+// address of the other family that the record of the peer names. The peer sees a new request with a
+// new ID. The caller sees one request, which ends once.
 
-// attempts is what is left to try after a timeout.
+// retries counts the attempts left after a timeout.
 type retries struct {
-	resend int            // times at the same address
-	other  netip.AddrPort // then there; the zero value is nowhere
+	resend int            // at the same address
+	other  netip.AddrPort // then at this one, if it is valid
 }
 
-// planRetries plans what happens if r is not answered. An address that a public node's record should
-// not have is not tried.
+// planRetries returns the retries of r. It leaves out an address that the record of a public node
+// should not name.
 func (e *Engine) planRetries(r *Request) *retries {
 	a := &retries{resend: e.cfg.Resend}
 	if r.origin == budget.Named {
@@ -162,7 +159,7 @@ func (e *Engine) planRetries(r *Request) *retries {
 		other, ok = r.Peer.Record.UDPEndpoint4()
 	}
 	if r.origin == budget.Known && !e.budget.Proven(time.Duration(e.ticked.Load()), other) {
-		return a // its liveness checks find out whether the node is there
+		return a // liveness checks probe that endpoint
 	}
 	if ok && e.canSend(other) && e.believable(table.Class(r.Peer.Addr.Addr()), other) {
 		a.other = other
@@ -170,8 +167,8 @@ func (e *Engine) planRetries(r *Request) *retries {
 	return a
 }
 
-// again starts c, which has timed out and is not pending any more, anew if there is something left
-// to try. It reports false if there is not.
+// retry starts c, which has timed out and is no longer pending, once more. It reports false if no
+// retries are left.
 func (w *Worker) retry(c *call) bool {
 	r := c.request
 	left := *r.retries
@@ -193,8 +190,8 @@ func (w *Worker) retry(c *call) bool {
 	return true
 }
 
-// unanswered returns the nonce with which c has asked for a handshake, if it has, no answer came,
-// and it is about to ask at the same address: the peer may repeat a WHOAREYOU that was lost.
+// unanswered returns the nonce with which c asked for a handshake in vain, if the retry goes to the
+// same address. The peer may then repeat a WHOAREYOU that was lost.
 func (w *Worker) unanswered(c *call, at netip.AddrPort) *codec.Nonce {
 	cs := &w.e.calls
 	cs.mu.Lock()

@@ -10,19 +10,21 @@ import (
 )
 
 const (
-	// maxNodes is how many records a FINDNODE is answered with (discv5-wire.md, FINDNODE Request).
+	// maxNodes is the number of records in a response to FINDNODE (discv5-wire.md, FINDNODE
+	// Request).
 	maxNodes = 16
-	// messageStart is where a message is encoded in an empty buffer: its header comes before it.
+	// messageStart is the offset in an empty buffer at which a message is encoded, behind its
+	// header.
 	messageStart = codec.MessageHeaderSize
 )
 
-// peer is whom an opened message came from.
+// peer is the sender of an opened message.
 type peer struct {
 	from netip.AddrPort
 	key  *session.Key
 	hash uint64
 	id   *[32]byte
-	// nonce is that of the message.
+	// nonce is the nonce of the message.
 	nonce *codec.Nonce
 	keys  *session.Keys
 
@@ -33,7 +35,7 @@ func peerOf(s *staged, keys *session.Keys) peer {
 	return peer{s.from, &s.key, s.hash, &s.packet.SourceID, &s.packet.Nonce, keys, s.permitted}
 }
 
-// dispatch handles a message that opened: it is from whom it says, and not altered.
+// dispatch handles a message that opened: the sender is authenticated, and the message is intact.
 func (w *Worker) dispatch(p *peer, plaintext []byte) {
 	t, body, err := codec.SplitMessage(plaintext)
 	if err != nil {
@@ -78,8 +80,8 @@ func (w *Worker) dispatch(p *peer, plaintext []byte) {
 	}
 }
 
-// send seals a message that was appended at messageStart of buf, and commits the packet. With
-// keys that have been used up, the peer is challenged instead: new keys follow.
+// send seals a message that was appended at messageStart of buf and commits the packet. If the keys
+// are used up, it challenges the peer instead, which leads to new keys.
 func (w *Worker) send(p *peer, buf, message []byte) {
 	if len(message) > codec.MaxMessageSize {
 		w.counts[DropTooLarge]++
@@ -93,8 +95,7 @@ func (w *Worker) send(p *peer, buf, message []byte) {
 	w.commit(w.seal(buf, message, p.keys, p.id), p.from)
 }
 
-// seal makes a packet of a message that stands at messageStart of buf. The nonce is
-// w.header.Nonce.
+// seal builds the packet of a message at messageStart of buf, with the nonce w.header.Nonce.
 func (w *Worker) seal(buf, message []byte, keys *session.Keys, dest *[32]byte) int {
 	w.random.Block(&w.header.IV)
 	return len(w.header.AppendMessage(buf[:0], dest, keys, message))
@@ -120,8 +121,8 @@ func (w *Worker) handlePing(p *peer, body []byte) error {
 	return nil
 }
 
-// findNode answers with records at the distances that were asked for, 16 at the most. If there are
-// more, the distances count in the order of asking; in the answer the records have another order.
+// handleFindNode answers with at most 16 records at the requested distances. If there are more, the
+// order of the distances decides which. The records of the response are in another order.
 func (w *Worker) handleFindNode(p *peer, body []byte) error {
 	var m codec.FindNode
 	if err := m.Decode(body); err != nil {
@@ -164,9 +165,9 @@ func (w *Worker) handleFindNode(p *peer, body []byte) error {
 	return nil
 }
 
-// gather collects records for an answer into w.records: first those with an endpoint of the asker's
-// address family, which it can use for certain, then others. It leaves out the asking node itself
-// and addresses that are none of its business.
+// gather collects records for a response into w.records: first those with an endpoint of the
+// address family of the requester, which it can certainly use, then others. It leaves out the
+// requester itself and addresses that may not be relayed to it.
 func (w *Worker) gather(p *peer, distances codec.Distances) (n int) {
 	n, others := w.gatherOf(p, distances, true, 0)
 	if others && n < maxNodes {
@@ -175,8 +176,8 @@ func (w *Worker) gather(p *peer, distances codec.Distances) (n int) {
 	return n
 }
 
-// gatherOf adds to the n records of an answer those with an endpoint of the asker's family, or
-// those without. others reports whether it left out any for their family.
+// gatherOf adds records to the n of a response: those with an endpoint of the address family of the
+// requester, or those without. others reports whether it left out any because of their family.
 func (w *Worker) gatherOf(p *peer, distances codec.Distances, usable bool, n int) (_ int, others bool) {
 	var seen [codec.MaxDistance + 1]bool
 	asking, family := table.Class(p.from.Addr()), table.FamilyOf(p.from.Addr())
@@ -201,7 +202,7 @@ func (w *Worker) gatherOf(p *peer, distances codec.Distances, usable bool, n int
 		if size == 0 {
 			continue
 		}
-		// Where not all fit, chance decides which: nobody can count on being relayed.
+		// If not all fit, pick at random: nobody can count on being relayed.
 		first := 0
 		if size > maxNodes-n {
 			first = int(w.random.Uint32n(uint32(size)))
@@ -227,14 +228,14 @@ func (w *Worker) gatherOf(p *peer, distances codec.Distances, usable bool, n int
 	}
 }
 
-// replyTo is what an answer needs to know of a request that is answered later.
+// replyTo holds what a later response needs to know about its request.
 type replyTo struct {
 	via  Via
 	from netip.AddrPort
 	key  session.Key
 	id   [32]byte
 	req  codec.RequestID
-	size int // of the packet with the request
+	size int // of the packet that held the request
 }
 
 func (w *Worker) handleTalkRequest(p *peer, body []byte) error {
@@ -252,7 +253,7 @@ func (w *Worker) handleTalkRequest(p *peer, body []byte) error {
 	}
 	if registered {
 		if !h.Talk(w.talkRequest(p, &m, requestSize(body))) {
-			w.counts[DropTalkBusy]++ // silence: an empty answer would look like the handler's
+			w.counts[DropTalkBusy]++ // no response: an empty one would look like the handler's
 		}
 		return nil
 	}
@@ -272,8 +273,7 @@ func (w *Worker) sendTalk(p *peer, id codec.RequestID, payload []byte) {
 }
 
 // Talk answers a request that a TalkHandler took over. The payload is at most codec.MaxTalkResponse
-// bytes, or ErrTooLarge is returned. An answer to a peer whose session has ended is dropped:
-// ErrNoSession.
+// bytes; more is ErrTooLarge. If the session of the peer has ended, Talk returns ErrNoSession.
 func (w *Worker) Talk(req TalkRequest, payload []byte) error {
 	defer w.publish()
 	if len(payload) > codec.MaxTalkResponse {

@@ -13,10 +13,10 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// To ask a node is not to hand it on. The table holds nodes that may be relayed, and its rules are
-// strict. Responders are nodes that have answered this one and are not in the table: a bootnode
-// whose record names another address, a node that the table filter refuses, one for which there is
-// no room. Lookups start from them too, and they are never relayed.
+// Asking a node and relaying it are different things. The table holds nodes that may be relayed,
+// and its rules are strict. Responders are nodes that have answered this node and are not in the
+// table: a bootnode whose record names another address, a node that the table filter refuses, or
+// one for which there is no room. Lookups start from them too, but they are never relayed.
 
 const (
 	// maxResponders bounds the responders, maxResponderSite those of one /24 or /48, and
@@ -24,23 +24,23 @@ const (
 	maxResponders    = 64
 	maxResponderSite = 4
 	maxResponderWide = 8
-	// responderFails is how many requests in a row a responder may leave without an answer.
+	// responderFails is the number of requests in a row that a responder may leave unanswered.
 	responderFails = 3
 )
 
 type responder struct {
 	peer  Peer
-	at    time.Duration // of the last answer
+	at    time.Duration // of the last response
 	fails int
 }
 
-// responders is a bounded set. Its methods may be called from several goroutines.
+// responders is a bounded set, safe for concurrent use.
 type responders struct {
 	mu   sync.Mutex
 	list []responder
 }
 
-// answered notes that p has answered at its address.
+// answered notes that p has answered at its address. It reports whether p is new.
 func (rs *responders) answered(now time.Duration, p Peer) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -63,7 +63,7 @@ func (rs *responders) answered(now time.Duration, p Peer) {
 	rs.limit(p.Addr.Addr())
 }
 
-// limit drops one responder if there are too many after one has come to addr: the oldest of its
+// limit drops one responder if there are too many after one has moved to addr: the oldest of its
 // site, of its wide prefix, or of all.
 func (rs *responders) limit(addr netip.Addr) {
 	site, wide, public := netaddr.Site(addr), netaddr.Wide(addr), table.Class(addr) == table.Global
@@ -104,7 +104,7 @@ func (rs *responders) failed(id enr.ID, at netip.AddrPort) {
 	}
 }
 
-// remove forgets a node, because it has come into the table.
+// remove forgets a node that has entered the table.
 func (rs *responders) remove(id enr.ID) {
 	rs.removeFunc(func(p Peer) bool { return p.ID == id })
 }
@@ -116,7 +116,7 @@ func (rs *responders) removeFunc(del func(Peer) bool) {
 	rs.list = slices.DeleteFunc(rs.list, func(r responder) bool { return del(r.peer) })
 }
 
-// setRecord keeps the record that a responder has shown of itself.
+// setRecord keeps a record that a responder has sent of itself.
 func (rs *responders) setRecord(r *enr.Record) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -145,8 +145,8 @@ func (rs *responders) peers() []Peer {
 }
 
 // sources returns the nodes from which a lookup of target starts: the closest nodes of the table,
-// the responders, and the bootnodes that have answered lately. If these are few, the other
-// bootnodes follow, and nodes that have left the table.
+// the responders, and the bootnodes that have answered recently. If these are few, the other
+// bootnodes and recently removed nodes follow.
 func (e *Engine) sources(now time.Duration, target enr.ID) (seeds []Peer) {
 	near := e.table.Closest(target, maxNodes, nil)
 	seeds = make([]Peer, 0, len(near)+maxResponders)
@@ -178,18 +178,18 @@ func (e *Engine) sources(now time.Duration, target enr.ID) (seeds []Peer) {
 	return seeds
 }
 
-// BootnodeState tells how the contacts of a bootnode by this node went. A node that finds nobody
-// shows the reason here.
+// BootnodeState reports how contacts with a bootnode went. It shows why a node finds nobody.
 type BootnodeState struct {
 	Peer Peer
 	// Answered and Failed count the contacts. A bootnode is contacted while few nodes are known.
 	Answered, Failed uint64
-	// At is when the last contact ended, in the engine's time, and Err how: nil if it was answered.
+	// At is the end of the last contact, on the engine's clock, and Err its error, nil if the
+	// bootnode answered.
 	At  time.Duration
 	Err error
 }
 
-// bootnodeStates are the states of the present bootnodes.
+// bootnodeStates holds the states of the current bootnodes.
 type bootnodeStates struct {
 	mu   sync.Mutex
 	list map[bootnodeKey]*BootnodeState
@@ -231,7 +231,7 @@ func (b *bootnodeStates) note(now time.Duration, p Peer, err error) bool {
 	return true
 }
 
-// Bootnodes returns the states of the bootnodes, in the order in which they were given.
+// Bootnodes returns the states of the bootnodes in the order of SetBootnodes.
 func (e *Engine) Bootnodes() []BootnodeState {
 	peers := *e.maintain.bootnodes.Load()
 	b := &e.maintain.states
@@ -246,14 +246,14 @@ func (e *Engine) Bootnodes() []BootnodeState {
 	return list
 }
 
-// SetBootnodes replaces the bootnodes. Call Bootstrap to have them contacted now.
+// SetBootnodes replaces the bootnodes. Call Bootstrap to contact them now.
 func (e *Engine) SetBootnodes(list []Peer) {
 	e.maintain.states.set(list)
 	e.maintain.bootnodes.Store(&list)
 	e.setAnchors(list)
 }
 
-// noteBootnode wraps the end of a contact of a bootnode.
+// noteBootnode wraps done to count the contact with a bootnode.
 func (w *Worker) noteBootnode(p Peer, done func(*Worker, Result)) func(*Worker, Result) {
 	return func(w *Worker, r Result) {
 		if !errors.Is(r.Err, ErrClosed) && w.e.maintain.states.note(w.now, p, r.Err) {

@@ -8,17 +8,17 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// Counter names one count of an engine. Every drop has one.
+// Counter identifies one count of an engine. Every drop has one.
 type Counter int
 
-// What is counted. Bytes are UDP payload.
+// The counters. Bytes are UDP payload.
 const (
 	PacketsIn Counter = iota
 	BytesIn
 	PacketsOut
 	BytesOut
 
-	// Datagrams that are no packets of this protocol; see the errors of package codec.
+	// Datagrams that are not packets of this protocol; see the errors of package codec.
 	DropSize
 	DropProtocol
 	DropFlag
@@ -30,9 +30,9 @@ const (
 	DropSelf // claims our own node ID
 
 	DropBannedAddr // source address is banned
-	DropOutside    // source address is outside of the networks that this node talks to
+	DropOutside    // source address is outside of the allowed networks
 	DropBannedID   // node ID is banned
-	RateUnverified // source exceeds the limit of what does not open
+	RateUnverified // source exceeds the limit of datagrams that do not open
 	RateHandshake  // source exceeds the limit of handshakes
 	RateVerified   // session exceeds the limit of requests
 	RateTalk       // session exceeds the limit of TALK requests with a handler
@@ -41,10 +41,10 @@ const (
 	DropUnasked        // WHOAREYOU that answers none of our packets, or from another address
 	DropNoChallenge    // handshake without a live challenge, or with its attempts used up
 	DropInboundFull    // handshake, queue full
-	// handshake that is not the first of its name, and the part of the queue for those is full
+	// later handshake of a name, and the part of the queue for later ones is full
 	DropInboundLater
 	DropInboundQuota    // handshake, source prefix has used up its quota of the queue
-	DropOwnFull         // work for a call of ours, queue full
+	DropOwnFull         // task of one of our calls, queue full
 	DropHandshakeRecord // handshake refused: its record
 	DropHandshakeOwner  // handshake refused: record of another node
 	DropHandshakeProof  // handshake refused: ID signature
@@ -54,23 +54,23 @@ const (
 	DropHandshakeLate
 
 	// Messages that opened, but were refused.
-	DropReplay // opened before: a recorded packet, or one that the network has doubled
+	DropReplay // opened before: replayed, or duplicated by the network
 	DropMessageType
 	DropMessageForm
 	DropRequestID
 	DropDistance
-	DropUnsolicited // answer to no request of ours, of the wrong type or from another node
+	DropUnsolicited // response to no request of ours, of the wrong type or from another node
 	DropTopic       // topic messages, which this node does not serve
-	DropTooLarge    // our answer would not fit into a packet
-	DropTalkBusy    // TALKREQ for a registered protocol that found no free handler, and no answer
-	DropSendQueue   // nothing could be sent
-	DropUnproven    // request whose answer is larger, from an endpoint that did not answer our PING
+	DropTooLarge    // our response would not fit into a packet
+	DropTalkBusy    // TALKREQ for a registered protocol whose handlers are all busy
+	DropSendQueue   // no buffer to send from
+	DropUnproven    // request with a larger response, from an endpoint that did not answer our PING
 
-	// Records in NODES answers that were left out.
+	// Records of NODES responses that were left out.
 	DropNodeRecord   // does not parse or verify
 	DropNodeDistance // not at a distance that was asked for
 	DropNodeRelay    // an address that this peer may not relay to us
-	DropNodeExcess   // more records or packets than a request may bring
+	DropNodeExcess   // more records or packets than a response may have
 
 	// Messages in, by type.
 	InPing
@@ -98,8 +98,8 @@ const (
 	HandshakesSent
 	SessionsInbound
 	SessionsOutbound
-	Rekeys          // messages that were not answered because the keys have been used up
-	Retransmissions // messages that were answered a second time; see replayFilter
+	Rekeys          // messages not answered because the keys were used up
+	Retransmissions // messages answered a second time; see replayFilter
 
 	BootnodesAnswered
 	BootnodesFailed
@@ -109,13 +109,13 @@ const (
 	RequestsRetried
 	RequestsFailed
 
-	AnswersWithheld // requests that wait until their sender has answered a PING
+	AnswersWithheld // responses that wait until the requester has answered a PING
 
-	// Requests of this node that the budget for endpoints without a proof refused.
-	BudgetRate     // the destination or its network has had its packets
+	// Requests of this node that the budget for unproven endpoints refused.
+	BudgetRate     // the destination or its network has used up its packets
 	BudgetRepeated // the node was probed there before
 	BudgetUnfunded // the party that named the destination has not sent enough
-	BudgetClaims   // the network of the source has had its claims tested or its records fetched
+	BudgetClaims   // the network of the source has used up its probes and record requests
 
 	NumCounters
 )
@@ -123,8 +123,8 @@ const (
 // Counters are the values of all counters.
 type Counters [NumCounters]uint64
 
-// CounterInfo describes a counter: a metric by Prometheus convention without prefix, the label that
-// parts it from others of the metric, and its meaning.
+// CounterInfo describes a counter: the name of its metric by Prometheus convention without prefix,
+// the label that tells it from other counters of the metric, and its help text.
 type CounterInfo struct {
 	Metric, Label, Value string
 	Help                 string
@@ -201,21 +201,21 @@ var counterInfo = [NumCounters]CounterInfo{
 	RequestsRetried: plain("requests_retried_total", "Requests sent once more after a timeout, to the same address or to that of the other family."),
 }
 
-// Latency names something that takes time and is counted by how long it took.
+// Latency identifies a measured operation.
 type Latency int
 
-// What is timed.
+// The measured operations.
 const (
-	// LatencyPing, LatencyFindNode and LatencyTalk: requests of this node that were answered, from
-	// the last packet sent to the answer. FINDNODE ends with the last packet of its answer.
+	// LatencyPing, LatencyFindNode and LatencyTalk: answered requests of this node, from the last
+	// packet sent to the response. FINDNODE ends with the last packet of its response.
 	LatencyPing Latency = iota
 	LatencyFindNode
 	LatencyTalk
 	// LatencyInitiated: handshakes of this node, from the packet that led to one until the peer has
 	// used its keys.
 	LatencyInitiated
-	// LatencyAccepted: handshakes of others that were accepted, from the arrival of their packet to
-	// the end of the work on it. That includes the time in the queue.
+	// LatencyAccepted: accepted handshakes of others, from the arrival of their packet to the end
+	// of the task, with the time in the queue.
 	LatencyAccepted
 
 	NumLatencies
@@ -233,7 +233,7 @@ const (
 	BoundOne  = 32 // the bound of one second
 )
 
-// bounds are the upper bounds of the buckets, in nanoseconds. Nobody writes to them.
+// bounds are the upper bounds of the buckets in nanoseconds, read-only.
 var bounds = func() (b [NumBounds]time.Duration) {
 	for i := range b {
 		b[i] = time.Duration(math.Exp2(float64(i-BoundOne)/2) * float64(time.Second))
@@ -241,8 +241,8 @@ var bounds = func() (b [NumBounds]time.Duration) {
 	return b
 }()
 
-// LatencyBound is the upper bound of bucket i of a Histogram, 0 <= i < NumBounds. The last bucket
-// of Counts has none.
+// LatencyBound returns the upper bound of bucket i of a Histogram, 0 <= i < NumBounds. The last
+// bucket of Counts has none.
 func LatencyBound(i int) time.Duration { return bounds[i] }
 
 // Histogram counts durations by bucket.
@@ -251,7 +251,7 @@ type Histogram struct {
 	Sum    time.Duration
 }
 
-// Count is the number of durations in all buckets.
+// Count returns the number of durations in all buckets.
 func (h Histogram) Count() (n uint64) {
 	for _, c := range h.Counts {
 		n += c
@@ -262,8 +262,8 @@ func (h Histogram) Count() (n uint64) {
 // Latencies has a histogram of each Latency.
 type Latencies [NumLatencies]Histogram
 
-// histogram is what one worker has counted. Only that worker adds to it; others read. Nothing is
-// locked.
+// histogram holds the counts of one worker. Only that worker adds to it; others read without a
+// lock.
 type histogram struct {
 	counts [NumBounds + 1]atomic.Uint64
 	sum    atomic.Uint64 // nanoseconds
@@ -284,8 +284,7 @@ func (h *histogram) observe(d time.Duration) {
 	h.sum.Add(uint64(d))
 }
 
-// Latencies sums what all workers have timed. A duration that is being counted meanwhile may be in
-// Counts and not yet in Sum.
+// Latencies sums the histograms of all workers. Counts may already have a duration that Sum lacks.
 func (e *Engine) Latencies() (l Latencies) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -301,7 +300,7 @@ func (e *Engine) Latencies() (l Latencies) {
 	return l
 }
 
-// timed counts an answered request.
+// timed counts the round trip of an answered request.
 func (w *Worker) timed(kind codec.MessageType, rtt time.Duration) {
 	switch kind {
 	case codec.TypePing:
@@ -313,14 +312,14 @@ func (w *Worker) timed(kind codec.MessageType, rtt time.Duration) {
 	}
 }
 
-// acceptance is a handshake of another node on which work has ended. An engine reads no clock, so
-// that its end is taken to be the time with which the worker is told to do the next piece of work.
+// acceptance is a handshake of another node whose task has ended. The engine reads no clock, so the
+// end is the time at which the worker starts its next task.
 type acceptance struct {
 	came    time.Duration
 	pending bool
 }
 
-// settle counts the handshake before this one, if there was one.
+// flushLatency counts the handshake before this task, if there was one.
 func (w *Worker) flushLatency() {
 	if w.accepted.pending {
 		w.accepted.pending = false

@@ -18,7 +18,8 @@ const (
 	taskVerify                   // verify the records of a NODES response
 )
 
-// task is one piece of slow-path work, for RunTask: a handshake, or the records of a NODES response.
+// task is one piece of slow-path work, for RunTask: a handshake, or the records of a NODES
+// response.
 type task struct {
 	kind   taskKind
 	cause  netip.Addr // the address whose quota the task uses
@@ -40,14 +41,14 @@ type task struct {
 // challenge returns the unmasked WHOAREYOU of taskInitiate.
 func (t *task) challenge() []byte { return t.buf[:codec.WhoareyouSize] }
 
-// taskQueue is a bounded first-in first-out queue of tasks, which it recycles. Once half of it is in
-// use, a source prefix gets no more than its quota, so a flood from one network leaves room for
+// taskQueue is a bounded first-in first-out queue of tasks, which it recycles. Once half of it is
+// in use, a source prefix gets no more than its quota, so a flood from one network leaves room for
 // others.
 //
-// Handshakes that are not the first for their sender's challenge wait in a separate line, which gets
-// a quarter of the room and one turn in four. Off-path attackers can send any number of handshakes
-// in a name that has an outstanding challenge. These do not delay the first handshakes of other
-// names.
+// Handshakes that are not the first for their sender's challenge wait in a separate line, which
+// gets a quarter of the room and one turn in four. Off-path attackers can send any number of
+// handshakes in a name that has an outstanding challenge. These do not delay the first handshakes
+// of other names.
 type taskQueue struct {
 	mu    sync.Mutex
 	free  []*task
@@ -184,7 +185,8 @@ func (q *taskQueue) len() int {
 	return q.lines[0].n + q.lines[1].n
 }
 
-// nextTask takes the next task. Those of this node's own requests go first: MaxRequests bounds them.
+// nextTask takes the next task. Those of this node's own requests go first: MaxRequests bounds
+// them.
 func (e *Engine) nextTask() *task {
 	if t := e.own.pop(); t != nil {
 		return t
@@ -201,8 +203,8 @@ func (e *Engine) submit(t *task) {
 	}
 }
 
-// Wake delivers a token when a task has been queued. A goroutine that receives one must call RunTask
-// until it reports false.
+// Wake delivers a token when a task has been queued. A goroutine that receives one must call
+// RunTask until it reports false.
 func (e *Engine) Wake() <-chan struct{} { return e.wake }
 
 // RunTask does one piece of slow-path work. It reports false when there is none. The answers have

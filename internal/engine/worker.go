@@ -14,20 +14,20 @@ import (
 	"github.com/fastdisc/discv5/limits"
 )
 
-// PacketWriter takes the datagrams that a worker sends.
+// PacketWriter queues the datagrams that a worker sends.
 type PacketWriter interface {
 	// Buffer returns room for the next datagram: codec.MaxPacketSize bytes. If all buffers are in
-	// use the outbox sends them first. nil drops the datagram.
+	// use, the PacketWriter sends them first. nil drops the datagram.
 	Buffer() []byte
-	// Commit queues the first n bytes of what Buffer returned last, to be sent to addr. via is the
-	// local address to send from: an answer leaves from where its request arrived, as it would not
-	// be taken for one otherwise, and a request from where the peer last reached this node. 0
-	// leaves the choice to the outbox.
+	// Commit queues the first n bytes of the last result of Buffer, to be sent to addr from the
+	// local address via. A response leaves from the address at which its request arrived, because
+	// the peer would not accept it otherwise. A request leaves from the address at which the peer
+	// last reached this node. 0 leaves the choice to the PacketWriter.
 	Commit(n int, addr netip.AddrPort, via Via)
 }
 
-// BatchSize is how many datagrams a worker holds before it answers them. It is enough for their
-// waits for memory to overlap, and what they touch still fits into the first-level cache.
+// BatchSize is the number of datagrams that a worker holds before it answers them: enough for their
+// waits for memory to overlap, and few enough for the first-level cache.
 const BatchSize = session.PrefetchSize
 
 // Worker drives an engine for one goroutine.
@@ -37,8 +37,8 @@ type Worker struct {
 	random  *aead.Random
 	decoder *codec.Decoder
 	now     time.Duration
-	home    Via // local address of datagrams whose own is not known
-	via     Via // local address of what is being served, and of answers
+	home    Via // local address of datagrams for which it is not known
+	via     Via // local address of the datagram being served, and of responses
 
 	batch [BatchSize]staged
 	n     int
@@ -47,7 +47,7 @@ type Worker struct {
 	pubMu     sync.Mutex
 	published Counters
 
-	// Scratch memory. What is passed to a cipher would escape to the heap as a local variable.
+	// Scratch memory. Arguments of a cipher would escape to the heap as local variables.
 	cipherText [codec.MaxPacketSize]byte
 	challenge  session.Challenge
 	candidates session.Candidates
@@ -64,7 +64,7 @@ type Worker struct {
 	header session.Header // of the packet that is being built
 }
 
-// staged is a datagram of the batch: decoded, its session's key hashed; then looked up.
+// staged is a datagram of the batch: parsed, with the hash of its session key.
 type staged struct {
 	packet codec.Packet
 	from   netip.AddrPort
@@ -73,11 +73,11 @@ type staged struct {
 	mark   uint64 // of an ordinary message, in the worker's replayFilter
 	via    Via
 
-	permitted bool // by the address: no limit applies
+	permitted bool // the address is exempt from limits
 }
 
-// NewWorker returns a worker that sends through out. via is the local address that Add takes
-// datagrams to have arrived at, or 0 if the worker receives nothing.
+// NewWorker returns a worker that sends through out. via is the local address at which datagrams
+// given to Add arrive, or 0 if the worker receives nothing.
 func (e *Engine) NewWorker(out PacketWriter, via Via) (*Worker, error) {
 	random, err := aead.NewRandom(e.cfg.Random)
 	if err != nil {
@@ -93,12 +93,12 @@ func (e *Engine) NewWorker(out PacketWriter, via Via) (*Worker, error) {
 	return w, nil
 }
 
-// Begin starts a batch: now is the time for all that follows until the next Begin.
+// Begin starts a batch. now is the time for everything up to the next Begin.
 func (w *Worker) Begin(now time.Duration) { w.now = now }
 
-// Add takes in a datagram. b is decoded in place and must stay as it is until Flush, unless Add
-// reports false: then b is not a packet of this protocol, has been counted and is as it came. A
-// full batch is flushed at once.
+// Add adds a datagram to the batch. It parses b in place, and b must not change until Flush. If Add
+// reports false, b is not a packet of this protocol: it has been counted and is unchanged. Add
+// flushes a full batch.
 func (w *Worker) Add(from netip.AddrPort, b []byte) bool { return w.AddVia(w.home, from, b) }
 
 // AddVia is Add for a datagram that arrived at the local address via.
@@ -134,13 +134,14 @@ func (w *Worker) AddVia(via Via, from netip.AddrPort, b []byte) bool {
 	return true
 }
 
-// Flush answers the datagrams that were added. The answers are in the outbox afterwards.
+// Flush answers the datagrams of the batch. The responses have been written to the PacketWriter
+// when it returns.
 func (w *Worker) Flush() {
 	w.processBatch()
 	w.publish()
 }
 
-// answer does the work of the batch and empties it.
+// processBatch answers the batch and empties it.
 func (w *Worker) processBatch() {
 	n := 0
 	for i := range w.n {
@@ -177,15 +178,15 @@ func (w *Worker) Receive(now time.Duration, from netip.AddrPort, b []byte) bool 
 	return ok
 }
 
-// publish makes the worker's counts visible to others.
+// publish makes the counts of the worker visible to Counters.
 func (w *Worker) publish() {
 	w.pubMu.Lock()
 	w.published = w.counts
 	w.pubMu.Unlock()
 }
 
-// message opens an ordinary message and answers it, or challenges its sender. A session with one
-// pair of keys is used where it was seen; else the keys are looked up.
+// handleMessage opens an ordinary message and answers it, or challenges its sender. It uses a
+// session with one pair of keys without a lock, and otherwise looks the keys up.
 func (w *Worker) handleMessage(s *staged, at session.SlotRef) {
 	var plaintext []byte
 	keys := at.SingleKey(&s.key)
@@ -200,8 +201,8 @@ func (w *Worker) handleMessage(s *staged, at session.SlotRef) {
 		plaintext, keys = w.open(s, &f)
 	}
 	if keys == nil {
-		// Only what did not open is charged, so that who floods in a peer's name does not touch its
-		// session.
+		// Charge only datagrams that did not open, so that a flood in the name of a peer does not
+		// touch its session.
 		if w.allowed(s.permitted, w.e.cfg.Unverified, s.from, RateUnverified) {
 			w.challengeSender(s)
 		}
@@ -212,7 +213,7 @@ func (w *Worker) handleMessage(s *staged, at session.SlotRef) {
 			w.counts[DropReplay]++
 			return
 		}
-		w.counts[Retransmissions]++ // the session does not change by it
+		w.counts[Retransmissions]++ // the session does not change
 		p := peerOf(s, keys)
 		w.dispatch(&p, plaintext)
 		return
@@ -220,7 +221,7 @@ func (w *Worker) handleMessage(s *staged, at session.SlotRef) {
 	keys.Opened(w.now)
 	keys.SetVia(uint16(w.via))
 	if current != keys && current != nil {
-		current.SetVia(uint16(w.via)) // requests go out with those
+		current.SetVia(uint16(w.via)) // requests use these keys
 	}
 	p := peerOf(s, keys)
 	if keys != current && w.e.sessions.Promote(w.now, &s.key, s.hash, keys) {
@@ -229,8 +230,8 @@ func (w *Worker) handleMessage(s *staged, at session.SlotRef) {
 	w.dispatch(&p, plaintext)
 }
 
-// open tries all keys of a session. Opening destroys what does not fit, so that the ciphertext is
-// kept where there is more than one pair to try.
+// open tries all keys of a session. A failed attempt destroys the ciphertext, so it is kept where
+// there is more than one pair to try.
 func (w *Worker) open(s *staged, f *session.Found) ([]byte, *session.Keys) {
 	p := &s.packet
 	try := [...]*session.Keys{f.Current, f.Next, f.Previous}
@@ -258,7 +259,7 @@ func (w *Worker) open(s *staged, f *session.Found) ([]byte, *session.Keys) {
 	return nil, nil
 }
 
-// blocked counts a datagram from a source that is not wanted.
+// blocked counts a datagram from an unwanted source.
 func (w *Worker) blocked(v limits.Verdict) {
 	if v == limits.Outside {
 		w.counts[DropOutside]++
@@ -309,8 +310,8 @@ func (w *Worker) commit(n int, to netip.AddrPort) {
 	w.out.Commit(n, to, w.via)
 }
 
-// handshake queues a handshake packet if it answers a live challenge and can be good as far as that
-// costs nothing to tell. No arithmetic has been done for it until then.
+// queueHandshake queues a handshake packet if it answers a live challenge and passes all checks
+// that cost nothing. No arithmetic happens before.
 func (w *Worker) queueHandshake(s *staged) {
 	came := w.e.sessions.Arrived(w.now, &s.key, s.hash)
 	switch {
@@ -337,12 +338,12 @@ func (w *Worker) queueHandshake(s *staged) {
 	w.e.submit(t)
 }
 
-// Via names the local address that a datagram arrived at, or that one leaves from. The engine hands
-// it back to its PacketWriter and to Config.LocalAddr and gives it no meaning. The zero value leaves the
-// choice to the outbox.
+// Via identifies a local address at which a datagram arrived, or from which one leaves. The engine
+// only passes it back to its PacketWriter and to Config.LocalAddr. The zero value leaves the choice
+// to the PacketWriter.
 type Via uint16
 
-// LocalAddr returns the local IP address that v names. It is invalid if v is zero, or if the
+// LocalAddr returns the local IP address that v identifies. It is invalid if v is zero or the
 // address is not known, as with sockets that cannot tell.
 func (e *Engine) LocalAddr(v Via) netip.Addr {
 	if v == 0 || e.cfg.LocalAddr == nil {
@@ -352,5 +353,5 @@ func (e *Engine) LocalAddr(v Via) netip.Addr {
 }
 
 // LocalAddr returns the local IP address at which the datagram that is being served arrived. It is
-// invalid if that is not known, and for work that no datagram has caused.
+// invalid if that is not known, and for work without a datagram.
 func (w *Worker) LocalAddr() netip.Addr { return w.e.LocalAddr(w.via) }
