@@ -69,6 +69,36 @@ func TestMetricNames(t *testing.T) {
 	}
 }
 
+// The manual explains every cause of a drop and of a refusal, and names none that does not exist.
+func TestManualNamesCauses(t *testing.T) {
+	manual := readText(t, "docs", "OPERATING.md")
+	_, after, ok := strings.Cut(manual, "The causes of `discv5_dropped_total`:")
+	section, _, ok2 := strings.Cut(after, "The two histograms")
+	if !ok || !ok2 {
+		t.Fatal("docs/OPERATING.md has no tables of causes")
+	}
+	causes := map[string]bool{}
+	for c := range discv5.NumCounters {
+		if i := c.Info(); i.Label == "cause" {
+			causes[i.Value] = true
+			if !strings.Contains(section, "`"+i.Value+"`") {
+				t.Errorf("nothing about cause %s of %s", i.Value, i.Metric)
+			}
+		}
+	}
+	for line := range strings.Lines(section) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | ")
+		for i, name := range strings.Split(first, "`") {
+			if i%2 == 1 && strings.HasPrefix(line, "| `") && !causes[name] {
+				t.Errorf("no cause %s", name)
+			}
+		}
+	}
+	if len(causes) < 40 {
+		t.Errorf("%d causes", len(causes))
+	}
+}
+
 // A duration is in the bucket of both kinds that its bounds say, and in the sum.
 func TestHistogram(t *testing.T) {
 	var h discv5.Histogram
