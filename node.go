@@ -15,6 +15,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/monotime"
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/internal/virtual"
@@ -128,7 +129,7 @@ func newNode(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{cfg: cfg, machine: machine, closing: make(chan struct{}), byFam: [2]int{-1, -1}}
-	n.clock = nodeClock{fastpath.NewClock(), machine}
+	n.clock = nodeClock{monotime.NewClock(), machine}
 	n.log.init(n)
 	if err := n.listen(); err != nil {
 		return nil, err

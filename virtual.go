@@ -11,6 +11,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/monotime"
 	"github.com/fastdisc/discv5/internal/virtual"
 )
 
@@ -47,7 +48,7 @@ func (n *Node) random() io.Reader {
 
 // nodeClock is the node's monotonic clock: that of the system or of a simulated machine.
 type nodeClock struct {
-	fastpath.Clock
+	monotime.Clock
 	machine virtual.Machine // nil: the system's
 }
 

@@ -102,11 +102,3 @@ func BenchmarkSend(b *testing.B) {
 		report(b, times)
 	})
 }
-
-// BenchmarkClock is one reading of the clock.
-func BenchmarkClock(b *testing.B) {
-	c := NewClock()
-	for b.Loop() {
-		c.Now()
-	}
-}

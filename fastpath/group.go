@@ -189,11 +189,6 @@ func (g *Group) Stats() ConnStats {
 	return sum
 }
 
-// Drops is the number of datagrams that the kernel dropped at the sockets of
-// the group: those that found the receive buffer full together with those that
-// the socket filter refused. See ConnStats.KernelDrops.
-func (g *Group) Drops() uint64 { return g.Stats().KernelDrops }
-
 // Close closes all sockets. Every ReadBatch returns ErrClosed. Closing twice is
 // not an error.
 func (g *Group) Close() error {

@@ -87,13 +87,13 @@ func TestKernelDrops(t *testing.T) {
 			queue(t, tx, 0, 1000, b.LocalAddr())
 			a.WriteBatch(tx)
 			drain(t, b, rx, 1)
-			if d := g.Drops(); d == 0 || d != uint64(sent-got) {
+			if d := g.Stats().KernelDrops; d == 0 || d != uint64(sent-got) {
 				t.Errorf("drops = %d, want %d", d, sent-got)
 			}
-			before := g.Drops()
+			before := g.Stats().KernelDrops
 			g.Close()
-			if g.Drops() != before {
-				t.Errorf("drops after Close = %d, want %d", g.Drops(), before)
+			if g.Stats().KernelDrops != before {
+				t.Errorf("drops after Close = %d, want %d", g.Stats().KernelDrops, before)
 			}
 		})
 	}

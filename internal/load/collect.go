@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/monotime"
 )
 
 // tickPeriod is how often Prepare tells its progress.
@@ -85,7 +85,7 @@ func (g *Generator) start(ctx context.Context, r *run, meter *Meter, tick func()
 			return &c.sum, err
 		}
 	}
-	r.clock = fastpath.NewClock()
+	r.clock = monotime.NewClock()
 	for _, w := range g.workers {
 		go w.work(r)
 	}

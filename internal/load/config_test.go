@@ -226,7 +226,7 @@ func TestPace(t *testing.T) {
 
 func TestHistogram(t *testing.T) {
 	var empty *Histogram
-	if empty.Count() != 0 || empty.Max() != 0 || empty.Quantile(0.5) != 0 || empty.Mean() != 0 || empty.Over(0) != 0 || empty.Bars() != nil {
+	if empty.Count() != 0 || empty.Max() != 0 || empty.Quantile(0.5) != 0 || empty.Mean() != 0 || empty.over(0) != 0 || empty.bars() != nil {
 		t.Error("the nil histogram is not empty")
 	}
 	h := NewHistogram()
@@ -240,12 +240,12 @@ func TestHistogram(t *testing.T) {
 	if !near(h.Quantile(0.5), 500*time.Millisecond) || !near(h.Quantile(0.99), 990*time.Millisecond) || !near(h.Max(), time.Second) || !near(h.Mean(), 500500*time.Microsecond) {
 		t.Errorf("p50 %v, p99 %v, max %v, mean %v", h.Quantile(0.5), h.Quantile(0.99), h.Max(), h.Mean())
 	}
-	if n := h.Over(900 * time.Millisecond); n < 98 || n > 101 {
+	if n := h.over(900 * time.Millisecond); n < 98 || n > 101 {
 		t.Errorf("%d over 900 ms", n)
 	}
 	sum := int64(0)
-	for _, b := range h.Bars() {
-		sum += b.Count
+	for _, b := range h.bars() {
+		sum += b.count
 	}
 	if sum != 1000 || h.Count() != 1000 {
 		t.Errorf("%d in bars, %d counted", sum, h.Count())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/monotime"
 )
 
 // Answers that come in trains are counted one by one, and the trains by themselves.
@@ -52,7 +53,7 @@ func TestGROBatchesDelayNothing(t *testing.T) {
 	if err := w.reset(&run{cfg: &g.cfg, plan: Plan{For: time.Hour, Every: time.Hour}, stop: new(atomic.Bool)}); err != nil {
 		t.Fatal(err)
 	}
-	w.begin(fastpath.NewClock())
+	w.begin(monotime.NewClock())
 	const trains, each = 3, 60
 	tx := fastpath.NewTx(each, codec.MinPacketSize)
 	for range trains {

@@ -78,3 +78,35 @@ func load(t testing.TB, g *Generator, p Plan) *Result {
 	}
 	return r
 }
+
+// over returns how many durations are longer than d, as exactly as the histogram is.
+func (h *Histogram) over(d time.Duration) (n int64) {
+	if h == nil {
+		return 0
+	}
+	for _, b := range h.h.Distribution() {
+		if b.From > int64(d) {
+			n += b.Count
+		}
+	}
+	return n
+}
+
+// bar is a part of a Histogram: how many durations lie from From to To.
+type bar struct {
+	from, to time.Duration
+	count    int64
+}
+
+// bars returns the parts of h that are not empty, in rising order.
+func (h *Histogram) bars() (list []bar) {
+	if h == nil {
+		return nil
+	}
+	for _, b := range h.h.Distribution() {
+		if b.Count > 0 {
+			list = append(list, bar{time.Duration(b.From), time.Duration(b.To), b.Count})
+		}
+	}
+	return list
+}

@@ -70,35 +70,3 @@ func (h *Histogram) Mean() time.Duration {
 	}
 	return time.Duration(h.h.Mean())
 }
-
-// Over is how many durations are longer than d, as exactly as the histogram is.
-func (h *Histogram) Over(d time.Duration) (n int64) {
-	if h == nil {
-		return 0
-	}
-	for _, b := range h.h.Distribution() {
-		if b.From > int64(d) {
-			n += b.Count
-		}
-	}
-	return n
-}
-
-// Bar is a part of a Histogram: how many durations lie from From to To.
-type Bar struct {
-	From, To time.Duration
-	Count    int64
-}
-
-// Bars are the parts of h that are not empty, in rising order.
-func (h *Histogram) Bars() (list []Bar) {
-	if h == nil {
-		return nil
-	}
-	for _, b := range h.h.Distribution() {
-		if b.Count > 0 {
-			list = append(list, Bar{time.Duration(b.From), time.Duration(b.To), b.Count})
-		}
-	}
-	return list
-}

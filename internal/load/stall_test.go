@@ -40,7 +40,7 @@ func TestStall(t *testing.T) {
 		t.Errorf("longest latency %v, want %v at least", max, pause)
 	}
 	// Those that were due in the first 200 ms of the pause waited 100 ms or more.
-	if n, want := r.Latency.Over(slow), int64(rate*(pause-slow)/time.Second); n < want-want/20 {
+	if n, want := r.Latency.over(slow), int64(rate*(pause-slow)/time.Second); n < want-want/20 {
 		t.Errorf("%d requests took more than %v, want %d", n, slow, want)
 	}
 
@@ -52,7 +52,7 @@ func TestStall(t *testing.T) {
 	if r.Latency.Max() < pause {
 		t.Errorf("closed loop: longest latency %v, want %v at least", r.Latency.Max(), pause)
 	}
-	if n := r.Latency.Over(pause - time.Millisecond); n < 1 || n > 3 {
+	if n := r.Latency.over(pause - time.Millisecond); n < 1 || n > 3 {
 		t.Errorf("closed loop: %d requests took as long as the pause, want the one that met it", n)
 	}
 }
@@ -92,7 +92,7 @@ func TestLateGenerator(t *testing.T) {
 	if lag := r.Lag.Max(); lag < pause/2 || r.Latency.Max() < lag-time.Millisecond {
 		t.Errorf("lag up to %v, latency up to %v", lag, r.Latency.Max())
 	}
-	if n, want := r.Latency.Over(slow/2), int64(rate*(pause-slow)/time.Second); n < want {
+	if n, want := r.Latency.over(slow/2), int64(rate*(pause-slow)/time.Second); n < want {
 		t.Errorf("%d requests took more than %v, want %d", n, slow/2, want)
 	}
 	// Each request took at least as long as it left late, whatever else the machine did.

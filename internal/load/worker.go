@@ -10,6 +10,7 @@ import (
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/monotime"
 	"github.com/fastdisc/discv5/internal/session"
 )
 
@@ -58,7 +59,7 @@ type worker struct {
 
 	// Of the run. now is the time since it began, as of the last look at the clock.
 	run      *run
-	clock    fastpath.Clock
+	clock    monotime.Clock
 	now      time.Duration
 	schedule schedule
 	due      []time.Duration // scratch
@@ -90,7 +91,7 @@ type worker struct {
 type run struct {
 	cfg     *Config
 	plan    Plan
-	clock   fastpath.Clock
+	clock   monotime.Clock
 	prepare bool
 	stop    *atomic.Bool
 	maker   *maker
@@ -189,7 +190,7 @@ func (w *worker) reset(r *run) error {
 }
 
 // begin starts the time of a run.
-func (w *worker) begin(c fastpath.Clock) {
+func (w *worker) begin(c monotime.Clock) {
 	w.clock = c
 	w.now = c.Now()
 	w.progress, w.expires = w.now, 0

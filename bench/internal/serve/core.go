@@ -13,6 +13,7 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/load"
+	"github.com/fastdisc/discv5/internal/monotime"
 	"github.com/fastdisc/discv5/internal/session"
 )
 
@@ -22,7 +23,7 @@ import (
 type core struct {
 	group *fastpath.Group
 	e     *engine.Engine
-	clock fastpath.Clock
+	clock monotime.Clock
 	key   *enr.PrivateKey
 	wg    sync.WaitGroup
 }
@@ -42,7 +43,7 @@ func startCore(spec Spec) (server, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &core{group: g, clock: fastpath.NewClock(), key: key}
+	c := &core{group: g, clock: monotime.NewClock(), key: key}
 	if err := c.start(spec); err != nil {
 		g.Close()
 		return nil, err

@@ -1,4 +1,4 @@
-package fastpath
+package monotime
 
 import (
 	"testing"
@@ -30,5 +30,13 @@ func TestClock(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { c.Now() }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// BenchmarkClock is one reading of the clock.
+func BenchmarkClock(b *testing.B) {
+	c := NewClock()
+	for b.Loop() {
+		c.Now()
 	}
 }
