@@ -161,7 +161,7 @@ func (s *Search) Next(now time.Duration) (q Question, ok bool) {
 	}
 	distances := s.distances(int(e.bucket))
 	e.phase, e.asked = asking, max(now, 1)
-	s.asked.put(e.id, 0, now+s.cfg.Lifetime)
+	s.asked.put(e.id, 0, s.until(now))
 	s.underWay[e.id] = distances
 	s.perWalk[e.bucket]++
 	s.asks++
@@ -391,9 +391,17 @@ func (s *Search) give(now time.Duration, n Node) {
 	if !s.given.ever(id) {
 		s.found++ // one that is given once more is nothing new: it does not keep the walks coming
 	}
-	s.given.put(id, n.Record.Seq(), now+s.cfg.Lifetime)
+	s.given.put(id, n.Record.Seq(), s.until(now))
 	s.results = append(s.results, n)
 	s.stats.Found++
+}
+
+// until is how long a node that was asked or given is remembered: a lookup does either once.
+func (s *Search) until(now time.Duration) time.Duration {
+	if s.cfg.Stream {
+		return now + s.cfg.Lifetime
+	}
+	return never
 }
 
 // Take returns the results that it has not returned before. Call it after Next and after Answer.
