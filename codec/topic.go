@@ -88,8 +88,9 @@ func readRecord(b []byte) (record, rest []byte, err error) {
 type RegConfirmation struct {
 	RequestID RequestID
 	Total     uint64 // packets that answer the request: this one and NODES
-	Ticket    []byte // for the next attempt, at most MaxTicketSize bytes; empty when the registration was admitted
-	WaitTime  uint64 // milliseconds until the next attempt, or until the registration ends
+	// for the next attempt, at most MaxTicketSize bytes; empty when the registration was admitted
+	Ticket   []byte
+	WaitTime uint64 // milliseconds until the next attempt, or until the registration ends
 }
 
 // Append appends the message with its type byte.

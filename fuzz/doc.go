@@ -30,7 +30,7 @@
 //	nat            FuzzParse, FuzzTransaction, FuzzSearchAnswer
 //	internal/session FuzzMap
 //	table          FuzzTable
-//	topic          FuzzRegistrar
+//	topic          FuzzAdvertiser, FuzzRegistrar, FuzzSearch
 //	fuzz/diff      FuzzRecord, FuzzRecordText, FuzzEnode, FuzzMessage, FuzzPacket, FuzzHandshake, FuzzTree
 //	fuzz/libsecp   FuzzSecret, FuzzAgreement, FuzzVerdict
 //

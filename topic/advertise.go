@@ -60,12 +60,13 @@ type ChangeKind uint8
 
 // Kinds of changes.
 const (
-	Quoted   ChangeKind = iota // the registrar wants the advertiser to wait
-	Placed                     // the ad is in the registrar's cache
-	Ended                      // the ad has reached the end of its life
-	Silent                     // the registrar did not answer
-	GaveUp                     // the registrar gave more tickets, or wanted a longer wait, than is worth it
-	Replaced                   // the own endpoint has changed; the chain starts again
+	Quoted ChangeKind = iota // the registrar wants the advertiser to wait
+	Placed                   // the ad is in the registrar's cache
+	Ended                    // the ad has reached the end of its life
+	Silent                   // the registrar did not answer
+	// the registrar gave more tickets, or wanted a longer wait, than is worth it
+	GaveUp
+	Replaced // the own endpoint has changed; the chain starts again
 )
 
 var changeNames = [...]string{"quoted", "placed", "ended", "silent", "gave up", "replaced"}
@@ -106,7 +107,8 @@ type Confirmation struct {
 }
 
 // Advertiser keeps the own record placed at registrars for one topic (discv5-theory.md, Advertiser
-// Behaviour). It is a state machine: it says which requests to make, and is told of the answers.
+// Behaviour). It is a state machine: it says which requests to make, and the caller reports the
+// answers.
 //
 //	for ask, ok := a.Next(now); ok; ask, ok = a.Next(now) {
 //		// send REGTOPIC
@@ -131,8 +133,8 @@ type bucketState struct {
 	start  time.Duration // when the first request may be made
 }
 
-// NewAdvertiser returns an Advertiser without candidates and record: it starts when it has both. rnd
-// belongs to the goroutine that uses the Advertiser.
+// NewAdvertiser returns an Advertiser without candidates and record: it starts when it has both.
+// rnd belongs to the goroutine that uses the Advertiser.
 func NewAdvertiser(cfg AdvertiserConfig, rnd *aead.Random) *Advertiser {
 	if cfg.Lifetime <= 0 {
 		cfg.Lifetime = DefaultLifetime
@@ -148,8 +150,8 @@ func (a *Advertiser) Table() *Table { return &a.table }
 
 // SetRecord sets the own record. While the endpoints in it stay the same, chains go on with the
 // record that they began with. When they change, chains begin again and ads that are placed are
-// replaced when they end. A record without an endpoint stops the Advertiser: registrars would refuse
-// it.
+// replaced when they end. A record without an endpoint stops the Advertiser: registrars would
+// refuse it.
 func (a *Advertiser) SetRecord(now time.Duration, r *enr.Record) {
 	if !a.start && r != nil {
 		a.start = true
@@ -231,7 +233,8 @@ func (a *Advertiser) expire(now time.Duration) {
 			case e.phase == placed && now >= e.chain.due:
 				a.change(now, e, Ended, 0)
 				e.rest = now + a.jitter(renewSpread)
-				if now-e.chain.begun < shortRest { // a registrar that admits for a moment is not asked in a loop
+				// a registrar that admits for a moment is not asked in a loop
+				if now-e.chain.begun < shortRest {
 					e.rest += shortRest
 				}
 				a.release(e)
@@ -337,7 +340,8 @@ func (a *Advertiser) Confirm(now time.Duration, id enr.ID, c Confirmation) bool 
 	return true
 }
 
-// guard is how much later than quoted a ticket is presented: the clocks of two nodes differ in speed.
+// guard is how much later than quoted a ticket is presented: the clocks of two nodes differ in
+// speed.
 func guard(wait time.Duration) time.Duration { return 50*time.Millisecond + wait/5000 }
 
 // Fail reports that a node has not answered. live says that it is known to be up, for instance

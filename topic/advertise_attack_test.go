@@ -34,17 +34,20 @@ func netOf(t testing.TB, nodes []Node) *fakeNet {
 	return net
 }
 
-// Registrars that lie about waits cost time and no place: in the end all places are with honest ones.
+// Registrars that lie about waits cost time and no place: in the end all places are with honest
+// ones.
 func TestT11LyingRegistrars(t *testing.T) {
 	topic := Of("x")
 	net := netOf(t, inBucket(t, topic, 0, 10))
 	ticket := Confirmation{Ticket: []byte("ticket")}
 	asked := map[int]int{}
 	for i, lie := range []func(Registration) (Confirmation, bool){
-		func(Registration) (Confirmation, bool) { return ticket, true }, // a wait of nothing, for ever
+		// a wait of nothing, for ever
+		func(Registration) (Confirmation, bool) { return ticket, true },
 		func(Registration) (Confirmation, bool) { c := ticket; c.Wait = DefaultLifetime; return c, true },
 		func(Registration) (Confirmation, bool) { c := ticket; c.Wait = 1 << 62; return c, true },
-		func(Registration) (Confirmation, bool) { return Confirmation{}, true }, // an ad that lives no time
+		// an ad that lives no time
+		func(Registration) (Confirmation, bool) { return Confirmation{}, true },
 		func(Registration) (Confirmation, bool) { return Confirmation{Ticket: make([]byte, 300)}, true },
 	} {
 		net.nodes[1+i].confirm = func(r Registration) (Confirmation, bool) {
@@ -211,8 +214,8 @@ func TestT16Unsolicited(t *testing.T) {
 	})
 }
 
-// The clock jumps by an hour, as after a suspend. All tickets are void then; the chains begin again,
-// spread over time and within the pace.
+// The clock jumps by an hour, as after a suspend. All tickets are void then; the chains begin
+// again, spread over time and within the pace.
 func TestT24ClockJump(t *testing.T) {
 	net := newFakeNet(t, 200, 0)
 	pace := new(Pace)

@@ -316,9 +316,9 @@ func TestT08HoardedTickets(t *testing.T) {
 	}
 }
 
-// A second quote does not beat the first by more than the time that has passed, as long as topic and
-// address meet the same state. Topic and address have bounds of their own, so that where both count
-// the sum may fall twice as fast.
+// A second quote does not beat the first by more than the time that has passed, as long as topic
+// and address meet the same state. Topic and address have bounds of their own, so that where both
+// count the sum may fall twice as fast.
 func TestT09AskingAgain(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

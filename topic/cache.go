@@ -62,8 +62,8 @@ func (s *slot) setRecord(r *enr.Record) {
 // numClasses is the number of classes of addresses that can be relayed.
 const numClasses = int(netaddr.Special)
 
-// group is a topic that has slots. The places of its ads are sorted by class: ads that the registrar
-// may show to anybody come first.
+// group is a topic that has slots. The places of its ads are sorted by class: ads that the
+// registrar may show to anybody come first.
 type group struct {
 	topic Topic
 	upTo  [numClasses]uint32 // upTo[c] ads are of class c or lower

@@ -18,8 +18,8 @@ type newAd struct {
 	expires time.Duration
 }
 
-// insert stores an ad. There must be fewer ads than slots, and no live ad of the same advertiser and
-// topic. An expired one is replaced. Ads must be inserted in the order of their expiry.
+// insert stores an ad. There must be fewer ads than slots, and no live ad of the same advertiser
+// and topic. An expired one is replaced. Ads must be inserted in the order of their expiry.
 func (c *cache) insert(a newAd) {
 	if n := c.find(a.id, a.topic); n != none {
 		c.release(n)

@@ -44,7 +44,8 @@ type Config struct {
 	// Slack admits an ad that has this long or less to wait, which saves a round trip. The default
 	// is one second. A negative value stands for none.
 	Slack time.Duration
-	// Window is δ, how long after the end of the quoted wait a ticket counts, 10 seconds by default.
+	// Window is δ, how long after the end of the quoted wait a ticket counts, 10 seconds by
+	// default.
 	Window time.Duration
 	// CheckPort makes the registrar refuse a record whose UDP port is not that of the sender. It
 	// is off by default: honest nodes behind some NATs send from other ports.

@@ -75,8 +75,8 @@ func liveNetworks(t testing.TB) (list []netip.Addr) {
 	return list
 }
 
-// addressKinds are the honest advertisers' addresses. Uniform ones flatter the score: no two of them
-// are alike.
+// addressKinds are the honest advertisers' addresses. Uniform ones flatter the score: no two of
+// them are alike.
 func addressKinds(t testing.TB) map[string]func(*rand.Rand) netip.Addr {
 	live := liveNetworks(t)
 	in := func(rnd *rand.Rand, own int) netip.Addr {
@@ -87,8 +87,9 @@ func addressKinds(t testing.TB) map[string]func(*rand.Rand) netip.Addr {
 		return netip.AddrFrom4(a)
 	}
 	return map[string]func(*rand.Rand) netip.Addr{
-		"uniform":       publicAddr,
-		"live networks": func(rnd *rand.Rand) netip.Addr { return in(rnd, 2) }, // any address in their /16
+		"uniform": publicAddr,
+		// any address in their /16
+		"live networks": func(rnd *rand.Rand) netip.Addr { return in(rnd, 2) },
 		// Three in four share a /24 with a live record, as customers of a few hosting companies do.
 		"clustered": func(rnd *rand.Rand) netip.Addr {
 			if rnd.IntN(4) == 0 {
@@ -104,10 +105,11 @@ func addressKinds(t testing.TB) map[string]func(*rand.Rand) netip.Addr {
 type floodRow struct {
 	addresses, scenario string
 	topics, hours       int
-	utilization         [2]float64    // least and most
-	share               float64       // most of the cache that is hostile; of the attacked topic, if there is one
-	attacked            float64       // most of the cache that the attacked topic takes
-	p95                 time.Duration // longest wait of honest advertisers
+	utilization         [2]float64 // least and most
+	// most of the cache that is hostile; of the attacked topic, if there is one
+	share    float64
+	attacked float64       // most of the cache that the attacked topic takes
+	p95      time.Duration // longest wait of honest advertisers
 }
 
 func runFlood(t *testing.T, row floodRow) {
@@ -163,8 +165,8 @@ func TestG8NoAttacker(t *testing.T) {
 	})
 }
 
-// Many identities of one /24 register for topics of all kinds. The score is what holds them: without
-// it they have four fifths of the cache.
+// Many identities of one /24 register for topics of all kinds. The score is what holds them:
+// without it they have four fifths of the cache.
 func TestT01FloodFromOneNetwork(t *testing.T) {
 	runFloods(t, []floodRow{
 		{"uniform", "network", 300, 6, [2]float64{0.23, 0.33}, 0.33, 0, 6500 * time.Second},
@@ -179,9 +181,9 @@ func TestT01FloodFromOneNetwork(t *testing.T) {
 	})
 }
 
-// All attackers register for one topic, for which half of the honest advertisers do too. The term of
-// the topic is what keeps the others in the cache: without it the attacked topic has the part of the
-// cache that it has of the requests, four fifths with diverse addresses.
+// All attackers register for one topic, for which half of the honest advertisers do too. The term
+// of the topic is what keeps the others in the cache: without it the attacked topic has the part of
+// the cache that it has of the requests, four fifths with diverse addresses.
 func TestT02FloodOfOneTopic(t *testing.T) {
 	runFloods(t, []floodRow{
 		{"uniform", "one topic", 300, 6, [2]float64{0.18, 0.28}, 0.59, 0.47, 9000 * time.Second},

@@ -152,7 +152,8 @@ func (t *ipTree) remove(k ipKey) {
 		if below.count == 0 {
 			t.give(*link)
 			*link = none
-			if above != nil { // v has one child left: v's prefix is no place where the tree branches
+			// v has one child left: v's prefix is no place where the tree branches
+			if above != nil {
 				gone := *above
 				*above = v.child[1-bit(k.bits, v.depth)]
 				t.give(gone)

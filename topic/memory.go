@@ -6,8 +6,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// memory remembers nodes for a time that is the same for all. It is bounded: the oldest is forgotten
-// first.
+// memory remembers nodes for a time that is the same for all. It is bounded: the oldest is
+// forgotten first.
 type memory struct {
 	most  int
 	notes map[enr.ID]memo

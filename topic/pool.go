@@ -8,16 +8,16 @@ import (
 // PoolSize is the number of nodes that a Pool keeps.
 const PoolSize = 512
 
-// Pool keeps capable nodes of which the node has heard, in whatever answer. Where few nodes have the
-// capability the node table alone holds hardly one. When the pool is full a new node takes the place
-// of a random one. A Pool belongs to one goroutine at a time.
+// Pool keeps capable nodes that any answer has named. Where few nodes have
+// the capability the node table alone holds hardly one. When the pool is full a new node takes the
+// place of a random one. A Pool belongs to one goroutine at a time.
 type Pool struct {
 	nodes []Node
 	at    map[enr.ID]int
 }
 
-// Add offers a node. It is taken if it has the capability entry, and if its record is newer than the
-// one that the pool has of it.
+// Add offers a node. It is taken if it has the capability entry, and if its record is newer than
+// the one that the pool has of it.
 func (p *Pool) Add(n Node, rnd *aead.Random) bool {
 	if n.Record == nil || !n.Record.SupportsTopics() {
 		return false

@@ -71,19 +71,21 @@ type Request struct {
 // Result is what became of a request to register.
 type Result uint8
 
-// Results. The last three are not answered: the protocol has no packet for a refusal. All others are.
-// A ticket that does not count makes the request a first one, which may be admitted as well as any.
+// Results. The last three are not answered: the protocol has no packet for a refusal. All others
+// are. A ticket that does not count makes the request a first one, which may be admitted as well as
+// any.
 const (
-	Admitted  Result = iota // the ad is in the cache now
-	Known                   // the ad was in the cache
-	Waiting                 // it has to wait: a first request, or one with a valid ticket
-	Early                   // it has to wait, and came too early with its ticket
-	Late                    // it has to wait, and came too late with its ticket
-	BadTicket               // it has to wait, and its ticket is not this registrar's, not for this ad, or spent
-	Full                    // it has to wait because the cache is full
-	Endpoint                // the record's address is not the sender's, or cannot be relayed
-	Owner                   // the record is not the sender's, or the sender is the registrar itself
-	Record                  // there is no record; callers also count here what does not verify
+	Admitted Result = iota // the ad is in the cache now
+	Known                  // the ad was in the cache
+	Waiting                // it has to wait: a first request, or one with a valid ticket
+	Early                  // it has to wait, and came too early with its ticket
+	Late                   // it has to wait, and came too late with its ticket
+	// it has to wait, and its ticket is not this registrar's, not for this ad, or spent
+	BadTicket
+	Full     // it has to wait because the cache is full
+	Endpoint // the record's address is not the sender's, or cannot be relayed
+	Owner    // the record is not the sender's, or the sender is the registrar itself
+	Record   // there is no record; callers also count here what does not verify
 
 	// NumResults is the number of results.
 	NumResults = iota
@@ -218,7 +220,8 @@ func (r *Registrar) decide(now time.Duration, q *Request, source netip.Addr, t t
 	if len(q.Ticket) > 0 {
 		opens := t.issued + t.wait
 		switch {
-		case !authentic || t.first < ended: // the chain of a spent ticket began before that ad was admitted
+		// the chain of a spent ticket began before that ad was admitted
+		case !authentic || t.first < ended:
 			v.Result = BadTicket
 		case now < opens-early:
 			v.Result = Early

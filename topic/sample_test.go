@@ -216,7 +216,7 @@ func TestTopics(t *testing.T) {
 	}
 }
 
-// No ad outlives its time, and the callback hears of each once.
+// No ad outlives its time, and the callback gets each once.
 func TestExpired(t *testing.T) {
 	gone := map[enr.ID]int{}
 	r := mustRegistrar(t, Config{Expired: func(topic Topic, id enr.ID) {

@@ -347,8 +347,8 @@ func (s *Search) unasked(now time.Duration, nodes []Node) (list []Node) {
 	return list
 }
 
-// contribute takes the ads of a registrar. Until three registrars have returned ads, each may give a
-// few only: one liar must not be all of a result.
+// contribute takes the ads of a registrar. Until three registrars have returned ads, each may give
+// a few only: one liar must not be all of a result.
 func (s *Search) contribute(now time.Duration, id enr.ID, ads []Node) {
 	if len(ads) == 0 {
 		return
@@ -417,8 +417,8 @@ func (s *Search) Take() []Node {
 // Results returns all results. A Stream has those only that Take has not returned.
 func (s *Search) Results() []Node { return slices.Clone(s.results) }
 
-// Done reports whether the search has ended: nobody is left to ask, or enough advertisers were found
-// at three registrars or more. A Stream does not end.
+// Done reports whether the search has ended: nobody is left to ask, or enough advertisers were
+// found at three registrars or more. A Stream does not end.
 func (s *Search) Done() bool {
 	return s.ended || !s.cfg.Stream && s.diverse && len(s.results) >= s.cfg.Count
 }

@@ -60,8 +60,8 @@ func (a *adaptive) move(n int) {
 	a.bucket, a.counts = min(max(a.bucket+n, 0), NumBuckets-1), nil
 }
 
-// leave goes to the next bucket because nobody is left to ask in this one. Behind the last bucket is
-// the end of the walk.
+// leave goes to the next bucket because nobody is left to ask in this one. Behind the last bucket
+// is the end of the walk.
 func (a *adaptive) leave() { a.bucket, a.counts = a.bucket+1, nil }
 
 // restart begins the next walk.

@@ -109,8 +109,8 @@ func TestT13Eclipse(t *testing.T) {
 	}
 }
 
-// The nodes closest to the topic are hostile: they admit nothing and return nothing. Topics that are
-// held far from there too are found all the same.
+// The nodes closest to the topic are hostile: they admit nothing and return nothing. Topics that
+// are held far from there too are found all the same.
 func TestT15ClosestNodesHostile(t *testing.T) {
 	net := newFakeNet(t, 300, 0)
 	topic := Of("x")

@@ -13,7 +13,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// crowdSim runs one registrar with many advertisers, each of which comes back as it is told to, for
+// crowdSim runs one registrar with many advertisers. Each comes back when its ticket says so, for
 // ever. Time is virtual: an event is an advertiser's next request.
 type crowdSim struct {
 	t      testing.TB
@@ -181,8 +181,8 @@ func steady(t testing.TB, x, topics int, scale float64, addr func(*rand.Rand) ne
 func within(got, want, tolerance float64) bool { return math.Abs(got-want) <= tolerance*want }
 
 // flood is the attack of the published study on one registrar: honest advertisers arrive at 0.05 a
-// second, hostile ones of one /24 at 0.2 a second, and all stay. scenario says what they register for.
-// The last quarter of the run is measured.
+// second, hostile ones of one /24 at 0.2 a second, and all stay. scenario says what they register
+// for. The last quarter of the run is measured.
 func flood(t testing.TB, scenario string, honest func(*rand.Rand) netip.Addr, topics, hours int) *crowdSim {
 	s := newCrowdSim(t, Config{}, uint64(hours))
 	draw := zipf(s.rnd, topics)

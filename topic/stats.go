@@ -37,8 +37,8 @@ type TopicCount struct {
 	Ads   int
 }
 
-// Topics returns the topics with the most ads, at most most of them, largest first. It takes time in
-// proportion to the number of topics, and copies them all.
+// Topics returns the topics with the most ads, at most most of them, largest first. It takes time
+// in proportion to the number of topics, and copies them all.
 func (r *Registrar) Topics(now time.Duration, most int) []TopicCount {
 	r.mu.Lock()
 	r.advance(now)

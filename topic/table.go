@@ -31,8 +31,8 @@ type Node struct {
 	Addr netip.AddrPort
 }
 
-// Source says who has named some nodes, and what it was asked for. No Source says that the nodes come
-// from the node table, where they are live.
+// Source says who has named some nodes, and what it was asked for. No Source says that the nodes
+// come from the node table, where they are live.
 type Source struct {
 	ID enr.ID
 	// Distances are those that the request named.
