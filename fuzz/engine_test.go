@@ -279,7 +279,7 @@ func TestEngineSeeds(t *testing.T) {
 	}
 	for _, c := range []engine.Counter{
 		engine.HandshakesReceived, engine.HandshakesSent, engine.SessionsOutbound, engine.RequestsAnswered, engine.RequestsTimedOut, engine.RequestsFailed,
-		engine.InPing, engine.InFindNode, engine.InTalkRequest, engine.InPong, engine.InNodes, engine.InTalkResponse, engine.InTopic,
+		engine.InPing, engine.InFindNode, engine.InTalkRequest, engine.InPong, engine.InNodes, engine.InTalkResponse, engine.InTopicQuery,
 		engine.DropHandshakeProof, engine.DropHandshakeRecord, engine.DropNoChallenge, engine.DropChallengesFull, engine.WhoareyouRepeated,
 		engine.DropAuthSize, engine.DropFlag,
 	} {

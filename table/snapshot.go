@@ -23,6 +23,7 @@ type relayEntry struct {
 	only   Family // of the requester; 0 for any
 	id     enr.ID
 	addr   netip.AddrPort
+	topics bool
 }
 
 // Len returns the number of records.
@@ -66,6 +67,10 @@ func (s *Snapshot) MayRelay(i int, requester AddrClass, family Family) bool {
 // Usable says whether record i, 0 <= i < Len, states an endpoint of the given family.
 func (s *Snapshot) Usable(i int, family Family) bool { return s.entries[i].stated&family != 0 }
 
+// Topics says whether node i, 0 <= i < Len, is a registrar of topics, see
+// enr.View.SupportsTopics.
+func (s *Snapshot) Topics(i int) bool { return s.entries[i].topics }
+
 // newSnapshot lists the relayable members, and the relayable replacements of a family that few
 // members state. It returns nil when there are none.
 func newSnapshot(b *bucket) *Snapshot {
@@ -89,7 +94,7 @@ func newSnapshot(b *bucket) *Snapshot {
 		}
 		s.entries = append(s.entries, relayEntry{
 			record: e.node.Record, class: e.class, stated: e.stated, proven: e.proven,
-			only: only, id: e.node.ID, addr: e.node.Addr,
+			only: only, id: e.node.ID, addr: e.node.Addr, topics: e.node.Record.SupportsTopics(),
 		})
 	}
 	return s

@@ -17,6 +17,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/table"
+	"github.com/fastdisc/discv5/topic"
 )
 
 // benchOutbox takes answers and forgets them, into buffers that are used in turn as those of a
@@ -40,6 +41,7 @@ type benchPeer struct {
 	addr netip.AddrPort
 	id   [32]byte
 	keys *session.Keys
+	rec  *enr.Record // nil unless the engine is a registrar
 }
 
 // benchEngine is an engine with sessions, and a table whose three farthest buckets are full.
@@ -62,6 +64,12 @@ type request struct {
 }
 
 func newBenchEngine(tb testing.TB, sessions int) *benchEngine {
+	return newBenchEngineWith(tb, sessions, nil)
+}
+
+// newBenchEngineWith makes a registrar of the engine if it is given a configuration for one. Then
+// the peers have records, and the nodes of the table are capable.
+func newBenchEngineWith(tb testing.TB, sessions int, registrar *topic.Config) *benchEngine {
 	tb.Helper()
 	source := &countedReader{Reader: newReader(7)}
 	check := func(err error) {
@@ -77,7 +85,7 @@ func newBenchEngine(tb testing.TB, sessions int) *benchEngine {
 	f := &benchEngine{tb: tb, source: source, now: time.Minute}
 	f.e, err = New(Config{
 		Key: key, Record: rec, IPv4: true, IPv6: true, Random: source,
-		Session: session.Config{Capacity: max(sessions, 1024), Challenges: 1 << 17},
+		Session: session.Config{Capacity: max(sessions, 1024), Challenges: 1 << 17}, Registrar: registrar, Records: 16 * max(sessions, 256),
 	})
 	check(err)
 	f.w, err = f.e.NewWorker(&f.out, 1)
@@ -101,6 +109,9 @@ func (f *benchEngine) connect(i int) {
 	var a, b [aead.KeySize]byte
 	p := benchPeer{addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 16), byte(i >> 8)}), uint16(9000+i&255))}
 	f.rand.Read(p.id[:])
+	if f.e.registrar != nil {
+		f.identify(&p, i)
+	}
 	f.rand.Read(a[:])
 	f.rand.Read(b[:])
 	p.keys = session.NewKeys(&a, &b)
@@ -110,6 +121,7 @@ func (f *benchEngine) connect(i int) {
 	if !f.e.sessions.Offer(f.now, &k, h, keys, f.now+time.Minute) || !f.e.sessions.Promote(f.now, &k, h, keys) {
 		f.tb.Fatal("no room for a session")
 	}
+	f.e.noteRecord(&k, h, p.rec)
 	f.e.budget.Prove(f.now, p.addr) // as the handshake does
 	f.peers = append(f.peers, p)
 }
@@ -128,9 +140,16 @@ func (f *benchEngine) fill() {
 			continue
 		}
 		ip := netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)})
-		rec, err := enr.NewBuilder().SetSeq(40).SetIP(ip).SetUDP(9000).SetTCP(9000).SetQUIC(9001).
+		if f.e.registrar != nil {
+			ip = netip.AddrFrom4([4]byte{60, byte(i >> 8), byte(i), 1}) // its records go to peers everywhere
+		}
+		b := enr.NewBuilder().SetSeq(40).SetIP(ip).SetUDP(9000).SetTCP(9000).SetQUIC(9001).
 			SetBytes("eth2", make([]byte, 16)).SetBytes("attnets", make([]byte, 8)).SetBytes("syncnets", make([]byte, 1)).
-			SetUint("cgc", 4).SetBytes("nfd", make([]byte, 4)).Sign(key)
+			SetUint("cgc", 4).SetBytes("nfd", make([]byte, 4))
+		if f.e.registrar != nil {
+			b.SetTopicVersion(enr.TopicVersion)
+		}
+		rec, err := b.Sign(key)
 		if err != nil {
 			f.tb.Fatal(err)
 		}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
-	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/budget"
 	"github.com/fastdisc/discv5/internal/session"
 )
@@ -27,59 +26,6 @@ var (
 	ErrBlocked   = errors.New("engine: peer is banned, outside of the allowed networks, or of a list that must not name its address")
 	ErrNoRoute   = fmt.Errorf("%w: no socket of the address's family", ErrNoEndpoint)
 )
-
-// Request is a request to one peer.
-type Request struct {
-	Type MessageType
-	Peer Peer
-	// Distances are those of a FINDNODE, each at most 256.
-	Distances []uint
-	// Protocol and Payload are those of a TALKREQ, together at most codec.MaxTalkRequest bytes.
-	Protocol, Payload []byte
-	// Timeout replaces Config.RequestTimeout if it is not 0. It starts when the packet leaves.
-	Timeout time.Duration
-	// NoFallback restricts the request to Peer.Addr. Otherwise a request without a response goes to
-	// the address of the other family that Peer.Record names, if there is one.
-	NoFallback bool
-	// Done is called exactly once, from a goroutine that drives a worker. It must not block, and
-	// may start further requests with the worker that it is given.
-	Done func(*Worker, Result)
-
-	retries *retries     // nil for the first attempt
-	handle  *handle      // shared by all attempts
-	nonce   *codec.Nonce // of an unanswered packet that asked for a handshake, or nil
-
-	// See package budget.
-	origin  budget.Origin
-	grant   *budget.Grant
-	isRetry bool
-}
-
-// MessageType is the type of a request.
-type MessageType = codec.MessageType
-
-// Result is the outcome of a request.
-type Result struct {
-	Err     error
-	Pong    codec.Pong    // response to PING
-	Records []*enr.Record // response to FINDNODE: verified, at the distances asked for
-	Payload []byte        // response to TALKREQ: a copy
-	RTT     time.Duration // from the answered packet to its response
-	// Silence is the time for which the peer has left the last packet unanswered, if Err is
-	// ErrTimeout. It is 0 if the request never left this node.
-	Silence time.Duration
-
-	grant *budget.Grant // of a FINDNODE: the budget that the response grants
-}
-
-// CallID identifies a request for Cancel, across retries.
-type CallID struct{ h *handle }
-
-// handle lets Cancel find the current attempt of a request. calls.mu guards it.
-type handle struct {
-	id       codec.RequestID // of the current attempt
-	canceled bool
-}
 
 type callState uint8
 
@@ -114,7 +60,8 @@ type call struct {
 	nodes     []byte // records received so far, concatenated
 	packets   uint64 // NODES packets received so far
 	answered  time.Duration
-	collected bool // nodes is complete: further packets are dropped
+	collected bool         // nodes is complete: further packets are dropped
+	topic     *topicAnswer // of REGTOPIC and TOPICQUERY
 }
 
 // messageRoom is enough for PING and for FINDNODE with a few distances.
@@ -195,6 +142,7 @@ func (w *Worker) prepare(r Request) (*call, error) {
 		if r.retries = e.planRetries(&r); *r.retries != (retries{}) {
 			// Copy: the caller may reuse its slices after its context ends.
 			r.Protocol, r.Payload, r.Distances = bytes.Clone(r.Protocol), bytes.Clone(r.Payload), slices.Clone(r.Distances)
+			r.Ticket = bytes.Clone(r.Ticket)
 		}
 	}
 	c := &call{request: r, timeout: r.Timeout, started: w.now}
@@ -237,6 +185,11 @@ func (c *call) encode(e *Engine, r Request) error {
 		}
 		m := codec.FindNode{RequestID: c.id, Distances: d}
 		b = m.Append(b)
+	case codec.TypeRegTopic, codec.TypeTopicQuery:
+		var err error
+		if b, err = c.encodeTopic(e, r, b); err != nil {
+			return err
+		}
 	case codec.TypeTalkRequest:
 		if len(r.Protocol)+len(r.Payload) > codec.MaxTalkRequest {
 			return ErrTooLarge
@@ -361,6 +314,10 @@ func (w *Worker) countOut(t codec.MessageType) {
 		w.counts[OutFindNode]++
 	case codec.TypeTalkRequest:
 		w.counts[OutTalkRequest]++
+	case codec.TypeRegTopic:
+		w.counts[OutRegTopic]++
+	case codec.TypeTopicQuery:
+		w.counts[OutTopicQuery]++
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
+	"github.com/fastdisc/discv5/topic"
 )
 
 // Config configures an engine. The zero value of a field stands for its default.
@@ -126,6 +127,10 @@ type Config struct {
 
 	// LowPorts allows to contact and relay nodes at ports below MinPort because others named them.
 	LowPorts bool
+
+	// Registrar, if not nil, makes the node a registrar of topics. Its Self, Random and Expired are
+	// filled in. Record must have the capability entry, see enr.Builder.SetTopicVersion.
+	Registrar *topic.Config
 
 	// Talk handles TALKREQ of registered protocols; see TalkHandler. Without it every protocol is
 	// unknown.

@@ -18,6 +18,7 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/table"
+	"github.com/fastdisc/discv5/topic"
 )
 
 // Engine is the state of one node. It is safe for concurrent use.
@@ -47,6 +48,8 @@ type Engine struct {
 	restarts     restarts
 	families     families
 	wake         chan struct{}
+	registrar    *topic.Registrar // nil unless the node is one
+	recordChecks recordCheckLimit
 
 	mu      sync.Mutex
 	workers []*Worker
@@ -93,6 +96,9 @@ func New(cfg Config) (*Engine, error) {
 	a := &e.address
 	a.contacts.seed, a.came.seed, a.met.seed = seed(3), seed(3), seed(3)
 	e.initAddress(cfg.Addresses)
+	if err := e.initTopics(); err != nil {
+		return nil, fmt.Errorf("engine: registrar: %w", err)
+	}
 	return e, nil
 }
 
@@ -187,6 +193,7 @@ func (e *Engine) Expel(now time.Duration) {
 			e.sessions.Remove(&s.Key, e.sessions.Hash(&s.Key))
 		}
 	}
+	e.expelAds(now)
 }
 
 // blocked reports whether a node at an address is banned or outside of the allowed networks.

@@ -8,6 +8,7 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
+	"github.com/fastdisc/discv5/topic"
 )
 
 // EventKind tells what an Event reports.
@@ -48,6 +49,16 @@ const (
 	BootnodeUnusable
 	// BootnodeFailed: the bootnode ID did not answer at Addr; Err says why.
 	BootnodeFailed
+	// AdAdmitted: this registrar has taken an ad for Topic of node ID into its cache.
+	AdAdmitted
+	// AdExpired: an ad for Topic of node ID has reached the end of its life here.
+	AdExpired
+	// TopicPlaced: registrar ID has admitted this node's own ad for Topic.
+	TopicPlaced
+	// TopicLost: the ad for Topic at registrar ID has ended.
+	TopicLost
+	// TopicFound: a search for Topic has found the advertiser ID.
+	TopicFound
 )
 
 // eventNames are the words for the kinds.
@@ -56,7 +67,8 @@ var eventNames = [...]string{
 	AddressChanged: "address changed", AddressRevoked: "address revoked", SessionEnded: "session ended",
 	AddressProven: "address proven", AddressInDoubt: "address in doubt",
 	Banned: "banned", Permitted: "permitted", Lifted: "lifted", BootnodeUnusable: "bootnode unusable",
-	BootnodeFailed: "bootnode failed",
+	BootnodeFailed: "bootnode failed", AdAdmitted: "ad admitted", AdExpired: "ad expired",
+	TopicPlaced: "topic placed", TopicLost: "topic lost", TopicFound: "topic found",
 }
 
 // String returns lower-case words for the kind.
@@ -79,6 +91,7 @@ type Event struct {
 	Target  limits.Target
 	Until   time.Time
 	Err     error
+	Topic   topic.Topic
 }
 
 func (e *Engine) tableChanged(ev table.Event) {

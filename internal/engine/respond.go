@@ -197,10 +197,11 @@ func (h *withheld) init() {
 	})
 }
 
-// heldRequest is a withheld FINDNODE, or a withheld TALKREQ with its response.
+// heldRequest is a request whose response is withheld, or a TALKREQ with its response.
 type heldRequest struct {
 	via  Via
-	body []byte          // of a FINDNODE, else nil
+	kind codec.MessageType
+	body []byte          // of the request; nil for TALKREQ
 	talk codec.RequestID // of a TALKREQ
 	// payload is the response to the TALKREQ.
 	payload []byte
@@ -252,12 +253,12 @@ func nodesSize(records [][]byte) int {
 // requestSize returns the size of the packet of a message with this body.
 func requestSize(body []byte) int { return messageStart + 1 + len(body) + codec.TagSize }
 
-// withholdNodes withholds a FINDNODE until its sender has answered a PING.
-func (w *Worker) withholdNodes(p *peer, body []byte) {
+// withholdRequest withholds a request until its sender has answered a PING.
+func (w *Worker) withholdRequest(p *peer, kind codec.MessageType, body []byte) {
 	if len(body) > codec.MaxMessageSize {
 		return
 	}
-	w.withhold(p.key, heldRequest{via: w.via, body: bytes.Clone(body)})
+	w.withhold(p.key, heldRequest{via: w.via, kind: kind, body: bytes.Clone(body)})
 }
 
 // withhold keeps a request and sends its sender a PING, unless one is outstanding.
@@ -299,11 +300,18 @@ func (w *Worker) answerHeld(key *session.Key, h heldRequest) {
 	}
 	id := [32]byte(key.ID())
 	p := &peer{key.AddrPort(), key, hash, &id, new(codec.Nonce), keys, true}
-	if h.body == nil {
+	var err error
+	switch h.kind {
+	case codec.TypeFindNode:
+		err = w.handleFindNode(p, h.body)
+	case codec.TypeRegTopic:
+		err = w.handleRegTopic(p, h.body)
+	case codec.TypeTopicQuery:
+		err = w.handleTopicQuery(p, h.body)
+	default:
 		w.sendTalk(p, h.talk, h.payload)
-		return
 	}
-	if err := w.handleFindNode(p, h.body); err != nil { // it parsed before
+	if err != nil { // it parsed before
 		w.counts[DropMessageForm]++
 	}
 }

@@ -12,10 +12,11 @@ import (
 // Responses to requests of this node, and WHOAREYOU. A response ends a call only if it comes from
 // the peer that was asked, repeats the request ID and has the right type.
 
-// callOf returns the call that a response to a request of the given type belongs to, or nil.
-func (w *Worker) callOf(p *peer, id codec.RequestID, request codec.MessageType) *call {
+// callOf returns the call that a response to a request of one of the given types belongs to, or
+// nil.
+func (w *Worker) callOf(p *peer, id codec.RequestID, requests ...codec.MessageType) *call {
 	c, ok := w.e.calls.pending.get(id)
-	if !ok || c.request.Type != request || c.key != *p.key {
+	if !ok || !slices.Contains(requests, c.request.Type) || c.key != *p.key {
 		w.counts[DropUnsolicited]++
 		return nil
 	}
@@ -101,37 +102,11 @@ func (w *Worker) handleNodes(p *peer, body []byte) error {
 	if err := m.Decode(body); err != nil {
 		return err
 	}
-	c := w.callOf(p, m.RequestID, codec.TypeFindNode)
+	c := w.callOf(p, m.RequestID, codec.TypeFindNode, codec.TypeRegTopic, codec.TypeTopicQuery)
 	if c == nil {
 		return nil
 	}
-	w.e.calls.mu.Lock()
-	// Another worker has completed the response: this packet is one too many.
-	if c.collected {
-		w.e.calls.mu.Unlock()
-		w.counts[DropUnsolicited]++
-		return nil
-	}
-	c.packets++
-	if c.nodes == nil {
-		c.nodes = w.e.nodesBuffers.get()
-	}
-	if len(c.nodes)+len(m.Records) <= maxAnswerBytes {
-		c.nodes = append(c.nodes, m.Records...)
-	} else {
-		w.counts[DropNodeExcess]++
-	}
-	c.answered = w.now
-	complete := c.packets >= min(max(m.Total, 1), maxAnswerPackets)
-	w.e.calls.mu.Unlock()
-	if !complete {
-		return nil
-	}
-	if _, ok := w.e.calls.pending.take(c.id); ok {
-		w.prove(c.request.Peer.Addr)
-		w.addResponder(c)
-		w.queueVerify(c)
-	}
+	w.collect(c, m.Total, func() { w.keepRecords(&c.nodes, m.Records) })
 	return nil
 }
 

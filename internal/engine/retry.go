@@ -55,7 +55,7 @@ func (w *Worker) timeouts() {
 func (w *Worker) timedOut(c *call) {
 	cs := &w.e.calls
 	cs.mu.Lock()
-	partial := len(c.nodes) > 0
+	partial := c.partial()
 	r := Result{Err: ErrTimeout, Silence: c.silence(w.now)}
 	if c.state == callChallenged {
 		// The peer has sent WHOAREYOU. This node was too busy for the handshake.

@@ -42,9 +42,11 @@ func (w *Worker) dispatch(p *peer, plaintext []byte) {
 		w.counts[DropMessageType]++
 		return
 	}
-	if t != codec.TypePong && t != codec.TypeNodes && t != codec.TypeTalkRequest && t != codec.TypeTalkResponse &&
-		!w.allowed(p.permitted, w.e.cfg.Verified, p.from, RateVerified) {
-		return
+	switch t {
+	case codec.TypePing, codec.TypeFindNode, codec.TypeRegTopic, codec.TypeTopicQuery:
+		if !w.allowed(p.permitted, w.e.cfg.Verified, p.from, RateVerified) {
+			return
+		}
 	}
 	switch t {
 	case codec.TypePing:
@@ -65,9 +67,18 @@ func (w *Worker) dispatch(p *peer, plaintext []byte) {
 	case codec.TypeTalkResponse:
 		w.counts[InTalkResponse]++
 		err = w.handleTalkResponse(p, body)
-	default:
-		w.counts[InTopic]++
-		w.counts[DropTopic]++
+	case codec.TypeRegTopic:
+		w.counts[InRegTopic]++
+		err = w.handleRegTopic(p, body)
+	case codec.TypeRegConfirmation:
+		w.counts[InRegConfirmation]++
+		err = w.handleRegConfirmation(p, body)
+	case codec.TypeTopicQuery:
+		w.counts[InTopicQuery]++
+		err = w.handleTopicQuery(p, body)
+	case codec.TypeTopicNodes:
+		w.counts[InTopicNodes]++
+		err = w.handleTopicNodes(p, body)
 	}
 	switch err {
 	case nil:
@@ -132,37 +143,52 @@ func (w *Worker) handleFindNode(p *peer, body []byte) error {
 	records := w.records[:n]
 	if n > 0 && !w.mayExceed(p, requestSize(body), nodesSize(records)) {
 		clear(records)
-		w.withholdNodes(p, body)
+		w.withholdRequest(p, codec.TypeFindNode, body)
 		return nil
 	}
 
-	// Pack the records first: each packet names the number of all packets.
 	var c nodesPacker
+	w.pack(p, &c, records)
+	w.sendRecords(p, codec.TypeNodes, &m.RequestID, &c, records, uint64(c.total))
+	clear(records)
+	return nil
+}
+
+// pack packs records for a response to p.
+func (w *Worker) pack(p *peer, c *nodesPacker, records [][]byte) {
+	c.max = codec.MaxNodesPayload
 	if p.from.Addr().Is6() {
 		c.max = maxNodesPayload6
 	}
 	c.pack(records)
+}
+
+// sendRecords sends packed records in messages of type t, NODES or TOPICNODES. Each names the total
+// number of packets of the response.
+func (w *Worker) sendRecords(p *peer, t codec.MessageType, id *codec.RequestID, c *nodesPacker, records [][]byte, total uint64) {
+	sent := OutNodes
+	if t == codec.TypeTopicNodes {
+		sent = OutTopicNodes
+	}
 	start := uint8(0)
 	for _, end := range c.ends[:c.total] {
 		buf := w.out.Buffer()
 		if buf == nil {
 			w.counts[DropSendQueue]++
-			break
+			return
 		}
 		size := 0
 		for _, i := range c.order[start:end] {
 			size += len(records[i])
 		}
-		b := codec.AppendNodesHeader(buf[messageStart:messageStart], codec.TypeNodes, &m.RequestID, uint64(c.total), size)
+		b := codec.AppendNodesHeader(buf[messageStart:messageStart], t, id, total, size)
 		for _, i := range c.order[start:end] {
 			b = append(b, records[i]...)
 		}
-		w.counts[OutNodes]++
+		w.counts[sent]++
 		w.send(p, buf, b)
 		start = end
 	}
-	clear(records)
-	return nil
 }
 
 // gather collects records for a response into w.records: first those with an endpoint of the

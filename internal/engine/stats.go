@@ -60,7 +60,10 @@ const (
 	DropRequestID
 	DropDistance
 	DropUnsolicited // response to no request of ours, of the wrong type or from another node
-	DropTopic       // topic messages, which this node does not serve
+	DropTopic       // REGTOPIC or TOPICQUERY to a node that is no registrar
+	DropTopicRecord // REGTOPIC with a record that does not parse or verify
+	DropTopicLate   // REGTOPIC whose session ended while its record was being verified
+	RateTopicRecord // REGTOPIC of a peer that has had a record checked within the last second
 	DropTooLarge    // our response would not fit into a packet
 	DropTalkBusy    // TALKREQ for a registered protocol whose handlers are all busy
 	DropSendQueue   // no buffer to send from
@@ -79,7 +82,10 @@ const (
 	InNodes
 	InTalkRequest
 	InTalkResponse
-	InTopic
+	InRegTopic
+	InRegConfirmation
+	InTopicQuery
+	InTopicNodes
 
 	// Messages out, by type.
 	OutPing
@@ -88,7 +94,10 @@ const (
 	OutNodes
 	OutTalkRequest
 	OutTalkResponse
-	OutTopic
+	OutRegTopic
+	OutRegConfirmation
+	OutTopicQuery
+	OutTopicNodes
 	OutRandom // packets that ask for a handshake
 
 	WhoareyouSent
@@ -171,14 +180,18 @@ var counterInfo = [NumCounters]CounterInfo{
 	DropHandshakeOpen: drop("handshake_message"), DropHandshakeLate: drop("handshake_late"),
 	DropReplay: drop("replay"), DropMessageType: drop("message_type"), DropMessageForm: drop("message_form"),
 	DropRequestID: drop("request_id"), DropDistance: drop("distance"), DropUnsolicited: drop("answer_unsolicited"),
-	DropTopic: drop("topic_message"), DropTooLarge: drop("answer_too_large"), DropTalkBusy: drop("talk_busy"), DropUnproven: drop("answer_unproven"),
+	DropTopic: drop("topic_message"), DropTopicRecord: drop("topic_record"), DropTopicLate: drop("topic_late"),
+	RateTopicRecord: drop("rate_topic_record"), DropTooLarge: drop("answer_too_large"), DropTalkBusy: drop("talk_busy"), DropUnproven: drop("answer_unproven"),
 	DropSendQueue: drop("send_queue"), DropNodeRecord: drop("nodes_record"), DropNodeDistance: drop("nodes_distance"),
 	DropNodeRelay: drop("nodes_relay_address"), DropNodeExcess: drop("nodes_excess"),
 
 	InPing: in("ping"), InPong: in("pong"), InFindNode: in("findnode"), InNodes: in("nodes"),
-	InTalkRequest: in("talkreq"), InTalkResponse: in("talkresp"), InTopic: in("topic"),
+	InTalkRequest: in("talkreq"), InTalkResponse: in("talkresp"), InRegTopic: in("regtopic"),
+	InRegConfirmation: in("regconfirmation"), InTopicQuery: in("topicquery"), InTopicNodes: in("topicnodes"),
 	OutPing: out("ping"), OutPong: out("pong"), OutFindNode: out("findnode"), OutNodes: out("nodes"),
-	OutTalkRequest: out("talkreq"), OutTalkResponse: out("talkresp"), OutTopic: out("topic"), OutRandom: out("random"),
+	OutTalkRequest: out("talkreq"), OutTalkResponse: out("talkresp"), OutRegTopic: out("regtopic"),
+	OutRegConfirmation: out("regconfirmation"), OutTopicQuery: out("topicquery"), OutTopicNodes: out("topicnodes"),
+	OutRandom: out("random"),
 
 	WhoareyouSent:      {"whoareyou_sent_total", "kind", "new", "WHOAREYOU packets sent."},
 	WhoareyouRepeated:  {"whoareyou_sent_total", "kind", "repeated", "WHOAREYOU packets sent."},

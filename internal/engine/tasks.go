@@ -15,7 +15,8 @@ type taskKind uint8
 const (
 	taskAccept   taskKind = iota // examine a handshake packet
 	taskInitiate                 // answer a WHOAREYOU with a handshake
-	taskVerify                   // verify the records of a NODES response
+	taskVerify                   // verify the records of a response
+	taskRegister                 // verify the record of a REGTOPIC and answer it
 )
 
 // task is one piece of slow-path work, for RunTask: a handshake, or the records of a NODES
@@ -32,8 +33,8 @@ type task struct {
 	packet codec.Packet  // its slices point into buf
 	came   time.Duration // when the packet of taskAccept arrived
 	call   *call
-	// buf holds the handshake packet of taskAccept, and the unmasked WHOAREYOU that taskInitiate
-	// answers.
+	// buf holds the handshake packet of taskAccept, the unmasked WHOAREYOU that taskInitiate
+	// answers, and the message of taskRegister.
 	buf   [codec.MaxPacketSize]byte
 	state taskState // empty unless the build tag discv5debug is set
 }
@@ -221,7 +222,9 @@ func (w *Worker) RunTask() bool {
 	case taskInitiate:
 		w.initiate(t)
 	case taskVerify:
-		w.verifyNodes(t)
+		w.verifyRecords(t)
+	case taskRegister:
+		w.registerNew(t)
 	}
 	w.via = w.home
 	t.queue.release(t)

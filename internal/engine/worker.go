@@ -62,6 +62,7 @@ type Worker struct {
 	accepted acceptance
 
 	header session.Header // of the packet that is being built
+	topics *topicScratch  // nil unless the node is a registrar
 }
 
 // staged is a datagram of the batch: parsed, with the hash of its session key.
@@ -87,6 +88,9 @@ func (e *Engine) NewWorker(out PacketWriter, via Via) (*Worker, error) {
 	w := &Worker{e: e, out: out, home: via, via: via, random: random, decoder: codec.NewDecoder(&self, e.cfg.Protocol)}
 	w.header = session.Header{Protocol: e.cfg.Protocol, Source: self}
 	w.replayed.init(random)
+	if e.registrar != nil {
+		w.topics = new(topicScratch)
+	}
 	e.mu.Lock()
 	e.workers = append(e.workers, w)
 	e.mu.Unlock()

@@ -1,0 +1,329 @@
+package engine
+
+import (
+	"bytes"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/table"
+	"github.com/fastdisc/discv5/topic"
+)
+
+// The registrar side of topic advertisement (discv5-theory.md, Registrar Behavior): REGTOPIC and
+// TOPICQUERY are answered by the worker that received them. Only a record that the node does not
+// know waits in the inbound queue for its signature check.
+
+const (
+	// maxAuxiliary bounds the auxiliary records of an answer. Other implementations take no more.
+	maxAuxiliary = 8
+	// maxTopicDistances is how many distances of a request the node looks at; 18 are usual.
+	maxTopicDistances = 64
+	// nearBuckets is how many buckets of the node table below a distance are looked into: further
+	// ones have nodes only in networks of many millions.
+	nearBuckets = 24
+	// recordCheckPause is the pause between two signature checks for REGTOPIC of one peer.
+	recordCheckPause = time.Second
+	// recordChecks is how many peers are remembered for that.
+	recordChecks = 1024
+)
+
+// topicScratch is the memory of one worker for topic requests.
+type topicScratch struct {
+	request   topic.Request
+	ads       [topic.MaxSample]topic.Ad
+	adRecords [topic.MaxSample][]byte
+	auxiliary [maxAuxiliary][]byte
+	adPacker  nodesPacker
+	auxPacker nodesPacker
+}
+
+// recordCheckLimit spaces the signature checks that one peer can cause with ever new records. It
+// remembers the peers that had one last: a peer whose slot another one has taken is not held back.
+type recordCheckLimit struct {
+	mu    sync.Mutex
+	slots [recordChecks]struct {
+		hash  uint64
+		until time.Duration
+	}
+}
+
+// allow reports whether a peer may have a record checked now, and counts it if so.
+func (l *recordCheckLimit) allow(now time.Duration, hash uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := &l.slots[hash%recordChecks]
+	if s.hash == hash && now < s.until {
+		return false
+	}
+	s.hash, s.until = hash, now+recordCheckPause
+	return true
+}
+
+// initTopics makes the registrar, if the configuration asks for one.
+func (e *Engine) initTopics() (err error) {
+	if e.cfg.Registrar == nil {
+		return nil
+	}
+	cfg := *e.cfg.Registrar
+	cfg.Self, cfg.Random = e.self, e.cfg.Random
+	if e.cfg.OnEvent != nil {
+		cfg.Expired = func(t topic.Topic, id enr.ID) { e.event(Event{Kind: AdExpired, ID: id, Topic: t}) }
+	}
+	e.registrar, err = topic.NewRegistrar(cfg)
+	return err
+}
+
+// Registrar returns the registrar of topics, nil if the node is none.
+func (e *Engine) Registrar() *topic.Registrar { return e.registrar }
+
+// handleRegTopic answers REGTOPIC, or queues the check of a record that is not known.
+func (w *Worker) handleRegTopic(p *peer, body []byte) error {
+	e := w.e
+	if e.registrar == nil {
+		w.counts[DropTopic]++
+		return nil
+	}
+	var m codec.RegTopic
+	if err := m.Decode(body); err != nil {
+		return err
+	}
+	r, err := w.knownRecord(p, m.Record)
+	switch {
+	case err != nil:
+		w.counts[DropTopicRecord]++
+	case r == nil:
+		w.queueRegistration(p, body)
+	default:
+		w.register(p, &m, body, r)
+	}
+	return nil
+}
+
+// knownRecord returns the verified record with the bytes b if the node has it: as the one that the
+// peer has shown in its session, as one that was verified lately, or from the table. It returns nil
+// if the record is not known, and an error if it is none.
+func (w *Worker) knownRecord(p *peer, b []byte) (*enr.Record, error) {
+	e := w.e
+	if s, ok := e.sessions.Get(p.key, p.hash); ok && s.Record != nil && bytes.Equal(s.Record.Bytes(), b) {
+		return s.Record, nil
+	}
+	v, err := enr.ParseView(b)
+	if err != nil {
+		return nil, err
+	}
+	if r, ok := e.records.Get(v); ok {
+		return r, nil
+	}
+	if r := e.known(enr.ID(*p.id)); r != nil && bytes.Equal(r.Bytes(), b) {
+		return r, nil
+	}
+	return nil, nil
+}
+
+// queueRegistration keeps a REGTOPIC until its record has been verified. Such requests share the
+// inbound queue and its quotas with handshakes, which cost as much.
+func (w *Worker) queueRegistration(p *peer, body []byte) {
+	e := w.e
+	if !e.recordChecks.allow(w.now, p.hash) {
+		w.counts[RateTopicRecord]++
+		return
+	}
+	if !w.allowed(p.permitted, e.cfg.Handshake, p.from, RateHandshake) {
+		return
+	}
+	t, cause := e.inbound.reserve(p.from.Addr())
+	if t == nil {
+		w.counts[cause]++
+		return
+	}
+	t.kind, t.via, t.from, t.key, t.hash, t.came = taskRegister, w.via, p.from, *p.key, p.hash, w.now
+	t.packet.SourceID, t.packet.Nonce = *p.id, *p.nonce
+	t.packet.Message = append(t.buf[:0], body...)
+	e.submit(t)
+}
+
+// registerNew is the rest of handleRegTopic for a record that was not known.
+func (w *Worker) registerNew(t *task) {
+	e := w.e
+	var m codec.RegTopic
+	err := m.Decode(t.packet.Message)
+	var v enr.View
+	if err == nil {
+		v, err = enr.ParseView(m.Record)
+	}
+	var r *enr.Record
+	if err == nil {
+		r, err = e.records.Verify(v)
+	}
+	if err != nil {
+		w.counts[DropTopicRecord]++
+		return
+	}
+	keys, ok := e.sessions.Sender(&t.key, t.hash)
+	if !ok {
+		w.counts[DropTopicLate]++
+		return
+	}
+	w.register(&peer{t.from, &t.key, t.hash, &t.packet.SourceID, &t.packet.Nonce, keys, false}, &m, t.packet.Message, r)
+}
+
+// register answers REGTOPIC with the sender's record r: REGCONFIRMATION first, then auxiliary
+// records. The registrar is not asked before the node knows that the answer may go out.
+func (w *Worker) register(p *peer, m *codec.RegTopic, body []byte, r *enr.Record) {
+	t := w.topics
+	auxiliary := w.gatherAuxiliary(p, (*topic.Topic)(&m.Topic), m.Distances)
+	defer clear(auxiliary)
+	size := confirmationSize
+	if len(auxiliary) > 0 {
+		size += nodesSize(auxiliary)
+	}
+	if !w.mayExceed(p, requestSize(body), size) {
+		w.withholdRequest(p, codec.TypeRegTopic, body)
+		return
+	}
+	q := &t.request
+	q.Topic, q.ID, q.Source, q.Record, q.Ticket = m.Topic, enr.ID(*p.id), p.from, r, m.Ticket
+	v := w.e.registrar.Register(w.now, q)
+	q.Record, q.Ticket = nil, nil
+	if !v.Result.Answered() {
+		return // the registrar counts it
+	}
+	if v.Result == topic.Admitted {
+		w.e.event(Event{Kind: AdAdmitted, ID: r.ID(), Addr: p.from, Record: r, Topic: m.Topic})
+	}
+	total := uint64(1)
+	if len(auxiliary) > 0 {
+		w.pack(p, &t.auxPacker, auxiliary)
+		total += uint64(t.auxPacker.total)
+	}
+	buf := w.out.Buffer()
+	if buf == nil {
+		w.counts[DropSendQueue]++
+		return
+	}
+	c := codec.RegConfirmation{RequestID: m.RequestID, Total: total, Ticket: v.Ticket, WaitTime: uint64(v.Wait / time.Millisecond)}
+	w.counts[OutRegConfirmation]++
+	w.send(p, buf, c.Append(buf[messageStart:messageStart]))
+	if len(auxiliary) > 0 {
+		w.sendRecords(p, codec.TypeNodes, &m.RequestID, &t.auxPacker, auxiliary, total)
+	}
+}
+
+// confirmationSize is the size of the packet with a REGCONFIRMATION: list header, ticket with its
+// header, and two integers at most.
+const confirmationSize = answerCost + 2 + topic.TicketSize + 9
+
+// handleTopicQuery answers TOPICQUERY with a random sample of the topic's ads, and auxiliary
+// records. Without either it sends one empty TOPICNODES: silence would look like loss.
+func (w *Worker) handleTopicQuery(p *peer, body []byte) error {
+	e := w.e
+	if e.registrar == nil {
+		w.counts[DropTopic]++
+		return nil
+	}
+	var m codec.TopicQuery
+	if err := m.Decode(body); err != nil {
+		return err
+	}
+	t := w.topics
+	auxiliary := w.gatherAuxiliary(p, (*topic.Topic)(&m.Topic), m.Distances)
+	defer clear(auxiliary)
+	q := topic.Query{Topic: m.Topic, ID: enr.ID(*p.id), Source: p.from.Addr()}
+	sample := e.registrar.Sample(w.now, &q, w.random, 0, t.ads[:0])
+	ads := t.adRecords[:len(sample)]
+	for i := range sample {
+		ads[i] = sample[i].Record()
+	}
+	if size := nodesSize(ads) + nodesSize(auxiliary); !w.mayExceed(p, requestSize(body), size) && len(ads)+len(auxiliary) > 0 {
+		w.withholdRequest(p, codec.TypeTopicQuery, body)
+		return nil
+	}
+	total := uint64(0)
+	if len(ads) > 0 || len(auxiliary) == 0 {
+		w.pack(p, &t.adPacker, ads)
+		total += uint64(t.adPacker.total)
+	}
+	if len(auxiliary) > 0 {
+		w.pack(p, &t.auxPacker, auxiliary)
+		total += uint64(t.auxPacker.total)
+	}
+	if len(ads) > 0 || len(auxiliary) == 0 {
+		w.sendRecords(p, codec.TypeTopicNodes, &m.RequestID, &t.adPacker, ads, total)
+	}
+	if len(auxiliary) > 0 {
+		w.sendRecords(p, codec.TypeNodes, &m.RequestID, &t.auxPacker, auxiliary, total)
+	}
+	return nil
+}
+
+// gatherAuxiliary collects auxiliary records for an answer: for each distance from the topic that
+// was asked for, one live capable node of the table, chosen at random (discv5-theory.md, Service
+// Lookup). The asker itself and addresses that it must not be told are left out. The result is
+// valid until the next call.
+func (w *Worker) gatherAuxiliary(p *peer, t *topic.Topic, distances codec.Distances) [][]byte {
+	var seen [codec.MaxDistance + 1]bool
+	list := w.topics.auxiliary[:0]
+	own := t.Distance(w.e.self)
+	for range maxTopicDistances {
+		d, ok := distances.Next()
+		if !ok || len(list) == maxAuxiliary {
+			break
+		}
+		if d == 0 || seen[d] {
+			continue
+		}
+		seen[d] = true
+		if r := w.auxiliaryAt(p, t, d, own); r != nil {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// auxiliaryAt chooses a capable node at distance d from the topic, or returns nil. own is this
+// node's distance from the topic. It decides which buckets of the node table to look into:
+//
+//	d > own   bucket d: its nodes differ from the topic where they differ from this node
+//	d < own   bucket own, whose nodes agree with the topic in the bit in which this node does not
+//	d = own   all buckets below own
+func (w *Worker) auxiliaryAt(p *peer, t *topic.Topic, d, own int) []byte {
+	high, low := d, d
+	switch {
+	case d < own:
+		high, low = own, own
+	case d == own:
+		high, low = own-1, max(own-nearBuckets, 1)
+	}
+	asking, family := table.Class(p.from.Addr()), table.FamilyOf(p.from.Addr())
+	var chosen []byte
+	count, random := uint64(0), w.random.Uint32n(math.MaxUint32)
+	for j := high; j >= low && count < maxNodes; j-- {
+		at := w.e.table.Relay(j)
+		for i := range at.Len() {
+			if !at.Topics(i) || !at.MayRelay(i, asking, family) || d < own && t.Distance(*at.ID(i)) != d || *at.ID(i) == *p.id {
+				continue
+			}
+			// Candidate n takes the place with a chance of one in n, so that each has the same.
+			count++
+			random = random*1664525 + 1013904223
+			if uint64(random)*count>>32 == 0 {
+				chosen = at.Record(i)
+			}
+		}
+	}
+	return chosen
+}
+
+// expelAds ends the ads of nodes that have been banned since.
+func (e *Engine) expelAds(now time.Duration) {
+	if e.registrar == nil {
+		return
+	}
+	e.registrar.Remove(func(a *topic.Ad) bool {
+		addr, _ := a.Addr()
+		return e.blocked(now, a.ID, addr)
+	})
+}

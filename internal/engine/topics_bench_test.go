@@ -1,0 +1,147 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"runtime"
+	"runtime/debug"
+	"testing"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/topic"
+)
+
+// identify gives a peer a key, a record that the engine knows, and an address of its own.
+func (f *benchEngine) identify(p *benchPeer, i int) {
+	key, err := enr.GenerateKey(f.source)
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	p.addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{byte(20 + i>>10), byte(i >> 2), byte(i), 7}), 9000)
+	p.rec, err = enr.NewBuilder().SetSeq(40).SetIP(p.addr.Addr()).SetUDP(9000).SetTCP(9000).
+		SetBytes("eth2", make([]byte, 16)).SetBytes("attnets", make([]byte, 8)).SetTopicVersion(enr.TopicVersion).Sign(key)
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	p.id = p.rec.ID()
+	if _, err := f.e.records.Verify(p.rec.View()); err != nil {
+		f.tb.Fatal(err)
+	}
+}
+
+var benchDistances = []uint{256, 255, 254}
+
+// regTopic makes a REGTOPIC of peer i for one of a few topics.
+func (f *benchEngine) regTopic(i, topics int, distances ...uint) request {
+	list, _, err := codec.NewDistances(nil, distances)
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	m := codec.RegTopic{RequestID: benchID(i), Topic: topic.Of(fmt.Sprint(i % topics)), Record: f.peers[i].rec.Bytes(), Distances: list}
+	return f.seal(i, m.Append(nil))
+}
+
+func (f *benchEngine) topicQuery(i, topics int) request {
+	list, _, err := codec.NewDistances(nil, benchDistances)
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	m := codec.TopicQuery{RequestID: benchID(i), Topic: topic.Of(fmt.Sprint(i % topics)), Distances: list}
+	return f.seal(i, m.Append(nil))
+}
+
+// Registrars of the benchmarks: one admits each ad as soon as it comes, the other has waiting times
+// as the specification says.
+func eagerRegistrar() *topic.Config { return &topic.Config{Capacity: 10_000, WaitScale: 1e-9} }
+
+// BenchmarkTopics is the cost of one datagram with a topic request, from its bytes to those of its
+// answer: a REGTOPIC whose ad is in the cache, one that gets a ticket, one that gets three auxiliary
+// records, and a TOPICQUERY that gets 10 ads and three auxiliary records.
+func BenchmarkTopics(b *testing.B) {
+	for _, c := range []struct {
+		name      string
+		registrar *topic.Config
+		list      func(f *benchEngine) []request
+		counter   Counter
+	}{
+		{"ping", eagerRegistrar(), func(f *benchEngine) []request { return f.many(f.ping) }, OutPong},
+		{"findnode", eagerRegistrar(), func(f *benchEngine) []request {
+			return f.many(func(i int) request { return f.findNode(i, 256) })
+		}, OutNodes},
+		{"regtopic/known", eagerRegistrar(), func(f *benchEngine) []request {
+			return f.many(func(i int) request { return f.regTopic(i, 20) })
+		}, OutRegConfirmation},
+		{"regtopic/ticket", &topic.Config{}, func(f *benchEngine) []request {
+			return f.many(func(i int) request { return f.regTopic(i, 20) })
+		}, OutRegConfirmation},
+		{"regtopic/auxiliary=3", eagerRegistrar(), func(f *benchEngine) []request {
+			return f.many(func(i int) request { return f.regTopic(i, 20, benchDistances...) })
+		}, OutRegConfirmation},
+		{"topicquery", eagerRegistrar(), func(f *benchEngine) []request {
+			return f.many(func(i int) request { return f.topicQuery(i, 20) })
+		}, OutTopicNodes},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			f := newBenchEngineWith(b, 1000, c.registrar)
+			ads := f.many(func(i int) request { return f.regTopic(i, 20) })
+			f.give(ads, 0, len(ads))
+			list := c.list(f)
+			f.give(list, 0, len(list))
+			before := f.w.counts[c.counter]
+			runtime.GC()
+			b.ReportAllocs()
+			b.ResetTimer()
+			for done := 0; done < b.N; {
+				n := min(b.N-done, len(list))
+				f.give(list, 0, n)
+				done += n
+			}
+			b.StopTimer()
+			if got := f.w.counts[c.counter] - before; got < uint64(b.N) {
+				b.Fatalf("%d datagrams: %d answers", b.N, got)
+			}
+		})
+	}
+}
+
+// Topic requests with known records take nothing from the heap.
+func TestTopicAllocations(t *testing.T) {
+	for name, registrar := range map[string]*topic.Config{"admitted": eagerRegistrar(), "waiting": {}} {
+		t.Run(name, func(t *testing.T) {
+			f := newBenchEngineWith(t, 256, registrar)
+			var mix []request
+			for i := range 256 {
+				mix = append(mix, f.regTopic(i, 5, benchDistances...), f.topicQuery(i, 5))
+			}
+			const datagrams = 50_000
+			give := func(n int) {
+				for ; n > 0; n -= len(mix) {
+					f.give(mix, 0, len(mix))
+				}
+			}
+			give(datagrams / 4)
+			for _, c := range []Counter{OutRegConfirmation, OutTopicNodes, OutNodes} {
+				if f.w.counts[c] == 0 {
+					t.Errorf("the mix does not reach counter %v", c.Info())
+				}
+			}
+			defer debug.SetGCPercent(debug.SetGCPercent(-1))
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+			runtime.GC()
+			var before, after runtime.MemStats
+			least, reseed := math.MaxInt, reseedObjects(t)
+			for try := 0; try < 3 && least > 0; try++ {
+				seeds := f.source.reads
+				runtime.ReadMemStats(&before)
+				give(datagrams)
+				runtime.ReadMemStats(&after)
+				least = min(least, int(after.Mallocs-before.Mallocs)-reseed*(f.source.reads-seeds))
+			}
+			if least > 0 {
+				t.Errorf("%d objects allocated for %d datagrams, want 0", least, datagrams)
+			}
+		})
+	}
+}
