@@ -226,8 +226,7 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
-// A tree without end, every branch of which lists 27 others that do not exist elsewhere, costs what
-// the limits say.
+// TestFanOut: the limits bound the cost of an endless tree, in which each branch lists 27 new ones.
 func TestFanOut(t *testing.T) {
 	s := dnstest.Start(t)
 	// From the bottom up: five levels, the branches of each shared by nothing.

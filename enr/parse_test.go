@@ -221,7 +221,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if err != nil || r.View().Verify() != nil || r.Seq() != v.Seq() || r.ID() != key.ID() {
-			t.Fatalf("signed anew: %v, %v", r, err)
+			t.Fatalf("a new signature: %v, %v", r, err)
 		}
 		for k, value := range v.Pairs() {
 			if got, ok := r.Get(string(k)); string(k) != "id" && string(k) != "secp256k1" && (!ok || !bytes.Equal(got, value)) {

@@ -1,12 +1,12 @@
 //go:build ignore
 
-// Minimize copies to testdata/fuzz, out of the inputs that go test -fuzz has kept in its cache,
-// those few that reach code which no seed reaches.
+// Minimize selects inputs from the cache of go test -fuzz that reach code which no seed reaches,
+// and copies these few to testdata/fuzz.
 //
 //	go run ossfuzz/minimize.go ./enr FuzzParse FuzzText
 //
-// It runs each input alone, with coverage of the whole module, and takes the input that adds most
-// until none adds anything. Names of files are hashes of their content, as those of go test are.
+// It runs each input separately, with coverage of the whole module, and takes the input that adds
+// most coverage until none adds any. File names are hashes of the content, as those of go test.
 package main
 
 import (
@@ -59,7 +59,7 @@ func run(pkg string, targets []string) error {
 
 type minimizer struct{ binary, profile, dir, target string }
 
-// minimize takes inputs from the directory found.
+// minimize selects inputs from the directory found.
 func (m *minimizer) minimize(found string) error {
 	reached, err := m.coverage("^" + m.target + "$")
 	if err != nil {
@@ -74,7 +74,7 @@ func (m *minimizer) minimize(found string) error {
 	if err := os.MkdirAll(corpus, 0o755); err != nil {
 		return err
 	}
-	// An input is run from a file in testdata, under a name that no other has.
+	// An input runs from a file in testdata with an unused name.
 	const name = "minimize-candidate"
 	candidate := filepath.Join(corpus, name)
 	defer os.Remove(candidate)
@@ -121,12 +121,12 @@ func (m *minimizer) minimize(found string) error {
 		}
 		kept++
 	}
-	os.Remove(corpus) // It stays if it has a file.
+	os.Remove(corpus) // it stays if it has a file
 	fmt.Printf("%s: %d blocks by seeds; %d of %d inputs kept, %d blocks\n", m.target, seeds, kept, len(files), len(reached))
 	return nil
 }
 
-// coverage returns the blocks that tests reach.
+// coverage returns the blocks that the tests reach.
 func (m *minimizer) coverage(tests string) (map[string]bool, error) {
 	cmd := exec.Command(m.binary, "-test.run", tests, "-test.coverprofile", m.profile)
 	cmd.Dir = m.dir

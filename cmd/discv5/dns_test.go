@@ -91,7 +91,7 @@ func TestDNSResolve(t *testing.T) {
 	// One entry is bad: it is reported and left out.
 	s.Text(dnsdisc.HashOf(goodRecord)+"."+listDomain, "enr:-abc")
 	r := try(t, "dns", "resolve", url, "--dns", s.Addr())
-	want := "discv5: dnsdisc: " + dnsdisc.HashOf(goodRecord) + "." + listDomain + `: "enr:-abc": entry is not the one whose hash its name has` + "\n"
+	want := "discv5: dnsdisc: " + dnsdisc.HashOf(goodRecord) + "." + listDomain + `: "enr:-abc": entry does not match the hash in its name` + "\n"
 	if r.code != cli.ExitOK || strings.Count(r.out, "\n") != 3 || r.err != want {
 		t.Errorf("%+v", r)
 	}

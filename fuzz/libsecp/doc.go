@@ -1,7 +1,7 @@
 // Package libsecp compares the arithmetic of this module with libsecp256k1, the C library of
-// Bitcoin Core, in the copy that go-ethereum's crypto/secp256k1 binds by cgo. The same input goes
-// into both: keys, points, signatures and verdicts have to agree. It has tests only, and is a
-// module of its own, so that nothing else needs cgo or go-ethereum.
+// Bitcoin Core, in the copy that go-ethereum's crypto/secp256k1 binds with cgo. Both get the same
+// keys, points, signatures and digests, and their results must agree. The package has tests only,
+// and is a separate module, so that the main module needs neither cgo nor go-ethereum.
 //
 // With the build tag decred the tests compare the Decred project's arithmetic.
 //

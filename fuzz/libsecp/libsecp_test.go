@@ -20,7 +20,7 @@ import (
 // order is n, the order of the group.
 var order, _ = new(big.Int).SetString("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", 16)
 
-// secret compares what both make of a private key and a digest.
+// secret compares the results for a private key and a digest.
 func secret(t *testing.T, priv, digest *[32]byte) {
 	t.Helper()
 	want, theirErr := secp256k1.Sign(digest[:], priv[:])
@@ -31,7 +31,8 @@ func secret(t *testing.T, priv, digest *[32]byte) {
 	if err != nil {
 		return
 	}
-	// A digest that is not below n goes into the nonce as it is here, and modulo n there.
+	// This module uses a digest that is not below n unreduced in the nonce; libsecp256k1 reduces
+	// it.
 	if same := bytes.Equal(got[:], want); same != (new(big.Int).SetBytes(digest[:]).Cmp(order) < 0) {
 		t.Fatalf("key %x, digest %x: signature %x, of libsecp256k1 %x", priv, digest, got, want)
 	}
@@ -54,8 +55,8 @@ func secret(t *testing.T, priv, digest *[32]byte) {
 	}
 }
 
-// agreement compares what both make of a public key, and of its product with a private key. It
-// reports whether it is a key.
+// agreement compares the results for a public key and its product with a private key. It reports
+// whether pub is valid.
 func agreement(t *testing.T, priv *[32]byte, pub *[33]byte) bool {
 	t.Helper()
 	x, y := secp256k1.DecompressPubkey(pub[:])
@@ -74,7 +75,7 @@ func agreement(t *testing.T, priv *[32]byte, pub *[33]byte) bool {
 		t.Fatalf("public key %x: %x, of libsecp256k1 %x, %x", pub, xy, x, y)
 	}
 	if err2 != nil {
-		return true // The private key is none.
+		return true // the private key is invalid
 	}
 	px, py := secp256k1.S256().ScalarMult(x, y, priv[:])
 	if !bytes.Equal(product[:], secp256k1.CompressPubkey(px, py)) {
@@ -83,7 +84,7 @@ func agreement(t *testing.T, priv *[32]byte, pub *[33]byte) bool {
 	return true
 }
 
-// verdict compares what both say of a signature, which it returns.
+// verdict compares the verdicts on a signature and returns them.
 func verdict(t *testing.T, pub *[33]byte, digest *[32]byte, sig *[64]byte) bool {
 	t.Helper()
 	want := secp256k1.VerifySignature(pub[:], digest[:], sig[:])
@@ -98,8 +99,8 @@ func verdict(t *testing.T, pub *[33]byte, digest *[32]byte, sig *[64]byte) bool 
 	return want
 }
 
-// special are numbers at which the arithmetic may have something special: around 0, n, n/2, p,
-// powers of 2 and the endomorphism's factor.
+// special returns numbers with possible special cases: near 0, n, n/2, p, powers of 2 and the
+// endomorphism's factor.
 func special() (list [][32]byte) {
 	for _, digits := range []string{"0", "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
 		"7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0",
@@ -116,7 +117,7 @@ func special() (list [][32]byte) {
 	return list
 }
 
-// random32 returns a number that is a special one now and then.
+// random32 returns a random number, sometimes a special one.
 func random32(r *rand.Rand, list [][32]byte) (b [32]byte) {
 	if r.IntN(8) == 0 {
 		return list[r.IntN(len(list))]
@@ -127,7 +128,7 @@ func random32(r *rand.Rand, list [][32]byte) (b [32]byte) {
 	return b
 }
 
-// TestSpecial has every special number as key, digest and coordinate.
+// TestSpecial uses every special number as key, digest and coordinate.
 func TestSpecial(t *testing.T) {
 	list := special()
 	for i := range list {
@@ -146,8 +147,8 @@ func TestSpecial(t *testing.T) {
 	}
 }
 
-// TestRandom compares some thousand random cases. One signature in two is changed, by one bit or by
-// the opposite s.
+// TestRandom compares some thousand random cases. Half of the signatures are changed, by a bit or
+// to the opposite s.
 func TestRandom(t *testing.T) {
 	rounds := 5000
 	if testing.Short() {
@@ -197,8 +198,7 @@ func TestRandom(t *testing.T) {
 	}
 }
 
-// TestPublished gives libsecp256k1 the signatures of project Wycheproof that this module's own
-// tests run.
+// TestPublished runs Wycheproof's signatures, which this module's own tests run, with libsecp256k1.
 func TestPublished(t *testing.T) {
 	type group struct {
 		SHA       string
@@ -252,8 +252,8 @@ func FuzzAgreement(f *testing.F) {
 	})
 }
 
-// FuzzVerdict has the fuzzer choose what a signature is made of, and how it is changed: nearly no
-// other one gets past the comparison of r and s with n.
+// FuzzVerdict lets the fuzzer choose the parts of a valid signature and a change of it, because
+// hardly any other input gets past the comparison of r and s with n.
 func FuzzVerdict(f *testing.F) {
 	for i, x := range special() {
 		f.Add(x[:], special()[(i*5+1)%len(special())][:], bytes.Repeat([]byte{byte(i % 3)}, 64))

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A program links one implementation of the curve: that of its build tag.
+// TestS49OneArithmetic: a program links one implementation of the curve, selected by the build tag.
 func TestS49OneArithmetic(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the go command")

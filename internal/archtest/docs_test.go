@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Every package and every exported name says what it is.
+// TestDocs: every package and every exported name has a doc comment.
 func TestDocs(t *testing.T) {
 	documented := map[string]bool{}
 	packages := map[string]string{}
@@ -38,8 +38,8 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// general checks types, constants and variables. The comment of a group counts for all its
-// constants or variables, but not for types.
+// general checks types, constants and variables. The comment of a group counts for its constants
+// and variables, but not for types.
 func general(d *ast.GenDecl, missing func(string, token.Pos)) {
 	for _, spec := range d.Specs {
 		switch spec := spec.(type) {
@@ -67,7 +67,7 @@ func general(d *ast.GenDecl, missing func(string, token.Pos)) {
 	}
 }
 
-// exportedReceiver is false for methods that nobody can see.
+// exportedReceiver returns false for methods of unexported types.
 func exportedReceiver(d *ast.FuncDecl) bool {
 	if d.Recv == nil {
 		return true

@@ -15,9 +15,10 @@ import (
 )
 
 var (
-	// limitRow is a row of docs/LIMITS.md that names a constant: the limit, and the constant.
+	// limitRow matches a row of docs/LIMITS.md that names a constant. The groups are the limit and
+	// the constant.
 	limitRow = regexp.MustCompile("(?m)^\\| [^|]+ \\| ([^|]+) \\|(?:[^|]*\\|)? `([A-Za-z0-9_/]+)\\.([A-Za-z0-9]+)` \\|$")
-	// limitValue is the last number of a limit, with its unit.
+	// limitValue matches the last number of a limit, with its unit.
 	limitValue = regexp.MustCompile(`([0-9][0-9,]*)( (?:s|min|h|MiB|KiB))?$`)
 )
 
@@ -34,7 +35,7 @@ func TestLimits(t *testing.T) {
 			doc = string(text)
 		}
 	})
-	values := make(map[string]ast.Expr) // "dir.Name" to what the constant or variable is set to
+	values := make(map[string]ast.Expr) // "dir.Name" to the value of the constant or variable
 	for _, s := range sources(t) {
 		if s.test {
 			continue
@@ -109,8 +110,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// evaluate computes an integer or duration that consists of literals, constants of this module and
-// time's.
+// evaluate computes an integer or duration of literals, constants of this module and those of
+// package time.
 func evaluate(values map[string]ast.Expr, dir string, e ast.Expr) (int64, error) {
 	v, err := constantOf(values, dir, e)
 	if err != nil {
@@ -170,13 +171,13 @@ func constantOf(values map[string]ast.Expr, dir string, e ast.Expr) (constant.Va
 	return nil, fmt.Errorf("cannot evaluate the constant")
 }
 
-// split2 separates "dir.Name".
+// split2 splits "dir.Name".
 func split2(name string) (dir, short string) {
 	i := strings.LastIndexByte(name, '.')
 	return name[:i], name[i+1:]
 }
 
-// TestEvaluate shows the forms of constants that TestLimits understands.
+// TestEvaluate checks the forms of constants that TestLimits supports.
 func TestEvaluate(t *testing.T) {
 	values := make(map[string]ast.Expr)
 	expression := func(text string) ast.Expr {

@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// testName is how a test, a fuzz target or an example is named in a document.
+// testName matches the name of a test, a fuzz target or an example in a document.
 var testName = regexp.MustCompile("`((?:Test|Fuzz|Example)[A-Z_][A-Za-z0-9_]*)(\\*?)`")
 
-// Every test that a document names exists, in this module or in one below it. A name may end with a
-// star.
+// TestDocumentsNameTests: tests that a document names exist, in this module or in one below it. A
+// name may end with a star.
 func TestDocumentsNameTests(t *testing.T) {
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)[A-Za-z0-9_]*)\(`)
 	tests := make(map[string]bool)
@@ -45,7 +45,7 @@ func TestDocumentsNameTests(t *testing.T) {
 	}
 }
 
-// TestDocumentLinks checks that files which documents link to exist.
+// TestDocumentLinks checks that the files that documents link to exist.
 func TestDocumentLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	seen := 0
@@ -65,7 +65,7 @@ func TestDocumentLinks(t *testing.T) {
 	}
 }
 
-// Each attempt of docs/THREATS.md has a test that is named after it.
+// TestSecurityRowsHaveTests: each row of docs/THREATS.md names a test with the number of the row.
 func TestSecurityRowsHaveTests(t *testing.T) {
 	var text string
 	files(t, func(path string, b []byte) {

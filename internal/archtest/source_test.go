@@ -14,12 +14,12 @@ import (
 
 const modulePath = "github.com/fastdisc/discv5"
 
-// root is the module's directory, seen from this one.
+// root is the module's directory, relative to this one.
 var root = filepath.Join("..", "..")
 
 // source is one Go file.
 type source struct {
-	path string // from the root, with slashes
+	path string // relative to root, with slashes
 	dir  string // of path; "." for the root
 	test bool
 	set  *token.FileSet
@@ -27,8 +27,8 @@ type source struct {
 	text string
 }
 
-// files calls f with the path from the root of every file of the repository that people write:
-// nothing below testdata, hidden directories but .ci, and bin.
+// files calls f with the path, relative to root, and content of each file of the repository. It
+// skips testdata, bin, and hidden directories except .ci.
 func files(t *testing.T, f func(path string, text []byte)) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -42,7 +42,7 @@ func files(t *testing.T, f func(path string, text []byte)) {
 			}
 			return nil
 		}
-		if name == ".git" { // of a linked worktree: the path of the repository
+		if name == ".git" { // in a linked worktree: the path of the repository
 			return nil
 		}
 		text, err := os.ReadFile(path)
@@ -58,7 +58,7 @@ func files(t *testing.T, f func(path string, text []byte)) {
 	}
 }
 
-// sources parses the Go files of this module. Modules of their own, such as interop, are not in it.
+// sources parses the Go files of this module, without those of nested modules such as interop.
 func sources(t *testing.T) (list []source) {
 	t.Helper()
 	var others []string

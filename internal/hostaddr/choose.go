@@ -8,30 +8,30 @@ import (
 
 // Addr is an address of an interface.
 type Addr struct {
-	netip.Prefix     // the address, without zone, and the length of its network's prefix
-	Index        int // of the interface; 0 if it is not known
+	netip.Prefix     // the address without a zone, and its prefix length
+	Index        int // interface index; 0 if unknown
 
-	// Deprecated addresses are not used for anything new: their network is about to be renumbered.
+	// Deprecated addresses must not be used for new purposes, because their network will be
+	// renumbered.
 	Deprecated bool
-	// Temporary addresses (RFC 8981) are for connections of this machine's own, and change within
-	// days.
+	// Temporary addresses (RFC 8981) serve outgoing connections and change within days.
 	Temporary bool
-	// Tentative addresses cannot be used: the system still has to find out whether another host has
-	// them, or has found that one does.
+	// Tentative addresses cannot be used yet: the system still checks whether another host has
+	// them, or another host has them.
 	Tentative bool
 }
 
 // stable reports whether others can rely on the address.
 func (a *Addr) stable() bool { return !a.Deprecated && !a.Temporary && !a.Tentative }
 
-// Global addresses, of root name servers, to which the system's choice of a source address is
-// asked. Nothing is sent there.
+// Addresses of root name servers, used to query the system's choice of a source address. Nothing is
+// sent there.
 var (
 	global4 = netip.MustParseAddr("198.41.0.4")
 	global6 = netip.MustParseAddr("2001:503:ba3e::2:30")
 )
 
-// Outside returns an address of the public internet, IPv4 if v4 is set, to ask a source address to.
+// Outside returns an address on the public internet, for use with Source.
 func Outside(f netaddr.Family) netip.Addr {
 	if f == netaddr.IPv4 {
 		return global4
@@ -39,19 +39,19 @@ func Outside(f netaddr.Family) netip.Addr {
 	return global6
 }
 
-// system is what Choose asks for.
+// system is the part of Reader that Choose needs.
 type system interface {
-	// Addrs lists the addresses of all interfaces.
+	// Addrs returns the addresses of all interfaces.
 	Addrs() ([]Addr, error)
-	// Source returns the address that the system sends from to another one. It is invalid if there
-	// is no route.
+	// Source returns the source address for packets to the given one. It is invalid if there is no
+	// route.
 	Source(to netip.Addr) netip.Addr
 }
 
-// Choose returns the address that others reach this machine at, IPv4 if v4 is set, else IPv6: the
-// one that the system sends from to the public internet, and without a route to there the one that
-// it sends from in its own networks. A stable address is taken in place of a deprecated or
-// temporary one. The result is invalid if there is no address but link-local ones.
+// Choose returns the address of a family at which others reach this machine: the source address for
+// the public internet or, without a route to it, for the machine's own networks. It prefers a
+// stable address to a deprecated or temporary one. The result is invalid if there are only
+// link-local addresses.
 func Choose(s system, f netaddr.Family) netip.Addr {
 	list, err := s.Addrs()
 	if err != nil {
@@ -82,9 +82,8 @@ func Choose(s system, f netaddr.Family) netip.Addr {
 	return b.Addr()
 }
 
-// Sole returns the only address of a family, IPv4 if v4 is set, that this machine has besides
-// link-local and loopback ones, if the system sends from it to the public internet. Else the result
-// is invalid.
+// OnlyAddr returns the only address of a family, apart from link-local and loopback ones, if the
+// system uses it as source for the public internet. Otherwise the result is invalid.
 func OnlyAddr(s system, f netaddr.Family) netip.Addr {
 	list, err := s.Addrs()
 	if err != nil {
@@ -107,7 +106,7 @@ func OnlyAddr(s system, f netaddr.Family) netip.Addr {
 	return only
 }
 
-// better reports whether a is a better address than b: more can reach it, or it stays for longer.
+// better reports whether a is reachable by more hosts than b, or as many and more stable.
 func better(a, b *Addr) bool {
 	if x, y := Reach(a.Addr()), Reach(b.Addr()); x != y {
 		return x > y
@@ -115,8 +114,8 @@ func better(a, b *Addr) bool {
 	return a.stable() && !b.stable()
 }
 
-// settle returns a, or if that is deprecated or temporary a stable address that as many can reach:
-// one of the same interface before others.
+// preferStable returns a. If a is deprecated or temporary, it returns a stable address with the
+// same reach, preferably of the same interface.
 func preferStable(list []Addr, a netip.Addr) netip.Addr {
 	var chosen *Addr
 	for i := range list {
@@ -143,8 +142,8 @@ func preferStable(list []Addr, a netip.Addr) netip.Addr {
 	return best.Addr()
 }
 
-// neighbor returns an address of a network that this machine does not have; invalid if there is
-// none near the one that it has.
+// neighbor returns an address in the network p that this machine does not have. It is invalid if
+// there is none next to the machine's own address.
 func neighbor(list []Addr, p netip.Prefix) netip.Addr {
 	own := make(map[netip.Addr]bool)
 	for i := range list {
@@ -167,7 +166,8 @@ func loopbackOf(f netaddr.Family) netip.Addr {
 	return netip.IPv6Loopback()
 }
 
-// Reach ranks addresses by how many others can reach them. 0: none, or only some on the same link.
+// Reach ranks addresses by the number of hosts that can reach them. 0 means none, or only hosts on
+// the same link.
 func Reach(a netip.Addr) int {
 	if !a.IsValid() || a.IsLinkLocalUnicast() {
 		return 0

@@ -8,11 +8,11 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// machine is a system with addresses and routes of its own.
+// machine is a system with given addresses and routes.
 type machine struct {
 	list   []Addr
 	err    error
-	routes map[string]string // the source by destination; "" has those without one
+	routes map[string]string // source by destination; "" is the default
 }
 
 func (m *machine) Addrs() ([]Addr, error) { return m.list, m.err }
@@ -31,8 +31,7 @@ func deprecated(s string) Addr { a := plain(s); a.Deprecated = true; return a }
 func temporary(s string) Addr  { a := plain(s); a.Temporary = true; return a }
 func tentative(s string) Addr  { a := plain(s); a.Tentative = true; return a }
 
-// The address that others know the machine by is the one that the system sends from, unless a
-// stable one is there in place of one that will go.
+// TestChoose: the result is the system's source address, or a stable one if that is temporary.
 func TestChoose(t *testing.T) {
 	near := func(to, from string) map[string]string { return map[string]string{to: from} }
 	all := func(from string) map[string]string { return map[string]string{"": from} }
@@ -78,8 +77,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// An address is the only one if there are but loopback and link-local ones besides, and it is what
-// the system sends from.
+// TestOnlyAddr: an address is the only one if the others are loopback and link-local, and if it is
+// the system's source address.
 func TestOnlyAddr(t *testing.T) {
 	all := func(from string) map[string]string { return map[string]string{"": from} }
 	for _, c := range []struct {

@@ -1,3 +1,3 @@
-// Package hostaddr knows the addresses of this machine: which there are, which one the system sends
-// from, and when that changes. It needs no privileges and sends nothing.
+// Package hostaddr lists the addresses of this machine, chooses the one that others reach it at,
+// and reports changes. It needs no privileges and sends no packet.
 package hostaddr

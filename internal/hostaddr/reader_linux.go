@@ -13,7 +13,7 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// Constants of linux/rtnetlink.h and linux/if_addr.h that package syscall lacks.
+// Constants of linux/rtnetlink.h and linux/if_addr.h that are missing in package syscall.
 const (
 	// RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV6_IFADDR, _IPV6_ROUTE
 	groups = 1 | 0x10 | 0x40 | 0x100 | 0x400
@@ -28,13 +28,13 @@ const (
 	dumpInterrupted  = 0x10 // NLM_F_DUMP_INTR
 	dumpTries        = 4
 	netlinkBuffer    = 32 << 10
-	maxDrained       = 1024 // messages that one Wait discards
+	maxDrained       = 1024 // largest number of messages that one Wait discards
 	addrHeader       = 8    // struct ifaddrmsg
 	dumpRequestBytes = syscall.NLMSG_HDRLEN + addrHeader
 )
 
-// Reader reads the addresses of the network namespace that it was opened in. Its methods are safe
-// for concurrent use.
+// Reader reads the addresses of the network namespace in which it was opened. It is safe for
+// concurrent use.
 type Reader struct {
 	mu     sync.Mutex
 	closed bool
@@ -42,10 +42,10 @@ type Reader struct {
 	seq    uint32 // of the last request
 	buf    []byte
 
-	events *os.File // a netlink socket that reports changes
+	events *os.File // a netlink socket for change notifications
 }
 
-// Open returns a Reader, to be closed.
+// Open returns a Reader. Close it after use.
 func Open() (*Reader, error) {
 	r := &Reader{dump: -1, buf: make([]byte, netlinkBuffer)}
 	if err := r.open(); err != nil {
@@ -70,7 +70,7 @@ func (r *Reader) open() (err error) {
 	return nil
 }
 
-// netlink opens a routing socket that is a member of multicast groups.
+// netlink opens a routing socket that joins multicast groups.
 func netlink(flags int, groups uint32) (int, error) {
 	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC|flags, syscall.NETLINK_ROUTE)
 	if err != nil {
@@ -99,20 +99,20 @@ func (r *Reader) Close() {
 	}
 }
 
-// Wait waits until addresses, interfaces or routes have changed, or until the deadline, for which
-// it returns os.ErrDeadlineExceeded; the zero time means none. It returns os.ErrClosed after Close.
-// One goroutine at a time may call it.
+// Wait blocks until addresses, interfaces or routes change. It returns os.ErrDeadlineExceeded at
+// the deadline; the zero time means no deadline. It returns os.ErrClosed after Close. Only one
+// goroutine may call it at a time.
 func (r *Reader) Wait(deadline time.Time) error {
 	if err := r.events.SetReadDeadline(deadline); err != nil {
 		return err
 	}
-	var b [4096]byte // what does not fit is cut off: that there is a message says enough
+	var b [4096]byte // longer messages are truncated; only their existence matters
 	_, err := r.events.Read(b[:])
-	// which says that more has changed than the socket could hold
+	// The error means that the socket's buffer was too small for all changes.
 	if err != nil && !errors.Is(err, syscall.ENOBUFS) {
 		return err
 	}
-	// A change comes as several messages, of which one is enough.
+	// A change causes several messages; one is enough.
 	raw, err := r.events.SyscallConn()
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func (r *Reader) Wait(deadline time.Time) error {
 	})
 }
 
-// Addrs lists the addresses of all interfaces.
+// Addrs returns the addresses of all interfaces.
 func (r *Reader) Addrs() ([]Addr, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -143,10 +143,10 @@ func (r *Reader) Addrs() ([]Addr, error) {
 	return nil, fmt.Errorf("hostaddr: list addresses: %w", err)
 }
 
-// errInterrupted: addresses changed while they were listed.
+// errInterrupted reports that addresses changed during the listing.
 var errInterrupted = errors.New("addresses changed meanwhile")
 
-// list asks the kernel for all addresses once.
+// list requests all addresses from the kernel once.
 func (r *Reader) list() (list []Addr, err error) {
 	var q [dumpRequestBytes]byte
 	r.seq++
@@ -168,7 +168,7 @@ func (r *Reader) list() (list []Addr, err error) {
 	return list, err
 }
 
-// parseAddr reads a message about an address.
+// parseAddr parses a message about an address.
 func parseAddr(m *syscall.NetlinkMessage) (a Addr, ok bool) {
 	if len(m.Data) < addrHeader {
 		return a, false
@@ -183,7 +183,7 @@ func parseAddr(m *syscall.NetlinkMessage) (a Addr, ok bool) {
 	for _, at := range attributes {
 		v, isAddr := netip.AddrFromSlice(at.Value)
 		switch {
-		// of a link between two hosts, the other one is IFA_ADDRESS
+		// On a link between two hosts, IFA_ADDRESS is the other host.
 		case at.Attr.Type == syscall.IFA_LOCAL && isAddr,
 			at.Attr.Type == syscall.IFA_ADDRESS && isAddr && !ip.IsValid():
 			ip = netaddr.Normalize(v)
@@ -195,7 +195,7 @@ func parseAddr(m *syscall.NetlinkMessage) (a Addr, ok bool) {
 		return a, false
 	}
 	a.Prefix = netip.PrefixFrom(ip, bits)
-	if ip.Is6() { // the same bits mean other things for IPv4
+	if ip.Is6() { // the same bits have other meanings for IPv4
 		a.Temporary = flags&flagTemporary != 0
 		a.Tentative = flags&flagTentative != 0 && flags&flagOptimistic == 0 || flags&flagDADFailed != 0
 	}
@@ -203,8 +203,8 @@ func parseAddr(m *syscall.NetlinkMessage) (a Addr, ok bool) {
 	return a, a.Prefix.IsValid()
 }
 
-// Source returns the address that the system sends from to another one. It is invalid if there is
-// no route.
+// Source returns the source address for packets to the given address. It is invalid if there is no
+// route.
 func (r *Reader) Source(to netip.Addr) netip.Addr {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -238,7 +238,7 @@ func (r *Reader) Source(to netip.Addr) netip.Addr {
 	return source
 }
 
-// parseSource reads the source address of a route that leads somewhere.
+// parseSource returns the source address of a route.
 func parseSource(m *syscall.NetlinkMessage) netip.Addr {
 	if len(m.Data) < syscall.SizeofRtMsg || m.Data[7] != syscall.RTN_UNICAST && m.Data[7] != syscall.RTN_LOCAL {
 		return netip.Addr{}
@@ -255,7 +255,7 @@ func parseSource(m *syscall.NetlinkMessage) netip.Addr {
 	return netip.Addr{}
 }
 
-// ask sends a request, and calls each with what the kernel answers until that returns true.
+// ask sends a request, and calls each with the kernel's answers until each returns true.
 func (r *Reader) ask(request []byte, each func(*syscall.NetlinkMessage) bool) error {
 	if err := syscall.Sendto(r.dump, request, 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
 		return os.NewSyscallError("sendto", err)
@@ -276,7 +276,7 @@ func (r *Reader) ask(request []byte, each func(*syscall.NetlinkMessage) bool) er
 		for i := range messages {
 			m := &messages[i]
 			if m.Header.Seq != seq {
-				continue // of a request that was given up
+				continue // an answer to an abandoned request
 			}
 			if m.Header.Type == syscall.NLMSG_ERROR {
 				return errors.New("the kernel refuses")

@@ -13,7 +13,7 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// apart runs f on a thread with a network namespace of its own, which ends with the thread.
+// apart runs f on a thread in a new network namespace, which ends with the thread.
 func apart(t *testing.T, f func(ip func(lines ...string) error) error) {
 	t.Helper()
 	ended := make(chan error)
@@ -37,7 +37,8 @@ func apart(t *testing.T, f func(ip func(lines ...string) error) error) {
 	}
 }
 
-// A Reader belongs to the namespace that it was opened in, and reports many changes there as one.
+// TestReaderInNamespace: a Reader belongs to the namespace in which it was opened, and reports many
+// changes there together.
 func TestReaderInNamespace(t *testing.T) {
 	var r *Reader
 	apart(t, func(ip func(...string) error) (err error) {
@@ -71,7 +72,7 @@ func TestReaderInNamespace(t *testing.T) {
 	if err := r.Wait(time.Now().Add(5 * time.Second)); err != nil {
 		t.Errorf("changes are not reported: %v", err)
 	}
-	// IPv6 needs a moment. In all there are more than ten messages.
+	// IPv6 needs a moment. There are more than ten messages in total.
 	for n := 0; ; n++ {
 		if err := r.Wait(time.Now().Add(200 * time.Millisecond)); errors.Is(err, os.ErrDeadlineExceeded) {
 			break

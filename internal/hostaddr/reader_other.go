@@ -14,25 +14,25 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// pollInterval is the time between two looks at the addresses.
+// pollInterval is the time between two checks of the addresses.
 const pollInterval = 10 * time.Second
 
-// Reader reads the addresses of this machine. Its methods are safe for concurrent use.
+// Reader reads the addresses of this machine. It is safe for concurrent use.
 type Reader struct {
 	once   sync.Once
 	closed chan struct{}
-	last   []netip.Prefix // of Wait alone
+	last   []netip.Prefix // used by Wait only
 }
 
-// Open returns a Reader, to be closed.
+// Open returns a Reader. Close it after use.
 func Open() (*Reader, error) { return &Reader{closed: make(chan struct{})}, nil }
 
 // Close closes r and ends Wait.
 func (r *Reader) Close() { r.once.Do(func() { close(r.closed) }) }
 
-// Wait waits until addresses have changed, or until the deadline, for which it returns
-// os.ErrDeadlineExceeded; the zero time means none. It returns os.ErrClosed after Close. One
-// goroutine at a time may call it.
+// Wait blocks until addresses change. It returns os.ErrDeadlineExceeded at the deadline; the zero
+// time means no deadline. It returns os.ErrClosed after Close. Only one goroutine may call it at a
+// time.
 func (r *Reader) Wait(deadline time.Time) error {
 	if r.last == nil {
 		r.last = r.now()
@@ -65,7 +65,7 @@ func (r *Reader) now() []netip.Prefix {
 	return now
 }
 
-// Addrs lists the addresses of all interfaces. Nothing is known of them but that they are there.
+// Addrs returns the addresses of all interfaces, without their flags.
 func (r *Reader) Addrs() (list []Addr, err error) {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
@@ -79,11 +79,11 @@ func (r *Reader) Addrs() (list []Addr, err error) {
 	return list, nil
 }
 
-// probePort is the port of the addresses that are asked about. No datagram is sent there.
+// probePort is the destination port for Source. No datagram is sent there.
 const probePort = 9
 
-// Source returns the address that the system sends from to another one. It is invalid if there is
-// no route. Connecting a UDP socket sends nothing.
+// Source returns the source address for packets to the given address. It is invalid if there is no
+// route. It connects a UDP socket, which sends nothing.
 func (r *Reader) Source(to netip.Addr) netip.Addr {
 	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, probePort)))
 	if err != nil {

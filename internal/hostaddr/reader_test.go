@@ -11,7 +11,7 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// A Reader finds the addresses that the net package finds, and the source that a socket gets.
+// TestReader: a Reader finds the same addresses as package net, and the source address of a socket.
 func TestReader(t *testing.T) {
 	r, err := Open()
 	if err != nil {
@@ -73,7 +73,7 @@ func TestReaderWait(t *testing.T) {
 	ended := make(chan error)
 	go func() {
 		var err error
-		for err == nil { // this machine's addresses may change meanwhile
+		for err == nil { // this machine's addresses may change during the test
 			err = r.Wait(time.Time{})
 		}
 		ended <- err

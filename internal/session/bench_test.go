@@ -113,7 +113,7 @@ func TestSessionSize(t *testing.T) {
 				t.Errorf("%d of %d sessions are held", n, c.sessions)
 			}
 			if st := m.Stats(); st.Sessions != c.sessions || st.Evicted != 0 || st.Refused != 0 {
-				t.Errorf("stats %+v, want %d sessions and none that gave way", st, c.sessions)
+				t.Errorf("stats %+v, want %d sessions and none evicted", st, c.sessions)
 			}
 			runtime.KeepAlive(m)
 		})
@@ -167,7 +167,7 @@ func BenchmarkLookup(b *testing.B) {
 			for i := uint64(0); b.Loop(); i++ {
 				binary.LittleEndian.PutUint64(k[keyID:], i)
 				if _, ok := m.Lookup(&k, m.Hash(&k)); ok {
-					b.Fatal("a stranger was found")
+					b.Fatal("an unknown session was found")
 				}
 			}
 		})

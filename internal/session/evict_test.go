@@ -82,7 +82,7 @@ func TestS17NewSources(t *testing.T) {
 				t.Errorf("%+v; %d refused", st, refused)
 			}
 			if st.Evicted == 0 {
-				t.Error("the newcomers have not displaced each other")
+				t.Error("the new sources have not evicted each other")
 			}
 			if limit := len(m.shards) * m.shards[0].capacity; st.Sessions > limit {
 				t.Errorf("%d sessions, limit %d", st.Sessions, limit)
@@ -124,7 +124,7 @@ func TestS17Refused(t *testing.T) {
 		return in, offered
 	}
 	if in, offered := tries(protectedFor - second); in != 0 || offered != 0 {
-		t.Errorf("%d and %d newcomers let in", in, offered)
+		t.Errorf("%d and %d new sources accepted", in, offered)
 	}
 	if st := m.Stats(); st.Refused != 400 || st.Evicted != 0 || st.Sessions != full.Sessions {
 		t.Errorf("%+v", st)
@@ -136,7 +136,7 @@ func TestS17Refused(t *testing.T) {
 	}
 	in, offered := tries(protectedFor + second)
 	if st := m.Stats(); in != 200 || offered != 200 || st.Evicted != 400 || st.Sessions != full.Sessions {
-		t.Errorf("%d and %d newcomers let in later: %+v", in, offered, st)
+		t.Errorf("%d and %d new sources accepted later: %+v", in, offered, st)
 	}
 	checkMap(t, m)
 }
@@ -368,7 +368,7 @@ func TestS39CrowdedPrefixesGiveWay(t *testing.T) {
 				}
 			}
 			if in != came {
-				t.Errorf("%d of %d newcomers got in", in, came)
+				t.Errorf("%d of %d new sources got in", in, came)
 			}
 			checkHeld(t, m, all)
 			checkMap(t, m)

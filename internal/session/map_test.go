@@ -387,7 +387,7 @@ func TestOnEnd(t *testing.T) {
 	}
 	evicted := len(ended)
 	if evicted == 0 || evicted == len(all) {
-		t.Fatalf("%d of %d sessions gave way: this test does not test", evicted, len(all))
+		t.Fatalf("%d of %d sessions were evicted: this test does not test", evicted, len(all))
 	}
 	offered, k := testKey(5000), new(Keys)
 	m.Offer(2000*minute, &offered, m.Hash(&offered), k, 2000*minute+second)

@@ -60,9 +60,9 @@ func (s *shard) drop(m *Map, i uint32) {
 // never got beyond their handshake, then other such sessions, then idle ones.
 //
 // Sessions in use stay, with one exception: a session goes if its prefixes have many sessions, and
-// more than the prefixes of k would have. Of these sessions evict takes the one with the most
-// crowded prefixes, and of several the one that was idle for longest (S39). If k itself comes from
-// a crowded prefix, a session of such a prefix goes.
+// more than the prefixes of k would have. evict chooses the one with the most crowded prefixes, and
+// among several the one that was idle for longest (S39). If k itself comes from a crowded prefix, a
+// session of such a prefix goes.
 func (s *shard) evict(m *Map, now time.Duration, k *Key) bool {
 	var seen [evictionSamples]uint32
 	n := min(evictionSamples, len(s.slots))

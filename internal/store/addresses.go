@@ -10,8 +10,8 @@ import (
 
 var bucketAddresses = []byte("addresses")
 
-// Addresses returns what was saved last about the own addresses of id, or nil. The program that
-// saved it knows its form.
+// Addresses returns the last saved state of the own addresses of id, or nil. Only the program that
+// saved it knows its format.
 func (s *Store) Addresses(id enr.ID) (b []byte, err error) {
 	err = s.do(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
@@ -24,8 +24,8 @@ func (s *Store) Addresses(id enr.ID) (b []byte, err error) {
 	return b, err
 }
 
-// SaveAddresses saves what is known about the own addresses of id, and forgets it for identities
-// that have no record in the file.
+// SaveAddresses saves the state of the own addresses of id. It deletes those of identities without
+// a record in the file.
 func (s *Store) SaveAddresses(id enr.ID, b []byte) error {
 	return s.do(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error {

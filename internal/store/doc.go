@@ -1,5 +1,5 @@
-// Package store keeps what a node has to remember between two runs: its own record, whose sequence
-// number must never fall back, and other nodes that it can start from.
+// Package store saves the data that a node needs after a restart: its own record, whose sequence
+// number must never decrease, and other nodes to start from.
 //
 // # Layout
 //
@@ -10,24 +10,24 @@
 //	local    node ID, 32 B     encoded record of this node under that ID
 //	nodes    node ID, 32 B     last seen, 8 B big-endian Unix seconds | score, 2 B | encoded record, up to 300 B
 //
-// Version 1 had no scores; such a file is brought up to date when it is opened.
+// Version 1 had no scores. Open upgrades such a file.
 //
-// One transaction holds each save, so a process that is killed leaves the state before or after it.
-// One process at a time can use a file; bbolt locks it.
+// Each save is one transaction, so a process that is killed leaves the state before or after it.
+// Only one process at a time can use a file; bbolt locks it.
 //
 // # Scores
 //
-// A node's score tells how much it can be counted on. It begins with 1, grows by 1 for each five
-// minutes or more after which the node was seen again, up to MaxScore, and each failure halves it.
-// A node whose score would be 0 is taken out. Scores of nodes that were not seen lately count less:
-// half for each week. The best are used first, and the worst go when there is no room. A node that
-// was not seen for MaxAge goes too. What "lately" is about is the node that was seen last, or the
-// present if that is earlier: a store that was not used for long is as good as it was.
+// A node's score is a measure of its reliability. It begins with 1, grows by 1 up to MaxScore when
+// the node is seen five minutes or more after the last time, and each failure halves it. A node
+// whose score would be 0 is removed. Older scores count less: half for each week since the node was
+// seen. The best nodes are used first, and the worst are removed if there is no room. A node that
+// was not seen for MaxAge is removed too. Ages count from the most recently seen node, or from the
+// present if that is earlier, so a store does not age while it is not used.
 //
 // # Trust
 //
-// The file is read as if a stranger had written it: records are verified, and entries that do
-// not hold are skipped and counted.
+// The file is treated as untrusted input: records are verified, and invalid entries are skipped and
+// counted.
 package store
 
 import (
@@ -38,39 +38,39 @@ import (
 )
 
 const (
-	// MaxNodes bounds the nodes in a store. Above it those not seen for longest go.
+	// MaxNodes is the largest number of nodes in a store. The worst nodes beyond it are removed.
 	MaxNodes = 2000
-	// MaxLocal bounds the identities whose own record is kept, for a directory that is used with
-	// several keys.
+	// MaxLocal is the largest number of identities with an own record, for a directory that is used
+	// with several keys.
 	MaxLocal = 16
 
-	// MaxScore is the highest score: some eight hours without interruption.
+	// MaxScore is the highest score, reached after about eight hours without interruption.
 	MaxScore = 100
-	// MaxAge is for how long a node is kept that was not seen.
+	// MaxAge is how long a node is kept that is not seen.
 	MaxAge = 30 * 24 * time.Hour
 
-	// lockTimeout is how long Open waits for another process to let go of the file.
+	// lockTimeout is how long Open waits for another process to release the file.
 	lockTimeout = time.Second
-	// seenStep is by how much a node's last-seen time must have moved for that alone to be written.
+	// seenStep is the smallest change of a node's last-seen time that is worth a write.
 	seenStep = 5 * time.Minute
 
 	version   = 2
 	seenSize  = 8            // bytes of the last-seen time
-	headSize  = seenSize + 2 // bytes in front of a record
+	headSize  = seenSize + 2 // bytes before a record
 	maxSeen   = 1 << 40
-	scoreHalf = 7 * 24 * time.Hour // within which a score counts half
+	scoreHalf = 7 * 24 * time.Hour // time after which a score counts half
 )
 
-// Errors of Open and of all methods. They come wrapped, with the name of the file.
+// Errors of Open and of all methods. They are wrapped with the name of the file.
 var (
-	ErrLocked  = errors.New("another process uses it")
-	ErrDamaged = errors.New("file is damaged or no node database; move it away to start with an empty one")
+	ErrLocked  = errors.New("another process has it open")
+	ErrDamaged = errors.New("file is damaged or not a node database; move it away to start with an empty one")
 	ErrVersion = errors.New("file was written by a newer version")
-	ErrNoFile  = errors.New("directory, device or pipe, and no node database")
+	ErrNoFile  = errors.New("path is a directory, device or pipe, not a node database")
 	ErrClosed  = errors.New("store is closed")
 )
 
-// Entry is a node to be saved. Its record has been verified; the store copies it.
+// Entry is a node to save. Its record must be verified; the store copies it.
 type Entry struct {
 	ID     enr.ID
 	Seq    uint64 // of Record
@@ -78,9 +78,9 @@ type Entry struct {
 	Seen   time.Time
 }
 
-// Node is another node as the store knows it.
+// Node is another node in the store.
 type Node struct {
 	Record *enr.Record
-	Seen   time.Time // when it last answered, in whole seconds
+	Seen   time.Time // time of its last answer, in whole seconds
 	Score  int       // 1 to MaxScore
 }

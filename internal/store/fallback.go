@@ -11,11 +11,11 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// DamagedSuffix is added to the name of a file that MoveAside has moved.
+// DamagedSuffix is the suffix of a file that MoveAside has moved.
 const DamagedSuffix = ".damaged"
 
-// MoveAside renames a damaged file so that Open can make a new one at path. It returns the new name
-// and replaces an earlier file of that name.
+// MoveAside renames a damaged file so that Open can create a new one at path. It returns the new
+// name. It replaces an earlier file of that name.
 func MoveAside(path string) (to string, err error) {
 	to = path + DamagedSuffix
 	if err := os.Rename(path, to); err != nil {
@@ -24,7 +24,7 @@ func MoveAside(path string) (to string, err error) {
 	return to, nil
 }
 
-// checkFile refuses what is there and is no file. To open a named pipe would wait for its writer.
+// checkFile refuses anything but a file. Opening a named pipe would block until a writer comes.
 func checkFile(path string) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return &os.PathError{Op: "open", Path: path, Err: ErrNoFile}
@@ -32,11 +32,11 @@ func checkFile(path string) error {
 	return nil
 }
 
-// ReadNodes returns the best nodes, at most limit, of a file that cannot be written to, best first.
-// It changes nothing. The errors are those of Open.
+// ReadNodes returns the best nodes, at most limit, of a file that is not writable, best first. It
+// changes nothing. It returns the errors of Open.
 func ReadNodes(path string, limit int) (nodes []Node, skipped int, err error) {
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
-		return nil, 0, nil // as a full disk leaves a new file
+		return nil, 0, nil // a full disk leaves such a new file
 	}
 	s := &Store{path: path, max: MaxNodes, index: make(map[enr.ID]revision)}
 	err = s.guard(func() (err error) {
@@ -67,8 +67,8 @@ func ReadNodes(path string, limit int) (nodes []Node, skipped int, err error) {
 	return nodes, skipped, errors.Join(err, s.Close())
 }
 
-// CheckVersion returns ErrVersion if the file at path was written by a newer version of this
-// program, and nil in every other case: also if there is no file, or another process has it open.
+// CheckVersion returns ErrVersion if a newer version of this program wrote the file at path. It
+// returns nil in all other cases, even if there is no file or another process has it open.
 func CheckVersion(path string) error {
 	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
 		return nil
@@ -89,7 +89,7 @@ func CheckVersion(path string) error {
 		})
 	}, true)
 	if s.db != nil {
-		_ = s.guard(s.db.Close, false) // it was only read
+		_ = s.guard(s.db.Close, false) // the file was only read
 	}
 	if errors.Is(err, ErrVersion) {
 		return err

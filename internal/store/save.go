@@ -11,7 +11,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// Local returns the own record that was saved last for id, or nil if there is none.
+// Local returns the last saved own record of id, or nil if there is none.
 func (s *Store) Local(id enr.ID) (r *enr.Record, err error) {
 	err = s.do(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
@@ -24,9 +24,9 @@ func (s *Store) Local(id enr.ID) (r *enr.Record, err error) {
 	return r, err
 }
 
-// SaveLocal saves a node's own record. Call it before the record is shown to anybody: then no start
-// after a crash falls back behind a sequence number that others have seen. It is on disk when
-// SaveLocal returns.
+// SaveLocal saves a node's own record. It returns when the record is on disk. Call it before others
+// can see the record: then no restart after a crash uses a lower sequence number than one that
+// others have seen.
 func (s *Store) SaveLocal(r *enr.Record) error {
 	return s.do(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error {
@@ -42,8 +42,8 @@ func (s *Store) SaveLocal(r *enr.Record) error {
 	})
 }
 
-// boundLocal makes room for id by taking out other identities. Sequence numbers of new records
-// start with the time, so that one which comes back after that does not fall back either.
+// boundLocal makes room for id by removing other identities. Sequence numbers of new records start
+// with the time, so a removed identity that returns later does not use a lower one.
 func boundLocal(b *bolt.Bucket, id enr.ID) error {
 	var others [][]byte
 	c := b.Cursor()
@@ -61,10 +61,9 @@ func boundLocal(b *bolt.Bucket, id enr.ID) error {
 	return nil
 }
 
-// SaveNodes adds nodes to the store or renews them, in one transaction, and returns how many were
-// written. Those which the store has with the same sequence number and nearly the same time are
-// left alone, unless all is set. Nodes that are in the store and not among these stay; above
-// MaxNodes the worst go.
+// SaveNodes adds or updates nodes in one transaction, and returns the number written. It skips
+// nodes that the store has with the same sequence number and nearly the same time, unless all is
+// set. Other nodes in the store stay; beyond MaxNodes the worst are removed.
 func (s *Store) SaveNodes(nodes []Entry, all bool) (written int, err error) {
 	err = s.do(func() error {
 		var changed []Entry
@@ -76,7 +75,7 @@ func (s *Store) SaveNodes(nodes []Entry, all bool) (written int, err error) {
 		if len(changed) == 0 {
 			return nil
 		}
-		// The newest are written when there are more than fit.
+		// If there are too many, the newest are written.
 		slices.SortStableFunc(changed, func(a, b Entry) int { return b.Seen.Compare(a.Seen) })
 		changed = changed[:min(len(changed), s.max)]
 		index, gone := s.after(changed)
@@ -104,7 +103,7 @@ func (s *Store) stale(n Entry, all bool) bool {
 	return moved >= int64(seenStep.Seconds())
 }
 
-// after is the index once changed has been written, and which nodes have to go for it.
+// after returns the index after writing changed, and the nodes to remove for it.
 func (s *Store) after(changed []Entry) (index map[enr.ID]revision, gone []enr.ID) {
 	index = maps.Clone(s.index)
 	for _, n := range changed {
@@ -124,8 +123,7 @@ func (s *Store) after(changed []Entry) (index map[enr.ID]revision, gone []enr.ID
 	return index, gone
 }
 
-// write puts what changed into b and takes out what has gone, together with entries that the index
-// does not know.
+// write writes changed to b, and removes the given nodes and entries that are not in the index.
 func write(b *bolt.Bucket, changed []Entry, index map[enr.ID]revision, gone []enr.ID) error {
 	for _, n := range changed {
 		r, ok := index[n.ID]
@@ -144,16 +142,15 @@ func write(b *bolt.Bucket, changed []Entry, index map[enr.ID]revision, gone []en
 	return dropUnknown(b, index)
 }
 
-// join is the value of an entry.
+// join returns the value of an entry.
 func join(r revision, record []byte) []byte {
 	v := binary.BigEndian.AppendUint64(make([]byte, 0, headSize+enr.MaxSize), uint64(max(r.seen, 0)))
 	return append(binary.BigEndian.AppendUint16(v, r.score), record...)
 }
 
-// Failed notes that nodes have left this node without an answer, in one transaction. It returns how
-// many of them that took out of the store. Nodes that the store does not have do not matter. Do not
-// count what may be this node's own fault: a network that is down for a while would cost it all
-// that it knows.
+// Failed records that nodes did not answer, in one transaction. It returns the number of nodes
+// removed for that. It ignores unknown nodes. Callers must not count failures that may be this
+// node's own fault: a network outage would remove all nodes.
 func (s *Store) Failed(ids []enr.ID) (gone int, err error) {
 	err = s.do(func() error {
 		index := maps.Clone(s.index)
@@ -179,7 +176,7 @@ func (s *Store) Failed(ids []enr.ID) (gone int, err error) {
 			for _, id := range halved {
 				_, _, record, ok := split(id[:], b.Get(id[:]))
 				if !ok {
-					continue // it is found out when the store is read
+					continue // the next read of the store detects it
 				}
 				if err := b.Put(id[:], join(index[id], record)); err != nil {
 					return err
@@ -195,7 +192,7 @@ func (s *Store) Failed(ids []enr.ID) (gone int, err error) {
 	return gone, err
 }
 
-// dropUnknown takes out the entries that were skipped when the file was read.
+// dropUnknown removes the entries that the last read skipped.
 func dropUnknown(b *bolt.Bucket, index map[enr.ID]revision) error {
 	var bad [][]byte
 	c := b.Cursor()

@@ -14,7 +14,7 @@ import (
 
 const step = int64(seenStep / time.Second)
 
-// order is the nodes of a store, best first, by the number that record was given, with their
+// order returns the nodes of a store, best first, as the numbers given to record, with their
 // scores.
 func order(t *testing.T, s *Store) (ns []byte, scores []int) {
 	t.Helper()
@@ -37,7 +37,7 @@ func expect(t *testing.T, s *Store, what string, ns []byte, scores []int) {
 	}
 }
 
-// A node that is seen again and again comes before one that was seen last, until it fails.
+// TestScores: a node that was seen many times comes before one that was seen last, until it fails.
 func TestScores(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "nodes.db"))
 	old, late := record(t, 1, 1), record(t, 2, 1)
@@ -60,7 +60,7 @@ func TestScores(t *testing.T) {
 		}
 		s = reopen(t, s)
 	}
-	fail(0, old, record(t, 3, 1)) // the store does not know the second
+	fail(0, old, record(t, 3, 1)) // the second one is not in the store
 	expect(t, s, "after a failure", []byte{1, 2}, []int{4, 1})
 	fail(1, old, late)
 	expect(t, s, "after another one", []byte{1}, []int{2})
@@ -80,8 +80,8 @@ func TestScores(t *testing.T) {
 	expect(t, s, "after many saves", []byte{1}, []int{MaxScore})
 }
 
-// A score is worth less the longer ago a node was seen, and nodes that were not seen for too long
-// are left out; both in comparison with the node that was seen last.
+// TestAge: scores of nodes that were not seen lately count less, and nodes not seen for too long
+// are left out, both in comparison with the most recently seen node.
 func TestAge(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "nodes.db"))
 	const week = int64(scoreHalf / time.Second)
@@ -101,15 +101,15 @@ func TestAge(t *testing.T) {
 	if _, skipped := nodes(t, s, 10); skipped != 0 {
 		t.Errorf("%d old nodes count as bad entries", skipped)
 	}
-	// A clock that was ahead for a while does not make all others old.
+	// A clock that was ahead for a while does not age all other nodes.
 	save(t, s, false, entry(record(t, 5, 1), time.Now().Unix()+100*age))
 	save(t, s, false, entry(record(t, 6, 1), time.Now().Unix()))
 	s = reopen(t, s)
 	expect(t, s, "after a clock ahead", []byte{5, 6}, []int{1, 1})
 }
 
-// When there is no room the worst go, not those that are known for long.
-func TestNewcomersDoNotCrowdOut(t *testing.T) {
+// TestNewNodesDoNotCrowdOut: without room the worst nodes are removed, not those known for long.
+func TestNewNodesDoNotCrowdOut(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "nodes.db"))
 	s.max = 10
 	for i := range int64(2) {
@@ -134,7 +134,7 @@ func TestNewcomersDoNotCrowdOut(t *testing.T) {
 	}
 }
 
-// A file of version 1 is brought up to date, and read the same afterwards.
+// TestVersion1: Open upgrades a file of version 1, and reads it the same afterwards.
 func TestVersion1(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "nodes.db"))
 	a, b := record(t, 1, 1), record(t, 2, 1)

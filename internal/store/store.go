@@ -28,28 +28,27 @@ var (
 	keyVersion  = []byte("version")
 )
 
-// Store is an open file. Its methods may be called from several goroutines. A nil Store remembers
-// nothing: it reads as empty, and saves do nothing.
+// Store is an open file. It is safe for concurrent use. A nil Store is empty, and saves do nothing.
 type Store struct {
 	path string
 	max  int // MaxNodes
 
 	mu      sync.Mutex
 	db      *bolt.DB            // nil once closed
-	index   map[enr.ID]revision // what the nodes bucket holds, at most max
+	index   map[enr.ID]revision // content of the nodes bucket, at most max
 	skipped int
 }
 
-// revision tells whether a node has to be written again.
+// revision determines whether a node must be written.
 type revision struct {
 	seq   uint64
 	seen  int64 // Unix seconds
 	score uint16
 }
 
-// Open opens the file at path and reads it; it is made, with access for its owner alone, if it is
-// missing. ErrLocked: another process has it open. ErrDamaged, ErrVersion, ErrNoFile: it cannot be
-// used, and is left as it is.
+// Open opens and reads the file at path. It creates a missing file, with access for its owner only.
+// ErrLocked: another process has it open. ErrDamaged, ErrVersion, ErrNoFile: it is unusable and
+// unchanged.
 func Open(path string) (*Store, error) {
 	s := &Store{path: path, max: MaxNodes, index: make(map[enr.ID]revision)}
 	err := s.guard(func() (err error) {
@@ -67,7 +66,7 @@ func Open(path string) (*Store, error) {
 	}, true)
 	if err != nil {
 		if s.db != nil {
-			// The file is left to the end of the process if it is too damaged to be closed.
+			// If the file is too damaged to close, it stays open until the process ends.
 			_ = s.guard(s.db.Close, false)
 		}
 		return nil, err
@@ -75,7 +74,7 @@ func Open(path string) (*Store, error) {
 	return s, nil
 }
 
-// setup makes the buckets and checks the version.
+// setup creates the buckets and checks the version.
 func setup(tx *bolt.Tx) error {
 	for _, name := range [][]byte{bucketMeta, bucketLocal, bucketNodes} {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
@@ -96,7 +95,7 @@ func setup(tx *bolt.Tx) error {
 	return nil
 }
 
-// addScores turns entries of version 1, which have none, into those of version 2.
+// addScores upgrades entries of version 1, which have no scores.
 func addScores(b *bolt.Bucket) error {
 	type entry struct{ key, value []byte }
 	var entries []entry
@@ -112,8 +111,8 @@ func addScores(b *bolt.Bucket) error {
 	return err
 }
 
-// load fills the index. Entries that do not hold or are too old are left out of it; the next save
-// takes them out of the file.
+// load fills the index. It leaves out invalid and old entries, which the next save removes from the
+// file.
 func (s *Store) load(tx *bolt.Tx) error {
 	err := tx.Bucket(bucketNodes).ForEach(func(k, v []byte) error {
 		if seen, score, record, ok := split(k, v); ok && len(s.index) < s.max {
@@ -130,7 +129,7 @@ func (s *Store) load(tx *bolt.Tx) error {
 	return err
 }
 
-// split takes an entry apart. record is v's, which is only valid within the transaction.
+// split splits an entry. record is part of v, which is valid within the transaction only.
 func split(k, v []byte) (seen int64, score uint16, record []byte, ok bool) {
 	if len(k) != enr.IDSize || len(v) <= headSize {
 		return 0, 0, nil, false
@@ -139,9 +138,9 @@ func split(k, v []byte) (seen int64, score uint16, record []byte, ok bool) {
 	return seen, score, v[headSize:], seen >= 0 && seen < maxSeen && score > 0 && score <= MaxScore
 }
 
-// Nodes returns the best nodes, best first, at most limit, and how many entries have been skipped
-// since the store was opened because they do not hold. Only records that are returned are verified,
-// as that takes some hundred microseconds for each.
+// Nodes returns the best nodes, at most limit, best first, and the number of invalid entries
+// skipped since the store was opened. It verifies only the records that it returns, because that
+// takes some hundred microseconds each.
 func (s *Store) Nodes(limit int) (nodes []Node, skipped int, err error) {
 	err = s.do(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {
@@ -166,7 +165,7 @@ func (s *Store) Nodes(limit int) (nodes []Node, skipped int, err error) {
 	return nodes, skipped, err
 }
 
-// best is the IDs of an index, best first: by score, then by when they were seen.
+// best returns the IDs of an index, best first: by score, then by last-seen time.
 func best(index map[enr.ID]revision) []enr.ID {
 	now := lately(index)
 	rank := func(r revision) uint16 {
@@ -178,8 +177,7 @@ func best(index map[enr.ID]revision) []enr.ID {
 	})
 }
 
-// lately is when any of the nodes was seen last, in Unix seconds, or the present if that is
-// earlier.
+// lately returns the most recent last-seen time in Unix seconds, or the present if that is earlier.
 func lately(index map[enr.ID]revision) (t int64) {
 	for _, r := range index {
 		t = max(t, r.seen)
@@ -187,7 +185,7 @@ func lately(index map[enr.ID]revision) (t int64) {
 	return min(t, time.Now().Unix())
 }
 
-// Path is the name of the file; empty for a nil Store.
+// Path returns the name of the file, empty for a nil Store.
 func (s *Store) Path() string {
 	if s == nil {
 		return ""
@@ -210,15 +208,15 @@ func (s *Store) Close() error {
 	return s.guard(db.Close, false)
 }
 
-// guard runs f and says of its error which file it is about. bbolt trusts its file, which it maps
-// into memory: a damaged one makes it panic, or read where nothing is. What else it complains of
-// when a file is opened is the file's content; later it may be a full disk.
+// guard runs f and wraps its error with the name of the file. bbolt trusts its file, which it maps
+// into memory: a damaged file makes it panic or read invalid memory. Other errors when opening are
+// about the file's content; later they may be about a full disk.
 func (s *Store) guard(f func() error, opening bool) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
-		case runtime.Error: // where it read tells nobody anything
+		case runtime.Error: // the address of a bad read tells nothing
 			err = fmt.Errorf("%s: %w", s.path, ErrDamaged)
 		default:
 			err = fmt.Errorf("%s: %w (%v)", s.path, ErrDamaged, r)
@@ -228,7 +226,7 @@ func (s *Store) guard(f func() error, opening bool) (err error) {
 	var pathErr *os.PathError
 	var errno syscall.Errno
 	switch {
-	case err == nil, errors.As(err, &pathErr): // which names the file itself
+	case err == nil, errors.As(err, &pathErr): // it already names the file
 		return err
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return fmt.Errorf("%s: %w", s.path, ErrLocked)

@@ -18,7 +18,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// record makes a node's record; n tells nodes apart.
+// record returns a node's record; n identifies the node.
 func record(t testing.TB, n byte, seq uint64) *enr.Record {
 	t.Helper()
 	key, err := enr.ParsePrivateKey(append(make([]byte, 31), n))
@@ -46,7 +46,7 @@ func open(t testing.TB, path string) *Store {
 	return s
 }
 
-// reopen closes s and opens its file again.
+// reopen closes s and opens its file once more.
 func reopen(t testing.TB, s *Store) *Store {
 	t.Helper()
 	if err := s.Close(); err != nil {
@@ -98,7 +98,7 @@ func TestNodes(t *testing.T) {
 	}
 }
 
-// A save writes only what has changed.
+// TestSaveNodesUnchanged: a save writes only changes.
 func TestSaveNodesUnchanged(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "nodes.db"))
 	r1, r2 := record(t, 1, 1), record(t, 1, 2)
@@ -123,7 +123,7 @@ func TestSaveNodesUnchanged(t *testing.T) {
 	}
 }
 
-// The file is bounded, and those not seen for longest go first.
+// TestNodesBounded: the file is bounded, and nodes not seen for longest are removed first.
 func TestNodesBounded(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "nodes.db"))
 	r := record(t, 1, 1)
@@ -149,7 +149,7 @@ func TestNodesBounded(t *testing.T) {
 			t.Fatalf("node %d seen at %v: kept %v", i, e.Seen, ok)
 		}
 	}
-	// Records under an ID that is not theirs are found out when they are read, and go with the next
+	// Records under another node's ID are detected when they are read, and removed by the next
 	// save.
 	s = reopen(t, s)
 	if got, skipped := nodes(t, s, most); len(got) != 1 || skipped != most-1 {
@@ -251,8 +251,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// A damaged file is an error that names it, or is read as far as it holds. It is never a crash, and
-// never deleted.
+// TestDamaged: a damaged file is an error that names it, or is read as far as it is valid. It never
+// causes a crash, and is never deleted.
 func TestDamaged(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "good.db")

@@ -53,8 +53,8 @@ func (r *jacobian) scale(c *fe) {
 }
 
 const (
-	// A secret scalar is used in groups of 5 bits, each of which counts +1 or -1, so digits are
-	// odd, from -31 to 31, and a table has 16 multiples.
+	// A secret scalar is used in groups of 5 bits. Each bit counts +1 or -1, so digits are odd,
+	// from -31 to 31, and a table has 16 multiples.
 	secretBits  = 5
 	secretSize  = 1 << (secretBits - 1)
 	baseWindows = 52 // for 260 bits
