@@ -23,7 +23,7 @@ func canListen(ip netip.Addr) error {
 	return c.Close()
 }
 
-// requireAddr skips the test when the machine does not have the address.
+// requireAddr skips the test if the machine does not have the address.
 func requireAddr(t *testing.T, ip netip.Addr) {
 	t.Helper()
 	if err := canListen(ip); err != nil {
@@ -31,7 +31,7 @@ func requireAddr(t *testing.T, ip netip.Addr) {
 	}
 }
 
-// freePort returns a port of ip that was free a moment ago. network is "udp" or "tcp".
+// freePort returns a port of ip that was free just now. network is "udp" or "tcp".
 func freePort(t *testing.T, network string, ip netip.Addr) netip.AddrPort {
 	t.Helper()
 	ap := netip.AddrPortFrom(ip, 0)
@@ -57,8 +57,8 @@ func unmapped(ap netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// secondLoopback6 looks for an IPv6 address besides ::1 that reaches ::1. Linux
-// gives the loopback interface one IPv6 address only, so most machines have none.
+// secondLoopback6 returns an IPv6 address besides ::1 that reaches ::1. Linux gives the loopback
+// interface only one IPv6 address, so most machines have none.
 func secondLoopback6() (netip.Addr, error) {
 	if s := os.Getenv("DISCV5_LISTEN2_IPV6"); s != "" {
 		ip, err := netip.ParseAddr(s)

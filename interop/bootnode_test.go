@@ -22,11 +22,11 @@ const (
 	stopTimeout  = 10 * time.Second // from the signal to the exit
 )
 
-// bootConfig says how to start a bootnode. A bootnode that is started again
-// with the same config has the same identity, address and data directory.
+// bootConfig is the configuration of a bootnode. A bootnode that is restarted with the same config
+// has the same identity, address and data directory.
 type bootConfig struct {
 	addr      netip.AddrPort // UDP address
-	extip     string         // --extip; "": the record has the UDP address
+	extip     string         // --extip; "": the record contains the UDP address
 	http      netip.AddrPort // zero: no HTTP server
 	key       string         // private key in hex
 	datadir   string
@@ -73,13 +73,13 @@ type bootnode struct {
 	node    *enode.Node // parsed from the first line of standard output
 	cmd     *exec.Cmd
 	stderr  *tail
-	stopped bool          // stop has been called
+	stopped bool          // stop was called
 	exited  chan struct{} // closed after Wait has returned
 	err     error         // result of Wait, valid once exited is closed
 }
 
-// startBootnode starts the process and waits for its record. It is stopped when
-// the test ends; its log is printed if the test has failed.
+// startBootnode starts the process and waits for its record. The process stops when the test ends.
+// If the test fails, its log is printed.
 func startBootnode(t *testing.T, cfg bootConfig) *bootnode {
 	t.Helper()
 	path, err := bootnodeBinary()
@@ -105,7 +105,7 @@ func startBootnode(t *testing.T, cfg bootConfig) *bootnode {
 		r := bufio.NewReader(stdout)
 		line, _ := r.ReadString('\n')
 		first <- line
-		io.Copy(io.Discard, r) // Wait may only be called once the pipe is drained
+		io.Copy(io.Discard, r) // Wait must not be called before the pipe is drained
 		b.err = b.cmd.Wait()
 		close(b.exited)
 	}()
@@ -136,9 +136,8 @@ func startBootnode(t *testing.T, cfg bootConfig) *bootnode {
 	return b
 }
 
-// stop sends sig and expects exit code 0. A process that does not go in time is
-// killed, and that is an error, as is one that had ended before it was told to.
-// Stopping a second time does nothing.
+// stop sends sig and expects exit code 0. It kills a process that does not exit in time, which is
+// an error, as is an earlier exit. A second call does nothing.
 func (b *bootnode) stop(t *testing.T, sig os.Signal) {
 	t.Helper()
 	if b.stopped {

@@ -43,9 +43,9 @@ var bootnodeBinary = sync.OnceValues(func() (string, error) {
 	return out, err
 })
 
-// devp2pBinary returns go-ethereum's command line tool. "go tool -n" builds it
-// into the build cache at the version in go.mod and prints where it is; running
-// that path directly gives a handle on the tool itself and not on "go".
+// devp2pBinary returns go-ethereum's command line tool. "go tool -n" builds it into the build cache
+// at the version in go.mod and prints its path. Running that path directly makes the tool, not
+// "go", the child process.
 var devp2pBinary = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("DISCV5_DEVP2P"); path != "" {
 		return filepath.Abs(path)

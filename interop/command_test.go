@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// TestStopSignals checks that both signals end the process cleanly, also when
-// nothing has happened yet.
+// TestStopSignals: both signals end the process cleanly, even before anything has happened.
 func TestStopSignals(t *testing.T) {
 	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
@@ -17,13 +16,13 @@ func TestStopSignals(t *testing.T) {
 	}
 }
 
-// TestRecordEndpoint checks that --extip decides which endpoint the record names.
-// go-ethereum reads that record, as every peer does.
+// TestRecordEndpoint: --extip determines the endpoint in the record. go-ethereum reads that record,
+// as every peer does.
 func TestRecordEndpoint(t *testing.T) {
 	tests := []struct {
 		extip string
 		ip    netip.Addr
-		port  uint16 // 0: that of the UDP address
+		port  uint16 // 0: the port of the UDP address
 	}{
 		{"192.0.2.7", netip.MustParseAddr("192.0.2.7"), 0},
 		{"192.0.2.7:4444", netip.MustParseAddr("192.0.2.7"), 4444},

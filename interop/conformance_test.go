@@ -25,7 +25,7 @@ var suiteTests = []string{
 	"UnsolicitedNodes",
 }
 
-// twoAddressTests are those that send from two addresses.
+// twoAddressTests are the tests that send from two addresses.
 var twoAddressTests = []string{"PingMultiIP", "FindnodeWrongIP"}
 
 // TestConformance runs the whole suite over IPv4.
@@ -35,8 +35,8 @@ func TestConformance(t *testing.T) {
 	conform(t, loopback4, secondLoopback4, suiteTests)
 }
 
-// TestConformanceIPv6 runs the suite over IPv6. Without a second IPv6 address
-// the tests that need one are skipped and the others run.
+// TestConformanceIPv6 runs the suite over IPv6. Without a second IPv6 address it skips the tests
+// that need one.
 func TestConformanceIPv6(t *testing.T) {
 	requireAddr(t, loopback6)
 	second, err := secondLoopback6()
@@ -55,8 +55,7 @@ func TestConformanceIPv6(t *testing.T) {
 	conform(t, loopback6, loopback6, single)
 }
 
-// conform runs the given tests of the suite, in as many rounds as are asked
-// for. Each round has a fresh bootnode.
+// conform runs the given tests of the suite in rounds, each with a new bootnode.
 func conform(t *testing.T, listen1, listen2 netip.Addr, tests []string) {
 	for round := 1; round <= conformanceRounds(t); round++ {
 		t.Run(fmt.Sprintf("Round%d", round), func(t *testing.T) {
@@ -80,7 +79,7 @@ func conformanceRounds(t *testing.T) int {
 	return n
 }
 
-// runSuite runs devp2p once and makes each of its results a subtest.
+// runSuite runs devp2p once and makes each result a subtest.
 func runSuite(t *testing.T, boot *bootnode, listen1, listen2 netip.Addr, tests []string) {
 	path, err := devp2pBinary()
 	if err != nil {
@@ -124,14 +123,13 @@ func runSuite(t *testing.T, boot *bootnode, listen1, listen2 netip.Addr, tests [
 	if plan != len(tests) || len(results) != len(tests) {
 		t.Errorf("%d tests planned, %d ran, want %d", plan, len(results), len(tests))
 	}
-	// The suite exits with 1 when a test has failed; anything else is a broken run.
+	// The suite exits with 1 if a test failed; any other code means a broken run.
 	if runErr != nil && (failed == 0 || ctx.Err() != nil) {
 		t.Errorf("devp2p: %v (after %v)\nstderr:\n%s", runErr, time.Since(start).Round(time.Second), &stderr)
 	}
 }
 
-// listenHost formats ip for --listen1 and --listen2, to which devp2p appends
-// ":0" without further care.
+// listenHost formats ip for --listen1 and --listen2, to which devp2p simply appends ":0".
 func listenHost(ip netip.Addr) string {
 	if ip.Is6() {
 		return "[" + ip.String() + "]"

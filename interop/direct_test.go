@@ -11,8 +11,8 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
-// contactTimeout bounds how long the bootnode may take to PING a node that it
-// has just met. Its revalidation interval is its own affair.
+// contactTimeout bounds how long the bootnode may take to PING a new node. Tests do not depend on
+// its revalidation interval.
 const contactTimeout = 60 * time.Second
 
 // TestDirect exchanges single messages over IPv4.
@@ -30,9 +30,9 @@ func direct(t *testing.T, ip netip.Addr) {
 	t.Run("PeerRestart", func(t *testing.T) { directPeerRestart(t, ip) })
 }
 
-// directClient: go-ethereum asks, the bootnode answers. Each request comes from
-// a peer of its own, so each is once the first message and needs the handshake,
-// and once a later message of the session.
+// directClient: go-ethereum sends requests, and the bootnode answers. Each request comes from its
+// own peer, once as the first message, which needs the handshake, and once as a later message of
+// the session.
 func directClient(t *testing.T, ip netip.Addr) {
 	boot := startBootnode(t, newBootConfig(t, ip))
 	requests := []struct {
@@ -101,9 +101,9 @@ func checkTalkRequest(p *peer, boot *enode.Node) error {
 	return nil
 }
 
-// checkFindNode asks for three distances at once, for a distance that can hold
-// no node, and for distance 0 among others. The suite covers what must be found;
-// here each request must be answered, and with the own record where it was asked for.
+// checkFindNode requests three distances together, a distance that can hold no node, and distance 0
+// among others. The suite checks the results; here each request must be answered, with the own
+// record if requested.
 func checkFindNode(p *peer, boot *enode.Node) error {
 	for _, dists := range [][]uint{{256, 255, 254}, {1}, {0, 256}} {
 		nodes, err := p.Findnode(boot, dists)
@@ -130,9 +130,9 @@ func checkFindNode(p *peer, boot *enode.Node) error {
 	return nil
 }
 
-// directServer: the bootnode asks first. The peers know nothing of it; it gets
-// one of them as a record and the other as an enode URL, which names a key and an
-// address only, so that the record has to be fetched.
+// directServer: the bootnode sends the first request. The peers do not know it. It gets one of them
+// as a record and the other as an enode URL, which has only a key and an address, so the record
+// must be fetched.
 func directServer(t *testing.T, ip netip.Addr) {
 	byRecord := startPeer(t, peerConfig{addr: netip.AddrPortFrom(ip, 0)})
 	byURL := startPeer(t, peerConfig{addr: netip.AddrPortFrom(ip, 0)})
@@ -146,8 +146,8 @@ func directServer(t *testing.T, ip netip.Addr) {
 	expectRelayed(t, boot, probe, byURL)
 }
 
-// directInbound: the peer makes the contact, the bootnode checks that it is alive
-// and then tells others about it.
+// directInbound: the peer makes contact, and the bootnode checks that it is alive and then returns
+// it to others.
 func directInbound(t *testing.T, ip netip.Addr) {
 	boot := startBootnode(t, newBootConfig(t, ip))
 	p := startPeer(t, peerConfig{addr: netip.AddrPortFrom(ip, 0), bootnodes: []*enode.Node{boot.node}})
@@ -156,8 +156,8 @@ func directInbound(t *testing.T, ip netip.Addr) {
 	expectRelayed(t, boot, probe, p)
 }
 
-// expectContact waits until the peer has received a PING of the bootnode and has
-// answered it. Only a node that has answered a PING may be relayed.
+// expectContact waits until the peer has received a PING of the bootnode and answered it. Only a
+// node that has answered a PING may be relayed.
 func expectContact(t *testing.T, boot *bootnode, p *peer, what string) {
 	t.Helper()
 	eventually(t, contactTimeout, 100*time.Millisecond, "PING from the bootnode to the "+what, func() (bool, string) {
@@ -168,7 +168,7 @@ func expectContact(t *testing.T, boot *bootnode, p *peer, what string) {
 	})
 }
 
-// expectRelayed waits until the bootnode names p to the probe.
+// expectRelayed waits until the bootnode returns p to the probe.
 func expectRelayed(t *testing.T, boot *bootnode, probe, p *peer) {
 	t.Helper()
 	dist := uint(enode.LogDist(boot.node.ID(), p.Self().ID()))
@@ -184,9 +184,9 @@ func expectRelayed(t *testing.T, boot *bootnode, probe, p *peer) {
 	})
 }
 
-// directBootnodeRestart: the bootnode loses its sessions while the peer keeps its
-// own. The next request is sealed with keys that the bootnode no longer has and
-// must still succeed at the first attempt, by a new handshake.
+// directBootnodeRestart: the bootnode loses its sessions while the peer keeps its own. The next
+// request is sealed with keys that the bootnode no longer has. It must still succeed at the first
+// attempt, with a new handshake.
 func directBootnodeRestart(t *testing.T, ip netip.Addr) {
 	cfg := newBootConfig(t, ip)
 	before := startBootnode(t, cfg)
@@ -203,7 +203,7 @@ func directBootnodeRestart(t *testing.T, ip netip.Addr) {
 	if after.node.Seq() < before.node.Seq() {
 		t.Errorf("record seq %d after the restart, %d before", after.node.Seq(), before.node.Seq())
 	}
-	// The record from before the restart is what a real peer still has.
+	// A real peer would still have the record from before the restart.
 	if err := checkPing(p, before.node); err != nil {
 		t.Error("PING with the old session after the restart:", err)
 	}
@@ -215,9 +215,9 @@ func directBootnodeRestart(t *testing.T, ip netip.Addr) {
 	}
 }
 
-// directPeerRestart: the peer loses its sessions while the bootnode keeps its
-// own. The peer's first packet is random bytes to the bootnode, which must offer
-// a new handshake and not insist on the old session.
+// directPeerRestart: the peer loses its sessions while the bootnode keeps its own. The peer's first
+// packet is random bytes to the bootnode, which must accept a new handshake and not insist on the
+// old session.
 func directPeerRestart(t *testing.T, ip netip.Addr) {
 	boot := startBootnode(t, newBootConfig(t, ip))
 	p := startPeer(t, peerConfig{addr: netip.AddrPortFrom(ip, 0)})
@@ -228,9 +228,9 @@ func directPeerRestart(t *testing.T, ip netip.Addr) {
 		p.close()
 		p = startPeer(t, peerConfig{addr: p.addr, key: p.key})
 		err := checkPing(p, boot.node)
-		// A request of the bootnode's own may cross the PING. Then each challenges the other, both
-		// make keys, and go-ethereum has those only that it made or got last: an answer under the
-		// others is lost, as between two of its own nodes.
+		// A request of the bootnode may cross the PING. Then each side challenges the other and
+		// both make keys. go-ethereum keeps only the keys that it made or got last: an answer under
+		// the others is lost, as between two of its own nodes.
 		if err != nil && p.trace.count(">> WHOAREYOU/v5", boot.node.ID()) > 0 {
 			t.Log("handshakes crossed:", err)
 			err = checkPing(p, boot.node)

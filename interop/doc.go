@@ -1,10 +1,8 @@
-// Package interop runs the bootnode and the library against other
-// implementations, over real sockets and as real processes: go-ethereum, the
-// Rust crate discv5 and the npm package @chainsafe/discv5. It is a module of its
-// own so that the product never depends on go-ethereum. The package holds tests
-// only.
+// Package interop runs the bootnode and the library against other implementations, over real sockets
+// and as real processes: go-ethereum, the Rust crate discv5 and the npm package @chainsafe/discv5. It
+// is a separate module, so that the product never depends on go-ethereum. The package has tests only.
 //
-// # What is tested
+// # Tests
 //
 //	TestConformance, TestConformanceIPv6   go-ethereum's own suite, "devp2p discv5 test",
 //	                                       as a process against the bootnode; one Go
@@ -27,45 +25,43 @@
 //
 // # How to run
 //
-//	go test ./...                          everything, about three minutes with a warm cache
+//	go test ./...                          everything, about three minutes with a filled build cache
 //	go test -run Swarm -v                  prints convergence, recall and relay figures
 //	DISCV5_CONFORMANCE_ROUNDS=20 go test -run Conformance -timeout 30m
 //
-// The first run compiles go-ethereum, which takes minutes on a small machine.
-// "go tool -n devp2p" does that ahead of time.
+// The first run compiles go-ethereum, which takes minutes on a small machine. "go tool -n devp2p" does
+// that ahead of time.
 //
 // # Foreign implementations
 //
-// rust/ and js/ hold a small program each, a driver, that runs one node of a
-// foreign implementation. Cargo.lock and package-lock.json pin what they depend
-// on. The tests build them, with cargo and npm, into the user's cache directory.
-// Where a toolchain or its registry is not there, the tests that need it say
-// what they probed and are skipped, or fail if DISCV5_INTEROP_REQUIRE is 1. The
-// first build of the Rust driver takes minutes on a small machine.
+// rust/ and js/ each hold a small program, the driver, that runs one node of a foreign
+// implementation. Cargo.lock and package-lock.json pin the dependencies. The tests build the drivers,
+// with cargo and npm, in the user's cache directory. If a toolchain or its registry is missing, the
+// tests that need it report what they probed and are skipped, or fail if DISCV5_INTEROP_REQUIRE is 1.
+// The first build of the Rust driver takes minutes on a small machine.
 //
-// A driver reads commands from standard input and writes answers to standard
-// output, one JSON object per line. A command has "id", a number, "cmd", its
-// name, and the fields of the table. The answer has the same "id" and either
-// "error", a text, or the fields of the table. Commands may overlap and be
-// answered in any order. Records are in their enr: form, keys, IDs and payloads in
-// hexadecimal, addresses as 127.0.0.1:9000 or [::1]:9000.
+// A driver reads commands from standard input and writes answers to standard output, one JSON object
+// per line. A command has "id", a number, "cmd", its name, and the fields of the table. The answer
+// has the same "id" and either "error", a text, or the fields of the table. Commands may overlap, and
+// answers come in any order. Records are in their enr: form, keys, IDs and payloads in hexadecimal,
+// addresses as 127.0.0.1:9000 or [::1]:9000.
 //
 //	cmd       fields                     answer    meaning
 //	start     key, addr, record          record    first command: starts the node on addr; record, if
-//	                                               present, is the one that the node had before
-//	record                               record    the node's record as it is now
+//	                                               present, is its earlier record
+//	record                               record    the node's current record
 //	update    field, value               record    sets a text in the node's record
 //	add       record                               puts a node into the table
 //	table                                records   the nodes in the table
-//	ping      record                     seq,      sends PING to the node of that record; what PONG says
-//	                                     endpoint
+//	ping      record                     seq,      sends PING to the node of that record; the
+//	                                     endpoint  content of PONG
 //	findnode  record, distances          records   sends FINDNODE
 //	talk      record, protocol, payload  payload   sends TALKREQ
-//	lookup    target                     records   looks for the nodes closest to an ID
+//	lookup    target                     records   looks up the nodes closest to an ID
 //	exit                                           ends the process with code 0
 //
-// TALKREQ with the protocol "echo" is answered with its payload, any other empty.
-// The end of standard input means exit, too.
+// The answer to TALKREQ with the protocol "echo" is its payload. Other answers are empty. The end of
+// standard input also means exit.
 //
 // # Environment
 //
@@ -82,10 +78,12 @@
 //	DISCV5_TABLE_METRIC         name of the gauge of table entries; default: any gauge with
 //	                            "table" or "bucket" in its name that grows with the swarm
 //
-// # Glossary
+// # Terminology
 //
-// Bootnode means the process under test. Peer means a go-ethereum node inside
-// the test process, own node one of this project inside it, driver a process
-// with a foreign node. Capacity of a table means how many of the existing nodes
-// fit in it: 16 for each log distance, with 240 and below sharing one bucket.
+//	bootnode  the process under test
+//	peer      a go-ethereum node inside the test process
+//	own node  a node of this project inside the test process
+//	driver    a process with a foreign node
+//	capacity  of a table: how many of the existing nodes fit in it, which is 16 per log distance,
+//	          with 240 and below in one bucket
 package interop

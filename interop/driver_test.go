@@ -18,17 +18,17 @@ import (
 )
 
 const (
-	// driverStartTimeout includes loading the driver and its modules, with others at the same time.
+	// driverStartTimeout includes loading the driver and its modules, while other drivers load too.
 	driverStartTimeout = 60 * time.Second
-	// commandTimeout is above what any implementation allows itself for a lookup of a small
+	// commandTimeout exceeds the time that any implementation allows for a lookup in a small
 	// network.
 	commandTimeout = 40 * time.Second
 	// maxAnswer bounds one line of a driver.
 	maxAnswer = 1 << 20
 )
 
-// driver is a process that runs one node of a foreign implementation. doc.go describes what is said
-// to it.
+// driver is a process that runs one node of a foreign implementation. doc.go describes its
+// protocol.
 type driver struct {
 	impl   *implementation
 	key    *enr.PrivateKey
@@ -39,14 +39,14 @@ type driver struct {
 	stdin  io.WriteCloser
 	exited chan struct{} // closed after Wait has returned
 	err    error         // result of Wait, valid once exited is closed
-	ended  bool          // stop has been called
+	ended  bool          // stop was called
 
 	mu      sync.Mutex
 	last    int                    // ID of the last command
 	waiting map[int]chan<- *answer // by ID of the command
 }
 
-// answer is what a driver prints for a command; each command has fields of its own.
+// answer is a driver's output for a command. The fields depend on the command.
 type answer struct {
 	ID       int      `json:"id"`
 	Error    string   `json:"error"`
@@ -57,11 +57,11 @@ type answer struct {
 	Payload  string   `json:"payload"`
 }
 
-// parameters are the fields of a command besides its ID and name.
+// parameters are the fields of a command except its ID and name.
 type parameters map[string]any
 
-// newDriver returns a driver with a new key and a free port whose process has not been started. The
-// process is stopped when the test ends; its log is printed if the test has failed.
+// newDriver returns a driver with a new key and a free port. Its process has not started. The
+// process stops when the test ends. If the test fails, its log is printed.
 func newDriver(t *testing.T, impl *implementation, ip netip.Addr) *driver {
 	t.Helper()
 	key, err := enr.GenerateKey(rand.Reader)
@@ -88,9 +88,8 @@ func startDriver(t *testing.T, impl *implementation, ip netip.Addr) *driver {
 	return d
 }
 
-// restart ends the process and starts another with the same key and address. The node goes on with
-// the record it had, as one that keeps its record in a file would, and has lost its sessions and
-// its table.
+// restart ends the process and starts another one with the same key and address. The node keeps its
+// record, like a node that stores its record in a file, and has lost its sessions and its table.
 func (d *driver) restart(t *testing.T) {
 	t.Helper()
 	record := d.record(t)
@@ -100,7 +99,7 @@ func (d *driver) restart(t *testing.T) {
 	}
 }
 
-// run starts the process and its node, with the given record or, if that is nil, a new one.
+// run starts the process and its node, with the given record, or a new one if that is nil.
 func (d *driver) run(record *enr.Record) error {
 	argv, err := d.impl.command()
 	if err != nil {
@@ -140,7 +139,7 @@ func (d *driver) run(record *enr.Record) error {
 	return nil
 }
 
-// read hands on answers until the process ends.
+// read passes on answers until the process ends.
 func (d *driver) read(stdout io.Reader) {
 	s := bufio.NewScanner(stdout)
 	s.Buffer(nil, maxAnswer)
@@ -158,12 +157,12 @@ func (d *driver) read(stdout io.Reader) {
 			c <- a
 		}
 	}
-	io.Copy(io.Discard, stdout) // Wait may only be called once the pipe is drained
+	io.Copy(io.Discard, stdout) // Wait must not be called before the pipe is drained
 	d.err = d.cmd.Wait()
 	close(d.exited)
 }
 
-// call has a command carried out and waits for the answer.
+// call sends a command and waits for the answer.
 func (d *driver) call(timeout time.Duration, name string, p parameters) (*answer, error) {
 	c := make(chan *answer, 1)
 	d.mu.Lock()
@@ -197,7 +196,7 @@ func (d *driver) call(timeout time.Duration, name string, p parameters) (*answer
 	}
 }
 
-// stop has the process end and expects exit code 0. Stopping a second time does nothing.
+// stop ends the process and expects exit code 0. A second call does nothing.
 func (d *driver) stop(t *testing.T) {
 	t.Helper()
 	if d.cmd == nil || d.cmd.Process == nil || d.ended {
@@ -220,7 +219,7 @@ func (d *driver) stop(t *testing.T) {
 	d.stdin.Close()
 }
 
-// must fails the test if a command that asks nobody else fails.
+// must fails the test if a local command fails.
 func (d *driver) must(t *testing.T, name string, p parameters) *answer {
 	t.Helper()
 	a, err := d.call(commandTimeout, name, p)
@@ -230,7 +229,7 @@ func (d *driver) must(t *testing.T, name string, p parameters) *answer {
 	return a
 }
 
-// record returns the node's record as it is now.
+// record returns the node's current record.
 func (d *driver) record(t *testing.T) *enr.Record {
 	t.Helper()
 	return mustParse(t, d.must(t, "record", nil).Record)
@@ -245,14 +244,13 @@ func (d *driver) update(t *testing.T, field, value string) *enr.Record {
 // table returns the records in the node's table.
 func (d *driver) table() ([]*enr.Record, error) { return d.records("table", nil) }
 
-// add puts a record into the node's table, which may refuse it.
+// add puts a record into the node's table. The table may refuse it.
 func (d *driver) add(r *enr.Record) error {
 	_, err := d.call(commandTimeout, "add", parameters{"record": r.String()})
 	return err
 }
 
-// ping returns the record's sequence number and the endpoint of the driver's node that the PONG
-// names.
+// ping returns the record's sequence number, and the endpoint of the driver's node in the PONG.
 func (d *driver) ping(to *enr.Record) (uint64, netip.AddrPort, error) {
 	a, err := d.call(commandTimeout, "ping", parameters{"record": to.String()})
 	if err != nil {
@@ -303,7 +301,7 @@ func mustParse(t *testing.T, s string) *enr.Record {
 	return r
 }
 
-// endpointOf is the UDP endpoint that r names for the family of ip.
+// endpointOf returns the UDP endpoint in r of the family of ip.
 func endpointOf(r *enr.Record, ip netip.Addr) (netip.AddrPort, bool) {
 	if ip.Is4() {
 		return r.UDPEndpoint4()

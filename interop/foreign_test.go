@@ -38,7 +38,7 @@ func foreign(t *testing.T, impl *implementation) {
 	}
 }
 
-// asker is a node that can be told to ask others, ours or theirs.
+// asker is a node that sends requests when told to, ours or theirs.
 type asker interface {
 	ping(to *enr.Record) (seq uint64, endpoint netip.AddrPort, err error)
 	findNode(to *enr.Record, distances ...uint) ([]*enr.Record, error)
@@ -46,8 +46,8 @@ type asker interface {
 	lookup(target enr.ID) ([]*enr.Record, error)
 }
 
-// exchange is a node that asks, from the given address, another that has one further node to tell
-// of.
+// exchange is a node that sends requests, from the given address, to another node that knows a
+// third one.
 type exchange struct {
 	from  asker
 	addr  netip.AddrPort
@@ -55,7 +55,7 @@ type exchange struct {
 	third *enr.Record // nil: do not expect any
 }
 
-// requests are all that a node may ask of another.
+// requests are all kinds of requests.
 var requests = []struct {
 	name string
 	do   func(exchange) error
@@ -66,7 +66,7 @@ var requests = []struct {
 	{"Talk", exchange.talk},
 }
 
-// all makes all requests, beginning with number first.
+// all makes all requests, starting with number first.
 func (x exchange) all(first int) error {
 	for i := range requests {
 		r := requests[(first+i)%len(requests)]
@@ -102,8 +102,8 @@ func (x exchange) findOwnRecord() error {
 	return nil
 }
 
-// findNodes asks for a distance that can hold no node, and for the one where the further node is,
-// alone and among others.
+// findNodes requests a distance that can hold no node, and the distance of the third node, alone
+// and among others.
 func (x exchange) findNodes() error {
 	if got, err := x.from.findNode(x.to, 1); err != nil || len(got) != 0 {
 		return fmt.Errorf("FINDNODE [1] brought %v, %v, want nothing", got, err)
@@ -166,8 +166,7 @@ func (d *driver) asks(o *own, third *enr.Record) exchange {
 	return exchange{from: d, addr: d.addr, to: o.LocalRecord(), third: third}
 }
 
-// expectHandshake makes the first request of an exchange and checks which side was asked to prove
-// who it is.
+// expectHandshake makes the first request of an exchange and checks which side was challenged.
 func expectHandshake(t *testing.T, o *own, weStart bool, request func() error) {
 	t.Helper()
 	before := o.Stats().Counters
@@ -178,8 +177,7 @@ func expectHandshake(t *testing.T, o *own, weStart bool, request func() error) {
 	after := o.Stats().Counters
 	sent := after[engine.WhoareyouSent] - before[engine.WhoareyouSent]
 	received := after[engine.WhoareyouReceived] - before[engine.WhoareyouReceived]
-	// On a slow machine a lookup begins meanwhile, for which our node is asked to prove who it is
-	// to nodes that it has heard of.
+	// On a slow machine a lookup may begin meanwhile, so other nodes may challenge ours.
 	if weStart && (sent != 0 || received == 0) || !weStart && (sent != 1 || received != 0) {
 		t.Errorf("%d WHOAREYOU sent and %d received; our node starts: %v", sent, received, weStart)
 	}
@@ -208,7 +206,7 @@ func ownStarts(t *testing.T, impl *implementation, ip netip.Addr) {
 	}
 }
 
-// theyStart is the same with the roles exchanged.
+// theyStart swaps the roles of ownStarts.
 func theyStart(t *testing.T, impl *implementation, ip netip.Addr) {
 	third := startOwn(t, ip).LocalRecord()
 	d := startDriver(t, impl, ip)
@@ -233,13 +231,13 @@ func theyStart(t *testing.T, impl *implementation, ip netip.Addr) {
 // restartRounds lets each side speak first after a restart, twice.
 const restartRounds = 4
 
-// bothAsk exchanges all requests in both directions; we begin if weStart is set.
+// bothAsk exchanges all requests in both directions. We begin if weStart is set.
 //
-// When both sides happen to make a handshake at the same time, as after a restart, the foreign
-// implementations forget the first session as soon as a message of the other arrives, and the
-// answer that was under way with it. And where a node has no session, something that is no request
-// may get the challenge, so that it is the same again for the request behind it, and not answered.
-// Such rounds, and no others, are repeated once.
+// Both sides may make a handshake at the same time, as after a restart. The foreign implementations
+// then drop the first session as soon as a message of the other one arrives, and with it the answer
+// that is on its way. If a node has no session, a packet that is not a request may also receive the
+// challenge. The challenge of the following request is then the same, and is not answered. The test
+// retries such rounds, and no others, once.
 func bothAsk(t *testing.T, o *own, d *driver, r *enr.Record, weStart bool) error {
 	t.Helper()
 	before := o.Stats().Counters
@@ -303,11 +301,11 @@ func theirRestart(t *testing.T, impl *implementation, ip netip.Addr) {
 	}
 }
 
-// updateField is the pair of a record that is changed.
+// updateField is the pair of a record that changes.
 const updateField = "interop"
 
-// ownUpdate: our record gets the next sequence number. They learn of it from a PONG, can fetch it,
-// and have it in their table.
+// ownUpdate: our record gets the next sequence number. They learn it from a PONG, can fetch the
+// record, and have it in their table.
 func ownUpdate(t *testing.T, impl *implementation, ip netip.Addr) {
 	o, d := startOwn(t, ip), startDriver(t, impl, ip)
 	if err := bothAsk(t, o, d, d.record(t), false); err != nil {
@@ -323,8 +321,8 @@ func ownUpdate(t *testing.T, impl *implementation, ip netip.Addr) {
 		if next.Seq() != old.Seq()+1 {
 			t.Fatalf("seq %d after %d", next.Seq(), old.Seq())
 		}
-		// The record of a running node changes when its address does; others see the same either
-		// way.
+		// The record of a running node changes when its address does; other nodes see no
+		// difference.
 		o.restart(t, next)
 		if err := d.asks(o, nil).ping(); err != nil {
 			t.Error("they see the number:", err)
@@ -336,8 +334,8 @@ func ownUpdate(t *testing.T, impl *implementation, ip netip.Addr) {
 	}
 }
 
-// theirUpdate: their record gets the next sequence number while the session goes on. We learn of it
-// once from a PONG and once from a PING, and fetch it by ourselves.
+// theirUpdate: their record gets the next sequence number during the session. We learn it once from
+// a PONG and once from a PING, and fetch the record.
 func theirUpdate(t *testing.T, impl *implementation, ip netip.Addr) {
 	o, d := startOwn(t, ip), startDriver(t, impl, ip)
 	if err := bothAsk(t, o, d, d.record(t), true); err != nil {
@@ -385,7 +383,7 @@ func expectInTable(t *testing.T, d *driver, want *enr.Record) {
 	})
 }
 
-// manyRecords: an answer of several packets is put together.
+// manyRecords: the packets of an answer are assembled.
 func manyRecords(t *testing.T, impl *implementation, ip netip.Addr) {
 	d := startDriver(t, impl, ip)
 	added := make(map[string]bool)
@@ -420,7 +418,7 @@ func manyRecords(t *testing.T, impl *implementation, ip netip.Addr) {
 		}
 	}
 	packets := o.Stats().Counters[engine.InNodes] - before
-	// The crate counts the asking node among the 16 before it leaves it out.
+	// The crate counts the requesting node among the 16 before it leaves it out.
 	if len(got) < bucketSize-1 || packets < 2 {
 		t.Errorf("%d records in %d packets, want %d in several", len(got), packets, bucketSize)
 	}

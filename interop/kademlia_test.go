@@ -10,12 +10,12 @@ import (
 
 const (
 	bucketSize    = 16  // entries of a bucket, and results of a lookup
-	minBucketDist = 240 // go-ethereum keeps all smaller distances in this bucket
+	minBucketDist = 240 // go-ethereum keeps nodes at smaller distances in this bucket
 	maxBucketDist = 256
 )
 
-// capacity returns how many of the nodes with the given IDs fit in the table of
-// self. It is what a table holds when nothing keeps a node out but a full bucket.
+// capacity returns how many of the nodes with the given IDs fit in the table of self: the size of a
+// table in which nothing but full buckets keeps nodes out.
 func capacity(self enode.ID, ids []enode.ID) int {
 	var count [maxBucketDist + 1]int
 	for _, id := range ids {
@@ -30,14 +30,14 @@ func capacity(self enode.ID, ids []enode.ID) int {
 	return total
 }
 
-// closest returns the n IDs closest to target, without the ID except.
+// closest returns the n IDs closest to target, except one.
 func closest(target enode.ID, ids []enode.ID, except enode.ID, n int) []enode.ID {
 	sorted := slices.DeleteFunc(slices.Clone(ids), func(id enode.ID) bool { return id == except })
 	slices.SortFunc(sorted, func(a, b enode.ID) int { return enode.DistCmp(target, a, b) })
 	return sorted[:min(n, len(sorted))]
 }
 
-// recall returns which share of want is among the nodes found.
+// recall returns the fraction of want among the nodes found.
 func recall(want []enode.ID, found []*enode.Node) float64 {
 	hits := 0
 	for _, id := range want {

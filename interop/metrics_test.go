@@ -83,8 +83,8 @@ func parseGauges(page string) (map[string]float64, error) {
 	return gauges, s.Err()
 }
 
-// tableGrowth returns the gauge of table entries that has grown most since
-// before, and by how much. A gauge of a table's limit does not grow.
+// tableGrowth returns the gauge of table entries with the largest growth since before, and the
+// growth. A gauge of a table's limit does not grow.
 func tableGrowth(before, now map[string]float64) (name string, growth float64) {
 	only := os.Getenv("DISCV5_TABLE_METRIC")
 	for n, v := range now {

@@ -13,20 +13,22 @@ import (
 )
 
 const (
-	oddRegular   = 12 // nodes of this project, and of go-ethereum, that are not odd
+	oddRegular   = 12 // regular nodes of this project, and of go-ethereum
 	oddForeign   = 4  // nodes of each foreign implementation
-	oddObservers = 3  // of each of the two kinds, whose lookups are compared
+	oddObservers = 3  // of each of the two kinds; the test compares their lookups
 
 	// oddTimeout and oddRounds bound the time until tables are full, and then until lookups have
-	// found everybody. Both must be exceeded: a round takes minutes on a busy machine.
+	// found all nodes. Both must be exceeded: a round takes minutes on a busy machine.
 	oddTimeout = 150 * time.Second
 	oddRounds  = 6
 
-	// minBootKnows is how many live nodes each odd bootnode must know before others start from it.
+	// minBootKnows is the number of live nodes that each odd bootnode must know before others start
+	// from it.
 	minBootKnows = 4
 
-	// minOddTables is the mean share of its capacity that a table of a regular node must reach, and
-	// minOddTable the share of each odd node. Others contact an odd node less often.
+	// minOddTables is the mean fill level of the tables of regular nodes, relative to their
+	// capacity, and minOddTable the fill level of each odd node. Others contact an odd node less
+	// often.
 	minOddTables = 0.97
 	minOddTable  = 0.6
 )
@@ -34,7 +36,7 @@ const (
 // TestMixedOddNetwork: more than a fifth of the nodes of a mixed network are odd in ways that
 // public bug reports describe. The tables and lookups of this project's nodes find at least as many
 // nodes as those of go-ethereum, and every node that can be found. Each regular node in the test
-// process knows one bootnode only, an odd one.
+// process knows only one bootnode, an odd one.
 func TestMixedOddNetwork(t *testing.T) {
 	var h hosts
 	requireAddr(t, h.next())
@@ -47,7 +49,7 @@ func TestMixedOddNetwork(t *testing.T) {
 	boots := oddBootnodes(t, &h, byRecord(record))
 	list := slices.Concat(boots, oddResidents(t, &h, byRecord(record)))
 	odd := len(list)
-	// go-ethereum drops a bootnode whose answers are empty, and is alone then.
+	// go-ethereum drops a bootnode whose answers are empty, and is then isolated.
 	eventually(t, oddTimeout, time.Second, "nodes in the tables of all bootnodes", func() (bool, string) {
 		least := len(list)
 		meet(othersOf(list))
@@ -91,11 +93,11 @@ type oddNetwork struct {
 	list []*resident
 	ids  []enode.ID // of all nodes that can be found
 
-	// answering are those of ids that answer every odd node.
+	// answering are the nodes of ids that answer every odd node.
 	answering []enode.ID
 }
 
-// tables sums up how full tables are.
+// tables sums up the fill levels of tables.
 type tables struct {
 	live, capacity int
 	worst          float64
@@ -109,7 +111,7 @@ func (s tables) String() string {
 		s.live, s.capacity, 100*s.share(), 100*s.worst, s.worstNode)
 }
 
-// tables counts the live nodes in tables of a kind, leaving out nodes that cannot be found. The
+// tables counts the live nodes in tables of a kind, without nodes that cannot be found. The
 // capacity of a table depends on the node's ID.
 func (nw *oddNetwork) tables(kind string, odd bool) tables {
 	s := tables{worst: 1}
@@ -156,7 +158,7 @@ func (r *resident) name() string {
 	return fmt.Sprintf("%s node %s with %s", r.kind, r.record.ID().Short(), r.odd)
 }
 
-// othersOf returns the nodes that are not of this project.
+// othersOf returns the nodes of other implementations.
 func othersOf(list []*resident) (others []member) {
 	for _, r := range list {
 		if r.kind != ownKind {
@@ -191,7 +193,7 @@ func (nw *oddNetwork) fillTables(t *testing.T) {
 	}
 }
 
-// compareLookups has nodes look for every other node that can be found.
+// compareLookups lets nodes look up every other node that can be found.
 func (nw *oddNetwork) compareLookups(t *testing.T) {
 	t.Helper()
 	var left []pair
@@ -234,8 +236,8 @@ func (nw *oddNetwork) compareLookups(t *testing.T) {
 	}
 }
 
-// checkOdd expects that each odd node that can be found is known at the endpoint where it can be
-// reached, and that the others are not known at any.
+// checkOdd expects that each odd node that can be found is known at the endpoint where it is
+// reachable, and that the others are not known at all.
 func (nw *oddNetwork) checkOdd(t *testing.T) {
 	for _, odd := range nw.list {
 		if odd.odd == "" {

@@ -18,18 +18,17 @@ import (
 const (
 	mixedSize = 6 // nodes of each kind
 
-	// mixedTimeout and mixedRounds bound the time until lookups find everybody. The first round of
-	// lookups takes many seconds on a small machine, and minutes on one with other work.
+	// mixedTimeout and mixedRounds bound the time until lookups find all nodes. The first round of
+	// lookups takes many seconds on a small machine, and minutes on a busy one.
 	mixedTimeout = 150 * time.Second
 	mixedRounds  = 3
 
-	// mixedLookups are under way at a time, over all nodes.
+	// mixedLookups is the number of concurrent lookups over all nodes.
 	mixedLookups = 6
 )
 
-// TestMixedNetwork has nodes of all kinds that know only a bootnode of ours. Lookups of a node of
-// each kind must find all others of each kind, as far as they can be reached. A kind whose
-// toolchain is missing is left out.
+// TestMixedNetwork runs nodes of all kinds that know only our bootnode. Lookups of a node of each
+// kind must find all reachable nodes of each kind. It leaves out a kind whose toolchain is missing.
 func TestMixedNetwork(t *testing.T) {
 	for _, family := range []struct {
 		name string
@@ -42,7 +41,7 @@ func TestMixedNetwork(t *testing.T) {
 	}
 }
 
-// Kinds of members beside the foreign implementations.
+// Kinds of members other than the foreign implementations.
 const (
 	ownKind  = "own"
 	gethKind = "go-ethereum"
@@ -65,7 +64,7 @@ func mixed(t *testing.T, ip netip.Addr) {
 	members := startMembers(t, ip, record, foreigners)
 
 	start := time.Now()
-	meet(members) // foreign nodes contact nobody by themselves
+	meet(members) // foreign nodes contact no one on their own
 	checkBootnodeRelays(t, ip, record, members)
 	left := searches(members)
 	all := len(left)
@@ -85,10 +84,10 @@ func mixed(t *testing.T, ip netip.Addr) {
 	}
 }
 
-// available returns the foreign implementations whose toolchains the machine has.
+// available returns the foreign implementations whose toolchains are installed.
 func available(t *testing.T) (list []*implementation) {
 	for _, impl := range []*implementation{rust, typeScript} {
-		// A subtest of its own, so that a skip is seen and does not skip the rest.
+		// A subtest, so that a skip is visible and does not skip the rest.
 		t.Run(impl.name, func(t *testing.T) {
 			impl.require(t)
 			list = append(list, impl)
@@ -97,7 +96,7 @@ func available(t *testing.T) (list []*implementation) {
 	return list
 }
 
-// startMembers starts all nodes. Processes start side by side, which takes most of the time.
+// startMembers starts all nodes. Processes start in parallel, because that takes most of the time.
 func startMembers(t *testing.T, ip netip.Addr, boot *enr.Record, foreigners []*implementation) []member {
 	t.Helper()
 	bootNode := enode.MustParse(boot.String())
@@ -112,7 +111,7 @@ func startMembers(t *testing.T, ip netip.Addr, boot *enr.Record, foreigners []*i
 }
 
 // startForeigners starts n processes of each implementation, at the addresses that next returns,
-// and tells them of the bootnode.
+// and gives them the bootnode.
 func startForeigners(
 	t *testing.T, foreigners []*implementation, n int, next func() netip.Addr, boot *enr.Record,
 ) (members []member) {
@@ -145,7 +144,7 @@ func startForeigners(
 	return members
 }
 
-// member is the node in a mixed network.
+// member returns the node as a member of a mixed network.
 func (o *own) member() member {
 	return member{ownKind, o.LocalRecord(), func(target enr.ID) ([]enr.ID, error) {
 		found, err := o.lookup(target)
@@ -153,7 +152,7 @@ func (o *own) member() member {
 	}}
 }
 
-// member is the node in a mixed network.
+// member returns the node as a member of a mixed network.
 func (p *peer) member(t *testing.T) member {
 	t.Helper()
 	return member{gethKind, mustParse(t, p.Self().String()), func(target enr.ID) ([]enr.ID, error) {
@@ -173,8 +172,8 @@ func idsOf(records []*enr.Record) []enr.ID {
 	return ids
 }
 
-// meet has each node look up itself and a random target, as applications do from time to time.
-// Foreign nodes take others into their tables only by asking them.
+// meet lets each node look up itself and a random target, as applications do from time to time.
+// Foreign nodes add others to their tables only when they query them.
 func meet(members []member) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, mixedLookups)
@@ -189,9 +188,9 @@ func meet(members []member) {
 	wg.Wait()
 }
 
-// canReach reports whether m knows how to contact the other node. A record without "udp6" means
-// that "udp" is the port for both families. go-ethereum leaves "udp6" out for that reason, but the
-// foreign implementations contact no such node over IPv6.
+// canReach reports whether m can contact the other node. Without "udp6" in a record, "udp" is the
+// port for both families. go-ethereum leaves "udp6" out for that reason, but the foreign
+// implementations do not contact such a node over IPv6.
 func (m *member) canReach(other member) bool {
 	if m.kind != rust.name && m.kind != typeScript.name {
 		return true
@@ -207,10 +206,10 @@ func (m *member) canReach(other member) bool {
 	return false
 }
 
-// pair is a node and another that a lookup of it shall find.
+// pair is a node and another one that its lookup must find.
 type pair struct{ from, to member }
 
-// searches pairs one node of each kind with all others that it can reach.
+// searches returns pairs of one node of each kind with all others that it can reach.
 func searches(members []member) (pairs []pair) {
 	asked := make(map[string]bool)
 	for _, from := range members {
@@ -227,8 +226,7 @@ func searches(members []member) (pairs []pair) {
 	return pairs
 }
 
-// search looks up the target of each pair, and returns the pairs that failed, with a line about
-// each.
+// search looks up the target of each pair, and returns the failed pairs with a line about each.
 func search(pairs []pair) (failed []pair, failures []string) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -252,8 +250,8 @@ func search(pairs []pair) (failed []pair, failures []string) {
 	return failed, failures
 }
 
-// checkBootnodeRelays asks the bootnode for each distance: it must tell of nodes of each kind, with
-// the records that they have.
+// checkBootnodeRelays requests each distance from the bootnode, which must return nodes of each
+// kind with their records.
 func checkBootnodeRelays(t *testing.T, ip netip.Addr, boot *enr.Record, members []member) {
 	t.Helper()
 	probe := startOwn(t, ip)

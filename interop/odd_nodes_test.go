@@ -15,15 +15,15 @@ import (
 // resident is a node of the network with odd nodes.
 type resident struct {
 	member
-	odd  string          // how the node differs from what the specification expects; "": not at all
-	addr netip.AddrPort  // endpoint that others find it at; not valid: none can
-	live func() []enr.ID // live nodes of its table; nil: not known
+	odd  string          // deviation from the specification's expectations; "": none
+	addr netip.AddrPort  // endpoint at which others find it; invalid: none
+	live func() []enr.ID // live nodes of its table; nil: unknown
 	own  *own            // nil for other implementations
 	via  *relay          // in front of it; nil: none
 	boot *introduction   // the node as a bootnode of others
 }
 
-// introduction is how both implementations in the test process are given a bootnode.
+// introduction gives a bootnode to both implementations in the test process.
 type introduction struct {
 	own  discv5.Contact
 	geth *enode.Node
@@ -34,7 +34,7 @@ func byRecord(r *enr.Record) *introduction {
 	return &introduction{discv5.ContactOf(r), enode.MustParse(r.String())}
 }
 
-// byEnode introduces a node by its key and the endpoint that it is contacted at.
+// byEnode introduces a node by its key and the endpoint at which to contact it.
 func byEnode(t *testing.T, r *enr.Record, at netip.AddrPort) *introduction {
 	t.Helper()
 	pub, ok := r.PublicKey()
@@ -49,8 +49,7 @@ func byEnode(t *testing.T, r *enr.Record, at netip.AddrPort) *introduction {
 	return &introduction{c, enode.MustParse(e.String())}
 }
 
-// hosts hands out loopback addresses, one for each node, as hosts have: 127.0.1.1, 127.0.2.1 and
-// so on.
+// hosts returns one loopback address per node, as hosts have: 127.0.1.1, 127.0.2.1 and so on.
 type hosts int
 
 func (h *hosts) next() netip.Addr {
@@ -58,7 +57,7 @@ func (h *hosts) next() netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 0, byte(*h), 1})
 }
 
-// nobodyAt is another address of the same host, at which no node listens.
+// nobodyAt returns another address of the same host, at which no node listens.
 func nobodyAt(ip netip.Addr) netip.Addr {
 	b := ip.As4()
 	b[3] = 99
@@ -89,7 +88,7 @@ func ownResident(
 	return &resident{member: o.member(), odd: odd, addr: o.Addrs()[0], live: live, own: o}
 }
 
-// restate changes the record of an own node after the start.
+// restate changes the record of one of our nodes after the start.
 func (r *resident) restate(t *testing.T, change func(*enr.Builder)) {
 	t.Helper()
 	if err := r.own.UpdateRecord(change); err != nil {
@@ -120,7 +119,7 @@ func gethResident(
 	return &resident{member: p.member(t), odd: odd, addr: p.addr, live: live}
 }
 
-// oddBootnodes starts bootnodes that are odd. Each knows the given one.
+// oddBootnodes starts odd bootnodes. Each knows the given one.
 func oddBootnodes(t *testing.T, h *hosts, boot *introduction) (list []*resident) {
 	t.Helper()
 	ip := h.next()
@@ -149,7 +148,7 @@ func oddBootnodes(t *testing.T, h *hosts, boot *introduction) (list []*resident)
 	return append(list, r)
 }
 
-// oddResidents starts further nodes that are odd. All others can find them.
+// oddResidents starts further odd nodes. All others can find them.
 func oddResidents(t *testing.T, h *hosts, boot *introduction) (list []*resident) {
 	t.Helper()
 	list = append(list, gethResident(t, "a link-local IPv6 address", h.next(), boot, func(ln *enode.LocalNode) {
@@ -187,13 +186,13 @@ func oddResidents(t *testing.T, h *hosts, boot *introduction) (list []*resident)
 	r.addr, r.via = own.open, own
 	list = append(list, r)
 
-	// The others tell it the address that it has.
+	// The other nodes report its address to it.
 	r = ownResident(t, "a record that names another private address", h.next(), boot, nil)
 	r.restate(t, func(b *enr.Builder) { b.SetIP(nobodyAt(r.addr.Addr())) })
 	return append(list, r)
 }
 
-// oddRecord makes a record of a node at the given endpoint with optional entries that do not fit.
+// oddRecord returns a record of a node at the given endpoint with optional entries that do not fit.
 // This project does not sign such a record; go-ethereum does.
 func oddRecord(t *testing.T, at netip.AddrPort) (*enr.PrivateKey, *enr.Record) {
 	t.Helper()

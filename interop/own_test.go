@@ -16,7 +16,7 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// echoProtocol is the TALK protocol that all sides answer with the request's payload.
+// echoProtocol is the TALK protocol whose response is the request's payload.
 const echoProtocol = "echo"
 
 // own is a node of this project inside the test process.
@@ -25,7 +25,7 @@ type own struct {
 	cfg discv5.Config
 }
 
-// startOwn starts a node on a free loopback port. It ends with the test at the latest.
+// startOwn starts a node on a free loopback port. It ends with the test.
 func startOwn(t *testing.T, ip netip.Addr, bootnodes ...*enr.Record) *own {
 	t.Helper()
 	return startOwnConfig(t, discv5.Config{
@@ -34,8 +34,7 @@ func startOwn(t *testing.T, ip netip.Addr, bootnodes ...*enr.Record) *own {
 	})
 }
 
-// startOwnConfig starts a node with settings beyond the usual ones. Without a key it gets a new
-// one.
+// startOwnConfig starts a node with special settings. Without a key it gets a new one.
 func startOwnConfig(t *testing.T, cfg discv5.Config) *own {
 	t.Helper()
 	cfg.Sockets, cfg.RequestTimeout = 1, responseTimeout
@@ -54,7 +53,7 @@ func startOwnConfig(t *testing.T, cfg discv5.Config) *own {
 		o.Close()
 	})
 	o.run(t)
-	o.cfg.ListenAddrs = o.Addrs() // a restart takes the same port
+	o.cfg.ListenAddrs = o.Addrs() // a restart uses the same port
 	return o
 }
 
@@ -72,10 +71,9 @@ func (o *own) run(t *testing.T) {
 	}
 }
 
-// restart closes the node and makes another with the same key, address and record, or another
-// record if one is given. It has lost its sessions and its table. As with a process that ends and
-// starts, there is a pause in between, in which answers to what the closed node had asked find
-// nobody.
+// restart closes the node and starts another one with the same key and address, and the same record
+// or the given one. It has lost its sessions and its table. As with a process that ends and starts,
+// there is a pause, in which answers to requests of the closed node find no socket.
 func (o *own) restart(t *testing.T, record *enr.Record) {
 	t.Helper()
 	if record == nil {
@@ -92,13 +90,13 @@ func (o *own) restart(t *testing.T, record *enr.Record) {
 	}
 }
 
-// silence is how long nothing must arrive until a node is taken to have had all answers.
+// silence is the time without packets after which a node counts as having received all answers.
 const silence = 250 * time.Millisecond
 
-// absorb takes in what arrives at addr until nothing does any more. An answer that came to the next
-// node there would be challenged, and a request that follows gets the same challenge
-// (docs/ARCHITECTURE.md, Identical WHOAREYOU). It names the answer, which none of the foreign
-// implementations would make a handshake for: the request would time out.
+// absorb reads packets that arrive at addr until there are no more. The next node there would
+// challenge a late answer, and a following request would get the same challenge
+// (docs/ARCHITECTURE.md, Identical WHOAREYOU). That challenge names the answer, for which no
+// foreign implementation makes a handshake, so the request would time out.
 func absorb(t *testing.T, addr netip.AddrPort) {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
@@ -116,7 +114,7 @@ func absorb(t *testing.T, addr netip.AddrPort) {
 	t.Fatalf("datagrams kept coming to %v after its node had been closed", addr)
 }
 
-// ping, findNode, talk and lookup are those of the node, with a time limit.
+// ping, findNode, talk and lookup call the node's methods with a time limit.
 
 func (o *own) ping(to *enr.Record) (uint64, netip.AddrPort, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
@@ -143,7 +141,7 @@ func (o *own) lookup(target enr.ID) ([]*enr.Record, error) {
 	return o.Lookup(ctx, target)
 }
 
-// counts lists the counters that are not zero, for failure reports.
+// counts lists the nonzero counters, for failure reports.
 func counts(all engine.Counters) string {
 	var list []string
 	for c, n := range all {

@@ -14,17 +14,17 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enr"
 )
 
-// responseTimeout is what peers allow for an answer, instead of the 700 ms of
-// go-ethereum: a lost answer must fail a test, a busy machine must not.
+// responseTimeout replaces go-ethereum's 700 ms for an answer: a lost answer must fail a test, a
+// busy machine must not.
 const responseTimeout = 2 * time.Second
 
-// peerConfig says how to start a go-ethereum node.
+// peerConfig is the configuration of a go-ethereum node.
 type peerConfig struct {
 	addr         netip.AddrPort    // port 0: any
 	key          *ecdsa.PrivateKey // nil: a fresh one
 	bootnodes    []*enode.Node
 	pingInterval time.Duration             // of table revalidation; 0: the default of go-ethereum
-	record       func(ln *enode.LocalNode) // changes the record before the start; nil: does not
+	record       func(ln *enode.LocalNode) // changes the record before the start, if not nil
 }
 
 // peer is a go-ethereum node on a loopback socket.
@@ -36,7 +36,7 @@ type peer struct {
 	close func() // idempotent
 }
 
-// startPeer starts a node that ends with the test at the latest.
+// startPeer starts a node that ends with the test.
 func startPeer(t *testing.T, cfg peerConfig) *peer {
 	t.Helper()
 	key := cfg.key

@@ -10,13 +10,13 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// maxRelayFlows bounds the remote addresses that a relay serves.
+// maxRelayFlows is the largest number of remote addresses of a relay.
 const maxRelayFlows = 256
 
-// relay is a load balancer on loopback: it forwards what arrives at its open endpoint to the node
-// behind it, from a socket of its own for each remote address, and answers leave from the open
-// endpoint. Packets that the node sends first do not pass the relay: they leave from another port
-// than the one that the node's record names.
+// relay is a load balancer on loopback. It forwards packets from its open endpoint to the node
+// behind it, with one socket for each remote address; answers leave from the open endpoint. Packets
+// that the node sends first do not pass the relay: they leave from another port than the one in the
+// node's record.
 type relay struct {
 	open netip.AddrPort // endpoint for the record
 	conn *net.UDPConn
@@ -28,7 +28,7 @@ type relay struct {
 }
 
 // startRelay opens the endpoint at a free port of ip. The relay ends with the test. It forwards
-// nothing before forward is called.
+// nothing until forward is called.
 func startRelay(t *testing.T, ip netip.Addr) *relay {
 	t.Helper()
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, 0)))
@@ -44,7 +44,7 @@ func startRelay(t *testing.T, ip netip.Addr) *relay {
 	return r
 }
 
-// forward starts to forward to the node at inner.
+// forward starts forwarding to the node at inner.
 func (r *relay) forward(inner netip.AddrPort) {
 	r.inner = inner
 	go func() {
@@ -61,7 +61,7 @@ func (r *relay) forward(inner netip.AddrPort) {
 	}()
 }
 
-// flow returns the socket that stands for a remote address, or nil if there are too many.
+// flow returns the socket for a remote address, or nil if there are too many.
 func (r *relay) flow(remote netip.AddrPort) *net.UDPConn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,7 +89,7 @@ func (r *relay) flow(remote netip.AddrPort) *net.UDPConn {
 	return flow
 }
 
-// remotes returns how many addresses have sent to the open endpoint.
+// remotes returns the number of addresses that have sent to the open endpoint.
 func (r *relay) remotes() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,34 +13,33 @@ import (
 const (
 	swarmSize      = 50
 	swarmTargets   = 50 // random targets of the final lookups
-	swarmSearchers = 5  // nodes that look up each of them
+	swarmSearchers = 5  // nodes that look up each target
 
-	// convergeTimeout bounds the time until the tables are full, relayTimeout the
-	// time until the bootnode has checked and relays what it has met.
+	// convergeTimeout bounds the time until the tables are full, relayTimeout the time until the
+	// bootnode has checked its nodes and relays them.
 	convergeTimeout = 90 * time.Second
 	relayTimeout    = 120 * time.Second
 
-	// minTableShare is the share of its capacity that each table must reach, with
-	// nodes that have answered a PING. The rest is room for a few nodes that are
-	// just being checked.
+	// minTableShare is the fill level that each table must reach, relative to its capacity, with
+	// nodes that have answered a PING. The rest leaves room for a few nodes that are being checked.
 	minTableShare = 0.9
 
-	// minBootShare is the share of tables that must hold the bootnode as a live node.
-	// go-ethereum drops a node after five empty answers in a row, which a bootnode
-	// that is still empty itself cannot help, and its place may then be taken.
+	// minBootShare is the fraction of tables that must hold the bootnode as a live node.
+	// go-ethereum drops a node after five consecutive empty answers, which an empty bootnode cannot
+	// avoid, and another node may then take its slot.
 	minBootShare = 0.8
 
-	// minRecall is the mean over all lookups. It is below 1 because go-ethereum ends
-	// a lookup once the 16 closest known nodes have been asked for three distances
-	// each, and a full bucket hides some of its nodes.
+	// minRecall is the required mean over all lookups. It is below 1 because go-ethereum ends a
+	// lookup once the 16 closest known nodes have been asked for three distances each, and a full
+	// bucket hides some of its nodes.
 	minRecall = 0.97
 
-	// swarmPingInterval makes peers check new entries every 150 ms on average,
-	// ten times faster than by default, and so shortens the test by as much.
+	// swarmPingInterval makes peers check new entries every 150 ms on average, ten times faster
+	// than by default, and makes the test that much shorter.
 	swarmPingInterval = 300 * time.Millisecond
 )
 
-// swarm is a bootnode with peers that were told about the bootnode only.
+// swarm is a bootnode with peers that know only the bootnode.
 type swarm struct {
 	boot  *bootnode
 	peers []*peer
@@ -80,9 +79,9 @@ func TestSwarm(t *testing.T) {
 	}
 }
 
-// converge lets every peer look up itself and a random target in rounds, which
-// is what a go-ethereum table does by itself twice an hour, until each table is
-// nearly as full as the swarm allows and most hold the bootnode as a live node.
+// converge lets each peer look up itself and a random target in rounds, as a go-ethereum table does
+// twice an hour, until each table is nearly as full as the swarm allows and most hold the bootnode
+// as a live node.
 func (s *swarm) converge(t *testing.T) {
 	t.Helper()
 	start := time.Now()
@@ -103,7 +102,7 @@ func (s *swarm) converge(t *testing.T) {
 	}
 }
 
-// each runs f for all peers, a few at a time.
+// each runs f for all peers, a few in parallel.
 func (s *swarm) each(f func(p *peer)) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 8)
@@ -148,7 +147,7 @@ func (s *swarm) tablesFull() (bool, string) {
 		full, n, 100*minTableShare, 100*worst, 100*sum/float64(n), minLive, withBoot)
 }
 
-// checkRecall compares lookups with the truth: the 16 closest of all live nodes.
+// checkRecall compares lookups with the true result: the 16 closest of all live nodes.
 func (s *swarm) checkRecall(t *testing.T) {
 	t.Helper()
 	var sum, worst float64 = 0, 1
@@ -174,8 +173,8 @@ func (s *swarm) checkRecall(t *testing.T) {
 	}
 }
 
-// checkRelay asks the bootnode, from a node that is not in the swarm, for one
-// distance after the other: it must name as many peers as its buckets can hold.
+// checkRelay requests each distance from the bootnode, from a node outside the swarm. The bootnode
+// must return as many peers as its buckets can hold.
 func (s *swarm) checkRelay(t *testing.T) {
 	t.Helper()
 	probe := startPeer(t, peerConfig{addr: netip.AddrPortFrom(loopback4, 0)})
@@ -216,7 +215,7 @@ func (s *swarm) checkRelay(t *testing.T) {
 		relayed, want, time.Since(start).Round(time.Millisecond))
 }
 
-// checkMetrics expects that /metrics shows the table that FINDNODE shows.
+// checkMetrics expects /metrics to agree with the table that FINDNODE shows.
 func (s *swarm) checkMetrics(t *testing.T, before map[string]float64) {
 	t.Helper()
 	want := minTableShare * float64(capacity(s.boot.node.ID(), s.ids))

@@ -2,11 +2,11 @@ package interop
 
 import "sync"
 
-// tailLimit bounds how much of a process's log is kept for a failure report.
+// tailLimit is the size of the kept end of a process's log, for failure reports.
 const tailLimit = 32 << 10
 
-// tail is an io.Writer that keeps the last tailLimit bytes. The end of a log is
-// what explains a failure, and a chatty process must not fill memory.
+// tail is an io.Writer that keeps the last tailLimit bytes. The end of a log explains a failure,
+// and a chatty process must not fill memory.
 type tail struct {
 	mu  sync.Mutex
 	buf []byte
@@ -24,7 +24,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String returns what is kept, marked when something was dropped before it.
+// String returns the kept bytes, with a mark if earlier ones were dropped.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

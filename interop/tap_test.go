@@ -24,9 +24,8 @@ type tapResult struct {
 
 var tapLine = regexp.MustCompile(`^(ok|not ok) \d+ (\S+)`)
 
-// parseTAP returns the plan (the number of tests announced, -1 if none was) and
-// the tests that ran. Lines that are neither are kept in the log of the test
-// before them.
+// parseTAP returns the plan (the announced number of tests, or -1) and the tests that ran. Other
+// lines go to the log of the test before them.
 func parseTAP(r io.Reader) (plan int, results []tapResult, err error) {
 	plan = -1
 	s := bufio.NewScanner(r)

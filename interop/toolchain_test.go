@@ -17,23 +17,22 @@ import (
 )
 
 const (
-	// requireEnv set to 1 turns tests that would be skipped for want of a toolchain into failures.
+	// requireEnv set to 1 makes tests fail that would be skipped because a toolchain is missing.
 	requireEnv = "DISCV5_INTEROP_REQUIRE"
 	// cacheEnv names the directory for builds of the drivers, which outlives a test run.
 	cacheEnv = "DISCV5_INTEROP_CACHE"
 
-	probeTimeout = 30 * time.Second // one question to a tool
+	probeTimeout = 30 * time.Second // one probe of a tool
 	fetchTimeout = 4 * time.Minute  // downloads from a package registry
 )
 
-// The oldest toolchains that the drivers' dependencies build with.
+// Minimum toolchain versions of the drivers' dependencies.
 const (
 	minCargo = "1.89"
 	minNode  = "20"
 )
 
-// unavailable says that the machine lacks something that a driver is built with, and what was
-// probed.
+// unavailable reports what a driver's build lacks on this machine, and what was probed.
 type unavailable struct{ error }
 
 func (u unavailable) Unwrap() error { return u.error }
@@ -43,7 +42,7 @@ func lacking(format string, args ...any) error { return unavailable{fmt.Errorf(f
 // implementation is a foreign implementation that tests run as a process.
 type implementation struct {
 	name string
-	// command builds the driver, once in a test run, and returns how to start it.
+	// command builds the driver once per test run, and returns the command that starts it.
 	command func() ([]string, error)
 }
 
@@ -52,8 +51,8 @@ var (
 	typeScript = &implementation{"TypeScript", sync.OnceValues(buildJS)}
 )
 
-// require skips the test, or fails it if requireEnv says so, where the driver cannot be built for
-// want of a toolchain or a registry. Any other error of the build is a failure.
+// require skips the test, or fails it if requireEnv is set, if the driver cannot be built because a
+// toolchain or a registry is missing. Any other build error is a failure.
 func (i *implementation) require(t *testing.T) {
 	t.Helper()
 	start := time.Now()
@@ -71,7 +70,7 @@ func (i *implementation) require(t *testing.T) {
 	}
 }
 
-// cacheDir returns a directory that outlives the run, or one of this run if the user has none.
+// cacheDir returns a directory that outlives the run, or a temporary one if the user has none.
 func cacheDir() (string, error) {
 	dir := os.Getenv(cacheEnv)
 	if dir == "" {
@@ -88,7 +87,7 @@ func cacheDir() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// tool runs a program of a toolchain in dir and returns its standard output. An error has the end
+// tool runs a program of a toolchain in dir and returns its standard output. Errors include the end
 // of its log.
 func tool(timeout time.Duration, dir, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -108,8 +107,7 @@ func tool(timeout time.Duration, dir, name string, args ...string) (string, erro
 	return string(out), nil
 }
 
-// buildRust compiles rust/ into the cache. Cargo itself knows what is up to date, and keeps runs
-// apart.
+// buildRust compiles rust/ into the cache. Cargo knows what is up to date, and locks the directory.
 func buildRust() ([]string, error) {
 	about, err := tool(probeTimeout, "rust", "cargo", "-vV")
 	if err != nil {
@@ -123,11 +121,10 @@ func buildRust() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache directory: %w", err)
 	}
-	// Everything that needs the network is done first, so that a build that fails is an error of
-	// the build.
+	// The downloads come first, so that a failed build is an error of the build.
 	if _, err := tool(fetchTimeout, "rust", "cargo", "fetch", "--locked", "--target", host); err != nil {
 		if strings.Contains(err.Error(), "--locked") && strings.Contains(err.Error(), "lock file") {
-			return nil, err // Cargo.toml and Cargo.lock do not belong together
+			return nil, err // Cargo.toml and Cargo.lock do not match
 		}
 		return nil, lacking("probed the registry of Rust crates: %w", err)
 	}
@@ -141,8 +138,8 @@ func buildRust() ([]string, error) {
 	return []string{filepath.Join(target, "release", "discv5-rust-driver")}, nil
 }
 
-// buildJS installs what js/ depends on into the cache, in a directory for each lock file, and puts
-// the driver beside it for this run.
+// buildJS installs the dependencies of js/ into the cache, in a directory per lock file, and copies
+// the driver next to it.
 func buildJS() ([]string, error) {
 	for _, name := range []string{"node", "npm"} {
 		version, err := tool(probeTimeout, "js", name, "--version")
@@ -157,7 +154,7 @@ func buildJS() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Modules are looked up from where the importing file is.
+	// Modules are resolved from the directory of the importing file.
 	dir := filepath.Join(buildDir, "js")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
@@ -171,7 +168,7 @@ func buildJS() ([]string, error) {
 	return []string{"node", filepath.Join(dir, "driver.mjs")}, nil
 }
 
-// installJS returns the directory with the modules that the named files of js/ ask for.
+// installJS returns the directory with the dependencies of the named files of js/.
 func installJS(names ...string) (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
@@ -190,7 +187,7 @@ func installJS(names ...string) (string, error) {
 	if _, err := os.Stat(modules); err == nil {
 		return modules, nil
 	}
-	// An installation that is cut short, or made twice at a time, must not be seen by anybody.
+	// No one must see an installation that was interrupted, or that two processes made.
 	dir, err := os.MkdirTemp(cache, "js-new-")
 	if err != nil {
 		return "", err
@@ -202,7 +199,7 @@ func installJS(names ...string) (string, error) {
 	if _, err := tool(fetchTimeout, dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"); err != nil {
 		for _, ours := range []string{"EUSAGE", "EINTEGRITY", "EBADENGINE"} {
 			if strings.Contains(err.Error(), ours) {
-				// package.json, package-lock.json and the registry contradict each other
+				// package.json, package-lock.json and the registry do not match
 				return "", err
 			}
 		}
@@ -239,8 +236,8 @@ func field(s, prefix string) string {
 	return ""
 }
 
-// olderThan compares versions such as "1.95.0" and "1.89", number by number. What is no number
-// counts as 0.
+// olderThan compares versions such as "1.95.0" and "1.89", number by number. Other text counts as
+// 0.
 func olderThan(version, least string) bool {
 	v, l := strings.Split(version, "."), strings.Split(least, ".")
 	for i := range l {
@@ -272,7 +269,7 @@ func TestOlderThan(t *testing.T) {
 	}
 }
 
-// A machine without a toolchain must be told apart from a driver that does not build.
+// TestUnavailable: a missing toolchain is distinguished from a driver that does not build.
 func TestUnavailable(t *testing.T) {
 	_, err := tool(probeTimeout, ".", "discv5-no-such-program")
 	if err = lacking("probed: %w", err); !errors.As(err, new(unavailable)) || !errors.Is(err, exec.ErrNotFound) {

@@ -10,18 +10,18 @@ import (
 	"github.com/ethereum/go-ethereum/p2p/enode"
 )
 
-// packetTrace counts the packets of one go-ethereum node by direction, kind and
-// remote node. go-ethereum has no other hook for what a node receives: it logs
-// "<< PING/v5" with the attribute "id" for each packet, once decrypted, ">> PONG/v5"
-// for each that it sends, and msgInvalidRecord for each record that it rejects.
+// packetTrace counts the packets of a go-ethereum node by direction, kind and remote node.
+// go-ethereum has no other hook for received packets: it logs "<< PING/v5" with the attribute "id"
+// for each decrypted packet, ">> PONG/v5" for each sent one, and msgInvalidRecord for each rejected
+// record.
 type packetTrace struct {
 	mu     sync.Mutex
 	counts map[traceKey]int
 }
 
-// msgInvalidRecord is logged for a record in a NODES answer that is a duplicate, is at
-// a distance that was not asked for, or has an address that must not be relayed.
-// The caller of a request never sees such a record.
+// msgInvalidRecord is logged for a record in a NODES answer that is a duplicate, is at a distance
+// that was not requested, or has an address that must not be relayed. Callers never see such a
+// record.
 const msgInvalidRecord = "Invalid record in NODES/v5"
 
 type traceKey struct {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// eventually calls ok every interval until it returns true, and fails the test
-// when timeout has passed. ok also says what it saw, for the failure message.
+// eventually calls ok at each interval until it returns true, and fails the test after timeout. ok
+// also describes its observation, for the failure message.
 func eventually(t *testing.T, timeout, interval time.Duration, what string, ok func() (bool, string)) {
 	t.Helper()
 	deadline := time.Now().Add(timeout)

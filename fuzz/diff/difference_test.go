@@ -12,19 +12,18 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// verdict is what both say about one input.
+// verdict holds the errors of both for one input.
 type verdict struct {
 	input        []byte
 	ours, theirs error
 }
 
-// verdicts are the functions that ask both, by target.
+// verdicts are the functions that return both verdicts, by target.
 var verdicts = map[string]func([]byte) (ours, theirs error){
 	"record": recordVerdict, "record text": recordTextVerdict, "enode": enodeVerdict, "message": messageVerdict, "packet": packetVerdict, "tree": treeVerdict,
 }
 
-// agree reports whether both accept an input. A disagreement that no entry of differences explains
-// is a finding.
+// agree reports whether both accept an input. An unexplained disagreement fails the test.
 func agree(t *testing.T, target string, input []byte) bool {
 	t.Helper()
 	v := verdict{input: input}
@@ -41,17 +40,18 @@ func agree(t *testing.T, target string, input []byte) bool {
 	return false
 }
 
-// difference is a disagreement that is on purpose.
+// difference is an intended disagreement.
 type difference struct {
 	target string
 	name   string
-	// explains tells whether a disagreement is this one.
+	// explains reports whether a disagreement is this one.
 	explains func(verdict) bool
 	reason   string
 	sample   string
 }
 
-// we is the disagreement that ours rejects with one of the given errors what theirs accepts.
+// we returns the disagreement in which ours rejects with one of the given errors, and theirs
+// accepts.
 func we(errs ...error) func(verdict) bool {
 	return func(v verdict) bool {
 		for _, e := range errs {
@@ -63,14 +63,14 @@ func we(errs ...error) func(verdict) bool {
 	}
 }
 
-// they is the disagreement that theirs rejects what ours accepts, with a text in its error.
+// they returns the disagreement in which theirs rejects with a text in its error, and ours accepts.
 func they(text string) func(verdict) bool {
 	return func(v verdict) bool {
 		return v.ours == nil && v.theirs != nil && strings.Contains(v.theirs.Error(), text)
 	}
 }
 
-// and restricts a disagreement to inputs.
+// and restricts a disagreement to some inputs.
 func and(explains func(verdict) bool, input func([]byte) bool) func(verdict) bool {
 	return func(v verdict) bool { return explains(v) && input(v.input) }
 }
@@ -79,7 +79,7 @@ func begins(prefix string) func([]byte) bool {
 	return func(b []byte) bool { return bytes.HasPrefix(b, []byte(prefix)) }
 }
 
-// differences are all of them.
+// differences are all intended disagreements.
 var differences = []difference{
 	{"record", "value that is not canonical", we(enr.ErrNonCanonical, enr.ErrTruncated), "a record has one encoding; theirs does not look into values of keys that it does not know",
 		string(signed(pair{"x", "\x81\x05"}))},
@@ -141,10 +141,10 @@ func change1(b []byte, at int, to byte) string {
 	return string(b)
 }
 
-// textOf is the text form of any bytes.
+// textOf returns the text form of any bytes.
 func textOf(b []byte) string { return "enr:" + base64.RawURLEncoding.EncodeToString(b) }
 
-// Every entry of the table is a disagreement, explained by itself.
+// TestDifferences: each entry of the table is a real disagreement, and explains itself.
 func TestDifferences(t *testing.T) {
 	for _, d := range differences {
 		v := verdict{input: []byte(d.sample)}

@@ -17,7 +17,7 @@ import (
 	"github.com/fastdisc/discv5/internal/session"
 )
 
-// side is our node against theirs.
+// side is our node in a session with theirs.
 type side struct {
 	t      *testing.T
 	rec    *enr.Record
@@ -44,15 +44,15 @@ func newSide(t *testing.T, seed uint64) *side {
 	}
 }
 
-// header returns a header of a packet of ours with random IV and nonce.
+// header returns a header of our packet with random IV and nonce.
 func (s *side) header() *session.Header {
 	h := &session.Header{Protocol: codec.DefaultProtocol, Source: key.ID()}
 	h.Randomize(s.random)
 	return h
 }
 
-// change applies changes of three bytes each, position and mask, to b and reports whether anything
-// is different now.
+// change applies changes of three bytes each, position and mask, to b. It reports whether b is
+// different afterwards.
 func change(b, changes []byte) bool {
 	was := bytes.Clone(b)
 	for ; len(changes) >= 3; changes = changes[3:] {
@@ -61,8 +61,9 @@ func change(b, changes []byte) bool {
 	return !bytes.Equal(b, was)
 }
 
-// FuzzHandshake: flags 1: ours starts, else theirs; 2: the recipient knows the record; seq and
-// payload go into the messages; changes are made to the handshake packet, as it is on the wire.
+// FuzzHandshake: in flags, 1 means that ours starts, otherwise theirs; 2 means that the recipient
+// knows the record. seq and payload go into the messages; changes apply to the handshake packet on
+// the wire.
 func FuzzHandshake(f *testing.F) {
 	for flags := range byte(4) {
 		f.Add(flags, []byte("payload"), uint64(5), []byte{}, uint64(flags))
@@ -103,14 +104,14 @@ func FuzzHandshake(f *testing.F) {
 	})
 }
 
-// send sends a message of ours within the session.
+// send sends one of our messages in the session.
 func (s *side) send(plaintext []byte) {
 	h, dest := s.header(), theirNode().id()
 	s.keys.NextNonce(&h.Nonce, s.random)
 	s.expect(h.AppendMessage(nil, &dest, s.keys, plaintext), plaintext)
 }
 
-// expect lets theirs read a packet that has to be good.
+// expect passes a valid packet to theirs.
 func (s *side) expect(b, plaintext []byte) {
 	src, _, p, err := s.theirs.Decode(b, theirAddr)
 	if err != nil || src != enode.ID(key.ID()) {
@@ -123,7 +124,7 @@ func (s *side) expect(b, plaintext []byte) {
 	compareMessages(s.t, ours, p)
 }
 
-// start makes a handshake of ours for a challenge of theirs.
+// start makes our handshake for their challenge.
 func (s *side) start(known bool, payload, changes []byte) {
 	nonce := s.header().Nonce
 	ch := &v5wire.Whoareyou{Nonce: nonce}
@@ -167,7 +168,7 @@ func (s *side) start(known bool, payload, changes []byte) {
 	s.keys = in.Keys
 }
 
-// answer examines a handshake of theirs for a challenge of ours.
+// answer examines their handshake for our challenge.
 func (s *side) answer(known bool, payload, changes []byte) {
 	theirs, err := enr.ParseText(theirNode().node.Node().String())
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// message is one of ours.
+// message is one of our message types.
 type message interface {
 	Append([]byte) []byte
 	Decode([]byte) error
@@ -62,7 +62,7 @@ func FuzzMessage(f *testing.F) {
 		theirs, _ := decodeTheirs(b)
 		compareMessages(t, ours, theirs)
 
-		// What either encodes the other one decodes to the same.
+		// Each side decodes what the other encodes.
 		back, err := decodeTheirs(ours.Append(nil))
 		if err != nil {
 			t.Fatalf("theirs does not decode %x: %v", ours.Append(nil), err)
@@ -80,7 +80,7 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// sampleMessages is one of each.
+// sampleMessages returns one message of each type.
 func sampleMessages() (list [][]byte) {
 	id, _ := codec.NewRequestID([]byte{1, 2, 3, 4, 5, 6, 7, 8})
 	d, _, _ := codec.NewDistances(nil, []uint{0, 1, 127, 128, 255, 256})
@@ -99,7 +99,7 @@ func sampleMessages() (list [][]byte) {
 	return list
 }
 
-// compareMessages compares what was decoded.
+// compareMessages compares the decoded messages.
 func compareMessages(t *testing.T, ours message, theirs v5wire.Packet) {
 	t.Helper()
 	var id codec.RequestID
@@ -112,7 +112,7 @@ func compareMessages(t *testing.T, ours message, theirs v5wire.Packet) {
 		p, ok := theirs.(*v5wire.Pong)
 		id, same = o.RequestID, ok
 		if ok {
-			// An IPv4-mapped address is the IPv4 address to ours.
+			// Ours treats an IPv4-mapped address as the IPv4 address.
 			a, fits := netip.AddrFromSlice(p.ToIP)
 			same = fits && o.RecordSeq == p.ENRSeq && o.Recipient == netip.AddrPortFrom(a.Unmap(), p.ToPort)
 		}
@@ -150,7 +150,7 @@ func encodeRecords(t *testing.T, list []*gethenr.Record) (b []byte) {
 	return b
 }
 
-// badRecord reports whether a NODES message has a record whose form theirs does not accept.
+// badRecord reports whether a NODES message has a record whose form theirs rejects.
 func badRecord(b []byte) bool {
 	m, err := decodeOurs(b)
 	n, ok := m.(*codec.Nodes)

@@ -14,18 +14,17 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// readings are the entries that the two read differently from a record that both accept, with the
-// reason.
+// readings are the entries that the two sides read differently from a record that both accept, with
+// reasons.
 var readings = map[string]string{
 	"ip6 IPv4-mapped":   "no rule for IPv6 may meet an IPv4 address; theirs reads it",
 	"udp6 or tcp6 is 0": "the entry counts as absent, and udp or tcp as the port; theirs reads 0",
 }
 
-// reading is one entry that is read differently.
+// reading is an entry that is read differently.
 type reading struct{ name, text string }
 
-// readingDifferences compares what both read of the entries that enr.md defines, and of quic and
-// quic6.
+// readingDifferences compares how both read the entries that enr.md defines, and quic and quic6.
 func readingDifferences(ours *enr.Record, theirs *enode.Node) (list []reading) {
 	load := func(e gethenr.Entry) bool { return theirs.Load(e) == nil }
 	var ip4, ip6 netip.Addr
@@ -63,10 +62,10 @@ func readingDifferences(ours *enr.Record, theirs *enode.Node) (list []reading) {
 	return list
 }
 
-// oddRecords are records that real programs publish or that an attacker could, with good signatures
-// unless the name says otherwise. difference names the entry of differences that explains why one
-// side alone accepts the record; reading names the entry of readings that the two sides read
-// differently. Both empty: the sides agree, and accept tells how.
+// oddRecords are records that real programs publish or that an attacker could, with valid
+// signatures unless the name says otherwise. difference names the entry of differences that
+// explains why only one side accepts the record. reading names the entry of readings that the sides
+// read differently. If both are empty, the sides agree, and accept is their verdict.
 var oddRecords = []struct {
 	name       string
 	record     []byte
@@ -132,7 +131,7 @@ var oddRecords = []struct {
 	{name: "bytes after it", record: append(signed(), 0)},
 }
 
-// TestOddRecords: both accept and read the same, or the table of differences says why not.
+// TestOddRecords: both sides accept and read the same, or the tables explain the difference.
 func TestOddRecords(t *testing.T) {
 	used := map[string]bool{}
 	for _, o := range oddRecords {
@@ -185,7 +184,7 @@ func TestOddRecords(t *testing.T) {
 	}
 }
 
-// TestDifferencesAreDocumented: FUZZING.md lists the differences about records, with these words.
+// TestDifferencesAreDocumented: FUZZING.md lists the differences about records, in the same words.
 func TestDifferencesAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/FUZZING.md")
 	if err != nil {

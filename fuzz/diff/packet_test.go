@@ -15,7 +15,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// local is a node of theirs. It is made once: its database costs more than all else.
+// local is one of their nodes. It is made once, because its database is the most expensive part.
 type local struct {
 	node *enode.LocalNode
 	key  *ecdsa.PrivateKey
@@ -33,7 +33,7 @@ var theirNode = sync.OnceValue(func() local {
 	n := enode.NewLocalNode(db, k)
 	n.SetStaticIP([]byte{1, 2, 3, 4})
 	n.SetFallbackUDP(30303)
-	n.Node() // which signs the record
+	n.Node() // this signs the record
 	return local{n, k}
 })
 
@@ -41,10 +41,10 @@ func (l local) id() [32]byte { return l.node.ID() }
 
 func (l local) codec() *v5wire.Codec { return v5wire.NewCodec(l.node, l.key, mclock.System{}, nil) }
 
-// theirAddr is whom theirs takes all packets to come from.
+// theirAddr is the source of all packets to theirs.
 const theirAddr = "1.1.1.1:1"
 
-// masked is the datagram to their node of a packet in clear.
+// masked returns the datagram to their node of an unmasked packet.
 func masked(b []byte) []byte {
 	m := bytes.Clone(b)
 	if len(m) > codec.IVSize {
@@ -63,7 +63,7 @@ func decodePackets(b []byte) (p codec.Packet, ours error, src enode.ID, q v5wire
 	ours = codec.NewDecoder(&id, codec.DefaultProtocol).Decode(masked(b), &p)
 	src, _, q, theirs = theirNode().codec().Decode(masked(b), theirAddr)
 	if theirs != nil && strings.Contains(theirs.Error(), "not in handshake") {
-		theirs = nil // the form is good; there is only no challenge that it answers
+		theirs = nil // the form is valid; only the challenge is missing
 	}
 	return p, ours, src, q, theirs
 }
@@ -73,7 +73,7 @@ func packetVerdict(b []byte) (ours, theirs error) {
 	return ours, theirs
 }
 
-// FuzzPacket reads a packet in clear, which is masked first.
+// FuzzPacket reads an unmasked packet, and masks it first.
 func FuzzPacket(f *testing.F) {
 	for _, b := range samplePackets() {
 		f.Add(b)
@@ -106,7 +106,7 @@ func FuzzPacket(f *testing.F) {
 	})
 }
 
-// samplePackets is one of each, in clear.
+// samplePackets returns one unmasked packet of each kind.
 func samplePackets() [][]byte {
 	var iv [codec.IVSize]byte
 	var idNonce [codec.IDNonceSize]byte
@@ -122,7 +122,7 @@ func samplePackets() [][]byte {
 	}
 }
 
-// largeRecord is a handshake packet with a record of 301 bytes.
+// largeRecord returns a handshake packet with a record of 301 bytes.
 func largeRecord() []byte {
 	var iv [codec.IVSize]byte
 	var sig [codec.SignatureSize]byte

@@ -14,7 +14,7 @@ import (
 	ourrlp "github.com/fastdisc/discv5/internal/rlp"
 )
 
-// key is the one that signs what targets make.
+// key signs the records of the targets.
 var key = mustKey("b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291")
 
 func mustKey(s string) *enr.PrivateKey {
@@ -25,10 +25,10 @@ func mustKey(s string) *enr.PrivateKey {
 	return k
 }
 
-// pair is a key of a record and its value in RLP.
+// pair is a key and its RLP value in a record.
 type pair struct{ key, value string }
 
-// content is seq and pairs, with those that scheme v4 needs, sorted but not otherwise checked.
+// content returns seq and pairs, with those that scheme v4 needs, sorted but not otherwise checked.
 func content(pairs ...pair) []byte {
 	pub := key.PublicKey()
 	pairs = append(pairs, pair{"id", "\x82v4"}, pair{"secp256k1", string(ourrlp.AppendString(nil, pub[:]))})
@@ -40,7 +40,7 @@ func content(pairs ...pair) []byte {
 	return b
 }
 
-// sign makes a record of content that may be anything.
+// sign returns a record with any content.
 func sign(content []byte) []byte {
 	h := sha3.NewLegacyKeccak256()
 	h.Write(ourrlp.AppendListHeader(nil, len(content)))
@@ -55,7 +55,7 @@ func sign(content []byte) []byte {
 
 func signed(pairs ...pair) []byte { return sign(content(pairs...)) }
 
-// gethRecord decodes and verifies a record as theirs do.
+// gethRecord decodes and verifies a record with go-ethereum.
 func gethRecord(b []byte) (*enode.Node, error) {
 	var r gethenr.Record
 	if err := rlp.DecodeBytes(b, &r); err != nil {
@@ -96,7 +96,7 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-// compareRecords compares all that can be read of a record that both accept.
+// compareRecords compares everything in a record that both accept.
 func compareRecords(t *testing.T, b []byte) {
 	ours, err := enr.Parse(b)
 	if err != nil {

@@ -34,7 +34,7 @@ func (z zone) LookupTXT(_ context.Context, name string) ([]string, error) {
 	return nil, errors.New("no such name")
 }
 
-// readOurs reads a tree, and not those that it links to.
+// readOurs reads a tree, without the trees that it links to.
 func readOurs(z zone) (records []*enr.Record, links []string, err error) {
 	link, err := dnsdisc.LinkOf(key, domain)
 	if err != nil {
@@ -62,7 +62,7 @@ func readTheirs(z zone) (*gethdns.Tree, error) {
 	return gethdns.NewClient(gethdns.Config{Resolver: z, RateLimit: 1e9}).SyncTree(link.String())
 }
 
-// newZone has the given tops of the two subtrees and a root.
+// newZone returns a zone with a root and the given tops of the two subtrees.
 func newZone(records, links string) zone {
 	z := zone{dnsdisc.HashOf(records) + "." + domain: records, dnsdisc.HashOf(links) + "." + domain: links}
 	z[domain] = signRoot("enrtree-root:v1 e=" + dnsdisc.HashOf(records) + " l=" + dnsdisc.HashOf(links) + " seq=1")
@@ -82,8 +82,8 @@ func signRoot(text string) string {
 
 const emptyBranch = "enrtree-branch:"
 
-// zoneOf puts a text to a place that the first byte names: 0 the top of the records, 1 that of the
-// links, 2 the signed part of the root, 3 a branch above entries that the branch names.
+// zoneOf puts a text at the place that the first byte selects: 0 the top of the records, 1 the top
+// of the links, 2 the signed part of the root, 3 a branch above entries that the branch names.
 func zoneOf(b []byte) zone {
 	if len(b) == 0 {
 		b = []byte{0}
@@ -122,7 +122,7 @@ func treeVerdict(b []byte) (ours, theirs error) {
 	return ours, theirs
 }
 
-// pool are records of different nodes.
+// pool returns records of different nodes.
 var pool = sync.OnceValue(func() (list []*enr.Record) {
 	for i := range 40 {
 		k := mustKey(fmt.Sprintf("%064x", i+1))
@@ -135,8 +135,8 @@ var pool = sync.OnceValue(func() (list []*enr.Record) {
 	return list
 })
 
-// FuzzTree reads a text in some place of a tree with both; count, if not 0, makes a tree of some
-// records and links with both.
+// FuzzTree reads a text at some place of a tree with both. If count is not 0, it also makes a tree
+// of some records and links with both.
 func FuzzTree(f *testing.F) {
 	r := pool()[0].String()
 	f.Add([]byte("\x00"+r), byte(0), uint64(1))
@@ -160,7 +160,7 @@ func FuzzTree(f *testing.F) {
 	})
 }
 
-// compareTrees compares what both find in a tree that both accept.
+// compareTrees compares the results of both for a tree that both accept.
 func compareTrees(t *testing.T, z zone) {
 	records, links, err := readOurs(z)
 	if err != nil {
@@ -180,7 +180,7 @@ func compareTrees(t *testing.T, z zone) {
 	for _, l := range [][]string{ours, theirs, links} {
 		slices.Sort(l)
 	}
-	// Theirs counts an entry for each of its names, also where it is the same one.
+	// Theirs counts an entry once for each of its names.
 	ours, theirs = slices.Compact(ours), slices.Compact(theirs)
 	their := tree.Links()
 	slices.Sort(their)
@@ -189,7 +189,7 @@ func compareTrees(t *testing.T, z zone) {
 	}
 }
 
-// makeBoth makes the same tree with both: the texts have to be the same.
+// makeBoth makes the same tree with both, whose texts must be equal.
 func makeBoth(t *testing.T, records, links int, seq uint64) zone {
 	list := pool()[:records]
 	var nodes []*enode.Node

