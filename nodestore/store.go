@@ -58,7 +58,7 @@ func (s *Store) LocalRecord(id enr.ID) (*enr.Record, error) { return s.file.Loca
 // SaveLocalRecord implements discv5.NodeStore. The record is on disk when it returns.
 func (s *Store) SaveLocalRecord(r *enr.Record) error { return s.file.SaveLocal(r) }
 
-// Addresses implements discv5.NodeStore. What cannot be read back is forgotten.
+// Addresses implements discv5.NodeStore. The store forgets data that it cannot read.
 func (s *Store) Addresses(id enr.ID) ([]discv5.AddressState, error) {
 	b, err := s.file.Addresses(id)
 	if err != nil || b == nil {

@@ -44,7 +44,7 @@ func record(t *testing.T, n byte, seq uint64) *enr.Record {
 	return r
 }
 
-// What was saved is there when the file is opened again, for each identity its own.
+// Saved data is there when the file is reopened, for each identity its own.
 func TestStoreKeeps(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "nodes.db")
 	s := open(t, path)
