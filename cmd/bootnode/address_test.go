@@ -21,7 +21,7 @@ import (
 	"github.com/fastdisc/discv5/internal/store"
 )
 
-// The settings about the own address reach the node, and mistakes are named.
+// The settings about the node's own address reach the node, and errors name mistakes.
 func TestReachSettings(t *testing.T) {
 	for name, c := range map[string]struct {
 		args           []string
@@ -57,7 +57,7 @@ func TestReachSettings(t *testing.T) {
 	}
 }
 
-// nowhere is a Conn that hears nothing.
+// nowhere is a Conn that receives nothing.
 type nowhere struct {
 	brokenConn
 	addr netip.AddrPort
@@ -65,8 +65,8 @@ type nowhere struct {
 
 func (c nowhere) LocalAddr() netip.AddrPort { return c.addr }
 
-// The state of the own addresses is kept in the database, where the next start finds it. It is
-// written when it has changed, not each time that somebody votes.
+// The database keeps the state of the node's own addresses for the next start. The daemon writes it
+// when it has changed, not after each vote.
 func TestAddressesAreKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "nodes.db")
 	st, err := store.Open(path)
@@ -133,7 +133,7 @@ func TestAddressesAreKept(t *testing.T) {
 	}
 }
 
-// A restart keeps the proven address of the last run, and pages and metrics tell about it.
+// A restart keeps the proven address of the last run, and pages and metrics show it.
 func TestAddressPage(t *testing.T) {
 	key, err := enr.GenerateKey(rand.Reader)
 	if err != nil {

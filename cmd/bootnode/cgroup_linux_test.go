@@ -13,7 +13,7 @@ import (
 	generator "github.com/fastdisc/discv5/internal/load"
 )
 
-// memoryGroup makes a control group with a limit, below that of this process, and returns its
+// memoryGroup creates a control group with a limit, below that of this process, and returns its
 // directory.
 func memoryGroup(t *testing.T, limit int64) string {
 	t.Helper()
@@ -56,7 +56,7 @@ func memoryGroup(t *testing.T, limit int64) string {
 }
 
 // A bootnode with default settings stays within the limit of its control group, however many peers
-// make handshakes, and says what it has fitted into it.
+// make handshakes, and logs the sizes that it chose.
 func TestMemoryLimit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes tens of thousands of handshakes")

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// root is the directory of the module, seen from here.
+// root is the directory of the module, relative to this package.
 var root = filepath.Join("..", "..")
 
 func readText(t *testing.T, path ...string) string {
@@ -26,11 +26,11 @@ func readText(t *testing.T, path ...string) string {
 	return string(text)
 }
 
-// labelSet is the names of a metric's labels.
+// labelSet holds the names of a metric's labels.
 type labelSet map[string]bool
 
-// servedMetrics is the metrics that a bootnode serves after some exchanges: what has no value yet
-// is not on the page.
+// servedMetrics returns the metrics that a bootnode serves after some requests. A metric without a
+// value is not on the page.
 func servedMetrics(t *testing.T) map[string]labelSet {
 	a := start(t, t.TempDir(), "--http", anyPort)
 	b := start(t, t.TempDir(), "--bootnodes", a.record.String(), "--http", anyPort)
@@ -54,14 +54,14 @@ func servedMetrics(t *testing.T) map[string]labelSet {
 	return names
 }
 
-// Where a query names labels: in a matcher, in a grouping, and in the name of a line.
+// Labels in a query: in a matcher, in a grouping, and in the name of a line.
 var (
 	labelValue = regexp.MustCompile(`([a-z_]+)=~?"`)
 	grouping   = regexp.MustCompile(`by \(([a-z_, ]+)\)`)
 	lineName   = regexp.MustCompile(`\{\{([a-z_]+)\}\}`)
 )
 
-// labelsOf is the labels that a query and the name of its lines use.
+// labelsOf returns the labels in a query and in the name of its lines.
 func labelsOf(expr, legend string) (labels []string) {
 	for _, m := range labelValue.FindAllStringSubmatch(expr, -1) {
 		labels = append(labels, m[1])
@@ -77,8 +77,8 @@ func labelsOf(expr, legend string) (labels []string) {
 
 var metricName = regexp.MustCompile(`\b(?:discv5|go|process)_[a-z0-9_]+`)
 
-// The dashboard names only metrics and labels that there are, and the manual those metrics and all
-// of this program's.
+// The dashboard names only metrics and labels that exist. The manual names only metrics that exist,
+// and all of this program's.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	served := servedMetrics(t)
@@ -151,8 +151,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// Every setting is in the sample configuration and in the manual, and the sample can be used as it
-// is.
+// Every setting is in the sample configuration and in the manual, and the sample is valid.
 func TestSampleConfig(t *testing.T) {
 	path := filepath.Join(root, "deploy", "bootnode.toml")
 	o, err := load([]string{"--config", path}, nil)
@@ -200,8 +199,7 @@ func TestSampleConfig(t *testing.T) {
 	}
 }
 
-// The unit file is one that systemd accepts; without systemd, what it starts is looked at all the
-// same.
+// systemd accepts the unit file. Without systemd, the test checks the command of the unit only.
 func TestUnitFile(t *testing.T) {
 	t.Parallel()
 	unit := readText(t, "deploy", "bootnode.service")
@@ -238,7 +236,8 @@ func TestUnitFile(t *testing.T) {
 	}
 }
 
-// The image is built by the same line as by hand, from files that exist, and does not run as root.
+// The Dockerfile builds the program by the line of the Makefile, from files that exist, and does
+// not run it as root.
 func TestDockerfile(t *testing.T) {
 	text := readText(t, "deploy", "Dockerfile")
 	goMod := readText(t, "go.mod")
@@ -269,8 +268,7 @@ func TestDockerfile(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return
 	}
-	// What the image relies on: the program without C libraries, and a data directory that is there
-	// already.
+	// The image needs a program without C libraries, and a data directory that exists.
 	if o := mustLoad(t, []string{"--datadir", "/data"}, nil); o.dataDir != "/data" {
 		t.Error("the entry point's flags are not understood")
 	}

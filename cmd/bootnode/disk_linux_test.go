@@ -16,20 +16,20 @@ import (
 	"github.com/fastdisc/discv5/internal/proctest"
 )
 
-// onSmallDisk has a process see a file system of 512 KiB at dir, in a mount namespace of its own.
+// onSmallDisk makes a process run in its own mount namespace, with a file system of 512 KiB at dir.
 func onSmallDisk(cmd *exec.Cmd, dir string) {
 	inMounts(cmd, `mount -t tmpfs -o size=512k,mode=700 none "$0"`, dir)
 }
 
-// inMounts has a process run in a mount namespace of its own, after a command that finds dir in $0.
+// inMounts makes a process run in its own mount namespace, after a command that finds dir in $0.
 func inMounts(cmd *exec.Cmd, mount, dir string) {
 	cmd.Args = append([]string{"sh", "-c", "mount --make-rprivate / && " + mount + ` && exec "$@"`, dir, cmd.Path}, cmd.Args[1:]...)
 	cmd.Path = "/bin/sh"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 }
 
-// A disk that is full costs what would have been written, and nothing else: the node goes on, says
-// so in one line, has what it had saved, and saves again when there is room.
+// A full disk costs the data of failed saves, and nothing else: the node continues, logs one line,
+// keeps the data of earlier saves, and saves again when there is space.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	probe := exec.Command("/bin/true")
@@ -126,8 +126,8 @@ func fill(t *testing.T, path string) {
 	t.Fatal("the file system is larger than it should be")
 }
 
-// What cannot be printed is told: a command that was to print fails, and a node goes on, with its
-// record in the log.
+// If standard output fails, a command that prints fails too, and a node continues, with its record
+// in the log.
 func TestFullStandardOutput(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)

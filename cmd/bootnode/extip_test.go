@@ -23,7 +23,7 @@ func ownAddr(s string, set func(*hostaddr.Addr)) fakeMachine {
 	return fakeMachine{list: []hostaddr.Addr{a}, source: "91.9.9.9"}
 }
 
-// An --extip of this machine at which nobody is answered, or not for long, is named in a warning.
+// A warning names an --extip of this machine where the node does not answer, or will not for long.
 func TestExtIPWarnings(t *testing.T) {
 	const v4, v6 = "91.1.1.1/24", "2a00::1/64"
 	for _, c := range []struct {

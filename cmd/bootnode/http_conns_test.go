@@ -13,8 +13,8 @@ import (
 )
 
 // TestS45Health: whatever other clients of the HTTP server do, /healthz answers within a second.
-// The deadline is far above that because the machine may be busy; before eviction the answer took
-// until the other clients' timeouts of 10 s and more, or never came while they renewed themselves.
+// The deadline is far longer because the machine may be busy; without eviction the response waits
+// for the timeouts of the other clients, 10 s and more, or for ever if those reconnect.
 func TestS45Health(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -70,8 +70,8 @@ func TestS45Health(t *testing.T) {
 	}
 }
 
-// TestS45Victim: the connection that is evicted is one of the address that holds the most, idle
-// ones first, and never the new one.
+// TestS45Victim: the table evicts a connection of the address that has the most, idle ones first,
+// and never the new one.
 func TestS45Victim(t *testing.T) {
 	var evicted atomic.Uint64
 	table := newConnTable(nil, 4, &evicted)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestS46Hosts: a page in a browser, whose own name resolves to a loopback address, gets nothing.
+// TestS46Hosts: a page in a browser whose name resolves to a loopback address gets nothing.
 func TestS46Hosts(t *testing.T) {
 	const loopback4, loopback6, public = "127.0.0.1:6060", "[::1]:6060", "192.0.2.1:6060"
 	for _, tt := range []struct {
@@ -49,7 +49,7 @@ func TestS46Hosts(t *testing.T) {
 	}
 }
 
-// TestS46Pages: every page of a bootnode is behind the check, also if it listens on all addresses.
+// TestS46Pages: every page of a bootnode is behind the check, even if it listens on all addresses.
 func TestS46Pages(t *testing.T) {
 	t.Parallel()
 	for _, addr := range []string{anyPort, "0.0.0.0:0"} {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// S45: a connection that has ended holds no place, so that nobody is evicted for it.
+// S45: a closed connection does not count, so the table evicts nobody because of it.
 func TestS45ClosedConnectionsHoldNoPlace(t *testing.T) {
 	var evicted atomic.Uint64
 	table := newConnTable(nil, 4, &evicted)

@@ -10,7 +10,7 @@ import (
 	"github.com/fastdisc/discv5/internal/cli"
 )
 
-// Every bad input gives one line that says what is wrong with what, and the right exit code.
+// Every bad input gives one line that names the place and the mistake, and the right exit code.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	udp, err := net.ListenPacket("udp", "127.0.0.1:0")

@@ -9,9 +9,9 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// S23: kill -9 at any moment. Whatever it was doing, the next start has its key, a record that is
-// not older, and its known nodes: it comes back into the network without a bootnode. It loses no
-// more than was learnt since the last save.
+// S23: after kill -9 at any moment, the next start has the key, a record that is not older, and the
+// known nodes: it rejoins the network without a bootnode. It loses at most the changes since the
+// last save.
 func TestS23KillNine(t *testing.T) {
 	t.Parallel()
 	peers := []*process{start(t, t.TempDir()), nil}

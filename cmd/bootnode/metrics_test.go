@@ -17,7 +17,7 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// newPages is the pages of a node on loopback.
+// newPages returns the pages of a node on loopback.
 func newPages(t *testing.T, start bool) pages {
 	t.Helper()
 	node, err := discv5.New(discv5.Config{ListenAddrs: mustAddrs("127.0.0.1:0")})
@@ -33,7 +33,7 @@ func newPages(t *testing.T, start bool) pages {
 	return pages{node: node, access: newAccessList(), count: newCounts(time.Now())}
 }
 
-// What is exported keeps to the rules of Prometheus, and /healthz tells of a node that is closed.
+// Metrics follow the conventions of Prometheus, and /healthz reports a closed node.
 func TestMetricNames(t *testing.T) {
 	p := newPages(t, false)
 	rec := httptest.NewRecorder()
@@ -99,7 +99,7 @@ func TestManualNamesCauses(t *testing.T) {
 	}
 }
 
-// A duration is in the bucket of both kinds that its bounds say, and in the sum.
+// A duration counts in the right bucket of both kinds, and in the sum.
 func TestHistogram(t *testing.T) {
 	var h discv5.Histogram
 	h.Counts[0], h.Counts[1], h.Counts[engine.BoundOne], h.Counts[engine.NumBounds] = 1, 2, 3, 4
@@ -168,8 +168,8 @@ type one struct{ prometheus.Metric }
 func (o one) Describe(out chan<- *prometheus.Desc) { out <- o.Desc() }
 func (o one) Collect(out chan<- prometheus.Metric) { out <- o.Metric }
 
-// The latencies of real exchanges arrive in /metrics, and in the protobuf format with native
-// buckets.
+// The latencies of real requests, and the events of the table, appear in /metrics; with native
+// buckets in the protobuf format.
 func TestLatencyMetrics(t *testing.T) {
 	t.Parallel()
 	a := start(t, t.TempDir(), "--http", anyPort)

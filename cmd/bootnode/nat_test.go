@@ -13,8 +13,8 @@ import (
 	"github.com/fastdisc/discv5/nat"
 )
 
-// The router is asked for a mapping, the record on standard output names what it gave, and the
-// mapping ends with the bootnode.
+// The bootnode asks the router for a mapping, prints a record with the result, and deletes the
+// mapping when it stops.
 func TestNATMapping(t *testing.T) {
 	for _, c := range []struct {
 		name, protocol, want string
@@ -51,7 +51,7 @@ func TestNATMapping(t *testing.T) {
 	}
 }
 
-// A STUN server tells the address alone: the port in its answer belongs to another socket.
+// A STUN server finds the address only: the port in its response is that of another socket.
 func TestNATSTUN(t *testing.T) {
 	t.Parallel()
 	server := stunServer(t, "127.0.0.1:0", netip.MustParseAddrPort("44.5.6.7:1234"))
@@ -81,7 +81,7 @@ func TestNATSTUNIPv6(t *testing.T) {
 	p.stop(t)
 }
 
-// Without --nat nothing is sent to anybody; a router that is silent keeps nobody from starting.
+// Without --nat the bootnode asks nobody. A silent router does not prevent a start.
 func TestNATNoneAndSilence(t *testing.T) {
 	t.Parallel()
 	r := newRouter(t)
@@ -112,8 +112,8 @@ func TestNATNoneAndSilence(t *testing.T) {
 	p.stop(t)
 }
 
-// What the router says later goes into the record too. What is lost stays there until peers know
-// better.
+// Later answers of the router go into the record too. A lost endpoint stays there until peers vote
+// for another one.
 func TestMappingEvents(t *testing.T) {
 	node, err := discv5.New(discv5.Config{ListenAddrs: mustAddrs("127.0.0.1:0")})
 	if err != nil {

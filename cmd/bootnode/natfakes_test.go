@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// Routers and servers on loopback, as far as package nat needs them.
+// These routers and servers on loopback do what package nat needs.
 
 func serveUDP(t *testing.T, at string, answer func(packet []byte, from netip.AddrPort) []byte) netip.AddrPort {
 	t.Helper()
@@ -133,7 +133,7 @@ func (r *router) serveHTTP(w http.ResponseWriter, q *http.Request) {
 	fmt.Fprintf(w, `<?xml version="1.0"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><u:%sResponse xmlns:u="%s">%s</u:%sResponse></s:Body></s:Envelope>`, action, service, result, action)
 }
 
-// stunServer says that every request came from the address external.
+// stunServer answers every request with the address external.
 func stunServer(t *testing.T, listen string, external netip.AddrPort) netip.AddrPort {
 	const cookie = 0x2112a442
 	return serveUDP(t, listen, func(b []byte, _ netip.AddrPort) []byte {

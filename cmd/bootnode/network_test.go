@@ -36,8 +36,8 @@ func TestHTTP(t *testing.T) {
 	p.stop(t)
 }
 
-// Bootnodes find each other, by record or enode URL, and a node that has lost its bootnodes starts
-// from those it knew, also after it was killed.
+// Bootnodes find each other, by record or enode URL. A node that has lost its bootnodes starts from
+// the nodes that it knew, even after kill -9.
 func TestNetwork(t *testing.T) {
 	t.Parallel()
 	dirs := []string{t.TempDir(), t.TempDir(), t.TempDir()}
@@ -75,7 +75,7 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-// A second signal does not wait for anything.
+// A second signal ends the process immediately.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir())

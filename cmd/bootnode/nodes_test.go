@@ -13,7 +13,7 @@ import (
 	"github.com/fastdisc/discv5/internal/store"
 )
 
-// other makes a record of another node on loopback; n tells them apart.
+// other returns the record of another node on loopback, number n.
 func other(t *testing.T, n byte) *enr.Record {
 	t.Helper()
 	key, err := enr.ParsePrivateKey(append(make([]byte, 31), n))
@@ -59,13 +59,13 @@ func keeperOf(t *testing.T, seeds ...*enr.Record) testKeeper {
 	return testKeeper{k, now, nodes}
 }
 
-// add puts a node into the table that has answered.
+// add puts a live node into the table.
 func (k testKeeper) add(r *enr.Record) {
 	a, _ := r.UDPEndpoint4()
 	k.nodes[r.ID()] = discv5.KnownNode{Record: r, Addr: a, Member: true, Live: true, Added: k.epoch, LastSeen: k.epoch}
 }
 
-// stored is the IDs in the store, best first.
+// stored returns the IDs in the store, best first.
 func (k testKeeper) stored(t *testing.T) (ids []enr.ID) {
 	t.Helper()
 	nodes, _, err := k.store.Nodes(100)
@@ -78,9 +78,9 @@ func (k testKeeper) stored(t *testing.T) (ids []enr.ID) {
 	return ids
 }
 
-// Seeds that have not answered when others have are forgotten, those that answered are kept. A node
-// that leaves the table loses score. As long as nobody answers it may be this node's own fault, and
-// nothing is lost.
+// The keeper forgets seeds that do not answer while others do, and keeps those that answer. A node
+// that leaves the table loses score. While nobody answers, this node itself may be at fault, and
+// the keeper forgets nothing.
 func TestSeedsAreJudged(t *testing.T) {
 	alive, dead, gone := other(t, 1), other(t, 2), other(t, 3)
 	k := keeperOf(t, alive, dead)

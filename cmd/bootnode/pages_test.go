@@ -26,7 +26,7 @@ func decode[T any](t *testing.T, p *process, path string) (v T) {
 	return v
 }
 
-// The pages show the identity, and the table with who came by himself.
+// The pages show the identity, and the table with its inbound nodes.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	a := start(t, t.TempDir(), "--http", anyPort)
@@ -80,7 +80,7 @@ func TestPages(t *testing.T) {
 	a.stop(t)
 }
 
-// What nobody serves is answered with one line and the right code.
+// A request for something else gets one line and the right code.
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir(), "--http", anyPort)
@@ -136,7 +136,7 @@ func TestBadRequests(t *testing.T) {
 	p.stop(t)
 }
 
-// Profiles are served when asked for, but not the command line, which may hold the private key.
+// --pprof serves profiles, but not the command line, which may hold the private key.
 func TestPprof(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir(), "--http", anyPort, "--pprof", "--nodekeyhex", hexKey)
@@ -149,8 +149,8 @@ func TestPprof(t *testing.T) {
 	p.stop(t)
 }
 
-// TestPprofHosts: a name that leads to a loopback address, as a hostile page in a browser can have
-// one, gets no profile.
+// TestPprofHosts: a request under another name that resolves to a loopback address, such as that of
+// a hostile page in a browser, gets no profile.
 func TestPprofHosts(t *testing.T) {
 	for host, want := range map[string]int{
 		"localhost:6060": 200, "127.0.0.1:6060": 200, "[::1]:6060": 200, "[::1]": 200, "127.0.0.1": 200, "localhost": 200,
@@ -183,7 +183,7 @@ func TestPprofHosts(t *testing.T) {
 	p.stop(t)
 }
 
-// The peer ID of the test vector for secp256k1 in libp2p's specification of peer IDs.
+// The test vector for secp256k1 is from libp2p's specification of peer IDs.
 func TestPeerID(t *testing.T) {
 	pub, err := hex.DecodeString("037777e994e452c21604f91de093ce415f5432f701dd8cd1a7a6fea0e630bfca99")
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// longestRun is the length of the longest part of a text that has nothing but the given character.
+// longestRun returns the length of the longest run of a character in a text.
 func longestRun(text string, char rune) (most int) {
 	n := 0
 	for _, c := range text {
@@ -22,8 +22,8 @@ func longestRun(text string, char rune) (most int) {
 	return most
 }
 
-// TestS47SettingsQuoteLittle: whatever a flag, a variable, the configuration or a file that these
-// name holds, an error has at most 100 bytes of it.
+// TestS47SettingsQuoteLittle: an error quotes at most 100 bytes of a flag, a variable, the
+// configuration, or a file that these name.
 func TestS47SettingsQuoteLittle(t *testing.T) {
 	failed := 0
 	check := func(what string, char rune, args, environ []string) {
@@ -63,7 +63,7 @@ func TestS47SettingsQuoteLittle(t *testing.T) {
 	}
 }
 
-// Lists of bootnodes as they are published: YAML with comments, JSON, one a line.
+// The bootnode reads lists as they are published: YAML with comments, JSON, one entry a line.
 func TestBootnodesFileForms(t *testing.T) {
 	const (
 		one = "enr:-IS4QHCYrYZbAKWCBRlAy5zzaDZXJBGkcnh4MHcBFZntXNFrdvJjX04jRzjzCBOonrkTfj499SZuOh8R33Ls8RRcy5wBgmlkgnY0gmlwhH8AAAGJc2VjcDI1NmsxoQPKY0yuDUmstAHYpMa2_oxVtw0RW_QAdpzBQA8yWM0xOIN1ZHCCdl8"

@@ -13,7 +13,7 @@ import (
 	"github.com/fastdisc/discv5/internal/dnstest"
 )
 
-// files is a directory of files that are written anew.
+// files is a directory of files that the test rewrites.
 type files struct {
 	t   *testing.T
 	dir string
@@ -43,8 +43,8 @@ func (p *process) hangUp(t *testing.T, text string) string {
 	return fresh
 }
 
-// SIGHUP puts new bootnodes, bans, networks and a new log level in force; a mistake in any file
-// leaves all as it was.
+// SIGHUP applies new bootnodes, bans, networks and a new log level. After a mistake in any file,
+// nothing changes.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	f := files{t, t.TempDir()}
@@ -106,7 +106,7 @@ func TestReload(t *testing.T) {
 	p.stop(t)
 }
 
-// Bans and networks hold from the first datagram.
+// Bans and networks apply to the first datagram already.
 func TestBansAtStart(t *testing.T) {
 	t.Parallel()
 	a := start(t, t.TempDir(), "--http", anyPort)
@@ -122,7 +122,7 @@ func TestBansAtStart(t *testing.T) {
 	}
 }
 
-// Lists and host names are asked of DNS after the start, and again when they are not there yet.
+// The bootnode resolves lists and host names after the start, and retries those that fail.
 func TestBootnodesFromDNS(t *testing.T) {
 	t.Parallel()
 	dns := dnstest.Start(t)

@@ -13,8 +13,7 @@ import (
 	"github.com/fastdisc/discv5/internal/cli"
 )
 
-// A restart keeps the identity, and its sequence number never falls back, however the process
-// ended.
+// A restart keeps the identity, and the sequence number never decreases, however the process ended.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "made", "below")

@@ -14,7 +14,7 @@ import (
 	"github.com/fastdisc/discv5/internal/proctest"
 )
 
-// notifySocket is the socket of a service manager, which keeps what it is told.
+// notifySocket is the socket of a service manager. It keeps the messages that it receives.
 type notifySocket struct {
 	path string
 
@@ -65,7 +65,8 @@ func (s *notifySocket) wait(t *testing.T, n int, part string) (int, string) {
 	return at, s.messages[at]
 }
 
-// The service manager is told of the start, of reloads, that the node lives, and of the stop.
+// The daemon notifies the service manager of the start, of reloads, of being alive, and of the
+// stop.
 func TestServiceManager(t *testing.T) {
 	t.Parallel()
 	s := newNotifySocket(t)
@@ -103,7 +104,7 @@ func TestServiceManager(t *testing.T) {
 	s.wait(t, alive, "STOPPING=1")
 }
 
-// Lines for the systemd journal begin with their priority, also the one that says why it ended.
+// Lines for the systemd journal begin with their priority, including the last line, about an error.
 func TestJournalPriorities(t *testing.T) {
 	s := testSystem()
 	s.journal = true

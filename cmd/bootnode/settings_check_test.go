@@ -62,7 +62,7 @@ func TestCheckConfigIsAStart(t *testing.T) {
 	}
 }
 
-// A bootnode that can never be used is named, at a start, by --check-config, and on SIGHUP.
+// A start, --check-config and SIGHUP warn about a bootnode that can never be used.
 func TestUnusableBootnodes(t *testing.T) {
 	t.Parallel()
 	boot := start(t, t.TempDir())
@@ -111,7 +111,7 @@ func TestUnusableBootnodes(t *testing.T) {
 	boot.stop(t)
 }
 
-// named makes a file with a given name.
+// named creates a file with a given name.
 func named(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

@@ -21,7 +21,7 @@ func mustLoad(t *testing.T, args, environ []string) *options {
 	return o
 }
 
-// A flag counts before an environment variable, that before the file, and that before the default.
+// A flag overrides an environment variable, which overrides the file, which overrides the default.
 func TestPrecedence(t *testing.T) {
 	file := write(t, `
 max-sessions = 1000
@@ -182,7 +182,8 @@ func TestSettingErrors(t *testing.T) {
 	}
 }
 
-// A mistyped name is answered with the right one, and so is one with a single dash.
+// An error about a mistyped name suggests the right one, and an error about a long name with one
+// dash says that it needs two.
 func TestHints(t *testing.T) {
 	for args, want := range map[string]string{
 		"--boot-node x":           "unknown flag --boot-node; did you mean --bootnodes?",
@@ -300,7 +301,7 @@ func TestConfigLines(t *testing.T) {
 	}
 }
 
-// What --print-config writes can be read again and means the same. It holds no key.
+// The output of --print-config is a valid file with the same settings. It holds no key.
 func TestPrintConfig(t *testing.T) {
 	args := []string{"--addr", "127.0.0.1:1", "--addr", "[::1]:2", "--nodekeyhex", hexKey, "--sockets", "2", "--log-json", "--save-interval", "1m", "--datadir", `a "b" \c`}
 	o := mustLoad(t, args, []string{"DISCV5_NAT=extip:192.0.2.1"})
@@ -333,7 +334,7 @@ func TestCheckAndPrintConfig(t *testing.T) {
 			t.Errorf("%v made the data directory", c.args)
 		}
 	}
-	// What a start would refuse is refused, and so is what is wrong in the files that settings
+	// --check-config refuses what a start refuses, including mistakes in the files that settings
 	// name.
 	for want, args := range map[string][]string{
 		"--netrestrict": {"--netrestrict", "lan"},
@@ -349,7 +350,7 @@ func TestCheckAndPrintConfig(t *testing.T) {
 	}
 }
 
-// TestByteOrderMark: some editors put one before a text. It is no part of the first entry.
+// TestByteOrderMark: a byte order mark, which some editors write, is not part of the first entry.
 func TestByteOrderMark(t *testing.T) {
 	bans := write(t, byteOrderMark+"192.0.2.1\n", 0o600)
 	boot := write(t, byteOrderMark+"# nobody\n", 0o600)

@@ -35,7 +35,7 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// A bootnode that can write nothing serves others all the same, and says loudly what it will
+// A bootnode that cannot write still serves others, and logs errors about what it will
 // forget.
 func TestNoPersistence(t *testing.T) {
 	t.Parallel()
@@ -86,7 +86,7 @@ func TestNoPersistence(t *testing.T) {
 	}
 }
 
-// A database that cannot be written is read: the node starts from the nodes in it.
+// The bootnode reads a database that it cannot write, and starts from its nodes.
 func TestReadOnlyDatabase(t *testing.T) {
 	t.Parallel()
 	peer, dir := start(t, t.TempDir()), t.TempDir()
@@ -102,7 +102,7 @@ func TestReadOnlyDatabase(t *testing.T) {
 	peer.stop(t)
 }
 
-// A damaged database is moved aside, whatever is wrong with it, and the key stays.
+// The bootnode moves a damaged database aside, whatever is wrong with it, and keeps the key.
 func TestDamagedDatabase(t *testing.T) {
 	t.Parallel()
 	good := t.TempDir()

@@ -50,7 +50,7 @@ func join(list []netip.AddrPort) string {
 	return "[" + strings.Join(s, " ") + "]"
 }
 
-// The status line comes only when something has changed.
+// The status line appears only if something has changed.
 func TestReporter(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Unix(1000, 0)

@@ -24,8 +24,8 @@ func (brokenConn) LocalAddr() netip.AddrPort      { return netip.MustParseAddrPo
 func (brokenConn) Stats() fastpath.ConnStats      { return fastpath.ConnStats{} }
 func (brokenConn) Close() error                   { return nil }
 
-// TestSocketFailureEnds: a bootnode that cannot receive any more saves and ends with the reason,
-// for its supervisor to start it again.
+// TestSocketFailureEnds: a bootnode that can no longer receive saves and ends with the reason, so
+// that its supervisor can restart it.
 func TestSocketFailureEnds(t *testing.T) {
 	broken := errors.New("the network card is gone")
 	node, err := discv5.New(discv5.Config{Conns: []fastpath.Conn{brokenConn{err: broken}}})
