@@ -40,7 +40,7 @@ func memoryGroup(t *testing.T, limit int64) string {
 			continue
 		}
 		t.Cleanup(func() {
-			for range 50 { // the kernel takes a moment after the last process has ended
+			for range 50 { // the kernel needs a moment after the last process has ended
 				if os.Remove(dir) == nil {
 					return
 				}

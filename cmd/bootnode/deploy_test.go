@@ -162,7 +162,7 @@ func TestSampleConfig(t *testing.T) {
 		t.Error("the sample sets nothing")
 	}
 	text, manual := readText(t, "deploy", "bootnode.toml"), readText(t, "docs", "OPERATING.md")
-	// With the comment signs of its settings taken away it is still a good file.
+	// Without the comment signs of its settings the file is still valid.
 	assignments := regexp.MustCompile(`(?m)^# ([a-z][a-z0-9.-]* = .*)$`)
 	settings, err := readConfig(write(t, assignments.ReplaceAllString(text, "$1"), 0o600))
 	if err != nil {
@@ -219,7 +219,7 @@ func TestUnitFile(t *testing.T) {
 	if err != nil {
 		t.Skip("probed for systemd-analyze, which is not there: only ExecStart was looked at")
 	}
-	// The program is not installed here: any one that can be executed stands for it.
+	// The program is not installed here: use another one that exists.
 	path := filepath.Join(t.TempDir(), "bootnode.service")
 	if err := os.WriteFile(path, []byte(strings.ReplaceAll(unit, "/usr/local/bin/bootnode", "/bin/true")), 0o644); err != nil {
 		t.Fatal(err)

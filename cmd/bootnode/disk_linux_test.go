@@ -53,7 +53,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	full := time.Now()
 	fill(t, filepath.Join(inside, "filler"))
-	// Many nodes come: what is to be written is more than fits.
+	// More nodes arrive than fit on the disk.
 	crowd(t, 25, p.record)
 	eventually(t, "crowd in the table", func() bool { return p.metric(t, "discv5_table_live_nodes") > 12 })
 	eventually(t, "failed save", func() bool { return p.metric(t, `discv5_saves_total{result="failed"}`) > 5 })
@@ -69,7 +69,7 @@ func TestFullDisk(t *testing.T) {
 	if after, err := os.ReadFile(filepath.Join(inside, "nodes.db")); err != nil || len(after) < len(before) {
 		t.Errorf("the database has %d bytes, had %d: %v", len(after), len(before), err)
 	}
-	// With room again it is saved, and what it had before is still there.
+	// With space again, saves succeed, and the old data is still there.
 	if err := os.Remove(filepath.Join(inside, "filler")); err != nil {
 		t.Fatal(err)
 	}

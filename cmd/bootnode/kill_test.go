@@ -20,8 +20,8 @@ func TestS23KillNine(t *testing.T) {
 	args := []string{"--save-interval", "100ms", "--http", anyPort, "--extip"}
 	extip := func(i int) string { return []string{"198.18.0.1:9000", "198.18.0.2:9000"}[i%2] }
 
-	// It is told of both: whether it finds the second by itself depends on the distances of random
-	// keys.
+	// It gets both as bootnodes: whether it would find the second one depends on the distances of
+	// random keys.
 	p := start(t, dir, append(args, extip(0), "--bootnodes", peers[0].record.String()+","+peers[1].record.String())...)
 	eventually(t, "peers in the table", func() bool { return p.metric(t, "discv5_table_live_nodes") == 2 })
 	eventually(t, "save of both", func() bool { return p.metric(t, `discv5_saves_total{result="ok"}`) >= 2 })
@@ -31,7 +31,7 @@ func TestS23KillNine(t *testing.T) {
 		rounds = 3
 	}
 	for i := range rounds {
-		// The address changes each time, so that each start has a new record to save.
+		// The address changes each time, so each start has a new record to save.
 		time.Sleep(rand.N(300 * time.Millisecond))
 		p.End(t, syscall.SIGKILL)
 		p = start(t, dir, append(args, extip(i+1))...)
@@ -42,14 +42,14 @@ func TestS23KillNine(t *testing.T) {
 			t.Errorf("round %d: sequence number %d after %d", i, p.record.Seq(), last.Seq())
 		}
 		last = p.record
-		if i%2 == 0 { // and sometimes it is killed before it knows anybody
+		if i%2 == 0 { // otherwise kill it before it knows anybody
 			eventually(t, "known nodes", func() bool { return p.metric(t, "discv5_table_live_nodes") == 2 })
 		}
 	}
 	eventually(t, "known nodes", func() bool { return p.metric(t, "discv5_table_live_nodes") == 2 })
 
-	// With nothing to change the record is the one that was saved: its number does not come from
-	// the clock, which may have been set back.
+	// Without a change the record is the saved one: its number does not come from the clock, which
+	// may have been set back.
 	p.End(t, syscall.SIGKILL)
 	p = start(t, dir, append(args, extip(rounds))...)
 	if p.record.String() != last.String() {
@@ -57,8 +57,7 @@ func TestS23KillNine(t *testing.T) {
 	}
 	p.stop(t)
 
-	// A first start that is killed while it makes its files leaves nothing that keeps the next one
-	// from starting.
+	// A first start that is killed while it creates its files does not prevent the next start.
 	fresh := t.TempDir()
 	var id enr.ID
 	for i := range rounds {

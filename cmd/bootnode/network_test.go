@@ -65,7 +65,7 @@ func TestNetwork(t *testing.T) {
 
 	eventually(t, "status line", func() bool { return strings.Contains(c.Log.String(), "msg=status nodes=") })
 
-	// A killed process lives on what it has saved while it ran.
+	// After kill -9 the node has the nodes that it saved while it ran.
 	eventually(t, "save", func() bool { return strings.Contains(c.Log.String(), "saved nodes") })
 	c.End(t, syscall.SIGKILL)
 	c = start(t, dirs[2], "--http", anyPort)

@@ -115,14 +115,14 @@ func TestSeedsAreJudged(t *testing.T) {
 	if ids := k.stored(t); !slices.Equal(ids, []enr.ID{alive.ID()}) {
 		t.Errorf("after it has left the table: %v", ids)
 	}
-	// The network breaks down: the last one leaves the table, and stays in the store.
+	// The network fails: the last node leaves the table, and stays in the store.
 	delete(k.nodes, alive.ID())
 	save(seedTrial + 4*time.Second)
 	save(seedTrial + 5*time.Second)
 	if len(k.stored(t)) != 1 {
 		t.Error("nothing is left after the network broke down")
 	}
-	// It comes back with one of many: the others have not failed.
+	// The network returns with one of many nodes: the others have not failed.
 	for n := range byte(5) {
 		k.add(other(t, 10+n))
 	}

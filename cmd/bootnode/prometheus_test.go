@@ -51,7 +51,7 @@ func startPrometheus(t *testing.T, native bool, targets ...string) promServer {
 			t.Logf("prometheus: %s", log)
 		}
 	})
-	// It logs the address it was given and not the port it got: the system knows that.
+	// Prometheus logs its flag and not the port that it got: ask the system.
 	p := promServer{}
 	eventually(t, "prometheus", func() bool {
 		for _, port := range listeningPorts(cmd.Process.Pid) {
@@ -150,7 +150,7 @@ func TestDashboardQueries(t *testing.T) {
 	if len(queries) < 40 {
 		t.Fatalf("%d queries", len(queries))
 	}
-	// Handshakes go on for as long as the servers look.
+	// Handshakes continue while the servers scrape.
 	stop := make(chan struct{})
 	t.Cleanup(func() { close(stop) })
 	go func() {

@@ -68,7 +68,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("%v bans", n)
 	}
 
-	// Mistakes, one in each kind of file.
+	// One mistake in each kind of file.
 	for name, c := range map[string]struct{ text, want string }{
 		"bans":        {"192.0.2.1\nnobody\n", f.path("bans") + ":2: "},
 		"nodes":       {"\nenr:AAAA\n", f.path("nodes") + ":2: "},
@@ -92,7 +92,8 @@ func TestReload(t *testing.T) {
 		t.Errorf("%v failed reloads counted", n)
 	}
 
-	// The ban ends, the networks and the log level change, and what needs a restart is named.
+	// The ban ends, the networks and the log level change, and the log names the settings that need
+	// a restart.
 	f.write("bans", "")
 	f.write("config.toml", "bootnodes-file = \""+f.path("nodes")+"\"\nnetrestrict = \"127.0.0.0/8\"\nlog-level = \"debug\"\nmax-sessions = 1000\n")
 	if line := p.hangUp(t, good); !strings.Contains(line, "networks=1") || !strings.Contains(line, "after_restart=max-sessions") {
@@ -147,7 +148,7 @@ func TestBootnodesFromDNS(t *testing.T) {
 	eventually(t, "node of the list", func() bool { return p.metric(t, "discv5_table_live_nodes") >= 1 })
 	eventually(t, "failure in the log", func() bool { return strings.Contains(p.Log.String(), file+":2") })
 	dns.Host("boot.example.org", netip.MustParseAddr("127.0.0.1"))
-	p.hangUp(t, "settings were reloaded") // which asks at once, though nothing has changed
+	p.hangUp(t, "settings were reloaded") // queries DNS immediately, although nothing has changed
 	eventually(t, "both nodes", func() bool { return p.metric(t, "discv5_table_live_nodes") == 2 })
 	p.stop(t)
 }

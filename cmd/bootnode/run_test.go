@@ -72,7 +72,7 @@ func TestDataDir(t *testing.T) {
 			t.Errorf("%s has mode %v, want %v (%v)", path, info.Mode().Perm(), want, err)
 		}
 	}
-	// A key that others can read is used, and complained about.
+	// The bootnode uses a key that others can read, and warns about it.
 	path := filepath.Join(dir, "nodekey")
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)

@@ -74,7 +74,7 @@ func TestServiceManager(t *testing.T) {
 	f.write("bans", "")
 	p := startWith(t, t.TempDir(), []string{"NOTIFY_SOCKET=" + s.path, "WATCHDOG_USEC=600000"}, "--ban-file", f.path("bans"))
 	ready, _ := s.wait(t, 0, "READY=1")
-	// Three times in the interval of the watchdog: this test only waits for some.
+	// The daemon notifies three times in the interval of the watchdog; wait for some of them.
 	alive, status := s.wait(t, ready, "WATCHDOG=1")
 	if !strings.Contains(status, "STATUS=0 nodes") {
 		t.Errorf("status %q", status)

@@ -73,7 +73,7 @@ func TestNoPersistence(t *testing.T) {
 			if v := p.metric(t, "discv5_storage_persistent"); v != 0 {
 				t.Errorf("discv5_storage_persistent %v", v)
 			}
-			// It serves, and its record can change.
+			// It serves others, and its record can change.
 			q := start(t, t.TempDir(), "--bootnodes", p.record.String(), "--http", anyPort)
 			eventually(t, "peer", func() bool { return q.metric(t, "discv5_table_live_nodes") == 1 })
 			if n := p.metric(t, `discv5_saves_total{result="ok"}`); n != 0 {
@@ -127,7 +127,7 @@ func TestDamagedDatabase(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for range 2 { // the second time the name is taken
+			for range 2 { // the second time, the name exists already
 				p := start(t, dir, "--http", anyPort)
 				if p.record.ID().String() != hexKeyID {
 					t.Error("another identity")

@@ -175,7 +175,7 @@ func TestSystemd(t *testing.T) {
 	eventually(t, "failed reload in the status", func() bool { return strings.Contains(s.show("StatusText"), "bootnode.toml:2: sockets: want a number") })
 	expect("reload of a mistake", map[string]string{"ActiveState": "active", "NRestarts": "0"})
 
-	// A crash is restarted, with the settings of now.
+	// systemd restarts it after a crash, with the present settings.
 	s.write(config, good)
 	s.must("kill", "-s", "KILL", "bootnode")
 	eventually(t, "restart after a crash", func() bool { return s.show("NRestarts") == "1" && s.show("ActiveState") == "active" })
@@ -183,7 +183,7 @@ func TestSystemd(t *testing.T) {
 	s.must("stop", "bootnode")
 	expect("stopped", map[string]string{"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"})
 
-	// A mistake is not.
+	// After a mistake in the settings it does not.
 	s.write(config, bad)
 	if s.try("start", "bootnode") == nil {
 		t.Error("systemctl start of a mistake succeeds")

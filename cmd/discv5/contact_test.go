@@ -52,7 +52,7 @@ func TestPing(t *testing.T) {
 	}
 }
 
-// silence is a record of a node that never answers.
+// silence returns the record of a node that never answers.
 func silence(t testing.TB) *enr.Record {
 	t.Helper()
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -164,7 +164,7 @@ func TestContactFlags(t *testing.T) {
 	}
 }
 
-// A bootnode that this node cannot contact is named, whatever else the command does.
+// Every command warns about a bootnode that this node cannot contact.
 func TestUnusableBootnodeIsNamed(t *testing.T) {
 	t.Parallel()
 	live, other := loopback(t, "127.0.0.1:0", nil), loopback(t, "[::1]:0", nil)

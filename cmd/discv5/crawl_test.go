@@ -66,8 +66,8 @@ func TestCrawl(t *testing.T) {
 		}
 	}
 
-	// The next crawl goes on from the file: no bootnodes. Two nodes have gone; one of them has a
-	// good name.
+	// The next crawl starts from the file, without bootnodes. Two nodes have gone; one of them has
+	// a high score.
 	for i, n := range nodes[:2] {
 		n.Close()
 		e := set[n.ID()]
@@ -116,8 +116,8 @@ func TestCrawlIPv6(t *testing.T) {
 	}
 }
 
-// A crawl that is interrupted or out of time writes what it has, and takes nothing from nodes that
-// it did not get to.
+// A crawl that is interrupted or out of time writes its results, and does not change the scores of
+// nodes that it did not visit.
 func TestCrawlEnds(t *testing.T) {
 	t.Parallel()
 	n := loopback(t, "127.0.0.1:0", nil)
@@ -157,7 +157,7 @@ func TestCrawlEnds(t *testing.T) {
 		t.Skip("probed for SIGINT between processes: this platform has none")
 	}
 	p := start(t, append(args, "--bootnodes", n.LocalRecord().String())...)
-	// The walk through its buckets begins when the node has answered with its record.
+	// The crawl walks the buckets of the node after it has returned its record.
 	until(t, "the node has been asked for its buckets", func() bool { return n.Stats().Counters[engine.InFindNode] >= 3 })
 	p.interrupt(t)
 	code, out := p.wait(t)
@@ -179,7 +179,7 @@ func TestCrawlNobody(t *testing.T) {
 	}
 }
 
-// The golden file is as the devp2p tool writes it.
+// The golden file has the format of the devp2p tool.
 func TestNodesFormat(t *testing.T) {
 	golden, err := os.ReadFile(filepath.Join("testdata", "nodes.json"))
 	if err != nil {
@@ -198,7 +198,7 @@ func TestNodesFormat(t *testing.T) {
 		t.Errorf("%d nodes, %d to visit", len(set), len(targets))
 	}
 
-	// The same file, made up here.
+	// The same file, made by the test.
 	made := nodeSet{}
 	checked := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for id, e := range set {
@@ -239,8 +239,8 @@ func TestScore(t *testing.T) {
 	}
 }
 
-// A chain of nodes whose addresses are of a family that the crawl does not have ends, without
-// counting against them.
+// The crawl skips nodes whose addresses are of a family that it does not have. They keep their
+// scores.
 func TestCrawlUnreachable(t *testing.T) {
 	t.Parallel()
 	n := loopback(t, "[::1]:0", nil)

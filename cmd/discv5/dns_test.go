@@ -15,7 +15,7 @@ import (
 
 const listDomain = "nodes.example.org"
 
-// publish makes a list with the tool, puts it into a name server and returns its URL.
+// publish makes a list with the tool, serves it by DNS and returns its URL.
 func publish(t testing.TB, s *dnstest.Server, domain string, args ...string) string {
 	t.Helper()
 	args = append([]string{"dns", "make", "--json", "--key", testKey, "--domain", domain, "--seq", "7"}, args...)
@@ -40,12 +40,12 @@ func TestDNSMake(t *testing.T) {
 	if !strings.HasPrefix(lines[0], listDomain+`. 60 IN TXT "enrtree-root:v1 e=`) || !slices.Contains(lines, entry) {
 		t.Errorf("%s", r.out)
 	}
-	// A text of more than 255 bytes takes two strings, which the server puts together again.
+	// A text of more than 255 bytes needs two strings, which the server joins.
 	long := strings.TrimSpace(must(t, "enr", "make", "--key", testKey, "--set", "client:"+strings.Repeat("a", 150)))
 	if out := must(t, "dns", "make", "--key", testKey, "--domain", listDomain, "--seq", "7", long); !strings.Contains(out, `"`+long[:255]+`" "`+long[255:]+`"`) {
 		t.Errorf("%s", out)
 	}
-	// Of a nodes.json, of a file, of standard input: the same list.
+	// A nodes.json, a file and standard input give the same list.
 	var texts []string
 	for _, e := range readSet(t, filepath.Join("testdata", "nodes.json")) {
 		texts = append(texts, e.Record)
@@ -88,7 +88,7 @@ func TestDNSResolve(t *testing.T) {
 	if out := must(t, "dns", "resolve", second, "--dns", s.Addr(), "-n", "2"); strings.Count(out, "\n") != 2 {
 		t.Errorf("%s", out)
 	}
-	// One entry is bad: it is reported and left out.
+	// resolve reports the invalid entry and leaves it out.
 	s.Text(dnsdisc.HashOf(goodRecord)+"."+listDomain, "enr:-abc")
 	r := try(t, "dns", "resolve", url, "--dns", s.Addr())
 	want := "discv5: dnsdisc: " + dnsdisc.HashOf(goodRecord) + "." + listDomain + `: "enr:-abc": entry does not match the hash in its name` + "\n"
@@ -118,7 +118,7 @@ func TestDNSCheck(t *testing.T) {
 	}
 }
 
-// Bootnodes come out of a list, and host names are looked up at the same server.
+// The same server resolves lists of bootnodes and host names.
 func TestListedBootnodes(t *testing.T) {
 	t.Parallel()
 	s := dnstest.Start(t)

@@ -51,7 +51,8 @@ func TestEnrInspectText(t *testing.T) {
 	}
 }
 
-// Several records, also of one file; one whose signature is bad is shown, and the exit code tells.
+// inspect shows several records, also of one file. It shows a record with a bad signature too, and
+// ends with code 1.
 func TestEnrInspectSeveral(t *testing.T) {
 	list := file(t, "list", "# two\n"+goodRecord+"\n"+goodRecord[:40]+"A"+goodRecord[41:]+"\n")
 	r := try(t, "enr", "inspect", "--json", "@"+list, goodRecord)

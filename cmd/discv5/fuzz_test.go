@@ -9,7 +9,7 @@ import (
 	"github.com/fastdisc/discv5/internal/cli"
 )
 
-// record4 is the address in the record of enr.md.
+// record4 is the IPv4 address in the record of enr.md.
 func record4(t testing.TB) netip.AddrPort {
 	t.Helper()
 	r, err := enr.ParseText(goodRecord)
@@ -20,8 +20,7 @@ func record4(t testing.TB) netip.AddrPort {
 	return a
 }
 
-// Whatever is given for a record is read or refused as the user's mistake; what is read can be
-// shown.
+// Any input for a record either parses, and can be shown, or is a usage error.
 func FuzzRecord(f *testing.F) {
 	r, err := enr.ParseText(goodRecord)
 	if err != nil {
@@ -45,7 +44,7 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-// Values are shown also if they are not what their key promises.
+// Values that do not fit their key can be shown too.
 func FuzzValue(f *testing.F) {
 	f.Add("ip", []byte{0x84, 1, 2, 3, 4})
 	f.Add("eth", []byte{0xc2, 0xc1, 0x80})
@@ -55,7 +54,7 @@ func FuzzValue(f *testing.F) {
 	})
 }
 
-// Whatever arrives is taken apart or refused.
+// Any datagram either decodes or is an error.
 func FuzzPacket(f *testing.F) {
 	id, err := enr.ParseID(vectorNode)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/fastdisc/discv5/internal/cli"
 )
 
-// Who interrupts ping gets the summary.
+// An interrupted ping prints the summary.
 func TestPingInterrupted(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -23,7 +23,7 @@ func TestPingInterrupted(t *testing.T) {
 	}
 }
 
-// Without any answer that is a failure, told in one line.
+// Without any answer, an interrupted ping fails with one line.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {

@@ -10,8 +10,7 @@ import (
 	"github.com/fastdisc/discv5/internal/dnstest"
 )
 
-// Every command has --json, and then prints objects, one on a line, and nothing else. A command
-// that is new needs a line here.
+// With --json, every command prints objects only, one a line. A new command needs an entry here.
 func TestJSONEverywhere(t *testing.T) {
 	t.Parallel()
 	nodes := swarm(t, "127.0.0.1:0", 3)
@@ -36,7 +35,7 @@ func TestJSONEverywhere(t *testing.T) {
 		"dns check":     {url, "--dns", dns.Addr()},
 		"dns make":      {"--key", testKey, "--domain", listDomain, "--seq", "1", goodRecord},
 		"packet decode": {packet, "--node-id", vectorNode},
-		"listen":        nil, // until a signal: TestListenJSON
+		"listen":        nil, // runs until a signal: see TestListenJSON
 	}
 	var visit func(c *cobra.Command, path string)
 	visit = func(c *cobra.Command, path string) {

@@ -35,7 +35,7 @@ func TestKeys(t *testing.T) {
 	}
 	secret := strings.TrimSpace(string(digits))
 
-	// Back and forth.
+	// To the other form and back.
 	must(t, "key", "convert", hexFile, rawFile)
 	if raw, err := os.ReadFile(rawFile); err != nil || len(raw) != 32 {
 		t.Fatalf("raw key file has %d bytes, %v", len(raw), err)
@@ -54,7 +54,7 @@ func TestKeys(t *testing.T) {
 		t.Errorf("inspect of standard input: %+v", r)
 	}
 
-	// The secret is printed only for who asks for it.
+	// Only --secret prints the private key.
 	for _, args := range [][]string{{"key", "inspect", hexFile}, {"key", "convert", "--force", hexFile, rawFile}, {"enr", "make", "--key", hexFile}, {"key", "inspect", hexFile, "--json"}} {
 		if r := try(t, args...); r.code != cli.ExitOK || strings.Contains(r.out+r.err, secret) {
 			t.Errorf("%v: %+v", args, r)
@@ -70,7 +70,7 @@ func TestKeys(t *testing.T) {
 		t.Errorf("generate to standard output: %d bytes", len(out))
 	}
 
-	// An existing file stays.
+	// An existing file is not replaced.
 	if r := try(t, "key", "generate", hexFile); r.code != cli.ExitFailed {
 		t.Errorf("generate over a file: exit code %d", r.code)
 	} else {
@@ -101,7 +101,7 @@ func TestKeyReadableByOthers(t *testing.T) {
 	}
 }
 
-// A key with a typing mistake is not quoted.
+// Errors do not quote a key with a typing error.
 func TestKeyNotQuoted(t *testing.T) {
 	typo := strings.Repeat("1f", 31) + "g1"
 	for _, r := range []result{try(t, "enr", "make", "--key", typo), try(t, "key", "inspect", file(t, "key", typo)), tryInput(t, typo, "key", "inspect", "-")} {

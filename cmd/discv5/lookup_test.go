@@ -44,7 +44,7 @@ func TestResolve(t *testing.T) {
 		}
 	}
 
-	// An old record: the node has a new one, first at the same address, then at another.
+	// The given record is old: the node has a new one, first at the same address, then at another.
 	old := moved(t, n, n.Addrs()[0])
 	if o := objects(t, "resolve", "-W", patient, old.String())[0]; o["record"] != want {
 		t.Errorf("%v", o)
@@ -54,7 +54,7 @@ func TestResolve(t *testing.T) {
 		t.Errorf("record of a node that moved: %s", out)
 	}
 
-	// A node that has just gone is still known to others.
+	// Other nodes still know a node that has just stopped.
 	n.Close()
 	if out := must(t, "resolve", "-W", hasty, n.ID().String(), "--bootnodes", boot); strings.TrimSpace(out) != want {
 		t.Errorf("record of a node that has gone: %s", out)
@@ -65,7 +65,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// moved is a record of lower sequence number that names another address.
+// moved returns a record with a lower sequence number and another address.
 func moved(t *testing.T, n *discv5.Node, addr netip.AddrPort) *enr.Record {
 	t.Helper()
 	key, ok := keys.Load(n.ID())

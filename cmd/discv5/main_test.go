@@ -21,7 +21,7 @@ import (
 	"github.com/fastdisc/discv5/internal/proctest"
 )
 
-// program is the tool, built once for all tests.
+// program returns the path of the tool. It builds the tool once for all tests.
 var program string
 
 func TestMain(m *testing.M) {
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// result is how a run of the program ended.
+// result is the result of a run of the program.
 type result struct {
 	code     int
 	out, err string
@@ -65,12 +65,12 @@ func try(t testing.TB, args ...string) result {
 	return tryInput(t, "", args...)
 }
 
-// patient and hasty are how long to wait for those who will answer and for those who will not.
+// patient and hasty are timeouts for nodes that will answer, and for nodes that will not.
 const patient = "20s"
 
 var hasty = (300 * slowness * time.Millisecond).String()
 
-// must runs the program, which has to end well, and returns its output.
+// must runs the program, which must succeed, and returns its output.
 func must(t testing.TB, args ...string) string {
 	t.Helper()
 	r := try(t, args...)
@@ -80,7 +80,7 @@ func must(t testing.TB, args ...string) string {
 	return r.out
 }
 
-// objects runs the program with --json and reads its output: an object on each line.
+// objects runs the program with --json and parses its output, one object a line.
 func objects(t testing.TB, args ...string) []map[string]any {
 	t.Helper()
 	return parseObjects(t, must(t, append(args, "--json")...))
@@ -125,13 +125,13 @@ func loopback(t testing.TB, addr string, change func(*discv5.Config)) *discv5.No
 	return n
 }
 
-// keys are those of the nodes that loopback started.
+// keys are the keys of the nodes that loopback started.
 var keys sync.Map // enr.ID to *enr.PrivateKey
 
 // families are the two loopback addresses.
 var families = []string{"127.0.0.1:0", "[::1]:0"}
 
-// file makes a file and returns its path.
+// file creates a file and returns its path.
 func file(t testing.TB, name, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

@@ -16,7 +16,7 @@ import (
 	"github.com/fastdisc/discv5/internal/cli"
 )
 
-// manyRecords are records of different nodes, made once.
+// manyRecords returns records of different nodes. It makes them once.
 var manyRecords = sync.OnceValue(func() (list []*enr.Record) {
 	keys := rand.NewChaCha8([32]byte{3})
 	for i := range 16000 {
@@ -34,7 +34,7 @@ var manyRecords = sync.OnceValue(func() (list []*enr.Record) {
 	return list
 })
 
-// loadTime is the least time of three to load a file of so many nodes.
+// loadTime returns the shortest of three times to load a file with n nodes.
 func loadTime(t testing.TB, count int) time.Duration {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "nodes.json")
@@ -51,7 +51,7 @@ func loadTime(t testing.TB, count int) time.Duration {
 	return best
 }
 
-// Eight times the nodes take about eight times as long, and not 64 times.
+// Eight times as many nodes take about eight times as long, not 64 times.
 func TestLoadIsLinear(t *testing.T) {
 	few, many := loadTime(t, 2000), loadTime(t, 16000)
 	t.Logf("2,000 nodes: %v; 16,000 nodes: %v", few, many)
@@ -77,15 +77,15 @@ func BenchmarkLoadNodes(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(manyRecords())), "ns/node")
 }
 
-// Whatever size a list has, commands read it: as crawl writes it, as dns resolve prints it, from a
-// file and from standard input.
+// Commands read lists of any size: in the forms of crawl and dns resolve, from a file and from
+// standard input.
 func TestLargeLists(t *testing.T) {
 	t.Parallel()
 	const count, size = 300, maxInput + 1<<20
 	records := manyRecords()[:count]
 	path := filepath.Join(t.TempDir(), "nodes.json")
 	listOf(t, path, records...)
-	// As large as one of 25,000 nodes is.
+	// The size of a file with 25,000 nodes.
 	text := strings.ReplaceAll(readText(t, path), "\n    }", "\n"+strings.Repeat(strings.Repeat(" ", 79)+"\n", size/count/80)+"    }")
 	if len(text) < maxInput {
 		t.Fatalf("%d bytes", len(text))
@@ -117,7 +117,7 @@ func TestLargeLists(t *testing.T) {
 	}
 }
 
-// A nodes.json serves for --bootnodes: those that have answered last.
+// The nodes of a nodes.json that answered last serve as bootnodes.
 func TestBootnodesOfNodesFile(t *testing.T) {
 	t.Parallel()
 	live := loopback(t, "127.0.0.1:0", nil)
@@ -138,7 +138,7 @@ func TestBootnodesOfNodesFile(t *testing.T) {
 	}
 }
 
-// Lists of nodes as operators have them.
+// Commands read the lists that operators have.
 func TestListForms(t *testing.T) {
 	t.Parallel()
 	other := manyRecords()[0].String()
@@ -162,8 +162,8 @@ func TestListForms(t *testing.T) {
 	}
 }
 
-// A record of the file that is not signed by its node is found when the node is visited, and spoils
-// nothing else.
+// The crawl finds a record that its node has not signed when it visits the node. Other nodes are
+// not affected.
 func TestCrawlBadSignature(t *testing.T) {
 	t.Parallel()
 	live, forged := loopback(t, "127.0.0.1:0", nil), manyRecords()[0]
@@ -181,7 +181,7 @@ func TestCrawlBadSignature(t *testing.T) {
 	}
 }
 
-// A file that is read-only is not replaced, and the command says so before it begins.
+// crawl does not replace a read-only file, and fails before it starts.
 func TestCrawlReadOnlyFile(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {

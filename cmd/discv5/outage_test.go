@@ -19,13 +19,13 @@ import (
 
 var net4, net6 = netip.MustParseAddr("52.16.0.1"), netip.MustParseAddr("2a00:1450::1")
 
-// silentNode is a node that never answers, and counts what it is sent.
+// silentNode is a node that never answers. It counts the packets that it receives.
 type silentNode struct {
 	rec *enr.Record
 	got atomic.Int64
 }
 
-// silentNodes makes silent nodes that listen until the test ends.
+// silentNodes starts silent nodes that listen until the test ends.
 func silentNodes(t testing.TB, count int) (list []*silentNode) {
 	t.Helper()
 	keys := rand.NewChaCha8([32]byte{1})
@@ -74,8 +74,7 @@ func listOf(t testing.TB, path string, records ...*enr.Record) nodeSet {
 	return s
 }
 
-// A crawl during which nothing, or hardly anything, answers says nothing about the nodes: their
-// scores stay.
+// A crawl with no answers, or hardly any, proves nothing about the nodes: they keep their scores.
 func TestCrawlDuringOutage(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -126,7 +125,7 @@ func TestCrawlDuringOutage(t *testing.T) {
 	}
 }
 
-// Scores fall when the others answer, and a node that has lost its points is not in the list.
+// Scores fall if the other nodes answer. A node without points is not in the list.
 func TestCrawlWithoutOutage(t *testing.T) {
 	t.Parallel()
 	nodes := swarm(t, "127.0.0.1:0", 5)
@@ -153,7 +152,7 @@ func TestCrawlWithoutOutage(t *testing.T) {
 	}
 }
 
-// An outage in the middle of a crawl, and one of a single family, does not count against the nodes.
+// Nodes keep their scores after an outage in the middle of a crawl, or of one family.
 func TestEvidence(t *testing.T) {
 	contact := discv5.Contact{}
 	v4, v6 := "enr4", "enr6"
@@ -222,8 +221,8 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
-// A crawl that is cut short goes on with the nodes that were not asked for longest, so that several
-// such reach all nodes.
+// Crawls that are interrupted visit the nodes with the oldest check first, so that several of them
+// reach all nodes.
 func TestCrawlResumesWithOldest(t *testing.T) {
 	t.Parallel()
 	silent := silentNodes(t, 40)
@@ -238,7 +237,7 @@ func TestCrawlResumesWithOldest(t *testing.T) {
 	}
 	asked := map[enr.ID]int{}
 	for run := range 4 {
-		// Eight are asked at a time, and are waited for when the crawl is cut short.
+		// The crawl asks eight nodes at the same time, and waits for them when it is interrupted.
 		p := start(t, "crawl", path, "--parallel", "1", "--request-timeout", "1m")
 		var now []enr.ID
 		until(t, "eight nodes have been asked", func() bool {

@@ -80,7 +80,7 @@ func TestPacketInput(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	// With a key that is not the right one the header is shown all the same.
+	// With a wrong key, the command still shows the header.
 	r := try(t, "packet", "decode", "--node-id", vectorNode, "--read-key", strings.Repeat("11", 16), digits)
 	if r.code != cli.ExitFailed || !strings.Contains(r.out, "source ID") || !strings.Contains(r.err, "does not open") {
 		t.Errorf("%+v", r)

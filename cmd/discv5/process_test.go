@@ -8,7 +8,7 @@ import (
 	"github.com/fastdisc/discv5/internal/proctest"
 )
 
-// process is a run of the program that goes on.
+// process is a run of the program in the background.
 type process struct{ *proctest.Process }
 
 // start runs the program until interrupt or the end of the test.
@@ -29,10 +29,10 @@ func (p *process) wait(t testing.TB) (int, string) {
 	return code, p.Out.String()
 }
 
-// has reports whether a line with all of the words has been printed.
+// has reports whether the program has printed a line with all of the words.
 func (p *process) has(words ...string) bool { return p.Out.Lines(words...) > 0 }
 
-// first is the first line of standard output.
+// first returns the first line of standard output.
 func (p *process) first(t testing.TB) string {
 	t.Helper()
 	return p.First(t)

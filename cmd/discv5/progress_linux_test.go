@@ -14,7 +14,7 @@ import (
 	"github.com/fastdisc/discv5/internal/cli"
 )
 
-// terminal is a pseudo-terminal: what is written to the second file is read from the first.
+// terminal returns a pseudo-terminal: the first file reads what the program writes to the second.
 func terminal(t *testing.T) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -35,8 +35,8 @@ func terminal(t *testing.T) (master, slave *os.File) {
 	return master, slave
 }
 
-// TestProgressOnTerminal: commands that take long show how far they are if somebody looks on, and
-// take it away at the end. Nobody answers here, so that they take as long as they wait.
+// TestProgressOnTerminal: slow commands show their progress on a terminal, and erase it at the end.
+// Nobody answers here, so the commands wait for their timeouts.
 func TestProgressOnTerminal(t *testing.T) {
 	t.Parallel()
 	dead := silence(t).String()
@@ -58,7 +58,7 @@ func TestProgressOnTerminal(t *testing.T) {
 			}
 			slave.Close()
 			var shown strings.Builder
-			for b := make([]byte, 1024); ; { // reading ends with an error when the program has
+			for b := make([]byte, 1024); ; { // the program's end is a read error
 				n, err := master.Read(b)
 				shown.Write(b[:n])
 				if err != nil {
@@ -76,7 +76,7 @@ func TestProgressOnTerminal(t *testing.T) {
 	}
 }
 
-// A command that would go on for ever ends when nobody can see what it finds.
+// A command without an end stops when it cannot write its results.
 func TestFullStandardOutput(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)

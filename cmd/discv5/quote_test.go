@@ -16,7 +16,7 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// longestRun is the length of the longest part of a text that has nothing but the given characters.
+// longestRun returns the length of the longest run of the given characters in a text.
 func longestRun(text, chars string) (most int) {
 	n := 0
 	for _, c := range text {
@@ -28,7 +28,7 @@ func longestRun(text, chars string) (most int) {
 	return most
 }
 
-// commands are those that do something, with the words that call them.
+// commands returns the commands that do something, by the words that call them.
 func commands(c *cobra.Command, words []string) (list map[string]*cobra.Command) {
 	list = map[string]*cobra.Command{}
 	for _, sub := range c.Commands() {
@@ -42,15 +42,14 @@ func commands(c *cobra.Command, words []string) (list map[string]*cobra.Command)
 	return list
 }
 
-// TestS47ErrorsQuoteLittle: whatever is given for an argument, a flag or a file, an error has at
-// most 100 bytes of it.
+// TestS47ErrorsQuoteLittle: an error quotes at most 100 bytes of an argument, a flag or a file.
 func TestS47ErrorsQuoteLittle(t *testing.T) {
 	id := strings.Repeat("11", 32)
 	digits := strings.Repeat("7", 1_000_000)
 	check := func(t *testing.T, chars string, args ...string) {
 		t.Helper()
 		var out, errs bytes.Buffer
-		// for those that wait for something
+		// for commands that wait
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		code := run(ctx, args, strings.NewReader(digits), &out, &errs)
@@ -122,7 +121,7 @@ func TestS47ErrorsQuoteLittle(t *testing.T) {
 	}
 }
 
-// An error of a record with an entry that does not fit names the reason.
+// An error about a record with an entry that does not fit names the reason.
 func TestS47EntryIsNamed(t *testing.T) {
 	r := oddUDP(t)
 	res := try(t, "ping", r.String())
@@ -141,7 +140,7 @@ func TestS47EntryIsNamed(t *testing.T) {
 // oddUDPText is a record with ip 127.0.0.1 and udp of 0.
 const oddUDPText = "enr:-IK4QO4OTSqK3chg6MIU3DGDDxiCGf-K3udzQUHtVSmTtILtdjrtusW7w8UGgwfP62ocLCbWizU293csfxQayiggYioBgmlkgnY0gmlwhH8AAAGJc2VjcDI1NmsxoQPKY0yuDUmstAHYpMa2_oxVtw0RW_QAdpzBQA8yWM0xOIN1ZHCA"
 
-// oddUDP reads it.
+// oddUDP parses it.
 func oddUDP(t testing.TB) *enr.Record {
 	t.Helper()
 	r, err := enr.ParseText(oddUDPText)

@@ -2,5 +2,5 @@
 
 package main
 
-// With the race detector everything takes its time.
+// With the race detector everything is slow.
 const slowness = 10

@@ -109,7 +109,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// checkLine checks that a run printed one line about what was wrong, and nothing else.
+// checkLine checks that a run printed one line about the mistake, and nothing else.
 func checkLine(t *testing.T, r result, says string) {
 	t.Helper()
 	if r.out != "" {
@@ -132,7 +132,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// A result that cannot be written is a failure.
+// A command fails if it cannot write its result.
 func TestOutputLost(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
@@ -144,7 +144,7 @@ func TestOutputLost(t *testing.T) {
 	}
 }
 
-// TestVersion: the tool says which version it is, as the other programs do.
+// TestVersion: the tool prints its version, as the other programs do.
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	if out := must(t, "--version"); !strings.HasPrefix(out, "discv5 ") || strings.Count(out, "\n") != 1 {
