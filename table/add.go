@@ -10,21 +10,20 @@ import (
 // Add offers a node. The caller has verified the record and has completed a handshake with the
 // node, or trusts it for another reason; S11: an identity without a handshake is never offered.
 //
-// A new node becomes a member if there is room, else a replacement. It is unverified: not relayed
-// before MarkLive. A node that is known is updated by a newer record. An endpoint that differs
-// from the known one comes with a newer record or takes the place of one that does not answer; the
-// node is then unverified again. An older record changes nothing. When Add refuses a newer record
-// of a known node, the table keeps what it has.
+// A new node becomes a member if there is room, otherwise a replacement. It is unverified: not
+// relayed before MarkLive. A newer record updates a known node. Another endpoint must come with a
+// newer record, or replace one that does not answer; the node is then unverified. An older record
+// changes nothing. When Add refuses a newer record of a known node, the table keeps the old one.
 //
 // A new node at the endpoint of others puts those in doubt: they are checked soon, count for no
-// limit meanwhile, and are dropped at the first failure.
+// limit until then, and are dropped at the first failure.
 func (t *Table) Add(now time.Duration, n Node) AddResult {
 	r := t.add(now, &n, false)
 	t.adds[r].Add(1)
 	return r
 }
 
-// add does the work of Add and, with force, of Replace.
+// add implements Add and, with force, Replace.
 func (t *Table) add(now time.Duration, n *Node, force bool) AddResult {
 	if n.ID == t.cfg.Self {
 		return RejectedSelf
@@ -43,7 +42,7 @@ func (t *Table) add(now time.Duration, n *Node, force bool) AddResult {
 	t.begin(&c, now, &n.ID)
 	e, member := c.b.find(&n.ID)
 	if e == nil && t.limits.used(n.Addr) {
-		// Its endpoint is that of others, which may be in any bucket: only one lock at a time.
+		// Others have its endpoint, which may be in any bucket. Hold one lock at a time.
 		c.end()
 		t.contest(now, n)
 		t.begin(&c, now, &n.ID)
@@ -64,7 +63,7 @@ func (c *change) insert(n *Node) AddResult {
 	}
 	if b.hasRoom(cfg, n.Inbound) {
 		if !c.t.limits.join(n.Addr.Addr()) {
-			c.promote() // makeRoom may have freed a place
+			c.promote() // makeRoom may have freed a slot
 			return RejectedTableIP
 		}
 		e.standing = unproven
@@ -91,15 +90,15 @@ func (c *change) insert(n *Node) AddResult {
 	return Replacement
 }
 
-// update changes an entry to what n says, if n is newer, or whatever n is with force.
+// update changes an entry to n if n is newer, or in any case with force.
 func (c *change) update(e *entry, member bool, n *Node, force bool) AddResult {
 	newer, moved := n.Seq() > e.node.Seq() || force, n.Addr != e.node.Addr
 	switch {
 	case n.Seq() < e.node.Seq() && !force:
 		return Unchanged
 	case !newer && (!moved || e.live && !force):
-		// A second endpoint under the same record does not push out one that answers: a dual-stack
-		// node that shakes hands over both families would never stay verified.
+		// A second endpoint under the same record does not replace one that answers. Otherwise a
+		// dual-stack node that makes handshakes over both families would never stay verified.
 		e.lastSeen = c.now
 		return Unchanged
 	}
@@ -121,8 +120,7 @@ func (c *change) update(e *entry, member bool, n *Node, force bool) AddResult {
 	return Updated
 }
 
-// move gives e the endpoint of n, at which it has to prove itself. It changes nothing if a limit
-// forbids that.
+// move gives e the endpoint of n, where it is unverified. It changes nothing if a limit forbids it.
 func (c *change) move(e *entry, member bool, n *Node) AddResult {
 	l, addr := &c.t.limits, n.Addr.Addr()
 	p := prefixquota.PrefixesOf(addr)
@@ -133,7 +131,7 @@ func (c *change) move(e *entry, member bool, n *Node) AddResult {
 		was := e.standing
 		l.count(e, uncounted)
 		if !l.join(addr) {
-			l.count(e, was) // it has just been given back
+			l.count(e, was) // cannot fail: it was released above
 			return RejectedTableIP
 		}
 		e.standing = unproven
@@ -146,14 +144,14 @@ func (c *change) move(e *entry, member bool, n *Node) AddResult {
 	e.forget()
 	e.node.Addr, e.prefixes, e.contested = n.Addr, p, false
 	e.describe(c.t.cfg.LowPorts)
-	// A check that stands is never put off, or a node that keeps moving would never be checked.
+	// A pending check is never put off. Otherwise a node that keeps moving would never be checked.
 	if member {
 		e.due = min(e.due, c.now+FirstCheckDelay)
 	}
 	return Updated
 }
 
-// join makes e a member. There is room, and its standing is set.
+// join makes e a member. The caller has made room and set its standing.
 func (c *change) join(e *entry) {
 	c.b.members = push(c.b.members, e, c.t.cfg.BucketSize)
 	c.reindex = true
@@ -166,7 +164,7 @@ func (c *change) join(e *entry) {
 	}
 }
 
-// discard takes e out of the table and leaves its place free.
+// discard removes e and leaves its slot free.
 func (c *change) discard(e *entry, member bool) {
 	b, t := c.b, c.t
 	t.limits.count(e, uncounted)
@@ -194,7 +192,7 @@ func (c *change) discard(e *entry, member bool) {
 	}
 }
 
-// drop takes e out of the table and gives a freed member's place to a replacement.
+// drop removes e and gives the slot of a member to a replacement.
 func (c *change) drop(e *entry, member bool) {
 	c.discard(e, member)
 	if member {
@@ -202,7 +200,7 @@ func (c *change) drop(e *entry, member bool) {
 	}
 }
 
-// promote gives a free place to a replacement, if there are both.
+// promote gives a free slot to a replacement, if there are both.
 func (c *change) promote() {
 	b, t := c.b, c.t
 	for _, i := range b.successors(t) {
@@ -218,7 +216,7 @@ func (c *change) promote() {
 		}
 		next := *e
 		b.waiting = cut(b.waiting, i)
-		next.due = c.now // nobody has checked it while it waited
+		next.due = c.now // it was not checked while it waited
 		c.join(&next)
 		t.promoted.Add(1)
 		break
@@ -226,8 +224,8 @@ func (c *change) promote() {
 	c.schedule()
 }
 
-// contest puts in doubt the nodes that the table has at the endpoint of n, which is new and has
-// proved to be there: one endpoint seldom serves two identities.
+// contest puts the nodes in doubt that have the endpoint of n, a new node that has proved to be
+// there: one endpoint seldom serves two identities.
 func (t *Table) contest(now time.Duration, n *Node) {
 	if !t.limits.used(n.Addr) {
 		return
@@ -253,4 +251,13 @@ func (t *Table) contest(now time.Duration, n *Node) {
 		}
 		c.end()
 	}
+}
+
+// Replace is Add for a record that its owner has just sent from the endpoint n.Addr: it replaces
+// the record in the table even if that is newer. The caller must make sure that the endpoint in the
+// table is dead, or is n.Addr. If the table refuses n, it keeps the old record.
+func (t *Table) Replace(now time.Duration, n Node) AddResult {
+	r := t.add(now, &n, true)
+	t.adds[r].Add(1)
+	return r
 }

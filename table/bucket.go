@@ -12,7 +12,7 @@ import (
 	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
-// entry is a node in a bucket, as member or as replacement.
+// entry is a node in a bucket, a member or a replacement.
 type entry struct {
 	node     Node
 	prefixes prefixquota.Prefixes
@@ -20,7 +20,7 @@ type entry struct {
 	lastSeen time.Duration
 	lastFail time.Duration // of the last counted failure; meaningful while fails > 0
 	proved   time.Duration // when it answered at Addr last; meaningful while checks > 0
-	due      time.Duration // next check; of a replacement, never unless it is a candidate
+	due      time.Duration // next check; never for a replacement that is no candidate
 	checks   uint16
 	fails    uint16
 	stated   Family    // in which the record states an endpoint that counts
@@ -28,9 +28,9 @@ type entry struct {
 	class    AddrClass // the most restricted one among all endpoints of the node
 	standing standing
 	live     bool
-	// contested says that another node has shown since that it owns the endpoint.
+	// contested says that another node has proved to own the endpoint since.
 	contested bool
-	// minority marks a replacement of an address family of which the bucket has few members. It is
+	// minority marks a replacement of an address family with few members in the bucket. It is
 	// checked like a member, and relayed to requesters of that family.
 	minority Family
 }
@@ -44,7 +44,7 @@ func newEntry(now time.Duration, n *Node, lowPorts bool) entry {
 	return e
 }
 
-// describe sets what follows from the record and the address of the node.
+// describe sets the fields that follow from the record and the address of the node.
 func (e *entry) describe(lowPorts bool) {
 	e.stated, e.class = e.node.stated(lowPorts), Class(e.node.Addr.Addr())
 	for _, x := range families {
@@ -81,15 +81,15 @@ func (e *entry) at(addr netip.AddrPort) bool {
 	return addr == e.node.Addr || addr == e.endpoint(IPv4) || addr == e.endpoint(IPv6)
 }
 
-// relayable says whether the record may be named to anybody at all.
+// relayable reports whether the record may be relayed to anybody.
 func (e *entry) relayable() bool { return e.live && e.proven != 0 && e.class != Special }
 
-// forget takes back every proof of liveness.
+// forget resets every proof of liveness.
 func (e *entry) forget() {
 	e.checks, e.fails, e.proven, e.live, e.proved = 0, 0, 0, false, -contestAfter
 }
 
-// prove notes that the node has answered at addr. It reports whether that was news.
+// prove notes that the node has answered at addr. It reports whether that was new.
 func (e *entry) prove(addr netip.AddrPort) bool {
 	was := e.proven
 	for _, x := range families {
@@ -147,7 +147,7 @@ func (b *bucket) all() iter.Seq2[*entry, bool] {
 	}
 }
 
-// hasRoom says whether a node of the given direction can become a member.
+// hasRoom reports whether a node of the given direction can become a member.
 func (b *bucket) hasRoom(cfg *Config, inbound bool) bool {
 	if len(b.members) >= cfg.BucketSize {
 		return false
@@ -164,9 +164,9 @@ func (b *bucket) hasRoom(cfg *Config, inbound bool) bool {
 	return n < cfg.InboundLimit
 }
 
-// successors returns the indexes of the replacements that deserve a free place, the best first:
-// live ones first, among equals those whose prefixes use their limits least, then the one heard of
-// last. It is empty when there is no place.
+// successors returns the indexes of the replacements that may take a free slot, the best first:
+// live ones first, then those whose prefixes use their limits least, then the one seen last. It is
+// empty when there is no slot.
 func (b *bucket) successors(t *Table) []int {
 	if len(b.waiting) == 0 || len(b.members) >= t.cfg.BucketSize {
 		return nil
@@ -203,7 +203,7 @@ func (b *bucket) successors(t *Table) []int {
 	return indexes
 }
 
-// order sorts what holds before what does not.
+// order returns the comparison result that sorts first before others.
 func order(first bool) int {
 	if first {
 		return -1
@@ -224,7 +224,7 @@ func (b *bucket) earliest() time.Duration {
 }
 
 // jitter returns d changed by up to a quarter either way, so that nodes that were added together
-// are not checked together for ever. The generator is splitmix64.
+// are not always checked together. The generator is splitmix64.
 func (b *bucket) jitter(d time.Duration) time.Duration {
 	b.rng += 0x9e3779b97f4a7c15
 	x := b.rng
@@ -237,8 +237,8 @@ func (b *bucket) jitter(d time.Duration) time.Duration {
 	return d
 }
 
-// push appends e to list, which grows to size entries and no further. Lists start small: most
-// buckets that are used at all stay far from full, and an entry takes four cache lines.
+// push appends e to list, which grows up to size entries. Lists start small: most buckets stay far
+// from full, and an entry takes several cache lines.
 func push(list []entry, e *entry, size int) []entry {
 	if len(list) == cap(list) {
 		grown := make([]entry, len(list), min(max(2*len(list), 4), max(size, len(list)+1)))
@@ -248,7 +248,7 @@ func push(list []entry, e *entry, size int) []entry {
 	return append(list, *e)
 }
 
-// cut removes list[i], keeps the order and lets go of the record in the freed place.
+// cut removes list[i], keeps the order, and clears the freed entry to release its record.
 func cut(list []entry, i int) []entry {
 	copy(list[i:], list[i+1:])
 	list[len(list)-1] = entry{}

@@ -7,9 +7,9 @@ import (
 )
 
 // Closest appends to dst the n members closest to target, closest first, verified or not, and
-// returns the result. It does not allocate when dst has room for n more, and looks only into as
-// many buckets as it takes. Buckets are read one after another: a change that happens meanwhile may
-// be seen or not.
+// returns the result. It does not allocate when dst has room for n more, and looks into as few
+// buckets as possible. It reads buckets one after another, so it may or may not see a concurrent
+// change.
 func (t *Table) Closest(target enr.ID, n int, dst []Node) []Node {
 	return t.closest(&target, n, dst, false)
 }
@@ -20,13 +20,13 @@ func (t *Table) ClosestLive(target enr.ID, n int, dst []Node) []Node {
 }
 
 // closest visits the buckets in an order in which every node of one is closer to the target than
-// every node of the next, so that only within a bucket is there anything to sort.
+// every node of the next. So only the nodes within a bucket need sorting.
 //
 // A node of distance i from self agrees with self in the bits above bit i (counted from 1) and
 // differs in bit i. Let x be self XOR target, and d its length. Bucket d differs from the target
-// below bit d only: it comes first. For i < d the distance to the target is at least bit d, and
-// bit i of it is that of x turned over: buckets where x has a 1 come next, from the top, then, from
-// the bottom, those where x has a 0. For i > d, bit i alone decides: from the bottom.
+// below bit d only, so it comes first. For i < d the distance to the target is at least bit d, and
+// its bit i is that of x inverted: buckets where x has a 1 come next, from the top, then those
+// where x has a 0, from the bottom. For i > d, bit i alone decides: from the bottom.
 func (t *Table) closest(target *enr.ID, n int, dst []Node, onlyLive bool) []Node {
 	d := enr.LogDistance(t.cfg.Self, *target)
 	start := len(dst)
@@ -55,15 +55,15 @@ func (t *Table) bit(target *enr.ID, i int) bool {
 	return (t.cfg.Self[byt]^target[byt])&mask != 0
 }
 
-// rank is a member's place in the order of distance: the first 8 bytes of its distance, which
-// nearly always decide, and its index.
+// rank is the position of a member in the order of distance: the first 8 bytes of its distance,
+// which nearly always decide, and its index.
 type rank struct {
 	key uint64
 	at  int
 }
 
 // take appends the members at one distance to dst, closest first, until n nodes follow start. It
-// sorts ranks rather than nodes, which are ten times as large.
+// sorts ranks rather than nodes, which are larger.
 func (t *Table) take(target *enr.ID, distance, start, n int, dst []Node, onlyLive bool) []Node {
 	if t.indexes[distance-1].Load() == nil {
 		return dst

@@ -15,19 +15,19 @@ const (
 	// MaxBucketSize bounds BucketSize and Replacements, and with them every per-bucket scan.
 	MaxBucketSize = 64
 	// DefaultTurnover is the pause between two exchanges of a live member for a node of a prefix
-	// that has fewer.
+	// with fewer members.
 	DefaultTurnover = 10 * time.Second
 	// DefaultRevalidateFast is the pause before a node in doubt is checked again.
 	DefaultRevalidateFast = 3 * time.Second
 	// DefaultRevalidateSlow is the first pause between two checks of a verified node.
 	DefaultRevalidateSlow = 30 * time.Second
-	// DefaultRefreshInterval is the age at which a bucket wants a refresh lookup.
+	// DefaultRefreshInterval is the age from which a bucket needs a refresh lookup.
 	DefaultRefreshInterval = 15 * time.Minute
 	// FirstCheckDelay is the pause between Add and the first check of a node. A peer that has just
-	// shaken hands is waiting for its own answers; a PING that crosses them helps nobody.
+	// completed a handshake waits for its own responses, and a PING that crosses them helps nobody.
 	FirstCheckDelay = 500 * time.Millisecond
-	// CheckTimeout is how long Due keeps quiet about a node that it has returned and of which
-	// neither MarkLive nor MarkFailed was told.
+	// CheckTimeout is the time for which Due does not return a node once more without a MarkLive or
+	// MarkFailed.
 	CheckTimeout = 10 * time.Second
 )
 
@@ -44,11 +44,11 @@ type Config struct {
 	// prefix, TableLimits the members of the whole table. Loopback is exempt, and so are private
 	// addresses while SetExemptPrivate says so.
 	BucketLimits, TableLimits Limits
-	// Turnover is the pause after which another member of a bucket may be exchanged for a node of
-	// a prefix that has fewer members; negative for no exchanges.
+	// Turnover is the pause between two exchanges of a member of a bucket for a node of a prefix
+	// with fewer members; negative for no exchanges.
 	Turnover time.Duration
-	// InboundLimit bounds the members of one bucket that were learned because they contacted us.
-	// Nodes beyond it wait in the replacement cache. 0 means no limit of its own.
+	// InboundLimit bounds the members of one bucket that contacted us first. More wait in the
+	// replacement cache. 0 means no separate limit.
 	InboundLimit int
 	// RevalidateFast is the pause before an unverified or failing node is checked again. The pause
 	// doubles with every consecutive failure.
@@ -58,17 +58,17 @@ type Config struct {
 	RevalidateSlow time.Duration
 	// RefreshInterval is the age from which RefreshTarget offers a bucket.
 	RefreshInterval time.Duration
-	// LowPorts has nodes relayed also for endpoints with ports below 1024.
+	// LowPorts allows to relay nodes for endpoints with ports below 1024.
 	LowPorts bool
 	// Seed starts the generator of the jitter in check times. Equal seeds and equal calls give
 	// equal schedules.
 	Seed uint64
-	// OnChange, when set, is told of every change of membership and liveness. It runs on the
-	// goroutine that caused the change, after the table has released its locks, so it may call the
-	// table. Events that concurrent calls cause for one node may arrive in either order.
+	// OnChange, if not nil, is called with every change of membership and liveness. It runs on the
+	// goroutine that caused the change, without locks, so it may call the table. Events of
+	// concurrent calls for one node may arrive in either order.
 	OnChange func(Event)
-	// Filter, when set, refuses the nodes for which it returns false. It is called by Add, without
-	// locks, before anything else is decided about a well-formed node.
+	// Filter, if not nil, refuses the nodes for which it returns false. Add calls it first for each
+	// well-formed node, without locks.
 	Filter func(Node) bool
 }
 

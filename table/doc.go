@@ -6,15 +6,15 @@
 //   - log distance: the bit length of the XOR of two node IDs, 0..256. 0 is the node itself.
 //   - bucket: the nodes of one log distance from the local node, at most k = 16 members.
 //   - member: a node in a bucket. It is checked, looked up, and relayed when it is live.
-//   - replacement: a node that waits for a place in a full bucket. It is checked when a place turns
-//     over to it. It is not relayed, unless few members are of its address family: then it is
-//     checked like a member and relayed to requesters of that family.
+//   - replacement: a node that waits for a slot in a full bucket. It is checked before it takes
+//     one. It is not relayed, unless few members are of its address family: then it is checked like
+//     a member and relayed to requesters of that family.
 //   - live: the node has answered a PING at the endpoint at which it is contacted, and has not
 //     failed three times in a row since. Nodes that are not live are never relayed.
-//   - record: the signed, encoded node record (enr.md). The table stores and relays its bytes.
-//   - relay: to name a node in the answer to FINDNODE.
+//   - record: the signed node record (enr.md), verified and immutable. The table shares it.
+//   - relay: to return a node in NODES.
 //
-// # A node's way
+// # Life of a node
 //
 //	Add ----> member, unverified --MarkLive--> live <--MarkLive-- silent --+
 //	  |          ^     |                        |                   ^      | credit
@@ -31,33 +31,31 @@
 // # Limits
 //
 // Limits bound the nodes of one prefix at three widths, in a bucket and in the table; see package
-// internal/prefixquota. Members that have answered count apart from those that have not, and
-// members that fail before they ever answered count for nothing, so nodes that never answer keep
-// no place from those that do. In a bucket, a new node displaces an unproven one of its own prefix.
+// internal/prefixquota. Members that have answered count separately from those that have not, and
+// members that fail before they ever answer do not count. So nodes that never answer keep no slot
+// from others. In a bucket, a new node displaces an unproven one of its own prefix.
 //
-// Places turn over by prefix: a replacement that has just answered takes the place of a live member
-// whose prefixes have more members in the table (S34). A new node at the endpoint of others puts
-// those in doubt.
+// Slots turn over by prefix: a replacement that has just answered replaces a live member whose
+// prefixes have more members in the table (S34). A new node at the endpoint of others puts those in
+// doubt.
 //
-// # Who owns what
+// # Ownership
 //
 // The caller owns time, randomness and the network: it sends the PINGs that Due asks for and
-// reports what came back. It offers only nodes whose record it has verified and with which it
-// has completed a handshake. Nothing that an unauthenticated packet says may reach this package.
-//
-// The bytes of Node.Record belong to nobody after Add: they are shared and never written.
+// reports the results. It offers only nodes whose record it has verified and with which it has
+// completed a handshake. Nothing from an unauthenticated packet may reach this package.
 //
 // # Concurrency
 //
-// Each bucket has its own lock. What the packet path reads (Relay, Seq) is published as an
-// immutable value behind an atomic pointer whenever a bucket changes; reading it never waits for
-// a writer and allocates nothing. Writers pay for that with one or two allocations per change
-// of membership. Locks are taken in the order bucket, limits; no function of the caller's is
-// called under a lock.
+// A Table is safe for concurrent use. Each bucket has its own lock. The packet path reads (Relay,
+// Seq) an immutable value behind an atomic pointer, which every change of a bucket replaces;
+// reading it never waits for a writer and allocates nothing. Writers pay for that with one or two
+// allocations per change of membership. The lock order is bucket, limits. The table calls no
+// function of the caller under a lock.
 //
 // # Size
 //
-// An empty table takes 27 KB. A full bucket with its replacements takes 8 KB, its published copies
-// at most 7 KB, and the records up to 300 bytes each. In a network of a million nodes about 20
-// buckets hold anything.
+// An empty table takes 27 KB. A full bucket with its replacements takes 5 KB, its published lists
+// at most 3 KB, and each record about 450 bytes, shared with the sessions and lookups that use it.
+// In a network of a million nodes about 20 buckets hold anything.
 package table

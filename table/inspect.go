@@ -12,13 +12,13 @@ import (
 type BucketInfo struct {
 	// Distance is the log distance of its nodes, 1..256.
 	Distance int
-	// Len and Live count members and live members, Replacements those that wait.
+	// Len and Live count members and live members, Replacements those that wait for a slot.
 	Len, Live, Replacements int
-	// Refreshed is when a lookup last went through the bucket, -1 for never.
+	// Refreshed is the time of the last lookup through the bucket, -1 for never.
 	Refreshed time.Duration
 }
 
-// Get returns what the table knows of a node, member or replacement. It does not allocate.
+// Get returns a node, member or replacement, and its state. It does not allocate.
 func (t *Table) Get(id enr.ID) (n Node, s State, ok bool) {
 	d := enr.LogDistance(t.cfg.Self, id)
 	if d == 0 || t.indexes[d-1].Load() == nil {
@@ -34,8 +34,8 @@ func (t *Table) Get(id enr.ID) (n Node, s State, ok bool) {
 	return e.node, e.state(member), true
 }
 
-// Seq returns the sequence number of the record held for id, of a member or replacement: what a
-// WHOAREYOU carries as enr-seq. It takes no lock and does not allocate.
+// Seq returns the sequence number of the record of a member or replacement, which a WHOAREYOU
+// carries as enr-seq. It takes no lock and does not allocate.
 func (t *Table) Seq(id enr.ID) (seq uint64, ok bool) {
 	d := enr.LogDistance(t.cfg.Self, id)
 	if d == 0 {
@@ -53,9 +53,9 @@ func (t *Table) Seq(id enr.ID) (seq uint64, ok bool) {
 	return 0, false
 }
 
-// Relay returns the records at a log distance that may be named in an answer to FINDNODE
-// (discv5-wire.md, FINDNODE Request), nil when there are none or distance is not in 1..256. It
-// takes no lock and does not allocate.
+// Relay returns the records at a log distance that may be relayed (discv5-wire.md, FINDNODE
+// Request), nil when there are none or distance is not in 1..256. It takes no lock and does not
+// allocate.
 func (t *Table) Relay(distance int) *Snapshot {
 	if distance < 1 || distance > numBuckets {
 		return nil
@@ -63,8 +63,9 @@ func (t *Table) Relay(distance int) *Snapshot {
 	return t.snapshots[distance-1].Load()
 }
 
-// Crowding tells how far the prefixes of addr use the table's limits, with one more node there: the
-// lower, the more a node there would add to the table. It is comparable, and has no unit.
+// Crowding returns how far the prefixes of addr use the limits of the table, with one more node
+// there. Lower values mean that a node there adds more diversity. The result is only good for
+// comparison.
 func (t *Table) Crowding(addr netip.Addr) int64 { return int64(t.limits.load(addr, 1)) }
 
 // Len returns the number of members of all buckets.
@@ -73,8 +74,8 @@ func (t *Table) Len() int { return int(t.members.Load()) }
 // LiveLen returns the number of live members.
 func (t *Table) LiveLen() int { return int(t.liveMembers.Load()) }
 
-// BucketInfo describes the bucket of a log distance. Outside 1..256 everything is zero but
-// Distance.
+// BucketInfo describes the bucket of a log distance. Outside 1..256 all fields but Distance are
+// zero.
 func (t *Table) BucketInfo(distance int) BucketInfo {
 	info := BucketInfo{Distance: distance}
 	if distance < 1 || distance > numBuckets {
@@ -93,9 +94,9 @@ func (t *Table) BucketInfo(distance int) BucketInfo {
 	return info
 }
 
-// All iterates over everything in the table, farthest bucket first, members before replacements
-// (State.Member tells them apart). Each bucket is copied before its nodes are yielded: no lock is
-// held in the loop's body, which may change the table.
+// All iterates over all nodes, farthest bucket first, members before replacements (State.Member
+// tells them apart). It copies each bucket first, so the loop body runs without a lock and may
+// change the table.
 func (t *Table) All() iter.Seq2[Node, State] {
 	return func(yield func(Node, State) bool) {
 		var copied []entry

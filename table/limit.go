@@ -8,18 +8,17 @@ import (
 	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
-// Limits bounds the nodes of one network prefix at three widths: Host is for one IPv4 address and
-// one IPv6 /64, Site for one /24 and one /48, Wide for one /16 and one /32. 0 stands for the
-// default and a negative number for no limit.
+// Limits bounds the nodes of one network prefix at three widths: Host is for one IPv4 address or
+// one IPv6 /64, Site for one /24 or /48, Wide for one /16 or /32. 0 means the default, and a
+// negative number no limit.
 type Limits = prefixquota.Limits
 
-// Unlimited are the Limits that bound nothing.
+// Unlimited are Limits without any bound.
 var Unlimited = prefixquota.Unlimited
 
 // Default limits. A /24 is cheap and a /16 is not: docs/SIMULATION.md has figures. All nodes of a
-// small network may be at one provider, so that a /16 is not kept out of places that nobody else
-// wants: it gets at most three quarters of a bucket, and loses them to nodes of other networks by
-// turnover.
+// small network may be at one provider, so a /16 may take slots that no other network wants: up to
+// three quarters of a bucket. It loses them to nodes of other networks by turnover.
 var (
 	// DefaultBucketLimits are for the members and replacements of one bucket.
 	DefaultBucketLimits = Limits{Host: 2, Site: 2, Wide: 12}
@@ -27,12 +26,12 @@ var (
 	DefaultTableLimits = Limits{Host: 10, Site: 10, Wide: 40}
 )
 
-// standing says which limit of the table an entry counts for.
+// standing is the limit of the table that an entry counts for.
 type standing uint8
 
 const (
-	// uncounted: replacements; members that have never answered and have failed; members whose
-	// endpoint another node has proved to own since. None of them keeps a place from others.
+	// uncounted: replacements; members that have failed before they ever answered; members whose
+	// endpoint another node has proved to own. None of them keeps a slot from others.
 	uncounted standing = iota
 	// unproven: members that have never answered, up to their first check.
 	unproven
@@ -43,8 +42,8 @@ const (
 )
 
 // limiter holds the limits of the whole table. Its lock is the last in the order: it is taken under
-// the lock of a bucket, and nothing is called under it. The maps have entries for what is in the
-// table only.
+// the lock of a bucket, and nothing is called under it. The maps only have entries for nodes in the
+// table.
 type limiter struct {
 	exemptPrivate atomic.Bool
 
@@ -60,9 +59,8 @@ func (l *limiter) init(limits Limits) {
 	l.endpoints = make(map[netip.AddrPort]int)
 }
 
-// SetExemptPrivate says whether private networks are exempt from the limits by prefix. They are
-// not at first. Loopback always is. It may be called at any time: nodes that are in the table
-// stay.
+// SetExemptPrivate sets whether private networks are exempt from the limits by prefix. Initially
+// they are not. Loopback always is. Nodes in the table stay. It may be called at any time.
 func (t *Table) SetExemptPrivate(exempt bool) {
 	l := &t.limits
 	l.exemptPrivate.Store(exempt)
@@ -79,7 +77,7 @@ func (l *limiter) exempt(addr netip.Addr) bool {
 }
 
 // join counts a new member at addr, which has not answered yet. It refuses one that could not stay
-// if it answered.
+// after it answers.
 func (l *limiter) join(addr netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,7 +88,7 @@ func (l *limiter) join(addr netip.Addr) bool {
 	return ok
 }
 
-// count gives e another standing. It reports false, and changes nothing, when a limit forbids it.
+// count changes the standing of e. It reports false and changes nothing when a limit forbids it.
 func (l *limiter) count(e *entry, to standing) bool {
 	if e.standing == to {
 		return true
@@ -117,7 +115,7 @@ func (l *limiter) exchange(member, replacement *entry) bool {
 	if l.count(replacement, proven) {
 		return true
 	}
-	l.count(member, was) // it has just been given back
+	l.count(member, was) // cannot fail: it was released above
 	return false
 }
 
@@ -167,9 +165,9 @@ func (b *bucket) overLimit(limits *[prefixquota.NumWidths]int, p *prefixquota.Pr
 	return 0, false
 }
 
-// makeRoom drops the nodes that hold places of p in the bucket and have nothing to show for it, as
-// far as the limits ask for it: nodes that never answered do not keep others out. It reports false
-// if the limits do not let another node in.
+// makeRoom drops nodes that hold slots of p in the bucket and have never proved themselves, as far
+// as the limits require: nodes that never answered do not keep others out. It reports false if the
+// limits allow no other node.
 func (c *change) makeRoom(addr netip.Addr, p *prefixquota.Prefixes) bool {
 	if c.t.limits.exempt(addr) {
 		return true
@@ -187,9 +185,9 @@ func (c *change) makeRoom(addr netip.Addr, p *prefixquota.Prefixes) bool {
 	}
 }
 
-// idlest returns the node that a new one of the same prefix displaces, or nil: a replacement that
-// has never answered, the one heard of first; else a member that has never answered and has
-// failed, or whose endpoint belongs to another node.
+// idlest returns the node that a new one of the same prefix displaces, or nil: the replacement seen
+// longest ago among those that have never answered, otherwise a member that has failed before it
+// ever answered, or whose endpoint belongs to another node.
 func (b *bucket) idlest(w prefixquota.Width, p *prefixquota.Prefixes) (best *entry, member bool) {
 	for i := range b.waiting {
 		e := &b.waiting[i]
@@ -209,7 +207,7 @@ func (b *bucket) idlest(w prefixquota.Width, p *prefixquota.Prefixes) (best *ent
 	return nil, false
 }
 
-// load returns how much of the limits the prefixes of addr use, with extra more members at it.
+// load returns how far the prefixes of addr use the limits, with extra more members there.
 func (l *limiter) load(addr netip.Addr, extra int) prefixquota.Load {
 	l.mu.Lock()
 	defer l.mu.Unlock()

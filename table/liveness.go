@@ -8,10 +8,9 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// MarkLive notes that the node has answered a PING that was sent to addr. It reports whether addr
-// is an endpoint of that node in the table. An answer at Node.Addr makes the node live and puts
-// its next check off. An answer at another endpoint stated by the record proves that endpoint and
-// nothing else.
+// MarkLive notes that the node has answered a PING at addr. It reports whether addr is an endpoint
+// of that node in the table. A response at Node.Addr makes the node live and puts its next check
+// off. A response at another endpoint that the record states only proves that endpoint.
 func (t *Table) MarkLive(now time.Duration, id enr.ID, addr netip.AddrPort) bool {
 	var c change
 	if !t.begin(&c, now, &id) {
@@ -32,7 +31,7 @@ func (t *Table) MarkLive(now time.Duration, id enr.ID, addr netip.AddrPort) bool
 		return true
 	}
 	if member && !t.limits.count(e, proven) {
-		c.drop(e, member) // others of its prefix have proved themselves before
+		c.drop(e, member) // others of its prefix came first
 		return true
 	}
 	e.checks, e.fails, e.proved, e.contested = min(e.checks+1, maxChecks), 0, now, false
@@ -55,15 +54,15 @@ func (t *Table) MarkLive(now time.Duration, id enr.ID, addr netip.AddrPort) bool
 	return true
 }
 
-// MarkFailed notes that the node has left a request without an answer. It reports whether the
-// table has dropped the node for that.
+// MarkFailed notes that the node has left a request unanswered. It reports whether the table has
+// dropped the node for that.
 //
-// The first failure of a verified node only brings its next check forward; from the second on, each
-// cuts its credit to a third. Without credit it is dropped. After silentAfter failures in a row it
-// is not relayed until it answers. A node never verified is dropped at the second failure, or at
-// the first if a replacement waits or another node has shown that it owns the endpoint. A
-// replacement is dropped at the first. Failures less than a
-// second after the last one that counted are the same loss, and do not count.
+// The first failure of a verified node only brings its next check forward. From the second on, each
+// cuts its credit to a third, and a node without credit is dropped. After silentAfter failures in a
+// row it is not relayed until it answers. A node that has never been verified is dropped at the
+// second failure, or at the first if a replacement waits or another node has proved to own the
+// endpoint. A replacement is dropped at the first. Failures less than a second after the last one
+// that counted are the same loss and do not count.
 func (t *Table) MarkFailed(now time.Duration, id enr.ID) (removed bool) {
 	var c change
 	if !t.begin(&c, now, &id) {
@@ -93,7 +92,7 @@ func (t *Table) MarkFailed(now time.Duration, id enr.ID) (removed bool) {
 	return false
 }
 
-// fail counts one failure and reports whether it was the last that the node may have.
+// fail counts one failure. It reports whether the credit is used up.
 func (e *entry) fail(now time.Duration) (dead bool) {
 	e.fails++
 	e.lastFail = now
@@ -104,7 +103,7 @@ func (e *entry) fail(now time.Duration) (dead bool) {
 	return e.checks == 0
 }
 
-// silence ends the relaying of a live node.
+// silence marks a live node as not live, which ends its relaying.
 func (c *change) silence(e *entry, member bool) {
 	e.live = false
 	c.resnap = true
@@ -114,8 +113,8 @@ func (c *change) silence(e *entry, member bool) {
 	}
 }
 
-// Demote makes a node unverified, so that it is not relayed before it has answered another PING,
-// and due for a check at once. It reports whether the table knows the node.
+// Demote makes a node unverified and due for a check. It is not relayed before it has answered
+// another PING. Demote reports whether the table knows the node.
 func (t *Table) Demote(now time.Duration, id enr.ID) bool {
 	var c change
 	if !t.begin(&c, now, &id) {
@@ -137,8 +136,8 @@ func (t *Table) Demote(now time.Duration, id enr.ID) bool {
 	return true
 }
 
-// Remove takes a node out of the table, member or replacement. A replacement takes the place of a
-// member. It reports whether the table knew the node.
+// Remove removes a node, member or replacement. A replacement takes the slot of a member. It
+// reports whether the table knew the node.
 func (t *Table) Remove(now time.Duration, id enr.ID) bool {
 	var c change
 	if !t.begin(&c, now, &id) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // Family is a set of IP families.
@@ -16,8 +17,8 @@ const (
 	IPv6
 )
 
-// FamilyOf returns the family of an address; an IPv4-mapped address counts as IPv4. It returns 0
-// for the invalid address.
+// FamilyOf returns the family of an address. An IPv4-mapped address counts as IPv4. For the invalid
+// address it returns 0.
 func FamilyOf(addr netip.Addr) Family {
 	switch {
 	case !addr.IsValid():
@@ -28,10 +29,11 @@ func FamilyOf(addr netip.Addr) Family {
 	return IPv6
 }
 
-// Node is a node of the table: its record, and the endpoint to contact it at. It is passed by value.
-// The record is immutable, and all copies share it.
+// Node is a node of the table: its record, and the endpoint at which to contact it. It is passed by
+// value. The record is immutable, and all copies share it.
 type Node struct {
-	// ID is the node ID of Record. It is kept beside the record because the table compares it often.
+	// ID is the node ID of Record. It is kept beside the record because the table compares it
+	// often.
 	ID enr.ID
 	// Record is the node's record. The caller has verified it, and the table parses nothing. A
 	// record is relayed only after the node has answered a PING at an endpoint that the record
@@ -58,7 +60,7 @@ func (n Node) Seq() uint64 {
 	return n.Record.Seq()
 }
 
-// minPort is the lowest port of an endpoint that is named to others, unless Config.LowPorts is set.
+// minPort is the lowest port of an endpoint that is relayed, unless Config.LowPorts is set.
 const minPort = 1024
 
 // families are the two families and the endpoint that a record states in each.
@@ -71,8 +73,8 @@ var families = [2]struct {
 }
 
 // stated returns the families in which the record states an endpoint that counts. An endpoint does
-// not count if fewer hosts can reach it than Addr, or if no nodes are expected at its port. The node
-// is used, and relayed, for the other endpoint alone.
+// not count if fewer hosts can reach it than Addr, or if no nodes are expected at its port. The
+// node is then used, and relayed, for the other endpoint alone.
 func (n *Node) stated(lowPorts bool) (f Family) {
 	class := Class(n.Addr.Addr())
 	for _, x := range families {
@@ -84,16 +86,15 @@ func (n *Node) stated(lowPorts bool) (f Family) {
 	return f
 }
 
-// State is what the table knows about a node beyond the Node itself. Times are durations since the
-// node's epoch.
+// State is the state of a node in the table. Times are durations since the caller's epoch.
 type State struct {
-	// Member says whether the node is a bucket member; otherwise it waits in a replacement cache.
+	// Member says whether the node is a bucket member. Otherwise it is a replacement.
 	Member bool
 	// Live says that the node has answered a PING at Addr and has not failed too often since.
 	Live bool
-	// Stated holds the families in which the record states an endpoint that counts: one that as many
-	// can reach as Addr, at a port at which nodes are expected. Proven holds those of them in which
-	// that endpoint has answered a PING.
+	// Stated holds the families in which the record states an endpoint that counts: at least as
+	// many hosts can reach it as Addr, and nodes are expected at its port. Proven holds those of
+	// them in which that endpoint has answered a PING.
 	Stated, Proven Family
 	// Checks is the credit: one per answered PING, cut to a third by repeated failure.
 	Checks int
@@ -101,8 +102,30 @@ type State struct {
 	Fails int
 	// Added is when the node entered the table.
 	Added time.Duration
-	// LastSeen is the last sign of life: an answered PING, or an Add.
+	// LastSeen is the time of the last answered PING, or Add.
 	LastSeen time.Duration
 	// NextCheck is when Due will return the node. It has no meaning for replacements.
 	NextCheck time.Duration
 }
+
+// AddrClass is the class of an address by reach: Global, Private, Loopback or Special.
+type AddrClass = netaddr.Class
+
+// Classes of addresses; see package internal/netaddr.
+const (
+	// Global addresses can be reached from the public internet.
+	Global = netaddr.Global
+	// Private addresses mean something inside one network.
+	Private = netaddr.Private
+	// Loopback addresses mean something inside one machine.
+	Loopback = netaddr.Loopback
+	// Special addresses are never contacted, stored or relayed.
+	Special = netaddr.Special
+)
+
+// Class returns the class of an address.
+func Class(addr netip.Addr) AddrClass { return netaddr.ClassOf(addr) }
+
+// MayRelay reports whether a node at an address of class node may be named to a requester at an
+// address of class requester.
+func MayRelay(requester, node AddrClass) bool { return netaddr.MayRelay(requester, node) }

@@ -6,11 +6,9 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// Snapshot is the immutable list of the records of one bucket that may be relayed. Reading it
-// takes no lock and allocates nothing. It stays valid, unchanged, for as long as it is held; the
-// table publishes a new one when the bucket changes. A nil Snapshot is empty.
-//
-// It shares the records with the table.
+// Snapshot is an immutable list of the records of one bucket that may be relayed. It shares the
+// records with the table. Reading it takes no lock and allocates nothing. It stays valid and
+// unchanged; the table publishes a new one when the bucket changes. A nil Snapshot is empty.
 type Snapshot struct {
 	entries []relayEntry
 }
@@ -43,36 +41,36 @@ func (s *Snapshot) ID(i int) *enr.ID { return &s.entries[i].id }
 // Addr returns the endpoint at which node i is contacted, 0 <= i < Len.
 func (s *Snapshot) Addr(i int) netip.AddrPort { return s.entries[i].addr }
 
-// Class returns the most restricted class among the endpoints that record i states and the one at
-// which the node is contacted, 0 <= i < Len. A record that names a private address next to a
-// global one is private: it cannot be relayed without the private address.
+// Class returns the most restricted class among the endpoints that record i states and the address
+// at which the node is contacted, 0 <= i < Len. A record that names a private address beside a
+// global one is private, because it can only be relayed with the private address.
 func (s *Snapshot) Class(i int) AddrClass { return s.entries[i].class }
 
-// Proven returns the families in which the endpoint stated by record i has answered a PING,
-// 0 <= i < Len. It is never 0.
+// Proven returns the families in which the endpoint that record i states has answered a PING, 0 <=
+// i < Len. It is never 0.
 func (s *Snapshot) Proven(i int) Family { return s.entries[i].proven }
 
-// MayRelay says whether record i, 0 <= i < Len, may be sent to a requester whose address has the
+// MayRelay reports whether record i, 0 <= i < Len, may be sent to a requester whose address has the
 // given class and family (Class and FamilyOf of its source address). A record of a replacement goes
-// to requesters of a family that few members state, and to nobody else. Otherwise the rules are
-// those of the function MayRelay, and one more: where the record states an endpoint in the
-// requester's own family, that endpoint has answered a PING. Otherwise whoever proves one address
-// could have a stranger's address in the other family handed round (the record is signed, it can
-// only be sent whole). The caller leaves out the requester itself.
+// only to requesters of a family with few members. For other records the function MayRelay decides,
+// and one more rule: if the record states an endpoint in the family of the requester, that endpoint
+// must have answered a PING. Otherwise a node that proves one address could have the address of a
+// third party relayed in the other family, because a signed record is sent whole. The caller must
+// leave out the requester itself.
 func (s *Snapshot) MayRelay(i int, requester AddrClass, family Family) bool {
 	e := &s.entries[i]
 	return MayRelay(requester, e.class) && e.stated&family&^e.proven == 0 && (e.only == 0 || e.only&family != 0)
 }
 
-// Usable says whether record i, 0 <= i < Len, states an endpoint of the given family.
+// Usable reports whether record i, 0 <= i < Len, states an endpoint of the given family.
 func (s *Snapshot) Usable(i int, family Family) bool { return s.entries[i].stated&family != 0 }
 
-// Topics says whether node i, 0 <= i < Len, is a registrar of topics, see
+// Topics reports whether node i, 0 <= i < Len, is a registrar of topics, see
 // enr.View.SupportsTopics.
 func (s *Snapshot) Topics(i int) bool { return s.entries[i].topics }
 
-// newSnapshot lists the relayable members, and the relayable replacements of a family that few
-// members state. It returns nil when there are none.
+// newSnapshot lists the relayable members, and the relayable replacements of a family with few
+// members. It returns nil when there are none.
 func newSnapshot(b *bucket) *Snapshot {
 	n := 0
 	for e, member := range b.all() {
@@ -100,8 +98,8 @@ func newSnapshot(b *bucket) *Snapshot {
 	return s
 }
 
-// index lists the sequence numbers of everything in a bucket, members and replacements. Like
-// Snapshot it is immutable and read without a lock.
+// index lists the sequence numbers of all members and replacements of a bucket. Like a Snapshot it
+// is immutable and read without a lock.
 type index struct {
 	ids  []enr.ID
 	seqs []uint64

@@ -9,28 +9,28 @@ import (
 	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
-// numBuckets is one per log distance 1..256; bucket i holds distance i+1.
+// numBuckets is one per log distance 1..256. Bucket i holds distance i+1.
 const numBuckets = 256
 
 const never = time.Duration(math.MaxInt64)
 
 // The liveness rules, see the package comment.
 const (
-	maxChecks   = 81              // credit stops growing here: five failures bring it to 0
+	maxChecks   = 81              // largest credit: five failures bring it to 0
 	silentAfter = 3               // consecutive failures after which a node is no longer relayed
 	failureGap  = 1 * time.Second // failures closer together are one loss
 	slowGrowth  = 10              // longest pause between checks in units of RevalidateSlow
 
-	// contestAfter is the time for which a node that has answered is believed to own its endpoint.
+	// contestAfter is the time for which a node that has answered is assumed to own its endpoint.
 	contestAfter = 10 * time.Second
 )
 
-// Table is the node table. Its methods may be called by any number of goroutines at once.
+// Table is the node table. It is safe for concurrent use.
 type Table struct {
 	buckets [numBuckets]bucket // first, so that each lies in a cache line of its own
 
-	// Published by whoever holds the bucket's lock and read without it. It lies apart from the
-	// buckets so that readers do not share cache lines with the locks.
+	// Written under the lock of the bucket and read without it. These lie apart from the buckets so
+	// that readers do not share cache lines with the locks.
 	snapshots [numBuckets]atomic.Pointer[Snapshot]
 	indexes   [numBuckets]atomic.Pointer[index]
 	due       [numBuckets]atomic.Int64 // earliest check time of the bucket
@@ -39,12 +39,13 @@ type Table struct {
 	cfg Config // read by every call, never written
 	_   [64]byte
 
-	turnFrom [numBuckets]time.Duration // when a bucket may make its next exchange; under its lock
+	// earliest time of the next exchange; under the lock of the bucket
+	turnFrom [numBuckets]time.Duration
 
 	limits       limiter
 	bucketLimits [prefixquota.NumWidths]int
-	lowest       atomic.Int32  // bucket below which all are empty and have always been
-	cursor       atomic.Uint32 // bucket at which the next call of Due begins
+	lowest       atomic.Int32  // all buckets below have always been empty
+	cursor       atomic.Uint32 // bucket at which the next Due starts
 	members      atomic.Int64
 	liveMembers  atomic.Int64
 
@@ -66,14 +67,14 @@ func New(cfg Config) *Table {
 	return t
 }
 
-// change is one locked change of a bucket: what it did is published and told when it ends.
+// change is one change of a bucket under its lock. end publishes it and emits its events.
 type change struct {
 	t       *Table
 	b       *bucket
 	i       int // of the bucket
 	now     time.Duration
 	reindex bool // membership or a sequence number changed
-	resnap  bool // something that a Snapshot shows changed
+	resnap  bool // the content of the Snapshot changed
 	events  events
 }
 
@@ -88,7 +89,7 @@ func (t *Table) begin(c *change, now time.Duration, id *enr.ID) (ok bool) {
 	return true
 }
 
-// end publishes, unlocks and tells the listener.
+// end publishes the change, unlocks the bucket and emits the events.
 func (c *change) end() {
 	t := c.t
 	if c.reindex {

@@ -6,21 +6,21 @@ import (
 	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
-// Turnover. Age alone does not own a bucket: whoever came first with a few networks would keep it
-// for ever (S34). A replacement takes the place of a live member when, after the exchange, the
-// prefixes of the replacement have fewer proven members in the table than those of the member had
-// before, measured by the table's limits. So places go to prefixes, an exchange always makes the
-// shares more even, and exchanges end: a node whose prefixes have as few members as anybody's is
-// never displaced, however many networks come later.
+// Turnover. Age alone does not keep a slot: an attacker that came first with a few networks would
+// keep the bucket for ever (S34). A replacement replaces a live member if, after the exchange, its
+// prefixes have fewer proven members in the table than those of the member had before, relative to
+// the limits of the table. So prefixes own slots, each exchange distributes them more evenly, and
+// exchanges end: a node of the least used prefixes is never displaced, however many networks come
+// later.
 //
 // The replacement must have answered a PING just before. One bucket makes one exchange in
 // Config.Turnover.
 
-// candidateFor is how long an answer of a replacement counts.
+// candidateFor is the time for which a response of a replacement counts.
 const candidateFor = CheckTimeout
 
-// schedule has Due return the replacements that must be checked: the one that would take a place,
-// and those of an address family that has few members.
+// schedule makes Due return the replacements to check: the one that would take a slot, and those of
+// an address family with few members.
 func (c *change) schedule() {
 	b := c.b
 	for i := range b.waiting {
@@ -37,8 +37,8 @@ func (c *change) schedule() {
 	}
 }
 
-// exchange returns the indexes of the replacement that is to take the place of a member, and of
-// that member, or -1.
+// exchange returns the index of the replacement that should take a slot and that of the member that
+// has it, or -1.
 func (c *change) exchange() (replacement, member int) {
 	b, t := c.b, c.t
 	if t.cfg.Turnover < 0 || len(b.waiting) == 0 || len(b.members) < t.cfg.BucketSize {
@@ -75,7 +75,7 @@ func (c *change) exchange() (replacement, member int) {
 	return replacement, member
 }
 
-// better orders replacements of equal load: live ones first, then the one heard of last.
+// better orders replacements of equal load: live ones first, then the one seen last.
 func (e *entry) better(other *entry) bool {
 	if e.live != other.live {
 		return e.live
@@ -83,7 +83,7 @@ func (e *entry) better(other *entry) bool {
 	return e.lastSeen > other.lastSeen
 }
 
-// turn makes the exchange that is due, if the replacement has just answered.
+// turn makes the exchange that is due if the replacement has just answered.
 func (c *change) turn() {
 	b, t := c.b, c.t
 	i, j := c.exchange()
@@ -114,10 +114,10 @@ func (c *change) turn() {
 	c.remark()
 }
 
-// displaced returns the index of the replacement that a new one pushes out, or -1 if all are worth
-// more. Replacements of crowded prefixes go first, then those that have never answered, then the
-// one heard of first. A flood of unverified sources so costs the cache at most one live node: the
-// next one displaces the one before.
+// displaced returns the index of the replacement that a new one displaces, or -1 if all are better.
+// Replacements of crowded prefixes go first, then those that have never answered, then the one seen
+// longest ago. So a flood of unverified sources costs the cache at most one live node: each new one
+// displaces the one before.
 func (c *change) displaced(e *entry) int {
 	b, l := c.b, &c.t.limits.quota[proven]
 	few := 0
@@ -128,7 +128,7 @@ func (c *change) displaced(e *entry) int {
 	}
 	c.t.limits.mu.Lock()
 	defer c.t.limits.mu.Unlock()
-	// Half of the cache is for the family that has few members.
+	// Half of the cache is reserved for the family with few members.
 	keep := few <= len(b.waiting)/2
 	worst, most := -1, prefixquota.Load(0)
 	for i := range b.waiting {
@@ -147,7 +147,8 @@ func (c *change) displaced(e *entry) int {
 	return worst
 }
 
-// minority returns the families among those stated that few members of a full bucket do: less than half.
+// minority returns the families among those stated that fewer than half of the members of a full
+// bucket state.
 func (b *bucket) minority(cfg *Config, stated Family) (few Family) {
 	for _, f := range [2]Family{IPv4, IPv6} {
 		if stated&f == 0 {
@@ -166,7 +167,7 @@ func (b *bucket) minority(cfg *Config, stated Family) (few Family) {
 	return few
 }
 
-// remark updates which replacements are of a family that has few members.
+// remark updates which replacements belong to a family with few members.
 func (c *change) remark() {
 	for i := range c.b.waiting {
 		e := &c.b.waiting[i]

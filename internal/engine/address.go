@@ -14,42 +14,42 @@ import (
 )
 
 const (
-	// DefaultReachWait is how long an endpoint that votes have set stays at least.
+	// DefaultReachWait is the shortest time for which an endpoint from votes stays.
 	DefaultReachWait = 5 * time.Minute
-	// DefaultReachMisses is how many networks must speak against it at least.
+	// DefaultReachMisses is the smallest number of networks that must speak against it.
 	DefaultReachMisses = 5
-	// DefaultReachRetry is for how long votes for an address that was revoked are not heard.
+	// DefaultReachRetry is the time for which votes for a revoked address are ignored.
 	DefaultReachRetry = time.Hour
 
-	// addressInterval is how often votes are counted.
+	// addressInterval is the time between two counts of the votes.
 	addressInterval = time.Second
-	// Voters that have not spoken since others changed their minds are asked again: so many for
-	// each count, and none more often than each askInterval.
+	// When some voters change their mind, the silent ones are asked: asksPerCount for each count,
+	// and none more often than each askInterval.
 	asksPerCount = 4
 	askInterval  = time.Minute
 )
 
-// address keeps the endpoints in the local record true. Votes set them. They are taken out again if
-// something speaks against them; that nobody comes is not enough. docs/ARCHITECTURE.md has the
+// address keeps the endpoints of the local record correct. Votes set them. Evidence against them
+// removes them; the lack of unsolicited contacts alone does not. docs/ARCHITECTURE.md has the
 // rules.
 type address struct {
 	votes     votes
 	contacts  contacts // addresses that this node has sent requests to
 	came      contacts // nodes that made contact first
-	met       contacts // nodes that this one has asked for a session
+	met       contacts // nodes that this node contacted first
 	anchors   atomic.Pointer[map[enr.ID]struct{}]
 	detected  atomic.Bool                      // an endpoint was set by votes, or saved
-	watch     atomic.Bool                      // PINGs of peers tell something new about it
-	undecided [netaddr.NumFamilies]atomic.Bool // no endpoint has won the votes
+	watch     atomic.Bool                      // PINGs of peers are evidence about it
+	undecided [netaddr.NumFamilies]atomic.Bool // no endpoint has won the vote
 
-	// proofsFrom is when unsolicited sources begin to count: a NAT still lets in nodes that the
-	// last life of this node has contacted.
+	// proofsFrom is the time from which unsolicited contacts count: after a restart a NAT still
+	// lets in nodes that were contacted before.
 	proofsFrom time.Duration
 
 	mu          sync.Mutex
 	nextOpinion time.Duration
-	next        time.Duration // of the next count, if one is due without news
-	open        bool          // one is
+	next        time.Duration // of the next count without new votes
+	open        bool          // there is one
 	fam         [netaddr.NumFamilies]reach
 	waiting     [maxWaiting]waiting
 
@@ -57,7 +57,7 @@ type address struct {
 	pinned [netaddr.NumFamilies]atomic.Bool // because of PinAddress
 }
 
-// reach is what is known of the endpoint of a family in the record.
+// reach is the state of the endpoint of one family.
 type reach struct {
 	at     netip.AddrPort
 	source AddressSource
@@ -69,10 +69,10 @@ type reach struct {
 	checkers  []netip.Prefix // sites that check this node, up to checkersNeeded
 	inDoubt   bool
 	doubt     time.Duration // since when
-	nextAsk   time.Duration // when the next unsolicited source may be asked
-	probed    time.Duration // when the last lone voter was taken up
-	nextBoot  time.Duration // when bootnodes may be asked again
-	boot      int           // the first of them
+	nextAsk   time.Duration // when the next unsolicited peer may be asked
+	probed    time.Duration // when the last single dissenting voter was followed up
+	nextBoot  time.Duration // when bootnodes may be asked next
+	boot      int           // index of the first of them
 
 	base         netip.AddrPort // of an interface or the program
 	baseProof    proof          // of base, while the record names another endpoint
@@ -87,7 +87,7 @@ type reach struct {
 // detected reports whether the endpoint can be revoked.
 func (r *reach) detected() bool { return r.source == AddressVoted || r.source == AddressSaved }
 
-// init takes what is known of the endpoints of the first record.
+// initAddress takes the saved state of the endpoints of the first record.
 func (e *Engine) initAddress(known []AddressState) {
 	a := &e.address
 	for f := range netaddr.Family(netaddr.NumFamilies) {
@@ -101,7 +101,7 @@ func (e *Engine) initAddress(known []AddressState) {
 			}
 			a.fixed[f].Store(k.Source == AddressConfigured)
 			if r.source = k.Source; k.Source == AddressVoted {
-				r.source = AddressSaved // in an earlier life
+				r.source = AddressSaved // before a restart
 			}
 			r.base, r.before.at, r.beforeSource = k.Interface, k.Before, AddressSaved
 			r.proof = proof{at: r.at, saved: k.Proven, last: k.ProvenAt}
@@ -119,7 +119,7 @@ func (e *Engine) initAddress(known []AddressState) {
 	e.setAnchors(e.cfg.Bootnodes)
 }
 
-// setAnchors notes who the bootnodes are.
+// setAnchors sets the bootnodes whose vote counts most.
 func (e *Engine) setAnchors(list []Peer) {
 	m := make(map[enr.ID]struct{}, len(list))
 	for _, p := range list {
@@ -130,7 +130,7 @@ func (e *Engine) setAnchors(list []Peer) {
 	e.address.anchors.Store(&m)
 }
 
-// follow brings the state up to date with the record, which others may have changed. a.mu is held.
+// follow updates the state after changes of the record by others. a.mu is held.
 func (e *Engine) follow(now time.Duration, f netaddr.Family) {
 	a := &e.address
 	r, at := &a.fam[f], endpointOf(e.Record(), f)
@@ -151,7 +151,7 @@ func (e *Engine) follow(now time.Duration, f netaddr.Family) {
 	}
 }
 
-// become has the record name another endpoint, or the same one for another reason.
+// become notes that the record names another endpoint, or the same one for another reason.
 func (r *reach) become(now time.Duration, at netip.AddrPort, source AddressSource) {
 	if at != r.at {
 		old := r.proof
@@ -163,7 +163,7 @@ func (r *reach) become(now time.Duration, at netip.AddrPort, source AddressSourc
 			r.proof = r.baseProof
 			r.proof.toward(at)
 		default:
-			// A proven endpoint is worth more than one that came after it.
+			// A proven endpoint is worth more than a later one.
 			if r.detected() && old.at != r.base && (old.done() || !r.before.done()) {
 				r.before, r.beforeSource = old, r.source
 			}
@@ -178,8 +178,8 @@ func (r *reach) become(now time.Duration, at netip.AddrPort, source AddressSourc
 	r.missed, r.elsewhere, r.checkers, r.inDoubt = nil, 0, nil, false
 }
 
-// PinAddress keeps the endpoint that the record names for a family from being changed by
-// votes, because somebody knows better, or lets votes change it again.
+// PinAddress keeps votes from changing the endpoint of a family, for a caller that knows it, or
+// lets them change it.
 func (e *Engine) PinAddress(f netaddr.Family, pinned bool) {
 	a := &e.address
 	a.mu.Lock()
@@ -194,9 +194,9 @@ func (e *Engine) PinAddress(f netaddr.Family, pinned bool) {
 	e.address.votes.note(a.next)
 }
 
-// SetInterface says that the machine's own endpoint of a family is another one, or gone.
-// If the record names another endpoint it stays, and the votes decide about it: the network is a
-// new one, so that those for a revoked address are heard again.
+// SetInterface sets the machine's own endpoint of a family; an invalid one means none. If the
+// record names another endpoint, it stays, and votes decide about it. Because the network is a new
+// one, votes for a revoked address count.
 func (e *Engine) SetInterface(f netaddr.Family, at netip.AddrPort) {
 	a := &e.address
 	a.mu.Lock()
@@ -213,10 +213,10 @@ func (e *Engine) SetInterface(f netaddr.Family, at netip.AddrPort) {
 	}
 }
 
-// isFixed reports whether votes change nothing about a family.
+// isFixed reports whether votes cannot change a family.
 func (a *address) isFixed(f netaddr.Family) bool { return a.fixed[f].Load() || a.pinned[f].Load() }
 
-// nextCount is when the votes on this node's address have to be counted.
+// nextCount returns the time of the next count of votes.
 func (e *Engine) nextCount() time.Duration {
 	a := &e.address
 	if e.cfg.VoteMin < 0 {
@@ -234,7 +234,7 @@ func (e *Engine) nextCount() time.Duration {
 	return next
 }
 
-// updateAddress counts the votes and puts into the record what follows. Tick calls it.
+// updateAddress counts the votes and updates the record. Tick calls it.
 func (w *Worker) updateAddress() {
 	e, a := w.e, &w.e.address
 	if w.now < e.nextCount() {
@@ -271,7 +271,7 @@ func (w *Worker) updateAddress() {
 	a.watch.Store(watch)
 }
 
-// verdict is what has to become of the endpoint of a family.
+// verdict is the decision about the endpoint of a family.
 type verdict struct {
 	change bool
 	kind   EventKind
@@ -279,7 +279,7 @@ type verdict struct {
 	source AddressSource
 }
 
-// judge decides what becomes of the endpoint of a family. a.mu is held.
+// judge decides about the endpoint of a family. a.mu is held.
 func (e *Engine) judge(now time.Duration, f netaddr.Family, b ballot) (v verdict) {
 	a := &e.address
 	r := &a.fam[f]
@@ -308,12 +308,12 @@ func (e *Engine) judge(now time.Duration, f netaddr.Family, b ballot) (v verdict
 // judgePrivate is judge for votes inside a private network or a machine.
 func (e *Engine) judgePrivate(now time.Duration, f netaddr.Family, b ballot) (v verdict) {
 	r := &e.address.fam[f]
-	// No public peer has spoken of the saved endpoint: the node may have moved to another network.
+	// No public peer has voted for the saved endpoint: the node may have moved to another network.
 	moved := r.source == AddressSaved && now-max(r.since, r.proof.last) > e.cfg.ReachWait &&
 		b.rival(netaddr.Global, netip.AddrPort{}).voters == 0
 	for _, class := range [...]netaddr.Class{netaddr.Private, netaddr.Loopback} {
 		if r.at.IsValid() && netaddr.ClassOf(r.at.Addr()) < class && !moved {
-			return v // fewer could reach it
+			return v // fewer hosts could reach it
 		}
 		won, ok := b.winner(class, r.at, min(e.cfg.VoteMin, privateVotes))
 		if ok && won != r.at && e.fits(f, won) {
@@ -323,28 +323,28 @@ func (e *Engine) judgePrivate(now time.Duration, f netaddr.Family, b ballot) (v 
 	return v
 }
 
-// isBarred reports whether an endpoint has an address that was revoked.
+// isBarred reports whether the address of an endpoint was revoked.
 func (r *reach) isBarred(now time.Duration, at netip.AddrPort) bool {
 	return r.barred == at.Addr() && now < r.barredTill
 }
 
-// confirm notes that a saved endpoint has won the votes.
+// confirm notes that a saved endpoint has won the vote.
 func (r *reach) confirm() {
 	if r.source == AddressSaved {
 		r.source = AddressVoted
 	}
 }
 
-// fits reports whether the record can name an endpoint beside that of the other family: nodes out
-// there refuse a record with a private endpoint beside a public one.
+// fits reports whether the record can name an endpoint beside that of the other family: nodes
+// refuse a record with a private endpoint beside a public one.
 func (e *Engine) fits(f netaddr.Family, at netip.AddrPort) bool {
 	other := endpointOf(e.Record(), f.Other())
 	return !other.IsValid() || netaddr.ClassOf(other.Addr()) >= netaddr.ClassOf(at.Addr())
 }
 
-// restorable returns an endpoint that the record named before and that is shown to be right by less
-// than a new one needs: a third of the votes, or unsolicited sources that have come in there since
-// another one took its place. The one in the record has not won the votes.
+// restorable returns an earlier endpoint of the record that needs less evidence than a new one: a
+// third of the votes, or unsolicited contacts there since another endpoint replaced it. The current
+// one has not won the vote.
 func (e *Engine) restorable(now time.Duration, r *reach, b ballot) (at netip.AddrPort, source AddressSource, ok bool) {
 	for _, c := range [...]struct {
 		proof
@@ -361,8 +361,8 @@ func (e *Engine) restorable(now time.Duration, r *reach, b ballot) (at netip.Add
 	return at, source, false
 }
 
-// missesNeeded is how many networks must speak against the endpoint: the more this node knows, the
-// more it meets that have never heard of it.
+// missesNeeded returns the number of networks that must speak against the endpoint. A node with a
+// larger table meets more nodes that have never learned of it.
 func (e *Engine) missesNeeded(r *reach) int {
 	n := max(e.cfg.ReachMisses, e.table.LiveLen()/8)
 	if r.proof.done() {
@@ -371,14 +371,14 @@ func (e *Engine) missesNeeded(r *reach) int {
 	return min(n, maxMissed)
 }
 
-// disproved reports whether an endpoint that was detected has to leave the record: others find
-// their way into this network, and none of them to this node, which its neighbors relay.
+// disproved reports whether a detected endpoint must leave the record: others reach this network,
+// but none of them this node, although its neighbors relay it.
 func (e *Engine) disproved(now time.Duration, r *reach) bool {
 	return r.detected() && e.cfg.ReachWait > 0 && now-max(r.since, r.proof.last) > e.cfg.ReachWait &&
 		r.misses(now, e.missWindow()) >= e.missesNeeded(r) && (len(r.checkers) >= checkersNeeded || r.elsewhere >= reachNeeded)
 }
 
-// fallback returns the endpoint that takes the place of one that is revoked.
+// fallback returns the endpoint that replaces a revoked one.
 func (e *Engine) fallback(f netaddr.Family, r *reach, b ballot) (at netip.AddrPort, source AddressSource) {
 	switch {
 	case r.before.at.IsValid() && r.before.at.Addr() != r.at.Addr() && e.fits(f, r.before.at) &&
@@ -390,7 +390,7 @@ func (e *Engine) fallback(f netaddr.Family, r *reach, b ballot) (at netip.AddrPo
 	return netip.AddrPort{}, AddressNone
 }
 
-// rival returns the sum for the endpoint that most peers vote for in place of the present one.
+// rival returns the tally of the endpoint that most peers vote for other than the current one.
 func (r *reach) rival(b ballot) tally {
 	class := netaddr.Global
 	if r.at.IsValid() {
@@ -403,7 +403,7 @@ func (r *reach) rival(b ballot) tally {
 	return t
 }
 
-// doubt looks whether something speaks against the endpoint. a.mu is held.
+// doubt checks for evidence against the endpoint. a.mu is held.
 func (e *Engine) doubt(now time.Duration, r *reach, b ballot) (ev Event) {
 	rival := r.rival(b)
 	outvoted := rival.class == netaddr.ClassOf(r.at.Addr()) && !r.isBarred(now, rival.at) &&
@@ -417,7 +417,7 @@ func (e *Engine) doubt(now time.Duration, r *reach, b ballot) (ev Event) {
 	return ev
 }
 
-// obey puts a verdict into the record.
+// obey applies a verdict to the record.
 func (w *Worker) obey(f netaddr.Family, v verdict) {
 	if !v.change || !w.setEndpoint(f, v.to, v.kind) {
 		return
@@ -436,14 +436,14 @@ func (e *Engine) addressEvent(ev Event) {
 	}
 }
 
-// askAgain sends a PING to voters that have not spoken since others began to vote for another
-// endpoint: a node checks its neighbors every few minutes only, and its address has changed for
-// all.
+// askSilentVoters sends a PING to voters that have not spoken since others began to vote for
+// another endpoint. Nodes check their neighbors only every few minutes, and the address has changed
+// for all.
 func (w *Worker) askSilentVoters(f netaddr.Family, r *reach, b ballot) {
 	e, a := w.e, &w.e.address
 	a.mu.Lock()
 	rival := r.rival(b)
-	// For one voter a few are asked, once; it may have another way to this node, or lie.
+	// For a single voter ask a few, once: it may have another route to this node, or lie.
 	news := rival.voters > 1 || rival.voters == 1 && rival.opened > r.probed
 	r.probed = max(r.probed, rival.opened)
 	a.mu.Unlock()
@@ -471,7 +471,7 @@ func (w *Worker) askSilentVoters(f netaddr.Family, r *reach, b ballot) {
 	}
 }
 
-// askOpinion sends a PING for the sake of its PONG.
+// requestVote sends a PING for its PONG, which is a vote.
 func (w *Worker) requestVote(p Peer) {
 	origin := budget.Known
 	if p.Listed {

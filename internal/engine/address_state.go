@@ -10,7 +10,7 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// AddressSource says where the endpoint of a family in the local record comes from.
+// AddressSource is the origin of an endpoint in the local record.
 type AddressSource uint8
 
 // Sources of an endpoint.
@@ -19,15 +19,14 @@ const (
 	AddressNone AddressSource = iota
 	// AddressConfigured: the operator named it. Nothing changes it.
 	AddressConfigured
-	// AddressPinned: somebody knows better than peers; see PinAddress.
+	// AddressPinned: a caller that knows it has fixed it; see PinAddress.
 	AddressPinned
 	// AddressInterface: it is the listen address or that of an interface, or the program put it
 	// into the record. Votes change it.
 	AddressInterface
 	// AddressVoted: peers agree on it.
 	AddressVoted
-	// AddressSaved: it is known from before, by the saved record or by a pin that has ended. Votes
-	// change it.
+	// AddressSaved: it comes from the saved record, or from a pin that has ended. Votes change it.
 	AddressSaved
 )
 
@@ -47,7 +46,7 @@ func (s AddressSource) String() string {
 // MarshalText returns the name of the source.
 func (s AddressSource) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads the name of a source.
+// UnmarshalText parses the name of a source.
 func (s *AddressSource) UnmarshalText(text []byte) error {
 	i := slices.Index(addressSources[:], string(text))
 	if i < 0 {
@@ -57,8 +56,8 @@ func (s *AddressSource) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// AddressState is what a node knows of its own address in one family. All times are on the clock of
-// the workers; those of an earlier life of the node are negative.
+// AddressState is the state of the address of this node in one family. All times are on the clock
+// of the workers; those before a restart are negative.
 type AddressState struct {
 	Family   netaddr.Family
 	Endpoint netip.AddrPort // that the record names; invalid if it names none
@@ -66,35 +65,35 @@ type AddressState struct {
 	Since    time.Duration // when the record began to name it
 
 	// Proven says that nodes that this node had not contacted have reached it at Endpoint. ProvenBy
-	// are their sites, two at most; without Proven there may be one. ProvenAt is when the last one
-	// came.
+	// holds their sites, two at most. Before Proven there may be one. ProvenAt is the time of the
+	// last contact.
 	Proven   bool
 	ProvenBy []netip.Prefix
 	ProvenAt time.Duration
 
-	// InDoubt says that something speaks against Endpoint: more peers vote for Rival, or half of
-	// what revokes the address has been seen; see Missed. InDoubtSince is when that began.
+	// InDoubt says that evidence speaks against Endpoint: more peers vote for Rival, or half of the
+	// misses for a revocation have been seen; see Missed. InDoubtSince is when that began.
 	InDoubt      bool
 	InDoubtSince time.Duration
 
 	Votes      int            // for Endpoint, of the last 5 minutes
 	Rival      netip.AddrPort // the other endpoint with most votes, if there is one
 	RivalVotes int
-	// Missed counts networks that speak against Endpoint; at MissedMax it is revoked. See
+	// Missed counts the networks that speak against Endpoint. At MissedMax it is revoked. See
 	// Config.ReachMisses.
 	Missed, MissedMax int
 
-	// Interface is the endpoint that an interface or the program gave, to return to.
+	// Interface is the endpoint of an interface or of the program, to fall back to.
 	Interface netip.AddrPort
-	// Before is an endpoint that the record named earlier, to return to.
+	// Before is an earlier endpoint of the record, to return to.
 	Before netip.AddrPort
-	// Revoked is an IP address that was taken out of the record. Votes for it are not heard before
-	// RevokedUntil, unless nodes that this node had not contacted come in there.
+	// Revoked is an IP address that was removed from the record. Votes for it are ignored until
+	// RevokedUntil, unless nodes that this node had not contacted reach it there.
 	Revoked      netip.Addr
 	RevokedUntil time.Duration
 }
 
-// AddressState returns what is known of this node's address in a family, at a time.
+// AddressState returns the state of this node's address in a family at a time.
 func (e *Engine) AddressState(now time.Duration, f netaddr.Family) AddressState {
 	a := &e.address
 	b := a.votes.count(now, f)
@@ -146,5 +145,5 @@ func (e *Engine) Reach(f netaddr.Family) Reachable {
 	return ReachUnknown
 }
 
-// AddressPinned reports whether PinAddress keeps the endpoint of a family as it is.
+// AddressPinned reports whether PinAddress fixes the endpoint of a family.
 func (e *Engine) AddressPinned(f netaddr.Family) bool { return e.address.pinned[f].Load() }

@@ -16,41 +16,41 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// A record may name an endpoint of each family, and one of them may be of no use: a private address
-// beside a public one, or a port that nodes are not expected at. Such an endpoint counts as absent,
+// A record may name an endpoint of each family, and one of them may be useless: a private address
+// beside a public one, or a port at which no nodes are expected. Such an endpoint counts as absent,
 // and the other one stands.
 
-// MinPort is the lowest port at which a node is contacted because others name it. Below lie
-// services such as DNS and NTP, which answer what they do not understand.
+// MinPort is the lowest port at which a node is contacted because others named it. Lower ports
+// belong to services such as DNS and NTP, which answer datagrams that they do not understand.
 const MinPort = 1024
 
-// believable reports whether this node may contact the endpoint a because a party at an address of
-// class by says so.
+// believable reports whether this node may contact the endpoint a because a peer with an address of
+// class by named it.
 func (e *Engine) believable(by table.AddrClass, a netip.AddrPort) bool {
 	return within(by, a) && (a.Port() >= MinPort || e.cfg.LowPorts)
 }
 
-// within reports whether a party at an address of class by can know the address of a.
+// within reports whether a peer with an address of class by can know the address of a.
 func within(by table.AddrClass, a netip.AddrPort) bool {
 	return a.IsValid() && table.MayRelay(by, table.Class(a.Addr()))
 }
 
-// stated returns the endpoints of a record; zero values where it states none.
+// stated returns the endpoints of a record, invalid where it states none.
 func stated(r *enr.Record) (v4, v6 netip.AddrPort) {
 	v4, _ = r.UDPEndpoint4()
 	v6, _ = r.UDPEndpoint6()
 	return v4, v6
 }
 
-// mayRelay reports whether a peer may tell this node of a node with that record: it can know one
-// address at least.
+// relayAllowed reports whether a peer may name a node with that record: it can know at least one of
+// its addresses.
 func relayAllowed(peer netip.AddrPort, r *enr.Record) bool {
 	v4, v6 := stated(r)
 	by := table.Class(peer.Addr())
 	return within(by, v4) || within(by, v6)
 }
 
-// named chooses the endpoint at which to contact a node that a party at an address of class by has
+// named chooses the endpoint at which to contact a node that a peer with an address of class by has
 // named. ok is false if there is none.
 func (e *Engine) named(now time.Duration, r *enr.Record, by table.AddrClass) (a netip.AddrPort, ok bool) {
 	v4, v6 := stated(r)
@@ -64,8 +64,8 @@ func (e *Engine) given(now time.Duration, r *enr.Record) (a netip.AddrPort, ok b
 	return e.choose(now, r.ID(), v4, v6, fine(v4), fine(v6))
 }
 
-// PeerOfListed makes a Peer of a record from a list that others made. A node at a public address
-// does not contact private or loopback addresses because such a list names them. The error is
+// PeerOfListed returns the Peer of a record from a list that others made. A node at a public
+// address does not contact private or loopback addresses from such a list. The error is
 // ErrNoEndpoint.
 func (e *Engine) PeerOfListed(r *enr.Record) (Peer, error) {
 	a, ok := e.named(time.Duration(e.ticked.Load()), r, e.listClass())
@@ -77,8 +77,8 @@ func (e *Engine) PeerOfListed(r *enr.Record) (Peer, error) {
 	return p, nil
 }
 
-// listClass returns the class of addresses that lists of others count for: global at a node that is
-// public, else that of the node's own addresses, private if it knows none.
+// listClass returns the class of addresses that lists of others may name: global at a public node,
+// otherwise the class of the addresses of this node, and private if it knows none.
 func (e *Engine) listClass() table.AddrClass {
 	if !e.Private() {
 		return table.Global
@@ -93,8 +93,8 @@ func (e *Engine) listClass() table.AddrClass {
 	return class
 }
 
-// choose takes the endpoint that is known to work, then that of the wider class, then that of the
-// family that works.
+// choose prefers the endpoint that is known to work, then the one of the wider class, then the one
+// of the family that works.
 func (e *Engine) choose(now time.Duration, id enr.ID, v4, v6 netip.AddrPort, ok4, ok6 bool) (netip.AddrPort, bool) {
 	if !ok4 || !ok6 {
 		if ok6 {
@@ -127,17 +127,17 @@ func (e *Engine) choose(now time.Duration, id enr.ID, v4, v6 netip.AddrPort, ok4
 	return v4, true
 }
 
-// families notes which address families work. A host may have an address of a family, and no route.
+// families tracks which address families work. A host may have an address of a family and no route.
 type families [netaddr.NumFamilies]struct {
 	last   atomic.Int64 // when an endpoint of the family answered, plus one
-	misses atomic.Int32 // requests without an answer since
+	misses atomic.Int32 // unanswered requests since
 }
 
 const (
-	// familyMisses is how many requests in a row must stay without an answer before a family counts
-	// as without a route.
+	// familyMisses is the number of unanswered requests in a row after which a family counts as
+	// having no route.
 	familyMisses = 4
-	// familyFresh is how recent the answer of the other family must be.
+	// familyFresh is the largest age of the last response over the other family.
 	familyFresh = 2 * time.Minute
 )
 
@@ -164,10 +164,9 @@ func (f *families) prefer6(now time.Duration) bool {
 	return at != 0 && int64(now)-at < int64(familyFresh) && four.misses.Load() >= familyMisses
 }
 
-// PeerAt makes a Peer of a node at an address. Its key is that of the record which the node has
-// shown in its session there, or of one that is known otherwise. Without either the Peer has no
-// key: then a request needs the session, and ends with ErrNoSession if there is none, or the peer
-// has lost it.
+// PeerAt returns the Peer of a node at an address. Its record is the one that the node has shown in
+// its session there, or one that is known otherwise. Without a record the Peer has no key, so a
+// request needs the session. It ends with ErrNoSession if there is none, or the peer has lost it.
 func (e *Engine) PeerAt(id enr.ID, addr netip.AddrPort) Peer {
 	p := Peer{ID: id, Addr: netaddr.NormalizePort(addr)}
 	b := [32]byte(id)
@@ -179,8 +178,8 @@ func (e *Engine) PeerAt(id enr.ID, addr netip.AddrPort) Peer {
 	return p
 }
 
-// SessionPeer makes a Peer of a node that this one has a session with, at the address that was used
-// last. It looks at all sessions.
+// SessionPeer returns the Peer of a node with a session, at the address that was used last. It
+// looks at all sessions.
 func (e *Engine) SessionPeer(id enr.ID) (Peer, bool) {
 	info, ok := e.sessions.Find(id)
 	if !ok {
@@ -189,14 +188,14 @@ func (e *Engine) SessionPeer(id enr.ID) (Peer, bool) {
 	return e.PeerAt(id, info.Key.AddrPort()), true
 }
 
-// noteRecord keeps a record that the node with session key k has shown.
+// noteRecord stores a record that the node with session key k has shown.
 func (e *Engine) noteRecord(k *session.Key, hash uint64, r *enr.Record) {
 	if r != nil && r.ID() == k.ID() {
 		e.sessions.SetRecord(k, hash, r)
 	}
 }
 
-// talkRequest copies a request, whose packet has a size, for its handler.
+// talkRequest copies a request for its handler. size is the size of its packet.
 func (w *Worker) talkRequest(p *peer, m *codec.TalkRequest, size int) TalkRequest {
 	info, _ := w.e.sessions.Get(p.key, p.hash)
 	return TalkRequest{
@@ -206,16 +205,16 @@ func (w *Worker) talkRequest(p *peer, m *codec.TalkRequest, size int) TalkReques
 	}
 }
 
-// Every request of this node passes one budget before it leaves, see package budget. Endpoints that
-// have answered lately are free. To others the budget lets pass only what cannot harm a third
-// party.
+// Every request of this node is charged to one budget before it leaves; see package budget.
+// Endpoints that have answered recently are free. To others the budget allows only packets that
+// cannot harm a third party.
 
-// ErrBudget: a request was not sent, because its destination has not answered this node and has had
-// the packets that such a destination may get.
+// ErrBudget means that a request was not sent because its destination has not answered this node
+// and has used up the packets that such a destination may get.
 var ErrBudget = errors.New("engine: the destination has not answered and gets no more packets now")
 
-// spend charges the packet that c is about to send. If the budget refuses it, c ends with
-// ErrBudget, and spend reports false. A retry that is refused ends as the timeout that led to it.
+// spend charges the packet that c is about to send. If the budget refuses it, c ends with ErrBudget
+// and spend reports false. A refused retry ends with ErrTimeout, the reason for the retry.
 func (w *Worker) spend(c *call) bool {
 	r := &c.request
 	size := messageStart + len(c.message) + codec.TagSize
@@ -237,23 +236,24 @@ var budgetCounters = [...]Counter{
 	budget.OverRate: BudgetRate, budget.Repeated: BudgetRepeated, budget.Unfunded: BudgetUnfunded,
 }
 
-// prove notes that an endpoint has answered a packet that it could not have answered unseen.
+// prove notes that an endpoint has answered a packet that it must have received.
 func (w *Worker) prove(at netip.AddrPort) {
 	w.e.budget.Prove(w.now, at)
 	w.e.families.answered(w.now, at)
 }
 
-// noAnswer notes that a peer has left a request without an answer.
+// noAnswer notes that a peer has left a request unanswered.
 func (w *Worker) noAnswer(p *Peer) {
 	w.e.budget.Failed(p.Addr)
 	w.e.families.missed(p.Addr)
 	w.e.responders.failed(p.ID, p.Addr)
 }
 
-// answerCost is the size of the packets of a NODES answer beyond their records.
+// answerCost is the size of the packets of a NODES response without their records.
 const answerCost = messageStart + codec.TagSize + codec.MaxRequestID + 5
 
-// grantOf returns what a NODES answer pays for: the packets and bytes that it took.
+// grantOf returns the budget that a NODES response grants for contacting the nodes it names: the
+// packets and bytes that it took.
 func grantOf(from netip.AddrPort, packets uint64, records int) *budget.Grant {
 	n := int(min(packets, maxAnswerPackets))
 	return budget.NewGrant(from, n, n*answerCost+records)

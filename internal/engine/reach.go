@@ -14,33 +14,33 @@ import (
 )
 
 const (
-	// reachNeeded is how many sites prove an endpoint.
+	// reachNeeded is the number of sites that prove an endpoint.
 	reachNeeded = 2
-	// settleTime is how long after a change of the endpoint nothing counts against it: this node
-	// and its network have yet to get to know each other.
+	// settleTime is the time after a change of the endpoint during which nothing counts against it:
+	// other nodes have yet to learn of it.
 	settleTime = time.Minute
-	// checkersNeeded is how many sites must check this node, as they do with nodes of their tables,
-	// before a node that it had to find counts against its endpoint.
+	// checkersNeeded is the number of sites that must check this node, as nodes do with their
+	// table, before a node that had to be found counts against the endpoint.
 	checkersNeeded = 3
-	// maxMissed bounds the networks that are counted against an endpoint.
+	// maxMissed bounds the networks counted against an endpoint.
 	maxMissed = 256
-	// maxWaiting bounds the unsolicited sources whose PONG is waited for, waitTime how long.
+	// maxWaiting bounds the unsolicited peers whose PONG is awaited, waitTime the time.
 	maxWaiting = 32
 	waitTime   = 10 * time.Second
 )
 
-// proof is who has reached this node at an endpoint without having been contacted.
+// proof records which sites have reached this node at an endpoint without having been contacted.
 type proof struct {
 	at    netip.AddrPort
 	by    [reachNeeded]netip.Prefix
 	n     int
-	saved bool          // it was done in an earlier life of the node
-	last  time.Duration // when the last one came
+	saved bool          // it was complete before a restart
+	last  time.Duration // time of the last contact
 }
 
 func (p *proof) done() bool { return p.saved || p.n >= reachNeeded }
 
-// add notes a site, and reports whether the endpoint has become proven by it.
+// add notes a site. It reports whether the endpoint has become proven.
 func (p *proof) add(now time.Duration, site netip.Prefix) bool {
 	p.last = now
 	if p.n == len(p.by) || slices.Contains(p.by[:p.n], site) {
@@ -56,8 +56,8 @@ func (p *proof) networks() []netip.Prefix {
 	return slices.Clone(p.by[:p.n])
 }
 
-// waiting is an unsolicited source that has made a session. Its PONG will tell at which endpoint it
-// has reached this node: what it sends and what it is sent pass a NAT by one mapping.
+// waiting is an unsolicited peer with a session. Its PONG will name the endpoint at which it has
+// reached this node, because all its packets pass a NAT by one mapping.
 type waiting struct {
 	key  session.Key
 	site netip.Prefix
@@ -73,7 +73,7 @@ func siteOf(a netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(netaddr.Normalize(a), a.Unmap().BitLen())
 }
 
-// stranger is called when a node that this one had not contacted has made a session.
+// noteUnsolicited is called when a peer that this node had not contacted has made a session.
 func (w *Worker) noteUnsolicited(t *task, by *enr.Record) {
 	e, a := w.e, &w.e.address
 	a.came.noteNode(w.now, by.ID())
@@ -87,7 +87,7 @@ func (w *Worker) noteUnsolicited(t *task, by *enr.Record) {
 	r := &a.fam[f]
 	if r.at.IsValid() && netaddr.ClassOf(from) != netaddr.ClassOf(r.at.Addr()) || w.now < a.proofsFrom {
 		a.mu.Unlock()
-		// it has come by another way than others do, or the last life of this node has contacted it
+		// It came by another route than others do, or was contacted before the last restart.
 		return
 	}
 	if local := e.LocalAddr(t.via); local.IsValid() && netaddr.ClassOf(local) == netaddr.ClassOf(from) {
@@ -112,12 +112,12 @@ func (w *Worker) noteUnsolicited(t *task, by *enr.Record) {
 		r.nextAsk = w.now + time.Second
 	}
 	a.mu.Unlock()
-	if ask { // else its first check will tell, if it gets into the table
+	if ask { // otherwise its first check votes, if it enters the table
 		w.requestVote(lookup.NewPeer(by, t.from))
 	}
 }
 
-// pongFrom is called with the endpoint at which a peer sees this node, as its PONG says.
+// pongFrom is called with the endpoint that a PONG names.
 func (w *Worker) pongFrom(c *call, says netip.AddrPort) {
 	e, a := w.e, &w.e.address
 	if e.cfg.VoteMin < 0 {
@@ -142,9 +142,9 @@ func (w *Worker) pongFrom(c *call, says netip.AddrPort) {
 	e.addressEvent(ev)
 }
 
-// vote takes the vote of a peer. An IPv6 host sends from temporary addresses, of which it has
-// another one each day. They are of the link of its stable address, which is the one to name: a
-// vote for such an address is one for that.
+// vote counts the vote of a peer. An IPv6 host sends from temporary addresses that change daily, in
+// the subnet of its stable address. The record should name the stable one, so a vote for a
+// temporary address counts for it.
 func (e *Engine) vote(now time.Duration, by voter, says netip.AddrPort) {
 	if f := netaddr.FamilyOf(says.Addr()); f == netaddr.IPv6 && netaddr.ClassOf(says.Addr()) == netaddr.Global {
 		e.address.mu.Lock()
@@ -158,7 +158,7 @@ func (e *Engine) vote(now time.Duration, by voter, says netip.AddrPort) {
 	e.address.votes.add(now, by, says)
 }
 
-// voterRank says how a peer came to be known.
+// voterRank returns how a peer became known.
 func (e *Engine) voterRank(now time.Duration, id enr.ID) voterRank {
 	if anchors := e.address.anchors.Load(); anchors != nil {
 		if _, ok := (*anchors)[id]; ok {
@@ -170,13 +170,13 @@ func (e *Engine) voterRank(now time.Duration, id enr.ID) voterRank {
 	case known && n.Inbound || a.came.came(now, id):
 		return voterCame
 	case !known && !a.met.came(now, id):
-		// nothing says that this node found it: who came first may have been forgotten
+		// Nothing shows that this node found it. It may have made contact first and been forgotten.
 		return voterCame
 	}
 	return voterChosen
 }
 
-// provedLocked notes that an unsolicited source has reached this node at an endpoint. If the record
+// provedLocked notes that an unsolicited peer has reached this node at an endpoint. If the record
 // names another one, that speaks against the record. a.mu is held.
 func (e *Engine) provedLocked(now time.Duration, f netaddr.Family, site netip.Prefix, at netip.AddrPort) (ev Event) {
 	r := &e.address.fam[f]
@@ -184,7 +184,7 @@ func (e *Engine) provedLocked(now time.Duration, f netaddr.Family, site netip.Pr
 	if r.barred == at.Addr() {
 		r.knocked.toward(at)
 		if r.knocked.add(now, site) {
-			r.barred, r.barredTill = netip.Addr{}, 0 // the NAT lets others in by now
+			r.barred, r.barredTill = netip.Addr{}, 0 // the NAT lets others in
 		}
 	}
 	switch at {
@@ -206,7 +206,7 @@ func (e *Engine) provedLocked(now time.Duration, f netaddr.Family, site netip.Pr
 	return ev
 }
 
-// toward makes p the proof of an endpoint.
+// toward resets p unless it is the proof of that endpoint.
 func (p *proof) toward(at netip.AddrPort) {
 	if p.at != at {
 		*p = proof{at: at}
@@ -219,10 +219,10 @@ type miss struct {
 	at   time.Duration
 }
 
-// missWindow is for how long a miss counts: a few within days say nothing.
+// missWindow is the time for which a miss counts: a few within days mean nothing.
 func (e *Engine) missWindow() time.Duration { return 6 * e.cfg.ReachWait }
 
-// miss counts a site against the endpoint. It reports whether it is a new one.
+// miss counts a site against the endpoint. It reports whether the site is new.
 func (r *reach) miss(now time.Duration, site netip.Prefix) bool {
 	if now-r.since < settleTime || len(r.missed) >= maxMissed ||
 		slices.ContainsFunc(r.missed, func(m miss) bool { return m.site == site }) {
@@ -232,14 +232,14 @@ func (r *reach) miss(now time.Duration, site netip.Prefix) bool {
 	return true
 }
 
-// misses forgets misses that are too old, and returns how many there are.
+// misses drops expired misses and returns the number left.
 func (r *reach) misses(now, window time.Duration) int {
 	r.missed = slices.DeleteFunc(r.missed, func(m miss) bool { return now-m.at > window })
 	return len(r.missed)
 }
 
-// found is called when a node has made a session that this one asked for, before it is admitted to
-// the table. If they had never met, that one did not find this one first.
+// found is called when a node has made a session that this node asked for, before it is offered to
+// the table. If the two have not met before, the node had not found this one first.
 func (w *Worker) found(id enr.ID, at netip.Addr) {
 	e, a := w.e, &w.e.address
 	if e.cfg.VoteMin < 0 {
@@ -262,16 +262,16 @@ func (w *Worker) found(id enr.ID, at netip.Addr) {
 	}
 }
 
-// Peers are asked for their opinion beside the checks of the table: up to opinionBurst in a row,
-// and one each opinionInterval.
+// Peers are asked for their vote beside the checks of the table: up to opinionBurst in a row, then
+// one each opinionInterval.
 const (
 	opinionBurst    = 16
 	opinionInterval = time.Second
 )
 
-// answeredAt is called when a peer has made a session that this node asked for. It is asked at
-// which address it sees this node if it did not know the session before, as this node's address may
-// have changed, and if votes are missing and the table has no slot for the peer, which would check
+// answeredAt is called when a peer has made a session that this node asked for. It requests a vote
+// if the peer did not have the session before, because the address of this node may have changed.
+// It also does if votes are missing and the table has no room for the peer and so will not check
 // it.
 func (w *Worker) answeredAt(p Peer, renewed bool) {
 	e, a := w.e, &w.e.address
@@ -283,7 +283,7 @@ func (w *Worker) answeredAt(p Peer, renewed bool) {
 		return
 	}
 	a.mu.Lock()
-	// nextOpinion is when all that may be asked will have been asked.
+	// nextOpinion is the time by which all allowed requests will have been made.
 	a.nextOpinion = max(a.nextOpinion, w.now)
 	ask := a.nextOpinion-w.now < opinionBurst*opinionInterval
 	if ask {
@@ -307,16 +307,16 @@ func (a *address) checkedBy(now time.Duration, from netip.Addr) {
 }
 
 const (
-	// contactLife is for how long an address counts as contacted: longer than NATs keep the way
-	// open for its answers.
+	// contactLife is the time for which an address counts as contacted: longer than NATs keep a
+	// mapping open.
 	contactLife = 10 * time.Minute
-	// cameLife is for how long a node is known to have made contact first.
+	// cameLife is the time for which the node remembers who made contact first.
 	cameLife    = 24 * time.Hour
 	contactSize = 512
 )
 
-// contacts remembers when addresses or nodes were noted last. A slot holds the last of those that
-// share it. As it holds a part of the hash, others are seldom taken for that one.
+// contacts remembers when addresses or nodes were last noted. Entries that share a slot overwrite
+// each other. A slot keeps half of the hash, so confusion is rare.
 type contacts struct {
 	seed  uint64
 	slots [contactSize]atomic.Uint64 // upper half of the hash | seconds + 1
@@ -335,12 +335,12 @@ func (c *contacts) noteBytes(now time.Duration, b []byte) {
 func (c *contacts) within(now, life time.Duration, b []byte) bool {
 	slot, tag := c.slot(b)
 	v := slot.Load()
-	at := time.Duration(uint32(v)) * time.Second // up to a second too late
+	at := time.Duration(uint32(v)) * time.Second // rounded up to a second
 	return v != 0 && v&^(1<<32-1) == tag && now-at < life
 }
 
 // note remembers that this node has sent a request to an address, answered or not. A NAT lets in
-// what comes from there, so it proves nothing about who else can reach this node.
+// replies from there, so they prove nothing about other peers.
 func (c *contacts) note(now time.Duration, a netip.Addr) {
 	b := a.As16()
 	c.noteBytes(now, b[:])
@@ -352,7 +352,7 @@ func (c *contacts) lately(now time.Duration, a netip.Addr) bool {
 	return c.within(now, contactLife, b[:])
 }
 
-// noteNode remembers that a node has made contact first.
+// noteNode remembers that a node made contact first.
 func (c *contacts) noteNode(now time.Duration, id enr.ID) { c.noteBytes(now, id[:]) }
 
 // came reports whether a node made contact first.

@@ -12,19 +12,19 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// Every PING and PONG tells the sequence number of its sender's record (discv5-wire.md). If that is
-// news, the sender is asked for the record, where the message came from: its address may have
-// changed, and the record that names the new one is what is missing here.
+// Every PING and PONG carries the sequence number of its sender's record (discv5-wire.md). If the
+// number is new, the node asks the sender for its record, at the address the message came from: the
+// address of the peer may have changed, and its new record names it.
 
 const (
-	// maxUpdates bounds the nodes whose record waits to be asked for, maxUpdatesUnlisted those
-	// among them that are not in the table, maxUpdatesSite those of the latter in one /24 or /48,
-	// and maxUpdatesWide those in one /16 or /32. More are left to the next PING.
+	// maxUpdates bounds the nodes whose record is to be requested, maxUpdatesUnlisted those among
+	// them that are not in the table, maxUpdatesSite those of the latter in one /24 or /48, and
+	// maxUpdatesWide those in one /16 or /32. More wait for the next PING.
 	maxUpdates         = 128
 	maxUpdatesUnlisted = 64
 	maxUpdatesSite     = 2
 	maxUpdatesWide     = 8
-	// fetchesPerTick bounds the records that one Tick asks for.
+	// fetchesPerTick bounds the records that one Tick requests.
 	fetchesPerTick = 16
 )
 
@@ -32,14 +32,14 @@ type recordUpdate struct {
 	id   enr.ID
 	seq  uint64
 	from netip.AddrPort
-	// older: the node has fallen back to an older record than it had.
+	// older: the node has fallen back to an older record.
 	older bool
-	// any: it is not known which record the node has now.
+	// any: it is not known which record the node has.
 	any      bool
 	unlisted bool
 }
 
-// noteSeq takes note of the sequence number that a message of p tells.
+// noteSeq notes the sequence number in a message of p.
 func (w *Worker) noteSeq(p *peer, seq uint64) {
 	have := p.keys.RecordSeq()
 	if seq == have || seq == 0 {
@@ -51,15 +51,15 @@ func (w *Worker) noteSeq(p *peer, seq uint64) {
 	}
 }
 
-// reconsider asks a node for its record that has made contact without it, from an endpoint that the
-// record known here does not state.
+// reconsider notes a node that made contact without sending its record, from an endpoint that the
+// known record does not state.
 func (w *Worker) reconsider(known *enr.Record, from netip.AddrPort) {
 	if !endpointMatches(known, from) {
 		w.noteUpdate(recordUpdate{id: known.ID(), seq: known.Seq(), from: from, any: true})
 	}
 }
 
-// current reports whether what is known of a node is what it says it has.
+// current reports whether the known record with number have is the announced one.
 func (n *recordUpdate) current(have uint64) bool {
 	switch {
 	case n.any:
@@ -70,12 +70,11 @@ func (n *recordUpdate) current(have uint64) bool {
 	return have >= n.seq
 }
 
-// noteUpdate notes that a node has said that it has another record than it has shown in this
-// session. It reports false if the node has to say so again.
+// noteUpdate notes that a node has announced another record than it has shown in this session. It
+// reports false if the node must announce it once more.
 //
-// A node that is not in the table is asked too: it may have left the table because it moved, or its
-// record named no address when it first made contact, as that of a node behind a NAT that does not
-// know its address yet.
+// Nodes outside the table count too. Such a node may have left the table because it moved, or its
+// record named no address when it first made contact, for example behind a NAT.
 func (w *Worker) noteUpdate(n recordUpdate) bool {
 	e, m := w.e, &w.e.maintain
 	have, ok := e.table.Seq(n.id)
@@ -84,7 +83,7 @@ func (w *Worker) noteUpdate(n recordUpdate) bool {
 	}
 	n.unlisted = !ok
 	if m.updatesFull(&n) {
-		return false // before what takes longer: peers say it in each PING until there is room
+		return false // cheap check first: peers announce it in each PING until there is room
 	}
 	if n.unlisted {
 		r := e.known(n.id)
@@ -94,7 +93,7 @@ func (w *Worker) noteUpdate(n recordUpdate) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// One node has one place, or a few that count up in each PING would leave none to others.
+	// One node has one slot. Otherwise a few that count up in each PING would leave none to others.
 	if i := slices.IndexFunc(m.updates, func(o recordUpdate) bool { return o.id == n.id }); i >= 0 {
 		n.unlisted = m.updates[i].unlisted
 		m.updates[i] = n
@@ -111,7 +110,7 @@ func (w *Worker) noteUpdate(n recordUpdate) bool {
 	return true
 }
 
-// updatesFull reports whether a further node cannot be noted.
+// updatesFull reports whether there is no room for a node.
 func (m *maintenance) updatesFull(n *recordUpdate) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -142,7 +141,7 @@ func (m *maintenance) fullLocked(n *recordUpdate) bool {
 	return unlisted >= maxUpdatesUnlisted || inSite >= maxUpdatesSite || inWide >= maxUpdatesWide
 }
 
-// fetchUpdates asks nodes that announced another record for it.
+// fetchUpdates requests the records of nodes that announced another one.
 func (w *Worker) fetchUpdates() {
 	e, m := w.e, &w.e.maintain
 	m.mu.Lock()
@@ -154,8 +153,7 @@ func (w *Worker) fetchUpdates() {
 		if have, ok := e.table.Seq(want.id); ok && want.current(have) {
 			continue
 		}
-		// Without a record there is no key for a handshake, but there is the session in which the
-		// node has spoken.
+		// A handshake needs the key in the record, but the node has a session.
 		w.start(Request{Type: codec.TypeFindNode, Peer: e.PeerAt(want.id, want.from), Distances: []uint{0}, NoFallback: true, Done: func(w *Worker, r Result) {
 			if r.Err != nil || len(r.Records) != 1 {
 				e.retrySeq(want)
@@ -166,17 +164,16 @@ func (w *Worker) fetchUpdates() {
 	}
 }
 
-// replace takes a record that the node at from has shown in place of an earlier one. As long as it
-// states the address at which the table has the node, that stays: a node of both families may speak
-// from either.
+// replaceRecord takes a record that the node at from has sent. While it states the address of the
+// table entry, that address stays: a dual-stack node may send from either.
 func (w *Worker) replaceRecord(r *enr.Record, from netip.AddrPort) {
 	if n, _, ok := w.e.table.Get(r.ID()); ok && endpointMatches(r, n.Addr) {
 		from = n.Addr
 	}
-	w.offerVerified(r, from, true, byOwner) // it has made contact by itself
+	w.offerVerified(r, from, true, byOwner) // it contacted us
 }
 
-// retrySeq has the node asked again when it next says that it has that record.
+// retrySeq makes the next announcement of that record count as new.
 func (e *Engine) retrySeq(n recordUpdate) {
 	id := [32]byte(n.id)
 	k := session.MakeKey(n.from, &id)

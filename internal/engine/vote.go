@@ -11,42 +11,42 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// External address detection (discv5-theory.md, Maintaining The Local Node Record): every PONG
-// tells where the peer saw this node's PING come from. Peers may lie, so the statements are votes.
+// External address detection (discv5-theory.md, Maintaining The Local Node Record). Every PONG
+// names the endpoint from which the peer saw the PING arrive. Peers may lie, so these are votes.
 //
-//   - Only peers that this node asked are heard, and only on an address of their own class: a
-//     private peer sees nothing of the public side, and a public one nothing of the private side.
-//   - Of all public peers in one site (/24, /48) one has the vote: a bootnode before another peer
-//     that this node chose, that before a peer that made contact first, and of equals the last to
-//     speak.
-//   - Votes of an endpoint that a bootnode votes for count by site. Without a bootnode they count
+//   - Only peers that this node asked vote, and only on an address of their own class: a private
+//     peer cannot see the public side, and a public one cannot see the private side.
+//   - All public peers of one site (/24, /48) share one vote. A bootnode has it before a peer that
+//     this node chose, and such a peer before one that made contact first. Among equals the last
+//     one to vote has it.
+//   - Votes for an endpoint that a bootnode votes for count by site. Without a bootnode they count
 //     by wide prefix (/16, /32), and a third of them must come from peers that this node chose.
-//   - A winner needs VoteMin votes, 30 % more than the next, and twice as many as the endpoint that
-//     the record names. The winner stays until another endpoint wins.
-//   - Private networks have no liars to protect from: each address has a vote, each endpoint among
-//     loopback peers, and at most 3 votes are needed. A private endpoint takes the place of a
-//     private one only.
+//   - A winner needs VoteMin votes, 30 % more than the next endpoint, and twice as many as the
+//     endpoint in the record. It stays until another endpoint wins.
+//   - Private networks have no liars to guard against: each address has a vote, among loopback
+//     peers each endpoint, and at most 3 votes are needed. A private endpoint replaces a private
+//     one only.
 //
-// A vote is forgotten after voteLife.
+// A vote expires after voteLife.
 
 const (
-	// DefaultVoteMin is how many votes an endpoint needs.
+	// DefaultVoteMin is the number of votes that an endpoint needs.
 	DefaultVoteMin = 10
-	// privateVotes is how many it needs at most inside a private network.
+	// privateVotes is the largest number needed inside a private network.
 	privateVotes = 3
 	// voteLife is longer than the pause between two checks of a node in the table.
 	voteLife = 10 * time.Minute
 	// MaxVotes bounds the votes of a family that are kept.
 	MaxVotes = 256
-	// maxVotesWide bounds those of public voters in one /16 or /32, so that a network with many
-	// sites pushes out no votes of others.
+	// maxVotesWide bounds the votes of public voters in one /16 or /32, so that a network with many
+	// sites displaces no votes of others.
 	maxVotesWide = 16
 	longAgo      = -never / 2
 	// A winner w beats a runner-up r if r*marginOf <= w*margin.
 	margin, marginOf = 7, 10
 )
 
-// voterRank says how a voter came to be known. Higher ranks are harder to arrange for an attacker.
+// voterRank says how a voter became known. An attacker finds higher ranks harder to get.
 type voterRank uint8
 
 const (
@@ -55,7 +55,7 @@ const (
 	voterAnchor                  // a bootnode
 )
 
-// voter is who has one vote.
+// voter is a peer with a vote.
 type voter struct {
 	id   enr.ID
 	addr netip.AddrPort
@@ -65,28 +65,27 @@ type voter struct {
 type vote struct {
 	voter
 	class netaddr.Class
-	key   netip.AddrPort // voters of one key have one vote
+	key   netip.AddrPort // voters with the same key share one vote
 	wide  netaddr.Prefix
 	says  netip.AddrPort
-	since time.Duration // when the voter began to say so
-	at    time.Duration // when it last said so
-	asked time.Duration // when this node last asked it out of turn; see askAgain
+	since time.Duration // when the voter began to name it
+	at    time.Duration // when it last named it
+	asked time.Duration // when it was last asked out of turn; see askSilentVoters
 }
 
-// votes are the statements on this node's address. Its methods may be called from several
-// goroutines.
+// votes holds the votes on the address of this node. It is safe for concurrent use.
 type votes struct {
 	mu     sync.Mutex
 	family [netaddr.NumFamilies][]vote
-	fresh  bool          // there is something that nobody has counted
+	fresh  bool          // there are uncounted votes
 	newsAt time.Duration // when that began
 }
 
-// voteKey is what a voter's vote is counted under.
+// voteKey returns the key that a voter's vote counts under.
 func voteKey(class netaddr.Class, a netip.AddrPort) netip.AddrPort {
 	switch class {
 	case netaddr.Loopback:
-		return a // test networks: all have one address
+		return a // test networks, where all nodes share an address
 	case netaddr.Private:
 		return netip.AddrPortFrom(a.Addr(), 0)
 	}
@@ -146,7 +145,7 @@ func (v *votes) add(now time.Duration, by voter, says netip.AddrPort) bool {
 	return true
 }
 
-// note says that there is something to count.
+// note marks the votes as changed.
 func (v *votes) note(now time.Duration) {
 	v.mu.Lock()
 	v.noteLocked(now)
@@ -159,22 +158,22 @@ func (v *votes) noteLocked(now time.Duration) {
 	}
 }
 
-// news reports whether there is something that has not been counted, and since when.
+// changed reports whether any vote has changed since the last count, and since when.
 func (v *votes) changed() (since time.Duration, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.newsAt, v.fresh
 }
 
-// counting says that all votes are about to be counted.
+// counting marks all votes as counted.
 func (v *votes) counting() {
 	v.mu.Lock()
 	v.fresh = false
 	v.mu.Unlock()
 }
 
-// silent returns some of the voters that have not spoken since the last of those for a rival
-// endpoint began to say so, bootnodes first. The same are not returned again for askInterval.
+// silent returns some of the voters that have not voted since the last voter for a rival endpoint
+// began to, bootnodes first. It does not return the same ones within askInterval.
 func (v *votes) silent(now time.Duration, family netaddr.Family, rival tally) (list []voter) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -194,18 +193,18 @@ func (v *votes) silent(now time.Duration, family netaddr.Family, rival tally) (l
 	return list
 }
 
-// tally is the sum of the votes for one endpoint.
+// tally sums the votes for one endpoint.
 type tally struct {
 	at       netip.AddrPort
 	class    netaddr.Class
 	voters   int
 	wides    int           // wide prefixes of the voters
-	chosen   int           // of those, ones with a voter that this node chose
+	chosen   int           // those of them with a voter that this node chose
 	anchored bool          // a bootnode is among the voters
-	opened   time.Duration // when the last of them began to say so
+	opened   time.Duration // when the last of them began to name it
 }
 
-// weight is how many votes t has.
+// weight returns the number of votes of t.
 func (t tally) weight() int {
 	if t.class == netaddr.Global && !t.anchored {
 		return t.wides
@@ -213,17 +212,17 @@ func (t tally) weight() int {
 	return t.voters
 }
 
-// enough reports whether t has at least need votes, and not only those of peers that made contact
+// enough reports whether t has at least need votes, and not only from peers that made contact
 // first.
 func (t tally) enough(need int) bool {
 	return t.weight() >= need && (t.class != netaddr.Global || t.anchored || t.chosen > 0 && 3*t.chosen >= need)
 }
 
-// ballot is the result of a count: the endpoints of a family that have votes, those of one class
-// together, most votes first.
+// ballot is the result of a count: the endpoints of a family with votes, grouped by class, most
+// votes first.
 type ballot []tally
 
-// count sums up the votes of a family and forgets those that are too old.
+// count counts the votes of a family and drops expired ones.
 func (v *votes) count(now time.Duration, family netaddr.Family) (b ballot) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -262,7 +261,7 @@ func (v *votes) count(now time.Duration, family netaddr.Family) (b ballot) {
 	return b
 }
 
-// of returns the sum for an endpoint.
+// of returns the tally of an endpoint.
 func (b ballot) of(at netip.AddrPort) (t tally) {
 	if i := slices.IndexFunc(b, func(t tally) bool { return t.at == at }); i >= 0 {
 		t = b[i]
@@ -270,7 +269,7 @@ func (b ballot) of(at netip.AddrPort) (t tally) {
 	return t
 }
 
-// rival returns the sum for the endpoint of a class, other than at, that has most votes.
+// rival returns the tally of the endpoint of a class, other than at, with the most votes.
 func (b ballot) rival(class netaddr.Class, at netip.AddrPort) (t tally) {
 	if i := slices.IndexFunc(b, func(t tally) bool { return t.class == class && t.at != at }); i >= 0 {
 		t = b[i]
@@ -278,8 +277,8 @@ func (b ballot) rival(class netaddr.Class, at netip.AddrPort) (t tally) {
 	return t
 }
 
-// beats reports whether an endpoint has need votes and is clear of all others of its class. The
-// record names current.
+// beats reports whether an endpoint has need votes and leads all others of its class by the margin.
+// The record names current.
 func (b ballot) beats(at, current netip.AddrPort, need int) bool {
 	t := b.of(at)
 	if !t.enough(need) || b.rival(t.class, at).weight()*marginOf > t.weight()*margin {

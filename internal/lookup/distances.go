@@ -5,12 +5,12 @@ import "github.com/fastdisc/discv5/enr"
 // maxDistance is the largest log distance.
 const maxDistance = 256
 
-// Distances appends to dst the n log distances at which node is to be asked for nodes close to
-// target, and returns the result (discv5-theory.md, Lookup Protocol). With d the log distance of
-// the two they are d, d+1, d-1, d+2, d-2 and so on within 1..256: the bucket of distance d holds
-// what node knows in the target's half of its neighborhood, the others widen the circle.
-// Distance 0 is never asked for: it yields the record of node itself. A node that is the target is
-// asked for 1, 2, 3 and so on; Lookup does better, see Query.
+// Distances appends to dst the n log distances at which to ask node for nodes close to target, and
+// returns the result (discv5-theory.md, Lookup Protocol). With d the log distance of the two, they
+// are d, d+1, d-1, d+2, d-2 and so on within 1..256. The bucket of distance d holds the nodes that
+// node knows in the half of its neighborhood with the target; the others widen the circle. Distance
+// 0 is left out: it yields the record of node itself. If node is the target, the distances are 1,
+// 2, 3 and so on; Lookup does better, see Query.
 func Distances(dst []uint, node, target enr.ID, n int) []uint {
 	return spread(dst, enr.LogDistance(node, target), n)
 }

@@ -17,38 +17,39 @@ const (
 	DefaultMaxFound   = 48
 )
 
-// slack is how many candidates a path keeps for each of the k that it wants, so that failures have
-// successors.
+// slack is the number of candidates that a path keeps for each of the k wanted, as replacements for
+// failures.
 const slack = 8
 
-// spareMost is how many candidates beyond Config.Limits a path keeps for each of the k that it
-// wants.
+// spareMost is the number of candidates beyond Config.Limits that a path keeps for each of the k
+// wanted.
 const spareMost = 2
 
 // Config configures a lookup. The zero value of every field stands for its default.
 type Config struct {
 	// K is the number of nodes wanted, at most MaxQueries.
 	K int
-	// Alpha is the number of queries under way at once on one path.
+	// Alpha is the number of outstanding queries on one path.
 	Alpha int
 	// MaxQueries bounds the queries of the whole lookup.
 	MaxQueries int
 	// Distances is the number of log distances per query.
 	Distances int
-	// MaxFound is the number of nodes taken from one answer.
+	// MaxFound is the number of nodes taken from one response.
 	MaxFound int
 	// Paths is the number of disjoint paths, 1 by default and at most MaxQueries.
 	Paths int
-	// QueryTimeout is how long the answer to a query may take, for who sends the queries; a lookup
-	// has no clock. 0 stands for what is usual there.
+	// QueryTimeout is the timeout of a query, for the caller: a lookup has no clock. 0 means the
+	// default of the caller.
 	QueryTimeout time.Duration
-	// Limits bounds the candidates of one network prefix on a path: whoever has a few networks
-	// cannot fill a lookup with nodes made for its target. The closest stay. The others are asked
-	// if there are fewer than K nodes without them. The zero value limits nothing. Loopback is
-	// exempt, and private networks are if ExemptPrivate is set.
+	// Limits bounds the candidates of one network prefix on a path, so that an attacker with a few
+	// networks cannot fill a lookup with nodes made for its target. The closest candidates stay.
+	// Others are queried only if there are fewer than K nodes without them. The zero value limits
+	// nothing. Loopback is exempt, and private networks are if ExemptPrivate is set.
 	Limits        prefixquota.Limits
 	ExemptPrivate bool
-	// Keep, if not nil, decides which nodes may be results. The others are asked all the same.
+	// Keep, if not nil, decides which nodes may be results. The lookup queries the others all the
+	// same.
 	Keep func(*Peer) bool
 }
 
@@ -64,39 +65,39 @@ func (c Config) withDefaults() Config {
 			*f.field = f.def
 		}
 	}
-	// Each result and each path takes a query at least: more of them are memory for nothing.
+	// Each result and each path takes a query, so more of them would waste memory.
 	c.K, c.Paths = min(c.K, c.MaxQueries), min(c.Paths, c.MaxQueries)
 	return c
 }
 
 // Query asks one node for its records at some log distances.
 type Query struct {
-	// Node is whom to ask.
+	// Node is the node to query.
 	Node Peer
-	// Distances are those of the function Distances. Where the node is itself the target they lie
-	// around the distance of the closest other candidate: that is where its neighbors are.
-	// The slice belongs to the caller.
+	// Distances are those of the function Distances. If the node is the target itself, they lie
+	// around the distance of the closest other candidate, where its neighbors are. The slice
+	// belongs to the caller.
 	Distances []uint
-	// Path is the path that asks, 0 unless Config.Paths is over 1.
+	// Path is the number of the path, 0 unless Config.Paths is over 1.
 	Path int
 }
 
-// Stats counts what a lookup did.
+// Stats counts the work of a lookup.
 type Stats struct {
-	// Queries is the number of queries that Next has given out; each is in Answers, Failures
-	// or Outstanding.
+	// Queries is the number of queries that Next has returned. Each is in Answers, Failures or
+	// Outstanding.
 	Queries, Answers, Failures, Outstanding int
-	// Heard is the number of different nodes heard of, seeds included.
+	// Heard is the number of different nodes known, seeds included.
 	Heard int
 }
 
-// Lookup is one iterative query. Use New.
+// Lookup is one iterative query. Make one with New.
 type Lookup struct {
 	target, self enr.ID
 	cfg          Config
 	paths        []path
 	turn         int            // path that Next tries first
-	asker        map[enr.ID]int // every node heard of, with the path that asked it, or nobody
+	asker        map[enr.ID]int // every known node, with the path that queried it, or nobody
 	fresh        []Peer
 	stats        Stats
 }
@@ -104,8 +105,8 @@ type Lookup struct {
 const nobody = -1
 
 // New returns a lookup for target that starts from seeds, in any order: the closest nodes of the
-// local table. The slice belongs to the lookup from then on. The node self is never asked. Without
-// seeds the lookup is done at once.
+// local table. The lookup owns the slice afterwards. It never queries the node self. Without seeds
+// it is done.
 func New(target enr.ID, cfg Config, self enr.ID, seeds []Peer) *Lookup {
 	l := &Lookup{target: target, self: self, cfg: cfg.withDefaults(), asker: make(map[enr.ID]int)}
 	l.paths = make([]path, l.cfg.Paths)
@@ -132,8 +133,8 @@ func New(target enr.ID, cfg Config, self enr.ID, seeds []Peer) *Lookup {
 // Target returns the target.
 func (l *Lookup) Target() enr.ID { return l.target }
 
-// Next returns the next query to send. ok is false when enough queries are under way, or nobody is
-// left to ask; after the next Answer or Fail that may have changed.
+// Next returns the next query to send. ok is false when enough queries are outstanding or no
+// candidate is left. The next Answer or Fail may change that.
 func (l *Lookup) Next() (q Query, ok bool) {
 	for range l.paths {
 		i := l.turn
@@ -157,7 +158,7 @@ func (l *Lookup) Next() (q Query, ok bool) {
 	return Query{}, false
 }
 
-// taken says whether a node has been asked, on whichever path.
+// taken reports whether any path has queried a node.
 func (l *Lookup) taken(id *enr.ID) bool {
 	path, known := l.asker[*id]
 	return known && path != nobody
@@ -172,10 +173,9 @@ func (l *Lookup) distances(p *path, s *slot) []uint {
 }
 
 // Answer reports that node id has answered its query with the nodes found, which the caller has
-// checked. It returns those of which the lookup had not heard before, in the order of found: a
-// caller that streams results passes them on. The slice is valid until the next call of Answer. An
-// answer of a node that is not being asked is ignored. The slice found belongs to the lookup
-// afterwards: who gave it does not write to it.
+// checked. It returns the nodes that are new to the lookup, in the order of found, for callers that
+// stream results. The slice is valid until the next call of Answer. Answer ignores a node that is
+// not being queried. The lookup owns found afterwards; the caller must not write to it.
 func (l *Lookup) Answer(id enr.ID, found []Peer) (fresh []Peer) {
 	p, i, ok := l.report(&id)
 	if !ok {
@@ -205,7 +205,7 @@ func (l *Lookup) Answer(id enr.ID, found []Peer) (fresh []Peer) {
 }
 
 // Fail reports that node id has not answered its query. The next closest candidate takes its
-// place. It reports whether the node was being asked.
+// position. Fail reports whether the node was being queried.
 func (l *Lookup) Fail(id enr.ID) bool {
 	p, i, ok := l.report(&id)
 	if !ok {
@@ -216,7 +216,7 @@ func (l *Lookup) Fail(id enr.ID) bool {
 	return true
 }
 
-// report finds the query under way to id, and ends it.
+// report finds the outstanding query to id and ends it.
 func (l *Lookup) report(id *enr.ID) (p *path, i int, ok bool) {
 	n, known := l.asker[*id]
 	if !known || n == nobody {
@@ -232,10 +232,10 @@ func (l *Lookup) report(id *enr.ID) (p *path, i int, ok bool) {
 	return p, i, true
 }
 
-// Done says whether the lookup has ended: on every path the k closest nodes heard of have all
-// answered (failed ones have dropped out and been replaced by the next closest), or no query is
-// left to make or to wait for. Queries to nodes that closer ones have pushed out of the k closest
-// are not waited for; reports about them are still taken.
+// Done reports whether the lookup has ended: on every path the k closest known nodes have all
+// answered (the next closest replace failed ones), or no query is left to make or to wait for. Done
+// does not wait for nodes that closer ones have displaced from the k closest, but their reports
+// still count.
 func (l *Lookup) Done() bool {
 	if l.stats.Queries >= l.cfg.MaxQueries && l.stats.Outstanding == 0 {
 		return true
@@ -268,8 +268,8 @@ func (l *Lookup) Answered() []Peer {
 	return all
 }
 
-// Pick returns the first K nodes of a list that Config.Keep lets be results. It reads nothing that
-// changes: it needs no lock, and calls Config.Keep without one. It writes to the list.
+// Pick returns the first K nodes of a list that Config.Keep accepts. It reads nothing that changes,
+// so it needs no lock and calls Config.Keep without one. It overwrites the list.
 func (l *Lookup) Pick(list []Peer) []Peer {
 	picked := list[:0]
 	for i := range list {
@@ -283,11 +283,11 @@ func (l *Lookup) Pick(list []Peer) []Peer {
 	return picked
 }
 
-// maxHops is where Hops stops to count.
+// maxHops is the largest number of hops that is counted.
 const maxHops = 255
 
-// Hops returns how many nodes were asked one after another until the closest node that has answered
-// had done so: 1 if it is a seed, 0 while none has answered.
+// Hops returns the number of nodes queried one after another up to the closest node that has
+// answered: 1 if that is a seed, 0 while none has answered.
 func (l *Lookup) Hops() int {
 	var best *slot
 	for i := range l.paths {

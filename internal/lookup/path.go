@@ -7,7 +7,7 @@ import (
 	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
-// phase is how far a candidate has come. Failed candidates leave the list.
+// phase is the progress of a candidate. Failed candidates leave the list.
 type phase uint8
 
 const (
@@ -17,21 +17,21 @@ const (
 )
 
 type slot struct {
-	*Peer    // of the seeds or of an answer: never written
+	*Peer    // read-only: of the seeds or of a response
 	phase    phase
-	hops     uint8 // nodes asked one after another until this one was heard of
+	hops     uint8 // nodes queried one after another to learn of this one
 	prefixes prefixquota.Prefixes
 }
 
-// path is one traversal: the candidates it has heard of, closest to the target first.
+// path is one traversal: its candidates, closest to the target first.
 type path struct {
 	list []slot
-	// those that Config.Limits has no room for, closest first; none of them was asked
+	// spare holds candidates beyond Config.Limits, closest first, none of them queried
 	spare       []slot
 	outstanding int
 }
 
-// search returns where id stands in the list, or where it would.
+// search returns the index of id in the list, or where to insert it.
 func (p *path) search(target, id *enr.ID) (i int, found bool) { return searchSlots(p.list, target, id) }
 
 func searchSlots(list []slot, target, id *enr.ID) (i int, found bool) {
@@ -40,10 +40,10 @@ func searchSlots(list []slot, target, id *enr.ID) (i int, found bool) {
 	})
 }
 
-// insert adds a candidate unless it is there or limit others are closer. A list that grows over
-// the limit loses the farthest candidate that has not been asked. Those that have been asked stay:
-// there are never more of them than queries, and a flood of close candidates that do not exist
-// must not wash out the results.
+// insert adds a candidate unless it is there or limit others are closer. A list over the limit
+// loses the farthest candidate that has not been queried. Queried ones stay: there are never more
+// of them than queries, and a flood of close candidates that do not exist must not displace the
+// results.
 func (p *path) insert(cfg *Config, target *enr.ID, c *Peer, hops uint8, limit int) {
 	i, found := p.search(target, &c.ID)
 	if found || i >= limit {
@@ -62,9 +62,9 @@ func (p *path) insert(cfg *Config, target *enr.ID, c *Peer, hops uint8, limit in
 	}
 }
 
-// makeRoom sets candidates aside that have not been asked, so that the list keeps to the limits
-// with s at index i. It reports false if the limits have no room for s: the others of its prefix
-// are closer to the target, or have been asked.
+// makeRoom sets unqueried candidates aside, so that the list keeps to the limits with s at index i.
+// It reports false if there is no room for s: the others of its prefix are closer to the target, or
+// have been queried.
 func (p *path) makeRoom(cfg *Config, target *enr.ID, s *slot, i int) bool {
 	for k, limit := range cfg.Limits.Widths() {
 		w, count, farthest := prefixquota.Width(k), 0, -1
@@ -90,7 +90,7 @@ func (p *path) makeRoom(cfg *Config, target *enr.ID, s *slot, i int) bool {
 	return true
 }
 
-// setAside keeps a candidate for the case that a lookup runs out of others.
+// setAside keeps a candidate in case the lookup runs out of others.
 func (p *path) setAside(cfg *Config, target *enr.ID, s slot) {
 	i, found := searchSlots(p.spare, target, &s.ID)
 	if found || i >= spareMost*cfg.K {
@@ -101,8 +101,8 @@ func (p *path) setAside(cfg *Config, target *enr.ID, s slot) {
 }
 
 // refill takes candidates that were set aside if the others are fewer than wanted and all of them
-// have been asked: the limits say who comes first, and leave no place empty. In a network of one
-// provider most nodes are such.
+// have been queried: the limits decide who comes first and leave no slot empty. In a network with
+// one provider most nodes are set aside.
 func (p *path) refill(cfg *Config, target *enr.ID, taken func(*enr.ID) bool) {
 	if len(p.spare) == 0 || p.outstanding > 0 || p.next(cfg.K, taken) != nil {
 		return
@@ -117,8 +117,8 @@ func (p *path) refill(cfg *Config, target *enr.ID, taken func(*enr.ID) bool) {
 	}
 }
 
-// next returns the closest candidate that has not been asked among the k closest, or nil.
-// Candidates that another path has taken are dropped on the way.
+// next returns the closest unqueried candidate among the k closest, or nil. It drops candidates
+// that another path has taken.
 func (p *path) next(k int, taken func(*enr.ID) bool) *slot {
 	for i := 0; i < min(k, len(p.list)); {
 		s := &p.list[i]
@@ -134,7 +134,7 @@ func (p *path) next(k int, taken func(*enr.ID) bool) *slot {
 	return nil
 }
 
-// settled says whether the k closest candidates have all answered.
+// settled reports whether the k closest candidates have all answered.
 func (p *path) settled(k int, taken func(*enr.ID) bool) bool {
 	if p.next(k, taken) != nil {
 		return false

@@ -9,19 +9,19 @@ import (
 // Peer is a node and the endpoint at which to contact it. A lookup reads only ID and Addr.
 type Peer struct {
 	ID enr.ID
-	// Record is the node's record, nil if it is not known. It is immutable, verified, and shared.
+	// Record is the node's record, nil if it is not known. It is immutable, verified and shared.
 	Record *enr.Record
 	// Addr is the endpoint to contact the node at.
 	Addr netip.AddrPort
-	// PublicKey is the node's key, for a node whose record is not known. It is zero if that is not
-	// known either.
+	// PublicKey is the node's key, for a node whose record is not known. It is zero if the key is
+	// not known either.
 	PublicKey [33]byte
-	// Listed: the peer comes from a list that others made, such as one in DNS. It is contacted only
-	// at addresses that such a party can know, and within the budget for endpoints that have not
-	// answered.
+	// Listed says that the peer comes from a list that others made, such as one in DNS. It is
+	// contacted only at addresses that the author of such a list can know, and within the budget
+	// for unproven endpoints.
 	Listed bool
-	// Unvouched says of a bootnode that nobody has named it: its vote on this node's address is
-	// that of any peer.
+	// Unvouched says of a bootnode that the operator has not named it: its vote on the address of
+	// this node is that of any peer.
 	Unvouched bool
 }
 
