@@ -12,6 +12,7 @@ import (
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // oneToOne is a router that gives one inner address an outer one, which may change: everybody gets
@@ -34,13 +35,13 @@ func (r *oneToOne) route(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPor
 // village is a network of nodes with public addresses, which start from the first of them.
 type village struct {
 	t     *testing.T
-	w     *wire
+	w     *wiretest.Net
 	nodes []*Node
 }
 
 func newVillage(t *testing.T, count int) *village {
 	v := &village{t: t, w: newWire()}
-	v.w.delay = 20 * time.Millisecond
+	v.w.Delay = 20 * time.Millisecond
 	for range count {
 		v.add()
 	}
@@ -54,7 +55,7 @@ func (v *village) add() {
 
 func (v *village) join(at netip.AddrPort, change func(*Config)) *Node {
 	v.t.Helper()
-	cfg := Config{Conns: []fastpath.Conn{v.w.conn(at)}, Sockets: 1, MaxSessions: 256, MaxChallenges: 256}
+	cfg := Config{Conns: []fastpath.Conn{v.w.Conn(at)}, Sockets: 1, MaxSessions: 256, MaxChallenges: 256}
 	if len(v.nodes) > 0 {
 		cfg.Bootnodes = Contacts(v.nodes[0].LocalRecord())
 	}
@@ -113,7 +114,7 @@ func TestAddressStaysInQuietNetwork(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				v := newVillage(t, c.before)
 				defer v.close()
-				v.w.setRoute((&oneToOne{inner.Addr(), outer.Addr()}).route)
+				v.w.SetRoute((&oneToOne{inner.Addr(), outer.Addr()}).route)
 				time.Sleep(time.Minute)
 				n := v.join(inner, nil)
 				defer n.Close()
@@ -148,15 +149,13 @@ func TestEveryChangeOfAddressIsLearned(t *testing.T) {
 		defer v.close()
 		inner := netip.MustParseAddrPort("10.9.0.2:9000")
 		r := &oneToOne{inner: inner.Addr(), outer: netip.MustParseAddr("21.0.0.1")}
-		v.w.setRoute(r.route)
+		v.w.SetRoute(r.route)
 		n := v.join(inner, nil)
 		defer n.Close()
 		for i := range 10 {
 			// Some are addresses of before.
 			at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{21, byte(i % 7), 1, 1}), 9000)
-			v.w.mu.Lock()
-			r.outer = at.Addr()
-			v.w.mu.Unlock()
+			v.w.Locked(func() { r.outer = at.Addr() })
 			start := time.Now()
 			took, ok := until(2*time.Minute, func() bool { return named4(n) == at })
 			if !ok {
@@ -214,7 +213,7 @@ func TestAddressSurvivesRestart(t *testing.T) {
 				defer v.close()
 				inner, outer := netip.MustParseAddrPort("10.9.0.2:9000"), netip.MustParseAddrPort("21.1.1.1:9000")
 				r := &oneToOne{inner.Addr(), outer.Addr()}
-				v.w.setRoute(r.route)
+				v.w.SetRoute(r.route)
 				key := newKey(t)
 				n := v.join(inner, func(c *Config) { c.PrivateKey = key })
 				until(2*time.Minute, func() bool { return named4(n) == outer })
@@ -263,9 +262,7 @@ func TestAddressSurvivesRestart(t *testing.T) {
 				n.Close()
 
 				moved := netip.MustParseAddrPort("21.2.2.2:9000")
-				v.w.mu.Lock()
-				r.outer = moved.Addr()
-				v.w.mu.Unlock()
+				v.w.Locked(func() { r.outer = moved.Addr() })
 				n = v.join(inner, func(c *Config) { c.PrivateKey, c.Previous = key, previous })
 				defer n.Close()
 				if took, ok := until(2*time.Minute, func() bool { return named4(n) == moved }); !ok {
@@ -312,7 +309,7 @@ func TestPreviousEndpoints(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg := Config{PrivateKey: key, Previous: previous, Conns: []fastpath.Conn{newWire().conn(netip.MustParseAddrPort(c.bound))}, MaxSessions: 64, MaxChallenges: 64}
+			cfg := Config{PrivateKey: key, Previous: previous, Conns: []fastpath.Conn{newWire().Conn(netip.MustParseAddrPort(c.bound))}, MaxSessions: 64, MaxChallenges: 64}
 			if c.change != nil {
 				c.change(&cfg)
 			}

@@ -13,16 +13,17 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // These tests show that the fields of Config reach what they are about. What that makes of them is
 // shown by its own tests.
 
 // onWire starts a node at 10.0.LAST.1 of w.
-func onWire(t *testing.T, w *wire, last byte, change func(*Config)) *Node {
+func onWire(t *testing.T, w *wiretest.Net, last byte, change func(*Config)) *Node {
 	t.Helper()
 	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, last, 1}), 9000)
-	cfg := Config{Conns: []fastpath.Conn{w.conn(addr)}, MaxSessions: 256, MaxChallenges: 256}
+	cfg := Config{Conns: []fastpath.Conn{w.Conn(addr)}, MaxSessions: 256, MaxChallenges: 256}
 	if change != nil {
 		change(&cfg)
 	}
@@ -34,10 +35,6 @@ func onWire(t *testing.T, w *wire, last byte, change func(*Config)) *Node {
 		t.Fatal(err)
 	}
 	return n
-}
-
-func newWire() *wire {
-	return &wire{delay: 10 * time.Millisecond, conns: make(map[netip.AddrPort]*wireConn)}
 }
 
 // keysAt makes private keys whose node IDs lie at a log distance from id, which must be close to
@@ -64,11 +61,11 @@ func TestConfigResend(t *testing.T) {
 		b := onWire(t, w, 2, nil)
 		to := contact(b)
 		b.Close()
-		lost := w.conn(b.Addrs()[0]) // nobody reads from it
+		lost := w.Conn(b.Addrs()[0]) // nobody reads from it
 		if _, err := a.Ping(t.Context(), to); !errors.Is(err, ErrTimeout) {
 			t.Errorf("PING of a silent node: %v", err)
 		}
-		if n := len(lost.in); n != 3 {
+		if n := lost.Waiting(); n != 3 {
 			t.Errorf("%d packets were sent, want one and two more", n)
 		}
 	})

@@ -11,12 +11,13 @@ import (
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // publicNode starts a node at a public address of a virtual network.
-func publicNode(t *testing.T, w *wire, addr string, change func(*Config)) *Node {
+func publicNode(t *testing.T, w *wiretest.Net, addr string, change func(*Config)) *Node {
 	t.Helper()
-	cfg := Config{Conns: []fastpath.Conn{w.conn(netip.MustParseAddrPort(addr))}, Sockets: 1, MaxSessions: 256, MaxChallenges: 256}
+	cfg := Config{Conns: []fastpath.Conn{w.Conn(netip.MustParseAddrPort(addr))}, Sockets: 1, MaxSessions: 256, MaxChallenges: 256}
 	if change != nil {
 		change(&cfg)
 	}
@@ -108,7 +109,7 @@ func TestBudgetBoundsTheOperator(t *testing.T) {
 func TestApplyTableFilter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
-		w.delay = 10 * time.Millisecond
+		w.Delay = 10 * time.Millisecond
 		other := publicNode(t, w, "30.1.1.1:9000", nil)
 		var refused atomic.Bool
 		n := publicNode(t, w, "20.0.0.1:9000", func(cfg *Config) {

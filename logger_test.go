@@ -253,7 +253,7 @@ func TestDiagnose(t *testing.T) {
 			})
 		})
 	}
-	n, err := New(Config{Conns: []fastpath.Conn{newWire().conn(far)}})
+	n, err := New(Config{Conns: []fastpath.Conn{newWire().Conn(far)}})
 	if err != nil {
 		t.Fatal(err)
 	}

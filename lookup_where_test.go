@@ -11,6 +11,7 @@ import (
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/wiretest"
 	"github.com/fastdisc/discv5/limits"
 )
 
@@ -124,12 +125,12 @@ func searches(n *Node) map[string]func(context.Context) error {
 // A search that finds nobody says why: emptiness is the answer of the network alone. The state of
 // the bootnodes tells the same.
 func TestSearchesTellWhy(t *testing.T) {
-	at := func(w *wire, last byte) fastpath.Conn {
-		return w.conn(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, last, 1}), 9000))
+	at := func(w *wiretest.Net, last byte) fastpath.Conn {
+		return w.Conn(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, last, 1}), 9000))
 	}
 	for _, c := range []struct {
 		name   string
-		change func(t *testing.T, w *wire, cfg *Config)
+		change func(t *testing.T, w *wiretest.Net, cfg *Config)
 		act    func(t *testing.T, n *Node)
 		want   []error
 		state  error // of the first bootnode
@@ -143,18 +144,18 @@ func TestSearchesTellWhy(t *testing.T) {
 			n.Close()
 		}, []error{ErrClosed}, nil, false},
 		{"no bootnodes", nil, start, []error{ErrNoNodes}, nil, false},
-		{"silent bootnodes", func(t *testing.T, w *wire, cfg *Config) {
+		{"silent bootnodes", func(t *testing.T, w *wiretest.Net, cfg *Config) {
 			for i := range byte(3) {
 				n := onWire(t, w, 20+i, nil)
 				cfg.Bootnodes = append(cfg.Bootnodes, contact(n))
 				n.Close()
 			}
 		}, start, []error{ErrNoAnswer, ErrTimeout}, ErrTimeout, true},
-		{"bootnode of another family", func(t *testing.T, w *wire, cfg *Config) {
+		{"bootnode of another family", func(t *testing.T, w *wiretest.Net, cfg *Config) {
 			n := onWireAt(t, w, "[fd00::1]:9000", nil)
 			cfg.Bootnodes = Contacts(n.LocalRecord())
 		}, start, []error{ErrNoNodes, ErrNoEndpoint}, ErrNoEndpoint, false},
-		{"banned bootnode", func(t *testing.T, w *wire, cfg *Config) {
+		{"banned bootnode", func(t *testing.T, w *wiretest.Net, cfg *Config) {
 			n := onWire(t, w, 20, nil)
 			t.Cleanup(func() { n.Close() })
 			cfg.Bootnodes, cfg.Access = Contacts(n.LocalRecord()), limits.NewAccess(0)
@@ -166,7 +167,7 @@ func TestSearchesTellWhy(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, start, []error{ErrNoAnswer, ErrBlocked}, ErrBlocked, true},
-		{"self", func(t *testing.T, w *wire, cfg *Config) {
+		{"self", func(t *testing.T, w *wiretest.Net, cfg *Config) {
 			key, err := enr.ParsePrivateKeyHex("b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291")
 			if err != nil {
 				t.Fatal(err)
@@ -251,7 +252,7 @@ func TestBootnodeWithoutEndpoint(t *testing.T) {
 			"both":    {ContactAt(good.ID(), good.Addrs()[0]), contact(bad)},
 			"nothing": {{}},
 		} {
-			cfg := Config{Conns: []fastpath.Conn{w.conn(netip.MustParseAddrPort("10.0.9.1:9000"))}, Bootnodes: list, MaxSessions: 256, MaxChallenges: 256}
+			cfg := Config{Conns: []fastpath.Conn{w.Conn(netip.MustParseAddrPort("10.0.9.1:9000"))}, Bootnodes: list, MaxSessions: 256, MaxChallenges: 256}
 			n, err := New(cfg)
 			if !errors.Is(err, ErrConfig) {
 				t.Errorf("%s: %v", name, err)

@@ -80,7 +80,7 @@ func TestOddRouters(t *testing.T) {
 				defer v.close()
 				b := newNATBox(inner.Addr())
 				b.mapping = c.mapping
-				v.w.setRoute(b.route)
+				v.w.SetRoute(b.route)
 				n := v.join(inner, nil)
 				defer n.Close()
 				first := n.LocalRecord().Seq()

@@ -197,7 +197,7 @@ func TestRefusedSocketsAreClosed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wire := newWire().conn(netip.MustParseAddrPort("10.0.0.2:9000"))
+		wire := newWire().Conn(netip.MustParseAddrPort("10.0.0.2:9000"))
 		cfg := Config{PacketConns: []net.PacketConn{socket}, Conns: []fastpath.Conn{wire}}
 		change(&cfg)
 		if n, err := New(cfg); err == nil {
@@ -209,7 +209,7 @@ func TestRefusedSocketsAreClosed(t *testing.T) {
 			socket.Close()
 		}
 		select {
-		case <-wire.done:
+		case <-wire.Done():
 		default:
 			t.Errorf("%s: the Conn is open", name)
 		}

@@ -31,7 +31,7 @@ func TestManyNodesAtOneAddress(t *testing.T) {
 				w := newWire()
 				node := func(port int, change func(*Config)) *Node {
 					addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{8, 8, 4, 4}), uint16(port))
-					cfg := Config{Conns: []fastpath.Conn{w.conn(addr)}, MaxSessions: 256, MaxChallenges: 256, RefreshInterval: time.Hour}
+					cfg := Config{Conns: []fastpath.Conn{w.Conn(addr)}, MaxSessions: 256, MaxChallenges: 256, RefreshInterval: time.Hour}
 					if change != nil {
 						change(&cfg)
 					}

@@ -13,13 +13,14 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/session"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // wirePair starts two nodes on a virtual network with a round trip time. They have no session.
-func wirePair(t *testing.T, rtt time.Duration, change func(*Config)) (w *wire, a, b *Node) {
+func wirePair(t *testing.T, rtt time.Duration, change func(*Config)) (w *wiretest.Net, a, b *Node) {
 	t.Helper()
 	w = newWire()
-	w.delay = rtt / 2
+	w.Delay = rtt / 2
 	a, b = onWire(t, w, 1, change), onWire(t, w, 2, change)
 	b.HandleTalk("echo", func(_ context.Context, r TalkRequest) []byte { return r.Payload })
 	t.Cleanup(func() { a.Close(); b.Close() })
@@ -130,7 +131,7 @@ func TestRequestsToSilentPeerAreBounded(t *testing.T) {
 func TestImpatientLookupsLeaveTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
-		w.delay = 150 * time.Millisecond
+		w.Delay = 150 * time.Millisecond
 		boot := onWire(t, w, 1, nil)
 		defer boot.Close()
 		nodes := []*Node{boot}

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // onWireAt starts a node at an address of a virtual network.
-func onWireAt(t *testing.T, w *wire, addr string, change func(*Config)) *Node {
+func onWireAt(t *testing.T, w *wiretest.Net, addr string, change func(*Config)) *Node {
 	t.Helper()
-	cfg := Config{Conns: []fastpath.Conn{w.conn(netip.MustParseAddrPort(addr))}, MaxSessions: 256, MaxChallenges: 256}
+	cfg := Config{Conns: []fastpath.Conn{w.Conn(netip.MustParseAddrPort(addr))}, MaxSessions: 256, MaxChallenges: 256}
 	if change != nil {
 		change(&cfg)
 	}

@@ -19,7 +19,7 @@ func TestTalkStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rtt, size, window, length = 100 * time.Millisecond, 1100, 1200, 2 * time.Second
 		w := newWire()
-		w.delay = rtt / 2
+		w.Delay = rtt / 2
 		a, b := onWireAt(t, w, "52.1.0.1:9000", nil), onWireAt(t, w, "99.1.0.1:9000", nil)
 		var handled atomic.Int64
 		b.HandleTalk("utp", func(_ context.Context, r TalkRequest) []byte {

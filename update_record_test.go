@@ -22,7 +22,7 @@ func TestRecordWithoutChange(t *testing.T) {
 		key := newKey(t)
 		saves := 0
 		start := func(previous *enr.Record) *Node {
-			n, err := New(Config{PrivateKey: key, Conns: []fastpath.Conn{w.conn(at)}, MaxSessions: 256, MaxChallenges: 256, Previous: previous,
+			n, err := New(Config{PrivateKey: key, Conns: []fastpath.Conn{w.Conn(at)}, MaxSessions: 256, MaxChallenges: 256, Previous: previous,
 				SaveRecord: func(*enr.Record) error { saves++; return nil }})
 			if err != nil {
 				t.Fatal(err)

@@ -160,13 +160,13 @@ func (c corpora) conversation(t *testing.T) {
 		}
 	}
 	number := 0
-	seen := func(d datagram) {
+	seen := func(d wiretest.Datagram) {
 		number++
 		to, from := a, b
-		if d.to == b.addr {
+		if d.To == b.addr {
 			to, from = b, a
 		}
-		p, clear := clearPacket(t, d.b, to.id())
+		p, clear := clearPacket(t, d.B, to.id())
 		c.packet(fmt.Sprintf("talk-%02d-%s", number, [...]string{"message", "whoareyou", "handshake"}[p.Flag]), clear)
 		id := from.id()
 		key := session.MakeKey(from.addr, &id)
@@ -193,8 +193,8 @@ func (c corpora) conversation(t *testing.T) {
 		r.Peer, r.Done = peer(b), func(*engine.Worker, engine.Result) {}
 		a.w.Begin(n.now)
 		a.w.Start(r)
-		for len(n.queue) > 0 {
-			d := n.queue[0]
+		for len(n.Queue) > 0 {
+			d := n.Queue[0]
 			n.settleOne()
 			seen(d)
 		}

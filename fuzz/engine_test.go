@@ -9,6 +9,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/lookup"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // FuzzEngine runs one engine by a script. It never panics; it never sends more to who has proved
@@ -79,7 +80,7 @@ func (w *world) step() {
 	case stepMove:
 		w.peerAt().at = w.peerAt().Addr
 	case stepBatch:
-		var list []datagram
+		var list []wiretest.Datagram
 		for range w.s.choose(40) {
 			if d, ok := w.datagram(w.s.choose(stepBatch)); ok {
 				list = append(list, d)
@@ -97,11 +98,11 @@ func (w *world) step() {
 			return
 		}
 		for _, p := range w.peers[1:] { // one of those at that address was asked
-			if p.opening != nil && p.openingAt == d.from {
+			if p.opening != nil && p.openingAt == d.From {
 				return
 			}
 		}
-		w.t.Fatalf("WHOAREYOU from %v was taken, to where nothing was sent", d.from)
+		w.t.Fatalf("WHOAREYOU from %v was taken, to where nothing was sent", d.From)
 	}
 }
 
@@ -115,7 +116,7 @@ func (w *world) span() time.Duration {
 }
 
 // datagram makes one, if the peer has what it takes.
-func (w *world) datagram(op int) (datagram, bool) {
+func (w *world) datagram(op int) (wiretest.Datagram, bool) {
 	p := w.peerAt()
 	var b []byte
 	switch op {
@@ -139,7 +140,7 @@ func (w *world) datagram(op int) (datagram, bool) {
 		b = p.challengeNode(uint64(w.s.choose(3)))
 	case stepAccept:
 		if !p.accept() {
-			return datagram{}, false
+			return wiretest.Datagram{}, false
 		}
 		b = p.message(w.response(p))
 	case stepAnswer:
@@ -148,9 +149,9 @@ func (w *world) datagram(op int) (datagram, bool) {
 		return w.replay()
 	}
 	if len(b) == 0 {
-		return datagram{}, false
+		return wiretest.Datagram{}, false
 	}
-	return datagram{p.at, w.home(), b}, true
+	return wiretest.Datagram{From: p.at, To: w.home(), B: b}, true
 }
 
 // packet is a header of the right protocol whose other fields come from the script.
@@ -172,18 +173,18 @@ func (w *world) packet() []byte {
 }
 
 // replay repeats a datagram.
-func (w *world) replay() (datagram, bool) {
+func (w *world) replay() (wiretest.Datagram, bool) {
 	if len(w.sent) == 0 {
-		return datagram{}, false
+		return wiretest.Datagram{}, false
 	}
 	p, i := w.peerAt(), w.s.number(65536)
 	if i %= 65535; i == 0 { // the largest number too
 		i = len(w.sent) - 1
 	}
 	i %= len(w.sent)
-	d := datagram{p.at, w.home(), append([]byte(nil), w.sent[i]...)}
-	if how := w.s.byte(); how&1 != 0 && len(d.b) > 0 {
-		d.b[w.s.number(len(d.b))] ^= how
+	d := wiretest.Datagram{From: p.at, To: w.home(), B: append([]byte(nil), w.sent[i]...)}
+	if how := w.s.byte(); how&1 != 0 && len(d.B) > 0 {
+		d.B[w.s.number(len(d.B))] ^= how
 	}
 	return d, true
 }

@@ -11,12 +11,6 @@ import (
 	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
-// datagram is one under way.
-type datagram struct {
-	from, to netip.AddrPort
-	b        []byte
-}
-
 func random(t testing.TB, seed uint64) *aead.Random {
 	t.Helper()
 	r, err := aead.NewRandom(wiretest.Reader(seed))

@@ -57,11 +57,11 @@ const realCurve = 224
 const maxUnderWay = 200
 
 type net struct {
+	*wiretest.Net
 	t     testing.TB
 	s     *script
 	now   time.Duration
 	nodes [3]*node
-	queue []datagram
 	calls []*call
 	// by are the nodes that started the calls.
 	by []*node
@@ -77,13 +77,20 @@ type node struct {
 
 func (d *node) Buffer() []byte { return d.buf[:] }
 func (d *node) Commit(size int, to netip.AddrPort, _ engine.Via) {
-	if len(d.n.queue) < maxUnderWay {
-		d.n.queue = append(d.n.queue, datagram{d.addr, to, bytes.Clone(d.buf[:size])})
+	if len(d.n.Queue) < maxUnderWay {
+		d.n.Send(d.addr, to, d.buf[:size])
 	}
 }
 
 func newNet(t testing.TB, s *script) *net {
-	n := &net{t: t, s: s, now: time.Hour}
+	n := &net{Net: wiretest.NewNet(), t: t, s: s, now: time.Hour}
+	n.Receive = func(d wiretest.Datagram) {
+		for _, to := range n.nodes {
+			if to.addr == d.To {
+				to.w.Receive(n.now, d.From, bytes.Clone(d.B))
+			}
+		}
+	}
 	flags := s.byte()
 	for i := range n.nodes {
 		d := &node{identity: identities()[i], n: n}
@@ -120,21 +127,23 @@ func (n *net) step() {
 	case netPick:
 		n.arrive(n.s.choose(256))
 	case netLose:
-		n.take(0)
+		if len(n.Queue) > 0 {
+			n.Take(0)
+		}
 	case netRepeat:
-		if len(n.queue) > 0 && len(n.queue) < maxUnderWay {
-			n.queue = append(n.queue, n.queue[0])
+		if len(n.Queue) > 0 && len(n.Queue) < maxUnderWay {
+			n.Queue = append(n.Queue, n.Queue[0])
 			n.arrive(0)
 		}
 	case netChange:
-		if len(n.queue) > 0 && len(n.queue[0].b) > 1 {
-			b := bytes.Clone(n.queue[0].b)
+		if len(n.Queue) > 0 && len(n.Queue[0].B) > 1 {
+			b := bytes.Clone(n.Queue[0].B)
 			b[n.s.number(len(b))] ^= n.s.byte()
-			n.queue[0].b = b[:len(b)-n.s.choose(2)]
+			n.Queue[0].B = b[:len(b)-n.s.choose(2)]
 		}
 	case netForge:
-		if len(n.queue) > 0 {
-			n.queue[0].from = n.node().addr
+		if len(n.Queue) > 0 {
+			n.Queue[0].From = n.node().addr
 		}
 	case netTime:
 		d := time.Duration(1+n.s.choose(256)) * 10 * time.Millisecond
@@ -175,22 +184,10 @@ func (n *net) step() {
 	}
 }
 
-func (n *net) take(i int) (datagram, bool) {
-	if len(n.queue) == 0 {
-		return datagram{}, false
-	}
-	i %= len(n.queue)
-	d := n.queue[i]
-	n.queue = append(n.queue[:i:i], n.queue[i+1:]...)
-	return d, true
-}
-
+// arrive delivers a datagram of the queue.
 func (n *net) arrive(i int) {
-	d, ok := n.take(i)
-	for _, to := range n.nodes {
-		if ok && to.addr == d.to {
-			to.w.Receive(n.now, d.from, bytes.Clone(d.b))
-		}
+	if k := len(n.Queue); k > 0 {
+		n.DeliverAt(i % k)
 	}
 }
 
@@ -229,8 +226,8 @@ func (n *net) run(d time.Duration) {
 
 func (n *net) settle() {
 	for again := true; again; {
-		again = len(n.queue) > 0
-		for len(n.queue) > 0 {
+		again = len(n.Queue) > 0
+		for len(n.Queue) > 0 {
 			n.arrive(0)
 		}
 		for _, d := range n.nodes {

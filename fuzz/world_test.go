@@ -32,8 +32,8 @@ type world struct {
 	self    [32]byte
 	remote  wiretest.Remote // the engine, as peers know it
 	buf     [codec.MaxPacketSize]byte
-	out     []datagram // of the step that goes on
-	sent    [][]byte   // datagrams that peers have sent, for replays
+	out     []wiretest.Datagram // of the step that goes on
+	sent    [][]byte            // datagrams that peers have sent, for replays
 	peers   [len(addresses)]*peer
 	calls   []*call
 	// proved says which peer has shown at which address that it has its key: since then it may have
@@ -121,15 +121,15 @@ func (w *world) Commit(n int, to netip.AddrPort, _ engine.Via) {
 		w.t.Fatalf("datagram of %d bytes to %v", n, to)
 	}
 	w.outs++
-	w.out = append(w.out, datagram{w.peers[0].Addr, to, bytes.Clone(w.buf[:n])})
+	w.out = append(w.out, wiretest.Datagram{From: w.peers[0].Addr, To: to, B: bytes.Clone(w.buf[:n])})
 }
 
 // settle hands what the engine has sent to the peers, and checks what must hold at any time.
 func (w *world) settle() {
 	for _, d := range w.out {
 		for _, p := range w.peers[1:] {
-			if p.at == d.to {
-				p.receive(bytes.Clone(d.b))
+			if p.at == d.To {
+				p.receive(bytes.Clone(d.B))
 			}
 		}
 	}
@@ -183,26 +183,26 @@ func (w *world) check() {
 
 // deliver gives datagrams to the engine in one batch. No source that has proved nothing and was not
 // called gets more than it sent, and nobody else gets anything because of it.
-func (w *world) deliver(list ...datagram) {
+func (w *world) deliver(list ...wiretest.Datagram) {
 	room := map[netip.AddrPort]int{}
 	free := false // somebody in the batch may cause more
 	w.rx.Begin(w.now)
 	for _, d := range list {
-		room[d.from] += len(d.b)
-		free = free || w.known(d.from)
+		room[d.From] += len(d.B)
+		free = free || w.known(d.From)
 		w.in++
-		w.bytes += uint64(len(d.b))
-		w.sent = append(w.sent, bytes.Clone(d.b))
-		w.rx.Add(d.from, d.b)
+		w.bytes += uint64(len(d.B))
+		w.sent = append(w.sent, bytes.Clone(d.B))
+		w.rx.Add(d.From, d.B)
 	}
 	w.rx.Flush()
 	// a batch has ended, and a socket would read the next one into the same memory
 	for _, d := range list {
-		fill(d.b)
+		fill(d.B)
 	}
 	for _, o := range w.out {
-		if room[o.to] -= len(o.b); room[o.to] < 0 && !free {
-			w.t.Fatalf("%d bytes to %v, more than came from there", len(o.b), o.to)
+		if room[o.To] -= len(o.B); room[o.To] < 0 && !free {
+			w.t.Fatalf("%d bytes to %v, more than came from there", len(o.B), o.To)
 		}
 	}
 	w.settle()
@@ -224,7 +224,7 @@ func (w *world) known(a netip.AddrPort) bool {
 // contact notes whom the engine sends to on its own.
 func (w *world) contact() {
 	for _, o := range w.out {
-		w.contacted[o.to] = true
+		w.contacted[o.To] = true
 	}
 }
 
@@ -236,10 +236,10 @@ func (w *world) tasks(n int) {
 			return
 		}
 		for _, o := range w.out {
-			if !w.known(o.to) && len(o.b) > codec.MaxPacketSize/4 {
+			if !w.known(o.To) && len(o.B) > codec.MaxPacketSize/4 {
 				// A lookup has gone on to a node that an answer has named: a request, which is
 				// small.
-				w.t.Fatalf("%d bytes to %v, which has proved nothing", len(o.b), o.to)
+				w.t.Fatalf("%d bytes to %v, which has proved nothing", len(o.B), o.To)
 			}
 		}
 		w.contact()

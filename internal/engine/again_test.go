@@ -105,7 +105,7 @@ func TestResend(t *testing.T) {
 		a := nw.add("10.0.0.1:9000", func(c *Config) { c.Resend = 2 })
 		b := nw.add("10.0.0.2:9000", nil)
 		n := 0
-		nw.drop = func(from, to netip.AddrPort, _ []byte) bool {
+		nw.Drop = func(from, to netip.AddrPort, _ []byte) bool {
 			if to == b.addr {
 				n++
 			}
@@ -126,7 +126,7 @@ func TestCancelAfterResend(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("10.0.0.1:9000", func(c *Config) { c.Resend = 2 })
 	b := nw.add("10.0.0.2:9000", nil)
-	nw.drop = func(netip.AddrPort, netip.AddrPort, []byte) bool { return true }
+	nw.Drop = func(netip.AddrPort, netip.AddrPort, []byte) bool { return true }
 	var ends []error
 	a.w.Begin(nw.now)
 	id := a.w.Start(Request{Type: codec.TypePing, Peer: b.peer(), Done: func(_ *Worker, r Result) { ends = append(ends, r.Err) }})

@@ -16,6 +16,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/session"
+	"github.com/fastdisc/discv5/internal/wiretest"
 	"github.com/fastdisc/discv5/table"
 	"github.com/fastdisc/discv5/topic"
 )
@@ -71,7 +72,7 @@ func newBenchEngine(tb testing.TB, sessions int) *benchEngine {
 // the peers have records, and the nodes of the table are capable.
 func newBenchEngineWith(tb testing.TB, sessions int, registrar *topic.Config) *benchEngine {
 	tb.Helper()
-	source := &countedReader{Reader: newReader(7)}
+	source := &countedReader{Reader: wiretest.Reader(7)}
 	check := func(err error) {
 		if err != nil {
 			tb.Helper()
@@ -128,7 +129,7 @@ func (f *benchEngine) connect(i int) {
 
 // fill puts nodes with records of the usual size into the table, as if they had answered.
 func (f *benchEngine) fill() {
-	source := newReader(8)
+	source := wiretest.Reader(8)
 	full := 0
 	for i := 0; full < 3; i++ {
 		key, err := enr.GenerateKey(source)

@@ -22,7 +22,7 @@ func (nw *network) claiming(addr, states string, seed uint64) *stranger {
 // sentBeside counts the datagrams that n sends to anybody but the strangers.
 func (nw *network) sentBeside(n *node) *int {
 	count := new(int)
-	nw.tap = chain(nw.tap, func(from, to netip.AddrPort, _ []byte) {
+	nw.Tap = chain(nw.Tap, func(from, to netip.AddrPort, _ []byte) {
 		if from == n.addr && to.Addr().As4()[0] != 9 {
 			*count++
 		}

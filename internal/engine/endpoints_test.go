@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/wiretest"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -34,7 +35,7 @@ func TestS20NamedEndpoints(t *testing.T) {
 		{"private named by a private peer", "10.0.0.1:9000", "", table.Private, "10.0.0.1:9000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			key, err := enr.GenerateKey(newReader(7))
+			key, err := enr.GenerateKey(wiretest.Reader(7))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,13 +8,14 @@ import (
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/limiter"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // addPrivatePeers offers 60 peers of one private /24 to n's table and returns how many it takes.
 func addPrivatePeers(t *testing.T, n *node) (members int) {
 	t.Helper()
 	for i := range 60 {
-		key, err := enr.GenerateKey(newReader(uint64(i) + 7000))
+		key, err := enr.GenerateKey(wiretest.Reader(uint64(i) + 7000))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +108,7 @@ func TestS38PrivateSourcesAreLimited(t *testing.T) {
 				from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), uint16(1000+i))
 				b.w.Receive(nw.now, from, evil.message(enr.ID{1: byte(i), 2: byte(i >> 8)}, b, nil, nil))
 			}
-			nw.queue = nil
+			nw.Queue = nil
 			if c := int(b.e.Counters()[WhoareyouSent]); c < tt.least || c > tt.most {
 				t.Errorf("%d challenges for 5000 messages of one private /24, want %d to %d", c, tt.least, tt.most)
 			}

@@ -36,12 +36,12 @@ func TestS34FeelersGoToNewPrefixes(t *testing.T) {
 	a.w.Begin(nw.now + time.Second)
 	run.feel(a.w)
 	got := map[string]int{}
-	for _, d := range nw.queue {
-		got[d.to.String()]++
+	for _, d := range nw.Queue {
+		got[d.To.String()]++
 	}
 	want := []string{"51.1.1.1:1", "52.1.1.1:1", "41.1.1.2:1"}
-	if len(nw.queue) != len(want) {
-		t.Errorf("%d packets to %v, want one to each of %v", len(nw.queue), got, want)
+	if len(nw.Queue) != len(want) {
+		t.Errorf("%d packets to %v, want one to each of %v", len(nw.Queue), got, want)
 	}
 	for _, to := range want {
 		if got[to] != 1 {
@@ -86,7 +86,7 @@ func TestS34LookupsKeepToTheLimits(t *testing.T) {
 				}
 			}
 			asked := map[netip.AddrPort]bool{}
-			nw.tap = func(from, to netip.AddrPort, _ []byte) {
+			nw.Tap = func(from, to netip.AddrPort, _ []byte) {
 				if from == a.addr && site.Contains(to.Addr()) {
 					asked[to] = true
 				}

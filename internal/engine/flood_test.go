@@ -66,7 +66,7 @@ func TestS40NewcomersBesideFlood(t *testing.T) {
 				var id enr.ID
 				binary.BigEndian.PutUint64(id[:], rng.Uint64())
 				b.w.Receive(nw.now, spoofed(rng), evil.message(id, b, nil, nil))
-				nw.queue = nil // WHOAREYOU to nobody
+				nw.Queue = nil // WHOAREYOU to nobody
 			}
 		}
 	}

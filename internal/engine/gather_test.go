@@ -8,6 +8,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/wiretest"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -18,7 +19,7 @@ func TestAnswerHoldsUsableRecordsFirst(t *testing.T) {
 	b := nw.add("8.8.8.2:9000", nil)
 	count := map[string]int{}
 	for i := uint64(0); count["4"] < 20 || count["6"] < 4; i++ {
-		key, err := enr.GenerateKey(newReader(9000 + i))
+		key, err := enr.GenerateKey(wiretest.Reader(9000 + i))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,7 +39,7 @@ func TestLatencies(t *testing.T) {
 	const hop = 3 * time.Millisecond
 	nw := newNetwork(t)
 	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
-	nw.tap = func(netip.AddrPort, netip.AddrPort, []byte) { nw.now += hop }
+	nw.Tap = func(netip.AddrPort, netip.AddrPort, []byte) { nw.now += hop }
 	check := func(n *node, k Latency, count uint64, sum time.Duration) {
 		t.Helper()
 		if h := n.e.Latencies()[k]; h.Count() != count || h.Sum != sum {
@@ -69,7 +69,7 @@ func TestLatencies(t *testing.T) {
 	check(a, LatencyTalk, 1, 2*hop)
 
 	// A lost answer counts nothing.
-	nw.drop = func(_, to netip.AddrPort, _ []byte) bool { return to == a.addr }
+	nw.Drop = func(_, to netip.AddrPort, _ []byte) bool { return to == a.addr }
 	if r := a.ping(b); r.Err != ErrTimeout {
 		t.Fatal(r.Err)
 	}
@@ -108,7 +108,7 @@ func TestLatencyOfQueue(t *testing.T) {
 	id := [32]byte(a.rec.ID())
 	key := session.MakeKey(a.addr, &id)
 	b.e.sessions.Remove(&key, b.e.sessions.Hash(&key))
-	nw.tap = func(netip.AddrPort, netip.AddrPort, []byte) { nw.now += time.Millisecond }
+	nw.Tap = func(netip.AddrPort, netip.AddrPort, []byte) { nw.now += time.Millisecond }
 	start()
 	if end == nil || end.Err != nil {
 		t.Fatalf("ping after the session was lost: %v", end)

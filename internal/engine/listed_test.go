@@ -23,7 +23,7 @@ func TestS48ListedAddresses(t *testing.T) {
 			nw := newNetwork(t)
 			a := nw.add(c.self, nil)
 			contacted := make(map[netip.AddrPort]int)
-			nw.tap = func(from, to netip.AddrPort, _ []byte) {
+			nw.Tap = func(from, to netip.AddrPort, _ []byte) {
 				if from == a.addr {
 					contacted[to]++
 				}

@@ -10,6 +10,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/lookup"
 	"github.com/fastdisc/discv5/internal/session"
+	"github.com/fastdisc/discv5/internal/wiretest"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -76,7 +77,7 @@ func newLookupNet(tb testing.TB, size int, change func(i int, c *Config)) (*look
 	nw := &lookupNet{now: time.Minute, nodes: make(map[netip.AddrPort]*lookupNode, size)}
 	list := make([]*lookupNode, size)
 	for i := range list {
-		r := newReader(uint64(i) + 5000)
+		r := wiretest.Reader(uint64(i) + 5000)
 		key, err := enr.GenerateKey(r)
 		if err != nil {
 			tb.Fatal(err)

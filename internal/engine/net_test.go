@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -11,26 +9,17 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // network is a set of engines joined by a queue of datagrams on virtual time.
 type network struct {
+	*wiretest.Net
 	t     testing.TB
 	now   time.Duration
 	nodes map[netip.AddrPort]*node
 	order []*node
-	queue []datagram
 	rng   *rand.Rand
-	// drop, if set, decides which datagrams are lost; tap sees each before.
-	drop func(from, to netip.AddrPort, b []byte) bool
-	// route, if set, rewrites the addresses of each datagram, as NATs do, or loses it.
-	route func(from, to netip.AddrPort) (f, t netip.AddrPort, ok bool)
-	tap   func(from, to netip.AddrPort, b []byte)
-}
-
-type datagram struct {
-	from, to netip.AddrPort
-	b        []byte
 }
 
 type node struct {
@@ -60,27 +49,25 @@ func (n *node) Commit(size int, to netip.AddrPort, via Via) {
 	if n.second.IsValid() && n.second.Addr().Is4() == to.Addr().Is4() {
 		from = n.second
 	}
-	n.net.queue = append(n.net.queue, datagram{from, to, bytes.Clone(n.buf[:size])})
-}
-
-// seededReader gives the same bytes for the same seed.
-type seededReader struct{ *rand.ChaCha8 }
-
-func newReader(seed uint64) seededReader {
-	var s [32]byte
-	binary.LittleEndian.PutUint64(s[:], seed)
-	return seededReader{rand.NewChaCha8(s)}
+	n.net.Send(from, to, n.buf[:size])
 }
 
 func newNetwork(t testing.TB) *network {
-	return &network{t: t, nodes: make(map[netip.AddrPort]*node), rng: rand.New(rand.NewPCG(1, 2))}
+	nw := &network{Net: wiretest.NewNet(), t: t, nodes: make(map[netip.AddrPort]*node), rng: rand.New(rand.NewPCG(1, 2))}
+	nw.Receive = func(d wiretest.Datagram) {
+		if n := nw.nodes[d.To]; n != nil {
+			n.receive(nw.now, d)
+			n.jobs()
+		}
+	}
+	return nw
 }
 
 // add starts a node at addr. change may alter its configuration.
 func (nw *network) add(addr string, change func(*Config)) *node {
 	nw.t.Helper()
 	ap := netip.MustParseAddrPort(addr)
-	r := newReader(uint64(len(nw.order)) + 100)
+	r := wiretest.Reader(uint64(len(nw.order)) + 100)
 	key, err := enr.GenerateKey(r)
 	if err != nil {
 		nw.t.Fatal(err)
@@ -117,43 +104,19 @@ func (n *node) start(cfg Config) {
 }
 
 // deliver moves datagrams until none are under way.
-func (nw *network) deliver() {
-	for i := 0; len(nw.queue) > 0; i++ {
-		if i > 1_000_000 {
-			nw.t.Fatal("datagrams without end")
-		}
-		d := nw.queue[0]
-		nw.queue = nw.queue[1:]
-		if nw.route != nil {
-			var ok bool
-			if d.from, d.to, ok = nw.route(d.from, d.to); !ok {
-				continue
-			}
-		}
-		if nw.tap != nil {
-			nw.tap(d.from, d.to, d.b)
-		}
-		if nw.drop != nil && nw.drop(d.from, d.to, d.b) {
-			continue
-		}
-		if n := nw.nodes[d.to]; n != nil {
-			n.receive(nw.now, d)
-			n.jobs()
-		}
-	}
-}
+func (nw *network) deliver() { nw.Deliver(nw.t) }
 
 // receive serves a datagram, which arrived at one of n's local addresses if it has several.
-func (n *node) receive(now time.Duration, d datagram) {
+func (n *node) receive(now time.Duration, d wiretest.Datagram) {
 	for via, a := range n.homes {
-		if a == d.to {
+		if a == d.To {
 			n.w.Begin(now)
-			n.w.AddVia(via, d.from, d.b)
+			n.w.AddVia(via, d.From, d.B)
 			n.w.Flush()
 			return
 		}
 	}
-	n.w.Receive(now, d.from, d.b)
+	n.w.Receive(now, d.From, d.B)
 }
 
 func (n *node) jobs() {
@@ -257,7 +220,7 @@ func TestTalkUnknownProtocol(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	nw := newNetwork(t)
 	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
-	nw.drop = func(_, to netip.AddrPort, _ []byte) bool { return to == b.addr }
+	nw.Drop = func(_, to netip.AddrPort, _ []byte) bool { return to == b.addr }
 	if r := a.ping(b); r.Err != ErrTimeout {
 		t.Fatalf("got %v, want ErrTimeout", r.Err)
 	}

@@ -106,7 +106,7 @@ func TestNewerRecordLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := a.e.Counters()[OutFindNode]
-	nw.drop = func(from, _ netip.AddrPort, _ []byte) bool {
+	nw.Drop = func(from, _ netip.AddrPort, _ []byte) bool {
 		return from == a.addr && a.e.Counters()[OutFindNode] > asked
 	}
 	b.ping(a)
@@ -114,7 +114,7 @@ func TestNewerRecordLost(t *testing.T) {
 	if a.e.Counters()[OutFindNode] == asked {
 		t.Fatal("the record was not asked for")
 	}
-	nw.drop = nil
+	nw.Drop = nil
 	if seq, _ := a.e.table.Seq(b.e.ID()); seq == b.e.Record().Seq() {
 		t.Fatal("the record has come all the same")
 	}

@@ -28,11 +28,11 @@ func traced(t *testing.T, sparing bool) (hash uint64, ticks int) {
 		})
 	}
 	h := fnv.New64a()
-	nw.tap = func(from, to netip.AddrPort, b []byte) {
+	nw.Tap = func(from, to netip.AddrPort, b []byte) {
 		fmt.Fprintln(h, nw.now, from, to)
 		h.Write(b)
 	}
-	nw.drop = func(_, _ netip.AddrPort, _ []byte) bool { return nw.rng.IntN(20) == 0 }
+	nw.Drop = func(_, _ netip.AddrPort, _ []byte) bool { return nw.rng.IntN(20) == 0 }
 	for end := nw.now + 7*time.Minute; nw.now < end; {
 		nw.now += 50 * time.Millisecond
 		for _, n := range nw.order {

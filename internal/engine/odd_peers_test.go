@@ -95,7 +95,7 @@ func TestBootnodeWithBadEntry(t *testing.T) {
 				t.Fatalf("contacted at %v, %v", p.Addr, err)
 			}
 			nw.swarm(1, 14, p, nil)
-			nw.tap = func(_, to netip.AddrPort, _ []byte) {
+			nw.Tap = func(_, to netip.AddrPort, _ []byte) {
 				if to.Addr().Is6() && table.Class(to.Addr()) != table.Global {
 					t.Errorf("a datagram to %v", to)
 				}
@@ -365,8 +365,8 @@ func (nw *network) rewriting(inner, outer netip.AddrPort) {
 	asked := make(map[netip.AddrPort]bool) // who has sent to outer
 	ports := make(map[netip.AddrPort]uint16)
 	back := make(map[uint16]netip.AddrPort)
-	next := nw.route
-	nw.route = func(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort, bool) {
+	next := nw.Route
+	nw.Route = func(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort, bool) {
 		switch {
 		case from == inner && asked[to]:
 			return outer, to, true
@@ -401,8 +401,8 @@ func TestRewrittenSourcePort(t *testing.T) {
 			inner, outer := netip.MustParseAddrPort("10.9.0.2:9000"), netip.MustParseAddrPort("30.1.1.1:30303")
 			nw.rewriting(inner, outer)
 			if !open {
-				route := nw.route
-				nw.route = func(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort, bool) {
+				route := nw.Route
+				nw.Route = func(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort, bool) {
 					if to == outer {
 						return from, to, false
 					}
@@ -410,11 +410,11 @@ func TestRewrittenSourcePort(t *testing.T) {
 				}
 			}
 			probes := make(map[netip.AddrPort]int)
-			nw.tap = func(from, to netip.AddrPort, _ []byte) { probes[from]++ }
+			nw.Tap = func(from, to netip.AddrPort, _ []byte) { probes[from]++ }
 			if !open {
-				nw.tap = nil
-				route := nw.route
-				nw.route = func(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort, bool) {
+				nw.Tap = nil
+				route := nw.Route
+				nw.Route = func(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort, bool) {
 					if to == outer {
 						probes[from]++
 					}
@@ -456,7 +456,7 @@ func TestFamilyWithoutRoute(t *testing.T) {
 func familyWithoutRoute(t *testing.T, listed bool) {
 	nw := newNetwork(t)
 	a := nw.add("[2a00:1450::1]:9000", func(c *Config) { c.Table.Filter = func(table.Node) bool { return listed } })
-	nw.drop = func(from, to netip.AddrPort, _ []byte) bool { return from == a.addr && to.Addr().Is4() }
+	nw.Drop = func(from, to netip.AddrPort, _ []byte) bool { return from == a.addr && to.Addr().Is4() }
 	var slow []int
 	for i := range 12 {
 		_, rec := nw.dualStack(t, fmt.Sprintf("52.%d.0.7:9000", 16+i), fmt.Sprintf("[2a%02x:1450::2]:9000", i+1))

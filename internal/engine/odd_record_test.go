@@ -13,6 +13,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/rlp"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // oddRecord signs a record of an endpoint that has one entry more, or another one, with any value.
@@ -75,7 +76,7 @@ func TestS19OddRecordIsServed(t *testing.T) {
 			odd.rec = odd.e.Record()
 			withBoot := func(cfg *Config) { cfg.Bootnodes = []Peer{odd.peer()} }
 			a, b := nw.add("52.17.0.1:9000", withBoot), nw.add("52.18.0.1:9000", withBoot)
-			nw.tap = func(_, to netip.AddrPort, _ []byte) {
+			nw.Tap = func(_, to netip.AddrPort, _ []byte) {
 				if nw.nodes[to] == nil {
 					t.Errorf("a datagram to %v", to)
 				}
@@ -118,7 +119,7 @@ func TestS19NoEndpointIsNotContacted(t *testing.T) {
 			s.connect(a)
 			var r *enr.Record
 			for seed := uint64(500); r == nil || enr.LogDistance(s.Record.ID(), r.ID()) != 256; seed++ {
-				key, err := enr.GenerateKey(newReader(seed))
+				key, err := enr.GenerateKey(wiretest.Reader(seed))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -127,8 +128,8 @@ func TestS19NoEndpointIsNotContacted(t *testing.T) {
 			if _, err := a.e.PeerOf(r); err == nil {
 				t.Error("it has an endpoint")
 			}
-			hear := nw.tap
-			nw.tap = func(from, to netip.AddrPort, b []byte) {
+			hear := nw.Tap
+			nw.Tap = func(from, to netip.AddrPort, b []byte) {
 				hear(from, to, b)
 				if to != a.addr && to != s.Addr {
 					t.Errorf("a datagram to %v", to)

@@ -26,14 +26,14 @@ func TestTablesFillAfterOutage(t *testing.T) {
 	if !full() {
 		t.Fatal("the network did not come up")
 	}
-	nw.drop = func(_, _ netip.AddrPort, _ []byte) bool { return true }
+	nw.Drop = func(_, _ netip.AddrPort, _ []byte) bool { return true }
 	nw.run(20 * time.Minute)
 	for _, n := range nw.order {
 		if n.e.table.Len() != 0 {
 			t.Fatalf("%d nodes are left in a table after the outage", n.e.table.Len())
 		}
 	}
-	nw.drop = nil
+	nw.Drop = nil
 	nw.run(3 * time.Minute)
 	if !full() {
 		for _, n := range nw.order {

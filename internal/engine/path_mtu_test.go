@@ -7,6 +7,7 @@ import (
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/wiretest"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -26,7 +27,7 @@ func TestS43NodesFitLeastPathMTU(t *testing.T) {
 			a, b := nw.add(tt.asker, nil), nw.add(tt.other, nil)
 			fillWithLargeRecords(t, b)
 			largest, total := 0, 0
-			nw.tap = func(from, _ netip.AddrPort, p []byte) {
+			nw.Tap = func(from, _ netip.AddrPort, p []byte) {
 				if from == b.addr {
 					largest, total = max(largest, len(p)), total+1
 				}
@@ -50,7 +51,7 @@ func TestS43NodesFitLeastPathMTU(t *testing.T) {
 func fillWithLargeRecords(t *testing.T, n *node) {
 	t.Helper()
 	for i, added := uint64(0), 0; added < maxNodes; i++ {
-		key, err := enr.GenerateKey(newReader(5000 + i))
+		key, err := enr.GenerateKey(wiretest.Reader(5000 + i))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 
 // publicOnly fails the test when n sends to an address that is not public.
 func (nw *network) publicOnly(n *node) {
-	nw.tap = chain(nw.tap, func(from, to netip.AddrPort, _ []byte) {
+	nw.Tap = chain(nw.Tap, func(from, to netip.AddrPort, _ []byte) {
 		if c := table.Class(to.Addr()); from == n.addr && c != table.Global {
 			nw.t.Errorf("a datagram to %s", to)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // A node that takes its endpoint out of its record is not told of any more, though it still answers
@@ -85,11 +86,11 @@ func TestWhoIsAStranger(t *testing.T) {
 	}
 	tried, asked, unasked := nw.add("20.0.2.1:9000", nil), nw.add("20.0.3.1:9000", nil), nw.add("20.0.4.1:9000", nil)
 
-	nw.drop = func(_, to netip.AddrPort, _ []byte) bool { return to == tried.addr }
+	nw.Drop = func(_, to netip.AddrPort, _ []byte) bool { return to == tried.addr }
 	if r := a.ping(tried); r.Err != ErrTimeout {
 		t.Fatal(r.Err)
 	}
-	nw.drop = nil
+	nw.Drop = nil
 	if r, n := tried.ping(a), met(); r.Err != nil || n != 0 {
 		t.Errorf("who was tried to be reached: %v, %d strangers", r.Err, n)
 	}
@@ -97,7 +98,7 @@ func TestWhoIsAStranger(t *testing.T) {
 		t.Fatal(r.Err)
 	}
 	// it has lost its sessions
-	asked.start(Config{Key: asked.key, Record: asked.rec, IPv4: true, Random: newReader(99)})
+	asked.start(Config{Key: asked.key, Record: asked.rec, IPv4: true, Random: wiretest.Reader(99)})
 	if r, n := asked.ping(a), met(); r.Err != nil || n != 0 {
 		t.Errorf("who was asked: %v, %d strangers", r.Err, n)
 	}

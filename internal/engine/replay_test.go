@@ -10,6 +10,7 @@ import (
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/internal/session"
+	"github.com/fastdisc/discv5/internal/wiretest"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -176,12 +177,12 @@ func TestDoubledPackets(t *testing.T) {
 	if r := a.ping(b); r.Err != nil {
 		t.Fatal(r.Err)
 	}
-	nw.tap = chain(nw.tap, func(from, to netip.AddrPort, d []byte) {
-		if to == b.addr && len(nw.queue) < 10 {
-			nw.queue = append(nw.queue, datagram{from, to, append([]byte(nil), d...)})
+	nw.Tap = chain(nw.Tap, func(from, to netip.AddrPort, d []byte) {
+		if to == b.addr && len(nw.Queue) < 10 {
+			nw.Send(from, to, d)
 		}
 	})
-	nw.drop = func(netip.AddrPort, netip.AddrPort, []byte) bool { return false }
+	nw.Drop = func(netip.AddrPort, netip.AddrPort, []byte) bool { return false }
 	pongs := b.e.Counters()[OutPong]
 	done := 0
 	a.w.Begin(nw.now)
@@ -191,14 +192,14 @@ func TestDoubledPackets(t *testing.T) {
 		}
 	}})
 	for range 4 {
-		if len(nw.queue) == 0 {
+		if len(nw.Queue) == 0 {
 			break
 		}
-		d := nw.queue[0]
-		nw.queue = nw.queue[1:]
-		nw.nodes[d.to].w.Receive(nw.now, d.from, append([]byte(nil), d.b...))
-		if d.to == b.addr {
-			nw.nodes[d.to].w.Receive(nw.now, d.from, append([]byte(nil), d.b...))
+		d := nw.Queue[0]
+		nw.Queue = nw.Queue[1:]
+		nw.nodes[d.To].w.Receive(nw.now, d.From, append([]byte(nil), d.B...))
+		if d.To == b.addr {
+			nw.nodes[d.To].w.Receive(nw.now, d.From, append([]byte(nil), d.B...))
 		}
 	}
 	if n := b.e.Counters()[OutPong] - pongs; n != 1 || done != 1 || b.e.Counters()[DropReplay] != 1 {
@@ -208,7 +209,7 @@ func TestDoubledPackets(t *testing.T) {
 
 // The filter finds what was given to it lately, in bounded memory, and takes nothing new for old.
 func TestS27ReplayFilter(t *testing.T) {
-	random, err := aead.NewRandom(newReader(3))
+	random, err := aead.NewRandom(wiretest.Reader(3))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +289,7 @@ func TestS27ReplayFilter(t *testing.T) {
 }
 
 func BenchmarkReplayFilter(b *testing.B) {
-	random, err := aead.NewRandom(newReader(3))
+	random, err := aead.NewRandom(wiretest.Reader(3))
 	if err != nil {
 		b.Fatal(err)
 	}

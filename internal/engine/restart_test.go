@@ -37,7 +37,7 @@ func TestRestartsAreBounded(t *testing.T) {
 		name  string
 		until time.Duration
 	}{{"its time is over", nw.now - time.Second}, {"the endpoint answers", nw.now + time.Hour}} {
-		nw.drop = func(from, _ netip.AddrPort, _ []byte) bool { return from == b.addr && c.until < nw.now }
+		nw.Drop = func(from, _ netip.AddrPort, _ []byte) bool { return from == b.addr && c.until < nw.now }
 		a.e.restarts.add(restart{node: older, until: c.until, next: nw.now})
 		nw.run(2 * time.Second)
 		if n := len(a.e.restarts.list); n != 0 {

@@ -350,17 +350,17 @@ func TestS15CrossedHandshakes(t *testing.T) {
 		nw := newNetwork(t)
 		a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
 		if seed > 0 {
-			nw.drop = func(from, to netip.AddrPort, d []byte) bool {
+			nw.Drop = func(from, to netip.AddrPort, d []byte) bool {
 				switch nw.rng.IntN(8 + seed%3) {
 				case 0:
 					return true
 				case 1:
-					if len(nw.queue) < 50 {
-						nw.queue = append(nw.queue, datagram{from, to, bytes.Clone(d)})
+					if len(nw.Queue) < 50 {
+						nw.Send(from, to, d)
 					}
 				case 2: // later
-					if len(nw.queue) > 0 {
-						nw.queue = append(nw.queue, datagram{from, to, bytes.Clone(d)})
+					if len(nw.Queue) > 0 {
+						nw.Send(from, to, d)
 						return true
 					}
 				}
@@ -384,7 +384,7 @@ func TestS15CrossedHandshakes(t *testing.T) {
 		if ended != 2*each {
 			t.Fatalf("seed %d: %d of %d requests ended", seed, ended, 2*each)
 		}
-		nw.drop = nil
+		nw.Drop = nil
 		for i := range 3 {
 			if r := a.ping(b); r.Err != nil {
 				t.Fatalf("seed %d: ping %d: %v", seed, i, r.Err)
@@ -417,7 +417,7 @@ func TestS16OneLostAnswerFailsOneRequest(t *testing.T) {
 	}
 	nw.run(2 * time.Second)
 	lost := false
-	nw.drop = func(_, to netip.AddrPort, _ []byte) bool {
+	nw.Drop = func(_, to netip.AddrPort, _ []byte) bool {
 		drop := to == a.addr && !lost
 		lost = lost || drop
 		return drop
@@ -446,7 +446,7 @@ func TestS16OneLostAnswerFailsOneRequest(t *testing.T) {
 	}
 	// The same for a request of the table's own.
 	until := nw.now + 900*time.Millisecond
-	nw.drop = func(_, to netip.AddrPort, _ []byte) bool { return to == a.addr && nw.now < until }
+	nw.Drop = func(_, to netip.AddrPort, _ []byte) bool { return to == a.addr && nw.now < until }
 	n, _, _ := a.e.table.Get(b.e.ID())
 	a.w.Begin(nw.now)
 	a.w.check(n)
@@ -497,7 +497,7 @@ func TestS20PrivateAddressFromPublicPeer(t *testing.T) {
 	for d := uint(1); d <= 256; d++ {
 		distances = append(distances, d)
 	}
-	nw.tap = chain(nw.tap, func(from, to netip.AddrPort, _ []byte) {
+	nw.Tap = chain(nw.Tap, func(from, to netip.AddrPort, _ []byte) {
 		if c := table.Class(to.Addr()); from == a.addr && c != table.Global {
 			t.Errorf("a datagram to %s", to)
 		}
@@ -542,12 +542,12 @@ func TestS25WhoareyouForNothing(t *testing.T) {
 	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
 	evil := netip.MustParseAddrPort("203.0.113.1:1")
 	var seen []byte
-	nw.tap = func(from, to netip.AddrPort, d []byte) {
+	nw.Tap = func(from, to netip.AddrPort, d []byte) {
 		if from == b.addr && len(d) == codec.WhoareyouSize && seen == nil {
 			seen = bytes.Clone(d)
 			// The right nonce from the wrong source comes first, with a challenge of the attacker's
 			// own.
-			nw.tap = nil
+			nw.Tap = nil
 			id := [32]byte(a.e.ID())
 			var p codec.Packet
 			if err := codec.NewDecoder(&id, codec.DefaultProtocol).Decode(bytes.Clone(d), &p); err != nil {
@@ -667,7 +667,7 @@ func TestS07FloodInAVictimsName(t *testing.T) {
 	for range 2000 {
 		b.w.Receive(nw.now, a.addr, evil.message(a.e.ID(), b, nil, nil))
 	}
-	nw.queue = nil // the WHOAREYOU packets go to the victim, which did not ask for them
+	nw.Queue = nil // the WHOAREYOU packets go to the victim, which did not ask for them
 	c := b.e.Counters()
 	if c[RateUnverified] == 0 || c[WhoareyouSent]+c[WhoareyouRepeated] > 500 {
 		t.Errorf("%d dropped, %d WHOAREYOU", c[RateUnverified], c[WhoareyouSent]+c[WhoareyouRepeated])

@@ -29,8 +29,8 @@ func (n *node) remote() wiretest.Remote {
 
 // listen collects what is sent to the stranger from now on.
 func (s *stranger) listen() *stranger {
-	next := s.nw.tap
-	s.nw.tap = func(from, to netip.AddrPort, b []byte) {
+	next := s.nw.Tap
+	s.nw.Tap = func(from, to netip.AddrPort, b []byte) {
 		if to == s.Addr {
 			s.got = append(s.got, bytes.Clone(b))
 		}
@@ -43,7 +43,7 @@ func (s *stranger) listen() *stranger {
 
 // inject delivers a datagram to n as if it came from an address, and all that follows.
 func (nw *network) inject(from netip.AddrPort, n *node, b []byte) {
-	nw.queue = append(nw.queue, datagram{from, n.addr, bytes.Clone(b)})
+	nw.Send(from, n.addr, b)
 	nw.deliver()
 }
 

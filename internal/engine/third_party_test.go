@@ -28,7 +28,7 @@ type flow struct {
 // gets from anybody.
 func (nw *network) watch(n *node, victim netip.AddrPort) *flow {
 	f := &flow{nw: nw, victim: victim}
-	nw.tap = chain(nw.tap, func(from, to netip.AddrPort, b []byte) {
+	nw.Tap = chain(nw.Tap, func(from, to netip.AddrPort, b []byte) {
 		switch {
 		case from == n.addr && to.Addr() == victim.Addr():
 			f.at = append(f.at, nw.now)
@@ -215,7 +215,7 @@ func TestS28OtherFamily(t *testing.T) {
 	a.second = netip.MustParseAddrPort("[2a01::1]:9000")
 	victim := netip.MustParseAddrPort("[2a02::7]:5000")
 	f := nw.watch(a, victim)
-	nw.tap = chain(nw.tap, func(from, to netip.AddrPort, b []byte) { // sent from a's second address
+	nw.Tap = chain(nw.Tap, func(from, to netip.AddrPort, b []byte) { // sent from a's second address
 		if from == a.second && to.Addr() == victim.Addr() {
 			f.at = append(f.at, nw.now)
 			f.bytes += len(b)
@@ -376,7 +376,7 @@ func TestS31LowPorts(t *testing.T) {
 			nw := newNetwork(t)
 			a := nw.add("20.0.0.1:9000", func(c *Config) { c.LowPorts = allowed })
 			contacted := make(map[netip.AddrPort]bool)
-			nw.tap = chain(nw.tap, func(from, to netip.AddrPort, _ []byte) {
+			nw.Tap = chain(nw.Tap, func(from, to netip.AddrPort, _ []byte) {
 				if from == a.addr {
 					contacted[to] = true
 				}

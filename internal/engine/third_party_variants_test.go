@@ -63,7 +63,7 @@ func TestS29Variants(t *testing.T) {
 			a := nw.add("20.0.0.1:9000", nil)
 			a.second = netip.MustParseAddrPort("[2a01::1]:9000")
 			f := &flow{nw: nw}
-			nw.tap = chain(nw.tap, func(from, to netip.AddrPort, b []byte) {
+			nw.Tap = chain(nw.Tap, func(from, to netip.AddrPort, b []byte) {
 				switch out := from == a.addr || from == a.second; {
 				case out && to.Addr().As16()[12] != 30:
 					f.at = append(f.at, nw.now)
@@ -134,7 +134,7 @@ func TestS20PrivateBesidePublicInLookup(t *testing.T) {
 			a := nw.add("[2a01::1]:9000", func(cfg *Config) { cfg.IPv4 = c.v4 })
 			nw.publicOnly(a)
 			f := &flow{nw: nw}
-			nw.tap = chain(nw.tap, func(from, to netip.AddrPort, _ []byte) {
+			nw.Tap = chain(nw.Tap, func(from, to netip.AddrPort, _ []byte) {
 				if from == a.addr && to.Addr() != netip.MustParseAddr("2a03::1") {
 					f.at = append(f.at, nw.now)
 				}

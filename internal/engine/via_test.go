@@ -23,7 +23,7 @@ func TestVia(t *testing.T) {
 	b := nw.add("10.0.0.2:9000", nil)
 
 	var from []netip.AddrPort
-	nw.tap = func(f, to netip.AddrPort, _ []byte) {
+	nw.Tap = func(f, to netip.AddrPort, _ []byte) {
 		if to == b.addr {
 			from = append(from, f)
 		}
@@ -88,7 +88,7 @@ func TestViaOfHandshake(t *testing.T) {
 	nw.nodes[second] = a
 	a.homes = map[Via]netip.AddrPort{3: second}
 	var from []netip.AddrPort
-	nw.tap = func(f, to netip.AddrPort, _ []byte) {
+	nw.Tap = func(f, to netip.AddrPort, _ []byte) {
 		if to == b.addr {
 			from = append(from, f)
 		}
