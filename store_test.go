@@ -152,7 +152,7 @@ func TestStoreOutlivesNode(t *testing.T) {
 		}
 		// A network that breaks down costs no node.
 		failed := len(store.failed)
-		w.setRoute(func(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort, bool) { return from, to, false })
+		w.SetRoute(func(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort, bool) { return from, to, false })
 		time.Sleep(3*time.Hour + time.Second)
 		synctest.Wait()
 		if len(store.nodes) == 0 || len(store.failed) > failed+1 {
@@ -168,7 +168,7 @@ func TestStoreThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		full, w := errors.New("disk full"), newWire()
 		store := &memoryStore{broken: full}
-		at := w.conn(netip.MustParseAddrPort("10.0.9.1:9000"))
+		at := w.Conn(netip.MustParseAddrPort("10.0.9.1:9000"))
 		if n, err := New(Config{Conns: []fastpath.Conn{at}, Store: store}); !errors.Is(err, full) {
 			n.Close()
 			t.Errorf("New: %v", err)
