@@ -12,6 +12,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/budget"
 	"github.com/fastdisc/discv5/internal/limiter"
+	"github.com/fastdisc/discv5/internal/wiretest"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
 	"github.com/fastdisc/discv5/topic"
@@ -115,7 +116,7 @@ func TestRegisterWithTicket(t *testing.T) {
 
 // fillTable puts nodes into n's table as if they had answered. Every second one is capable.
 func (n *node) fillTable(count int) (capable, legacy []*enr.Record) {
-	r := newReader(77)
+	r := wiretest.Reader(77)
 	for i := range count {
 		key, err := enr.GenerateKey(r)
 		if err != nil {
@@ -290,7 +291,7 @@ func TestT16UnsolicitedTopicAnswers(t *testing.T) {
 	s := nw.stranger("9.0.0.9:9000", 7).listen()
 	s.connect(a)
 	b.holdJobs = true
-	nw.drop = func(from, _ netip.AddrPort, _ []byte) bool { return from == b.addr } // b's answers are late
+	nw.Drop = func(from, _ netip.AddrPort, _ []byte) bool { return from == b.addr } // b's answers are late
 	var got []Result
 	a.w.Begin(nw.now)
 	a.w.Start(Request{Type: codec.TypeRegTopic, Peer: b.peer(), Topic: topic.Of("x"), Done: func(_ *Worker, r Result) { got = append(got, r) }})
@@ -402,7 +403,7 @@ func TestT14AuxiliaryRecordsAreChecked(t *testing.T) {
 	top := topic.Of("x")
 	var at256, legacy, other []byte
 	second := []byte(nil)
-	r := newReader(5)
+	r := wiretest.Reader(5)
 	for i := 0; at256 == nil || second == nil || legacy == nil || other == nil; i++ {
 		key, _ := enr.GenerateKey(r)
 		b := enr.NewBuilder().SetIP(netip.AddrFrom4([4]byte{20, byte(i), 1, 1})).SetUDP(9000)
@@ -538,7 +539,7 @@ func TestT27QueriesAreLimited(t *testing.T) {
 	for range 5000 {
 		b.w.Receive(nw.now, s.Addr, s.message(s.Record.ID(), b, s.Keys, topicQuery(1, topic.Of("x"))))
 	}
-	nw.queue = nil
+	nw.Queue = nil
 	c := b.e.Counters()
 	if c[RateVerified] == 0 || c[OutTopicNodes] > 3000 {
 		t.Errorf("%d of 5000 queries at one moment were answered, %d dropped", c[OutTopicNodes], c[RateVerified])
