@@ -39,8 +39,8 @@ type Rx struct {
 	mmsg *mmsgRx // built by the first ReadBatch of the fast path
 }
 
-// rxPacket is one delivered datagram. Slots of dropped datagrams stay unused,
-// and those of a train have one together.
+// rxPacket is one delivered datagram. Slots of dropped datagrams stay unused, and all datagrams of
+// a GRO batch share one slot.
 type rxPacket struct {
 	from netip.AddrPort
 	at   uint32 // in the slab
@@ -51,9 +51,9 @@ type rxPacket struct {
 }
 
 // NewRx returns an Rx of batch slots of size bytes each, which takes batch*size bytes plus about
-// 200 bytes per slot. From the first use with a Conn that trains arrive at whole (see Info.GRO)
-// it has 32 slots at most, of 64 KiB each. Eight of them have memory at first; more get it when
-// call after call fills all that have. NewRx panics unless batch is 1 to MaxBatch and size is 1 to
+// 200 bytes per slot. From the first use with a Conn that receives GRO batches (see Info.GRO) it
+// has at most 32 slots, of 64 KiB each. Eight of them have memory at first; more get it when call
+// after call fills all of these. NewRx panics unless batch is 1 to MaxBatch and size is 1 to
 // MaxDatagram.
 func NewRx(batch, size int) *Rx {
 	checkBatch(batch, size)
@@ -68,19 +68,18 @@ func NewRx(batch, size int) *Rx {
 	}
 }
 
-// Len is the number of datagrams in rx. It is above Cap() where trains arrived
-// whole.
+// Len is the number of datagrams in rx. It can be above Cap(), with GRO batches.
 func (rx *Rx) Len() int { return len(rx.live) }
 
-// Cap is the number of slots. A train takes one.
+// Cap is the number of slots. A GRO batch takes one.
 func (rx *Rx) Cap() int { return rx.batch }
 
 // Size is the largest datagram in bytes that rx takes.
 func (rx *Rx) Size() int { return rx.size }
 
-// Packet returns datagram i, 0 <= i < Len(). It may be changed in place and appended to up to its
-// capacity, which is Size(), or its length if it was part of a train. It is valid until rx is used
-// again.
+// Packet returns datagram i, 0 <= i < Len(). Callers may change it in place, and append to it up to
+// its capacity, which is Size(), or its length if it was part of a GRO batch. It is valid until rx
+// is used again.
 func (rx *Rx) Packet(i int) []byte {
 	p := &rx.live[i]
 	at := int(p.at)
@@ -120,7 +119,7 @@ func (rx *Rx) slot(i int) []byte {
 	return rx.slab[at : at+rx.size : at+rx.size]
 }
 
-// provide gives the first n slots memory, or all if there are fewer. What is in rx stays.
+// provide gives memory to the first n slots, or to all if there are fewer. The content of rx stays.
 func (rx *Rx) provide(n int) {
 	rx.open = min(n, rx.batch)
 	slab := make([]byte, rx.open*rx.stride)
@@ -134,9 +133,9 @@ func (rx *Rx) deliver(slot, n int, from netip.AddrPort, local Local) {
 }
 
 // Tx is a batch of datagrams to send with the memory they live in. It belongs
-// to one goroutine at a time, and may be used with one Conn after another. Datagrams to one
-// destination that follow one another may leave as a train, see [Info.GSO]: who
-// queues them like that, of one size but for the last, saves most.
+// to one goroutine at a time, and may be used with one Conn after another. Neighbors to one
+// destination may leave as a GSO batch, see [Info.GSO]. Callers save most if they queue such
+// datagrams one after another, all of one size except the last.
 //
 //	for b := tx.Buffer(); b != nil && more(); b = tx.Buffer() {
 //		tx.Commit(encode(b), to)
@@ -188,9 +187,8 @@ func NewTx(batch, size int) *Tx {
 	}
 }
 
-// Buffer returns the next free slot, Size() bytes long, or nil when tx is full.
-// It returns the same slot until Commit. What it holds is left over from
-// earlier use.
+// Buffer returns the next free slot, Size() bytes long, or nil when tx is full. It returns the same
+// slot until Commit. Its content is left over from earlier use.
 func (tx *Tx) Buffer() []byte {
 	if len(tx.queue) == cap(tx.queue) {
 		return nil

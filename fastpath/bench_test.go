@@ -10,18 +10,18 @@ import (
 // benchPayload is about the size of a PING.
 const benchPayload = 120
 
-// benchPaths runs f on IPv4, for each path and both kinds of sender and receiver: with trains and
-// without.
+// benchPaths runs f on IPv4, for each path and both kinds of sender and receiver: with GSO and GRO,
+// and without.
 func benchPaths(b *testing.B, batches []int, f func(b *testing.B, from, to Config, batch int)) {
 	for _, c := range []struct {
 		name     string
 		from, to Config
 	}{
 		{"native", Config{DisableGSO: true}, Config{DisableGSO: true}},
-		{"trains", Config{}, Config{}},
-		{"trains/parted", Config{}, Config{DisableGSO: true}}, // by the kernel
+		{"gso", Config{}, Config{}},
+		{"gso/split", Config{}, Config{DisableGSO: true}}, // by the kernel
 		// a receiver who waits for them in vain
-		{"trains/none", Config{DisableGSO: true}, Config{}},
+		{"gso/none", Config{DisableGSO: true}, Config{}},
 		{"portable", Config{Portable: true}, Config{Portable: true}},
 	} {
 		for _, batch := range batches {
@@ -74,9 +74,9 @@ func BenchmarkReceive(b *testing.B) {
 	})
 }
 
-// BenchmarkSend sends to a socket whose filter drops what does not come in trains, and whose buffer
-// is soon full of those. On loopback it includes what the kernel does to deliver. An operation is
-// 512 datagrams.
+// BenchmarkSend sends to a socket whose filter drops single datagrams, and whose buffer is soon
+// full of GRO batches. On loopback it includes what the kernel does to deliver. An operation is 512
+// datagrams.
 func BenchmarkSend(b *testing.B) {
 	const fill = 512
 	benchPaths(b, []int{1, 8, 64}, func(b *testing.B, from, to Config, batch int) {

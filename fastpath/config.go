@@ -51,13 +51,12 @@ type Config struct {
 	Sockets int
 
 	// Batch is the largest number of datagrams per system call, 1 to MaxBatch;
-	// 0 means DefaultBatch. Of what is sent, a train counts as one.
+	// 0 means DefaultBatch. A GSO batch counts as one.
 	Batch int
 
-	// MaxSize and MinSize are the payload sizes in bytes that are accepted,
-	// both inclusive. A MaxSize of 0 means MaxDatagram. The kernel drops other
-	// datagrams where a socket filter can be attached, else the Conn does and
-	// counts them. Larger ones are always for the Conn to drop where trains arrive whole.
+	// MaxSize and MinSize are the payload sizes in bytes that are accepted, both inclusive. A
+	// MaxSize of 0 means MaxDatagram. The kernel drops other datagrams where a socket filter can be
+	// attached; otherwise the Conn drops and counts them. With GRO, the Conn drops the larger ones.
 	MaxSize, MinSize int
 
 	// RecvBuffer and SendBuffer are the socket buffer sizes in bytes to ask

@@ -387,7 +387,7 @@ func TestTwins(t *testing.T) {
 				got[k] = drain(t, dst, rx, want)
 				idle(t, dst, rx)
 				out[k], in[k] = src.Stats(), dst.Stats()
-				// How many calls it takes is where the twins may differ.
+				// The two implementations may differ in the number of calls.
 				out[k].TxBatches, in[k].RxBatches = 0, 0
 			}
 			if in[0] != in[1] {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A train that arrives whole, as one message of the kernel, parted by this package:
+// The kernel delivers a GRO batch as one message, and this package splits it:
 //
 //	      |<--------------------- groStride --------------------->|
 //	slab: | segment | segment | segment | last |              | pad | next slot ...
@@ -15,36 +15,36 @@ import (
 //	      |<-- g -->|                  <= g
 //	      |<------------------- groSlot ------------------->|
 //
-// g comes in a control message (UDP_GRO). A datagram by itself has none.
+// A control message (UDP_GRO) states g. A single datagram has none.
 
 const (
-	// groSlot is room for any train. The kernel cuts what does not fit.
+	// groSlot has room for any GRO batch. The kernel truncates larger ones.
 	groSlot = 1 << 16
 
-	// groStride is more than that by some cache lines: at a distance of a power
-	// of two the beginnings of all slots, which is all that single datagrams need,
-	// would share one set of the processor's cache.
+	// groStride is larger by some cache lines. With a power of two as the distance, the beginnings
+	// of all slots, which is all that single datagrams need, would share one set of the processor
+	// cache.
 	groStride = groSlot + 21*cacheLine
 
-	// groSlots is how many slots of an Rx are used then: 2 MiB of them. For datagrams by
-	// themselves 64 would be faster by less than what BenchmarkReceive can tell.
+	// groSlots is how many slots such an Rx has: 2 MiB of them. For single datagrams, 64 would be
+	// faster by less than BenchmarkReceive can measure.
 	groSlots = 32
 
-	// groFirstSlots is how many of them have memory at first. fullCalls calls in a row that
-	// fill all that have memory double their number: 16 calls under load give it to all.
+	// groFirstSlots is how many of them have memory at first. fullCalls calls in a row that fill
+	// all of these double their number: 16 calls under load give memory to all.
 	groFirstSlots = 8
 	fullCalls     = 8
 
-	// usualSegments is how many segments for each slot there is room for from the
-	// beginning. It is the most that the kernel makes of datagrams from a network; what a
-	// sender on this machine hands over as one, it bounds by 128 (UDP_MAX_SEGMENTS).
+	// usualSegments is how many segments per slot there is room for at first. The kernel coalesces
+	// no more datagrams of a network; it limits the batches of a sender on this machine to 128
+	// (UDP_MAX_SEGMENTS).
 	usualSegments = 64
 )
 
-// groReason lets trains arrive whole on a socket, or says why not.
+// groReason turns on GRO for a socket, or returns why not.
 //
-// The kernel shows its socket filter a train as one datagram, so that the filter must not
-// ask for the size that one may have.
+// The kernel shows a GRO batch to the socket filter as one datagram, so the filter must not check
+// the largest size then.
 func groReason(s *socket, cfg *Config, path string) string {
 	switch {
 	case cfg.DisableGSO || cfg.DisableGRO:
@@ -73,7 +73,7 @@ func enableGRO(fd uintptr, filtered bool, cfg *Config) string {
 	return fmt.Sprintf("UDP_GRO: %v", err)
 }
 
-// growSlots gives each slot room for a train.
+// growSlots gives each slot room for a GRO batch.
 func (rx *Rx) growSlots() {
 	rx.batch = min(rx.batch, groSlots)
 	rx.stride = groStride
@@ -82,7 +82,8 @@ func (rx *Rx) growSlots() {
 	rx.live = make([]rxPacket, 0, rx.open*usualSegments)
 }
 
-// openSlots gives more slots memory if the last calls have filled all that have. rx is empty.
+// openSlots gives memory to more slots if the last calls have filled all that have some. rx is
+// empty.
 func (r *mmsgRx) openSlots(rx *Rx) {
 	if r.used < rx.open {
 		r.full = 0
@@ -97,8 +98,8 @@ func (r *mmsgRx) openSlots(rx *Rx) {
 	r.point(rx, groSlot)
 }
 
-// splitGRO delivers the segments of g bytes of the train of n bytes in the given slot, and returns the
-// bytes of those that are acceptable.
+// splitGRO delivers the segments of g bytes of the GRO batch of n bytes in the given slot, and
+// returns the bytes of those that are acceptable.
 func (c *mmsgConn) splitGRO(rx *Rx, slot, n, g int, from netip.AddrPort, local Local) (bytes int) {
 	c.sock.cnt.rx.gro.Add(1)
 	for at, end := slot*rx.stride, slot*rx.stride+n; at < end; at += g {

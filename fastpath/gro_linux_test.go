@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// merging opens a socket at which trains arrive whole.
+// withGRO opens a socket that receives GRO batches.
 func withGRO(t testing.TB, cfg Config) *mmsgConn {
 	t.Helper()
 	g := listen(t, cfg)
@@ -25,8 +25,7 @@ func withGRO(t testing.TB, cfg Config) *mmsgConn {
 	return c
 }
 
-// A train arrives as the datagrams that it was made of: in their order, each within its bounds, and
-// each judged by itself.
+// A GRO batch arrives as the datagrams that it was made of, in their order.
 func TestGRO(t *testing.T) {
 	for _, addr := range []netip.AddrPort{loop4, loop6} {
 		t.Run(addr.Addr().String(), func(t *testing.T) {
@@ -35,26 +34,26 @@ func TestGRO(t *testing.T) {
 			tx, rx := NewTx(256, 1500), NewRx(8, 1300)
 			var in ConnStats
 			for _, c := range []struct {
-				name   string
-				sizes  []int
-				want   []int
-				trains uint64
-				short  uint64
-				long   uint64
-				cut    uint64 // larger than a slot
+				name  string
+				sizes []int
+				want  []int
+				gro   uint64
+				short uint64
+				long  uint64
+				cut   uint64 // larger than a slot
 			}{
 				{name: "one", sizes: []int{100}, want: []int{100}},
-				{name: "two", sizes: []int{100, 100}, want: []int{100, 100}, trains: 1},
-				{name: "shorter last", sizes: []int{100, 100, 99}, want: []int{100, 100, 99}, trains: 1},
-				{name: "last too short", sizes: []int{100, 100, 62}, want: []int{100, 100}, trains: 1, short: 1},
-				{name: "largest", sizes: []int{1280, 1280, 63}, want: []int{1280, 1280, 63}, trains: 1},
-				{name: "all too short", sizes: []int{62, 62, 1}, trains: 1, short: 3},
-				{name: "all but the last too long", sizes: []int{1281, 1281, 80}, want: []int{80}, trains: 1, long: 2},
-				{name: "all but the last above a slot", sizes: []int{1400, 1400, 90}, want: []int{90}, trains: 1, cut: 2},
+				{name: "two", sizes: []int{100, 100}, want: []int{100, 100}, gro: 1},
+				{name: "shorter last", sizes: []int{100, 100, 99}, want: []int{100, 100, 99}, gro: 1},
+				{name: "last too short", sizes: []int{100, 100, 62}, want: []int{100, 100}, gro: 1, short: 1},
+				{name: "largest", sizes: []int{1280, 1280, 63}, want: []int{1280, 1280, 63}, gro: 1},
+				{name: "all too short", sizes: []int{62, 62, 1}, gro: 1, short: 3},
+				{name: "all but the last too long", sizes: []int{1281, 1281, 80}, want: []int{80}, gro: 1, long: 2},
+				{name: "all but the last above a slot", sizes: []int{1400, 1400, 90}, want: []int{90}, gro: 1, cut: 2},
 				{name: "alone above a slot", sizes: []int{1400}, cut: 1},
-				{name: "some of each", sizes: []int{70, 300, 300, 90, 1000, 70, 70}, want: []int{70, 300, 300, 90, 1000, 70, 70}, trains: 2},
-				{name: "many", sizes: slices.Repeat([]int{88}, 200), want: slices.Repeat([]int{88}, 200), trains: 4},
-				{name: "much", sizes: slices.Repeat([]int{1280}, 100), want: slices.Repeat([]int{1280}, 100), trains: 2},
+				{name: "some of each", sizes: []int{70, 300, 300, 90, 1000, 70, 70}, want: []int{70, 300, 300, 90, 1000, 70, 70}, gro: 2},
+				{name: "many", sizes: slices.Repeat([]int{88}, 200), want: slices.Repeat([]int{88}, 200), gro: 4},
+				{name: "much", sizes: slices.Repeat([]int{1280}, 100), want: slices.Repeat([]int{1280}, 100), gro: 2},
 			} {
 				var want [][]byte
 				for i, n := range c.sizes {
@@ -74,7 +73,7 @@ func TestGRO(t *testing.T) {
 				if !slices.Equal(sizesOf(got), c.want) && len(c.want) > 0 || !slices.EqualFunc(got, want, bytes.Equal) {
 					t.Errorf("%s: arrived %v", c.name, sizesOf(got))
 				}
-				in.RxGRO, in.Short, in.Long, in.Truncated = in.RxGRO+c.trains, in.Short+c.short, in.Long+c.long, in.Truncated+c.cut
+				in.RxGRO, in.Short, in.Long, in.Truncated = in.RxGRO+c.gro, in.Short+c.short, in.Long+c.long, in.Truncated+c.cut
 				in.RxDatagrams += uint64(len(want)) + 1
 				st := to.Stats()
 				if st.RxGRO != in.RxGRO || st.Short != in.Short || st.Long != in.Long || st.Truncated != in.Truncated || st.RxDatagrams != in.RxDatagrams {
@@ -85,7 +84,7 @@ func TestGRO(t *testing.T) {
 	}
 }
 
-// An append to a datagram of a train must not write into the next.
+// An append to a datagram of a GRO batch must not write into the next.
 func TestMergedAreClipped(t *testing.T) {
 	from, to := withGSO(t, Config{Addr: loop4}), withGRO(t, Config{Addr: loop4})
 	tx, rx := NewTx(8, 200), NewRx(8, 200)
@@ -104,7 +103,7 @@ func TestMergedAreClipped(t *testing.T) {
 	}
 }
 
-// One Rx serves sockets at which trains arrive whole, and others, in turn.
+// One Rx serves sockets with and without GRO in turn.
 func TestGROAndNot(t *testing.T) {
 	from := withGSO(t, Config{Addr: loop4})
 	to := []*mmsgConn{
@@ -129,8 +128,8 @@ func TestGROAndNot(t *testing.T) {
 	}
 }
 
-// What the kernel says of a train is not believed where it makes no sense, and a train from nowhere
-// is dropped with all that it has.
+// Control messages of the kernel that make no sense are not believed, and a GRO batch without a
+// source is dropped with all its datagrams.
 func TestS21GROFaults(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -141,8 +140,8 @@ func TestS21GROFaults(t *testing.T) {
 		{"as it is", func(*mmsghdr) {}, 3, 0},
 		{"segments of nothing", func(h *mmsghdr) { setSegment(h, 0) }, 1, 0},
 		{"segments of less than nothing", func(h *mmsghdr) { setSegment(h, 1<<32-1) }, 1, 0},
-		{"segments larger than the train", func(h *mmsghdr) { setSegment(h, 301) }, 1, 0},
-		{"a segment as large as the train", func(h *mmsghdr) { setSegment(h, 300) }, 1, 0},
+		{"segments larger than the batch", func(h *mmsghdr) { setSegment(h, 301) }, 1, 0},
+		{"a segment as large as the batch", func(h *mmsghdr) { setSegment(h, 300) }, 1, 0},
 		{"two", func(h *mmsghdr) { setSegment(h, 299) }, 2, 0},
 		{"no control message", func(h *mmsghdr) { h.hdr.SetControllen(0) }, 1, 0},
 		{"half a control message", func(h *mmsghdr) { h.hdr.SetControllen(unix.SizeofCmsghdr + 3) }, 1, 0},
@@ -188,7 +187,7 @@ func setSegment(h *mmsghdr, size uint32) {
 	*(*uint32)(unsafe.Add(unsafe.Pointer(h.hdr.Control), unix.CmsgLen(0))) = size
 }
 
-// Where trains cannot arrive whole, Info says why, and they arrive in parts.
+// Where GRO is off, Info says why, and datagrams arrive separately.
 func TestGROReason(t *testing.T) {
 	for _, c := range []struct {
 		name, reason string
@@ -241,7 +240,7 @@ func TestGRORefused(t *testing.T) {
 	}
 }
 
-// A Mux gives trains in datagrams too.
+// A Mux splits GRO batches too.
 func TestGROMux(t *testing.T) {
 	from := withGSO(t, Config{Addr: loop4})
 	to := []Conn{withGRO(t, Config{Addr: loop4}), withGRO(t, Config{Addr: loop6}), native(t, Config{Addr: loop4, DisableGSO: true})}
@@ -256,7 +255,7 @@ func TestGROMux(t *testing.T) {
 	defer m.Close()
 	tx := NewTx(64, 200)
 	for round := range 20 {
-		want := slices.Repeat([]int{100 + round}, 1+round%4*6) // one alone, and trains
+		want := slices.Repeat([]int{100 + round}, 1+round%4*6) // single ones, and batches
 		at := round * round % 3
 		queueAll(t, tx, 0, to[at].LocalAddr(), want...)
 		if at == 1 {
@@ -289,7 +288,7 @@ func TestGROMux(t *testing.T) {
 	}
 }
 
-// Trains that arrive whole cost no allocation.
+// GRO batches cost no allocation.
 func TestGROAllocs(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
@@ -299,7 +298,7 @@ func TestGROAllocs(t *testing.T) {
 	dest := to.LocalAddr()
 	if n := testing.AllocsPerRun(300, func() {
 		for i := range 60 {
-			tx.Commit(100+i%20/19, dest) // trains and singles
+			tx.Commit(100+i%20/19, dest) // batches and single ones
 		}
 		from.WriteBatch(tx)
 		for n := 0; n < 60; n += rx.Len() {

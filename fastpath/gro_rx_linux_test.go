@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// An Rx that has been used where trains arrive whole has 32 slots at most, and is good for every
-// other use as ever.
+// An Rx that has received GRO batches has 32 slots at most, and works for any other Conn as before.
 func TestWideRx(t *testing.T) {
 	from, to := withGSO(t, Config{Addr: loop4}), withGRO(t, Config{Addr: loop4})
 	plain := open(t, Config{Addr: loop4, Portable: true})
@@ -41,8 +40,8 @@ func TestWideRx(t *testing.T) {
 	}
 }
 
-// Slots for trains have memory when they are needed: eight of them for a socket at which little
-// arrives, all under load, and what arrives meanwhile is not damaged.
+// Slots for GRO batches get memory when they need it: eight of them for a socket at which little
+// arrives, all under load. Datagrams that arrive meanwhile are not damaged.
 func TestWideRxGrows(t *testing.T) {
 	from, to := native(t, Config{Addr: loop4, DisableGSO: true}), withGRO(t, Config{Addr: loop4})
 	tx, rx := NewTx(64, 200), NewRx(64, 200)
@@ -85,8 +84,8 @@ func TestWideRxGrows(t *testing.T) {
 	}
 }
 
-// What comes from nowhere is counted as what it would have been without trains: by its size first,
-// and each segment of a train, also the shorter last.
+// A batch without a source is counted like its datagrams would be without GRO: by size first, and
+// each segment, also the shorter last.
 func TestGROBadSource(t *testing.T) {
 	for _, c := range []struct {
 		sizes            []int

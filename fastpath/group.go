@@ -34,26 +34,25 @@ type Info struct {
 	ReusePortReason string // why not, although several sockets were asked for
 
 	// FilterAttached says that the kernel drops datagrams of other sizes than those of the Config.
-	// With Merge it knows the smallest size only, as it takes a train for one datagram.
+	// With GRO it checks only the smallest size, because it takes a GRO batch for one datagram.
 	FilterAttached bool
 	FilterReason   string // why not, empty otherwise
 
-	// GSO says that datagrams to one destination which follow one another in a Tx are sent as
-	// trains (UDP_SEGMENT) where their sizes allow it: all are of one size but for the last, which
-	// may be shorter, and of 1452 bytes at most, which nearly every path takes in one piece. What
-	// arrives is the same. A socket ends it when the kernel turns out to refuse them: see
-	// ConnStats.GSORejected.
+	// GSO says that neighbors in a Tx to one destination are sent as a GSO batch (UDP_SEGMENT)
+	// where their sizes allow it: all have one size, except the last, which may be shorter, and at
+	// most 1452 bytes, which nearly every path takes in one piece. The same datagrams arrive. A
+	// socket disables GSO when the kernel rejects the batches: see ConnStats.GSORejected.
 	GSO       bool
 	GSOReason string // why not, empty otherwise
 
-	// GRO says that trains arrive whole (UDP_GRO), and are parted here: those
-	// of senders on this machine, and what the kernel joins of datagrams from one sender that
-	// follow one another closely.
+	// GRO says that GRO batches arrive whole (UDP_GRO) and are split here: those of senders on this
+	// machine, and those that the kernel coalesces from datagrams of one sender that follow one
+	// another closely.
 	GRO       bool
 	GROReason string // why not, empty otherwise
 
 	// LocalAddrs says that Rx.Local tells the local address of each datagram. A group that is bound
-	// to one address has no need of that.
+	// to one address does not need it.
 	LocalAddrs       bool
 	LocalAddrsReason string // why not, empty otherwise
 
@@ -199,7 +198,7 @@ func (g *Group) Close() error {
 	return errJoin(errs)
 }
 
-// abandon closes the sockets of a group that did not come to be.
+// abandon closes the sockets of a group that could not be opened in whole.
 func (g *Group) abandon() error {
 	var errs []error
 	for _, s := range g.socks {
@@ -211,10 +210,10 @@ func (g *Group) abandon() error {
 // PathOther in Info stands for Conns that are not of this package.
 const PathOther = "other"
 
-// Use makes a group of sockets that are open already. They must have one local address, which is
-// not a wildcard of both families. cfg is as for Listen, but for Addr and Sockets, which follow
-// from conns. From then on the group owns the sockets: nobody else may read from them, and Close
-// closes them. On error they stay as they were, but for their options.
+// Use makes a group of sockets that are already open. They must have one local address, which is
+// not a wildcard of both families. cfg is as for Listen, except Addr and Sockets, which follow from
+// conns. The group owns the sockets from then on: nobody else may read from them, and Close closes
+// them. On error only their options may have changed.
 func Use(cfg Config, conns ...*net.UDPConn) (*Group, error) {
 	if len(conns) == 0 {
 		return nil, fmt.Errorf("%w: no socket", ErrConfig)
@@ -259,7 +258,7 @@ func Use(cfg Config, conns ...*net.UDPConn) (*Group, error) {
 	return g, nil
 }
 
-// connect puts a Conn on each socket.
+// connect makes a Conn for each socket.
 func (g *Group) connect(cfg *Config) {
 	g.info.Path, g.info.PathReason = PathBatch, batchReason(g.socks[0], cfg)
 	if g.info.PathReason != "" {
@@ -280,8 +279,8 @@ func (g *Group) connect(cfg *Config) {
 	g.describe(cfg)
 }
 
-// GroupOf makes a group of Conns that somebody else has made, such as those of a simulated network.
-// They must have one local address. Close closes them.
+// GroupOf makes a group of Conns of another package, such as those of a simulated network. They
+// must have one local address. Close closes them.
 func GroupOf(conns ...Conn) (*Group, error) {
 	if len(conns) == 0 {
 		return nil, fmt.Errorf("%w: no Conn", ErrConfig)
@@ -298,7 +297,7 @@ func GroupOf(conns ...Conn) (*Group, error) {
 	return g, nil
 }
 
-// errJoin joins what closing several Conns said, without ErrClosed.
+// errJoin joins the errors of closing several Conns, without ErrClosed.
 func errJoin(errs []error) error {
 	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, ErrClosed) })...)
 }

@@ -58,11 +58,11 @@ func TestReusePortSpreads(t *testing.T) {
 // A small receive buffer overflows, and the kernel's counter says by how much.
 // The counter is read both ways.
 func TestKernelDrops(t *testing.T) {
-	for _, source := range []string{dropsByMeminfo, dropsByControl, dropsByControl + ", no trains"} {
+	for _, source := range []string{dropsByMeminfo, dropsByControl, dropsByControl + ", no GRO"} {
 		t.Run(source, func(t *testing.T) {
-			source, single := strings.CutSuffix(source, ", no trains")
+			source, single := strings.CutSuffix(source, ", no GRO")
 			const sent = 200
-			// a train that is dropped counts as one
+			// a GRO batch that is dropped counts as one
 			a := open(t, Config{Addr: loop4, DisableGSO: true})
 			g := listen(t, Config{Addr: loop4, DisableGSO: single, RecvBuffer: 4096, MinSize: testMin, MaxSize: testMax})
 			b := g.Conns()[0]

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel says of a train costs no datagram that could go by itself, and what it says then
-// is counted for each.
+// An error of the kernel about a GSO batch costs no datagram that could leave separately. The
+// errors of the datagrams are then counted one by one.
 func TestS21GSOFaults(t *testing.T) {
 	rep := func(n int, s step) (out []step) {
 		for range n {
@@ -36,9 +36,9 @@ func TestS21GSOFaults(t *testing.T) {
 	}{
 		{name: "no fault", lens: []int{4, 1, 3}},
 		{name: "short counts", steps: []step{{n: 1}, {n: 1}}, lens: []int{4, 1, 3, 1, 3, 3}},
-		{name: "first train too large for its path", steps: []step{{err: unix.EMSGSIZE}},
+		{name: "first batch too large for its path", steps: []step{{err: unix.EMSGSIZE}},
 			lens: []int{4, 1, 3, 1, 1, 1, 1, 1, 3}, refused: 1},
-		{name: "second train, as before Linux 6.14", steps: []step{{n: 2}, {err: unix.EINVAL}},
+		{name: "second batch, as before Linux 6.14", steps: []step{{n: 2}, {err: unix.EINVAL}},
 			lens: []int{4, 1, 3, 3, 1, 1, 1}, refused: 1},
 		{name: "both", steps: []step{{err: unix.EMSGSIZE}, {n: 5}, {err: unix.EMSGSIZE}},
 			lens: []int{4, 1, 3, 1, 1, 1, 1, 1, 3, 3, 1, 1, 1}, refused: 2},
@@ -53,9 +53,9 @@ func TestS21GSOFaults(t *testing.T) {
 			missing: []int{0, 1, 2, 3}, want: SendErrors{Denied: 4}, refused: 1},
 		{name: "refused once is about an earlier datagram", steps: []step{{err: unix.ECONNREFUSED}}, lens: []int{4, 1, 3, 4, 1, 3}},
 		{name: "refused twice", steps: rep(2, step{err: unix.ECONNREFUSED}), refused: 1},
-		{name: "refused as the twin", steps: rep(4, step{err: unix.ECONNREFUSED}), missing: []int{0}, want: SendErrors{Refused: 1}, refused: 1},
+		{name: "refused as without GSO", steps: rep(4, step{err: unix.ECONNREFUSED}), missing: []int{0}, want: SendErrors{Refused: 1}, refused: 1},
 		{name: "no buffers, then some", steps: rep(sendRetries, step{err: unix.ENOBUFS})},
-		{name: "no buffers for the train", steps: rep(sendRetries+1, step{err: unix.ENOBUFS}), refused: 1},
+		{name: "no buffers for the batch", steps: rep(sendRetries+1, step{err: unix.ENOBUFS}), refused: 1},
 		{name: "no buffers for long", steps: rep(sendRetries+2, step{err: unix.ENOMEM}), missing: []int{0}, want: SendErrors{NoBuffers: 1}, refused: 1},
 		{name: "interrupted", steps: rep(sendRetries, step{err: unix.EINTR})},
 		{name: "full, then room", steps: []step{{n: 1}, {err: unix.EAGAIN}}},
@@ -97,8 +97,8 @@ func TestS21GSOFaults(t *testing.T) {
 	}
 }
 
-// A train that does not reach its peer in the way of an old kernel is no reason to send no others.
-// Many in a row are, for a while.
+// One batch that the kernel rejects for its path does not disable GSO. Many in a row do, for a
+// while.
 func TestGSOEnds(t *testing.T) {
 	a, b := withGSO(t, Config{Addr: loop4}), open(t, Config{Addr: loop4})
 	refuse := true
@@ -161,7 +161,7 @@ func TestGSOEnds(t *testing.T) {
 	a.sock.rejectGSO(unix.EIO)
 	for range 2*gsoPause + maxRejections {
 		if a.sock.gsoEnabled() {
-			t.Fatal("a device that cannot send trains is tried again")
+			t.Fatal("a device without GSO is tried again")
 		}
 	}
 }

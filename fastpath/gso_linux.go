@@ -10,24 +10,22 @@ import (
 )
 
 const (
-	// maxGSOSize is the largest number of bytes in a GSO batch. The headers of one IP packet have to
-	// fit into 65535 bytes with it.
+	// maxGSOSize is the largest number of bytes in a GSO batch. The headers of one IP packet have
+	// to fit into 65535 bytes with it.
 	maxGSOSize = 65000
 
-	// maxSegment is the largest datagram in bytes that is joined with others:
-	// what Ethernet takes over IPv6. The kernel refuses trains of larger ones
-	// wherever the path takes no more.
+	// maxSegment is the largest datagram in bytes that is coalesced with others: what Ethernet
+	// takes over IPv6. The kernel rejects batches of larger ones wherever the path takes no more.
 	maxSegment = 1500 - 40 - 8
 
-	// maxRejections is how many trains in a row may be refused for their path
-	// before a socket leaves them off, for gsoPause batches that could have had
-	// some.
+	// maxRejections is how many GSO batches in a row may be rejected for their path before a socket
+	// disables GSO, for gsoPause batches that could use it.
 	maxRejections = 64
 	gsoPause      = 10_000
-	gsoDisabled   = math.MaxUint32 // in the place of rejections: they stay off
+	gsoDisabled   = math.MaxUint32 // value of socket.rejections: GSO stays off
 )
 
-// gsoReason says why a socket sends no trains, or nothing.
+// gsoReason returns why a socket sends no GSO batches, or "".
 func gsoReason(s *socket, cfg *Config, path string) string {
 	if cfg.DisableGSO {
 		return "disabled"
@@ -45,8 +43,8 @@ func gsoReason(s *socket, cfg *Config, path string) string {
 	return probeSegment(s.raw)
 }
 
-// probeSegment says why the kernel has no trains, or nothing: an option that
-// reads back is known.
+// probeSegment returns why the kernel has no GSO, or "". A socket option that reads back is known
+// to the kernel.
 func probeSegment(raw syscall.RawConn) string {
 	var err error
 	if cerr := raw.Control(func(fd uintptr) {
@@ -60,10 +58,9 @@ func probeSegment(raw syscall.RawConn) string {
 	return ""
 }
 
-// damagesGSO reports whether a kernel of the given release, as uname(2) has it, is one
-// from 7.0.0 to 7.1.4. They write wrong lengths and checksums into trains that a
-// network card parts with the help of the kernel, and nobody says so: the datagrams
-// are lost.
+// damagesGSO reports whether a kernel of the given release, as uname(2) has it, is one of 7.0.0 to
+// 7.1.4. They write wrong lengths and checksums into GSO batches that a network card splits with
+// the help of the kernel. Nobody reports it: the datagrams are lost.
 func damagesGSO(release string) bool {
 	var major, minor, patch int
 	if n, _ := fmt.Sscanf(release, "%d.%d.%d", &major, &minor, &patch); n < 2 {
@@ -72,14 +69,13 @@ func damagesGSO(release string) bool {
 	return major == 7 && (minor == 0 || minor == 1 && patch <= 4)
 }
 
-// segmentSpace is the room for one control message of 2 bytes: the size of a
-// segment.
+// segmentSpace is the room for one control message of 2 bytes: the size of a segment.
 const segmentSpace = (unix.SizeofCmsghdr+cmsgAlign-1)&^(cmsgAlign-1) + (2+cmsgAlign-1)&^(cmsgAlign-1)
 
 // segmentControl is such a message, aligned as the kernel reads it.
 type segmentControl [(segmentSpace + 7) / 8]uint64
 
-// set says that segments are of size bytes.
+// set states that segments have size bytes.
 func (c *segmentControl) set(size int) {
 	head := (*unix.Cmsghdr)(unsafe.Pointer(c))
 	head.Level, head.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
@@ -87,8 +83,8 @@ func (c *segmentControl) set(size int) {
 	*(*uint16)(unsafe.Add(unsafe.Pointer(c), unix.CmsgLen(0))) = uint16(size)
 }
 
-// gsoEnabled reports whether the socket sends trains in the batch that it is asked for, which could have
-// some. One that does not is the plain twin of one that does.
+// gsoEnabled reports whether the socket sends GSO batches in the current batch, which could have
+// some. Call it once for each such batch: it counts down the pause after rejections.
 func (s *socket) gsoEnabled() bool {
 	if s.opts.gso != "" {
 		return false
@@ -100,18 +96,18 @@ func (s *socket) gsoEnabled() bool {
 	case n < maxRejections+gsoPause:
 		s.rejections.CompareAndSwap(n, n+1)
 	case n != gsoDisabled:
-		return s.rejections.CompareAndSwap(n, maxRejections-1) // one more refusal ends them again
+		// one more rejection disables it again
+		return s.rejections.CompareAndSwap(n, maxRejections-1)
 	}
 	return false
 }
 
-// rejectGSO notes that the kernel did not take a train.
+// rejectGSO notes that the kernel rejected a GSO batch.
 //
-// Some answers will be the same for all trains, and there are no more of them. EINVAL,
-// before Linux 6.14, and EMSGSIZE are about the path to one peer, which takes no
-// segment of that size unfragmented. A peer could bring that about, so that only many
-// in a row end all trains, and for a while: mostly it is this machine's own network then. What
-// else there is would have met a single datagram too.
+// Some errors mean that it would reject all of them, so GSO stays off. EINVAL, before Linux 6.14,
+// and EMSGSIZE are about the path to one peer, which takes no segment of that size unfragmented. A
+// peer could cause that, so only many in a row disable GSO, and only for a while: mostly it is the
+// network of this machine then. Any other error would have met a single datagram too.
 func (s *socket) rejectGSO(e syscall.Errno) {
 	s.cnt.tx.rejected.Add(1)
 	switch {
@@ -124,22 +120,21 @@ func (s *socket) rejectGSO(e syscall.Errno) {
 	}
 }
 
-// rejectsGSO reports what the kernel says when it could send the datagrams one
-// by one but not as a train: EIO where the device computes no checksums or the
-// packets are transformed, EINVAL where a segment is larger than the path takes
-// unfragmented, EOPNOTSUPP in sandboxes.
+// rejectsGSO reports whether the kernel says with e that it could send the datagrams separately but
+// not as a GSO batch: EIO where the device computes no checksums or the packets are transformed,
+// EINVAL where a segment is larger than the path takes unfragmented, EOPNOTSUPP in sandboxes.
 func rejectsGSO(e syscall.Errno) bool {
 	return e == unix.EIO || e == unix.EINVAL || e == unix.EOPNOTSUPP
 }
 
-// acceptGSO notes that the kernel took a train.
+// acceptGSO notes that the kernel took a GSO batch.
 func (s *socket) acceptGSO() {
 	if n := s.rejections.Load(); n > 0 && n < maxRejections {
 		s.rejections.CompareAndSwap(n, 0)
 	}
 }
 
-// coalescible reports whether datagrams i and i+1 can be of one train.
+// coalescible reports whether datagrams i and i+1 can be in one GSO batch.
 func (tx *Tx) coalescible(i int) bool {
 	if i+1 >= len(tx.queue) {
 		return false
@@ -148,9 +143,9 @@ func (tx *Tx) coalescible(i int) bool {
 	return b.n > 0 && b.n <= a.n && a.n <= maxSegment && a.to == b.to && a.local == b.local
 }
 
-// coalesce adds datagrams to entry n, which has datagram i of tx, and returns how
-// many. The kernel parts a train after each n bytes, so that all are of the size
-// of the first, but for the last, which may be shorter. An empty one would be lost.
+// coalesce adds datagrams to entry n, which has datagram i of tx, and returns how many. The kernel
+// splits a GSO batch after each first.n bytes, so all datagrams have the size of the first, except
+// the last, which may be shorter. An empty one would be lost.
 //
 // Precondition: tx.coalescible(i).
 func (t *mmsgTx) coalesce(tx *Tx, n, i int) int {
@@ -176,7 +171,8 @@ func (t *mmsgTx) coalesce(tx *Tx, n, i int) int {
 	return k - 1
 }
 
-// resetEntries makes all entries those of single datagrams that leave from where the kernel chooses.
+// resetEntries makes all entries single datagrams that leave from the address that the kernel
+// chooses.
 func (t *mmsgTx) resetEntries() {
 	for i := range t.hdr[:t.marked] {
 		h := &t.hdr[i].hdr
@@ -188,10 +184,10 @@ func (t *mmsgTx) resetEntries() {
 	t.marked = 0
 }
 
-// segments is how many datagrams entry n has.
+// segments returns how many datagrams entry n has.
 func (t *mmsgTx) segments(n int) int { return int(t.hdr[n].hdr.Iovlen) }
 
-// first is which datagram of the Tx entry n begins with.
+// first returns the index in the Tx of the first datagram of entry n.
 func (t *mmsgTx) first(n int) int {
 	i := 0
 	for &t.iov[i] != t.hdr[n].hdr.Iov {
@@ -200,10 +196,10 @@ func (t *mmsgTx) first(n int) int {
 	return i
 }
 
-// entryCount is what there is in some entries.
+// entryCount sums up entries: their datagrams, bytes and GSO batches.
 type entryCount struct{ datagrams, bytes, gso int }
 
-// count is what entries t.start to end have.
+// count sums up the entries from t.start to end.
 func (t *mmsgTx) count(end int) (sum entryCount) {
 	if t.start == 0 && end == t.total {
 		return t.all

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// withGSO returns a fast Conn that sends trains.
+// withGSO returns a fast Conn that sends GSO batches.
 func withGSO(t testing.TB, cfg Config) *mmsgConn {
 	t.Helper()
 	g := listen(t, cfg)
@@ -33,8 +33,7 @@ func queueAll(t testing.TB, tx *Tx, seq int, to netip.AddrPort, sizes ...int) {
 	}
 }
 
-// entries makes c note how many datagrams each entry has that it gives to the kernel, and in each
-// call how large the segments of trains are said to be.
+// entries makes c note how many datagrams each entry has, and the segment size of each GSO batch.
 func entries(c *mmsgConn, real mmsgCall) (lens, segments *[]int) {
 	lens, segments = new([]int), new([]int)
 	c.send = func(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {
@@ -44,7 +43,7 @@ func entries(c *mmsgConn, real mmsgCall) (lens, segments *[]int) {
 				b := unsafe.Slice(e.hdr.Control, e.hdr.Controllen)
 				head := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
 				if head.Level != unix.IPPROTO_UDP || head.Type != unix.UDP_SEGMENT || int(head.Len) != unix.CmsgLen(2) {
-					panic("not the control message of a train")
+					panic("not the control message of a GSO batch")
 				}
 				*segments = append(*segments, int(*(*uint16)(unsafe.Pointer(&b[unix.CmsgLen(0)]))))
 			}
@@ -54,8 +53,7 @@ func entries(c *mmsgConn, real mmsgCall) (lens, segments *[]int) {
 	return lens, segments
 }
 
-// What follows one another leaves together as far as the kernel's rule allows it, and arrives as it
-// is.
+// Neighbors leave together as far as the rules of the kernel allow, and arrive unchanged.
 func TestGSO(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -97,7 +95,7 @@ func TestGSO(t *testing.T) {
 					if got := arrived(t, to, rx, len(c.sizes)); !slices.Equal(sizesOf(got), c.sizes) {
 						t.Errorf("round %d: arrived %v", round, sizesOf(got))
 					}
-					// one that is of no train, in the entry of one
+					// a single one, in the entry of a batch
 					queue(t, tx, 0, 20, to.LocalAddr())
 					from.WriteBatch(tx)
 					drain(t, to, rx, 1)
@@ -173,7 +171,7 @@ func TestGSOClosed(t *testing.T) {
 	}
 }
 
-// The switch makes the twin without trains, and so does the portable path. Info says which.
+// DisableGSO and Portable send separate datagrams. Info says which of the two it was.
 func TestGSODisabled(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"disabled":                     {Addr: loop4, DisableGSO: true},
@@ -206,7 +204,7 @@ func TestDamagesGSO(t *testing.T) {
 	}
 }
 
-// What the socket does not know is the reason.
+// An option that the socket does not know is the reason.
 func TestGSOProbe(t *testing.T) {
 	c := withGSO(t, Config{Addr: loop4})
 	c.Close() // a socket that knows nothing any more
@@ -215,7 +213,7 @@ func TestGSOProbe(t *testing.T) {
 	}
 }
 
-// Trains cost no allocation, refused ones neither.
+// GSO batches cost no allocation, rejected ones neither.
 func TestGSOAllocs(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
@@ -232,7 +230,7 @@ func TestGSOAllocs(t *testing.T) {
 	dest := to.LocalAddr()
 	if n := testing.AllocsPerRun(300, func() {
 		for i := range 8 {
-			tx.Commit(100-i/4*20, dest) // two trains
+			tx.Commit(100-i/4*20, dest) // two batches
 		}
 		from.WriteBatch(tx)
 		for n := 0; n < 8; n += rx.Len() {

@@ -13,8 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelModel plays sendmmsg for one Tx. Each datagram has a fate that does not depend on what it
-// leaves with: a train goes if all of its datagrams would, unless there is a reason against trains.
+// kernelModel acts as sendmmsg for one Tx. Each datagram has a fate that does not depend on the
+// entry it leaves with: a GSO batch leaves if all of its datagrams would, unless there is a reason
+// against GSO.
 type kernelModel struct {
 	t     *testing.T
 	r     *rand.Rand
@@ -24,7 +25,7 @@ type kernelModel struct {
 	sent  []int           // datagrams that went
 	bytes int
 	calls int // that sent something
-	whole int // trains that went
+	whole int // GSO batches that went
 	no    int // and that did not
 }
 
@@ -61,21 +62,21 @@ func (k *kernelModel) entry(e *mmsghdr) syscall.Errno {
 		b := unsafe.Slice(e.hdr.Control, e.hdr.Controllen)
 		head := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
 		if head.Type != unix.UDP_SEGMENT || len(b) != unix.CmsgSpace(2) {
-			k.t.Fatal("not the control message of a train")
+			k.t.Fatal("not the control message of a GSO batch")
 		}
 		segment = int(*(*uint16)(unsafe.Pointer(&b[unix.CmsgLen(0)])))
 	}
 	if segment > 0 != (len(iov) > 1) {
 		k.t.Fatalf("%d datagrams with segments of %d bytes", len(iov), segment)
 	}
-	train := k.r.IntN(12)
+	mood := k.r.IntN(12)
 	total, slots := 0, []int(nil)
 	var errno syscall.Errno
 	for i, v := range iov {
 		slot := int(uintptr(unsafe.Pointer(v.Base))-uintptr(unsafe.Pointer(&k.tx.slab[0]))) / k.tx.stride
 		p := &k.tx.queue[slot]
 		if int(v.Len) != p.n || i < len(iov)-1 && segment != p.n || i > 0 && (p.n == 0 || p.n > segment) {
-			k.t.Fatalf("datagram %d of %d bytes, at %d of a train of segments of %d", slot, v.Len, i, segment)
+			k.t.Fatalf("datagram %d of %d bytes, at %d of a batch of segments of %d", slot, v.Len, i, segment)
 		}
 		if to, ok := sockaddrAddrPort((*unix.RawSockaddrInet6)(unsafe.Pointer(e.hdr.Name)), e.hdr.Namelen); !ok || to != p.to {
 			k.t.Fatalf("datagram %d goes to %v, want %v", slot, to, p.to)
@@ -87,11 +88,11 @@ func (k *kernelModel) entry(e *mmsghdr) syscall.Errno {
 		}
 	}
 	if total > maxGSOSize && len(iov) > 1 {
-		k.t.Fatalf("a train of %d bytes", total)
+		k.t.Fatalf("a batch of %d bytes", total)
 	}
 	if len(iov) > 1 {
-		if errno == 0 && train < 2 {
-			errno = []syscall.Errno{unix.EINVAL, unix.EMSGSIZE}[train]
+		if errno == 0 && mood < 2 {
+			errno = []syscall.Errno{unix.EINVAL, unix.EMSGSIZE}[mood]
 		}
 		if errno == 0 {
 			k.whole++

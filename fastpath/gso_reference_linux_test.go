@@ -29,8 +29,8 @@ func joinScript(script []byte, tx *Tx, to [4]netip.AddrPort) {
 	}
 }
 
-// FuzzGSO sends the same datagrams with and without trains, which arrive whole and do not exist:
-// what arrives, in which order, and what is counted must be the same.
+// FuzzGSO sends the same datagrams with and without GSO and GRO: the same must arrive, in the same
+// order, with the same counts.
 func FuzzGSO(f *testing.F) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 60 {
@@ -46,10 +46,10 @@ func FuzzGSO(f *testing.F) {
 		}
 		f.Add(script, i%2 > 0, byte(i))
 	}
-	var links [2]*joinLink
+	var links [2]*gsoLink
 	for k, addr := range []netip.AddrPort{loop4, loop6} {
 		if addr == loop4 || hasIPv6() {
-			links[k] = newJoinLink(f, addr)
+			links[k] = newGSOLink(f, addr)
 		}
 	}
 	f.Fuzz(func(t *testing.T, script []byte, v6 bool, batch byte) {
@@ -64,16 +64,16 @@ func FuzzGSO(f *testing.F) {
 	})
 }
 
-// joinLink is two senders, of which the second is the plain twin, and two receivers for each.
-type joinLink struct {
+// gsoLink is two senders, the second of them without GSO, and two receivers for each.
+type gsoLink struct {
 	from [2]*mmsgConn
 	to   [2][2]Conn
 	tx   *Tx
 	rx   *Rx
 }
 
-func newJoinLink(f *testing.F, addr netip.AddrPort) *joinLink {
-	l := &joinLink{tx: NewTx(100, 1500), rx: NewRx(64, 1500)}
+func newGSOLink(f *testing.F, addr netip.AddrPort) *gsoLink {
+	l := &gsoLink{tx: NewTx(100, 1500), rx: NewRx(64, 1500)}
 	l.from = [2]*mmsgConn{withGSO(f, Config{Addr: addr}), listen(f, Config{Addr: addr, DisableGSO: true}).Conns()[0].(*mmsgConn)}
 	for k := range l.to {
 		for i := range l.to[k] {
@@ -83,7 +83,7 @@ func newJoinLink(f *testing.F, addr netip.AddrPort) *joinLink {
 	return l
 }
 
-func (l *joinLink) compare(t *testing.T, script []byte, batch int) {
+func (l *gsoLink) compare(t *testing.T, script []byte, batch int) {
 	other := loop6
 	if l.from[0].sock.v4 == false {
 		other = loop4
@@ -112,43 +112,43 @@ func (l *joinLink) compare(t *testing.T, script []byte, batch int) {
 	}
 	for i := range l.to[0] {
 		if len(got[0][i]) != len(got[1][i]) {
-			t.Fatalf("receiver %d: %d datagrams with trains, %d without\n%v\n%v", i, len(got[0][i]), len(got[1][i]), sizesOf(got[0][i]), sizesOf(got[1][i]))
+			t.Fatalf("receiver %d: %d datagrams with GSO, %d without\n%v\n%v", i, len(got[0][i]), len(got[1][i]), sizesOf(got[0][i]), sizesOf(got[1][i]))
 		}
 		for n, b := range got[0][i] {
 			if !bytes.Equal(b, got[1][i][n]) {
-				t.Fatalf("receiver %d: datagram %d is one of %d bytes with trains, of %d without, or another", i, n, len(b), len(got[1][i][n]))
+				t.Fatalf("receiver %d: datagram %d is one of %d bytes with GSO, of %d without, or another", i, n, len(b), len(got[1][i][n]))
 			}
 		}
 	}
 	if counted[1].TxGSO != 0 || arrived[1].RxGRO != 0 {
-		t.Fatal("the twin has trains")
+		t.Fatal("the reference sends or receives batches")
 	}
 	if n := counted[0].TxGSO; arrived[0].RxGRO != n {
-		t.Fatalf("%d trains left, %d arrived", n, arrived[0].RxGRO)
+		t.Fatalf("%d batches left, %d arrived", n, arrived[0].RxGRO)
 	}
-	// What is too small or too large is dropped by the kernel or here.
+	// The kernel or this package drops datagrams that are too small or too large.
 	for k := range arrived {
 		a := &arrived[k]
 		a.RxGRO, a.RxBatches, a.KernelDrops, a.Short, a.Long, a.Truncated = 0, 0, a.KernelDrops+a.Short+a.Long+a.Truncated, 0, 0, 0
 	}
 	if arrived[0] != arrived[1] {
-		t.Fatalf("arrived with trains %+v\nwithout %+v", arrived[0], arrived[1])
+		t.Fatalf("arrived with GSO %+v\nwithout %+v", arrived[0], arrived[1])
 	}
 	if counted[0].TxGSO == 0 {
 		counted[1].TxBatches, counted[0].TxBatches = 0, 0 // refused ones may take more calls
 	} else if counted[0].GSORejected == 0 && counted[0].TxBatches > counted[1].TxBatches {
-		t.Errorf("%d calls with trains, %d without", counted[0].TxBatches, counted[1].TxBatches)
+		t.Errorf("%d calls with GSO, %d without", counted[0].TxBatches, counted[1].TxBatches)
 	}
 	for k := range counted {
 		counted[k].TxBatches, counted[k].TxGSO, counted[k].GSORejected = 0, 0, 0
 	}
 	if counted[0] != counted[1] {
-		t.Fatalf("counted with trains %+v\nwithout %+v", counted[0], counted[1])
+		t.Fatalf("counted with GSO %+v\nwithout %+v", counted[0], counted[1])
 	}
 }
 
 // received is what the receivers of link k have counted.
-func (l *joinLink) received(k int) (sum ConnStats) {
+func (l *gsoLink) received(k int) (sum ConnStats) {
 	for _, c := range l.to[k] {
 		sum.Add(c.Stats())
 	}
@@ -160,7 +160,7 @@ func (l *joinLink) received(k int) (sum ConnStats) {
 const joinEnd = "this is the end of all datagrams of a script, which is recognized by its length and what it says"
 
 // until reads up to joinEnd.
-func (l *joinLink) until(t *testing.T, c Conn) (got [][]byte) {
+func (l *gsoLink) until(t *testing.T, c Conn) (got [][]byte) {
 	c.SetReadDeadline(time.Now().Add(patience))
 	for {
 		if err := c.ReadBatch(l.rx); err != nil {

@@ -158,7 +158,7 @@ func (l *locals) room() Local {
 }
 
 // fail notes that a datagram could not leave from e, although it could from another address. If
-// that goes on and the system does not have the address, e is not used until something arrives
+// that repeats and the system does not have the address, e is not used until something arrives
 // there.
 func (l *locals) fail(e *localEntry) {
 	if e.failed.Add(1)%localFailures != 0 {

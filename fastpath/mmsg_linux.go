@@ -41,10 +41,10 @@ func newMmsgConn(s *socket) *mmsgConn {
 }
 
 // Both calls go past the scheduler of the runtime (RawSyscall6). They never wait, but a full batch
-// takes 100 µs and more, and the runtime takes a processor away from a system call after 20 µs,
-// wakes another thread for it, and finds that there is nothing to do: on a busy socket that was
-// twelve context switches for each batch, and up to a third of all CPU time. What waits for the
-// processor, such as a stop of the world, waits for one batch at the most.
+// takes 100 µs and more. The runtime takes a processor away from a system call after 20 µs, wakes
+// another thread for it, and finds that there is nothing to do: on a busy socket that was twelve
+// context switches per batch, and up to a third of all CPU time. Whoever waits for the processor,
+// such as a stop of the world, waits for one batch at most.
 
 func recvmmsg(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {
 	r, _, e := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(h)), uintptr(n), unix.MSG_DONTWAIT, 0, 0)
@@ -107,9 +107,9 @@ func (r *mmsgRx) point(rx *Rx, size int) {
 	}
 }
 
-// bind makes r ready for a call on c. Only what the last call used is reset: a
-// stale Namelen would cut the address, a stale Controllen hide the control
-// message. Linux itself always writes Flags; sandboxes that play Linux may not.
+// bind makes r ready for a call on c. It resets only what the last call used: a stale Namelen would
+// cut the address, a stale Controllen hide the control message. Linux itself always writes Flags;
+// sandboxes that emulate Linux may not.
 func (r *mmsgRx) bind(rx *Rx, c *mmsgConn) {
 	if r.conn != c {
 		r.attach(rx, c)
@@ -130,7 +130,7 @@ func (r *mmsgRx) bind(rx *Rx, c *mmsgConn) {
 	r.used = 0
 }
 
-// attach makes the entries fit for c, which is not the Conn of the last call.
+// attach prepares the entries for c, which is not the Conn of the last call.
 func (r *mmsgRx) attach(rx *Rx, c *mmsgConn) {
 	r.conn = c
 	gro, space := c.sock.opts.gro == "", 0
@@ -155,8 +155,7 @@ func (r *mmsgRx) attach(rx *Rx, c *mmsgConn) {
 	}
 }
 
-// call runs one recvmmsg; false parks the goroutine until the socket is
-// readable.
+// call runs one recvmmsg; false parks the goroutine until the socket is readable.
 func (r *mmsgRx) call(fd uintptr) bool {
 	n := min(r.open, r.conn.sock.batch)
 	r.n, r.errno = r.conn.recv(fd, &r.hdr[0], n)
@@ -239,20 +238,20 @@ func (c *mmsgConn) noteDrops(r *mmsgRx) {
 	}
 }
 
-// mmsgTx is what sendmmsg works on. Each iovec has its slot of the Tx for good;
-// entries are dense: datagrams that cannot be sent from this socket have none,
-// and those of a train have one together.
+// mmsgTx is what sendmmsg works on. Each iovec points to its slot of the Tx for good. Entries are
+// dense: datagrams that cannot be sent from this socket have none, and all of a GSO batch share
+// one.
 type mmsgTx struct {
 	hdr  []mmsghdr
 	iov  []unix.Iovec
 	name []unix.RawSockaddrInet6
-	ctl  []sendControl // of entries that are trains
+	ctl  []sendControl // of entries that are GSO batches
 	from []*localEntry // that an entry leaves from; nil leaves the choice to the kernel
 
 	conn       *mmsgConn
 	total      int         // entries that are loaded
 	all        entryCount  // what they have
-	marked     int         // entries, of which some are trains or have control messages
+	marked     int         // entries; some of them are GSO batches or have control messages
 	moved      *localEntry // that the entry at start could not leave from
 	checked    int         // datagrams whose address family has been looked at
 	start, end int         // entries of the next call
@@ -292,14 +291,13 @@ func (t *mmsgTx) callOrPark(fd uintptr) bool {
 	return t.errno != unix.EAGAIN
 }
 
-// load points the entries at the datagrams of tx from first on. Those before
-// alone have an entry each, whether or not they fit into a train. Datagrams of
-// the other family are counted here: sending them would cost a system call each
-// to be told so.
+// load points the entries at the datagrams of tx from first on. Those before alone have one entry
+// each, whether or not they fit into a GSO batch. Datagrams of the other family are counted here:
+// to be told so by the kernel would cost a system call each.
 func (t *mmsgTx) load(tx *Tx, first, alone int) {
 	t.resetEntries()
 	s := t.conn.sock
-	asked, joins := false, false // once for each batch that could have trains
+	asked, gso := false, false // asked once for each batch that could use GSO
 	t.all = entryCount{}
 	n, bytes, gone := 0, 0, 0
 	for i := first; i < len(tx.queue); i++ {
@@ -325,9 +323,9 @@ func (t *mmsgTx) load(tx *Tx, first, alone int) {
 		}
 		if i >= alone && tx.coalescible(i) {
 			if !asked {
-				asked, joins = true, s.gsoEnabled()
+				asked, gso = true, s.gsoEnabled()
 			}
-			if joins {
+			if gso {
 				i += t.coalesce(tx, n, i)
 			}
 		}
@@ -364,13 +362,12 @@ func (c *mmsgConn) WriteBatch(tx *Tx) error {
 
 // flush sends what t has loaded of tx.
 //
-// sendmmsg stops at the first entry that fails and returns the number of
-// those before it; the error itself shows only when the next call starts with
-// that entry. So after a short count the rest is sent again from there, and
-// an error concerns exactly the entry at t.start: it is dropped, and sending
-// resumes behind it. Only a single datagram is dropped like that. The datagrams
-// of a train are sent again, each by itself, so that what the kernel says of
-// them is the same as if there were no trains.
+// sendmmsg stops at the first entry that fails and returns the number of those before it. The error
+// itself shows only when the next call starts with that entry. So after a short count flush sends
+// the rest again from there, and an error concerns exactly the entry at t.start: it is dropped, and
+// sending resumes behind it. Only a single datagram is dropped like that. The datagrams of a
+// rejected GSO batch are sent again separately, so the kernel reports for each of them what it
+// would have reported without GSO.
 func (c *mmsgConn) flush(tx *Tx, t *mmsgTx) error {
 	cnt, retries, refused, whole := &c.sock.cnt, sendRetries, false, false
 	for t.start < t.total {
@@ -424,7 +421,7 @@ func (c *mmsgConn) flush(tx *Tx, t *mmsgTx) error {
 	return nil
 }
 
-// sent counts what one system call has sent.
+// sent counts the datagrams of one system call.
 func (c *mmsgConn) sent(n entryCount) {
 	cnt := &c.sock.cnt
 	cnt.sent(n.datagrams, n.bytes)
@@ -434,8 +431,7 @@ func (c *mmsgConn) sent(n entryCount) {
 	}
 }
 
-// pauseSend lets the system work off its queues: first by giving way, then by
-// sleeping.
+// pauseSend lets the system empty its queues: it yields first, and then sleeps.
 func pauseSend(left int) {
 	if left == sendRetries-1 {
 		runtime.Gosched()
@@ -448,7 +444,7 @@ func pauseSend(left int) {
 // error is about the socket; what the call said is in t.n and t.errno.
 //
 // The call is made inside Control, which unlike RawConn.Write takes no lock:
-// the kernel lets several goroutines send on one socket at once.
+// the kernel lets several goroutines send on one socket concurrently.
 func (c *mmsgConn) attempt(t *mmsgTx) error {
 	if err := c.sock.raw.Control(t.try); err != nil {
 		return err

@@ -14,12 +14,12 @@ const (
 	MuxGoroutines = "goroutines" // a goroutine and two Rx for each socket
 )
 
-// Mux receives from several sockets in one goroutine, for programs that play many
-// hosts at once. It belongs to one goroutine, and as long as it is open nobody
+// Mux receives from several sockets in one goroutine, for programs that act as many
+// hosts. It belongs to one goroutine, and as long as it is open nobody
 // else may call ReadBatch or SetReadDeadline of its sockets.
 //
 // Two implementations exist, as of Conn: one for sockets of the fast path, and a
-// portable twin.
+// portable one.
 type Mux struct {
 	impl   mux
 	reason string
@@ -99,7 +99,7 @@ func newPlainMux(conns []Conn, batch, size int) *plainMux {
 	for i, c := range conns {
 		slots := batch
 		if _, ok := c.(*portableConn); ok {
-			slots = 1 // more never come at once
+			slots = 1 // it reads one datagram per call
 		}
 		m.free[i] = make(chan *Rx, 2)
 		m.free[i] <- NewRx(slots, size)

@@ -188,7 +188,7 @@ func (m *epollMux) arm(wait time.Duration) error {
 // clearTimer makes the timer wait for its next setting.
 func (m *epollMux) clearTimer() {
 	var b [8]byte
-	_, _ = unix.Read(m.timer, b[:]) // EAGAIN: it has been set anew meanwhile
+	_, _ = unix.Read(m.timer, b[:]) // EAGAIN: it has been set again meanwhile
 }
 
 func (m *epollMux) close() error {

@@ -24,7 +24,7 @@ type socket struct {
 	cnt      counters
 	locals   *locals // of the group; nil if local addresses are not told
 	pathMTU  pathMTU
-	// trains that were refused in a row; from maxRejections on, batches since then
+	// GSO batches that were rejected in a row; from maxRejections on, batches since then
 	rejections atomic.Uint32
 
 	mu     sync.Mutex // guards drops and closed

@@ -12,12 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reusePortSpreads is true: since Linux 3.9 sockets with SO_REUSEPORT share the
-// datagrams to their address by a hash over both endpoints.
+// reusePortSpreads is true: since Linux 3.9 sockets with SO_REUSEPORT share the datagrams to their
+// address by a hash over both endpoints.
 const reusePortSpreads = true
 
-// batchReason says why the fast path cannot be used, or nothing. recvmmsg is
-// from Linux 2.6.33, sendmmsg from 3.0; sandboxes may refuse either.
+// batchReason returns why the fast path cannot be used, or "". recvmmsg is from Linux 2.6.33,
+// sendmmsg from 3.0; sandboxes may refuse either.
 func batchReason(s *socket, cfg *Config) string {
 	if cfg.Portable {
 		return "disabled"
@@ -27,8 +27,7 @@ func batchReason(s *socket, cfg *Config) string {
 	return reason
 }
 
-// probeBatch sends nothing and receives nothing: both calls are made with no
-// entries.
+// probeBatch makes both calls with no entries: they send and receive nothing.
 func probeBatch(fd uintptr) string {
 	var h mmsghdr
 	if _, e := sendmmsg(fd, &h, 0); e != 0 {
@@ -84,10 +83,10 @@ func setOptions(fd uintptr, cfg *Config, reusePort bool, o *sockOptions) error {
 	return nil
 }
 
-// dropErrorQueue keeps ICMP off the socket, which may be another's that has asked for it. Nobody
-// reads the error queue here: it would fill the receive buffer until the socket is deaf. And what
-// is about an earlier datagram would cost the one that is sent next. Taking the option back empties
-// the queue. A system that does not know it has no such queue.
+// dropErrorQueue disables IP_RECVERR on the socket, whose previous owner may have set it. An unread
+// error queue would fill the receive buffer until nothing arrives, and a pending error would fail
+// the next send. Disabling the option also empties the queue. Systems that do not know it have no
+// such queue.
 func dropErrorQueue(fd uintptr, v4 bool) {
 	level, option := unix.IPPROTO_IPV6, unix.IPV6_RECVERR
 	if v4 {
@@ -96,9 +95,9 @@ func dropErrorQueue(fd uintptr, v4 bool) {
 	_ = unix.SetsockoptInt(int(fd), level, option, 0)
 }
 
-// resetOffloads takes back what a socket that was another's may have been told about trains: to part
-// what is sent, and not what arrives, and to put control messages for which there is no room here
-// before that of a train. A train whose message is lost looks like one datagram.
+// resetOffloads clears the options that the previous owner of a socket may have set: GSO for
+// everything it sends, GRO, and control messages that would take the room of the GRO message. A GRO
+// batch without its control message looks like one datagram.
 func resetOffloads(fd uintptr) {
 	for _, o := range [][2]int{
 		{unix.IPPROTO_UDP, unix.UDP_SEGMENT}, {unix.IPPROTO_UDP, unix.UDP_GRO},
@@ -110,7 +109,7 @@ func resetOffloads(fd uintptr) {
 	}
 }
 
-// filterReason attaches the socket filter, or says why there is none.
+// filterReason attaches the socket filter, or returns why there is none.
 func filterReason(fd uintptr, cfg *Config) string {
 	if cfg.DisableFilter {
 		return "disabled"

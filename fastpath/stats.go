@@ -16,12 +16,12 @@ type ConnStats struct {
 	TxBytes     uint64 // payload bytes of TxDatagrams
 	TxBatches   uint64 // system calls that sent at least one datagram
 
-	// RxGRO are trains that arrived whole; their datagrams are counted elsewhere, one by one.
+	// RxGRO counts GRO batches. RxDatagrams counts their datagrams one by one.
 	RxGRO uint64
 
-	// TxGSO are trains that WriteBatch sent; their datagrams are among
-	// TxDatagrams, one by one. GSORejected are those that the kernel did not
-	// take: their datagrams were sent again by themselves.
+	// TxGSO counts the GSO batches that WriteBatch sent. TxDatagrams counts their datagrams one by
+	// one. GSORejected counts the batches that the kernel did not take: their datagrams were sent
+	// separately.
 	TxGSO, GSORejected uint64
 
 	// LocalUnknown are datagrams that arrived at an address from which no answer can leave: a
@@ -40,13 +40,13 @@ type ConnStats struct {
 	Long      uint64 // dropped: above Config.MaxSize, not caught by the filter
 	BadSource uint64 // dropped: no usable source address
 
-	ReadErrors uint64 // failed receive calls, after each of which reading went on
+	ReadErrors uint64 // failed receive calls; reading went on after each
 	SendErrors SendErrors
 
-	// KernelDrops counts what the kernel dropped at this socket: datagrams
-	// that found the receive buffer full, those the socket filter refused, and
-	// those with a bad checksum. The kernel has one counter for all, in which a train that
-	// would have arrived whole is one. 0 where the system does not tell, see Info.DropSource.
+	// KernelDrops counts datagrams that the kernel dropped at this socket: those that found the
+	// receive buffer full, those that the socket filter refused, and those with a bad checksum. The
+	// kernel has one counter for all, in which a GRO batch is one. 0 where the system does not
+	// tell, see Info.DropSource.
 	KernelDrops uint64
 }
 

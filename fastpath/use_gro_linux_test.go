@@ -37,8 +37,8 @@ func takeOver(t *testing.T, cfg Config, name string, options ...option) *Group {
 	return g
 }
 
-// A socket whose owner had trains arrive whole, or asked for messages that come before the size of
-// their segments, is taken over without that: a train must not be taken for one datagram.
+// Use clears GRO, and options whose control messages come before the segment size: a GRO batch must
+// not be taken for one datagram.
 func TestUseOwnersOffloads(t *testing.T) {
 	for name, options := range map[string][]option{
 		"UDP_GRO":         {{unix.IPPROTO_UDP, unix.UDP_GRO, 1}},
