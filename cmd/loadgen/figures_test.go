@@ -12,7 +12,7 @@ import (
 	"github.com/fastdisc/discv5/internal/load"
 )
 
-// What the command line says reaches the generator.
+// The settings of the command line reach the generator.
 func TestFlagsReach(t *testing.T) {
 	o, err := parseFlags(strings.Fields("-t enr:x --i-own-this-target --poll --no-gso --portable --identities 11 --sockets 12 --workers 3 --gso-batch 4 " +
 		"--mix findnode=1,talk=2,junk=3,handshake=4 --handshake record --distances 256,3 --talk-protocol abc --talk-size 5 --junk-size 100 --junk-ids 6 " +

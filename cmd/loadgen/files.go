@@ -6,7 +6,7 @@ import (
 	"os"
 )
 
-// files are where reports go. What was in a file stays until there is a report to put in its place.
+// files are where reports go. A file keeps its old content until there is a report to replace it.
 type files struct {
 	json, html *file
 	stdout     bool // JSON goes there

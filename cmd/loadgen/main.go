@@ -56,7 +56,7 @@ var errThreshold = errors.New("threshold not kept")
 
 func main() {
 	ctx, stop := context.WithCancel(context.Background())
-	// The first signal ends the run in order, the second one at once.
+	// The first signal ends the run in order, the second one immediately.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {

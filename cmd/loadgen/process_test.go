@@ -277,7 +277,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// A second one ends it at once, with the code of a failure.
+// A second one ends it immediately, with the code of a failure.
 func TestSecondInterrupt(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("probed for SIGINT between processes: this platform has none")
@@ -371,7 +371,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// What is wrong with the command line is said in one line that names the place.
+// A wrong command line gives one line that names the place.
 func TestUsage(t *testing.T) {
 	to := recordAt(t, netip.MustParseAddrPort("127.0.0.1:9"))
 	missing, twice := filepath.Join(t.TempDir(), "missing", "file"), filepath.Join(t.TempDir(), "twice")

@@ -14,7 +14,7 @@ import (
 	"github.com/fastdisc/discv5/internal/load"
 )
 
-// made is a report of a run of three seconds, in the second of which nobody answered.
+// made returns a report of a run of three seconds. Nobody answered in the second one.
 func made() *report {
 	h := load.NewHistogram()
 	h.Record(74*time.Millisecond, 500)
@@ -73,7 +73,7 @@ func TestPageGap(t *testing.T) {
 	}
 }
 
-// What a file has in it stays there until there is a report.
+// A file keeps its content until there is a report.
 func TestOldReportStays(t *testing.T) {
 	dir := t.TempDir()
 	js, page, fresh := filepath.Join(dir, "old.json"), filepath.Join(dir, "old.html"), filepath.Join(dir, "new.json")
@@ -128,7 +128,7 @@ func TestProtocolID(t *testing.T) {
 	loadgen(t, "-t", n.LocalRecord().String(), "-m", "junk", "--requests", "10", "--timeout", "100ms").ok(t, exitFailed)
 }
 
-// Trains of answers are told apart from calls and datagrams, and so is why there are none.
+// GRO batches of responses are told apart from calls and datagrams, and so is why there are none.
 func TestReportGRO(t *testing.T) {
 	r := made()
 	r.info = load.Info{Path: "recvmmsg", GSO: true, GSOBatch: 32, GRO: true, Sockets: 1, Sources: 1, Workers: 1}
@@ -150,9 +150,9 @@ func TestReportGRO(t *testing.T) {
 			}
 		}
 	}
-	check("in 70 calls, 60 trains", "trains of up to 32, UDP_GRO, 1 workers", "50 answers, or trains of them, found")
+	check("in 70 calls, 60 GRO batches", "GSO batches of up to 32, GRO, 1 workers", "50 responses, or GRO batches of them, found")
 	r.info.GRO, r.info.GROReason = false, "disabled"
-	check("trains of up to 32, no UDP_GRO (disabled), 1 workers")
+	check("GSO batches of up to 32, no GRO (disabled), 1 workers")
 	if g := r.json().Generator; g.GRO || g.GROReason != "disabled" {
 		t.Errorf("%+v", g)
 	}

@@ -55,9 +55,9 @@ func (r *report) from() string {
 	}
 	if c.Mix[load.Junk] > 0 {
 		if c.JunkIDs > 0 {
-			parts = append(parts, count(uint64(c.JunkIDs))+" strangers")
+			parts = append(parts, count(uint64(c.JunkIDs))+" node IDs of junk")
 		} else {
-			parts = append(parts, "a new stranger for each junk packet")
+			parts = append(parts, "a new node ID for each junk packet")
 		}
 	}
 	return strings.Join(append(parts, fmt.Sprintf("%s ports", count(uint64(i.Sockets))), fmt.Sprintf("%s addresses", count(uint64(i.Sources)))), ", ")
@@ -66,15 +66,15 @@ func (r *report) from() string {
 // transport says how.
 func (r *report) transport() string {
 	i := r.info
-	segments := fmt.Sprintf("UDP_SEGMENT trains of up to %d", i.GSOBatch)
+	gso := fmt.Sprintf("GSO batches of up to %d", i.GSOBatch)
 	if !i.GSO {
-		segments = "no UDP_SEGMENT (" + i.GSOReason + ")"
+		gso = "no GSO (" + i.GSOReason + ")"
 	}
-	merge := "UDP_GRO"
+	gro := "GRO"
 	if !i.GRO {
-		merge = "no UDP_GRO (" + i.GROReason + ")"
+		gro = "no GRO (" + i.GROReason + ")"
 	}
-	return fmt.Sprintf("%s, %s, %s, %d workers", i.Path, segments, merge, i.Workers)
+	return fmt.Sprintf("%s, %s, %s, %d workers", i.Path, gso, gro, i.Workers)
 }
 
 // table has a row for each kind, and one for all if there are several.
@@ -111,7 +111,7 @@ func (r *report) lines() (list [][2]string) {
 	res := r.result
 	e, t, u := res.Events, res.Traffic, res.Usage
 	add("loss", "%s of %s; %s late answers, %s not sent for want of room, %d pending", part(res.Loss()), count(res.Total.Sent+res.Total.Unsent), count(e.Late), count(res.Total.Unsent), res.Pending)
-	add("WHOAREYOU", "%s; %s sessions made anew, %s requests sent again", count(e.Whoareyou), count(e.Rekeys), count(e.Resent))
+	add("WHOAREYOU", "%s; %s sessions renewed, %s requests sent again", count(e.Whoareyou), count(e.Rekeys), count(e.Resent))
 	if e.Accepted > 0 {
 		add("ATTENTION", "the target accepted bad handshakes: %s messages opened", count(e.Accepted))
 	}
@@ -121,7 +121,7 @@ func (r *report) lines() (list [][2]string) {
 	if e.Bad()+e.Asked > 0 {
 		add("odd", "%s from elsewhere, %s for nobody, %s malformed, %s did not open, %s stray WHOAREYOU; %s requests of the target", count(e.Foreign), count(e.Unmatched), count(e.Malformed), count(e.Unopened), count(e.Stray), count(e.Asked))
 	}
-	add("traffic", "%s packets out (%s) in %s calls, %s in (%s) in %s calls, %s trains", count(t.TxDatagrams), size(t.TxBytes), count(t.TxBatches), count(t.RxDatagrams), size(t.RxBytes), count(t.RxBatches), count(t.RxGRO))
+	add("traffic", "%s packets out (%s) in %s calls, %s in (%s) in %s calls, %s GRO batches", count(t.TxDatagrams), size(t.TxBytes), count(t.TxBatches), count(t.RxDatagrams), size(t.RxBytes), count(t.RxBatches), count(t.RxGRO))
 	switch {
 	case u.TargetKnown:
 		cpu := u.TargetUser + u.TargetSystem

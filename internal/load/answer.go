@@ -11,8 +11,8 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// receive takes a batch that came to a socket. Trains make one of many times receiveBatch: what is
-// due meanwhile leaves in between.
+// receive takes a batch that came to a socket. With GRO batches it can be many times receiveBatch:
+// requests that are due meanwhile leave in between.
 func (w *worker) receive(sock int32, rx *fastpath.Rx) error {
 	for i := 0; i < rx.Len(); i += receiveBatch {
 		if i > 0 {
@@ -95,12 +95,12 @@ func (w *worker) datagram(sock int32, b []byte) error {
 	case codec.FlagMessage:
 		return w.message(sock, i)
 	}
-	w.stats.events.Malformed++ // a handshake to somebody who did not ask for one
+	w.stats.events.Malformed++ // an unsolicited handshake
 	return nil
 }
 
-// recipient finds whom a packet is for, among those with exchanges of the socket, and decodes it
-// into w.packet. It returns one of his exchanges, or none.
+// recipient finds the identity that a packet is for, among those with exchanges of the socket, and
+// decodes it into w.packet. It returns one of its exchanges, or none.
 func (w *worker) recipient(s *socket, b []byte) int32 {
 	start := s.list.cursor
 	if start == none {
@@ -134,8 +134,8 @@ func (w *worker) recipient(s *socket, b []byte) int32 {
 	return none
 }
 
-// challenged takes a WHOAREYOU to a stranger. A challenge that lives may come again for another
-// packet, so one that names none under way answers the oldest.
+// challenged takes a WHOAREYOU for junk. A challenge that lives may come again for another packet,
+// so one that names none under way answers the oldest.
 func (w *worker) challenged(s *socket) {
 	w.stats.events.Whoareyou++
 	seq := w.junkIDs.sequence(&w.packet.Nonce)
@@ -295,9 +295,9 @@ func (w *worker) whoareyou(sock, i int32) error {
 	p, who := &w.packet, w.pool.at(i).who
 	n := int32(none)
 	for k := who.first; k != none; k = w.pool.at(k).newer {
-		// A newcomer has sent nothing else: a challenge that names an older packet is for this one
-		// too, as targets repeat challenges that live. The same goes for one whose handshake was
-		// lost: it is made again, with the same challenge.
+		// An identity without a session has sent nothing else: a challenge that names an older
+		// packet is for this one too, as targets repeat challenges that live. The same goes for one
+		// whose handshake was lost: it is made again, with the same challenge.
 		if x := w.pool.at(k); x.nonce == p.Nonce && (!x.held || who.shaking && w.now >= who.deadline) || x.kind == Handshake {
 			n = k
 			break
@@ -322,10 +322,10 @@ func (w *worker) whoareyou(sock, i int32) error {
 	w.stats.events.Rekeys++
 	w.seq++
 	who.shaking, who.deadline = true, w.now+min(2*w.cfg.Timeout, challengeLife)
-	return w.shake(sock, who, p.AD, w.seq, GoodHandshake)
+	return w.sendHandshake(sock, who, p.AD, w.seq, GoodHandshake)
 }
 
-// greet makes the handshake of a newcomer.
+// greet makes the handshake of an identity without a session.
 func (w *worker) greet(sock, n int32) error {
 	x := w.pool.at(n)
 	who, form := x.who, w.cfg.Handshake
@@ -339,7 +339,7 @@ func (w *worker) greet(sock, n int32) error {
 		}
 		return w.answerChallenge(sock, n)
 	}
-	if err := w.shake(sock, who, w.packet.AD, x.seq, form); err != nil {
+	if err := w.sendHandshake(sock, who, w.packet.AD, x.seq, form); err != nil {
 		return err
 	}
 	s := w.socks[sock]
@@ -388,7 +388,8 @@ func (w *worker) sendDelayed() error {
 	return w.flush()
 }
 
-// shaken ends a handshake within a run: what was held back, or sent with older keys, leaves now.
+// shaken ends a handshake within a run: requests that were held back, or sent with older keys,
+// leave now.
 func (w *worker) shaken(who *identity) error {
 	who.shaking = false
 	for i := who.first; i != none; i = w.pool.at(i).newer {
@@ -403,7 +404,7 @@ func (w *worker) shaken(who *identity) error {
 		x.sent, x.deadline = w.now, w.now+w.cfg.Timeout
 		packet := w.buf[:w.templates[x.kind].size]
 		w.sealMessage(packet, who, x.kind, x.seq, &x.nonce)
-		w.pool.again(&w.socks[x.sock].list, i)
+		w.pool.resend(&w.socks[x.sock].list, i)
 		if err := w.out(x.sock, packet); err != nil {
 			return err
 		}

@@ -213,7 +213,7 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-// What is said of memory holds.
+// Identities and exchanges take the memory that the documents state.
 func TestSizes(t *testing.T) {
 	if n := reflect.TypeFor[exchange]().Size(); n > 88 {
 		t.Errorf("an exchange takes %d bytes", n)
@@ -222,7 +222,7 @@ func TestSizes(t *testing.T) {
 		t.Skip("the race detector takes memory of its own")
 	}
 	identitySize(t, 1) // what the first one takes is not its own: tables of the curve
-	// What other tests leave behind may be freed meanwhile.
+	// Garbage of other tests may be freed meanwhile.
 	var size int
 	for range 5 {
 		if size = identitySize(t, 300); size > 500 && size <= 2048 {

@@ -65,7 +65,8 @@ type interval struct {
 	reports int
 }
 
-// start runs all workers, and returns when they have ended. tick, if not nil, is called now and then.
+// start runs all workers, and returns when they have ended. tick, if not nil, is called now and
+// then.
 func (g *Generator) start(ctx context.Context, r *run, meter *Meter, tick func()) (*summary, error) {
 	stop := new(atomic.Bool)
 	r.stop = stop
@@ -140,8 +141,8 @@ func (c *collector) take(r report) {
 	}
 }
 
-// complete reports whether all workers have reported an interval, while some still work: what is left
-// at the end is finish's.
+// complete reports whether all workers have reported an interval, while some still work: what is
+// left at the end is finish's.
 func (c *collector) complete(n int) bool {
 	if c.ended == c.workers {
 		return false
@@ -174,7 +175,7 @@ func (c *collector) close(end time.Duration) {
 	c.sum.points = append(c.sum.points, p)
 	select {
 	case c.watch <- p:
-	default: // nobody watches, or too slowly: the load goes on
+	default: // nobody reads it, or too slowly: the load continues
 	}
 }
 

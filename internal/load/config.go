@@ -51,8 +51,8 @@ func DefaultDistances() []uint { return []uint{256, 255, 254} }
 // ErrConfig is wrapped by errors about a Config or Plan that cannot be used.
 var ErrConfig = errors.New("load: invalid configuration")
 
-// Config says whom a Generator loads, and how. Zero values of all but Target and Mix give the
-// defaults that are named.
+// Config says which target a Generator loads, and how. Zero values of all fields but Target and Mix
+// give the stated defaults.
 type Config struct {
 	Target Target
 	// Public allows a target for which Local is false. Set it for nodes of your own only.
@@ -73,8 +73,7 @@ type Config struct {
 	// Identities that have sessions. Default: DefaultIdentities. Handshakes of bad forms come from
 	// as many, in turn.
 	Identities int
-	// JunkIDs are the node IDs that Junk comes from, in turn. 0 makes up a new one for each
-	// packet.
+	// JunkIDs is how many node IDs junk comes from, in turn. 0 makes up a new one for each packet.
 	JunkIDs   int
 	Handshake HandshakeForm
 	// Distances of FINDNODE. Default: DefaultDistances.
@@ -99,8 +98,8 @@ type Config struct {
 	// Workers are goroutines that share the load. Default: 1.
 	Workers int
 	// GSOBatch is how many requests may leave in one system call, at most fastpath.MaxSegments.
-	// Default: an eighth of the window; in an open loop what is due in a tenth of a millisecond. At
-	// most 8 if the mix has several kinds.
+	// Default: an eighth of the window; in an open loop those that are due in a tenth of a
+	// millisecond. By default at most 8 if the mix has several kinds.
 	GSOBatch int
 	// Timeout is how long an answer may take. Handshakes get twice as much. Default:
 	// DefaultTimeout.
@@ -112,9 +111,9 @@ type Config struct {
 	// Poll never sleeps while it waits for answers. A sleeping receiver has to be woken, and on
 	// loopback the sender, here the target, is charged for that.
 	Poll bool
-	// DisableGSO sends without UDP_SEGMENT and receives without UDP_GRO. DisableGRO receives without
-	// UDP_GRO: on loopback the target is then charged for splitting its batches, as a network card
-	// would not do for it. Portable makes one system call for each datagram.
+	// DisableGSO sends without UDP_SEGMENT and receives without UDP_GRO. DisableGRO receives
+	// without UDP_GRO: on loopback the target is then charged for splitting its batches, as a
+	// network card would not do for it. Portable makes one system call for each datagram.
 	DisableGSO, DisableGRO, Portable bool
 	// Buffer is the size in bytes to ask for each socket's buffers. Default: DefaultBuffer.
 	Buffer int
@@ -308,8 +307,8 @@ func (c *Config) sealedLength() int {
 	return c.GSOBatch
 }
 
-// outstanding is how many exchanges a worker has room for, those that are remembered after their end
-// included.
+// outstanding is how many exchanges a worker has room for, those that are remembered after their
+// end included.
 func (c *Config) outstanding() int {
 	n := 4 * (c.Window/c.Workers + 1)
 	if c.Rate > 0 {

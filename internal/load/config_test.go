@@ -155,7 +155,7 @@ func TestMix(t *testing.T) {
 			t.Errorf("%q: %v, %v", text, m, err)
 		}
 	}
-	// Any stretch has each kind by its weight, but for one.
+	// Any stretch has each kind by its weight, give or take one.
 	d := picker{mix: Mix{70, 20, 9, 0, 1}}
 	var got Mix
 	for i := range 1000 {

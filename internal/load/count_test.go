@@ -26,8 +26,8 @@ func TestRepeatedChallenges(t *testing.T) {
 	}
 }
 
-// What names another sender than the target, and a challenge to a packet that nobody sent, are
-// counted by themselves.
+// Packets that name another sender than the target, and challenges to packets that nobody sent, are
+// counted separately.
 func TestWrongName(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", nil)
@@ -72,8 +72,8 @@ func TestHopelesslyLate(t *testing.T) {
 	f, to := newFake(t, "127.0.0.1:0", usual)
 	f.serve()
 	g := generate(t, Config{Target: to, Mix: Only(Junk), JunkSize: codec.MaxPacketSize, Rate: 20_000, Timeout: 10 * time.Millisecond})
-	// The worker pauses before it has sealed a thousand packets, for longer than the rest of the plan
-	// and two timeouts.
+	// The worker pauses before it has sealed a thousand packets, for longer than the rest of the
+	// plan and two timeouts.
 	var err error
 	if g.workers[0].random, err = aead.NewRandom(&slowSource{pause: 300 * time.Millisecond}); err != nil {
 		t.Fatal(err)
@@ -159,7 +159,7 @@ func TestRequestsOfLanes(t *testing.T) {
 	}
 }
 
-// What comes from the target's address but another port is not the target's.
+// Datagrams from another port of the target's address are not the target's.
 func TestOtherPort(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", nil)

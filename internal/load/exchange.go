@@ -6,8 +6,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// exchange is a request that was sent and has not ended, or a lost: one that was lost and is
-// remembered so that a late answer to it costs no more than another one.
+// exchange is a request that was sent and has not ended, or one that was lost and is remembered, so
+// that a late response to it costs no more than any other.
 type exchange struct {
 	who        *identity // nil for junk
 	seq        uint64    // request ID, of 8 bytes
@@ -23,7 +23,7 @@ type exchange struct {
 	got        uint16 // packets of the answer
 	total      uint16 // packets that the answer has, 0 when unknown
 
-	// In the socket's list, by the time of sending. Of a free one next is the next free one.
+	// In the socket's list, by the time of sending. next of a free exchange is the next free one.
 	prev, next int32
 	// In the list of its identity, or of a lost, among all lost ones by age.
 	older, newer int32
@@ -195,8 +195,8 @@ func (t *exchanges) release(i int32) {
 	t.free = i
 }
 
-// again moves a live exchange to the end of its socket's list: it is sent anew.
-func (t *exchanges) again(l *list, i int32) {
+// resend moves a live exchange to the end of its socket's list: it is sent again.
+func (t *exchanges) resend(l *list, i int32) {
 	t.pull(l, i)
 	t.push(l, i)
 }

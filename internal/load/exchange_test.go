@@ -81,7 +81,7 @@ func TestExchanges(t *testing.T) {
 			owned[m.who] = remove(owned[m.who], m)
 			lostOnes = append(lostOnes, m)
 		case op == 8:
-			pool.again(&socks[m.sock].list, m.index)
+			pool.resend(&socks[m.sock].list, m.index)
 			lists[m.sock] = append(remove(lists[m.sock], m), m)
 		case len(lostOnes) > 0:
 			g := lostOnes[random.IntN(len(lostOnes))]

@@ -28,7 +28,7 @@ type fake struct {
 	sessions map[[32]byte]*fakeSession
 	// answer is what a message is answered with; nil is silence.
 	answer func(r *fakeRequest)
-	// seen, if not nil, is told of every packet.
+	// seen, if not nil, is called with every packet.
 	seen func(p *codec.Packet)
 	// deaf, if not nil, tells which packets are lost on their way.
 	deaf func(p *codec.Packet) bool

@@ -114,7 +114,7 @@ func TestLost(t *testing.T) {
 		if r.Total.Lost < 90 {
 			t.Errorf("%d lost", r.Total.Lost)
 		}
-		// Those that are told by their lost ones are late, those of long ago for nobody.
+		// Responses to remembered requests are late, older ones match nothing.
 		if e := r.Events; e.Late < 20 || e.Late+e.Unmatched > r.Total.Lost || e.Bad() > e.Unmatched {
 			t.Errorf("%d lost, events %+v", r.Total.Lost, e)
 		}
@@ -184,7 +184,7 @@ func TestNodes(t *testing.T) {
 		f.serve()
 		g := generate(t, Config{Target: to, Mix: Only(FindNode), Identities: 4, Sockets: 2, Window: 20, Timeout: 1500 * time.Millisecond})
 		prepare(t, g)
-		// All at once: where requests are lost, each has to wait for that.
+		// All together: where requests are lost, each has to wait for that.
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -202,19 +202,19 @@ func TestNodes(t *testing.T) {
 	wg.Wait()
 }
 
-// What is no answer is counted, and harms none.
+// Datagrams that are no responses are counted, and harm nothing.
 func TestForeign(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", nil)
-	stranger, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	other, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stranger.Close()
+	defer other.Close()
 	f.answer = func(r *fakeRequest) {
 		if r.n >= 5 {
-			stranger.WriteToUDPAddrPort(make([]byte, 100), r.from) // from elsewhere
-			f.conn.WriteToUDPAddrPort(make([]byte, 100), r.from)   // for nobody
+			other.WriteToUDPAddrPort(make([]byte, 100), r.from)  // from elsewhere
+			f.conn.WriteToUDPAddrPort(make([]byte, 100), r.from) // for nobody
 			ping := codec.Ping{RequestID: r.req, RecordSeq: 1}
 			r.send(ping.Append(nil))
 			keys := *r.sessions[r.id]

@@ -233,8 +233,8 @@ func (p *Plan) requests(worker, workers int) uint64 {
 
 // Run loads the target for as long as plan says, waits for outstanding answers, and reports. When
 // ctx ends it stops sending, waits a second at most, and reports what has been so far:
-// Result.Interrupted. The error is that of a socket, ErrNotPrepared, ErrBusy, or ErrConfig; a Result
-// comes with it if anything was sent.
+// Result.Interrupted. The error is that of a socket, ErrNotPrepared, ErrBusy, or ErrConfig; a
+// Result comes with it if anything was sent.
 func (g *Generator) Run(ctx context.Context, plan Plan) (*Result, error) {
 	plan, err := plan.withDefaults()
 	if err != nil {

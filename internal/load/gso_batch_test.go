@@ -12,7 +12,7 @@ import (
 	"github.com/fastdisc/discv5/internal/monotime"
 )
 
-// Answers that come in trains are counted one by one, and the trains by themselves.
+// Responses that come in GRO batches are counted one by one, and the batches separately.
 func TestResponsesInGROBatches(t *testing.T) {
 	t.Parallel()
 	_, to := node(t, "127.0.0.1:0", nil)
@@ -31,12 +31,12 @@ func TestResponsesInGROBatches(t *testing.T) {
 			t.Errorf("%s: %d of 640 answered, %d datagrams", by.name, r.Total.Answered, tr.RxDatagrams)
 		}
 		if !i.GRO && tr.RxGRO > 0 || i.GRO && i.GSO && tr.RxGRO == 0 {
-			t.Errorf("%s: %d trains arrived, info %+v", by.name, tr.RxGRO, i)
+			t.Errorf("%s: %d GRO batches arrived, info %+v", by.name, tr.RxGRO, i)
 		}
 	}
 }
 
-// A long batch of trains does not hold up the requests that are due.
+// GRO batches do not delay the requests that are due.
 func TestGROBatchesDelayNothing(t *testing.T) {
 	t.Parallel()
 	_, to := newFake(t, "127.0.0.1:0", usual)
@@ -54,9 +54,9 @@ func TestGROBatchesDelayNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.begin(monotime.NewClock())
-	const trains, each = 3, 60
+	const batches, each = 3, 60
 	tx := fastpath.NewTx(each, codec.MinPacketSize)
-	for range trains {
+	for range batches {
 		for range each {
 			tx.Commit(codec.MinPacketSize, w.socks[0].group.Addr())
 		}
@@ -64,10 +64,10 @@ func TestGROBatchesDelayNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for got := 0; got < trains*each; {
+	for got := 0; got < batches*each; {
 		sock, rx, err := w.mux.Next(patience)
 		if err != nil || rx == nil {
-			t.Fatalf("%d of %d arrived: %v", got, trains*each, err)
+			t.Fatalf("%d of %d arrived: %v", got, batches*each, err)
 		}
 		sent := w.stats.counts[Junk].Sent
 		if err := w.receive(int32(sock), rx); err != nil {
@@ -78,8 +78,8 @@ func TestGROBatchesDelayNothing(t *testing.T) {
 		}
 		got += rx.Len()
 	}
-	if w.stats.events.Foreign != trains*each {
-		t.Errorf("%d datagrams from elsewhere, want %d", w.stats.events.Foreign, trains*each)
+	if w.stats.events.Foreign != batches*each {
+		t.Errorf("%d datagrams from elsewhere, want %d", w.stats.events.Foreign, batches*each)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/fastdisc/discv5/internal/session"
 )
 
-// initiator makes handshakes with one target. It has one ephemeral key for all of them: the target
-// cannot tell, its work is the same, and the generator is spared most of its own.
+// initiator makes handshakes with one target. It uses one ephemeral key for all of them: the target
+// cannot tell, its work is the same, and the generator saves most of its own.
 type initiator struct {
 	target    [32]byte
 	ephemeral [codec.EphemeralKeySize]byte
@@ -44,7 +44,7 @@ func (in *initiator) renew(who *identity, challenge []byte) {
 	who.generation++
 }
 
-// badSignature looks like a signature and is one of nobody.
+// badSignature looks like a signature, and verifies with no key.
 func badSignature(r *aead.Random) (sig [codec.SignatureSize]byte) {
 	r.Read(sig[:])
 	sig[0] &= 0x7f  // below the order of the group
@@ -63,9 +63,9 @@ func badRecord(record []byte) []byte {
 // list and string header of two bytes each.
 const recordSignature = 2 + 2 + 20
 
-// handshake returns the packet that answers a challenge in the name of who, with a PING that has the
-// given request ID, valid until the worker builds the next packet. Of a bad form it is one that the
-// target has to refuse.
+// handshake returns the packet that answers a challenge in the name of who, with a PING that has
+// the given request ID. It is valid until the worker builds the next packet. The target must refuse
+// one of a bad form.
 func (w *worker) handshake(who *identity, challenge []byte, ping uint64, form HandshakeForm) ([]byte, error) {
 	in := w.initiator
 	record, signature := who.record, badSignature(w.random)
@@ -89,8 +89,8 @@ func (w *worker) handshake(who *identity, challenge []byte, ping uint64, form Ha
 	return h.AppendHandshake(w.buf[:0], &in.target, &handshake, record, message), nil
 }
 
-// shake sends the handshake of who.
-func (w *worker) shake(sock int32, who *identity, challenge []byte, ping uint64, form HandshakeForm) error {
+// sendHandshake makes and sends the handshake of who.
+func (w *worker) sendHandshake(sock int32, who *identity, challenge []byte, ping uint64, form HandshakeForm) error {
 	packet, err := w.handshake(who, challenge, ping, form)
 	if err != nil {
 		return err

@@ -15,10 +15,10 @@ import (
 	"github.com/fastdisc/discv5/internal/session"
 )
 
-// none is the number of no exchange.
+// none is the index that stands for no exchange.
 const none = -1
 
-// identity is a node that the generator plays. A worker owns it.
+// identity is a node that the generator acts as. A worker owns it.
 type identity struct {
 	id      [32]byte
 	key     *enr.PrivateKey

@@ -7,9 +7,9 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// junkIDs are the node IDs of a worker that junk comes from. All begin with the same half, the key
-// that answers to them are masked with, so that one decoder unmasks all; and their nonces hold the
-// number of the exchange.
+// junkIDs are the node IDs of a worker that junk comes from. All begin with the same half, which is
+// the key that responses to them are masked with, so one decoder unmasks all. Their nonces hold the
+// request ID of the exchange.
 type junkIDs struct {
 	decoder *codec.Decoder
 	id      [32]byte

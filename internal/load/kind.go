@@ -19,7 +19,7 @@ const (
 	Talk                 // TALKREQ, answered by TALKRESP
 	// a node without session appears: message, WHOAREYOU, handshake, PONG; see HandshakeForm
 	Handshake
-	Junk // a message from a stranger that nobody can open, answered by WHOAREYOU
+	Junk // a message that nobody can open, answered by WHOAREYOU
 
 	NumKinds = 5 // how many kinds there are
 )
@@ -38,7 +38,7 @@ func (k Kind) String() string {
 func (k Kind) inSession() bool { return k <= Talk }
 
 // Mix is the weight of each kind. Requests are spread evenly: any stretch of them has each kind by
-// its weight, as far as whole trains allow.
+// its weight, as far as whole batches allow.
 type Mix [NumKinds]int
 
 // MaxWeight is the largest weight of a kind in a Mix.
@@ -116,8 +116,8 @@ func (m Mix) sum() (n int) {
 // sessions reports whether some kind needs sessions.
 func (m Mix) sessions() bool { return m[Ping]+m[FindNode]+m[Talk] > 0 }
 
-// picker picks kinds so that each comes up by its weight and as evenly as possible: all earn their
-// weight at each draw, and who has most pays for all.
+// picker picks kinds by smooth weighted round-robin: each comes up by its weight, and as evenly as
+// possible.
 type picker struct {
 	mix    Mix
 	credit Mix

@@ -63,7 +63,7 @@ func NewMeter(pid int) (*Meter, error) {
 	return m, nil
 }
 
-// Read returns the counters as of now. They only rise, but for TargetRSS.
+// Read returns the current counters. All of them only rise, except TargetRSS.
 func (m *Meter) Read() (u Usage) {
 	u.OwnUser, u.OwnSystem = ownUsage()
 	u.Steal, u.StealKnown = stealTime(m.tick)

@@ -16,7 +16,7 @@ type transport struct {
 	noGSO, portable bool
 }
 
-var transports = []transport{{"trains", false, false}, {"batches", true, false}, {"portable", true, true}}
+var transports = []transport{{"gso", false, false}, {"batches", true, false}, {"portable", true, true}}
 
 // whole checks what holds of every run in which the target answers all. A handshake may be lost on
 // a machine so busy that its challenge ends before it is made, and may come through all the same.
@@ -113,14 +113,14 @@ func (c modeCase) run(t *testing.T, n *discv5.Node, to Target, open bool, by tra
 	}
 	challenges := r.Total.Sent * uint64(btoi(!c.kind.inSession()))
 	if r.Events.Whoareyou != challenges || r.Events.Rekeys != 0 {
-		t.Errorf("%d WHOAREYOU, want %d; %d sessions made anew", r.Events.Whoareyou, challenges, r.Events.Rekeys)
+		t.Errorf("%d WHOAREYOU, want %d; %d sessions renewed", r.Events.Whoareyou, challenges, r.Events.Rekeys)
 	}
 	i := g.Info()
 	if (i.GSOReason == "") != i.GSO || by.noGSO && i.GSOReason != "disabled" || by.portable && i.Path != fastpath.PathPortable {
 		t.Errorf("info %+v", i)
 	}
 	if !open && i.GSO && c.window == 64 && r.Traffic.TxBatches == r.Traffic.TxDatagrams {
-		t.Errorf("%d packets in as many calls, with trains of %d", r.Traffic.TxBatches, i.GSOBatch)
+		t.Errorf("%d packets in as many calls, with GSO batches of %d", r.Traffic.TxBatches, i.GSOBatch)
 	}
 }
 

@@ -25,8 +25,8 @@ type Result struct {
 	Lag *Histogram
 	// Busy is the part of the time, 0 to 1, in which workers had something to do.
 	Busy float64
-	// Traffic is what the sockets counted. Its KernelDrops are answers that the generator was too
-	// slow to take, of which a train that would have arrived whole counts as one.
+	// Traffic has the counters of the sockets. Its KernelDrops are responses that the generator was
+	// too slow to read; a GRO batch counts as one.
 	Traffic fastpath.ConnStats
 
 	Points []Point // in the order of time
@@ -89,7 +89,7 @@ func (r *Result) Limits() (list []string) {
 		list = append(list, fmt.Sprintf("1%% of the requests left %v or more behind their time", p.Round(time.Microsecond)))
 	}
 	if n := r.Traffic.KernelDrops; n > 0 {
-		list = append(list, fmt.Sprintf("%d answers, or trains of them, found the generator's receive buffers full", n))
+		list = append(list, fmt.Sprintf("%d responses, or GRO batches of them, found the generator's receive buffers full", n))
 	}
 	if n := r.Total.Unsent; n > 0 {
 		list = append(list, fmt.Sprintf("%d requests were not sent, for too many were under way", n))

@@ -4,11 +4,11 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// sealAhead is how many packets a ring has room for, as far as whole trains allow. More would leave the
-// processor's caches.
+// sealAhead is how many packets a ring has room for, as far as whole batches allow. More would not
+// fit into the caches of the processor.
 const sealAhead = 1024
 
-// slot is a packet of a train.
+// slot is a packet of a sealed batch.
 type slot struct {
 	who        *identity // nil for junk
 	seq        uint64
@@ -16,8 +16,8 @@ type slot struct {
 	generation uint32 // of who, when the packet was sealed
 }
 
-// train is packets of one kind, which leave from one socket. They stand in slab one behind the
-// other, as the system takes them.
+// sealedBatch is packets of one kind that leave from one socket. They stand one behind the other in
+// slab.
 type sealedBatch struct {
 	sock   int32
 	kind   Kind
@@ -31,8 +31,8 @@ type sealedBatch struct {
 // packet is the memory of packet i.
 func (t *sealedBatch) packet(i int) []byte { return t.slab[i*t.size : (i+1)*t.size] }
 
-// ring is trains in the order in which they will leave. Only the last one may be unfinished, but
-// for the first one that is being sent.
+// ring holds batches in the order in which they will leave. Only the last one may be unfinished,
+// and the first one that is being sent.
 type ring struct {
 	batches []sealedBatch
 	slots   []slot // of all batches
@@ -41,8 +41,8 @@ type ring struct {
 	count   int
 }
 
-// reset makes room for trains of the given number of packets of up to the given size, and empties
-// the ring.
+// reset makes room for the given number of packets of up to the given size, in batches of the given
+// length, and empties the ring.
 func (r *ring) reset(length, size, packets int) {
 	n := max(4, (packets+length-1)/length)
 	if cap(r.batches) < n {
@@ -62,7 +62,7 @@ func (r *ring) reset(length, size, packets int) {
 	r.head, r.count = 0, 0
 }
 
-// front is the train to send from, or nil if nothing is sealed.
+// front returns the batch to send from, or nil if nothing is sealed.
 func (r *ring) front() *sealedBatch {
 	if r.count == 0 {
 		return nil
@@ -74,7 +74,7 @@ func (r *ring) front() *sealedBatch {
 	return t
 }
 
-// advance gives up the first train if all of it has been sent.
+// advance removes the first batch if all of it has been sent.
 func (r *ring) advance() {
 	if t := &r.batches[r.head]; t.sent == len(t.slots) {
 		r.head = (r.head + 1) % len(r.batches)
@@ -82,8 +82,8 @@ func (r *ring) advance() {
 	}
 }
 
-// back is the train to seal into: the last one, or a new one that setUp makes ready. It is nil when
-// the ring is full.
+// back returns the batch to seal into: the last one, or a new one that setUp prepares. It is nil
+// when the ring is full.
 func (r *ring) back(setUp func(*sealedBatch) bool) *sealedBatch {
 	if r.count > 0 {
 		if t := &r.batches[(r.head+r.count-1)%len(r.batches)]; t.sealed < len(t.slots) {

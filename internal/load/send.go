@@ -62,8 +62,8 @@ func (w *worker) sendDue() error {
 // scheduled reports whether the worker sends by the schedule of an open loop.
 func (w *worker) scheduled() bool { return w.cfg.Rate > 0 }
 
-// over reports whether nothing more is to be sent. What the schedule has before the end of the plan
-// is sent also when the worker is late, but for what is hopelessly late.
+// over reports whether nothing more is to be sent. A late worker still sends the requests that the
+// schedule has before the end of the plan, unless they are hopelessly late.
 func (w *worker) over() bool {
 	switch {
 	case w.left == 0 || w.run.stop.Load():
@@ -82,8 +82,7 @@ func (w *worker) over() bool {
 	return true
 }
 
-// room is how many requests the window allows now. It is made of whole trains, unless nothing is
-// under way.
+// room returns how many requests the window allows now: whole batches, unless nothing is under way.
 func (w *worker) room() int {
 	free := max(0, w.cfg.Window/w.cfg.Workers-w.pool.live)
 	if w.pool.live > 0 {
@@ -92,7 +91,7 @@ func (w *worker) room() int {
 	return int(min(uint64(min(free, sendBatch)), w.left))
 }
 
-// transmit begins exchanges with the next packets of a train, one for each intended time.
+// transmit begins exchanges with the next packets of a batch, one for each intended time.
 func (w *worker) transmit(t *sealedBatch, due []time.Duration) error {
 	w.now = w.clock.Now()
 	counts := &w.stats.counts[t.kind]
@@ -141,7 +140,8 @@ func (w *worker) transmit(t *sealedBatch, due []time.Duration) error {
 	return w.put(t, put, t.sent)
 }
 
-// put sends packets from to end of a train. The socket joins them into GSO batches where it can.
+// put queues packets from to end of a batch. The socket coalesces them into GSO batches where it
+// can.
 func (w *worker) put(t *sealedBatch, from, end int) error {
 	for ; from < end; from++ {
 		if err := w.out(t.sock, t.packet(from)); err != nil {
@@ -171,8 +171,8 @@ func (w *worker) flush() error {
 	return w.socks[w.txSock].conn.WriteBatch(w.tx)
 }
 
-// seal makes up to n packets ready, and returns how many. 0 says that the ring is full, or that
-// there is nobody to send for.
+// seal seals up to n packets, and returns how many. 0 means that the ring is full, or that there is
+// nobody to send for.
 func (w *worker) seal(n int) (sealed int, err error) {
 	for sealed < n {
 		t := w.ring.back(w.setUp)
@@ -190,7 +190,7 @@ func (w *worker) seal(n int) (sealed int, err error) {
 	return sealed, nil
 }
 
-// setUp chooses kind and socket of a train.
+// setUp chooses kind and socket of a batch.
 func (w *worker) setUp(t *sealedBatch) bool {
 	if w.run.prepare && len(w.waiting)+w.missing == 0 {
 		return false
@@ -207,14 +207,14 @@ func (w *worker) setUp(t *sealedBatch) bool {
 	return false // Generator.Run sees to it that there are members
 }
 
-// sealOne seals the next packet of a train. It reports false if there is nobody to seal it for.
+// sealOne seals the next packet of a batch. It reports false if there is nobody to seal it for.
 func (w *worker) sealOne(t *sealedBatch) (ok bool, err error) {
 	s, packet := &t.slots[t.sealed], t.packet(t.sealed)
 	w.seq++
 	s.seq = w.seq
 	switch t.kind {
 	case Handshake:
-		if s.who, err = w.newcomer(); s.who == nil || err != nil {
+		if s.who, err = w.initiate(); s.who == nil || err != nil {
 			return false, err
 		}
 		s.generation = s.who.generation
@@ -231,8 +231,8 @@ func (w *worker) sealOne(t *sealedBatch) (ok bool, err error) {
 	return true, nil
 }
 
-// newcomer is who makes the next handshake, or nil if there is nobody.
-func (w *worker) newcomer() (*identity, error) {
+// initiate returns the identity that makes the next handshake, or nil if there is none.
+func (w *worker) initiate() (*identity, error) {
 	switch n := len(w.waiting); {
 	case w.run.prepare && n > 0:
 		who := w.waiting[n-1]

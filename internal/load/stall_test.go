@@ -39,7 +39,7 @@ func TestStall(t *testing.T) {
 	if max := r.Latency.Max(); max < pause {
 		t.Errorf("longest latency %v, want %v at least", max, pause)
 	}
-	// Those that were due in the first 200 ms of the pause waited 100 ms or more.
+	// Requests that were due in the first 200 ms of the pause waited 100 ms or more.
 	if n, want := r.Latency.over(slow), int64(rate*(pause-slow)/time.Second); n < want-want/20 {
 		t.Errorf("%d requests took more than %v, want %d", n, slow, want)
 	}

@@ -23,7 +23,7 @@ func (c *Counts) Add(o Counts) {
 // Events are what else happened.
 type Events struct {
 	Whoareyou uint64 // challenges that came for requests of all kinds
-	Rekeys    uint64 // sessions that the target had lost within the run, and that were made anew
+	Rekeys    uint64 // sessions that the target had lost within the run, and that were renewed
 	Resent    uint64 // requests that were sent again after that
 	Accepted  uint64 // bad handshakes that the target took for good
 	Records   uint64 // node records in NODES
@@ -31,11 +31,11 @@ type Events struct {
 	Late      uint64 // answers that came after their request was given up, or twice
 
 	Foreign   uint64 // datagrams from elsewhere than the target
-	Unmatched uint64 // datagrams for nobody who waits
+	Unmatched uint64 // datagrams for no identity that waits
 	// packets and messages of a form that the specification does not allow, or a wrong answer
 	Malformed uint64
 	Unopened  uint64 // messages that did not open with the session's key
-	Stray     uint64 // WHOAREYOU for no packet of a stranger, or no request that waits
+	Stray     uint64 // WHOAREYOU that names no packet under way
 }
 
 // Add adds o to e.
@@ -57,7 +57,7 @@ func (e *Events) Add(o Events) {
 // Bad is how many datagrams were not what they should be.
 func (e Events) Bad() uint64 { return e.Foreign + e.Unmatched + e.Malformed + e.Unopened + e.Stray }
 
-// stats is what a worker counted in an interval.
+// stats has the counts of a worker in an interval.
 type stats struct {
 	counts  [NumKinds]Counts
 	latency [NumKinds]*Histogram // of answered requests; nil until there is one

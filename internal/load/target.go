@@ -28,8 +28,8 @@ type Target struct {
 	Addr      netip.AddrPort
 }
 
-// ParseTarget reads a record (enr:...) or an enode URL. Of a record that names endpoints of both
-// families it takes the IPv6 one if ipv6 is set, else the IPv4 one. Errors are those of package
+// ParseTarget reads a record (enr:...) or an enode URL. If a record names endpoints of both
+// families, the IPv6 one counts if ipv6 is set, else the IPv4 one. Errors are those of package
 // enr, ErrNoAddress, and ErrHostName.
 func ParseTarget(text string, ipv6 bool) (Target, error) {
 	if strings.HasPrefix(text, "enode://") {

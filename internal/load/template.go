@@ -8,7 +8,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// template is a message of one kind, but for the request ID.
+// template is a message of one kind, without the request ID.
 type template struct {
 	message []byte
 	at      int // of the 8 bytes of the request ID

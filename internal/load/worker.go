@@ -24,8 +24,8 @@ const (
 	sealBatch = 16
 	// longestWait bounds a sleep, so that an interrupt is noticed.
 	longestWait = 50 * time.Millisecond
-	// pollPause is the time between two looks at the sockets of a worker that polls. Looking all the
-	// time would hold up the kernel as it delivers.
+	// pollPause is the time between two looks at the sockets of a worker that polls. Looking all
+	// the time would hold up the kernel as it delivers.
 	pollPause = 10 * time.Microsecond
 	// challengeLife is how long a handshake within a run is waited for, at most: a target forgets
 	// its challenge after that time. If the handshake was lost, the next request brings about
@@ -50,14 +50,14 @@ type worker struct {
 	pool      *exchanges
 	ring      ring
 	picker    picker
-	turn      int    // socket of the last train
+	turn      int    // socket of the last batch
 	seq       uint64 // the last request ID
 	since     uint64 // the request ID before the first
 
 	bad     []*identity // that make bad handshakes
 	nextBad int
 
-	// Of the run. now is the time since it began, as of the last look at the clock.
+	// State of the run. now is the time since it began, as of the last look at the clock.
 	run      *run
 	clock    monotime.Clock
 	now      time.Duration
@@ -73,14 +73,14 @@ type worker struct {
 	sizes    []int     // of Plan or Config.Echo; nil if responses are opened
 	delayed  []delayed // handshakes that wait for Config.Trip, oldest first
 
-	// Of Prepare: identities whose handshake is to be tried again, how many are to be made, and
+	// State of Prepare: identities whose handshake is to be tried again, how many are to be made, and
 	// when the last session was.
 	waiting  []*identity
 	missing  int
 	made     int // sessions without handshakes
 	progress time.Duration
 
-	// Scratch. What goes through the interface of a cipher would escape to the heap as a local
+	// Scratch. Arguments of a cipher, which is an interface, would escape to the heap as a local
 	// variable.
 	packet codec.Packet
 	header session.Header // of the packet that is being built
@@ -99,8 +99,8 @@ type run struct {
 	made    *atomic.Int64
 }
 
-// report is what a worker did in an interval. Each worker makes one for each interval until its last
-// one.
+// report is what a worker did in an interval. Each worker makes one for each interval until its
+// last one.
 type report struct {
 	worker int
 	stats  *stats

@@ -186,7 +186,7 @@ func TestTinyBuffers(t *testing.T) {
 			for _, n := range crowd {
 				n.answers(t, x.contact(), "answer after the burst")
 			}
-			result(t, "%v: %v; %d datagrams, or trains of them, dropped by the kernel, %+v", x.Sockets()[0], a, s.KernelDrops, s.SendErrors)
+			result(t, "%v: %v; %d datagrams, or GRO batches of them, dropped by the kernel, %+v", x.Sockets()[0], a, s.KernelDrops, s.SendErrors)
 		})
 	}
 }

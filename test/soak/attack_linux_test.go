@@ -31,11 +31,11 @@ func addresses(x *target, n int) []netip.Addr {
 
 // Where prefixes has addresses.
 const (
-	netSteady    = 100
-	netNewcomers = 200
+	netSteady   = 100
+	netNewPeers = 200
 )
 
-// prefixes are addresses of n different /24 in a /16, n < 256, none of which addresses has.
+// prefixes returns addresses of n different /24 in a /16, n < 256, which addresses does not use.
 func prefixes(net byte, n int) (list []netip.Addr) {
 	for i := range n {
 		list = append(list, netip.AddrFrom4([4]byte{127, net, byte(i), 1}))
@@ -72,8 +72,8 @@ func junk(t *testing.T, x *target) attack {
 		if challenged == 0 {
 			t.Error("the node took none of the junk for a message that does not open")
 		}
-		// What the node read and did not challenge was opened: no steady request can have gone
-		// under.
+		// Datagrams that the node read and did not challenge were opened: no steady request can be
+		// missing.
 		in := after.Sockets.RxDatagrams - before.Sockets.RxDatagrams
 		if opened := delta(before, after, engine.InPing) + delta(before, after, engine.InFindNode); in != challenged+opened {
 			t.Errorf("%d datagrams were read, %d were challenged and %d opened", in, challenged, opened)
@@ -81,8 +81,8 @@ func junk(t *testing.T, x *target) attack {
 	}}
 }
 
-// badHandshakes answer live challenges with a signature of nobody, in bursts more than the node can
-// examine, and fewer than the challenges that it can have. All come from one prefix, and newcomers
+// badHandshakes answers live challenges with wrong signatures, in bursts of more than the node can
+// examine, and of fewer than the challenges that it can have. All come from one prefix. New peers
 // of other prefixes make good handshakes meanwhile: they must find room in the queue.
 func badHandshakes(t *testing.T, x *target) attack {
 	v6 := x.to.Addr.Addr().Is6()
@@ -91,11 +91,11 @@ func badHandshakes(t *testing.T, x *target) attack {
 	if v6 {
 		return bad.attack // all of loopback is one prefix
 	}
-	newcomers := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Rate: lighter(40.0), Sources: prefixes(netNewcomers, 16), Sockets: 16, Timeout: 3 * time.Second})
+	newPeers := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Rate: lighter(40.0), Sources: prefixes(netNewPeers, 16), Sockets: 16, Timeout: 3 * time.Second})
 	return attack{
 		run: func(ctx context.Context) error {
 			other := make(chan error, 1)
-			go func() { other <- newcomers.run(ctx) }()
+			go func() { other <- newPeers.run(ctx) }()
 			err := bad.run(ctx)
 			if e := <-other; err == nil {
 				err = e
@@ -103,8 +103,8 @@ func badHandshakes(t *testing.T, x *target) attack {
 			return err
 		},
 		sent:  bad.sent,
-		out:   func() uint64 { return bad.out() + newcomers.out() },
-		tells: func() string { return "newcomers of other prefixes: " + told(newcomers.result) },
+		out:   func() uint64 { return bad.out() + newPeers.out() },
+		tells: func() string { return "new peers of other prefixes: " + told(newPeers.result) },
 		check: func(t *testing.T, before, after *state) {
 			t.Logf("bad signatures %d, refused for the prefix's share %d, as not the first of a name %d, for want of room %d", delta(before, after, engine.DropHandshakeProof),
 				delta(before, after, engine.DropInboundQuota), delta(before, after, engine.DropInboundLater), delta(before, after, engine.DropInboundFull))
@@ -114,15 +114,15 @@ func badHandshakes(t *testing.T, x *target) attack {
 			if delta(before, after, engine.DropHandshakeProof) == 0 {
 				t.Error("the node examined no bad handshake")
 			}
-			if newcomers.result.Total.Answered == 0 && !raceEnabled { // as for goodHandshakes
-				t.Error("no newcomer got a session")
+			if newPeers.result.Total.Answered == 0 && !raceEnabled { // as for goodHandshakes
+				t.Error("no new peer got a session")
 			}
 		},
 	}
 }
 
-// goodHandshakes are those of new identities. The map of sessions is full of them before it begins,
-// so that another session has to give way to each.
+// goodHandshakes makes handshakes of new identities. The map of sessions is full of them before it
+// begins, so each evicts another session.
 func goodHandshakes(t *testing.T, x *target) attack {
 	a := generatorAttack(t, x, load.Config{Mix: load.Only(load.Handshake), Window: lighter(256), Sources: addresses(x, ports), Sockets: ports, Buffer: 64 << 10})
 	if _, err := a.g.Run(t.Context(), load.Plan{For: patience, Requests: uint64(lighter(targetSessions * 3 / 2))}); err != nil {

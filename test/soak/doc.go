@@ -1,7 +1,7 @@
 // Package soak loads nodes for a long time, and floods them, on the loopback interface. It has
-// tests only. go test ./test/soak runs a short form of each. DISCV5_SOAK=1h in the environment, or make
-// soak SOAKTIME=1h, sets how long the soak is, DISCV5_SOAK_FLOOD how long each flood. docs/SOAK.md
-// has the rules and what was measured.
+// tests only. go test ./test/soak runs a short form of each. DISCV5_SOAK=1h in the environment, or
+// make soak SOAKTIME=1h, sets how long the soak is, DISCV5_SOAK_FLOOD how long each flood.
+// docs/SOAK.md has the rules and what was measured.
 //
 // # Glossary
 //

@@ -67,7 +67,7 @@ func flood(t *testing.T, addr netip.Addr, d time.Duration, begin func(*testing.T
 		cfg.Sources = prefixes(netSteady, 64)
 	}
 	steady := prepare(t, x, cfg)
-	// A session is in use, and kept against newcomers, when it has brought a few messages.
+	// A session is in use, and protected from eviction, when it has brought a few messages.
 	if _, err := steady.Run(t.Context(), load.Plan{For: patience, Requests: uint64(4 * identities)}); err != nil {
 		t.Fatal(err)
 	}
@@ -105,22 +105,22 @@ func verdict(t *testing.T, a *attack, w *watch, r *load.Result, d time.Duration)
 	in, dropped := after.Sockets.RxDatagrams-before.Sockets.RxDatagrams, after.Sockets.KernelDrops-before.Sockets.KernelDrops
 	// A good handshake brings a PING of its own.
 	opened := delta(before, after, engine.InPing) + delta(before, after, engine.InFindNode) - delta(before, after, engine.HandshakesReceived)
-	// Each steady request is a datagram by itself. What was sent and the kernel can not have
-	// dropped was delivered, and so was what the node opened.
+	// Each steady request arrives separately. Requests that were sent and that the kernel cannot
+	// have dropped were delivered, and so were those that the node opened.
 	delivered := opened
 	if r.Total.Sent > dropped {
 		delivered = max(delivered, r.Total.Sent-dropped)
 	}
-	// Late answers count, those too that came when nobody remembered the question: a machine that
-	// stands still for seconds is no fault of the node. What the generator's own sockets had no
-	// room for was answered as well.
+	// Late responses count, also those that came when nobody remembered the request: a machine that
+	// stops for seconds is no fault of the node. Responses that the sockets of the generator had no
+	// room for count too.
 	answered := r.Total.Answered + r.Events.Late + r.Events.Unmatched + r.Traffic.KernelDrops
 	t.Logf("flood: %d sent, %.0f/s", a.sent(), float64(a.sent())/d.Seconds())
 	if a.tells != nil {
 		t.Logf("flood: %s", a.tells())
 	}
 	gone := lost(a.out()+r.Traffic.TxDatagrams, in, dropped)
-	t.Logf("node: %.0f datagrams/s in, %.0f/s dropped by the kernel (%.1f %%), which counts %d, and a train as one", float64(in)/d.Seconds(),
+	t.Logf("node: %.0f datagrams/s in, %.0f/s dropped by the kernel (%.1f %%), which counts %d, and a GRO batch as one", float64(in)/d.Seconds(),
 		float64(gone)/d.Seconds(), 100*float64(gone)/float64(max(in+gone, 1)), dropped)
 	t.Logf("steady: %d sent, %d at least delivered, %d answered in time (%.2f %% of those), %d late, %d later still, p50 %v, p99 %v", r.Total.Sent, delivered, r.Total.Answered,
 		100*float64(r.Total.Answered)/float64(max(delivered, 1)), r.Events.Late, r.Events.Unmatched, r.Latency.Quantile(0.5), r.Latency.Quantile(0.99))

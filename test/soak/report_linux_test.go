@@ -119,7 +119,7 @@ func (r *report) lines() (list []string) {
 	}
 	if n := len(r.Samples); n > 0 {
 		x := r.Samples[n-1]
-		line("at the end: datagrams in %.0f, out %.0f, dropped by the node %.0f, by the kernel %.0f (a train is one), CPU %.0f s, restarts of peers %.0f",
+		line("at the end: datagrams in %.0f, out %.0f, dropped by the node %.0f, by the kernel %.0f (a GRO batch is one), CPU %.0f s, restarts of peers %.0f",
 			x.In, x.Out, x.Dropped, x.KernelDrops, x.CPU, x.Restarts)
 	}
 	return list
@@ -158,7 +158,7 @@ func (r *report) write(dir string) error {
 			curve("table", 1, func(s *sample) float64 { return s.Table }), curve("pending requests", 1, func(s *sample) float64 { return s.Pending })}}},
 		{"soak-traffic.svg", chart.Chart{Title: "Traffic", Y: "per second", Lines: []chart.Line{
 			flow("steady requests answered", func(s *sample) float64 { return s.Answered }), flow("datagrams in", func(s *sample) float64 { return s.In }),
-			flow("dropped by the node", func(s *sample) float64 { return s.Dropped }), flow("dropped by the kernel (a train is one)", func(s *sample) float64 { return s.KernelDrops })}}},
+			flow("dropped by the node", func(s *sample) float64 { return s.Dropped }), flow("dropped by the kernel (a GRO batch is one)", func(s *sample) float64 { return s.KernelDrops })}}},
 	}
 	for _, p := range charts {
 		p.c.X, p.c.FromZero = "minutes", true

@@ -111,8 +111,8 @@ func TestRule(t *testing.T) {
 	}
 }
 
-// lost is how many datagrams the kernel dropped of those that were sent. Its own counter takes a
-// train for one; where that says none, what was not read yet is not lost.
+// lost returns how many of the datagrams that were sent the kernel dropped. Its own counter takes a
+// GRO batch for one; where it is 0, the rest was only not read yet.
 func lost(sent, read, counter uint64) uint64 {
 	if counter == 0 {
 		return 0

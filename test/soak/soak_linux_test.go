@@ -12,21 +12,21 @@ import (
 	"github.com/fastdisc/discv5/internal/load"
 )
 
-// What a soak is made of. Sessions are few, so that those of new identities fill the map within the
-// warm-up, and eviction is a part of what is measured.
+// The parts of a soak. Sessions are few, so those of new identities fill the map within the
+// warm-up, and eviction is part of the measurement.
 const (
 	maxSessions    = 2048 // for which the map has mapSlots, as shards are uneven
 	mapSlots       = 2624
 	steadySessions = 500
 	junkAddresses  = 250
 	peerNodes      = 6
-	newcomerShare  = 0.02 // the share of requests that are handshakes of new identities
+	newPeerShare   = 0.02 // the share of requests that are handshakes of new identities
 )
 
 // judgeable is how long a soak must be for growth to be judged: in its first quarter the map of
 // sessions fills.
 func judgeable(perSecond float64) time.Duration {
-	return time.Duration(4 * mapSlots / (newcomerShare * perSecond) * float64(time.Second))
+	return time.Duration(4 * mapSlots / (newPeerShare * perSecond) * float64(time.Second))
 }
 
 // generator is one part of the load.
@@ -41,7 +41,7 @@ type generator struct {
 func mixture(to load.Target) []*generator {
 	return []*generator{
 		{name: "steady", share: 0.6, config: load.Config{Mix: load.Mix{load.Ping: 6, load.FindNode: 3, load.Talk: 1}, Identities: lighter(steadySessions), TalkSize: 100}},
-		{name: "handshakes", share: newcomerShare, config: load.Config{Mix: load.Only(load.Handshake)}},
+		{name: "handshakes", share: newPeerShare, config: load.Config{Mix: load.Only(load.Handshake)}},
 		{name: "bad handshakes", share: 0.02, config: load.Config{Mix: load.Only(load.Handshake), Handshake: load.BadProof, Identities: 64}},
 		{name: "junk", share: 0.36, config: load.Config{Mix: load.Only(load.Junk), Sources: load.LoopbackSources(junkAddresses), Sockets: junkAddresses, Buffer: 64 << 10}},
 	}
