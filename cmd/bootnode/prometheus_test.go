@@ -124,8 +124,8 @@ func (p promServer) query(expr string) (series int, err error) {
 	return series, nil
 }
 
-// Every query of the dashboard, and every alert of the manual, has data in a real Prometheus, with
-// classic and with native histograms.
+// Every query of the dashboard, and every alert, has data in a real Prometheus, with classic and with
+// native histograms.
 func TestDashboardQueries(t *testing.T) {
 	t.Parallel()
 	a := start(t, t.TempDir(), "--http", anyPort)
@@ -146,6 +146,9 @@ func TestDashboardQueries(t *testing.T) {
 		for _, target := range p.Targets {
 			queries[target.Expr] = p.Title
 		}
+	}
+	for _, a := range readAlerts(t) {
+		queries[threshold.ReplaceAllString(a.expr, "")] = "alert"
 	}
 	if len(queries) < 40 {
 		t.Fatalf("%d queries", len(queries))

@@ -21,7 +21,7 @@ import (
 	"github.com/fastdisc/discv5/internal/proctest"
 )
 
-// program returns the path of the tool. It builds the tool once for all tests.
+// program is the path of the tool, which TestMain builds once.
 var program string
 
 func TestMain(m *testing.M) {
