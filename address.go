@@ -38,6 +38,9 @@ const (
 // Family is an address family.
 type Family = netaddr.Family
 
+// FamilySet is a set of address families.
+type FamilySet = netaddr.FamilySet
+
 // Address families.
 const (
 	IPv4 = netaddr.IPv4

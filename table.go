@@ -32,7 +32,7 @@ type KnownNode struct {
 	// Inbound says that the node contacted this one first.
 	Inbound bool
 	// Proven are the address families in which an endpoint of the record has answered a PING.
-	Proven table.Family
+	Proven FamilySet
 	// Checks grows by one for each answered PING, up to 81, and falls to a third when checks fail
 	// repeatedly. Fails counts the failures in a row.
 	Checks, Fails int

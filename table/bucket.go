@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
@@ -23,8 +24,8 @@ type entry struct {
 	due      time.Duration // next check; never for a replacement that is no candidate
 	checks   uint16
 	fails    uint16
-	stated   Family    // in which the record states an endpoint that counts
-	proven   Family    // in which that endpoint has answered
+	stated   FamilySet // in which the record states an endpoint that counts
+	proven   FamilySet // in which that endpoint has answered
 	class    AddrClass // the most restricted one among all endpoints of the node
 	standing standing
 	live     bool
@@ -32,7 +33,7 @@ type entry struct {
 	contested bool
 	// minority marks a replacement of an address family with few members in the bucket. It is
 	// checked like a member, and relayed to requesters of that family.
-	minority Family
+	minority FamilySet
 }
 
 func newEntry(now time.Duration, n *Node, lowPorts bool) entry {
@@ -47,8 +48,8 @@ func newEntry(now time.Duration, n *Node, lowPorts bool) entry {
 // describe sets the fields that follow from the record and the address of the node.
 func (e *entry) describe(lowPorts bool) {
 	e.stated, e.class = e.node.stated(lowPorts), Class(e.node.Addr.Addr())
-	for _, x := range families {
-		if a := e.endpoint(x.family); a.IsValid() {
+	for f := range Family(netaddr.NumFamilies) {
+		if a := e.endpoint(f); a.IsValid() {
 			e.class = max(e.class, Class(a.Addr()))
 		}
 	}
@@ -56,22 +57,20 @@ func (e *entry) describe(lowPorts bool) {
 
 // endpoint returns the endpoint that the record states in a family, if it counts.
 func (e *entry) endpoint(f Family) (a netip.AddrPort) {
-	for _, x := range families {
-		if f == x.family && e.stated&f != 0 {
-			a, _ = x.of(e.node.Record)
-		}
+	if e.stated.Has(f) {
+		a, _ = endpointOf(e.node.Record, f)
 	}
 	return a
 }
 
 // setRecord replaces the record. An endpoint that differs from the one before is not proven.
 func (e *entry) setRecord(r *enr.Record, lowPorts bool) {
-	before := [2]netip.AddrPort{e.endpoint(IPv4), e.endpoint(IPv6)}
+	before := [netaddr.NumFamilies]netip.AddrPort{e.endpoint(IPv4), e.endpoint(IPv6)}
 	e.node.Record = r
 	e.describe(lowPorts)
-	for i, x := range families {
-		if e.endpoint(x.family) != before[i] {
-			e.proven &^= x.family
+	for f := range Family(netaddr.NumFamilies) {
+		if e.endpoint(f) != before[f] {
+			e.proven &^= f.Set()
 		}
 	}
 }
@@ -92,9 +91,9 @@ func (e *entry) forget() {
 // prove notes that the node has answered at addr. It reports whether that was new.
 func (e *entry) prove(addr netip.AddrPort) bool {
 	was := e.proven
-	for _, x := range families {
-		if addr == e.endpoint(x.family) {
-			e.proven |= x.family
+	for f := range Family(netaddr.NumFamilies) {
+		if addr == e.endpoint(f) {
+			e.proven |= f.Set()
 		}
 	}
 	return e.proven != was

@@ -8,26 +8,21 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// Family is a set of IP families.
-type Family uint8
+// Family is an address family.
+type Family = netaddr.Family
 
-// The two families.
+// FamilySet is a set of address families.
+type FamilySet = netaddr.FamilySet
+
+// Address families.
 const (
-	IPv4 Family = 1 << iota
-	IPv6
+	IPv4 = netaddr.IPv4
+	IPv6 = netaddr.IPv6
 )
 
-// FamilyOf returns the family of an address. An IPv4-mapped address counts as IPv4. For the invalid
-// address it returns 0.
-func FamilyOf(addr netip.Addr) Family {
-	switch {
-	case !addr.IsValid():
-		return 0
-	case addr.Is4() || addr.Is4In6():
-		return IPv4
-	}
-	return IPv6
-}
+// FamilyOf returns the family of an address. An IPv4-mapped address belongs to IPv4. The invalid
+// address counts as IPv6, so check for it first.
+func FamilyOf(addr netip.Addr) Family { return netaddr.FamilyOf(addr) }
 
 // Node is a node of the table: its record, and the endpoint at which to contact it. It is passed by
 // value. The record is immutable, and all copies share it.
@@ -63,27 +58,26 @@ func (n Node) Seq() uint64 {
 // minPort is the lowest port of an endpoint that is relayed, unless Config.LowPorts is set.
 const minPort = 1024
 
-// families are the two families and the endpoint that a record states in each.
-var families = [2]struct {
-	family Family
-	of     func(*enr.Record) (netip.AddrPort, bool)
-}{
-	{IPv4, func(r *enr.Record) (netip.AddrPort, bool) { return r.UDPEndpoint4() }},
-	{IPv6, func(r *enr.Record) (netip.AddrPort, bool) { return r.UDPEndpoint6() }},
+// endpointOf returns the UDP endpoint that a record states in a family.
+func endpointOf(r *enr.Record, f Family) (netip.AddrPort, bool) {
+	if f == IPv4 {
+		return r.UDPEndpoint4()
+	}
+	return r.UDPEndpoint6()
 }
 
 // stated returns the families in which the record states an endpoint that counts. An endpoint does
 // not count if fewer hosts can reach it than Addr, or if no nodes are expected at its port. The
 // node is then used, and relayed, for the other endpoint alone.
-func (n *Node) stated(lowPorts bool) (f Family) {
+func (n *Node) stated(lowPorts bool) (set FamilySet) {
 	class := Class(n.Addr.Addr())
-	for _, x := range families {
-		a, ok := x.of(n.Record)
+	for f := range Family(netaddr.NumFamilies) {
+		a, ok := endpointOf(n.Record, f)
 		if ok && MayRelay(class, Class(a.Addr())) && (a.Port() >= minPort || lowPorts) {
-			f |= x.family
+			set |= f.Set()
 		}
 	}
-	return f
+	return set
 }
 
 // State is the state of a node in the table. Times are durations since the caller's epoch.
@@ -95,7 +89,7 @@ type State struct {
 	// Stated holds the families in which the record states an endpoint that counts: at least as
 	// many hosts can reach it as Addr, and nodes are expected at its port. Proven holds those of
 	// them in which that endpoint has answered a PING.
-	Stated, Proven Family
+	Stated, Proven FamilySet
 	// Checks is the credit: one per answered PING, cut to a third by repeated failure.
 	Checks int
 	// Fails counts consecutive failures.

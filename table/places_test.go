@@ -128,7 +128,7 @@ func TestS10UpdateEndsProofOfChangedFamily(t *testing.T) {
 	tab.MarkLive(0, n.ID, v4)
 	n = stating(n, 2, addrPort("20.1.1.2:9000"), n.Addr)
 	mustAdd(t, tab, 0, n, Updated)
-	if st := state(t, tab, n.ID); st.Proven != IPv6 || !st.Live {
+	if st := state(t, tab, n.ID); st.Proven != IPv6.Set() || !st.Live {
 		t.Errorf("%+v", st)
 	}
 	if snap := tab.Relay(256); snap.MayRelay(0, Global, IPv4) || !snap.MayRelay(0, Global, IPv6) {

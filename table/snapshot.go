@@ -16,9 +16,9 @@ type Snapshot struct {
 type relayEntry struct {
 	record *enr.Record
 	class  AddrClass
-	stated Family
-	proven Family
-	only   Family // of the requester; 0 for any
+	stated FamilySet
+	proven FamilySet
+	only   FamilySet // of the requester; 0 for any
 	id     enr.ID
 	addr   netip.AddrPort
 	topics bool
@@ -48,7 +48,7 @@ func (s *Snapshot) Class(i int) AddrClass { return s.entries[i].class }
 
 // Proven returns the families in which the endpoint that record i states has answered a PING, 0 <=
 // i < Len. It is never 0.
-func (s *Snapshot) Proven(i int) Family { return s.entries[i].proven }
+func (s *Snapshot) Proven(i int) FamilySet { return s.entries[i].proven }
 
 // MayRelay reports whether record i, 0 <= i < Len, may be sent to a requester whose address has the
 // given class and family (Class and FamilyOf of its source address). A record of a replacement goes
@@ -59,11 +59,11 @@ func (s *Snapshot) Proven(i int) Family { return s.entries[i].proven }
 // leave out the requester itself.
 func (s *Snapshot) MayRelay(i int, requester AddrClass, family Family) bool {
 	e := &s.entries[i]
-	return MayRelay(requester, e.class) && e.stated&family&^e.proven == 0 && (e.only == 0 || e.only&family != 0)
+	return MayRelay(requester, e.class) && !(e.stated &^ e.proven).Has(family) && (e.only == 0 || e.only.Has(family))
 }
 
 // Usable reports whether record i, 0 <= i < Len, states an endpoint of the given family.
-func (s *Snapshot) Usable(i int, family Family) bool { return s.entries[i].stated&family != 0 }
+func (s *Snapshot) Usable(i int, family Family) bool { return s.entries[i].stated.Has(family) }
 
 // Topics reports whether node i, 0 <= i < Len, is a registrar of topics, see
 // enr.View.SupportsTopics.

@@ -24,7 +24,7 @@ func TestRelayOnlyAfterAnswer(t *testing.T) {
 	mustLive(t, tab, 1*s, b)
 	snap := tab.Relay(256)
 	if snap.Len() != 1 || *snap.ID(0) != b.ID || !bytes.Equal(snap.Record(0), b.Record.Bytes()) || snap.Addr(0) != b.Addr ||
-		snap.Class(0) != Global || snap.Proven(0) != IPv4 {
+		snap.Class(0) != Global || snap.Proven(0) != IPv4.Set() {
 		t.Fatalf("snapshot %+v", snap)
 	}
 	mustLive(t, tab, 2*s, a)
@@ -73,7 +73,7 @@ func TestS10SnapshotMayRelay(t *testing.T) {
 			mustAdd(t, tab, 0, n, Added)
 			if tt.prove6 {
 				tab.MarkLive(1*s, n.ID, tt.udp6)
-				if st := state(t, tab, n.ID); st.Live || st.Proven != IPv6 || tab.Relay(256) != nil {
+				if st := state(t, tab, n.ID); st.Live || st.Proven != IPv6.Set() || tab.Relay(256) != nil {
 					t.Fatalf("an answer elsewhere made the node live: %+v", st)
 				}
 			}
@@ -112,7 +112,7 @@ func TestUpdateKeepsProofOfUnchangedFamily(t *testing.T) {
 	tab.MarkLive(0, n.ID, v6)
 	n = stating(n, 2, n.Addr, addrPort("[2a00:1::2]:9000"))
 	mustAdd(t, tab, 0, n, Updated)
-	if st := state(t, tab, n.ID); st.Proven != IPv4 || !st.Live {
+	if st := state(t, tab, n.ID); st.Proven != IPv4.Set() || !st.Live {
 		t.Errorf("%+v", st)
 	}
 	if snap := tab.Relay(256); snap.MayRelay(0, Global, IPv6) || !snap.MayRelay(0, Global, IPv4) {

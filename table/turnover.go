@@ -3,6 +3,7 @@ package table
 import (
 	"time"
 
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
@@ -149,19 +150,19 @@ func (c *change) displaced(e *entry) int {
 
 // minority returns the families among those stated that fewer than half of the members of a full
 // bucket state.
-func (b *bucket) minority(cfg *Config, stated Family) (few Family) {
-	for _, f := range [2]Family{IPv4, IPv6} {
-		if stated&f == 0 {
+func (b *bucket) minority(cfg *Config, stated FamilySet) (few FamilySet) {
+	for f := range Family(netaddr.NumFamilies) {
+		if !stated.Has(f) {
 			continue
 		}
 		count := 0
 		for i := range b.members {
-			if b.members[i].stated&f != 0 {
+			if b.members[i].stated.Has(f) {
 				count++
 			}
 		}
 		if 2*count < cfg.BucketSize {
-			few |= f
+			few |= f.Set()
 		}
 	}
 	return few

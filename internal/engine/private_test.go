@@ -64,7 +64,7 @@ func TestS20OwnRecordWithPrivateAddress(t *testing.T) {
 			s.renewed(func(b *enr.Builder) { b.SetIP(netip.MustParseAddr(private)).SetUDP6(53) })
 			s.connect(a)
 			n, st, ok := a.e.table.Get(s.Record.ID())
-			if !ok || n.Addr != s.Addr || st.Stated != table.IPv4 {
+			if !ok || n.Addr != s.Addr || st.Stated != table.IPv4.Set() {
 				t.Errorf("in the table: %v, at %v, states families %b; want it at %v alone", ok, n.Addr, st.Stated, s.Addr)
 			}
 			checked := 0

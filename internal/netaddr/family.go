@@ -34,6 +34,16 @@ func FamilyOf(addr netip.Addr) Family {
 // Other returns the other family.
 func (f Family) Other() Family { return f ^ 1 }
 
+// Set returns the set that holds only f.
+func (f Family) Set() FamilySet { return 1 << f }
+
+// FamilySet is a set of address families; the zero value is the empty set. Combine sets with the
+// bitwise operators.
+type FamilySet uint8
+
+// Has reports whether f is in s.
+func (s FamilySet) Has(f Family) bool { return s&f.Set() != 0 }
+
 // Version returns the IP version: 4 or 6.
 func (f Family) Version() int { return 4 + 2*int(f) }
 

@@ -91,3 +91,14 @@ func TestSameSite(t *testing.T) {
 		}
 	}
 }
+
+func TestFamilySet(t *testing.T) {
+	for _, tt := range []struct {
+		set    FamilySet
+		v4, v6 bool
+	}{{0, false, false}, {IPv4.Set(), true, false}, {IPv6.Set(), false, true}, {IPv4.Set() | IPv6.Set(), true, true}} {
+		if tt.set.Has(IPv4) != tt.v4 || tt.set.Has(IPv6) != tt.v6 {
+			t.Errorf("set %b", tt.set)
+		}
+	}
+}
