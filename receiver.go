@@ -127,7 +127,7 @@ func (r *receiver) run(l *loop) {
 	}
 }
 
-// serve answers datagrams i to end of the batch that was received. Trains make one of many times
+// serve answers datagrams i to end of the batch that was received. GRO batches make one of many times
 // batchSize.
 func (r *receiver) serve(i, end int) {
 	r.w.Begin(r.n.clock.Now())

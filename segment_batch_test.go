@@ -54,23 +54,23 @@ func TestAnswerOfSeveralPackets(t *testing.T) {
 				t.Skipf("probed for UDP_SEGMENT: %v", info)
 			}
 			if n := after.TxGSO - before.TxGSO; c.joined && n == 0 || !c.joined && n != 0 || after.GSORejected != 0 {
-				t.Errorf("%d trains, %d refused: %v", n, after.GSORejected, info)
+				t.Errorf("%d GSO batches, %d rejected: %v", n, after.GSORejected, info)
 			}
 			if n := a.Stats().Sockets.RxGRO - arrived; c.joined && info.GRO && n == 0 || !c.joined && n != 0 {
-				t.Errorf("%d trains arrived: %v", n, info)
+				t.Errorf("%d GRO batches arrived: %v", n, info)
 			}
 		})
 	}
 }
 
-// What arrives in one batch of many trains is taken in its order, each datagram once.
+// A batch of many GRO batches is served in its order, each datagram once.
 func TestBatchOfGROBatches(t *testing.T) {
-	const trains, each = 6, 60
+	const batches, each = 6, 60
 	first, goOn := make(chan struct{}), make(chan struct{})
-	got := make(chan int, 2*trains*each)
+	got := make(chan int, 2*batches*each)
 	n := loopback(t, "127.0.0.1:0", func(c *Config) {
 		c.OtherProtocol = OtherProtocolFunc(func(_ netip.AddrPort, b []byte) {
-			if b[1] == trains { // the rest is sent meanwhile
+			if b[1] == batches { // the rest is sent meanwhile
 				close(first)
 				<-goOn
 				return
@@ -87,29 +87,29 @@ func TestBatchOfGROBatches(t *testing.T) {
 	}
 	defer g.Close()
 	tx := fastpath.NewTx(each, 100)
-	send := func(train, count int) {
+	send := func(batch, count int) {
 		for i := range count {
 			b := tx.Buffer()
-			b[0], b[1], b[2] = 0xff, byte(train), byte(i)
+			b[0], b[1], b[2] = 0xff, byte(batch), byte(i)
 			tx.Commit(100, n.Addrs()[0])
 		}
 		g.Conns()[0].WriteBatch(tx)
 	}
-	send(trains, 1)
+	send(batches, 1)
 	<-first
-	for i := range trains {
+	for i := range batches {
 		send(i, each)
 	}
 	close(goOn)
 	ctx := within(t)
-	for want := range trains * each {
+	for want := range batches * each {
 		select {
 		case k := <-got:
 			if k != want {
 				t.Fatalf("datagram %d at the place of %d", k, want)
 			}
 		case <-ctx.Done():
-			t.Fatalf("%d datagrams of %d", want, trains*each)
+			t.Fatalf("%d datagrams of %d", want, batches*each)
 		}
 	}
 	if err := n.Close(); err != nil {
@@ -119,6 +119,6 @@ func TestBatchOfGROBatches(t *testing.T) {
 		t.Errorf("%d datagrams too many", len(got))
 	}
 	if st := n.Stats().Sockets; st.RxGRO > 0 && st.RxBatches != 2 {
-		t.Errorf("%d trains in %d batches", st.RxGRO, st.RxBatches)
+		t.Errorf("%d GRO batches in %d batches", st.RxGRO, st.RxBatches)
 	}
 }

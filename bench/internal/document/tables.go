@@ -318,7 +318,7 @@ func beaten(own *results.Row, rows []*results.Row) (list []string) {
 	return list
 }
 
-// losing lists what another server does better than this node, with trains or without.
+// losing lists what another server does better than this node, with GSO or without.
 func losing(f *results.File) string {
 	var list []string
 	for _, w := range results.Workloads() {

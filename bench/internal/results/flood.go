@@ -9,7 +9,7 @@ const (
 )
 
 // JunkRates are those that are measured. Every server can take the first one; this node, on a CPU
-// of its own, also the second, and the third if it comes in trains.
+// of its own, also the second, and the third if it comes in GSO batches.
 func JunkRates() []int { return []int{NoJunk, 10_000, 100_000, 400_000, FullSpeed} }
 
 // FloodServers are those that are measured beside junk: not the TypeScript node, which a hundredth

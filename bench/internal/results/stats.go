@@ -14,7 +14,7 @@ type Sample struct {
 	CPU       time.Duration
 	Allocs    uint64
 	Batch     float64 // datagrams in a receive call; 0 where it is not known
-	// by the kernel at the server's socket; a train that would have arrived whole is one
+	// by the kernel at the server's socket; a GRO batch is one
 	Drops uint64
 }
 

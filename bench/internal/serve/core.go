@@ -79,7 +79,7 @@ func (c *core) start(spec Spec) error {
 func (c *core) receive(conn fastpath.Conn, out *coreOutbox, w *engine.Worker) {
 	rx := fastpath.NewRx(coreBatch, codec.MaxPacketSize)
 	for conn.ReadBatch(rx) == nil {
-		for i := 0; i < rx.Len(); i += coreBatch { // trains make a batch of many times that
+		for i := 0; i < rx.Len(); i += coreBatch { // GRO makes larger batches
 			w.Begin(c.clock.Now())
 			for k := i; k < min(i+coreBatch, rx.Len()); k++ {
 				w.Add(rx.Addr(k), rx.Packet(k))

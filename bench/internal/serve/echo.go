@@ -7,9 +7,9 @@ import (
 )
 
 // echo receives and sends datagrams of the sizes that the node receives and sends, in batches of
-// the same length through the same package, and does nothing in between: no server that takes these
-// datagrams from the kernel and hands them over one by one can be cheaper. A node does both with
-// trains where that is possible.
+// the same length through the same package, and does nothing in between. No server that exchanges
+// these datagrams with the kernel one by one can be cheaper. A node uses GSO and GRO where that is
+// possible.
 type echo struct {
 	group *fastpath.Group
 	sizes atomic.Pointer[[]int]

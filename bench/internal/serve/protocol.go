@@ -81,7 +81,7 @@ type Usage struct {
 	RxPackets uint64        // received through fastpath; 0 for others
 	RxBatches uint64
 	TxBatches uint64
-	Drops     uint64 // by the kernel at the socket; a train that would have arrived whole is one
+	Drops     uint64 // by the kernel at the socket; a GRO batch is one
 	Sessions  int
 	Dropped   map[string]uint64 `json:",omitempty"` // counters of refused datagrams that are not zero
 }
