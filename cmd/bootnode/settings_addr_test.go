@@ -1,15 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/internal/engine"
 )
 
 func mustAddrs(list ...string) (addrs []netip.AddrPort) {
@@ -48,26 +42,4 @@ func join(list []netip.AddrPort) string {
 		s[i] = a.String()
 	}
 	return "[" + strings.Join(s, " ") + "]"
-}
-
-// The status line appears only if something has changed.
-func TestReporter(t *testing.T) {
-	var out bytes.Buffer
-	now := time.Unix(1000, 0)
-	r := newReporter(slog.New(slog.NewTextHandler(&out, nil)), now)
-	var s discv5.Stats
-	for _, c := range []struct {
-		packets uint64
-		want    string
-	}{
-		{0, ""}, {6000, "in_per_s=100"}, {6000, ""}, {6006, "in_per_s=0.1"},
-	} {
-		out.Reset()
-		now = now.Add(time.Minute)
-		s.Counters[engine.PacketsIn] = c.packets
-		r.report(s, now)
-		if got := out.String(); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
-			t.Errorf("after %d packets: %q, want %q", c.packets, got, c.want)
-		}
-	}
 }
