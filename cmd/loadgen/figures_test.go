@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/load"
 )
@@ -132,7 +133,7 @@ func TestEndpoint(t *testing.T) {
 // Load before the run is there, and is not counted.
 func TestWarmup(t *testing.T) {
 	n := node(t, "127.0.0.1:0")
-	o := loadgen(t, "-t", n.LocalRecord().String(), "--warmup", "400ms", "--requests", "10", "-n", "5", "-w", "2", "--timeout", "20s", "--json", "-").ok(t, exitOK)
+	o := loadgen(t, "-t", n.LocalRecord().String(), "--warmup", "400ms", "--requests", "10", "-n", "5", "-w", "2", "--timeout", "20s", "--json", "-").ok(t, cli.ExitOK)
 	r := readReport(t, []byte(o.out))
 	pings, handshakes := n.Stats().Counters[engine.InPing], uint64(5)
 	if r.Result.Total.Answered != 10 || r.Settings.Warmup != 0.4 || pings <= 10+handshakes {

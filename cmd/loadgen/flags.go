@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/load"
 	"github.com/fastdisc/discv5/internal/quote"
 )
@@ -112,7 +113,7 @@ func parseFlags(args []string) (*options, error) {
 	o := new(options)
 	f := flagSet(o)
 	if err := f.Parse(args); err != nil {
-		return nil, err
+		return nil, cli.FlagError(err, f)
 	}
 	if o.version {
 		return o, nil
@@ -217,7 +218,7 @@ func (o *options) kinds(f *pflag.FlagSet) (err error) {
 	}
 	if o.cfg.Mix, err = load.ParseMix(text); err != nil {
 		if o.mode == "mix" {
-			return usageError{fmt.Errorf("--mix: %s", strings.TrimPrefix(err.Error(), load.ErrMix.Error()+": "))}
+			return cli.Usagef("--mix: %s", strings.TrimPrefix(err.Error(), load.ErrMix.Error()+": "))
 		}
 		return fmt.Errorf("--mode %s: want ping, findnode, talk, handshake, junk or mix", quote.Short(o.mode))
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/load"
 )
 
@@ -29,23 +30,23 @@ func generate(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 		return err
 	}
 	if o.sources > 0 && !(cfg.Target.Addr.Addr().Is4() && cfg.Target.Addr.Addr().IsLoopback()) {
-		return usageError{fmt.Errorf("--sources: %v is no target in 127.0.0.0/8", cfg.Target.Addr.Addr())}
+		return cli.Usagef("--sources: %v is no target in 127.0.0.0/8", cfg.Target.Addr.Addr())
 	}
 	pid, note, err := measurable(o.pid)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	files, err := openFiles(o)
 	if err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	defer files.discard()
 	g, err := load.New(cfg)
 	switch {
 	case errors.Is(err, load.ErrPublic):
-		return usageError{fmt.Errorf("--target: %v is neither on this machine nor in a private network; if the node is yours, say --i-own-this-target", cfg.Target.Addr.Addr())}
+		return cli.Usagef("--target: %v is neither on this machine nor in a private network; if the node is yours, say --i-own-this-target", cfg.Target.Addr.Addr())
 	case errors.Is(err, load.ErrConfig), errors.Is(err, load.ErrNoAddress):
-		return usageError{err}
+		return cli.Usage(err)
 	case err != nil:
 		return err
 	}
@@ -91,7 +92,7 @@ func generate(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 // findTarget reads the target, and looks up its host name if it has one.
 func findTarget(ctx context.Context, o *options) (load.Target, error) {
 	fail := func(err error) (load.Target, error) {
-		return load.Target{}, usageError{fmt.Errorf("--target: %w", err)}
+		return load.Target{}, cli.Usagef("--target: %w", err)
 	}
 	t, err := load.ParseTarget(o.target, o.ipv6)
 	if !errors.Is(err, load.ErrHostName) {

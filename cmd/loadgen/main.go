@@ -28,78 +28,51 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"strings"
-	"syscall"
 
 	"github.com/spf13/pflag"
 
-	"github.com/fastdisc/discv5/internal/quote"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/version"
 )
 
-// Exit codes.
-const (
-	exitOK        = 0
-	exitFailed    = 1
-	exitUsage     = 2
-	exitThreshold = 3
-)
-
-// usageError is an error about the command line.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
+// exitThreshold says that the run is done, and that it did not keep a threshold.
+const exitThreshold = cli.ExitUsage + 1
 
 // errThreshold: the run is done, and a threshold was not kept.
 var errThreshold = errors.New("threshold not kept")
 
 func main() {
-	ctx, stop := context.WithCancel(context.Background())
-	// The first signal ends the run in order, the second one immediately.
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		stop()
-		<-signals
-		os.Exit(exitFailed)
-	}()
+	ctx, stop := cli.Interruptible()
+	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the program without the process around it.
+// run is main without the process around it. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseFlags(args)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
 		fmt.Fprint(stdout, usage())
-		return exitOK
+		return cli.ExitOK
 	case err != nil:
-		complain(stderr, fmt.Errorf("%w; see loadgen --help", err))
-		return exitUsage
+		return printErr(stderr, cli.Usage(err))
 	case o.version:
 		fmt.Fprintln(stdout, version.Line("loadgen"))
-		return exitOK
+		return cli.ExitOK
 	}
 	err = generate(ctx, o, stdout, stderr)
-	var wrong usageError
 	switch {
 	case err == nil:
-		return exitOK
-	case errors.As(err, &wrong):
-		complain(stderr, fmt.Errorf("%w; see loadgen --help", err))
-		return exitUsage
-	}
-	complain(stderr, err)
-	if errors.Is(err, errThreshold) {
+		return cli.ExitOK
+	case errors.Is(err, errThreshold):
+		printErr(stderr, err)
 		return exitThreshold
 	}
-	return exitFailed
+	return printErr(stderr, err)
 }
 
-// complain writes an error as one line. The library's errors begin with the name of its package.
-func complain(w io.Writer, err error) {
-	text := quote.Line(err.Error())
-	fmt.Fprintf(w, "loadgen: %s\n", strings.ReplaceAll(": "+text, ": load: ", ": ")[2:])
+// printErr writes err as one line, without the names of packages, and returns its exit code.
+func printErr(w io.Writer, err error) int {
+	cli.PrintError(w, "loadgen", cli.WithHelp(err, "loadgen"), "load")
+	return cli.ExitCode(err)
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/proctest"
 )
@@ -115,10 +116,10 @@ func (o outcome) ok(t *testing.T, code int) outcome {
 	if o.code != code {
 		t.Fatalf("exit code %d, want %d\n%s\n%s", o.code, code, o.out, o.err)
 	}
-	if lines := strings.Count(o.err, "\n"); code == exitOK && lines > 0 || code != exitOK && lines != 1 {
+	if lines := strings.Count(o.err, "\n"); code == cli.ExitOK && lines > 0 || code != cli.ExitOK && lines != 1 {
 		t.Errorf("standard error: %q", o.err)
 	}
-	if code != exitOK && !strings.HasPrefix(o.err, "loadgen: ") || strings.Contains(o.err, "goroutine") {
+	if code != cli.ExitOK && !strings.HasPrefix(o.err, "loadgen: ") || strings.Contains(o.err, "goroutine") {
 		t.Errorf("standard error: %q", o.err)
 	}
 	return o
@@ -160,7 +161,7 @@ func TestModes(t *testing.T) {
 			if runtime.GOOS == "linux" {
 				args = append(args, "--pid", strconv.Itoa(os.Getpid()))
 			}
-			o := loadgen(t, args...).ok(t, exitOK)
+			o := loadgen(t, args...).ok(t, cli.ExitOK)
 			b, err := os.ReadFile(js)
 			if err != nil {
 				t.Fatal(err)
@@ -222,11 +223,11 @@ func checkPage(t *testing.T, path, has string) {
 
 func TestIPv6(t *testing.T) {
 	n := node(t, "[::1]:0")
-	o := loadgen(t, "-t", n.LocalRecord().String(), "-d", "50ms", "--timeout", "20s", "-n", "5", "--json", "-").ok(t, exitOK)
+	o := loadgen(t, "-t", n.LocalRecord().String(), "-d", "50ms", "--timeout", "20s", "-n", "5", "--json", "-").ok(t, cli.ExitOK)
 	if r := readReport(t, []byte(o.out)); r.Result.Total.Answered == 0 || !strings.HasPrefix(r.Target.Address, "[::1]:") {
 		t.Errorf("report %s", o.out)
 	}
-	loadgen(t, "-t", n.LocalRecord().String(), "--sources", "3").ok(t, exitUsage)
+	loadgen(t, "-t", n.LocalRecord().String(), "--sources", "3").ok(t, cli.ExitUsage)
 }
 
 // An enode URL does as well, also with a host name.
@@ -240,7 +241,7 @@ func TestEnode(t *testing.T) {
 			t.Logf("left out: %v", err)
 			continue
 		}
-		if o := loadgen(t, args...).ok(t, exitOK); !strings.Contains(o.out, n.Addrs()[0].String()) {
+		if o := loadgen(t, args...).ok(t, cli.ExitOK); !strings.Contains(o.out, n.Addrs()[0].String()) {
 			t.Errorf("text: %s", o.out)
 		}
 	}
@@ -250,7 +251,7 @@ func TestEnode(t *testing.T) {
 func TestPublicRefused(t *testing.T) {
 	for _, addr := range []string{"8.8.8.8:9000", "[2001:db8::1]:9000", "100.64.0.1:9000"} {
 		js := filepath.Join(t.TempDir(), "r.json")
-		o := loadgen(t, "--target", recordAt(t, netip.MustParseAddrPort(addr)), "--json", js).ok(t, exitUsage)
+		o := loadgen(t, "--target", recordAt(t, netip.MustParseAddrPort(addr)), "--json", js).ok(t, cli.ExitUsage)
 		if !strings.Contains(o.err, "--i-own-this-target") || o.out != "" {
 			t.Errorf("%s: %q", addr, o.err)
 		}
@@ -271,7 +272,7 @@ func TestInterrupt(t *testing.T) {
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	o := wait().ok(t, exitOK)
+	o := wait().ok(t, cli.ExitOK)
 	if r := readReport(t, []byte(o.out)); !r.Result.Interrupted || r.Result.Total.Answered < 10 || r.Result.Sending > 3000 {
 		t.Errorf("report %s", o.out)
 	}
@@ -306,7 +307,7 @@ func TestSecondInterrupt(t *testing.T) {
 	}()
 	o := wait()
 	close(stop)
-	if o.code != exitFailed || o.out != "" || o.err != "" {
+	if o.code != cli.ExitFailed || o.out != "" || o.err != "" {
 		t.Errorf("%+v", o)
 	}
 }
@@ -327,13 +328,13 @@ func TestThresholds(t *testing.T) {
 		names string
 		args  []string
 	}{
-		{exitOK, "", []string{"--max-loss", "0.5%", "--min-rate", "1", "--max-p99", "1m"}},
+		{cli.ExitOK, "", []string{"--max-loss", "0.5%", "--min-rate", "1", "--max-p99", "1m"}},
 		{exitThreshold, "--min-rate", []string{"--min-rate", "1e9", "--max-loss", "1"}},
 		{exitThreshold, "--max-p99", []string{"--max-p99", "1ns"}},
 	} {
 		args := append([]string{"-t", n.LocalRecord().String(), "--requests", "50", "-w", "5", "-n", "5", "--timeout", "20s", "--json", "-"}, c.args...)
 		o := loadgen(t, args...).ok(t, c.code)
-		if c.code != exitOK && !strings.Contains(o.err, "threshold not kept: "+c.names) {
+		if c.code != cli.ExitOK && !strings.Contains(o.err, "threshold not kept: "+c.names) {
 			t.Errorf("standard error: %q", o.err)
 		}
 		r := readReport(t, []byte(o.out))
@@ -341,7 +342,7 @@ func TestThresholds(t *testing.T) {
 		for _, ch := range r.Checks {
 			kept = kept && ch.OK
 		}
-		if len(r.Checks) != len(c.args)/2 || kept != (c.code == exitOK) {
+		if len(r.Checks) != len(c.args)/2 || kept != (c.code == cli.ExitOK) {
 			t.Errorf("thresholds %+v", r.Checks)
 		}
 	}
@@ -350,11 +351,11 @@ func TestThresholds(t *testing.T) {
 // A target that does not answer is an error, and the report is written where there was a run.
 func TestSilentTarget(t *testing.T) {
 	to := silence(t)
-	o := loadgen(t, "-t", to, "--timeout", "20ms").ok(t, exitFailed)
+	o := loadgen(t, "-t", to, "--timeout", "20ms").ok(t, cli.ExitFailed)
 	if !strings.Contains(o.err, "does not answer") || o.out != "" {
 		t.Errorf("%+v", o)
 	}
-	o = loadgen(t, "-t", to, "--timeout", "20ms", "-m", "junk", "-d", "50ms", "--json", "-").ok(t, exitFailed)
+	o = loadgen(t, "-t", to, "--timeout", "20ms", "-m", "junk", "-d", "50ms", "--json", "-").ok(t, cli.ExitFailed)
 	if r := readReport(t, []byte(o.out)); r.Result.Loss != 1 || r.Result.Total.Answered != 0 || !strings.Contains(o.err, "did not answer") {
 		t.Errorf("%+v", o)
 	}
@@ -362,11 +363,11 @@ func TestSilentTarget(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"-h"}} {
-		if o := loadgen(t, args...).ok(t, exitOK); !strings.Contains(o.out, "--i-own-this-target") {
+		if o := loadgen(t, args...).ok(t, cli.ExitOK); !strings.Contains(o.out, "--i-own-this-target") {
 			t.Errorf("%v: %s", args, o.out)
 		}
 	}
-	if o := loadgen(t, "--version").ok(t, exitOK); !strings.HasPrefix(o.out, "loadgen ") || strings.Count(o.out, "\n") != 1 {
+	if o := loadgen(t, "--version").ok(t, cli.ExitOK); !strings.HasPrefix(o.out, "loadgen ") || strings.Count(o.out, "\n") != 1 {
 		t.Errorf("version: %q", o.out)
 	}
 }
@@ -407,7 +408,7 @@ func TestUsage(t *testing.T) {
 	} {
 		var out, errs bytes.Buffer
 		code := run(t.Context(), c.args, &out, &errs)
-		if o := (outcome{code, out.String(), errs.String()}); o.code != exitUsage || o.out != "" || strings.Count(o.err, "\n") != 1 || !strings.Contains(o.err, c.names) {
+		if o := (outcome{code, out.String(), errs.String()}); o.code != cli.ExitUsage || o.out != "" || strings.Count(o.err, "\n") != 1 || !strings.Contains(o.err, c.names) {
 			t.Errorf("%v: want an error about %s: %+v", c.args, c.names, o)
 		}
 	}
@@ -415,7 +416,7 @@ func TestUsage(t *testing.T) {
 		t.Errorf("a file that was not written is left: %v", err)
 	}
 	if runtime.GOOS == "linux" {
-		o := loadgen(t, "-t", to, "--pid", fmt.Sprint(1<<30)).ok(t, exitUsage)
+		o := loadgen(t, "-t", to, "--pid", fmt.Sprint(1<<30)).ok(t, cli.ExitUsage)
 		if !strings.Contains(o.err, "--pid") {
 			t.Errorf("%q", o.err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/load"
 )
 
@@ -84,8 +85,8 @@ func TestOldReportStays(t *testing.T) {
 		}
 	}
 	to := silence(t)
-	loadgen(t, "-t", to, "--timeout", "20ms", "--json", js, "--html", page).ok(t, exitFailed)
-	loadgen(t, "-t", to, "--timeout", "20ms", "--json", fresh).ok(t, exitFailed)
+	loadgen(t, "-t", to, "--timeout", "20ms", "--json", js, "--html", page).ok(t, cli.ExitFailed)
+	loadgen(t, "-t", to, "--timeout", "20ms", "--json", fresh).ok(t, cli.ExitFailed)
 	for _, name := range []string{js, page} {
 		if b, err := os.ReadFile(name); err != nil || string(b) != old {
 			t.Errorf("%s after a run that failed: %q, %v", filepath.Base(name), b, err)
@@ -98,7 +99,7 @@ func TestOldReportStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := node(t, "127.0.0.1:0")
-	loadgen(t, "-t", n.LocalRecord().String(), "--requests", "10", "-n", "2", "--timeout", "20s", "--json", js).ok(t, exitOK)
+	loadgen(t, "-t", n.LocalRecord().String(), "--requests", "10", "-n", "2", "--timeout", "20s", "--json", js).ok(t, cli.ExitOK)
 	b, err := os.ReadFile(js)
 	if err != nil {
 		t.Fatal(err)
@@ -121,11 +122,11 @@ func TestProtocolID(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := []string{"-t", n.LocalRecord().String(), "--requests", "10", "-n", "2", "--timeout", "20s", "--json", "-"}
-	o := loadgen(t, append(args, "--protocol-id", "abcdef")...).ok(t, exitOK)
+	o := loadgen(t, append(args, "--protocol-id", "abcdef")...).ok(t, cli.ExitOK)
 	if r := readReport(t, []byte(o.out)); r.Result.Total.Answered != 10 || r.Settings.Protocol != "abcdef" {
 		t.Errorf("report %s", o.out)
 	}
-	loadgen(t, "-t", n.LocalRecord().String(), "-m", "junk", "--requests", "10", "--timeout", "100ms").ok(t, exitFailed)
+	loadgen(t, "-t", n.LocalRecord().String(), "-m", "junk", "--requests", "10", "--timeout", "100ms").ok(t, cli.ExitFailed)
 }
 
 // GRO batches of responses are told apart from calls and datagrams, and so is why there are none.
