@@ -85,8 +85,8 @@ func (n *Node) spawn(f func()) {
 	go f()
 }
 
-// wait receives from one of two channels, of which b may be nil, and reports whether it was b. It
-// returns the context's error if that comes first.
+// wait receives from channel a or b and reports whether it was b. b may be nil. wait returns the
+// context's error if the context ends first.
 func (n *Node) wait(ctx context.Context, a, b <-chan struct{}) (fromB bool, err error) {
 	if n.machine != nil {
 		return n.machine.Wait(ctx, a, b)

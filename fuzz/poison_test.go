@@ -24,7 +24,7 @@ func TestSimulatorPoisonsTasks(t *testing.T) {
 	if testing.Short() {
 		nodes = 12
 	}
-	n := simnet.New(simnet.Config{Seed: 1, Conditions: simnet.Conditions{Loss: 0.02}, InsecureCurve: true, JobTime: time.Millisecond})
+	n := simnet.New(simnet.Config{Seed: 1, Conditions: simnet.Conditions{Loss: 0.02}, InsecureCurve: true, TaskTime: time.Millisecond})
 	s := n.NewSwarm(simnet.SwarmConfig{
 		Nodes: nodes, Churn: 2, Return: 0.5, Downtime: time.Minute, Lookups: 600, Settled: 2 * time.Minute,
 	})

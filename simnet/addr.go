@@ -10,8 +10,8 @@ import (
 // nodePort is the UDP port of nodes that are given none.
 const nodePort = 9000
 
-// freeAddr4 gives out a public IPv4 address, each in a /24 of its own and neighbors in number far
-// apart: table and votes treat a prefix as one subscriber.
+// freeAddr4 gives out a public IPv4 address, each in a /24 of its own. Consecutive
+// addresses are far apart, because table and votes take a prefix for one subscriber.
 func (n *Network) freeAddr4() netip.Addr {
 	for {
 		const networks = 1 << 22 // 20.0.0.0 to 83.255.255.0

@@ -9,7 +9,7 @@ import (
 )
 
 // SessionsAgree compares the sessions of two nodes with each other, at their public addresses. both
-// says whether each has one, same whether what either sends opens with the other's current keys.
+// says whether each has one, same whether either opens the other's messages with its current keys.
 // Sessions that a handshake is just replacing, or has replaced on one side with its last packet
 // lost, differ until the next message.
 func SessionsAgree(a, b *Node) (both, same bool) {
@@ -82,8 +82,8 @@ func (n *Network) CheckSessions(k int) (compared int) {
 	return compared
 }
 
-// neighbors picks up to k pairs of nodes with public addresses, of which the first has the second
-// in its table.
+// neighbors picks up to k pairs of nodes with public addresses. The first node of a pair has the
+// second one in its table.
 func (n *Network) neighbors(k int) (pairs [][2]*Node) {
 	byID := make(map[enr.ID]*Node, len(n.nodes))
 	for _, nd := range n.nodes {

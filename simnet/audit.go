@@ -32,8 +32,8 @@ const (
 	// RuleSessions: two nodes that have a session with each other have the same keys, once nothing
 	// is under way.
 	RuleSessions Rule = "sessions"
-	// RuleSequence: the sequence number of a node's record never falls, and a record that is made
-	// anew has a higher one.
+	// RuleSequence: the sequence number of a node's record never falls, and a record that
+	// replaces a lost one has a higher number.
 	RuleSequence Rule = "sequence"
 )
 
@@ -104,8 +104,8 @@ func (c Checks) Sum() uint64 {
 	return c.Ends + c.Bounds + c.Relay + c.Amplify + c.Sessions + c.Sequence
 }
 
-// lookupPause is the time within which every node is without a lookup once. One that never ended
-// would show after it.
+// lookupPause is the time within which every node is without a lookup at least once. A lookup that
+// never ended shows after it.
 const lookupPause = 30 * time.Minute
 
 // settling is for how long a node that has been started may be taken for what it was before.
@@ -146,7 +146,7 @@ type auditor struct {
 	decoder  *codec.Decoder
 	answered map[enr.ID]struct{} // who has answered a PING in this life of the node
 
-	// Of the datagram that is being received, guarded by mu:
+	// The datagram that is being received; mu guards these:
 	mu       sync.Mutex
 	unproved bool // it opens with no key
 	from     netip.AddrPort
@@ -289,7 +289,7 @@ func (a *auditor) sent(to netip.AddrPort, size int) {
 	}
 }
 
-// after looks at what a datagram has led to at once.
+// after looks at the immediate effects of a datagram.
 func (a *auditor) after() {
 	a.mu.Lock()
 	from, size, back := a.from, a.size, a.back
@@ -302,11 +302,11 @@ func (a *auditor) after() {
 		a.nd.n.violated(a.nd, RuleAmplify, "%d bytes to %s for %d that prove nothing", back, from, size)
 	}
 	if a.unproved {
-		a.bounds() // at once: what a flood fills is empty again before the next tick
+		a.bounds() // now: a queue that a flood fills is empty again before the next tick
 	}
 }
 
-// bounds compares what the node holds with what it may hold.
+// bounds compares sizes with their limits.
 func (a *auditor) bounds() {
 	nd := a.nd
 	e, c := a.m.eng, &a.m.config
@@ -325,7 +325,7 @@ func (a *auditor) bounds() {
 	}
 }
 
-// ticked looks at how much the node holds.
+// ticked checks the node after a tick.
 func (a *auditor) ticked() {
 	nd := a.nd
 	e := a.m.eng

@@ -145,7 +145,7 @@ func TestForTest(t *testing.T) {
 	}
 }
 
-// Time cannot be made to pass from within an event, and whoever tries is told.
+// A call from within an event that would let time pass returns an error.
 func TestNested(t *testing.T) {
 	n := ForTest(t, Config{})
 	a := add(t, n)
@@ -162,7 +162,7 @@ func TestNested(t *testing.T) {
 		if _, err := a.Node().Lookup(context.Background(), b.ID()); !isError(err, ErrNested) {
 			t.Errorf("lookup from within an event: %v", err)
 		}
-		// What does not wait is allowed.
+		// A call that does not wait is allowed.
 		if err := a.lookup(b.ID(), func(foundNodes) {}); err != nil {
 			t.Errorf("start of a lookup: %v", err)
 		}

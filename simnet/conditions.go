@@ -2,7 +2,7 @@ package simnet
 
 import "time"
 
-// Conditions are what befalls datagrams. The zero value stands for geographic delays and nothing
+// Conditions say what happens to datagrams. The zero value stands for geographic delays and nothing
 // else.
 type Conditions struct {
 	// Delay is the time that a datagram takes at least; default World.
@@ -48,9 +48,9 @@ func (n *Network) SetFilter(f func(Datagram) bool) {
 	n.filter = f
 }
 
-// Partition parts the network: the nodes of each list reach no others, and those of no list and all
-// sockets stay together. It replaces an earlier partition. Nodes that are added later belong to no
-// list. What is under way between two parts is lost.
+// Partition splits the network: the nodes of a list reach only each other. Nodes of no list and all
+// sockets stay together, and so do nodes that are added later. Datagrams that are under way between
+// two sides are lost. A second call replaces the first.
 func (n *Network) Partition(sides ...[]*Node) {
 	n.Heal()
 	n.mu.Lock()

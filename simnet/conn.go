@@ -118,7 +118,7 @@ func (c *conn) fill(rx *fastpath.Rx) (late bool) {
 	return false
 }
 
-// SetReadDeadline implements fastpath.Conn. The deadline is one of the wall clock of the network.
+// SetReadDeadline implements fastpath.Conn. The deadline is a wall-clock time of the network.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	c.deadline = t

@@ -9,8 +9,8 @@ import (
 )
 
 // hashCurve has the shape of the arithmetic on secp256k1 and none of its security: everybody can
-// calculate everything. What handshakes rely on holds nevertheless: both sides come to the same
-// secret, others with other keys to other secrets, and a signature fits one key and one digest.
+// calculate everything. It keeps the properties that handshakes rely on: both sides get the same
+// secret, other keys give other secrets, and a signature fits one key and one digest.
 //
 //	ephemeral public key   0x02 | private key
 //	signature              H("sign", public key, digest) twice

@@ -61,8 +61,8 @@
 //
 // # Who owns what
 //
-// Unless it is live, a Network and all that belongs to it are used by one goroutine at a time.
-// Those that Go starts count as that one. Networks have nothing in common: tests with networks of
+// Unless it is live, one goroutine at a time may use a Network and all that belongs to it.
+// Goroutines that Go starts may use it too. Networks have nothing in common: tests with networks of
 // their own may run in parallel. Slices handed to a function of the test are valid during the call.
 //
 // # Cryptography

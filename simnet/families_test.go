@@ -8,9 +8,9 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// IPv6-only nodes among many IPv4-only ones find each other, with nothing but a dual-stack bootnode
-// between them: an answer holds first what the asker can use, and a bucket that is full of the
-// other family goes on relaying the few.
+// IPv6-only nodes among many IPv4-only ones find each other, with only a dual-stack bootnode
+// between them: a response starts with the records that the requester can use, and a bucket that is
+// full of the other family still relays the few.
 func TestFewIPv6NodesFindEachOther(t *testing.T) {
 	for _, tt := range []struct {
 		name      string

@@ -85,7 +85,7 @@ func TestPartitionHeals(t *testing.T) {
 // A flood in the name of a peer does not touch the session with it, and what it makes the node send
 // to the peer is no more than the flood.
 func TestSpoofedFlood(t *testing.T) {
-	n := ForTest(t, Config{Seed: 5, JobTime: 500 * time.Microsecond})
+	n := ForTest(t, Config{Seed: 5, TaskTime: 500 * time.Microsecond})
 	cfg := NodeConfig{Engine: func(c *engine.Config) {
 		c.Unverified = limiter.New(limiter.Config{Rates: limiter.Unverified(), Seed: 1})
 		c.Verified = limiter.New(limiter.Config{Rates: limiter.Verified(), Seed: 2})
@@ -258,8 +258,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// A datagram that arrives twice, late or after others is the same to the nodes as one that does
-// not.
+// Nodes do not care whether a datagram arrives twice, late or after others.
 func TestDuplicatesAndReordering(t *testing.T) {
 	n := ForTest(t, Config{Seed: 8, Conditions: Conditions{Delay: Always(30 * time.Millisecond), Jitter: 200 * time.Millisecond, Duplicate: 1, Reorder: 0.3}})
 	all := swarmOf(t, n, 10, NodeConfig{})

@@ -39,7 +39,7 @@ type machine struct {
 	lastTick  time.Duration // network time
 	lastSweep time.Duration // likewise
 	wakeAt    time.Duration // of the event in the heap that counts
-	jobAt     time.Duration
+	taskAt    time.Duration
 }
 
 // lockedReader is a generator that several goroutines may read from.
@@ -55,7 +55,7 @@ func (l *lockedReader) Read(b []byte) (int, error) {
 }
 
 func (nd *Node) newMachine() *machine {
-	m := &machine{nd: nd, random: lockedReader{r: nd.random()}, begun: nd.n.Now(), wakeAt: never, jobAt: never}
+	m := &machine{nd: nd, random: lockedReader{r: nd.random()}, begun: nd.n.Now(), wakeAt: never, taskAt: never}
 	m.offset.Store(int64(m.begun))
 	m.stopped.Store(int64(never))
 	for _, p := range nd.ports() {
@@ -93,7 +93,7 @@ func (m *machine) After(d time.Duration) <-chan struct{} {
 	return c
 }
 
-// Configure implements virtual.Machine. What all nodes of a network can share, they share.
+// Configure implements virtual.Machine. Nodes share everything that they can.
 func (m *machine) Configure(c *engine.Config) {
 	n := m.nd.n
 	c.Session.Shards, c.MaxTasks = 1, 64
@@ -128,7 +128,7 @@ func (m *machine) Start(node virtual.Node) error {
 	return nil
 }
 
-// Stop implements virtual.Machine. A call of the node that is under way goes on.
+// Stop implements virtual.Machine. It does not wait for a call of the node that is under way.
 func (m *machine) Stop() { m.running.Store(false) }
 
 // Changed implements virtual.Machine.
@@ -188,14 +188,14 @@ func (m *machine) settle() {
 		return
 	}
 	n := m.nd.n
-	if n.cfg.JobTime <= 0 {
+	if n.cfg.TaskTime <= 0 {
 		for m.running.Load() && m.node.RunTask() {
 		}
-	} else if m.jobAt == never && m.eng.Tasks() > 0 {
-		m.jobAt = n.Now() + n.cfg.JobTime
+	} else if m.taskAt == never && m.eng.Tasks() > 0 {
+		m.taskAt = n.Now() + n.cfg.TaskTime
 	}
 	if m.running.Load() { // a function that the node called may have closed it
-		m.wake(min(m.nextTick(), m.jobAt))
+		m.wake(min(m.nextTick(), m.taskAt))
 	}
 }
 
@@ -211,7 +211,8 @@ func (m *machine) nextTick() time.Duration {
 	return m.lastTick + max(steps, 1)*TickInterval
 }
 
-// wake makes an event at a time if there is none before. One that comes too early does no harm.
+// wake makes an event at a time if there is none before. An event that comes too early does no
+// harm.
 func (m *machine) wake(at time.Duration) {
 	if at < m.wakeAt {
 		m.wakeAt = at
@@ -227,8 +228,8 @@ func (m *machine) happen(n *Network) {
 		return
 	}
 	m.wakeAt = never
-	if m.jobAt <= now {
-		m.jobAt = never
+	if m.taskAt <= now {
+		m.taskAt = never
 		m.node.RunTask()
 	}
 	if m.running.Load() && m.nextTick() <= now {

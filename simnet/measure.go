@@ -10,21 +10,20 @@ import (
 	"github.com/fastdisc/discv5/internal/lookup"
 )
 
-// Sample is what a swarm was like over some time. Numbers for nodes are averages over all that were
-// running; rates are those of one node in one hour.
+// Sample describes a swarm over some time. Numbers are averages over all nodes that were running;
+// rates are those of one node in one hour.
 type Sample struct {
 	// At is the time at its end, in seconds, and Seconds its length.
 	At, Seconds float64
 	Running     int
 	Left        int // so far
 
-	// What one node sent in an hour: datagrams and their bytes, without IP and UDP headers.
-	// Requests are those that it made and that ended; TimedOut is the share of those without an
-	// answer.
+	// Sent by one node in an hour: datagrams and their bytes, without IP and UDP headers. Requests
+	// are those that have ended; TimedOut is the share of them without a response.
 	Datagrams, Bytes, Handshakes, Requests, TimedOut float64
 
-	// Tables at the end: entries of a node, without replacements; of these, the share whose node
-	// was running, and the share that the node would relay of which the node was running.
+	// Tables at the end. Entries are the members of a table, and Relayed those that the node would
+	// return in NODES. EntriesAlive and RelayedAlive are the shares whose node was running.
 	Entries, EntriesAlive, Relayed, RelayedAlive float64
 	// Sessions of a node at the end, the most of any, and the calls under way of all.
 	Sessions    float64
@@ -42,8 +41,9 @@ type LookupSample struct {
 	// been running for SwarmConfig.Settled. Closest is the share of lookups that found the closest
 	// of the latter.
 	Recall, RecallSettled, Closest float64
-	// Hops is how many nodes were asked one after another to get to the closest; Queries how many
-	// were asked in all, of which the share Failed did not answer; Took the seconds that it took.
+	// Hops is the number of nodes that were asked one after another to get to the closest, Queries
+	// the number of all that were asked, Failed the share of these that did not respond, and Took
+	// the time in seconds.
 	Hops, Queries, Failed, Took float64
 	MaxHops                     int
 	MaxTook                     float64

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// NATKind is a kind of NAT, by the names of RFC 3489. What RFC 4787 calls them is given beside.
+// NATKind is a kind of NAT, by the names of RFC 3489, with those of RFC 4787 beside them.
 type NATKind int
 
-// Kinds of NAT. A host behind the first three is seen at one public endpoint by all others; behind
-// the last each other endpoint sees another one.
+// Kinds of NAT. The first three give a host one public endpoint. The last gives it another one for
+// each endpoint that it sends to.
 const (
 	// FullCone lets everybody in where a host has once sent from: endpoint-independent mapping and
 	// filtering.

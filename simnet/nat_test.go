@@ -48,8 +48,8 @@ func newNAT(t *testing.T, n *Network, cfg NATConfig) *NAT {
 	return nat
 }
 
-// Who gets in where a host behind a NAT has sent to one endpoint: that endpoint, another port of
-// the same address, another address.
+// A host behind a NAT has sent to one endpoint. The kind of the NAT decides which of these gets in:
+// that endpoint, another port of the same address, another address.
 func TestNATFiltering(t *testing.T) {
 	for _, c := range []struct {
 		kind                   NATKind
@@ -99,8 +99,8 @@ func TestNATFiltering(t *testing.T) {
 	}
 }
 
-// Hosts behind two NATs meet by sending to where a third sees them, both at once: which kinds let
-// them.
+// Hosts behind two NATs send to where a third one sees them, both at the same time. The kinds of
+// the NATs decide whether they reach each other.
 func TestNATHolePunching(t *testing.T) {
 	want := map[[2]NATKind]bool{}
 	for _, a := range kinds {
@@ -125,7 +125,7 @@ func TestNATHolePunching(t *testing.T) {
 					a.Send(atB, []byte("a"))
 					b.Send(atA, []byte("b"))
 					n.Run(time.Second)
-					// Who has received something answers to where it came from.
+					// A host that has received something answers to where it came from.
 					if a.text != "" {
 						a.Send(a.from, []byte("a"))
 					}

@@ -17,7 +17,7 @@ import (
 // Config says what a network is like. The zero value is one without loss whose delays follow
 // geography.
 type Config struct {
-	// Seed decides all that is left to chance. Equal seeds and equal calls give equal runs.
+	// Seed decides everything that is random. Equal seeds and equal calls give equal runs.
 	Seed uint64
 	// Conditions apply to datagrams from the start; see SetConditions.
 	Conditions Conditions
@@ -25,9 +25,9 @@ type Config struct {
 	// understand each other and nobody else. Handshakes then cost microseconds in place of most of
 	// a millisecond, so that a test can have thousands of nodes. It is no cryptography.
 	InsecureCurve bool
-	// JobTime is the time that a node takes for one handshake task; default 0. With it, queues fill
-	// under load.
-	JobTime time.Duration
+	// TaskTime is the time that a node takes for one handshake task; default 0. With it, queues
+	// fill under load.
+	TaskTime time.Duration
 	// Audit has every Audit-th node audited; default 1, all of them. Negative: none.
 	Audit int
 	// Records bounds the cache of verified records that all nodes share; default 65536.
@@ -55,7 +55,7 @@ const (
 
 	never = time.Duration(math.MaxInt64)
 
-	// wallStart is the wall clock's time at which every network starts, in milliseconds since 1970.
+	// wallStart is the wall-clock time at which every network starts, in milliseconds since 1970.
 	// Sequence numbers of records start with the time, so that a node that has lost them does not
 	// fall back.
 	wallStart = 1_750_000_000_000
@@ -74,7 +74,7 @@ type Network struct {
 	seq     uint64 // of events
 	flying  events
 	alarms  events
-	rng     *rand.Rand          // what befalls datagrams; nodes have generators of their own
+	rng     *rand.Rand          // for datagrams; nodes have generators of their own
 	hosts   map[netip.Addr]host // public addresses
 	nats    int
 	given4  uint32
@@ -130,8 +130,8 @@ func (n *Network) Close() {
 	}
 }
 
-// Rand returns a number in [0, k) from the network's generator, for tests that leave something to
-// chance. It returns 0 if k is not positive.
+// Rand returns a number in [0, k) from the network's generator, for tests that need
+// one. It returns 0 if k is not positive.
 func (n *Network) Rand(k int) int {
 	if k <= 0 {
 		return 0
@@ -141,7 +141,7 @@ func (n *Network) Rand(k int) int {
 	return n.rng.IntN(k)
 }
 
-// wall returns the wall clock's time.
+// wall returns the wall-clock time.
 func (n *Network) wall() time.Time {
 	if n.live.Load() != nil {
 		return time.Now()

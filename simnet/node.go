@@ -18,8 +18,8 @@ import (
 // NodeConfig says what a node is like. The zero value is one with a public IPv4 address that knows
 // nobody.
 type NodeConfig struct {
-	// IPv4 and IPv6 say of which families the node has an address; default IPv4. The network gives
-	// out the addresses, with port 9000, unless Addrs names them.
+	// IPv4 and IPv6 give the node an address of the family; default IPv4. The network chooses the
+	// addresses, with port 9000, unless Addrs names them.
 	IPv4, IPv6 bool
 	Addrs      []netip.AddrPort
 	// NAT, if not nil, is what the IPv4 address is behind.
@@ -33,9 +33,9 @@ type NodeConfig struct {
 	// Record adds to the node's record. It is called once for each record that is made from
 	// nothing: at the start, and at a restart without state.
 	Record func(*enr.Builder)
-	// Config changes the node's configuration, at the start and at each restart. What it is given
-	// is complete and small: room for 256 sessions, 64 challenges and 128 requests, and no rate
-	// limits, which take 3 MiB for each node. A node whose addresses are all public does not let
+	// Config changes the node's configuration, at the start and at each restart. It gets a
+	// small one: room for 256 sessions, 64 challenges and 128 requests, and no rate limits, which
+	// take 3 MiB for each node. A node whose addresses are all public does not let
 	// its peers detect them.
 	Config func(*discv5.Config)
 	// New makes the node, at the start and at each restart; default discv5.New. It is where a

@@ -10,9 +10,9 @@ import (
 	"github.com/fastdisc/discv5/internal/virtual"
 )
 
-// scheduler decides who lets time pass. At most one goroutine does at a time: it holds the token.
-// Of the goroutines that Go has started at most one runs at a time, and only while the one with
-// the token waits for it. So a run depends on the seed and on the calls alone.
+// scheduler decides who lets time pass: at most one goroutine at a time, the one that holds the
+// token. At most one of the goroutines that Go has started runs at a time, and only while the one
+// with the token waits for it. So a run depends on the seed and on the calls alone.
 type scheduler struct {
 	token    chan struct{} // has room for one
 	loop     atomic.Uint64 // the goroutine that holds it, 0 if none does
@@ -113,8 +113,8 @@ func (n *Network) release() {
 	<-n.token
 }
 
-// step handles the earliest event if it is due at end. Of two at the same time the one that was
-// made first comes first.
+// step handles the earliest event if it is due at end. Events of the same time come in the order in
+// which they were made.
 func (n *Network) step(end time.Duration) bool {
 	n.mu.Lock()
 	q := n.earliest()

@@ -77,8 +77,8 @@ func (s *Socket) receive(_ *port, from netip.AddrPort, b []byte) {
 // Addr is the socket's address.
 func (s *Socket) Addr() netip.AddrPort { return s.port.addr }
 
-// Send sends b, which is copied. What is longer than the largest packet, 1280 bytes, is cut off
-// there.
+// Send sends b, which is copied. It cuts off everything after the size of the largest packet, 1280
+// bytes.
 func (s *Socket) Send(to netip.AddrPort, b []byte) { s.SendFrom(netip.AddrPort{}, to, b) }
 
 // SendFrom sends b as if it came from another address: answers go there. A NAT does not translate
@@ -87,5 +87,5 @@ func (s *Socket) SendFrom(from, to netip.AddrPort, b []byte) {
 	s.n.send(b[:min(len(b), codec.MaxPacketSize)], &s.port, from, to, nil)
 }
 
-// Close ends the socket. What is under way to it finds nobody.
+// Close ends the socket. Datagrams that are under way to it are lost.
 func (s *Socket) Close() { s.n.detach(&s.port) }

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// SwarmConfig says what a population is like. Shares are 0..1.
+// SwarmConfig describes a population. Shares are 0 to 1.
 type SwarmConfig struct {
 	// Nodes is how many nodes there are, bootnodes included.
 	Nodes int
@@ -16,20 +17,21 @@ type SwarmConfig struct {
 	Bootnodes int
 	// Join is the time over which the nodes arrive; default 1 minute.
 	Join time.Duration
-	// Churn is the share of the nodes that leaves in an hour, without a farewell. Whoever leaves is
-	// replaced at once: by itself after Downtime in the share Return, else by a stranger.
+	// Churn is the share of the nodes that leaves in an hour. The share Return of them comes back
+	// after Downtime. A new node takes the place of each of the others immediately.
 	Churn, Return float64
 	Downtime      time.Duration
 	// NAT is the share behind NATs, one each, of all four kinds alike. IPv6 and DualStack are the
 	// shares with an IPv6 address alone and with both, of those that are not behind NATs.
 	NAT, IPv6, DualStack float64
-	// Engine changes the configuration of each node's engine, bootnodes' included.
+	// Config changes the configuration of each node, bootnodes included; see NodeConfig.
+	Config func(*discv5.Config)
+	// Engine changes the configuration of each node's engine. It is for tests of this module.
 	Engine func(*engine.Config)
-	// Lookups is how many lookups are made and measured in an hour, by nodes that chance picks, for
-	// targets that chance picks.
+	// Lookups is how many lookups are made and measured in an hour, by random nodes for random
+	// targets.
 	Lookups float64
-	// Settled is the age from which a node counts as one that others must be able to find; default
-	// 10 minutes.
+	// Settled is the age from which others must be able to find a node; default 10 minutes.
 	Settled time.Duration
 }
 
@@ -69,7 +71,7 @@ func (n *Network) NewSwarm(cfg SwarmConfig) *Swarm {
 // begin afterwards.
 func (s *Swarm) Join() error {
 	for range s.cfg.Bootnodes {
-		nd, err := s.n.Add(NodeConfig{IPv4: true, IPv6: s.cfg.IPv6 > 0 || s.cfg.DualStack > 0, Engine: s.bootEngine})
+		nd, err := s.n.Add(NodeConfig{IPv4: true, IPv6: s.cfg.IPv6 > 0 || s.cfg.DualStack > 0, Config: s.cfg.Config, Engine: s.bootEngine})
 		if err != nil {
 			return err
 		}
@@ -121,7 +123,7 @@ func (s *Swarm) bootEngine(c *engine.Config) {
 
 // arrive adds a node.
 func (s *Swarm) arrive() error {
-	cfg := NodeConfig{Bootnodes: s.boot, Engine: s.cfg.Engine}
+	cfg := NodeConfig{Bootnodes: s.boot, Config: s.cfg.Config, Engine: s.cfg.Engine}
 	switch r := s.n.rng.Float64(); {
 	case r < s.cfg.NAT:
 		nat, err := s.n.NewNAT(NATConfig{Kind: NATKind(s.kinds % 4)})

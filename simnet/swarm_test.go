@@ -7,8 +7,9 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// A thousand nodes that come and go, some of them behind NATs, in a network that loses, doubles and
-// delays datagrams: they find each other, lookups find who is there, and all invariants hold.
+// A thousand nodes come and go, some of them behind NATs, in a network that loses, duplicates and
+// delays datagrams. They find each other, lookups find those that are there, and all invariants
+// hold.
 func TestSwarmOfAThousand(t *testing.T) {
 	nodes := scaled(1000, 60)
 	n := ForTest(t, Config{
@@ -41,7 +42,7 @@ func TestSwarmOfAThousand(t *testing.T) {
 			p.Entries, 100*p.EntriesAlive, 100*p.RelayedAlive)
 	}
 	l := p.Lookups
-	// Of twenty or thirty lookups that find 0.88 in the mean, one seed or another makes 0.84.
+	// Twenty or thirty lookups find 0.88 on average, and 0.84 with one seed or another.
 	if l.Ended < 15 || l.RecallSettled < 0.8 || l.Hops > 6 || l.MaxTook > 30 {
 		t.Errorf("lookups: %+v", l)
 	}
@@ -94,8 +95,8 @@ func TestSampleCounts(t *testing.T) {
 	}
 }
 
-// A node that starts with several bootnodes, which answer one after another, does not make a lookup
-// for each of them at once.
+// A node that starts with several bootnodes, which answer one after another, does not start a
+// lookup for each of them.
 func TestJoinMakesFewLookups(t *testing.T) {
 	n := ForTest(t, Config{Seed: 13, InsecureCurve: true})
 	s := n.NewSwarm(SwarmConfig{Nodes: scaled(60, 30), Bootnodes: 8, Engine: calm})

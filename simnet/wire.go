@@ -21,13 +21,13 @@ type Datagram struct {
 	Payload []byte
 }
 
-// Fate is what became of a datagram.
+// Fate tells what became of a datagram.
 type Fate uint8
 
 // Fates of datagrams.
 const (
 	Delivered   Fate = iota // to a host
-	Lost                    // by chance, see Conditions
+	Lost                    // at random, see Conditions
 	Filtered                // by the test, see SetFilter
 	Cut                     // between two sides of a partition
 	Unreachable             // nobody listens there
@@ -150,7 +150,7 @@ func (n *Network) route(p *packet) {
 	}
 }
 
-// launch sends a datagram on its way. One that is lost ends with the next event.
+// launch sends a datagram on its way, unless it is lost.
 func (n *Network) launch(p *packet, from, to Place) {
 	if p.fate == Delivered && n.chance(n.cond.Loss) {
 		p.fate = Lost

@@ -97,7 +97,7 @@ func attack(ctx context.Context, o *options, out io.Writer) error {
 	return nil
 }
 
-const attackHead = "| attacker comes | /24s | rules | members | hostile in tables | relayed | found | lookups eclipsed | newcomers refused | known by |\n" +
+const attackHead = "| attacker comes | /24s | rules | members | hostile in tables | relayed | found | lookups eclipsed | late nodes refused | known by |\n" +
 	"|---|---|---|---|---|---|---|---|---|---|"
 
 // String is a line of the table.

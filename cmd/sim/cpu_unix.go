@@ -9,7 +9,7 @@ import (
 )
 
 // cpuTime is the processor time that the program has taken, or 0 where it cannot be had. On a busy
-// machine it says more than the time on the wall.
+// machine it says more than wall-clock time.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {

@@ -6,8 +6,8 @@ import (
 )
 
 // reserve has the first size bytes of the heap backed by huge pages, where the kernel lets programs
-// ask for them: it takes that much address space, asks, and leaves it to the collector. A swarm is
-// gigabytes of which each datagram touches some lines in quite another place; with small pages much
+// ask for them: it takes that much address space, asks, and leaves it to the collector. Each
+// datagram touches a few cache lines somewhere in the gigabytes of a swarm; with small pages much
 // of the time goes into finding them.
 func reserve(size uint64) {
 	b := make([]byte, size)                       // not touched, it takes no memory

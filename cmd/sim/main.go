@@ -42,7 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "sim: %s; see sim --help\n", quote.Line(err.Error()))
 		return exitUsage
 	}
-	// A first signal ends the run with the report so far, a second one at once.
+	// The first signal ends the run with the report so far, the second one ends it immediately.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)

@@ -106,7 +106,7 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// What is said about running again names the seed once.
+// The command that repeats a run names the seed once.
 func TestAgain(t *testing.T) {
 	for _, c := range []struct {
 		args []string

@@ -8,7 +8,8 @@
 //	order     whether the attacker comes before, with, or after the honest nodes
 //	relayed   named in an answer to FINDNODE
 //	eclipsed  a lookup whose results are hostile without exception
-//	refused   an honest newcomer that nobody relays minutes after it has joined
+//	late node an honest node that joins at the end of the run
+//	refused   a late node that nobody relays minutes after it has joined
 //
 // # Model
 //

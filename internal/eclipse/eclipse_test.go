@@ -8,7 +8,7 @@ import (
 )
 
 // S34: a smaller form of `go run ./cmd/sim --attack`. An attacker with 16 /24s that comes before,
-// with or after 100 honest nodes does not own what those relay, and keeps no newcomer out.
+// with or after 100 honest nodes does not own what those relay, and keeps no late node out.
 func TestS34Attack(t *testing.T) {
 	for _, order := range []Order{Before, With, After} {
 		t.Run(order.String(), func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestS34Attack(t *testing.T) {
 				t.Errorf("%.0f %% of the relayed records are hostile, want 75 %% at most", 100*ours.Relayed)
 			}
 			if ours.Refused > 0 {
-				t.Errorf("%.0f %% of the newcomers are refused", 100*ours.Refused)
+				t.Errorf("%.0f %% of the lateNodes are refused", 100*ours.Refused)
 			}
 			if ours.Relayed > geth.Relayed+0.05 || ours.Refused > geth.Refused {
 				t.Error("go-ethereum's rules do better")

@@ -19,7 +19,7 @@ const (
 	// Before: the attacker contacts the bootnodes and has them for itself for five minutes before
 	// honest nodes join.
 	Before Order = iota
-	// With: both come at once.
+	// With: both come at the same time.
 	With
 	// After: the attacker comes five minutes after the last honest node.
 	After

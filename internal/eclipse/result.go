@@ -7,8 +7,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// Result is what the attacker has at the end of a run. All but Members and Newcomers are shares,
-// 0 to 1.
+// Result is what the attacker has at the end of a run. All but Members and Known are shares, 0
+// to 1.
 type Result struct {
 	// Members is the number of live members of a table, on average.
 	Members float64
@@ -20,16 +20,16 @@ type Result struct {
 	// Found is the share of hostile nodes among the results of lookups, Eclipsed the share of
 	// lookups with no honest node among their results.
 	Found, Eclipsed float64
-	// Refused is the share of newcomers that no honest node relays five minutes after they joined.
+	// Refused is the share of late nodes that no honest node relays five minutes after they joined.
 	Refused float64
-	// Known is how many honest nodes have a newcomer in their table then, on average.
+	// Known is the number of honest nodes that have a late node in their table then, on average.
 	Known float64
 }
 
 const (
 	measuredLookups = 300
-	newcomers       = 40
-	newcomerTime    = 5 * time.Minute
+	lateNodes       = 40
+	lateNodeTime    = 5 * time.Minute
 )
 
 // Run simulates one attack. It fails with the error of ctx when that ends before.
@@ -75,7 +75,7 @@ func (w *network) measure() (r Result) {
 	}
 	r.Members, r.Table, r.Relayed = members/float64(len(w.all)), share(hostile, members), share(relayedHostile, relayed)
 	w.measureLookups(&r)
-	w.measureNewcomers(&r)
+	w.measureLateNodes(&r)
 	return r
 }
 
@@ -96,19 +96,19 @@ func (w *network) measureLookups(r *Result) {
 	r.Found, r.Eclipsed = share(hostile, results), eclipsed/measuredLookups
 }
 
-func (w *network) measureNewcomers(r *Result) {
+func (w *network) measureLateNodes(r *Result) {
 	old := len(w.all)
-	for range newcomers {
+	for range lateNodes {
 		w.join()
 	}
-	w.run(newcomerTime)
+	w.run(lateNodeTime)
 	known := make(map[enr.ID]int)
 	for _, n := range w.all[:old] {
 		n.table.members(func(id enr.ID) { known[id]++ })
 	}
 	for _, n := range w.all[old:] {
-		r.Known += float64(known[n.id]) / newcomers
-		r.Refused += one(known[n.id] == 0) / newcomers
+		r.Known += float64(known[n.id]) / lateNodes
+		r.Refused += one(known[n.id] == 0) / lateNodes
 	}
 }
 

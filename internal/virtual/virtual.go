@@ -53,8 +53,8 @@ type Machine interface {
 
 	// Go calls f as a goroutine of the simulated program.
 	Go(f func())
-	// Wait receives from one of two channels, of which b may be nil, and reports whether it was b.
-	// It returns the error of ctx if that ends first, and ErrNested where nothing may wait.
+	// Wait receives from channel a or b and reports whether it was b. b may be nil. Wait returns
+	// the error of ctx if that ends first, and ErrNested where nothing may wait.
 	Wait(ctx context.Context, a, b <-chan struct{}) (fromB bool, err error)
 	// After returns a channel that is closed when d has passed on the network's clock.
 	After(d time.Duration) <-chan struct{}
