@@ -27,6 +27,7 @@ type entry struct {
 	stated   FamilySet // in which the record states an endpoint that counts
 	proven   FamilySet // in which that endpoint has answered
 	class    AddrClass // the most restricted one among all endpoints of the node
+	topics   bool      // the node is a registrar of topics
 	standing standing
 	live     bool
 	// contested says that another node has proved to own the endpoint since.
@@ -48,6 +49,7 @@ func newEntry(now time.Duration, n *Node, lowPorts bool) entry {
 // describe sets the fields that follow from the record and the address of the node.
 func (e *entry) describe(lowPorts bool) {
 	e.stated, e.class = e.node.stated(lowPorts), Class(e.node.Addr.Addr())
+	e.topics = e.node.Record.SupportsTopics()
 	for f := range Family(netaddr.NumFamilies) {
 		if a := e.endpoint(f); a.IsValid() {
 			e.class = max(e.class, Class(a.Addr()))

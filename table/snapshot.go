@@ -92,7 +92,7 @@ func newSnapshot(b *bucket) *Snapshot {
 		}
 		s.entries = append(s.entries, relayEntry{
 			record: e.node.Record, class: e.class, stated: e.stated, proven: e.proven,
-			only: only, id: e.node.ID, addr: e.node.Addr, topics: e.node.Record.SupportsTopics(),
+			only: only, id: e.node.ID, addr: e.node.Addr, topics: e.topics,
 		})
 	}
 	return s

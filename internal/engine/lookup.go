@@ -147,7 +147,8 @@ func (r *lookupRun) fail(id enr.ID, err error) {
 
 // answer passes the nodes of a response to the lookup that can be contacted from here.
 func (r *lookupRun) answer(w *Worker, from netip.AddrPort, id enr.ID, res Result) {
-	list := make([]Peer, 0, len(res.Records))
+	list := w.peers[:0]
+	defer clear(w.peers[:])
 	by := table.Class(from.Addr())
 	for _, rec := range res.Records {
 		if rec.ID() == w.e.self {
@@ -167,10 +168,13 @@ func (r *lookupRun) answer(w *Worker, from netip.AddrPort, id enr.ID, res Result
 		r.mu.Unlock()
 		return
 	}
-	fresh = slices.Clone(fresh)
-	r.mu.Unlock()
+	records := make([]*enr.Record, len(fresh))
 	for i := range fresh {
-		r.found(fresh[i].Record)
+		records[i] = fresh[i].Record
+	}
+	r.mu.Unlock()
+	for _, rec := range records {
+		r.found(rec)
 	}
 }
 

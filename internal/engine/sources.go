@@ -149,8 +149,9 @@ func (rs *responders) peers() []Peer {
 // bootnodes and recently removed nodes follow.
 func (e *Engine) sources(now time.Duration, target enr.ID) (seeds []Peer) {
 	near := e.table.Closest(target, maxNodes, nil)
-	seeds = make([]Peer, 0, len(near)+maxResponders)
-	seen := make(map[enr.ID]bool, len(near)+maxResponders)
+	responders := e.responders.peers()
+	seeds = make([]Peer, 0, len(near)+len(responders))
+	seen := make(map[enr.ID]bool, len(near)+len(responders))
 	for i := range near {
 		seen[near[i].ID] = true
 		seeds = append(seeds, lookup.NewPeer(near[i].Record, near[i].Addr))
@@ -164,7 +165,7 @@ func (e *Engine) sources(now time.Duration, target enr.ID) (seeds []Peer) {
 			seeds = append(seeds, p)
 		}
 	}
-	add(e.responders.peers())
+	add(responders)
 	bootnodes := *e.maintain.bootnodes.Load()
 	for _, b := range bootnodes {
 		if e.budget.Proven(now, b.Addr) {

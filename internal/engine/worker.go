@@ -52,6 +52,7 @@ type Worker struct {
 	challenge  session.Challenge
 	candidates session.Candidates
 	records    [maxNodes][]byte
+	peers      [maxNodes]Peer
 	hashes     [BatchSize]uint64
 	slots      [BatchSize]session.SlotRef
 	// prefetched keeps the compiler from dropping the prefetches, whose results nothing else uses.

@@ -105,7 +105,7 @@ type Lookup struct {
 const nobody = -1
 
 // New returns a lookup for target that starts from seeds, in any order: the closest nodes of the
-// local table. The lookup owns the slice afterwards. It never queries the node self. Without seeds
+// local table. It copies the nodes. It never queries the node self. Without seeds
 // it is done.
 func New(target enr.ID, cfg Config, self enr.ID, seeds []Peer) *Lookup {
 	l := &Lookup{target: target, self: self, cfg: cfg.withDefaults(), asker: make(map[enr.ID]int)}
@@ -175,7 +175,7 @@ func (l *Lookup) distances(p *path, s *slot) []uint {
 // Answer reports that node id has answered its query with the nodes found, which the caller has
 // checked. It returns the nodes that are new to the lookup, in the order of found, for callers that
 // stream results. The slice is valid until the next call of Answer. Answer ignores a node that is
-// not being queried. The lookup owns found afterwards; the caller must not write to it.
+// not being queried. It copies the nodes that it keeps.
 func (l *Lookup) Answer(id enr.ID, found []Peer) (fresh []Peer) {
 	p, i, ok := l.report(&id)
 	if !ok {

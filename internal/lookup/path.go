@@ -17,7 +17,7 @@ const (
 )
 
 type slot struct {
-	*Peer    // read-only: of the seeds or of a response
+	*Peer    // a copy, never written
 	phase    phase
 	hops     uint8 // nodes queried one after another to learn of this one
 	prefixes prefixquota.Prefixes
@@ -49,7 +49,8 @@ func (p *path) insert(cfg *Config, target *enr.ID, c *Peer, hops uint8, limit in
 	if found || i >= limit {
 		return
 	}
-	s := slot{Peer: c, hops: hops, prefixes: prefixquota.PrefixesOf(c.Addr.Addr())}
+	own := *c
+	s := slot{Peer: &own, hops: hops, prefixes: prefixquota.PrefixesOf(c.Addr.Addr())}
 	if !prefixquota.Exempt(c.Addr.Addr(), cfg.ExemptPrivate) && !p.makeRoom(cfg, target, &s, i) {
 		p.setAside(cfg, target, s)
 		return
