@@ -58,15 +58,15 @@ func (t *Table) add(now time.Duration, n *Node, force bool) AddResult {
 func (c *change) insert(n *Node) AddResult {
 	cfg, b := &c.t.cfg, c.b
 	e := newEntry(c.now, n, cfg.LowPorts)
-	if !c.makeRoom(n.Addr.Addr(), &e.prefixes) {
+	e.trusted = cfg.Trusted != nil && cfg.Trusted(n.ID)
+	if !e.trusted && !c.makeRoom(n.Addr.Addr(), &e.prefixes) {
 		return RejectedBucketIP
 	}
 	if b.hasRoom(cfg, n.Inbound) {
-		if !c.t.limits.join(n.Addr.Addr()) {
+		if !c.t.limits.admit(&e) {
 			c.promote() // makeRoom may have freed a slot
 			return RejectedTableIP
 		}
-		e.standing = unproven
 		c.t.limits.enter(n.Addr)
 		c.join(&e)
 		return Added
@@ -124,17 +124,19 @@ func (c *change) update(e *entry, member bool, n *Node, force bool) AddResult {
 func (c *change) move(e *entry, member bool, n *Node) AddResult {
 	l, addr := &c.t.limits, n.Addr.Addr()
 	p := prefixquota.PrefixesOf(addr)
-	if _, over := c.b.overLimit(&c.t.bucketLimits, &p, e); over && !l.exempt(addr) {
+	if _, over := c.b.overLimit(&c.t.bucketLimits, &p, e); over && !e.trusted && !l.exempt(addr) {
 		return RejectedBucketIP
 	}
 	if member {
 		was := e.standing
 		l.count(e, uncounted)
-		if !l.join(addr) {
+		if !e.trusted && !l.join(addr) {
 			l.count(e, was) // cannot fail: it was released above
 			return RejectedTableIP
 		}
-		e.standing = unproven
+		if !e.trusted {
+			e.standing = unproven
+		}
 		if e.live {
 			c.t.liveMembers.Add(-1)
 		}
@@ -209,10 +211,9 @@ func (c *change) promote() {
 			continue
 		}
 		if e.checks == 0 {
-			if !t.limits.join(e.node.Addr.Addr()) {
+			if !t.limits.admit(e) {
 				continue
 			}
-			e.standing = unproven
 		}
 		next := *e
 		b.waiting = cut(b.waiting, i)
@@ -237,7 +238,7 @@ func (t *Table) contest(now time.Duration, n *Node) {
 		c := change{t: t, b: &t.buckets[i], i: i, now: now}
 		c.b.mu.Lock()
 		for j := len(c.b.waiting) - 1; j >= 0; j-- {
-			if e := &c.b.waiting[j]; e.node.Addr == n.Addr && e.node.ID != n.ID && e.checks == 0 {
+			if e := &c.b.waiting[j]; e.node.Addr == n.Addr && e.node.ID != n.ID && e.checks == 0 && !e.trusted {
 				c.discard(e, false)
 			}
 		}

@@ -32,6 +32,7 @@ type entry struct {
 	live     bool
 	// contested says that another node has proved to own the endpoint since.
 	contested bool
+	trusted   bool // see Config.Trusted; its standing is uncounted
 	// minority marks a replacement of an address family with few members in the bucket. It is
 	// checked like a member, and relayed to requesters of that family.
 	minority FamilySet

@@ -67,6 +67,10 @@ type Config struct {
 	// goroutine that caused the change, without locks, so it may call the table. Events of
 	// concurrent calls for one node may arrive in either order.
 	OnChange func(Event)
+	// Trusted, if not nil, names nodes that no limit by prefix applies to, that count for none, and
+	// that are neither dropped when they fail nor displaced by others. The table asks it about each
+	// node that is new. It must be quick and must not call the table.
+	Trusted func(enr.ID) bool
 	// Filter, if not nil, refuses the nodes for which it returns false. Add calls it first for each
 	// well-formed node, without locks.
 	Filter func(Node) bool

@@ -88,9 +88,22 @@ func (l *limiter) join(addr netip.Addr) bool {
 	return ok
 }
 
+// admit counts e, which has not answered yet, as a new member. It refuses one that could not stay if
+// it answered.
+func (l *limiter) admit(e *entry) bool {
+	if e.trusted {
+		return true
+	}
+	if !l.join(e.node.Addr.Addr()) {
+		return false
+	}
+	e.standing = unproven
+	return true
+}
+
 // count changes the standing of e. It reports false and changes nothing when a limit forbids it.
 func (l *limiter) count(e *entry, to standing) bool {
-	if e.standing == to {
+	if e.standing == to || e.trusted {
 		return true
 	}
 	addr := e.node.Addr.Addr()
@@ -149,6 +162,9 @@ func (b *bucket) overLimit(limits *[prefixquota.NumWidths]int, p *prefixquota.Pr
 	var count [prefixquota.NumWidths]int
 	for _, list := range [2][]entry{b.members, b.waiting} {
 		for i := range list {
+			if list[i].trusted {
+				continue
+			}
 			// Narrower prefixes differ where wider ones do.
 			for w := prefixquota.Wide; list[i].prefixes.At(w) == p.At(w) && &list[i] != except; w-- {
 				if count[w]++; w == prefixquota.Host {
@@ -191,7 +207,7 @@ func (c *change) makeRoom(addr netip.Addr, p *prefixquota.Prefixes) bool {
 func (b *bucket) idlest(w prefixquota.Width, p *prefixquota.Prefixes) (best *entry, member bool) {
 	for i := range b.waiting {
 		e := &b.waiting[i]
-		if e.prefixes.At(w) == p.At(w) && e.checks == 0 && (best == nil || e.lastSeen < best.lastSeen) {
+		if e.prefixes.At(w) == p.At(w) && e.checks == 0 && !e.trusted && (best == nil || e.lastSeen < best.lastSeen) {
 			best = e
 		}
 	}
@@ -200,7 +216,7 @@ func (b *bucket) idlest(w prefixquota.Width, p *prefixquota.Prefixes) (best *ent
 	}
 	for i := range b.members {
 		e := &b.members[i]
-		if e.prefixes.At(w) == p.At(w) && e.standing == uncounted {
+		if e.prefixes.At(w) == p.At(w) && e.standing == uncounted && !e.trusted {
 			return e, true
 		}
 	}

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -74,7 +75,8 @@ func (t *Table) MarkFailed(now time.Duration, id enr.ID) (removed bool) {
 		return false
 	}
 	t.failed.Add(1)
-	if e.fail(now) || !member && e.minority == 0 || e.contested || e.checks == 0 && len(c.b.waiting) > 0 {
+	dead := e.fail(now) || !member && e.minority == 0 || e.contested || e.checks == 0 && len(c.b.waiting) > 0
+	if dead && !e.trusted {
 		if member {
 			t.removed.Add(1)
 		}
@@ -88,13 +90,19 @@ func (t *Table) MarkFailed(now time.Duration, id enr.ID) (removed bool) {
 	if e.live && e.fails >= silentAfter {
 		c.silence(e, member)
 	}
-	e.due = now + c.b.jitter(min(t.cfg.RevalidateFast<<min(e.fails-1, 10), t.cfg.RevalidateSlow))
+	pause := min(t.cfg.RevalidateFast<<min(e.fails-1, 10), t.cfg.RevalidateSlow)
+	if e.due = now + c.b.jitter(pause); !member {
+		c.recheck(e, pause)
+		c.schedule()
+	}
 	return false
 }
 
 // fail counts one failure. It reports whether the credit is used up.
 func (e *entry) fail(now time.Duration) (dead bool) {
-	e.fails++
+	if e.fails < math.MaxUint16 { // a trusted node may fail for ever
+		e.fails++
+	}
 	e.lastFail = now
 	if e.fails < 2 {
 		return false

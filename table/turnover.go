@@ -134,6 +134,9 @@ func (c *change) displaced(e *entry) int {
 	worst, most := -1, prefixquota.Load(0)
 	for i := range b.waiting {
 		o := &b.waiting[i]
+		if o.trusted {
+			continue
+		}
 		if (o.minority != 0) != (e.minority != 0) && (o.minority != 0) == keep {
 			continue
 		}
