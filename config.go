@@ -130,6 +130,18 @@ type Config struct {
 	// A handler that is too slow loses lines, and a line says how many. Default: silence.
 	Logger *slog.Logger
 
+	// StaticNodes are nodes that this one stays in contact with as long as it runs, MaxStaticNodes
+	// at most: it pings each every half minute and offers it to the table when it answers. If one
+	// does not answer, pings follow after 1 s, 2 s and so on up to 5 minutes, for ever, to its
+	// newest record and to the address that was given in turn. The table treats them like others.
+	//
+	// TrustedNodes are static nodes that are exempt from limits: they are permitted (see
+	// Node.Permit), so that no ban of their IDs and no rate limit applies to their requests; no
+	// limit by prefix keeps them out of the table, and there they are neither displaced nor dropped
+	// when they fail, though in a full bucket they wait for a slot like others. TableFilter, bans of
+	// addresses and the capacity for sessions apply to them. See Node.StaticNodes.
+	StaticNodes, TrustedNodes []Contact
+
 	// Sockets is how many sockets, with a goroutine each, share every listen address, at most
 	// fastpath.MaxSockets. Default: GOMAXPROCS, where the system can spread datagrams among
 	// sockets.

@@ -47,6 +47,7 @@ type Node struct {
 
 	log       eventLog
 	saver     saver
+	static    staticNodes
 	callbacks callbacks
 
 	state   atomic.Int32
@@ -245,6 +246,10 @@ func (n *Node) build() error {
 	if n.machine != nil {
 		n.machine.Configure(&cfg)
 	}
+	cfg.Table.Trusted = n.static.trusts
+	if err := n.static.init(n); err != nil {
+		return err
+	}
 	if n.engine, err = engine.New(cfg); err != nil {
 		return fmt.Errorf("discv5: %w", err)
 	}
@@ -322,6 +327,7 @@ func (n *Node) started(ctx context.Context) {
 	if n.saver.store != nil {
 		n.background(n.saver.run)
 	}
+	n.static.start()
 	for _, e := range *n.unusable.Load() {
 		n.publish(e)
 	}

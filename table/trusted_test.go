@@ -74,8 +74,8 @@ func TestTrustedNodes(t *testing.T) {
 	}
 }
 
-// Neither the limits of a bucket nor those of the table refuse trusted nodes, also where others have
-// used them up; and others have the limits for themselves.
+// Neither the limits of a bucket nor those of the table refuse trusted nodes, also where others
+// have used them up; and others have the limits for themselves.
 func TestTrustedNodesBesideOthers(t *testing.T) {
 	home := func(d int, k uint32) Node {
 		return at(d, k, netip.AddrPortFrom(netip.AddrFrom4([4]byte{9, 9, 9, byte(k)}), 9000))
