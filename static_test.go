@@ -49,7 +49,7 @@ func TestStaticNode(t *testing.T) {
 		}
 		// It is gone for two hours.
 		peer.Close()
-		w.setRoute(func(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort, bool) {
+		w.SetRoute(func(from, to netip.AddrPort) (netip.AddrPort, netip.AddrPort, bool) {
 			if to == gone {
 				sent++
 			}
@@ -152,7 +152,7 @@ func TestStaticNodesRefused(t *testing.T) {
 		"itself":             {func(c *Config) { c.TrustedNodes = Contacts(self) }, ErrSelf},
 		"nobody, as trusted": {func(c *Config) { c.TrustedNodes = []Contact{ContactOf(nil)} }, ErrNoEndpoint},
 	} {
-		cfg := Config{PrivateKey: key, Conns: []fastpath.Conn{newWire().conn(netip.MustParseAddrPort("10.0.0.1:1"))}}
+		cfg := Config{PrivateKey: key, Conns: []fastpath.Conn{newWire().Conn(netip.MustParseAddrPort("10.0.0.1:1"))}}
 		c.change(&cfg)
 		if n, err := New(cfg); !errors.Is(err, c.want) || !errors.Is(err, ErrConfig) {
 			t.Errorf("%s: %v", name, err)
@@ -161,7 +161,7 @@ func TestStaticNodesRefused(t *testing.T) {
 			}
 		}
 	}
-	n, err := New(Config{PrivateKey: key, Conns: []fastpath.Conn{newWire().conn(netip.MustParseAddrPort("10.0.0.1:1"))}})
+	n, err := New(Config{PrivateKey: key, Conns: []fastpath.Conn{newWire().Conn(netip.MustParseAddrPort("10.0.0.1:1"))}})
 	if err != nil {
 		t.Fatal(err)
 	}
