@@ -33,7 +33,7 @@ TOOLS      ?= $(CURDIR)/bin/tools
 tool = tool=$(TOOLS)/$(subst @,-,$(notdir $(1))); [ -x "$$tool" ] || { \
 	GOFLAGS= GOBIN=$(TOOLS)/new $(GO) install $(1) && mv $(TOOLS)/new/* "$$tool"; } || exit 1
 
-.PHONY: build run test test-tags cross race lint lint-platforms vulncheck fuzz bench bench-diff bench-test perf newcomers diff interop geth sim chaos soak clean
+.PHONY: build run test test-tags cross race lint lint-platforms vulncheck fuzz bench bench-diff bench-test perf newpeers diff interop geth sim chaos soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -109,14 +109,14 @@ bench:
 perf:
 	cd bench && $(GO) run ./cmd/perf -o results/latest.json $(PERFARGS) && $(GO) run ./cmd/perfdoc
 
-# Measures new peers beside floods, with the node of commit BEFORE in turn, writes bench/results/newcomers.json and PERF.md: some
-# three minutes on a quiet machine of two CPUs. NEWCOMERARGS are flags of cmd/newcomers, for example -rounds 3.
+# Measures new peers beside floods, with the node of commit BEFORE in turn, writes bench/results/new_peers.json and PERF.md: some
+# three minutes on a quiet machine of two CPUs. NEWPEERARGS are flags of cmd/newpeers, for example -rounds 3.
 BEFORE ?= 4839a4a
-newcomers:
+newpeers:
 	rm -rf bin/before && git worktree prune && git worktree add -f --detach bin/before $(BEFORE)
 	cd bin/before/bench && $(GO) build -o $(CURDIR)/bin/perf-before ./cmd/perf
 	git worktree remove --force bin/before
-	cd bench && $(GO) run ./cmd/newcomers -before ../bin/perf-before -o results/newcomers.json $(NEWCOMERARGS) && $(GO) run ./cmd/perfdoc
+	cd bench && $(GO) run ./cmd/newpeers -before ../bin/perf-before -o results/new_peers.json $(NEWPEERARGS) && $(GO) run ./cmd/perfdoc
 
 # Compares the Go benchmarks with those of bench/results/bench.txt, and stores the new ones there with STORE=1: some three minutes on
 # a quiet machine. All of them run once, then all once more: what else the machine does for a while meets one of the runs of each,

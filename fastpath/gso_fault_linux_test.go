@@ -48,7 +48,7 @@ func TestS21GSOFaults(t *testing.T) {
 			lens: []int{4, 1, 3, 1, 1, 1, 1, 1, 1, 1, 1}, refused: 1, off: true},
 		{name: "alone too large too", steps: []step{{err: unix.EMSGSIZE}, {n: 1}, {err: unix.EMSGSIZE}, {err: unix.EMSGSIZE}},
 			lens: []int{4, 1, 3, 1, 1, 1, 1, 1, 3, 1, 1, 1, 1, 3, 1, 1, 1, 1, 3, 1, 1, 1, 3}, missing: []int{1}, want: SendErrors{TooLong: 1}, refused: 1},
-		{name: "alone too large for what a stranger says", steps: []step{{err: unix.EMSGSIZE}, {err: unix.EMSGSIZE}}, refused: 1},
+		{name: "alone too large for the path MTU that anybody can state", steps: []step{{err: unix.EMSGSIZE}, {err: unix.EMSGSIZE}}, refused: 1},
 		{name: "denied", steps: slices.Concat([]step{{err: unix.EPERM}}, rep(4, step{err: unix.EPERM})),
 			missing: []int{0, 1, 2, 3}, want: SendErrors{Denied: 4}, refused: 1},
 		{name: "refused once is about an earlier datagram", steps: []step{{err: unix.ECONNREFUSED}}, lens: []int{4, 1, 3, 4, 1, 3}},

@@ -43,8 +43,8 @@ func newMmsgConn(s *socket) *mmsgConn {
 // Both calls go past the scheduler of the runtime (RawSyscall6). They never wait, but a full batch
 // takes 100 µs and more. The runtime takes a processor away from a system call after 20 µs, wakes
 // another thread for it, and finds that there is nothing to do: on a busy socket that was twelve
-// context switches per batch, and up to a third of all CPU time. Whoever waits for the processor,
-// such as a stop of the world, waits for one batch at most.
+// context switches per batch, and up to a third of all CPU time. A stop of the world waits
+// for one batch at most.
 
 func recvmmsg(fd uintptr, h *mmsghdr, n int) (int, syscall.Errno) {
 	r, _, e := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(h)), uintptr(n), unix.MSG_DONTWAIT, 0, 0)

@@ -19,7 +19,7 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-var update = flag.Bool("update", false, "write the seed corpora anew")
+var update = flag.Bool("update", false, "write new seed corpora")
 
 // corpora are the seed files, by path from the root of the module: packets of the published vectors
 // and of a conversation between two engines, in clear and opened, and the records that go with
@@ -62,9 +62,9 @@ func (c corpora) record(name string, r *enr.Record) {
 	c.add("fuzz/diff/FuzzRecord", name, r.Bytes(), false)
 }
 
-// TestCorpora: the seed files are there. Targets run them. With -update they are written anew: what
-// an engine draws of its random numbers may change, so the files need not be those that it would
-// write today.
+// TestCorpora: the seed files are there. Targets run them. With -update the test writes new
+// ones. The random numbers that an engine draws may change, so the files may differ from those that
+// it would write today.
 func TestCorpora(t *testing.T) {
 	c := corpora{}
 	c.vectors(t)

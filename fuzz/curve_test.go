@@ -10,7 +10,7 @@ import (
 
 // quickCurve stands in for secp256k1 where what matters is what happens between nodes, and not
 // between attackers and arithmetic: inputs are tried ten times as often. A public key is the
-// private one and tells it, but for that of the node itself, whose record has the real one; secrets
+// private one and tells it, except that of the node itself, whose record has the real one; secrets
 // and signatures are hashes.
 type quickCurve struct {
 	scalar [curve.PrivateKeySize]byte

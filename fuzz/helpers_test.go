@@ -68,8 +68,8 @@ func masked(packet []byte, head int, dest [32]byte) []byte {
 	return packet
 }
 
-// tampered applies changes to a datagram to dest as it was before its header was masked, and reports
-// whether anything is different then. message is the size of its plaintext.
+// tampered applies changes to a datagram to dest as it was before its header was masked, and
+// reports whether anything is different then. message is the size of its plaintext.
 func tampered(datagram []byte, message int, dest [32]byte, changes []byte) bool {
 	head := len(datagram) - message - codec.TagSize
 	packet := masked(datagram, head, dest) // masking twice takes the mask off

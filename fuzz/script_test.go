@@ -1,6 +1,6 @@
 package fuzz
 
-// script reads choices off the input of a target. What is not there reads as 0.
+// script reads choices off the input of a target. Behind its end it reads 0.
 type script struct{ b []byte }
 
 func (s *script) more() bool { return len(s.b) > 0 }

@@ -56,7 +56,7 @@ type call struct {
 	id    engine.CallID
 	ended int
 
-	// What its result said, and again, as it was then.
+	// Its result, and a copy of it from when it came.
 	payload, payloadThen []byte
 	records              []*enr.Record
 	recordsThen          [][]byte

@@ -12,7 +12,7 @@ import (
 	"github.com/fastdisc/discv5/internal/session"
 )
 
-// Strangers that come again get the challenge again that names their first packet, and every packet
+// Junk IDs that repeat get the challenge again that names their first packet, and every packet
 // counts as answered.
 func TestRepeatedChallenges(t *testing.T) {
 	t.Parallel()

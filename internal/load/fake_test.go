@@ -30,8 +30,8 @@ type fake struct {
 	answer func(r *fakeRequest)
 	// seen, if not nil, is called with every packet.
 	seen func(p *codec.Packet)
-	// deaf, if not nil, tells which packets are lost on their way.
-	deaf func(p *codec.Packet) bool
+	// loses, if not nil, tells which packets are lost on their way.
+	loses func(p *codec.Packet) bool
 	// forms counts handshakes by what is wrong with them.
 	good, badProof, badRecord atomic.Int64
 	// acceptAll takes bad handshakes too.
@@ -95,7 +95,7 @@ func (f *fake) packet(p *codec.Packet, from netip.AddrPort) {
 	if f.seen != nil {
 		f.seen(p)
 	}
-	if f.deaf != nil && f.deaf(p) {
+	if f.loses != nil && f.loses(p) {
 		return
 	}
 	s := f.sessions[p.SourceID]

@@ -378,7 +378,7 @@ func TestLostHandshake(t *testing.T) {
 func lostHandshake(t *testing.T, ends bool) {
 	f, to := newFake(t, "127.0.0.1:0", usual)
 	messages, handshakes := 0, 0
-	f.deaf = func(p *codec.Packet) bool {
+	f.loses = func(p *codec.Packet) bool {
 		switch p.Flag {
 		case codec.FlagMessage:
 			if messages++; messages == 5 { // the first one began the session

@@ -30,7 +30,7 @@ func TestFlood(t *testing.T) {
 				seen[p.SourceID]++
 				packets++
 			}
-			f.deaf = func(*codec.Packet) bool { return true }
+			f.loses = func(*codec.Packet) bool { return true }
 			f.serve()
 			flood, err := NewFlood(FloodConfig{Target: to, Size: 95, IDs: c.ids})
 			if err != nil {

@@ -129,11 +129,11 @@ func goodHandshakes(t *testing.T, x *target) attack {
 		t.Fatal(err)
 	}
 	a.check = func(t *testing.T, before, after *state) {
-		t.Logf("new sessions %d, evicted %d, refused as none gave way %d", delta(before, after, engine.SessionsInbound),
+		t.Logf("new sessions %d, evicted %d, refused as none could be evicted %d", delta(before, after, engine.SessionsInbound),
 			after.Sessions.Evicted-before.Sessions.Evicted, after.Sessions.Refused-before.Sessions.Refused)
 		// Under the race detector handshakes may all come after the end of their challenges.
 		if after.Sessions.Evicted == before.Sessions.Evicted && !raceEnabled {
-			t.Error("no session gave way to a new one")
+			t.Error("no session was evicted for a new one")
 		}
 	}
 	return a.attack

@@ -136,7 +136,7 @@ func verdict(t *testing.T, a *attack, w *watch, r *load.Result, d time.Duration)
 		t.Error("steady: nothing came through")
 	}
 	if lost := r.Events.Whoareyou; lost > 0 {
-		t.Errorf("steady: the node lost sessions: %d challenges, %d made anew", lost, r.Events.Rekeys)
+		t.Errorf("steady: the node lost sessions: %d challenges, %d renewed", lost, r.Events.Rekeys)
 	}
 	for _, c := range []engine.Counter{engine.RateUnverified, engine.RateHandshake, engine.RateVerified, engine.DropSendQueue} {
 		if n := delta(before, after, c); n > 0 {

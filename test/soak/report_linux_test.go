@@ -153,7 +153,7 @@ func (r *report) write(dir string) error {
 			curve("resident", mebibyte, func(s *sample) float64 { return s.RSS }), curve("heap in use", mebibyte, func(s *sample) float64 { return s.Heap })}}},
 		{"soak-sessions.svg", chart.Chart{Title: "Sessions and challenges", Y: "number", Lines: []chart.Line{
 			curve("sessions", 1, func(s *sample) float64 { return s.Sessions }), curve("challenges", 1, func(s *sample) float64 { return s.Challenges })}}},
-		{"soak-counts.svg", chart.Chart{Title: "What else must not grow", Y: "number", Lines: []chart.Line{
+		{"soak-counts.svg", chart.Chart{Title: "Other counts that must not grow", Y: "number", Lines: []chart.Line{
 			curve("goroutines", 1, func(s *sample) float64 { return s.Goroutines }), curve("descriptors", 1, func(s *sample) float64 { return s.Descriptors }),
 			curve("table", 1, func(s *sample) float64 { return s.Table }), curve("pending requests", 1, func(s *sample) float64 { return s.Pending })}}},
 		{"soak-traffic.svg", chart.Chart{Title: "Traffic", Y: "per second", Lines: []chart.Line{

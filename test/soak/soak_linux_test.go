@@ -37,7 +37,7 @@ type generator struct {
 	result *load.Result
 }
 
-// mixture is the load: sessions that must be served, and what comes from strangers.
+// mixture is the load: sessions that must be served, and requests of unknown senders.
 func mixture(to load.Target) []*generator {
 	return []*generator{
 		{name: "steady", share: 0.6, config: load.Config{Mix: load.Mix{load.Ping: 6, load.FindNode: 3, load.Talk: 1}, Identities: lighter(steadySessions), TalkSize: 100}},

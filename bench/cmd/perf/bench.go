@@ -72,13 +72,13 @@ type bench struct {
 const (
 	tablePeers     = 16 // a full bucket
 	challengeSlots = 1 << 17
-	freshStrangers = 1 << 15
-	// challengeLife is after how long a stranger gets a new challenge.
+	freshJunk      = 1 << 15
+	// challengeLife is the time after which an unknown sender gets a new challenge.
 	challengeLife = 1200 * time.Millisecond
 	// foreignSessions is what fits into the session caches of the Rust and TypeScript nodes, of
 	// 1,000, with their peers.
-	foreignSessions  = 900
-	foreignStrangers = 1 << 13
+	foreignSessions = 900
+	foreignJunk     = 1 << 13
 	// foreignWindow is what fits into a socket's buffer of the system's default size, which holds
 	// some 40 datagrams of a segmented burst: they ask for none.
 	foreignWindow     = 32
@@ -175,8 +175,8 @@ func (b *bench) start(name string, spec serve.Spec, sessions int) (*target, erro
 
 // generator makes the load generator of a target. Requests leave from one socket.
 func (b *bench) generator(child *serve.Child, c load.Config) (*load.Generator, error) {
-	// Other implementations receive one datagram at a time too. With GRO, this node would not pay for
-	// splitting its responses.
+	// Other implementations receive one datagram at a time too. With GRO, this node would not pay
+	// for splitting its responses.
 	c.DisableGRO = true
 	c.Sockets, c.GSOBatch, c.Poll = 1, min(b.burst, fastpath.MaxSegments), !b.sleep
 	c.Distances, c.TalkProtocol, c.TalkSize = []uint{codec.MaxDistance}, "bench", 32
@@ -214,7 +214,7 @@ func (b *bench) connect(name string, child *serve.Child, sessions int) (t *targe
 	}
 	junk := b.few
 	if child.Foreign() {
-		junk = min(junk, foreignStrangers)
+		junk = min(junk, foreignJunk)
 	}
 	if t.gen, err = b.generator(child, load.Config{Target: to, Mix: sessionMix(), Identities: sessions, JunkIDs: junk}); err != nil {
 		return nil, err
@@ -284,7 +284,7 @@ func (b *bench) plan() error {
 	for _, j := range []struct {
 		name       string
 		limit, ids int
-	}{{"junk-repeated", 0, b.few}, {"junk-new", freshStrangers, -1}} {
+	}{{"junk-repeated", 0, b.few}, {"junk-new", freshJunk, -1}} {
 		if !b.wanted(j.name) {
 			continue
 		}
@@ -292,7 +292,7 @@ func (b *bench) plan() error {
 		for _, t := range b.targets() {
 			e := &entry{target: t, mix: load.Only(load.Junk), size: t.gen.PacketSize(load.Junk), answers: []int{codec.WhoareyouSize}, limit: j.limit, ids: j.ids}
 			if t.child.Foreign() {
-				e.limit, e.ids = min(e.limit, foreignStrangers), min(e.ids, foreignStrangers)
+				e.limit, e.ids = min(e.limit, foreignJunk), min(e.ids, foreignJunk)
 			}
 			if !e.fresh() {
 				retried, err := b.repeats(t)

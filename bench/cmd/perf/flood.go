@@ -87,8 +87,8 @@ func (b *bench) floods() error {
 	return nil
 }
 
-// steady makes the sessions that a server is to serve beside junk. Those of other workloads may
-// give way to them.
+// steady makes the sessions that a server is to serve beside junk. They may
+// evict those of other workloads.
 func (b *bench) steady(t *target) (*load.Generator, error) {
 	to, err := load.ParseTarget(t.child.Ready.Records[0], false)
 	if err != nil {

@@ -2,7 +2,8 @@ package main
 
 import "testing"
 
-// What others sent meanwhile, as nodes of the table do, makes no number of drops below none.
+// Datagrams that others sent meanwhile, as nodes of the table do, never make a negative number of
+// drops.
 func TestMissing(t *testing.T) {
 	for _, c := range [][3]uint64{{100, 60, 40}, {100, 100, 0}, {100, 103, 0}, {0, 0, 0}} {
 		if got := missing(c[0], c[1]); got != c[2] {

@@ -26,8 +26,8 @@ func (b *bench) skip(name, why string) {
 	b.report.Skipped = append(b.report.Skipped, results.Skipped{Name: name, Why: why})
 }
 
-// startForeign builds and starts the servers of other languages. One that cannot be built or
-// started is left out, and the report says why.
+// startForeign builds and starts the servers of other languages. A server that cannot be
+// built or started is left out, and the report says why.
 func (b *bench) startForeign(records []string) error {
 	for _, f := range []struct {
 		name  string

@@ -13,8 +13,8 @@ import (
 // handshakeBatch is how many handshakes a slice has.
 const handshakeBatch = 64
 
-// handshakes measures new handshakes, when all other workloads are through: other implementations hold
-// so few sessions that new ones drive the old ones out.
+// handshakes measures new handshakes, when all other workloads are through: other implementations
+// hold so few sessions that new ones drive the old ones out.
 func (b *bench) handshakes() error {
 	const name = "handshake"
 	if !b.wanted(name) {

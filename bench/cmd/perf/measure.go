@@ -202,8 +202,8 @@ func (b *bench) prepare(e *entry) error {
 	return nil
 }
 
-// latencies measures exchanges one at a time, without other load, after a slice of the same entry: a
-// part of them in every round, so that what else the machine does meets all servers alike.
+// latencies measures exchanges one at a time, without other load, after a slice of the same entry:
+// a part of them in every round, so that what else the machine does meets all servers alike.
 func (b *bench) latencies(w *results.Waits, e *entry) error {
 	if e.silent {
 		return nil

@@ -14,7 +14,7 @@ const (
 	scaleMax       = 1_000_000
 	scaleMemory    = 6 << 10 // MiB that must be free for scaleMax
 	shareSessions  = 1000
-	shareStrangers = 1 << 15
+	shareJunk      = 1 << 15
 	workerSessions = 256
 	workerSockets  = 32 // the kernel spreads senders among the sockets of a node by their endpoints
 	seed           = 1
@@ -63,7 +63,7 @@ func (b *bench) fill(t *target, n int) (each float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	t.gen, err = b.generator(t.child, load.Config{Target: to, Mix: load.Only(load.Ping), Identities: n, SessionSeed: seed, JunkIDs: shareStrangers})
+	t.gen, err = b.generator(t.child, load.Config{Target: to, Mix: load.Only(load.Ping), Identities: n, SessionSeed: seed, JunkIDs: shareJunk})
 	if err != nil {
 		return 0, err
 	}
@@ -132,7 +132,7 @@ func (b *bench) scaleSessions() error {
 	return nil
 }
 
-// scaleJunk measures steady sessions among which strangers send junk.
+// scaleJunk measures steady sessions beside junk from unknown senders.
 func (b *bench) scaleJunk() error {
 	t, _, err := b.core(shareSessions)
 	if err != nil {
@@ -146,7 +146,7 @@ func (b *bench) scaleJunk() error {
 	var entries []*entry
 	for _, percent := range shares() {
 		e := *ping
-		e.mix, e.ids = load.Mix{load.Ping: 100 - percent, load.Junk: percent}, max(1, shareStrangers*percent/100)
+		e.mix, e.ids = load.Mix{load.Ping: 100 - percent, load.Junk: percent}, max(1, shareJunk*percent/100)
 		entries = append(entries, &e)
 	}
 	samples, err := b.turns(entries)

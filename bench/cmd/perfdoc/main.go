@@ -1,6 +1,6 @@
 // Command perfdoc makes PERF.md and its pictures from what cmd/perf has found:
 //
-//	go run ./cmd/perfdoc [-results file] [-newcomers file] [-template file] [-o file] [-images directory]
+//	go run ./cmd/perfdoc [-results file] [-newpeers file] [-template file] [-o file] [-images directory]
 //
 // It is run in bench/. It writes nothing if figures are missing.
 package main
@@ -17,7 +17,7 @@ import (
 
 func main() {
 	from := flag.String("results", "results/latest.json", "results file of cmd/perf")
-	peers := flag.String("newcomers", "results/newcomers.json", "results file of cmd/newcomers")
+	peers := flag.String("newpeers", "results/new_peers.json", "results file of cmd/newpeers")
 	text := flag.String("template", "perf.md.tmpl", "template, with what people write")
 	out := flag.String("o", "../PERF.md", "document")
 	images := flag.String("images", "../docs/img", "directory for pictures")
@@ -33,7 +33,7 @@ func run(from, peers, text, out, images string) error {
 	if err != nil {
 		return err
 	}
-	if f.Newcomers, err = results.LoadNewcomers(peers); err != nil {
+	if f.NewPeers, err = results.LoadNewPeers(peers); err != nil {
 		return err
 	}
 	t, err := os.ReadFile(text)

@@ -1,5 +1,5 @@
-// Package document makes PERF.md and its pictures from a results file. What people write is in a
-// template, bench/perf.md.tmpl, and is kept; figures come from the file alone.
+// Package document makes PERF.md and its pictures from a results file. The text that people
+// write is in a template, bench/perf.md.tmpl; figures come from the file alone.
 //
 // # Glossary
 //

@@ -48,7 +48,7 @@ func Make(f *results.File, text, images string) (*Document, error) {
 //	workloads           table of all workloads
 //	handshakes          table of handshakes
 //	flood               table of steady sessions beside junk
-//	newcomers           table of new peers beside junk
+//	newpeers           table of new peers beside junk
 //	memory              table of memory by session
 //	workers             table of one and two workers
 //	sessions            table of cost by number of sessions
@@ -71,7 +71,7 @@ func Functions(f *results.File, images string) template.FuncMap {
 		"workloads":  func() string { return workloads(f) },
 		"handshakes": func() string { return handshakes(f) },
 		"flood":      func() string { return flood(f) },
-		"newcomers":  func() string { return newcomers(f.Newcomers) },
+		"newpeers":   func() string { return newpeers(f.NewPeers) },
 		"memory":     func() string { return memory(f) },
 		"workers":    func() string { return workers(f) },
 		"sessions":   func() string { return sessions(f) },

@@ -7,7 +7,7 @@ import (
 	"github.com/fastdisc/discv5/bench/internal/results"
 )
 
-// What is said of the goals follows from the figures.
+// The verdicts on the goals follow from the figures.
 func TestGoals(t *testing.T) {
 	f := results.Example()
 	set := func(ping, findnode, geth, many, rest float64) {
@@ -136,7 +136,7 @@ func TestJunkThatLeft(t *testing.T) {
 		want string
 	}{
 		{results.NoJunk, 0, "none"}, {results.FullSpeed, 1_234_567, "all that a CPU sends: 1,234,567"}, {10_000, 9_990, "10,000"}, {400_000, 400_000, "400,000"},
-		{400_000, 388_000, "400,000"}, {400_000, 310_000, "400,000, of which 310,000 left"},
+		{400_000, 388_000, "400,000"}, {400_000, 310_000, "400,000 (310,000 left)"},
 	} {
 		if got := junkRate(&results.Flood{Junk: c.junk, Sent: c.sent}); got != c.want {
 			t.Errorf("%d, %v left: %q, want %q", c.junk, c.sent, got, c.want)

@@ -262,7 +262,7 @@ func junkRate(x *results.Flood) string {
 	}
 	text := group(float64(x.Junk))
 	if x.Sent < sentPart*float64(x.Junk) {
-		text += ", of which " + group(x.Sent) + " left"
+		text += " (" + group(x.Sent) + " left)"
 	}
 	return text
 }
@@ -282,7 +282,7 @@ func flood(f *results.File) string {
 			}
 		}
 	}
-	return table([]string{"junk per second", "server", "sessions", "% answered (lower quartile)", "p50 µs", "p99 µs (quartiles)", "of which late by µs, p99", "% dropped by the kernel"}, list)
+	return table([]string{"junk per second", "server", "sessions", "% answered (lower quartile)", "p50 µs", "p99 µs (quartiles)", "late by µs, p99", "% dropped by the kernel"}, list)
 }
 
 // ours reports whether a server is this node in one of its forms.

@@ -38,7 +38,7 @@ type File struct {
 	Stages     []Stage
 	Facts      []Fact `json:",omitempty"` // that tests print
 
-	Newcomers *Newcomers `json:"-"` // of cmd/newcomers, which has a file of its own
+	NewPeers *NewPeers `json:"-"` // of cmd/newpeers, which has a file of its own
 }
 
 // Machine is what the run was made on.

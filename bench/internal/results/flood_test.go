@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What the kernel dropped is a part of all that was sent, junk and requests; other figures are
+// Drops of the kernel are a part of all that was sent, junk and requests; other figures are
 // medians.
 func TestFloodSum(t *testing.T) {
 	f := Flood{Samples: []FloodSample{

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Here describes this machine, of which a run can use so many CPUs.
+// Here describes this machine. A run can use the given number of its CPUs.
 func Here(cpus int) Machine {
 	return Machine{
 		CPU: cpuModel(), CPUs: cpus, Memory: MemInfo("MemTotal:"), Kernel: kernel(), Go: runtime.Version(),

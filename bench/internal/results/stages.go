@@ -10,7 +10,7 @@ type Where struct {
 }
 
 // Stages are the parts of the packet path. Those of a PING add up to what the engine takes for one,
-// but for what it does itself; others are steps of handshakes, tables and larger session maps.
+// except its own work; others are steps of handshakes, tables and larger session maps.
 func Stages() []Where {
 	return []Where{
 		{"unmask the header", "aead", "MaskXOR/own/16+39", false, false},

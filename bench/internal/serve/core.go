@@ -126,7 +126,7 @@ func (c *core) inject(cmd Command) error {
 		}
 	}
 	if st := m.Stats(); st.Sessions != cmd.Count {
-		return errors.New("sessions gave way to others: the map is too small")
+		return errors.New("sessions were evicted: the map is too small")
 	}
 	return nil
 }

@@ -48,7 +48,8 @@ func (f *flood) send(c Command) (sent int, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		// Never unlocked: the thread ends with the goroutine, because its niceness cannot be undone.
+		// Never unlocked: the thread ends with the goroutine, because its niceness cannot be
+		// undone.
 		runtime.LockOSThread()
 		if err = unix.Setpriority(unix.PRIO_PROCESS, 0, floodNice); err != nil {
 			err = fmt.Errorf("niceness: %w", err)

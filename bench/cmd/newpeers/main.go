@@ -1,13 +1,13 @@
-// Command newcomers measures how many new peers, 100 ms away, make their handshake at the first try
+// Command newpeers measures how many new peers, 100 ms away, make their handshake at the first try
 // beside a flood of messages under false names: each message of another node ID, so that the node
 // takes it for one of a new peer.
 //
-//	go run ./cmd/newcomers [-before program] [-rounds n] [-slice d] [-rate n] [-o file]
+//	go run ./cmd/newpeers [-before program] [-rounds n] [-slice d] [-rate n] [-o file]
 //
 // It is run in bench/. The node has its default room for challenges. It runs in a process of its
 // own on one CPU; the new peers, and the flood in a process of lower priority, share another. With
 // -before a second node is measured in turn with it: the one in the given program, which is
-// cmd/perf as built from commit 4839a4a, see `make newcomers`.
+// cmd/perf as built from commit 4839a4a, see `make newpeers`.
 //
 // Loopback addresses are exempt from the limits by source, so that the flood is what a flood from
 // all networks would be.
@@ -57,7 +57,7 @@ func main() {
 	out := flag.String("o", "", "write the figures to this file as JSON")
 	flag.Parse()
 	if flag.NArg() > 0 || *rounds < 1 || *slice <= 0 || *rate <= 0 || *rate > 1000 {
-		fmt.Fprintln(os.Stderr, "newcomers: want -rounds 1 or more, -slice above 0, -rate above 0 and up to 1000, and no arguments")
+		fmt.Fprintln(os.Stderr, "newpeers: want -rounds 1 or more, -slice above 0, -rate above 0 and up to 1000, and no arguments")
 		os.Exit(2)
 	}
 	fail(run(*before, *rounds, *slice, *rate, *out))
@@ -65,7 +65,7 @@ func main() {
 
 func fail(err error) {
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "newcomers:", err)
+		fmt.Fprintln(os.Stderr, "newpeers:", err)
 		os.Exit(1)
 	}
 }
@@ -74,7 +74,7 @@ func fail(err error) {
 type victim struct {
 	name  string
 	child *serve.Child
-	rows  []results.NewcomerRow
+	rows  []results.NewPeerRow
 }
 
 func run(before string, rounds int, slice time.Duration, rate float64, out string) error {
@@ -85,9 +85,9 @@ func run(before string, rounds int, slice time.Duration, rate float64, out strin
 	if len(cpus) < 2 {
 		return errors.New("two CPUs are needed: one for the server and one for the driver")
 	}
-	report := results.Newcomers{
+	report := results.NewPeers{
 		Date: time.Now().UTC().Truncate(time.Second), Machine: results.Here(len(cpus)), Challenges: [2]int{beforeChallenges, discv5.DefaultMaxChallenges}, Trip: trip, Rate: rate, Slice: slice,
-		Commands: []string{"go run ./cmd/newcomers " + strings.Join(os.Args[1:], " ")},
+		Commands: []string{"go run ./cmd/newpeers " + strings.Join(os.Args[1:], " ")},
 	}
 	server, driver := cpus[len(cpus)-1], cpus[0]
 	if err := serve.Pin(driver); err != nil {
@@ -119,8 +119,8 @@ func run(before string, rounds int, slice time.Duration, rate float64, out strin
 		}
 		defer child.Close()
 		one := &victim{name: v.name, child: child}
-		for _, r := range results.NewcomerJunk() {
-			one.rows = append(one.rows, results.NewcomerRow{Server: v.name, Junk: r})
+		for _, r := range results.NewPeerJunk() {
+			one.rows = append(one.rows, results.NewPeerRow{Server: v.name, Junk: r})
 		}
 		list = append(list, one)
 	}
@@ -149,7 +149,7 @@ func run(before string, rounds int, slice time.Duration, rate float64, out strin
 }
 
 // once measures one slice. Before it, challenges of the last one end.
-func (v *victim) once(junk *serve.Child, row *results.NewcomerRow, slice time.Duration, rate float64) error {
+func (v *victim) once(junk *serve.Child, row *results.NewPeerRow, slice time.Duration, rate float64) error {
 	time.Sleep(lead)
 	to, err := load.ParseTarget(v.child.Ready.Records[0], false)
 	if err != nil {

@@ -7,17 +7,17 @@ import (
 	"github.com/fastdisc/discv5/bench/internal/results"
 )
 
-// newcomers is the table of new peers beside junk, with what it was made on and by.
-func newcomers(n *results.Newcomers) string {
+// newpeers is the table of new peers beside junk, with what it was made on and by.
+func newpeers(n *results.NewPeers) string {
 	if n == nil {
-		return "Not measured yet: `go run ./cmd/newcomers` in bench/."
+		return "Not measured yet: `go run ./cmd/newpeers` in bench/."
 	}
 	var list [][]string
 	servers := []string{results.Before, results.Own}
-	for _, rate := range results.NewcomerJunk() {
+	for _, rate := range results.NewPeerJunk() {
 		row := []string{group(float64(rate))}
 		for _, s := range servers {
-			row = append(row, newcomerPart(n, s, rate))
+			row = append(row, newPeerPart(n, s, rate))
 		}
 		list = append(list, row)
 	}
@@ -29,8 +29,8 @@ func newcomers(n *results.Newcomers) string {
 	return b.String()
 }
 
-// newcomerPart is the median of one server at one rate, and the least of its rounds.
-func newcomerPart(n *results.Newcomers, server string, junk int) string {
+// newPeerPart is the median of one server at one rate, and the least of its rounds.
+func newPeerPart(n *results.NewPeers, server string, junk int) string {
 	for _, r := range n.Rows {
 		if r.Server == server && r.Junk == junk && len(r.Parts) > 0 {
 			_, mid, _ := results.Quartiles(r.Parts)

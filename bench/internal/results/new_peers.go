@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Newcomers is what cmd/newcomers has found: how many new peers make their handshake at the first
+// NewPeers is what cmd/newpeers has found: how many new peers make their handshake at the first
 // try beside a flood of messages under false names.
-type Newcomers struct {
+type NewPeers struct {
 	Date       time.Time
 	Machine    Machine
 	Commands   []string
@@ -18,11 +18,11 @@ type Newcomers struct {
 	Trip       time.Duration // round trip of the new peers
 	Rate       float64       // new peers in a second
 	Slice      time.Duration
-	Rows       []NewcomerRow
+	Rows       []NewPeerRow
 }
 
-// NewcomerRow is one rate of junk at one server. Parts are 0 to 1, in the order of rounds.
-type NewcomerRow struct {
+// NewPeerRow is one rate of junk at one server. Parts are 0 to 1, in the order of rounds.
+type NewPeerRow struct {
 	Server  string
 	Junk    int       // messages in a second that were asked for
 	Sent    []float64 // that left in a second
@@ -30,14 +30,14 @@ type NewcomerRow struct {
 	Dropped []float64 // of all datagrams, by the kernel at the server's socket
 }
 
-// Before is the name of the server that -before of cmd/newcomers has given.
+// Before is the name of the server that -before of cmd/newpeers has given.
 const Before = "discv5 before"
 
-// NewcomerJunk are the rates of junk, in a second.
-func NewcomerJunk() []int { return []int{0, 25_000, 50_000, 100_000, 200_000} }
+// NewPeerJunk are the rates of junk, in a second.
+func NewPeerJunk() []int { return []int{0, 25_000, 50_000, 100_000, 200_000} }
 
-// LoadNewcomers reads a file of cmd/newcomers. It returns nil if there is none.
-func LoadNewcomers(path string) (*Newcomers, error) {
+// LoadNewPeers reads a file of cmd/newpeers. It returns nil if there is none.
+func LoadNewPeers(path string) (*NewPeers, error) {
 	b, err := os.ReadFile(path)
 	if os.IsNotExist(err) {
 		return nil, nil
@@ -45,7 +45,7 @@ func LoadNewcomers(path string) (*Newcomers, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := new(Newcomers)
+	n := new(NewPeers)
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(n); err != nil {
@@ -55,7 +55,7 @@ func LoadNewcomers(path string) (*Newcomers, error) {
 }
 
 // Save writes the file.
-func (n *Newcomers) Save(path string) error {
+func (n *NewPeers) Save(path string) error {
 	b, err := json.MarshalIndent(n, "", "\t")
 	if err != nil {
 		return err
