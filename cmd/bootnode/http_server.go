@@ -41,7 +41,7 @@ type webServer struct {
 	closing  atomic.Bool
 }
 
-// listenHTTP opens the listener. It returns nil if addr is empty. Callers must call serve.
+// listenHTTP opens the listener, and returns nil if addr is empty. The server answers after serve.
 func listenHTTP(addr string, count *counts) (*webServer, error) {
 	if addr == "" {
 		return nil, nil

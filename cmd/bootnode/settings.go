@@ -93,9 +93,9 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.Usage = func() {}
 	f.StringArrayVar(&o.addrs, "addr", []string{":" + strconv.Itoa(discv5.DefaultPort)}, "UDP `ADDR` to listen on: IP:PORT, [IPv6]:PORT, or :PORT for all IPv4 and IPv6 addresses; repeatable")
 	f.StringArrayVar(&o.extIPs, "extip", nil, "`IP[:PORT]` to put into the record; repeat it for the other family. Default: --addr, or an address of an interface, until peers agree on another one")
-	f.IntVar(&o.detect, "detect-address", discv5.DefaultDetectAddress, "`N` votes of peers that put another address into the record; 3 are enough in a private network, -1 ignores votes")
+	f.IntVar(&o.detect, "detect-address", discv5.DefaultDetectAddress, "put another address into the record after `N` votes of peers; 3 are enough in a private network, -1 ignores votes")
 	f.DurationVar(&o.reachWait, "reach-wait", discv5.DefaultReachWait, "minimum `TIME` that an address from votes stays in the record; 0 until peers agree on another one")
-	f.IntVar(&o.reachMisses, "reach-misses", discv5.DefaultReachMisses, "`N` networks that must contradict such an address before the record drops it; a large table needs more")
+	f.IntVar(&o.reachMisses, "reach-misses", discv5.DefaultReachMisses, "drop such an address from the record if `N` networks contradict it; a large table needs more")
 	f.DurationVar(&o.reachRetry, "reach-retry", discv5.DefaultReachRetry, "`TIME` to ignore votes for an address that the record dropped")
 	f.StringVar(&o.natSpec, "nat", "none", "`METHOD` to find the external address and to open the router's port: none, any, upnp, pmp[:IP], extip:IP or stun:HOST[:PORT]")
 	f.StringArrayVar(&o.bootnodes, "bootnodes", nil, "`NODES` to start from, separated by commas: enr:..., enode://... or enrtree://...; repeatable")
@@ -105,17 +105,17 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.BoolVar(&o.lowPorts, "low-ports", false, "contact and relay nodes that others report at ports below 1024")
 	f.StringVar(&o.dataDir, "datadir", "", "`DIR` for the key and the known nodes. Default: "+dataDirHelp())
 	f.StringVar(&o.nodeKey, "nodekey", "", "`FILE` with the private key, 64 hexadecimal digits. Default: nodekey in the data directory, created if missing")
-	f.StringVar(&o.keyHex, "nodekeyhex", "", "private key as 64 `HEX` digits; other users of this machine can see flags")
-	f.StringVar(&o.http, "http", "", "`ADDR` HOST:PORT that serves /metrics, /healthz, /nodes, /buckets, /address and /eth/v1/node/identity. Default: off")
+	f.StringVar(&o.keyHex, "nodekeyhex", "", "private key, 64 `HEX` digits; other users of this machine can see flags")
+	f.StringVar(&o.http, "http", "", "`HOST:PORT` to serve /metrics, /healthz, /nodes, /buckets, /address and /eth/v1/node/identity at. Default: off")
 	f.StringArrayVar(&o.vhosts, "http-vhosts", nil, "host `NAMES`, besides localhost, that requests to a loopback address may use, separated by commas; * allows any")
 	f.BoolVar(&o.pprof, "pprof", false, "serve /debug/pprof/ too; --http must be a loopback address")
 	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
 	f.BoolVar(&o.logJSON, "log-json", false, "log in JSON")
 	f.DurationVar(&o.status, "log-status", defaultStatusInterval, "`TIME` between status lines of the log; 0 for none")
-	f.IntVar(&o.sessions, "max-sessions", defaultMaxSessions, "maximum `N` of sessions, about 2 KiB each. Default: less if the memory limit of the control group requires it")
+	f.IntVar(&o.sessions, "max-sessions", defaultMaxSessions, "at most `N` sessions, of about 2 KiB each. Default: less if the memory limit of the control group requires it")
 	f.StringVar(&o.bucketIn, "bucket-limits", table.DefaultBucketLimits.String(), "`LIMITS` for nodes of one network in a bucket of the table: of one address or IPv6 /64, of a /24 or /48, of a /16 or /32; \"-\" removes one limit, off all three")
-	f.StringVar(&o.tableIn, "table-limits", table.DefaultTableLimits.String(), "`LIMITS` for nodes of one network in the whole table, in the same form")
-	f.StringVar(&o.exemptIn, "exempt-private", discv5.ExemptAuto.String(), "`WHEN` peers at private addresses are exempt from these limits and from rate limits: auto (while this node has no public address), always or never")
+	f.StringVar(&o.tableIn, "table-limits", table.DefaultTableLimits.String(), "`LIMITS` for nodes of one network in the whole table; see --bucket-limits")
+	f.StringVar(&o.exemptIn, "exempt-private", discv5.ExemptAuto.String(), "`WHEN` to exempt peers at private addresses from these limits and from rate limits: auto (while this node has no public address), always or never")
 	f.IntVar(&o.sockets, "sockets", 0, "`N` sockets for each address. Default: one for each CPU")
 	f.BoolVar(&o.noGSO, "no-gso", false, "send without UDP_SEGMENT, for network cards that corrupt such packets, and receive without UDP_GRO")
 	f.DurationVar(&o.save, "save-interval", defaultSaveInterval, "`TIME` between saves of the known nodes")
@@ -154,11 +154,36 @@ func onlyFlag(name string) bool {
 	return false
 }
 
+// sections are the parts of the help text.
+var sections = []struct {
+	title string
+	flags []string
+}{
+	{"Addresses and sockets", []string{"addr", "extip", "nat", "detect-address", "reach-wait", "reach-misses", "reach-retry", "sockets", "no-gso"}},
+	{"Other nodes", []string{"bootnodes", "bootnodes-file", "ban-file", "netrestrict", "low-ports"}},
+	{"Limits", []string{"max-sessions", "bucket-limits", "table-limits", "exempt-private"}},
+	{"Key and data", []string{"datadir", "nodekey", "nodekeyhex", "save-interval"}},
+	{"HTTP", []string{"http", "http-vhosts", "pprof"}},
+	{"Log", []string{"log-level", "log-json", "log-status"}},
+	{"Settings", []string{"config", "print-config", "check-config", "version"}},
+}
+
+// usage returns the help text.
 func usage() string {
-	return "Usage: bootnode [flags]\n\nA bootnode of Node Discovery v5.1. It prints its record and runs until SIGINT or SIGTERM.\n\n" +
-		flagSet(new(options)).FlagUsagesWrapped(100) +
-		"\nEach flag is also an environment variable, such as " + envName("log-level") + " for --log-level, and a key of the\n" +
-		"file of --config. A flag overrides an environment variable, which overrides the file.\n"
+	var b strings.Builder
+	b.WriteString("Usage: bootnode [flags]\n\nA bootnode of Node Discovery v5.1. It prints its record and runs until SIGINT or SIGTERM.\n")
+	all := flagSet(new(options))
+	for _, section := range sections {
+		part := pflag.NewFlagSet(section.title, pflag.ContinueOnError)
+		part.SortFlags = false
+		for _, name := range section.flags {
+			part.AddFlag(all.Lookup(name))
+		}
+		fmt.Fprintf(&b, "\n%s:\n%s", section.title, part.FlagUsagesWrapped(100))
+	}
+	fmt.Fprintf(&b, "\nEach flag is also an environment variable, such as %s for --log-level, and a key of the\n"+
+		"file of --config. A flag overrides an environment variable, which overrides the file.\n", envName("log-level"))
+	return b.String()
 }
 
 // system is what the program gets from its environment. Tests replace it.

@@ -249,6 +249,27 @@ func TestSpellings(t *testing.T) {
 	}
 }
 
+// The help text has each flag once, and every line fits a terminal of 100 columns.
+func TestUsage(t *testing.T) {
+	text := usage()
+	for _, name := range cli.FlagNames(flagSet(new(options))) {
+		count := 0
+		for line := range strings.Lines(text) {
+			if f := strings.Fields(line); len(f) > 0 && strings.HasPrefix(line, "      --") && strings.TrimSuffix(f[0], "[=true|false]") == "--"+name {
+				count++
+			}
+		}
+		if count != 1 {
+			t.Errorf("--%s is there %d times", name, count)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if len(strings.TrimRight(line, "\n")) > 101 {
+			t.Errorf("%q is too long", line)
+		}
+	}
+}
+
 // No two settings differ in their separators only.
 func TestBareNames(t *testing.T) {
 	seen := map[string]string{}
