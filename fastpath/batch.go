@@ -109,7 +109,7 @@ func (rx *Rx) Push(b []byte, from netip.AddrPort) bool {
 		rx.provide(2 * rx.open)
 	}
 	copy(rx.slot(slot), b)
-	rx.deliver(slot, len(b), plainAddr(from), 0)
+	rx.deliver(slot, len(b), netaddr.NormalizePort(from), 0)
 	return true
 }
 
@@ -213,7 +213,7 @@ func (tx *Tx) CommitFrom(n int, to netip.AddrPort, from Local) {
 	if uint(n) > uint(tx.size) {
 		panic("fastpath: Commit of more bytes than a slot has")
 	}
-	tx.queue = append(tx.queue, txPacket{to: plainAddr(to), n: n, local: from})
+	tx.queue = append(tx.queue, txPacket{to: netaddr.NormalizePort(to), n: n, local: from})
 }
 
 // Len is the number of datagrams in tx.
@@ -243,8 +243,3 @@ func (tx *Tx) Local(i int) Local { return tx.queue[i].local }
 
 // Reset forgets what is queued.
 func (tx *Tx) Reset() { tx.queue = tx.queue[:0] }
-
-// plainAddr returns a with an IPv4 address as 4 bytes and without zone.
-func plainAddr(a netip.AddrPort) netip.AddrPort {
-	return netaddr.NormalizePort(a)
-}

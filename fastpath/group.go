@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // Names of the paths in Info.
@@ -225,7 +227,7 @@ func Use(cfg Config, conns ...*net.UDPConn) (*Group, error) {
 		if !ok {
 			return nil, fmt.Errorf("%w: socket %d has no local address", ErrConfig, i+1)
 		}
-		cfg.Addr = plainAddr(local.AddrPort())
+		cfg.Addr = netaddr.NormalizePort(local.AddrPort())
 		checked, err := cfg.withDefaults()
 		if err != nil {
 			return nil, err
@@ -285,9 +287,9 @@ func GroupOf(conns ...Conn) (*Group, error) {
 	if len(conns) == 0 {
 		return nil, fmt.Errorf("%w: no Conn", ErrConfig)
 	}
-	g := &Group{addr: plainAddr(conns[0].LocalAddr()), conns: slices.Clone(conns)}
+	g := &Group{addr: netaddr.NormalizePort(conns[0].LocalAddr()), conns: slices.Clone(conns)}
 	for _, c := range conns {
-		if a := plainAddr(c.LocalAddr()); a != g.addr || !a.IsValid() {
+		if a := netaddr.NormalizePort(c.LocalAddr()); a != g.addr || !a.IsValid() {
 			return nil, fmt.Errorf("%w: Conns of %v and %v", ErrConfig, g.addr, a)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 const (
@@ -83,7 +85,7 @@ func (c *portableConn) ReadBatch(rx *Rx) error {
 				_, local = c.cache.controls(oob[:oobn], n, from)
 				c.cache.count(cnt)
 			}
-			rx.deliver(0, n, plainAddr(from), local)
+			rx.deliver(0, n, netaddr.NormalizePort(from), local)
 			return nil
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // socket is what both paths share: the bound socket, its limits, its counters.
@@ -80,7 +82,7 @@ func openSocket(cfg *Config, addr netip.AddrPort, reusePort bool) (*socket, erro
 		udp.Close()
 		return nil, fmt.Errorf("fastpath: listen on %v: %w", addr, err)
 	}
-	s.local = plainAddr(udp.LocalAddr().(*net.UDPAddr).AddrPort())
+	s.local = netaddr.NormalizePort(udp.LocalAddr().(*net.UDPAddr).AddrPort())
 	setBuffers(s, cfg)
 	return s, nil
 }

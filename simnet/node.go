@@ -13,6 +13,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // NodeConfig says what a node is like. The zero value is one with a public IPv4 address that knows
@@ -115,7 +116,7 @@ func (nd *Node) choose() error {
 		}
 	}
 	for _, a := range addrs {
-		p := &nd.list[family(a.Addr())]
+		p := &nd.list[netaddr.FamilyOf(a.Addr())]
 		if p.addr.IsValid() {
 			return fmt.Errorf("%w: %s and %s are of one family", ErrAddr, p.addr, a)
 		}
@@ -125,13 +126,6 @@ func (nd *Node) choose() error {
 		}
 	}
 	return nil
-}
-
-func family(a netip.Addr) int {
-	if a.Is4() {
-		return 0
-	}
-	return 1
 }
 
 // ports are the node's addresses.
