@@ -35,6 +35,9 @@ func (s *Snapshot) Len() int {
 // Record returns the encoded record i, 0 <= i < Len, for reading only.
 func (s *Snapshot) Record(i int) []byte { return s.entries[i].record.Bytes() }
 
+// Verified returns record i, 0 <= i < Len.
+func (s *Snapshot) Verified(i int) *enr.Record { return s.entries[i].record }
+
 // ID returns the node ID of record i, 0 <= i < Len, for reading only.
 func (s *Snapshot) ID(i int) *enr.ID { return &s.entries[i].id }
 

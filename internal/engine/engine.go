@@ -50,6 +50,7 @@ type Engine struct {
 	wake         chan struct{}
 	registrar    *topic.Registrar // nil unless the node is one
 	recordChecks recordCheckLimit
+	topicRuns    topicRuns
 
 	mu      sync.Mutex
 	workers []*Worker

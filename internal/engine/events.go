@@ -98,6 +98,9 @@ func (e *Engine) tableChanged(ev table.Event) {
 	if ev.Kind == table.EventRemoved {
 		e.removed.add(ev.Node.ID, ev.Node.Record, ev.Node.Addr)
 	}
+	if ev.Kind == table.EventLive {
+		e.topicRuns.noteLive(ev.Node)
+	}
 	if e.cfg.OnEvent != nil {
 		e.cfg.OnEvent(Event{Kind: TableChanged, ID: ev.Node.ID, Addr: ev.Node.Addr, Inbound: ev.Node.Inbound, Change: ev})
 	}

@@ -75,6 +75,7 @@ func (w *Worker) Tick(now time.Duration) {
 	w.announce()
 	w.refresh()
 	w.updateAddress()
+	w.tickTopics()
 	if w.e.cfg.Access != nil {
 		w.e.cfg.Access.Sweep(now)
 	}
@@ -370,7 +371,7 @@ func (w *Worker) NextTick() time.Duration {
 	if fetch || m.bootstrap.Load() || m.lookSoon.Load() && m.active.Load() == 0 {
 		return w.now
 	}
-	return min(m.next, e.calls.pending.nextExpiry(), e.table.NextDue(), e.nextCount(), e.restarts.nextDue(), e.nextAnnouncement())
+	return min(m.next, e.calls.pending.nextExpiry(), e.table.NextDue(), e.nextCount(), e.restarts.nextDue(), e.nextAnnouncement(), e.nextTopics())
 }
 
 // NextExpiry returns the time from which a Tick ends a call without a response. Without calls that

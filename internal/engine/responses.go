@@ -256,6 +256,7 @@ func (w *Worker) verifyNodes(t *task) {
 			r.Records = append(r.Records, rec)
 			w.e.noteRecord(&c.key, c.hash, rec)
 			w.e.event(Event{Kind: Discovered, ID: rec.ID(), Record: rec})
+			w.noteCapable(c, rec, r.grant)
 		}
 	}
 	w.e.nodesBuffers.put(answer) // the cache has copied the valid records

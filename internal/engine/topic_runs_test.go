@@ -1,0 +1,202 @@
+package engine
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/topic"
+)
+
+// topicNetwork is a network of nodes that know each other, of which capable ones are registrars. They
+// have short waiting times, as a network with few topics would otherwise take hours.
+func topicNetwork(t *testing.T, size int, capable func(i int) bool) *network {
+	nw := newNetwork(t)
+	boot := nw.registrar("20.0.0.1:9000", func(c *Config) { c.Registrar.WaitScale = 0.001 })
+	for i := range size - 1 {
+		addr := fmt.Sprintf("%d.%d.0.2:9000", 21+i/200, i%200)
+		change := func(c *Config) {
+			c.Bootnodes = []Peer{boot.peer()}
+			c.RefreshInterval = 10 * time.Second
+			if c.Registrar != nil {
+				c.Registrar.WaitScale = 0.001
+			}
+		}
+		if capable(i + 1) {
+			nw.registrar(addr, change)
+		} else {
+			nw.add(addr, change)
+		}
+	}
+	nw.run(time.Minute)
+	return nw
+}
+
+func (n *node) advertise(t topic.Topic) *TopicRun {
+	n.w.Begin(n.net.now)
+	r, err := n.w.StartAdvertiser(topic.AdvertiserConfig{Topic: t})
+	if err != nil {
+		n.net.t.Fatal(err)
+	}
+	n.net.deliver()
+	return r
+}
+
+// searchTopic looks for advertisers and returns all that it finds in a time.
+func (n *node) searchTopic(cfg topic.SearchConfig, d time.Duration) map[enr.ID]bool {
+	n.w.Begin(n.net.now)
+	calls := 0
+	r, err := n.w.StartSearch(cfg, func() { calls++ })
+	if err != nil {
+		n.net.t.Fatal(err)
+	}
+	n.net.deliver()
+	found := map[enr.ID]bool{}
+	for end := n.net.now + d; n.net.now < end; {
+		n.net.run(time.Second)
+		list, done := r.Take()
+		for _, x := range list {
+			found[x.Record.ID()] = true
+		}
+		if done {
+			if calls == 0 {
+				n.net.t.Error("the end was not announced")
+			}
+			break
+		}
+	}
+	r.Stop()
+	return found
+}
+
+// Nodes that advertise a topic are found, each search finds all of them, and nodes without the
+// capability get no topic message (T26).
+func TestAdvertiseAndSearch(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		capable func(int) bool
+	}{
+		{"all capable", func(int) bool { return true }},
+		{"T26 a third capable", func(i int) bool { return i%3 == 0 }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			nw := topicNetwork(t, 40, c.capable)
+			top := topic.Of("service")
+			var members []*node
+			for i, n := range nw.order {
+				if c.capable(i) && len(members) < 4 {
+					members = append(members, n)
+				}
+			}
+			runs := make([]*TopicRun, len(members))
+			for i, n := range members {
+				runs[i] = n.advertise(top)
+				nw.run(time.Second)
+			}
+			nw.run(2 * time.Minute)
+			for i, r := range runs {
+				if s := r.Status(); s.Placed == 0 || s.First == 0 {
+					t.Errorf("advertiser %d: %+v", i, s)
+				}
+			}
+			asker := nw.order[len(nw.order)-1]
+			for name, cfg := range map[string]topic.SearchConfig{
+				"walk": {Topic: top}, "stream": {Topic: top, Stream: true}, "adaptive stream": {Topic: top, Stream: true, Adaptive: true},
+			} {
+				found := asker.searchTopic(cfg, time.Minute)
+				for i, n := range members {
+					if !found[n.e.ID()] {
+						t.Errorf("%s: member %d was not found", name, i)
+					}
+				}
+				if len(found) > len(members) {
+					t.Errorf("%s: %d nodes found, %d are members", name, len(found), len(members))
+				}
+			}
+			for i, n := range nw.order {
+				if k := n.e.Counters(); !c.capable(i) && k[InRegTopic]+k[InTopicQuery] != 0 {
+					t.Errorf("node %d is not capable and got %d topic requests", i, k[InRegTopic]+k[InTopicQuery])
+				}
+			}
+		})
+	}
+}
+
+// An ad lives on as long as its advertiser, and ends with it.
+func TestAdvertisementIsRenewed(t *testing.T) {
+	nw := topicNetwork(t, 12, func(int) bool { return true })
+	top := topic.Of("service")
+	r := nw.order[3].advertise(top)
+	held := func() (n int) {
+		for _, o := range nw.order {
+			if o.holds(top, nw.order[3].e.ID()) {
+				n++
+			}
+		}
+		return n
+	}
+	nw.run(2 * time.Minute)
+	if held() == 0 {
+		t.Fatal("nobody has the ad")
+	}
+	nw.run(20 * time.Minute)
+	if held() == 0 {
+		t.Error("nobody has the ad after its first life")
+	}
+	r.Stop()
+	nw.run(topic.DefaultLifetime + time.Minute)
+	if n := held(); n != 0 {
+		t.Errorf("%d nodes have the ad after its advertiser stopped", n)
+	}
+	lost := 0
+	for _, e := range nw.order[3].events {
+		if e.Kind == TopicLost && e.Topic == top {
+			lost++
+		}
+	}
+	if lost == 0 {
+		t.Error("no event for the end of an ad")
+	}
+}
+
+func TestTopicRunsAreBounded(t *testing.T) {
+	nw := newNetwork(t)
+	n := nw.registrar("20.0.0.1:9000", nil)
+	for i := range MaxAdvertised {
+		n.advertise(topic.Of(fmt.Sprint(i)))
+	}
+	if _, err := n.w.StartAdvertiser(topic.AdvertiserConfig{}); err != ErrBusy {
+		t.Errorf("advertiser: %v", err)
+	}
+	var last *TopicRun
+	for range MaxSearches {
+		var err error
+		if last, err = n.w.StartSearch(topic.SearchConfig{Stream: true}, func() {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := n.w.StartSearch(topic.SearchConfig{Stream: true}, func() {}); err != ErrBusy {
+		t.Errorf("search: %v", err)
+	}
+	last.Stop()
+	if _, err := n.w.StartSearch(topic.SearchConfig{Stream: true}, func() {}); err != nil {
+		t.Errorf("search after one has ended: %v", err)
+	}
+}
+
+// A clock that jumps, as after a suspension, causes no storm of requests (T24).
+func TestT24ClockJump(t *testing.T) {
+	nw := topicNetwork(t, 12, func(int) bool { return true })
+	n := nw.order[3]
+	for i := range 10 {
+		n.advertise(topic.Of(fmt.Sprint(i)))
+	}
+	nw.run(2 * time.Minute)
+	before := n.e.Counters()[OutRegTopic]
+	nw.now += 3 * time.Hour
+	nw.run(time.Second)
+	if got := n.e.Counters()[OutRegTopic] - before; got > 25 {
+		t.Errorf("%d REGTOPIC in the second after the jump", got)
+	}
+}
