@@ -74,6 +74,20 @@ func TestT11LyingRegistrars(t *testing.T) {
 	if len(asked) < 4 {
 		t.Errorf("only %d liars were asked", len(asked))
 	}
+	t.Run("no loop", func(t *testing.T) {
+		// A registrar that admits for a moment is the only one.
+		net := netOf(t, inBucket(t, topic, 0, 1))
+		asked := 0
+		net.nodes[1].confirm = func(Registration) (Confirmation, bool) {
+			asked++
+			return Confirmation{}, true
+		}
+		net.nodes[0].advertise(topic, AdvertiserConfig{})
+		net.run(time.Hour)
+		if asked < 50 || asked > 61 {
+			t.Errorf("asked %d times in an hour", asked)
+		}
+	})
 }
 
 // A third of the registrars claim to have admitted and have not. Nobody can tell, and lookups find
@@ -124,6 +138,14 @@ func TestT14PoisonedTable(t *testing.T) {
 	if sizes := tb.Sizes(); sizes != [NumBuckets]int{0: 1, 1: 1, 2: 1, 3: 1, 4: 1} {
 		t.Errorf("buckets %v", sizes)
 	}
+	t.Run("one for each reply", func(t *testing.T) {
+		tb := newTable(topic, enr.ID{}, 16, DefaultLifetime)
+		tb.Add(0, nil, liar, offered[0])
+		near := inBucket(t, topic, bucketOf(topic.Distance(offered[0].Record.ID())), 8)
+		if n := tb.Add(0, &Source{liar.Record.ID(), allDistances()}, append([]Node{offered[0]}, near...)...); n != 0 {
+			t.Errorf("took %d records behind one that the table has", n)
+		}
+	})
 	t.Run("one for each network", func(t *testing.T) {
 		tb := newTable(topic, enr.ID{}, 16, DefaultLifetime)
 		var same []Node
