@@ -12,6 +12,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/curve"
 	"github.com/fastdisc/discv5/internal/limiter"
+	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/internal/wiretest"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
@@ -553,8 +554,7 @@ func TestS25WhoareyouForNothing(t *testing.T) {
 			if err := codec.NewDecoder(&id, codec.DefaultProtocol).Decode(bytes.Clone(d), &p); err != nil {
 				t.Fatal(err)
 			}
-			forged := codec.AppendWhoareyou(nil, codec.DefaultProtocol, new([16]byte), &p.Nonce, new([16]byte), 0)
-			codec.MaskHeader(forged, len(forged), &id)
+			forged := (&session.Challenge{Nonce: p.Nonce}).AppendPacket(nil, codec.DefaultProtocol, &id)
 			a.w.Receive(nw.now, evil, forged)
 			a.jobs()
 			if a.e.Counters()[HandshakesSent] != 0 {
@@ -570,10 +570,7 @@ func TestS25WhoareyouForNothing(t *testing.T) {
 	}
 	for i := range 10 {
 		id := [32]byte(a.e.ID())
-		var iv, idNonce [16]byte
-		nonce := codec.Nonce{byte(i)}
-		p := codec.AppendWhoareyou(nil, codec.DefaultProtocol, &iv, &nonce, &idNonce, 0)
-		codec.MaskHeader(p, len(p), &id)
+		p := (&session.Challenge{Nonce: codec.Nonce{byte(i)}}).AppendPacket(nil, codec.DefaultProtocol, &id)
 		nw.inject(b.addr, a, p)
 	}
 	if n := a.e.Counters()[DropUnasked]; n != 11 {
