@@ -50,8 +50,8 @@ type Config struct {
 	// library's socket, moves one datagram per call. The node takes all of them over: it alone
 	// reads from them, and it closes them, also if New fails.
 	PacketConns []net.PacketConn
-	// Conns are additional transports that move datagrams in batches, such as an in-memory network
-	// in tests; see fastpath.Conn.
+	// Conns are additional transports that move datagrams in batches; see fastpath.Conn. Those of
+	// package simnet put the node on a simulated network, for tests.
 	Conns []fastpath.Conn
 	// OtherProtocol, if not nil, is given the datagrams that are of another protocol. Without it they are
 	// counted and dropped, most of them by the kernel.

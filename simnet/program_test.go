@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"os"
 	"sync"
@@ -84,6 +85,48 @@ func TestGoroutinesAreReproducible(t *testing.T) {
 			t.Error(a)
 		}
 	}
+}
+
+// Iterators of the library work in a test, and in goroutines of Go, also where iter.Pull has another
+// goroutine run them, or Mix several.
+func TestIterators(t *testing.T) {
+	const wanted = 60 // more than the node's own table has, so that time has to pass
+	n := ForTest(t, Config{Seed: 3, InsecureCurve: true})
+	all := swarmOf(t, n, 12, NodeConfig{Engine: calm})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	pull := func(seq iter.Seq2[*enr.Record, error]) (k int) {
+		next, stop := iter.Pull2(seq)
+		defer stop()
+		for k < wanted {
+			if _, err, ok := next(); !ok || err != nil {
+				t.Errorf("after %d records: %v, %v", k, ok, err)
+				return k
+			}
+			k++
+		}
+		return k
+	}
+	if k := pull(all[3].Node().RandomNodes(ctx)); k != wanted {
+		t.Errorf("%d records in the test", k)
+	}
+	got := 0
+	for range 3 {
+		n.Go(func() { got += pull(all[4].Node().RandomNodes(ctx)) })
+	}
+	if !n.RunUntil(time.Minute, func() bool { return got == 3*wanted }) {
+		t.Errorf("%d records in goroutines of Go", got)
+	}
+	got = 0
+	for _, err := range discv5.Mix(-1, all[5].Node().RandomNodes(ctx), all[6].Node().RandomNodes(ctx)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got++; got == wanted {
+			break
+		}
+	}
+	cancel()
 }
 
 // In a bubble of testing/synctest the program has goroutines, timers and contexts as it likes.

@@ -18,10 +18,11 @@ type scheduler struct {
 	loop     atomic.Uint64 // the goroutine that holds it, 0 if none does
 	yield    chan struct{} // a goroutine of Go waits or has ended
 	managed  map[uint64]*routine
-	routines atomic.Int32         // how many there are in managed
-	parked   []*routine           // those that wait, in the order in which they began to
-	live     atomic.Pointer[pace] // not nil: time passes by itself
-	kick     chan struct{}        // wakes the live loop
+	routines atomic.Int32            // how many there are in managed
+	current  atomic.Pointer[routine] // the one that runs
+	parked   []*routine              // those that wait, in the order in which they began to
+	live     atomic.Pointer[pace]    // not nil: time passes by itself
+	kick     chan struct{}           // wakes the live loop
 }
 
 // routine is a goroutine that Go has started.
@@ -158,6 +159,7 @@ type start func()
 func (f start) happen(n *Network) {
 	r := &routine{resume: make(chan struct{})}
 	n.routines.Add(1)
+	n.current.Store(r)
 	go func() {
 		id := goid.ID()
 		n.mu.Lock()
@@ -172,17 +174,40 @@ func (f start) happen(n *Network) {
 		}()
 		f()
 	}()
-	<-n.yield
+	n.handOver()
 }
 
-// routine returns the goroutine with a number if Go has started it, else nil.
+// maxRun bounds the real time for which a goroutine of Go may run without a wait.
+const maxRun = 2 * time.Minute
+
+// handOver waits until the goroutine that was started or resumed waits or has ended.
+func (n *Network) handOver() {
+	t := time.NewTimer(maxRun)
+	defer t.Stop()
+	select {
+	case <-n.yield:
+		n.current.Store(nil)
+	case <-t.C:
+		panic("simnet: a goroutine or TALK handler has neither ended nor waited in a method of a node for " +
+			maxRun.String() + "; if it waits for something else, use Network.Live")
+	}
+}
+
+// routine returns the goroutine with a number if Go has started it, else nil. A goroutine that the
+// running one has started and waits for, as iter.Pull does, counts as that one.
 func (n *Network) routine(id uint64) *routine {
 	if n.routines.Load() == 0 {
 		return nil
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.managed[id]
+	if r := n.managed[id]; r != nil {
+		return r
+	}
+	if n.loop.Load() == id {
+		return nil
+	}
+	return n.current.Load()
 }
 
 // park has the calling goroutine, which is r, wait until ready returns true.
@@ -201,8 +226,9 @@ func (n *Network) resumeReady() {
 			continue
 		}
 		n.parked = append(n.parked[:i], n.parked[i+1:]...)
+		n.current.Store(r)
 		r.resume <- struct{}{}
-		<-n.yield
+		n.handOver()
 		i = -1 // others may be ready by now
 	}
 }
