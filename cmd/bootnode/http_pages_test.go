@@ -95,7 +95,7 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "/nodes?limit=-1", 400, "limit"},
 		{"GET", "/nodes?distance=1&distance=2", 400, "2 times"},
 		{"GET", "/nodes?state=dead", 400, "want live"},
-		{"GET", "/nodes?dist=1", 400, "there are distance, limit and state"},
+		{"GET", "/nodes?dist=1", 400, "want distance, limit or state"},
 		{"GET", "/nodes?%zz", 400, "query"},
 		{"GET", "/nodes?" + strings.Repeat("x", 200) + "=%0a%3Cb%3E", 400, "unknown parameter"},
 		{"GET", "/buckets?distance=1", 400, "no parameters"},

@@ -28,8 +28,8 @@ const patience = time.Minute
 // race detector.
 const childEnv = "BOOTNODE_TEST_CHILD"
 
-// What a child process takes from the test in place of the Internet: a DNS server and a UPnP
-// gateway.
+// Addresses that the test gives a child process in place of the Internet: of a DNS server and of a
+// UPnP gateway.
 const (
 	dnsEnv  = "BOOTNODE_TEST_DNS"
 	ssdpEnv = "BOOTNODE_TEST_SSDP"

@@ -124,8 +124,8 @@ func (p promServer) query(expr string) (series int, err error) {
 	return series, nil
 }
 
-// Every query of the dashboard, and every alert, has data in a real Prometheus, with classic and with
-// native histograms.
+// Every query of the dashboard, and every alert, has data in a real Prometheus, with classic and
+// with native histograms.
 func TestDashboardQueries(t *testing.T) {
 	t.Parallel()
 	a := start(t, t.TempDir(), "--http", anyPort)

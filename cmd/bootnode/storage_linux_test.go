@@ -47,7 +47,7 @@ func TestNoPersistence(t *testing.T) {
 		{"read-only and empty", `mount -t tmpfs -o size=512k,ro none "$0"`, readOnly, true},
 		{"read-only with a key", `mount --bind "$0" "$0" && mount -o remount,ro,bind "$0"`, readOnly, false},
 		{"full", `mount -t tmpfs -o size=8k none "$0" && ! head -c 64k /dev/zero 2>/dev/null >"$0/filler"`, full, true},
-		{"full but for a key", `mount -t tmpfs -o size=16k none "$0" && echo ` + hexKey + ` >"$0/nodekey" && ! head -c 64k /dev/zero 2>/dev/null >"$0/filler"`, full, false},
+		{"full except for a key", `mount -t tmpfs -o size=16k none "$0" && echo ` + hexKey + ` >"$0/nodekey" && ! head -c 64k /dev/zero 2>/dev/null >"$0/filler"`, full, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -150,16 +150,17 @@ func TestDamagedDatabase(t *testing.T) {
 	}
 }
 
-// A database that is no file is left alone, as a directory may be a mount point; so is a data
-// directory that cannot be made. The bootnode starts without, and --check-config accepts it.
+// The bootnode does not touch a database that is not a file, because a directory may be a mount
+// point, nor a data directory that it cannot create. It starts without persistence, and
+// --check-config accepts the settings.
 func TestDatabaseIsNoFile(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, reason string
 		make         func(path string) error
 	}{
-		{"directory", "and no node database", func(p string) error { return os.Mkdir(p, 0o700) }},
-		{"pipe", "and no node database", func(p string) error { return syscall.Mkfifo(p, 0o600) }},
+		{"directory", "not a node database", func(p string) error { return os.Mkdir(p, 0o700) }},
+		{"pipe", "not a node database", func(p string) error { return syscall.Mkfifo(p, 0o600) }},
 		{"link to nowhere", "no such file", func(p string) error { return os.Symlink(filepath.Dir(p)+"/none/nodes.db", p) }},
 		{"link to itself", "too many levels", func(p string) error { return os.Symlink(p, p) }},
 		{"no data directory", "mkdir /proc/self/none", nil},

@@ -157,7 +157,7 @@ func TestContactFlags(t *testing.T) {
 	}
 	must(t, "ping", "-W", patient, "-c", "1", "--key", testKey, "--addr", "127.0.0.1:0", plain.LocalRecord().String())
 	if _, ok := plain.Known(key.ID()); !ok {
-		t.Error("the node did not hear of the key given")
+		t.Error("the node does not know the key given")
 	}
 	if r := try(t, "ping", "-c", "1", "--addr", "[::1]:0", text); r.code != cli.ExitFailed {
 		t.Errorf("ping over another family: %+v", r)
