@@ -3,6 +3,7 @@ package topic
 import (
 	"bytes"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -313,5 +314,43 @@ func TestTicketIsCopied(t *testing.T) {
 	run.now += 2 * time.Second
 	if r := run.next(); !bytes.Equal(r.Ticket, []byte("ticket")) {
 		t.Errorf("ticket %q", r.Ticket)
+	}
+}
+
+// An advertiser with the candidates of a network of ten thousand nodes, five chains in each bucket.
+func TestAdvertiserMemory(t *testing.T) {
+	if testing.Short() || raceEnabled {
+		t.Skip("signs many records")
+	}
+	var nodes []Node
+	for bucket := range 9 {
+		for _, n := range inBucket(t, Of("x"), bucket, DefaultPerBucket+DefaultStandby) {
+			n.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{60, byte(len(nodes)), 1, 1}), 30303)
+			nodes = append(nodes, n)
+		}
+	}
+	own := capable(t, 1, 1, netip.MustParseAddr("9.9.9.9"))
+	rnd := mustRandom(t, 1)
+	least := ^uint64(0)
+	for range 3 {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		a := NewAdvertiser(AdvertiserConfig{Topic: Of("x"), Self: own.ID()}, rnd)
+		a.SetRecord(0, own)
+		a.Table().Add(0, nil, nodes...)
+		for r, ok := a.Next(startSpread); ok; r, ok = a.Next(startSpread) {
+			a.Confirm(startSpread, r.Node.Record.ID(), Confirmation{make([]byte, TicketSize), time.Minute})
+		}
+		if s := a.Status(); s.Pending != 9*DefaultPerBucket {
+			t.Fatalf("%d chains", s.Pending)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(a)
+		least = min(least, after.HeapAlloc-min(before.HeapAlloc, after.HeapAlloc))
+	}
+	if least > 40<<10 {
+		t.Errorf("%d bytes", least)
 	}
 }

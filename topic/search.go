@@ -108,7 +108,9 @@ type SearchStats struct {
 	Contributors                         int // answers with ads
 }
 
-// NewSearch returns a Search without candidates. rnd belongs to the goroutine that uses the Search.
+// NewSearch returns a Search without candidates. Unless it is a Stream, add some before the first
+// call of Next: with nobody to ask a lookup is at its end. rnd belongs to the goroutine that uses
+// the Search.
 func NewSearch(cfg SearchConfig, rnd *aead.Random) *Search {
 	if cfg.Lifetime <= 0 {
 		cfg.Lifetime = DefaultLifetime
@@ -129,6 +131,9 @@ func NewSearch(cfg SearchConfig, rnd *aead.Random) *Search {
 func (s *Search) Add(now time.Duration, nodes ...Node) (taken int) {
 	taken = s.table.Add(now, nil, s.unasked(now, nodes)...)
 	s.blocked = s.blocked && taken == 0
+	if taken > 0 && s.stats.Queries == 0 { // the walks so far had nobody to ask
+		s.resume, s.pause = min(s.resume, now), minPause
+	}
 	return taken
 }
 

@@ -228,3 +228,34 @@ func TestSearchMemory(t *testing.T) {
 		}
 	}
 }
+
+// A stream that begins without candidates asks the first one without delay.
+func TestStreamWithoutCandidates(t *testing.T) {
+	for _, adaptive := range []bool{false, true} {
+		s := NewSearch(SearchConfig{Topic: Of("x"), Stream: true, Adaptive: adaptive}, mustRandom(t, 1))
+		var now time.Duration
+		for range 12 { // the pauses grow
+			if _, ok := s.Next(now); ok {
+				t.Fatal("a request to nobody")
+			}
+			at, ok := s.NextTime(now)
+			if !ok || at <= now {
+				t.Fatalf("next time %v at %v, %v", at, now, ok)
+			}
+			now = at
+		}
+		s.Next(now)
+		now += time.Second
+		s.Add(now, inBucket(t, Of("x"), 3, 1)...)
+		if at, ok := s.NextTime(now); !ok || at != now {
+			t.Errorf("next time %v at %v, %v", at, now, ok)
+		}
+		if _, ok := s.Next(now); !ok {
+			t.Error("the first candidate is not asked")
+		}
+	}
+	s := NewSearch(SearchConfig{Topic: Of("x")}, mustRandom(t, 1))
+	if _, ok := s.Next(0); ok || !s.Done() {
+		t.Error("a lookup without candidates does not end")
+	}
+}
