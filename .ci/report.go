@@ -25,7 +25,7 @@ func main() {
 	flag.Parse()
 	passed, failed := 0, 0
 	output := map[string][]string{} // of tests that have not ended
-	blamed := map[string]bool{}     // packages of which a test failed
+	blamed := map[string]bool{}     // packages with a failed test
 	show := func(s string) {
 		if !*count && s != "" {
 			fmt.Println(strings.TrimSuffix(s, "\n"))

@@ -462,7 +462,7 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
-// What the node serves is, byte for byte, what the LocalNode has signed.
+// The node serves the record that the LocalNode has signed, byte for byte.
 func TestServedRecordIsTheLocalNodes(t *testing.T) {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

@@ -155,7 +155,7 @@ func (s *recordSync) push() error {
 	}
 	if s.node.LocalRecord().Seq() != ln.Seq() {
 		// The node leaves out a record that differs only by the next sequence number, as after two
-		// changes of which one undoes the other. One more number makes it a new record.
+		// changes that cancel each other. One more number makes it a new record.
 		e := mark()
 		s.ln.Set(e)
 		s.ln.Delete(e)

@@ -70,8 +70,8 @@ func TestDetectedAddress(t *testing.T) {
 	}
 }
 
-// Two changes of which one undoes the other leave the pairs as they were, but the sequence number
-// rises. The node follows.
+// Two changes that cancel each other leave the pairs unchanged, but the sequence number rises. The
+// node follows.
 func TestRecordWithoutChange(t *testing.T) {
 	key, err := crypto.GenerateKey()
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 
 // The tests of this file bring about what an engine that breaks a rule would be found out by.
 
-// A flood of strangers, each with another address and ID, fills what the node has for challenges
-// and no more.
+// A flood from unverified sources, each with another address and ID, fills the challenge table and
+// nothing else.
 func TestFloodOfStrangersStaysInBounds(t *testing.T) {
 	n := ForTest(t, Config{Seed: 12, Conditions: Conditions{Delay: Always(10 * time.Millisecond)}})
 	a := addNode(t, n, NodeConfig{})

@@ -29,8 +29,8 @@
 // # How it runs
 //
 // The network keeps a heap of events in order of time: a datagram arrives, a node's tick is due, a
-// function of the test is called. Whoever lets time pass takes the earliest event, sets the clock
-// to its time and handles it. Nothing happens in between.
+// function of the test is called. The goroutine that lets time pass takes the earliest event, sets
+// the clock to its time and handles it. Nothing happens in between.
 //
 //	program ── discv5.Node ── Conn ──┐
 //	              ▲                  ▼

@@ -69,7 +69,7 @@ func TestNATFiltering(t *testing.T) {
 			stranger := newProbe(t, n, SocketConfig{})
 
 			if stranger.reaches(n, host, netip.AddrPortFrom(nat.Addr(), host.Addr().Port())) {
-				t.Fatal("a stranger gets in before anything was sent")
+				t.Fatal("an unsolicited packet gets in before anything was sent")
 			}
 			if !host.reaches(n, asked, asked.Addr()) {
 				t.Fatal("the host gets nothing out")
@@ -193,7 +193,7 @@ func TestNATBounded(t *testing.T) {
 }
 
 // Nodes behind NATs find their address if all others see the same, and keep it in the record only
-// if strangers get in there.
+// if unsolicited packets get in there.
 func TestNodesBehindNATs(t *testing.T) {
 	n := ForTest(t, Config{Seed: 3, InsecureCurve: true, Conditions: Conditions{Loss: 0.01}})
 	boot := addNode(t, n, NodeConfig{Engine: calm})
@@ -207,12 +207,12 @@ func TestNodesBehindNATs(t *testing.T) {
 		nodes[k] = addNode(t, n, cfg)
 	}
 	cfg.NAT = nil
-	for range 10 { // strangers keep coming
+	for range 10 { // new nodes keep coming
 		addNode(t, n, cfg)
 		addNode(t, n, cfg)
 		n.Run(time.Minute)
 	}
-	late := addNode(t, n, cfg) // a stranger to all
+	late := addNode(t, n, cfg) // unknown to all
 	n.Run(10 * time.Minute)
 	for k, want := range map[NATKind]engine.Reachable{
 		FullCone: engine.ReachProved, AddressRestricted: engine.ReachRevoked, PortRestricted: engine.ReachRevoked, Symmetric: engine.ReachUnknown,
@@ -234,7 +234,7 @@ func TestNodesBehindNATs(t *testing.T) {
 			r = late.ping(nd)
 		}
 		if (r.Err == nil) != (k == FullCone) {
-			t.Errorf("%s: a stranger's PING: %v", k, r.Err)
+			t.Errorf("%s: an unsolicited PING: %v", k, r.Err)
 		}
 		listed := 0
 		for _, o := range n.Nodes() {

@@ -38,7 +38,7 @@ func TestSwarmOfAThousand(t *testing.T) {
 		t.Errorf("%d nodes are running, %d have left, %d have come back", p.Running, p.Left, s.Returned)
 	}
 	if p.Entries < float64(scaled(40, 20)) || p.EntriesAlive < 0.85 || p.RelayedAlive < 0.85 {
-		t.Errorf("a table has %.1f entries, of which %.0f %% are alive, and of those it would relay %.0f %%",
+		t.Errorf("a table has %.1f entries, %.0f %% are alive, and it would relay %.0f %% of the live ones",
 			p.Entries, 100*p.EntriesAlive, 100*p.RelayedAlive)
 	}
 	l := p.Lookups

@@ -30,8 +30,8 @@ func offer(tab *Table, n int, addrs func(i int) string) (members, inBucket int) 
 	return tab.Len(), inBucket
 }
 
-// S32: limits hold at several widths. Whoever has an IPv6 /32 has 65,536 /48s, and whoever has a
-// /16 has 256 /24s, at no cost.
+// S32: limits hold at several widths. The holder of an IPv6 /32 has 65,536 /48s, and the holder of
+// a /16 has 256 /24s, at no cost.
 func TestS32LimitsAtSeveralWidths(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

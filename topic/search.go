@@ -304,8 +304,8 @@ func (s *Search) end(id enr.ID) (e *entry, distances []uint, ok bool) {
 	return e, distances, true
 }
 
-// Answer reports what a node has answered: verified records of advertisers, and auxiliary ones, of
-// which it takes 16 at most. It reports whether the node was being asked: anything else is ignored.
+// Answer reports what a node has answered: verified records of advertisers, and auxiliary ones; it
+// uses at most 16 of the latter. It reports whether the node was being asked: anything else is ignored.
 func (s *Search) Answer(now time.Duration, id enr.ID, ads, auxiliary []Node) bool {
 	e, distances, ok := s.end(id)
 	if !ok {

@@ -46,7 +46,7 @@ func flags(o *options) *pflag.FlagSet {
 	f.IntVar(&s.Bootnodes, "bootnodes", 8, "`number` of bootnodes among them")
 
 	f.Float64Var(&s.Churn, "churn", 0.1, "`share` of the nodes that leaves in an hour and is replaced")
-	f.Float64Var(&s.Return, "return", 0.3, "`share` of those that come back with their state; strangers take the place of the others")
+	f.Float64Var(&s.Return, "return", 0.3, "`share` of those that come back with their state; new nodes replace the others")
 	f.DurationVar(&s.Downtime, "downtime", 20*time.Minute, "simulated `time` after which they do")
 	f.Float64Var(&s.NAT, "nat", 0.1, "`share` of the nodes that are behind NATs, of four kinds alike")
 	f.Float64Var(&s.IPv6, "ipv6", 0.05, "`share` of the others that have an IPv6 address alone")

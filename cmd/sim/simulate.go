@@ -181,7 +181,7 @@ func summarize(out io.Writer, r *report) {
 		float64(r.HeapBytes)/1e6, r.NodeBytes, r.Collections, float64(r.MaxBytes)/1e6)
 	w, l := &r.Whole, &r.Whole.Lookups
 	fmt.Fprintf(out, "%d nodes have left, %d of them came back\n", r.Left, r.Returned)
-	fmt.Fprintf(out, "a node in an hour: %.1f datagrams, %.1f kB, %.1f requests of which %.1f%% had no answer, %.1f handshakes\n",
+	fmt.Fprintf(out, "a node in an hour: %.1f datagrams, %.1f kB, %.1f requests (%.1f%% had no answer), %.1f handshakes\n",
 		w.Datagrams, w.Bytes/1000, w.Requests, 100*w.TimedOut, w.Handshakes)
 	fmt.Fprintf(out, "%d lookups: recall %.1f%%, of settled nodes %.1f%%, closest found by %.1f%%; %.2f hops, at most %d; %.1f queries, %.1f s\n",
 		l.Ended, 100*l.Recall, 100*l.RecallSettled, 100*l.Closest, l.Hops, l.MaxHops, l.Queries, l.Took)

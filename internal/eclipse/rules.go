@@ -45,8 +45,7 @@ type nodeTable interface {
 	relay(distance int, dst []enr.ID) []enr.ID
 	// closest returns the n nodes of the table closest to target.
 	closest(target enr.ID, n int) []enr.ID
-	// feelers returns those of the nodes heard of in a lookup that are contacted for the table's
-	// sake.
+	// feelers returns the nodes of a lookup that are contacted to fill the table.
 	feelers(list []*peer) []*peer
 	// lookups configures lookups.
 	lookups() lookup.Config

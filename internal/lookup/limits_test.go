@@ -72,7 +72,7 @@ func TestS34CrowdedPrefixesInLookups(t *testing.T) {
 	}
 }
 
-// Of the nodes of one prefix the closest to the target stay, whichever were heard of first.
+// The nodes of a prefix that are closest to the target stay, in whatever order they were learned.
 func TestS34ClosestOfAPrefixStay(t *testing.T) {
 	addr := netip.MustParseAddrPort("40.1.1.1:1")
 	var p path

@@ -65,7 +65,7 @@ func TestDistances(t *testing.T) {
 func TestNextAsksClosestFirst(t *testing.T) {
 	l := New(enr.ID{}, Config{K: 4, Alpha: 2}, id(3), candidates(9, 7, 3, 5, 7))
 	if got := l.Stats().Heard; got != 3 {
-		t.Errorf("heard of %d seeds, want 3: neither self nor one twice", got)
+		t.Errorf("learned %d seeds, want 3: neither self nor one twice", got)
 	}
 	for _, want := range []uint16{5, 7} {
 		if q, ok := l.Next(); !ok || q.Node.ID != id(want) {

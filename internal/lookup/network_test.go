@@ -164,7 +164,7 @@ func TestRecall(t *testing.T) {
 				failures += l.Stats().Failures
 				worst = max(worst, l.Stats().Queries)
 			}
-			t.Logf("recall %.4f; per lookup %.1f queries (at most %d), of which %.1f failed", sum/lookups,
+			t.Logf("recall %.4f; per lookup %.1f queries (at most %d), %.1f failed", sum/lookups,
 				float64(queries)/lookups, worst, float64(failures)/lookups)
 			if sum/lookups < tt.floor {
 				t.Errorf("recall %.4f, want %.2f", sum/lookups, tt.floor)

@@ -11,8 +11,8 @@ const (
 	second = time.Second
 )
 
-// TestWheelModel compares a wheel with a Go map under random work. What fires has passed its
-// deadline; what is a tick past it has fired, once.
+// TestWheelModel compares a wheel with a Go map under random work. A slot fires
+// once, after its deadline and at most a tick later.
 func TestWheelModel(t *testing.T) {
 	const n, size, tick = 40, 8, 10 * ms
 	for seed := range uint64(20) {
