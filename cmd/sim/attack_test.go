@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // A table of attacks of a tiny network, as text and as JSON.
@@ -14,7 +16,7 @@ func TestAttack(t *testing.T) {
 	attackPrefixes = []int{4}
 	for _, args := range [][]string{{"--attack", "--attack-nodes", "10"}, {"--attack", "--attack-nodes", "10", "--json", "-"}} {
 		var out, errs bytes.Buffer
-		if code := run(args, &out, &errs); code != exitOK {
+		if code := run(args, &out, &errs); code != cli.ExitOK {
 			t.Fatalf("%v: exit code %d, %s", args, code, &errs)
 		}
 		var list []cell
@@ -27,7 +29,7 @@ func TestAttack(t *testing.T) {
 		}
 	}
 	var out, errs bytes.Buffer
-	if code := run([]string{"--attack", "--attack-nodes", "0"}, &out, &errs); code != exitUsage {
+	if code := run([]string{"--attack", "--attack-nodes", "0"}, &out, &errs); code != cli.ExitUsage {
 		t.Errorf("no nodes: exit code %d", code)
 	}
 }

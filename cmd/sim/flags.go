@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/simnet"
@@ -80,7 +81,7 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flags(o)
 	if err := f.Parse(args); err != nil {
-		return nil, err
+		return nil, cli.FlagError(err, f)
 	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %s", quote.Short(f.Arg(0)))

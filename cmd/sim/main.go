@@ -17,30 +17,22 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/fastdisc/discv5/internal/quote"
-)
-
-// Exit codes.
-const (
-	exitOK    = 0
-	exitError = 1
-	exitUsage = 2
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the program without the process around it.
+// run is main without the process around it. It returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
 	o, err := parse(args)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
 		fmt.Fprint(stdout, usage())
-		return exitOK
+		return cli.ExitOK
 	case err != nil:
-		fmt.Fprintf(stderr, "sim: %s; see sim --help\n", quote.Line(err.Error()))
-		return exitUsage
+		return printErr(stderr, cli.Usage(err))
 	}
 	// The first signal ends the run with the report so far, the second one ends it immediately.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -51,8 +43,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		run = func() error { return attack(ctx, o, stdout) }
 	}
 	if err := run(); err != nil {
-		fmt.Fprintf(stderr, "sim: %s\n", quote.Line(err.Error()))
-		return exitError
+		return printErr(stderr, err)
 	}
-	return exitOK
+	return cli.ExitOK
+}
+
+// printErr writes err as one line and returns its exit code.
+func printErr(w io.Writer, err error) int {
+	cli.PrintError(w, "sim", cli.WithHelp(err, "sim"))
+	return cli.ExitCode(err)
 }

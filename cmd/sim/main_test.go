@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // small is a swarm that takes a moment.
@@ -17,7 +19,7 @@ var small = []string{"--nodes=30", "--join=30s", "--duration=3m", "--sample=1m",
 func simulated(t *testing.T, args ...string) (r report) {
 	t.Helper()
 	var out, err bytes.Buffer
-	if code := run(slices.Concat(small, args, []string{"--json=-"}), &out, &err); code != exitOK {
+	if code := run(slices.Concat(small, args, []string{"--json=-"}), &out, &err); code != cli.ExitOK {
 		t.Fatalf("code %d: %s", code, err.String())
 	}
 	if e := json.Unmarshal(out.Bytes(), &r); e != nil {
@@ -49,7 +51,7 @@ func TestReport(t *testing.T) {
 func TestLines(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "report.json")
 	var out, err bytes.Buffer
-	if code := run(slices.Concat(small, []string{"--json=" + file, "--duration=2m"}), &out, &err); code != exitOK {
+	if code := run(slices.Concat(small, []string{"--json=" + file, "--duration=2m"}), &out, &err); code != cli.ExitOK {
 		t.Fatalf("code %d: %s", code, err.String())
 	}
 	for _, s := range []string{"seed 1, 30 nodes", "recall", "trace ", "all invariants held", " 0 violations", "nodes have left", "a node in an hour", "bytes for each node"} {
@@ -68,18 +70,18 @@ func TestUsage(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{"--help"}, exitOK, "--churn share"},
-		{[]string{"--nodes=x"}, exitUsage, "nodes"},
-		{[]string{"--nodes=0"}, exitUsage, "--nodes"},
-		{[]string{"--loss=2"}, exitUsage, "--loss"},
-		{[]string{"--duration=0s"}, exitUsage, "--duration"},
-		{[]string{"day"}, exitUsage, `"day"`},
-		{append(slices.Clone(small), "--json=/nowhere/at/all"), exitError, "report"},
+		{[]string{"--help"}, cli.ExitOK, "--churn share"},
+		{[]string{"--nodes=x"}, cli.ExitUsage, "nodes"},
+		{[]string{"--nodes=0"}, cli.ExitUsage, "--nodes"},
+		{[]string{"--loss=2"}, cli.ExitUsage, "--loss"},
+		{[]string{"--duration=0s"}, cli.ExitUsage, "--duration"},
+		{[]string{"day"}, cli.ExitUsage, `"day"`},
+		{append(slices.Clone(small), "--json=/nowhere/at/all"), cli.ExitFailed, "report"},
 	} {
 		var out, err bytes.Buffer
 		code := run(c.args, &out, &err)
 		said := err.String()
-		if c.code == exitOK {
+		if c.code == cli.ExitOK {
 			said = out.String()
 		}
 		if code != c.code || !strings.Contains(said, c.says) {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // TestS47FlagsQuoteLittle: an error has at most 100 bytes of what was given for a flag.
@@ -22,7 +24,7 @@ func TestS47FlagsQuoteLittle(t *testing.T) {
 			}
 			failed++
 			var out, errs bytes.Buffer
-			if code := run(args, &out, &errs); code == exitOK || much.Match(errs.Bytes()) || errs.Len() > 2500 {
+			if code := run(args, &out, &errs); code == cli.ExitOK || much.Match(errs.Bytes()) || errs.Len() > 2500 {
 				t.Errorf("%.60q: exit code %d, %d bytes: %.300s", args, code, errs.Len(), &errs)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
@@ -48,7 +49,7 @@ func TestProfiles(t *testing.T) {
 		}
 	}
 	var out, failed bytes.Buffer
-	if code := run(append(slices.Clone(small), "--cpu-profile=/nowhere/at/all"), &out, &failed); code != exitError || !strings.Contains(failed.String(), "profile: ") {
+	if code := run(append(slices.Clone(small), "--cpu-profile=/nowhere/at/all"), &out, &failed); code != cli.ExitFailed || !strings.Contains(failed.String(), "profile: ") {
 		t.Errorf("code %d: %s", code, failed.String())
 	}
 }
