@@ -89,7 +89,7 @@ func (c *conn) ReadBatch(rx *fastpath.Rx) error {
 		if rx.Len() > 0 {
 			return nil
 		}
-		if _, err := c.m.nd.n.wait(context.Background(), c.look, c.closed); err != nil {
+		if _, err := c.m.nd.n.wait(context.Background(), nil, c.look, c.closed); err != nil {
 			return err
 		}
 	}

@@ -83,14 +83,25 @@ func (m *machine) Go(f func()) { m.nd.n.Go(f) }
 
 // Wait implements virtual.Machine.
 func (m *machine) Wait(ctx context.Context, a, b <-chan struct{}) (bool, error) {
-	return m.nd.n.wait(ctx, a, b)
+	return m.nd.n.wait(ctx, m, a, b)
 }
 
 // After implements virtual.Machine.
 func (m *machine) After(d time.Duration) <-chan struct{} {
 	c := make(chan struct{})
-	m.nd.n.After(d, func() { close(c) })
+	m.nd.n.alarm(m.nd.n.Now()+max(d, 0), timer{m, c})
 	return c
+}
+
+// timer is the event at the end of After.
+type timer struct {
+	m *machine
+	c chan struct{}
+}
+
+func (t timer) happen(n *Network) {
+	n.touched = t.m
+	close(t.c)
 }
 
 // Configure implements virtual.Machine. Nodes share everything that they can.
@@ -129,7 +140,10 @@ func (m *machine) Start(node virtual.Node) error {
 }
 
 // Stop implements virtual.Machine. It does not wait for a call of the node that is under way.
-func (m *machine) Stop() { m.running.Store(false) }
+func (m *machine) Stop() {
+	m.running.Store(false)
+	m.nd.n.touchAll.Store(true)
+}
 
 // Changed implements virtual.Machine.
 func (m *machine) Changed() {
@@ -141,7 +155,8 @@ func (m *machine) Changed() {
 // look is the event in which a machine sees when its node is due.
 type look struct{ m *machine }
 
-func (l look) happen(*Network) {
+func (l look) happen(n *Network) {
+	n.touched = l.m
 	l.m.looking.Store(false)
 	if l.m.up() {
 		l.m.settle()
@@ -170,6 +185,7 @@ func (m *machine) receive(c *conn, from netip.AddrPort, b []byte) {
 		c.enqueue(from, b)
 		return
 	}
+	m.nd.n.touched = m
 	a := m.nd.audit
 	if a != nil {
 		a.before(from, b)
@@ -223,6 +239,7 @@ func (m *machine) wake(at time.Duration) {
 // happen is the event of a machine: a task has had its time, a tick is due, or it was woken too
 // early.
 func (m *machine) happen(n *Network) {
+	n.touched = m
 	now := n.Now()
 	if now < m.wakeAt || !m.up() {
 		return

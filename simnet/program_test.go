@@ -87,6 +87,49 @@ func TestGoroutinesAreReproducible(t *testing.T) {
 	}
 }
 
+// More goroutines wait than are looked at after each event: all of them go on, also one whose context
+// another one ends.
+func TestManyGoroutines(t *testing.T) {
+	n := ForTest(t, Config{Seed: 4, InsecureCurve: true, Audit: -1})
+	var all []*Node
+	for range 2 * fewParked {
+		all = append(all, add(t, n))
+	}
+	const rounds = 5
+	answers, pauses := 0, 0
+	for i, nd := range all {
+		n.Go(func() {
+			for range rounds {
+				if r := nd.ping(all[(i+1)%len(all)]); r.Err != nil {
+					t.Errorf("node %d: %v", i, r.Err)
+				}
+				answers++
+				n.Run(time.Second)
+				pauses++
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var ended error
+	n.SetFilter(func(d Datagram) bool { return d.From != all[0].Addr() || n.Now() < time.Minute })
+	n.At(time.Minute, func() {
+		n.Go(func() {
+			_, ended = all[0].Node().Ping(ctx, all[1].Contact()) // nobody answers
+		})
+		n.Go(func() {
+			n.Run(300 * time.Millisecond)
+			cancel()
+		})
+	})
+	n.Run(61 * time.Second)
+	if !errors.Is(ended, context.Canceled) {
+		t.Errorf("a PING that was canceled: %v", ended)
+	}
+	if answers != rounds*len(all) || pauses != answers {
+		t.Errorf("%d answers and %d pauses, want %d", answers, pauses, rounds*len(all))
+	}
+}
+
 // Iterators of the library work in a test, and in goroutines of Go, also where iter.Pull has another
 // goroutine run them, or Mix several.
 func TestIterators(t *testing.T) {

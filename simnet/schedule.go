@@ -22,12 +22,20 @@ type scheduler struct {
 	current  atomic.Pointer[routine] // the one that runs
 	parked   []*routine              // those that wait, in the order in which they began to
 	live     atomic.Pointer[pace]    // not nil: time passes by itself
-	kick     chan struct{}           // wakes the live loop
+
+	// An event of a machine can end the waits for its node alone. Any other event, and a machine
+	// that stops, may end every wait.
+	touched  *machine // by the present event
+	touchAll atomic.Bool
+	unlooked int // events since all waits were looked at
+
+	kick chan struct{} // wakes the live loop
 }
 
 // routine is a goroutine that Go has started.
 type routine struct {
 	ready  func() bool // what it waits for
+	m      *machine    // whose node it waits for, or nil
 	resume chan struct{}
 }
 
@@ -71,7 +79,7 @@ func (n *Network) RunUntil(d time.Duration, done func() bool) bool {
 		n.At(end, func() {})
 		is := done()
 		for !is && n.Now() < end {
-			n.park(r, func() bool { is = done(); return is || n.Now() >= end })
+			n.park(r, nil, func() bool { is = done(); return is || n.Now() >= end })
 		}
 		return is
 	case n.loop.Load() == id:
@@ -126,6 +134,7 @@ func (n *Network) step(end time.Duration) bool {
 	e := q.pop()
 	n.clock.Store(int64(e.at))
 	n.mu.Unlock()
+	n.touched = nil
 	e.what.happen(n)
 	if n.routines.Load() > 0 {
 		n.resumeReady()
@@ -210,9 +219,10 @@ func (n *Network) routine(id uint64) *routine {
 	return n.current.Load()
 }
 
-// park has the calling goroutine, which is r, wait until ready returns true.
-func (n *Network) park(r *routine, ready func() bool) {
-	r.ready = ready
+// park has the calling goroutine, which is r, wait until ready returns true. m is the machine whose
+// events can have that happen, nil for any event.
+func (n *Network) park(r *routine, m *machine, ready func() bool) {
+	r.ready, r.m = ready, m
 	n.parked = append(n.parked, r)
 	n.yield <- struct{}{}
 	<-r.resume
@@ -220,25 +230,40 @@ func (n *Network) park(r *routine, ready func() bool) {
 
 // resumeReady lets the goroutines run that need not wait any longer.
 func (n *Network) resumeReady() {
+	all := n.lookAtAll()
 	for i := 0; i < len(n.parked); i++ {
 		r := n.parked[i]
-		if !r.ready() {
+		if !all && r.m != nil && r.m != n.touched || !r.ready() {
 			continue
 		}
 		n.parked = append(n.parked[:i], n.parked[i+1:]...)
 		n.current.Store(r)
 		r.resume <- struct{}{}
 		n.handOver()
-		i = -1 // others may be ready by now
+		i, all = -1, len(n.parked) <= fewParked || n.lookAtAll() // others may be ready by now
 	}
+}
+
+// So many goroutines that wait are all looked at when one has run. If there are more, all are looked
+// at after every lookEvery events, as one goroutine may have ended the context of another.
+const fewParked, lookEvery = 64, 1000
+
+// lookAtAll reports whether all waits are to be looked at after this event.
+func (n *Network) lookAtAll() bool {
+	n.unlooked++
+	all := n.touchAll.Swap(false) || n.touched == nil || n.unlooked >= lookEvery
+	if all {
+		n.unlooked = 0
+	}
+	return all
 }
 
 // ErrIdle is returned by a call that waits while nothing will ever happen in the network.
 var ErrIdle = errors.New("simnet: nothing is left that could end the wait")
 
-// wait implements virtual.Machine.Wait. The goroutine that waits lets time pass, unless another one
-// does.
-func (n *Network) wait(ctx context.Context, a, b <-chan struct{}) (fromB bool, err error) {
+// wait implements virtual.Machine.Wait for m. The goroutine that waits lets time pass, unless another
+// one does.
+func (n *Network) wait(ctx context.Context, m *machine, a, b <-chan struct{}) (fromB bool, err error) {
 	ready := func() bool {
 		select {
 		case <-a:
@@ -256,7 +281,7 @@ func (n *Network) wait(ctx context.Context, a, b <-chan struct{}) (fromB bool, e
 	}
 	id := goid.ID()
 	if r := n.routine(id); r != nil {
-		n.park(r, ready)
+		n.park(r, m, ready)
 		return fromB, err
 	}
 	if n.loop.Load() == id && n.live.Load() == nil {

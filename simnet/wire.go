@@ -180,7 +180,9 @@ func (p *packet) happen(n *Network) {
 	if n.cfg.OnDatagram != nil {
 		n.cfg.OnDatagram(p.Datagram, p.fate)
 	}
-	if p.fate == Delivered {
+	if p.fate != Delivered {
+		n.touched = nobody
+	} else {
 		if to, ok := host.(*Node); ok && p.audit != nil {
 			p.audit.delivers(to, p.From, p.Payload)
 		}
@@ -190,6 +192,9 @@ func (p *packet) happen(n *Network) {
 	n.recycle(p)
 	n.mu.Unlock()
 }
+
+// nobody is touched by a datagram that does not arrive.
+var nobody = new(machine)
 
 // arrive returns the host that takes a datagram in. If there is none it sets the fate. The caller
 // holds mu.
