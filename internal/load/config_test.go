@@ -121,6 +121,11 @@ func TestConfig(t *testing.T) {
 		"echo junk":                {func(c *Config) { c.Mix, c.Echo = Only(Junk), []int{100} }, ErrConfig},
 		"echo sizes":               {func(c *Config) { c.Echo = []int{10} }, ErrConfig},
 		"form":                     {func(c *Config) { c.Handshake = 9 }, ErrConfig},
+		"repeated junk":            {func(c *Config) { c.RepeatJunk = true }, ErrConfig},
+		"negative trip":            {func(c *Config) { c.Trip = -1 }, ErrConfig},
+		"long trip":                {func(c *Config) { c.Trip = time.Hour }, ErrConfig},
+		"prepare window":           {func(c *Config) { c.PrepareWindow = -1 }, ErrConfig},
+		"seeded identities":        {func(c *Config) { c.SessionSeed, c.Identities = 1, MaxSeeded+1 }, ErrConfig},
 		"buffer":                   {func(c *Config) { c.Buffer = -1 }, ErrConfig},
 	} {
 		cfg := good()

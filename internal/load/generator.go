@@ -196,6 +196,9 @@ func (p Plan) withDefaults() (Plan, error) {
 		p.Every = max(time.Second, least)
 	}
 	p.Every = max(p.Every, p.For/MaxPoints, time.Millisecond)
+	if p.JunkIDs < -1 {
+		return p, fmt.Errorf("%w: %d node IDs of junk, want -1 or more", ErrConfig, p.JunkIDs)
+	}
 	if p.Ahead < 0 || p.Ahead > MaxAhead {
 		return p, fmt.Errorf("%w: %d requests ahead, want 0 to %d", ErrConfig, p.Ahead, MaxAhead)
 	}
@@ -213,6 +216,9 @@ func (g *Generator) effective(p *Plan) (*Config, error) {
 	}
 	if p.Rate != 0 || p.Window != 0 {
 		c.Rate, c.Window = p.Rate, p.Window
+	}
+	if len(p.Sizes) > 0 && c.Mix[Handshake] > 0 {
+		return nil, fmt.Errorf("%w: handshakes are not told by the sizes of their responses", ErrConfig)
 	}
 	c.Sources, c.Sockets = g.cfg.Sources, g.cfg.Sockets
 	c, err := c.withDefaults()
