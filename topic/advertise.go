@@ -169,7 +169,7 @@ func (a *Advertiser) SetRecord(now time.Duration, r *enr.Record) {
 		for _, e := range a.table.buckets[i] {
 			if e.phase == waiting {
 				a.change(now, e, Replaced, 0)
-				e.chain = chain{begun: now, due: now + a.jitter(startSpread)}
+				e.chain = &chain{begun: now, due: now + a.jitter(startSpread)}
 			}
 		}
 	}
@@ -193,7 +193,7 @@ func (a *Advertiser) jitter(most time.Duration) time.Duration {
 
 func (a *Advertiser) change(now time.Duration, e *entry, kind ChangeKind, wait time.Duration) {
 	if a.cfg.Changed != nil {
-		a.cfg.Changed(Change{e.id, int(e.bucket), kind, wait, now - e.chain.begun})
+		a.cfg.Changed(Change{e.id(), int(e.bucket), kind, wait, now - e.chain.begun})
 	}
 }
 
@@ -213,8 +213,8 @@ func (a *Advertiser) Next(now time.Duration) (r Registration, ok bool) {
 	if e.phase == idle {
 		a.buckets[e.bucket].active++
 	}
-	if e.chain.record == nil {
-		e.chain = chain{record: a.record, begun: now}
+	if e.chain == nil || e.chain.record == nil {
+		e.chain = &chain{record: a.record, begun: now}
 	}
 	e.phase = asking
 	a.underWay++
@@ -240,7 +240,7 @@ func (a *Advertiser) expire(now time.Duration) {
 				a.release(e)
 			case e.phase == waiting && len(e.chain.ticket) > 0 && now > e.chain.due+missedWindow:
 				// The clock has jumped. Many chains have missed their windows then: spread them.
-				e.chain = chain{begun: now, due: now + a.jitter(startSpread)}
+				e.chain = &chain{begun: now, due: now + a.jitter(startSpread)}
 			}
 		}
 	}
@@ -251,7 +251,7 @@ func (a *Advertiser) release(e *entry) {
 	if e.phase != idle {
 		a.buckets[e.bucket].active--
 	}
-	e.phase, e.chain = idle, chain{}
+	e.phase, e.chain = idle, nil
 }
 
 // due returns the entry whose chain is to go on and has been due longest.
@@ -282,7 +282,7 @@ func (a *Advertiser) begin(now time.Duration) *entry {
 
 // find returns the entry of a node that is being asked.
 func (a *Advertiser) find(id enr.ID) *entry {
-	e := a.table.byID[id]
+	e := a.table.find(id)
 	if e == nil || e.phase != asking {
 		return nil
 	}
@@ -294,7 +294,7 @@ func (a *Advertiser) find(id enr.ID) *entry {
 // Remove forgets a node, for instance because it was banned. A request to it is not waited for: a
 // report about it is ignored.
 func (a *Advertiser) Remove(id enr.ID) {
-	if e := a.table.byID[id]; e != nil {
+	if e := a.table.find(id); e != nil {
 		a.find(id)
 		a.release(e)
 		a.table.remove(e)
@@ -313,7 +313,7 @@ func (a *Advertiser) Confirm(now time.Duration, id enr.ID, c Confirmation) bool 
 	if a.record == nil || !sameEndpoints(a.record, e.chain.record) {
 		// The answer is about an endpoint that is gone.
 		a.change(now, e, Replaced, 0)
-		e.phase, e.chain = waiting, chain{begun: now, due: now + a.jitter(startSpread)}
+		e.phase, e.chain = waiting, &chain{begun: now, due: now + a.jitter(startSpread)}
 		return true
 	}
 	if len(c.Ticket) == 0 {

@@ -58,8 +58,8 @@ func TestT11LyingRegistrars(t *testing.T) {
 	a := net.nodes[0].advertise(topic, AdvertiserConfig{})
 	net.run(5*DefaultLifetime - 2*time.Second)
 	honest := 0
-	for _, e := range a.table.byID {
-		if f := net.byID[e.id]; f.confirm == nil && e.phase == placed {
+	for _, e := range a.table.all() {
+		if f := net.byID[e.id()]; f.confirm == nil && e.phase == placed {
 			honest++
 		}
 	}
@@ -160,7 +160,7 @@ func TestT14PoisonedTable(t *testing.T) {
 	t.Run("gone after failures", func(t *testing.T) {
 		tb := newTable(topic, enr.ID{}, 16, DefaultLifetime)
 		tb.Add(0, nil, liar)
-		e := tb.byID[liar.Record.ID()]
+		e := tb.find(liar.Record.ID())
 		for range maxFailures {
 			tb.fail(0, e)
 		}
@@ -176,7 +176,7 @@ func TestT14PoisonedTable(t *testing.T) {
 		nodes := inBucket(t, topic, 0, 4)
 		tb.Add(0, &Source{liar.Record.ID(), []uint{256}}, nodes[0])
 		tb.Add(0, nil, nodes[1])
-		if tb.Add(0, nil, nodes[2]) != 1 || tb.byID[nodes[0].Record.ID()] != nil {
+		if tb.Add(0, nil, nodes[2]) != 1 || tb.find(nodes[0].Record.ID()) != nil {
 			t.Error("the unverified node has kept its place")
 		}
 		if tb.Add(0, nil, nodes[3]) != 0 {

@@ -107,3 +107,11 @@ func force(r *Registrar, now time.Duration, q *Request) {
 
 // isPublic reports whether an address is one that the trees count.
 func isPublic(a netip.Addr) bool { return netaddr.ClassOf(a) == netaddr.Global }
+
+// all returns the entries of a service table.
+func (t *Table) all() (list []*entry) {
+	for i := range t.buckets {
+		list = append(list, t.buckets[i]...)
+	}
+	return list
+}

@@ -138,7 +138,7 @@ func checkAdvertiser(t *testing.T, a *Advertiser, pace *Pace, underWay int, now 
 			t.Fatalf("bucket %d has %d nodes", i, len(a.table.buckets[i]))
 		}
 		for _, e := range a.table.buckets[i] {
-			if a.table.byID[e.id] != e || int(e.bucket) != i {
+			if a.table.find(e.id()) != e || int(e.bucket) != i {
 				t.Fatal("the table is broken")
 			}
 			if e.phase != idle {
@@ -147,7 +147,7 @@ func checkAdvertiser(t *testing.T, a *Advertiser, pace *Pace, underWay int, now 
 			if e.phase == asking {
 				n++
 			}
-			if e.chain.tickets >= maxTickets {
+			if e.chain != nil && e.chain.tickets >= maxTickets {
 				t.Fatal("too many tickets")
 			}
 		}

@@ -144,7 +144,7 @@ func (s *Search) Candidates() int { return s.table.Len() }
 // Remove forgets a node, for instance because it was banned. A request to it is not waited for.
 func (s *Search) Remove(id enr.ID) {
 	s.end(id)
-	if e := s.table.byID[id]; e != nil {
+	if e := s.table.find(id); e != nil {
 		s.table.remove(e)
 	}
 }
@@ -166,8 +166,8 @@ func (s *Search) Next(now time.Duration) (q Question, ok bool) {
 	}
 	distances := s.distances(int(e.bucket))
 	e.phase, e.asked = asking, max(now, 1)
-	s.asked.put(e.id, 0, s.until(now))
-	s.underWay[e.id] = distances
+	s.asked.put(e.id(), 0, s.until(now))
+	s.underWay[e.id()] = distances
 	s.perWalk[e.bucket]++
 	s.asks++
 	s.stats.Queries++
@@ -237,7 +237,7 @@ func (s *Search) probe(now time.Duration) *entry {
 // askable returns a random node of a bucket that may be asked.
 func (s *Search) askable(now time.Duration, bucket int) *entry {
 	return s.table.pick(bucket, s.rnd, func(e *entry) bool {
-		return e.phase == idle && now >= e.rest && !s.asked.has(now, e.id, 0)
+		return e.phase == idle && now >= e.rest && !s.asked.has(now, e.id(), 0)
 	})
 }
 
@@ -298,7 +298,7 @@ func (s *Search) end(id enr.ID) (e *entry, distances []uint, ok bool) {
 	delete(s.underWay, id)
 	s.blocked = false
 	s.cfg.Pace.done()
-	if e = s.table.byID[id]; e != nil {
+	if e = s.table.find(id); e != nil {
 		e.phase = idle
 	}
 	return e, distances, true

@@ -171,8 +171,8 @@ func TestT23RegistrarsStop(t *testing.T) {
 	}
 	held := func() (n int) {
 		for _, a := range ads {
-			for _, e := range a.table.byID {
-				if e.phase == placed && !net.byID[e.id].down {
+			for _, e := range a.table.all() {
+				if e.phase == placed && !net.byID[e.id()].down {
 					n++
 				}
 			}

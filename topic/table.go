@@ -54,7 +54,6 @@ const (
 
 // entry is a node of a service table.
 type entry struct {
-	id     enr.ID
 	node   Node
 	bucket uint8
 	phase  phase
@@ -67,8 +66,10 @@ type entry struct {
 	asked    time.Duration // last, by a Search; 0 for never
 	full     bool          // its last answer held as many ads as an answer does
 	repeated bool          // asked a second time
-	chain    chain         // of an Advertiser
+	chain    *chain        // of an Advertiser; nil while idle
 }
+
+func (e *entry) id() enr.ID { return e.node.Record.ID() }
 
 // Table is a service table (discv5-theory.md, Service Tables): capable nodes by their distance from
 // a topic. It is soft state of one Advertiser or Search.
@@ -81,7 +82,6 @@ type Table struct {
 	most     int // entries of a bucket
 	lifetime time.Duration
 	buckets  [NumBuckets][]*entry
-	byID     map[enr.ID]*entry
 	excluded map[enr.ID]exclusion
 }
 
@@ -93,11 +93,26 @@ type exclusion struct {
 
 func newTable(topic Topic, self enr.ID, most int, lifetime time.Duration) Table {
 	return Table{topic: topic, self: self, most: most, lifetime: lifetime,
-		byID: make(map[enr.ID]*entry), excluded: make(map[enr.ID]exclusion)}
+		excluded: make(map[enr.ID]exclusion)}
 }
 
 // Len returns the number of nodes in the table.
-func (t *Table) Len() int { return len(t.byID) }
+func (t *Table) Len() (n int) {
+	for i := range t.buckets {
+		n += len(t.buckets[i])
+	}
+	return n
+}
+
+// find returns the entry of a node, nil if there is none.
+func (t *Table) find(id enr.ID) *entry {
+	for _, e := range t.buckets[bucketOf(t.topic.Distance(id))] {
+		if e.id() == id {
+			return e
+		}
+	}
+	return nil
+}
 
 // Sizes returns the number of nodes in each bucket.
 func (t *Table) Sizes() (sizes [NumBuckets]int) {
@@ -114,7 +129,7 @@ func (t *Table) Add(now time.Duration, from *Source, nodes ...Node) (taken int) 
 	var inReply uint32 // bit i: this reply has named a node of bucket i
 	var by *uint32
 	if from != nil {
-		if e := t.byID[from.ID]; e != nil {
+		if e := t.find(from.ID); e != nil {
 			by = &e.named
 		} else {
 			by = new(uint32)
@@ -137,7 +152,7 @@ func (t *Table) Add(now time.Duration, from *Source, nodes ...Node) (taken int) 
 			}
 			inReply |= bit
 		}
-		if e := t.byID[id]; e != nil {
+		if e := t.find(id); e != nil {
 			if n.Record.Seq() > e.node.Record.Seq() {
 				e.node = n
 			}
@@ -147,7 +162,7 @@ func (t *Table) Add(now time.Duration, from *Source, nodes ...Node) (taken int) 
 		if from != nil && *by&(1<<bucket) != 0 {
 			continue
 		}
-		if t.insert(&entry{id: id, node: n, bucket: uint8(bucket), live: from == nil}) {
+		if t.insert(&entry{node: n, bucket: uint8(bucket), live: from == nil}) {
 			taken++
 			if from != nil {
 				*by |= 1 << bucket
@@ -184,7 +199,6 @@ func (t *Table) insert(e *entry) bool {
 		t.remove(victim)
 	}
 	t.buckets[e.bucket] = append(t.buckets[e.bucket], e)
-	t.byID[e.id] = e
 	return true
 }
 
@@ -205,7 +219,6 @@ func (t *Table) remove(e *entry) {
 	list[i] = list[len(list)-1]
 	list[len(list)-1] = nil
 	t.buckets[e.bucket] = list[:len(list)-1]
-	delete(t.byID, e.id)
 }
 
 // exclude takes a node out for a lifetime.
@@ -221,7 +234,7 @@ func (t *Table) exclude(now time.Duration, e *entry) {
 		}
 		delete(t.excluded, first)
 	}
-	t.excluded[e.id] = exclusion{now + t.lifetime, e.named}
+	t.excluded[e.id()] = exclusion{now + t.lifetime, e.named}
 }
 
 func (t *Table) isExcluded(now time.Duration, id enr.ID) bool {
