@@ -15,9 +15,15 @@ import (
 // ErrBlocked: a request to a node that is banned or outside of the allowed networks.
 var ErrBlocked = engine.ErrBlocked
 
-// handshakeRates limits handshakes that answer a live challenge. An honest peer makes a few an
-// hour, but many may live behind one address.
-func handshakeRates() limits.Rates {
+// DefaultUnverifiedRates limits the datagrams of a source that belong to no session.
+func DefaultUnverifiedRates() limits.Rates { return limiter.Unverified() }
+
+// DefaultRequestRates limits the requests of a source inside of sessions.
+func DefaultRequestRates() limits.Rates { return limiter.Verified() }
+
+// DefaultHandshakeRates limits handshakes that answer a live challenge. An honest peer makes a few
+// an hour, but many may live behind one address.
+func DefaultHandshakeRates() limits.Rates {
 	return limits.Rates{
 		Address:  limits.Rate{PerSecond: 50, Burst: 100},
 		Prefix64: limits.Rate{PerSecond: 100, Burst: 200},
@@ -54,9 +60,9 @@ func (n *Node) limit(cfg *engine.Config) error {
 	make := func(i int, r limits.Rates) *limiter.Limiter {
 		return limiter.New(limiter.Config{Rates: r, Seed: binary.LittleEndian.Uint64(seeds[8*i:])})
 	}
-	cfg.Unverified = make(0, limiter.Unverified())
-	cfg.Handshake = make(1, handshakeRates())
-	cfg.Verified = make(2, limiter.Verified())
+	cfg.Unverified = make(0, n.cfg.UnverifiedRates)
+	cfg.Handshake = make(1, n.cfg.HandshakeRates)
+	cfg.Verified = make(2, n.cfg.RequestRates)
 	cfg.TalkLimit = limiter.New(limiter.Config{Rates: n.cfg.TalkRates, Sets: talkSets, Seed: binary.LittleEndian.Uint64(seeds[24:])})
 	return nil
 }

@@ -26,7 +26,7 @@ const (
 
 // Defaults of Config about the node's own address.
 const (
-	DefaultDetectAddress = engine.DefaultVoteMin
+	DefaultDetectAddress = engine.DefaultDetectAddress
 	DefaultReachWait     = engine.DefaultReachWait
 	DefaultReachMisses   = engine.DefaultReachMisses
 	DefaultReachRetry    = engine.DefaultReachRetry
@@ -126,7 +126,7 @@ func (c *Config) previous(f netaddr.Family) (at netip.AddrPort, s AddressState, 
 // node has moved.
 func (c *Config) keepPrevious(f netaddr.Family, own netip.AddrPort) (netip.AddrPort, bool) {
 	at, s, saved := c.previous(f)
-	if !at.IsValid() || at == own || c.voteMin() < 0 || saved && s.Source == AddressConfigured {
+	if !at.IsValid() || at == own || c.detectAddress() < 0 || saved && s.Source == AddressConfigured {
 		return own, false
 	}
 	learned := saved && (s.Source == AddressVoted || s.Source == AddressSaved || s.Source == AddressPinned)

@@ -16,6 +16,7 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/prefixquota"
+	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
 )
@@ -25,12 +26,19 @@ const DefaultPort = 9000
 
 // Defaults of Config.
 const (
-	DefaultRecvBuffer      = 4 << 20 // bytes, for each socket; the system may grant less
-	DefaultSendBuffer      = 1 << 20
-	DefaultMaxSessions     = 16384
-	DefaultMaxChallenges   = 65536
-	DefaultTalkConcurrency = 1024
-	DefaultRequestTimeout  = time.Second
+	DefaultRecvBuffer         = 4 << 20 // bytes, for each socket; the system may grant less
+	DefaultSendBuffer         = 1 << 20
+	DefaultMaxSessions        = session.DefaultMaxSessions
+	DefaultMaxChallenges      = session.DefaultMaxChallenges
+	DefaultSessionIdleTimeout = session.DefaultIdleTimeout
+	DefaultTalkConcurrency    = 1024
+	DefaultRequestTimeout     = engine.DefaultRequestTimeout
+	DefaultRefreshInterval    = engine.DefaultRefreshInterval
+	DefaultMaxRequests        = engine.DefaultMaxRequests
+	DefaultMaxPeerRequests    = engine.DefaultMaxPeerRequests
+	DefaultMaxLookups         = engine.DefaultMaxLookups
+	DefaultMaxTasks           = engine.DefaultMaxTasks
+	DefaultMaxRecords         = engine.DefaultRecords
 )
 
 // Config says how a node behaves. The zero value is a node with a new key that listens on port
@@ -53,8 +61,8 @@ type Config struct {
 	// Conns are additional transports that move datagrams in batches; see fastpath.Conn. Those of
 	// package simnet put the node on a simulated network, for tests.
 	Conns []fastpath.Conn
-	// OtherProtocol, if not nil, is given the datagrams that are of another protocol. Without it they are
-	// counted and dropped, most of them by the kernel.
+	// OtherProtocol, if not nil, is given the datagrams that are of another protocol. Without it
+	// they are counted and dropped, most of them by the kernel.
 	OtherProtocol OtherProtocolHandler
 
 	// NoEndpoint leaves every address out of the record: that of a node which looks for others but
@@ -109,12 +117,12 @@ type Config struct {
 	// ErrNested.
 	SaveRecord func(*enr.Record) error
 
-	// Store, if not nil, remembers the node's record, what it knows of its addresses, and other nodes
-	// to start from. It fills in Previous and PreviousAddresses, is given each new record before
-	// SaveRecord is, and is saved every SaveInterval, by default a minute, and by Close. The nodes
-	// are contacted like Bootnodes that are Unvouched. Give the node a PrivateKey too: without one
-	// each run is another node. The store stays open when the node is closed. See package
-	// nodestore.
+	// Store, if not nil, remembers the node's record, what it knows of its addresses, and other
+	// nodes to start from. It fills in Previous and PreviousAddresses, is given each new record
+	// before SaveRecord is, and is saved every SaveInterval, by default a minute, and by Close. The
+	// nodes are contacted like Bootnodes that are Unvouched. Give the node a PrivateKey too:
+	// without one each run is another node. The store stays open when the node is closed. See
+	// package nodestore.
 	Store        NodeStore
 	SaveInterval time.Duration
 
@@ -138,8 +146,8 @@ type Config struct {
 	// TrustedNodes are static nodes that are exempt from limits: they are permitted (see
 	// Node.Permit), so that no ban of their IDs and no rate limit applies to their requests; no
 	// limit by prefix keeps them out of the table, and there they are neither displaced nor dropped
-	// when they fail, though in a full bucket they wait for a slot like others. TableFilter, bans of
-	// addresses and the capacity for sessions apply to them. See Node.StaticNodes.
+	// when they fail, though in a full bucket they wait for a slot like others. TableFilter, bans
+	// of addresses and the capacity for sessions apply to them. See Node.StaticNodes.
 	StaticNodes, TrustedNodes []Contact
 
 	// Sockets is how many sockets, with a goroutine each, share every listen address, at most
@@ -160,6 +168,9 @@ type Config struct {
 	// may be held. MaxChallenges bounds the handshakes that may be waited for, of 52 bytes each;
 	// the oldest one is evicted. The defaults are 16384 and 65536, and 1<<24 is the most.
 	MaxSessions, MaxChallenges int
+
+	// SessionIdleTimeout is how long a session lasts without a message in it. Default: 1 hour.
+	SessionIdleTimeout time.Duration
 
 	// DropSessionRecords leaves the records of peers out of sessions, and so saves up to 700 bytes
 	// for each.
@@ -184,10 +195,10 @@ type Config struct {
 	// their record. It is called often and must be quick. Nodes that it refuses may be asked for
 	// others all the same. See Node.ApplyTableFilter.
 	TableFilter func(*enr.Record) bool
-	// IncomingShare is how many of the 16 nodes in a bucket may have made contact by themselves;
+	// InboundLimit is how many of the 16 nodes in a bucket may have made contact by themselves;
 	// the others are ones that this node has found, which is harder to arrange for an attacker.
 	// Default: no limit.
-	IncomingShare int
+	InboundLimit int
 
 	// BucketLimits bounds the nodes of one network prefix in a bucket of the node table, members
 	// and replacements together, and TableLimits the members of the whole table. Defaults:
@@ -201,6 +212,11 @@ type Config struct {
 	// Access lists who is banned or permitted, and which networks the node talks to; see Ban.
 	// Default: an empty list.
 	Access *limits.Access
+	// UnverifiedRates limits the datagrams that belong to no session, HandshakeRates the handshakes
+	// of peers, and RequestRates the requests inside of sessions, each by source. What exceeds a
+	// limit is dropped and counted. Defaults: DefaultUnverifiedRates, DefaultHandshakeRates and
+	// DefaultRequestRates.
+	UnverifiedRates, HandshakeRates, RequestRates limits.Rates
 	// Unlimited switches the rate limits off. Loopback is never limited; see ExemptPrivate.
 	Unlimited bool
 
@@ -208,9 +224,19 @@ type Config struct {
 	Protocol codec.Protocol
 
 	// MaxRequests bounds the requests of this node that are under way, MaxPeerRequests those to one
-	// peer. Further ones fail with ErrBusy. Defaults: engine.DefaultMaxRequests and
-	// engine.DefaultMaxPeerRequests.
+	// peer. Further ones fail with ErrBusy. Defaults: DefaultMaxRequests and
+	// DefaultMaxPeerRequests.
 	MaxRequests, MaxPeerRequests int
+	// MaxLookups bounds the lookups under way, those that keep the table fresh included. Further
+	// ones fail with ErrBusy. Default: DefaultMaxLookups.
+	MaxLookups int
+	// MaxTasks bounds the handshakes of peers that wait for a worker, and separately those that
+	// requests of this node lead to. Further ones are dropped and counted. Each takes some 1.5 KiB.
+	// Default: DefaultMaxTasks.
+	MaxTasks int
+	// MaxRecords is how many verified records are remembered, of some 450 bytes each, so that none
+	// of them is verified twice. Default: DefaultMaxRecords.
+	MaxRecords int
 
 	// TalkConcurrency bounds the TALK handlers that run at a time, TalkPerPeer those for one peer.
 	// Defaults: DefaultTalkConcurrency, and half of TalkConcurrency. A request above that is not
@@ -301,6 +327,7 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{"Sockets", c.Sockets, fastpath.MaxSockets}, {"DetectAddress", c.DetectAddress, MaxDetectAddress}, {"MaxSessions", c.MaxSessions, maxEntries}, {"MaxChallenges", c.MaxChallenges, maxEntries},
 		{"MaxRequests", c.MaxRequests, maxEntries}, {"MaxPeerRequests", c.MaxPeerRequests, maxEntries},
+		{"MaxLookups", c.MaxLookups, maxEntries}, {"MaxTasks", c.MaxTasks, maxEntries}, {"MaxRecords", c.MaxRecords, maxEntries},
 	} {
 		if v.v > v.max {
 			return c, fmt.Errorf("%w: %s is %d, at most %d", ErrConfig, v.name, v.v, v.max)
@@ -318,7 +345,8 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{&c.RecvBuffer, DefaultRecvBuffer}, {&c.SendBuffer, DefaultSendBuffer},
 		{&c.MaxSessions, DefaultMaxSessions}, {&c.MaxChallenges, DefaultMaxChallenges},
-		{&c.TalkConcurrency, DefaultTalkConcurrency}, {&c.MaxRequests, engine.DefaultMaxRequests}, {&c.MaxPeerRequests, engine.DefaultMaxPeerRequests},
+		{&c.TalkConcurrency, DefaultTalkConcurrency}, {&c.MaxRequests, DefaultMaxRequests}, {&c.MaxPeerRequests, DefaultMaxPeerRequests},
+		{&c.MaxLookups, DefaultMaxLookups}, {&c.MaxTasks, DefaultMaxTasks}, {&c.MaxRecords, DefaultMaxRecords},
 	} {
 		if *d.v <= 0 {
 			*d.v = d.def
@@ -327,20 +355,36 @@ func (c Config) withDefaults() (Config, error) {
 	if c.TalkPerPeer <= 0 {
 		c.TalkPerPeer = talkPerPeer(c.TalkConcurrency)
 	}
-	if c.TalkRates == (limits.Rates{}) {
-		c.TalkRates = DefaultTalkRates()
+	for _, d := range []struct {
+		v   *limits.Rates
+		def func() limits.Rates
+	}{
+		{&c.TalkRates, DefaultTalkRates}, {&c.UnverifiedRates, DefaultUnverifiedRates},
+		{&c.HandshakeRates, DefaultHandshakeRates}, {&c.RequestRates, DefaultRequestRates},
+	} {
+		if *d.v == (limits.Rates{}) {
+			*d.v = d.def()
+		}
 	}
 	if c.SaveInterval <= 0 {
 		c.SaveInterval = DefaultSaveInterval
 	}
-	if c.RequestTimeout <= 0 {
-		c.RequestTimeout = DefaultRequestTimeout
+	for _, d := range []struct {
+		v   *time.Duration
+		def time.Duration
+	}{
+		{&c.RequestTimeout, DefaultRequestTimeout}, {&c.RefreshInterval, DefaultRefreshInterval},
+		{&c.SessionIdleTimeout, DefaultSessionIdleTimeout},
+	} {
+		if *d.v <= 0 {
+			*d.v = d.def
+		}
 	}
 	return c, nil
 }
 
-// voteMin is the engine's setting for DetectAddress.
-func (c *Config) voteMin() int {
+// detectAddress is the engine's setting for DetectAddress.
+func (c *Config) detectAddress() int {
 	if c.NoEndpoint || c.DetectAddress < 0 {
 		return -1
 	}

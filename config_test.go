@@ -93,10 +93,10 @@ func TestConfigProtocol(t *testing.T) {
 
 // Of the nodes that make contact by themselves only so many get a place in a bucket; the others
 // wait for one.
-func TestConfigIncomingShare(t *testing.T) {
+func TestConfigInboundLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
-		a := onWire(t, w, 1, func(c *Config) { c.IncomingShare = 2 })
+		a := onWire(t, w, 1, func(c *Config) { c.InboundLimit = 2 })
 		defer a.Close()
 		const count = 6
 		for i, k := range keysAt(t, a.ID(), 256, count) {
@@ -148,7 +148,7 @@ func TestConfigDetectAddress(t *testing.T) {
 		{Config{}, 0}, {Config{DetectAddress: 5}, 5}, {Config{DetectAddress: -3}, -1},
 		{Config{Advertise: given}, 0}, {Config{Advertise: given, DetectAddress: -1}, -1}, {Config{NoEndpoint: true, DetectAddress: 5}, -1},
 	} {
-		if got := c.cfg.voteMin(); got != c.want {
+		if got := c.cfg.detectAddress(); got != c.want {
 			t.Errorf("%+v: %d, want %d", c.cfg, got, c.want)
 		}
 	}

@@ -222,19 +222,20 @@ func (n *Node) build() error {
 	cfg := engine.Config{
 		Key: n.cfg.PrivateKey, Record: record, Protocol: n.cfg.Protocol,
 		IPv4: n.byFam[0] >= 0, IPv6: n.byFam[1] >= 0, LocalAddr: n.localAddr,
-		Session:        session.Config{Capacity: n.cfg.MaxSessions, Challenges: n.cfg.MaxChallenges, KeepRecords: !n.cfg.DropSessionRecords},
+		Session:        session.Config{MaxSessions: n.cfg.MaxSessions, MaxChallenges: n.cfg.MaxChallenges, IdleTimeout: n.cfg.SessionIdleTimeout, KeepRecords: !n.cfg.DropSessionRecords},
 		RequestTimeout: n.cfg.RequestTimeout, HandshakeTimeout: n.cfg.RequestTimeout,
 		RefreshInterval: n.cfg.RefreshInterval,
-		MaxRequests:     n.cfg.MaxRequests, MaxPeerRequests: n.cfg.MaxPeerRequests,
+		MaxLookups:      n.cfg.MaxLookups, MaxTasks: n.cfg.MaxTasks, Records: n.cfg.MaxRecords,
+		MaxRequests: n.cfg.MaxRequests, MaxPeerRequests: n.cfg.MaxPeerRequests,
 		Random: n.random(),
 		Talk:   &n.talk, OnEvent: n.publish,
-		VoteMin: n.cfg.voteMin(), ReachWait: n.cfg.ReachWait, ReachMisses: n.cfg.ReachMisses, ReachRetry: n.cfg.ReachRetry, Addresses: states,
+		DetectAddress: n.cfg.detectAddress(), ReachWait: n.cfg.ReachWait, ReachMisses: n.cfg.ReachMisses, ReachRetry: n.cfg.ReachRetry, Addresses: states,
 	}
 	if n.cfg.SaveRecord != nil || n.cfg.Store != nil {
 		cfg.SaveRecord = n.saveRecord
 	}
 	cfg.LowPorts = n.cfg.LowPorts
-	cfg.Resend, cfg.Table.InboundLimit = n.cfg.Resend, n.cfg.IncomingShare
+	cfg.Resend, cfg.Table.InboundLimit = n.cfg.Resend, n.cfg.InboundLimit
 	cfg.Table.BucketLimits, cfg.Table.TableLimits = n.cfg.BucketLimits, n.cfg.TableLimits
 	cfg.ExemptPrivate, cfg.Public = n.cfg.ExemptPrivate, listensGlobal(&n.cfg, n.Addrs())
 	if n.cfg.TableFilter != nil {

@@ -208,7 +208,7 @@ func (c corpora) conversation(t *testing.T) {
 func (n *net) restart(d *node, k *enr.PrivateKey) *node {
 	d.key, d.rec = k, endpointRecord(k, d.addr)
 	e, err := engine.New(engine.Config{
-		Key: k, Record: d.rec, IPv4: true, IPv6: true, Random: wiretest.Reader(uint64(k.ID()[0])), Talk: talker{}, VoteMin: -1,
+		Key: k, Record: d.rec, IPv4: true, IPv6: true, Random: wiretest.Reader(uint64(k.ID()[0])), Talk: talker{}, DetectAddress: -1,
 	})
 	if err != nil {
 		n.t.Fatal(err)

@@ -101,7 +101,7 @@ func newNet(t testing.TB, s *script) *net {
 		}
 		d.e, err = engine.New(engine.Config{
 			Curve: arithmetic, Key: d.key, Record: d.rec, IPv4: true, IPv6: true, Random: wiretest.Reader(uint64(3000 + i)), Talk: talker{},
-			Session: session.Config{Capacity: 64, Challenges: 64}, MaxRequests: 32, MaxPeerRequests: 8, MaxTasks: 8, Records: 64, VoteMin: -1, Resend: int(flags % 3),
+			Session: session.Config{MaxSessions: 64, MaxChallenges: 64}, MaxRequests: 32, MaxPeerRequests: 8, MaxTasks: 8, Records: 64, DetectAddress: -1, Resend: int(flags % 3),
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -89,8 +89,8 @@ func newWorld(t testing.TB, s *script) *world {
 	r := wiretest.Reader(1000)
 	cfg := engine.Config{
 		Key: me.key, Record: me.rec, IPv4: true, IPv6: true, Random: r,
-		Session:     session.Config{Capacity: maxSessions, Challenges: maxChallenges},
-		MaxRequests: maxRequests, MaxPeerRequests: maxQueued, MaxTasks: maxTasks, Resend: s.choose(3), Records: 64, VoteMin: 2, Talk: talker{},
+		Session:     session.Config{MaxSessions: maxSessions, MaxChallenges: maxChallenges},
+		MaxRequests: maxRequests, MaxPeerRequests: maxQueued, MaxTasks: maxTasks, Resend: s.choose(3), Records: 64, DetectAddress: 2, Talk: talker{},
 	}
 	var err error
 	if w.e, err = engine.New(cfg); err != nil {

@@ -320,8 +320,8 @@ func (a *auditor) bounds() {
 	over("tasks", e.Tasks(), 2*c.MaxTasks)
 	if c.Session.Shards == 1 { // with more, shards have room of their own
 		st := e.Sessions().Stats()
-		over("sessions", st.Sessions, c.Session.Capacity)
-		over("challenges", st.Challenges, c.Session.Challenges)
+		over("sessions", st.Sessions, c.Session.MaxSessions)
+		over("challenges", st.Challenges, c.Session.MaxChallenges)
 	}
 }
 

@@ -31,7 +31,7 @@ func TestAuditFinds(t *testing.T) {
 			a.audit.after()
 		}},
 		{RuleBounds, func(n *Network, a, b *Node) {
-			a.machine.Load().config.Session.Capacity = 0
+			a.machine.Load().config.Session.MaxSessions = 0
 			n.Run(Housekeeping)
 		}},
 		{RuleSequence, func(n *Network, a, b *Node) {

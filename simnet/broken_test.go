@@ -24,7 +24,7 @@ func TestFloodOfStrangersStaysInBounds(t *testing.T) {
 	}
 	before := n.Checks().Bounds
 	dest := [32]byte(a.ID())
-	limit := a.machine.Load().config.Session.Challenges
+	limit := a.machine.Load().config.Session.MaxChallenges
 	for i := range 5 * limit {
 		h := session.Header{Protocol: codec.DefaultProtocol, Source: [32]byte{byte(i), byte(i >> 8), 1}}
 		binary.BigEndian.PutUint32(h.Nonce[:], uint32(i))

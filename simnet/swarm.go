@@ -113,8 +113,8 @@ func (s *Swarm) repeat(perHour float64, f func()) {
 
 // bootEngine makes a bootnode larger than the nodes that it serves.
 func (s *Swarm) bootEngine(c *engine.Config) {
-	c.Session.Capacity = max(1024, s.cfg.Nodes/4)
-	c.Session.Challenges = max(1024, s.cfg.Nodes/4)
+	c.Session.MaxSessions = max(1024, s.cfg.Nodes/4)
+	c.Session.MaxChallenges = max(1024, s.cfg.Nodes/4)
 	c.MaxTasks = 1024
 	if s.cfg.Engine != nil {
 		s.cfg.Engine(c)

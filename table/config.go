@@ -21,8 +21,8 @@ const (
 	DefaultRevalidateFast = 3 * time.Second
 	// DefaultRevalidateSlow is the first pause between two checks of a verified node.
 	DefaultRevalidateSlow = 30 * time.Second
-	// DefaultRefreshInterval is the age from which a bucket needs a refresh lookup.
-	DefaultRefreshInterval = 15 * time.Minute
+	// DefaultBucketRefresh is the age from which a bucket needs a refresh lookup.
+	DefaultBucketRefresh = 15 * time.Minute
 	// FirstCheckDelay is the pause between Add and the first check of a node. A peer that has just
 	// completed a handshake waits for its own responses, and a PING that crosses them helps nobody.
 	FirstCheckDelay = 500 * time.Millisecond
@@ -56,8 +56,8 @@ type Config struct {
 	// RevalidateSlow is the pause before a node verified once is checked again. The pause grows
 	// with every success, up to ten times RevalidateSlow.
 	RevalidateSlow time.Duration
-	// RefreshInterval is the age from which RefreshTarget offers a bucket.
-	RefreshInterval time.Duration
+	// BucketRefresh is the age from which RefreshTarget offers a bucket.
+	BucketRefresh time.Duration
 	// LowPorts allows to relay nodes for endpoints with ports below 1024.
 	LowPorts bool
 	// Seed starts the generator of the jitter in check times. Equal seeds and equal calls give
@@ -98,8 +98,8 @@ func (c Config) withDefaults() Config {
 	if c.RevalidateSlow <= 0 {
 		c.RevalidateSlow = DefaultRevalidateSlow
 	}
-	if c.RefreshInterval <= 0 {
-		c.RefreshInterval = DefaultRefreshInterval
+	if c.BucketRefresh <= 0 {
+		c.BucketRefresh = DefaultBucketRefresh
 	}
 	return c
 }

@@ -78,7 +78,7 @@ const minRefreshDistance = 240
 
 // RefreshTarget returns a target for a lookup that refreshes the bucket with the oldest refresh
 // (discv5-theory.md, Table Maintenance In Practice), the farthest bucket first among equals. ok is
-// false when every bucket has been refreshed within RefreshInterval. The ID is made of the 32
+// false when every bucket has been refreshed within BucketRefresh. The ID is made of the 32
 // random bytes and need not be unpredictable. The caller starts a lookup and calls MarkRefreshed.
 func (t *Table) RefreshTarget(now time.Duration, random [32]byte) (target enr.ID, ok bool) {
 	distance, oldest := 0, int64(never)
@@ -87,7 +87,7 @@ func (t *Table) RefreshTarget(now time.Duration, random [32]byte) (target enr.ID
 			distance, oldest = d, at
 		}
 	}
-	if oldest > 0 && now-time.Duration(oldest-1) < t.cfg.RefreshInterval {
+	if oldest > 0 && now-time.Duration(oldest-1) < t.cfg.BucketRefresh {
 		return enr.ID{}, false
 	}
 	return t.atDistance(distance, random), true

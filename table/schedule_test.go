@@ -128,7 +128,7 @@ func TestRefresh(t *testing.T) {
 	if _, ok := tab.RefreshTarget(20*s, random); ok {
 		t.Error("nothing is stale")
 	}
-	target, ok := tab.RefreshTarget(1*s+DefaultRefreshInterval, random)
+	target, ok := tab.RefreshTarget(1*s+DefaultBucketRefresh, random)
 	if !ok || distance(target) != 256 {
 		t.Errorf("oldest is 256, got %d, %v", distance(target), ok)
 	}

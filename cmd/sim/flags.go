@@ -111,8 +111,8 @@ func (o *options) engine(c *engine.Config) {
 	c.Table.RevalidateSlow = o.revalidate
 	c.Table.Replacements = o.replacements
 	c.Session.IdleTimeout = o.idle
-	if c.Session.Capacity <= 256 { // bootnodes have more
-		c.Session.Capacity = o.sessions
+	if c.Session.MaxSessions <= 256 { // bootnodes have more
+		c.Session.MaxSessions = o.sessions
 	}
 }
 

@@ -219,7 +219,7 @@ func (a *address) isFixed(f netaddr.Family) bool { return a.fixed[f].Load() || a
 // nextCount returns the time of the next count of votes.
 func (e *Engine) nextCount() time.Duration {
 	a := &e.address
-	if e.cfg.VoteMin < 0 {
+	if e.cfg.DetectAddress < 0 {
 		return never
 	}
 	next := never
@@ -248,7 +248,7 @@ func (w *Worker) updateAddress() {
 		e.follow(w.now, f)
 		r := &a.fam[f]
 		v := e.judge(w.now, f, b)
-		_, won := b.winner(netaddr.Global, r.at, e.cfg.VoteMin)
+		_, won := b.winner(netaddr.Global, r.at, e.cfg.DetectAddress)
 		a.undecided[f].Store(!won)
 		var doubt Event
 		if !v.change {
@@ -286,7 +286,7 @@ func (e *Engine) judge(now time.Duration, f netaddr.Family, b ballot) (v verdict
 	if a.isFixed(f) {
 		return v
 	}
-	won, ok := b.winner(netaddr.Global, r.at, e.cfg.VoteMin)
+	won, ok := b.winner(netaddr.Global, r.at, e.cfg.DetectAddress)
 	switch {
 	case ok && won == r.at:
 		r.confirm()
@@ -315,7 +315,7 @@ func (e *Engine) judgePrivate(now time.Duration, f netaddr.Family, b ballot) (v 
 		if r.at.IsValid() && netaddr.ClassOf(r.at.Addr()) < class && !moved {
 			return v // fewer hosts could reach it
 		}
-		won, ok := b.winner(class, r.at, min(e.cfg.VoteMin, privateVotes))
+		won, ok := b.winner(class, r.at, min(e.cfg.DetectAddress, privateVotes))
 		if ok && won != r.at && e.fits(f, won) {
 			return verdict{true, AddressChanged, won, AddressVoted}
 		}
@@ -354,7 +354,7 @@ func (e *Engine) restorable(now time.Duration, r *reach, b ballot) (at netip.Add
 			continue
 		}
 		came := c.n >= reachNeeded && c.last > r.since && !r.proof.done()
-		if came || b.beats(c.at, r.at, (e.cfg.VoteMin+2)/3) {
+		if came || b.beats(c.at, r.at, (e.cfg.DetectAddress+2)/3) {
 			return c.at, c.source, true
 		}
 	}
@@ -407,7 +407,7 @@ func (r *reach) rival(b ballot) tally {
 func (e *Engine) doubt(now time.Duration, r *reach, b ballot) (ev Event) {
 	rival := r.rival(b)
 	outvoted := rival.class == netaddr.ClassOf(r.at.Addr()) && !r.isBarred(now, rival.at) &&
-		rival.weight() > b.of(r.at).weight() && 3*rival.weight() >= e.cfg.VoteMin
+		rival.weight() > b.of(r.at).weight() && 3*rival.weight() >= e.cfg.DetectAddress
 	speaks := r.at.IsValid() && (outvoted || r.detected() && 2*r.misses(now, e.missWindow()) >= e.missesNeeded(r))
 	if speaks && !r.inDoubt {
 		r.doubt = now

@@ -15,14 +15,14 @@ func TestS36FalseVote(t *testing.T) {
 	fooled := func(t *testing.T, proven bool) (*network, *node) {
 		nw := newNetwork(t)
 		a := reachNode(nw)
-		a.agree(DefaultVoteMin, trueEnd)
+		a.agree(DefaultDetectAddress, trueEnd)
 		nw.run(2 * time.Second)
 		if proven {
 			for i, from := range []string{"7.7.7.7:1", "6.6.6.6:1"} {
 				nw.comesIn(a, from, uint64(40+i), trueEnd)
 			}
 		}
-		a.agree(2*DefaultVoteMin, falseEnd) // the peers of before among them
+		a.agree(2*DefaultDetectAddress, falseEnd) // the peers of before among them
 		nw.run(2 * time.Second)
 		if s := a.wantAddress("after the false votes", falseEnd, AddressVoted); s.Before != trueEnd || s.Proven {
 			t.Fatalf("state %+v", s)
@@ -68,7 +68,7 @@ func TestS36FalseVote(t *testing.T) {
 	t.Run("twice in a row", func(t *testing.T) {
 		nw, a := fooled(t, true)
 		third := netip.MustParseAddrPort("9.9.9.10:9000")
-		a.agree(4*DefaultVoteMin, third)
+		a.agree(4*DefaultDetectAddress, third)
 		nw.run(2 * time.Second)
 		if s := a.wantAddress("after more false votes", third, AddressVoted); s.Before != trueEnd {
 			t.Errorf("the proven address is not kept: %+v", s)
@@ -85,7 +85,7 @@ func TestS36FalseVote(t *testing.T) {
 	t.Run("at an interface", func(t *testing.T) {
 		nw := newNetwork(t)
 		a := nw.add(trueEnd.String(), nil)
-		a.agree(DefaultVoteMin, falseEnd)
+		a.agree(DefaultDetectAddress, falseEnd)
 		nw.run(2 * time.Second)
 		a.wantAddress("after the false votes", falseEnd, AddressVoted)
 		nw.comesIn(a, "77.7.7.7:1", 50, trueEnd)

@@ -18,8 +18,8 @@ func TestPinnedAddress(t *testing.T) {
 	said := netip.MustParseAddrPort("9.9.9.9:9000")
 	said6 := netip.MustParseAddrPort("[2a02::1]:9000")
 	vote := func() {
-		a.agree(DefaultVoteMin, said)
-		a.agree(DefaultVoteMin, said6)
+		a.agree(DefaultDetectAddress, said)
+		a.agree(DefaultDetectAddress, said6)
 	}
 	a.e.PinAddress(netaddr.IPv4, true)
 	if err := a.e.UpdateRecord(func(b *enr.Builder) { b.SetIP(known.Addr()).SetUDP(known.Port()) }); err != nil {

@@ -86,7 +86,7 @@ func newBenchEngineWith(tb testing.TB, sessions int, registrar *topic.Config) *b
 	f := &benchEngine{tb: tb, source: source, now: time.Minute}
 	f.e, err = New(Config{
 		Key: key, Record: rec, IPv4: true, IPv6: true, Random: source,
-		Session: session.Config{Capacity: max(sessions, 1024), Challenges: 1 << 17}, Registrar: registrar, Records: 16 * max(sessions, 256),
+		Session: session.Config{MaxSessions: max(sessions, 1024), MaxChallenges: 1 << 17}, Registrar: registrar, Records: 16 * max(sessions, 256),
 	})
 	check(err)
 	f.w, err = f.e.NewWorker(&f.out, 1)

@@ -241,7 +241,7 @@ func (w *Worker) sendOrQueue(c *call) {
 	}
 	nonce := w.markSent(p, c, ok)
 	cs.mu.Unlock()
-	if w.e.cfg.VoteMin >= 0 {
+	if w.e.cfg.DetectAddress >= 0 {
 		w.e.address.contacts.note(w.now, c.request.Peer.Addr.Addr())
 	}
 	w.sendCall(c, keys, nonce)

@@ -59,10 +59,10 @@ type Config struct {
 	// this node's own requests have a separate queue of the same length.
 	MaxTasks int
 
-	// VoteMin is the number of votes that an endpoint needs before the record names it; default
-	// DefaultVoteMin. Inside a private network 3 are enough. A negative number turns detection off:
+	// DetectAddress is the number of votes that an endpoint needs before the record names it; default
+	// DefaultDetectAddress. Inside a private network 3 are enough. A negative number turns detection off:
 	// the record stays as it is.
-	VoteMin int
+	DetectAddress int
 	// ReachWait is the shortest time for which an endpoint that was voted for, or saved, stays in
 	// the record; default DefaultReachWait. If it is negative, the endpoint stays until the votes
 	// set another one. Otherwise the endpoint is revoked once ReachMisses networks, default
@@ -101,7 +101,11 @@ type Config struct {
 	ExemptPrivate ExemptPrivate
 	Public        bool
 
-	// Records is the size of the cache of verified records; default 4096.
+	// MaxLookups bounds the lookups under way, those of the node itself included; default
+	// DefaultMaxLookups.
+	MaxLookups int
+
+	// Records is the size of the cache of verified records; default DefaultRecords.
 	Records int
 	// RecordCache, if not nil, replaces that cache. Engines of one process may share it.
 	RecordCache *enr.Cache
@@ -145,6 +149,11 @@ const (
 	DefaultMaxRequests     = 16384
 	DefaultMaxPeerRequests = 2048
 	DefaultMaxTasks        = 1024
+	DefaultMaxLookups      = 64
+	DefaultRecords         = 4096
+
+	DefaultRequestTimeout  = time.Second
+	DefaultRefreshInterval = 30 * time.Second
 )
 
 // Errors of New.
@@ -176,7 +185,7 @@ func (c *Config) setDefaults() error {
 	for _, d := range []struct {
 		v   *int
 		def int
-	}{{&c.MaxRequests, DefaultMaxRequests}, {&c.MaxPeerRequests, DefaultMaxPeerRequests}, {&c.MaxTasks, DefaultMaxTasks}, {&c.Records, 4096}} {
+	}{{&c.MaxRequests, DefaultMaxRequests}, {&c.MaxPeerRequests, DefaultMaxPeerRequests}, {&c.MaxTasks, DefaultMaxTasks}, {&c.Records, DefaultRecords}, {&c.MaxLookups, DefaultMaxLookups}} {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}
@@ -184,13 +193,13 @@ func (c *Config) setDefaults() error {
 	for _, d := range []struct {
 		v   *time.Duration
 		def time.Duration
-	}{{&c.RequestTimeout, time.Second}, {&c.HandshakeTimeout, time.Second}, {&c.RefreshInterval, 30 * time.Second}} {
+	}{{&c.RequestTimeout, DefaultRequestTimeout}, {&c.HandshakeTimeout, DefaultRequestTimeout}, {&c.RefreshInterval, DefaultRefreshInterval}} {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}
 	}
-	if c.VoteMin == 0 {
-		c.VoteMin = DefaultVoteMin
+	if c.DetectAddress == 0 {
+		c.DetectAddress = DefaultDetectAddress
 	}
 	if c.ReachMisses <= 0 {
 		c.ReachMisses = DefaultReachMisses

@@ -81,7 +81,7 @@ func New(cfg Config) (*Engine, error) {
 		e.nodesBuffers = new(NodesBuffers)
 	}
 	e.hands = session.Handshaker{Key: cfg.Key, Curve: cfg.Curve, Records: e.records, Protocol: cfg.Protocol}
-	e.budget = budget.New(seed(3), cmp.Or(cfg.Session.Capacity, session.DefaultCapacity))
+	e.budget = budget.New(seed(3), cmp.Or(cfg.Session.MaxSessions, session.DefaultMaxSessions))
 	cfg.Table.Self, cfg.Table.Seed, cfg.Table.OnChange = e.self, seed(2), e.tableChanged
 	cfg.Table.LowPorts = cfg.LowPorts
 	e.table = table.New(cfg.Table)

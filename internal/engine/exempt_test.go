@@ -101,7 +101,7 @@ func TestS38PrivateSourcesAreLimited(t *testing.T) {
 			nw := newNetwork(t)
 			b := nw.add(tt.addr, func(c *Config) {
 				c.Unverified = limiter.New(limiter.Config{Rates: limiter.Unverified(), Seed: 1})
-				c.Session.Challenges = 8192
+				c.Session.MaxChallenges = 8192
 			})
 			evil := nw.stranger("203.0.113.1:1", 7)
 			for i := range 5000 {

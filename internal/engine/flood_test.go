@@ -57,7 +57,7 @@ func spoofed(rng *rand.Rand) netip.AddrPort {
 func TestS40NewcomersBesideFlood(t *testing.T) {
 	const size, rate, rtt, step = 1920, 2 * 1920, 100 * time.Millisecond, 2 * time.Millisecond
 	nw := newNetwork(t)
-	b := nw.add("8.8.8.2:9000", func(c *Config) { limited(c); c.Session.Challenges = size })
+	b := nw.add("8.8.8.2:9000", func(c *Config) { limited(c); c.Session.MaxChallenges = size })
 	evil, rng := nw.stranger("203.0.113.1:1", 7), rand.New(rand.NewPCG(3, 4))
 	flood := func(d time.Duration) {
 		owed := 0.0

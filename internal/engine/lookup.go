@@ -66,7 +66,7 @@ func (w *Worker) StartLookup(target enr.ID, cfg lookup.Config, found func(*enr.R
 
 func (w *Worker) lookup(target enr.ID, cfg lookup.Config, f *feelers, found func(*enr.Record), done func(*Worker, LookupHandle)) LookupHandle {
 	e := w.e
-	if e.maintain.active.Add(1) > maxLookups {
+	if e.maintain.active.Add(1) > int32(e.cfg.MaxLookups) {
 		e.maintain.active.Add(-1)
 		done(w, LookupHandle{})
 		return LookupHandle{}

@@ -92,7 +92,7 @@ func newLookupNet(tb testing.TB, size int, change func(i int, c *Config)) (*look
 		n := &lookupNode{net: nw, addr: addr, rec: rec}
 		cfg := Config{
 			Key: key, Record: rec, IPv4: true, Random: r, Records: 4 * size,
-			Session: session.Config{Capacity: 4 * size, Challenges: 64}, MaxRequests: 256, MaxTasks: 64,
+			Session: session.Config{MaxSessions: 4 * size, MaxChallenges: 64}, MaxRequests: 256, MaxTasks: 64,
 		}
 		if change != nil {
 			change(i, &cfg)

@@ -20,8 +20,6 @@ const (
 	// checksPerTick bounds the liveness checks that one Tick starts, so that they never come in a
 	// burst.
 	checksPerTick = 8
-	// maxLookups bounds the concurrent lookups.
-	maxLookups = 64
 	// fewNodes is the table size below which the node refreshes more often and contacts bootnodes.
 	fewNodes = 16
 	// eagerRefresh is the pause between lookups while the table is that small. It doubles up to

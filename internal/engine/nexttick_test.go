@@ -23,7 +23,7 @@ func traced(t *testing.T, sparing bool) (hash uint64, ticks int) {
 				}
 				c.Record = rec
 			} else {
-				c.VoteMin = -1
+				c.DetectAddress = -1
 			}
 		})
 	}

@@ -139,7 +139,7 @@ func TestBootnodeAtOtherAddress(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, record given %v", c.name, record), func(t *testing.T) {
 				nw := newNetwork(t)
 				// or it would learn its address
-				boot := nw.add(far(0), func(c *Config) { c.VoteMin = -1 })
+				boot := nw.add(far(0), func(c *Config) { c.DetectAddress = -1 })
 				boot.restate(c.change)
 				p := Peer{ID: boot.e.ID(), PublicKey: boot.key.PublicKey(), Addr: boot.addr}
 				if record {
@@ -423,7 +423,7 @@ func TestRewrittenSourcePort(t *testing.T) {
 			}
 			nd := nw.add(inner.String(), func(c *Config) {
 				c.Bootnodes = []Peer{boot.peer()}
-				c.VoteMin = -1
+				c.DetectAddress = -1
 			})
 			nd.restate(func(b *enr.Builder) { b.SetIP(outer.Addr()).SetUDP(outer.Port()) })
 			nw.run(10 * time.Minute)
@@ -544,11 +544,11 @@ func TestOddNetwork(t *testing.T) {
 		case 2: // a rewritten source port
 			inner := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(i)}), 9000)
 			nw.rewriting(inner, at)
-			nd := nw.add(inner.String(), func(c *Config) { with(c); c.VoteMin = -1 })
+			nd := nw.add(inner.String(), func(c *Config) { with(c); c.DetectAddress = -1 })
 			nd.restate(func(b *enr.Builder) { b.SetIP(at.Addr()).SetUDP(at.Port()) })
 			odd = append(odd, nd)
 		case 3: // a record without an address
-			nd := nw.add(far(i), func(c *Config) { with(c); c.VoteMin = -1 })
+			nd := nw.add(far(i), func(c *Config) { with(c); c.DetectAddress = -1 })
 			nd.restate(func(b *enr.Builder) { b.Delete("ip").Delete("udp") })
 		}
 	}

@@ -77,7 +77,7 @@ func siteOf(a netip.Addr) netip.Prefix {
 func (w *Worker) noteUnsolicited(t *task, by *enr.Record) {
 	e, a := w.e, &w.e.address
 	a.came.noteNode(w.now, by.ID())
-	if e.cfg.VoteMin < 0 {
+	if e.cfg.DetectAddress < 0 {
 		return
 	}
 	from := t.from.Addr()
@@ -120,7 +120,7 @@ func (w *Worker) noteUnsolicited(t *task, by *enr.Record) {
 // pongFrom is called with the endpoint that a PONG names.
 func (w *Worker) pongFrom(c *call, says netip.AddrPort) {
 	e, a := w.e, &w.e.address
-	if e.cfg.VoteMin < 0 {
+	if e.cfg.DetectAddress < 0 {
 		return
 	}
 	says = netaddr.NormalizePort(says)
@@ -242,7 +242,7 @@ func (r *reach) misses(now, window time.Duration) int {
 // the table. If the two have not met before, the node had not found this one first.
 func (w *Worker) found(id enr.ID, at netip.Addr) {
 	e, a := w.e, &w.e.address
-	if e.cfg.VoteMin < 0 {
+	if e.cfg.DetectAddress < 0 {
 		return
 	}
 	met := a.met.came(w.now, id)
@@ -276,7 +276,7 @@ const (
 func (w *Worker) answeredAt(p Peer, renewed bool) {
 	e, a := w.e, &w.e.address
 	f := netaddr.FamilyOf(p.Addr.Addr())
-	if e.cfg.VoteMin < 0 || p.ID == (enr.ID{}) || a.isFixed(f) || !renewed && !a.undecided[f].Load() {
+	if e.cfg.DetectAddress < 0 || p.ID == (enr.ID{}) || a.isFixed(f) || !renewed && !a.undecided[f].Load() {
 		return
 	}
 	if _, has := e.table.Seq(p.ID); has && !renewed {

@@ -90,7 +90,7 @@ func (n *node) wantAddress(what string, at netip.AddrPort, source AddressSource)
 func TestDetectedAddressIsRevoked(t *testing.T) {
 	nw := newNetwork(t)
 	a := reachNode(nw)
-	a.agree(DefaultVoteMin, trueEnd)
+	a.agree(DefaultDetectAddress, trueEnd)
 	nw.run(2 * time.Second)
 	a.wantAddress("after the votes", trueEnd, AddressVoted)
 	a.missed(2 * DefaultReachMisses) // the first minute does not count
@@ -131,7 +131,7 @@ func TestDetectedAddressIsRevoked(t *testing.T) {
 func TestMissesOfANodeThatNobodyChecks(t *testing.T) {
 	nw := newNetwork(t)
 	a := reachNode(nw)
-	a.agree(DefaultVoteMin, trueEnd)
+	a.agree(DefaultDetectAddress, trueEnd)
 	nw.run(2 * time.Minute)
 	for i := range 4 * DefaultReachMisses {
 		a.w.found(enr.ID{7, byte(i)}, netip.AddrFrom4([4]byte{7, byte(i), 6, 1}))
@@ -149,7 +149,7 @@ func TestMissesOfANodeThatNobodyChecks(t *testing.T) {
 func TestDetectedAddressHasItsTime(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add(ownEnd.String(), func(c *Config) { c.ReachWait = 5 * time.Minute })
-	a.agree(DefaultVoteMin, trueEnd)
+	a.agree(DefaultDetectAddress, trueEnd)
 	nw.run(4 * time.Minute)
 	a.missed(DefaultReachMisses)
 	nw.run(50 * time.Second)
@@ -168,7 +168,7 @@ func TestDetectedAddressHasItsTime(t *testing.T) {
 func TestLateProof(t *testing.T) {
 	nw := newNetwork(t)
 	a := reachNode(nw)
-	a.agree(DefaultVoteMin, trueEnd)
+	a.agree(DefaultDetectAddress, trueEnd)
 	nw.run(2 * time.Second)
 	s := nw.stranger("7.7.7.7:1", 40).listen()
 	s.connect(a)
@@ -192,16 +192,16 @@ func TestTemporaryAddresses(t *testing.T) {
 	a := nw.add(stable.String(), nil)
 	seq := a.e.Record().Seq()
 	for _, seen := range []string{"[2a00:1:2:3:aaaa::5]:9000", "[2a00:1:2:3:bbbb::6]:9000"} {
-		a.agree(2*DefaultVoteMin, netip.MustParseAddrPort(seen))
+		a.agree(2*DefaultDetectAddress, netip.MustParseAddrPort(seen))
 		nw.run(2 * time.Second)
-		if s := a.e.AddressState(nw.now, netaddr.IPv6); s.Endpoint != stable || s.Votes != 2*DefaultVoteMin || s.InDoubt || a.e.Record().Seq() != seq {
+		if s := a.e.AddressState(nw.now, netaddr.IPv6); s.Endpoint != stable || s.Votes != 2*DefaultDetectAddress || s.InDoubt || a.e.Record().Seq() != seq {
 			t.Errorf("seen at %s: %+v", seen, s)
 		}
 	}
 	// a NAT, another link
 	for _, seen := range []string{"[2a00:1:2:3:aaaa::5]:9001", "[2a00:1:2:4:aaaa::5]:9000"} {
 		want := netip.MustParseAddrPort(seen)
-		a.agree(2*DefaultVoteMin, want)
+		a.agree(2*DefaultDetectAddress, want)
 		nw.run(2 * time.Second)
 		if s := a.e.AddressState(nw.now, netaddr.IPv6); s.Endpoint != want {
 			t.Errorf("seen at %s: %+v", seen, s)
@@ -213,7 +213,7 @@ func TestTemporaryAddresses(t *testing.T) {
 func TestContactFromOwnNetwork(t *testing.T) {
 	nw := newNetwork(t)
 	a := reachNode(nw)
-	a.agree(DefaultVoteMin, trueEnd)
+	a.agree(DefaultDetectAddress, trueEnd)
 	nw.run(2 * time.Minute)
 	nw.comesIn(a, "10.0.0.9:9000", 40, ownEnd)
 	nw.comesIn(a, "10.0.0.8:9000", 41, ownEnd)
@@ -242,7 +242,7 @@ func TestVotesBesideTheOtherFamily(t *testing.T) {
 	}
 	nw.run(2 * time.Second)
 	a.wantAddress("after private votes", netip.AddrPort{}, AddressNone)
-	a.agree(DefaultVoteMin, trueEnd)
+	a.agree(DefaultDetectAddress, trueEnd)
 	nw.run(2 * time.Second)
 	a.wantAddress("after public votes", trueEnd, AddressVoted)
 	if _, ok := a.e.Record().UDPEndpoint6(); !ok {
@@ -256,7 +256,7 @@ func TestRevokedAddressIsOneAddress(t *testing.T) {
 	revoked := func(t *testing.T) (*network, *node) {
 		nw := newNetwork(t)
 		a := reachNode(nw)
-		a.agree(DefaultVoteMin, trueEnd)
+		a.agree(DefaultDetectAddress, trueEnd)
 		nw.run(2 * time.Minute)
 		a.missed(DefaultReachMisses)
 		nw.run(2 * time.Second)
@@ -266,20 +266,20 @@ func TestRevokedAddressIsOneAddress(t *testing.T) {
 	t.Run("another address", func(t *testing.T) {
 		nw, a := revoked(t)
 		other := netip.MustParseAddrPort("8.8.8.8:9000")
-		a.agree(DefaultVoteMin, other)
+		a.agree(DefaultDetectAddress, other)
 		nw.run(2 * time.Second)
 		a.wantAddress("after votes for another address", other, AddressVoted)
 	})
 	t.Run("another port", func(t *testing.T) {
 		nw, a := revoked(t)
-		a.agree(DefaultVoteMin, netip.AddrPortFrom(trueEnd.Addr(), 41000))
+		a.agree(DefaultDetectAddress, netip.AddrPortFrom(trueEnd.Addr(), 41000))
 		nw.run(2 * time.Second)
 		a.wantAddress("after votes for another port", ownEnd, AddressInterface)
 	})
 	t.Run("later", func(t *testing.T) {
 		nw, a := revoked(t)
 		nw.run(DefaultReachRetry)
-		a.agree(DefaultVoteMin, trueEnd)
+		a.agree(DefaultDetectAddress, trueEnd)
 		nw.run(2 * time.Second)
 		a.wantAddress("after the wait", trueEnd, AddressVoted)
 	})
@@ -291,7 +291,7 @@ func TestRevokedAddressIsOneAddress(t *testing.T) {
 		for i, from := range []string{"7.7.7.7:1", "6.6.6.6:1"} {
 			nw.comesIn(a, from, uint64(40+i), trueEnd)
 		}
-		a.agree(DefaultVoteMin, trueEnd)
+		a.agree(DefaultDetectAddress, trueEnd)
 		nw.run(2 * time.Second)
 		a.wantAddress("after unsolicited sources", trueEnd, AddressVoted)
 	})
@@ -301,7 +301,7 @@ func TestRevokedAddressIsOneAddress(t *testing.T) {
 func TestDetectedAddressIsProvedByStrangers(t *testing.T) {
 	nw := newNetwork(t)
 	a := reachNode(nw)
-	a.agree(DefaultVoteMin, trueEnd)
+	a.agree(DefaultDetectAddress, trueEnd)
 	nw.run(2 * time.Second)
 	nw.comesIn(a, "7.7.7.7:1", 40, trueEnd)
 	nw.comesIn(a, "7.7.7.8:1", 41, trueEnd)
@@ -353,7 +353,7 @@ func TestEachChangeOfAddressIsLearned(t *testing.T) {
 	a := reachNode(nw)
 	for i := range 9 {
 		at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{8, 8, byte(i), 4}), 9000)
-		a.agree(DefaultVoteMin, at)
+		a.agree(DefaultDetectAddress, at)
 		nw.run(2 * time.Second)
 		a.wantAddress(fmt.Sprintf("change %d", i+1), at, AddressVoted)
 		nw.run(8 * time.Minute)
@@ -386,7 +386,7 @@ func TestSavedAddress(t *testing.T) {
 	}
 	t.Run("public votes for another", func(t *testing.T) {
 		nw, a := start(t)
-		a.agree(DefaultVoteMin, falseEnd)
+		a.agree(DefaultDetectAddress, falseEnd)
 		nw.run(2 * time.Second)
 		a.wantAddress("after votes", falseEnd, AddressVoted)
 	})

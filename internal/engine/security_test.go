@@ -195,7 +195,7 @@ func TestS05UnchallengedHandshakeCostsNoArithmetic(t *testing.T) {
 
 func TestS06NeverMoreOutThanIn(t *testing.T) {
 	nw := newNetwork(t)
-	b := nw.add("10.0.0.2:9000", func(c *Config) { c.Session.Challenges = 640 })
+	b := nw.add("10.0.0.2:9000", func(c *Config) { c.Session.MaxChallenges = 640 })
 	evil := nw.stranger("203.0.113.1:1", 7)
 	var r [4]byte
 	for i := range 20_000 {

@@ -82,7 +82,7 @@ func TestS18Votes(t *testing.T) {
 						want = c.want
 					}
 					got := ""
-					if w, ok := b.winner(class, netip.AddrPort{}, DefaultVoteMin); ok {
+					if w, ok := b.winner(class, netip.AddrPort{}, DefaultDetectAddress); ok {
 						got = w.String()
 					}
 					if got != want {
@@ -135,7 +135,7 @@ func TestS35VotesOfAFewNetworks(t *testing.T) {
 				v.add(0, by, netip.MustParseAddrPort(lie))
 			}
 			got := ""
-			if w, ok := v.count(0, netaddr.IPv4).winner(netaddr.Global, netip.AddrPort{}, DefaultVoteMin); ok {
+			if w, ok := v.count(0, netaddr.IPv4).winner(netaddr.Global, netip.AddrPort{}, DefaultDetectAddress); ok {
 				got = w.String()
 			}
 			if got != c.want {
@@ -207,7 +207,7 @@ func TestDetectedAddressEndsPrivateOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.e.PinAddress(netaddr.IPv6, pinned)
-		a.agree(DefaultVoteMin, netip.MustParseAddrPort("8.8.4.4:9000"))
+		a.agree(DefaultDetectAddress, netip.MustParseAddrPort("8.8.4.4:9000"))
 		nw.run(2 * time.Second)
 		_, ok4 := a.e.Record().UDPEndpoint4()
 		if got, ok6 := a.e.Record().UDPEndpoint6(); !ok4 || ok6 != pinned {
@@ -234,7 +234,7 @@ func TestVotesOfTwoWaysOut(t *testing.T) {
 		for _, by := range votersOf(voterChosen, numbered("6.%d.6.1:9000", c.others)...) {
 			v.add(0, by, other)
 		}
-		got, ok := v.count(0, netaddr.IPv4).winner(netaddr.Global, c.current, DefaultVoteMin)
+		got, ok := v.count(0, netaddr.IPv4).winner(netaddr.Global, c.current, DefaultDetectAddress)
 		if !ok {
 			got = netip.AddrPort{}
 		}

@@ -94,7 +94,7 @@ func TestSessionSize(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := benchSource(t)
 			before := benchHeap()
-			m := NewMap(Config{Capacity: c.capacity, Seed: 5})
+			m := NewMap(Config{MaxSessions: c.capacity, Seed: 5})
 			if !c.empty {
 				before = benchHeap()
 			}
@@ -131,7 +131,7 @@ const benchLarge = 1_000_000
 // benchMap returns a map with n sessions, and their keys in random order.
 func benchMap(tb testing.TB, n int) (*Map, []Key) {
 	tb.Helper()
-	m, r := NewMap(Config{Capacity: max(131_072, n+n/4), Seed: 5}), benchSource(tb)
+	m, r := NewMap(Config{MaxSessions: max(131_072, n+n/4), Seed: 5}), benchSource(tb)
 	keys := make([]Key, n)
 	for i, at := range rand.New(rand.NewPCG(1, 2)).Perm(n) {
 		benchEstablish(tb, m, r, time.Duration(i)*time.Millisecond, i)
@@ -226,7 +226,7 @@ func BenchmarkChallenge(b *testing.B) {
 		want ChallengeResult
 	}{{"repeated", 1024, 0, ChallengeRepeated}, {"new", 1 << 15, 2 * time.Second, ChallengeNew}} {
 		b.Run(c.name, func(b *testing.B) {
-			m, r := NewMap(Config{Challenges: 1 << 17, Seed: 5}), benchSource(b)
+			m, r := NewMap(Config{MaxChallenges: 1 << 17, Seed: 5}), benchSource(b)
 			keys := make([]Key, c.keys)
 			now := time.Minute
 			var nonce codec.Nonce

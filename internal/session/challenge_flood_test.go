@@ -141,7 +141,7 @@ func TestS40FloodOfNames(t *testing.T) {
 	for _, capacity := range []int{256, 4096, 16384} {
 		for _, c := range []struct{ times, least, most float64 }{{1, 0.999, 1}, {2, 0.995, 1}, {5, 0.95, 1}, {10, 0.25, 0.85}} {
 			t.Run(fmt.Sprintf("%d, %v times", capacity, c.times), func(t *testing.T) {
-				m := NewMap(Config{Seed: 1, Challenges: capacity})
+				m := NewMap(Config{Seed: 1, MaxChallenges: capacity})
 				rate := float64(capacity) * c.times
 				step := time.Duration(float64(second) / rate)
 				type peer struct {

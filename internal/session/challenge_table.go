@@ -99,10 +99,10 @@ func (t *challengeTable) init(cfg *Config) {
 	h := xxh3.Hash128Seed([]byte("IV"), cfg.Seed).Bytes()
 	t.mask, t.lifetime = h, cfg.ChallengeLifetime
 	t.attempts, t.proofs = uint8(min(cfg.MaxAttempts, 255)), uint8(min(cfg.MaxProofs, proofMask))
-	n := 1 << (bits.Len(uint(max(cfg.Challenges/stripeCapacity, 1))) - 1)
+	n := 1 << (bits.Len(uint(max(cfg.MaxChallenges/stripeCapacity, 1))) - 1)
 	t.stripes = make([]challengeStripe, min(n, shards))
 	for i := range t.stripes {
-		t.stripes[i].init(max(cfg.Challenges/len(t.stripes), 1))
+		t.stripes[i].init(max(cfg.MaxChallenges/len(t.stripes), 1))
 		t.stripes[i].chance = cfg.Seed + uint64(i)
 	}
 }

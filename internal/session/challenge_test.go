@@ -225,7 +225,7 @@ func TestS06ChallengesBounded(t *testing.T) {
 	const life = second
 	for _, capacity := range []int{1, 7, 64, 640, 64 * 16, 5000, 16384} {
 		t.Run(fmt.Sprint(capacity), func(t *testing.T) {
-			m, r := NewMap(Config{Seed: 1, Challenges: capacity, ChallengeLifetime: life}), testRandom(t, 1)
+			m, r := NewMap(Config{Seed: 1, MaxChallenges: capacity, ChallengeLifetime: life}), testRandom(t, 1)
 			var ch Challenge
 			old, keys := testKey(1<<20+1), new(Keys)
 			shakeHands(m, 0, &old, r, keys)
@@ -260,7 +260,7 @@ func TestS06ChallengesBounded(t *testing.T) {
 
 // TestChallengesGrow: the table starts small, and keeps live challenges when it grows.
 func TestChallengesGrow(t *testing.T) {
-	m := NewMap(Config{Seed: 1, Challenges: 1 << 15})
+	m := NewMap(Config{Seed: 1, MaxChallenges: 1 << 15})
 	size := func() (n int) {
 		for i := range m.challenges.stripes {
 			p := m.challenges.stripes[i].buckets.Load()
@@ -300,7 +300,7 @@ func TestChallengesGrow(t *testing.T) {
 
 // TestS26ChallengeJump: after a jump of time all challenges have ended, and new ones can be made.
 func TestS26ChallengeJump(t *testing.T) {
-	m := NewMap(Config{Seed: 1, Challenges: 64})
+	m := NewMap(Config{Seed: 1, MaxChallenges: 64})
 	var ch Challenge
 	for _, now := range []time.Duration{0, 2 * second, time.Hour, 1000 * time.Hour} {
 		if n := m.Stats().Challenges; n > 64 {

@@ -14,7 +14,7 @@ import (
 // that is too small for them. The map's invariants hold afterwards.
 func TestMapConcurrent(t *testing.T) {
 	const workers, steps, n = 8, 3000, 3000
-	m := NewMap(Config{Seed: 1, Capacity: 64, Challenges: 512, Shards: shards, ChallengeLifetime: 50 * ms, IdleTimeout: second})
+	m := NewMap(Config{Seed: 1, MaxSessions: 64, MaxChallenges: 512, Shards: shards, ChallengeLifetime: 50 * ms, IdleTimeout: second})
 	var clock atomic.Int64
 	var wg sync.WaitGroup
 	for w := range workers {

@@ -22,7 +22,7 @@ type side struct {
 func twoSides(t *testing.T) (a, b *side) {
 	sides := make([]*side, 2)
 	for i := range sides {
-		m := NewMap(Config{Seed: uint64(i), Capacity: 64, Challenges: 64, Shards: shards})
+		m := NewMap(Config{Seed: uint64(i), MaxSessions: 64, MaxChallenges: 64, Shards: shards})
 		k := testKey(1 - i)
 		sides[i] = &side{t, string("AB"[i]), m, testRandom(t, byte(i)), k, m.Hash(&k)}
 	}

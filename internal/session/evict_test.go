@@ -60,7 +60,7 @@ func TestS17NewSources(t *testing.T) {
 		{"everywhere", 10000, func(i int) Key { return testKey(1000000 + i) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m, r := NewMap(Config{Seed: 1, Capacity: 640, Shards: shards}), testRandom(t, 1)
+			m, r := NewMap(Config{Seed: 1, MaxSessions: 640, Shards: shards}), testRandom(t, 1)
 			all := inUse(t, m, n)
 			refused, now := uint64(0), time.Duration(0)
 			for i := range tt.flood {
@@ -94,7 +94,7 @@ func TestS17NewSources(t *testing.T) {
 // TestS17Refused: when all sessions are in use, a new source is refused, whether it sent a
 // handshake or this node did. After protectedFor without messages it is accepted.
 func TestS17Refused(t *testing.T) {
-	m, r := NewMap(Config{Seed: 1, Capacity: 1, Shards: shards}), testRandom(t, 1)
+	m, r := NewMap(Config{Seed: 1, MaxSessions: 1, Shards: shards}), testRandom(t, 1)
 	var all []*Keys
 	var keys []Key
 	for i := 0; len(all) < len(m.shards)*m.shards[0].capacity; i++ {
@@ -184,7 +184,7 @@ func TestS17Order(t *testing.T) {
 // hashing.
 func TestCapacity(t *testing.T) {
 	for _, n := range []int{1, 64, 1000, 16384} {
-		m := NewMap(Config{Seed: 1, Capacity: n})
+		m := NewMap(Config{Seed: 1, MaxSessions: n})
 		for i := range n + n/2 + 3000 {
 			key := testKey(i)
 			m.Offer(0, &key, m.Hash(&key), new(Keys), second)
@@ -222,7 +222,7 @@ func TestSamePrefix(t *testing.T) {
 // TestS17HandshakeAlone: a session whose peer only completed the handshake is not in use, however
 // new it is. New sources evict it.
 func TestS17HandshakeAlone(t *testing.T) {
-	m, r := NewMap(Config{Seed: 1, Capacity: 1, Shards: shards}), testRandom(t, 1)
+	m, r := NewMap(Config{Seed: 1, MaxSessions: 1, Shards: shards}), testRandom(t, 1)
 	const n, now = 3000, time.Hour
 	for i := range n {
 		key, k := testKey(i), new(Keys)
@@ -243,7 +243,7 @@ func TestS17HandshakeAlone(t *testing.T) {
 // no others. New sources from that network evict only its own sessions.
 func TestS17PrefixQuota(t *testing.T) {
 	const honest, crowd = 32, 64
-	m, r := NewMap(Config{Seed: 1, Capacity: honest + crowd, Shards: 1}), testRandom(t, 1)
+	m, r := NewMap(Config{Seed: 1, MaxSessions: honest + crowd, Shards: 1}), testRandom(t, 1)
 	all := inUse(t, m, honest)
 	theirs := make([]*Keys, crowd)
 	for i := range theirs {
@@ -336,7 +336,7 @@ func TestS39CrowdedPrefixesGiveWay(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			const honest, capacity, came = 40, 512, 40
-			m, r := NewMap(Config{Seed: 1, Capacity: capacity, Shards: tt.shards}), testRandom(t, 1)
+			m, r := NewMap(Config{Seed: 1, MaxSessions: capacity, Shards: tt.shards}), testRandom(t, 1)
 			all := inUse(t, m, honest)
 			size := len(m.shards) * m.shards[0].capacity
 			for i := range 40 * size {
@@ -383,7 +383,7 @@ func mapped(a, b, c, d byte) [16]byte { return netip.AddrFrom4([4]byte{a, b, c, 
 // one.
 func TestS39LessCrowdedPrefixesStay(t *testing.T) {
 	const few, many = 120, 3 // of 30 networks, and of one
-	m, r := NewMap(Config{Seed: 1, Capacity: few + many, Shards: 1}), testRandom(t, 1)
+	m, r := NewMap(Config{Seed: 1, MaxSessions: few + many, Shards: 1}), testRandom(t, 1)
 	key := func(net byte, i int) Key {
 		var id [32]byte
 		binary.BigEndian.PutUint64(id[8:], uint64(i)+1)
@@ -422,7 +422,7 @@ func TestS39LessCrowdedPrefixesStay(t *testing.T) {
 // sessions in use stay. Otherwise networks would evict each other forever.
 func TestS39EqualPrefixesStay(t *testing.T) {
 	const n = 200
-	m, r := NewMap(Config{Seed: 1, Capacity: n, Shards: 1}), testRandom(t, 1)
+	m, r := NewMap(Config{Seed: 1, MaxSessions: n, Shards: 1}), testRandom(t, 1)
 	key := func(i int) Key { // each in its own /16
 		var id [32]byte
 		binary.BigEndian.PutUint64(id[8:], uint64(i)+1)

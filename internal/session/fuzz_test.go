@@ -41,7 +41,7 @@ func FuzzMap(f *testing.F) {
 	f.Add([]byte{1, 3, 1, 2, 3, 0, 0, 3, 255, 3, 3, 1, 1, 3, 1, 2, 3, 1, 3, 3, 0, 3, 3, 1, 6, 0, 200, 7, 0, 0, 5, 3, 0})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		m := &mapModel{
-			t: t, m: NewMap(Config{Seed: 7, Capacity: 64, Challenges: 2048, Shards: shards}), r: testRandom(t, 1), sessions: map[Key]*modelSession{},
+			t: t, m: NewMap(Config{Seed: 7, MaxSessions: 64, MaxChallenges: 2048, Shards: shards}), r: testRandom(t, 1), sessions: map[Key]*modelSession{},
 			challenges: map[Key][]*modelChallenge{}, made: map[Key][]*Keys{}, sent: map[Key][]*Challenge{},
 		}
 		for i := 0; i+3 <= len(script) && i < 3*600; i += 3 {

@@ -181,8 +181,8 @@ func checkMap(t *testing.T, m *Map) {
 		held += s.maxBuckets * s.ways
 		s.mu.Unlock()
 	}
-	if held > m.cfg.Challenges {
-		t.Errorf("room for %d challenges, the bound is %d", held, m.cfg.Challenges)
+	if held > m.cfg.MaxChallenges {
+		t.Errorf("room for %d challenges, the bound is %d", held, m.cfg.MaxChallenges)
 	}
 }
 

@@ -21,7 +21,7 @@ func TestMapList(t *testing.T) {
 		}
 	}
 	for _, keep := range []bool{false, true} {
-		m := NewMap(Config{Capacity: 64, Seed: 1, KeepRecords: keep})
+		m := NewMap(Config{MaxSessions: 64, Seed: 1, KeepRecords: keep})
 		in, out, waits := testKey(1), testKey(2), testKey(3)
 		shake := func(now time.Duration) {
 			t.Helper()

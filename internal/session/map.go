@@ -12,8 +12,8 @@ import (
 
 // Defaults of Config.
 const (
-	DefaultCapacity          = 16384
-	DefaultChallenges        = 16384
+	DefaultMaxSessions       = 16384
+	DefaultMaxChallenges     = 65536
 	DefaultChallengeLifetime = time.Second
 	DefaultIdleTimeout       = time.Hour
 	DefaultMaxAttempts       = 128
@@ -44,12 +44,12 @@ const (
 
 // Config configures a Map. Zero values mean the defaults.
 type Config struct {
-	// Capacity is the number of sessions. Because hashing is uneven, each of several shards gets
+	// MaxSessions is the number of sessions. Because hashing is uneven, each of several shards gets
 	// spare slots, so a map with the default of Shards holds up to 1.3 times as many.
-	Capacity int
-	// Challenges is the number of live challenges; beyond it the oldest one is evicted. Each takes
+	MaxSessions int
+	// MaxChallenges is the number of live challenges; beyond it the oldest one is evicted. Each takes
 	// 52 bytes, allocated on demand.
-	Challenges        int
+	MaxChallenges     int
 	ChallengeLifetime time.Duration // lifetime of a WHOAREYOU
 	IdleTimeout       time.Duration // a session without messages ends after this time
 	// MaxAttempts is the number of handshakes that may be examined for one challenge, at most 255.
@@ -79,12 +79,12 @@ func (c *Config) setDefaults() {
 			*v = d
 		}
 	}
-	def(&c.Capacity, DefaultCapacity)
-	def(&c.Challenges, DefaultChallenges)
+	def(&c.MaxSessions, DefaultMaxSessions)
+	def(&c.MaxChallenges, DefaultMaxChallenges)
 	def(&c.MaxAttempts, DefaultMaxAttempts)
 	def(&c.MaxProofs, DefaultMaxProofs)
 	if c.Shards <= 0 {
-		c.Shards = min(shards, 1<<(bits.Len(uint(max(c.Capacity/shardCapacity, 1)))-1))
+		c.Shards = min(shards, 1<<(bits.Len(uint(max(c.MaxSessions/shardCapacity, 1)))-1))
 	}
 	c.Shards = 1 << bits.Len(uint(min(c.Shards, maxShards)-1))
 	if c.ChallengeLifetime <= 0 {
@@ -177,7 +177,7 @@ func (e *slot) reset(k *Key, live bool) {
 func NewMap(cfg Config) *Map {
 	cfg.setDefaults()
 	m := &Map{cfg: cfg, shards: make([]shard, cfg.Shards)}
-	capacity := (cfg.Capacity + cfg.Shards - 1) / cfg.Shards
+	capacity := (cfg.MaxSessions + cfg.Shards - 1) / cfg.Shards
 	if cfg.Shards > 1 {
 		// Hashing is uneven, so a shard gets four standard deviations and a little more.
 		capacity += 4*isqrt(capacity) + 8

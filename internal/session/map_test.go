@@ -181,7 +181,7 @@ func TestSweepFresh(t *testing.T) {
 // challenges.
 func TestSweepReachesAll(t *testing.T) {
 	const n = 40000
-	m := NewMap(Config{Seed: 1, Capacity: n, Challenges: 8 * n, Shards: shards})
+	m := NewMap(Config{Seed: 1, MaxSessions: n, MaxChallenges: 8 * n, Shards: shards})
 	var ch Challenge
 	for i := range n {
 		key := testKey(i)
@@ -323,7 +323,7 @@ func TestMapAllocs(t *testing.T) {
 // TestSingleKeyAgreesWithLookup: SingleKey, which takes no lock, never contradicts Lookup, and finds the
 // sessions with one pair of keys.
 func TestSingleKeyAgreesWithLookup(t *testing.T) {
-	m, r := NewMap(Config{Capacity: 300, Seed: 3, Shards: shards}), testRandom(t, 1)
+	m, r := NewMap(Config{MaxSessions: 300, Seed: 3, Shards: shards}), testRandom(t, 1)
 	const keys = 400
 	now, single := time.Duration(0), 0
 	for step := range 20_000 {
@@ -374,7 +374,7 @@ func TestSingleKeyAgreesWithLookup(t *testing.T) {
 // else: not for replaced keys, nor for an unanswered handshake.
 func TestOnEnd(t *testing.T) {
 	ended := make(map[Key]int)
-	m := NewMap(Config{Capacity: 1, Shards: shards, IdleTimeout: minute, Seed: 1, OnEnd: func(k *Key) { ended[*k]++ }})
+	m := NewMap(Config{MaxSessions: 1, Shards: shards, IdleTimeout: minute, Seed: 1, OnEnd: func(k *Key) { ended[*k]++ }})
 	r := testRandom(t, 1)
 	var all []Key
 	for i := range 2000 {

@@ -12,7 +12,7 @@ import (
 // longest idle of a sample, and no other.
 func TestS39OwnNetworkGivesWay(t *testing.T) {
 	const honest, crowd = 32, 64
-	m, r := NewMap(Config{Seed: 1, Capacity: honest + crowd, Shards: 1}), testRandom(t, 1)
+	m, r := NewMap(Config{Seed: 1, MaxSessions: honest + crowd, Shards: 1}), testRandom(t, 1)
 	all := inUse(t, m, honest)
 	theirs := make([]*Keys, crowd)
 	for i := range theirs {
@@ -64,7 +64,7 @@ func TestS17SamePrefix(t *testing.T) {
 
 // S41: however many messages come in a name, the name has at most MaxChallengesOfName challenges.
 func TestS41ChallengesOfOneName(t *testing.T) {
-	m, r := NewMap(Config{Seed: 1, Challenges: 4096, ChallengeLifetime: second}), testRandom(t, 1)
+	m, r := NewMap(Config{Seed: 1, MaxChallenges: 4096, ChallengeLifetime: second}), testRandom(t, 1)
 	key, most := testKey(1), 0
 	h := m.Hash(&key)
 	for i := range 1000 {

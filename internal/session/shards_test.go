@@ -13,11 +13,11 @@ func TestShards(t *testing.T) {
 		{100, 1, 1}, {100, 2, 2}, {100, 3, 4}, {100, 64, 64}, {100, 1 << 20, maxShards},
 		{100, 0, 1}, {511, 0, 1}, {512, 0, 2}, {2048, 0, 8}, {0, 0, 64}, {1 << 17, 0, 64},
 	} {
-		if m := NewMap(Config{Capacity: c.capacity, Shards: c.ask}); len(m.shards) != c.want {
+		if m := NewMap(Config{MaxSessions: c.capacity, Shards: c.ask}); len(m.shards) != c.want {
 			t.Errorf("%d shards asked for, %d sessions: %d, want %d", c.ask, c.capacity, len(m.shards), c.want)
 		}
 	}
-	m := NewMap(Config{Capacity: 40, Challenges: 8, Shards: 1})
+	m := NewMap(Config{MaxSessions: 40, MaxChallenges: 8, Shards: 1})
 	for i := range 200 {
 		k := testKey(i)
 		h := m.Hash(&k)
@@ -51,8 +51,8 @@ func TestShards(t *testing.T) {
 // TestCapacityIsNearlyKept: the spare slots for uneven hashing are less than a third of any
 // capacity.
 func TestCapacityIsNearlyKept(t *testing.T) {
-	for _, capacity := range []int{1, 16, 100, 511, 512, 1000, 1536, 2048, 5000, DefaultCapacity, 1 << 17} {
-		m := NewMap(Config{Capacity: capacity, Challenges: 1})
+	for _, capacity := range []int{1, 16, 100, 511, 512, 1000, 1536, 2048, 5000, DefaultMaxSessions, 1 << 17} {
+		m := NewMap(Config{MaxSessions: capacity, MaxChallenges: 1})
 		slots := 0
 		for i := range m.shards {
 			slots += m.shards[i].capacity

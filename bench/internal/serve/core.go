@@ -59,7 +59,7 @@ func (c *core) start(spec Spec) error {
 	}
 	c.e, err = engine.New(engine.Config{
 		Key: c.key, Record: rec, IPv4: true, Random: rand.Reader,
-		Session: session.Config{Capacity: spec.Sessions, Challenges: spec.Challenges},
+		Session: session.Config{MaxSessions: spec.Sessions, MaxChallenges: spec.Challenges},
 	})
 	if err != nil {
 		return err
