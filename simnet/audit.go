@@ -17,8 +17,8 @@ type Rule string
 
 // Rules.
 const (
-	// RuleEnds: a request or lookup of a running node ends exactly once, and in bounded time, also
-	// those that it makes by itself.
+	// RuleEnds: a request or lookup of a running node ends exactly once, and in bounded time. That
+	// includes those that no program asked for.
 	RuleEnds Rule = "ends"
 	// RuleBounds: calls, sessions, challenges and queued work stay within what the configuration
 	// allows.

@@ -107,7 +107,7 @@ func (r *recorder) Cleanup(f func())          { r.end = append(r.end, f) }
 func (r *recorder) Logf(s string, a ...any)   { fmt.Fprintf(&r.log, s+"\n", a...) }
 func (r *recorder) Errorf(s string, a ...any) { r.failed = true; r.Logf(s, a...) }
 
-// A test that fails, by itself or by the audit, says how to run it again; one that passes says
+// A test that fails says how to run it again, also if the audit fails it. A test that passes says
 // nothing. The environment replaces the seed.
 func TestForTest(t *testing.T) {
 	for _, c := range []struct {

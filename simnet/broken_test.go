@@ -11,11 +11,11 @@ import (
 	"github.com/fastdisc/discv5/internal/session"
 )
 
-// The tests of this file bring about what an engine that breaks a rule would be found out by.
+// The tests of this file create situations in which an engine that breaks a rule is caught.
 
 // A flood from unverified sources, each with another address and ID, fills the challenge table and
 // nothing else.
-func TestFloodOfStrangersStaysInBounds(t *testing.T) {
+func TestUnverifiedFloodStaysInBounds(t *testing.T) {
 	n := ForTest(t, Config{Seed: 12, Conditions: Conditions{Delay: Always(10 * time.Millisecond)}})
 	a := addNode(t, n, NodeConfig{})
 	attacker, err := n.Listen(SocketConfig{})
@@ -42,7 +42,7 @@ func TestFloodOfStrangersStaysInBounds(t *testing.T) {
 }
 
 // A node that makes a handshake and is gone before it was asked anything is relayed to nobody.
-func TestNewcomerThatIsGoneIsNotRelayed(t *testing.T) {
+func TestNewNodeThatIsGoneIsNotRelayed(t *testing.T) {
 	n := ForTest(t, Config{Seed: 13, Conditions: Conditions{Delay: Always(10 * time.Millisecond)}})
 	server, asker, known := addNode(t, n, NodeConfig{}), addNode(t, n, NodeConfig{}), addNode(t, n, NodeConfig{})
 	for _, nd := range []*Node{asker, known} {

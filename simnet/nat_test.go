@@ -66,9 +66,9 @@ func TestNATFiltering(t *testing.T) {
 			host := newProbe(t, n, SocketConfig{NAT: nat})
 			asked := newProbe(t, n, SocketConfig{})
 			neighbor := newProbe(t, n, SocketConfig{Addr: netip.AddrPortFrom(asked.Addr().Addr(), 7)})
-			stranger := newProbe(t, n, SocketConfig{})
+			other := newProbe(t, n, SocketConfig{})
 
-			if stranger.reaches(n, host, netip.AddrPortFrom(nat.Addr(), host.Addr().Port())) {
+			if other.reaches(n, host, netip.AddrPortFrom(nat.Addr(), host.Addr().Port())) {
 				t.Fatal("an unsolicited packet gets in before anything was sent")
 			}
 			if !host.reaches(n, asked, asked.Addr()) {
@@ -82,14 +82,14 @@ func TestNATFiltering(t *testing.T) {
 				name string
 				p    *probe
 				want bool
-			}{{"who was asked", asked, c.same}, {"another port", neighbor, c.port}, {"another address", stranger, c.addr}} {
+			}{{"who was asked", asked, c.same}, {"another port", neighbor, c.port}, {"another address", other, c.addr}} {
 				if got := o.p.reaches(n, host, seen); got != o.want {
 					t.Errorf("%s gets in: %v, want %v", o.name, got, o.want)
 				}
 			}
-			host.reaches(n, stranger, stranger.Addr())
-			if got := stranger.from == seen; got != c.once {
-				t.Errorf("another endpoint sees the host at %v, the first one at %v", stranger.from, seen)
+			host.reaches(n, other, other.Addr())
+			if got := other.from == seen; got != c.once {
+				t.Errorf("another endpoint sees the host at %v, the first one at %v", other.from, seen)
 			}
 			n.Run(3 * time.Minute)
 			if asked.reaches(n, host, seen) {

@@ -87,8 +87,8 @@ func TestGoroutinesAreReproducible(t *testing.T) {
 	}
 }
 
-// More goroutines wait than are looked at after each event: all of them go on, also one whose context
-// another one ends.
+// More goroutines wait than are looked at after each event: all of them go on, also one whose
+// context another one ends.
 func TestManyGoroutines(t *testing.T) {
 	n := ForTest(t, Config{Seed: 4, InsecureCurve: true, Audit: -1})
 	var all []*Node
@@ -130,8 +130,8 @@ func TestManyGoroutines(t *testing.T) {
 	}
 }
 
-// Iterators of the library work in a test, and in goroutines of Go, also where iter.Pull has another
-// goroutine run them, or Mix several.
+// Iterators of the library work in a test, and in goroutines of Go, also where iter.Pull has
+// another goroutine run them, or Mix several.
 func TestIterators(t *testing.T) {
 	const wanted = 60 // more than the node's own table has, so that time has to pass
 	n := ForTest(t, Config{Seed: 3, InsecureCurve: true})

@@ -21,7 +21,7 @@ type scheduler struct {
 	routines atomic.Int32            // how many there are in managed
 	current  atomic.Pointer[routine] // the one that runs
 	parked   []*routine              // those that wait, in the order in which they began to
-	live     atomic.Pointer[pace]    // not nil: time passes by itself
+	live     atomic.Pointer[pace]    // not nil: time passes with the system's clock
 
 	// An event of a machine can end the waits for its node alone. Any other event, and a machine
 	// that stops, may end every wait.
@@ -99,7 +99,7 @@ func (n *Network) RunUntil(d time.Duration, done func() bool) bool {
 	return false
 }
 
-// sleep is RunUntil while time passes by itself.
+// sleep is RunUntil while the network is live.
 func (n *Network) sleep(end time.Duration, done func() bool) bool {
 	const look = 10 * time.Millisecond
 	for !done() {
@@ -244,8 +244,8 @@ func (n *Network) resumeReady() {
 	}
 }
 
-// So many goroutines that wait are all looked at when one has run. If there are more, all are looked
-// at after every lookEvery events, as one goroutine may have ended the context of another.
+// So many goroutines that wait are all looked at when one has run. If there are more, all are
+// looked at after every lookEvery events, as one goroutine may have ended the context of another.
 const fewParked, lookEvery = 64, 1000
 
 // lookAtAll reports whether all waits are to be looked at after this event.
@@ -261,8 +261,8 @@ func (n *Network) lookAtAll() bool {
 // ErrIdle is returned by a call that waits while nothing will ever happen in the network.
 var ErrIdle = errors.New("simnet: nothing is left that could end the wait")
 
-// wait implements virtual.Machine.Wait for m. The goroutine that waits lets time pass, unless another
-// one does.
+// wait implements virtual.Machine.Wait for m. The goroutine that waits lets time pass, unless
+// another one does.
 func (n *Network) wait(ctx context.Context, m *machine, a, b <-chan struct{}) (fromB bool, err error) {
 	ready := func() bool {
 		select {

@@ -6,8 +6,8 @@ import (
 	"github.com/fastdisc/discv5/codec"
 )
 
-// Socket is an address that a test sends from and receives at by itself: a peer that keeps to no
-// protocol, an attacker, a program of another kind.
+// Socket is an address that a test sends from and receives at directly: a peer that does not follow
+// the protocol, an attacker, another program.
 type Socket struct {
 	n      *Network
 	port   port

@@ -39,7 +39,7 @@ func flags(o *options) *pflag.FlagSet {
 	f.SortFlags = false
 	f.Usage = func() {}
 	s := &o.swarm
-	f.Uint64Var(&o.seed, "seed", 1, "`number` that decides all that is left to chance")
+	f.Uint64Var(&o.seed, "seed", 1, "`number` that decides everything random")
 	f.IntVar(&s.Nodes, "nodes", 20000, "`number` of nodes")
 	f.DurationVar(&o.duration, "duration", 24*time.Hour, "simulated `time` after all have joined")
 	f.DurationVar(&o.sample, "sample", time.Hour, "simulated `time` between two lines of the report")

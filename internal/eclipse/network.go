@@ -44,7 +44,7 @@ type Config struct {
 	Contacts float64
 	// Table changes the configuration of tables under the rules of this module.
 	Table func(*table.Config)
-	// Seed decides all that is left to chance.
+	// Seed decides everything random.
 	Seed uint64
 }
 

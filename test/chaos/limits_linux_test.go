@@ -42,16 +42,16 @@ func TestNoDescriptors(t *testing.T) {
 	}
 	eventually(t, "no descriptor left", func() bool { return open() >= 32 })
 	m.boot.Signal(t, syscall.SIGHUP) // settings cannot be read anew, and stay
-	newcomer := m.host(t, ipv4.addr(50)...).node(t, nil, m.boot.record)
+	late := m.host(t, ipv4.addr(50)...).node(t, nil, m.boot.record)
 	a := m.load(4, 100*time.Millisecond).run(t, 4*time.Second)
 	a.check(t, 1)
-	newcomer.answers(t, discv5.ContactOf(m.boot.record), "answer to a new node")
+	late.answers(t, discv5.ContactOf(m.boot.record), "answer to a new node")
 	used, took := m.boot.cpu(t)-cpu, time.Since(start)
 	if used > took/2 {
 		t.Errorf("%v of processor time in %v", used, took)
 	}
 	drop()
-	m.nodes = append(m.nodes, newcomer)
+	m.nodes = append(m.nodes, late)
 	back := m.works(t)
 	m.boot.healthy(t)
 	after := m.boot.metrics(t)

@@ -18,7 +18,7 @@ import (
 	"github.com/fastdisc/discv5/internal/proctest"
 )
 
-// patience bounds every wait of these tests for something that comes by itself.
+// patience bounds every wait of these tests.
 const patience = 90 * time.Second
 
 // The main goroutine keeps the main thread, so that no host lives in it: it could not be ended.

@@ -105,8 +105,8 @@ func (m *movers) reached(t *testing.T) {
 	}
 }
 
-// A node's address changes beneath its sockets. It goes on by itself: sessions are made anew, peers
-// tell it the new address, its record names that, and the tables of the peers have it there.
+// A node's address changes beneath its sockets. It recovers without help: sessions are replaced,
+// peers tell it the new address, its record names that, and the tables of the peers have it there.
 func TestAddressChange(t *testing.T) {
 	heavy(t)
 	for _, v6 := range []bool{false, true} {
