@@ -249,6 +249,10 @@ type Config struct {
 	// a limit is dropped and counted. Default: DefaultTalkRates.
 	TalkRates limits.Rates
 
+	// Topics says what the node does for topic advertisement. Default: it stores no ads of others,
+	// advertises nothing, and may search.
+	Topics TopicConfig
+
 	seeds []Contact // of Store
 }
 

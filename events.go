@@ -39,6 +39,11 @@ const (
 	// contacted, and why. Those of the Config are reported by Start.
 	EventBootnodeUnusable = engine.BootnodeUnusable
 	EventBootnodeFailed   = engine.BootnodeFailed // a bootnode was contacted in vain; Err says why
+	EventAdAdmitted       = engine.AdAdmitted     // this registrar has admitted an ad; see Config.Topics
+	EventAdExpired        = engine.AdExpired      // an ad has reached the end of its life here
+	EventTopicPlaced      = engine.TopicPlaced    // a registrar has admitted the node's own ad
+	EventTopicLost        = engine.TopicLost      // the node's own ad at a registrar has ended
+	EventTopicFound       = engine.TopicFound     // a search has found an advertiser
 )
 
 // Subscription is one listener's queue of events. What does not fit into it is lost, and counted: a

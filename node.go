@@ -238,6 +238,7 @@ func (n *Node) build() error {
 	cfg.Resend, cfg.Table.InboundLimit = n.cfg.Resend, n.cfg.InboundLimit
 	cfg.Table.BucketLimits, cfg.Table.TableLimits = n.cfg.BucketLimits, n.cfg.TableLimits
 	cfg.ExemptPrivate, cfg.Public = n.cfg.ExemptPrivate, listensGlobal(&n.cfg, n.Addrs())
+	cfg.Registrar = n.cfg.Topics.registrar()
 	if n.cfg.TableFilter != nil {
 		cfg.Table.Filter = func(t table.Node) bool { return n.passes(t.Record) }
 	}

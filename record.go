@@ -112,7 +112,7 @@ func makeRecord(cfg *Config, end [2]netip.AddrPort, now time.Time) (*enr.Record,
 	if p != nil {
 		has4, has6 := endpoints(p)
 		same = has4 == end[0] && has6 == end[1]
-		if same && cfg.Entries == nil {
+		if same && cfg.Entries == nil && cfg.Topics.stated(p) {
 			return p, nil
 		}
 		b, seq = p.Edit(), p.Seq()+1
@@ -121,6 +121,7 @@ func makeRecord(cfg *Config, end [2]netip.AddrPort, now time.Time) (*enr.Record,
 		cfg.Entries(b)
 		b.SetSeq(seq)
 	}
+	cfg.Topics.state(b)
 	for _, k := range endpointKeys {
 		if p != nil && same && p.Check(k) == nil {
 			value, _ := p.Get(k)

@@ -26,6 +26,8 @@ const (
 	MaxSearches = 64
 	// fewCandidates is a service table so small that lookups look for capable nodes.
 	fewCandidates = 8
+	// heldLookups is how many such lookups a new search waits for.
+	heldLookups = 3
 	// firstTopicLookup is the pause between two such lookups. It doubles up to lastTopicLookup
 	// while they find nothing.
 	firstTopicLookup = 5 * time.Second
@@ -65,16 +67,20 @@ type TopicRun struct {
 	adv    *topic.Advertiser
 	search *topic.Search
 	notify func() // something is there for Take; called without locks
+	// timeout is that of a request; 0 stands for Config.RequestTimeout.
+	timeout time.Duration
 
 	// guarded by topicRuns.mu
+	hold    int // lookups for candidates that a search waits for before it begins
 	results []topic.Node
 	done    bool
 	stopped bool
 }
 
-// StartAdvertiser begins to advertise a topic. ErrBusy: MaxAdvertised topics are being advertised.
-func (w *Worker) StartAdvertiser(cfg topic.AdvertiserConfig) (*TopicRun, error) {
-	r := &TopicRun{e: w.e, topic: cfg.Topic}
+// StartAdvertiser begins to advertise a topic. timeout is that of each request; 0 stands for
+// Config.RequestTimeout. ErrBusy: MaxAdvertised topics are being advertised.
+func (w *Worker) StartAdvertiser(cfg topic.AdvertiserConfig, timeout time.Duration) (*TopicRun, error) {
+	r := &TopicRun{e: w.e, topic: cfg.Topic, timeout: timeout}
 	return r, w.startRun(r, MaxAdvertised, func(rs *topicRuns) {
 		cfg.Self, cfg.Pace = w.e.self, &rs.pace
 		cfg.Changed = r.changed
@@ -86,8 +92,8 @@ func (w *Worker) StartAdvertiser(cfg topic.AdvertiserConfig) (*TopicRun, error) 
 // StartSearch begins to search for advertisers of a topic. notify is called whenever Take has
 // something, without locks and from any goroutine that drives a worker; it must not block. ErrBusy:
 // MaxSearches searches are under way.
-func (w *Worker) StartSearch(cfg topic.SearchConfig, notify func()) (*TopicRun, error) {
-	r := &TopicRun{e: w.e, topic: cfg.Topic, notify: notify}
+func (w *Worker) StartSearch(cfg topic.SearchConfig, timeout time.Duration, notify func()) (*TopicRun, error) {
+	r := &TopicRun{e: w.e, topic: cfg.Topic, timeout: timeout, notify: notify}
 	return r, w.startRun(r, MaxSearches, func(rs *topicRuns) {
 		cfg.Self, cfg.Pace = w.e.self, &rs.pace
 		r.search = topic.NewSearch(cfg, rs.random)
@@ -129,6 +135,11 @@ func (w *Worker) startRun(r *TopicRun, most int, make func(*topicRuns)) error {
 	}
 	for _, n := range rs.pool.Nodes() {
 		r.addNamed(w.now, n)
+	}
+	if r.search != nil && r.candidates() < fewCandidates {
+		// A walk without candidates would end before it began.
+		r.hold = heldLookups
+		rs.nextLookup = w.now
 	}
 	rs.mu.Unlock()
 	w.advanceRun(r)
@@ -218,7 +229,7 @@ func (w *Worker) advanceRun(r *TopicRun) {
 		ok := false
 		rs.mu.Lock()
 		switch {
-		case r.stopped:
+		case r.stopped || r.hold > 0:
 		case r.adv != nil:
 			var a topic.Registration
 			if a, ok = r.adv.Next(w.now); ok {
@@ -252,6 +263,7 @@ func (w *Worker) advanceRun(r *TopicRun) {
 			origin = budget.Named
 		}
 		id, distances := n.Record.ID(), q.Distances
+		q.Timeout = r.timeout
 		q.Peer, q.NoFallback = lookup.NewPeer(n.Record, n.Addr), true
 		q.Done = func(w *Worker, res Result) {
 			w.topicAnswer(r, id, n, distances, res)
@@ -264,7 +276,7 @@ func (w *Worker) advanceRun(r *TopicRun) {
 // harvest takes the new results of a search. It reports whether to call notify. topicRuns.mu is
 // held.
 func (r *TopicRun) harvest() bool {
-	if r.search == nil || r.stopped || r.done {
+	if r.search == nil || r.stopped || r.done || r.hold > 0 {
 		return false
 	}
 	list := r.search.Take()
@@ -374,34 +386,19 @@ func (w *Worker) tickTopics() {
 	if rs.count.Load() == 0 {
 		return
 	}
-	rs.freshMu.Lock()
-	fresh, live := rs.fresh, rs.live
-	rs.fresh, rs.live = nil, nil
-	rs.freshMu.Unlock()
-
-	record := e.Record()
-	var due []*TopicRun
-	few := topic.Topic{}
-	look := false
 	rs.mu.Lock()
+	w.absorb()
+	record := e.Record()
 	rs.seen = record
-	for _, n := range fresh {
-		rs.pool.Add(n, rs.random)
-	}
-	for _, r := range rs.runs {
-		for _, n := range live {
-			r.addLive(w.now, n)
-		}
-		for _, n := range fresh {
-			r.addNamed(w.now, n)
-		}
+	due := slices.Clone(rs.runs)
+	few, look := topic.Topic{}, false
+	for _, r := range due {
 		if r.adv != nil {
 			r.adv.SetRecord(w.now, record)
 		}
 		if r.candidates() < fewCandidates && !r.done {
 			few, look = r.topic, true
 		}
-		due = append(due, r)
 	}
 	look = look && !rs.looking && w.now >= rs.nextLookup
 	if look {
@@ -420,26 +417,57 @@ func (w *Worker) tickTopics() {
 	}
 }
 
+// absorb offers the capable nodes that have become known to all runs, and returns how many there
+// are. topicRuns.mu is held.
+func (w *Worker) absorb() int {
+	rs := &w.e.topicRuns
+	rs.freshMu.Lock()
+	fresh, live := rs.fresh, rs.live
+	rs.fresh, rs.live = nil, nil
+	rs.freshMu.Unlock()
+	found := 0
+	for _, n := range fresh {
+		if rs.pool.Add(n, rs.random) {
+			found++
+		}
+	}
+	for _, r := range rs.runs {
+		for _, n := range live {
+			r.addLive(w.now, n)
+		}
+		for _, n := range fresh {
+			r.addNamed(w.now, n)
+		}
+	}
+	return found + len(live)
+}
+
 // lookForCapable makes one lookup, whose responses name nodes: noteCapable keeps the capable ones.
 func (w *Worker) lookForCapable(target topic.Topic) {
 	rs := &w.e.topicRuns
-	before := 0
-	rs.mu.Lock()
-	before = len(rs.pool.Nodes())
-	rs.mu.Unlock()
 	w.lookup(enr.ID(target), lookup.Config{}, nil, nil, func(w *Worker, _ LookupHandle) {
-		rs.freshMu.Lock()
-		found := len(rs.fresh)
-		rs.freshMu.Unlock()
 		rs.mu.Lock()
-		defer rs.mu.Unlock()
+		found := w.absorb()
 		rs.looking = false
-		if found > 0 || len(rs.pool.Nodes()) > before {
+		rs.pause = min(2*rs.pause, lastTopicLookup)
+		if found > 0 {
 			rs.pause = firstTopicLookup
-		} else {
-			rs.pause = min(2*rs.pause, lastTopicLookup)
 		}
 		rs.nextLookup = w.now + rs.pause
+		runs := slices.Clone(rs.runs)
+		for _, r := range runs {
+			if r.hold > 0 {
+				if r.hold--; r.candidates() >= fewCandidates {
+					r.hold = 0
+				} else if r.hold > 0 {
+					rs.nextLookup = w.now
+				}
+			}
+		}
+		rs.mu.Unlock()
+		for _, r := range runs {
+			w.advanceRun(r)
+		}
 	})
 }
 

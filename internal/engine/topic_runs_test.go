@@ -35,7 +35,7 @@ func topicNetwork(t *testing.T, size int, capable func(i int) bool) *network {
 
 func (n *node) advertise(t topic.Topic) *TopicRun {
 	n.w.Begin(n.net.now)
-	r, err := n.w.StartAdvertiser(topic.AdvertiserConfig{Topic: t})
+	r, err := n.w.StartAdvertiser(topic.AdvertiserConfig{Topic: t}, 0)
 	if err != nil {
 		n.net.t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func (n *node) advertise(t topic.Topic) *TopicRun {
 func (n *node) searchTopic(cfg topic.SearchConfig, d time.Duration) map[enr.ID]bool {
 	n.w.Begin(n.net.now)
 	calls := 0
-	r, err := n.w.StartSearch(cfg, func() { calls++ })
+	r, err := n.w.StartSearch(cfg, 0, func() { calls++ })
 	if err != nil {
 		n.net.t.Fatal(err)
 	}
@@ -166,21 +166,21 @@ func TestTopicRunsAreBounded(t *testing.T) {
 	for i := range MaxAdvertised {
 		n.advertise(topic.Of(fmt.Sprint(i)))
 	}
-	if _, err := n.w.StartAdvertiser(topic.AdvertiserConfig{}); err != ErrBusy {
+	if _, err := n.w.StartAdvertiser(topic.AdvertiserConfig{}, 0); err != ErrBusy {
 		t.Errorf("advertiser: %v", err)
 	}
 	var last *TopicRun
 	for range MaxSearches {
 		var err error
-		if last, err = n.w.StartSearch(topic.SearchConfig{Stream: true}, func() {}); err != nil {
+		if last, err = n.w.StartSearch(topic.SearchConfig{Stream: true}, 0, func() {}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := n.w.StartSearch(topic.SearchConfig{Stream: true}, func() {}); err != ErrBusy {
+	if _, err := n.w.StartSearch(topic.SearchConfig{Stream: true}, 0, func() {}); err != ErrBusy {
 		t.Errorf("search: %v", err)
 	}
 	last.Stop()
-	if _, err := n.w.StartSearch(topic.SearchConfig{Stream: true}, func() {}); err != nil {
+	if _, err := n.w.StartSearch(topic.SearchConfig{Stream: true}, 0, func() {}); err != nil {
 		t.Errorf("search after one has ended: %v", err)
 	}
 }
