@@ -154,14 +154,14 @@ type Config struct {
 	// fastpath.MaxSockets. Default: GOMAXPROCS, where the system can spread datagrams among
 	// sockets.
 	Sockets int
-	// RecvBuffer and SendBuffer are what is asked for each socket, in bytes.
+	// RecvBuffer and SendBuffer are the sizes to ask for each socket, in bytes.
 	RecvBuffer, SendBuffer int
-	// Portable uses one system call for each datagram also where batches are possible.
+	// Portable makes one system call for each datagram, also where batches are possible.
 	Portable bool
-	// DisableGSO has each packet pass the kernel by itself. Otherwise Linux takes those to one
-	// endpoint as one and parts them later (UDP_SEGMENT, Linux 4.18), which some kernels do wrongly
-	// for some network cards: such packets are lost then. And it hands over as one what came from
-	// one endpoint (UDP_GRO, Linux 5.0), for which each socket has a buffer of 2 MiB.
+	// DisableGSO turns off UDP GSO and GRO. Otherwise packets to one endpoint enter the kernel as
+	// one super-packet, which it splits later (UDP_SEGMENT, Linux 4.18), and packets of one
+	// endpoint arrive as one (UDP_GRO, Linux 5.0), for which each socket has a buffer of 2 MiB.
+	// Some combinations of kernel and network card corrupt GSO packets, which are lost then.
 	DisableGSO bool
 
 	// MaxSessions bounds the sessions, of 2 KiB each; as hashing is uneven, up to 1.3 times as many

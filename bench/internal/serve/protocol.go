@@ -17,9 +17,8 @@
 //
 // CPU time is what the kernel accounts to the child: getrusage(2) of the whole process, user and
 // system. It holds what the kernel does for the server's own system calls, and on loopback also the
-// delivery of what it sends, but nothing of what the load driver does. Of a foreign process the
-// parent reads the process's CPU clock, which is the sum that /proc/PID/stat has in ticks, in
-// nanoseconds.
+// delivery of what it sends, but no work of the load generator. For a foreign process the
+// parent reads the CPU clock of the process: the sum that /proc/PID/stat has in ticks, in nanoseconds.
 package serve
 
 import (
