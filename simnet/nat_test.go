@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
@@ -214,12 +213,13 @@ func TestNodesBehindNATs(t *testing.T) {
 	}
 	late := addNode(t, n, cfg) // unknown to all
 	n.Run(10 * time.Minute)
-	for k, want := range map[NATKind]engine.Reachable{
-		FullCone: engine.ReachProved, AddressRestricted: engine.ReachRevoked, PortRestricted: engine.ReachRevoked, Symmetric: engine.ReachUnknown,
+	for k, want := range map[NATKind]struct{ proven, revoked bool }{
+		FullCone: {proven: true}, AddressRestricted: {revoked: true}, PortRestricted: {revoked: true}, Symmetric: {},
 	} {
 		nd := nodes[k]
-		if got := nd.engine().Reach(netaddr.IPv4); got != want {
-			t.Errorf("%s: reachable %v, want %v", k, got, want)
+		s := nd.engine().AddressState(n.Now(), netaddr.IPv4)
+		if s.Proven != want.proven || s.Revoked.IsValid() != want.revoked {
+			t.Errorf("%s: proven %v, revoked %v, want %+v", k, s.Proven, s.Revoked, want)
 		}
 		endpoint, named := nd.Record().UDPEndpoint4()
 		// A node whose public address is revoked goes back to that of its interface.

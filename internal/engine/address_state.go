@@ -116,34 +116,5 @@ func (e *Engine) AddressState(now time.Duration, f netaddr.Family) AddressState 
 	return s
 }
 
-// Reachable tells what is known of the node's address in a family.
-type Reachable int
-
-// Values of Reachable.
-const (
-	ReachUnknown Reachable = iota // given, or nothing is known
-	ReachWaiting                  // detected, not yet proved
-	ReachProved                   // strangers have made contact
-	ReachRevoked                  // detected, but nobody came
-)
-
-// Reach tells whether strangers can reach this node at the address that was detected for a family
-// (4 or 6).
-func (e *Engine) Reach(f netaddr.Family) Reachable {
-	e.address.mu.Lock()
-	defer e.address.mu.Unlock()
-	r := &e.address.fam[f]
-	detected := r.source == AddressVoted || r.source == AddressSaved
-	switch {
-	case detected && r.proof.done():
-		return ReachProved
-	case detected:
-		return ReachWaiting
-	case r.barredTill > 0:
-		return ReachRevoked
-	}
-	return ReachUnknown
-}
-
 // AddressPinned reports whether PinAddress fixes the endpoint of a family.
 func (e *Engine) AddressPinned(f netaddr.Family) bool { return e.address.pinned[f].Load() }

@@ -20,9 +20,7 @@ func (nw *network) dualStack(t *testing.T, v4, v6 string) (*node, *enr.Record) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := n.e.SetRecord(rec); err != nil {
-		t.Fatal(err)
-	}
+	n.e.setLocal(rec)
 	return n, rec
 }
 

@@ -109,22 +109,6 @@ func (e *Engine) ID() enr.ID { return e.self }
 // Record returns the local record.
 func (e *Engine) Record() *enr.Record { return e.local.Load() }
 
-// SetRecord replaces the local record. Peers learn of it with the next PING or PONG.
-func (e *Engine) SetRecord(r *enr.Record) error {
-	if r.ID() != e.self {
-		return ErrRecordOwner
-	}
-	if err := e.recordLock.lock(e.closing); err != nil {
-		return err
-	}
-	defer e.recordLock.unlock()
-	if r.Seq() < e.Record().Seq() {
-		return ErrRecordOld
-	}
-	e.setLocal(r)
-	return nil
-}
-
 // Table returns the node table.
 func (e *Engine) Table() *table.Table { return e.table }
 

@@ -49,12 +49,10 @@ func (n *node) restate(change func(*enr.Builder)) {
 	b := n.rec.Edit().SetSeq(n.rec.Seq() + 1)
 	change(b)
 	rec, err := b.Sign(n.key)
-	if err == nil {
-		err = n.e.SetRecord(rec)
-	}
 	if err != nil {
 		n.net.t.Fatal(err)
 	}
+	n.e.setLocal(rec)
 	n.rec = rec
 }
 
