@@ -44,8 +44,8 @@ func at(d int, k uint32, addr netip.AddrPort) Node {
 	return stating(Node{ID: idAt(d, k), Addr: addr}, 1, addr)
 }
 
-// stating returns n with a record of sequence number seq that states the endpoints given. Nothing in
-// the table depends on whose key signed the record.
+// stating returns n with a record of sequence number seq that states the endpoints given. Nothing
+// in the table depends on whose key signed the record.
 func stating(n Node, seq uint64, endpoints ...netip.AddrPort) Node {
 	n.Record = record(seq, endpoints...)
 	return n

@@ -10,8 +10,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// TestConcurrentUse has readers on the packet path while writers change the same few buckets. Readers
-// must see whole entries: each record begins with the number from which its ID was made.
+// TestConcurrentUse runs readers of the packet path beside writers of the same few buckets. A
+// snapshot must always be consistent.
 func TestConcurrentUse(t *testing.T) {
 	var events atomic.Int64
 	tab := newTable(func(c *Config) {

@@ -9,8 +9,8 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// What a router or an operator has said about the address stands against any number of peers, for
-// its family alone.
+// An endpoint from a router or from the operator stands against any number of peers, until it is
+// released.
 func TestPinnedAddress(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("10.0.0.1:9000", func(c *Config) { c.ReachWait = time.Minute })

@@ -142,7 +142,8 @@ func (f *benchEngine) fill() {
 		}
 		ip := netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)})
 		if f.e.registrar != nil {
-			ip = netip.AddrFrom4([4]byte{60, byte(i >> 8), byte(i), 1}) // its records go to peers everywhere
+			// its records go to peers everywhere
+			ip = netip.AddrFrom4([4]byte{60, byte(i >> 8), byte(i), 1})
 		}
 		b := enr.NewBuilder().SetSeq(40).SetIP(ip).SetUDP(9000).SetTCP(9000).SetQUIC(9001).
 			SetBytes("eth2", make([]byte, 16)).SetBytes("attnets", make([]byte, 8)).SetBytes("syncnets", make([]byte, 1)).
@@ -237,7 +238,7 @@ func (f *benchEngine) many(one func(i int) request) []request {
 	return list
 }
 
-// BenchmarkEngine is the cost of one datagram, from its bytes to those of its answer.
+// BenchmarkEngine measures one datagram, from its bytes to those of its response.
 func BenchmarkEngine(b *testing.B) {
 	for _, c := range []struct {
 		name     string
@@ -333,8 +334,8 @@ func reseedObjects(t *testing.T) int {
 	return int(n)
 }
 
-// What a worker does with an ordinary mix of datagrams takes nothing from the heap: not once in
-// 100,000 but for new seeds, which are counted exactly. testing.AllocsPerRun would round that down.
+// A worker allocates nothing for an ordinary mix of datagrams: not once in 100,000, apart from new
+// seeds, which are counted exactly. testing.AllocsPerRun would round that down to 0.
 func TestEngineAllocations(t *testing.T) {
 	f := newBenchEngine(t, 256)
 	foreign, short := f.junk(0), f.junk(1)
@@ -400,7 +401,7 @@ func (f *benchEngine) unchallenged() request {
 	return request{netip.MustParseAddrPort("10.4.0.1:9000"), b}
 }
 
-// The benchmarks measure answers: these are what they should be.
+// The benchmarks measure responses. This test checks that they are the right ones.
 func TestBenchmarkAnswers(t *testing.T) {
 	f := newBenchEngine(t, 4)
 	for _, c := range []struct {
@@ -448,8 +449,7 @@ func TestBenchmarkAnswers(t *testing.T) {
 	}
 }
 
-// BenchmarkHandler is what happens to a message that has been opened, until its answer is sealed
-// and masked: decoding, the handler itself, the nonce, encoding and sealing.
+// BenchmarkHandler measures the handling of an opened message, until its response is sealed.
 func BenchmarkHandler(b *testing.B) {
 	f := newBenchEngine(b, 1)
 	ping := codec.Ping{RequestID: benchID(1), RecordSeq: benchSeq}

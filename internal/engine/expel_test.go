@@ -10,8 +10,8 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// A ban ends the sessions of the nodes that it concerns, and no others. They are gone from the table
-// and from the responders, and a later handshake makes a new session only once the ban has ended.
+// A ban ends the sessions of the nodes concerned, and no others. They leave the table and the
+// responders, and a handshake makes a new session only after the ban.
 func TestExpelEndsSessions(t *testing.T) {
 	for _, c := range []struct {
 		name   string

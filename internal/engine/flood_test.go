@@ -105,7 +105,7 @@ func TestS41NodeUnderFalseHandshakes(t *testing.T) {
 				b := nw.add("8.8.8.2:9000", func(cfg *Config) { limited(cfg); cfg.Curve = math })
 				s := nw.stranger(fmt.Sprintf("9.9.%d.9:9", i), uint64(1000+i)).listen()
 				evil, rng := nw.stranger("203.0.113.1:1", 7), rand.New(rand.NewPCG(uint64(i), 4))
-				// What the attacker knows of the node is its address, ID and record.
+				// The attacker knows the address, ID and record of the node.
 				false1 := wiretest.Handshake{Source: s.Record.ID(), Record: s.Record.Bytes(), Initiation: session.Initiation{Keys: session.NewKeys(&[16]byte{1}, &[16]byte{2})}, Plaintext: ping(1)}
 				false1.Ephemeral = evil.Key.PublicKey()
 				owed := [2]float64{rng.Float64(), rng.Float64()}
@@ -163,8 +163,8 @@ func nonceOf(t *testing.T, b *node, packet []byte) codec.Nonce {
 	return p.Nonce
 }
 
-// A handshake of somebody who has not seen the challenge costs one key agreement, and nothing where
-// it can be told by its ephemeral key or its record; no signature is verified for it.
+// A handshake of a sender that has not seen the challenge costs one key agreement, and nothing
+// where the challenge has used up its attempts.
 func TestS42BlindHandshakes(t *testing.T) {
 	for _, c := range []struct {
 		name           string
@@ -247,7 +247,8 @@ func TestS42FirstHandshakesFirst(t *testing.T) {
 	}
 }
 
-// Both lines of a queue keep their order, later ones have one turn in four, and no job is lost.
+// Both lines of a queue keep their order, later handshakes have one turn in four, and no task is
+// lost.
 func TestQueueLines(t *testing.T) {
 	var q taskQueue
 	q.init(64)

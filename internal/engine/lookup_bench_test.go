@@ -116,9 +116,9 @@ func newLookupNet(tb testing.TB, size int, change func(i int, c *Config)) (*look
 	return nw, list
 }
 
-// BenchmarkLookup is a lookup with all that it causes at the node that makes it: some 30 FINDNODE,
-// and the parsing and checking of the records that come, which the node has seen before. asker-ns
-// is the time of that node alone; ns/op is that of the whole network.
+// BenchmarkLookup measures a lookup with all of its work: some 17 FINDNODE, and parsing and
+// checking the records of the responses, which the node has seen before. asker-ns is the time of
+// the node that makes the lookup; ns/op is that of the whole network.
 func BenchmarkLookup(b *testing.B) {
 	nw, list := newLookupNet(b, 200, nil)
 	first := list[0]

@@ -12,8 +12,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// plainPack is the plain twin of nodesPacker: packets filled in the order of the records. It returns their
-// sizes.
+// plainPack is the plain twin of nodesPacker: packets filled in the order of the records. It
+// returns their sizes.
 func plainPack(records [][]byte) (sizes []int) {
 	sizes = []int{0}
 	for _, r := range records {
@@ -25,8 +25,8 @@ func plainPack(records [][]byte) (sizes []int) {
 	return sizes
 }
 
-// sends is how many entries packets of these sizes are for the kernel: each is of one size, but for
-// a shorter last packet.
+// sends returns the number of kernel entries for packets of these sizes: each entry has packets of
+// one size and a last one that may be shorter.
 func sends(sizes []int) (n int) {
 	for i := 0; i < len(sizes); n++ {
 		first := sizes[i]
@@ -80,7 +80,7 @@ func checkPack(t *testing.T, records [][]byte) (sizes []int) {
 	return sizes
 }
 
-// ofSizes makes records of the given sizes. What they say does not matter for the packer.
+// ofSizes makes records of the given sizes. The packer ignores their content.
 func ofSizes(sizes ...int) (records [][]byte) {
 	for _, n := range sizes {
 		records = append(records, make([]byte, n))
@@ -130,8 +130,8 @@ func liveSizes(t testing.TB) (sizes []int) {
 	return sizes
 }
 
-// TestPackSends: how often the system is asked to send an answer of 16 records, in the order of the
-// records and as nodesPacker does it.
+// TestPackSends counts the kernel entries of a response with 16 records, in the order of the
+// records and as nodesPacker packs them.
 func TestPackSends(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	live := liveSizes(t)
@@ -206,8 +206,8 @@ func (o *sizesOutbox) Commit(n int, to netip.AddrPort, via Via) {
 	o.benchOutbox.Commit(n, to, via)
 }
 
-// The packets of an answer follow one another, and those of equal records are of one size but for
-// the last.
+// The packets of a response follow one another, and those of equal records have one size, except
+// for the last.
 func TestFindNodeSizes(t *testing.T) {
 	f := newBenchEngine(t, 16)
 	out := new(sizesOutbox)

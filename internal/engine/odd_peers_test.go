@@ -12,8 +12,8 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// Tests of ordinary peers that do not follow the book: their records lie a little, their packets
-// leave from elsewhere, or they forget their sequence number.
+// Tests of ordinary peers that break rules: their records are partly wrong, their packets leave
+// from other ports, or they start over.
 
 // far returns the address of node i: each lies in a network of its own.
 func far(i int) string { return fmt.Sprintf("20.%d.1.1:9000", i) }
@@ -174,7 +174,7 @@ func sameFork(f byte, lenient bool) func(table.Node) bool {
 	}
 }
 
-// The table filter refuses the bootnode. It is asked all the same, and is neither member nor
+// The table filter refuses the bootnode. It is queried all the same, and is neither a member nor a
 // result.
 func TestFilterRefusesBootnode(t *testing.T) {
 	nw := newNetwork(t)
@@ -198,8 +198,8 @@ func TestFilterRefusesBootnode(t *testing.T) {
 	}
 }
 
-// A member whose newer record the filter refuses leaves at once, and so does one whose newer record
-// names a banned address. ApplyFilter takes out those that a changed filter refuses.
+// A member whose newer record the filter refuses is removed immediately, and so is one whose newer
+// record names no endpoint.
 func TestFilterAppliesToMembers(t *testing.T) {
 	nw := newNetwork(t)
 	want := byte(1)
@@ -513,9 +513,8 @@ func TestRecordChangeIsAnnounced(t *testing.T) {
 	}
 }
 
-// In a network of which a fifth is odd, in the ways that public bug reports tell of, every node
-// knows as many others as its table has room for, odd ones that can be reached among them, and
-// lookups find them.
+// In a network where a fifth of the nodes is odd, in ways that public bug reports describe, every
+// node finds the others.
 func TestOddNetwork(t *testing.T) {
 	nw := newNetwork(t)
 	boot := nw.add(far(0), nil)
@@ -576,8 +575,8 @@ func TestOddNetwork(t *testing.T) {
 	}
 }
 
-// Lookups start from whoever has answered: a node that the program contacted and that is not in the
-// table, a bootnode that nobody has contacted yet, and a node that has just left the table.
+// Lookups start from every node that has answered: one that the program contacted and that is not
+// in the table, a bootnode, and a node that was removed from the table.
 func TestLookupSources(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -84,9 +84,9 @@ func (n *node) wantAddress(what string, at netip.AddrPort, source AddressSource)
 	return s
 }
 
-// That nobody comes in does not revoke an address, nor do nodes found while this one is new to the
-// network, nor ones that its neighbors would not have told of it. Enough nodes that found no way to
-// this one do, and the address before takes its place.
+// The lack of unsolicited contacts does not revoke an address. Neither do nodes that were found
+// while this one was new to the network, or that its neighbors would not have named. Enough nodes
+// that could have found it do.
 func TestDetectedAddressIsRevoked(t *testing.T) {
 	nw := newNetwork(t)
 	a := reachNode(nw)
@@ -164,7 +164,7 @@ func TestDetectedAddressHasItsTime(t *testing.T) {
 	a.wantAddress("after that", ownEnd, AddressInterface)
 }
 
-// A PONG that comes late says nothing about how its sender has come in.
+// A late PONG says nothing about how its sender made contact.
 func TestLateProof(t *testing.T) {
 	nw := newNetwork(t)
 	a := reachNode(nw)
@@ -185,7 +185,7 @@ func TestLateProof(t *testing.T) {
 	}
 }
 
-// Peers see temporary IPv6 addresses of a host. Its record goes on naming the stable one.
+// Peers see temporary IPv6 addresses of a host. Its record keeps naming the stable one.
 func TestTemporaryAddresses(t *testing.T) {
 	nw := newNetwork(t)
 	stable := netip.MustParseAddrPort("[2a00:1:2:3::1]:9000")
@@ -250,8 +250,8 @@ func TestVotesBesideTheOtherFamily(t *testing.T) {
 	}
 }
 
-// A revocation is about one address. Votes for it are not heard for a while; those for another are.
-// Unsolicited sources that come in there after all end the wait.
+// A revocation concerns one address. Votes for it are ignored for a while; those for another count.
+// Unsolicited peers that make contact there after all end the wait.
 func TestRevokedAddressIsOneAddress(t *testing.T) {
 	revoked := func(t *testing.T) (*network, *node) {
 		nw := newNetwork(t)
@@ -323,8 +323,8 @@ func TestDetectedAddressIsProvedByStrangers(t *testing.T) {
 	a.wantAddress("after as many as it takes", ownEnd, AddressInterface)
 }
 
-// Where sockets tell the local address of datagrams, a source that arrives at the address that the
-// record names proves it at once, and one that arrives elsewhere does not.
+// Where sockets report the local address of datagrams, an unsolicited peer proves the address of
+// the record as soon as it arrives there. One that arrives elsewhere does not.
 func TestAddressProvedByArrival(t *testing.T) {
 	nw := newNetwork(t)
 	other := netip.MustParseAddr("8.8.4.5")
@@ -346,8 +346,8 @@ func TestAddressProvedByArrival(t *testing.T) {
 	}
 }
 
-// Each change of the address is learned, one after another, from peers of which some have not been
-// asked for long: those are asked out of turn.
+// Each change of the address is learned, one after another, although some of the peers have been
+// silent.
 func TestEachChangeOfAddressIsLearned(t *testing.T) {
 	nw := newNetwork(t)
 	a := reachNode(nw)

@@ -14,8 +14,8 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// A recorded request is answered once more at most, as a retransmission, whatever it asks for,
-// however late it comes and whoever sends it from the recorded address. The session itself goes on.
+// A recorded request is answered at most once more, as a retransmission, whatever it asks for,
+// however late it comes and whoever sends it from the recorded address. The session continues.
 func TestS27ReplayedRequestIsNotAnswered(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -158,8 +158,8 @@ func (c *countedCurve) ECDH(secret *[32]byte, pub *[33]byte) ([33]byte, error) {
 	return c.Curve.ECDH(secret, pub)
 }
 
-// A handshake to which no challenge was sent costs no arithmetic and not even a place in the queue.
-// One whose challenge ends while it waits there costs no arithmetic either.
+// A handshake without a challenge costs no arithmetic and not even a slot in the queue. One whose
+// challenge ends while it waits there costs no arithmetic either.
 func TestS05UnchallengedHandshakeCostsNoArithmetic(t *testing.T) {
 	nw := newNetwork(t)
 	arithmetic := &countedCurve{Curve: curve.Default()}
@@ -344,8 +344,8 @@ func TestS14MessageFromAnotherAddress(t *testing.T) {
 	}
 }
 
-// Both sides start at once, on a network that loses and repeats datagrams: every request ends, and
-// afterwards both sides can use the session.
+// Both sides start together, on a network that loses and repeats datagrams: every request ends, and
+// a session remains.
 func TestS15CrossedHandshakes(t *testing.T) {
 	for seed := range 40 {
 		nw := newNetwork(t)
@@ -480,7 +480,7 @@ func TestS20PrivateAddressFromPublicPeer(t *testing.T) {
 	if n := a.e.Counters()[DropNodeRelay]; n != 0 {
 		t.Errorf("%d records of private addresses were relayed, and only the asking node dropped them", n)
 	}
-	// What a peer offers all the same is not taken, and nobody is contacted there.
+	// A record that a peer offers all the same is dropped, and nobody is contacted there.
 	evil := nw.stranger("9.9.9.8:9000", 8).listen()
 	evil.connect(a)
 	peer := Peer{ID: evil.Record.ID(), PublicKey: evil.Key.PublicKey(), Addr: evil.Addr, Record: evil.Record}
@@ -601,7 +601,7 @@ func TestS26ClockJumps(t *testing.T) {
 	}
 }
 
-// Every message that does not follow the form is dropped and counted, and the session goes on.
+// Every malformed message is dropped and counted, and the session continues.
 func TestBadMessagesAreCounted(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("10.0.0.2:9000", nil)

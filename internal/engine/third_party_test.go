@@ -305,7 +305,7 @@ func TestS30HonestPeerGetsAnswer(t *testing.T) {
 	if n := a.e.Counters()[AnswersWithheld]; n != 2 {
 		t.Errorf("%d answers were withheld, want 2", n)
 	}
-	// Several requests at once, and more than are kept.
+	// Several requests together, and more than are kept.
 	nw.now += time.Hour
 	fillTable(a, 16)
 	got, before := 0, a.e.Counters()[DropUnproven]
@@ -323,7 +323,7 @@ func TestS30HonestPeerGetsAnswer(t *testing.T) {
 	}
 }
 
-// echo answers TALK requests with 1000 bytes at once.
+// echo answers TALK requests immediately with 1000 bytes.
 type echo struct{ n *node }
 
 func (echo) Registered([]byte) bool { return true }

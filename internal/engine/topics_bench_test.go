@@ -57,8 +57,8 @@ func (f *benchEngine) topicQuery(i, topics int) request {
 func eagerRegistrar() *topic.Config { return &topic.Config{Capacity: 10_000, WaitScale: 1e-9} }
 
 // BenchmarkTopics is the cost of one datagram with a topic request, from its bytes to those of its
-// answer: a REGTOPIC whose ad is in the cache, one that gets a ticket, one that gets three auxiliary
-// records, and a TOPICQUERY that gets 10 ads and three auxiliary records.
+// answer: a REGTOPIC whose ad is in the cache, one that gets a ticket, one that gets three
+// auxiliary records, and a TOPICQUERY that gets 10 ads and three auxiliary records.
 func BenchmarkTopics(b *testing.B) {
 	for _, c := range []struct {
 		name      string

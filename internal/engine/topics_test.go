@@ -291,7 +291,8 @@ func TestT16UnsolicitedTopicAnswers(t *testing.T) {
 	s := nw.stranger("9.0.0.9:9000", 7).listen()
 	s.connect(a)
 	b.holdJobs = true
-	nw.Drop = func(from, _ netip.AddrPort, _ []byte) bool { return from == b.addr } // b's answers are late
+	// b's answers are late
+	nw.Drop = func(from, _ netip.AddrPort, _ []byte) bool { return from == b.addr }
 	var got []Result
 	a.w.Begin(nw.now)
 	a.w.Start(Request{Type: codec.TypeRegTopic, Peer: b.peer(), Topic: topic.Of("x"), Done: func(_ *Worker, r Result) { got = append(got, r) }})

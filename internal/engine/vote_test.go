@@ -216,8 +216,8 @@ func TestDetectedAddressEndsPrivateOne(t *testing.T) {
 	}
 }
 
-// An endpoint that the record names gives way to one with twice its votes, so that a host with two
-// ways out, of which half of its peers see each, does not change its record with each vote.
+// Another endpoint replaces the one of the record only with twice its votes. So a host with two
+// ways out, each seen by half of its peers, does not change its record with each count.
 func TestVotesOfTwoWaysOut(t *testing.T) {
 	one, other := netip.MustParseAddrPort("8.8.4.4:9000"), netip.MustParseAddrPort("9.9.9.9:9000")
 	for _, c := range []struct {

@@ -72,7 +72,7 @@ func TestS34CrowdedPrefixesInLookups(t *testing.T) {
 	}
 }
 
-// The nodes of a prefix that are closest to the target stay, in whatever order they were learned.
+// The closest nodes of a prefix stay, whichever were learned first.
 func TestS34ClosestOfAPrefixStay(t *testing.T) {
 	addr := netip.MustParseAddrPort("40.1.1.1:1")
 	var p path

@@ -8,8 +8,8 @@ import (
 )
 
 // Wheel holds deadlines of slots in a ring of lists, one for each tick of time, linked by slot
-// number. Adding and removing take a few nanoseconds and no memory. A deadline that is further away
-// than the ring is long is looked at once a turn. Callers must serialize their calls.
+// number. Adding and removing take a few nanoseconds and no memory. A deadline beyond the
+// length of the ring is looked at once per turn. Callers must serialize their calls.
 //
 //	ring   [t] -> slot -> slot     links[slot] = {next, prev, bucket}
 //	       [t+1]
@@ -39,8 +39,8 @@ func (w *Wheel) Grow() { w.links = append(w.links, link{}) }
 // Deadline returns the deadline that slot was added with last.
 func (w *Wheel) Deadline(slot uint32) time.Duration { return w.links[slot].deadline }
 
-// Add enters slot, which must not be in the wheel. It fires at the first Advance whose tick is later
-// than that of deadline.
+// Add enters slot, which must not be in the wheel. It fires at the first Advance whose tick is
+// later than that of deadline.
 func (w *Wheel) Add(slot uint32, deadline time.Duration) {
 	t := int64(deadline/w.tick) + 1
 	if t <= w.done {

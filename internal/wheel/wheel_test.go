@@ -11,8 +11,8 @@ const (
 	second = time.Second
 )
 
-// TestWheelModel compares a wheel with a Go map under random work. A slot fires
-// once, after its deadline and at most a tick later.
+// TestWheelModel compares a wheel with a Go map under random work. A slot fires once, after its
+// deadline and at most a tick later.
 func TestWheelModel(t *testing.T) {
 	const n, size, tick = 40, 8, 10 * ms
 	for seed := range uint64(20) {
@@ -88,8 +88,8 @@ func TestWheelExact(t *testing.T) {
 	}
 }
 
-// TestS26WheelJump: after a jump of time each list is walked once, whatever the distance; what is
-// due fires, what is not stays, and the wheel goes on.
+// TestS26WheelJump: after a jump of time the wheel walks each list once, whatever the distance. It
+// fires the slots that are due, keeps the others, and works as before.
 func TestS26WheelJump(t *testing.T) {
 	const n = 1000
 	w := New(n, 64, 10*ms)

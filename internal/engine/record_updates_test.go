@@ -26,8 +26,8 @@ func (n *node) name(t *testing.T, a netip.AddrPort) {
 }
 
 // A node whose address changes makes new sessions from there, and later has a record that says so.
-// Who is told of that record asks for it where the node is, and has it there, whether it still had
-// the node in its table or not.
+// Peers that learn of the record ask for it at the new address, and have the node there, whether or
+// not they still had it in the table.
 func TestNewerRecordFromNewAddress(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -94,7 +94,7 @@ func TestRecordGetsEndpoint(t *testing.T) {
 	}
 }
 
-// If the record is lost on its way it is asked for when the node next speaks of it.
+// If the record is lost on its way, it is requested when the node next announces it.
 func TestNewerRecordLost(t *testing.T) {
 	nw := newNetwork(t)
 	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
@@ -167,9 +167,8 @@ func TestNewerRecordOverOtherFamily(t *testing.T) {
 	}
 }
 
-// Nodes that are not in the table cannot keep those that are from being asked for their records; of
-// one site only a few wait; none has more than one place, however often it counts up. Who finds no
-// room says so again. Each tick asks a bounded number.
+// Nodes outside the table cannot keep the records of its members from being requested. Of one site
+// only a few wait, and none has more than one slot, however often it counts up.
 func TestNewerRecordBounds(t *testing.T) {
 	nw := newNetwork(t)
 	a, b := nw.add("20.0.0.1:9000", nil), nw.add("20.0.1.2:9000", nil)
@@ -213,7 +212,7 @@ func TestNewerRecordBounds(t *testing.T) {
 	}
 }
 
-// A request that was sent to where a node was before counts nothing against it where it is now.
+// A request to the former address of a node does not count against it at its new one.
 func TestFailureAtOldAddress(t *testing.T) {
 	nw := newNetwork(t)
 	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
