@@ -17,14 +17,14 @@ const namespace = "discv5_"
 
 // collector exports a node's counts as metrics. It keeps no counts itself.
 type collector struct {
-	node     *discv5.Node
-	start    time.Time // of the counts
-	counters [engine.NumCounters]*prometheus.Desc
-	buckets  *prometheus.Desc
-	request  *prometheus.Desc
-	shake    *prometheus.Desc
-	adds     *prometheus.Desc
-	values   []metric
+	node      *discv5.Node
+	start     time.Time // of the counts
+	counters  [engine.NumCounters]*prometheus.Desc
+	buckets   *prometheus.Desc
+	request   *prometheus.Desc
+	handshake *prometheus.Desc
+	adds      *prometheus.Desc
+	values    []metric
 }
 
 // metric is one value of the node's Stats.
@@ -48,7 +48,7 @@ func newCollector(node *discv5.Node) *collector {
 	c.buckets = prometheus.NewDesc(namespace+"table_bucket_nodes", "Nodes in each bucket that is not empty, by log distance.", []string{"distance", "state"}, nil)
 	c.request = prometheus.NewDesc(namespace+"request_duration_seconds",
 		"Time from the last packet of a request of this node to the response, by type.", []string{"type"}, nil)
-	c.shake = prometheus.NewDesc(namespace+"handshake_duration_seconds",
+	c.handshake = prometheus.NewDesc(namespace+"handshake_duration_seconds",
 		"Time of handshakes, by side. Initiator: from the first packet to the response. Recipient: from the arrival of the handshake to the session, including the wait in the queue.",
 		[]string{"side"}, nil)
 	c.adds = prometheus.NewDesc(namespace+"table_adds_total", "Nodes offered to the table, by result.", []string{"result"}, nil)
@@ -95,7 +95,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	}
 	out <- c.buckets
 	out <- c.request
-	out <- c.shake
+	out <- c.handshake
 	out <- c.adds
 }
 
@@ -123,7 +123,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		label string
 	}{
 		{discv5.LatencyPing, c.request, "ping"}, {discv5.LatencyFindNode, c.request, "findnode"}, {discv5.LatencyTalk, c.request, "talkreq"},
-		{discv5.LatencyInitiated, c.shake, "initiator"}, {discv5.LatencyAccepted, c.shake, "recipient"},
+		{discv5.LatencyInitiated, c.handshake, "initiator"}, {discv5.LatencyAccepted, c.handshake, "recipient"},
 	} {
 		out <- newHistogram(v.desc, &latency[v.which], c.start, v.label)
 	}
