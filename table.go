@@ -256,6 +256,8 @@ func (n *Node) Bootnodes() []Bootnode {
 		switch {
 		case i < 0:
 			list = append(list, Bootnode{ID: e.ID, Err: e.Err})
+		case list[i].Err == nil && list[i].Answered+list[i].Failed == 0:
+			list[i].Err = e.Err
 		case errors.Is(list[i].Err, ErrBlocked): // by which rule?
 			list[i].Err = fmt.Errorf("%w: %w", ErrBlocked, e.Err)
 		}

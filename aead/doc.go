@@ -43,4 +43,8 @@
 // amd64, assembly for those of arm64, and portable Go. The package detects the processor's features
 // when the program starts. The build tag purego selects the portable implementations. Tests and
 // fuzz targets compare them all.
+//
+// # Stability
+//
+// The package follows the stability promise of the module: from v1.0.0 on, semantic versioning.
 package aead

@@ -38,4 +38,8 @@
 // Decoders work in place: [Decoder.Decode] unmasks the caller's buffer, and the slices of a
 // [Packet] or a message point into it. They are valid until the caller changes the buffer. Encoders
 // append to the caller's slice and keep nothing.
+//
+// # Stability
+//
+// The package follows the stability promise of the module: from v1.0.0 on, semantic versioning.
 package codec

@@ -42,4 +42,8 @@
 // and the time of the next DNS request, nothing else. A walk's state belongs to the goroutine that
 // ranges over it. At most [Limits.Concurrency] other goroutines make its requests. The end of the
 // walk cancels them.
+//
+// # Stability
+//
+// The package follows the stability promise of the module: from v1.0.0 on, semantic versioning.
 package dnsdisc

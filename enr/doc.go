@@ -44,4 +44,8 @@
 //
 // For identity schemes other than "v4", parsing ignores signature and public key, and Verify
 // returns [ErrScheme].
+//
+// # Stability
+//
+// The package follows the stability promise of the module: from v1.0.0 on, semantic versioning.
 package enr

@@ -104,4 +104,8 @@
 //
 // Every datagram that was handed over ends in exactly one counter of [ConnStats]: delivered, or
 // dropped for a named cause. Errors that a network can cause never end reading or writing.
+//
+// # Stability
+//
+// The package follows the stability promise of the module: from v1.0.0 on, semantic versioning.
 package fastpath

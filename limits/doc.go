@@ -19,4 +19,8 @@
 // An Access is safe for concurrent use. It publishes an immutable view behind an atomic pointer: a
 // check takes no lock and allocates nothing. A change copies the lists, so it takes time in
 // proportion to the number of entries.
+//
+// # Stability
+//
+// The package follows the stability promise of the module: from v1.0.0 on, semantic versioning.
 package limits

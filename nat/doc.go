@@ -59,4 +59,8 @@
 //
 // A Mapper has one goroutine, which calls Options.Report and starts helpers that end with each
 // attempt. The package neither logs nor has state outside a Mapper.
+//
+// # Stability
+//
+// The package follows the stability promise of the module: from v1.0.0 on, semantic versioning.
 package nat

@@ -9,12 +9,13 @@
 //
 // Close the node before the store.
 //
-// The file is a bbolt database. Each save is one transaction, so a process that is killed leaves the
-// state before or after it. One process at a time can use a file. Records in the file are verified
-// when they are read, and entries that do not hold are skipped.
+// The file is a bbolt database. Each save is one transaction, so a process that is killed leaves
+// the state before or after it. One process at a time can use a file. Records in the file are
+// verified when they are read, and entries that do not hold are skipped.
 //
 // # Stability
 //
-// The package follows the stability promise of the module. Later versions read the files of earlier
-// ones; an earlier version refuses the file of a later one with [ErrVersion] and leaves it alone.
+// The package follows the stability promise of the module: from v1.0.0 on, semantic versioning.
+// Later versions read the files of earlier ones; an earlier version refuses the file of a later one
+// with [ErrVersion] and leaves it alone.
 package nodestore

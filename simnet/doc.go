@@ -70,4 +70,8 @@
 // All of it is real unless [Config].InsecureCurve is set: then hashes replace the arithmetic of
 // handshakes, which takes a hundredth of the time and is no cryptography at all. Records, ciphers
 // and packets stay real.
+//
+// # Stability
+//
+// The package follows the stability promise of the module: from v1.0.0 on, semantic versioning.
 package simnet

@@ -58,4 +58,8 @@
 // An empty table takes 27 KB. A full bucket with its replacements takes 5 KB, its published lists
 // at most 3 KB, and each record about 450 bytes, shared with the sessions and lookups that use it.
 // In a network of a million nodes about 20 buckets hold anything.
+//
+// # Stability
+//
+// The package follows the stability promise of the module: from v1.0.0 on, semantic versioning.
 package table

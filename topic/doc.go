@@ -39,4 +39,8 @@
 //
 // A Registrar may be shared between goroutines: it has a mutex, and encrypts and decrypts tickets
 // outside it. An Advertiser, a Search and a Table belong to one goroutine at a time.
+//
+// # Stability
+//
+// The package follows the stability promise of the module: from v1.0.0 on, semantic versioning.
 package topic

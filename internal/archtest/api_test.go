@@ -197,3 +197,18 @@ func TestPublicDeclarationsMentionNoInternalPackage(t *testing.T) {
 		t.Errorf("checked %d declarations: this cannot be all", found)
 	}
 }
+
+// The documentation of each public package says what its users can rely on.
+func TestPublicPackagesStateStability(t *testing.T) {
+	stated := make(map[string]bool)
+	for _, s := range sources(t) {
+		if !s.test && strings.Contains(s.file.Doc.Text(), "# Stability\n") {
+			stated[s.dir] = true
+		}
+	}
+	for _, dir := range append([]string{"simnet", "topic"}, public...) {
+		if !stated[dir] {
+			t.Errorf("package %s: its documentation has no section about stability", dir)
+		}
+	}
+}
