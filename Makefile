@@ -28,12 +28,15 @@ PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 GOLANGCI    = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+GORELEASER  = github.com/goreleaser/goreleaser/v2@v2.15.0
+CYCLONEDX   = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 TOOLS      ?= $(CURDIR)/bin/tools
 # tool installs one of them, unless this version is there, and leaves its path in $$tool.
-tool = tool=$(TOOLS)/$(subst @,-,$(notdir $(1))); [ -x "$$tool" ] || { \
-	GOFLAGS= GOBIN=$(TOOLS)/new $(GO) install $(1) && mv $(TOOLS)/new/* "$$tool"; } || exit 1
+tool = tool=$(TOOLS)/$(subst /,_,$(1)); [ -x "$$tool" ] || { mkdir -p $(TOOLS) && \
+	new=$$(mktemp -d $(TOOLS)/new.XXXXXX) && GOFLAGS= GOBIN=$$new $(GO) install $(1) && \
+	mv $$new/* "$$tool" && rmdir $$new; } || exit 1
 
-.PHONY: build run test test-tags cross race lint lint-platforms vulncheck fuzz bench bench-diff bench-test perf newpeers diff interop geth sim chaos soak clean
+.PHONY: build run test test-tags cross race lint lint-platforms vulncheck release-tools release release-snapshot deb fuzz bench bench-diff bench-test perf newpeers diff interop geth sim chaos soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -81,6 +84,27 @@ lint-platforms:
 # Known vulnerabilities in functions that the programs and packages call. It asks vuln.go.dev.
 vulncheck:
 	@$(call tool,$(GOVULNCHECK)); $$tool ./...
+
+# The tools of releases, ahead of time: goreleaser takes minutes.
+release-tools:
+	@$(call tool,$(GORELEASER))
+	@$(call tool,$(CYCLONEDX))
+
+# A release of the tag that is checked out: a draft on GitHub. GITHUB_TOKEN is needed.
+release:
+	@$(call tool,$(CYCLONEDX)); ln -sf "$$tool" $(TOOLS)/cyclonedx-gomod; \
+	$(call tool,$(GORELEASER)); PATH="$(TOOLS):$$PATH" $$tool release --clean
+
+# A release without publishing it: archives, checksums, SBOMs and packages in dist, and the image in
+# dist/image if buildah is installed.
+release-snapshot:
+	@$(call tool,$(CYCLONEDX)); ln -sf "$$tool" $(TOOLS)/cyclonedx-gomod; \
+	$(call tool,$(GORELEASER)); PATH="$(TOOLS):$$PATH" $$tool release --snapshot --clean --skip=publish $(RELEASEFLAGS)
+	@if [ "$(IMAGE)" = no ]; then :; elif command -v buildah >/dev/null; then .ci/image dist dist/image; else echo "dist/image skipped: buildah is not installed"; fi
+
+# The .deb: installed, started, upgraded and removed in namespaces.
+deb:
+	GO="$(GO)" .ci/deb
 
 # Every fuzz target of this module, of fuzz/diff and of fuzz/libsecp, one after the other, a line for each; docs/FUZZING.md. What they find is
 # kept below testdata/fuzz. Minimizing is bounded: of scripts for a state machine it could take all the time.
@@ -164,4 +188,4 @@ soak:
 	DISCV5_SOAK=$(SOAKTIME) DISCV5_SOAK_OUT=$(SOAKOUT) $(GO) test -v -count 1 -timeout 25h -run '^TestSoak$$' $(TESTFLAGS) ./test/soak
 
 clean:
-	rm -rf bin
+	rm -rf bin dist

@@ -65,6 +65,9 @@ func run(args []string, s system, stdout, stderr io.Writer) int {
 	if s.journal {
 		failure = prefixWriter{stderr, priorities[0]}
 	}
+	if code, ok := runCommand(args, s, stdout, stderr); ok {
+		return code
+	}
 	o, err := load(args, s.environ)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):

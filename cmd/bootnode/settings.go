@@ -171,7 +171,10 @@ var sections = []struct {
 // usage returns the help text.
 func usage() string {
 	var b strings.Builder
-	b.WriteString("Usage: bootnode [flags]\n\nA bootnode of Node Discovery v5.1. It prints its record and runs until SIGINT or SIGTERM.\n")
+	b.WriteString("Usage: bootnode [flags]\n" +
+		"       bootnode health [flags]      asks the running bootnode whether it is healthy\n" +
+		"       bootnode completion SHELL    prints completions for bash, zsh, fish or powershell\n\n" +
+		"A bootnode of Node Discovery v5.1. It prints its record and runs until SIGINT or SIGTERM.\n")
 	all := flagSet(new(options))
 	for _, section := range sections {
 		part := pflag.NewFlagSet(section.title, pflag.ContinueOnError)
