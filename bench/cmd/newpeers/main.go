@@ -83,7 +83,7 @@ func run(before string, rounds int, slice time.Duration, rate float64, out strin
 		return err
 	}
 	if len(cpus) < 2 {
-		return errors.New("two CPUs are needed: one for the server and one for the driver")
+		return errors.New("two CPUs are needed: one for the server and one for the load generator")
 	}
 	report := results.NewPeers{
 		Date: time.Now().UTC().Truncate(time.Second), Machine: results.Here(len(cpus)), Challenges: [2]int{beforeChallenges, discv5.DefaultMaxChallenges}, Trip: trip, Rate: rate, Slice: slice,
@@ -91,7 +91,7 @@ func run(before string, rounds int, slice time.Duration, rate float64, out strin
 	}
 	server, driver := cpus[len(cpus)-1], cpus[0]
 	if err := serve.Pin(driver); err != nil {
-		return fmt.Errorf("bind the driver to CPU %d: %w", driver, err)
+		return fmt.Errorf("bind the load generator to CPU %d: %w", driver, err)
 	}
 	runtime.GOMAXPROCS(1)
 	junk, err := serve.Start(serve.Spec{Kind: serve.KindFlood}, driver)

@@ -6,13 +6,13 @@
 //	go run ./cmd/perf -only ping -profile cpu.prof [-server discv5] [-hold 10s]
 //
 // It is run in bench/. Every server runs in a process of its own. All of them are bound to one CPU
-// and the load driver to another, and only one is under load at a time. Each round measures every
-// server for a short slice in turn, so that what else happens on the machine meets all of them
-// alike; the figures are medians over the rounds, and ratios are medians of the ratios within a
-// round.
+// and the load generator to another, and only one is under load at a time. Each round measures
+// every server for a short slice in turn, so that what else happens on the machine meets all of
+// them alike; the figures are medians over the rounds, and ratios are medians of the ratios within
+// a round.
 //
 // The figure is CPU time of the server's process, user and system, for each exchange that was
-// answered. The driver polls its socket and never sleeps: on loopback, waking the receiver is
+// answered. The generator polls its socket and never sleeps: on loopback, waking the receiver is
 // charged to the sender. The echo server receives and sends datagrams of the very same sizes
 // through package fastpath and does nothing else.
 //
@@ -82,7 +82,7 @@ func main() {
 	flag.IntVar(&o.many, "sessions", 100_000, "sessions of the large map; 0 leaves it out")
 	flag.IntVar(&o.window, "window", 256, "exchanges under way")
 	flag.IntVar(&o.burst, "burst", 63, "requests in a system call of the load generator, at most 63")
-	flag.BoolVar(&o.sleep, "sleep", false, "let the driver sleep while it waits, so that the server has to wake it")
+	flag.BoolVar(&o.sleep, "sleep", false, "let the load generator sleep while it waits, so that the server has to wake it")
 	flag.StringVar(&o.out, "o", "", "write all figures to this file as JSON, if none is missing")
 	flag.BoolVar(&o.partial, "partial", false, "write the file even if figures are missing")
 	flag.StringVar(&o.only, "only", "", "run only workloads and sections whose name has this prefix")
@@ -112,11 +112,11 @@ func run(o options) error {
 		return err
 	}
 	if len(cpus) < 2 {
-		return errors.New("two CPUs are needed: one for the server and one for the driver")
+		return errors.New("two CPUs are needed: one for the server and one for the load generator")
 	}
 	serverCPU, driverCPU := cpus[len(cpus)-1], cpus[0]
 	if err := serve.Pin(driverCPU); err != nil {
-		return fmt.Errorf("bind the driver to CPU %d: %w", driverCPU, err)
+		return fmt.Errorf("bind the load generator to CPU %d: %w", driverCPU, err)
 	}
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(400)

@@ -27,7 +27,7 @@ func (b *bench) finish() error {
 
 // print writes all figures as text.
 func print(w io.Writer, f *results.File) {
-	fmt.Fprintf(w, "%s, Linux %s, %s; %d rounds of %v, window %d, bursts of %d, segmentation %v, driver sleeps %v\n",
+	fmt.Fprintf(w, "%s, Linux %s, %s; %d rounds of %v, window %d, bursts of %d, segmentation %v, generator sleeps %v\n",
 		f.Machine.CPU, f.Machine.Kernel, f.Machine.Go, f.Plan.Rounds, f.Plan.Slice, f.Plan.Window, f.Plan.Burst, f.Plan.Segments, f.Plan.Sleep)
 	for _, h := range f.Handshakes {
 		fmt.Fprintf(w, "handshakes, %s: %d, %.0f µs of CPU each\n", h.Server, h.Count, h.CPU)

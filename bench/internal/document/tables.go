@@ -166,7 +166,7 @@ func handshakes(f *results.File) string {
 			group(r.Rate), latency(r), allocs(r), fmt.Sprint(r.Lost),
 		})
 	}
-	return table([]string{"server", "CPU µs (quartiles)", "a CPU can do, per second", "with this driver, per second", "p50 / p99 µs", "allocs", "lost"}, list)
+	return table([]string{"server", "CPU µs (quartiles)", "a CPU can do, per second", "with this generator, per second", "p50 / p99 µs", "allocs", "lost"}, list)
 }
 
 func memory(f *results.File) string {
@@ -200,7 +200,7 @@ func workers(f *results.File) string {
 	for _, w := range f.Workers {
 		r := group(w.Rate)
 		if w.Shared {
-			r += ", the driver shares a CPU"
+			r += ", the generator shares a CPU"
 		}
 		list = append(list, []string{fmt.Sprint(w.Workers), group(float64(w.Sessions)), fmt.Sprintf("%s (%s-%s)", number(w.Median), number(w.Low), number(w.High)), r})
 	}
