@@ -152,7 +152,7 @@ func TestS17QueueQuotaIsByPrefix(t *testing.T) {
 				}
 			}
 			if len(held) != tt.want {
-				t.Errorf("%d of %d jobs, want %d", len(held), size, tt.want)
+				t.Errorf("%d of %d tasks, want %d", len(held), size, tt.want)
 			}
 			other, _ := q.reserve(netip.MustParseAddr("30.1.1.1"))
 			if (other != nil) != (tt.want < size) {

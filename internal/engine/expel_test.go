@@ -99,7 +99,7 @@ func TestBanWhileHandshakeWaits(t *testing.T) {
 	access := limits.NewAccess(0)
 	a := nw.add("20.1.0.1:9000", func(cfg *Config) { cfg.Access = access })
 	b := nw.add("20.2.0.1:9000", nil)
-	a.holdJobs = true
+	a.holdTasks = true
 	b.w.Begin(nw.now)
 	b.w.Start(Request{Type: codec.TypePing, Peer: a.peer(), Done: func(*Worker, Result) {}})
 	nw.deliver()
@@ -110,9 +110,9 @@ func TestBanWhileHandshakeWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.e.Expel(nw.now)
-	a.holdJobs = false
+	a.holdTasks = false
 	a.w.Begin(nw.now + time.Millisecond)
-	a.jobs()
+	a.runTasks()
 	if n := a.e.Sessions().Stats().Sessions; n != 0 {
 		t.Errorf("%d sessions with a banned node", n)
 	}

@@ -193,7 +193,7 @@ func TestS42BlindHandshakes(t *testing.T) {
 				c.change(&h, evil)
 				b.w.Receive(nw.now, s.Addr, s.encode(h, b))
 				queued += b.e.Tasks()
-				b.jobs()
+				b.runTasks()
 			}
 			if math.verified > 0 || c.agreed && math.agreed != names || !c.agreed && math.agreed > 0 {
 				t.Errorf("%d signatures verified, %d key agreements for %d handshakes", math.verified, math.agreed, names)
@@ -216,7 +216,7 @@ func TestS42BlindHandshakes(t *testing.T) {
 func TestS42FirstHandshakesFirst(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("8.8.8.2:9000", nil)
-	b.holdJobs = true
+	b.holdTasks = true
 	evil := nw.stranger("203.0.113.1:1", 7)
 	blind := func(s *stranger) []byte {
 		return s.encode(wiretest.Handshake{Source: s.Record.ID(), Record: s.Record.Bytes(), Initiation: session.Initiation{Keys: session.NewKeys(&[16]byte{1}, &[16]byte{2}), Ephemeral: s.Key.PublicKey()}, Plaintext: ping(1)}, b)
@@ -233,12 +233,12 @@ func TestS42FirstHandshakesFirst(t *testing.T) {
 	}
 	s := nw.stranger("10.0.0.9:9", 99).listen()
 	nw.inject(s.Addr, b, s.encode(s.answer(s.challenge(b), b, ping(1)), b))
-	jobs := 0
+	tasks := 0
 	for b.e.Counters()[HandshakesReceived] == 0 && b.w.RunTask() {
-		jobs++
+		tasks++
 	}
-	if jobs > 12 {
-		t.Errorf("the new peer's handshake was number %d in turn", jobs)
+	if tasks > 12 {
+		t.Errorf("the new peer's handshake was number %d in turn", tasks)
 	}
 	for range 8 { // later ones have turns while first ones wait
 		if j := b.e.inbound.pop(); j == nil || j.first {
@@ -258,7 +258,7 @@ func TestQueueLines(t *testing.T) {
 		j, _ := q.reserveHandshake(netip.AddrFrom4([4]byte{9, byte(i), 1, 1}), !later)
 		if j == nil {
 			if !later {
-				t.Fatalf("job %d has no room", i)
+				t.Fatalf("task %d has no room", i)
 			}
 			continue
 		}

@@ -61,7 +61,7 @@ func traced(t *testing.T, sparing bool) (hash uint64, ticks int) {
 			}
 			ticks++
 			n.w.Tick(nw.now)
-			n.jobs()
+			n.runTasks()
 		}
 		nw.deliver()
 	}

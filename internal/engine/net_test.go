@@ -35,8 +35,8 @@ type node struct {
 	e     *Engine
 	w     *Worker
 	buf   [codec.MaxPacketSize]byte
-	// holdJobs keeps handshakes in the queue.
-	holdJobs bool
+	// holdTasks keeps handshakes in the queue.
+	holdTasks bool
 	events   []Event
 }
 
@@ -57,7 +57,7 @@ func newNetwork(t testing.TB) *network {
 	nw.Receive = func(d wiretest.Datagram) {
 		if n := nw.nodes[d.To]; n != nil {
 			n.receive(nw.now, d)
-			n.jobs()
+			n.runTasks()
 		}
 	}
 	return nw
@@ -119,8 +119,8 @@ func (n *node) receive(now time.Duration, d wiretest.Datagram) {
 	n.w.Receive(now, d.From, d.B)
 }
 
-func (n *node) jobs() {
-	for !n.holdJobs && n.w.RunTask() {
+func (n *node) runTasks() {
+	for !n.holdTasks && n.w.RunTask() {
 	}
 }
 
@@ -130,7 +130,7 @@ func (nw *network) run(d time.Duration) {
 		nw.now += 50 * time.Millisecond
 		for _, n := range nw.order {
 			n.w.Tick(nw.now)
-			n.jobs()
+			n.runTasks()
 		}
 		nw.deliver()
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// plainPack is the plain twin of nodesPacker: packets filled in the order of the records. It
+// plainPack is a reference implementation of nodesPacker: packets filled in the order of the records. It
 // returns their sizes.
 func plainPack(records [][]byte) (sizes []int) {
 	sizes = []int{0}

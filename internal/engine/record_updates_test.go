@@ -33,7 +33,7 @@ func TestNewerRecordFromNewAddress(t *testing.T) {
 		name string
 		away time.Duration
 		left bool // the table has lost the node by then
-	}{{"in the table", 2 * time.Second, false}, {"departed", 5 * time.Minute, true}} {
+	}{{"in the table", 2 * time.Second, false}, {"removed recently", 5 * time.Minute, true}} {
 		t.Run(c.name, func(t *testing.T) {
 			nw := newNetwork(t)
 			a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)

@@ -168,20 +168,20 @@ func TestS05UnchallengedHandshakeCostsNoArithmetic(t *testing.T) {
 	s := nw.stranger("10.0.0.9:9", 7).listen()
 	h := s.answer(s.challenge(other), other, ping(1))
 	before := b.e.Records().Stats()
-	b.holdJobs = true
+	b.holdTasks = true
 	for range 50 {
 		nw.inject(s.Addr, b, s.encode(h, b))
 	}
 	if c := b.e.Counters(); c[DropNoChallenge] != 50 || b.e.Tasks() != 0 {
-		t.Errorf("dropped %d of 50, %d jobs", c[DropNoChallenge], b.e.Tasks())
+		t.Errorf("dropped %d of 50, %d tasks", c[DropNoChallenge], b.e.Tasks())
 	}
 	nw.inject(s.Addr, b, s.encode(s.answer(s.challenge(b), b, ping(1)), b))
 	if b.e.Tasks() != 1 {
-		t.Fatalf("%d jobs for a good handshake", b.e.Tasks())
+		t.Fatalf("%d tasks for a good handshake", b.e.Tasks())
 	}
 	nw.run(3 * time.Second)
-	b.holdJobs = false
-	b.jobs()
+	b.holdTasks = false
+	b.runTasks()
 	if c := b.e.Counters(); c[DropNoChallenge] != 51 || c[HandshakesReceived] != 0 {
 		t.Errorf("dropped %d of 51, %d handshakes", c[DropNoChallenge], c[HandshakesReceived])
 	}
@@ -556,7 +556,7 @@ func TestS25WhoareyouForNothing(t *testing.T) {
 			}
 			forged := (&session.Challenge{Nonce: p.Nonce}).AppendPacket(nil, codec.DefaultProtocol, &id)
 			a.w.Receive(nw.now, evil, forged)
-			a.jobs()
+			a.runTasks()
 			if a.e.Counters()[HandshakesSent] != 0 {
 				t.Error("a handshake for the attacker's challenge")
 			}

@@ -285,7 +285,7 @@ func TestViaOfHandshake(t *testing.T) {
 			from = append(from, f)
 		}
 	}
-	a.addr = second // the outbox's own choice for the first packet
+	a.addr = second // the choice of the PacketWriter for the first packet
 	if r := a.ping(b); r.Err != nil {
 		t.Fatal(r.Err)
 	}

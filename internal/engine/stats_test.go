@@ -81,7 +81,7 @@ func TestLatencies(t *testing.T) {
 func TestLatencyOfQueue(t *testing.T) {
 	nw := newNetwork(t)
 	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
-	b.holdJobs = true
+	b.holdTasks = true
 	var end *Result
 	start := func() {
 		end = nil
@@ -104,7 +104,7 @@ func TestLatencyOfQueue(t *testing.T) {
 		t.Errorf("accepted: %d taking %v", h.Count(), h.Sum)
 	}
 
-	b.holdJobs = false
+	b.holdTasks = false
 	id := [32]byte(a.rec.ID())
 	key := session.MakeKey(a.addr, &id)
 	b.e.sessions.Remove(&key, b.e.sessions.Hash(&key))

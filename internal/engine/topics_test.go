@@ -242,7 +242,7 @@ func topicQuery(id byte, t topic.Topic, distances ...uint) []byte {
 func (s *stranger) say(n *node, message []byte) {
 	s.got = nil
 	s.nw.inject(s.Addr, n, s.message(s.Record.ID(), n, s.Keys, message))
-	n.jobs()
+	n.runTasks()
 	s.nw.deliver()
 }
 
@@ -290,7 +290,7 @@ func TestT16UnsolicitedTopicAnswers(t *testing.T) {
 	a, b := nw.add("7.0.0.1:9000", nil), nw.registrar("8.0.0.1:9000", nil)
 	s := nw.stranger("9.0.0.9:9000", 7).listen()
 	s.connect(a)
-	b.holdJobs = true
+	b.holdTasks = true
 	// b's answers are late
 	nw.Drop = func(from, _ netip.AddrPort, _ []byte) bool { return from == b.addr }
 	var got []Result
@@ -482,7 +482,7 @@ func TestT18EverNewRecords(t *testing.T) {
 	b := nw.registrar("8.0.0.1:9000", nil)
 	s := nw.stranger("7.0.0.9:9000", 7).listen()
 	s.connect(b)
-	b.holdJobs = true
+	b.holdTasks = true
 	for i := range 100 {
 		s.say(b, regTopic(1, topic.Of("x"), s.sign(uint64(i+2), s.Addr), nil))
 	}
@@ -492,7 +492,7 @@ func TestT18EverNewRecords(t *testing.T) {
 	if c := b.e.Counters(); c[RateTopicRecord] != 99 {
 		t.Errorf("%d requests were counted as too many, want 99", c[RateTopicRecord])
 	}
-	b.holdJobs = false
+	b.holdTasks = false
 	s.say(b, ping(1))
 	if !b.holds(topic.Of("x"), s.Record.ID()) {
 		t.Error("the first one was not registered")

@@ -83,12 +83,12 @@ func TestS34ClosestOfAPrefixStay(t *testing.T) {
 	if len(p.list) != 2 || p.list[0].ID != (enr.ID{1}) || p.list[1].ID != (enr.ID{3}) {
 		t.Errorf("%d candidates, the first %v", len(p.list), p.list[0].ID)
 	}
-	p.list[1].phase = asked
+	p.list[1].phase = queried
 	p.insert(&cfg, &enr.ID{}, &Peer{ID: enr.ID{2}, Addr: addr}, 0, 100)
 	if len(p.list) != 2 || p.list[1].ID != (enr.ID{3}) {
 		t.Error("a node that is being asked was dropped, or one farther away was taken")
 	}
-	p.list[0].phase = asked
+	p.list[0].phase = queried
 	p.insert(&cfg, &enr.ID{}, &Peer{ID: enr.ID{0, 1}, Addr: addr}, 0, 100)
 	if len(p.list) != 2 {
 		t.Error("more nodes of a prefix are asked than the limit allows")

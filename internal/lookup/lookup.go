@@ -148,7 +148,7 @@ func (l *Lookup) Next() (q Query, ok bool) {
 		if s == nil {
 			continue
 		}
-		s.phase = asked
+		s.phase = queried
 		l.asker[s.ID] = i
 		p.outstanding++
 		l.stats.Queries++
@@ -224,7 +224,7 @@ func (l *Lookup) report(id *enr.ID) (p *path, i int, ok bool) {
 	}
 	p = &l.paths[n]
 	i, found := p.search(&l.target, id)
-	if !found || p.list[i].phase != asked {
+	if !found || p.list[i].phase != queried {
 		return nil, 0, false
 	}
 	p.outstanding--

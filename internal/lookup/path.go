@@ -11,8 +11,8 @@ import (
 type phase uint8
 
 const (
-	heard phase = iota
-	asked
+	unqueried phase = iota
+	queried
 	answered
 )
 
@@ -57,7 +57,7 @@ func (p *path) insert(cfg *Config, target *enr.ID, c *Peer, hops uint8, limit in
 	}
 	p.list = slices.Insert(p.list, i, s)
 	for j := len(p.list) - 1; j >= 0 && len(p.list) > limit; j-- {
-		if p.list[j].phase == heard {
+		if p.list[j].phase == unqueried {
 			p.list = slices.Delete(p.list, j, j+1)
 		}
 	}
@@ -74,7 +74,7 @@ func (p *path) makeRoom(cfg *Config, target *enr.ID, s *slot, i int) bool {
 		}
 		for j := range p.list {
 			if p.list[j].prefixes.At(w) == s.prefixes.At(w) {
-				if count++; p.list[j].phase == heard {
+				if count++; p.list[j].phase == unqueried {
 					farthest = j
 				}
 			}
@@ -123,7 +123,7 @@ func (p *path) refill(cfg *Config, target *enr.ID, taken func(*enr.ID) bool) {
 func (p *path) next(k int, taken func(*enr.ID) bool) *slot {
 	for i := 0; i < min(k, len(p.list)); {
 		s := &p.list[i]
-		if s.phase != heard {
+		if s.phase != unqueried {
 			i++
 			continue
 		}
