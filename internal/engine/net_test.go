@@ -37,7 +37,7 @@ type node struct {
 	buf   [codec.MaxPacketSize]byte
 	// holdTasks keeps handshakes in the queue.
 	holdTasks bool
-	events   []Event
+	events    []Event
 }
 
 func (n *node) Buffer() []byte { return n.buf[:] }
