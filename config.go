@@ -74,26 +74,26 @@ type Config struct {
 	// left out whose address fewer can reach.
 	Advertise []netip.AddrPort
 
-	// DetectAddress lets peers tell the node its address: an endpoint with enough votes takes the
-	// place of the one that the record names. 0 asks for 10 votes, any other number for as many, -1
-	// switches it off. Families that Advertise names are left alone. Votes of an endpoint count by
-	// site (/24, /48) if one of Bootnodes is among the voters that is not Unvouched. Otherwise they
-	// count by wide prefix (/16, /32), and a third of them must come from nodes that this node has
-	// found, not they it. In a private network 3 are enough.
+	// DetectAddress is how many votes of peers an endpoint needs before the record names it. 0
+	// means the default of 10 votes, and -1 turns detection off. Families that Advertise names are
+	// left alone. If one of the voters is a bootnode that is not Unvouched, votes for an endpoint
+	// count by site (/24, /48). Otherwise they count by wide prefix (/16, /32), and a third of them
+	// must come from nodes that this node has found, not from nodes that contacted it first. In a
+	// private network 3 votes are enough.
 	DetectAddress int
-	// ReachWait is how long an endpoint that votes have set, or that Previous names, stays in the
-	// record at least. Default: 5 minutes. Negative: until the votes set another one. That nobody
-	// comes in does not revoke it. After that time it is revoked once ReachMisses networks, by
-	// default 5, speak against it within six times ReachWait: networks of nodes that this node
-	// found for the first time, and they not it, although its neighbors check it; or of nodes that
-	// came in at another endpoint. An eighth of the live nodes of the table are needed if that is
-	// more, and four times as many if nodes that this node had not contacted have come in at the
-	// endpoint.
+	// ReachWait is the minimum time that an endpoint from votes, or from Previous, stays in the
+	// record. Default: 5 minutes. If it is negative, the endpoint stays until votes set another
+	// one. Silence alone does not revoke an endpoint. After ReachWait it is revoked once
+	// ReachMisses networks, 5 by default, contradict it within six times ReachWait. A network
+	// contradicts it if its nodes had to be found by this node and never contacted it, although
+	// neighbors name it, or if its nodes came in at another endpoint. If an eighth of the live
+	// nodes of the table is more than ReachMisses, that many are needed, and four times as many if
+	// nodes that this node had not contacted have reached the endpoint.
 	ReachWait   time.Duration
 	ReachMisses int
-	// ReachRetry is for how long votes for an IP address that was revoked are not heard. Default: 1
-	// hour. It ends when the machine's own address changes, and when nodes come in there that this
-	// node had not contacted.
+	// ReachRetry is how long votes for a revoked IP address are ignored. Default: 1 hour. It ends
+	// early when the machine's own address changes, and when nodes that this node had not contacted
+	// reach the address.
 	ReachRetry time.Duration
 
 	// Entries, if not nil, sets entries of the node's record, such as the chain that it serves:
@@ -179,25 +179,25 @@ type Config struct {
 	// RequestTimeout is how long the answer to a request may take. Default: 1 s. A handshake gets
 	// as much again.
 	RequestTimeout time.Duration
-	// Resend is how often a request is sent again if no answer comes in time. Default: never, as
-	// the specification asks. If a node's record has an address of each family, the other one is
-	// tried in any case.
+	// Resend is the number of retries of a request without an answer. Default: none, as the
+	// specification asks. If a node's record has an address of each family, a request is sent to
+	// the other one in any case.
 	Resend int
 	// RefreshInterval is the time between two lookups that keep the table fresh. Default: 30 s.
 	RefreshInterval time.Duration
 
-	// LowPorts has nodes contacted and relayed that others say are at ports below 1024. Without it,
-	// such a port is taken for that of another service, which must not be sent packets because a
-	// stranger says so.
+	// LowPorts allows to contact and relay nodes that others report at ports below 1024. Without it
+	// such a port is taken for another service, to which an unverified report must not make the
+	// node send packets.
 	LowPorts bool
 
 	// TableFilter, if not nil, decides which nodes may be in the table and results of lookups, by
 	// their record. It is called often and must be quick. Nodes that it refuses may be asked for
 	// others all the same. See Node.ApplyTableFilter.
 	TableFilter func(*enr.Record) bool
-	// InboundLimit is how many of the 16 nodes in a bucket may have made contact by themselves;
-	// the others are ones that this node has found, which is harder to arrange for an attacker.
-	// Default: no limit.
+	// InboundLimit bounds the nodes of a bucket, of 16, that contacted this node first. The others
+	// are nodes that this node has found, which is harder for an attacker to arrange. Default: no
+	// limit.
 	InboundLimit int
 
 	// BucketLimits bounds the nodes of one network prefix in a bucket of the node table, members
@@ -213,8 +213,8 @@ type Config struct {
 	// Default: an empty list.
 	Access *limits.Access
 	// UnverifiedRates limits the datagrams that belong to no session, HandshakeRates the handshakes
-	// of peers, and RequestRates the requests inside of sessions, each by source. What exceeds a
-	// limit is dropped and counted. Defaults: DefaultUnverifiedRates, DefaultHandshakeRates and
+	// of peers, and RequestRates the requests inside of sessions, each by source. Excess datagrams
+	// are dropped and counted. Defaults: DefaultUnverifiedRates, DefaultHandshakeRates and
 	// DefaultRequestRates.
 	UnverifiedRates, HandshakeRates, RequestRates limits.Rates
 	// Unlimited switches the rate limits off. Loopback is never limited; see ExemptPrivate.
@@ -285,7 +285,7 @@ const (
 // ErrConfig is wrapped by errors about a Config that cannot be used.
 var ErrConfig = errors.New("discv5: invalid configuration")
 
-// maxEntries bounds the tables whose size a Config names: their memory is taken at once.
+// maxEntries bounds the tables whose size a Config names, and so their memory.
 const maxEntries = 1 << 24
 
 func (c Config) withDefaults() (Config, error) {

@@ -118,7 +118,7 @@ func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []Look
 			}
 		}
 	}
-	n.client.do(func(w *engine.Worker) {
+	n.requester.do(func(w *engine.Worker) {
 		s.handle = w.StartLookup(target, cfg, found, func() { close(s.done) })
 	})
 	if s.handle.Refused() {

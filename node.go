@@ -40,7 +40,7 @@ type Node struct {
 	talk    talkServer
 	follow  follower // of the machine's addresses
 
-	client    client // sends requests of the API
+	requester requester // sends requests of the API
 	other     otherSender
 	otherVias *otherVias // nil without Config.OtherProtocol
 	subs      subscribers
@@ -265,7 +265,7 @@ func (n *Node) build() error {
 	if c, ok := n.cfg.OtherProtocol.(*PacketConn); ok {
 		c.bind(n)
 	}
-	if err := n.client.init(n); err != nil {
+	if err := n.requester.init(n); err != nil {
 		return err
 	}
 	return n.saver.init(n)
@@ -299,13 +299,13 @@ func (n *Node) Start(ctx context.Context) error {
 		}
 	}
 	for range max(1, runtime.GOMAXPROCS(0)/2) {
-		d, err := n.newDriver()
+		d, err := n.newWorkerLoop()
 		if err != nil {
 			return err
 		}
 		loops = append(loops, func(*loop) { d.runTasks() })
 	}
-	d, err := n.newDriver()
+	d, err := n.newWorkerLoop()
 	if err != nil {
 		return err
 	}
@@ -365,7 +365,7 @@ func (n *Node) Close() error {
 	err := n.closeSockets()
 	n.loops.wait()
 	n.wg.Wait()
-	n.client.close()
+	n.requester.close()
 	n.subs.close()
 	if c, ok := n.cfg.OtherProtocol.(*PacketConn); ok {
 		c.Close()

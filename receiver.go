@@ -13,22 +13,22 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// batchSize is how many datagrams a system call moves: beyond it nothing is gained.
+// batchSize is how many datagrams one system call moves. Larger batches gain nothing.
 const batchSize = 64
 
-// outbox is where a worker puts datagrams. It has a batch for each listen address, of which most
-// workers ever use one.
-type outbox struct {
+// sender queues the outgoing datagrams of a worker, in one Tx per listen address. Most workers
+// use only one.
+type sender struct {
 	n     *Node
 	home  int
 	conns []fastpath.Conn
 	batch []*fastpath.Tx
 }
 
-// newOutbox returns an outbox for a worker that mostly sends from listen address home, through conn
+// newSender returns an sender for a worker that mostly sends from listen address home, through conn
 // or, if that is nil, the address's first socket.
-func (n *Node) newOutbox(home int, conn fastpath.Conn) *outbox {
-	o := &outbox{n: n, home: home, conns: make([]fastpath.Conn, len(n.groups)), batch: make([]*fastpath.Tx, len(n.groups))}
+func (n *Node) newSender(home int, conn fastpath.Conn) *sender {
+	o := &sender{n: n, home: home, conns: make([]fastpath.Conn, len(n.groups)), batch: make([]*fastpath.Tx, len(n.groups))}
 	for i, g := range n.groups {
 		o.conns[i] = g.Conns()[0]
 	}
@@ -42,7 +42,7 @@ func (n *Node) newOutbox(home int, conn fastpath.Conn) *outbox {
 func newTx(batch int) *fastpath.Tx { return fastpath.NewTx(batch, codec.MaxPacketSize) }
 
 // Buffer implements engine.PacketWriter.
-func (o *outbox) Buffer() []byte {
+func (o *sender) Buffer() []byte {
 	t := o.batch[o.home]
 	if t.Full() {
 		o.conns[o.home].WriteBatch(t)
@@ -51,7 +51,7 @@ func (o *outbox) Buffer() []byte {
 }
 
 // Commit implements engine.PacketWriter.
-func (o *outbox) Commit(size int, to netip.AddrPort, via engine.Via) {
+func (o *sender) Commit(size int, to netip.AddrPort, via engine.Via) {
 	at := groupOf(via)
 	if at < 0 {
 		at = o.home
@@ -79,7 +79,7 @@ func (o *outbox) Commit(size int, to netip.AddrPort, via engine.Via) {
 
 // flush sends what is queued. Errors of single datagrams are counted by the sockets; the socket's
 // own end is seen by its receiver.
-func (o *outbox) flush() {
+func (o *sender) flush() {
 	for i, t := range o.batch {
 		if t != nil && t.Len() > 0 {
 			o.conns[i].WriteBatch(t)
@@ -91,7 +91,7 @@ func (o *outbox) flush() {
 type receiver struct {
 	n    *Node
 	conn fastpath.Conn
-	out  *outbox
+	out  *sender
 	w    *engine.Worker
 	rx   *fastpath.Rx
 	via  engine.Via // of the listen address
@@ -101,7 +101,7 @@ type receiver struct {
 }
 
 func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
-	out := n.newOutbox(group, conn)
+	out := n.newSender(group, conn)
 	w, err := n.engine.NewWorker(out, viaOf(group))
 	if err != nil {
 		return nil, fmt.Errorf("discv5: %w", err)
@@ -113,7 +113,7 @@ func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
 	return &receiver{n, conn, out, w, fastpath.NewRx(batchSize, size), viaOf(group), n.cfg.OtherProtocol, nil}, nil
 }
 
-// run is the packet path: a batch in, a batch out, one look at the clock for each.
+// run receives and answers batches. It reads the clock once per batch.
 func (r *receiver) run(l *loop) {
 	r.loop = l
 	for {
@@ -127,8 +127,8 @@ func (r *receiver) run(l *loop) {
 	}
 }
 
-// serve answers datagrams i to end of the batch that was received. GRO batches make one of many times
-// batchSize.
+// serve answers datagrams i to end of the batch that was received. GRO batches make one of many
+// times batchSize.
 func (r *receiver) serve(i, end int) {
 	r.w.Begin(r.n.clock.Now())
 	for ; i < end; i++ {
@@ -160,24 +160,25 @@ func (r *receiver) stop(err error) {
 	}
 }
 
-// driver does work that no datagram is waiting for.
-type driver struct {
+// workerLoop is a worker outside of the receive path: it runs handshakes, timers, or requests of
+// the API.
+type workerLoop struct {
 	n   *Node
-	out *outbox
+	out *sender
 	w   *engine.Worker
 }
 
-func (n *Node) newDriver() (*driver, error) {
-	out := n.newOutbox(0, nil)
+func (n *Node) newWorkerLoop() (*workerLoop, error) {
+	out := n.newSender(0, nil)
 	w, err := n.engine.NewWorker(out, 0)
 	if err != nil {
 		return nil, fmt.Errorf("discv5: %w", err)
 	}
-	return &driver{n, out, w}, nil
+	return &workerLoop{n, out, w}, nil
 }
 
 // runTasks does handshakes. After each one its answer is sent, as the peer waits for it.
-func (d *driver) runTasks() {
+func (d *workerLoop) runTasks() {
 	for {
 		select {
 		case <-d.n.closing:
@@ -198,7 +199,7 @@ func (d *driver) runTasks() {
 }
 
 // runTicks looks after timeouts and the table.
-func (d *driver) runTicks() {
+func (d *workerLoop) runTicks() {
 	t := time.NewTicker(tickInterval)
 	defer t.Stop()
 	for {

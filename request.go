@@ -12,17 +12,17 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// client sends what is asked for through the API. A worker belongs to one goroutine at a time,
+// requester sends what is asked for through the API. A worker belongs to one goroutine at a time,
 // hence the lock.
-type client struct {
+type requester struct {
 	n   *Node
 	mu  sync.Mutex
-	out *outbox
+	out *sender
 	w   *engine.Worker
 }
 
-func (c *client) init(n *Node) error {
-	d, err := n.newDriver()
+func (c *requester) init(n *Node) error {
+	d, err := n.newWorkerLoop()
 	if err != nil {
 		return err
 	}
@@ -30,8 +30,8 @@ func (c *client) init(n *Node) error {
 	return nil
 }
 
-// do lends the worker to f and sends what f left in the outbox.
-func (c *client) do(f func(*engine.Worker)) {
+// do lends the worker to f and sends what f left in the sender.
+func (c *requester) do(f func(*engine.Worker)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.w.Begin(c.n.clock.Now())
@@ -40,7 +40,7 @@ func (c *client) do(f func(*engine.Worker)) {
 	c.n.changed()
 }
 
-func (c *client) close() {
+func (c *requester) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.w.Close()
@@ -57,9 +57,8 @@ type requestOptions struct{ timeout time.Duration }
 
 // WithTimeout sets how long the peer may take to answer one request, counted from when the packet
 // leaves. It replaces Config.RequestTimeout, for a TALK protocol whose handler works for long, or a
-// PING that is to fail fast. 0 leaves the default. A handshake gets as much time on top, so to bound
-// the whole call use its context.
-// MaxRequestTimeout is the maximum.
+// PING that is to fail fast. 0 leaves the default. A handshake gets as much time on top, so to
+// bound the whole call use its context. MaxRequestTimeout is the maximum.
 func WithTimeout(d time.Duration) RequestOption {
 	return func(o *requestOptions) { o.timeout = d }
 }
@@ -97,9 +96,9 @@ func (n *Node) request(ctx context.Context, to Contact, r engine.Request, option
 		close(got)
 	}
 	var id engine.CallID
-	n.client.do(func(w *engine.Worker) { id = w.Start(r) })
+	n.requester.do(func(w *engine.Worker) { id = w.Start(r) })
 	if _, err := n.wait(ctx, got, nil); err != nil {
-		n.client.do(func(w *engine.Worker) { w.Cancel(id) })
+		n.requester.do(func(w *engine.Worker) { w.Cancel(id) })
 		return fail(err)
 	}
 	if res.Err != nil {

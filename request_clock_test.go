@@ -66,7 +66,7 @@ func TestRequestClockStartsWhenItLeaves(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a.client.do(func(w *engine.Worker) {
+			a.requester.do(func(w *engine.Worker) {
 				w.Start(engine.Request{Type: codec.TypePing, Peer: p, Timeout: 100 * time.Millisecond, Done: func(*engine.Worker, engine.Result) {}})
 			})
 		}},

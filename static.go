@@ -215,7 +215,7 @@ func (s *staticNodes) contact(x *staticNode) {
 		s.done(x, peer.Addr, engine.Result{Err: err})
 		return
 	}
-	s.n.client.do(func(w *engine.Worker) {
+	s.n.requester.do(func(w *engine.Worker) {
 		w.Start(engine.Request{Type: codec.TypePing, Peer: peer, NoFallback: to.at, Done: func(w *engine.Worker, r engine.Result) {
 			if r.Err != nil || !s.outdated(x, r.Pong.RecordSeq) {
 				s.done(x, peer.Addr, r)

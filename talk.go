@@ -96,7 +96,7 @@ func (t *talkServer) Talk(r engine.TalkRequest) bool {
 }
 
 // serve runs a handler and answers. Its slot is free before the answer leaves, so that a peer that
-// asks again when it has the answer finds one; what waits for the client holds its slot.
+// asks again when it has the answer finds one; what waits for the requester holds its slot.
 func (t *talkServer) serve(h TalkHandler, r engine.TalkRequest, slot talkSlot) {
 	free := sync.OnceFunc(func() { t.slots.free(slot) })
 	defer free()
@@ -104,7 +104,7 @@ func (t *talkServer) serve(h TalkHandler, r engine.TalkRequest, slot talkSlot) {
 	if t.n.state.Load() == stateClosed {
 		return
 	}
-	t.n.client.do(func(w *engine.Worker) {
+	t.n.requester.do(func(w *engine.Worker) {
 		free()
 		if w.Talk(r, answer) == engine.ErrTooLarge {
 			w.Talk(r, nil)
@@ -154,13 +154,13 @@ func (n *Node) SendTalk(to Contact, protocol string, payload []byte, done func(a
 		return fail(ErrBusy)
 	}
 	var refused error
-	starting := true // as far as the holder of the client's lock is concerned
+	starting := true // as far as the holder of the requester's lock is concerned
 	r := engine.Request{
 		Type: codec.TypeTalkRequest, Peer: peer, NoFallback: to.at, Protocol: []byte(protocol), Payload: payload,
 	}
 	apply(&r, options)
 	r.Done = func(w *engine.Worker, res engine.Result) {
-		if w == n.client.w && starting {
+		if w == n.requester.w && starting {
 			refused = res.Err
 			return
 		}
@@ -175,7 +175,7 @@ func (n *Node) SendTalk(to Contact, protocol string, payload []byte, done func(a
 			done(res.Payload, nil)
 		})
 	}
-	n.client.do(func(w *engine.Worker) {
+	n.requester.do(func(w *engine.Worker) {
 		w.Start(r)
 		starting = false
 	})

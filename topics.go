@@ -159,7 +159,7 @@ func (n *Node) AdvertiseTopic(ctx context.Context, t Topic, options ...TopicOpti
 	o := topicOptionsOf(options)
 	a := &TopicAd{n: n}
 	var err error
-	n.client.do(func(w *engine.Worker) {
+	n.requester.do(func(w *engine.Worker) {
 		a.run, err = w.StartAdvertiser(topic.AdvertiserConfig{Topic: t, Parallel: o.parallel, LegacyOrder: !n.cfg.Topics.NoLegacyOrder}, o.timeout)
 	})
 	if err != nil {
@@ -185,7 +185,7 @@ func (n *Node) startTopicSearch(ctx context.Context, cfg topic.SearchConfig, opt
 	cfg.Adaptive = cfg.Stream && !o.plain
 	s := &topicSearch{wake: make(chan struct{}, 1)}
 	var err error
-	n.client.do(func(w *engine.Worker) {
+	n.requester.do(func(w *engine.Worker) {
 		s.run, err = w.StartSearch(cfg, o.timeout, func() {
 			select {
 			case s.wake <- struct{}{}:

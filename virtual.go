@@ -119,13 +119,13 @@ func (n *Node) batch() int {
 
 // stepped is a simulated node as its machine calls it. It takes the place of all worker loops.
 type stepped struct {
-	driver
+	workerLoop
 	other OtherProtocolHandler
 }
 
 // startStepped has the machine step the node.
 func (n *Node) startStepped() error {
-	d, err := n.newDriver()
+	d, err := n.newWorkerLoop()
 	if err != nil {
 		return err
 	}
@@ -181,4 +181,4 @@ func (s *stepped) Tick() {
 func (s *stepped) NextTick() time.Duration { return s.w.NextTick() }
 
 // Do implements virtual.Node.
-func (s *stepped) Do(f func(*engine.Worker)) { s.n.client.do(f) }
+func (s *stepped) Do(f func(*engine.Worker)) { s.n.requester.do(f) }
