@@ -111,11 +111,11 @@ func (p *peer) accept() bool {
 	if p.shaken == nil {
 		return false
 	}
-	m, err := p.Accept(&p.mine, p.shaken, p.w.e.Record())
+	a, err := p.Accept(&p.mine, p.shaken, p.w.e.Record())
 	if err != nil {
 		return false
 	}
-	p.request, p.shaken = m, nil
+	p.request, p.shaken = a.Plaintext, nil
 	p.w.proved[pair{p.at, p.ID()}] = true
 	return true
 }

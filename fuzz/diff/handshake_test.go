@@ -2,53 +2,35 @@ package diff
 
 import (
 	"bytes"
-	"encoding/binary"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/discover/v5wire"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
-	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
-	"github.com/fastdisc/discv5/internal/curve"
-	"github.com/fastdisc/discv5/internal/session"
+	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
 // side is our node in a session with theirs.
 type side struct {
+	*wiretest.Peer
 	t      *testing.T
-	rec    *enr.Record
-	hands  session.Handshaker
-	random *aead.Random
 	theirs *v5wire.Codec
-	keys   *session.Keys
+	remote wiretest.Remote // their node
 }
 
 func newSide(t *testing.T, seed uint64) *side {
-	var s [32]byte
-	binary.LittleEndian.PutUint64(s[:], seed)
-	random, err := aead.NewRandom(rand.NewChaCha8(s))
-	if err != nil {
-		t.Fatal(err)
-	}
 	rec, err := enr.Parse(signed(pair{"ip", "\x84\x01\x01\x01\x01"}, pair{"udp", "\x01"}))
 	if err != nil {
 		t.Fatal(err)
 	}
+	pub := [33]byte(crypto.CompressPubkey(theirNode().node.Node().Pubkey()))
 	return &side{
-		t: t, rec: rec, random: random, theirs: theirNode().codec(),
-		hands: session.Handshaker{Key: key, Curve: curve.Default(), Records: enr.NewCache(16, seed), Protocol: codec.DefaultProtocol},
+		Peer: wiretest.PeerOf(t, key, rec, wiretest.Reader(seed)), t: t, theirs: theirNode().codec(),
+		remote: wiretest.Remote{ID: theirNode().id(), PublicKey: pub},
 	}
-}
-
-// header returns a header of our packet with random IV and nonce.
-func (s *side) header() *session.Header {
-	h := &session.Header{Protocol: codec.DefaultProtocol, Source: key.ID()}
-	h.Randomize(s.random)
-	return h
 }
 
 // change applies changes of three bytes each, position and mask, to b. It reports whether b is
@@ -79,7 +61,7 @@ func FuzzHandshake(f *testing.F) {
 		} else {
 			s.answer(flags&2 != 0, payload, changes)
 		}
-		if s.keys == nil {
+		if s.Keys == nil {
 			return
 		}
 		// Messages in both directions.
@@ -88,11 +70,11 @@ func FuzzHandshake(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var p codec.Packet
-		if err := codec.NewDecoder(&id, codec.DefaultProtocol).Decode(bytes.Clone(b), &p); err != nil {
+		p, err := s.Decode(b)
+		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := s.keys.Open(&p.Nonce, p.Message, p.AD)
+		m, err := s.Open(p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,9 +88,7 @@ func FuzzHandshake(f *testing.F) {
 
 // send sends one of our messages in the session.
 func (s *side) send(plaintext []byte) {
-	h, dest := s.header(), theirNode().id()
-	s.keys.NextNonce(&h.Nonce, s.random)
-	s.expect(h.AppendMessage(nil, &dest, s.keys, plaintext), plaintext)
+	s.expect(s.Message(s.remote, plaintext), plaintext)
 }
 
 // expect passes a valid packet to theirs.
@@ -126,38 +106,30 @@ func (s *side) expect(b, plaintext []byte) {
 
 // start makes our handshake for their challenge.
 func (s *side) start(known bool, payload, changes []byte) {
-	nonce := s.header().Nonce
+	nonce := s.Header(s.ID()).Nonce
 	ch := &v5wire.Whoareyou{Nonce: nonce}
 	if known {
-		n, err := gethRecord(s.rec.Bytes())
+		n, err := gethRecord(s.Record.Bytes())
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		ch.Node, ch.RecordSeq = n, n.Seq()
 	}
-	s.random.Read(ch.IDNonce[:])
-	source, dest := [32]byte(key.ID()), theirNode().id()
-	b, _, err := s.theirs.Encode(enode.ID(source), theirAddr, ch, nil)
+	s.Random.Read(ch.IDNonce[:])
+	b, _, err := s.theirs.Encode(enode.ID(s.ID()), theirAddr, ch, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var p codec.Packet
-	if err := codec.NewDecoder(&source, codec.DefaultProtocol).Decode(bytes.Clone(b), &p); err != nil || p.Nonce != nonce || p.RecordSeq != ch.RecordSeq {
+	p, err := s.Decode(b)
+	if err != nil || p.Nonce != nonce || p.RecordSeq != ch.RecordSeq {
 		s.t.Fatalf("%+v, %v", p, err)
 	}
-	pub := [33]byte(crypto.CompressPubkey(theirNode().node.Node().Pubkey()))
-	in, err := s.hands.Initiate(p.AD, enr.ID(dest), &pub, s.random)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var record []byte
-	if p.RecordSeq < s.rec.Seq() {
-		record = s.rec.Bytes()
-	}
-	h := s.header()
-	in.Keys.NextNonce(&h.Nonce, s.random)
 	plaintext := (&codec.TalkRequest{Protocol: []byte("p"), Payload: payload}).Append(nil)
-	packet := h.AppendHandshake(nil, &dest, &in, record, plaintext)
+	h := s.Answer(p, s.remote, plaintext)
+	if p.RecordSeq >= s.Record.Seq() {
+		h.Record = nil
+	}
+	packet := s.Encode(h, s.remote)
 	if change(packet, changes) {
 		if _, _, m, err := s.theirs.Decode(packet, theirAddr); err == nil && m.Kind() < v5wire.WhoareyouPacket {
 			s.t.Fatalf("theirs takes a changed handshake: %+v", m)
@@ -165,7 +137,7 @@ func (s *side) start(known bool, payload, changes []byte) {
 		return
 	}
 	s.expect(packet, plaintext)
-	s.keys = in.Keys
+	s.Keys = h.Keys
 }
 
 // answer examines their handshake for our challenge.
@@ -174,40 +146,35 @@ func (s *side) answer(known bool, payload, changes []byte) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var ch session.Challenge
-	h := s.header()
-	ch.IV, ch.Nonce = h.IV, h.Nonce
-	s.random.Read(ch.IDNonce[:])
 	var have *enr.Record
+	seq := uint64(0)
 	if known {
-		have, ch.RecordSeq = theirs, theirs.Seq()
+		have, seq = theirs, theirs.Seq()
 	}
-	dest, id := theirNode().id(), [32]byte(key.ID())
-	b := ch.AppendPacket(nil, codec.DefaultProtocol, &dest)
+	ch, b := s.Challenge(&codec.Packet{Nonce: s.Header(s.ID()).Nonce}, s.remote, seq)
 	_, _, p, err := s.theirs.Decode(b, theirAddr)
 	w, ok := p.(*v5wire.Whoareyou)
 	if err != nil || !ok {
 		s.t.Fatalf("%+v, %v", p, err)
 	}
-	if w.Node, err = gethRecord(s.rec.Bytes()); err != nil {
+	if w.Node, err = gethRecord(s.Record.Bytes()); err != nil {
 		s.t.Fatal(err)
 	}
 	request := &v5wire.TalkRequest{ReqID: []byte{1}, Protocol: "p", Message: payload}
-	packet, _, err := s.theirs.Encode(enode.ID(id), theirAddr, request, w)
+	packet, _, err := s.theirs.Encode(enode.ID(s.ID()), theirAddr, request, w)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	packet = bytes.Clone(packet)
 	changed := change(packet, changes)
-	var q codec.Packet
-	err = codec.NewDecoder(&id, codec.DefaultProtocol).Decode(packet, &q)
+	q, err := s.Decode(packet)
 	if err != nil || q.Flag != codec.FlagHandshake {
 		if !changed {
 			s.t.Fatalf("%+v, %v", q, err)
 		}
 		return
 	}
-	got, err := s.hands.Accept(&ch, &q, have)
+	got, err := s.Accept(&ch, q, have)
 	if (err == nil) == changed {
 		s.t.Fatalf("changed %v: %v", changed, err)
 	}
@@ -219,5 +186,4 @@ func (s *side) answer(known bool, payload, changes []byte) {
 		s.t.Fatal(err)
 	}
 	compareMessages(s.t, m, request)
-	s.keys = got.Keys
 }

@@ -153,17 +153,15 @@ func (p *Peer) Challenge(packet *codec.Packet, to Remote, recordSeq uint64) (ses
 	return ch, ch.AppendPacket(nil, codec.DefaultProtocol, &to.ID)
 }
 
-// Accept examines a handshake packet that answers a challenge, and returns its message. The peer has
-// its keys then. known is the sender's record if the peer knows it.
-func (p *Peer) Accept(ch *session.Challenge, packet *codec.Packet, known *enr.Record) ([]byte, error) {
+// Accept examines a handshake packet that answers a challenge. The peer has its keys then. known is the sender's record if the peer knows it.
+func (p *Peer) Accept(ch *session.Challenge, packet *codec.Packet, known *enr.Record) (session.Accepted, error) {
 	shaken := *packet
 	shaken.Message = bytes.Clone(packet.Message)
 	a, err := p.Handshaker().Accept(ch, &shaken, known)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		p.Keys = a.Keys
 	}
-	p.Keys = a.Keys
-	return a.Plaintext, nil
+	return a, err
 }
 
 // Decode decodes a datagram to the peer, which stays as it is.

@@ -33,8 +33,8 @@ func TestPeers(t *testing.T) {
 		if _, err := b.Accept(&ch, decode(b, a.Encode(bad, toB), codec.FlagHandshake), nil); err == nil || b.Keys != nil {
 			t.Fatalf("a wrong signature: %v", err)
 		}
-		if m, err := b.Accept(&ch, decode(b, a.Encode(h, toB), codec.FlagHandshake), nil); err != nil || !bytes.Equal(m, Ping(5)) {
-			t.Fatalf("%x, %v", m, err)
+		if got, err := b.Accept(&ch, decode(b, a.Encode(h, toB), codec.FlagHandshake), nil); err != nil || !bytes.Equal(got.Plaintext, Ping(5)) {
+			t.Fatalf("%x, %v", got.Plaintext, err)
 		}
 		for _, x := range []struct {
 			from, to *Peer
