@@ -39,14 +39,15 @@ const (
 	// contacted, and why. Those of the Config are reported by Start.
 	EventBootnodeUnusable = engine.BootnodeUnusable
 	EventBootnodeFailed   = engine.BootnodeFailed // a bootnode was contacted in vain; Err says why
-	EventAdAdmitted       = engine.AdAdmitted     // this registrar has admitted an ad; see Config.Topics
-	EventAdExpired        = engine.AdExpired      // an ad has reached the end of its life here
-	EventTopicPlaced      = engine.TopicPlaced    // a registrar has admitted the node's own ad
-	EventTopicLost        = engine.TopicLost      // the node's own ad at a registrar has ended
-	EventTopicFound       = engine.TopicFound     // a search has found an advertiser
+	// this registrar has admitted an ad; see Config.Topics
+	EventAdAdmitted  = engine.AdAdmitted
+	EventAdExpired   = engine.AdExpired   // an ad has reached the end of its life here
+	EventTopicPlaced = engine.TopicPlaced // a registrar has admitted the node's own ad
+	EventTopicLost   = engine.TopicLost   // the node's own ad at a registrar has ended
+	EventTopicFound  = engine.TopicFound  // a search has found an advertiser
 )
 
-// Subscription is one listener's queue of events. What does not fit into it is lost, and counted: a
+// Subscription is one listener's queue of events. Events that do not fit are lost and counted: a
 // slow listener holds up neither the node nor other listeners.
 type Subscription struct {
 	// C delivers the events. It is closed by Close and when the node is closed.
@@ -68,7 +69,7 @@ type subscribers struct {
 }
 
 // Subscribe starts to deliver events of the given kinds, or of all if none is given, to a queue of
-// size events, at least one. Memory for all of them, some 400 bytes each, is taken at once.
+// size events, at least one. Memory for all of them, some 400 bytes each, is allocated here.
 func (n *Node) Subscribe(size int, kinds ...EventKind) *Subscription {
 	s := &Subscription{n: n, c: make(chan Event, max(size, 1))}
 	s.C = s.c
@@ -97,7 +98,7 @@ func (n *Node) Subscribe(size int, kinds ...EventKind) *Subscription {
 // Lost is how many events did not fit into the queue.
 func (s *Subscription) Lost() uint64 { return s.lost.Load() }
 
-// Close ends the subscription. What is in the queue can still be received.
+// Close ends the subscription. Queued events can still be received.
 func (s *Subscription) Close() {
 	subs := &s.n.subs
 	subs.mu.Lock()

@@ -184,7 +184,7 @@ func (s *search) take() []*enr.Record {
 	return list
 }
 
-// Search streams the records that a lookup of target hears of, as they come in, each node once.
+// Search streams the records that a lookup of target brings, as they come in, each node once.
 // They have been verified, but the nodes need not be alive. It ends with the lookup, with ctx, or
 // when the loop is left. If it ends for another reason than that the lookup is done and somebody
 // has answered it, the last pair has an error and no record: that of the context, ErrNotStarted,
@@ -198,7 +198,8 @@ func (n *Node) Search(ctx context.Context, target enr.ID, options ...LookupOptio
 	}
 }
 
-// stream hands on what a lookup of target hears of. more is false if yield has returned false.
+// stream hands on the records that a lookup of target brings. more is false if yield has returned
+// false.
 func (n *Node) stream(ctx context.Context, target enr.ID, options []LookupOption, yield func(*enr.Record) bool) (more bool, err error) {
 	if err = ctx.Err(); err == nil {
 		var s *search
@@ -370,7 +371,7 @@ func (n *Node) pause(ctx context.Context, d time.Duration) bool {
 }
 
 // RandomNodes streams records of nodes from all over the network: what one lookup after another of
-// random targets hears of. A node may come again after a while. It ends with ctx, when the node is
+// random targets brings. A node may come again after a while. It ends with ctx, when the node is
 // closed, or when the loop is left; the last pair then has the context's error, or ErrClosed, or
 // ErrNotStarted. Other errors, as of Search, also come without a record; the loop may go on after
 // them, and the next lookup follows.

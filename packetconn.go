@@ -15,17 +15,17 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// MaxOtherProtocol is the size in bytes of the largest datagram of another protocol that a shared socket
-// receives or sends.
+// MaxOtherProtocol is the size in bytes of the largest datagram of another protocol that a shared
+// socket receives or sends.
 const MaxOtherProtocol = 2048
 
-// OtherProtocolHandler takes datagrams that came in on a node's socket but are not of its protocol, so
-// that a node can share a socket with discv4 or QUIC. See PacketConn for one that hands them to
+// OtherProtocolHandler takes datagrams that came in on a node's socket but are not of its protocol,
+// so that a node can share a socket with discv4 or QUIC. See PacketConn for one that hands them to
 // another library.
 type OtherProtocolHandler interface {
-	// OtherProtocol is called on the packet path, from one goroutine for each socket: it must return at
-	// once. b is the datagram as it came, of at most MaxOtherProtocol bytes, and is valid during the call
-	// only. Nothing is known about the sender: the address may be false.
+	// OtherProtocol is called on the packet path, from one goroutine for each socket: it must
+	// return at once. b is the datagram as it came, of at most MaxOtherProtocol bytes, and is valid
+	// during the call only. Nothing is known about the sender: the address may be false.
 	OtherProtocol(from netip.AddrPort, b []byte)
 }
 
@@ -35,9 +35,10 @@ type OtherProtocolFunc func(from netip.AddrPort, b []byte)
 // OtherProtocol implements OtherProtocolHandler.
 func (f OtherProtocolFunc) OtherProtocol(from netip.AddrPort, b []byte) { f(from, b) }
 
-// WriteTo sends a datagram of another protocol, of at most MaxOtherProtocol bytes, from the socket that
-// the node listens on. The error tells why the system did not take it. With Config.OtherProtocol it
-// leaves from the local address where the peer last reached the node, as far as that is remembered.
+// WriteTo sends a datagram of another protocol, of at most MaxOtherProtocol bytes, from the socket
+// that the node listens on. The error tells why the system did not take it. With
+// Config.OtherProtocol it leaves from the local address where the peer last reached the node, as
+// far as that is remembered.
 func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 	if len(b) > MaxOtherProtocol {
 		return fmt.Errorf("discv5: send to %s: %w", to, ErrTooLarge)
@@ -78,9 +79,9 @@ type otherSender struct {
 }
 
 // PacketConn is a OtherProtocolHandler that is a net.PacketConn for another library, such as a QUIC
-// transport: put it into Config.OtherProtocol, and give it to the library when the node has been made. It
-// holds a bounded number of datagrams; what comes when it is full is lost and counted, and takes
-// nothing from the node.
+// transport: put it into Config.OtherProtocol, and give it to the library when the node has been
+// made. It holds a bounded number of datagrams; what comes when it is full is lost and counted, and
+// takes nothing from the node.
 type PacketConn struct {
 	node  atomic.Pointer[Node]
 	queue chan *otherPacket
@@ -102,7 +103,7 @@ type otherPacket struct {
 }
 
 // NewPacketConn returns a PacketConn for up to size waiting datagrams, at least one. Memory for
-// all of them, MaxOtherProtocol bytes each, is taken at once.
+// all of them, MaxOtherProtocol bytes each, is allocated here.
 func NewPacketConn(size int) *PacketConn {
 	size = max(size, 1)
 	c := &PacketConn{
@@ -141,7 +142,8 @@ func (c *PacketConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	return n, net.UDPAddrFromAddrPort(from), nil
 }
 
-// ReadFromUDPAddrPort is ReadFrom without an allocation. What does not fit into b is cut off.
+// ReadFromUDPAddrPort is ReadFrom without an allocation. A datagram that does not fit into b is cut
+// off.
 func (c *PacketConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 	c.mu.Lock()
 	deadline := c.deadline

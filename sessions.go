@@ -38,8 +38,8 @@ func (n *Node) session(i session.Info) Session {
 	return Session{i.Key.ID(), i.Key.AddrPort(), i.Record, wall(i.Since), wall(i.Used), i.Inbound}
 }
 
-// Sessions lists the sessions, in no order. One that begins or ends meanwhile may be missing or
-// not. The loop may call any method of the node.
+// Sessions lists the sessions, in no order. A session that begins or ends meanwhile may be missing.
+// The loop may call any method of the node.
 func (n *Node) Sessions() iter.Seq[Session] {
 	return func(yield func(Session) bool) {
 		for i := range n.engine.Sessions().All() {
