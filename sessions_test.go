@@ -80,6 +80,7 @@ func TestTalkBackAfterLostSession(t *testing.T) {
 			if !drop && (err != nil || string(answer) != "back ") || drop && !errors.Is(err, ErrNoSession) {
 				t.Errorf("drop %v: %q, %v", drop, answer, err)
 			}
+			synctest.Wait() // what the other goroutines have sent is counted then
 			before := server.Stats().Counters[engine.PacketsOut]
 			start := time.Now()
 			_, err = server.Talk(t.Context(), ContactAt(enr.ID{1}, got.Addr), "back", nil)
