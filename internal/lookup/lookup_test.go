@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -323,7 +324,7 @@ func TestHops(t *testing.T) {
 // Numbers that a program takes from its user do not cost memory: a lookup has no use for more paths
 // or results than queries.
 func TestHugeNumbers(t *testing.T) {
-	l := New(id(0), Config{K: 1 << 62, Alpha: 1 << 62, Paths: 1 << 60, MaxQueries: 10}, id(0xffff), candidates(1, 2, 3))
+	l := New(id(0), Config{K: math.MaxInt, Alpha: math.MaxInt, Paths: math.MaxInt / 4, MaxQueries: 10}, id(0xffff), candidates(1, 2, 3))
 	if len(l.paths) != 10 {
 		t.Fatalf("%d paths for 10 queries", len(l.paths))
 	}

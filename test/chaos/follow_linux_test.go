@@ -136,7 +136,7 @@ func TestFollowAddressesBootnode(t *testing.T) {
 		if err := b.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "settings read", func() bool { return b.Log.Lines("settings were read anew") > i })
+		eventually(t, "settings read", func() bool { return b.Log.Lines("settings were reloaded") > i })
 		n := f.host(t, fmt.Sprintf("10.7.0.%d", 50+i)).node(t, nil, b.record)
 		n.answers(t, contactAt(t, b.record, addr), "answer of the bootnode at "+addr)
 		got, err := n.FindNode(t.Context(), contactAt(t, b.record, addr), 0)
