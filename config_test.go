@@ -3,6 +3,7 @@ package discv5
 import (
 	"crypto/rand"
 	"errors"
+	"math"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -198,8 +199,8 @@ func TestSetBootnodesAtOnce(t *testing.T) {
 // What cannot be used is refused, with ErrConfig, before it costs a socket or memory.
 func TestConfigBounds(t *testing.T) {
 	for name, c := range map[string]Config{
-		"sessions":   {MaxSessions: 1 << 50},
-		"challenges": {MaxChallenges: 1 << 50},
+		"sessions":   {MaxSessions: math.MaxInt},
+		"challenges": {MaxChallenges: math.MaxInt},
 		"sockets":    {Sockets: fastpath.MaxSockets + 1},
 		"zero key":   {PrivateKey: new(enr.PrivateKey)},
 	} {

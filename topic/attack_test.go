@@ -368,7 +368,7 @@ func askAgain(t *testing.T, r *Registrar, rnd *rand.Rand, q *Request, speed time
 		}
 		asked++
 		before, at = need, now
-		now += time.Duration(rnd.IntN(int(10 * time.Second)))
+		now += time.Duration(rnd.Int64N(int64(10 * time.Second)))
 		// Others leave, so that the formula alone would give less. The topic and the longest prefix
 		// of the address stay.
 		for range rnd.IntN(4) {

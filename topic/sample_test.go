@@ -58,7 +58,7 @@ func TestSampleBounds(t *testing.T) {
 	}
 	q := &Query{Topic: Of("x"), Source: netip.MustParseAddr("9.9.9.9")}
 	for _, tt := range []struct{ most, want int }{
-		{-1, DefaultReturn}, {0, DefaultReturn}, {1, 1}, {16, 16}, {17, MaxSample}, {1 << 40, MaxSample},
+		{-1, DefaultReturn}, {0, DefaultReturn}, {1, 1}, {16, 16}, {17, MaxSample}, {math.MaxInt, MaxSample},
 	} {
 		if got := len(r.Sample(0, q, mustRandom(t, 1), tt.most, nil)); got != tt.want {
 			t.Errorf("most %d: %d ads, want %d", tt.most, got, tt.want)
