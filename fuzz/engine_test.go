@@ -192,7 +192,7 @@ func (w *world) replay() (wiretest.Datagram, bool) {
 // request is a well-formed message.
 func (w *world) request() []byte {
 	id, _ := codec.NewRequestID([]byte{w.s.byte(), 1})
-	switch w.s.choose(4) {
+	switch w.s.choose(5) {
 	case 0:
 		m := codec.Ping{RequestID: id, RecordSeq: uint64(w.s.byte())}
 		return m.Append(nil)
@@ -204,8 +204,17 @@ func (w *world) request() []byte {
 	case 2:
 		m := codec.TalkRequest{RequestID: id, Protocol: []byte("pq")[:1+w.s.choose(2)], Payload: w.s.bytes(1)}
 		return m.Append(nil)
+	case 3:
+		d, _, _ := codec.NewDistances(nil, []uint{256, uint(w.s.byte())})
+		m := codec.TopicQuery{RequestID: id, Topic: [32]byte{w.s.byte()}, Distances: d}
+		return m.Append(nil)
 	}
-	m := codec.TopicQuery{RequestID: id}
+	// The record may be another peer's.
+	record := w.peers[w.s.choose(len(w.peers))].Record.Bytes()
+	d, _, _ := codec.NewDistances(nil, []uint{256, uint(w.s.byte())})
+	m := codec.RegTopic{RequestID: id, Topic: [32]byte{w.s.byte()}, Record: record, Distances: d}
+	m.TicketFirst = w.s.choose(2) == 1
+	m.Ticket = w.s.bytes(1)
 	return m.Append(nil)
 }
 
@@ -281,6 +290,7 @@ func TestEngineSeeds(t *testing.T) {
 	for _, c := range []engine.Counter{
 		engine.HandshakesReceived, engine.HandshakesSent, engine.SessionsOutbound, engine.RequestsAnswered, engine.RequestsTimedOut, engine.RequestsFailed,
 		engine.InPing, engine.InFindNode, engine.InTalkRequest, engine.InPong, engine.InNodes, engine.InTalkResponse, engine.InTopicQuery,
+		engine.InRegTopic, engine.OutTopicNodes, engine.OutRegConfirmation,
 		engine.DropHandshakeProof, engine.DropHandshakeRecord, engine.DropNoChallenge, engine.DropChallengesFull, engine.WhoareyouRepeated,
 		engine.DropAuthSize, engine.DropFlag,
 	} {

@@ -18,7 +18,13 @@ func findNode(a, b byte) []byte { return []byte{7, 1, a, b} }
 func talk(known byte, size byte) []byte {
 	return append([]byte{7, 2, 1 - known, size}, make([]byte, size)...)
 }
-func topic() []byte                  { return []byte{7, 3} }
+func topicQuery(t byte) []byte { return []byte{7, 3, 255, t} }
+
+// register is REGTOPIC with the record of the peer that has the number owner in peers.
+func register(owner, t, first byte, ticket ...byte) []byte {
+	return append([]byte{7, 4, owner, 255, t, first, byte(len(ticket))}, ticket...)
+}
+
 func knock(peer byte) []byte         { return []byte{stepMessage, peer, 1, 1, 2, 3, 4, 5} }
 func ask(peer byte, m []byte) []byte { return join([]byte{stepRequest, peer}, m) }
 func shake(peer, how byte, m []byte) []byte {
@@ -36,7 +42,8 @@ func engineSeeds() [][]byte {
 	const p, q, v6 = 1, 2, 3
 	in := join(
 		knock(p), shake(p, 0, ping(1)), jobs(1),
-		ask(p, ping(200)), ask(p, findNode(0, 255)), ask(p, talk(1, 3)), ask(p, talk(1, 4)), ask(p, talk(0, 2)), ask(p, topic()),
+		ask(p, ping(200)), ask(p, findNode(0, 255)), ask(p, talk(1, 3)), ask(p, talk(1, 4)), ask(p, talk(0, 2)), ask(p, topicQuery(1)),
+		ask(p, register(p+1, 1, 0)), jobs(1), ask(p, register(p+1, 2, 1, 1, 2, 3)), ask(p, register(q+1, 3, 0)), jobs(1), ask(p, topicQuery(1)),
 		[]byte{stepMessage, p, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, // of a form that no message has
 		knock(v6), shake(v6, 0, findNode(0, 0)), jobs(1),
 		wait(250, 1), wait(250, 1), // the node checks them, and they do not answer

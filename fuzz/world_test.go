@@ -11,6 +11,7 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/internal/wiretest"
+	"github.com/fastdisc/discv5/topic"
 )
 
 // Bounds of the engine under test, small enough to be met.
@@ -91,6 +92,7 @@ func newWorld(t testing.TB, s *script) *world {
 		Key: me.key, Record: me.rec, IPv4: true, IPv6: true, Random: r,
 		Session:     session.Config{MaxSessions: maxSessions, MaxChallenges: maxChallenges},
 		MaxRequests: maxRequests, MaxPeerRequests: maxQueued, MaxTasks: maxTasks, Resend: s.choose(3), Records: 64, DetectAddress: 2, Talk: talker{},
+		Registrar: &topic.Config{Capacity: 64},
 	}
 	var err error
 	if w.e, err = engine.New(cfg); err != nil {
