@@ -11,6 +11,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/budget"
 	"github.com/fastdisc/discv5/internal/lookup"
+	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/table"
 	"github.com/fastdisc/discv5/topic"
 )
@@ -34,6 +35,9 @@ const (
 	lastTopicLookup  = 5 * time.Minute
 	// maxFreshCapable bounds the capable nodes that wait for the next Tick.
 	maxFreshCapable = 512
+	// maxResults bounds the results that wait for Take. A search pauses while there are more, so
+	// the answers under way are all that can come on top.
+	maxResults = 1024
 	// maxTopicGrants bounds the nodes whose budget is remembered, see package budget.
 	maxTopicGrants = 4096
 )
@@ -229,7 +233,7 @@ func (w *Worker) advanceRun(r *TopicRun) {
 		ok := false
 		rs.mu.Lock()
 		switch {
-		case r.stopped || r.hold > 0:
+		case r.stopped || r.hold > 0 || len(r.results) >= maxResults:
 		case r.adv != nil:
 			var a topic.Registration
 			if a, ok = r.adv.Next(w.now); ok {
@@ -258,10 +262,6 @@ func (w *Worker) advanceRun(r *TopicRun) {
 		if !ok {
 			return
 		}
-		origin := budget.Known
-		if grant != nil {
-			origin = budget.Named
-		}
 		id, distances := n.Record.ID(), q.Distances
 		q.Timeout = r.timeout
 		q.Peer, q.NoFallback = lookup.NewPeer(n.Record, n.Addr), true
@@ -269,8 +269,29 @@ func (w *Worker) advanceRun(r *TopicRun) {
 			w.topicAnswer(r, id, n, distances, res)
 			w.advanceRun(r)
 		}
-		w.start(q, origin, grant)
+		switch {
+		case len(q.Ticket) > 0 || w.hasAnswered(n):
+			w.start(q, budget.Known, nil)
+		case grant != nil:
+			w.start(q, budget.Named, grant)
+		default:
+			// Somebody has named the node, and what pays for asking it is forgotten.
+			w.counts[BudgetUnfunded]++
+			q.Done(w, Result{Err: ErrBudget})
+		}
 	}
+}
+
+// hasAnswered reports whether a node has answered this one at its address.
+func (w *Worker) hasAnswered(n topic.Node) bool {
+	e := w.e
+	if t, s, ok := e.table.Get(n.Record.ID()); ok && s.Live && t.Addr == n.Addr {
+		return true
+	}
+	id := [32]byte(n.Record.ID())
+	key := session.MakeKey(n.Addr, &id)
+	_, ok := e.sessions.Sender(&key, e.sessions.Hash(&key))
+	return ok || e.budget.Proven(w.now, n.Addr)
 }
 
 // harvest takes the new results of a search. It reports whether to call notify. topicRuns.mu is
@@ -296,9 +317,7 @@ func (w *Worker) topicAnswer(r *TopicRun, id enr.ID, n topic.Node, distances []u
 		_, s, known := w.e.table.Get(id)
 		rs.mu.Lock()
 		defer rs.mu.Unlock()
-		if r.stopped {
-			return
-		}
+		// A run that was stopped is told too: its requests count in the common pace.
 		if r.adv != nil {
 			r.adv.Fail(w.now, id, known && s.Live)
 		} else {
@@ -306,16 +325,18 @@ func (w *Worker) topicAnswer(r *TopicRun, id enr.ID, n topic.Node, distances []u
 		}
 		return
 	}
-	auxiliary, ads := w.topicNodes(n, res.Records), w.topicNodes(n, res.Ads)
+	auxiliary := w.topicNodes(n, res.Records)
+	ads := make([]topic.Node, len(res.Ads)) // what cannot be contacted from here may be reached otherwise
+	for i, rec := range res.Ads {
+		ads[i].Record = rec
+		ads[i].Addr, _ = w.e.named(w.now, rec, table.Class(n.Addr.Addr()))
+	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	delete(rs.grants, id) // its endpoint is proven now
 	for _, a := range auxiliary {
 		rs.grant(a.Record.ID(), res.grant)
 		rs.pool.Add(a, rs.random)
-	}
-	if r.stopped {
-		return
 	}
 	if r.adv != nil {
 		r.adv.Confirm(w.now, id, topic.Confirmation{Ticket: res.Ticket, Wait: res.Wait})
@@ -328,7 +349,7 @@ func (w *Worker) topicAnswer(r *TopicRun, id enr.ID, n topic.Node, distances []u
 // grant notes what pays for asking a node that an answer has named. topicRuns.mu is held.
 func (rs *topicRuns) grant(id enr.ID, g *budget.Grant) {
 	if rs.grants == nil || len(rs.grants) >= maxTopicGrants {
-		rs.grants = make(map[enr.ID]*budget.Grant) // a node without a grant is not asked for now
+		rs.grants = make(map[enr.ID]*budget.Grant)
 	}
 	rs.grants[id] = g
 }

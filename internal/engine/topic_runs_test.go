@@ -200,3 +200,73 @@ func TestT24ClockJump(t *testing.T) {
 		t.Errorf("%d REGTOPIC in the second after the jump", got)
 	}
 }
+
+// A search that ends while its requests are under way leaves room for those of others: they share
+// one bound.
+func TestStoppedSearchesLeaveRoom(t *testing.T) {
+	nw := topicNetwork(t, 20, func(int) bool { return true })
+	n, top := nw.order[5], topic.Of("service")
+	nw.order[3].advertise(top)
+	nw.run(2 * time.Minute)
+	asked := n.e.Counters()[OutTopicQuery]
+	for range 20 {
+		nw.now += time.Second
+		n.w.Begin(nw.now)
+		r, err := n.w.StartSearch(topic.SearchConfig{Topic: top}, 0, func() {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Stop() // its first request is on the way
+		nw.deliver()
+	}
+	if n.e.Counters()[OutTopicQuery] == asked {
+		t.Fatal("no search has asked anybody before it was stopped")
+	}
+	if found := n.searchTopic(topic.SearchConfig{Topic: top}, time.Minute); !found[nw.order[3].e.ID()] {
+		t.Error("a later search finds nothing")
+	}
+}
+
+// A node that was named is not asked without something that pays for it: nobody can have this node
+// forget who paid, and so aim it at a victim.
+func TestNamedRegistrarNeedsGrant(t *testing.T) {
+	nw := newNetwork(t)
+	n := nw.registrar("20.0.0.1:9000", nil)
+	victim := nw.registrar("21.0.0.1:9000", nil)
+	n.w.Begin(nw.now)
+	if _, err := n.w.StartSearch(topic.SearchConfig{Stream: true}, 0, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	rs := &n.e.topicRuns
+	rs.fresh = append(rs.fresh, topic.Node{Record: victim.rec, Addr: victim.addr})
+	nw.run(30 * time.Second)
+	if c := victim.e.Counters(); c[PacketsIn] != 0 {
+		t.Errorf("the victim got %d packets", c[PacketsIn])
+	}
+	if c := n.e.Counters(); c[BudgetUnfunded] == 0 {
+		t.Error("the refusal was not counted")
+	}
+}
+
+// A search whose results nobody takes pauses, so they are bounded.
+func TestUntakenResultsPauseSearch(t *testing.T) {
+	nw := topicNetwork(t, 12, func(int) bool { return true })
+	n := nw.order[5]
+	n.w.Begin(nw.now)
+	r, err := n.w.StartSearch(topic.SearchConfig{Stream: true}, 0, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nw.run(time.Second)
+	r.results = make([]topic.Node, maxResults)
+	asked := n.e.Counters()[OutTopicQuery]
+	nw.run(3 * time.Minute)
+	if got := n.e.Counters()[OutTopicQuery] - asked; got != 0 {
+		t.Errorf("%d queries although the results are full", got)
+	}
+	r.Take()
+	nw.run(3 * time.Minute)
+	if n.e.Counters()[OutTopicQuery] == asked {
+		t.Error("no query after the results were taken")
+	}
+}
