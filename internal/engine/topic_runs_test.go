@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -204,26 +205,36 @@ func TestT24ClockJump(t *testing.T) {
 // A search that ends while its requests are under way leaves room for those of others: they share
 // one bound.
 func TestStoppedSearchesLeaveRoom(t *testing.T) {
-	nw := topicNetwork(t, 20, func(int) bool { return true })
-	n, top := nw.order[5], topic.Of("service")
-	nw.order[3].advertise(top)
-	nw.run(2 * time.Minute)
-	asked := n.e.Counters()[OutTopicQuery]
-	for range 20 {
-		nw.now += time.Second
-		n.w.Begin(nw.now)
-		r, err := n.w.StartSearch(topic.SearchConfig{Topic: top}, 0, func() {})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Stop() // its first request is on the way
-		nw.deliver()
-	}
-	if n.e.Counters()[OutTopicQuery] == asked {
-		t.Fatal("no search has asked anybody before it was stopped")
-	}
-	if found := n.searchTopic(topic.SearchConfig{Topic: top}, time.Minute); !found[nw.order[3].e.ID()] {
-		t.Error("a later search finds nothing")
+	for _, c := range []struct {
+		name string
+		lost bool
+	}{{"answered", false}, {"unanswered", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			nw := topicNetwork(t, 20, func(int) bool { return true })
+			n, top := nw.order[5], topic.Of("service")
+			nw.order[3].advertise(top)
+			nw.run(2 * time.Minute)
+			nw.Drop = func(_, to netip.AddrPort, _ []byte) bool { return c.lost && to == n.addr }
+			asked := n.e.Counters()[OutTopicQuery]
+			for range 20 {
+				nw.now += time.Second
+				n.w.Begin(nw.now)
+				r, err := n.w.StartSearch(topic.SearchConfig{Topic: top}, 0, func() {})
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Stop() // its first request is on the way
+				nw.deliver()
+			}
+			if got := n.e.Counters()[OutTopicQuery] - asked; got <= topic.DefaultUnderWay/2 {
+				t.Fatalf("the searches have asked only %d nodes before they were stopped", got)
+			}
+			nw.run(5 * time.Second)
+			nw.Drop = nil
+			if found := n.searchTopic(topic.SearchConfig{Topic: top}, 2*time.Minute); !found[nw.order[3].e.ID()] {
+				t.Error("a later search finds nothing")
+			}
+		})
 	}
 }
 

@@ -2,10 +2,8 @@ package engine
 
 import (
 	"fmt"
-	"math"
 	"net/netip"
 	"runtime"
-	"runtime/debug"
 	"testing"
 
 	"github.com/fastdisc/discv5/codec"
@@ -127,20 +125,8 @@ func TestTopicAllocations(t *testing.T) {
 					t.Errorf("the mix does not reach counter %v", c.Info())
 				}
 			}
-			defer debug.SetGCPercent(debug.SetGCPercent(-1))
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-			runtime.GC()
-			var before, after runtime.MemStats
-			least, reseed := math.MaxInt, reseedObjects(t)
-			for try := 0; try < 3 && least > 0; try++ {
-				seeds := f.source.reads
-				runtime.ReadMemStats(&before)
-				give(datagrams)
-				runtime.ReadMemStats(&after)
-				least = min(least, int(after.Mallocs-before.Mallocs)-reseed*(f.source.reads-seeds))
-			}
-			if least > 0 {
-				t.Errorf("%d objects allocated for %d datagrams, want 0", least, datagrams)
+			if n := f.objects(t, func() { give(datagrams) }); n > 0 {
+				t.Errorf("%d objects allocated for %d datagrams, want 0", n, datagrams)
 			}
 		})
 	}
