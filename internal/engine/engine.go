@@ -48,8 +48,8 @@ type Engine struct {
 	restarts     restarts
 	families     families
 	wake         chan struct{}
-	registrar    *topic.Registrar // nil unless the node is one
-	recordChecks recordCheckLimit
+	registrar    *topic.Registrar  // nil unless the node is one
+	recordChecks *recordCheckLimit // as registrar
 	topicRuns    topicRuns
 
 	mu      sync.Mutex

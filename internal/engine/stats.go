@@ -63,7 +63,7 @@ const (
 	DropTopic       // REGTOPIC or TOPICQUERY to a node that is no registrar
 	DropTopicRecord // REGTOPIC with a record that does not parse or verify
 	DropTopicLate   // REGTOPIC whose session ended while its record was being verified
-	RateTopicRecord // REGTOPIC of a peer that has had a record checked within the last second
+	RateTopicRecord // REGTOPIC with a new record, see recordCheckLimit
 	DropTooLarge    // our response would not fit into a packet
 	DropTalkBusy    // TALKREQ for a registered protocol whose handlers are all busy
 	DropSendQueue   // no buffer to send from

@@ -26,8 +26,9 @@ const (
 	nearBuckets = 24
 	// recordCheckPause is the pause between two signature checks for REGTOPIC of one peer.
 	recordCheckPause = time.Second
-	// recordChecks is how many peers are remembered for that.
-	recordChecks = 1024
+	// recordCheckSets and recordCheckWays size the memory for that: peers in each of the sets.
+	recordCheckSets = 128
+	recordCheckWays = 8
 )
 
 // topicScratch is the memory of one worker for topic requests.
@@ -41,24 +42,36 @@ type topicScratch struct {
 }
 
 // recordCheckLimit spaces the signature checks that one peer can cause with ever new records. It
-// remembers the peers that had one last: a peer whose slot another one has taken is not held back.
+// remembers the peers that had one within the last recordCheckPause. While the set that a peer falls
+// into is full of others, the peer has to wait as well, so no number of peers gets more checks than
+// there is room for.
 type recordCheckLimit struct {
-	mu    sync.Mutex
-	slots [recordChecks]struct {
+	mu   sync.Mutex
+	sets [recordCheckSets][recordCheckWays]struct {
 		hash  uint64
 		until time.Duration
 	}
 }
 
-// allow reports whether a peer may have a record checked now, and counts it if so.
+// allow reports whether a peer may have a record checked now, and counts it if so. hash is the
+// seeded hash of its session.
 func (l *recordCheckLimit) allow(now time.Duration, hash uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := &l.slots[hash%recordChecks]
-	if s.hash == hash && now < s.until {
+	set := &l.sets[hash%recordCheckSets]
+	free := -1
+	for i := range set {
+		switch s := &set[i]; {
+		case s.until <= now:
+			free = i
+		case s.hash == hash:
+			return false
+		}
+	}
+	if free < 0 {
 		return false
 	}
-	s.hash, s.until = hash, now+recordCheckPause
+	set[free].hash, set[free].until = hash, now+recordCheckPause
 	return true
 }
 
@@ -72,6 +85,7 @@ func (e *Engine) initTopics() (err error) {
 	if e.cfg.OnEvent != nil {
 		cfg.Expired = func(t topic.Topic, id enr.ID) { e.event(Event{Kind: AdExpired, ID: id, Topic: t}) }
 	}
+	e.recordChecks = new(recordCheckLimit)
 	e.registrar, err = topic.NewRegistrar(cfg)
 	return err
 }
