@@ -227,9 +227,10 @@ func TestTopicMessagesWithoutRegistrar(t *testing.T) {
 	}
 }
 
-func regTopic(id byte, t topic.Topic, record, ticket []byte) []byte {
+func regTopic(id byte, t topic.Topic, record, ticket []byte, distances ...uint) []byte {
 	rid, _ := codec.NewRequestID([]byte{id})
-	return (&codec.RegTopic{RequestID: rid, Topic: t, Record: record, Ticket: ticket}).Append(nil)
+	d, _, _ := codec.NewDistances(nil, distances)
+	return (&codec.RegTopic{RequestID: rid, Topic: t, Record: record, Ticket: ticket, Distances: d}).Append(nil)
 }
 
 func topicQuery(id byte, t topic.Topic, distances ...uint) []byte {
@@ -297,21 +298,24 @@ func TestT16UnsolicitedTopicAnswers(t *testing.T) {
 	a.w.Begin(nw.now)
 	a.w.Start(Request{Type: codec.TypeRegTopic, Peer: b.peer(), Topic: topic.Of("x"), Done: func(_ *Worker, r Result) { got = append(got, r) }})
 	nw.deliver()
-	for slot := range byte(4) {
-		id, _ := codec.NewRequestID([]byte{0x80, 0, 0, slot, 0, 0, 0, 0})
-		for _, m := range [][]byte{
-			(&codec.RegConfirmation{RequestID: id, Total: 1, WaitTime: 1}).Append(nil),
-			codec.AppendNodesHeader(nil, codec.TypeTopicNodes, &id, 1, 0),
-			codec.AppendNodesHeader(nil, codec.TypeNodes, &id, 1, 0),
-		} {
-			s.say(a, m)
+	var id codec.RequestID // that of the request, as if the stranger had guessed it
+	for _, slot := range a.e.calls.pending.slots {
+		if slot.live {
+			id = slot.id
 		}
+	}
+	for _, m := range [][]byte{
+		(&codec.RegConfirmation{RequestID: id, Total: 1, WaitTime: 1}).Append(nil),
+		codec.AppendNodesHeader(nil, codec.TypeTopicNodes, &id, 1, 0),
+		codec.AppendNodesHeader(nil, codec.TypeNodes, &id, 1, 0),
+	} {
+		s.say(a, m)
 	}
 	if len(got) != 0 {
 		t.Errorf("a stranger has ended the request: %v", got)
 	}
-	if c := a.e.Counters(); c[DropUnsolicited] != 12 {
-		t.Errorf("%d unsolicited answers, want 12", c[DropUnsolicited])
+	if c := a.e.Counters(); c[DropUnsolicited] != 3 {
+		t.Errorf("%d unsolicited answers, want 3", c[DropUnsolicited])
 	}
 }
 
@@ -461,7 +465,7 @@ func TestT17TopicAnswersAreNoAmplifier(t *testing.T) {
 	}
 	for name, m := range map[string][]byte{
 		"TOPICQUERY": topicQuery(1, topic.Of("x"), distances...),
-		"REGTOPIC":   regTopic(2, topic.Of("x"), s.Record.Bytes(), nil),
+		"REGTOPIC":   regTopic(2, topic.Of("x"), s.Record.Bytes(), nil, distances...),
 	} {
 		s.got = nil
 		packet := s.message(s.Record.ID(), b, s.Keys, m)
