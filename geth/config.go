@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -96,6 +97,9 @@ func nodeConfig(cfg *Config, key *own.PrivateKey, u *unhandled) discv5.Config {
 	}
 	if cfg.V5ProtocolID != nil {
 		c.Protocol = codec.Protocol{ID: *cfg.V5ProtocolID, Version: 1}
+	}
+	if cfg.Log != nil {
+		c.Logger = slog.New(cfg.Log.Handler())
 	}
 	if cfg.Unhandled != nil {
 		c.OtherProtocol = discv5.OtherProtocolFunc(u.deliver)

@@ -1,11 +1,15 @@
 package geth
 
 import (
+	"bytes"
+	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/log"
 	"github.com/ethereum/go-ethereum/p2p/enode"
 
 	own "github.com/fastdisc/discv5/enr"
@@ -101,5 +105,31 @@ func TestRecordWithoutChange(t *testing.T) {
 	}
 	if s := u.node.LocalRecord().String(); s != u.Self().String() {
 		t.Errorf("the node serves\n%s, the local node has\n%s", s, u.Self())
+	}
+}
+
+// The node logs to the program's logger.
+func TestLog(t *testing.T) {
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := enode.OpenDB("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines bytes.Buffer
+	u, err := ListenV5(conn, enode.NewLocalNode(db, key), Config{PrivateKey: key, Log: log.NewLogger(slog.NewTextHandler(&lines, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Close() // waits for what writes to lines
+	if !strings.Contains(lines.String(), "msg=") {
+		t.Errorf("log: %q", lines.String())
 	}
 }

@@ -36,7 +36,7 @@ type packetConn struct {
 	deadline time.Time
 	wake     chan struct{} // closed and replaced when deadline changes
 
-	rxPackets, rxBytes, txPackets, txBytes, txErrors, dropped atomic.Uint64
+	rxPackets, rxBytes, txPackets, txBytes, txErrors, dropped, badSource atomic.Uint64
 }
 
 type datagram struct {
@@ -94,6 +94,11 @@ func (s *source) read() {
 			break
 		}
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		if !from.Addr().IsValid() || from.Port() == 0 { // nobody can be answered there
+			s.conns[0].badSource.Add(1)
+			s.pool.Put(b)
+			continue
+		}
 		c := s.conns[0]
 		if len(s.conns) == 2 && from.Addr().Is6() {
 			c = s.conns[1]
@@ -194,7 +199,7 @@ func (c *packetConn) Stats() (s fastpath.ConnStats) {
 	s.RxDatagrams, s.RxBytes, s.RxBatches = c.rxPackets.Load(), c.rxBytes.Load(), c.rxPackets.Load()
 	s.TxDatagrams, s.TxBytes, s.TxBatches = c.txPackets.Load(), c.txBytes.Load(), c.txPackets.Load()
 	s.SendErrors.Other = c.txErrors.Load()
-	s.KernelDrops = c.dropped.Load()
+	s.KernelDrops, s.BadSource = c.dropped.Load(), c.badSource.Load()
 	return s
 }
 
