@@ -273,8 +273,8 @@ func TestAddressSurvivesRestart(t *testing.T) {
 	}
 }
 
-// What a record of the node's last life leaves behind, by what the machine has now and what was
-// saved about it.
+// The endpoints that a node takes from the record of its last life depend on the addresses that the
+// machine has now, and on what the node saved about them.
 func TestPreviousEndpoints(t *testing.T) {
 	const own, otherOwn, public, otherPublic = "10.0.0.1:9000", "10.0.0.2:9000", "9.9.9.9:9000", "8.8.8.8:9000"
 	state := func(endpoint, iface string, source AddressSource) []AddressState {

@@ -201,7 +201,7 @@ func TestNestedUpdateRecord(t *testing.T) {
 		})
 	}
 	hanging(t, "concurrent UpdateRecord", wg.Wait)
-	// One that waits when the node is closed ends.
+	// A call that waits ends when the node is closed.
 	entered, release := make(chan struct{}), make(chan struct{})
 	first, second := make(chan error, 1), make(chan error, 1)
 	go func() {

@@ -147,7 +147,7 @@ func TestCloseEndsAllCalls(t *testing.T) {
 		}
 		peer.Close()
 	}
-	// What the runtime still has to end gets a moment.
+	// The runtime may need a moment to end goroutines.
 	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
 }
 

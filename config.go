@@ -127,8 +127,8 @@ type Config struct {
 	SaveInterval time.Duration
 
 	// Bootnodes are contacted when the table is nearly empty. See Contacts, ContactOf and, for
-	// nodes that are known from the node's last life, Contact.Unvouched. One that cannot be
-	// contacted is an EventBootnodeUnusable; see SetBootnodes for when it is an error.
+	// nodes that are known from the node's last life, Contact.Unvouched. A bootnode that
+	// cannot be contacted is an EventBootnodeUnusable; see SetBootnodes for when it is an error.
 	Bootnodes []Contact
 
 	// Logger, if not nil, is given what an operator wants to know, from a goroutine of the node's:

@@ -17,8 +17,8 @@ import (
 	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
-// These tests show that the fields of Config reach what they are about. What that makes of them is
-// shown by its own tests.
+// These tests show that the fields of Config reach the packages that use them. The tests of those
+// packages show their effect.
 
 // onWire starts a node at 10.0.LAST.1 of w.
 func onWire(t *testing.T, w *wiretest.Net, last byte, change func(*Config)) *Node {
@@ -92,8 +92,7 @@ func TestConfigProtocol(t *testing.T) {
 	})
 }
 
-// Of the nodes that make contact by themselves only so many get a place in a bucket; the others
-// wait for one.
+// A bucket takes only so many nodes that made contact first; the others wait for a slot.
 func TestConfigInboundLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
@@ -139,7 +138,7 @@ func TestNodesHaveAPlace(t *testing.T) {
 	}
 }
 
-// Addresses that nobody may know are not voted on. Of those that were given, peers change none.
+// Addresses that nobody may know are not voted on. Peers change no address that was given.
 func TestConfigDetectAddress(t *testing.T) {
 	given := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:9000")}
 	for _, c := range []struct {
@@ -155,7 +154,7 @@ func TestConfigDetectAddress(t *testing.T) {
 	}
 }
 
-// A record that was asked for is in the table at once, also in place of an older one.
+// A requested record enters the table immediately, also in place of an older one.
 func TestRequestENRRenewsTable(t *testing.T) {
 	a, b := loopback(t, "127.0.0.1:0", nil), loopback(t, "127.0.0.1:0", nil)
 	if err := a.AddNode(b.LocalRecord()); err != nil {
@@ -175,7 +174,7 @@ func TestRequestENRRenewsTable(t *testing.T) {
 	}
 }
 
-// New bootnodes are contacted at once, also by a node that has been alone for a long time.
+// New bootnodes are contacted immediately, also by a node that has been alone for a long time.
 func TestSetBootnodesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()
@@ -196,7 +195,7 @@ func TestSetBootnodesAtOnce(t *testing.T) {
 	})
 }
 
-// What cannot be used is refused, with ErrConfig, before it costs a socket or memory.
+// New refuses values that it cannot use, with ErrConfig, before they cost a socket or memory.
 func TestConfigBounds(t *testing.T) {
 	for name, c := range map[string]Config{
 		"sessions":   {MaxSessions: math.MaxInt},

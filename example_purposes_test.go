@@ -113,8 +113,8 @@ func ExampleMix() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel() // ends both sources
 
-	// Nodes of the network and those of a list take turns. Of the network only those with an IPv4
-	// endpoint are of interest.
+	// Nodes of the network and those of a list take turns. From the network, this program wants
+	// only those with an IPv4 endpoint.
 	fromNetwork := discv5.Filter(nodes[0].RandomNodes(ctx), func(r *enr.Record) bool { _, ok := r.UDPEndpoint4(); return ok })
 	fromList := func(yield func(*enr.Record, error) bool) {
 		for _, n := range nodes {

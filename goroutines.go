@@ -9,8 +9,8 @@ import (
 	"github.com/fastdisc/discv5/internal/goid"
 )
 
-// loops are the node's goroutines. Close waits for them, but for those that are in a function of
-// the program's: it may be that function which calls Close, or it may wait for whoever does. Such a
+// loops are the node's goroutines. Close waits for them, except for those that run a
+// function of the program: that function may call Close, or wait for a goroutine that does. Such a
 // goroutine ends soon after the function returns.
 type loops struct {
 	list        []*loop // closeMu guards it

@@ -111,7 +111,8 @@ func TestLoggerTellsWhyNobodyAnswers(t *testing.T) {
 	})
 }
 
-// A logger that blocks holds up neither the node nor Close. What it misses is counted.
+// A logger that blocks holds up neither the node nor Close. The node counts the lines that it
+// misses.
 func TestLoggerMayBlock(t *testing.T) {
 	log := &lines{level: slog.LevelDebug, block: make(chan struct{})}
 	n := loopback(t, "127.0.0.1:0", func(c *Config) { c.Logger = slog.New(log) })
@@ -136,8 +137,8 @@ func TestLoggerMayBlock(t *testing.T) {
 	}
 }
 
-// What goes wrong in functions of the program's is logged without a stack trace, and a logger that
-// closes the node is no danger.
+// The node logs failures of the program's functions without a stack trace, and a logger that closes
+// the node is no danger.
 func TestLoggerOfFailures(t *testing.T) {
 	log := new(lines)
 	full := errors.New("disk full")

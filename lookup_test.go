@@ -95,8 +95,7 @@ func TestSearches(t *testing.T) {
 	}
 }
 
-// What has been heard already is not handed on after the context's end: a loop that cancels its
-// context gets nothing more.
+// A loop that cancels its context gets nothing more, also of what the search has found already.
 func TestSearchEndsWithContext(t *testing.T) {
 	nodes := cluster(t, 5)
 	n := nodes[1]

@@ -336,9 +336,9 @@ func (n *Node) started(ctx context.Context) {
 }
 
 // Close stops the node: its sockets are closed, requests under way end with ErrClosed, and all its
-// goroutines have ended when it returns, but for those in a function of the program's: a TALK
-// handler, a filter, SaveRecord, OtherProtocol, or one given to SendTalk. They end when it returns. So
-// such a function may call Close. Further calls do nothing.
+// goroutines have ended when it returns, except for those that run a function of the program: a
+// TALK handler, a filter, SaveRecord, OtherProtocol, or one given to SendTalk. They end when it
+// returns, so such a function may call Close. Further calls do nothing.
 func (n *Node) Close() error {
 	if n.closedByOwn() {
 		return nil

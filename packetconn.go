@@ -24,7 +24,7 @@ const MaxOtherProtocol = 2048
 // another library.
 type OtherProtocolHandler interface {
 	// OtherProtocol is called on the packet path, from one goroutine for each socket: it must
-	// return at once. b is the datagram as it came, of at most MaxOtherProtocol bytes, and is valid
+	// not block. b is the datagram as it came, of at most MaxOtherProtocol bytes, and is valid
 	// during the call only. Nothing is known about the sender: the address may be false.
 	OtherProtocol(from netip.AddrPort, b []byte)
 }

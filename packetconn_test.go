@@ -70,8 +70,8 @@ func TestSharedSocket(t *testing.T) {
 	}
 }
 
-// TestS09OtherProtocol: without a hook garbage is counted and dropped; with one it goes there, bounded,
-// and takes nothing from other listeners or from the protocol.
+// TestS09OtherProtocol: without a hook garbage is counted and dropped; with one it goes there,
+// bounded, and takes nothing from other listeners or from the protocol.
 func TestS09OtherProtocol(t *testing.T) {
 	plain := loopback(t, "127.0.0.1:0", nil)
 	n, f := shared(t, "udp4", "127.0.0.1:0", 4)
@@ -99,7 +99,7 @@ func TestS09OtherProtocol(t *testing.T) {
 	if _, err := peer.Ping(within(t), contact(n)); err != nil {
 		t.Fatal(err)
 	}
-	// What was sent before the PINGs has been received before them.
+	// The datagrams that were sent before the PINGs have been received before them.
 	for _, x := range []*Node{plain, n} {
 		if got := counted(x, "protocol"); got != count {
 			t.Errorf("counted %d datagrams of another protocol, want %d", got, count)

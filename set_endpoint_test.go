@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// What the bootnode needs beside the rest of the API: bootnodes and an endpoint that come later,
-// and latencies.
+// These tests cover the API that the bootnode needs besides: bootnodes and an endpoint that come
+// later, and latencies.
 
 func TestSetBootnodes(t *testing.T) {
 	a, b := loopback(t, "127.0.0.1:0", nil), loopback(t, "127.0.0.1:0", nil)

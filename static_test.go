@@ -137,7 +137,7 @@ func TestTrustedNodesAreExempt(t *testing.T) {
 	})
 }
 
-// What cannot be kept is refused, with its number where it comes from the Config.
+// A node that cannot be kept is refused. The error has its number in the Config.
 func TestStaticNodesRefused(t *testing.T) {
 	key := keysAt(t, enr.ID{}, 256, 1)[0]
 	self, err := enr.NewBuilder().SetIP(netip.MustParseAddr("10.0.0.1")).SetUDP(1).Sign(key)

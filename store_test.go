@@ -94,8 +94,8 @@ func (s *memoryStore) SaveNodes(live []SeenNode, failed []enr.ID) error {
 }
 
 // A node that is started again has its record, which never falls back, and finds the network
-// through the nodes of its last life, without a bootnode. Those that are gone for good are
-// forgotten.
+// through the nodes of its last life, without a bootnode. It forgets the nodes that are gone
+// for good.
 func TestStoreOutlivesNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, store := newWire(), new(memoryStore)

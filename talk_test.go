@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// TestS22Talk: an unknown protocol is answered empty at once; handlers that block hold up nothing
-// else, and are bounded; a request that finds none free is not answered; a handler that panics is
-// contained and counted; one that ignores the end of the node does not keep it from closing.
+// TestS22Talk: an unknown protocol is answered empty immediately; handlers that block hold up
+// nothing else, and are bounded; a request that finds none free is not answered; a handler that
+// panics is contained and counted; one that ignores the end of the node does not keep it from
+// closing.
 func TestS22Talk(t *testing.T) {
 	const slots = 4
 	patient := func(c *Config) { c.RequestTimeout = 10 * time.Second }
@@ -58,7 +59,7 @@ func TestS22Talk(t *testing.T) {
 	}
 	block(a)
 	block(a)
-	// Half of the slots are taken, and the peer has its share. What is left is for others.
+	// Half of the slots are taken, and the peer has its share. The rest is for others.
 	refused := func(what string) {
 		t.Helper()
 		before := counted(b, "talk_busy")

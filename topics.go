@@ -146,8 +146,8 @@ func (a *TopicAd) Stop() { a.stop() }
 // AdvertiseTopic keeps ads for a topic, with the node's record, at registrars all over the network,
 // until ctx or the node ends or TopicAd.Stop is called. It does not wait for the first ad: see
 // TopicAd.Status and EventTopicPlaced. The error wraps ErrNotRegistrar, ErrBusy if
-// engine.MaxAdvertised topics are being advertised, ErrNotStarted, ErrClosed or the context's error.
-// (discv5-theory.md, Advertiser Behavior)
+// engine.MaxAdvertised topics are being advertised, ErrNotStarted, ErrClosed or the context's
+// error. (discv5-theory.md, Advertiser Behavior)
 func (n *Node) AdvertiseTopic(ctx context.Context, t Topic, options ...TopicOption) (*TopicAd, error) {
 	fail := func(err error) (*TopicAd, error) { return nil, fmt.Errorf("discv5: advertise topic %s: %w", t, err) }
 	if !n.cfg.Topics.Registrar {
@@ -215,7 +215,7 @@ func (s *topicSearch) next(ctx context.Context, n *Node) (list []*enr.Record, mo
 // SearchTopic streams the records of advertisers of a topic, for as long as the loop runs: each
 // advertiser once in 15 minutes, or when its record is newer. The records have been verified; the
 // nodes may be gone for up to 15 minutes. The sequence ends with an error when ctx or the node
-// ends, or at once with one that wraps ErrBusy if engine.MaxSearches searches are under way.
+// ends, or immediately with one that wraps ErrBusy if engine.MaxSearches searches are under way.
 // (discv5-theory.md, Discoverer Behavior)
 func (n *Node) SearchTopic(ctx context.Context, t Topic, options ...TopicOption) iter.Seq2[*enr.Record, error] {
 	return func(yield func(*enr.Record, error) bool) {
@@ -287,7 +287,8 @@ type TopicConfirmation struct {
 }
 
 // RegisterTopic asks one registrar to store an ad with the node's record. ticket is that of the
-// registrar's last answer, empty at first. See AdvertiseTopic, which does this with many registrars.
+// registrar's last answer, empty at first. See AdvertiseTopic, which does this with many
+// registrars.
 func (n *Node) RegisterTopic(ctx context.Context, to Contact, t Topic, ticket []byte, distances ...uint) (TopicConfirmation, error) {
 	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeRegTopic, Topic: t, Ticket: ticket, Distances: distances})
 	if err != nil {

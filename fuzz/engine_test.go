@@ -44,7 +44,7 @@ const (
 	stepAccept           // the peer takes the engine's handshake, and answers
 	stepAnswer           // an answer to the request that the peer has opened
 	stepReplay           // a datagram of before, perhaps changed, perhaps from elsewhere
-	stepBatch            // several of these at once
+	stepBatch            // several of these in one batch
 	stepTime             // time passes
 	stepJobs             // jobs are done
 	stepCall             // a request of the engine

@@ -238,7 +238,8 @@ func (n *net) settle() {
 	}
 }
 
-// reach lets a ask b several times at once, with the session that there is and then without one.
+// reach has a ask b several times in one batch, with the session that there is and then without
+// one.
 func (n *net) reach(a, b *node) {
 	for round := range 2 {
 		if round == 1 {

@@ -357,8 +357,7 @@ func TestOlderRecordFromElsewhere(t *testing.T) {
 }
 
 // rewriting has the network rewrite the source port of what the host at inner sends by itself, as
-// source NAT behind a load balancer does. What others send to outer arrives, and is answered from
-// there.
+// source NAT behind a load balancer does. Packets to outer arrive, and are answered from there.
 func (nw *network) rewriting(inner, outer netip.AddrPort) {
 	asked := make(map[netip.AddrPort]bool) // who has sent to outer
 	ports := make(map[netip.AddrPort]uint16)
@@ -443,8 +442,8 @@ func TestRewrittenSourcePort(t *testing.T) {
 	}
 }
 
-// One family has no route. What has answered is used first from then on, also for nodes that are
-// met for the first time.
+// One family has no route. The family that has answered is used first from then on, also for new
+// nodes.
 func TestFamilyWithoutRoute(t *testing.T) {
 	for _, listed := range []bool{true, false} {
 		t.Run(fmt.Sprintf("nodes in the table %v", listed), func(t *testing.T) { familyWithoutRoute(t, listed) })

@@ -324,7 +324,7 @@ func TestDetectedAddressIsProvedByStrangers(t *testing.T) {
 }
 
 // Where sockets report the local address of datagrams, an unsolicited peer proves the address of
-// the record as soon as it arrives there. One that arrives elsewhere does not.
+// the record as soon as it arrives there. A peer that arrives elsewhere does not.
 func TestAddressProvedByArrival(t *testing.T) {
 	nw := newNetwork(t)
 	other := netip.MustParseAddr("8.8.4.5")

@@ -167,8 +167,8 @@ func TestNewerRecordOverOtherFamily(t *testing.T) {
 	}
 }
 
-// Nodes outside the table cannot keep the records of its members from being requested. Of one site
-// only a few wait, and none has more than one slot, however often it counts up.
+// Nodes outside the table cannot keep the records of its members from being requested. Only a few
+// nodes of one site wait, and each has one slot, however often it raises its sequence number.
 func TestNewerRecordBounds(t *testing.T) {
 	nw := newNetwork(t)
 	a, b := nw.add("20.0.0.1:9000", nil), nw.add("20.0.1.2:9000", nil)

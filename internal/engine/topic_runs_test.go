@@ -10,8 +10,8 @@ import (
 	"github.com/fastdisc/discv5/topic"
 )
 
-// topicNetwork is a network of nodes that know each other, of which capable ones are registrars.
-// They have short waiting times, as a network with few topics would otherwise take hours.
+// topicNetwork is a network of nodes that know each other. The capable ones are registrars. They
+// have short waiting times, as a network with few topics would otherwise take hours.
 func topicNetwork(t *testing.T, size int, capable func(i int) bool) *network {
 	nw := newNetwork(t)
 	boot := nw.registrar("20.0.0.1:9000", func(c *Config) { c.Registrar.WaitScale = 0.001 })

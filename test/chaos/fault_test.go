@@ -76,8 +76,8 @@ func (f fault) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// netem is the fault as arguments of tc's netem. Its reordering sends packets at once while others
-// are delayed.
+// netem is the fault as arguments of tc's netem. Its reordering sends some packets without
+// the delay.
 func (f fault) netem() []string {
 	var args []string
 	percent := func(name string, share float64) {
@@ -99,7 +99,7 @@ func (f fault) netem() []string {
 	return args
 }
 
-// What the tests rest on: a fault does to packets what it says, as often as it says.
+// The tests rely on this: a fault does to packets what it says, as often as it says.
 func TestFault(t *testing.T) {
 	const n = 20000
 	r := rand.New(rand.NewPCG(1, 2))

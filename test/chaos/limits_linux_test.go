@@ -41,7 +41,7 @@ func TestNoDescriptors(t *testing.T) {
 		conns = append(conns, c)
 	}
 	eventually(t, "no descriptor left", func() bool { return open() >= 32 })
-	m.boot.Signal(t, syscall.SIGHUP) // settings cannot be read anew, and stay
+	m.boot.Signal(t, syscall.SIGHUP) // settings cannot be reloaded, and stay
 	late := m.host(t, ipv4.addr(50)...).node(t, nil, m.boot.record)
 	a := m.load(4, 100*time.Millisecond).run(t, 4*time.Second)
 	a.check(t, 1)

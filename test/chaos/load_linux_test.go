@@ -22,7 +22,7 @@ type account struct {
 	began    time.Time
 	mu       sync.Mutex
 	answered int
-	// impatient calls gave up at once, and are not among the others.
+	// impatient calls gave up immediately, and are not among the others.
 	impatient int
 	failed    map[string]int // by error
 	// answers that nobody can have given, errors that do not belong to a network's faults
@@ -119,7 +119,7 @@ func (a *account) String() string {
 func newAccount() *account { return &account{began: time.Now()} }
 
 // check reports what may not be, whatever the network does, and if fewer calls were answered than
-// least. What is about time is no more than noted where the machine had none to give.
+// least. It only notes delays where the machine was too busy.
 func (a *account) check(t *testing.T, least float64) {
 	t.Helper()
 	say := func(list []string, complain func(string, ...any)) {
@@ -205,7 +205,7 @@ func (l load) call(ctx context.Context, n *node, to discv5.Contact, a *account) 
 	start := time.Now()
 	done := func(what string, limit time.Duration, err error) { a.note(what, time.Since(start), limit, err) }
 	switch k := rand.IntN(22); {
-	case k == 20: // who does not wait gets no answer, and at once
+	case k == 20: // a call without patience ends without an answer
 		short, cancel := context.WithTimeout(ctx, time.Millisecond)
 		defer cancel()
 		_, err := n.Ping(short, to)

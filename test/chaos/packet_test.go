@@ -154,7 +154,7 @@ type complaint struct {
 	type6, code6 byte
 }
 
-// What routers and hosts complain about (RFC 792, RFC 1812, RFC 4443).
+// Complaints of routers and hosts (RFC 792, RFC 1812, RFC 4443).
 var (
 	noRoute      = complaint{"no route", 3, 0, 1, 0}
 	hostDown     = complaint{"host unreachable", 3, 1, 1, 3}

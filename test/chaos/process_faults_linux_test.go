@@ -57,7 +57,7 @@ func TestS23KillUnderTraffic(t *testing.T) {
 }
 
 // S26: a process that stands still for a while and goes on, as on a machine that is suspended or in
-// a debugger: what has become due meanwhile does not come all at once, and the sessions are as
+// a debugger: work that became due meanwhile does not come in one burst, and the sessions are as
 // before.
 func TestS26Suspend(t *testing.T) {
 	heavy(t)
@@ -82,7 +82,7 @@ func TestS26Suspend(t *testing.T) {
 			after := m.boot.metrics(t)
 			m.boot.healthy(t)
 			diff := func(name string) float64 { return after[name] - before[name] }
-			// What came in meanwhile waits in the socket, and each request of it may be answered.
+			// Packets that came in meanwhile wait in the socket, and each request may be answered.
 			// Beyond that there is no reason for more than a check of each node and a lookup or
 			// two.
 			came, pings := diff("discv5_packets_received_total"), diff(`discv5_messages_sent_total{type="ping"}`)

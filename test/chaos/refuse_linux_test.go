@@ -13,7 +13,7 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// What the host's own routing table refuses is counted by its cause, and costs no other datagram.
+// Datagrams that the host's routing table refuses are counted by cause, and cost no other one.
 func TestRefusedByRoute(t *testing.T) {
 	heavy(t)
 	f := newFabric(t)
@@ -59,9 +59,9 @@ func TestRefusedByRoute(t *testing.T) {
 }
 
 // A line that is far too slow: the queue of the interface is full, then the buffer of the socket,
-// and sends would block. What does not fit is counted and dropped; the processor does not spin; the
-// other family, which has a socket of its own, is served as before; and once the line is fast again
-// so is the first.
+// and sends would block. Datagrams that do not fit are counted and dropped; the processor does not
+// spin; the other family, which has a socket of its own, is served as before; and once the line is
+// fast again so is the first.
 func TestSlowLine(t *testing.T) {
 	heavy(t)
 	f := newFabric(t)

@@ -12,10 +12,10 @@ import (
 type weather struct {
 	name  string
 	fault fault
-	// answered is the least share of calls that have to be answered with two tries more. What is to
-	// be expected is in docs/CHAOS.md; this leaves room for chance.
+	// answered is the least share of calls that have to be answered with two tries more.
+	// docs/CHAOS.md has the expected values; this leaves room for chance.
 	answered float64
-	// calm: nothing is lost or altered, so that no session may have to be made anew.
+	// calm: nothing is lost or altered, so no session may need another handshake.
 	calm bool
 }
 
