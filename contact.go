@@ -62,7 +62,7 @@ func ListedContacts(records ...*enr.Record) []Contact {
 }
 
 // ErrContact is wrapped by the errors of ParseContact and ParseContacts.
-var ErrContact = errors.New("discv5: not a node: want enr:... or enode://...")
+var ErrContact = errors.New("discv5: not a node, which begins with enr: or enode://")
 
 // ParseContact reads a contact: the text of a record, "enr:...", whose signature it verifies, or an
 // enode URL with an IP address. It does not resolve host names; see EnodeContact for URLs with one.

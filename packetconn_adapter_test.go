@@ -19,7 +19,7 @@ import (
 type tunnel struct {
 	net   *tunnels
 	at    tunnelAddr
-	in    chan tunnelled
+	in    chan tunneled
 	done  chan struct{}
 	close sync.Once
 
@@ -38,7 +38,7 @@ type tunnelAddr string
 func (a tunnelAddr) Network() string { return "tunnel" }
 func (a tunnelAddr) String() string  { return string(a) }
 
-type tunnelled struct {
+type tunneled struct {
 	from net.Addr
 	b    []byte
 }
@@ -49,7 +49,7 @@ func (n *tunnels) end(addr string) *tunnel {
 	if n.ends == nil {
 		n.ends = make(map[string]*tunnel)
 	}
-	c := &tunnel{net: n, at: tunnelAddr(addr), in: make(chan tunnelled, 64), done: make(chan struct{})}
+	c := &tunnel{net: n, at: tunnelAddr(addr), in: make(chan tunneled, 64), done: make(chan struct{})}
 	n.ends[addr] = c
 	return c
 }
@@ -83,7 +83,7 @@ func (c *tunnel) WriteTo(b []byte, to net.Addr) (int, error) {
 	c.net.mu.Unlock()
 	if o != nil {
 		select {
-		case o.in <- tunnelled{c.at, bytes.Clone(b)}:
+		case o.in <- tunneled{c.at, bytes.Clone(b)}:
 		default:
 		}
 	}
@@ -137,7 +137,7 @@ func TestNodeOnPacketConn(t *testing.T) {
 				t.Errorf("listens on %s", at)
 			}
 			// None of these is a datagram of the protocol from an address.
-			for _, d := range []tunnelled{
+			for _, d := range []tunneled{
 				{tunnelAddr("nowhere"), make([]byte, 100)}, {nil, make([]byte, 100)}, {tunnelAddr("10.1.0.9:0"), make([]byte, 100)},
 				{tunnelAddr("[fd00::9]:1"), make([]byte, 100)}, {tunnelAddr("10.1.0.9:1"), make([]byte, 100)},
 				{atA.at, make([]byte, codec.MinPacketSize-1)}, {atA.at, make([]byte, codec.MaxPacketSize+1)},

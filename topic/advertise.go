@@ -107,7 +107,7 @@ type Confirmation struct {
 }
 
 // Advertiser keeps the own record placed at registrars for one topic (discv5-theory.md, Advertiser
-// Behaviour). It is a state machine: it says which requests to make, and the caller reports the
+// Behavior). It is a state machine: it says which requests to make, and the caller reports the
 // answers.
 //
 //	for ask, ok := a.Next(now); ok; ask, ok = a.Next(now) {

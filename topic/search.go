@@ -61,7 +61,7 @@ type Question struct {
 	Distances []uint // the caller's
 }
 
-// Search looks for advertisers of a topic (discv5-theory.md, Discoverer Behaviour). It is a state
+// Search looks for advertisers of a topic (discv5-theory.md, Discoverer Behavior). It is a state
 // machine: it says whom to ask, and the caller reports the answers.
 //
 //	for q, ok := s.Next(now); ok; q, ok = s.Next(now) {

@@ -408,7 +408,7 @@ func (w *Worker) tickTopics() {
 
 // nextTopics returns the time from which tickTopics has work.
 func (e *Engine) nextTopics() time.Duration {
-	next := time.Duration(never)
+	next := never
 	if e.registrar != nil {
 		if at, ok := e.registrar.Next(); ok {
 			next = at
