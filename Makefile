@@ -1,5 +1,5 @@
-# Everything that is built, run and checked. ARGS goes to the program that a target runs, FUZZTIME to each fuzz target,
-# TIMEOUT to the tests of each package.
+# Build, run and check everything. A target passes ARGS to its program, FUZZTIME to each fuzz
+# target, and TIMEOUT to the tests of each package.
 
 GO        ?= go
 ARGS      ?=
@@ -24,7 +24,7 @@ SOAKOUT   ?= $(CURDIR)/bin/soak
 # Lint vets for these platforms. Tests run on the machine's own.
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-# Tools that are no part of the module, each with its version. Make builds them into bin/tools.
+# Tools outside the module, each with its version. Make builds them into bin/tools.
 GOLANGCI    = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -49,20 +49,22 @@ run:
 test:
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
-# Builds with tags. discv5debug poisons the buffers of handshake tasks that were released, and panics where one is used
-# afterwards; it runs over the engine, the simulator and all packages with nodes on real sockets. purego has no assembly. decred
-# replaces the arithmetic of the curve; see SECURITY.md.
+# Builds with tags. discv5debug poisons the buffers of handshake tasks that were released, and
+# panics where one is used afterwards; it runs over the engine, the simulator and all packages with
+# nodes on real sockets. purego has no assembly. decred replaces the arithmetic of the curve; see
+# SECURITY.md.
 test-tags:
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags discv5debug . ./fastpath ./internal/engine ./fuzz ./internal/load ./cmd/bootnode ./cmd/discv5 ./cmd/loadgen
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags purego ./aead ./internal/curve/... ./internal/session ./internal/engine
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags decred $$($(GO) list ./... | grep -v /internal/archtest)
 
-# The packages that depend on the processor, for 386, arm64 and s390x; .ci/cross. Emulation is slow, so they have more time.
+# Tests the packages that depend on the processor, for 386, arm64 and s390x; see .ci/cross.
+# Emulation is slow, so they have more time.
 cross:
 	GO="$(GO)" .ci/cross -timeout 15m $(TESTFLAGS)
 
-# internal/archtest reads sources, and internal/eclipse computes in one goroutine: nothing in them can
-# race.
+# internal/archtest reads sources, and internal/eclipse computes in one goroutine: nothing in them
+# can race.
 race:
 	$(GO) test -race -timeout $(RACETIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -Ev '/internal/(archtest|eclipse)$$')
 
@@ -81,33 +83,35 @@ lint-platforms:
 		else CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./... || exit 1; fi; \
 	done
 
-# Known vulnerabilities in functions that the programs and packages call. It asks vuln.go.dev.
+# Looks for known vulnerabilities in functions that the programs and packages call. It asks
+# vuln.go.dev.
 vulncheck:
 	@$(call tool,$(GOVULNCHECK)); $$tool ./...
 
-# The tools of releases, ahead of time: goreleaser takes minutes.
+# Builds the tools of releases ahead of time: goreleaser takes minutes.
 release-tools:
 	@$(call tool,$(GORELEASER))
 	@$(call tool,$(CYCLONEDX))
 
-# A release of the tag that is checked out: a draft on GitHub. GITHUB_TOKEN is needed.
+# Drafts a release on GitHub of the tag that is checked out. It needs GITHUB_TOKEN.
 release:
 	@$(call tool,$(CYCLONEDX)); ln -sf "$$tool" $(TOOLS)/cyclonedx-gomod; \
 	$(call tool,$(GORELEASER)); PATH="$(TOOLS):$$PATH" $$tool release --clean
 
-# A release without publishing it: archives, checksums, SBOMs and packages in dist, and the image in
-# dist/image if buildah is installed.
+# Makes a release without publishing it: archives, checksums, SBOMs and packages in dist, and the
+# image in dist/image if buildah is installed.
 release-snapshot:
 	@$(call tool,$(CYCLONEDX)); ln -sf "$$tool" $(TOOLS)/cyclonedx-gomod; \
 	$(call tool,$(GORELEASER)); PATH="$(TOOLS):$$PATH" $$tool release --snapshot --clean --skip=publish $(RELEASEFLAGS)
 	@if [ "$(IMAGE)" = no ]; then :; elif command -v buildah >/dev/null; then .ci/image dist dist/image; else echo "dist/image skipped: buildah is not installed"; fi
 
-# The .deb: installed, started, upgraded and removed in namespaces.
+# Installs, starts, upgrades and removes the .deb in namespaces.
 deb:
 	GO="$(GO)" .ci/deb
 
-# Every fuzz target of this module, of fuzz/diff and of fuzz/libsecp, one after the other, a line for each; docs/FUZZING.md. What they find is
-# kept below testdata/fuzz. Minimizing is bounded: of scripts for a state machine it could take all the time.
+# Runs every fuzz target of this module, of fuzz/diff and of fuzz/libsecp, one after the other, and
+# prints a line for each; see docs/FUZZING.md. Their findings stay below testdata/fuzz. We bound the
+# time for minimizing: scripts for a state machine could use all of it.
 fuzz:
 	@bad=0; \
 	for dir in . fuzz/diff fuzz/libsecp; do \
@@ -128,13 +132,15 @@ fuzz:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
-# Measures, writes bench/results/latest.json, and makes PERF.md and docs/img/perf-*.svg from it: a quarter of an hour on a
-# quiet machine with two CPUs, two minutes or less with PERFARGS=-quick. Nothing is written if figures are missing, as with -only.
+# Measures, writes bench/results/latest.json, and makes PERF.md and docs/img/perf-*.svg from it: a
+# quarter of an hour on a quiet machine with two CPUs, two minutes or less with PERFARGS=-quick.
+# Nothing is written if figures are missing, as with -only.
 perf:
 	cd bench && $(GO) run ./cmd/perf -o results/latest.json $(PERFARGS) && $(GO) run ./cmd/perfdoc
 
-# Measures new peers beside floods, with the node of commit BEFORE in turn, writes bench/results/new_peers.json and PERF.md: some
-# three minutes on a quiet machine of two CPUs. NEWPEERARGS are flags of cmd/newpeers, for example -rounds 3.
+# Measures new peers beside floods, in turn with the node of commit BEFORE, and writes
+# bench/results/new_peers.json and PERF.md: about three minutes on a quiet machine with two CPUs.
+# NEWPEERARGS are flags of cmd/newpeers, for example -rounds 3.
 BEFORE ?= 4839a4a
 newpeers:
 	rm -rf bin/before && git worktree prune && git worktree add -f --detach bin/before $(BEFORE)
@@ -142,9 +148,9 @@ newpeers:
 	git worktree remove --force bin/before
 	cd bench && $(GO) run ./cmd/newpeers -before ../bin/perf-before -o results/new_peers.json $(NEWPEERARGS) && $(GO) run ./cmd/perfdoc
 
-# Compares the Go benchmarks with those of bench/results/bench.txt, and stores the new ones there with STORE=1: some three minutes on
-# a quiet machine. All of them run once, then all once more: what else the machine does for a while meets one of the runs of each,
-# and not all runs of one.
+# Compares the Go benchmarks with those of bench/results/bench.txt, and stores the new ones there
+# with STORE=1: about three minutes on a quiet machine. All of them run once, then all once more, so
+# that other load on the machine disturbs one run of each, and not all runs of one.
 bench-diff:
 	@[ -f bench/results/bench.txt ] || [ "$(STORE)" = 1 ] || { echo "There is nothing to compare with: make bench-diff STORE=1"; exit 1; }
 	@dir=$$(mktemp -d) || exit 1; trap 'rm -rf "$$dir"' EXIT; new=$$dir/bench.txt; \
@@ -156,12 +162,12 @@ bench-diff:
 	if [ -f bench/results/bench.txt ]; then (cd bench && $(GO) tool benchstat stored=results/bench.txt new="$$new") || exit 1; fi; \
 	if [ "$(STORE)" = 1 ]; then cp "$$new" bench/results/bench.txt && chmod 644 bench/results/bench.txt && echo "stored in bench/results/bench.txt"; fi
 
-# The tests of the programs that measure.
+# Tests the programs that measure.
 bench-test:
 	cd bench && $(GO) vet ./... && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
-# What go-ethereum's code and this module's say of the same bytes, and what libsecp256k1 and this module compute. The latter needs
-# cgo and a C compiler; without them it says so.
+# Compares this module with go-ethereum's code on the same bytes, and with the results of
+# libsecp256k1. The latter needs cgo and a C compiler; make says so if they are missing.
 diff:
 	cd fuzz/diff && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env CC)" >/dev/null; then \
@@ -171,19 +177,22 @@ diff:
 interop:
 	cd interop && $(GO) test -timeout 15m $(TESTFLAGS) ./...
 
-# The same tests on go-ethereum's discover.UDPv5 and on the adapter that stands in for it.
+# Runs the same tests on go-ethereum's discover.UDPv5 and on the adapter that replaces it.
 geth:
 	cd geth && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
-# 20,000 nodes for one simulated day, in 8.5 GB of memory; see docs/SIMULATION.md. Other runs with ARGS.
+# Simulates 20,000 nodes for one day, in 8.5 GB of memory; see docs/SIMULATION.md. ARGS selects
+# other runs.
 sim:
 	$(GO) run ./cmd/sim $(ARGS)
 
-# Real sockets in network namespaces and real faults, in three minutes; docs/CHAOS.md. It needs root. Its tests mostly wait.
+# Tests real sockets in network namespaces with real faults, in three minutes; see docs/CHAOS.md. It
+# needs root. Its tests mostly wait.
 chaos:
 	DISCV5_CHAOS=1 $(GO) test -v -count 1 -timeout $(TIMEOUT) -parallel 10 $(TESTFLAGS) ./test/chaos
 
-# Load on a bootnode for SOAKTIME, and the question what grows; docs/SOAK.md. It ends by itself. SIGINT gives the figures so far.
+# Loads a bootnode for SOAKTIME and checks that nothing grows; see docs/SOAK.md. SIGINT ends it
+# early, with the figures so far.
 soak:
 	DISCV5_SOAK=$(SOAKTIME) DISCV5_SOAK_OUT=$(SOAKOUT) $(GO) test -v -count 1 -timeout 25h -run '^TestSoak$$' $(TESTFLAGS) ./test/soak
 

@@ -50,13 +50,17 @@ const (
 // AddressState is what a node knows of its own address in one family. A program may save it, as
 // JSON for example, for Config.PreviousAddresses.
 type AddressState struct {
-	Family   Family         `json:"family"`             // 4 or 6 in JSON
-	Endpoint netip.AddrPort `json:"endpoint,omitzero"`  // that the record names; invalid if it names none
-	Source   AddressSource  `json:"source"`             // of Endpoint
-	Since    time.Time      `json:"since,omitzero"`     // when the record began to name it, in this life of the node
-	Proven   bool           `json:"proven"`             // nodes that this node had not contacted have reached it there
-	ProvenBy []netip.Prefix `json:"proven_by,omitzero"` // networks of such nodes, two at most; without Proven there may be one
-	ProvenAt time.Time      `json:"proven_at,omitzero"` // when the last of them came
+	Family   Family         `json:"family"`            // 4 or 6 in JSON
+	Endpoint netip.AddrPort `json:"endpoint,omitzero"` // in the record; invalid if there is none
+	Source   AddressSource  `json:"source"`            // of Endpoint
+	Since    time.Time      `json:"since,omitzero"`    // of the endpoint in the record, in this run
+
+	// Proven says that nodes which this node had not contacted have reached it at Endpoint.
+	// ProvenBy has the networks of such nodes, at most two; there may be one without Proven.
+	// ProvenAt is when the last of them made contact.
+	Proven   bool           `json:"proven"`
+	ProvenBy []netip.Prefix `json:"proven_by,omitzero"`
+	ProvenAt time.Time      `json:"proven_at,omitzero"`
 
 	// InDoubt says that something speaks against Endpoint: more peers vote for Rival, or half of
 	// what revokes the address has been seen.
@@ -72,8 +76,10 @@ type AddressState struct {
 	Missed    int `json:"missed"`
 	MissedMax int `json:"missed_max"`
 
-	Interface netip.AddrPort `json:"interface,omitzero"` // of the listen address or an interface, to return to
-	Before    netip.AddrPort `json:"before,omitzero"`    // that the record named earlier, to return to
+	// The record can return to these: the endpoint of the listen address or an interface, and the
+	// one that the record named earlier.
+	Interface netip.AddrPort `json:"interface,omitzero"`
+	Before    netip.AddrPort `json:"before,omitzero"`
 
 	// Revoked is an IP address that was taken out of the record, for which votes are not heard
 	// before RevokedUntil.

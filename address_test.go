@@ -202,7 +202,7 @@ func TestPrivateNetworkCorrectsAddress(t *testing.T) {
 	}
 }
 
-// After a restart behind a NAT the record goes on naming the public address, without a new record,
+// After a restart behind a NAT the record keeps naming the public address, without a new record,
 // until something speaks against it: the router has got another address meanwhile.
 func TestAddressSurvivesRestart(t *testing.T) {
 	for _, withStates := range []bool{true, false} {

@@ -155,7 +155,7 @@ func TestCloseFromCallbacks(t *testing.T) {
 	}
 }
 
-// A change of the record from within another one is an error, and the one around it goes on. Nodes
+// A change of the record from within another one is an error, and the outer one continues. Nodes
 // do not mix: the function may change another node's record.
 func TestNestedUpdateRecord(t *testing.T) {
 	var n *Node
@@ -219,7 +219,7 @@ func TestNestedUpdateRecord(t *testing.T) {
 	hanging(t, "UpdateRecord", func() { <-first })
 }
 
-// A function that changes the record may wait for requests of the node, whose timeouts go on.
+// A function that changes the record may wait for requests of the node, whose timeouts continue.
 func TestUpdateRecordMayWaitForNode(t *testing.T) {
 	n := loopback(t, "127.0.0.1:0", func(c *Config) { c.RequestTimeout = 100 * time.Millisecond })
 	dead := silentContact(t)

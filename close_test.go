@@ -13,8 +13,8 @@ import (
 	"github.com/fastdisc/discv5/limits"
 )
 
-// apiCalls is every call of a node's that waits or changes something, by name. Each ends by itself,
-// with an error of this package at most.
+// apiCalls are all calls of a node that wait or change something, by name. Each ends without help,
+// at most with an error of this package.
 func apiCalls(n *Node, peer, dead Contact, target limits.Target) map[string]func(context.Context) error {
 	any := func(*enr.Record) bool { return false }
 	return map[string]func(context.Context) error{

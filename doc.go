@@ -30,7 +30,7 @@
 //     [Node.AddNode], [Node.RemoveNode], [Node.DemoteNode], [Node.ApplyTableFilter]
 //   - Stay in contact: [Node.AddStaticNode], [Node.AddTrustedNode], [Node.StaticNodes],
 //     [Node.SetBootnodes], [Node.Sessions], [Node.SessionOf]
-//   - Choose whom to talk to: [Node.Ban], [Node.Permit], [Node.Restrict], Config.TableFilter
+//   - Choose the nodes to talk to: [Node.Ban], [Node.Permit], [Node.Restrict], Config.TableFilter
 //   - Remember between runs: Config.Store and package nodestore
 //   - Watch: [Node.Subscribe], [Node.Stats], [Node.Latency], Config.Logger
 //   - Find out why nobody answers: [Node.Diagnose], [Node.Bootnodes]

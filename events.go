@@ -30,7 +30,7 @@ const (
 	EventAddressProven = engine.AddressProven
 	// something speaks against the address that the record names
 	EventAddressInDoubt = engine.AddressInDoubt
-	// a session was idle, gave way to another one, or was removed
+	// a session was idle, was evicted, or was removed
 	EventSessionEnded = engine.SessionEnded
 	EventBanned       = engine.Banned    // Ban was called
 	EventPermitted    = engine.Permitted // Permit was called

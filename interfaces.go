@@ -16,7 +16,7 @@ import (
 
 const (
 	// settleTime is how long the machine's addresses have to stay as they are before the record
-	// follows them, and settleMax how long it waits at most while they go on changing.
+	// follows them, and settleMax how long it waits at most while they keep changing.
 	settleTime = 500 * time.Millisecond
 	settleMax  = 3 * time.Second
 	// goneTime is how long an address may be away before the record drops it without another one to
@@ -24,7 +24,8 @@ const (
 	// costs no new record.
 	goneTime = 10 * time.Second
 	// followAgain is the time between two looks at the machine's addresses although nothing is
-	// reported. Votes may have given way to an address of the machine that has changed meanwhile.
+	// reported. The votes may have been replaced by an address of the machine that has changed
+	// meanwhile.
 	followAgain = 5 * time.Minute
 	// followPause is the least time between two records that follow the machine's addresses.
 	followPause = 2 * time.Second
@@ -62,7 +63,7 @@ func (f *follower) init(n *Node) {
 		}
 	}
 	if f.wild != [2]bool{} {
-		f.addrs, _ = hostaddr.Open() // without it, the record names no address by itself
+		f.addrs, _ = hostaddr.Open() // without it, the record names no address of an interface
 	}
 }
 
@@ -126,7 +127,7 @@ func (f *follower) run() {
 		}
 		since = time.Time{}
 		changed, again := f.update(time.Now())
-		f.setSole()
+		f.setSystemAddr()
 		if changed {
 			select {
 			case <-f.n.closing:
@@ -138,19 +139,19 @@ func (f *follower) run() {
 	}
 }
 
-// stale takes back what setSole has told: something has changed.
+// stale revokes setSystemAddr: something has changed.
 func (f *follower) stale() {
 	f.soleMu.Lock()
 	defer f.soleMu.Unlock()
 	f.changes++
 	for _, g := range f.n.groups {
-		g.SetSoleAddr(netip.Addr{})
+		g.SetSystemAddr(netip.Addr{})
 	}
 }
 
-// setSole tells the sockets which address the system sends from by itself, if that is known and
-// nothing changes meanwhile.
-func (f *follower) setSole() {
+// setSystemAddr tells the sockets from which address the system sends by default, if that is known
+// and nothing changes meanwhile.
+func (f *follower) setSystemAddr() {
 	f.soleMu.Lock()
 	before := f.changes
 	f.soleMu.Unlock()
@@ -161,7 +162,7 @@ func (f *follower) setSole() {
 		return
 	}
 	for _, g := range f.n.groups {
-		g.SetSoleAddr(only[netaddr.FamilyOf(g.Addr().Addr())])
+		g.SetSystemAddr(only[netaddr.FamilyOf(g.Addr().Addr())])
 	}
 }
 
@@ -272,8 +273,8 @@ func setEndpoint(b *enr.Builder, family Family, a netip.AddrPort) {
 }
 
 // RefreshAddresses reads the addresses of the machine again and has the record follow them, as it
-// does by itself when the system reports a change. It does not wait for the result. Endpoints that
-// Config.Advertise names, that SetEndpoint has set, or that peers agree on stay as they are.
+// does without a call when the system reports a change. It does not wait for the result. Endpoints
+// that Config.Advertise names, that SetEndpoint has set, or that peers agree on stay as they are.
 func (n *Node) RefreshAddresses() {
 	select {
 	case n.follow.kick <- struct{}{}:

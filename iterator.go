@@ -146,7 +146,9 @@ func (m *mixer) remove(s *mixSource, turn int) int {
 // Iterator pulls records from a sequence, for programs in which a loop over [Node.RandomNodes] does
 // not fit: other goroutines can close it. Use NewIterator.
 //
-//	it := discv5.NewIterator(func(ctx context.Context) iter.Seq2[*enr.Record, error] { return node.RandomNodes(ctx) })
+//	it := discv5.NewIterator(func(ctx context.Context) iter.Seq2[*enr.Record, error] {
+//		return node.RandomNodes(ctx)
+//	})
 //	defer it.Close()
 //	for it.Next() {
 //		dial(it.Node())
@@ -186,7 +188,7 @@ func (it *Iterator) run() {
 
 // Next waits for the next record and reports false at the end of the sequence and after Close. It
 // does not end for an error that comes without a record, such as ErrNoNodes while nobody is
-// reachable: the sequence decides whether it goes on. One goroutine at a time calls Next.
+// reachable: the sequence decides whether it continues. One goroutine at a time calls Next.
 func (it *Iterator) Next() bool {
 	it.start.Do(func() { go it.run() })
 	for {

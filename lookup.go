@@ -271,7 +271,7 @@ const (
 	// after searchEager lookups, and after one that brought nothing new.
 	searchPause = time.Second
 	searchEager = 8
-	// searchHeard bounds the nodes that LookupWhere remembers. Further ones count as heard of.
+	// searchHeard bounds the nodes that LookupWhere remembers. Further ones count as seen.
 	searchHeard = 1 << 16
 )
 
@@ -373,8 +373,8 @@ func (n *Node) pause(ctx context.Context, d time.Duration) bool {
 // RandomNodes streams records of nodes from all over the network: what one lookup after another of
 // random targets brings. A node may come again after a while. It ends with ctx, when the node is
 // closed, or when the loop is left; the last pair then has the context's error, or ErrClosed, or
-// ErrNotStarted. Other errors, as of Search, also come without a record; the loop may go on after
-// them, and the next lookup follows.
+// ErrNotStarted. Other errors, as of Search, also come without a record; the loop may continue
+// after them, and the next lookup follows.
 func (n *Node) RandomNodes(ctx context.Context, options ...LookupOption) iter.Seq2[*enr.Record, error] {
 	return func(yield func(*enr.Record, error) bool) {
 		for {

@@ -15,9 +15,9 @@ import (
 	"github.com/fastdisc/discv5/limits"
 )
 
-// LookupWhere goes on with other targets until it has as many nodes as were wanted, and tells when
-// there are no more.
-func TestLookupWhereGoesOn(t *testing.T) {
+// LookupWhere continues with other targets until it has as many nodes as were wanted, and reports
+// when there are no more.
+func TestLookupWhereContinues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const nodes, every = 40, 4
 		w := newWire()

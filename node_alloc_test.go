@@ -151,7 +151,8 @@ func newAllocDriver(t *testing.T, server *enr.Record) *allocDriver {
 // connect makes a session.
 func (d *allocDriver) connect(seed uint64) {
 	d.t.Helper()
-	p := wiretest.NewPeer(d.t, seed, netip.AddrPort{}) // without endpoint: it does not get into the table
+	// without endpoint: it does not get into the table
+	p := wiretest.NewPeer(d.t, seed, netip.AddrPort{})
 	h := p.Answer(d.ask(p, p.Unopenable(p.ID(), d.server, nil)), d.server, wiretest.Ping(1))
 	p.Keys = h.Keys
 	if _, err := p.Open(d.ask(p, p.Encode(h, d.server))); err != nil {

@@ -172,7 +172,7 @@ func TestRecordSeqNeverFallsBack(t *testing.T) {
 	}
 	first := start(nil, "192.0.2.1:9000")
 	if same := start(first, "192.0.2.1:9000"); same.Seq() != first.Seq() || same.String() != first.String() {
-		t.Error("an unchanged record was made anew")
+		t.Error("an unchanged record was signed once more")
 	}
 	if changed := start(first, "192.0.2.2:9000"); changed.Seq() <= first.Seq() {
 		t.Errorf("changed record has sequence number %d after %d", changed.Seq(), first.Seq())

@@ -88,7 +88,7 @@ func (c *adaptedConn) ReadBatch(rx *fastpath.Rx) error {
 	}
 }
 
-// readError returns the error with which ReadBatch ends, or nil if it goes on.
+// readError returns the error with which ReadBatch ends, or nil if it continues.
 func (c *adaptedConn) readError(err error) error {
 	switch {
 	case errors.Is(err, net.ErrClosed):
@@ -156,7 +156,7 @@ func (c *adaptedConn) Close() error {
 }
 
 // adoptPacketConns takes over the caller's sockets: UDP sockets of one address as one group, and
-// any other net.PacketConn by itself.
+// any other net.PacketConn separately.
 func (n *Node) adoptPacketConns() error {
 	byAddr := make(map[string][]*net.UDPConn)
 	var order []string

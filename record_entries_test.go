@@ -9,8 +9,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// The record has the entries of the Config from the start, beside the endpoints that follow from the
-// other fields. It is a new one only if something has changed since the node's last life.
+// The record has the entries of the Config from the start, beside the endpoints that follow from
+// the other fields. It is a new one only if something has changed since the node's last life.
 func TestConfigEntries(t *testing.T) {
 	key, err := enr.ParsePrivateKey(append(make([]byte, 31), 9))
 	if err != nil {

@@ -172,7 +172,7 @@ func TestImpatientLookupsLeaveTable(t *testing.T) {
 // request alive beyond its bound: three times its timeout and the time for a handshake.
 func TestEndlessChallengesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// b has no reason to make contact by itself.
+		// b has no reason to make contact.
 		_, a, b := wirePair(t, 300*time.Millisecond, func(c *Config) { c.NoEndpoint = true })
 		enode := enr.Enode{PublicKey: publicKey(t, b)}
 		to, err := EnodeContact(enode, b.Addrs()[0])

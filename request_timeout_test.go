@@ -18,7 +18,8 @@ func TestWithTimeout(t *testing.T) {
 			time.Sleep(work)
 			return []byte("done")
 		})
-		if _, err := a.Ping(t.Context(), contact(b)); err != nil { // a session, so that timeouts are exact
+		// a session, so that timeouts are exact
+		if _, err := a.Ping(t.Context(), contact(b)); err != nil {
 			t.Fatal(err)
 		}
 		send := func(options ...RequestOption) ([]byte, error) {

@@ -86,7 +86,7 @@ func TestTalkBackAfterLostSession(t *testing.T) {
 			_, err = server.Talk(t.Context(), ContactAt(enr.ID{1}, got.Addr), "back", nil)
 			sent := server.Stats().Counters[engine.PacketsOut] - before
 			if !errors.Is(err, ErrNoSession) || time.Since(start) != 0 || sent != 0 {
-				t.Errorf("drop %v: stranger: %v after %v", drop, err, time.Since(start))
+				t.Errorf("drop %v: a peer without a session: %v after %v", drop, err, time.Since(start))
 			}
 		})
 	}

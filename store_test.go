@@ -162,7 +162,7 @@ func TestStoreOutlivesNode(t *testing.T) {
 	})
 }
 
-// New fails if the store cannot be read or the first record not be saved. Later the node goes on,
+// New fails if the store cannot be read or the first record not be saved. Later the node continues,
 // counts the errors, and keeps the record that it has.
 func TestStoreThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -135,19 +135,19 @@ func (n *Node) AddNode(r *enr.Record) error {
 	return nil
 }
 
-// RemoveNode takes a node out of the table. It may come back when it makes contact or is heard of.
-// It reports whether the node was there.
+// RemoveNode takes a node out of the table. It may come back when it makes contact or another node
+// names it. It reports whether the node was there.
 func (n *Node) RemoveNode(id enr.ID) bool { return n.engine.Table().Remove(n.clock.Now(), id) }
 
 // DemoteNode takes from a node what it has earned by answering: it is checked soon, and not relayed
 // until it answers. It reports whether the node was there.
 func (n *Node) DemoteNode(id enr.ID) bool { return n.engine.Table().Demote(n.clock.Now(), id) }
 
-// SetBootnodes replaces the bootnodes, those of Config.Store aside. They are contacted soon if the table is nearly empty, and
-// whenever it becomes so. A bootnode that cannot be contacted is left out, and an
-// EventBootnodeUnusable says why. The error wraps ErrConfig and names the bootnodes if one has
-// neither record nor address, or if none can be contacted and the record of one has no UDP address.
-// On error the old ones stay.
+// SetBootnodes replaces the bootnodes, those of Config.Store aside. They are contacted soon if the
+// table is nearly empty, and whenever it becomes so. A bootnode that cannot be contacted is left
+// out, and an EventBootnodeUnusable says why. The error wraps ErrConfig and names the bootnodes if
+// one has neither record nor address, or if none can be contacted and the record of one has no UDP
+// address. On error the old ones stay.
 func (n *Node) SetBootnodes(list []Contact) error {
 	boot, unusable, err := n.usable(n.cfg.withSeeds(list))
 	for _, e := range unusable {

@@ -141,7 +141,7 @@ func TestTalkRecord(t *testing.T) {
 	}
 }
 
-// Records that are heard of, records that do not name the address in use, and the ends of sessions
+// Records that others send, records that do not name the address in use, and the ends of sessions
 // are events.
 func TestContactEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestContactEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		if e := next(); e.Kind != EventDiscovered || e.ID != b.ID() || e.Record == nil || e.Record.Seq() != b.LocalRecord().Seq() {
-			t.Errorf("not that a record was heard of: %+v", e)
+			t.Errorf("no event for a record that another node sent: %+v", e)
 		}
 		b.Close()
 		// for it is idle

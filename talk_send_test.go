@@ -182,8 +182,8 @@ func TestSendTalk(t *testing.T) {
 	})
 }
 
-// A function that blocks holds up neither the node nor requests that wait by themselves, and is
-// counted as a request under way.
+// A function that blocks holds up neither the node nor requests that wait in goroutines of their
+// own, and is counted as a request under way.
 func TestSendTalkBlockedCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()

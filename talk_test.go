@@ -75,7 +75,7 @@ func TestS22Talk(t *testing.T) {
 	refused("quota")
 	block(c)
 	block(d)
-	// All slots are taken. Everything that needs none goes on; what needs one is refused and
+	// All slots are taken. Calls that need none continue; requests that need one are refused and
 	// counted.
 	if _, err := a.Ping(ctx, contact(b)); err != nil {
 		t.Errorf("PING while handlers block: %v", err)

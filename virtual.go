@@ -60,7 +60,7 @@ func (c *nodeClock) Now() time.Duration {
 	return c.Clock.Now()
 }
 
-// At returns the wall-clock time at which Now was or will be d.
+// At returns the time of day at which Now was or will be d.
 func (c *nodeClock) At(d time.Duration) time.Time {
 	if c.machine != nil {
 		return c.machine.Time().Add(d - c.machine.Now())
@@ -68,7 +68,7 @@ func (c *nodeClock) At(d time.Duration) time.Time {
 	return c.Clock.At(d)
 }
 
-// timeNow returns the wall-clock time.
+// timeNow returns the time of day.
 func (n *Node) timeNow() time.Time {
 	if n.machine != nil {
 		return n.machine.Time()

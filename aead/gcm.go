@@ -9,9 +9,9 @@ import (
 // processors with the instructions. Elsewhere, and as the reference implementation in tests,
 // crypto/cipher does the same. This implementation has other goals:
 //
-//   - A key takes 304 bytes without pointers, and a short message reads five cache lines of it. A key
-//     of crypto/cipher takes 736 bytes in two allocations. With a hundred thousand sessions, the
-//     cache misses for keys cost more than the arithmetic.
+//   - A key takes 304 bytes without pointers, and a short message reads five cache lines of it. A
+//     key of crypto/cipher takes 736 bytes in two allocations. With a hundred thousand sessions,
+//     the cache misses for keys cost more than the arithmetic.
 //   - One function seals or opens a message of up to 48 bytes, as most are, in place and in
 //     registers. It hashes header, text and lengths as one run of blocks while it computes the key
 //     stream, whose first block masks the tag. See short_amd64.s.

@@ -28,7 +28,8 @@
 //	authdata by flag
 //	  0 message    | source ID 32 |
 //	  1 WHOAREYOU  | ID nonce 16 | record seq 8 |                     no message follows
-//	  2 handshake  | source ID 32 | sig size 1 | key size 1 | signature 64 | ephemeral key 33 | record 0..300 |
+//	  2 handshake  | source ID 32 | sig size 1 | key size 1 |
+//	               | signature 64 | ephemeral key 33 | record 0..300 |
 //
 // A message is a type byte and an RLP list. The first element of the list is the request ID of at
 // most 8 bytes. See discv5-wire.md, sections Packet Encoding and Protocol Messages.

@@ -105,8 +105,8 @@ func (b *Builder) SetAttnets(subnets uint64) *Builder {
 	return b.SetBytes(keyAttnets, binary.LittleEndian.AppendUint64(nil, subnets))
 }
 
-// SetSyncnets sets "syncnets"; see View.Syncnets. Bits above the lowest four must be 0: Sign returns
-// ErrValueBits otherwise.
+// SetSyncnets sets "syncnets"; see View.Syncnets. Bits above the lowest four must be 0: Sign
+// returns ErrValueBits otherwise.
 func (b *Builder) SetSyncnets(subnets uint8) *Builder {
 	if subnets > maxSyncnets {
 		return b.fail(&EntryError{Key: keySyncnets, Err: ErrValueBits})

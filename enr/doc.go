@@ -25,8 +25,9 @@
 //
 // # Types and ownership
 //
-//   - [View] refers to the caller's bytes. Making and reading a View allocates nothing. Its structure
-//     is checked, its signature is not. It is valid until its bytes are changed or reused.
+//   - [View] refers to the caller's bytes. Making and reading a View allocates nothing. Its
+//     structure is checked, its signature is not. It is valid until its bytes are changed or
+//     reused.
 //   - [Record] owns its bytes, is verified and immutable. You can share it freely.
 //   - [Builder] collects pairs; its Sign method returns a Record.
 //

@@ -11,8 +11,8 @@ type ForkID struct {
 	Next uint64  // block number or time of the next fork; 0 if none is known
 }
 
-// Eth returns the fork ID in the value of "eth", a list whose first element is the fork ID. Elements
-// behind it are for later versions of the entry and are ignored.
+// Eth returns the fork ID in the value of "eth", a list whose first element is the fork ID.
+// Elements behind it are for later versions of the entry and are ignored.
 func (v View) Eth() (id ForkID, ok bool) {
 	value, ok := v.Get(keyEth)
 	if !ok {

@@ -23,8 +23,8 @@ func (v View) NodeID() (ID, error) {
 	return id, err
 }
 
-// Owner returns the node ID and the public key's coordinates x || y. A caller that goes on to
-// verify one of the owner's signatures saves a square root with them.
+// Owner returns the node ID and the public key's coordinates x || y. A caller that then
+// verifies one of the owner's signatures saves a square root with them.
 func (v View) Owner() (id ID, xy [64]byte, err error) {
 	if string(v.IdentityScheme()) != schemeV4 {
 		return ID{}, xy, ErrScheme

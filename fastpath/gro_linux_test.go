@@ -67,7 +67,7 @@ func TestGRO(t *testing.T) {
 					tx.Commit(n, to.LocalAddr())
 				}
 				from.WriteBatch(tx)
-				queue(t, tx, 0, 64, to.LocalAddr()) // by itself, and the last
+				queue(t, tx, 0, 64, to.LocalAddr()) // a separate datagram, and the last
 				from.WriteBatch(tx)
 				got := arrived(t, to, rx, len(want)+1)[:len(want)]
 				if !slices.Equal(sizesOf(got), c.want) && len(c.want) > 0 || !slices.EqualFunc(got, want, bytes.Equal) {

@@ -165,13 +165,12 @@ func (g *Group) LocalAddr(n Local) netip.Addr {
 	return g.locals.addr(n)
 }
 
-// SetSoleAddr tells a group of all addresses that the host has one address of its family only,
-// apart from link-local and loopback ones, and that the system sends from it by itself wherever it
-// has a route to. Answers that leave from there are cheaper then. The invalid address takes that
-// back.
-func (g *Group) SetSoleAddr(a netip.Addr) {
+// SetSystemAddr tells a group that listens at the wildcard that the host has only one address of
+// the family, except link-local and loopback ones, so the system sends from it by default.
+// Responses that leave from there are cheaper then. The invalid address revokes this.
+func (g *Group) SetSystemAddr(a netip.Addr) {
 	if g.locals != nil {
-		g.locals.setSole(a)
+		g.locals.setSystemAddr(a)
 	}
 }
 

@@ -42,11 +42,11 @@ type locals struct {
 	// generation changes when entries have to be looked up in the table again: see localCache.
 	generation atomic.Uint32
 
-	mu    sync.Mutex
-	byKey map[localKey]Local
-	free  []Local
-	swept time.Time  // when the entries were last marked as unused
-	sole  netip.Addr // see setSole
+	mu     sync.Mutex
+	byKey  map[localKey]Local
+	free   []Local
+	swept  time.Time  // when the entries were last marked as unused
+	system netip.Addr // see setSystemAddr
 }
 
 type localKey struct {
@@ -61,7 +61,7 @@ type localEntry struct {
 	length  int    // of control; without padding where the kernel takes it like that
 	used    atomic.Bool
 	gone    atomic.Bool // the system does not have the address
-	sole    atomic.Bool // the system chooses it by itself
+	system  atomic.Bool // the system chooses it by default
 	failed  atomic.Uint32
 }
 
@@ -76,23 +76,23 @@ func (l *locals) entry(n Local, to netip.Addr) (e *localEntry, gone bool) {
 	if e = l.list[n].Load(); e == nil || e.length == 0 || e.gone.Load() {
 		return nil, true
 	}
-	if e.sole.Load() && !to.IsLoopback() {
+	if e.system.Load() && !to.IsLoopback() {
 		return nil, false
 	}
 	return e, false
 }
 
-// setSole notes that the system chooses a by itself for all peers but those on the loopback
-// interface. The invalid address takes that back.
-func (l *locals) setSole(a netip.Addr) {
+// setSystemAddr notes that the system sends from a to all peers except those on the loopback
+// interface. The invalid address revokes this.
+func (l *locals) setSystemAddr(a netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.sole == a {
+	if l.system == a {
 		return
 	}
-	l.sole = a
+	l.system = a
 	for k, n := range l.byKey {
-		l.list[n].Load().sole.Store(k == localKey{addr: a})
+		l.list[n].Load().system.Store(k == localKey{addr: a})
 	}
 }
 
@@ -125,7 +125,7 @@ func (l *locals) number(k localKey) Local {
 	}
 	e := &localEntry{localKey: k}
 	e.used.Store(true)
-	e.sole.Store(k == localKey{addr: l.sole})
+	e.system.Store(k == localKey{addr: l.system})
 	e.control = marshalLocal(k)
 	e.length = localLength(e.control)
 	l.list[n].Store(e)

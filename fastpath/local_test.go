@@ -203,9 +203,9 @@ func TestLocalGone(t *testing.T) {
 	})
 }
 
-// An address that the system chooses by itself needs no control message, unless the peer is on the
+// An address that the system chooses by default needs no control message, unless the peer is on the
 // loopback interface.
-func TestLocalSole(t *testing.T) {
+func TestLocalDefault(t *testing.T) {
 	l := newLocals()
 	a, b := netip.MustParseAddr("91.1.1.1"), netip.MustParseAddr("91.1.1.2")
 	peer, loopback := netip.MustParseAddr("91.9.9.9"), netip.MustParseAddr("127.0.0.1")
@@ -220,16 +220,16 @@ func TestLocalSole(t *testing.T) {
 	if !needs(n, peer) {
 		t.Error("no message although nothing is known")
 	}
-	l.setSole(a)
+	l.setSystemAddr(a)
 	m, linked := l.number(localKey{addr: b}), l.number(localKey{addr: a, index: 3})
 	if needs(n, peer) || !needs(n, loopback) || !needs(m, peer) || !needs(linked, peer) {
 		t.Errorf("with one address: %v %v %v %v", needs(n, peer), needs(n, loopback), needs(m, peer), needs(linked, peer))
 	}
-	l.setSole(netip.Addr{})
+	l.setSystemAddr(netip.Addr{})
 	if !needs(n, peer) {
 		t.Error("no message although there is another address")
 	}
-	l.setSole(b)
+	l.setSystemAddr(b)
 	if !needs(n, peer) || needs(m, peer) {
 		t.Error("no message for an address that is not the only one")
 	}

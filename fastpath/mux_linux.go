@@ -93,7 +93,7 @@ func (m *epollMux) open() error {
 func (m *epollMux) path() string { return MuxEpoll }
 
 func (m *epollMux) next(wait time.Duration) (int, *Rx, error) {
-	if len(m.conns) == 1 { // whom to ask is no question
+	if len(m.conns) == 1 { // no need to ask which
 		if ok, err := m.receive(0); ok || err != nil || wait == 0 {
 			return 0, m.filled(), err
 		}

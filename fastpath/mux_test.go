@@ -105,7 +105,7 @@ func netAddr(c Conn) netip.AddrPort {
 	return loop6
 }
 
-// A wait ends by itself, and by a datagram.
+// A wait ends after its time, or when a datagram arrives.
 func TestMuxWait(t *testing.T) {
 	muxes(t, 3, func(t *testing.T, m *Mux, conns []Conn) {
 		for range 3 {
@@ -180,7 +180,7 @@ func TestMuxClosed(t *testing.T) {
 				return
 			}
 			if rx != nil && m.Path() == MuxEpoll {
-				return // a closed descriptor leaves epoll by itself
+				return // the kernel removes a closed descriptor from epoll
 			}
 			if time.Now().After(end) {
 				t.Fatal("neither a datagram nor an error")

@@ -19,7 +19,7 @@ const (
 	sendWait = 50 * time.Millisecond
 
 	// sendRetries bounds the repeated tries of one WriteBatch after errors that
-	// pass by themselves: a batch, not a datagram, has this many, so that a
+	// pass without action: a batch, not a datagram, has this many, so that a
 	// long outage cannot hold a worker up.
 	sendRetries = 4
 
@@ -136,7 +136,7 @@ func (c *portableConn) allowWait() error {
 	return c.sock.udp.SetWriteDeadline(time.Now().Add(c.sock.sendWait))
 }
 
-// sendOne sends one datagram, several times where an error passes by itself.
+// sendOne sends one datagram, several times if the error is one that passes.
 func (c *portableConn) sendOne(b []byte, to netip.AddrPort, local Local, retries *int) (sendCause, error) {
 	s := c.sock
 	var control []byte
@@ -223,7 +223,7 @@ func (s *socket) wrap(doing string, err error) error {
 	return fmt.Errorf("fastpath: %s on %v: %w", doing, s.local, err)
 }
 
-// readError decides about a failed receive call: nil means go on. It counts
+// readError decides about a failed receive call: nil means continue. It counts
 // the run of failures in *failed.
 func (s *socket) readError(err error, failed *int) error {
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {

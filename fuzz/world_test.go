@@ -33,7 +33,7 @@ type world struct {
 	self    [32]byte
 	remote  wiretest.Remote // the engine, as peers know it
 	buf     [codec.MaxPacketSize]byte
-	out     []wiretest.Datagram // of the step that goes on
+	out     []wiretest.Datagram // of the current step
 	sent    [][]byte            // datagrams that peers have sent, for replays
 	peers   [len(addresses)]*peer
 	calls   []*call
@@ -223,7 +223,7 @@ func (w *world) known(a netip.AddrPort) bool {
 	return false
 }
 
-// contact notes whom the engine sends to on its own.
+// contact notes to which peers the engine sends unasked.
 func (w *world) contact() {
 	for _, o := range w.out {
 		w.contacted[o.To] = true

@@ -27,5 +27,6 @@
 //   - Config.PingInterval and Config.NoFindnodeLivenessCheck have no effect: the node schedules its
 //     own checks, and relays only nodes that have answered.
 //   - Requests that fail return errors of package discv5, for errors.Is.
-//   - Peers are subject to the limits of discv5.Config: per network prefix, per source, per session.
+//   - Peers are subject to the limits of discv5.Config: per network prefix, per source, per
+//     session.
 package geth

@@ -62,8 +62,8 @@ func (s *recordSync) current() (*own.Record, error) {
 	return r, nil
 }
 
-// configure sets what c needs of the LocalNode. The node begins with a version of the record that is
-// two older, because New may add one: it must not serve a sequence number that the LocalNode has
+// configure sets what c needs of the LocalNode. The node begins with a version of the record that
+// is two older, because New may add one: it must not serve a sequence number that the LocalNode has
 // not reached.
 func (s *recordSync) configure(c *discv5.Config, conn UDPConn) {
 	if a, ok := conn.LocalAddr().(*net.UDPAddr); ok && s.ln.Node().UDP() == 0 {
@@ -179,8 +179,8 @@ func (s *recordSync) push() error {
 // mark is an entry that no record keeps.
 func mark() enr.Entry { return enr.WithEntry("discv5-sync", uint64(0)) }
 
-// run follows the LocalNode until ctx ends. The next tick retries a push that fails: the usual cause
-// is a record that has changed meanwhile.
+// run follows the LocalNode until ctx ends. The next tick retries a push that fails: the usual
+// cause is a record that has changed meanwhile.
 func (s *recordSync) run(ctx context.Context) {
 	tick := time.NewTicker(syncInterval)
 	defer tick.Stop()

@@ -1,6 +1,7 @@
-// Package interop runs the bootnode and the library against other implementations, over real sockets
-// and as real processes: go-ethereum, the Rust crate discv5 and the npm package @chainsafe/discv5. It
-// is a separate module, so that the product never depends on go-ethereum. The package has tests only.
+// Package interop runs the bootnode and the library against other implementations, over real
+// sockets and as real processes: go-ethereum, the Rust crate discv5 and the npm package
+// @chainsafe/discv5. It is a separate module, so that the product never depends on go-ethereum. The
+// package has tests only.
 //
 // # Tests
 //
@@ -13,15 +14,16 @@
 //	                                       handshake after either side has lost its sessions
 //	TestRecordEndpoint                     --extip decides the endpoint in the record
 //	TestStopSignals                        SIGINT and SIGTERM end the bootnode with code 0
-//	TestRust, TestTypeScript               a node of the library and a foreign one: handshakes started
-//	                                       by either side, PING, FINDNODE and TALK both ways, restarts
-//	                                       and record updates of either side
-//	TestMixedNetwork                       6 nodes of each of the four implementations around a bootnode:
-//	                                       lookups from each kind find nodes of each kind
-//	TestMixedOddNetwork                    the same with odd nodes, bootnodes among them: bad optional
-//	                                       entries, records with another address or none, rewritten
-//	                                       source ports; tables and lookups of this project's nodes find
-//	                                       at least as many nodes as those of go-ethereum
+//	TestRust, TestTypeScript               a node of the library and a foreign one: handshakes
+//	                                       started by either side, PING, FINDNODE and TALK both
+//	                                       ways, restarts and record updates of either side
+//	TestMixedNetwork                       6 nodes of each of the four implementations around a
+//	                                       bootnode: lookups from each kind find nodes of each kind
+//	TestMixedOddNetwork                    the same with odd nodes, bootnodes among them: bad
+//	                                       optional entries, records with another address or none,
+//	                                       rewritten source ports; tables and lookups of this
+//	                                       project's nodes find at least as many nodes as those of
+//	                                       go-ethereum
 //
 // # How to run
 //
@@ -29,26 +31,26 @@
 //	go test -run Swarm -v                  prints convergence, recall and relay figures
 //	DISCV5_CONFORMANCE_ROUNDS=20 go test -run Conformance -timeout 30m
 //
-// The first run compiles go-ethereum, which takes minutes on a small machine. "go tool -n devp2p" does
-// that ahead of time.
+// The first run compiles go-ethereum, which takes minutes on a small machine. "go tool -n devp2p"
+// does that ahead of time.
 //
 // # Foreign implementations
 //
 // rust/ and js/ each hold a small program, the driver, that runs one node of a foreign
-// implementation. Cargo.lock and package-lock.json pin the dependencies. The tests build the drivers,
-// with cargo and npm, in the user's cache directory. If a toolchain or its registry is missing, the
-// tests that need it report what they probed and are skipped, or fail if DISCV5_INTEROP_REQUIRE is 1.
-// The first build of the Rust driver takes minutes on a small machine.
+// implementation. Cargo.lock and package-lock.json pin the dependencies. The tests build the
+// drivers, with cargo and npm, in the user's cache directory. If a toolchain or its registry is
+// missing, the tests that need it report what they probed and are skipped, or fail if
+// DISCV5_INTEROP_REQUIRE is 1. The first build of the Rust driver takes minutes on a small machine.
 //
-// A driver reads commands from standard input and writes answers to standard output, one JSON object
-// per line. A command has "id", a number, "cmd", its name, and the fields of the table. The answer
-// has the same "id" and either "error", a text, or the fields of the table. Commands may overlap, and
-// answers come in any order. Records are in their enr: form, keys, IDs and payloads in hexadecimal,
-// addresses as 127.0.0.1:9000 or [::1]:9000.
+// A driver reads commands from standard input and writes answers to standard output, one JSON
+// object per line. A command has "id", a number, "cmd", its name, and the fields of the table. The
+// answer has the same "id" and either "error", a text, or the fields of the table. Commands may
+// overlap, and answers come in any order. Records are in their enr: form, keys, IDs and payloads in
+// hexadecimal, addresses as 127.0.0.1:9000 or [::1]:9000.
 //
 //	cmd       fields                     answer    meaning
-//	start     key, addr, record          record    first command: starts the node on addr; record, if
-//	                                               present, is its earlier record
+//	start     key, addr, record          record    first command: starts the node on addr; record,
+//	                                               if present, is its earlier record
 //	record                               record    the node's current record
 //	update    field, value               record    sets a text in the node's record
 //	add       record                               puts a node into the table
@@ -60,8 +62,8 @@
 //	lookup    target                     records   looks up the nodes closest to an ID
 //	exit                                           ends the process with code 0
 //
-// The answer to TALKREQ with the protocol "echo" is its payload. Other answers are empty. The end of
-// standard input also means exit.
+// The answer to TALKREQ with the protocol "echo" is its payload. Other answers are empty. The end
+// of standard input also means exit.
 //
 // # Environment
 //

@@ -1,6 +1,7 @@
-// Package limits says whom a node talks to: [Access] holds bans, permits and a netrestrict, and
-// [Rates] are the rate limits of a source. The package knows addresses and 32-byte node IDs, and
-// nothing else of the protocol. It opens no socket, starts no goroutine and reads no clock.
+// Package limits decides which hosts a node talks to: [Access] holds bans, permits and a
+// netrestrict, and [Rates] are the rate limits of a source. The package knows addresses and 32-byte
+// node IDs, and nothing else of the protocol. It opens no socket, starts no goroutine and reads no
+// clock.
 //
 // # Terminology
 //
@@ -12,7 +13,8 @@
 //
 // # Rules files
 //
-// [ParseRules] reads a file of targets with optional durations. A [Rule] is one line of it. [Access.Update] applies the rules and removes those that an earlier version of the file held.
+// [ParseRules] reads a file of targets with optional durations. A [Rule] is one line of it.
+// [Access.Update] applies the rules and removes those that an earlier version of the file held.
 //
 // # Concurrency
 //

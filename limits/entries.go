@@ -16,7 +16,8 @@ type Entry struct {
 }
 
 // List returns the bans and permits that have not expired: first the ranges, then the node IDs,
-// both in order. now and wall are the same instant on the monotonic and the wall clock.
+// both in order. now is the monotonic time, and wall the wall-clock time of the same
+// instant.
 func (a *Access) List(now time.Duration, wall time.Time) []Entry {
 	a.mu.Lock()
 	rules, ids := a.rules, a.ids // immutable once stored

@@ -39,11 +39,11 @@
 // A STUN answer is 20 bytes of header and 12 (IPv4) or 24 (IPv6) bytes of the attribute that
 // matters, often followed by others:
 //
-//	 0      2        4              8                  20     22       24   25       26     28
-//	+------+--------+--------------+------------------+------+--------+----+--------+------+---------+
-//	| type | length | magic cookie | transaction ID   | type | length | 0  | family | port | address |
-//	| 0101 |        | 2112a442     | 12 random bytes  | 0020 | 8, 20  |    | 1, 2   |   masked       |
-//	+------+--------+--------------+------------------+------+--------+----+--------+------+---------+
+//	 0      2        4          8                 20     22       24  25       26     28
+//	+------+--------+----------+-----------------+------+--------+---+--------+------+---------+
+//	| type | length | cookie   | transaction ID  | type | length | 0 | family | port | address |
+//	| 0101 |        | 2112a442 | 12 random bytes | 0020 | 8, 20  |   | 1, 2   |   masked       |
+//	+------+--------+----------+-----------------+------+--------+---+--------+------+---------+
 //
 // Only the random transaction ID and the source address tell an answer from a forged one.
 //

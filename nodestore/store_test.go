@@ -112,7 +112,8 @@ func TestStoreErrors(t *testing.T) {
 	}
 }
 
-// A node that is started again on the same file has its record and finds the others by itself.
+// A node that starts on the same file once more has its record, and finds the others without
+// bootnodes.
 func TestNodeOnFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "nodes.db")
 	loopback := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}

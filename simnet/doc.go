@@ -8,9 +8,9 @@
 // audit checks what must hold whatever happens.
 //
 //	n := simnet.ForTest(t, simnet.Config{Seed: 1, Conditions: simnet.Conditions{Loss: 0.1}})
-//	server, err := n.Add(simnet.NodeConfig{New: newServer}) // your code: discv5.New and TALK handlers
+//	server, err := n.Add(simnet.NodeConfig{New: newServer}) // discv5.New, TALK handlers
 //	client, err := n.Add(simnet.NodeConfig{Bootnodes: []*simnet.Node{server}})
-//	answer, err := client.Node().Talk(ctx, server.Contact(), "your protocol", []byte("hello"))
+//	response, err := client.Node().Talk(ctx, server.Contact(), "chat", []byte("hello"))
 //
 // # Glossary
 //

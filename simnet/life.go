@@ -17,7 +17,7 @@ func (nd *Node) ID() enr.ID { return nd.key.ID() }
 func (nd *Node) Key() *enr.PrivateKey { return nd.key }
 
 // Addr is the node's first address as others see it: the IPv4 one if it has one. It is not valid
-// for a node behind a NAT, whom others see at addresses that the NAT makes.
+// for a node behind a NAT, which others see at addresses that the NAT makes.
 func (nd *Node) Addr() netip.AddrPort {
 	if p := nd.ports()[0]; p.nat == nil {
 		return p.addr

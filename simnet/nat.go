@@ -204,7 +204,7 @@ func (t *NAT) mapped(now time.Duration, inside, outside netip.AddrPort) *mapping
 	if t.cfg.Kind == FullCone {
 		return m
 	}
-	who := t.whom(outside)
+	who := t.permission(outside)
 	if _, known := m.allowed[who]; !known {
 		if !t.room(now) {
 			return nil
@@ -215,8 +215,8 @@ func (t *NAT) mapped(now time.Duration, inside, outside netip.AddrPort) *mapping
 	return m
 }
 
-// whom is what a permission is kept for.
-func (t *NAT) whom(outside netip.AddrPort) netip.AddrPort {
+// permission returns the address or endpoint that a permission names.
+func (t *NAT) permission(outside netip.AddrPort) netip.AddrPort {
 	if t.cfg.Kind == AddressRestricted {
 		return netip.AddrPortFrom(outside.Addr(), 0)
 	}
@@ -230,7 +230,7 @@ func (t *NAT) enter(now time.Duration, from, to netip.AddrPort) *port {
 		return nil
 	}
 	if !m.forward && t.cfg.Kind != FullCone {
-		if until, ok := m.allowed[t.whom(from)]; !ok || until < now {
+		if until, ok := m.allowed[t.permission(from)]; !ok || until < now {
 			return nil
 		}
 	}

@@ -55,7 +55,7 @@ const (
 
 	never = time.Duration(math.MaxInt64)
 
-	// wallStart is the wall-clock time at which every network starts, in milliseconds since 1970.
+	// wallStart is the time at which every network starts, in milliseconds since 1970.
 	// Sequence numbers of records start with the time, so that a node that has lost them does not
 	// fall back.
 	wallStart = 1_750_000_000_000
@@ -141,7 +141,7 @@ func (n *Network) Rand(k int) int {
 	return n.rng.IntN(k)
 }
 
-// wall returns the wall-clock time.
+// wall returns the time of day.
 func (n *Network) wall() time.Time {
 	if n.live.Load() != nil {
 		return time.Now()

@@ -87,7 +87,7 @@ func TestGoroutinesAreReproducible(t *testing.T) {
 	}
 }
 
-// More goroutines wait than are looked at after each event: all of them go on, also one whose
+// More goroutines wait than are looked at after each event: all of them continue, also one whose
 // context another one ends.
 func TestManyGoroutines(t *testing.T) {
 	n := ForTest(t, Config{Seed: 4, InsecureCurve: true, Audit: -1})

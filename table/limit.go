@@ -88,8 +88,8 @@ func (l *limiter) join(addr netip.Addr) bool {
 	return ok
 }
 
-// admit counts e, which has not answered yet, as a new member. It refuses one that could not stay if
-// it answered.
+// admit counts e, which has not answered yet, as a new member. It refuses one that could not stay
+// if it answered.
 func (l *limiter) admit(e *entry) bool {
 	if e.trusted {
 		return true

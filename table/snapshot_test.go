@@ -40,7 +40,7 @@ func TestRelayOnlyAfterAnswer(t *testing.T) {
 	}
 }
 
-// S10 and S20: what may be named to whom.
+// S10 and S20: which endpoints of a node each requester may learn.
 func TestS10SnapshotMayRelay(t *testing.T) {
 	v4, v6 := addrPort("20.1.1.1:9000"), addrPort("[2a00:1::1]:9000")
 	tests := []struct {

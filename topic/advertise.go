@@ -148,7 +148,7 @@ func NewAdvertiser(cfg AdvertiserConfig, rnd *aead.Random) *Advertiser {
 // Table returns the service table, to which the caller adds candidates.
 func (a *Advertiser) Table() *Table { return &a.table }
 
-// SetRecord sets the own record. While the endpoints in it stay the same, chains go on with the
+// SetRecord sets the own record. While the endpoints in it stay the same, chains keep the
 // record that they began with. When they change, chains begin again and ads that are placed are
 // replaced when they end. A record without an endpoint stops the Advertiser: registrars would
 // refuse it.
@@ -254,7 +254,7 @@ func (a *Advertiser) release(e *entry) {
 	e.phase, e.chain = idle, nil
 }
 
-// due returns the entry whose chain is to go on and has been due longest.
+// due returns the entry whose chain must continue and has been due longest.
 func (a *Advertiser) due(now time.Duration) (first *entry) {
 	for i := range a.table.buckets {
 		for _, e := range a.table.buckets[i] {

@@ -211,7 +211,7 @@ func TestGiveUp(t *testing.T) {
 	}
 }
 
-// Chains go on with their record while the endpoint is the same, and begin again when it changes.
+// Chains keep their record while the endpoint is the same, and begin again when it changes.
 func TestRecordChanges(t *testing.T) {
 	addr := netip.MustParseAddr("9.9.9.9")
 	t.Run("same endpoint", func(t *testing.T) {

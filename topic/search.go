@@ -46,7 +46,7 @@ type SearchConfig struct {
 	Stream bool
 	// Adaptive chooses the distance at which to ask by what the last answers held, instead of
 	// walking from the farthest bucket to the closest. It needs Stream. It spares the nodes
-	// closest to the topic, whom plain walks of all searchers would end at.
+	// closest to the topic, where plain walks of all searchers would end.
 	Adaptive bool
 	// Remembered bounds the nodes asked and the results that are remembered.
 	Remembered int
@@ -62,7 +62,7 @@ type Question struct {
 }
 
 // Search looks for advertisers of a topic (discv5-theory.md, Discoverer Behavior). It is a state
-// machine: it says whom to ask, and the caller reports the answers.
+// machine: it names the next node to ask, and the caller reports the responses.
 //
 //	for q, ok := s.Next(now); ok; q, ok = s.Next(now) {
 //		// send TOPICQUERY
@@ -305,7 +305,8 @@ func (s *Search) end(id enr.ID) (e *entry, distances []uint, ok bool) {
 }
 
 // Answer reports what a node has answered: verified records of advertisers, and auxiliary ones; it
-// uses at most 16 of the latter. It reports whether the node was being asked: anything else is ignored.
+// uses at most 16 of the latter. It reports whether the node was being asked: anything else is
+// ignored.
 func (s *Search) Answer(now time.Duration, id enr.ID, ads, auxiliary []Node) bool {
 	e, distances, ok := s.end(id)
 	if !ok {

@@ -90,7 +90,8 @@ func TestCompletion(t *testing.T) {
 	})
 }
 
-// TestManPage makes the manual pages, which name every flag. With -man it leaves them in a directory.
+// TestManPage makes the manual pages, which name every flag. With -man it leaves them in a
+// directory.
 func TestManPage(t *testing.T) {
 	dir := *manDir
 	if dir == "" {

@@ -166,7 +166,7 @@ func (p *process) findHTTP(t *testing.T) {
 	})
 }
 
-// fail runs a bootnode that is to end by itself, and returns what it wrote to standard error.
+// fail runs a bootnode that must end without a signal, and returns what it wrote to standard error.
 func fail(t *testing.T, wantCode int, args ...string) string {
 	t.Helper()
 	r := proctest.Run(t, command(args...))

@@ -240,7 +240,8 @@ func TestCrawlResumesWithOldest(t *testing.T) {
 		// The crawl asks eight nodes at the same time, and waits for them when it is interrupted.
 		p := start(t, "crawl", path, "--parallel", "1", "--request-timeout", "1m")
 		var now []enr.ID
-		// A packet of the last run may arrive late, so only nodes count that no run has asked before.
+		// A packet of the last run may arrive late, so only nodes count that no run has asked
+		// before.
 		until(t, "eight other nodes have been asked", func() bool {
 			now = now[:0]
 			for _, n := range silent {

@@ -58,7 +58,7 @@ may also hold the bytes of one record. Exit code 1: a signature is not valid.`,
 // recordInfo describes a record.
 type recordInfo struct {
 	NodeID    string     `json:"nodeId,omitempty"`
-	Distance  *int       `json:"distance,omitempty"` // from the node or ID that the request was about
+	Distance  *int       `json:"distance,omitempty"` // from the node or ID of the request
 	Seq       uint64     `json:"seq"`
 	Scheme    string     `json:"scheme,omitempty"`
 	Valid     *bool      `json:"valid,omitempty"`

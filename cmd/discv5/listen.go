@@ -23,7 +23,8 @@ const pollInterval = 250 * time.Millisecond
 
 // listenEvent is an event or the status of the node. Event decides which other fields are set.
 type listenEvent struct {
-	Event    string       `json:"event"` // listening, added, live, silent, updated, removed, talk, status
+	// Event is listening, added, live, silent, updated, removed, talk or status.
+	Event    string       `json:"event"`
 	NodeID   string       `json:"nodeId,omitempty"`
 	Addr     string       `json:"addr,omitempty"`
 	Record   string       `json:"record,omitempty"`

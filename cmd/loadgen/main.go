@@ -2,7 +2,7 @@
 // latency.
 //
 //	loadgen --target enr:-Iu4Q... --identities 1000 --duration 30s
-//	loadgen --target enode://...@127.0.0.1:9000 --mode findnode --rate 20000 --html report.html --pid 4711
+//	loadgen --target enode://...@127.0.0.1:9000 --mode findnode --rate 20000 --html report.html
 //	loadgen --target enr:-Iu4Q... --mode junk --sources 1000 --rate 50000
 //
 // The report goes to standard output, and with --json and --html to files; progress and errors go

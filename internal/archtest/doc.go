@@ -1,5 +1,5 @@
-// Package archtest checks rules for the whole repository that compilers and linters do not check. It
-// has tests only. They read the sources of all platforms, on any platform.
+// Package archtest checks rules for the whole repository that compilers and linters do not check.
+// It has tests only. They read the sources of all platforms, on any platform.
 //
 //	imports_test.go   a package imports only what .golangci.yml allows
 //	deps_test.go      no package depends on another Ethereum client
@@ -12,8 +12,9 @@
 //
 // # Layers
 //
-//	cmd -> discv5 -> engine -> {session, table, lookup} -> {codec, aead, enr} -> internal/{rlp, curve}
+//	cmd -> discv5 -> engine -> {session, table, lookup} -> {codec, aead, enr}
 //	              -> fastpath, nat
+//	{codec, aead, enr} -> internal/{rlp, curve}
 //	engine -> internal/limiter -> limits
 //	cmd -> dnsdisc -> enr
 //

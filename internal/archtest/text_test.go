@@ -2,9 +2,12 @@ package archtest
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // Largest numbers of lines of a file. Most files should have far fewer: one idea fits in a hundred.
@@ -23,6 +26,41 @@ func TestFileLength(t *testing.T) {
 			t.Errorf("%s has %d lines, more than %d", s.path, n, limit)
 		}
 	}
+}
+
+// columns is the width of comments and documents. A tab has four columns.
+const columns = 100
+
+// unwrappable matches text that cannot be wrapped: addresses of pages, and long code in Markdown.
+var unwrappable = regexp.MustCompile("https?://|`[^`]{60,}`|]\\([^)]{60,}\\)")
+
+// comment matches the start of a comment of Go or assembly.
+var comment = regexp.MustCompile(`(?:^|\s)// `)
+
+// TestWidth: comments, and lines of code with one, and paragraphs of documents have at most 100
+// columns. Tables, code blocks and code without a comment may be wider.
+func TestWidth(t *testing.T) {
+	files(t, func(path string, text []byte) {
+		_, name := split(path)
+		document := strings.HasSuffix(name, ".md")
+		if !document && !slices.Contains([]string{".go", ".s", ".h"}, filepath.Ext(name)) && name != "Makefile" {
+			return
+		}
+		fenced := false
+		for i, line := range strings.Split(string(text), "\n") {
+			fenced = fenced != (document && strings.HasPrefix(line, "```"))
+			n := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    "))
+			if n <= columns || unwrappable.MatchString(line) {
+				continue
+			}
+			switch {
+			case document && !fenced && !strings.HasPrefix(line, "    ") && !strings.HasPrefix(strings.TrimSpace(line), "|"),
+				name == "Makefile" && strings.HasPrefix(line, "#"),
+				!document && name != "Makefile" && comment.MatchString(line):
+				t.Errorf("%s:%d has %d columns, more than %d", path, i+1, n, columns)
+			}
+		}
+	})
 }
 
 // unwanted matches names of tools and of paths on one machine. The parts are joined here so that
@@ -90,8 +128,8 @@ func TestNoteAllowed(t *testing.T) {
 
 func isText(b []byte) bool { return !strings.Contains(string(b[:min(len(b), 4096)]), "\x00") }
 
-// TestReadmePrograms compares every program in README.md with a file below examples. The examples are
-// compiled, and their tests run them unless they would contact other hosts.
+// TestReadmePrograms compares every program in README.md with a file below examples. The examples
+// are compiled, and their tests run them unless they would contact other hosts.
 func TestReadmePrograms(t *testing.T) {
 	var readme string
 	examples := make(map[string]string) // text to path

@@ -107,9 +107,9 @@ func TestS35InboundVoters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			nw := newNetwork(t)
 			a := nw.add(trueEnd.String(), nil)
-			var liars []*stranger
+			var liars []*scriptedPeer
 			for i := range 12 {
-				s := nw.stranger(from(i), uint64(200+i)).listen()
+				s := nw.scriptedPeer(from(i), uint64(200+i)).listen()
 				s.connect(a)
 				liars = append(liars, s)
 			}

@@ -14,15 +14,16 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// claiming makes a stranger whose record states another endpoint than its own.
-func (nw *network) claiming(addr, states string, seed uint64) *stranger {
-	s := nw.stranger(addr, seed).listen()
+// claiming adds a scripted peer whose record states another endpoint than its own.
+func (nw *network) claiming(addr, states string, seed uint64) *scriptedPeer {
+	s := nw.scriptedPeer(addr, seed).listen()
 	to := netip.MustParseAddrPort(states)
 	s.renewed(func(b *enr.Builder) { b.SetIP(to.Addr()).SetUDP(to.Port()) })
 	return s
 }
 
-// sentBeside counts the datagrams that n sends to anybody but the strangers.
+// sentBeside counts the datagrams that n sends to addresses outside 9.0.0.0/8, where the scripted
+// peers are.
 func (nw *network) sentBeside(n *node) *int {
 	count := new(int)
 	nw.Tap = chain(nw.Tap, func(from, to netip.AddrPort, _ []byte) {
@@ -94,7 +95,7 @@ func TestS20ClaimOfPrivateEndpoint(t *testing.T) {
 func TestOutdatedRecordOfOthersStaysOut(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("20.99.0.1:9000", nil)
-	s := nw.stranger("9.9.9.8:9000", 8)
+	s := nw.scriptedPeer("9.9.9.8:9000", 8)
 	old := s.Record
 	s.renewed(func(b *enr.Builder) { b.SetUDP(9001) })
 	a.e.removed.add(s.Record.ID(), s.Record, netip.AddrPort{})
@@ -116,7 +117,7 @@ func TestRefusedNewerRecordEndsOlder(t *testing.T) {
 	a := nw.add("20.99.0.1:9000", func(c *Config) {
 		c.Table.Filter = func(n table.Node) bool { return n.Seq() < 2 }
 	})
-	s := nw.stranger("9.9.9.8:9000", 8)
+	s := nw.scriptedPeer("9.9.9.8:9000", 8)
 	n := tableNode(s)
 	if res := a.e.addToTable(0, n); res.Rejected() || n.Seq() != 1 {
 		t.Fatal(res, n.Seq())
@@ -196,7 +197,7 @@ func TestRecordRenewedFromElsewhere(t *testing.T) {
 
 // Only unsolicited peers prove that this node can be reached: not a node that it has just
 // contacted, nor one that it knows.
-func TestWhoIsAStranger(t *testing.T) {
+func TestUnsolicitedPeers(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("20.0.0.1:9000", nil)
 	met := func() int {
@@ -211,7 +212,7 @@ func TestWhoIsAStranger(t *testing.T) {
 	}
 	nw.Drop = nil
 	if r, n := tried.ping(a), met(); r.Err != nil || n != 0 {
-		t.Errorf("who was tried to be reached: %v, %d strangers", r.Err, n)
+		t.Errorf("a peer that did not answer us: %v, %d unsolicited peers", r.Err, n)
 	}
 	if r := a.ping(asked); r.Err != nil {
 		t.Fatal(r.Err)
@@ -219,10 +220,10 @@ func TestWhoIsAStranger(t *testing.T) {
 	// it has lost its sessions
 	asked.start(Config{Key: asked.key, Record: asked.rec, IPv4: true, Random: wiretest.Reader(99)})
 	if r, n := asked.ping(a), met(); r.Err != nil || n != 0 {
-		t.Errorf("who was asked: %v, %d strangers", r.Err, n)
+		t.Errorf("a peer that we asked: %v, %d unsolicited peers", r.Err, n)
 	}
 	if r, n := unasked.ping(a), met(); r.Err != nil || n != 1 {
-		t.Errorf("who was not: %v, %d strangers", r.Err, n)
+		t.Errorf("a peer that we did not contact: %v, %d unsolicited peers", r.Err, n)
 	}
 	c := &contacts{seed: 1}
 	c.note(nw.now, tried.addr.Addr())
@@ -293,7 +294,7 @@ func TestS36WhatProvesNothing(t *testing.T) {
 		}
 	}
 
-	nw.stranger("10.0.0.9:9000", 8).listen().connect(a)
+	nw.scriptedPeer("10.0.0.9:9000", 8).listen().connect(a)
 	for _, s := range a.e.address.waiting {
 		if s.at != 0 && s.site.Addr() == netip.MustParseAddr("10.0.0.9") {
 			t.Error("a private source is waited for to prove a public endpoint")

@@ -176,7 +176,7 @@ func (f *benchEngine) seal(i int, message []byte) request {
 	return request{p.addr, bytes.Clone(b)}
 }
 
-// junk makes a message of a stranger, of the size of a PING.
+// junk makes a message of a peer without a session, of the size of a PING.
 func (f *benchEngine) junk(i int) request {
 	h := session.Header{Protocol: codec.DefaultProtocol}
 	f.rand.Read(h.Source[:])
@@ -350,8 +350,8 @@ func TestEngineAllocations(t *testing.T) {
 		f.findNode(7), f.talk(8), f.junk(2), f.junk(3), f.junk(2), foreign, short, handshake, badKey,
 		f.seal(9, unasked.Append(nil)), f.seal(10, []byte{0xff, 0xc0}), f.seal(11, []byte{byte(codec.TypePing), 0xc0}),
 	}
-	// New challenges are made all the time: as many strangers as half of the slots, again and
-	// again.
+	// The engine makes new challenges all the time: as many unknown sources as half of the slots
+	// send, over and over.
 	for i := range 1 << 10 {
 		mix = append(mix, f.ping(i%len(f.peers)), f.junk(4+i))
 	}
@@ -370,8 +370,8 @@ func TestEngineAllocations(t *testing.T) {
 	}
 }
 
-// objects returns how many objects run allocates, without those for new seeds of random numbers. Another
-// goroutine of the test binary may allocate meanwhile, so the least of three tries counts.
+// objects returns how many objects run allocates, without those for new seeds of random numbers.
+// Another goroutine of the test binary may allocate meanwhile, so the least of three tries counts.
 func (f *benchEngine) objects(t *testing.T, run func()) int {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))

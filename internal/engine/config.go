@@ -59,9 +59,9 @@ type Config struct {
 	// this node's own requests have a separate queue of the same length.
 	MaxTasks int
 
-	// DetectAddress is the number of votes that an endpoint needs before the record names it; default
-	// DefaultDetectAddress. Inside a private network 3 are enough. A negative number turns detection off:
-	// the record stays as it is.
+	// DetectAddress is the number of votes that an endpoint needs before the record names it;
+	// default DefaultDetectAddress. Inside a private network 3 are enough. A negative number turns
+	// detection off: the record stays as it is.
 	DetectAddress int
 	// ReachWait is the shortest time for which an endpoint that was voted for, or saved, stays in
 	// the record; default DefaultReachWait. If it is negative, the endpoint stays until the votes

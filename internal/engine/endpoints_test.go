@@ -84,7 +84,7 @@ func TestS48ListedAddresses(t *testing.T) {
 			}
 			var boot []Peer
 			for i, addr := range listed {
-				s := nw.stranger(addr, uint64(i)+500)
+				s := nw.scriptedPeer(addr, uint64(i)+500)
 				p, err := a.e.PeerOfListed(s.Record)
 				if err != nil {
 					if !errors.Is(err, ErrNoEndpoint) {
@@ -114,7 +114,7 @@ func TestS48ListedAddresses(t *testing.T) {
 func TestS48ListedPrivateBesidePublic(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("20.0.0.1:9000", nil)
-	s := nw.stranger("10.0.0.9:9000", 7)
+	s := nw.scriptedPeer("10.0.0.9:9000", 7)
 	s.renewed(func(b *enr.Builder) { b.SetIP(netip.MustParseAddr("2a01::9")).SetUDP6(9000) })
 	p, err := a.e.PeerOfListed(s.Record)
 	if want := netip.MustParseAddrPort("[2a01::9]:9000"); err != nil || p.Addr != want {
@@ -130,7 +130,7 @@ func TestS48ListNamesThirdParty(t *testing.T) {
 	f := nw.watch(a, victim)
 	var boot []Peer
 	for i := range 100 {
-		p, err := a.e.PeerOfListed(nw.stranger(fmt.Sprintf("77.7.7.7:%d", 5000+i), uint64(i)+500).Record)
+		p, err := a.e.PeerOfListed(nw.scriptedPeer(fmt.Sprintf("77.7.7.7:%d", 5000+i), uint64(i)+500).Record)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +150,7 @@ func TestS48ListNamesThirdParty(t *testing.T) {
 func TestFindNodeIsLimited(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("8.8.8.2:9000", func(c *Config) { c.Verified = limiter.New(limiter.Config{Rates: limiter.Verified(), Seed: 3}) })
-	s := nw.stranger("7.7.7.9:9000", 7).listen()
+	s := nw.scriptedPeer("7.7.7.9:9000", 7).listen()
 	s.connect(b)
 	fillTable(b, 16)
 	for range 5000 {
@@ -171,8 +171,8 @@ func (nw *network) publicOnly(n *node) {
 	})
 }
 
-// renewed gives the stranger a newer record.
-func (s *stranger) renewed(change func(*enr.Builder)) {
+// renewed gives the peer a newer record.
+func (s *scriptedPeer) renewed(change func(*enr.Builder)) {
 	b := s.Record.Edit().SetSeq(s.Record.Seq() + 1)
 	change(b)
 	rec, err := b.Sign(s.Key)
@@ -183,7 +183,7 @@ func (s *stranger) renewed(change func(*enr.Builder)) {
 }
 
 // pongs answers all PINGs that have arrived, and returns how many there were.
-func (s *stranger) pongs(n *node) (k int) {
+func (s *scriptedPeer) pongs(n *node) (k int) {
 	for len(s.got) > 0 {
 		p, _ := s.take()
 		if p.Flag != codec.FlagMessage {
@@ -211,7 +211,7 @@ func TestS20OwnRecordWithPrivateAddress(t *testing.T) {
 	for _, private := range []string{"fd00::1", "fe80::1", "::1", "ff02::1"} {
 		t.Run(private, func(t *testing.T) {
 			nw := newNetwork(t)
-			a, s := nw.add("198.51.99.1:9000", nil), nw.stranger("9.9.9.8:9000", 8).listen()
+			a, s := nw.add("198.51.99.1:9000", nil), nw.scriptedPeer("9.9.9.8:9000", 8).listen()
 			nw.publicOnly(a)
 			s.renewed(func(b *enr.Builder) { b.SetIP(netip.MustParseAddr(private)).SetUDP6(53) })
 			s.connect(a)
@@ -252,7 +252,7 @@ func TestS20MoveToPrivateAddress(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			nw := newNetwork(t)
-			a, s := nw.add("198.51.99.1:9000", nil), nw.stranger("9.9.9.8:9000", 8).listen()
+			a, s := nw.add("198.51.99.1:9000", nil), nw.scriptedPeer("9.9.9.8:9000", 8).listen()
 			nw.publicOnly(a)
 			if s.connect(a); a.e.table.Len() != 1 {
 				t.Fatal("not in the table")

@@ -103,7 +103,7 @@ func TestS38PrivateSourcesAreLimited(t *testing.T) {
 				c.Unverified = limiter.New(limiter.Config{Rates: limiter.Unverified(), Seed: 1})
 				c.Session.MaxChallenges = 8192
 			})
-			evil := nw.stranger("203.0.113.1:1", 7)
+			evil := nw.scriptedPeer("203.0.113.1:1", 7)
 			for i := range 5000 {
 				from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), uint16(1000+i))
 				b.w.Receive(nw.now, from, evil.message(enr.ID{1: byte(i), 2: byte(i >> 8)}, b, nil, nil))
@@ -121,7 +121,7 @@ func TestS38PrivateSourcesAreLimited(t *testing.T) {
 }
 
 // S17: a quota of the handshake queue belongs to a prefix: addresses of one network use one quota,
-// and other networks go on having theirs.
+// and other networks keep theirs.
 func TestS17QueueQuotaIsByPrefix(t *testing.T) {
 	const size = 64
 	for _, tt := range []struct {

@@ -16,7 +16,7 @@ import (
 	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
-// arithmetic counts what strangers can ask for, by kind.
+// arithmetic counts the curve operations that any source can cause, by kind.
 type arithmetic struct {
 	curve.Curve
 	verified, agreed int
@@ -54,11 +54,11 @@ func spoofed(rng *rand.Rand) netip.AddrPort {
 
 // New peers that are 100 ms away make their handshakes beside a flood of messages under false names
 // from everywhere that is twice the size of the table of challenges in a second.
-func TestS40NewcomersBesideFlood(t *testing.T) {
+func TestS40NewPeersBesideFlood(t *testing.T) {
 	const size, rate, rtt, step = 1920, 2 * 1920, 100 * time.Millisecond, 2 * time.Millisecond
 	nw := newNetwork(t)
 	b := nw.add("8.8.8.2:9000", func(c *Config) { limited(c); c.Session.MaxChallenges = size })
-	evil, rng := nw.stranger("203.0.113.1:1", 7), rand.New(rand.NewPCG(3, 4))
+	evil, rng := nw.scriptedPeer("203.0.113.1:1", 7), rand.New(rand.NewPCG(3, 4))
 	flood := func(d time.Duration) {
 		owed := 0.0
 		for end := nw.now + d; nw.now < end; nw.now += step {
@@ -74,7 +74,7 @@ func TestS40NewcomersBesideFlood(t *testing.T) {
 	const peers = 60
 	ok := 0
 	for i := range peers {
-		s := nw.stranger(fmt.Sprintf("9.%d.0.9:9", i+1), uint64(1000+i)).listen()
+		s := nw.scriptedPeer(fmt.Sprintf("9.%d.0.9:9", i+1), uint64(1000+i)).listen()
 		ch := s.challenge(b)
 		flood(rtt)
 		before := b.e.Counters()[HandshakesReceived]
@@ -103,8 +103,8 @@ func TestS41NodeUnderFalseHandshakes(t *testing.T) {
 				nw := newNetwork(t)
 				math := &arithmetic{Curve: curve.Default()}
 				b := nw.add("8.8.8.2:9000", func(cfg *Config) { limited(cfg); cfg.Curve = math })
-				s := nw.stranger(fmt.Sprintf("9.9.%d.9:9", i), uint64(1000+i)).listen()
-				evil, rng := nw.stranger("203.0.113.1:1", 7), rand.New(rand.NewPCG(uint64(i), 4))
+				s := nw.scriptedPeer(fmt.Sprintf("9.9.%d.9:9", i), uint64(1000+i)).listen()
+				evil, rng := nw.scriptedPeer("203.0.113.1:1", 7), rand.New(rand.NewPCG(uint64(i), 4))
 				// The attacker knows the address, ID and record of the node.
 				false1 := wiretest.Handshake{Source: s.Record.ID(), Record: s.Record.Bytes(), Initiation: session.Initiation{Keys: session.NewKeys(&[16]byte{1}, &[16]byte{2})}, Plaintext: ping(1)}
 				false1.Ephemeral = evil.Key.PublicKey()
@@ -168,26 +168,26 @@ func nonceOf(t *testing.T, b *node, packet []byte) codec.Nonce {
 func TestS42BlindHandshakes(t *testing.T) {
 	for _, c := range []struct {
 		name           string
-		change         func(h *wiretest.Handshake, evil *stranger)
+		change         func(h *wiretest.Handshake, evil *scriptedPeer)
 		agreed, queued bool
 		want           Counter
 	}{
-		{"plausible", func(*wiretest.Handshake, *stranger) {}, true, true, DropHandshakeOpen},
-		{"prefix of the ephemeral key", func(h *wiretest.Handshake, _ *stranger) { h.Ephemeral[0] = 4 }, false, false, DropHandshakeKey},
-		{"ephemeral key of zeros", func(h *wiretest.Handshake, _ *stranger) { h.Ephemeral = [33]byte{} }, false, false, DropHandshakeKey},
-		{"no record where none is known", func(h *wiretest.Handshake, _ *stranger) { h.Record = nil }, false, false, DropHandshakeRecord},
-		{"record of another", func(h *wiretest.Handshake, evil *stranger) { h.Record = evil.Record.Bytes() }, false, true, DropHandshakeOwner},
-		{"record of garbage", func(h *wiretest.Handshake, _ *stranger) { h.Record = []byte{0xc3, 1, 2, 3} }, false, true, DropHandshakeRecord},
+		{"plausible", func(*wiretest.Handshake, *scriptedPeer) {}, true, true, DropHandshakeOpen},
+		{"prefix of the ephemeral key", func(h *wiretest.Handshake, _ *scriptedPeer) { h.Ephemeral[0] = 4 }, false, false, DropHandshakeKey},
+		{"ephemeral key of zeros", func(h *wiretest.Handshake, _ *scriptedPeer) { h.Ephemeral = [33]byte{} }, false, false, DropHandshakeKey},
+		{"no record where none is known", func(h *wiretest.Handshake, _ *scriptedPeer) { h.Record = nil }, false, false, DropHandshakeRecord},
+		{"record of another", func(h *wiretest.Handshake, evil *scriptedPeer) { h.Record = evil.Record.Bytes() }, false, true, DropHandshakeOwner},
+		{"record of garbage", func(h *wiretest.Handshake, _ *scriptedPeer) { h.Record = []byte{0xc3, 1, 2, 3} }, false, true, DropHandshakeRecord},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			nw := newNetwork(t)
 			math := &arithmetic{Curve: curve.Default()}
 			b := nw.add("8.8.8.2:9000", func(cfg *Config) { cfg.Curve = math })
-			evil := nw.stranger("203.0.113.1:1", 7)
+			evil := nw.scriptedPeer("203.0.113.1:1", 7)
 			const names = 200
 			queued := 0
 			for i := range names {
-				s := nw.stranger(fmt.Sprintf("9.9.%d.9:9", i), uint64(1000+i))
+				s := nw.scriptedPeer(fmt.Sprintf("9.9.%d.9:9", i), uint64(1000+i))
 				nw.inject(s.Addr, b, evil.message(s.Record.ID(), b, nil, nil))
 				h := wiretest.Handshake{Source: s.Record.ID(), Record: s.Record.Bytes(), Initiation: session.Initiation{Keys: session.NewKeys(&[16]byte{1}, &[16]byte{2}), Ephemeral: s.Key.PublicKey()}, Plaintext: ping(1)}
 				c.change(&h, evil)
@@ -217,12 +217,12 @@ func TestS42FirstHandshakesFirst(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("8.8.8.2:9000", nil)
 	b.holdTasks = true
-	evil := nw.stranger("203.0.113.1:1", 7)
-	blind := func(s *stranger) []byte {
+	evil := nw.scriptedPeer("203.0.113.1:1", 7)
+	blind := func(s *scriptedPeer) []byte {
 		return s.encode(wiretest.Handshake{Source: s.Record.ID(), Record: s.Record.Bytes(), Initiation: session.Initiation{Keys: session.NewKeys(&[16]byte{1}, &[16]byte{2}), Ephemeral: s.Key.PublicKey()}, Plaintext: ping(1)}, b)
 	}
 	for i := range 8 { // names of 8 networks, with 60 handshakes each
-		s := nw.stranger(fmt.Sprintf("9.%d.9.9:9", i), uint64(1000+i))
+		s := nw.scriptedPeer(fmt.Sprintf("9.%d.9.9:9", i), uint64(1000+i))
 		nw.inject(s.Addr, b, evil.message(s.Record.ID(), b, nil, nil))
 		for range 60 {
 			nw.inject(s.Addr, b, blind(s))
@@ -231,7 +231,7 @@ func TestS42FirstHandshakesFirst(t *testing.T) {
 	if n := b.e.Tasks(); n != 8+1024/laterRoom {
 		t.Errorf("%d wait, want %d", n, 8+1024/laterRoom)
 	}
-	s := nw.stranger("10.0.0.9:9", 99).listen()
+	s := nw.scriptedPeer("10.0.0.9:9", 99).listen()
 	nw.inject(s.Addr, b, s.encode(s.answer(s.challenge(b), b, ping(1)), b))
 	tasks := 0
 	for b.e.Counters()[HandshakesReceived] == 0 && b.w.RunTask() {

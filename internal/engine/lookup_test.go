@@ -78,7 +78,7 @@ func TestLookupVerifiesRecordsOnce(t *testing.T) {
 		}
 	}
 	if streamed == 0 {
-		t.Error("the lookup has heard of nobody")
+		t.Error("the lookup has learned no node")
 	}
 	for _, p := range results {
 		if p.Record != found[p.ID] {
@@ -94,11 +94,11 @@ func TestS34FeelersGoToNewPrefixes(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("7.7.7.1:9000", nil)
 	candidate := func(seed uint64, addr string) lookup.Peer {
-		r := nw.stranger(addr, seed).Record
+		r := nw.scriptedPeer(addr, seed).Record
 		return lookup.NewPeer(r, netip.MustParseAddrPort(addr))
 	}
 	for i, addr := range []string{"40.1.1.1:1", "40.1.1.2:1", "41.1.1.1:1"} {
-		r := nw.stranger(addr, 500+uint64(i)).Record
+		r := nw.scriptedPeer(addr, 500+uint64(i)).Record
 		a.e.Table().Add(0, table.NewNode(r, netip.MustParseAddrPort(addr), false))
 		a.e.Table().MarkLive(0, r.ID(), netip.MustParseAddrPort(addr))
 	}

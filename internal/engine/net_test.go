@@ -277,7 +277,7 @@ func TestLargestTalkRequest(t *testing.T) {
 func TestRecordForgottenDuringHandshake(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("10.0.0.2:9000", nil)
-	s := nw.stranger("10.0.0.9:9", 7).listen()
+	s := nw.scriptedPeer("10.0.0.9:9", 7).listen()
 	s.connect(b)
 	s.got = nil
 	ch := s.challenge(b)

@@ -12,8 +12,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// plainPack is a reference implementation of nodesPacker: packets filled in the order of the records. It
-// returns their sizes.
+// plainPack is a reference implementation of nodesPacker: packets filled in the order of the
+// records. It returns their sizes.
 func plainPack(records [][]byte) (sizes []int) {
 	sizes = []int{0}
 	for _, r := range records {

@@ -56,7 +56,7 @@ func (n *node) restate(change func(*enr.Builder)) {
 	n.rec = rec
 }
 
-// search looks up a target and returns the records that are heard of and those of the results.
+// search looks up a target and returns the nodes that it learned, and the results among them.
 func (n *node) search(target enr.ID) (heard, results map[enr.ID]bool) {
 	n.net.t.Helper()
 	heard, results = make(map[enr.ID]bool), make(map[enr.ID]bool)
@@ -106,7 +106,7 @@ func TestBootnodeWithBadEntry(t *testing.T) {
 			}
 			heard, results := nw.order[5].search(boot.e.ID())
 			if len(heard) < 13 || !results[boot.e.ID()] {
-				t.Errorf("a lookup hears of %d nodes; the bootnode is a result: %v", len(heard), results[boot.e.ID()])
+				t.Errorf("a lookup learns %d nodes; the bootnode is a result: %v", len(heard), results[boot.e.ID()])
 			}
 			late := nw.add(far(40), nil)
 			r := late.call(Request{Type: codec.TypeFindNode, Peer: nw.order[3].peer(), Distances: []uint{uint(enr.LogDistance(nw.order[3].e.ID(), boot.e.ID()))}})
@@ -194,7 +194,7 @@ func TestFilterRefusesBootnode(t *testing.T) {
 	}
 	heard, results := nodes[3].search(boot.e.ID())
 	if len(heard) < 11 || results[boot.e.ID()] || len(results) < 11 {
-		t.Errorf("a lookup hears of %d nodes and has %d results, the bootnode among them: %v", len(heard), len(results), results[boot.e.ID()])
+		t.Errorf("a lookup learns %d nodes and has %d results, the bootnode among them: %v", len(heard), len(results), results[boot.e.ID()])
 	}
 }
 
@@ -356,8 +356,8 @@ func TestOlderRecordFromElsewhere(t *testing.T) {
 	}
 }
 
-// rewriting has the network rewrite the source port of what the host at inner sends by itself, as
-// source NAT behind a load balancer does. Packets to outer arrive, and are answered from there.
+// rewriting makes the network rewrite the source port of requests of the host at inner, as source
+// NAT behind a load balancer does. Packets to outer arrive, and are answered from there.
 func (nw *network) rewriting(inner, outer netip.AddrPort) {
 	asked := make(map[netip.AddrPort]bool) // who has sent to outer
 	ports := make(map[netip.AddrPort]uint16)
@@ -609,7 +609,7 @@ func TestLookupSources(t *testing.T) {
 			heard, results := a.search(enr.ID{1})
 			for _, o := range others {
 				if !heard[o.e.ID()] || !results[o.e.ID()] {
-					t.Errorf("the node at %v is heard of: %v, and a result: %v", o.addr, heard[o.e.ID()], results[o.e.ID()])
+					t.Errorf("the lookup learned the node at %v: %v; it is a result: %v", o.addr, heard[o.e.ID()], results[o.e.ID()])
 				}
 			}
 			if results[source.e.ID()] {
@@ -657,7 +657,7 @@ func TestRespondersAreBounded(t *testing.T) {
 func TestOlderRecordInHandshake(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add(far(0), nil)
-	first := nw.stranger(far(1), 7).listen()
+	first := nw.scriptedPeer(far(1), 7).listen()
 	first.renewed(func(b *enr.Builder) { b.SetSeq(50) })
 	first.connect(a)
 	for range 20 {
@@ -667,7 +667,7 @@ func TestOlderRecordInHandshake(t *testing.T) {
 	if _, s, ok := a.e.table.Get(first.Record.ID()); !ok || !s.Live {
 		t.Fatal("not in the table")
 	}
-	again := nw.stranger(far(2), 7).listen() // the same key
+	again := nw.scriptedPeer(far(2), 7).listen() // the same key
 	if again.Record.ID() != first.Record.ID() || again.Record.Seq() >= first.Record.Seq() {
 		t.Fatal("another node, or no older record")
 	}

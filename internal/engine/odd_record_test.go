@@ -115,7 +115,7 @@ func TestS19NoEndpointIsNotContacted(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			nw := newNetwork(t)
-			a, s := nw.add("10.0.0.1:9000", nil), nw.stranger("10.0.0.9:9000", 7).listen()
+			a, s := nw.add("10.0.0.1:9000", nil), nw.scriptedPeer("10.0.0.9:9000", 7).listen()
 			s.connect(a)
 			var r *enr.Record
 			for seed := uint64(500); r == nil || enr.LogDistance(s.Record.ID(), r.ID()) != 256; seed++ {

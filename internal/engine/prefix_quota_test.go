@@ -11,8 +11,8 @@ import (
 	"github.com/fastdisc/discv5/internal/session"
 )
 
-// Whoever has a prefix as wide as a provider gets, a /32 or /16, has as many sites in it as anybody
-// has peers. The tests of this file try each bounded list of the engine with such an attacker.
+// An attacker with a prefix as wide as a provider gets, a /32 or /16, has more sites in it than any
+// node has peers. The tests of this file try each bounded list of the engine with such an attacker.
 
 // wide6 and wide4 are endpoints of different sites of one wide prefix.
 func wide6(i int) netip.AddrPort {
@@ -207,7 +207,7 @@ func TestS35ForgottenPeerIsNotChosen(t *testing.T) {
 	if got := a.e.voterRank(nw.now, id); got != voterCame {
 		t.Errorf("rank %d of a peer that made contact first, want %d", got, voterCame)
 	}
-	s := nw.stranger("9.9.9.8:9000", 8)
+	s := nw.scriptedPeer("9.9.9.8:9000", 8)
 	for _, inbound := range []bool{false, true} {
 		n := tableNode(s)
 		n.Inbound = inbound

@@ -11,9 +11,9 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// seen has a stranger answer the PINGs that have arrived: it sees n at an endpoint. It returns how
-// many there were.
-func (s *stranger) seen(n *node, at netip.AddrPort) (k int) {
+// seen answers the PINGs that have arrived and reports that it sees n at an endpoint. It returns
+// their number.
+func (s *scriptedPeer) seen(n *node, at netip.AddrPort) (k int) {
 	for len(s.got) > 0 {
 		p, _ := s.take()
 		if p.Flag != codec.FlagMessage {
@@ -38,7 +38,7 @@ func (s *stranger) seen(n *node, at netip.AddrPort) (k int) {
 // endpoint.
 func (nw *network) comesIn(n *node, from string, seed uint64, at netip.AddrPort) {
 	nw.t.Helper()
-	s := nw.stranger(from, seed).listen()
+	s := nw.scriptedPeer(from, seed).listen()
 	s.connect(n)
 	answered := 0
 	for range 40 {
@@ -170,7 +170,7 @@ func TestLateProof(t *testing.T) {
 	a := reachNode(nw)
 	a.agree(DefaultDetectAddress, trueEnd)
 	nw.run(2 * time.Second)
-	s := nw.stranger("7.7.7.7:1", 40).listen()
+	s := nw.scriptedPeer("7.7.7.7:1", 40).listen()
 	s.connect(a)
 	answered := 0
 	for start := nw.now; nw.now < start+waitTime+time.Minute; {
@@ -298,7 +298,7 @@ func TestRevokedAddressIsOneAddress(t *testing.T) {
 }
 
 // Two unsolicited sources of different networks prove an address, and two of one network do not.
-func TestDetectedAddressIsProvedByStrangers(t *testing.T) {
+func TestUnsolicitedPeersProveAddress(t *testing.T) {
 	nw := newNetwork(t)
 	a := reachNode(nw)
 	a.agree(DefaultDetectAddress, trueEnd)
@@ -339,7 +339,7 @@ func TestAddressProvedByArrival(t *testing.T) {
 		a.homes = map[Via]netip.AddrPort{c.via: home}
 		nw.nodes[home] = a
 		a.addr = home
-		nw.stranger(fmt.Sprintf("7.7.%d.7:1", i), uint64(60+i)).listen().connect(a)
+		nw.scriptedPeer(fmt.Sprintf("7.7.%d.7:1", i), uint64(60+i)).listen().connect(a)
 		if s := a.e.AddressState(nw.now, netaddr.IPv4); len(s.ProvenBy) != c.want || s.Proven != (c.want == 2) {
 			t.Errorf("source %d, which arrived at %v: proven by %v, want %d", i, home, s.ProvenBy, c.want)
 		}

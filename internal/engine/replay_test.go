@@ -19,11 +19,11 @@ import (
 func TestS27ReplayedRequestIsNotAnswered(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		request func(s *stranger) []byte
+		request func(s *scriptedPeer) []byte
 	}{
-		{"PING", func(*stranger) []byte { return ping(1) }},
-		{"FINDNODE", func(s *stranger) []byte { return findNode(s.nw.t, 254, 255, 256) }},
-		{"TALKREQ", func(*stranger) []byte {
+		{"PING", func(*scriptedPeer) []byte { return ping(1) }},
+		{"FINDNODE", func(s *scriptedPeer) []byte { return findNode(s.nw.t, 254, 255, 256) }},
+		{"TALKREQ", func(*scriptedPeer) []byte {
 			m := codec.TalkRequest{RequestID: benchID(3), Protocol: []byte("nobody")}
 			return m.Append(nil)
 		}},
@@ -33,11 +33,11 @@ func TestS27ReplayedRequestIsNotAnswered(t *testing.T) {
 				nw := newNetwork(t)
 				b := nw.add("10.0.0.2:9000", nil)
 				for i := range 30 {
-					r := nw.stranger(fmt.Sprintf("10.0.%d.1:9", i+1), uint64(1000+i))
+					r := nw.scriptedPeer(fmt.Sprintf("10.0.%d.1:9", i+1), uint64(1000+i))
 					b.e.table.Add(0, table.NewNode(r.Record, r.Addr, false))
 					b.e.table.MarkLive(0, r.Record.ID(), r.Addr)
 				}
-				s := nw.stranger("10.0.0.9:9", 7).listen()
+				s := nw.scriptedPeer("10.0.0.9:9", 7).listen()
 				s.connect(b)
 				recorded := s.message(s.Record.ID(), b, s.Keys, c.request(s))
 				s.got = nil
@@ -95,7 +95,7 @@ func findNode(t testing.TB, distances ...uint) []byte {
 func TestS27ReplayLeavesSession(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("10.0.0.2:9000", nil)
-	s := nw.stranger("10.0.0.9:9", 7).listen()
+	s := nw.scriptedPeer("10.0.0.9:9", 7).listen()
 	s.connect(b)
 	old := s.Keys
 	recorded := s.message(s.Record.ID(), b, old, ping(5))
@@ -123,7 +123,7 @@ func TestS27ReplayLeavesSession(t *testing.T) {
 func TestS27ReplaysOfOneSessionAreOneASecond(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("10.0.0.2:9000", nil)
-	s := nw.stranger("10.0.0.9:9", 7).listen()
+	s := nw.scriptedPeer("10.0.0.9:9", 7).listen()
 	s.connect(b)
 	var recorded [][]byte
 	for i := range 50 {
@@ -150,7 +150,7 @@ func TestS27ReplaysOfOneSessionAreOneASecond(t *testing.T) {
 func TestRetransmissionIsAnswered(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("10.0.0.2:9000", nil)
-	s := nw.stranger("10.0.0.9:9", 7).listen()
+	s := nw.scriptedPeer("10.0.0.9:9", 7).listen()
 	s.connect(b)
 	m := s.message(s.Record.ID(), b, s.Keys, ping(9))
 	nw.inject(s.Addr, b, m)
@@ -165,7 +165,7 @@ func TestRetransmissionIsAnswered(t *testing.T) {
 	}
 }
 
-func idOf(s *stranger) *[32]byte {
+func idOf(s *scriptedPeer) *[32]byte {
 	id := [32]byte(s.Record.ID())
 	return &id
 }

@@ -240,7 +240,7 @@ func TestRequestMove(t *testing.T) {
 	}
 }
 
-// TestRequestConcurrent: whoever else tries, each request ends exactly once.
+// TestRequestConcurrent: each request ends exactly once, however many goroutines try to end it.
 func TestRequestConcurrent(t *testing.T) {
 	const rounds, n = 20, 200
 	p := newRequestTable[*testRequest](n)

@@ -92,16 +92,16 @@ func TestAnswerCollected(t *testing.T) {
 	}
 }
 
-// asked is a FINDNODE that a has sent to a stranger, who answers it packet by packet.
+// asked is a FINDNODE that a has sent to a scripted peer, which answers it packet by packet.
 type asked struct {
 	a   *node
-	s   *stranger
+	s   *scriptedPeer
 	id  codec.RequestID
 	got []Result
 }
 
-// ask has a ask the stranger for the distance 256.
-func (s *stranger) ask(a *node) *asked {
+// ask makes a ask the peer for the distance 256.
+func (s *scriptedPeer) ask(a *node) *asked {
 	s.nw.t.Helper()
 	q := &asked{a: a, s: s}
 	peer := Peer{ID: s.Record.ID(), PublicKey: s.Key.PublicKey(), Addr: s.Addr, Record: s.Record}
@@ -117,8 +117,8 @@ func (s *stranger) ask(a *node) *asked {
 	return q
 }
 
-// answer sends a packet of the answer from a stranger, and counts what it adds to c.
-func (q *asked) answer(from *stranger, total uint64, c Counter, records ...*enr.Record) uint64 {
+// answer sends a packet of the response from a peer, and returns how much it adds to c.
+func (q *asked) answer(from *scriptedPeer, total uint64, c Counter, records ...*enr.Record) uint64 {
 	m := codec.Nodes{RequestID: q.id, Total: total}
 	for _, r := range records {
 		m.Records = append(m.Records, r.Bytes()...)
@@ -128,10 +128,10 @@ func (q *asked) answer(from *stranger, total uint64, c Counter, records ...*enr.
 	return q.a.e.Counters()[c] - before
 }
 
-// far makes k records at the distance 256 of the stranger.
-func (s *stranger) far(k int) (list []*enr.Record) {
+// far makes k records at distance 256 from the peer.
+func (s *scriptedPeer) far(k int) (list []*enr.Record) {
 	for seed := uint64(1000); len(list) < k; seed++ {
-		if r := s.nw.stranger("10.0.1.1:9", seed).Record; enr.LogDistance(s.Record.ID(), r.ID()) == 256 {
+		if r := s.nw.scriptedPeer("10.0.1.1:9", seed).Record; enr.LogDistance(s.Record.ID(), r.ID()) == 256 {
 			list = append(list, r)
 		}
 	}
@@ -142,7 +142,7 @@ func (s *stranger) far(k int) (list []*enr.Record) {
 // bytes are kept than these may have.
 func TestS12AnswerIsBounded(t *testing.T) {
 	nw := newNetwork(t)
-	a, s := nw.add("10.0.0.1:9000", nil), nw.stranger("10.0.0.9:9000", 7).listen()
+	a, s := nw.add("10.0.0.1:9000", nil), nw.scriptedPeer("10.0.0.9:9000", 7).listen()
 	s.connect(a)
 	far := s.far(maxNodes + 4)
 
@@ -193,7 +193,7 @@ func TestS12AnswerIsBounded(t *testing.T) {
 }
 
 // large is a record of nearly the size that one may have.
-func (s *stranger) large() *enr.Record {
+func (s *scriptedPeer) large() *enr.Record {
 	r, err := s.Record.Edit().SetString("x", string(bytes.Repeat([]byte{'x'}, 150))).Sign(s.Key)
 	if err != nil {
 		s.nw.t.Fatal(err)
@@ -201,12 +201,12 @@ func (s *stranger) large() *enr.Record {
 	return r
 }
 
-// S12: an answer counts from whom was asked alone, of the type that was asked for. The request
-// lives on.
+// S12: only a response of the node and of the type that was asked for counts. Others do not
+// end the request.
 func TestS12AnswerOfAnother(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("10.0.0.1:9000", nil)
-	s, other := nw.stranger("10.0.0.9:9000", 7).listen(), nw.stranger("10.0.0.10:9000", 8).listen()
+	s, other := nw.scriptedPeer("10.0.0.9:9000", 7).listen(), nw.scriptedPeer("10.0.0.10:9000", 8).listen()
 	s.connect(a)
 	other.connect(a)
 	q, far := s.ask(a), s.far(2)
@@ -293,14 +293,14 @@ func TestS10UnprovenFamily(t *testing.T) {
 // skipped; those around it are used.
 func TestS13BadRecordAmongGoodOnes(t *testing.T) {
 	nw := newNetwork(t)
-	a, s := nw.add("10.0.0.1:9000", nil), nw.stranger("10.0.0.9:9000", 7).listen()
+	a, s := nw.add("10.0.0.1:9000", nil), nw.scriptedPeer("10.0.0.9:9000", 7).listen()
 	s.connect(a)
 	peer := Peer{ID: s.Record.ID(), PublicKey: s.Key.PublicKey(), Addr: s.Addr, Record: s.Record}
-	first := nw.stranger("10.0.0.50:1", 51).Record
+	first := nw.scriptedPeer("10.0.0.50:1", 51).Record
 	distance := enr.LogDistance(s.Record.ID(), first.ID())
 	second := first
 	for seed := uint64(52); second == first; seed++ {
-		if r := nw.stranger("10.0.0.51:1", seed).Record; enr.LogDistance(s.Record.ID(), r.ID()) == distance {
+		if r := nw.scriptedPeer("10.0.0.51:1", seed).Record; enr.LogDistance(s.Record.ID(), r.ID()) == distance {
 			second = r
 		}
 	}

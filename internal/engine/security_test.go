@@ -26,7 +26,7 @@ func TestS01UndecryptableMessageLeavesSession(t *testing.T) {
 	if r := a.ping(b); r.Err != nil {
 		t.Fatal(r.Err)
 	}
-	evil := nw.stranger("203.0.113.1:1", 7)
+	evil := nw.scriptedPeer("203.0.113.1:1", 7)
 	for range 20 {
 		before := b.e.Counters()[PacketsOut]
 		nw.inject(a.addr, b, evil.message(a.e.ID(), b, nil, nil))
@@ -42,7 +42,7 @@ func TestS01UndecryptableMessageLeavesSession(t *testing.T) {
 		t.Fatalf("session does not work any more: %v", r.Err)
 	}
 	if b.e.Counters()[HandshakesReceived] != shaken {
-		t.Error("the session was made anew")
+		t.Error("there was a second handshake")
 	}
 }
 
@@ -55,7 +55,7 @@ func TestS02RecordOfAnotherNode(t *testing.T) {
 	if _, _, ok := b.e.table.Get(victim.e.ID()); !ok {
 		t.Fatal("victim is not in the table")
 	}
-	evil := nw.stranger("203.0.113.1:1", 7).listen()
+	evil := nw.scriptedPeer("203.0.113.1:1", 7).listen()
 	// The attacker claims the victim's ID and shows its own record, with a huge sequence number.
 	own, err := evil.Record.Edit().SetSeq(1 << 60).Sign(evil.Key)
 	if err != nil {
@@ -96,7 +96,7 @@ func TestS03BadHandshakesLeaveChallenge(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			nw := newNetwork(t)
 			b := nw.add("10.0.0.2:9000", nil)
-			s := nw.stranger("10.0.0.9:9", 7).listen()
+			s := nw.scriptedPeer("10.0.0.9:9", 7).listen()
 			ch := s.challenge(b)
 			good := s.answer(ch, b, ping(1))
 			bad := s.answer(ch, b, ping(1))
@@ -119,7 +119,7 @@ func TestS03BadHandshakesLeaveChallenge(t *testing.T) {
 func TestS04AttemptsOfOneChallengeAreBounded(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("10.0.0.2:9000", nil)
-	s := nw.stranger("10.0.0.9:9", 7).listen()
+	s := nw.scriptedPeer("10.0.0.9:9", 7).listen()
 	ch := s.challenge(b)
 	bad := s.answer(ch, b, ping(1))
 	bad.Signature[0] ^= 1
@@ -137,7 +137,7 @@ func TestS04AttemptsOfOneChallengeAreBounded(t *testing.T) {
 	}
 }
 
-// countedCurve counts the arithmetic that strangers can ask for.
+// countedCurve counts the curve operations that any source can cause.
 type countedCurve struct {
 	curve.Curve
 	n int
@@ -165,7 +165,7 @@ func TestS05UnchallengedHandshakeCostsNoArithmetic(t *testing.T) {
 	arithmetic := &countedCurve{Curve: curve.Default()}
 	b := nw.add("10.0.0.2:9000", func(c *Config) { c.Curve = arithmetic })
 	other := nw.add("10.0.0.3:9000", nil)
-	s := nw.stranger("10.0.0.9:9", 7).listen()
+	s := nw.scriptedPeer("10.0.0.9:9", 7).listen()
 	h := s.answer(s.challenge(other), other, ping(1))
 	before := b.e.Records().Stats()
 	b.holdTasks = true
@@ -196,7 +196,7 @@ func TestS05UnchallengedHandshakeCostsNoArithmetic(t *testing.T) {
 func TestS06NeverMoreOutThanIn(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("10.0.0.2:9000", func(c *Config) { c.Session.MaxChallenges = 640 })
-	evil := nw.stranger("203.0.113.1:1", 7)
+	evil := nw.scriptedPeer("203.0.113.1:1", 7)
 	var r [4]byte
 	for i := range 20_000 {
 		binary.BigEndian.PutUint32(r[:], uint32(i))
@@ -220,7 +220,7 @@ func TestS11NoTableEntryWithoutHandshake(t *testing.T) {
 	nw := newNetwork(t)
 	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
 	// b's answers bring the record of a node that does not exist.
-	ghost := nw.stranger("10.0.0.77:9000", 99)
+	ghost := nw.scriptedPeer("10.0.0.77:9000", 99)
 	b.e.table.Add(0, table.NewNode(ghost.Record, ghost.Addr, false))
 	b.e.table.MarkLive(0, ghost.Record.ID(), ghost.Addr)
 	d := enr.LogDistance(b.e.ID(), ghost.Record.ID())
@@ -237,10 +237,10 @@ func TestS11NoTableEntryWithoutHandshake(t *testing.T) {
 func TestS12Nodes(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("10.0.0.1:9000", nil)
-	s := nw.stranger("10.0.0.9:9000", 7).listen()
+	s := nw.scriptedPeer("10.0.0.9:9000", 7).listen()
 	s.connect(a)
 	peer := Peer{ID: s.Record.ID(), PublicKey: s.Key.PublicKey(), Addr: s.Addr, Record: s.Record}
-	far := nw.stranger("10.0.0.50:1", 51).Record
+	far := nw.scriptedPeer("10.0.0.50:1", 51).Record
 	want := uint(enr.LogDistance(s.Record.ID(), far.ID()))
 
 	ask := func() (codec.RequestID, *[]Result) {
@@ -282,7 +282,7 @@ func TestS12Nodes(t *testing.T) {
 	t.Run("wrong distance", func(t *testing.T) {
 		var wrong *enr.Record
 		for i := uint64(60); wrong == nil; i++ {
-			if r := nw.stranger("10.0.0.60:1", i).Record; uint(enr.LogDistance(s.Record.ID(), r.ID())) != want {
+			if r := nw.scriptedPeer("10.0.0.60:1", i).Record; uint(enr.LogDistance(s.Record.ID(), r.ID())) != want {
 				wrong = r
 			}
 		}
@@ -321,7 +321,7 @@ func TestS12Nodes(t *testing.T) {
 func TestS14Replay(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("10.0.0.2:9000", nil)
-	s := nw.stranger("10.0.0.9:9", 7).listen()
+	s := nw.scriptedPeer("10.0.0.9:9", 7).listen()
 	packet := s.encode(s.answer(s.challenge(b), b, ping(1)), b)
 	nw.inject(s.Addr, b, packet)
 	for range 3 {
@@ -335,7 +335,7 @@ func TestS14Replay(t *testing.T) {
 func TestS14MessageFromAnotherAddress(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("10.0.0.2:9000", nil)
-	s := nw.stranger("10.0.0.9:9", 7).listen()
+	s := nw.scriptedPeer("10.0.0.9:9", 7).listen()
 	s.connect(b)
 	pongs := b.e.Counters()[OutPong]
 	nw.inject(netip.MustParseAddrPort("10.0.0.10:9"), b, s.message(s.Record.ID(), b, s.Keys, ping(1)))
@@ -443,7 +443,7 @@ func TestS16OneLostAnswerFailsOneRequest(t *testing.T) {
 	}
 	shaken := a.e.Counters()[HandshakesSent]
 	if r := a.ping(b); r.Err != nil || a.e.Counters()[HandshakesSent] != shaken {
-		t.Errorf("the session was made anew for one lost answer: %v", r.Err)
+		t.Errorf("a second handshake after one lost response: %v", r.Err)
 	}
 	// The same for a request of the table's own.
 	until := nw.now + 900*time.Millisecond
@@ -465,7 +465,7 @@ func TestS20PrivateAddressFromPublicPeer(t *testing.T) {
 	nw := newNetwork(t)
 	a, b := nw.add("198.51.99.1:9000", nil), nw.add("198.51.98.2:9000", nil)
 	for i, addr := range []string{"192.168.1.5:30303", "127.0.0.1:30303", "9.9.9.9:30303"} {
-		s := nw.stranger(addr, uint64(200+i))
+		s := nw.scriptedPeer(addr, uint64(200+i))
 		b.e.table.Add(0, table.NewNode(s.Record, s.Addr, false))
 		b.e.table.MarkLive(0, s.Record.ID(), s.Addr)
 	}
@@ -481,16 +481,16 @@ func TestS20PrivateAddressFromPublicPeer(t *testing.T) {
 		t.Errorf("%d records of private addresses were relayed, and only the asking node dropped them", n)
 	}
 	// A record that a peer offers all the same is dropped, and nobody is contacted there.
-	evil := nw.stranger("9.9.9.8:9000", 8).listen()
+	evil := nw.scriptedPeer("9.9.9.8:9000", 8).listen()
 	evil.connect(a)
 	peer := Peer{ID: evil.Record.ID(), PublicKey: evil.Key.PublicKey(), Addr: evil.Addr, Record: evil.Record}
-	public := nw.stranger("9.9.9.7:30303", 9).Record
+	public := nw.scriptedPeer("9.9.9.7:30303", 9).Record
 	offers := [][]byte{public.Bytes()}
 	var distances []uint
 	for i, addr := range []string{"10.1.1.1:1", "127.0.0.1:1", "169.254.1.1:1", "224.0.0.1:1"} {
-		offers = append(offers, nw.stranger(addr, uint64(300+i)).Record.Bytes())
+		offers = append(offers, nw.scriptedPeer(addr, uint64(300+i)).Record.Bytes())
 	}
-	both, err := public.Edit().SetSeq(public.Seq() + 1).SetIP(netip.MustParseAddr("fd00::1")).SetUDP6(1).Sign(nw.stranger("9.9.9.7:30303", 9).Key)
+	both, err := public.Edit().SetSeq(public.Seq() + 1).SetIP(netip.MustParseAddr("fd00::1")).SetUDP6(1).Sign(nw.scriptedPeer("9.9.9.7:30303", 9).Key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -585,7 +585,7 @@ func TestS26ClockJumps(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("10.0.0.1:9000", nil)
 	for i := range 120 {
-		s := nw.stranger(fmt.Sprintf("10.0.%d.9:9", i), uint64(i)+7)
+		s := nw.scriptedPeer(fmt.Sprintf("10.0.%d.9:9", i), uint64(i)+7)
 		a.e.table.Add(nw.now, table.NewNode(s.Record, s.Addr, false))
 		a.e.table.MarkLive(nw.now, s.Record.ID(), s.Addr)
 	}
@@ -605,7 +605,7 @@ func TestS26ClockJumps(t *testing.T) {
 func TestBadMessagesAreCounted(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.add("10.0.0.2:9000", nil)
-	s := nw.stranger("10.0.0.9:9", 7).listen()
+	s := nw.scriptedPeer("10.0.0.9:9", 7).listen()
 	s.connect(b)
 	for _, c := range []struct {
 		name    string
@@ -660,7 +660,7 @@ func TestS07FloodInAVictimsName(t *testing.T) {
 	if r := a.ping(b); r.Err != nil {
 		t.Fatal(r.Err)
 	}
-	evil := nw.stranger("203.0.113.1:1", 7)
+	evil := nw.scriptedPeer("203.0.113.1:1", 7)
 	for range 2000 {
 		b.w.Receive(nw.now, a.addr, evil.message(a.e.ID(), b, nil, nil))
 	}
@@ -675,7 +675,7 @@ func TestS07FloodInAVictimsName(t *testing.T) {
 		}
 	}
 	if b.e.Counters()[HandshakesReceived] != 1 || b.e.cfg.Access.Len() != 0 {
-		t.Error("the session was made anew, or somebody was banned")
+		t.Error("there was a second handshake, or a ban")
 	}
 }
 
@@ -685,7 +685,7 @@ func TestRequestsAreLimited(t *testing.T) {
 	b := nw.add("8.8.8.2:9000", func(c *Config) {
 		c.Verified = limiter.New(limiter.Config{Rates: limiter.Verified(), Seed: 3})
 	})
-	s := nw.stranger("7.7.7.9:9", 7).listen()
+	s := nw.scriptedPeer("7.7.7.9:9", 7).listen()
 	s.connect(b)
 	for range 5000 {
 		b.w.Receive(nw.now, s.Addr, s.message(s.Record.ID(), b, s.Keys, ping(1)))

@@ -162,7 +162,7 @@ func fillWithLargeRecords(t *testing.T, n *node) {
 // with the mark and another fault is not.
 func TestS09MalformedIsNotForeign(t *testing.T) {
 	nw := newNetwork(t)
-	b, s := nw.add("10.0.0.2:9000", nil), nw.stranger("10.0.0.9:9", 7)
+	b, s := nw.add("10.0.0.2:9000", nil), nw.scriptedPeer("10.0.0.9:9", 7)
 	good := s.message(s.Key.ID(), b, nil, nil)
 	id := [32]byte(b.e.ID())
 	// header alters bytes of the header, which begins behind the IV and the mask.

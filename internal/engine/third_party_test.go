@@ -72,8 +72,8 @@ func (f *flow) report(path string, most int) {
 }
 
 // serve answers the requests that have arrived: PING with PONG, FINDNODE of distance 0 with the
-// stranger's record and others with the records given. It returns how many packets arrived.
-func (s *stranger) serve(n *node, records ...*enr.Record) (k int) {
+// peer's record and others with the records given. It returns how many packets arrived.
+func (s *scriptedPeer) serve(n *node, records ...*enr.Record) (k int) {
 	for len(s.got) > 0 {
 		p, _ := s.take()
 		k++
@@ -106,7 +106,7 @@ func (s *stranger) serve(n *node, records ...*enr.Record) (k int) {
 }
 
 // nodes sends records as a NODES answer, eight in a packet.
-func (s *stranger) nodes(n *node, id codec.RequestID, list []*enr.Record) {
+func (s *scriptedPeer) nodes(n *node, id codec.RequestID, list []*enr.Record) {
 	total := max((len(list)+7)/8, 1)
 	for i := range total {
 		m := codec.Nodes{RequestID: id, Total: uint64(total)}
@@ -117,8 +117,8 @@ func (s *stranger) nodes(n *node, id codec.RequestID, list []*enr.Record) {
 	}
 }
 
-// announce has a stranger say that it has a newer record, and show it when asked.
-func (s *stranger) announce(n *node) {
+// announce tells n, in a PING, that the peer has a newer record.
+func (s *scriptedPeer) announce(n *node) {
 	s.nw.inject(s.Addr, n, s.message(s.Record.ID(), n, s.Keys, ping(s.Record.Seq())))
 }
 
@@ -136,9 +136,9 @@ func TestS28MovedToThirdParty(t *testing.T) {
 			a := nw.add("20.0.0.1:9000", nil)
 			f := nw.watch(a, victim)
 			const n = 64
-			var list []*stranger
+			var list []*scriptedPeer
 			for i := range n {
-				s := nw.stranger(fmt.Sprintf("30.%d.1.1:9000", i), uint64(i)+500).listen()
+				s := nw.scriptedPeer(fmt.Sprintf("30.%d.1.1:9000", i), uint64(i)+500).listen()
 				if !c.moved {
 					s.renewed(func(b *enr.Builder) { b.SetIP(victim.Addr()).SetUDP(uint16(5000 + i)) })
 				}
@@ -180,16 +180,16 @@ func TestS29ManyNameOneThirdParty(t *testing.T) {
 			nw := newNetwork(t)
 			a := nw.add("20.0.0.1:9000", nil)
 			f := nw.watch(a, victim)
-			var list []*stranger
-			names := make(map[*stranger][]*enr.Record)
+			var list []*scriptedPeer
+			names := make(map[*scriptedPeer][]*enr.Record)
 			seed := uint64(1000)
 			for i := range 15 {
-				s := nw.stranger(fmt.Sprintf("30.%d.1.1:9000", i), uint64(i)+500).listen()
+				s := nw.scriptedPeer(fmt.Sprintf("30.%d.1.1:9000", i), uint64(i)+500).listen()
 				s.connect(a)
 				list = append(list, s)
 				for len(names[s]) < 16 {
 					seed++
-					if g := nw.stranger(c.at(len(names[s])).String(), seed); enr.LogDistance(s.Record.ID(), g.Record.ID()) == 256 {
+					if g := nw.scriptedPeer(c.at(len(names[s])).String(), seed); enr.LogDistance(s.Record.ID(), g.Record.ID()) == 256 {
 						names[s] = append(names[s], g.Record)
 					}
 				}
@@ -222,9 +222,9 @@ func TestS28OtherFamily(t *testing.T) {
 		}
 	})
 	const n = 20
-	var list []*stranger
+	var list []*scriptedPeer
 	for i := range n {
-		s := nw.stranger(fmt.Sprintf("30.%d.1.1:9000", i), uint64(i)+500).listen()
+		s := nw.scriptedPeer(fmt.Sprintf("30.%d.1.1:9000", i), uint64(i)+500).listen()
 		s.renewed(func(b *enr.Builder) { b.SetIP(victim.Addr()).SetUDP6(uint16(5000 + i)) })
 		s.connect(a)
 		list = append(list, s)
@@ -252,7 +252,7 @@ func TestS30SilentPeerGetsNoLargeAnswers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			nw := newNetwork(t)
 			a := nw.add("20.0.0.1:9000", nil)
-			s := nw.stranger("30.1.1.1:9000", 7).listen()
+			s := nw.scriptedPeer("30.1.1.1:9000", 7).listen()
 			s.connect(a)
 			nw.run(c.wait)
 			fillTable(a, 16)
@@ -337,7 +337,7 @@ func TestS30SilentPeerGetsNoLargeTalkResponses(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("20.0.0.1:9000", nil)
 	a.e.cfg.Talk = echo{a}
-	s := nw.stranger("30.1.1.1:9000", 7).listen()
+	s := nw.scriptedPeer("30.1.1.1:9000", 7).listen()
 	s.connect(a)
 	nw.run(time.Minute)
 	f := nw.watch(a, s.Addr)
@@ -352,7 +352,7 @@ func TestS30SilentPeerGetsNoLargeTalkResponses(t *testing.T) {
 // fillTable puts k live nodes into a table.
 func fillTable(a *node, k int) {
 	for i := range k {
-		s := a.net.stranger(fmt.Sprintf("40.%d.1.1:9000", i), uint64(i)+5000)
+		s := a.net.scriptedPeer(fmt.Sprintf("40.%d.1.1:9000", i), uint64(i)+5000)
 		a.e.table.Add(a.net.now, tableNode(s))
 		a.e.table.MarkLive(a.net.now, s.Record.ID(), s.Addr)
 	}
@@ -381,13 +381,13 @@ func TestS31LowPorts(t *testing.T) {
 					contacted[to] = true
 				}
 			})
-			s := nw.stranger("30.1.1.1:9000", 7).listen()
+			s := nw.scriptedPeer("30.1.1.1:9000", 7).listen()
 			s.connect(a)
 			var named []*enr.Record
 			ports := []uint16{53, 123, 161, 1023, 1024}
 			for seed := uint64(100); len(named) < len(ports); seed++ {
 				at := fmt.Sprintf("40.%d.1.1:%d", len(named), ports[len(named)])
-				if g := nw.stranger(at, seed); enr.LogDistance(s.Record.ID(), g.Record.ID()) == 256 {
+				if g := nw.scriptedPeer(at, seed); enr.LogDistance(s.Record.ID(), g.Record.ID()) == 256 {
 					named = append(named, g.Record)
 				}
 			}
@@ -402,14 +402,14 @@ func TestS31LowPorts(t *testing.T) {
 				}
 			}
 			// A node's own claim, and a node that is there itself.
-			claim := nw.stranger("30.2.1.1:9000", 8).listen()
+			claim := nw.scriptedPeer("30.2.1.1:9000", 8).listen()
 			claim.renewed(func(b *enr.Builder) { b.SetUDP(53) })
 			claim.connect(a)
 			nw.run(time.Second)
 			if at := netip.AddrPortFrom(claim.Addr.Addr(), 53); contacted[at] != allowed {
 				t.Errorf("a claim: contacted %v, want %v", contacted[at], allowed)
 			}
-			there := nw.stranger("30.3.1.1:53", 9).listen()
+			there := nw.scriptedPeer("30.3.1.1:53", 9).listen()
 			there.connect(a)
 			for range 20 {
 				nw.run(100 * time.Millisecond)
@@ -437,9 +437,9 @@ func TestS44RecordFetches(t *testing.T) {
 			nw := newNetwork(t)
 			a := nw.add("20.0.0.1:9000", nil)
 			honest := nw.add("50.1.1.1:9000", nil)
-			var evil []*stranger
+			var evil []*scriptedPeer
 			for i := range 24 {
-				s := nw.stranger(fmt.Sprintf(c.at, i+1), uint64(i)+500).listen()
+				s := nw.scriptedPeer(fmt.Sprintf(c.at, i+1), uint64(i)+500).listen()
 				// Its record names another port, so that it is not in the table.
 				s.renewed(func(b *enr.Builder) { b.SetUDP(9001) })
 				s.connect(a)

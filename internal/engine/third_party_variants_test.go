@@ -14,10 +14,10 @@ import (
 // naming has 15 peers of 15 networks hand out 16 records each for a minute, of endpoints that at
 // says. With shared, all peers name the same node IDs.
 func (nw *network) naming(a *node, shared bool, at func(i int) netip.AddrPort) {
-	var list []*stranger
-	names := make(map[*stranger][]*enr.Record)
+	var list []*scriptedPeer
+	names := make(map[*scriptedPeer][]*enr.Record)
 	for i := range 15 {
-		s := nw.stranger(fmt.Sprintf("30.%d.1.1:9000", i), uint64(i)+500).listen()
+		s := nw.scriptedPeer(fmt.Sprintf("30.%d.1.1:9000", i), uint64(i)+500).listen()
 		s.connect(a)
 		list = append(list, s)
 		seed := uint64(1000)
@@ -26,7 +26,7 @@ func (nw *network) naming(a *node, shared bool, at func(i int) netip.AddrPort) {
 		}
 		for len(names[s]) < 16 {
 			seed++
-			if g := nw.stranger(at(len(names[s])).String(), seed); shared || enr.LogDistance(s.Record.ID(), g.Record.ID()) == 256 {
+			if g := nw.scriptedPeer(at(len(names[s])).String(), seed); shared || enr.LogDistance(s.Record.ID(), g.Record.ID()) == 256 {
 				names[s] = append(names[s], g.Record)
 			}
 		}
@@ -139,11 +139,11 @@ func TestS20PrivateBesidePublicInLookup(t *testing.T) {
 					f.at = append(f.at, nw.now)
 				}
 			})
-			s := nw.stranger("[2a03::1]:9000", 7).listen()
+			s := nw.scriptedPeer("[2a03::1]:9000", 7).listen()
 			s.connect(a)
 			var names []*enr.Record
 			for seed := uint64(1000); len(names) < 5; seed++ { // one packet
-				g := nw.stranger("[2a04::1]:9000", seed)
+				g := nw.scriptedPeer("[2a04::1]:9000", seed)
 				b := enr.NewBuilder()
 				c.rec(b, len(names))
 				rec, err := b.Sign(g.Key)

@@ -17,11 +17,11 @@ func TestT18FloodDoesNotDelayPing(t *testing.T) {
 	const peers, rounds = 100, 10
 	nw := newNetwork(t)
 	b := nw.registrar("8.0.0.1:9000", nil)
-	other := nw.stranger("9.0.0.9:9000", 6).listen()
+	other := nw.scriptedPeer("9.0.0.9:9000", 6).listen()
 	other.connect(b)
-	flood := make([]*stranger, peers)
+	flood := make([]*scriptedPeer, peers)
 	for i := range flood {
-		flood[i] = nw.stranger(fmt.Sprintf("%d.%d.0.9:9000", 20+i, i), uint64(1000+i)).listen()
+		flood[i] = nw.scriptedPeer(fmt.Sprintf("%d.%d.0.9:9000", 20+i, i), uint64(1000+i)).listen()
 		flood[i].connect(b)
 	}
 	b.holdTasks = true
@@ -52,5 +52,5 @@ func TestT18FloodDoesNotDelayPing(t *testing.T) {
 	b.holdTasks = false
 	nw.now += time.Second
 	b.w.Begin(nw.now)
-	nw.stranger("5.0.0.9:9000", 5).listen().connect(b)
+	nw.scriptedPeer("5.0.0.9:9000", 5).listen().connect(b)
 }

@@ -16,7 +16,7 @@ func TestT10EarlyRetriesAreCharged(t *testing.T) {
 		c.Verified = limiter.New(limiter.Config{Rates: limiter.Verified(), Seed: 3})
 	})
 	nw.add("9.0.0.1:9000", nil).registerAt(b, topic.Of("one"), nil) // the next one has to wait
-	s, top := nw.stranger("7.0.0.9:9000", 7).listen(), topic.Of("two")
+	s, top := nw.scriptedPeer("7.0.0.9:9000", 7).listen(), topic.Of("two")
 	s.connect(b)
 	s.say(b, regTopic(1, top, s.Record.Bytes(), nil))
 	var c codec.RegConfirmation

@@ -326,7 +326,8 @@ func (w *Worker) topicAnswer(r *TopicRun, id enr.ID, n topic.Node, distances []u
 		return
 	}
 	auxiliary := w.topicNodes(n, res.Records)
-	ads := make([]topic.Node, len(res.Ads)) // what cannot be contacted from here may be reached otherwise
+	// what cannot be contacted from here may be reached otherwise
+	ads := make([]topic.Node, len(res.Ads))
 	for i, rec := range res.Ads {
 		ads[i].Record = rec
 		ads[i].Addr, _ = w.e.named(w.now, rec, table.Class(n.Addr.Addr()))

@@ -42,9 +42,9 @@ type topicScratch struct {
 }
 
 // recordCheckLimit spaces the signature checks that one peer can cause with ever new records. It
-// remembers the peers that had one within the last recordCheckPause. While the set that a peer falls
-// into is full of others, the peer has to wait as well, so no number of peers gets more checks than
-// there is room for.
+// remembers the peers that had one within the last recordCheckPause. While the set that a peer
+// falls into is full of others, the peer has to wait as well, so no number of peers gets more
+// checks than there is room for.
 type recordCheckLimit struct {
 	mu   sync.Mutex
 	sets [recordCheckSets][recordCheckWays]struct {

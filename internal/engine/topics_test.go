@@ -72,7 +72,7 @@ func TestRegisterAndQuery(t *testing.T) {
 				t.Fatalf("query: %v, %v", q.Ads, q.Err)
 			}
 			if q := a.query(b, top); q.Err != nil || len(q.Ads) != 0 {
-				t.Errorf("the advertiser was told of itself: %v, %v", q.Ads, q.Err)
+				t.Errorf("the advertiser got its own record: %v, %v", q.Ads, q.Err)
 			}
 			if q := asker.query(b, topic.Of("another")); q.Err != nil || len(q.Ads) != 0 {
 				t.Errorf("query for another topic: %v, %v", q.Ads, q.Err)
@@ -240,15 +240,15 @@ func topicQuery(id byte, t topic.Topic, distances ...uint) []byte {
 }
 
 // say sends a message within the session with n.
-func (s *stranger) say(n *node, message []byte) {
+func (s *scriptedPeer) say(n *node, message []byte) {
 	s.got = nil
 	s.nw.inject(s.Addr, n, s.message(s.Record.ID(), n, s.Keys, message))
 	n.runTasks()
 	s.nw.deliver()
 }
 
-// sign makes a record of the stranger's with another sequence number and address.
-func (s *stranger) sign(seq uint64, addr netip.AddrPort) []byte {
+// sign makes a record of the peer with another sequence number and address.
+func (s *scriptedPeer) sign(seq uint64, addr netip.AddrPort) []byte {
 	r, err := enr.NewBuilder().SetSeq(seq).SetIP(addr.Addr()).SetUDP(addr.Port()).Sign(s.Key)
 	if err != nil {
 		s.nw.t.Fatal(err)
@@ -260,7 +260,7 @@ func (s *stranger) sign(seq uint64, addr netip.AddrPort) []byte {
 func TestT04ForeignAddress(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.registrar("8.0.0.1:9000", nil)
-	s := nw.stranger("7.0.0.9:9000", 7).listen()
+	s := nw.scriptedPeer("7.0.0.9:9000", 7).listen()
 	s.connect(b)
 	victim := nw.add("9.0.0.1:9000", nil)
 	for name, record := range map[string][]byte{
@@ -281,7 +281,7 @@ func TestT04ForeignAddress(t *testing.T) {
 	}
 	s.say(b, regTopic(2, topic.Of("x"), s.Record.Bytes(), nil))
 	if m := s.reply(); len(m) == 0 || m[0] != byte(codec.TypeRegConfirmation) {
-		t.Error("the stranger's own record is refused as well")
+		t.Error("the peer's own record is refused as well")
 	}
 }
 
@@ -289,7 +289,7 @@ func TestT04ForeignAddress(t *testing.T) {
 func TestT16UnsolicitedTopicAnswers(t *testing.T) {
 	nw := newNetwork(t)
 	a, b := nw.add("7.0.0.1:9000", nil), nw.registrar("8.0.0.1:9000", nil)
-	s := nw.stranger("9.0.0.9:9000", 7).listen()
+	s := nw.scriptedPeer("9.0.0.9:9000", 7).listen()
 	s.connect(a)
 	b.holdTasks = true
 	// b's answers are late
@@ -298,7 +298,7 @@ func TestT16UnsolicitedTopicAnswers(t *testing.T) {
 	a.w.Begin(nw.now)
 	a.w.Start(Request{Type: codec.TypeRegTopic, Peer: b.peer(), Topic: topic.Of("x"), Done: func(_ *Worker, r Result) { got = append(got, r) }})
 	nw.deliver()
-	var id codec.RequestID // that of the request, as if the stranger had guessed it
+	var id codec.RequestID // that of the request, as if the peer had guessed it
 	for _, slot := range a.e.calls.pending.slots {
 		if slot.live {
 			id = slot.id
@@ -312,15 +312,15 @@ func TestT16UnsolicitedTopicAnswers(t *testing.T) {
 		s.say(a, m)
 	}
 	if len(got) != 0 {
-		t.Errorf("a stranger has ended the request: %v", got)
+		t.Errorf("another peer has ended the request: %v", got)
 	}
 	if c := a.e.Counters(); c[DropUnsolicited] != 3 {
 		t.Errorf("%d unsolicited answers, want 3", c[DropUnsolicited])
 	}
 }
 
-// answerTo has the stranger answer the request that it received with messages.
-func (s *stranger) requestID(n *node) codec.RequestID {
+// requestID returns the ID of the oldest request that arrived.
+func (s *scriptedPeer) requestID(n *node) codec.RequestID {
 	m := s.reply()
 	if m == nil {
 		s.nw.t.Fatal("no request")
@@ -382,7 +382,7 @@ func TestT16OddTopicAnswers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			nw := newNetwork(t)
 			a := nw.add("7.0.0.1:9000", nil)
-			s := nw.stranger("9.0.0.9:9000", 7).listen()
+			s := nw.scriptedPeer("9.0.0.9:9000", 7).listen()
 			s.connect(a)
 			var got []Result
 			a.w.Begin(nw.now)
@@ -403,7 +403,7 @@ func TestT16OddTopicAnswers(t *testing.T) {
 func TestT14AuxiliaryRecordsAreChecked(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("7.0.0.1:9000", nil)
-	s := nw.stranger("9.0.0.9:9000", 7).listen()
+	s := nw.scriptedPeer("9.0.0.9:9000", 7).listen()
 	s.connect(a)
 	top := topic.Of("x")
 	var at256, legacy, other []byte
@@ -455,7 +455,7 @@ func TestT17TopicAnswersAreNoAmplifier(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.registrar("8.0.0.1:9000", nil)
 	b.fillTable(400)
-	s := nw.stranger("7.0.0.9:9000", 7).listen()
+	s := nw.scriptedPeer("7.0.0.9:9000", 7).listen()
 	s.connect(b)
 	nw.now += budget.ProofLife + time.Minute // it was there, and may be gone
 	b.w.Begin(nw.now)
@@ -484,7 +484,7 @@ func TestT17TopicAnswersAreNoAmplifier(t *testing.T) {
 func TestT18EverNewRecords(t *testing.T) {
 	nw := newNetwork(t)
 	b := nw.registrar("8.0.0.1:9000", nil)
-	s := nw.stranger("7.0.0.9:9000", 7).listen()
+	s := nw.scriptedPeer("7.0.0.9:9000", 7).listen()
 	s.connect(b)
 	b.holdTasks = true
 	for i := range 100 {
@@ -539,7 +539,7 @@ func TestT27QueriesAreLimited(t *testing.T) {
 	b := nw.registrar("8.0.0.1:9000", func(c *Config) {
 		c.Verified = limiter.New(limiter.Config{Rates: limiter.Verified(), Seed: 3})
 	})
-	s := nw.stranger("7.0.0.9:9000", 7).listen()
+	s := nw.scriptedPeer("7.0.0.9:9000", 7).listen()
 	s.connect(b)
 	for range 5000 {
 		b.w.Receive(nw.now, s.Addr, s.message(s.Record.ID(), b, s.Keys, topicQuery(1, topic.Of("x"))))

@@ -140,8 +140,8 @@ func (l *Limiter) charge(now time.Duration, addr netip.Addr) cause {
 		return allowed
 	}
 	levels := l.levels[family]
-	// Check all levels before charging any: a refused datagram must neither use up a wider limit nor
-	// take an entry.
+	// Check all levels before charging any: a refused datagram must neither use up a wider limit
+	// nor take an entry.
 	var slots [numLevels]slot
 	for i := range levels {
 		lv, at := &levels[i], &slots[i]

@@ -2,7 +2,8 @@
 // makes sessions by real handshakes, sends requests at a rate or as fast as they are answered,
 // opens every response, and counts.
 //
-//	g, err := load.New(load.Config{Target: target, Mix: load.Only(load.Ping), Identities: 1000, Window: 256})
+//	config := load.Config{Target: target, Mix: load.Only(load.Ping), Identities: 1000, Window: 256}
+//	g, err := load.New(config)
 //	if err != nil { … }
 //	defer g.Close()
 //	if err := g.Prepare(ctx, nil); err != nil { … }
@@ -37,8 +38,8 @@
 //	  |  as many requests as window or schedule allow
 //	  v
 //	exchanges, in the order of sending, for each socket ---- older than the timeout ---> lost
-//	  ^                                                                                  kept a while to tell late answers
-//	  |  who is it for? is it whole? how long did it take?
+//	  ^                                                    kept a while to recognize late responses
+//	  |  find the exchange, check the response, measure its latency
 //	  |
 //	datagrams from the target --- WHOAREYOU ---> handshake
 //

@@ -315,7 +315,7 @@ func (w *worker) lose(s *socket, i int32) {
 		w.waiting = append(w.waiting, x.who)
 	}
 	if x.who == nil {
-		w.pool.end(&s.list, i) // nothing has to be tried to tell whom a late answer is for
+		w.pool.end(&s.list, i) // without an identity, a late response needs no search
 		return
 	}
 	w.pool.markLost(&s.list, i)

@@ -2,7 +2,8 @@
 // role. A program that a test has started never outlives it, every wait is bounded, and the log of
 // a program is part of the log of a test that fails.
 //
-//	p := proctest.Start(t, proctest.Self("MY_TEST_CHILD", "--addr", "127.0.0.1:0"), proctest.Options{})
+//	program := proctest.Self("MY_TEST_CHILD", "--addr", "127.0.0.1:0")
+//	p := proctest.Start(t, program, proctest.Options{})
 //	record := p.Record(t)
 //	...
 //	if code := p.End(t, syscall.SIGTERM); code != 0 { ... }
@@ -57,8 +58,9 @@ type Options struct {
 
 // Process is a program that runs, or has run.
 type Process struct {
-	Cmd    *exec.Cmd
-	Out    *Buffer       // standard output so far, without the first line if Options.Rest reads the rest
+	Cmd *exec.Cmd
+	// standard output so far, without the first line if Options.Rest reads the rest
+	Out    *Buffer
 	Log    *Buffer       // standard error so far, unless Cmd.Stderr was set
 	Exited chan struct{} // closed when the program has ended
 

@@ -81,7 +81,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// A program that goes on is killed when the test ends.
+// A program that still runs is killed when the test ends.
 func TestEndsWithTheTest(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("probed for exit codes of killed programs: Windows has others")

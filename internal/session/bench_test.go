@@ -161,7 +161,7 @@ func BenchmarkLookup(b *testing.B) {
 				b.Fatalf("%d sessions were not found", missing)
 			}
 		})
-		b.Run("strangers="+c.name, func(b *testing.B) {
+		b.Run("unknown="+c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			k := keys[0]
 			for i := uint64(0); b.Loop(); i++ {

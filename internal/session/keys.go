@@ -46,7 +46,7 @@ func NewKeys(read, write *[aead.KeySize]byte) *Keys {
 	return k
 }
 
-// prefer records who made the handshake with whom.
+// prefer records the two sides of the handshake.
 func (k *Keys) prefer(initiator, recipient *[32]byte) {
 	k.preferred = bytes.Compare(initiator[:], recipient[:]) < 0
 }

@@ -47,8 +47,8 @@ type Config struct {
 	// MaxSessions is the number of sessions. Because hashing is uneven, each of several shards gets
 	// spare slots, so a map with the default of Shards holds up to 1.3 times as many.
 	MaxSessions int
-	// MaxChallenges is the number of live challenges; beyond it the oldest one is evicted. Each takes
-	// 52 bytes, allocated on demand.
+	// MaxChallenges is the number of live challenges; beyond it the oldest one is evicted. Each
+	// takes 52 bytes, allocated on demand.
 	MaxChallenges     int
 	ChallengeLifetime time.Duration // lifetime of a WHOAREYOU
 	IdleTimeout       time.Duration // a session without messages ends after this time

@@ -320,8 +320,8 @@ func TestMapAllocs(t *testing.T) {
 	}
 }
 
-// TestSingleKeyAgreesWithLookup: SingleKey, which takes no lock, never contradicts Lookup, and finds the
-// sessions with one pair of keys.
+// TestSingleKeyAgreesWithLookup: SingleKey, which takes no lock, never contradicts Lookup, and
+// finds the sessions with one pair of keys.
 func TestSingleKeyAgreesWithLookup(t *testing.T) {
 	m, r := NewMap(Config{MaxSessions: 300, Seed: 3, Shards: shards}), testRandom(t, 1)
 	const keys = 400

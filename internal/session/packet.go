@@ -62,8 +62,8 @@ func HandshakeSize(record, plaintext int) int {
 // sender's, or empty if the recipient has it.
 //
 // plaintext may stand where its ciphertext goes, at
-// dst[len(dst)+codec.HandshakeHeaderSize+len(record):]; else it must not overlap the packet, nor may
-// record.
+// dst[len(dst)+codec.HandshakeHeaderSize+len(record):]; else it must not overlap the packet, nor
+// may record.
 func (h *Header) AppendHandshake(dst []byte, to *[32]byte, in *Initiation, record, plaintext []byte) []byte {
 	start := len(dst)
 	dst = codec.AppendHandshakeHeader(dst, h.Protocol, &h.IV, &h.Nonce, &h.Source, &in.Signature, &in.Ephemeral, record)

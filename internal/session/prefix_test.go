@@ -10,7 +10,7 @@ import (
 
 // S39: a new session of a network that has most of the map evicts a session of its own network, the
 // longest idle of a sample, and no other.
-func TestS39OwnNetworkGivesWay(t *testing.T) {
+func TestS39OwnNetworkIsEvicted(t *testing.T) {
 	const honest, crowd = 32, 64
 	m, r := NewMap(Config{Seed: 1, MaxSessions: honest + crowd, Shards: 1}), testRandom(t, 1)
 	all := inUse(t, m, honest)

@@ -8,7 +8,8 @@
 //	bucket   key               value
 //	meta     "version"         1 byte: 2
 //	local    node ID, 32 B     encoded record of this node under that ID
-//	nodes    node ID, 32 B     last seen, 8 B big-endian Unix seconds | score, 2 B | encoded record, up to 300 B
+//	nodes    node ID, 32 B     last seen, 8 B big-endian Unix seconds | score, 2 B |
+//	                           encoded record
 //
 // Version 1 had no scores. Open upgrades such a file.
 //

@@ -9,7 +9,7 @@ import (
 
 // Wheel holds deadlines of slots in a ring of lists, one for each tick of time, linked by slot
 // number. Adding and removing take a few nanoseconds and no memory. A deadline beyond the
-// length of the ring is looked at once per turn. Callers must serialize their calls.
+// length of the ring is checked in each turn. Callers must serialize their calls.
 //
 //	ring   [t] -> slot -> slot     links[slot] = {next, prev, bucket}
 //	       [t+1]

@@ -19,10 +19,10 @@ type Datagram struct {
 
 // Net is a network that hands datagrams on, in one of two ways:
 //
-//   - Datagrams of Send wait in Queue until the test calls Deliver, which hands them to Receive. That
-//     is for engines, which have no goroutines and no clock of their own.
-//   - Conn makes a fastpath.Conn for an address. Datagrams from one Conn to another take Delay. That is for
-//     nodes, in a bubble of testing/synctest.
+//   - Datagrams of Send wait in Queue until the test calls Deliver, which hands them to Receive.
+//     That is for engines, which have no goroutines and no clock of their own.
+//   - Conn makes a fastpath.Conn for an address. Datagrams from one Conn to another take Delay.
+//     That is for nodes, in a bubble of testing/synctest.
 //
 // Package simnet has a network with everything else: loss, jitter, NATs, restarts.
 type Net struct {
@@ -30,7 +30,8 @@ type Net struct {
 	Delay time.Duration
 	// Route, Tap and Drop, if not nil, are called with each datagram in this order, when it is
 	// delivered or, to a Conn, when it is sent. Route rewrites the addresses, as NATs do, or loses
-	// the datagram. Tap looks at it. Drop loses it if it returns true. They must not send to a Conn.
+	// the datagram. Tap looks at it. Drop loses it if it returns true. They must not send to a
+	// Conn.
 	Route func(from, to netip.AddrPort) (newFrom, newTo netip.AddrPort, ok bool)
 	Tap   func(from, to netip.AddrPort, b []byte)
 	Drop  func(from, to netip.AddrPort, b []byte) bool
@@ -83,7 +84,7 @@ func (n *Net) Take(i int) Datagram {
 	return d
 }
 
-// pass applies Route, Tap and Drop, and reports whether the datagram goes on.
+// pass applies Route, Tap and Drop, and reports whether the datagram passes.
 func (n *Net) pass(d *Datagram) bool {
 	if n.Route != nil {
 		var ok bool

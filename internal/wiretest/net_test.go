@@ -16,8 +16,8 @@ var (
 	addrC = netip.MustParseAddrPort("10.0.0.3:3")
 )
 
-// Datagrams arrive in order, those that receivers send included, unless Route, Drop or the test does
-// something about it.
+// Datagrams arrive in order, those that receivers send included, unless Route, Drop or the test
+// does something about it.
 func TestNet(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -153,7 +153,8 @@ func (p *Peer) Challenge(packet *codec.Packet, to Remote, recordSeq uint64) (ses
 	return ch, ch.AppendPacket(nil, codec.DefaultProtocol, &to.ID)
 }
 
-// Accept examines a handshake packet that answers a challenge. The peer has its keys then. known is the sender's record if the peer knows it.
+// Accept examines a handshake packet that answers a challenge. The peer has its keys then. known is
+// the sender's record if the peer knows it.
 func (p *Peer) Accept(ch *session.Challenge, packet *codec.Packet, known *enr.Record) (session.Accepted, error) {
 	shaken := *packet
 	shaken.Message = bytes.Clone(packet.Message)

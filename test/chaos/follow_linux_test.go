@@ -123,8 +123,8 @@ func TestAddressGone(t *testing.T) {
 	}
 }
 
-// A bootnode process that starts before its host has an address follows it, and goes on when it is
-// told to read its settings again.
+// A bootnode process that starts before its host has an address follows it, and continues after a
+// reload of its settings.
 func TestFollowAddressesBootnode(t *testing.T) {
 	heavy(t)
 	f := newFabric(t)

@@ -196,7 +196,7 @@ func TestSecondAddressLater(t *testing.T) {
 	}
 }
 
-// A bootnode whose record names an address that the kernel does not send from by itself is in the
+// A bootnode whose record names an address that the kernel does not send from by default is in the
 // tables of all others: one of two addresses, a virtual one on the loopback interface, a deprecated
 // IPv6 one.
 func TestExternalIPOfMachine(t *testing.T) {

@@ -69,7 +69,7 @@ func wantErrors(t *testing.T, conns []net.PacketConn) {
 }
 
 // S21: whatever routers and hosts complain about by ICMP, only the call that it is about fails. The
-// socket goes on, and everybody else is served, also if the application has asked the kernel to
+// socket continues, and everybody else is served, also if the application has asked the kernel to
 // report such errors on the socket.
 func TestS21Unreachable(t *testing.T) {
 	heavy(t)

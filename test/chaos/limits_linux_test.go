@@ -14,7 +14,7 @@ import (
 )
 
 // A process that may open next to no files, and connections of HTTP that use up what there is: UDP
-// and the database go on, and HTTP comes back when connections end.
+// and the database continue, and HTTP comes back when connections end.
 func TestNoDescriptors(t *testing.T) {
 	heavy(t)
 	bans := filepath.Join(t.TempDir(), "bans")
@@ -113,8 +113,8 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// The disk is full while the network grows: the node goes on, says so once in a while, loses
-// nothing that it had, and saves when there is room again. It also starts on a full disk with what
+// The disk is full while the network grows: the node continues, reports it now and then, loses
+// none of its data, and saves when there is room again. It also starts on a full disk with what
 // it had.
 func TestFullDisk(t *testing.T) {
 	heavy(t)

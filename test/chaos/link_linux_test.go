@@ -67,7 +67,7 @@ func TestOutage(t *testing.T) {
 				m := newMesh(t, f, 4, launch{bound: o.bound}, nil)
 				before, lines, cpu := m.boot.metrics(t), m.boot.Log.Lines(), m.boot.cpu(t)
 				o.begin(t, m.boot.h)
-				// The others go on among themselves, and in vain to the bootnode, which tries to
+				// The others keep calling each other, and in vain the bootnode, which tries to
 				// reach them.
 				a := load{nodes: m.nodes, workers: 4, pause: 100 * time.Millisecond}.run(t, outageTime)
 				a.check(t, 1)

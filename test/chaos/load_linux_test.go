@@ -190,7 +190,7 @@ func (l load) until(t *testing.T, stop chan struct{}) *account {
 	}
 	all.Wait()
 	for _, n := range l.nodes {
-		// Those of the node itself, such as lookups, go on; a call that nobody would ever end shows
+		// The node's own calls, such as lookups, continue; a call that nobody would ever end shows
 		// in the time that this takes.
 		if c := n.Stats().Requests; c > 1000 {
 			t.Errorf("%d requests are under way after the load", c)

@@ -63,7 +63,7 @@ func (m *movers) endpoint() (a netip.AddrPort) {
 }
 
 // settled waits until the mover's record names at and all peers have it there, while the
-// application of the mover goes on calling them. It returns how long the record took, and the
+// application of the mover keeps calling them. It returns how long the record took, and the
 // tables.
 func (m *movers) settled(t *testing.T, at netip.AddrPort) (record, tables time.Duration) {
 	t.Helper()

@@ -32,7 +32,7 @@ var paths = []path{
 }
 
 // Datagrams of 1280 bytes where packets are smaller: they travel in fragments, also where only a
-// router on the way knows. Where one drops them without a word, small messages go on.
+// router on the way knows. Where one drops them silently, small messages still pass.
 func TestMTU(t *testing.T) {
 	heavy(t)
 	for _, p := range paths {

@@ -56,9 +56,9 @@ func TestS23KillUnderTraffic(t *testing.T) {
 		seconds(back[rounds-1]), a)
 }
 
-// S26: a process that stands still for a while and goes on, as on a machine that is suspended or in
-// a debugger: work that became due meanwhile does not come in one burst, and the sessions are as
-// before.
+// S26: a process that stands still for a while and then continues, as on a machine that is
+// suspended or in a debugger: work that became due meanwhile does not come in one burst, and the
+// sessions are as before.
 func TestS26Suspend(t *testing.T) {
 	heavy(t)
 	for _, f := range []family{ipv4, ipv6} {

@@ -7,8 +7,8 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// The network falls into two parts for long enough that each forgets the other. Each goes on by
-// itself; and when they can reach each other again they become one network, though most of the
+// The network falls into two parts for long enough that each forgets the other. Each continues
+// alone; and when they can reach each other again they become one network, though most of the
 // nodes know a bootnode of their own part alone.
 func TestPartition(t *testing.T) {
 	heavy(t)
@@ -80,7 +80,7 @@ func TestPartition(t *testing.T) {
 					}
 				}
 			}
-			result(t, "2 parts of %d nodes and a bootnode, one network after %s; parted: %v; %v; have forgotten each other %s later; one network again %s after the gap closed",
+			result(t, "2 parts of %d nodes and a bootnode, one network after %s; split: %v; %v; have forgotten each other %s later; one network again %s after the gap closed",
 				each, seconds(up), accounts[0], accounts[1], seconds(forgot), seconds(heal))
 		})
 	}

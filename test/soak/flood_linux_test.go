@@ -62,7 +62,7 @@ func flood(t *testing.T, addr netip.Addr, d time.Duration, begin func(*testing.T
 	cfg := load.Config{Mix: load.Mix{load.Ping: 1, load.FindNode: 1}, Identities: identities, Window: 64, Timeout: 3 * time.Second,
 		// the node's own record alone, so that an answer is one datagram
 		Distances:  []uint{0},
-		DisableGSO: true} // each is dropped by itself, here and there, and counted so
+		DisableGSO: true} // each is dropped and counted separately, in the kernel and in the node
 	if addr.Is4() {
 		cfg.Sources = prefixes(netSteady, 64)
 	}

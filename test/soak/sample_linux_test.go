@@ -27,7 +27,7 @@ type sample struct {
 	In          float64 `json:"datagrams_in"`
 	Out         float64 `json:"datagrams_out"`
 	Dropped     float64 `json:"dropped"`        // by the node, of all causes
-	KernelDrops float64 `json:"kernel_dropped"` // by the kernel, before the node; a GRO batch is one
+	KernelDrops float64 `json:"kernel_dropped"` // by the kernel; a GRO batch is one
 	CPU         float64 `json:"cpu_seconds"`
 	Restarts    float64 `json:"peer_restarts"`
 	Sent        float64 `json:"steady_sent"`

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// patience bounds every wait for something that comes by itself.
+// patience bounds every wait for something that happens without a call.
 const patience = 60 * time.Second
 
 // Settings from the environment.

@@ -61,7 +61,7 @@ type bench struct {
 	load5                float64 // before the run
 
 	keys                []string // of all servers
-	node, single, large *target  // this node, by itself, without GSO, and with many sessions
+	node, single, large *target  // this node, with GSO, without GSO, and with many sessions
 	echo, geth          *target
 	foreign             []*target
 	peers               *serve.Child

@@ -1,6 +1,6 @@
 // Command perf compares the node with a bare echo server and with other implementations, end to end
 // over loopback, and measures how its cost grows with sessions, workers and junk, and what the
-// stages of its packet path cost by themselves.
+// stages of its packet path cost separately.
 //
 //	go run ./cmd/perf [-quick] [-o file] [-rounds n] [-slice d] [-sessions n] [-window n]
 //	go run ./cmd/perf -only ping -profile cpu.prof [-server discv5] [-hold 10s]

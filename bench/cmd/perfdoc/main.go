@@ -1,6 +1,7 @@
-// Command perfdoc makes PERF.md and its pictures from what cmd/perf has found:
+// Command perfdoc makes PERF.md and its pictures from the results of cmd/perf:
 //
-//	go run ./cmd/perfdoc [-results file] [-newpeers file] [-template file] [-o file] [-images directory]
+//	go run ./cmd/perfdoc [-results file] [-newpeers file] [-template file] [-o file]
+//	                     [-images directory]
 //
 // It is run in bench/. It writes nothing if figures are missing.
 package main

@@ -37,7 +37,7 @@ func Make(f *results.File, text, images string) (*Document, error) {
 	if err := t.Execute(&b, f); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
 	}
-	return &Document{b.Bytes(), pictures}, nil
+	return &Document{[]byte(wrap(b.String())), pictures}, nil
 }
 
 // Functions are what a template can call, beside the fields of the results file:

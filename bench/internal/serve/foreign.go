@@ -92,7 +92,7 @@ func (c *Child) tell(name string, command map[string]any) (record string, err er
 // server runs.
 func (c *Child) Drops() uint64 { return socketDrops(c.Addr) }
 
-// outside is what can be seen of a process that does not report by itself.
+// outside returns the figures that the system has of a process that does not report its own.
 func (c *Child) outside() (u Usage, err error) {
 	if u.CPU, err = processCPU(c.PID()); err != nil {
 		return u, fmt.Errorf("%s: CPU time: %w", c.Spec.Kind, err)

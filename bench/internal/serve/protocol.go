@@ -17,8 +17,8 @@
 //
 // CPU time is what the kernel accounts to the child: getrusage(2) of the whole process, user and
 // system. It holds what the kernel does for the server's own system calls, and on loopback also the
-// delivery of what it sends, but no work of the load generator. For a foreign process the
-// parent reads the CPU clock of the process: the sum that /proc/PID/stat has in ticks, in nanoseconds.
+// delivery of what it sends, but no work of the load generator. For a foreign process the parent
+// reads the CPU clock of the process: the sum that /proc/PID/stat has in ticks, in nanoseconds.
 package serve
 
 import (
@@ -43,7 +43,7 @@ type Spec struct {
 	Sessions   int      // room for sessions
 	Challenges int      // room for challenges
 	Workers    int      // sockets with a worker each; 0 is 1
-	Single     bool     // no GSO: each datagram passes the kernel by itself
+	Single     bool     // no GSO: each datagram passes the kernel separately
 	Bootnodes  []string // records
 	Peers      []string // KindPeers: private keys
 }
@@ -82,5 +82,6 @@ type Usage struct {
 	TxBatches uint64
 	Drops     uint64 // by the kernel at the socket; a GRO batch is one
 	Sessions  int
-	Dropped   map[string]uint64 `json:",omitempty"` // counters of refused datagrams that are not zero
+	// Dropped has the counters of refused datagrams that are not zero.
+	Dropped map[string]uint64 `json:",omitempty"`
 }

@@ -9,8 +9,8 @@ import "math/bits"
 //	(a1, b1) = (0x3086d221a7d46bcde86c90e49284eb15, -0xe4437ed6010e88286f547fa90abfe4c3)
 //	(a2, b2) = (0x114ca50f7a8e2f3f657c1108d9d44cfd8, a1)
 //
-// As lambda² + lambda + 1 = 0 (mod n), n divides a² - ab + b² for all of them: none but (0, 0) has both |a| and |b| below
-// sqrt(n/3), which is above 2^127.
+// As lambda² + lambda + 1 = 0 (mod n), n divides a² - ab + b² for all of them: only (0, 0) has both
+// |a| and |b| below sqrt(n/3), which is above 2^127.
 var (
 	beta        = fe{0xc1396c28719501ee, 0x9cf0497512f58995, 0x6e64479eac3434e9, 0x7ae96a2b657c0710}
 	minusLambda = scalar{0xe0cfc810b51283cf, 0xa880b9fc8ec739c2, 0x5ad9e3fd77ed9ba4, 0xac9c52b33fa3cf1f}

@@ -102,7 +102,7 @@ func (t *matrix) steps(zeta int64, f, g uint64) int64 {
 	return zeta
 }
 
-// stepsVar is steps in variable time: it takes as many steps at once as possible.
+// stepsVar is steps in variable time: each round takes as many steps as possible.
 func (t *matrix) stepsVar(zeta int64, f, g uint64) int64 {
 	var u, v, q, r uint64 = 1, 0, 0, 1
 	for left := int64(stepsPerWord); ; {

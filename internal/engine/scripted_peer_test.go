@@ -11,15 +11,15 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// stranger is a scripted peer on a network.
-type stranger struct {
+// scriptedPeer is a peer on a network whose packets the test makes.
+type scriptedPeer struct {
 	*wiretest.Peer
 	nw  *network
 	got [][]byte // datagrams that arrived, oldest first
 }
 
-func (nw *network) stranger(addr string, seed uint64) *stranger {
-	return &stranger{Peer: wiretest.NewPeer(nw.t, seed, netip.MustParseAddrPort(addr)), nw: nw}
+func (nw *network) scriptedPeer(addr string, seed uint64) *scriptedPeer {
+	return &scriptedPeer{Peer: wiretest.NewPeer(nw.t, seed, netip.MustParseAddrPort(addr)), nw: nw}
 }
 
 // remote is the node as a scripted peer knows it.
@@ -27,8 +27,8 @@ func (n *node) remote() wiretest.Remote {
 	return wiretest.Remote{ID: n.e.ID(), PublicKey: n.key.PublicKey()}
 }
 
-// listen collects what is sent to the stranger from now on.
-func (s *stranger) listen() *stranger {
+// listen collects the datagrams that are sent to the peer from now on.
+func (s *scriptedPeer) listen() *scriptedPeer {
 	next := s.nw.Tap
 	s.nw.Tap = func(from, to netip.AddrPort, b []byte) {
 		if to == s.Addr {
@@ -48,20 +48,20 @@ func (nw *network) inject(from netip.AddrPort, n *node, b []byte) {
 }
 
 // take returns the oldest datagram that arrived and decodes it.
-func (s *stranger) take() (p codec.Packet, ok bool) {
+func (s *scriptedPeer) take() (p codec.Packet, ok bool) {
 	if len(s.got) == 0 {
 		return p, false
 	}
 	packet, err := s.Decode(s.got[0])
 	s.got = s.got[1:]
 	if err != nil {
-		s.nw.t.Fatalf("stranger cannot decode what it got: %v", err)
+		s.nw.t.Fatalf("the scripted peer cannot decode a datagram: %v", err)
 	}
 	return *packet, true
 }
 
 // message makes an ordinary packet from the given ID: sealed with keys, or with random content.
-func (s *stranger) message(id enr.ID, to *node, keys *session.Keys, plaintext []byte) []byte {
+func (s *scriptedPeer) message(id enr.ID, to *node, keys *session.Keys, plaintext []byte) []byte {
 	if keys == nil {
 		return s.Unopenable(id, to.remote(), nil)
 	}
@@ -69,14 +69,14 @@ func (s *stranger) message(id enr.ID, to *node, keys *session.Keys, plaintext []
 }
 
 // answer starts the handshake for a WHOAREYOU.
-func (s *stranger) answer(ch codec.Packet, to *node, plain []byte) wiretest.Handshake {
+func (s *scriptedPeer) answer(ch codec.Packet, to *node, plain []byte) wiretest.Handshake {
 	return s.Answer(&ch, to.remote(), plain)
 }
 
-func (s *stranger) encode(h wiretest.Handshake, to *node) []byte { return s.Encode(h, to.remote()) }
+func (s *scriptedPeer) encode(h wiretest.Handshake, to *node) []byte { return s.Encode(h, to.remote()) }
 
-// challenge makes n challenge the stranger.
-func (s *stranger) challenge(n *node) codec.Packet {
+// challenge makes n challenge the peer.
+func (s *scriptedPeer) challenge(n *node) codec.Packet {
 	s.got = nil
 	s.nw.inject(s.Addr, n, s.message(s.Key.ID(), n, nil, nil))
 	p, ok := s.take()
@@ -87,7 +87,7 @@ func (s *stranger) challenge(n *node) codec.Packet {
 }
 
 // connect makes a session with n.
-func (s *stranger) connect(n *node) {
+func (s *scriptedPeer) connect(n *node) {
 	h := s.answer(s.challenge(n), n, ping(1))
 	s.nw.inject(s.Addr, n, s.encode(h, n))
 	s.Keys = h.Keys
@@ -96,8 +96,8 @@ func (s *stranger) connect(n *node) {
 	}
 }
 
-// reply opens the oldest datagram that arrived with the stranger's keys. nil if there is none.
-func (s *stranger) reply() []byte {
+// reply opens the oldest datagram that arrived, with the peer's keys. It is nil if there is none.
+func (s *scriptedPeer) reply() []byte {
 	p, ok := s.take()
 	if !ok {
 		return nil
@@ -107,12 +107,12 @@ func (s *stranger) reply() []byte {
 	}
 	m, err := s.Open(&p)
 	if err != nil {
-		s.nw.t.Fatalf("stranger cannot open the answer: %v", err)
+		s.nw.t.Fatalf("the scripted peer cannot open the response: %v", err)
 	}
 	return m
 }
 
 func ping(seq uint64) []byte { return wiretest.Ping(seq) }
 
-// tableNode is the stranger as an entry of a table.
-func tableNode(s *stranger) table.Node { return table.NewNode(s.Record, s.Addr, false) }
+// tableNode returns the peer as an entry of a table.
+func tableNode(s *scriptedPeer) table.Node { return table.NewNode(s.Record, s.Addr, false) }
