@@ -97,7 +97,7 @@ func (n *Node) Ban(t limits.Target, term time.Duration) error {
 	return nil
 }
 
-// wallEnd is the wall-clock time at which a term that starts now ends, or the zero time if it does
+// wallEnd is the time of day at which a term that starts now ends, or the zero time if it does
 // not end.
 func (n *Node) wallEnd(term time.Duration) time.Time {
 	if term <= 0 {
@@ -149,5 +149,5 @@ func (n *Node) Restrict(networks ...netip.Prefix) error {
 	return nil
 }
 
-// Bans lists what is banned and permitted, with the wall-clock time at which each term ends.
+// Bans lists what is banned and permitted, with the time of day at which each term ends.
 func (n *Node) Bans() []limits.Entry { return n.cfg.Access.List(n.clock.Now(), n.timeNow()) }

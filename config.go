@@ -53,7 +53,7 @@ type Config struct {
 
 	// PacketConns are sockets of the caller's to listen on, beside ListenAddrs, which then has no
 	// default. Each is of one address family. UDP sockets (*net.UDPConn) are read and written in
-	// batches; those of one address, which share it by SO_REUSEPORT, count as one. Any other
+	// batches; those of one address, which share it by SO_REUSEPORT, count once. Any other
 	// net.PacketConn whose addresses are IP addresses, such as a tunnel or a share of another
 	// library's socket, moves one datagram per call. The node takes all of them over: it alone
 	// reads from them, and it closes them, also if New fails.
@@ -160,7 +160,8 @@ type Config struct {
 	Portable bool
 	// DisableGSO turns off UDP GSO and GRO. Otherwise packets to one endpoint enter the kernel as
 	// one super-packet, which it splits later (UDP_SEGMENT, Linux 4.18), and packets of one
-	// endpoint arrive as one (UDP_GRO, Linux 5.0), for which each socket has a buffer of 2 MiB.
+	// endpoint arrive in GRO batches (UDP_GRO, Linux 5.0), for which each socket has a buffer of
+	// 2 MiB.
 	// Some combinations of kernel and network card corrupt GSO packets, which are lost then.
 	DisableGSO bool
 

@@ -22,9 +22,9 @@ type Contact struct {
 	unvouched bool
 }
 
-// Unvouched returns the contact as one that nobody has named: it is known from the node's last
-// life. Among the bootnodes it is contacted as the others are, but its vote on this node's address
-// is that of any node; see Config.DetectAddress. Contacts of ListedContacts are unvouched.
+// Unvouched returns the contact without a party that vouches for it: the node knows it from its
+// last run. Among the bootnodes it is contacted as the others are, but its vote on this node's
+// address is that of any node; see Config.DetectAddress. Contacts of ListedContacts are unvouched.
 func (c Contact) Unvouched() Contact {
 	c.unvouched = true
 	return c
@@ -49,10 +49,10 @@ func Contacts(records ...*enr.Record) []Contact {
 	return c
 }
 
-// ListedContacts makes a contact of each record of a list that somebody else maintains, such as one
-// in DNS. A node at a public address does not contact private or loopback addresses of such a list,
-// no node contacts its ports below 1024 unless Config.LowPorts is set, and a listed node that does
-// not answer is retried less and less often.
+// ListedContacts makes a contact of each record of a list that somebody else maintains, such as a
+// DNS list. A node at a public address does not contact private or loopback addresses of such a
+// list, no node contacts its ports below 1024 unless Config.LowPorts is set, and a listed node that
+// does not answer is retried less and less often.
 func ListedContacts(records ...*enr.Record) []Contact {
 	c := Contacts(records...)
 	for i := range c {

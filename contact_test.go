@@ -78,7 +78,7 @@ func TestParseContact(t *testing.T) {
 	}
 }
 
-// A contact made of a text is as good as one made of a record.
+// A contact made of a text works like a contact made of a record.
 func TestParsedContactAnswers(t *testing.T) {
 	a, b := loopback(t, "127.0.0.1:0", nil), loopback(t, "127.0.0.1:0", nil)
 	at := b.Addrs()[0]

@@ -155,8 +155,8 @@ func (c *adaptedConn) Close() error {
 	}
 }
 
-// adoptPacketConns takes over the caller's sockets: UDP sockets of one address as one group, and
-// any other net.PacketConn separately.
+// adoptPacketConns takes over the caller's sockets: UDP sockets of one address as a single group,
+// and any other net.PacketConn separately.
 func (n *Node) adoptPacketConns() error {
 	byAddr := make(map[string][]*net.UDPConn)
 	var order []string

@@ -298,7 +298,7 @@ func (n *Node) RemoveStaticNode(id enr.ID) bool {
 	s.mu.Unlock()
 	if x != nil && x.trusted {
 		n.cfg.Access.Remove(limits.Permit, limits.NodeTarget([32]byte(id)))
-		n.engine.Table().Remove(n.clock.Now(), id) // it has to come back as one that is not
+		n.engine.Table().Remove(n.clock.Now(), id) // it must return as a node that is not trusted
 	}
 	return x != nil
 }

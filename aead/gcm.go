@@ -13,8 +13,8 @@ import (
 //     key of crypto/cipher takes 736 bytes in two allocations. With a hundred thousand sessions,
 //     the cache misses for keys cost more than the arithmetic.
 //   - One function seals or opens a message of up to 48 bytes, as most are, in place and in
-//     registers. It hashes header, text and lengths as one run of blocks while it computes the key
-//     stream, whose first block masks the tag. See short_amd64.s.
+//     registers. It hashes header, text and lengths as a single run of blocks while it computes the
+//     key stream, whose first block masks the tag. See short_amd64.s.
 //   - Open authenticates before it decrypts, so a message that fails is unchanged.
 //
 // The time of these instructions does not depend on data. No secret selects a table entry or a

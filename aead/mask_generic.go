@@ -38,7 +38,7 @@ var sboxTable = func() (t [256]uint32) {
 // double multiplies by 2 in GF(2^8) with the polynomial of AES.
 func double(x byte) byte { return x<<1 ^ x>>7*0x1b }
 
-// column returns the bytes 2s, s, s, 3s as one word.
+// column returns the bytes 2s, s, s, 3s as a single word.
 func column(s byte) uint32 {
 	return uint32(double(s))<<24 | uint32(s)<<16 | uint32(s)<<8 | uint32(double(s)^s)
 }

@@ -76,7 +76,7 @@ type Protocol struct {
 // DefaultProtocol is the identity of the public network.
 var DefaultProtocol = Protocol{ID: [6]byte{'d', 'i', 's', 'c', 'v', '5'}, Version: 1}
 
-// word returns the ID and version, in wire order, as one integer.
+// word returns the ID and version, in wire order, as a single integer.
 func (p Protocol) word() uint64 {
 	var b [8]byte
 	copy(b[:], p.ID[:])

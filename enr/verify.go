@@ -59,7 +59,7 @@ func contentDigest(content []byte) [32]byte {
 	return keccak256(rlp.AppendListHeader(header[:0], len(content)), content)
 }
 
-// keccak256 hashes the parts as one message with the padding that preceded SHA-3.
+// keccak256 hashes the parts as a single message with the padding that preceded SHA-3.
 func keccak256(parts ...[]byte) (digest [32]byte) {
 	h := sha3.NewLegacyKeccak256()
 	for _, p := range parts {

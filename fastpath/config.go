@@ -51,7 +51,7 @@ type Config struct {
 	Sockets int
 
 	// Batch is the largest number of datagrams per system call, 1 to MaxBatch;
-	// 0 means DefaultBatch. A GSO batch counts as one.
+	// 0 means DefaultBatch. A GSO batch counts once.
 	Batch int
 
 	// MaxSize and MinSize are the payload sizes in bytes that are accepted, both inclusive. A

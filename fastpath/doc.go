@@ -6,8 +6,9 @@
 //   - datagram: one UDP payload together with its peer address.
 //   - slot: the fixed part of a slab that holds one datagram.
 //   - segment: one datagram of a GSO or GRO batch.
-//   - GSO batch, GRO batch: datagrams of one sender to one destination that pass the kernel as one
-//     super-packet, sent (generic segmentation offload) or received (generic receive offload).
+//   - GSO batch, GRO batch: datagrams of one sender to one destination that pass the kernel as a
+//     single super-packet, sent (generic segmentation offload) or received (generic receive
+//     offload).
 //   - batch: the datagrams that one call moves. [Rx] holds a received batch, [Tx] a batch to send.
 //   - entry: what one element of the array of recvmmsg(2) or sendmmsg(2) describes: a datagram, a
 //     GSO batch or a GRO batch.
@@ -52,7 +53,7 @@
 //
 // # GSO and GRO
 //
-// The kernel takes datagrams to one destination as one super-packet and splits it late: in the
+// The kernel takes datagrams to one destination as a single super-packet and splits it late: in the
 // network card, before its driver, or, on loopback, in front of the receiving socket (UDP_SEGMENT,
 // Linux 4.18). One pass through sockets, routing and firewall then serves all of them. All
 // datagrams of a GSO batch have the same size, except the last, which may be shorter. A Tx
@@ -64,7 +65,7 @@
 // that asks a lot are like that.
 //
 // The same datagrams arrive with and without, and the counters are the same, except for the drops
-// of the kernel, which counts a GRO batch as one. If the kernel rejects a GSO batch, for whatever
+// of the kernel, which counts a GRO batch once. If the kernel rejects a GSO batch, for whatever
 // reason, each of its datagrams is sent separately, and the kernel then reports what it would have
 // reported without the batch. It rejects batches where the path MTU is below the size of a segment
 // with its headers (EMSGSIZE; EINVAL before Linux 6.14), because it does not fragment segments.
@@ -82,7 +83,7 @@
 // (Rx.Local), and sends from one of them (Tx.CommitFrom), so responses leave from the address that
 // was asked. Addresses are numbers of a bounded table of the group. A datagram whose address the
 // host has lost leaves from the one that the system chooses, and is counted. All datagrams of a GSO
-// batch have one local address, as well as one peer.
+// batch have one local address and one peer.
 //
 // # Path MTU
 //

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kernel delivers a GRO batch as one message, and this package splits it:
+// The kernel delivers a GRO batch as a single message, and this package splits it:
 //
 //	      |<--------------------- groStride --------------------->|
 //	slab: | segment | segment | segment | last |              | pad | next slot ...
@@ -43,8 +43,8 @@ const (
 
 // groReason turns on GRO for a socket, or returns why not.
 //
-// The kernel shows a GRO batch to the socket filter as one datagram, so the filter must not check
-// the largest size then.
+// The kernel shows a GRO batch to the socket filter as a single datagram, so the filter must not
+// check the largest size then.
 func groReason(s *socket, cfg *Config, path string) string {
 	switch {
 	case cfg.DisableGSO || cfg.DisableGRO:

@@ -62,7 +62,7 @@ func TestKernelDrops(t *testing.T) {
 		t.Run(source, func(t *testing.T) {
 			source, single := strings.CutSuffix(source, ", no GRO")
 			const sent = 200
-			// a GRO batch that is dropped counts as one
+			// a GRO batch that is dropped counts once
 			a := open(t, Config{Addr: loop4, DisableGSO: true})
 			g := listen(t, Config{Addr: loop4, DisableGSO: single, RecvBuffer: 4096, MinSize: testMin, MaxSize: testMax})
 			b := g.Conns()[0]

@@ -16,7 +16,7 @@ type Entry struct {
 }
 
 // List returns the bans and permits that have not expired: first the ranges, then the node IDs,
-// both in order. now is the monotonic time, and wall the wall-clock time of the same
+// both in order. now is the monotonic time, and wall the time of day of the same
 // instant.
 func (a *Access) List(now time.Duration, wall time.Time) []Entry {
 	a.mu.Lock()

@@ -19,7 +19,7 @@ const (
 	httpTimeout  = 4 * time.Second // of one request, including its body
 	maxBody      = 256 << 10       // bytes; descriptions usually have 30 KiB
 	maxHeader    = 16 << 10
-	maxXMLTokens = 10000 // start, text and end of an element count as one each
+	maxXMLTokens = 10000 // start, text and end of an element count once each
 )
 
 // httpTransport speaks HTTP with one gateway during one attempt: no proxy, no redirects, no

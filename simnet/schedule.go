@@ -245,7 +245,8 @@ func (n *Network) resumeReady() {
 }
 
 // So many goroutines that wait are all looked at when one has run. If there are more, all are
-// looked at after every lookEvery events, as one goroutine may have ended the context of another.
+// looked at after every lookEvery events, because a goroutine may have ended the context of
+// another.
 const fewParked, lookEvery = 64, 1000
 
 // lookAtAll reports whether all waits are to be looked at after this event.

@@ -102,7 +102,7 @@ func printOut(stdout, stderr io.Writer, text string) int {
 	return cli.ExitOK
 }
 
-// printErr writes err as one line and returns its exit code.
+// printErr writes err as a single line and returns its exit code.
 func printErr(w io.Writer, err error) int {
 	cli.PrintError(w, "bootnode", cli.WithHelp(err, "bootnode"), "discv5", "engine")
 	return cli.ExitCode(err)

@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return printErr(stderr, err)
 }
 
-// printErr writes err as one line, without the names of packages, and returns its exit code.
+// printErr writes err as a single line, without the names of packages, and returns its exit code.
 func printErr(w io.Writer, err error) int {
 	cli.PrintError(w, "loadgen", cli.WithHelp(err, "loadgen"), "load")
 	return cli.ExitCode(err)

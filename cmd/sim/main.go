@@ -48,7 +48,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return cli.ExitOK
 }
 
-// printErr writes err as one line and returns its exit code.
+// printErr writes err as a single line and returns its exit code.
 func printErr(w io.Writer, err error) int {
 	cli.PrintError(w, "sim", cli.WithHelp(err, "sim"))
 	return cli.ExitCode(err)

@@ -64,7 +64,7 @@ var palette = [MaxLines]color.RGBA{
 	{0xe6, 0x9f, 0x00, 0xff}, {0x56, 0xb4, 0xe9, 0xff}, {0x33, 0x33, 0x33, 0xff}, {0x99, 0x99, 0x99, 0xff},
 }
 
-// SVG returns the picture as one <svg> element. Points that are not numbers are left out, and
+// SVG returns the picture as a single <svg> element. Points that are not numbers are left out, and
 // interrupt their line.
 func (c Chart) SVG() ([]byte, error) {
 	p, err := c.plot()

@@ -1,5 +1,5 @@
-// Package cli holds what the programs below cmd/ share: exit codes, usage errors, errors as one
-// line, signals, lists, and the values of flags for addresses and times.
+// Package cli holds what the programs below cmd/ share: exit codes, usage errors, errors in a
+// single line, signals, lists, and the values of flags for addresses and times.
 package cli
 
 import (
@@ -63,9 +63,9 @@ func ExitCode(err error) int {
 	return ExitFailed
 }
 
-// OneLine returns the text of err as one line without control characters, and an empty string if
-// err is nil. It cuts long words and long quoted texts: see [quote.Line]. It removes the names of
-// the given packages where they begin the text or follow a colon.
+// OneLine returns the text of err as a single line without control characters, and an empty string
+// if err is nil. It cuts long words and long quoted texts: see [quote.Line]. It removes the names
+// of the given packages where they begin the text or follow a colon.
 func OneLine(err error, packages ...string) string {
 	if err == nil {
 		return ""
@@ -84,8 +84,8 @@ func OneLine(err error, packages ...string) string {
 	}, text[2:])
 }
 
-// PrintError writes err to w as one line that begins with the name of the program. It removes the
-// names of packages as OneLine does.
+// PrintError writes err to w as a single line that begins with the name of the program. It removes
+// the names of packages as OneLine does.
 func PrintError(w io.Writer, program string, err error, packages ...string) {
 	fmt.Fprintf(w, "%s: %s\n", program, OneLine(err, packages...))
 }

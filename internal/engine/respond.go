@@ -14,9 +14,9 @@ import (
 //
 // Records of up to 300 bytes do not fill packets evenly. But many nodes run the same program, and
 // their records have the same size. Packets of one size with a shorter last one cost less to send:
-// the kernel takes them as one GSO batch. So the packer goes through the records by falling size.
-// If there are enough equal records for all packets but the last, it gives each of these packets
-// one of them. The last packet takes the records that have no equals. For three packets:
+// the kernel takes them as a single GSO batch. So the packer goes through the records by falling
+// size. If there are enough equal records for all packets but the last, it gives each of these
+// packets one of them. The last packet takes the records that have no equals. For three packets:
 //
 //	size of record   190 190 190 190 190 185 180 180 173 173 ...
 //	into packet        1   2   1   2   3   3   1   2   1   2

@@ -116,8 +116,8 @@ func (w *Worker) handleRegTopic(p *peer, body []byte) error {
 	return nil
 }
 
-// knownRecord returns the verified record with the bytes b if the node has it: as the one that the
-// peer has shown in its session, as one that was verified lately, or from the table. It returns nil
+// knownRecord returns the verified record with the bytes b if the node has it: from the session of
+// the peer, from the cache of verified records, or from the table. It returns nil
 // if the record is not known, and an error if it is none.
 func (w *Worker) knownRecord(p *peer, b []byte) (*enr.Record, error) {
 	e := w.e

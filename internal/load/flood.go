@@ -27,7 +27,7 @@ type FloodConfig struct {
 	IDs    int          // node IDs, one packet each, in turn. 0: a new one for each packet
 }
 
-// Flood sends messages that nobody can open as fast as one goroutine can, or at a rate, each in the
+// Flood sends messages that nobody can open as fast as a goroutine can, or at a rate, each in the
 // name of another node ID. It reads no response. It belongs to one goroutine.
 type Flood struct {
 	to    netip.AddrPort
@@ -89,7 +89,7 @@ func NewFlood(c FloodConfig) (*Flood, error) {
 	return f, nil
 }
 
-// Run sends until ctx ends: rate packets in a second, or for 0 as many as one goroutine can. It
+// Run sends until ctx ends: rate packets in a second, or for 0 as many as a goroutine can. It
 // returns how many packets it has sent, and the error of a socket.
 func (f *Flood) Run(ctx context.Context, rate float64) (sent int, err error) {
 	for start := time.Now(); ctx.Err() == nil; {

@@ -26,7 +26,7 @@ type Result struct {
 	// Busy is the part of the time, 0 to 1, in which workers had something to do.
 	Busy float64
 	// Traffic has the counters of the sockets. Its KernelDrops are responses that the generator was
-	// too slow to read; a GRO batch counts as one.
+	// too slow to read; a GRO batch counts once.
 	Traffic fastpath.ConnStats
 
 	Points []Point // in the order of time

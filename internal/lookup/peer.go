@@ -16,7 +16,7 @@ type Peer struct {
 	// PublicKey is the node's key, for a node whose record is not known. It is zero if the key is
 	// not known either.
 	PublicKey [33]byte
-	// Listed says that the peer comes from a list that others made, such as one in DNS. It is
+	// Listed says that the peer comes from a list that others made, such as a DNS list. It is
 	// contacted only at addresses that the author of such a list can know, and within the budget
 	// for unproven endpoints.
 	Listed bool

@@ -6,7 +6,7 @@ import "time"
 // Clock is monotonic time since it was made. A worker reads it once per batch, and everything below
 // takes the result as an argument.
 //
-// It does not follow steps of the wall clock. On Linux it stands still while the machine is
+// It does not follow steps of a wall clock. On Linux it stands still while the machine is
 // suspended, so timers do not fire in bulk after a resume. A Clock is a value; copies tell the same
 // time.
 type Clock struct {

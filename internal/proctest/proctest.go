@@ -47,9 +47,9 @@ func Build(path, dir string) error {
 
 // Options says how a program is started. The zero value is right for most.
 type Options struct {
-	// Launch, if not nil, calls start in a thread that the test chooses, such as one in another
-	// network namespace. By default that is one that lasts as long as the program, which a command
-	// with Pdeathsig needs.
+	// Launch, if not nil, calls start in a thread that the test chooses, such as a thread in
+	// another network namespace. By default that is a thread that lasts as long as the program,
+	// which a command with Pdeathsig needs.
 	Launch func(start func() error) error
 	// Rest, if not nil, reads what the program writes to standard output after the first line. By
 	// default Process.Out keeps it.

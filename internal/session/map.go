@@ -28,7 +28,7 @@ const (
 	shardCapacity = 256
 
 	// protectedAfter is the number of decrypted messages after which a session counts as in use, so
-	// that new sessions cannot evict it. A handshake counts as one.
+	// that new sessions cannot evict it. A handshake counts once.
 	protectedAfter = 3
 	// protectedFor is how long a session in use is protected after its last message.
 	protectedFor = 2 * time.Minute

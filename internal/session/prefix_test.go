@@ -41,7 +41,7 @@ func TestS39OwnNetworkIsEvicted(t *testing.T) {
 	checkMap(t, m)
 }
 
-// S17: endpoints of one /24 or /48 count as one network, others do not.
+// S17: endpoints of one /24 or /48 count as a single network, others do not.
 func TestS17SamePrefix(t *testing.T) {
 	for _, c := range []struct {
 		a, b string

@@ -221,7 +221,7 @@ func (b *bench) latencies(w *results.Waits, e *entry) error {
 }
 
 // latencies lists the latencies of a run in rising order, as exactly as its histogram has them. A
-// request that was lost counts as one that took as long as the generator waits. It is errSilent if
+// lost request counts as if it had taken as long as the generator waits. It is errSilent if
 // more than one in ten was.
 func latencies(r *load.Result, timeout time.Duration) ([]time.Duration, error) {
 	if r.Total.Lost > r.Total.Sent/10 {
