@@ -169,8 +169,8 @@ func (l *eventLog) event(e Event) {
 	l.say(level, e.Kind.String(), attrs...)
 }
 
-// background runs f in a goroutine of the node or, for a simulated node, of its program. f ends
-// when the node is closed.
+// background runs f in a goroutine of the node or, for a simulated node, of its program; f gets no
+// loop then. f ends when the node is closed.
 func (n *Node) background(f func(*loop)) {
 	if n.machine != nil {
 		n.machine.Go(func() { f(nil) })
