@@ -41,6 +41,7 @@
 //   - enr: node records, keys and IDs
 //   - nodestore: a file for Config.Store
 //   - dnsdisc: lists of nodes in DNS
+//   - forks: chains of Ethereum, by the entries of records
 //   - nat: port mappings by UPnP and NAT-PMP, external addresses by STUN
 //   - limits: bans, permits and rates
 //   - topic: topic advertisement

@@ -14,7 +14,7 @@ import (
 
 // public are the packages that programs outside this module may import. Package simnet is not among
 // them as long as its nodes are engines.
-var public = []string{".", "aead", "codec", "dnsdisc", "enr", "fastpath", "limits", "nat", "nodestore", "table"}
+var public = []string{".", "aead", "codec", "dnsdisc", "enr", "fastpath", "forks", "limits", "nat", "nodestore", "table"}
 
 // Every type that the exported API of a public package names can be named by its users: a type of
 // an internal package has an alias in a public one.
