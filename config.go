@@ -338,6 +338,9 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("%w: %s is %d, at most %d", ErrConfig, v.name, v.v, v.max)
 		}
 	}
+	if err := c.Topics.validate(); err != nil {
+		return c, fmt.Errorf("%w: Topics: %w", ErrConfig, err)
+	}
 	if c.Access == nil {
 		c.Access = limits.NewAccess(0)
 	}

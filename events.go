@@ -45,6 +45,10 @@ const (
 	EventTopicPlaced = engine.TopicPlaced // a registrar has admitted the node's own ad
 	EventTopicLost   = engine.TopicLost   // the node's own ad at a registrar has ended
 	EventTopicFound  = engine.TopicFound  // a search has found an advertiser
+	// a registrar wants the node to wait for Wait before it admits the node's own ad
+	EventTopicWaiting = engine.TopicWaiting
+	// a registrar has not admitted the node's own ad; Err wraps ErrTimeout or ErrTopicWait
+	EventTopicFailed = engine.TopicFailed
 )
 
 // Subscription is one listener's queue of events. Events that do not fit are lost and counted: a

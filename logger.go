@@ -157,6 +157,11 @@ func (l *eventLog) event(e Event) {
 		attrs = append(attrs, slog.Bool("inbound", e.Inbound))
 	case EventTable:
 		attrs = append(attrs, slog.String("change", e.Change.Kind.String()))
+	case EventAdAdmitted, EventAdExpired, EventTopicPlaced, EventTopicLost, EventTopicFound, EventTopicWaiting, EventTopicFailed:
+		attrs = append(attrs, slog.String("topic", e.Topic.String()))
+		if e.Wait > 0 {
+			attrs = append(attrs, slog.Duration("wait", e.Wait))
+		}
 	case EventBanned, EventPermitted, EventLifted:
 		attrs = append(attrs, slog.String("target", e.Target.String()))
 		if !e.Until.IsZero() {

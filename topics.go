@@ -2,6 +2,7 @@ package discv5
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -55,6 +56,15 @@ func (c *TopicConfig) registrar() *topic.Config {
 	return &topic.Config{Capacity: c.Capacity, WaitScale: c.WaitScale, Slack: c.Slack, Window: c.Window, CheckPort: c.CheckPort}
 }
 
+// validate reports whether the values are in range. The error names the field.
+func (c *TopicConfig) validate() error {
+	on := *c
+	on.Registrar = true
+	r := on.registrar()
+	r.Random = rand.Reader
+	return r.Validate()
+}
+
 // stated reports whether a record says of the node's capability what is true.
 func (c *TopicConfig) stated(r *enr.Record) bool { return r.SupportsTopics() == c.Registrar }
 
@@ -73,6 +83,9 @@ var (
 	ErrNotRegistrar = errors.New("discv5: the node is no registrar of topics")
 	// ErrNoTopicNodes: no registrar of topics was found.
 	ErrNoTopicNodes = errors.New("discv5: no registrar of topics is known")
+	// ErrTopicWait: a registrar gave more tickets, or wanted a longer wait, than its place is worth.
+	// See EventTopicFailed.
+	ErrTopicWait = engine.ErrTopicWait
 )
 
 // TopicOption changes how topics are advertised or searched for.
@@ -145,7 +158,8 @@ func (a *TopicAd) Stop() { a.stop() }
 
 // AdvertiseTopic keeps ads for a topic, with the node's record, at registrars all over the network,
 // until ctx or the node ends or TopicAd.Stop is called. It does not wait for the first ad: see
-// TopicAd.Status and EventTopicPlaced. The error wraps ErrNotRegistrar, ErrBusy if
+// TopicAd.Status and EventTopicPlaced. Nothing happens while the record names no endpoint, because
+// registrars refuse such records. The error wraps ErrNotRegistrar, ErrBusy if
 // engine.MaxAdvertised topics are being advertised, ErrNotStarted, ErrClosed or the context's
 // error. (discv5-theory.md, Advertiser Behavior)
 func (n *Node) AdvertiseTopic(ctx context.Context, t Topic, options ...TopicOption) (*TopicAd, error) {
@@ -277,8 +291,9 @@ func (n *Node) QueryTopic(ctx context.Context, to Contact, t Topic, distances ..
 
 // TopicConfirmation is a registrar's answer to RegisterTopic.
 type TopicConfirmation struct {
-	// Placed says that the registrar has admitted the ad. It lives for Wait. Otherwise the node has
-	// to come back with Ticket after Wait.
+	// Placed says that the registrar has admitted the ad, which lives for Wait. Otherwise call
+	// RegisterTopic with Ticket once Wait is over: registrars accept a ticket from a quarter of a
+	// second before that until ten seconds after it. Any other ticket counts as none.
 	Placed bool
 	Ticket []byte
 	Wait   time.Duration
@@ -288,8 +303,13 @@ type TopicConfirmation struct {
 
 // RegisterTopic asks one registrar to store an ad with the node's record. ticket is that of the
 // registrar's last answer, empty at first. See AdvertiseTopic, which does this with many
-// registrars.
+// registrars. A registrar that refuses an ad does not answer: the error wraps ErrTimeout, as for a
+// node that is no registrar. It refuses a record that does not name the address from which the node
+// sends. The error wraps ErrNoEndpoint if the record names none.
 func (n *Node) RegisterTopic(ctx context.Context, to Contact, t Topic, ticket []byte, distances ...uint) (TopicConfirmation, error) {
+	if err := n.LocalRecord().CheckUDP(); err != nil {
+		return TopicConfirmation{}, fmt.Errorf("discv5: register topic %s: own record: %w: %w", t, ErrNoEndpoint, err)
+	}
 	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeRegTopic, Topic: t, Ticket: ticket, Distances: distances})
 	if err != nil {
 		return TopicConfirmation{}, err

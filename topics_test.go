@@ -3,7 +3,9 @@ package discv5_test
 import (
 	"context"
 	"errors"
+	"math"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,6 +103,10 @@ func TestTopicErrors(t *testing.T) {
 			_, _, err := a.QueryTopic(ctx, to, top, make([]uint, codec.MaxTopicDistances+1)...)
 			return err
 		}, codec.ErrDistance},
+		{"register with a record without an endpoint", func() error {
+			_, err := loopbackNode(t, func(c *discv5.Config) { c.NoEndpoint = true }).RegisterTopic(ctx, to, top, nil)
+			return err
+		}, discv5.ErrNoEndpoint},
 		{"ticket that does not fit", func() error {
 			_, err := a.RegisterTopic(ctx, to, top, make([]byte, codec.MaxTicketSize+1))
 			return err
@@ -138,6 +144,69 @@ func TestTopicCapability(t *testing.T) {
 			t.Errorf("life %d: sequence number %d after %d", i, r.Seq(), last.Seq())
 		}
 		last = r
+	}
+}
+
+// Validate and New refuse the same values, whether or not the node is a registrar.
+func TestTopicConfigLimits(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*discv5.TopicConfig)
+		good   bool
+	}{
+		{"zero", func(*discv5.TopicConfig) {}, true},
+		{"most", func(c *discv5.TopicConfig) {
+			c.Capacity, c.WaitScale, c.Window = topic.MaxCapacity, 1000, topic.MaxWindow
+		}, true},
+		{"least", func(c *discv5.TopicConfig) { c.Capacity, c.WaitScale, c.Slack = 1, 1e-9, -1 }, true},
+		{"Capacity", func(c *discv5.TopicConfig) { c.Capacity = topic.MaxCapacity + 1 }, false},
+		{"Capacity", func(c *discv5.TopicConfig) { c.Capacity = -1 }, false},
+		{"WaitScale", func(c *discv5.TopicConfig) { c.WaitScale = -1 }, false},
+		{"WaitScale", func(c *discv5.TopicConfig) { c.WaitScale = math.NaN() }, false},
+		{"WaitScale", func(c *discv5.TopicConfig) { c.WaitScale = math.Inf(1) }, false},
+		{"Window", func(c *discv5.TopicConfig) { c.Window = topic.MaxWindow + 1 }, false},
+		{"Slack", func(c *discv5.TopicConfig) { c.Slack = time.Hour }, false},
+	} {
+		for _, registrar := range []bool{false, true} {
+			cfg := discv5.Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
+			cfg.Topics.Registrar = registrar
+			c.change(&cfg.Topics)
+			err := cfg.Validate()
+			if (err == nil) != c.good || err != nil && (!errors.Is(err, discv5.ErrConfig) || !strings.Contains(err.Error(), "Topics: ") || !strings.Contains(err.Error(), c.name)) {
+				t.Errorf("%s %+v: %v", c.name, cfg.Topics, err)
+			}
+			if n, err := discv5.New(cfg); err == nil {
+				n.Close()
+				if !c.good {
+					t.Errorf("%s %+v: New accepts it", c.name, cfg.Topics)
+				}
+			}
+		}
+	}
+}
+
+// Subscribers see the wait that a registrar quotes, and the registrar that does not answer.
+func TestTopicEvents(t *testing.T) {
+	full := loopbackNode(t, func(c *discv5.Config) { asRegistrar(c); c.Topics.Capacity = 1 })
+	to, top := discv5.Contacts(full.LocalRecord())[0], discv5.TopicOf("test")
+	if c, err := loopbackNode(t, nil).RegisterTopic(t.Context(), to, top, nil); err != nil || !c.Placed {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	a := loopbackNode(t, func(c *discv5.Config) {
+		asRegistrar(c)
+		c.Bootnodes = discv5.Contacts(full.LocalRecord())
+	})
+	events := a.Subscribe(16, discv5.EventTopicWaiting, discv5.EventTopicPlaced, discv5.EventTopicFailed)
+	ad, err := a.AdvertiseTopic(t.Context(), top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ad.Stop()
+	if e := <-events.C; e.Kind != discv5.EventTopicWaiting || e.ID != full.ID() || e.Topic != top || e.Wait <= 0 || e.Wait > topic.DefaultLifetime {
+		t.Errorf("%+v", e)
+	}
+	if s := ad.Status(); s.Placed != 0 || s.Pending != 1 {
+		t.Errorf("%+v", s)
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	MaxCapacity   = 100_000
 	MaxLifetime   = 24 * time.Hour
 	MaxWindow     = 10 * time.Minute
+	MaxWaitScale  = 1000
 	DefaultSlack  = time.Second
 	DefaultWindow = 10 * time.Second
 )
@@ -55,6 +56,13 @@ type Config struct {
 	Expired func(topic Topic, id enr.ID)
 }
 
+// Validate reports whether NewRegistrar accepts the configuration. The error wraps ErrConfig and
+// names the field.
+func (c Config) Validate() error {
+	_, err := c.withDefaults()
+	return err
+}
+
 // withDefaults returns the configuration with all defaults filled in.
 func (c Config) withDefaults() (Config, error) {
 	if c.Random == nil {
@@ -80,7 +88,7 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{&c.Exponent, DefaultExponent, 1000, "Exponent"},
 		{&c.Safety, DefaultSafety, 1, "Safety"},
-		{&c.WaitScale, 1, 1000, "WaitScale"},
+		{&c.WaitScale, 1, MaxWaitScale, "WaitScale"},
 	} {
 		if *f.field == 0 {
 			*f.field = f.def

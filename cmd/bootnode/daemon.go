@@ -179,6 +179,9 @@ func (d *daemon) logStartup() {
 	if len(endpoints) == 0 {
 		d.log.Warn("the record names no address, so other nodes cannot find this node; name one with --extip")
 	}
+	if o.topics {
+		d.log.Info("registrar of topics", "capacity", o.topicsCapacity, "wait_scale", o.topicsScale)
+	}
 	later := len(o.sources) - len(contacts(o.sources))
 	d.log.Info("contacts", "bootnodes", len(o.sources)-later, "dns", later, "known", len(d.seeds), "bans", len(o.bans), "networks", len(o.restrict))
 }

@@ -30,7 +30,7 @@ const (
 	httpIdle         = 2 * time.Minute
 	httpHeaders      = 16 << 10 // bytes
 	httpConns        = 64       // open connections; a new one replaces an old one
-	httpLarge        = 4        // concurrent responses of /metrics, and of /nodes and /buckets
+	httpLarge        = 4        // concurrent responses of /metrics, and of /nodes, /buckets and /topics
 	httpDrainTimeout = time.Second
 )
 
@@ -79,7 +79,7 @@ func (w *webServer) serve(p pages, log *slog.Logger) {
 // handler returns the handler of all pages.
 func (p pages) handler() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newCollector(p.node), newAddressCollector(p.node))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newCollector(p.node), newAddressCollector(p.node), newTopicCollector(p.node))
 	registry.MustRegister(p.count.collectors(p.access.bans.Load)...)
 
 	mux := http.NewServeMux()
@@ -90,6 +90,7 @@ func (p pages) handler() http.Handler {
 	large := make(chan struct{}, httpLarge)
 	mux.Handle("GET /nodes", bounded(large, p.nodes))
 	mux.Handle("GET /buckets", bounded(large, p.buckets))
+	mux.Handle("GET /topics", bounded(large, p.topics))
 	if p.pprof {
 		// The profiles of package runtime. The command line is missing: it may hold the private
 		// key.

@@ -19,6 +19,8 @@ const (
 	// heapGrowth is the size of a heap just before a collection, as a multiple of the live data.
 	heapGrowth = 2
 
+	adBytes = 512 // an ad that a registrar of topics stores
+
 	leastSessions = 1024
 	leastBuffer   = 128 << 10 // bytes
 
@@ -47,11 +49,19 @@ func planMemory(limit int64, sockets int, o *options) memoryPlan {
 	p.sendBuffer = min(max(buffer/4, leastBuffer), discv5.DefaultSendBuffer)
 	rest := limit - int64(sockets)*int64(2*(p.recvBuffer+p.sendBuffer))
 	if o.origin["max-sessions"] == "" {
-		fit := (rest - memoryBase) / heapGrowth / sessionBytes * sessionSpread / (sessionSpread + 1)
+		fit := (rest - memoryBase - heapGrowth*adMemory(o)) / heapGrowth / sessionBytes * sessionSpread / (sessionSpread + 1)
 		p.sessions = int(min(max(fit, leastSessions), defaultMaxSessions))
 	}
 	p.goLimit = int64(goFraction * float64(rest))
 	return p
+}
+
+// adMemory returns the memory of a registrar with all its ads, in bytes.
+func adMemory(o *options) int64 {
+	if !o.topics {
+		return 0
+	}
+	return int64(o.topicsCapacity) * adBytes
 }
 
 // fitMemory plans for the memory limit of this process. It sets the limit of Go's garbage collector
@@ -74,9 +84,9 @@ func (d *daemon) fitMemory() memoryPlan {
 		debug.SetMemoryLimit(p.goLimit)
 	}
 	d.memory = []any{"limit", limit, "from", from, "max_sessions", p.sessions, "recv_buffer", p.recvBuffer, "go_limit", p.goLimit}
-	need := memoryBase + int64(p.sessions)*sessionBytes
+	need := memoryBase + int64(p.sessions)*sessionBytes + adMemory(d.o)
 	if need > limit {
-		d.warnings = append(d.warnings, "--max-sessions needs more memory than the control group of this process has: the kernel may kill it")
+		d.warnings = append(d.warnings, "--max-sessions and --topics-capacity need more memory than the control group of this process has: the kernel may kill it")
 	}
 	return p
 }

@@ -60,7 +60,6 @@ var withoutFlag = map[string]string{
 	"MaxRecords":         "the default is fit",
 	"TalkConcurrency":    "a bootnode has no handlers",
 	"TalkPerPeer":        "a bootnode has no handlers",
-	"Topics":             "by default a node stores no ads for others",
 	"TalkRates":          "a bootnode has no handlers",
 }
 

@@ -128,7 +128,7 @@ func (p promServer) query(expr string) (series int, err error) {
 // with native histograms.
 func TestDashboardQueries(t *testing.T) {
 	t.Parallel()
-	a := start(t, t.TempDir(), "--http", anyPort)
+	a := start(t, t.TempDir(), "--http", anyPort, "--topics")
 	a.findHTTP(t)
 	b := start(t, t.TempDir(), "--http", anyPort, "--bootnodes", a.record.String())
 	b.findHTTP(t)

@@ -19,6 +19,7 @@ import (
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/nat"
 	"github.com/fastdisc/discv5/table"
+	"github.com/fastdisc/discv5/topic"
 )
 
 // defaultMaxSessions leaves room above 100,000 sessions: hashing fills the index unevenly.
@@ -57,6 +58,10 @@ type options struct {
 	tableIn   string
 	exemptIn  string
 	noGSO     bool
+
+	topics         bool
+	topicsCapacity int
+	topicsScale    float64
 
 	detect      int
 	reachWait   time.Duration
@@ -106,7 +111,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.StringVar(&o.dataDir, "datadir", "", "`DIR` for the key and the known nodes. Default: "+dataDirHelp())
 	f.StringVar(&o.nodeKey, "nodekey", "", "`FILE` with the private key, 64 hexadecimal digits. Default: nodekey in the data directory, created if missing")
 	f.StringVar(&o.keyHex, "nodekeyhex", "", "private key, 64 `HEX` digits; other users of this machine can see flags")
-	f.StringVar(&o.http, "http", "", "`HOST:PORT` to serve /metrics, /healthz, /nodes, /buckets, /address and /eth/v1/node/identity at. Default: off")
+	f.StringVar(&o.http, "http", "", "`HOST:PORT` to serve /metrics, /healthz, /nodes, /buckets, /topics, /address and /eth/v1/node/identity at. Default: off")
 	f.StringArrayVar(&o.vhosts, "http-vhosts", nil, "host `NAMES`, besides localhost, that requests to a loopback address may use, separated by commas; * allows any")
 	f.BoolVar(&o.pprof, "pprof", false, "serve /debug/pprof/ too; --http must be a loopback address")
 	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
@@ -116,6 +121,9 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.StringVar(&o.bucketIn, "bucket-limits", table.DefaultBucketLimits.String(), "`LIMITS` for nodes of one network in a bucket of the table: of one address or IPv6 /64, of a /24 or /48, of a /16 or /32; \"-\" removes one limit, off all three")
 	f.StringVar(&o.tableIn, "table-limits", table.DefaultTableLimits.String(), "`LIMITS` for nodes of one network in the whole table; see --bucket-limits")
 	f.StringVar(&o.exemptIn, "exempt-private", discv5.ExemptAuto.String(), "`WHEN` to exempt peers at private addresses from these limits and from rate limits: auto (while this node has no public address), always or never")
+	f.BoolVar(&o.topics, "topics", false, "store ads of topics for other nodes and answer their queries; the record says so")
+	f.IntVar(&o.topicsCapacity, "topics-capacity", topic.DefaultCapacity, "store at most `N` ads, of about 500 bytes each")
+	f.Float64Var(&o.topicsScale, "topics-wait-scale", 1, "multiply the waiting times of the specification by `FACTOR`; below 1 an attacker gets more of the ads")
 	f.IntVar(&o.sockets, "sockets", 0, "`N` sockets for each address. Default: one for each CPU")
 	f.BoolVar(&o.noGSO, "no-gso", false, "send without UDP_SEGMENT, for network cards that corrupt such packets, and receive without UDP_GRO")
 	f.DurationVar(&o.save, "save-interval", defaultSaveInterval, "`TIME` between saves of the known nodes")
@@ -162,6 +170,7 @@ var sections = []struct {
 	{"Addresses and sockets", []string{"addr", "extip", "nat", "detect-address", "reach-wait", "reach-misses", "reach-retry", "sockets", "no-gso"}},
 	{"Other nodes", []string{"bootnodes", "bootnodes-file", "ban-file", "netrestrict", "low-ports"}},
 	{"Limits", []string{"max-sessions", "bucket-limits", "table-limits", "exempt-private"}},
+	{"Topics", []string{"topics", "topics-capacity", "topics-wait-scale"}},
 	{"Key and data", []string{"datadir", "nodekey", "nodekeyhex", "save-interval"}},
 	{"HTTP", []string{"http", "http-vhosts", "pprof"}},
 	{"Log", []string{"log-level", "log-json", "log-status"}},
@@ -343,7 +352,7 @@ func assign(f *pflag.Flag, values []string, where string) error {
 		return fmt.Errorf("%s: want one value, not %d", where, len(values))
 	}
 	if err := f.Value.Set(values[0]); err != nil {
-		want := map[string]string{"int": "a number", "bool": "true or false", "duration": `a time like "10s" or "5m"`}[f.Value.Type()]
+		want := map[string]string{"int": "a number", "float64": "a number", "bool": "true or false", "duration": `a time like "10s" or "5m"`}[f.Value.Type()]
 		return fmt.Errorf("%s: want %s, not %s", where, want, quote.Short(values[0]))
 	}
 	return nil

@@ -136,6 +136,9 @@ func scalar(n *unstable.Node) (string, bool) {
 	case unstable.Integer:
 		i, err := strconv.ParseInt(string(n.Data), 0, 64) // as TOML has it: 1_000, 0xff
 		return strconv.FormatInt(i, 10), err == nil
+	case unstable.Float:
+		x, err := strconv.ParseFloat(strings.ReplaceAll(string(n.Data), "_", ""), 64)
+		return strconv.FormatFloat(x, 'g', -1, 64), err == nil
 	}
 	return "", false
 }
@@ -183,7 +186,7 @@ func printConfig(o *options) string {
 // assignment returns a setting in TOML.
 func assignment(f *pflag.Flag) string {
 	switch f.Value.Type() {
-	case "bool", "int":
+	case "bool", "int", "float64":
 		return f.Name + " = " + f.Value.String()
 	}
 	list, ok := f.Value.(pflag.SliceValue)

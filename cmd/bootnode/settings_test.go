@@ -69,7 +69,7 @@ func TestEverySettingHasAllForms(t *testing.T) {
 		if onlyFlag(f.Name) {
 			return
 		}
-		value, ok := map[string]string{"int": "7", "bool": "true", "duration": "7m0s"}[f.Value.Type()]
+		value, ok := map[string]string{"int": "7", "bool": "true", "duration": "7m0s", "float64": "0.25"}[f.Value.Type()]
 		if !ok {
 			value = "some text"
 		}
@@ -79,7 +79,7 @@ func TestEverySettingHasAllForms(t *testing.T) {
 			t.Errorf("%s from the environment: %q, %v, %q", f.Name, env, err, o.warnings)
 		}
 		written := value
-		if f.Value.Type() != "int" && f.Value.Type() != "bool" {
+		if f.Value.Type() != "int" && f.Value.Type() != "bool" && f.Value.Type() != "float64" {
 			written = `"` + value + `"`
 		}
 		s, err := readConfig(write(t, f.Name+" = "+written, 0o600))
@@ -124,6 +124,13 @@ func TestSettingErrors(t *testing.T) {
 		{"limits by prefix", func() []string { return []string{"--bucket-limits", "2,2"} }, nil, []string{"--bucket-limits", "2,2,12"}},
 		{"limits of the table", func() []string { return config("table-limits = \"10,x,20\"") }, nil, []string{"c.toml:1: ", "table-limits", "off"}},
 		{"exemption", func() []string { return []string{"--exempt-private", "yes"} }, nil, []string{"--exempt-private", "auto, always or never"}},
+		{"ads", func() []string { return config("topics-capacity = 100_001") }, nil, []string{"c.toml:1: topics-capacity 100001: want 1 to 100000"}},
+		{"no ads", nil, []string{"DISCV5_TOPICS_CAPACITY=0"}, []string{"DISCV5_TOPICS_CAPACITY 0: want 1"}},
+		{"factor of waits", func() []string { return config("topics.wait-scale = 0.0") }, nil, []string{"c.toml:1: topics-wait-scale 0: want more than 0"}},
+		{"negative factor", func() []string { return []string{"--topics-wait-scale=-0.1"} }, nil, []string{"--topics-wait-scale -0.1: want more"}},
+		{"no number for a factor", func() []string { return config("topics-wait-scale = nan") }, nil, []string{"topics-wait-scale NaN: want more than 0"}},
+		{"infinite factor", func() []string { return config("topics-wait-scale = +inf") }, nil, []string{"topics-wait-scale +Inf: want"}},
+		{"factor in words", func() []string { return config("topics-wait-scale = \"half\"") }, nil, []string{"topics-wait-scale: want a number, not", "half"}},
 		{"fraction", func() []string { return config("sockets = 1.5") }, nil, []string{"c.toml:1: sockets: want"}},
 		{"date", func() []string { return config("sockets = 2020-01-01") }, nil, []string{"c.toml:1: sockets: want"}},
 		{"list of lists", func() []string { return config("addr = [[\":1\"]]") }, nil, []string{"c.toml:1: addr: want a list"}},

@@ -20,6 +20,7 @@ import (
 	"github.com/fastdisc/discv5/internal/store"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/nat"
+	"github.com/fastdisc/discv5/topic"
 )
 
 // validate checks and parses the settings, as far as that is possible without looking at the
@@ -31,7 +32,7 @@ func (o *options) validate() error {
 	for _, c := range []struct {
 		name        string
 		n, min, max int
-	}{{"max-sessions", o.sessions, 1, 1 << 24}, {"sockets", o.sockets, 0, fastpath.MaxSockets}} {
+	}{{"max-sessions", o.sessions, 1, 1 << 24}, {"sockets", o.sockets, 0, fastpath.MaxSockets}, {"topics-capacity", o.topicsCapacity, 1, topic.MaxCapacity}} {
 		if c.n < c.min || c.n > c.max {
 			return fmt.Errorf("%s %d: want %d to %d", o.from(c.name), c.n, c.min, c.max)
 		}
@@ -53,7 +54,7 @@ func (o *options) validate() error {
 	if len(o.addrs) == 0 {
 		return fmt.Errorf("%s is empty", o.from("addr"))
 	}
-	for _, step := range []func() error{o.checkKey, o.parseAddrs, o.parseNAT, o.parseHTTP, o.checkReach, o.parseLimits, o.parseNetworks, o.readBans, o.readSources} {
+	for _, step := range []func() error{o.checkKey, o.parseAddrs, o.parseNAT, o.parseHTTP, o.checkReach, o.checkTopics, o.parseLimits, o.parseNetworks, o.readBans, o.readSources} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -194,6 +195,19 @@ func (o *options) checkReach() error {
 	return nil
 }
 
+// checkTopics checks the settings about topics. Those of a registrar are of no use without one.
+func (o *options) checkTopics() error {
+	if x := o.topicsScale; !(x > 0 && x <= topic.MaxWaitScale) {
+		return fmt.Errorf("%s %v: want more than 0, and at most %d", o.from("topics-wait-scale"), x, topic.MaxWaitScale)
+	}
+	for _, name := range []string{"topics-capacity", "topics-wait-scale"} {
+		if !o.topics && o.origin[name] != "" {
+			o.warnings = append(o.warnings, o.from(name)+" has no effect without --topics")
+		}
+	}
+	return nil
+}
+
 // parseLimits parses the limits by prefix.
 func (o *options) parseLimits() error {
 	var err error
@@ -257,6 +271,7 @@ func (o *options) nodeConfig(key *enr.PrivateKey) discv5.Config {
 		Bootnodes: contacts(o.sources), Sockets: o.sockets, MaxSessions: o.sessions, DropSessionRecords: true, DisableGSO: o.noGSO,
 		BucketLimits: o.bucketLimits, TableLimits: o.tableLimits, ExemptPrivate: o.exemptPrivate,
 		LowPorts:      o.lowPorts,
+		Topics:        discv5.TopicConfig{Registrar: o.topics, Capacity: o.topicsCapacity, WaitScale: o.topicsScale},
 		DetectAddress: o.detect, ReachWait: o.reachWait, ReachMisses: o.reachMisses, ReachRetry: o.reachRetry,
 	}
 	if o.reachWait == 0 {

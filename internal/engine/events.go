@@ -53,10 +53,16 @@ const (
 	AdAdmitted
 	// AdExpired: an ad for Topic of node ID has reached the end of its life here.
 	AdExpired
-	// TopicPlaced: registrar ID has admitted this node's own ad for Topic.
+	// TopicPlaced: registrar ID has admitted this node's own ad for Topic, which lives for Wait.
 	TopicPlaced
 	// TopicLost: the ad for Topic at registrar ID has ended.
 	TopicLost
+	// TopicWaiting: registrar ID wants this node to wait for Wait before it admits the ad for
+	// Topic.
+	TopicWaiting
+	// TopicFailed: registrar ID did not admit the ad for Topic, and this node turns to another one.
+	// Err says why: it wraps ErrTimeout or ErrTopicWait.
+	TopicFailed
 	// TopicFound: a search for Topic has found the advertiser ID.
 	TopicFound
 )
@@ -69,6 +75,7 @@ var eventNames = [...]string{
 	Banned: "banned", Permitted: "permitted", Lifted: "lifted", BootnodeUnusable: "bootnode unusable",
 	BootnodeFailed: "bootnode failed", AdAdmitted: "ad admitted", AdExpired: "ad expired",
 	TopicPlaced: "topic placed", TopicLost: "topic lost", TopicFound: "topic found",
+	TopicWaiting: "topic waiting", TopicFailed: "topic failed",
 }
 
 // String returns lower-case words for the kind.
@@ -92,6 +99,7 @@ type Event struct {
 	Until   time.Time
 	Err     error
 	Topic   topic.Topic
+	Wait    time.Duration
 }
 
 func (e *Engine) tableChanged(ev table.Event) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,10 @@ const (
 	// maxTopicGrants bounds the nodes whose budget is remembered, see package budget.
 	maxTopicGrants = 4096
 )
+
+// ErrTopicWait means that a registrar gave more tickets, or wanted a longer wait, than its place is
+// worth.
+var ErrTopicWait = errors.New("engine: the registrar wants too long a wait")
 
 // topicRuns are the advertisers and searches of a node.
 type topicRuns struct {
@@ -182,9 +187,15 @@ func (r *TopicRun) candidates() int {
 func (r *TopicRun) changed(c topic.Change) {
 	switch c.Kind {
 	case topic.Placed:
-		r.e.event(Event{Kind: TopicPlaced, ID: c.Registrar, Topic: r.topic})
+		r.e.event(Event{Kind: TopicPlaced, ID: c.Registrar, Topic: r.topic, Wait: c.Wait})
 	case topic.Ended:
 		r.e.event(Event{Kind: TopicLost, ID: c.Registrar, Topic: r.topic})
+	case topic.Quoted:
+		r.e.event(Event{Kind: TopicWaiting, ID: c.Registrar, Topic: r.topic, Wait: c.Wait})
+	case topic.Silent:
+		r.e.event(Event{Kind: TopicFailed, ID: c.Registrar, Topic: r.topic, Err: ErrTimeout})
+	case topic.GaveUp:
+		r.e.event(Event{Kind: TopicFailed, ID: c.Registrar, Topic: r.topic, Err: ErrTopicWait})
 	}
 }
 

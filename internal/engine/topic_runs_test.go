@@ -281,3 +281,26 @@ func TestUntakenResultsPauseSearch(t *testing.T) {
 		t.Error("no query after the results were taken")
 	}
 }
+
+// What becomes of a registration is an event: a quoted wait, an ad that was placed, and a registrar
+// that does not answer.
+func TestAdvertiserEvents(t *testing.T) {
+	nw := topicNetwork(t, 3, func(int) bool { return true })
+	top := topic.Of("service")
+	a, b, c := nw.order[0], nw.order[1], nw.order[2]
+	nw.Drop = func(_, to netip.AddrPort, _ []byte) bool { return to == c.addr }
+	a.advertise(top)
+	nw.run(2 * time.Minute)
+	seen := map[EventKind]Event{}
+	for _, e := range a.events {
+		if e.Topic == top {
+			seen[e.Kind] = e
+		}
+	}
+	if e := seen[TopicPlaced]; e.ID != b.e.ID() || e.Wait != topic.DefaultLifetime {
+		t.Errorf("placed: %+v", e)
+	}
+	if e := seen[TopicFailed]; e.ID != c.e.ID() || e.Err != ErrTimeout {
+		t.Errorf("failed: %+v", e)
+	}
+}

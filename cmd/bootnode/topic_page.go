@@ -1,0 +1,167 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/quote"
+)
+
+// Bounds of /topics.
+const (
+	topicsListed    = 20 // topics or ads of a response, without the parameter limit
+	maxTopicsListed = 10_000
+)
+
+// topicsView is /topics.
+type topicsView struct {
+	Registrar bool `json:"registrar"`
+	Capacity  int  `json:"capacity"`
+	Ads       int  `json:"ads"`
+	Topics    int  `json:"topics"`
+	// Largest are the topics with the most ads, largest first.
+	Largest []topicView `json:"largest"`
+}
+
+// topicView is a topic of /topics.
+type topicView struct {
+	Topic string `json:"topic"` // hexadecimal digits
+	Ads   int    `json:"ads"`
+}
+
+// adsView is /topics?topic=T.
+type adsView struct {
+	Topic string   `json:"topic"`
+	Ads   int      `json:"ads"` // those beyond the limit included
+	List  []adView `json:"list"`
+}
+
+// adView is an ad of /topics?topic=T.
+type adView struct {
+	ID     string `json:"id"`
+	Record string `json:"record"`
+	Seq    uint64 `json:"seq"`
+	UDP4   string `json:"udp4,omitempty"`
+	UDP6   string `json:"udp6,omitempty"`
+}
+
+// topics serves /topics: the topics with the most ads, or the ads of one topic. It shows a topic as
+// hexadecimal digits and a record as base64, so nothing that another node has chosen is in the
+// response as text.
+func (p pages) topics(rw http.ResponseWriter, r *http.Request) {
+	q, err := readTopicQuery(r.URL.RawQuery)
+	if err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	var view any
+	var text func() string
+	if q.one {
+		v := p.adsOf(q.topic, q.limit)
+		view, text = v, v.text
+	} else {
+		v := p.topicsOf(q.limit)
+		view, text = v, v.text
+	}
+	if !q.text {
+		writeJSON(rw, view)
+		return
+	}
+	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	rw.Header().Set("Cache-Control", "no-store")
+	rw.Header().Set("X-Content-Type-Options", "nosniff")
+	fmt.Fprint(rw, text()) // an error means that the client has gone
+}
+
+func (p pages) topicsOf(limit int) topicsView {
+	s := p.node.TopicStats()
+	v := topicsView{Registrar: s.Capacity > 0, Capacity: s.Capacity, Ads: s.Ads, Topics: s.Topics, Largest: []topicView{}}
+	for _, t := range p.node.LargestTopics(limit) {
+		v.Largest = append(v.Largest, topicView{t.Topic.String(), t.Ads})
+	}
+	return v
+}
+
+func (v topicsView) text() string {
+	if !v.Registrar {
+		return "this node is no registrar of topics; see --topics\n"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d ads of at most %d, %d topics\n", v.Ads, v.Capacity, v.Topics)
+	for _, t := range v.Largest {
+		fmt.Fprintf(&b, "%6d %s\n", t.Ads, t.Topic)
+	}
+	return b.String()
+}
+
+func (p pages) adsOf(t discv5.Topic, limit int) adsView {
+	v := adsView{Topic: t.String(), List: []adView{}}
+	for _, r := range p.node.TopicAds(t) {
+		if v.Ads++; v.Ads > limit {
+			continue
+		}
+		udp4, _ := r.UDPEndpoint4()
+		udp6, _ := r.UDPEndpoint6()
+		v.List = append(v.List, adView{r.ID().String(), r.String(), r.Seq(), endpointText(udp4), endpointText(udp6)})
+	}
+	return v
+}
+
+func (v adsView) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d ads of topic %s\n", v.Ads, v.Topic)
+	for _, a := range v.List {
+		fmt.Fprintln(&b, a.ID, a.Record)
+	}
+	return b.String()
+}
+
+// topicQuery holds the parameters of /topics.
+type topicQuery struct {
+	topic discv5.Topic
+	one   bool // topic is set
+	limit int
+	text  bool
+}
+
+func readTopicQuery(raw string) (q topicQuery, err error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return q, errors.New("cannot parse the query")
+	}
+	q.limit = topicsListed
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		v := values[name]
+		if len(v) != 1 {
+			return q, fmt.Errorf("%s appears %d times", quote.Short(name), len(v))
+		}
+		switch name {
+		case "topic":
+			q.one = true
+			b, bad := hex.DecodeString(v[0])
+			if bad != nil || len(b) != len(q.topic) {
+				return q, fmt.Errorf("topic=%s: want %d hexadecimal digits", quote.Short(v[0]), 2*len(q.topic))
+			}
+			q.topic = discv5.Topic(b)
+		case "limit":
+			q.limit, err = readNumber(name, v[0], maxTopicsListed)
+		case "format":
+			if q.text = v[0] == "text"; !q.text && v[0] != "json" {
+				err = fmt.Errorf("format=%s: want json or text", quote.Short(v[0]))
+			}
+		default:
+			err = fmt.Errorf("unknown parameter %s; want topic, limit or format", quote.Short(name))
+		}
+		if err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
