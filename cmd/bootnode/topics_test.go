@@ -86,7 +86,9 @@ func TestTopicsBootnode(t *testing.T) {
 	if p.record.SupportsTopics() {
 		t.Error("the record still says that the node is a registrar")
 	}
-	eventually(t, "warning", func() bool { return strings.Contains(p.Log.String(), "--topics-capacity has no effect without --topics") })
+	eventually(t, "warning", func() bool {
+		return strings.Contains(p.Log.String(), "--topics-capacity has no effect without --topics")
+	})
 	if v := decode[topicsView](t, p, "/topics"); v.Registrar || v.Capacity != 0 || v.Largest == nil || len(v.Largest) > 0 {
 		t.Errorf("/topics without --topics: %+v", v)
 	}
@@ -224,4 +226,3 @@ func TestTopicsSettings(t *testing.T) {
 		}
 	}
 }
-
