@@ -83,8 +83,8 @@ var (
 	ErrNotRegistrar = errors.New("discv5: the node is no registrar of topics")
 	// ErrNoTopicNodes: no registrar of topics was found.
 	ErrNoTopicNodes = errors.New("discv5: no registrar of topics is known")
-	// ErrTopicWait: a registrar gave more tickets, or wanted a longer wait, than its place is worth.
-	// See EventTopicFailed.
+	// ErrTopicWait: a registrar gave more tickets, or wanted a longer wait, than its place is
+	// worth. See EventTopicFailed.
 	ErrTopicWait = engine.ErrTopicWait
 )
 

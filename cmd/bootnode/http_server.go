@@ -26,11 +26,13 @@ const (
 	httpTimeout = 10 * time.Second // to read a request
 	httpAnswer  = 20 * time.Second // to write a response
 	// httpProfile is httpAnswer if the server serves profiles: a profile takes 30 s by default.
-	httpProfile      = 70 * time.Second
-	httpIdle         = 2 * time.Minute
-	httpHeaders      = 16 << 10 // bytes
-	httpConns        = 64       // open connections; a new one replaces an old one
-	httpLarge        = 4        // concurrent responses of /metrics, and of /nodes, /buckets and /topics
+	httpProfile = 70 * time.Second
+	httpIdle    = 2 * time.Minute
+	httpHeaders = 16 << 10 // bytes
+	httpConns   = 64       // open connections; a new one replaces an old one
+	// httpLarge bounds the concurrent responses of /metrics, and those of /nodes, /buckets and
+	// /topics together.
+	httpLarge        = 4
 	httpDrainTimeout = time.Second
 )
 

@@ -282,8 +282,8 @@ func TestUntakenResultsPauseSearch(t *testing.T) {
 	}
 }
 
-// What becomes of a registration is an event: a quoted wait, an ad that was placed, and a registrar
-// that does not answer.
+// An advertiser reports quoted waits, ads that were placed, and registrars
+// that do not answer.
 func TestAdvertiserEvents(t *testing.T) {
 	nw := topicNetwork(t, 3, func(int) bool { return true })
 	top := topic.Of("service")
