@@ -104,6 +104,11 @@ func (r *Reader) Close() {
 // goroutine may call it at a time.
 func (r *Reader) Wait(deadline time.Time) error {
 	if err := r.events.SetReadDeadline(deadline); err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.closed { // the error of a closed file is not os.ErrClosed here
+			return os.ErrClosed
+		}
 		return err
 	}
 	var b [4096]byte // longer messages are truncated; only their existence matters

@@ -83,4 +83,9 @@ func TestReaderWait(t *testing.T) {
 	if err := <-ended; !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
+	for _, deadline := range []time.Time{{}, time.Now().Add(time.Hour)} {
+		if err := r.Wait(deadline); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("a call after Close: %v", err)
+		}
+	}
 }
