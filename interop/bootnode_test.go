@@ -27,7 +27,7 @@ const (
 type bootConfig struct {
 	addr      netip.AddrPort // UDP address
 	extip     string         // --extip; "": the record contains the UDP address
-	http      netip.AddrPort // zero: no HTTP server
+	metrics   netip.AddrPort // zero: no server of metrics
 	key       string         // private key in hex
 	datadir   string
 	bootnodes []string // enr: or enode: text
@@ -58,8 +58,8 @@ func (c bootConfig) args() []string {
 	if c.extip != "" {
 		args = append(args, "--extip", c.extip)
 	}
-	if c.http.IsValid() {
-		args = append(args, "--http", c.http.String())
+	if c.metrics.IsValid() {
+		args = append(args, "--metrics", c.metrics.String())
 	}
 	if len(c.bootnodes) > 0 {
 		args = append(args, "--bootnodes", strings.Join(c.bootnodes, ","))

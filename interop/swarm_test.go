@@ -49,13 +49,13 @@ type swarm struct {
 // TestSwarm: peers that know only the bootnode find each other.
 func TestSwarm(t *testing.T) {
 	cfg := newBootConfig(t, loopback4)
-	cfg.http = freePort(t, "tcp", loopback4)
+	cfg.metrics = freePort(t, "tcp", loopback4)
 	s := &swarm{boot: startBootnode(t, cfg)}
 
-	if body, err := httpGet(t.Context(), cfg.http, "/healthz"); err != nil {
+	if body, err := httpGet(t.Context(), cfg.metrics, "/healthz"); err != nil {
 		t.Errorf("health check: %v (%q)", err, body)
 	}
-	before, err := scrapeGauges(t.Context(), cfg.http)
+	before, err := scrapeGauges(t.Context(), cfg.metrics)
 	if err != nil {
 		t.Fatal("metrics of the empty node:", err)
 	}
@@ -220,7 +220,7 @@ func (s *swarm) checkMetrics(t *testing.T, before map[string]float64) {
 	t.Helper()
 	want := minTableShare * float64(capacity(s.boot.node.ID(), s.ids))
 	eventually(t, 10*time.Second, time.Second, "gauge of table entries in /metrics", func() (bool, string) {
-		now, err := scrapeGauges(t.Context(), s.boot.http)
+		now, err := scrapeGauges(t.Context(), s.boot.metrics)
 		if err != nil {
 			return false, err.Error()
 		}

@@ -68,7 +68,7 @@ func TestMemoryLimit(t *testing.T) {
 	group := memoryGroup(t, limit)
 	dir := t.TempDir()
 	cmd := exec.Command("sh", append([]string{"-c", `echo $$ >"$0/cgroup.procs" && exec "$@"`, group},
-		os.Args[0], "--addr", "127.0.0.1:0", "--datadir", dir, "--http", anyPort)...)
+		os.Args[0], "--addr", "127.0.0.1:0", "--datadir", dir, "--http", anyPort, "--metrics", anyPort)...)
 	cmd.Env = append(os.Environ(), childEnv+"=1")
 	p := launch(t, cmd)
 	if !strings.Contains(p.Log.String(), `msg="memory limit" limit=67108864`) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -36,7 +37,7 @@ func newCommands(s system, stdout, stderr io.Writer) *cobra.Command {
 	health := &cobra.Command{
 		Use:   "health",
 		Short: "Ask the bootnode that runs with the same settings whether it is healthy",
-		Long: "Ask the bootnode that runs with the same settings whether it is healthy, at the address of --http. " +
+		Long: "Ask the bootnode that runs with the same settings whether it is healthy, at the address of --http, or else of --metrics. " +
 			"Exit codes: 0 it is; 1 it is not, or does not answer; 2 a setting is wrong.",
 		DisableFlagParsing: true, // load parses them
 		RunE: func(c *cobra.Command, args []string) error {
@@ -73,10 +74,11 @@ func health(ctx context.Context, args []string, s system, stdout io.Writer) erro
 	if err != nil {
 		return cli.Usage(err)
 	}
-	if o.http == "" {
-		return cli.Usagef("health needs the --http address of the bootnode")
+	addr := cmp.Or(o.http, o.metrics)
+	if addr == "" {
+		return cli.Usagef("health needs the --http or --metrics address of the bootnode")
 	}
-	host, port, err := net.SplitHostPort(o.http)
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return cli.Usage(err)
 	}

@@ -50,13 +50,14 @@ func TestHealth(t *testing.T) {
 		want string // in the output
 	}{
 		{"by flag", nil, []string{"--http", p.http}, cli.ExitOK, "ok\n"},
+		{"by metrics", nil, []string{"--metrics", p.metrics}, cli.ExitOK, "ok\n"},
 		{"by variable", []string{"DISCV5_HTTP=" + p.http}, nil, cli.ExitOK, "ok\n"},
 		{"by file", nil, []string{"--config", config}, cli.ExitOK, "ok\n"},
 		{"wildcard", nil, []string{"--http", "0.0.0.0:" + port}, cli.ExitOK, "ok\n"},
 		{"help", nil, []string{"--help"}, cli.ExitOK, "bootnode health"},
 		{"unhealthy", nil, []string{"--http", strings.TrimPrefix(sick.URL, "http://")}, cli.ExitFailed, "socket failed"},
 		{"nobody listens", nil, []string{"--http", strings.TrimPrefix(closed.URL, "http://")}, cli.ExitFailed, "refused"},
-		{"no address", nil, nil, cli.ExitUsage, "--http"},
+		{"no address", nil, nil, cli.ExitUsage, "--http or --metrics"},
 		{"bad address", nil, []string{"--http", "nowhere"}, cli.ExitUsage, "HOST:PORT"},
 		{"unknown flag", nil, []string{"--htp", "x"}, cli.ExitUsage, "--htp"},
 	} {

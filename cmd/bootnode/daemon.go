@@ -32,7 +32,8 @@ type daemon struct {
 	hup    <-chan os.Signal
 
 	storage  *storage
-	web      *webServer
+	web      *webServer // of --http
+	metrics  *webServer // of --metrics
 	access   *accessList
 	node     *discv5.Node
 	epoch    time.Time // when the node was created
@@ -54,10 +55,14 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.storage.close()) }()
-	if d.web, err = listenHTTP(o.http, d.count); err != nil {
+	if d.web, err = listenHTTP("http", o.http, d.count); err != nil {
 		return err
 	}
 	defer d.web.close()
+	if d.metrics, err = listenHTTP("metrics", o.metrics, d.count); err != nil {
+		return err
+	}
+	defer d.metrics.close()
 	if err := d.makeNode(); err != nil {
 		return err
 	}
@@ -93,8 +98,19 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	d.count.persistent.Store(d.storage.persistent())
 	d.logStartup()
 	d.manager = newServiceManager(d.log)
-	d.web.serve(pages{node: d.node, access: d.access, count: d.count, pprof: o.pprof, vhosts: o.vhosts}, d.log)
+	d.serveHTTP()
 	return d.work(ctx)
+}
+
+// serveHTTP starts the servers of --http and --metrics.
+func (d *daemon) serveHTTP() {
+	p := pages{node: d.node, access: d.access, count: d.count, pprof: d.o.pprof}
+	answer := httpAnswer
+	if p.pprof {
+		answer = httpProfile
+	}
+	d.web.serve(p.handler(), d.o.vhosts, answer, d.log)
+	d.metrics.serve(p.metricsHandler(), d.o.vhosts, httpAnswer, d.log)
 }
 
 // makeNode loads the state of the last run and creates the node. It passes the bans to the node
@@ -226,6 +242,7 @@ func (d *daemon) work(ctx context.Context) error {
 	err := d.watch(ctx, k)
 	cancel()
 	beside.Wait()
+	d.metrics.drain()
 	d.web.drain()
 	return err
 }

@@ -158,7 +158,7 @@ func TestSampleConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.http == "" {
+	if o.http == "" || o.metrics == "" {
 		t.Error("the sample sets nothing")
 	}
 	text, manual := readText(t, "deploy", "bootnode.toml"), readText(t, "docs", "OPERATING.md")

@@ -39,7 +39,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	a := start(t, t.TempDir())
 	dir := t.TempDir()
-	cmd := command("--addr", "127.0.0.1:0", "--datadir", dir, "--save-interval", "100ms", "--http", anyPort, "--bootnodes", a.record.String())
+	cmd := command("--addr", "127.0.0.1:0", "--datadir", dir, "--save-interval", "100ms", "--http", anyPort, "--metrics", anyPort, "--bootnodes", a.record.String())
 	onSmallDisk(cmd, dir)
 	p := launch(t, cmd)
 	eventually(t, "peer", func() bool { return p.metric(t, "discv5_table_live_nodes") == 1 })

@@ -18,22 +18,27 @@ import (
 func TestS45Health(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name string
-		send string // what each other client sends
-		read bool   // whether it reads one answer and then idles
+		name    string
+		metrics bool   // whether the clients are those of --metrics
+		send    string // what each other client sends
+		read    bool   // whether it reads one answer and then idles
 	}{
-		{"idle", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", true},
-		{"silent", "", false},
-		{"half a request", "GET /healthz HTTP/1.1\r\nHost:", false},
-		{"half a body", "POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx", false},
-		{"never reads", strings.Repeat("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 10), false},
+		{"idle", false, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", true},
+		{"silent", false, "", false},
+		{"half a request", true, "GET /healthz HTTP/1.1\r\nHost:", false},
+		{"half a body", false, "POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx", false},
+		{"never reads", true, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 10), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := start(t, t.TempDir(), "--http", anyPort)
 			p.findHTTP(t)
+			addr := p.http
+			if tt.metrics {
+				addr = p.metrics
+			}
 			for range 2 * httpConns {
-				c, err := net.Dial("tcp", p.http)
+				c, err := net.Dial("tcp", addr)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -47,7 +52,7 @@ func TestS45Health(t *testing.T) {
 			}
 			client := http.Client{Timeout: httpTimeout / 2, Transport: &http.Transport{DisableKeepAlives: true}}
 			for range 3 {
-				r, err := client.Get("http://" + p.http + "/healthz")
+				r, err := client.Get("http://" + addr + "/healthz")
 				if err != nil {
 					t.Fatalf("health beside %d clients: %v", 2*httpConns, err)
 				}

@@ -55,22 +55,26 @@ func TestS46Pages(t *testing.T) {
 	for _, addr := range []string{anyPort, "0.0.0.0:0"} {
 		t.Run(addr, func(t *testing.T) {
 			t.Parallel()
-			p := start(t, t.TempDir(), "--http", addr, "--http-vhosts", "boot.example,other.example")
-			if addr != anyPort {
-				p.http = anyPort // have its port found in the log
-				p.findHTTP(t)
-				_, port, err := net.SplitHostPort(p.http)
+			p := start(t, t.TempDir(), "--http", addr, "--metrics", addr, "--http-vhosts", "boot.example,other.example")
+			p.http, p.metrics = anyPort, anyPort // have their ports found in the log
+			p.findHTTP(t)
+			for _, a := range []*string{&p.http, &p.metrics} {
+				_, port, err := net.SplitHostPort(*a)
 				if err != nil {
 					t.Fatal(err)
 				}
-				p.http = "127.0.0.1:" + port
+				*a = "127.0.0.1:" + port
 			}
-			for _, path := range []string{"/metrics", "/healthz", "/nodes", "/buckets", "/eth/v1/node/identity"} {
+			for _, path := range []string{"/metrics", "/healthz", "/address", "/nodes", "/buckets", "/eth/v1/node/identity"} {
+				server := p.http
+				if path == "/metrics" {
+					server = p.metrics
+				}
 				if code, _ := p.get(t, path); code != http.StatusOK {
 					t.Errorf("%s: %d", path, code)
 				}
 				for host, want := range map[string]int{"evil.example": 403, "boot.example": 200, "other.example:1": 200} {
-					r, err := http.NewRequest("GET", "http://"+p.http+path, nil)
+					r, err := http.NewRequest("GET", "http://"+server+path, nil)
 					if err != nil {
 						t.Fatal(err)
 					}

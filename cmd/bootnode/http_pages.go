@@ -26,7 +26,6 @@ type pages struct {
 	access *accessList
 	count  *counts
 	pprof  bool
-	vhosts []string // host names, besides localhost, for requests to a loopback address
 }
 
 // health serves /healthz: 200 while the node receives on all its sockets, otherwise 503 with the

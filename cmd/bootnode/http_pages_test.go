@@ -100,7 +100,7 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "/nodes?" + strings.Repeat("x", 200) + "=%0a%3Cb%3E", 400, "unknown parameter"},
 		{"GET", "/buckets?distance=1", 400, "no parameters"},
 		{"POST", "/nodes", 405, ""},
-		{"POST", "/metrics", 405, ""},
+		{"GET", "/metrics", 404, ""}, // which --metrics serves
 		{"DELETE", "/buckets", 405, ""},
 		{"PUT", "/eth/v1/node/identity", 405, ""},
 		{"GET", "/eth/v1/node/peers", 404, ""},

@@ -36,56 +36,64 @@ const (
 	httpDrainTimeout = time.Second
 )
 
-// webServer serves /metrics and the other pages. The methods of a nil webServer do nothing.
+// webServer is an HTTP server: that of --http or that of --metrics. The methods of a nil webServer do
+// nothing.
 type webServer struct {
+	flag     string // http or metrics
 	listener *connTable
 	server   *http.Server
 	closing  atomic.Bool
 }
 
-// listenHTTP opens the listener, and returns nil if addr is empty. The server answers after serve.
-func listenHTTP(addr string, count *counts) (*webServer, error) {
+// listenHTTP opens the listener of a flag, and returns nil if addr is empty. The server answers after
+// serve.
+func listenHTTP(flag, addr string, count *counts) (*webServer, error) {
 	if addr == "" {
 		return nil, nil
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("--http %s: %w", addr, err)
+		return nil, fmt.Errorf("--%s %s: %w", flag, addr, err)
 	}
-	return &webServer{listener: newConnTable(l, httpConns, &count.httpEvicted)}, nil
+	return &webServer{flag: flag, listener: newConnTable(l, httpConns, &count.httpEvicted)}, nil
 }
 
-// serve starts to serve, in a goroutine.
-func (w *webServer) serve(p pages, log *slog.Logger) {
+// serve starts to serve h to requests that hostGuard lets pass, in a goroutine. answer bounds the
+// time to write a response.
+func (w *webServer) serve(h http.Handler, vhosts []string, answer time.Duration, log *slog.Logger) {
 	if w == nil {
 		return
 	}
 	w.server = &http.Server{
-		Handler:           hostGuard(p.vhosts, p.handler()),
+		Handler:           hostGuard(vhosts, h),
 		ConnState:         w.listener.setState,
-		ReadHeaderTimeout: httpTimeout, ReadTimeout: httpTimeout, WriteTimeout: httpAnswer, IdleTimeout: httpIdle,
+		ReadHeaderTimeout: httpTimeout, ReadTimeout: httpTimeout, WriteTimeout: answer, IdleTimeout: httpIdle,
 		MaxHeaderBytes: httpHeaders,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	if p.pprof {
-		w.server.WriteTimeout = httpProfile
-	}
-	log.Info("serving HTTP", "addr", w.listener.Addr(), "pprof", p.pprof)
+	log.Info("serving "+w.flag, "addr", w.listener.Addr())
 	go func() {
 		if err := w.server.Serve(w.listener); err != nil && !w.closing.Load() {
-			log.Error("HTTP server", "err", err)
+			log.Error("HTTP server", "flag", w.flag, "err", err)
 		}
 	}()
 }
 
-// handler returns the handler of all pages.
-func (p pages) handler() http.Handler {
+// metricsHandler returns the handler of --metrics: /metrics, and /healthz for the probes of machines
+// that must not see the pages.
+func (p pages) metricsHandler() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newCollector(p.node), newAddressCollector(p.node), newTopicCollector(p.node))
 	registry.MustRegister(p.count.collectors(p.access.bans.Load)...)
-
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", buffered(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: httpLarge, Timeout: httpTimeout})))
+	mux.HandleFunc("GET /healthz", p.health)
+	return mux
+}
+
+// handler returns the handler of --http: all pages but /metrics.
+func (p pages) handler() http.Handler {
+	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", p.health)
 	mux.HandleFunc("GET /eth/v1/node/identity", p.identity)
 	mux.HandleFunc("GET /address", p.address)

@@ -37,7 +37,7 @@ func newPages(t *testing.T, start bool) pages {
 func TestMetricNames(t *testing.T) {
 	p := newPages(t, false)
 	rec := httptest.NewRecorder()
-	p.handler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	p.metricsHandler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
 	problems, err := promlint.New(rec.Body).Lint()
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func TestLatencyMetrics(t *testing.T) {
 	if s := a.metric(t, `discv5_handshake_duration_seconds_sum{side="recipient"}`); s <= 0 || s > patience.Seconds() {
 		t.Errorf("the handshake took %v s", s)
 	}
-	req, _ := http.NewRequest("GET", "http://"+b.http+"/metrics", nil)
+	req, _ := http.NewRequest("GET", "http://"+b.metrics+"/metrics", nil)
 	req.Header.Set("Accept", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil || !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/vnd.google.protobuf") {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,8 +69,9 @@ func command(args ...string) *exec.Cmd {
 // process is a bootnode that runs.
 type process struct {
 	*proctest.Process
-	record *enr.Record // from the first line of standard output
-	http   string      // host:port, if it has a server; see findHTTP
+	record  *enr.Record // from the first line of standard output
+	http    string      // host:port of --http, if there is one; see findHTTP
+	metrics string      // the same of --metrics; start adds it to --http
 }
 
 // start runs a bootnode on a free loopback port, unless args say otherwise, and waits for its
@@ -85,6 +87,9 @@ func startWith(t *testing.T, dir string, env []string, args ...string) *process 
 	if !strings.Contains(strings.Join(args, " "), "--addr") {
 		args = append(args, "--addr", "127.0.0.1:0")
 	}
+	if slices.Contains(args, "--http") && !slices.Contains(args, "--metrics") {
+		args = append(args, "--metrics", anyPort)
+	}
 	cmd := command(append(args, "--datadir", dir)...)
 	cmd.Env = append(cmd.Env, env...)
 	p := &process{Process: proctest.Start(t, cmd, proctest.Options{})}
@@ -95,8 +100,11 @@ func startWith(t *testing.T, dir string, env []string, args ...string) *process 
 		}
 	})
 	for i, a := range args {
-		if a == "--http" {
+		switch a {
+		case "--http":
 			p.http = args[i+1]
+		case "--metrics":
+			p.metrics = args[i+1]
 		}
 	}
 	return p
@@ -109,12 +117,17 @@ func (p *process) stop(t *testing.T) {
 	}
 }
 
-// get returns an HTTP answer, waiting for the server to be there.
+// get returns an HTTP answer, waiting for the server to be there: that of --metrics for /metrics, of
+// --http otherwise.
 func (p *process) get(t *testing.T, path string) (code int, body string) {
 	t.Helper()
 	p.findHTTP(t)
+	addr := p.http
+	if path == "/metrics" {
+		addr = p.metrics
+	}
 	eventually(t, "answer of "+path, func() bool {
-		r, err := http.Get("http://" + p.http + path)
+		r, err := http.Get("http://" + addr + path)
 		if err != nil {
 			return false
 		}
@@ -148,22 +161,24 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	proctest.Eventually(t, what, ok)
 }
 
-// anyPort has the HTTP server take a free port. The log says which.
+// anyPort has an HTTP server take a free port. The log says which.
 const anyPort = "127.0.0.1:0"
 
-// findHTTP finds the address of the HTTP server.
+// findHTTP finds the addresses of the HTTP servers.
 func (p *process) findHTTP(t *testing.T) {
 	t.Helper()
-	if p.http != anyPort {
-		return
-	}
-	eventually(t, "HTTP server in the log", func() bool {
-		_, rest, ok := strings.Cut(p.Log.String(), `msg="serving HTTP" addr=`)
-		if ok {
-			p.http = strings.Fields(rest)[0]
+	for flag, addr := range map[string]*string{"http": &p.http, "metrics": &p.metrics} {
+		if *addr != anyPort {
+			continue
 		}
-		return ok
-	})
+		eventually(t, "server of --"+flag+" in the log", func() bool {
+			_, rest, ok := strings.Cut(p.Log.String(), `msg="serving `+flag+`" addr=`)
+			if ok {
+				*addr = strings.Fields(rest)[0]
+			}
+			return ok
+		})
+	}
 }
 
 // fail runs a bootnode that must end without a signal, and returns what it wrote to standard error.

@@ -179,7 +179,7 @@ func TestDashboardQueries(t *testing.T) {
 	for name, native := range map[string]bool{"classic": false, "native": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := startPrometheus(t, native, a.http, b.http)
+			p := startPrometheus(t, native, a.metrics, b.metrics)
 			for expr, title := range queries {
 				expr = strings.NewReplacer("$job", ".*", "$instance", ".*", "$__rate_interval", "1m").Replace(expr)
 				expr = strings.TrimSuffix(expr, " > 0") // which hides what does not happen here

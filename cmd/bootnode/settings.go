@@ -46,6 +46,7 @@ type options struct {
 	keyHex    string
 	dataDir   string
 	http      string
+	metrics   string
 	vhosts    []string
 	pprof     bool
 	logLevel  string
@@ -111,7 +112,8 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.StringVar(&o.dataDir, "datadir", "", "`DIR` for the key and the known nodes. Default: "+dataDirHelp())
 	f.StringVar(&o.nodeKey, "nodekey", "", "`FILE` with the private key, 64 hexadecimal digits. Default: nodekey in the data directory, created if missing")
 	f.StringVar(&o.keyHex, "nodekeyhex", "", "private key, 64 `HEX` digits; other users of this machine can see flags")
-	f.StringVar(&o.http, "http", "", "`HOST:PORT` to serve /metrics, /healthz, /nodes, /buckets, /topics, /address and /eth/v1/node/identity at. Default: off")
+	f.StringVar(&o.http, "http", "", "`HOST:PORT` to serve the status page at, with /healthz, /enr, /enode, /nodes and others. Default: off")
+	f.StringVar(&o.metrics, "metrics", "", "`HOST:PORT` to serve /metrics, for Prometheus, and /healthz at. Default: off")
 	f.StringArrayVar(&o.vhosts, "http-vhosts", nil, "host `NAMES`, besides localhost, that requests to a loopback address may use, separated by commas; * allows any")
 	f.BoolVar(&o.pprof, "pprof", false, "serve /debug/pprof/ too; --http must be a loopback address")
 	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
@@ -172,7 +174,7 @@ var sections = []struct {
 	{"Limits", []string{"max-sessions", "bucket-limits", "table-limits", "exempt-private"}},
 	{"Topics", []string{"topics", "topics-capacity", "topics-wait-scale"}},
 	{"Key and data", []string{"datadir", "nodekey", "nodekeyhex", "save-interval"}},
-	{"HTTP", []string{"http", "http-vhosts", "pprof"}},
+	{"HTTP", []string{"http", "metrics", "http-vhosts", "pprof"}},
 	{"Log", []string{"log-level", "log-json", "log-status"}},
 	{"Settings", []string{"config", "print-config", "check-config", "version"}},
 }

@@ -40,6 +40,7 @@ func TestCheckConfigIsAStart(t *testing.T) {
 		{"data directory is a file", "not a directory", []string{"--datadir", file}},
 		{"data directory below a file", "not a directory", []string{"--datadir", file + "/x"}},
 		{"HTTP address", "HOST:PORT", []string{"--http", "256.0.0.1:80"}},
+		{"metrics address", "HOST:PORT", []string{"--metrics", "127.0.0.1"}},
 		{"sockets", "--sockets", []string{"--sockets", "100000"}},
 		{"external address", "--extip", []string{"--extip", "192.0.2.1", "--extip", "192.0.2.2"}},
 	} {

@@ -156,6 +156,8 @@ func TestSettingErrors(t *testing.T) {
 		{"netrestrict node", func() []string { return []string{"--netrestrict", hexKeyID} }, nil, []string{"--netrestrict", "want a network"}},
 		{"netrestrict empty", func() []string { return []string{"--netrestrict", ","} }, nil, []string{"--netrestrict is empty"}},
 		{"pprof alone", func() []string { return []string{"--pprof"} }, nil, []string{"--pprof needs --http"}},
+		{"pprof with metrics", func() []string { return []string{"--pprof", "--metrics", "127.0.0.1:6061"} }, nil, []string{"--pprof needs --http"}},
+		{"one address for both", func() []string { return []string{"--http", "127.0.0.1:6060", "--metrics", "127.0.0.1:6060"} }, nil, []string{"--http and --metrics have the same address 127.0.0.1:6060"}},
 		{"pprof for all", func() []string { return []string{"--pprof", "--http", "0.0.0.0:6060"} }, nil, []string{"loopback"}},
 		{"pprof by name", func() []string { return []string{"--pprof", "--http", "example.org:6060"} }, nil, []string{"loopback"}},
 		{"pprof on all", func() []string { return []string{"--pprof", "--http", ":6060"} }, nil, []string{"loopback"}},
@@ -367,6 +369,7 @@ func TestCheckAndPrintConfig(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--netrestrict": {"--netrestrict", "lan"},
 		"--http":        {"--http", "nowhere"},
+		"--metrics":     {"--metrics", "nowhere"},
 		"--nodekeyhex":  {"--nodekeyhex", hexKey[1:]},
 		"key file":      {"--nodekey", write(t, "no key", 0o600)},
 		"key file:":     {"--nodekey", filepath.Join(t.TempDir(), "missing")},

@@ -46,7 +46,7 @@ func (o *options) validate() error {
 	if o.origin["nodekey"] != "" && o.origin["nodekeyhex"] != "" {
 		return fmt.Errorf("%s and %s exclude each other", o.from("nodekey"), o.from("nodekeyhex"))
 	}
-	for _, name := range []string{"nodekey", "nodekeyhex", "datadir", "ban-file", "http"} {
+	for _, name := range []string{"nodekey", "nodekeyhex", "datadir", "ban-file", "http", "metrics"} {
 		if o.origin[name] != "" && o.flags.Lookup(name).Value.String() == "" {
 			return fmt.Errorf("%s is empty", o.from(name))
 		}
@@ -148,20 +148,42 @@ func (o *options) listens(f discv5.Family) bool {
 	return false
 }
 
-// parseHTTP parses --http and --http-vhosts. It refuses to serve profiles to other machines.
+// parseHTTP parses --http, --metrics and --http-vhosts. It refuses to serve profiles to other
+// machines.
 func (o *options) parseHTTP() error {
 	var names []string
 	for _, list := range o.vhosts {
 		names = append(names, cli.SplitList(list)...)
 	}
 	o.vhosts = names
-	if o.http == "" {
-		if o.pprof {
-			return fmt.Errorf("%s needs --http", o.from("pprof"))
-		}
+	host, err := o.parseHostPort("http", o.http)
+	if err != nil {
+		return err
+	}
+	if _, err := o.parseHostPort("metrics", o.metrics); err != nil {
+		return err
+	}
+	if _, port, _ := net.SplitHostPort(o.http); o.http != "" && o.http == o.metrics && port != "0" {
+		return fmt.Errorf("%s and %s have the same address %s", o.from("http"), o.from("metrics"), o.http)
+	}
+	if !o.pprof {
 		return nil
 	}
-	host, port, err := net.SplitHostPort(o.http)
+	if o.http == "" {
+		return fmt.Errorf("%s needs --http", o.from("pprof"))
+	}
+	if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
+		return fmt.Errorf("%s needs --http on a loopback address, not %s: profiles show the memory of the process", o.from("pprof"), o.http)
+	}
+	return nil
+}
+
+// parseHostPort returns the host of the address of an HTTP server. Both may be empty.
+func (o *options) parseHostPort(name, addr string) (host string, err error) {
+	if addr == "" {
+		return "", nil
+	}
+	host, port, err := net.SplitHostPort(addr)
 	if err == nil {
 		_, err = net.LookupPort("tcp", port)
 	}
@@ -169,15 +191,9 @@ func (o *options) parseHTTP() error {
 		_, err = netip.ParseAddr(host) // digits only: not a name
 	}
 	if err != nil {
-		return fmt.Errorf("%s %s: want HOST:PORT", o.from("http"), quote.Text(o.http))
+		return "", fmt.Errorf("%s %s: want HOST:PORT", o.from(name), quote.Text(addr))
 	}
-	if !o.pprof {
-		return nil
-	}
-	if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
-		return fmt.Errorf("%s needs --http on a loopback address, not %s: profiles show the memory of the process", o.from("pprof"), o.http)
-	}
-	return nil
+	return host, nil
 }
 
 // checkReach checks the settings about the node's own address.

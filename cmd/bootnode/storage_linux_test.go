@@ -20,7 +20,7 @@ func startIn(t *testing.T, mount, dir string) *process {
 	if out, err := probe.CombinedOutput(); err != nil {
 		t.Skipf("cannot make a mount namespace, as that takes root: %v %s", err, out)
 	}
-	cmd := command("--addr", "127.0.0.1:0", "--datadir", dir, "--http", anyPort, "--save-interval", "100ms")
+	cmd := command("--addr", "127.0.0.1:0", "--datadir", dir, "--http", anyPort, "--metrics", anyPort, "--save-interval", "100ms")
 	inMounts(cmd, mount, dir)
 	return launch(t, cmd)
 }
@@ -29,7 +29,7 @@ func startIn(t *testing.T, mount, dir string) *process {
 // anyPort, and has printed its record.
 func launch(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{Process: proctest.Start(t, cmd, proctest.Options{}), http: anyPort}
+	p := &process{Process: proctest.Start(t, cmd, proctest.Options{}), http: anyPort, metrics: anyPort}
 	p.findHTTP(t)
 	p.record = p.Record(t)
 	return p

@@ -20,8 +20,11 @@ import (
 	"github.com/fastdisc/discv5/internal/proctest"
 )
 
-// webAddr is where bootnodes serve HTTP, each on its host.
-const webAddr = "127.0.0.1:6060"
+// Where bootnodes serve HTTP, each on its host.
+const (
+	webAddr     = "127.0.0.1:6060"
+	metricsAddr = "127.0.0.1:6061"
+)
 
 // bootnode is a process of cmd/bootnode.
 type bootnode struct {
@@ -62,7 +65,7 @@ func (h *host) try(t *testing.T, l launch) (*bootnode, error) {
 	if l.dir == "" {
 		l.dir = t.TempDir()
 	}
-	args := append([]string{path, "--datadir", l.dir, "--http", webAddr, "--save-interval", "200ms"}, l.args...)
+	args := append([]string{path, "--datadir", l.dir, "--http", webAddr, "--metrics", metricsAddr, "--save-interval", "200ms"}, l.args...)
 	for _, e := range h.endpoints() {
 		any := netip.AddrPortFrom(netip.IPv4Unspecified(), e.Port())
 		if e.Addr().Is6() {
@@ -102,9 +105,13 @@ func (b *bootnode) kill(t *testing.T) {
 	b.End(t, syscall.SIGKILL)
 }
 
-// get asks the bootnode's HTTP server.
+// get asks the bootnode's HTTP servers.
 func (b *bootnode) get(path string) (code int, body string, err error) {
-	r, err := b.web.Get("http://" + webAddr + path)
+	addr := webAddr
+	if path == "/metrics" {
+		addr = metricsAddr
+	}
+	r, err := b.web.Get("http://" + addr + path)
 	if err != nil {
 		return 0, "", err
 	}

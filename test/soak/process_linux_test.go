@@ -23,7 +23,7 @@ import (
 type bootnode struct {
 	*proctest.Process
 	record *enr.Record
-	base   string // URL of its HTTP server
+	base   string // URL of its server of metrics
 	web    http.Client
 }
 
@@ -35,7 +35,7 @@ func launch(t *testing.T, args ...string) *bootnode {
 	if err := proctest.Build(path, "../../cmd/bootnode"); err != nil {
 		t.Fatal(err)
 	}
-	args = append([]string{"--addr", "127.0.0.1:0", "--http", "127.0.0.1:0", "--datadir", t.TempDir()}, args...)
+	args = append([]string{"--addr", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--datadir", t.TempDir()}, args...)
 	cmd := exec.Command(path, args...)
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "DISCV5_") { // these would be settings
@@ -46,14 +46,14 @@ func launch(t *testing.T, args ...string) *bootnode {
 	b.record = b.Record(t)
 	b.web.Timeout = patience
 	t.Cleanup(b.web.CloseIdleConnections)
-	serving := regexp.MustCompile(`msg="serving HTTP" addr=(\S+)`)
+	serving := regexp.MustCompile(`msg="serving metrics" addr=(\S+)`)
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if m := serving.FindStringSubmatch(b.Log.String()); m != nil {
 			b.base = "http://" + m[1]
 			return b
 		}
 		if time.Now().After(end) {
-			t.Fatal("the bootnode does not serve HTTP")
+			t.Fatal("the bootnode does not serve metrics")
 		}
 	}
 }
