@@ -1,0 +1,14 @@
+package discv5
+
+import "github.com/fastdisc/discv5/internal/engine"
+
+// LimitedSource is an address or network that sends as much as one of the node's rate limits allows,
+// or more. Its address may be forged.
+type LimitedSource = engine.LimitedSource
+
+// LimitedSources returns the sources that are at one of the rate limits now, at most most of them,
+// in no order. An address at its limit and its network at its own are two sources. The call takes
+// about a millisecond and does not slow the node.
+func (n *Node) LimitedSources(most int) []LimitedSource {
+	return n.engine.LimitedSources(n.clock.Now(), most, nil)
+}
