@@ -21,7 +21,7 @@ func TestLimitedSources(t *testing.T) {
 	if list := b.e.LimitedSources(nw.now, 10, nil); len(list) != 0 {
 		t.Errorf("limited before anything came: %v", list)
 	}
-	evil := nw.stranger("203.0.113.1:1", 7)
+	evil := nw.scriptedPeer("203.0.113.1:1", 7)
 	for host := range byte(10) {
 		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, 113, host}), 1)
 		for range 150 {
