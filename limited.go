@@ -2,8 +2,8 @@ package discv5
 
 import "github.com/fastdisc/discv5/internal/engine"
 
-// LimitedSource is an address or network that sends as much as one of the node's rate limits allows,
-// or more. Its address may be forged.
+// LimitedSource is an address or network that sends as much as one of the node's rate limits
+// allows, or more. Its address may be forged.
 type LimitedSource = engine.LimitedSource
 
 // LimitedSources returns the sources that are at one of the rate limits now, at most most of them,

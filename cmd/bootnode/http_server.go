@@ -36,8 +36,8 @@ const (
 	httpDrainTimeout = time.Second
 )
 
-// webServer is an HTTP server: that of --http or that of --metrics. The methods of a nil webServer do
-// nothing.
+// webServer is an HTTP server: that of --http or that of --metrics. The methods of a nil webServer
+// do nothing.
 type webServer struct {
 	flag     string // http or metrics
 	listener *connTable
@@ -45,8 +45,8 @@ type webServer struct {
 	closing  atomic.Bool
 }
 
-// listenHTTP opens the listener of a flag, and returns nil if addr is empty. The server answers after
-// serve.
+// listenHTTP opens the listener of a flag, and returns nil if addr is empty. The server answers
+// after serve.
 func listenHTTP(flag, addr string, count *counts) (*webServer, error) {
 	if addr == "" {
 		return nil, nil
@@ -79,8 +79,8 @@ func (w *webServer) serve(h http.Handler, vhosts []string, answer time.Duration,
 	}()
 }
 
-// metricsHandler returns the handler of --metrics: /metrics, and /healthz for the probes of machines
-// that must not see the pages.
+// metricsHandler returns the handler of --metrics: /metrics, and /healthz for the probes of
+// machines that must not see the pages.
 func (p pages) metricsHandler() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newCollector(p.node), newAddressCollector(p.node), newTopicCollector(p.node))

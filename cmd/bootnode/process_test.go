@@ -117,8 +117,8 @@ func (p *process) stop(t *testing.T) {
 	}
 }
 
-// get returns an HTTP answer, waiting for the server to be there: that of --metrics for /metrics, of
-// --http otherwise.
+// get returns an HTTP answer, waiting for the server to be there: that of --metrics for /metrics,
+// of --http otherwise.
 func (p *process) get(t *testing.T, path string) (code int, body string) {
 	t.Helper()
 	p.findHTTP(t)

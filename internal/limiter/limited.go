@@ -9,9 +9,10 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// Limited iterates over the sources that have used up nine tenths or more of their bursts: those that
-// send as much as their limit allows, or more. A source is an address or a prefix; an address that
-// is limited and the prefix that contains it are two sources. Each source address may be forged.
+// Limited iterates over the sources that have used up nine tenths or more of their bursts: those
+// that send as much as their limit allows, or more. A source is an address or a prefix; an address
+// that is limited and the prefix that contains it are two sources. Each source address may be
+// forged.
 //
 // Limited reads the whole tables, at most Size bytes, beside concurrent calls of Allow and without
 // slowing them. A source that changes meanwhile may be missing.
