@@ -9,8 +9,8 @@
 //
 // A [Node] listens on UDP, answers other nodes, and keeps its table of nodes full and up to date
 // without being asked. Its methods may be called from several goroutines. Calls that wait take a
-// context and end with an answer, one of the errors of this package, or the context's error. All
-// errors can be told apart with [errors.Is].
+// context and end with an answer, one of the errors of this package, or the context's error. Use
+// [errors.Is] to distinguish errors.
 //
 // # What a program does with a node
 //

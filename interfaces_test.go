@@ -74,7 +74,7 @@ func TestFollowNext(t *testing.T) {
 				t.Errorf("%v, want %v", got, c.want)
 			}
 			if (due[0] > 0 || due[1] > 0) != c.due {
-				t.Errorf("looked at once more after %v", due)
+				t.Errorf("looked another time after %v", due)
 			}
 		})
 	}

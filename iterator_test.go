@@ -173,7 +173,7 @@ func TestIterator(t *testing.T) {
 			}
 			synctest.Wait()
 			if it.Close(); !ended || it.Next() {
-				t.Error("the source goes on")
+				t.Error("the source continues")
 			}
 		})
 	})

@@ -48,7 +48,7 @@ func WithQueryTimeout(t time.Duration) LookupOption {
 	return func(o *lookupOptions) { o.cfg.QueryTimeout = t }
 }
 
-// Errors of searches, to be told apart with errors.Is.
+// Errors of searches. Use errors.Is to distinguish them.
 var (
 	// ErrNotFound: the node that was looked for did not turn up.
 	ErrNotFound = errors.New("discv5: not found")

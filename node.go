@@ -68,7 +68,7 @@ const (
 	stateClosed
 )
 
-// Errors of a node's methods, to be told apart with errors.Is.
+// Errors of a node's methods. Use errors.Is to distinguish them.
 var (
 	ErrStarted = errors.New("discv5: node has been started already") // Start was called twice
 	// a call that needs a running node came before Start

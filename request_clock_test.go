@@ -45,8 +45,8 @@ func TestRequestClockStartsWhenItLeaves(t *testing.T) {
 		size   int
 		before func(t *testing.T, a, b *Node)
 	}{
-		{"8 at once to a new peer", 400 * time.Millisecond, 8, 1, nil},
-		{"200 at once to a new peer", 900 * time.Millisecond, 200, 1, nil},
+		{"8 together to a new peer", 400 * time.Millisecond, 8, 1, nil},
+		{"200 together to a new peer", 900 * time.Millisecond, 200, 1, nil},
 		{"first message fills its packet", 520 * time.Millisecond, 1, 1100, nil},
 		{"8 first messages that fill their packets", 900 * time.Millisecond, 8, 1100, nil},
 		{"peer has lost the session", 450 * time.Millisecond, 8, 1, func(t *testing.T, a, b *Node) {

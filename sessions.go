@@ -19,7 +19,7 @@ type Session struct {
 	// this node made contact without one and has not got it yet, and with
 	// Config.DropSessionRecords.
 	Record *enr.Record
-	// Since is when the session came to be, Used when a message of the peer last arrived in it, at
+	// Since is when the session began, Used when a message of the peer last arrived in it, at
 	// most a second too early.
 	Since, Used time.Time
 	// Inbound: the peer made contact first.

@@ -235,8 +235,8 @@ type Bootnode struct {
 	Answered, Failed uint64
 	// Last is when the last contact ended, zero before there was one.
 	Last time.Time
-	// Err is why it cannot be contacted, or how the last contact failed: ErrTimeout, ErrBlocked and
-	// the like. It is nil if the last contact was answered, or there was none.
+	// Err is why it cannot be contacted, or how the last contact failed: such as ErrTimeout or
+	// ErrBlocked. It is nil if the last contact was answered, or there was none.
 	Err error
 }
 

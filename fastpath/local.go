@@ -20,7 +20,7 @@ import (
 // that is not known, and leaves the choice to the system.
 type Local uint16
 
-// MaxLocals bounds the local addresses that a group tells apart. A host can have any number: a
+// MaxLocals bounds the local addresses that a group distinguishes. A host can have any number: a
 // route of type local makes a whole prefix its own.
 const MaxLocals = 1<<11 - 1
 

@@ -40,7 +40,7 @@ type ConnStats struct {
 	Long      uint64 // dropped: above Config.MaxSize, not caught by the filter
 	BadSource uint64 // dropped: no usable source address
 
-	ReadErrors uint64 // failed receive calls; reading went on after each
+	ReadErrors uint64 // failed receive calls; the socket continued after each
 	SendErrors SendErrors
 
 	// KernelDrops counts datagrams that the kernel dropped at this socket: those that found the

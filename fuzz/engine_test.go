@@ -46,7 +46,7 @@ const (
 	stepReplay           // a datagram of before, perhaps changed, perhaps from elsewhere
 	stepBatch            // several of these in one batch
 	stepTime             // time passes
-	stepJobs             // jobs are done
+	stepTasks             // tasks are done
 	stepCall             // a request of the engine
 	stepCancel           // one is given up
 	stepLookup           // a lookup
@@ -58,7 +58,7 @@ func (w *world) step() {
 	switch op := w.s.choose(numSteps); op {
 	case stepTime:
 		w.pass(w.span())
-	case stepJobs:
+	case stepTasks:
 		w.tasks(1 + w.s.choose(8))
 	case stepCall:
 		w.call()

@@ -42,7 +42,7 @@ const (
 	netChange         // the oldest is changed
 	netForge          // the oldest comes from somewhere else
 	netTime           // time passes, for one engine or for all
-	netJobs           // one engine does its jobs
+	netTasks           // one engine does its tasks
 	netForget         // one engine forgets a session
 	netRecord         // one engine gets a new record
 	netCancel         // a request is given up
@@ -153,7 +153,7 @@ func (n *net) step() {
 				n.nodes[i].w.Tick(n.now)
 			}
 		}
-	case netJobs:
+	case netTasks:
 		d := n.node()
 		for range 1 + n.s.choose(4) {
 			d.w.RunTask()

@@ -30,7 +30,7 @@ func ask(peer byte, m []byte) []byte { return join([]byte{stepRequest, peer}, m)
 func shake(peer, how byte, m []byte) []byte {
 	return join([]byte{stepHandshake, peer, how}, m)
 }
-func jobs(n byte) []byte       { return []byte{stepJobs, n - 1} }
+func jobs(n byte) []byte       { return []byte{stepTasks, n - 1} }
 func wait(n, tens byte) []byte { return []byte{stepTime, n - 1, tens} }
 
 // request is a call of the engine to the peer with the number of peerAt; how as in call.
@@ -60,7 +60,7 @@ func engineSeeds() [][]byte {
 		request(p, 3, 0, 9), []byte{stepAnswer, p, 2, 1, 2},
 		wait(200, 2), []byte{stepLookup, 3}, []byte{stepAnswer, p, 1, 2, 4, 5}, jobs(2), wait(100, 2), jobs(5),
 		request(q, 4, 3, 2), []byte{stepCancel, 1}, wait(30, 3), wait(30, 3), request(0, 0), []byte{stepMove, 0, 4, stepWhoareyou, 0, 0}, jobs(2),
-		// and no jobs
+		// and no tasks
 		request(q, 0), []byte{stepWhoareyou, q, 0}, jobs(1), []byte{stepAccept, q, 0, 0}, request(q, 1, 9), []byte{stepAnswer, q, 1, 1, 3},
 	)
 	flood := join(
@@ -92,7 +92,7 @@ func netAsk(from, to, how byte) []byte { return []byte{netCall, from, to, how} }
 
 func deliver(n byte) []byte { return []byte{netDeliver, n - 1} }
 
-func allJobs() []byte { return []byte{netJobs, 0, 3, netJobs, 1, 3, netJobs, 2, 3} }
+func allJobs() []byte { return []byte{netTasks, 0, 3, netTasks, 1, 3, netTasks, 2, 3} }
 
 // networkSeeds: a handshake, crossed ones, with what a bad network does to each of their datagrams.
 func networkSeeds() (list [][]byte) {

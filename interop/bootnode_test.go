@@ -146,7 +146,7 @@ func (b *bootnode) stop(t *testing.T, sig os.Signal) {
 	b.stopped = true
 	select {
 	case <-b.exited:
-		t.Errorf("bootnode ended by itself: %v", b.cmd.ProcessState)
+		t.Errorf("bootnode ended too early: %v", b.cmd.ProcessState)
 		return
 	default:
 	}

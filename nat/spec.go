@@ -148,7 +148,7 @@ func parseAddr(s string) (netip.Addr, error) {
 // parseServer returns s as host:port.
 func parseServer(s string) (string, error) {
 	if a, err := netip.ParseAddr(s); err == nil && a.Is6() {
-		return "", fmt.Errorf("write [%s]:port: without brackets an IPv6 address and its port cannot be told apart", s)
+		return "", fmt.Errorf("write [%s]:port: without brackets it is unclear where an IPv6 address ends and its port begins", s)
 	}
 	host, port := s, strconv.Itoa(DefaultSTUNPort)
 	switch {

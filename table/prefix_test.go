@@ -244,7 +244,7 @@ func TestS34TurnoverIsPaced(t *testing.T) {
 		tab.MarkLive(3*s, n.ID, n.Addr)
 	}
 	if got := tab.Counters().Turned; got != 1 {
-		t.Errorf("%d exchanges at once, want 1", got)
+		t.Errorf("%d exchanges together, want 1", got)
 	}
 	checkAll(tab, 4*s, 35*s, nil)
 	if got := tab.Counters().Turned; got < 3 || got > 5 {

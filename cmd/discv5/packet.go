@@ -21,7 +21,7 @@ func newPacketDecode(t *tool) *cobra.Command {
 		Long: `Show header, authdata and, with --read-key, the message of a datagram in hexadecimal digits.
 DATAGRAM may be @FILE or - for standard input.
 
-The header is masked with the node ID of whom the datagram was sent to: --node-id.
+The sender has masked the header with the node ID of the recipient: --node-id.
 Exit code 1: the message does not open with the key; 2: this is no packet to that node.`,
 		Args: arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {

@@ -129,7 +129,8 @@ func TestProtocolID(t *testing.T) {
 	loadgen(t, "-t", n.LocalRecord().String(), "-m", "junk", "--requests", "10", "--timeout", "100ms").ok(t, cli.ExitFailed)
 }
 
-// GRO batches of responses are told apart from calls and datagrams, and so is why there are none.
+// The report distinguishes GRO batches of responses from calls and datagrams, and says why there
+// are none.
 func TestReportGRO(t *testing.T) {
 	r := made()
 	r.info = load.Info{Path: "recvmmsg", GSO: true, GSOBatch: 32, GRO: true, Sockets: 1, Sources: 1, Workers: 1}

@@ -100,7 +100,7 @@ func TestStopped(t *testing.T) {
 	}
 	var out bytes.Buffer
 	if err := simulate(ctx, o, nil, &out); err == nil || !strings.Contains(err.Error(), "stopped after 30s") {
-		t.Errorf("stopped at once: %v", err)
+		t.Errorf("stopped immediately: %v", err)
 	}
 	var r report
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil || r.Traffic.Sent == 0 || r.Simulated != 30 {

@@ -106,7 +106,7 @@ var oddRecords = []struct {
 	{name: "syncnets, cgc and nfd empty", record: signed(pair{"cgc", "\x80"}, pair{"nfd", "\x80"}, pair{"syncnets", "\x80"}), accept: true},
 	{name: "client is a list", record: signed(pair{"client", "\xc4\x83abc"}), accept: true},
 	{name: "empty key", record: signed(pair{"", "\x01"}), accept: true},
-	{name: "all of it at once", record: signed(pair{"ip", "\x80"}, pair{"ip6", "\xc0"}, pair{"tcp", "\x8530303"}, pair{"udp", "\x80"}, pair{"z", "\xc1\xc0"}), accept: true},
+	{name: "all of it together", record: signed(pair{"ip", "\x80"}, pair{"ip6", "\xc0"}, pair{"tcp", "\x8530303"}, pair{"udp", "\x80"}, pair{"z", "\xc1\xc0"}), accept: true},
 
 	{name: "value of one byte with a prefix", record: signed(pair{"udp", "\x81\x05"}), difference: "value that is not canonical"},
 	{name: "value of one byte with a prefix in a list", record: signed(pair{"client", "\xc2\x81\x05"}), difference: "value that is not canonical"},

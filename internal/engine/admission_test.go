@@ -263,7 +263,7 @@ func TestRestartsAreBounded(t *testing.T) {
 		a.e.restarts.add(restart{node: older, until: c.until, next: nw.now})
 		nw.run(2 * time.Second)
 		if n := len(a.e.restarts.list); n != 0 {
-			t.Errorf("%s: the test goes on", c.name)
+			t.Errorf("%s: the test continues", c.name)
 		}
 		if n, _, ok := a.e.table.Get(b.e.ID()); !ok || n.Addr != b.addr {
 			t.Errorf("%s: the node is at %v", c.name, n.Addr)

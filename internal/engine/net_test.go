@@ -28,7 +28,7 @@ type node struct {
 	// second, if valid, is the node's address of the other family.
 	second netip.AddrPort
 	// homes, if not nil, are the node's local addresses; addr is the one that it sends from by
-	// itself.
+	// default.
 	homes map[Via]netip.AddrPort
 	key   *enr.PrivateKey
 	rec   *enr.Record

@@ -597,7 +597,7 @@ func TestS26ClockJumps(t *testing.T) {
 	nw.now += 100 * time.Hour
 	a.w.Tick(nw.now)
 	if n := a.e.Counters()[OutRandom] - before; n > checksPerTick+3 {
-		t.Errorf("%d requests at once after the clock jumped", n)
+		t.Errorf("%d requests together after the clock jumped", n)
 	}
 }
 

@@ -319,7 +319,7 @@ func TestS30HonestPeerGetsAnswer(t *testing.T) {
 	}
 	nw.run(5 * time.Second)
 	if got != maxWithheldEach || a.e.Counters()[DropUnproven]-before < 2 {
-		t.Errorf("%d of %d at once were answered, %d dropped", got, maxWithheldEach+2, a.e.Counters()[DropUnproven]-before)
+		t.Errorf("%d of %d concurrent requests were answered, %d dropped", got, maxWithheldEach+2, a.e.Counters()[DropUnproven]-before)
 	}
 }
 

@@ -125,7 +125,7 @@ func TestOneNetworkFillsLookup(t *testing.T) {
 			for !l.Done() {
 				q, ok := l.Next()
 				if !ok {
-					t.Fatal("the lookup neither ends nor goes on")
+					t.Fatal("the lookup neither ends nor continues")
 				}
 				if queries++; q.Node.ID[0] == 1 && int(q.Node.ID[1]) < tt.dead {
 					l.Fail(q.Node.ID)

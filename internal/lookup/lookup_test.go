@@ -112,7 +112,7 @@ func TestReportsOutOfPlace(t *testing.T) {
 
 func TestDone(t *testing.T) {
 	if l := New(enr.ID{}, Config{}, id(1), nil); !l.Done() || len(l.Results()) != 0 {
-		t.Error("a lookup without seeds must be done at once")
+		t.Error("a lookup without seeds must be done immediately")
 	}
 	// K is 2: once 1 and 2 have answered, 9 need not be waited for.
 	l := New(enr.ID{}, Config{K: 2, Alpha: 2}, id(100), candidates(8, 9))

@@ -231,8 +231,8 @@ func TestExternalIPOfMachine(t *testing.T) {
 	}
 }
 
-// follows makes a node that listens on all addresses of a host and chooses what it advertises by
-// itself.
+// follows makes a node that listens on all addresses of a host and chooses the address that it
+// advertises.
 func (h *host) follows(t *testing.T, boot ...*enr.Record) *node {
 	return h.node(t, func(cfg *discv5.Config) {
 		for _, c := range cfg.PacketConns {

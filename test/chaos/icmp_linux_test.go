@@ -18,8 +18,8 @@ func (f *fabric) answer(addr string, c complaint) {
 	f.set(func() { f.complaints[netip.MustParseAddr(addr)] = c })
 }
 
-// ghost is a record of a node that is not there.
-func ghost(t *testing.T, addr string) *enr.Record {
+// absent makes a record of a node that is not there.
+func absent(t *testing.T, addr string) *enr.Record {
 	t.Helper()
 	key, err := enr.GenerateKey(rand.Reader)
 	if err != nil {
@@ -89,19 +89,19 @@ func TestS21Unreachable(t *testing.T) {
 				peer := fab.host(t, f.addr(2)...).node(t, nil)
 				x.answers(t, peer.contact(), "handshake")
 
-				var ghosts []discv5.Contact
+				var missing []discv5.Contact
 				for i := range 140 {
 					addr := f.addr(100 + i)[0]
 					fab.answer(addr, complaints[i%len(complaints)])
-					ghosts = append(ghosts, discv5.ContactOf(ghost(t, addr)))
+					missing = append(missing, discv5.ContactOf(absent(t, addr)))
 				}
 				// And a host of flesh and blood, where nobody listens.
 				empty := fab.host(t, f.addr(3)...)
-				ghosts = append(ghosts, discv5.Contacts(ghost(t, empty.numbers()[0]))[0])
+				missing = append(missing, discv5.Contacts(absent(t, empty.numbers()[0]))[0])
 
 				stop := make(chan struct{})
 				ended := make(chan int)
-				for _, g := range ghosts {
+				for _, g := range missing {
 					go func() {
 						n := 0
 						for ; ; n++ {
@@ -126,7 +126,7 @@ func TestS21Unreachable(t *testing.T) {
 				}
 				close(stop)
 				failed := 0
-				for range ghosts {
+				for range missing {
 					failed += <-ended
 				}
 				a.check(t, 1)

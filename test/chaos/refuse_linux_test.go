@@ -37,7 +37,7 @@ func TestRefusedByRoute(t *testing.T) {
 		var all sync.WaitGroup
 		for _, r := range refused {
 			all.Go(func() {
-				if _, err := x.Ping(t.Context(), discv5.ContactOf(ghost(t, r.addr))); !errors.Is(err, discv5.ErrTimeout) {
+				if _, err := x.Ping(t.Context(), discv5.ContactOf(absent(t, r.addr))); !errors.Is(err, discv5.ErrTimeout) {
 					t.Errorf("PING by route %s: %v", r.route, err)
 				}
 			})

@@ -124,7 +124,7 @@ func verdict(t *testing.T, a *attack, w *watch, r *load.Result, d time.Duration)
 		float64(gone)/d.Seconds(), 100*float64(gone)/float64(max(in+gone, 1)), dropped)
 	t.Logf("steady: %d sent, %d at least delivered, %d answered in time (%.2f %% of those), %d late, %d later still, p50 %v, p99 %v", r.Total.Sent, delivered, r.Total.Answered,
 		100*float64(r.Total.Answered)/float64(max(delivered, 1)), r.Events.Late, r.Events.Unmatched, r.Latency.Quantile(0.5), r.Latency.Quantile(0.99))
-	t.Logf("memory: %.1f MiB before, %.1f at most, %.1f after; at most %d sessions, %d challenges, %d goroutines, %d jobs", before.RSS/mebibyte,
+	t.Logf("memory: %.1f MiB before, %.1f at most, %.1f after; at most %d sessions, %d challenges, %d goroutines, %d tasks", before.RSS/mebibyte,
 		w.most(func(s *state) float64 { return s.RSS })/mebibyte, after.RSS/mebibyte, int(w.most(func(s *state) float64 { return float64(s.Sessions.Sessions) })),
 		int(w.most(func(s *state) float64 { return float64(s.Sessions.Challenges) })), int(w.most(func(s *state) float64 { return float64(s.Goroutines) })),
 		int(w.most(func(s *state) float64 { return float64(s.Stats.Tasks) })))

@@ -61,7 +61,7 @@ func Make(f *results.File, text, images string) (*Document, error) {
 //	stage NAME          ns of a stage
 //	outgrown A B        cost with B sessions divided by that with A
 //	goals               table of the project's goals, and which are reached
-//	dearer W S          whether this node takes more than server S, if that was measured
+//	slower W S          whether this node takes more than server S, if that was measured
 //	fact NAME           a figure that a test prints; ? in files older than these
 func Functions(f *results.File, images string) template.FuncMap {
 	return template.FuncMap{
@@ -109,7 +109,7 @@ func Functions(f *results.File, images string) template.FuncMap {
 			return fmt.Sprintf("%.2f", v), err
 		},
 		"goals":  func() string { return goals(f) },
-		"dearer": func(workload, server string) bool { return dearer(f, workload, server) },
+		"slower": func(workload, server string) bool { return slower(f, workload, server) },
 		"fact": func(name string) (string, error) {
 			for _, x := range f.Facts {
 				if x.Name == name {

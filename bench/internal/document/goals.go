@@ -110,9 +110,9 @@ func outgrown(f *results.File, a, b int) (float64, error) {
 	return costs[1] / costs[0], nil
 }
 
-// dearer reports whether this node takes more CPU time for a workload than another server that was
+// slower reports whether this node takes more CPU time for a workload than another server that was
 // measured.
-func dearer(f *results.File, workload, server string) bool {
+func slower(f *results.File, workload, server string) bool {
 	own, other := f.Row(workload, results.Own), f.Row(workload, server)
 	return own != nil && other != nil && own.Median > other.Median
 }

@@ -57,10 +57,10 @@ func TestGoals(t *testing.T) {
 	}
 }
 
-// A text that stands only where this node is dearer goes when it is not.
-func TestDearer(t *testing.T) {
+// The document leaves out a text about higher costs of this node if its costs are not higher.
+func TestSlower(t *testing.T) {
 	f := results.Example()
-	if !dearer(f, "handshake", results.Geth) || dearer(f, "ping", results.Geth) || dearer(f, "ping", "nobody") {
+	if !slower(f, "handshake", results.Geth) || slower(f, "ping", results.Geth) || slower(f, "ping", "nobody") {
 		t.Error("the example loses in handshakes alone")
 	}
 }

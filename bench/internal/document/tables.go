@@ -177,7 +177,7 @@ func memory(f *results.File) string {
 		}
 		each := group(m.Each())
 		if !m.Exact {
-			each = "not told apart from garbage"
+			each = "not distinguished from garbage"
 		}
 		list = append(list, []string{m.Server, group(float64(m.Sessions)), each, group(float64(m.After >> 20))})
 	}

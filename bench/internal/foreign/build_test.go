@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A machine without toolchains is told apart from sources that do not build.
+// The package distinguishes a machine without toolchains from sources that do not build.
 func TestProbe(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv(CacheEnv, t.TempDir())
