@@ -26,8 +26,8 @@ const DefaultPort = 9000
 
 // Defaults of Config.
 const (
-	DefaultRecvBuffer         = 4 << 20 // bytes, for each socket; the system may grant less
-	DefaultSendBuffer         = 1 << 20
+	DefaultRecvBuffer         = fastpath.BusyRecvBuffer // bytes, for each socket
+	DefaultSendBuffer         = fastpath.BusySendBuffer
 	DefaultMaxSessions        = session.DefaultMaxSessions
 	DefaultMaxChallenges      = session.DefaultMaxChallenges
 	DefaultSessionIdleTimeout = session.DefaultIdleTimeout

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
@@ -24,9 +23,6 @@ import (
 
 // maxListen bounds the listen addresses of a node.
 const maxListen = 16
-
-// tickInterval is how often timeouts and maintenance are looked after.
-const tickInterval = 50 * time.Millisecond
 
 // Node is a running node. Use New.
 type Node struct {

@@ -11,10 +11,11 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/virtual"
 )
 
-// batchSize is how many datagrams one system call moves. Larger batches gain nothing.
-const batchSize = 64
+// batchSize is how many datagrams one system call moves.
+const batchSize = fastpath.DefaultBatch
 
 // sender queues the outgoing datagrams of a worker, in one Tx per listen address. Most workers
 // use only one.
@@ -200,7 +201,7 @@ func (d *workerLoop) runTasks() {
 
 // runTicks looks after timeouts and the table.
 func (d *workerLoop) runTicks() {
-	t := time.NewTicker(tickInterval)
+	t := time.NewTicker(virtual.TickInterval)
 	defer t.Stop()
 	for {
 		select {

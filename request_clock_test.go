@@ -13,6 +13,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/session"
+	"github.com/fastdisc/discv5/internal/virtual"
 	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
@@ -117,7 +118,7 @@ func TestRequestsToSilentPeerAreBounded(t *testing.T) {
 				time.Sleep(time.Duration(i) * 20 * time.Millisecond)
 				start := time.Now()
 				_, err := a.Ping(t.Context(), to)
-				if took := time.Since(start); !errors.Is(err, ErrTimeout) || took > 2*DefaultRequestTimeout+3*tickInterval {
+				if took := time.Since(start); !errors.Is(err, ErrTimeout) || took > 2*DefaultRequestTimeout+3*virtual.TickInterval {
 					t.Errorf("request %d: %v after %v", i, err, took)
 				}
 			})
@@ -196,7 +197,7 @@ func TestEndlessChallengesAreBounded(t *testing.T) {
 		start := time.Now()
 		_, err = a.Talk(ctx, to, "echo", make([]byte, 1100))
 		close(ended)
-		if took := time.Since(start); !errors.Is(err, ErrTimeout) || took > 4*DefaultRequestTimeout+3*tickInterval {
+		if took := time.Since(start); !errors.Is(err, ErrTimeout) || took > 4*DefaultRequestTimeout+3*virtual.TickInterval {
 			t.Errorf("%v after %v", err, took)
 		}
 		if n := a.Stats().Counters[engine.HandshakesSent]; n < 3 {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/virtual"
 )
 
 // WithTimeout bounds one request and no other one: a handler that takes long is waited for, a peer
@@ -59,7 +61,7 @@ func TestWithTimeout(t *testing.T) {
 			switch {
 			case c.limit == 0 && (err != nil || string(answer) != "done" || took < work || took > work+time.Second):
 				t.Errorf("%s: %q, %v after %v", c.name, answer, err, took)
-			case c.limit > 0 && (!errors.Is(err, ErrTimeout) || took < c.limit || took > c.limit+3*tickInterval):
+			case c.limit > 0 && (!errors.Is(err, ErrTimeout) || took < c.limit || took > c.limit+3*virtual.TickInterval):
 				t.Errorf("%s: %v after %v, want %v", c.name, err, took, c.limit)
 			}
 			time.Sleep(2 * work)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/virtual"
 	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
@@ -74,7 +75,7 @@ func TestVirtualNetwork(t *testing.T) {
 		b.Close()
 		start = time.Now()
 		_, err = a.Ping(t.Context(), contact(b))
-		if took := time.Since(start); err == nil || took < DefaultRequestTimeout || took > DefaultRequestTimeout+3*tickInterval {
+		if took := time.Since(start); err == nil || took < DefaultRequestTimeout || took > DefaultRequestTimeout+3*virtual.TickInterval {
 			t.Errorf("PING to a node that is gone: %v after %v", err, took)
 		}
 	})

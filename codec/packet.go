@@ -5,18 +5,19 @@ import (
 	"errors"
 
 	"github.com/fastdisc/discv5/aead"
+	"github.com/fastdisc/discv5/enr"
 )
 
 // Sizes in bytes. The package comment shows the layout.
 const (
-	MaxPacketSize = 1280 // discv5-wire.md, UDP Communication
-	MinPacketSize = 63   // the same section; the size of a WHOAREYOU packet
+	MaxPacketSize = 1280                   // discv5-wire.md, UDP Communication
+	MinPacketSize = aead.ChallengeDataSize // the same section; the size of a WHOAREYOU packet
 
-	IVSize           = 16
+	IVSize           = aead.IVSize
 	StaticHeaderSize = 23
-	NonceSize        = 12
+	NonceSize        = aead.NonceSize
 	IDNonceSize      = 16
-	TagSize          = 16 // of AES-GCM, at the end of each message
+	TagSize          = aead.TagSize // of AES-GCM, at the end of each message
 
 	MessageAuthSize   = 32                  // authdata of an ordinary message
 	WhoareyouAuthSize = IDNonceSize + 8     // authdata of WHOAREYOU
@@ -34,7 +35,7 @@ const (
 	// HandshakeHeaderSize is the offset of the ciphertext of a handshake without a record.
 	HandshakeHeaderSize = authStart + HandshakeHeadSize + SignatureSize + EphemeralKeySize
 	// MaxRecordSize is the largest size of a node record in EIP-778.
-	MaxRecordSize = 300
+	MaxRecordSize = enr.MaxSize
 	// MaxMessageSize is the largest plaintext of an ordinary message packet, including the type
 	// byte.
 	MaxMessageSize = MaxPacketSize - MessageHeaderSize - TagSize

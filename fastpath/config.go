@@ -26,6 +26,13 @@ const (
 	// MaxSockets bounds the sockets of one group.
 	MaxSockets = 256
 
+	// BusyRecvBuffer is the receive buffer, in bytes, of a socket with much
+	// traffic. The system may grant less.
+	BusyRecvBuffer = 4 << 20
+
+	// BusySendBuffer is the send buffer of such a socket.
+	BusySendBuffer = 1 << 20
+
 	// MaxDatagram is the largest payload that UDP can carry: 65535 bytes less
 	// the 8 of the UDP header. Over IPv4 it is 20 bytes less.
 	MaxDatagram = 65527

@@ -6,6 +6,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/session"
+	"github.com/fastdisc/discv5/table"
 )
 
 // SessionsAgree compares the sessions of two nodes with each other, at their public addresses. both
@@ -99,7 +100,7 @@ func (n *Network) neighbors(k int) (pairs [][2]*Node) {
 		if byID[a.ID()] == nil {
 			continue
 		}
-		near := a.engine().Table().Closest(a.ID(), 16, nil)
+		near := a.engine().Table().Closest(a.ID(), table.DefaultBucketSize, nil)
 		if len(near) == 0 {
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/virtual"
 )
 
 // Config says what a network is like. The zero value is one without loss whose delays follow
@@ -46,7 +47,7 @@ var (
 
 const (
 	// TickInterval is the grid on which nodes are ticked.
-	TickInterval = 50 * time.Millisecond
+	TickInterval = virtual.TickInterval
 	// Housekeeping is the longest time between two ticks of a node.
 	Housekeeping = 10 * time.Minute
 	// SweepInterval is the time after which a tick looks at all sessions of a node, to end those

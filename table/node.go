@@ -55,9 +55,6 @@ func (n Node) Seq() uint64 {
 	return n.Record.Seq()
 }
 
-// minPort is the lowest port of an endpoint that is relayed, unless Config.LowPorts is set.
-const minPort = 1024
-
 // endpointOf returns the UDP endpoint that a record states in a family.
 func endpointOf(r *enr.Record, f Family) (netip.AddrPort, bool) {
 	if f == IPv4 {
@@ -73,7 +70,7 @@ func (n *Node) stated(lowPorts bool) (set FamilySet) {
 	class := Class(n.Addr.Addr())
 	for f := range Family(netaddr.NumFamilies) {
 		a, ok := endpointOf(n.Record, f)
-		if ok && MayRelay(class, Class(a.Addr())) && (a.Port() >= minPort || lowPorts) {
+		if ok && MayRelay(class, Class(a.Addr())) && (a.Port() >= netaddr.MinPort || lowPorts) {
 			set |= f.Set()
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/table"
 )
 
 // Defaults and bounds of a Search.
@@ -14,8 +15,8 @@ const (
 	DefaultCount       = 30   // F_lookup
 	DefaultRemembered  = 5000 // nodes asked, and results given
 	MaxRemembered      = 50_000
-	searchBucket       = 16 // candidates
-	perRegistrar       = 6  // results that count until others have contributed
+	searchBucket       = table.DefaultBucketSize // candidates
+	perRegistrar       = 6                       // results that count until others have contributed
 	enoughContributors = 3
 	maxTaken           = 16 // ads, and auxiliary records, of one answer
 

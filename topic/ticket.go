@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/aead"
+	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 )
 
@@ -23,7 +24,7 @@ const (
 
 	// MaxTicketSize is the largest ticket that an advertiser should take from a registrar and give
 	// back. The reference fork refuses more than 90 bytes.
-	MaxTicketSize = 256
+	MaxTicketSize = codec.MaxTicketSize
 
 	ticketText = 8 + 8 + 4
 	adSize     = enr.IDSize + Size + 16 + enr.MaxSize

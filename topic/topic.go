@@ -5,11 +5,12 @@ import (
 	"encoding/hex"
 	"time"
 
+	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 )
 
 // Size is the size of a topic in bytes.
-const Size = 32
+const Size = codec.TopicSize
 
 // Defaults of the algorithm (discv5-theory.md, Parameters).
 const (

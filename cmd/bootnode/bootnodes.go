@@ -216,7 +216,6 @@ type resolver interface {
 func hostResolver() resolver { return net.DefaultResolver }
 
 const (
-	hostTimeout = 5 * time.Second  // for the address of a host name
 	treeTimeout = 2 * time.Minute  // for a list in DNS
 	maxListed   = 128              // records to use of a list, chosen at random
 	dnsRetryMin = 10 * time.Second // after a failure; doubles
@@ -359,7 +358,7 @@ func (f *bootnodeFinder) resolve(ctx context.Context, s source) ([]discv5.Contac
 		}
 		return discv5.ListedContacts(records...), err
 	}
-	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cli.HostTimeout)
 	defer cancel()
 	addrs, err := f.resolver.LookupNetIP(ctx, "ip", s.host.Host)
 	if err != nil {

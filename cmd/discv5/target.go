@@ -5,16 +5,12 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/dnsdisc"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/cli"
 )
-
-// hostTimeout bounds the lookup of one host name.
-const hostTimeout = 5 * time.Second
 
 // target is a node to send requests to.
 type target struct {
@@ -143,7 +139,7 @@ func parseTarget(ctx context.Context, names *nameServer, s string, only []netip.
 
 // lookupHost returns an address of a host name. It prefers IPv4.
 func lookupHost(ctx context.Context, names *nameServer, host string, only []netip.AddrPort) (netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cli.HostTimeout)
 	defer cancel()
 	found, err := names.LookupNetIP(ctx, "ip", host)
 	if err != nil {

@@ -9,15 +9,11 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"time"
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/load"
 )
-
-// hostTimeout bounds the search for the address of a host name.
-const hostTimeout = 5 * time.Second
 
 // errSilent: nothing came back.
 var errSilent = errors.New("the target did not answer at all")
@@ -117,7 +113,7 @@ func findTarget(ctx context.Context, o *options) (load.Target, error) {
 
 // lookupHost finds the address of a host name, of the family that is preferred if it has one.
 func lookupHost(ctx context.Context, host string, ipv6 bool) (best netip.Addr, err error) {
-	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cli.HostTimeout)
 	defer cancel()
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {

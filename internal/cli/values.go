@@ -12,6 +12,9 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
+// HostTimeout bounds the search for the addresses of one host name.
+const HostTimeout = 5 * time.Second
+
 // SplitList splits s at commas. It trims white space and drops empty entries.
 func SplitList(s string) (list []string) {
 	for v := range strings.SplitSeq(s, ",") {

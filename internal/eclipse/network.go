@@ -68,8 +68,8 @@ const (
 	lookupEvery = time.Minute
 	eagerFor    = time.Minute // a node that has just joined makes more lookups
 	eagerEvery  = 15 * time.Second
-	maxRecords  = 16 // of an answer
-	maxQueries  = 60 // of a lookup: an attacker could make it endless
+	maxRecords  = table.DefaultBucketSize // of a response
+	maxQueries  = 60                      // of a lookup: an attacker could make it endless
 	knownPeers  = 1000
 )
 

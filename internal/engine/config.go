@@ -129,7 +129,8 @@ type Config struct {
 	// Several goroutines read from it.
 	Random io.Reader
 
-	// LowPorts allows to contact and relay nodes at ports below MinPort because others named them.
+	// LowPorts allows to contact and relay nodes at ports below netaddr.MinPort because others
+	// named them.
 	LowPorts bool
 
 	// Registrar, if not nil, makes the node a registrar of topics. Its Self, Random and Expired are

@@ -20,14 +20,10 @@ import (
 // beside a public one, or a port at which no nodes are expected. Such an endpoint counts as absent,
 // and the other one stands.
 
-// MinPort is the lowest port at which a node is contacted because others named it. Lower ports
-// belong to services such as DNS and NTP, which answer datagrams that they do not understand.
-const MinPort = 1024
-
 // believable reports whether this node may contact the endpoint a because a peer with an address of
 // class by named it.
 func (e *Engine) believable(by table.AddrClass, a netip.AddrPort) bool {
-	return within(by, a) && (a.Port() >= MinPort || e.cfg.LowPorts)
+	return within(by, a) && (a.Port() >= netaddr.MinPort || e.cfg.LowPorts)
 }
 
 // within reports whether a peer with an address of class by can know the address of a.

@@ -21,7 +21,7 @@ const (
 	// burst.
 	checksPerTick = 8
 	// fewNodes is the table size below which the node refreshes more often and contacts bootnodes.
-	fewNodes = 16
+	fewNodes = table.DefaultBucketSize
 	// eagerRefresh is the pause between lookups while the table is that small. It doubles up to
 	// RefreshInterval while lookups find nothing.
 	eagerRefresh = 2 * time.Second

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// maxNodes is the number of records in a response to FINDNODE (discv5-wire.md, FINDNODE
-	// Request).
-	maxNodes = 16
+	// maxNodes is the number of records in a response to FINDNODE: one bucket (discv5-wire.md,
+	// FINDNODE Request).
+	maxNodes = table.DefaultBucketSize
 	// messageStart is the offset in an empty buffer at which a message is encoded, behind its
 	// header.
 	messageStart = codec.MessageHeaderSize

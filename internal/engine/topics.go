@@ -19,8 +19,6 @@ import (
 const (
 	// maxAuxiliary bounds the auxiliary records of an answer. Other implementations take no more.
 	maxAuxiliary = 8
-	// maxTopicDistances is how many distances of a request the node looks at; 18 are usual.
-	maxTopicDistances = 64
 	// nearBuckets is how many buckets of the node table below a distance are looked into: further
 	// ones have nodes only in networks of many millions.
 	nearBuckets = 24
@@ -281,7 +279,7 @@ func (w *Worker) gatherAuxiliary(p *peer, t *topic.Topic, distances codec.Distan
 	var seen [codec.MaxDistance + 1]bool
 	list := w.topics.auxiliary[:0]
 	own := t.Distance(w.e.self)
-	for range maxTopicDistances {
+	for range codec.MaxTopicDistances { // 18 are usual
 		d, ok := distances.Next()
 		if !ok || len(list) == maxAuxiliary {
 			break

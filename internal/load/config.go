@@ -38,7 +38,7 @@ const (
 	DefaultSockets         = 64 // or one for each identity, if there are fewer
 	DefaultTimeout         = time.Second
 	DefaultTalkProtocol    = "load"
-	DefaultBuffer          = 4 << 20
+	DefaultBuffer          = fastpath.BusyRecvBuffer
 )
 
 // helloSize is the size in bytes of a message that nobody can open, as it begins a handshake.

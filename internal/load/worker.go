@@ -16,7 +16,7 @@ import (
 
 const (
 	// receiveBatch bounds the datagrams that are taken before what is due leaves.
-	receiveBatch = 64
+	receiveBatch = fastpath.DefaultBatch
 	// sendBatch bounds the requests that leave before answers are looked at again.
 	sendBatch = 256
 	// sealBatch bounds the requests that are sealed ahead before answers are looked at again: 5 µs
@@ -30,7 +30,7 @@ const (
 	// challengeLife is how long a handshake within a run is waited for, at most: a target forgets
 	// its challenge after that time. If the handshake was lost, the next request brings about
 	// another one; if its answer is late, that request opens.
-	challengeLife = time.Second
+	challengeLife = session.DefaultChallengeLifetime
 	// lostLife is for how many timeouts a lost exchange is remembered.
 	lostLife = 3
 )

@@ -3,7 +3,7 @@ package lookup
 import "github.com/fastdisc/discv5/enr"
 
 // maxDistance is the largest log distance.
-const maxDistance = 256
+const maxDistance = 8 * enr.IDSize
 
 // Distances appends to dst the n log distances at which to ask node for nodes close to target, and
 // returns the result (discv5-theory.md, Lookup Protocol). With d the log distance of the two, they

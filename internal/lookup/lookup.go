@@ -6,11 +6,12 @@ import (
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/prefixquota"
+	"github.com/fastdisc/discv5/table"
 )
 
 // Defaults of Config.
 const (
-	DefaultK          = 16
+	DefaultK          = table.DefaultBucketSize
 	DefaultAlpha      = 3
 	DefaultMaxQueries = 96
 	DefaultDistances  = 3

@@ -21,6 +21,10 @@ const (
 	Special
 )
 
+// MinPort is the lowest port at which a node is contacted or relayed because others named it. Lower
+// ports belong to services such as DNS and NTP, which answer datagrams that they do not understand.
+const MinPort = 1024
+
 // String returns the lower-case name of the class.
 func (c Class) String() string {
 	switch c {

@@ -21,6 +21,9 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
+// TickInterval is the time between two ticks, which look after timeouts and maintenance.
+const TickInterval = 50 * time.Millisecond
+
 // Conn is a fastpath.Conn of a simulated machine.
 type Conn interface {
 	fastpath.Conn

@@ -16,6 +16,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/load"
+	"github.com/fastdisc/discv5/table"
 )
 
 // target is a server under test with the generator that loads it.
@@ -70,7 +71,7 @@ type bench struct {
 }
 
 const (
-	tablePeers     = 16 // a full bucket
+	tablePeers     = table.DefaultBucketSize
 	challengeSlots = 1 << 17
 	freshJunk      = 1 << 15
 	// challengeLife is the time after which an unknown sender gets a new challenge.

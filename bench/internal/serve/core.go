@@ -28,17 +28,14 @@ type core struct {
 	wg    sync.WaitGroup
 }
 
-// coreBatch is that of a node.
-const coreBatch = 64
-
 func startCore(spec Spec) (server, error) {
 	key, err := enr.ParsePrivateKeyHex(spec.Key)
 	if err != nil {
 		return nil, err
 	}
 	g, err := fastpath.Listen(fastpath.Config{
-		Addr: loopback, Sockets: max(spec.Workers, 1), Batch: coreBatch, MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
-		RecvBuffer: 4 << 20, SendBuffer: 1 << 20, DisableGSO: spec.Single,
+		Addr: loopback, Sockets: max(spec.Workers, 1), Batch: fastpath.DefaultBatch, MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
+		RecvBuffer: fastpath.BusyRecvBuffer, SendBuffer: fastpath.BusySendBuffer, DisableGSO: spec.Single,
 	})
 	if err != nil {
 		return nil, err

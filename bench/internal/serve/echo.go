@@ -3,6 +3,7 @@ package serve
 import (
 	"sync/atomic"
 
+	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/fastpath"
 )
 
@@ -15,27 +16,24 @@ type echo struct {
 	sizes atomic.Pointer[[]int]
 }
 
-const (
-	echoBatch = 64
-	echoSize  = 1280
-)
-
 func startEcho() (server, error) {
 	g, err := fastpath.Listen(fastpath.Config{
 		DisableGSO: true, // the floor is that of datagrams one by one
-		Addr:       loopback, Batch: echoBatch, MinSize: 63, MaxSize: echoSize, RecvBuffer: 4 << 20, SendBuffer: 1 << 20,
+		Addr:       loopback, Batch: fastpath.DefaultBatch, MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
+		RecvBuffer: fastpath.BusyRecvBuffer, SendBuffer: fastpath.BusySendBuffer,
 	})
 	if err != nil {
 		return nil, err
 	}
 	e := &echo{group: g}
-	e.echo([]int{echoSize})
+	e.echo([]int{codec.MaxPacketSize})
 	go e.run(g.Conns()[0])
 	return e, nil
 }
 
 func (e *echo) run(c fastpath.Conn) {
-	rx, tx := fastpath.NewRx(echoBatch, echoSize), fastpath.NewTx(echoBatch, echoSize)
+	rx := fastpath.NewRx(fastpath.DefaultBatch, codec.MaxPacketSize)
+	tx := fastpath.NewTx(fastpath.DefaultBatch, codec.MaxPacketSize)
 	for c.ReadBatch(rx) == nil {
 		sizes := *e.sizes.Load()
 		for i := range rx.Len() {

@@ -7,6 +7,8 @@ import (
 	"github.com/ethereum/go-ethereum/log"
 	"github.com/ethereum/go-ethereum/p2p/discover"
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/fastdisc/discv5/fastpath"
 )
 
 // geth is go-ethereum's node.
@@ -25,8 +27,8 @@ func startGeth(spec Spec) (server, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn.SetReadBuffer(4 << 20)
-	conn.SetWriteBuffer(1 << 20)
+	conn.SetReadBuffer(fastpath.BusyRecvBuffer)
+	conn.SetWriteBuffer(fastpath.BusySendBuffer)
 	db, err := enode.OpenDB("")
 	if err != nil {
 		return nil, err
