@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/failed"
 	"github.com/fastdisc/discv5/internal/goid"
 )
 
@@ -44,11 +45,9 @@ type SeenNode struct {
 const (
 	// DefaultSaveInterval is the default of Config.SaveInterval.
 	DefaultSaveInterval = time.Minute
-	// MaxSeeds bounds the nodes of a store that a node starts from. It contacts them all.
-	MaxSeeds = 128
-
-	// seedTrial is how long a node of the store has to answer. It is contacted several times.
-	seedTrial = 2 * time.Minute
+	// MaxSeeds bounds the nodes of a store that a node starts from. It contacts all of them at the
+	// same time.
+	MaxSeeds = failed.MaxSeeds
 )
 
 // saver keeps Config.Store up to date.
@@ -58,10 +57,7 @@ type saver struct {
 
 	saves, failures atomic.Uint64
 
-	// The goroutine that saves owns these.
-	live  map[enr.ID]struct{} // at the last save
-	seeds []enr.ID            // that are on trial
-	start time.Duration
+	tracker *failed.Tracker // owned by the goroutine that saves
 }
 
 // load puts what a store remembers into cfg.
@@ -113,13 +109,15 @@ func (cfg *Config) withSeeds(list []Contact) []Contact {
 
 // init saves the node's first record.
 func (s *saver) init(n *Node) error {
-	s.n, s.store, s.start = n, n.cfg.Store, n.clock.Now()
+	s.n, s.store = n, n.cfg.Store
 	if s.store == nil {
 		return nil
 	}
+	var seeds []enr.ID
 	for _, c := range n.cfg.seeds {
-		s.seeds = append(s.seeds, c.ID())
+		seeds = append(seeds, c.ID())
 	}
+	s.tracker = failed.NewTracker(seeds, n.clock.Now()+failed.SeedTrial)
 	return s.saveRecord(n.LocalRecord())
 }
 
@@ -161,43 +159,14 @@ func (s *saver) save() {
 		return
 	}
 	var nodes []SeenNode
-	present, live := make(map[enr.ID]struct{}), make(map[enr.ID]struct{})
 	for k := range n.AllNodes() {
-		id := k.Record.ID()
-		present[id] = struct{}{}
+		s.tracker.Saw(k.Record.ID(), k.Live)
 		if k.Live {
-			live[id] = struct{}{}
 			nodes = append(nodes, SeenNode{k.Record, k.LastSeen})
 		}
 	}
-	s.count(s.store.SaveNodes(nodes, s.failed(present, live)))
-}
-
-// failed returns the nodes that have failed: those that were live at the last save and have left
-// the table, and nodes of the store that have not answered in time. If no node is live, or more
-// have left than remain, this node itself may have no network, and nobody has failed.
-func (s *saver) failed(present, live map[enr.ID]struct{}) (failed []enr.ID) {
-	for id := range s.live {
-		if _, ok := present[id]; !ok {
-			failed = append(failed, id)
-		}
-	}
-	s.live = live
-	if len(live) == 0 {
-		return nil
-	}
-	if len(failed) > len(live) {
-		failed = nil
-	}
-	if s.seeds != nil && s.n.clock.Now()-s.start > seedTrial {
-		for _, id := range s.seeds {
-			if _, ok := present[id]; !ok && !slices.Contains(failed, id) {
-				failed = append(failed, id)
-			}
-		}
-		s.seeds = nil
-	}
-	return failed
+	lost, _ := s.tracker.Failed(n.clock.Now())
+	s.count(s.store.SaveNodes(nodes, lost))
 }
 
 // closedByOwn reports whether a goroutine of the node's that Close waits for calls Close of the

@@ -235,9 +235,8 @@ func (d *daemon) work(ctx context.Context) error {
 	var beside sync.WaitGroup
 	beside.Go(func() { d.finder.run(ctx) })
 	beside.Go(func() { reload.run(ctx, d.hup) })
-	k := &keeper{
-		node: d.node, store: d.storage.store, all: d.node.AllNodes(), seeds: d.seeds, trial: time.Now().Add(seedTrial), forget: d.finder.forget, count: d.count,
-	}
+	k := newKeeper(d.node, d.storage.store, d.seeds, d.count, time.Now())
+	k.forget = d.finder.forget
 	d.manager.ready()
 	err := d.watch(ctx, k)
 	cancel()

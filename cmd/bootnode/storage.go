@@ -16,6 +16,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/failed"
 	"github.com/fastdisc/discv5/internal/store"
 )
 
@@ -147,9 +148,9 @@ func (s *storage) saveRecord(r *enr.Record) error { return s.store.SaveLocal(r) 
 // seeds returns the best nodes of the last run, best first. It can read a database that cannot be
 // written.
 func (s *storage) seeds() (list []discv5.Contact, err error) {
-	nodes, skipped, err := s.store.Nodes(maxSeeds)
+	nodes, skipped, err := s.store.Nodes(discv5.MaxSeeds)
 	if !s.persistent() && s.dir != "" {
-		nodes, skipped, err = store.ReadNodes(s.databasePath(), maxSeeds)
+		nodes, skipped, err = store.ReadNodes(s.databasePath(), discv5.MaxSeeds)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		} else if err != nil {
@@ -232,26 +233,28 @@ func openDataDir(o *options) (string, error) {
 	return dir, nil
 }
 
-const (
-	// maxSeeds bounds the seeds of a start. The node contacts all of them at the same time.
-	maxSeeds = 128
-	// seedTrial is how long a seed has to get into the table. The node contacts it several times.
-	seedTrial = 2 * time.Minute
-)
-
 // keeper saves the nodes of the table and how reliable they are.
 type keeper struct {
-	node   *discv5.Node
-	store  *store.Store
-	all    iter.Seq[discv5.KnownNode] // the node's AllNodes
-	trial  time.Time                  // when the seeds' trial ends; zero once it has ended
-	seeds  []discv5.Contact
-	forget func([]enr.ID) error // removes failed seeds from the bootnodes
-	count  *counts
+	node    *discv5.Node
+	store   *store.Store
+	all     iter.Seq[discv5.KnownNode] // the node's AllNodes
+	epoch   time.Time                  // of the tracker's times
+	tracker *failed.Tracker
+	forget  func([]enr.ID) error // removes failed seeds from the bootnodes
+	count   *counts
 
 	address addressKeeper
+}
 
-	live map[enr.ID]struct{} // at the last save
+// newKeeper returns a keeper of a node that starts now, from seeds.
+func newKeeper(node *discv5.Node, st *store.Store, seeds []discv5.Contact, count *counts, now time.Time) *keeper {
+	var ids []enr.ID
+	for _, c := range seeds {
+		ids = append(ids, c.ID())
+	}
+	return &keeper{
+		node: node, store: st, all: node.AllNodes(), epoch: now, tracker: failed.NewTracker(ids, failed.SeedTrial), count: count,
+	}
 }
 
 // save writes the nodes that have changed since the last save, or all of them, and returns how many
@@ -274,57 +277,20 @@ func (k *keeper) save(now time.Time, all bool) (written int, err error) {
 		return 0, err
 	}
 	var nodes []store.Entry
-	present, live := make(map[enr.ID]struct{}), make(map[enr.ID]struct{})
 	for n := range k.all {
 		id := n.Record.ID()
-		present[id] = struct{}{}
+		k.tracker.Saw(id, n.Live)
 		if n.Live {
-			live[id] = struct{}{}
 			nodes = append(nodes, store.Entry{ID: id, Seq: n.Record.Seq(), Record: n.Record.Bytes(), Seen: n.LastSeen})
 		}
 	}
-	if written, err = k.store.SaveNodes(nodes, all); err != nil {
-		return written, err
+	lost, silent := k.tracker.Failed(now.Sub(k.epoch))
+	if len(silent) > 0 {
+		err = k.forget(silent)
 	}
-	return written, k.judge(now, present, live)
-}
-
-// judge counts failures of nodes that were live at the last save and have left the table, and of
-// seeds that have not answered. It counts nothing if no node is live, or if more nodes have left
-// than remain: this node itself may have no network then.
-func (k *keeper) judge(now time.Time, present, live map[enr.ID]struct{}) error {
-	var failed []enr.ID
-	for id := range k.live {
-		if _, ok := present[id]; !ok {
-			failed = append(failed, id)
-		}
+	written, saveErr := k.store.SaveNodes(nodes, all)
+	if saveErr == nil && len(lost) > 0 {
+		_, saveErr = k.store.Failed(lost)
 	}
-	k.live = live
-	if len(live) == 0 {
-		return nil
-	}
-	if len(failed) > len(live) {
-		failed = nil
-	}
-	if !k.trial.IsZero() && now.After(k.trial) {
-		k.trial = time.Time{}
-		var silent []enr.ID
-		for _, c := range k.seeds {
-			if _, ok := present[c.ID()]; !ok && !slices.Contains(failed, c.ID()) {
-				silent = append(silent, c.ID())
-			}
-		}
-		k.seeds = nil
-		failed = append(failed, silent...)
-		if len(silent) > 0 {
-			if err := k.forget(silent); err != nil {
-				return err
-			}
-		}
-	}
-	if len(failed) == 0 {
-		return nil
-	}
-	_, err := k.store.Failed(failed)
-	return err
+	return written, errors.Join(err, saveErr)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/failed"
 	"github.com/fastdisc/discv5/internal/store"
 )
 
@@ -30,7 +31,6 @@ func other(t *testing.T, n byte) *enr.Record {
 // testKeeper is a keeper whose table holds the nodes that the test puts there.
 type testKeeper struct {
 	*keeper
-	epoch time.Time
 	nodes map[enr.ID]discv5.KnownNode
 }
 
@@ -55,8 +55,9 @@ func keeperOf(t *testing.T, seeds ...*enr.Record) testKeeper {
 		t.Fatal(err)
 	}
 	nodes := make(map[enr.ID]discv5.KnownNode)
-	k := &keeper{node: node, store: st, all: maps.Values(nodes), seeds: discv5.Contacts(seeds...), trial: now.Add(seedTrial), count: newCounts(now)}
-	return testKeeper{k, now, nodes}
+	k := newKeeper(node, st, discv5.Contacts(seeds...), newCounts(now), now)
+	k.all = maps.Values(nodes)
+	return testKeeper{k, nodes}
 }
 
 // add puts a live node into the table.
@@ -92,33 +93,33 @@ func TestSeedsAreJudged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	save(2 * seedTrial) // no network
+	save(2 * failed.SeedTrial) // no network
 	if len(k.stored(t)) != 2 || len(forgotten) > 0 {
 		t.Fatalf("without a network %d nodes are left", len(k.stored(t)))
 	}
 	k.add(alive)
-	save(seedTrial / 2)
+	save(failed.SeedTrial / 2)
 	if len(k.stored(t)) != 2 || len(forgotten) > 0 {
 		t.Errorf("a seed was judged before its time")
 	}
-	save(seedTrial + time.Second)
+	save(failed.SeedTrial + time.Second)
 	if ids := k.stored(t); !slices.Equal(ids, []enr.ID{alive.ID()}) || !slices.Equal(forgotten, []enr.ID{dead.ID()}) {
 		t.Errorf("%v are left, %v forgotten", ids, forgotten)
 	}
 	k.add(gone)
-	save(seedTrial + 2*time.Second)
+	save(failed.SeedTrial + 2*time.Second)
 	if len(k.stored(t)) != 2 {
 		t.Fatal("a new node was not saved")
 	}
 	delete(k.nodes, gone.ID())
-	save(seedTrial + 3*time.Second)
+	save(failed.SeedTrial + 3*time.Second)
 	if ids := k.stored(t); !slices.Equal(ids, []enr.ID{alive.ID()}) {
 		t.Errorf("after it has left the table: %v", ids)
 	}
 	// The network fails: the last node leaves the table, and stays in the store.
 	delete(k.nodes, alive.ID())
-	save(seedTrial + 4*time.Second)
-	save(seedTrial + 5*time.Second)
+	save(failed.SeedTrial + 4*time.Second)
+	save(failed.SeedTrial + 5*time.Second)
 	if len(k.stored(t)) != 1 {
 		t.Error("nothing is left after the network broke down")
 	}
@@ -126,11 +127,11 @@ func TestSeedsAreJudged(t *testing.T) {
 	for n := range byte(5) {
 		k.add(other(t, 10+n))
 	}
-	save(seedTrial + 6*time.Second)
+	save(failed.SeedTrial + 6*time.Second)
 	for n := range byte(4) {
 		delete(k.nodes, other(t, 10+n).ID())
 	}
-	save(seedTrial + 7*time.Second)
+	save(failed.SeedTrial + 7*time.Second)
 	if n := len(k.stored(t)); n != 6 {
 		t.Errorf("%d nodes are left after a break", n)
 	}
