@@ -62,7 +62,7 @@ func (c *core) start(spec Spec) error {
 		return err
 	}
 	for _, conn := range c.group.Conns() {
-		out := &coreOutbox{conn, fastpath.NewTx(coreBatch, codec.MaxPacketSize)}
+		out := &coreOutbox{conn, fastpath.NewTx(fastpath.DefaultBatch, codec.MaxPacketSize)}
 		w, err := c.e.NewWorker(out, 1)
 		if err != nil {
 			return err
@@ -74,11 +74,11 @@ func (c *core) start(spec Spec) error {
 
 // receive is the loop of a node's receiver.
 func (c *core) receive(conn fastpath.Conn, out *coreOutbox, w *engine.Worker) {
-	rx := fastpath.NewRx(coreBatch, codec.MaxPacketSize)
+	rx := fastpath.NewRx(fastpath.DefaultBatch, codec.MaxPacketSize)
 	for conn.ReadBatch(rx) == nil {
-		for i := 0; i < rx.Len(); i += coreBatch { // GRO makes larger batches
+		for i := 0; i < rx.Len(); i += fastpath.DefaultBatch { // GRO makes larger batches
 			w.Begin(c.clock.Now())
-			for k := i; k < min(i+coreBatch, rx.Len()); k++ {
+			for k := i; k < min(i+fastpath.DefaultBatch, rx.Len()); k++ {
 				w.Add(rx.Addr(k), rx.Packet(k))
 			}
 			w.Flush()
