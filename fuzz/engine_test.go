@@ -46,7 +46,7 @@ const (
 	stepReplay           // a datagram of before, perhaps changed, perhaps from elsewhere
 	stepBatch            // several of these in one batch
 	stepTime             // time passes
-	stepTasks             // tasks are done
+	stepTasks            // tasks are done
 	stepCall             // a request of the engine
 	stepCancel           // one is given up
 	stepLookup           // a lookup

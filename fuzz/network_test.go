@@ -42,7 +42,7 @@ const (
 	netChange         // the oldest is changed
 	netForge          // the oldest comes from somewhere else
 	netTime           // time passes, for one engine or for all
-	netTasks           // one engine does its tasks
+	netTasks          // one engine does its tasks
 	netForget         // one engine forgets a session
 	netRecord         // one engine gets a new record
 	netCancel         // a request is given up
