@@ -23,7 +23,7 @@ func TestFewIPv6NodesFindEachOther(t *testing.T) {
 			n := ForTest(t, Config{Seed: 17, InsecureCurve: true, Audit: 20})
 			add := func(c NodeConfig) *Node {
 				t.Helper()
-				c.Engine = func(e *engine.Config) { e.RefreshInterval = 2 * time.Minute }
+				c.engine = func(e *engine.Config) { e.RefreshInterval = 2 * time.Minute }
 				nd, err := n.Add(c)
 				if err != nil {
 					t.Fatal(err)

@@ -42,7 +42,7 @@ func knows(nd *Node, list []*Node) (k int) {
 func TestPartitionHeals(t *testing.T) {
 	n := ForTest(t, Config{Seed: 4, InsecureCurve: true})
 	half := scaled(20, 8)
-	all := swarmOf(t, n, 2*half, NodeConfig{Engine: calm})
+	all := swarmOf(t, n, 2*half, NodeConfig{engine: calm})
 	left, right := all[:half], all[half:]
 	n.Partition(left, right)
 	before := n.Traffic().Fates[Cut]
@@ -86,7 +86,7 @@ func TestPartitionHeals(t *testing.T) {
 // to the peer is no more than the flood.
 func TestSpoofedFlood(t *testing.T) {
 	n := ForTest(t, Config{Seed: 5, TaskTime: 500 * time.Microsecond})
-	cfg := NodeConfig{Engine: func(c *engine.Config) {
+	cfg := NodeConfig{engine: func(c *engine.Config) {
 		c.Unverified = limiter.New(limiter.Config{Rates: limiter.Unverified(), Seed: 1})
 		c.Verified = limiter.New(limiter.Config{Rates: limiter.Verified(), Seed: 2})
 	}}
@@ -171,7 +171,7 @@ func TestS26ClockJumps(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := ForTest(t, Config{Seed: 6, InsecureCurve: true})
-			all := swarmOf(t, n, scaled(30, 10), NodeConfig{Engine: calm})
+			all := swarmOf(t, n, scaled(30, 10), NodeConfig{engine: calm})
 			nd := all[5]
 			sent, worst, since := 0, 0, n.Now()
 			n.SetFilter(func(d Datagram) bool {

@@ -113,8 +113,9 @@ func (m *machine) Configure(c *engine.Config) {
 		c.Curve = newHashCurve(c.Key)
 	}
 	m.made = c.Record
-	if m.nd.cfg.Engine != nil {
-		m.nd.cfg.Engine(c)
+	m.nd.cfg.Tuning.apply(c)
+	if m.nd.cfg.engine != nil {
+		m.nd.cfg.engine(c)
 	}
 	m.config = *c
 }

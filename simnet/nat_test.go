@@ -195,8 +195,8 @@ func TestNATBounded(t *testing.T) {
 // if unsolicited packets get in there.
 func TestNodesBehindNATs(t *testing.T) {
 	n := ForTest(t, Config{Seed: 3, InsecureCurve: true, Conditions: Conditions{Loss: 0.01}})
-	boot := addNode(t, n, NodeConfig{Engine: calm})
-	cfg := NodeConfig{Engine: calm, Bootnodes: []*Node{boot}}
+	boot := addNode(t, n, NodeConfig{engine: calm})
+	cfg := NodeConfig{engine: calm, Bootnodes: []*Node{boot}}
 	for range scaled(30, 18) {
 		addNode(t, n, cfg)
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
@@ -44,9 +45,31 @@ type NodeConfig struct {
 	// new node. The Config has the Conns that put the node on the network. A node that New has not
 	// started is started afterwards.
 	New func(discv5.Config) (*discv5.Node, error)
-	// Engine changes the configuration of the node's engine. It is for tests of this module: the
-	// type is internal.
-	Engine func(*engine.Config)
+	// Tuning changes settings that discv5.Config does not have.
+	Tuning Tuning
+
+	engine func(*engine.Config) // changes the configuration of the engine, at last
+}
+
+// Tuning has the settings of the node table that discv5.Config leaves to the library. A field that
+// is 0 stands for the default.
+type Tuning struct {
+	// RevalidateSlow is the first pause between two checks of a node that has answered. It grows up
+	// to tenfold while the node keeps answering. Default: table.DefaultRevalidateSlow.
+	RevalidateSlow time.Duration
+	// Replacements is how many nodes wait for a place in a full bucket; negative for none. Default:
+	// table.DefaultReplacements.
+	Replacements int
+}
+
+// apply changes the configuration of an engine.
+func (t Tuning) apply(c *engine.Config) {
+	if t.RevalidateSlow > 0 {
+		c.Table.RevalidateSlow = t.RevalidateSlow
+	}
+	if t.Replacements != 0 {
+		c.Table.Replacements = t.Replacements
+	}
 }
 
 // Node is a machine on a Network with a discv5 node on it. Make one with Network.Add.

@@ -135,7 +135,7 @@ func TestManyGoroutines(t *testing.T) {
 func TestIterators(t *testing.T) {
 	const wanted = 60 // more than the node's own table has, so that time has to pass
 	n := ForTest(t, Config{Seed: 3, InsecureCurve: true})
-	all := swarmOf(t, n, 12, NodeConfig{Engine: calm})
+	all := swarmOf(t, n, 12, NodeConfig{engine: calm})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	pull := func(seq iter.Seq2[*enr.Record, error]) (k int) {
@@ -271,7 +271,7 @@ func TestWaitEnds(t *testing.T) {
 // nodes are ticked only when something is due.
 func TestRecordUpdateSpreads(t *testing.T) {
 	n := ForTest(t, Config{Seed: 5, InsecureCurve: true})
-	all := swarmOf(t, n, 8, NodeConfig{Engine: func(c *engine.Config) {
+	all := swarmOf(t, n, 8, NodeConfig{engine: func(c *engine.Config) {
 		c.RefreshInterval, c.Table.RevalidateFast, c.Table.RevalidateSlow = time.Hour, time.Hour, time.Hour
 	}})
 	nd := all[3]

@@ -13,7 +13,7 @@ func TestSuspendForHoursIsNoViolation(t *testing.T) {
 		for _, d := range []time.Duration{lookupPause + time.Minute, 3 * time.Hour, 48 * time.Hour} {
 			t.Run(fmt.Sprintf("mode %d, %v", mode, d), func(t *testing.T) {
 				n := ForTest(t, Config{Seed: 6, InsecureCurve: true})
-				all := swarmOf(t, n, 10, NodeConfig{Engine: calm})
+				all := swarmOf(t, n, 10, NodeConfig{engine: calm})
 				nd := all[5]
 				silent := all[1].ID() // its queries end by timeouts, so that lookups take a while
 				n.SetFilter(func(Datagram) bool { return false })

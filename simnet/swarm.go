@@ -26,13 +26,15 @@ type SwarmConfig struct {
 	NAT, IPv6, DualStack float64
 	// Config changes the configuration of each node, bootnodes included; see NodeConfig.
 	Config func(*discv5.Config)
-	// Engine changes the configuration of each node's engine. It is for tests of this module.
-	Engine func(*engine.Config)
+	// Tuning changes settings of each node that discv5.Config does not have.
+	Tuning Tuning
 	// Lookups is how many lookups are made and measured in an hour, by random nodes for random
 	// targets.
 	Lookups float64
 	// Settled is the age from which others must be able to find a node; default 10 minutes.
 	Settled time.Duration
+
+	engine func(*engine.Config) // changes the configuration of each engine, at last
 }
 
 // Swarm is a population of nodes on a network. Make one with NewSwarm; its methods let time pass.
@@ -71,7 +73,7 @@ func (n *Network) NewSwarm(cfg SwarmConfig) *Swarm {
 // begin afterwards.
 func (s *Swarm) Join() error {
 	for range s.cfg.Bootnodes {
-		nd, err := s.n.Add(NodeConfig{IPv4: true, IPv6: s.cfg.IPv6 > 0 || s.cfg.DualStack > 0, Config: s.cfg.Config, Engine: s.bootEngine})
+		nd, err := s.n.Add(NodeConfig{IPv4: true, IPv6: s.cfg.IPv6 > 0 || s.cfg.DualStack > 0, Config: s.cfg.Config, Tuning: s.cfg.Tuning, engine: s.bootEngine})
 		if err != nil {
 			return err
 		}
@@ -116,14 +118,14 @@ func (s *Swarm) bootEngine(c *engine.Config) {
 	c.Session.MaxSessions = max(1024, s.cfg.Nodes/4)
 	c.Session.MaxChallenges = max(1024, s.cfg.Nodes/4)
 	c.MaxTasks = 1024
-	if s.cfg.Engine != nil {
-		s.cfg.Engine(c)
+	if s.cfg.engine != nil {
+		s.cfg.engine(c)
 	}
 }
 
 // arrive adds a node.
 func (s *Swarm) arrive() error {
-	cfg := NodeConfig{Bootnodes: s.boot, Config: s.cfg.Config, Engine: s.cfg.Engine}
+	cfg := NodeConfig{Bootnodes: s.boot, Config: s.cfg.Config, Tuning: s.cfg.Tuning, engine: s.cfg.engine}
 	switch r := s.n.rng.Float64(); {
 	case r < s.cfg.NAT:
 		nat, err := s.n.NewNAT(NATConfig{Kind: NATKind(s.kinds % 4)})

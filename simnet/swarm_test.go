@@ -19,7 +19,7 @@ func TestSwarmOfAThousand(t *testing.T) {
 	s := n.NewSwarm(SwarmConfig{
 		Nodes: nodes, Churn: 1.5, Return: 0.3, Downtime: time.Minute, NAT: 0.1, IPv6: 0.05, DualStack: 0.1,
 		Lookups: 600, Settled: 2 * time.Minute,
-		Engine: func(c *engine.Config) {
+		engine: func(c *engine.Config) {
 			c.RefreshInterval = 10 * time.Minute
 			c.Table.RevalidateSlow = 10 * time.Minute
 		},
@@ -55,7 +55,7 @@ func TestSwarmOfAThousand(t *testing.T) {
 // millisecond.
 func TestSwarmOnRealCurve(t *testing.T) {
 	n := ForTest(t, Config{Seed: 11, Conditions: Conditions{Loss: 0.02, Jitter: 20 * time.Millisecond}})
-	s := n.NewSwarm(SwarmConfig{Nodes: scaled(25, 8), Bootnodes: 2, Churn: 2, Return: 0.5, Downtime: time.Minute, Engine: calm})
+	s := n.NewSwarm(SwarmConfig{Nodes: scaled(25, 8), Bootnodes: 2, Churn: 2, Return: 0.5, Downtime: time.Minute, engine: calm})
 	if err := s.Join(); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestSwarmOnRealCurve(t *testing.T) {
 // A sample counts what happened within it, also in nodes that have left.
 func TestSampleCounts(t *testing.T) {
 	n := ForTest(t, Config{Seed: 12, InsecureCurve: true})
-	s := n.NewSwarm(SwarmConfig{Nodes: 20, Churn: 6, Engine: calm})
+	s := n.NewSwarm(SwarmConfig{Nodes: 20, Churn: 6, engine: calm})
 	if err := s.Join(); err != nil {
 		t.Fatal(err)
 	}
@@ -99,12 +99,12 @@ func TestSampleCounts(t *testing.T) {
 // lookup for each of them.
 func TestJoinMakesFewLookups(t *testing.T) {
 	n := ForTest(t, Config{Seed: 13, InsecureCurve: true})
-	s := n.NewSwarm(SwarmConfig{Nodes: scaled(60, 30), Bootnodes: 8, Engine: calm})
+	s := n.NewSwarm(SwarmConfig{Nodes: scaled(60, 30), Bootnodes: 8, engine: calm})
 	if err := s.Join(); err != nil {
 		t.Fatal(err)
 	}
 	n.Run(time.Minute)
-	nd := addNode(t, n, NodeConfig{Bootnodes: s.boot, Engine: calm})
+	nd := addNode(t, n, NodeConfig{Bootnodes: s.boot, engine: calm})
 	most := 0
 	n.RunUntil(1900*time.Millisecond, func() bool { // the next lookup is due after 2 s
 		most = max(most, nd.engine().Lookups())

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/cli"
-	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/simnet"
 )
@@ -101,19 +101,17 @@ func parse(args []string) (*options, error) {
 			return nil, fmt.Errorf("--%s: %v is no time", name, v)
 		}
 	}
-	o.swarm.Engine = o.engine
+	o.swarm.Config = o.node
+	o.swarm.Tuning = simnet.Tuning{RevalidateSlow: o.revalidate, Replacements: o.replacements}
+	if o.replacements == 0 {
+		o.swarm.Tuning.Replacements = -1
+	}
 	return o, nil
 }
 
-// engine configures a node.
-func (o *options) engine(c *engine.Config) {
-	c.RefreshInterval = o.refresh
-	c.Table.RevalidateSlow = o.revalidate
-	c.Table.Replacements = o.replacements
-	c.Session.IdleTimeout = o.idle
-	if c.Session.MaxSessions <= 256 { // bootnodes have more
-		c.Session.MaxSessions = o.sessions
-	}
+// node configures a node. Bootnodes have more sessions.
+func (o *options) node(c *discv5.Config) {
+	c.RefreshInterval, c.SessionIdleTimeout, c.MaxSessions = o.refresh, o.idle, o.sessions
 }
 
 func usage() string {

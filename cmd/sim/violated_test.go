@@ -8,9 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/virtual"
 )
 
 // A run in which an invariant does not hold fails, says what did not hold, and how to have it
@@ -21,10 +23,10 @@ func TestViolated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.swarm.Engine = func(c *engine.Config) {
-		o.engine(c)
-		if c.Record, err = enr.NewBuilder().SetSeq(1).Sign(c.Key); err != nil {
-			t.Fatal(err)
+	o.swarm.Config = func(c *discv5.Config) {
+		o.node(c)
+		for i, conn := range c.Conns {
+			c.Conns[i] = outdated{conn.(virtual.Conn)}
 		}
 	}
 	var out bytes.Buffer
@@ -35,6 +37,21 @@ func TestViolated(t *testing.T) {
 	}
 	if s := out.String(); !strings.Contains(s, "violated: ") || !strings.Contains(s, "sequence: record 1 after ") || strings.Contains(s, "all invariants held") {
 		t.Errorf("output:\n%s", s)
+	}
+}
+
+// outdated is a Conn whose machine gives its node an old record.
+type outdated struct{ virtual.Conn }
+
+func (c outdated) Machine() virtual.Machine { return outdatedMachine{c.Conn.Machine()} }
+
+type outdatedMachine struct{ virtual.Machine }
+
+func (m outdatedMachine) Configure(c *engine.Config) {
+	m.Machine.Configure(c)
+	var err error
+	if c.Record, err = enr.NewBuilder().SetSeq(1).Sign(c.Key); err != nil {
+		panic(err)
 	}
 }
 

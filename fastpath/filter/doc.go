@@ -46,4 +46,8 @@
 // the first one, tunnels and VLAN tags.
 //
 // All of it ends with the process: programs are attached by bpf_link, or belong to the socket.
+//
+// # Stability
+//
+// The package follows the stability promise of the module: from v1.0.0 on, semantic versioning.
 package filter

@@ -12,9 +12,24 @@ import (
 	"testing"
 )
 
-// public are the packages that programs outside this module may import. Package simnet is not among
-// them as long as its nodes are engines.
-var public = []string{".", "aead", "codec", "dnsdisc", "enr", "fastpath", "forks", "limits", "nat", "nodestore", "table"}
+// public returns the directories of the packages that programs outside this module may import:
+// those of this module except internal packages, programs and tests.
+func public(t *testing.T) (list []string) {
+	t.Helper()
+	for _, s := range sources(t) {
+		first, _, _ := strings.Cut(s.dir, "/")
+		if s.test || s.file.Name.Name == "main" || slices.Contains([]string{"internal", "fuzz", "test"}, first) || slices.Contains(list, s.dir) {
+			continue
+		}
+		list = append(list, s.dir)
+	}
+	for _, dir := range []string{".", "enr", "fastpath", "nodestore", "simnet", "topic"} {
+		if !slices.Contains(list, dir) {
+			t.Fatalf("public packages are %q: %q is missing", list, dir)
+		}
+	}
+	return list
+}
 
 // Every type that the exported API of a public package names can be named by its users: a type of
 // an internal package has an alias in a public one.
@@ -23,7 +38,7 @@ func TestPublicAPINamesNoInternalType(t *testing.T) {
 	imp := importer.ForCompiler(token.NewFileSet(), "source", nil).(types.ImporterFrom)
 	w := apiWalk{seen: make(map[types.Type]bool), aliased: make(map[*types.TypeName]bool)}
 	var packages []*types.Package
-	for _, dir := range public {
+	for _, dir := range public(t) {
 		p, err := imp.ImportFrom(importPath(dir), root, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -151,9 +166,9 @@ func (w *apiWalk) typ(where string, t types.Type) {
 // Exported declarations of public packages read without their internal imports: only the right-hand
 // side of an alias, a constant or a variable may mention one.
 func TestPublicDeclarationsMentionNoInternalPackage(t *testing.T) {
-	found := 0
+	found, packages := 0, public(t)
 	for _, s := range sources(t) {
-		if s.test || !slices.Contains(public, s.dir) {
+		if s.test || !slices.Contains(packages, s.dir) {
 			continue
 		}
 		internal := make(map[string]bool)
@@ -206,7 +221,7 @@ func TestPublicPackagesStateStability(t *testing.T) {
 			stated[s.dir] = true
 		}
 	}
-	for _, dir := range append([]string{"simnet", "topic"}, public...) {
+	for _, dir := range public(t) {
 		if !stated[dir] {
 			t.Errorf("package %s: its documentation has no section about stability", dir)
 		}
