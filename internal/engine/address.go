@@ -116,7 +116,7 @@ func (e *Engine) initAddress(known []AddressState) {
 	for f := range a.undecided {
 		a.undecided[f].Store(true)
 	}
-	e.setAnchors(e.cfg.Bootnodes)
+	e.setAnchors(nil)
 }
 
 // setAnchors sets the bootnodes whose vote counts most.

@@ -118,9 +118,6 @@ type Config struct {
 	// which only packages of this module can make. Records are always verified with secp256k1.
 	Curve curve.Curve
 
-	// Bootnodes are contacted while few nodes are known.
-	Bootnodes []Peer
-
 	// RefreshInterval is the time between two lookups that refresh the table; default 30 s. Lookups
 	// are more frequent while the table is nearly empty.
 	RefreshInterval time.Duration

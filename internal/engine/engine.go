@@ -89,7 +89,7 @@ func New(cfg Config) (*Engine, error) {
 	e.inbound.init(cfg.MaxTasks)
 	e.own.init(cfg.MaxTasks)
 	e.withheld.init()
-	e.maintain.init(cfg.Bootnodes)
+	e.maintain.init()
 	e.maintain.announced.seq = cfg.Record.Seq()
 	e.cfg = cfg
 	e.public.Store(cfg.Public)

@@ -189,7 +189,7 @@ func TestNetworkOfOneProvider(t *testing.T) {
 	nw := newNetwork(t)
 	boot := nw.add("20.0.0.1:9000", nil)
 	for i := 1; i < nodes; i++ {
-		nw.add(fmt.Sprintf("20.0.%d.1:9000", i), func(c *Config) { c.Bootnodes = []Peer{boot.peer()} })
+		nw.add(fmt.Sprintf("20.0.%d.1:9000", i), nil, boot.peer())
 	}
 	nw.run(4 * time.Minute)
 	live, room := 0, 0

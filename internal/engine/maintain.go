@@ -53,9 +53,8 @@ type maintenance struct {
 	active    atomic.Int32 // concurrent lookups
 }
 
-func (m *maintenance) init(bootnodes []Peer) {
-	m.bootnodes.Store(&bootnodes)
-	m.states.set(bootnodes)
+func (m *maintenance) init() {
+	m.bootnodes.Store(new([]Peer))
 	m.due = make([]table.Node, 0, checksPerTick)
 	m.pause = eagerRefresh
 }

@@ -16,7 +16,7 @@ func TestBootnodeWithoutPlaceIsNotAskedAllTheTime(t *testing.T) {
 	for i := range 12 {
 		boot = append(boot, nw.add(fmt.Sprintf("9.9.9.%d:9000", 1+i), nil).peer())
 	}
-	a := nw.add("198.51.99.1:9000", func(c *Config) { c.Bootnodes = boot })
+	a := nw.add("198.51.99.1:9000", nil, boot...)
 	nw.run(time.Minute)
 	if n := a.e.table.Len(); n == 0 || n == len(boot) {
 		t.Fatalf("%d of %d bootnodes are in the table: this tests nothing", n, len(boot))
@@ -35,7 +35,6 @@ func traced(t *testing.T, sparing bool) (hash uint64, ticks int) {
 	boot := nw.add("20.0.0.1:9000", nil)
 	for i := range 14 {
 		nw.add(fmt.Sprintf("20.0.%d.2:9000", i+1), func(c *Config) {
-			c.Bootnodes = []Peer{boot.peer()}
 			if i%2 == 0 { // these find their address by votes
 				rec, err := c.Record.Edit().Delete("ip").Delete("udp").Sign(c.Key)
 				if err != nil {
@@ -45,7 +44,7 @@ func traced(t *testing.T, sparing bool) (hash uint64, ticks int) {
 			} else {
 				c.DetectAddress = -1
 			}
-		})
+		}, boot.peer())
 	}
 	h := fnv.New64a()
 	nw.Tap = func(from, to netip.AddrPort, b []byte) {
@@ -119,7 +118,7 @@ func TestTablesFillAfterOutage(t *testing.T) {
 	nw := newNetwork(t)
 	boot := nw.add("10.0.0.1:9000", nil) // knows nobody to start from
 	for _, addr := range []string{"10.0.0.2:9000", "10.0.0.3:9000", "10.0.0.4:9000"} {
-		nw.add(addr, func(c *Config) { c.Bootnodes = []Peer{boot.peer()} })
+		nw.add(addr, nil, boot.peer())
 	}
 	full := func() bool {
 		for _, n := range nw.order {

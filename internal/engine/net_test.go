@@ -63,8 +63,8 @@ func newNetwork(t testing.TB) *network {
 	return nw
 }
 
-// add starts a node at addr. change may alter its configuration.
-func (nw *network) add(addr string, change func(*Config)) *node {
+// add starts a node at addr, with bootnodes. change may alter its configuration.
+func (nw *network) add(addr string, change func(*Config), boot ...Peer) *node {
 	nw.t.Helper()
 	ap := netip.MustParseAddrPort(addr)
 	r := wiretest.Reader(uint64(len(nw.order)) + 100)
@@ -88,6 +88,7 @@ func (nw *network) add(addr string, change func(*Config)) *node {
 		change(&cfg)
 	}
 	n.start(cfg)
+	n.e.SetBootnodes(boot)
 	nw.nodes[ap] = n
 	nw.order = append(nw.order, n)
 	return n
@@ -239,9 +240,8 @@ func TestSwarm(t *testing.T) {
 	const n = 24
 	for i := range n {
 		nw.add(fmt.Sprintf("10.0.%d.2:9000", i+1), func(c *Config) {
-			c.Bootnodes = []Peer{boot.peer()}
 			c.RefreshInterval = 10 * time.Second
-		})
+		}, boot.peer())
 	}
 	nw.run(2 * time.Minute)
 	least := n

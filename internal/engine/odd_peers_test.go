@@ -21,12 +21,7 @@ func far(i int) string { return fmt.Sprintf("20.%d.1.1:9000", i) }
 // swarm adds k nodes that start from a bootnode, from address number first on.
 func (nw *network) swarm(first, k int, boot Peer, change func(*Config)) (list []*node) {
 	for i := range k {
-		list = append(list, nw.add(far(first+i), func(c *Config) {
-			c.Bootnodes = []Peer{boot}
-			if change != nil {
-				change(c)
-			}
-		}))
+		list = append(list, nw.add(far(first+i), change, boot))
 	}
 	return list
 }
@@ -271,7 +266,7 @@ func TestSequenceFallsBack(t *testing.T) {
 			boot := nw.add(far(0), nil)
 			watchers := append(nw.swarm(3, 8, boot.peer(), nil), boot)
 			nw.run(time.Minute)
-			b := nw.add(far(2), func(c *Config) { c.Bootnodes = []Peer{boot.peer()} })
+			b := nw.add(far(2), nil, boot.peer())
 			b.restate(func(x *enr.Builder) { x.SetSeq(50) })
 			nw.run(10 * time.Minute)
 			before := nw.holders(watchers, b, b.addr, 50)
@@ -288,13 +283,12 @@ func TestSequenceFallsBack(t *testing.T) {
 
 			again := nw.add(c.addr, func(cfg *Config) {
 				cfg.Key = b.key
-				cfg.Bootnodes = []Peer{boot.peer()}
 				rec, err := enr.NewBuilder().SetSeq(c.seq).SetIP(netip.MustParseAddrPort(c.addr).Addr()).SetUDP(netip.MustParseAddrPort(c.addr).Port()).Sign(b.key)
 				if err != nil {
 					t.Fatal(err)
 				}
 				cfg.Record = rec
-			})
+			}, boot.peer())
 			nw.run(time.Minute)
 			if n := nw.holders(watchers, again, again.addr, c.seq); n < before {
 				t.Errorf("live with record %d in %d tables after a minute, before in %d", c.seq, n, before)
@@ -418,10 +412,7 @@ func TestRewrittenSourcePort(t *testing.T) {
 					return route(from, to)
 				}
 			}
-			nd := nw.add(inner.String(), func(c *Config) {
-				c.Bootnodes = []Peer{boot.peer()}
-				c.DetectAddress = -1
-			})
+			nd := nw.add(inner.String(), func(c *Config) { c.DetectAddress = -1 }, boot.peer())
 			nd.restate(func(b *enr.Builder) { b.SetIP(outer.Addr()).SetUDP(outer.Port()) })
 			nw.run(10 * time.Minute)
 			n := nw.holders(watchers, nd, outer, nd.rec.Seq())
@@ -520,31 +511,29 @@ func TestOddNetwork(t *testing.T) {
 	boot.restate(func(b *enr.Builder) { b.SetIP(netip.MustParseAddr("fe80::1")).SetUDP6(9000) })
 	const n = 40
 	var odd []*node // can be reached where their record says
-	with := func(c *Config) { c.Bootnodes = []Peer{boot.peer()} }
 	for i := 1; i < n; i++ {
 		if i%5 != 0 {
-			nw.add(far(i), with)
+			nw.add(far(i), nil, boot.peer())
 			continue
 		}
 		at := netip.MustParseAddrPort(far(i))
 		switch i / 5 % 4 {
 		case 0: // a private address of the other family beside a public one
-			nd := nw.add(far(i), with)
+			nd := nw.add(far(i), nil, boot.peer())
 			nd.restate(func(b *enr.Builder) { b.SetIP(netip.MustParseAddr("fd00::9")).SetUDP6(9000) })
 			odd = append(odd, nd)
 		case 1: // an entry that does not fit
 			odd = append(odd, nw.add(far(i), func(c *Config) {
-				with(c)
 				c.Record = oddRecord(t, c.Key, at, "tcp", "\x83\x01\x11\x70")
-			}))
+			}, boot.peer()))
 		case 2: // a rewritten source port
 			inner := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(i)}), 9000)
 			nw.rewriting(inner, at)
-			nd := nw.add(inner.String(), func(c *Config) { with(c); c.DetectAddress = -1 })
+			nd := nw.add(inner.String(), func(c *Config) { c.DetectAddress = -1 }, boot.peer())
 			nd.restate(func(b *enr.Builder) { b.SetIP(at.Addr()).SetUDP(at.Port()) })
 			odd = append(odd, nd)
 		case 3: // a record without an address
-			nd := nw.add(far(i), func(c *Config) { with(c); c.DetectAddress = -1 })
+			nd := nw.add(far(i), func(c *Config) { c.DetectAddress = -1 }, boot.peer())
 			nd.restate(func(b *enr.Builder) { b.Delete("ip").Delete("udp") })
 		}
 	}

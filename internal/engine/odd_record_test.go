@@ -74,8 +74,7 @@ func TestS19OddRecordIsServed(t *testing.T) {
 				cfg.Record = oddRecord(t, cfg.Key, netip.MustParseAddrPort("52.16.0.1:9000"), c.key, c.value)
 			})
 			odd.rec = odd.e.Record()
-			withBoot := func(cfg *Config) { cfg.Bootnodes = []Peer{odd.peer()} }
-			a, b := nw.add("52.17.0.1:9000", withBoot), nw.add("52.18.0.1:9000", withBoot)
+			a, b := nw.add("52.17.0.1:9000", nil, odd.peer()), nw.add("52.18.0.1:9000", nil, odd.peer())
 			nw.Tap = func(_, to netip.AddrPort, _ []byte) {
 				if nw.nodes[to] == nil {
 					t.Errorf("a datagram to %v", to)

@@ -18,17 +18,16 @@ func topicNetwork(t *testing.T, size int, capable func(i int) bool) *network {
 	for i := range size - 1 {
 		addr := fmt.Sprintf("%d.%d.0.2:9000", 21+i/200, i%200)
 		change := func(c *Config) {
-			c.Bootnodes = []Peer{boot.peer()}
 			c.RefreshInterval = 10 * time.Second
 			if c.Registrar != nil {
 				c.Registrar.WaitScale = 0.001
 			}
 		}
+		add := nw.add
 		if capable(i + 1) {
-			nw.registrar(addr, change)
-		} else {
-			nw.add(addr, change)
+			add = nw.registrar
 		}
+		add(addr, change, boot.peer())
 	}
 	nw.run(time.Minute)
 	return nw

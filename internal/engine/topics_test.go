@@ -19,7 +19,7 @@ import (
 )
 
 // registrar adds a registrar to the network. Its record says so.
-func (nw *network) registrar(addr string, change func(*Config)) *node {
+func (nw *network) registrar(addr string, change func(*Config), boot ...Peer) *node {
 	nw.t.Helper()
 	n := nw.add(addr, func(c *Config) {
 		c.Registrar = &topic.Config{}
@@ -31,7 +31,7 @@ func (nw *network) registrar(addr string, change func(*Config)) *node {
 		if change != nil {
 			change(c)
 		}
-	})
+	}, boot...)
 	n.rec = n.e.Record()
 	return n
 }
