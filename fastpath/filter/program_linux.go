@@ -167,7 +167,8 @@ func wire32(v uint32) int32 {
 }
 
 // program returns the text. It begins with the context in R1. Where a packet passes it ends with
-// the context in R1 too and goes on with the next instruction, so that another program can follow.
+// the context in R1 too and continues with the next instruction, so that another program can
+// follow.
 func (b *builder) program() asm.Instructions {
 	b.emit(asm.Mov.Reg(regCtx, asm.R1))
 	b.parse()

@@ -247,8 +247,8 @@ func (e *Engine) Bootnodes() []BootnodeState {
 	return list
 }
 
-// SetBootnodes replaces the bootnodes, which are contacted while few nodes are known. Call Bootstrap
-// to contact them now.
+// SetBootnodes replaces the bootnodes, which are contacted while few nodes are known. Call
+// Bootstrap to contact them now.
 func (e *Engine) SetBootnodes(list []Peer) {
 	e.maintain.states.set(list)
 	e.maintain.bootnodes.Store(&list)

@@ -19,7 +19,7 @@ func limitedNow(l *Limiter, now time.Duration) (list []string) {
 
 func TestLimited(t *testing.T) {
 	const second = time.Second
-	// Unverified: an address may send 200 at once and 100 a second, a network 1,000 and 500.
+	// Unverified: an address may send a burst of 200 and 100 a second, a network 1,000 and 500.
 	for _, tt := range []struct {
 		name    string
 		sources []netip.Addr
