@@ -121,7 +121,7 @@ func checkEntry(key string, value []byte) (err error) {
 		_, err = sized(value, nextForkSize)
 	case keyEth:
 		_, err = forkID(value)
-	case "client":
+	case keyClient:
 		return checkClient(value)
 	}
 	return err

@@ -17,6 +17,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/statuspage"
 	"github.com/fastdisc/discv5/internal/version"
 	"github.com/fastdisc/discv5/nat"
 )
@@ -31,19 +32,22 @@ type daemon struct {
 	level  *slog.LevelVar
 	hup    <-chan os.Signal
 
-	storage  *storage
-	web      *webServer // of --http
-	metrics  *webServer // of --metrics
-	access   *accessList
-	node     *discv5.Node
-	epoch    time.Time // when the node was created
-	count    *counts
-	mapping  *mapping
-	finder   *bootnodeFinder
-	manager  *serviceManager
-	memory   []any    // how the node fits into a memory limit, for the log
-	warnings []string // logged after the start has succeeded
-	seeds    []discv5.Contact
+	storage *storage
+	web     *webServer       // of --http
+	metrics *webServer       // of --metrics
+	page    *statuspage.Page // nil without --http
+	// maxSessions is the number of sessions that the node may have.
+	maxSessions int
+	access      *accessList
+	node        *discv5.Node
+	epoch       time.Time // when the node was created
+	count       *counts
+	mapping     *mapping
+	finder      *bootnodeFinder
+	manager     *serviceManager
+	memory      []any    // how the node fits into a memory limit, for the log
+	warnings    []string // logged after the start has succeeded
+	seeds       []discv5.Contact
 }
 
 // serve runs the node until ctx ends, which is not an error. It logs nothing before every step of
@@ -86,7 +90,8 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	if _, err := fmt.Fprintln(d.stdout, record); err != nil {
 		d.log.Error("cannot print the record", "err", err, "record", record)
 	}
-	for _, w := range slices.Concat(o.warnings, d.warnings, d.endpointWarnings()) {
+	d.warnings = slices.Concat(o.warnings, d.warnings, d.endpointWarnings())
+	for _, w := range d.warnings {
 		d.log.Warn(w)
 	}
 	for _, p := range d.storage.problems {
@@ -104,7 +109,10 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 
 // serveHTTP starts the servers of --http and --metrics.
 func (d *daemon) serveHTTP() {
-	p := pages{node: d.node, access: d.access, count: d.count, pprof: d.o.pprof}
+	if d.web != nil {
+		d.page = d.newStatusPage()
+	}
+	p := pages{node: d.node, access: d.access, count: d.count, page: d.page, pprof: d.o.pprof}
 	answer := httpAnswer
 	if p.pprof {
 		answer = httpProfile
@@ -126,6 +134,7 @@ func (d *daemon) makeNode() error {
 	}
 	cfg := o.nodeConfig(key)
 	plan := d.fitMemory()
+	d.maxSessions = plan.sessions
 	cfg.MaxSessions, cfg.RecvBuffer, cfg.SendBuffer = plan.sessions, plan.recvBuffer, plan.sendBuffer
 	if cfg.Previous, err = d.storage.previous(key.ID()); err != nil {
 		return err
@@ -230,11 +239,14 @@ func (d *daemon) work(ctx context.Context) error {
 	d.finder = newBootnodeFinder(d.node, d.o, d.seeds, d.system.resolver, d.log)
 	reload := &reloader{
 		args: d.args, system: d.system, o: d.o, node: d.node, finder: d.finder, access: d.access, level: d.level,
-		epoch: d.epoch, log: d.log, count: d.count, manager: d.manager,
+		epoch: d.epoch, log: d.log, count: d.count, manager: d.manager, note: d.note,
 	}
 	var beside sync.WaitGroup
 	beside.Go(func() { d.finder.run(ctx) })
 	beside.Go(func() { reload.run(ctx, d.hup) })
+	if d.page != nil {
+		beside.Go(func() { d.page.Run(ctx) })
+	}
 	k := newKeeper(d.node, d.storage.store, d.seeds, d.count, time.Now())
 	k.forget = d.finder.forget
 	d.manager.ready()

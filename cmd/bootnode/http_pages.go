@@ -18,6 +18,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
+	"github.com/fastdisc/discv5/internal/statuspage"
 )
 
 // pages serves the pages of the HTTP server. docs/OPERATING.md documents the responses.
@@ -25,6 +26,7 @@ type pages struct {
 	node   *discv5.Node
 	access *accessList
 	count  *counts
+	page   *statuspage.Page // nil without --http
 	pprof  bool
 }
 

@@ -85,6 +85,7 @@ func (p pages) metricsHandler() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newCollector(p.node), newAddressCollector(p.node), newTopicCollector(p.node))
 	registry.MustRegister(p.count.collectors(p.access.bans.Load)...)
+	registry.MustRegister(streamCollectors(p.page)...)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", buffered(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: httpLarge, Timeout: httpTimeout})))
 	mux.HandleFunc("GET /healthz", p.health)
@@ -94,6 +95,9 @@ func (p pages) metricsHandler() http.Handler {
 // handler returns the handler of --http: all pages but /metrics.
 func (p pages) handler() http.Handler {
 	mux := http.NewServeMux()
+	if p.page != nil {
+		p.page.Register(mux)
+	}
 	mux.HandleFunc("GET /healthz", p.health)
 	mux.HandleFunc("GET /eth/v1/node/identity", p.identity)
 	mux.HandleFunc("GET /address", p.address)

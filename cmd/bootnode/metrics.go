@@ -146,6 +146,7 @@ type counts struct {
 	lastReload          atomic.Int64 // Unix seconds of the start or the last successful reload
 	lastGood            atomic.Bool
 	saves, badSaves     atomic.Uint64
+	saveFails           atomic.Bool // the last save failed
 	natFailures         atomic.Uint64
 	httpEvicted         atomic.Uint64
 	persistent          atomic.Bool // the storage saves the known nodes

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/statuspage"
 	"github.com/fastdisc/discv5/limits"
 )
 
@@ -33,6 +34,7 @@ type reloader struct {
 	count  *counts
 
 	manager *serviceManager
+	note    func(statuspage.Level, string) // adds an event to the status page
 }
 
 // reloadable reports whether SIGHUP can change a setting.
@@ -58,9 +60,11 @@ func (r *reloader) run(ctx context.Context, hup <-chan os.Signal) {
 		if err != nil {
 			r.count.reloadFailed()
 			r.log.Error("settings were not reloaded; the old ones stay in force", "err", cli.OneLine(err))
+			r.note(statuspage.Warning, "The settings were not reloaded: "+cli.OneLine(err))
 			continue
 		}
 		r.count.reloaded(time.Now())
+		r.note(statuspage.OK, "The settings were reloaded")
 	}
 }
 

@@ -264,6 +264,7 @@ func (k *keeper) save(now time.Time, all bool) (written int, err error) {
 		if k.store == nil { // neither a success nor a failure
 			return
 		}
+		k.count.saveFails.Store(err != nil)
 		if err == nil {
 			k.count.saves.Add(1)
 		} else {

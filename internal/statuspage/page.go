@@ -1,0 +1,232 @@
+package statuspage
+
+import (
+	"context"
+	"iter"
+	"runtime/metrics"
+	"sync"
+	"time"
+
+	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/limits"
+)
+
+// Times between two samples, and between two looks at the conditions.
+const (
+	sampleInterval    = time.Second
+	conditionInterval = 15 * time.Second
+)
+
+// Node is the part of *discv5.Node that the page needs.
+type Node interface {
+	Stats() discv5.Stats
+	Latency() discv5.Latencies
+	LocalRecord() *enr.Record
+	AddressStates() []discv5.AddressState
+	AllNodes() iter.Seq[discv5.KnownNode]
+	Sessions() iter.Seq[discv5.Session]
+	LimitedSources(most int) []discv5.LimitedSource
+	TopicStats() discv5.TopicStats
+	LargestTopics(most int) []discv5.TopicCount
+	Subscribe(size int, kinds ...discv5.EventKind) *discv5.Subscription
+	Diagnose() discv5.Diagnosis
+	Done() <-chan struct{}
+	Err() error
+}
+
+// Limits are the limits of the node, which the page shows beside what reaches them.
+type Limits struct {
+	Sessions, Challenges, Tasks, OwnRequests int
+	Unverified, Handshake, Requests          limits.Rates
+}
+
+// Config configures a Page.
+type Config struct {
+	Node    Node
+	Version string
+	Limits  Limits
+	// Fork names the fork of a record; default ForkOf.
+	Fork func(*enr.Record) string
+	// Conditions returns what the program around the node has to report; nil for nothing.
+	Conditions func() []Condition
+}
+
+// Page collects the figures of a node and serves them. Its methods are safe for concurrent use.
+type Page struct {
+	cfg     Config
+	node    Node
+	started time.Time
+	events  eventLog
+	streams streams
+	known   map[string]Condition // those of the last watchConditions, which Run calls
+
+	mu        sync.Mutex
+	hour      ring
+	day       ring
+	peers     *peerCounter
+	sources   *sourceCounter
+	uncounted uint64 // events of sessions that were lost
+
+	stats     discv5.Stats // the newest, and when it was read
+	statsAt   time.Time
+	cpu       time.Duration
+	now       [numSeries]float64
+	latency   discv5.Latencies // when the last point of hour ended
+	minutes   [12]counts       // every 5 s; minuteAt is the oldest and the next to replace
+	minuteAt  int
+	hours     [hourSlices]snapshot // every 5 min; hourAt is the oldest and the next to replace
+	hourAt    int
+	refusedAt time.Time // when a session was refused last
+
+	rendered rendered
+}
+
+// snapshot is what the page remembers of a slice's beginning.
+type snapshot struct {
+	counts  counts
+	latency discv5.Latencies
+}
+
+// New returns a page. It shows figures once Run runs.
+func New(cfg Config) *Page {
+	if cfg.Fork == nil {
+		cfg.Fork = ForkOf
+	}
+	p := &Page{cfg: cfg, node: cfg.Node, started: time.Now(), peers: newPeerCounter(), sources: newSourceCounter()}
+	p.hour.step, p.day.step = hourStep, dayStep
+	p.streams.init()
+	p.stats, p.statsAt = p.node.Stats(), p.started
+	p.cpu, _ = cpuTime()
+	for i := range p.now {
+		p.now[i] = -1
+	}
+	return p
+}
+
+// Note adds an event of the program around the node.
+func (p *Page) Note(level Level, text string) { p.events.add(time.Now(), level, text) }
+
+// Run collects figures and feeds the streams until ctx ends. Then all streams end.
+func (p *Page) Run(ctx context.Context) {
+	rare := p.node.Subscribe(64, eventKinds...)
+	defer rare.Close()
+	met := p.node.Subscribe(1024, discv5.EventSession)
+	defer met.Close()
+	defer p.streams.close()
+	sample, update, look, slice := time.NewTicker(sampleInterval), time.NewTicker(updateInterval), time.NewTicker(sourceInterval), time.NewTicker(sliceTime)
+	defer sample.Stop()
+	defer update.Stop()
+	defer look.Stop()
+	defer slice.Stop()
+	condition := time.NewTicker(conditionInterval)
+	defer condition.Stop()
+	rareC, metC := rare.C, met.C
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e, ok := <-rareC:
+			if !ok { // the node is closed
+				rareC = nil
+				continue
+			}
+			level, text := describe(e)
+			p.events.add(time.Now(), level, text)
+		case e, ok := <-metC:
+			if !ok {
+				metC = nil
+				continue
+			}
+			p.mu.Lock()
+			p.peers.add(e.ID, e.Addr.Addr())
+			p.mu.Unlock()
+		case now := <-sample.C:
+			p.sample(now, met.Lost())
+		case <-look.C:
+			p.look()
+		case now := <-slice.C:
+			p.turn(now)
+		case now := <-condition.C:
+			p.watchConditions(now)
+		case now := <-update.C:
+			p.streams.update(now, p.sections)
+		}
+	}
+}
+
+// sample reads the counters, and adds them to the rings.
+func (p *Page) sample(now time.Time, lost uint64) {
+	stats, latency := p.node.Stats(), p.node.Latency()
+	used, known := cpuTime()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	seconds := now.Sub(p.statsAt).Seconds()
+	if seconds <= 0 {
+		return
+	}
+	before, after := countsOf(&p.stats), countsOf(&stats)
+	rate := func(c discv5.Counter) float64 {
+		return float64(stats.Counters[c]-p.stats.Counters[c]) / seconds
+	}
+	v := &p.now
+	v[packetsIn], v[packetsOut], v[handshakes] = rate(counterIn), rate(counterOut), rate(counterHandshakes)
+	v[drops] = float64(after.dropped()-before.dropped()) / seconds
+	v[sessions], v[liveNodes], v[memory] = float64(stats.Sessions.Sessions), float64(stats.Live), goMemory()
+	if v[cpu] = -1; known {
+		v[cpu] = (used - p.cpu).Seconds() / seconds
+	}
+	p.cpu = used
+	if stats.Sessions.Refused > p.stats.Sessions.Refused {
+		p.refusedAt = now
+	}
+	v[latencyMid], v[latencyTop] = -1, -1
+	if now.Sub(p.hour.since) >= hourStep && !p.hour.since.IsZero() {
+		ids, _ := p.peers.count()
+		v[peers] = float64(ids)
+		h := since(latency[discv5.LatencyAccepted], p.latency[discv5.LatencyAccepted])
+		v[latencyMid], v[latencyTop] = quantile(h, 0.5), quantile(h, 0.99)
+	}
+	if p.hour.add(now, v) {
+		p.latency = latency
+	}
+	p.day.add(now, v)
+	p.stats, p.statsAt, p.uncounted = stats, now, lost
+}
+
+// look counts the sources that are at a limit, and remembers the drops.
+func (p *Page) look() {
+	list := p.node.LimitedSources(maxLimited)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sources.add(list)
+	p.minutes[p.minuteAt] = countsOf(&p.stats)
+	p.minutes[p.minuteAt].at = p.statsAt
+	p.minuteAt = (p.minuteAt + 1) % len(p.minutes)
+}
+
+// turn ends a slice of the hour. Peers whose sessions last longer than a slice are counted in each
+// slice in which they sent something.
+func (p *Page) turn(now time.Time) {
+	latency := p.node.Latency()
+	for s := range p.node.Sessions() {
+		if now.Sub(s.Used) <= sliceTime {
+			p.mu.Lock()
+			p.peers.add(s.ID, s.Addr.Addr())
+			p.mu.Unlock()
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.peers.turn()
+	p.sources.turn()
+	p.hours[p.hourAt] = snapshot{countsOf(&p.stats), latency}
+	p.hourAt = (p.hourAt + 1) % len(p.hours)
+}
+
+// goMemory returns the memory that the Go program has from the system, in bytes.
+func goMemory() float64 {
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	return float64(s[0].Value.Uint64() - s[1].Value.Uint64())
+}
