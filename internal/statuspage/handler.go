@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"time"
 )
 
 // policy allows nothing but files of this server: no script or style inside the page, no other
@@ -35,7 +34,7 @@ func (p *Page) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{$}", p.index)
 	mux.HandleFunc("GET /live", p.live)
 	mux.HandleFunc("GET /status", func(rw http.ResponseWriter, _ *http.Request) {
-		s, err := p.snapshot(time.Now())
+		s, err := p.snapshot(p.cfg.Now())
 		writeJSON(rw, s, err)
 	})
 	mux.HandleFunc("GET /history", func(rw http.ResponseWriter, _ *http.Request) { writeJSON(rw, p.history(), nil) })
@@ -62,7 +61,7 @@ func (p *Page) Register(mux *http.ServeMux) {
 // index serves the page.
 func (p *Page) index(rw http.ResponseWriter, _ *http.Request) {
 	setHeaders(rw)
-	b, err := p.html(time.Now())
+	b, err := p.html(p.cfg.Now())
 	if err != nil {
 		http.Error(rw, err.Error(), http.StatusInternalServerError)
 		return

@@ -50,6 +50,8 @@ type Config struct {
 	Fork func(*enr.Record) string
 	// Conditions returns what the program around the node has to report; nil for nothing.
 	Conditions func() []Condition
+	// Now is the clock; default time.Now.
+	Now func() time.Time
 }
 
 // Page collects the figures of a node and serves them. Its methods are safe for concurrent use.
@@ -59,7 +61,11 @@ type Page struct {
 	started time.Time
 	events  eventLog
 	streams streams
-	known   map[string]Condition // those of the last watchConditions, which Run calls
+
+	// Of the goroutine that calls Advance: the conditions of the last watchConditions, and when
+	// things were done last.
+	known                         map[string]Condition
+	lookedAt, turnedAt, watchedAt time.Time
 
 	mu        sync.Mutex
 	hour      ring
@@ -93,7 +99,14 @@ func New(cfg Config) *Page {
 	if cfg.Fork == nil {
 		cfg.Fork = ForkOf
 	}
-	p := &Page{cfg: cfg, node: cfg.Node, started: time.Now(), peers: newPeerCounter(), sources: newSourceCounter()}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	now := cfg.Now()
+	p := &Page{
+		cfg: cfg, node: cfg.Node, started: now, peers: newPeerCounter(), sources: newSourceCounter(),
+		lookedAt: now, turnedAt: now, watchedAt: now,
+	}
 	p.hour.step, p.day.step = hourStep, dayStep
 	p.streams.init()
 	p.stats, p.statsAt = p.node.Stats(), p.started
@@ -105,7 +118,7 @@ func New(cfg Config) *Page {
 }
 
 // Note adds an event of the program around the node.
-func (p *Page) Note(level Level, text string) { p.events.add(time.Now(), level, text) }
+func (p *Page) Note(level Level, text string) { p.events.add(p.cfg.Now(), level, text) }
 
 // Run collects figures and feeds the streams until ctx ends. Then all streams end.
 func (p *Page) Run(ctx context.Context) {
@@ -114,13 +127,9 @@ func (p *Page) Run(ctx context.Context) {
 	met := p.node.Subscribe(1024, discv5.EventSession)
 	defer met.Close()
 	defer p.streams.close()
-	sample, update, look, slice := time.NewTicker(sampleInterval), time.NewTicker(updateInterval), time.NewTicker(sourceInterval), time.NewTicker(sliceTime)
+	sample, update := time.NewTicker(sampleInterval), time.NewTicker(updateInterval)
 	defer sample.Stop()
 	defer update.Stop()
-	defer look.Stop()
-	defer slice.Stop()
-	condition := time.NewTicker(conditionInterval)
-	defer condition.Stop()
 	rareC, metC := rare.C, met.C
 	for {
 		select {
@@ -132,7 +141,7 @@ func (p *Page) Run(ctx context.Context) {
 				continue
 			}
 			level, text := describe(e)
-			p.events.add(time.Now(), level, text)
+			p.events.add(p.cfg.Now(), level, text)
 		case e, ok := <-metC:
 			if !ok {
 				metC = nil
@@ -140,23 +149,40 @@ func (p *Page) Run(ctx context.Context) {
 			}
 			p.mu.Lock()
 			p.peers.add(e.ID, e.Addr.Addr())
+			p.uncounted = met.Lost()
 			p.mu.Unlock()
-		case now := <-sample.C:
-			p.sample(now, met.Lost())
-		case <-look.C:
-			p.look()
-		case now := <-slice.C:
-			p.turn(now)
-		case now := <-condition.C:
-			p.watchConditions(now)
-		case now := <-update.C:
-			p.streams.update(now, p.sections)
+		case <-sample.C:
+			p.Advance(p.cfg.Now())
+		case <-update.C:
+			p.streams.update(p.cfg.Now(), p.sections)
 		}
 	}
 }
 
+// Advance does what is due at a time. Run calls it once a second. A program with a clock of its own,
+// such as a simulation, calls it instead of Run.
+func (p *Page) Advance(now time.Time) {
+	p.sample(now)
+	due := func(at *time.Time, interval time.Duration) bool {
+		if now.Sub(*at) < interval {
+			return false
+		}
+		*at = now
+		return true
+	}
+	if due(&p.lookedAt, sourceInterval) {
+		p.look()
+	}
+	if due(&p.turnedAt, sliceTime) {
+		p.turn(now)
+	}
+	if due(&p.watchedAt, conditionInterval) {
+		p.watchConditions(now)
+	}
+}
+
 // sample reads the counters, and adds them to the rings.
-func (p *Page) sample(now time.Time, lost uint64) {
+func (p *Page) sample(now time.Time) {
 	stats, latency := p.node.Stats(), p.node.Latency()
 	used, known := cpuTime()
 	p.mu.Lock()
@@ -191,7 +217,7 @@ func (p *Page) sample(now time.Time, lost uint64) {
 		p.latency = latency
 	}
 	p.day.add(now, v)
-	p.stats, p.statsAt, p.uncounted = stats, now, lost
+	p.stats, p.statsAt = stats, now
 }
 
 // look counts the sources that are at a limit, and remembers the drops.

@@ -206,7 +206,7 @@ func (p *Page) live(rw http.ResponseWriter, r *http.Request) {
 		}
 		return c.Flush() == nil
 	}
-	first, version, err := p.sections(time.Now(), after)
+	first, version, err := p.sections(p.cfg.Now(), after)
 	if err != nil || !write(message(first, version)) {
 		return
 	}
