@@ -65,7 +65,7 @@ func TestS46Pages(t *testing.T) {
 				}
 				*a = "127.0.0.1:" + port
 			}
-			for _, path := range []string{"/metrics", "/healthz", "/address", "/nodes", "/buckets", "/eth/v1/node/identity"} {
+			for _, path := range []string{"/metrics", "/healthz", "/", "/status", "/history", "/enr", "/enode", "/address", "/nodes", "/buckets", "/eth/v1/node/identity"} {
 				server := p.http
 				if path == "/metrics" {
 					server = p.metrics

@@ -30,8 +30,8 @@ func TestHTTP(t *testing.T) {
 			t.Errorf("/metrics has no %s", want)
 		}
 	}
-	if code, _ := p.get(t, "/"); code != http.StatusNotFound {
-		t.Errorf("/: %d", code)
+	if code, _ := p.get(t, "/index.html"); code != http.StatusNotFound {
+		t.Errorf("/index.html: %d", code)
 	}
 	p.stop(t)
 }

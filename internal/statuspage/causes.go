@@ -111,8 +111,8 @@ func (c *counts) dropped() (n uint64) {
 	return n + c.kernel
 }
 
-// dropsSince returns the causes that have dropped something, most in the last hour first. minute and
-// hour are the counts at those times before, and seconds is how long ago minute was.
+// dropsSince returns the causes that have dropped something, most in the last hour first. minute
+// and hour are the counts at those times before, and seconds is how long ago minute was.
 func dropsSince(now, minute, hour *counts, seconds float64, l *Limits) []Drop {
 	list := []Drop{}
 	add := func(name string, total, before, earlier uint64) {

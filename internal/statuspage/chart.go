@@ -39,7 +39,7 @@ var plots = []struct {
 	{"Packets a second", number, []chartLine{{Name: "in", of: packetsIn}, {Name: "out", of: packetsOut}}},
 	{"Handshakes a second", number, []chartLine{{Name: "accepted", of: handshakes}}},
 	{"Drops a second", number, []chartLine{{Name: "all causes", of: drops}}},
-	{"Handshake latency", duration, []chartLine{{Name: "median", of: latencyMid}, {Name: "99 %", of: latencyTop}}},
+	{"Handshake time", duration, []chartLine{{Name: "median", of: latencyMid}, {Name: "99 %", of: latencyTop}}},
 	{"Sessions", number, []chartLine{{Name: "sessions", of: sessions}}},
 	{"Live nodes in the table", number, []chartLine{{Name: "live", of: liveNodes}}},
 	{"Unique peers an hour", number, []chartLine{{Name: "peers", of: peers}}},

@@ -37,6 +37,7 @@ func (p *Page) status(now time.Time) *Status {
 		Events:   p.events.newest(),
 		Topics:   p.topics(),
 		Reach:    []Reach{},
+		Streams:  p.Streams().Open,
 	}
 	if e, ok := record.Enode(); ok {
 		s.Identity.Enode = e.String()
@@ -48,12 +49,12 @@ func (p *Page) status(now time.Time) *Status {
 	s.Fills = []Fill{
 		{"Sessions", stats.Sessions.Sessions, l.Sessions},
 		{"Challenges", stats.Sessions.Challenges, l.Challenges},
-		{"Handshakes and record checks in the queue", stats.Tasks, 2 * l.Tasks},
-		{"Own requests under way", stats.Requests, l.OwnRequests},
+		{"Handshake queue", stats.Tasks, 2 * l.Tasks},
+		{"Own requests", stats.Requests, l.OwnRequests},
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.Load = Load{Now: p.rates(func(i series) float64 { return p.now[i] }), PeakHour: p.rates(p.hour.peak), PeakDay: p.rates(p.day.peak), Memory: goMemory()}
+	s.Load = Load{Now: p.rates(func(i series) float64 { return p.now[i] }), PeakHour: p.rates(p.hour.peak), PeakDay: p.rates(p.day.peak), Memory: max(p.now[memory], 0)}
 	s.Peers.Hour, s.Peers.Networks = p.peers.count()
 	s.Peers.PeakDay, s.Peers.Uncounted = max(uint64(p.day.peak(peers)), s.Peers.Hour), p.uncounted
 	s.Limited.Sources, s.Limited.Others = p.sources.top()

@@ -16,7 +16,8 @@
 //
 // A Status is made at most once in renderInterval, and so is the HTML, however many requests come:
 // all viewers get the same bytes. The page consists of sections. A browser with JavaScript replaces
-// each section when the stream says that it has changed; without JavaScript the page reloads itself.
+// each section when the stream says that it has changed; without JavaScript the page reloads
+// itself.
 //
 // # Bounds
 //

@@ -18,8 +18,8 @@ var eventKinds = []discv5.EventKind{
 	discv5.EventBanned, discv5.EventPermitted, discv5.EventLifted, discv5.EventBootnodeUnusable, discv5.EventBootnodeFailed,
 }
 
-// eventLog holds the newest events. Equal events in a row are one entry with a count. It is safe for
-// concurrent use.
+// eventLog holds the newest events. Equal events in a row are one entry with a count. It is safe
+// for concurrent use.
 type eventLog struct {
 	mu   sync.Mutex
 	list []Event // oldest first
@@ -27,7 +27,7 @@ type eventLog struct {
 
 // add appends an event.
 func (l *eventLog) add(now time.Time, level Level, text string) {
-	text = quote.Line(text)
+	text = visible(quote.Line(text))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n := len(l.list); n > 0 && l.list[n-1].Text == text && l.list[n-1].Level == level {

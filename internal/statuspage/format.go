@@ -58,7 +58,10 @@ func duration(s float64) string {
 
 // size writes a size with a unit.
 func size(v float64) string {
-	if v < 1<<20 {
+	switch {
+	case v <= 0:
+		return "–"
+	case v < 1<<20:
 		return number(v/1024) + " KiB"
 	}
 	return number(v/(1<<20)) + " MiB"

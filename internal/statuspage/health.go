@@ -19,7 +19,7 @@ const kernelDropsPerSecond = 100
 // conditionsOf returns what an operator should know.
 func (p *Page) conditionsOf(now time.Time, s *Status, kernelDrops float64, refused bool) (list []Condition) {
 	add := func(level Level, format string, args ...any) {
-		list = append(list, Condition{level, quote.Line(fmt.Sprintf(format, args...)), format})
+		list = append(list, Condition{level, visible(quote.Line(fmt.Sprintf(format, args...))), format})
 	}
 	select {
 	case <-p.node.Done():

@@ -20,18 +20,31 @@ const (
 
 // Node is the part of *discv5.Node that the page needs.
 type Node interface {
+	// Stats returns the counters.
 	Stats() discv5.Stats
+	// Latency returns how long operations took since the start.
 	Latency() discv5.Latencies
+	// LocalRecord returns the record of the node.
 	LocalRecord() *enr.Record
+	// AddressStates returns what the node knows of its own addresses.
 	AddressStates() []discv5.AddressState
+	// AllNodes iterates over the table.
 	AllNodes() iter.Seq[discv5.KnownNode]
+	// Sessions iterates over the sessions.
 	Sessions() iter.Seq[discv5.Session]
+	// LimitedSources returns sources that are at a rate limit.
 	LimitedSources(most int) []discv5.LimitedSource
+	// TopicStats is zero if the node is no registrar of topics.
 	TopicStats() discv5.TopicStats
+	// LargestTopics returns the topics with the most ads.
 	LargestTopics(most int) []discv5.TopicCount
+	// Subscribe delivers events.
 	Subscribe(size int, kinds ...discv5.EventKind) *discv5.Subscription
+	// Diagnose says why the node knows nobody.
 	Diagnose() discv5.Diagnosis
+	// Done is closed when the node closes.
 	Done() <-chan struct{}
+	// Err returns why a socket has failed.
 	Err() error
 }
 
@@ -124,7 +137,7 @@ func (p *Page) Note(level Level, text string) { p.events.add(p.cfg.Now(), level,
 func (p *Page) Run(ctx context.Context) {
 	rare := p.node.Subscribe(64, eventKinds...)
 	defer rare.Close()
-	met := p.node.Subscribe(1024, discv5.EventSession)
+	met := p.node.Subscribe(1024, discv5.EventSession, discv5.EventUnverifiable) // new sessions
 	defer met.Close()
 	defer p.streams.close()
 	sample, update := time.NewTicker(sampleInterval), time.NewTicker(updateInterval)
@@ -159,8 +172,8 @@ func (p *Page) Run(ctx context.Context) {
 	}
 }
 
-// Advance does what is due at a time. Run calls it once a second. A program with a clock of its own,
-// such as a simulation, calls it instead of Run.
+// Advance does what is due at a time. Run calls it once a second. A program with a clock of its
+// own, such as a simulation, calls it instead of Run.
 func (p *Page) Advance(now time.Time) {
 	p.sample(now)
 	due := func(at *time.Time, interval time.Duration) bool {

@@ -2,12 +2,11 @@ package statuspage
 
 import (
 	"encoding/binary"
-	"math/rand/v2"
+	"hash/maphash"
 	"net/netip"
 	"time"
 
 	"github.com/axiomhq/hyperloglog"
-	"github.com/zeebo/xxh3"
 
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/netaddr"
@@ -26,14 +25,14 @@ const sketchPrecision = 12
 // peerCounter estimates how many distinct peers, and networks of peers, had a session within the
 // last hour, in 100 KiB. Its hash is seeded, so that nobody can choose IDs that distort it.
 type peerCounter struct {
-	seed     uint64
+	seed     maphash.Seed
 	ids      [hourSlices]*hyperloglog.Sketch
 	networks [hourSlices]*hyperloglog.Sketch // IPv4 /24 and IPv6 /48
 	now      int                             // the slice that is being counted
 }
 
 func newPeerCounter() *peerCounter {
-	c := &peerCounter{seed: rand.Uint64()}
+	c := &peerCounter{seed: maphash.MakeSeed()}
 	for i := range hourSlices {
 		c.ids[i], c.networks[i] = newSketch(), newSketch()
 	}
@@ -50,10 +49,10 @@ func newSketch() *hyperloglog.Sketch {
 
 // add counts a peer.
 func (c *peerCounter) add(id enr.ID, addr netip.Addr) {
-	c.ids[c.now].InsertHash(xxh3.HashSeed(id[:], c.seed))
+	c.ids[c.now].InsertHash(maphash.Bytes(c.seed, id[:]))
 	site := netaddr.Site(addr).Netip()
 	b := site.Addr().As16()
-	c.networks[c.now].InsertHash(xxh3.HashSeed(binary.AppendUvarint(b[:], uint64(site.Bits())), c.seed))
+	c.networks[c.now].InsertHash(maphash.Bytes(c.seed, binary.AppendUvarint(b[:], uint64(site.Bits()))))
 }
 
 // turn begins a new slice.

@@ -2,6 +2,7 @@ package statuspage
 
 import (
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/fastdisc/discv5/internal/quote"
@@ -30,4 +31,20 @@ func printable(s string) string {
 		cut += "…"
 	}
 	return cut
+}
+
+// visible returns text of this program that may quote others, with escapes for what does not print.
+func visible(s string) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		if r == utf8.RuneError && size == 1 || !strconv.IsPrint(r) {
+			quoted := strconv.Quote(s[:size])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteRune(r)
+		}
+		s = s[size:]
+	}
+	return b.String()
 }

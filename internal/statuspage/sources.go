@@ -11,8 +11,8 @@ import (
 const (
 	// sourceInterval is the time between two looks at the limiters.
 	sourceInterval = 5 * time.Second
-	// maxSources bounds the sources that are counted in each slice of the hour, and maxLimited those
-	// that one look takes.
+	// maxSources bounds the sources that are counted in each slice of the hour, and maxLimited
+	// those that one look takes.
 	maxSources = 128
 	maxLimited = 1024
 	// shownSources is how many the page shows.

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// MaxStreams bounds the open streams. A new one replaces an old one: of the address that has the
-	// most, the oldest.
+	// MaxStreams bounds the open streams. A new one replaces an old one: of the address that has
+	// the most, the oldest.
 	MaxStreams = 32
 
 	// updateInterval is the time between two updates.
@@ -30,10 +30,9 @@ const (
 
 // streams are the open streams of server-sent events.
 type streams struct {
-	mu      sync.Mutex
-	open    map[*stream]struct{}
-	closed  bool
-	version uint64 // that all streams have been sent
+	mu     sync.Mutex
+	open   map[*stream]struct{}
+	closed bool
 
 	slow, replaced atomic.Uint64
 }
@@ -44,6 +43,7 @@ type stream struct {
 	since   time.Time
 	updates chan []byte   // holds one update
 	end     chan struct{} // closed to end the stream
+	version uint64        // of the last update, under the lock of streams; 0 before the first
 }
 
 func (s *streams) init() { s.open = make(map[*stream]struct{}) }
@@ -117,26 +117,34 @@ func (s *streams) close() {
 	}
 }
 
-// update sends what has changed to all streams. It makes one update for all, and nothing if there is
-// no stream. It waits for no reader.
+// update sends what has changed to all streams. It makes one update for all streams that have the
+// same version, as nearly all have, and nothing if there is no stream. It waits for no reader.
 func (s *streams) update(now time.Time, sections func(time.Time, uint64) ([]section, uint64, error)) {
 	s.mu.Lock()
-	n, after := len(s.open), s.version
+	after := make(map[uint64][]byte) // updates by the version that they are for
+	for st := range s.open {
+		if st.version > 0 {
+			after[st.version] = nil
+		}
+	}
 	s.mu.Unlock()
-	if n == 0 {
-		return
+	newest := uint64(0)
+	for have := range after {
+		changed, version, err := sections(now, have)
+		if err == nil && len(changed) > 0 {
+			after[have], newest = message(changed, version), version
+		}
 	}
-	changed, version, err := sections(now, after)
-	if err != nil || len(changed) == 0 {
-		return
-	}
-	b := message(changed, version)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.version = version
 	for st := range s.open {
+		b := after[st.version]
+		if b == nil {
+			continue
+		}
 		select {
 		case st.updates <- b:
+			st.version = newest
 		default:
 			s.slow.Add(1)
 			s.endLocked(st)
@@ -144,17 +152,15 @@ func (s *streams) update(now time.Time, sections func(time.Time, uint64) ([]sect
 	}
 }
 
-// reached says that a new stream has a version. If it is the only one, updates go on from there.
-func (s *streams) reached(version uint64) {
+// reached says which version a stream has after its first update.
+func (s *streams) reached(st *stream, version uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.open) == 1 {
-		s.version = version
-	}
+	st.version = version
 }
 
-// message returns sections as a server-sent event. Its ID is the version, which a browser sends when
-// it connects again.
+// message returns sections as a server-sent event. Its ID is the version, which a browser sends
+// when it connects again.
 func message(list []section, version uint64) []byte {
 	html := make(map[string]string)
 	for _, s := range list {
@@ -171,8 +177,8 @@ func message(list []section, version uint64) []byte {
 	return b.Bytes()
 }
 
-// live serves GET /live: the sections that change, as server-sent events. The first event brings the
-// reader from the version that it names to the newest one.
+// live serves GET /live: the sections that change, as server-sent events. The first event brings
+// the reader from the version that it names to the newest one.
 func (p *Page) live(rw http.ResponseWriter, r *http.Request) {
 	after, ok := versionOf(r)
 	if !ok {
@@ -210,7 +216,7 @@ func (p *Page) live(rw http.ResponseWriter, r *http.Request) {
 	if err != nil || !write(message(first, version)) {
 		return
 	}
-	p.streams.reached(version)
+	p.streams.reached(st, version)
 	alive := time.NewTicker(aliveInterval)
 	defer alive.Stop()
 	for {

@@ -2,6 +2,7 @@ package browser
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -189,7 +190,14 @@ func demo(t *testing.T, nodes int, names []string) (n *pagetest.Node, server str
 			Sessions: 131072, Challenges: 65536, Tasks: 1024, OwnRequests: 16384,
 			Unverified: discv5.DefaultUnverifiedRates(), Handshake: discv5.DefaultHandshakeRates(), Requests: discv5.DefaultRequestRates(),
 		},
-		Now: func() time.Time { mu.Lock(); defer mu.Unlock(); return clock },
+		Now: func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			if clock.IsZero() { // the day is over
+				return time.Now()
+			}
+			return clock
+		},
 	})
 	n.Fill(t, nodes, names, time.Now())
 	n.Topics = discv5.TopicStats{Ads: 41230, Capacity: 50000, Topics: 112, Queries: 981234, Returned: 7123456, Expired: 123456}
@@ -203,10 +211,28 @@ func demo(t *testing.T, nodes int, names []string) (n *pagetest.Node, server str
 		mu.Unlock()
 		p.Advance(now)
 	})
+	mu.Lock()
+	clock = time.Time{}
+	mu.Unlock()
 	p.Note(statuspage.OK, "The settings were reloaded")
 	mux := http.NewServeMux()
 	p.Register(mux)
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return n, s.Listener.Addr().String()
+}
+
+// streams returns the number of open streams of a bootnode's page, by what the bootnode says.
+func streams(t *testing.T, server string) int {
+	t.Helper()
+	r, err := http.Get("http://" + server + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	var s statuspage.Status
+	if err := json.NewDecoder(r.Body).Decode(&s); err != nil {
+		t.Fatal(err)
+	}
+	return s.Streams
 }

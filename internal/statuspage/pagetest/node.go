@@ -48,18 +48,29 @@ func New(t testing.TB) *Node {
 	}}
 }
 
-// The methods of statuspage.Node.
+// Stats implements statuspage.Node.
+func (n *Node) Stats() discv5.Stats { return n.Counts }
 
-func (n *Node) Stats() discv5.Stats                  { return n.Counts }
-func (n *Node) Latency() discv5.Latencies            { return n.Latencies }
+// Latency implements statuspage.Node.
+func (n *Node) Latency() discv5.Latencies { return n.Latencies }
+
+// AddressStates implements statuspage.Node.
 func (n *Node) AddressStates() []discv5.AddressState { return n.Addresses }
+
+// LimitedSources implements statuspage.Node.
 func (n *Node) LimitedSources(most int) []discv5.LimitedSource {
 	return n.Limited[:min(most, len(n.Limited))]
 }
+
+// TopicStats implements statuspage.Node.
 func (n *Node) TopicStats() discv5.TopicStats { return n.Topics }
+
+// LargestTopics implements statuspage.Node.
 func (n *Node) LargestTopics(most int) []discv5.TopicCount {
 	return n.Largest[:min(most, len(n.Largest))]
 }
+
+// Err implements statuspage.Node.
 func (n *Node) Err() error { return n.Failure }
 
 // AllNodes implements statuspage.Node.
