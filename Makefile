@@ -36,7 +36,7 @@ tool = tool=$(TOOLS)/$(subst /,_,$(1)); [ -x "$$tool" ] || { mkdir -p $(TOOLS) &
 	new=$$(mktemp -d $(TOOLS)/new.XXXXXX) && GOFLAGS= GOBIN=$$new $(GO) install $(1) && \
 	mv $$new/* "$$tool" && rmdir $$new; } || exit 1
 
-.PHONY: build run test test-tags cross race lint lint-platforms vulncheck release-tools release release-snapshot deb fuzz bench bench-diff bench-test perf newpeers diff interop geth sim chaos soak clean
+.PHONY: build run test test-tags cross race lint lint-platforms vulncheck release-tools release release-snapshot deb fuzz bench bench-diff bench-test perf newpeers diff interop geth browser sim chaos soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -180,6 +180,11 @@ interop:
 # Runs the same tests on go-ethereum's discover.UDPv5 and on the adapter that replaces it.
 geth:
 	cd geth && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
+
+# Tests the status page in Chromium; accessibility with axe-core, which npm fetches. Tests skip if a
+# program is missing. BROWSER_SCREENSHOTS=DIR keeps pictures.
+browser:
+	cd test/browser && $(GO) vet ./... && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
 # Simulates 20,000 nodes for one day, in 8.5 GB of memory; see docs/SIMULATION.md. ARGS selects
 # other runs.

@@ -75,8 +75,8 @@ type Page struct {
 	events  eventLog
 	streams streams
 
-	// Of the goroutine that calls Advance: the conditions of the last watchConditions, and when
-	// things were done last.
+	// The goroutine that calls Advance owns these: the conditions of the last watchConditions, and
+	// when things were done last.
 	known                         map[string]Condition
 	lookedAt, turnedAt, watchedAt time.Time
 

@@ -189,8 +189,8 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// TestHostileNames: client names and texts of events are text in the page and in its updates.
-func TestHostileNames(t *testing.T) {
+// TestS53HostileNames: client names and texts of events are text in the page and in its updates.
+func TestS53HostileNames(t *testing.T) {
 	p, n, c := newPage(t)
 	n.Fill(t, 64, hostile, c.Now())
 	for _, h := range hostile {

@@ -87,9 +87,9 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestStreamBound: there are at most MaxStreams streams; a new one replaces the oldest of the
+// TestS52StreamBound: there are at most MaxStreams streams; a new one replaces the oldest of the
 // address that has the most.
-func TestStreamBound(t *testing.T) {
+func TestS52StreamBound(t *testing.T) {
 	var s streams
 	s.init()
 	now := time.Now()
@@ -121,8 +121,8 @@ func TestStreamBound(t *testing.T) {
 	s.remove(other) // which has ended
 }
 
-// TestSlowReader: a reader that does not read is disconnected and counted; others get everything.
-func TestSlowReader(t *testing.T) {
+// TestS52SlowReader: a reader that does not read is disconnected and counted; others get everything.
+func TestS52SlowReader(t *testing.T) {
 	p, n, c := newPage(t)
 	s := serve(t, p)
 	slow, err := net.Dial("tcp", s.Listener.Addr().String())

@@ -12,7 +12,7 @@ import (
 func TestWidths(t *testing.T) {
 	_, server := demo(t, 300, append(clients, hostile...))
 	b := open(t, server)
-	for _, width := range []int64{320, 360, 412, 768, 1280, 1920} {
+	for _, width := range []int64{320, 360, 412, 600, 768, 1024, 1100, 1280, 1320, 1920} {
 		for _, s := range []string{"light", "dark"} {
 			b.scheme(t, s)
 			b.width(t, width)
@@ -20,6 +20,9 @@ func TestWidths(t *testing.T) {
 			if w := value[int64](t, b, "document.documentElement.scrollWidth"); w > width {
 				t.Errorf("the page is %d pixels wide on a screen of %d: %s", w, width, value[string](t, b, fmt.Sprintf(
 					`[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > %d).slice(0, 5).map(e => e.outerHTML.slice(0, 120)).join("\n")`, width)))
+			}
+			if wide := value[string](t, b, `[...document.querySelectorAll(".card table, .card figure, .card p")].filter(e => e.getBoundingClientRect().right > e.closest(".card").getBoundingClientRect().right).map(e => e.closest(".card").id || "plots").join(" ")`); wide != "" {
+				t.Errorf("on a screen of %d pixels, parts are wider than their cards: %s", width, wide)
 			}
 			b.screenshot(t, fmt.Sprintf("%d-%s", width, s))
 		}
@@ -53,7 +56,7 @@ func TestWithoutJavaScript(t *testing.T) {
 
 // Names that peers choose are text, whatever is in them: no element, no script, no change of the
 // direction of other text.
-func TestHostileNames(t *testing.T) {
+func TestS53HostileNames(t *testing.T) {
 	_, server := demo(t, 2000, hostile)
 	b := open(t, server)
 	b.load(t)
