@@ -121,7 +121,8 @@ func TestS52StreamBound(t *testing.T) {
 	s.remove(other) // which has ended
 }
 
-// TestS52SlowReader: a reader that does not read is disconnected and counted; others get everything.
+// TestS52SlowReader: a reader that does not read is disconnected and counted; others get
+// everything.
 func TestS52SlowReader(t *testing.T) {
 	p, n, c := newPage(t)
 	s := serve(t, p)
