@@ -24,6 +24,9 @@ SOAKOUT   ?= $(CURDIR)/bin/soak
 # Lint vets for these platforms. Tests run on the machine's own.
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
+# Lint checks these modules. All but the first one build other implementations.
+MODULES     = . bench fuzz/diff fuzz/libsecp geth interop
+
 # Tools outside the module, each with its version. Make builds them into bin/tools.
 GOLANGCI    = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
@@ -68,11 +71,12 @@ cross:
 race:
 	$(GO) test -race -timeout $(RACETIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -Ev '/internal/(archtest|eclipse)$$')
 
-# Formatting, vet for four platforms, golangci-lint with .golangci.yml, the workflow files, and the
-# rules of internal/archtest.
+# Formatting, vet for four platforms, golangci-lint with .golangci.yml for all modules of the
+# repository, the workflow files, and the rules of internal/archtest. MODULES=. leaves out the
+# modules that build go-ethereum.
 lint: lint-platforms
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "gofmt: not formatted:"; echo "$$bad"; exit 1; fi
-	@$(call tool,$(GOLANGCI)); echo golangci-lint; $$tool run ./...
+	@$(call tool,$(GOLANGCI)); for d in $(MODULES); do echo "golangci-lint $$d"; (cd $$d && $$tool run ./...) || exit 1; done
 	@$(call tool,$(ACTIONLINT)); echo actionlint; $$tool
 	$(GO) test ./internal/archtest
 

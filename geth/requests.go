@@ -83,6 +83,8 @@ func (t *UDPv5) Resolve(n *enode.Node) *enode.Node {
 
 // ResolveNodeId finds the newest record of the node with the given ID. It returns nil if no node
 // has one.
+//
+//nolint:staticcheck // go-ethereum's name
 func (t *UDPv5) ResolveNodeId(id enode.ID) *enode.Node {
 	if id == t.local.ID() {
 		return t.Self()

@@ -105,8 +105,12 @@ func (x exchange) findOwnRecord() error {
 // findNodes requests a distance that can hold no node, and the distance of the third node, alone
 // and among others.
 func (x exchange) findNodes() error {
-	if got, err := x.from.findNode(x.to, 1); err != nil || len(got) != 0 {
-		return fmt.Errorf("FINDNODE [1] brought %v, %v, want nothing", got, err)
+	got, err := x.from.findNode(x.to, 1)
+	if err != nil {
+		return fmt.Errorf("FINDNODE [1]: %w", err)
+	}
+	if len(got) != 0 {
+		return fmt.Errorf("FINDNODE [1] brought %v, want nothing", got)
 	}
 	if x.third == nil {
 		return nil

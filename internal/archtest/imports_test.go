@@ -138,6 +138,34 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// TestLintCoversModules: "make lint" runs the linter in every module of the repository.
+func TestLintCoversModules(t *testing.T) {
+	var modules []string
+	var makefile string
+	files(t, func(path string, text []byte) {
+		dir, name := split(path)
+		switch {
+		case name == "go.mod":
+			modules = append(modules, dir)
+		case path == "Makefile":
+			makefile = string(text)
+		}
+	})
+	line := regexp.MustCompile(`(?m)^MODULES\s*\??= (.*)$`).FindStringSubmatch(makefile)
+	if line == nil {
+		t.Fatal("the Makefile does not set MODULES")
+	}
+	listed := strings.Fields(line[1])
+	slices.Sort(listed)
+	slices.Sort(modules)
+	if !slices.Equal(listed, modules) {
+		t.Errorf("MODULES is %q, want %q", listed, modules)
+	}
+	if !regexp.MustCompile(`(?m)^\t.*\$\(GOLANGCI\).*for d in \$\(MODULES\)`).MatchString(makefile) {
+		t.Error("lint does not run golangci-lint for MODULES")
+	}
+}
+
 // TestImportRule shows what the forms of a rule mean.
 func TestImportRule(t *testing.T) {
 	lax := importRule{

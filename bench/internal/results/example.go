@@ -21,10 +21,10 @@ func Example() *File {
 				continue
 			}
 			r := Row{Workload: w, Server: s, Sessions: 1000, Request: 88, Answer: []int{96}, P50: float64(20 + k), P99: float64(60 + k), Samples: samples(3 * k)}
-			switch {
-			case s == Echo:
+			switch s {
+			case Echo:
 				r.Sessions, r.Samples = 0, echo
-			case s == Own:
+			case Own:
 				r.Samples = samples(3)
 			}
 			if w == "findnode" {
