@@ -16,23 +16,29 @@
 //
 // Each purpose has an example below.
 //
-//   - Run: [New] with a [Config], [Node.Start], [Node.Close], [Node.Done], [Node.Err]
+//   - Run: [New] with a [Config], [Node.Start], [Node.Close], [Node.Done], [Node.Err], [Node.ID],
+//     [Node.Addrs], [Node.Sockets]
 //   - Name nodes: [ContactOf], [Contacts], [ParseContact], [ParseContacts], [EnodeContact],
 //     [ContactAt], [ListedContacts]
 //   - Ask one node: [Node.Ping], [Node.FindNode], [Node.RequestENR], with [WithTimeout]
 //   - Find nodes: [Node.Lookup], [Node.LookupWhere], [Node.Search], [Node.RandomNodes],
 //     [Node.Resolve]
-//   - Combine what is found: [Filter], [Mix], [NewIterator]
-//   - Speak a protocol of its own: [Node.HandleTalk], [Node.Talk], [Node.SendTalk]
-//   - Own record and address: Config.Entries, [Node.LocalRecord], [Node.UpdateRecord],
-//     [Node.SetEndpoint], [Node.AddressStates]
+//   - Combine results: [Filter], [Mix], [NewIterator]
+//   - Speak your own protocol: [Node.HandleTalk], [Node.Talk], [Node.SendTalk], [Node.TalkPanics]
+//   - Advertise and find topics: [Node.AdvertiseTopic], [Node.LookupTopic], [Node.SearchTopic]; as a
+//     registrar [Node.TopicAds], [Node.TopicStats], [Node.LargestTopics]; one request at a time
+//     [Node.RegisterTopic], [Node.QueryTopic]
+//   - Set the local record and address: Config.Entries, [Node.LocalRecord], [Node.UpdateRecord],
+//     [Node.SetEndpoint], [Node.ReleaseEndpoint], [Node.RefreshAddresses], [Node.AddressState],
+//     [Node.AddressStates]
 //   - Read and change the table: [Node.Nodes], [Node.AllNodes], [Node.Known], [Node.Bucket],
 //     [Node.AddNode], [Node.RemoveNode], [Node.DemoteNode], [Node.ApplyTableFilter]
-//   - Stay in contact: [Node.AddStaticNode], [Node.AddTrustedNode], [Node.StaticNodes],
-//     [Node.SetBootnodes], [Node.Sessions], [Node.SessionOf]
-//   - Choose the nodes to talk to: [Node.Ban], [Node.Permit], [Node.Restrict], Config.TableFilter
+//   - Stay in contact: [Node.AddStaticNode], [Node.RemoveStaticNode], [Node.AddTrustedNode],
+//     [Node.StaticNodes], [Node.SetBootnodes], [Node.Sessions], [Node.SessionOf]
+//   - Choose the nodes to talk to: [Node.Ban], [Node.Unban], [Node.Permit], [Node.Unpermit],
+//     [Node.Restrict], [Node.Bans], Config.TableFilter
 //   - Remember between runs: Config.Store and package nodestore
-//   - Watch: [Node.Subscribe], [Node.Stats], [Node.Latency], Config.Logger
+//   - Watch: [Node.Subscribe], [Node.Stats], [Node.Latency], [Node.LimitedSources], Config.Logger
 //   - Find out why nobody answers: [Node.Diagnose], [Node.Bootnodes]
 //   - Share a socket with another protocol: [NewPacketConn], Config.PacketConns, [Node.WriteTo]
 //
