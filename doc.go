@@ -25,8 +25,8 @@
 //     [Node.Resolve]
 //   - Combine results: [Filter], [Mix], [NewIterator]
 //   - Speak your own protocol: [Node.HandleTalk], [Node.Talk], [Node.SendTalk], [Node.TalkPanics]
-//   - Advertise and find topics: [Node.AdvertiseTopic], [Node.LookupTopic], [Node.SearchTopic]; as a
-//     registrar [Node.TopicAds], [Node.TopicStats], [Node.LargestTopics]; one request at a time
+//   - Advertise and find topics: [Node.AdvertiseTopic], [Node.LookupTopic], [Node.SearchTopic]; as
+//     a registrar [Node.TopicAds], [Node.TopicStats], [Node.LargestTopics]; one request at a time
 //     [Node.RegisterTopic], [Node.QueryTopic]
 //   - Set the local record and address: Config.Entries, [Node.LocalRecord], [Node.UpdateRecord],
 //     [Node.SetEndpoint], [Node.ReleaseEndpoint], [Node.RefreshAddresses], [Node.AddressState],
