@@ -23,10 +23,10 @@ const (
 	// name but that of the loopback interface. A network interface that comes back in the meantime
 	// costs no new record.
 	goneTime = 10 * time.Second
-	// followAgain is the time between two looks at the machine's addresses although nothing is
+	// followPoll is the time between two looks at the machine's addresses although nothing is
 	// reported. The votes may have been replaced by an address of the machine that has changed
 	// meanwhile.
-	followAgain = 5 * time.Minute
+	followPoll = 5 * time.Minute
 	// followPause is the least time between two records that follow the machine's addresses.
 	followPause = 2 * time.Second
 )
@@ -40,8 +40,8 @@ type follower struct {
 	wild  [2]bool          // the node listens on all addresses, by family
 	kick  chan struct{}
 
-	soleMu  sync.Mutex
-	changes int // that were reported
+	systemMu sync.Mutex
+	changes  int // that were reported
 
 	mu sync.Mutex // held during a change of the record
 	// own are the endpoints that the machine's addresses had the record name last, by family. Any
@@ -126,7 +126,7 @@ func (f *follower) run() {
 		case <-timer.C:
 		}
 		since = time.Time{}
-		changed, again := f.update(time.Now())
+		changed, wait := f.update(time.Now())
 		f.setSystemAddr()
 		if changed {
 			select {
@@ -135,14 +135,14 @@ func (f *follower) run() {
 			case <-time.After(followPause):
 			}
 		}
-		timer.Reset(again)
+		timer.Reset(wait)
 	}
 }
 
 // stale revokes setSystemAddr: something has changed.
 func (f *follower) stale() {
-	f.soleMu.Lock()
-	defer f.soleMu.Unlock()
+	f.systemMu.Lock()
+	defer f.systemMu.Unlock()
 	f.changes++
 	for _, g := range f.n.groups {
 		g.SetSystemAddr(netip.Addr{})
@@ -152,12 +152,12 @@ func (f *follower) stale() {
 // setSystemAddr tells the sockets from which address the system sends by default, if that is known
 // and nothing changes meanwhile.
 func (f *follower) setSystemAddr() {
-	f.soleMu.Lock()
+	f.systemMu.Lock()
 	before := f.changes
-	f.soleMu.Unlock()
+	f.systemMu.Unlock()
 	only := [2]netip.Addr{hostaddr.OnlyAddr(f.addrs, IPv4), hostaddr.OnlyAddr(f.addrs, IPv6)}
-	f.soleMu.Lock()
-	defer f.soleMu.Unlock()
+	f.systemMu.Lock()
+	defer f.systemMu.Unlock()
 	if f.changes != before {
 		return
 	}
@@ -166,20 +166,20 @@ func (f *follower) setSystemAddr() {
 	}
 }
 
-// update brings the record in step with the machine's addresses. again is when to look once more
+// update brings the record in step with the machine's addresses. wait is when to look once more
 // although nothing is reported.
-func (f *follower) update(now time.Time) (changed bool, again time.Duration) {
+func (f *follower) update(now time.Time) (changed bool, wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	again = followAgain
+	wait = followPoll
 	chosen, err := f.choose()
 	if err != nil {
-		return false, again
+		return false, wait
 	}
 	next, due := f.next(f.n.LocalRecord(), chosen, now)
 	for i := range due {
 		if due[i] > 0 {
-			again = min(again, due[i])
+			wait = min(wait, due[i])
 		}
 	}
 	for i, end := range chosen.end {
@@ -190,7 +190,7 @@ func (f *follower) update(now time.Time) (changed bool, again time.Duration) {
 	v4, v6 := endpoints(f.n.LocalRecord())
 	before := [2]netip.AddrPort{v4, v6}
 	if next == before {
-		return false, again
+		return false, wait
 	}
 	err = f.n.UpdateRecord(func(b *enr.Builder) {
 		// Votes may have changed the record meanwhile.
@@ -213,7 +213,7 @@ func (f *follower) update(now time.Time) (changed bool, again time.Duration) {
 		}
 		f.n.publish(engine.Event{Kind: kind, ID: f.n.ID(), Addr: next[i], Record: f.n.LocalRecord(), Family: Family(i)})
 	}
-	return true, again
+	return true, wait
 }
 
 // loopbackReach is how many can reach a loopback address.

@@ -357,7 +357,7 @@ func TestConcurrentUse(t *testing.T) {
 
 // Both paths are given the same traffic and must agree about every byte and
 // every counter.
-func TestTwins(t *testing.T) {
+func TestPathsAgree(t *testing.T) {
 	for _, addr := range []netip.AddrPort{loop4, loop6} {
 		t.Run(addr.Addr().String(), func(t *testing.T) {
 			cfg := Config{Addr: addr, MaxSize: 900, MinSize: testMin, DisableFilter: true, Batch: 7}

@@ -64,17 +64,17 @@ func (w *world) step() {
 		w.call()
 	case stepCancel:
 		if len(w.calls) > 0 {
-			w.job.Begin(w.now)
-			w.job.Cancel(w.calls[w.s.choose(256)%len(w.calls)].id)
+			w.slow.Begin(w.now)
+			w.slow.Cancel(w.calls[w.s.choose(256)%len(w.calls)].id)
 			w.contact()
 			w.settle()
 		}
 	case stepLookup:
-		w.job.Begin(w.now)
+		w.slow.Begin(w.now)
 		c := &call{}
 		w.calls = append(w.calls, c)
 		target := enr.ID(w.peers[w.s.choose(len(w.peers))].ID())
-		w.job.Lookup(target, lookup.Config{}, func(*enr.Record) {}, func(*engine.Worker, []lookup.Peer) { c.ended++ })
+		w.slow.Lookup(target, lookup.Config{}, func(*enr.Record) {}, func(*engine.Worker, []lookup.Peer) { c.ended++ })
 		w.contact()
 		w.settle()
 	case stepMove:
@@ -267,8 +267,8 @@ func (w *world) call() {
 		r.Type, r.Timeout = codec.TypePing, w.span()
 		r.Peer.Record = nil
 	}
-	w.job.Begin(w.now)
-	c.id = w.job.Start(r)
+	w.slow.Begin(w.now)
+	c.id = w.slow.Start(r)
 	w.contacted[to.Addr] = true
 	w.contact()
 	w.settle()

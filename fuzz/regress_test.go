@@ -15,8 +15,8 @@ func TestLargeFindNodeEndsOnce(t *testing.T) {
 		w := newWorld(t, &script{})
 		to, ended := w.peers[1], 0
 		var first error
-		w.job.Begin(w.now)
-		w.job.Start(engine.Request{
+		w.slow.Begin(w.now)
+		w.slow.Start(engine.Request{
 			Type: codec.TypeFindNode, Distances: make([]uint, n),
 			Peer: engine.Peer{ID: to.Key.ID(), PublicKey: to.Key.PublicKey(), Addr: to.Addr, Record: to.Record},
 			Done: func(_ *engine.Worker, r engine.Result) { first = r.Err; ended++ },

@@ -25,18 +25,18 @@ const (
 
 // world is one engine and the peers around it.
 type world struct {
-	t       testing.TB
-	s       *script
-	now     time.Duration
-	e       *engine.Engine
-	rx, job *engine.Worker // as in a node: one receives, one does everything else
-	self    [32]byte
-	remote  wiretest.Remote // the engine, as peers know it
-	buf     [codec.MaxPacketSize]byte
-	out     []wiretest.Datagram // of the current step
-	sent    [][]byte            // datagrams that peers have sent, for replays
-	peers   [len(addresses)]*peer
-	calls   []*call
+	t        testing.TB
+	s        *script
+	now      time.Duration
+	e        *engine.Engine
+	rx, slow *engine.Worker // as in a node: one receives, one does everything else
+	self     [32]byte
+	remote   wiretest.Remote // the engine, as peers know it
+	buf      [codec.MaxPacketSize]byte
+	out      []wiretest.Datagram // of the current step
+	sent     [][]byte            // datagrams that peers have sent, for replays
+	peers    [len(addresses)]*peer
+	calls    []*call
 	// proved says which peer has shown at which address that it has its key: since then it may have
 	// a session there.
 	proved map[pair]bool
@@ -98,7 +98,7 @@ func newWorld(t testing.TB, s *script) *world {
 	if w.e, err = engine.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	for i, worker := range []**engine.Worker{&w.rx, &w.job} {
+	for i, worker := range []**engine.Worker{&w.rx, &w.slow} {
 		if *worker, err = w.e.NewWorker(w, engine.Via(1-i)); err != nil {
 			t.Fatal(err)
 		}
@@ -233,8 +233,8 @@ func (w *world) contact() {
 // tasks runs up to n tasks.
 func (w *world) tasks(n int) {
 	for range n {
-		w.job.Begin(w.now)
-		if !w.job.RunTask() {
+		w.slow.Begin(w.now)
+		if !w.slow.RunTask() {
 			return
 		}
 		for _, o := range w.out {
@@ -251,17 +251,17 @@ func (w *world) tasks(n int) {
 
 func (w *world) pass(d time.Duration) {
 	w.now += d
-	w.job.Tick(w.now)
+	w.slow.Tick(w.now)
 	w.contact()
 	w.settle()
 }
 
 // finish closes the engine: every call has ended exactly once, and nothing is left.
 func (w *world) finish() {
-	w.job.Begin(w.now)
-	w.job.Close()
+	w.slow.Begin(w.now)
+	w.slow.Close()
 	w.settle()
-	for w.job.RunTask() {
+	for w.slow.RunTask() {
 	}
 	w.settle()
 	for i, c := range w.calls {

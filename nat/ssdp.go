@@ -21,7 +21,7 @@ import (
 const (
 	ssdpMX        = 2 // seconds within which devices spread their answers
 	ssdpWait      = 3 * time.Second
-	ssdpAgain     = 700 * time.Millisecond // pause before the request is retried
+	ssdpRetry     = 700 * time.Millisecond // pause before the request is retried
 	ssdpGrace     = 250 * time.Millisecond // for more answers after the first
 	ssdpMaxSize   = 2048                   // bytes of an answer
 	ssdpMaxLocals = 8                      // interfaces that are searched
@@ -103,8 +103,8 @@ func searchOn(ctx context.Context, local netip.Addr, target netip.AddrPort, answ
 	if err := send(); err != nil {
 		return fmt.Errorf("%w: search from %s: %w", ErrNoAnswer, local, err)
 	}
-	again := time.AfterFunc(ssdpAgain, func() { _ = send() })
-	defer again.Stop()
+	retry := time.AfterFunc(ssdpRetry, func() { _ = send() })
+	defer retry.Stop()
 	var wrong error
 	good := false
 	buf := make([]byte, ssdpMaxSize)

@@ -24,7 +24,7 @@ type crowdSim struct {
 	nodes  []*simNode
 	hostil map[enr.ID]bool
 
-	warm     time.Duration // nothing is measured before
+	ready    time.Duration // nothing is measured before
 	requests [2]int        // by honest and hostile advertisers
 	admitted [2]int
 	waits    [2][]time.Duration // of those admitted, from the first request
@@ -75,7 +75,7 @@ func (s *crowdSim) add(at time.Duration, addr netip.Addr, topic Topic, hostile b
 
 // run runs until end and samples the cache each minute.
 func (s *crowdSim) run(end time.Duration) {
-	sampleAt := s.warm
+	sampleAt := s.ready
 	for len(s.events) > 0 && s.events[0].at < end {
 		e := heap.Pop(&s.events).(simEvent)
 		for ; sampleAt <= e.at; sampleAt += time.Minute {
@@ -92,7 +92,7 @@ func (s *crowdSim) ask(n *simNode) time.Duration {
 		n.first, n.waiting, n.q.Ticket = s.now, true, nil
 	}
 	v := s.r.Register(s.now, &n.q)
-	measured := s.now >= s.warm
+	measured := s.now >= s.ready
 	if measured {
 		s.requests[n.hostile]++
 	}
@@ -173,7 +173,7 @@ func steady(t testing.TB, x, topics int, scale float64, addr func(*rand.Rand) ne
 	for range x {
 		s.add(time.Duration(s.rnd.Int64N(int64(DefaultLifetime))), addr(s.rnd), draw(), false)
 	}
-	s.warm = time.Duration(hours) * time.Hour / 3
+	s.ready = time.Duration(hours) * time.Hour / 3
 	s.run(time.Duration(hours) * time.Hour)
 	return s
 }
@@ -217,7 +217,7 @@ func flood(t testing.TB, scenario string, honest func(*rand.Rand) netip.Addr, to
 			s.add(at, addr, topic, true)
 		})
 	}
-	s.warm = end * 3 / 4
+	s.ready = end * 3 / 4
 	s.run(end)
 	return s
 }

@@ -31,8 +31,8 @@ func TestViolated(t *testing.T) {
 	}
 	var out bytes.Buffer
 	err = simulate(context.Background(), o, args, &out)
-	again := "to run it again: sim " + strings.Join(args, " ")
-	if err == nil || !strings.Contains(err.Error(), "seed 7: ") || !strings.Contains(err.Error(), again) {
+	rerun := "to run it again: sim " + strings.Join(args, " ")
+	if err == nil || !strings.Contains(err.Error(), "seed 7: ") || !strings.Contains(err.Error(), rerun) {
 		t.Errorf("error %v", err)
 	}
 	if s := out.String(); !strings.Contains(s, "violated: ") || !strings.Contains(s, "sequence: record 1 after ") || strings.Contains(s, "all invariants held") {

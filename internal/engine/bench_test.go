@@ -21,17 +21,17 @@ import (
 	"github.com/fastdisc/discv5/topic"
 )
 
-// benchOutbox takes answers and forgets them, into buffers that are used in turn as those of a
+// benchWriter takes answers and forgets them, into buffers that are used in turn as those of a
 // batch are.
-type benchOutbox struct {
+type benchWriter struct {
 	slab  [BatchSize][codec.MaxPacketSize]byte
 	sizes [BatchSize]int
 	at    int
 	n     int // datagrams
 }
 
-func (o *benchOutbox) Buffer() []byte { return o.slab[o.at][:] }
-func (o *benchOutbox) Commit(n int, _ netip.AddrPort, _ Via) {
+func (o *benchWriter) Buffer() []byte { return o.slab[o.at][:] }
+func (o *benchWriter) Commit(n int, _ netip.AddrPort, _ Via) {
 	o.sizes[o.at] = n
 	o.at = (o.at + 1) % BatchSize
 	o.n++
@@ -50,7 +50,7 @@ type benchEngine struct {
 	tb     testing.TB
 	e      *Engine
 	w      *Worker
-	out    benchOutbox
+	out    benchWriter
 	source *countedReader // of all randomness
 	rand   *aead.Random
 	peers  []benchPeer

@@ -2,10 +2,12 @@ package engine
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/limits"
 	"github.com/fastdisc/discv5/table"
 )
@@ -119,4 +121,11 @@ func TestBanWhileHandshakeWaits(t *testing.T) {
 	if n := a.e.Counters()[DropBannedID]; n != 1 {
 		t.Errorf("%d drops counted", n)
 	}
+}
+
+// has reports whether a node is among the responders.
+func (rs *responders) has(id enr.ID) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return slices.ContainsFunc(rs.list, func(r responder) bool { return r.peer.ID == id })
 }

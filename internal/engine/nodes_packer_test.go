@@ -195,22 +195,22 @@ func TestPackAny(t *testing.T) {
 	}
 }
 
-// sizesOutbox notes the sizes of datagrams.
-type sizesOutbox struct {
-	benchOutbox
+// sizesWriter notes the sizes of datagrams.
+type sizesWriter struct {
+	benchWriter
 	sizes []int
 }
 
-func (o *sizesOutbox) Commit(n int, to netip.AddrPort, via Via) {
+func (o *sizesWriter) Commit(n int, to netip.AddrPort, via Via) {
 	o.sizes = append(o.sizes, n)
-	o.benchOutbox.Commit(n, to, via)
+	o.benchWriter.Commit(n, to, via)
 }
 
 // The packets of a response follow one another, and those of equal records have one size, except
 // for the last.
 func TestFindNodeSizes(t *testing.T) {
 	f := newBenchEngine(t, 16)
-	out := new(sizesOutbox)
+	out := new(sizesWriter)
 	f.w.out = out
 	f.give([]request{f.findNode(2, 256), f.findNode(3, 256), f.ping(4)}, 0, 3)
 	if len(out.sizes) != 9 {

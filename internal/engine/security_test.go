@@ -220,16 +220,16 @@ func TestS11NoTableEntryWithoutHandshake(t *testing.T) {
 	nw := newNetwork(t)
 	a, b := nw.add("10.0.0.1:9000", nil), nw.add("10.0.0.2:9000", nil)
 	// b's answers bring the record of a node that does not exist.
-	ghost := nw.scriptedPeer("10.0.0.77:9000", 99)
-	b.e.table.Add(0, table.NewNode(ghost.Record, ghost.Addr, false))
-	b.e.table.MarkLive(0, ghost.Record.ID(), ghost.Addr)
-	d := enr.LogDistance(b.e.ID(), ghost.Record.ID())
+	absent := nw.scriptedPeer("10.0.0.77:9000", 99)
+	b.e.table.Add(0, table.NewNode(absent.Record, absent.Addr, false))
+	b.e.table.MarkLive(0, absent.Record.ID(), absent.Addr)
+	d := enr.LogDistance(b.e.ID(), absent.Record.ID())
 	r := a.call(Request{Type: codec.TypeFindNode, Peer: b.peer(), Distances: []uint{uint(d)}})
 	if r.Err != nil || len(r.Records) != 1 {
 		t.Fatalf("got %d records, %v", len(r.Records), r.Err)
 	}
 	nw.run(3 * time.Second)
-	if _, _, ok := a.e.table.Get(ghost.Record.ID()); ok {
+	if _, _, ok := a.e.table.Get(absent.Record.ID()); ok {
 		t.Error("a node that never answered is in the table")
 	}
 }

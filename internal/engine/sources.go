@@ -127,13 +127,6 @@ func (rs *responders) setRecord(r *enr.Record) {
 	}
 }
 
-// has reports whether a node is among the responders.
-func (rs *responders) has(id enr.ID) bool {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	return slices.ContainsFunc(rs.list, func(r responder) bool { return r.peer.ID == id })
-}
-
 func (rs *responders) peers() []Peer {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()

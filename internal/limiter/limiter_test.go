@@ -34,7 +34,7 @@ func TestLayout(t *testing.T) {
 	}
 	for _, sets := range []int{1, 2, 3, 1000} {
 		l := New(Config{Sets: sets, Rates: limits.Rates{Address: rate(1, 1)}})
-		if n := l.levels[0][0].sets.len(); n < sets || n&(n-1) != 0 || l.Size() != n*setSize {
+		if n := int(l.levels[0][0].sets.mask + 1); n < sets || n&(n-1) != 0 || l.Size() != n*setSize {
 			t.Errorf("Sets %d: %d sets, %d bytes", sets, n, l.Size())
 		}
 	}

@@ -40,8 +40,6 @@ func newSets(n int) sets {
 	return sets{uint64(n - 1), make([]atomic.Pointer[[chunkSets]set], (n+chunkSets-1)/chunkSets)}
 }
 
-func (s *sets) len() int { return int(s.mask + 1) }
-
 // at returns the set of a hash.
 func (s *sets) at(h uint64) *set {
 	h &= s.mask

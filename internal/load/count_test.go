@@ -147,7 +147,7 @@ func TestLimits(t *testing.T) {
 }
 
 // Requests that end a run are shared out among workers, whatever does not divide included.
-func TestRequestsOfLanes(t *testing.T) {
+func TestRequestsOfWorkers(t *testing.T) {
 	for _, workers := range []int{1, 3, 7} {
 		sum := uint64(0)
 		for worker := range workers {

@@ -5,17 +5,12 @@ import "github.com/fastdisc/discv5/enr"
 // maxDistance is the largest log distance.
 const maxDistance = 8 * enr.IDSize
 
-// Distances appends to dst the n log distances at which to ask node for nodes close to target, and
-// returns the result (discv5-theory.md, Lookup Protocol). With d the log distance of the two, they
-// are d, d+1, d-1, d+2, d-2 and so on within 1..256. The bucket of distance d holds the nodes that
-// node knows in the half of its neighborhood with the target; the others widen the circle. Distance
-// 0 is left out: it yields the record of node itself. If node is the target, the distances are 1,
-// 2, 3 and so on; Lookup does better, see Query.
-func Distances(dst []uint, node, target enr.ID, n int) []uint {
-	return spread(dst, enr.LogDistance(node, target), n)
-}
-
-// spread appends n distances around d.
+// spread appends to dst the n log distances at which to ask a node for nodes close to a target at
+// log distance d, and returns the result (discv5-theory.md, Lookup Protocol): d, d+1, d-1, d+2, d-2
+// and so on within 1..256. The bucket of distance d holds the nodes that the node knows in the half
+// of its neighborhood with the target; the others widen the circle. Distance 0 is left out: it
+// yields the record of the node itself. If the node is the target, the distances are 1, 2, 3 and so
+// on; Lookup does better, see Query.
 func spread(dst []uint, d, n int) []uint {
 	add := func(v int) {
 		if n > 0 && 1 <= v && v <= maxDistance {

@@ -75,9 +75,9 @@ func (c Config) withDefaults() Config {
 type Query struct {
 	// Node is the node to query.
 	Node Peer
-	// Distances are those of the function Distances. If the node is the target itself, they lie
-	// around the distance of the closest other candidate, where its neighbors are. The slice
-	// belongs to the caller.
+	// Distances are log distances from Node, as spread chooses them. If the node is the target
+	// itself, they lie around the distance of the closest other candidate, where its neighbors are.
+	// The slice belongs to the caller.
 	Distances []uint
 	// Path is the number of the path, 0 unless Config.Paths is over 1.
 	Path int

@@ -49,11 +49,11 @@ func TestDistances(t *testing.T) {
 		{0, 3, []uint{1, 2, 3}},
 	}
 	for _, tt := range tests {
-		if got := Distances(nil, enr.ID{}, at(tt.d), tt.n); !slices.Equal(got, tt.want) {
+		if got := spread(nil, enr.LogDistance(enr.ID{}, at(tt.d)), tt.n); !slices.Equal(got, tt.want) {
 			t.Errorf("distance %d, n %d: %v, want %v", tt.d, tt.n, got, tt.want)
 		}
 	}
-	all := Distances(nil, enr.ID{}, at(200), 1000)
+	all := spread(nil, enr.LogDistance(enr.ID{}, at(200)), 1000)
 	if len(all) != 256 {
 		t.Errorf("asked for everything: %d distances", len(all))
 	}

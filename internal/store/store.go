@@ -185,14 +185,6 @@ func lately(index map[enr.ID]revision) (t int64) {
 	return min(t, time.Now().Unix())
 }
 
-// Path returns the name of the file, empty for a nil Store.
-func (s *Store) Path() string {
-	if s == nil {
-		return ""
-	}
-	return s.path
-}
-
 // Close closes the file. Further calls do nothing.
 func (s *Store) Close() error {
 	if s == nil {

@@ -52,7 +52,7 @@ func reopen(t testing.TB, s *Store) *Store {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return open(t, s.Path())
+	return open(t, s.path)
 }
 
 func save(t testing.TB, s *Store, all bool, entries ...Entry) int {

@@ -86,9 +86,9 @@ const (
 	foreignBurst      = 8
 	foreignHandshakes = 8
 	quickSessions     = 80
-	// warmSessions are made before memory is looked at: first handshakes allocate what later ones
+	// preparedSessions are made before memory is looked at: first handshakes allocate what later ones
 	// use again.
-	warmSessions = 40
+	preparedSessions = 40
 )
 
 func (b *bench) logf(format string, args ...any) {
@@ -223,7 +223,7 @@ func (b *bench) connect(name string, child *serve.Child, sessions int) (t *targe
 	began := time.Now()
 	var cpu time.Duration
 	var memory [2]uint64
-	for i, n := range []int{min(warmSessions, sessions), sessions} {
+	for i, n := range []int{min(preparedSessions, sessions), sessions} {
 		before, err := child.Usage()
 		if err != nil {
 			return nil, err
@@ -247,7 +247,7 @@ func (b *bench) connect(name string, child *serve.Child, sessions int) (t *targe
 	b.logf("%s: %d handshakes in %.1f s, %.0f µs of CPU each", name, sessions, time.Since(began).Seconds(), each)
 	b.report.Handshakes = append(b.report.Handshakes, results.Setup{Server: name, Count: sessions, CPU: each})
 	b.report.Memory = append(b.report.Memory, results.Memory{
-		Server: name, Sessions: max(sessions-warmSessions, 0), Before: memory[0], After: memory[1], Exact: name != results.TypeScript,
+		Server: name, Sessions: max(sessions-preparedSessions, 0), Before: memory[0], After: memory[1], Exact: name != results.TypeScript,
 	})
 	return t, nil
 }

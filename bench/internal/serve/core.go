@@ -62,7 +62,7 @@ func (c *core) start(spec Spec) error {
 		return err
 	}
 	for _, conn := range c.group.Conns() {
-		out := &coreOutbox{conn, fastpath.NewTx(fastpath.DefaultBatch, codec.MaxPacketSize)}
+		out := &coreWriter{conn, fastpath.NewTx(fastpath.DefaultBatch, codec.MaxPacketSize)}
 		w, err := c.e.NewWorker(out, 1)
 		if err != nil {
 			return err
@@ -73,7 +73,7 @@ func (c *core) start(spec Spec) error {
 }
 
 // receive is the loop of a node's receiver.
-func (c *core) receive(conn fastpath.Conn, out *coreOutbox, w *engine.Worker) {
+func (c *core) receive(conn fastpath.Conn, out *coreWriter, w *engine.Worker) {
 	rx := fastpath.NewRx(fastpath.DefaultBatch, codec.MaxPacketSize)
 	for conn.ReadBatch(rx) == nil {
 		for i := 0; i < rx.Len(); i += fastpath.DefaultBatch { // GRO makes larger batches
@@ -89,20 +89,20 @@ func (c *core) receive(conn fastpath.Conn, out *coreOutbox, w *engine.Worker) {
 	}
 }
 
-// coreOutbox implements engine.PacketWriter.
-type coreOutbox struct {
+// coreWriter implements engine.PacketWriter.
+type coreWriter struct {
 	conn fastpath.Conn
 	tx   *fastpath.Tx
 }
 
-func (o *coreOutbox) Buffer() []byte {
+func (o *coreWriter) Buffer() []byte {
 	if o.tx.Full() {
 		o.conn.WriteBatch(o.tx)
 	}
 	return o.tx.Buffer()
 }
 
-func (o *coreOutbox) Commit(n int, to netip.AddrPort, _ engine.Via) { o.tx.Commit(n, to) }
+func (o *coreWriter) Commit(n int, to netip.AddrPort, _ engine.Via) { o.tx.Commit(n, to) }
 
 // inject puts sessions into the map in the way in which a handshake of the node's own does:
 // offered, then answered.
