@@ -5,8 +5,7 @@
 //
 // # Targets of this package
 //
-//	FuzzEngine     one engine; a script of datagrams from honest, lying and unknown sources, of
-//	               requests and of time
+//	FuzzEngine     one engine; a script of datagrams, honest and false, of requests and of time
 //	FuzzNetwork    three engines; a script of requests, and of the fate of each datagram
 //	FuzzHandshake  a handshake packet that was changed is refused, one that was not is accepted
 //	FuzzMessage    a message packet that was changed does not open, one that was not does
@@ -32,8 +31,8 @@
 //	internal/session FuzzMap
 //	table          FuzzTable
 //	topic          FuzzAdvertiser, FuzzRegistrar, FuzzSearch
-//	fuzz/diff      FuzzRecord, FuzzRecordText, FuzzEnode, FuzzMessage, FuzzPacket, FuzzHandshake,
-//	               FuzzTree
+//	fuzz/diff      FuzzRecord, FuzzRecordText, FuzzEnode, FuzzMessage, FuzzPacket
+//	fuzz/diff      FuzzHandshake, FuzzTree
 //	fuzz/libsecp   FuzzSecret, FuzzAgreement, FuzzVerdict
 //
 // # Glossary

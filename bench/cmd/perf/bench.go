@@ -86,8 +86,8 @@ const (
 	foreignBurst      = 8
 	foreignHandshakes = 8
 	quickSessions     = 80
-	// preparedSessions are made before memory is looked at: first handshakes allocate what later ones
-	// use again.
+	// preparedSessions are made before memory is looked at: first handshakes allocate what later
+	// ones use again.
 	preparedSessions = 40
 )
 
