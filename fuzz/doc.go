@@ -18,6 +18,7 @@
 //	dnsdisc        FuzzParseLink, FuzzParseRoot, FuzzParseBranch, FuzzEntry, FuzzWalk
 //	enr            FuzzBuild, FuzzEnode, FuzzParse, FuzzText
 //	fastpath       FuzzFindControl, FuzzGSO
+//	forks          FuzzParseGenesis
 //	internal/curve FuzzCurve, FuzzVerify, FuzzECDH, FuzzSign
 //	internal/curve/k256 FuzzField, FuzzScalar
 //	internal/netaddr FuzzClass

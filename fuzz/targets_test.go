@@ -69,7 +69,7 @@ func listedTargets(t *testing.T) map[string][]string {
 		case strings.HasPrefix(words[0], "Fuzz"):
 			listed["fuzz"] = append(listed["fuzz"], words[0])
 		default:
-			listed[words[0]] = words[1:]
+			listed[words[0]] = append(listed[words[0]], words[1:]...)
 		}
 	}
 	return listed
