@@ -17,7 +17,7 @@ func (r *report) text() string {
 	fmt.Fprintf(&b, "%s at %s: %s\n", c.Target.ID.Short(), c.Target.Addr, r.title())
 	fmt.Fprintf(&b, "from %s, %s\n", r.from(), r.transport())
 	if p := r.prepared; p.Sessions > 0 && p.Latency.Count() > 0 {
-		fmt.Fprintf(&b, "%s sessions made in %s, %s handshakes tried again; a handshake took %s (p50), %s (p99)\n",
+		fmt.Fprintf(&b, "%s sessions made in %s, %s handshakes retried; a handshake took %s (p50), %s (p99)\n",
 			count(uint64(p.Sessions)), span(p.Elapsed), count(uint64(p.Failed)), span(p.Latency.Quantile(0.5)), span(p.Latency.Quantile(0.99)))
 	}
 	if res.Interrupted {
@@ -111,7 +111,7 @@ func (r *report) lines() (list [][2]string) {
 	res := r.result
 	e, t, u := res.Events, res.Traffic, res.Usage
 	add("loss", "%s of %s; %s late answers, %s not sent for want of room, %d pending", part(res.Loss()), count(res.Total.Sent+res.Total.Unsent), count(e.Late), count(res.Total.Unsent), res.Pending)
-	add("WHOAREYOU", "%s; %s sessions renewed, %s requests sent again", count(e.Whoareyou), count(e.Rekeys), count(e.Resent))
+	add("WHOAREYOU", "%s; %s sessions renewed, %s requests resent", count(e.Whoareyou), count(e.Rekeys), count(e.Resent))
 	if e.Accepted > 0 {
 		add("ATTENTION", "the target accepted bad handshakes: %s messages opened", count(e.Accepted))
 	}

@@ -67,7 +67,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	seed := func(i int) uint64 { return binary.LittleEndian.Uint64(seeds[8*i:]) }
 
-	e := &Engine{self: cfg.Key.ID(), wake: make(chan struct{}, wakeTokens), closing: make(chan struct{})}
+	e := &Engine{self: cfg.Key.ID(), wake: make(chan struct{}, maxWoken), closing: make(chan struct{})}
 	e.recordLock.init()
 	cfg.Session.Seed, cfg.Session.Protocol = seed(0), cfg.Protocol
 	if cfg.OnEvent != nil {
@@ -224,8 +224,8 @@ func (w *Worker) Close() {
 	}
 }
 
-// wakeTokens bounds the goroutines that are woken at a time to run tasks.
-const wakeTokens = 64
+// maxWoken bounds the goroutines that are woken at a time to run tasks.
+const maxWoken = 64
 
 // dropOf returns the counter for an error of the decoder.
 func dropOf(err error) Counter {

@@ -40,7 +40,7 @@ func (nw *network) ask(t *testing.T, from *node, r Request, limit time.Duration)
 }
 
 // A node whose IPv4 address does not answer is asked at its IPv6 one, and the other way round; only
-// a request that is to stay Here is not.
+// a request with NoFallback is not.
 func TestOtherFamily(t *testing.T) {
 	for _, first := range []string{"4", "6"} {
 		nw := newNetwork(t)

@@ -209,7 +209,7 @@ func (w *Worker) handleMessage(s *staged, at session.SlotRef) {
 		// Charge only datagrams that did not open, so that a flood in the name of a peer does not
 		// touch its session.
 		if w.allowed(s.permitted, w.e.cfg.Unverified, s.from, RateUnverified) {
-			w.challengeSender(s)
+			w.sendWhoareyou(s.from, &s.key, s.hash, &s.packet.Nonce, &s.packet.SourceID)
 		}
 		return
 	}
@@ -285,11 +285,7 @@ func (w *Worker) allowed(permitted bool, l *limiter.Limiter, from netip.AddrPort
 	return ok
 }
 
-// challengeSender sends WHOAREYOU for a message that did not open; see session.Map.Challenge.
-func (w *Worker) challengeSender(s *staged) {
-	w.sendWhoareyou(s.from, &s.key, s.hash, &s.packet.Nonce, &s.packet.SourceID)
-}
-
+// sendWhoareyou sends WHOAREYOU for a message that did not open; see session.Map.Challenge.
 func (w *Worker) sendWhoareyou(to netip.AddrPort, key *session.Key, hash uint64, nonce *codec.Nonce, id *[32]byte) {
 	seq, _ := w.e.table.Seq(enr.ID(*id))
 	switch w.e.sessions.Challenge(w.now, key, hash, nonce, seq, w.random, &w.challenge) {

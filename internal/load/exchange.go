@@ -195,7 +195,7 @@ func (t *exchanges) release(i int32) {
 	t.free = i
 }
 
-// resend moves a live exchange to the end of its socket's list: it is sent again.
+// resend moves a live exchange to the end of its socket's list: its packet is resent.
 func (t *exchanges) resend(l *list, i int32) {
 	t.pull(l, i)
 	t.push(l, i)

@@ -112,7 +112,7 @@ func (f *fake) packet(p *codec.Packet, from netip.AddrPort) {
 	if s.keys != nil && f.message(p, s, from) {
 		return
 	}
-	if s.challenge == nil { // one that lives is sent again
+	if s.challenge == nil { // a live one is resent
 		s.challenge = &session.Challenge{Nonce: p.Nonce}
 		rand.Read(s.challenge.IV[:])
 		rand.Read(s.challenge.IDNonce[:])

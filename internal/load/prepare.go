@@ -33,7 +33,7 @@ var ErrSilent = errors.New("load: target does not answer handshakes")
 // Prepared says what Prepare did.
 type Prepared struct {
 	Sessions int // that exist now
-	Failed   int // handshakes that had to be tried again
+	Failed   int // handshakes that were retried
 	Elapsed  time.Duration
 	Latency  *Histogram // of handshakes, from the first packet to the PONG
 }

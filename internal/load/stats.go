@@ -24,7 +24,7 @@ func (c *Counts) Add(o Counts) {
 type Events struct {
 	Whoareyou uint64 // challenges that came for requests of all kinds
 	Rekeys    uint64 // sessions that the target had lost within the run, and that were renewed
-	Resent    uint64 // requests that were sent again after that
+	Resent    uint64 // requests that were resent after that
 	Accepted  uint64 // bad handshakes that the target took for good
 	Records   uint64 // node records in NODES
 	Asked     uint64 // requests of the target's own, which get no answer

@@ -73,7 +73,7 @@ type worker struct {
 	sizes    []int     // of Plan or Config.Echo; nil if responses are opened
 	delayed  []delayed // handshakes that wait for Config.Trip, oldest first
 
-	// State of Prepare: identities whose handshake is to be tried again, how many are to be made,
+	// State of Prepare: identities whose handshake must be retried, how many are to be made,
 	// and when the last session was.
 	waiting  []*identity
 	missing  int
