@@ -12,7 +12,7 @@ import (
 	"github.com/fastdisc/discv5/limits"
 )
 
-// ErrBlocked: a request to a node that is banned or outside of the allowed networks.
+// ErrBlocked: the request is to a node that is banned or outside of the allowed networks.
 var ErrBlocked = engine.ErrBlocked
 
 // DefaultUnverifiedRates limits the datagrams of a source that belong to no session.
@@ -43,11 +43,11 @@ func DefaultTalkRates() limits.Rates {
 	}
 }
 
-// talkSets are the sets of the limiter of TALK requests: 640 sources at a time. Each has a session,
-// so that nobody can fill them under false addresses.
+// talkSets is the number of sets of the limiter of TALK requests: 640 sources at a time. Each
+// source has a session, so nobody can fill the sets with false addresses.
 const talkSets = 64
 
-// limit gives the engine its limiters, 3 MiB together, and lists.
+// limit sets the limiters of the engine, 3 MiB together, and its ban lists.
 func (n *Node) limit(cfg *engine.Config) error {
 	cfg.Access = n.cfg.Access
 	if n.cfg.Unlimited {
@@ -67,8 +67,8 @@ func (n *Node) limit(cfg *engine.Config) error {
 	return nil
 }
 
-// until is when a term that starts now ends. 0 stands for ever; a negative term, such as the time
-// until a moment that has passed, must not.
+// until is the time at which a term that starts now ends. 0 means forever; a negative term, such as
+// the time until a moment in the past, must not.
 func (n *Node) until(term time.Duration) (time.Duration, error) {
 	switch {
 	case term < 0:
@@ -79,11 +79,11 @@ func (n *Node) until(term time.Duration) (time.Duration, error) {
 	return n.clock.Now() + term, nil
 }
 
-// Ban drops everything from a node ID, an address or a range of addresses for a time, or for ever
-// if term is 0. The nodes concerned leave the table, their sessions end, and no request goes to
-// them: after the ban they need a new handshake. See
-// limits.ParseTarget for targets as text. The error wraps limits.ErrTarget if there is no such
-// target, limits.ErrDuration if term is negative, and limits.ErrFull if the list is.
+// Ban drops all datagrams from a node ID, an address or a range of addresses for a time, or forever
+// if term is 0. The nodes leave the table, their sessions end, and no request goes to them: after
+// the ban they need a new handshake. See limits.ParseTarget for targets as text. The error wraps
+// limits.ErrTarget if there is no such target, limits.ErrDuration if term is negative, and
+// limits.ErrFull if the list is full.
 func (n *Node) Ban(t limits.Target, term time.Duration) error {
 	until, err := n.until(term)
 	if err == nil {
@@ -106,13 +106,13 @@ func (n *Node) wallEnd(term time.Duration) time.Time {
 	return n.timeNow().Add(term)
 }
 
-// ApplyTableFilter applies Config.TableFilter to all nodes of the table, and takes out those that
-// it refuses. Call it when the filter would decide otherwise than before, for example after a fork.
-// It returns how many nodes have left. A node whose record changes passes the filter again without
-// that.
+// ApplyTableFilter applies Config.TableFilter to all nodes of the table, removes those that it
+// refuses, and returns their number. Call it when the decisions of the filter change, for example
+// after a fork. You need not call it when the record of a node changes: the node applies the filter
+// then.
 func (n *Node) ApplyTableFilter() int { return n.engine.ApplyFilter(n.clock.Now()) }
 
-// Permit lifts bans and rate limits for a target for a time, or for ever if term is 0. A permit
+// Permit exempts a target from bans and rate limits for a time, or forever if term is 0. A permit
 // wins over a ban of the same kind. Errors are those of Ban.
 func (n *Node) Permit(t limits.Target, term time.Duration) error {
 	until, err := n.until(term)
@@ -126,10 +126,10 @@ func (n *Node) Permit(t limits.Target, term time.Duration) error {
 	return nil
 }
 
-// Unban ends a ban of exactly this target. It reports whether there was one.
+// Unban ends the ban of exactly this target. It reports whether there was one.
 func (n *Node) Unban(t limits.Target) bool { return n.lift(limits.Ban, t) }
 
-// Unpermit ends a permit of exactly this target. It reports whether there was one.
+// Unpermit ends the permit of exactly this target. It reports whether there was one.
 func (n *Node) Unpermit(t limits.Target) bool { return n.lift(limits.Permit, t) }
 
 func (n *Node) lift(a limits.Action, t limits.Target) bool {
@@ -140,7 +140,7 @@ func (n *Node) lift(a limits.Action, t limits.Target) bool {
 	return was
 }
 
-// Restrict makes the node talk to the given networks alone. None lifts the restriction.
+// Restrict makes the node talk only to the given networks. An empty list lifts the restriction.
 func (n *Node) Restrict(networks ...netip.Prefix) error {
 	if err := n.cfg.Access.Restrict(networks); err != nil {
 		return fmt.Errorf("discv5: restrict networks: %w", err)
@@ -149,5 +149,5 @@ func (n *Node) Restrict(networks ...netip.Prefix) error {
 	return nil
 }
 
-// Bans lists what is banned and permitted, with the time of day at which each term ends.
+// Bans lists all bans and permits, with the time of day at which each term ends.
 func (n *Node) Bans() []limits.Entry { return n.cfg.Access.List(n.clock.Now(), n.timeNow()) }

@@ -31,7 +31,8 @@ const (
 	DefaultReachMisses   = engine.DefaultReachMisses
 	DefaultReachRetry    = engine.DefaultReachRetry
 
-	// MaxDetectAddress is the highest Config.DetectAddress: as many votes are kept for each family.
+	// MaxDetectAddress is the highest Config.DetectAddress: the node keeps that many votes for each
+	// family.
 	MaxDetectAddress = engine.MaxVotes
 )
 
@@ -47,8 +48,8 @@ const (
 	IPv6 = netaddr.IPv6
 )
 
-// AddressState is what a node knows of its own address in one family. A program may save it, as
-// JSON for example, for Config.PreviousAddresses.
+// AddressState is what a node knows about its own address in one family. A program may save it, for
+// example as JSON, for Config.PreviousAddresses.
 type AddressState struct {
 	Family   Family         `json:"family"`            // 4 or 6 in JSON
 	Endpoint netip.AddrPort `json:"endpoint,omitzero"` // in the record; invalid if there is none
@@ -56,14 +57,14 @@ type AddressState struct {
 	Since    time.Time      `json:"since,omitzero"`    // of the endpoint in the record, in this run
 
 	// Proven says that nodes which this node had not contacted have reached it at Endpoint.
-	// ProvenBy has the networks of such nodes, at most two; there may be one without Proven.
-	// ProvenAt is when the last of them made contact.
+	// ProvenBy has at most two networks of such nodes; it may have one while Proven is false.
+	// ProvenAt is the time of the last such contact.
 	Proven   bool           `json:"proven"`
 	ProvenBy []netip.Prefix `json:"proven_by,omitzero"`
 	ProvenAt time.Time      `json:"proven_at,omitzero"`
 
-	// InDoubt says that something speaks against Endpoint: more peers vote for Rival, or half of
-	// what revokes the address has been seen.
+	// InDoubt says that there is evidence against Endpoint: more peers vote for Rival, or half of
+	// the evidence that revokes the address.
 	InDoubt      bool      `json:"in_doubt"`
 	InDoubtSince time.Time `json:"in_doubt_since,omitzero"`
 
@@ -76,18 +77,18 @@ type AddressState struct {
 	Missed    int `json:"missed"`
 	MissedMax int `json:"missed_max"`
 
-	// The record can return to these: the endpoint of the listen address or an interface, and the
-	// one that the record named earlier.
+	// The record can return to these: Interface is the endpoint of the listen address or an
+	// interface, Before the earlier endpoint of the record.
 	Interface netip.AddrPort `json:"interface,omitzero"`
 	Before    netip.AddrPort `json:"before,omitzero"`
 
-	// Revoked is an IP address that was taken out of the record, for which votes are not heard
-	// before RevokedUntil.
+	// Revoked is an IP address that the node has removed from the record. It ignores votes for it
+	// until RevokedUntil.
 	Revoked      netip.Addr `json:"revoked,omitzero"`
 	RevokedUntil time.Time  `json:"revoked_until,omitzero"`
 }
 
-// AddressState returns what the node knows of its own address in a family.
+// AddressState returns what the node knows about its own address in a family.
 func (n *Node) AddressState(family Family) AddressState {
 	s := n.engine.AddressState(n.clock.Now(), family)
 	at := func(set bool, d time.Duration) time.Time {
@@ -106,12 +107,12 @@ func (n *Node) AddressState(family Family) AddressState {
 	}
 }
 
-// AddressStates returns AddressState of both families, IPv4 first.
+// AddressStates returns the AddressState of both families, IPv4 first.
 func (n *Node) AddressStates() []AddressState {
 	return []AddressState{n.AddressState(IPv4), n.AddressState(IPv6)}
 }
 
-// previous returns what was saved about the endpoint of a family that Config.Previous names.
+// previous returns the saved state of the endpoint that Config.Previous names in a family.
 func (c *Config) previous(f netaddr.Family) (at netip.AddrPort, s AddressState, saved bool) {
 	if c.Previous == nil {
 		return at, s, false
@@ -126,10 +127,10 @@ func (c *Config) previous(f netaddr.Family) (at netip.AddrPort, s AddressState, 
 	return at, s, false
 }
 
-// keepPrevious returns the endpoint of a family that the record of the node's last life names, if
-// it is to stay in place of own, which an interface has: a public one where the machine has none,
-// and one that was learned while the machine had the same address as now. Votes correct it if the
-// node has moved.
+// keepPrevious returns the endpoint in the record of the last run, if it should replace own, the
+// endpoint of an interface: a public endpoint while the machine has no public address, and an
+// endpoint that was learned while the machine had its current address. Votes correct it if the node
+// has moved.
 func (c *Config) keepPrevious(f netaddr.Family, own netip.AddrPort) (netip.AddrPort, bool) {
 	at, s, saved := c.previous(f)
 	if !at.IsValid() || at == own || c.detectAddress() < 0 || saved && s.Source == AddressConfigured {
@@ -147,8 +148,8 @@ func (c *Config) keepPrevious(f netaddr.Family, own netip.AddrPort) (netip.AddrP
 	return at, true
 }
 
-// previousStates puts into named what stays of the record of the node's last life, and returns what
-// is known of all endpoints.
+// previousStates adds to named the endpoints of the last run that stay, and returns the state of
+// all endpoints.
 func (n *Node) previousStates(named *advertised) (states []engine.AddressState) {
 	own := named.end
 	var kept [netaddr.NumFamilies]bool
@@ -180,7 +181,7 @@ func (n *Node) previousStates(named *advertised) (states []engine.AddressState) 
 	return states
 }
 
-// checkPreviousAddresses refuses states that AddressState has not returned.
+// checkPreviousAddresses returns an error for states that AddressState cannot have returned.
 func checkPreviousAddresses(list []AddressState) error {
 	for i, s := range list {
 		if s.Family > IPv6 || s.Endpoint.IsValid() && netaddr.FamilyOf(s.Endpoint.Addr()) != s.Family {

@@ -15,28 +15,26 @@ import (
 )
 
 const (
-	// settleTime is how long the machine's addresses have to stay as they are before the record
-	// follows them, and settleMax how long it waits at most while they keep changing.
+	// settleTime is how long the machine's addresses must stay the same before the record follows
+	// them. settleMax bounds the wait while they keep changing.
 	settleTime = 500 * time.Millisecond
 	settleMax  = 3 * time.Second
-	// goneTime is how long an address may be away before the record drops it without another one to
-	// name but that of the loopback interface. A network interface that comes back in the meantime
-	// costs no new record.
+	// goneTime is how long the record keeps an address that the machine has lost, if only a
+	// loopback address could replace it. An interface that comes back in the meantime costs no new
+	// record.
 	goneTime = 10 * time.Second
-	// followPoll is the time between two looks at the machine's addresses although nothing is
-	// reported. The votes may have been replaced by an address of the machine that has changed
-	// meanwhile.
+	// followPoll is the time between two checks of the machine's addresses while the system reports
+	// no change. Votes may have replaced an address that the machine has changed meanwhile.
 	followPoll = 5 * time.Minute
-	// followPause is the least time between two records that follow the machine's addresses.
+	// followPause is the shortest time between two records that follow the machine's addresses.
 	followPause = 2 * time.Second
 )
 
-// follower keeps the endpoints in the record that stand for a wildcard in step with the addresses
-// of the machine. It leaves alone what Config.Advertise names, what SetEndpoint has fixed, and what
-// peers have voted for.
+// follower keeps the endpoints of the record that stand for a wildcard in step with the addresses
+// of the machine. It does not change endpoints from Config.Advertise, SetEndpoint or votes.
 type follower struct {
 	n     *Node
-	addrs *hostaddr.Reader // nil: no wildcard, or nothing can be known
+	addrs *hostaddr.Reader // nil: no wildcard, or the system cannot tell
 	wild  [2]bool          // the node listens on all addresses, by family
 	kick  chan struct{}
 
@@ -44,14 +42,14 @@ type follower struct {
 	changes  int // that were reported
 
 	mu sync.Mutex // held during a change of the record
-	// own are the endpoints that the machine's addresses had the record name last, by family. Any
-	// other endpoint in the record is somebody else's choice.
+	// own are the last endpoints that the machine's addresses put into the record, by family. Any
+	// other endpoint in the record is the choice of the program or of peers.
 	own  [2]netip.AddrPort
 	gone [2]time.Time // since when own is not there any more; zero if it is
 }
 
-// init begins to look at the machine's addresses if the record depends on them. The reader belongs
-// to the network namespace of the calling thread, as the sockets do.
+// init begins to watch the machine's addresses if the record depends on them. The reader belongs to
+// the network namespace of the calling thread, as the sockets do.
 func (f *follower) init(n *Node) {
 	f.n, f.kick = n, make(chan struct{}, 1)
 	if n.cfg.NoEndpoint {
@@ -75,7 +73,7 @@ func (f *follower) close() {
 	}
 }
 
-// choose chooses the endpoints of the record by the machine's addresses as they are.
+// choose returns the endpoints of the record for the current addresses of the machine.
 func (f *follower) choose() (advertised, error) {
 	return chooseEndpoints(&f.n.cfg, f.n.Addrs(), func(family Family) netip.Addr {
 		if f.addrs == nil {
@@ -101,7 +99,7 @@ func (f *follower) run() {
 			case changes <- struct{}{}:
 			default:
 			}
-			// A host with many routes has many changes: they are looked at a few times a second.
+			// A host with many routes reports many changes: check a few times a second.
 			select {
 			case <-f.n.closing:
 				return
@@ -149,8 +147,8 @@ func (f *follower) stale() {
 	}
 }
 
-// setSystemAddr tells the sockets from which address the system sends by default, if that is known
-// and nothing changes meanwhile.
+// setSystemAddr tells the sockets which address the system sends from by default, if that is known
+// and does not change meanwhile.
 func (f *follower) setSystemAddr() {
 	f.systemMu.Lock()
 	before := f.changes
@@ -166,8 +164,8 @@ func (f *follower) setSystemAddr() {
 	}
 }
 
-// update brings the record in step with the machine's addresses. wait is when to look once more
-// although nothing is reported.
+// update brings the record in step with the machine's addresses. wait is the time until the next
+// check if the system reports no change.
 func (f *follower) update(now time.Time) (changed bool, wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -200,7 +198,7 @@ func (f *follower) update(now time.Time) (changed bool, wait time.Duration) {
 		}
 	})
 	if err != nil {
-		return false, goneTime // the record could not be saved: once more
+		return false, goneTime // the record could not be saved: retry
 	}
 	for i := range next {
 		if next[i] == before[i] {
@@ -216,11 +214,11 @@ func (f *follower) update(now time.Time) (changed bool, wait time.Duration) {
 	return true, wait
 }
 
-// loopbackReach is how many can reach a loopback address.
+// loopbackReach is the number of machines that can reach a loopback address.
 var loopbackReach = reach(netip.IPv6Loopback())
 
-// next returns the endpoints that a record is to name in place of those that r names, and for each
-// family how long one that has gone may stay.
+// next returns the endpoints that replace those of r, and for each family how long a lost one may
+// stay.
 func (f *follower) next(r *enr.Record, chosen advertised, now time.Time) (end [2]netip.AddrPort, due [2]time.Duration) {
 	v4, v6 := endpoints(r)
 	end = [2]netip.AddrPort{v4, v6}
@@ -232,8 +230,8 @@ func (f *follower) next(r *enr.Record, chosen advertised, now time.Time) (end [2
 			continue
 		case c.IsValid() && end[i] == c:
 			f.own[i], f.gone[i], mine[i] = c, time.Time{}, true
-		case end[i].IsValid() && end[i] != f.own[i], // somebody else's choice
-			!end[i].IsValid() && c == f.own[i]: // which somebody else has taken out
+		case end[i].IsValid() && end[i] != f.own[i], // not our choice
+			!end[i].IsValid() && c == f.own[i]: // removed by the program or by votes
 			continue
 		case c.IsValid() && (!end[i].IsValid() || reach(c.Addr()) > loopbackReach || reach(end[i].Addr()) <= loopbackReach):
 			f.gone[i] = time.Time{}
@@ -258,7 +256,7 @@ func (f *follower) next(r *enr.Record, chosen advertised, now time.Time) (end [2
 	return restricted.end, due
 }
 
-// setEndpoint has the record that b builds name an endpoint of a family, or none.
+// setEndpoint sets or removes the endpoint of a family in the record that b builds.
 func setEndpoint(b *enr.Builder, family Family, a netip.AddrPort) {
 	switch {
 	case family == IPv4 && a.IsValid():
@@ -272,9 +270,9 @@ func setEndpoint(b *enr.Builder, family Family, a netip.AddrPort) {
 	}
 }
 
-// RefreshAddresses reads the addresses of the machine again and has the record follow them, as it
-// does without a call when the system reports a change. It does not wait for the result. Endpoints
-// that Config.Advertise names, that SetEndpoint has set, or that peers agree on stay as they are.
+// RefreshAddresses reads the addresses of the machine and updates the record, as the node does when
+// the system reports a change. It does not wait for the result. Endpoints from Config.Advertise,
+// SetEndpoint or votes stay.
 func (n *Node) RefreshAddresses() {
 	select {
 	case n.follow.kick <- struct{}{}:

@@ -94,9 +94,9 @@ var (
 	ErrRecord = engine.ErrRecord
 )
 
-// New makes a node and opens its sockets, so that its record is known and datagrams queue up; Start
-// begins to serve them. Close must be called also on a node that was never started. If New fails it
-// closes the sockets and Conns that it was given.
+// New makes a node and opens its sockets. Its record is known then, and datagrams queue up until
+// Start serves them. Callers must call Close, even for a node that they never start. If New fails,
+// it closes the sockets and Conns of the Config.
 //
 // The first New of a process compares the cryptography with known answers; see [ErrSelfTest] and
 // [ErrFIPS].
@@ -139,7 +139,8 @@ func newNode(cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// listen opens the sockets. If no address was given, IPv6 is left out where the system lacks it.
+// listen opens the sockets. If the Config names no address, it leaves out IPv6 where the system
+// lacks it.
 func (n *Node) listen() error {
 	if err := n.adopt(); err != nil {
 		n.closeSockets()
@@ -176,7 +177,7 @@ func (n *Node) addGroup(g *fastpath.Group) {
 	n.groups = append(n.groups, g)
 }
 
-// adopt takes the caller's sockets over.
+// adopt takes over the caller's sockets.
 func (n *Node) adopt() error {
 	if err := n.adoptPacketConns(); err != nil {
 		return err
@@ -331,10 +332,10 @@ func (n *Node) started(ctx context.Context) {
 	}
 }
 
-// Close stops the node: its sockets are closed, requests under way end with ErrClosed, and all its
-// goroutines have ended when it returns, except for those that run a function of the program: a
-// TALK handler, a filter, SaveRecord, OtherProtocol, or one given to SendTalk. They end when it
-// returns, so such a function may call Close. Further calls do nothing.
+// Close stops the node: it closes the sockets and ends requests under way with ErrClosed. All
+// goroutines of the node have ended when Close returns, except those that run a function of the
+// program: a TALK handler, a filter, SaveRecord, OtherProtocol, or a function given to SendTalk.
+// They end when that function returns, so such a function may call Close. Further calls do nothing.
 func (n *Node) Close() error {
 	if n.closedByOwn() {
 		return nil
@@ -379,7 +380,7 @@ func (n *Node) closeSockets() error {
 	return errors.Join(errs...)
 }
 
-// running is nil while the node runs, else ErrNotStarted or ErrClosed.
+// running returns nil while the node runs, else ErrNotStarted or ErrClosed.
 func (n *Node) running() error {
 	switch n.state.Load() {
 	case stateNew:
@@ -393,8 +394,8 @@ func (n *Node) running() error {
 // Done is closed when the node is being closed.
 func (n *Node) Done() <-chan struct{} { return n.closing }
 
-// Err is why the node stopped receiving on one of its sockets although it was not closed, nil as
-// long as all is well.
+// Err returns the reason why the node stopped receiving on one of its sockets although nobody
+// closed it, and nil while all is well.
 func (n *Node) Err() error {
 	if p := n.failure.Load(); p != nil {
 		return *p
@@ -402,17 +403,17 @@ func (n *Node) Err() error {
 	return nil
 }
 
-// ID is the node ID.
+// ID returns the node ID.
 func (n *Node) ID() enr.ID { return n.engine.ID() }
 
-// LocalRecord is the node's own record as it is now.
+// LocalRecord returns the node's own record.
 func (n *Node) LocalRecord() *enr.Record { return n.engine.Record() }
 
-// UpdateRecord changes the node's own record: change is given the pairs of the present one, with a
-// higher sequence number. Peers learn of it with the next PING or PONG. If change sets only values
-// that the record has, there is no new record, and SaveRecord is not called. On error the record
-// stays as it was. Changes are made one after another: if change or SaveRecord calls UpdateRecord
-// or SetEndpoint, that call fails with ErrNested.
+// UpdateRecord changes the node's own record. It passes the pairs of the current record to change,
+// with a higher sequence number. Peers learn of the new record with the next PING or PONG. If
+// change sets only values that the record has, there is no new record, and UpdateRecord does not
+// call SaveRecord. On error the record stays as it was. Changes happen one after another: if change
+// or SaveRecord calls UpdateRecord or SetEndpoint, that call fails with ErrNested.
 func (n *Node) UpdateRecord(change func(*enr.Builder)) error {
 	if err := n.engine.UpdateRecord(change); err != nil {
 		return fmt.Errorf("discv5: %w", err)
@@ -421,7 +422,7 @@ func (n *Node) UpdateRecord(change func(*enr.Builder)) error {
 	return nil
 }
 
-// Addrs are the addresses that the node listens on, with the ports it got.
+// Addrs returns the addresses that the node listens on, with the ports that it got.
 func (n *Node) Addrs() []netip.AddrPort {
 	addrs := make([]netip.AddrPort, len(n.groups))
 	for i, g := range n.groups {
@@ -430,7 +431,7 @@ func (n *Node) Addrs() []netip.AddrPort {
 	return addrs
 }
 
-// Sockets describes what the system gave for each listen address, one line each.
+// Sockets describes the kernel features of each listen address, in one line each.
 func (n *Node) Sockets() []fastpath.Info {
 	list := make([]fastpath.Info, len(n.groups))
 	for i, g := range n.groups {

@@ -20,23 +20,23 @@ type TalkRequest struct {
 	Addr     netip.AddrPort
 	Protocol string
 	Payload  []byte
-	// Record is the sender's: as a rule the one that it has shown in its handshake. It is nil if
-	// the node made contact without it and has not got it yet.
+	// Record is the sender's record, usually from its handshake. It is nil if the node made contact
+	// without its record and has not fetched it yet.
 	Record *enr.Record
 }
 
-// Contact addresses requests to the sender, also if it is behind a NAT.
+// Contact is the contact for requests to the sender, even if it is behind a NAT.
 func (r TalkRequest) Contact() Contact {
 	c := ContactAt(r.From, r.Addr)
 	c.peer.Record = r.Record
 	return c
 }
 
-// TalkHandler answers requests of one protocol, each in a goroutine of its own. The answer is at
-// most codec.MaxTalkResponse bytes; nil, or more than that, gives an empty one. ctx ends when the
-// node is closed. A handler that panics has answered empty. While too many handlers run (see
-// Config.TalkConcurrency) a request is not answered at all: an empty answer would look like the
-// handler's.
+// TalkHandler answers the requests of one protocol, each in its own goroutine. The response has at
+// most codec.MaxTalkResponse bytes. If the handler returns nil or more than that, or panics, the
+// response is empty. ctx ends when the node is closed. If too many handlers run (see
+// Config.TalkConcurrency), the node sends no response at all, because an empty one would look like
+// the handler's.
 type TalkHandler func(ctx context.Context, r TalkRequest) []byte
 
 // talkServer runs the handlers. It implements engine.TalkHandler.
@@ -59,7 +59,7 @@ func (t *talkServer) init(n *Node, concurrency, perPeer int) {
 
 func (t *talkServer) close() { t.cancel() }
 
-// HandleTalk has h answer the requests of a protocol. nil takes the protocol out again.
+// HandleTalk makes h answer the requests of a protocol. A nil h removes the handler.
 func (n *Node) HandleTalk(protocol string, h TalkHandler) {
 	t := &n.talk
 	t.mu.Lock()
@@ -73,7 +73,7 @@ func (n *Node) HandleTalk(protocol string, h TalkHandler) {
 	t.handlers.Store(&m)
 }
 
-// TalkPanics is how many handlers have panicked.
+// TalkPanics returns how many handlers have panicked.
 func (n *Node) TalkPanics() uint64 { return n.talk.panics.Load() }
 
 // Registered implements engine.TalkHandler.
@@ -81,7 +81,7 @@ func (t *talkServer) Registered(protocol []byte) bool {
 	return (*t.handlers.Load())[string(protocol)] != nil
 }
 
-// Talk implements engine.TalkHandler: it takes a request over if there is a slot for its sender.
+// Talk implements engine.TalkHandler: it accepts a request if there is a slot for its sender.
 func (t *talkServer) Talk(r engine.TalkRequest) bool {
 	h := (*t.handlers.Load())[r.Protocol]
 	if h == nil {
@@ -95,8 +95,9 @@ func (t *talkServer) Talk(r engine.TalkRequest) bool {
 	return true
 }
 
-// serve runs a handler and answers. Its slot is free before the answer leaves, so that a peer that
-// asks again when it has the answer finds one; what waits for the requester holds its slot.
+// serve runs a handler and sends the response. It frees the slot before the response leaves, so a
+// peer that then sends the next request finds a slot. A response that waits for the requester keeps
+// its slot.
 func (t *talkServer) serve(h TalkHandler, r engine.TalkRequest, slot talkSlot) {
 	free := sync.OnceFunc(func() { t.slots.free(slot) })
 	defer free()
@@ -112,7 +113,7 @@ func (t *talkServer) serve(h TalkHandler, r engine.TalkRequest, slot talkSlot) {
 	})
 }
 
-// call runs a handler and contains its panic.
+// call runs a handler and recovers from its panic.
 func (t *talkServer) call(h TalkHandler, r engine.TalkRequest) (answer []byte) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -130,15 +131,15 @@ func (t *talkServer) call(h TalkHandler, r engine.TalkRequest) (answer []byte) {
 	return h(t.ctx, req)
 }
 
-// SendTalk sends a TALK request and does not wait for the answer, so that a stream over TALK can
-// have a window of requests under way: up to Config.MaxPeerRequests to one peer. The payload may be
-// used again when SendTalk returns.
+// SendTalk sends a TALK request and does not wait for the response, so a stream over TALK can have
+// a window of requests under way: up to Config.MaxPeerRequests to one peer. You may reuse the
+// payload when SendTalk returns.
 //
-// An error says that the request was not sent, and done is not called. It wraps ErrBusy if too many
-// requests are under way: try later. Otherwise done, if it is not nil, is called exactly once, with
-// the answer or an error, as Talk would return them; after Close that is ErrClosed. One goroutine
-// calls the functions of all requests, one after another: one that blocks holds up the others, and
-// nothing else. It may call any method of the node, Close included.
+// An error says that no request was sent; SendTalk does not call done then. The error wraps ErrBusy
+// if too many requests are under way: try later. Otherwise SendTalk calls done, if it is not nil,
+// exactly once, with the response or an error as Talk returns them; after Close the error is
+// ErrClosed. One goroutine calls the functions of all requests, one after another: a function that
+// blocks holds up the others and nothing else. It may call any method of the node, Close included.
 func (n *Node) SendTalk(to Contact, protocol string, payload []byte, done func(answer []byte, err error), options ...RequestOption) error {
 	fail := func(err error) error {
 		return fmt.Errorf("discv5: %s to %s: %w", codec.TypeTalkRequest, to.ID().Short(), err)
@@ -188,8 +189,8 @@ func (n *Node) SendTalk(to Contact, protocol string, payload []byte, done func(a
 	return nil
 }
 
-// callbacks calls functions of the program's, one after another, from a goroutine of their own that
-// exists while there are any: none of the node's goroutines or locks waits for them.
+// callbacks calls functions of the program, one after another, in a goroutine that exists while
+// there are any. No other goroutine of the node waits for them, and no lock is held.
 type callbacks struct {
 	mu      sync.Mutex
 	queue   []func()
@@ -199,8 +200,8 @@ type callbacks struct {
 	spawn   func(func()) // starts a goroutine
 }
 
-// reserve takes a place for one function, which add uses up and release gives back. It reports
-// false if all are taken, among them those of functions that have not returned.
+// reserve takes a place for one function. add uses the place, and release returns it. reserve
+// reports false if all places are taken, including those of functions that have not returned.
 func (c *callbacks) reserve() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -217,7 +218,7 @@ func (c *callbacks) release() {
 	c.mu.Unlock()
 }
 
-// add has f called soon.
+// add queues f, which is called soon.
 func (c *callbacks) add(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -9,9 +9,9 @@ import (
 	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
-// talkSlots are the TALK handlers that may run at a time. Once half of them run, quotas apply: to a
-// peer, and to the prefixes of its address, as identities cost nothing. So peers of one network
-// whose requests take long leave room for others.
+// talkSlots are the TALK handlers that may run at a time. Once half of them run, quotas apply: to
+// each peer, and, because identities cost nothing, to the prefixes of its address. So peers of one
+// network with slow requests leave slots for others.
 type talkSlots struct {
 	mu      sync.Mutex
 	max     int
@@ -22,14 +22,15 @@ type talkSlots struct {
 	lan     prefixquota.Quota // of private addresses, if this node is in a private network
 }
 
-// talkSlot is a handler's slot. It belongs to a peer at an address.
+// talkSlot is the slot of a handler, for a peer at an address.
 type talkSlot struct {
 	peer enr.ID
 	at   netip.Addr
 	nets *prefixquota.Quota // counts it
 }
 
-// Quotas, as parts of all slots, while half of them or more are taken. Each is one slot at least.
+// Quotas, as parts of all slots, while half of them or more are taken. Each quota is at least one
+// slot.
 const (
 	talkPeerShare = 0.125
 	talkHostShare = 0.125
@@ -55,9 +56,9 @@ func (s *talkSlots) init(total, perPeer int) {
 // part returns a share of all slots.
 func (s *talkSlots) part(share float64) int { return max(int(float64(s.max)*share), 1) }
 
-// take gives a peer at an address a slot, for free to give back, or reports false. private says
-// whether private networks are exempt, see ExemptPrivate: then a quota of their own applies to
-// them. Loopback has no quotas of prefixes.
+// take gives a peer at an address a slot, which free returns, or reports false. private says
+// whether private networks are exempt (see ExemptPrivate): then they have their own quota. Loopback
+// has no quotas of prefixes.
 func (s *talkSlots) take(peer enr.ID, at netip.Addr, private bool) (slot talkSlot, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
