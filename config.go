@@ -21,7 +21,7 @@ import (
 	"github.com/fastdisc/discv5/table"
 )
 
-// DefaultPort is the UDP port that a node listens on if it is not told another one.
+// DefaultPort is the UDP port that a node listens on by default.
 const DefaultPort = 9000
 
 // Defaults of Config.
@@ -41,8 +41,8 @@ const (
 	DefaultMaxRecords         = engine.DefaultRecords
 )
 
-// Config says how a node behaves. The zero value is a node with a new key that listens on port
-// 9000 of all addresses and knows nobody.
+// Config configures a node. The zero value is a node with a new key that listens on port 9000 of
+// all addresses and knows no other node.
 type Config struct {
 	// PrivateKey is the node's identity. Default: a new one.
 	PrivateKey *enr.PrivateKey
@@ -51,27 +51,27 @@ type Config struct {
 	// Default: port 9000 of all IPv4 and, if the system has it, all IPv6 addresses.
 	ListenAddrs []netip.AddrPort
 
-	// PacketConns are sockets of the caller's to listen on, beside ListenAddrs, which then has no
-	// default. Each is of one address family. UDP sockets (*net.UDPConn) are read and written in
+	// PacketConns are sockets of the caller to listen on, beside ListenAddrs, which then has no
+	// default. Each has one address family. The node reads and writes UDP sockets (*net.UDPConn) in
 	// batches; those of one address, which share it by SO_REUSEPORT, count once. Any other
 	// net.PacketConn whose addresses are IP addresses, such as a tunnel or a share of another
-	// library's socket, moves one datagram per call. The node takes all of them over: it alone
-	// reads from them, and it closes them, also if New fails.
+	// library's socket, moves one datagram per call. The node takes over all of them: only the node
+	// may read from them, and it closes them, even if New fails.
 	PacketConns []net.PacketConn
-	// Conns are additional transports that move datagrams in batches; see fastpath.Conn. Those of
-	// package simnet put the node on a simulated network, for tests.
+	// Conns are additional transports that move datagrams in batches; see fastpath.Conn. The Conns
+	// of package simnet put the node on a simulated network, for tests.
 	Conns []fastpath.Conn
-	// OtherProtocol, if not nil, is given the datagrams that are of another protocol. Without it
-	// they are counted and dropped, most of them by the kernel.
+	// OtherProtocol, if not nil, receives the datagrams of another protocol. Without it the node
+	// counts and drops them, most of them in the kernel.
 	OtherProtocol OtherProtocolHandler
 
-	// NoEndpoint leaves every address out of the record: that of a node which looks for others but
+	// NoEndpoint leaves all addresses out of the record, for a node that looks for others but
 	// cannot be reached. Advertise must be empty then, and DetectAddress is off.
 	NoEndpoint bool
 
-	// Advertise are the endpoints that the record names, at most one of each family. Port 0 stands
-	// for the port that the node listens on. Default: see AdvertisedAddr; of two families one is
-	// left out whose address fewer can reach.
+	// Advertise lists the endpoints in the record, at most one of each family. Port 0 stands for
+	// the port that the node listens on. Default: see AdvertisedAddr. If fewer nodes can reach the
+	// address of one family than that of the other, the record leaves it out.
 	Advertise []netip.AddrPort
 
 	// DetectAddress is how many votes of peers an endpoint needs before the record names it. 0
@@ -96,52 +96,53 @@ type Config struct {
 	// reach the address.
 	ReachRetry time.Duration
 
-	// Entries, if not nil, sets entries of the node's record, such as the chain that it serves:
-	// New calls it once, with the entries of Previous if there is one, so it must also delete those
+	// Entries, if not nil, sets entries of the node's record, such as the chain that it serves. New
+	// calls it once, with the entries of Previous if there is one, so it must also delete entries
 	// that are no longer true. It does not set the keys ip, ip6, udp and udp6, which follow from
 	// the fields above, nor the sequence number. See UpdateRecord for changes while the node runs.
 	Entries func(*enr.Builder)
 
-	// Previous is the record that the node had before, if it had one. If nothing has changed it
-	// stays as it is, else the new one gets a higher sequence number. A public endpoint that it
-	// names stays in place of a private one of the machine's, unless DetectAddress is off, and so
-	// does any that was learned while the machine had the same address.
+	// Previous is the node's record of the last run, if there was one. If nothing has changed, the
+	// node keeps it; otherwise the new record gets a higher sequence number. A public endpoint in
+	// Previous replaces a private one of the machine, and an endpoint that was learned while the
+	// machine had its current address stays, unless DetectAddress is off.
 	Previous *enr.Record
-	// PreviousAddresses is what AddressStates returned last in the node's last life. Without it
-	// nothing is known of the endpoints in Previous.
+	// PreviousAddresses is the last result of AddressStates in the last run. Without it the node
+	// knows nothing about the endpoints in Previous.
 	PreviousAddresses []AddressState
 
-	// SaveRecord, if not nil, is given every new local record after the first one, before any peer
-	// sees it: store it, and start with it as Previous the next time. If it fails the record stays
-	// as it was. Like the function given to UpdateRecord it cannot change the record: see
+	// SaveRecord, if not nil, stores each new local record after the first one, before any peer
+	// sees it. Give the stored record to the next run as Previous. If SaveRecord fails, the record
+	// stays as it was. It cannot change the record, like the function given to UpdateRecord: see
 	// ErrNested.
 	SaveRecord func(*enr.Record) error
 
-	// Store, if not nil, remembers the node's record, what it knows of its addresses, and other
-	// nodes to start from. It fills in Previous and PreviousAddresses, is given each new record
-	// before SaveRecord is, and is saved every SaveInterval, by default a minute, and by Close. The
-	// nodes are contacted like Bootnodes that are Unvouched. Give the node a PrivateKey too:
-	// without one each run is another node. The store stays open when the node is closed. See
-	// package nodestore.
+	// Store, if not nil, remembers the node's record, its knowledge about its addresses, and other
+	// nodes to start from. It provides Previous and PreviousAddresses and gets each new record
+	// before SaveRecord does. The node saves every SaveInterval, by default a minute, and in Close.
+	// It contacts the nodes of the store like Unvouched bootnodes. Set PrivateKey too: without it
+	// each run is another node. The store stays open when the node is closed. See package
+	// nodestore.
 	Store        NodeStore
 	SaveInterval time.Duration
 
-	// Bootnodes are contacted when the table is nearly empty. See Contacts, ContactOf and, for
-	// nodes that are known from the node's last life, Contact.Unvouched. A bootnode that
-	// cannot be contacted is an EventBootnodeUnusable; see SetBootnodes for when it is an error.
+	// Bootnodes are nodes that this one contacts while its table is nearly empty. See Contacts,
+	// ContactOf and, for nodes known from the last run, Contact.Unvouched. A bootnode that cannot
+	// be contacted causes an EventBootnodeUnusable; see SetBootnodes for when it is an error.
 	Bootnodes []Contact
 
-	// Logger, if not nil, is given what an operator wants to know, from a goroutine of the node's:
-	// start and end, changes of the own address, bootnodes that cannot be used, bans, failures, and
-	// why nobody answers as long as nobody does (see Node.Diagnose). At the level Debug it is also
-	// given sessions and changes of the table. Its handler's Enabled is called on the packet path.
-	// A handler that is too slow loses lines, and a line says how many. Default: silence.
+	// Logger, if not nil, gets log lines for an operator from a goroutine of the node: start and
+	// end, changes of the node's address, unusable bootnodes, bans, failures, and, while no node
+	// answers, the reason (see Node.Diagnose). At level Debug it also gets sessions and changes of
+	// the table. The node calls Enabled of its handler on the packet path. A handler that is too
+	// slow loses lines, and a line says how many. Default: no log.
 	Logger *slog.Logger
 
-	// StaticNodes are nodes that this one stays in contact with as long as it runs, MaxStaticNodes
-	// at most: it pings each every half minute and offers it to the table when it answers. If one
-	// does not answer, pings follow after 1 s, 2 s and so on up to 5 minutes, for ever, to its
-	// newest record and to the address that was given in turn. The table treats them like others.
+	// StaticNodes are nodes that this one stays in contact with as long as it runs, at most
+	// MaxStaticNodes. It pings each one every half minute and offers it to the table when it
+	// answers. If one does not answer, more pings follow after 1 s, 2 s and so on up to 5 minutes,
+	// forever, in turn to the address in its newest record and to the given address. The table
+	// treats static nodes like others.
 	//
 	// TrustedNodes are static nodes that are exempt from limits: they are permitted (see
 	// Node.Permit), so that no ban of their IDs and no rate limit applies to their requests; no
@@ -150,13 +151,13 @@ type Config struct {
 	// of addresses and the capacity for sessions apply to them. See Node.StaticNodes.
 	StaticNodes, TrustedNodes []Contact
 
-	// Sockets is how many sockets, with a goroutine each, share every listen address, at most
+	// Sockets is the number of sockets, with a goroutine each, that share a listen address, at most
 	// fastpath.MaxSockets. Default: GOMAXPROCS, where the system can spread datagrams among
 	// sockets.
 	Sockets int
 	// RecvBuffer and SendBuffer are the sizes to ask for each socket, in bytes.
 	RecvBuffer, SendBuffer int
-	// Portable makes one system call for each datagram, also where batches are possible.
+	// Portable makes one system call for each datagram, even where batches are possible.
 	Portable bool
 	// DisableGSO turns off UDP GSO and GRO. Otherwise packets to one endpoint enter the kernel as
 	// one super-packet, which it splits later (UDP_SEGMENT, Linux 4.18), and packets of one
@@ -165,40 +166,39 @@ type Config struct {
 	// Some combinations of kernel and network card corrupt GSO packets, which are lost then.
 	DisableGSO bool
 
-	// MaxSessions bounds the sessions, of 2 KiB each; as hashing is uneven, up to 1.3 times as many
-	// may be held. MaxChallenges bounds the handshakes that may be waited for, of 52 bytes each;
-	// the oldest one is evicted. The defaults are 16384 and 65536, and 1<<24 is the most.
+	// MaxSessions bounds the sessions, of 2 KiB each; as hashing is uneven, the node may hold up to
+	// 1.3 times as many. MaxChallenges bounds the challenges that wait for a handshake, of 52 bytes
+	// each; a new one evicts the oldest. The defaults are 16384 and 65536, the maximum is 1<<24.
 	MaxSessions, MaxChallenges int
 
 	// SessionIdleTimeout is how long a session lasts without a message in it. Default: 1 hour.
 	SessionIdleTimeout time.Duration
 
-	// DropSessionRecords leaves the records of peers out of sessions, and so saves up to 700 bytes
+	// DropSessionRecords leaves the records of peers out of sessions, which saves up to 700 bytes
 	// for each.
 	DropSessionRecords bool
 
-	// RequestTimeout is how long the answer to a request may take. Default: 1 s. A handshake gets
-	// as much again.
+	// RequestTimeout is the time for the response to a request. Default: 1 s. A handshake gets the
+	// same time in addition.
 	RequestTimeout time.Duration
-	// Resend is the number of retries of a request without an answer. Default: none, as the
-	// specification asks. If a node's record has an address of each family, a request is sent to
-	// the other one in any case.
+	// Resend is the number of retries of a request without a response. Default: none, as the
+	// specification asks. If a node's record has an address of each family, the node tries both in
+	// any case.
 	Resend int
 	// RefreshInterval is the time between two lookups that keep the table fresh. Default: 30 s.
 	RefreshInterval time.Duration
 
-	// LowPorts allows to contact and relay nodes that others report at ports below 1024. Without it
-	// such a port is taken for another service, to which an unverified report must not make the
-	// node send packets.
+	// LowPorts allows the node to contact and relay nodes that others report at ports below 1024.
+	// By default such a port counts as another service, to which an unverified report must not make
+	// the node send packets.
 	LowPorts bool
 
-	// TableFilter, if not nil, decides which nodes may be in the table and results of lookups, by
-	// their record. It is called often and must be quick. Nodes that it refuses may be asked for
-	// others all the same. See Node.ApplyTableFilter.
+	// TableFilter, if not nil, decides by its record whether a node may be in the table and in
+	// results of lookups. It must be quick, because the node calls it often. Lookups may still ask
+	// nodes that it refuses. See Node.ApplyTableFilter.
 	TableFilter func(*enr.Record) bool
-	// InboundLimit bounds the nodes of a bucket, of 16, that contacted this node first. The others
-	// are nodes that this node has found, which is harder for an attacker to arrange. Default: no
-	// limit.
+	// InboundLimit bounds the nodes in a bucket of 16 that contacted this node first. This node has
+	// found the others, which is harder for an attacker to arrange. Default: no limit.
 	InboundLimit int
 
 	// BucketLimits bounds the nodes of one network prefix in a bucket of the node table, members
@@ -218,39 +218,37 @@ type Config struct {
 	// are dropped and counted. Defaults: DefaultUnverifiedRates, DefaultHandshakeRates and
 	// DefaultRequestRates.
 	UnverifiedRates, HandshakeRates, RequestRates limits.Rates
-	// Unlimited switches the rate limits off. Loopback is never limited; see ExemptPrivate.
+	// Unlimited disables the rate limits. Loopback is never limited; see ExemptPrivate.
 	Unlimited bool
 
-	// Protocol is the identity of the network. Default: that of the public one, "discv5" version 1.
+	// Protocol is the identity of the network. Default: the public network, "discv5" version 1.
 	Protocol codec.Protocol
 
-	// MaxRequests bounds the requests of this node that are under way, MaxPeerRequests those to one
-	// peer. Further ones fail with ErrBusy. Defaults: DefaultMaxRequests and
-	// DefaultMaxPeerRequests.
+	// MaxRequests bounds the outstanding requests of this node, MaxPeerRequests those to one peer.
+	// Further requests fail with ErrBusy. Defaults: DefaultMaxRequests and DefaultMaxPeerRequests.
 	MaxRequests, MaxPeerRequests int
-	// MaxLookups bounds the lookups under way, those that keep the table fresh included. Further
-	// ones fail with ErrBusy. Default: DefaultMaxLookups.
+	// MaxLookups bounds the concurrent lookups, including those that keep the table fresh. Further
+	// lookups fail with ErrBusy. Default: DefaultMaxLookups.
 	MaxLookups int
-	// MaxTasks bounds the handshakes of peers that wait for a worker, and separately those that
-	// requests of this node lead to. Further ones are dropped and counted. Each takes some 1.5 KiB.
+	// MaxTasks bounds the handshakes of peers that wait for a worker, and separately the handshakes
+	// for requests of this node. The node drops and counts further ones. Each takes about 1.5 KiB.
 	// Default: DefaultMaxTasks.
 	MaxTasks int
-	// MaxRecords is how many verified records are remembered, of some 450 bytes each, so that none
-	// of them is verified twice. Default: DefaultMaxRecords.
+	// MaxRecords is the number of verified records that the node remembers, of about 450 bytes
+	// each, so that it verifies none of them twice. Default: DefaultMaxRecords.
 	MaxRecords int
 
-	// TalkConcurrency bounds the TALK handlers that run at a time, TalkPerPeer those for one peer.
-	// Defaults: DefaultTalkConcurrency, and half of TalkConcurrency. A request above that is not
-	// answered. Nor is, while half or more of TalkConcurrency run, one of a peer or an address
-	// (IPv6: a /64) that has an eighth, of a /24 (IPv6: a /48) that has a quarter, or of a /16
-	// (IPv6: a /32) that has three eighths. See ExemptPrivate: a private /24 may have three
-	// quarters then.
+	// TalkConcurrency bounds the concurrent TALK handlers, TalkPerPeer those for one peer.
+	// Defaults: DefaultTalkConcurrency, and half of TalkConcurrency. The node does not answer
+	// further requests. While half or more of TalkConcurrency run, a peer or an address (IPv6: a
+	// /64) gets at most an eighth of them, a /24 (IPv6: a /48) a quarter, and a /16 (IPv6: a /32)
+	// three eighths. See ExemptPrivate: a private /24 may have three quarters then.
 	TalkConcurrency, TalkPerPeer int
-	// TalkRates limits the TALK requests of protocols that have a handler, by source; what exceeds
-	// a limit is dropped and counted. Default: DefaultTalkRates.
+	// TalkRates limits the TALK requests of protocols that have a handler, by source. The node
+	// drops and counts excess requests. Default: DefaultTalkRates.
 	TalkRates limits.Rates
 
-	// Topics says what the node does for topic advertisement. Default: it stores no ads of others,
+	// Topics configures topic advertisement. By default the node stores no ads of others,
 	// advertises nothing, and may search.
 	Topics TopicConfig
 
@@ -262,11 +260,11 @@ type Config struct {
 // default and a negative number for no limit.
 type PrefixLimits = table.Limits
 
-// NoPrefixLimits are PrefixLimits that bound nothing.
+// NoPrefixLimits are PrefixLimits without limits.
 var NoPrefixLimits = table.Unlimited
 
-// ParsePrefixLimits reads PrefixLimits as the bootnode's flags have them: "host,site,wide", such as
-// "2,2,12", where 0 stands for the default and "-" for no limit, or "off".
+// ParsePrefixLimits parses PrefixLimits in the form of the bootnode's flags: "host,site,wide", such
+// as "2,2,12", where 0 stands for the default and "-" for no limit, or "off".
 func ParsePrefixLimits(s string) (PrefixLimits, error) { return prefixquota.ParseLimits(s) }
 
 // ExemptPrivate says when peers at private addresses are exempt from limits.
@@ -279,14 +277,14 @@ const (
 	ExemptAuto = engine.ExemptAuto
 	// ExemptAlways exempts them.
 	ExemptAlways = engine.ExemptAlways
-	// ExemptNever does not.
+	// ExemptNever never exempts them.
 	ExemptNever = engine.ExemptNever
 )
 
 // ErrConfig is wrapped by errors about a Config that cannot be used.
 var ErrConfig = errors.New("discv5: invalid configuration")
 
-// maxEntries bounds the tables whose size a Config names, and so their memory.
+// maxEntries bounds the tables whose size a Config sets, and so their memory.
 const maxEntries = 1 << 24
 
 func (c Config) withDefaults() (Config, error) {
@@ -391,7 +389,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// detectAddress is the engine's setting for DetectAddress.
+// detectAddress returns the engine's setting for DetectAddress.
 func (c *Config) detectAddress() int {
 	if c.NoEndpoint || c.DetectAddress < 0 {
 		return -1
@@ -399,8 +397,8 @@ func (c *Config) detectAddress() int {
 	return c.DetectAddress
 }
 
-// Validate reports whether New accepts c, as far as that can be told without opening sockets: it
-// makes the checks that New makes. The error wraps ErrConfig and names the field.
+// Validate makes the checks of New that need no sockets. The error wraps ErrConfig and names the
+// field.
 func (c Config) Validate() error {
 	_, err := c.withDefaults()
 	return err

@@ -12,8 +12,8 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// Contact is a node that requests can be addressed to: by its record, by key and address, or by ID
-// and address. Session.Contact makes one of a session.
+// Contact identifies a node for requests: by its record, by key and address, or by ID and address.
+// Session.Contact makes one from a session.
 type Contact struct {
 	record    *enr.Record
 	peer      engine.Peer
@@ -51,8 +51,8 @@ func Contacts(records ...*enr.Record) []Contact {
 
 // ListedContacts makes a contact of each record of a list that somebody else maintains, such as a
 // DNS list. A node at a public address does not contact private or loopback addresses of such a
-// list, no node contacts its ports below 1024 unless Config.LowPorts is set, and a listed node that
-// does not answer is retried less and less often.
+// list, and no node contacts its ports below 1024 unless Config.LowPorts is set. A node of a list
+// that does not answer is retried less and less often.
 func ListedContacts(records ...*enr.Record) []Contact {
 	c := Contacts(records...)
 	for i := range c {

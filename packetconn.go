@@ -19,9 +19,9 @@ import (
 // socket receives or sends.
 const MaxOtherProtocol = 2048
 
-// OtherProtocolHandler takes datagrams that came in on a node's socket but are not of its protocol,
-// so that a node can share a socket with discv4 or QUIC. See PacketConn for one that hands them to
-// another library.
+// OtherProtocolHandler handles datagrams of other protocols on a node's sockets, so that a node can
+// share a socket with discv4 or QUIC. See PacketConn for a handler that passes them to another
+// library.
 type OtherProtocolHandler interface {
 	// OtherProtocol is called on the packet path, from one goroutine for each socket: it must
 	// not block. b is the datagram as it came, of at most MaxOtherProtocol bytes, and is valid
@@ -29,7 +29,7 @@ type OtherProtocolHandler interface {
 	OtherProtocol(from netip.AddrPort, b []byte)
 }
 
-// OtherProtocolFunc is a function as a OtherProtocolHandler.
+// OtherProtocolFunc is a function as an OtherProtocolHandler.
 type OtherProtocolFunc func(from netip.AddrPort, b []byte)
 
 // OtherProtocol implements OtherProtocolHandler.
@@ -72,16 +72,16 @@ func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 	return nil
 }
 
-// otherSender is what WriteTo sends with.
+// otherSender sends the datagrams of WriteTo.
 type otherSender struct {
 	mu sync.Mutex
 	tx *fastpath.Tx
 }
 
-// PacketConn is a OtherProtocolHandler that is a net.PacketConn for another library, such as a QUIC
-// transport: put it into Config.OtherProtocol, and give it to the library when the node has been
-// made. It holds a bounded number of datagrams; what comes when it is full is lost and counted, and
-// takes nothing from the node.
+// PacketConn is an OtherProtocolHandler that is a net.PacketConn for another library, such as a
+// QUIC transport. Put it into Config.OtherProtocol, and pass it to the library after New. It holds
+// a bounded number of datagrams. When it is full, it drops and counts further ones, which takes
+// nothing from the node.
 type PacketConn struct {
 	node  atomic.Pointer[Node]
 	queue chan *otherPacket
@@ -116,7 +116,7 @@ func NewPacketConn(size int) *PacketConn {
 	return c
 }
 
-// bind tells c which node's sockets it sends from.
+// bind sets the node whose sockets c sends from.
 func (c *PacketConn) bind(n *Node) { c.node.Store(n) }
 
 // OtherProtocol implements OtherProtocolHandler.
@@ -130,7 +130,7 @@ func (c *PacketConn) OtherProtocol(from netip.AddrPort, b []byte) {
 	}
 }
 
-// Lost is how many datagrams found c full.
+// Lost returns the number of datagrams that c dropped because it was full.
 func (c *PacketConn) Lost() uint64 { return c.lost.Load() }
 
 // ReadFrom implements net.PacketConn.

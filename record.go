@@ -11,11 +11,11 @@ import (
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
-// AdvertisedAddr chooses the address that a node which listens on addr names in its record if it
-// was not told one: addr itself, or if that is the wildcard, the address of that family that the
-// system sends from to the public internet, and without a route to there the one that it sends from
-// in its own networks. A stable address is chosen in place of a deprecated or temporary one. ok is
-// false if there is none.
+// AdvertisedAddr returns the address in the record of a node that listens on addr, unless
+// Config.Advertise names one: addr itself or, for the wildcard, the address of that family from
+// which the system sends to the public internet. Without a route to the internet it is the address
+// from which the system sends in its own networks. Stable addresses win over deprecated and
+// temporary ones. ok is false if there is no address.
 func AdvertisedAddr(addr netip.AddrPort) (a netip.AddrPort, ok bool) {
 	if !addr.Addr().IsUnspecified() {
 		return addr, true
@@ -29,10 +29,10 @@ func AdvertisedAddr(addr netip.AddrPort) (a netip.AddrPort, ok bool) {
 	return netip.AddrPortFrom(ip, addr.Port()), ip.IsValid()
 }
 
-// reach ranks addresses by how many others can reach them. 0: none.
+// reach ranks addresses by the number of nodes that can reach them. 0 means none.
 func reach(ip netip.Addr) int { return hostaddr.Reach(ip) }
 
-// advertised is what a record is to name, by family.
+// advertised has the endpoints of a record, by family.
 type advertised struct {
 	end   [2]netip.AddrPort
 	fixed [2]bool // by Config.Advertise
@@ -53,8 +53,8 @@ func listensGlobal(cfg *Config, bound []netip.AddrPort) bool {
 	return false
 }
 
-// chooseEndpoints chooses what a record names. bound are the addresses that the node listens on,
-// and best returns the address of a family that stands for a wildcard, invalid for none.
+// chooseEndpoints returns the endpoints of a record. bound are the addresses that the node listens
+// on, and best returns the address of a family that stands for a wildcard, invalid for none.
 func chooseEndpoints(cfg *Config, bound []netip.AddrPort, best func(f Family) netip.Addr) (a advertised, err error) {
 	end := &a.end
 	if cfg.NoEndpoint {
@@ -87,8 +87,8 @@ func chooseEndpoints(cfg *Config, bound []netip.AddrPort, best func(f Family) ne
 	return a, nil
 }
 
-// restrict leaves out an address beside one that more others can reach: it is of no use to most,
-// and they refuse a record that would lead them into their own networks.
+// restrict leaves out an address beside one that more nodes can reach. Most nodes cannot use it,
+// and refuse a record that would lead them into their own networks.
 func (a *advertised) restrict() {
 	end := a.end
 	for f, e := range end {
@@ -101,8 +101,8 @@ func (a *advertised) restrict() {
 // endpointKeys are the keys of a record that name endpoints for discovery.
 var endpointKeys = [...]string{"ip", "udp", "ip6", "udp6"}
 
-// makeRecord makes the local record, which names end. If that and Config.Entries change nothing of
-// Config.Previous, it is that record.
+// makeRecord makes the local record with the endpoints end. If these and Config.Entries change
+// nothing in Config.Previous, it returns Previous.
 func makeRecord(cfg *Config, end [2]netip.AddrPort, now time.Time) (*enr.Record, error) {
 	// Sequence numbers start with the time, so that a node which lost its memory still has a higher
 	// one than before.
@@ -150,7 +150,7 @@ func makeRecord(cfg *Config, end [2]netip.AddrPort, now time.Time) (*enr.Record,
 	return nil, fmt.Errorf("discv5: sign local record: %w", err)
 }
 
-// endpoints are what a record names; the zero value where it names none.
+// endpoints are the endpoints in a record; the zero value of one means none.
 func endpoints(r *enr.Record) (v4, v6 netip.AddrPort) {
 	v4, _ = r.UDPEndpoint4()
 	v6, _ = r.UDPEndpoint6()
@@ -160,11 +160,11 @@ func endpoints(r *enr.Record) (v4, v6 netip.AddrPort) {
 // ErrEndpoint: an endpoint that no record may name.
 var ErrEndpoint = errors.New("discv5: endpoint that nobody can reach")
 
-// SetEndpoint makes the record name a, in place of the endpoint that it names for that family. It
-// is for what is known for certain, such as a port mapping that a router has made: what peers say
-// about that family changes it no more, until ReleaseEndpoint. If the record names a already it
-// stays as it is. An endpoint of the other family that fewer can reach leaves the record, unless it
-// is known for certain too. On error it does too, and peers are heard again.
+// SetEndpoint replaces the record's endpoint of the family of a by a. Use it for an endpoint that
+// is certain, such as a port mapping of a router: votes do not change that family until
+// ReleaseEndpoint. If the record names a already, it stays as it is. An endpoint of the other
+// family that fewer nodes can reach leaves the record, unless it is certain too. On error the
+// record stays as it is, and votes count again.
 func (n *Node) SetEndpoint(a netip.AddrPort) error {
 	a = netaddr.UnmapPort(a)
 	if !a.Addr().IsValid() || a.Addr().IsUnspecified() || a.Addr().IsMulticast() || a.Port() == 0 {
@@ -183,6 +183,6 @@ func (n *Node) SetEndpoint(a netip.AddrPort) error {
 	return err
 }
 
-// ReleaseEndpoint ends what SetEndpoint did for a family: the record stays as it is until
+// ReleaseEndpoint ends the effect of SetEndpoint for a family: the record stays as it is until
 // peers agree on another endpoint, if Config.DetectAddress lets them.
 func (n *Node) ReleaseEndpoint(family Family) { n.engine.PinAddress(family, false) }

@@ -12,8 +12,7 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// requester sends what is asked for through the API. A worker belongs to one goroutine at a time,
-// hence the lock.
+// requester sends the requests of the API. A lock lends its worker to one goroutine at a time.
 type requester struct {
 	n   *Node
 	mu  sync.Mutex
@@ -55,10 +54,10 @@ type RequestOption func(*requestOptions)
 // requestOptions is what RequestOptions set.
 type requestOptions struct{ timeout time.Duration }
 
-// WithTimeout sets how long the peer may take to answer one request, counted from when the packet
-// leaves. It replaces Config.RequestTimeout, for a TALK protocol whose handler works for long, or a
-// PING that is to fail fast. 0 leaves the default. A handshake gets as much time on top, so to
-// bound the whole call use its context. MaxRequestTimeout is the maximum.
+// WithTimeout sets the time for the response to one request, counted from when the packet leaves.
+// It replaces Config.RequestTimeout, for a TALK protocol with a slow handler, or a PING that should
+// fail fast. 0 leaves the default. A handshake gets the same time in addition, so use the context
+// to bound the whole call. MaxRequestTimeout is the maximum.
 func WithTimeout(d time.Duration) RequestOption {
 	return func(o *requestOptions) { o.timeout = d }
 }
@@ -107,7 +106,7 @@ func (n *Node) request(ctx context.Context, to Contact, r engine.Request, option
 	return res, nil
 }
 
-// Pong is what a PING was answered with.
+// Pong is the response to a PING.
 type Pong struct {
 	RecordSeq uint64         // of the peer's record
 	Endpoint  netip.AddrPort // where the peer sees this node
@@ -125,18 +124,19 @@ func (n *Node) Ping(ctx context.Context, to Contact, options ...RequestOption) (
 }
 
 // FindNode asks a node for records of nodes at the given log distances from it, 0 to 256; 0 stands
-// for its own. All packets of the answer are waited for; if some are lost, what came is returned.
-// Records that do not verify or lie at other distances are left out. The error wraps
-// codec.ErrDistance for a distance over 256.
+// for its own record. It waits for all packets of the response; if some are lost, it returns the
+// records that arrived. It leaves out records that do not verify or lie at other distances. The
+// error wraps codec.ErrDistance for a distance over 256.
 func (n *Node) FindNode(ctx context.Context, to Contact, distances ...uint) ([]*enr.Record, error) {
 	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeFindNode, Distances: distances})
 	return r.Records, err
 }
 
-// Talk sends a request of an application's protocol and returns the answer. It is empty if the peer
-// does not know the protocol, or its handler says so; a peer that is busy does not answer, and the
-// error wraps ErrTimeout. ErrBusy means that this node has too many requests under way. protocol
-// and payload together are at most codec.MaxTalkRequest bytes. See SendTalk for many at a time.
+// Talk sends a request of an application's protocol and returns the response. The response is empty
+// if the peer does not know the protocol, or if its handler returned nothing. A peer that is busy
+// does not answer, and the error wraps ErrTimeout. ErrBusy means that this node has too many
+// outstanding requests. protocol and payload together have at most codec.MaxTalkRequest bytes. See
+// SendTalk for many requests at a time.
 func (n *Node) Talk(ctx context.Context, to Contact, protocol string, payload []byte, options ...RequestOption) ([]byte, error) {
 	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeTalkRequest, Protocol: []byte(protocol), Payload: payload}, options...)
 	return r.Payload, err
