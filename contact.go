@@ -22,9 +22,9 @@ type Contact struct {
 	unvouched bool
 }
 
-// Unvouched returns the contact without a party that vouches for it: the node knows it from its
-// last run. Among the bootnodes it is contacted as the others are, but its vote on this node's
-// address is that of any node; see Config.DetectAddress. Contacts of ListedContacts are unvouched.
+// Unvouched returns the contact without a party that vouches for it: the node knows it only from
+// its last run. The node contacts it like other bootnodes, but its vote on this node's address
+// counts like that of any node; see Config.DetectAddress. Contacts of ListedContacts are unvouched.
 func (c Contact) Unvouched() Contact {
 	c.unvouched = true
 	return c
@@ -64,10 +64,10 @@ func ListedContacts(records ...*enr.Record) []Contact {
 // ErrContact is wrapped by the errors of ParseContact and ParseContacts.
 var ErrContact = errors.New("discv5: not a node, which begins with enr: or enode://")
 
-// ParseContact reads a contact: the text of a record, "enr:...", whose signature it verifies, or an
-// enode URL with an IP address. It does not resolve host names; see EnodeContact for URLs with one.
-// The error wraps ErrContact, and with it an error of package enr if the text begins like a node,
-// or ErrNoEndpoint for a node without a UDP endpoint.
+// ParseContact parses a contact: the text of a record, "enr:...", whose signature it verifies, or
+// an enode URL with an IP address. It does not resolve host names; see EnodeContact for URLs with
+// one. The error wraps ErrContact. It also wraps an error of package enr if the text begins like a
+// node, or ErrNoEndpoint for a node without a UDP endpoint.
 func ParseContact(text string) (Contact, error) {
 	switch {
 	case strings.HasPrefix(text, "enr:"):
@@ -96,8 +96,8 @@ func ParseContact(text string) (Contact, error) {
 	return Contact{}, fmt.Errorf("%w: %s", ErrContact, quote.Text(text))
 }
 
-// ParseContacts reads several contacts, such as bootnodes. An error says which text is wrong and
-// why; see ParseContact.
+// ParseContacts parses several contacts, such as bootnodes. The error names the wrong text and the
+// reason; see ParseContact.
 func ParseContacts(texts ...string) ([]Contact, error) {
 	list := make([]Contact, len(texts))
 	for i, text := range texts {
@@ -110,9 +110,9 @@ func ParseContacts(texts ...string) ([]Contact, error) {
 	return list, nil
 }
 
-// EnodeContact makes a contact of an enode URL, for nodes whose record is not known. addr is where
-// the node is: an enode URL may have a host name, which callers must resolve. The error wraps
-// ErrNoEndpoint if addr is not an address with a port.
+// EnodeContact makes a contact of an enode URL, for nodes whose record you do not know. addr is the
+// endpoint of the node: an enode URL may have a host name, which callers must resolve. The error
+// wraps ErrNoEndpoint if addr is not an address with a port.
 func EnodeContact(e enr.Enode, addr netip.AddrPort) (Contact, error) {
 	if !addr.IsValid() || addr.Port() == 0 {
 		return Contact{}, fmt.Errorf("%w: %s", ErrNoEndpoint, e)
@@ -125,13 +125,13 @@ func EnodeContact(e enr.Enode, addr netip.AddrPort) (Contact, error) {
 }
 
 // ContactAt makes a contact of a node at an address, such as the sender of a TALK request. The
-// node's key is taken from its session there, or from its record if that is known. Without either a
-// request fails with an error that wraps ErrNoSession. Requests go to this address alone.
+// node's key comes from its session there, or from its record if that is known. Without either,
+// requests fail with an error that wraps ErrNoSession. Requests go only to this address.
 func ContactAt(id enr.ID, addr netip.AddrPort) Contact {
 	return Contact{peer: engine.Peer{ID: id, Addr: netaddr.NormalizePort(addr)}, at: true}
 }
 
-// ID is the contact's node ID.
+// ID returns the contact's node ID.
 func (c Contact) ID() enr.ID {
 	if c.record != nil {
 		return c.record.ID()
@@ -139,7 +139,7 @@ func (c Contact) ID() enr.ID {
 	return c.peer.ID
 }
 
-// Record is the contact's record, or nil if it was made without one.
+// Record returns the contact's record, or nil if it was made without one.
 func (c Contact) Record() *enr.Record {
 	if c.at {
 		return c.peer.Record
@@ -147,8 +147,8 @@ func (c Contact) Record() *enr.Record {
 	return c.record
 }
 
-// resolve finds the address to use, of a family that the node has a socket for. A node whose record
-// names none is asked in its session, if there is one.
+// resolve chooses an address of a family that the node has a socket for. If the node's record has
+// none, the request goes to the address of its session, if there is one.
 func (c Contact) resolve(e *engine.Engine) (engine.Peer, error) {
 	switch {
 	case c.listed:

@@ -31,22 +31,22 @@ var (
 
 // Diagnosis tells why a node knows no node that answers.
 type Diagnosis struct {
-	Bootnodes   []Bootnode // what became of each; see Node.Bootnodes
-	Table, Live int        // members of the table, and those that have answered
+	Bootnodes   []Bootnode // the result for each; see Node.Bootnodes
+	Table, Live int        // members of the table, and live ones
 	// Sent and Received count datagrams of the protocol.
 	Sent, Received uint64
-	// Discovered counts records that answers brought, Refused the nodes that the table refused, by
+	// Discovered counts the records in responses, Refused the nodes that the table refused, by
 	// outcome.
 	Discovered uint64
 	Refused    map[table.AddResult]uint64
-	// Reasons are what speaks for the node's being alone, in the order in which to look at them. It
-	// is empty if nodes answer, or if no reason is known: then it may be too early to tell.
+	// Reasons explain why no node answers, in the order in which to look at them. The list is empty
+	// if nodes answer, or if no reason is known, for example because it is too early to tell.
 	Reasons []error
 }
 
-// Diagnose explains why the node knows nobody who answers: a program that finds no peers shows
-// Diagnosis.Reasons to its user. It takes microseconds and may be called at any time. With
-// Config.Logger a node that stays alone logs it.
+// Diagnose explains why no node answers. A program that finds no peers can show Diagnosis.Reasons
+// to its user. Diagnose takes microseconds, and you may call it at any time. With Config.Logger, a
+// node that stays alone logs it.
 func (n *Node) Diagnose() Diagnosis {
 	c, adds := n.engine.Counters(), n.engine.Table().Counters().Adds
 	d := Diagnosis{

@@ -8,10 +8,10 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// Event is something that happened at a node. See EventKind for what each kind brings.
+// Event is a change at a node. See EventKind for the fields that each kind sets.
 type Event = engine.Event
 
-// EventKind tells what an Event reports.
+// EventKind is the kind of an Event.
 type EventKind = engine.EventKind
 
 // Kinds of events.
@@ -38,7 +38,7 @@ const (
 	// EventBootnodeUnusable: Err says which bootnode of Config.Bootnodes or SetBootnodes cannot be
 	// contacted, and why. Those of the Config are reported by Start.
 	EventBootnodeUnusable = engine.BootnodeUnusable
-	EventBootnodeFailed   = engine.BootnodeFailed // a bootnode was contacted in vain; Err says why
+	EventBootnodeFailed   = engine.BootnodeFailed // a bootnode did not answer; Err says why
 	// this registrar has admitted an ad; see Config.Topics
 	EventAdAdmitted  = engine.AdAdmitted
 	EventAdExpired   = engine.AdExpired   // an ad has reached the end of its life here
@@ -51,8 +51,8 @@ const (
 	EventTopicFailed = engine.TopicFailed
 )
 
-// Subscription is one listener's queue of events. Events that do not fit are lost and counted: a
-// slow listener holds up neither the node nor other listeners.
+// Subscription is the queue of events of one listener. The node drops and counts events that do not
+// fit: a slow listener holds up neither the node nor other listeners.
 type Subscription struct {
 	// C delivers the events. It is closed by Close and when the node is closed.
 	C <-chan Event
@@ -72,8 +72,8 @@ type subscribers struct {
 	done bool
 }
 
-// Subscribe starts to deliver events of the given kinds, or of all if none is given, to a queue of
-// size events, at least one. Memory for all of them, some 400 bytes each, is allocated here.
+// Subscribe starts to deliver events of the given kinds, or of all kinds without an argument, to a
+// queue of size events, at least one. It allocates about 400 bytes for each.
 func (n *Node) Subscribe(size int, kinds ...EventKind) *Subscription {
 	s := &Subscription{n: n, c: make(chan Event, max(size, 1))}
 	s.C = s.c
@@ -99,10 +99,10 @@ func (n *Node) Subscribe(size int, kinds ...EventKind) *Subscription {
 	return s
 }
 
-// Lost is how many events did not fit into the queue.
+// Lost returns the number of events that did not fit into the queue.
 func (s *Subscription) Lost() uint64 { return s.lost.Load() }
 
-// Close ends the subscription. Queued events can still be received.
+// Close ends the subscription. You can still receive queued events.
 func (s *Subscription) Close() {
 	subs := &s.n.subs
 	subs.mu.Lock()
@@ -136,7 +136,7 @@ func (s *Subscription) send(e Event) {
 	}
 }
 
-// publish hands an event to all who want it. It is called on the packet path and never waits for a
+// publish passes an event to its subscribers. It runs on the packet path and never waits for a
 // listener.
 func (n *Node) publish(e Event) {
 	n.log.event(e)

@@ -27,13 +27,13 @@ type found struct {
 }
 
 // Mix takes records from several sequences in turn, so that a prolific source does not crowd out
-// the others. If the source whose turn it is has nothing after patience, a record of any other
-// source takes its turn; with patience 0 that is so without a wait, and with a negative patience
-// each turn is waited for. Errors pass through. The sequence ends when all sources have ended.
+// the others. If a source has nothing within patience, a record of another source takes its turn.
+// With patience 0 Mix does not wait for the turn; with a negative patience it always waits. Errors
+// pass through. The sequence ends when all sources have ended.
 //
-// Each source runs in a goroutine of its own as long as the loop runs. When the loop is left, a
-// source that waits for the network ends with its next record: let the sources have a context, and
-// end that with the loop.
+// Each source runs in its own goroutine as long as the loop runs. After the loop, a source that
+// waits for the network ends with its next record: give the sources a context that ends with the
+// loop.
 func Mix(patience time.Duration, sources ...iter.Seq2[*enr.Record, error]) iter.Seq2[*enr.Record, error] {
 	return func(yield func(*enr.Record, error) bool) {
 		m := mixer{done: make(chan struct{}), any: make(chan mixed)}
@@ -143,8 +143,8 @@ func (m *mixer) remove(s *mixSource, turn int) int {
 	return turn
 }
 
-// Iterator pulls records from a sequence, for programs in which a loop over [Node.RandomNodes] does
-// not fit: other goroutines can close it. Use NewIterator.
+// Iterator pulls records from a sequence, for programs that cannot loop over [Node.RandomNodes]:
+// other goroutines can close it. Use NewIterator.
 //
 //	it := discv5.NewIterator(func(ctx context.Context) iter.Seq2[*enr.Record, error] {
 //		return node.RandomNodes(ctx)
@@ -166,8 +166,8 @@ type Iterator struct {
 	err  error
 }
 
-// NewIterator returns an iterator over the sequence that source makes. source is called once, by
-// the first Next. Close ends the context that source is given.
+// NewIterator returns an iterator over the sequence that source returns. The first Next calls
+// source, once, with a context that Close ends.
 func NewIterator(source func(context.Context) iter.Seq2[*enr.Record, error]) *Iterator {
 	it := &Iterator{source: source, items: make(chan found)}
 	it.ctx, it.cancel = context.WithCancel(context.Background())
@@ -186,9 +186,9 @@ func (it *Iterator) run() {
 	}
 }
 
-// Next waits for the next record and reports false at the end of the sequence and after Close. It
-// does not end for an error that comes without a record, such as ErrNoNodes while nobody is
-// reachable: the sequence decides whether it continues. One goroutine at a time calls Next.
+// Next waits for the next record. It reports false at the end of the sequence and after Close. An
+// error without a record, such as ErrNoNodes while no node is reachable, does not end it: the
+// sequence decides whether it continues. Only one goroutine at a time may call Next.
 func (it *Iterator) Next() bool {
 	it.start.Do(func() { go it.run() })
 	for {
@@ -221,21 +221,20 @@ func (it *Iterator) set(r *enr.Record, err error) {
 	it.mu.Unlock()
 }
 
-// Node returns the record that Next has found, and nil when Next has reported false.
+// Node returns the record of the last Next, and nil if Next reported false.
 func (it *Iterator) Node() *enr.Record {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.node
 }
 
-// Err returns the last error of the sequence since its last record: why it has ended or, from
-// another goroutine while Next waits, why nothing comes. After Close it is nil.
+// Err returns the last error of the sequence since its last record: the reason for its end or, from
+// another goroutine while Next waits, the reason for the wait. After Close it is nil.
 func (it *Iterator) Err() error {
 	it.mu.Lock()
 	defer it.mu.Unlock()
 	return it.err
 }
 
-// Close ends the iterator and a Next that waits. It may be called more than once and from any
-// goroutine.
+// Close ends the iterator and a Next that waits. Any goroutine may call it, more than once.
 func (it *Iterator) Close() { it.cancel() }

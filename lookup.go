@@ -34,8 +34,8 @@ func lookupConfig(options []LookupOption) lookup.Config {
 // WithAlpha sets how many queries a path of a lookup has under way at a time. The default is 3.
 func WithAlpha(n int) LookupOption { return func(o *lookupOptions) { o.cfg.Alpha = n } }
 
-// WithResults sets how many nodes are wanted. The default is 16. A lookup asks at most 96 nodes, so
-// it finds no more than that.
+// WithResults sets the number of results. The default is 16. A lookup asks at most 96 nodes, so it
+// cannot find more.
 func WithResults(n int) LookupOption { return func(o *lookupOptions) { o.cfg.K = n } }
 
 // WithPaths makes the lookup follow n disjoint paths: a node found on one path is not used on
@@ -50,21 +50,21 @@ func WithQueryTimeout(t time.Duration) LookupOption {
 
 // Errors of searches. Use errors.Is to distinguish them.
 var (
-	// ErrNotFound: the node that was looked for did not turn up.
+	// ErrNotFound: no node knows the node.
 	ErrNotFound = errors.New("discv5: not found")
-	// ErrNoNodes: there is nobody to ask. No node has made contact, and no bootnode can be used.
+	// ErrNoNodes: there is no node to ask. No node has made contact, and no bootnode can be used.
 	ErrNoNodes = errors.New("discv5: no node is known and no bootnode can be used")
-	// ErrNoAnswer: none of the nodes that were asked has answered.
+	// ErrNoAnswer: none of the asked nodes has answered.
 	ErrNoAnswer = errors.New("discv5: none of the nodes that were asked has answered")
 	// ErrExhausted: lookups all over the network find no further nodes.
 	ErrExhausted = errors.New("discv5: no further nodes are found")
 )
 
-// Lookup finds the nodes closest to target in the network, closest first, 16 unless an option says
-// otherwise. All of them have answered. Fewer than that are all that the network has near target.
-// If ctx ends first, what has been found so far is returned with the context's error. The error
-// wraps ErrBusy if more than 64 lookups would be under way, ErrNoNodes if there is nobody to ask,
-// and ErrNoAnswer, with the cause, if nobody has answered: see Bootnodes.
+// Lookup finds the nodes closest to target in the network, closest first, 16 unless an option sets
+// another number. All of them have answered. If there are fewer, the network has no more near
+// target. If ctx ends first, Lookup returns the nodes found so far with the context's error. The
+// error wraps ErrBusy if more than 64 lookups would be under way, ErrNoNodes if there is no node to
+// ask, and ErrNoAnswer, with the cause, if no node has answered: see Bootnodes.
 func (n *Node) Lookup(ctx context.Context, target enr.ID, options ...LookupOption) ([]*enr.Record, error) {
 	s, err := n.search(target, nil, options)
 	if err != nil {
@@ -98,8 +98,8 @@ type search struct {
 	keep func(*enr.Record) bool
 }
 
-// search starts a lookup. keep, if not nil, decides which of the records that come up are handed
-// on; it is called from the goroutine that takes them.
+// search starts a lookup. keep, if not nil, selects the records to pass on; it runs in the
+// goroutine that takes them.
 func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []LookupOption) (*search, error) {
 	if err := n.running(); err != nil {
 		return nil, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
@@ -127,7 +127,7 @@ func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []Look
 	return s, nil
 }
 
-// outcome is nil if anybody has answered the queries of s, which has ended.
+// outcome returns nil if a node has answered the queries of s, which has ended.
 func (n *Node) outcome(s *search) error {
 	switch p := s.handle.Progress(); {
 	case p.Answers > 0:
@@ -141,8 +141,8 @@ func (n *Node) outcome(s *search) error {
 	return ErrNoNodes
 }
 
-// each hands on what is kept, until the lookup or ctx ends, or yield returns false: then more is
-// false. err says why the lookup found nobody to answer it, or was cut short.
+// each passes on the kept records until the lookup or ctx ends, or yield returns false: then more
+// is false. err is the reason why no node answered the lookup or why it ended early.
 func (n *Node) each(ctx context.Context, s *search, yield func(*enr.Record) bool) (more bool, err error) {
 	defer s.handle.Stop()
 	for ended := false; !ended; {
@@ -167,7 +167,7 @@ func (n *Node) each(ctx context.Context, s *search, yield func(*enr.Record) bool
 // all keeps every record.
 func all(*enr.Record) bool { return true }
 
-// results returns what decides which records of a search are results.
+// results returns the function that decides which records of a search are results.
 func (n *Node) results() func(*enr.Record) bool {
 	if n.cfg.TableFilter == nil {
 		return all
@@ -184,11 +184,11 @@ func (s *search) take() []*enr.Record {
 	return list
 }
 
-// Search streams the records that a lookup of target brings, as they come in, each node once.
-// They have been verified, but the nodes need not be alive. It ends with the lookup, with ctx, or
-// when the loop is left. If it ends for another reason than that the lookup is done and somebody
-// has answered it, the last pair has an error and no record: that of the context, ErrNotStarted,
-// ErrClosed, ErrBusy, ErrNoNodes or ErrNoAnswer.
+// Search streams the records that a lookup of target finds, as they arrive, each node once. They
+// are verified, but the nodes may not be alive. The sequence ends with the lookup, with ctx, or
+// with the loop. If the lookup did not complete, or no node answered it, the last pair has an error
+// and no record: the error of the context, ErrNotStarted, ErrClosed, ErrBusy, ErrNoNodes or
+// ErrNoAnswer.
 func (n *Node) Search(ctx context.Context, target enr.ID, options ...LookupOption) iter.Seq2[*enr.Record, error] {
 	return func(yield func(*enr.Record, error) bool) {
 		more, err := n.stream(ctx, target, options, func(r *enr.Record) bool { return yield(r, nil) })
@@ -198,7 +198,7 @@ func (n *Node) Search(ctx context.Context, target enr.ID, options ...LookupOptio
 	}
 }
 
-// stream hands on the records that a lookup of target brings. more is false if yield has returned
+// stream passes on the records that a lookup of target finds. more is false if yield has returned
 // false.
 func (n *Node) stream(ctx context.Context, target enr.ID, options []LookupOption, yield func(*enr.Record) bool) (more bool, err error) {
 	if err = ctx.Err(); err == nil {
@@ -214,8 +214,8 @@ func (n *Node) stream(ctx context.Context, target enr.ID, options []LookupOption
 	return true, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
 }
 
-// ended is why something ends before it is done: the context's error, or that of a node that does
-// not run.
+// ended returns the reason for an early end: the context's error, or that of a node that does not
+// run.
 func (n *Node) ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -223,9 +223,9 @@ func (n *Node) ended(ctx context.Context) error {
 	return n.running()
 }
 
-// Resolve finds the newest record of a node: from the node itself if it is known, else by a lookup.
-// The error wraps ErrNotFound if nobody has one. If ctx or the node ends first, what is known is
-// returned with the error.
+// Resolve finds the newest record of a node: it asks the node itself if it is known, and otherwise
+// looks it up. The error wraps ErrNotFound if no node has a record. If ctx or the node ends first,
+// Resolve returns the record that it has with the error.
 func (n *Node) Resolve(ctx context.Context, id enr.ID) (*enr.Record, error) {
 	if id == n.ID() {
 		return n.LocalRecord(), nil
@@ -267,8 +267,8 @@ func (n *Node) Resolve(ctx context.Context, id enr.ID) (*enr.Record, error) {
 
 const (
 	// searchPause is the shortest time between two lookups of RandomNodes, so that a loop that
-	// throws away most of what it gets does not become a burden to the network. LookupWhere pauses
-	// after searchEager lookups, and after one that brought nothing new.
+	// drops most records does not burden the network. LookupWhere pauses after searchEager lookups,
+	// and after one without new nodes.
 	searchPause = time.Second
 	searchEager = 8
 	// searchHeard bounds the nodes that LookupWhere remembers. Further ones count as seen.
@@ -276,9 +276,8 @@ const (
 )
 
 // LookupWhere looks for count nodes whose record satisfies match: in the table, in a lookup of
-// target, and then in lookups of other targets, all over the network. The records have been
-// verified; the nodes need not be alive. match is called from the caller's goroutine, once for each
-// node.
+// target, and then in lookups of other targets, all over the network. The records are verified; the
+// nodes may not be alive. It calls match in the caller's goroutine, once for each node.
 //
 // With fewer than count nodes there is an error: ErrExhausted if the lookups find no further nodes,
 // the error of the context, or one of Lookup.
@@ -331,8 +330,8 @@ func (n *Node) LookupWhere(ctx context.Context, target enr.ID, match func(*enr.R
 	}
 }
 
-// fruitlessMost is how many lookups in a row that bring nothing new it takes to believe that there
-// is nothing: so many as to ask half of a network of that size.
+// fruitlessMost is the number of consecutive lookups without new nodes after which LookupWhere
+// gives up: enough to ask half of a network of that size.
 func fruitlessMost(heard int, options []LookupOption) int {
 	cfg := lookupConfig(options)
 	if cfg.K <= 0 {
@@ -341,8 +340,8 @@ func fruitlessMost(heard int, options []LookupOption) int {
 	return min(max(heard/(2*cfg.K), 4), 64)
 }
 
-// spread returns the i-th of targets that lie evenly all over the network, the first being target
-// itself: each halves the largest gap that those before it have left.
+// spread returns the i-th of targets that lie evenly all over the network; the first is target
+// itself. Each target halves the largest gap between the earlier ones.
 func spread(random io.Reader, target enr.ID, i int) enr.ID {
 	if i == 0 {
 		return target
@@ -370,9 +369,9 @@ func (n *Node) pause(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// RandomNodes streams records of nodes from all over the network: what one lookup after another of
-// random targets brings. A node may come again after a while. It ends with ctx, when the node is
-// closed, or when the loop is left; the last pair then has the context's error, or ErrClosed, or
+// RandomNodes streams records of nodes from all over the network, from one lookup after another of
+// random targets. A node may appear once more after a while. The sequence ends with ctx, when the
+// node is closed, or with the loop; the last pair then has the context's error, ErrClosed, or
 // ErrNotStarted. Other errors, as of Search, also come without a record; the loop may continue
 // after them, and the next lookup follows.
 func (n *Node) RandomNodes(ctx context.Context, options ...LookupOption) iter.Seq2[*enr.Record, error] {
