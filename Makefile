@@ -24,8 +24,8 @@ SOAKOUT   ?= $(CURDIR)/bin/soak
 # Lint vets for these platforms. Tests run on the machine's own.
 PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-# Lint checks these modules. All but the first one build other implementations.
-MODULES     = . bench fuzz/diff fuzz/libsecp geth interop
+# Lint checks all modules of the repository. Some of them build other implementations.
+MODULES    ?= . $(sort $(patsubst ./%/go.mod,%,$(shell find . -mindepth 2 -name go.mod -not -path '*/node_modules/*' -not -path './bin/*')))
 
 # Tools outside the module, each with its version. Make builds them into bin/tools.
 GOLANGCI    = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
