@@ -61,6 +61,10 @@ type Config struct {
 	// Conns are additional transports that move datagrams in batches; see fastpath.Conn. The Conns
 	// of package simnet put the node on a simulated network, for tests.
 	Conns []fastpath.Conn
+	// SourceFilter, if not nil, drops datagrams of unknown sources before the node reads them.
+	// Those of sessions, and answers that the node waits for, pass. The node closes it. Package
+	// fastpath/filter has one for Linux. It excludes OtherProtocol, whose peers it does not know.
+	SourceFilter fastpath.SourceFilter
 	// OtherProtocol, if not nil, receives the datagrams of another protocol. Without it the node
 	// counts and drops them, most of them in the kernel.
 	OtherProtocol OtherProtocolHandler
@@ -300,6 +304,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if err := checkListenAddrs(c.ListenAddrs); err != nil {
 		return c, err
+	}
+	if c.SourceFilter != nil && c.OtherProtocol != nil {
+		return c, fmt.Errorf("%w: SourceFilter and OtherProtocol", ErrConfig)
 	}
 	if n := len(c.ListenAddrs) + len(c.PacketConns) + len(c.Conns); n > maxListen {
 		return c, fmt.Errorf("%w: %d listen addresses and sockets, at most %d", ErrConfig, n, maxListen)

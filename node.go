@@ -167,6 +167,10 @@ func (n *Node) listen() error {
 		}
 		n.addGroup(g)
 	}
+	if err := n.attachFilter(); err != nil {
+		n.closeSockets()
+		return err
+	}
 	return nil
 }
 
@@ -230,6 +234,9 @@ func (n *Node) build() error {
 	}
 	if n.cfg.SaveRecord != nil || n.cfg.Store != nil {
 		cfg.SaveRecord = n.saveRecord
+	}
+	if n.cfg.SourceFilter != nil {
+		cfg.Peers = n.cfg.SourceFilter
 	}
 	cfg.LowPorts = n.cfg.LowPorts
 	cfg.Resend, cfg.Table.InboundLimit = n.cfg.Resend, n.cfg.InboundLimit
@@ -376,6 +383,9 @@ func (n *Node) closeSockets() error {
 		if err := g.Close(); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	if f := n.cfg.SourceFilter; f != nil {
+		errs = append(errs, f.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -46,7 +46,7 @@ func newTx(batch int) *fastpath.Tx { return fastpath.NewTx(batch, codec.MaxPacke
 func (o *sender) Buffer() []byte {
 	t := o.batch[o.home]
 	if t.Full() {
-		o.conns[o.home].WriteBatch(t)
+		o.write(o.home)
 	}
 	return t.Buffer()
 }
@@ -72,7 +72,7 @@ func (o *sender) Commit(size int, to netip.AddrPort, via engine.Via) {
 		o.batch[at] = t
 	}
 	if t.Full() {
-		o.conns[at].WriteBatch(t)
+		o.write(at)
 	}
 	copy(t.Buffer(), o.batch[o.home].Buffer()[:size])
 	t.CommitFrom(size, to, localOf(via))
@@ -83,9 +83,17 @@ func (o *sender) Commit(size int, to netip.AddrPort, via engine.Via) {
 func (o *sender) flush() {
 	for i, t := range o.batch {
 		if t != nil && t.Len() > 0 {
-			o.conns[i].WriteBatch(t)
+			o.write(i)
 		}
 	}
+}
+
+// write sends what is queued for a listen address.
+func (o *sender) write(at int) {
+	if f := o.n.cfg.SourceFilter; f != nil {
+		f.Flush() // the answers must pass
+	}
+	o.conns[at].WriteBatch(o.batch[at])
 }
 
 // receiver serves one socket.

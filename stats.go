@@ -45,6 +45,9 @@ type TableCounters = table.Counters
 type Stats struct {
 	Counters Counters
 	Sockets  fastpath.ConnStats // summed over all sockets
+	// Filter has the counts of Config.SourceFilter. Datagrams that it drops at a socket are among
+	// Sockets.KernelDrops too.
+	Filter   fastpath.FilterStats
 	Sessions SessionStats
 	Table    int // members of the table
 	Live     int // members that have answered
@@ -62,6 +65,9 @@ func (n *Node) Stats() (s Stats) {
 	s.Counters = n.engine.Counters()
 	for _, g := range n.groups {
 		s.Sockets.Add(g.Stats())
+	}
+	if f := n.cfg.SourceFilter; f != nil {
+		s.Filter = f.Stats()
 	}
 	s.Sessions = n.engine.Sessions().Stats()
 	t := n.engine.Table()

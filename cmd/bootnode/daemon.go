@@ -48,12 +48,14 @@ type daemon struct {
 	memory      []any    // how the node fits into a memory limit, for the log
 	warnings    []string // logged after the start has succeeded
 	seeds       []discv5.Contact
+	filter      filterLog
 }
 
 // serve runs the node until ctx ends, which is not an error. It logs nothing before every step of
 // the start that can fail has succeeded, so that the error is the only line.
 func (d *daemon) serve(ctx context.Context) (err error) {
 	o := d.o
+	d.filter.log = d.log
 	d.count, d.access = newCounts(time.Now()), newAccessList()
 	if d.storage, err = openStorage(o); err != nil {
 		return err
@@ -163,10 +165,16 @@ func (d *daemon) makeNode() error {
 // listen creates the node. If the system has no IPv6, it leaves out IPv6 addresses that the user
 // did not name.
 func listen(cfg discv5.Config, o *options) (*discv5.Node, error) {
-	node, err := discv5.New(cfg)
+	create := func() (node *discv5.Node, err error) {
+		if cfg.SourceFilter, err = o.sourceFilter(); err != nil { // each node needs a new one
+			return nil, err
+		}
+		return discv5.New(cfg)
+	}
+	node, err := create()
 	if len(o.optional6) > 0 && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
 		cfg.ListenAddrs = o.listen
-		node, err = discv5.New(cfg)
+		node, err = create()
 	}
 	var op *net.OpError
 	switch {
@@ -194,6 +202,7 @@ func (d *daemon) logStartup() {
 	for i, info := range d.node.Sockets() {
 		d.log.Info("listening", "addr", addrs[i], "got", info.String())
 	}
+	d.filter.look(d.node)
 	endpoints := endpointsOf(r)
 	for _, a := range endpoints {
 		d.log.Info("advertised", "addr", a, "from", d.originOf(a, addrs))
@@ -308,6 +317,7 @@ func (d *daemon) watch(ctx context.Context, k *keeper) error {
 		case now := <-status:
 			report.report(d.node.Stats(), now)
 		case now := <-health.C:
+			d.filter.look(d.node)
 			if failure = d.node.Err(); failure == nil && now.Sub(notified) >= statusEvery {
 				notified = now
 				d.manager.alive(d.node.Stats())

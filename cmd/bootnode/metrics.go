@@ -82,6 +82,7 @@ func newCollector(node *discv5.Node) *collector {
 	count("table_changes_total", changes, "change", "displaced", func(s *discv5.Stats) uint64 { return s.TableEvents.Displaced })
 	count("table_changes_total", changes, "change", "exchanged", func(s *discv5.Stats) uint64 { return s.TableEvents.Turned })
 	c.addSockets()
+	c.addFilter()
 	return c
 }
 

@@ -61,6 +61,7 @@ var withoutFlag = map[string]string{
 	"TalkConcurrency":    "a bootnode has no handlers",
 	"TalkPerPeer":        "a bootnode has no handlers",
 	"TalkRates":          "a bootnode has no handlers",
+	"SourceFilter":       "--filter, and the rates of --filter-prefix-rate and --filter-total-rate",
 }
 
 // flagOf is the name that a flag for a field of discv5.Config has: its words, with dashes.

@@ -91,6 +91,8 @@ type options struct {
 	tableLimits   discv5.PrefixLimits  // of tableIn
 	exemptPrivate discv5.ExemptPrivate // of exemptIn
 	lowPorts      bool
+
+	filter filterOptions
 }
 
 func flagSet(o *options) *pflag.FlagSet {
@@ -128,6 +130,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.Float64Var(&o.topicsScale, "topics-wait-scale", 1, "multiply the waiting times of the specification by `FACTOR`; below 1 an attacker gets more of the ads")
 	f.IntVar(&o.sockets, "sockets", 0, "`N` sockets for each address. Default: one for each CPU")
 	f.BoolVar(&o.noGSO, "no-gso", false, "send without UDP_SEGMENT, for network cards that corrupt such packets, and receive without UDP_GRO")
+	o.filter.addFlags(f)
 	f.DurationVar(&o.save, "save-interval", defaultSaveInterval, "`TIME` between saves of the known nodes")
 	f.StringVar(&o.config, "config", "", "`FILE` in TOML with settings; its keys are the names of these flags")
 	f.BoolVar(&o.print, "print-config", false, "print all settings as such a file, and exit")
@@ -173,6 +176,7 @@ var sections = []struct {
 	{"Other nodes", []string{"bootnodes", "bootnodes-file", "ban-file", "netrestrict", "low-ports"}},
 	{"Limits", []string{"max-sessions", "bucket-limits", "table-limits", "exempt-private"}},
 	{"Topics", []string{"topics", "topics-capacity", "topics-wait-scale"}},
+	{"Source filter (Linux)", filterFlags},
 	{"Key and data", []string{"datadir", "nodekey", "nodekeyhex", "save-interval"}},
 	{"HTTP", []string{"http", "metrics", "http-vhosts", "pprof"}},
 	{"Log", []string{"log-level", "log-json", "log-status"}},

@@ -219,6 +219,9 @@ func (w *Worker) sendOrQueue(c *call) {
 	if p == nil {
 		p = new(outbound)
 		cs.peers[c.key] = p
+		if w.e.cfg.Peers != nil {
+			w.e.cfg.Peers.Hold(c.key.AddrPort())
+		}
 	}
 	if len(p.calls) >= w.e.cfg.MaxPeerRequests {
 		cs.mu.Unlock()
@@ -382,6 +385,9 @@ func (w *Worker) unlink(c *call) {
 	}
 	if len(p.calls) == 0 {
 		delete(cs.peers, c.key)
+		if w.e.cfg.Peers != nil {
+			w.e.cfg.Peers.Release(c.key.AddrPort())
+		}
 	}
 	var s succession
 	var keys *session.Keys

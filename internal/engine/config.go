@@ -19,6 +19,12 @@ import (
 	"github.com/fastdisc/discv5/topic"
 )
 
+// PeerSet counts how often each endpoint is held; see Config.Peers. fastpath.SourceFilter is one.
+type PeerSet interface {
+	Hold(from netip.AddrPort)
+	Release(from netip.AddrPort)
+}
+
 // Config configures an engine. The zero value of a field stands for its default.
 type Config struct {
 	// Key is the identity of the node and Record its signed record. Both are required, and the
@@ -36,7 +42,12 @@ type Config struct {
 	// Without it no local address is known.
 	LocalAddr func(Via) netip.Addr
 
-	// Session configures the session map. New sets its Seed and Protocol.
+	// Peers, if not nil, is told which endpoints the node expects datagrams from: those of sessions,
+	// and those that requests wait for. Locks are held during its calls.
+	Peers PeerSet
+
+	// Session configures the session map. New sets its Seed and Protocol, and Hold and Release if
+	// there are Peers.
 	Session session.Config
 	// Table configures the node table. New sets its Self, Seed and OnChange.
 	Table table.Config

@@ -73,6 +73,9 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.OnEvent != nil {
 		cfg.Session.OnEnd = func(k *session.Key) { e.event(Event{Kind: SessionEnded, ID: k.ID(), Addr: k.AddrPort()}) }
 	}
+	if cfg.Peers != nil {
+		cfg.Session.Hold, cfg.Session.Release = cfg.Peers.Hold, cfg.Peers.Release
+	}
 	e.sessions = session.NewMap(cfg.Session)
 	if e.records = cfg.RecordCache; e.records == nil {
 		e.records = enr.NewCache(cfg.Records, seed(1))

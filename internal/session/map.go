@@ -2,6 +2,7 @@ package session
 
 import (
 	"math/bits"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,6 +72,27 @@ type Config struct {
 	// OnEnd, if not nil, is called when a session expires, is evicted or removed. A lock is held
 	// during the call, so OnEnd must return promptly and must not use the Map.
 	OnEnd func(*Key)
+
+	// Hold and Release, if not nil, are called with the endpoint of a session when it begins and
+	// when it ends. Unlike OnEnd they include sessions whose handshake never completes. A lock is
+	// held during the call.
+	Hold, Release func(netip.AddrPort)
+}
+
+// Capacity returns the largest number of sessions that a Map of c holds.
+func (c Config) Capacity() int {
+	c.setDefaults()
+	return c.shardCapacity() * c.Shards
+}
+
+// shardCapacity returns the largest number of sessions of a shard. c has its defaults.
+func (c *Config) shardCapacity() int {
+	n := (c.MaxSessions + c.Shards - 1) / c.Shards
+	if c.Shards > 1 {
+		// Hashing is uneven, so a shard gets four standard deviations and a little more.
+		n += 4*isqrt(n) + 8
+	}
+	return n
 }
 
 func (c *Config) setDefaults() {
@@ -177,11 +199,7 @@ func (e *slot) reset(k *Key, live bool) {
 func NewMap(cfg Config) *Map {
 	cfg.setDefaults()
 	m := &Map{cfg: cfg, shards: make([]shard, cfg.Shards)}
-	capacity := (cfg.MaxSessions + cfg.Shards - 1) / cfg.Shards
-	if cfg.Shards > 1 {
-		// Hashing is uneven, so a shard gets four standard deviations and a little more.
-		capacity += 4*isqrt(capacity) + 8
-	}
+	capacity := cfg.shardCapacity()
 	for i := range m.shards {
 		m.shards[i].begin(capacity)
 	}

@@ -40,6 +40,9 @@ func (s *shard) insert(m *Map, now time.Duration, k *Key, h uint64) *slot {
 	s.free = s.free[:len(s.free)-1]
 	s.slots[i].reset(k, true)
 	m.held.add(k)
+	if m.cfg.Hold != nil {
+		m.cfg.Hold(k.AddrPort())
+	}
 	return &s.slots[i]
 }
 
@@ -51,6 +54,9 @@ func (s *shard) drop(m *Map, i uint32) {
 	}
 	s.sessions.remove(e.key.hash(m.cfg.Seed), i)
 	m.held.release(&e.key)
+	if m.cfg.Release != nil {
+		m.cfg.Release(e.key.AddrPort())
+	}
 	e.reset(new(Key), false)
 	s.free = append(s.free, i)
 }
