@@ -21,7 +21,9 @@ import (
 
 // PeerSet counts how often each endpoint is held; see Config.Peers. fastpath.SourceFilter is one.
 type PeerSet interface {
+	// Hold says that the node expects datagrams from an endpoint.
 	Hold(from netip.AddrPort)
+	// Release takes one call of Hold back.
 	Release(from netip.AddrPort)
 }
 
@@ -42,8 +44,8 @@ type Config struct {
 	// Without it no local address is known.
 	LocalAddr func(Via) netip.Addr
 
-	// Peers, if not nil, is told which endpoints the node expects datagrams from: those of sessions,
-	// and those that requests wait for. Locks are held during its calls.
+	// Peers, if not nil, is told which endpoints the node expects datagrams from: those of
+	// sessions, and those that requests wait for. Locks are held during its calls.
 	Peers PeerSet
 
 	// Session configures the session map. New sets its Seed and Protocol, and Hold and Release if
