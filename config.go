@@ -65,7 +65,6 @@ type Config struct {
 	// Those of sessions, and answers that the node waits for, pass. The node closes it. Package
 	// fastpath/filter has one for Linux. It excludes OtherProtocol, whose peers it does not know.
 	SourceFilter fastpath.SourceFilter
-	SourceFilter fastpath.SourceFilter
 	// OtherProtocol, if not nil, receives the datagrams of another protocol. Without it the node
 	// counts and drops them, most of them in the kernel.
 	OtherProtocol OtherProtocolHandler

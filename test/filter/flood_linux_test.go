@@ -1,0 +1,369 @@
+package filter
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/proctest"
+	"github.com/fastdisc/discv5/internal/session"
+)
+
+// Settings of TestFlood, in the environment.
+const (
+	floodOn      = "DISCV5_FLOOD"         // 1 runs it
+	floodRate    = "DISCV5_FLOOD_RATE"    // junk packets a second, 1,000,000
+	floodSeconds = "DISCV5_FLOOD_SECONDS" // of each measurement, 5
+	floodModes   = "DISCV5_FLOOD_MODES"   // values of --filter, "none socket tc xdp"
+)
+
+const (
+	floodSources  = 32768
+	floodSessions = 1000
+	floodRequests = 4000 // a second, of all sessions
+)
+
+func setting(name string, def int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return def
+}
+
+// TestFlood measures how many requests of 1,000 peers with sessions a bootnode on one CPU answers
+// next to junk from 32,768 sources that arrives on the same CPU. Each junk packet is a message from
+// a node without a session, which costs a WHOAREYOU if it comes through. Peers have the other CPU.
+func TestFlood(t *testing.T) {
+	if os.Getenv(floodOn) == "" {
+		t.Skipf("skipped: a measurement; set %s=1", floodOn)
+	}
+	dir := t.TempDir()
+	for _, p := range []string{"bootnode", "loadgen"} {
+		if err := proctest.Build(filepath.Join(dir, p), "../../cmd/"+p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	modes := strings.Fields(os.Getenv(floodModes))
+	if len(modes) == 0 {
+		modes = []string{"none", "socket", "tc", "xdp"}
+	}
+	for _, sources := range []struct {
+		name string
+		make func(i int) [4]byte
+	}{
+		{"128 networks", func(i int) [4]byte { return [4]byte{33, 1, byte(i >> 8), byte(i)} }},
+		{"32768 networks", func(i int) [4]byte { return [4]byte{34, byte(i >> 8), byte(i), 7} }},
+	} {
+		for _, mode := range modes {
+			t.Run(sources.name+"/"+mode, func(t *testing.T) {
+				r := flood(t, dir, mode, sources.make)
+				t.Logf("FLOOD %s, %s: %.0f junk packets/s offered, %.2f %% of %d requests answered; passed: %.0f held, %.0f handshake, %.0f new; dropped: %.0f prefix, %.0f total; %.0f read",
+					mode, sources.name, r.offered, 100*r.answered, r.requests, r.metrics[`discv5_filter_passed_total{source="held"}`], r.metrics[`discv5_filter_passed_total{source="handshake"}`],
+					r.metrics[`discv5_filter_passed_total{source="new"}`], r.metrics[`discv5_filter_dropped_total{cause="prefix"}`], r.metrics[`discv5_filter_dropped_total{cause="total"}`],
+					r.metrics[`discv5_socket_datagrams_total{direction="in"}`])
+				if mode == "xdp" && r.answered < 0.99 {
+					t.Errorf("%.2f %% of the requests are answered, want 99 %%", 100*r.answered)
+				}
+			})
+		}
+	}
+}
+
+type floodResult struct {
+	offered  float64 // junk packets a second
+	answered float64 // part of the requests
+	requests int
+	metrics  map[string]float64
+}
+
+// busyCPU is where the bootnode runs and junk arrives; peers run on the other one.
+const busyCPU, peerCPU = "0", "1"
+
+func flood(t *testing.T, dir, mode string, source func(int) [4]byte) (r floodResult) {
+	l := newLab(t)
+	seconds := setting(floodSeconds, 5)
+	if mode != "xdp" { // live frames need an interface with some XDP program
+		if _, err := occupy(t, l.node, "vn"); err != nil {
+			t.Skipf("skipped: XDP: %v", err)
+		}
+	}
+	cmd := exec.Command("taskset", "-c", busyCPU, "env", "GOMAXPROCS=1", filepath.Join(dir, "bootnode"),
+		"--addr", node4+":9000", "--sockets", "1", "--datadir", t.TempDir(), "--http", "127.0.0.1:8080", "--filter", mode, "--log-status", "0")
+	node := proctest.Start(t, cmd, proctest.Options{Launch: l.node.launch})
+	record := node.Record(t)
+	eventually(t, "the filter is on", func() bool { return strings.Contains(node.Log.String(), "serving HTTP") })
+
+	// 1,000 sessions from 50 networks.
+	args := []string{"-c", peerCPU, filepath.Join(dir, "loadgen"), "--target", record.String(), "--json", "-",
+		"--identities", fmt.Sprint(floodSessions), "--sockets", fmt.Sprint(floodSessions), "--no-gso",
+		"--rate", fmt.Sprint(floodRequests), "--warmup", "6s", "--duration", fmt.Sprintf("%ds", seconds), "--timeout", "1s"}
+	for i := range 50 {
+		args = append(args, "--source", fmt.Sprintf("10.70.%d.1", i))
+	}
+	var out, log bytes.Buffer
+	load := exec.Command("taskset", args...)
+	load.Stdout, load.Stderr = &out, &log
+	if err := l.net.launch(load.Start); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- load.Wait() }()
+	eventually(t, "the sessions", func() bool { return l.metrics(t)["discv5_sessions"] >= floodSessions })
+
+	junk := l.liveFrames(t, record, source)
+	stop := make(chan struct{})
+	sent := make(chan float64, 1)
+	go func() { sent <- junk(stop) }()
+	var err error
+	select {
+	case err = <-ended:
+	case <-time.After(patience):
+		load.Process.Kill()
+		err = <-ended
+	}
+	close(stop)
+	r.offered = <-sent
+	if err != nil {
+		t.Fatalf("loadgen: %v\n%s", err, log.String())
+	}
+	var report struct {
+		Result struct {
+			Total struct{ Sent, Answered, Lost, Unsent int }
+		}
+	}
+	if err := json.Unmarshal(out.Bytes(), &report); err != nil {
+		t.Fatalf("%v: %s", err, out.String())
+	}
+	total := report.Result.Total
+	r.requests = total.Sent + total.Unsent
+	r.answered = float64(total.Answered) / float64(r.requests)
+	r.metrics = l.metrics(t)
+	if want := strings.ReplaceAll(mode, "none", ""); want != "" && r.metrics[`discv5_filter_mode{mode="`+mode+`"}`] != 1 {
+		t.Errorf("the filter is not in mode %s:\n%s", mode, node.Log)
+	}
+	return r
+}
+
+// metrics returns the metrics of the bootnode, nil if it does not answer.
+func (l *lab) metrics(t *testing.T) (m map[string]float64) {
+	t.Helper()
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(_ context.Context, network, addr string) (c net.Conn, err error) {
+		l.node.do(func() { c, err = net.DialTimeout(network, addr, 5*time.Second) })
+		return c, err
+	}}}
+	resp, err := client.Get("http://127.0.0.1:8080/metrics")
+	if err != nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(bufio.NewReader(resp.Body))
+	if err != nil {
+		return nil
+	}
+	if m, err = proctest.Metrics(string(page)); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// liveFrames prepares junk to the node. The result sends it from the net's end of the interface, at
+// the rate that is asked for at most, until stop is closed, and returns the rate.
+func (l *lab) liveFrames(t *testing.T, record *enr.Record, source func(int) [4]byte) func(stop chan struct{}) float64 {
+	t.Helper()
+	var dst, src net.HardwareAddr
+	l.node.do(func() { dst = hardware(t, "vn") })
+	l.net.do(func() { src = hardware(t, "vp") })
+	id := [32]byte(record.ID())
+	frames, size := make([][]byte, floodSources), 0
+	for i := range frames {
+		frames[i] = junkFrame(t, dst, src, source(i), &id)
+		size = len(frames[i])
+	}
+	list, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: uint32(size), MaxEntries: floodSources})
+	if err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	t.Cleanup(func() { list.Close() })
+	for i, f := range frames {
+		if err := list.Put(uint32(i), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { next.Close() })
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.XDP, License: "MIT", Instructions: generator(list, next, size)})
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	t.Cleanup(func() { prog.Close() })
+	// Each run of a program that is attached nowhere waits for an RCU grace period.
+	l.net.ip(t, "link add ga type veth peer name gb")
+	var index uint32
+	l.net.do(func() {
+		var ga, vp *net.Interface
+		if ga, err = net.InterfaceByName("ga"); err != nil {
+			return
+		}
+		if vp, err = net.InterfaceByName("vp"); err != nil {
+			return
+		}
+		index = uint32(vp.Index)
+		var k link.Link
+		if k, err = link.AttachXDP(link.XDPOptions{Program: prog, Interface: ga.Index}); err == nil {
+			t.Cleanup(func() { k.Close() })
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rate := setting(floodRate, 1_000_000)
+	return func(stop chan struct{}) (offered float64) {
+		l.net.do(func() { offered = runGenerator(t, prog, frames[0], index, rate, stop) })
+		return offered
+	}
+}
+
+func hardware(t *testing.T, name string) net.HardwareAddr {
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		t.Error(err)
+		return make(net.HardwareAddr, 6)
+	}
+	return i.HardwareAddr
+}
+
+// runGenerator sends live frames from the CPU of the bootnode.
+func runGenerator(t *testing.T, prog *ebpf.Program, first []byte, index uint32, rate int, stop chan struct{}) float64 {
+	var before, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		t.Error(err)
+	}
+	one.Set(0)
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		t.Error(err)
+	}
+	defer unix.SchedSetaffinity(0, &before)
+	const burst, liveFrames = 256, 2
+	type context struct{ Data, DataEnd, DataMeta, Ifindex, Queue, Egress uint32 }
+	opts := &ebpf.RunOptions{Data: first, Context: &context{DataEnd: uint32(len(first)), Ifindex: index}, Repeat: burst, Flags: liveFrames, BatchSize: 64}
+	sent, start := 0, time.Now()
+	due := start // of the next burst
+	for {
+		select {
+		case <-stop:
+			return float64(sent) / time.Since(start).Seconds()
+		default:
+		}
+		now := time.Now()
+		if ahead := due.Sub(now); ahead > 200*time.Microsecond {
+			time.Sleep(ahead)
+			continue
+		}
+		if now.Sub(due) > 20*time.Millisecond { // the generator had no CPU; it does not catch up
+			due = now
+		}
+		due = due.Add(burst * time.Second / time.Duration(rate))
+		_, err := prog.Run(opts)
+		if errors.Is(err, unix.ENOSPC) { // the interface's queue is full: some are lost
+			continue
+		}
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		sent += burst
+	}
+}
+
+// junkFrame is a message that nobody can open, from a node without a session.
+func junkFrame(t *testing.T, dst, src net.HardwareAddr, from [4]byte, to *[32]byte) []byte {
+	t.Helper()
+	h := session.Header{Protocol: codec.DefaultProtocol}
+	noise := make([]byte, 24)
+	for _, b := range [][]byte{h.Source[:], h.IV[:], h.Nonce[:], noise} {
+		if _, err := rand.Read(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	payload := h.AppendUnopenable(nil, to, noise)
+	b := append([]byte(nil), dst...)
+	b = append(b, src...)
+	b = append(b, 8, 0, 0x45, 0)
+	b = binary.BigEndian.AppendUint16(b, uint16(28+len(payload)))
+	b = append(b, 0, 0, 0, 0, 64, 17, 0, 0)
+	b = append(b, from[:]...)
+	b = append(b, 10, 1, 0, 1)
+	var sum uint32
+	for i := 14; i < 34; i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(b[i:]))
+	}
+	sum = sum&0xffff + sum>>16
+	sum = sum&0xffff + sum>>16
+	binary.BigEndian.PutUint16(b[24:], ^uint16(sum))
+	b = binary.BigEndian.AppendUint16(b, 30303)
+	b = binary.BigEndian.AppendUint16(b, 9000)
+	b = binary.BigEndian.AppendUint16(b, uint16(8+len(payload)))
+	b = append(b, 0, 0) // no checksum
+	return append(b, payload...)
+}
+
+// generator is an XDP program that sends the next of the frames.
+func generator(frames, next *ebpf.Map, size int) asm.Instructions {
+	text := asm.Instructions{
+		asm.LoadMem(asm.R6, asm.R1, 0, asm.Word),
+		asm.LoadMem(asm.R7, asm.R1, 4, asm.Word),
+		asm.Mov.Reg(asm.R1, asm.R6),
+		asm.Add.Imm(asm.R1, int32(size)),
+		asm.JGT.Reg(asm.R1, asm.R7, "bad"),
+		asm.LoadMapValue(asm.R8, next.FD(), 0),
+		asm.LoadMem(asm.R1, asm.R8, 0, asm.DWord),
+		asm.Mov.Reg(asm.R2, asm.R1),
+		asm.Add.Imm(asm.R1, 1),
+		asm.StoreMem(asm.R8, 0, asm.R1, asm.DWord),
+		asm.And.Imm(asm.R2, floodSources-1),
+		asm.StoreMem(asm.RFP, -4, asm.R2, asm.Word),
+		asm.Mov.Reg(asm.R2, asm.RFP),
+		asm.Add.Imm(asm.R2, -4),
+		asm.LoadMapPtr(asm.R1, frames.FD()),
+		asm.FnMapLookupElem.Call(),
+		asm.JEq.Imm(asm.R0, 0, "bad"),
+	}
+	at := 0
+	for _, s := range []struct {
+		n    int
+		size asm.Size
+	}{{8, asm.DWord}, {4, asm.Word}, {2, asm.Half}, {1, asm.Byte}} {
+		for ; at+s.n <= size; at += s.n {
+			text = append(text, asm.LoadMem(asm.R1, asm.R0, int16(at), s.size), asm.StoreMem(asm.R6, int16(at), asm.R1, s.size))
+		}
+	}
+	const tx = 3
+	return append(text,
+		asm.Mov.Imm(asm.R0, tx), asm.Return(),
+		asm.Mov.Imm(asm.R0, 0).WithSymbol("bad"), asm.Return())
+}
