@@ -49,15 +49,16 @@ var ErrConfig = errors.New("filter: invalid configuration")
 func DefaultPrefixRate() limits.Rate { return limits.Rate{PerSecond: 64, Burst: 128} }
 
 // DefaultTotalRate limits all unknown sources together. Each datagram can cost a WHOAREYOU, which
-// takes a few microseconds, and each second one a handshake.
-func DefaultTotalRate() limits.Rate { return limits.Rate{PerSecond: 4096, Burst: 4096} }
+// takes a few microseconds, and lets HandshakePackets more through. A busy bootnode meets some
+// hundred new nodes a second.
+func DefaultTotalRate() limits.Rate { return limits.Rate{PerSecond: 2048, Burst: 4096} }
 
 const (
 	// HandshakeTime is how long a source that a bucket has let through may send more.
 	HandshakeTime = 2 * time.Second
-	// HandshakePackets is the number of datagrams that it may send: those of a handshake, with
-	// retries.
-	HandshakePackets = 4
+	// HandshakePackets is the number of datagrams that it may send: the handshake, and a second
+	// message or a retry. A new node whose packets are lost more often is charged once more.
+	HandshakePackets = 2
 
 	// Prefixes is the number of prefixes whose bucket is remembered. A forgotten prefix has a full
 	// bucket.
