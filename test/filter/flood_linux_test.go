@@ -120,7 +120,7 @@ func flood(t *testing.T, dir, mode string, source func(int) [4]byte) (r floodRes
 		"--addr", node4+":9000", "--sockets", "1", "--datadir", t.TempDir(), "--http", "127.0.0.1:8080", "--filter", mode, "--filter-interface", "vn,vj", "--log-status", "0")
 	node := proctest.Start(t, cmd, proctest.Options{Launch: l.node.launch})
 	record := node.Record(t)
-	eventually(t, "the filter is on", func() bool { return strings.Contains(node.Log.String(), "serving HTTP") })
+	eventually(t, "the bootnode serves metrics", func() bool { return l.metrics(t) != nil })
 
 	// 1,000 sessions from 50 networks.
 	args := []string{"-n", nice, "taskset", "-c", peerCPU, filepath.Join(dir, "loadgen"), "--target", record.String(), "--json", "-",
