@@ -17,7 +17,7 @@
 // Each purpose has an example below.
 //
 //   - Run: [New] with a [Config], [Node.Start], [Node.Close], [Node.Done], [Node.Err], [Node.ID],
-//     [Node.Addrs], [Node.Sockets]
+//     [Node.Addrs], [Node.Sockets], [Node.SourceFilter]
 //   - Name nodes: [ContactOf], [Contacts], [ParseContact], [ParseContacts], [EnodeContact],
 //     [ContactAt], [ListedContacts]
 //   - Ask one node: [Node.Ping], [Node.FindNode], [Node.RequestENR], with [WithTimeout]

@@ -57,11 +57,11 @@ func TestPeersFollowSessionsAndRequests(t *testing.T) {
 	want("the request has ended", held)
 
 	// A message that does not open: challenged, and nothing held.
-	stranger := netip.MustParseAddrPort("94.0.0.1:9000")
+	unverified := netip.MustParseAddrPort("94.0.0.1:9000")
 	nw.Tap = func(_, to netip.AddrPort, raw []byte) {
 		if to == b.addr {
 			nw.Tap = nil
-			nw.Send(stranger, b.addr, raw)
+			nw.Send(unverified, b.addr, raw)
 		}
 	}
 	// a makes contact with b. Its packets must pass at b, and those of b at a, before they leave.
