@@ -92,13 +92,17 @@ func TestSources(t *testing.T) {
 	steady := discv5.LimitedSource{Prefix: netip.MustParsePrefix("198.51.100.0/24"), Cause: dropCounters[0]}
 	n := 0
 	for slice := range 2 * hourSlices {
-		for range 60 {
-			list := []discv5.LimitedSource{steady}
-			for range maxSources / 4 {
+		for look := range 60 {
+			var list []discv5.LimitedSource
+			others := maxSources / 4
+			if look == 0 { // the others come first, and fill the slice
+				others = maxSources
+			}
+			for range others {
 				n++
 				list = append(list, discv5.LimitedSource{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}), 32), Cause: dropCounters[0]})
 			}
-			c.add(list)
+			c.add(append(list, steady))
 			if len(c.slices[c.now]) > maxSources {
 				t.Fatalf("%d sources in slice %d", len(c.slices[c.now]), slice)
 			}

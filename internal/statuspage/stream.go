@@ -196,13 +196,9 @@ func (p *Page) live(rw http.ResponseWriter, r *http.Request) {
 	}
 	defer p.streams.remove(st)
 	c := http.NewResponseController(rw)
-	// The deadlines of the server are for requests that end.
-	if c.SetReadDeadline(time.Time{}) != nil {
-		http.Error(rw, "this server cannot stream", http.StatusInternalServerError)
-		return
-	}
 	setHeaders(rw)
 	rw.Header().Set("Content-Type", "text/event-stream")
+	// The write deadline of the server is for responses that end.
 	write := func(b []byte) bool {
 		if c.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
 			return false
