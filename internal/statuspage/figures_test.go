@@ -246,9 +246,10 @@ func TestReach(t *testing.T) {
 	}{
 		{"none", discv5.AddressState{Family: discv5.IPv6}, "none", "names no address of this family"},
 		{"revoked", discv5.AddressState{Revoked: at.Addr(), RevokedUntil: time.Date(2026, 11, 30, 9, 30, 0, 0, time.UTC)}, "none", "did not reach 203.0.113.7, so the record dropped it; votes for it count from 09:30 UTC"},
-		{"unproven", discv5.AddressState{Endpoint: at, Source: discv5.AddressVoted}, "unproven", "nothing speaks against the address (voted for by peers)"},
+		{"unproven", discv5.AddressState{Endpoint: netip.MustParseAddrPort("9.9.9.9:9"), Source: discv5.AddressVoted}, "unproven", "nothing speaks against the address (voted for by peers)"},
 		{"proven", discv5.AddressState{Endpoint: at, Source: discv5.AddressConfigured, Proven: true, ProvenBy: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24")}},
 			"reachable", "reached it here: from 192.0.2.0/24 and 198.51.100.0/24 (from --extip)"},
+		{"private", discv5.AddressState{Endpoint: netip.MustParseAddrPort("192.168.1.5:9000"), Source: discv5.AddressInterface}, "local", "Only nodes of this network can reach this"},
 		{"rival", discv5.AddressState{Endpoint: at, Source: discv5.AddressSaved, Proven: true, InDoubt: true, Rival: rival, RivalVotes: 7, Votes: 3}, "in_doubt", "7 peers see the node at 203.0.113.8:1, and 3 at this address (of the last run)"},
 		{"missed", discv5.AddressState{Endpoint: at, Source: discv5.AddressPinned, InDoubt: true, Missed: 1, MissedMax: 5}, "in_doubt", "1 network that should have found the node did not; at 5"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -102,6 +103,7 @@ func (p *Page) watchConditions(now time.Time) {
 const (
 	stateReachable = "reachable"
 	stateUnproven  = "unproven"
+	stateLocal     = "local"
 	stateInDoubt   = "in_doubt"
 	stateNone      = "none"
 )
@@ -136,6 +138,8 @@ func reachOf(a discv5.AddressState) Reach {
 			r.Reason += []string{": from ", " and "}[min(i, 1)] + n.String()
 		}
 		r.Reason += fmt.Sprintf(" (%s)", from)
+	case netaddr.ClassOf(a.Endpoint.Addr()) != netaddr.Global:
+		r.State, r.Reason = stateLocal, fmt.Sprintf("Only nodes of this network can reach this %v address (%s)", netaddr.ClassOf(a.Endpoint.Addr()), from)
 	default:
 		r.State, r.Reason = stateUnproven, fmt.Sprintf("No peer from outside has made contact here yet; nothing speaks against the address (%s)", from)
 	}

@@ -62,7 +62,7 @@ type Health struct {
 type Reach struct {
 	Family   int    `json:"family"` // 4 or 6
 	Endpoint string `json:"endpoint,omitempty"`
-	State    string `json:"state"` // reachable, unproven, in_doubt or none
+	State    string `json:"state"` // reachable, unproven, local, in_doubt or none
 	Reason   string `json:"reason"`
 }
 
