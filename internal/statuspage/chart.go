@@ -43,7 +43,7 @@ var plots = []struct {
 	{"Sessions", number, []chartLine{{Name: "sessions", of: sessions}}},
 	{"Live nodes in the table", number, []chartLine{{Name: "live", of: liveNodes}}},
 	{"Unique peers an hour", number, []chartLine{{Name: "peers", of: peers}}},
-	{"CPU", func(v float64) string { return number(v*100) + " %" }, []chartLine{{Name: "of one processor", of: cpu}}},
+	{"CPU", share, []chartLine{{Name: "of one processor", of: cpu}}},
 }
 
 // charts draws all charts over one window.

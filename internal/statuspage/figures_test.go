@@ -165,7 +165,7 @@ func TestFormat(t *testing.T) {
 	for got, want := range map[string]string{
 		number(0): "0", number(-1): "–", number(0.004): "< 0.01", number(1.234): "1.23", number(12.34): "12.3", number(1234.5): "1,235", number(1e9): "1,000,000,000",
 		duration(-1): "–", duration(0.000122): "122 µs", duration(0.0122): "12.2 ms", duration(3): "3 s",
-		size(0): "–", size(2048): "2 KiB", size(3 << 20): "3 MiB", thousands(-1234): "-1,234", thousands(123): "123", plural(1, "peer"): "1 peer", plural(1000, "peer"): "1,000 peers",
+		size(0): "–", share(-1): "–", share(0.125): "12.5 %", size(2048): "2 KiB", size(3 << 20): "3 MiB", thousands(-1234): "-1,234", thousands(123): "123", plural(1, "peer"): "1 peer", plural(1000, "peer"): "1,000 peers",
 		span(90 * time.Second): "1 min 30 s", span(25 * time.Hour): "1 d 1 h", span(61 * time.Minute): "1 h 1 min", span(9 * time.Second): "9 s",
 		fmt.Sprint(roundUp(0), roundUp(1), roundUp(1.1), roundUp(2.1), roundUp(50), roundUp(51), roundUp(0.003)): "1 1 2 5 50 100 0.005",
 	} {

@@ -41,6 +41,14 @@ func number(v float64) string {
 	return thousands(int(v + 0.5))
 }
 
+// share writes a part of one in percent.
+func share(v float64) string {
+	if v < 0 {
+		return "–"
+	}
+	return number(100*v) + " %"
+}
+
 // duration writes seconds with a unit.
 func duration(s float64) string {
 	switch {

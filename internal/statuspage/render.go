@@ -50,7 +50,8 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"span":   func(seconds int) string { return span(time.Duration(seconds) * time.Second) },
 	"assets": func(i int) string { return assets[i].path },
 	"bars":   func(total int, list []Count) barList { return barList{total, list} },
-	"cpu":    func(v *float64) string { return number(*v*100) + " %" },
+	"cpu":    func(v *float64) string { return share(*v) },
+	"plural": func(n uint64, noun string) string { return plural(int(n), noun) },
 }).ParseFS(files, "page.html"))
 
 // barList is a list of groups with bars that show their part of a total.
