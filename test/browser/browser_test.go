@@ -171,7 +171,6 @@ func (b *tab) screenshot(t *testing.T, name string) {
 var clients = []string{"Lighthouse", "Prysm", "Teku", "Nimbus", "Lodestar", "Grandine"}
 
 // hostile are client names that a page must show as text.
-// nolint
 var hostile = []string{
 	`<script>alert(1)</script>`, `<img src=x onerror=alert(2)>`, `"><svg onload=alert(3)>`, `'-alert(4)-'`, `{{.}}`, `</td></table>`,
 	`&lt;b&gt;`, "\u202etxt.exe\u202c", "line\nbreak\ttab", "\x1b[31mred\x00", "\xff\xfe", strings.Repeat("W", 90), "עברית", "a\u200bb", "javascript:alert(5)",
