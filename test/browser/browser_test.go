@@ -167,7 +167,7 @@ func (b *tab) screenshot(t *testing.T, name string) {
 	}
 }
 
-// clients are names that peers give themselves. Some are attacks.
+// clients are names that peers give themselves.
 var clients = []string{"Lighthouse", "Prysm", "Teku", "Nimbus", "Lodestar", "Grandine"}
 
 // hostile are client names that a page must show as text.
