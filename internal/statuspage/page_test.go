@@ -60,7 +60,7 @@ func fill(t testing.TB, p *Page, n *pagetest.Node, c *testClock) {
 		c.Set(now)
 		p.Advance(now)
 	}
-	n.Drive(begin, 23*time.Hour, time.Minute, advance)
+	n.Drive(begin, 23*time.Hour, min(time.Minute*raceFactor, dayStep), advance)
 	n.Drive(begin.Add(23*time.Hour), time.Hour, 10*time.Second, advance)
 	n.Fill(t, 10_000, hostile, c.Now())
 	n.AllCauses()

@@ -2,5 +2,5 @@
 
 package statuspage
 
-// raceFactor is how many times slower code runs with the race detector.
+// raceFactor makes tests shorter that the race detector slows.
 const raceFactor = 1
