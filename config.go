@@ -65,6 +65,11 @@ type Config struct {
 	// Those of sessions, and answers that the node waits for, pass. The node closes it. Package
 	// fastpath/filter has one for Linux. It excludes OtherProtocol, whose peers it does not know.
 	SourceFilter fastpath.SourceFilter
+	// Accelerate, if not nil, is called by New with the sockets of the node, one group for each
+	// listen address, and returns what receives for them too, by a faster way. The node closes it.
+	// Package fastpath/xdp has one for Linux; the packages of a program that does not import it
+	// link nothing of it. Conns cannot be accelerated.
+	Accelerate func(groups []*fastpath.Group) (fastpath.Accelerator, error)
 	// OtherProtocol, if not nil, receives the datagrams of another protocol. Without it the node
 	// counts and drops them, most of them in the kernel.
 	OtherProtocol OtherProtocolHandler

@@ -48,8 +48,8 @@ func (l *eventLog) start() {
 		return
 	}
 	var listen []string
-	for _, g := range l.n.groups {
-		listen = append(listen, g.Info().String())
+	for _, i := range l.n.Sockets() {
+		listen = append(listen, i.String())
 	}
 	l.say(slog.LevelInfo, "node started", slog.Any("id", l.n.ID()), slog.Any("listen", listen), slog.String("record", l.n.LocalRecord().String()))
 	l.n.background(l.run)

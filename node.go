@@ -32,9 +32,11 @@ type Node struct {
 	// machine is what a simulated node runs on, else nil.
 	machine virtual.Machine
 	groups  []*fastpath.Group
-	byFam   [2]int // the group that requests of a family go out from; -1 for none
-	talk    talkServer
-	follow  follower // of the machine's addresses
+	// accelerator receives for groups too; nil without Config.Accelerate.
+	accelerator fastpath.Accelerator
+	byFam       [2]int // the group that requests of a family go out from; -1 for none
+	talk        talkServer
+	follow      follower // of the machine's addresses
 
 	requester requester // sends requests of the API
 	other     otherSender
@@ -171,6 +173,10 @@ func (n *Node) listen() error {
 		n.closeSockets()
 		return err
 	}
+	if err := n.accelerate(); err != nil {
+		n.closeSockets()
+		return err
+	}
 	return nil
 }
 
@@ -302,6 +308,13 @@ func (n *Node) Start(ctx context.Context) error {
 			loops = append(loops, r.run)
 		}
 	}
+	for _, c := range n.sharedConns() {
+		r, err := n.newSharedReceiver(c)
+		if err != nil {
+			return err
+		}
+		loops = append(loops, r.run)
+	}
 	for range max(1, runtime.GOMAXPROCS(0)/2) {
 		d, err := n.newWorkerLoop()
 		if err != nil {
@@ -379,6 +392,9 @@ func (n *Node) Close() error {
 
 func (n *Node) closeSockets() error {
 	var errs []error
+	if n.accelerator != nil {
+		errs = append(errs, n.accelerator.Close())
+	}
 	for _, g := range n.groups {
 		if err := g.Close(); err != nil {
 			errs = append(errs, err)
@@ -446,6 +462,9 @@ func (n *Node) Sockets() []fastpath.Info {
 	list := make([]fastpath.Info, len(n.groups))
 	for i, g := range n.groups {
 		list[i] = g.Info()
+		if n.accelerator != nil {
+			list[i].Accelerations = n.accelerator.Accelerations()
+		}
 	}
 	return list
 }

@@ -103,7 +103,9 @@ type receiver struct {
 	out  *sender
 	w    *engine.Worker
 	rx   *fastpath.Rx
-	via  engine.Via // of the listen address
+	via  engine.Via // of the listen address; 0 if each datagram tells it
+	// shared says that conn receives for all listen addresses.
+	shared bool
 
 	other OtherProtocolHandler
 	loop  *loop
@@ -119,7 +121,7 @@ func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
 	if n.cfg.OtherProtocol != nil {
 		size = MaxOtherProtocol
 	}
-	return &receiver{n, conn, out, w, fastpath.NewRx(batchSize, size), viaOf(group), n.cfg.OtherProtocol, nil}, nil
+	return &receiver{n: n, conn: conn, out: out, w: w, rx: fastpath.NewRx(batchSize, size), via: viaOf(group), other: n.cfg.OtherProtocol}, nil
 }
 
 // run receives and answers batches. It reads the clock once per batch.
@@ -143,6 +145,9 @@ func (r *receiver) serve(i, end int) {
 	for ; i < end; i++ {
 		from, b := r.rx.Addr(i), r.rx.Packet(i)
 		via := r.via | viaLocal(r.rx.Local(i))
+		if r.shared {
+			via |= viaOf(r.rx.Group(i))
+		}
 		if !r.w.AddVia(via, from, b) && r.other != nil {
 			r.n.otherVias.note(from, via)
 			r.callOther(from, b)

@@ -69,6 +69,9 @@ func (n *Node) Stats() (s Stats) {
 	if f := n.cfg.SourceFilter; f != nil {
 		s.Filter = f.Stats()
 	}
+	for _, c := range n.sharedConns() {
+		s.Sockets.Add(c.Stats())
+	}
 	s.Sessions = n.engine.Sessions().Stats()
 	t := n.engine.Table()
 	s.Table, s.Live, s.TableEvents = t.Len(), t.LiveLen(), t.Counters()

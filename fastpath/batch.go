@@ -48,6 +48,7 @@ type rxPacket struct {
 	room uint16 // n, and what may be appended
 
 	local Local
+	group uint8 // of a SharedConn
 }
 
 // NewRx returns an Rx of batch slots of size bytes each, which takes batch*size bytes plus about
@@ -101,16 +102,7 @@ func (rx *Rx) Reset() { rx.live = rx.live[:0] }
 // does nothing, when b is larger than Size() or no slot is free. It is for
 // implementations of Conn, after Reset.
 func (rx *Rx) Push(b []byte, from netip.AddrPort) bool {
-	slot := len(rx.live)
-	if slot >= rx.batch || len(b) > rx.size {
-		return false
-	}
-	if slot >= rx.open {
-		rx.provide(2 * rx.open)
-	}
-	copy(rx.slot(slot), b)
-	rx.deliver(slot, len(b), netaddr.NormalizePort(from), 0)
-	return true
+	return rx.PushShared(b, from, 0, 0)
 }
 
 // slot returns slot i of the slab, size bytes long.

@@ -26,7 +26,7 @@ type Group struct {
 	locals *locals // nil if local addresses are not told
 }
 
-// Info says what a Group got from the system. It does not change.
+// Info says what a Group got from the system. It does not change, except for Accelerations.
 type Info struct {
 	Path       string // PathBatch or PathPortable
 	PathReason string // why not PathBatch, empty otherwise
@@ -68,6 +68,10 @@ type Info struct {
 	// (read when asked for), "SO_RXQ_OVFL" (as of the last datagram received by
 	// the recvmmsg path), or "none".
 	DropSource string
+
+	// Accelerations describes the interfaces on which an Accelerator receives for the group too. A
+	// Group does not know them: discv5.Node.Sockets fills them in, with their state at that time.
+	Accelerations []Acceleration
 }
 
 // String is one line for a log.
@@ -85,9 +89,13 @@ func (i Info) String() string {
 	if i.PathReason != "" {
 		path += " (" + i.PathReason + ")"
 	}
-	return fmt.Sprintf("path %s, sockets %d, reuseport %s, filter %s, gso %s, gro %s, local addresses %s, receive buffer %d of %d, send buffer %d of %d, drops by %s",
+	line := fmt.Sprintf("path %s, sockets %d, reuseport %s, filter %s, gso %s, gro %s, local addresses %s, receive buffer %d of %d, send buffer %d of %d, drops by %s",
 		path, i.Sockets, yes(i.ReusePort, i.ReusePortReason), yes(i.FilterAttached, i.FilterReason), yes(i.GSO, i.GSOReason), yes(i.GRO, i.GROReason), yes(i.LocalAddrs, i.LocalAddrsReason),
 		i.RecvBufferGot, i.RecvBufferAsked, i.SendBufferGot, i.SendBufferAsked, i.DropSource)
+	for _, a := range i.Accelerations {
+		line += ", " + PathXDP + " " + a.String()
+	}
+	return line
 }
 
 // Listen opens the sockets of cfg. The error wraps ErrConfig when cfg is

@@ -31,6 +31,8 @@ type bootConfig struct {
 	key       string         // private key in hex
 	datadir   string
 	bootnodes []string // enr: or enode: text
+	xdp       string   // --xdp
+	namespace string   // network namespace to run in; "": that of the test
 }
 
 // newBootConfig returns a config with a fresh key, an empty data directory and
@@ -40,6 +42,9 @@ func newBootConfig(t *testing.T, ip netip.Addr) bootConfig {
 	key, err := crypto.GenerateKey()
 	if err != nil {
 		t.Fatal("generating a node key:", err)
+	}
+	if lab := xdpLabOf(t); lab != nil {
+		return lab.bootConfig(ip, hex.EncodeToString(crypto.FromECDSA(key)), t.TempDir())
 	}
 	return bootConfig{
 		addr:    freePort(t, "udp", ip),
@@ -61,10 +66,21 @@ func (c bootConfig) args() []string {
 	if c.metrics.IsValid() {
 		args = append(args, "--metrics", c.metrics.String())
 	}
+	if c.xdp != "" {
+		args = append(args, "--xdp", c.xdp)
+	}
 	if len(c.bootnodes) > 0 {
 		args = append(args, "--bootnodes", strings.Join(c.bootnodes, ","))
 	}
 	return args
+}
+
+// command returns the process to start.
+func (c bootConfig) command(path string) *exec.Cmd {
+	if c.namespace == "" {
+		return exec.Command(path, c.args()...)
+	}
+	return exec.Command("ip", append([]string{"netns", "exec", c.namespace, path}, c.args()...)...)
 }
 
 // bootnode is a running process under test.
@@ -88,7 +104,7 @@ func startBootnode(t *testing.T, cfg bootConfig) *bootnode {
 	}
 	b := &bootnode{
 		bootConfig: cfg,
-		cmd:        exec.Command(path, cfg.args()...),
+		cmd:        cfg.command(path),
 		stderr:     new(tail),
 		exited:     make(chan struct{}),
 	}

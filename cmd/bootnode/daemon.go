@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/fastpath/xdp"
 	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/statuspage"
@@ -153,11 +154,15 @@ func (d *daemon) makeNode() error {
 	}
 	d.warnings = append(d.warnings, unusableBootnodes(o.sources, key.ID(), d.access.Access, o.listens)...)
 	d.seeds, d.epoch = known, time.Now()
+	o.accelerate(&cfg, d.log)
 	cfg.Access, cfg.SaveRecord = d.access.Access, d.storage.saveRecord
 	cfg.Bootnodes = append(cfg.Bootnodes, known...)
 	d.node, err = listen(cfg, o)
 	if errors.Is(err, discv5.ErrConfig) {
 		return cli.Usage(err)
+	}
+	if errors.Is(err, xdp.ErrInterface) || errors.Is(err, xdp.ErrUnsupported) {
+		return fmt.Errorf("%s: %w", o.from("xdp"), err)
 	}
 	return err
 }
@@ -203,6 +208,7 @@ func (d *daemon) logStartup() {
 		d.log.Info("listening", "addr", addrs[i], "got", info.String())
 	}
 	d.filter.look(d.node)
+	d.logAccelerations()
 	endpoints := endpointsOf(r)
 	for _, a := range endpoints {
 		d.log.Info("advertised", "addr", a, "from", d.originOf(a, addrs))

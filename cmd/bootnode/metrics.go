@@ -24,6 +24,7 @@ type collector struct {
 	request   *prometheus.Desc
 	handshake *prometheus.Desc
 	adds      *prometheus.Desc
+	xdp       accelerationMetrics
 	values    []metric
 }
 
@@ -36,7 +37,7 @@ type metric struct {
 }
 
 func newCollector(node *discv5.Node) *collector {
-	c := &collector{node: node, start: time.Now()}
+	c := &collector{node: node, start: time.Now(), xdp: newAccelerationMetrics()}
 	for i := range c.counters {
 		info := engine.Counter(i).Info()
 		var labels []string
@@ -98,6 +99,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.request
 	out <- c.handshake
 	out <- c.adds
+	c.xdp.describe(out)
 }
 
 // Collect implements prometheus.Collector.
@@ -117,6 +119,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for result, n := range s.TableEvents.Adds {
 		out <- prometheus.MustNewConstMetric(c.adds, prometheus.CounterValue, float64(n), table.AddResult(result).String())
 	}
+	c.xdp.collect(c.node, out)
 	latency := c.node.Latency()
 	for _, v := range []struct {
 		which discv5.Latency

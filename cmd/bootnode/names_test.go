@@ -60,6 +60,7 @@ var withoutFlag = map[string]string{
 	"MaxRecords":         "the default is fit",
 	"TalkConcurrency":    "a bootnode has no handlers",
 	"TalkPerPeer":        "a bootnode has no handlers",
+	"Accelerate":         "--xdp",
 	"TalkRates":          "a bootnode has no handlers",
 	"SourceFilter":       "--filter, and the rates of --filter-prefix-rate and --filter-total-rate",
 }

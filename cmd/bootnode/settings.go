@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/fastpath/xdp"
 	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/limits"
@@ -59,6 +60,7 @@ type options struct {
 	tableIn   string
 	exemptIn  string
 	noGSO     bool
+	xdpIn     []string // interfaces, as given
 
 	topics         bool
 	topicsCapacity int
@@ -87,6 +89,7 @@ type options struct {
 	bans      []limits.Rule  // of banFile
 	restrict  []netip.Prefix // of networks
 
+	xdp           []xdp.Interface      // of xdpIn
 	bucketLimits  discv5.PrefixLimits  // of bucketIn
 	tableLimits   discv5.PrefixLimits  // of tableIn
 	exemptPrivate discv5.ExemptPrivate // of exemptIn
@@ -131,6 +134,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.IntVar(&o.sockets, "sockets", 0, "`N` sockets for each address. Default: one for each CPU")
 	f.BoolVar(&o.noGSO, "no-gso", false, "send without UDP_SEGMENT, for network cards that corrupt such packets, and receive without UDP_GRO")
 	o.filter.addFlags(f)
+	f.StringArrayVar(&o.xdpIn, "xdp", nil, "network `IFACE` to receive from with AF_XDP, past the firewall; IFACE=native does without zero-copy, IFACE=generic works with every driver; repeatable")
 	f.DurationVar(&o.save, "save-interval", defaultSaveInterval, "`TIME` between saves of the known nodes")
 	f.StringVar(&o.config, "config", "", "`FILE` in TOML with settings; its keys are the names of these flags")
 	f.BoolVar(&o.print, "print-config", false, "print all settings as such a file, and exit")
@@ -172,7 +176,7 @@ var sections = []struct {
 	title string
 	flags []string
 }{
-	{"Addresses and sockets", []string{"addr", "extip", "nat", "detect-address", "reach-wait", "reach-misses", "reach-retry", "sockets", "no-gso"}},
+	{"Addresses and sockets", []string{"addr", "extip", "nat", "detect-address", "reach-wait", "reach-misses", "reach-retry", "sockets", "no-gso", "xdp"}},
 	{"Other nodes", []string{"bootnodes", "bootnodes-file", "ban-file", "netrestrict", "low-ports"}},
 	{"Limits", []string{"max-sessions", "bucket-limits", "table-limits", "exempt-private"}},
 	{"Topics", []string{"topics", "topics-capacity", "topics-wait-scale"}},

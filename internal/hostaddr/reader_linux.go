@@ -151,6 +151,10 @@ func (r *Reader) Addrs() ([]Addr, error) {
 // errInterrupted reports that addresses changed during the listing.
 var errInterrupted = errors.New("addresses changed meanwhile")
 
+// errRefused reports that the kernel has answered with an error, such as for a name that it does
+// not know.
+var errRefused = errors.New("the kernel refuses")
+
 // list requests all addresses from the kernel once.
 func (r *Reader) list() (list []Addr, err error) {
 	var q [dumpRequestBytes]byte
@@ -284,7 +288,7 @@ func (r *Reader) ask(request []byte, each func(*syscall.NetlinkMessage) bool) er
 				continue // an answer to an abandoned request
 			}
 			if m.Header.Type == syscall.NLMSG_ERROR {
-				return errors.New("the kernel refuses")
+				return errRefused
 			}
 			if each(m) {
 				return nil

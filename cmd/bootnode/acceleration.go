@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/fastpath/xdp"
+)
+
+// parseXDP parses the interfaces of --xdp.
+func (o *options) parseXDP() error {
+	for _, s := range o.xdpIn {
+		i, err := xdp.ParseInterface(s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", o.from("xdp"), err)
+		}
+		for _, other := range o.xdp {
+			if other.Name == i.Name {
+				return fmt.Errorf("%s: %s is listed twice", o.from("xdp"), i.Name)
+			}
+		}
+		o.xdp = append(o.xdp, i)
+	}
+	return nil
+}
+
+// accelerate makes the node receive from the interfaces of --xdp.
+func (o *options) accelerate(cfg *discv5.Config, log *slog.Logger) {
+	if len(o.xdp) > 0 {
+		cfg.Accelerate = xdp.Accelerate(xdp.Options{Interfaces: o.xdp, Logger: log})
+	}
+}
+
+// accelerations returns the state of the interfaces of --xdp. It is the same for all addresses.
+func accelerations(node *discv5.Node) []fastpath.Acceleration {
+	return node.Sockets()[0].Accelerations
+}
+
+// logAccelerations logs the interfaces of --xdp after the start.
+func (d *daemon) logAccelerations() {
+	for _, a := range accelerations(d.node) {
+		if a.Mode == "" {
+			d.log.Warn("AF_XDP is off: the sockets of the system serve the node", "interface", a.Interface, "reason", a.Reason)
+			continue
+		}
+		d.log.Info("AF_XDP receives for the node", "interface", a.Interface, "mode", a.Mode, "queues", a.Queues, "served", a.Served, "bypassed", xdp.Bypassed)
+		if a.Reason != "" {
+			d.log.Info("AF_XDP could be faster", "interface", a.Interface, "reason", a.Reason)
+		}
+	}
+}
+
+// States of an interface of --xdp, a label of a metric.
+const (
+	xdpOff       = "off"       // the sockets of the system serve the node
+	xdpReceiving = "receiving" // answers leave through the sockets
+	xdpOn        = "on"
+)
+
+// accelerationMetrics are the metrics of the interfaces of --xdp, summed over all of them.
+type accelerationMetrics struct {
+	interfaces, served, queues, changes, fallbacks *prometheus.Desc
+}
+
+func newAccelerationMetrics() accelerationMetrics {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(namespace+"xdp_"+name, help, labels, nil)
+	}
+	return accelerationMetrics{
+		interfaces: desc("interfaces", "Interfaces of --xdp by state: off if the sockets of the system serve the node, receiving if answers leave through the sockets, or on.", "state"),
+		served:     desc("queues_served", "Receive queues that AF_XDP serves, by mode.", "mode"),
+		queues:     desc("queues", "Receive queues of the interfaces of --xdp."),
+		changes:    desc("mode_changes_total", "Changes between AF_XDP and the sockets of the system."),
+		fallbacks:  desc("fallbacks_total", "Datagrams of AF_XDP workers that left through the sockets of the system."),
+	}
+}
+
+// describe implements a part of prometheus.Collector.
+func (m *accelerationMetrics) describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.interfaces, m.served, m.queues, m.changes, m.fallbacks} {
+		out <- d
+	}
+}
+
+// collect implements a part of prometheus.Collector.
+func (m *accelerationMetrics) collect(node *discv5.Node, out chan<- prometheus.Metric) {
+	states := map[string]int{xdpOff: 0, xdpReceiving: 0, xdpOn: 0}
+	served := map[string]int{xdp.NativeZeroCopy.String(): 0, xdp.NativeCopy.String(): 0, xdp.Generic.String(): 0}
+	var sum fastpath.Acceleration
+	for _, a := range accelerations(node) {
+		switch {
+		case a.Mode == "":
+			states[xdpOff]++
+		case a.AnswersReason != "":
+			states[xdpReceiving]++
+		default:
+			states[xdpOn]++
+		}
+		if a.Mode != "" {
+			served[a.Mode] += a.Served
+		}
+		sum.Queues += a.Queues
+		sum.Changes += a.Changes
+		sum.Fallbacks += a.Fallbacks
+	}
+	for state, n := range states {
+		out <- prometheus.MustNewConstMetric(m.interfaces, prometheus.GaugeValue, float64(n), state)
+	}
+	for mode, n := range served {
+		out <- prometheus.MustNewConstMetric(m.served, prometheus.GaugeValue, float64(n), mode)
+	}
+	out <- prometheus.MustNewConstMetric(m.queues, prometheus.GaugeValue, float64(sum.Queues))
+	out <- prometheus.MustNewConstMetric(m.changes, prometheus.CounterValue, float64(sum.Changes))
+	out <- prometheus.MustNewConstMetric(m.fallbacks, prometheus.CounterValue, float64(sum.Fallbacks))
+}
