@@ -485,6 +485,40 @@ func TestConnLocal(t *testing.T) {
 	if n := c.Stats().TxDatagrams; n != 4 {
 		t.Errorf("%d answers left through AF_XDP, want 4", n)
 	}
+
+	// One peer asks two addresses in one batch, and the answers leave in the other order.
+	client := l.socket(client4, 0)
+	for i, to := range []netip.Addr{node4, second4} {
+		queue(tx, i, 100, netip.AddrPortFrom(to, 9000), 0)
+	}
+	if err := client.WriteBatch(tx); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "both requests", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.sock.received() == 2
+	})
+	drain(t, c, rx, 2)
+	for _, i := range []int{1, 0} {
+		queue(tx, seqOf(rx.Packet(i)), 100, rx.Addr(i), rx.Local(i))
+	}
+	if err := c.WriteGroupBatch(0, tx); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.Stats().TxDatagrams; n != 6 {
+		t.Errorf("%d answers left through AF_XDP, want 6", n)
+	}
+	for got := 0; got < 2; got += rx.Len() {
+		if err := client.ReadBatch(rx); err != nil {
+			t.Fatal(err)
+		}
+		for i := range rx.Len() {
+			if want := []netip.Addr{node4, second4}[seqOf(rx.Packet(i))]; rx.Addr(i).Addr() != want {
+				t.Errorf("answer from %v, want %v", rx.Addr(i).Addr(), want)
+			}
+		}
+	}
 }
 
 // TestConnSources: datagrams from addresses that no other host has are dropped and counted.
