@@ -129,15 +129,37 @@ func TestOtherProgram(t *testing.T) {
 	served(t, d.conns[0], client, g.Addr())
 }
 
+// removeProgram takes the program from the node's end, as an operator can.
+func removeProgram(t *testing.T) {
+	t.Helper()
+	index, err := netInterface(nodeEnd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all link.Iterator
+	defer all.Close()
+	for all.Next() {
+		info, err := all.Link.Info()
+		if err != nil {
+			continue // another test's link, which is gone
+		}
+		if x := info.XDP(); x != nil && int(x.Ifindex) == index && info.Type == link.XDPType {
+			if err := all.Link.Detach(); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatal("there is no program on the interface")
+}
+
 // TestProgramRemoved: the device notices that somebody has removed its program, and attaches it
 // once more.
 func TestProgramRemoved(t *testing.T) {
 	l := newLab(t, 1)
 	g, d := newNode(t, l)
 	client := l.socket(client4, 0)
-	if err := d.link.Detach(); err != nil {
-		t.Fatal(err)
-	}
+	removeProgram(t)
 	served(t, g.Conns()[0], client, g.Addr())
 	a := awaitState(t, d, "the new attempt", func(a fastpath.Acceleration) bool { return a.Mode != "" && a.Changes >= 2 })
 	served(t, d.conns[0], client, g.Addr())
