@@ -28,11 +28,17 @@ func (o *options) parseXDP() error {
 	return nil
 }
 
-// accelerate makes the node receive from the interfaces of --xdp.
+// accelerate makes the node receive from the interfaces of --xdp, behind the filter of cfg if there
+// is one: an interface has room for one XDP program.
 func (o *options) accelerate(cfg *discv5.Config, log *slog.Logger) {
-	if len(o.xdp) > 0 {
-		cfg.Accelerate = xdp.Accelerate(xdp.Options{Interfaces: o.xdp, Logger: log})
+	if len(o.xdp) == 0 {
+		return
 	}
+	x := xdp.Options{Interfaces: o.xdp, Logger: log}
+	if f, ok := cfg.SourceFilter.(xdp.Filter); ok {
+		x.Filter = f
+	}
+	cfg.Accelerate = xdp.Accelerate(x)
 }
 
 // accelerations returns the state of the interfaces of --xdp. It is the same for all addresses.

@@ -154,10 +154,9 @@ func (d *daemon) makeNode() error {
 	}
 	d.warnings = append(d.warnings, unusableBootnodes(o.sources, key.ID(), d.access.Access, o.listens)...)
 	d.seeds, d.epoch = known, time.Now()
-	o.accelerate(&cfg, d.log)
 	cfg.Access, cfg.SaveRecord = d.access.Access, d.storage.saveRecord
 	cfg.Bootnodes = append(cfg.Bootnodes, known...)
-	d.node, err = listen(cfg, o)
+	d.node, err = listen(cfg, o, d.log)
 	if errors.Is(err, discv5.ErrConfig) {
 		return cli.Usage(err)
 	}
@@ -169,11 +168,12 @@ func (d *daemon) makeNode() error {
 
 // listen creates the node. If the system has no IPv6, it leaves out IPv6 addresses that the user
 // did not name.
-func listen(cfg discv5.Config, o *options) (*discv5.Node, error) {
+func listen(cfg discv5.Config, o *options, log *slog.Logger) (*discv5.Node, error) {
 	create := func() (node *discv5.Node, err error) {
 		if cfg.SourceFilter, err = o.sourceFilter(); err != nil { // each node needs a new one
 			return nil, err
 		}
+		o.accelerate(&cfg, log)
 		return discv5.New(cfg)
 	}
 	node, err := create()
