@@ -66,7 +66,14 @@ func (l xdpLab) ip(t *testing.T, args ...string) string {
 // start runs a bootnode behind a command that is given the bootnode's own one.
 func (l xdpLab) start(t *testing.T, dir string, wrap ...string) *process {
 	t.Helper()
-	self := command("--addr", "0.0.0.0:9000", "--datadir", dir, "--xdp", xdpInterface, "--log-level", "debug")
+	return l.startWith(t, dir, nil, wrap...)
+}
+
+// startWith is start with further flags.
+func (l xdpLab) startWith(t *testing.T, dir string, flags []string, wrap ...string) *process {
+	t.Helper()
+	flags = append([]string{"--addr", "0.0.0.0:9000", "--datadir", dir, "--xdp", xdpInterface, "--log-level", "debug"}, flags...)
+	self := command(flags...)
 	if l.self != "" {
 		self.Args[0] = l.self
 	}
@@ -177,6 +184,19 @@ func TestXDPKillNine(t *testing.T) {
 	p.stop(t)
 	if l.hasProgram(t) {
 		t.Error("the program is there after a normal end")
+	}
+}
+
+// TestXDPFilter: the source filter runs in the one program of the interface, in front of the
+// steering program.
+func TestXDPFilter(t *testing.T) {
+	l := newXDPLab(t)
+	p := l.startWith(t, t.TempDir(), []string{"--filter", "xdp"})
+	l.ping(t, p)
+	eventually(t, "the filter in the program", func() bool { return strings.Contains(p.Log.String(), "(steered)") })
+	p.stop(t)
+	if l.hasProgram(t) {
+		t.Error("a program is left")
 	}
 }
 
