@@ -22,6 +22,9 @@ type Topic = topic.Topic
 // topics in the same way.
 func TopicOf(name string) Topic { return topic.Of(name) }
 
+// ParseTopic parses the 64 hexadecimal digits of a topic, with or without a leading "0x".
+func ParseTopic(s string) (Topic, error) { return topic.Parse(s) }
+
 // TopicStats counts what the node has done as a registrar, and says what it holds.
 type TopicStats = topic.Stats
 
@@ -226,11 +229,24 @@ func (s *topicSearch) next(ctx context.Context, n *Node) (list []*enr.Record, mo
 	return list, !done, nil
 }
 
+// silence returns why a search without results has none: ErrNoTopicNodes or ErrNoAnswer. It returns
+// nil if registrars have answered.
+func (s *topicSearch) silence() error {
+	switch st := s.run.Stats(); {
+	case st.Queries == 0:
+		return ErrNoTopicNodes
+	case st.Answers == 0:
+		return ErrNoAnswer
+	}
+	return nil
+}
+
 // SearchTopic streams the records of advertisers of a topic, for as long as the loop runs: each
 // advertiser once in 15 minutes, or when its record is newer. The records have been verified; the
 // nodes may be gone for up to 15 minutes. The sequence ends with an error when ctx or the node
-// ends, or immediately with one that wraps ErrBusy if engine.MaxSearches searches are under way.
-// (discv5-theory.md, Discoverer Behavior)
+// ends, or immediately with one that wraps ErrBusy if engine.MaxSearches searches are under way. If
+// it has found nobody because nobody could be asked, or nobody answered, the error also wraps
+// ErrNoTopicNodes or ErrNoAnswer. (discv5-theory.md, Discoverer Behavior)
 func (n *Node) SearchTopic(ctx context.Context, t Topic, options ...TopicOption) iter.Seq2[*enr.Record, error] {
 	return func(yield func(*enr.Record, error) bool) {
 		s, err := n.startTopicSearch(ctx, topic.SearchConfig{Topic: t, Stream: true}, options)
@@ -244,6 +260,9 @@ func (n *Node) SearchTopic(ctx context.Context, t Topic, options ...TopicOption)
 						return
 					}
 				}
+			}
+			if why := s.silence(); err != nil && why != nil {
+				err = fmt.Errorf("%w: %w", err, why)
 			}
 		}
 		if err != nil {
@@ -267,12 +286,7 @@ func (n *Node) LookupTopic(ctx context.Context, t Topic, count int, options ...T
 		}
 		found = found[:min(len(found), max(count, 0))]
 		if err == nil && len(found) == 0 {
-			switch st := s.run.Stats(); {
-			case st.Queries == 0:
-				err = ErrNoTopicNodes
-			case st.Answers == 0:
-				err = ErrNoAnswer
-			}
+			err = s.silence()
 		}
 	}
 	if err != nil {

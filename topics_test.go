@@ -2,7 +2,9 @@ package discv5_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net/netip"
 	"strings"
@@ -94,6 +96,14 @@ func TestTopicErrors(t *testing.T) {
 			}
 			return nil
 		}, context.Canceled},
+		{"search without registrars", func() error {
+			short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+			defer cancel()
+			for _, err := range a.SearchTopic(short, top) {
+				return err
+			}
+			return nil
+		}, discv5.ErrNoTopicNodes},
 		{"query of a node that is no registrar", func() error {
 			_, _, err := a.QueryTopic(ctx, discv5.Contacts(loopbackNode(t, nil).LocalRecord())[0], top)
 			return err
@@ -117,6 +127,27 @@ func TestTopicErrors(t *testing.T) {
 				t.Errorf("error %v, want %v", err, c.want)
 			}
 		})
+	}
+}
+
+// Topics have one form as text, in JSON too.
+func TestTopicText(t *testing.T) {
+	top := discv5.TopicOf("test")
+	digits := top.String()
+	for _, s := range []string{digits, "0x" + digits, "0X" + strings.ToUpper(digits)} {
+		if got, err := discv5.ParseTopic(s); err != nil || got != top {
+			t.Errorf("%s: %s, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"", "test", "0x", digits[1:], digits + "0", "x" + digits[1:], "0x0x" + digits[4:], " " + digits, "0x" + digits + "00"} {
+		if got, err := discv5.ParseTopic(s); !errors.Is(err, topic.ErrParse) || got != (discv5.Topic{}) {
+			t.Errorf("%q: %s, %v", s, got, err)
+		}
+	}
+	var back map[discv5.Topic]discv5.Topic
+	b, err := json.Marshal(map[discv5.Topic]discv5.Topic{top: top})
+	if err != nil || string(b) != fmt.Sprintf("{%q:%q}", digits, digits) || json.Unmarshal(b, &back) != nil || back[top] != top {
+		t.Errorf("%s, %v", b, err)
 	}
 }
 

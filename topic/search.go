@@ -128,6 +128,9 @@ func NewSearch(cfg SearchConfig, rnd *aead.Random) *Search {
 	}
 }
 
+// Stream reports whether the search makes walk after walk.
+func (s *Search) Stream() bool { return s.cfg.Stream }
+
 // Add offers candidates from the node table, where they are live, and returns how many were taken.
 func (s *Search) Add(now time.Duration, nodes ...Node) (taken int) {
 	taken = s.table.Add(now, nil, s.unasked(now, nodes)...)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -145,11 +144,9 @@ func readTopicQuery(raw string) (q topicQuery, err error) {
 		switch name {
 		case "topic":
 			q.one = true
-			b, bad := hex.DecodeString(v[0])
-			if bad != nil || len(b) != len(q.topic) {
-				return q, fmt.Errorf("topic=%s: want %d hexadecimal digits", quote.Short(v[0]), 2*len(q.topic))
+			if q.topic, err = discv5.ParseTopic(v[0]); err != nil {
+				err = fmt.Errorf("topic=%s: want 64 hexadecimal digits", quote.Short(v[0]))
 			}
-			q.topic = discv5.Topic(b)
 		case "limit":
 			q.limit, err = readNumber(name, v[0], maxTopicsListed)
 		case "format":

@@ -19,6 +19,7 @@ const maxParallel = 2048
 type crawlSummary struct {
 	File        string  `json:"file"`
 	Nodes       int     `json:"nodes"`
+	Registrars  int     `json:"registrars"` // nodes that are registrars of topics
 	Seconds     float64 `json:"seconds"`
 	Interrupted bool    `json:"interrupted,omitempty"`
 	TimedOut    bool    `json:"timedOut,omitempty"`
@@ -104,17 +105,20 @@ func (n *network) crawl(ctx context.Context, path string, parallel int, limit ti
 	observed()
 	c.judge(timed)
 
-	content, nodes, err := c.content()
+	content, nodes, registrars, err := c.content()
 	if err == nil {
 		err = writeFile(path, content)
 	}
 	if err != nil {
 		return err
 	}
-	s := crawlSummary{File: path, Nodes: nodes, Seconds: round(time.Since(began).Seconds()), crawlCounts: c.counts()}
+	s := crawlSummary{File: path, Nodes: nodes, Registrars: registrars, Seconds: round(time.Since(began).Seconds()), crawlCounts: c.counts()}
 	s.Interrupted = ctx.Err() != nil
 	s.TimedOut = !s.Interrupted && timed.Err() != nil
 	text := fmt.Sprintf("%d nodes in %s: %d answered, %d did not, %d added, %d removed", s.Nodes, s.File, s.Answered, s.Failed, s.Added, s.Removed)
+	if s.Registrars > 0 {
+		text += fmt.Sprintf(", %d registrars of topics", s.Registrars)
+	}
 	if s.Skipped > 0 {
 		text += fmt.Sprintf(", %d skipped because of a bad record or an address that is out of reach", s.Skipped)
 	}

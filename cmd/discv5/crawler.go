@@ -304,10 +304,11 @@ func (c *crawler) counts() crawlCounts {
 	return n
 }
 
-// content returns the present content of nodes.json.
-func (c *crawler) content() (text []byte, nodes int, err error) {
+// content returns the present content of nodes.json, with the number of nodes and of registrars of
+// topics in it.
+func (c *crawler) content() (text []byte, nodes, registrars int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	text, err = c.set.encode()
-	return text, len(c.set), err
+	return text, len(c.set), c.set.registrars(), err
 }

@@ -73,6 +73,7 @@ type recordInfo struct {
 	TCP6      uint16     `json:"tcp6,omitempty"`
 	QUIC      uint16     `json:"quic,omitempty"`
 	QUIC6     uint16     `json:"quic6,omitempty"`
+	Registrar bool       `json:"registrar,omitempty"` // of topics
 	Pairs     []pairInfo `json:"pairs,omitempty"`
 	Bad       []badInfo  `json:"badEntries,omitempty"`
 	Record    string     `json:"record"`
@@ -93,7 +94,7 @@ type badInfo struct {
 
 // brief returns the identity, the addresses and the text of a record.
 func brief(v enr.View) recordInfo {
-	i := recordInfo{Seq: v.Seq(), Record: v.String()}
+	i := recordInfo{Seq: v.Seq(), Record: v.String(), Registrar: v.SupportsTopics()}
 	if id, err := v.NodeID(); err == nil {
 		i.NodeID = id.String()
 	}
@@ -152,6 +153,9 @@ func (i recordInfo) text() string {
 			line(e.name, netip.AddrPortFrom(a, e.port).String())
 		}
 	}
+	if i.Registrar {
+		line("registrar", "of topics")
+	}
 	b.WriteString("pairs\n")
 	for _, p := range i.Pairs {
 		fmt.Fprintf(&b, "  %-11s %s\n  %-11s rlp %s\n", p.Key, p.Value, "", p.RLP)
@@ -174,7 +178,7 @@ func showValue(key string, rlp []byte) string {
 		if a, ok := netip.AddrFromSlice(content); ok {
 			return a.String()
 		}
-	case "udp", "udp6", "tcp", "tcp6", "quic", "quic6", "cgc":
+	case "udp", "udp6", "tcp", "tcp6", "quic", "quic6", "cgc", "ng", "topic-discovery":
 		if len(content) <= 8 {
 			var n [8]byte
 			copy(n[8-len(content):], content)

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,26 +17,34 @@ func TestJSONEverywhere(t *testing.T) {
 	nodes := swarm(t, "127.0.0.1:0", 3)
 	boot := nodes[0].LocalRecord().String()
 	dns, dir := dnstest.Start(t), t.TempDir()
+	reg := registrar(t, "127.0.0.1:0", 1)
+	placeAd(t, reg, "service")
+	topics := reg.LocalRecord().String()
 	url := publish(t, dns, listDomain, goodRecord)
 	packet, key := vectors(t)[0].Packet, file(t, "old.key", testKey)
 	args := map[string][]string{
-		"key generate":  {filepath.Join(dir, "new.key")},
-		"key inspect":   {key},
-		"key convert":   {key, filepath.Join(dir, "raw.key")},
-		"enr inspect":   {goodRecord},
-		"enr make":      {"--key", testKey},
-		"enr convert":   {goodRecord},
-		"ping":          {boot, "-c", "1", "-W", patient},
-		"findnode":      {boot, "-d", "0", "-W", patient},
-		"talk":          {boot, "-p", "p", "-W", patient, "hello"},
-		"resolve":       {boot, "-W", patient},
-		"lookup":        {"--bootnodes", boot, "-W", patient},
-		"crawl":         {filepath.Join(dir, "nodes.json"), "--bootnodes", boot, "--request-timeout", patient},
-		"dns resolve":   {url, "--dns", dns.Addr()},
-		"dns check":     {url, "--dns", dns.Addr()},
-		"dns make":      {"--key", testKey, "--domain", listDomain, "--seq", "1", goodRecord},
-		"packet decode": {packet, "--node-id", vectorNode},
-		"listen":        nil, // runs until a signal: see TestListenJSON
+		"key generate":    {filepath.Join(dir, "new.key")},
+		"key inspect":     {key},
+		"key convert":     {key, filepath.Join(dir, "raw.key")},
+		"enr inspect":     {goodRecord},
+		"enr make":        {"--key", testKey},
+		"enr convert":     {goodRecord},
+		"ping":            {boot, "-c", "1", "-W", patient},
+		"findnode":        {boot, "-d", "0", "-W", patient},
+		"talk":            {boot, "-p", "p", "-W", patient, "hello"},
+		"resolve":         {boot, "-W", patient},
+		"lookup":          {"--bootnodes", boot, "-W", patient},
+		"crawl":           {filepath.Join(dir, "nodes.json"), "--bootnodes", boot, "--request-timeout", patient},
+		"dns resolve":     {url, "--dns", dns.Addr()},
+		"dns check":       {url, "--dns", dns.Addr()},
+		"dns make":        {"--key", testKey, "--domain", listDomain, "--seq", "1", goodRecord},
+		"packet decode":   {packet, "--node-id", vectorNode},
+		"topic id":        {"service"},
+		"topic query":     {topics, "service", "-W", patient},
+		"topic search":    {"service", "--bootnodes", topics, "-n", "1", "--request-timeout", patient},
+		"topic register":  {topics, "other", "--request-timeout", patient},
+		"topic advertise": {"third", "--bootnodes", topics, "--timeout", (4 * slowness * time.Second).String(), "--request-timeout", patient},
+		"listen":          nil, // runs until a signal: see TestListenJSON
 	}
 	var visit func(c *cobra.Command, path string)
 	visit = func(c *cobra.Command, path string) {

@@ -25,7 +25,7 @@ func TestManPages(t *testing.T) {
 	if err := doc.GenManTree(root, header, dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"discv5.1", "discv5-crawl.1", "discv5-enr-inspect.1"} {
+	for _, name := range []string{"discv5.1", "discv5-crawl.1", "discv5-enr-inspect.1", "discv5-topic-search.1", "discv5-topic-advertise.1"} {
 		page, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Error(err)

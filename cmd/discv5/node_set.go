@@ -35,6 +35,8 @@ type nodeEntry struct {
 	// LastTry is the time of the last check without an answer that proves nothing, because hardly
 	// any node answered at that time.
 	LastTry time.Time `json:"lastTry,omitzero"`
+	// Registrar says that the record has the entry of a registrar of topics, in either spelling.
+	Registrar bool `json:"registrar,omitempty"`
 
 	line int // of the file, from 1; 0 if the entry is not of a file
 }
@@ -42,7 +44,7 @@ type nodeEntry struct {
 // answered records a check that the node answered with record r.
 func (s nodeSet) answered(r *enr.Record, now time.Time) {
 	e := s[r.ID()]
-	e.Seq, e.Record = r.Seq(), r.String()
+	e.Seq, e.Record, e.Registrar = r.Seq(), r.String(), r.SupportsTopics()
 	e.Score++
 	if e.FirstResponse.IsZero() {
 		e.FirstResponse = now
@@ -73,6 +75,16 @@ func (s nodeSet) tried(id enr.ID, now time.Time) {
 		e.LastTry = now
 		s[id] = e
 	}
+}
+
+// registrars returns the number of registrars of topics.
+func (s nodeSet) registrars() (count int) {
+	for _, e := range s {
+		if e.Registrar {
+			count++
+		}
+	}
+	return count
 }
 
 // encode returns the content of the file.
@@ -240,6 +252,7 @@ func loadNodes(path string) (nodeSet, []target, error) {
 				return bad("has the record of %s", owner)
 			}
 		}
+		e.Registrar = v.SupportsTopics() // files of other programs do not say
 		s[id] = e
 		if to, err := listedTarget(id, v); err == nil {
 			list = append(list, to)

@@ -194,7 +194,7 @@ func (t *tool) watch(c *crawler, path string, began time.Time, finished <-chan s
 		case <-finished:
 			return
 		case <-save.C:
-			content, _, err := c.content()
+			content, _, _, err := c.content()
 			if err == nil {
 				err = writeFile(path, content)
 			}

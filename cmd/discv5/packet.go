@@ -255,6 +255,11 @@ func decodeMessage(plain []byte) (*messageInfo, error) {
 		var p codec.RegTopic
 		err = p.Decode(body)
 		id = p.RequestID
+		order := "record-ticket" // of the specification
+		if p.TicketFirst {
+			order = "ticket-record" // of the reference fork
+		}
+		m.add("order", order)
 		m.add("topic", hex.EncodeToString(p.Topic[:]))
 		m.add("ticket", hex.EncodeToString(p.Ticket))
 		m.add("distances", distances(p.Distances))
@@ -266,6 +271,7 @@ func decodeMessage(plain []byte) (*messageInfo, error) {
 		m.add("total", p.Total)
 		m.add("ticket", hex.EncodeToString(p.Ticket))
 		m.add("wait-time-ms", p.WaitTime)
+		m.add("admitted", len(p.Ticket) == 0)
 	case codec.TypeTopicQuery:
 		var p codec.TopicQuery
 		err = p.Decode(body)

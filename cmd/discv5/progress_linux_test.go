@@ -44,9 +44,10 @@ func TestProgressOnTerminal(t *testing.T) {
 		want string
 		args []string
 	}{
-		"lookup":  {"pending, ", []string{"lookup", "--bootnodes", dead, "-W", "600ms"}},
-		"resolve": {"pending, ", []string{"resolve", strings.Repeat("ab", 32), "--bootnodes", dead, "-W", "600ms"}},
-		"crawl":   {"waiting", []string{"crawl", t.TempDir() + "/nodes.json", "--bootnodes", dead, "--request-timeout", "600ms"}},
+		"lookup":       {"pending, ", []string{"lookup", "--bootnodes", dead, "-W", "600ms"}},
+		"resolve":      {"pending, ", []string{"resolve", strings.Repeat("ab", 32), "--bootnodes", dead, "-W", "600ms"}},
+		"topic search": {"pending, ", []string{"topic", "search", "x", "--bootnodes", dead, "--request-timeout", "600ms"}},
+		"crawl":        {"waiting", []string{"crawl", t.TempDir() + "/nodes.json", "--bootnodes", dead, "--request-timeout", "600ms"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,7 +86,8 @@ func TestFullStandardOutput(t *testing.T) {
 	}
 	defer full.Close()
 	node := loopback(t, "127.0.0.1:0", nil).LocalRecord().String()
-	for _, args := range [][]string{{"listen", "--addr", "127.0.0.1:0"}, {"ping", "-c", "0", node}, {"enr", "inspect", node}} {
+	for _, args := range [][]string{{"listen", "--addr", "127.0.0.1:0"}, {"ping", "-c", "0", node}, {"enr", "inspect", node},
+		{"topic", "advertise", "x", "--bootnodes", node, "--json", "--status", "10ms"}} {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*slowness*time.Second)
 		cmd := exec.CommandContext(ctx, program, args...)
 		var log strings.Builder

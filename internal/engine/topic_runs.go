@@ -146,9 +146,12 @@ func (w *Worker) startRun(r *TopicRun, most int, make func(*topicRuns)) error {
 		r.addNamed(w.now, n)
 	}
 	if r.search != nil && r.candidates() < fewCandidates {
-		// A walk without candidates would end before it began.
-		r.hold = heldLookups
 		rs.nextLookup = w.now
+		// A walk without candidates would end before it began. A stream makes other walks, and
+		// does not wait for lookups, which may take long.
+		if !r.search.Stream() {
+			r.hold = heldLookups
+		}
 	}
 	rs.mu.Unlock()
 	w.advanceRun(r)

@@ -303,3 +303,30 @@ func TestAdvertiserEvents(t *testing.T) {
 		t.Errorf("failed: %+v", e)
 	}
 }
+
+// With few candidates, a single walk waits for lookups that look for more, and a stream does not: a
+// lookup takes long where nodes do not answer.
+func TestStreamStartsWithFewCandidates(t *testing.T) {
+	for _, stream := range []bool{true, false} {
+		t.Run(fmt.Sprint("stream ", stream), func(t *testing.T) {
+			nw := topicNetwork(t, 3, func(int) bool { return true })
+			nw.order[0].advertise(topic.Of("service"))
+			nw.run(time.Minute)
+			a := nw.order[1]
+			before := a.e.Counters()[OutTopicQuery]
+			a.w.Begin(nw.now)
+			r, err := a.w.StartSearch(topic.SearchConfig{Topic: topic.Of("service"), Stream: stream}, 0, func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			nw.deliver()
+			if asked := a.e.Counters()[OutTopicQuery] - before; (asked > 0) != stream {
+				t.Errorf("%d queries at the start", asked)
+			}
+			if list, _ := r.Take(); (len(list) > 0) != stream {
+				t.Errorf("%d results at the start", len(list))
+			}
+			r.Stop()
+		})
+	}
+}
