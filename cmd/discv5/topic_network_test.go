@@ -37,7 +37,7 @@ func TestTopicsEndToEnd(t *testing.T) {
 	}
 	var page string
 	until(t, "HTTP server", func() bool {
-		_, rest, ok := strings.Cut(b.Log.String(), `msg="serving HTTP" addr=`)
+		_, rest, ok := strings.Cut(b.Log.String(), `msg="serving http" addr=`)
 		if ok {
 			page = "http://" + strings.Fields(rest)[0]
 		}
