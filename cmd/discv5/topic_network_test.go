@@ -29,22 +29,22 @@ func TestTopicsEndToEnd(t *testing.T) {
 	if err := proctest.Build(bootnode, "../bootnode"); err != nil {
 		t.Fatal(err)
 	}
-	b := proctest.Start(t, exec.Command(bootnode, "--topics", "--addr", "127.0.0.1:0", "--http", "127.0.0.1:0", "--datadir", t.TempDir()), proctest.Options{})
+	b := proctest.Start(t, exec.Command(bootnode, "--topics", "--addr", "127.0.0.1:0", "--http", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--datadir", t.TempDir()), proctest.Options{})
 	record := b.Record(t)
 	boot := record.String()
 	if !record.SupportsTopics() {
 		t.Error("the bootnode is no registrar")
 	}
-	var page string
-	until(t, "HTTP server", func() bool {
-		_, rest, ok := strings.Cut(b.Log.String(), `msg="serving http" addr=`)
-		if ok {
-			page = "http://" + strings.Fields(rest)[0]
-		}
-		return ok
-	})
-	get := func(path string) string {
-		r, err := http.Get(page + path)
+	get := func(server, path string) string {
+		addr := ""
+		until(t, server+" server", func() bool {
+			_, rest, ok := strings.Cut(b.Log.String(), `msg="serving `+server+`" addr=`)
+			if ok {
+				addr = strings.Fields(rest)[0]
+			}
+			return ok
+		})
+		r, err := http.Get("http://" + addr + path)
 		if err != nil {
 			return err.Error()
 		}
@@ -66,7 +66,7 @@ func TestTopicsEndToEnd(t *testing.T) {
 	if len(found) != 1 || found[0]["nodeId"] != self || found[0]["record"] != first["record"] || found[0]["distance"] != float64(enr.LogDistance(enr.ID(top), mustID(t, self))) {
 		t.Errorf("%v", found)
 	}
-	metrics := get("/metrics")
+	metrics := get("metrics", "/metrics")
 	for _, want := range []string{`discv5_topic_registrations_total{result="admitted"} 1`, "discv5_topic_ads 1", "discv5_topic_topics 1", "discv5_topic_capacity 1000"} {
 		if !strings.Contains(metrics, "\n"+want+"\n") {
 			t.Errorf("no %s", want)
@@ -77,7 +77,7 @@ func TestTopicsEndToEnd(t *testing.T) {
 			t.Errorf("%s is 0", counted)
 		}
 	}
-	if text := get("/topics?format=text"); text != "1 ads of at most 1000, 1 topics\n     1 "+top.String()+"\n" {
+	if text := get("http", "/topics?format=text"); text != "1 ads of at most 1000, 1 topics\n     1 "+top.String()+"\n" {
 		t.Errorf("%q", text)
 	}
 	until(t, "status", func() bool {
