@@ -128,10 +128,12 @@ func TestTopicsPage(t *testing.T) {
 		want   string
 	}{
 		{"", 200, topicsListed, `"topics":50`},
-		{"limit=3", 200, 3, `"ads":50`},
+		{"limit=3", 200, 3, `"ads":52`},
+		{"limit=1", 200, 1, `"largest":[{"topic":"` + discv5.TopicOf("7").String() + `","ads":3}]`},
 		{"limit=10000&format=json", 200, 50, `"registrar":true`},
-		{"topic=" + discv5.TopicOf("7").String(), 200, 1, `"ads":1`},
-		{"topic=" + strings.ToUpper(discv5.TopicOf("7").String()), 200, 1, discv5.TopicOf("7").String()},
+		{"topic=" + discv5.TopicOf("7").String(), 200, 3, `"ads":3`},
+		{"topic=" + discv5.TopicOf("7").String() + "&limit=2", 200, 2, `"ads":3`},
+		{"topic=" + strings.ToUpper(discv5.TopicOf("7").String()), 200, 3, discv5.TopicOf("7").String()},
 		{"topic=" + discv5.TopicOf("none").String(), 200, 0, `"list":[]`},
 		{"limit=0", 400, 0, "want a number from 1 to 10000"},
 		{"limit=10001", 400, 0, "want a number"},
@@ -167,8 +169,8 @@ func TestTopicsPage(t *testing.T) {
 		})
 	}
 	for query, want := range map[string]string{
-		"format=text&limit=2":                               "50 ads of at most 1000, 50 topics\n     1 ",
-		"format=text&topic=" + discv5.TopicOf("7").String(): "1 ads of topic " + discv5.TopicOf("7").String() + "\n",
+		"format=text&limit=2":                               "52 ads of at most 1000, 50 topics\n     3 ",
+		"format=text&topic=" + discv5.TopicOf("7").String(): "3 ads of topic " + discv5.TopicOf("7").String() + "\n",
 	} {
 		rec := httptest.NewRecorder()
 		p.handler().ServeHTTP(rec, httptest.NewRequest("GET", "/topics?"+query, nil))
@@ -178,16 +180,23 @@ func TestTopicsPage(t *testing.T) {
 	}
 }
 
-// registrarPages returns the pages of a registrar with an ad for each of the topics 0, 1, 2...
+// registrarPages returns the pages of a registrar with an ad for each of the topics 0, 1, 2..., and
+// two more for topic 7.
 func registrarPages(t *testing.T, topics int) pages {
 	t.Helper()
 	node := client(t, func(c *discv5.Config) { c.Topics.Registrar, c.Topics.WaitScale = true, 1e-9 })
+	place := func(from *discv5.Node, topic int) {
+		c, err := from.RegisterTopic(t.Context(), discv5.ContactOf(node.LocalRecord()), discv5.TopicOf(fmt.Sprint(topic)), nil)
+		if err != nil || !c.Placed {
+			t.Fatalf("topic %d: %+v, %v", topic, c, err)
+		}
+	}
 	from := client(t, nil)
 	for i := range topics {
-		c, err := from.RegisterTopic(t.Context(), discv5.ContactOf(node.LocalRecord()), discv5.TopicOf(fmt.Sprint(i)), nil)
-		if err != nil || !c.Placed {
-			t.Fatalf("ad %d: %+v, %v", i, c, err)
-		}
+		place(from, i)
+	}
+	for range 2 {
+		place(client(t, nil), 7)
 	}
 	return pages{node: node, access: newAccessList(), count: newCounts(time.Now())}
 }

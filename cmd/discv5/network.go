@@ -94,14 +94,14 @@ func (n *network) parse(ctx context.Context) (err error) {
 	return nil
 }
 
-// target parses an argument that names a node.
-func (n *network) target(ctx context.Context, args []string, i int) (target, error) {
-	text, err := n.t.text(args[i])
+// target parses the first argument, which names a node.
+func (n *network) target(ctx context.Context, args []string) (target, error) {
+	text, err := n.t.text(args[0])
 	if err != nil {
-		return target{}, place(argument(i), err)
+		return target{}, place(argument(0), err)
 	}
 	to, err := parseTarget(ctx, n.names, text, n.listen)
-	return to, place(argument(i), err)
+	return to, place(argument(0), err)
 }
 
 // start starts a node that can reach the targets and, if wide, the nodes that they return.

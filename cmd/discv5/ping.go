@@ -30,7 +30,7 @@ func newPing(t *tool) *cobra.Command {
 			if err := n.parse(ctx); err != nil {
 				return err
 			}
-			to, err := n.target(ctx, args, 0)
+			to, err := n.target(ctx, args)
 			if err != nil {
 				return err
 			}

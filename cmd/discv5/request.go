@@ -36,7 +36,7 @@ record. An answer without records is an answer: exit code 0.`,
 			if err := n.parse(ctx); err != nil {
 				return err
 			}
-			to, err := n.target(ctx, args, 0)
+			to, err := n.target(ctx, args)
 			if err != nil {
 				return err
 			}
@@ -142,7 +142,7 @@ answers with an empty payload.`,
 			if err := n.parse(ctx); err != nil {
 				return err
 			}
-			to, err := n.target(ctx, args, 0)
+			to, err := n.target(ctx, args)
 			if err != nil {
 				return err
 			}

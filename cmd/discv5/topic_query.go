@@ -48,7 +48,7 @@ registrar.`,
 			if err := n.parseAll(ctx, nil); err != nil {
 				return err
 			}
-			to, err := n.target(ctx, args, 0)
+			to, err := n.target(ctx, args)
 			if err != nil {
 				return err
 			}

@@ -55,7 +55,7 @@ a record that names the address from which it comes (--extip).`,
 			if err := n.parseAll(ctx, nil); err != nil {
 				return err
 			}
-			to, err := n.target(ctx, args, 0)
+			to, err := n.target(ctx, args)
 			if err != nil {
 				return err
 			}
