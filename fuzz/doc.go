@@ -13,7 +13,7 @@
 // # Targets elsewhere
 //
 //	aead           FuzzDerive, FuzzGCM, FuzzMask
-//	cmd/discv5     FuzzRecord, FuzzValue, FuzzPacket
+//	cmd/discv5     FuzzRecord, FuzzValue, FuzzPacket, FuzzParseTopic
 //	codec          FuzzDecodePacket, FuzzDecodeMessage, FuzzEncode
 //	dnsdisc        FuzzParseLink, FuzzParseRoot, FuzzParseBranch, FuzzEntry, FuzzWalk
 //	enr            FuzzBuild, FuzzEnode, FuzzParse, FuzzText

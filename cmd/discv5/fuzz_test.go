@@ -2,11 +2,14 @@ package main
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
+	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // record4 is the IPv4 address in the record of enr.md.
@@ -75,6 +78,25 @@ func FuzzPacket(f *testing.F) {
 		}
 		if m, err := decodeMessage(plain); err == nil {
 			m.text()
+		}
+	})
+}
+
+// FuzzParseTopic: an accepted TOPIC is an ID or the hash of a name, and a refusal quotes little.
+func FuzzParseTopic(f *testing.F) {
+	for _, s := range []string{"", "chat", "name:", "name:x", "0x", "@x", "-", "enr:x", strings.Repeat("a", 63), strings.Repeat("A", 64), "0x" + strings.Repeat("0", 64), "\x00", "\xff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		top, err := parseTopic(s)
+		switch {
+		case err != nil && (!cli.IsUsage(err) || strings.ContainsAny(err.Error(), "\n\x1b") || len(err.Error()) > 3*quote.Max):
+			t.Errorf("%q: %q", s, err)
+		case err != nil:
+		case top.name != "" && (top.id != discv5.TopicOf(top.name) || top.name != strings.TrimPrefix(s, namePrefix)):
+			t.Errorf("%q is %+v", s, top)
+		case top.name == "" && !strings.EqualFold(top.id.String(), s) && !strings.EqualFold("0x"+top.id.String(), s):
+			t.Errorf("%q is %s", s, top.id)
 		}
 	})
 }
