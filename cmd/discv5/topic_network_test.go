@@ -156,12 +156,12 @@ func TestTopicSearch(t *testing.T) {
 		})
 	}
 	legacy := loopback(t, "127.0.0.1:0", nil)
-	deaf := startScripted(t, func(int, codec.RequestID) [][]byte { return nil })
+	unresponsive := startScripted(t, func(int, codec.RequestID) [][]byte { return nil })
 	for _, c := range []struct{ name, boot, says string }{
 		{"nobody advertises", boot, `no advertiser of topic "nothing" found, with `},
 		{"no registrar", legacy.LocalRecord().String(), "no registrar of topics is known"},
 		{"nobody answers", silence(t).String(), "no bootnode answers"},
-		{"a registrar that answers no query", deaf.record.String(), "none of the nodes that were asked has answered"},
+		{"a registrar that answers no query", unresponsive.record.String(), "none of the nodes that were asked has answered"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
