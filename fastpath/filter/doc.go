@@ -45,6 +45,9 @@
 // extension headers and first fragments. It passes later fragments, which the kernel drops without
 // the first one, tunnels and VLAN tags.
 //
+// Programs for sockets need CAP_BPF, for tc CAP_NET_ADMIN too, and for xdp CAP_PERFMON too, without
+// which the kernel allows no arithmetic on packet pointers.
+//
 // All of it ends with the process: programs are attached by bpf_link, or belong to the socket.
 //
 // # Stability

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/limits"
 )
@@ -231,4 +234,39 @@ func TestWithoutRights(t *testing.T) {
 	}
 	f.Hold(node4)
 	f.Flush()
+}
+
+// TestRights: the capabilities that docs/OPERATING.md names are enough.
+func TestRights(t *testing.T) {
+	needBPF(t)
+	if os.Geteuid() != 0 {
+		t.Skip("skipped: it gives up rights of root")
+	}
+	for _, c := range []struct {
+		hook hook
+		typ  ebpf.ProgramType
+		caps []int
+	}{
+		{hookSocket, ebpf.SocketFilter, []int{unix.CAP_BPF}},
+		{hookTC, ebpf.SchedCLS, []int{unix.CAP_BPF, unix.CAP_NET_ADMIN}},
+		{hookXDP, ebpf.XDP, []int{unix.CAP_BPF, unix.CAP_NET_ADMIN, unix.CAP_PERFMON}},
+	} {
+		t.Run(c.typ.String(), func(t *testing.T) {
+			unprivileged(t, func() {
+				m, err := newMaps(4)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer m.close()
+				b := &builder{hook: c.hook, maps: m, ports: []uint16{9000}, min: testMin, max: testMax, network: slow(1), total: slow(1)}
+				p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: c.typ, License: license, Instructions: b.standalone()})
+				if err != nil {
+					t.Errorf("%+v", err)
+					return
+				}
+				p.Close()
+			}, c.caps...)
+		})
+	}
 }
