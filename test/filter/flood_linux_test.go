@@ -117,7 +117,7 @@ func flood(t *testing.T, dir, mode string, source func(int) [4]byte) (r floodRes
 	}
 	nice := fmt.Sprint(setting(floodNice, 0))
 	cmd := exec.Command("nice", "-n", nice, "taskset", "-c", busyCPU, "env", "GOMAXPROCS=1", filepath.Join(dir, "bootnode"),
-		"--addr", node4+":9000", "--sockets", "1", "--datadir", t.TempDir(), "--http", "127.0.0.1:8080", "--filter", mode, "--filter-interface", "vn,vj", "--log-status", "0")
+		"--addr", node4+":9000", "--sockets", "1", "--datadir", t.TempDir(), "--metrics", "127.0.0.1:8080", "--filter", mode, "--filter-interface", "vn,vj", "--log-status", "0")
 	node := proctest.Start(t, cmd, proctest.Options{Launch: l.node.launch})
 	record := node.Record(t)
 	eventually(t, "the bootnode serves metrics", func() bool { return l.metrics(t) != nil })
