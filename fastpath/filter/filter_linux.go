@@ -53,13 +53,13 @@ func New(cfg Config) (*Filter, error) {
 }
 
 // errAttached says that a filter cannot serve two nodes.
-var errAttached = errors.New("filter: Attach was called before")
+var errAttached = errors.New("filter: Attach or Close was called before")
 
 // Attach implements fastpath.SourceFilter.
 func (f *Filter) Attach(t fastpath.FilterTarget) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.attached {
+	if f.attached || f.closed {
 		return errAttached
 	}
 	f.attached = true

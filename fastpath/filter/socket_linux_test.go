@@ -197,6 +197,9 @@ func TestRefused(t *testing.T) {
 	if err := errors.Join(f.Close(), f.Close()); err != nil {
 		t.Error(err)
 	}
+	if f, _ = New(Config{}); f.Close() != nil || !errors.Is(f.Attach(fastpath.FilterTarget{}), errAttached) {
+		t.Error("Attach after Close succeeds")
+	}
 
 	needBPF(t)
 	g := listen(t, "127.0.0.1:0", 1)
