@@ -19,3 +19,52 @@ func (v View) ClientName() (name string, ok bool) {
 	b, _, err := rlp.String(value)
 	return string(b), err == nil
 }
+
+// Client is the value of "client" (EIP-7636).
+type Client struct {
+	Name, Version, Build string // Build may be empty
+}
+
+// String returns name, version and build, separated by slashes.
+func (c Client) String() string {
+	s := c.Name
+	for _, part := range []string{c.Version, c.Build} {
+		if part != "" {
+			s += "/" + part
+		}
+	}
+	return s
+}
+
+// Client returns the value of "client". The texts are what the node claims: any bytes. Elements
+// behind the third one are ignored.
+func (v View) Client() (c Client, ok bool) {
+	value, ok := v.Get(keyClient)
+	if !ok {
+		return c, false
+	}
+	fields, _, err := rlp.List(value)
+	if err != nil {
+		return c, false
+	}
+	for i, to := range []*string{&c.Name, &c.Version, &c.Build} {
+		if len(fields) == 0 && i > 0 {
+			break
+		}
+		var s []byte
+		if s, fields, err = rlp.String(fields); err != nil {
+			return Client{}, false
+		}
+		*to = string(s)
+	}
+	return c, true
+}
+
+// SetClient sets "client".
+func (b *Builder) SetClient(c Client) *Builder {
+	fields := rlp.AppendString(rlp.AppendString(nil, []byte(c.Name)), []byte(c.Version))
+	if c.Build != "" {
+		fields = rlp.AppendString(fields, []byte(c.Build))
+	}
+	return b.Set(keyClient, append(rlp.AppendListHeader(nil, len(fields)), fields...))
+}
