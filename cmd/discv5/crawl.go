@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/cli"
 )
 
@@ -28,6 +29,7 @@ type crawlSummary struct {
 
 func newCrawl(t *tool) *cobra.Command {
 	n := &network{t: t}
+	var chain chainFlags
 	limit := cli.Seconds(30 * time.Minute)
 	parallel := 64
 	c := &cobra.Command{
@@ -39,7 +41,11 @@ It starts from --bootnodes and from the nodes of FILE, oldest check first: it co
 interrupted crawl, and refreshes a complete one. A node that answers gets one point. A node
 that does not loses half of its points, unless hardly any other node answered at that time,
 and crawl removes it when it has none left. Crawl replaces the file as a whole, every 30 s
-and at the end, even if it is interrupted or out of time. Exit code 1: no node answered.`,
+and at the end, even if it is interrupted or out of time. Exit code 1: no node answered.
+
+With --network or --chain-config, it lists only nodes of that chain. It visits the others too,
+because all chains share one network. --network also names bootnodes, unless --bootnodes does.
+For each node, FILE has its round trip time, fork and client, if it is known.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if parallel < 1 || parallel > maxParallel {
@@ -48,7 +54,17 @@ and at the end, even if it is interrupted or out of time. Exit code 1: no node a
 			if err := n.parse(c.Context()); err != nil {
 				return err
 			}
-			return n.crawl(c.Context(), args[0], parallel, time.Duration(limit))
+			if err := chain.load(c); err != nil {
+				return err
+			}
+			if !c.Flags().Changed("bootnodes") {
+				published, err := chain.bootnodes(c.Context(), n)
+				if err != nil {
+					return err
+				}
+				n.boot = append(n.boot, published...)
+			}
+			return n.crawl(c.Context(), args[0], parallel, time.Duration(limit), chain.serves)
 		},
 	}
 	f := c.Flags()
@@ -56,10 +72,11 @@ and at the end, even if it is interrupted or out of time. Exit code 1: no node a
 	f.Var(&limit, "timeout", "maximum `TIME` of the crawl; 0 for no limit")
 	f.IntVar(&parallel, "parallel", parallel, "`NUMBER` of nodes to visit at the same time")
 	n.flags(f, "request-timeout", "", true)
+	chain.add(f)
 	return c
 }
 
-func (n *network) crawl(ctx context.Context, path string, parallel int, limit time.Duration) error {
+func (n *network) crawl(ctx context.Context, path string, parallel int, limit time.Duration, serves func(enr.View) bool) error {
 	set, targets, err := loadNodes(path)
 	if err != nil {
 		return place(argument(0), err)
@@ -89,6 +106,7 @@ func (n *network) crawl(ctx context.Context, path string, parallel int, limit ti
 		defer cancel()
 	}
 	c := newCrawler(node, set, time.Duration(n.timeout))
+	c.serves = serves
 	for _, to := range targets {
 		c.add(to)
 	}
@@ -116,6 +134,9 @@ func (n *network) crawl(ctx context.Context, path string, parallel int, limit ti
 	s.Interrupted = ctx.Err() != nil
 	s.TimedOut = !s.Interrupted && timed.Err() != nil
 	text := fmt.Sprintf("%d nodes in %s: %d answered, %d did not, %d added, %d removed", s.Nodes, s.File, s.Answered, s.Failed, s.Added, s.Removed)
+	if s.Other > 0 {
+		text += fmt.Sprintf(", %d of another chain", s.Other)
+	}
 	if s.Registrars > 0 {
 		text += fmt.Sprintf(", %d registrars of topics", s.Registrars)
 	}

@@ -36,6 +36,9 @@ const (
 type crawler struct {
 	node *discv5.Node
 	now  func() time.Time
+	// serves reports whether a node is listed. The crawl visits all others too, to find those that
+	// are.
+	serves func(enr.View) bool
 
 	mu       sync.Mutex
 	change   *sync.Cond // a node is queued, or a visit or the crawl ends
@@ -53,6 +56,8 @@ type crawlCounts struct {
 	Failed   int `json:"failed"`
 	Added    int `json:"added"`
 	Removed  int `json:"removed"`
+	// Other nodes have answered and are of another chain.
+	Other int `json:"other,omitempty"`
 	// Skipped nodes are out of reach, have a bad signature, or are more than maxKnown.
 	Skipped int `json:"skipped"`
 	Waiting int `json:"waiting"`
@@ -83,7 +88,7 @@ const (
 
 // newCrawler returns a crawler. timeout is the time to wait for an answer.
 func newCrawler(node *discv5.Node, set nodeSet, timeout time.Duration) *crawler {
-	c := &crawler{node: node, set: set, nodes: map[enr.ID]*known{}, now: func() time.Time { return time.Now().UTC().Truncate(time.Second) }}
+	c := &crawler{node: node, set: set, serves: func(enr.View) bool { return true }, nodes: map[enr.ID]*known{}, now: func() time.Time { return time.Now().UTC().Truncate(time.Second) }}
 	c.evidence = evidence{began: time.Now(), quiet: max(minQuiet, quietFactor*timeout)}
 	c.change = sync.NewCond(&c.mu)
 	return c
@@ -253,11 +258,27 @@ func (c *crawler) visit(ctx context.Context, to target, walks chan struct{}) err
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	if _, old := c.set[r.ID()]; !old {
-		c.count.Added++
+	// For the round trip alone, now that there is a session.
+	pong, err := c.node.Ping(ctx, to.contact)
+	if err != nil {
+		pong.RTT = 0
 	}
-	c.set.answered(r, c.now())
+	c.mu.Lock()
+	_, old := c.set[r.ID()]
+	switch {
+	case c.serves(r.View()):
+		if !old {
+			c.count.Added++
+		}
+		c.set.answered(r, c.now())
+		c.set.observed(r, pong.RTT)
+	case old:
+		delete(c.set, r.ID())
+		c.count.Removed++
+		fallthrough
+	default:
+		c.count.Other++
+	}
 	c.evidence.answer(c.nodes[r.ID()], to.contact)
 	c.mu.Unlock()
 

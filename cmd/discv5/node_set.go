@@ -37,6 +37,7 @@ type nodeEntry struct {
 	LastTry time.Time `json:"lastTry,omitzero"`
 	// Registrar says that the record has the entry of a registrar of topics, in either spelling.
 	Registrar bool `json:"registrar,omitempty"`
+	nodeFacts
 
 	line int // of the file, from 1; 0 if the entry is not of a file
 }

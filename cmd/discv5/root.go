@@ -39,8 +39,8 @@ func newRoot(t *tool) *cobra.Command {
 	root.AddCommand(
 		group("key", "Make, show and convert private keys", newKeyGenerate(t), newKeyInspect(t), newKeyConvert(t)),
 		group("enr", "Show, make and convert node records", newEnrInspect(t), newEnrMake(t), newEnrConvert(t)),
-		group("dns", "Read, check and make lists of nodes in DNS", newDNSResolve(t), newDNSCheck(t), newDNSMake(t)),
-		newPing(t), newFindNode(t), newTalk(t), newResolve(t), newLookup(t), newListen(t), newCrawl(t),
+		group("dns", "Read, check, make and publish lists of nodes in DNS", newDNSResolve(t), newDNSCheck(t), newDNSMake(t), newDNSPublish(t)),
+		newPing(t), newFindNode(t), newTalk(t), newResolve(t), newLookup(t), newListen(t), newCrawl(t), newNodeset(t),
 		group("topic", "Advertise topics, and find the nodes that do", newTopicID(t), newTopicQuery(t), newTopicRegister(t), newTopicAdvertise(t), newTopicSearch(t)),
 		group("packet", "Decode packets", newPacketDecode(t)),
 	)
