@@ -338,6 +338,10 @@ func TestExecutionCheck(t *testing.T) {
 	if v := old.Check(record(t, func(b *enr.Builder) { b.SetEth(enr.ForkID{Hash: old.forks[1].Digest, Next: 1000}) }).View(), time.Now()); v.Match != Current {
 		t.Errorf("a fork that may come: %v", v.Match)
 	}
+	// A time that has passed is one, although the local forks are block numbers.
+	if v := old.Check(record(t, func(b *enr.Builder) { b.SetEth(enr.ForkID{Hash: old.forks[1].Digest, Next: 1700000000}) }).View(), time.Unix(1700000001, 0)); v.Match != Foreign {
+		t.Errorf("a fork by time that has passed: %v", v.Match)
+	}
 }
 
 func TestUnknownNetwork(t *testing.T) {

@@ -53,6 +53,9 @@ func (o *options) readSources() error {
 		o.sources = append(o.sources, s)
 		return nil
 	}
+	if err := o.readPublished(add); err != nil {
+		return err
+	}
 	n := 0
 	for _, list := range o.bootnodes {
 		for e, err := range nodelist.Split(list) {

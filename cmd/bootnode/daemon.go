@@ -46,6 +46,9 @@ type daemon struct {
 	mapping     *mapping
 	finder      *bootnodeFinder
 	manager     *serviceManager
+	network     *network
+	reloader    *reloader
+	started     func()   // of one of several networks: called when the node runs
 	memory      []any    // how the node fits into a memory limit, for the log
 	warnings    []string // logged after the start has succeeded
 	seeds       []discv5.Contact
@@ -105,17 +108,24 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	}
 	d.count.persistent.Store(d.storage.persistent())
 	d.logStartup()
-	d.manager = newServiceManager(d.log)
+	if d.manager == nil {
+		d.manager = newServiceManager(d.log)
+	}
 	d.serveHTTP()
 	return d.work(ctx)
 }
 
+// pages returns the pages of the node.
+func (d *daemon) pages() pages {
+	return pages{node: d.node, network: d.network, access: d.access, count: d.count, page: d.page, pprof: d.o.pprof}
+}
+
 // serveHTTP starts the servers of --http and --metrics.
 func (d *daemon) serveHTTP() {
-	if d.web != nil {
+	if d.web != nil || d.started != nil {
 		d.page = d.newStatusPage()
 	}
-	p := pages{node: d.node, access: d.access, count: d.count, page: d.page, pprof: d.o.pprof}
+	p := d.pages()
 	answer := httpAnswer
 	if p.pprof {
 		answer = httpProfile
@@ -154,6 +164,8 @@ func (d *daemon) makeNode() error {
 	}
 	d.warnings = append(d.warnings, unusableBootnodes(o.sources, key.ID(), d.access.Access, o.listens)...)
 	d.seeds, d.epoch = known, time.Now()
+	d.network = newNetwork(&o.net)
+	o.configureNetwork(&cfg, d.network)
 	cfg.Access, cfg.SaveRecord = d.access.Access, d.storage.saveRecord
 	cfg.Bootnodes = append(cfg.Bootnodes, known...)
 	d.node, err = listen(cfg, o, d.log)
@@ -199,6 +211,9 @@ func (d *daemon) logStartup() {
 	d.log.Info("started", "id", d.node.ID(), "seq", r.Seq(), "datadir", d.storage.dir, "version", version.Line("bootnode"))
 	if o.config != "" {
 		d.log.Info("configuration", "file", o.config)
+	}
+	if d.network != nil {
+		d.log.Info("network", o.net.describeChain(time.Now())...)
 	}
 	if d.memory != nil {
 		d.log.Info("memory limit", d.memory...)
@@ -252,19 +267,23 @@ func (d *daemon) work(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d.finder = newBootnodeFinder(d.node, d.o, d.seeds, d.system.resolver, d.log)
-	reload := &reloader{
+	d.reloader = &reloader{
 		args: d.args, system: d.system, o: d.o, node: d.node, finder: d.finder, access: d.access, level: d.level,
 		epoch: d.epoch, log: d.log, count: d.count, manager: d.manager, note: d.note,
 	}
 	var beside sync.WaitGroup
 	beside.Go(func() { d.finder.run(ctx) })
-	beside.Go(func() { reload.run(ctx, d.hup) })
+	beside.Go(func() { d.reloader.run(ctx, d.hup) })
+	beside.Go(func() { d.network.run(ctx, d.node, d.log) })
 	if d.page != nil {
 		beside.Go(func() { d.page.Run(ctx) })
 	}
 	k := newKeeper(d.node, d.storage.store, d.seeds, d.count, time.Now())
 	k.forget = d.finder.forget
 	d.manager.ready()
+	if d.started != nil {
+		d.started()
+	}
 	err := d.watch(ctx, k)
 	cancel()
 	beside.Wait()

@@ -32,9 +32,16 @@ type labelSet map[string]bool
 // servedMetrics returns the metrics that a bootnode serves after some requests. A metric without a
 // value is not on the page.
 func servedMetrics(t *testing.T) map[string]labelSet {
-	a := start(t, t.TempDir(), "--http", anyPort)
-	b := start(t, t.TempDir(), "--bootnodes", a.record.String(), "--http", anyPort)
+	// --bootnodes replaces the published bootnodes, which tests must not contact.
+	chain := []string{"--network", "sepolia", "--layer", "execution", "--http", anyPort}
+	a := start(t, t.TempDir(), append(chain, "--bootnodes", "")...)
+	b := start(t, t.TempDir(), append(chain, "--bootnodes", a.record.String())...)
+	other := start(t, t.TempDir(), "--bootnodes", b.record.String())
 	eventually(t, "node in the table", func() bool { return b.metric(t, "discv5_table_live_nodes") == 1 })
+	eventually(t, "refused node", func() bool {
+		_, page := b.get(t, "/metrics")
+		return strings.Contains(page, `discv5_refused_fork_nodes{fork="none",match="absent"} 1`)
+	})
 	_, page := b.get(t, "/metrics")
 	names := map[string]labelSet{}
 	for line := range strings.Lines(page) {
@@ -49,6 +56,7 @@ func servedMetrics(t *testing.T) map[string]labelSet {
 			names[line[:end]][label[1]] = true
 		}
 	}
+	other.stop(t)
 	b.stop(t)
 	a.stop(t)
 	return names

@@ -23,25 +23,33 @@ import (
 
 // pages serves the pages of the HTTP server. docs/OPERATING.md documents the responses.
 type pages struct {
-	node   *discv5.Node
-	access *accessList
-	count  *counts
-	page   *statuspage.Page // nil without --http
-	pprof  bool
+	node    *discv5.Node
+	network *network // nil: no chain
+	access  *accessList
+	count   *counts
+	page    *statuspage.Page // nil without --http
+	pprof   bool
 }
 
 // health serves /healthz: 200 while the node receives on all its sockets, otherwise 503 with the
 // reason.
-func (p pages) health(rw http.ResponseWriter, _ *http.Request) {
-	reason := ""
+func (p pages) health(rw http.ResponseWriter, _ *http.Request) { writeHealth(rw, p.reason()) }
+
+// reason returns why the node is not healthy, or "".
+func (p pages) reason() string {
 	select {
 	case <-p.node.Done():
-		reason = "closing"
+		return "closing"
 	default:
 		if err := p.node.Err(); err != nil {
-			reason = cli.OneLine(err)
+			return cli.OneLine(err)
 		}
 	}
+	return ""
+}
+
+// writeHealth writes the response of /healthz.
+func writeHealth(rw http.ResponseWriter, reason string) {
 	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	rw.Header().Set("Cache-Control", "no-store")
 	if reason != "" {
@@ -61,7 +69,8 @@ type nodeView struct {
 	Address  string    `json:"address"`        // where this node contacts it
 	UDP4     string    `json:"udp4,omitempty"` // of the record
 	UDP6     string    `json:"udp6,omitempty"`
-	State    string    `json:"state"` // live, unchecked, silent or replacement
+	State    string    `json:"state"`          // live, unchecked, silent or replacement
+	Fork     string    `json:"fork,omitempty"` // if the node serves a chain
 	Inbound  bool      `json:"inbound"`
 	Checks   int       `json:"checks"`
 	Fails    int       `json:"fails"`
@@ -106,9 +115,13 @@ func (p pages) nodes(rw http.ResponseWriter, r *http.Request) {
 		}
 		udp4, _ := n.Record.UDPEndpoint4()
 		udp6, _ := n.Record.UDPEndpoint6()
+		fork := ""
+		if p.network != nil {
+			fork = p.network.forkName(n.Record.View(), time.Now())
+		}
 		view.Nodes = append(view.Nodes, nodeView{
 			ID: n.Record.ID().String(), Distance: n.Distance, Record: n.Record.String(), Seq: n.Record.Seq(), Address: n.Addr.String(),
-			UDP4: endpointText(udp4), UDP6: endpointText(udp6), State: state, Inbound: n.Inbound, Checks: n.Checks, Fails: n.Fails,
+			UDP4: endpointText(udp4), UDP6: endpointText(udp6), State: state, Fork: fork, Inbound: n.Inbound, Checks: n.Checks, Fails: n.Fails,
 			Added: n.Added.UTC(), LastSeen: n.LastSeen.UTC(),
 		})
 	}

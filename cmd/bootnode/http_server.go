@@ -82,14 +82,34 @@ func (w *webServer) serve(h http.Handler, vhosts []string, answer time.Duration,
 // metricsHandler returns the handler of --metrics: /metrics, and /healthz for the probes of
 // machines that must not see the pages.
 func (p pages) metricsHandler() http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newCollector(p.node), newAddressCollector(p.node), newTopicCollector(p.node))
-	registry.MustRegister(p.count.collectors(p.access.bans.Load)...)
-	registry.MustRegister(streamCollectors(p.page)...)
+	registry := newRegistry()
+	p.register(registry)
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", buffered(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: httpLarge, Timeout: httpTimeout})))
+	mux.Handle("GET /metrics", promHandler(registry))
 	mux.HandleFunc("GET /healthz", p.health)
 	return mux
+}
+
+// newRegistry returns a registry with the metrics of the process.
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+// register adds the metrics of the node.
+func (p pages) register(registry prometheus.Registerer) {
+	registry.MustRegister(newCollector(p.node), newAddressCollector(p.node), newTopicCollector(p.node))
+	registry.MustRegister(p.count.collectors(p.access.bans.Load)...)
+	registry.MustRegister(streamCollectors(p.page)...)
+	if p.network != nil {
+		registry.MustRegister(newForkCollector(p.network, p.node))
+	}
+}
+
+// promHandler returns the handler of /metrics.
+func promHandler(registry *prometheus.Registry) http.Handler {
+	return buffered(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: httpLarge, Timeout: httpTimeout}))
 }
 
 // handler returns the handler of --http: all pages but /metrics.
@@ -101,6 +121,7 @@ func (p pages) handler() http.Handler {
 	mux.HandleFunc("GET /healthz", p.health)
 	mux.HandleFunc("GET /eth/v1/node/identity", p.identity)
 	mux.HandleFunc("GET /address", p.address)
+	mux.HandleFunc("GET /forks", p.forks)
 	large := make(chan struct{}, httpLarge)
 	mux.Handle("GET /nodes", bounded(large, p.nodes))
 	mux.Handle("GET /buckets", bounded(large, p.buckets))

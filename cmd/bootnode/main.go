@@ -79,7 +79,7 @@ func run(args []string, s system, stdout, stderr io.Writer) int {
 	case o.print:
 		return printOut(stdout, stderr, printConfig(o))
 	case o.check:
-		return check(o, stdout, stderr)
+		return checkAll(o, stdout, stderr)
 	}
 	ctx, stop := cli.Interruptible()
 	defer stop()
@@ -87,7 +87,12 @@ func run(args []string, s system, stdout, stderr io.Writer) int {
 	signal.Notify(hup, syscall.SIGHUP)
 	d := &daemon{args: args, system: s, o: o, stdout: stdout, hup: hup}
 	d.log, d.level = newLogger(stderr, o, s.journal)
-	err = d.serve(ctx)
+	if len(o.networkList) > 0 {
+		g := &group{args: args, system: s, o: o, stdout: stdout, log: d.log, level: d.level, hup: hup}
+		err = g.serve(ctx)
+	} else {
+		err = d.serve(ctx)
+	}
 	if err == nil || errors.Is(err, context.Canceled) {
 		return cli.ExitOK
 	}

@@ -189,6 +189,4 @@ func TestFlagsAreDocumented(t *testing.T) {
 }
 
 // otherPrograms are flags of other programs that the documents name.
-var otherPrograms = map[string]bool{
-	"network": true, // docker
-}
+var otherPrograms = map[string]bool{}

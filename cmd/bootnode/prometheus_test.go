@@ -128,9 +128,10 @@ func (p promServer) query(expr string) (series int, err error) {
 // with native histograms.
 func TestDashboardQueries(t *testing.T) {
 	t.Parallel()
-	a := start(t, t.TempDir(), "--http", anyPort, "--topics")
+	chain := []string{"--network", "sepolia", "--layer", "execution", "--http", anyPort}
+	a := start(t, t.TempDir(), append(chain, "--topics", "--bootnodes", "")...)
 	a.findHTTP(t)
-	b := start(t, t.TempDir(), "--http", anyPort, "--bootnodes", a.record.String())
+	b := start(t, t.TempDir(), append(chain, "--bootnodes", a.record.String())...)
 	b.findHTTP(t)
 	queries := map[string]string{} // by expression: where it stands
 	var board struct {

@@ -57,15 +57,20 @@ func (r *reloader) run(ctx context.Context, hup <-chan os.Signal) {
 		r.manager.reloading()
 		err := r.reload()
 		r.manager.reloaded(err)
-		if err != nil {
-			r.count.reloadFailed()
-			r.log.Error("settings were not reloaded; the old ones stay in force", "err", cli.OneLine(err))
-			r.note(statuspage.Warning, "The settings were not reloaded: "+cli.OneLine(err))
-			continue
-		}
-		r.count.reloaded(time.Now())
-		r.note(statuspage.OK, "The settings were reloaded")
+		r.done(err)
 	}
+}
+
+// done counts and logs the result of a reload.
+func (r *reloader) done(err error) {
+	if err != nil {
+		r.count.reloadFailed()
+		r.log.Error("settings were not reloaded; the old ones stay in force", "err", cli.OneLine(err))
+		r.note(statuspage.Warning, "The settings were not reloaded: "+cli.OneLine(err))
+		return
+	}
+	r.count.reloaded(time.Now())
+	r.note(statuspage.OK, "The settings were reloaded")
 }
 
 func (r *reloader) reload() error {
@@ -73,6 +78,11 @@ func (r *reloader) reload() error {
 	if err != nil {
 		return err
 	}
+	return r.apply(o)
+}
+
+// apply applies settings.
+func (r *reloader) apply(o *options) error {
 	// load has checked everything that can fail, except for a lack of memory.
 	if err := r.access.apply(time.Since(r.epoch), o.bans, o.restrict); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 // if NOTIFY_SOCKET is not in the environment: no service manager runs the daemon then.
 type serviceManager struct {
 	log      *slog.Logger
+	quiet    bool          // one of several networks: the group of them notifies
 	watchdog time.Duration // maximum time between notifications; 0 for no watchdog
 }
 
@@ -29,6 +30,9 @@ func newServiceManager(log *slog.Logger) *serviceManager {
 }
 
 func (m *serviceManager) send(state string) {
+	if m.quiet {
+		return
+	}
 	if _, err := sdnotify.SdNotify(false, state); err != nil {
 		m.log.Warn("cannot notify the service manager", "err", err)
 	}

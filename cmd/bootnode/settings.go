@@ -71,6 +71,11 @@ type options struct {
 	reachMisses int
 	reachRetry  time.Duration
 
+	net chainOptions
+
+	name        string     // of a [[network]]
+	networkList []*options // of the [[network]] tables; empty for one network
+
 	config  string
 	print   bool
 	check   bool
@@ -114,6 +119,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.StringVar(&o.banFile, "ban-file", "", "`FILE` with addresses, networks and node IDs to ignore, one a line, each for ever or for a time such as 12h or 30d. SIGHUP reloads it")
 	f.StringArrayVar(&o.networks, "netrestrict", nil, "`NETWORKS` in CIDR notation, separated by commas: talk to these only; repeatable")
 	f.BoolVar(&o.lowPorts, "low-ports", false, "contact and relay nodes that others report at ports below 1024")
+	o.net.addChainFlags(f)
 	f.StringVar(&o.dataDir, "datadir", "", "`DIR` for the key and the known nodes. Default: "+dataDirHelp())
 	f.StringVar(&o.nodeKey, "nodekey", "", "`FILE` with the private key, 64 hexadecimal digits. Default: nodekey in the data directory, created if missing")
 	f.StringVar(&o.keyHex, "nodekeyhex", "", "private key, 64 `HEX` digits; other users of this machine can see flags")
@@ -178,6 +184,7 @@ var sections = []struct {
 }{
 	{"Addresses and sockets", []string{"addr", "extip", "nat", "detect-address", "reach-wait", "reach-misses", "reach-retry", "sockets", "no-gso", "xdp"}},
 	{"Other nodes", []string{"bootnodes", "bootnodes-file", "ban-file", "netrestrict", "low-ports"}},
+	{"Network", chainFlags},
 	{"Limits", []string{"max-sessions", "bucket-limits", "table-limits", "exempt-private"}},
 	{"Topics", []string{"topics", "topics-capacity", "topics-wait-scale"}},
 	{"Source filter (Linux)", filterFlags},
@@ -252,10 +259,22 @@ func load(args, environ []string) (*options, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := o.configFile(env)
+	file, tables, err := o.configFile(env)
 	if err != nil {
 		return nil, err
 	}
+	if err := o.assignAll(env, file); err != nil {
+		return nil, err
+	}
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	return o, o.loadNetworks(args, env, file, tables)
+}
+
+// assignAll sets the flags that the command line does not set to the values of the environment and
+// of the file.
+func (o *options) assignAll(env map[string]variable, file map[string]setting) (err error) {
 	o.flags.VisitAll(func(f *pflag.Flag) {
 		variable, inEnv := env[f.Name]
 		set, inFile := file[f.Name]
@@ -266,16 +285,17 @@ func load(args, environ []string) (*options, error) {
 		case onlyFlag(f.Name):
 		case inEnv:
 			o.origin[f.Name] = variable.name
-			err = assign(f, []string{variable.value}, o.origin[f.Name])
+			values := []string{variable.value}
+			if f.Name == "enr" {
+				values = strings.Split(variable.value, ";")
+			}
+			err = assign(f, values, o.origin[f.Name])
 		case inFile:
 			o.origin[f.Name] = set.where + ": " + f.Name
 			err = assign(f, set.values, o.origin[f.Name])
 		}
 	})
-	if err != nil {
-		return nil, err
-	}
-	return o, o.validate()
+	return err
 }
 
 // variable is an environment variable that is a setting.
@@ -314,19 +334,23 @@ func (o *options) environment(environ []string) (map[string]variable, error) {
 }
 
 // configFile reads the file of --config, if there is one, and returns its settings by name.
-func (o *options) configFile(env map[string]variable) (map[string]setting, error) {
+func (o *options) configFile(env map[string]variable) (map[string]setting, []networkEntry, error) {
 	if v, ok := env["config"]; ok && !o.flags.Changed("config") {
 		o.config = v.value
 	}
 	if o.config == "" {
 		if o.flags.Changed("config") {
-			return nil, errors.New("--config is empty")
+			return nil, nil, errors.New("--config is empty")
 		}
-		return nil, nil
+		return nil, nil, nil
 	}
 	settings, err := readConfig(o.config)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	settings, tables, err := splitTables(settings)
+	if err != nil {
+		return nil, nil, err
 	}
 	byName := make(map[string]setting)
 	for _, s := range settings {
@@ -336,17 +360,17 @@ func (o *options) configFile(env map[string]variable) (map[string]setting, error
 			if near := cli.Nearest(s.name, cli.FlagNames(o.flags)); near != "" {
 				hint = "; did you mean " + near + "?"
 			}
-			return nil, fmt.Errorf("%s: unknown key %s%s", s.where, quote.Short(s.name), hint)
+			return nil, nil, fmt.Errorf("%s: unknown key %s%s", s.where, quote.Short(s.name), hint)
 		}
 		if onlyFlag(f.Name) {
-			return nil, fmt.Errorf("%s: %s is for the command line only", s.where, f.Name)
+			return nil, nil, fmt.Errorf("%s: %s is for the command line only", s.where, f.Name)
 		}
 		if other, ok := byName[f.Name]; ok {
-			return nil, fmt.Errorf("%s: %s was set before, in %s", s.where, f.Name, other.where)
+			return nil, nil, fmt.Errorf("%s: %s was set before, in %s", s.where, f.Name, other.where)
 		}
 		byName[f.Name] = s
 	}
-	return byName, nil
+	return byName, tables, nil
 }
 
 // assign sets a flag to values from an environment variable or a file.
@@ -354,6 +378,10 @@ func assign(f *pflag.Flag, values []string, where string) error {
 	if list, ok := f.Value.(pflag.SliceValue); ok {
 		var all []string
 		for _, v := range values {
+			if f.Name == "enr" { // values of entries have commas
+				all = append(all, strings.TrimSpace(v))
+				continue
+			}
 			all = append(all, cli.SplitList(v)...)
 		}
 		return list.Replace(all)

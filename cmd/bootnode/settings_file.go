@@ -29,6 +29,7 @@ type setting struct {
 	name   string
 	values []string
 	where  string // file and line
+	array  bool   // the header of a table in an array of tables
 }
 
 // readConfig reads a configuration file. "log.level", log.level, and level below [log] have the
@@ -74,7 +75,7 @@ func (r *configReader) expression(n *unstable.Node) error {
 		name, where := r.key(n, nil)
 		r.table = name
 		if n.Kind == unstable.ArrayTable {
-			r.settings = append(r.settings, setting{name: strings.Join(name, "."), where: where})
+			r.settings = append(r.settings, setting{name: strings.Join(name, "."), where: where, array: true})
 		}
 	case unstable.KeyValue:
 		return r.keyValue(n, r.table)
@@ -180,6 +181,7 @@ func printConfig(o *options) string {
 			fmt.Fprintf(&b, "%s # %s\n", line, where)
 		}
 	})
+	b.WriteString(o.printNetworks())
 	return b.String()
 }
 

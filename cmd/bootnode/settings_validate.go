@@ -54,7 +54,7 @@ func (o *options) validate() error {
 	if len(o.addrs) == 0 {
 		return fmt.Errorf("%s is empty", o.from("addr"))
 	}
-	for _, step := range []func() error{o.checkKey, o.parseAddrs, o.parseXDP, o.parseNAT, o.parseHTTP, o.checkReach, o.checkTopics, o.parseLimits, o.parseFilter, o.parseNetworks, o.readBans, o.readSources} {
+	for _, step := range []func() error{o.checkKey, o.parseAddrs, o.parseXDP, o.parseNAT, o.parseHTTP, o.checkReach, o.checkTopics, o.parseLimits, o.parseFilter, o.parseNetworks, o.parseChain, o.readBans, o.readSources} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/quote"
+)
+
+// networkTable is the name of the tables of the configuration file that describe a network each.
+const networkTable = "network"
+
+// maxNetworks bounds the networks of one process. Each has sockets and goroutines of its own.
+const maxNetworks = 16
+
+// networkEntry is a [[network]] of the configuration file.
+type networkEntry struct {
+	where    string // file and line
+	name     string
+	settings map[string]setting
+}
+
+var networkName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+// ofProcess reports whether a setting is for the whole process, and so not for one network.
+func ofProcess(name string) bool {
+	switch name {
+	case "http", "http-vhosts", "metrics", "pprof", "log-level", "log-json", "log-status":
+		return true
+	}
+	return onlyFlag(name)
+}
+
+// splitTables separates the settings of [[network]] tables from the others.
+func splitTables(settings []setting) (rest []setting, tables []networkEntry, err error) {
+	for _, s := range settings {
+		if s.name == networkTable && s.array {
+			if len(tables) == maxNetworks {
+				return nil, nil, fmt.Errorf("%s: more than %d networks", s.where, maxNetworks)
+			}
+			tables = append(tables, networkEntry{where: s.where, settings: make(map[string]setting)})
+			continue
+		}
+		key, ok := strings.CutPrefix(s.name, networkTable+".")
+		if !ok || len(tables) == 0 {
+			rest = append(rest, s)
+			continue
+		}
+		t := &tables[len(tables)-1]
+		if key == "name" {
+			if len(s.values) != 1 || !networkName.MatchString(s.values[0]) {
+				return nil, nil, fmt.Errorf("%s: name: want 1 to 32 of a-z, 0-9 and -", s.where)
+			}
+			t.name = s.values[0]
+			continue
+		}
+		s.name = key
+		t.settings[key] = s
+	}
+	for i, t := range tables {
+		if t.name == "" {
+			return nil, nil, fmt.Errorf("%s: [[network]] without a name", t.where)
+		}
+		if slices.ContainsFunc(tables[:i], func(o networkEntry) bool { return o.name == t.name }) {
+			return nil, nil, fmt.Errorf("%s: a second network %s", t.where, t.name)
+		}
+	}
+	return rest, tables, nil
+}
+
+// loadNetworks returns the settings of each network of the configuration file. The keys of a table
+// override all others; what a table does not have is as for a process with one network.
+func (o *options) loadNetworks(args []string, env map[string]variable, file map[string]setting, tables []networkEntry) error {
+	for _, t := range tables {
+		n := &options{origin: make(map[string]string), name: t.name}
+		n.flags = flagSet(n)
+		if err := n.flags.Parse(args); err != nil {
+			return cli.FlagError(err, n.flags)
+		}
+		n.config = o.config
+		if err := n.assignAll(env, file); err != nil {
+			return err
+		}
+		for key, s := range t.settings {
+			f := n.flags.Lookup(key)
+			switch {
+			case f == nil:
+				hint := ""
+				if near := cli.Nearest(key, cli.FlagNames(n.flags)); near != "" {
+					hint = "; did you mean " + near + "?"
+				}
+				return fmt.Errorf("%s: unknown key %s%s", s.where, quote.Short(key), hint)
+			case ofProcess(f.Name):
+				return fmt.Errorf("%s: %s is for the whole process, not for a network", s.where, f.Name)
+			}
+			n.origin[f.Name] = s.where + ": " + f.Name
+			if err := assign(f, s.values, n.origin[f.Name]); err != nil {
+				return err
+			}
+		}
+		if _, ok := t.settings["datadir"]; !ok {
+			if dir, err := dataDirOf(n); err == nil {
+				n.dataDir = filepath.Join(dir, t.name)
+			}
+		}
+		// Those of the process serve all networks.
+		n.http, n.metrics, n.pprof = "", "", false
+		for _, name := range []string{"http", "metrics", "pprof"} {
+			delete(n.origin, name)
+		}
+		if err := n.validate(); err != nil {
+			return fmt.Errorf("network %s: %w", t.name, err)
+		}
+		o.networkList = append(o.networkList, n)
+	}
+	return o.checkNetworks()
+}
+
+// checkNetworks refuses networks that cannot run beside each other.
+func (o *options) checkNetworks() error {
+	for i, a := range o.networkList {
+		for _, b := range o.networkList[:i] {
+			switch {
+			case a.keyHex != "" && a.keyHex == b.keyHex, a.nodeKey != "" && a.nodeKey == b.nodeKey:
+				return fmt.Errorf("networks %s and %s have the same private key", b.name, a.name)
+			case a.dataDir != "" && filepath.Clean(a.dataDir) == filepath.Clean(b.dataDir):
+				return fmt.Errorf("networks %s and %s have the same data directory %s", b.name, a.name, a.dataDir)
+			}
+			for _, x := range slices.Concat(a.listen, a.optional6) {
+				for _, y := range slices.Concat(b.listen, b.optional6) {
+					same := x.Port() == y.Port() && x.Port() != 0 && netaddr.FamilyOf(x.Addr()) == netaddr.FamilyOf(y.Addr())
+					if same && (x.Addr() == y.Addr() || x.Addr().IsUnspecified() || y.Addr().IsUnspecified()) {
+						return fmt.Errorf("networks %s and %s both listen on %s; set addr in each [[network]]", b.name, a.name, x)
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// network returns the settings of a network, or nil.
+func (o *options) network(name string) *options {
+	for _, n := range o.networkList {
+		if n.name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+// printNetworks returns the [[network]] tables as they are in the configuration file.
+func (o *options) printNetworks() string {
+	var b strings.Builder
+	for _, n := range o.networkList {
+		fmt.Fprintf(&b, "\n[[network]]\nname = %s\n", tomlString(n.name))
+		n.flags.VisitAll(func(f *pflag.Flag) {
+			where, there := n.origin[f.Name]
+			if !there || where == o.origin[f.Name] {
+				return
+			}
+			if f.Name == "nodekeyhex" {
+				fmt.Fprintf(&b, "# nodekeyhex = hidden, from %s\n", where)
+				return
+			}
+			fmt.Fprintf(&b, "%s # %s\n", assignment(f), where)
+		})
+	}
+	return b.String()
+}
