@@ -299,7 +299,7 @@ func mergeEntries(a, b nodeEntry) nodeEntry {
 	}
 	m := b // checked last
 	if a.Seq > b.Seq {
-		m.Seq, m.Record, m.Fork, m.Client = a.Seq, a.Record, a.Fork, a.Client
+		m.Seq, m.Record, m.Registrar, m.Fork, m.Client = a.Seq, a.Record, a.Registrar, a.Fork, a.Client
 	}
 	if !a.FirstResponse.IsZero() && (m.FirstResponse.IsZero() || a.FirstResponse.Before(m.FirstResponse)) {
 		m.FirstResponse = a.FirstResponse
