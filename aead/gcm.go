@@ -58,34 +58,55 @@ func dividedByX(block *[16]byte) (r [16]byte) {
 	return r
 }
 
+// groupSize is the number of bytes that are hashed, and encrypted, together.
+const groupSize = 128
+
+// joined is memory in which short and incomplete pieces are joined, to be hashed by one call. Each
+// call reduces at least once, which takes as long as hashing a few blocks.
+type joined [2 * groupSize]byte
+
 // tag writes the unmasked tag of ciphertext and ad to t.
 func (k *gcmKey) tag(t *[TagSize]byte, ciphertext, ad []byte) {
 	*t = [TagSize]byte{}
-	k.hash(t, ad)
-	k.hash(t, ciphertext)
-	k.hashLengths(t, ciphertext, ad)
+	var b joined
+	n := k.hashAD(t, ad, &b)
+	text := ciphertext
+	if n+padded(len(text))+16 > len(b) {
+		// Fill up the group, so that those that follow need no copy.
+		m := copy(b[n:groupSize], text)
+		ghashCLMUL(t, &k.powers, &b[0], (n+m)/16)
+		text, n = k.hashGroups(t, text[m:]), 0
+		b = joined{}
+	}
+	k.hashEnd(t, &b, n, text, ciphertext, ad)
 }
 
-// hashLengths adds the last block, the lengths in bits.
-func (k *gcmKey) hashLengths(t *[TagSize]byte, ciphertext, ad []byte) {
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:], 8*uint64(len(ad)))
-	binary.BigEndian.PutUint64(b[8:], 8*uint64(len(ciphertext)))
-	ghashCLMUL(t, &k.powers, &b[0], 1)
+// hashAD adds whole groups of ad to t. It writes the rest to b, whose bytes are zero, and returns
+// its padded size.
+func (k *gcmKey) hashAD(t *[TagSize]byte, ad []byte, b *joined) int {
+	return padded(copy(b[:], k.hashGroups(t, ad)))
 }
 
-// hash adds b, padded with zeros, to t.
-func (k *gcmKey) hash(t *[TagSize]byte, b []byte) {
-	if n := len(b) / 16; n > 0 {
-		ghashCLMUL(t, &k.powers, &b[0], n)
-		b = b[16*n:]
+// hashGroups adds whole groups of b to t, and returns the rest.
+func (k *gcmKey) hashGroups(t *[TagSize]byte, b []byte) []byte {
+	n := len(b) / groupSize * groupSize
+	if n > 0 {
+		ghashCLMUL(t, &k.powers, &b[0], n/16)
 	}
-	if len(b) > 0 {
-		var last [16]byte
-		copy(last[:], b)
-		ghashCLMUL(t, &k.powers, &last[0], 1)
-	}
+	return b[n:]
 }
+
+// hashEnd adds the first n bytes of b, the padded end of the text, and the lengths. What follows in
+// b is zero, and has room.
+func (k *gcmKey) hashEnd(t *[TagSize]byte, b *joined, n int, end, ciphertext, ad []byte) {
+	n += padded(copy(b[n:], end))
+	binary.BigEndian.PutUint64(b[n:], 8*uint64(len(ad)))
+	binary.BigEndian.PutUint64(b[n+8:], 8*uint64(len(ciphertext)))
+	ghashCLMUL(t, &k.powers, &b[0], n/16+1)
+}
+
+// padded returns n rounded up to whole blocks.
+func padded(n int) int { return (n + 15) &^ 15 }
 
 // maxStream is the number of bytes of key stream per pass, including those for the tag.
 const maxStream = 128
@@ -103,6 +124,12 @@ func fitsShort(ad, text int) bool {
 
 // stream is the start of a message's key stream: 16 bytes for the tag, then those for the text.
 type stream [maxStream]byte
+
+// masked returns the halves of a tag under the first block of key stream.
+func masked(t *[TagSize]byte, s *stream) (lo, hi uint64) {
+	return binary.LittleEndian.Uint64(t[:]) ^ binary.LittleEndian.Uint64(s[:]),
+		binary.LittleEndian.Uint64(t[8:]) ^ binary.LittleEndian.Uint64(s[8:])
+}
 
 // crypt XORs the key stream, which starts with s, into src and writes the result to dst, of equal
 // length.
@@ -147,18 +174,19 @@ func (k *gcmKey) sealAny(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byt
 		k.crypt(dst[:n], plaintext, &s, nonce)
 		k.tag(&t, dst[:n], ad)
 	}
-	subtle.XORBytes(dst[n:], t[:], s[:TagSize])
+	lo, hi := masked(&t, &s)
+	binary.LittleEndian.PutUint64(dst[n:], lo)
+	binary.LittleEndian.PutUint64(dst[n+8:], hi)
 }
-
-// groupSize is the number of bytes per step of sealGroups.
-const groupSize = 128
 
 // sealLong encrypts and hashes most of the message in a single loop.
 func (k *gcmKey) sealLong(t *[TagSize]byte, dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte, s *stream) {
 	keyStream(s, &k.rk, nonce)
-	k.hash(t, ad)
+	var b joined
+	m := k.hashAD(t, ad, &b)
 	n := subtle.XORBytes(dst, plaintext, s[TagSize:])
-	k.hash(t, dst[:n])
+	m += copy(b[m:], dst[:n])
+	ghashCLMUL(t, &k.powers, &b[0], m/16)
 	if &dst[0] != &plaintext[0] {
 		copy(dst[n:], plaintext[n:])
 	}
@@ -169,9 +197,9 @@ func (k *gcmKey) sealLong(t *[TagSize]byte, dst []byte, nonce *[NonceSize]byte, 
 		var iv [IVSize]byte
 		copy(iv[:], nonce[:])
 		xorKeyStream(rest, &k.rk, &iv, uint64(counter+8*groups))
-		k.hash(t, rest)
 	}
-	k.hashLengths(t, dst, ad)
+	b = joined{}
+	k.hashEnd(t, &b, 0, rest, dst, ad)
 }
 
 // open implements Cipher.Open. dst has room for the message. ciphertext has at least a tag.
@@ -197,8 +225,9 @@ func (k *gcmKey) openAny(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []by
 	checkOverlap(dst[:n], ciphertext, ad)
 	keyStream(&s, &k.rk, nonce)
 	k.tag(&t, text, ad)
-	subtle.XORBytes(t[:], t[:], s[:TagSize])
-	if subtle.ConstantTimeCompare(t[:], tag) != 1 {
+	lo, hi := masked(&t, &s)
+	// Both halves are compared, whatever the first one says.
+	if (lo^binary.LittleEndian.Uint64(tag))|(hi^binary.LittleEndian.Uint64(tag[8:])) != 0 {
 		return false
 	}
 	k.crypt(dst[:n], text, &s, nonce)

@@ -9,14 +9,12 @@ DATA ·blockReversed+0(SB)/8, $0x08090a0b0c0d0e0f
 DATA ·blockReversed+8(SB)/8, $0x0001020304050607
 GLOBL ·blockReversed(SB), RODATA|NOPTR, $16
 
-// Adds the eight blocks at SI to the hash in X0, unreduced.
+// Adds the eight blocks at SI to the hash in X0, unreduced. The first block, which alone needs the
+// hash, comes last: the processor multiplies the others while it still reduces the previous hash.
 #define EIGHT \
 	PXOR X5, X5         \
 	PXOR X6, X6         \
 	PXOR X7, X7         \
-	BLOCK(0, X1)        \
-	PXOR X0, X1         \
-	ACCUMULATE(X1, 0)   \
 	BLOCK(16, X10)      \
 	ACCUMULATE(X10, 16) \
 	BLOCK(32, X11)      \
@@ -30,7 +28,10 @@ GLOBL ·blockReversed(SB), RODATA|NOPTR, $16
 	BLOCK(96, X11)      \
 	ACCUMULATE(X11, 96) \
 	BLOCK(112, X12)     \
-	ACCUMULATE(X12, 112)
+	ACCUMULATE(X12, 112)\
+	BLOCK(0, X1)        \
+	PXOR X0, X1         \
+	ACCUMULATE(X1, 0)
 
 // func ghashCLMUL(y *[16]byte, powers *[8][16]byte, b *byte, blocks int)
 //
@@ -68,16 +69,25 @@ few:
 	SUBQ CX, AX
 	SHLQ $4, AX
 	ADDQ AX, DX
+	MOVQ SI, R9
+	MOVQ DX, R10
 
+	// The first one comes last, as above.
 next:
-	BLOCK(0, X1)
-	PXOR X0, X1
-	PXOR X0, X0
-	ACCUMULATE(X1, 0)
+	SUBQ $1, CX
+	JZ   first
 	ADDQ $16, DX
 	ADDQ $16, SI
-	SUBQ $1, CX
-	JNZ  next
+	BLOCK(0, X1)
+	ACCUMULATE(X1, 0)
+	JMP  next
+
+first:
+	MOVQ R9, SI
+	MOVQ R10, DX
+	BLOCK(0, X1)
+	PXOR X0, X1
+	ACCUMULATE(X1, 0)
 
 reduce:
 	REDUCE

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/cespare/xxhash/v2"
+	"github.com/zeebo/xxh3"
 )
 
 // Cache remembers verified records, so the signature of a record that many peers relay is verified
@@ -98,6 +98,14 @@ func (c *Cache) Get(v View) (*Record, bool) {
 	return r, r != nil
 }
 
+// Find returns the record with the bytes b if it is cached. b need not be a record: Find does not
+// parse it, so a hit costs a hash and a comparison.
+func (c *Cache) Find(b []byte) (*Record, bool) {
+	set, tag := c.find(b)
+	r := set.find(b, tag)
+	return r, r != nil
+}
+
 // Stats returns the counters. It reads them one after the other.
 func (c *Cache) Stats() CacheStats {
 	return CacheStats{
@@ -109,10 +117,7 @@ func (c *Cache) Stats() CacheStats {
 
 // find returns the set of a record and its tag within the set.
 func (c *Cache) find(record []byte) (*cacheSet, uint32) {
-	var d xxhash.Digest
-	d.ResetWithSeed(c.seed)
-	d.Write(record)
-	h := d.Sum64()
+	h := xxh3.HashSeed(record, c.seed)
 	return &c.sets[h&uint64(len(c.sets)-1)], uint32(h >> 32)
 }
 

@@ -139,22 +139,46 @@ func (v View) QUIC() (uint16, bool) { return v.portOf("quic") }
 func (v View) QUIC6() (uint16, bool) { return v.portOf("quic6") }
 
 // UDPEndpoint4 returns the IPv4 endpoint for discovery packets: "ip" and "udp".
-func (v View) UDPEndpoint4() (netip.AddrPort, bool) { return endpoint(v.IP4, v.UDP) }
+func (v View) UDPEndpoint4() (netip.AddrPort, bool) {
+	a, ok := v.IP4()
+	p, has := v.UDP()
+	return endpoint(a, ok, p, has)
+}
 
 // UDPEndpoint6 returns the IPv6 endpoint for discovery packets: "ip6" and UDP6.
-func (v View) UDPEndpoint6() (netip.AddrPort, bool) { return endpoint(v.IP6, v.UDP6) }
+func (v View) UDPEndpoint6() (netip.AddrPort, bool) {
+	a, ok := v.IP6()
+	p, has := v.UDP6()
+	return endpoint(a, ok, p, has)
+}
 
 // TCPEndpoint4 returns "ip" and "tcp".
-func (v View) TCPEndpoint4() (netip.AddrPort, bool) { return endpoint(v.IP4, v.TCP) }
+func (v View) TCPEndpoint4() (netip.AddrPort, bool) {
+	a, ok := v.IP4()
+	p, has := v.TCP()
+	return endpoint(a, ok, p, has)
+}
 
 // TCPEndpoint6 returns "ip6" and TCP6.
-func (v View) TCPEndpoint6() (netip.AddrPort, bool) { return endpoint(v.IP6, v.TCP6) }
+func (v View) TCPEndpoint6() (netip.AddrPort, bool) {
+	a, ok := v.IP6()
+	p, has := v.TCP6()
+	return endpoint(a, ok, p, has)
+}
 
 // QUICEndpoint4 returns where the node takes QUIC connections over IPv4: "ip" and "quic".
-func (v View) QUICEndpoint4() (netip.AddrPort, bool) { return endpoint(v.IP4, v.QUIC) }
+func (v View) QUICEndpoint4() (netip.AddrPort, bool) {
+	a, ok := v.IP4()
+	p, has := v.QUIC()
+	return endpoint(a, ok, p, has)
+}
 
 // QUICEndpoint6 returns where the node takes QUIC connections over IPv6: "ip6" and "quic6".
-func (v View) QUICEndpoint6() (netip.AddrPort, bool) { return endpoint(v.IP6, v.QUIC6) }
+func (v View) QUICEndpoint6() (netip.AddrPort, bool) {
+	a, ok := v.IP6()
+	p, has := v.QUIC6()
+	return endpoint(a, ok, p, has)
+}
 
 // GetUint returns the value of key if it is an integer of at most 64 bits: an RLP string of its
 // big-endian bytes without leading zeros.
@@ -183,14 +207,9 @@ func (v View) portOf(key string) (uint16, bool) {
 	return p, err == nil
 }
 
-func endpoint(addr func() (netip.Addr, bool), port func() (uint16, bool)) (netip.AddrPort, bool) {
-	a, ok := addr()
-	if !ok {
+func endpoint(a netip.Addr, hasAddr bool, port uint16, hasPort bool) (netip.AddrPort, bool) {
+	if !hasAddr || !hasPort {
 		return netip.AddrPort{}, false
 	}
-	p, ok := port()
-	if !ok {
-		return netip.AddrPort{}, false
-	}
-	return netip.AddrPortFrom(a, p), true
+	return netip.AddrPortFrom(a, port), true
 }

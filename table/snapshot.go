@@ -1,6 +1,7 @@
 package table
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"github.com/fastdisc/discv5/enr"
@@ -11,6 +12,22 @@ import (
 // unchanged; the table publishes a new one when the bucket changes. A nil Snapshot is empty.
 type Snapshot struct {
 	entries []relayEntry
+	capable []Capable
+}
+
+// Capable names an entry of a Snapshot that is a registrar of topics, see enr.View.SupportsTopics.
+// With the beginning of its node ID a caller can pass over most entries without reading them.
+type Capable struct {
+	Head  uint64 // the first eight bytes of the node ID, big-endian
+	Index int
+}
+
+// Capable returns the entries that are registrars, for reading only.
+func (s *Snapshot) Capable() []Capable {
+	if s == nil {
+		return nil
+	}
+	return s.capable
 }
 
 type relayEntry struct {
@@ -21,7 +38,6 @@ type relayEntry struct {
 	only   FamilySet // of the requester; 0 for any
 	id     enr.ID
 	addr   netip.AddrPort
-	topics bool
 }
 
 // Len returns the number of records.
@@ -68,10 +84,6 @@ func (s *Snapshot) MayRelay(i int, requester AddrClass, family Family) bool {
 // Usable reports whether record i, 0 <= i < Len, states an endpoint of the given family.
 func (s *Snapshot) Usable(i int, family Family) bool { return s.entries[i].stated.Has(family) }
 
-// Topics reports whether node i, 0 <= i < Len, is a registrar of topics, see
-// enr.View.SupportsTopics.
-func (s *Snapshot) Topics(i int) bool { return s.entries[i].topics }
-
 // newSnapshot lists the relayable members, and the relayable replacements of a family with few
 // members. It returns nil when there are none.
 func newSnapshot(b *bucket) *Snapshot {
@@ -95,8 +107,11 @@ func newSnapshot(b *bucket) *Snapshot {
 		}
 		s.entries = append(s.entries, relayEntry{
 			record: e.node.Record, class: e.class, stated: e.stated, proven: e.proven,
-			only: only, id: e.node.ID, addr: e.node.Addr, topics: e.topics,
+			only: only, id: e.node.ID, addr: e.node.Addr,
 		})
+		if e.topics {
+			s.capable = append(s.capable, Capable{binary.BigEndian.Uint64(e.node.ID[:]), len(s.entries) - 1})
+		}
 	}
 	return s
 }

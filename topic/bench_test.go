@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // crowd fills a registrar with n ads of 300 topics. Only the first records are signed: the others
@@ -76,7 +78,9 @@ func BenchmarkWaitingTime(b *testing.B) {
 			b.ReportAllocs()
 			b.ResetTimer()
 			for i := range b.N {
-				r.bounded(0, r.cache.findTopic(&topic), keys[i%len(keys)], 0, r.formula.of(p), m, true)
+				group, c := r.cache.findTopic(&topic), r.formula.of(p)
+				bound := r.lowerBounds(0, group, keys[i%len(keys)], netaddr.Global, m)
+				r.raise(0, group, c, &bound)
 			}
 		})
 	}

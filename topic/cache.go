@@ -1,7 +1,7 @@
 package topic
 
 import (
-	"encoding/binary"
+	"math/bits"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -94,10 +94,8 @@ func (c *cache) hashTopic(topic *Topic) uint64 { return xxh3.HashSeed(topic[:], 
 
 // hashPlace mixes numbers that peers have little influence on.
 func (c *cache) hashPlace(topic, place uint32) uint64 {
-	var b [8]byte
-	binary.LittleEndian.PutUint32(b[:], topic)
-	binary.LittleEndian.PutUint32(b[4:], place)
-	return xxh3.HashSeed(b[:], c.seed)
+	hi, lo := bits.Mul64(uint64(topic)<<32|uint64(place)^c.seed, 0x9e3779b97f4a7c15)
+	return hi ^ lo
 }
 
 func (c *cache) ownerHash(n uint32) uint64 {

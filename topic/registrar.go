@@ -126,54 +126,67 @@ type Verdict struct {
 // unless the cache holds more ads than ever before.
 //
 // The caller has charged the request to its sender's budget, and has verified the record.
-func (r *Registrar) Register(now time.Duration, q *Request) Verdict {
-	if result := r.refuse(q); result != Admitted {
+func (r *Registrar) Register(now time.Duration, q *Request) (v Verdict) {
+	o, refused := r.origin(q)
+	if refused != Admitted {
 		r.mu.Lock()
-		r.stats.Results[result]++
+		r.stats.Results[refused]++
 		r.mu.Unlock()
-		return Verdict{Result: result}
+		v.Result = refused
+		return v
 	}
-	source := netaddr.Normalize(q.Source.Addr())
-	ad := q.scratch.bind(&q.ID, &q.Topic, source, q.Record.Bytes())
-	var t ticket
+	var t, next ticket
+	var ad []byte // what tickets are bound to; written when there is one
 	authentic := false
 	if len(q.Ticket) > 0 {
+		ad = q.scratch.bind(&q.ID, &q.Topic, o.addr, q.Record.Bytes())
 		t, authentic = r.keys.keys.Load().open(&q.scratch, q.Ticket, ad)
 	}
 
 	r.mu.Lock()
-	now = r.advance(now)
-	v, next := r.decide(now, q, source, t, authentic)
+	r.decide(r.advance(now), q, &o, &t, authentic, &v, &next)
 	r.stats.Results[v.Result]++
 	keys := r.keys.keys.Load()
 	r.mu.Unlock()
 
 	if !v.Result.Placed() {
+		if ad == nil {
+			ad = q.scratch.bind(&q.ID, &q.Topic, o.addr, q.Record.Bytes())
+		}
 		v.Ticket = keys.seal(&q.scratch, next, ad)
 	}
 	return v
 }
 
-// refuse checks what needs no cache. It returns Admitted if there is nothing to refuse.
-func (r *Registrar) refuse(q *Request) Result {
+// origin is where a request came from, as far as it matters.
+type origin struct {
+	addr   netip.Addr    // in canonical form
+	class  netaddr.Class // of addr
+	record netaddr.Class // of the record: the most restricted of its addresses
+}
+
+// origin checks what needs no cache. The result is Admitted if there is nothing to refuse.
+func (r *Registrar) origin(q *Request) (o origin, refused Result) {
 	switch {
 	case q.Record == nil:
-		return Record
+		return o, Record
 	case q.Record.ID() != q.ID || q.ID == r.cfg.Self:
-		return Owner
+		return o, Owner
 	}
 	source := netaddr.NormalizePort(q.Source)
+	o.addr = source.Addr()
 	stated, ok := q.Record.UDPEndpoint4()
-	if netaddr.FamilyOf(source.Addr()) == netaddr.IPv6 {
+	if !o.addr.Is4() {
 		stated, ok = q.Record.UDPEndpoint6()
 	}
-	if !ok || stated.Addr() != source.Addr() || r.cfg.CheckPort && stated.Port() != source.Port() {
-		return Endpoint
+	if !ok || stated.Addr() != o.addr || r.cfg.CheckPort && stated.Port() != source.Port() {
+		return o, Endpoint
 	}
-	if !netaddr.MayRelay(netaddr.ClassOf(source.Addr()), classOf(q.Record)) {
-		return Endpoint
+	o.class, o.record = netaddr.ClassOf(o.addr), classOf(q.Record)
+	if !netaddr.MayRelay(o.class, o.record) {
+		return o, Endpoint
 	}
-	return Admitted
+	return o, Admitted
 }
 
 // classOf returns the class of a record: the most restricted of its addresses.
@@ -202,16 +215,17 @@ func (r *Registrar) gone(s *slot) {
 	}
 }
 
-// decide decides about a request that is in order. next is the ticket to issue if the ad is not
-// placed.
-func (r *Registrar) decide(now time.Duration, q *Request, source netip.Addr, t ticket, authentic bool) (v Verdict, next ticket) {
+// decide decides about a request that is in order. t is its ticket, and next the one to issue if
+// the ad is not placed.
+func (r *Registrar) decide(now time.Duration, q *Request, o *origin, t *ticket, authentic bool, v *Verdict, next *ticket) {
 	n := r.cache.find(&q.ID, &q.Topic)
 	var ended time.Duration // of the advertiser's last ad here
 	if n != none {
 		s := r.cache.slots.at(n)
 		if s.live() {
-			r.renew(s, q.Record)
-			return Verdict{Result: Known, Wait: (s.expires - now).Truncate(time.Millisecond)}, next
+			r.renew(s, q.Record, o.record)
+			v.Result, v.Wait = Known, (s.expires - now).Truncate(time.Millisecond)
+			return
 		}
 		ended = s.expires
 	}
@@ -235,26 +249,27 @@ func (r *Registrar) decide(now time.Duration, q *Request, source netip.Addr, t t
 
 	if r.cache.ads >= r.cfg.Capacity {
 		v.Result, v.Need, v.Wait = Full, never, r.cfg.Lifetime
-		return v, ticket{first, now, v.Wait}
+		*next = ticket{first, now, v.Wait}
+		return
 	}
-	key := keyOf(source)
-	class := netaddr.ClassOf(source)
+	key := keyOf(o.addr)
 	group := r.cache.findTopic(&q.Topic)
-	c, m := r.components(group, key, class)
-	v.Need = r.bounded(now, group, key, class, c, m, false)
+	c, m := r.components(group, key, o.class)
+	b := r.lowerBounds(now, group, key, o.class, m)
+	v.Need = b.wait(c)
 	rest := v.Need - v.Waited
 	if rest <= r.cfg.Slack {
 		r.cache.insert(newAd{
 			id: &q.ID, topic: &q.Topic, record: q.Record, key: key,
-			class: classOf(q.Record), counted: class == netaddr.Global, expires: now + r.cfg.Lifetime,
+			class: o.record, counted: o.class == netaddr.Global, expires: now + r.cfg.Lifetime,
 		})
 		v.Result, v.Wait = Admitted, r.cfg.Lifetime
 		r.stats.Waited += v.Waited
-		return v, next
+		return
 	}
-	r.bounded(now, group, key, class, c, m, true)
+	r.raise(now, group, c, &b)
 	v.Wait = min(millis(rest), r.cfg.Lifetime)
-	return v, ticket{first, now, v.Wait}
+	*next = ticket{first, now, v.Wait}
 }
 
 // components returns the parts of the waiting time. Addresses of private networks and loopback say
@@ -272,35 +287,50 @@ func (r *Registrar) components(group uint32, key ipKey, class netaddr.Class) (co
 	return r.formula.of(p), m
 }
 
-// bounded returns the waiting time with its lower bounds. If the ad is not admitted, the caller
-// calls it a second time to record the bounds. A recorded bound is at most E: nobody was quoted
-// more.
-func (r *Registrar) bounded(now time.Duration, group uint32, key ipKey, class netaddr.Class, c components, m match, record bool) time.Duration {
+// lowerBounds are the least values of the components, and where the one of the address is stored.
+type lowerBounds struct {
+	topic, address time.Duration
+	key            uint64
+	counted        bool // the address has a bound
+}
+
+// lowerBounds returns the bounds of an ad whose address has matched m. They are 0 or less where
+// there are none.
+func (r *Registrar) lowerBounds(now time.Duration, group uint32, key ipKey, class netaddr.Class, m match) (b lowerBounds) {
 	if group != none {
-		g := r.cache.topics.at(group)
-		if g.size() > 0 {
-			bound := g.bound - now
-			if record && c.topic > bound {
-				g.bound = now + min(c.topic, r.cfg.Lifetime)
-			}
-			c.topic = max(c.topic, bound)
+		if g := r.cache.topics.at(group); g.size() > 0 {
+			b.topic = g.bound - now
 		}
 	}
 	if class == netaddr.Global {
-		k := r.bounds.key(key, m.depth)
-		bound := r.bounds.find(k) - now
-		if record && c.address > bound && c.address > 0 {
-			r.bounds.put(k, now+min(c.address, r.cfg.Lifetime))
-		}
-		c.address = max(c.address, bound)
+		b.key, b.counted = r.bounds.key(key, m.depth), true
+		b.address = r.bounds.find(b.key) - now
 	}
-	return add(add(c.topic, c.address), c.safety)
+	return b
+}
+
+// wait returns the waiting time with the bounds applied.
+func (b *lowerBounds) wait(c components) time.Duration {
+	return add(add(max(c.topic, b.topic), max(c.address, b.address)), c.safety)
+}
+
+// raise records the components of a quote where they are above the bounds. A recorded bound is at
+// most E: nobody was quoted more.
+func (r *Registrar) raise(now time.Duration, group uint32, c components, b *lowerBounds) {
+	if group != none && c.topic > b.topic {
+		if g := r.cache.topics.at(group); g.size() > 0 {
+			g.bound = now + min(c.topic, r.cfg.Lifetime)
+		}
+	}
+	if b.counted && c.address > b.address && c.address > 0 {
+		r.bounds.put(b.key, now+min(c.address, r.cfg.Lifetime))
+	}
 }
 
 // renew stores a newer record of an ad. The ad lives no longer for it, and the address that was
 // proven when the ad was admitted remains the one that counts.
-func (r *Registrar) renew(s *slot, record *enr.Record) {
-	if record.Seq() > s.seq && classOf(record) == s.class && !bytes.Equal(record.Bytes(), s.record[:s.size]) {
+func (r *Registrar) renew(s *slot, record *enr.Record, class netaddr.Class) {
+	if record.Seq() > s.seq && class == s.class && !bytes.Equal(record.Bytes(), s.record[:s.size]) {
 		s.setRecord(record)
 	}
 }

@@ -1,6 +1,7 @@
 package topic
 
 import (
+	"math/bits"
 	"net/netip"
 	"slices"
 	"time"
@@ -82,29 +83,48 @@ func (r *Registrar) Sample(now time.Duration, q *Query, rnd *aead.Random, most i
 	var chosen [MaxSample]uint32
 	count := min(uint32(most), n)
 	r.stats.Returned += uint64(count)
-	for i := range choose(rnd, n, count, &chosen) {
-		place := chosen[i]
+	choose(rnd, n, count, &chosen)
+	for i, place := range chosen[:count] {
 		if place >= own {
 			place++
 		}
+		// All entries are found before the first ad is read, so that the processor waits for their
+		// memory once.
+		chosen[i] = *r.cache.entry(group, place) - 1
+	}
+	for _, slot := range chosen[:count] {
 		dst = slices.Grow(dst, 1)[:len(dst)+1]
-		r.cache.copyAd(r.cache.at(group, place), &dst[len(dst)-1])
+		r.cache.copyAd(r.cache.slots.at(slot), &dst[len(dst)-1])
 	}
 	return dst
 }
 
 // choose writes count different numbers below n to chosen, each set of them as likely as any other
-// (Floyd's algorithm), and returns count.
+// (Floyd's algorithm), and returns count. One seed serves for all numbers: nobody can foresee them,
+// and the next sample has another seed.
 func choose(rnd *aead.Random, n, count uint32, chosen *[MaxSample]uint32) uint32 {
+	if count == 0 {
+		return 0
+	}
+	seed := rnd.Uint64()
 	for i := range count {
 		last := n - count + i
-		pick := rnd.Uint32n(last + 1)
-		if slices.Contains(chosen[:i], pick) {
-			pick = last
+		pick, _ := bits.Mul64(splitMix(&seed), uint64(last)+1)
+		chosen[i] = uint32(pick)
+		if slices.Contains(chosen[:i], chosen[i]) {
+			chosen[i] = last
 		}
-		chosen[i] = pick
 	}
 	return count
+}
+
+// splitMix returns the next number of the generator SplitMix64.
+func splitMix(state *uint64) uint64 {
+	*state += 0x9e3779b97f4a7c15
+	z := *state
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
 }
 
 // Ads appends to dst copies of the ads of a topic, at most most, in no particular order.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // eip778 is the record of EIP-778.
@@ -140,8 +141,9 @@ func TestLowerBoundVector(t *testing.T) {
 		now := time.Duration(v.at) * time.Second
 		key := ipKey{bits: 1 << 63}
 		c := components{address: time.Duration(v.w) * time.Second}
-		got := r.bounded(now, none, key, 0, c, match{depth: 5}, false)
-		r.bounded(now, none, key, 0, c, match{depth: 5}, true)
+		b := r.lowerBounds(now, none, key, netaddr.Global, match{depth: 5})
+		got := b.wait(c)
+		r.raise(now, none, c, &b)
 		if got != time.Duration(v.want)*time.Second {
 			t.Errorf("at %d s: %v, want %d s", v.at, got, v.want)
 		}
@@ -155,7 +157,8 @@ func TestLowerBoundVector(t *testing.T) {
 func TestLowerBoundIsCapped(t *testing.T) {
 	r := mustRegistrar(t, Config{})
 	key := ipKey{bits: 1 << 63}
-	r.bounded(0, none, key, 0, components{address: 100 * time.Hour}, match{depth: 5}, true)
+	b := r.lowerBounds(0, none, key, netaddr.Global, match{depth: 5})
+	r.raise(0, none, components{address: 100 * time.Hour}, &b)
 	if got := r.bounds.find(r.bounds.key(key, 5)); got != DefaultLifetime {
 		t.Errorf("the bound ends at %v, want %v", got, DefaultLifetime)
 	}

@@ -136,10 +136,8 @@ func (w *Worker) startRun(r *TopicRun, most int, make func(*topicRuns)) error {
 	rs.nextLookup = min(rs.nextLookup, w.now)
 	for j := 1; j <= codec.MaxDistance; j++ {
 		at := w.e.table.Relay(j)
-		for i := range at.Len() {
-			if at.Topics(i) {
-				r.addLive(w.now, topic.Node{Record: at.Verified(i), Addr: at.Addr(i)})
-			}
+		for _, c := range at.Capable() {
+			r.addLive(w.now, topic.Node{Record: at.Verified(c.Index), Addr: at.Addr(c.Index)})
 		}
 	}
 	for _, n := range rs.pool.Nodes() {

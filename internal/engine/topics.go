@@ -2,7 +2,8 @@ package engine
 
 import (
 	"bytes"
-	"math"
+	"encoding/binary"
+	"math/bits"
 	"sync"
 	"time"
 
@@ -35,8 +36,16 @@ type topicScratch struct {
 	ads       [topic.MaxSample]topic.Ad
 	adRecords [topic.MaxSample][]byte
 	auxiliary [maxAuxiliary][]byte
-	adPacker  nodesPacker
-	auxPacker nodesPacker
+	// candidates are the nodes that an auxiliary record is chosen from.
+	candidates [2 * maxNodes]candidate
+	adPacker   nodesPacker
+	auxPacker  nodesPacker
+}
+
+// candidate is an entry of a bucket of the node table.
+type candidate struct {
+	at    *table.Snapshot
+	index int
 }
 
 // recordCheckLimit spaces the signature checks that one peer can cause with ever new records. It
@@ -114,25 +123,22 @@ func (w *Worker) handleRegTopic(p *peer, body []byte) error {
 	return nil
 }
 
-// knownRecord returns the verified record with the bytes b if the node has it: from the session of
-// the peer, from the cache of verified records, or from the table. It returns nil
+// knownRecord returns the verified record with the bytes b if the node has it: from the cache of
+// verified records, from the session of the peer, or from the table. It returns nil
 // if the record is not known, and an error if it is none.
 func (w *Worker) knownRecord(p *peer, b []byte) (*enr.Record, error) {
 	e := w.e
+	if r, ok := e.records.Find(b); ok {
+		return r, nil
+	}
 	if s, ok := e.sessions.Get(p.key, p.hash); ok && s.Record != nil && bytes.Equal(s.Record.Bytes(), b) {
 		return s.Record, nil
-	}
-	v, err := enr.ParseView(b)
-	if err != nil {
-		return nil, err
-	}
-	if r, ok := e.records.Get(v); ok {
-		return r, nil
 	}
 	if r := e.known(enr.ID(*p.id)); r != nil && bytes.Equal(r.Bytes(), b) {
 		return r, nil
 	}
-	return nil, nil
+	_, err := enr.ParseView(b)
+	return nil, err
 }
 
 // queueRegistration keeps a REGTOPIC until its record has been verified. Such requests share the
@@ -276,8 +282,12 @@ func (w *Worker) handleTopicQuery(p *peer, body []byte) error {
 // Lookup). The asker itself and addresses that it must not be told are left out. The result is
 // valid until the next call.
 func (w *Worker) gatherAuxiliary(p *peer, t *topic.Topic, distances codec.Distances) [][]byte {
-	var seen [codec.MaxDistance + 1]bool
 	list := w.topics.auxiliary[:0]
+	rest := distances
+	if _, ok := rest.Next(); !ok {
+		return list
+	}
+	var seen [codec.MaxDistance + 1]bool
 	own := t.Distance(w.e.self)
 	for range codec.MaxTopicDistances { // 18 are usual
 		d, ok := distances.Next()
@@ -309,24 +319,41 @@ func (w *Worker) auxiliaryAt(p *peer, t *topic.Topic, d, own int) []byte {
 	case d == own:
 		high, low = own-1, max(own-nearBuckets, 1)
 	}
-	asking, family := table.Class(p.from.Addr()), table.FamilyOf(p.from.Addr())
-	var chosen []byte
-	count, random := uint64(0), w.random.Uint32n(math.MaxUint32)
-	for j := high; j >= low && count < maxNodes; j-- {
+	found := w.topics.candidates[:0]
+	head := binary.BigEndian.Uint64(t[:])
+	for j := high; j >= low && len(found) < maxNodes; j-- {
 		at := w.e.table.Relay(j)
-		for i := range at.Len() {
-			if !at.Topics(i) || !at.MayRelay(i, asking, family) || d < own && t.Distance(*at.ID(i)) != d || *at.ID(i) == *p.id {
-				continue
+		for _, c := range at.Capable() {
+			if len(found) == cap(found) {
+				break
 			}
-			// Candidate n takes the place with a chance of one in n, so that each has the same.
-			count++
-			random = random*1664525 + 1013904223
-			if uint64(random)*count>>32 == 0 {
-				chosen = at.Record(i)
+			if d >= own || isAt(d, head, c.Head, t, at.ID(c.Index)) {
+				found = append(found, candidate{at, c.Index})
 			}
 		}
 	}
-	return chosen
+	defer clear(found)
+	asking, family := table.Class(p.from.Addr()), table.FamilyOf(p.from.Addr())
+	for random := w.random.Uint64(); len(found) > 0; {
+		k, _ := bits.Mul64(random, uint64(len(found)))
+		c := found[k]
+		if c.at.MayRelay(c.index, asking, family) && *c.at.ID(c.index) != *p.id {
+			return c.at.Record(c.index)
+		}
+		random = random*6364136223846793005 + 1442695040888963407
+		found[k] = found[len(found)-1]
+		found = found[:len(found)-1]
+	}
+	return nil
+}
+
+// isAt reports whether node id is at log distance d from t. The heads are the first eight bytes of
+// both, which are enough for all but very near nodes.
+func isAt(d int, topicHead, head uint64, t *topic.Topic, id *enr.ID) bool {
+	if x := topicHead ^ head; x != 0 {
+		return codec.MaxDistance-64+bits.Len64(x) == d
+	}
+	return t.Distance(*id) == d
 }
 
 // expelAds ends the ads of nodes that have been banned since.
