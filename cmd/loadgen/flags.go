@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +37,8 @@ type options struct {
 	timeout                   time.Duration
 	handshake                 string
 	distances                 []uint
+	topics                    int
+	tickets                   string
 	talkProtocol              string
 	talkSize, junkSize        int
 	sockets, sources          int
@@ -66,7 +69,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.BoolVar(&o.own, "i-own-this-target", false, "load a node that is neither on this machine nor in a private network. Never use it for nodes of others")
 	f.StringVar(&o.protocol, "protocol-id", string(codec.DefaultProtocol.ID[:]), "protocol `ID` of the network, six characters")
 	f.BoolVarP(&o.ipv6, "ipv6", "6", false, "use the IPv6 endpoint of a NODE that has both")
-	f.StringVarP(&o.mode, "mode", "m", "ping", "`MODE`: ping, findnode, talk, handshake, junk or mix")
+	f.StringVarP(&o.mode, "mode", "m", "ping", "`MODE`: ping, findnode, talk, handshake, junk, regtopic, topicquery or mix")
 	f.StringVar(&o.mix, "mix", defaultMix, "`WEIGHTS` of the kinds, for --mode mix")
 	f.DurationVarP(&o.duration, "duration", "d", defaultDuration, "`TIME` to send for, at most 24h")
 	f.DurationVar(&o.warmup, "warmup", 0, "`TIME` of load before, which is not counted")
@@ -80,7 +83,9 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.IntVar(&o.sources, "sources", 0, "`N` addresses of 127.0.0.0/8 to send from, as somebody would who forges addresses")
 	f.StringArrayVar(&o.source, "source", nil, "`IP` address of this machine to send from; repeatable")
 	f.StringVar(&o.handshake, "handshake", "good", "`FORM` of the handshakes: good, bad (ID signature) or record (its signature is bad)")
-	f.UintSliceVar(&o.distances, "distances", load.DefaultDistances(), "log `DISTANCES` of FINDNODE")
+	f.UintSliceVar(&o.distances, "distances", load.DefaultDistances(), "log `DISTANCES` of FINDNODE, REGTOPIC and TOPICQUERY")
+	f.IntVar(&o.topics, "topics", load.DefaultTopics, "`N` topics that identities register and query, in turn")
+	f.StringVar(&o.tickets, "tickets", "honest", "`HOW` registrations use tickets: honest (wait as told), early (press) or none")
 	f.StringVar(&o.talkProtocol, "talk-protocol", load.DefaultTalkProtocol, "`NAME` of the TALK protocol")
 	f.IntVar(&o.talkSize, "talk-size", 32, "`BYTES` of a TALK request")
 	f.IntVar(&o.junkIDs, "junk-ids", 0, "`N` node IDs that junk comes from, in turn. Default: a new one for each packet")
@@ -146,6 +151,7 @@ func (o *options) bounds(f *pflag.FlagSet) error {
 		n, from, to int
 	}{
 		{"identities", o.identities, 1, load.MaxIdentities}, {"junk-ids", o.junkIDs, 0, load.MaxJunkIDs},
+		{"topics", o.topics, 1, load.MaxTopics},
 		{"sockets", o.sockets, 1, load.MaxSockets}, {"workers", o.workers, 1, load.MaxWorkers}, {"gso-batch", o.gsoBatch, 1, 63},
 		{"talk-size", o.talkSize, 0, load.MaxTalk - len(o.talkProtocol)}, {"junk-size", o.junkSize, 88, 1280},
 		{"buffer", o.buffer, 1, math.MaxInt32}, {"pid", o.pid, 1, math.MaxInt32},
@@ -180,6 +186,7 @@ func (o *options) bounds(f *pflag.FlagSet) error {
 	}
 	c.Public, c.Poll, c.DisableGSO, c.Portable = o.own, o.poll, o.noGSO, o.portable
 	c.Identities, c.JunkIDs, c.Sockets, c.Workers, c.GSOBatch = o.identities, o.junkIDs, o.sockets, o.workers, o.gsoBatch
+	c.Topics = o.topics
 	c.TalkProtocol, c.TalkSize, c.JunkSize, c.Buffer, c.Timeout = o.talkProtocol, o.talkSize, o.junkSize, o.buffer, o.timeout
 	return nil
 }
@@ -220,10 +227,13 @@ func (o *options) kinds(f *pflag.FlagSet) (err error) {
 		if o.mode == "mix" {
 			return cli.Usagef("--mix: %s", strings.TrimPrefix(err.Error(), load.ErrMix.Error()+": "))
 		}
-		return fmt.Errorf("--mode %s: want ping, findnode, talk, handshake, junk or mix", quote.Short(o.mode))
+		return fmt.Errorf("--mode %s: want ping, findnode, talk, handshake, junk, regtopic, topicquery or mix", quote.Short(o.mode))
 	}
 	if o.cfg.Handshake, err = load.ParseHandshakeForm(o.handshake); err != nil {
 		return fmt.Errorf("--handshake %s: want good, bad or record", quote.Short(o.handshake))
+	}
+	if o.cfg.Tickets, err = load.ParseTicketForm(o.tickets); err != nil {
+		return fmt.Errorf("--tickets %s: want honest, early or none", quote.Short(o.tickets))
 	}
 	for _, d := range o.distances {
 		if d > 256 {
@@ -234,12 +244,14 @@ func (o *options) kinds(f *pflag.FlagSet) (err error) {
 		return fmt.Errorf("--distances: %d of them, want 1 to 64", len(o.distances))
 	}
 	o.cfg.Distances = o.distances
-	for name, k := range map[string]load.Kind{
-		"handshake": load.Handshake, "distances": load.FindNode, "talk-size": load.Talk, "talk-protocol": load.Talk,
-		"junk-ids": load.Junk, "junk-size": load.Junk,
+	for name, kinds := range map[string][]load.Kind{
+		"handshake": {load.Handshake}, "talk-size": {load.Talk}, "talk-protocol": {load.Talk},
+		"distances": {load.FindNode, load.RegTopic, load.TopicQuery},
+		"topics":    {load.RegTopic, load.TopicQuery}, "tickets": {load.RegTopic},
+		"junk-ids": {load.Junk}, "junk-size": {load.Junk},
 	} {
-		if f.Changed(name) && o.cfg.Mix[k] == 0 {
-			return fmt.Errorf("--%s is for %v, which is not asked", name, k)
+		if f.Changed(name) && !slices.ContainsFunc(kinds, func(k load.Kind) bool { return o.cfg.Mix[k] > 0 }) {
+			return fmt.Errorf("--%s is for %v, which is not asked", name, kinds[0])
 		}
 	}
 	return nil

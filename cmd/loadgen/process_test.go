@@ -66,7 +66,9 @@ func loadgen(t *testing.T, args ...string) outcome {
 // node starts a node in this process.
 func node(t *testing.T, addr string) *discv5.Node {
 	t.Helper()
-	n, err := discv5.New(discv5.Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort(addr)}, Sockets: 1})
+	n, err := discv5.New(discv5.Config{
+		ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort(addr)}, Sockets: 1, Topics: discv5.TopicConfig{Registrar: true},
+	})
 	if err != nil {
 		if strings.HasPrefix(addr, "[") {
 			t.Skipf("probed for IPv6: %v", err)
@@ -149,6 +151,10 @@ func TestModes(t *testing.T) {
 		{"handshake", "handshake", []string{"-m", "handshake", "--window", "4"}},
 		{"bad handshake", "handshake", []string{"-m", "handshake", "--handshake", "bad", "--window", "4", "--warmup", "20ms"}},
 		{"junk", "junk", []string{"-m", "junk", "--rate", "300", "--junk-size", "500"}},
+		{"regtopic", "regtopic", []string{"-m", "regtopic", "--tickets", "early", "--topics", "3"}},
+		{"honest regtopic", "regtopic", []string{"-m", "regtopic", "--distances", "256"}},
+		{"topicquery", "topicquery", []string{"-m", "topicquery", "--rate", "300"}},
+		{"topics", "topicquery", []string{"--mix", "regtopic=1,topicquery=2", "--tickets", "none"}},
 		{"mix", "talk", []string{"--mix", "ping=2,talk=1,junk=1", "--rate", "300", "--arrivals", "poisson", "--workers", "2"}},
 		{"without GSO", "ping", []string{"--no-gso", "--poll", "--gso-batch", "3"}},
 		{"portable", "ping", []string{"--portable", "--window", "8"}},
@@ -180,6 +186,11 @@ func TestModes(t *testing.T) {
 			}
 			if runtime.GOOS == "linux" && (r.Result.Usage.Target == nil || r.Result.Usage.Target.RSS == 0 || r.Result.Usage.Steal == nil) {
 				t.Errorf("usage %+v", r.Result.Usage)
+			}
+			if topical := strings.Contains(c.name, "topic"); topical != (r.Result.Topics != nil) {
+				t.Errorf("topics %+v", r.Result.Topics)
+			} else if top := r.Result.Topics; topical && (top.BadWait+top.BadTicket+top.BadAds+top.BadAnswer != 0 || top.Admitted+top.Quoted != r.Result.Kinds["regtopic"].Answered) {
+				t.Errorf("topics %+v", top)
 			}
 			for _, want := range []string{c.kind, count(r.Result.Total.Answered), "p99.9", "WHOAREYOU", r.Target.Address} {
 				if !strings.Contains(o.out, want) {
@@ -392,6 +403,8 @@ func TestUsage(t *testing.T) {
 		{"--timeout", []string{"-t", to, "--timeout", "2m"}}, {"--identities", []string{"-t", to, "-n", "0"}},
 		{"--identities", []string{"-t", to, "-n", "99999999"}}, {"--junk-ids", []string{"-t", to, "-m", "junk", "--junk-ids", "-1"}},
 		{"--junk-ids", []string{"-t", to, "--junk-ids", "5"}}, {"--handshake", []string{"-t", to, "--handshake", "bad"}},
+		{"--tickets", []string{"-t", to, "-m", "regtopic", "--tickets", "soon"}}, {"--tickets", []string{"-t", to, "-m", "topicquery", "--tickets", "early"}},
+		{"--topics", []string{"-t", to, "-m", "regtopic", "--topics", "0"}}, {"--topics", []string{"-t", to, "--topics", "3"}},
 		{"--handshake", []string{"-t", to, "-m", "handshake", "--handshake", "worse"}}, {"--distances", []string{"-t", to, "-m", "findnode", "--distances", "257"}},
 		{"--distances", []string{"-t", to, "-m", "findnode", "--distances", "x"}}, {"--talk-size", []string{"-t", to, "-m", "talk", "--talk-size", "1200"}},
 		{"--talk-protocol", []string{"-t", to, "-m", "talk", "--talk-protocol", ""}}, {"--junk-size", []string{"-t", to, "-m", "junk", "--junk-size", "87"}},

@@ -114,6 +114,8 @@ type (
 		JunkIDs    int            `json:"junk_ids,omitempty"`
 		Handshake  string         `json:"handshake,omitempty"`
 		Distances  []uint         `json:"distances,omitempty"`
+		Topics     int            `json:"topics,omitempty"`
+		Tickets    string         `json:"tickets,omitempty"`
 		Talk       string         `json:"talk_protocol,omitempty"`
 		TalkSize   int            `json:"talk_size,omitempty"`
 		Protocol   string         `json:"protocol_id"`
@@ -168,6 +170,7 @@ type (
 		Loss        float64               `json:"loss"`
 		Kinds       map[string]jsonCounts `json:"kinds"`
 		Events      jsonEvents            `json:"events"`
+		Topics      *jsonTopics           `json:"topics,omitempty"`
 		Traffic     jsonTraffic           `json:"traffic"`
 		Lag         *jsonLatency          `json:"lag_us,omitempty"`
 		Busy        float64               `json:"busy"`
@@ -187,6 +190,22 @@ type (
 		Malformed uint64 `json:"malformed"`
 		Unopened  uint64 `json:"unopened"`
 		Stray     uint64 `json:"stray_whoareyou"`
+	}
+	jsonTopics struct {
+		Admitted  uint64  `json:"admitted"`
+		Quoted    uint64  `json:"quoted"`
+		Presented uint64  `json:"presented"`
+		Skipped   uint64  `json:"skipped"`
+		WaitMean  float64 `json:"wait_mean_seconds"`
+		WaitMax   float64 `json:"wait_max_seconds"`
+		TicketMax int     `json:"ticket_max_bytes"`
+		Ads       uint64  `json:"ads"`
+		Empty     uint64  `json:"queries_without_ads"`
+		Auxiliary uint64  `json:"auxiliary"`
+		BadWait   uint64  `json:"bad_wait"`
+		BadTicket uint64  `json:"bad_ticket"`
+		BadAds    uint64  `json:"bad_ads"`
+		BadAnswer uint64  `json:"bad_answer"`
 	}
 	jsonTraffic struct {
 		PacketsSent        uint64 `json:"packets_sent"`
@@ -284,6 +303,12 @@ func (r *report) json() *jsonReport {
 		Busy: res.Busy, Limits: append([]string{}, res.Limits()...),
 		Usage: r.usage(),
 	}
+	if t := &res.Topics; c.Mix[load.RegTopic]+c.Mix[load.TopicQuery] > 0 {
+		j.Result.Topics = &jsonTopics{
+			t.Admitted, t.Quoted, t.Presented, t.Skipped, t.WaitMean().Seconds(), t.WaitMax.Seconds(), t.TicketMax,
+			t.Ads, t.Empty, t.Auxiliary, t.BadWait, t.BadTicket, t.BadAds, t.BadAnswer,
+		}
+	}
 	if res.Lag.Count() > 0 {
 		lag := latencyOf(res.Lag)
 		j.Result.Lag = &lag
@@ -311,8 +336,14 @@ func (r *report) settings() jsonSettings {
 	if c.Rate > 0 {
 		s.Loop, s.Rate, s.Arrivals = "open", c.Rate, o.arrivals
 	}
-	if c.Mix[load.FindNode] > 0 {
+	if c.Mix[load.FindNode]+c.Mix[load.RegTopic]+c.Mix[load.TopicQuery] > 0 {
 		s.Distances = c.Distances
+	}
+	if c.Mix[load.RegTopic]+c.Mix[load.TopicQuery] > 0 {
+		s.Topics = c.Topics
+	}
+	if c.Mix[load.RegTopic] > 0 {
+		s.Tickets = c.Tickets.String()
 	}
 	if c.Mix[load.Talk] > 0 {
 		s.Talk, s.TalkSize = c.TalkProtocol, c.TalkSize

@@ -43,6 +43,9 @@ func (r *report) title() string {
 	if c.Mix[load.Handshake] > 0 && c.Handshake != load.GoodHandshake {
 		what += " (" + c.Handshake.String() + ")"
 	}
+	if c.Mix[load.RegTopic] > 0 {
+		what += " (tickets: " + c.Tickets.String() + ")"
+	}
 	return fmt.Sprintf("%s, %s, for %s", what, loop, span(r.result.Sending))
 }
 
@@ -50,7 +53,7 @@ func (r *report) title() string {
 func (r *report) from() string {
 	c, i := &r.cfg, r.info
 	var parts []string
-	if c.Mix[load.Ping]+c.Mix[load.FindNode]+c.Mix[load.Talk] > 0 {
+	if c.Mix[load.Ping]+c.Mix[load.FindNode]+c.Mix[load.Talk]+c.Mix[load.RegTopic]+c.Mix[load.TopicQuery] > 0 {
 		parts = append(parts, count(uint64(c.Identities))+" identities")
 	}
 	if c.Mix[load.Junk] > 0 {
@@ -117,6 +120,24 @@ func (r *report) lines() (list [][2]string) {
 	}
 	if r.cfg.Mix[load.FindNode] > 0 {
 		add("records", "%s in NODES", count(e.Records))
+	}
+	top := &res.Topics
+	if r.cfg.Mix[load.RegTopic] > 0 {
+		add("topics", "%s registrations admitted, %s got a ticket; %s had one; waits of %s (mean), %s (longest); tickets of up to %d bytes",
+			count(top.Admitted), count(top.Quoted), count(top.Presented), span(top.WaitMean()), span(top.WaitMax), top.TicketMax)
+	}
+	if top.Skipped > 0 {
+		add("skipped", "%s registrations were due while all identities had to wait", count(top.Skipped))
+	}
+	if r.cfg.Mix[load.TopicQuery] > 0 {
+		add("ads", "%s in TOPICNODES; %s queries found none", count(top.Ads), count(top.Empty))
+	}
+	if top.Auxiliary > 0 {
+		add("auxiliary", "%s records of registrars beside the answers", count(top.Auxiliary))
+	}
+	if top.Bad() > 0 {
+		add("ATTENTION", "bad answers about topics: %s waits, %s tickets, %s ads, %s with two confirmations or none",
+			count(top.BadWait), count(top.BadTicket), count(top.BadAds), count(top.BadAnswer))
 	}
 	if e.Bad()+e.Asked > 0 {
 		add("odd", "%s from elsewhere, %s for nobody, %s malformed, %s did not open, %s stray WHOAREYOU; %s requests of the target", count(e.Foreign), count(e.Unmatched), count(e.Malformed), count(e.Unopened), count(e.Stray), count(e.Asked))

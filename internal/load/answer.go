@@ -130,8 +130,23 @@ func (w *worker) recipient(s *socket, b []byte) int32 {
 			break
 		}
 	}
+	if w.cfg.endpoints && w.ofTarget(s, b) {
+		w.stats.events.Asked++
+		return none
+	}
 	w.stats.events.Unmatched++
 	return none
+}
+
+// ofTarget reports whether a packet is for one of a socket's identities, none of which waits for an
+// answer: a target makes requests to nodes whose records name an endpoint.
+func (w *worker) ofTarget(s *socket, b []byte) bool {
+	for _, who := range s.members {
+		if who.decode(b, &w.packet, w.cfg.Protocol) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // challenged takes a WHOAREYOU for junk. A challenge that lives may come again for another packet,
@@ -205,7 +220,10 @@ func (w *worker) message(sock, i int32) error {
 	}
 	var id codec.RequestID
 	total, first := uint64(1), false // first: a handshake's message may be answered so too
+	auxiliary := uint64(0)           // records in NODES
 	kind := Ping
+	var confirmation codec.RegConfirmation
+	var ads []byte
 	switch t {
 	case codec.TypePong:
 		var m codec.Pong
@@ -213,14 +231,24 @@ func (w *worker) message(sock, i int32) error {
 		id, first = m.RequestID, true
 	case codec.TypeNodes:
 		var m codec.Nodes
+		var records uint64
 		if err = m.Decode(body); err == nil {
-			err = w.records(m.Records)
+			records, err = countRecords(m.Records)
 		}
-		id, total, kind = m.RequestID, m.Total, FindNode
+		id, total, kind, auxiliary = m.RequestID, m.Total, FindNode, records
 	case codec.TypeTalkResponse:
 		var m codec.TalkResponse
 		err = m.Decode(body)
 		id, kind = m.RequestID, Talk
+	case codec.TypeRegConfirmation:
+		if err = confirmation.Decode(body); err != nil {
+			w.badConfirmation(err)
+		}
+		id, total, kind = confirmation.RequestID, confirmation.Total, RegTopic
+	case codec.TypeTopicNodes:
+		var m codec.TopicNodes
+		err = m.Decode(body)
+		id, total, kind, ads = m.RequestID, m.Total, TopicQuery, m.Records
 	default:
 		w.stats.events.Asked++
 		return nil
@@ -238,9 +266,21 @@ func (w *worker) message(sock, i int32) error {
 		return nil
 	}
 	x := w.pool.at(i)
-	if x.kind != kind && !(first && x.kind == Handshake) {
+	switch {
+	case x.kind.topical() && t == codec.TypeNodes:
+		w.stats.topics.Auxiliary += auxiliary
+	case x.kind != kind && !(first && x.kind == Handshake):
 		w.stats.events.Malformed++
 		return nil
+	case kind == FindNode:
+		w.stats.events.Records += auxiliary
+	case kind == RegTopic:
+		w.confirmed(x, &confirmation)
+	case kind == TopicQuery:
+		if err := w.topicNodes(x, ads); err != nil {
+			w.stats.events.Malformed++
+			return nil
+		}
 	}
 	// A total of 0 is taken for 1, as a node does that cannot wait for nothing.
 	if x.total == 0 {
@@ -249,20 +289,22 @@ func (w *worker) message(sock, i int32) error {
 	if x.got++; x.got < x.total {
 		return nil
 	}
+	if x.kind.topical() {
+		w.answeredTopic(x)
+	}
 	w.established(sock, x)
 	w.complete(w.socks[sock], i)
 	return nil
 }
 
-// records counts the records of a NODES message.
-func (w *worker) records(b []byte) (err error) {
-	for len(b) > 0 {
+// countRecords counts the records of a NODES message.
+func countRecords(b []byte) (n uint64, err error) {
+	for ; len(b) > 0; n++ {
 		if _, b, err = codec.SplitRecord(b); err != nil {
-			return err
+			return n, err
 		}
-		w.stats.events.Records++
 	}
-	return nil
+	return n, nil
 }
 
 // find returns the exchange with the given request ID among those of the identity of exchange i, or
@@ -283,6 +325,8 @@ func (w *worker) find(i int32, seq uint64) int32 {
 func (w *worker) established(sock int32, x *exchange) {
 	if x.kind == Handshake && w.run.prepare {
 		s := w.socks[sock]
+		x.who.topic = w.number + w.made*w.cfg.Workers
+		w.made++
 		s.members = append(s.members, x.who)
 		w.run.made.Add(1)
 		w.progress = w.now
@@ -402,8 +446,7 @@ func (w *worker) shaken(who *identity) error {
 		}
 		x.held, x.generation, x.got, x.total = false, who.generation, 0, 0
 		x.sent, x.deadline = w.now, w.now+w.cfg.Timeout
-		packet := w.buf[:w.templates[x.kind].size]
-		w.sealMessage(packet, who, x.kind, x.seq, &x.nonce)
+		packet := w.sealMessage(w.buf[:0], who, x.kind, x.seq, &x.nonce)
 		w.pool.resend(&w.socks[x.sock].list, i)
 		if err := w.out(x.sock, packet); err != nil {
 			return err

@@ -18,6 +18,7 @@ const (
 	MaxIdentities = 1 << 18 // 512 MiB
 	MaxSeeded     = 1 << 20 // identities with sessions from a seed: 1 GiB
 	MaxJunkIDs    = 1 << 20
+	MaxTopics     = 10_000
 	MaxWindow     = 1 << 16
 	MaxRate       = 10_000_000
 	MaxSockets    = 1 << 14
@@ -38,6 +39,7 @@ const (
 	DefaultSockets         = 64 // or one for each identity, if there are fewer
 	DefaultTimeout         = time.Second
 	DefaultTalkProtocol    = "load"
+	DefaultTopics          = 20
 	DefaultBuffer          = fastpath.BusyRecvBuffer
 )
 
@@ -76,8 +78,12 @@ type Config struct {
 	// JunkIDs is how many node IDs junk comes from, in turn. 0 makes up a new one for each packet.
 	JunkIDs   int
 	Handshake HandshakeForm
-	// Distances of FINDNODE. Default: DefaultDistances.
+	// Distances of FINDNODE, REGTOPIC and TOPICQUERY. Default: DefaultDistances.
 	Distances []uint
+	// Topics is how many topics there are; identities take turns with them. Default: DefaultTopics.
+	Topics int
+	// Tickets is what registrations do with the tickets that they get.
+	Tickets TicketForm
 	// TalkProtocol and the size of the payload in bytes. Default: DefaultTalkProtocol; 0 is an
 	// empty payload.
 	TalkProtocol string
@@ -136,6 +142,8 @@ type Config struct {
 
 	// Protocol is the identity of the network. Default: codec.DefaultProtocol.
 	Protocol codec.Protocol
+
+	endpoints bool // records of identities name the endpoints that they send from
 }
 
 // withDefaults returns a checked copy.
@@ -164,6 +172,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Rate < 0 || c.Rate > MaxRate || math.IsNaN(c.Rate) {
 		return bad("rate %v, want up to %d", c.Rate, MaxRate)
 	}
+	c.endpoints = c.Mix[RegTopic] > 0
 	set(&c.Workers, 1)
 	if c.Rate == 0 {
 		window := DefaultWindow
@@ -173,6 +182,7 @@ func (c Config) withDefaults() (Config, error) {
 		set(&c.Window, max(window, c.Workers))
 	}
 	set(&c.Identities, DefaultIdentities)
+	set(&c.Topics, DefaultTopics)
 	set(&c.Buffer, DefaultBuffer)
 	set(&c.Outstanding, MaxOutstanding)
 	if c.Timeout == 0 {
@@ -200,6 +210,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"workers", c.Workers, 1, MaxWorkers}, {"gso-batch", c.GSOBatch, 0, fastpath.MaxSegments},
 		{"size of the TALK request", len(c.TalkProtocol) + max(c.TalkSize, -1), 1, MaxTalk},
 		{"outstanding exchanges", c.Outstanding, c.Window, MaxOutstanding},
+		{"topics", c.Topics, 1, MaxTopics}, {"form of tickets", int(c.Tickets), 0, len(ticketNames) - 1},
 		{"buffer", c.Buffer, 1, math.MaxInt32}, {"handshake form", int(c.Handshake), 0, len(formNames) - 1},
 	} {
 		if n.n < n.from || n.n > n.to {
@@ -213,6 +224,8 @@ func (c Config) withDefaults() (Config, error) {
 		return bad("round trip of %v, want 0 to %v", c.Trip, MaxTimeout)
 	case c.PrepareWindow < 1 || c.PrepareWindow > MaxWindow:
 		return bad("prepare window %d, want 1 to %d", c.PrepareWindow, MaxWindow)
+	case c.SessionSeed != 0 && c.Mix[RegTopic] > 0:
+		return bad("registrations with sessions from a seed, which have no records")
 	case c.TalkSize < 0:
 		return bad("TALK payload of %d bytes", c.TalkSize)
 	case c.JunkSize != 0 && (c.JunkSize < helloSize || c.JunkSize > codec.MaxPacketSize):

@@ -20,6 +20,8 @@ type exchange struct {
 	kind       Kind
 	lost       bool
 	held       bool   // waits for a handshake, to be sent then
+	confirmed  bool   // REGCONFIRMATION has come
+	ads        uint8  // records in TOPICNODES
 	got        uint16 // packets of the answer
 	total      uint16 // packets that the answer has, 0 when unknown
 

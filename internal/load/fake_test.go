@@ -174,6 +174,14 @@ func (f *fake) message(p *codec.Packet, s *fakeSession, from netip.AddrPort) boo
 			var m codec.TalkRequest
 			err = m.Decode(body)
 			r.req = m.RequestID
+		case codec.TypeRegTopic:
+			var m codec.RegTopic
+			err = m.Decode(body)
+			r.req = m.RequestID
+		case codec.TypeTopicQuery:
+			var m codec.TopicQuery
+			err = m.Decode(body)
+			r.req = m.RequestID
 		}
 	}
 	if err != nil {

@@ -151,7 +151,7 @@ func (g *Generator) traffic() (sum fastpath.ConnStats) {
 // Plan says how long a run is, and in what it differs from Config.
 type Plan struct {
 	// Mix, Rate and Window are those of Config unless set here, so that the same sessions serve for
-	// several runs. Prepare makes sessions for Config.Mix only.
+	// several runs. Prepare makes sessions for Config.Mix only. Registrations need it to have some.
 	Mix    Mix
 	Rate   float64
 	Window int
@@ -219,6 +219,9 @@ func (g *Generator) effective(p *Plan) (*Config, error) {
 	}
 	if len(p.Sizes) > 0 && c.Mix[Handshake] > 0 {
 		return nil, fmt.Errorf("%w: handshakes are not told by the sizes of their responses", ErrConfig)
+	}
+	if c.Mix[RegTopic] > 0 && !g.cfg.endpoints {
+		return nil, fmt.Errorf("%w: registrations, whose records were not prepared", ErrConfig)
 	}
 	c.Sources, c.Sockets = g.cfg.Sources, g.cfg.Sockets
 	c, err := c.withDefaults()

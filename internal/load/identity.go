@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"sync"
 	"time"
@@ -38,6 +39,14 @@ type identity struct {
 	ping     uint64 // request ID of the handshake's PING
 
 	first, last int32 // exchanges under way
+
+	// For requests about topics: number of its topic, and what its registration has come to.
+	topic     int
+	home      int32         // socket
+	due       time.Duration // when it may ask next
+	ticket    []byte
+	endpoint  netip.AddrPort // that its record names; invalid for none
+	recordSeq uint64
 }
 
 // newIdentity makes a node. Its record names no endpoint, so that no target takes it into its table

@@ -19,12 +19,14 @@ const (
 	Talk                 // TALKREQ, answered by TALKRESP
 	// a node without session appears: message, WHOAREYOU, handshake, PONG; see HandshakeForm
 	Handshake
-	Junk // a message that nobody can open, answered by WHOAREYOU
+	Junk       // a message that nobody can open, answered by WHOAREYOU
+	RegTopic   // REGTOPIC, answered by REGCONFIRMATION and the NODES that it announces; see TicketForm
+	TopicQuery // TOPICQUERY, answered by all TOPICNODES and NODES that the first one announces
 
-	NumKinds = 5 // how many kinds there are
+	NumKinds = 7 // how many kinds there are
 )
 
-var kindNames = [NumKinds]string{"ping", "findnode", "talk", "handshake", "junk"}
+var kindNames = [NumKinds]string{"ping", "findnode", "talk", "handshake", "junk", "regtopic", "topicquery"}
 
 // String is the name that ParseMix reads.
 func (k Kind) String() string {
@@ -35,7 +37,10 @@ func (k Kind) String() string {
 }
 
 // inSession reports whether requests of this kind need a session.
-func (k Kind) inSession() bool { return k <= Talk }
+func (k Kind) inSession() bool { return k != Handshake && k != Junk }
+
+// topical reports whether requests of this kind are about topics.
+func (k Kind) topical() bool { return k == RegTopic || k == TopicQuery }
 
 // Mix is the weight of each kind. Requests are spread evenly: any stretch of them has each kind by
 // its weight, as far as whole batches allow.
@@ -114,7 +119,7 @@ func (m Mix) sum() (n int) {
 }
 
 // sessions reports whether some kind needs sessions.
-func (m Mix) sessions() bool { return m[Ping]+m[FindNode]+m[Talk] > 0 }
+func (m Mix) sessions() bool { return m.sum() > m[Handshake]+m[Junk] }
 
 // picker picks kinds by smooth weighted round-robin: each comes up by its weight, and as evenly as
 // possible.

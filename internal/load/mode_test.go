@@ -65,10 +65,12 @@ func TestModes(t *testing.T) {
 		{Talk, engine.InTalkRequest, 64, 4000},
 		{Handshake, engine.HandshakesReceived, 8, 100},
 		{Junk, engine.WhoareyouSent, 16, 1000},
+		{RegTopic, engine.InRegTopic, 64, 4000},
+		{TopicQuery, engine.InTopicQuery, 64, 4000},
 	} {
 		t.Run(c.kind.String(), func(t *testing.T) {
 			t.Parallel()
-			n, to := node(t, "127.0.0.1:0", func(c *discv5.Config) { c.Sockets = 2 })
+			n, to := node(t, "127.0.0.1:0", func(c *discv5.Config) { c.Sockets, c.Topics.Registrar = 2, true })
 			for _, open := range []bool{false, true} {
 				for _, by := range transports {
 					t.Run(fmt.Sprintf("open %v %s", open, by.name), func(t *testing.T) { c.run(t, n, to, open, by) })
@@ -88,7 +90,7 @@ type modeCase struct {
 func (c modeCase) run(t *testing.T, n *discv5.Node, to Target, open bool, by transport) {
 	cfg := Config{
 		Target: to, Mix: Only(c.kind), Identities: 5, Sockets: 4, Window: c.window, Timeout: enough,
-		DisableGSO: by.noGSO, Portable: by.portable, TalkSize: 100,
+		DisableGSO: by.noGSO, Portable: by.portable, TalkSize: 100, Tickets: EarlyTickets,
 	}
 	plan := Plan{For: patience, Requests: uint64(4*c.window + 3)}
 	want := plan.Requests
@@ -135,7 +137,7 @@ func TestMixed(t *testing.T) {
 		prepare(t, g)
 		r := load(t, g, Plan{For: patience, Requests: 240})
 		whole(t, r)
-		if len(r.Kinds) != NumKinds {
+		if len(r.Kinds) != mix.kinds() {
 			t.Fatalf("%d kinds", len(r.Kinds))
 		}
 		for _, k := range r.Kinds {
@@ -155,12 +157,12 @@ func TestMixed(t *testing.T) {
 
 func TestIPv6(t *testing.T) {
 	t.Parallel()
-	_, to := node(t, "[::1]:0", nil)
+	_, to := node(t, "[::1]:0", func(c *discv5.Config) { c.Topics.Registrar = true })
 	if !to.Addr.Addr().Is6() {
 		t.Fatalf("target at %v", to.Addr)
 	}
 	for _, by := range transports {
-		g := generate(t, Config{Target: to, Mix: Mix{1, 1, 1, 1, 1}, Identities: 10, Window: 10, Timeout: enough, DisableGSO: by.noGSO, Portable: by.portable})
+		g := generate(t, Config{Target: to, Mix: Mix{1, 1, 1, 1, 1, 1, 1}, Identities: 10, Window: 10, Timeout: enough, DisableGSO: by.noGSO, Portable: by.portable})
 		prepare(t, g)
 		whole(t, load(t, g, Plan{For: patience, Requests: 100}))
 	}

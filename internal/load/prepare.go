@@ -122,7 +122,9 @@ func (w *worker) makeSessions(n int) {
 			i := w.number + w.made*w.cfg.Workers
 			who = func(*aead.Random) *identity { return newSeeded(seed, i) }
 		}
-		s.members = append(s.members, who(w.random))
+		m := who(w.random)
+		m.topic = w.number + w.made*w.cfg.Workers
+		s.members = append(s.members, m)
 		w.made++
 	}
 	// Requests of neighbors in memory do not follow one another.

@@ -21,6 +21,7 @@ type Result struct {
 	Latency *Histogram   // of all kinds; nil if nothing was answered
 	Pending int          // exchanges that were neither answered nor given up at the end
 	Events  Events
+	Topics  TopicStats // of requests about topics
 	// Lag is by how much requests left behind their intended time, of an open loop.
 	Lag *Histogram
 	// Busy is the part of the time, 0 to 1, in which workers had something to do.
@@ -104,7 +105,7 @@ func (r *Result) Limits() (list []string) {
 func (g *Generator) result(r *run, s *summary, started time.Time, traffic fastpath.ConnStats) *Result {
 	res := &Result{
 		Started: started, Every: r.plan.Every, Sending: s.sending, Elapsed: s.elapsed, Interrupted: s.stopped,
-		Pending: s.left, Events: s.stats.events, Lag: s.stats.lag, Traffic: traffic,
+		Pending: s.left, Events: s.stats.events, Topics: s.stats.topics, Lag: s.stats.lag, Traffic: traffic,
 		Points: s.points, Usage: s.usage, TargetGone: s.gone,
 	}
 	for k, w := range r.cfg.Mix {

@@ -49,6 +49,11 @@ func (w *worker) sendDue() error {
 			continue
 		}
 		n := min(len(due), t.sealed-t.sent)
+		if w.mustWait(t) {
+			if n = min(n, w.wake()); n == 0 {
+				return nil
+			}
+		}
 		if err := w.transmit(t, due[:n]); err != nil {
 			return err
 		}
@@ -99,6 +104,14 @@ func (w *worker) transmit(t *sealedBatch, due []time.Duration) error {
 	for _, intended := range due {
 		i := t.sent
 		s := &t.slots[i]
+		if t.kind == RegTopic {
+			if err := w.register(t, s, intended); err != nil {
+				return err
+			}
+			t.sent++
+			put = t.sent
+			continue
+		}
 		n := w.pool.take(w.socks, t.sock, s.who)
 		if n == none {
 			counts.Unsent++
@@ -138,6 +151,42 @@ func (w *worker) transmit(t *sealedBatch, due []time.Duration) error {
 		w.stats.lagged(w.now-due[0], len(due))
 	}
 	return w.put(t, put, t.sent)
+}
+
+// mustWait reports whether a closed loop waits until an identity may register again. In a mix the
+// other kinds go on, and such requests are skipped.
+func (w *worker) mustWait(t *sealedBatch) bool {
+	return t.kind == RegTopic && w.cfg.Tickets == HonestTickets && !w.scheduled() && w.picker.mix.kinds() == 1
+}
+
+// register begins an exchange with a registration, which is not sealed ahead: it holds the newest
+// ticket.
+func (w *worker) register(t *sealedBatch, s *slot, intended time.Duration) error {
+	who := w.registrant(t.sock)
+	if who == nil {
+		w.stats.topics.Skipped++
+		return nil
+	}
+	counts := &w.stats.counts[RegTopic]
+	n := w.pool.take(w.socks, who.home, who)
+	if n == none {
+		counts.Unsent++
+		w.later(who, w.now)
+		return nil
+	}
+	x := w.pool.at(n)
+	x.kind, x.seq = RegTopic, s.seq
+	x.intended, x.sent, x.deadline = intended, w.now, w.now+w.cfg.Timeout
+	if !w.scheduled() {
+		x.intended = w.now
+	}
+	counts.Sent++
+	if who.shaking && w.now < who.deadline {
+		x.held = true
+		return nil
+	}
+	x.generation = who.generation
+	return w.out(who.home, w.sealMessage(w.buf[:0], who, RegTopic, s.seq, &x.nonce))
 }
 
 // put queues packets from to end of a batch. The socket coalesces them into GSO batches where it
@@ -217,9 +266,16 @@ func (w *worker) sealOne(t *sealedBatch) (ok bool, err error) {
 		if s.who, err = w.initiate(); s.who == nil || err != nil {
 			return false, err
 		}
+		if w.cfg.endpoints && w.run.prepare {
+			if err = s.who.locate(w.socks[t.sock].endpoint); err != nil {
+				return false, err
+			}
+		}
 		s.generation = s.who.generation
 		w.random.Read(s.nonce[:])
 		w.sealUnknown(packet, &s.who.id, &s.nonce)
+	case RegTopic:
+		s.who = nil // see register
 	case Junk:
 		s.who = nil
 		w.sealUnknown(packet, w.junkIDs.next(&s.nonce, s.seq, w.random), &s.nonce)
@@ -249,20 +305,30 @@ func (w *worker) initiate() (*identity, error) {
 	return w.run.maker.take()
 }
 
-// sealMessage writes a request within a session. dst has the size of the packet.
-func (w *worker) sealMessage(dst []byte, who *identity, k Kind, seq uint64, nonce *codec.Nonce) {
+// sealMessage writes a request within a session to the array of dst, which has room for it.
+func (w *worker) sealMessage(dst []byte, who *identity, k Kind, seq uint64, nonce *codec.Nonce) []byte {
 	h := &w.header
 	if !who.session.NextNonce(&h.Nonce, w.random) {
 		// The key is used up. A message that does not open brings about a handshake.
 		w.random.Read(nonce[:])
+		dst = dst[:w.templates[k].size]
 		w.sealUnknown(dst, &who.id, nonce)
-		return
+		return dst
 	}
 	*nonce = h.Nonce
 	h.Source = who.id
 	w.random.Block(&h.IV)
-	message := w.templates[k].put(dst[codec.MessageHeaderSize:codec.MessageHeaderSize], seq)
-	h.AppendMessage(dst[:0], &w.initiator.target, who.session, message)
+	message := dst[codec.MessageHeaderSize:codec.MessageHeaderSize]
+	switch t := &w.templates[k]; k {
+	case RegTopic:
+		message = w.registration(message, who, seq)
+	case TopicQuery:
+		message = t.put(message, seq)
+		copy(message[t.topic:], w.topics.topics[who.topic%len(w.topics.topics)][:])
+	default:
+		message = t.put(message, seq)
+	}
+	return h.AppendMessage(dst[:0], &w.initiator.target, who.session, message)
 }
 
 // sealUnknown writes a message of the size of dst that nobody can open.

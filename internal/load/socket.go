@@ -1,20 +1,24 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // socket is one port of the generator. A worker owns it.
 type socket struct {
-	group   *fastpath.Group
-	conn    fastpath.Conn
-	members []*identity // those with a session
-	next    int         // whose turn it is
-	list    list        // exchanges
+	group *fastpath.Group
+	conn  fastpath.Conn
+	// endpoint is where the target sees what leaves from here, as far as this machine knows.
+	endpoint netip.AddrPort
+	members  []*identity // those with a session
+	next     int         // whose turn it is
+	list     list        // exchanges
 }
 
 // turn is the member whose turn it is. There must be one.
@@ -35,5 +39,13 @@ func openSocket(c *Config, source netip.Addr) (*socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
-	return &socket{group: group, conn: group.Conns()[0], list: newList()}, nil
+	s := &socket{group: group, conn: group.Conns()[0], list: newList(), endpoint: group.Addr()}
+	if a := s.endpoint.Addr(); c.endpoints && a.IsUnspecified() {
+		if a, err = localAddr(c.Target.Addr); err != nil {
+			return nil, errors.Join(err, group.Close())
+		}
+		s.endpoint = netip.AddrPortFrom(a, s.endpoint.Port())
+	}
+	s.endpoint = netaddr.UnmapPort(s.endpoint)
+	return s, nil
 }

@@ -63,6 +63,7 @@ type stats struct {
 	latency [NumKinds]*Histogram // of answered requests; nil until there is one
 	lag     *Histogram           // by how much requests left behind their intended time
 	events  Events
+	topics  TopicStats
 	idle    time.Duration // in which the worker had nothing to do
 	last    time.Duration // when the last answer came
 }
@@ -94,6 +95,7 @@ func (t *stats) add(o *stats) {
 	}
 	add(&t.lag, o.lag)
 	t.events.Add(o.events)
+	t.topics.Add(&o.topics)
 	t.idle += o.idle
 	t.last = max(t.last, o.last)
 }

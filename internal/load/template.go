@@ -12,7 +12,8 @@ import (
 type template struct {
 	message []byte
 	at      int // of the 8 bytes of the request ID
-	size    int // of the packet
+	topic   int // of the topic; 0 for none
+	size    int // of the packet; of RegTopic that of a first request
 }
 
 // put appends the message with the given request ID.
@@ -21,6 +22,14 @@ func (t *template) put(dst []byte, seq uint64) []byte {
 	dst = append(dst, t.message...)
 	binary.BigEndian.PutUint64(dst[n+t.at:], seq)
 	return dst
+}
+
+// requestID is the request ID that put writes.
+func requestID(seq uint64) codec.RequestID {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], seq)
+	id, _ := codec.NewRequestID(b[:]) // 8 bytes are not too many
+	return id
 }
 
 // sequence reads what put has written into a request ID.
@@ -47,11 +56,25 @@ func templates(c *Config) (list [NumKinds]template, err error) {
 	ping := codec.Ping{RequestID: id, RecordSeq: 1}
 	find := codec.FindNode{RequestID: id, Distances: distances}
 	talk := codec.TalkRequest{RequestID: id, Protocol: []byte(c.TalkProtocol), Payload: make([]byte, c.TalkSize)}
-	for k, m := range [][]byte{Ping: ping.Append(nil), FindNode: find.Append(nil), Talk: talk.Append(nil), Handshake: ping.Append(nil)} {
+	query := codec.TopicQuery{RequestID: id, Topic: [codec.TopicSize]byte(bytes.Repeat([]byte{0xdd}, codec.TopicSize)), Distances: distances}
+	register := codec.RegTopic{RequestID: id, Topic: query.Topic, Distances: distances}
+	if c.Mix[RegTopic] > 0 {
+		if register.Record, err = sampleRecord(); err != nil {
+			return list, err
+		}
+	}
+	for k, m := range [][]byte{
+		Ping: ping.Append(nil), FindNode: find.Append(nil), Talk: talk.Append(nil), Handshake: ping.Append(nil),
+		Junk: nil, RegTopic: register.Append(nil), TopicQuery: query.Append(nil),
+	} {
+		if m == nil {
+			continue
+		}
 		// The request ID is the first element of the list, so the first place that looks like it is
 		// it.
-		list[k] = template{m, bytes.Index(m, mark), codec.MessageHeaderSize + len(m) + codec.TagSize}
+		list[k] = template{m, bytes.Index(m, mark), 0, codec.MessageHeaderSize + len(m) + codec.TagSize}
 	}
+	list[TopicQuery].topic = bytes.Index(list[TopicQuery].message, query.Topic[:])
 	list[Handshake].size = helloSize
 	list[Junk].size = list[Ping].size
 	if c.JunkSize > 0 {

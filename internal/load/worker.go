@@ -24,6 +24,8 @@ const (
 	sealBatch = 16
 	// longestWait bounds a sleep, so that an interrupt is noticed.
 	longestWait = 50 * time.Millisecond
+	// minWait is the least sleep until an identity may register again.
+	minWait = 100 * time.Microsecond
 	// pollPause is the time between two looks at the sockets of a worker that polls. Looking all
 	// the time would hold up the kernel as it delivers.
 	pollPause = 10 * time.Microsecond
@@ -47,6 +49,8 @@ type worker struct {
 	initiator *initiator
 	templates [NumKinds]template
 	junkIDs   *junkIDs
+	topics    topicRun
+	distances codec.Distances
 	pool      *exchanges
 	ring      ring
 	picker    picker
@@ -77,7 +81,7 @@ type worker struct {
 	// and when the last session was.
 	waiting  []*identity
 	missing  int
-	made     int // sessions without handshakes
+	made     int // members so far
 	progress time.Duration
 
 	// Scratch. Arguments of a cipher, which is an interface, would escape to the heap as a local
@@ -132,6 +136,14 @@ func newWorker(c *Config, number int, socks []*socket) (*worker, error) {
 	}
 	if w.templates, err = templates(c); err != nil {
 		return nil, err
+	}
+	if w.distances, _, err = codec.NewDistances(nil, c.Distances); err != nil {
+		return nil, fmt.Errorf("load: distances: %w", err)
+	}
+	if c.Mix[RegTopic] > 0 {
+		if w.topics.sample, err = sampleRecord(); err != nil {
+			return nil, err
+		}
 	}
 	w.junkIDs = newJunkIDs(c, w.random, share(c.JunkIDs, number, c.Workers))
 	// No two generators have the same request IDs. The first bit of each is set: some
@@ -193,6 +205,7 @@ func (w *worker) reset(r *run) error {
 func (w *worker) begin(c monotime.Clock) {
 	w.clock = c
 	w.now = c.Now()
+	w.beginTopics()
 	w.progress, w.expires = w.now, 0
 	w.drain()
 }
@@ -260,6 +273,9 @@ func (w *worker) wait() (from int, rx *fastpath.Rx, err error) {
 		if w.scheduled() && w.schedule.at < w.until {
 			next = min(next, w.schedule.at)
 		}
+		if t := &w.topics; !w.scheduled() && len(t.ready) == 0 && len(t.waiting) > 0 {
+			next = min(next, max(t.waiting[0].due, began+minWait))
+		}
 	} else {
 		next = min(next, w.drained)
 	}
@@ -311,6 +327,9 @@ func (w *worker) expire() {
 func (w *worker) lose(s *socket, i int32) {
 	x := w.pool.at(i)
 	w.stats.counts[x.kind].Lost++
+	if x.kind == RegTopic {
+		w.later(x.who, w.now) // with the same ticket, if it is still worth something
+	}
 	if w.run.prepare {
 		w.waiting = append(w.waiting, x.who)
 	}
