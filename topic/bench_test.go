@@ -190,6 +190,7 @@ func TestMemoryBudget(t *testing.T) {
 		for range 2 { // what else is on the heap comes and goes
 			got = min(got, heapOf(t, v.ads))
 		}
+		t.Logf("%d ads take %d bytes", v.ads, got)
 		if got > v.most {
 			t.Errorf("%d ads take %d bytes, more than %d", v.ads, got, v.most)
 		}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
@@ -54,8 +55,15 @@ func (f *benchEngine) topicQuery(i, topics int) request {
 // as the specification says.
 func eagerRegistrar() *topic.Config { return &topic.Config{Capacity: 10_000, WaitScale: 1e-9} }
 
+// shortRegistrar admits each ad as soon as it comes, for a short time.
+func shortRegistrar() *topic.Config {
+	return &topic.Config{Capacity: 10_000, WaitScale: 1e-9, Lifetime: shortLife, Window: time.Nanosecond}
+}
+
+const shortLife = time.Second
+
 // BenchmarkTopics is the cost of one datagram with a topic request, from its bytes to those of its
-// answer: a REGTOPIC whose ad is in the cache, one that gets a ticket, one that gets three
+// answer: a REGTOPIC whose ad is in the cache, one that is admitted, one that gets a ticket, one that gets three
 // auxiliary records, and a TOPICQUERY that gets 10 ads and three auxiliary records.
 func BenchmarkTopics(b *testing.B) {
 	for _, c := range []struct {
@@ -63,23 +71,27 @@ func BenchmarkTopics(b *testing.B) {
 		registrar *topic.Config
 		list      func(f *benchEngine) []request
 		counter   Counter
+		pass      time.Duration // between two rounds of the list
 	}{
-		{"ping", eagerRegistrar(), func(f *benchEngine) []request { return f.many(f.ping) }, OutPong},
+		{"ping", eagerRegistrar(), func(f *benchEngine) []request { return f.many(f.ping) }, OutPong, 0},
 		{"findnode", eagerRegistrar(), func(f *benchEngine) []request {
 			return f.many(func(i int) request { return f.findNode(i, 256) })
-		}, OutNodes},
+		}, OutNodes, 0},
 		{"regtopic/known", eagerRegistrar(), func(f *benchEngine) []request {
 			return f.many(func(i int) request { return f.regTopic(i, 20) })
-		}, OutRegConfirmation},
+		}, OutRegConfirmation, 0},
+		{"regtopic/admitted", shortRegistrar(), func(f *benchEngine) []request {
+			return f.many(func(i int) request { return f.regTopic(i, 20) })
+		}, OutRegConfirmation, 2 * shortLife},
 		{"regtopic/ticket", &topic.Config{}, func(f *benchEngine) []request {
 			return f.many(func(i int) request { return f.regTopic(i, 20) })
-		}, OutRegConfirmation},
+		}, OutRegConfirmation, 0},
 		{"regtopic/auxiliary=3", eagerRegistrar(), func(f *benchEngine) []request {
 			return f.many(func(i int) request { return f.regTopic(i, 20, benchDistances...) })
-		}, OutRegConfirmation},
+		}, OutRegConfirmation, 0},
 		{"topicquery", eagerRegistrar(), func(f *benchEngine) []request {
 			return f.many(func(i int) request { return f.topicQuery(i, 20) })
-		}, OutTopicNodes},
+		}, OutTopicNodes, 0},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			f := newBenchEngineWith(b, 1000, c.registrar)
@@ -95,8 +107,12 @@ func BenchmarkTopics(b *testing.B) {
 				n := min(b.N-done, len(list))
 				f.give(list, 0, n)
 				done += n
+				f.now += c.pass
 			}
 			b.StopTimer()
+			if admitted := f.e.registrar.Stats().Results[topic.Admitted]; c.pass > 0 && admitted < uint64(b.N) {
+				b.Fatalf("%d of %d were admitted", admitted, b.N)
+			}
 			if got := f.w.counts[c.counter] - before; got < uint64(b.N) {
 				b.Fatalf("%d datagrams: %d answers", b.N, got)
 			}
@@ -106,7 +122,7 @@ func BenchmarkTopics(b *testing.B) {
 
 // Topic requests with known records take nothing from the heap.
 func TestTopicAllocations(t *testing.T) {
-	for name, registrar := range map[string]*topic.Config{"admitted": eagerRegistrar(), "waiting": {}} {
+	for name, registrar := range map[string]*topic.Config{"known": eagerRegistrar(), "admitted": shortRegistrar(), "waiting": {}} {
 		t.Run(name, func(t *testing.T) {
 			f := newBenchEngineWith(t, 256, registrar)
 			var mix []request
@@ -117,6 +133,9 @@ func TestTopicAllocations(t *testing.T) {
 			give := func(n int) {
 				for ; n > 0; n -= len(mix) {
 					f.give(mix, 0, len(mix))
+					if name == "admitted" {
+						f.now += 2 * shortLife
+					}
 				}
 			}
 			give(datagrams / 4)

@@ -30,7 +30,7 @@ func (w *worker) receive(sock int32, rx *fastpath.Rx) error {
 
 // take takes datagrams i to end of a batch.
 func (w *worker) take(sock int32, rx *fastpath.Rx, i, end int) error {
-	s, target := w.socks[sock], w.cfg.Target.Addr
+	target := w.cfg.Target.Addr
 	for ; i < end; i++ {
 		if rx.Addr(i) != target {
 			w.stats.events.Foreign++
@@ -41,7 +41,9 @@ func (w *worker) take(sock int32, rx *fastpath.Rx, i, end int) error {
 			f(len(b))
 		}
 		if len(w.sizes) > 0 {
-			w.sized(s, len(b))
+			if err := w.sized(sock, b); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := w.datagram(sock, b); err != nil {
@@ -53,15 +55,19 @@ func (w *worker) take(sock int32, rx *fastpath.Rx, i, end int) error {
 
 // sized takes a datagram of a target whose responses are told by their size: it belongs to the
 // oldest request of its kind.
-func (w *worker) sized(s *socket, size int) {
+func (w *worker) sized(sock int32, b []byte) error {
+	s, size := w.socks[sock], len(b)
 	junk := size == codec.WhoareyouSize && w.picker.mix[Junk] > 0
 	i := s.list.live
 	for i != none && (w.pool.at(i).kind == Junk) != junk {
 		i = w.pool.nextLive(w.pool.at(i).next)
 	}
 	if i == none {
+		if ok, err := w.ofTarget(sock, b); ok || err != nil {
+			return err
+		}
 		w.stats.events.Late++
-		return
+		return nil
 	}
 	x := w.pool.at(i)
 	switch {
@@ -69,12 +75,16 @@ func (w *worker) sized(s *socket, size int) {
 		w.stats.events.Whoareyou++
 		w.complete(s, i)
 	case size != w.sizes[x.got]:
+		if ok, err := w.ofTarget(sock, b); ok || err != nil {
+			return err
+		}
 		w.stats.events.Malformed++
 	default:
 		if x.got++; int(x.got) == len(w.sizes) {
 			w.complete(s, i)
 		}
 	}
+	return nil
 }
 
 // datagram takes a packet of the target.
@@ -84,8 +94,16 @@ func (w *worker) datagram(sock int32, b []byte) error {
 		w.challenged(s)
 		return nil
 	}
-	i := w.recipient(s, b)
-	if i == none {
+	i, malformed := w.recipient(s, b)
+	switch {
+	case malformed:
+		w.stats.events.Malformed++
+		return nil
+	case i == none:
+		if ok, err := w.ofTarget(sock, b); ok || err != nil {
+			return err
+		}
+		w.stats.events.Unmatched++
 		return nil
 	}
 	s.list.cursor = i
@@ -101,7 +119,7 @@ func (w *worker) datagram(sock int32, b []byte) error {
 
 // recipient finds the identity that a packet is for, among those with exchanges of the socket, and
 // decodes it into w.packet. It returns one of its exchanges, or none.
-func (w *worker) recipient(s *socket, b []byte) int32 {
+func (w *worker) recipient(s *socket, b []byte) (i int32, malformed bool) {
 	start := s.list.cursor
 	if start == none {
 		start = s.list.live
@@ -110,17 +128,16 @@ func (w *worker) recipient(s *socket, b []byte) int32 {
 		start = s.list.head
 	}
 	var tried *identity
-	for i := start; i != none; {
+	for i = start; i != none; {
 		x := w.pool.at(i)
 		if x.who != nil && x.who != tried {
 			tried = x.who
 			err := tried.decode(b, &w.packet, w.cfg.Protocol)
 			if err == nil {
-				return i
+				return i, false
 			}
 			if !errors.Is(err, codec.ErrProtocol) {
-				w.stats.events.Malformed++
-				return none
+				return none, true
 			}
 		}
 		if i = x.next; i == none {
@@ -130,23 +147,7 @@ func (w *worker) recipient(s *socket, b []byte) int32 {
 			break
 		}
 	}
-	if w.cfg.endpoints && w.ofTarget(s, b) {
-		w.stats.events.Asked++
-		return none
-	}
-	w.stats.events.Unmatched++
-	return none
-}
-
-// ofTarget reports whether a packet is for one of a socket's identities, none of which waits for an
-// answer: a target makes requests to nodes whose records name an endpoint.
-func (w *worker) ofTarget(s *socket, b []byte) bool {
-	for _, who := range s.members {
-		if who.decode(b, &w.packet, w.cfg.Protocol) == nil {
-			return true
-		}
-	}
-	return false
+	return none, false
 }
 
 // challenged takes a WHOAREYOU for junk. A challenge that lives may come again for another packet,
@@ -250,8 +251,7 @@ func (w *worker) message(sock, i int32) error {
 		err = m.Decode(body)
 		id, total, kind, ads = m.RequestID, m.Total, TopicQuery, m.Records
 	default:
-		w.stats.events.Asked++
-		return nil
+		return w.asked(sock, who, t, body)
 	}
 	seq, ok := sequence(&id)
 	if err != nil || !ok {

@@ -187,6 +187,18 @@ func localAddr(to netip.AddrPort) (netip.Addr, error) {
 	return netaddr.UnmapPort(c.LocalAddr().(*net.UDPAddr).AddrPort()).Addr(), nil
 }
 
+// resetTopics makes what requests about topics need, before packets are sealed.
+func (w *worker) resetTopics() {
+	t := &w.topics
+	if mix := w.cfg.Mix; mix[RegTopic]+mix[TopicQuery] == 0 || t.ads != nil {
+		return
+	}
+	t.ads = enr.NewCache(knownAds, w.random.Uint64())
+	for i := range w.cfg.Topics {
+		t.topics = append(t.topics, loadTopic(i))
+	}
+}
+
 // beginTopics prepares a run. The times of the last one are taken over to the new clock.
 func (w *worker) beginTopics() {
 	t := &w.topics
@@ -197,12 +209,6 @@ func (w *worker) beginTopics() {
 	}
 	t.began = now
 	t.waiting, t.ready = t.waiting[:0], t.ready[:0]
-	if mix := w.cfg.Mix; mix[RegTopic]+mix[TopicQuery] > 0 && t.ads == nil {
-		t.ads = enr.NewCache(knownAds, w.random.Uint64())
-		for i := range w.cfg.Topics {
-			t.topics = append(t.topics, loadTopic(i))
-		}
-	}
 	if w.cfg.Mix[RegTopic] == 0 || w.cfg.Tickets != HonestTickets {
 		return
 	}

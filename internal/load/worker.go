@@ -192,6 +192,7 @@ func (w *worker) reset(r *run) error {
 	if w.sizes = r.plan.Sizes; len(w.sizes) == 0 {
 		w.sizes = w.cfg.Echo
 	}
+	w.resetTopics()
 	if r.plan.Ahead == 0 {
 		w.ring.reset(w.cfg.sealedLength(), longest, sealAhead)
 		return nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,7 @@ type entry struct {
 	limit   int   // requests of a slice; 0: as many as it takes
 	ids     int   // node IDs of junk, as load.Plan.JunkIDs; 0 for requests in sessions
 	silent  bool  // it is not answered
+	opens   bool  // its answers differ in size, so the generator opens them
 }
 
 // fresh reports whether each request of e has a node ID of its own.
@@ -61,8 +63,9 @@ type bench struct {
 	serverCPU, driverCPU int
 	load5                float64 // before the run
 
-	keys                []string // of all servers
-	node, single, large *target  // this node, with GSO, without GSO, and with many sessions
+	keys                []string  // of all servers
+	node, single, large *target   // this node, with GSO, without GSO, and with many sessions
+	registrars          []*target // this node as a registrar of topics, with and without GSO, and the echo
 	echo, geth          *target
 	foreign             []*target
 	peers               *serve.Child
@@ -138,6 +141,11 @@ func (b *bench) setUp() error {
 	if b.many > 0 && b.wanted("ping-many") {
 		room.Bootnodes = nil
 		if b.large, err = b.start("discv5", room, b.many); err != nil {
+			return err
+		}
+	}
+	if b.wanted("regtopic") || b.wanted("topicquery") {
+		if err := b.startRegistrars(room); err != nil {
 			return err
 		}
 	}
@@ -277,6 +285,9 @@ func (b *bench) plan() error {
 			}
 		}
 	}
+	if err := b.planTopics(); err != nil {
+		return err
+	}
 	if b.large != nil {
 		if err := b.exchange("ping-many", load.Ping, b.large); err != nil {
 			return err
@@ -372,9 +383,12 @@ var errSilent = errors.New("server does not answer")
 
 // add puts the echo server beside this node. It is sent requests of the same size, within sessions
 // that it knows nothing of.
-func (b *bench) add(w *workload) {
+func (b *bench) add(w *workload) { b.addEcho(w, b.echo) }
+
+// addEcho is add with an echo server of its own.
+func (b *bench) addEcho(w *workload, by *target) {
 	node := w.entries[0]
-	echo := &entry{target: b.echo, mix: node.mix, size: node.size, answers: node.answers, limit: node.limit}
+	echo := &entry{target: by, mix: node.mix, size: node.size, answers: node.answers, limit: node.limit}
 	if echo.mix[load.Junk] > 0 {
 		echo.mix = load.Only(load.Ping) // junk has its size
 	}
@@ -393,7 +407,7 @@ func (b *bench) targets() []*target {
 
 // close ends all servers. It may be called twice.
 func (b *bench) close() {
-	for _, t := range append([]*target{b.node, b.single, b.large, b.echo, b.geth}, b.foreign...) {
+	for _, t := range slices.Concat([]*target{b.node, b.single, b.large, b.echo, b.geth}, b.foreign, b.registrars) {
 		if t != nil {
 			t.close()
 		}

@@ -63,6 +63,9 @@ type outcome struct {
 // run loads the server of e.
 func (b *bench) run(e *entry, p load.Plan) (*load.Result, error) {
 	p.Mix, p.Sizes, p.JunkIDs = e.mix, e.answers, e.ids
+	if e.opens {
+		p.Sizes = nil
+	}
 	if e.child.Foreign() {
 		p.Window = min(p.Window, foreignWindow)
 	}

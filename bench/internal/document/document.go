@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -59,6 +60,7 @@ func Make(f *results.File, text, images string) (*Document, error) {
 //	cost W S            µs of workload W on server S
 //	ratio W S           the same, of the echo
 //	stage NAME          ns of a stage
+//	times A B           ns of stage A divided by that of B
 //	outgrown A B        cost with B sessions divided by that with A
 //	goals               table of the project's goals, and which are reached
 //	slower W S          whether this node takes more than server S, if that was measured
@@ -102,7 +104,16 @@ func Functions(f *results.File, images string) template.FuncMap {
 			if n := nanosOf(f, name); n > 0 {
 				return nanos(n), nil
 			}
+			if slices.ContainsFunc(results.Stages(), func(w results.Where) bool { return w.Name == name && f.Version < w.Since }) {
+				return "?", nil
+			}
 			return "", fmt.Errorf("%w: stage %q", results.ErrMissing, name)
+		},
+		"times": func(a, b string) string {
+			if x, y := nanosOf(f, a), nanosOf(f, b); x > 0 && y > 0 {
+				return fmt.Sprintf("%.2f", x/y)
+			}
+			return "?"
 		},
 		"outgrown": func(a, b int) (string, error) {
 			v, err := outgrown(f, a, b)
@@ -116,7 +127,9 @@ func Functions(f *results.File, images string) template.FuncMap {
 					return group(x.Value), nil
 				}
 			}
-			if f.Version < 2 {
+			if slices.ContainsFunc(results.FactSources(), func(s results.FactSource) bool {
+				return f.Version < s.Since && slices.ContainsFunc(s.Finds, func(x results.Find) bool { return x.Name == name })
+			}) {
 				return "?", nil
 			}
 			return "", fmt.Errorf("%w: %s", results.ErrMissing, name)

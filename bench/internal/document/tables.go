@@ -51,6 +51,10 @@ func nanos(x float64) string {
 // title is what the document calls a workload.
 func title(workload string) string {
 	switch workload {
+	case "regtopic":
+		return "regtopic, mostly tickets"
+	case "topicquery":
+		return "topicquery, 10 ads"
 	case "ping-many":
 		return "ping, large map"
 	case "findnode":

@@ -21,11 +21,22 @@ const (
 
 // Workloads in the order of the document.
 func Workloads() []string {
-	return []string{"ping", "findnode", "talk", "ping-many", "junk-repeated", "junk-new", "handshake"}
+	return []string{"ping", "findnode", "talk", "regtopic", "topicquery", "ping-many", "junk-repeated", "junk-new", "handshake"}
 }
 
 // Servers are all, in the order of the document.
 func Servers() []string { return []string{Own, Single, Echo, Geth, Rust, TypeScript} }
+
+// topics is the first version of the file with figures of topic advertisement.
+const topics = 4
+
+// Since is the first version of the file that has a workload, 0 for all.
+func Since(workload string) int {
+	if workload == "regtopic" || workload == "topicquery" {
+		return topics
+	}
+	return 0
+}
 
 // needs says which servers a workload is measured on. The large map is that of this node alone, and
 // no server can do without anything in place of a handshake.
@@ -33,6 +44,8 @@ func needs(workload string) []string {
 	switch workload {
 	case "ping-many":
 		return []string{Own, Echo}
+	case "regtopic", "topicquery": // no other implementation serves topics
+		return []string{Own, Single, Echo}
 	case "handshake":
 		return []string{Own, Geth, Rust, TypeScript}
 	}
@@ -81,6 +94,9 @@ func (f *File) Check() error {
 		miss("the commands")
 	}
 	for _, w := range Workloads() {
+		if f.Version < Since(w) {
+			continue
+		}
 		for _, s := range needs(w) {
 			r := f.Row(w, s)
 			if _, skipped := f.WhySkipped(s); skipped && s != Own && s != Single && s != Echo || s == Single && f.Version < 3 {
@@ -124,8 +140,9 @@ func (f *File) Check() error {
 			miss("cost with %d %% junk", p)
 		}
 	}
-	for _, name := range StageNames() {
-		if _, skipped := f.WhySkipped(name); skipped {
+	for _, w := range Stages() {
+		name := w.Name
+		if _, skipped := f.WhySkipped(name); skipped || f.Version < w.Since {
 			continue
 		}
 		if !slices.ContainsFunc(f.Stages, func(s Stage) bool { return s.Name == name && s.Nanos > 0 }) {
@@ -134,7 +151,7 @@ func (f *File) Check() error {
 	}
 	for _, s := range FactSources() {
 		for _, x := range s.Finds {
-			if f.Version > 1 && !slices.ContainsFunc(f.Facts, func(have Fact) bool { return have.Name == x.Name }) {
+			if f.Version >= s.Since && !slices.ContainsFunc(f.Facts, func(have Fact) bool { return have.Name == x.Name }) {
 				miss("%s, of %s", x.Name, s.Test)
 			}
 		}

@@ -18,6 +18,7 @@ type FactSource struct {
 	Package string // directory in the module
 	Test    string
 	Finds   []Find
+	Since   int // the first version of the file that has it
 }
 
 // Find is a figure in a log. The first group of the expression is the value.
@@ -31,8 +32,9 @@ func FactSources() []FactSource {
 	return []FactSource{
 		{"internal/session", "TestSessionSize", []Find{
 			{"session", `8192 sessions take (\d+) bytes`}, {"session and map", `100000 sessions take (\d+) bytes`},
-		}},
-		{".", "TestNodeAllocations", []Find{{"datagrams", `(\d+) datagrams, \d+ of them`}, {"objects", `answered: (\d+) objects`}}},
+		}, 2},
+		{".", "TestNodeAllocations", []Find{{"datagrams", `(\d+) datagrams, \d+ of them`}, {"objects", `answered: (\d+) objects`}}, 2},
+		{"topic", "TestMemoryBudget", []Find{{"1,000 ads", `1000 ads take (\d+) bytes`}, {"100,000 ads", `100000 ads take (\d+) bytes`}}, topics},
 	}
 }
 

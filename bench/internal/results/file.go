@@ -12,7 +12,7 @@ import (
 // Version of the file's form. Files of older versions can be read: what they do not have is empty.
 // Since 2 there are floods, facts, and the quartiles of latency, since 3 this node without GSO,
 // and beside 400,000 packets of junk a second.
-const Version = 3
+const Version = 4
 
 // ErrForm: a file is not one of results.
 var ErrForm = errors.New("results: not a results file")

@@ -59,6 +59,10 @@ func newNode(key string, spec Spec, previous *enr.Record) (*discv5.Node, error) 
 		PrivateKey: k, ListenAddrs: []netip.AddrPort{loopback}, Sockets: max(spec.Workers, 1), Previous: previous,
 		DisableGSO: spec.Single, MaxSessions: spec.Sessions, MaxChallenges: spec.Challenges, RequestTimeout: 5 * time.Second,
 	}
+	if spec.Registrar {
+		// A scale at which a thousand nodes fill the cache to where others have to wait.
+		cfg.Topics = discv5.TopicConfig{Registrar: true, WaitScale: 1e-4}
+	}
 	for _, text := range spec.Bootnodes {
 		r, err := enr.ParseText(text)
 		if err != nil {

@@ -44,6 +44,7 @@ type Spec struct {
 	Challenges int      // room for challenges
 	Workers    int      // sockets with a worker each; 0 is 1
 	Single     bool     // no GSO: each datagram passes the kernel separately
+	Registrar  bool     // of topics
 	Bootnodes  []string // records
 	Peers      []string // KindPeers: private keys
 }
