@@ -225,6 +225,7 @@ func (g *Generator) effective(p *Plan) (*Config, error) {
 	}
 	c.Sources, c.Sockets = g.cfg.Sources, g.cfg.Sockets
 	c, err := c.withDefaults()
+	c.endpoints = g.cfg.endpoints
 	return &c, err
 }
 

@@ -63,9 +63,11 @@ type bench struct {
 	serverCPU, driverCPU int
 	load5                float64 // before the run
 
-	keys                []string  // of all servers
-	node, single, large *target   // this node, with GSO, without GSO, and with many sessions
-	registrars          []*target // this node as a registrar of topics, with and without GSO, and the echo
+	keys                []string // of all servers
+	node, single, large *target  // this node, with GSO, without GSO, and with many sessions
+	// registrars are this node as a registrar of topics, with and without GSO, and the echo, loaded
+	// with registrations; queries are the same servers loaded with queries.
+	registrars, queries []*target
 	echo, geth          *target
 	foreign             []*target
 	peers               *serve.Child
@@ -407,6 +409,11 @@ func (b *bench) targets() []*target {
 
 // close ends all servers. It may be called twice.
 func (b *bench) close() {
+	for _, t := range b.queries {
+		if t.gen != nil {
+			t.gen.Close() // their servers are those of the registrars
+		}
+	}
 	for _, t := range slices.Concat([]*target{b.node, b.single, b.large, b.echo, b.geth}, b.foreign, b.registrars) {
 		if t != nil {
 			t.close()
@@ -416,4 +423,5 @@ func (b *bench) close() {
 		b.peers.Close()
 	}
 	b.node, b.single, b.large, b.echo, b.geth, b.foreign, b.peers = nil, nil, nil, nil, nil, nil, nil
+	b.registrars, b.queries = nil, nil
 }

@@ -18,9 +18,6 @@ const (
 	topicAds = 10
 )
 
-// topicMix has both requests about topics. Sessions of such a mix have records with endpoints.
-func topicMix() load.Mix { return load.Mix{load.RegTopic: 1, load.TopicQuery: 1} }
-
 // startRegistrars starts registrars of topics, with and without GSO, and registers all sessions.
 // They are servers of their own: nodes whose records name an endpoint enter the table.
 func (b *bench) startRegistrars(room serve.Spec) error {
@@ -46,7 +43,7 @@ func (b *bench) startRegistrars(room serve.Spec) error {
 
 // register makes the sessions of a registrar and registers each twice, as fast as it can.
 func (b *bench) register(t *target) error {
-	c := load.Config{Mix: topicMix(), Identities: b.few, Topics: max(1, b.few/topicMembers), Tickets: load.EarlyTickets}
+	c := load.Config{Mix: load.Only(load.RegTopic), Identities: b.few, Topics: max(1, b.few/topicMembers), Tickets: load.EarlyTickets}
 	record := b.registrars[0].child.Ready.Records[0]
 	if t.name == results.Echo {
 		c.Echo, t.sessions = []int{codec.MinPacketSize}, 0
@@ -57,11 +54,26 @@ func (b *bench) register(t *target) error {
 	if c.Target, err = load.ParseTarget(record, false); err != nil {
 		return err
 	}
-	if t.gen, err = b.generator(t.child, c); err != nil {
-		return err
+	// Registering nodes have records that name their endpoint, which the server tries with PING, also
+	// while nobody reads. Long answers go only to endpoints that answer, so others make the queries.
+	asking := *t
+	for _, g := range []struct {
+		to  *target
+		mix load.Kind
+	}{{t, load.RegTopic}, {&asking, load.TopicQuery}} {
+		c.Mix = load.Only(g.mix)
+		if g.to.gen, err = b.generator(t.child, c); err != nil {
+			return err
+		}
+		if g.to == &asking {
+			b.queries = append(b.queries, g.to)
+		}
+		if _, err = g.to.gen.Prepare(context.Background(), nil); err != nil {
+			return err
+		}
 	}
-	if _, err = t.gen.Prepare(context.Background(), nil); err != nil || t.name == results.Echo {
-		return err
+	if t.name == results.Echo {
+		return nil
 	}
 	r, err := t.gen.Run(context.Background(), load.Plan{Mix: load.Only(load.RegTopic), Window: 64, Requests: uint64(2 * b.few), For: time.Minute})
 	if err != nil {
@@ -77,21 +89,22 @@ func (b *bench) register(t *target) error {
 // planTopics adds the workloads of topics.
 func (b *bench) planTopics() error {
 	for _, m := range []struct {
-		name string
-		kind load.Kind
-	}{{"regtopic", load.RegTopic}, {"topicquery", load.TopicQuery}} {
+		name    string
+		kind    load.Kind
+		targets []*target
+	}{{"regtopic", load.RegTopic, b.registrars}, {"topicquery", load.TopicQuery, b.queries}} {
 		if !b.wanted(m.name) {
 			continue
 		}
 		w := &workload{name: m.name}
-		for _, t := range b.registrars[:2] {
+		for _, t := range m.targets[:2] {
 			e := &entry{target: t, mix: load.Only(m.kind), size: t.gen.PacketSize(m.kind)}
 			if err := e.settleTopics(m.kind); err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
 			w.entries = append(w.entries, e)
 		}
-		b.addEcho(w, b.registrars[2])
+		b.addEcho(w, m.targets[2])
 	}
 	return nil
 }
