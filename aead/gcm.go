@@ -96,8 +96,8 @@ func (k *gcmKey) hashGroups(t *[TagSize]byte, b []byte) []byte {
 	return b[n:]
 }
 
-// hashEnd adds the first n bytes of b, the padded end of the text, and the lengths. What follows in
-// b is zero, and has room.
+// hashEnd adds the first n bytes of b, the padded end of the text, and the lengths. The rest of b
+// must be zero, and have room.
 func (k *gcmKey) hashEnd(t *[TagSize]byte, b *joined, n int, end, ciphertext, ad []byte) {
 	n += padded(copy(b[n:], end))
 	binary.BigEndian.PutUint64(b[n:], 8*uint64(len(ad)))
