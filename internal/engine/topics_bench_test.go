@@ -63,8 +63,8 @@ func shortRegistrar() *topic.Config {
 const shortLife = time.Second
 
 // BenchmarkTopics is the cost of one datagram with a topic request, from its bytes to those of its
-// answer: a REGTOPIC whose ad is in the cache, one that is admitted, one that gets a ticket, one that gets three
-// auxiliary records, and a TOPICQUERY that gets 10 ads and three auxiliary records.
+// answer: a REGTOPIC whose ad is in the cache, one that is admitted, one that gets a ticket, one
+// that gets three auxiliary records, and a TOPICQUERY that gets 10 ads and three auxiliary records.
 func BenchmarkTopics(b *testing.B) {
 	for _, c := range []struct {
 		name      string

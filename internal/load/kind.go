@@ -19,8 +19,9 @@ const (
 	Talk                 // TALKREQ, answered by TALKRESP
 	// a node without session appears: message, WHOAREYOU, handshake, PONG; see HandshakeForm
 	Handshake
-	Junk       // a message that nobody can open, answered by WHOAREYOU
-	RegTopic   // REGTOPIC, answered by REGCONFIRMATION and the NODES that it announces; see TicketForm
+	Junk // a message that nobody can open, answered by WHOAREYOU
+	// REGTOPIC, answered by REGCONFIRMATION and the NODES that it announces; see TicketForm
+	RegTopic
 	TopicQuery // TOPICQUERY, answered by all TOPICNODES and NODES that the first one announces
 
 	NumKinds = 7 // how many kinds there are

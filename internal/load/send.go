@@ -154,7 +154,7 @@ func (w *worker) transmit(t *sealedBatch, due []time.Duration) error {
 }
 
 // mustWait reports whether a closed loop waits until an identity may register again. In a mix the
-// other kinds go on, and such requests are skipped.
+// other kinds continue, and such requests are skipped.
 func (w *worker) mustWait(t *sealedBatch) bool {
 	return t.kind == RegTopic && w.cfg.Tickets == HonestTickets && !w.scheduled() && w.picker.mix.kinds() == 1
 }

@@ -24,8 +24,8 @@ const (
 	// HonestTickets: an identity presents its ticket when the quoted wait has passed, and asks no
 	// earlier. An identity whose ad was admitted asks again when the ad has ended.
 	HonestTickets TicketForm = iota
-	// EarlyTickets: identities take turns and present their last ticket, however long they were told
-	// to wait. A registrar answers with another ticket: the flood of an impatient advertiser.
+	// EarlyTickets: identities take turns and present their last ticket, however long they were
+	// told to wait. A registrar answers with another ticket: the flood of an impatient advertiser.
 	EarlyTickets
 	// NoTickets: identities take turns, and each request is a first one.
 	NoTickets
@@ -52,8 +52,8 @@ func ParseTicketForm(s string) (TicketForm, error) {
 }
 
 const (
-	// ticketGuard is how long after the end of the quoted wait an honest ticket is presented: clocks
-	// drift, and a registrar may take an early ticket for none.
+	// ticketGuard is how long after the end of the quoted wait an honest ticket is presented:
+	// clocks drift, and a registrar may take an early ticket for none.
 	ticketGuard = 50 * time.Millisecond
 	// maxQuote is the longest wait that a registrar should quote (discv5-theory.md, Waiting-Time
 	// Function): the lifetime of an ad.

@@ -19,12 +19,13 @@ func registrar(t *testing.T, cfg discv5.TopicConfig) (*discv5.Node, Target) {
 	return node(t, "127.0.0.1:0", func(c *discv5.Config) { c.Topics = cfg })
 }
 
-// Registrations that follow their tickets wait as they were told, and all are admitted; queries then
-// find their ads.
+// Registrations that follow their tickets wait as they were told, and all are admitted; queries
+// then find their ads.
 func TestHonestTickets(t *testing.T) {
 	t.Parallel()
 	const nodes = 12
-	n, to := registrar(t, discv5.TopicConfig{WaitScale: 1e-3, Slack: -1}) // the second ad of the only topic waits 0.9 s
+	// the second ad of the only topic waits 0.9 s
+	n, to := registrar(t, discv5.TopicConfig{WaitScale: 1e-3, Slack: -1})
 	g := generate(t, Config{Target: to, Mix: Mix{RegTopic: 1, TopicQuery: 1}, Identities: nodes, Topics: 3, Window: nodes, Timeout: enough})
 	prepare(t, g)
 	r := &Result{}
@@ -78,7 +79,7 @@ func TestEarlyTickets(t *testing.T) {
 	}
 }
 
-// An open loop skips what is due while all identities have to wait, and a mix goes on without.
+// An open loop skips what is due while all identities have to wait, and a mix continues without.
 func TestSkippedRegistrations(t *testing.T) {
 	t.Parallel()
 	_, to := registrar(t, discv5.TopicConfig{WaitScale: 1e-9})

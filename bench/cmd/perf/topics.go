@@ -54,8 +54,9 @@ func (b *bench) register(t *target) error {
 	if c.Target, err = load.ParseTarget(record, false); err != nil {
 		return err
 	}
-	// Registering nodes have records that name their endpoint, which the server tries with PING, also
-	// while nobody reads. Long answers go only to endpoints that answer, so others make the queries.
+	// Registering nodes have records that name their endpoint, which the server tries with PING,
+	// also while nobody reads. Long answers go only to endpoints that answer, so others make the
+	// queries.
 	asking := *t
 	for _, g := range []struct {
 		to  *target
@@ -109,8 +110,8 @@ func (b *bench) planTopics() error {
 	return nil
 }
 
-// settleTopics notes the form of an answer. Those to registrations differ: with a ticket or without.
-// The form is that of the longest; the generator opens all of them.
+// settleTopics notes the form of an answer. Those to registrations differ: with a ticket or
+// without. The form is that of the longest; the generator opens all of them.
 func (e *entry) settleTopics(kind load.Kind) error {
 	const tries = 64
 	for range tries {
