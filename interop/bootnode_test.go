@@ -33,6 +33,7 @@ type bootConfig struct {
 	bootnodes []string // enr: or enode: text
 	xdp       string   // --xdp
 	namespace string   // network namespace to run in; "": that of the test
+	topics    bool     // a registrar of topics
 }
 
 // newBootConfig returns a config with a fresh key, an empty data directory and
@@ -68,6 +69,9 @@ func (c bootConfig) args() []string {
 	}
 	if c.xdp != "" {
 		args = append(args, "--xdp", c.xdp)
+	}
+	if c.topics {
+		args = append(args, "--topics")
 	}
 	if len(c.bootnodes) > 0 {
 		args = append(args, "--bootnodes", strings.Join(c.bootnodes, ","))

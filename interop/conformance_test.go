@@ -32,7 +32,14 @@ var twoAddressTests = []string{"PingMultiIP", "FindnodeWrongIP"}
 func TestConformance(t *testing.T) {
 	requireAddr(t, loopback4)
 	requireAddr(t, secondLoopback4)
-	conform(t, loopback4, secondLoopback4, suiteTests)
+	conform(t, loopback4, secondLoopback4, suiteTests, false)
+}
+
+// TestConformanceTopics runs the whole suite against a registrar of topics.
+func TestConformanceTopics(t *testing.T) {
+	requireAddr(t, loopback4)
+	requireAddr(t, secondLoopback4)
+	conform(t, loopback4, secondLoopback4, suiteTests, true)
 }
 
 // TestConformanceIPv6 runs the suite over IPv6. Without a second IPv6 address it skips the tests
@@ -41,7 +48,7 @@ func TestConformanceIPv6(t *testing.T) {
 	requireAddr(t, loopback6)
 	second, err := secondLoopback6()
 	if err == nil {
-		conform(t, loopback6, second, suiteTests)
+		conform(t, loopback6, second, suiteTests, false)
 		return
 	}
 	for _, name := range twoAddressTests {
@@ -52,14 +59,16 @@ func TestConformanceIPv6(t *testing.T) {
 	single := slices.DeleteFunc(slices.Clone(suiteTests), func(name string) bool {
 		return slices.Contains(twoAddressTests, name)
 	})
-	conform(t, loopback6, loopback6, single)
+	conform(t, loopback6, loopback6, single, false)
 }
 
 // conform runs the given tests of the suite in rounds, each with a new bootnode.
-func conform(t *testing.T, listen1, listen2 netip.Addr, tests []string) {
+func conform(t *testing.T, listen1, listen2 netip.Addr, tests []string, topics bool) {
 	for round := 1; round <= conformanceRounds(t); round++ {
 		t.Run(fmt.Sprintf("Round%d", round), func(t *testing.T) {
-			boot := startBootnode(t, newBootConfig(t, listen1))
+			cfg := newBootConfig(t, listen1)
+			cfg.topics = topics
+			boot := startBootnode(t, cfg)
 			runSuite(t, boot, listen1, listen2, tests)
 		})
 	}

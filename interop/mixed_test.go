@@ -36,9 +36,17 @@ func TestMixedNetwork(t *testing.T) {
 	}{{"IPv4", loopback4}, {"IPv6", loopback6}} {
 		t.Run(family.name, func(t *testing.T) {
 			requireAddr(t, family.ip)
-			mixed(t, family.ip)
+			mixed(t, family.ip, nil)
 		})
 	}
+}
+
+// TestMixedNetworkTopics is TestMixedNetwork beside registrars of topics: the bootnode and the
+// nodes of this project, which are two processes, register and find each other's service. Lookups
+// find as many as ever, and only registrars are asked about topics.
+func TestMixedNetworkTopics(t *testing.T) {
+	requireAddr(t, loopback4)
+	mixed(t, loopback4, new(topicTraffic))
 }
 
 // Kinds of members other than the foreign implementations.
@@ -54,14 +62,17 @@ type member struct {
 	lookup func(target enr.ID) ([]enr.ID, error)
 }
 
-func mixed(t *testing.T, ip netip.Addr) {
-	boot := startBootnode(t, newBootConfig(t, ip))
+// mixed runs the network, with topics if traffic is not nil.
+func mixed(t *testing.T, ip netip.Addr, traffic *topicTraffic) {
+	cfg := newBootConfig(t, ip)
+	cfg.topics = traffic != nil
+	boot := startBootnode(t, cfg)
 	record := mustParse(t, boot.node.String())
 	foreigners := available(t)
 	if t.Failed() {
 		return
 	}
-	members := startMembers(t, ip, record, foreigners)
+	members := startMembers(t, ip, record, foreigners, traffic)
 
 	start := time.Now()
 	meet(members) // foreign nodes contact no one on their own
@@ -74,7 +85,8 @@ func mixed(t *testing.T, ip netip.Addr) {
 		if left, failures = search(left); len(left) == 0 {
 			t.Logf("%d nodes around the bootnode: all %d lookups found their target after %v, round %d",
 				len(members), all, time.Since(start).Round(time.Millisecond), round)
-			break
+			traffic.check(t, record)
+			return
 		}
 		t.Logf("round %d: %d of %d lookups found their target", round, all-len(left), all)
 		if took := time.Since(start); took > mixedTimeout && round > mixedRounds {
@@ -97,12 +109,14 @@ func available(t *testing.T) (list []*implementation) {
 }
 
 // startMembers starts all nodes. Processes start in parallel, because that takes most of the time.
-func startMembers(t *testing.T, ip netip.Addr, boot *enr.Record, foreigners []*implementation) []member {
+func startMembers(
+	t *testing.T, ip netip.Addr, boot *enr.Record, foreigners []*implementation, traffic *topicTraffic,
+) []member {
 	t.Helper()
 	bootNode := enode.MustParse(boot.String())
 	members := startForeigners(t, foreigners, mixedSize, func() netip.Addr { return ip }, boot)
 	for range mixedSize {
-		members = append(members, startOwn(t, ip, boot).member())
+		members = append(members, traffic.start(t, ip, boot).member())
 		members = append(members, startPeer(t, peerConfig{
 			addr: netip.AddrPortFrom(ip, 0), bootnodes: []*enode.Node{bootNode}, pingInterval: swarmPingInterval,
 		}).member(t))
