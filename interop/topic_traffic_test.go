@@ -54,7 +54,8 @@ func (x *topicTraffic) start(t *testing.T, ip netip.Addr, boot *enr.Record) *own
 	return o
 }
 
-// check searches from each node until it has found the others, and checks the nodes that they have asked.
+// check searches from each node until it has found the others, and checks the nodes that they have
+// asked.
 func (x *topicTraffic) check(t *testing.T, boot *enr.Record) {
 	t.Helper()
 	if x == nil {
