@@ -123,7 +123,7 @@ func TestInsideXDP(t *testing.T) {
 			useXDP(t, boot, family.clients[0])
 			runSuite(t, boot, family.clients[0], family.clients[1], suiteTests)
 		})
-		t.Run("Mixed"+family.name, func(t *testing.T) { mixed(t, family.clients[0]) })
+		t.Run("Mixed"+family.name, func(t *testing.T) { mixed(t, family.clients[0], nil) })
 	}
 }
 
