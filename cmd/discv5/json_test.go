@@ -22,6 +22,7 @@ func TestJSONEverywhere(t *testing.T) {
 	topics := reg.LocalRecord().String()
 	url := publish(t, dns, listDomain, goodRecord)
 	packet, key := vectors(t)[0].Packet, file(t, "old.key", testKey)
+	set, _ := someNodes(t)
 	args := map[string][]string{
 		"key generate":    {filepath.Join(dir, "new.key")},
 		"key inspect":     {key},
@@ -44,6 +45,11 @@ func TestJSONEverywhere(t *testing.T) {
 		"topic search":    {"service", "--bootnodes", topics, "-n", "1", "--request-timeout", patient},
 		"topic register":  {topics, "other", "--request-timeout", patient},
 		"topic advertise": {"third", "--bootnodes", topics, "--timeout", (4 * slowness * time.Second).String(), "--request-timeout", patient},
+		"dns publish":     {"--key", testKey, "--domain", listDomain, "--seq", "1", "--zone-file", filepath.Join(dir, "zone"), goodRecord},
+		"nodeset info":    {set},
+		"nodeset filter":  {set},
+		"nodeset sort":    {set},
+		"nodeset merge":   {set, set},
 		"listen":          nil, // runs until a signal: see TestListenJSON
 	}
 	var visit func(c *cobra.Command, path string)

@@ -85,7 +85,7 @@ func (t *tool) writeSet(s nodeSet, path string) error {
 	}
 	text = append(text, '\n')
 	if path == "" {
-		t.write(text)
+		t.print(s, strings.TrimSpace(string(text)))
 		return nil
 	}
 	return place("--output", writeFile(path, text))
