@@ -91,6 +91,12 @@ type Checks struct {
 	Amplify  uint64 // datagrams that proved nothing
 	Sessions uint64 // pairs of sessions
 	Sequence uint64 // numbers of records
+	Ads      uint64 // ads of registrars, and their numbers
+	AdLife   uint64 // times at which ads expire
+	AdOwner  uint64 // records of ads
+	AdWait   uint64 // admissions
+	Quote    uint64 // answers with a ticket
+	Capable  uint64 // topic requests
 }
 
 // Checks returns the counts so far.
@@ -101,7 +107,8 @@ func (n *Network) Checks() (c Checks) {
 
 // Sum is how many checks there were.
 func (c Checks) Sum() uint64 {
-	return c.Ends + c.Bounds + c.Relay + c.Amplify + c.Sessions + c.Sequence
+	return c.Ends + c.Bounds + c.Relay + c.Amplify + c.Sessions + c.Sequence +
+		c.Ads + c.AdLife + c.AdOwner + c.AdWait + c.Quote + c.Capable
 }
 
 // lookupPause is the time within which every node is without a lookup at least once. A lookup that
@@ -145,6 +152,13 @@ type auditor struct {
 	m        *machine // of the node's present life
 	decoder  *codec.Decoder
 	answered map[enr.ID]struct{} // who has answered a PING in this life of the node
+	// when the ads of the node's registrar expire, by the node's clock, as of the last tick
+	held      map[adKey]time.Duration
+	registrar *registrarModel
+
+	// the handshake that is being received: its message opens when its task has run
+	handshake     *codec.Packet
+	handshakeFrom netip.AddrPort
 
 	// The datagram that is being received; mu guards these:
 	mu       sync.Mutex
@@ -171,6 +185,7 @@ func (a *auditor) reset(m *machine) {
 	a.m = m
 	a.decode()
 	a.answered = make(map[enr.ID]struct{})
+	a.held, a.registrar, a.handshake = nil, nil, nil
 	a.unproved, a.idle = false, m.nd.n.Now()
 }
 
@@ -194,10 +209,11 @@ func (a *auditor) before(from netip.AddrPort, b []byte) {
 		a.unproved = false
 	case codec.FlagHandshake:
 		a.unproved = true // what it proves is found out later
+		a.handshake, a.handshakeFrom = &p, from
 	default:
 		plaintext := a.open(from, &p)
 		if a.unproved = plaintext == nil; !a.unproved {
-			a.opened(enr.ID(p.SourceID), plaintext)
+			a.opened(from, enr.ID(p.SourceID), plaintext)
 		}
 	}
 }
@@ -223,9 +239,14 @@ func (a *auditor) open(from netip.AddrPort, p *codec.Packet) []byte {
 }
 
 // opened looks at a message that a peer has sent.
-func (a *auditor) opened(from enr.ID, plaintext []byte) {
-	if kind, _, err := codec.SplitMessage(plaintext); err == nil && kind == codec.TypePong {
-		a.answered[from] = struct{}{}
+func (a *auditor) opened(from netip.AddrPort, id enr.ID, plaintext []byte) {
+	kind, body, err := codec.SplitMessage(plaintext)
+	switch {
+	case err != nil:
+	case kind == codec.TypePong:
+		a.answered[id] = struct{}{}
+	case kind == codec.TypeRegTopic:
+		a.registers(from, id, body)
 	}
 }
 
@@ -248,8 +269,15 @@ func (a *auditor) delivers(to *Node, from netip.AddrPort, b []byte) {
 		return
 	}
 	kind, body, err := codec.SplitMessage(plaintext)
+	if err != nil {
+		return
+	}
+	a.asks(to, kind)
 	var m codec.Nodes
-	if err == nil && kind == codec.TypeNodes && m.Decode(body) == nil {
+	switch {
+	case kind == codec.TypeRegConfirmation:
+		a.confirms(to.ID(), body)
+	case kind == codec.TypeNodes && m.Decode(body) == nil:
 		a.relayed(m.Records)
 	}
 }
@@ -333,6 +361,7 @@ func (a *auditor) ticked() {
 	checks.Ends += 2 // lookups, calls
 	checks.Sequence++
 	a.bounds()
+	a.ads()
 	if e.Lookups() == 0 {
 		a.idle = nd.n.Now()
 	} else if nd.n.Now()-a.idle > lookupPause {

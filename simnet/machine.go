@@ -211,6 +211,9 @@ func (m *machine) settle() {
 	} else if m.taskAt == never && m.eng.Tasks() > 0 {
 		m.taskAt = n.Now() + n.cfg.TaskTime
 	}
+	if m.nd.audit != nil && m.running.Load() {
+		m.nd.audit.settled()
+	}
 	if m.running.Load() { // a function that the node called may have closed it
 		m.wake(min(m.nextTick(), m.taskAt))
 	}

@@ -171,7 +171,7 @@ func heapOf(t testing.TB, n int) uint64 {
 	runtime.ReadMemStats(&before)
 	r := mustRegistrar(t, Config{Capacity: n})
 	crowd(t, r, n)
-	r.bounds.put(1, 1)
+	r.bounds.put(0, 1, 1)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	runtime.KeepAlive(r)

@@ -21,6 +21,8 @@ type bounds struct {
 	sets [][boundWays]bound // nil until the first bound
 	n    int                // sets
 	seed uint64
+
+	evicted uint64 // bounds with time left that had to go, or had no place
 }
 
 type bound struct {
@@ -59,7 +61,7 @@ func (b *bounds) find(key uint64) time.Duration {
 }
 
 // put stores a bound, unless its set is full of bounds with more time left.
-func (b *bounds) put(key uint64, until time.Duration) {
+func (b *bounds) put(now time.Duration, key uint64, until time.Duration) {
 	if b.sets == nil {
 		b.sets = make([][boundWays]bound, b.n)
 	}
@@ -74,7 +76,11 @@ func (b *bounds) put(key uint64, until time.Duration) {
 			least = i
 		}
 	}
-	if set[least].key == key || set[least].until <= until {
-		set[least] = bound{key, until}
+	if set[least].key != key && set[least].until > now {
+		b.evicted++
+		if set[least].until > until {
+			return
+		}
 	}
+	set[least] = bound{key, until}
 }

@@ -323,7 +323,7 @@ func (r *Registrar) raise(now time.Duration, group uint32, c components, b *lowe
 		}
 	}
 	if b.counted && c.address > b.address && c.address > 0 {
-		r.bounds.put(b.key, now+min(c.address, r.cfg.Lifetime))
+		r.bounds.put(now, b.key, now+min(c.address, r.cfg.Lifetime))
 	}
 }
 

@@ -14,6 +14,9 @@ type Stats struct {
 	Removed  uint64             // ads that Remove has ended
 	Queries  uint64             // calls of Sample
 	Returned uint64             // ads that Sample returned
+	// BoundsEvicted counts lower bounds of addresses that still had time left when their place was
+	// needed, or for which there was no place.
+	BoundsEvicted uint64
 
 	Ads      int // in the cache
 	Topics   int // that have ads
@@ -28,6 +31,7 @@ func (r *Registrar) Stats() Stats {
 	defer r.mu.Unlock()
 	s := r.stats
 	s.Ads, s.Topics, s.Capacity, s.KeyFailures = r.cache.ads, r.cache.groups, r.cfg.Capacity, r.keys.failed
+	s.BoundsEvicted = r.bounds.evicted
 	return s
 }
 
