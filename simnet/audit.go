@@ -159,6 +159,7 @@ type auditor struct {
 	// the handshake that is being received: its message opens when its task has run
 	handshake     *codec.Packet
 	handshakeFrom netip.AddrPort
+	sender        enr.ID // of the message that was opened last
 
 	// The datagram that is being received; mu guards these:
 	mu       sync.Mutex
@@ -197,6 +198,7 @@ func (a *auditor) before(from netip.AddrPort, b []byte) {
 	a.mu.Lock()
 	a.from, a.size, a.back = from, len(b), 0
 	a.mu.Unlock()
+	a.countResults()
 	var p codec.Packet
 	datagram := a.nd.n.audit.datagram[:copy(a.nd.n.audit.datagram[:], b)]
 	if err := a.decoder.Decode(datagram, &p); err != nil {
@@ -240,6 +242,7 @@ func (a *auditor) open(from netip.AddrPort, p *codec.Packet) []byte {
 
 // opened looks at a message that a peer has sent.
 func (a *auditor) opened(from netip.AddrPort, id enr.ID, plaintext []byte) {
+	a.sender = id
 	kind, body, err := codec.SplitMessage(plaintext)
 	switch {
 	case err != nil:

@@ -28,11 +28,13 @@ type registrarModel struct {
 	topicBounds map[topic.Topic]time.Duration
 	addrBounds  map[netip.Prefix]time.Duration
 
-	pending *registration              // the one that is being handled
-	asked   map[askedKey]*registration // those that may still be answered
-	tickets map[string]modelTicket     // those that may still be presented
-	pruned  time.Duration              // when the maps were last cleaned up
-	fresh   map[adKey]struct{}         // scratch
+	pending *registration // the one that is being handled
+	// those that wait until their senders' endpoints are proven
+	withheld map[enr.ID]*registration
+	asked    map[askedKey]*registration // those that may still be answered
+	tickets  map[string]modelTicket     // those that may still be presented
+	pruned   time.Duration              // when the maps were last cleaned up
+	fresh    map[adKey]struct{}         // scratch
 }
 
 type modelAd struct {
@@ -75,6 +77,7 @@ func newRegistrarModel(begun time.Duration) *registrarModel {
 		begun: begun, ads: make(map[adKey]modelAd), ended: make(map[adKey]time.Duration), topics: make(map[topic.Topic]int),
 		topicBounds: make(map[topic.Topic]time.Duration), addrBounds: make(map[netip.Prefix]time.Duration),
 		asked: make(map[askedKey]*registration), tickets: make(map[string]modelTicket),
+		withheld: make(map[enr.ID]*registration),
 	}
 }
 
@@ -143,6 +146,11 @@ func (m *registrarModel) follow(now time.Duration, r *topic.Registrar) {
 			delete(m.tickets, s)
 		}
 	}
+	for id, q := range m.withheld {
+		if now-q.at > time.Minute {
+			delete(m.withheld, id)
+		}
+	}
 	for k, at := range m.ended {
 		if now > at+time.Minute {
 			delete(m.ended, k)
@@ -157,12 +165,12 @@ func (m *registrarModel) follow(now time.Duration, r *topic.Registrar) {
 
 // issued notes a ticket that an advertiser has received for q, which is nil if the request was not
 // seen.
-func (m *registrarModel) issued(ticket string, q *registration, wait time.Duration) {
+func (m *registrarModel) issued(now time.Duration, ticket string, q *registration, wait time.Duration) {
 	if _, ok := m.tickets[ticket]; ok {
 		return
 	}
 	if q == nil {
-		q = new(registration)
+		q = &registration{at: now}
 	}
 	m.tickets[ticket] = modelTicket{q, q.at + wait}
 }
@@ -188,14 +196,16 @@ func (m *registrarModel) chain(now time.Duration, q *registration, c *topic.Conf
 	}
 }
 
-// decided follows what the registrar has made of a request. It returns by how much an ad was
-// admitted too early.
-func (m *registrarModel) decided(now time.Duration, q *registration, r *topic.Registrar, c *topic.Config) (missing time.Duration) {
+// decided follows what the registrar has made of a request: the pending one, or one that was
+// withheld until the sender of the present datagram had proven its endpoint. It returns the request
+// if there was one, and by how much an ad was admitted too early.
+func (m *registrarModel) decided(now time.Duration, sender enr.ID, r *topic.Registrar, c *topic.Config) (q *registration, missing time.Duration) {
 	st := r.Stats()
+	var result topic.Result
 	changed := 0
 	for i, n := range st.Results {
 		if n != m.results[i] {
-			q.result = topic.Result(i)
+			result = topic.Result(i)
 			changed += int(n - m.results[i])
 		}
 	}
@@ -204,10 +214,28 @@ func (m *registrarModel) decided(now time.Duration, q *registration, r *topic.Re
 		m.evicted = st.BoundsEvicted
 		clear(m.addrBounds)
 	}
-	q.at = now
-	if changed != 1 || !q.result.Answered() {
-		return 0 // refused, or there was another request that the audit has not seen
+	q, m.pending = m.pending, nil
+	if changed == 0 && q != nil {
+		q.at = now
+		m.withheld[q.key.id] = q
+		return nil, 0
 	}
+	if q == nil {
+		q = m.withheld[sender]
+		delete(m.withheld, sender)
+	}
+	if changed != 1 || q == nil || !result.Answered() {
+		if changed > 0 { // by requests that the audit has not seen, or more than one
+			m.follow(now, r)
+		}
+		return nil, 0
+	}
+	q.at, q.result = now, result
+	return q, m.decide(now, q, c)
+}
+
+// decide follows the registrar's result about q.
+func (m *registrarModel) decide(now time.Duration, q *registration, c *topic.Config) (missing time.Duration) {
 	m.expire(now)
 	m.chain(now, q, c)
 	if q.result == topic.Known {

@@ -158,33 +158,37 @@ func (a *auditor) registers(from netip.AddrPort, id enr.ID, body []byte) {
 	}
 }
 
+// countResults notes what the registrar has counted before it handles a datagram.
+func (a *auditor) countResults() {
+	if r := a.m.eng.Registrar(); r != nil {
+		a.model().results = r.Stats().Results
+	}
+}
+
 // settled looks at the results of a datagram once its tasks have run.
 func (a *auditor) settled() {
-	if a.handshake != nil {
-		p := a.handshake
-		a.handshake = nil
+	p := a.handshake
+	a.handshake = nil
+	if p != nil {
 		// The session of a handshake exists now, so that its message opens.
 		if plaintext := a.open(a.handshakeFrom, p); plaintext != nil {
+			a.sender = enr.ID(p.SourceID)
 			if kind, body, err := codec.SplitMessage(plaintext); err == nil && kind == codec.TypeRegTopic {
-				a.registers(a.handshakeFrom, enr.ID(p.SourceID), body)
+				a.registers(a.handshakeFrom, a.sender, body)
 			}
 		}
 	}
-	if a.registrar == nil || a.registrar.pending == nil {
-		return
-	}
-	q := a.registrar.pending
-	a.registrar.pending = nil
 	r := a.m.eng.Registrar()
-	if r == nil {
+	if a.registrar == nil || r == nil {
 		return
 	}
 	now, limits := a.nd.Clock(), registrarLimits(a.m.config.Registrar)
-	if missing := a.registrar.decided(now, q, r, &limits); missing > 0 {
+	q, missing := a.registrar.decided(now, a.sender, r, &limits)
+	if missing > 0 {
 		a.nd.n.violated(a.nd, RuleAdWait, "%s was admitted %v before its waiting time of %v was over",
 			q.key.id.Short(), missing, q.need)
 	}
-	if q.result == topic.Admitted && q.seen {
+	if q != nil && q.result == topic.Admitted && q.seen {
 		a.nd.n.audit.checks.AdWait++
 	}
 }
@@ -201,7 +205,7 @@ func (a *auditor) confirms(to enr.ID, body []byte) {
 	}
 	q := a.model().asked[askedKey{to, m.RequestID}]
 	if len(m.Ticket) > 0 {
-		a.model().issued(string(m.Ticket), q, wait)
+		a.model().issued(a.nd.Clock(), string(m.Ticket), q, wait)
 	}
 	switch {
 	case q == nil || !q.seen:

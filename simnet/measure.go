@@ -31,6 +31,8 @@ type Sample struct {
 	Pending     int
 
 	Lookups LookupSample
+	// Topics is nil unless SwarmConfig.Topics has topics.
+	Topics *TopicSample `json:",omitempty"`
 }
 
 // LookupSample is how lookups went that ended within a sample.
@@ -53,6 +55,11 @@ type LookupSample struct {
 func (s *Swarm) Sample() Sample {
 	p, now := s.measure(&s.past, &s.found)
 	s.past = now
+	if s.topics != nil {
+		past, found := s.topics.past, s.topics.found
+		s.topics.mark()
+		p.Topics = s.topics.sample(&found, &past)
+	}
 	s.all.merge(&s.found)
 	s.found = findings{}
 	return p
@@ -63,6 +70,9 @@ func (s *Swarm) Whole() Sample {
 	all := s.all
 	all.merge(&s.found)
 	p, _ := s.measure(&s.joined, &all)
+	if s.topics != nil {
+		p.Topics = s.topics.sample(s.topics.whole(), &s.topics.joined)
+	}
 	return p
 }
 

@@ -33,6 +33,8 @@ type SwarmConfig struct {
 	Lookups float64
 	// Settled is the age from which others must be able to find a node; default 10 minutes.
 	Settled time.Duration
+	// Topics says what the nodes do about topics.
+	Topics TopicsConfig
 
 	engine func(*engine.Config) // changes the configuration of each engine, at last
 }
@@ -50,6 +52,7 @@ type Swarm struct {
 	// what had been counted when the present sample began, and when all had joined
 	past, joined window
 	err          error // why a node could not be added
+	topics       *topicSwarm
 
 	// Left and Returned count the nodes that have left and those that have come back.
 	Left, Returned int
@@ -66,14 +69,18 @@ func (n *Network) NewSwarm(cfg SwarmConfig) *Swarm {
 	if cfg.Settled <= 0 {
 		cfg.Settled = 10 * time.Minute
 	}
-	return &Swarm{n: n, cfg: cfg}
+	s := &Swarm{n: n, cfg: cfg}
+	s.topics = newTopicSwarm(s)
+	return s
 }
 
 // Join lets the nodes arrive, evenly over the time that the configuration gives. Churn and lookups
 // begin afterwards.
 func (s *Swarm) Join() error {
 	for range s.cfg.Bootnodes {
-		nd, err := s.n.Add(NodeConfig{IPv4: true, IPv6: s.cfg.IPv6 > 0 || s.cfg.DualStack > 0, Config: s.cfg.Config, Tuning: s.cfg.Tuning, engine: s.bootEngine})
+		cfg := NodeConfig{IPv4: true, IPv6: s.cfg.IPv6 > 0 || s.cfg.DualStack > 0, Config: s.cfg.Config, Tuning: s.cfg.Tuning, engine: s.bootEngine}
+		s.topics.configure(&cfg, false)
+		nd, err := s.n.Add(cfg)
 		if err != nil {
 			return err
 		}
@@ -90,6 +97,7 @@ func (s *Swarm) Join() error {
 	s.n.Run(begun + s.cfg.Join - s.n.Now())
 	s.repeat(s.cfg.Churn*float64(rest), s.leave)
 	s.repeat(s.cfg.Lookups, s.lookUp)
+	s.topics.begin()
 	s.begun = s.n.Now()
 	s.past = s.n.window()
 	s.joined = s.past
@@ -139,7 +147,11 @@ func (s *Swarm) arrive() error {
 	case r < s.cfg.NAT+(1-s.cfg.NAT)*(s.cfg.IPv6+s.cfg.DualStack):
 		cfg.IPv4, cfg.IPv6 = true, true
 	}
-	_, err := s.n.Add(cfg)
+	added := s.topics.configure(&cfg, true)
+	nd, err := s.n.Add(cfg)
+	if err == nil {
+		added(nd)
+	}
 	return err
 }
 
@@ -150,6 +162,7 @@ func (s *Swarm) leave() {
 		return
 	}
 	s.Left++
+	s.topics.left(nd)
 	if s.n.chance(s.cfg.Return) {
 		nd.Crash()
 		s.n.After(s.cfg.Downtime, func() {
@@ -157,12 +170,17 @@ func (s *Swarm) leave() {
 				return
 			}
 			s.Returned++
-			s.fail(nd.Restart(true))
+			if err := nd.Restart(true); err != nil {
+				s.fail(err)
+				return
+			}
+			s.topics.returned(nd)
 		})
 		return
 	}
 	nat := nd.NAT()
 	nd.Remove()
+	s.topics.removed(nd)
 	if nat != nil {
 		s.n.removeNAT(nat)
 	}

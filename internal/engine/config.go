@@ -152,6 +152,11 @@ type Config struct {
 	Talk TalkHandler
 	// OnEvent, if not nil, receives events. It must not block.
 	OnEvent func(Event)
+	// Answer, if not nil, replaces the records of responses. It is for simulations of nodes that
+	// lie. It gets the type of the response, NODES or TOPICNODES, the point that distances are
+	// measured from (the node's own ID or a topic), the distances that the request names, and the
+	// records that an honest node returns. It must not block.
+	Answer func(t codec.MessageType, from enr.ID, distances []uint, honest [][]byte) [][]byte
 }
 
 // Defaults of Config. A request takes some 400 bytes and its message. With 2,048 outstanding

@@ -140,6 +140,7 @@ func (w *Worker) handleFindNode(p *peer, body []byte) error {
 		return err
 	}
 	n := w.gather(p, m.Distances)
+	n = w.answer(codec.TypeNodes, w.e.self, m.Distances, w.records[:], n)
 	records := w.records[:n]
 	if n > 0 && !w.mayExceed(p, requestSize(body), nodesSize(records)) {
 		clear(records)

@@ -255,6 +255,7 @@ func (w *Worker) handleTopicQuery(p *peer, body []byte) error {
 	for i := range sample {
 		ads[i] = sample[i].Record()
 	}
+	ads = t.adRecords[:w.answer(codec.TypeTopicNodes, enr.ID(m.Topic), m.Distances, t.adRecords[:], len(ads))]
 	if size := nodesSize(ads) + nodesSize(auxiliary); !w.mayExceed(p, requestSize(body), size) && len(ads)+len(auxiliary) > 0 {
 		w.withholdRequest(p, codec.TypeTopicQuery, body)
 		return nil
@@ -282,7 +283,7 @@ func (w *Worker) handleTopicQuery(p *peer, body []byte) error {
 // Lookup). The asker itself and addresses that it must not be told are left out. The result is
 // valid until the next call.
 func (w *Worker) gatherAuxiliary(p *peer, t *topic.Topic, distances codec.Distances) [][]byte {
-	list := w.topics.auxiliary[:0]
+	list, asked := w.topics.auxiliary[:0], distances
 	rest := distances
 	if _, ok := rest.Next(); !ok {
 		return list
@@ -302,7 +303,7 @@ func (w *Worker) gatherAuxiliary(p *peer, t *topic.Topic, distances codec.Distan
 			list = append(list, r)
 		}
 	}
-	return list
+	return list[:w.answer(codec.TypeNodes, enr.ID(*t), asked, w.topics.auxiliary[:], len(list))]
 }
 
 // auxiliaryAt chooses a capable node at distance d from the topic, or returns nil. own is this
