@@ -152,7 +152,7 @@ func TestAuditFindsTopics(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			n := New(Config{Seed: 21, InsecureCurve: true, Conditions: Conditions{Delay: Always(20 * time.Millisecond)}})
 			defer n.Close()
-			r := addNode(t, n, NodeConfig{Config: registrar, Engine: func(e *engine.Config) {
+			r := addNode(t, n, NodeConfig{Config: registrar, engine: func(e *engine.Config) {
 				if c.setup != nil {
 					c.setup(e.Registrar)
 				}

@@ -11,7 +11,8 @@ import (
 
 // TopicSample describes what became of topics within a Sample. Times are in seconds.
 type TopicSample struct {
-	Registrars, Members int // that are running
+	// Nodes that are running: registrars, advertisers, and the attackers among those.
+	Registrars, Members, Attackers int
 
 	Lookups TopicLookups
 	Search  TopicSearches
@@ -20,12 +21,13 @@ type TopicSample struct {
 	// can have: five in each bucket, or as many as there are registrars. PlacedLeast is the mean of
 	// the topic that has the fewest.
 	Placed, PlacedLeast float64
+	// Waiting is the share of these places for which a chain is under way, on top of Placed.
+	Waiting float64
 	// First is the time from the start of an advertiser to its first ad; Without is the number of
 	// advertisers that have been trying for a lifetime and have none.
 	FirstMedian, FirstP95 float64
 	Without               int
-	// Seen is the share of the advertisers that somebody was told of within a lifetime after they
-	// began.
+	// Seen is the share of the advertisers that somebody found within a lifetime after they began.
 	Seen float64
 
 	// Ads in the cache of a registrar.
@@ -253,6 +255,9 @@ func (t *topicSwarm) sampleMembers(p *TopicSample) {
 			}
 			p.Members++
 			p.Topics[i].Members++
+			if m.hostile {
+				p.Attackers++
+			}
 			if m.ad == nil {
 				continue
 			}
@@ -262,7 +267,9 @@ func (t *topicSwarm) sampleMembers(p *TopicSample) {
 				p.Without++
 			}
 			if now-m.began >= 2*topic.DefaultLifetime {
-				inTopic += float64(m.ad.Status().Placed)
+				st := m.ad.Status()
+				inTopic += float64(st.Placed)
+				p.Waiting += float64(st.Pending)
 				most += wanted
 			}
 		}
@@ -273,7 +280,7 @@ func (t *topicSwarm) sampleMembers(p *TopicSample) {
 		placed, places = placed+inTopic, places+most
 	}
 	if places > 0 {
-		p.Placed = placed / places
+		p.Placed, p.Waiting = placed/places, p.Waiting/places
 	}
 	if began > 0 {
 		p.Seen = float64(seen) / float64(began)

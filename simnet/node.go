@@ -48,7 +48,8 @@ type NodeConfig struct {
 	// Tuning changes settings that discv5.Config does not have.
 	Tuning Tuning
 
-	engine func(*engine.Config) // changes the configuration of the engine, at last
+	engine  func(*engine.Config) // changes the configuration of the engine, at last
+	hostile bool                 // the node breaks rules on purpose: it is not audited
 }
 
 // Tuning has the settings of the node table that discv5.Config leaves to the library. A field that
@@ -100,7 +101,7 @@ func (n *Network) Add(cfg NodeConfig) (*Node, error) {
 	if err := nd.choose(); err != nil {
 		return nil, fmt.Errorf("simnet: node %d: %w", nd.born, err)
 	}
-	if n.cfg.Audit > 0 && nd.born%n.cfg.Audit == 0 {
+	if n.cfg.Audit > 0 && nd.born%n.cfg.Audit == 0 && !cfg.hostile {
 		nd.audit = newAuditor(nd)
 	}
 	if err := n.attach(nd.ports()...); err != nil {

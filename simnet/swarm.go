@@ -79,7 +79,6 @@ func (n *Network) NewSwarm(cfg SwarmConfig) *Swarm {
 func (s *Swarm) Join() error {
 	for range s.cfg.Bootnodes {
 		cfg := NodeConfig{IPv4: true, IPv6: s.cfg.IPv6 > 0 || s.cfg.DualStack > 0, Config: s.cfg.Config, Tuning: s.cfg.Tuning, engine: s.bootEngine}
-		s.topics.configure(&cfg, false)
 		nd, err := s.n.Add(cfg)
 		if err != nil {
 			return err
@@ -147,7 +146,7 @@ func (s *Swarm) arrive() error {
 	case r < s.cfg.NAT+(1-s.cfg.NAT)*(s.cfg.IPv6+s.cfg.DualStack):
 		cfg.IPv4, cfg.IPv6 = true, true
 	}
-	added := s.topics.configure(&cfg, true)
+	added := s.topics.configure(&cfg)
 	nd, err := s.n.Add(cfg)
 	if err == nil {
 		added(nd)

@@ -2,6 +2,7 @@ package simnet
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"net/netip"
@@ -13,12 +14,13 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/topic"
 )
 
 // TopicsConfig says what the nodes of a Swarm do about topics. Shares are 0 to 1. A node that has
-// the capability is a registrar. Unless it is a bootnode or behind a NAT it advertises one topic.
-// The others know nothing of topics.
+// the capability is a registrar. Unless it is behind a NAT it advertises one topic. The others, and
+// bootnodes, know nothing of topics.
 type TopicsConfig struct {
 	// Topics is the number of topics. 0: no node has the capability.
 	Topics int
@@ -41,7 +43,7 @@ type TopicsConfig struct {
 	Hostile float64
 }
 
-// What attackers do.
+// Figures of attackers.
 const (
 	hostilePerAddr = 5
 	hostileRate    = 10
@@ -111,10 +113,13 @@ func newTopicSwarm(s *Swarm) *topicSwarm {
 	return t
 }
 
-// configure decides what a node that is about to be added will do. advertises says that it may
-// advertise. The function that is returned is to be called with the node when it is running.
-func (t *topicSwarm) configure(cfg *NodeConfig, advertises bool) (added func(*Node)) {
+// configure decides what a node that is about to be added will do. The function that is returned is
+// to be called with the node when it is running.
+func (t *topicSwarm) configure(cfg *NodeConfig) (added func(*Node)) {
 	added = func(*Node) {}
+	if t != nil && cfg.NAT == nil && !cfg.IPv6 {
+		cfg.Addrs = []netip.AddrPort{netip.AddrPortFrom(t.address(), nodePort)}
+	}
 	if t == nil || !t.s.n.chance(t.cfg.Capable) && t.cfg.Capable < 1 {
 		return added
 	}
@@ -125,7 +130,7 @@ func (t *topicSwarm) configure(cfg *NodeConfig, advertises bool) (added func(*No
 			before(c)
 		}
 	}
-	if !advertises || cfg.NAT != nil {
+	if cfg.NAT != nil {
 		return added
 	}
 	i := sort.SearchFloat64s(t.sums, t.s.n.rng.Float64()*t.sums[len(t.sums)-1])
@@ -145,16 +150,30 @@ func (t *topicSwarm) configure(cfg *NodeConfig, advertises bool) (added func(*No
 	}
 }
 
+// address returns a random public IPv4 address. Waiting times depend on how the addresses of
+// advertisers are spread, and those that the network gives out by itself are all below 84.0.0.0.
+func (t *topicSwarm) address() netip.Addr {
+	n := t.s.n
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], n.rng.Uint32())
+		if a := netip.AddrFrom4(b); netaddr.ClassOf(a) == netaddr.Global && !n.used(a) {
+			return a
+		}
+	}
+}
+
 // lie makes a node hostile.
 func (t *topicSwarm) lie(cfg *NodeConfig) {
 	if t.port -= 1; !t.addr.IsValid() || t.port < nodePort {
-		t.s.n.mu.Lock()
-		t.addr, t.port = t.s.n.freeAddr4(), nodePort+hostilePerAddr-1
-		t.s.n.mu.Unlock()
+		t.addr, t.port = t.address(), nodePort+hostilePerAddr-1
 	}
 	cfg.IPv4, cfg.IPv6, cfg.Addrs = false, false, []netip.AddrPort{netip.AddrPortFrom(t.addr, t.port)}
-	before := cfg.Engine
-	cfg.Engine = func(c *engine.Config) {
+	cfg.hostile = true
+	before := cfg.engine
+	cfg.engine = func(c *engine.Config) {
 		if before != nil {
 			before(c)
 		}
@@ -343,7 +362,7 @@ func (l *topicLookup) take() {
 	l.run.Stop()
 }
 
-// see notes that somebody has been told of a node.
+// see notes that somebody has found a node.
 func (t *topicSwarm) see(id enr.ID) *member {
 	m := t.byID[id]
 	if m != nil && m.seen == 0 {

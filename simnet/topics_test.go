@@ -7,7 +7,11 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
-func calmTopics(c *engine.Config) {
+// The tests of this file are small forms of the gates of docs/TOPICS.md. The full forms are runs of
+// cmd/sim: make sim-topics.
+
+// topicSchedule is the calm schedule of cmd/sim.
+func topicSchedule(c *engine.Config) {
 	c.RefreshInterval = 4 * time.Hour
 	c.Table.RevalidateSlow = time.Hour
 	c.Session.IdleTimeout = 6 * time.Hour
@@ -16,16 +20,120 @@ func calmTopics(c *engine.Config) {
 	}
 }
 
-func TestG1Small(t *testing.T) {
-	n := ForTest(t, Config{Seed: 31, InsecureCurve: true, Audit: 10, Conditions: Conditions{Loss: 0.01, Jitter: 20 * time.Millisecond}})
-	s := n.NewSwarm(SwarmConfig{Nodes: 200, Engine: calmTopics, Topics: TopicsConfig{Topics: 5, Zipf: 1, Lookups: 600}})
+// topicRun lets a swarm with topics live for some time and describes it. The audit must find
+// nothing.
+func topicRun(t *testing.T, seed uint64, audit int, cfg SwarmConfig, d time.Duration) (*Network, Sample) {
+	t.Helper()
+	n := ForTest(t, Config{Seed: seed, InsecureCurve: true, Audit: audit, Conditions: Conditions{Loss: 0.01, Jitter: 20 * time.Millisecond}})
+	cfg.engine = topicSchedule
+	s := n.NewSwarm(cfg)
 	if err := s.Join(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Run(60 * time.Minute); err != nil {
+	if err := s.Run(d); err != nil {
 		t.Fatal(err)
 	}
 	p := s.Whole()
 	t.Logf("%+v", *p.Topics)
-	t.Logf("%+v", n.Checks())
+	return n, p
+}
+
+// G1, G2, G9: lookups find 30 advertisers or all, ads are placed, and the rules of registrars hold.
+func TestG1Lookups(t *testing.T) {
+	n, p := topicRun(t, 31, 8, SwarmConfig{
+		Nodes: scaled(150, 40), Topics: TopicsConfig{Topics: 5, Zipf: 1, Lookups: 600},
+	}, 55*time.Minute)
+	l, tp := p.Topics.Lookups, p.Topics
+	if l.Ended < 100 || l.Complete < 0.95 || l.Recall < 0.99 {
+		t.Errorf("%d lookups, %.1f %% found 30 or all others, recall %.4f", l.Ended, 100*l.Complete, l.Recall)
+	}
+	if l.Queries > 50 || l.TookMedian > 3 || l.TookP95 > 10 {
+		t.Errorf("%.1f queries, %.1f s, p95 %.1f s", l.Queries, l.TookMedian, l.TookP95)
+	}
+	if tp.Placed < 0.4 || tp.PlacedLeast < 0.3 || tp.Without > 0 || tp.FirstMedian > 60 || tp.FirstP95 > 900 {
+		t.Errorf("%.2f of the ads are placed, %.2f of one topic; %d advertisers have none; first ad after %.0f s, p95 %.0f s",
+			tp.Placed, tp.PlacedLeast, tp.Without, tp.FirstMedian, tp.FirstP95)
+	}
+	if tp.Seen < 1 {
+		t.Errorf("%.3f of the advertisers were found by somebody in time", tp.Seen)
+	}
+	c := n.Checks()
+	t.Logf("%+v", c)
+	if c.AdWait < 50 || c.Quote < 100 || c.Ads == 0 || c.AdLife == 0 || c.AdOwner == 0 || c.Capable == 0 {
+		t.Errorf("the audit has looked at little: %+v", c)
+	}
+}
+
+// G4: searches without end find all advertisers, and then hardly ask.
+func TestG4Searches(t *testing.T) {
+	_, p := topicRun(t, 34, -1, SwarmConfig{
+		Nodes: scaled(100, 40), Topics: TopicsConfig{Topics: 3, Search: true},
+	}, 75*time.Minute)
+	s := p.Topics.Search
+	if s.Searching < 30 || s.Recall < 0.99 || s.Seen < 0.95 || s.HalfMedian > 60 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// G5: with churn no result is dead for longer than an ad lives, and those that are up are found.
+func TestG5Churn(t *testing.T) {
+	_, p := topicRun(t, 35, -1, SwarmConfig{
+		Nodes: scaled(120, 40), Churn: 0.3, Return: 0.3, Downtime: 5 * time.Minute,
+		Topics: TopicsConfig{Topics: 3, Zipf: 1, Lookups: 600},
+	}, 60*time.Minute)
+	tp := p.Topics
+	if p.Left < 10 || tp.Results < 500 {
+		t.Fatalf("%d nodes have left, %d results: this tests nothing", p.Left, tp.Results)
+	}
+	if tp.DeadMost > 900 || tp.Dead > 0.06 || tp.Lookups.Recall < 0.98 {
+		t.Errorf("%.3f of the results are dead, for %.0f s at most; recall %.3f", tp.Dead, tp.DeadMost, tp.Lookups.Recall)
+	}
+}
+
+// G6: attackers among the advertisers, which lie as nodes and registrars, eclipse no lookup.
+func TestG6Attack(t *testing.T) {
+	_, p := topicRun(t, 36, -1, SwarmConfig{
+		Nodes: scaled(150, 60), Topics: TopicsConfig{Topics: 3, Lookups: 600, Hostile: 0.33},
+	}, 50*time.Minute)
+	tp := p.Topics
+	if tp.Lookups.Ended < 50 || tp.Hostile < 0.1 {
+		t.Fatalf("%d lookups, %.2f of the results are attackers: this tests nothing", tp.Lookups.Ended, tp.Hostile)
+	}
+	if tp.Lookups.Eclipsed > 0 || tp.Hostile > 0.9 {
+		t.Errorf("%d lookups found attackers alone; %.2f of the results are attackers", tp.Lookups.Eclipsed, tp.Hostile)
+	}
+}
+
+// G7: where one node in five is capable, the others get no topic message, and the capable ones find
+// each other.
+func TestG7LegacyNodes(t *testing.T) {
+	n, p := topicRun(t, 37, 1, SwarmConfig{
+		Nodes: scaled(150, 50), Topics: TopicsConfig{Topics: 1, Capable: 0.2, Search: true},
+	}, 50*time.Minute)
+	s := p.Topics.Search
+	if s.Searching < 8 || s.Minute < 0.99 || s.Recall < 1 {
+		t.Errorf("%+v", s)
+	}
+	if p.Topics.Registrars > p.Running/2 || n.Checks().Capable < 1000 {
+		t.Errorf("%d registrars of %d nodes, %d topic requests: this tests nothing", p.Topics.Registrars, p.Running, n.Checks().Capable)
+	}
+}
+
+// G9: a seed repeats, with advertisers, searches, attackers and churn.
+func TestG9SeedReproducesTopics(t *testing.T) {
+	run := func(seed uint64) (uint64, Traffic) {
+		n, _ := topicRun(t, seed, 4, SwarmConfig{
+			Nodes: 40, Churn: 1, Return: 0.5, Downtime: time.Minute,
+			Topics: TopicsConfig{Topics: 2, Lookups: 300, Search: true, Hostile: 0.3, Capable: 0.8, Warm: 5 * time.Minute},
+		}, 20*time.Minute)
+		return n.Trace(), n.Traffic()
+	}
+	a, sent := run(1)
+	b, sentAgain := run(1)
+	if a != b || sent != sentAgain {
+		t.Errorf("traces %x and %x of one seed", a, b)
+	}
+	if c, _ := run(2); c == a {
+		t.Error("two seeds, one trace")
+	}
 }

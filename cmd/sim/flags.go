@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -66,6 +67,14 @@ func flags(o *options) *pflag.FlagSet {
 
 	f.Float64Var(&s.Lookups, "lookups", 120, "`number` of lookups in an hour that are measured")
 	f.DurationVar(&s.Settled, "settled", 10*time.Minute, "simulated `time` after which a node makes such lookups, and is to be found")
+	t := &s.Topics
+	f.IntVar(&t.Topics, "topics", 0, "`number` of topics; each node that can advertises one. 0: no node has to do with topics")
+	f.Float64Var(&t.Zipf, "zipf", 1, "`exponent` of the popularity of topics: the i-th has a share in proportion to i^-exponent; 0: all alike")
+	f.Float64Var(&t.Capable, "capable", 1, "`share` of the nodes that are registrars and advertise; the others know nothing of topics")
+	f.Float64Var(&t.Lookups, "topic-lookups", 2000, "`number` of lookups for 30 advertisers in an hour that are measured")
+	f.BoolVar(&t.Search, "search", false, "have each advertiser search for its topic without end")
+	f.DurationVar(&t.Warm, "warm", 30*time.Minute, "simulated `time` after all have joined from which on such lookups and searches are measured")
+	f.Float64Var(&t.Hostile, "hostile", 0, "`share` of the advertisers of the first topic that are attackers; lookups are for that topic then")
 	f.IntVar(&o.audit, "audit", 50, "audit every `n`-th node; 1 for all, -1 for none")
 	f.BoolVar(&o.attack, "attack", false, "simulate attackers on node tables in place of a swarm, under the rules of this module and those of go-ethereum; of the other flags, --seed, --json and --attack-nodes count")
 	f.IntVar(&o.attackNodes, "attack-nodes", 1000, "`number` of honest nodes that are attacked")
@@ -86,7 +95,7 @@ func parse(args []string) (*options, error) {
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %s", quote.Short(f.Arg(0)))
 	}
-	for _, name := range []string{"churn", "return", "nat", "ipv6", "dual", "loss", "duplicate", "reorder"} {
+	for _, name := range []string{"churn", "return", "nat", "ipv6", "dual", "loss", "duplicate", "reorder", "capable", "hostile"} {
 		if v, _ := f.GetFloat64(name); v < 0 || v > 1 {
 			return nil, fmt.Errorf("--%s: %v is no share between 0 and 1", name, v)
 		}
@@ -96,7 +105,10 @@ func parse(args []string) (*options, error) {
 			return nil, fmt.Errorf("--%s: %d is less than 1", name, v)
 		}
 	}
-	for _, name := range []string{"duration", "sample", "join", "settled", "refresh", "revalidate", "idle"} {
+	if s := &o.swarm.Topics; s.Topics < 0 || s.Zipf < 0 || s.Topics > 0 && s.Capable == 0 {
+		return nil, errors.New("--topics, --zipf and --capable: below 0, or no node has the capability")
+	}
+	for _, name := range []string{"duration", "sample", "warm", "join", "settled", "refresh", "revalidate", "idle"} {
 		if v, _ := f.GetDuration(name); v <= 0 {
 			return nil, fmt.Errorf("--%s: %v is no time", name, v)
 		}

@@ -118,6 +118,9 @@ func (m *simulation) live(ctx context.Context) error {
 			p := m.s.Sample()
 			m.r.Samples = append(m.r.Samples, p)
 			fmt.Fprintln(m.lines, line(p, time.Since(m.began)))
+			if p.Topics != nil {
+				fmt.Fprintln(m.lines, topicLine(p.Topics))
+			}
 			sampled = n.Now()
 		}
 	}
@@ -185,10 +188,17 @@ func summarize(out io.Writer, r *report) {
 		w.Datagrams, w.Bytes/1000, w.Requests, 100*w.TimedOut, w.Handshakes)
 	fmt.Fprintf(out, "%d lookups: recall %.1f%%, of settled nodes %.1f%%, closest found by %.1f%%; %.2f hops, at most %d; %.1f queries, %.1f s\n",
 		l.Ended, 100*l.Recall, 100*l.RecallSettled, 100*l.Closest, l.Hops, l.MaxHops, l.Queries, l.Took)
+	if w.Topics != nil {
+		summarizeTopics(out, w.Topics)
+	}
 	fmt.Fprintf(out, "sessions of %d pairs of nodes compared\ntrace %s\n", r.Compared, r.Trace)
 	c := &r.Checks
 	fmt.Fprintf(out, "%d checks of invariants (ends %d, bounds %d, relay %d, amplify %d, sessions %d, sequence %d), %d violations\n",
 		c.Sum(), c.Ends, c.Bounds, c.Relay, c.Amplify, c.Sessions, c.Sequence, r.Violations)
+	if w.Topics != nil {
+		fmt.Fprintf(out, "  of them about topics: ads %d, adlife %d, adowner %d, adwait %d, quote %d, capable %d\n",
+			c.Ads, c.AdLife, c.AdOwner, c.AdWait, c.Quote, c.Capable)
+	}
 	for _, v := range r.Violated {
 		fmt.Fprintln(out, "violated:", v)
 	}
