@@ -84,8 +84,8 @@ func newRegistrarModel(begun time.Duration) *registrarModel {
 // earlyTicket is how long before its time a ticket counts.
 const earlyTicket = 250 * time.Millisecond
 
-// modelTolerance is how far a waiting time may be off: it is computed from floating-point numbers in
-// another order.
+// modelTolerance is how far a waiting time may be off: it is computed from floating-point numbers
+// in another order.
 func modelTolerance(w time.Duration) time.Duration { return time.Millisecond + w/1e9 }
 
 // expire ends the ads whose time is over.

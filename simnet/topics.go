@@ -30,7 +30,7 @@ type TopicsConfig struct {
 	// Capable is the share of the nodes that has the capability; default 1.
 	Capable float64
 	// Lookups is how many lookups for 30 advertisers are made in an hour by random advertisers, for
-	// their own topics. Those that begin within Warm count for nothing but who was seen.
+	// their own topics. Before Warm they count only for who was found.
 	Lookups float64
 	// Search has each advertiser search for its topic, adaptively and without end, from Warm on.
 	Search bool
