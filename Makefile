@@ -39,7 +39,7 @@ tool = tool=$(TOOLS)/$(subst /,_,$(1)); [ -x "$$tool" ] || { mkdir -p $(TOOLS) &
 	new=$$(mktemp -d $(TOOLS)/new.XXXXXX) && GOFLAGS= GOBIN=$$new $(GO) install $(1) && \
 	mv $$new/* "$$tool" && rmdir $$new; } || exit 1
 
-.PHONY: build run test test-tags cross race lint lint-platforms vulncheck release-tools release release-snapshot deb fuzz bench bench-diff bench-test perf newpeers diff interop geth browser sim chaos flood soak clean
+.PHONY: build run test test-tags cross race lint lint-platforms vulncheck release-tools release release-snapshot deb fuzz bench bench-diff bench-test perf newpeers diff interop geth browser sim sim-topics chaos flood soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -194,6 +194,19 @@ browser:
 # other runs.
 sim:
 	$(GO) run ./cmd/sim $(ARGS)
+
+# The gates of topic advertisement in full; see docs/TOPICS.md. About an hour and a half of processor
+# time, in 9 GB of memory. Each run fails if an invariant does not hold.
+SIM_TOPICS = $(GO) run ./cmd/sim --nat 0 --ipv6 0 --dual 0 --sessions 300 --lookups 0 --join 5m
+sim-topics:
+	DISCV5_TOPIC_SIM=full $(GO) test -count=1 -timeout 30m -run 'G8|T0[123]|Study' -v ./topic
+	$(SIM_TOPICS) --nodes 1000 --topics 20 --churn 0 --duration 90m --sample 15m
+	$(SIM_TOPICS) --nodes 1000 --topics 20 --churn 0.1 --duration 90m --sample 30m
+	$(SIM_TOPICS) --nodes 1000 --topics 20 --churn 0 --search --warm 25m --duration 60m --sample 15m --topic-lookups 600
+	$(SIM_TOPICS) --nodes 5000 --topics 1 --capable 0.1 --churn 0 --search --warm 20m --duration 40m --sample 10m --topic-lookups 600 --audit 10
+	for share in 0.2 0.33 0.5; do $(SIM_TOPICS) --nodes 1500 --topics 3 --zipf 0 --hostile $$share --churn 0 --warm 25m --duration 40m --sample 10m --topic-lookups 3000 || exit; done
+	$(SIM_TOPICS) --nodes 5000 --topics 20 --churn 0 --search --warm 25m --duration 90m --sample 15m
+	$(SIM_TOPICS) --nodes 20000 --topics 300 --churn 0 --join 30m --duration 2h --sample 30m
 
 # Tests real sockets in network namespaces with real faults, in three minutes; see docs/CHAOS.md. It
 # needs root. Its tests mostly wait.

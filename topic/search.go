@@ -20,9 +20,10 @@ const (
 	enoughContributors = 3
 	maxTaken           = 16 // ads, and auxiliary records, of one answer
 
-	maxRounds     = 4         // of one walk
-	recentAnswers = 1<<10 - 1 // those that decide about another round
-	freshAnswers  = 2         // of them with something new, for another round
+	maxRounds     = 4  // of one walk
+	freshWindow   = 10 // answers that decide about another round
+	recentAnswers = 1<<freshWindow - 1
+	freshAnswers  = 2 // of them with something new, for another round
 
 	minPause = 2 * time.Second // between two walks
 	maxPause = time.Minute
@@ -189,6 +190,9 @@ func (s *Search) choose(now time.Duration) *entry {
 				return e
 			}
 		}
+		if e := s.farther(now); e != nil || len(s.underWay) > 0 {
+			return e
+		}
 		return s.repeat()
 	}
 	if e := s.farthest(now); e != nil || s.cfg.Stream || len(s.underWay) > 0 {
@@ -218,6 +222,22 @@ func (s *Search) farthest(now time.Duration) *entry {
 			if e := s.askable(now, i); e != nil {
 				return e
 			}
+		}
+	}
+	return nil
+}
+
+// farther returns a node of a bucket farther than the one that an adaptive walk begins in, for when
+// nobody is left in that bucket and in closer ones. Where a topic has more members than registrars
+// hold ads, the close registrars do not know them all. It returns nil when the last answers held
+// nothing new.
+func (s *Search) farther(now time.Duration) *entry {
+	if s.stats.Answers >= freshWindow && s.fresh&recentAnswers == 0 {
+		return nil
+	}
+	for i := s.adaptive.home - 1; i >= 0; i-- {
+		if e := s.askable(now, i); e != nil {
+			return e
 		}
 	}
 	return nil

@@ -210,7 +210,7 @@ func flood(t testing.TB, scenario string, honest func(*rand.Rand) netip.Addr, to
 			if scenario == "one topic" || scenario == "one topic, diverse" {
 				topic = attacked
 			}
-			addr := netip.AddrFrom4([4]byte{45, 9, 8, byte(s.rnd.IntN(256))})
+			addr := hostileAddr(s.rnd)
 			if scenario == "diverse" || scenario == "one topic, diverse" {
 				addr = publicAddr(s.rnd)
 			}
@@ -220,4 +220,9 @@ func flood(t testing.TB, scenario string, honest func(*rand.Rand) netip.Addr, to
 	s.ready = end * 3 / 4
 	s.run(end)
 	return s
+}
+
+// hostileAddr returns an address of the attacker's /24.
+func hostileAddr(rnd *rand.Rand) netip.Addr {
+	return netip.AddrFrom4([4]byte{45, 9, 8, byte(rnd.IntN(256))})
 }
