@@ -195,8 +195,8 @@ browser:
 sim:
 	$(GO) run ./cmd/sim $(ARGS)
 
-# The gates of topic advertisement in full; see docs/TOPICS.md. About an hour and a half of processor
-# time, in 9 GB of memory. Each run fails if an invariant does not hold.
+# The gates of topic advertisement in full; see docs/TOPICS.md. They take about an hour and a half
+# of processor time and 9 GB of memory. Each run fails if an invariant does not hold.
 SIM_TOPICS = $(GO) run ./cmd/sim --nat 0 --ipv6 0 --dual 0 --sessions 300 --lookups 0 --join 5m
 sim-topics:
 	DISCV5_TOPIC_SIM=full $(GO) test -count=1 -timeout 30m -run 'G8|T0[123]|Study' -v ./topic

@@ -145,7 +145,7 @@ func (a *auditor) model() *registrarModel {
 // registers notes a REGTOPIC that the node receives.
 func (a *auditor) registers(from netip.AddrPort, id enr.ID, body []byte) {
 	// With TaskTime several requests can wait for their records to be verified, and the results
-	// cannot be told apart.
+	// cannot be distinguished.
 	if a.m.eng.Registrar() == nil || a.nd.n.cfg.TaskTime > 0 {
 		return
 	}

@@ -151,7 +151,7 @@ func (t *topicSwarm) configure(cfg *NodeConfig) (added func(*Node)) {
 }
 
 // address returns a random public IPv4 address. Waiting times depend on how the addresses of
-// advertisers are spread, and those that the network gives out by itself are all below 84.0.0.0.
+// advertisers are spread, and those that the network gives out by default are all below 84.0.0.0.
 func (t *topicSwarm) address() netip.Addr {
 	n := t.s.n
 	n.mu.Lock()

@@ -259,3 +259,27 @@ func TestStreamWithoutCandidates(t *testing.T) {
 		t.Error("a lookup without candidates does not end")
 	}
 }
+
+// An adaptive walk that has asked everybody near its distance continues with farther nodes, as long
+// as answers hold something new.
+func TestAdaptiveTurnsFarther(t *testing.T) {
+	far := inBucket(t, Of("x"), 0, 12)
+	ads := inBucket(t, Of("y"), 0, 30)
+	for _, fresh := range []bool{true, false} {
+		s := NewSearch(SearchConfig{Topic: Of("x"), Stream: true, Adaptive: true}, mustRandom(t, 1))
+		s.Add(0, far...)
+		s.adaptive.home, s.adaptive.bucket = 3, 3
+		asked := 0
+		for q, ok := s.Next(0); ok; q, ok = s.Next(0) {
+			var answer []Node
+			if fresh {
+				answer = ads[asked : asked+1]
+			}
+			s.Answer(0, q.Node.Record.ID(), answer, nil)
+			asked++
+		}
+		if want := 12; fresh && asked != want || !fresh && asked != freshWindow {
+			t.Errorf("something new %v: %d of %d nodes asked", fresh, asked, want)
+		}
+	}
+}

@@ -12,11 +12,11 @@ import (
 // studySim is the scenario of the published study of admission control (devp2p pull request 272)
 // for one registrar, computed from its text without anything of this package: counters for each
 // prefix in maps, no tickets, lower bounds by the text of the specification. Honest advertisers
-// arrive at 0.05 a second, hostile ones of one /24 at another rate, all of them stay, and each comes
-// back when the registrar says so. It runs for 24 hours.
+// arrive at 0.05 a second, hostile ones of one /24 at another rate, all of them stay, and each
+// comes back when the registrar says so. It runs for 24 hours.
 //
-// The study's score is not that of the specification. It stops at the level at which a balanced tree
-// would have less than one address, and divides by the levels up to there instead of by 32.
+// The study's score is not that of the specification. It stops at the level at which a balanced
+// tree would have less than one address, and divides by the levels up to there instead of by 32.
 type studySim struct {
 	studyScore bool
 	oneTopic   bool // all hostile advertisers and half of the others register for one topic
