@@ -14,7 +14,7 @@ func inBucket(t testing.TB, topic Topic, bucket, count int) (list []Node) {
 	for n := 5000; len(list) < count; n++ {
 		key := keyOfNode(t, n)
 		if bucketOf(topic.Distance(key.ID())) == bucket {
-			list = append(list, nodeOf(capable(t, n, 1, netip.AddrFrom4([4]byte{60, byte(len(list) >> 8), byte(len(list)), 1}))))
+			list = append(list, nodeOf(capable(t, n, 1, netip.AddrFrom4([4]byte{byte(60 + bucket), byte(len(list) >> 8), byte(len(list)), 1}))))
 		}
 	}
 	return list

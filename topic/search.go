@@ -87,6 +87,7 @@ type Search struct {
 	results []Node
 	taken   int    // of results, by Take
 	held    []Node // of registrars that have contributed their part already
+	mates   networkMates
 	sources map[enr.ID]int
 	diverse bool // enough registrars have contributed
 
@@ -298,6 +299,11 @@ func (s *Search) distances(bucket int) []uint {
 // endWalk ends a walk that has nobody left to ask.
 func (s *Search) endWalk(now time.Duration) {
 	s.release(now)
+	for _, n := range s.mates.take() {
+		if !s.given.has(now, n.Record.ID(), n.Record.Seq()) {
+			s.give(now, n)
+		}
+	}
 	s.stats.Walks++
 	if !s.cfg.Stream {
 		s.ended = true
@@ -338,10 +344,10 @@ func (s *Search) Answer(now time.Duration, id enr.ID, ads, auxiliary []Node) boo
 	}
 	s.stats.Answers++
 	ads, auxiliary = ads[:min(len(ads), maxTaken)], auxiliary[:min(len(auxiliary), maxTaken)]
-	before := s.stats.Found + len(s.held)
+	before := s.stats.Found + len(s.held) + len(s.mates.held)
 	s.contribute(now, id, ads)
 	s.fresh <<= 1
-	if s.stats.Found+len(s.held) > before {
+	if s.stats.Found+len(s.held)+len(s.mates.held) > before {
 		s.fresh |= 1
 	}
 	if e != nil {
@@ -391,6 +397,7 @@ func (s *Search) contribute(now time.Duration, id enr.ID, ads []Node) {
 	for _, n := range ads {
 		switch {
 		case n.Record == nil || n.Record.ID() == s.cfg.Self || s.given.has(now, n.Record.ID(), n.Record.Seq()):
+		case !s.cfg.Stream && s.mates.hold(n, s.cfg.Remembered):
 		case s.diverse:
 			s.give(now, n)
 		case s.sources[id] < perRegistrar:
@@ -409,7 +416,7 @@ func (s *Search) contribute(now time.Duration, id enr.ID, ads []Node) {
 // release gives the results that were held.
 func (s *Search) release(now time.Duration) {
 	for _, n := range s.held {
-		if !s.given.has(now, n.Record.ID(), n.Record.Seq()) {
+		if !s.given.has(now, n.Record.ID(), n.Record.Seq()) && (s.cfg.Stream || !s.mates.hold(n, s.cfg.Remembered)) {
 			s.give(now, n)
 		}
 	}
@@ -422,6 +429,9 @@ func (s *Search) give(now time.Duration, n Node) {
 		s.found++ // one that is given once more is nothing new: it does not keep the walks coming
 	}
 	s.given.put(id, n.Record.Seq(), s.until(now))
+	if !s.cfg.Stream {
+		s.mates.note(n)
+	}
 	s.results = append(s.results, n)
 	s.stats.Found++
 }

@@ -283,3 +283,43 @@ func TestAdaptiveTurnsFarther(t *testing.T) {
 		}
 	}
 }
+
+// Identities of one network are one result, however many registrars name them, until the walk has
+// ended with nobody else.
+func TestT13OneNetwork(t *testing.T) {
+	topic := Of("x")
+	registrars := inBucket(t, topic, 0, 5)
+	honest := inBucket(t, topic, 4, 5)
+	var colluders []Node
+	for i := range 10 {
+		colluders = append(colluders, nodeOf(capable(t, 9000+i, 1, netip.AddrFrom4([4]byte{100, 200, 1, byte(i)}))))
+	}
+	for _, alone := range []bool{false, true} {
+		s := NewSearch(SearchConfig{Topic: topic, Count: 5, Parallel: 1}, mustRandom(t, 1))
+		s.Add(0, registrars...)
+		for i := range registrars {
+			q, ok := s.Next(0)
+			if !ok {
+				t.Fatal("no request")
+			}
+			ads := colluders
+			if i == 4 && !alone {
+				ads = honest
+			}
+			s.Answer(0, q.Node.Record.ID(), ads, nil)
+			if i < 4 && (len(s.Results()) != 1 || s.Done()) {
+				t.Fatalf("%d results of one network, done %v", len(s.Results()), s.Done())
+			}
+		}
+		// registrars whose answers were full are asked once more
+		for q, ok := s.Next(0); ok; q, ok = s.Next(0) {
+			s.Answer(0, q.Node.Record.ID(), colluders, nil)
+		}
+		if !s.Done() {
+			t.Error("the lookup does not end")
+		}
+		if want := map[bool]int{false: 6, true: 10}[alone]; len(s.Results()) != want {
+			t.Errorf("alone %v: %d results, want %d", alone, len(s.Results()), want)
+		}
+	}
+}
