@@ -93,14 +93,17 @@ func TestG5Churn(t *testing.T) {
 // G6: attackers among the advertisers, which lie as nodes and registrars, eclipse no lookup.
 func TestG6Attack(t *testing.T) {
 	_, p := topicRun(t, 36, -1, SwarmConfig{
-		Nodes: scaled(150, 60), Topics: TopicsConfig{Topics: 3, Lookups: 600, Hostile: 0.33},
+		Nodes: scaled(150, 60), Topics: TopicsConfig{Topics: 3, Lookups: 600, Hostile: 0.5},
 	}, 50*time.Minute)
 	tp := p.Topics
-	if tp.Lookups.Ended < 50 || tp.Hostile < 0.1 {
-		t.Fatalf("%d lookups, %.2f of the results are attackers: this tests nothing", tp.Lookups.Ended, tp.Hostile)
+	part := float64(tp.Attackers) / float64(tp.Topics[0].Members)
+	if tp.Lookups.Ended < 50 || part < 0.2 || tp.Hostile == 0 {
+		t.Fatalf("%d lookups, %.2f of the advertisers and %.2f of the results are attackers: this tests nothing",
+			tp.Lookups.Ended, part, tp.Hostile)
 	}
-	if tp.Lookups.Eclipsed > 0 || tp.Hostile > 0.9 {
-		t.Errorf("%d lookups found attackers alone; %.2f of the results are attackers", tp.Lookups.Eclipsed, tp.Hostile)
+	if tp.Lookups.Eclipsed > 0 || tp.Hostile > part+0.15 {
+		t.Errorf("%d lookups found attackers alone; %.2f of the results are attackers, and %.2f of the advertisers",
+			tp.Lookups.Eclipsed, tp.Hostile, part)
 	}
 }
 
