@@ -27,7 +27,6 @@ type studySim struct {
 	counts [33]map[uint32]int
 	topics map[int]int
 	total  int
-	hours  float64
 
 	topicBounds map[int]float64
 	addrBounds  map[[2]uint32]float64
