@@ -30,13 +30,13 @@ type TopicsConfig struct {
 	// Capable is the share of the nodes that has the capability; default 1.
 	Capable float64
 	// Lookups is how many lookups for 30 advertisers are made in an hour by random advertisers, for
-	// their own topics. Before Warm they count only for who was found.
+	// their own topics. Before LeadIn they count only for who was found.
 	Lookups float64
-	// Search has each advertiser search for its topic, adaptively and without end, from Warm on.
+	// Search has each advertiser search for its topic, adaptively and without end, from LeadIn on.
 	Search bool
-	// Warm is the time after the nodes have joined from which on lookups and searches are measured;
-	// default 30 minutes.
-	Warm time.Duration
+	// LeadIn is the time after the nodes have joined from which on lookups and searches are
+	// measured; default 30 minutes.
+	LeadIn time.Duration
 	// Hostile is the share of the advertisers of topic 0 that are attackers. They keep ten times as
 	// many ads as others, share an address by fives, name only each other in NODES, and return only
 	// each other for topic 0.
@@ -51,23 +51,23 @@ const (
 
 // topicSwarm is what a swarm knows about its topics.
 type topicSwarm struct {
-	s      *Swarm
-	cfg    TopicsConfig
-	points []topic.Topic
-	sums   []float64 // of the popularity of topics
-	lists  [][]*member
-	byNode map[*Node]*member
-	byID   map[enr.ID]*member
-	liars  []*member // hostile ones
-	addr   netip.Addr
-	port   uint16
-	warm   bool
-	found  topicFindings // in the present sample
-	all    topicFindings // before it
-	firsts []time.Duration
-	past   topicWindow // the present sample
-	joined topicWindow // all of them
-	rate   float64     // of requests of a search, in the last sample
+	s         *Swarm
+	cfg       TopicsConfig
+	points    []topic.Topic
+	sums      []float64 // of the popularity of topics
+	lists     [][]*member
+	byNode    map[*Node]*member
+	byID      map[enr.ID]*member
+	liars     []*member // hostile ones
+	addr      netip.Addr
+	port      uint16
+	measuring bool
+	found     topicFindings // in the present sample
+	all       topicFindings // before it
+	firsts    []time.Duration
+	past      topicWindow // the present sample
+	joined    topicWindow // all of them
+	rate      float64     // of requests of a search, in the last sample
 }
 
 // member is an advertiser of a topic, through all its lives.
@@ -99,8 +99,8 @@ func newTopicSwarm(s *Swarm) *topicSwarm {
 	if cfg.Capable <= 0 {
 		cfg.Capable = 1
 	}
-	if cfg.Warm <= 0 {
-		cfg.Warm = 30 * time.Minute
+	if cfg.LeadIn <= 0 {
+		cfg.LeadIn = 30 * time.Minute
 	}
 	t := &topicSwarm{s: s, cfg: cfg, lists: make([][]*member, cfg.Topics), byNode: make(map[*Node]*member),
 		byID: make(map[enr.ID]*member)}
@@ -224,7 +224,7 @@ func (t *topicSwarm) advertise(m *member) {
 	var err error
 	m.ad, err = m.nd.Node().AdvertiseTopic(context.Background(), t.points[m.topic])
 	t.s.fail(err)
-	if t.warm && t.cfg.Search {
+	if t.measuring && t.cfg.Search {
 		t.search(m)
 	}
 }
@@ -279,7 +279,7 @@ func (t *topicSwarm) noteFirst(m *member) {
 	}
 }
 
-// begin begins lookups, and searches after Warm.
+// begin begins lookups, and searches after LeadIn.
 func (t *topicSwarm) begin() {
 	if t == nil {
 		return
@@ -287,8 +287,8 @@ func (t *topicSwarm) begin() {
 	t.mark()
 	t.joined = t.window()
 	t.s.repeat(t.cfg.Lookups, t.lookUp)
-	t.s.n.After(t.cfg.Warm, func() {
-		t.warm = true
+	t.s.n.After(t.cfg.LeadIn, func() {
+		t.measuring = true
 		for _, list := range t.lists {
 			for _, m := range list {
 				if t.cfg.Search && m.running() && !m.hostile {
@@ -315,7 +315,7 @@ func (t *topicSwarm) lookUp() {
 	if m == nil {
 		return
 	}
-	l := &topicLookup{t: t, m: m, began: t.s.n.Now(), measured: t.warm}
+	l := &topicLookup{t: t, m: m, began: t.s.n.Now(), measured: t.measuring}
 	l.ended = m.nd.expectEnd("topic lookup", topicLookupLimit)
 	m.nd.machine.Load().node.Do(func(w *engine.Worker) {
 		var err error

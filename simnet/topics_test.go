@@ -127,7 +127,7 @@ func TestG9SeedReproducesTopics(t *testing.T) {
 	run := func(seed uint64) (uint64, Traffic) {
 		n, _ := topicRun(t, seed, 4, SwarmConfig{
 			Nodes: 40, Churn: 1, Return: 0.5, Downtime: time.Minute,
-			Topics: TopicsConfig{Topics: 2, Lookups: 300, Search: true, Hostile: 0.3, Capable: 0.8, Warm: 5 * time.Minute},
+			Topics: TopicsConfig{Topics: 2, Lookups: 300, Search: true, Hostile: 0.3, Capable: 0.8, LeadIn: 5 * time.Minute},
 		}, 20*time.Minute)
 		return n.Trace(), n.Traffic()
 	}

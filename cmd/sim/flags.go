@@ -73,7 +73,7 @@ func flags(o *options) *pflag.FlagSet {
 	f.Float64Var(&t.Capable, "capable", 1, "`share` of the nodes that are registrars and advertise; the others know nothing of topics")
 	f.Float64Var(&t.Lookups, "topic-lookups", 2000, "`number` of lookups for 30 advertisers in an hour that are measured")
 	f.BoolVar(&t.Search, "search", false, "have each advertiser search for its topic without end")
-	f.DurationVar(&t.Warm, "warm", 30*time.Minute, "simulated `time` after all have joined from which on such lookups and searches are measured")
+	f.DurationVar(&t.LeadIn, "lead-in", 30*time.Minute, "simulated `time` after all have joined from which on such lookups and searches are measured")
 	f.Float64Var(&t.Hostile, "hostile", 0, "`share` of the advertisers of the first topic that are attackers; lookups are for that topic then")
 	f.IntVar(&o.audit, "audit", 50, "audit every `n`-th node; 1 for all, -1 for none")
 	f.BoolVar(&o.attack, "attack", false, "simulate attackers on node tables in place of a swarm, under the rules of this module and those of go-ethereum; of the other flags, --seed, --json and --attack-nodes count")
@@ -108,7 +108,7 @@ func parse(args []string) (*options, error) {
 	if s := &o.swarm.Topics; s.Topics < 0 || s.Zipf < 0 || s.Topics > 0 && s.Capable == 0 {
 		return nil, errors.New("--topics, --zipf and --capable: below 0, or no node has the capability")
 	}
-	for _, name := range []string{"duration", "sample", "warm", "join", "settled", "refresh", "revalidate", "idle"} {
+	for _, name := range []string{"duration", "sample", "lead-in", "join", "settled", "refresh", "revalidate", "idle"} {
 		if v, _ := f.GetDuration(name); v <= 0 {
 			return nil, fmt.Errorf("--%s: %v is no time", name, v)
 		}
