@@ -79,8 +79,7 @@ func (c *Cache) VerifyOwned(v View, id ID, xy *[64]byte) (*Record, error) {
 // store stores a record after a verification with result err.
 func (c *Cache) store(set *cacheSet, tag uint32, v View, id ID, err error) (*Record, error) {
 	if err != nil {
-		c.stats.failed.Add(1)
-		return nil, err
+		return nil, c.fail(err)
 	}
 	c.stats.verified.Add(1)
 	r, evicted := set.insert(v.own(id), tag)
@@ -88,6 +87,12 @@ func (c *Cache) store(set *cacheSet, tag uint32, v View, id ID, err error) (*Rec
 		c.stats.evicted.Add(1)
 	}
 	return r, nil
+}
+
+// fail counts a record that is not valid, and returns err.
+func (c *Cache) fail(err error) error {
+	c.stats.failed.Add(1)
+	return err
 }
 
 // Get returns the record with the bytes of v if it is cached. Callers use it to learn whether

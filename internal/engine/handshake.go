@@ -14,25 +14,49 @@ import (
 // accept examines a handshake. Before its last check has passed, it changes nothing but the number
 // of attempts and signatures that the challenge allows.
 func (w *Worker) accept(t *task) {
-	e := w.e
-	if !e.sessions.Attempt(w.now, &t.key, t.hash, &w.candidates) {
-		w.counts[DropNoChallenge]++
+	known, ok := w.attempt(t, &w.candidates)
+	if !ok {
 		return
 	}
-	var known *enr.Record
-	if w.candidates.NamesRecord() {
-		known = e.known(t.packet.SourceID)
+	agreed, err := w.e.hands.Agree(w.candidates.List(), &t.packet, known)
+	if !w.proven(t, &agreed, err) {
+		return
 	}
-	agreed, err := e.hands.Agree(w.candidates.List(), &t.packet, known)
+	a, err := w.e.hands.Finish(&agreed, &t.packet)
+	w.admit(t, agreed.Challenge, &a, err)
+}
+
+// attempt begins an attempt of a handshake: it fills in the challenges that it may answer, and
+// returns this node's record of the sender if the handshake may omit its own.
+func (w *Worker) attempt(t *task, list *session.Candidates) (known *enr.Record, ok bool) {
+	if !w.e.sessions.Attempt(w.now, &t.key, t.hash, list) {
+		w.counts[DropNoChallenge]++
+		return nil, false
+	}
+	if list.NamesRecord() {
+		known = w.e.known(t.packet.SourceID)
+	}
+	return known, true
+}
+
+// proven reports whether the sender of a handshake has seen a challenge, and whether that challenge
+// allows another verification of signatures. err is the error of the key agreement.
+func (w *Worker) proven(t *task, agreed *session.Agreement, err error) bool {
 	if err != nil {
 		w.counts[handshakeDrop(err)]++
-		return
+		return false
 	}
-	if !e.sessions.Proof(w.now, &t.key, t.hash, agreed.Challenge) {
+	if !w.e.sessions.Proof(w.now, &t.key, t.hash, agreed.Challenge) {
 		w.counts[DropNoChallenge]++
-		return
+		return false
 	}
-	a, err := e.hands.Finish(&agreed, &t.packet)
+	return true
+}
+
+// admit makes the session of a handshake and answers its message. err is the error of the
+// verification of its signatures.
+func (w *Worker) admit(t *task, ch *session.Challenge, a *session.Accepted, err error) {
+	e := w.e
 	if err != nil {
 		w.counts[handshakeDrop(err)]++
 		return
@@ -43,14 +67,14 @@ func (w *Worker) accept(t *task) {
 	}
 	unsolicited := e.unsolicited(w.now, t)
 	a.Keys.SetVia(uint16(t.via))
-	if !e.sessions.Establish(w.now, &t.key, t.hash, agreed.Challenge, a.Keys) {
+	if !e.sessions.Establish(w.now, &t.key, t.hash, ch, a.Keys) {
 		w.counts[DropHandshakeLate]++
 		return
 	}
 	e.noteRecord(&t.key, t.hash, a.Record)
 	w.counts[HandshakesReceived]++
 	w.counts[SessionsInbound]++
-	w.accepted = acceptance{t.came, true}
+	w.accepted = append(w.accepted, t.came)
 	kind := SessionEstablished
 	w.prove(t.from) // it answered a WHOAREYOU there
 	by := byOwner

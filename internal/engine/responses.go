@@ -232,19 +232,12 @@ func (w *Worker) verifyNodes(t *task) {
 	seen := func(id enr.ID) bool {
 		return slices.ContainsFunc(r.Records, func(o *enr.Record) bool { return o.ID() == id })
 	}
-	for len(rest) > 0 {
+	for rec := w.nextRecord(&rest); rec != nil; rec = w.nextRecord(&rest) {
 		if len(r.Records) == maxNodes {
 			w.counts[DropNodeExcess]++
 			break
 		}
-		var rec *enr.Record
-		v, tail, err := enr.SplitView(rest)
-		if rest = tail; err == nil {
-			rec, err = w.e.records.Verify(v)
-		}
 		switch {
-		case err != nil:
-			w.counts[DropNodeRecord]++
 		case !c.wants(enr.LogDistance(c.request.Peer.ID, rec.ID())) || seen(rec.ID()):
 			w.counts[DropNodeDistance]++
 		case rec.ID() != c.request.Peer.ID && (!relayAllowed(c.request.Peer.Addr, rec) || w.e.unwanted(w.now, rec)):
@@ -259,6 +252,7 @@ func (w *Worker) verifyNodes(t *task) {
 			w.noteCapable(c, rec, r.grant)
 		}
 	}
+	w.dropRecords()
 	w.e.nodesBuffers.put(answer) // the cache has copied the valid records
 	w.notify(c, r)
 }

@@ -325,17 +325,10 @@ func (w *Worker) timed(kind codec.MessageType, rtt time.Duration) {
 	}
 }
 
-// acceptance is a handshake of another node whose task has ended. The engine reads no clock, so the
-// end is the time at which the worker starts its next task.
-type acceptance struct {
-	came    time.Duration
-	pending bool
-}
-
-// flushLatency counts the handshake before this task, if there was one.
+// flushLatency counts the handshakes of the task before this one.
 func (w *Worker) flushLatency() {
-	if w.accepted.pending {
-		w.accepted.pending = false
-		w.latency[LatencyAccepted].observe(w.now - w.accepted.came)
+	for _, came := range w.accepted {
+		w.latency[LatencyAccepted].observe(w.now - came)
 	}
+	w.accepted = w.accepted[:0]
 }

@@ -154,16 +154,44 @@ func (q *taskQueue) push(t *task) {
 func (q *taskQueue) pop() *task {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	first, later := &q.lines[0], &q.lines[1]
-	if later.n > 0 && (first.n == 0 || q.turn%laterTurn == laterTurn-1) {
-		q.turn++
-		return later.pop()
-	}
-	if first.n == 0 {
+	l := q.next()
+	if l == nil {
 		return nil
 	}
 	q.turn++
-	return first.pop()
+	return l.pop()
+}
+
+// next returns the line whose turn it is, or nil if there are no tasks.
+func (q *taskQueue) next() *line {
+	first, later := &q.lines[0], &q.lines[1]
+	switch {
+	case later.n > 0 && (first.n == 0 || q.turn%laterTurn == laterTurn-1):
+		return later
+	case first.n > 0:
+		return first
+	default:
+		return nil
+	}
+}
+
+// popHandshakes appends tasks to list, in the order of pop, until it is full or the next task is
+// not a taskAccept. It appends none if the list would have fewer than least tasks.
+func (q *taskQueue) popHandshakes(list []*task, least int) []*task {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(list)+q.lines[0].n+q.lines[1].n < least {
+		return list
+	}
+	for len(list) < cap(list) {
+		l := q.next()
+		if l == nil || l.ring[l.tail].kind != taskAccept {
+			break
+		}
+		q.turn++
+		list = append(list, l.pop())
+	}
+	return list
 }
 
 // release returns a task whose work is done, or that was reserved for nothing. The caller must not
@@ -208,8 +236,9 @@ func (e *Engine) submit(t *task) {
 // RunTask until it reports false.
 func (e *Engine) Wake() <-chan struct{} { return e.wake }
 
-// RunTask does one piece of slow-path work. It reports false when there is none. The answers have
-// been written to the PacketWriter when it returns.
+// RunTask does one piece of slow-path work, or several handshakes that wait and that take less time
+// together. It reports false when there is none. The answers have been written to the PacketWriter
+// when it returns.
 func (w *Worker) RunTask() bool {
 	w.flushLatency()
 	t := w.e.nextTask()
@@ -218,6 +247,10 @@ func (w *Worker) RunTask() bool {
 	}
 	switch w.via = t.via; t.kind {
 	case taskAccept:
+		if w.acceptBatch(t) {
+			w.publish()
+			return true
+		}
 		w.accept(t)
 	case taskInitiate:
 		w.initiate(t)

@@ -195,23 +195,6 @@ func (w *Worker) verifyTopicAnswer(t *task) {
 	w.notify(c, r)
 }
 
-// eachRecord verifies records that follow one another and calls f with each good one.
-func (w *Worker) eachRecord(list []byte, f func(*enr.Record)) {
-	for len(list) > 0 {
-		v, rest, err := enr.SplitView(list)
-		list = rest
-		var rec *enr.Record
-		if err == nil {
-			rec, err = w.e.records.Verify(v)
-		}
-		if err != nil {
-			w.counts[DropNodeRecord]++
-			continue
-		}
-		f(rec)
-	}
-}
-
 func contains(list []*enr.Record, id enr.ID) bool {
 	return slices.ContainsFunc(list, func(r *enr.Record) bool { return r.ID() == id })
 }

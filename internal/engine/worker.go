@@ -51,6 +51,7 @@ type Worker struct {
 	cipherText [codec.MaxPacketSize]byte
 	challenge  session.Challenge
 	candidates session.Candidates
+	verified   recordBatch
 	records    [maxNodes][]byte
 	peers      [maxNodes]Peer
 	hashes     [BatchSize]uint64
@@ -59,8 +60,11 @@ type Worker struct {
 	prefetched byte
 	replayed   replayFilter
 
-	latency  [NumLatencies]histogram
-	accepted acceptance
+	latency [NumLatencies]histogram
+	// accepted has the arrival times of other nodes' handshakes that the last task accepted. The
+	// engine reads no clock, so they end when the worker starts its next task.
+	accepted   []time.Duration
+	handshakes *handshakeBatch // nil unless batches save time
 
 	header session.Header // of the packet that is being built
 	topics *topicScratch  // nil unless the node is a registrar
@@ -91,6 +95,9 @@ func (e *Engine) NewWorker(out PacketWriter, via Via) (*Worker, error) {
 	w.replayed.init(random)
 	if e.registrar != nil {
 		w.topics = new(topicScratch)
+	}
+	if e.hands.Batches() {
+		w.handshakes = new(handshakeBatch)
 	}
 	e.mu.Lock()
 	e.workers = append(e.workers, w)

@@ -33,6 +33,7 @@ type Handshaker struct {
 	Protocol codec.Protocol
 
 	scratch sync.Pool // of *operands, without secrets
+	batches sync.Pool // of *batchScratch, without secrets
 }
 
 // Accepted is the result of a valid handshake for its recipient.
@@ -82,12 +83,19 @@ func (h *Handshaker) Agree(challenges []Challenge, p *codec.Packet, known *enr.R
 	if err != nil {
 		return a, ErrEphemeral
 	}
-	defer clear(secret[:])
+	err = h.open(w, &a, challenges, p, &secret)
+	clear(secret[:])
+	return a, err
+}
+
+// open decrypts the message of p with keys derived from the agreed secret and one of the
+// challenges, which it stores in a with the keys.
+func (h *Handshaker) open(w *operands, a *Agreement, challenges []Challenge, p *codec.Packet, secret *[curve.SharedSecretSize]byte) (err error) {
 	self := [32]byte(h.Key.ID())
 	var buf [codec.WhoareyouSize]byte
 	for i := range challenges {
 		ch := &challenges[i]
-		read, write := aead.DeriveKeys(&secret, ch.Append(buf[:0], h.Protocol), &p.SourceID, &self)
+		read, write := aead.DeriveKeys(secret, ch.Append(buf[:0], h.Protocol), &p.SourceID, &self)
 		if len(challenges) > 1 && !w.opens(&read, p) {
 			eraseKeys(&read, &write)
 			continue
@@ -99,9 +107,9 @@ func (h *Handshaker) Agree(challenges []Challenge, p *codec.Packet, known *enr.R
 		}
 		keys.prefer(&p.SourceID, &self)
 		a.Challenge, a.Keys = ch, keys
-		return a, nil
+		return nil
 	}
-	return a, ErrMessage
+	return ErrMessage
 }
 
 // PlausibleKey reports whether b may be a compressed public key. The check costs next to nothing.
@@ -129,9 +137,7 @@ func (h *Handshaker) Finish(a *Agreement, p *codec.Packet) (Accepted, error) {
 	w := h.operands()
 	defer h.release(w)
 	w.pub, w.xy, w.point = a.pub, a.xy, a.point
-	var buf [codec.WhoareyouSize]byte
-	self := [32]byte(h.Key.ID())
-	w.digest = aead.IDSignatureDigest(a.Challenge.Append(buf[:0], h.Protocol), (*[codec.EphemeralKeySize]byte)(p.EphemeralKey), &self)
+	w.digest = h.idDigest(a, p)
 	if !w.verify(h.Curve, (*[codec.SignatureSize]byte)(p.Signature)) {
 		return Accepted{}, ErrIDSignature
 	}
@@ -144,6 +150,14 @@ func (h *Handshaker) Finish(a *Agreement, p *codec.Packet) (Accepted, error) {
 	}
 	a.Keys.SetRecordSeq(record.Seq())
 	return Accepted{a.Keys, record, a.Plaintext}, nil
+}
+
+// idDigest returns the digest that the ID signature of p signs (discv5-theory.md, Identity-Specific
+// Cryptography in the Handshake).
+func (h *Handshaker) idDigest(a *Agreement, p *codec.Packet) [32]byte {
+	var buf [codec.WhoareyouSize]byte
+	self := [32]byte(h.Key.ID())
+	return aead.IDSignatureDigest(a.Challenge.Append(buf[:0], h.Protocol), (*[codec.EphemeralKeySize]byte)(p.EphemeralKey), &self)
 }
 
 // Accept calls Agree and Finish for one challenge.
@@ -195,17 +209,8 @@ func (h *Handshaker) newer(w *operands, p *codec.Packet, known *enr.Record) (v e
 	if known != nil {
 		w.pub, _ = known.PublicKey()
 	}
-	if len(p.Record) == 0 {
-		if known == nil {
-			return v, false, ErrNoRecord
-		}
-		return v, false, nil
-	}
-	if v, err = enr.ParseView(p.Record); err != nil {
-		return v, false, fmt.Errorf("%w: %w", ErrRecord, err)
-	}
-	if known != nil && v.Seq() <= known.Seq() {
-		return v, false, nil
+	if v, fresh, err = sentRecord(p, known); err != nil || !fresh {
+		return v, false, err
 	}
 	id, err := h.owner(w, v)
 	if err != nil {
@@ -215,6 +220,20 @@ func (h *Handshaker) newer(w *operands, p *codec.Packet, known *enr.Record) (v e
 		return v, false, ErrRecordOwner
 	}
 	return v, true, nil
+}
+
+// sentRecord returns the record in a handshake, and fresh = true if it is newer than the known one.
+func sentRecord(p *codec.Packet, known *enr.Record) (v enr.View, fresh bool, err error) {
+	if len(p.Record) == 0 {
+		if known == nil {
+			return v, false, ErrNoRecord
+		}
+		return v, false, nil
+	}
+	if v, err = enr.ParseView(p.Record); err != nil {
+		return v, false, fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	return v, known == nil || v.Seq() > known.Seq(), nil
 }
 
 // owner returns the node ID of record v and sets the public key in w. It needs no arithmetic for a

@@ -11,18 +11,25 @@ func verify(p *affine, digest *[32]byte, r, s *scalar) bool {
 	g.mul(&e, &w)
 	k.mul(r, &w)
 	var sum jacobian
-	var c, x, zz fe
+	var c, zz fe
 	sum.multSum(&c, &g, &k, p)
 	zz.mul(&sum.z, &c)
 	if zz.isZero() {
 		return false
 	}
-	// The point's x modulo n must be r, so x is r, or r + n if that is below p. Comparing after a
-	// multiplication by z² avoids the inverse.
 	zz.sqr(&zz)
+	return r.isX(&sum.x, &zz)
+}
+
+// isX reports whether r is the x modulo n of the point with coordinate x in units of zz, the square
+// of its z.
+func (r *scalar) isX(x, zz *fe) bool {
+	// The point's x is r, or r + n if that is below p. Comparing after a multiplication by z²
+	// avoids the inverse.
 	rx := fe(*r)
-	x.mul(&rx, &zz)
-	if x.equalVar(&sum.x) {
+	var t fe
+	t.mul(&rx, zz)
+	if t.equalVar(x) {
 		return true
 	}
 	if !rx.less(&primeLessOrder) {
@@ -30,8 +37,8 @@ func verify(p *affine, digest *[32]byte, r, s *scalar) bool {
 	}
 	n := fe(order)
 	rx.add(&rx, &n)
-	x.mul(&rx, &zz)
-	return x.equalVar(&sum.x)
+	t.mul(&rx, zz)
+	return t.equalVar(x)
 }
 
 // less reports whether x < y, both normalized.

@@ -1,5 +1,7 @@
 package k256
 
+import "github.com/fastdisc/discv5/internal/curve/batch"
+
 // Engine implements curve.Curve, which documents the methods. It has no state.
 type Engine struct{}
 
@@ -42,3 +44,15 @@ func (Engine) ECDH(priv *[32]byte, pub *[33]byte) (secret [33]byte, err error) {
 	err = ECDH(&secret, priv, pub)
 	return secret, err
 }
+
+// Batches reports whether batches save time on this processor.
+func (Engine) Batches() bool { return hasLanes }
+
+// DecompressBatch is Decompress for each element of d.
+func (Engine) DecompressBatch(d []batch.Decompression) { DecompressBatch(d) }
+
+// VerifyBatch is VerifyPoint for each element of v.
+func (Engine) VerifyBatch(v []batch.Verification) { VerifyBatch(v) }
+
+// ECDHBatch is ECDH of priv for each element of a.
+func (Engine) ECDHBatch(priv *[32]byte, a []batch.Agreement) error { return ECDHBatch(priv, a) }

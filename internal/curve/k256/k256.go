@@ -84,12 +84,17 @@ func ECDH(secret *[33]byte, priv *[32]byte, pub *[33]byte) error {
 	if !p.decompress(pub) {
 		return curveerr.ErrPublicKey
 	}
-	var product jacobian
-	product.mult(&k, &p)
+	agree(secret, &k, &p)
 	clear(k[:])
+	return nil
+}
+
+// agree sets secret to the compressed point k·p, where k is not 0.
+func agree(secret *[33]byte, k *scalar, p *affine) {
+	var product jacobian
+	product.mult(k, p)
 	p.set(&product)
 	p.compress(secret)
-	return nil
 }
 
 // setKey sets k to b and reports whether 0 < b < n.
