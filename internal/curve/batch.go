@@ -2,12 +2,14 @@ package curve
 
 import "github.com/fastdisc/discv5/internal/curve/batch"
 
-// The arguments and results of one operation of a batch.
-type (
-	Decompression = batch.Decompression
-	Verification  = batch.Verification
-	Agreement     = batch.Agreement
-)
+// Decompression is the decompression of a public key in a batch.
+type Decompression = batch.Decompression
+
+// Verification is the verification of a signature in a batch.
+type Verification = batch.Verification
+
+// Agreement is a key agreement in a batch.
+type Agreement = batch.Agreement
 
 // BatchSize is the number of operations that a Batcher does together. Larger batches are valid,
 // and not faster for each operation.

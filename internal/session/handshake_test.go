@@ -197,10 +197,18 @@ func negateS(sig [64]byte) [64]byte {
 	return sig
 }
 
-// TestS02S03BadHandshakes: each bad handshake fails with its own error, before any state changes,
-// and for no more work than it takes to detect it. The honest handshake then still completes.
-func TestS02S03BadHandshakes(t *testing.T) {
-	a, mallory := newNode(t, 1), newNode(t, 3)
+// badHandshake is a handshake that the recipient must refuse.
+type badHandshake struct {
+	name     string
+	known    *enr.Record
+	change   func(hs *handshake, ch *Challenge, b *node)
+	want     error
+	verified int32 // verified ID signatures
+	records  uint64
+}
+
+// badHandshakes returns changes of a's handshake. mallory is another node.
+func badHandshakes(t *testing.T, a, mallory *node) []badHandshake {
 	resign := func(hs *handshake, ch *Challenge, key *enr.PrivateKey, recipient *[32]byte) {
 		digest := aead.IDSignatureDigest(ch.Append(nil, codec.DefaultProtocol), &hs.ephemeral, recipient)
 		sig, err := key.Sign(&digest)
@@ -212,14 +220,7 @@ func TestS02S03BadHandshakes(t *testing.T) {
 	badRecord := bytes.Clone(a.record.Bytes())
 	badRecord[10] ^= 1 // in its signature
 	noScheme := bytes.Replace(bytes.Clone(a.record.Bytes()), []byte("\x82id\x82v4"), []byte("\x82id\x82v5"), 1)
-	tests := []struct {
-		name     string
-		known    *enr.Record
-		change   func(hs *handshake, ch *Challenge, b *node)
-		want     error
-		verified int32 // verified ID signatures
-		records  uint64
-	}{
+	return []badHandshake{
 		{"no record, none known", nil, func(hs *handshake, _ *Challenge, _ *node) { hs.record = nil }, ErrNoRecord, 0, 0},
 		{"S2: record of another node, its key signs", nil, func(hs *handshake, ch *Challenge, b *node) {
 			hs.record = mallory.record.Bytes()
@@ -271,7 +272,13 @@ func TestS02S03BadHandshakes(t *testing.T) {
 		{"record of an unknown scheme", nil, func(hs *handshake, _ *Challenge, _ *node) { hs.record = noScheme }, ErrRecord, 0, 0},
 		{"record with a bad signature", nil, func(hs *handshake, _ *Challenge, _ *node) { hs.record = badRecord }, ErrRecord, 1, 1},
 	}
-	for _, tt := range tests {
+}
+
+// TestS02S03BadHandshakes: each bad handshake fails with its own error, before any state changes,
+// and for no more work than it takes to detect it. The honest handshake then still completes.
+func TestS02S03BadHandshakes(t *testing.T) {
+	a, mallory := newNode(t, 1), newNode(t, 3)
+	for _, tt := range badHandshakes(t, a, mallory) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newNode(t, 2)
 			m := NewMap(Config{Seed: 1})

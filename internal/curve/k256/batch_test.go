@@ -217,7 +217,8 @@ func TestBatchEqualPoints(t *testing.T) {
 		high.Lsh(high, 128)
 		before := new(big.Int).Sub(g, low)
 		before.Sub(before, high)
-		target := new(big.Int).Set(low) // k + before = low, -low, high, -high - low or their opposites
+		// k + before is low, -low, high - low or -high - low.
+		target := new(big.Int).Set(low)
 		if i%2 == 1 {
 			target.Set(high)
 			if i%8 > 3 {

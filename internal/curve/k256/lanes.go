@@ -9,7 +9,8 @@ import (
 )
 
 // The functions of this file do up to eight operations together, in the lanes of AVX-512 vectors,
-// with the algorithms of the functions for one: secret.go, public.go, field_exp.go. What differs:
+// with the algorithms of the functions for one: secret.go, public.go, field_exp.go. The
+// differences:
 //
 //   - A field element has five limbs of 52 bits, as the multiplication of IFMA takes. The limbs of
 //     arguments and results are below 2^52, and elements below 16p, which is below 2^260. Each sum
@@ -86,10 +87,9 @@ var laneBeta = sync.OnceValue(func() *laneElements {
 
 // multiples sets the tables of s to the odd multiples of the points in s.q, as oddMultiples does.
 func (s *laneState) multiples() {
-	var one fe = feOne
 	two := &s.r
 	two.x, two.y = s.q.x, s.q.y
-	two.z.setAll(&one)
+	two.z.setAll(&feOne)
 	lanesDouble(two, &s.scratch, 1)
 	step := laneAffine{two.x, two.y}
 	s.cz = two.z
@@ -98,7 +98,7 @@ func (s *laneState) multiples() {
 	lanesMul(&two.x, &s.q.x, &s.c)
 	lanesMul(&s.c, &s.c, &s.cz)
 	lanesMul(&two.y, &s.q.y, &s.c)
-	two.z.setAll(&one)
+	two.z.setAll(&feOne)
 	s.x[0], s.y[0] = two.x, two.y
 	for i := 1; i < secretSize; i++ {
 		lanesAdd(two, &step, &two.z, &s.ratio[i], &s.scratch)
@@ -120,7 +120,7 @@ func (s *laneState) multiples() {
 	}
 	// The last one has been the result of an addition; bring it below 2p, as lanesPick requires.
 	last := secretSize - 1
-	ff.setAll(&one)
+	ff.setAll(&feOne)
 	lanesMul(&s.x[last], &s.x[last], ff)
 	lanesMul(&s.y[last], &s.y[last], ff)
 	for i := range s.x {
@@ -296,7 +296,7 @@ func verifyLanes(v []batch.Verification) {
 	}
 }
 
-// invertAll inverts public scalars, none of which is zero, with one inversion.
+// invertAll inverts public scalars with one inversion. Precondition: none is zero.
 func invertAll(k *[lanes]scalar) {
 	var before [lanes]scalar // products of the scalars before each one
 	product := k[0]

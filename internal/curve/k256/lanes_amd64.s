@@ -444,7 +444,8 @@ TEXT ·lanesAdd(SB), NOSPLIT, $0-40
 
 // func lanesPick(q *laneAffine, x, y *[secretSize]laneElements, w *[lanes]uint64)
 //
-// Z22 holds the index of each lane, Z23 the number of the entry, Z24 ones. K2 marks negative digits.
+// Z22 holds the index of each lane, Z23 the number of the entry, Z24 ones. K2 marks negative
+// digits.
 TEXT ·lanesPick(SB), NOSPLIT, $0-32
 	MOVQ q+0(FP), DI
 	MOVQ x+8(FP), SI
