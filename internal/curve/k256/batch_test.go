@@ -202,12 +202,13 @@ func TestBatchEqualPoints(t *testing.T) {
 	}
 	// The last two additions are those of the lowest digits of both halves of g. With p = G the sum
 	// before them is k + g less both digits.
+	allOnes := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1))
 	for i := range 64 {
 		var random [32]byte
 		fill(r, random[:])
 		g := new(big.Int).SetBytes(random[:])
 		g.Mod(g, bigN)
-		v := new(big.Int).Add(g, toBig([4]uint64(baseDigits)))
+		v := new(big.Int).Add(g, allOnes)
 		if v.Mod(v, bigN).Bit(0) == 1 {
 			v.Add(v, bigN)
 		}
