@@ -41,7 +41,6 @@ var phrases = []phrase{
 	{`and the like`, "name them, or: such as"},
 	{`dear(?:er|est)?`, "slow, expensive"},
 	{`ghosts?|bury|buried`, "late slot, lost"},
-	{`lanes?`, "worker"},
 	{`rooms`, "packages"},
 	{`jobs?`, "task"},
 	{`warmed|(?:to|it) warms?`, "prefetch"},
