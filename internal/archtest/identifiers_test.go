@@ -18,8 +18,6 @@ var avoided = map[string]string{
 	"greedy":    "overrepresented",
 	"job":       "task",
 	"jobs":      "tasks",
-	"lane":      "worker",
-	"lanes":     "workers",
 	"newcomer":  "new source",
 	"outbox":    "sender, send queue",
 	"sole":      "single, only",
