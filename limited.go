@@ -2,7 +2,7 @@ package discv5
 
 import "github.com/fastdisc/discv5/internal/engine"
 
-// LimitedSource is an address or network that sends as much as one of the node's rate limits
+// LimitedSource is an address or network that sends as much as a rate limit
 // allows, or more. Its address may be forged.
 type LimitedSource = engine.LimitedSource
 

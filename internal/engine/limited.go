@@ -7,7 +7,7 @@ import (
 	"github.com/fastdisc/discv5/internal/limiter"
 )
 
-// LimitedSource is a source that sends as much as one of the rate limits allows, or more.
+// LimitedSource is a source that sends as much as a rate limit allows, or more.
 type LimitedSource struct {
 	Prefix netip.Prefix // an address, an IPv6 /64 or /56, or a network: an IPv4 /24 or IPv6 /48
 	// Cause counts the datagrams that the limit refuses: RateUnverified, RateHandshake,
