@@ -18,9 +18,11 @@
 //	dnsdisc        FuzzParseLink, FuzzParseRoot, FuzzParseBranch, FuzzEntry, FuzzWalk
 //	enr            FuzzBuild, FuzzEnode, FuzzParse, FuzzText
 //	fastpath       FuzzFindControl, FuzzGSO
+//	fastpath/xdp   FuzzFrame, FuzzSteering
 //	forks          FuzzParseGenesis
 //	internal/curve FuzzCurve, FuzzVerify, FuzzECDH, FuzzSign
-//	internal/curve/k256 FuzzField, FuzzScalar
+//	internal/curve/k256 FuzzBatch, FuzzField, FuzzScalar
+//	internal/entry FuzzParse
 //	internal/netaddr FuzzClass
 //	internal/quote FuzzText
 //	internal/rlp   FuzzValue

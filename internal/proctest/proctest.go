@@ -253,10 +253,12 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 func Metrics(page string) (map[string]float64, error) {
 	m := make(map[string]float64)
 	for line := range strings.Lines(page) {
-		name, value, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if !ok || name == "#" {
+		line = strings.TrimSpace(line)
+		at := strings.LastIndexByte(line, ' ') // labels may have spaces
+		if at < 0 || line[0] == '#' {
 			continue
 		}
+		name, value := line[:at], line[at+1:]
 		v, err := strconv.ParseFloat(value, 64)
 		if err != nil {
 			return nil, fmt.Errorf("metric %s: %w", name, err)

@@ -122,8 +122,8 @@ func TestBuffer(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
-	m, err := Metrics("# HELP a text here\n# TYPE a counter\na 1\nb{c=\"d\"} 2.5\n")
-	if err != nil || len(m) != 2 || m["a"] != 1 || m[`b{c="d"}`] != 2.5 {
+	m, err := Metrics("# HELP a text here\n# TYPE a counter\na 1\nb{c=\"d\"} 2.5\ne{f=\"g h\"} 3\n")
+	if err != nil || len(m) != 3 || m["a"] != 1 || m[`b{c="d"}`] != 2.5 || m[`e{f="g h"}`] != 3 {
 		t.Errorf("%v, %v", m, err)
 	}
 	if _, err := Metrics("a b c\n"); err == nil {
