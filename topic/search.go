@@ -12,13 +12,11 @@ import (
 
 // Defaults and bounds of a Search.
 const (
-	DefaultCount       = 30   // F_lookup
-	DefaultRemembered  = 5000 // nodes asked, and results given
-	MaxRemembered      = 50_000
-	searchBucket       = table.DefaultBucketSize // candidates
-	perRegistrar       = 6                       // results that count until others have contributed
-	enoughContributors = 3
-	maxTaken           = 16 // ads, and auxiliary records, of one answer
+	DefaultCount      = 30   // F_lookup
+	DefaultRemembered = 5000 // nodes asked, and results given
+	MaxRemembered     = 50_000
+	searchBucket      = table.DefaultBucketSize // candidates
+	maxTaken          = 16                      // ads, and auxiliary records, of one answer
 
 	maxRounds     = 4  // of one walk
 	freshWindow   = 10 // answers that decide about another round
@@ -216,12 +214,17 @@ func (s *Search) choose(now time.Duration) *entry {
 	return nil
 }
 
-// farthest returns a node of the farthest bucket in which not enough have been asked.
+// farthest returns a node of the farthest bucket in which nobody has been asked. When all buckets
+// have had one, it returns a node of the farthest bucket in which not enough have been asked. So a
+// lookup has results of registrars at many distances: far ones mostly hold the ads of those who
+// register most, and the closest ones hold those of everybody.
 func (s *Search) farthest(now time.Duration) *entry {
-	for i := range NumBuckets {
-		if s.perWalk[i] < s.cfg.PerBucket*(1+s.rounds) {
-			if e := s.askable(now, i); e != nil {
-				return e
+	for _, most := range [...]int{1, s.cfg.PerBucket * (1 + s.rounds)} {
+		for i := range NumBuckets {
+			if s.perWalk[i] < most {
+				if e := s.askable(now, i); e != nil {
+					return e
+				}
 			}
 		}
 	}
@@ -300,6 +303,9 @@ func (s *Search) distances(bucket int) []uint {
 func (s *Search) endWalk(now time.Duration) {
 	s.release(now)
 	for _, n := range s.mates.take() {
+		if !s.cfg.Stream && len(s.results) >= s.cfg.Count { // without them
+			break
+		}
 		if !s.given.has(now, n.Record.ID(), n.Record.Seq()) {
 			s.give(now, n)
 		}
@@ -383,46 +389,6 @@ func (s *Search) unasked(now time.Duration, nodes []Node) (list []Node) {
 	return list
 }
 
-// contribute takes the ads of a registrar. Until three registrars have returned ads, each may give
-// a few only: one liar must not be all of a result.
-func (s *Search) contribute(now time.Duration, id enr.ID, ads []Node) {
-	if len(ads) == 0 {
-		return
-	}
-	s.stats.Contributors++
-	if !s.diverse {
-		s.sources[id] += 0
-		s.diverse = len(s.sources) >= enoughContributors
-	}
-	for _, n := range ads {
-		switch {
-		case n.Record == nil || n.Record.ID() == s.cfg.Self || s.given.has(now, n.Record.ID(), n.Record.Seq()):
-		case !s.cfg.Stream && s.mates.hold(n, s.cfg.Remembered):
-		case s.diverse:
-			s.give(now, n)
-		case s.sources[id] < perRegistrar:
-			s.sources[id]++
-			s.give(now, n)
-		default:
-			s.held = append(s.held, n)
-		}
-	}
-	if s.diverse {
-		s.release(now)
-		clear(s.sources)
-	}
-}
-
-// release gives the results that were held.
-func (s *Search) release(now time.Duration) {
-	for _, n := range s.held {
-		if !s.given.has(now, n.Record.ID(), n.Record.Seq()) && (s.cfg.Stream || !s.mates.hold(n, s.cfg.Remembered)) {
-			s.give(now, n)
-		}
-	}
-	s.held = nil
-}
-
 func (s *Search) give(now time.Duration, n Node) {
 	id := n.Record.ID()
 	if !s.given.ever(id) {
@@ -458,7 +424,7 @@ func (s *Search) Take() []Node {
 func (s *Search) Results() []Node { return slices.Clone(s.results) }
 
 // Done reports whether the search has ended: nobody is left to ask, or enough advertisers were
-// found at three registrars or more. A Stream does not end.
+// found at ten registrars or more. A Stream does not end.
 func (s *Search) Done() bool {
 	return s.ended || !s.cfg.Stream && s.diverse && len(s.results) >= s.cfg.Count
 }
