@@ -1,14 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/fastpath/xdp"
+	"github.com/fastdisc/discv5/internal/cli"
 )
 
 // parseXDP parses the interfaces of --xdp.
@@ -26,6 +29,30 @@ func (o *options) parseXDP() error {
 		o.xdp = append(o.xdp, i)
 	}
 	return nil
+}
+
+// checkXDP checks that the interfaces of --xdp exist.
+func (o *options) checkXDP() error {
+	for _, i := range o.xdp {
+		if _, err := net.InterfaceByName(i.Name); err != nil {
+			return cli.Usagef("%s: there is no interface %s", o.from("xdp"), i.Name)
+		}
+	}
+	return nil
+}
+
+// xdpError returns an error of a start as --xdp causes it, or err itself. An interface of the wrong
+// kind is a mistake in the settings.
+func (o *options) xdpError(err error) error {
+	bad := errors.Is(err, xdp.ErrInterface)
+	if !bad && !errors.Is(err, xdp.ErrUnsupported) {
+		return err
+	}
+	err = fmt.Errorf("%s: %s", o.from("xdp"), cli.OneLine(err, "discv5", "accelerate", "xdp"))
+	if bad {
+		err = cli.Usage(err)
+	}
+	return err
 }
 
 // accelerate makes the node receive from the interfaces of --xdp, behind the filter of cfg if there

@@ -62,7 +62,7 @@ func (n *network) run(ctx context.Context, node *discv5.Node, log *slog.Logger) 
 			log.Error("the record cannot be changed for the fork; retrying", "fork", e.Fork.Name, "err", e.Err)
 			return
 		}
-		log.Info("fork rules changed", "fork", e.Fork.Name, "digest", e.Fork.Digest, "removed", e.Removed)
+		log.Info("fork rules changed", "fork", e.Fork.Name, "digest", e.Fork.Digest.String(), "removed", e.Removed)
 	})
 	<-warned
 }

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
-	"github.com/fastdisc/discv5/fastpath/xdp"
 	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/statuspage"
@@ -145,6 +144,9 @@ func (d *daemon) makeNode() error {
 	if warning != "" {
 		d.warnings = append(d.warnings, warning)
 	}
+	if err := o.checkXDP(); err != nil {
+		return err
+	}
 	cfg := o.nodeConfig(key)
 	plan := d.fitMemory()
 	d.maxSessions = plan.sessions
@@ -172,10 +174,7 @@ func (d *daemon) makeNode() error {
 	if errors.Is(err, discv5.ErrConfig) {
 		return cli.Usage(err)
 	}
-	if errors.Is(err, xdp.ErrInterface) || errors.Is(err, xdp.ErrUnsupported) {
-		return fmt.Errorf("%s: %w", o.from("xdp"), err)
-	}
-	return err
+	return o.xdpError(err)
 }
 
 // listen creates the node. If the system has no IPv6, it leaves out IPv6 addresses that the user
@@ -228,7 +227,11 @@ func (d *daemon) logStartup() {
 	for _, a := range endpoints {
 		d.log.Info("advertised", "addr", a, "from", d.originOf(a, addrs))
 		if c := netaddr.ClassOf(a.Addr()); c != netaddr.Global && !slices.ContainsFunc(o.advertise, sameIP(a)) {
-			d.log.Warn("only nodes of this network can reach the advertised address; name a public one with --extip", "addr", a, "reach", c)
+			who := "nodes of this network"
+			if c == netaddr.Loopback {
+				who = "this machine"
+			}
+			d.log.Warn("only "+who+" can reach the advertised address; name a public one with --extip", "addr", a, "reach", c)
 		}
 	}
 	if len(endpoints) == 0 {
@@ -238,7 +241,7 @@ func (d *daemon) logStartup() {
 		d.log.Info("registrar of topics", "capacity", o.topicsCapacity, "wait_scale", o.topicsScale)
 	}
 	later := len(o.sources) - len(contacts(o.sources))
-	d.log.Info("contacts", "bootnodes", len(o.sources)-later, "dns", later, "known", len(d.seeds), "bans", len(o.bans), "networks", len(o.restrict))
+	d.log.Info("contacts", "bootnodes", len(o.sources)-later, "dns", later, "known", len(d.seeds), "bans", len(o.bans), "netrestrict", len(o.restrict))
 }
 
 func sameIP(a netip.AddrPort) func(netip.AddrPort) bool {

@@ -172,7 +172,7 @@ func TestSampleConfig(t *testing.T) {
 	text, manual := readText(t, "deploy", "bootnode.toml"), readText(t, "docs", "OPERATING.md")
 	// Without the comment signs of its settings the file is still valid.
 	assignments := regexp.MustCompile(`(?m)^# ([a-z][a-z0-9.-]* = .*)$`)
-	settings, err := readConfig(write(t, assignments.ReplaceAllString(text, "$1"), 0o600))
+	settings, err := readConfig(write(t, assignments.ReplaceAllString(text, "$1"), 0o600), "--config")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,11 +83,7 @@ func (s *storage) addresses(id enr.ID) (states []discv5.AddressState, err error)
 }
 
 // address serves /address: the states of the node's own addresses.
-func (p pages) address(rw http.ResponseWriter, r *http.Request) {
-	if r.URL.RawQuery != "" {
-		http.Error(rw, "/address takes no parameters", http.StatusBadRequest)
-		return
-	}
+func (p pages) address(rw http.ResponseWriter, _ *http.Request) {
 	writeJSON(rw, p.node.AddressStates())
 }
 
@@ -174,8 +170,8 @@ type listener struct {
 }
 
 // endpointWarnings returns warnings about endpoints of --extip that are addresses of this machine
-// where the node does not answer, or will not for long. It skips other endpoints: a NAT may forward
-// them.
+// where the node does not answer, or will not for long. A NAT may forward other endpoints, except
+// to a node that listens on loopback addresses only.
 func endpointWarnings(named []netip.AddrPort, listeners []listener, m machine) (warnings []string) {
 	list, err := m.Addrs()
 	if err != nil {
@@ -184,6 +180,9 @@ func endpointWarnings(named []netip.AddrPort, listeners []listener, m machine) (
 	for _, n := range named {
 		i := slices.IndexFunc(list, func(a hostaddr.Addr) bool { return a.Addr() == n.Addr() })
 		if i < 0 {
+			if !n.Addr().IsLoopback() && !slices.ContainsFunc(listeners, func(l listener) bool { return !l.addr.Addr().IsLoopback() }) {
+				warnings = append(warnings, fmt.Sprintf("--extip %s: each --addr is a loopback address, so that other machines cannot reach the node", n.Addr()))
+			}
 			continue
 		}
 		warn := func(text string) {

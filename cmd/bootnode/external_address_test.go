@@ -252,6 +252,9 @@ func TestExtIPWarnings(t *testing.T) {
 		want        string // part of the warning; empty for none
 	}{
 		{"of another machine", "91.2.2.2:9000", ownAddr(v4, nil), "0.0.0.0:9000", true, ""},
+		{"another machine, loopback", "91.2.2.2:5", ownAddr(v4, nil), "127.0.0.1:9000", true, "each --addr is a loopback address"},
+		{"another machine, IPv6 loopback", "[2a00::2]:5", ownAddr(v6, nil), "[::1]:9000", true, "each --addr is a loopback address"},
+		{"loopback at loopback", "127.0.0.2:9000", ownAddr(v4, nil), "127.0.0.1:9000", true, ""},
 		{"wildcard", "91.1.1.1:9000", ownAddr(v4, nil), "0.0.0.0:9000", true, ""},
 		{"bound", "91.1.1.1:9000", ownAddr(v4, nil), "91.1.1.1:9000", false, ""},
 		{"another one bound", "91.1.1.1:9000", ownAddr(v4, nil), "91.1.1.7:9000", false, "no --addr listens"},

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/statuspage"
 )
 
 // group runs a daemon for each network of the configuration file, with one HTTP server for all. The
@@ -194,7 +195,7 @@ func (g *group) handler() http.Handler {
 			mux.Handle("/", h)
 		}
 	}
-	mux.HandleFunc("GET /networks", g.networks)
+	mux.HandleFunc("GET /networks", statuspage.WithoutParameters(g.networks))
 	mux.HandleFunc("GET /healthz", g.health)
 	return mux
 }

@@ -183,15 +183,16 @@ func TestNetworkSettings(t *testing.T) {
 		"same name":      {`"b"`, `"a"`, "second network a"},
 		"unknown key":    {`addr = [":1"]`, `adr = [":1"]`, "did you mean addr?"},
 		"of the process": {`addr = [":1"]`, `http = "127.0.0.1:1"`, "whole process"},
-		"same port":      {`":2"`, `"127.0.0.1:1"`, "both listen on"},
+		"same port":      {`":2"`, `"127.0.0.1:1"`, "both listen on port 1, at 0.0.0.0:1 and 127.0.0.1:1"},
 		"same directory": {`addr = [":1"]`, "addr = [\":1\"]\ndatadir = \"/x\"\n[[network]]\nname = \"c\"\naddr = [\":3\"]\ndatadir = \"/x/\"", "same data directory"},
 		"same key":       {`addr = [":1"]`, "addr = [\":1\"]\nnodekey = \"/x\"\n[[network]]\nname = \"c\"\naddr = [\":3\"]\nnodekey = \"/x\"", "same private key"},
 		"bad value":      {`addr = [":1"]`, "addr = [\":1\"]\nserve = \"network\"", "network a:"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Replace(two, c.old, c.new, 1)
-			if _, err := load([]string{"--config", write(t, text, 0o600)}, nil); err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%v, want %q", err, c.want)
+			file := write(t, text, 0o600)
+			if _, err := load([]string{"--config", file}, nil); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), file+":") {
+				t.Errorf("%v, want %q and a line of the file", err, c.want)
 			}
 		})
 	}

@@ -42,7 +42,7 @@ func (p pages) reason() string {
 		return "closing"
 	default:
 		if err := p.node.Err(); err != nil {
-			return cli.OneLine(err)
+			return cli.OneLine(err, "discv5", "engine", "fastpath")
 		}
 	}
 	return ""
@@ -149,11 +149,7 @@ type bucketsView struct {
 }
 
 // buckets serves /buckets: the buckets that are not empty, farthest first.
-func (p pages) buckets(rw http.ResponseWriter, r *http.Request) {
-	if r.URL.RawQuery != "" {
-		http.Error(rw, "/buckets takes no parameters", http.StatusBadRequest)
-		return
-	}
+func (p pages) buckets(rw http.ResponseWriter, _ *http.Request) {
 	at := make(map[int]*bucketView)
 	for n := range p.node.AllNodes() {
 		d := n.Distance

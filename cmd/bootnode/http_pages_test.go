@@ -99,6 +99,10 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "/nodes?%zz", 400, "query"},
 		{"GET", "/nodes?" + strings.Repeat("x", 200) + "=%0a%3Cb%3E", 400, "unknown parameter"},
 		{"GET", "/buckets?distance=1", 400, "no parameters"},
+		{"GET", "/status?x=1", 400, "/status takes no parameters"},
+		{"GET", "/forks?x=1", 400, "/forks takes no parameters"},
+		{"GET", "/address?x=1", 400, "/address takes no parameters"},
+		{"GET", "/eth/v1/node/identity?x=1", 400, "no parameters"},
 		{"POST", "/nodes", 405, ""},
 		{"GET", "/metrics", 404, ""}, // which --metrics serves
 		{"DELETE", "/buckets", 405, ""},

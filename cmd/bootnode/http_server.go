@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/statuspage"
 )
 
 // Bounds of the HTTP server.
@@ -119,12 +120,12 @@ func (p pages) handler() http.Handler {
 		p.page.Register(mux)
 	}
 	mux.HandleFunc("GET /healthz", p.health)
-	mux.HandleFunc("GET /eth/v1/node/identity", p.identity)
-	mux.HandleFunc("GET /address", p.address)
-	mux.HandleFunc("GET /forks", p.forks)
+	mux.HandleFunc("GET /eth/v1/node/identity", statuspage.WithoutParameters(p.identity))
+	mux.HandleFunc("GET /address", statuspage.WithoutParameters(p.address))
+	mux.HandleFunc("GET /forks", statuspage.WithoutParameters(p.forks))
 	large := make(chan struct{}, httpLarge)
 	mux.Handle("GET /nodes", bounded(large, p.nodes))
-	mux.Handle("GET /buckets", bounded(large, p.buckets))
+	mux.Handle("GET /buckets", bounded(large, statuspage.WithoutParameters(p.buckets)))
 	mux.Handle("GET /topics", bounded(large, p.topics))
 	if p.pprof {
 		// The profiles of package runtime. The command line is missing: it may hold the private

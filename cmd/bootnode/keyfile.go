@@ -51,21 +51,21 @@ func findKey(o *options, dir string) (key *enr.PrivateKey, warning string, err e
 		key, err = enr.ParsePrivateKeyHex(o.keyHex)
 		return key, "", err // checkKey has checked it
 	case o.nodeKey != "":
-		return readKey(o.nodeKey)
+		return readKey(o.from("nodekey"), o.nodeKey)
 	case dir == "":
 		return nil, "", nil
 	}
-	key, warning, err = readKey(filepath.Join(dir, "nodekey"))
+	key, warning, err = readKey("key file", filepath.Join(dir, "nodekey"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", nil
 	}
 	return key, warning, err
 }
 
-// readKey reads a key file. Its errors are usage errors: readKey never changes the file, and only
+// readKey reads a key file. what names the file, or the setting that does, in errors. They errors are usage errors: readKey never changes the file, and only
 // the user knows what it should hold. A pipe is an error too, because reading it could block the
 // start.
-func readKey(path string) (key *enr.PrivateKey, warning string, err error) {
+func readKey(what, path string) (key *enr.PrivateKey, warning string, err error) {
 	defer func() {
 		if err != nil {
 			err = cli.Usage(err)
@@ -73,20 +73,20 @@ func readKey(path string) (key *enr.PrivateKey, warning string, err error) {
 	}()
 	f, err := cli.OpenRegular(path)
 	if err != nil {
-		return nil, "", fmt.Errorf("key file: %w", err)
+		return nil, "", fmt.Errorf("%s: %w", what, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, "", fmt.Errorf("key file: %w", err)
+		return nil, "", fmt.Errorf("%s: %w", what, err)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
 	if err != nil {
-		return nil, "", fmt.Errorf("key file: %w", err)
+		return nil, "", fmt.Errorf("%s: %w", what, err)
 	}
 	defer clear(text)
 	if key, err = enr.ParsePrivateKeyHex(string(text)); err != nil {
-		return nil, "", fmt.Errorf("key file %s: want a private key of 64 hexadecimal digits", path)
+		return nil, "", fmt.Errorf("%s %s: want a private key of 64 hexadecimal digits", what, path)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		warning = fmt.Sprintf("key file %s has mode %04o: other users may read it; run chmod 600", path, info.Mode().Perm())

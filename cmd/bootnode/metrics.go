@@ -67,7 +67,7 @@ func newCollector(node *discv5.Node) *collector {
 	gauge("sessions", "Sessions.", func(s *discv5.Stats) float64 { return float64(s.Sessions.Sessions) })
 	gauge("challenges", "WHOAREYOU packets that wait for their handshake.", func(s *discv5.Stats) float64 { return float64(s.Sessions.Challenges) })
 	gauge("table_nodes", "Nodes in the table.", func(s *discv5.Stats) float64 { return float64(s.Table) })
-	gauge("table_live_nodes", "Nodes in the table that have answered.", func(s *discv5.Stats) float64 { return float64(s.Live) })
+	gauge("table_live_nodes", "Nodes in the table that have answered a PING and have not failed too often since.", func(s *discv5.Stats) float64 { return float64(s.Live) })
 	gauge("pending_requests", "Requests of this node that wait for a response.", func(s *discv5.Stats) float64 { return float64(s.Requests) })
 	gauge("handshake_tasks", "Handshakes and record checks that wait for a worker.", func(s *discv5.Stats) float64 { return float64(s.Tasks) })
 	count("sessions_evicted_total", "Sessions evicted by newer ones.", "", "", func(s *discv5.Stats) uint64 { return s.Sessions.Evicted })

@@ -101,7 +101,7 @@ func (r *reloader) apply(o *options) error {
 	}
 	// The system may not have reported a change.
 	r.node.RefreshAddresses()
-	args := []any{"bootnodes", len(o.sources), "bans", len(o.bans), "networks", len(o.restrict), "log_level", o.level}
+	args := []any{"bootnodes", len(o.sources), "bans", len(o.bans), "netrestrict", len(o.restrict), "log_level", o.level}
 	if late := restartNeeded(r.o, o); len(late) > 0 {
 		args = append(args, "after_restart", strings.Join(late, ","))
 	}

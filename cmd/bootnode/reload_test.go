@@ -96,7 +96,7 @@ func TestReload(t *testing.T) {
 	// a restart.
 	f.write("bans", "")
 	f.write("config.toml", "bootnodes-file = \""+f.path("nodes")+"\"\nnetrestrict = \"127.0.0.0/8\"\nlog-level = \"debug\"\nmax-sessions = 1000\n")
-	if line := p.hangUp(t, good); !strings.Contains(line, "networks=1") || !strings.Contains(line, "after_restart=max-sessions") {
+	if line := p.hangUp(t, good); !strings.Contains(line, "netrestrict=1") || !strings.Contains(line, "after_restart=max-sessions") {
 		t.Errorf("log %q", line)
 	}
 	eventually(t, "node in the table after its ban", func() bool { return p.metric(t, "discv5_table_live_nodes") == 1 })

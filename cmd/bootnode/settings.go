@@ -73,7 +73,7 @@ type options struct {
 
 	net chainOptions
 
-	name        string     // of a [[network]]
+	name, where string     // of a [[network]]: its name, and its file and line
 	networkList []*options // of the [[network]] tables; empty for one network
 
 	config  string
@@ -323,10 +323,10 @@ func (o *options) environment(environ []string) (map[string]variable, error) {
 		warning := "environment variable " + name + " is not a setting"
 		var names []string
 		for _, n := range cli.FlagNames(o.flags) {
-			names = append(names, envName(n))
+			names = append(names, strings.TrimPrefix(envName(n), envPrefix))
 		}
-		if near := cli.Nearest(name, names); near != "" {
-			warning += "; " + near + " is"
+		if near := cli.Nearest(bare, names); near != "" { // the prefix says nothing
+			warning += "; " + envPrefix + near + " is"
 		}
 		o.warnings = append(o.warnings, warning)
 	}
@@ -335,8 +335,9 @@ func (o *options) environment(environ []string) (map[string]variable, error) {
 
 // configFile reads the file of --config, if there is one, and returns its settings by name.
 func (o *options) configFile(env map[string]variable) (map[string]setting, []networkEntry, error) {
+	from := "--config"
 	if v, ok := env["config"]; ok && !o.flags.Changed("config") {
-		o.config = v.value
+		o.config, from = v.value, v.name
 	}
 	if o.config == "" {
 		if o.flags.Changed("config") {
@@ -344,7 +345,7 @@ func (o *options) configFile(env map[string]variable) (map[string]setting, []net
 		}
 		return nil, nil, nil
 	}
-	settings, err := readConfig(o.config)
+	settings, err := readConfig(o.config, from)
 	if err != nil {
 		return nil, nil, err
 	}

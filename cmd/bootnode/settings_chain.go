@@ -151,9 +151,9 @@ func (c *chainOptions) describeChain(now time.Time) []any {
 		name = c.flags.Config
 	}
 	list, i := c.chain.Forks(), c.chain.At(now)
-	args := []any{"network", cli.OneLine(errors.New(name)), "layer", c.chain.Layer(), "serve", c.serving(), "fork", list[i].Name, "digest", list[i].Digest}
+	args := []any{"chain", cli.OneLine(errors.New(name)), "layer", c.chain.Layer(), "serve", c.serving(), "fork", list[i].Name, "digest", list[i].Digest.String()}
 	if i+1 < len(list) && !list[i+1].Start.IsZero() {
-		args = append(args, "next", list[i+1].Name, "next_digest", list[i+1].Digest, "next_start", list[i+1].Start.UTC())
+		args = append(args, "next", list[i+1].Name, "next_digest", list[i+1].Digest.String(), "next_start", list[i+1].Start.UTC())
 	}
 	return args
 }

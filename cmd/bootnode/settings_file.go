@@ -33,11 +33,11 @@ type setting struct {
 }
 
 // readConfig reads a configuration file. "log.level", log.level, and level below [log] have the
-// same name.
-func readConfig(path string) ([]setting, error) {
+// same name. from is the flag or the variable that names the file.
+func readConfig(path, from string) ([]setting, error) {
 	text, err := readFile(path, maxConfig)
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, fmt.Errorf("%s: %w", from, err)
 	}
 	// The decoder finds every mistake, duplicate keys among them. The parser below it knows the
 	// line of each key.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -79,7 +80,7 @@ func splitTables(settings []setting) (rest []setting, tables []networkEntry, err
 // override all others; what a table does not have is as for a process with one network.
 func (o *options) loadNetworks(args []string, env map[string]variable, file map[string]setting, tables []networkEntry) error {
 	for _, t := range tables {
-		n := &options{origin: make(map[string]string), name: t.name}
+		n := &options{origin: make(map[string]string), name: t.name, where: t.where}
 		n.flags = flagSet(n)
 		if err := n.flags.Parse(args); err != nil {
 			return cli.FlagError(err, n.flags)
@@ -111,8 +112,8 @@ func (o *options) loadNetworks(args []string, env map[string]variable, file map[
 			}
 		}
 		// Those of the process serve all networks.
-		n.http, n.metrics, n.pprof = "", "", false
-		for _, name := range []string{"http", "metrics", "pprof"} {
+		n.http, n.metrics, n.pprof, n.vhosts = "", "", false, nil
+		for _, name := range []string{"http", "metrics", "pprof", "http-vhosts"} {
 			delete(n.origin, name)
 		}
 		if err := n.validate(); err != nil {
@@ -128,22 +129,40 @@ func (o *options) checkNetworks() error {
 	for i, a := range o.networkList {
 		for _, b := range o.networkList[:i] {
 			switch {
-			case a.keyHex != "" && a.keyHex == b.keyHex, a.nodeKey != "" && a.nodeKey == b.nodeKey:
-				return fmt.Errorf("networks %s and %s have the same private key", b.name, a.name)
+			case a.keyHex != "" && a.keyHex == b.keyHex:
+				return conflict(b, a, "nodekeyhex", "have the same private key")
+			case a.nodeKey != "" && filepath.Clean(a.nodeKey) == filepath.Clean(b.nodeKey):
+				return conflict(b, a, "nodekey", "have the same private key")
 			case a.dataDir != "" && filepath.Clean(a.dataDir) == filepath.Clean(b.dataDir):
-				return fmt.Errorf("networks %s and %s have the same data directory %s", b.name, a.name, a.dataDir)
+				return conflict(b, a, "datadir", "have the same data directory "+a.dataDir)
 			}
 			for _, x := range slices.Concat(a.listen, a.optional6) {
 				for _, y := range slices.Concat(b.listen, b.optional6) {
 					same := x.Port() == y.Port() && x.Port() != 0 && netaddr.FamilyOf(x.Addr()) == netaddr.FamilyOf(y.Addr())
 					if same && (x.Addr() == y.Addr() || x.Addr().IsUnspecified() || y.Addr().IsUnspecified()) {
-						return fmt.Errorf("networks %s and %s both listen on %s; set addr in each [[network]]", b.name, a.name, x)
+						on := x.String()
+						if x != y {
+							on = fmt.Sprintf("port %d, at %s and %s", x.Port(), y, x)
+						}
+						return conflict(b, a, "addr", "both listen on "+on+"; set addr in each [[network]]")
 					}
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// conflict returns an error about a setting of two networks. It names where each of them got the
+// setting, or else where its table begins.
+func conflict(a, b *options, name, text string) error {
+	var places []string
+	for _, n := range []*options{a, b} {
+		if p := cmp.Or(n.origin[name], n.where); !slices.Contains(places, p) {
+			places = append(places, p)
+		}
+	}
+	return fmt.Errorf("%s: networks %s and %s %s", strings.Join(places, " and "), a.name, b.name, text)
 }
 
 // network returns the settings of a network, or nil.

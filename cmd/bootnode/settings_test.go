@@ -82,7 +82,7 @@ func TestEverySettingHasAllForms(t *testing.T) {
 		if f.Value.Type() != "int" && f.Value.Type() != "bool" && f.Value.Type() != "float64" {
 			written = `"` + value + `"`
 		}
-		s, err := readConfig(write(t, f.Name+" = "+written, 0o600))
+		s, err := readConfig(write(t, f.Name+" = "+written, 0o600), "--config")
 		if err != nil || len(s) != 1 || s[0].name != f.Name {
 			t.Fatalf("%s: %v, %v", f.Name, s, err)
 		}
@@ -146,7 +146,7 @@ func TestSettingErrors(t *testing.T) {
 		{"config in config", func() []string { return config("config = \"other\"") }, nil, []string{"command line only"}},
 		{"bootnode in config", func() []string { return config("sockets = 1\nbootnodes = [\n\"enr:AAAA\"]") }, nil, []string{"c.toml:2: ", "bootnode 1: "}},
 		{"empty address list", func() []string { return config("addr = []") }, nil, []string{"c.toml:1: addr is empty"}},
-		{"no file", func() []string { return []string{"--config", filepath.Join(dir, "missing")} }, nil, []string{"configuration: ", "no such file"}},
+		{"no file", func() []string { return []string{"--config", filepath.Join(dir, "missing")} }, nil, []string{"--config: ", "no such file"}},
 		{"empty name", func() []string { return []string{"--config", ""} }, nil, []string{"--config is empty"}},
 		{"long file", func() []string { return config(long) }, nil, []string{"longer than"}},
 		{"environment type", nil, []string{"DISCV5_PPROF=perhaps"}, []string{"DISCV5_PPROF: want true or false"}},
@@ -320,7 +320,7 @@ func TestConfigLines(t *testing.T) {
 	} {
 		t.Run(c.text, func(t *testing.T) {
 			path := write(t, c.text, 0o600)
-			list, err := readConfig(path)
+			list, err := readConfig(path, "--config")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -356,7 +356,7 @@ func TestCheckAndPrintConfig(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--check-config", "--netrestrict", "10.0.0.0/8"}, "settings are good: 0 bootnodes, 0 bans, 1 networks\n"},
+		{[]string{"--check-config", "--netrestrict", "10.0.0.0/8"}, "settings are good: 0 bootnodes, 0 bans, 1 netrestrict prefixes\n"},
 		{[]string{"--print-config", "--sockets", "2"}, "sockets = 2 # --sockets\n"},
 	} {
 		dir := filepath.Join(t.TempDir(), "none")

@@ -156,6 +156,9 @@ func (o *options) parseHTTP() error {
 		names = append(names, cli.SplitList(list)...)
 	}
 	o.vhosts = names
+	if o.http == "" && o.metrics == "" {
+		o.warnUseless("--http", "http-vhosts")
+	}
 	host, err := o.parseHostPort("http", o.http)
 	if err != nil {
 		return err
@@ -216,12 +219,19 @@ func (o *options) checkTopics() error {
 	if x := o.topicsScale; !(x > 0 && x <= topic.MaxWaitScale) {
 		return fmt.Errorf("%s %v: want more than 0, and at most %d", o.from("topics-wait-scale"), x, topic.MaxWaitScale)
 	}
-	for _, name := range []string{"topics-capacity", "topics-wait-scale"} {
-		if !o.topics && o.origin[name] != "" {
-			o.warnings = append(o.warnings, o.from(name)+" has no effect without --topics")
-		}
+	if !o.topics {
+		o.warnUseless("--topics", "topics-capacity", "topics-wait-scale")
 	}
 	return nil
+}
+
+// warnUseless warns about settings that need another one to have an effect.
+func (o *options) warnUseless(need string, names ...string) {
+	for _, name := range names {
+		if o.origin[name] != "" {
+			o.warnings = append(o.warnings, o.from(name)+" has no effect without "+need)
+		}
+	}
 }
 
 // parseLimits parses the limits by prefix.
@@ -305,6 +315,14 @@ func checkSettings(o *options) (warnings []string, err error) {
 		return nil, err
 	case err != nil: // a start runs without a directory
 		dir = ""
+	default:
+		err = probeDataDir(dir)
+	}
+	if err != nil {
+		warnings = append(warnings, "no data directory: "+cli.OneLine(err)+"; the bootnode would run without persistence")
+	}
+	if err := o.checkXDP(); err != nil {
+		return nil, err
 	}
 	key, warning, err := findKey(o, dir)
 	if err != nil {
@@ -337,11 +355,21 @@ func checkSettings(o *options) (warnings []string, err error) {
 func check(o *options, stdout, stderr io.Writer) int {
 	warnings, err := checkSettings(o)
 	if err != nil {
+		if o.name != "" {
+			err = fmt.Errorf("network %s: %w", o.name, err)
+		}
 		return printErr(stderr, err)
 	}
 	log := slog.New(slog.NewTextHandler(stderr, nil))
+	if o.name != "" {
+		log = log.With("network", o.name)
+	}
 	for _, w := range slices.Concat(o.warnings, warnings) {
 		log.Warn(w)
 	}
-	return printOut(stdout, stderr, fmt.Sprintf("settings are good: %d bootnodes, %d bans, %d networks\n", len(o.sources), len(o.bans), len(o.restrict)))
+	line := fmt.Sprintf("settings are good: %d bootnodes, %d bans, %d netrestrict prefixes\n", len(o.sources), len(o.bans), len(o.restrict))
+	if o.name != "" {
+		line = "network " + o.name + ": " + line
+	}
+	return printOut(stdout, stderr, line)
 }

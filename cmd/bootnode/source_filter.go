@@ -61,6 +61,9 @@ func (o *options) parseFilter() error {
 	if f.config.Mode, err = filter.ParseMode(f.mode); err != nil {
 		return fmt.Errorf("%s %s: want auto, socket, tc, xdp or none", o.from(filterFlags[0]), quote.Short(f.mode))
 	}
+	if f.config.Mode == filter.None {
+		o.warnUseless("--filter", filterFlags[1:]...)
+	}
 	for _, list := range f.interfaces {
 		f.config.Interfaces = append(f.config.Interfaces, cli.SplitList(list)...)
 	}

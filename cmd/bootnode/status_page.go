@@ -13,7 +13,7 @@ import (
 // newStatusPage returns the page of the node.
 func (d *daemon) newStatusPage() *statuspage.Page {
 	p := statuspage.New(statuspage.Config{
-		Node: d.node, Version: version.Line("bootnode"), Conditions: d.conditions,
+		Node: d.node, Version: version.Line("bootnode"), Name: d.networkName(), Conditions: d.conditions,
 		Limits: statuspage.Limits{
 			Sessions: d.maxSessions, Challenges: session.DefaultMaxChallenges, Tasks: engine.DefaultMaxTasks, OwnRequests: engine.DefaultMaxRequests,
 			Unverified: discv5.DefaultUnverifiedRates(), Handshake: discv5.DefaultHandshakeRates(), Requests: discv5.DefaultRequestRates(),
@@ -24,6 +24,18 @@ func (d *daemon) newStatusPage() *statuspage.Page {
 		p.Note(statuspage.Warning, w)
 	}
 	return p
+}
+
+// networkName returns the name and the chain of the network for people; it is empty if the settings
+// name neither.
+func (d *daemon) networkName() string {
+	switch {
+	case d.network == nil:
+		return d.o.name
+	case d.o.name == "":
+		return d.network.String()
+	}
+	return d.o.name + " (" + d.network.String() + ")"
 }
 
 // note adds an event to the page, if there is one.

@@ -216,7 +216,7 @@ func dataDirOf(o *options) (string, error) {
 	case (err != nil || info.IsDir()) && !errors.Is(err, syscall.ENOTDIR):
 		return dir, nil
 	case o.dataDir == "":
-		return dir, fmt.Errorf("data directory %s: not a directory", dir)
+		return dir, fmt.Errorf("%s: not a directory", dir)
 	}
 	return dir, cli.Usage(fmt.Errorf("%s %s: not a directory", o.from("datadir"), dir))
 }
@@ -228,9 +228,26 @@ func openDataDir(o *options) (string, error) {
 		return dir, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return dir, fmt.Errorf("data directory: %w", err)
+		return dir, err
 	}
 	return dir, nil
+}
+
+// probeDataDir reports whether a start could create the data directory and write into it. It
+// creates a directory where the start would create something, and removes it.
+func probeDataDir(dir string) error {
+	at := dir
+	for {
+		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) || filepath.Dir(at) == at {
+			break
+		}
+		at = filepath.Dir(at)
+	}
+	probe, err := os.MkdirTemp(at, ".probe-")
+	if err != nil {
+		return err
+	}
+	return os.Remove(probe)
 }
 
 // keeper saves the nodes of the table and how reliable they are.

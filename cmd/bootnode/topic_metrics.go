@@ -38,7 +38,7 @@ func newTopicCollector(node *discv5.Node) *topicCollector {
 	}{
 		{"topic_ads", "Ads that this node stores for others.", prometheus.GaugeValue,
 			func(s *discv5.TopicStats) float64 { return float64(s.Ads) }},
-		{"topic_topics", "Topics of these ads.", prometheus.GaugeValue,
+		{"topic_topics", "Topics of the ads that this node stores.", prometheus.GaugeValue,
 			func(s *discv5.TopicStats) float64 { return float64(s.Topics) }},
 		{"topic_capacity", "Ads that this node can store; 0 if it is no registrar of topics.", prometheus.GaugeValue,
 			func(s *discv5.TopicStats) float64 { return float64(s.Capacity) }},
@@ -46,7 +46,7 @@ func newTopicCollector(node *discv5.Node) *topicCollector {
 			func(s *discv5.TopicStats) float64 { return s.Waited.Seconds() }},
 		{"topic_queries_total", "Requests for the ads of a topic (TOPICQUERY).", prometheus.CounterValue,
 			func(s *discv5.TopicStats) float64 { return float64(s.Queries) }},
-		{"topic_ads_returned_total", "Ads in the answers to these.", prometheus.CounterValue,
+		{"topic_ads_returned_total", "Ads in the responses to requests for the ads of a topic (TOPICQUERY).", prometheus.CounterValue,
 			func(s *discv5.TopicStats) float64 { return float64(s.Returned) }},
 		{"topic_key_failures_total", "Failed attempts to replace the key of tickets; the old key stays in use.", prometheus.CounterValue,
 			func(s *discv5.TopicStats) float64 { return float64(s.KeyFailures) }},

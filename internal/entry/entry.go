@@ -30,6 +30,7 @@ var (
 	ErrForm     = errors.New("want KEY=VALUE")
 	ErrKey      = errors.New("not a key that can be set")
 	ErrEndpoint = errors.New("the record takes this from the addresses of the node")
+	ErrTopics   = errors.New("--topics sets this")
 	ErrValue    = errors.New("does not fit the key")
 )
 
@@ -37,6 +38,9 @@ var (
 var reserved = []string{"id", "secp256k1"}
 
 var endpoints = []string{"ip", "ip6", "udp", "udp6"}
+
+// topicKeys say that the node is a registrar of topics.
+var topicKeys = []string{"ng", "topic-discovery"}
 
 // maxKey is the maximum length of a key: a record has 300 bytes.
 const maxKey = 64
@@ -63,6 +67,8 @@ func Parse(s string) (Entry, error) {
 		return Entry{}, fmt.Errorf("%s: %w", quote.Short(key), ErrKey)
 	case slices.Contains(endpoints, key):
 		return Entry{}, fmt.Errorf("%s: %w", key, ErrEndpoint)
+	case slices.Contains(topicKeys, key):
+		return Entry{}, fmt.Errorf("%s: %w", key, ErrTopics)
 	}
 	value, err := parseValue(key, text)
 	if err != nil {

@@ -198,6 +198,9 @@ func TestHealth(t *testing.T) {
 			n.Counts.Sockets.KernelDrops += 1 << 20
 			c.Add(time.Second)
 		}, Warning, "The kernel drops", 0},
+		{"error of packages", func(p *Page, n *pagetest.Node, c *testClock) {
+			n.Failure = errors.New("discv5: engine: fastpath: read udp: gone")
+		}, Failing, "A socket has failed: read udp: gone", 0},
 		{"sessions", func(p *Page, n *pagetest.Node, c *testClock) {
 			n.Counts.Sessions.Refused++
 			c.Add(time.Second)

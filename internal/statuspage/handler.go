@@ -33,11 +33,11 @@ func setHeaders(rw http.ResponseWriter) {
 func (p *Page) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{$}", p.index)
 	mux.HandleFunc("GET /live", p.live)
-	mux.HandleFunc("GET /status", func(rw http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /status", WithoutParameters(func(rw http.ResponseWriter, _ *http.Request) {
 		s, err := p.snapshot(p.cfg.Now())
 		writeJSON(rw, s, err)
-	})
-	mux.HandleFunc("GET /history", func(rw http.ResponseWriter, _ *http.Request) { writeJSON(rw, p.history(), nil) })
+	}))
+	mux.HandleFunc("GET /history", WithoutParameters(func(rw http.ResponseWriter, _ *http.Request) { writeJSON(rw, p.history(), nil) }))
 	mux.HandleFunc("GET /enr", func(rw http.ResponseWriter, _ *http.Request) { writeText(rw, p.node.LocalRecord().String()) })
 	mux.HandleFunc("GET /enode", func(rw http.ResponseWriter, _ *http.Request) {
 		e, ok := p.node.LocalRecord().Enode()
@@ -55,6 +55,18 @@ func (p *Page) Register(mux *http.ServeMux) {
 			rw.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 			_, _ = rw.Write(a.content) // an error means that the client has gone
 		})
+	}
+}
+
+// WithoutParameters returns a handler that refuses requests with parameters and passes others to h.
+func WithoutParameters(h http.HandlerFunc) http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery != "" {
+			setHeaders(rw)
+			http.Error(rw, r.URL.Path+" takes no parameters", http.StatusBadRequest)
+			return
+		}
+		h(rw, r)
 	}
 }
 

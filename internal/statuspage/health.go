@@ -3,6 +3,7 @@ package statuspage
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fastdisc/discv5"
@@ -17,6 +18,16 @@ const startupTime = 2 * time.Minute
 // the same number.
 const kernelDropsPerSecond = 100
 
+// errorText returns the text of an error without the names of packages. The caller makes control
+// characters visible.
+func errorText(err error) string {
+	text := ": " + err.Error()
+	for _, name := range []string{"discv5", "engine", "fastpath"} {
+		text = strings.ReplaceAll(text, ": "+name+": ", ": ")
+	}
+	return text[len(": "):]
+}
+
 // conditionsOf returns what an operator should know.
 func (p *Page) conditionsOf(now time.Time, s *Status, kernelDrops float64, refused bool) (list []Condition) {
 	add := func(level Level, format string, args ...any) {
@@ -28,12 +39,12 @@ func (p *Page) conditionsOf(now time.Time, s *Status, kernelDrops float64, refus
 	default:
 	}
 	if err := p.node.Err(); err != nil {
-		add(Failing, "A socket has failed: %v", err)
+		add(Failing, "A socket has failed: %s", errorText(err))
 	}
 	if s.Table.Live == 0 && now.Sub(p.started) >= startupTime {
 		reason := "no node has contacted it yet"
 		if d := p.node.Diagnose(); len(d.Reasons) > 0 {
-			reason = d.Reasons[0].Error()
+			reason = errorText(d.Reasons[0])
 		}
 		add(Warning, "The node knows nobody who answers: %s", reason)
 	}
@@ -139,7 +150,11 @@ func reachOf(a discv5.AddressState) Reach {
 		}
 		r.Reason += fmt.Sprintf(" (%s)", from)
 	case netaddr.ClassOf(a.Endpoint.Addr()) != netaddr.Global:
-		r.State, r.Reason = stateLocal, fmt.Sprintf("Only nodes of this network can reach this %v address (%s)", netaddr.ClassOf(a.Endpoint.Addr()), from)
+		who := "nodes of this network"
+		if a.Endpoint.Addr().IsLoopback() {
+			who = "this machine"
+		}
+		r.State, r.Reason = stateLocal, fmt.Sprintf("Only "+who+" can reach this %v address (%s)", netaddr.ClassOf(a.Endpoint.Addr()), from)
 	default:
 		r.State, r.Reason = stateUnproven, fmt.Sprintf("No peer from outside has made contact here yet; nothing speaks against the address (%s)", from)
 	}

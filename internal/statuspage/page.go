@@ -59,6 +59,8 @@ type Config struct {
 	Node    Node
 	Version string
 	Limits  Limits
+	// Name is the network of the node, for the title; empty for none.
+	Name string
 	// Fork names the fork of a record; default ForkOf.
 	Fork func(*enr.Record) string
 	// Conditions returns what the program around the node has to report; nil for nothing.

@@ -45,7 +45,7 @@
   function start() {
     stop();
     if (document.hidden) return;
-    source = new EventSource("/live?since=" + encodeURIComponent(version));
+    source = new EventSource("live?since=" + encodeURIComponent(version));
     source.onopen = () => show("Live", true);
     source.onerror = () => retry(5);
     source.addEventListener("bye", () => retry(30));

@@ -225,7 +225,7 @@ func TestText(t *testing.T) {
 			t.Errorf("%s: %q %v", path, body, r.Header)
 		}
 	}
-	for _, path := range []string{"/index.html", "/assets/", "/assets/x/page.css", "/live?x=1", "/live?since=-1", "/live?since=x", "/live?since=1&since=2"} {
+	for _, path := range []string{"/index.html", "/assets/", "/assets/x/page.css", "/live?x=1", "/status?x=1", "/history?span=day", "/live?since=-1", "/live?since=x", "/live?since=1&since=2"} {
 		if r, _ := get(t, s, path); r.StatusCode != http.StatusNotFound && r.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %s", path, r.Status)
 		}

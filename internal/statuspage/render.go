@@ -100,6 +100,7 @@ type view struct {
 	QR       qrCode
 	Version  uint64
 	Program  string
+	Name     string
 	Sections map[string]template.HTML
 }
 
@@ -118,7 +119,7 @@ func (p *Page) render(now time.Time) error {
 		r.qr, r.qrOf = qr, s.Identity.Record
 	}
 	p.mu.Lock()
-	v := view{Status: s, QR: r.qr, Program: s.Version, Charts: append(charts(&p.hour, "hour", "−1 h"), charts(&p.day, "day", "−24 h")...)}
+	v := view{Status: s, QR: r.qr, Program: s.Version, Name: p.cfg.Name, Charts: append(charts(&p.hour, "hour", "−1 h"), charts(&p.day, "day", "−24 h")...)}
 	p.mu.Unlock()
 	r.version++
 	if r.sections == nil {

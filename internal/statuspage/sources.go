@@ -65,6 +65,7 @@ func (c *sourceCounter) top() (list []LimitedSource, others int) {
 			total[s] += n
 		}
 	}
+	list = []LimitedSource{} // an empty list in JSON, not null
 	for s, n := range total {
 		list = append(list, LimitedSource{
 			Source: s.Prefix.String(), Cause: s.Cause.Info().Value, Seconds: n * int(sourceInterval/time.Second),
