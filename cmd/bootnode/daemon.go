@@ -231,7 +231,7 @@ func (d *daemon) logStartup() {
 			if c == netaddr.Loopback {
 				who = "this machine"
 			}
-			d.log.Warn("only "+who+" can reach the advertised address; name a public one with --extip", "addr", a, "reach", c)
+			d.log.Warn("only "+who+" can reach the advertised address; name a public one with --extip", "addr", a, "reach", c.String())
 		}
 	}
 	if len(endpoints) == 0 {

@@ -98,6 +98,15 @@ func TestSeveralNetworks(t *testing.T) {
 		t.Errorf("/healthz: %d %s", code, body)
 	}
 
+	for path, want := range map[string]string{"/": "cl (hoodi consensus)", "/network/el/": "el (hoodi execution)"} {
+		if _, body := p.get(t, path); !strings.Contains(body, "<title>"+want+" - discv5 bootnode</title>") || strings.Contains(body, `href="/status"`) {
+			t.Errorf("%s does not name %s, or links to another network", path, want)
+		}
+	}
+	if code, body := p.get(t, "/networks?x=1"); code != 400 || !strings.Contains(body, "no parameters") {
+		t.Errorf("a parameter of /networks: %d %s", code, body)
+	}
+
 	// A reload bans the peer of one network.
 	rewrite := func(text string) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

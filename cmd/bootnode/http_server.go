@@ -72,7 +72,7 @@ func (w *webServer) serve(h http.Handler, vhosts []string, answer time.Duration,
 		MaxHeaderBytes: httpHeaders,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	log.Info("serving "+w.flag, "addr", w.listener.Addr())
+	log.Info("serving "+w.flag, "addr", w.listener.Addr().String())
 	go func() {
 		if err := w.server.Serve(w.listener); err != nil && !w.closing.Load() {
 			log.Error("HTTP server", "flag", w.flag, "err", err)

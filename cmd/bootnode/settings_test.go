@@ -375,8 +375,8 @@ func TestCheckAndPrintConfig(t *testing.T) {
 		"--http":        {"--http", "nowhere"},
 		"--metrics":     {"--metrics", "nowhere"},
 		"--nodekeyhex":  {"--nodekeyhex", hexKey[1:]},
-		"key file":      {"--nodekey", write(t, "no key", 0o600)},
-		"key file:":     {"--nodekey", filepath.Join(t.TempDir(), "missing")},
+		"--nodekey /":   {"--nodekey", write(t, "no key", 0o600)},
+		"--nodekey:":    {"--nodekey", filepath.Join(t.TempDir(), "missing")},
 	} {
 		line := fail(t, cli.ExitUsage, append([]string{"--check-config"}, args...)...)
 		if !strings.HasPrefix(line, "bootnode: "+want) || strings.Count(line, "\n") != 1 {
