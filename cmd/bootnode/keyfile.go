@@ -62,7 +62,7 @@ func findKey(o *options, dir string) (key *enr.PrivateKey, warning string, err e
 	return key, warning, err
 }
 
-// readKey reads a key file. what names the file, or the setting that does, in errors. They errors are usage errors: readKey never changes the file, and only
+// readKey reads a key file. what is "key file" or the setting that names the file, for errors. They
 // the user knows what it should hold. A pipe is an error too, because reading it could block the
 // start.
 func readKey(what, path string) (key *enr.PrivateKey, warning string, err error) {
