@@ -39,7 +39,7 @@ tool = tool=$(TOOLS)/$(subst /,_,$(1)); [ -x "$$tool" ] || { mkdir -p $(TOOLS) &
 	new=$$(mktemp -d $(TOOLS)/new.XXXXXX) && GOFLAGS= GOBIN=$$new $(GO) install $(1) && \
 	mv $$new/* "$$tool" && rmdir $$new; } || exit 1
 
-.PHONY: build run test test-tags cross race lint lint-platforms vulncheck release-tools release release-snapshot deb fuzz bench bench-diff bench-test perf newpeers diff interop geth browser sim sim-topics chaos flood soak clean
+.PHONY: build run test test-tags cross race lint lint-platforms vulncheck release-tools release release-snapshot deb fuzz bench bench-diff bench-test perf perf-many newpeers diff interop geth browser sim sim-topics chaos flood soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -141,6 +141,14 @@ bench:
 # Nothing is written if figures are missing, as with -only.
 perf:
 	cd bench && $(GO) run ./cmd/perf -o results/latest.json $(PERFARGS) && $(GO) run ./cmd/perfdoc
+
+# Measures exchanges with many peers that have one packet each, over veth pairs in namespaces of its
+# own, and writes bench/results/many_peers.json and PERF.md: about three minutes on a quiet machine
+# with two CPUs, and minutes more to build other implementations. It needs root. MANYARGS are flags
+# of cmd/perfmany, for example -rounds 3.
+perf-many:
+	@[ "$$(id -u)" = 0 ] || { echo "perf-many needs root: it makes network namespaces, veth pairs and XDP programs" >&2; exit 1; }
+	cd bench && $(GO) run ./cmd/perfmany -o results/many_peers.json $(MANYARGS) && $(GO) run ./cmd/perfdoc
 
 # Measures new peers beside floods, in turn with the node of commit BEFORE, and writes
 # bench/results/new_peers.json and PERF.md: about three minutes on a quiet machine with two CPUs.

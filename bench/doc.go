@@ -5,6 +5,8 @@
 //     discv5 and @chainsafe/discv5, end to end through the kernel; it also measures how this node's
 //     cost grows, and runs the Go benchmarks of the stages
 //   - cmd/perfdoc makes PERF.md and its pictures from what cmd/perf has found
+//   - cmd/perfmany measures exchanges with many peers that have one packet each, by
+//     internal/manypeers: XDP live frames over veth pairs in namespaces of its own
 //   - internal/serve is the measured side, one child process for each server
 //   - internal/foreign builds the servers of other languages
 //   - package internal/load of the module above is the load: the engine of cmd/loadgen

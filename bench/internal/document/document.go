@@ -50,6 +50,7 @@ func Make(f *results.File, text, images string) (*Document, error) {
 //	handshakes          table of handshakes
 //	flood               table of steady sessions beside junk
 //	newpeers           table of new peers beside junk
+//	manypeers           tables of many peers with one packet each
 //	memory              table of memory by session
 //	workers             table of one and two workers
 //	sessions            table of cost by number of sessions
@@ -74,6 +75,7 @@ func Functions(f *results.File, images string) template.FuncMap {
 		"handshakes": func() string { return handshakes(f) },
 		"flood":      func() string { return flood(f) },
 		"newpeers":   func() string { return newpeers(f.NewPeers) },
+		"manypeers":  func() string { return ManyPeers(f.ManyPeers) },
 		"memory":     func() string { return memory(f) },
 		"workers":    func() string { return workers(f) },
 		"sessions":   func() string { return sessions(f) },

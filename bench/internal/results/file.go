@@ -39,6 +39,8 @@ type File struct {
 	Facts      []Fact `json:",omitempty"` // that tests print
 
 	NewPeers *NewPeers `json:"-"` // of cmd/newpeers, which has a file of its own
+	// of cmd/perfmany, which has a file of its own
+	ManyPeers *ManyPeers `json:"-"`
 }
 
 // Machine is what the run was made on.

@@ -34,7 +34,7 @@ func startCore(spec Spec) (server, error) {
 		return nil, err
 	}
 	g, err := fastpath.Listen(fastpath.Config{
-		Addr: loopback, Sockets: max(spec.Workers, 1), Batch: fastpath.DefaultBatch, MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
+		Addr: spec.listen(), Sockets: max(spec.Workers, 1), Batch: fastpath.DefaultBatch, MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
 		RecvBuffer: fastpath.BusyRecvBuffer, SendBuffer: fastpath.BusySendBuffer, DisableGSO: spec.Single,
 	})
 	if err != nil {

@@ -16,10 +16,10 @@ type echo struct {
 	sizes atomic.Pointer[[]int]
 }
 
-func startEcho() (server, error) {
+func startEcho(spec Spec) (server, error) {
 	g, err := fastpath.Listen(fastpath.Config{
 		DisableGSO: true, // the floor is that of datagrams one by one
-		Addr:       loopback, Batch: fastpath.DefaultBatch, MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
+		Addr:       spec.listen(), Batch: fastpath.DefaultBatch, MinSize: codec.MinPacketSize, MaxSize: codec.MaxPacketSize,
 		RecvBuffer: fastpath.BusyRecvBuffer, SendBuffer: fastpath.BusySendBuffer,
 	})
 	if err != nil {
@@ -37,12 +37,12 @@ func (e *echo) run(c fastpath.Conn) {
 	for c.ReadBatch(rx) == nil {
 		sizes := *e.sizes.Load()
 		for i := range rx.Len() {
-			to := rx.Addr(i)
+			to, local := rx.Addr(i), rx.Local(i)
 			for _, n := range sizes {
 				if tx.Full() {
 					c.WriteBatch(tx)
 				}
-				tx.Commit(n, to)
+				tx.CommitFrom(n, to, local)
 			}
 		}
 		c.WriteBatch(tx)

@@ -24,9 +24,15 @@ func StartForeign(name string, argv []string, key string, cpu int) (*Child, erro
 	if err != nil {
 		return nil, err
 	}
+	return StartForeignAt(addr, name, argv, key, cpu)
+}
+
+// StartForeignAt is StartForeign for a given address.
+func StartForeignAt(addr netip.AddrPort, name string, argv []string, key string, cpu int) (*Child, error) {
 	c := &Child{Spec: Spec{Kind: name, Key: key}, Addr: addr, foreign: true, cmd: exec.Command(argv[0], argv[1:]...)}
 	var log tail
 	c.cmd.Stderr = &log
+	var err error
 	if c.in, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ func startGeth(spec Spec) (server, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(loopback))
+	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(spec.listen()))
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func startGeth(spec Spec) (server, error) {
 		return nil, err
 	}
 	local := enode.NewLocalNode(db, key)
-	local.SetStaticIP(net.IPv4(127, 0, 0, 1))
+	local.SetStaticIP(spec.listen().Addr().AsSlice())
 	local.SetFallbackUDP(conn.LocalAddr().(*net.UDPAddr).Port)
 	// The nodes of the table are real and answer, but the check of all of them takes a minute.
 	cfg := discover.Config{PrivateKey: key, NoFindnodeLivenessCheck: true, Log: log.NewLogger(log.DiscardHandler())}

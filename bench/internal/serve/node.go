@@ -11,8 +11,16 @@ import (
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
-// loopback is where every server listens.
+// loopback is where servers listen that are not told otherwise.
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
+
+// listen is where a server listens. StartProgram has checked it.
+func (s Spec) listen() netip.AddrPort {
+	if a, err := netip.ParseAddrPort(s.Listen); err == nil {
+		return a
+	}
+	return loopback
+}
 
 // nodes are nodes of this project: one that is measured, or many that fill tables.
 type nodes []*discv5.Node
@@ -41,7 +49,7 @@ func startPeers(spec Spec) (server, error) {
 		if err != nil {
 			return nil, err
 		}
-		n, err := newNode(key, Spec{}, rec)
+		n, err := newNode(key, Spec{Listen: spec.Listen}, rec)
 		if err != nil {
 			return nil, err
 		}
@@ -56,12 +64,18 @@ func newNode(key string, spec Spec, previous *enr.Record) (*discv5.Node, error) 
 		return nil, err
 	}
 	cfg := discv5.Config{
-		PrivateKey: k, ListenAddrs: []netip.AddrPort{loopback}, Sockets: max(spec.Workers, 1), Previous: previous,
+		PrivateKey: k, ListenAddrs: []netip.AddrPort{spec.listen()}, Sockets: max(spec.Workers, 1), Previous: previous,
 		DisableGSO: spec.Single, MaxSessions: spec.Sessions, MaxChallenges: spec.Challenges, RequestTimeout: 5 * time.Second,
 	}
 	if spec.Registrar {
 		// A scale at which a thousand nodes fill the cache to where others have to wait.
 		cfg.Topics = discv5.TopicConfig{Registrar: true, WaitScale: 1e-4}
+	}
+	if spec.XDP != "" {
+		var err error
+		if cfg.Accelerate, err = accelerate(spec.XDP); err != nil {
+			return nil, err
+		}
 	}
 	for _, text := range spec.Bootnodes {
 		r, err := enr.ParseText(text)
@@ -78,6 +92,12 @@ func newNode(key string, spec Spec, previous *enr.Record) (*discv5.Node, error) 
 		n.Close()
 		return nil, err
 	}
+	if spec.XDP != "" {
+		if err := accelerated(accelerations(n)); err != nil {
+			n.Close()
+			return nil, err
+		}
+	}
 	return n, nil
 }
 
@@ -92,6 +112,7 @@ func (l nodes) ready() Reply {
 func (l nodes) usage(u *Usage) {
 	st := l[0].Stats()
 	countSocket(u, st.Sockets)
+	countAccelerated(u, accelerations(l[0]))
 	u.Sessions = st.Sessions.Sessions
 	u.Dropped = make(map[string]uint64)
 	for i, v := range st.Counters {
@@ -99,6 +120,14 @@ func (l nodes) usage(u *Usage) {
 			u.Dropped[info.Value] = v
 		}
 	}
+}
+
+// accelerations are those of all sockets of a node, which has one listen address.
+func accelerations(n *discv5.Node) (list []fastpath.Acceleration) {
+	for _, i := range n.Sockets() {
+		list = append(list, i.Accelerations...)
+	}
+	return list
 }
 
 func countSocket(u *Usage, st fastpath.ConnStats) {

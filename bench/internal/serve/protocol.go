@@ -27,11 +27,13 @@ import (
 
 // Kinds of servers.
 const (
-	KindNode  = "discv5"      // this project's node
-	KindEcho  = "echo"        // recvmmsg and sendmmsg, nothing else
-	KindGeth  = "go-ethereum" // p2p/discover.UDPv5
-	KindPeers = "peers"       // nodes that fill the tables of the others
-	KindFlood = "flood"       // no server: it sends junk to one
+	KindNode     = "discv5"      // this project's node
+	KindEcho     = "echo"        // recvmmsg and sendmmsg, nothing else
+	KindGeth     = "go-ethereum" // p2p/discover.UDPv5
+	KindPeers    = "peers"       // nodes that fill the tables of the others
+	KindFlood    = "flood"       // no server: it sends junk to one
+	KindBareEcho = "bare echo"   // recvmmsg and sendmmsg of a socket with the options of the system
+	KindXDPEcho  = "XDP echo"    // package fastpath/xdp, nothing else
 	// this project's sockets and engine without the node around them: sessions can be put in
 	KindCore = "engine"
 )
@@ -45,6 +47,8 @@ type Spec struct {
 	Workers    int      // sockets with a worker each; 0 is 1
 	Single     bool     // no GSO: each datagram passes the kernel separately
 	Registrar  bool     // of topics
+	Listen     string   // address and port; empty: any port of the loopback interface
+	XDP        string   // interface for fastpath/xdp, in the form of xdp.ParseInterface
 	Bootnodes  []string // records
 	Peers      []string // KindPeers: private keys
 }
@@ -82,6 +86,7 @@ type Usage struct {
 	RxBatches uint64
 	TxBatches uint64
 	Drops     uint64 // by the kernel at the socket; a GRO batch is one
+	Fallbacks uint64 // answers that left through a socket instead of AF_XDP
 	Sessions  int
 	// Dropped has the counters of refused datagrams that are not zero.
 	Dropped map[string]uint64 `json:",omitempty"`

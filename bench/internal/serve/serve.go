@@ -54,7 +54,11 @@ func start(spec Spec) (server, error) {
 	case KindNode:
 		return startNode(spec)
 	case KindEcho:
-		return startEcho()
+		return startEcho(spec)
+	case KindBareEcho:
+		return startBareEcho(spec)
+	case KindXDPEcho:
+		return startXDPEcho(spec)
 	case KindGeth:
 		return startGeth(spec)
 	case KindPeers:
