@@ -66,10 +66,10 @@ test-tags:
 cross:
 	GO="$(GO)" .ci/cross -timeout 15m $(TESTFLAGS)
 
-# internal/archtest reads sources, and internal/eclipse computes in one goroutine: nothing in them
-# can race.
+# internal/archtest reads sources, and internal/eclipse and the curve compute in one goroutine:
+# nothing in them can race.
 race:
-	$(GO) test -race -timeout $(RACETIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -Ev '/internal/(archtest|eclipse)$$')
+	$(GO) test -race -timeout $(RACETIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -Ev '/internal/(archtest|eclipse|curve(/.*)?)$$')
 
 # Formatting, vet for four platforms, golangci-lint with .golangci.yml for all modules of the
 # repository, the workflow files, and the rules of internal/archtest. MODULES=. leaves out the

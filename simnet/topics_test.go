@@ -38,8 +38,18 @@ func topicRun(t *testing.T, seed uint64, audit int, cfg SwarmConfig, d time.Dura
 	return n, p
 }
 
+// notUnderRace skips a gate under the race detector: it takes minutes there, and TestG9 runs the
+// same code.
+func notUnderRace(t *testing.T) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("probed for the race detector: it is on")
+	}
+}
+
 // G1, G2, G9: lookups find 30 advertisers or all, ads are placed, and the rules of registrars hold.
 func TestG1Lookups(t *testing.T) {
+	notUnderRace(t)
 	n, p := topicRun(t, 31, 8, SwarmConfig{
 		Nodes: scaled(150, 40), Topics: TopicsConfig{Topics: 5, Zipf: 1, Lookups: 600},
 	}, 55*time.Minute)
@@ -66,6 +76,7 @@ func TestG1Lookups(t *testing.T) {
 
 // G4: searches without end find all advertisers, and then hardly ask.
 func TestG4Searches(t *testing.T) {
+	notUnderRace(t)
 	_, p := topicRun(t, 34, -1, SwarmConfig{
 		Nodes: scaled(100, 40), Topics: TopicsConfig{Topics: 3, Search: true},
 	}, 75*time.Minute)
@@ -77,6 +88,7 @@ func TestG4Searches(t *testing.T) {
 
 // G5: with churn no result is dead for longer than an ad lives, and those that are up are found.
 func TestG5Churn(t *testing.T) {
+	notUnderRace(t)
 	_, p := topicRun(t, 35, -1, SwarmConfig{
 		Nodes: scaled(120, 40), Churn: 0.3, Return: 0.3, Downtime: 5 * time.Minute,
 		Topics: TopicsConfig{Topics: 3, Zipf: 1, Lookups: 600},
@@ -92,6 +104,7 @@ func TestG5Churn(t *testing.T) {
 
 // G6: attackers among the advertisers, which lie as nodes and registrars, eclipse no lookup.
 func TestG6Attack(t *testing.T) {
+	notUnderRace(t)
 	_, p := topicRun(t, 36, -1, SwarmConfig{
 		Nodes: scaled(150, 60), Topics: TopicsConfig{Topics: 3, Lookups: 600, Hostile: 0.5},
 	}, 50*time.Minute)
@@ -110,6 +123,7 @@ func TestG6Attack(t *testing.T) {
 // G7: where one node in five is capable, the others get no topic message, and the capable ones find
 // each other.
 func TestG7LegacyNodes(t *testing.T) {
+	notUnderRace(t)
 	n, p := topicRun(t, 37, 1, SwarmConfig{
 		Nodes: scaled(150, 50), Topics: TopicsConfig{Topics: 1, Capable: 0.2, Search: true},
 	}, 50*time.Minute)
