@@ -63,8 +63,8 @@ func findKey(o *options, dir string) (key *enr.PrivateKey, warning string, err e
 }
 
 // readKey reads a key file. what is "key file" or the setting that names the file, for errors. They
-// the user knows what it should hold. A pipe is an error too, because reading it could block the
-// start.
+// are usage errors: readKey never changes the file, and only the user knows what it should hold. A
+// pipe is an error too, because reading it could block the start.
 func readKey(what, path string) (key *enr.PrivateKey, warning string, err error) {
 	defer func() {
 		if err != nil {
