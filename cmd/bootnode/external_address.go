@@ -83,7 +83,11 @@ func (s *storage) addresses(id enr.ID) (states []discv5.AddressState, err error)
 }
 
 // address serves /address: the states of the node's own addresses.
-func (p pages) address(rw http.ResponseWriter, _ *http.Request) {
+func (p pages) address(rw http.ResponseWriter, r *http.Request) {
+	if r.URL.RawQuery != "" {
+		http.Error(rw, "/address takes no parameters", http.StatusBadRequest)
+		return
+	}
 	writeJSON(rw, p.node.AddressStates())
 }
 

@@ -121,7 +121,7 @@ func (p pages) handler() http.Handler {
 	}
 	mux.HandleFunc("GET /healthz", p.health)
 	mux.HandleFunc("GET /eth/v1/node/identity", statuspage.WithoutParameters(p.identity))
-	mux.HandleFunc("GET /address", statuspage.WithoutParameters(p.address))
+	mux.HandleFunc("GET /address", p.address)
 	mux.HandleFunc("GET /forks", statuspage.WithoutParameters(p.forks))
 	large := make(chan struct{}, httpLarge)
 	mux.Handle("GET /nodes", bounded(large, p.nodes))
