@@ -62,7 +62,7 @@ func ListedContacts(records ...*enr.Record) []Contact {
 }
 
 // ErrContact is wrapped by the errors of ParseContact and ParseContacts.
-var ErrContact = errors.New("discv5: not a node, which begins with enr: or enode://")
+var ErrContact = errors.New("discv5: not a node")
 
 // ParseContact parses a contact: the text of a record, "enr:...", whose signature it verifies, or
 // an enode URL with an IP address. It does not resolve host names; see EnodeContact for URLs with
@@ -93,7 +93,7 @@ func ParseContact(text string) (Contact, error) {
 		}
 		return c, nil
 	}
-	return Contact{}, fmt.Errorf("%w: %s", ErrContact, quote.Text(text))
+	return Contact{}, fmt.Errorf("%w: %s: want a text that begins with enr: or enode://", ErrContact, quote.Text(text))
 }
 
 // ParseContacts parses several contacts, such as bootnodes. The error names the wrong text and the

@@ -62,6 +62,10 @@ func TestParseContact(t *testing.T) {
 				if strings.Contains(err.Error(), "\n") || len(err.Error()) > 500 {
 					t.Errorf("an error of %d bytes: %q", len(err.Error()), err)
 				}
+				begins := strings.HasPrefix(c.text, "enr:") || strings.HasPrefix(c.text, "enode:")
+				if says := strings.Contains(err.Error(), "want a text that begins with enr: or enode://"); says == begins {
+					t.Errorf("%v says what a node begins with: %v, want %v", err, says, !begins)
+				}
 				if _, err := ParseContacts(record, c.text); err == nil || !strings.Contains(err.Error(), "node 2 of 2") {
 					t.Errorf("a list does not say which: %v", err)
 				}

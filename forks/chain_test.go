@@ -345,7 +345,7 @@ func TestExecutionCheck(t *testing.T) {
 }
 
 func TestUnknownNetwork(t *testing.T) {
-	if _, err := ByName("mainet", ConsensusLayer); !errors.Is(err, ErrUnknownNetwork) || !strings.Contains(fmt.Sprint(err), "hoodi, mainnet, sepolia") {
+	if _, err := ByName("mainet", ConsensusLayer); !errors.Is(err, ErrUnknownNetwork) || !strings.Contains(fmt.Sprint(err), "hoodi, mainnet or sepolia") {
 		t.Errorf("%v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,9 @@ const MaxConfigSize = 16 << 20
 
 // ErrTooLarge: a configuration of more than MaxConfigSize bytes.
 var ErrTooLarge = errors.New("forks: configuration of more than 16 MiB")
+
+// ErrNotConfig: a text that is no config.yaml.
+var ErrNotConfig = errors.New("forks: not a config.yaml: want KEY: VALUE lines")
 
 // ConfigError is an error about a key of a chain's configuration.
 type ConfigError struct {
@@ -60,7 +64,7 @@ func ParseConsensusConfig(r io.Reader) (ConsensusConfig, error) {
 	}
 	var keys map[string]yaml.Node
 	if err := yaml.Unmarshal(text, &keys); err != nil {
-		return c, fmt.Errorf("forks: %w", err)
+		return c, notConfig(err)
 	}
 	p := configParser{keys: keys}
 	c.Name = p.text("CONFIG_NAME")
@@ -89,6 +93,18 @@ func ParseConsensusConfig(r io.Reader) (ConsensusConfig, error) {
 	}
 	c.BlobSchedule = p.blobSchedule()
 	return c, p.err
+}
+
+// lineOf finds the number of a line in an error of package yaml.
+var lineOf = regexp.MustCompile(`line ([0-9]+)`)
+
+// notConfig returns ErrNotConfig with the line of an error of package yaml. The rest of that error
+// names types of Go and quotes the file, which may be any file.
+func notConfig(err error) error {
+	if line := lineOf.FindString(err.Error()); line != "" {
+		return fmt.Errorf("%w (%s)", ErrNotConfig, line)
+	}
+	return ErrNotConfig
 }
 
 func readAll(r io.Reader) ([]byte, error) {

@@ -72,8 +72,8 @@ func Names() (list []string) {
 }
 
 func loadNetwork(name string) (n networkFile, err error) {
-	if !slices.Contains(Names(), name) {
-		return n, fmt.Errorf("%w %s; known ones are %s", ErrUnknownNetwork, quote.Short(name), strings.Join(Names(), ", "))
+	if names := Names(); !slices.Contains(names, name) {
+		return n, fmt.Errorf("%w %s: want %s", ErrUnknownNetwork, quote.Short(name), quote.Choices(names))
 	}
 	text, err := networkFiles.ReadFile("networks/" + name + ".json")
 	if err == nil {

@@ -48,8 +48,28 @@ func newCommands(s system, stdout, stderr io.Writer) *cobra.Command {
 		},
 	}
 	root.AddCommand(health)
-	root.InitDefaultCompletionCmd("completion")
+	addCompletion(root)
 	return root
+}
+
+// shells are the shells that "completion" knows.
+var shells = []string{"bash", "fish", "powershell", "zsh"}
+
+// addCompletion adds the command completion, which reports an unknown shell as a usage error.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd("completion")
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			return cli.Usagef("completion: unknown shell %s: want %s", quote.Short(args[0]), quote.Choices(shells))
+		}
+	}
 }
 
 // runCommand runs a command beside the daemon. ok is false if args name none.

@@ -83,6 +83,12 @@ func TestCompletion(t *testing.T) {
 			}
 		})
 	}
+	t.Run("unknown shell", func(t *testing.T) {
+		code, stdout, stderr := runIn(nil, "completion", "foo")
+		if code != cli.ExitUsage || stdout != "" || !strings.Contains(stderr, `unknown shell "foo": want bash, fish, powershell or zsh`) {
+			t.Errorf("code %d, output %q, errors %q", code, stdout, stderr)
+		}
+	})
 	t.Run("flags", func(t *testing.T) {
 		code, stdout, _ := runIn(nil, "__complete", "--log-")
 		if code != cli.ExitOK || !strings.Contains(stdout, "--log-level") || strings.Contains(stdout, "--addr") {

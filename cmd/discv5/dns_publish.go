@@ -26,6 +26,7 @@ type publishFlags struct {
 
 	zoneFile string
 	ns       []string
+	force    bool
 
 	server  string
 	zone    string
@@ -55,9 +56,11 @@ func newDNSPublish(t *tool) *cobra.Command {
 		Long: `Make and sign a list of the given nodes, as dns make does, and publish it: write a zone file
 (--zone-file), or update a name server by RFC 2136 (--server), with a TSIG key (--tsig).
 
-On a server, it adds the new entries first, replaces the root then, on condition that nobody
-else has changed it in between, and removes entries of the old list at last. The sequence number
-follows that of the old list. If the nodes are the same, it changes nothing.
+It replaces a zone file only if that holds an older version of the same list, or with --force.
+
+On a server, it first adds the new entries, then replaces the root if nobody has changed it
+meanwhile, and removes old entries last. The sequence number follows that of the old list. If the
+nodes are the same, it changes nothing.
 Exit code 1: the server refuses, or does not answer.`,
 		Args: arguments(1, -1),
 		RunE: func(c *cobra.Command, args []string) error { return t.publish(c, &p, args) },
@@ -70,10 +73,11 @@ Exit code 1: the server refuses, or does not answer.`,
 	f.StringArrayVar(&p.links, "link", nil, "`URL` of another list that this one links to; repeatable")
 	f.StringVar(&p.zoneFile, "zone-file", "", "`FILE` to write. With --ns it is a whole zone, otherwise lines to include in one")
 	f.StringArrayVar(&p.ns, "ns", nil, "`NAME` of a name server of the zone, for --zone-file; repeatable")
+	f.BoolVar(&p.force, "force", false, "replace a zone file whatever it holds")
 	f.StringVar(&p.server, "server", "", "primary name server `HOST:PORT` to update")
 	f.StringVar(&p.zone, "zone", "", "`NAME` of the zone that --domain is in. Default: --domain")
 	f.StringVar(&p.tsig, "tsig", "", "`FILE` with a TSIG key: ALGORITHM:NAME:SECRET, or a key statement of BIND or Knot")
-	f.BoolVar(&p.replace, "replace", false, "replace a list of another key, and texts that are not of a list")
+	f.BoolVar(&p.replace, "replace", false, "replace a list of another key, and TXT records that are not of a list")
 	f.BoolVar(&p.dry, "dry-run", false, "say what would change, and change nothing")
 	p.timeout = cli.Seconds(10 * time.Second)
 	f.Var(&p.timeout, "timeout", "`TIME` to wait for each answer of the server")
@@ -94,6 +98,8 @@ func (p *publishFlags) check(c *cobra.Command) error {
 		return cli.Usagef("--zone, --tsig and --replace need --server")
 	case p.server != "" && len(p.ns) > 0:
 		return cli.Usagef("--ns needs --zone-file")
+	case p.server != "" && p.force:
+		return cli.Usagef("--force needs --zone-file")
 	case p.timeout <= 0:
 		return cli.Usagef("--timeout is 0")
 	}
@@ -155,6 +161,11 @@ func (t *tool) publish(c *cobra.Command, p *publishFlags, args []string) error {
 		if err != nil {
 			return err
 		}
+		if !p.force {
+			if err := checkZone(p.zoneFile, p.domain, link, p.seq); err != nil {
+				return err
+			}
+		}
 		result.File, result.Added = p.zoneFile, len(tree)
 		if !p.dry {
 			if err := writeFile(p.zoneFile, []byte(zoneText(tree, p.domain, p.seq, p.ns))); err != nil {
@@ -187,15 +198,19 @@ func countNodes(records []*enr.Record) int {
 func (r published) text() string {
 	switch {
 	case r.Unchanged:
-		return fmt.Sprintf("%s: unchanged, sequence number %d, %d nodes", r.URL, r.Seq, r.Nodes)
+		return fmt.Sprintf("%s: unchanged, sequence number %d, %s", r.URL, r.Seq, cli.Count(r.Nodes, "node"))
 	case r.File != "":
-		return fmt.Sprintf("%s: sequence number %d, %d nodes, %d texts in %s", r.URL, r.Seq, r.Nodes, r.Added, r.File)
+		verb := "wrote"
+		if r.DryRun {
+			verb = "would write"
+		}
+		return fmt.Sprintf("%s: %s sequence number %d, %s, %s to %s", r.URL, verb, r.Seq, cli.Count(r.Nodes, "node"), cli.Count(r.Added, "TXT record"), r.File)
 	}
 	verb := "published"
 	if r.DryRun {
 		verb = "would publish"
 	}
-	return fmt.Sprintf("%s: %s sequence number %d, %d nodes, %d texts added, %d removed", r.URL, verb, r.Seq, r.Nodes, r.Added, r.Removed)
+	return fmt.Sprintf("%s: %s sequence number %d, %s, %s added, %d removed", r.URL, verb, r.Seq, cli.Count(r.Nodes, "node"), cli.Count(r.Added, "TXT record"), r.Removed)
 }
 
 // textName returns the DNS name of a label of a tree; the root's label is empty.
@@ -229,7 +244,7 @@ func textOf(label, domain, text string) dnsText {
 
 // Errors of dns publish.
 var (
-	errOtherList = errors.New("the domain has a list of another key, or another text; --replace replaces it")
+	errOtherList = errors.New("the domain has a list of another key, or another TXT record; --replace replaces it")
 	errOldSeq    = errors.New("not higher than that of the published list")
 )
 

@@ -99,15 +99,15 @@ func (r *recordFlags) builder(t *tool, f *pflag.FlagSet, key *enr.PrivateKey) (*
 		b.Delete(k)
 	}
 	for _, a := range []struct {
-		flag, value string
-		v4          bool
-	}{{"ip", r.ip, true}, {"ip6", r.ip6, false}} {
+		flag, value, family string
+		v4                  bool
+	}{{"ip", r.ip, "IPv4", true}, {"ip6", r.ip6, "IPv6", false}} {
 		if !f.Changed(a.flag) {
 			continue
 		}
 		ip, err := netip.ParseAddr(a.value)
 		if err != nil || ip.Is4() != a.v4 || ip.Is4In6() || ip.Zone() != "" {
-			return nil, cli.Usagef("--%s %s: not an address of this family", a.flag, quote.Short(a.value))
+			return nil, cli.Usagef("--%s %s: want an %s address", a.flag, quote.Short(a.value), a.family)
 		}
 		b.SetIP(ip)
 	}

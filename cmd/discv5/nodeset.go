@@ -213,7 +213,7 @@ var sortKeys = map[string]func(a, b nodeEntry) int{
 func parseSortKey(by string) (func(a, b nodeEntry) int, error) {
 	order, ok := sortKeys[by]
 	if !ok {
-		return nil, cli.Usagef("--by %s: want %s", quote.Short(by), strings.Join(slices.Sorted(maps.Keys(sortKeys)), ", "))
+		return nil, cli.Usagef("--by %s: want %s", quote.Short(by), quote.Choices(slices.Sorted(maps.Keys(sortKeys))))
 	}
 	return order, nil
 }
@@ -313,6 +313,9 @@ func mergeEntries(a, b nodeEntry) nodeEntry {
 	return m
 }
 
+// errNoneLeft is the error of nodeset filter if no node satisfies its flags.
+var errNoneLeft = errors.New("no node is left")
+
 // setFilter holds the flags of nodeset filter.
 type setFilter struct {
 	chain     chainFlags
@@ -334,9 +337,9 @@ func newNodesetFilter(t *tool) *cobra.Command {
 	f := setFilter{by: "score"}
 	c := &cobra.Command{
 		Use: "filter FILE", Short: "Keep some nodes of a file of crawl",
-		Long: `Keep the nodes of FILE that satisfy all flags, and print the result or write it to --output. Of a
-flag that is repeated, one value is enough.
-Exit code 1: no node is left.`,
+		Long: `Keep the nodes of FILE that satisfy all flags, and print the result or write it to --output. If you
+repeat a flag, a node needs to satisfy only one of its values.
+Exit code 1: no node is left. The command then prints nothing and does not change --output.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := f.parse(c); err != nil {
@@ -357,13 +360,10 @@ Exit code 1: no node is left.`,
 					delete(s, id)
 				}
 			}
-			if err := t.writeSet(s, f.output); err != nil {
-				return err
-			}
 			if len(s) == 0 {
-				return errors.New("no node is left")
+				return errNoneLeft // --output keeps its content
 			}
-			return nil
+			return t.writeSet(s, f.output)
 		},
 	}
 	set := c.Flags()

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -143,8 +144,15 @@ func TestNodesetFilter(t *testing.T) {
 			}
 		})
 	}
-	if _, _, code := invoke(t, "nodeset", "filter", path, "--min-score", "99"); code != cli.ExitFailed {
-		t.Errorf("exit code %d with no node left", code)
+	if out, _, code := invoke(t, "nodeset", "filter", path, "--min-score", "99"); code != cli.ExitFailed || out != "" {
+		t.Errorf("exit code %d and output %q with no node left", code, out)
+	}
+	keep := file(t, "keep.json", "precious")
+	if _, _, code := invoke(t, "nodeset", "filter", path, "--min-score", "99", "-o", keep); code != cli.ExitFailed {
+		t.Errorf("exit code %d with no node left for a file", code)
+	}
+	if text, err := os.ReadFile(keep); err != nil || string(text) != "precious" {
+		t.Errorf("with no node left the file has %q, %v", text, err)
 	}
 	if _, _, code := invoke(t, "nodeset", "filter", path, "--seen-within", "1s"); code != cli.ExitFailed {
 		t.Errorf("exit code %d with no node left", code)

@@ -44,7 +44,28 @@ func newRoot(t *tool) *cobra.Command {
 		group("topic", "Advertise topics, and find the nodes that do", newTopicID(t), newTopicQuery(t), newTopicRegister(t), newTopicAdvertise(t), newTopicSearch(t)),
 		group("packet", "Decode packets", newPacketDecode(t)),
 	)
+	addCompletion(root)
 	return root
+}
+
+// shells are the shells that "completion" knows.
+var shells = []string{"bash", "fish", "powershell", "zsh"}
+
+// addCompletion adds the command completion, which reports an unknown shell as a usage error.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			return cli.Usagef("completion: unknown shell %s: want %s", quote.Short(args[0]), quote.Choices(shells))
+		}
+	}
 }
 
 // group returns a command that only holds other commands.

@@ -114,7 +114,7 @@ func (r *registration) run(ctx context.Context) error {
 		// The clocks of two nodes differ in speed: come a little later.
 		wait := max(c.Wait+50*time.Millisecond+c.Wait/5000, leastWait)
 		e.Event, e.Wait, e.Ticket = "waiting", c.Wait.Milliseconds(), hex.EncodeToString(ticket)
-		r.t.print(e, fmt.Sprintf("wait %s, says the registrar to request %d; ticket of %d bytes", c.Wait, r.number, len(ticket)))
+		r.t.print(e, fmt.Sprintf("the registrar wants a wait of %s (request %d); ticket of %d bytes", c.Wait, r.number, len(ticket)))
 		switch end, limited := ctx.Deadline(); {
 		case r.number >= maxTickets:
 			return fmt.Errorf("not admitted: %d tickets, and no place", r.number)

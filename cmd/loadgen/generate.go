@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -138,6 +139,9 @@ func measurable(pid int) (int, string, error) {
 		return pid, "", nil
 	case runtime.GOOS != "linux":
 		return 0, "CPU time and memory of the target cannot be measured: " + runtime.GOOS + " has no /proc", nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, "", fmt.Errorf("--pid %d: no such process", pid)
 	}
 	return 0, "", fmt.Errorf("--pid %d: %w", pid, unwrapAll(err))
 }

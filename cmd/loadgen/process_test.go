@@ -430,7 +430,7 @@ func TestUsage(t *testing.T) {
 	}
 	if runtime.GOOS == "linux" {
 		o := loadgen(t, "-t", to, "--pid", fmt.Sprint(1<<30)).ok(t, cli.ExitUsage)
-		if !strings.Contains(o.err, "--pid") {
+		if !strings.Contains(o.err, "--pid 1073741824: no such process") {
 			t.Errorf("%q", o.err)
 		}
 	}

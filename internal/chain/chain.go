@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -33,7 +32,7 @@ var Names = []string{"network", "layer", "chain-config", "genesis-state", "genes
 
 // Add adds the flags.
 func (f *Flags) Add(set *pflag.FlagSet) {
-	set.StringVar(&f.Network, "network", "", "`NAME` of a public network: "+strings.Join(forks.Names(), ", "))
+	set.StringVar(&f.Network, "network", "", "`NAME` of a public network: "+quote.Choices(forks.Names()))
 	set.StringVar(&f.Layer, "layer", string(forks.ConsensusLayer), "`LAYER` of --network: consensus or execution")
 	set.StringVar(&f.Config, "chain-config", "", "`FILE` that describes another chain: config.yaml of the consensus layer, or genesis.json of go-ethereum")
 	set.StringVar(&f.State, "genesis-state", "", "`FILE` genesis.ssz, for the time and the validators root of the genesis of a config.yaml")
@@ -98,7 +97,7 @@ func (f *Flags) grace() time.Duration {
 func (f *Flags) public(from func(string) string) (l Loaded, err error) {
 	n, err := forks.Public(f.Network, forks.Layer(f.Layer))
 	if errors.Is(err, forks.ErrUnknownNetwork) {
-		return l, fmt.Errorf("%s %s: want %s", from("network"), quote.Short(f.Network), strings.Join(forks.Names(), ", "))
+		return l, fmt.Errorf("%s %s: want %s", from("network"), quote.Short(f.Network), quote.Choices(forks.Names()))
 	}
 	if err != nil {
 		return l, err

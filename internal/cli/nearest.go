@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // maxNameLength bounds the names that Nearest compares. A user does not mistype a longer one.
@@ -61,8 +63,16 @@ func FlagNames(f *pflag.FlagSet) (names []string) {
 }
 
 // FlagError returns err, an error of f.Parse, with a hint if it is about an unknown flag: at the
-// flag that the user most likely meant, or at the second dash that a long name needs.
+// flag that the user most likely meant, or at the second dash that a long name needs. An integer
+// that is out of range gets an error that says so: see WhyNoInteger.
 func FlagError(err error, f *pflag.FlagSet) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		if why := WhyNoInteger(invalid.GetFlag(), invalid.GetValue()); why != nil {
+			return fmt.Errorf("--%s %s: %w", invalid.GetFlag().Name, quote.Short(invalid.GetValue()), why)
+		}
+		return err
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return err

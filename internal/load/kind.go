@@ -75,7 +75,7 @@ func ParseMix(s string) (m Mix, err error) {
 		}
 		switch {
 		case kind < 0:
-			return m, fmt.Errorf("%w: %s: want %s", ErrMix, quote.Text(name), strings.Join(kindNames[:], ", "))
+			return m, fmt.Errorf("%w: %s: want %s", ErrMix, quote.Text(name), quote.Choices(kindNames[:]))
 		case err != nil || n < 1 || n > MaxWeight:
 			return m, fmt.Errorf("%w: weight %s of %s: want 1 to %d", ErrMix, quote.Text(weight), name, MaxWeight)
 		case m[kind] != 0:
@@ -175,5 +175,5 @@ func ParseHandshakeForm(s string) (HandshakeForm, error) {
 			return HandshakeForm(f), nil
 		}
 	}
-	return 0, fmt.Errorf("load: %s: want %s", quote.Text(s), strings.Join(formNames[:], ", "))
+	return 0, fmt.Errorf("load: %s: want %s", quote.Text(s), quote.Choices(formNames[:]))
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
@@ -48,7 +47,7 @@ func ParseTicketForm(s string) (TicketForm, error) {
 			return TicketForm(f), nil
 		}
 	}
-	return 0, fmt.Errorf("load: %s: want %s", quote.Text(s), strings.Join(ticketNames[:], ", "))
+	return 0, fmt.Errorf("load: %s: want %s", quote.Text(s), quote.Choices(ticketNames[:]))
 }
 
 const (
