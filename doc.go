@@ -14,7 +14,7 @@
 //
 // # What a program does with a node
 //
-// Each purpose has an example below.
+// pkg.go.dev shows an example for each purpose.
 //
 //   - Run: [New] with a [Config], [Node.Start], [Node.Close], [Node.Done], [Node.Err], [Node.ID],
 //     [Node.Addrs], [Node.Sockets], [Node.SourceFilter]

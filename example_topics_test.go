@@ -29,7 +29,7 @@ func ExampleNode_AdvertiseTopic() {
 			log.Fatal(err)
 		}
 	}
-	n.Run(2 * time.Minute) // they meet
+	n.Run(2 * time.Minute) // the nodes find each other
 
 	service := discv5.TopicOf("example.org/chess")
 	for i, nd := range n.Nodes() {

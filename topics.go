@@ -274,7 +274,7 @@ func (n *Node) SearchTopic(ctx context.Context, t Topic, options ...TopicOption)
 // LookupTopic looks for count advertisers of a topic, in one walk from the farthest registrars to
 // the closest. It returns what it has found, at most count records, which have been verified, also
 // with an error: that of the context, ErrClosed, ErrNoTopicNodes, ErrNoAnswer, ErrBusy or
-// ErrNotStarted. Fewer than count without an error are all that the walk has met.
+// ErrNotStarted. Fewer than count without an error mean that the walk found no more.
 func (n *Node) LookupTopic(ctx context.Context, t Topic, count int, options ...TopicOption) (found []*enr.Record, err error) {
 	s, err := n.startTopicSearch(ctx, topic.SearchConfig{Topic: t, Count: max(count, 1)}, options)
 	if err == nil {

@@ -129,7 +129,7 @@ func TestCacheReplacement(t *testing.T) {
 	}
 	add(8) // the hit on 1 counted for one round
 	if has(1) {
-		t.Error("a record hit once stays for ever")
+		t.Error("a record hit once stays forever")
 	}
 	if got := c.Stats().Evicted; got != 4 {
 		t.Errorf("%d evicted", got)

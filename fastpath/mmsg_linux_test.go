@@ -182,7 +182,7 @@ func TestS21ReceiveFaults(t *testing.T) {
 	}
 }
 
-// A read that fails for ever still notices its deadline and Close.
+// A read that fails forever still notices its deadline and Close.
 func TestReceiveFaultForEver(t *testing.T) {
 	c := native(t, Config{Addr: loop4})
 	c.recv = func(uintptr, *mmsghdr, int) (int, syscall.Errno) { return -1, unix.ENOBUFS }

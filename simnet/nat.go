@@ -73,7 +73,7 @@ type mapping struct {
 	flow
 	port    uint16 // public
 	expires time.Duration
-	forward bool // made by hand: for ever, and for everybody
+	forward bool // made by hand: forever, and for everybody
 	// allowed are those who may answer, with the time until which; the port is 0 where it does not
 	// matter.
 	allowed map[netip.AddrPort]time.Duration
@@ -134,7 +134,7 @@ func (t *NAT) Held() int {
 	return t.held
 }
 
-// Forward leads a public port to a host's endpoint, for ever and for everybody. It fails with
+// Forward leads a public port to a host's endpoint, forever and for everybody. It fails with
 // ErrAddrUsed if the port is taken.
 func (t *NAT) Forward(port uint16, inside netip.AddrPort) error {
 	t.n.mu.Lock()

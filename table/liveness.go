@@ -100,7 +100,7 @@ func (t *Table) MarkFailed(now time.Duration, id enr.ID) (removed bool) {
 
 // fail counts one failure. It reports whether the credit is used up.
 func (e *entry) fail(now time.Duration) (dead bool) {
-	if e.fails < math.MaxUint16 { // a trusted node may fail for ever
+	if e.fails < math.MaxUint16 { // a trusted node may fail forever
 		e.fails++
 	}
 	e.lastFail = now

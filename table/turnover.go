@@ -8,7 +8,7 @@ import (
 )
 
 // Turnover. Age alone does not keep a slot: an attacker that came first with a few networks would
-// keep the bucket for ever (S34). A replacement replaces a live member if, after the exchange, its
+// keep the bucket forever (S34). A replacement replaces a live member if, after the exchange, its
 // prefixes have fewer proven members in the table than those of the member had before, relative to
 // the limits of the table. So prefixes own slots, each exchange distributes them more evenly, and
 // exchanges end: a node of the least used prefixes is never displaced, however many networks come

@@ -42,7 +42,7 @@ func TestT11LyingRegistrars(t *testing.T) {
 	ticket := Confirmation{Ticket: []byte("ticket")}
 	asked := map[int]int{}
 	for i, lie := range []func(Registration) (Confirmation, bool){
-		// a wait of nothing, for ever
+		// a wait of nothing, forever
 		func(Registration) (Confirmation, bool) { return ticket, true },
 		func(Registration) (Confirmation, bool) { c := ticket; c.Wait = DefaultLifetime; return c, true },
 		func(Registration) (Confirmation, bool) { c := ticket; c.Wait = 1 << 62; return c, true },

@@ -195,7 +195,7 @@ func TestGiveUp(t *testing.T) {
 			for run.Table().Len() > 0 {
 				run.confirm(run.next(), "t", tt.wait)
 				if asks++; asks > 20 {
-					t.Fatal("asked for ever")
+					t.Fatal("asked forever")
 				}
 				if at, ok := run.NextTime(run.now); ok {
 					run.now = at

@@ -42,7 +42,7 @@ type SearchConfig struct {
 	// Lifetime is E: how long a node that was asked is left alone, and how long a result is not
 	// given a second time.
 	Lifetime time.Duration
-	// Stream searches for ever: walk after walk, with pauses that grow while nothing new is found.
+	// Stream searches forever: walk after walk, with pauses that grow while nothing new is found.
 	Stream bool
 	// Adaptive chooses the distance at which to ask by what the last answers held, instead of
 	// walking from the farthest bucket to the closest. It needs Stream. It spares the nodes

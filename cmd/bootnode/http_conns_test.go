@@ -14,7 +14,7 @@ import (
 
 // TestS45Health: whatever other clients of the HTTP server do, /healthz answers within a second.
 // The deadline is far longer because the machine may be busy; without eviction the response waits
-// for the timeouts of the other clients, 10 s and more, or for ever if those reconnect.
+// for the timeouts of the other clients, 10 s and more, or forever if those reconnect.
 func TestS45Health(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

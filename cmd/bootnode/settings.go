@@ -116,7 +116,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.StringVar(&o.natSpec, "nat", "none", "`METHOD` to find the external address and to open the router's port: none, any, upnp, pmp[:IP], extip:IP or stun:HOST[:PORT]")
 	f.StringArrayVar(&o.bootnodes, "bootnodes", nil, "`NODES` to start from, separated by commas: enr:..., enode://... or enrtree://...; repeatable")
 	f.StringArrayVar(&o.bootFiles, "bootnodes-file", nil, "`FILE` with nodes to start from, one a line, # starts a comment; repeatable. SIGHUP reloads it")
-	f.StringVar(&o.banFile, "ban-file", "", "`FILE` with addresses, networks and node IDs to ignore, one a line, each for ever or for a time such as 12h or 30d. SIGHUP reloads it")
+	f.StringVar(&o.banFile, "ban-file", "", "`FILE` with addresses, networks and node IDs to ignore, one a line, each forever or for a time such as 12h or 30d. SIGHUP reloads it")
 	f.StringArrayVar(&o.networks, "netrestrict", nil, "`NETWORKS` in CIDR notation, separated by commas: talk to these only; repeatable")
 	f.BoolVar(&o.lowPorts, "low-ports", false, "contact and relay nodes that others report at ports below 1024")
 	o.net.addChainFlags(f)

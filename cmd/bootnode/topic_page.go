@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -93,7 +94,7 @@ func (v topicsView) text() string {
 		return "this node is no registrar of topics; see --topics\n"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d ads of at most %d, %d topics\n", v.Ads, v.Capacity, v.Topics)
+	fmt.Fprintf(&b, "%s of at most %d, %s\n", cli.Count(v.Ads, "ad"), v.Capacity, cli.Count(v.Topics, "topic"))
 	for _, t := range v.Largest {
 		fmt.Fprintf(&b, "%6d %s\n", t.Ads, t.Topic)
 	}
@@ -115,7 +116,7 @@ func (p pages) adsOf(t discv5.Topic, limit int) adsView {
 
 func (v adsView) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d ads of topic %s\n", v.Ads, v.Topic)
+	fmt.Fprintf(&b, "%s of topic %s\n", cli.Count(v.Ads, "ad"), v.Topic)
 	for _, a := range v.List {
 		fmt.Fprintln(&b, a.ID, a.Record)
 	}

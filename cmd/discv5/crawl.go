@@ -133,12 +133,12 @@ func (n *network) crawl(ctx context.Context, path string, parallel int, limit ti
 	s := crawlSummary{File: path, Nodes: nodes, Registrars: registrars, Seconds: round(time.Since(began).Seconds()), crawlCounts: c.counts()}
 	s.Interrupted = ctx.Err() != nil
 	s.TimedOut = !s.Interrupted && timed.Err() != nil
-	text := fmt.Sprintf("%d nodes in %s: %d answered, %d did not, %d added, %d removed", s.Nodes, s.File, s.Answered, s.Failed, s.Added, s.Removed)
+	text := fmt.Sprintf("%s in %s: %d answered, %d did not, %d added, %d removed", cli.Count(s.Nodes, "node"), s.File, s.Answered, s.Failed, s.Added, s.Removed)
 	if s.Other > 0 {
 		text += fmt.Sprintf(", %d of another chain", s.Other)
 	}
 	if s.Registrars > 0 {
-		text += fmt.Sprintf(", %d registrars of topics", s.Registrars)
+		text += ", " + cli.Count(s.Registrars, "registrar") + " of topics"
 	}
 	if s.Skipped > 0 {
 		text += fmt.Sprintf(", %d skipped because of a bad record or an address that is out of reach", s.Skipped)

@@ -290,9 +290,11 @@ func (t *tool) checkLists(walk iter.Seq2[dnsdisc.Found, error]) error {
 		}
 	}
 	for _, e := range order {
-		t.print(e, fmt.Sprintf("tree     %s: seq %d, %d records, %d links, %d problems", e.URL, e.Seq, e.Records, e.Links, e.Problems))
+		t.print(e, fmt.Sprintf("tree     %s: seq %d, %s, %s, %s", e.URL, e.Seq,
+			cli.Count(e.Records, "record"), cli.Count(e.Links, "link"), cli.Count(e.Problems, "problem")))
 	}
-	t.print(dnsSummary{"summary", len(order), len(seen), problems}, fmt.Sprintf("summary  %d trees, %d nodes, %d problems", len(order), len(seen), problems))
+	t.print(dnsSummary{"summary", len(order), len(seen), problems}, fmt.Sprintf("summary  %s, %s, %s",
+		cli.Count(len(order), "tree"), cli.Count(len(seen), "node"), cli.Count(problems, "problem")))
 	if problems > 0 {
 		return fmt.Errorf("problems found: %d", problems)
 	}

@@ -113,7 +113,7 @@ func TestDNSCheck(t *testing.T) {
 	name := dnsdisc.HashOf(goodRecord) + "." + listDomain
 	s.Text(name)
 	r := try(t, "dns", "check", url, "--dns", s.Addr())
-	if r.code != cli.ExitFailed || !strings.HasPrefix(r.out, "problem  "+name+": no such host") || !strings.HasSuffix(r.out, "summary  2 trees, 3 nodes, 1 problems\n") || r.err != "discv5: problems found: 1\n" {
+	if r.code != cli.ExitFailed || !strings.HasPrefix(r.out, "problem  "+name+": no such host") || !strings.HasSuffix(r.out, "summary  2 trees, 3 nodes, 1 problem\n") || r.err != "discv5: problems found: 1\n" {
 		t.Errorf("%+v", r)
 	}
 }

@@ -183,7 +183,7 @@ func (n *network) resolve(ctx context.Context, node *discv5.Node, id enr.ID, to 
 		}
 	}
 	if best == nil {
-		return nil, fmt.Errorf("no record of %s: asked the %d nodes closest to it", id.Short(), len(near))
+		return nil, fmt.Errorf("no record of %s: asked %s closest to it", id.Short(), cli.Count(len(near), "node"))
 	}
 	// Other nodes may have an old record: ask the node itself.
 	if r, err := node.RequestENR(ctx, discv5.ContactOf(best)); err == nil {

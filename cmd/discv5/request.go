@@ -60,7 +60,7 @@ record. An answer without records is an answer: exit code 0.`,
 				}
 				count += len(records)
 			}
-			t.note("%d records", count)
+			t.note("%s", cli.Count(count, "record"))
 			return nil
 		},
 	}

@@ -251,7 +251,8 @@ func (a *advertiser) end(lost uint64) error {
 	var never []string
 	for _, top := range a.list {
 		st := a.statusOf(top)
-		text := fmt.Sprintf("--- %s ---\n%s\n%d admissions, %d waits, %d failures in %.0f s", top, st.text(), st.Admitted, st.Waits, st.Failures, time.Since(a.began).Seconds())
+		text := fmt.Sprintf("--- %s ---\n%s\n%s, %s, %s in %.0f s", top, st.text(),
+			cli.Count(st.Admitted, "admission"), cli.Count(st.Waits, "wait"), cli.Count(st.Failures, "failure"), time.Since(a.began).Seconds())
 		a.t.print(advertiseEvent{Event: "summary", Topic: top.id.String(), Name: top.name, Status: &st}, text)
 		if st.FirstPlaced == nil {
 			never = append(never, top.String())

@@ -151,7 +151,7 @@ func confirmation(id codec.RequestID, ticket string, wait uint64) [][]byte {
 	return [][]byte{(&codec.RegConfirmation{RequestID: id, Total: 1, Ticket: []byte(ticket), WaitTime: wait}).Append(nil)}
 }
 
-// A hostile registrar makes the tool neither hurry nor wait for ever, and a refusal in any form is
+// A hostile registrar makes the tool neither hurry nor wait forever, and a refusal in any form is
 // a failure.
 func TestTopicRegisterHostile(t *testing.T) {
 	t.Parallel()
@@ -237,12 +237,12 @@ func TestTopicQueryHostile(t *testing.T) {
 		says   string
 		out    int
 	}{
-		{"an ad", func(_ int, id codec.RequestID) [][]byte { return nodes(id, record) }, cli.ExitOK, "1 ads", 1},
+		{"an ad", func(_ int, id codec.RequestID) [][]byte { return nodes(id, record) }, cli.ExitOK, "1 ad, ", 1},
 		{"a record with a bad signature", func(_ int, id codec.RequestID) [][]byte { return nodes(id, broken) }, cli.ExitOK, "0 ads", 0},
 		{"an ad twenty times", func(_ int, id codec.RequestID) [][]byte {
 			m := codec.TopicNodes{Nodes: codec.Nodes{RequestID: id, Total: 16, Records: record}}
 			return slices.Repeat([][]byte{m.Append(nil)}, 20)
-		}, cli.ExitOK, "1 ads", 1},
+		}, cli.ExitOK, "1 ad, ", 1},
 		{"a registrar that nobody asked for", func(_ int, id codec.RequestID) [][]byte {
 			return [][]byte{(&codec.Nodes{RequestID: id, Total: 1, Records: record}).Append(nil)}
 		}, cli.ExitOK, "0 ads, 0 registrars", 0},

@@ -77,7 +77,7 @@ func TestTopicsEndToEnd(t *testing.T) {
 			t.Errorf("%s is 0", counted)
 		}
 	}
-	if text := get("http", "/topics?format=text"); text != "1 ads of at most 1000, 1 topics\n     1 "+top.String()+"\n" {
+	if text := get("http", "/topics?format=text"); text != "1 ad of at most 1000, 1 topic\n     1 "+top.String()+"\n" {
 		t.Errorf("%q", text)
 	}
 	until(t, "status", func() bool {

@@ -70,7 +70,7 @@ registrar.`,
 			for _, r := range registrars {
 				t.printTopicFound("registrar", "registrar ", top, r)
 			}
-			t.note("%d ads, %d registrars", len(ads), len(registrars))
+			t.note("%s, %s", cli.Count(len(ads), "ad"), cli.Count(len(registrars), "registrar"))
 			return nil
 		},
 	}

@@ -79,7 +79,7 @@ func (n *topicNode) search(ctx context.Context, node *discv5.Node, top topicArg,
 		}
 	}
 	stop()
-	n.t.note("%d records in %.1f s", found, time.Since(began).Seconds())
+	n.t.note("%s in %.1f s", cli.Count(found, "record"), time.Since(began).Seconds())
 	switch {
 	case err != nil && timed.Err() == nil: // not the end of the time
 		return err

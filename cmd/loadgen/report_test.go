@@ -152,9 +152,9 @@ func TestReportGRO(t *testing.T) {
 			}
 		}
 	}
-	check("in 70 calls, 60 GRO batches", "GSO batches of up to 32, GRO, 1 workers", "50 responses, or GRO batches of them, found")
+	check("in 70 calls, 60 GRO batches", "GSO batches of up to 32, GRO, 1 worker", "50 responses, or GRO batches of them, found")
 	r.info.GRO, r.info.GROReason = false, "disabled"
-	check("GSO batches of up to 32, no GRO (disabled), 1 workers")
+	check("GSO batches of up to 32, no GRO (disabled), 1 worker")
 	if g := r.json().Generator; g.GRO || g.GROReason != "disabled" {
 		t.Errorf("%+v", g)
 	}

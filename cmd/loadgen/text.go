@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/load"
 )
 
@@ -63,7 +64,7 @@ func (r *report) from() string {
 			parts = append(parts, "a new node ID for each junk packet")
 		}
 	}
-	return strings.Join(append(parts, fmt.Sprintf("%s ports", count(uint64(i.Sockets))), fmt.Sprintf("%s addresses", count(uint64(i.Sources)))), ", ")
+	return strings.Join(append(parts, counted(i.Sockets, "port", "ports"), counted(i.Sources, "address", "addresses")), ", ")
 }
 
 // transport says how.
@@ -77,7 +78,7 @@ func (r *report) transport() string {
 	if !i.GRO {
 		gro = "no GRO (" + i.GROReason + ")"
 	}
-	return fmt.Sprintf("%s, %s, %s, %d workers", i.Path, gso, gro, i.Workers)
+	return fmt.Sprintf("%s, %s, %s, %s", i.Path, gso, gro, cli.Count(i.Workers, "worker"))
 }
 
 // table has a row for each kind, and one for all if there are several.
@@ -183,6 +184,14 @@ func count(n uint64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// counted returns a number, grouped as by count, with its noun.
+func counted(n int, one, more string) string {
+	if n == 1 {
+		more = one
+	}
+	return count(uint64(n)) + " " + more
 }
 
 // rate writes a number for each second, a small one with the digits that it needs.

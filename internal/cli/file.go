@@ -10,7 +10,7 @@ import (
 var ErrNotRegular = errors.New("not a regular file")
 
 // OpenRegular opens a file for reading. It refuses files that are not regular, because a program
-// that reads a pipe or a terminal may wait for ever. os.DevNull is allowed: it is an empty file.
+// that reads a pipe or a terminal may wait forever. os.DevNull is allowed: it is an empty file.
 func OpenRegular(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	if err != nil {
