@@ -16,8 +16,8 @@ var (
 )
 
 // WhyNoInteger returns the reason why an integer flag did not accept a value: ErrTooLarge or
-// ErrTooSmall for an integer of more bits than the flag has, or ErrPortRange if the help of the flag
-// calls its value a PORT. It returns nil if the flag's own error says enough.
+// ErrTooSmall for an integer of more bits than the flag has, or ErrPortRange if the help of the
+// flag calls its value a PORT. It returns nil if the flag's own error says enough.
 func WhyNoInteger(f *pflag.Flag, value string) error {
 	kind := f.Value.Type()
 	if !strings.HasPrefix(kind, "int") && !strings.HasPrefix(kind, "uint") {
