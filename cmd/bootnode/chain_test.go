@@ -222,7 +222,7 @@ func TestChainSettings(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]string{
-		"--network mainet":                                             "want hoodi, mainnet, sepolia",
+		"--network mainet":                                             "want hoodi, mainnet or sepolia",
 		"--network mainnet --layer both":                               "want consensus or execution",
 		"--layer execution":                                            "--layer needs --network",
 		"--network mainnet --chain-config x":                           "exclude each other",
