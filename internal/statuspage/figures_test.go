@@ -340,6 +340,9 @@ func TestPageViewTime(t *testing.T) {
 	if raceFactor > 1 {
 		t.Skip("the race detector takes most of the time")
 	}
+	if testing.Short() {
+		t.Skip("measures time, which emulated processors take more of")
+	}
 	if _, ok := cpuTime(); !ok {
 		t.Skip("the system does not tell the CPU time of a process")
 	}
