@@ -28,7 +28,7 @@ func TestNoFlowLabels(t *testing.T) {
 	t.Run("Use", func(t *testing.T) {
 		c, err := net.ListenUDP("udp6", net.UDPAddrFromAddrPort(addr))
 		if err != nil {
-			t.Skipf("skipped: %v", err)
+			t.Skipf("probed for IPV6_AUTOFLOWLABEL: %v", err)
 		}
 		g, err := Use(Config{}, c)
 		if err != nil {

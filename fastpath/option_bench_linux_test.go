@@ -84,7 +84,7 @@ func benchmarkOption(b *testing.B, o toggle) {
 			b.Fatal(cerr)
 		}
 		if err != nil {
-			b.Skipf("skipped: %v", err)
+			b.Skipf("probed for the socket option: %v", err)
 		}
 	}
 	cfg.RecvBuffer, cfg.SendBuffer = 0, 0

@@ -96,7 +96,7 @@ func (g *group) serve(ctx context.Context) (err error) {
 	return nil
 }
 
-// share returns the system as one of the networks sees it: with its part of the memory.
+// share returns the system that each network sees: with its part of the memory.
 func (g *group) share() system {
 	s := g.system
 	if all := s.memory; all != nil {

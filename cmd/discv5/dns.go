@@ -346,29 +346,9 @@ sequence number always make the same list.`,
 			case !c.Flags().Changed("seq"):
 				return cli.Usagef("--seq is missing: it must be higher than that of the list that this one replaces")
 			}
-			key, err := t.key(keyFlag)
+			key, link, linked, records, err := t.listArguments(keyFlag, domain, links, args)
 			if err != nil {
-				return place("--key", err)
-			}
-			link, err := dnsdisc.LinkOf(key, domain)
-			if err != nil {
-				return place("--domain", cli.Usagef("%s: %w", quote.Short(domain), err))
-			}
-			var linked []dnsdisc.Link
-			for i, s := range links {
-				l, err := dnsdisc.ParseLink(s)
-				if err != nil {
-					return place(fmt.Sprintf("--link %d", i+1), cli.Usage(err))
-				}
-				linked = append(linked, l)
-			}
-			var records []*enr.Record
-			for i, a := range args {
-				list, err := t.records(a)
-				if err != nil {
-					return place(argument(i), err)
-				}
-				records = append(records, list...)
+				return err
 			}
 			tree, err := dnsdisc.Make(records, linked, key, seq)
 			if err != nil {
@@ -405,4 +385,32 @@ func (t *tool) printTree(tree map[string]string, domain string) {
 		}
 		t.print(d, d.zone())
 	}
+}
+
+// listArguments reads what a node list is made of: the key, the links to other lists, and the
+// records of the arguments. It returns the link of the list too.
+func (t *tool) listArguments(keyText, domain string, links, args []string) (key *enr.PrivateKey, link dnsdisc.Link, linked []dnsdisc.Link, records []*enr.Record, err error) {
+	key, err = t.key(keyText)
+	if err != nil {
+		return nil, link, nil, nil, place("--key", err)
+	}
+	link, err = dnsdisc.LinkOf(key, domain)
+	if err != nil {
+		return nil, link, nil, nil, place("--domain", cli.Usagef("%s: %w", quote.Short(domain), err))
+	}
+	for i, s := range links {
+		l, err := dnsdisc.ParseLink(s)
+		if err != nil {
+			return nil, link, nil, nil, place(fmt.Sprintf("--link %d", i+1), cli.Usage(err))
+		}
+		linked = append(linked, l)
+	}
+	for i, a := range args {
+		list, err := t.records(a)
+		if err != nil {
+			return nil, link, nil, nil, place(argument(i), err)
+		}
+		records = append(records, list...)
+	}
+	return key, link, linked, records, nil
 }

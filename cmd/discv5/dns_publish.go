@@ -127,29 +127,9 @@ func (t *tool) publish(c *cobra.Command, p *publishFlags, args []string) error {
 	if err := p.check(c); err != nil {
 		return err
 	}
-	key, err := t.key(p.key)
+	key, link, linked, records, err := t.listArguments(p.key, p.domain, p.links, args)
 	if err != nil {
-		return place("--key", err)
-	}
-	link, err := dnsdisc.LinkOf(key, p.domain)
-	if err != nil {
-		return place("--domain", cli.Usagef("%s: %w", quote.Short(p.domain), err))
-	}
-	var linked []dnsdisc.Link
-	for i, s := range p.links {
-		l, err := dnsdisc.ParseLink(s)
-		if err != nil {
-			return place(fmt.Sprintf("--link %d", i+1), cli.Usage(err))
-		}
-		linked = append(linked, l)
-	}
-	var records []*enr.Record
-	for i, a := range args {
-		list, err := t.records(a)
-		if err != nil {
-			return place(argument(i), err)
-		}
-		records = append(records, list...)
+		return err
 	}
 	if len(records) == 0 {
 		t.note("discv5: the list has no nodes")

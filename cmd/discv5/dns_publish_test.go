@@ -31,7 +31,7 @@ func startKnot(t *testing.T, zone string) (server string) {
 	t.Helper()
 	path, err := exec.LookPath("knotd")
 	if err != nil {
-		t.Skip("knotd is not installed: apt-get install knot")
+		t.Skip("probed for knotd: it is not installed (apt-get install knot)")
 	}
 	dir := t.TempDir()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -19,7 +19,7 @@ func needBPF(t testing.TB) {
 	t.Helper()
 	m, err := newMaps(1)
 	if err != nil {
-		t.Skipf("skipped: %v (it needs root or CAP_BPF, CAP_NET_ADMIN and Linux 5.12)", err)
+		t.Skipf("probed for root, or CAP_BPF, CAP_NET_ADMIN and Linux 5.12: %v", err)
 	}
 	m.close()
 }

@@ -26,6 +26,6 @@ func unprivileged(t *testing.T, do func(), keep ...int) {
 		done <- err
 	}()
 	if err := <-done; err != nil {
-		t.Skipf("skipped: capset: %v", err)
+		t.Skipf("probed for capset: %v", err)
 	}
 }

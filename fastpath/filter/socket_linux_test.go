@@ -24,7 +24,7 @@ func listen(t *testing.T, addr string, sockets int) *fastpath.Group {
 	t.Helper()
 	g, err := fastpath.Listen(fastpath.Config{Addr: ap(addr), Sockets: sockets, RecvBuffer: 1 << 20, MinSize: testMin, MaxSize: testMax})
 	if err != nil {
-		t.Skipf("skipped: %v", err)
+		t.Skipf("probed for a socket filter: %v", err)
 	}
 	t.Cleanup(func() { g.Close() })
 	return g
@@ -89,7 +89,7 @@ func sender(t *testing.T, addr string) *net.UDPConn {
 	t.Helper()
 	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(ap(addr)))
 	if err != nil {
-		t.Skipf("skipped: %v", err)
+		t.Skipf("probed for a socket filter: %v", err)
 	}
 	t.Cleanup(func() { c.Close() })
 	return c
@@ -219,7 +219,7 @@ func TestRefused(t *testing.T) {
 // TestWithoutRights: what the kernel refuses is the reason in Info.
 func TestWithoutRights(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("skipped: it gives up the rights of root")
+		t.Skip("probed for root, whose rights it gives up: this is another user")
 	}
 	g := listen(t, "127.0.0.1:0", 1)
 	f, err := New(Config{})
@@ -243,7 +243,7 @@ func TestWithoutRights(t *testing.T) {
 func TestRights(t *testing.T) {
 	needBPF(t)
 	if os.Geteuid() != 0 {
-		t.Skip("skipped: it gives up rights of root")
+		t.Skip("probed for root, whose rights it gives up: this is another user")
 	}
 	for _, c := range []struct {
 		hook hook

@@ -15,7 +15,7 @@ import (
 type hidden struct{ curve.Curve }
 
 // TestHandshakesInBatches: handshakes that wait together are accepted together, with the same
-// results, counts and answers as one after the other.
+// results, counts and answers as in turn.
 func TestHandshakesInBatches(t *testing.T) {
 	type outcome struct {
 		counts  map[Counter]uint64

@@ -39,7 +39,7 @@ func chromium(t *testing.T) string {
 			return path
 		}
 	}
-	t.Skip("there is no Chromium on this machine")
+	t.Skip("probed for Chromium: there is none on this machine")
 	return ""
 }
 

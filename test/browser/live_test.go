@@ -129,7 +129,7 @@ func axe(t *testing.T) string {
 	t.Helper()
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		t.Skip("there is no npm on this machine, which fetches axe-core")
+		t.Skip("probed for npm, which fetches axe-core: there is none on this machine")
 	}
 	dir := t.TempDir()
 	for _, name := range []string{"package.json", "package-lock.json"} {
@@ -144,7 +144,7 @@ func axe(t *testing.T) string {
 	cmd := exec.CommandContext(t.Context(), npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Skipf("npm cannot fetch axe-core: %v\n%s", err, out)
+		t.Skipf("probed for axe-core: npm cannot fetch it: %v\n%s", err, out)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "node_modules", "axe-core", "axe.min.js"))
 	if err != nil {

@@ -60,7 +60,7 @@ func setting(name string, def int) int {
 // a node without a session, which costs a WHOAREYOU if it comes through. Peers have the other CPU.
 func TestFlood(t *testing.T) {
 	if os.Getenv(floodOn) == "" {
-		t.Skipf("skipped: a measurement; set %s=1", floodOn)
+		t.Skipf("a measurement, by make flood: set %s=1", floodOn)
 	}
 	dir := t.TempDir()
 	for _, p := range []string{"bootnode", "loadgen"} {
@@ -112,7 +112,7 @@ func flood(t *testing.T, dir, mode string, source func(int) [4]byte) (r floodRes
 	l.wire(t, "vj", "vq", "10.2.0.1", "fd02::1", 2)
 	if mode != "xdp" { // live frames need an interface with some XDP program
 		if _, err := occupy(t, l.node, "vj"); err != nil {
-			t.Skipf("skipped: XDP: %v", err)
+			t.Skipf("probed for XDP: %v", err)
 		}
 	}
 	nice := fmt.Sprint(setting(floodNice, 0))
@@ -210,7 +210,7 @@ func (l *lab) liveFrames(t *testing.T, record *enr.Record, source func(int) [4]b
 	}
 	list, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: uint32(size), MaxEntries: floodSources})
 	if err != nil {
-		t.Skipf("skipped: %v", err)
+		t.Skipf("probed for what the flood needs: %v", err)
 	}
 	t.Cleanup(func() { list.Close() })
 	for i, f := range frames {

@@ -117,7 +117,7 @@ func TestAnotherProgram(t *testing.T) {
 			l := newLab(t)
 			free, err := occupy(t, l.node, "vn")
 			if err != nil {
-				t.Skipf("skipped: XDP: %v", err)
+				t.Skipf("probed for XDP: %v", err)
 			}
 			_, first := l.start(t, filter.Config{Mode: mode}, "0.0.0.0:9000")
 			if i := first.Info(); i.Mode == "xdp" || !strings.Contains(i.Reason, "xdp: vn: another program") {
@@ -233,7 +233,7 @@ func TestKill(t *testing.T) {
 			cmd.Env = append(os.Environ(), victim+"="+mode.String())
 			p := proctest.Start(t, cmd, proctest.Options{Launch: l.node.launch})
 			if first := p.First(t); !strings.HasPrefix(first, mode.String()+" ") {
-				t.Skipf("skipped: mode %s", first)
+				t.Skipf("probed for a faster mode than %s: there is none", first)
 			}
 			if mode == filter.XDP {
 				if free, err := occupy(t, l.node, "vn"); err == nil {

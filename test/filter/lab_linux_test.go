@@ -49,7 +49,7 @@ func newHost(t *testing.T) *host {
 		<-h.gone
 	})
 	if err := <-ready; err != nil {
-		t.Skipf("skipped: a network namespace: %v", err)
+		t.Skipf("probed for a network namespace: %v", err)
 	}
 	return h
 }
@@ -113,10 +113,10 @@ const (
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("skipped: it needs root")
+		t.Skip("probed for root: this is another user")
 	}
 	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("skipped: it needs the command ip")
+		t.Skip("probed for the command ip: it is not installed")
 	}
 	l := &lab{newHost(t), newHost(t)}
 	l.node.ip(t, "link set lo up")
@@ -140,7 +140,7 @@ func (l *lab) wire(t *testing.T, a, b, v4, v6 string, net int) {
 		t.Fatal(err)
 	}
 	if out, err := l.node.try("ip", "link", "add", a, "type", "veth", "peer", "name", b, "netns", fmt.Sprint(pid)); err != nil {
-		t.Skipf("skipped: a pair of virtual interfaces: %v %s", err, out)
+		t.Skipf("probed for a pair of virtual interfaces: %v %s", err, out)
 	}
 	l.node.ip(t, fmt.Sprintf("addr add %s/24 dev %s", v4, a), fmt.Sprintf("addr add %s/64 dev %s nodad", v6, a), "link set "+a+" up")
 	l.net.ip(t, fmt.Sprintf("addr add 10.%d.0.254/24 dev %s", net, b), fmt.Sprintf("addr add fd%02d::fe/64 dev %s nodad", net, b), "link set "+b+" up")
@@ -281,6 +281,6 @@ func needFilter(t *testing.T, f *filter.Filter, want filter.Mode) {
 	t.Helper()
 	i := f.Info()
 	if i.Mode == filter.None.String() || i.Mode == filter.Socket.String() && want != filter.Socket {
-		t.Skipf("skipped: the kernel has no filter %v: %v", want, i)
+		t.Skipf("probed for the filter %v: %v", want, i)
 	}
 }
