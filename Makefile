@@ -54,12 +54,12 @@ test:
 
 # Builds with tags. discv5debug poisons the buffers of handshake tasks that were released, and
 # panics where one is used afterwards; it runs over the engine, the simulator and all packages with
-# nodes on real sockets. purego has no assembly. decred replaces the arithmetic of the curve; see
-# SECURITY.md.
+# nodes on real sockets. purego has no assembly. decred replaces the arithmetic of the curve (see
+# SECURITY.md): the packages that import it, and a program.
 test-tags:
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags discv5debug . ./fastpath ./internal/engine ./fuzz ./internal/load ./cmd/bootnode ./cmd/discv5 ./cmd/loadgen
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags purego ./aead ./internal/curve/... ./internal/session ./internal/engine
-	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags decred $$($(GO) list ./... | grep -v /internal/archtest)
+	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags decred $$($(GO) list -tags decred -f '{{.ImportPath}} {{join .Imports " "}}' ./... | awk '/curve/ {print $$1}') ./cmd/bootnode
 
 # Tests the packages that depend on the processor, for 386, arm64 and s390x; see .ci/cross.
 # Emulation is slow, so they have more time.

@@ -38,20 +38,23 @@ func topicRun(t *testing.T, seed uint64, audit int, cfg SwarmConfig, d time.Dura
 	return n, p
 }
 
-// notUnderRace skips a gate under the race detector: it takes minutes there, and TestG9 runs the
-// same code.
-func notUnderRace(t *testing.T) {
+// gate skips a gate under -short and under the race detector. A small network fails it on some
+// seeds, and a large one takes minutes under the detector. TestG9 runs the same code.
+func gate(t *testing.T) {
 	t.Helper()
 	if raceEnabled {
 		t.Skip("probed for the race detector: it is on")
+	}
+	if testing.Short() {
+		t.Skip("needs a network that is too large for -short")
 	}
 }
 
 // G1, G2, G9: lookups find 30 advertisers or all, ads are placed, and the rules of registrars hold.
 func TestG1Lookups(t *testing.T) {
-	notUnderRace(t)
+	gate(t)
 	n, p := topicRun(t, 31, 8, SwarmConfig{
-		Nodes: scaled(150, 40), Topics: TopicsConfig{Topics: 5, Zipf: 1, Lookups: 600},
+		Nodes: 150, Topics: TopicsConfig{Topics: 5, Zipf: 1, Lookups: 600},
 	}, 55*time.Minute)
 	l, tp := p.Topics.Lookups, p.Topics
 	if l.Ended < 100 || l.Complete < 0.95 || l.Recall < 0.99 {
@@ -76,9 +79,9 @@ func TestG1Lookups(t *testing.T) {
 
 // G4: searches without end find all advertisers, and then hardly ask.
 func TestG4Searches(t *testing.T) {
-	notUnderRace(t)
+	gate(t)
 	_, p := topicRun(t, 34, -1, SwarmConfig{
-		Nodes: scaled(100, 40), Topics: TopicsConfig{Topics: 3, Search: true},
+		Nodes: 100, Topics: TopicsConfig{Topics: 3, Search: true},
 	}, 75*time.Minute)
 	s := p.Topics.Search
 	if s.Searching < 30 || s.Recall < 0.99 || s.Seen < 0.95 || s.HalfMedian > 60 {
@@ -88,9 +91,9 @@ func TestG4Searches(t *testing.T) {
 
 // G5: with churn no result is dead for longer than an ad lives, and those that are up are found.
 func TestG5Churn(t *testing.T) {
-	notUnderRace(t)
+	gate(t)
 	_, p := topicRun(t, 35, -1, SwarmConfig{
-		Nodes: scaled(120, 40), Churn: 0.3, Return: 0.3, Downtime: 5 * time.Minute,
+		Nodes: 120, Churn: 0.3, Return: 0.3, Downtime: 5 * time.Minute,
 		Topics: TopicsConfig{Topics: 3, Zipf: 1, Lookups: 600},
 	}, 60*time.Minute)
 	tp := p.Topics
@@ -104,9 +107,9 @@ func TestG5Churn(t *testing.T) {
 
 // G6: attackers among the advertisers, which lie as nodes and registrars, eclipse no lookup.
 func TestG6Attack(t *testing.T) {
-	notUnderRace(t)
+	gate(t)
 	_, p := topicRun(t, 36, -1, SwarmConfig{
-		Nodes: scaled(150, 60), Topics: TopicsConfig{Topics: 3, Lookups: 600, Hostile: 0.5},
+		Nodes: 150, Topics: TopicsConfig{Topics: 3, Lookups: 600, Hostile: 0.5},
 	}, 50*time.Minute)
 	tp := p.Topics
 	part := float64(tp.Attackers) / float64(tp.Topics[0].Members)
@@ -123,9 +126,9 @@ func TestG6Attack(t *testing.T) {
 // G7: where one node in five is capable, the others get no topic message, and the capable ones find
 // each other.
 func TestG7LegacyNodes(t *testing.T) {
-	notUnderRace(t)
+	gate(t)
 	n, p := topicRun(t, 37, 1, SwarmConfig{
-		Nodes: scaled(150, 50), Topics: TopicsConfig{Topics: 1, Capable: 0.2, Search: true},
+		Nodes: 150, Topics: TopicsConfig{Topics: 1, Capable: 0.2, Search: true},
 	}, 50*time.Minute)
 	s := p.Topics.Search
 	if s.Searching < 8 || s.Minute < 0.98 || s.Recall < 0.99 {
