@@ -91,6 +91,12 @@ var (
 	ErrTopicWait = engine.ErrTopicWait
 )
 
+// Bounds for one node.
+const (
+	MaxAdvertisedTopics = engine.MaxAdvertised // topics that it advertises
+	MaxTopicSearches    = engine.MaxSearches   // searches under way
+)
+
 // TopicOption changes how topics are advertised or searched for.
 type TopicOption func(*topicOptions)
 
@@ -163,7 +169,7 @@ func (a *TopicAd) Stop() { a.stop() }
 // until ctx or the node ends or TopicAd.Stop is called. It does not wait for the first ad: see
 // TopicAd.Status and EventTopicPlaced. Nothing happens while the record names no endpoint, because
 // registrars refuse such records. The error wraps ErrNotRegistrar, ErrBusy if
-// engine.MaxAdvertised topics are being advertised, ErrNotStarted, ErrClosed or the context's
+// MaxAdvertisedTopics topics are being advertised, ErrNotStarted, ErrClosed or the context's
 // error. (discv5-theory.md, Advertiser Behavior)
 func (n *Node) AdvertiseTopic(ctx context.Context, t Topic, options ...TopicOption) (*TopicAd, error) {
 	fail := func(err error) (*TopicAd, error) { return nil, fmt.Errorf("discv5: advertise topic %s: %w", t, err) }
@@ -244,7 +250,7 @@ func (s *topicSearch) silence() error {
 // SearchTopic streams the records of advertisers of a topic, for as long as the loop runs: each
 // advertiser once in 15 minutes, or when its record is newer. The records have been verified; the
 // nodes may be gone for up to 15 minutes. The sequence ends with an error when ctx or the node
-// ends, or immediately with one that wraps ErrBusy if engine.MaxSearches searches are under way. If
+// ends, or immediately with one that wraps ErrBusy if MaxTopicSearches searches are under way. If
 // it has found nobody because nobody could be asked, or nobody answered, the error also wraps
 // ErrNoTopicNodes or ErrNoAnswer. (discv5-theory.md, Discoverer Behavior)
 func (n *Node) SearchTopic(ctx context.Context, t Topic, options ...TopicOption) iter.Seq2[*enr.Record, error] {

@@ -102,7 +102,7 @@ type State struct {
 // AddrClass is the class of an address by reach: Global, Private, Loopback or Special.
 type AddrClass = netaddr.Class
 
-// Classes of addresses; see package internal/netaddr.
+// Classes of addresses, by the special-purpose registries of IANA.
 const (
 	// Global addresses can be reached from the public internet.
 	Global = netaddr.Global

@@ -42,7 +42,7 @@ func (p pages) reason() string {
 		return "closing"
 	default:
 		if err := p.node.Err(); err != nil {
-			return cli.OneLine(err, "discv5", "engine", "fastpath")
+			return cli.OneLine(err, "discv5", "fastpath")
 		}
 	}
 	return ""

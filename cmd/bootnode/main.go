@@ -109,6 +109,6 @@ func printOut(stdout, stderr io.Writer, text string) int {
 
 // printErr writes err as a single line and returns its exit code.
 func printErr(w io.Writer, err error) int {
-	cli.PrintError(w, "bootnode", cli.WithHelp(err, "bootnode"), "discv5", "engine")
+	cli.PrintError(w, "bootnode", cli.WithHelp(err, "bootnode"), "discv5")
 	return cli.ExitCode(err)
 }

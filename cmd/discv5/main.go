@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 // packages begin the library's errors. Users do not need them.
-var packages = []string{"discv5", "engine"}
+var packages = []string{"discv5"}
 
 // oneLine returns the text of an error in one line, without the names of packages.
 func oneLine(err error) string { return cli.OneLine(err, packages...) }

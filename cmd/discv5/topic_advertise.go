@@ -91,8 +91,8 @@ minutes. Exit code 1: a topic was never placed.`,
 					list = append(list, &advertised{topicArg: top})
 				}
 			}
-			if len(list) > engine.MaxAdvertised {
-				return cli.Usagef("%d topics, more than %d", len(list), engine.MaxAdvertised)
+			if len(list) > discv5.MaxAdvertisedTopics {
+				return cli.Usagef("%d topics, more than %d", len(list), discv5.MaxAdvertisedTopics)
 			}
 			ctx := c.Context()
 			if err := n.parseAll(ctx, func(cfg *discv5.Config) { cfg.Topics.Registrar = true }); err != nil {

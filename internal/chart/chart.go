@@ -25,9 +25,9 @@ const (
 
 // Errors of Chart.SVG.
 var (
-	ErrEmpty = errors.New("chart: no point can be drawn")
-	ErrSize  = errors.New("chart: too many lines or points")
-	ErrPair  = errors.New("chart: a line has not as many x as y")
+	ErrEmpty = errors.New("no point can be drawn")
+	ErrSize  = errors.New("too many lines or points")
+	ErrPair  = errors.New("a line has not as many x as y")
 )
 
 // Line is a curve.
@@ -95,14 +95,14 @@ func (c *Chart) plot() (*plot.Plot, error) {
 			drawn += len(xy)
 			line, err := plotter.NewLine(xy)
 			if err != nil {
-				return nil, fmt.Errorf("chart: %w", err)
+				return nil, fmt.Errorf("draw a chart: %w", err)
 			}
 			line.Color, line.Width = palette[i], vg.Points(1.5)
 			p.Add(line)
 			if len(xy) == 1 { // a line of one point cannot be seen
 				dot, err := plotter.NewScatter(xy)
 				if err != nil {
-					return nil, fmt.Errorf("chart: %w", err)
+					return nil, fmt.Errorf("draw a chart: %w", err)
 				}
 				dot.Color, dot.Shape = palette[i], draw.CircleGlyph{}
 				p.Add(dot)
@@ -218,7 +218,7 @@ func (c *Chart) render(p *plot.Plot) ([]byte, error) {
 	p.Draw(draw.New(canvas))
 	var b bytes.Buffer
 	if _, err := canvas.WriteTo(&b); err != nil {
-		return nil, fmt.Errorf("chart: %w", err)
+		return nil, fmt.Errorf("draw a chart: %w", err)
 	}
 	out := b.Bytes()
 	if i := bytes.Index(out, []byte("<svg")); i > 0 {

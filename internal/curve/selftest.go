@@ -8,7 +8,7 @@ import (
 )
 
 // ErrSelfTest means that this machine or build computes wrong results on the curve.
-var ErrSelfTest = errors.New("curve: known-answer test failed")
+var ErrSelfTest = errors.New("secp256k1: known-answer test failed")
 
 // SelfTest compares results of Default with known answers: public keys, key agreement, and
 // signatures made, accepted and refused. It runs once per process, in some hundred microseconds;

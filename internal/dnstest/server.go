@@ -185,7 +185,7 @@ func (s *Server) answer(query []byte, most int) ([]byte, error) {
 	}
 	b, err := m.Pack()
 	if err != nil {
-		return nil, fmt.Errorf("dnstest: answer for %s: %w", name, err)
+		return nil, fmt.Errorf("answer for %s: %w", name, err)
 	}
 	if len(b) > most {
 		m.Answers, m.Truncated = nil, true

@@ -50,7 +50,7 @@ func (s AddressSource) MarshalText() ([]byte, error) { return []byte(s.String())
 func (s *AddressSource) UnmarshalText(text []byte) error {
 	i := slices.Index(addressSources[:], string(text))
 	if i < 0 {
-		return fmt.Errorf("engine: %s is no source of an address", quote.Text(text))
+		return fmt.Errorf("discv5: %s is no source of an address", quote.Text(text))
 	}
 	*s = AddressSource(i)
 	return nil

@@ -15,15 +15,15 @@ import (
 
 // Errors of requests.
 var (
-	ErrTimeout   = errors.New("engine: no answer in time")
-	ErrClosed    = errors.New("engine: closed")
-	ErrBusy      = errors.New("engine: too many requests under way")
-	ErrSelf      = errors.New("engine: request to this node itself")
-	ErrTooLarge  = errors.New("engine: message does not fit into a packet")
-	ErrHandshake = errors.New("engine: handshake cannot be made")
-	ErrNoSession = errors.New("engine: no session with the peer, and its key is not known")
-	ErrCanceled  = errors.New("engine: request was given up")
-	ErrBlocked   = errors.New("engine: peer is banned, outside of the allowed networks, or of a list that must not name its address")
+	ErrTimeout   = errors.New("discv5: no answer in time")
+	ErrClosed    = errors.New("discv5: closed")
+	ErrBusy      = errors.New("discv5: too many requests under way")
+	ErrSelf      = errors.New("discv5: request to this node itself")
+	ErrTooLarge  = errors.New("discv5: message does not fit into a packet")
+	ErrHandshake = errors.New("discv5: handshake cannot be made")
+	ErrNoSession = errors.New("discv5: no session with the peer, and its key is not known")
+	ErrCanceled  = errors.New("discv5: request was given up")
+	ErrBlocked   = errors.New("discv5: peer is banned, outside of the allowed networks, or of a list that must not name its address")
 	ErrNoRoute   = fmt.Errorf("%w: no socket of the address's family", ErrNoEndpoint)
 )
 

@@ -174,10 +174,10 @@ const (
 
 // Errors of New.
 var (
-	ErrNoKey       = errors.New("engine: no private key")
-	ErrNoRecord    = errors.New("engine: no local record")
-	ErrRecordOwner = errors.New("engine: local record does not belong to the private key")
-	ErrRecordOld   = errors.New("engine: local record is older than the one before")
+	ErrNoKey       = errors.New("discv5: no private key")
+	ErrNoRecord    = errors.New("discv5: no local record")
+	ErrRecordOwner = errors.New("discv5: local record does not belong to the private key")
+	ErrRecordOld   = errors.New("discv5: local record is older than the one before")
 )
 
 func (c *Config) setDefaults() error {
@@ -234,7 +234,7 @@ func (c *Config) setDefaults() error {
 type Peer = lookup.Peer
 
 // ErrNoEndpoint means that a record names no UDP endpoint that this node can send to.
-var ErrNoEndpoint = errors.New("engine: record has no endpoint that can be reached from here")
+var ErrNoEndpoint = errors.New("discv5: record has no endpoint that can be reached from here")
 
 // PeerOf returns the Peer of a record that the operator gave. If the record names two endpoints,
 // PeerOf prefers one that is known to work, then the one that more hosts can reach, then IPv4.

@@ -207,7 +207,7 @@ func (w *Worker) talkRequest(p *peer, m *codec.TalkRequest, size int) TalkReques
 
 // ErrBudget means that a request was not sent because its destination has not answered this node
 // and has used up the packets that such a destination may get.
-var ErrBudget = errors.New("engine: the destination has not answered and gets no more packets now")
+var ErrBudget = errors.New("discv5: the destination has not answered and gets no more packets now")
 
 // spend charges the packet that c is about to send. If the budget refuses it, c ends with ErrBudget
 // and spend reports false. A refused retry ends with ErrTimeout, the reason for the retry.

@@ -63,7 +63,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	var seeds [32]byte
 	if _, err := io.ReadFull(cfg.Random, seeds[:]); err != nil {
-		return nil, fmt.Errorf("engine: seed: %w", err)
+		return nil, fmt.Errorf("discv5: seed: %w", err)
 	}
 	seed := func(i int) uint64 { return binary.LittleEndian.Uint64(seeds[8*i:]) }
 
@@ -101,7 +101,7 @@ func New(cfg Config) (*Engine, error) {
 	a.contacts.seed, a.came.seed, a.met.seed = seed(3), seed(3), seed(3)
 	e.initAddress(cfg.Addresses)
 	if err := e.initTopics(); err != nil {
-		return nil, fmt.Errorf("engine: registrar: %w", err)
+		return nil, fmt.Errorf("discv5: registrar: %w", err)
 	}
 	return e, nil
 }

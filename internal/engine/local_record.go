@@ -74,7 +74,7 @@ func deleteEndpoint(b *enr.Builder, family netaddr.Family) {
 }
 
 // ErrRecord means that a change of the local record cannot be made.
-var ErrRecord = errors.New("engine: change of the local record")
+var ErrRecord = errors.New("discv5: change of the local record")
 
 // UpdateRecord makes a new local record: the old one as changed by change, with a higher sequence
 // number. If change alters nothing, the record stays and is not saved. Changes are serialized. If
@@ -112,7 +112,7 @@ func (e *Engine) updateRecord(change func(*enr.Builder)) error {
 
 // ErrNested means that a change of the local record was requested from within another one, by the
 // function that makes it or by Config.SaveRecord. It would wait for itself.
-var ErrNested = errors.New("engine: the local record is being changed by the caller of this function")
+var ErrNested = errors.New("discv5: the local record is being changed by the caller of this function")
 
 // recordLock serializes changes of the local record. They call functions of the program, so nothing
 // that such a function may wait for waits for the lock.

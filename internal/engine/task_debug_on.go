@@ -15,7 +15,7 @@ type taskState struct{ free bool }
 func (s *taskState) reserved(t *task) {
 	for i, v := range t.buf {
 		if v != poison {
-			panic(fmt.Sprintf("engine: task was written to after its release: byte %d is %#02x", i, v))
+			panic(fmt.Sprintf("discv5: task was written to after its release: byte %d is %#02x", i, v))
 		}
 	}
 	s.free = false
@@ -24,7 +24,7 @@ func (s *taskState) reserved(t *task) {
 // released panics if the task was released before, and poisons its buffer.
 func (s *taskState) released(t *task) {
 	if s.free {
-		panic("engine: task was released twice")
+		panic("discv5: task was released twice")
 	}
 	s.free = true
 	for i := range t.buf {

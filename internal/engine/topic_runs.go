@@ -45,7 +45,7 @@ const (
 
 // ErrTopicWait means that a registrar gave more tickets, or wanted a longer wait, than its place is
 // worth.
-var ErrTopicWait = errors.New("engine: the registrar wants too long a wait")
+var ErrTopicWait = errors.New("discv5: the registrar wants too long a wait")
 
 // topicRuns are the advertisers and searches of a node.
 type topicRuns struct {

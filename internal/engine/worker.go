@@ -87,7 +87,7 @@ type staged struct {
 func (e *Engine) NewWorker(out PacketWriter, via Via) (*Worker, error) {
 	random, err := aead.NewRandom(e.cfg.Random)
 	if err != nil {
-		return nil, fmt.Errorf("engine: new worker: %w", err)
+		return nil, fmt.Errorf("discv5: new worker: %w", err)
 	}
 	self := [32]byte(e.self)
 	w := &Worker{e: e, out: out, home: via, via: via, random: random, decoder: codec.NewDecoder(&self, e.cfg.Protocol)}

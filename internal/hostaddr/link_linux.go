@@ -38,7 +38,7 @@ type Link struct {
 }
 
 // ErrNoLink reports that there is no interface of that name.
-var ErrNoLink = errors.New("hostaddr: no such network interface")
+var ErrNoLink = errors.New("no such network interface")
 
 // Link returns the interface with the given name.
 func (r *Reader) Link(name string) (l Link, err error) {

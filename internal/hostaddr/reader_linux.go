@@ -50,7 +50,7 @@ func Open() (*Reader, error) {
 	r := &Reader{dump: -1, buf: make([]byte, netlinkBuffer)}
 	if err := r.open(); err != nil {
 		r.Close()
-		return nil, fmt.Errorf("hostaddr: %w", err)
+		return nil, fmt.Errorf("watch the addresses of the machine: %w", err)
 	}
 	return r, nil
 }
@@ -145,7 +145,7 @@ func (r *Reader) Addrs() ([]Addr, error) {
 			return list, nil
 		}
 	}
-	return nil, fmt.Errorf("hostaddr: list addresses: %w", err)
+	return nil, fmt.Errorf("list the addresses of the machine: %w", err)
 }
 
 // errInterrupted reports that addresses changed during the listing.

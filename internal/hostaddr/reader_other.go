@@ -69,7 +69,7 @@ func (r *Reader) now() []netip.Prefix {
 func (r *Reader) Addrs() (list []Addr, err error) {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
-		return nil, fmt.Errorf("hostaddr: list addresses: %w", err)
+		return nil, fmt.Errorf("list the addresses of the machine: %w", err)
 	}
 	for _, a := range all {
 		if p, err := netip.ParsePrefix(a.String()); err == nil {

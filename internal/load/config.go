@@ -51,7 +51,7 @@ const helloSize = codec.MessageHeaderSize + codec.TagSize + 1
 func DefaultDistances() []uint { return []uint{256, 255, 254} }
 
 // ErrConfig is wrapped by errors about a Config or Plan that cannot be used.
-var ErrConfig = errors.New("load: invalid configuration")
+var ErrConfig = errors.New("invalid configuration")
 
 // Config says which target a Generator loads, and how. Zero values of all fields but Target and Mix
 // give the stated defaults.

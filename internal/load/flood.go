@@ -69,7 +69,7 @@ func NewFlood(c FloodConfig) (*Flood, error) {
 	for _, a := range sources.Sources {
 		g, err := fastpath.Listen(fastpath.Config{Addr: netip.AddrPortFrom(a, 0), RecvBuffer: 4096, SendBuffer: DefaultBuffer})
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("load: %w", err), f.Close())
+			return nil, errors.Join(fmt.Errorf("socket of a flood: %w", err), f.Close())
 		}
 		f.conns = append(f.conns, g)
 	}

@@ -22,9 +22,9 @@ const MaxDuration = 24 * time.Hour
 
 // Errors of a Generator.
 var (
-	ErrBusy        = errors.New("load: generator is running")
-	ErrNotPrepared = errors.New("load: there are no sessions; call Prepare")
-	ErrClosed      = errors.New("load: generator is closed")
+	ErrBusy        = errors.New("generator is running")
+	ErrNotPrepared = errors.New("there are no sessions; call Prepare")
+	ErrClosed      = errors.New("generator is closed")
 )
 
 // Generator loads one target. Its methods are safe for concurrent use, but only one of Prepare and

@@ -22,11 +22,11 @@ type initiator struct {
 func newInitiator(t *Target) (*initiator, error) {
 	key, err := enr.GenerateKey(rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("load: ephemeral key: %w", err)
+		return nil, fmt.Errorf("ephemeral key: %w", err)
 	}
 	in := &initiator{target: [32]byte(t.ID), ephemeral: key.PublicKey()}
 	if in.secret, err = key.ECDH(&t.PublicKey); err != nil {
-		return nil, fmt.Errorf("load: key agreement with the target: %w", err)
+		return nil, fmt.Errorf("key agreement with the target: %w", err)
 	}
 	return in, nil
 }
@@ -72,7 +72,7 @@ func (w *worker) handshake(who *identity, challenge []byte, ping uint64, form Ha
 	if form != BadProof {
 		var err error
 		if signature, err = in.sign(who, challenge); err != nil {
-			return nil, fmt.Errorf("load: ID signature: %w", err)
+			return nil, fmt.Errorf("ID signature: %w", err)
 		}
 	}
 	if form == BadRecord {

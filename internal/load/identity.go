@@ -54,11 +54,11 @@ type identity struct {
 func newIdentity() (*identity, error) {
 	key, err := enr.GenerateKey(rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("load: key of an identity: %w", err)
+		return nil, fmt.Errorf("key of an identity: %w", err)
 	}
 	rec, err := enr.NewBuilder().Sign(key)
 	if err != nil {
-		return nil, fmt.Errorf("load: record of an identity: %w", err)
+		return nil, fmt.Errorf("record of an identity: %w", err)
 	}
 	return &identity{id: [32]byte(key.ID()), key: key, record: rec.Bytes(), first: none, last: none}, nil
 }

@@ -51,7 +51,7 @@ type Mix [NumKinds]int
 const MaxWeight = 1_000_000
 
 // ErrMix is wrapped by errors of ParseMix.
-var ErrMix = errors.New("load: mix")
+var ErrMix = errors.New("mix")
 
 // Only is the mix of one kind.
 func Only(k Kind) (m Mix) {
@@ -175,5 +175,5 @@ func ParseHandshakeForm(s string) (HandshakeForm, error) {
 			return HandshakeForm(f), nil
 		}
 	}
-	return 0, fmt.Errorf("load: %s: want %s", quote.Text(s), quote.Choices(formNames[:]))
+	return 0, fmt.Errorf("%s: want %s", quote.Text(s), quote.Choices(formNames[:]))
 }

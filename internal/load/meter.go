@@ -7,7 +7,7 @@ import (
 )
 
 // ErrProcess: a process cannot be measured.
-var ErrProcess = errors.New("load: process cannot be measured")
+var ErrProcess = errors.New("process cannot be measured")
 
 // Usage is what processes and machine took. Times are CPU time, summed over all processors.
 type Usage struct {

@@ -28,7 +28,7 @@ const (
 )
 
 // ErrSilent: the target answers no handshakes.
-var ErrSilent = errors.New("load: target does not answer handshakes")
+var ErrSilent = errors.New("target does not answer handshakes")
 
 // Prepared says what Prepare did.
 type Prepared struct {

@@ -37,7 +37,7 @@ func openSocket(c *Config, source netip.Addr) (*socket, error) {
 		RecvBuffer: c.Buffer, SendBuffer: c.Buffer, Portable: c.Portable, DisableGSO: c.DisableGSO, DisableGRO: c.DisableGRO,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("load: %w", err)
+		return nil, fmt.Errorf("socket of a worker: %w", err)
 	}
 	s := &socket{group: group, conn: group.Conns()[0], list: newList(), endpoint: group.Addr()}
 	if a := s.endpoint.Addr(); c.endpoints && a.IsUnspecified() {

@@ -12,13 +12,13 @@ import (
 // Errors of targets.
 var (
 	// ErrNoAddress: the target's record or URL has no usable UDP address.
-	ErrNoAddress = errors.New("load: target has no UDP address")
+	ErrNoAddress = errors.New("target has no UDP address")
 	// ErrHostName: the target's URL has a host name, which the caller has to look up; see
 	// EnodeTarget.
-	ErrHostName = errors.New("load: target has a host name for an address")
+	ErrHostName = errors.New("target has a host name for an address")
 	// ErrPublic: the target is neither on this machine nor in a private network, and Config.Public
 	// is not set.
-	ErrPublic = errors.New("load: target is not local")
+	ErrPublic = errors.New("target is not local")
 )
 
 // Target is the node under load.

@@ -47,7 +47,7 @@ func ParseTicketForm(s string) (TicketForm, error) {
 			return TicketForm(f), nil
 		}
 	}
-	return 0, fmt.Errorf("load: %s: want %s", quote.Text(s), quote.Choices(ticketNames[:]))
+	return 0, fmt.Errorf("%s: want %s", quote.Text(s), quote.Choices(ticketNames[:]))
 }
 
 const (
@@ -170,7 +170,7 @@ func (who *identity) locate(at netip.AddrPort) error {
 	}
 	r, err := b.Sign(who.key)
 	if err != nil {
-		return fmt.Errorf("load: record of an identity: %w", err)
+		return fmt.Errorf("record of an identity: %w", err)
 	}
 	who.record = r.Bytes()
 	return nil
@@ -180,7 +180,7 @@ func (who *identity) locate(at netip.AddrPort) error {
 func localAddr(to netip.AddrPort) (netip.Addr, error) {
 	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("load: own address towards %v: %w", to.Addr(), err)
+		return netip.Addr{}, fmt.Errorf("own address towards %v: %w", to.Addr(), err)
 	}
 	defer c.Close()
 	return netaddr.UnmapPort(c.LocalAddr().(*net.UDPAddr).AddrPort()).Addr(), nil

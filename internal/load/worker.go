@@ -126,10 +126,10 @@ func newWorker(c *Config, number int, socks []*socket) (*worker, error) {
 	}
 	var err error
 	if err = aead.SelfTest(); err != nil {
-		return nil, fmt.Errorf("load: %w", err)
+		return nil, err
 	}
 	if w.random, err = aead.NewRandom(rand.Reader); err != nil {
-		return nil, fmt.Errorf("load: %w", err)
+		return nil, fmt.Errorf("random numbers: %w", err)
 	}
 	if w.initiator, err = newInitiator(&c.Target); err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func newWorker(c *Config, number int, socks []*socket) (*worker, error) {
 		return nil, err
 	}
 	if w.distances, _, err = codec.NewDistances(nil, c.Distances); err != nil {
-		return nil, fmt.Errorf("load: distances: %w", err)
+		return nil, fmt.Errorf("distances: %w", err)
 	}
 	if c.Mix[RegTopic] > 0 {
 		if w.topics.sample, err = sampleRecord(); err != nil {
@@ -155,7 +155,7 @@ func newWorker(c *Config, number int, socks []*socket) (*worker, error) {
 		conns[i] = s.conn
 	}
 	if w.mux, err = fastpath.NewMux(conns, receiveBatch, codec.MaxPacketSize); err != nil {
-		return nil, fmt.Errorf("load: %w", err)
+		return nil, fmt.Errorf("wait for packets: %w", err)
 	}
 	return w, nil
 }
@@ -255,7 +255,7 @@ func (w *worker) loop(spare chan *stats) error {
 			from, rx, err = w.wait()
 		}
 		if err != nil {
-			return fmt.Errorf("load: %w", err)
+			return fmt.Errorf("receive: %w", err)
 		}
 		if rx != nil {
 			if err := w.receive(int32(from), rx); err != nil {

@@ -18,12 +18,12 @@ import "errors"
 
 // Errors of this package. Each is a reason to reject an encoding.
 var (
-	ErrTruncated    = errors.New("rlp: input ends inside a value")
-	ErrNonCanonical = errors.New("rlp: length or single byte not in canonical form")
-	ErrNotString    = errors.New("rlp: found a list where a string belongs")
-	ErrNotList      = errors.New("rlp: found a string where a list belongs")
-	ErrTrailing     = errors.New("rlp: bytes left after the last value")
-	ErrInteger      = errors.New("rlp: integer has a leading zero or is too large")
+	ErrTruncated    = errors.New("RLP: input ends inside a value")
+	ErrNonCanonical = errors.New("RLP: length or single byte not in canonical form")
+	ErrNotString    = errors.New("RLP: found a list where a string belongs")
+	ErrNotList      = errors.New("RLP: found a string where a list belongs")
+	ErrTrailing     = errors.New("RLP: bytes left after the last value")
+	ErrInteger      = errors.New("RLP: integer has a leading zero or is too large")
 )
 
 // split decodes the header of the first value of b. It returns start and end of the payload, and

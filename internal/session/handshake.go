@@ -14,12 +14,12 @@ import (
 
 // Reasons to refuse a handshake. A refused handshake changes no session and no challenge.
 var (
-	ErrNoRecord    = errors.New("session: handshake has no record, and no record is known")
-	ErrRecord      = errors.New("session: record in handshake is invalid")
-	ErrRecordOwner = errors.New("session: record in handshake belongs to another node")
-	ErrIDSignature = errors.New("session: ID signature is invalid")
-	ErrEphemeral   = errors.New("session: ephemeral key is not on the curve")
-	ErrMessage     = errors.New("session: message of handshake does not decrypt")
+	ErrNoRecord    = errors.New("discv5: handshake has no record, and no record is known")
+	ErrRecord      = errors.New("discv5: record in handshake is invalid")
+	ErrRecordOwner = errors.New("discv5: record in handshake belongs to another node")
+	ErrIDSignature = errors.New("discv5: ID signature is invalid")
+	ErrEphemeral   = errors.New("discv5: ephemeral key is not on the curve")
+	ErrMessage     = errors.New("discv5: message of handshake does not decrypt")
 )
 
 // Handshaker does the cryptography of handshakes of one local node with Curve (discv5-theory.md,
@@ -273,13 +273,13 @@ func (h *Handshaker) Initiate(challengeData []byte, peer enr.ID, pub *[codec.Eph
 	}
 	shared, err := h.Curve.ECDH(&w.scalar, pub)
 	if err != nil {
-		return in, fmt.Errorf("session: key agreement with %s: %w", peer.Short(), err)
+		return in, fmt.Errorf("discv5: key agreement with %s: %w", peer.Short(), err)
 	}
 	recipient := [32]byte(peer)
 	w.digest = aead.IDSignatureDigest(challengeData, &in.Ephemeral, &recipient)
 	w.scalar = h.Key.Bytes()
 	if in.Signature, err = h.Curve.Sign(&w.scalar, &w.digest); err != nil {
-		return in, fmt.Errorf("session: sign challenge: %w", err)
+		return in, fmt.Errorf("discv5: sign challenge: %w", err)
 	}
 	self := [32]byte(h.Key.ID())
 	write, read := aead.DeriveKeys(&shared, challengeData, &self, &recipient)
@@ -295,11 +295,11 @@ func (h *Handshaker) Initiate(challengeData []byte, peer enr.ID, pub *[codec.Eph
 func (h *Handshaker) ephemeral(secret *[32]byte, random io.Reader) (pub [codec.EphemeralKeySize]byte, err error) {
 	for range 4 {
 		if _, err = io.ReadFull(random, secret[:]); err != nil {
-			return pub, fmt.Errorf("session: ephemeral key: %w", err)
+			return pub, fmt.Errorf("discv5: ephemeral key: %w", err)
 		}
 		if pub, err = h.Curve.PublicKey(secret); err == nil {
 			return pub, nil
 		}
 	}
-	return pub, fmt.Errorf("session: ephemeral key: %w", err)
+	return pub, fmt.Errorf("discv5: ephemeral key: %w", err)
 }

@@ -19,7 +19,7 @@ const DamagedSuffix = ".damaged"
 func MoveAside(path string) (to string, err error) {
 	to = path + DamagedSuffix
 	if err := os.Rename(path, to); err != nil {
-		return "", fmt.Errorf("store: move damaged file aside: %w", err)
+		return "", fmt.Errorf("move damaged file aside: %w", err)
 	}
 	return to, nil
 }

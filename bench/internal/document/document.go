@@ -12,7 +12,7 @@ import (
 )
 
 // ErrTemplate: the template cannot be used.
-var ErrTemplate = errors.New("document: template")
+var ErrTemplate = errors.New("template")
 
 // Document is what is to be written.
 type Document struct {

@@ -23,7 +23,7 @@ func pictures(f *results.File) (map[string][]byte, error) {
 	} {
 		svg, err := c.SVG()
 		if err != nil {
-			return nil, fmt.Errorf("document: picture %s: %w", name, err)
+			return nil, fmt.Errorf("picture %s: %w", name, err)
 		}
 		made[names()[name]] = append(svg, '\n')
 	}

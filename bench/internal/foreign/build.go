@@ -31,7 +31,7 @@ const (
 )
 
 // ErrProbe is wrapped by errors about a toolchain or registry that is not there.
-var ErrProbe = errors.New("foreign: probed")
+var ErrProbe = errors.New("probed")
 
 // Program is a driver that can be started.
 type Program struct {
@@ -44,7 +44,7 @@ func cacheDir() (string, error) {
 	if dir == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
-			return "", fmt.Errorf("foreign: %w; set %s", err, CacheEnv)
+			return "", fmt.Errorf("%w; set %s", err, CacheEnv)
 		}
 		dir = filepath.Join(user, "discv5-perf")
 	}
@@ -68,7 +68,7 @@ func Rust(interop string) (p Program, err error) {
 	}
 	version := regexp.MustCompile(`(?m)^discv5 = "=?([^"]+)"`).FindSubmatch(manifest)
 	if version == nil {
-		return p, errors.New("foreign: Cargo.toml names no version of discv5")
+		return p, errors.New("Cargo.toml names no version of discv5")
 	}
 	cache, err := cacheDir()
 	if err != nil {
@@ -115,7 +115,7 @@ func TypeScript(interop string) (p Program, err error) {
 	}
 	var manifest struct{ Dependencies map[string]string }
 	if err := json.Unmarshal(texts[0], &manifest); err != nil {
-		return p, fmt.Errorf("foreign: package.json: %w", err)
+		return p, fmt.Errorf("package.json: %w", err)
 	}
 	cache, err := cacheDir()
 	if err != nil {

@@ -32,7 +32,7 @@ func processTime(pid int) (sum time.Duration, err error) {
 	}
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil || len(threads) == 0 {
-		return 0, fmt.Errorf("manypeers: process %d has ended", pid)
+		return 0, fmt.Errorf("process %d has ended", pid)
 	}
 	for _, path := range threads {
 		sum += schedstat(path)
@@ -70,11 +70,11 @@ func threadTimes(list []int) (sum time.Duration) {
 func attachXDP(name string, program *ebpf.Program) (link.Link, error) {
 	end, err := net.InterfaceByName(name)
 	if err != nil {
-		return nil, fmt.Errorf("manypeers: %w", err)
+		return nil, fmt.Errorf("interface %s: %w", name, err)
 	}
 	l, err := link.AttachXDP(link.XDPOptions{Program: program, Interface: end.Index, Flags: link.XDPDriverMode})
 	if err != nil {
-		return nil, fmt.Errorf("manypeers: attach a program to %s: %w", name, err)
+		return nil, fmt.Errorf("attach a program to %s: %w", name, err)
 	}
 	return l, nil
 }
@@ -83,7 +83,7 @@ func attachXDP(name string, program *ebpf.Program) (link.Link, error) {
 func (k *Link) ServeInKernel() (stop func(), err error) {
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "return", Type: ebpf.XDP, License: "GPL", Instructions: returnProgram(port)})
 	if err != nil {
-		return nil, fmt.Errorf("manypeers: program that returns: %w", err)
+		return nil, fmt.Errorf("program that returns: %w", err)
 	}
 	defer p.Close()
 	var l link.Link

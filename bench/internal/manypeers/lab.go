@@ -14,7 +14,7 @@ import (
 )
 
 // ErrRoot is wrapped by the error of Open without the rights to make network namespaces.
-var ErrRoot = errors.New("manypeers: root is needed: for network namespaces, veth pairs and XDP programs")
+var ErrRoot = errors.New("root is needed: for network namespaces, veth pairs and XDP programs")
 
 // port is that of every server, and peerPort that of all peers, which have different addresses.
 const (
@@ -94,7 +94,7 @@ func Open(cpu int) (*Lab, error) {
 		return nil, ErrRoot
 	}
 	if _, err := exec.LookPath("ip"); err != nil {
-		return nil, fmt.Errorf("manypeers: the program ip of iproute2 is needed: %w", err)
+		return nil, fmt.Errorf("the program ip of iproute2 is needed: %w", err)
 	}
 	client, err := newThread()
 	if err != nil {
@@ -117,7 +117,7 @@ func Open(cpu int) (*Lab, error) {
 		))
 	if err != nil {
 		l.Close()
-		return nil, fmt.Errorf("manypeers: namespace of the generator: %w", err)
+		return nil, fmt.Errorf("namespace of the generator: %w", err)
 	}
 	return l, nil
 }
@@ -157,7 +157,7 @@ func (l *Lab) Link() (*Link, error) {
 	n := len(l.links) + 1
 	server, err := newThread()
 	if err != nil {
-		return nil, fmt.Errorf("manypeers: %w", err)
+		return nil, fmt.Errorf("namespace of the server: %w", err)
 	}
 	k := &Link{
 		Addr:      netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 8, byte(n), 2}), port),
@@ -165,7 +165,7 @@ func (l *Lab) Link() (*Link, error) {
 	}
 	l.links = append(l.links, k)
 	if err := k.make(n); err != nil {
-		return nil, fmt.Errorf("manypeers: veth pair %d: %w", n, err)
+		return nil, fmt.Errorf("veth pair %d: %w", n, err)
 	}
 	return k, nil
 }

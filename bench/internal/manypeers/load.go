@@ -34,11 +34,11 @@ type Traffic struct {
 func (k *Link) Handshakes(peers []Peer, record string, window, records int) (map[Workload]Traffic, error) {
 	h, err := newHandshaker(k, peers, record)
 	if err != nil {
-		return nil, fmt.Errorf("manypeers: sessions: %w", err)
+		return nil, fmt.Errorf("sessions: %w", err)
 	}
 	defer h.conn.Close()
 	if err := h.makeSessions(window); err != nil {
-		return nil, fmt.Errorf("manypeers: sessions: %w", err)
+		return nil, fmt.Errorf("sessions: %w", err)
 	}
 	all := make(map[Workload]Traffic)
 	for _, w := range Workloads() {
@@ -77,7 +77,7 @@ type Load struct {
 // Load prepares traffic from the given peers.
 func (k *Link) Load(peers []Peer, t Traffic) (*Load, error) {
 	if t.Size > slotSize-headerSize || len(t.Answers) == 0 || t.next == nil {
-		return nil, fmt.Errorf("manypeers: requests of %d bytes with %d answers", t.Size, len(t.Answers))
+		return nil, fmt.Errorf("requests of %d bytes with %d answers", t.Size, len(t.Answers))
 	}
 	return &Load{k, peers, t}, nil
 }
@@ -161,7 +161,7 @@ func (l *Load) Measure(p Plan) (s results.ManySample, err error) {
 	size := headerSize + l.traffic.Size
 	send, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "send", Type: ebpf.XDP, License: "GPL", Instructions: sendProgram(m.frames, m.next, size)})
 	if err != nil {
-		return s, fmt.Errorf("manypeers: program that sends: %w", err)
+		return s, fmt.Errorf("program that sends: %w", err)
 	}
 	defer send.Close()
 	err = l.link.lab.client.do(func() (err error) {
@@ -195,7 +195,7 @@ func (l *Load) attach(back counters, send *ebpf.Program) (stop func(), err error
 	}
 	count, err := ebpf.NewProgram(spec)
 	if err != nil {
-		return nil, fmt.Errorf("manypeers: program that counts: %w", err)
+		return nil, fmt.Errorf("program that counts: %w", err)
 	}
 	defer count.Close()
 	var counting link.Link
@@ -205,7 +205,7 @@ func (l *Load) attach(back counters, send *ebpf.Program) (stop func(), err error
 		counting, err = link.AttachTCX(link.TCXOptions{Interface: l.link.end.Index, Program: count, Attach: ebpf.AttachTCXIngress})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("manypeers: attach the program that counts: %w", err)
+		return nil, fmt.Errorf("attach the program that counts: %w", err)
 	}
 	kept, err := attachXDP(parking, send)
 	if err != nil {
@@ -258,7 +258,7 @@ func (r *run) measure(last int, d time.Duration) (s results.ManySample, err erro
 		}
 		before := threadTime()
 		if _, err := r.send.Run(options); err != nil {
-			return s, fmt.Errorf("manypeers: send: %w", err)
+			return s, fmt.Errorf("send: %w", err)
 		}
 		r.inside += threadTime() - before
 		r.sent += uint64(r.plan.Burst)

@@ -19,7 +19,7 @@ import (
 )
 
 // ErrAnswer is wrapped by errors about a server that does not answer as it should.
-var ErrAnswer = errors.New("manypeers: answer of the server")
+var ErrAnswer = errors.New("answer of the server")
 
 const (
 	stepTimeout = time.Second // for one step of a handshake
@@ -38,7 +38,7 @@ type Peer struct {
 // no server asks them in turn.
 func NewPeers(n int) ([]Peer, error) {
 	if n < 1 || n > MaxPeers {
-		return nil, fmt.Errorf("manypeers: %d peers, want 1 to %d", n, MaxPeers)
+		return nil, fmt.Errorf("%d peers, want 1 to %d", n, MaxPeers)
 	}
 	list := make([]Peer, n)
 	for i := range list {

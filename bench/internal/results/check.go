@@ -7,7 +7,7 @@ import (
 )
 
 // ErrMissing is wrapped by errors about figures that a complete run has.
-var ErrMissing = errors.New("results: figures are missing")
+var ErrMissing = errors.New("figures are missing")
 
 // Names of servers.
 const (

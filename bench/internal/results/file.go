@@ -15,7 +15,7 @@ import (
 const Version = 4
 
 // ErrForm: a file is not one of results.
-var ErrForm = errors.New("results: not a results file")
+var ErrForm = errors.New("not a results file")
 
 // File is all that a run found.
 type File struct {
@@ -165,7 +165,7 @@ type Stage struct {
 func (f *File) Save(path string) error {
 	b, err := json.MarshalIndent(f, "", "\t")
 	if err != nil {
-		return fmt.Errorf("results: %w", err)
+		return fmt.Errorf("encode results: %w", err)
 	}
 	return os.WriteFile(path, append(b, '\n'), 0o644)
 }

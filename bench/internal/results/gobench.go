@@ -18,7 +18,7 @@ type Benchmark struct {
 }
 
 // ErrBench: output of go test is not what it should be.
-var ErrBench = errors.New("results: output of go test")
+var ErrBench = errors.New("output of go test")
 
 // ParseBench reads the output of go test -bench. It fails where a test did or where there is no
 // benchmark at all.

@@ -6,6 +6,6 @@ import "errors"
 
 // Errors of package curve.
 var (
-	ErrPrivateKey = errors.New("curve: private key is zero or not below the group order")
-	ErrPublicKey  = errors.New("curve: public key is not a compressed point on secp256k1")
+	ErrPrivateKey = errors.New("secp256k1: private key is zero or not below the group order")
+	ErrPublicKey  = errors.New("secp256k1: public key is not a compressed point on secp256k1")
 )
