@@ -33,7 +33,7 @@ const (
 )
 
 // ErrConfig is wrapped by errors of a Config that a retry does not help.
-var ErrConfig = errors.New("fleet: wrong setting")
+var ErrConfig = errors.New("wrong setting")
 
 // Config says how to reach the servers of a fleet.
 type Config struct {

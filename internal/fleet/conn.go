@@ -16,7 +16,7 @@ import (
 )
 
 // ErrUnreachable: no server of the fleet is connected.
-var ErrUnreachable = errors.New("fleet: no server is connected")
+var ErrUnreachable = errors.New("no server is connected")
 
 // Conn is the connection to a fleet. It is safe for concurrent use.
 type Conn struct {
@@ -62,7 +62,7 @@ func Open(cfg Config) (*Conn, error) {
 	dial.open.Store(true)
 	if c.js, err = jetstream.New(c.nc, jetstream.WithDefaultTimeout(callTimeout)); err != nil {
 		c.nc.Close()
-		return nil, fmt.Errorf("fleet: open JetStream: %w", err)
+		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
 	return c, nil
 }

@@ -90,7 +90,7 @@ func replicate(replicas int, create func(int) error) error {
 
 func opened(what, name string, err error) error {
 	if err != nil {
-		return fmt.Errorf("fleet: open %s %s: %w", what, name, err)
+		return fmt.Errorf("open %s %s: %w", what, name, err)
 	}
 	return nil
 }
