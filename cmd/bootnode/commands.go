@@ -37,8 +37,9 @@ func newCommands(s system, stdout, stderr io.Writer) *cobra.Command {
 	health := &cobra.Command{
 		Use:   "health",
 		Short: "Ask the bootnode that runs with the same settings whether it is healthy",
-		Long: "Ask the bootnode that runs with the same settings whether it is healthy, at the address of --http, or else of --metrics. " +
-			"Exit codes: 0 it is; 1 it is not, or does not answer; 2 a setting is wrong.",
+		Long: "Ask the bootnode that runs with the same settings whether it is healthy. One of these flags, or\n" +
+			"their environment variables, names its address; all other flags of the bootnode are valid too.\n\n" +
+			"Exit codes:\n  0  it is healthy\n  1  it is not, or does not answer\n  2  a setting is wrong",
 		DisableFlagParsing: true, // load parses them
 		RunE: func(c *cobra.Command, args []string) error {
 			if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
@@ -47,9 +48,40 @@ func newCommands(s system, stdout, stderr io.Writer) *cobra.Command {
 			return health(c.Context(), args, s, stdout)
 		},
 	}
+	for _, name := range []string{"config", "http", "metrics"} {
+		health.Flags().AddFlag(root.Flags().Lookup(name))
+	}
 	root.AddCommand(health)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 100"))
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(c *cobra.Command, args []string) {
+		if c != root {
+			help(c, args)
+			return
+		}
+		fmt.Fprint(stdout, usage())
+	})
 	addCompletion(root)
+	addHelp(root)
 	return root
+}
+
+// addHelp adds the command help, which reports an unknown command as a usage error.
+func addHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "help" {
+			continue
+		}
+		c.Run = nil
+		c.RunE = func(_ *cobra.Command, args []string) error {
+			target, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return cli.Usagef("help: there is no command %s", quote.Short(strings.Join(args, " ")))
+			}
+			return target.Help()
+		}
+	}
 }
 
 // shells are the shells that "completion" knows.
@@ -74,7 +106,7 @@ func addCompletion(root *cobra.Command) {
 
 // runCommand runs a command beside the daemon. ok is false if args name none.
 func runCommand(args []string, s system, stdout, stderr io.Writer) (code int, ok bool) {
-	commands := []string{"health", "completion", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
+	commands := []string{"health", "completion", "help", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
 	if len(args) == 0 || !slices.Contains(commands, args[0]) {
 		return 0, false
 	}

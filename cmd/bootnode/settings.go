@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -210,8 +211,8 @@ func usage() string {
 		}
 		fmt.Fprintf(&b, "\n%s:\n%s", section.title, part.FlagUsagesWrapped(100))
 	}
-	fmt.Fprintf(&b, "\nEach flag is also an environment variable, such as %s for --log-level, and a key of the\n"+
-		"file of --config. A flag overrides an environment variable, which overrides the file.\n", envName("log-level"))
+	fmt.Fprintf(&b, "\nEach flag is also an environment variable, such as %s for --log-level, and a key of\n"+
+		"the file of --config. A flag overrides an environment variable, which overrides the file.\n", envName("log-level"))
 	return b.String()
 }
 
@@ -353,25 +354,54 @@ func (o *options) configFile(env map[string]variable) (map[string]setting, []net
 	if err != nil {
 		return nil, nil, err
 	}
+	byName, err := o.bySetting(settings)
+	return byName, tables, err
+}
+
+// bySetting returns the settings by the names of the flags that they set. It refuses unknown keys,
+// keys that two lines set, and values of the wrong type.
+func (o *options) bySetting(settings []setting) (map[string]setting, error) {
 	byName := make(map[string]setting)
 	for _, s := range settings {
 		f := o.flags.Lookup(s.name)
-		if f == nil {
+		switch {
+		case s.table && !s.array && !s.empty && o.isPrefix(s.name):
+			continue
+		case f == nil:
 			hint := ""
 			if near := cli.Nearest(s.name, cli.FlagNames(o.flags)); near != "" {
 				hint = "; did you mean " + near + "?"
 			}
-			return nil, nil, fmt.Errorf("%s: unknown key %s%s", s.where, quote.Short(s.name), hint)
-		}
-		if onlyFlag(f.Name) {
-			return nil, nil, fmt.Errorf("%s: %s is for the command line only", s.where, f.Name)
+			what := "key"
+			if s.table {
+				what = "table"
+			}
+			return nil, fmt.Errorf("%s: unknown %s %s%s", s.where, what, quote.Short(s.name), hint)
+		case onlyFlag(f.Name):
+			return nil, fmt.Errorf("%s: %s is for the command line only", s.where, f.Name)
 		}
 		if other, ok := byName[f.Name]; ok {
-			return nil, nil, fmt.Errorf("%s: %s was set before, in %s", s.where, f.Name, other.where)
+			return nil, fmt.Errorf("%s: %s was set before, in %s", s.where, f.Name, other.where)
+		}
+		if err := s.fits(f); err != nil {
+			return nil, err
 		}
 		byName[f.Name] = s
 	}
-	return byName, tables, nil
+	return byName, nil
+}
+
+// isPrefix reports whether names of settings begin with that of a table: [log] holds the level of
+// log-level.
+func (o *options) isPrefix(table string) bool {
+	return slices.ContainsFunc(cli.FlagNames(o.flags), func(name string) bool {
+		for i, c := range name {
+			if c == '-' && bareName(name[:i]) == bareName(table) && !onlyFlag(name) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // assign sets a flag to values from an environment variable or a file.

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // maxFile bounds the files that settings name, in bytes.
@@ -23,13 +24,17 @@ const maxFile = 16 << 20
 // maxConfig bounds the configuration file, in bytes.
 const maxConfig = 1 << 20
 
-// setting is a key of the configuration file with its value as text. A list has any number of
-// values.
+// setting is a key of the configuration file with its value as text, or the header of a table. A
+// list has any number of values.
 type setting struct {
 	name   string
 	values []string
-	where  string // file and line
-	array  bool   // the header of a table in an array of tables
+	kinds  []unstable.Kind // of values
+	where  string          // file and line
+	list   bool            // values are in brackets
+	table  bool            // the header of a table, or an inline table
+	empty  bool            // an inline table without keys
+	array  bool            // the table is one of an array
 }
 
 // readConfig reads a configuration file. "log.level", log.level, and level below [log] have the
@@ -74,9 +79,7 @@ func (r *configReader) expression(n *unstable.Node) error {
 	case unstable.Table, unstable.ArrayTable:
 		name, where := r.key(n, nil)
 		r.table = name
-		if n.Kind == unstable.ArrayTable {
-			r.settings = append(r.settings, setting{name: strings.Join(name, "."), where: where, array: true})
-		}
+		r.settings = append(r.settings, setting{name: strings.Join(name, "."), where: where, table: true, array: n.Kind == unstable.ArrayTable})
 	case unstable.KeyValue:
 		return r.keyValue(n, r.table)
 	}
@@ -101,47 +104,99 @@ func (r *configReader) key(n *unstable.Node, table []string) (name []string, whe
 func (r *configReader) keyValue(n *unstable.Node, table []string) error {
 	name, where := r.key(n, table)
 	value := n.Value()
-	if value.Kind == unstable.InlineTable {
-		for children := value.Children(); children.Next(); {
+	s := setting{name: strings.Join(name, "."), where: where}
+	switch value.Kind {
+	case unstable.InlineTable:
+		children := value.Children()
+		s.table, s.empty = true, !children.Next()
+		r.settings = append(r.settings, s)
+		for children = value.Children(); children.Next(); {
 			if err := r.keyValue(children.Node(), name); err != nil {
 				return err
 			}
 		}
 		return nil
-	}
-	s := setting{name: strings.Join(name, "."), where: where}
-	if value.Kind != unstable.Array {
-		text, ok := scalar(value)
-		if !ok {
-			return fmt.Errorf("%s: %s: want text in quotes, a number, true or false", where, s.name)
-		}
-		s.values = []string{text}
-	} else {
+	case unstable.Array:
+		s.list = true
 		for children := value.Children(); children.Next(); {
-			text, ok := scalar(children.Node())
-			if !ok {
-				return fmt.Errorf("%s: %s: want a list of text in quotes", where, s.name)
-			}
-			s.values = append(s.values, text)
+			s.add(children.Node())
 		}
+	default:
+		s.add(value)
 	}
 	r.settings = append(r.settings, s)
 	return nil
 }
 
-// scalar returns a value in the form that a flag takes.
-func scalar(n *unstable.Node) (string, bool) {
+// add adds a value in the form that a flag takes.
+func (s *setting) add(n *unstable.Node) {
+	text := string(n.Data)
 	switch n.Kind {
-	case unstable.String, unstable.Bool:
-		return string(n.Data), true
-	case unstable.Integer:
-		i, err := strconv.ParseInt(string(n.Data), 0, 64) // as TOML has it: 1_000, 0xff
-		return strconv.FormatInt(i, 10), err == nil
+	case unstable.Integer: // as TOML has it: 1_000, 0xff
+		if i, err := strconv.ParseInt(text, 0, 64); err == nil {
+			text = strconv.FormatInt(i, 10)
+		}
 	case unstable.Float:
-		x, err := strconv.ParseFloat(strings.ReplaceAll(string(n.Data), "_", ""), 64)
-		return strconv.FormatFloat(x, 'g', -1, 64), err == nil
+		if x, err := strconv.ParseFloat(strings.ReplaceAll(text, "_", ""), 64); err == nil {
+			text = strconv.FormatFloat(x, 'g', -1, 64)
+		}
 	}
-	return "", false
+	s.values, s.kinds = append(s.values, text), append(s.kinds, n.Kind)
+}
+
+// kindNames are how errors name the kinds of values that no setting takes, or not every one.
+var kindNames = map[unstable.Kind]string{
+	unstable.String: "text", unstable.Integer: "a number", unstable.Float: "a number", unstable.Array: "a list", unstable.InlineTable: "a table",
+	unstable.LocalDate: "a date", unstable.LocalTime: "a time of day", unstable.LocalDateTime: "a date", unstable.DateTime: "a date",
+}
+
+// fits checks that the value has the type of the flag: TOML tells text from numbers, and a number
+// where text belongs is likely the value of another key.
+func (s *setting) fits(f *pflag.Flag) error {
+	_, many := f.Value.(pflag.SliceValue)
+	want := settingTypes[f.Value.Type()]
+	kinds := []unstable.Kind{unstable.String}
+	switch f.Value.Type() {
+	case "bool":
+		kinds = []unstable.Kind{unstable.Bool}
+	case "int":
+		kinds = []unstable.Kind{unstable.Integer}
+	case "float64":
+		kinds = []unstable.Kind{unstable.Integer, unstable.Float}
+	}
+	wrong := func(format string, args ...any) error {
+		return fmt.Errorf("%s: %s: want %s, not "+format, append([]any{s.where, f.Name, want}, args...)...)
+	}
+	switch {
+	case f.Name == networkTable && (s.table || s.list):
+		return fmt.Errorf("%s: %s: want text in quotes, or a [[%s]] table for each of several networks", s.where, f.Name, networkTable)
+	case s.table:
+		return wrong("a table")
+	case s.list && !many:
+		return wrong("a list")
+	}
+	for i, k := range s.kinds {
+		if slices.Contains(kinds, k) {
+			continue
+		}
+		if k == unstable.Float && slices.Contains(kinds, unstable.Integer) {
+			return wrong("the fraction %s", quote.Short(s.values[i]))
+		}
+		if name := kindNames[k]; name != "" {
+			if text := s.values[i]; text != "" {
+				name += ", " + quote.Short(text)
+			}
+			return wrong("%s", name)
+		}
+		return wrong("%s", s.values[i]) // true or false
+	}
+	return nil
+}
+
+// settingTypes are the types of settings, by those of package pflag.
+var settingTypes = map[string]string{
+	"string": "text in quotes", "stringArray": "a list of text in quotes", "bool": "true or false",
+	"int": "a number", "float64": "a number", "duration": `a time in quotes, like "10s" or "5m"`,
 }
 
 // byteOrderMark is what some editors put before a text in UTF-8.

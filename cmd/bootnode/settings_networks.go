@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pelletier/go-toml/v2/unstable"
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/netaddr"
-	"github.com/fastdisc/discv5/internal/quote"
 )
 
 // networkTable is the name of the tables of the configuration file that describe a network each.
@@ -25,7 +25,7 @@ const maxNetworks = 16
 type networkEntry struct {
 	where    string // file and line
 	name     string
-	settings map[string]setting
+	settings []setting
 }
 
 var networkName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -46,7 +46,7 @@ func splitTables(settings []setting) (rest []setting, tables []networkEntry, err
 			if len(tables) == maxNetworks {
 				return nil, nil, fmt.Errorf("%s: more than %d networks", s.where, maxNetworks)
 			}
-			tables = append(tables, networkEntry{where: s.where, settings: make(map[string]setting)})
+			tables = append(tables, networkEntry{where: s.where})
 			continue
 		}
 		key, ok := strings.CutPrefix(s.name, networkTable+".")
@@ -56,14 +56,14 @@ func splitTables(settings []setting) (rest []setting, tables []networkEntry, err
 		}
 		t := &tables[len(tables)-1]
 		if key == "name" {
-			if len(s.values) != 1 || !networkName.MatchString(s.values[0]) {
-				return nil, nil, fmt.Errorf("%s: name: want 1 to 32 of a-z, 0-9 and -", s.where)
+			if s.list || len(s.kinds) != 1 || s.kinds[0] != unstable.String || !networkName.MatchString(s.values[0]) {
+				return nil, nil, fmt.Errorf("%s: name: want 1 to 32 of a-z, 0-9 and -, in quotes", s.where)
 			}
 			t.name = s.values[0]
 			continue
 		}
 		s.name = key
-		t.settings[key] = s
+		t.settings = append(t.settings, s)
 	}
 	for i, t := range tables {
 		if t.name == "" {
@@ -89,15 +89,15 @@ func (o *options) loadNetworks(args []string, env map[string]variable, file map[
 		if err := n.assignAll(env, file); err != nil {
 			return err
 		}
-		for key, s := range t.settings {
-			f := n.flags.Lookup(key)
+		own, err := n.bySetting(t.settings)
+		if err != nil {
+			return err
+		}
+		for _, s := range t.settings { // in their order: the first mistake is the one to report
+			f := n.flags.Lookup(s.name)
 			switch {
-			case f == nil:
-				hint := ""
-				if near := cli.Nearest(key, cli.FlagNames(n.flags)); near != "" {
-					hint = "; did you mean " + near + "?"
-				}
-				return fmt.Errorf("%s: unknown key %s%s", s.where, quote.Short(key), hint)
+			case s.table:
+				continue
 			case ofProcess(f.Name):
 				return fmt.Errorf("%s: %s is for the whole process, not for a network", s.where, f.Name)
 			}
@@ -106,7 +106,7 @@ func (o *options) loadNetworks(args []string, env map[string]variable, file map[
 				return err
 			}
 		}
-		if _, ok := t.settings["datadir"]; !ok {
+		if _, ok := own["datadir"]; !ok {
 			if dir, err := dataDirOf(n); err == nil {
 				n.dataDir = filepath.Join(dir, t.name)
 			}

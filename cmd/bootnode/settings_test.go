@@ -116,7 +116,13 @@ func TestSettingErrors(t *testing.T) {
 		{"inline table", func() []string { return config("\nlog = { level = \"info\", jsn = true }") }, nil, []string{"c.toml:2: ", `"log.jsn"`, "log-json?"}},
 		{"syntax of a long line", func() []string { return config("sockets = 1\naddr = [\":9000\" \":9001\"]") }, nil, []string{"c.toml:2: column 17"}},
 		{"unknown key in table", func() []string { return config("[log]\n\nlevels = \"info\"") }, nil, []string{"c.toml:3: ", `"log.levels"`, "log-level?"}},
-		{"unknown table", func() []string { return config("[[bootnodes]]\nenr = 1") }, nil, []string{"c.toml:2: ", `"bootnodes.enr"`}},
+		{"unknown empty table", func() []string { return config("sockets = 2\n[logs]") }, nil, []string{"c.toml:2: unknown table", `"logs"`}},
+		{"unknown empty inline table", func() []string { return config("logs = {}") }, nil, []string{"c.toml:1: unknown table", `"logs"`}},
+		{"one network in single brackets", func() []string { return config("[network]\nname = \"a\"") }, nil, []string{"c.toml:1: network: want text in quotes, or a [[network]] table"}},
+		{"twice in a network", func() []string { return config("[[network]]\nname = \"a\"\nmax_sessions = 1\nmax-sessions = 2") }, nil, []string{"c.toml:4: max-sessions was set before, in ", "c.toml:3"}},
+		{"number as a name", func() []string { return config("[[network]]\nname = 7") }, nil, []string{"c.toml:2: name: want"}},
+		{"too large a number", func() []string { return config("max-sessions = 99999999999999999999") }, nil, []string{"c.toml:1: "}},
+		{"unknown table", func() []string { return config("[[bootnodes]]\nenr = 1") }, nil, []string{"c.toml:1: bootnodes: want a list of text in quotes, not a table"}},
 		{"syntax", func() []string { return config("addr = [\n\":9000\"\nsockets = 1\n") }, nil, []string{"c.toml:3: "}},
 		{"twice", func() []string { return config("sockets = 1\nsockets = 2") }, nil, []string{"c.toml:2: ", "sockets"}},
 		{"twice in two forms", func() []string { return config("log-json = true\n\"log.json\" = true") }, nil, []string{"c.toml:2: ", "set before"}},
@@ -137,8 +143,8 @@ func TestSettingErrors(t *testing.T) {
 		{"factor in words", func() []string { return config("topics-wait-scale = \"half\"") }, nil, []string{"topics-wait-scale: want a number, not", "half"}},
 		{"fraction", func() []string { return config("sockets = 1.5") }, nil, []string{"c.toml:1: sockets: want"}},
 		{"date", func() []string { return config("sockets = 2020-01-01") }, nil, []string{"c.toml:1: sockets: want"}},
-		{"list of lists", func() []string { return config("addr = [[\":1\"]]") }, nil, []string{"c.toml:1: addr: want a list"}},
-		{"list for one", func() []string { return config("datadir = [\"a\", \"b\"]") }, nil, []string{"c.toml:1: datadir: want one value"}},
+		{"list of lists", func() []string { return config("addr = [[\":1\"]]") }, nil, []string{"c.toml:1: addr: want a list of text in quotes, not a list"}},
+		{"list for one", func() []string { return config("datadir = [\"a\", \"b\"]") }, nil, []string{"c.toml:1: datadir: want text in quotes, not a list"}},
 		{"bad duration", func() []string { return config("save-interval = 10") }, nil, []string{"c.toml:1: save-interval: want a time"}},
 		{"bad value", func() []string { return config("\n\nlog.level = \"loud\"") }, nil, []string{"c.toml:3: log-level", "want debug"}},
 		{"out of bounds", func() []string { return config("max-sessions = 0") }, nil, []string{"c.toml:1: max-sessions 0"}},
@@ -326,6 +332,9 @@ func TestConfigLines(t *testing.T) {
 			}
 			var got []string
 			for _, s := range list {
+				if s.table && !s.array {
+					continue
+				}
 				got = append(got, strings.TrimPrefix(s.where, path+":")+":"+s.name+"="+strings.Join(s.values, ","))
 			}
 			if text := strings.Join(got, " "); text != c.want {

@@ -43,7 +43,8 @@ func newKeyGenerate(t *tool) *cobra.Command {
 	var format string
 	c := &cobra.Command{
 		Use: "generate FILE", Short: "Make a private key",
-		Long: "Make a private key in a new file of mode 0600 and print its node ID. With - as FILE, print only the key itself.",
+		Long: "Make a private key in a new file of mode 0600 and print its node ID.\n" +
+			"With - as FILE, print only the key itself.",
 		Args: arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			form, err := parseKeyForm(format)
@@ -85,7 +86,8 @@ func newKeyInspect(t *tool) *cobra.Command {
 	var secret bool
 	c := &cobra.Command{
 		Use: "inspect FILE", Short: "Show node ID and public key of a private key",
-		Long: "Show node ID and public key of a private key in FILE, of either form. With - as FILE, read standard input.",
+		Long: "Show node ID and public key of a private key in FILE, of either form.\n" +
+			"With - as FILE, read standard input.",
 		Args: arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			key, form, err := t.readKey(args[0])
@@ -105,7 +107,8 @@ func newKeyConvert(t *tool) *cobra.Command {
 	var to string
 	c := &cobra.Command{
 		Use: "convert FILE NEWFILE", Short: "Convert a private key to the other form",
-		Long: "Read a private key, 64 hexadecimal digits or 32 raw bytes, and write it in the other form, or that of --to, to a new file of mode 0600. - is standard input or output.",
+		Long: "Read a private key, 64 hexadecimal digits or 32 raw bytes, and write it in the other form,\n" +
+			"or that of --to, to a new file of mode 0600. - is standard input or output.",
 		Args: arguments(2, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			key, from, err := t.readKey(args[0])

@@ -20,7 +20,8 @@ func newPing(t *tool) *cobra.Command {
 	interval := cli.Seconds(time.Second)
 	c := &cobra.Command{
 		Use: "ping NODE", Short: "Ask whether a node is alive, and how far away",
-		Long: "Send PING to a node and print the time of each answer. The first PING needs a handshake; its time is that of the last round trip. Exit code 1: no answer at all.",
+		Long: "Send PING to a node and print the time of each answer. The first PING needs a handshake;\n" +
+			"its time is that of the last round trip. Exit code 1: no answer at all.",
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if count < 0 {

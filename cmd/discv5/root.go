@@ -45,7 +45,26 @@ func newRoot(t *tool) *cobra.Command {
 		group("packet", "Decode packets", newPacketDecode(t)),
 	)
 	addCompletion(root)
+	addHelp(root)
 	return root
+}
+
+// addHelp adds the command help, which reports an unknown command as a usage error.
+func addHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "help" {
+			continue
+		}
+		c.Run = nil
+		c.RunE = func(_ *cobra.Command, args []string) error {
+			target, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return cli.Usagef("help: there is no command %s", quote.Short(strings.Join(args, " ")))
+			}
+			return target.Help()
+		}
+	}
 }
 
 // shells are the shells that "completion" knows.

@@ -26,6 +26,8 @@ func TestBadInput(t *testing.T) {
 		{"nosuch", `argument 1: "nosuch" is not a command of discv5`},
 		{"key nosuch", `argument 1: "nosuch" is not a command of discv5 key`},
 		{"--nosuch", "--nosuch"},
+		{"help nosuch", `help: there is no command "nosuch"`},
+		{"help key nosuch", `help: there is no command "key nosuch"`},
 		{"completion nosuch", `unknown shell "nosuch": want bash, fish, powershell or zsh`},
 		{"enr make --udp 99999", `--udp "99999": want a port from 1 to 65535`},
 		{"enr make --key " + strings.Repeat("11", 32) + " --ip foo", `--ip "foo": want an IPv4 address`},

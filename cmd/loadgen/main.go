@@ -49,6 +49,9 @@ func main() {
 
 // run is main without the process around it. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == "help" {
+		args = []string{"--help"}
+	}
 	o, err := parseFlags(args)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/cli"
@@ -373,9 +375,17 @@ func TestSilentTarget(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"-h"}} {
-		if o := loadgen(t, args...).ok(t, cli.ExitOK); !strings.Contains(o.out, "--i-own-this-target") {
-			t.Errorf("%v: %s", args, o.out)
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"help"}} {
+		o := loadgen(t, args...).ok(t, cli.ExitOK)
+		flagSet(new(options)).VisitAll(func(f *pflag.Flag) {
+			if !strings.Contains(o.out, "--"+f.Name) || f.Usage == "" {
+				t.Errorf("%v: nothing about --%s", args, f.Name)
+			}
+		})
+		for line := range strings.Lines(o.out) {
+			if len(line) > 101 {
+				t.Errorf("%v: %q is too long", args, line)
+			}
 		}
 	}
 	if o := loadgen(t, "--version").ok(t, cli.ExitOK); !strings.HasPrefix(o.out, "loadgen ") || strings.Count(o.out, "\n") != 1 {
