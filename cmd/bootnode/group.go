@@ -79,6 +79,9 @@ func (g *group) serve(ctx context.Context) (err error) {
 			return nil
 		}
 	}
+	for _, w := range g.o.warnings {
+		g.log.Warn(w)
+	}
 	g.shareMemory()
 	g.manager = newServiceManager(g.log)
 	answer := httpAnswer
@@ -244,6 +247,7 @@ func checkAll(o *options, stdout, stderr io.Writer) int {
 	if len(o.networkList) == 0 {
 		return check(o, stdout, stderr)
 	}
+	logWarnings(stderr, "", o.warnings)
 	for _, n := range o.networkList {
 		if code := check(n, stdout, stderr); code != cli.ExitOK {
 			return code

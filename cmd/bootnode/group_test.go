@@ -186,6 +186,18 @@ func TestNetworkSettings(t *testing.T) {
 	}
 	two := "[[network]]\nname = \"a\"\naddr = [\":1\"]\n[[network]]\nname = \"b\"\naddr = [\":2\"]\n"
 	mustLoad(t, []string{"--config", write(t, two, 0o600)}, nil)
+	for name, text := range map[string]string{
+		"interfaces of their own": strings.NewReplacer(`[":1"]`, "[\":1\"]\nxdp = [\"eth0\"]", `[":2"]`, "[\":2\"]\nxdp = [\"eth1\"]").Replace(two),
+		"another filter":          strings.NewReplacer(`[":1"]`, "[\":1\"]\nxdp = [\"eth0\"]\nfilter = \"xdp\"", `[":2"]`, "[\":2\"]\nfilter = \"tc\"").Replace(two),
+		"a filter elsewhere":      strings.NewReplacer(`[":1"]`, "[\":1\"]\nxdp = [\"eth0\"]", `[":2"]`, "[\":2\"]\nfilter = \"xdp\"\nfilter-interface = [\"eth1\"]").Replace(two),
+		"two filters":             strings.NewReplacer(`[":1"]`, "[\":1\"]\nfilter = \"xdp\"", `[":2"]`, "[\":2\"]\nfilter = \"auto\"").Replace(two),
+	} {
+		t.Run(name, func(t *testing.T) { mustLoad(t, []string{"--config", write(t, text, 0o600)}, nil) })
+	}
+	t.Run("setting that all networks override", func(t *testing.T) {
+		text := strings.NewReplacer(`[":1"]`, "[\":1\"]\nnetwork = \"hoodi\"", `[":2"]`, "[\":2\"]\nnetwork = \"sepolia\"").Replace(two)
+		mustLoad(t, []string{"--config", write(t, text, 0o600)}, []string{"DISCV5_SERVE=network"})
+	})
 	for name, c := range map[string]struct{ old, new, want string }{
 		"no name":        {"name = \"a\"\n", "", "without a name"},
 		"bad name":       {`"a"`, `"a/b"`, "name: want"},
@@ -195,6 +207,9 @@ func TestNetworkSettings(t *testing.T) {
 		"same port":      {`":2"`, `"127.0.0.1:1"`, "both listen on port 1, at 0.0.0.0:1 and 127.0.0.1:1"},
 		"same directory": {`addr = [":1"]`, "addr = [\":1\"]\ndatadir = \"/x\"\n[[network]]\nname = \"c\"\naddr = [\":3\"]\ndatadir = \"/x/\"", "same data directory"},
 		"same key":       {`addr = [":1"]`, "addr = [\":1\"]\nnodekey = \"/x\"\n[[network]]\nname = \"c\"\naddr = [\":3\"]\nnodekey = \"/x\"", "same private key"},
+		"same interface": {`addr = [":1"]`, "addr = [\":1\"]\nxdp = [\"lo\"]\n[[network]]\nname = \"c\"\naddr = [\":3\"]\nxdp = [\"lo=generic\"]", "both receive from lo"},
+		"filter of all":  {`addr = [":1"]`, "addr = [\":1\"]\nxdp = [\"lo\"]\n[[network]]\nname = \"c\"\naddr = [\":3\"]\nfilter = \"auto\"", `network c filters in mode auto`},
+		"filter of it":   {`addr = [":1"]`, "addr = [\":1\"]\nfilter = \"xdp\"\nfilter-interface = [\"lo\"]\n[[network]]\nname = \"c\"\naddr = [\":3\"]\nxdp = [\"lo\"]", `set filter = "tc"`},
 		"bad value":      {`addr = [":1"]`, "addr = [\":1\"]\nserve = \"network\"", "network a:"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -267,7 +267,11 @@ func load(args, environ []string) (*options, error) {
 	if err := o.assignAll(env, file); err != nil {
 		return nil, err
 	}
-	if err := o.validate(); err != nil {
+	if len(tables) == 0 {
+		return o, o.validate()
+	}
+	// Each network checks the settings of a node, because it may override them.
+	if err := o.validateProcess(); err != nil {
 		return nil, err
 	}
 	return o, o.loadNetworks(args, env, file, tables)

@@ -11,6 +11,8 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 	"github.com/spf13/pflag"
 
+	"github.com/fastdisc/discv5/fastpath/filter"
+	"github.com/fastdisc/discv5/fastpath/xdp"
 	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
@@ -136,6 +138,9 @@ func (o *options) checkNetworks() error {
 			case a.dataDir != "" && filepath.Clean(a.dataDir) == filepath.Clean(b.dataDir):
 				return conflict(b, a, "datadir", "have the same data directory "+a.dataDir)
 			}
+			if err := checkPrograms(b, a); err != nil {
+				return err
+			}
 			for _, x := range slices.Concat(a.listen, a.optional6) {
 				for _, y := range slices.Concat(b.listen, b.optional6) {
 					same := x.Port() == y.Port() && x.Port() != 0 && netaddr.FamilyOf(x.Addr()) == netaddr.FamilyOf(y.Addr())
@@ -147,6 +152,25 @@ func (o *options) checkNetworks() error {
 						return conflict(b, a, "addr", "both listen on "+on+"; set addr in each [[network]]")
 					}
 				}
+			}
+		}
+	}
+	return nil
+}
+
+// checkPrograms refuses two networks that need an XDP program on the same interface, which has room
+// for one. Two source filters get along: the one that comes second drops in mode tc.
+func checkPrograms(a, b *options) error {
+	for _, pair := range [][2]*options{{a, b}, {b, a}} {
+		for _, x := range pair[0].xdp {
+			other := pair[1]
+			if slices.ContainsFunc(other.xdp, func(y xdp.Interface) bool { return x.Name == y.Name }) {
+				return conflict(a, b, "xdp", "both receive from "+x.Name+" with AF_XDP, which an interface allows one program; set xdp in one [[network]]")
+			}
+			f := other.filter.config
+			if (f.Mode == filter.XDP || f.Mode == filter.Auto) && (len(f.Interfaces) == 0 || slices.Contains(f.Interfaces, x.Name)) {
+				return fmt.Errorf("%s: network %s filters in mode %v, and %s of network %s needs the one XDP program of %s; set filter = \"tc\"",
+					cmp.Or(other.origin["filter"], other.where), other.name, f.Mode, pair[0].from("xdp"), pair[0].name, x.Name)
 			}
 		}
 	}

@@ -26,9 +26,38 @@ import (
 // validate checks and parses the settings, as far as that is possible without looking at the
 // system.
 func (o *options) validate() error {
+	if err := o.validateProcess(); err != nil {
+		return err
+	}
+	return o.validateNode()
+}
+
+// validateProcess is validate for the settings of the process, which are not those of a network.
+func (o *options) validateProcess() error {
 	if err := o.level.UnmarshalText([]byte(o.logLevel)); err != nil {
 		return fmt.Errorf("%s %s: want debug, info, warn or error", o.from("log-level"), quote.Short(o.logLevel))
 	}
+	if o.status < 0 {
+		return fmt.Errorf("%s %v: want 0 or more", o.from("log-status"), o.status)
+	}
+	for _, name := range []string{"http", "metrics"} {
+		if err := o.notEmpty(name); err != nil {
+			return err
+		}
+	}
+	return o.parseHTTP()
+}
+
+// notEmpty refuses a setting that somebody set to nothing.
+func (o *options) notEmpty(name string) error {
+	if o.origin[name] != "" && o.flags.Lookup(name).Value.String() == "" {
+		return fmt.Errorf("%s is empty", o.from(name))
+	}
+	return nil
+}
+
+// validateNode is validate for the settings of a node.
+func (o *options) validateNode() error {
 	for _, c := range []struct {
 		name        string
 		n, min, max int
@@ -40,21 +69,18 @@ func (o *options) validate() error {
 	if o.save < minSaveInterval {
 		return fmt.Errorf("%s %v: want %v or more", o.from("save-interval"), o.save, minSaveInterval)
 	}
-	if o.status < 0 {
-		return fmt.Errorf("%s %v: want 0 or more", o.from("log-status"), o.status)
-	}
 	if o.origin["nodekey"] != "" && o.origin["nodekeyhex"] != "" {
 		return fmt.Errorf("%s and %s exclude each other", o.from("nodekey"), o.from("nodekeyhex"))
 	}
-	for _, name := range []string{"nodekey", "nodekeyhex", "datadir", "ban-file", "http", "metrics"} {
-		if o.origin[name] != "" && o.flags.Lookup(name).Value.String() == "" {
-			return fmt.Errorf("%s is empty", o.from(name))
+	for _, name := range []string{"nodekey", "nodekeyhex", "datadir", "ban-file"} {
+		if err := o.notEmpty(name); err != nil {
+			return err
 		}
 	}
 	if len(o.addrs) == 0 {
 		return fmt.Errorf("%s is empty", o.from("addr"))
 	}
-	for _, step := range []func() error{o.checkKey, o.parseAddrs, o.parseXDP, o.parseNAT, o.parseHTTP, o.checkReach, o.checkTopics, o.parseLimits, o.parseFilter, o.parseNetworks, o.parseChain, o.readBans, o.readSources} {
+	for _, step := range []func() error{o.checkKey, o.parseAddrs, o.parseXDP, o.parseNAT, o.checkReach, o.checkTopics, o.parseLimits, o.parseFilter, o.parseNetworks, o.parseChain, o.readBans, o.readSources} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -360,16 +386,21 @@ func check(o *options, stdout, stderr io.Writer) int {
 		}
 		return printErr(stderr, err)
 	}
-	log := slog.New(slog.NewTextHandler(stderr, nil))
-	if o.name != "" {
-		log = log.With("network", o.name)
-	}
-	for _, w := range slices.Concat(o.warnings, warnings) {
-		log.Warn(w)
-	}
+	logWarnings(stderr, o.name, slices.Concat(o.warnings, warnings))
 	line := fmt.Sprintf("settings are good: %d bootnodes, %d bans, %d netrestrict prefixes\n", len(o.sources), len(o.bans), len(o.restrict))
 	if o.name != "" {
 		line = "network " + o.name + ": " + line
 	}
 	return printOut(stdout, stderr, line)
+}
+
+// logWarnings logs warnings about the settings of a network, or without a name about others.
+func logWarnings(stderr io.Writer, network string, warnings []string) {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	if network != "" {
+		log = log.With("network", network)
+	}
+	for _, w := range warnings {
+		log.Warn(w)
+	}
 }

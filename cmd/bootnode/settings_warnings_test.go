@@ -104,3 +104,41 @@ func TestGroupLogJSON(t *testing.T) {
 	}
 	p.End(t, syscall.SIGTERM)
 }
+
+// TestGroupWarnings: with several networks, warnings about the process are logged once, and those
+// about a network name it. A setting that a network makes useful is no warning of the process.
+func TestGroupWarnings(t *testing.T) {
+	file := groupFile(t, t.TempDir(), "topics = true", "topics-capacity = 50")
+	t.Setenv("DISCV5_FOO", "1")
+	t.Setenv("DISCV5_TOPICS_WAIT_SCALE", "0.5")
+	want := map[string]int{"DISCV5_FOO is not a setting": 1, "DISCV5_TOPICS_WAIT_SCALE has no effect": 1, "topics-capacity has no effect": 1}
+	look := func(t *testing.T, text string) {
+		for w, count := range want {
+			lines := 0
+			for line := range strings.Lines(text) {
+				if strings.Contains(line, w) {
+					lines++
+					if strings.Contains(line, "network=el") == (w == "DISCV5_FOO is not a setting") {
+						t.Errorf("network of %s", line)
+					}
+				}
+			}
+			if lines != count {
+				t.Errorf("%d lines with %q, want %d, in:\n%s", lines, w, count, text)
+			}
+		}
+	}
+	t.Run("check", func(t *testing.T) {
+		out, err := command("--config", file, "--check-config").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		look(t, string(out))
+	})
+	t.Run("start", func(t *testing.T) {
+		p, _ := startGroup(t, file, 2)
+		eventually(t, "start", func() bool { return strings.Contains(p.Log.String(), `serving metrics`) })
+		look(t, p.Log.String())
+		p.End(t, syscall.SIGTERM)
+	})
+}
