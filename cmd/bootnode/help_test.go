@@ -15,7 +15,8 @@ import (
 // TestHelpOfCommands: the help of every command fits a terminal of 100 columns and has all flags of
 // the command.
 func TestHelpOfCommands(t *testing.T) {
-	flags := map[string][]string{"health": {"config", "http", "metrics"}} // of commands that parse them elsewhere
+	// Flags of commands that parse them elsewhere.
+	flags := map[string][]string{"health": {"config", "http", "metrics"}}
 	var walk func(c *cobra.Command, path []string)
 	walk = func(c *cobra.Command, path []string) {
 		for _, sub := range c.Commands() {
