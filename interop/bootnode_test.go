@@ -34,6 +34,7 @@ type bootConfig struct {
 	xdp       string   // --xdp
 	namespace string   // network namespace to run in; "": that of the test
 	topics    bool     // a registrar of topics
+	config    string   // a configuration file in place of all flags
 }
 
 // newBootConfig returns a config with a fresh key, an empty data directory and
@@ -55,6 +56,9 @@ func newBootConfig(t *testing.T, ip netip.Addr) bootConfig {
 }
 
 func (c bootConfig) args() []string {
+	if c.config != "" {
+		return []string{"--config", c.config}
+	}
 	args := []string{
 		"--addr", c.addr.String(),
 		"--nodekeyhex", c.key,
@@ -106,6 +110,12 @@ func startBootnode(t *testing.T, cfg bootConfig) *bootnode {
 	if err != nil {
 		t.Fatal("bootnode binary:", err)
 	}
+	return startBootnodeAt(t, path, cfg)
+}
+
+// startBootnodeAt is startBootnode with the path of the program.
+func startBootnodeAt(t *testing.T, path string, cfg bootConfig) *bootnode {
+	t.Helper()
 	b := &bootnode{
 		bootConfig: cfg,
 		cmd:        cfg.command(path),
@@ -140,6 +150,7 @@ func startBootnode(t *testing.T, cfg bootConfig) *bootnode {
 	defer timeout.Stop()
 	select {
 	case line := <-first:
+		var err error
 		b.node, err = enode.Parse(enode.ValidSchemes, strings.TrimSuffix(line, "\n"))
 		if err == nil && !strings.HasPrefix(line, "enr:") {
 			err = errors.New("not in enr: form")

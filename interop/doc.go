@@ -19,6 +19,9 @@
 //	                                       ways, restarts and record updates of either side
 //	TestMixedNetwork                       6 nodes of each of the four implementations around a
 //	                                       bootnode: lookups from each kind find nodes of each kind
+//	TestTrial                              a release, unpacked, as the bootnode of a private
+//	                                       consensus network of go-ethereum and Rust nodes, through
+//	                                       two forks, beside nodes of other networks
 //	TestMixedOddNetwork                    the same with odd nodes, bootnodes among them: bad
 //	                                       optional entries, records with another address or none,
 //	                                       rewritten source ports; tables and lookups of this
@@ -52,7 +55,8 @@
 //	start     key, addr, record          record    first command: starts the node on addr; record,
 //	                                               if present, is its earlier record
 //	record                               record    the node's current record
-//	update    field, value               record    sets a text in the node's record
+//	update    field, value               record    sets a text in the node's record; the Rust
+//	                                               driver also takes hex for bytes
 //	add       record                               puts a node into the table
 //	table                                records   the nodes in the table
 //	ping      record                     seq,      sends PING to the node of that record; the
@@ -69,6 +73,8 @@
 //
 //	DISCV5_BOOTNODE             path of a ready bootnode binary; default: built from
 //	                            ../cmd/bootnode
+//	DISCV5_RELEASE              archive or .deb of a release for TestTrial; default: programs built
+//	                            from ../cmd
 //	DISCV5_DEVP2P               path of a ready devp2p binary; default: built by "go tool"
 //	                            at the version in go.mod
 //	DISCV5_CONFORMANCE_ROUNDS   rounds of the suite, each with a fresh bootnode; default 1

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/forks"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/session"
 	"github.com/fastdisc/discv5/internal/statuspage"
@@ -12,18 +16,68 @@ import (
 
 // newStatusPage returns the page of the node.
 func (d *daemon) newStatusPage() *statuspage.Page {
-	p := statuspage.New(statuspage.Config{
+	cfg := statuspage.Config{
 		Node: d.node, Version: version.Line("bootnode"), Name: d.networkName(), Conditions: d.conditions,
 		Limits: statuspage.Limits{
 			Sessions: d.maxSessions, Challenges: session.DefaultMaxChallenges, Tasks: engine.DefaultMaxTasks, OwnRequests: engine.DefaultMaxRequests,
 			Unverified: discv5.DefaultUnverifiedRates(), Handshake: discv5.DefaultHandshakeRates(), Requests: discv5.DefaultRequestRates(),
 		},
-	})
+	}
+	if n := d.network; n != nil {
+		cfg.Fork = func(r *enr.Record) string { return n.forkText(r.View(), time.Now()) }
+		cfg.Forks = n.forksOfPage
+	}
+	p := statuspage.New(cfg)
 	p.Note(statuspage.OK, "The bootnode has started")
 	for _, w := range d.warnings {
 		p.Note(statuspage.Warning, w)
 	}
 	return p
+}
+
+// forkText names the fork of a record on the page: by name and digest, and by what it is for the
+// chain if it is not in force.
+func (n *network) forkText(v enr.View, now time.Time) string {
+	verdict := n.chain.Check(v, now)
+	return textOfFork(forks.NameOf(n.chain, verdict.Digest), verdict)
+}
+
+func textOfFork(name string, v forks.Verdict) string {
+	if v.Match == forks.Absent {
+		return "none stated"
+	}
+	text := v.Digest.String()
+	if name != "" {
+		text = name + " " + text
+	}
+	if v.Match != forks.Current {
+		text += ", " + v.Match.String()
+	}
+	return text
+}
+
+// forksOfPage describes the chain for the page.
+func (n *network) forksOfPage(now time.Time) *statuspage.Forks {
+	list, i := n.chain.Forks(), n.chain.At(now)
+	of := func(f forks.Fork) statuspage.Fork {
+		one := statuspage.Fork{Name: f.Name, Digest: f.Digest.String()}
+		if !f.Start.IsZero() {
+			start := f.Start.UTC()
+			one.Start = &start
+		}
+		return one
+	}
+	v := &statuspage.Forks{Chain: n.name, Layer: string(n.chain.Layer()), Serve: n.serve, Current: of(list[i]), Refused: []statuspage.Count{}}
+	if i+1 < len(list) {
+		next := of(list[i+1])
+		v.Next = &next
+	}
+	if n.filter != nil {
+		for _, c := range n.filter.Refused() {
+			v.Refused = append(v.Refused, statuspage.Count{Name: textOfFork(c.Name, c.Verdict), Nodes: c.Nodes})
+		}
+	}
+	return v
 }
 
 // networkName returns the name and the chain of the network for people; it is empty if the settings

@@ -39,6 +39,12 @@ func (p *Page) status(now time.Time) *Status {
 		Reach:    []Reach{},
 		Streams:  p.Streams().Open,
 	}
+	if p.cfg.Forks != nil {
+		s.Forks = p.cfg.Forks(now)
+	}
+	if s.Forks != nil {
+		s.Forks.sumUp()
+	}
 	if e, ok := record.Enode(); ok {
 		s.Identity.Enode = e.String()
 	}

@@ -317,6 +317,37 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestForks: the page shows the chain of the node, with names as text, and bounds the groups of
+// refused nodes.
+func TestForks(t *testing.T) {
+	p, _, c := newPage(t)
+	if s := p.status(c.Now()); s.Forks != nil {
+		t.Errorf("forks without a chain: %+v", s.Forks)
+	}
+	next := c.Now().Add(time.Hour).UTC()
+	p.cfg.Forks = func(time.Time) *Forks {
+		f := &Forks{Chain: "<b>devnet", Layer: "consensus", Serve: "network", Current: Fork{Name: "fulu", Digest: "0x01020304"}, Next: &Fork{Name: "bpo1", Digest: "0x05060708", Start: &next}}
+		for i := range 25 {
+			f.Refused = append(f.Refused, Count{fmt.Sprintf("0x%08x, foreign", i), 2})
+		}
+		return f
+	}
+	c.Add(2 * time.Second)
+	f := p.status(c.Now()).Forks
+	if f.RefusedNodes != 50 || len(f.Refused) != shownGroups+1 || f.Refused[shownGroups].Nodes != 30 {
+		t.Errorf("%+v", f)
+	}
+	html, err := p.html(c.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Forks of &lt;b&gt;devnet, consensus layer", "<b>fulu</b>", "<b>bpo1</b>", timeText(next), "0x00000003, foreign", "15 others", `href="forks"`} {
+		if !strings.Contains(string(html), want) {
+			t.Errorf("no %q on the page", want)
+		}
+	}
+}
+
 // BenchmarkPageView measures the CPU time of a view of the fullest page, with 10,000 nodes, if
 // nobody else has looked within a second.
 func BenchmarkPageView(b *testing.B) {

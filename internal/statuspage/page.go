@@ -63,6 +63,9 @@ type Config struct {
 	Name string
 	// Fork names the fork of a record; default ForkOf.
 	Fork func(*enr.Record) string
+	// Forks describes the chain that the node serves; nil, or a nil result, for none. The page
+	// shows at most shownGroups of its refused groups.
+	Forks func(now time.Time) *Forks
 	// Conditions returns what the program around the node has to report; nil for nothing.
 	Conditions func() []Condition
 	// Now is the clock; default time.Now.

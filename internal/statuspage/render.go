@@ -72,7 +72,7 @@ func percent(n, of int) int {
 func timeText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }
 
 // sectionNames are the parts of the page that change, in their order.
-var sectionNames = []string{"health", "identity", "reach", "load", "charts", "peers", "latency", "drops", "limited", "table", "topics", "events"}
+var sectionNames = []string{"health", "identity", "reach", "load", "charts", "peers", "latency", "drops", "limited", "table", "forks", "topics", "events"}
 
 // section is one rendered part of the page.
 type section struct {

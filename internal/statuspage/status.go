@@ -29,6 +29,7 @@ type Status struct {
 	Table    Table     `json:"table"`
 	Limited  Limited   `json:"limited"`
 	Topics   *Topics   `json:"topics,omitempty"` // with --topics
+	Forks    *Forks    `json:"forks,omitempty"`  // if the node serves a chain
 	Events   []Event   `json:"events"`           // newest first
 	Streams  int       `json:"streams"`          // viewers of the live page
 
@@ -136,6 +137,26 @@ type Table struct {
 	Ages         []Count `json:"ages"` // since the node entered the table
 	// Distances has the log distances whose buckets have members, farthest first.
 	Distances []Count `json:"distances"`
+}
+
+// Fork is a fork of the chain.
+type Fork struct {
+	Name   string     `json:"name"`
+	Digest string     `json:"digest"`
+	Start  *time.Time `json:"start,omitempty"` // unknown for the first one, or at a block number
+}
+
+// Forks describes the chain that the node serves.
+type Forks struct {
+	Chain   string `json:"chain"`
+	Layer   string `json:"layer"` // consensus or execution
+	Serve   string `json:"serve"` // network or all
+	Current Fork   `json:"current"`
+	Next    *Fork  `json:"next,omitempty"`
+	// Refused has the nodes of other forks that the node refused in the last hour, the most common
+	// fork first.
+	Refused      []Count `json:"refused"`
+	RefusedNodes int     `json:"refused_nodes"`
 }
 
 // LimitedSource is a source that was at a rate limit. Its address may be forged.

@@ -126,3 +126,12 @@ func sumUp(list []Count, most int) []Count {
 	}
 	return append(list[:most:most], Count{fmt.Sprintf("%d others", len(list)-most), rest})
 }
+
+// sumUp counts the refused nodes and bounds their groups.
+func (f *Forks) sumUp() {
+	f.RefusedNodes = 0
+	for _, c := range f.Refused {
+		f.RefusedNodes += c.Nodes
+	}
+	f.Refused = sumUp(f.Refused, shownGroups)
+}

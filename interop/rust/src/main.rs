@@ -129,8 +129,11 @@ async fn run(node: &Discv5, command: &Value) -> Answer {
     match text(command, "cmd")? {
         "record" => record_of(node),
         "update" => {
-            let value = text(command, "value")?.to_string();
-            node.enr_insert(text(command, "field")?, &value)
+            let value = match command["hex"].as_str() {
+                Some(_) => bytes(command, "hex")?,
+                None => text(command, "value")?.as_bytes().to_vec(),
+            };
+            node.enr_insert(text(command, "field")?, &value.as_slice())
                 .map_err(|e| format!("update: {e}"))?;
             record_of(node)
         }
