@@ -81,6 +81,12 @@ func (b *bench) setUp() (err error) {
 		if own == nil {
 			own = s
 		}
+		if few := min(len(b.peers), foreignPeers); x.mode == "native" && few < len(b.peers) {
+			same := &server{name: results.OwnFew, child: s.child, link: s.link, peers: s.peers[:few], window: s.window}
+			if err := b.load(same, s.traffic); err != nil {
+				return err
+			}
+		}
 	}
 	for _, x := range []struct{ name, kind string }{
 		{results.BareEcho, serve.KindBareEcho}, {results.NodeEcho, serve.KindEcho}, {results.XDPEcho, serve.KindXDPEcho}, {results.XDPReturn, ""},

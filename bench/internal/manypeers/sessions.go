@@ -68,6 +68,8 @@ type handshaker struct {
 	random    *aead.Random
 	header    session.Header
 	list      []pending
+
+	handshakes int // sent
 }
 
 // pending is one peer's handshake.
@@ -76,6 +78,7 @@ type pending struct {
 	keys     *session.Keys
 	deadline time.Time // zero: no packet is under way
 	attempts int
+	answered bool // the challenge of this attempt
 	done     bool
 }
 
@@ -163,13 +166,22 @@ func (h *handshaker) receive(buf []byte, until time.Time) (i, n int, err error) 
 
 // makeSessions makes a session of each peer, with up to window handshakes under way.
 func (h *handshaker) makeSessions(window int) error {
+	return h.pingInTurn(0, len(h.list), window)
+}
+
+// pingInTurn has count peers ping the server, from number first on and from 0 after the last one,
+// with up to window of them under way. A peer answers a challenge. One that has no session sends a
+// packet that asks for a challenge.
+func (h *handshaker) pingInTurn(first, count, window int) error {
 	buf := make([]byte, 2048)
 	waiting := make(map[int]bool)
 	next, done := 0, 0
-	for done < len(h.list) {
-		for ; next < len(h.list) && len(waiting) < window; next++ {
-			waiting[next] = true
-			if err := h.begin(next); err != nil {
+	for done < count {
+		for ; next < count && len(waiting) < window; next++ {
+			i := (first + next) % len(h.list)
+			h.list[i].done, h.list[i].attempts = false, 0
+			waiting[i] = true
+			if err := h.begin(i); err != nil {
 				return err
 			}
 		}
@@ -202,11 +214,16 @@ func (h *handshaker) makeSessions(window int) error {
 	return nil
 }
 
-// begin sends a packet that the server cannot open.
+// begin sends a PING of peer i, or a packet that the server cannot open if the peer has no session.
+// Another attempt makes a new session.
 func (h *handshaker) begin(i int) error {
 	p := &h.list[i]
 	p.attempts++
 	p.deadline = time.Now().Add(stepTimeout)
+	p.answered = false
+	if p.keys != nil && p.attempts == 1 {
+		return h.send(i, h.request(Ping, i))
+	}
 	p.keys = nil
 	h.header.Source = p.id
 	h.header.Randomize(h.random)
@@ -215,7 +232,7 @@ func (h *handshaker) begin(i int) error {
 	return h.send(i, h.header.AppendUnopenable(nil, &h.id, junk[:]))
 }
 
-// step takes a packet to peer i, and reports whether it completes its session.
+// step takes a packet to peer i, and reports whether its PING is answered.
 func (h *handshaker) step(i int, b []byte) (done bool, err error) {
 	p := &h.list[i]
 	if p.done {
@@ -226,9 +243,11 @@ func (h *handshaker) step(i int, b []byte) (done bool, err error) {
 		return false, nil //nolint:nilerr // not for this peer
 	}
 	if packet.Flag == codec.FlagWhoareyou {
-		if p.keys != nil {
+		if p.answered {
 			return false, nil // of an earlier attempt
 		}
+		p.answered = true
+		h.handshakes++
 		return false, h.answer(i, packet.AD)
 	}
 	if message, _ := p.open(&packet); len(message) > 0 && codec.MessageType(message[0]) == codec.TypePong {

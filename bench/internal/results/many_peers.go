@@ -33,9 +33,10 @@ type ManyRow struct {
 
 // ManySample is one slice. Server is the CPU time of the server's threads, Receive that of the
 // generator's thread while it sends, which includes the receive path, and Kernel that of
-// ksoftirqd.
+// ksoftirqd. Handshakes is counted for peers in turn only.
 type ManySample struct {
 	Exchanges, Sent         int
+	Handshakes              int `json:",omitempty"`
 	Server, Receive, Kernel time.Duration
 	Elapsed                 time.Duration
 }
@@ -65,7 +66,12 @@ const (
 	XDPReturn  = "XDP_TX"
 	OwnNative  = "discv5 over fastpath/xdp, native copy"
 	OwnGeneric = "discv5 over fastpath/xdp, generic"
+	OwnFew     = "discv5 over fastpath/xdp, native copy, as few peers as others"
 )
+
+// InTurn is the workload of peers that ping in turn, from a socket, whether or not the server has
+// kept their sessions.
+const InTurn = "ping in turn"
 
 // Row returns the row of a workload on a server, or nil.
 func (m *ManyPeers) Row(workload, server string) *ManyRow {
