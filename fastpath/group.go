@@ -240,7 +240,7 @@ func Use(cfg Config, conns ...*net.UDPConn) (*Group, error) {
 			return nil, err
 		}
 		s := newSocket(&checked, cfg.Addr)
-		s.udp = c
+		s.udp, s.io = c, c
 		if s.raw, err = c.SyscallConn(); err != nil {
 			return nil, fmt.Errorf("fastpath: use socket %d: %w", i+1, err)
 		}

@@ -15,8 +15,10 @@ import (
 
 // socket is what both paths share: the bound socket, its limits, its counters.
 type socket struct {
-	udp      *net.UDPConn
+	udp      *net.UDPConn // closed if a waiter has taken the descriptor from it
 	raw      syscall.RawConn
+	io       endpoint
+	owned    bool           // opened here, so that nobody else has udp
 	local    netip.AddrPort // without zone
 	v4       bool
 	min, max int
@@ -32,6 +34,12 @@ type socket struct {
 	mu     sync.Mutex // guards drops and closed
 	drops  dropCounter
 	closed bool
+}
+
+// endpoint is what reading waits in: a net.UDPConn or a waiter.
+type endpoint interface {
+	SetReadDeadline(t time.Time) error
+	Close() error
 }
 
 // sockOptions is what became of the options of one socket.
@@ -77,7 +85,7 @@ func openSocket(cfg *Config, addr netip.AddrPort, reusePort bool) (*socket, erro
 		pc.Close()
 		return nil, fmt.Errorf("fastpath: listen on %v: not a UDP socket", addr)
 	}
-	s.udp = udp
+	s.udp, s.io, s.owned = udp, udp, true
 	if s.raw, err = udp.SyscallConn(); err != nil {
 		udp.Close()
 		return nil, fmt.Errorf("fastpath: listen on %v: %w", addr, err)
@@ -109,7 +117,7 @@ func (s *socket) familyOK(to netip.AddrPort) bool {
 }
 
 func (s *socket) setReadDeadline(t time.Time) error {
-	if err := s.udp.SetReadDeadline(t); err != nil {
+	if err := s.io.SetReadDeadline(t); err != nil {
 		return s.wrap("set deadline", err)
 	}
 	return nil
@@ -136,7 +144,7 @@ func (s *socket) close() error {
 	}
 	s.drops.poll(s)
 	s.closed = true
-	if err := s.udp.Close(); err != nil {
+	if err := s.io.Close(); err != nil {
 		return s.wrap("close", err)
 	}
 	return nil
