@@ -67,8 +67,8 @@ func newWaiter(s *socket) (w *waiter, err error) {
 	if w.epollRaw, err = w.epoll.SyscallConn(); err != nil {
 		return nil, err
 	}
-	// One epoll descriptor inside another fails where they are nested too deeply; the netpoller does
-	// not tell, but a file that is not in it has no deadlines.
+	// The netpoller does not tell if it could not take the descriptor. Only a file that it has can
+	// have deadlines.
 	if err := w.epoll.SetReadDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
