@@ -20,7 +20,7 @@ type Turns struct {
 func (k *Link) Turns(peers []Peer, record string) (*Turns, error) {
 	h, err := newHandshaker(k, peers, record)
 	if err != nil {
-		return nil, fmt.Errorf("manypeers: peers in turn: %w", err)
+		return nil, fmt.Errorf("peers in turn: %w", err)
 	}
 	return &Turns{h: h}, nil
 }
@@ -34,7 +34,7 @@ func (t *Turns) Measure(count, window, pid int) (s results.ManySample, err error
 	}
 	began, handshakes := time.Now(), t.h.handshakes
 	if err := t.h.pingInTurn(t.next, count, window); err != nil {
-		return s, fmt.Errorf("manypeers: peers in turn: %w", err)
+		return s, fmt.Errorf("peers in turn: %w", err)
 	}
 	t.next = (t.next + count) % len(t.h.list)
 	time.Sleep(settle)
