@@ -125,8 +125,8 @@ func (w *waiter) found(epoll uintptr) {
 	}
 }
 
-// nothing notes that a receive call has found nothing. What comes from now on makes the epoll
-// descriptor readable, and what came meanwhile does so too.
+// nothing notes that a receive call has found nothing. Later datagrams make the epoll descriptor
+// readable. So do those that came since that call.
 func (w *waiter) nothing(epoll uintptr) syscall.Errno {
 	w.reads = 0
 	if w.inside {

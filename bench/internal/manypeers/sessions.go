@@ -170,8 +170,8 @@ func (h *handshaker) makeSessions(window int) error {
 }
 
 // pingInTurn has count peers ping the server, from number first on and from 0 after the last one,
-// with up to window of them under way. A peer answers a challenge. One that has no session sends a
-// packet that asks for a challenge.
+// with up to window of them under way. A peer without a session sends a packet that the server
+// cannot open. A peer answers a challenge.
 func (h *handshaker) pingInTurn(first, count, window int) error {
 	buf := make([]byte, 2048)
 	waiting := make(map[int]bool)
