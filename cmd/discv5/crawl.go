@@ -25,11 +25,13 @@ type crawlSummary struct {
 	Interrupted bool    `json:"interrupted,omitempty"`
 	TimedOut    bool    `json:"timedOut,omitempty"`
 	crawlCounts
+	Fleet *fleetSummary `json:"fleet,omitempty"`
 }
 
 func newCrawl(t *tool) *cobra.Command {
 	n := &network{t: t}
 	var chain chainFlags
+	var fleet fleetFlags
 	limit := cli.Seconds(30 * time.Minute)
 	parallel := 64
 	c := &cobra.Command{
@@ -45,11 +47,20 @@ and at the end, even if it is interrupted or out of time. Exit code 1: no node a
 
 With --network or --chain-config, it lists only nodes of that chain. It visits the others too,
 because all chains share one network. --network also names bootnodes, unless --bootnodes does.
-For each node, FILE has its round trip time, fork and client, if it is known.`,
+For each node, FILE has its round trip time, fork and client, if it is known.
+
+With --fleet, all processes with the same --crawl-name divide one crawl, through a server of
+NATS with JetStream. They need not start together. Each node is visited by one of them. If a
+process ends, however it ends, the others visit its nodes; to continue later, start one with
+the same name. Each writes the results of all to its FILE, and so does --collect afterwards.
+A crawl is deleted seven days after its last change.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if parallel < 1 || parallel > maxParallel {
 				return cli.Usagef("--parallel %d: want 1 to %d", parallel, maxParallel)
+			}
+			if err := fleet.check(c); err != nil {
+				return err
 			}
 			if err := n.parse(c.Context()); err != nil {
 				return err
@@ -64,7 +75,8 @@ For each node, FILE has its round trip time, fork and client, if it is known.`,
 				}
 				n.boot = append(n.boot, published...)
 			}
-			return n.crawl(c.Context(), args[0], parallel, time.Duration(limit), chain.serves)
+			r := crawlRun{network: n, path: args[0], parallel: parallel, limit: time.Duration(limit), serves: chain.serves, fleet: &fleet}
+			return r.run(c.Context())
 		},
 	}
 	f := c.Flags()
@@ -72,67 +84,102 @@ For each node, FILE has its round trip time, fork and client, if it is known.`,
 	f.Var(&limit, "timeout", "maximum `TIME` of the crawl; 0 for no limit")
 	f.IntVar(&parallel, "parallel", parallel, "`NUMBER` of nodes to visit at the same time")
 	n.flags(f, "request-timeout", "", true)
+	fleet.add(f)
 	chain.add(f)
 	return c
 }
 
-func (n *network) crawl(ctx context.Context, path string, parallel int, limit time.Duration, serves func(enr.View) bool) error {
-	set, targets, err := loadNodes(path)
+// crawlRun is one run of crawl.
+type crawlRun struct {
+	*network
+	path     string
+	parallel int
+	limit    time.Duration // 0: none
+	serves   func(enr.View) bool
+	fleet    *fleetFlags
+
+	began time.Time
+}
+
+func (r *crawlRun) run(ctx context.Context) error {
+	set, targets, err := loadNodes(r.path)
 	if err != nil {
 		return place(argument(0), err)
 	}
-	targets = append(targets, n.boot...)
-	if len(targets) == 0 {
-		return cli.Usagef("no node to start from: --bootnodes is missing, and %s holds no node", path)
+	targets = append(targets, r.boot...)
+	if len(targets) == 0 && !r.fleet.enabled() {
+		return cli.Usagef("no node to start from: --bootnodes is missing, and %s holds no node", r.path)
 	}
 	set.order(targets)
 	// Fail now, not in half an hour, if the file cannot be written.
-	if err := checkFile(path); err != nil {
+	if err := checkFile(r.path); err != nil {
 		return place(argument(0), cli.Usage(err))
 	}
-	n.change = func(c *discv5.Config) { // only the crawl sends requests
+	r.began = time.Now()
+	if r.fleet.collect {
+		return r.collect(ctx, set)
+	}
+	r.change = func(c *discv5.Config) { // only the crawl sends requests
 		c.Bootnodes, c.RefreshInterval = nil, 24*time.Hour
 	}
-	node, err := n.start(ctx, targets, true)
+	node, err := r.start(ctx, targets, true)
 	if err != nil {
 		return err
 	}
 	defer node.Close()
-
 	timed := ctx
-	if limit > 0 {
+	if r.limit > 0 {
 		var cancel context.CancelFunc
-		timed, cancel = context.WithTimeout(ctx, limit)
+		timed, cancel = context.WithTimeout(ctx, r.limit)
 		defer cancel()
 	}
-	c := newCrawler(node, set, time.Duration(n.timeout))
-	c.serves = serves
-	for _, to := range targets {
-		c.add(to)
+	if r.fleet.enabled() {
+		return r.divide(ctx, timed, node, set, targets)
 	}
-	began := time.Now()
+	c := newCrawler(node, newLocalFrontier(), set, time.Duration(r.timeout))
+	c.serves = r.serves
+	for _, to := range targets {
+		c.add(to, nil)
+	}
+	r.visit(timed, c)
+	c.judge(timed)
+	return r.finish(ctx, timed, c, nil)
+}
+
+// visit visits nodes until none is left or ctx ends. It shows the progress and saves the file.
+func (r *crawlRun) visit(ctx context.Context, c *crawler) {
 	finished := make(chan struct{})
-	watching, observed := context.WithCancel(timed)
+	watching, observed := context.WithCancel(ctx)
 	defer observed()
 	go c.observe(watching)
 	go func() {
-		c.run(timed, parallel)
+		c.run(ctx, r.parallel)
 		close(finished)
 	}()
-	n.t.watch(c, path, began, finished)
-	observed()
-	c.judge(timed)
+	r.t.watch(c, r.path, r.began, finished)
+}
 
+// finish writes the file and prints the summary.
+func (r *crawlRun) finish(ctx, timed context.Context, c *crawler, fleet *fleetSummary) error {
 	content, nodes, registrars, err := c.content()
 	if err == nil {
-		err = writeFile(path, content)
+		err = writeFile(r.path, content)
 	}
 	if err != nil {
 		return err
 	}
-	s := crawlSummary{File: path, Nodes: nodes, Registrars: registrars, Seconds: round(time.Since(began).Seconds()), crawlCounts: c.counts()}
+	s := crawlSummary{File: r.path, Nodes: nodes, Registrars: registrars, Seconds: round(time.Since(r.began).Seconds()), crawlCounts: c.counts(), Fleet: fleet}
 	s.Interrupted = ctx.Err() != nil
 	s.TimedOut = !s.Interrupted && timed.Err() != nil
+	r.t.print(s, s.text())
+	if s.Answered == 0 && !s.Interrupted {
+		return errors.New("no node answered")
+	}
+	return nil
+}
+
+// text returns the summary in one line.
+func (s *crawlSummary) text() string {
 	text := fmt.Sprintf("%s in %s: %d answered, %d did not, %d added, %d removed", cli.Count(s.Nodes, "node"), s.File, s.Answered, s.Failed, s.Added, s.Removed)
 	if s.Other > 0 {
 		text += fmt.Sprintf(", %d of another chain", s.Other)
@@ -143,15 +190,14 @@ func (n *network) crawl(ctx context.Context, path string, parallel int, limit ti
 	if s.Skipped > 0 {
 		text += fmt.Sprintf(", %d skipped because of a bad record or an address that is out of reach", s.Skipped)
 	}
-	if s.Interrupted || s.TimedOut {
+	if s.Interrupted || s.TimedOut || s.Fleet != nil && !s.Fleet.Complete {
 		text += fmt.Sprintf("; not complete, %d waiting", s.Waiting)
 	}
 	if s.Undecided > 0 {
 		text += fmt.Sprintf("; %d silent nodes keep their score, because this machine's network may be at fault", s.Undecided)
 	}
-	n.t.print(s, text)
-	if s.Answered == 0 && !s.Interrupted {
-		return errors.New("no node answered")
+	if s.Fleet != nil {
+		text += s.Fleet.text()
 	}
-	return nil
+	return text
 }

@@ -35,6 +35,12 @@ const (
 // networkKind is a part of the network that one outage affects.
 type networkKind struct{ ipv6, public bool }
 
+// source is the network of one worker. The name of the worker is empty for this process.
+type source struct {
+	worker string
+	kind   networkKind
+}
+
 // kindOf returns the kind of network that requests to a target use.
 func kindOf(to target) networkKind {
 	a := to.v4
@@ -48,15 +54,25 @@ func isPublic(a netip.Addr) bool { return netaddr.ClassOf(a) == netaddr.Global }
 
 // unanswered is a node that did not answer.
 type unanswered struct {
-	id enr.ID
-	at time.Time // for the file
+	id    enr.ID
+	at    time.Time // for the file
+	visit *visit
+}
+
+// settledVisit is the visit of a node that did not answer. proven says that the network worked at
+// that time.
+type settledVisit struct {
+	visit  *visit
+	proven bool
 }
 
 // evidence distinguishes silent nodes from a network that fails. The crawler's lock guards it.
 type evidence struct {
 	began time.Time
-	kinds map[networkKind]*kindEvidence
+	kinds map[source]*kindEvidence
 	quiet time.Duration // time without an answer before the crawl asks a witness
+	// settled are visits that have moved from pending since the crawler last took them.
+	settled []settledVisit
 }
 
 type kindEvidence struct {
@@ -70,27 +86,43 @@ type kindEvidence struct {
 	witness        []discv5.Contact
 }
 
-func (e *evidence) of(kind networkKind) *kindEvidence {
-	k := e.kinds[kind]
+func (e *evidence) of(from source) *kindEvidence {
+	k := e.kinds[from]
 	if k == nil {
 		k = &kindEvidence{last: e.began}
 		if e.kinds == nil {
-			e.kinds = map[networkKind]*kindEvidence{}
+			e.kinds = map[source]*kindEvidence{}
 		}
-		e.kinds[kind] = k
+		e.kinds[from] = k
 	}
+	return k
+}
+
+// add counts a node.
+func (k *kindEvidence) add(n *known, answered bool) {
+	k.asked++
+	if n.expected {
+		k.expected++
+	}
+	if answered {
+		k.answered++
+	}
+	if answered && n.expected {
+		k.kept++
+	}
+}
+
+// other counts a node that another worker has asked.
+func (e *evidence) other(worker string, n *known, answered bool) *kindEvidence {
+	k := e.of(source{worker, kindOf(n.to)})
+	k.add(n, answered)
 	return k
 }
 
 // answer records that a node has answered.
 func (e *evidence) answer(n *known, contact discv5.Contact) {
-	k := e.of(kindOf(n.to))
-	k.asked++
-	k.answered++
-	if n.expected {
-		k.expected++
-		k.kept++
-	}
+	k := e.of(source{kind: kindOf(n.to)})
+	k.add(n, true)
 	if len(k.witness) == witnesses {
 		k.witness = append(k.witness[:0], k.witness[1:]...)
 	}
@@ -101,20 +133,26 @@ func (e *evidence) answer(n *known, contact discv5.Contact) {
 // works records that a network works now.
 func (e *evidence) works(k *kindEvidence) {
 	now := time.Now()
-	if now.Sub(k.last) <= longGap*e.quiet {
-		k.blamed = append(k.blamed, k.pending...)
-	}
-	k.pending, k.last = nil, now
+	e.decide(k, now.Sub(k.last) <= longGap*e.quiet)
+	k.last = now
 }
 
-// silent records that a node has not answered.
-func (e *evidence) silent(n *known, at time.Time) {
-	k := e.of(kindOf(n.to))
-	k.asked++
-	if n.expected {
-		k.expected++
+// decide ends the wait of all pending nodes of a kind.
+func (e *evidence) decide(k *kindEvidence, proven bool) {
+	if proven {
+		k.blamed = append(k.blamed, k.pending...)
 	}
-	k.pending = append(k.pending, unanswered{n.to.id(), at})
+	for _, u := range k.pending {
+		e.settled = append(e.settled, settledVisit{u.visit, proven})
+	}
+	k.pending = nil
+}
+
+// silent records that a node has not answered at v.at.
+func (e *evidence) silent(n *known, v *visit) {
+	k := e.of(source{kind: kindOf(n.to)})
+	k.add(n, false)
+	k.pending = append(k.pending, unanswered{n.to.id(), v.at, v})
 }
 
 // verdict returns the nodes that lose points.
@@ -143,15 +181,22 @@ func (c *crawler) probe(ctx context.Context, quiet time.Duration) {
 	}
 	c.mu.Unlock()
 	for _, q := range ask {
+		works := false
 		for i := len(q.witness) - 1; i >= 0; i-- {
 			if _, err := c.node.Ping(ctx, q.witness[i]); err == nil {
-				c.mu.Lock()
-				c.evidence.works(q.k)
-				c.mu.Unlock()
+				works = true
 				break
 			}
 		}
+		c.mu.Lock()
+		if works {
+			c.evidence.works(q.k)
+		} else if ctx.Err() == nil && time.Since(q.k.last) > longGap*c.evidence.quiet {
+			c.evidence.decide(q.k, false) // no later answer can prove anything
+		}
+		c.mu.Unlock()
 	}
+	c.settle()
 }
 
 // observe calls probe while no answer comes, until ctx ends.

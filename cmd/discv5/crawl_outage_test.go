@@ -210,7 +210,7 @@ func TestEvidence(t *testing.T) {
 						e.answer(n, contact)
 					}
 					for range s.silent {
-						e.silent(n, time.Now())
+						e.silent(n, &visit{at: time.Now()})
 					}
 				}
 				if blamed := e.verdict(); len(blamed) != c.blamed {

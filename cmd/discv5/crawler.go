@@ -34,20 +34,20 @@ const (
 //	   ^         |
 //	   +---------+------> failed, and back if a newer record appears
 type crawler struct {
-	node *discv5.Node
-	now  func() time.Time
+	node     *discv5.Node
+	frontier frontier
+	now      func() time.Time
 	// serves reports whether a node is listed. The crawl visits all others too, to find those that
 	// are.
 	serves func(enr.View) bool
 
 	mu       sync.Mutex
-	change   *sync.Cond // a node is queued, or a visit or the crawl ends
 	nodes    map[enr.ID]*known
-	queue    []enr.ID
-	ended    bool
 	set      nodeSet
 	count    crawlCounts
 	evidence evidence
+	load     crawlLoad
+	worker   string // name of this worker of a fleet
 }
 
 // crawlCounts is the progress of a crawl.
@@ -74,6 +74,10 @@ type known struct {
 	tries, allowed int
 	// expected says that the node answered its last check before this crawl.
 	expected bool
+	// heard says that the node has answered in this crawl.
+	heard bool
+	// revision is that of the newest result of another worker.
+	revision uint64
 }
 
 type visitState uint8
@@ -83,48 +87,63 @@ const (
 	running
 	answered
 	failed
-	judged // failed, and its score is lower now
+	judged  // failed, and its score is lower now
+	skipped // not asked, or not answered for a reason that is not the node's
 )
 
 // newCrawler returns a crawler. timeout is the time to wait for an answer.
-func newCrawler(node *discv5.Node, set nodeSet, timeout time.Duration) *crawler {
-	c := &crawler{node: node, set: set, serves: func(enr.View) bool { return true }, nodes: map[enr.ID]*known{}, now: func() time.Time { return time.Now().UTC().Truncate(time.Second) }}
+func newCrawler(node *discv5.Node, f frontier, set nodeSet, timeout time.Duration) *crawler {
+	c := &crawler{node: node, frontier: f, set: set, serves: func(enr.View) bool { return true }, nodes: map[enr.ID]*known{}, now: func() time.Time { return time.Now().UTC().Truncate(time.Second) }}
+	c.load.answers = 1
 	c.evidence = evidence{began: time.Now(), quiet: max(minQuiet, quietFactor*timeout)}
-	c.change = sync.NewCond(&c.mu)
 	return c
 }
 
-// add queues a node unless it is known. A newer record gives a failed node another chance.
-func (c *crawler) add(to target) {
+// add queues a node unless it is known. A newer record gives a failed node another chance. by is
+// the visit that found the node, nil at the start.
+func (c *crawler) add(to target, by *visit) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	queue := c.learn(to)
+	c.mu.Unlock()
+	if queue {
+		c.frontier.add(to, by)
+	}
+}
+
+// learn records a node, and reports whether to queue it. Callers must hold the lock.
+func (c *crawler) learn(to target) bool {
 	id := to.id()
 	k := c.nodes[id]
 	switch {
 	case id == c.node.ID():
-		return
+		return false
 	case k == nil:
 		if len(c.nodes) >= maxKnown {
 			c.count.Skipped++
-			return
+			return false
 		}
-		k = &known{to: to, allowed: attempts}
-		if e, ok := c.set[id]; ok && !e.LastCheck.IsZero() {
-			if k.expected = e.LastCheck.Equal(e.LastResponse); !k.expected {
-				k.allowed = 1
-			}
-		}
-		c.nodes[id] = k
-		c.queue = append(c.queue, id)
+		c.nodes[id] = c.newKnown(to)
+		return true
 	case !newer(to, k.to):
-		return
+		return false
 	case k.state == queued:
 		k.to = to
 	case k.state == failed:
 		k.to, k.state, k.tries = to, queued, 0
-		c.queue = append(c.queue, id)
+		return true
 	}
-	c.change.Signal()
+	return false
+}
+
+// newKnown returns the entry of a node that was not known. Callers must hold the lock.
+func (c *crawler) newKnown(to target) *known {
+	k := &known{to: to, allowed: attempts}
+	if e, ok := c.set[to.id()]; ok && !e.LastCheck.IsZero() {
+		if k.expected = e.LastCheck.Equal(e.LastResponse); !k.expected {
+			k.allowed = 1
+		}
+	}
+	return k
 }
 
 func newer(a, b target) bool {
@@ -136,47 +155,44 @@ func newer(a, b target) bool {
 // run visits nodes until none is left or ctx ends. It walks parallel nodes at the same time, and
 // asks contactFactor times as many for their record.
 func (c *crawler) run(ctx context.Context, parallel int) {
-	stop := context.AfterFunc(ctx, c.end)
+	stop := context.AfterFunc(ctx, c.frontier.end)
 	defer stop()
 	walks := make(chan struct{}, parallel)
 	var wg sync.WaitGroup
-	for range min(contactFactor*parallel, maxParallel) {
+	for range visitors(parallel) {
 		wg.Go(func() {
 			for {
-				to, ok := c.next()
+				v, ok := c.frontier.next()
 				if !ok {
 					return
 				}
-				c.done(to.id(), c.visit(ctx, to, walks))
+				c.begin(v)
+				c.done(v, c.visit(ctx, v, walks))
 			}
 		})
 	}
 	wg.Wait()
 }
 
-func (c *crawler) end() {
-	c.mu.Lock()
-	c.ended = true
-	c.mu.Unlock()
-	c.change.Broadcast()
-}
+// visitors returns how many nodes a crawl asks for their record at the same time.
+func visitors(parallel int) int { return min(contactFactor*parallel, maxParallel) }
 
-// next removes a node from the queue. If the queue is empty, it waits for running visits, which may
-// queue more nodes.
-func (c *crawler) next() (target, bool) {
+// begin marks a node as running. It completes a visit that names only the node.
+func (c *crawler) begin(v *visit) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.queue) == 0 && c.count.running > 0 && !c.ended {
-		c.change.Wait()
-	}
-	if c.ended || len(c.queue) == 0 {
-		return target{}, false
-	}
-	k := c.nodes[c.queue[0]]
-	c.queue = c.queue[1:]
-	k.state = running
 	c.count.running++
-	return k.to, true
+	k := c.nodes[v.id]
+	if k == nil { // another process has found it
+		k = c.newKnown(v.to)
+		c.nodes[v.id] = k
+	}
+	if v.task == nil || newer(k.to, v.to) {
+		v.to = k.to
+	} else {
+		k.to = v.to
+	}
+	k.state = running
 }
 
 // Reasons why the crawl did not ask a node.
@@ -186,45 +202,74 @@ var (
 )
 
 // done records the result of a visit.
-func (c *crawler) done(id enr.ID, err error) {
+func (c *crawler) done(v *visit, err error) {
+	c.end(v, err)
+	switch v.state {
+	case answered, failed, skipped:
+		c.frontier.done(v)
+	case running:
+		c.frontier.release(v)
+	default:
+		c.frontier.retry(v)
+	}
+	c.settle()
+}
+
+// end gives a visit its state: answered, failed or skipped; queued if the node gets another
+// attempt; running if the crawl ended before the visit did.
+func (c *crawler) end(v *visit, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count.running--
-	k := c.nodes[id]
+	k := c.nodes[v.id]
 	switch {
 	case err == nil:
-		k.state = answered
+		v.state, k.state = answered, answered
 		c.count.Answered++
 	case errors.Is(err, errNotAsked):
-		k.state = queued
-		c.queue = append(c.queue, id)
+		v.state, k.state = running, queued
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, discv5.ErrClosed):
-		k.state = queued // not the node's fault: it keeps its score
-		c.queue = append(c.queue, id)
-		c.set.tried(id, c.now()) // other nodes come first the next time
+		v.state, k.state = running, queued // not the node's fault: it keeps its score
+		c.set.tried(v.id, c.now())         // other nodes come first the next time
 	case errors.Is(err, discv5.ErrNoEndpoint) || errors.Is(err, errSignature):
-		k.state = answered // not asked: no other state fits
+		v.state, k.state = skipped, skipped
+		v.elsewhere = !errors.Is(err, errSignature)
 		c.count.Skipped++
 	case k.tries+1 < k.allowed && (errors.Is(err, discv5.ErrTimeout) || errors.Is(err, discv5.ErrBusy)):
 		k.tries++
-		k.state = queued
-		c.queue = append(c.queue, id)
+		v.state, k.state = queued, queued
 	case errors.Is(err, discv5.ErrBusy):
-		k.state = answered
+		v.state, k.state = skipped, skipped
 		c.count.Skipped++
 	default:
-		k.state = failed
+		v.state, k.state = failed, failed
+		v.at = c.now()
 		c.count.Failed++
-		c.set.tried(id, c.now())
-		c.evidence.silent(k, c.now())
+		c.set.tried(v.id, v.at)
+		c.evidence.silent(k, v)
 	}
-	c.change.Broadcast()
+}
+
+// settle tells the frontier which failures have turned out to be proven or not.
+func (c *crawler) settle() {
+	c.mu.Lock()
+	settled := c.evidence.settled
+	c.evidence.settled = nil
+	c.mu.Unlock()
+	for _, s := range settled {
+		c.frontier.settle(s.visit, s.proven)
+	}
 }
 
 // judge ends the crawl: silent nodes lose points, unless this machine's network may be at fault. To
 // find out, it pings a few nodes that have answered.
 func (c *crawler) judge(ctx context.Context) {
 	c.probe(ctx, 0)
+	c.verdict()
+}
+
+// verdict takes points from the nodes that were silent while the network worked.
+func (c *crawler) verdict() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, k := range c.nodes {
@@ -246,42 +291,35 @@ func (c *crawler) judge(ctx context.Context) {
 
 // visit asks a node for its record and for the nodes of its buckets. The visit succeeds if the node
 // returns its record; it ends early if a bucket gets no answer. walks bounds the concurrent walks.
-func (c *crawler) visit(ctx context.Context, to target, walks chan struct{}) error {
-	to, err := to.verified()
+func (c *crawler) visit(ctx context.Context, v *visit, walks chan struct{}) error {
+	to, err := v.to.verified()
 	if err != nil {
 		return fmt.Errorf("%w: %w", errSignature, err)
 	}
 	if ctx.Err() != nil {
 		return errNotAsked
 	}
+	c.asking()
 	r, err := c.node.RequestENR(ctx, to.contact)
+	c.asked(err == nil)
 	if err != nil {
 		return err
 	}
+	defer c.walked()
 	// For the round trip alone, now that there is a session.
 	pong, err := c.node.Ping(ctx, to.contact)
 	if err != nil {
 		pong.RTT = 0
 	}
+	v.record, v.rtt, v.at = r, pong.RTT, c.now()
 	c.mu.Lock()
-	_, old := c.set[r.ID()]
-	switch {
-	case c.serves(r.View()):
-		if !old {
-			c.count.Added++
-		}
-		c.set.answered(r, c.now())
-		c.set.observed(r, pong.RTT)
-	case old:
-		delete(c.set, r.ID())
-		c.count.Removed++
-		fallthrough
-	default:
-		c.count.Other++
-	}
-	c.evidence.answer(c.nodes[r.ID()], to.contact)
+	k := c.nodes[r.ID()]
+	c.answered(k, r, v.at, v.rtt)
+	c.evidence.answer(k, to.contact)
 	c.mu.Unlock()
+	c.settle()
 
+	defer func() { v.partial = ctx.Err() != nil }()
 	select {
 	case walks <- struct{}{}:
 		defer func() { <-walks }()
@@ -296,32 +334,61 @@ func (c *crawler) visit(ctx context.Context, to target, walks chan struct{}) err
 		}
 		found, err := c.node.FindNode(ctx, to.contact, ask...)
 		if err != nil || len(ask) > 1 {
-			c.addAll(found)
+			c.addAll(found, v)
 			return nil
 		}
 		if empty++; len(found) > 0 {
 			empty = 0
 		}
-		c.addAll(found)
+		c.addAll(found, v)
 	}
 	return nil
 }
 
+// answered lists a node that has answered, unless it is of another chain. Callers must hold the
+// lock.
+func (c *crawler) answered(k *known, r *enr.Record, at time.Time, rtt time.Duration) {
+	_, old := c.set[r.ID()]
+	first := !k.heard
+	k.heard = true
+	switch {
+	case c.serves(r.View()):
+		if !old {
+			c.count.Added++
+		}
+		if first {
+			c.set.answered(r, at)
+		} else {
+			c.set.updated(r, at)
+		}
+		c.set.observed(r, rtt)
+	case old:
+		delete(c.set, r.ID())
+		c.count.Removed++
+		fallthrough
+	default:
+		if first {
+			c.count.Other++
+		}
+	}
+}
+
 // addAll queues the nodes of an answer.
-func (c *crawler) addAll(records []*enr.Record) {
+func (c *crawler) addAll(records []*enr.Record, by *visit) {
 	for _, r := range records {
 		if to, err := recordTarget(r); err == nil {
-			c.add(to)
+			c.add(to, by)
 		}
 	}
 }
 
 // counts returns the progress of the crawl.
 func (c *crawler) counts() crawlCounts {
+	waiting := c.frontier.waiting()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.count
-	n.Waiting = len(c.queue)
+	n.Waiting = waiting
 	return n
 }
 

@@ -45,8 +45,15 @@ type nodeEntry struct {
 // answered records a check that the node answered with record r.
 func (s nodeSet) answered(r *enr.Record, now time.Time) {
 	e := s[r.ID()]
-	e.Seq, e.Record, e.Registrar = r.Seq(), r.String(), r.SupportsTopics()
 	e.Score++
+	s[r.ID()] = e
+	s.updated(r, now)
+}
+
+// updated records another answer during the same check.
+func (s nodeSet) updated(r *enr.Record, now time.Time) {
+	e := s[r.ID()]
+	e.Seq, e.Record, e.Registrar = r.Seq(), r.String(), r.SupportsTopics()
 	if e.FirstResponse.IsZero() {
 		e.FirstResponse = now
 	}

@@ -17,6 +17,7 @@ type target struct {
 	contact discv5.Contact // not valid while listed is set
 	v4, v6  netip.AddrPort // zero if the node has no address of a family
 	listed  *listedRecord
+	enode   string // URL with an address, if the target has no record
 }
 
 // listedRecord is a record of a nodes.json with an unchecked signature.
@@ -123,18 +124,35 @@ func parseTarget(ctx context.Context, names *nameServer, s string, only []netip.
 			return target{}, err
 		}
 	}
+	return enodeTarget(e, ip)
+}
+
+// enodeTarget returns the target for an enode URL at an address.
+func enodeTarget(e enr.Enode, ip netip.Addr) (target, error) {
 	at := netip.AddrPortFrom(ip, e.UDP)
 	c, err := discv5.EnodeContact(e, at)
 	if err != nil {
 		return target{}, cli.Usage(err)
 	}
-	to := target{contact: c}
+	e.Addr, e.Host = ip, ip.String()
+	to := target{contact: c, enode: e.String()}
 	if ip.Is4() {
 		to.v4 = at
 	} else {
 		to.v6 = at
 	}
 	return to, nil
+}
+
+// text returns the target's record, or its enode URL if there is no record.
+func (t target) text() string {
+	switch {
+	case t.listed != nil:
+		return t.listed.view.String()
+	case t.contact.Record() != nil:
+		return t.contact.Record().String()
+	}
+	return t.enode
 }
 
 // lookupHost returns an address of a host name. It prefers IPv4.
