@@ -1,0 +1,300 @@
+package crawl_test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/internal/fleet/crawlqueue"
+	"github.com/fastdisc/discv5/internal/proctest"
+)
+
+var loopbackAddr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// freePort returns a UDP address that is free.
+func freePort(t testing.TB) netip.AddrPort {
+	t.Helper()
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// visited returns how many nodes have been asked for their record.
+func (s *simulated) visited() (count int) {
+	for _, n := range s.nodes {
+		n.mu.Lock()
+		for _, p := range n.peers {
+			if p.records > 0 {
+				count++
+				break
+			}
+		}
+		n.mu.Unlock()
+	}
+	return count
+}
+
+// takenOver checks that all nodes were visited, and that only visits of the worker at an address
+// were repeated, which had not ended when it was killed or suspended.
+func (s *simulated) takenOver(t testing.TB, from netip.AddrPort, most int) {
+	t.Helper()
+	again := 0
+	for _, n := range s.nodes {
+		if n.silent {
+			continue
+		}
+		n.mu.Lock()
+		records, others := 0, 0
+		for at, p := range n.peers {
+			records += p.records
+			if at != from {
+				others += p.records
+			}
+		}
+		n.mu.Unlock()
+		switch {
+		case records == 0:
+			t.Errorf("node %s was not visited", n.id)
+		case others > 1 || records-others > 1:
+			t.Errorf("node %s was visited %d times by one worker and %d times by others", n.id, records-others, others)
+		case records > 1:
+			again++
+		}
+	}
+	if again > most {
+		t.Errorf("%d visits were repeated, at most %d were under way", again, most)
+	}
+	t.Logf("%d visits were repeated", again)
+}
+
+// A worker that is killed loses nothing: the others visit its nodes. A worker that is suspended
+// for longer than its tasks wait drops its results when it wakes up.
+func TestFleetWorkerFails(t *testing.T) {
+	const parallel = "16"
+	for _, c := range []struct {
+		name   string
+		signal os.Signal
+	}{{"killed", syscall.SIGKILL}, {"suspended", syscall.SIGSTOP}} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.signal == syscall.SIGSTOP && testing.Short() {
+				t.Skip("waits for half a minute")
+			}
+			t.Parallel()
+			s := startServer(t)
+			network := simulate(t, size()/2, 0.5)
+			var workers []*crawler
+			for range 3 {
+				workers = append(workers, crawl(t, s, "fails", "--bootnodes", network.boot(), "--parallel", parallel))
+			}
+			at := freePort(t)
+			victim := crawl(t, s, "fails", "--bootnodes", network.boot(), "--parallel", parallel, "--addr", at.String())
+			proctest.Eventually(t, "the crawl is under way", func() bool { return network.visited() > len(network.nodes)/4 })
+			victim.p.Signal(t, c.signal)
+			redelivered := uint64(0)
+			for i, w := range workers {
+				sum, code := w.end(t)
+				t.Logf("worker %d: %+v", i+1, sum)
+				if code != 0 || !sum.Fleet.Complete || sum.Answered != network.answering() || sum.Undecided != 0 {
+					t.Errorf("worker %d: exit code %d, %+v\n%s", i+1, code, sum, w.p.Log)
+				}
+				redelivered += sum.Fleet.Redelivered
+				network.complete(t, w.file)
+			}
+			if redelivered == 0 {
+				t.Error("no task of the worker was delivered to another one: it has failed too late")
+			}
+			if c.signal == syscall.SIGSTOP {
+				victim.p.Signal(t, syscall.SIGCONT)
+				sum, code := victim.end(t)
+				t.Logf("suspended: %+v", sum)
+				if code != 0 || !sum.Fleet.Complete {
+					t.Errorf("exit code %d, %+v\n%s", code, sum, victim.p.Log)
+				}
+				network.complete(t, victim.file)
+			}
+			network.takenOver(t, at, 8*16)
+		})
+	}
+}
+
+// The server is killed in the middle of a crawl and comes back: nothing is lost.
+func TestFleetServerRestarts(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	network := simulate(t, size()/2, 0.3)
+	var workers []*crawler
+	for range 2 {
+		workers = append(workers, crawl(t, s, "restart", "--bootnodes", network.boot(), "--parallel", "16"))
+	}
+	proctest.Eventually(t, "the crawl is under way", func() bool { return network.visited() > len(network.nodes)/4 })
+	s.kill(t)
+	time.Sleep(4 * time.Second)
+	s.start(t)
+	for i, w := range workers {
+		sum, code := w.end(t)
+		t.Logf("worker %d: %+v", i+1, sum)
+		if code != 0 || !sum.Fleet.Complete || sum.Answered != network.answering() {
+			t.Errorf("worker %d: exit code %d, %+v\n%s", i+1, code, sum, w.p.Log)
+		}
+		network.complete(t, w.file)
+		if log := w.p.Log.String(); !strings.Contains(log, "no server answers for") || !strings.Contains(log, "the crawl continues") {
+			t.Errorf("worker %d does not report the outage: %q", i+1, log)
+		}
+	}
+	network.visits(t, 2*16) // those that the server had delivered to nobody
+}
+
+// The server is killed and stays away: the crawl ends with an error and keeps its results.
+func TestFleetServerStaysAway(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	network := simulate(t, 300, 0.2)
+	w := crawl(t, s, "away", "--bootnodes", network.boot(), "--parallel", "4", "--fleet-timeout", "3s")
+	proctest.Eventually(t, "the crawl is under way", func() bool { return network.visited() > len(network.nodes)/4 })
+	s.kill(t)
+	sum, code := w.end(t)
+	if log := w.p.Log.String(); code != 1 || !strings.Contains(log, "discv5: the crawl is not complete, "+w.file+" holds its results so far: the fleet does not answer for 3s") {
+		t.Errorf("exit code %d, %q", code, log)
+	}
+	set := readFile(t, w.file)
+	if sum.Fleet.Complete || len(set) < len(network.nodes)/8 || len(set) != sum.Nodes {
+		t.Errorf("%d nodes in the file, %+v", len(set), sum)
+	}
+	// With another worker it would be the same from the start.
+	r := proctest.Run(t, exec.Command(program, "crawl", filepath.Join(t.TempDir(), "nodes.json"), "--fleet", s.url(), "--crawl-name", "x", "--fleet-timeout", "2s"))
+	if r.Code != 1 || !strings.HasPrefix(r.Err, "discv5: the fleet does not answer for 2s") && !strings.Contains(r.Err, "\ndiscv5: the fleet does not answer for 2s") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// An interrupted crawl continues under its name. A complete one has nothing left, and --collect
+// writes the same file.
+func TestFleetContinues(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	network := simulate(t, 400, 0.1)
+	first := crawl(t, s, "continue", "--bootnodes", network.boot(), "--parallel", "8")
+	proctest.Eventually(t, "the crawl is under way", func() bool { return network.visited() > len(network.nodes)/4 })
+	first.p.Signal(t, os.Interrupt)
+	sum, code := first.end(t)
+	before := len(readFile(t, first.file))
+	if code != 0 || sum.Fleet.Complete || sum.Waiting == 0 || before < len(network.nodes)/8 || before >= network.answering() {
+		t.Fatalf("exit code %d, %d nodes, %+v\n%s", code, before, sum, first.p.Log)
+	}
+	second := crawl(t, s, "continue", "--parallel", "8") // no bootnode is needed
+	sum, code = second.end(t)
+	if code != 0 || !sum.Fleet.Complete || sum.Fleet.Visited >= len(network.nodes) {
+		t.Errorf("exit code %d, %+v\n%s", code, sum, second.p.Log)
+	}
+	network.complete(t, second.file)
+	network.visits(t, 8*8)
+
+	network.forget()
+	third := crawl(t, s, "continue", "--bootnodes", network.boot())
+	if sum, code = third.end(t); code != 0 || !sum.Fleet.Complete || sum.Fleet.Visited != 0 {
+		t.Errorf("exit code %d, %+v\n%s", code, sum, third.p.Log)
+	}
+	collected := crawl(t, s, "continue", "--collect")
+	if sum, code = collected.end(t); code != 0 || !sum.Fleet.Complete || sum.Answered != network.answering() {
+		t.Errorf("exit code %d, %+v\n%s", code, sum, collected.p.Log)
+	}
+	if network.visited() > 0 {
+		t.Error("a complete crawl was repeated")
+	}
+	want, _ := os.ReadFile(second.file)
+	for _, c := range []*crawler{third, collected} {
+		if got, _ := os.ReadFile(c.file); !bytes.Equal(got, want) {
+			t.Errorf("%s differs from the file of the worker", c.file)
+		}
+	}
+	if r := proctest.Run(t, exec.Command(program, "crawl", "x.json", "--fleet", s.url(), "--crawl-name", "none", "--collect")); r.Code != 2 || !strings.Contains(r.Err, "--crawl-name: the fleet has no crawl none") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Tasks, claims and results that are wrong are counted and cost nothing else: all nodes are
+// visited and listed.
+func TestFleetLies(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	network := simulate(t, 200, 0.2)
+	ctx := context.Background()
+	conn, _ := s.open(t, "lies", "liar")
+	kv, err := conn.JetStream().KeyValue(ctx, "discv5-crawl-lies")
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, other := network.nodes[10], network.nodes[20]
+	text := good.record.String()
+	broken := text[:40] + "A" + text[41:]
+	if text[40] == 'A' {
+		broken = text[:40] + "B" + text[41:]
+	}
+	next := 0
+	put := func(value string) { // each lie is about another node
+		for next++; network.nodes[next].silent; next++ {
+		}
+		id := network.nodes[next].id.String()
+		value = strings.ReplaceAll(value, "OWN", network.nodes[next].record.String())
+		if _, err := kv.PutString(ctx, id, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries := []string{
+		``, `junk`, `[]`, `{"state":"done"}`,
+		`{"state":"answered","by":"liar","node":"` + broken + `","at":"2026-01-01T00:00:00Z"}`,
+		`{"state":"answered","by":"liar","node":"` + other.record.String() + `","at":"2026-01-01T00:00:00Z"}`,
+		`{"state":"failed","by":"liar","proven":true,"at":"2026-01-01T00:00:00Z"}`,
+		`{"state":"failed","by":"liar","proven":true,"node":"enode://x","at":"2026-01-01T00:00:00Z"}`,
+		`{"state":"answered","by":"liar","node":"OWN","at":"2226-01-01T00:00:00Z"}`,
+		`{"state":"answered","by":"liar","node":"OWN"}`,
+		`{"state":"answered","by":"liar","node":"OWN","rtt":-1,"at":"2026-01-01T00:00:00Z"}`,
+		`{"state":"gone","by":"liar","node":"OWN","at":"2026-01-01T00:00:00Z"}`,
+		`{"state":"answered","by":"` + strings.Repeat("x", 100) + `","node":"OWN","at":"2026-01-01T00:00:00Z"}`,
+		`{"state":"visiting","by":"liar","task":18446744073709551615,"delivery":1}`,
+		`{"state":"visiting","by":"liar","task":1,"delivery":1}`,
+	}
+	for _, e := range entries {
+		put(e)
+	}
+	if _, err := kv.PutString(ctx, "key", `{"state":"answered"}`); err != nil {
+		t.Fatal(err)
+	}
+	tasks := map[string]string{
+		good.id.String():                  broken,
+		other.id.String():                 good.record.String(),
+		network.nodes[30].id.String():     "",
+		network.nodes[31].id.String():     "enode://" + strings.Repeat("00", 64) + "@127.0.0.1:1",
+		network.nodes[32].id.String():     "\x00\xff",
+		strings.Repeat("zz", 32):          text,
+		strings.Repeat("00", 32):          text,
+		"x":                               text,
+		network.nodes[33].id.String()[1:]: network.nodes[33].record.String(),
+	}
+	for id, task := range tasks {
+		if _, err := conn.JetStream().Publish(ctx, "discv5.crawl.lies."+id, []byte(task)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := crawl(t, s, "lies", "--bootnodes", network.boot())
+	sum, code := w.end(t)
+	t.Logf("%+v", sum)
+	// One claim is of an earlier task, which is no lie.
+	if want := uint64(len(entries) - 1 + 1 + len(tasks)); code != 0 || !sum.Fleet.Complete || sum.Answered != network.answering() || sum.Fleet.Bad < want {
+		t.Errorf("exit code %d, %+v, want at least %d bad entries\n%s", code, sum, want, w.p.Log)
+	}
+	network.complete(t, w.file)
+	network.visits(t, 0)
+	length(t, func() *crawlqueue.Queue { _, q := s.open(t, "lies", "reader"); return q }(), 0)
+}
