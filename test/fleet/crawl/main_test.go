@@ -174,7 +174,7 @@ type summary struct {
 }
 
 // patience is how long a crawl may take.
-const patience = 10 * time.Minute
+const patience = 40 * time.Minute
 
 // end waits for the end of a worker, and returns its summary and its exit code.
 func (c *crawler) end(t testing.TB) (s summary, code int) {
