@@ -19,8 +19,8 @@ const (
 )
 
 // With four workers a crawl takes little more than a quarter of the time where the network is the
-// limit: 20,000 nodes whose round trips take 20 to 300 ms. Rounds with one worker and with four take
-// turns.
+// limit: 20,000 nodes whose round trips take 20 to 300 ms. Rounds with one worker and with four
+// take turns.
 func TestFleetSpeed(t *testing.T) {
 	rounds, _ := strconv.Atoi(os.Getenv(speedVariable))
 	if rounds == 0 {
