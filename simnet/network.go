@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/virtual"
@@ -83,7 +85,7 @@ type Network struct {
 	filter  func(Datagram) bool
 	split   bool
 	free    []*packet
-	trace   uint64
+	trace   xxhash.Digest // of all datagrams
 	traffic Traffic
 
 	// Functions that add and remove nodes have these to themselves.
@@ -109,6 +111,7 @@ func New(cfg Config) *Network {
 		records: enr.NewCache(cfg.Records, cfg.Seed),
 		hosts:   make(map[netip.Addr]host),
 	}
+	n.trace.Reset()
 	n.scheduler.init()
 	return n
 }

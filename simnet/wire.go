@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/zeebo/xxh3"
-
 	"github.com/fastdisc/discv5/codec"
 )
 
@@ -223,16 +221,17 @@ func (n *Network) recycle(p *packet) {
 
 // record adds a datagram to the trace.
 func (n *Network) record(p *packet, arrives time.Duration) {
-	var b [64]byte
-	binary.LittleEndian.PutUint64(b[0:], n.trace)
-	binary.LittleEndian.PutUint64(b[8:], uint64(n.Now()))
-	binary.LittleEndian.PutUint64(b[16:], uint64(arrives)<<3|uint64(p.fate))
+	var b [56]byte
+	binary.LittleEndian.PutUint64(b[0:], uint64(n.Now()))
+	binary.LittleEndian.PutUint64(b[8:], uint64(arrives)<<3|uint64(p.fate))
 	from, to := p.From.Addr().As16(), p.To.Addr().As16()
-	copy(b[24:], from[:])
-	copy(b[40:], to[:])
-	binary.LittleEndian.PutUint16(b[56:], p.From.Port())
-	binary.LittleEndian.PutUint16(b[58:], p.To.Port())
-	n.trace = xxh3.HashSeed(p.Payload, xxh3.Hash(b[:]))
+	copy(b[16:], from[:])
+	copy(b[32:], to[:])
+	binary.LittleEndian.PutUint16(b[48:], p.From.Port())
+	binary.LittleEndian.PutUint16(b[50:], p.To.Port())
+	binary.LittleEndian.PutUint32(b[52:], uint32(len(p.Payload)))
+	n.trace.Write(b[:])
+	n.trace.Write(p.Payload)
 }
 
 // Trace is a hash of all datagrams so far: when each was sent and will arrive, from where to where,
@@ -240,5 +239,5 @@ func (n *Network) record(p *packet, arrives time.Duration) {
 func (n *Network) Trace() uint64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.trace
+	return n.trace.Sum64()
 }
