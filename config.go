@@ -290,11 +290,9 @@ const (
 	ExemptNever = engine.ExemptNever
 )
 
-// ErrConfig is wrapped by errors about a Config that cannot be used.
+// ErrConfig is wrapped by errors about a Config that cannot be used. For a number out of range the
+// error also is a [RangeError].
 var ErrConfig = errors.New("discv5: invalid configuration")
-
-// maxEntries bounds the tables whose size a Config sets, and so their memory.
-const maxEntries = 1 << 24
 
 func (c Config) withDefaults() (Config, error) {
 	if c.PrivateKey == nil {
@@ -336,25 +334,13 @@ func (c Config) withDefaults() (Config, error) {
 	if c.PrivateKey.ID() == (enr.ID{}) { // the zero value
 		return c, fmt.Errorf("%w: the private key is a zero value", ErrConfig)
 	}
-	for _, v := range []struct {
-		name   string
-		v, max int
-	}{
-		{"Sockets", c.Sockets, fastpath.MaxSockets}, {"DetectAddress", c.DetectAddress, MaxDetectAddress}, {"MaxSessions", c.MaxSessions, maxEntries}, {"MaxChallenges", c.MaxChallenges, maxEntries},
-		{"MaxRequests", c.MaxRequests, maxEntries}, {"MaxPeerRequests", c.MaxPeerRequests, maxEntries},
-		{"MaxLookups", c.MaxLookups, maxEntries}, {"MaxTasks", c.MaxTasks, maxEntries}, {"MaxRecords", c.MaxRecords, maxEntries},
-	} {
-		if v.v > v.max {
-			return c, fmt.Errorf("%w: %s is %d, at most %d", ErrConfig, v.name, v.v, v.max)
-		}
-	}
-	if err := c.Topics.validate(); err != nil {
-		return c, fmt.Errorf("%w: Topics: %w", ErrConfig, err)
+	if err := c.checkNumbers(); err != nil {
+		return c, err
 	}
 	if c.Access == nil {
 		c.Access = limits.NewAccess(0)
 	}
-	if c.Sockets <= 0 {
+	if c.Sockets == 0 {
 		c.Sockets = min(runtime.GOMAXPROCS(0), fastpath.MaxSockets)
 	}
 	for _, d := range []struct {
@@ -366,11 +352,11 @@ func (c Config) withDefaults() (Config, error) {
 		{&c.TalkConcurrency, DefaultTalkConcurrency}, {&c.MaxRequests, DefaultMaxRequests}, {&c.MaxPeerRequests, DefaultMaxPeerRequests},
 		{&c.MaxLookups, DefaultMaxLookups}, {&c.MaxTasks, DefaultMaxTasks}, {&c.MaxRecords, DefaultMaxRecords},
 	} {
-		if *d.v <= 0 {
+		if *d.v == 0 {
 			*d.v = d.def
 		}
 	}
-	if c.TalkPerPeer <= 0 {
+	if c.TalkPerPeer == 0 {
 		c.TalkPerPeer = talkPerPeer(c.TalkConcurrency)
 	}
 	for _, d := range []struct {
@@ -384,7 +370,7 @@ func (c Config) withDefaults() (Config, error) {
 			*d.v = d.def()
 		}
 	}
-	if c.SaveInterval <= 0 {
+	if c.SaveInterval == 0 {
 		c.SaveInterval = DefaultSaveInterval
 	}
 	for _, d := range []struct {
@@ -394,7 +380,7 @@ func (c Config) withDefaults() (Config, error) {
 		{&c.RequestTimeout, DefaultRequestTimeout}, {&c.RefreshInterval, DefaultRefreshInterval},
 		{&c.SessionIdleTimeout, DefaultSessionIdleTimeout},
 	} {
-		if *d.v <= 0 {
+		if *d.v == 0 {
 			*d.v = d.def
 		}
 	}

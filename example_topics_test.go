@@ -14,7 +14,11 @@ import (
 // looks for the others that offer it.
 func ExampleNode_AdvertiseTopic() {
 	ctx := context.Background()
-	n := simnet.New(simnet.Config{Seed: 1})
+	n, err := simnet.New(simnet.Config{Seed: 1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	defer n.Close()
 	registrar := func(cfg discv5.Config) (*discv5.Node, error) {
 		cfg.Topics = discv5.TopicConfig{Registrar: true, WaitScale: 0.1}

@@ -14,6 +14,7 @@ import (
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/lookup"
+	"github.com/fastdisc/discv5/internal/ranges"
 )
 
 // LookupOption changes how one lookup works. Only the functions of this package make one.
@@ -22,20 +23,26 @@ type LookupOption func(*lookupOptions)
 // lookupOptions is what LookupOptions set.
 type lookupOptions struct{ cfg lookup.Config }
 
-// lookupConfig applies options.
-func lookupConfig(options []LookupOption) lookup.Config {
+// lookupConfig applies options. The error is a *RangeError.
+func lookupConfig(options []LookupOption) (lookup.Config, error) {
 	var o lookupOptions
 	for _, set := range options {
 		set(&o)
 	}
-	return o.cfg
+	const most = lookup.DefaultMaxQueries
+	return o.cfg, ranges.First(
+		ranges.Check(ErrConfig, "WithAlpha", o.cfg.Alpha, 1, most, ranges.Default),
+		ranges.Check(ErrConfig, "WithResults", o.cfg.K, 1, most, ranges.Default),
+		ranges.Check(ErrConfig, "WithPaths", o.cfg.Paths, 1, most, ranges.Default),
+		ranges.Check(ErrConfig, "WithQueryTimeout", o.cfg.QueryTimeout, minPeriod, MaxRequestTimeout, ranges.Default))
 }
 
-// WithAlpha sets how many queries a path of a lookup has under way at a time. The default is 3.
+// WithAlpha sets how many queries a path of a lookup has under way at a time, at most 96. The
+// default is 3. A lookup with an option out of its range fails with a [RangeError].
 func WithAlpha(n int) LookupOption { return func(o *lookupOptions) { o.cfg.Alpha = n } }
 
-// WithResults sets the number of results. The default is 16. A lookup asks at most 96 nodes, so it
-// cannot find more.
+// WithResults sets the number of results, at most 96: a lookup asks no more nodes. The default is
+// 16.
 func WithResults(n int) LookupOption { return func(o *lookupOptions) { o.cfg.K = n } }
 
 // WithPaths makes the lookup follow n disjoint paths: a node found on one path is not used on
@@ -104,7 +111,10 @@ func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []Look
 	if err := n.running(); err != nil {
 		return nil, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
 	}
-	cfg := lookupConfig(options)
+	cfg, err := lookupConfig(options)
+	if err != nil {
+		return nil, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
+	}
 	s := &search{done: make(chan struct{}), wake: make(chan struct{}, 1), keep: keep}
 	var found func(*enr.Record)
 	if keep != nil {
@@ -333,7 +343,7 @@ func (n *Node) LookupWhere(ctx context.Context, target enr.ID, match func(*enr.R
 // fruitlessMost is the number of consecutive lookups without new nodes after which LookupWhere
 // gives up: enough to ask half of a network of that size.
 func fruitlessMost(heard int, options []LookupOption) int {
-	cfg := lookupConfig(options)
+	cfg, _ := lookupConfig(options) // the lookups have reported an error
 	if cfg.K <= 0 {
 		cfg.K = lookup.DefaultK
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/ranges"
 )
 
 // requester sends the requests of the API. A lock lends its worker to one goroutine at a time.
@@ -57,27 +58,31 @@ type requestOptions struct{ timeout time.Duration }
 // WithTimeout sets the time for the response to one request, counted from when the packet leaves.
 // It replaces Config.RequestTimeout, for a TALK protocol with a slow handler, or a PING that should
 // fail fast. 0 leaves the default. A handshake gets the same time in addition, so use the context
-// to bound the whole call. MaxRequestTimeout is the maximum.
+// to bound the whole call. The maximum is MaxRequestTimeout; a request with another time fails with
+// a [RangeError].
 func WithTimeout(d time.Duration) RequestOption {
 	return func(o *requestOptions) { o.timeout = d }
 }
 
-// apply sets in r what options say.
-func apply(r *engine.Request, options []RequestOption) {
+// apply sets in r what options say. The error is a *RangeError.
+func apply(r *engine.Request, options []RequestOption) error {
 	var o requestOptions
 	for _, set := range options {
 		set(&o)
 	}
-	r.Timeout = min(max(o.timeout, 0), MaxRequestTimeout)
+	r.Timeout = o.timeout
+	return ranges.Check(ErrConfig, "WithTimeout", o.timeout, minPeriod, MaxRequestTimeout, ranges.Default)
 }
 
 // request sends r and waits for its end.
 func (n *Node) request(ctx context.Context, to Contact, r engine.Request, options ...RequestOption) (engine.Result, error) {
-	apply(&r, options)
 	fail := func(err error) (engine.Result, error) {
 		return engine.Result{}, fmt.Errorf("discv5: %s to %s: %w", r.Type, to.ID().Short(), err)
 	}
-	err := n.running()
+	err := apply(&r, options)
+	if err == nil {
+		err = n.running()
+	}
 	if err == nil {
 		err = ctx.Err()
 	}

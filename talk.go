@@ -151,15 +151,17 @@ func (n *Node) SendTalk(to Contact, protocol string, payload []byte, done func(a
 	if err != nil {
 		return fail(err)
 	}
+	r := engine.Request{
+		Type: codec.TypeTalkRequest, Peer: peer, NoFallback: to.at, Protocol: []byte(protocol), Payload: payload,
+	}
+	if err := apply(&r, options); err != nil {
+		return fail(err)
+	}
 	if done != nil && !n.callbacks.reserve() {
 		return fail(ErrBusy)
 	}
 	var refused error
 	starting := true // as far as the holder of the requester's lock is concerned
-	r := engine.Request{
-		Type: codec.TypeTalkRequest, Peer: peer, NoFallback: to.at, Protocol: []byte(protocol), Payload: payload,
-	}
-	apply(&r, options)
 	r.Done = func(w *engine.Worker, res engine.Result) {
 		if w == n.requester.w && starting {
 			refused = res.Err

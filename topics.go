@@ -11,6 +11,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/ranges"
 	"github.com/fastdisc/discv5/topic"
 )
 
@@ -106,7 +107,11 @@ type topicOptions struct {
 	timeout  time.Duration
 }
 
-// WithTopicParallel sets how many requests are under way for one topic. The default is 3.
+// maxTopicParallel bounds WithTopicParallel.
+const maxTopicParallel = 100
+
+// WithTopicParallel sets how many requests are under way for one topic, at most 100. The default is
+// 3. A call with an option out of its range fails with a [RangeError].
 func WithTopicParallel(n int) TopicOption { return func(o *topicOptions) { o.parallel = n } }
 
 // WithTopicTimeout sets how long a registrar may take to answer. The default is
@@ -118,11 +123,14 @@ func WithTopicTimeout(t time.Duration) TopicOption { return func(o *topicOptions
 // are closest to a topic.
 func WithPlainWalk() TopicOption { return func(o *topicOptions) { o.plain = true } }
 
-func topicOptionsOf(options []TopicOption) (o topicOptions) {
+// topicOptionsOf applies options. The error is a *RangeError.
+func topicOptionsOf(options []TopicOption) (o topicOptions, err error) {
 	for _, set := range options {
 		set(&o)
 	}
-	return o
+	return o, ranges.First(
+		ranges.Check(ErrConfig, "WithTopicParallel", o.parallel, 1, maxTopicParallel, ranges.Default),
+		ranges.Check(ErrConfig, "WithTopicTimeout", o.timeout, minPeriod, MaxRequestTimeout, ranges.Default))
 }
 
 // TopicAd is a topic that the node advertises.
@@ -179,9 +187,11 @@ func (n *Node) AdvertiseTopic(ctx context.Context, t Topic, options ...TopicOpti
 	if err := n.ended(ctx); err != nil {
 		return fail(err)
 	}
-	o := topicOptionsOf(options)
+	o, err := topicOptionsOf(options)
+	if err != nil {
+		return fail(err)
+	}
 	a := &TopicAd{n: n}
-	var err error
 	n.requester.do(func(w *engine.Worker) {
 		a.run, err = w.StartAdvertiser(topic.AdvertiserConfig{Topic: t, Parallel: o.parallel, LegacyOrder: !n.cfg.Topics.NoLegacyOrder}, o.timeout)
 	})
@@ -203,11 +213,13 @@ func (n *Node) startTopicSearch(ctx context.Context, cfg topic.SearchConfig, opt
 	if err := n.ended(ctx); err != nil {
 		return nil, err
 	}
-	o := topicOptionsOf(options)
+	o, err := topicOptionsOf(options)
+	if err != nil {
+		return nil, err
+	}
 	cfg.Parallel = o.parallel
 	cfg.Adaptive = cfg.Stream && !o.plain
 	s := &topicSearch{wake: make(chan struct{}, 1)}
-	var err error
 	n.requester.do(func(w *engine.Worker) {
 		s.run, err = w.StartSearch(cfg, o.timeout, func() {
 			select {

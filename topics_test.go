@@ -203,7 +203,7 @@ func TestTopicConfigLimits(t *testing.T) {
 			cfg.Topics.Registrar = registrar
 			c.change(&cfg.Topics)
 			err := cfg.Validate()
-			if (err == nil) != c.good || err != nil && (!errors.Is(err, discv5.ErrConfig) || !strings.Contains(err.Error(), "Topics: ") || !strings.Contains(err.Error(), c.name)) {
+			if (err == nil) != c.good || err != nil && (!errors.Is(err, discv5.ErrConfig) || !strings.Contains(err.Error(), "Topics.") || !strings.Contains(err.Error(), c.name)) {
 				t.Errorf("%s %+v: %v", c.name, cfg.Topics, err)
 			}
 			if n, err := discv5.New(cfg); err == nil {

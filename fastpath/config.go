@@ -3,10 +3,12 @@ package fastpath
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 
 	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/ranges"
 )
 
 const (
@@ -33,6 +35,9 @@ const (
 	// BusySendBuffer is the send buffer of such a socket.
 	BusySendBuffer = 1 << 20
 
+	// MaxBuffer is the largest socket buffer to ask for, in bytes.
+	MaxBuffer = math.MaxInt32
+
 	// MaxDatagram is the largest payload that UDP can carry: 65535 bytes less
 	// the 8 of the UDP header. Over IPv4 it is 20 bytes less.
 	MaxDatagram = 65527
@@ -40,6 +45,10 @@ const (
 
 // ErrClosed is what calls on a closed Conn return. It is net.ErrClosed.
 var ErrClosed = net.ErrClosed
+
+// RangeError says which number of a configuration is out of range, what it is, and what the range
+// is. It wraps ErrConfig.
+type RangeError = ranges.Error
 
 // ErrConfig is wrapped by every error about an unusable Config.
 var ErrConfig = errors.New("fastpath: invalid configuration")
@@ -92,26 +101,24 @@ func (cfg Config) withDefaults() (Config, error) {
 		return cfg, fmt.Errorf("%w: no address", ErrConfig)
 	}
 	cfg.Addr = netaddr.UnmapPort(cfg.Addr)
+	if cfg.MaxSize == 0 {
+		cfg.MaxSize = MaxDatagram
+	}
+	if err := ranges.First(
+		ranges.Check(ErrConfig, "Sockets", cfg.Sockets, 1, MaxSockets, ranges.Default),
+		ranges.Check(ErrConfig, "Batch", cfg.Batch, 1, MaxBatch, ranges.Default),
+		ranges.Check(ErrConfig, "MaxSize", cfg.MaxSize, 1, MaxDatagram, ranges.Default),
+		ranges.Check(ErrConfig, "MinSize", cfg.MinSize, 0, cfg.MaxSize, ""),
+		ranges.Check(ErrConfig, "RecvBuffer", cfg.RecvBuffer, 1, MaxBuffer, ranges.Default),
+		ranges.Check(ErrConfig, "SendBuffer", cfg.SendBuffer, 1, MaxBuffer, ranges.Default),
+	); err != nil {
+		return cfg, err
+	}
 	if cfg.Sockets == 0 {
 		cfg.Sockets = 1
 	}
 	if cfg.Batch == 0 {
 		cfg.Batch = DefaultBatch
-	}
-	if cfg.MaxSize == 0 {
-		cfg.MaxSize = MaxDatagram
-	}
-	switch {
-	case cfg.Sockets < 0 || cfg.Sockets > MaxSockets:
-		return cfg, fmt.Errorf("%w: %d sockets, want 1 to %d", ErrConfig, cfg.Sockets, MaxSockets)
-	case cfg.Batch < 0 || cfg.Batch > MaxBatch:
-		return cfg, fmt.Errorf("%w: batch of %d, want 1 to %d", ErrConfig, cfg.Batch, MaxBatch)
-	case cfg.MaxSize < 0 || cfg.MaxSize > MaxDatagram:
-		return cfg, fmt.Errorf("%w: largest datagram %d, want 1 to %d", ErrConfig, cfg.MaxSize, MaxDatagram)
-	case cfg.MinSize < 0 || cfg.MinSize > cfg.MaxSize:
-		return cfg, fmt.Errorf("%w: smallest datagram %d, want 0 to %d", ErrConfig, cfg.MinSize, cfg.MaxSize)
-	case cfg.RecvBuffer < 0 || cfg.SendBuffer < 0:
-		return cfg, fmt.Errorf("%w: negative socket buffer", ErrConfig)
 	}
 	return cfg, nil
 }

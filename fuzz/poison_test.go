@@ -24,10 +24,16 @@ func TestSimulatorPoisonsTasks(t *testing.T) {
 	if testing.Short() {
 		nodes = 12
 	}
-	n := simnet.New(simnet.Config{Seed: 1, Conditions: simnet.Conditions{Loss: 0.02}, InsecureCurve: true, TaskTime: time.Millisecond})
-	s := n.NewSwarm(simnet.SwarmConfig{
+	n, err := simnet.New(simnet.Config{Seed: 1, Conditions: simnet.Conditions{Loss: 0.02}, InsecureCurve: true, TaskTime: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := n.NewSwarm(simnet.SwarmConfig{
 		Nodes: nodes, Churn: 2, Return: 0.5, Downtime: time.Minute, Lookups: 600, Settled: 2 * time.Minute,
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Join(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,16 @@
 package limits
 
+// Bounds of a Rate.
+const (
+	MaxPerSecond = 1_000_000_000
+	MaxBurst     = 1 << 30
+)
+
 // Rate is a token bucket of datagrams.
 type Rate struct {
-	// PerSecond is the long-term rate, at most 1e9. 0 or less means no limit.
+	// PerSecond is the long-term rate, at most MaxPerSecond. 0 means no limit.
 	PerSecond int
-	// Burst is the number of datagrams that may arrive back to back, at most 1<<30. 0 or less means
+	// Burst is the number of datagrams that may arrive back to back, at most MaxBurst. 0 means
 	// PerSecond.
 	Burst int
 }

@@ -9,7 +9,8 @@ import (
 
 // Errors. They are wrapped: use errors.Is.
 var (
-	ErrSpec    = errors.New("nat: invalid specification")
+	ErrSpec = errors.New("nat: invalid specification")
+	// the Options of a Mapper cannot be used; for a number out of range it is a *RangeError too
 	ErrOptions = errors.New("nat: invalid options")
 	ErrStarted = errors.New("nat: mapper is already started")
 	ErrClosed  = errors.New("nat: mapper is closed")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/ranges"
 )
 
 // Defaults and bounds of Options.
@@ -42,6 +43,10 @@ type Event struct {
 	// Err is the error of the last attempt. Endpoint may still be valid.
 	Err error
 }
+
+// RangeError says which number of Options is out of range, what it is, and what the range is. It
+// wraps ErrOptions.
+type RangeError = ranges.Error
 
 // Options configures a Mapper. Port and Report are required.
 type Options struct {
@@ -93,10 +98,16 @@ func (o Options) withDefaults(c Config) (Options, error) {
 		return o, fmt.Errorf("%w: no Port", ErrOptions)
 	case o.IPv6 && (c.Method == Any || c.Method == UPnP || c.Method == PMP):
 		return o, fmt.Errorf("%w: %s supports IPv4 only", ErrOptions, c.Method)
-	case o.Lease != 0 && (o.Lease < MinLease || o.Lease > MaxLease):
-		return o, fmt.Errorf("%w: lease of %s, not from %s to %s", ErrOptions, o.Lease, MinLease, MaxLease)
 	case len(o.Description) > 64:
 		return o, fmt.Errorf("%w: description of %d bytes, more than 64", ErrOptions, len(o.Description))
+	}
+	if err := ranges.First(
+		ranges.Check(ErrOptions, "Lease", o.Lease, MinLease, MaxLease, ranges.Default),
+		ranges.Check(ErrOptions, "Timeout", o.Timeout, time.Millisecond, MaxLease, ranges.Default),
+		ranges.Check(ErrOptions, "RetryMin", o.RetryMin, time.Millisecond, MaxLease, ranges.Default),
+		ranges.Check(ErrOptions, "RetryMax", o.RetryMax, time.Millisecond, MaxLease, ranges.Default),
+	); err != nil {
+		return o, err
 	}
 	if o.ExternalPort == 0 {
 		o.ExternalPort = o.Port
@@ -107,7 +118,7 @@ func (o Options) withDefaults(c Config) (Options, error) {
 	}{
 		{&o.Lease, DefaultLease}, {&o.Timeout, DefaultTimeout}, {&o.RetryMin, DefaultRetryMin}, {&o.RetryMax, DefaultRetryMax},
 	} {
-		if *d.v <= 0 {
+		if *d.v == 0 {
 			*d.v = d.def
 		}
 	}

@@ -51,10 +51,10 @@ func (n *Network) CheckSessions(k int) (compared int) {
 	before, filter := n.conditions(), n.filter
 	calm := before
 	calm.Loss = 0
-	n.SetConditions(calm)
+	n.setConditions(calm)
 	n.SetFilter(nil)
 	defer func() {
-		n.SetConditions(before)
+		n.setConditions(before)
 		n.SetFilter(filter)
 	}()
 	left := n.neighbors(k)

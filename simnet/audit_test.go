@@ -75,7 +75,7 @@ func TestAuditFinds(t *testing.T) {
 		}},
 	} {
 		t.Run(string(c.rule), func(t *testing.T) {
-			n := New(Config{Seed: 9, Conditions: Conditions{Delay: Always(20 * time.Millisecond)}})
+			n := must(New(Config{Seed: 9, Conditions: Conditions{Delay: Always(20 * time.Millisecond)}}))
 			a := add(t, n)
 			b := add(t, n, a)
 			n.Run(time.Minute)

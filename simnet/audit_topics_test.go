@@ -150,7 +150,7 @@ func TestAuditFindsTopics(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			n := New(Config{Seed: 21, InsecureCurve: true, Conditions: Conditions{Delay: Always(20 * time.Millisecond)}})
+			n := must(New(Config{Seed: 21, InsecureCurve: true, Conditions: Conditions{Delay: Always(20 * time.Millisecond)}}))
 			defer n.Close()
 			r := addNode(t, n, NodeConfig{Config: registrar, engine: func(e *engine.Config) {
 				if c.setup != nil {

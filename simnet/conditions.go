@@ -27,8 +27,17 @@ func (c Conditions) withDefaults() Conditions {
 	return c
 }
 
-// SetConditions replaces the conditions for datagrams that are sent from now on.
-func (n *Network) SetConditions(c Conditions) {
+// SetConditions replaces the conditions for datagrams that are sent from now on. The error is a
+// *RangeError; the conditions stay as they were then.
+func (n *Network) SetConditions(c Conditions) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	n.setConditions(c)
+	return nil
+}
+
+func (n *Network) setConditions(c Conditions) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cond = c.withDefaults()

@@ -17,7 +17,11 @@ import (
 // A network of sixteen nodes that know one of them, and that loses a tenth of all datagrams. Every
 // run of this program is the same.
 func Example() {
-	n := simnet.New(simnet.Config{Seed: 1, Conditions: simnet.Conditions{Loss: 0.1}})
+	n, err := simnet.New(simnet.Config{Seed: 1, Conditions: simnet.Conditions{Loss: 0.1}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	defer n.Close()
 	boot, err := n.Add(simnet.NodeConfig{})
 	if err != nil {
@@ -72,7 +76,11 @@ func ask(ctx context.Context, from *discv5.Node, to discv5.Contact, text string)
 // has lost its sessions, which the client does not know.
 func Example_talkProtocol() {
 	ctx := context.Background()
-	n := simnet.New(simnet.Config{Seed: 1, Conditions: simnet.Conditions{Loss: 0.1, Duplicate: 0.05, Jitter: 30 * time.Millisecond}})
+	n, err := simnet.New(simnet.Config{Seed: 1, Conditions: simnet.Conditions{Loss: 0.1, Duplicate: 0.05, Jitter: 30 * time.Millisecond}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	defer n.Close()
 	nat, err := n.NewNAT(simnet.NATConfig{Kind: simnet.PortRestricted})
 	if err != nil {

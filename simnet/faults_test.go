@@ -279,7 +279,7 @@ func TestDuplicatesAndReordering(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
-	n := New(Config{})
+	n := must(New(Config{}))
 	a := add(t, n)
 	for _, c := range []struct {
 		cfg  NodeConfig

@@ -31,7 +31,11 @@ func ForTest(t T, cfg Config) *Network {
 		}
 		cfg.Seed = seed
 	}
-	n := New(cfg)
+	n, err := New(cfg)
+	if err != nil {
+		t.Errorf("%v", err)
+		n, _ = New(Config{Seed: cfg.Seed}) // a T cannot end the test
+	}
 	t.Cleanup(func() {
 		t.Helper()
 		n.Close()

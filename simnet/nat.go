@@ -79,12 +79,15 @@ type mapping struct {
 	allowed map[netip.AddrPort]time.Duration
 }
 
-// NewNAT adds a NAT. It fails with ErrAddrUsed or ErrAddr.
+// NewNAT adds a NAT. It fails with ErrAddrUsed, ErrAddr or a *RangeError.
 func (n *Network) NewNAT(cfg NATConfig) (*NAT, error) {
-	if cfg.Timeout <= 0 {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.Timeout == 0 {
 		cfg.Timeout = 2 * time.Minute
 	}
-	if cfg.MaxMappings <= 0 {
+	if cfg.MaxMappings == 0 {
 		cfg.MaxMappings = 1 << 14
 	}
 	n.mu.Lock()

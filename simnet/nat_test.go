@@ -172,7 +172,7 @@ func TestNATInside(t *testing.T) {
 // A NAT's memory is bounded, and what has expired gives room.
 func TestNATBounded(t *testing.T) {
 	for _, kind := range kinds {
-		n := New(Config{})
+		n := must(New(Config{}))
 		nat := newNAT(t, n, NATConfig{Kind: kind, MaxMappings: 100})
 		host := newProbe(t, n, SocketConfig{NAT: nat})
 		for round := range 2 {

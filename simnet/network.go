@@ -97,12 +97,15 @@ type Network struct {
 	audit        audit
 }
 
-// New returns an empty network at time 0.
-func New(cfg Config) *Network {
+// New returns an empty network at time 0. The error is a *RangeError.
+func New(cfg Config) (*Network, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
 	if cfg.Audit == 0 {
 		cfg.Audit = 1
 	}
-	if cfg.Records <= 0 {
+	if cfg.Records == 0 {
 		cfg.Records = 1 << 16
 	}
 	n := &Network{
@@ -113,7 +116,7 @@ func New(cfg Config) *Network {
 	}
 	n.trace.Reset()
 	n.scheduler.init()
-	return n
+	return n, nil
 }
 
 // Seed returns the seed of the run.

@@ -8,6 +8,14 @@ import (
 )
 
 // add adds a node that knows boot.
+// must returns v, and panics if err is not nil.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 func add(t *testing.T, n *Network, boot ...*Node) *Node {
 	t.Helper()
 	return addNode(t, n, NodeConfig{Bootnodes: boot})
@@ -58,7 +66,7 @@ func scaled[T any](full, little T) T {
 
 // scene is a network in which everything happens that can.
 func scene(t *testing.T, seed uint64) *Network {
-	n := New(Config{Seed: seed, InsecureCurve: true, Conditions: Conditions{Jitter: 50 * time.Millisecond, Loss: 0.05, Duplicate: 0.02, Reorder: 0.02}})
+	n := must(New(Config{Seed: seed, InsecureCurve: true, Conditions: Conditions{Jitter: 50 * time.Millisecond, Loss: 0.05, Duplicate: 0.02, Reorder: 0.02}}))
 	boot := add(t, n)
 	var all []*Node
 	for i := range scaled(40, 25) {

@@ -15,6 +15,7 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 	"github.com/fastdisc/discv5/internal/engine"
 	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/ranges"
 )
 
 // NodeConfig says what a node is like. The zero value is one with a public IPv4 address that knows
@@ -65,7 +66,7 @@ type Tuning struct {
 
 // apply changes the configuration of an engine.
 func (t Tuning) apply(c *engine.Config) {
-	if t.RevalidateSlow > 0 {
+	if t.RevalidateSlow != 0 {
 		c.Table.RevalidateSlow = t.RevalidateSlow
 	}
 	if t.Replacements != 0 {
@@ -94,8 +95,12 @@ type Node struct {
 	highest uint64 // number of its records so far
 }
 
-// Add adds a node and starts it. It fails with ErrAddr or ErrAddrUsed, or as discv5.New does.
+// Add adds a node and starts it. It fails with ErrAddr, ErrAddrUsed or a *RangeError, or as
+// discv5.New does.
 func (n *Network) Add(cfg NodeConfig) (*Node, error) {
+	if err := ranges.Within(cfg.Tuning.check(), ErrConfig, "Tuning"); err != nil {
+		return nil, err
+	}
 	nd := &Node{n: n, cfg: cfg, born: n.made, index: -1}
 	n.made++
 	if err := nd.choose(); err != nil {

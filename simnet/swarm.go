@@ -58,20 +58,23 @@ type Swarm struct {
 	Left, Returned int
 }
 
-// NewSwarm returns a swarm without nodes.
-func (n *Network) NewSwarm(cfg SwarmConfig) *Swarm {
-	if cfg.Bootnodes <= 0 {
+// NewSwarm returns a swarm without nodes. The error is a *RangeError.
+func (n *Network) NewSwarm(cfg SwarmConfig) (*Swarm, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.Bootnodes == 0 {
 		cfg.Bootnodes = 3
 	}
-	if cfg.Join <= 0 {
+	if cfg.Join == 0 {
 		cfg.Join = time.Minute
 	}
-	if cfg.Settled <= 0 {
+	if cfg.Settled == 0 {
 		cfg.Settled = 10 * time.Minute
 	}
 	s := &Swarm{n: n, cfg: cfg}
 	s.topics = newTopicSwarm(s)
-	return s
+	return s, nil
 }
 
 // Join lets the nodes arrive, evenly over the time that the configuration gives. Churn and lookups

@@ -16,14 +16,14 @@ func TestSwarmOfAThousand(t *testing.T) {
 		Seed: 10, InsecureCurve: true, Audit: 5,
 		Conditions: Conditions{Loss: 0.02, Duplicate: 0.005, Reorder: 0.005, Jitter: 20 * time.Millisecond},
 	})
-	s := n.NewSwarm(SwarmConfig{
+	s := must(n.NewSwarm(SwarmConfig{
 		Nodes: nodes, Churn: 1.5, Return: 0.3, Downtime: time.Minute, NAT: 0.1, IPv6: 0.05, DualStack: 0.1,
 		Lookups: 600, Settled: 2 * time.Minute,
 		engine: func(c *engine.Config) {
 			c.RefreshInterval = 10 * time.Minute
 			c.Table.RevalidateSlow = 10 * time.Minute
 		},
-	})
+	}))
 	if err := s.Join(); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestSwarmOfAThousand(t *testing.T) {
 // millisecond.
 func TestSwarmOnRealCurve(t *testing.T) {
 	n := ForTest(t, Config{Seed: 11, Conditions: Conditions{Loss: 0.02, Jitter: 20 * time.Millisecond}})
-	s := n.NewSwarm(SwarmConfig{Nodes: scaled(25, 8), Bootnodes: 2, Churn: 2, Return: 0.5, Downtime: time.Minute, engine: calm})
+	s := must(n.NewSwarm(SwarmConfig{Nodes: scaled(25, 8), Bootnodes: 2, Churn: 2, Return: 0.5, Downtime: time.Minute, engine: calm}))
 	if err := s.Join(); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestSwarmOnRealCurve(t *testing.T) {
 // A sample counts what happened within it, also in nodes that have left.
 func TestSampleCounts(t *testing.T) {
 	n := ForTest(t, Config{Seed: 12, InsecureCurve: true})
-	s := n.NewSwarm(SwarmConfig{Nodes: 20, Churn: 6, engine: calm})
+	s := must(n.NewSwarm(SwarmConfig{Nodes: 20, Churn: 6, engine: calm}))
 	if err := s.Join(); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestSampleCounts(t *testing.T) {
 // lookup for each of them.
 func TestJoinMakesFewLookups(t *testing.T) {
 	n := ForTest(t, Config{Seed: 13, InsecureCurve: true})
-	s := n.NewSwarm(SwarmConfig{Nodes: scaled(60, 30), Bootnodes: 8, engine: calm})
+	s := must(n.NewSwarm(SwarmConfig{Nodes: scaled(60, 30), Bootnodes: 8, engine: calm}))
 	if err := s.Join(); err != nil {
 		t.Fatal(err)
 	}

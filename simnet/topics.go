@@ -93,13 +93,13 @@ func (m *member) settled(now time.Duration) bool {
 
 func newTopicSwarm(s *Swarm) *topicSwarm {
 	cfg := s.cfg.Topics
-	if cfg.Topics <= 0 {
+	if cfg.Topics == 0 {
 		return nil
 	}
-	if cfg.Capable <= 0 {
+	if cfg.Capable == 0 {
 		cfg.Capable = 1
 	}
-	if cfg.LeadIn <= 0 {
+	if cfg.LeadIn == 0 {
 		cfg.LeadIn = 30 * time.Minute
 	}
 	t := &topicSwarm{s: s, cfg: cfg, lists: make([][]*member, cfg.Topics), byNode: make(map[*Node]*member),

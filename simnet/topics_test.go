@@ -26,7 +26,7 @@ func topicRun(t *testing.T, seed uint64, audit int, cfg SwarmConfig, d time.Dura
 	t.Helper()
 	n := ForTest(t, Config{Seed: seed, InsecureCurve: true, Audit: audit, Conditions: Conditions{Loss: 0.01, Jitter: 20 * time.Millisecond}})
 	cfg.engine = topicSchedule
-	s := n.NewSwarm(cfg)
+	s := must(n.NewSwarm(cfg))
 	if err := s.Join(); err != nil {
 		t.Fatal(err)
 	}

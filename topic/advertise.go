@@ -5,6 +5,7 @@ import (
 
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/ranges"
 )
 
 // Defaults and bounds of an Advertiser.
@@ -42,6 +43,15 @@ type AdvertiserConfig struct {
 	// Changed, if not nil, is called for each change of a registration. It must not call the
 	// Advertiser.
 	Changed func(Change)
+}
+
+// Validate reports whether NewAdvertiser accepts the configuration. The error is a *RangeError and
+// wraps ErrConfig.
+func (c *AdvertiserConfig) Validate() error {
+	return ranges.First(
+		ranges.Check(ErrConfig, "Lifetime", c.Lifetime, time.Second, MaxLifetime, ranges.Default),
+		ranges.Check(ErrConfig, "PerBucket", c.PerBucket, 1, maxRequests, ranges.Default),
+		ranges.Check(ErrConfig, "Parallel", c.Parallel, 1, maxRequests, ranges.Default))
 }
 
 // Change says what became of a registration.
@@ -135,8 +145,12 @@ type bucketState struct {
 
 // NewAdvertiser returns an Advertiser without candidates and record: it starts when it has both.
 // rnd belongs to the goroutine that uses the Advertiser.
+// It panics if cfg is not valid; see AdvertiserConfig.Validate.
 func NewAdvertiser(cfg AdvertiserConfig, rnd *aead.Random) *Advertiser {
-	if cfg.Lifetime <= 0 {
+	if err := cfg.Validate(); err != nil {
+		panic(err)
+	}
+	if cfg.Lifetime == 0 {
 		cfg.Lifetime = DefaultLifetime
 	}
 	cfg.PerBucket = orDefault(cfg.PerBucket, DefaultPerBucket)

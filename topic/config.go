@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/ranges"
 )
 
 // Bounds and defaults of Config.
@@ -20,8 +20,15 @@ const (
 	DefaultWindow = 10 * time.Second
 )
 
-// ErrConfig is wrapped by the error for a Config with a value out of range.
+// ErrConfig is wrapped by the error for a configuration with a value out of range. If it is a
+// number, the error is a *RangeError.
 var ErrConfig = errors.New("topic: configuration")
+
+// RangeError says which number is out of range, what it is, and what the range is.
+type RangeError = ranges.Error
+
+// maxRequests bounds the requests under way and the nodes that configurations ask for.
+const maxRequests = 1000
 
 // Config configures a registrar. The zero value of every field but Random stands for its default.
 type Config struct {
@@ -81,32 +88,26 @@ func (c Config) withDefaults() (Config, error) {
 		c.Window = DefaultWindow
 	}
 	for _, f := range []struct {
-		field *float64
-		def   float64
-		most  float64
-		name  string
+		field       *float64
+		def         float64
+		least, most float64
+		name        string
 	}{
-		{&c.Exponent, DefaultExponent, 1000, "Exponent"},
-		{&c.Safety, DefaultSafety, 1, "Safety"},
-		{&c.WaitScale, 1, MaxWaitScale, "WaitScale"},
+		{&c.Exponent, DefaultExponent, 1e-3, 1000, "Exponent"},
+		{&c.Safety, DefaultSafety, 1e-30, 1, "Safety"},
+		{&c.WaitScale, 1, 1e-9, MaxWaitScale, "WaitScale"},
 	} {
+		if err := ranges.Check(ErrConfig, f.name, *f.field, f.least, f.most, ranges.Default); err != nil {
+			return c, err
+		}
 		if *f.field == 0 {
 			*f.field = f.def
 		}
-		if !(*f.field > 0 && *f.field <= f.most) || math.IsNaN(*f.field) {
-			return c, fmt.Errorf("%w: %s is %v, not over 0 and at most %v", ErrConfig, f.name, *f.field, f.most)
-		}
 	}
 	c.Slack = max(c.Slack, 0)
-	switch {
-	case c.Capacity < 1 || c.Capacity > MaxCapacity:
-		return c, fmt.Errorf("%w: Capacity is %d, not 1 to %d", ErrConfig, c.Capacity, MaxCapacity)
-	case c.Lifetime < time.Second || c.Lifetime > MaxLifetime:
-		return c, fmt.Errorf("%w: Lifetime is %v, not 1s to %v", ErrConfig, c.Lifetime, MaxLifetime)
-	case c.Window < 0 || c.Window > MaxWindow:
-		return c, fmt.Errorf("%w: Window is %v, not 0 to %v", ErrConfig, c.Window, MaxWindow)
-	case c.Slack > c.Lifetime:
-		return c, fmt.Errorf("%w: Slack is %v, more than the lifetime of %v", ErrConfig, c.Slack, c.Lifetime)
-	}
-	return c, nil
+	return c, ranges.First(
+		ranges.Check(ErrConfig, "Capacity", c.Capacity, 1, MaxCapacity, ranges.Default),
+		ranges.Check(ErrConfig, "Lifetime", c.Lifetime, time.Second, MaxLifetime, ranges.Default),
+		ranges.Check(ErrConfig, "Window", c.Window, 1, MaxWindow, ranges.Default),
+		ranges.Check(ErrConfig, "Slack", c.Slack, 0, c.Lifetime, ranges.Default+" and a negative value for none"))
 }

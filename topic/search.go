@@ -7,6 +7,7 @@ import (
 
 	"github.com/fastdisc/discv5/aead"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/ranges"
 	"github.com/fastdisc/discv5/table"
 )
 
@@ -52,6 +53,17 @@ type SearchConfig struct {
 	Remembered int
 	// Pace, if not nil, bounds the requests together with those of others.
 	Pace *Pace
+}
+
+// Validate reports whether NewSearch accepts the configuration. The error is a *RangeError and
+// wraps ErrConfig.
+func (c *SearchConfig) Validate() error {
+	return ranges.First(
+		ranges.Check(ErrConfig, "Count", c.Count, 1, MaxRemembered, ranges.Default),
+		ranges.Check(ErrConfig, "PerBucket", c.PerBucket, 1, maxRequests, ranges.Default),
+		ranges.Check(ErrConfig, "Parallel", c.Parallel, 1, maxRequests, ranges.Default),
+		ranges.Check(ErrConfig, "Lifetime", c.Lifetime, time.Second, MaxLifetime, ranges.Default),
+		ranges.Check(ErrConfig, "Remembered", c.Remembered, 1, MaxRemembered, ranges.Default))
 }
 
 // Question is a request to make, TOPICQUERY.
@@ -112,14 +124,18 @@ type SearchStats struct {
 // NewSearch returns a Search without candidates. Unless it is a Stream, add some before the first
 // call of Next: with nobody to ask a lookup is at its end. rnd belongs to the goroutine that uses
 // the Search.
+// It panics if cfg is not valid; see SearchConfig.Validate.
 func NewSearch(cfg SearchConfig, rnd *aead.Random) *Search {
-	if cfg.Lifetime <= 0 {
+	if err := cfg.Validate(); err != nil {
+		panic(err)
+	}
+	if cfg.Lifetime == 0 {
 		cfg.Lifetime = DefaultLifetime
 	}
 	cfg.Count = orDefault(cfg.Count, DefaultCount)
 	cfg.PerBucket = orDefault(cfg.PerBucket, DefaultPerBucket)
 	cfg.Parallel = orDefault(cfg.Parallel, DefaultParallel)
-	cfg.Remembered = min(orDefault(cfg.Remembered, DefaultRemembered), MaxRemembered)
+	cfg.Remembered = orDefault(cfg.Remembered, DefaultRemembered)
 	cfg.Adaptive = cfg.Adaptive && cfg.Stream
 	return &Search{
 		cfg: cfg, rnd: rnd, table: newTable(cfg.Topic, cfg.Self, searchBucket, cfg.Lifetime), pause: minPause,

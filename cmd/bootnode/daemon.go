@@ -172,7 +172,7 @@ func (d *daemon) makeNode() error {
 	cfg.Bootnodes = append(cfg.Bootnodes, known...)
 	d.node, err = listen(cfg, o, d.log)
 	if errors.Is(err, discv5.ErrConfig) {
-		return cli.Usage(err)
+		return cli.Usage(o.nameFlag(err))
 	}
 	return o.xdpError(err)
 }

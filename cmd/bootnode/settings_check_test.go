@@ -45,6 +45,7 @@ func TestCheckConfigIsAStart(t *testing.T) {
 		{"HTTP address", "HOST:PORT", []string{"--http", "256.0.0.1:80"}},
 		{"metrics address", "HOST:PORT", []string{"--metrics", "127.0.0.1"}},
 		{"sockets", "--sockets", []string{"--sockets", "100000"}},
+		{"a time over a year", "--reach-retry 9000h0m0s: want 1ms to 8760h0m0s", []string{"--reach-retry", "9000h"}},
 		{"external address", "--extip", []string{"--extip", "192.0.2.1", "--extip", "192.0.2.2"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -332,6 +332,21 @@ func (o *options) nodeConfig(key *enr.PrivateKey) discv5.Config {
 	return c
 }
 
+// flagOf names the flags behind fields of a discv5.Config.
+var flagOf = map[string]string{
+	"DetectAddress": "detect-address", "ReachWait": "reach-wait", "ReachMisses": "reach-misses", "ReachRetry": "reach-retry",
+	"Sockets": "sockets", "MaxSessions": "max-sessions", "Topics.Capacity": "topics-capacity", "Topics.WaitScale": "topics-wait-scale",
+}
+
+// nameFlag has an error of discv5.New or Config.Validate name the flag of a number out of range.
+func (o *options) nameFlag(err error) error {
+	var e *discv5.RangeError
+	if errors.As(err, &e) && flagOf[e.Field] != "" {
+		return fmt.Errorf("%s %v: want %v to %v", o.from(flagOf[e.Field]), e.Value, e.Min, e.Max)
+	}
+	return err
+}
+
 // checkSettings makes the checks of a start that are possible without listening and without
 // changing anything.
 func checkSettings(o *options) (warnings []string, err error) {
@@ -359,7 +374,7 @@ func checkSettings(o *options) (warnings []string, err error) {
 	}
 	cfg := o.nodeConfig(key)
 	if err := cfg.Validate(); err != nil {
-		return nil, cli.Usage(err)
+		return nil, cli.Usage(o.nameFlag(err))
 	}
 	if dir != "" {
 		if err := store.CheckVersion((&storage{dir: dir}).databasePath()); err != nil {

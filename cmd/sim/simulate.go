@@ -53,12 +53,19 @@ const joinLines = 5
 // simulate runs the swarm and writes the report. Its error names the seed. When ctx ends the report
 // has what there is so far.
 func simulate(ctx context.Context, o *options, args []string, out io.Writer) error {
-	n := simnet.New(simnet.Config{
+	n, err := simnet.New(simnet.Config{
 		Seed: o.seed, Conditions: o.cond, InsecureCurve: !o.real, Audit: o.audit, Records: 8 * o.swarm.Nodes,
 	})
+	if err != nil {
+		return err
+	}
+	swarm, err := n.NewSwarm(o.swarm)
+	if err != nil {
+		return err
+	}
 	collect := newCollector(n, uint64(o.memory)*1e6)
 	defer collect.stop()
-	m := &simulation{o: o, n: n, s: n.NewSwarm(o.swarm), lines: out, began: time.Now()}
+	m := &simulation{o: o, n: n, s: swarm, lines: out, began: time.Now()}
 	if o.json == "-" {
 		m.lines = io.Discard
 	}

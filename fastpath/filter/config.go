@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/internal/quote"
+	"github.com/fastdisc/discv5/internal/ranges"
 	"github.com/fastdisc/discv5/limits"
 )
 
@@ -68,9 +69,8 @@ const (
 	// Locals is the largest number of the node's own endpoints.
 	Locals = 4096
 
-	// maxPerSecond and maxBurst bound a rate.
-	maxPerSecond = 1_000_000_000
-	maxBurst     = 1 << 20
+	// maxBurst bounds the burst of a rate.
+	maxBurst = 1 << 20
 )
 
 // Config configures a Filter. The zero value is usable.
@@ -97,14 +97,17 @@ func (cfg Config) withDefaults() (Config, error) {
 		if *r.rate == (limits.Rate{}) {
 			*r.rate = r.def
 		}
+		if err := ranges.First(
+			ranges.Check(ErrConfig, r.name+".PerSecond", r.rate.PerSecond, 1, limits.MaxPerSecond, ""),
+			ranges.Check(ErrConfig, r.name+".Burst", r.rate.Burst, 1, maxBurst, "0 for PerSecond"),
+		); err != nil {
+			return cfg, err
+		}
+		if r.rate.PerSecond == 0 {
+			return cfg, fmt.Errorf("%w: %s.Burst without PerSecond", ErrConfig, r.name)
+		}
 		if r.rate.Burst == 0 {
 			r.rate.Burst = min(r.rate.PerSecond, maxBurst)
-		}
-		if p := r.rate.PerSecond; p < 1 || p > maxPerSecond {
-			return cfg, fmt.Errorf("%w: %s of %d a second, want 1 to %d", ErrConfig, r.name, p, maxPerSecond)
-		}
-		if b := r.rate.Burst; b < 1 || b > maxBurst {
-			return cfg, fmt.Errorf("%w: %s with a burst of %d, want 1 to %d", ErrConfig, r.name, b, maxBurst)
 		}
 	}
 	return cfg, nil

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+
+	"github.com/fastdisc/discv5/internal/ranges"
 )
 
 // Bypassed names the parts of the system that do not see redirected datagrams, for a log and for
@@ -17,6 +19,9 @@ var (
 	// ErrInterface: there is no such network interface, or it is of a kind that the package does
 	// not support.
 	ErrInterface = errors.New("xdp: unusable network interface")
+	// ErrOptions: Options.Frames is out of range or no power of two. The error for the range is a
+	// *fastpath.RangeError.
+	ErrOptions = errors.New("xdp: invalid options")
 	// ErrUnsupported: the operating system has no AF_XDP.
 	ErrUnsupported = errors.New("xdp: AF_XDP needs Linux")
 )
@@ -76,6 +81,12 @@ func ParseInterface(s string) (Interface, error) {
 // maxName is the largest length of the name of an interface.
 const maxName = 15
 
+// minFrames and maxFrames bound Options.Frames.
+const (
+	minFrames = 64
+	maxFrames = 32768
+)
+
 // DefaultFrames is the number of frames of each queue for either direction, of 2 KiB each.
 const DefaultFrames = 2048
 
@@ -110,8 +121,11 @@ func (o Options) check() (Options, error) {
 	if o.Frames == 0 {
 		o.Frames = DefaultFrames
 	}
-	if o.Frames < 64 || o.Frames > 32768 || o.Frames&(o.Frames-1) != 0 {
-		return o, fmt.Errorf("xdp: %d frames are not a power of two from 64 to 32768", o.Frames)
+	if err := ranges.Check(ErrOptions, "Frames", o.Frames, minFrames, maxFrames, ranges.Default); err != nil {
+		return o, err
+	}
+	if o.Frames&(o.Frames-1) != 0 {
+		return o, fmt.Errorf("%w: Frames is %d, which is no power of two", ErrOptions, o.Frames)
 	}
 	return o, nil
 }

@@ -17,8 +17,7 @@ import (
 
 const (
 	batchSize  = fastpath.DefaultBatch // frames of one ReadBatch
-	minFrames  = 64
-	sendTries  = 4 // calls without progress before frames stay in the send ring
+	sendTries  = 4                     // calls without progress before frames stay in the send ring
 	busyTries  = 40
 	busyPause  = 5 * time.Millisecond
 	alignFrame = ^uint64(frameSize - 1)

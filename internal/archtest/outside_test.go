@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -19,9 +20,20 @@ type internals struct {
 
 var qualified = regexp.MustCompile(`\b([a-z][a-z0-9]*)\.([A-Z]\w*)`)
 
-// internalPackages reads the internal packages. A name that a public package has too is none: its
+var (
+	internalOnce sync.Once
+	internalRead internals
+)
+
+// internalPackages reads the internal packages, once for all tests. A name that a public package has too is none: its
 // users know it.
 func internalPackages(t *testing.T) internals {
+	t.Helper()
+	internalOnce.Do(func() { internalRead = readInternalPackages(t) })
+	return internalRead
+}
+
+func readInternalPackages(t *testing.T) internals {
 	t.Helper()
 	in := internals{exported: make(map[string]map[string]bool)}
 	shared := make(map[string]bool)

@@ -1,6 +1,10 @@
 package limiter
 
-import "github.com/fastdisc/discv5/limits"
+import (
+	"time"
+
+	"github.com/fastdisc/discv5/limits"
+)
 
 // Unverified returns the default limits for packets that do not decrypt.
 //
@@ -40,12 +44,11 @@ type bucket struct {
 }
 
 func newBucket(r limits.Rate) bucket {
-	const second = 1e9
 	if r.Burst <= 0 {
 		r.Burst = r.PerSecond
 	}
-	interval := int64(second / min(r.PerSecond, second))
-	return bucket{interval, interval * int64(min(r.Burst, 1<<30))}
+	interval := int64(time.Second) / int64(min(r.PerSecond, limits.MaxPerSecond))
+	return bucket{interval, interval * int64(min(r.Burst, limits.MaxBurst))}
 }
 
 // next returns the TAT after one more datagram, and whether that datagram is allowed.
