@@ -332,8 +332,8 @@ func (o *options) nodeConfig(key *enr.PrivateKey) discv5.Config {
 	return c
 }
 
-// flagOf names the flags behind fields of a discv5.Config.
-var flagOf = map[string]string{
+// numberFlags names the flags behind fields of a discv5.Config.
+var numberFlags = map[string]string{
 	"DetectAddress": "detect-address", "ReachWait": "reach-wait", "ReachMisses": "reach-misses", "ReachRetry": "reach-retry",
 	"Sockets": "sockets", "MaxSessions": "max-sessions", "Topics.Capacity": "topics-capacity", "Topics.WaitScale": "topics-wait-scale",
 }
@@ -341,8 +341,8 @@ var flagOf = map[string]string{
 // nameFlag has an error of discv5.New or Config.Validate name the flag of a number out of range.
 func (o *options) nameFlag(err error) error {
 	var e *discv5.RangeError
-	if errors.As(err, &e) && flagOf[e.Field] != "" {
-		return fmt.Errorf("%s %v: want %v to %v", o.from(flagOf[e.Field]), e.Value, e.Min, e.Max)
+	if errors.As(err, &e) && numberFlags[e.Field] != "" {
+		return fmt.Errorf("%s %v: want %v to %v", o.from(numberFlags[e.Field]), e.Value, e.Min, e.Max)
 	}
 	return err
 }
