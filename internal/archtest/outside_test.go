@@ -25,8 +25,8 @@ var (
 	internalRead internals
 )
 
-// internalPackages reads the internal packages, once for all tests. A name that a public package has too is none: its
-// users know it.
+// internalPackages reads the internal packages, once for all tests. A name that a public package
+// has too is none: its users know it.
 func internalPackages(t *testing.T) internals {
 	t.Helper()
 	internalOnce.Do(func() { internalRead = readInternalPackages(t) })
