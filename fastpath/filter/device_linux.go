@@ -175,6 +175,7 @@ func (f *Filter) follow() {
 	if err != nil {
 		f.leave()
 		clear(f.steered)
+		f.climbed = time.Now()
 		f.falls++
 		f.reasons = append(f.reasons[:min(len(f.reasons), maxReasons)], fmt.Sprintf("%v: %s", m, explain(err)))
 		f.descend(m - 1)
@@ -226,8 +227,9 @@ func (w *watcher) start() {
 func (w *watcher) run() {
 	defer close(w.ended)
 	w.enterSpace()
+	pause := refreshTime
 	for {
-		err := w.reader.Wait(time.Now().Add(refreshTime))
+		err := w.reader.Wait(time.Now().Add(pause))
 		if errors.Is(err, os.ErrClosed) {
 			return
 		}
@@ -236,6 +238,11 @@ func (w *watcher) run() {
 		}
 		w.f.mu.Lock()
 		w.f.follow()
+		w.f.climb(err == nil, time.Now())
+		pause = refreshTime
+		if w.f.changed {
+			pause = climbPause
+		}
 		w.f.mu.Unlock()
 		time.Sleep(refreshPause)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -33,6 +34,9 @@ type Filter struct {
 	falls    uint64
 	reasons  []string
 	mode     Mode
+	first    Mode      // the best that may be taken
+	climbed  time.Time // the last attempt to reach it
+	changed  bool      // interfaces have changed since then
 	socket   *ebpf.Program
 	device   *ebpf.Program // for mode, TC or XDP
 	devices  map[int]*device
@@ -100,6 +104,7 @@ func (f *Filter) Attach(t fastpath.FilterTarget) error {
 			first = Socket
 		}
 	}
+	f.first, f.climbed = first, time.Now()
 	f.descend(first)
 	f.watch.start()
 	return nil

@@ -150,7 +150,19 @@ func TestAnotherProgram(t *testing.T) {
 				eventually(t, "junk to "+to+" is dropped", func() bool { return f.Stats().Dropped() > before+50 })
 				stop()
 			}
-			ping(t, l.peerOf(t, node), node, "a session")
+			p := l.peerOf(t, node)
+			ping(t, p, node, "a session")
+
+			l.node.ip(t, "link del vn3")
+			eventually(t, "the filter returns to XDP", func() bool { return f.Info().Mode == "xdp" })
+			if i := node.SourceFilter(); i.Reason != "" || len(i.Interfaces) == 0 {
+				t.Errorf("%v", i)
+			}
+			before := f.Stats().Dropped()
+			stop := l.junk(t, node4+":9001", 20)
+			eventually(t, "junk is dropped in XDP", func() bool { return f.Stats().Dropped() > before+50 })
+			stop()
+			ping(t, p, node, "a session after the return")
 		})
 	}
 }
