@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +24,7 @@ for d in /run /tmp /var/lib; do mount -t tmpfs tmpfs $d; done
 mount -t proc proc /proc
 mkdir -p /run/systemd/system /run/test
 cp /mnt/*.service /mnt/*.target /run/systemd/system/
+if test -d /mnt/bootnode.service.d; then cp -r /mnt/bootnode.service.d /run/systemd/system/; fi
 cp /mnt/bootnode /mnt/bootnode.toml /run/test/
 chmod 755 /run/test
 exec env -i container=test SYSTEMD_UNIT_PATH=/run/systemd/system PATH="$PATH" ` + systemdBinary + ` --system --unit=test.target --show-status=0
@@ -35,8 +38,9 @@ type systemd struct {
 	pid string // of the manager, seen from outside
 }
 
-// startSystemd starts a manager that has deploy/bootnode.service, with paths that it can have here.
-func startSystemd(t *testing.T) *systemd {
+// startSystemd starts a manager that has deploy/bootnode.service, with paths that it can have here,
+// and drop-ins of deploy.
+func startSystemd(t *testing.T, dropIns ...string) *systemd {
 	t.Helper()
 	if _, err := os.Stat(systemdBinary); err != nil {
 		t.Skipf("probed for systemd: %v", err)
@@ -56,6 +60,13 @@ func startSystemd(t *testing.T) *systemd {
 		"bootnode.toml":    "addr = [\"127.0.0.1:9000\"]\nlog-level = \"info\"\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range dropIns {
+		text := readText(t, "deploy", "bootnode-"+name+".conf")
+		path := filepath.Join(dir, "bootnode.service.d", name+".conf")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -191,4 +202,63 @@ func TestSystemd(t *testing.T) {
 	expect("mistake", map[string]string{"ActiveState": "failed", "ExecMainStatus": "2", "NRestarts": "0", "Result": "exit-code"})
 	s.write(config, good)
 	s.must("start", "bootnode")
+}
+
+// TestSystemdDropIns: the drop-ins of --xdp and --filter grant the rights that these need, under a
+// real systemd, to a user without privileges. Without them the bootnode runs, and the log says why
+// it has neither.
+func TestSystemdDropIns(t *testing.T) {
+	const xdp, filter = "xdp = [\"node0\"]\n", "filter = \"xdp\"\n"
+	for _, tt := range []struct {
+		name     string
+		dropIns  []string
+		settings string
+		logs     [][]string // parts of a line each
+	}{
+		{"xdp", []string{"xdp"}, xdp, [][]string{{"AF_XDP receives for the node", "served="}}},
+		{"filter", []string{"filter"}, filter, [][]string{{"source filter", "mode=xdp"}}},
+		{"both", []string{"xdp", "filter"}, xdp + filter, [][]string{{"AF_XDP receives for the node", "served="}, {"source filter", "mode=xdp"}}},
+		{"neither", nil, xdp + filter, [][]string{{"AF_XDP is off", "CAP_NET_ADMIN"}, {"source filter: not the first choice"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := startSystemd(t, tt.dropIns...) // one at a time: managers share the names of control groups
+			for _, args := range []string{
+				"link add node0 type veth peer name peer0", "addr add 10.86.0.2/24 dev node0", "link set node0 up", "link set peer0 up", "link set lo up",
+			} {
+				if out, err := s.inside(append([]string{"ip"}, strings.Fields(args)...)...).CombinedOutput(); err != nil {
+					t.Skipf("probed for an interface: ip %s: %v: %s", args, err, out)
+				}
+			}
+			s.write("/run/test/bootnode.toml", "addr = [\"10.86.0.2:9000\"]\n"+tt.settings)
+			s.must("start", "bootnode")
+			line := func(parts ...string) string {
+				for line := range strings.Lines(s.read("/run/test/log")) {
+					if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
+						return line
+					}
+				}
+				return ""
+			}
+			for _, why := range []string{line("AF_XDP is off", "not supported"), line("source filter", "mode=socket", "not supported")} {
+				if why != "" {
+					t.Skipf("probed for the programs that this kernel allows: %s", why)
+				}
+			}
+			for _, parts := range tt.logs {
+				eventually(t, strings.Join(parts, ", "), func() bool { return line(parts...) != "" })
+			}
+			for property, want := range map[string]string{"ActiveState": "active", "NRestarts": "0", "DynamicUser": "yes"} {
+				if got := s.show(property); got != want {
+					t.Errorf("%s is %q, want %q", property, got, want)
+				}
+			}
+			s.must("stop", "bootnode")
+			if got := s.show("ExecMainStatus"); got != "0" {
+				t.Errorf("the bootnode ended with %s", got)
+			}
+			if out, err := s.inside("ip", "link", "show", "node0").CombinedOutput(); err != nil || strings.Contains(string(out), "xdp") {
+				t.Errorf("a program is left: %v %s", err, out)
+			}
+		})
+	}
 }
