@@ -24,6 +24,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/statuspage"
 	"github.com/fastdisc/discv5/internal/statuspage/pagetest"
 )
@@ -176,6 +177,30 @@ var hostile = []string{
 	`&lt;b&gt;`, "\u202etxt.exe\u202c", "line\nbreak\ttab", "\x1b[31mred\x00", "\xff\xfe", strings.Repeat("W", 90), "עברית", "a\u200bb", "javascript:alert(5)",
 }
 
+// forkText names the fork of a record as the bootnode does.
+func forkText(r *enr.Record) string {
+	e, ok := r.Eth2()
+	if !ok {
+		return "none stated"
+	}
+	return fmt.Sprintf("fulu 0x%x", e.ForkDigest)
+}
+
+// forksOf describes a chain that is about to fork. It refuses nodes of forks with the given names.
+func forksOf(names []string) func(time.Time) *statuspage.Forks {
+	return func(now time.Time) *statuspage.Forks {
+		start := now.Add(50 * time.Hour).UTC()
+		f := &statuspage.Forks{
+			Chain: "mainnet", Layer: "consensus", Serve: "network",
+			Current: statuspage.Fork{Name: "fulu", Digest: "0xb5303f2a"}, Next: &statuspage.Fork{Name: "bpo1", Digest: "0x8c9f62fe", Start: &start},
+		}
+		for i, name := range names {
+			f.Refused = append(f.Refused, statuspage.Count{Name: fmt.Sprintf("%.20s 0x%08x, foreign", name, i), Nodes: 400 / (i + 1)})
+		}
+		return f
+	}
+}
+
 // demo serves a page that has seen a day of traffic, and whose node knows many others.
 func demo(t *testing.T, nodes int, names []string) (n *pagetest.Node, server string) {
 	t.Helper()
@@ -189,6 +214,7 @@ func demo(t *testing.T, nodes int, names []string) (n *pagetest.Node, server str
 			Sessions: 131072, Challenges: 65536, Tasks: 1024, OwnRequests: 16384,
 			Unverified: discv5.DefaultUnverifiedRates(), Handshake: discv5.DefaultHandshakeRates(), Requests: discv5.DefaultRequestRates(),
 		},
+		Fork: forkText, Forks: forksOf(names),
 		Now: func() time.Time {
 			mu.Lock()
 			defer mu.Unlock()

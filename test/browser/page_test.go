@@ -38,7 +38,7 @@ func TestWithoutJavaScript(t *testing.T) {
 	text := value[string](t, b, "document.body.innerText")
 	for _, want := range []string{
 		n.LocalRecord().String(), "enode://", n.LocalRecord().ID().String(), "Healthy", "203.0.113.7:9000", "reachable", "unique peers in the last hour",
-		"Handshake time", "rate_unverified", "limit: 100 a second per address, 500 per network", "198.51.100.0/24", "By fork", "eth2 b5303f2a", "Lighthouse",
+		"Handshake time", "rate_unverified", "limit: 100 a second per address, 500 per network", "198.51.100.0/24", "By fork", "fulu 0xb5303f2a", "Lighthouse",
 		"By distance", "Largest topics", "The settings were reloaded", "This page reloads every 30 seconds",
 	} {
 		if !strings.Contains(text, want) {
