@@ -221,7 +221,8 @@ func TestSystemdDropIns(t *testing.T) {
 		{"neither", nil, xdp + filter, [][]string{{"AF_XDP is off", "CAP_NET_ADMIN"}, {"source filter: not the first choice"}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := startSystemd(t, tt.dropIns...) // one at a time: managers share the names of control groups
+			// One at a time: managers share the names of control groups.
+			s := startSystemd(t, tt.dropIns...)
 			for _, args := range []string{
 				"link add node0 type veth peer name peer0", "addr add 10.86.0.2/24 dev node0", "link set node0 up", "link set peer0 up", "link set lo up",
 			} {
