@@ -33,7 +33,8 @@
 // An answer reuses the headers of its request as long as the request is in the batch that was
 // received last: it needs no route and no neighbor entry. All else leaves through the sockets of
 // the system: requests of the node, handshakes, and IP packets of more than 1,280 bytes, for which
-// the kernel knows the path MTU. The return path of a sender must be proven first: the kernel's
+// the kernel knows the path MTU. An IPv4 packet of more than 576 bytes has no DF bit: a router of a
+// narrow path fragments it. The return path of a sender must be proven first: the kernel's
 // route to the peer has to leave by this interface and by the neighbor that the request came from.
 // Until then, and if it does not, answers leave through the sockets too. One peer of each queue is
 // checked every second.

@@ -161,6 +161,14 @@ func checksumOK(udp []byte, addresses uint64, optional bool) bool {
 	return fold(sum(udp, pseudo)) == 0xffff || got == fold(pseudo)
 }
 
+// sureLen is the longest IPv4 packet that every path takes. A longer one leaves with an
+// identification and without DF, so that routers of a narrow path fragment it: only the kernel
+// hears what they answer to one with DF.
+const sureLen = 576
+
+// withoutDF takes DF out of a sum.
+var withoutDF = uint64(^binary.NativeEndian.Uint16([]byte{0x40, 0}))
+
 // answer4 is an answer's type, and the IPv4 header from version to protocol: no ID, DF.
 var answer4 = [14]byte{0x08, 0x00, 0x45, 0, 0, 0, 0, 0, 0x40, 0, hopLimit, protocolUDP, 0, 0}
 
@@ -180,7 +188,15 @@ func (o *origin) write(f, answer []byte) int {
 	udp := f[headers-udpLen : headers+len(answer)]
 	if headers == head4 {
 		binary.BigEndian.PutUint16(f[16:], uint16(ipv4Len+length))
-		binary.NativeEndian.PutUint16(f[24:], ^fold(o.ipSum+uint64(binary.NativeEndian.Uint16(f[16:]))))
+		header := o.ipSum + uint64(binary.NativeEndian.Uint16(f[16:]))
+		if ipv4Len+length > sureLen {
+			// The start of a packet is random.
+			id := binary.NativeEndian.Uint16(answer)
+			binary.NativeEndian.PutUint16(f[18:], id)
+			f[20] = 0
+			header += uint64(id) + withoutDF
+		}
+		binary.NativeEndian.PutUint16(f[24:], ^fold(header))
 	} else {
 		binary.BigEndian.PutUint16(f[18:], uint16(length))
 	}
