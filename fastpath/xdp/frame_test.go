@@ -108,7 +108,7 @@ func text(n int) []byte {
 func TestParseAndAnswer(t *testing.T) {
 	for _, family := range families {
 		t.Run(family.name, func(t *testing.T) {
-			for _, n := range []int{0, 1, 2, 63, 64, 65, 95, 1279, 1280} {
+			for _, n := range []int{0, 1, 2, 63, 64, 65, 95, 731, 732, 733, 1279, 1280} {
 				want := text(n)
 				for name, f := range map[string][]byte{
 					"whole sum":   newFrame(family.from, family.to, want),
