@@ -156,11 +156,6 @@ type auditor struct {
 	held      map[adKey]time.Duration
 	registrar *registrarModel
 
-	// the handshake that is being received: its message opens when its task has run
-	handshake     *codec.Packet
-	handshakeFrom netip.AddrPort
-	sender        enr.ID // of the message that was opened last
-
 	// The datagram that is being received; mu guards these:
 	mu       sync.Mutex
 	unproved bool // it opens with no key
@@ -186,7 +181,7 @@ func (a *auditor) reset(m *machine) {
 	a.m = m
 	a.decode()
 	a.answered = make(map[enr.ID]struct{})
-	a.held, a.registrar, a.handshake = nil, nil, nil
+	a.held, a.registrar = nil, nil
 	a.unproved, a.idle = false, m.nd.n.Now()
 }
 
@@ -198,7 +193,6 @@ func (a *auditor) before(from netip.AddrPort, b []byte) {
 	a.mu.Lock()
 	a.from, a.size, a.back = from, len(b), 0
 	a.mu.Unlock()
-	a.countResults()
 	var p codec.Packet
 	datagram := a.nd.n.audit.datagram[:copy(a.nd.n.audit.datagram[:], b)]
 	if err := a.decoder.Decode(datagram, &p); err != nil {
@@ -211,7 +205,6 @@ func (a *auditor) before(from netip.AddrPort, b []byte) {
 		a.unproved = false
 	case codec.FlagHandshake:
 		a.unproved = true // what it proves is found out later
-		a.handshake, a.handshakeFrom = &p, from
 	default:
 		plaintext := a.open(from, &p)
 		if a.unproved = plaintext == nil; !a.unproved {
@@ -242,7 +235,6 @@ func (a *auditor) open(from netip.AddrPort, p *codec.Packet) []byte {
 
 // opened looks at a message that a peer has sent.
 func (a *auditor) opened(from netip.AddrPort, id enr.ID, plaintext []byte) {
-	a.sender = id
 	kind, body, err := codec.SplitMessage(plaintext)
 	switch {
 	case err != nil:

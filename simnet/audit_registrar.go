@@ -3,6 +3,7 @@ package simnet
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/fastdisc/discv5/codec"
@@ -21,20 +22,17 @@ type registrarModel struct {
 	ads     map[adKey]modelAd
 	ended   map[adKey]time.Duration // when the last ad did
 	topics  map[topic.Topic]int     // ads
-	results [topic.NumResults]uint64
-	evicted uint64 // bounds that the registrar had no room for
+	evicted uint64                  // bounds that the registrar had no room for
 
 	// lower bounds, by the time at which they reach zero
 	topicBounds map[topic.Topic]time.Duration
 	addrBounds  map[netip.Prefix]time.Duration
 
-	pending *registration // the one that is being handled
-	// those that wait until their senders' endpoints are proven
-	withheld map[enr.ID]*registration
-	asked    map[askedKey]*registration // those that may still be answered
-	tickets  map[string]modelTicket     // those that may still be presented
-	pruned   time.Duration              // when the maps were last cleaned up
-	fresh    map[adKey]struct{}         // scratch
+	arrived map[askedKey]received      // requests
+	asked   map[askedKey]*registration // those that may still be answered
+	tickets map[string]modelTicket     // those that may still be presented
+	pruned  time.Duration              // when the maps were last cleaned up
+	fresh   map[adKey]struct{}         // scratch
 }
 
 type modelAd struct {
@@ -49,13 +47,25 @@ type askedKey struct {
 	request codec.RequestID
 }
 
-// registration is a REGTOPIC that a registrar has received, and what became of it.
+// content is what a REGTOPIC asks for.
+type content struct {
+	topic  topic.Topic
+	source netip.Addr
+	record string
+	ticket string
+}
+
+// received is a request ID with all that arrived under it.
+type received struct {
+	contents []content
+	at       time.Duration
+}
+
+// registration is a REGTOPIC that a registrar has decided about.
 type registration struct {
 	key     adKey
 	request codec.RequestID
-	source  netip.Addr
-	record  string
-	ticket  string
+	content
 
 	at     time.Duration
 	result topic.Result
@@ -77,7 +87,7 @@ func newRegistrarModel(begun time.Duration) *registrarModel {
 		begun: begun, ads: make(map[adKey]modelAd), ended: make(map[adKey]time.Duration), topics: make(map[topic.Topic]int),
 		topicBounds: make(map[topic.Topic]time.Duration), addrBounds: make(map[netip.Prefix]time.Duration),
 		asked: make(map[askedKey]*registration), tickets: make(map[string]modelTicket),
-		withheld: make(map[enr.ID]*registration),
+		arrived: make(map[askedKey]received),
 	}
 }
 
@@ -146,9 +156,9 @@ func (m *registrarModel) follow(now time.Duration, r *topic.Registrar) {
 			delete(m.tickets, s)
 		}
 	}
-	for id, q := range m.withheld {
-		if now-q.at > time.Minute {
-			delete(m.withheld, id)
+	for k, a := range m.arrived {
+		if now-a.at > time.Minute {
+			delete(m.arrived, k)
 		}
 	}
 	for k, at := range m.ended {
@@ -196,42 +206,16 @@ func (m *registrarModel) chain(now time.Duration, q *registration, c *topic.Conf
 	}
 }
 
-// decided follows what the registrar has made of a request: the pending one, or one that was
-// withheld until the sender of the present datagram had proven its endpoint. It returns the request
-// if there was one, and by how much an ad was admitted too early.
-func (m *registrarModel) decided(now time.Duration, sender enr.ID, r *topic.Registrar, c *topic.Config) (q *registration, missing time.Duration) {
-	st := r.Stats()
-	var result topic.Result
-	changed := 0
-	for i, n := range st.Results {
-		if n != m.results[i] {
-			result = topic.Result(i)
-			changed += int(n - m.results[i])
-		}
-	}
-	m.results = st.Results
-	if st.BoundsEvicted != m.evicted {
-		m.evicted = st.BoundsEvicted
-		clear(m.addrBounds)
-	}
-	q, m.pending = m.pending, nil
-	if changed == 0 && q != nil {
-		q.at = now
-		m.withheld[q.key.id] = q
-		return nil, 0
-	}
-	if q == nil {
-		q = m.withheld[sender]
-		delete(m.withheld, sender)
-	}
-	if changed != 1 || q == nil || !result.Answered() {
-		if changed > 0 { // by requests that the audit has not seen, or more than one
-			m.follow(now, r)
-		}
-		return nil, 0
-	}
-	q.at, q.result = now, result
-	return q, m.decide(now, q, c)
+// arrives notes a REGTOPIC that has arrived and that the audit could open.
+func (m *registrarModel) arrives(now time.Duration, k askedKey, c content) {
+	m.arrived[k] = received{append(m.arrived[k].contents, c), now}
+}
+
+// came reports whether a request has arrived with these contents. It has as well if the audit could
+// open none with its ID: the first message of a session is in a handshake.
+func (m *registrarModel) came(k askedKey, c content) bool {
+	list := m.arrived[k].contents
+	return len(list) == 0 || slices.Contains(list, c)
 }
 
 // decide follows the registrar's result about q.

@@ -144,52 +144,38 @@ func (a *auditor) model() *registrarModel {
 
 // registers notes a REGTOPIC that the node receives.
 func (a *auditor) registers(from netip.AddrPort, id enr.ID, body []byte) {
-	// With TaskTime several requests can wait for their records to be verified, and the results
-	// cannot be distinguished.
-	if a.m.eng.Registrar() == nil || a.nd.n.cfg.TaskTime > 0 {
-		return
-	}
 	var m codec.RegTopic
-	if m.Decode(body) == nil {
-		a.model().pending = &registration{
-			key: adKey{id, topic.Topic(m.Topic)}, request: m.RequestID, source: from.Addr(),
-			record: string(m.Record), ticket: string(m.Ticket),
-		}
+	if a.m.eng.Registrar() != nil && m.Decode(body) == nil {
+		a.model().arrives(a.nd.Clock(), askedKey{id, m.RequestID}, content{
+			topic: topic.Topic(m.Topic), source: from.Addr(), record: string(m.Record), ticket: string(m.Ticket),
+		})
 	}
 }
 
-// countResults notes what the registrar has counted before it handles a datagram.
-func (a *auditor) countResults() {
-	if r := a.m.eng.Registrar(); r != nil {
-		a.model().results = r.Stats().Results
-	}
-}
-
-// settled looks at the results of a datagram once its tasks have run.
-func (a *auditor) settled() {
-	p := a.handshake
-	a.handshake = nil
-	if p != nil {
-		// The session of a handshake exists now, so that its message opens.
-		if plaintext := a.open(a.handshakeFrom, p); plaintext != nil {
-			a.sender = enr.ID(p.SourceID)
-			if kind, body, err := codec.SplitMessage(plaintext); err == nil && kind == codec.TypeRegTopic {
-				a.registers(a.handshakeFrom, a.sender, body)
-			}
-		}
-	}
-	r := a.m.eng.Registrar()
-	if a.registrar == nil || r == nil {
+// decides follows what the registrar has decided about a request. It runs in the engine, right
+// after the decision.
+func (a *auditor) decides(request codec.RequestID, q *topic.Request, v topic.Verdict) {
+	if !v.Result.Answered() {
 		return
 	}
-	now, limits := a.nd.Clock(), registrarLimits(a.m.config.Registrar)
-	q, missing := a.registrar.decided(now, a.sender, r, &limits)
-	if missing > 0 {
-		a.nd.n.violated(a.nd, RuleAdWait, "%s was admitted %v before its waiting time of %v was over",
-			q.key.id.Short(), missing, q.need)
+	nd, r := a.nd, a.m.eng.Registrar()
+	m, now, limits := a.model(), nd.Clock(), registrarLimits(a.m.config.Registrar)
+	what := &registration{
+		key: adKey{q.ID, q.Topic}, request: request, at: now, result: v.Result,
+		content: content{topic: q.Topic, source: q.Source.Addr(), record: string(q.Record.Bytes()), ticket: string(q.Ticket)},
 	}
-	if q != nil && q.result == topic.Admitted && q.seen {
-		a.nd.n.audit.checks.AdWait++
+	if !m.came(askedKey{q.ID, request}, what.content) {
+		nd.n.violated(nd, RuleAdWait, "decides about another request than that of %s", q.ID.Short())
+	}
+	if evicted := r.Stats().BoundsEvicted; evicted != m.evicted {
+		m.evicted = evicted
+		clear(m.addrBounds)
+	}
+	if missing := m.decide(now, what, &limits); missing > 0 {
+		nd.n.violated(nd, RuleAdWait, "%s was admitted %v before its waiting time of %v was over", q.ID.Short(), missing, what.need)
+	}
+	if what.result == topic.Admitted && what.seen {
+		nd.n.audit.checks.AdWait++
 	}
 }
 

@@ -3,6 +3,7 @@ package simnet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -112,6 +113,17 @@ func TestAuditFindsTopics(t *testing.T) {
 			},
 		},
 		{
+			name: "a decision about another request", rule: RuleAdWait,
+			spoil: func(t *testing.T, n *Network, registrar, a, b *Node) {
+				a.register(t, registrar, "one", nil)
+				decides := registrar.machine.Load().config.OnRegistration
+				for k, r := range registrar.audit.registrar.arrived {
+					q := &topic.Request{Topic: r.contents[0].topic, ID: k.id, Source: a.Addr(), Record: a.engine().Record(), Ticket: []byte{1}}
+					decides(k.request, q, topic.Verdict{Result: topic.Waiting})
+				}
+			},
+		},
+		{
 			name: "a quote below the formula", rule: RuleQuote,
 			setup: func(c *topic.Config) { c.WaitScale = 0.1 },
 			spoil: func(t *testing.T, n *Network, registrar, a, b *Node) {
@@ -149,33 +161,47 @@ func TestAuditFindsTopics(t *testing.T) {
 			},
 		},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			n := must(New(Config{Seed: 21, InsecureCurve: true, Conditions: Conditions{Delay: Always(20 * time.Millisecond)}}))
-			defer n.Close()
-			r := addNode(t, n, NodeConfig{Config: registrar, engine: func(e *engine.Config) {
-				if c.setup != nil {
-					c.setup(e.Registrar)
+		for _, taskTime := range []time.Duration{0, 10 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%s, task time %v", c.name, taskTime), func(t *testing.T) {
+				n := must(New(Config{Seed: 21, InsecureCurve: true, TaskTime: taskTime, Conditions: Conditions{Delay: Always(20 * time.Millisecond)}}))
+				defer n.Close()
+				r := addNode(t, n, NodeConfig{Config: registrar, engine: func(e *engine.Config) {
+					if c.setup != nil {
+						c.setup(e.Registrar)
+					}
+				}})
+				a, b := addNode(t, n, NodeConfig{Config: registrar}), addNode(t, n, NodeConfig{Config: registrar})
+				n.Run(2 * settling)
+				a.ping(r)
+				b.ping(r)
+				if err := n.Check(); err != nil {
+					t.Fatalf("before: %v", err)
 				}
-			}})
-			a, b := addNode(t, n, NodeConfig{Config: registrar}), addNode(t, n, NodeConfig{Config: registrar})
-			n.Run(2 * settling)
-			a.ping(r)
-			b.ping(r)
-			if err := n.Check(); err != nil {
-				t.Fatalf("before: %v", err)
-			}
-			believed := topic.Config{}
-			if c.tell != nil {
-				c.tell(&believed)
-			}
-			r.machine.Load().config.Registrar = &believed
-			c.spoil(t, n, r, a, b)
-			var v *ViolationError
-			if err := n.Check(); !errors.As(err, &v) || v.First[0].Rule != c.rule {
-				t.Errorf("found %v, want %s", err, c.rule)
-			} else {
-				t.Log(v.First[0].Detail)
-			}
-		})
+				believed := topic.Config{}
+				if c.tell != nil {
+					c.tell(&believed)
+				}
+				r.machine.Load().config.Registrar = &believed
+				c.spoil(t, n, r, a, b)
+				var v *ViolationError
+				if err := n.Check(); !errors.As(err, &v) || v.First[0].Rule != c.rule {
+					t.Errorf("found %v, want %s", err, c.rule)
+				} else {
+					t.Log(v.First[0].Detail)
+				}
+			})
+		}
+	}
+}
+
+// The rules about waits and quotes are checked as well where handshakes and the records of
+// registrations wait in queues, and they find nothing about registrars that keep them.
+func TestAuditWithTaskTime(t *testing.T) {
+	n, _ := topicRunWith(t, Config{Seed: 41, Audit: 1, TaskTime: 50 * time.Millisecond}, SwarmConfig{
+		Nodes: 40, Churn: 1, Return: 0.5, Downtime: time.Minute,
+		Topics: TopicsConfig{Topics: 2, Lookups: 300, LeadIn: 5 * time.Minute},
+	}, 20*time.Minute)
+	if c := n.Checks(); c.AdWait < 100 || c.Quote < 100 {
+		t.Errorf("the audit has looked at %d admissions and %d quotes", c.AdWait, c.Quote)
 	}
 }

@@ -117,6 +117,9 @@ func (m *machine) Configure(c *engine.Config) {
 	if m.nd.cfg.engine != nil {
 		m.nd.cfg.engine(c)
 	}
+	if a := m.nd.audit; a != nil && c.Registrar != nil {
+		c.OnRegistration = a.decides
+	}
 	m.config = *c
 }
 
@@ -210,9 +213,6 @@ func (m *machine) settle() {
 		}
 	} else if m.taskAt == never && m.eng.Tasks() > 0 {
 		m.taskAt = n.Now() + n.cfg.TaskTime
-	}
-	if m.nd.audit != nil && m.running.Load() {
-		m.nd.audit.settled()
 	}
 	if m.running.Load() { // a function that the node called may have closed it
 		m.wake(min(m.nextTick(), m.taskAt))

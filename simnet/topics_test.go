@@ -24,7 +24,13 @@ func topicSchedule(c *engine.Config) {
 // nothing.
 func topicRun(t *testing.T, seed uint64, audit int, cfg SwarmConfig, d time.Duration) (*Network, Sample) {
 	t.Helper()
-	n := ForTest(t, Config{Seed: seed, InsecureCurve: true, Audit: audit, Conditions: Conditions{Loss: 0.01, Jitter: 20 * time.Millisecond}})
+	return topicRunWith(t, Config{Seed: seed, Audit: audit}, cfg, d)
+}
+
+func topicRunWith(t *testing.T, net Config, cfg SwarmConfig, d time.Duration) (*Network, Sample) {
+	t.Helper()
+	net.InsecureCurve, net.Conditions = true, Conditions{Loss: 0.01, Jitter: 20 * time.Millisecond}
+	n := ForTest(t, net)
 	cfg.engine = topicSchedule
 	s := must(n.NewSwarm(cfg))
 	if err := s.Join(); err != nil {

@@ -157,6 +157,9 @@ type Config struct {
 	// measured from (the node's own ID or a topic), the distances that the request names, and the
 	// records that an honest node returns. It must not block.
 	Answer func(t codec.MessageType, from enr.ID, distances []uint, honest [][]byte) [][]byte
+	// OnRegistration, if not nil, is told what the registrar has decided about each REGTOPIC. It is
+	// for simulations that audit the registrar. It must neither block nor keep q.
+	OnRegistration func(id codec.RequestID, q *topic.Request, v topic.Verdict)
 }
 
 // Defaults of Config. A request takes some 400 bytes and its message. With 2,048 outstanding

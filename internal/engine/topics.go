@@ -205,6 +205,9 @@ func (w *Worker) register(p *peer, m *codec.RegTopic, body []byte, r *enr.Record
 	q := &t.request
 	q.Topic, q.ID, q.Source, q.Record, q.Ticket = m.Topic, enr.ID(*p.id), p.from, r, m.Ticket
 	v := w.e.registrar.Register(w.now, q)
+	if w.e.cfg.OnRegistration != nil {
+		w.e.cfg.OnRegistration(m.RequestID, q, v)
+	}
 	q.Record, q.Ticket = nil, nil
 	if !v.Result.Answered() {
 		return // the registrar counts it
