@@ -111,7 +111,8 @@ type topicOptions struct {
 const maxTopicParallel = 100
 
 // WithTopicParallel sets how many requests are under way for one topic, at most 100. The default is
-// 3. A call with an option out of its range fails with a [RangeError].
+// 5 for LookupTopic, and 3 for the others. A call with an option out of its range fails with a
+// [RangeError].
 func WithTopicParallel(n int) TopicOption { return func(o *topicOptions) { o.parallel = n } }
 
 // WithTopicTimeout sets how long a registrar may take to answer. The default is

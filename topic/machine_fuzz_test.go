@@ -208,7 +208,7 @@ func FuzzSearch(f *testing.F) {
 				t.Fatal("done, and then not")
 			}
 			done = s.Done()
-			if len(asking) > DefaultParallel || len(asking) != len(s.underWay) || pace.underWay != len(asking) {
+			if len(asking) > s.cfg.Parallel || len(asking) != len(s.underWay) || pace.underWay != len(asking) {
 				t.Fatalf("%d asked, %d under way, %d in the pace", len(asking), len(s.underWay), pace.underWay)
 			}
 			if at, ok := s.NextTime(now); ok && at <= now {

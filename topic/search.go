@@ -1,7 +1,6 @@
 package topic
 
 import (
-	"math/bits"
 	"slices"
 	"time"
 
@@ -13,16 +12,18 @@ import (
 
 // Defaults and bounds of a Search.
 const (
-	DefaultCount      = 30   // F_lookup
-	DefaultRemembered = 5000 // nodes asked, and results given
-	MaxRemembered     = 50_000
-	searchBucket      = table.DefaultBucketSize // candidates
-	maxTaken          = 16                      // ads, and auxiliary records, of one answer
+	DefaultCount = 30 // F_lookup
+	// DefaultLookupParallel is how many requests of a lookup are under way. A Stream, which has
+	// time, has DefaultParallel.
+	DefaultLookupParallel = 5
+	DefaultRemembered     = 5000 // nodes asked, and results given
+	MaxRemembered         = 50_000
+	searchBucket          = table.DefaultBucketSize // candidates
+	maxTaken              = 16                      // ads, and auxiliary records, of one answer
 
 	maxRounds     = 4  // of one walk
 	freshWindow   = 10 // answers that decide about another round
 	recentAnswers = 1<<freshWindow - 1
-	freshAnswers  = 2 // of them with something new, for another round
 
 	minPause = 2 * time.Second // between two walks
 	maxPause = time.Minute
@@ -38,7 +39,8 @@ type SearchConfig struct {
 	Count int
 	// PerBucket is K_lookup: how many nodes of a bucket a plain walk asks.
 	PerBucket int
-	// Parallel is the number of requests under way.
+	// Parallel is the number of requests under way; default DefaultLookupParallel, and
+	// DefaultParallel for a Stream.
 	Parallel int
 	// Lifetime is E: how long a node that was asked is left alone, and how long a result is not
 	// given a second time.
@@ -134,7 +136,11 @@ func NewSearch(cfg SearchConfig, rnd *aead.Random) *Search {
 	}
 	cfg.Count = orDefault(cfg.Count, DefaultCount)
 	cfg.PerBucket = orDefault(cfg.PerBucket, DefaultPerBucket)
-	cfg.Parallel = orDefault(cfg.Parallel, DefaultParallel)
+	parallel := DefaultLookupParallel
+	if cfg.Stream {
+		parallel = DefaultParallel
+	}
+	cfg.Parallel = orDefault(cfg.Parallel, parallel)
 	cfg.Remembered = orDefault(cfg.Remembered, DefaultRemembered)
 	cfg.Adaptive = cfg.Adaptive && cfg.Stream
 	return &Search{
@@ -221,9 +227,9 @@ func (s *Search) choose(now time.Duration) *entry {
 			return e
 		}
 	}
-	// Where a network has few topics, each registrar holds few ads, and the last answers have still
-	// brought something new: ask as many of each bucket again.
-	if s.rounds < maxRounds-1 && bits.OnesCount16(s.fresh&recentAnswers) >= freshAnswers {
+	// Where a network has few topics, each registrar holds few ads, and one of the last answers has
+	// still brought something new: ask as many of each bucket again.
+	if s.rounds < maxRounds-1 && s.fresh&recentAnswers != 0 {
 		s.rounds++
 		return s.farthest(now)
 	}
