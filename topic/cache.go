@@ -121,8 +121,13 @@ func (c *cache) findTopic(topic *Topic) uint32 {
 
 // find returns the slot of an advertiser's ad for a topic, or none. The ad may have expired.
 func (c *cache) find(id *enr.ID, topic *Topic) uint32 {
+	return c.findHash(c.hashOwner(id, topic), id, topic)
+}
+
+// findHash is find for a caller that has the hash of advertiser and topic.
+func (c *cache) findHash(hash uint64, id *enr.ID, topic *Topic) uint32 {
 	x := &c.byOwner
-	for i := x.home(c.hashOwner(id, topic)); x.entries[i] != 0; i = x.after(i) {
+	for i := x.home(hash); x.entries[i] != 0; i = x.after(i) {
 		n := x.entries[i] - 1
 		if s := c.slots.at(n); s.id == *id && c.topics.at(s.topic).topic == *topic {
 			return n

@@ -16,23 +16,33 @@ type newAd struct {
 	class   netaddr.Class
 	counted bool
 	expires time.Duration
+
+	hash  uint64 // of advertiser and topic
+	old   uint32 // slot of an expired ad of the same advertiser and topic, none without one
+	group uint32 // number of the topic, none if the cache has none
 }
 
 // insert stores an ad. There must be fewer ads than slots, and no live ad of the same advertiser
 // and topic. An expired one is replaced. Ads must be inserted in the order of their expiry.
-func (c *cache) insert(a newAd) {
-	if n := c.find(a.id, a.topic); n != none {
-		c.release(n)
+func (c *cache) insert(a *newAd) {
+	g := a.group
+	if g != none {
+		c.topics.at(g).slots++ // before a slot is released that may be its last
+	}
+	if a.old != none {
+		c.release(a.old)
 	}
 	n := c.takeSlot()
-	g := c.takeTopic(a.topic)
+	if g == none {
+		g = c.takeTopic(a.topic)
+		c.topics.at(g).slots++
+	}
 	s := c.slots.at(n)
 	s.id, s.topic, s.expires = *a.id, g, a.expires
 	s.prefix, s.family, s.class, s.counted = a.key.bits, a.key.family, a.class, a.counted
 	s.setRecord(a.record)
 	c.link(n)
-	c.byOwner.insert(n, c.ownerHash)
-	c.topics.at(g).slots++
+	c.byOwner.insert(n, a.hash, c.ownerHash)
 	c.enter(n)
 	if s.counted {
 		c.tree.add(s.key())
@@ -53,11 +63,8 @@ func (c *cache) takeSlot() uint32 {
 	return n
 }
 
-// takeTopic returns the number of a topic, which may be new.
+// takeTopic adds a topic that the cache does not have, and returns its number.
 func (c *cache) takeTopic(topic *Topic) uint32 {
-	if n := c.findTopic(topic); n != none {
-		return n
-	}
 	n := c.freeTopic
 	if n != none {
 		c.freeTopic = c.topics.at(n).next
@@ -65,7 +72,7 @@ func (c *cache) takeTopic(topic *Topic) uint32 {
 		n, _ = c.topics.next()
 	}
 	*c.topics.at(n) = group{topic: *topic}
-	c.byTopic.insert(n, c.topicHash)
+	c.byTopic.insert(n, c.hashTopic(topic), c.topicHash)
 	return n
 }
 
@@ -112,7 +119,7 @@ func (c *cache) enter(n uint32) {
 	}
 	place := g.size()
 	s.place = place
-	c.byPlace.insert(n, c.placeHash)
+	c.byPlace.insert(n, c.hashPlace(s.topic, place), c.placeHash)
 	for class := numClasses - 1; class > int(s.class); class-- {
 		first := g.upTo[class-1]
 		c.swap(s.topic, place, first)

@@ -99,7 +99,9 @@ func force(r *Registrar, now time.Duration, q *Request) {
 	defer r.mu.Unlock()
 	now = r.advance(now)
 	a := q.Source.Addr()
-	r.cache.insert(newAd{
+	hash := r.cache.hashOwner(&q.ID, &q.Topic)
+	r.cache.insert(&newAd{
+		hash: hash, old: r.cache.findHash(hash, &q.ID, &q.Topic), group: r.cache.findTopic(&q.Topic),
 		id: &q.ID, topic: &q.Topic, record: q.Record, key: keyOf(a), class: classOf(q.Record),
 		counted: true, expires: now + r.cfg.Lifetime,
 	})

@@ -33,8 +33,9 @@ func (x *index) after(i int) int {
 	return i
 }
 
-// insert adds number n, which is not in the table. hash returns the hash of the key of a number.
-func (x *index) insert(n uint32, hash func(uint32) uint64) {
+// insert adds number n, whose key has hash h and which is not in the table. hash returns the hash of
+// the key of a number.
+func (x *index) insert(n uint32, h uint64, hash func(uint32) uint64) {
 	if 2*(x.len+1) > len(x.entries) && len(x.entries) < 2*x.most {
 		old := x.entries
 		x.entries = make([]uint32, min(2*len(old), 2*x.most))
@@ -44,7 +45,7 @@ func (x *index) insert(n uint32, hash func(uint32) uint64) {
 			}
 		}
 	}
-	x.put(hash(n), n+1)
+	x.put(h, n+1)
 	x.len++
 }
 

@@ -218,7 +218,8 @@ func (r *Registrar) gone(s *slot) {
 // decide decides about a request that is in order. t is its ticket, and next the one to issue if
 // the ad is not placed.
 func (r *Registrar) decide(now time.Duration, q *Request, o *origin, t *ticket, authentic bool, v *Verdict, next *ticket) {
-	n := r.cache.find(&q.ID, &q.Topic)
+	hash := r.cache.hashOwner(&q.ID, &q.Topic)
+	n := r.cache.findHash(hash, &q.ID, &q.Topic)
 	var ended time.Duration // of the advertiser's last ad here
 	if n != none {
 		s := r.cache.slots.at(n)
@@ -259,7 +260,8 @@ func (r *Registrar) decide(now time.Duration, q *Request, o *origin, t *ticket, 
 	v.Need = b.wait(c)
 	rest := v.Need - v.Waited
 	if rest <= r.cfg.Slack {
-		r.cache.insert(newAd{
+		r.cache.insert(&newAd{
+			hash: hash, old: n, group: group,
 			id: &q.ID, topic: &q.Topic, record: q.Record, key: key,
 			class: o.record, counted: o.class == netaddr.Global, expires: now + r.cfg.Lifetime,
 		})

@@ -52,7 +52,7 @@ type components struct {
 func (f *formula) of(p pressure) (c components) {
 	if p.ads != f.ads {
 		f.ads = p.ads
-		f.base = f.lifetime * math.Pow(1-float64(p.ads)/f.capacity, -f.exponent)
+		f.base = f.lifetime / power(1-float64(p.ads)/f.capacity, f.exponent)
 	}
 	if p.ads > 0 {
 		c.topic = saturate(f.base * float64(p.same) / float64(p.ads))
@@ -64,12 +64,29 @@ func (f *formula) of(p pressure) (c components) {
 	return c
 }
 
+// power returns x to the exponent. It multiplies where the exponent is a small integer, as the
+// specification's is: each admission needs a power, and math.Pow takes several times as long.
+func power(x, exponent float64) float64 {
+	n := uint(exponent)
+	if float64(n) != exponent || n > 64 {
+		return math.Pow(x, exponent)
+	}
+	y := 1.0
+	for ; n > 0; n >>= 1 {
+		if n&1 != 0 {
+			y *= x
+		}
+		x *= x
+	}
+	return y
+}
+
 // saturate converts nanoseconds.
 func saturate(ns float64) time.Duration {
-	if ns >= float64(never) {
-		return never
+	if ns < float64(never) {
+		return time.Duration(ns)
 	}
-	return time.Duration(ns)
+	return never // also for what is no number, where the occupancy factor is infinite
 }
 
 // add adds durations that are at most never.
