@@ -85,7 +85,10 @@ func mixed(t *testing.T, ip netip.Addr, traffic *topicTraffic) {
 		if left, failures = search(left); len(left) == 0 {
 			t.Logf("%d nodes around the bootnode: all %d lookups found their target after %v, round %d",
 				len(members), all, time.Since(start).Round(time.Millisecond), round)
+			traffic.startLegacy(t, ip, record)
+			meet(members)
 			traffic.check(t, record)
+			traffic.checkLegacy(t)
 			return
 		}
 		t.Logf("round %d: %d of %d lookups found their target", round, all-len(left), all)
@@ -117,9 +120,11 @@ func startMembers(
 	members := startForeigners(t, foreigners, mixedSize, func() netip.Addr { return ip }, boot)
 	for range mixedSize {
 		members = append(members, traffic.start(t, ip, boot).member())
-		members = append(members, startPeer(t, peerConfig{
+		p := startPeer(t, peerConfig{
 			addr: netip.AddrPortFrom(ip, 0), bootnodes: []*enode.Node{bootNode}, pingInterval: swarmPingInterval,
-		}).member(t))
+		})
+		traffic.watch(p)
+		members = append(members, p.member(t))
 	}
 	return members
 }

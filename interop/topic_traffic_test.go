@@ -3,11 +3,13 @@ package interop
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 )
 
@@ -18,9 +20,90 @@ const serviceWait = 2 * time.Minute
 // topicTraffic are the nodes of this project in a network where they are registrars, advertise one
 // topic, and search for it. Its methods work on nil, which stands for a network without topics.
 type topicTraffic struct {
-	nodes []*own
-	mu    sync.Mutex
-	asked map[enr.ID]int // what was asked about topics, by events
+	nodes  []*own
+	geth   []*peer       // of go-ethereum, whose traces show what they cannot decode
+	legacy []*legacyPeer // which show all messages that reach them
+	mu     sync.Mutex
+	asked  map[enr.ID]int // what was asked about topics, by events
+}
+
+// topicTypes are the messages that a node without the capability entry must not get.
+var topicTypes = []codec.MessageType{codec.TypeRegTopic, codec.TypeRegConfirmation, codec.TypeTopicQuery, codec.TypeTopicNodes}
+
+// watch notes a go-ethereum node.
+func (x *topicTraffic) watch(p *peer) {
+	if x != nil {
+		x.geth = append(x.geth, p)
+	}
+}
+
+// startLegacy starts nodes that show what reaches them, and makes them known to all others of this
+// project.
+func (x *topicTraffic) startLegacy(t *testing.T, ip netip.Addr, boot *enr.Record) {
+	t.Helper()
+	if x == nil {
+		return
+	}
+	x.legacy = startLegacyPeers(t, ip, legacyPeers)
+	for _, p := range x.legacy {
+		p.contact(boot)
+		for _, o := range x.nodes {
+			p.contact(o.LocalRecord())
+		}
+	}
+}
+
+// checkLegacy checks that no topic message has reached a node without the capability entry. To show
+// that it would be seen, one is sent to each of them at the end.
+func (x *topicTraffic) checkLegacy(t *testing.T) {
+	t.Helper()
+	if x == nil {
+		return
+	}
+	total := 0
+	for _, p := range x.legacy {
+		for kind := codec.TypePing; kind <= codec.TypeTopicNodes; kind++ {
+			n := p.count(kind)
+			total += n
+			if n > 0 && slices.Contains(topicTypes, kind) {
+				t.Errorf("%d messages %v have reached a node that is no registrar", n, kind)
+			}
+		}
+		if pings, finds := p.count(codec.TypePing), p.count(codec.TypeFindNode); pings == 0 || finds == 0 {
+			t.Errorf("a legacy peer got %d PING and %d FINDNODE: it is not part of the network", pings, finds)
+		}
+	}
+	for _, p := range x.geth {
+		for kind, n := range p.trace.unknown() {
+			t.Errorf("%d messages of type %d have reached a node of go-ethereum", n, kind)
+		}
+	}
+	t.Logf("%d messages have reached %d legacy peers, none of them about topics", total, len(x.legacy))
+
+	from, topic := x.nodes[0], discv5.TopicOf("interop")
+	ask := func(to *enr.Record) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*responseTimeout)
+		defer cancel()
+		c := discv5.ContactOf(to)
+		if _, _, err := from.QueryTopic(ctx, c, topic, 256); err == nil {
+			t.Errorf("%s has answered TOPICQUERY", to.ID().Short())
+		}
+		if _, err := from.RegisterTopic(ctx, c, topic, nil, 256); err == nil {
+			t.Errorf("%s has answered REGTOPIC", to.ID().Short())
+		}
+	}
+	ask(x.legacy[0].Record)
+	for _, kind := range []codec.MessageType{codec.TypeRegTopic, codec.TypeTopicQuery} {
+		if x.legacy[0].count(kind) == 0 {
+			t.Errorf("%v to a legacy peer does not show: this tests nothing", kind)
+		}
+	}
+	ask(mustParse(t, x.geth[0].Self().String()))
+	for _, kind := range []codec.MessageType{codec.TypeRegTopic, codec.TypeTopicQuery} {
+		if x.geth[0].trace.unknown()[int(kind)] == 0 {
+			t.Errorf("%v to a node of go-ethereum does not show: this tests nothing", kind)
+		}
+	}
 }
 
 // start starts a node and advertises.

@@ -3,6 +3,8 @@ package interop
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,12 +19,19 @@ import (
 type packetTrace struct {
 	mu     sync.Mutex
 	counts map[traceKey]int
+	odd    map[int]int // decrypted messages by type, where go-ethereum knows none of that type
 }
+
+// unknownType is in the log of such a message, before the type.
+const unknownType = "unknown packet type "
 
 // msgInvalidRecord is logged for a record in a NODES answer that is a duplicate, is at a distance
 // that was not requested, or has an address that must not be relayed. Callers never see such a
 // record.
 const msgInvalidRecord = "Invalid record in NODES/v5"
+
+// msgBadPacket is logged for a packet that go-ethereum cannot decode.
+const msgBadPacket = "Bad discv5 packet"
 
 type traceKey struct {
 	msg string
@@ -30,7 +39,7 @@ type traceKey struct {
 }
 
 func newPacketTrace() *packetTrace {
-	return &packetTrace{counts: make(map[traceKey]int)}
+	return &packetTrace{counts: make(map[traceKey]int), odd: make(map[int]int)}
 }
 
 // count returns how often msg (such as "<< PING/v5") was logged for node id.
@@ -40,11 +49,39 @@ func (p *packetTrace) count(msg string, id enode.ID) int {
 	return p.counts[traceKey{msg, id}]
 }
 
+// unknown returns how many messages were decrypted whose type go-ethereum does not know, by type.
+func (p *packetTrace) unknown() map[int]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.odd)
+}
+
+// noteUnknown counts the message of such a type that a log line is about, if it is.
+func (p *packetTrace) noteUnknown(r slog.Record) {
+	r.Attrs(func(a slog.Attr) bool {
+		err, ok := a.Value.Any().(error)
+		if !ok {
+			return true
+		}
+		if text, found := strings.CutPrefix(err.Error(), unknownType); found {
+			if kind, err := strconv.Atoi(text); err == nil {
+				p.mu.Lock()
+				p.odd[kind]++
+				p.mu.Unlock()
+			}
+		}
+		return true
+	})
+}
+
 // Enabled implements slog.Handler. Packets are logged at the lowest level.
 func (p *packetTrace) Enabled(context.Context, slog.Level) bool { return true }
 
 // Handle implements slog.Handler.
 func (p *packetTrace) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == msgBadPacket {
+		p.noteUnknown(r)
+	}
 	if !strings.HasPrefix(r.Message, "<< ") && !strings.HasPrefix(r.Message, ">> ") && r.Message != msgInvalidRecord {
 		return nil
 	}
