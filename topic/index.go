@@ -33,8 +33,8 @@ func (x *index) after(i int) int {
 	return i
 }
 
-// insert adds number n, whose key has hash h and which is not in the table. hash returns the hash of
-// the key of a number.
+// insert adds number n, whose key has hash h and which is not in the table. hash returns the hash
+// of the key of a number.
 func (x *index) insert(n uint32, h uint64, hash func(uint32) uint64) {
 	if 2*(x.len+1) > len(x.entries) && len(x.entries) < 2*x.most {
 		old := x.entries

@@ -247,9 +247,11 @@ func (r *Registrar) decide(now time.Duration, q *Request, o *origin, t *ticket, 
 		}
 	}
 	v.Waited = now - first
+	r.stats.Occupancy.add(r.cache.ads, r.cfg.Capacity)
 
 	if r.cache.ads >= r.cfg.Capacity {
 		v.Result, v.Need, v.Wait = Full, never, r.cfg.Lifetime
+		r.stats.Quoted.add(v.Wait)
 		*next = ticket{first, now, v.Wait}
 		return
 	}
@@ -266,11 +268,12 @@ func (r *Registrar) decide(now time.Duration, q *Request, o *origin, t *ticket, 
 			class: o.record, counted: o.class == netaddr.Global, expires: now + r.cfg.Lifetime,
 		})
 		v.Result, v.Wait = Admitted, r.cfg.Lifetime
-		r.stats.Waited += v.Waited
+		r.stats.Waited.add(v.Waited)
 		return
 	}
 	r.raise(now, group, c, &b)
 	v.Wait = min(millis(rest), r.cfg.Lifetime)
+	r.stats.Quoted.add(v.Wait)
 	*next = ticket{first, now, v.Wait}
 }
 

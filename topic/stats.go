@@ -8,12 +8,15 @@ import (
 
 // Stats counts what a registrar has done, and says what it holds.
 type Stats struct {
-	Results  [NumResults]uint64 // of Register
-	Waited   time.Duration      // by the ads that were admitted, in all
-	Expired  uint64             // ads that reached the end of their lives
-	Removed  uint64             // ads that Remove has ended
-	Queries  uint64             // calls of Sample
-	Returned uint64             // ads that Sample returned
+	Results [NumResults]uint64 // of Register
+	Waited  WaitHistogram      // how long the ads that were admitted had waited
+	Quoted  WaitHistogram      // how long the ads that were not admitted have to wait
+	// Occupancy says how full the cache was when ads were admitted or had to wait.
+	Occupancy OccupancyHistogram
+	Expired   uint64 // ads that reached the end of their lives
+	Removed   uint64 // ads that Remove has ended
+	Queries   uint64 // calls of Sample
+	Returned  uint64 // ads that Sample returned
 	// BoundsEvicted counts lower bounds of addresses that still had time left when their place was
 	// needed, or for which there was no place.
 	BoundsEvicted uint64

@@ -13,6 +13,9 @@ type topicCollector struct {
 	node          *discv5.Node
 	registrations *prometheus.Desc
 	ended         *prometheus.Desc
+	waited        *prometheus.Desc
+	quoted        *prometheus.Desc
+	occupancy     *prometheus.Desc
 	values        []topicMetric
 }
 
@@ -30,6 +33,11 @@ func newTopicCollector(node *discv5.Node) *topicCollector {
 			"Requests to store an ad (REGTOPIC), by result.", []string{"result"}, nil),
 		ended: prometheus.NewDesc(namespace+"topic_ads_ended_total", "Ads that this node stored and that ended, by reason.",
 			[]string{"reason"}, nil),
+		waited: prometheus.NewDesc(namespace+"topic_waited_seconds", "Time that admitted ads had waited for.", nil, nil),
+		quoted: prometheus.NewDesc(namespace+"topic_quoted_wait_seconds",
+			"Wait-time in the answers to requests to store an ad that was not admitted.", nil, nil),
+		occupancy: prometheus.NewDesc(namespace+"topic_occupancy_ratio",
+			"Part of the capacity that was in use when an ad was admitted or had to wait.", nil, nil),
 	}
 	for _, m := range []struct {
 		name, help string
@@ -42,8 +50,6 @@ func newTopicCollector(node *discv5.Node) *topicCollector {
 			func(s *discv5.TopicStats) float64 { return float64(s.Topics) }},
 		{"topic_capacity", "Ads that this node can store; 0 if it is no registrar of topics.", prometheus.GaugeValue,
 			func(s *discv5.TopicStats) float64 { return float64(s.Capacity) }},
-		{"topic_waited_seconds_total", "Time that admitted ads had waited for.", prometheus.CounterValue,
-			func(s *discv5.TopicStats) float64 { return s.Waited.Seconds() }},
 		{"topic_queries_total", "Requests for the ads of a topic (TOPICQUERY).", prometheus.CounterValue,
 			func(s *discv5.TopicStats) float64 { return float64(s.Queries) }},
 		{"topic_ads_returned_total", "Ads in the responses to requests for the ads of a topic (TOPICQUERY).", prometheus.CounterValue,
@@ -60,6 +66,9 @@ func newTopicCollector(node *discv5.Node) *topicCollector {
 func (c *topicCollector) Describe(out chan<- *prometheus.Desc) {
 	out <- c.registrations
 	out <- c.ended
+	out <- c.waited
+	out <- c.quoted
+	out <- c.occupancy
 	for _, m := range c.values {
 		out <- m.desc
 	}
@@ -73,7 +82,35 @@ func (c *topicCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	out <- prometheus.MustNewConstMetric(c.ended, prometheus.CounterValue, float64(s.Expired), "expired")
 	out <- prometheus.MustNewConstMetric(c.ended, prometheus.CounterValue, float64(s.Removed), "banned")
+	out <- waitHistogram(c.waited, &s.Waited)
+	out <- waitHistogram(c.quoted, &s.Quoted)
+	out <- occupancyHistogram(c.occupancy, &s)
 	for _, m := range c.values {
 		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&s))
 	}
+}
+
+func waitHistogram(desc *prometheus.Desc, h *topic.WaitHistogram) prometheus.Metric {
+	buckets := make(map[float64]uint64, topic.NumWaitBounds)
+	count := uint64(0)
+	for i, n := range h.Counts {
+		count += n
+		if i < topic.NumWaitBounds {
+			buckets[topic.WaitBound(i).Seconds()] = count
+		}
+	}
+	return prometheus.MustNewConstHistogram(desc, count, h.Sum.Seconds(), buckets)
+}
+
+// occupancyHistogram has a sum that takes each decision for one in the middle of its bucket: the
+// registrar keeps no exact one.
+func occupancyHistogram(desc *prometheus.Desc, s *discv5.TopicStats) prometheus.Metric {
+	buckets := make(map[float64]uint64, topic.NumOccupancyBounds)
+	count, sum := uint64(0), 0.0
+	for i, n := range s.Occupancy {
+		count += n
+		sum += float64(n) * (float64(i) + 0.5) / topic.NumOccupancyBounds
+		buckets[float64(i+1)/topic.NumOccupancyBounds] = count
+	}
+	return prometheus.MustNewConstHistogram(desc, count, sum, buckets)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
+	"github.com/fastdisc/discv5/internal/statuspage"
 )
 
 // Bounds of /topics.
@@ -52,13 +53,17 @@ type adView struct {
 	UDP6   string `json:"udp6,omitempty"`
 }
 
-// topics serves /topics: the topics with the most ads, or the ads of one topic. It shows a topic as
-// hexadecimal digits and a record as base64, so nothing that another node has chosen is in the
-// response as text.
+// topics serves /topics: the topics with the most ads, or the ads of one topic. JSON and text show
+// a topic as hexadecimal digits and a record as base64, so nothing that another node has chosen is
+// in them as text.
 func (p pages) topics(rw http.ResponseWriter, r *http.Request) {
 	q, err := readTopicQuery(r.URL.RawQuery)
 	if err != nil {
 		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if q.format == formatHTML {
+		p.topicsHTML(rw, &q)
 		return
 	}
 	var view any
@@ -70,7 +75,7 @@ func (p pages) topics(rw http.ResponseWriter, r *http.Request) {
 		v := p.topicsOf(q.limit)
 		view, text = v, v.text
 	}
-	if !q.text {
+	if q.format == formatJSON {
 		writeJSON(rw, view)
 		return
 	}
@@ -78,6 +83,22 @@ func (p pages) topics(rw http.ResponseWriter, r *http.Request) {
 	rw.Header().Set("Cache-Control", "no-store")
 	rw.Header().Set("X-Content-Type-Options", "nosniff")
 	fmt.Fprint(rw, text()) // an error means that the client has gone
+}
+
+// topicsHTML serves /topics as a page. It has the names of clients, which their owners chose: the
+// template escapes them.
+func (p pages) topicsHTML(rw http.ResponseWriter, q *topicQuery) {
+	if q.one {
+		records := p.node.TopicAds(q.topic)
+		statuspage.WriteTopic(rw, q.topic.String(), len(records), records[:min(len(records), q.limit)])
+		return
+	}
+	v := p.topicsOf(q.limit)
+	list := statuspage.TopicList{Registrar: v.Registrar, Capacity: v.Capacity, Ads: v.Ads, Topics: v.Topics}
+	for _, t := range v.Largest {
+		list.Largest = append(list.Largest, statuspage.TopicAds(t))
+	}
+	statuspage.WriteTopics(rw, list)
 }
 
 func (p pages) topicsOf(limit int) topicsView {
@@ -123,12 +144,19 @@ func (v adsView) text() string {
 	return b.String()
 }
 
+// Formats of /topics.
+const (
+	formatJSON = "json"
+	formatText = "text"
+	formatHTML = "html"
+)
+
 // topicQuery holds the parameters of /topics.
 type topicQuery struct {
-	topic discv5.Topic
-	one   bool // topic is set
-	limit int
-	text  bool
+	topic  discv5.Topic
+	one    bool // topic is set
+	limit  int
+	format string
 }
 
 func readTopicQuery(raw string) (q topicQuery, err error) {
@@ -136,7 +164,7 @@ func readTopicQuery(raw string) (q topicQuery, err error) {
 	if err != nil {
 		return q, errors.New("cannot parse the query")
 	}
-	q.limit = topicsListed
+	q.limit, q.format = topicsListed, formatJSON
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		v := values[name]
 		if len(v) != 1 {
@@ -151,8 +179,8 @@ func readTopicQuery(raw string) (q topicQuery, err error) {
 		case "limit":
 			q.limit, err = readNumber(name, v[0], maxTopicsListed)
 		case "format":
-			if q.text = v[0] == "text"; !q.text && v[0] != "json" {
-				err = fmt.Errorf("format=%s: want json or text", quote.Short(v[0]))
+			if q.format = v[0]; v[0] != formatJSON && v[0] != formatText && v[0] != formatHTML {
+				err = fmt.Errorf("format=%s: want json, text or html", quote.Short(v[0]))
 			}
 		default:
 			err = fmt.Errorf("unknown parameter %s; want topic, limit or format", quote.Short(name))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/topic"
 )
 
@@ -65,7 +66,11 @@ func TestTopicsBootnode(t *testing.T) {
 		"discv5_topic_ads": 1, "discv5_topic_topics": 1, "discv5_topic_capacity": 7, "discv5_topic_queries_total": 1, "discv5_topic_ads_returned_total": 1,
 		`discv5_topic_registrations_total{result="admitted"}`: 1, `discv5_topic_registrations_total{result="waiting"}`: 1,
 		`discv5_topic_registrations_total{result="ticket"}`: 1, `discv5_topic_registrations_total{result="full"}`: 0,
-		`discv5_topic_ads_ended_total{reason="expired"}`: 0, "discv5_topic_waited_seconds_total": 0, "discv5_topic_key_failures_total": 0,
+		`discv5_topic_ads_ended_total{reason="expired"}`: 0, "discv5_topic_waited_seconds_count": 1, "discv5_topic_waited_seconds_sum": 0,
+		"discv5_topic_quoted_wait_seconds_count": 2, `discv5_topic_quoted_wait_seconds_bucket{le="256"}`: 0, `discv5_topic_quoted_wait_seconds_bucket{le="1024"}`: 2,
+		"discv5_topic_occupancy_ratio_count": 3, `discv5_topic_occupancy_ratio_bucket{le="0.1"}`: 1, `discv5_topic_occupancy_ratio_bucket{le="0.15"}`: 3,
+		"discv5_topic_auxiliary_returned_total": 0, `discv5_topic_requests_answered_total{role="advertiser"}`: 0, `discv5_topic_requests_failed_total{role="discoverer"}`: 0,
+		"discv5_topic_key_failures_total": 0,
 	} {
 		if got := p.metric(t, name); got != want {
 			t.Errorf("%s is %v, want %v", name, got, want)
@@ -142,7 +147,7 @@ func TestTopicsPage(t *testing.T) {
 		{"topic=7", 400, 0, "want 64 hexadecimal digits"},
 		{"topic=" + strings.Repeat("1", 66), 400, 0, "want 64"},
 		{"topic=%3Cscript%3E" + strings.Repeat("x", 1000), 400, 0, "want 64"},
-		{"format=html", 400, 0, "want json or text"},
+		{"format=xml", 400, 0, "want json, text or html"},
 		{"%3Cb%3E=1", 400, 0, "unknown parameter"},
 		{"%zz", 400, 0, "query"},
 	} {
@@ -177,6 +182,50 @@ func TestTopicsPage(t *testing.T) {
 		if rec.Code != http.StatusOK || !strings.HasPrefix(rec.Body.String(), want) || !strings.HasPrefix(rec.Header().Get("Content-Type"), "text/plain") {
 			t.Errorf("%s: %d %s", query, rec.Code, rec.Body)
 		}
+	}
+}
+
+// As a page, /topics shows what records hold as text.
+func TestTopicsHTML(t *testing.T) {
+	t.Parallel()
+	p := registrarPages(t, 30)
+	bad := client(t, func(c *discv5.Config) {
+		c.Entries = func(b *enr.Builder) { b.SetString("client", "<script>alert(1)</script>") }
+	})
+	top := discv5.TopicOf("7")
+	if c, err := bad.RegisterTopic(t.Context(), discv5.ContactOf(p.node.LocalRecord()), top, nil); err != nil || !c.Placed {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	none := pages{node: client(t, nil), access: newAccessList(), count: newCounts(time.Now())}
+	for _, c := range []struct {
+		name, query string
+		from        pages
+		want        []string
+	}{
+		{"topics", "format=html", p, []string{"<b>33</b> of 1,000 ads, <b>30</b> topics", `href="topics?format=html&amp;topic=` + top.String() + `"`, "20 largest of 30", `<a href="./">`}},
+		{"all topics", "format=html&limit=100", p, []string{"<b>33</b>", discv5.TopicOf("29").String()}},
+		{"one topic", "format=html&topic=" + top.String(), p, []string{"<b>4</b> ads", bad.ID().String(), "&lt;script&gt;alert(1)", "all topics"}},
+		{"one ad of it", "format=html&limit=1&topic=" + top.String(), p, []string{"<b>4</b> ads, the first 1 of them"}},
+		{"a topic without ads", "format=html&topic=" + discv5.TopicOf("none").String(), p, []string{"<b>0</b> ads"}},
+		{"no registrar", "format=html", none, []string{"no registrar of topics; see --topics"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rec := httptest.NewRecorder()
+			c.from.handler().ServeHTTP(rec, httptest.NewRequest("GET", "/topics?"+c.query, nil))
+			body := rec.Body.String()
+			if rec.Code != http.StatusOK || rec.Header().Get("Content-Type") != "text/html; charset=utf-8" ||
+				!strings.Contains(rec.Header().Get("Content-Security-Policy"), "default-src 'none'") {
+				t.Fatalf("%d, %v", rec.Code, rec.Header())
+			}
+			for _, want := range c.want {
+				if !strings.Contains(body, want) {
+					t.Errorf("%q is missing", want)
+				}
+			}
+			if strings.Contains(body, "<script") {
+				t.Error("a script is on the page")
+			}
+		})
 	}
 }
 

@@ -118,6 +118,14 @@ const (
 	RequestsRetried
 	RequestsFailed
 
+	// Records in responses to topic requests, besides ads.
+	AuxiliaryReturned
+	// Topic requests of this node's advertisers and searches.
+	AdvertiserAnswered
+	AdvertiserFailed
+	DiscovererAnswered
+	DiscovererFailed
+
 	AnswersWithheld // responses that wait until the requester has answered a PING
 
 	// Requests of this node that the budget for unproven endpoints refused.
@@ -152,6 +160,9 @@ func in(t string) CounterInfo  { return CounterInfo{"messages_received_total", "
 func out(t string) CounterInfo { return CounterInfo{"messages_sent_total", "type", t, helpOut} }
 func refused(cause string) CounterInfo {
 	return CounterInfo{"budget_refused_total", "cause", cause, "Packets that were not sent to endpoints that have not answered, by cause."}
+}
+func topicRequest(result, role string) CounterInfo {
+	return CounterInfo{"topic_requests_" + result + "_total", "role", role, "Topic requests that this node made and that were " + result + ", by role."}
 }
 func plain(name, help string) CounterInfo {
 	return CounterInfo{Metric: name, Help: help}
@@ -206,11 +217,14 @@ var counterInfo = [NumCounters]CounterInfo{
 	BootnodesAnswered: {"bootnode_contacts_total", "result", "answered", "Contacts of bootnodes, by result."},
 	BootnodesFailed:   {"bootnode_contacts_total", "result", "failed", "Contacts of bootnodes, by result."},
 
-	RequestsAnswered: {"requests_total", "result", "answered", "Requests of this node that ended, by result."},
-	RequestsTimedOut: {"requests_total", "result", "timeout", "Requests of this node that ended, by result."},
-	RequestsFailed:   {"requests_total", "result", "failed", "Requests of this node that ended, by result."},
-	AnswersWithheld:  plain("answers_withheld_total", "Requests that were answered after their sender had answered a PING, or never."),
-	BudgetRate:       refused("rate"), BudgetRepeated: refused("repeated"), BudgetUnfunded: refused("unfunded"), BudgetClaims: refused("claims"),
+	RequestsAnswered:   {"requests_total", "result", "answered", "Requests of this node that ended, by result."},
+	RequestsTimedOut:   {"requests_total", "result", "timeout", "Requests of this node that ended, by result."},
+	RequestsFailed:     {"requests_total", "result", "failed", "Requests of this node that ended, by result."},
+	AuxiliaryReturned:  plain("topic_auxiliary_returned_total", "Records of other registrars in responses to topic requests."),
+	AdvertiserAnswered: topicRequest("answered", "advertiser"), AdvertiserFailed: topicRequest("failed", "advertiser"),
+	DiscovererAnswered: topicRequest("answered", "discoverer"), DiscovererFailed: topicRequest("failed", "discoverer"),
+	AnswersWithheld: plain("answers_withheld_total", "Requests that were answered after their sender had answered a PING, or never."),
+	BudgetRate:      refused("rate"), BudgetRepeated: refused("repeated"), BudgetUnfunded: refused("unfunded"), BudgetClaims: refused("claims"),
 	RequestsRetried: plain("requests_retried_total", "Requests sent once more after a timeout, to the same address or to that of the other family."),
 }
 

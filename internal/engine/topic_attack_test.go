@@ -13,9 +13,9 @@ import (
 	"github.com/fastdisc/discv5/topic"
 )
 
-// T21: whoever sees all datagrams of a network, and knows all node IDs, so that they can remove the
-// masks of headers, sees neither a topic nor an ad. Nor does a topic change the record of its
-// advertiser, and a registrar tells nothing to those who do not know the topic.
+// T21: an observer who sees all datagrams of a network, and knows all node IDs, so that they can
+// remove the masks of headers, sees neither a topic nor an ad. Nor does a topic change the record
+// of its advertiser, and a registrar tells nothing to those who do not know the topic.
 func TestT21TopicsAreNotVisible(t *testing.T) {
 	nw := topicNetwork(t, 12, func(int) bool { return true })
 	top := topic.Of("a secret service")
@@ -66,7 +66,7 @@ func TestT21TopicsAreNotVisible(t *testing.T) {
 		t.Error("advertising has changed the record")
 	}
 
-	// Whoever does not know the topic cannot list it, wherever they ask.
+	// An outsider who does not know the topic cannot list it, wherever they ask.
 	outsider := nw.add("99.0.0.1:9000", nil)
 	near := top
 	near[31] ^= 1

@@ -324,6 +324,7 @@ func (r *TopicRun) harvest() bool {
 // topicAnswer reports how a request of a run ended.
 func (w *Worker) topicAnswer(r *TopicRun, id enr.ID, n topic.Node, distances []uint, res Result) {
 	rs := &w.e.topicRuns
+	w.countTopicRequest(r, res.Err)
 	if res.Err != nil {
 		w.noteFailure(id, n.Addr, res)
 		_, s, known := w.e.table.Get(id)
@@ -357,6 +358,18 @@ func (w *Worker) topicAnswer(r *TopicRun, id enr.ID, n topic.Node, distances []u
 	} else {
 		r.search.Answer(w.now, id, ads, auxiliary)
 	}
+}
+
+// countTopicRequest counts a request of a run that has ended.
+func (w *Worker) countTopicRequest(r *TopicRun, err error) {
+	answered, failed := DiscovererAnswered, DiscovererFailed
+	if r.adv != nil {
+		answered, failed = AdvertiserAnswered, AdvertiserFailed
+	}
+	if err != nil {
+		answered = failed
+	}
+	w.counts[answered]++
 }
 
 // grant notes what pays for asking a node that an answer has named. topicRuns.mu is held.

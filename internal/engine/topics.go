@@ -230,6 +230,7 @@ func (w *Worker) register(p *peer, m *codec.RegTopic, body []byte, r *enr.Record
 	w.send(p, buf, c.Append(buf[messageStart:messageStart]))
 	if len(auxiliary) > 0 {
 		w.sendRecords(p, codec.TypeNodes, &m.RequestID, &t.auxPacker, auxiliary, total)
+		w.counts[AuxiliaryReturned] += uint64(len(auxiliary))
 	}
 }
 
@@ -277,6 +278,7 @@ func (w *Worker) handleTopicQuery(p *peer, body []byte) error {
 	}
 	if len(auxiliary) > 0 {
 		w.sendRecords(p, codec.TypeNodes, &m.RequestID, &t.auxPacker, auxiliary, total)
+		w.counts[AuxiliaryReturned] += uint64(len(auxiliary))
 	}
 	return nil
 }

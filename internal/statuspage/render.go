@@ -15,7 +15,7 @@ import (
 // renderInterval is the least time between two renderings: all requests in between get the same.
 const renderInterval = time.Second
 
-//go:embed page.html page.css page.js icon.svg
+//go:embed page.html topics.html page.css page.js icon.svg
 var files embed.FS
 
 // asset is a file of the page. Its path contains a hash of its content, so that browsers may keep
@@ -52,7 +52,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"bars":   func(total int, list []Count) barList { return barList{total, list} },
 	"cpu":    func(v *float64) string { return share(*v) },
 	"plural": func(n uint64, noun string) string { return plural(int(n), noun) },
-}).ParseFS(files, "page.html"))
+}).ParseFS(files, "page.html", "topics.html"))
 
 // barList is a list of groups with bars that show their part of a total.
 type barList struct {
