@@ -43,9 +43,10 @@ func TestT21TopicsAreNotVisible(t *testing.T) {
 		if err := codec.NewDecoder(&id, codec.DefaultProtocol).Decode(datagram, &p); err != nil {
 			t.Fatalf("datagram of %d bytes: %v", len(b), err)
 		}
-		if p.Flag == codec.FlagHandshake {
-			handshakes++ // it has the sender's own record beside its message
-		} else if p.Flag == codec.FlagMessage {
+		switch p.Flag {
+		case codec.FlagHandshake: // it has the sender's own record beside its message
+			handshakes++
+		case codec.FlagMessage:
 			messages++
 		}
 		if shows(b) || shows(datagram) {
