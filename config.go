@@ -74,6 +74,13 @@ type Config struct {
 	// counts and drops them, most of them in the kernel.
 	OtherProtocol OtherProtocolHandler
 
+	// MaySend, if not nil, is called before each system call that sends, from every goroutine that
+	// does: it must be quick. While it returns false the node drops the datagrams that it would
+	// send, and counts them in Stats.Silenced. It is for a node that shares its identity with a
+	// standby, such as one that checks a lease: after a pause of the process, the node must not
+	// answer before it has looked. UpdateRecord and SetBootnodes continue to work.
+	MaySend func() bool
+
 	// NoEndpoint leaves all addresses out of the record, for a node that looks for others but
 	// cannot be reached. Advertise must be empty then, and DetectAddress is off.
 	NoEndpoint bool

@@ -57,6 +57,7 @@ type Node struct {
 	unwatch func() bool // ends the wait for the end of Start's context; closeMu guards it
 
 	unusable atomic.Pointer[[]Event] // bootnodes that cannot be contacted
+	silenced atomic.Uint64           // datagrams; see Config.MaySend
 }
 
 // States of a node.
@@ -81,6 +82,8 @@ var (
 	ErrSelf = engine.ErrSelf
 	// the message does not fit into a packet
 	ErrTooLarge = engine.ErrTooLarge
+	// Config.MaySend does not let the node send
+	ErrSilenced = errors.New("discv5: node may not send")
 	// the request needs a session, as the peer's key is not known, and there is none
 	ErrNoSession = engine.ErrNoSession
 	// the peer asked for a handshake that cannot be made

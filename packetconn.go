@@ -61,6 +61,10 @@ func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 	if at < 0 {
 		at = n.byFam[netaddr.FamilyOf(to.Addr())]
 	}
+	if may := n.cfg.MaySend; may != nil && !may() {
+		n.silenced.Add(1)
+		return fmt.Errorf("discv5: send to %s: %w", to, ErrSilenced)
+	}
 	f.tx.CommitFrom(copy(f.tx.Buffer(), b), to, localOf(via))
 	err := n.groups[at].Conns()[0].WriteBatch(f.tx)
 	if err == nil {

@@ -90,6 +90,11 @@ func (o *sender) flush() {
 
 // write sends what is queued for a listen address.
 func (o *sender) write(at int) {
+	if may := o.n.cfg.MaySend; may != nil && !may() {
+		o.n.silenced.Add(uint64(o.batch[at].Len()))
+		o.batch[at].Reset()
+		return
+	}
 	if f := o.n.cfg.SourceFilter; f != nil {
 		f.Flush() // the answers must pass
 	}

@@ -56,6 +56,8 @@ type Stats struct {
 	Requests    int // requests of this node that wait for an answer
 	Tasks       int // handshakes and record checks that wait for a worker
 	Records     enr.CacheStats
+	// Silenced counts the datagrams that were not sent because Config.MaySend returned false.
+	Silenced uint64
 	// Saves and SaveErrors count the calls of Config.Store that saved, and that failed.
 	Saves, SaveErrors uint64
 }
@@ -77,6 +79,7 @@ func (n *Node) Stats() (s Stats) {
 	s.Table, s.Live, s.TableEvents = t.Len(), t.LiveLen(), t.Counters()
 	s.Requests, s.Tasks = n.engine.Pending(), n.engine.Tasks()
 	s.Records = n.engine.Records().Stats()
+	s.Silenced = n.silenced.Load()
 	s.Saves, s.SaveErrors = n.saver.saves.Load(), n.saver.failures.Load()
 	return s
 }
