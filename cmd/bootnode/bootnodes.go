@@ -281,6 +281,13 @@ func (f *bootnodeFinder) replace(sources []source) error {
 	return f.apply()
 }
 
+// named returns the bootnodes of the settings.
+func (f *bootnodeFinder) named() []source {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.sources)
+}
+
 // forget removes seeds that do not answer.
 func (f *bootnodeFinder) forget(ids []enr.ID) error {
 	f.mu.Lock()

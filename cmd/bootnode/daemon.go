@@ -16,6 +16,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/fleet"
 	"github.com/fastdisc/discv5/internal/netaddr"
 	"github.com/fastdisc/discv5/internal/statuspage"
 	"github.com/fastdisc/discv5/internal/version"
@@ -52,11 +53,27 @@ type daemon struct {
 	warnings    []string // logged after the start has succeeded
 	seeds       []discv5.Contact
 	filter      filterLog
+
+	fleet  *fleetMember  // nil without --fleet
+	tenure *fleet.Tenure // nil without --fleet-identity
 }
 
-// serve runs the node until ctx ends, which is not an error. It logs nothing before every step of
-// the start that can fail has succeeded, so that the error is the only line.
+// serve runs the node until ctx ends, which is not an error. With --fleet-identity the node runs
+// while it is the active one.
 func (d *daemon) serve(ctx context.Context) (err error) {
+	if d.fleet, err = openFleet(d.o, d.log); err != nil {
+		return err
+	}
+	defer d.fleet.close()
+	if d.fleet != nil && d.fleet.lease != nil {
+		return d.serveIdentity(ctx)
+	}
+	return d.serveNode(ctx)
+}
+
+// serveNode runs the node until ctx ends, which is not an error. It logs nothing before every step of
+// the start that can fail has succeeded, so that the error is the only line.
+func (d *daemon) serveNode(ctx context.Context) (err error) {
 	o := d.o
 	d.filter.log = d.log
 	d.count, d.access = newCounts(time.Now()), newAccessList()
@@ -80,6 +97,9 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 		return err
 	}
 	// Save the record before anybody sees it: a crash must not make this node forget it.
+	if err := d.saveShared(d.node.LocalRecord()); err != nil {
+		return err
+	}
 	if err := d.storage.saveFirst(d.node.LocalRecord()); err != nil {
 		return err
 	}
@@ -116,7 +136,9 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 
 // pages returns the pages of the node.
 func (d *daemon) pages() pages {
-	return pages{node: d.node, network: d.network, access: d.access, count: d.count, page: d.page, pprof: d.o.pprof}
+	return pages{
+		node: d.node, network: d.network, access: d.access, count: d.count, page: d.page, fleet: d.fleet, pprof: d.o.pprof,
+	}
 }
 
 // serveHTTP starts the servers of --http and --metrics.
@@ -137,7 +159,7 @@ func (d *daemon) serveHTTP() {
 // before the node can receive anything.
 func (d *daemon) makeNode() error {
 	o := d.o
-	key, warning, err := d.storage.key(o)
+	key, warning, err := d.privateKey()
 	if err != nil {
 		return err
 	}
@@ -157,6 +179,7 @@ func (d *daemon) makeNode() error {
 	if cfg.PreviousAddresses, err = d.storage.addresses(key.ID()); err != nil {
 		return err
 	}
+	d.takeOver(&cfg)
 	known, err := d.storage.seeds()
 	if err != nil {
 		return err
@@ -168,7 +191,7 @@ func (d *daemon) makeNode() error {
 	d.seeds, d.epoch = known, time.Now()
 	d.network = newNetwork(&o.net)
 	o.configureNetwork(&cfg, d.network)
-	cfg.Access, cfg.SaveRecord = d.access.Access, d.storage.saveRecord
+	cfg.Access, cfg.SaveRecord = d.access.Access, d.saveRecord
 	cfg.Bootnodes = append(cfg.Bootnodes, known...)
 	d.node, err = listen(cfg, o, d.log)
 	if errors.Is(err, discv5.ErrConfig) {
@@ -278,11 +301,12 @@ func (d *daemon) work(ctx context.Context) error {
 	beside.Go(func() { d.finder.run(ctx) })
 	beside.Go(func() { d.reloader.run(ctx, d.hup) })
 	beside.Go(func() { d.network.run(ctx, d.node, d.log) })
+	beside.Go(func() { d.fleet.share(ctx, d) })
 	if d.page != nil {
 		beside.Go(func() { d.page.Run(ctx) })
 	}
 	k := newKeeper(d.node, d.storage.store, d.seeds, d.count, time.Now())
-	k.forget = d.finder.forget
+	k.forget, k.failed = d.finder.forget, d.fleet.failed
 	d.manager.ready()
 	if d.started != nil {
 		d.started()

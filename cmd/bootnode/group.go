@@ -228,6 +228,11 @@ func (g *group) health(rw http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	writeHealth(rw, "")
+	for _, d := range g.daemons {
+		if problem := d.fleet.problem(); problem != "" {
+			fmt.Fprintln(rw, "degraded: network "+d.o.name+": fleet: "+problem)
+		}
+	}
 }
 
 // metricsHandler returns the handler of --metrics. Each metric has the label network.

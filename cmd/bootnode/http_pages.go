@@ -28,12 +28,22 @@ type pages struct {
 	access  *accessList
 	count   *counts
 	page    *statuspage.Page // nil without --http
+	fleet   *fleetMember     // nil without --fleet
 	pprof   bool
 }
 
 // health serves /healthz: 200 while the node receives on all its sockets, otherwise 503 with the
 // reason.
-func (p pages) health(rw http.ResponseWriter, _ *http.Request) { writeHealth(rw, p.reason()) }
+//
+// A fleet that does not work is no reason: a second line says that it is degraded.
+func (p pages) health(rw http.ResponseWriter, _ *http.Request) { p.writeHealth(rw, p.reason()) }
+
+func (p pages) writeHealth(rw http.ResponseWriter, reason string) {
+	writeHealth(rw, reason)
+	if problem := p.fleet.problem(); reason == "" && problem != "" {
+		fmt.Fprintln(rw, "degraded: fleet: "+problem)
+	}
+}
 
 // reason returns why the node is not healthy, or "".
 func (p pages) reason() string {

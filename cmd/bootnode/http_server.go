@@ -103,6 +103,9 @@ func (p pages) register(registry prometheus.Registerer) {
 	registry.MustRegister(newCollector(p.node), newAddressCollector(p.node), newTopicCollector(p.node))
 	registry.MustRegister(p.count.collectors(p.access.bans.Load)...)
 	registry.MustRegister(streamCollectors(p.page)...)
+	if p.fleet != nil {
+		registry.MustRegister(newFleetCollector(p.fleet))
+	}
 	if p.network != nil {
 		registry.MustRegister(newForkCollector(p.network, p.node))
 	}

@@ -70,6 +70,7 @@ func newCollector(node *discv5.Node) *collector {
 	gauge("table_live_nodes", "Nodes in the table that have answered a PING and have not failed too often since.", func(s *discv5.Stats) float64 { return float64(s.Live) })
 	gauge("pending_requests", "Requests of this node that wait for a response.", func(s *discv5.Stats) float64 { return float64(s.Requests) })
 	gauge("handshake_tasks", "Handshakes and record checks that wait for a worker.", func(s *discv5.Stats) float64 { return float64(s.Tasks) })
+	count("silenced_total", "Datagrams not sent because the lease of the shared identity had run out.", "", "", func(s *discv5.Stats) uint64 { return s.Silenced })
 	count("sessions_evicted_total", "Sessions evicted by newer ones.", "", "", func(s *discv5.Stats) uint64 { return s.Sessions.Evicted })
 	count("sessions_refused_total", "New sessions refused because none could be evicted.", "", "", func(s *discv5.Stats) uint64 { return s.Sessions.Refused })
 	count("sessions_expired_total", "Sessions that ended because they were idle.", "", "", func(s *discv5.Stats) uint64 { return s.Sessions.Expired })

@@ -25,6 +25,7 @@ var withoutFlag = map[string]string{
 	"PacketConns":        "a program's sockets",
 	"Conns":              "a program's transports",
 	"OtherProtocol":      "a program's function",
+	"MaySend":            "a program's function",
 	"NoEndpoint":         "a bootnode that cannot be reached is of no use",
 	"Advertise":          "--extip: as other bootnodes call it",
 	"Entries":            "a program's function",

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/fleet"
 	"github.com/fastdisc/discv5/internal/statuspage"
 	"github.com/fastdisc/discv5/limits"
 )
@@ -120,12 +123,25 @@ func restartNeeded(started, now *options) (names []string) {
 	return names
 }
 
-// accessList holds the bans and networks of the settings in the form that the node uses. check is
-// safe for concurrent use; the other methods are not.
+// accessList holds the bans and networks of the settings, and the bans of a fleet, in the form that
+// the node uses.
 type accessList struct {
 	*limits.Access
+	bans atomic.Int64 // number of rules
+
+	mu    sync.Mutex
+	own   []limits.Rule // of the settings
+	since map[limits.Target]ownBan
+	fleet []limits.Rule // of other members
 	rules []limits.Rule // in force
-	bans  atomic.Int64  // number of rules
+
+	networks []netip.Prefix // of the settings
+}
+
+// ownBan is when a rule of the settings came into force.
+type ownBan struct {
+	length time.Duration
+	at     time.Time
 }
 
 func newAccessList() *accessList { return &accessList{Access: limits.NewAccess(0)} }
@@ -135,16 +151,75 @@ func (*accessList) check(rules []limits.Rule, networks []netip.Prefix) error {
 	return newAccessList().apply(0, rules, networks)
 }
 
-// apply replaces the rules and networks. If check accepts them, apply does not fail halfway. now is
-// the time since the node was created. A ban that is in force with the same time keeps its end.
+// apply replaces the rules and networks of the settings. If check accepts them, apply does not fail
+// halfway. now is the time since the node was created. A ban that is in force with the same time
+// keeps its end.
 func (a *accessList) apply(now time.Duration, rules []limits.Rule, networks []netip.Prefix) error {
-	if err := a.Update(now, limits.Ban, a.rules, rules); err != nil {
-		return fmt.Errorf("bans: %w", err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.set(now, rules, a.fleet); err != nil {
+		return err
 	}
-	a.rules = rules
-	a.bans.Store(int64(len(rules)))
+	since := make(map[limits.Target]ownBan, len(rules))
+	for _, r := range rules {
+		b := a.since[r.Target]
+		if b.at.IsZero() || b.length != r.For {
+			b = ownBan{r.For, time.Now()}
+		}
+		since[r.Target] = b
+	}
+	a.since, a.networks = since, networks
 	if err := a.Restrict(networks); err != nil {
 		return fmt.Errorf("networks: %w", err)
 	}
 	return nil
+}
+
+// applyFleet replaces the bans of other members. Those of the settings win. Banned nodes leave the
+// table.
+func (a *accessList) applyFleet(now time.Duration, rules []limits.Rule, node *discv5.Node) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.set(now, a.own, rules); err != nil {
+		return err
+	}
+	return node.Restrict(a.networks...) // the same networks; it looks at all nodes
+}
+
+// set replaces all rules. a.mu is held.
+func (a *accessList) set(now time.Duration, own, others []limits.Rule) error {
+	rules := slices.Clip(own)
+	if len(others) > 0 {
+		named := make(map[limits.Target]bool, len(own))
+		for _, r := range own {
+			named[r.Target] = true
+		}
+		for _, r := range others {
+			if !named[r.Target] {
+				rules = append(rules, r)
+			}
+		}
+	}
+	if err := a.Update(now, limits.Ban, a.rules, rules); err != nil {
+		return fmt.Errorf("bans: %w", err)
+	}
+	a.own, a.fleet, a.rules = own, others, rules
+	a.bans.Store(int64(len(rules)))
+	return nil
+}
+
+// shared returns the bans of the settings for the fleet.
+func (a *accessList) shared() (list []fleet.Ban) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range a.own {
+		b := fleet.Ban{Target: r.Target}
+		if r.For > 0 {
+			if b.Until = a.since[r.Target].at.Add(r.For); !b.Until.After(time.Now()) {
+				continue
+			}
+		}
+		list = append(list, b)
+	}
+	return list
 }

@@ -16,6 +16,7 @@ import (
 type serviceManager struct {
 	log      *slog.Logger
 	quiet    bool          // one of several networks: the group of them notifies
+	standby  bool          // the node comes and goes: whoever runs it says ready and stopping
 	watchdog time.Duration // maximum time between notifications; 0 for no watchdog
 }
 
@@ -39,7 +40,11 @@ func (m *serviceManager) send(state string) {
 }
 
 // ready says that the start is complete.
-func (m *serviceManager) ready() { m.send(sdnotify.SdNotifyReady) }
+func (m *serviceManager) ready() {
+	if !m.standby {
+		m.send(sdnotify.SdNotifyReady)
+	}
+}
 
 // reloading says that a reload begins. Type=notify-reload needs the time.
 func (m *serviceManager) reloading() {
@@ -57,7 +62,20 @@ func (m *serviceManager) reloaded(err error) {
 }
 
 // stopping says that the daemon stops.
-func (m *serviceManager) stopping() { m.send(sdnotify.SdNotifyStopping) }
+func (m *serviceManager) stopping() {
+	if !m.standby {
+		m.send(sdnotify.SdNotifyStopping)
+	}
+}
+
+// waiting resets the watchdog while no node runs.
+func (m *serviceManager) waiting(text string) {
+	state := "STATUS=" + text
+	if m.watchdog > 0 {
+		state = sdnotify.SdNotifyWatchdog + "\n" + state
+	}
+	m.send(state)
+}
 
 // alive resets the watchdog and sets the text that systemctl status shows.
 func (m *serviceManager) alive(s discv5.Stats) {

@@ -72,7 +72,8 @@ type options struct {
 	reachMisses int
 	reachRetry  time.Duration
 
-	net chainOptions
+	net   chainOptions
+	fleet fleetOptions
 
 	name, where string     // of a [[network]]: its name, and its file and line
 	networkList []*options // of the [[network]] tables; empty for one network
@@ -142,6 +143,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.BoolVar(&o.noGSO, "no-gso", false, "send without UDP_SEGMENT, for network cards that corrupt such packets, and receive without UDP_GRO")
 	o.filter.addFlags(f)
 	f.StringArrayVar(&o.xdpIn, "xdp", nil, "network `IFACE` to receive from with AF_XDP, past the firewall; IFACE=native does without zero-copy, IFACE=generic works with every driver; repeatable")
+	o.fleet.addFlags(f)
 	f.DurationVar(&o.save, "save-interval", defaultSaveInterval, "`TIME` between saves of the known nodes")
 	f.StringVar(&o.config, "config", "", "`FILE` in TOML with settings; its keys are the names of these flags")
 	f.BoolVar(&o.print, "print-config", false, "print all settings as such a file, and exit")
@@ -189,6 +191,7 @@ var sections = []struct {
 	{"Limits", []string{"max-sessions", "bucket-limits", "table-limits", "exempt-private"}},
 	{"Topics", []string{"topics", "topics-capacity", "topics-wait-scale"}},
 	{"Source filter (Linux)", filterFlags},
+	{"Fleet", fleetFlags},
 	{"Key and data", []string{"datadir", "nodekey", "nodekeyhex", "save-interval"}},
 	{"HTTP", []string{"http", "metrics", "http-vhosts", "pprof"}},
 	{"Log", []string{"log-level", "log-json", "log-status"}},

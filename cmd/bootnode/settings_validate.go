@@ -80,7 +80,7 @@ func (o *options) validateNode() error {
 	if len(o.addrs) == 0 {
 		return fmt.Errorf("%s is empty", o.from("addr"))
 	}
-	for _, step := range []func() error{o.checkKey, o.parseAddrs, o.parseXDP, o.parseNAT, o.checkReach, o.checkTopics, o.parseLimits, o.parseFilter, o.parseNetworks, o.parseChain, o.readBans, o.readSources} {
+	for _, step := range []func() error{o.checkKey, o.parseAddrs, o.parseXDP, o.parseNAT, o.checkReach, o.checkTopics, o.parseLimits, o.parseFilter, o.parseNetworks, o.parseChain, o.parseFleet, o.readBans, o.readSources} {
 		if err := step(); err != nil {
 			return err
 		}

@@ -110,6 +110,7 @@ func (d *daemon) conditions() (list []statuspage.Condition) {
 	warn(!c.persistent.Load(), "The bootnode runs without persistence: a restart loses its known nodes and changes of its record")
 	warn(c.saveFails.Load(), "The known nodes cannot be saved")
 	warn(!c.lastGood.Load(), "The last reload of the settings failed; the old settings are in force")
+	list = append(list, d.fleet.conditions()...)
 	warn(d.mapping != nil && !c.natKnown.Load(), "--nat has not found the external endpoint")
 	return list
 }

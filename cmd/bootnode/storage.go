@@ -258,6 +258,7 @@ type keeper struct {
 	epoch   time.Time                  // of the tracker's times
 	tracker *failed.Tracker
 	forget  func([]enr.ID) error // removes failed seeds from the bootnodes
+	failed  func([]enr.ID)       // tells the fleet; nil for nobody
 	count   *counts
 
 	address addressKeeper
@@ -303,6 +304,9 @@ func (k *keeper) save(now time.Time, all bool) (written int, err error) {
 		}
 	}
 	lost, silent := k.tracker.Failed(now.Sub(k.epoch))
+	if len(lost) > 0 && k.failed != nil {
+		k.failed(lost)
+	}
 	if len(silent) > 0 {
 		err = k.forget(silent)
 	}

@@ -53,7 +53,7 @@ func (h *handle) do(ctx context.Context, f func(context.Context, jetstream.KeyVa
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("no answer within %v: %w", callTimeout, err)
 		}
-		return fmt.Errorf("fleet: bucket %s: %w", h.bucket.Name, err)
+		return fmt.Errorf("bucket %s: %w", h.bucket.Name, err)
 	}
 	return err
 }
@@ -74,7 +74,7 @@ func (h *handle) each(ctx context.Context, f func(e jetstream.KeyValueEntry) boo
 		h.mu.Lock()
 		h.kv = nil
 		h.mu.Unlock()
-		return fmt.Errorf("fleet: read bucket %s: %w", h.bucket.Name, err)
+		return fmt.Errorf("read bucket %s: %w", h.bucket.Name, err)
 	}
 	// The watcher blocks while nobody takes its entries, so the rest is taken too.
 	defer func() {
@@ -88,14 +88,14 @@ func (h *handle) each(ctx context.Context, f func(e jetstream.KeyValueEntry) boo
 		select {
 		case e, ok := <-w.Updates():
 			if !ok {
-				return fmt.Errorf("fleet: read bucket %s: ended after %d entries", h.bucket.Name, n)
+				return fmt.Errorf("read bucket %s: ended after %d entries", h.bucket.Name, n)
 			}
 			if e == nil || !f(e) {
 				return nil
 			}
 			timer.Reset(idleTimeout)
 		case <-ctx.Done():
-			return fmt.Errorf("fleet: read bucket %s: no entry for %v, after %d", h.bucket.Name, idleTimeout, n)
+			return fmt.Errorf("read bucket %s: no entry for %v, after %d", h.bucket.Name, idleTimeout, n)
 		}
 	}
 }

@@ -24,8 +24,9 @@ type Conn struct {
 	js  jetstream.JetStream
 	log *slog.Logger
 
-	mu    sync.Mutex
-	state State
+	mu     sync.Mutex
+	state  State
+	before bool // has been connected
 }
 
 // State is the state of a connection.
@@ -85,15 +86,21 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	return d.Dialer.Dial(network, address)
 }
 
-// callTimeout bounds calls whose context has no deadline.
-const callTimeout = 3 * time.Second
+const (
+	// callTimeout bounds calls whose context has no deadline.
+	callTimeout = 3 * time.Second
+	// createTimeout bounds the creation of a bucket or stream: a cluster that has just started
+	// elects leaders first.
+	createTimeout = 10 * time.Second
+)
 
 func (c *Conn) connected(nc *nats.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if nc.Stats().Reconnects > 0 && !c.state.Connected {
-		c.state.Reconnects = nc.Stats().Reconnects
+	if c.before {
+		c.state.Reconnects++
 	}
+	c.before = true
 	c.state.Connected, c.state.Server, c.state.Since = true, nc.ConnectedUrlRedacted(), time.Now()
 	c.log.Info("connected to the fleet", "server", c.state.Server)
 }
@@ -167,4 +174,8 @@ func (c *Conn) check() error {
 // within returns ctx with the deadline of a call, unless it has an earlier one.
 func within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, callTimeout)
+}
+
+func creating(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, createTimeout)
 }

@@ -28,11 +28,11 @@ const (
 var (
 	// ErrIdentity: the identity in the store has another key than this member, or one that this
 	// member cannot open. A retry does not help.
-	ErrIdentity = errors.New("fleet: the identity belongs to another key")
+	ErrIdentity = errors.New("the identity belongs to another key")
 	// ErrLost: another member has the lease.
-	ErrLost = errors.New("fleet: another member has taken over")
+	ErrLost = errors.New("another member has taken over")
 	// ErrSeq: a record is older than the one that the fleet knows.
-	ErrSeq = errors.New("fleet: the sequence number would fall back")
+	ErrSeq = errors.New("the sequence number would fall back")
 )
 
 // LeaseConfig says who competes for which identity.
@@ -74,8 +74,10 @@ type LeaseState struct {
 	Holder string // member that holds the lease, as far as known
 	ID     enr.ID // of the identity; zero while nobody has used it
 	Err    string // why the last access to the lease failed; empty if it succeeded
-	Taken  uint64 // times that this member became active
-	Lost   uint64 // times that another one took over
+	// ErrSince is when accesses began to fail.
+	ErrSince time.Time
+	Taken    uint64 // times that this member became active
+	Lost     uint64 // times that another one took over
 }
 
 // Role is what a member does for an identity.
@@ -160,9 +162,14 @@ func (l *Lease) note(change func(*LeaseState)) {
 // noteErr keeps an error of an access for State.
 func (l *Lease) noteErr(err error) {
 	l.note(func(s *LeaseState) {
-		if s.Err = ""; err != nil {
-			s.Err = oneLine(err)
+		text := ""
+		if err != nil {
+			text = oneLine(err)
 		}
+		if s.Err == "" && text != "" {
+			s.ErrSince = time.Now()
+		}
+		s.Err = text
 	})
 }
 
@@ -229,9 +236,9 @@ func (l *Lease) try(ctx context.Context, seen *observation) (*Tenure, error) {
 	if revision > 0 {
 		switch _, err := decode(b, maxLeaseValue, &v); {
 		case errors.Is(err, errVersion):
-			return nil, fmt.Errorf("fleet: the lease is %w: upgrade this member", err)
+			return nil, fmt.Errorf("the lease is %w: upgrade this member", err)
 		case err != nil && l.cfg.Key == nil:
-			return nil, fmt.Errorf("fleet: the lease is %w", err)
+			return nil, fmt.Errorf("the lease is %w", err)
 		case err != nil: // somebody has damaged it; this member can repair it
 			v = leaseValue{}
 		}

@@ -25,6 +25,9 @@ const (
 	scanRatio = 50
 	scanMin   = 30 * time.Second
 	scanMax   = 10 * time.Minute
+	// A look that something asks for comes sooner.
+	wakeRatio = 5
+	wakeMin   = time.Second
 	// retryPause follows a failure.
 	retryPause = time.Second
 )
@@ -120,8 +123,11 @@ type MemberState struct {
 	Bans    int         // bans of other members that are in force
 	// Problem says in a single line why the fleet does not work; it is empty if it does.
 	Problem string
+	// ProblemSince is when it began.
+	ProblemSince time.Time
 
 	problems [numOperations]string
+	since    [numOperations]time.Time
 }
 
 // Operations of a member, each with its own problem.
@@ -165,6 +171,11 @@ func (m *Member) SetNode(n *Node) {
 	}
 	m.node = n
 	m.mu.Unlock()
+	m.wake()
+}
+
+// wake asks for a look at all nodes soon.
+func (m *Member) wake() {
 	select {
 	case m.kick <- struct{}{}:
 	default:
@@ -217,6 +228,9 @@ func (m *Member) problem(op operation, err error) {
 	if old := m.state.problems[op]; old == "" && text != "" && !errors.Is(err, ErrUnreachable) && !errors.Is(err, context.Canceled) {
 		m.cfg.Log.Warn("the fleet does not do what it should", "err", text)
 	}
+	if (m.state.problems[op] == "") != (text == "") {
+		m.state.since[op] = time.Now()
+	}
 	m.state.problems[op] = text
 }
 
@@ -232,19 +246,18 @@ func (m *Member) State() MemberState {
 		l := m.cfg.Lease.State()
 		s.Lease = &l
 	}
-	if !conn.Connected {
-		s.Problem = "no server of the fleet is connected"
+	switch {
+	case !conn.Connected:
+		s.Problem, s.ProblemSince = "no server of the fleet is connected", conn.Since
 		if conn.Err != "" {
 			s.Problem += ": " + conn.Err
 		}
-		return s
-	}
-	if s.Lease != nil && s.Lease.Err != "" {
-		s.Problem = s.Lease.Err
-		return s
-	}
-	if i := slices.IndexFunc(s.problems[:], func(p string) bool { return p != "" }); i >= 0 {
-		s.Problem = s.problems[i]
+	case s.Lease != nil && s.Lease.Err != "":
+		s.Problem, s.ProblemSince = s.Lease.Err, s.Lease.ErrSince
+	default:
+		if i := slices.IndexFunc(s.problems[:], func(p string) bool { return p != "" }); i >= 0 {
+			s.Problem, s.ProblemSince = s.problems[i], s.since[i]
+		}
 	}
 	return s
 }

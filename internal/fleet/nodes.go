@@ -123,34 +123,37 @@ func (s *sample) add(c candidate) {
 func (m *Member) scans(ctx context.Context) {
 	for {
 		begin := time.Now()
-		wait := scanMax
+		wait, soon := scanMax, time.Duration(0)
 		if n := m.current(); n != nil {
 			err := m.scan(ctx, n)
 			m.problem(opScan, err)
-			wait = min(max(scanRatio*time.Since(begin), scanMin), scanMax)
+			took := time.Since(begin)
+			wait, soon = min(max(scanRatio*took, scanMin), scanMax), max(wakeRatio*took, wakeMin)
 			wait += rand.N(wait / 10)
 			if err != nil {
 				m.counts.add(ReadsFailed)
-				wait = retryPause
+				wait, soon = retryPause, retryPause
 			}
 		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			return
 		case <-m.kick:
-		case <-time.After(wait):
+			m.tryCached(ctx)
+			timer.Reset(min(wait, soon))
+			select {
+			case <-ctx.Done():
+				return
+			case <-timer.C:
+			}
+		case <-timer.C:
 		}
 	}
 }
 
 // scan looks at all nodes once, and hands candidates to the node.
 func (m *Member) scan(ctx context.Context, n *Node) error {
-	m.mu.Lock()
-	cached := m.cached
-	m.mu.Unlock()
-	if n.Try != nil && len(cached) > 0 { // of the time as standby
-		m.try(ctx, n, cached)
-	}
 	var byDistance [257]sample
 	oldest := time.Now().Add(-nodeTTL - maxAhead).Unix()
 	latest := time.Now().Add(maxAhead).Unix()
@@ -215,11 +218,21 @@ func (m *Member) scan(ctx context.Context, n *Node) error {
 		m.mu.Unlock()
 		return nil
 	}
-	m.mu.Lock()
-	m.cached = nil
-	m.mu.Unlock()
 	m.try(ctx, n, records)
 	return nil
+}
+
+// tryCached hands the candidates of the time as standby to the node that runs now.
+func (m *Member) tryCached(ctx context.Context) {
+	m.mu.Lock()
+	n, cached := m.node, m.cached
+	if n == nil || n.Try == nil {
+		m.mu.Unlock()
+		return
+	}
+	m.cached = nil
+	m.mu.Unlock()
+	m.try(ctx, n, cached)
 }
 
 // try hands candidates to the node.

@@ -30,7 +30,7 @@ func (c *Conn) KeyValue(ctx context.Context, b Bucket) (jetstream.KeyValue, erro
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := within(ctx)
+	ctx, cancel := creating(ctx)
 	defer cancel()
 	kv, err := c.js.KeyValue(ctx, b.Name)
 	if !errors.Is(err, jetstream.ErrBucketNotFound) {
@@ -56,7 +56,7 @@ func (c *Conn) Stream(ctx context.Context, cfg jetstream.StreamConfig) (jetstrea
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := within(ctx)
+	ctx, cancel := creating(ctx)
 	defer cancel()
 	stream, err := c.js.Stream(ctx, cfg.Name)
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {

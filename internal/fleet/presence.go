@@ -97,13 +97,19 @@ func (m *Member) beat(ctx context.Context) error {
 		return err
 	}
 	m.mu.Lock()
+	came := false
 	for name, p := range read {
-		if old := m.others[name]; old != nil && old.revision == p.revision {
+		old := m.others[name]
+		if old != nil && old.revision == p.revision {
 			p.at = old.at
 		}
+		came = came || p.record != nil && (old == nil || old.record == nil)
 	}
 	m.others = read
 	m.mu.Unlock()
+	if came { // its node is a candidate
+		m.wake()
+	}
 	if twin {
 		return errors.New("another process uses the name " + m.cfg.Name + " in this fleet")
 	}

@@ -177,7 +177,7 @@ func (t *Tenure) SaveRecord(ctx context.Context, r *enr.Record) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("fleet: save the record: %w", err)
+		return fmt.Errorf("save the record: %w", err)
 	}
 	return nil
 }
