@@ -71,8 +71,8 @@ func (d *daemon) serve(ctx context.Context) (err error) {
 	return d.serveNode(ctx)
 }
 
-// serveNode runs the node until ctx ends, which is not an error. It logs nothing before every step of
-// the start that can fail has succeeded, so that the error is the only line.
+// serveNode runs the node until ctx ends, which is not an error. It logs nothing before every step
+// of the start that can fail has succeeded, so that the error is the only line.
 func (d *daemon) serveNode(ctx context.Context) (err error) {
 	o := d.o
 	d.filter.log = d.log

@@ -10,7 +10,8 @@ import (
 // so a lease would still look valid after a resume.
 func now() time.Duration {
 	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil { // never on Linux 2.6.39 and later
+	// never on Linux 2.6.39 and later
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		return fallbackNow()
 	}
 	return time.Duration(ts.Nano())

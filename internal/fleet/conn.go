@@ -51,7 +51,7 @@ func Open(cfg Config) (*Conn, error) {
 	}
 	options = append(options,
 		nats.ConnectHandler(c.connected), nats.ReconnectHandler(c.connected),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { c.disconnected(err) }),
+		nats.DisconnectErrHandler(c.disconnected),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.failed(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.failed(err) }),
 	)
@@ -101,11 +101,11 @@ func (c *Conn) connected(nc *nats.Conn) {
 		c.state.Reconnects++
 	}
 	c.before = true
-	c.state.Connected, c.state.Server, c.state.Since = true, nc.ConnectedUrlRedacted(), time.Now()
+	c.state.Connected, c.state.Server, c.state.Since, c.state.Err = true, nc.ConnectedUrlRedacted(), time.Now(), ""
 	c.log.Info("connected to the fleet", "server", c.state.Server)
 }
 
-func (c *Conn) disconnected(err error) {
+func (c *Conn) disconnected(nc *nats.Conn, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	was := c.state.Connected
@@ -115,7 +115,7 @@ func (c *Conn) disconnected(err error) {
 	if err != nil {
 		c.state.Err = oneLine(err)
 	}
-	if was {
+	if was && !nc.IsClosed() {
 		c.log.Warn("the connection to the fleet ended", "err", c.state.Err)
 	}
 }

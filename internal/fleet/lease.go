@@ -247,7 +247,8 @@ func (l *Lease) try(ctx context.Context, seen *observation) (*Tenure, error) {
 	wait := max(l.cfg.Duration, min(time.Duration(v.Duration)*time.Millisecond, maxLease))
 	switch {
 	case t-seen.since >= wait:
-	case v.Released && seen.follows: // seen here, so that it is no old state of a store that lost data
+	// seen here, so that it is no old state of a store that lost data
+	case v.Released && seen.follows:
 	case v.Instance == l.instance: // of this process, which has no tenure
 	default:
 		return nil, nil

@@ -471,8 +471,8 @@ func TestStrangeLeases(t *testing.T) {
 	}
 }
 
-// TestStoreLosesLease: the store loses the lease, or falls back to an older state, while a member is
-// active. It continues, and no standby takes over.
+// TestStoreLosesLease: the store loses the lease, or falls back to an older state, while a member
+// is active. It continues, and no standby takes over.
 func TestStoreLosesLease(t *testing.T) {
 	for _, test := range []struct {
 		name string

@@ -19,9 +19,9 @@ const (
 	maxNodeValue = 2 << 10
 	// nodeTTL is how long the fleet keeps a node that no member sees.
 	nodeTTL = 24 * time.Hour
-	// seenStep is the smallest change of the time that a node was last seen that is worth a write,
-	// by any member.
-	seenStep = 5 * time.Minute
+	// refreshStep is the smallest change of the time that a node was last seen that is worth a
+	// write, by any member.
+	refreshStep = 5 * time.Minute
 	// maxNodeScore is the highest score, as in the bootnode's own store.
 	maxNodeScore = 100
 	// maxSeenBy bounds the members that an entry names.
@@ -67,7 +67,7 @@ type nodeValue struct {
 	V      int      `json:"v"`
 	Record string   `json:"enr"`
 	Seen   int64    `json:"seen"`  // Unix seconds of its last answer
-	Score  int      `json:"score"` // grows each time that it is seen seenStep later; failures halve it
+	Score  int      `json:"score"` // grows each time that it is seen refreshStep later; failures halve it
 	By     []string `json:"by"`    // the last members that have seen it, the latest first
 }
 
@@ -317,7 +317,7 @@ func (m *Member) write(ctx context.Context) error {
 	for _, s := range n.Seen() {
 		id := s.Record.ID()
 		w := m.written[id]
-		due := w.seq != s.Record.Seq() || s.At.Sub(w.at) >= seenStep
+		due := w.seq != s.Record.Seq() || s.At.Sub(w.at) >= refreshStep
 		w.mark = m.round
 		m.written[id] = w
 		switch {
@@ -361,7 +361,7 @@ func (m *Member) writeNode(ctx context.Context, s Seen) error {
 			old := c.value
 			r, err := old.record(id)
 			known := err == nil && r.Seq() >= s.Record.Seq()
-			if gap := s.At.Unix() - old.Seen; known && gap < int64(seenStep/time.Second) && gap > -int64(maxAhead/time.Second) {
+			if gap := s.At.Unix() - old.Seen; known && gap < int64(refreshStep/time.Second) && gap > -int64(maxAhead/time.Second) {
 				m.counts.add(NodesCurrent)
 				return nil
 			}
@@ -380,7 +380,7 @@ func (m *Member) writeNode(ctx context.Context, s Seen) error {
 	})
 }
 
-// wrote counts the result of a write. One that another member has made meanwhile is as good.
+// wrote counts the result of a write. A write of another member does as well.
 func (m *Member) wrote(err error) error {
 	switch {
 	case err == nil:

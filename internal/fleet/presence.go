@@ -79,7 +79,7 @@ func (m *Member) beat(ctx context.Context) error {
 	}
 	m.noteWrite()
 	read := make(map[string]*presence)
-	twin := false
+	duplicate := false
 	err = m.members.each(ctx, func(e jetstream.KeyValueEntry) bool {
 		p, instance, err := m.readMember(e)
 		if err != nil {
@@ -87,7 +87,7 @@ func (m *Member) beat(ctx context.Context) error {
 			return true
 		}
 		if e.Key() == m.cfg.Name && instance != m.instance {
-			twin = true
+			duplicate = true
 		}
 		read[e.Key()] = p
 		return len(read) < maxMembers
@@ -110,7 +110,7 @@ func (m *Member) beat(ctx context.Context) error {
 	if came { // its node is a candidate
 		m.wake()
 	}
-	if twin {
+	if duplicate {
 		return errors.New("another process uses the name " + m.cfg.Name + " in this fleet")
 	}
 	return nil

@@ -20,7 +20,7 @@ const MinSecret = 32
 const (
 	saltSize  = 16
 	nonceSize = 12
-	tagSize   = 16
+	gcmTag    = 16
 )
 
 // sealer returns the cipher for a salt. The name of the identity is part of the derivation, so a
@@ -43,7 +43,7 @@ func sealer(secret []byte, identity string, salt []byte) cipher.AEAD {
 
 // seal encrypts a key.
 func seal(secret []byte, identity string, key *enr.PrivateKey) []byte {
-	out := make([]byte, saltSize+nonceSize, saltSize+nonceSize+enr.PrivateKeySize+tagSize)
+	out := make([]byte, saltSize+nonceSize, saltSize+nonceSize+enr.PrivateKeySize+gcmTag)
 	_, _ = rand.Read(out) // never fails
 	scalar := key.Bytes()
 	defer clear(scalar[:])
@@ -52,7 +52,7 @@ func seal(secret []byte, identity string, key *enr.PrivateKey) []byte {
 
 // open decrypts a key. The error wraps ErrIdentity.
 func open(secret []byte, identity string, sealed []byte) (*enr.PrivateKey, error) {
-	if len(sealed) != saltSize+nonceSize+enr.PrivateKeySize+tagSize {
+	if len(sealed) != saltSize+nonceSize+enr.PrivateKeySize+gcmTag {
 		return nil, fmt.Errorf("%w: the key in the store has %d bytes", ErrIdentity, len(sealed))
 	}
 	salt, nonce, text := sealed[:saltSize], sealed[saltSize:saltSize+nonceSize], sealed[saltSize+nonceSize:]

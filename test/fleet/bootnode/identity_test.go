@@ -1,0 +1,137 @@
+package bootnode
+
+import (
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/internal/proctest"
+)
+
+// takeoverTime is how long a standby may take to answer after a failure.
+const takeoverTime = 10 * time.Second
+
+// TestIdentity: two bootnodes share an identity. Whatever happens to the active one, the standby
+// answers within ten seconds, with a sequence number that does not fall back, and no two of them
+// ever answer.
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	whole := t // what a part starts lasts until the end
+	c := startCluster(t, 3, "")
+	_, js := c.connect(t)
+	key := newKey(t)
+	file := keyFile(t, key)
+	links, urls := c.proxies(t)
+	// The first one reaches the fleet through proxies.
+	a := newMember(t, "a", urls, "--fleet-identity", "main", "--nodekey", file).start(t)
+	p := probe(t, key, a.addr)
+	p.end()
+	b := newMember(t, "b", c.urls(), "--fleet-identity", "main", "--nodekey", file)
+	p = probe(t, key, a.addr, b.addr)
+	p.waitFor(t, 0, time.Now())
+	b.start(t)
+	proctest.Eventually(t, "the second one stands by", func() bool { return b.metric(t, `fleet_role{role="standby"}`) == 1 })
+	if body, code := get(b.web + "/healthz"); code != 200 {
+		t.Errorf("health of a standby: %d %s", code, body)
+	}
+	members := []*member{a, b}
+	active := 0
+	// takeover expects that the other one answers soon after a failure that happened at a moment.
+	takeover := func(t *testing.T, failed time.Time) {
+		t.Helper()
+		other := 1 - active
+		took := p.waitFor(t, other, failed).Sub(failed)
+		t.Logf("the standby answered after %v", took.Round(10*time.Millisecond))
+		if took > takeoverTime {
+			t.Errorf("the standby took %v", took)
+		}
+		active = other
+		p.check(t)
+	}
+	standsBy := func(m *member) {
+		t.Helper()
+		proctest.Eventually(t, m.name+" stands by", func() bool { return m.metric(t, `fleet_role{role="standby"}`) == 1 })
+	}
+
+	t.Run("killed", func(t *testing.T) {
+		killed := members[active]
+		failed := time.Now()
+		killed.p.End(t, os.Kill)
+		takeover(t, failed)
+		killed.start(whole)
+		standsBy(killed)
+	})
+	t.Run("ended", func(t *testing.T) {
+		ended := members[active]
+		if code := ended.p.End(t, syscall.SIGTERM); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		takeover(t, time.Now())
+		ended.start(whole)
+		standsBy(ended)
+	})
+	t.Run("paused", func(t *testing.T) {
+		if active == 1 { // each of them is paused once, in turn
+			t.Log("the second one is paused")
+		}
+		paused := members[active]
+		failed := time.Now()
+		paused.p.Signal(t, syscall.SIGSTOP)
+		takeover(t, failed)
+		before := p.count(1 - active)
+		paused.p.Signal(t, syscall.SIGCONT)
+		standsBy(paused)
+		time.Sleep(time.Second)
+		if n := p.count(1-active) - before; n != 0 {
+			t.Errorf("a bootnode that was replaced during a pause has answered %d times", n)
+		}
+		p.check(t)
+	})
+	t.Run("partitioned", func(t *testing.T) {
+		if active != 0 { // the first one has the proxies
+			failed := time.Now()
+			members[active].p.End(t, os.Kill)
+			takeover(t, failed)
+			members[1].start(whole)
+			standsBy(members[1])
+		}
+		failed := time.Now()
+		for _, l := range links {
+			l.set(true)
+		}
+		takeover(t, failed)
+		if s := a.metric(t, "silenced_total"); s < 1 {
+			t.Errorf("the bootnode behind the partition has dropped %v datagrams", s)
+		}
+		before := p.count(0)
+		for _, l := range links {
+			l.set(false)
+		}
+		standsBy(a)
+		if n := p.count(0) - before; n != 0 {
+			t.Errorf("after the partition the bootnode that was replaced has answered %d times", n)
+		}
+		p.check(t)
+	})
+	t.Run("leader killed", func(t *testing.T) {
+		leader := c.leader(t, js, "discv5-default_leases")
+		answered := p.count(0) + p.count(1)
+		leader.kill(t)
+		killed := time.Now()
+		// Servers elect a new leader in up to nine seconds. The active one may be silent meanwhile.
+		gap := time.Duration(0)
+		for last := time.Now(); time.Since(killed) < 15*time.Second; time.Sleep(10 * time.Millisecond) {
+			if n := p.count(0) + p.count(1); n != answered {
+				answered, last = n, time.Now()
+			}
+			gap = max(gap, time.Since(last))
+		}
+		t.Logf("the longest time without an answer was %v", gap.Round(10*time.Millisecond))
+		if gap > takeoverTime {
+			t.Errorf("nobody has answered for %v", gap)
+		}
+		p.check(t)
+		leader.start(whole)
+	})
+}
