@@ -33,7 +33,8 @@ type labelSet map[string]bool
 // value is not on the page.
 func servedMetrics(t *testing.T) map[string]labelSet {
 	// --bootnodes replaces the published bootnodes, which tests must not contact.
-	chain := []string{"--network", "sepolia", "--layer", "execution", "--http", anyPort}
+	// Nothing listens at the address of the fleet, whose metrics are served all the same.
+	chain := []string{"--network", "sepolia", "--layer", "execution", "--http", anyPort, "--fleet", "nats://127.0.0.1:9"}
 	a := start(t, t.TempDir(), append(chain, "--bootnodes", "")...)
 	b := start(t, t.TempDir(), append(chain, "--bootnodes", a.record.String())...)
 	other := start(t, t.TempDir(), "--bootnodes", b.record.String())

@@ -46,11 +46,15 @@ func newFleetCollector(f *fleetMember) *fleetCollector {
 	add(prometheus.GaugeValue, "fleet_members", "Members whose heartbeat arrives, this one included.", func(s *fleet.MemberState) float64 { return float64(len(s.Members)) })
 	add(prometheus.GaugeValue, "fleet_nodes", "Nodes in the fleet at the last look.", func(s *fleet.MemberState) float64 { return float64(s.Nodes) })
 	add(prometheus.GaugeValue, "fleet_bans", "Bans of other members in force.", func(s *fleet.MemberState) float64 { return float64(s.Bans) })
-	if f.lease != nil {
-		c.role = prometheus.NewDesc(namespace+"fleet_role", "1 for what this bootnode does for the shared identity: active, standby, or silenced while the lease cannot be renewed.", []string{"role"}, nil)
-		add(prometheus.CounterValue, "fleet_takeovers_total", "Times that this bootnode became the active one.", func(s *fleet.MemberState) float64 { return float64(s.Lease.Taken) })
-		add(prometheus.CounterValue, "fleet_losses_total", "Times that another bootnode took over.", func(s *fleet.MemberState) float64 { return float64(s.Lease.Lost) })
+	lease := func(s *fleet.MemberState) fleet.LeaseState {
+		if s.Lease == nil {
+			return fleet.LeaseState{}
+		}
+		return *s.Lease
 	}
+	c.role = prometheus.NewDesc(namespace+"fleet_role", "1 for what this bootnode does for the shared identity: active, standby, or silenced while the lease cannot be renewed.", []string{"role"}, nil)
+	add(prometheus.CounterValue, "fleet_takeovers_total", "Times that this bootnode became the active one.", func(s *fleet.MemberState) float64 { return float64(lease(s).Taken) })
+	add(prometheus.CounterValue, "fleet_losses_total", "Times that another bootnode took over.", func(s *fleet.MemberState) float64 { return float64(lease(s).Lost) })
 	return c
 }
 
@@ -62,9 +66,7 @@ func (c *fleetCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, v := range c.values {
 		out <- v.desc
 	}
-	if c.role != nil {
-		out <- c.role
-	}
+	out <- c.role
 }
 
 // Collect implements prometheus.Collector.
@@ -81,12 +83,9 @@ func (c *fleetCollector) Collect(out chan<- prometheus.Metric) {
 	for _, v := range c.values {
 		out <- prometheus.MustNewConstMetric(v.desc, v.kind, v.value(&s))
 	}
-	if c.role == nil {
-		return
-	}
 	for _, r := range []fleet.Role{fleet.Active, fleet.Standby, fleet.Silenced} {
 		value := 0.0
-		if s.Lease.Role == r {
+		if s.Lease != nil && s.Lease.Role == r {
 			value = 1
 		}
 		out <- prometheus.MustNewConstMetric(c.role, prometheus.GaugeValue, value, string(r))

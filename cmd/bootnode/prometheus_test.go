@@ -128,7 +128,7 @@ func (p promServer) query(expr string) (series int, err error) {
 // with native histograms.
 func TestDashboardQueries(t *testing.T) {
 	t.Parallel()
-	chain := []string{"--network", "sepolia", "--layer", "execution", "--http", anyPort}
+	chain := []string{"--network", "sepolia", "--layer", "execution", "--http", anyPort, "--fleet", "nats://127.0.0.1:9"}
 	a := start(t, t.TempDir(), append(chain, "--topics", "--bootnodes", "")...)
 	a.findHTTP(t)
 	b := start(t, t.TempDir(), append(chain, "--bootnodes", a.record.String())...)

@@ -64,11 +64,12 @@ func skipOf(err error) Count {
 
 // nodeValue is an entry of the bucket of nodes, whose key is the node ID in hexadecimal digits.
 type nodeValue struct {
-	V      int      `json:"v"`
-	Record string   `json:"enr"`
-	Seen   int64    `json:"seen"`  // Unix seconds of its last answer
-	Score  int      `json:"score"` // grows each time that it is seen refreshStep later; failures halve it
-	By     []string `json:"by"`    // the last members that have seen it, the latest first
+	V      int    `json:"v"`
+	Record string `json:"enr"`
+	Seen   int64  `json:"seen"` // Unix seconds of its last answer
+	// Score grows each time that it is seen refreshStep later; failures halve it.
+	Score int      `json:"score"`
+	By    []string `json:"by"` // the last members that have seen it, the latest first
 }
 
 func (v *nodeValue) version() int { return v.V }
