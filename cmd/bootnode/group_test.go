@@ -194,6 +194,16 @@ func TestNetworkSettings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { mustLoad(t, []string{"--config", write(t, text, 0o600)}, nil) })
 	}
+	t.Run("printed", func(t *testing.T) {
+		env := []string{"DISCV5_NETWORK=hoodi", "DISCV5_MAX_SESSIONS=7"}
+		text := printConfig(mustLoad(t, []string{"--config", write(t, two, 0o600)}, env))
+		o := mustLoad(t, []string{"--config", write(t, text, 0o600)}, nil)
+		for i, name := range []string{"a", "b"} {
+			if n := o.networkList[i]; n.name != name || n.net.chain == nil || n.net.chain.Name() != "hoodi" || n.sessions != 7 {
+				t.Errorf("network %s of %s", n.name, text)
+			}
+		}
+	})
 	t.Run("setting that all networks override", func(t *testing.T) {
 		text := strings.NewReplacer(`[":1"]`, "[\":1\"]\nnetwork = \"hoodi\"", `[":2"]`, "[\":2\"]\nnetwork = \"sepolia\"").Replace(two)
 		mustLoad(t, []string{"--config", write(t, text, 0o600)}, []string{"DISCV5_SERVE=network"})

@@ -230,7 +230,8 @@ func printConfig(o *options) string {
 			return
 		}
 		line := assignment(f)
-		if where == "" {
+		// TOML does not allow the key beside tables of its name: the tables have it.
+		if where == "" || f.Name == networkTable && len(o.networkList) > 0 {
 			fmt.Fprintf(&b, "# %s\n", line)
 		} else {
 			fmt.Fprintf(&b, "%s # %s\n", line, where)

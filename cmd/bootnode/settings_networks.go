@@ -206,7 +206,7 @@ func (o *options) printNetworks() string {
 		fmt.Fprintf(&b, "\n[[network]]\nname = %s\n", tomlString(n.name))
 		n.flags.VisitAll(func(f *pflag.Flag) {
 			where, there := n.origin[f.Name]
-			if !there || where == o.origin[f.Name] {
+			if !there || where == o.origin[f.Name] && f.Name != networkTable {
 				return
 			}
 			if f.Name == "nodekeyhex" {
