@@ -39,7 +39,7 @@ tool = tool=$(TOOLS)/$(subst /,_,$(1)); [ -x "$$tool" ] || { mkdir -p $(TOOLS) &
 	new=$$(mktemp -d $(TOOLS)/new.XXXXXX) && GOFLAGS= GOBIN=$$new $(GO) install $(1) && \
 	mv $$new/* "$$tool" && rmdir $$new; } || exit 1
 
-.PHONY: build run test test-tags cross race lint lint-platforms vulncheck release-tools release release-snapshot deb fuzz bench bench-diff bench-test perf perf-many newpeers diff interop geth browser fleet fleet-crawl sim sim-topics chaos flood soak clean
+.PHONY: build run test test-tags cross race lint lint-platforms vulncheck release-tools release release-snapshot deb fuzz bench bench-diff bench-test perf perf-many newpeers diff interop geth browser manifests fleet fleet-crawl sim sim-topics chaos flood soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -207,6 +207,11 @@ fleet:
 FLEETROUNDS ?= 3
 fleet-crawl:
 	cd test/fleet && DISCV5_FLEET_CRAWL=$(FLEETROUNDS) $(GO) test -v -count 1 -timeout 2h -run '^TestFleetSpeed$$' $(TESTFLAGS) ./crawl
+
+# Decodes deploy/kubernetes.yaml strictly into the types of the Kubernetes API, and checks that its
+# parts refer to each other.
+manifests:
+	cd test/manifests && $(GO) vet ./... && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
 # Simulates 20,000 nodes for one day, in 8.5 GB of memory; see docs/SIMULATION.md. ARGS selects
 # other runs.
