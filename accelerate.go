@@ -19,7 +19,7 @@ func (n *Node) accelerate() error {
 	}
 	a, err := n.cfg.Accelerate(n.groups)
 	if err != nil {
-		return fmt.Errorf("discv5: accelerate: %w", err)
+		return errorf("discv5: accelerate: %w", err)
 	}
 	n.accelerator = a
 	return nil

@@ -55,7 +55,7 @@ func (n *Node) limit(cfg *engine.Config) error {
 	}
 	var seeds [32]byte
 	if _, err := io.ReadFull(n.random(), seeds[:]); err != nil {
-		return fmt.Errorf("discv5: seed: %w", err)
+		return errorf("discv5: seed: %w", err)
 	}
 	make := func(i int, r limits.Rates) *limiter.Limiter {
 		return limiter.New(limiter.Config{Rates: r, Seed: binary.LittleEndian.Uint64(seeds[8*i:])})
@@ -90,7 +90,7 @@ func (n *Node) Ban(t limits.Target, term time.Duration) error {
 		err = n.cfg.Access.Ban(t, until)
 	}
 	if err != nil {
-		return fmt.Errorf("discv5: ban %s: %w", t, err)
+		return errorf("discv5: ban %s: %w", t, err)
 	}
 	n.engine.Expel(n.clock.Now())
 	n.publish(Event{Kind: EventBanned, Target: t, Until: n.wallEnd(term)})
@@ -120,7 +120,7 @@ func (n *Node) Permit(t limits.Target, term time.Duration) error {
 		err = n.cfg.Access.Permit(t, until)
 	}
 	if err != nil {
-		return fmt.Errorf("discv5: permit %s: %w", t, err)
+		return errorf("discv5: permit %s: %w", t, err)
 	}
 	n.publish(Event{Kind: EventPermitted, Target: t, Until: n.wallEnd(term)})
 	return nil
@@ -143,7 +143,7 @@ func (n *Node) lift(a limits.Action, t limits.Target) bool {
 // Restrict makes the node talk only to the given networks. An empty list lifts the restriction.
 func (n *Node) Restrict(networks ...netip.Prefix) error {
 	if err := n.cfg.Access.Restrict(networks); err != nil {
-		return fmt.Errorf("discv5: restrict networks: %w", err)
+		return errorf("discv5: restrict networks: %w", err)
 	}
 	n.engine.Expel(n.clock.Now())
 	return nil

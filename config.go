@@ -305,7 +305,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.PrivateKey == nil {
 		key, err := enr.GenerateKey(rand.Reader)
 		if err != nil {
-			return c, fmt.Errorf("discv5: new private key: %w", err)
+			return c, errorf("discv5: new private key: %w", err)
 		}
 		c.PrivateKey = key
 	}

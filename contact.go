@@ -119,7 +119,7 @@ func EnodeContact(e enr.Enode, addr netip.AddrPort) (Contact, error) {
 	}
 	id, err := e.ID()
 	if err != nil {
-		return Contact{}, fmt.Errorf("discv5: contact: %w", err)
+		return Contact{}, errorf("discv5: contact: %w", err)
 	}
 	return Contact{peer: engine.Peer{ID: id, PublicKey: e.PublicKey, Addr: netaddr.UnmapPort(addr)}}, nil
 }

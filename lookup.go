@@ -88,7 +88,7 @@ func (n *Node) Lookup(ctx context.Context, target enr.ID, options ...LookupOptio
 		records = append(records, found[i].Record)
 	}
 	if err != nil {
-		err = fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
+		err = errorf("discv5: lookup of %s: %w", target.Short(), err)
 	}
 	return records, err
 }
@@ -109,11 +109,11 @@ type search struct {
 // goroutine that takes them.
 func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []LookupOption) (*search, error) {
 	if err := n.running(); err != nil {
-		return nil, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
+		return nil, errorf("discv5: lookup of %s: %w", target.Short(), err)
 	}
 	cfg, err := lookupConfig(options)
 	if err != nil {
-		return nil, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
+		return nil, errorf("discv5: lookup of %s: %w", target.Short(), err)
 	}
 	s := &search{done: make(chan struct{}), wake: make(chan struct{}, 1), keep: keep}
 	var found func(*enr.Record)
@@ -132,7 +132,7 @@ func (n *Node) search(target enr.ID, keep func(*enr.Record) bool, options []Look
 		s.handle = w.StartLookup(target, cfg, found, func() { close(s.done) })
 	})
 	if s.handle.Refused() {
-		return nil, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), ErrBusy)
+		return nil, errorf("discv5: lookup of %s: %w", target.Short(), ErrBusy)
 	}
 	return s, nil
 }
@@ -221,7 +221,7 @@ func (n *Node) stream(ctx context.Context, target enr.ID, options []LookupOption
 			return more, nil
 		}
 	}
-	return true, fmt.Errorf("discv5: lookup of %s: %w", target.Short(), err)
+	return true, errorf("discv5: lookup of %s: %w", target.Short(), err)
 }
 
 // ended returns the reason for an early end: the context's error, or that of a node that does not
@@ -270,7 +270,7 @@ func (n *Node) Resolve(ctx context.Context, id enr.ID) (*enr.Record, error) {
 		err = ErrNotFound
 	}
 	if err != nil {
-		err = fmt.Errorf("discv5: resolve %s: %w", id.Short(), err)
+		err = errorf("discv5: resolve %s: %w", id.Short(), err)
 	}
 	return known, err
 }
@@ -307,7 +307,7 @@ func (n *Node) LookupWhere(ctx context.Context, target enr.ID, match func(*enr.R
 		return len(list) < count
 	}
 	fail := func(err error) ([]*enr.Record, error) {
-		return list, fmt.Errorf("discv5: %d of %d nodes wanted: %w", len(list), count, err)
+		return list, errorf("discv5: %d of %d nodes wanted: %w", len(list), count, err)
 	}
 	if err := n.ended(ctx); err != nil {
 		return fail(err)
@@ -396,7 +396,7 @@ func (n *Node) RandomNodes(ctx context.Context, options ...LookupOption) iter.Se
 			}
 			if !n.pause(ctx, searchPause-(n.clock.Now()-start)) {
 				if err := n.ended(ctx); err != nil {
-					yield(nil, fmt.Errorf("discv5: random nodes: %w", err))
+					yield(nil, errorf("discv5: random nodes: %w", err))
 				}
 				return
 			}

@@ -124,7 +124,7 @@ func newNode(cfg Config) (*Node, error) {
 	}
 	if machine != nil && cfg.PrivateKey == nil {
 		if cfg.PrivateKey, err = enr.GenerateKey(machine.Random()); err != nil {
-			return nil, fmt.Errorf("discv5: new private key: %w", err)
+			return nil, errorf("discv5: new private key: %w", err)
 		}
 	}
 	if cfg, err = cfg.withDefaults(); err != nil {
@@ -168,7 +168,7 @@ func (n *Node) listen() error {
 				continue
 			}
 			n.closeSockets()
-			return fmt.Errorf("discv5: listen on UDP %s: %w", a, err)
+			return errorf("discv5: listen on UDP %s: %w", a, err)
 		}
 		n.addGroup(g)
 	}
@@ -201,7 +201,7 @@ func (n *Node) adopt() error {
 		}
 		g, err := fastpath.GroupOf(c)
 		if err != nil {
-			return fmt.Errorf("discv5: use Conn %d: %w", i+1, err)
+			return errorf("discv5: use Conn %d: %w", i+1, err)
 		}
 		n.addGroup(g)
 	}
@@ -266,7 +266,7 @@ func (n *Node) build() error {
 		return err
 	}
 	if n.engine, err = engine.New(cfg); err != nil {
-		return fmt.Errorf("discv5: %w", err)
+		return errorf("discv5: %w", err)
 	}
 	// The engine knows which address of a record can be used.
 	boot, unusable, err := n.usable(n.cfg.withSeeds(n.cfg.Bootnodes))
@@ -445,7 +445,7 @@ func (n *Node) LocalRecord() *enr.Record { return n.engine.Record() }
 // or SaveRecord calls UpdateRecord or SetEndpoint, that call fails with ErrNested.
 func (n *Node) UpdateRecord(change func(*enr.Builder)) error {
 	if err := n.engine.UpdateRecord(change); err != nil {
-		return fmt.Errorf("discv5: %w", err)
+		return errorf("discv5: %w", err)
 	}
 	n.changed()
 	return nil

@@ -41,11 +41,11 @@ func (f OtherProtocolFunc) OtherProtocol(from netip.AddrPort, b []byte) { f(from
 // far as that is remembered.
 func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 	if len(b) > MaxOtherProtocol {
-		return fmt.Errorf("discv5: send to %s: %w", to, ErrTooLarge)
+		return errorf("discv5: send to %s: %w", to, ErrTooLarge)
 	}
 	to = netaddr.UnmapPort(to)
 	if !to.IsValid() || n.byFam[netaddr.FamilyOf(to.Addr())] < 0 {
-		return fmt.Errorf("discv5: send to %s: %w", to, ErrNoEndpoint)
+		return errorf("discv5: send to %s: %w", to, ErrNoEndpoint)
 	}
 	f := &n.other
 	f.mu.Lock()
@@ -71,7 +71,7 @@ func (n *Node) WriteTo(b []byte, to netip.AddrPort) error {
 		err = f.tx.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("discv5: send to %s: %w", to, err)
+		return errorf("discv5: send to %s: %w", to, err)
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func (c *PacketConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 func (c *PacketConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error) {
 	n := c.node.Load()
 	if n == nil {
-		return 0, fmt.Errorf("discv5: send to %s: %w", addr, ErrNotStarted)
+		return 0, errorf("discv5: send to %s: %w", addr, ErrNotStarted)
 	}
 	select {
 	case <-c.done:

@@ -181,7 +181,7 @@ func (n *Node) adoptPacketConns() error {
 			}
 			g, err := fastpath.GroupOf(conn)
 			if err != nil {
-				return fmt.Errorf("discv5: use PacketConn %s: %w", conn.local, err)
+				return errorf("discv5: use PacketConn %s: %w", conn.local, err)
 			}
 			n.addGroup(g)
 		}
@@ -189,7 +189,7 @@ func (n *Node) adoptPacketConns() error {
 	for _, a := range order {
 		g, err := fastpath.Use(cfg, byAddr[a]...)
 		if err != nil {
-			return fmt.Errorf("discv5: use UDP socket %s: %w", a, err)
+			return errorf("discv5: use UDP socket %s: %w", a, err)
 		}
 		n.addGroup(g)
 	}

@@ -2,7 +2,6 @@ package discv5
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -120,7 +119,7 @@ func (n *Node) newReceiver(group int, conn fastpath.Conn) (*receiver, error) {
 	out := n.newSender(group, conn)
 	w, err := n.engine.NewWorker(out, viaOf(group))
 	if err != nil {
-		return nil, fmt.Errorf("discv5: %w", err)
+		return nil, errorf("discv5: %w", err)
 	}
 	size := codec.MaxPacketSize
 	if n.cfg.OtherProtocol != nil {
@@ -173,7 +172,7 @@ func (r *receiver) callOther(from netip.AddrPort, b []byte) {
 // and would be allocated for every batch in run.
 func (r *receiver) stop(err error) {
 	if !errors.Is(err, fastpath.ErrClosed) {
-		err = fmt.Errorf("discv5: receive on %s: %w", r.conn.LocalAddr(), err)
+		err = errorf("discv5: receive on %s: %w", r.conn.LocalAddr(), err)
 		r.n.failure.CompareAndSwap(nil, &err)
 		r.n.log.say(slog.LevelError, "a socket has failed and receives nothing any more", slog.String("err", err.Error()))
 	}
@@ -191,7 +190,7 @@ func (n *Node) newWorkerLoop() (*workerLoop, error) {
 	out := n.newSender(0, nil)
 	w, err := n.engine.NewWorker(out, 0)
 	if err != nil {
-		return nil, fmt.Errorf("discv5: %w", err)
+		return nil, errorf("discv5: %w", err)
 	}
 	return &workerLoop{n, out, w}, nil
 }

@@ -147,7 +147,7 @@ func makeRecord(cfg *Config, end [2]netip.AddrPort, now time.Time) (*enr.Record,
 	case cfg.Entries != nil && !errors.Is(err, enr.ErrSeqOverflow):
 		return nil, fmt.Errorf("%w: Entries: %w", ErrConfig, err)
 	}
-	return nil, fmt.Errorf("discv5: sign local record: %w", err)
+	return nil, errorf("discv5: sign local record: %w", err)
 }
 
 // endpoints are the endpoints in a record; the zero value of one means none.

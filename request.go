@@ -2,7 +2,6 @@ package discv5
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -77,7 +76,7 @@ func apply(r *engine.Request, options []RequestOption) error {
 // request sends r and waits for its end.
 func (n *Node) request(ctx context.Context, to Contact, r engine.Request, options ...RequestOption) (engine.Result, error) {
 	fail := func(err error) (engine.Result, error) {
-		return engine.Result{}, fmt.Errorf("discv5: %s to %s: %w", r.Type, to.ID().Short(), err)
+		return engine.Result{}, errorf("discv5: %s to %s: %w", r.Type, to.ID().Short(), err)
 	}
 	err := apply(&r, options)
 	if err == nil {
@@ -160,5 +159,5 @@ func (n *Node) RequestENR(ctx context.Context, to Contact) (*enr.Record, error) 
 			return r, nil
 		}
 	}
-	return nil, fmt.Errorf("discv5: record of %s: its answer does not have it: %w", to.ID().Short(), ErrNotFound)
+	return nil, errorf("discv5: record of %s: its answer does not have it: %w", to.ID().Short(), ErrNotFound)
 }

@@ -29,7 +29,7 @@ func selfTest() error {
 		err := test()
 		switch {
 		case errors.Is(err, ErrFIPS):
-			return fmt.Errorf("discv5: %w", err)
+			return errorf("discv5: %w", err)
 		case err != nil:
 			return fmt.Errorf("%w: %w", ErrSelfTest, err)
 		}

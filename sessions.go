@@ -1,7 +1,6 @@
 package discv5
 
 import (
-	"fmt"
 	"iter"
 	"net/netip"
 	"time"
@@ -56,7 +55,7 @@ func (n *Node) Sessions() iter.Seq[Session] {
 func (n *Node) SessionOf(id enr.ID) (Session, error) {
 	i, ok := n.engine.Sessions().Find(id)
 	if !ok {
-		return Session{}, fmt.Errorf("discv5: session of %s: %w", id.Short(), ErrNoSession)
+		return Session{}, errorf("discv5: session of %s: %w", id.Short(), ErrNoSession)
 	}
 	return n.session(i), nil
 }

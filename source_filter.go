@@ -1,7 +1,6 @@
 package discv5
 
 import (
-	"fmt"
 	"log/slog"
 
 	"github.com/fastdisc/discv5/fastpath"
@@ -22,7 +21,7 @@ func (n *Node) attachFilter() error {
 		Changed: n.filterChanged,
 	})
 	if err != nil {
-		return fmt.Errorf("discv5: source filter: %w", err)
+		return errorf("discv5: source filter: %w", err)
 	}
 	return nil
 }

@@ -268,7 +268,7 @@ func (s *staticNodes) jitter(d time.Duration) time.Duration {
 // error wraps ErrStaticNodes, ErrNoEndpoint or ErrSelf.
 func (n *Node) AddStaticNode(c Contact) error {
 	if err := n.static.add(c, false); err != nil {
-		return fmt.Errorf("discv5: add static node %s: %w", c.ID().Short(), err)
+		return errorf("discv5: add static node %s: %w", c.ID().Short(), err)
 	}
 	n.static.added()
 	return nil
@@ -278,7 +278,7 @@ func (n *Node) AddStaticNode(c Contact) error {
 // AddStaticNode, and those of Permit.
 func (n *Node) AddTrustedNode(c Contact) error {
 	if err := n.static.add(c, true); err != nil {
-		return fmt.Errorf("discv5: add trusted node %s: %w", c.ID().Short(), err)
+		return errorf("discv5: add trusted node %s: %w", c.ID().Short(), err)
 	}
 	n.engine.Table().Remove(n.clock.Now(), c.ID()) // it comes back as a trusted one
 	n.static.added()

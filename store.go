@@ -2,7 +2,6 @@ package discv5
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -69,7 +68,7 @@ func (cfg *Config) load() error {
 	id := cfg.PrivateKey.ID()
 	r, err := s.LocalRecord(id)
 	if err != nil {
-		return fmt.Errorf("discv5: read the local record of the store: %w", err)
+		return errorf("discv5: read the local record of the store: %w", err)
 	}
 	if r != nil && r.ID() == id && (cfg.Previous == nil || cfg.Previous.Seq() < r.Seq()) {
 		cfg.Previous = r
@@ -77,7 +76,7 @@ func (cfg *Config) load() error {
 	if cfg.PreviousAddresses == nil {
 		states, err := s.Addresses(id)
 		if err != nil {
-			return fmt.Errorf("discv5: read the addresses of the store: %w", err)
+			return errorf("discv5: read the addresses of the store: %w", err)
 		}
 		// what a store says is no mistake of the program's
 		if checkPreviousAddresses(states) == nil {
@@ -86,7 +85,7 @@ func (cfg *Config) load() error {
 	}
 	nodes, err := s.Nodes(MaxSeeds)
 	if err != nil {
-		return fmt.Errorf("discv5: read the nodes of the store: %w", err)
+		return errorf("discv5: read the nodes of the store: %w", err)
 	}
 	for _, r := range nodes[:min(len(nodes), MaxSeeds)] {
 		if r != nil && r.ID() != id && r.CheckUDP() == nil {
@@ -137,7 +136,7 @@ func (s *saver) count(err error) error {
 	}
 	s.failures.Add(1)
 	s.n.log.say(slog.LevelError, "the store cannot save", slog.String("err", err.Error()))
-	return fmt.Errorf("discv5: save in the store: %w", err)
+	return errorf("discv5: save in the store: %w", err)
 }
 
 // run saves now and then until the node is closed, and once more then.

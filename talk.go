@@ -142,7 +142,7 @@ func (t *talkServer) call(h TalkHandler, r engine.TalkRequest) (answer []byte) {
 // blocks holds up the others and nothing else. It may call any method of the node, Close included.
 func (n *Node) SendTalk(to Contact, protocol string, payload []byte, done func(answer []byte, err error), options ...RequestOption) error {
 	fail := func(err error) error {
-		return fmt.Errorf("discv5: %s to %s: %w", codec.TypeTalkRequest, to.ID().Short(), err)
+		return errorf("discv5: %s to %s: %w", codec.TypeTalkRequest, to.ID().Short(), err)
 	}
 	if err := n.running(); err != nil {
 		return fail(err)

@@ -181,7 +181,7 @@ func (a *TopicAd) Stop() { a.stop() }
 // MaxAdvertisedTopics topics are being advertised, ErrNotStarted, ErrClosed or the context's
 // error. (discv5-theory.md, Advertiser Behavior)
 func (n *Node) AdvertiseTopic(ctx context.Context, t Topic, options ...TopicOption) (*TopicAd, error) {
-	fail := func(err error) (*TopicAd, error) { return nil, fmt.Errorf("discv5: advertise topic %s: %w", t, err) }
+	fail := func(err error) (*TopicAd, error) { return nil, errorf("discv5: advertise topic %s: %w", t, err) }
 	if !n.cfg.Topics.Registrar {
 		return fail(ErrNotRegistrar)
 	}
@@ -285,7 +285,7 @@ func (n *Node) SearchTopic(ctx context.Context, t Topic, options ...TopicOption)
 			}
 		}
 		if err != nil {
-			yield(nil, fmt.Errorf("discv5: search for topic %s: %w", t, err))
+			yield(nil, errorf("discv5: search for topic %s: %w", t, err))
 		}
 	}
 }
@@ -309,7 +309,7 @@ func (n *Node) LookupTopic(ctx context.Context, t Topic, count int, options ...T
 		}
 	}
 	if err != nil {
-		err = fmt.Errorf("discv5: lookup of topic %s: %w", t, err)
+		err = errorf("discv5: lookup of topic %s: %w", t, err)
 	}
 	return found, err
 }
@@ -341,7 +341,7 @@ type TopicConfirmation struct {
 // sends. The error wraps ErrNoEndpoint if the record names none.
 func (n *Node) RegisterTopic(ctx context.Context, to Contact, t Topic, ticket []byte, distances ...uint) (TopicConfirmation, error) {
 	if err := n.LocalRecord().CheckUDP(); err != nil {
-		return TopicConfirmation{}, fmt.Errorf("discv5: register topic %s: own record: %w: %w", t, ErrNoEndpoint, err)
+		return TopicConfirmation{}, errorf("discv5: register topic %s: own record: %w: %w", t, ErrNoEndpoint, err)
 	}
 	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeRegTopic, Topic: t, Ticket: ticket, Distances: distances})
 	if err != nil {

@@ -130,7 +130,7 @@ func (n *Node) startStepped() error {
 		return err
 	}
 	if err := n.machine.Start(&stepped{*d, n.cfg.OtherProtocol}); err != nil {
-		return fmt.Errorf("discv5: %w", err)
+		return errorf("discv5: %w", err)
 	}
 	return nil
 }

@@ -71,5 +71,8 @@ func readRecords(file string) (records []*enr.Record, err error) {
 		}
 		records = append(records, record)
 	}
+	if len(records) == 0 {
+		return nil, fmt.Errorf("%s: no record (enr:...)", file)
+	}
 	return records, nil
 }

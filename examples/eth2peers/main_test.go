@@ -27,7 +27,7 @@ func TestReadRecords(t *testing.T) {
 		"plain": {text + "\n" + text + "\n", 2},
 		"YAML":  {"# comment\n- " + text + " # name\n- \"" + text + "\"\n", 2},
 		"JSON":  {`["` + text + `","` + text + `"]`, 2},
-		"none":  {"# nothing\n", 0},
+		"none":  {"# nothing\n", -1},
 		"bad":   {text + "\nenr:AAAA\n", -1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -131,8 +131,14 @@ func TestErrorsNameNoInternalPackage(t *testing.T) {
 			if !ok || len(call.Args) == 0 {
 				return true
 			}
-			fun, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok || !slices.Contains([]string{"New", "Errorf", "Usagef"}, fun.Sel.Name) {
+			name := ""
+			switch fun := call.Fun.(type) {
+			case *ast.SelectorExpr:
+				name = fun.Sel.Name
+			case *ast.Ident:
+				name = fun.Name
+			}
+			if !slices.Contains([]string{"New", "Errorf", "Usagef", "errorf"}, name) {
 				return true
 			}
 			arg := call.Args[0]

@@ -30,8 +30,8 @@ type manifest struct {
 	services []*corev1.Service
 }
 
-// parse decodes a file. A field that the API does not have, a key that stands twice, and a kind that
-// this test does not know are errors.
+// parse decodes a file. A field that the API does not have, a key that stands twice, and a kind
+// that this test does not know are errors.
 func parse(text []byte) (m manifest, err error) {
 	r := yamlutil.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
 	for i := 1; ; i++ {
