@@ -151,3 +151,31 @@ func TestReadmePrograms(t *testing.T) {
 		t.Errorf("README.md does not show %s", path)
 	}
 }
+
+// TestParagraphsStandOnce: no line of prose stands twice in a document, as it does after a merge
+// that kept both sides. Code and the heads of tables may repeat.
+func TestParagraphsStandOnce(t *testing.T) {
+	checked := 0
+	files(t, func(path string, text []byte) {
+		if !strings.HasSuffix(path, ".md") {
+			return
+		}
+		first, code := make(map[string]int), false
+		for i, line := range strings.Split(string(text), "\n") {
+			if strings.HasPrefix(line, "```") {
+				code = !code
+			}
+			if code || len(line) < 50 || strings.HasPrefix(line, "    ") || strings.HasPrefix(line, "| #") {
+				continue
+			}
+			checked++
+			if n, ok := first[line]; ok {
+				t.Errorf("%s:%d repeats line %d: %s", path, i+1, n, line)
+			}
+			first[line] = i + 1
+		}
+	})
+	if checked < 1000 {
+		t.Errorf("checked %d lines: these cannot be all", checked)
+	}
+}
