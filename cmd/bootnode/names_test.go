@@ -190,4 +190,6 @@ func TestFlagsAreDocumented(t *testing.T) {
 }
 
 // otherPrograms are flags of other programs that the documents name.
-var otherPrograms = map[string]bool{}
+var otherPrograms = map[string]bool{
+	"parallel": true, // of discv5 crawl
+}
