@@ -30,6 +30,10 @@ const (
 	longGap = 3
 	// witnesses is how many nodes that have answered the crawl remembers. It asks all of them.
 	witnesses = 4
+	// After suspectFailures in a row, and suspectFactor such times without an answer, the network
+	// may be at fault.
+	suspectFailures = 16
+	suspectFactor   = 2
 )
 
 // networkKind is a part of the network that one outage affects.
@@ -71,6 +75,10 @@ type evidence struct {
 	began time.Time
 	kinds map[source]*kindEvidence
 	quiet time.Duration // time without an answer before the crawl asks a witness
+	// last is the time of the last answer, whatever the network, and failures counts the nodes that
+	// have not answered since then.
+	last     time.Time
+	failures int
 	// settled are visits that have moved from pending since the crawler last took them.
 	settled []settledVisit
 }
@@ -134,7 +142,17 @@ func (e *evidence) answer(n *known, contact discv5.Contact) {
 func (e *evidence) works(k *kindEvidence) {
 	now := time.Now()
 	e.decide(k, now.Sub(k.last) <= longGap*e.quiet)
-	k.last = now
+	k.last, e.last, e.failures = now, now, 0
+}
+
+// suspect reports whether this machine's network may be at fault now. The crawl asks a witness
+// earlier than that.
+func (e *evidence) suspect() bool {
+	since := e.began
+	if e.last.After(since) {
+		since = e.last
+	}
+	return e.failures >= suspectFailures && time.Since(since) > suspectFactor*e.quiet
 }
 
 // decide ends the wait of all pending nodes of a kind.
@@ -152,6 +170,7 @@ func (e *evidence) decide(k *kindEvidence, proven bool) {
 func (e *evidence) silent(n *known, v *visit) {
 	k := e.of(source{kind: kindOf(n.to)})
 	k.add(n, false)
+	e.failures++
 	k.pending = append(k.pending, unanswered{n.to.id(), v.at, v})
 }
 

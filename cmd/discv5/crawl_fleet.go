@@ -26,17 +26,20 @@ const (
 	fetchPoll = 20 * time.Millisecond
 	// retryWait is the time before the second attempt for a node, unless nothing else is to do.
 	retryWait = 5 * time.Second
-	// A node that another worker may reach goes back to the queue up to maxReleases times, for
-	// releaseWait.
-	maxReleases = 3
-	releaseWait = 2 * time.Second
+	// A node that another worker may reach goes back to the queue for releaseWait.
+	releaseWait = time.Second
+	// A worker whose network may be at fault takes none for returnPause then.
+	returnPause = 3 * time.Second
 	// senders and settlers is how many nodes this worker queues, and how many failures it stores,
 	// at the same time.
 	senders  = 32
 	settlers = 8
-	// heldFactor bounds the failures whose cause is not known yet, for each node that the worker
-	// asks at the same time.
-	heldFactor = 4
+	// heldFactor bounds the tasks of a worker, for each node that it can ask at the same time: many
+	// wait for another attempt, or until the cause of their failure is known. A worker that has had
+	// no answer takes only as many as it can walk, and one whose network may be at fault that number
+	// divided by suspectPart.
+	heldFactor  = 2
+	suspectPart = 8
 	// finalTimeout bounds the time to read all results after the crawl has been interrupted.
 	finalTimeout = 10 * time.Second
 	// probeInterval is the time between probes at the end of a crawl.
@@ -81,6 +84,8 @@ type fleetFrontier struct {
 	full    atomic.Int64 // nodes that the queue had no room for
 	held    atomic.Int64 // failures that are not settled
 	visited atomic.Int64 // nodes whose result this worker has stored
+	// returned is when this worker has returned a node for others, in nanoseconds of Unix time.
+	returned atomic.Int64
 
 	mu       sync.Mutex
 	retries  []retryVisit // oldest first
@@ -103,6 +108,10 @@ type crawlLoad struct {
 	asking  int     // nodes that it asks for their record
 	walking int     // nodes that have answered, and whose walk is not over
 	answers float64 // the part of the nodes asked recently that have answered
+	works   bool    // a node has answered
+	// suspect says that many nodes in a row have not answered, and no witness does either: this
+	// machine's network may be at fault.
+	suspect bool
 }
 
 // newFleetFrontier returns a frontier whose goroutines run until close.
@@ -235,6 +244,9 @@ func (f *fleetFrontier) claim(v *visit) bool {
 		v.task.claimed = true
 		return true
 	}
+	if v.task.Returned {
+		f.returned.Store(time.Now().UnixNano())
+	}
 	f.active.Add(-1)
 	f.lose(err)
 	return false
@@ -264,7 +276,7 @@ func (f *fleetFrontier) done(v *visit) {
 	switch {
 	case v.state == failed:
 		f.held.Add(1)
-	case v.state == skipped && v.elsewhere && v.task.Delivery < maxReleases:
+	case v.state == skipped && v.elsewhere && v.task.Delivery < crawlqueue.MaxDeliveries:
 		f.giveBack(v, releaseWait)
 	case v.state == skipped:
 		f.finish(v, crawlqueue.Entry{State: crawlqueue.Skipped, At: time.Now().UTC().Truncate(time.Second)})
@@ -293,7 +305,7 @@ func (f *fleetFrontier) store() {
 	for {
 		select {
 		case s := <-f.judged:
-			if !s.proven && s.visit.task.Delivery < maxReleases && f.visited.Load() > 0 {
+			if !s.proven && s.visit.task.Delivery < crawlqueue.MaxDeliveries {
 				f.giveBack(s.visit, releaseWait) // to a worker whose network works
 				continue
 			}
@@ -318,6 +330,9 @@ func (f *fleetFrontier) finish(v *visit, e crawlqueue.Entry) {
 func (f *fleetFrontier) release(v *visit) { f.giveBack(v, 0) }
 
 func (f *fleetFrontier) giveBack(v *visit, wait time.Duration) {
+	if wait > 0 {
+		f.returned.Store(time.Now().UnixNano())
+	}
 	v.task.Release(wait)
 	f.active.Add(-1)
 }
@@ -375,13 +390,13 @@ func (f *fleetFrontier) fetch() {
 		default:
 		}
 		want := f.want()
-		for want > 0 {
-			v := f.due(dry)
+		for free := f.idle.Load(); free > 0; free-- {
+			v := f.due(dry || want == 0)
 			if v == nil {
 				break
 			}
 			f.hand(v)
-			want--
+			want = max(0, want-1)
 		}
 		if want == 0 {
 			time.Sleep(fetchPoll)
@@ -435,12 +450,19 @@ func (f *fleetFrontier) hand(v *visit) {
 // so the worker takes no more than half as many nodes beyond those that it can walk at a time:
 // others may be idle. How many of the nodes that it asks will answer is known from experience.
 func (f *fleetFrontier) want() int {
-	if f.q.Held() >= heldFactor*visitors(f.parallel) {
+	l, most := f.load(), heldFactor*visitors(f.parallel)
+	if (l.suspect || !l.works) && time.Since(time.Unix(0, f.returned.Load())) < returnPause {
 		return 0
 	}
-	l := f.load()
+	switch {
+	case l.suspect:
+		most = max(1, f.parallel/suspectPart)
+	case !l.works:
+		most = f.parallel
+	}
+	most -= f.q.Held()
 	free := float64(f.parallel) + max(1, float64(f.parallel)/2) - float64(l.walking) - l.answers*float64(l.asking)
-	return max(0, min(int(f.idle.Load()), int(free/max(l.answers, 1.0/contactFactor))))
+	return max(0, min(most, int(f.idle.Load()), int(free/max(l.answers, 1.0/contactFactor))))
 }
 
 // nodeTarget returns the target for a node of a fleet.

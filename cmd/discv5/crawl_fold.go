@@ -7,8 +7,8 @@ import (
 	"github.com/fastdisc/discv5/internal/fleet/crawlqueue"
 )
 
-// fold takes over a result of another worker of the fleet. A worker that has visited the node too
-// keeps its own result.
+// fold takes over a result of another worker of the fleet. If this worker has visited the node too,
+// it was the other one that had the task.
 func (c *crawler) fold(r crawlqueue.Result) {
 	to, err := nodeTarget(r.Node)
 	if err != nil { // no address, but it may have answered
@@ -37,15 +37,17 @@ func (c *crawler) fold(r crawlqueue.Result) {
 	}
 	switch r.Entry.State {
 	case crawlqueue.Answered:
-		if k.heard && r.Node.Record.Seq() <= c.set[r.ID].Seq {
+		if k.heard && r.Node.Record.Seq() < c.set[r.ID].Seq {
 			return
 		}
 		if k.state != answered {
 			c.count.Answered++
 		}
 		k.state = answered
+		if !k.heard {
+			c.evidence.other(r.Entry.By, k, true)
+		}
 		c.answered(k, r.Node.Record, at, time.Duration(r.Entry.RTT*float64(time.Millisecond)))
-		c.evidence.other(r.Entry.By, k, true)
 	case crawlqueue.Failed:
 		if k.heard || k.state == failed {
 			return
@@ -86,7 +88,9 @@ func (c *crawler) recount() {
 func (c *crawler) crawlLoad() crawlLoad {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.load
+	l := c.load
+	l.works, l.suspect = !c.evidence.last.IsZero(), c.evidence.suspect()
+	return l
 }
 
 // answerWeight is the weight of one node in crawlLoad.answers.

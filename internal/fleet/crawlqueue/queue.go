@@ -22,8 +22,10 @@ const (
 	// A worker that has sent no heartbeat for ackWait loses its tasks.
 	ackWait   = 15 * time.Second
 	heartbeat = 5 * time.Second
-	// maxDeliveries bounds how often a task is delivered: a task that kills workers ends.
-	maxDeliveries = 8
+	// MaxDeliveries bounds how often a task is delivered: a task that kills workers ends.
+	MaxDeliveries = 8
+	// A task that this worker has returned goes back for returnWait, so that another one gets it.
+	returnWait = time.Second
 	// staleDeliveries is how often a worker drops a task because of a claim that says that a later
 	// delivery exists. Such a claim is wrong if that happens more often.
 	staleDeliveries = 4

@@ -18,6 +18,8 @@ type Task struct {
 	Node Node
 	// Delivery is how often the task was delivered, 1 the first time.
 	Delivery uint64
+	// Returned says that Claim has returned the task for another worker: this one had it before.
+	Returned bool
 
 	q        *Queue
 	msg      jetstream.Msg
@@ -61,7 +63,7 @@ func (q *Queue) task(msg jetstream.Msg) *Task {
 		t.ID = id
 		t.Node, err = parseNodeOf(id, t.text)
 	}
-	if err != nil || t.Delivery > maxDeliveries {
+	if err != nil || t.Delivery > MaxDeliveries {
 		q.bad.Add(1)
 		_ = msg.Ack() // without a server it returns, and ends here once more
 		return nil
@@ -117,6 +119,10 @@ func (t *Task) takeOver(ctx context.Context, value []byte) (bool, error) {
 			t.revision = old.Revision() // an earlier call has succeeded
 			return true, nil
 		}
+		if e.By == t.q.o.Worker && e.Task == t.seq && e.Delivery < t.Delivery && t.Delivery < MaxDeliveries {
+			t.Returned = true
+			return false, t.msg.NakWithDelay(returnWait)
+		}
 		later, err := t.isLater(ctx, e)
 		if err != nil {
 			return false, err
@@ -148,7 +154,7 @@ func (t *Task) isLater(ctx context.Context, e Entry) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if e.Task > info.State.LastSeq || e.Delivery > maxDeliveries+1 {
+	if e.Task > info.State.LastSeq || e.Delivery > MaxDeliveries+1 {
 		t.q.bad.Add(1)
 		return false, nil
 	}

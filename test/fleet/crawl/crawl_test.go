@@ -1,6 +1,8 @@
 package crawl_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -84,4 +86,32 @@ func TestFleetVisitsOnce(t *testing.T) {
 		t.Errorf("all workers have visited %d nodes of %d", visited, len(network.nodes))
 	}
 	network.visits(t, 0)
+}
+
+// Most of the nodes are silent: the worker holds many of them for a second attempt, and asks others
+// meanwhile.
+func TestFleetManySilent(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	network := simulate(t, 200, 0.1, func(s *simulated) {
+		for i, n := range s.nodes {
+			n.silent = i%8 != 0
+		}
+	})
+	// The worker knows all of them from the start.
+	list := ""
+	for _, n := range network.nodes {
+		list += n.record.String() + "\n"
+	}
+	file := filepath.Join(t.TempDir(), "list")
+	if err := os.WriteFile(file, []byte(list), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := crawl(t, s, "silent", "--bootnodes", "@"+file, "--parallel", "2", "--request-timeout", "500ms")
+	sum, code := w.end(t)
+	t.Logf("%+v", sum)
+	if code != 0 || !sum.Fleet.Complete || sum.Answered != network.answering() || sum.Failed != len(network.nodes)-network.answering() || sum.Undecided != 0 {
+		t.Errorf("exit code %d, %+v\n%s", code, sum, w.p.Log)
+	}
+	network.complete(t, w.file)
 }

@@ -128,6 +128,28 @@ func TestFleetWorkerFails(t *testing.T) {
 	}
 }
 
+// A worker whose network has failed does not use up the nodes: others visit them.
+func TestFleetWorkerWithoutNetwork(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	at := freePort(t)
+	network := simulate(t, size()/2, 0.3, func(s *simulated) { s.deaf = at })
+	deaf := crawl(t, s, "deaf", "--bootnodes", network.boot(), "--parallel", "16", "--addr", at.String())
+	var workers []*crawler
+	for range 2 {
+		workers = append(workers, crawl(t, s, "deaf", "--bootnodes", network.boot(), "--parallel", "16"))
+	}
+	for i, w := range append(workers, deaf) {
+		sum, code := w.end(t)
+		t.Logf("worker %d: %+v", i+1, sum)
+		if code != 0 || !sum.Fleet.Complete || sum.Answered != network.answering() {
+			t.Errorf("worker %d: exit code %d, %+v\n%s", i+1, code, sum, w.p.Log)
+		}
+		network.complete(t, w.file)
+	}
+	network.visits(t, 0)
+}
+
 // The server is killed in the middle of a crawl and comes back: nothing is lost.
 func TestFleetServerRestarts(t *testing.T) {
 	t.Parallel()

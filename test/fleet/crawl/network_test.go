@@ -31,9 +31,11 @@ type simulated struct {
 	sockets []*simulatedSocket
 	records *enr.Cache
 
+	// deaf is the address of a worker that nobody hears, if it is valid.
+	deaf netip.AddrPort
+
 	mu     sync.Mutex
 	random *aead.Random
-	closed bool
 }
 
 type simulatedNode struct {
@@ -70,7 +72,7 @@ const silentShare = 0.1
 
 // simulate starts a network of count nodes. Round trips are distributed like those between hosts of
 // the public network: a median of 90 ms, between 20 and 300. scale shortens them.
-func simulate(t testing.TB, count int, scale float64) *simulated {
+func simulate(t testing.TB, count int, scale float64, options ...func(*simulated)) *simulated {
 	t.Helper()
 	seed := [32]byte{1}
 	keys, numbers := rand.NewChaCha8(seed), rand.New(rand.NewPCG(1, 2))
@@ -113,13 +115,13 @@ func simulate(t testing.TB, count int, scale float64) *simulated {
 		}
 	}
 	slices.SortFunc(s.nodes, func(a, b *simulatedNode) int { return bytes.Compare(a.id[:], b.id[:]) })
+	for _, o := range options {
+		o(s)
+	}
 	for _, socket := range s.sockets {
 		go socket.serve()
 	}
 	t.Cleanup(func() {
-		s.mu.Lock()
-		s.closed = true
-		s.mu.Unlock()
 		for _, socket := range s.sockets {
 			socket.conn.Close()
 		}
@@ -165,8 +167,8 @@ func (s *simulatedSocket) serve() {
 			return
 		}
 		source := from.(*net.UDPAddr).AddrPort()
-		if cm == nil || !source.Addr().IsLoopback() {
-			continue // not of this test
+		if cm == nil || !source.Addr().IsLoopback() || source == s.net.deaf {
+			continue // not of this test, or lost
 		}
 		to, _ := netip.AddrFromSlice(cm.Dst.To4())
 		port := netip.MustParseAddrPort(s.conn.LocalAddr().String()).Port()
