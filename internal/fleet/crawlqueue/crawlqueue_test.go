@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,12 +141,14 @@ func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{o: Options{Patience: time.Minute}, outage: outage{patience: time.Minute}}
 		ctx, stop := context.WithCancel(context.Background())
-		go func() {
+		var others sync.WaitGroup
+		defer others.Wait()
+		others.Go(func() {
 			for ctx.Err() == nil {
 				_ = q.do(ctx, func(context.Context) error { return nil })
 				time.Sleep(10 * time.Millisecond)
 			}
-		}()
+		})
 		if err := q.do(ctx, func(context.Context) error { return away }); !errors.Is(err, ErrLost) || !errors.Is(err, away) {
 			t.Errorf("%v", err)
 		}

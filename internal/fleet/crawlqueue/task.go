@@ -134,7 +134,7 @@ func (t *Task) takeOver(ctx context.Context, value []byte) (bool, error) {
 	case e.State == Failed && t.Node.newerThan(node):
 	default:
 		t.q.duplicates.Add(1)
-		return false, t.msg.DoubleAck(ctx)
+		return false, t.ack(ctx)
 	}
 	revision, err := t.q.bucket.Update(ctx, t.ID.String(), value, old.Revision())
 	if occupied(err) {
@@ -177,7 +177,15 @@ func (t *Task) Finish(ctx context.Context, e Entry) (stored bool, err error) {
 	if stored, err = t.replace(ctx, t.value(e)); !stored {
 		return false, err
 	}
-	return true, t.q.do(ctx, t.msg.DoubleAck)
+	return true, t.q.do(ctx, t.ack)
+}
+
+// ack removes the task from the queue. An earlier call may have succeeded.
+func (t *Task) ack(ctx context.Context) error {
+	if err := t.msg.DoubleAck(ctx); !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
+		return err
+	}
+	return nil
 }
 
 // replace replaces the entry of this task. It returns false, and counts that, if the entry is not
