@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/fleet/crawlqueue"
 	"github.com/fastdisc/discv5/internal/proctest"
 )
@@ -126,6 +127,31 @@ func TestFleetWorkerFails(t *testing.T) {
 			network.takenOver(t, at, 8*16)
 		})
 	}
+}
+
+// A worker that has nothing to do waits for the visits of others: they may find nodes, or fail.
+func TestFleetWaitsForOthers(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	network := simulate(t, 50, 0.05)
+	_, q := s.open(t, "wait", "test")
+	r, err := enr.ParseText(network.boot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	push(t, q, r)
+	task := fetch(t, q)
+	claim(t, task, true)
+	w := crawl(t, s, "wait")
+	time.Sleep(4 * time.Second) // many times as long as it asks for tasks
+	if !w.p.Running() {
+		t.Fatalf("the worker has ended:\n%s%s", w.p.Out, w.p.Log)
+	}
+	task.Release(0)
+	if sum, code := w.end(t); code != 0 || sum.Answered != network.answering() {
+		t.Errorf("exit code %d, %+v\n%s", code, sum, w.p.Log)
+	}
+	network.complete(t, w.file)
 }
 
 // A worker whose network has failed does not use up the nodes: others visit them.

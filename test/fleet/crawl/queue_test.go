@@ -132,6 +132,9 @@ func TestQueueFence(t *testing.T) {
 			}
 			claim(t, current, true)
 			if c.claimed {
+				if ok, err := old.Renew(context.Background()); ok || err != nil {
+					t.Errorf("claim renewed: %t, %v", ok, err)
+				}
 				finish(t, old, crawlqueue.Entry{State: crawlqueue.Failed}, false)
 			} else {
 				claim(t, old, false)
@@ -139,11 +142,55 @@ func TestQueueFence(t *testing.T) {
 			length(t, b, 1)
 			finish(t, current, crawlqueue.Entry{State: crawlqueue.Answered}, true)
 			length(t, b, 0)
-			if s := a.Stats(); s.Fenced != 1 {
+			if s := a.Stats(); s.Fenced == 0 {
 				t.Errorf("%+v", s)
 			}
 		})
 	}
+}
+
+// A bad task does not keep its node from being queued, nor does a task of another node.
+func TestQueueBadTask(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	conn, q := s.open(t, "c", "a")
+	for i, bad := range []string{"", "junk", identity(t, 9, 1).String()} {
+		r := identity(t, byte(i+1), 1)
+		if _, err := conn.JetStream().Publish(context.Background(), "discv5.crawl.c."+r.ID().String(), []byte(bad)); err != nil {
+			t.Fatal(err)
+		}
+		push(t, q, r)
+		length(t, q, 1)
+		task := fetch(t, q)
+		if task.ID != r.ID() || !task.Node.Record.View().Equal(r.View()) {
+			t.Errorf("the task is %+v", task)
+		}
+		claim(t, task, true)
+		finish(t, task, crawlqueue.Entry{State: crawlqueue.Failed}, true)
+	}
+	if s := q.Stats(); s.Bad != 3 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A task that this worker has returned goes to another one, unless there is none.
+func TestQueueReturned(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	_, a := s.open(t, "c", "a")
+	push(t, a, identity(t, 1, 1))
+	task := fetch(t, a)
+	claim(t, task, true)
+	task.Release(0)
+	for task = fetch(t, a); task.Delivery < crawlqueue.MaxDeliveries; task = fetch(t, a) {
+		claim(t, task, false)
+		if !task.Returned {
+			t.Errorf("delivery %d was not returned", task.Delivery)
+		}
+	}
+	claim(t, task, true)
+	finish(t, task, crawlqueue.Entry{State: crawlqueue.Failed}, true)
+	length(t, a, 0)
 }
 
 // The queue is bounded.
