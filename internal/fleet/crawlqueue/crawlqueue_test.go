@@ -29,7 +29,7 @@ func TestCheckName(t *testing.T) {
 	}
 }
 
-// What another member has written is verified.
+// Entries are verified: any member may have written them.
 func TestParseEntry(t *testing.T) {
 	keys := rand.NewChaCha8([32]byte{1})
 	record := func() *enr.Record {
