@@ -35,8 +35,8 @@ const (
 	senders  = 32
 	settlers = 8
 	// heldFactor bounds the tasks of a worker, for each node that it can ask at the same time: many
-	// wait for another attempt, or until the cause of their failure is known. A worker that has had
-	// no answer takes only as many as it can walk, and one whose network may be at fault that number
+	// wait for another attempt, or until the cause of their failure is known. A worker without any
+	// answer takes only as many as it can walk, and one whose network may be at fault that number
 	// divided by suspectPart.
 	heldFactor  = 2
 	suspectPart = 8

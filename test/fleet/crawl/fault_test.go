@@ -159,13 +159,13 @@ func TestFleetWorkerWithoutNetwork(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	at := freePort(t)
-	network := simulate(t, size()/2, 0.3, func(s *simulated) { s.deaf = at })
-	deaf := crawl(t, s, "deaf", "--bootnodes", network.boot(), "--parallel", "16", "--addr", at.String())
+	network := simulate(t, size()/2, 0.3, func(s *simulated) { s.mute = at })
+	alone := crawl(t, s, "alone", "--bootnodes", network.boot(), "--parallel", "16", "--addr", at.String())
 	var workers []*crawler
 	for range 2 {
-		workers = append(workers, crawl(t, s, "deaf", "--bootnodes", network.boot(), "--parallel", "16"))
+		workers = append(workers, crawl(t, s, "alone", "--bootnodes", network.boot(), "--parallel", "16"))
 	}
-	for i, w := range append(workers, deaf) {
+	for i, w := range append(workers, alone) {
 		sum, code := w.end(t)
 		t.Logf("worker %d: %+v", i+1, sum)
 		if code != 0 || !sum.Fleet.Complete || sum.Answered != network.answering() {

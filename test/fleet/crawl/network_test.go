@@ -31,8 +31,8 @@ type simulated struct {
 	sockets []*simulatedSocket
 	records *enr.Cache
 
-	// deaf is the address of a worker that nobody hears, if it is valid.
-	deaf netip.AddrPort
+	// mute is the address of a worker that nobody hears, if it is valid.
+	mute netip.AddrPort
 
 	mu     sync.Mutex
 	random *aead.Random
@@ -167,7 +167,7 @@ func (s *simulatedSocket) serve() {
 			return
 		}
 		source := from.(*net.UDPAddr).AddrPort()
-		if cm == nil || !source.Addr().IsLoopback() || source == s.net.deaf {
+		if cm == nil || !source.Addr().IsLoopback() || source == s.net.mute {
 			continue // not of this test, or lost
 		}
 		to, _ := netip.AddrFromSlice(cm.Dst.To4())
