@@ -127,7 +127,7 @@ func restartNeeded(started, now *options) (names []string) {
 // the node uses.
 type accessList struct {
 	*limits.Access
-	bans atomic.Int64 // number of rules
+	bans atomic.Int64 // number of rules of the settings
 
 	mu    sync.Mutex
 	own   []limits.Rule // of the settings
@@ -204,7 +204,7 @@ func (a *accessList) set(now time.Duration, own, others []limits.Rule) error {
 		return fmt.Errorf("bans: %w", err)
 	}
 	a.own, a.fleet, a.rules = own, others, rules
-	a.bans.Store(int64(len(rules)))
+	a.bans.Store(int64(len(own)))
 	return nil
 }
 

@@ -17,7 +17,7 @@ const (
 	// aliveFor is how long a member counts as present without a new heartbeat.
 	aliveFor = 4 * beatInterval
 	// banInterval is the time between two looks at the bans.
-	banInterval = 10 * time.Second
+	banInterval = 5 * time.Second
 	// writeInterval is the time between two looks at which nodes have to be written.
 	writeInterval = 5 * time.Second
 	// A look at all nodes takes its time from the servers and this machine: the pause after it is
