@@ -153,9 +153,11 @@ func TestLyingEntries(t *testing.T) {
 	put(t, nodes, id(newKey(t)), []byte(`{"v":-1}`))                          // no version
 	put(t, nodes, id(newKey(t)), []byte(strings.Repeat(" ", 100<<10)))        // large
 	put(t, nodes, "node", nodeEntry(r, 1))                                    // no ID
-	put(t, nodes, strings.ToUpper(id(key)), nodeEntry(r, 1))                  // not the form of an ID
+	// not the form of an ID
+	put(t, nodes, strings.ToUpper(id(key)), nodeEntry(r, 1))
 	bans := bucket(t, js, jetstream.KeyValueConfig{Bucket: "discv5-default_bans"})
-	put(t, bans, "evil.0000000000000000", entry{"v": 1, "target": "0.0.0.0/0"}) // neither key nor width
+	// neither key nor width
+	put(t, bans, "evil.0000000000000000", entry{"v": 1, "target": "0.0.0.0/0"})
 	put(t, bans, "nodots", entry{"v": 1, "target": "192.0.2.1"})
 	members := bucket(t, js, jetstream.KeyValueConfig{Bucket: "discv5-default_members"})
 	put(t, members, "evil", entry{"v": 1, "name": "good", "program": "<script>\x1b[2J"})

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fastdisc/discv5/internal/fleet"
+	"github.com/fastdisc/discv5/limits"
+)
+
+func TestFleetSettings(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	secret, short := file("secret", strings.Repeat("x", 40)+"\n"), file("short", "too short\n")
+	several := file("networks.toml", "fleet = \"nats://a:1\"\n[[network]]\nname = \"one\"\naddr = \":1\"\n[[network]]\nname = \"two\"\naddr = \":2\"\nfleet-identity = \"x\"\n")
+	for _, test := range []struct {
+		name string
+		args []string
+		want string // of the error; empty: none
+	}{
+		{"one", []string{"--fleet", "nats://a:4222"}, ""},
+		{"a list", []string{"--fleet", "nats://a:4222, tls://b:4222", "--fleet", "nats://c"}, ""},
+		{"identity", []string{"--fleet", "nats://a", "--fleet-identity", "main", "--fleet-secret", secret}, ""},
+		{"empty", []string{"--fleet", ""}, "--fleet is empty"},
+		{"scheme", []string{"--fleet", "a:4222"}, "--fleet: server"},
+		{"a password in an error", []string{"--fleet", "nats://u:hunter2@a:x"}, "--fleet: server"},
+		{"name", []string{"--fleet", "nats://a", "--fleet-name", "a.b"}, "--fleet-name"},
+		{"identity with a dot", []string{"--fleet", "nats://a", "--fleet-identity", "a.b"}, "--fleet-identity"},
+		{"short secret", []string{"--fleet", "nats://a", "--fleet-identity", "m", "--fleet-secret", short}, "--fleet-secret"},
+		{"missing secret", []string{"--fleet", "nats://a", "--fleet-identity", "m", "--fleet-secret", filepath.Join(dir, "no")}, "--fleet-secret"},
+		{"missing credentials", []string{"--fleet", "nats://a", "--fleet-credentials", filepath.Join(dir, "no")}, "credentials"},
+		{"identity with several networks", []string{"--config", several}, "several networks"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			o, err := load(test.args, nil)
+			switch {
+			case test.want == "" && err != nil:
+				t.Fatal(err)
+			case test.want != "":
+				if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hunter2") {
+					t.Errorf("%v; want %q", err, test.want)
+				}
+				return
+			}
+			if !fleet.ValidName(o.fleet.name) || !fleet.ValidName(o.fleetNetwork()) {
+				t.Errorf("names %q and %q", o.fleet.name, o.fleetNetwork())
+			}
+		})
+	}
+	o := mustLoad(t, []string{"--fleet-identity", "main"}, nil)
+	if !slices.ContainsFunc(o.warnings, func(w string) bool { return strings.Contains(w, "no effect without --fleet") }) {
+		t.Errorf("warnings %q", o.warnings)
+	}
+}
+
+// TestSharedBans: the bans of the settings go to the fleet with the time at which they end, and win
+// over those of other members.
+func TestSharedBans(t *testing.T) {
+	target := func(s string) limits.Target {
+		x, err := limits.ParseTarget(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	a := newAccessList()
+	own := []limits.Rule{{Target: target("192.0.2.1")}, {Target: target("192.0.2.2"), For: time.Hour}}
+	if err := a.apply(0, own, nil); err != nil {
+		t.Fatal(err)
+	}
+	first := a.shared()
+	if len(first) != 2 || !first[0].Until.IsZero() || time.Until(first[1].Until) < 59*time.Minute {
+		t.Fatalf("shared %v", first)
+	}
+	time.Sleep(10 * time.Millisecond)
+	if err := a.apply(time.Minute, own, nil); err != nil { // a reload
+		t.Fatal(err)
+	}
+	if again := a.shared(); !again[1].Until.Equal(first[1].Until) {
+		t.Errorf("a reload moved the end from %v to %v", first[1].Until, again[1].Until)
+	}
+	if a.bans.Load() != 2 {
+		t.Errorf("%d bans of the settings", a.bans.Load())
+	}
+}
