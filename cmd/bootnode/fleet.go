@@ -158,6 +158,22 @@ func (f *fleetMember) conditions() (list []statuspage.Condition) {
 	return list
 }
 
+// describe describes the fleet for the status page.
+func (f *fleetMember) describe() *statuspage.Fleet {
+	s := f.member.State()
+	v := &statuspage.Fleet{Server: s.Conn.Server, Problem: f.problem(), Identity: f.o.fleet.identity, Nodes: s.Nodes, Bans: s.Bans, Members: []statuspage.Member{}}
+	for _, m := range s.Members {
+		member := statuspage.Member{
+			Name: m.Name, Self: m.Self, Program: m.Program, Role: string(m.Role), Live: m.Load.Live, Sessions: m.Load.Sessions, Seconds: int(m.Age.Seconds()),
+		}
+		if m.ID != (enr.ID{}) {
+			member.ID = m.ID.String()
+		}
+		v.Members = append(v.Members, member)
+	}
+	return v
+}
+
 // fleetNode is the daemon's node as the fleet sees it.
 type fleetNode struct {
 	d     *daemon

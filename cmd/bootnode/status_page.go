@@ -27,6 +27,9 @@ func (d *daemon) newStatusPage() *statuspage.Page {
 		cfg.Fork = func(r *enr.Record) string { return n.forkText(r.View(), time.Now()) }
 		cfg.Forks = n.forksOfPage
 	}
+	if d.fleet != nil {
+		cfg.Fleet = d.fleet.describe
+	}
 	p := statuspage.New(cfg)
 	p.Note(statuspage.OK, "The bootnode has started")
 	for _, w := range d.warnings {

@@ -45,6 +45,10 @@ func (p *Page) status(now time.Time) *Status {
 	if s.Forks != nil {
 		s.Forks.sumUp()
 	}
+	if p.cfg.Fleet != nil {
+		s.Fleet = p.cfg.Fleet()
+		s.Fleet.bound()
+	}
 	if e, ok := record.Enode(); ok {
 		s.Identity.Enode = e.String()
 	}

@@ -348,6 +348,39 @@ func TestForks(t *testing.T) {
 	}
 }
 
+// TestFleet: the page shows the members of a fleet, with what they say of themselves as text, and
+// bounds their number.
+func TestFleet(t *testing.T) {
+	p, _, c := newPage(t)
+	if s := p.status(c.Now()); s.Fleet != nil {
+		t.Errorf("a fleet: %+v", s.Fleet)
+	}
+	p.cfg.Fleet = func() *Fleet {
+		f := &Fleet{Server: "nats://a:4222", Identity: "main", Nodes: 1234}
+		for i := range shownMembers + 3 {
+			f.Members = append(f.Members, Member{Name: fmt.Sprintf("<i>%d", i), Program: "\x1b[2J" + strings.Repeat("x", 500), Role: "standby", Live: -5})
+		}
+		return f
+	}
+	c.Add(2 * time.Second)
+	f := p.status(c.Now()).Fleet
+	if len(f.Members) != shownMembers || f.Others != 3 || f.Members[0].Live != 0 || len(f.Members[0].Program) > 4*maxName {
+		t.Errorf("%d members, %d others, %+v", len(f.Members), f.Others, f.Members[0])
+	}
+	html, err := p.html(c.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"<h2>Fleet</h2>", "&lt;i&gt;5", "standby", "1,234", "nats://a:4222", "3 others"} {
+		if !strings.Contains(string(html), want) {
+			t.Errorf("no %q on the page", want)
+		}
+	}
+	if strings.Contains(string(html), "<i>") || strings.Contains(string(html), "\x1b") {
+		t.Error("the page has what a member says of itself as it came")
+	}
+}
+
 // BenchmarkPageView measures the CPU time of a view of the fullest page, with 10,000 nodes, if
 // nobody else has looked within a second.
 func BenchmarkPageView(b *testing.B) {

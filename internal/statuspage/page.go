@@ -66,6 +66,9 @@ type Config struct {
 	// Forks describes the chain that the node serves; nil, or a nil result, for none. The page
 	// shows at most shownGroups of its refused groups.
 	Forks func(now time.Time) *Forks
+	// Fleet describes the fleet that the node belongs to; nil for none. The page shows at most
+	// shownMembers members.
+	Fleet func() *Fleet
 	// Conditions returns what the program around the node has to report; nil for nothing.
 	Conditions func() []Condition
 	// Now is the clock; default time.Now.

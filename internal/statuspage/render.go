@@ -15,7 +15,7 @@ import (
 // renderInterval is the least time between two renderings: all requests in between get the same.
 const renderInterval = time.Second
 
-//go:embed page.html topics.html page.css page.js icon.svg
+//go:embed page.html topics.html fleet.html page.css page.js icon.svg
 var files embed.FS
 
 // asset is a file of the page. Its path contains a hash of its content, so that browsers may keep
@@ -52,7 +52,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"bars":   func(total int, list []Count) barList { return barList{total, list} },
 	"cpu":    func(v *float64) string { return share(*v) },
 	"plural": func(n uint64, noun string) string { return plural(int(n), noun) },
-}).ParseFS(files, "page.html", "topics.html"))
+}).ParseFS(files, "page.html", "topics.html", "fleet.html"))
 
 // barList is a list of groups with bars that show their part of a total.
 type barList struct {
@@ -72,7 +72,7 @@ func percent(n, of int) int {
 func timeText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }
 
 // sectionNames are the parts of the page that change, in their order.
-var sectionNames = []string{"health", "identity", "reach", "load", "charts", "peers", "latency", "drops", "limited", "table", "forks", "topics", "events"}
+var sectionNames = []string{"health", "identity", "reach", "load", "charts", "peers", "latency", "drops", "limited", "table", "forks", "fleet", "topics", "events"}
 
 // section is one rendered part of the page.
 type section struct {

@@ -30,6 +30,7 @@ type Status struct {
 	Limited  Limited   `json:"limited"`
 	Topics   *Topics   `json:"topics,omitempty"` // with --topics
 	Forks    *Forks    `json:"forks,omitempty"`  // if the node serves a chain
+	Fleet    *Fleet    `json:"fleet,omitempty"`  // with --fleet
 	Events   []Event   `json:"events"`           // newest first
 	Streams  int       `json:"streams"`          // viewers of the live page
 

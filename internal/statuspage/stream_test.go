@@ -49,7 +49,7 @@ func TestStream(t *testing.T) {
 	body := bufio.NewReader(r.Body)
 	first := readEvent(t, body)
 	for _, name := range sectionNames {
-		if name != "topics" && name != "forks" && !strings.Contains(first, `"`+name+`":`) {
+		if name != "topics" && name != "forks" && name != "fleet" && !strings.Contains(first, `"`+name+`":`) {
 			t.Errorf("the first update has no %s", name)
 		}
 	}

@@ -186,6 +186,17 @@ func forkText(r *enr.Record) string {
 	return fmt.Sprintf("fulu 0x%x", e.ForkDigest)
 }
 
+// fleetOf returns a fleet whose members have the given names.
+func fleetOf(names []string) func() *statuspage.Fleet {
+	return func() *statuspage.Fleet {
+		f := &statuspage.Fleet{Server: "nats://nats-1.example.org:4222", Identity: "main", Nodes: 1234}
+		for _, name := range names {
+			f.Members = append(f.Members, statuspage.Member{Name: name, Program: name, Role: "standby", Live: 150, Sessions: 4021})
+		}
+		return f
+	}
+}
+
 // forksOf describes a chain that is about to fork. It refuses nodes of forks with the given names.
 func forksOf(names []string) func(time.Time) *statuspage.Forks {
 	return func(now time.Time) *statuspage.Forks {
@@ -214,7 +225,7 @@ func demo(t *testing.T, nodes int, names []string) (n *pagetest.Node, server str
 			Sessions: 131072, Challenges: 65536, Tasks: 1024, OwnRequests: 16384,
 			Unverified: discv5.DefaultUnverifiedRates(), Handshake: discv5.DefaultHandshakeRates(), Requests: discv5.DefaultRequestRates(),
 		},
-		Fork: forkText, Forks: forksOf(names),
+		Fork: forkText, Forks: forksOf(names), Fleet: fleetOf(names),
 		Now: func() time.Time {
 			mu.Lock()
 			defer mu.Unlock()
