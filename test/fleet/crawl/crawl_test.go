@@ -76,7 +76,7 @@ func TestFleetVisitsOnce(t *testing.T) {
 		if code != 0 || !sum.Fleet.Complete || sum.Answered != network.answering() || sum.Failed != len(network.nodes)-network.answering() || sum.Undecided != 0 || sum.Fleet.Bad != 0 {
 			t.Errorf("worker %d: exit code %d, %+v\n%s", i+1, code, sum, w.p.Log)
 		}
-		if sum.Fleet.Visited < len(network.nodes)/16 {
+		if !testing.Short() && sum.Fleet.Visited < len(network.nodes)/16 {
 			t.Errorf("worker %d has visited %d nodes: the work is not divided", i+1, sum.Fleet.Visited)
 		}
 		visited += sum.Fleet.Visited

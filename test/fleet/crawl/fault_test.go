@@ -3,6 +3,7 @@ package crawl_test
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -40,6 +41,18 @@ func (s *simulated) visited() (count int) {
 				count++
 				break
 			}
+		}
+		n.mu.Unlock()
+	}
+	return count
+}
+
+// underWay returns how many visits of a worker have begun and not ended.
+func (s *simulated) underWay(from netip.AddrPort) (count int) {
+	for _, n := range s.nodes {
+		n.mu.Lock()
+		if p := n.peers[from]; p != nil && p.records > 0 && p.walks == 0 {
+			count++
 		}
 		n.mu.Unlock()
 	}
@@ -93,14 +106,14 @@ func TestFleetWorkerFails(t *testing.T) {
 			}
 			t.Parallel()
 			s := startServer(t)
-			network := simulate(t, size()/2, 0.5)
+			network := simulate(t, max(size()/2, 300), 0.5)
 			var workers []*crawler
 			for range 3 {
 				workers = append(workers, crawl(t, s, "fails", "--bootnodes", network.boot(), "--parallel", parallel))
 			}
 			at := freePort(t)
 			victim := crawl(t, s, "fails", "--bootnodes", network.boot(), "--parallel", parallel, "--addr", at.String())
-			proctest.Eventually(t, "the crawl is under way", func() bool { return network.visited() > len(network.nodes)/4 })
+			proctest.Eventually(t, "the worker visits nodes", func() bool { return network.underWay(at) > 4 })
 			victim.p.Signal(t, c.signal)
 			redelivered := uint64(0)
 			for i, w := range workers {
@@ -149,6 +162,28 @@ func TestFleetWaitsForOthers(t *testing.T) {
 	}
 	task.Release(0)
 	if sum, code := w.end(t); code != 0 || sum.Answered != network.answering() {
+		t.Errorf("exit code %d, %+v\n%s", code, sum, w.p.Log)
+	}
+	network.complete(t, w.file)
+}
+
+// A node whose address family a worker does not have waits for another worker, and does not keep
+// the crawl from ending if there is none.
+func TestFleetOutOfReach(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	network := simulate(t, 20, 0.05)
+	key, err := enr.GenerateKey(rand.NewChaCha8([32]byte{7}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := enr.NewBuilder().SetIP(netip.IPv6Loopback()).SetUDP(9).Sign(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := crawl(t, s, "reach", "--addr", "127.0.0.1:0", "--bootnodes", network.boot()+","+far.String())
+	sum, code := w.end(t)
+	if code != 0 || !sum.Fleet.Complete || sum.Answered != network.answering() || sum.Skipped != 1 || sum.Fleet.Redelivered != crawlqueue.MaxDeliveries-1 {
 		t.Errorf("exit code %d, %+v\n%s", code, sum, w.p.Log)
 	}
 	network.complete(t, w.file)

@@ -161,6 +161,7 @@ type summary struct {
 	Answered  int     `json:"answered"`
 	Failed    int     `json:"failed"`
 	Undecided int     `json:"undecided"`
+	Skipped   int     `json:"skipped"`
 	Waiting   int     `json:"waiting"`
 	Seconds   float64 `json:"seconds"`
 	Fleet     struct {
