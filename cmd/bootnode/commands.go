@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/cli/subcommands"
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
@@ -61,47 +62,8 @@ func newCommands(s system, stdout, stderr io.Writer) *cobra.Command {
 		}
 		fmt.Fprint(stdout, usage())
 	})
-	addCompletion(root)
-	addHelp(root)
+	subcommands.Add(root, "completion")
 	return root
-}
-
-// addHelp adds the command help, which reports an unknown command as a usage error.
-func addHelp(root *cobra.Command) {
-	root.InitDefaultHelpCmd()
-	for _, c := range root.Commands() {
-		if c.Name() != "help" {
-			continue
-		}
-		c.Run = nil
-		c.RunE = func(_ *cobra.Command, args []string) error {
-			target, rest, err := root.Find(args)
-			if err != nil || len(rest) > 0 {
-				return cli.Usagef("help: there is no command %s", quote.Short(strings.Join(args, " ")))
-			}
-			return target.Help()
-		}
-	}
-}
-
-// shells are the shells that "completion" knows.
-var shells = []string{"bash", "fish", "powershell", "zsh"}
-
-// addCompletion adds the command completion, which reports an unknown shell as a usage error.
-func addCompletion(root *cobra.Command) {
-	root.InitDefaultCompletionCmd("completion")
-	for _, c := range root.Commands() {
-		if c.Name() != "completion" {
-			continue
-		}
-		c.Args = cobra.ArbitraryArgs
-		c.RunE = func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return c.Help()
-			}
-			return cli.Usagef("completion: unknown shell %s: want %s", quote.Short(args[0]), quote.Choices(shells))
-		}
-	}
 }
 
 // runCommand runs a command beside the daemon. ok is false if args name none.
