@@ -14,8 +14,9 @@ import (
 // shells are the shells that "completion" knows.
 var shells = []string{"bash", "fish", "powershell", "zsh"}
 
-// Add adds the commands "completion" and "help" to root. They report an unknown shell and an unknown
-// command as usage errors. completionArgs are those of cobra.Command.InitDefaultCompletionCmd.
+// Add adds the commands "completion" and "help" to root. They report an unknown shell and an
+// unknown command as usage errors. completionArgs are those of
+// cobra.Command.InitDefaultCompletionCmd.
 func Add(root *cobra.Command, completionArgs ...string) {
 	root.InitDefaultCompletionCmd(completionArgs...)
 	root.InitDefaultHelpCmd()
