@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,11 +43,20 @@ func (m *memory) read() ([]byte, uint64) {
 // response, or applied long after their caller has given up.
 type link struct {
 	store *memory
+	slows atomic.Int64
+
+	mu    sync.Mutex
 	fault func() (before, after time.Duration, lost bool)
-	slows int
 }
 
-func (k *link) slow() { k.slows++ }
+func (k *link) slow() { k.slows.Add(1) }
+
+// set changes how the link works.
+func (k *link) set(fault func() (before, after time.Duration, lost bool)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.fault = fault
+}
 
 func (k *link) get(ctx context.Context) (b []byte, revision uint64, err error) {
 	before, after, lost := k.faults()
@@ -57,31 +67,38 @@ func (k *link) get(ctx context.Context) (b []byte, revision uint64, err error) {
 	return bytes.Clone(b), revision, sleep(ctx, after)
 }
 
-func (k *link) put(ctx context.Context, b []byte, revision uint64) (next uint64, err error) {
+func (k *link) put(ctx context.Context, b []byte, revision uint64) (uint64, error) {
 	before, after, lost := k.faults()
 	if lost {
 		return 0, sleep(ctx, time.Hour)
 	}
-	applied := make(chan struct{})
+	type response struct {
+		revision uint64
+		err      error
+	}
+	applied := make(chan response, 1)
 	go func() {
 		time.Sleep(before) // the request arrives, whether somebody waits or not
-		next, err = k.store.set(bytes.Clone(b), revision)
+		next, err := k.store.set(bytes.Clone(b), revision)
 		time.Sleep(after)
-		close(applied)
+		applied <- response{next, err}
 	}()
 	select {
-	case <-applied:
-		return next, err
+	case r := <-applied:
+		return r.revision, r.err
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
 }
 
 func (k *link) faults() (before, after time.Duration, lost bool) {
-	if k.fault == nil {
+	k.mu.Lock()
+	fault := k.fault
+	k.mu.Unlock()
+	if fault == nil {
 		return time.Millisecond, time.Millisecond, false
 	}
-	return k.fault()
+	return fault()
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -142,7 +159,9 @@ func exclusive(t *testing.T, key *enr.PrivateKey, seed uint64) (taken uint64) {
 	tenures := make([]*Tenure, len(leases))
 	var mu sync.Mutex // of rnd and tenures
 	for i := range leases {
+		mu.Lock()
 		rate, offset := 0.96+0.08*rnd.Float64(), time.Duration(rnd.Int64N(int64(1000*time.Hour)))
+		mu.Unlock()
 		clock := func() time.Duration { return offset + time.Duration(rate*float64(time.Since(start))) }
 		cut := time.Duration(0) // until then the link is down
 		fault := func() (time.Duration, time.Duration, bool) {
@@ -279,7 +298,7 @@ func TestTakeover(t *testing.T) {
 		if !first.Valid() || leases[0].State().Role != Active || leases[1].State().Role != Standby || leases[1].State().Holder != "member0" {
 			t.Fatalf("states %+v, %+v", leases[0].State(), leases[1].State())
 		}
-		links[0].fault = down
+		links[0].set(down)
 		failed := time.Now()
 		second := <-got
 		if took := time.Since(failed); took > 10*time.Second {
@@ -291,10 +310,10 @@ func TestTakeover(t *testing.T) {
 		if second.Record == nil || second.Record.Seq() != 7 || second.RecordBy != "member0" {
 			t.Errorf("record %v of %s", second.Record, second.RecordBy)
 		}
-		if links[0].slows == 0 {
+		if links[0].slows.Load() == 0 {
 			t.Error("nobody was told that the server does not answer")
 		}
-		links[0].fault = nil
+		links[0].set(nil)
 		<-first.Done()
 		if err := first.SaveRecord(t.Context(), sign(t, first.Key, 8)); !errors.Is(err, ErrLost) || first.Valid() {
 			t.Errorf("a member that was replaced saves a record: %v", err)
@@ -321,7 +340,7 @@ func TestSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, links, leases := pair(t, newKey(t))
 		tenure := acquire(t, leases[0])
-		links[0].fault = func() (time.Duration, time.Duration, bool) { return 0, 0, true }
+		links[0].set(func() (time.Duration, time.Duration, bool) { return 0, 0, true })
 		time.Sleep(DefaultLease - DefaultLease/10)
 		if tenure.Valid() || leases[0].State().Role != Silenced {
 			t.Error("the member answers for the whole lease")
@@ -330,11 +349,42 @@ func TestSilence(t *testing.T) {
 		if err := tenure.SaveRecord(t.Context(), sign(t, tenure.Key, 1)); err == nil {
 			t.Error("a record was saved without the store")
 		}
-		links[0].fault = nil
+		links[0].set(nil)
 		time.Sleep(2 * DefaultLease / 7)
 		if !tenure.Valid() {
 			t.Errorf("the member stays silent: %+v", leases[0].State())
 		}
+		tenure.Release(t.Context())
+	})
+}
+
+// TestSlowResponse: the time of a lease counts from before the request. A response that takes long
+// makes it no longer.
+func TestSlowResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, links, leases := pair(t, newKey(t))
+		tenure := acquire(t, leases[0])
+		const slow = DefaultLease/4 - 50*time.Millisecond
+		links[0].set(func() (time.Duration, time.Duration, bool) { return 0, slow, false })
+		_, old := store.read()
+		revision := old
+		for revision == old {
+			time.Sleep(time.Millisecond)
+			_, revision = store.read()
+		}
+		written := time.Now()
+		time.Sleep(slow + time.Millisecond)
+		links[0].set(func() (time.Duration, time.Duration, bool) { return 0, 0, true })
+		for tenure.Valid() && time.Since(written) < time.Minute {
+			if _, now := store.read(); now != revision { // a renewal that had begun
+				revision, written = now, time.Now()
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if valid := time.Since(written); valid > DefaultLease-DefaultLease/10 {
+			t.Errorf("valid for %v after the write", valid)
+		}
+		time.Sleep(10 * time.Second) // for a renewal that was under way
 		tenure.Release(t.Context())
 	})
 }
