@@ -200,7 +200,7 @@ browser:
 
 # Tests processes that work together through a server of NATS, which the tests start.
 fleet:
-	cd test/fleet && $(GO) vet ./... && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
+	cd test/fleet && $(GO) vet ./... && $(GO) test -p 1 -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
 # Measures how much faster four processes crawl 20,000 nodes on loopback than one: a round takes 12
 # minutes, most of which is waiting.

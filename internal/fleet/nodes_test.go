@@ -28,7 +28,7 @@ func TestSample(t *testing.T) {
 		}
 		for i, c := range s.ranked {
 			if want := int64(3999 - 2*i); c.value.Score != maxNodeScore || c.value.Seen != want {
-				t.Fatalf("place %d has score %d, seen %d; want the latest, %d", i, c.value.Score, c.value.Seen, want)
+				t.Fatalf("place %d: score %d, seen %d; want %d", i, c.value.Score, c.value.Seen, want)
 			}
 		}
 		for _, c := range s.random {
@@ -37,7 +37,8 @@ func TestSample(t *testing.T) {
 			}
 		}
 	}
-	if share := float64(honest) / (20 * randomPerDistance); share < 0.3 || share > 0.7 { // σ is 0.03
+	// The standard deviation is 0.03.
+	if share := float64(honest) / (20 * randomPerDistance); share < 0.3 || share > 0.7 {
 		t.Errorf("%.2f of the random candidates are honest, want a half", share)
 	}
 }

@@ -31,7 +31,7 @@ func TestManyNodes(t *testing.T) {
 	t.Parallel()
 	total, live := 100_000, 120
 	if testing.Short() {
-		total = 20_000
+		total = 10_000
 	}
 	c := startCluster(t, 3, "")
 	conn, js := c.connect(t)
