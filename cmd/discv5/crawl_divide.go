@@ -81,13 +81,14 @@ func (r *crawlRun) divide(ctx, timed context.Context, node *discv5.Node, set nod
 // conclude writes the results that this worker knows, whatever has ended the crawl.
 func (r *crawlRun) conclude(ctx, timed context.Context, c *crawler, q *crawlqueue.Queue, f *fleetFrontier, lost error) error {
 	c.verdict()
-	c.recount()
-	s := r.summary(q)
+	s, full := r.summary(q), 0
 	if f != nil {
+		full = int(f.full.Load())
 		s.Complete, s.Visited = f.isComplete(), f.visited.Load()
 	} else if n, err := q.Len(ctx); err == nil {
 		s.Complete = n == 0
 	}
+	c.recount(full)
 	err := r.finish(ctx, timed, c, s)
 	if lost != nil && timed.Err() == nil {
 		return fmt.Errorf("the crawl is not complete, %s holds its results so far: %w", r.path, lost)

@@ -72,6 +72,7 @@ type fleetFrontier struct {
 	ctx    context.Context // ends when the crawl ends, or the fleet is lost
 	cancel context.CancelCauseFunc
 	ended  chan struct{} // closed when next returns false
+	closed chan struct{} // closed when no visit is left
 	once   sync.Once
 	tasks  chan *visit
 	found  chan foundNode
@@ -117,7 +118,7 @@ type crawlLoad struct {
 // newFleetFrontier returns a frontier whose goroutines run until close.
 func newFleetFrontier(ctx context.Context, q *crawlqueue.Queue, parallel int, load func() crawlLoad) *fleetFrontier {
 	f := &fleetFrontier{
-		q: q, parallel: parallel, load: load, ended: make(chan struct{}),
+		q: q, parallel: parallel, load: load, ended: make(chan struct{}), closed: make(chan struct{}),
 		tasks: make(chan *visit), found: make(chan foundNode, 16*senders), judged: make(chan settledVisit, heldFactor*visitors(parallel)),
 	}
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
@@ -149,10 +150,12 @@ func (f *fleetFrontier) err() error {
 
 func (f *fleetFrontier) end() { f.once.Do(func() { close(f.ended) }) }
 
-// close returns all tasks that this worker still has, and ends the goroutines of f.
+// close returns all tasks that this worker still has, and ends the goroutines of f. Visits must
+// have ended.
 func (f *fleetFrontier) close() {
 	f.end()
 	f.cancel(context.Canceled)
+	close(f.closed)
 	f.work.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
@@ -186,7 +189,8 @@ func (f *fleetFrontier) sent(by *visit, err error) {
 	f.active.Add(-1)
 }
 
-// send queues nodes that were found.
+// send queues nodes that were found. It takes them even when the crawl has ended, because visits
+// wait for theirs.
 func (f *fleetFrontier) send() {
 	for {
 		select {
@@ -198,15 +202,8 @@ func (f *fleetFrontier) send() {
 			}
 			f.sent(n.by, err)
 			f.lose(err)
-		case <-f.ctx.Done():
-			for { // visits wait for the nodes that they have found
-				select {
-				case n := <-f.found:
-					f.sent(n.by, f.ctx.Err())
-				default:
-					return
-				}
-			}
+		case <-f.closed:
+			return
 		}
 	}
 }

@@ -67,11 +67,12 @@ func (c *crawler) fold(r crawlqueue.Result) {
 	}
 }
 
-// recount counts the nodes by their state: a node that a worker has returned counts once.
-func (c *crawler) recount() {
+// recount counts the nodes by their state: a node that a worker has returned counts once. full is
+// the number of nodes that the queue had no room for.
+func (c *crawler) recount(full int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.count.Answered, c.count.Failed, c.count.Skipped = 0, 0, 0
+	c.count.Answered, c.count.Failed, c.count.Skipped = 0, 0, c.dropped+full
 	for _, k := range c.nodes {
 		switch k.state {
 		case answered:

@@ -70,7 +70,7 @@ func TestFold(t *testing.T) {
 				c.count.Undecided = 1
 			}
 			f.verdict()
-			f.recount()
+			f.recount(0)
 			got := set[id]
 			got.Record, got.nodeFacts, c.want.Record = "", nodeFacts{}, ""
 			if got != c.want || f.counts() != c.count {

@@ -47,6 +47,7 @@ type crawler struct {
 	count    crawlCounts
 	evidence evidence
 	load     crawlLoad
+	dropped  int    // nodes beyond maxKnown
 	worker   string // name of this worker of a fleet
 }
 
@@ -120,6 +121,7 @@ func (c *crawler) learn(to target) bool {
 	case k == nil:
 		if len(c.nodes) >= maxKnown {
 			c.count.Skipped++
+			c.dropped++
 			return false
 		}
 		c.nodes[id] = c.newKnown(to)

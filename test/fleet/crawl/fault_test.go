@@ -261,6 +261,21 @@ func TestFleetServerStaysAway(t *testing.T) {
 	}
 }
 
+// An interrupt ends the crawl also while no server answers.
+func TestFleetInterruptedWithoutServer(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	network := simulate(t, 300, 0.2)
+	w := crawl(t, s, "interrupt", "--bootnodes", network.boot(), "--parallel", "8", "--fleet-timeout", "30m")
+	proctest.Eventually(t, "the crawl is under way", func() bool { return network.visited() > len(network.nodes)/4 })
+	s.kill(t)
+	time.Sleep(time.Second)
+	w.p.Signal(t, os.Interrupt)
+	if code := w.p.Wait(t); code != 0 || len(readFile(t, w.file)) == 0 {
+		t.Errorf("exit code %d\n%s", code, w.p.Log)
+	}
+}
+
 // An interrupted crawl continues under its name. A complete one has nothing left, and --collect
 // writes the same file.
 func TestFleetContinues(t *testing.T) {
