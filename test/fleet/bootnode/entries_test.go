@@ -80,7 +80,8 @@ func TestManyNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range values {
-		if _, err := fast.PublishAsync("$KV.discv5-default_nodes."+v.key, v.body); err != nil {
+		_, err := fast.PublishAsync("$KV.discv5-default_nodes."+v.key, v.body, jetstream.WithStallWait(time.Minute))
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
