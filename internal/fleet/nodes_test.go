@@ -1,8 +1,10 @@
 package fleet
 
 import (
+	crand "crypto/rand"
 	"errors"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -73,6 +75,48 @@ func TestDecode(t *testing.T) {
 			}
 			if err == nil && v.Seen != 5 {
 				t.Errorf("seen %d", v.Seen)
+			}
+		})
+	}
+}
+
+// TestRecordOfEntry: a record counts only under the ID of its own node, as it was signed, and with
+// an endpoint.
+func TestRecordOfEntry(t *testing.T) {
+	sign := func(b *enr.Builder) (*enr.Record, enr.ID) {
+		t.Helper()
+		key, err := enr.GenerateKey(crand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := b.Sign(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r, r.ID()
+	}
+	at := netip.MustParseAddrPort("127.0.0.1:9")
+	r, id := sign(enr.NewBuilder().SetIP(at.Addr()).SetUDP(at.Port()))
+	_, other := sign(enr.NewBuilder().SetIP(at.Addr()).SetUDP(at.Port()))
+	bare, bareID := sign(enr.NewBuilder())
+	broken := []byte(r.String())
+	broken[20] ^= 1
+	for _, test := range []struct {
+		name, text string
+		id         enr.ID
+		want       error
+	}{
+		{"own", r.String(), id, nil},
+		{"of another node", r.String(), other, errRecord},
+		{"damaged", string(broken), id, errRecord},
+		{"no record", "", id, errRecord},
+		{"without an endpoint", bare.String(), bareID, errEndpoint},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			v := nodeValue{Record: test.text}
+			got, err := v.record(test.id)
+			if !errors.Is(err, test.want) || (got != nil) != (test.want == nil) {
+				t.Errorf("%v, %v; want %v", got, err, test.want)
 			}
 		})
 	}
