@@ -53,13 +53,13 @@ test:
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
 # Builds with tags. discv5debug poisons the buffers of handshake tasks that were released, and
-# panics where one is used afterwards; it runs over the engine, the simulator and all packages with
-# nodes on real sockets. purego has no assembly. decred replaces the arithmetic of the curve (see
-# SECURITY.md): the packages that import it, and a program.
+# panics where one is used afterwards; it runs over the engine, the fuzz corpora, and what serves on
+# real sockets. purego has no assembly. decred replaces the arithmetic of the curve (see
+# SECURITY.md): the packages that compute with it, and whole nodes in the simulator.
 test-tags:
-	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags discv5debug . ./fastpath ./internal/engine ./fuzz ./internal/load ./cmd/bootnode ./cmd/discv5 ./cmd/loadgen
+	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags discv5debug . ./fastpath ./internal/engine ./fuzz ./internal/load ./cmd/bootnode ./cmd/loadgen
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags purego ./aead ./internal/curve/... ./internal/session ./internal/engine
-	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags decred $$($(GO) list -tags decred -f '{{.ImportPath}} {{join .Imports " "}}' ./... | awk '/curve/ {print $$1}') ./cmd/bootnode
+	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags decred ./dnsdisc ./enr ./internal/curve/... ./internal/engine ./internal/session ./internal/wiretest ./simnet
 
 # Tests the packages that depend on the processor, for 386, arm64 and s390x; see .ci/cross.
 # Emulation is slow, so they have more time.
