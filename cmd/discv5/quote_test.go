@@ -44,6 +44,9 @@ func commands(c *cobra.Command, words []string) (list map[string]*cobra.Command)
 
 // TestS47ErrorsQuoteLittle: an error quotes at most 100 bytes of an argument, a flag or a file.
 func TestS47ErrorsQuoteLittle(t *testing.T) {
+	if slowness > 1 {
+		t.Skip("probed for the race detector: it makes two thousand runs of one goroutine take minutes")
+	}
 	id := strings.Repeat("11", 32)
 	digits := strings.Repeat("7", 1_000_000)
 	check := func(t *testing.T, chars string, args ...string) {
@@ -77,6 +80,7 @@ func TestS47ErrorsQuoteLittle(t *testing.T) {
 			"the URL of a list, short":       "enrtree://AM5FCQLWIZX2QFPNJAP7VUERCCRNGRHWZG3YYHIUV7BVDQ5FDPRT2@" + digits[:1000],
 		} {
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				path := file(t, "f.json", text)
 				if _, _, err := loadNodes(path); err == nil || longestRun(err.Error(), "7") > quote.Max {
 					t.Errorf("loadNodes: %.300v", err)
@@ -97,6 +101,7 @@ func TestS47ErrorsQuoteLittle(t *testing.T) {
 	}
 	for name, c := range all {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			words := strings.Fields(name)
 			for _, junk := range []struct{ chars, text string }{{"7", digits}, {"x", strings.Repeat("x", 1_000_000)}, {"no character", strings.Repeat("\" x \\ ", 10_000)}, {"ä", strings.Repeat("ä", 1000)}} {
 				for n := range 3 {

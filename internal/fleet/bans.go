@@ -41,12 +41,12 @@ type Ban struct {
 // banValue is an entry of the bucket of bans. Its key is the name of the member, a dot, and a hash
 // of the target.
 type banValue struct {
-	V      int    `json:"v"`
+	V      int64  `json:"v"`
 	Target string `json:"target"`
 	Until  int64  `json:"until,omitempty"` // Unix seconds
 }
 
-func (v *banValue) version() int { return v.V }
+func (v *banValue) version() int64 { return v.V }
 
 func banKey(member, target string) string {
 	sum := sha256.Sum256([]byte(target))

@@ -92,7 +92,7 @@ const (
 
 // leaseValue is a lease in the store.
 type leaseValue struct {
-	V        int    `json:"v"`
+	V        int64  `json:"v"`
 	Identity string `json:"identity"`
 	Member   string `json:"member"`
 	Instance string `json:"instance"`
@@ -105,7 +105,7 @@ type leaseValue struct {
 	Key      []byte `json:"key,omitempty"`       // see seal
 }
 
-func (v *leaseValue) version() int { return v.V }
+func (v *leaseValue) version() int64 { return v.V }
 
 // NewLease returns a Lease in the store that c is connected to. Buckets begin with prefix.
 func NewLease(c *Conn, prefix string, cfg LeaseConfig) (*Lease, error) {

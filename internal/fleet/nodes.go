@@ -64,7 +64,7 @@ func skipOf(err error) Count {
 
 // nodeValue is an entry of the bucket of nodes, whose key is the node ID in hexadecimal digits.
 type nodeValue struct {
-	V      int    `json:"v"`
+	V      int64  `json:"v"`
 	Record string `json:"enr"`
 	Seen   int64  `json:"seen"` // Unix seconds of its last answer
 	// Score grows each time that it is seen refreshStep later; failures halve it.
@@ -72,7 +72,7 @@ type nodeValue struct {
 	By    []string `json:"by"` // the last members that have seen it, the latest first
 }
 
-func (v *nodeValue) version() int { return v.V }
+func (v *nodeValue) version() int64 { return v.V }
 
 // record returns the record of v if it is one of the node id.
 func (v *nodeValue) record(id enr.ID) (*enr.Record, error) {

@@ -23,7 +23,7 @@ const (
 
 // memberValue is an entry of the bucket of members, whose key is the name.
 type memberValue struct {
-	V        int    `json:"v"`
+	V        int64  `json:"v"`
 	Name     string `json:"name"`
 	Instance string `json:"instance"`
 	Program  string `json:"program"`
@@ -33,7 +33,7 @@ type memberValue struct {
 	Beat     uint64 `json:"beat"`
 }
 
-func (v *memberValue) version() int { return v.V }
+func (v *memberValue) version() int64 { return v.V }
 
 // Info is a member of the fleet, as it describes itself.
 type Info struct {

@@ -32,7 +32,7 @@ func decode(b []byte, max int, into any) (extra bool, err error) {
 		}
 	}
 	var head struct {
-		V int `json:"v"`
+		V int64 `json:"v"`
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
 		return false, fmt.Errorf("%w: %w", errMalformed, err)
@@ -50,8 +50,8 @@ func decode(b []byte, max int, into any) (extra bool, err error) {
 }
 
 // versioned returns the version of a decoded value.
-func versioned(v any) int {
-	if v, ok := v.(interface{ version() int }); ok {
+func versioned(v any) int64 {
+	if v, ok := v.(interface{ version() int64 }); ok {
 		return v.version()
 	}
 	return 0
