@@ -144,6 +144,7 @@ func TestAddressStaysInQuietNetwork(t *testing.T) {
 
 // The public address changes nine times, 8 minutes apart. Each is learned within two minutes.
 func TestEveryChangeOfAddressIsLearned(t *testing.T) {
+	longNetwork(t, false)
 	synctest.Test(t, func(t *testing.T) {
 		v := newVillage(t, 20)
 		defer v.close()
@@ -207,7 +208,7 @@ func TestPrivateNetworkCorrectsAddress(t *testing.T) {
 func TestAddressSurvivesRestart(t *testing.T) {
 	for _, withStates := range []bool{true, false} {
 		t.Run(fmt.Sprintf("with states %v", withStates), func(t *testing.T) {
-			longNetwork(t, withStates)
+			longNetwork(t, false)
 			synctest.Test(t, func(t *testing.T) {
 				v := newVillage(t, 20)
 				defer v.close()

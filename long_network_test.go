@@ -2,11 +2,11 @@ package discv5
 
 import "testing"
 
-// longNetwork skips all but the first of several simulated hours under the race detector: they run
-// the same code, and take it minutes.
+// longNetwork skips simulated hours under the race detector, which makes them take minutes. A first
+// one of several that run the same code stays.
 func longNetwork(t *testing.T, first bool) {
 	t.Helper()
 	if raceEnabled && !first {
-		t.Skip("the race detector makes it take long, and the first case runs the same code")
+		t.Skip("the race detector makes it take long, and TestAddressStaysInQuietNetwork runs the same code")
 	}
 }
