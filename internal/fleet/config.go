@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -74,7 +75,6 @@ func (c *Config) options() ([]nats.Option, error) {
 		nats.Timeout(dialTimeout),
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(maxPings),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
-		nats.ReconnectWait(reconnectWait), nats.ReconnectJitter(reconnectJitter, reconnectJitter),
 		nats.ReconnectBufSize(-1), // without a server, calls fail instead of waiting in a queue
 		nats.IgnoreDiscoveredServers(), nats.SkipHostLookup(),
 		nats.IgnoreAuthErrorAbort(),
@@ -91,7 +91,11 @@ func (c *Config) options() ([]nats.Option, error) {
 		}
 	}
 	if c.Credentials != "" {
-		options = append(options, nats.UserCredentials(c.Credentials))
+		option := nats.UserCredentials(c.Credentials)
+		if err := checkCredentials(option); err != nil {
+			return nil, fmt.Errorf("%w: credentials of %s: %w", ErrConfig, c.Credentials, err)
+		}
+		options = append(options, option)
 	}
 	if c.NKey != "" {
 		option, err := nats.NkeyOptionFromSeed(c.NKey)
@@ -109,6 +113,28 @@ func (c *Config) options() ([]nats.Option, error) {
 	}
 	return options, nil
 }
+
+// checkCredentials reports what a file of credentials lacks. The client sends what it takes for the
+// JWT to the server, and that is the whole file if the file has another form. Such a file may be
+// the seed itself.
+func checkCredentials(option nats.Option) error {
+	var o nats.Options
+	if err := option(&o); err != nil {
+		return err
+	}
+	token, err := o.UserJWT()
+	if err != nil {
+		return err
+	}
+	if !jwtForm.MatchString(token) {
+		return errors.New("no JWT")
+	}
+	_, err = o.SignatureCB([]byte("nonce"))
+	return err
+}
+
+// jwtForm is the form of a JWT: header, claims and signature, each in base64.
+var jwtForm = regexp.MustCompile(`^[\w-]+\.[\w-]+\.[\w-]+$`)
 
 // tls returns the TLS configuration, or nil if the servers decide.
 func (c *Config) tls() (*tls.Config, error) {

@@ -17,6 +17,15 @@ func TestConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	missing := filepath.Join(dir, "missing")
+	// A seed where the credentials belong: the client must not send it as the JWT.
+	bare := filepath.Join(dir, "bare")
+	if err := os.WriteFile(bare, []byte("SUAsecretAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tokenOnly := filepath.Join(dir, "token")
+	if err := os.WriteFile(tokenOnly, []byte("-----BEGIN NATS USER JWT-----\na.secret.c\n------END NATS USER JWT------\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	nats := []string{"nats://localhost:4222"}
 	for _, test := range []struct {
 		name string
@@ -36,6 +45,9 @@ func TestConfig(t *testing.T) {
 		{"a password", Config{Servers: []string{"nats://user:secret@a:1?x=y"}}, "more than user"},
 		{"two credentials", Config{Servers: nats, Credentials: junk, NKey: junk}, "both credentials and an NKey"},
 		{"missing credentials", Config{Servers: nats, Credentials: missing}, "credentials"},
+		{"junk as credentials", Config{Servers: nats, Credentials: junk}, "no JWT"},
+		{"a seed as credentials", Config{Servers: nats, Credentials: bare}, "no JWT"},
+		{"credentials without a seed", Config{Servers: nats, Credentials: tokenOnly}, "no nkey seed found"},
 		{"missing NKey", Config{Servers: nats, NKey: missing}, "credentials"},
 		{"junk as NKey", Config{Servers: nats, NKey: junk}, "NKey"},
 		{"missing CA", Config{Servers: nats, CA: missing}, "authorities"},

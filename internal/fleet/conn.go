@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -20,13 +21,15 @@ var ErrUnreachable = errors.New("no server is connected")
 
 // Conn is the connection to a fleet. It is safe for concurrent use.
 type Conn struct {
-	nc  *nats.Conn
-	js  jetstream.JetStream
-	log *slog.Logger
+	nc     *nats.Conn
+	client atomic.Pointer[nats.Conn] // nc, for callbacks that may run before Open has set it
+	js     jetstream.JetStream
+	log    *slog.Logger
 
-	mu     sync.Mutex
-	state  State
-	before bool // has been connected
+	mu      sync.Mutex
+	state   State
+	before  bool // has been connected
+	refused bool // the log has why a server refused, since the last connection
 }
 
 // State is the state of a connection.
@@ -53,6 +56,7 @@ func Open(cfg Config) (*Conn, error) {
 		nats.ConnectHandler(c.connected), nats.ReconnectHandler(c.connected),
 		nats.DisconnectErrHandler(c.disconnected),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.failed(err) }),
+		nats.CustomReconnectDelay(c.delay),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.failed(err) }),
 	)
 	dial := &dialer{Dialer: net.Dialer{Timeout: dialTimeout}}
@@ -60,6 +64,7 @@ func Open(cfg Config) (*Conn, error) {
 	if c.nc, err = nats.Connect(strings.Join(cfg.Servers, ","), options...); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
+	c.client.Store(c.nc)
 	dial.open.Store(true)
 	if c.js, err = jetstream.New(c.nc, jetstream.WithDefaultTimeout(callTimeout)); err != nil {
 		c.nc.Close()
@@ -100,7 +105,7 @@ func (c *Conn) connected(nc *nats.Conn) {
 	if c.before {
 		c.state.Reconnects++
 	}
-	c.before = true
+	c.before, c.refused = true, false
 	c.state.Connected, c.state.Server, c.state.Since, c.state.Err = true, nc.ConnectedUrlRedacted(), time.Now(), ""
 	c.log.Info("connected to the fleet", "server", c.state.Server)
 }
@@ -127,6 +132,27 @@ func (c *Conn) failed(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state.Err = oneLine(err)
+}
+
+// delay returns how long the client waits after it has tried all servers. It also notes why the
+// last one refused: the client reports a failed handshake, of TLS or of the credentials, to no
+// handler.
+func (c *Conn) delay(int) time.Duration {
+	if nc := c.client.Load(); nc != nil {
+		c.refuse(nc.LastError())
+	}
+	return reconnectWait + rand.N(reconnectJitter)
+}
+
+// refuse notes why a server refused. Only the first refusal since the last connection is logged.
+func (c *Conn) refuse(err error) {
+	c.failed(err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil && !c.refused {
+		c.refused = true
+		c.log.Warn("a server of the fleet refuses this member", "err", oneLine(err))
+	}
 }
 
 // maxErr bounds the text of an error of a server, in bytes.

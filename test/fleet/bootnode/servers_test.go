@@ -68,6 +68,7 @@ func serve(args []string) {
 // cluster is some servers that work together.
 type cluster struct {
 	servers []*natsServer
+	options []nats.Option // of the test's own clients
 }
 
 // natsServer is a server whose directory and ports stay the same when it is started once more.
@@ -88,10 +89,11 @@ func freePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// startCluster starts servers. extra is more text for their configuration.
-func startCluster(t testing.TB, size int, extra string) *cluster {
+// startCluster starts servers. extra is more text for their configuration, and options are those
+// that a client needs for servers with that configuration.
+func startCluster(t testing.TB, size int, extra string, options ...nats.Option) *cluster {
 	t.Helper()
-	c := new(cluster)
+	c := &cluster{options: options}
 	var routes []string
 	for i := range size {
 		s := &natsServer{name: fmt.Sprintf("s%d", i+1), dir: t.TempDir(), port: freePort(t), routing: freePort(t)}
@@ -147,7 +149,8 @@ func (c *cluster) urls() string {
 // connect returns a client that plays a member, or an attacker who has come this far.
 func (c *cluster) connect(t testing.TB) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
-	conn, err := nats.Connect(c.urls(), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.ReconnectWait(100*time.Millisecond))
+	options := append([]nats.Option{nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.ReconnectWait(100 * time.Millisecond)}, c.options...)
+	conn, err := nats.Connect(c.urls(), options...)
 	if err != nil {
 		t.Fatal(err)
 	}
