@@ -27,9 +27,12 @@ func TestFlood(t *testing.T) {
 	var before, after Usage
 	s.usage(&before)
 	const d = 200 * time.Millisecond
+	begin := time.Now()
 	sent, err := f.send(Command{Rate: 5000, For: d})
-	if err != nil || sent < 1 || sent > 1000 { // a busy machine sends less, but none more
-		t.Fatalf("%d sent in %v at 5000 a second: %v", sent, d, err)
+	// A busy machine sends less, or ends late.
+	took := time.Since(begin)
+	if most := int(5000*took.Seconds()) + 1; err != nil || sent < 1 || sent > most {
+		t.Fatalf("%d sent in %v at 5000 a second, want at most %d: %v", sent, took, most, err)
 	}
 	for end := time.Now().Add(5 * time.Second); after.RxPackets-before.RxPackets < uint64(sent) && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		s.usage(&after)
