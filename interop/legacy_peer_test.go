@@ -169,7 +169,7 @@ func (p *legacyPeer) handle(from netip.AddrPort, remote *remotePeer, plaintext [
 		m := codec.Nodes{RequestID: find.RequestID, Total: 1}
 		for d, ok := find.Distances.Next(); ok; d, ok = find.Distances.Next() {
 			for _, r := range slices.Concat(p.names, []*enr.Record{p.Record}) {
-				if enr.LogDistance(enr.ID(p.ID()), r.ID()) == int(d) && len(m.Records) < codec.MaxPacketSize-2*enr.MaxSize {
+				if enr.LogDistance(p.ID(), r.ID()) == d && len(m.Records) < codec.MaxPacketSize-2*enr.MaxSize {
 					m.Records = append(m.Records, r.Bytes()...)
 				}
 			}

@@ -68,7 +68,7 @@ func Rust(interop string) (p Program, err error) {
 	}
 	version := regexp.MustCompile(`(?m)^discv5 = "=?([^"]+)"`).FindSubmatch(manifest)
 	if version == nil {
-		return p, errors.New("Cargo.toml names no version of discv5")
+		return p, errors.New("no version of discv5 in Cargo.toml")
 	}
 	cache, err := cacheDir()
 	if err != nil {
