@@ -28,7 +28,7 @@ const (
 	pingInterval = 2 * time.Second
 	maxPings     = 2
 	// The client waits this long before it tries the same server once more, and up to
-	// reconnectJitter longer, so that a fleet does not return as one crowd.
+	// reconnectJitter longer, so that members do not all return at the same time.
 	reconnectWait   = 500 * time.Millisecond
 	reconnectJitter = 500 * time.Millisecond
 )

@@ -117,9 +117,6 @@ func TestThreeBootnodes(t *testing.T) {
 		})
 	}
 	t.Run("bootnode killed", func(t *testing.T) {
-		if testing.Short() {
-			t.Skip("takes a quarter of a minute")
-		}
 		killed := s.members[2]
 		killed.p.End(t, os.Kill)
 		s.expect(t, "a bootnode is killed", time.Second)

@@ -101,9 +101,6 @@ func TestFleetWorkerFails(t *testing.T) {
 		signal os.Signal
 	}{{"killed", syscall.SIGKILL}, {"suspended", syscall.SIGSTOP}} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.signal == syscall.SIGSTOP && testing.Short() {
-				t.Skip("waits for half a minute")
-			}
 			t.Parallel()
 			s := startServer(t)
 			network := simulate(t, max(size()/2, 300), 0.5)
