@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/netspace"
 )
 
 // The tests that need an interface run in network namespaces of their own: the process starts
@@ -71,8 +72,7 @@ var (
 // lab is a veth pair. The node's end is in the namespace of the process.
 type lab struct {
 	t      testing.TB
-	run    chan func()
-	client int // thread in the namespace of the client
+	client *netspace.Space
 }
 
 // newLab makes a veth pair with the given number of queues. It skips the test without the rights.
@@ -84,25 +84,16 @@ func newLab(t testing.TB, queues int) *lab {
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("probed for iproute2: there is no ip command")
 	}
-	l := &lab{t: t, run: make(chan func())}
-	ready := make(chan error)
-	go func() {
-		// The thread ends with the goroutine, because it stays locked, and its namespace with it.
-		runtime.LockOSThread()
-		l.client = unix.Gettid()
-		ready <- unix.Unshare(unix.CLONE_NEWNET)
-		for f := range l.run {
-			f()
-		}
-	}()
-	if err := <-ready; err != nil {
+	client, err := netspace.New()
+	if err != nil {
 		t.Skipf("probed for a network namespace: %v", err)
 	}
+	l := &lab{t: t, client: client}
 	labs++
 	nodeEnd = fmt.Sprintf("xdpnode%d", labs)
 	t.Cleanup(func() {
 		_ = exec.Command("ip", "link", "del", nodeEnd).Start() // not waited for: see nodeEnd
-		close(l.run)
+		l.client.Close()
 	})
 	l.makePair(queues)
 	return l
@@ -114,7 +105,7 @@ func (l *lab) makePair(queues int) {
 	l.ip("link", "set", "lo", "up")
 	l.ip("link", "add", nodeEnd, "numrxqueues", q, "numtxqueues", q, "type", "veth",
 		"peer", "name", clientEnd, "numrxqueues", q, "numtxqueues", q)
-	l.ip("link", "set", clientEnd, "netns", fmt.Sprint(l.client))
+	l.ip("link", "set", clientEnd, "netns", fmt.Sprint(l.client.TID()))
 	l.ip("addr", "add", node4.String()+"/24", "dev", nodeEnd)
 	l.ip("addr", "add", node6.String()+"/64", "dev", nodeEnd, "nodad")
 	l.ip("link", "set", nodeEnd, "up")
@@ -144,9 +135,7 @@ func (l *lab) try(args ...string) { _ = exec.Command("ip", args...).Run() }
 // clientIP runs the ip command in the namespace of the client.
 func (l *lab) clientIP(args ...string) {
 	l.t.Helper()
-	var err error
-	l.inClient(func() { err = runIP(args...) })
-	if err != nil {
+	if err := l.client.IP(strings.Join(args, " ")); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -154,12 +143,7 @@ func (l *lab) clientIP(args ...string) {
 // inClient runs f in the namespace of the client. Sockets that it opens stay there.
 func (l *lab) inClient(f func()) {
 	l.t.Helper()
-	done := make(chan struct{})
-	l.run <- func() {
-		defer close(done)
-		f()
-	}
-	<-done
+	_ = l.client.Do(func() error { f(); return nil })
 }
 
 // groupsOf opens sockets of the node at the given addresses.

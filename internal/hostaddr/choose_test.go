@@ -66,14 +66,20 @@ func TestChoose(t *testing.T) {
 		{"tentative", machine{list: []Addr{tentative("2a00::1/64"), plain("fd00::2/64")}}, netaddr.IPv6, "fd00::2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := ""
-			if a := Choose(&c.m, c.f); a.IsValid() {
-				got = a.String()
-			}
-			if got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
+			checkAddr(t, Choose(&c.m, c.f), c.want)
 		})
+	}
+}
+
+// checkAddr compares an address with its text, which is empty if there is none.
+func checkAddr(t *testing.T, a netip.Addr, want string) {
+	t.Helper()
+	got := ""
+	if a.IsValid() {
+		got = a.String()
+	}
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -98,13 +104,7 @@ func TestOnlyAddr(t *testing.T) {
 		{"a temporary one besides", machine{list: []Addr{temporary("2a00::2/64"), plain("2a00::1/64")}, routes: all("2a00::1")}, netaddr.IPv6, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := ""
-			if a := OnlyAddr(&c.m, c.f); a.IsValid() {
-				got = a.String()
-			}
-			if got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
+			checkAddr(t, OnlyAddr(&c.m, c.f), c.want)
 		})
 	}
 }

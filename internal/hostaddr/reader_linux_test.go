@@ -4,57 +4,44 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"runtime"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/netspace"
 )
-
-// apart runs f on a thread in a new network namespace, which ends with the thread.
-func apart(t *testing.T, f func(ip func(lines ...string) error) error) {
-	t.Helper()
-	ended := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
-			ended <- err
-			return
-		}
-		ended <- f(func(lines ...string) error {
-			cmd := exec.Command("ip", "-batch", "-")
-			cmd.Stdin = strings.NewReader(strings.Join(lines, "\n") + "\n")
-			return cmd.Run()
-		})
-	}()
-	switch err := <-ended; {
-	case errors.Is(err, syscall.EPERM), errors.Is(err, exec.ErrNotFound):
-		t.Skipf("probed for network namespaces and the program ip: %v", err)
-	case err != nil:
-		t.Fatal(err)
-	}
-}
 
 // TestReaderInNamespace: a Reader belongs to the namespace in which it was opened, and reports many
 // changes there together.
 func TestReaderInNamespace(t *testing.T) {
+	space, err := netspace.New()
+	if errors.Is(err, syscall.EPERM) {
+		t.Skipf("probed for network namespaces: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer space.Close()
+	err = space.IP("link set lo up")
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skipf("probed for the program ip: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	var r *Reader
-	apart(t, func(ip func(...string) error) (err error) {
-		if err := ip("link set lo up"); err != nil {
-			return err
-		}
-		if r, err = Open(); err != nil {
-			return err
-		}
-		var lines []string
-		for _, a := range []string{"10.1.1.1/24", "10.1.1.2/24", "10.1.2.1/24"} {
-			lines = append(lines, "address add "+a+" dev lo")
-		}
-		return ip(append(lines, "address add fd00::1/64 dev lo nodad preferred_lft 0")...)
-	})
+	if err := space.Do(func() (err error) { r, err = Open(); return err }); err != nil {
+		t.Fatal(err)
+	}
 	defer r.Close()
+	if err := space.IP(
+		"address add 10.1.1.1/24 dev lo", "address add 10.1.1.2/24 dev lo", "address add 10.1.2.1/24 dev lo",
+		"address add fd00::1/64 dev lo nodad preferred_lft 0",
+	); err != nil {
+		t.Fatal(err)
+	}
+	space.Close()
 	list, err := r.Addrs()
 	if err != nil {
 		t.Fatal(err)

@@ -5,41 +5,35 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
-	"runtime"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"unsafe"
+
+	"github.com/fastdisc/discv5/internal/netspace"
 )
 
 // device is the name of a host's interface, in its namespace.
 const device = "tun0"
 
-// host is a network namespace. One thread lives in it, and does what has to be done there.
+// host is a network namespace.
 type host struct {
 	*port
+	space  *netspace.Space
 	v4, v6 netip.Addr // its addresses; invalid if it has none of the family
-	work   chan func()
-	gone   chan struct{}
-	stop   func()
 }
 
 // host makes a host with the given addresses, at most one of each family. It ends with the test.
 func (f *fabric) host(t *testing.T, addrs ...string) *host {
 	t.Helper()
-	h := &host{port: &port{f: f}, work: make(chan func()), gone: make(chan struct{})}
-	h.stop = sync.OnceFunc(func() { close(h.work) })
-	ready := make(chan error)
-	go h.live(ready)
-	if err := <-ready; err != nil {
-		t.Fatalf("new host: %v", err)
+	space, err := netspace.New()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		h.stop()
-		<-h.gone
-	})
+	t.Cleanup(space.Close)
+	h := &host{port: &port{f: f}, space: space}
+	if err := space.Do(func() (err error) { h.tun, err = openTUN(device); return err }); err != nil {
+		t.Fatal(err)
+	}
 	h.port.start(t)
 	h.ip(t, "link set lo up", "link set "+device+" up mtu 1500")
 	h.number(t, addrs...)
@@ -50,8 +44,7 @@ func (f *fabric) host(t *testing.T, addrs ...string) *host {
 func (h *host) line(t *testing.T, name string) *port {
 	t.Helper()
 	p := &port{f: h.f}
-	var err error
-	if h.do(func() { p.tun, err = openTUN(name) }); err != nil {
+	if err := h.space.Do(func() (err error) { p.tun, err = openTUN(name); return err }); err != nil {
 		t.Fatal(err)
 	}
 	p.start(t)
@@ -73,29 +66,8 @@ func (p *port) start(t *testing.T) {
 	})
 }
 
-// live is the life of the thread. It is never given back: with it goes the namespace.
-func (h *host) live(ready chan error) {
-	defer close(h.gone)
-	runtime.LockOSThread()
-	err := syscall.Unshare(syscall.CLONE_NEWNET)
-	if err == nil {
-		h.tun, err = openTUN(device)
-	}
-	ready <- err
-	for f := range h.work {
-		f()
-	}
-}
-
 // do calls f on the host: sockets that it opens and processes that it starts are there.
-func (h *host) do(f func()) {
-	done := make(chan struct{})
-	h.work <- func() {
-		defer close(done)
-		f()
-	}
-	<-done
-}
+func (h *host) do(f func()) { _ = h.space.Do(func() error { f(); return nil }) }
 
 // openTUN makes an interface of the namespace that the thread is in.
 func openTUN(name string) (*os.File, error) {
@@ -121,22 +93,11 @@ func openTUN(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// run runs a program on the host.
-func (h *host) run(stdin string, args ...string) (out []byte, err error) {
-	h.do(func() {
-		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Stdin = strings.NewReader(stdin)
-		out, err = cmd.CombinedOutput()
-	})
-	return out, err
-}
-
-// ip changes interface, addresses and routes: each line is what would follow the command ip.
+// ip changes interfaces, addresses and routes: each line is what follows the command ip.
 func (h *host) ip(t *testing.T, lines ...string) {
 	t.Helper()
-	text := strings.Join(lines, "\n") + "\n"
-	if out, err := h.run(text, "ip", "-batch", "-"); err != nil {
-		t.Fatalf("ip: %v %s\n%s", err, out, text)
+	if err := h.space.IP(lines...); err != nil {
+		t.Fatal(err)
 	}
 }
 

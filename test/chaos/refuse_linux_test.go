@@ -84,7 +84,7 @@ func TestSlowLine(t *testing.T) {
 	eventually(t, "all nodes in the bootnode's table", func() bool { return boot.live(t) == len(crowd)+1 })
 
 	// Its queue is long enough for the socket's buffer to fill before anything is dropped.
-	if out, err := h.run("", "tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", "100kbit", "burst", "2kb", "limit", "50mb"); err != nil {
+	if out, err := h.space.Run("tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", "100kbit", "burst", "2kb", "limit", "50mb"); err != nil {
 		t.Skipf("the kernel has no slow lines (sch_tbf): tc: %s", out)
 	}
 	before := boot.metrics(t)
@@ -117,7 +117,7 @@ func TestSlowLine(t *testing.T) {
 	}
 	cancel()
 	flood.Wait()
-	if out, err := h.run("", "tc", "qdisc", "del", "dev", device, "root"); err != nil {
+	if out, err := h.space.Run("tc", "qdisc", "del", "dev", device, "root"); err != nil {
 		t.Fatalf("tc: %v %s", err, out)
 	}
 	eventually(t, "answers over IPv4 after the line is fast again", func() bool {

@@ -54,8 +54,8 @@ func TestWeather(t *testing.T) {
 func TestNetem(t *testing.T) {
 	heavy(t)
 	probe := newFabric(t).host(t, "10.7.0.1")
-	if out, err := probe.run("", "tc", "qdisc", "add", "dev", device, "root", "netem", "loss", "1%"); err != nil {
-		t.Skipf("the kernel has no netem (sch_netem): tc: %s", strings.TrimSpace(string(out)))
+	if out, err := probe.space.Run("tc", "qdisc", "add", "dev", device, "root", "netem", "loss", "1%"); err != nil {
+		t.Skipf("the kernel has no netem (sch_netem): tc: %s", strings.TrimSpace(out))
 	}
 	for _, f := range []family{ipv4, ipv6} {
 		w := weathers[len(weathers)-1]
@@ -64,7 +64,7 @@ func TestNetem(t *testing.T) {
 			m := newMesh(t, f, weatherNodes, launch{}, nil)
 			tc := func(args ...string) {
 				for _, h := range m.hosts() {
-					if out, err := h.run("", append([]string{"tc", "qdisc"}, args...)...); err != nil {
+					if out, err := h.space.Run(append([]string{"tc", "qdisc"}, args...)...); err != nil {
 						t.Errorf("tc %v: %v %s", args, err, out)
 					}
 				}

@@ -118,7 +118,7 @@ func flood(t *testing.T, dir, mode string, source func(int) [4]byte) (r floodRes
 	nice := fmt.Sprint(setting(floodNice, 0))
 	cmd := exec.Command("nice", "-n", nice, "taskset", "-c", busyCPU, "env", "GOMAXPROCS=1", filepath.Join(dir, "bootnode"),
 		"--addr", node4+":9000", "--sockets", "1", "--datadir", t.TempDir(), "--metrics", "127.0.0.1:8080", "--filter", mode, "--filter-interface", "vn,vj", "--log-status", "0")
-	node := proctest.Start(t, cmd, proctest.Options{Launch: l.node.launch})
+	node := proctest.Start(t, cmd, proctest.Options{Launch: l.node.Do})
 	record := node.Record(t)
 	eventually(t, "the bootnode serves metrics", func() bool { return l.metrics(t) != nil })
 
@@ -132,7 +132,7 @@ func flood(t *testing.T, dir, mode string, source func(int) [4]byte) (r floodRes
 	var out, log bytes.Buffer
 	load := exec.Command("nice", args...)
 	load.Stdout, load.Stderr = &out, &log
-	if err := l.net.launch(load.Start); err != nil {
+	if err := l.net.Do(load.Start); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)

@@ -81,7 +81,7 @@ func TestInterfaces(t *testing.T) {
 			// Down and up.
 			l.node.ip(t, "link set vn down", "link set vn up")
 			l.net.ip(t, "link set vp up")
-			l.node.ip(t, "route replace default via 10.1.0.254", "addr replace fd01::1/64 dev vn nodad", "-6 route replace default via fd01::fe")
+			l.node.ip(t, "route replace default via 10.1.0.254", "addr replace fd01::1/64 dev vn nodad", "route replace ::/0 via fd01::fe")
 			dropped("after down and up", node4+":9000")
 
 			// Gone, and a new one of the same name.
@@ -132,8 +132,7 @@ func TestAnotherProgram(t *testing.T) {
 				t.Fatalf("XDP is free: %v", i)
 			}
 			// An interface whose XDP is taken before the node has an address on it.
-			pid, _ := l.net.thread()
-			l.node.run(t, "ip", "link", "add", "vn3", "type", "veth", "peer", "name", "vp3", "netns", fmt.Sprint(pid))
+			l.node.ip(t, fmt.Sprintf("link add vn3 type veth peer name vp3 netns %d", l.net.TID()))
 			if _, err := occupy(t, l.node, "vn3"); err != nil {
 				t.Fatal(err)
 			}
@@ -243,7 +242,7 @@ func TestKill(t *testing.T) {
 			l := newLab(t)
 			cmd := proctest.Self(victim)
 			cmd.Env = append(os.Environ(), victim+"="+mode.String())
-			p := proctest.Start(t, cmd, proctest.Options{Launch: l.node.launch})
+			p := proctest.Start(t, cmd, proctest.Options{Launch: l.node.Do})
 			if first := p.First(t); !strings.HasPrefix(first, mode.String()+" ") {
 				t.Skipf("probed for a faster mode than %s: there is none", first)
 			}
@@ -255,7 +254,7 @@ func TestKill(t *testing.T) {
 			}
 			p.End(t, syscall.SIGKILL)
 			eventually(t, "the program is gone", func() bool {
-				out, err := l.node.try("ip", "-d", "link", "show", "vn")
+				out, err := l.node.Run("ip", "-d", "link", "show", "vn")
 				return err == nil && !strings.Contains(out, "prog/xdp")
 			})
 			free, err := occupy(t, l.node, "vn")

@@ -8,14 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/fastpath/filter"
+	"github.com/fastdisc/discv5/internal/netspace"
 	"github.com/fastdisc/discv5/limits"
 )
 
@@ -25,77 +24,28 @@ func init() { runtime.LockOSThread() }
 // patience bounds every wait of these tests.
 const patience = 60 * time.Second
 
-// host is a network namespace. One thread lives in it, and does what has to be done there.
-type host struct {
-	work chan func()
-	gone chan struct{}
-}
+// host is a network namespace.
+type host struct{ *netspace.Space }
 
 // newHost makes a host, which ends with the test.
 func newHost(t *testing.T) *host {
 	t.Helper()
-	h := &host{work: make(chan func()), gone: make(chan struct{})}
-	ready := make(chan error)
-	go func() {
-		defer close(h.gone)
-		runtime.LockOSThread() // the thread, and with it the namespace, ends with the goroutine
-		ready <- syscall.Unshare(syscall.CLONE_NEWNET)
-		for f := range h.work {
-			f()
-		}
-	}()
-	t.Cleanup(func() {
-		close(h.work)
-		<-h.gone
-	})
-	if err := <-ready; err != nil {
+	s, err := netspace.New()
+	if err != nil {
 		t.Skipf("probed for a network namespace: %v", err)
 	}
-	return h
+	t.Cleanup(s.Close)
+	return &host{s}
 }
 
 // do calls f on the host: sockets that it opens and processes that it starts are there.
-func (h *host) do(f func()) {
-	done := make(chan struct{})
-	h.work <- func() {
-		defer close(done)
-		f()
-	}
-	<-done
-}
+func (h *host) do(f func()) { _ = h.Do(func() error { f(); return nil }) }
 
-// launch calls start, which starts a process, on the host.
-func (h *host) launch(start func() error) (err error) {
-	h.do(func() { err = start() })
-	return err
-}
-
-// run runs a program on the host.
-func (h *host) run(t *testing.T, args ...string) string {
-	t.Helper()
-	out, err := h.try(args...)
-	if err != nil {
-		t.Fatalf("%v: %v\n%s", args, err, out)
-	}
-	return out
-}
-
-func (h *host) try(args ...string) (out string, err error) {
-	h.do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		var b []byte
-		b, err = exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
-		out = string(b)
-	})
-	return out, err
-}
-
-// ip changes interfaces, addresses and routes; each line is what would follow the command ip.
+// ip changes interfaces, addresses and routes; each line is what follows the command ip.
 func (h *host) ip(t *testing.T, lines ...string) {
 	t.Helper()
-	for _, l := range lines {
-		h.run(t, append([]string{"ip"}, strings.Fields(l)...)...)
+	if err := h.IP(lines...); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -121,26 +71,22 @@ func newLab(t *testing.T) *lab {
 	l := &lab{newHost(t), newHost(t)}
 	l.node.ip(t, "link set lo up")
 	l.net.ip(t, "link set lo up",
-		"route add local 10.64.0.0/10 dev lo", "-6 route add local fd64::/16 dev lo")
+		"route add local 10.64.0.0/10 dev lo", "route add local fd64::/16 dev lo")
 	for _, h := range []*host{l.node, l.net} {
 		h.set(t, "ip_nonlocal_bind", "1")
 		h.set(t, "conf/default/dad_transmits", "0") // addresses can be used without a wait
 		h.set(t, "conf/default/accept_dad", "0")
 	}
 	l.wire(t, "vn", "vp", node4, node6, 1)
-	l.node.ip(t, "route add default via 10.1.0.254", "-6 route add default via fd01::fe")
+	l.node.ip(t, "route add default via 10.1.0.254", "route add ::/0 via fd01::fe")
 	return l
 }
 
 // wire makes an interface a on the node's host and its other end b.
 func (l *lab) wire(t *testing.T, a, b, v4, v6 string, net int) {
 	t.Helper()
-	pid, err := l.net.thread()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out, err := l.node.try("ip", "link", "add", a, "type", "veth", "peer", "name", b, "netns", fmt.Sprint(pid)); err != nil {
-		t.Skipf("probed for a pair of virtual interfaces: %v %s", err, out)
+	if err := l.node.IP(fmt.Sprintf("link add %s type veth peer name %s netns %d", a, b, l.net.TID())); err != nil {
+		t.Skipf("probed for a pair of virtual interfaces: %v", err)
 	}
 	l.node.ip(t, fmt.Sprintf("addr add %s/24 dev %s", v4, a), fmt.Sprintf("addr add %s/64 dev %s nodad", v6, a), "link set "+a+" up")
 	l.net.ip(t, fmt.Sprintf("addr add 10.%d.0.254/24 dev %s", net, b), fmt.Sprintf("addr add fd%02d::fe/64 dev %s nodad", net, b), "link set "+b+" up")
@@ -154,12 +100,6 @@ func (h *host) set(t *testing.T, name, value string) {
 			t.Error(err)
 		}
 	})
-}
-
-// thread returns the ID of the host's thread, by which ip finds its namespace.
-func (h *host) thread() (id int, err error) {
-	h.do(func() { id = syscall.Gettid() })
-	return id, nil
 }
 
 // start starts a node with a filter on the node's host.

@@ -87,7 +87,7 @@ func (k *Link) ServeInKernel() (stop func(), err error) {
 	}
 	defer p.Close()
 	var l link.Link
-	if err := k.server.do(func() (err error) { l, err = attachXDP(k.Interface, p); return err }); err != nil {
+	if err := k.server.Do(func() (err error) { l, err = attachXDP(k.Interface, p); return err }); err != nil {
 		return nil, err
 	}
 	k.returns = true

@@ -7,10 +7,11 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fastdisc/discv5/internal/netspace"
 )
 
 // ErrRoot is wrapped by the error of Open without the rights to make network namespaces.
@@ -25,65 +26,9 @@ const (
 // MaxPeers is how many peers there can be.
 const MaxPeers = 1 << 16
 
-// thread runs functions in a network namespace of its own.
-type thread struct {
-	tid int
-	run chan func()
-}
-
-func newThread() (*thread, error) {
-	t := &thread{run: make(chan func())}
-	ready := make(chan error)
-	go func() {
-		// Never unlocked: the thread, and its namespace, end with the goroutine.
-		runtime.LockOSThread()
-		t.tid = unix.Gettid()
-		ready <- unix.Unshare(unix.CLONE_NEWNET)
-		for f := range t.run {
-			f()
-		}
-	}()
-	if err := <-ready; err != nil {
-		close(t.run)
-		return nil, fmt.Errorf("network namespace: %w", err)
-	}
-	return t, nil
-}
-
-// do runs f on the thread. Sockets that it opens, and processes that it starts, are in the
-// namespace.
-func (t *thread) do(f func() error) (err error) {
-	done := make(chan struct{})
-	t.run <- func() {
-		defer close(done)
-		err = f()
-	}
-	<-done
-	return err
-}
-
-func (t *thread) ip(args ...string) error {
-	return t.do(func() error {
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("ip %v: %w: %s", args, err, out)
-		}
-		return nil
-	})
-}
-
-// all runs several ip commands.
-func (t *thread) all(commands ...[]string) error {
-	for _, c := range commands {
-		if err := t.ip(c...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Lab is the namespace of the generator, and the links to the servers.
 type Lab struct {
-	client   *thread
+	client   *netspace.Space
 	links    []*Link
 	magazine *magazine
 }
@@ -96,7 +41,7 @@ func Open(cpu int) (*Lab, error) {
 	if _, err := exec.LookPath("ip"); err != nil {
 		return nil, fmt.Errorf("the program ip of iproute2 is needed: %w", err)
 	}
-	client, err := newThread()
+	client, err := netspace.New()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRoot, err)
 	}
@@ -104,16 +49,16 @@ func Open(cpu int) (*Lab, error) {
 	l.magazine, err = newMagazine()
 	err = errors.Join(
 		err,
-		client.do(func() error {
+		client.Do(func() error {
 			var set unix.CPUSet
 			set.Set(cpu)
 			return unix.SchedSetaffinity(0, &set)
 		}),
-		client.all(
-			[]string{"link", "set", "lo", "up"},
+		client.IP(
+			"link set lo up",
 			// All peers have addresses of this prefix.
-			[]string{"route", "add", "local", "10.9.0.0/16", "dev", "lo"},
-			[]string{"link", "add", parking, "type", "veth", "peer", "name", parking + "peer"},
+			"route add local 10.9.0.0/16 dev lo",
+			"link add "+parking+" type veth peer name "+parking+"peer",
 		))
 	if err != nil {
 		l.Close()
@@ -129,9 +74,9 @@ const parking = "parking"
 // Close removes all namespaces. Close the servers first.
 func (l *Lab) Close() {
 	for _, k := range l.links {
-		close(k.server.run)
+		k.server.Close()
 	}
-	close(l.client.run)
+	l.client.Close()
 	if l.magazine != nil {
 		l.magazine.close()
 	}
@@ -144,7 +89,7 @@ type Link struct {
 	Interface string
 
 	lab    *Lab
-	server *thread
+	server *netspace.Space
 	mac    net.HardwareAddr // of the server's end
 	end    *net.Interface   // the generator's end
 	// returns says that XDP returns the datagrams: then a program of the same kind must count them,
@@ -155,9 +100,9 @@ type Link struct {
 // Link makes the namespace and the veth pair of another server.
 func (l *Lab) Link() (*Link, error) {
 	n := len(l.links) + 1
-	server, err := newThread()
+	server, err := netspace.New()
 	if err != nil {
-		return nil, fmt.Errorf("namespace of the server: %w", err)
+		return nil, err
 	}
 	k := &Link{
 		Addr:      netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 8, byte(n), 2}), port),
@@ -173,22 +118,21 @@ func (l *Lab) Link() (*Link, error) {
 func (k *Link) make(n int) error {
 	name, gateway := fmt.Sprintf("peers%d", n), fmt.Sprintf("10.8.%d.1", n)
 	client := k.lab.client
-	if err := client.all(
-		[]string{"link", "add", name, "numrxqueues", "1", "numtxqueues", "1", "type", "veth",
-			"peer", "name", k.Interface, "numrxqueues", "1", "numtxqueues", "1", "netns", fmt.Sprint(k.server.tid)},
-		[]string{"addr", "add", gateway + "/24", "dev", name},
-		[]string{"link", "set", name, "up"},
+	if err := client.IP(
+		fmt.Sprintf("link add %s numrxqueues 1 numtxqueues 1 type veth peer name %s numrxqueues 1 numtxqueues 1 netns %d", name, k.Interface, k.server.TID()),
+		fmt.Sprintf("addr add %s/24 dev %s", gateway, name),
+		"link set "+name+" up",
 	); err != nil {
 		return err
 	}
-	if err := k.server.all(
-		[]string{"link", "set", "lo", "up"},
-		[]string{"addr", "add", k.Addr.Addr().String() + "/24", "dev", k.Interface},
-		[]string{"link", "set", k.Interface, "up"},
+	if err := k.server.IP(
+		"link set lo up",
+		fmt.Sprintf("addr add %s/24 dev %s", k.Addr.Addr(), k.Interface),
+		"link set "+k.Interface+" up",
 	); err != nil {
 		return err
 	}
-	if err := k.server.do(func() error {
+	if err := k.server.Do(func() error {
 		end, err := net.InterfaceByName(k.Interface)
 		if err != nil {
 			return err
@@ -198,24 +142,24 @@ func (k *Link) make(n int) error {
 	}); err != nil {
 		return err
 	}
-	if err := client.do(func() (err error) {
+	if err := client.Do(func() (err error) {
 		k.end, err = net.InterfaceByName(name)
 		return err
 	}); err != nil {
 		return err
 	}
 	// Neighbor entries that never expire, and a default route for the peers.
-	if err := client.ip("neigh", "replace", k.Addr.Addr().String(), "lladdr", k.mac.String(), "dev", name, "nud", "permanent"); err != nil {
+	if err := client.IP(fmt.Sprintf("neigh replace %s lladdr %s dev %s nud permanent", k.Addr.Addr(), k.mac, name)); err != nil {
 		return err
 	}
-	return k.server.all(
-		[]string{"neigh", "replace", gateway, "lladdr", k.end.HardwareAddr.String(), "dev", k.Interface, "nud", "permanent"},
-		[]string{"route", "add", "default", "via", gateway},
+	return k.server.IP(
+		fmt.Sprintf("neigh replace %s lladdr %s dev %s nud permanent", gateway, k.end.HardwareAddr, k.Interface),
+		"route add default via "+gateway,
 	)
 }
 
 // Run runs f in the namespace of the server: processes that it starts are there.
-func (k *Link) Run(f func() error) error { return k.server.do(f) }
+func (k *Link) Run(f func() error) error { return k.server.Do(f) }
 
 // Commands of SIOCETHTOOL.
 const (

@@ -164,7 +164,7 @@ func (l *Load) Measure(p Plan) (s results.ManySample, err error) {
 		return s, fmt.Errorf("program that sends: %w", err)
 	}
 	defer send.Close()
-	err = l.link.lab.client.do(func() (err error) {
+	err = l.link.lab.client.Do(func() (err error) {
 		stop, err := l.attach(back, send)
 		if err != nil {
 			return err

@@ -106,7 +106,7 @@ func newHandshaker(k *Link, peers []Peer, record string) (*handshaker, error) {
 		return nil, err
 	}
 	h.header.Protocol = codec.DefaultProtocol
-	err = k.lab.client.do(func() (err error) {
+	err = k.lab.client.Do(func() (err error) {
 		h.conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: peerPort})
 		return err
 	})
