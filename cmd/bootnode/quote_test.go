@@ -7,40 +7,29 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/cli/clitest"
 	"github.com/fastdisc/discv5/internal/quote"
 )
-
-// longestRun returns the length of the longest run of a character in a text.
-func longestRun(text string, char rune) (most int) {
-	n := 0
-	for _, c := range text {
-		if n++; c != char {
-			n = 0
-		}
-		most = max(most, n)
-	}
-	return most
-}
 
 // TestS47SettingsQuoteLittle: an error quotes at most 100 bytes of a flag, a variable, the
 // configuration, or a file that these name.
 func TestS47SettingsQuoteLittle(t *testing.T) {
 	failed := 0
-	check := func(what string, char rune, args, environ []string) {
+	check := func(what string, char string, args, environ []string) {
 		t.Helper()
 		_, err := load(args, environ)
 		if err == nil {
 			return
 		}
 		failed++
-		if text := cli.OneLine(err); longestRun(text, char) > quote.Max || len(text) > 2500 {
+		if text := cli.OneLine(err); clitest.LongestRun(text, char) > quote.Max || len(text) > 2500 {
 			t.Errorf("%s: %d bytes: %.300s", what, len(text), text)
 		}
 	}
 	for _, junk := range []struct {
-		char rune
+		char string
 		text string
-	}{{'7', strings.Repeat("7", 50_000)}, {'x', strings.Repeat("x", 300)}, {'ä', strings.Repeat("ä", 2000)}} {
+	}{{"7", strings.Repeat("7", 50_000)}, {"x", strings.Repeat("x", 300)}, {"ä", strings.Repeat("ä", 2000)}} {
 		check("argument", junk.char, []string{junk.text}, nil)
 		check("flag", junk.char, []string{"--" + junk.text}, nil)
 		flagSet(&options{}).VisitAll(func(f *pflag.Flag) {
