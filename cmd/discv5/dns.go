@@ -145,24 +145,32 @@ func (d *dnsFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&d.alone, "no-links", false, "do not follow links to other lists")
 }
 
-// client returns a client, and a context with the timeout.
-func (d *dnsFlags) client(ctx context.Context) (*dnsdisc.Client, context.Context, context.CancelFunc, error) {
+// walk reads the list at a URL and the lists that it links to. The timeout starts with the
+// iteration.
+func (d *dnsFlags) walk(ctx context.Context, url string) (iter.Seq2[dnsdisc.Found, error], error) {
+	if _, err := dnsdisc.ParseLink(url); err != nil {
+		return nil, place(argument(0), cli.Usage(err))
+	}
 	names, err := parseDNS(d.server)
 	if err != nil {
-		return nil, nil, nil, place("--dns", err)
+		return nil, place("--dns", err)
 	}
 	if !(d.limits.Rate > 0) {
-		return nil, nil, nil, cli.Usagef("--rate %v: want more than 0", d.limits.Rate)
+		return nil, cli.Usagef("--rate %v: want more than 0", d.limits.Rate)
 	}
 	if d.alone {
 		d.limits.LinkDepth = -1
 	}
 	client := &dnsdisc.Client{Resolver: names, Limits: d.limits}
-	if d.timeout == 0 {
-		return client, ctx, func() {}, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(d.timeout))
-	return client, ctx, cancel, nil
+	return func(yield func(dnsdisc.Found, error) bool) {
+		ctx := ctx
+		if d.timeout > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, time.Duration(d.timeout))
+			defer cancel()
+		}
+		client.Walk(ctx, url)(yield)
+	}, nil
 }
 
 func newDNSResolve(t *tool) *cobra.Command {
@@ -175,17 +183,13 @@ a list go to standard error, and the wrong entries are left out.
 Exit code 1: no record was found.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if _, err := dnsdisc.ParseLink(args[0]); err != nil {
-				return place(argument(0), cli.Usage(err))
-			}
-			client, ctx, cancel, err := flags.client(c.Context())
+			walk, err := flags.walk(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			defer cancel()
 			seen := newRecords{}
 			var last error
-			for f, err := range client.Walk(ctx, args[0]) {
+			for f, err := range walk {
 				switch {
 				case err != nil:
 					last = err
@@ -245,15 +249,11 @@ problem with its DNS name, then a line for each list and a summary.
 Exit code 1: there is a problem.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if _, err := dnsdisc.ParseLink(args[0]); err != nil {
-				return place(argument(0), cli.Usage(err))
-			}
-			client, ctx, cancel, err := flags.client(c.Context())
+			walk, err := flags.walk(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			defer cancel()
-			return t.checkLists(client.Walk(ctx, args[0]))
+			return t.checkLists(walk)
 		},
 	}
 	flags.add(c.Flags())

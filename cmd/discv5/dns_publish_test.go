@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/fastdisc/discv5/dnsdisc"
 	"github.com/fastdisc/discv5/internal/cli"
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 const (
@@ -65,19 +65,7 @@ zone:
 			t.Fatal(err)
 		}
 	}
-	var log bytes.Buffer
-	cmd := exec.Command(path, "-c", filepath.Join(dir, "knot.conf"))
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("knotd: %s", log.String())
-		}
-	})
+	proctest.Start(t, exec.Command(path, "-c", filepath.Join(dir, "knot.conf")), proctest.Options{})
 	server = fmt.Sprintf("127.0.0.1:%d", port)
 	u := &updater{server: server, zone: publishDomain + ".", domain: publishDomain, timeout: time.Second}
 	until(t, "knotd answers", func() bool {

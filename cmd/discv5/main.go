@@ -62,8 +62,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if ctx.Err() != nil && !cli.IsUsage(err) && !lost {
 		err = errors.New("interrupted") // the cause of whatever failed
 	}
-	cli.PrintError(stderr, "discv5", err, packages...)
-	return cli.ExitCode(err)
+	return cli.PrintError(stderr, "discv5", err, packages...)
 }
 
 // packages begin the library's errors. Users do not need them.

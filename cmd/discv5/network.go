@@ -104,6 +104,16 @@ func (n *network) target(ctx context.Context, args []string) (target, error) {
 	return to, place(argument(0), err)
 }
 
+// startFor starts a node that can reach the node that the first argument names, and returns both.
+func (n *network) startFor(ctx context.Context, args []string) (*discv5.Node, target, error) {
+	to, err := n.target(ctx, args)
+	if err != nil {
+		return nil, target{}, err
+	}
+	node, err := n.start(ctx, []target{to}, false)
+	return node, to, err
+}
+
 // start starts a node that can reach the targets and, if wide, the nodes that they return.
 func (n *network) start(ctx context.Context, targets []target, wide bool) (*discv5.Node, error) {
 	cfg := discv5.Config{Sockets: 1, RequestTimeout: time.Duration(n.timeout), ListenAddrs: n.listen}

@@ -31,11 +31,7 @@ func newPing(t *tool) *cobra.Command {
 			if err := n.parse(ctx); err != nil {
 				return err
 			}
-			to, err := n.target(ctx, args)
-			if err != nil {
-				return err
-			}
-			node, err := n.start(ctx, []target{to}, false)
+			node, to, err := n.startFor(ctx, args)
 			if err != nil {
 				return err
 			}

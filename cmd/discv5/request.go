@@ -36,11 +36,7 @@ record. An answer without records is an answer: exit code 0.`,
 			if err := n.parse(ctx); err != nil {
 				return err
 			}
-			to, err := n.target(ctx, args)
-			if err != nil {
-				return err
-			}
-			node, err := n.start(ctx, []target{to}, false)
+			node, to, err := n.startFor(ctx, args)
 			if err != nil {
 				return err
 			}

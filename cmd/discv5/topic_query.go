@@ -48,11 +48,7 @@ registrar.`,
 			if err := n.parseAll(ctx, nil); err != nil {
 				return err
 			}
-			to, err := n.target(ctx, args)
-			if err != nil {
-				return err
-			}
-			node, err := n.start(ctx, []target{to}, false)
+			node, to, err := n.startFor(ctx, args)
 			if err != nil {
 				return err
 			}

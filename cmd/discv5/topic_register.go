@@ -55,11 +55,7 @@ a record that names the address from which it comes (--extip).`,
 			if err := n.parseAll(ctx, nil); err != nil {
 				return err
 			}
-			to, err := n.target(ctx, args)
-			if err != nil {
-				return err
-			}
-			node, err := n.start(ctx, []target{to}, false)
+			node, to, err := n.startFor(ctx, args)
 			if err != nil {
 				return err
 			}
