@@ -23,15 +23,20 @@ import (
 	"github.com/fastdisc/discv5/nat"
 )
 
-// daemon is the running program.
-type daemon struct {
+// program holds the command line of the program and its ties to the system.
+type program struct {
 	args   []string
 	system system
-	o      *options
 	stdout io.Writer
 	log    *slog.Logger
 	level  *slog.LevelVar
-	hup    <-chan os.Signal
+	hup    <-chan os.Signal // SIGHUP
+}
+
+// daemon is one node and all that it needs.
+type daemon struct {
+	program
+	o *options
 
 	storage *storage
 	web     *webServer       // of --http

@@ -39,7 +39,7 @@ func TestSocketFailureEnds(t *testing.T) {
 	k := keeperOf(t)
 	k.node = node
 	var out bytes.Buffer
-	d := &daemon{manager: newServiceManager(slog.New(slog.DiscardHandler)), o: mustLoad(t, nil, nil), node: node, count: k.count, log: slog.New(slog.NewTextHandler(&out, nil))}
+	d := &daemon{manager: newServiceManager(slog.New(slog.DiscardHandler)), o: mustLoad(t, nil, nil), node: node, count: k.count, program: program{log: slog.New(slog.NewTextHandler(&out, nil))}}
 	if err := d.watch(t.Context(), k.keeper); !errors.Is(err, broken) || !strings.Contains(err.Error(), "127.0.0.1:9000") {
 		t.Errorf("ended with %v", err)
 	}

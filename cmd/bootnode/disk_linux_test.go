@@ -98,14 +98,7 @@ func TestFullDisk(t *testing.T) {
 func crowd(t *testing.T, n int, boot *enr.Record) {
 	t.Helper()
 	for range n {
-		node, err := discv5.New(discv5.Config{ListenAddrs: mustAddrs("127.0.0.1:0"), Sockets: 1, Bootnodes: discv5.Contacts(boot)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { node.Close() })
-		if err := node.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		client(t, func(c *discv5.Config) { c.Bootnodes = discv5.Contacts(boot) })
 	}
 }
 

@@ -57,10 +57,7 @@ func (d *daemon) serveIdentity(ctx context.Context) error {
 
 // serveTenure runs the node until ctx or the tenure ends.
 func (d *daemon) serveTenure(ctx context.Context, tenure *fleet.Tenure, manager *serviceManager) error {
-	active := &daemon{
-		args: d.args, system: d.system, o: d.o, stdout: d.stdout, log: d.log, level: d.level, hup: d.hup,
-		fleet: d.fleet, tenure: tenure, manager: manager,
-	}
+	active := &daemon{program: d.program, o: d.o, fleet: d.fleet, tenure: tenure, manager: manager}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {

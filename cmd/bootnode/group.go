@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -21,13 +20,8 @@ import (
 // group runs a daemon for each network of the configuration file, with one HTTP server for all. The
 // daemons share nothing else: a flood on one does not fill the queues of another.
 type group struct {
-	args   []string
-	system system
-	o      *options
-	stdout io.Writer
-	log    *slog.Logger
-	level  *slog.LevelVar
-	hup    <-chan os.Signal
+	program
+	o *options
 
 	daemons []*daemon
 	manager *serviceManager
@@ -63,8 +57,11 @@ func (g *group) serve(ctx context.Context) (err error) {
 	for _, o := range g.o.networkList {
 		started := make(chan struct{})
 		d := &daemon{
-			args: g.args, system: g.share(), o: o, stdout: g.stdout, log: g.log.With("network", o.name), level: g.level,
-			hup: make(chan os.Signal), manager: &serviceManager{log: g.log, quiet: true}, started: func() { close(started) },
+			program: program{
+				args: g.args, system: g.share(), stdout: g.stdout,
+				log: g.log.With("network", o.name), level: g.level, hup: make(chan os.Signal),
+			},
+			o: o, manager: &serviceManager{log: g.log, quiet: true}, started: func() { close(started) },
 		}
 		running.Go(func() {
 			defer cancel()

@@ -39,16 +39,21 @@ func startGroup(t *testing.T, file string, count int) (*process, []*enr.Record) 
 	t.Helper()
 	p := &process{Process: proctest.Start(t, command("--config", file, "--http", anyPort, "--metrics", anyPort), proctest.Options{})}
 	p.http, p.metrics = anyPort, anyPort
-	var records []*enr.Record
+	return p, p.records(t, count)
+}
+
+// records waits for the records of count networks on standard output, one a line.
+func (p *process) records(t *testing.T, count int) (list []*enr.Record) {
+	t.Helper()
 	eventually(t, "records", func() bool { return strings.Count(p.Out.String(), "\n") >= count })
 	for line := range strings.Lines(p.Out.String()) {
 		r, err := enr.ParseText(strings.TrimSpace(line))
 		if err != nil {
 			t.Fatal(err)
 		}
-		records = append(records, r)
+		list = append(list, r)
 	}
-	return p, records
+	return list
 }
 
 // TestSeveralNetworks: one process serves a consensus and an execution network, each with its own

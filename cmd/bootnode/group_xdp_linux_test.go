@@ -24,16 +24,7 @@ func (l xdpLab) startGroup(t *testing.T, settings ...string) (*process, []*enr.R
 	cmd := exec.Command("ip", append([]string{"netns", "exec", l.node}, self.Args...)...)
 	cmd.Env = self.Env
 	p := &process{Process: proctest.Start(t, cmd, proctest.Options{})}
-	eventually(t, "records", func() bool { return strings.Count(p.Out.String(), "\n") >= len(settings) })
-	var records []*enr.Record
-	for line := range strings.Lines(p.Out.String()) {
-		r, err := enr.ParseText(strings.TrimSpace(line))
-		if err != nil {
-			t.Fatal(err)
-		}
-		records = append(records, r)
-	}
-	return p, records
+	return p, p.records(t, len(settings))
 }
 
 // pongs has a peer ping a node until the answers are there and done says that it is enough.

@@ -207,32 +207,41 @@ type query struct {
 }
 
 func readQuery(raw string) (q query, err error) {
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		return q, errors.New("cannot parse the query")
-	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		v := values[name]
-		if len(v) != 1 {
-			return q, fmt.Errorf("%s appears %d times", quote.Short(name), len(v))
-		}
+	err = eachParameter(raw, func(name, value string) (err error) {
 		switch name {
 		case "distance":
-			q.distance, err = readNumber(name, v[0], 256)
+			q.distance, err = readNumber(name, value, 256)
 		case "limit":
-			q.limit, err = readNumber(name, v[0], 1<<20)
+			q.limit, err = readNumber(name, value, 1<<20)
 		case "state":
-			if q.state = v[0]; !slices.Contains([]string{"live", "unchecked", "silent", "replacement"}, q.state) {
-				err = fmt.Errorf("state=%s: want live, unchecked, silent or replacement", quote.Short(v[0]))
+			if q.state = value; !slices.Contains([]string{"live", "unchecked", "silent", "replacement"}, value) {
+				err = fmt.Errorf("state=%s: want live, unchecked, silent or replacement", quote.Short(value))
 			}
 		default:
 			err = fmt.Errorf("unknown parameter %s; want distance, limit or state", quote.Short(name))
 		}
-		if err != nil {
-			return q, err
+		return err
+	})
+	return q, err
+}
+
+// eachParameter calls read for each parameter of a query, in the order of their names, until it
+// returns an error. A parameter must not appear twice.
+func eachParameter(raw string, read func(name, value string) error) error {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return errors.New("cannot parse the query")
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		v := values[name]
+		if len(v) != 1 {
+			return fmt.Errorf("%s appears %d times", quote.Short(name), len(v))
+		}
+		if err := read(name, v[0]); err != nil {
+			return err
 		}
 	}
-	return q, nil
+	return nil
 }
 
 func readNumber(name, s string, most int) (int, error) {

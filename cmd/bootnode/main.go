@@ -85,13 +85,12 @@ func run(args []string, s system, stdout, stderr io.Writer) int {
 	defer stop()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	d := &daemon{args: args, system: s, o: o, stdout: stdout, hup: hup}
-	d.log, d.level = newLogger(stderr, o, s.journal)
+	p := program{args: args, system: s, stdout: stdout, hup: hup}
+	p.log, p.level = newLogger(stderr, o, s.journal)
 	if len(o.networkList) > 0 {
-		g := &group{args: args, system: s, o: o, stdout: stdout, log: d.log, level: d.level, hup: hup}
-		err = g.serve(ctx)
+		err = (&group{program: p, o: o}).serve(ctx)
 	} else {
-		err = d.serve(ctx)
+		err = (&daemon{program: p, o: o}).serve(ctx)
 	}
 	if err == nil || errors.Is(err, context.Canceled) {
 		return cli.ExitOK
@@ -109,6 +108,5 @@ func printOut(stdout, stderr io.Writer, text string) int {
 
 // printErr writes err as a single line and returns its exit code.
 func printErr(w io.Writer, err error) int {
-	cli.PrintError(w, "bootnode", cli.WithHelp(err, "bootnode"), "discv5")
-	return cli.ExitCode(err)
+	return cli.PrintError(w, "bootnode", cli.WithHelp(err, "bootnode"), "discv5")
 }

@@ -38,19 +38,8 @@ func startPrometheus(t *testing.T, native bool, targets ...string) promServer {
 	if native {
 		args = append(args, "--enable-feature=native-histograms")
 	}
-	log := new(proctest.Buffer)
 	cmd := exec.Command(tool, args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("prometheus: %s", log)
-		}
-	})
+	proctest.Start(t, cmd, proctest.Options{})
 	// Prometheus logs its flag and not the port that it got: ask the system.
 	p := promServer{}
 	eventually(t, "prometheus", func() bool {

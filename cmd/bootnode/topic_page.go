@@ -1,12 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/fastdisc/discv5"
@@ -160,34 +156,24 @@ type topicQuery struct {
 }
 
 func readTopicQuery(raw string) (q topicQuery, err error) {
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		return q, errors.New("cannot parse the query")
-	}
 	q.limit, q.format = topicsListed, formatJSON
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		v := values[name]
-		if len(v) != 1 {
-			return q, fmt.Errorf("%s appears %d times", quote.Short(name), len(v))
-		}
+	err = eachParameter(raw, func(name, value string) (err error) {
 		switch name {
 		case "topic":
 			q.one = true
-			if q.topic, err = discv5.ParseTopic(v[0]); err != nil {
-				err = fmt.Errorf("topic=%s: want 64 hexadecimal digits", quote.Short(v[0]))
+			if q.topic, err = discv5.ParseTopic(value); err != nil {
+				err = fmt.Errorf("topic=%s: want 64 hexadecimal digits", quote.Short(value))
 			}
 		case "limit":
-			q.limit, err = readNumber(name, v[0], maxTopicsListed)
+			q.limit, err = readNumber(name, value, maxTopicsListed)
 		case "format":
-			if q.format = v[0]; v[0] != formatJSON && v[0] != formatText && v[0] != formatHTML {
-				err = fmt.Errorf("format=%s: want json, text or html", quote.Short(v[0]))
+			if q.format = value; value != formatJSON && value != formatText && value != formatHTML {
+				err = fmt.Errorf("format=%s: want json, text or html", quote.Short(value))
 			}
 		default:
 			err = fmt.Errorf("unknown parameter %s; want topic, limit or format", quote.Short(name))
 		}
-		if err != nil {
-			return q, err
-		}
-	}
-	return q, nil
+		return err
+	})
+	return q, err
 }

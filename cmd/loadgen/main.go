@@ -76,6 +76,5 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // printErr writes err as a single line, without the names of packages, and returns its exit code.
 func printErr(w io.Writer, err error) int {
-	cli.PrintError(w, "loadgen", cli.WithHelp(err, "loadgen"), "fastpath")
-	return cli.ExitCode(err)
+	return cli.PrintError(w, "loadgen", cli.WithHelp(err, "loadgen"), "fastpath")
 }

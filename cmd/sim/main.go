@@ -7,13 +7,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/pflag"
 
@@ -35,9 +32,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return printErr(stderr, cli.Usage(err))
 	}
 	// The first signal ends the run with the report so far, the second one ends it immediately.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := cli.Interruptible()
 	defer stop()
-	context.AfterFunc(ctx, stop)
 	run := func() error { return simulate(ctx, o, args, stdout) }
 	if o.attack {
 		run = func() error { return attack(ctx, o, stdout) }
@@ -50,6 +46,5 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // printErr writes err as a single line and returns its exit code.
 func printErr(w io.Writer, err error) int {
-	cli.PrintError(w, "sim", cli.WithHelp(err, "sim"))
-	return cli.ExitCode(err)
+	return cli.PrintError(w, "sim", cli.WithHelp(err, "sim"))
 }

@@ -84,10 +84,11 @@ func OneLine(err error, packages ...string) string {
 	}, text[2:])
 }
 
-// PrintError writes err to w as a single line that begins with the name of the program. It removes
-// the names of packages as OneLine does.
-func PrintError(w io.Writer, program string, err error, packages ...string) {
+// PrintError writes err to w as a single line that begins with the name of the program, and returns
+// its exit code. It removes the names of packages as OneLine does.
+func PrintError(w io.Writer, program string, err error, packages ...string) int {
 	fmt.Fprintf(w, "%s: %s\n", program, OneLine(err, packages...))
+	return ExitCode(err)
 }
 
 // WithHelp appends a hint at the program's --help to the text of a usage error. It returns other
