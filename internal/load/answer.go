@@ -313,7 +313,7 @@ func (w *worker) find(i int32, seq uint64) int32 {
 	if x := w.pool.at(i); x.seq == seq && !x.lost {
 		return i
 	}
-	for i = w.pool.at(i).who.first; i != none; i = w.pool.at(i).newer {
+	for i = w.pool.at(i).who.live.oldest; i != none; i = w.pool.at(i).newer {
 		if w.pool.at(i).seq == seq {
 			return i
 		}
@@ -338,7 +338,7 @@ func (w *worker) whoareyou(sock, i int32) error {
 	w.stats.events.Whoareyou++
 	p, who := &w.packet, w.pool.at(i).who
 	n := int32(none)
-	for k := who.first; k != none; k = w.pool.at(k).newer {
+	for k := who.live.oldest; k != none; k = w.pool.at(k).newer {
 		// An identity without a session has sent nothing else: a challenge that names an older
 		// packet is for this one too, as targets repeat challenges that live. The same goes for one
 		// whose handshake was lost: it is made again, with the same challenge.
@@ -436,7 +436,7 @@ func (w *worker) sendDelayed() error {
 // leave now.
 func (w *worker) shaken(who *identity) error {
 	who.shaking = false
-	for i := who.first; i != none; i = w.pool.at(i).newer {
+	for i := who.live.oldest; i != none; i = w.pool.at(i).newer {
 		x := w.pool.at(i)
 		if !x.kind.inSession() || !x.held && x.generation == who.generation {
 			continue

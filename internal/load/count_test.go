@@ -1,7 +1,6 @@
 package load
 
 import (
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -163,11 +162,7 @@ func TestRequestsOfWorkers(t *testing.T) {
 func TestOtherPort(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", nil)
-	other, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
+	other := otherSocket(t)
 	f.answer = func(r *fakeRequest) {
 		if r.n >= 2 {
 			// as good as the answer

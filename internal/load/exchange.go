@@ -27,9 +27,14 @@ type exchange struct {
 
 	// In the socket's list, by the time of sending. next of a free exchange is the next free one.
 	prev, next int32
-	// In the list of its identity, or of a lost, among all lost ones by age.
+	// In the chain of its identity, or in that of all lost exchanges.
 	older, newer int32
 }
+
+// chain is a list of exchanges by age.
+type chain struct{ oldest, newest int32 }
+
+func newChain() chain { return chain{none, none} }
 
 // exchanges is the memory of all exchanges of a worker. It never grows.
 type exchanges struct {
@@ -37,11 +42,11 @@ type exchanges struct {
 	free int32
 	live int // under way
 
-	oldest, newest int32 // lost ones
+	lost chain
 }
 
 func newExchanges(n int) *exchanges {
-	t := &exchanges{all: make([]exchange, n), free: none, oldest: none, newest: none}
+	t := &exchanges{all: make([]exchange, n), free: none, lost: newChain()}
 	for i := n - 1; i >= 0; i-- {
 		t.all[i].next = t.free
 		t.free = int32(i)
@@ -54,37 +59,57 @@ func (t *exchanges) at(i int32) *exchange { return &t.all[i] }
 // list is the exchanges of one socket in the order of sending.
 type list struct {
 	head, tail int32
-	live       int32 // the first that is no lost, so that lost ones are passed over
+	live       int32 // the first that is not lost
 	cursor     int32 // behind the last one that was answered
 }
 
 func newList() list { return list{none, none, none, none} }
 
 // take returns a free exchange that belongs to who, appended to its list and to the socket's list.
-// If all are in use the oldest lost, whichever socket it was of, is forgotten. It returns none if
-// there is none.
+// If all are in use it drops the oldest lost exchange of any socket. It returns none if there is no
+// lost one either.
 func (t *exchanges) take(lists []*socket, sock int32, who *identity) int32 {
 	if t.free == none {
-		if t.oldest == none {
+		if t.lost.oldest == none {
 			return none
 		}
-		t.drop(&lists[t.at(t.oldest).sock].list, t.oldest)
+		t.drop(&lists[t.at(t.lost.oldest).sock].list, t.lost.oldest)
 	}
 	i := t.free
 	x := t.at(i)
 	t.free = x.next
-	*x = exchange{who: who, sock: sock, older: none, newer: none}
+	*x = exchange{who: who, sock: sock}
 	t.push(&lists[sock].list, i)
 	if who != nil {
-		if x.older = who.last; who.last == none {
-			who.first = i
-		} else {
-			t.at(who.last).newer = i
-		}
-		who.last = i
+		t.link(&who.live, i)
 	}
 	t.live++
 	return i
+}
+
+// link appends to a chain.
+func (t *exchanges) link(c *chain, i int32) {
+	x := t.at(i)
+	if x.older, x.newer = c.newest, none; c.newest == none {
+		c.oldest = i
+	} else {
+		t.at(c.newest).newer = i
+	}
+	c.newest = i
+}
+
+// unlink removes from a chain.
+func (t *exchanges) unlink(c *chain, x *exchange) {
+	if x.older == none {
+		c.oldest = x.newer
+	} else {
+		t.at(x.older).newer = x.newer
+	}
+	if x.newer == none {
+		c.newest = x.older
+	} else {
+		t.at(x.newer).older = x.older
+	}
 }
 
 // push appends to a socket's list.
@@ -102,7 +127,7 @@ func (t *exchanges) push(l *list, i int32) {
 	}
 }
 
-// pull takes out of a socket's list.
+// pull removes from a socket's list.
 func (t *exchanges) pull(l *list, i int32) {
 	x := t.at(i)
 	if x.prev == none {
@@ -123,7 +148,7 @@ func (t *exchanges) pull(l *list, i int32) {
 	}
 }
 
-// nextLive is the first from i on that is no lost.
+// nextLive returns the first exchange from i on that is not lost.
 func (t *exchanges) nextLive(i int32) int32 {
 	for i != none && t.at(i).lost {
 		i = t.at(i).next
@@ -131,21 +156,11 @@ func (t *exchanges) nextLive(i int32) int32 {
 	return i
 }
 
-// leave takes a live exchange out of its identity's list.
+// leave removes a live exchange from the chain of its identity.
 func (t *exchanges) leave(x *exchange) {
-	if who := x.who; who != nil {
-		if x.older == none {
-			who.first = x.newer
-		} else {
-			t.at(x.older).newer = x.newer
-		}
-		if x.newer == none {
-			who.last = x.older
-		} else {
-			t.at(x.newer).older = x.older
-		}
+	if x.who != nil {
+		t.unlink(&x.who.live, x)
 	}
-	x.older, x.newer = none, none
 }
 
 // end frees a live exchange.
@@ -156,7 +171,7 @@ func (t *exchanges) end(l *list, i int32) {
 	t.live--
 }
 
-// markLost makes a lost of a live exchange.
+// markLost makes a live exchange a lost one.
 func (t *exchanges) markLost(l *list, i int32) {
 	x := t.at(i)
 	t.leave(x)
@@ -164,28 +179,13 @@ func (t *exchanges) markLost(l *list, i int32) {
 	if l.live == i {
 		l.live = t.nextLive(x.next)
 	}
-	if x.older = t.newest; t.newest == none {
-		t.oldest = i
-	} else {
-		t.at(t.newest).newer = i
-	}
-	t.newest = i
+	t.link(&t.lost, i)
 	t.live--
 }
 
-// drop forgets a lost.
+// drop forgets a lost exchange.
 func (t *exchanges) drop(l *list, i int32) {
-	x := t.at(i)
-	if x.older == none {
-		t.oldest = x.newer
-	} else {
-		t.at(x.older).newer = x.newer
-	}
-	if x.newer == none {
-		t.newest = x.older
-	} else {
-		t.at(x.newer).older = x.older
-	}
+	t.unlink(&t.lost, t.at(i))
 	t.pull(l, i)
 	t.release(i)
 }

@@ -26,7 +26,7 @@ func TestExchanges(t *testing.T) {
 	}
 	people := []*identity{nil}
 	for range 4 {
-		people = append(people, &identity{first: none, last: none})
+		people = append(people, &identity{live: newChain()})
 	}
 	lists := make([][]*modelExchange, sockets) // by the time of sending
 	owned := map[*identity][]*modelExchange{}  // live ones
@@ -101,12 +101,12 @@ func TestExchanges(t *testing.T) {
 		if len(lostOnes) > 0 {
 			oldest = lostOnes[0].index
 		}
-		if pool.oldest != oldest {
-			t.Fatalf("step %d: oldest lost %d, want %d", step, pool.oldest, oldest)
+		if pool.lost.oldest != oldest {
+			t.Fatalf("step %d: oldest lost %d, want %d", step, pool.lost.oldest, oldest)
 		}
 	}
 	want := len(live())
-	if n := pool.clear(socks); n != want || pool.live != 0 || pool.oldest != none {
+	if n := pool.clear(socks); n != want || pool.live != 0 || pool.lost.oldest != none {
 		t.Errorf("clear: %d, %d left", n, pool.live)
 	}
 	for i := range size {
@@ -135,14 +135,14 @@ func checkList(t *testing.T, step int, pool *exchanges, l *list, want []*modelEx
 
 func checkOwned(t *testing.T, step int, pool *exchanges, who *identity, want []*modelExchange) {
 	t.Helper()
-	i, before := who.first, int32(none)
+	i, before := who.live.oldest, int32(none)
 	for _, m := range want {
 		if i != m.index || pool.at(i).older != before || pool.at(i).who != who {
 			t.Fatalf("step %d: identity has exchange %d, want %d", step, i, m.index)
 		}
 		i, before = pool.at(i).newer, i
 	}
-	if i != none || who.last != before {
-		t.Fatalf("step %d: identity's list ends with %d", step, who.last)
+	if i != none || who.live.newest != before {
+		t.Fatalf("step %d: identity's list ends with %d", step, who.live.newest)
 	}
 }

@@ -226,6 +226,17 @@ func (r *fakeRequest) talk() {
 	r.send(m.Append(nil))
 }
 
+// otherSocket opens a socket on loopback that is not the target's.
+func otherSocket(t *testing.T) *net.UDPConn {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
 // usual answers as a good target does.
 func usual(r *fakeRequest) {
 	switch r.kind {

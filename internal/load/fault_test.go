@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -206,11 +205,7 @@ func TestNodes(t *testing.T) {
 func TestForeign(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", nil)
-	other, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
+	other := otherSocket(t)
 	f.answer = func(r *fakeRequest) {
 		if r.n >= 5 {
 			other.WriteToUDPAddrPort(make([]byte, 100), r.from)  // from elsewhere

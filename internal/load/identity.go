@@ -38,7 +38,7 @@ type identity struct {
 	bad      bool   // makes handshakes that have to be refused
 	ping     uint64 // request ID of the handshake's PING
 
-	first, last int32 // exchanges under way
+	live chain // exchanges under way
 
 	// For requests about topics: number of its topic, and what its registration has come to.
 	topic     int
@@ -60,7 +60,7 @@ func newIdentity() (*identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record of an identity: %w", err)
 	}
-	return &identity{id: [32]byte(key.ID()), key: key, record: rec.Bytes(), first: none, last: none}, nil
+	return &identity{id: [32]byte(key.ID()), key: key, record: rec.Bytes(), live: newChain()}, nil
 }
 
 // decode decodes a packet to who. The decoder is made when the first one comes.
@@ -88,12 +88,12 @@ func SeededSession(seed uint64, i int) (id [32]byte, write, read [aead.KeySize]b
 // newSeeded makes the identity of SeededSession.
 func newSeeded(seed uint64, i int) *identity {
 	id, write, read := SeededSession(seed, i)
-	return &identity{id: id, session: session.NewKeys(&read, &write), generation: 1, first: none, last: none}
+	return &identity{id: id, session: session.NewKeys(&read, &write), generation: 1, live: newChain()}
 }
 
 // newEcho makes an identity with a made-up session.
 func newEcho(r *aead.Random) *identity {
-	who := &identity{first: none, last: none}
+	who := &identity{live: newChain()}
 	r.Read(who.id[:])
 	var key [aead.KeySize]byte
 	r.Read(key[:])

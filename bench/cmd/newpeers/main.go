@@ -82,9 +82,6 @@ func run(before string, rounds int, slice time.Duration, rate float64, out strin
 	if err != nil {
 		return err
 	}
-	if len(cpus) < 2 {
-		return errors.New("two CPUs are needed: one for the server and one for the load generator")
-	}
 	report := results.NewPeers{
 		Date: time.Now().UTC().Truncate(time.Second), Machine: results.Here(len(cpus)), Challenges: [2]int{beforeChallenges, discv5.DefaultMaxChallenges}, Trip: trip, Rate: rate, Slice: slice,
 		Commands: []string{"go run ./cmd/newpeers " + strings.Join(os.Args[1:], " ")},

@@ -33,7 +33,6 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -110,9 +109,6 @@ func run(o options) error {
 	cpus, err := serve.CPUs()
 	if err != nil {
 		return err
-	}
-	if len(cpus) < 2 {
-		return errors.New("two CPUs are needed: one for the server and one for the load generator")
 	}
 	serverCPU, driverCPU := cpus[len(cpus)-1], cpus[0]
 	if err := serve.Pin(driverCPU); err != nil {

@@ -58,17 +58,8 @@ func StartProgram(exe string, spec Spec, cpus ...int) (*Child, error) {
 	c := &Child{Spec: spec, cmd: exec.Command(exe)}
 	c.cmd.Env = append(os.Environ(), env+"="+string(text))
 	c.cmd.Stderr = os.Stderr
-	if c.in, err = c.cmd.StdinPipe(); err != nil {
+	if err := c.start(cpus...); err != nil {
 		return nil, err
-	}
-	out, err := c.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	c.lines = bufio.NewScanner(out)
-	c.lines.Buffer(nil, 1<<20)
-	if err := startOn(c.cmd, cpus...); err != nil {
-		return nil, fmt.Errorf("start %s: %w", spec.Kind, err)
 	}
 	if c.Ready, err = c.reply(); err == nil {
 		c.Addr, err = netip.ParseAddrPort(c.Ready.Addr)
@@ -78,6 +69,23 @@ func StartProgram(exe string, spec Spec, cpus ...int) (*Child, error) {
 		return nil, fmt.Errorf("start %s: %w", spec.Kind, err)
 	}
 	return c, nil
+}
+
+// start starts the process on the given CPUs, with pipes to it and from it.
+func (c *Child) start(cpus ...int) (err error) {
+	if c.in, err = c.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	c.lines = bufio.NewScanner(out)
+	c.lines.Buffer(nil, 1<<20)
+	if err := startOn(c.cmd, cpus...); err != nil {
+		return fmt.Errorf("start %s: %w", c.Spec.Kind, err)
+	}
+	return nil
 }
 
 // startOn starts cmd on the given CPUs. A child inherits the mask of the thread that started it, so
@@ -123,7 +131,8 @@ func Pin(cpu int) error {
 	return nil
 }
 
-// CPUs lists the CPUs that this process may use.
+// CPUs lists the CPUs that this process may use. Less than two are an error: one is for the server
+// and one for the load generator.
 func CPUs() (list []int, err error) {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
@@ -133,6 +142,9 @@ func CPUs() (list []int, err error) {
 		if set.IsSet(i) {
 			list = append(list, i)
 		}
+	}
+	if len(list) < 2 {
+		return nil, errors.New("two CPUs are needed: one for the server and one for the load generator")
 	}
 	return list, nil
 }

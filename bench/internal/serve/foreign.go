@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,18 +31,8 @@ func StartForeignAt(addr netip.AddrPort, name string, argv []string, key string,
 	c := &Child{Spec: Spec{Kind: name, Key: key}, Addr: addr, foreign: true, cmd: exec.Command(argv[0], argv[1:]...)}
 	var log tail
 	c.cmd.Stderr = &log
-	var err error
-	if c.in, err = c.cmd.StdinPipe(); err != nil {
+	if err := c.start(cpu); err != nil {
 		return nil, err
-	}
-	out, err := c.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	c.lines = bufio.NewScanner(out)
-	c.lines.Buffer(nil, 1<<20)
-	if err := startOn(c.cmd, cpu); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	record, err := c.tell("start", map[string]any{"key": key, "addr": addr.String()})
 	if err != nil {
