@@ -25,17 +25,7 @@ func onWire(t *testing.T, w *wiretest.Net, last byte, change func(*Config)) *Nod
 	t.Helper()
 	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, last, 1}), 9000)
 	cfg := Config{Conns: []fastpath.Conn{w.Conn(addr)}, MaxSessions: 256, MaxChallenges: 256}
-	if change != nil {
-		change(&cfg)
-	}
-	n, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return startNode(t, cfg, change)
 }
 
 // keysAt makes private keys whose node IDs lie at a log distance from id, which must be close to

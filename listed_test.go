@@ -18,18 +18,7 @@ import (
 func publicNode(t *testing.T, w *wiretest.Net, addr string, change func(*Config)) *Node {
 	t.Helper()
 	cfg := Config{Conns: []fastpath.Conn{w.Conn(netip.MustParseAddrPort(addr))}, Sockets: 1, MaxSessions: 256, MaxChallenges: 256}
-	if change != nil {
-		change(&cfg)
-	}
-	n, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { n.Close() })
-	return n
+	return startNode(t, cfg, change)
 }
 
 // signed is a record of a new key that names an endpoint.

@@ -10,10 +10,10 @@ import (
 	"github.com/fastdisc/discv5/enr"
 )
 
-// loopback starts a node on a free loopback port of its own.
-func loopback(t testing.TB, addr string, change func(*Config)) *Node {
+// startNode starts a node with cfg as change, if not nil, changes it. The node is closed when the
+// test ends.
+func startNode(t testing.TB, cfg Config, change func(*Config)) *Node {
 	t.Helper()
-	cfg := Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort(addr)}, Sockets: 1}
 	if change != nil {
 		change(&cfg)
 	}
@@ -26,6 +26,13 @@ func loopback(t testing.TB, addr string, change func(*Config)) *Node {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// loopback starts a node on a free loopback port of its own.
+func loopback(t testing.TB, addr string, change func(*Config)) *Node {
+	t.Helper()
+	cfg := Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort(addr)}, Sockets: 1}
+	return startNode(t, cfg, change)
 }
 
 func contact(n *Node) Contact { return ContactOf(n.LocalRecord()) }

@@ -103,15 +103,7 @@ func (c *tunnel) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
 // tunnelNode starts a node at an end of a tunnel.
 func tunnelNode(t *testing.T, c net.PacketConn) *Node {
 	t.Helper()
-	n, err := New(Config{PacketConns: []net.PacketConn{c}, DetectAddress: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { n.Close() })
-	return n
+	return startNode(t, Config{PacketConns: []net.PacketConn{c}, DetectAddress: -1}, nil)
 }
 
 // A node speaks through any net.PacketConn, over both families, and lives through reads that fail

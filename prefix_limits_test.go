@@ -32,18 +32,7 @@ func TestManyNodesAtOneAddress(t *testing.T) {
 				node := func(port int, change func(*Config)) *Node {
 					addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{8, 8, 4, 4}), uint16(port))
 					cfg := Config{Conns: []fastpath.Conn{w.Conn(addr)}, MaxSessions: 256, MaxChallenges: 256, RefreshInterval: time.Hour}
-					if change != nil {
-						change(&cfg)
-					}
-					n, err := New(cfg)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if err := n.Start(t.Context()); err != nil {
-						t.Fatal(err)
-					}
-					t.Cleanup(func() { n.Close() })
-					return n
+					return startNode(t, cfg, change)
 				}
 				a := node(1000, tt.change)
 				for i := range count {

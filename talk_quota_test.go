@@ -18,18 +18,7 @@ import (
 func onWireAt(t *testing.T, w *wiretest.Net, addr string, change func(*Config)) *Node {
 	t.Helper()
 	cfg := Config{Conns: []fastpath.Conn{w.Conn(netip.MustParseAddrPort(addr))}, MaxSessions: 256, MaxChallenges: 256}
-	if change != nil {
-		change(&cfg)
-	}
-	n, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { n.Close() })
-	return n
+	return startNode(t, cfg, change)
 }
 
 // TestS37BlockedHandlersOfOneNetwork: ten identities of one address, whose requests never end,

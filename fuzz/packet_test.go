@@ -43,14 +43,8 @@ func FuzzMessage(f *testing.F) {
 		datagram := h.AppendMessage(nil, &dest, a, plaintext)
 		changed := tampered(datagram, len(plaintext), dest, changes)
 
-		var p codec.Packet
-		if err := codec.NewDecoder(&dest, codec.DefaultProtocol).Decode(datagram, &p); err != nil {
-			if !changed {
-				t.Fatal(err)
-			}
-			return
-		}
-		if p.Flag != codec.FlagMessage {
+		p, ok := decoded(t, &dest, datagram, changed, codec.FlagMessage)
+		if !ok {
 			return
 		}
 		got, err := b.Open(&p.Nonce, p.Message, p.AD)
@@ -61,6 +55,19 @@ func FuzzMessage(f *testing.F) {
 			t.Fatal("something else came out")
 		}
 	})
+}
+
+// decoded decodes a datagram. It reports whether that has the flag; one that is not changed must
+// not be refused.
+func decoded(t *testing.T, dest *[32]byte, datagram []byte, changed bool, flag codec.Flag) (p codec.Packet, ok bool) {
+	t.Helper()
+	if err := codec.NewDecoder(dest, codec.DefaultProtocol).Decode(datagram, &p); err != nil {
+		if !changed {
+			t.Fatal(err)
+		}
+		return p, false
+	}
+	return p, p.Flag == flag
 }
 
 // FuzzHandshake answers a challenge, changes the packet in clear, masks it and lets the other side
@@ -110,14 +117,8 @@ func FuzzHandshake(f *testing.F) {
 		in.Keys.NextNonce(&h.Nonce, r)
 		datagram := h.AppendHandshake(nil, &dest, &in, record, plaintext)
 		changed := tampered(datagram, len(plaintext), dest, changes)
-		var p codec.Packet
-		if err := codec.NewDecoder(&dest, codec.DefaultProtocol).Decode(datagram, &p); err != nil {
-			if !changed {
-				t.Fatal(err)
-			}
-			return
-		}
-		if p.Flag != codec.FlagHandshake {
+		p, ok := decoded(t, &dest, datagram, changed, codec.FlagHandshake)
+		if !ok {
 			return
 		}
 		got, err := hands(b).Accept(&ch, &p, known)

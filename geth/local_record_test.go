@@ -15,6 +15,36 @@ import (
 	own "github.com/fastdisc/discv5/enr"
 )
 
+// onLoopback starts a node with a new key on loopback, which is closed when the test ends. change,
+// if not nil, changes the local node before.
+func onLoopback(t *testing.T, cfg Config, change func(*enode.LocalNode)) (*UDPv5, *enode.LocalNode) {
+	t.Helper()
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := enode.OpenDB("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	ln := enode.NewLocalNode(db, key)
+	if change != nil {
+		change(ln)
+	}
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.PrivateKey = key
+	u, err := ListenV5(conn, ln, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(u.Close)
+	return u, ln
+}
+
 // When the node finds an external address, the LocalNode takes it as its fallback and both have the
 // same record. An address that the program has set wins.
 func TestDetectedAddress(t *testing.T) {
@@ -27,32 +57,15 @@ func TestDetectedAddress(t *testing.T) {
 		"with a static address":    {net.IPv4(127, 0, 0, 2).To4(), net.IPv4(127, 0, 0, 2).To4()},
 	} {
 		t.Run(name, func(t *testing.T) {
-			key, err := crypto.GenerateKey()
-			if err != nil {
-				t.Fatal(err)
-			}
-			db, err := enode.OpenDB("")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer db.Close()
-			ln := enode.NewLocalNode(db, key)
-			if c.static != nil {
-				ln.SetStaticIP(c.static)
-			}
-			conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			u, err := ListenV5(conn, ln, Config{PrivateKey: key})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer u.Close()
+			u, _ := onLoopback(t, Config{}, func(ln *enode.LocalNode) {
+				if c.static != nil {
+					ln.SetStaticIP(c.static)
+				}
+			})
 			before := u.Self().Seq()
 
 			addr, _ := u.node.LocalRecord().UDPEndpoint4()
-			err = u.node.UpdateRecord(func(b *own.Builder) {
+			err := u.node.UpdateRecord(func(b *own.Builder) {
 				b.SetIP(netip.AddrFrom4([4]byte(found))).SetUDP(addr.Port())
 			})
 			if (err == nil) != (c.static == nil) {
@@ -77,25 +90,7 @@ func TestDetectedAddress(t *testing.T) {
 // Two changes that cancel each other leave the pairs unchanged, but the sequence number rises. The
 // node follows.
 func TestRecordWithoutChange(t *testing.T) {
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := enode.OpenDB("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	ln := enode.NewLocalNode(db, key)
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, err := ListenV5(conn, ln, Config{PrivateKey: key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer u.Close()
+	u, ln := onLoopback(t, Config{}, nil)
 	ln.Set(mark())
 	ln.Delete(mark())
 	for range 3 { // the first call finds the difference, the second one ends it
@@ -110,24 +105,8 @@ func TestRecordWithoutChange(t *testing.T) {
 
 // The node logs to the program's logger.
 func TestLog(t *testing.T) {
-	key, err := crypto.GenerateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := enode.OpenDB("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var lines bytes.Buffer
-	u, err := ListenV5(conn, enode.NewLocalNode(db, key), Config{PrivateKey: key, Log: log.NewLogger(slog.NewTextHandler(&lines, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
+	u, _ := onLoopback(t, Config{Log: log.NewLogger(slog.NewTextHandler(&lines, nil))}, nil)
 	u.Close() // waits for what writes to lines
 	if !strings.Contains(lines.String(), "msg=") {
 		t.Errorf("log: %q", lines.String())

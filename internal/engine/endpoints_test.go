@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/limiter"
 	"github.com/fastdisc/discv5/internal/wiretest"
@@ -182,28 +181,6 @@ func (s *scriptedPeer) renewed(change func(*enr.Builder)) {
 	s.Record = rec
 }
 
-// pongs answers all PINGs that have arrived, and returns how many there were.
-func (s *scriptedPeer) pongs(n *node) (k int) {
-	for len(s.got) > 0 {
-		p, _ := s.take()
-		if p.Flag != codec.FlagMessage {
-			continue
-		}
-		m, err := s.Keys.Open(&p.Nonce, p.Message, p.AD)
-		if err != nil {
-			continue
-		}
-		var ping codec.Ping
-		if t, body, err := codec.SplitMessage(m); err != nil || t != codec.TypePing || ping.Decode(body) != nil {
-			continue
-		}
-		pong := codec.Pong{RequestID: ping.RequestID, RecordSeq: s.Record.Seq(), Recipient: n.addr}
-		s.nw.inject(s.Addr, n, s.message(s.Record.ID(), n, s.Keys, pong.Append(nil)))
-		k++
-	}
-	return k
-}
-
 // S20: a public peer whose own record names an address of the other family besides that it cannot
 // know is used at its public address alone: that is stored, checked and relayed, and nobody is
 // contacted at the other one.
@@ -222,7 +199,7 @@ func TestS20OwnRecordWithPrivateAddress(t *testing.T) {
 			checked := 0
 			for end := nw.now + time.Minute; nw.now < end; {
 				nw.run(100 * time.Millisecond)
-				checked += s.pongs(a)
+				checked += s.seen(a, a.addr)
 			}
 			if checked == 0 {
 				t.Error("never checked: this tests nothing")

@@ -37,6 +37,8 @@ func (c *arithmetic) ECDH(secret *[32]byte, pub *[33]byte) ([33]byte, error) {
 	return c.Curve.ECDH(secret, pub)
 }
 
+func (c *arithmetic) operations() int { return c.verified + c.agreed }
+
 // limited gives a node the limits that a bootnode has.
 func limited(c *Config) {
 	c.Unverified = limiter.New(limiter.Config{Rates: limiter.Unverified(), Seed: 1})

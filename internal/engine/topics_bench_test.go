@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"net/netip"
-	"runtime"
 	"testing"
 	"time"
 
@@ -100,16 +99,7 @@ func BenchmarkTopics(b *testing.B) {
 			list := c.list(f)
 			f.give(list, 0, len(list))
 			before := f.w.counts[c.counter]
-			runtime.GC()
-			b.ReportAllocs()
-			b.ResetTimer()
-			for done := 0; done < b.N; {
-				n := min(b.N-done, len(list))
-				f.give(list, 0, n)
-				done += n
-				f.now += c.pass
-			}
-			b.StopTimer()
+			f.measure(b, list, c.pass)
 			if admitted := f.e.registrar.Stats().Results[topic.Admitted]; c.pass > 0 && admitted < uint64(b.N) {
 				b.Fatalf("%d of %d were admitted", admitted, b.N)
 			}

@@ -141,25 +141,29 @@ func benchMap(tb testing.TB, n int) (*Map, []Key) {
 	return m, keys
 }
 
+func benchLookup(b *testing.B, m *Map, keys []Key) {
+	b.ReportAllocs()
+	i, missing := 0, 0
+	for b.Loop() {
+		k := &keys[i]
+		if _, ok := m.Lookup(k, m.Hash(k)); !ok {
+			missing++
+		}
+		if i++; i == len(keys) {
+			i = 0
+		}
+	}
+	if missing > 0 {
+		b.Fatalf("%d sessions were not found", missing)
+	}
+}
+
 // BenchmarkLookup measures finding one session: hash, shard and slot.
 func BenchmarkLookup(b *testing.B) {
 	for _, c := range benchSizes {
 		m, keys := benchMap(b, c.sessions)
 		b.Run("sessions="+c.name, func(b *testing.B) {
-			b.ReportAllocs()
-			i, missing := 0, 0
-			for b.Loop() {
-				k := &keys[i]
-				if _, ok := m.Lookup(k, m.Hash(k)); !ok {
-					missing++
-				}
-				if i++; i == len(keys) {
-					i = 0
-				}
-			}
-			if missing > 0 {
-				b.Fatalf("%d sessions were not found", missing)
-			}
+			benchLookup(b, m, keys)
 		})
 		b.Run("unknown="+c.name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -258,21 +262,7 @@ func BenchmarkChallenge(b *testing.B) {
 func BenchmarkLookupLarge(b *testing.B) {
 	b.Run("sessions=1M", func(b *testing.B) {
 		m, keys := benchMap(b, benchLarge)
-		b.ReportAllocs()
-		b.ResetTimer()
-		i, missing := 0, 0
-		for b.Loop() {
-			k := &keys[i]
-			if _, ok := m.Lookup(k, m.Hash(k)); !ok {
-				missing++
-			}
-			if i++; i == len(keys) {
-				i = 0
-			}
-		}
-		if missing > 0 {
-			b.Fatalf("%d sessions were not found", missing)
-		}
+		benchLookup(b, m, keys)
 	})
 }
 

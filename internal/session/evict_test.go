@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/fastdisc/discv5/aead"
 )
 
 // newSource returns the i-th identity of an attacker who owns one /24.
@@ -238,24 +240,30 @@ func TestS17HandshakeAlone(t *testing.T) {
 	}
 }
 
+// crowdOf makes n sessions of one network that are in use. Those with an even number are idle for a
+// second longer.
+func crowdOf(t *testing.T, m *Map, r *aead.Random, n int) (theirs []*Keys) {
+	t.Helper()
+	for i := range n {
+		k, keys := newSource(i), new(Keys)
+		if !shakeHands(m, second, &k, r, keys) {
+			t.Fatal("refused with room left")
+		}
+		for range protectedAfter {
+			keys.Opened(time.Duration(1+i%2) * second)
+		}
+		theirs = append(theirs, keys)
+	}
+	return theirs
+}
+
 // TestS17PrefixQuota: an attacker that keeps many sessions of one network in use does not keep
 // others out. New sources evict sessions of that network, the longest idle of a sample first, and
 // no others. New sources from that network evict only its own sessions.
 func TestS17PrefixQuota(t *testing.T) {
 	const honest, crowd = 32, 64
 	m, r := NewMap(Config{Seed: 1, MaxSessions: honest + crowd, Shards: 1}), testRandom(t, 1)
-	all := inUse(t, m, honest)
-	theirs := make([]*Keys, crowd)
-	for i := range theirs {
-		k := newSource(i)
-		theirs[i] = new(Keys)
-		if !shakeHands(m, second, &k, r, theirs[i]) {
-			t.Fatal("refused with room left")
-		}
-		for range protectedAfter {
-			theirs[i].Opened(time.Duration(1+i%2) * second)
-		}
-	}
+	all, theirs := inUse(t, m, honest), crowdOf(t, m, r, crowd)
 	held := func() (n, idle int) {
 		for i, keys := range theirs {
 			k := newSource(i)

@@ -13,18 +13,7 @@ import (
 func TestS39OwnNetworkIsEvicted(t *testing.T) {
 	const honest, crowd = 32, 64
 	m, r := NewMap(Config{Seed: 1, MaxSessions: honest + crowd, Shards: 1}), testRandom(t, 1)
-	all := inUse(t, m, honest)
-	theirs := make([]*Keys, crowd)
-	for i := range theirs {
-		k := newSource(i)
-		theirs[i] = new(Keys)
-		if !shakeHands(m, second, &k, r, theirs[i]) {
-			t.Fatal("refused with room left")
-		}
-		for range protectedAfter {
-			theirs[i].Opened(time.Duration(1+i%2) * second)
-		}
-	}
+	all, theirs := inUse(t, m, honest), crowdOf(t, m, r, crowd)
 	for i := range 8 {
 		k := newSource(1000 + i)
 		if !shakeHands(m, 3*second, &k, r, new(Keys)) {
