@@ -18,11 +18,14 @@ var loopback = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
 
 func ExampleConfig_Validate() {
 	err := discv5.Config{RequestTimeout: -time.Second}.Validate()
-	fmt.Println(errors.Is(err, discv5.ErrConfig))
-	fmt.Println(err)
+	fmt.Println("invalid:", errors.Is(err, discv5.ErrConfig))
+	var outside *discv5.RangeError
+	if errors.As(err, &outside) {
+		fmt.Println("the field:", outside.Field, "at least", outside.Min)
+	}
 	// Output:
-	// true
-	// discv5: invalid configuration: RequestTimeout is -1s, want 1ms to 1h0m0s, or 0 for the default
+	// invalid: true
+	// the field: RequestTimeout at least 1ms
 }
 
 func ExampleNode_Done() {
