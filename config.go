@@ -182,9 +182,10 @@ type Config struct {
 	// Some combinations of kernel and network card corrupt GSO packets, which are lost then.
 	DisableGSO bool
 
-	// MaxSessions bounds the sessions, of 2 KiB each; as hashing is uneven, the node may hold up to
-	// 1.3 times as many. MaxChallenges bounds the challenges that wait for a handshake, of 52 bytes
-	// each; a new one evicts the oldest. The defaults are 16384 and 65536, the maximum is 1<<24.
+	// MaxSessions bounds the sessions, of at most 2 KiB each; as hashing is uneven, the node may
+	// hold up to 1.3 times as many. MaxChallenges bounds the challenges that wait for a handshake,
+	// of 52 bytes each; a new one evicts the oldest. The defaults are 16384 and 65536, the maximum
+	// is 1<<24.
 	MaxSessions, MaxChallenges int
 
 	// SessionIdleTimeout is how long a session lasts without a message in it. Default: 1 hour.

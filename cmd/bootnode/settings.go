@@ -132,7 +132,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.StringVar(&o.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
 	f.BoolVar(&o.logJSON, "log-json", false, "log in JSON")
 	f.DurationVar(&o.status, "log-status", defaultStatusInterval, "`TIME` between status lines of the log; 0 for none")
-	f.IntVar(&o.sessions, "max-sessions", defaultMaxSessions, "at most `N` sessions, of about 2 KiB each. Default: less if the memory limit of the control group requires it")
+	f.IntVar(&o.sessions, "max-sessions", defaultMaxSessions, "at most `N` sessions, of at most 2 KiB each. Default: less if the memory limit of the control group requires it")
 	f.StringVar(&o.bucketIn, "bucket-limits", table.DefaultBucketLimits.String(), "`LIMITS` for nodes of one network in a bucket of the table: of one address or IPv6 /64, of a /24 or /48, of a /16 or /32; \"-\" removes one limit, off all three")
 	f.StringVar(&o.tableIn, "table-limits", table.DefaultTableLimits.String(), "`LIMITS` for nodes of one network in the whole table; see --bucket-limits")
 	f.StringVar(&o.exemptIn, "exempt-private", discv5.ExemptAuto.String(), "`WHEN` to exempt peers at private addresses from these limits and from rate limits: auto (while this node has no public address), always or never")

@@ -21,8 +21,8 @@ import (
 //     one to vote has it.
 //   - Votes for an endpoint that a bootnode votes for count by site. Without a bootnode they count
 //     by wide prefix (/16, /32), and a third of them must come from peers that this node chose.
-//   - A winner needs DetectAddress votes, 30 % more than the next endpoint, and twice as many as
-//     the endpoint in the record. It stays until another endpoint wins.
+//   - A winner needs DetectAddress votes, and twice as many as the endpoint in the record. Any
+//     other endpoint may have at most 70 % as many. It stays until another endpoint wins.
 //   - Private networks have no liars to guard against: each address has a vote, among loopback
 //     peers each endpoint, and at most 3 votes are needed. A private endpoint replaces a private
 //     one only.
