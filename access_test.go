@@ -72,7 +72,7 @@ func TestRestrict(t *testing.T) {
 	}
 }
 
-// The time until a moment that has passed is no term; 0 alone is forever.
+// The time until a moment in the past is not a term; only 0 is forever.
 func TestNegativeTermIsRefused(t *testing.T) {
 	a := loopback(t, "127.0.0.1:0", nil)
 	target := limits.AddrTarget(netip.MustParseAddr("192.0.2.1"))

@@ -26,7 +26,7 @@ func hanging(t *testing.T, what string, f func()) {
 	}
 }
 
-// Every function of the program's that a node calls may call Close, from whichever goroutine the
+// Every function of the program that a node calls may call Close, from any goroutine that the
 // node calls it: Close returns, there and elsewhere, and nothing is left running.
 func TestCloseFromCallbacks(t *testing.T) {
 	type scene struct {

@@ -84,7 +84,7 @@ func (d *Diagnosis) reason(err error) {
 	}
 }
 
-// diagnoseBootnodes says what became of the bootnodes.
+// diagnoseBootnodes says why no bootnode has answered.
 func (n *Node) diagnoseBootnodes(d *Diagnosis) {
 	if len(d.Bootnodes) == 0 {
 		d.reason(fmt.Errorf("%w: there are no bootnodes", ErrNoNodes))

@@ -40,7 +40,7 @@ func ExampleNode_Lookup() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 
-	// The nodes closest to an ID: here the ID of one of them, which so comes first.
+	// The nodes closest to an ID. Here it is the ID of one of them, which therefore comes first.
 	target := nodes[3].ID()
 	found, err := nodes[0].Lookup(ctx, target)
 	if err != nil {

@@ -70,7 +70,7 @@ func (s *loops) wait() {
 	}
 }
 
-// outside calls f, a function of the program's, from whichever goroutine.
+// outside calls f, a function of the program, from any goroutine.
 func (n *Node) outside(f func()) {
 	if l, ok := n.loops.byGoroutine.Load(goid.ID()); ok {
 		l := l.(*loop)

@@ -138,7 +138,7 @@ func TestLoggerMayBlock(t *testing.T) {
 }
 
 // The node logs failures of the program's functions without a stack trace, and a logger that closes
-// the node is no danger.
+// the node is not dangerous.
 func TestLoggerOfFailures(t *testing.T) {
 	log := new(lines)
 	full := errors.New("disk full")
@@ -181,7 +181,7 @@ type closer struct {
 
 func (c *closer) Handle(context.Context, slog.Record) error { c.do(); return nil }
 
-// Diagnose names the reason for which a node is alone, whichever it is.
+// Diagnose names the reason why a node is alone.
 func TestDiagnose(t *testing.T) {
 	far := netip.MustParseAddrPort("10.0.99.1:9000")
 	key, err := enr.ParsePrivateKey(append(make([]byte, 31), 3))

@@ -15,7 +15,7 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// tunnel is a net.PacketConn that is no socket. Its addresses have a type of their own.
+// tunnel is a net.PacketConn that is not a socket. Its addresses have their own type.
 type tunnel struct {
 	net   *tunnels
 	at    tunnelAddr

@@ -77,8 +77,8 @@ func (o *sender) Commit(size int, to netip.AddrPort, via engine.Via) {
 	t.CommitFrom(size, to, localOf(via))
 }
 
-// flush sends what is queued. Errors of single datagrams are counted by the sockets; the socket's
-// own end is seen by its receiver.
+// flush sends the queued datagrams. Errors of single datagrams are counted by the sockets; the
+// socket's own end is seen by its receiver.
 func (o *sender) flush() {
 	for i, t := range o.batch {
 		if t != nil && t.Len() > 0 {
@@ -87,7 +87,7 @@ func (o *sender) flush() {
 	}
 }
 
-// write sends what is queued for a listen address.
+// write sends the datagrams that are queued for a listen address.
 func (o *sender) write(at int) {
 	if may := o.n.cfg.MaySend; may != nil && !may() {
 		o.n.silenced.Add(uint64(o.batch[at].Len()))

@@ -13,7 +13,7 @@ func loopbackConfig() Config {
 	return Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
 }
 
-// TestNewSelfTest: no node comes up on a machine that computes wrong results, whichever test
+// TestNewSelfTest: no node starts on a machine that computes wrong results, whichever test
 // notices.
 func TestNewSelfTest(t *testing.T) {
 	real := selfTests

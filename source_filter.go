@@ -26,7 +26,7 @@ func (n *Node) attachFilter() error {
 	return nil
 }
 
-// filterChanged logs what has become of the source filter.
+// filterChanged logs a change of the source filter.
 func (n *Node) filterChanged(i fastpath.FilterInfo) {
 	level := slog.LevelInfo
 	if i.Reason != "" {

@@ -23,7 +23,7 @@ type NodeStore interface {
 	// sees the record before, so that its sequence number never falls back.
 	SaveLocalRecord(r *enr.Record) error
 
-	// Addresses returns what was last saved about the addresses of a node ID, or nil.
+	// Addresses returns the states of a node ID's addresses that were last saved, or nil.
 	Addresses(id enr.ID) ([]AddressState, error)
 	// SaveAddresses saves what the node knows of its own addresses.
 	SaveAddresses(id enr.ID, states []AddressState) error
@@ -78,7 +78,7 @@ func (cfg *Config) load() error {
 		if err != nil {
 			return errorf("discv5: read the addresses of the store: %w", err)
 		}
-		// what a store says is no mistake of the program's
+		// a wrong content of a store is not a mistake of the program
 		if checkPreviousAddresses(states) == nil {
 			cfg.PreviousAddresses = states
 		}

@@ -135,12 +135,12 @@ func (n *Node) AddNode(r *enr.Record) error {
 	return nil
 }
 
-// RemoveNode takes a node out of the table. It may come back when it makes contact or another node
+// RemoveNode removes a node from the table. It may come back when it makes contact or another node
 // names it. It reports whether the node was there.
 func (n *Node) RemoveNode(id enr.ID) bool { return n.engine.Table().Remove(n.clock.Now(), id) }
 
-// DemoteNode takes from a node what it has earned by answering: it is checked soon, and not relayed
-// until it answers. It reports whether the node was there.
+// DemoteNode makes a node unverified: it is checked soon, and not relayed until it answers. It
+// reports whether the node was there.
 func (n *Node) DemoteNode(id enr.ID) bool { return n.engine.Table().Demote(n.clock.Now(), id) }
 
 // SetBootnodes replaces the bootnodes, those of Config.Store aside. They are contacted soon if the
@@ -227,7 +227,7 @@ func (n *Node) refused(p engine.Peer) error {
 	return nil
 }
 
-// Bootnode tells what became of a bootnode: when a node finds nobody, the reason is here.
+// Bootnode describes the contacts with a bootnode. If a node finds nobody, the reason is here.
 type Bootnode struct {
 	ID   enr.ID
 	Addr netip.AddrPort // where it is contacted; not valid if it cannot be
@@ -240,8 +240,8 @@ type Bootnode struct {
 	Err error
 }
 
-// Bootnodes tells what became of the bootnodes: first those that are contacted, in the order in
-// which they were given, then those that cannot be.
+// Bootnodes describes the contacts with the bootnodes: first those that the node contacts, in the
+// order in which they were given, then those that it cannot contact.
 func (n *Node) Bootnodes() []Bootnode {
 	var list []Bootnode
 	for _, s := range n.engine.Bootnodes() {

@@ -101,7 +101,7 @@ func TestBusyTalkIsSilent(t *testing.T) {
 		if silent.Load() == 0 || uint64(silent.Load()) != counted(b, "talk_busy") {
 			t.Errorf("%d requests were met with silence, %d are counted", silent.Load(), counted(b, "talk_busy"))
 		}
-		// An unknown protocol is no business of the handlers: it is answered empty.
+		// A request of an unknown protocol takes no handler: its response is empty.
 		a := onWireAt(t, w, "99.1.1.1:9000", nil)
 		if got, err := a.Talk(t.Context(), contact(b), "unknown", nil); err != nil || len(got) != 0 {
 			t.Errorf("unknown protocol: %q, %v", got, err)

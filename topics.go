@@ -69,7 +69,7 @@ func (c *TopicConfig) validate() error {
 	return r.Validate()
 }
 
-// stated reports whether a record says of the node's capability what is true.
+// stated reports whether a record states the node's capability correctly.
 func (c *TopicConfig) stated(r *enr.Record) bool { return r.SupportsTopics() == c.Registrar }
 
 // state has a record say whether the node is a registrar.
@@ -83,7 +83,7 @@ func (c *TopicConfig) state(b *enr.Builder) {
 // Errors of topics, for errors.Is.
 var (
 	// ErrNotRegistrar: the node cannot advertise, because Config.Topics.Registrar is off. Searchers
-	// leave out advertisers that are no registrars.
+	// leave out advertisers that are not registrars.
 	ErrNotRegistrar = errors.New("discv5: the node is no registrar of topics")
 	// ErrNoTopicNodes: no registrar of topics was found.
 	ErrNoTopicNodes = errors.New("discv5: no registrar of topics is known")
@@ -316,7 +316,7 @@ func (n *Node) LookupTopic(ctx context.Context, t Topic, count int, options ...T
 
 // QueryTopic asks one registrar for advertisers of a topic, and for registrars at the given log
 // distances from the topic, 1 to 256 each. Records that do not verify or do not fit are left out.
-// Nodes that are no registrars do not answer: the error wraps ErrTimeout.
+// Nodes that are not registrars do not answer: the error wraps ErrTimeout.
 func (n *Node) QueryTopic(ctx context.Context, to Contact, t Topic, distances ...uint) (ads, registrars []*enr.Record, err error) {
 	r, err := n.request(ctx, to, engine.Request{Type: codec.TypeTopicQuery, Topic: t, Distances: distances})
 	return r.Ads, r.Records, err
@@ -367,8 +367,8 @@ func (n *Node) TopicAds(t Topic) (list []*enr.Record) {
 // TopicCount is a topic with the number of its ads.
 type TopicCount = topic.TopicCount
 
-// LargestTopics returns the topics with the most ads of those that the node stores as a registrar,
-// at most most of them, largest first.
+// LargestTopics returns the topics with the most ads that the node stores as a registrar, up to
+// most of them, largest first.
 func (n *Node) LargestTopics(most int) []TopicCount {
 	r := n.engine.Registrar()
 	if r == nil {

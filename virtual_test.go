@@ -20,7 +20,7 @@ func newWire() *wiretest.Net {
 	return w
 }
 
-// Nodes run on Conns that are no sockets and, in a bubble of testing/synctest, on virtual time:
+// Nodes run on Conns that are not sockets and, in a bubble of testing/synctest, on virtual time:
 // twenty minutes of a network take seconds, and durations are exact.
 func TestVirtualNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

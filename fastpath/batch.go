@@ -144,7 +144,7 @@ type Tx struct {
 	err error // of the first datagram that the last WriteBatch dropped
 }
 
-// ErrDestination: the destination of a datagram is no address, or not of the socket's family.
+// ErrDestination: the destination of a datagram is invalid, or not of the socket's family.
 var ErrDestination = errors.New("fastpath: destination is not of the socket's address family")
 
 // Err returns why the last WriteBatch dropped a datagram: the error of the first one, nil if the
@@ -233,5 +233,5 @@ func (tx *Tx) Addr(i int) netip.AddrPort { return tx.queue[i].to }
 // to the system.
 func (tx *Tx) Local(i int) Local { return tx.queue[i].local }
 
-// Reset forgets what is queued.
+// Reset drops all queued datagrams.
 func (tx *Tx) Reset() { tx.queue = tx.queue[:0] }

@@ -303,8 +303,8 @@ func TestCloseEndsReading(t *testing.T) {
 	})
 }
 
-// Several senders, one reader, somebody who looks at the counters, and a Close
-// in the middle of it. For the race detector.
+// Several senders, one reader, a reader of the counters, and a Close in the middle. For the race
+// detector.
 func TestConcurrentUse(t *testing.T) {
 	matrix(t, func(t *testing.T, cfg Config) {
 		g := listen(t, cfg)

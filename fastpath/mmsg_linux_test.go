@@ -199,7 +199,7 @@ func TestReceiveFaultForEver(t *testing.T) {
 	}
 }
 
-// A source that is no internet address is dropped; its neighbors are not.
+// A source that is not an internet address is dropped; its neighbors are not.
 func TestBadSource(t *testing.T) {
 	c := native(t, Config{Addr: loop4, DisableGSO: true})
 	tx, rx := NewTx(4, 100), NewRx(4, 100)

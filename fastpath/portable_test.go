@@ -68,7 +68,7 @@ func TestS21PortableReceiveFaults(t *testing.T) {
 		}
 		n, oobn, flags, from, err := real(b, oob)
 		if calls == len(errs)+1 {
-			from = netip.AddrPort{} // a source that is no address
+			from = netip.AddrPort{} // a source without an address
 		}
 		return n, oobn, flags, from, err
 	}

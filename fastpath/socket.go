@@ -42,7 +42,7 @@ type endpoint interface {
 	Close() error
 }
 
-// sockOptions is what became of the options of one socket.
+// sockOptions says which options of one socket are set.
 type sockOptions struct {
 	recvGot, sendGot int    // bytes, as granted; 0 is unknown
 	filter           string // empty: attached; else why not

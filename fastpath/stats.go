@@ -52,7 +52,7 @@ type ConnStats struct {
 
 // SendErrors counts datagrams that were not sent, by cause.
 type SendErrors struct {
-	Family      uint64 // the destination is not of the socket's address family, or is no address
+	Family      uint64 // the destination is invalid, or not of the socket's address family
 	Refused     uint64 // ECONNREFUSED
 	Unreachable uint64 // no route: EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN, EADDRNOTAVAIL
 	Denied      uint64 // EPERM, EACCES: firewall, or a broadcast address

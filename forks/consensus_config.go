@@ -24,7 +24,7 @@ const MaxConfigSize = 16 << 20
 // ErrTooLarge: a configuration of more than MaxConfigSize bytes.
 var ErrTooLarge = errors.New("forks: configuration of more than 16 MiB")
 
-// ErrNotConfig: a text that is no config.yaml.
+// ErrNotConfig: a text that is not a config.yaml.
 var ErrNotConfig = errors.New("forks: not a config.yaml: want KEY: VALUE lines")
 
 // ConfigError is an error about a key of a chain's configuration.
@@ -249,7 +249,7 @@ func ParseRoot(s string) (root [32]byte, err error) {
 	return [32]byte(b), nil
 }
 
-// ErrGenesisState: a file that is no genesis state.
+// ErrGenesisState: a file that is not a genesis state.
 var ErrGenesisState = errors.New("forks: not a genesis state: want at least 40 bytes of SSZ")
 
 // ParseGenesisState reads the genesis time and the genesis validators root from the beginning of a

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A file that is no config.yaml gets an error with the line, but without the content of the file or
-// types of Go.
+// A file that is not a config.yaml gets an error with the line, but without the content of the file
+// or types of Go.
 func TestNotConfig(t *testing.T) {
 	const want = "forks: not a config.yaml: want KEY: VALUE lines"
 	for _, c := range []struct{ name, text, line string }{

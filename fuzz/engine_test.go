@@ -12,9 +12,9 @@ import (
 	"github.com/fastdisc/discv5/internal/wiretest"
 )
 
-// FuzzEngine runs one engine by a script. It never panics; it never sends more to who has proved
-// nothing than came from there; its memory stays within its bounds; nobody gets a session or a
-// place in the table who has not proved to have his key at his address; every request ends exactly
+// FuzzEngine runs one engine by a script. It never panics; it never sends more to an unverified
+// source than came from there; its memory stays within its bounds; no node gets a session
+// or a place in the table that has not proved its key at its address; every request ends exactly
 // once.
 func FuzzEngine(f *testing.F) {
 	for _, s := range engineSeeds() {

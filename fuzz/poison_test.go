@@ -7,7 +7,7 @@ import (
 	"github.com/fastdisc/discv5/simnet"
 )
 
-// poison is what memory is filled with whose batch has ended. It is no valid start of anything.
+// poison fills the memory of a batch that has ended. No packet or message begins with it.
 const poison = 0xDB
 
 func fill(b []byte) {

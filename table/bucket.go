@@ -21,7 +21,7 @@ type entry struct {
 	lastSeen time.Duration
 	lastFail time.Duration // of the last counted failure; meaningful while fails > 0
 	proved   time.Duration // when it answered at Addr last; meaningful while checks > 0
-	due      time.Duration // next check; never for a replacement that is no candidate
+	due      time.Duration // next check; never for a replacement that is not a candidate
 	checks   uint16
 	fails    uint16
 	stated   FamilySet // in which the record states an endpoint that counts

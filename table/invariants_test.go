@@ -198,7 +198,7 @@ func (m *model) operate(t *testing.T, tab *Table, now time.Duration, op [4]byte)
 			}
 		}
 	}
-	for d := 253; d <= 256; d++ { // only who has answered where it is contacted is relayed
+	for d := 253; d <= 256; d++ { // only a node that has answered where it is contacted is relayed
 		snap := tab.Relay(d)
 		for i := range snap.Len() {
 			if !m.answered[answer{*snap.ID(i), snap.Addr(i)}] {

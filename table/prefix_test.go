@@ -202,7 +202,7 @@ func TestS34PlacesTurnOver(t *testing.T) {
 	}
 }
 
-// S34: an exchange is no way in for whoever comes later: nodes of prefixes with one member each
+// S34: exchanges do not favor nodes that come later: nodes of prefixes with one member each
 // keep their places, however many networks an attacker has.
 func TestS34LatecomersDisplaceNobody(t *testing.T) {
 	tab := newTable(nil)

@@ -35,8 +35,8 @@
 // daemon.serve creates every part and closes the parts in reverse order. Each of these goroutines
 // has one owner: watch saves and reports, bootnodeFinder queries DNS, reloader waits for SIGHUP,
 // each nat.Mapper renews a mapping, and the HTTP server answers requests. None of them is on the
-// packet path; they read what the node publishes. watch writes to the store, and so does whoever
-// changes the node's own record.
+// packet path; they read what the node publishes. watch writes to the store, and so does
+// each goroutine that changes the node's own record.
 package main
 
 import (

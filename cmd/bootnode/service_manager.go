@@ -16,7 +16,7 @@ import (
 type serviceManager struct {
 	log      *slog.Logger
 	quiet    bool          // one of several networks: the group of them notifies
-	standby  bool          // the node comes and goes: whoever runs it says ready and stopping
+	standby  bool          // the node starts and stops: its owner says ready and stopping
 	watchdog time.Duration // maximum time between notifications; 0 for no watchdog
 }
 

@@ -43,7 +43,7 @@ func (o *fleetOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.config.Key, "fleet-key", "", "PEM `FILE` with the key of --fleet-cert")
 }
 
-// maxSecret bounds what is read of --fleet-secret.
+// maxSecret bounds the size of the file of --fleet-secret, in bytes.
 const maxSecret = 4096
 
 // parseFleet checks the settings and reads the secret.

@@ -106,7 +106,7 @@ func TestGroupLogJSON(t *testing.T) {
 }
 
 // TestGroupWarnings: with several networks, warnings about the process are logged once, and those
-// about a network name it. A setting that a network makes useful is no warning of the process.
+// about a network name it. A setting that a network makes useful causes no warning of the process.
 func TestGroupWarnings(t *testing.T) {
 	file := groupFile(t, t.TempDir(), "topics = true", "topics-capacity = 50")
 	t.Setenv("DISCV5_FOO", "1")

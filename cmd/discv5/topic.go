@@ -163,7 +163,7 @@ func (n *topicNode) startJoined(ctx context.Context, command string) (*discv5.No
 	return node, nil
 }
 
-// noRegistrar is the error about a node that is no registrar of topics.
+// noRegistrar is the error about a node that is not a registrar of topics.
 func noRegistrar(id enr.ID) error {
 	return fmt.Errorf("node %s is no registrar of topics: its record has no entry ng of version %d", id.Short(), enr.TopicVersion)
 }
@@ -185,7 +185,7 @@ func requireRegistrar(ctx context.Context, node *discv5.Node, to target) error {
 }
 
 // explainSilence tells a registrar that does not answer a topic message from a node that is down,
-// and from one that is no registrar any more.
+// and from one that is not a registrar any more.
 func explainSilence(ctx context.Context, node *discv5.Node, to target, refusal string, err error) error {
 	if !errors.Is(err, discv5.ErrTimeout) || ctx.Err() != nil {
 		return err

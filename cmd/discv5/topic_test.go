@@ -165,8 +165,8 @@ func silentRegistrar(t *testing.T) *enr.Record {
 	return r
 }
 
-// A node that is no registrar, or does not answer, is a failure in one line. Nodes that do not say
-// that they are registrars get no topic message.
+// A node that is not a registrar, or does not answer, is a failure in one line. Nodes that do not
+// say that they are registrars get no topic message.
 func TestTopicTargets(t *testing.T) {
 	t.Parallel()
 	for _, command := range [][]string{{"query", "-W"}, {"register", "--request-timeout"}} {

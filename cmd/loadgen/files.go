@@ -19,7 +19,8 @@ type file struct {
 	used bool // a report is in it
 }
 
-// openFiles opens the files of the command line, so that a run is not in vain.
+// openFiles opens the files of the command line before the run, which would be lost if it failed
+// later.
 func openFiles(o *options) (*files, error) {
 	f := &files{stdout: o.json == "-"}
 	for _, w := range []struct {
@@ -79,7 +80,7 @@ func (f *file) replace(b []byte) error {
 	return err
 }
 
-// discard closes files, and removes those that are new and in which there is no report.
+// discard closes files, and removes new ones without a report.
 func (f *files) discard() {
 	for _, one := range []*file{f.json, f.html} {
 		if one == nil {

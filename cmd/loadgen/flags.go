@@ -209,7 +209,7 @@ func (o *options) loop(f *pflag.FlagSet) error {
 	return nil
 }
 
-// kinds reads what is asked.
+// kinds parses the kinds of requests.
 func (o *options) kinds(f *pflag.FlagSet) (err error) {
 	if f.Changed("mix") && !f.Changed("mode") {
 		o.mode = "mix"

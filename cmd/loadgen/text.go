@@ -33,7 +33,7 @@ func (r *report) text() string {
 	return b.String()
 }
 
-// title says what was asked.
+// title describes the requests of a run.
 func (r *report) title() string {
 	c := &r.cfg
 	loop := fmt.Sprintf("closed loop, %s under way", count(uint64(c.Window)))

@@ -42,7 +42,7 @@ const (
 	held             = 64 // endpoints
 )
 
-// slow is a rate that is too low for a token to come back during a test.
+// slow is a rate at which no token returns during a test.
 func slow(burst int) bucket { return bucket{interval: hour, depth: int64(burst) * hour} }
 
 const hour = int64(time.Hour)

@@ -326,7 +326,7 @@ func TestConnClose(t *testing.T) {
 	})
 }
 
-// TestConnConcurrentUse: several senders, one reader, somebody who looks at the counters, and a
+// TestConnConcurrentUse: several senders, one reader, a reader of the counters, and a
 // Close in the middle of it. For the race detector.
 func TestConnConcurrentUse(t *testing.T) {
 	matrix(t, func(t *testing.T, _ *lab, node nodeSide, client fastpath.Conn) {
@@ -475,7 +475,7 @@ func TestConnLocal(t *testing.T) {
 		}
 	}
 	all()
-	// The first check may come in between.
+	// The first check may happen between the two.
 	if n := c.count.fallbacks.Load(); n == 0 || n+c.Stats().TxDatagrams != 4 {
 		t.Errorf("%d answers left through the sockets, and %d others, before the check", n, c.Stats().TxDatagrams)
 	}

@@ -174,7 +174,8 @@ func checkAnswer(t *testing.T, request, answer, payload []byte) {
 	}
 }
 
-// TestParseRefuses: frames that are no datagrams for the node, lie, or come from nobody.
+// TestParseRefuses: frames that are not datagrams for the node, that state a wrong length, or whose
+// source nobody can have.
 func TestParseRefuses(t *testing.T) {
 	type change func(f []byte, addrs, udp int) []byte
 	set := func(at int, b ...byte) change {

@@ -11,7 +11,7 @@ import (
 var ErrSelfTest = errors.New("secp256k1: known-answer test failed")
 
 // SelfTest compares results of Default with known answers: public keys, key agreement, and
-// signatures made, accepted and refused. It runs once per process, in some hundred microseconds;
+// signatures made, accepted and refused. It runs once per process, in a few hundred microseconds;
 // later calls return the same verdict. The error wraps ErrSelfTest.
 var SelfTest = sync.OnceValue(func() error { return knownAnswers(Default()) })
 

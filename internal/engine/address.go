@@ -65,7 +65,7 @@ type reach struct {
 	proof  proof
 
 	missed    []miss         // networks that speak against it
-	elsewhere int            // those among them that have come in at another endpoint
+	elsewhere int            // those that have made contact at another endpoint
 	checkers  []netip.Prefix // sites that check this node, up to checkersNeeded
 	inDoubt   bool
 	doubt     time.Duration // since when

@@ -201,7 +201,7 @@ func TestUnsolicitedPeers(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("20.0.0.1:9000", nil)
 	met := func() int {
-		nw.run(2 * time.Second) // PONGs tell at which endpoint they have come in
+		nw.run(2 * time.Second) // PONGs say at which endpoint they have made contact
 		return len(a.e.AddressState(nw.now, netaddr.IPv4).ProvenBy)
 	}
 	tried, asked, unasked := nw.add("20.0.2.1:9000", nil), nw.add("20.0.3.1:9000", nil), nw.add("20.0.4.1:9000", nil)

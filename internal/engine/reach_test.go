@@ -145,7 +145,8 @@ func TestMissesOfANodeThatNobodyChecks(t *testing.T) {
 	a.wantAddress("once neighbors check it", ownEnd, AddressInterface)
 }
 
-// An address has its time whatever speaks against it, and so has one that somebody has come in at.
+// An address stays for a minimum time whatever the evidence against it, and so does one at which a
+// peer has made contact.
 func TestDetectedAddressHasItsTime(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add(ownEnd.String(), func(c *Config) { c.ReachWait = 5 * time.Minute })
@@ -209,7 +210,8 @@ func TestTemporaryAddresses(t *testing.T) {
 	}
 }
 
-// A host of the own network that comes in by the private address says nothing about the public one.
+// A host of this network that makes contact at the private address says nothing about the public
+// one.
 func TestContactFromOwnNetwork(t *testing.T) {
 	nw := newNetwork(t)
 	a := reachNode(nw)
@@ -227,7 +229,7 @@ func TestContactFromOwnNetwork(t *testing.T) {
 }
 
 // Private votes do not put a private address beside the public one of the other family, and a
-// public address of the other family is no obstacle to a public one.
+// public address of the other family does not prevent a public one.
 func TestVotesBesideTheOtherFamily(t *testing.T) {
 	nw := newNetwork(t)
 	a := reachNode(nw)
@@ -313,7 +315,7 @@ func TestUnsolicitedPeersProveAddress(t *testing.T) {
 	if !s.Proven || len(s.ProvenBy) != 2 || s.ProvenAt == 0 {
 		t.Errorf("after contact from two networks: %+v", s)
 	}
-	// Four times as many speak against a proven address in vain.
+	// It takes four times as many misses to revoke a proven address.
 	nw.run(2 * time.Minute)
 	a.missed(4*DefaultReachMisses - 1)
 	nw.run(2 * time.Second)

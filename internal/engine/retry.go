@@ -190,8 +190,8 @@ func (w *Worker) retry(c *call) bool {
 	return true
 }
 
-// unanswered returns the nonce with which c asked for a handshake in vain, if the retry goes to the
-// same address. The peer may then repeat a WHOAREYOU that was lost.
+// unanswered returns the nonce with which c asked for a handshake and got no answer, if the retry
+// goes to the same address. The peer may then repeat a WHOAREYOU that was lost.
 func (w *Worker) unanswered(c *call, at netip.AddrPort) *codec.Nonce {
 	cs := &w.e.calls
 	cs.mu.Lock()

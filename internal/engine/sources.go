@@ -209,7 +209,7 @@ func (b *bootnodeStates) set(peers []Peer) {
 	b.list = list
 }
 
-// note counts a contact. It reports false for a node that is no bootnode.
+// note counts a contact. It reports false for a node that is not a bootnode.
 func (b *bootnodeStates) note(now time.Duration, p Peer, err error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -60,7 +60,7 @@ const (
 	DropRequestID
 	DropDistance
 	DropUnsolicited // response to no request of ours, of the wrong type or from another node
-	DropTopic       // REGTOPIC or TOPICQUERY to a node that is no registrar
+	DropTopic       // REGTOPIC or TOPICQUERY to a node that is not a registrar
 	DropTopicRecord // REGTOPIC with a record that does not parse or verify
 	DropTopicLate   // REGTOPIC whose session ended while its record was being verified
 	RateTopicRecord // REGTOPIC with a new record, see recordCheckLimit

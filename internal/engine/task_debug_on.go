@@ -4,7 +4,7 @@ package engine
 
 import "fmt"
 
-// poison fills the buffer of a released task. It is no valid start of anything, and easy to
+// poison fills the buffer of a released task. No packet begins with it, and it is easy to
 // recognize in a dump.
 const poison = 0xDB
 

@@ -212,7 +212,7 @@ func TestAuxiliaryRecordsAreRandom(t *testing.T) {
 	}
 }
 
-// A node that is no registrar is silent, and counts.
+// A node that is not a registrar is silent, and counts.
 func TestTopicMessagesWithoutRegistrar(t *testing.T) {
 	nw := newNetwork(t)
 	a, b := nw.add("7.0.0.1:9000", nil), nw.add("8.0.0.1:9000", nil)

@@ -6,7 +6,7 @@ import "runtime"
 
 // ID returns the number of the calling goroutine, which is unique while the process runs. It takes
 // about a microsecond, because the runtime reveals the number only in the first line of a stack
-// trace, "goroutine 18 [running]:". ID returns 0, which is no number, if that line has another
+// trace, "goroutine 18 [running]:". ID returns 0, which no goroutine has, if that line has another
 // form.
 func ID() (id uint64) {
 	const prefix = "goroutine "

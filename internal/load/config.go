@@ -124,9 +124,9 @@ type Config struct {
 	// Buffer is the size in bytes to ask for each socket's buffers. Default: DefaultBuffer.
 	Buffer int
 
-	// Echo says that the target is no node but answers every datagram by datagrams of these sizes.
-	// No handshakes are made, requests are sealed with made-up keys, and answers are told by their
-	// size and order. It is for comparing a node with a server that does nothing.
+	// Echo says that the target is not a node and answers every datagram by datagrams of these
+	// sizes. No handshakes are made, requests are sealed with made-up keys, and answers are told by
+	// their size and order. It is for comparing a node with a server that does nothing.
 	Echo []int
 
 	// SessionSeed, if not 0, makes the sessions from this number, without handshakes: session i is

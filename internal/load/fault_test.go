@@ -192,7 +192,7 @@ func TestNodes(t *testing.T) {
 				t.Errorf("%s: %v, counted %+v, want %d answers", c.name, err, r.Total, c.answered)
 			}
 			e := r.Events
-			// An answer that came twice can meet nobody who waits.
+			// No request waits for an answer that comes a second time.
 			if e.Records != c.records || e.Late+e.Unmatched != c.late || e.Malformed != c.mistaken {
 				t.Errorf("%s: events %+v", c.name, e)
 			}
@@ -201,7 +201,7 @@ func TestNodes(t *testing.T) {
 	wg.Wait()
 }
 
-// Datagrams that are no responses are counted, and harm nothing.
+// Datagrams that are not responses are counted and otherwise ignored.
 func TestForeign(t *testing.T) {
 	t.Parallel()
 	f, to := newFake(t, "127.0.0.1:0", nil)

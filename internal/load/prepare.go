@@ -14,7 +14,7 @@ import (
 
 const (
 	// prepareTimeout is the longest Config.Timeout that Prepare heeds: challenges end after a
-	// second, so that to wait much longer for the end of a handshake is in vain.
+	// second, so it makes no sense to wait much longer for the end of a handshake.
 	prepareTimeout = 5 * time.Second
 	// leastPrepare is the shortest one. Config.Timeout may be what somebody wants requests to keep,
 	// and a handshake among PrepareWindow of them takes far longer. With it a handshake has a

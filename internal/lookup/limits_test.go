@@ -10,8 +10,8 @@ import (
 	"github.com/fastdisc/discv5/internal/prefixquota"
 )
 
-// S34: whoever has one network cannot fill a lookup with nodes made for its target: of one prefix
-// the closest few are asked, and nodes farther away of other prefixes are asked too.
+// S34: an attacker with one network cannot fill a lookup with nodes made for its target: of one
+// prefix the closest few are asked, and nodes farther away of other prefixes are asked too.
 func TestS34CrowdedPrefixesInLookups(t *testing.T) {
 	limits := prefixquota.Limits{Host: 2, Site: 2, Wide: 4}
 	for _, tt := range []struct {
@@ -72,7 +72,7 @@ func TestS34CrowdedPrefixesInLookups(t *testing.T) {
 	}
 }
 
-// The closest nodes of a prefix stay, whichever were learned first.
+// The closest nodes of a prefix stay, also if they were learned last.
 func TestS34ClosestOfAPrefixStay(t *testing.T) {
 	addr := netip.MustParseAddrPort("40.1.1.1:1")
 	var p path

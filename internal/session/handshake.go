@@ -290,7 +290,7 @@ func (h *Handshaker) Initiate(challengeData []byte, peer enr.ID, pub *[codec.Eph
 	return in, nil
 }
 
-// ephemeral makes a key pair. One random string in 2^128 is no valid key; a second attempt then
+// ephemeral makes a key pair. One random string in 2^128 is not a valid key; a second attempt then
 // succeeds.
 func (h *Handshaker) ephemeral(secret *[32]byte, random io.Reader) (pub [codec.EphemeralKeySize]byte, err error) {
 	for range 4 {

@@ -34,7 +34,7 @@ type Node interface {
 	Sessions() iter.Seq[discv5.Session]
 	// LimitedSources returns sources that are at a rate limit.
 	LimitedSources(most int) []discv5.LimitedSource
-	// TopicStats is zero if the node is no registrar of topics.
+	// TopicStats is zero if the node is not a registrar of topics.
 	TopicStats() discv5.TopicStats
 	// LargestTopics returns the topics with the most ads.
 	LargestTopics(most int) []discv5.TopicCount

@@ -140,7 +140,7 @@ func split(k, v []byte) (seen int64, score uint16, record []byte, ok bool) {
 
 // Nodes returns the best nodes, at most limit, best first, and the number of invalid entries
 // skipped since the store was opened. It verifies only the records that it returns, because that
-// takes some hundred microseconds each.
+// takes a few hundred microseconds each.
 func (s *Store) Nodes(limit int) (nodes []Node, skipped int, err error) {
 	err = s.do(func() error {
 		return s.db.View(func(tx *bolt.Tx) error {

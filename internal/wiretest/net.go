@@ -171,7 +171,7 @@ func (c *Conn) WriteBatch(tx *fastpath.Tx) error {
 	return nil
 }
 
-// SetReadDeadline implements fastpath.Conn. There are no deadlines.
+// SetReadDeadline implements fastpath.Conn. It ignores the deadline.
 func (c *Conn) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
 
 // LocalAddr implements fastpath.Conn.

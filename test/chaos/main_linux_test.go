@@ -115,7 +115,7 @@ func (s *suite) leaks() (code int) {
 	return 0
 }
 
-// result notes a figure. All are logged where they come up, and again when all tests have ended.
+// result notes a figure. All are logged immediately, and again when all tests have ended.
 func result(t *testing.T, format string, args ...any) {
 	t.Helper()
 	line := fmt.Sprintf("%s: %s", strings.TrimPrefix(t.Name(), "Test"), fmt.Sprintf(format, args...))

@@ -10,9 +10,9 @@ import (
 	"github.com/fastdisc/discv5"
 )
 
-// kill -9 again and again, at any moment, under traffic: each time the bootnode comes back with its
-// key, a record that is not older and its known nodes; the peers, whose sessions it has lost, make
-// new ones, and have it in their tables. See also TestS23KillNine of the program.
+// kill -9 several times, at random moments, under traffic: each time the bootnode comes back with
+// its key, a record that is not older and its known nodes; the peers, whose sessions it has lost,
+// make new ones, and have it in their tables. See also TestS23KillNine of the program.
 func TestS23KillUnderTraffic(t *testing.T) {
 	heavy(t)
 	dir := t.TempDir()

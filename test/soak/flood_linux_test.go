@@ -112,7 +112,7 @@ func verdict(t *testing.T, a *attack, w *watch, r *load.Result, d time.Duration)
 		delivered = max(delivered, r.Total.Sent-dropped)
 	}
 	// Late responses count, also those that came when nobody remembered the request: a machine that
-	// stops for seconds is no fault of the node. Responses that the sockets of the generator had no
+	// stops for seconds is not the node's fault. Responses that the sockets of the generator had no
 	// room for count too.
 	answered := r.Total.Answered + r.Events.Late + r.Events.Unmatched + r.Traffic.KernelDrops
 	t.Logf("flood: %d sent, %.0f/s", a.sent(), float64(a.sent())/d.Seconds())

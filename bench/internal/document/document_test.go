@@ -88,7 +88,7 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
-// The results that are in the repository make a document, whichever version of the program has
+// The results in the repository make a document, also if an older version of the program has
 // written them.
 func TestCommittedResults(t *testing.T) {
 	f, err := results.Load("../../results/latest.json")

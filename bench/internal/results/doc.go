@@ -10,5 +10,5 @@
 //   - ratio: the cost of a server divided by that of the echo server in the same round
 //   - stage: a part of the packet path that has a Go benchmark of its own
 //
-// A [File] belongs to whoever made or loaded it.
+// A [File] belongs to the caller that made or loaded it.
 package results

@@ -54,7 +54,7 @@ func ParseBench(r io.Reader) ([]Benchmark, error) {
 }
 
 // benchLine reads "BenchmarkName/sub-2 1000 12.3 ns/op 0 B/op". A name alone, that go test prints
-// before what a benchmark logs, is no result.
+// before the log of a benchmark, is not a result.
 func benchLine(line string) (b Benchmark, ok bool, err error) {
 	f := strings.Fields(line)
 	if len(f) < 2 {

@@ -8,7 +8,7 @@ type Waits struct {
 	p50, p99 []float64
 }
 
-// Add adds those of a round, in rising order. None at all is no round.
+// Add adds those of a round, in rising order. An empty list does not count as a round.
 func (w *Waits) Add(list []time.Duration) {
 	if len(list) > 0 {
 		w.p50, w.p99 = append(w.p50, Percentile(list, 50)), append(w.p99, Percentile(list, 99))

@@ -54,7 +54,7 @@ func seeded(t *testing.T, c *core, n int) *load.Generator {
 	return g
 }
 
-// Sessions that were put in answer like others; whoever has none is challenged.
+// Sessions that were put in answer like others; peers without one are challenged.
 func TestCore(t *testing.T) {
 	s, err := startCore(Spec{Key: testKey, Sessions: 1024, Challenges: 1 << 14})
 	if err != nil {

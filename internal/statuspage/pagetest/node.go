@@ -196,7 +196,7 @@ func (n *Node) Drive(begin time.Time, length, step time.Duration, advance func(t
 	}
 }
 
-// sessions makes some hundred sessions of new peers.
+// sessions makes a few hundred sessions of new peers.
 func (n *Node) sessions(now time.Time, rnd *rand.Rand) {
 	n.Open = n.Open[:0]
 	for range 400 {
