@@ -151,3 +151,14 @@ func (n *Node) Restrict(networks ...netip.Prefix) error {
 
 // Bans lists all bans and permits, with the time of day at which each term ends.
 func (n *Node) Bans() []limits.Entry { return n.cfg.Access.List(n.clock.Now(), n.timeNow()) }
+
+// LimitedSource is an address or network that sends as much as a rate limit allows, or more. Its
+// address may be forged.
+type LimitedSource = engine.LimitedSource
+
+// LimitedSources returns up to most sources that are at one of the rate limits now, in no order. An
+// address at its limit and its network at its own are two sources. The call takes about a
+// millisecond and does not slow the node.
+func (n *Node) LimitedSources(most int) []LimitedSource {
+	return n.engine.LimitedSources(n.clock.Now(), most, nil)
+}

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/fastdisc/discv5/codec"
+	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/budget"
 	"github.com/fastdisc/discv5/internal/prefixquota"
 	"github.com/fastdisc/discv5/internal/session"
@@ -314,4 +315,17 @@ func (w *Worker) answerHeld(key *session.Key, h heldRequest) {
 	if err != nil { // it parsed before
 		w.counts[DropMessageForm]++
 	}
+}
+
+// answer lets Config.Answer replace the records of a response, list[:n], and returns how many there
+// are then. More than list has room for are left out.
+func (w *Worker) answer(t codec.MessageType, from enr.ID, distances codec.Distances, list [][]byte, n int) int {
+	if w.e.cfg.Answer == nil {
+		return n
+	}
+	var asked []uint
+	for d, ok := distances.Next(); ok; d, ok = distances.Next() {
+		asked = append(asked, uint(d))
+	}
+	return copy(list, w.e.cfg.Answer(t, from, asked, list[:n:n]))
 }

@@ -2,9 +2,8 @@ package load
 
 import "github.com/fastdisc/discv5/codec"
 
-// A target makes requests of its own to nodes whose records name an endpoint, as those of
-// registrations do. It relies on an endpoint no more when that does not answer PING, so PING is
-// answered.
+// A target sends requests to nodes whose records name an endpoint, as those of registrations do. It
+// stops using an endpoint that does not answer PING, so we answer PING.
 
 // ofTarget takes a packet for an identity that waits for no answer. It reports whether it was one:
 // a request of the target.
