@@ -114,6 +114,20 @@ func absorb(t *testing.T, addr netip.AddrPort) {
 	t.Fatalf("datagrams kept coming to %v after its node had been closed", addr)
 }
 
+// settle waits until the node has received no packet for a while.
+func (o *own) settle(t *testing.T) {
+	t.Helper()
+	received := func() uint64 { return o.Stats().Counters[engine.PacketsIn] }
+	for end := time.Now().Add(contactTimeout); time.Now().Before(end); {
+		before := received()
+		time.Sleep(silence)
+		if received() == before {
+			return
+		}
+	}
+	t.Fatalf("packets kept coming to %v", o.Addrs()[0])
+}
+
 // ping, findNode, talk and lookup call the node's methods with a time limit.
 
 func (o *own) ping(to *enr.Record) (uint64, netip.AddrPort, error) {
