@@ -16,6 +16,7 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/proctest"
+	"github.com/fastdisc/discv5/test/fleet/internal/natstest"
 )
 
 // entry is the value of a node as a member of version 1 writes it, and perhaps more.
@@ -33,8 +34,8 @@ func TestManyNodes(t *testing.T) {
 	if testing.Short() {
 		total = 10_000
 	}
-	c := startCluster(t, 3, "")
-	conn, js := c.connect(t)
+	c := natstest.Start(t, 3, "")
+	conn, js := c.Connect(t)
 	_ = bucket(t, js, jetstream.KeyValueConfig{Bucket: "discv5-default_nodes", MaxBytes: 512 << 20, Replicas: 3})
 
 	var nodes []*discv5.Node
@@ -92,7 +93,7 @@ func TestManyNodes(t *testing.T) {
 	}
 
 	begin := time.Now()
-	m := newMember(t, "new", c.urls()).start(t)
+	m := newMember(t, "new", c.URLs()).start(t)
 	self := m.p.Record(t).ID()
 	want, at16 := 0, make(map[int]int)
 	for _, n := range nodes {
@@ -125,8 +126,8 @@ func TestManyNodes(t *testing.T) {
 // versions alone, whatever other members write.
 func TestLyingEntries(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, 1, "")
-	_, js := c.connect(t)
+	c := natstest.Start(t, 1, "")
+	_, js := c.Connect(t)
 	good, newer := startNode(t, nil), startNode(t, nil)
 	key, other := newKey(t), newKey(t)
 	at := netip.MustParseAddrPort("127.0.0.1:9")
@@ -164,7 +165,7 @@ func TestLyingEntries(t *testing.T) {
 	put(t, members, "evil", entry{"v": 1, "name": "good", "program": "<script>\x1b[2J"})
 	put(t, members, "odd", entry{"v": 1, "name": "odd", "program": "<script>\x1b[2J", "role": "king", "load": entry{"table": -5}})
 
-	m := newMember(t, "honest", c.urls()).start(t)
+	m := newMember(t, "honest", c.URLs()).start(t)
 	for _, cause := range []string{"version", "record", "endpoint", "old", "value", "size", "key"} {
 		proctest.Eventually(t, "skipped because of "+cause, func() bool { return m.metric(t, fmt.Sprintf("fleet_skipped_total{cause=%q}", cause)) >= 1 })
 	}
@@ -211,14 +212,14 @@ func TestFullFleet(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c := startCluster(t, 1, test.extra)
+			c := natstest.Start(t, 1, test.extra)
 			if test.fill {
-				_, js := c.connect(t)
+				_, js := c.Connect(t)
 				kv := bucket(t, js, jetstream.KeyValueConfig{Bucket: "discv5-default_nodes", MaxBytes: 4 << 10})
 				put(t, kv, newKey(t).ID().String(), []byte(strings.Repeat(" ", 3900)))
 			}
 			s := &service{node: startNode(t, func(c *discv5.Config) { c.RequestTimeout = 2 * time.Second })}
-			m := newMember(t, "m", c.urls()).start(t)
+			m := newMember(t, "m", c.URLs()).start(t)
 			s.members = append(s.members, m)
 			s.expect(t, "full", time.Second) // the node of the test enters the table
 			proctest.Eventually(t, "the fleet is degraded", func() bool {

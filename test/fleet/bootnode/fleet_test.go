@@ -11,6 +11,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/proctest"
+	"github.com/fastdisc/discv5/test/fleet/internal/natstest"
 )
 
 // service pings bootnodes for a while and fails the test if one of them does not answer.
@@ -51,14 +52,14 @@ func (s *service) expect(t testing.TB, what string, during time.Duration) {
 func TestThreeBootnodes(t *testing.T) {
 	t.Parallel()
 	whole := t
-	c := startCluster(t, 3, "")
+	c := natstest.Start(t, 3, "")
 	s := &service{node: startNode(t, func(c *discv5.Config) { c.RequestTimeout, c.DetectAddress = 2*time.Second, -1 })}
 	bans := filepath.Join(t.TempDir(), "bans")
 	if err := os.WriteFile(bans, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"a", "b", "c"} {
-		s.members = append(s.members, newMember(t, name, c.urls(), "--ban-file", bans).start(t))
+		s.members = append(s.members, newMember(t, name, c.URLs(), "--ban-file", bans).start(t))
 	}
 	a, b := s.members[0], s.members[1]
 	all := func(t testing.TB, what, metric string, want float64) {
@@ -102,18 +103,18 @@ func TestThreeBootnodes(t *testing.T) {
 		a.p.Signal(t, syscall.SIGHUP)
 		proctest.Eventually(t, "the end of the ban reaches it", func() bool { return b.metric(t, "fleet_bans") == 0 && answers() })
 	})
-	for i, server := range c.servers {
+	for i, server := range c.Servers {
 		if testing.Short() && i > 0 {
 			break
 		}
-		t.Run("server "+server.name+" killed", func(t *testing.T) {
-			server.kill(t)
+		t.Run("server "+server.Name+" killed", func(t *testing.T) {
+			server.Kill(t)
 			s.expect(t, "a server is killed", 4*time.Second)
 			all(t, "a server is killed", "fleet_connected", 1)
 			all(t, "a server is killed", "fleet_degraded", 0)
 			all(t, "a server is killed", "fleet_members", 3)
-			server.start(whole)
-			c.ready(t)
+			server.Start(whole)
+			c.Ready(t)
 		})
 	}
 	t.Run("bootnode killed", func(t *testing.T) {
@@ -125,8 +126,8 @@ func TestThreeBootnodes(t *testing.T) {
 		all(t, "the bootnode is back", "fleet_members", 3)
 	})
 	t.Run("all servers hang", func(t *testing.T) {
-		for _, server := range c.servers {
-			server.p.Signal(t, syscall.SIGSTOP)
+		for _, server := range c.Servers {
+			server.P.Signal(t, syscall.SIGSTOP)
 		}
 		s.expect(t, "all servers hang", 5*time.Second)
 		all(t, "all servers hang", "fleet_degraded", 1)
@@ -138,8 +139,8 @@ func TestThreeBootnodes(t *testing.T) {
 		if !strings.Contains(body, "The fleet does not work") {
 			t.Errorf("nothing about the fleet in the status: %.500s", body)
 		}
-		for _, server := range c.servers {
-			server.p.Signal(t, syscall.SIGCONT)
+		for _, server := range c.Servers {
+			server.P.Signal(t, syscall.SIGCONT)
 		}
 		all(t, "the servers are back", "fleet_degraded", 0)
 		s.expect(t, "the servers are back", time.Second)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/internal/proctest"
+	"github.com/fastdisc/discv5/test/fleet/internal/natstest"
 )
 
 // takeoverTime is how long a standby may take to answer after a failure.
@@ -18,16 +19,16 @@ const takeoverTime = 10 * time.Second
 func TestIdentity(t *testing.T) {
 	t.Parallel()
 	whole := t // what a part starts lasts until the end
-	c := startCluster(t, 3, "")
-	_, js := c.connect(t)
+	c := natstest.Start(t, 3, "")
+	_, js := c.Connect(t)
 	key := newKey(t)
 	file := keyFile(t, key)
-	links, urls := c.proxies(t)
+	links, urls := proxies(t, c)
 	// The first one reaches the fleet through proxies.
 	a := newMember(t, "a", urls, "--fleet-identity", "main", "--nodekey", file).start(t)
 	p := probe(t, key, a.addr)
 	p.end()
-	b := newMember(t, "b", c.urls(), "--fleet-identity", "main", "--nodekey", file)
+	b := newMember(t, "b", c.URLs(), "--fleet-identity", "main", "--nodekey", file)
 	p = probe(t, key, a.addr, b.addr)
 	p.waitFor(t, 0, time.Now())
 	b.start(t)
@@ -115,9 +116,9 @@ func TestIdentity(t *testing.T) {
 		p.check(t)
 	})
 	t.Run("leader killed", func(t *testing.T) {
-		leader := c.leader(t, js, "discv5-default_leases")
+		leader := c.Leader(t, js, "discv5-default_leases")
 		answered := p.count(0) + p.count(1)
-		leader.kill(t)
+		leader.Kill(t)
 		killed := time.Now()
 		// Servers elect a new leader in up to nine seconds. The active one may be silent meanwhile.
 		gap, during := time.Duration(0), 15*time.Second
@@ -135,6 +136,6 @@ func TestIdentity(t *testing.T) {
 			t.Errorf("nobody has answered for %v", gap)
 		}
 		p.check(t)
-		leader.start(whole)
+		leader.Start(whole)
 	})
 }

@@ -22,16 +22,8 @@ import (
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/proctest"
+	"github.com/fastdisc/discv5/test/fleet/internal/natstest"
 )
-
-// build builds the bootnode, which belongs to another module.
-func build(path string) error {
-	out, err := exec.Command("go", "build", "-C", filepath.Join("..", "..", ".."), "-o", path, "./cmd/bootnode").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("build of the bootnode: %w\n%s", err, out)
-	}
-	return nil
-}
 
 // member is a bootnode of a fleet.
 type member struct {
@@ -54,7 +46,7 @@ func newMember(t testing.TB, name, servers string, args ...string) *member {
 	}
 	m.addr = c.LocalAddr().(*net.UDPAddr).AddrPort()
 	c.Close()
-	m.web, m.metrics = fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	m.web, m.metrics = fmt.Sprintf("127.0.0.1:%d", natstest.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", natstest.FreePort(t))
 	m.args = append([]string{
 		"--addr", m.addr.String(), "--datadir", m.dir, "--http", m.web, "--metrics", m.metrics, "--fleet", servers, "--fleet-name", name,
 		"--save-interval", "1s",
@@ -354,11 +346,11 @@ func (p *proxy) set(cut bool) {
 }
 
 // proxies returns proxies to all servers of a cluster and their URLs.
-func (c *cluster) proxies(t testing.TB) (list []*proxy, urls string) {
+func proxies(t testing.TB, c *natstest.Cluster) (list []*proxy, urls string) {
 	t.Helper()
 	var all []string
-	for _, s := range c.servers {
-		p := startProxy(t, s.address())
+	for _, s := range c.Servers {
+		p := startProxy(t, s.Address())
 		list = append(list, p)
 		all = append(all, "nats://"+p.l.Addr().String())
 	}

@@ -25,6 +25,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/proctest"
+	"github.com/fastdisc/discv5/test/fleet/internal/natstest"
 )
 
 // TestSecuredServer: a bootnode joins a fleet whose servers demand TLS or credentials with the
@@ -114,8 +115,8 @@ func TestSecuredServer(t *testing.T) {
 		},
 	} {
 		// All bootnodes run at the same time: each takes seconds to say that it is degraded.
-		c := startCluster(t, 1, test.config, test.admin...)
-		urls := strings.ReplaceAll(c.urls(), "nats://", test.scheme+"://")
+		c := natstest.Start(t, 1, test.config, test.admin...)
+		urls := strings.ReplaceAll(c.URLs(), "nats://", test.scheme+"://")
 		for _, a := range test.attempts {
 			m := newMember(t, "m", urls, append(a.args, "--log-level", "debug")...).start(t)
 			trials = append(trials, trial{test.name + ", " + a.name, m, a.want})

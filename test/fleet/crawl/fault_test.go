@@ -218,9 +218,9 @@ func TestFleetServerRestarts(t *testing.T) {
 		workers = append(workers, crawl(t, s, "restart", "--bootnodes", network.boot(), "--parallel", "16"))
 	}
 	proctest.Eventually(t, "the crawl is under way", func() bool { return network.visited() > len(network.nodes)/4 })
-	s.kill(t)
+	s.Kill(t)
 	time.Sleep(4 * time.Second)
-	s.start(t)
+	s.Start(t)
 	for i, w := range workers {
 		sum, code := w.end(t)
 		t.Logf("worker %d: %+v", i+1, sum)
@@ -242,7 +242,7 @@ func TestFleetServerStaysAway(t *testing.T) {
 	network := simulate(t, 300, 0.2)
 	w := crawl(t, s, "away", "--bootnodes", network.boot(), "--parallel", "4", "--fleet-timeout", "3s")
 	proctest.Eventually(t, "the crawl is under way", func() bool { return network.visited() > len(network.nodes)/4 })
-	s.kill(t)
+	s.Kill(t)
 	sum, code := w.end(t)
 	if log := w.p.Log.String(); code != 1 || !strings.Contains(log, "discv5: the crawl is not complete, "+w.file+" holds its results so far: the fleet does not answer for 3s") {
 		t.Errorf("exit code %d, %q", code, log)
@@ -252,7 +252,7 @@ func TestFleetServerStaysAway(t *testing.T) {
 		t.Errorf("%d nodes in the file, %+v", len(set), sum)
 	}
 	// With another worker it would be the same from the start.
-	r := proctest.Run(t, exec.Command(program, "crawl", filepath.Join(t.TempDir(), "nodes.json"), "--fleet", s.url(), "--crawl-name", "x", "--fleet-timeout", "2s"))
+	r := proctest.Run(t, exec.Command(program, "crawl", filepath.Join(t.TempDir(), "nodes.json"), "--fleet", s.URL(), "--crawl-name", "x", "--fleet-timeout", "2s"))
 	if r.Code != 1 || !strings.HasPrefix(r.Err, "discv5: the fleet does not answer for 2s") && !strings.Contains(r.Err, "\ndiscv5: the fleet does not answer for 2s") {
 		t.Errorf("%+v", r)
 	}
@@ -265,7 +265,7 @@ func TestFleetInterruptedWithoutServer(t *testing.T) {
 	network := simulate(t, 300, 0.2)
 	w := crawl(t, s, "interrupt", "--bootnodes", network.boot(), "--parallel", "8", "--fleet-timeout", "30m")
 	proctest.Eventually(t, "the crawl is under way", func() bool { return network.visited() > len(network.nodes)/4 })
-	s.kill(t)
+	s.Kill(t)
 	time.Sleep(time.Second)
 	w.p.Signal(t, os.Interrupt)
 	if code := w.p.Wait(t); code != 0 || len(readFile(t, w.file)) == 0 {
@@ -313,7 +313,7 @@ func TestFleetContinues(t *testing.T) {
 			t.Errorf("%s differs from the file of the worker", c.file)
 		}
 	}
-	if r := proctest.Run(t, exec.Command(program, "crawl", "x.json", "--fleet", s.url(), "--crawl-name", "none", "--collect")); r.Code != 2 || !strings.Contains(r.Err, "--crawl-name: the fleet has no crawl none") {
+	if r := proctest.Run(t, exec.Command(program, "crawl", "x.json", "--fleet", s.URL(), "--crawl-name", "none", "--collect")); r.Code != 2 || !strings.Contains(r.Err, "--crawl-name: the fleet has no crawl none") {
 		t.Errorf("%+v", r)
 	}
 }

@@ -4,130 +4,36 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
-	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/fastdisc/discv5/internal/fleet"
 	"github.com/fastdisc/discv5/internal/fleet/crawlqueue"
 	"github.com/fastdisc/discv5/internal/proctest"
+	"github.com/fastdisc/discv5/test/fleet/internal/natstest"
 )
-
-// serverVariable makes the test binary a server of NATS.
-const serverVariable = "DISCV5_FLEET_TEST_SERVER"
 
 // program is the path of the tool.
 var program string
 
-func TestMain(m *testing.M) {
-	if os.Getenv(serverVariable) != "" {
-		serve(os.Args[1:])
-		return
-	}
-	dir, err := os.MkdirTemp("", "discv5-fleet-*")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	program = filepath.Join(dir, "discv5")
-	code := 1
-	// The tool belongs to another module.
-	if out, err := exec.Command("go", "build", "-C", filepath.Join("..", "..", ".."), "-o", program, "./cmd/discv5").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
-	} else {
-		code = m.Run()
-	}
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { natstest.Main(m, "discv5", &program) }
 
-// serve is the main function of nats-server.
-func serve(args []string) {
-	set := flag.NewFlagSet("nats-server", flag.ExitOnError)
-	none := func() {}
-	options, err := server.ConfigureOptions(set, args, none, none, none)
-	if err != nil {
-		server.PrintAndDie(err.Error())
-	}
-	s, err := server.NewServer(options)
-	if err != nil {
-		server.PrintAndDie(err.Error())
-	}
-	s.ConfigureLogger()
-	if err := server.Run(s); err != nil {
-		server.PrintAndDie(err.Error())
-	}
-	s.WaitForShutdown()
-}
-
-// natsServer is a server with a directory and a port that stay the same when it is started once
-// more.
-type natsServer struct {
-	dir  string
-	port int
-	p    *proctest.Process
-}
+// natsServer is a server without a cluster.
+type natsServer struct{ *natstest.Server }
 
 func startServer(t testing.TB) *natsServer {
 	t.Helper()
-	s := &natsServer{dir: t.TempDir()}
-	for range 5 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.port = l.Addr().(*net.TCPAddr).Port
-		l.Close()
-		if s.try(t) {
-			return s
-		}
-	}
-	t.Fatal("the server does not start") // it has taken another test's port each time
-	return nil
+	return &natsServer{natstest.Start(t, 1, "").Servers[0]}
 }
-
-// start starts the server once more.
-func (s *natsServer) start(t testing.TB) {
-	t.Helper()
-	if !s.try(t) {
-		t.Fatal("the server does not start")
-	}
-}
-
-// try reports whether the server accepts connections after its start.
-func (s *natsServer) try(t testing.TB) bool {
-	t.Helper()
-	s.p = proctest.Start(t, proctest.Self(serverVariable, "-a", "127.0.0.1", "-p", strconv.Itoa(s.port), "-js", "-sd", s.dir), proctest.Options{})
-	proctest.Eventually(t, "the server accepts connections or ends", func() bool {
-		return !s.p.Running() || strings.Contains(s.p.Log.String(), "Server is ready")
-	})
-	return s.p.Running()
-}
-
-// kill ends the server without warning.
-func (s *natsServer) kill(t testing.TB) {
-	t.Helper()
-	s.p.End(t, os.Kill)
-}
-
-func (s *natsServer) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
-
-func (s *natsServer) url() string { return "nats://" + s.address() }
 
 // open opens a crawl as a worker does that the test plays itself.
 func (s *natsServer) open(t testing.TB, crawl, worker string) (*fleet.Conn, *crawlqueue.Queue) {
 	t.Helper()
-	conn, err := fleet.Open(fleet.Config{Servers: []string{s.url()}})
+	conn, err := fleet.Open(fleet.Config{Servers: []string{s.URL()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +56,7 @@ type crawler struct {
 func crawl(t testing.TB, s *natsServer, name string, args ...string) *crawler {
 	t.Helper()
 	c := &crawler{file: filepath.Join(t.TempDir(), "nodes.json")}
-	args = append([]string{"crawl", c.file, "--json", "--fleet", s.url(), "--crawl-name", name}, args...)
+	args = append([]string{"crawl", c.file, "--json", "--fleet", s.URL(), "--crawl-name", name}, args...)
 	c.p = proctest.Start(t, exec.Command(program, args...), proctest.Options{})
 	return c
 }

@@ -47,7 +47,7 @@ func TestFleetSpeed(t *testing.T) {
 func (s *simulated) round(t *testing.T, server *natsServer, name string, workers int) float64 {
 	t.Helper()
 	s.forget()
-	server0, network0 := processorTime(server.p.Cmd.Process.Pid), processorTime(os.Getpid())
+	server0, network0 := processorTime(server.P.Cmd.Process.Pid), processorTime(os.Getpid())
 	began := time.Now()
 	var list []*crawler
 	for range workers {
@@ -67,7 +67,7 @@ func (s *simulated) round(t *testing.T, server *natsServer, name string, workers
 	took := time.Since(began).Seconds()
 	s.visits(t, 0)
 	t.Logf("%d workers: %.1f s, visited %v; seconds of processor time: workers %.0f, server %.0f, network %.0f", workers, took, spread,
-		used.Seconds(), (processorTime(server.p.Cmd.Process.Pid) - server0).Seconds(), (processorTime(os.Getpid()) - network0).Seconds())
+		used.Seconds(), (processorTime(server.P.Cmd.Process.Pid) - server0).Seconds(), (processorTime(os.Getpid()) - network0).Seconds())
 	return took
 }
 
