@@ -300,7 +300,7 @@ func (d *daemon) work(ctx context.Context) error {
 	d.finder = newBootnodeFinder(d.node, d.o, d.seeds, d.system.resolver, d.log)
 	d.reloader = &reloader{
 		args: d.args, system: d.system, o: d.o, node: d.node, finder: d.finder, access: d.access, level: d.level,
-		epoch: d.epoch, log: d.log, count: d.count, manager: d.manager, note: d.note,
+		epoch: d.epoch, log: d.log, count: d.count, fleet: d.fleet, manager: d.manager, note: d.note,
 	}
 	var beside sync.WaitGroup
 	beside.Go(func() { d.finder.run(ctx) })

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/fleet"
 	"github.com/fastdisc/discv5/internal/statuspage"
 	"github.com/fastdisc/discv5/internal/version"
@@ -104,6 +106,18 @@ func (f *fleetMember) close() {
 	f.stop()
 	<-f.done
 	f.conn.Close()
+}
+
+// reload makes the member use the present content of its certificates and credentials. A nil
+// fleetMember has none.
+func (f *fleetMember) reload() error {
+	if f == nil {
+		return nil
+	}
+	if _, err := f.conn.Reload(); err != nil {
+		return fmt.Errorf("%s: %s", f.o.from("fleet"), cli.OneLine(err, "wrong setting"))
+	}
+	return nil
 }
 
 // share makes the member share for the daemon's node, until ctx ends.

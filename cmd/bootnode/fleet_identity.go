@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/fastdisc/discv5"
@@ -100,18 +101,23 @@ func (d *daemon) standBy(ctx context.Context, manager *serviceManager) (*fleet.T
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		tick := time.NewTicker(time.Second)
+		every := time.Second
+		if w := manager.watchdog; w > 0 {
+			every = min(every, w/3)
+		}
+		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
 			s := f.lease.State()
-			manager.waiting("standing by; active is " + s.Holder)
+			manager.waiting(f.standbyStatus())
 			if s.ID != (enr.ID{}) {
 				f.prepare(s.ID)
 			}
 			select {
 			case <-ctx.Done():
 				return
-			case <-d.hup: // the settings are read when the node starts
+			case <-d.hup:
+				d.reloadStandby(manager)
 			case <-tick.C:
 			}
 		}
@@ -120,6 +126,28 @@ func (d *daemon) standBy(ctx context.Context, manager *serviceManager) (*fleet.T
 	cancel()
 	<-watched
 	return tenure, err
+}
+
+// reloadStandby reads the settings once more while no node runs. The node will begin with those that
+// can change without a restart.
+func (d *daemon) reloadStandby(manager *serviceManager) {
+	manager.reloading()
+	o, err := load(d.args, d.system.environ)
+	if err == nil {
+		err = d.fleet.reload()
+	}
+	manager.reloaded(err)
+	if err != nil {
+		d.log.Error("settings were not reloaded; the old ones stay in force", "err", cli.OneLine(err))
+		return
+	}
+	d.level.Set(o.level)
+	args := []any{"bootnodes", len(o.sources), "bans", len(o.bans), "netrestrict", len(o.restrict), "log_level", o.level}
+	if late := restartNeeded(d.o, o); len(late) > 0 {
+		args = append(args, "after_restart", strings.Join(late, ","))
+	}
+	d.o.sources, d.o.bans, d.o.restrict = o.sources, o.bans, o.restrict
+	d.log.Info("settings were reloaded", args...)
 }
 
 // prepare has the member look for candidates of a node that does not run yet.
@@ -218,6 +246,15 @@ func (f *fleetMember) standbyHealth(rw http.ResponseWriter, _ *http.Request) {
 	if p := f.problem(); p != "" {
 		fmt.Fprintln(rw, "degraded: fleet: "+p)
 	}
+}
+
+// standbyStatus returns what systemctl status shows of a standby.
+func (f *fleetMember) standbyStatus() string {
+	text := f.standbyText()
+	if p := f.problem(); p != "" {
+		text += "; the fleet does not work: " + p
+	}
+	return text
 }
 
 func (f *fleetMember) standbyText() string {

@@ -54,6 +54,7 @@ func newFleetCollector(f *fleetMember) *fleetCollector {
 	}
 	c.role = prometheus.NewDesc(namespace+"fleet_role", "1 for what this bootnode does for the shared identity: active, standby, or silenced while the lease cannot be renewed.", []string{"role"}, nil)
 	add(prometheus.CounterValue, "fleet_takeovers_total", "Times that this bootnode became the active one.", func(s *fleet.MemberState) float64 { return float64(lease(s).Taken) })
+	add(prometheus.CounterValue, "fleet_lease_errors_total", "Accesses to the lease of the shared identity that failed.", func(s *fleet.MemberState) float64 { return float64(lease(s).Failed) })
 	add(prometheus.CounterValue, "fleet_losses_total", "Times that another bootnode took over.", func(s *fleet.MemberState) float64 { return float64(lease(s).Lost) })
 	return c
 }

@@ -35,6 +35,7 @@ type reloader struct {
 	epoch  time.Time // when the node was created
 	log    *slog.Logger
 	count  *counts
+	fleet  *fleetMember // nil without --fleet
 
 	manager *serviceManager
 	note    func(statuspage.Level, string) // adds an event to the status page
@@ -96,6 +97,10 @@ func (r *reloader) apply(o *options) error {
 	}
 	// Even if the bootnodes are the same: a ban may have ended.
 	if err := r.finder.replace(o.sources); err != nil {
+		return err
+	}
+	// Check has read the files once more.
+	if err := r.fleet.reload(); err != nil {
 		return err
 	}
 	r.level.Set(o.level)

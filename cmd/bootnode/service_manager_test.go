@@ -1,85 +1,30 @@
 package main
 
 import (
-	"net"
-	"path/filepath"
+	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"os"
-
 	"github.com/fastdisc/discv5/internal/proctest"
 )
-
-// notifySocket is the socket of a service manager. It keeps the messages that it receives.
-type notifySocket struct {
-	path string
-
-	mu       sync.Mutex
-	messages []string
-}
-
-func newNotifySocket(t *testing.T) *notifySocket {
-	t.Helper()
-	s := &notifySocket{path: filepath.Join(t.TempDir(), "notify")}
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: s.path, Net: "unixgram"})
-	if err != nil {
-		t.Skipf("probed for Unix datagram sockets: %v", err)
-	}
-	t.Cleanup(func() { c.Close() })
-	go func() {
-		b := make([]byte, 4096)
-		for {
-			n, err := c.Read(b)
-			if err != nil {
-				return
-			}
-			s.mu.Lock()
-			s.messages = append(s.messages, string(b[:n]))
-			s.mu.Unlock()
-		}
-	}()
-	return s
-}
-
-// wait waits for a message after the first n, and returns its index and text.
-func (s *notifySocket) wait(t *testing.T, n int, part string) (int, string) {
-	t.Helper()
-	at := -1
-	eventually(t, "message with "+part, func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for i := n; i < len(s.messages); i++ {
-			if strings.Contains(s.messages[i], part) {
-				at = i
-				return true
-			}
-		}
-		return false
-	})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return at, s.messages[at]
-}
 
 // The daemon notifies the service manager of the start, of reloads, of being alive, and of the
 // stop.
 func TestServiceManager(t *testing.T) {
 	t.Parallel()
-	s := newNotifySocket(t)
+	s := proctest.NewNotifySocket(t)
 	f := files{t, t.TempDir()}
 	f.write("bans", "")
-	p := startWith(t, t.TempDir(), []string{"NOTIFY_SOCKET=" + s.path, "WATCHDOG_USEC=600000"}, "--ban-file", f.path("bans"))
-	ready, _ := s.wait(t, 0, "READY=1")
+	p := startWith(t, t.TempDir(), []string{"NOTIFY_SOCKET=" + s.Path, "WATCHDOG_USEC=600000"}, "--ban-file", f.path("bans"))
+	ready, _ := s.Wait(t, 0, "READY=1")
 	// The daemon notifies three times in the interval of the watchdog; wait for some of them.
-	alive, status := s.wait(t, ready, "WATCHDOG=1")
+	alive, status := s.Wait(t, ready, "WATCHDOG=1")
 	if !strings.Contains(status, "STATUS=0 nodes") {
 		t.Errorf("status %q", status)
 	}
-	s.wait(t, alive+1, "WATCHDOG=1")
+	s.Wait(t, alive+1, "WATCHDOG=1")
 
 	for _, tt := range []struct{ bans, status string }{
 		{"192.0.2.1\n", "settings were reloaded"},
@@ -90,18 +35,18 @@ func TestServiceManager(t *testing.T) {
 		if err := p.Cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		at, reloading := s.wait(t, alive, "RELOADING=1")
+		at, reloading := s.Wait(t, alive, "RELOADING=1")
 		if !strings.Contains(reloading, "MONOTONIC_USEC=") {
 			t.Errorf("%q names no time", reloading)
 		}
-		if at, text := s.wait(t, at, "READY=1"); !strings.Contains(text, tt.status) {
+		if at, text := s.Wait(t, at, "READY=1"); !strings.Contains(text, tt.status) {
 			t.Errorf("%q, want %q in it (after %v)", text, tt.status, time.Since(begin))
 		} else {
 			alive = at + 1
 		}
 	}
 	p.stop(t)
-	s.wait(t, alive, "STOPPING=1")
+	s.Wait(t, alive, "STOPPING=1")
 }
 
 // Lines for the systemd journal begin with their priority, including the last line, about an error.

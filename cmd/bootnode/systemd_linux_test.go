@@ -202,6 +202,19 @@ func TestSystemd(t *testing.T) {
 	expect("mistake", map[string]string{"ActiveState": "failed", "ExecMainStatus": "2", "NRestarts": "0", "Result": "exit-code"})
 	s.write(config, good)
 	s.must("start", "bootnode")
+
+	// A bootnode that stands by, as its fleet is away, is ready and can be reloaded.
+	s.must("stop", "bootnode")
+	standby := good + "fleet = [\"nats://127.0.0.1:9\"]\nfleet-identity = \"main\"\n"
+	s.write(config, standby)
+	s.must("start", "bootnode")
+	expect("standing by", map[string]string{"ActiveState": "active", "SubState": "running", "NRestarts": "0"})
+	eventually(t, "standing by in the status", func() bool { return strings.Contains(s.show("StatusText"), "standing by for the identity main") })
+	s.write(config, standby+"log-level = \"debug\"\n")
+	s.must("reload", "bootnode")
+	expect("standby reloaded", map[string]string{"ActiveState": "active", "SubState": "running", "NRestarts": "0"})
+	s.must("stop", "bootnode")
+	expect("standby stopped", map[string]string{"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"})
 }
 
 // TestSystemdDropIns: the drop-ins of --xdp and --filter grant the rights that these need, under a

@@ -18,8 +18,9 @@ type handle struct {
 	conn   *Conn
 	bucket Bucket
 
-	mu sync.Mutex
-	kv jetstream.KeyValue
+	mu      sync.Mutex
+	kv      jetstream.KeyValue
+	created time.Time // when the stream of the bucket was made
 }
 
 func (h *handle) open(ctx context.Context) (jetstream.KeyValue, error) {
@@ -31,8 +32,19 @@ func (h *handle) open(ctx context.Context) (jetstream.KeyValue, error) {
 	kv, err := h.conn.KeyValue(ctx, h.bucket)
 	if err == nil {
 		h.kv = kv
+		if info := streamInfo(ctx, kv); info != nil {
+			h.created = info.Created
+		}
 	}
 	return kv, err
+}
+
+// made returns when the bucket was made, as far as known. The time changes if somebody deletes the
+// bucket and a member makes it once more.
+func (h *handle) made() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.created
 }
 
 // do calls f with the bucket and a deadline.
@@ -53,7 +65,7 @@ func (h *handle) do(ctx context.Context, f func(context.Context, jetstream.KeyVa
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("no answer within %v: %w", callTimeout, err)
 		}
-		return fmt.Errorf("bucket %s: %w", h.bucket.Name, err)
+		return fmt.Errorf("bucket %s: %w", h.bucket.Name, h.conn.explain(err))
 	}
 	return err
 }
@@ -74,7 +86,7 @@ func (h *handle) each(ctx context.Context, f func(e jetstream.KeyValueEntry) boo
 		h.mu.Lock()
 		h.kv = nil
 		h.mu.Unlock()
-		return fmt.Errorf("read bucket %s: %w", h.bucket.Name, err)
+		return fmt.Errorf("read bucket %s: %w", h.bucket.Name, h.conn.explain(err))
 	}
 	// The watcher blocks while nobody takes its entries, so the rest is taken too.
 	defer func() {
@@ -95,7 +107,7 @@ func (h *handle) each(ctx context.Context, f func(e jetstream.KeyValueEntry) boo
 			}
 			timer.Reset(idleTimeout)
 		case <-ctx.Done():
-			return fmt.Errorf("read bucket %s: no entry for %v, after %d", h.bucket.Name, idleTimeout, n)
+			return h.conn.explain(fmt.Errorf("read bucket %s: no entry for %v, after %d", h.bucket.Name, idleTimeout, n))
 		}
 	}
 }

@@ -1,14 +1,10 @@
 package fleet
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -42,7 +38,8 @@ type Config struct {
 	// with a password, or a token.
 	Servers []string
 	// Credentials is the name of a file with a JWT and its seed, as nsc writes it. NKey is that of
-	// a file with the seed of an NKey. At most one of them is set.
+	// a file with the seed of an NKey. At most one of them is set. These and the following files
+	// are read for each connection: see Conn.Reload.
 	Credentials, NKey string
 	// CA is the name of a PEM file with the authorities that sign the certificates of servers; the
 	// default is those of the system. Cert and Key are PEM files with a certificate of this member
@@ -56,11 +53,14 @@ type Config struct {
 
 // Check reads the files of c. Its error wraps ErrConfig and names the wrong value.
 func (c *Config) Check() error {
-	_, err := c.options()
+	if _, err := c.options(); err != nil {
+		return err
+	}
+	_, err := c.material()
 	return err
 }
 
-// options returns the options of the client that c stands for.
+// options returns the options of the client that c stands for, without those of its files.
 func (c *Config) options() ([]nats.Option, error) {
 	if len(c.Servers) == 0 || len(c.Servers) > MaxServers {
 		return nil, fmt.Errorf("%w: %d servers; want 1 to %d", ErrConfig, len(c.Servers), MaxServers)
@@ -79,91 +79,7 @@ func (c *Config) options() ([]nats.Option, error) {
 		nats.IgnoreDiscoveredServers(), nats.SkipHostLookup(),
 		nats.IgnoreAuthErrorAbort(),
 	}
-	if c.Credentials != "" && c.NKey != "" {
-		return nil, fmt.Errorf("%w: both credentials and an NKey", ErrConfig)
-	}
-	for _, name := range []string{c.Credentials, c.NKey} {
-		if name == "" {
-			continue
-		}
-		if _, err := os.ReadFile(name); err != nil {
-			return nil, fmt.Errorf("%w: credentials: %w", ErrConfig, err)
-		}
-	}
-	if c.Credentials != "" {
-		option := nats.UserCredentials(c.Credentials)
-		if err := checkCredentials(option); err != nil {
-			return nil, fmt.Errorf("%w: credentials of %s: %w", ErrConfig, c.Credentials, err)
-		}
-		options = append(options, option)
-	}
-	if c.NKey != "" {
-		option, err := nats.NkeyOptionFromSeed(c.NKey)
-		if err != nil {
-			return nil, fmt.Errorf("%w: NKey of %s: %w", ErrConfig, c.NKey, err)
-		}
-		options = append(options, option)
-	}
-	config, err := c.tls()
-	if err != nil {
-		return nil, err
-	}
-	if config != nil {
-		options = append(options, nats.Secure(config))
-	}
 	return options, nil
-}
-
-// checkCredentials reports what a file of credentials lacks. The client sends what it takes for the
-// JWT to the server, and that is the whole file if the file has another form. Such a file may be
-// the seed itself.
-func checkCredentials(option nats.Option) error {
-	var o nats.Options
-	if err := option(&o); err != nil {
-		return err
-	}
-	token, err := o.UserJWT()
-	if err != nil {
-		return err
-	}
-	if !jwtForm.MatchString(token) {
-		return errors.New("no JWT")
-	}
-	_, err = o.SignatureCB([]byte("nonce"))
-	return err
-}
-
-// jwtForm is the form of a JWT: header, claims and signature, each in base64.
-var jwtForm = regexp.MustCompile(`^[\w-]+\.[\w-]+\.[\w-]+$`)
-
-// tls returns the TLS configuration, or nil if the servers decide.
-func (c *Config) tls() (*tls.Config, error) {
-	if c.CA == "" && c.Cert == "" && c.Key == "" {
-		return nil, nil
-	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
-		if err != nil {
-			return nil, fmt.Errorf("%w: certificate authorities: %w", ErrConfig, err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%w: certificate authorities: %s has no certificate", ErrConfig, c.CA)
-		}
-	}
-	if c.Cert == "" && c.Key == "" {
-		return config, nil
-	}
-	if c.Cert == "" || c.Key == "" {
-		return nil, fmt.Errorf("%w: a certificate needs its key, and a key its certificate", ErrConfig)
-	}
-	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-	if err != nil {
-		return nil, fmt.Errorf("%w: certificate: %w", ErrConfig, err)
-	}
-	config.Certificates = []tls.Certificate{pair}
-	return config, nil
 }
 
 // checkServer reports what is wrong with the URL of a server.

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,15 +20,20 @@ var ErrUnreachable = errors.New("no server is connected")
 
 // Conn is the connection to a fleet. It is safe for concurrent use.
 type Conn struct {
-	nc     *nats.Conn
-	client atomic.Pointer[nats.Conn] // nc, for callbacks that may run before Open has set it
-	js     jetstream.JetStream
-	log    *slog.Logger
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	log     *slog.Logger
+	secrets *secrets
 
+	// The client of NATS calls Dial and nextServer with its own lock held, and they take mu. So
+	// nobody who has mu calls the client.
 	mu      sync.Mutex
 	state   State
 	before  bool // has been connected
-	refused bool // the log has why a server refused, since the last connection
+	tries   attempts
+	denied  denial
+	other   map[string]string // settings of buckets that differ, by bucket
+	loading string            // why the files of the settings could not be read at the last attempt
 }
 
 // State is the state of a connection.
@@ -38,7 +42,9 @@ type State struct {
 	Server     string    // URL without password, empty while there is none
 	Since      time.Time // of the last change of Connected
 	Reconnects uint64    // connections after the first one
-	Err        string    // why the last connection ended or was refused, in a single line
+	// Err is why there is no connection, in a single line of bounded length: the reason of each
+	// server, or else why the last connection ended. It is empty while one is connected.
+	Err string
 }
 
 // Open begins to connect. It fails only if cfg is wrong, with an error that wraps ErrConfig.
@@ -52,43 +58,28 @@ func Open(cfg Config) (*Conn, error) {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
+	if c.secrets, err = newSecrets(cfg); err != nil {
+		return nil, err
+	}
+	dial := &dialer{Dialer: net.Dialer{Timeout: dialTimeout}, c: c}
+	options = append(options, c.secrets.options()...)
 	options = append(options,
 		nats.ConnectHandler(c.connected), nats.ReconnectHandler(c.connected),
 		nats.DisconnectErrHandler(c.disconnected),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.failed(err) }),
-		nats.CustomReconnectDelay(c.delay),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.failed(err) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.notConnected(err) }),
+		nats.ReconnectToServer(dial.nextServer),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.denial(err) }),
+		nats.SetCustomDialer(dial),
 	)
-	dial := &dialer{Dialer: net.Dialer{Timeout: dialTimeout}}
-	options = append(options, nats.SetCustomDialer(dial))
 	if c.nc, err = nats.Connect(strings.Join(cfg.Servers, ","), options...); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	c.client.Store(c.nc)
-	dial.open.Store(true)
+	dial.nc.Store(c.nc)
 	if c.js, err = jetstream.New(c.nc, jetstream.WithDefaultTimeout(callTimeout)); err != nil {
 		c.nc.Close()
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
 	return c, nil
-}
-
-// dialer refuses until it is open. nats.Connect tries each server once before it returns, which
-// takes seconds if they are away; with this dialer it fails without a packet, and the client
-// continues in the background.
-type dialer struct {
-	net.Dialer
-	open atomic.Bool
-}
-
-var errStarting = errors.New("has not connected yet")
-
-// Dial implements nats.CustomDialer.
-func (d *dialer) Dial(network, address string) (net.Conn, error) {
-	if !d.open.Load() {
-		return nil, errStarting
-	}
-	return d.Dialer.Dial(network, address)
 }
 
 const (
@@ -100,17 +91,20 @@ const (
 )
 
 func (c *Conn) connected(nc *nats.Conn) {
+	server := nc.ConnectedUrlRedacted()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.before {
 		c.state.Reconnects++
 	}
-	c.before, c.refused = true, false
-	c.state.Connected, c.state.Server, c.state.Since, c.state.Err = true, nc.ConnectedUrlRedacted(), time.Now(), ""
-	c.log.Info("connected to the fleet", "server", c.state.Server)
+	c.before = true
+	c.tries.forget()
+	c.state.Connected, c.state.Server, c.state.Since, c.state.Err = true, server, time.Now(), ""
+	c.log.Info("connected to the fleet", "server", server)
 }
 
 func (c *Conn) disconnected(nc *nats.Conn, err error) {
+	closed := nc.IsClosed()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	was := c.state.Connected
@@ -120,49 +114,52 @@ func (c *Conn) disconnected(nc *nats.Conn, err error) {
 	if err != nil {
 		c.state.Err = oneLine(err)
 	}
-	if was && !nc.IsClosed() {
+	if was && !closed {
 		c.log.Warn("the connection to the fleet ended", "err", c.state.Err)
 	}
 }
 
-func (c *Conn) failed(err error) {
-	if err == nil {
+// denial is the last time that the servers have denied a right to this member.
+type denial struct {
+	text string
+	at   time.Time
+}
+
+// denial notes an error that the client reports beside all calls.
+func (c *Conn) denial(err error) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.state.Err = oneLine(err)
+	c.denied = denial{oneLine(err), time.Now()}
 }
 
-// delay returns how long the client waits after it has tried all servers. It also notes why the
-// last one refused: the client reports a failed handshake, of TLS or of the credentials, to no
-// handler.
-func (c *Conn) delay(int) time.Duration {
-	if nc := c.client.Load(); nc != nil {
-		c.refuse(nc.LastError())
+// explain adds to the error of a call that the servers have just denied a right to this member.
+// They do not answer such a call, so its own error says that it has timed out.
+func (c *Conn) explain(err error) error {
+	if err == nil {
+		return nil
 	}
-	return reconnectWait + rand.N(reconnectJitter)
-}
-
-// refuse notes why a server refused. Only the first refusal since the last connection is logged.
-func (c *Conn) refuse(err error) {
-	c.failed(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil && !c.refused {
-		c.refused = true
-		c.log.Warn("a server of the fleet refuses this member", "err", oneLine(err))
+	if c.denied.text == "" || time.Since(c.denied.at) > 2*createTimeout || errors.Is(err, ErrUnreachable) {
+		return err
 	}
+	return fmt.Errorf("%s: %w", c.denied.text, err)
 }
 
 // maxErr bounds the text of an error of a server, in bytes.
 const maxErr = 200
 
-// oneLine returns the text of an error from a server, without line ends and of bounded length.
-func oneLine(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	if len(text) > maxErr {
-		text = strings.ToValidUTF8(text[:maxErr], "") + "..."
+// oneLine returns the text of an error from a server, without line ends and control characters, and
+// of bounded length.
+func oneLine(err error) string { return bounded(err.Error(), maxErr) }
+
+func bounded(text string, most int) string {
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
 	return text
 }
@@ -171,7 +168,30 @@ func oneLine(err error) string {
 func (c *Conn) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.state
+	s := c.state
+	if text := c.tries.reasons(); text != "" && !s.Connected {
+		s.Err = text
+	}
+	if c.loading != "" && !s.Connected {
+		s.Err = strings.TrimPrefix(s.Err+"; "+c.loading, "; ")
+	}
+	return s
+}
+
+// Reload reads the files of the settings. If they have changed since the last connection, the Conn
+// leaves its server and connects with the new ones; without a call that happens whenever it
+// connects. After an error, which wraps ErrConfig, nothing changes.
+func (c *Conn) Reload() (changed bool, err error) {
+	old := c.secrets.current()
+	if err := c.secrets.refresh(); err != nil {
+		return false, err
+	}
+	if c.secrets.current().sum == old.sum {
+		return false, nil
+	}
+	c.log.Info("certificates or credentials of the fleet have changed; connecting with the new ones")
+	c.Reconnect()
+	return true, nil
 }
 
 // Reconnect leaves the current server for another one. Call it when a server has accepted a request

@@ -76,6 +76,7 @@ type LeaseState struct {
 	Err    string // why the last access to the lease failed; empty if it succeeded
 	// ErrSince is when accesses began to fail.
 	ErrSince time.Time
+	Failed   uint64 // accesses that failed
 	Taken    uint64 // times that this member became active
 	Lost     uint64 // times that another one took over
 }
@@ -159,15 +160,20 @@ func (l *Lease) note(change func(*LeaseState)) {
 	change(&l.state)
 }
 
-// noteErr keeps an error of an access for State.
+// noteErr keeps an error of an access for State. The first one after a success is logged, unless no
+// server is connected, which the Conn logs.
 func (l *Lease) noteErr(err error) {
 	l.note(func(s *LeaseState) {
 		text := ""
 		if err != nil {
 			text = oneLine(err)
+			s.Failed++
 		}
 		if s.Err == "" && text != "" {
 			s.ErrSince = time.Now()
+			if !errors.Is(err, ErrUnreachable) && !errors.Is(err, ErrLost) && !errors.Is(err, context.Canceled) {
+				l.cfg.Log.Warn("no access to the lease of the shared identity", "identity", l.cfg.Identity, "err", text)
+			}
 		}
 		s.Err = text
 	})

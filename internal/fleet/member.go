@@ -110,6 +110,8 @@ type Member struct {
 	others  map[string]*presence
 	written map[enr.ID]writtenNode // what this member has written; only write uses it and round
 	round   uint64
+	// writtenTo is when the bucket was made that written is about.
+	writtenTo time.Time
 }
 
 // MemberState is the state of a Member and its fleet for people.

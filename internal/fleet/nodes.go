@@ -292,6 +292,12 @@ func (m *Member) write(ctx context.Context) error {
 	}
 	begin, pause := time.Now(), time.Second/time.Duration(m.cfg.WriteRate)
 	m.round++
+	if made := m.nodes.made(); !made.Equal(m.writtenTo) {
+		if !m.writtenTo.IsZero() { // somebody has deleted the bucket, and what was in it
+			clear(m.written)
+		}
+		m.writtenTo = made
+	}
 	late := func() bool { return time.Since(begin) > writeInterval || ctx.Err() != nil }
 	put := func(f func() error) error {
 		err := f()

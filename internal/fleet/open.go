@@ -33,8 +33,11 @@ func (c *Conn) KeyValue(ctx context.Context, b Bucket) (jetstream.KeyValue, erro
 	ctx, cancel := creating(ctx)
 	defer cancel()
 	kv, err := c.js.KeyValue(ctx, b.Name)
+	if err == nil {
+		c.compare(ctx, kv, b)
+	}
 	if !errors.Is(err, jetstream.ErrBucketNotFound) {
-		return kv, opened("bucket", b.Name, err)
+		return kv, c.opened("bucket", b.Name, err)
 	}
 	cfg := jetstream.KeyValueConfig{
 		Bucket: b.Name, MaxBytes: b.MaxBytes, MaxValueSize: b.MaxValue, TTL: b.TTL, History: 1, Storage: jetstream.FileStorage,
@@ -47,7 +50,7 @@ func (c *Conn) KeyValue(ctx context.Context, b Bucket) (jetstream.KeyValue, erro
 	if errors.Is(err, jetstream.ErrBucketExists) { // another member was faster, with other limits
 		kv, err = c.js.KeyValue(ctx, b.Name)
 	}
-	return kv, opened("bucket", b.Name, err)
+	return kv, c.opened("bucket", b.Name, err)
 }
 
 // Stream opens a stream, and creates it if there is none. An existing stream keeps its own
@@ -60,7 +63,7 @@ func (c *Conn) Stream(ctx context.Context, cfg jetstream.StreamConfig) (jetstrea
 	defer cancel()
 	stream, err := c.js.Stream(ctx, cfg.Name)
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return stream, opened("stream", cfg.Name, err)
+		return stream, c.opened("stream", cfg.Name, err)
 	}
 	err = replicate(cfg.Replicas, func(replicas int) error {
 		cfg.Replicas = replicas
@@ -70,7 +73,7 @@ func (c *Conn) Stream(ctx context.Context, cfg jetstream.StreamConfig) (jetstrea
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		stream, err = c.js.Stream(ctx, cfg.Name)
 	}
-	return stream, opened("stream", cfg.Name, err)
+	return stream, c.opened("stream", cfg.Name, err)
 }
 
 // replicate calls create with the number of replicas, and with 1 if the server has no cluster. It
@@ -88,9 +91,9 @@ func replicate(replicas int, create func(int) error) error {
 	return err
 }
 
-func opened(what, name string, err error) error {
+func (c *Conn) opened(what, name string, err error) error {
 	if err != nil {
-		return fmt.Errorf("open %s %s: %w", what, name, err)
+		return fmt.Errorf("open %s %s: %w", what, name, c.explain(err))
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func (r *kvRegister) get(ctx context.Context) ([]byte, uint64, error) {
 		return nil, 0, nil
 	case err != nil:
 		r.forget()
-		return nil, 0, fmt.Errorf("read %s: %w", r.bucket.Name, err)
+		return nil, 0, fmt.Errorf("read %s: %w", r.bucket.Name, r.conn.explain(err))
 	}
 	return entry.Value(), entry.Revision(), nil
 }
@@ -96,7 +96,7 @@ func (r *kvRegister) put(ctx context.Context, value []byte, revision uint64) (ui
 		return 0, errConflict
 	case err != nil:
 		r.forget()
-		return 0, fmt.Errorf("write %s: %w", r.bucket.Name, err)
+		return 0, fmt.Errorf("write %s: %w", r.bucket.Name, r.conn.explain(err))
 	}
 	return next, nil
 }
