@@ -128,7 +128,7 @@ func (d *daemon) standBy(ctx context.Context, manager *serviceManager) (*fleet.T
 	return tenure, err
 }
 
-// reloadStandby reads the settings once more while no node runs. The node will begin with those that
+// reloadStandby reads the settings once more while no node runs. The node begins with those that
 // can change without a restart.
 func (d *daemon) reloadStandby(manager *serviceManager) {
 	manager.reloading()

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/fleet"
+	"github.com/fastdisc/discv5/internal/proctest"
 	"github.com/fastdisc/discv5/limits"
 )
 
@@ -22,7 +24,6 @@ func TestFleetSettings(t *testing.T) {
 		return path
 	}
 	secret, short := file("secret", strings.Repeat("x", 40)+"\n"), file("short", "too short\n")
-	several := file("networks.toml", "fleet = \"nats://a:1\"\n[[network]]\nname = \"one\"\naddr = \":1\"\n[[network]]\nname = \"two\"\naddr = \":2\"\nfleet-identity = \"x\"\n")
 	for _, test := range []struct {
 		name string
 		args []string
@@ -39,7 +40,6 @@ func TestFleetSettings(t *testing.T) {
 		{"short secret", []string{"--fleet", "nats://a", "--fleet-identity", "m", "--fleet-secret", short}, "--fleet-secret"},
 		{"missing secret", []string{"--fleet", "nats://a", "--fleet-identity", "m", "--fleet-secret", filepath.Join(dir, "no")}, "--fleet-secret"},
 		{"missing credentials", []string{"--fleet", "nats://a", "--fleet-credentials", filepath.Join(dir, "no")}, "credentials"},
-		{"identity with several networks", []string{"--config", several}, "several networks"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o, err := load(test.args, nil)
@@ -60,6 +60,60 @@ func TestFleetSettings(t *testing.T) {
 	o := mustLoad(t, []string{"--fleet-identity", "main"}, nil)
 	if !slices.ContainsFunc(o.warnings, func(w string) bool { return strings.Contains(w, "no effect without --fleet") }) {
 		t.Errorf("warnings %q", o.warnings)
+	}
+}
+
+// TestIdentityOfNetworks: a process with [[network]] tables shares no identity, wherever the setting
+// comes from, and the error names that place. Without an identity each network has buckets of its
+// own.
+func TestIdentityOfNetworks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "networks.toml")
+	const one, two = "[[network]]\nname = \"one\"\naddr = \":1\"\n", "[[network]]\nname = \"two\"\naddr = \":2\"\n"
+	const server, identity = "fleet = \"nats://a:1\"\n", "fleet-identity = \"main\"\n"
+	for _, test := range []struct {
+		name, file    string
+		args, environ []string
+		want          string // the place in the error; empty: no error
+	}{
+		{"in a table", server + one + two + identity, nil, nil, "network two: " + path + ":8: fleet-identity: "},
+		{"of the process", server + identity + one + two, nil, nil, "network one: " + path + ":2: fleet-identity: "},
+		{"a single table", server + one + identity, nil, nil, "network one: " + path + ":5: fleet-identity: "},
+		{"flag", server + one + two, []string{"--fleet-identity", "main"}, nil, "network one: --fleet-identity: "},
+		{"environment", server + one + two, nil, []string{envName("fleet-identity") + "=main"}, "network one: " + envName("fleet-identity") + ": "},
+		{"fleet of one network", one + two + server + identity, nil, nil, "network two: " + path + ":8: fleet-identity: "},
+		{"without a fleet", one + two + identity, nil, nil, ""},
+		{"without an identity", server + one + two, nil, nil, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if err := os.WriteFile(path, []byte(test.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			args := append([]string{"--config", path}, test.args...)
+			o, err := load(args, test.environ)
+			if test.want == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, n := range o.networkList {
+					if want := []string{"one", "two"}[i]; n.fleetNetwork() != want {
+						t.Errorf("the buckets are of %s, want %s", n.fleetNetwork(), want)
+					}
+				}
+				return
+			}
+			const rule = "a process with [[network]] tables cannot share an identity"
+			if err == nil || !strings.HasPrefix(err.Error(), test.want) || !strings.Contains(err.Error(), rule) {
+				t.Errorf("%v; want %q", err, test.want+rule)
+			}
+			s := testSystem()
+			s.environ = test.environ
+			for _, more := range [][]string{nil, {"--check-config"}} {
+				var out, errs proctest.Buffer
+				if code := run(append(args, more...), s, &out, &errs); code != cli.ExitUsage || !strings.Contains(errs.String(), rule) {
+					t.Errorf("%q: exit code %d, %s", more, code, errs.String())
+				}
+			}
+		})
 	}
 }
 

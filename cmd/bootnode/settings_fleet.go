@@ -79,7 +79,7 @@ func (o *options) parseFleet() error {
 		o.warnUseless("--fleet-identity", "fleet-secret")
 		return nil
 	case o.name != "":
-		return fmt.Errorf("%s: a process with several networks cannot share an identity; run one for each", o.from("fleet-identity"))
+		return fmt.Errorf("%s: a process with [[network]] tables cannot share an identity; run a process without them for each identity", o.from("fleet-identity"))
 	}
 	return o.readFleetSecret()
 }

@@ -114,16 +114,25 @@ func (c *Conn) disconnected(nc *nats.Conn, err error) {
 	if err != nil {
 		c.state.Err = oneLine(err)
 	}
-	if was && !closed {
+	switch {
+	case !was || closed:
+	case err == nil:
+		c.log.Info("leaving a server of the fleet for another connection")
+	default:
 		c.log.Warn("the connection to the fleet ended", "err", c.state.Err)
 	}
 }
 
 // denial is the last time that the servers have denied a right to this member.
 type denial struct {
-	text string
-	at   time.Time
+	text  string
+	at    time.Time
+	retry bool // a new connection is on its way
 }
+
+// deniedRetry is the time between connections of a member that may not read the answers to its
+// calls. The client subscribes to them once for each connection.
+const deniedRetry = 10 * time.Second
 
 // denial notes an error that the client reports beside all calls.
 func (c *Conn) denial(err error) {
@@ -132,7 +141,17 @@ func (c *Conn) denial(err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.denied = denial{oneLine(err), time.Now()}
+	d := &c.denied
+	d.text, d.at = oneLine(err), time.Now()
+	if !d.retry && strings.Contains(d.text, "for Subscription") {
+		d.retry = true
+		time.AfterFunc(deniedRetry, func() {
+			c.mu.Lock()
+			c.denied.retry = false
+			c.mu.Unlock()
+			c.Reconnect()
+		})
+	}
 }
 
 // explain adds to the error of a call that the servers have just denied a right to this member.

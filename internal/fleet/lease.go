@@ -65,6 +65,7 @@ type Lease struct {
 
 	mu      sync.Mutex
 	state   LeaseState
+	told    bool    // the log has the error
 	holding *Tenure // the present one, or the last
 }
 
@@ -171,9 +172,10 @@ func (l *Lease) noteErr(err error) {
 		}
 		if s.Err == "" && text != "" {
 			s.ErrSince = time.Now()
-			if !errors.Is(err, ErrUnreachable) && !errors.Is(err, ErrLost) && !errors.Is(err, context.Canceled) {
-				l.cfg.Log.Warn("no access to the lease of the shared identity", "identity", l.cfg.Identity, "err", text)
-			}
+		}
+		if l.told = l.told && err != nil; !l.told && worthLogging(err) && !errors.Is(err, ErrLost) {
+			l.told = true
+			l.cfg.Log.Warn("no access to the lease of the shared identity", "identity", l.cfg.Identity, "err", text)
 		}
 		s.Err = text
 	})

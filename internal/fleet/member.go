@@ -106,6 +106,7 @@ type Member struct {
 	node    *Node
 	cached  []*enr.Record // candidates of a standby
 	state   MemberState
+	told    [numOperations]bool // the log has the problem
 	beats   uint64
 	others  map[string]*presence
 	written map[enr.ID]writtenNode // what this member has written; only write uses it and round
@@ -227,13 +228,20 @@ func (m *Member) problem(op operation, err error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if old := m.state.problems[op]; old == "" && text != "" && !errors.Is(err, ErrUnreachable) && !errors.Is(err, context.Canceled) {
+	if m.told[op] = m.told[op] && err != nil; !m.told[op] && worthLogging(err) {
+		m.told[op] = true
 		m.cfg.Log.Warn("the fleet does not do what it should", "err", text)
 	}
 	if (m.state.problems[op] == "") != (text == "") {
 		m.state.since[op] = time.Now()
 	}
 	m.state.problems[op] = text
+}
+
+// worthLogging reports whether an error of a call says more than that no server is connected, which
+// the Conn logs, or that this process ends.
+func worthLogging(err error) bool {
+	return err != nil && !errors.Is(err, ErrUnreachable) && !errors.Is(err, context.Canceled)
 }
 
 // State returns the state of the member.
