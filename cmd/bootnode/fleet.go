@@ -161,6 +161,18 @@ func (f *fleetMember) silenced() bool {
 	return f != nil && f.lease != nil && f.lease.State().Role == fleet.Silenced
 }
 
+// silence returns why the node may not answer, or "".
+func (f *fleetMember) silence() string {
+	if !f.silenced() {
+		return ""
+	}
+	text := "silent: the lease of the shared identity cannot be renewed"
+	if p := f.problem(); p != "" {
+		text += ": " + p
+	}
+	return text
+}
+
 // conditions returns what the status page has to report.
 func (f *fleetMember) conditions() (list []statuspage.Condition) {
 	if f.silenced() {

@@ -63,9 +63,9 @@ func TestFleetSettings(t *testing.T) {
 	}
 }
 
-// TestIdentityOfNetworks: a process with [[network]] tables shares no identity, wherever the setting
-// comes from, and the error names that place. Without an identity each network has buckets of its
-// own.
+// TestIdentityOfNetworks: a process with [[network]] tables shares no identity, wherever the
+// setting comes from, and the error names that place. Without an identity each network has buckets
+// of its own.
 func TestIdentityOfNetworks(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "networks.toml")
 	const one, two = "[[network]]\nname = \"one\"\naddr = \":1\"\n", "[[network]]\nname = \"two\"\naddr = \":2\"\n"

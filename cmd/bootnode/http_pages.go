@@ -32,10 +32,11 @@ type pages struct {
 	pprof   bool
 }
 
-// health serves /healthz: 200 while the node receives on all its sockets, otherwise 503 with the
-// reason.
+// health serves /healthz: 200 while the node receives on all its sockets and may answer, otherwise
+// 503 with the reason.
 //
-// A fleet that does not work is no reason: a second line says that it is degraded.
+// A fleet that does not work is no reason, unless the node is silent because of it: a second line
+// says that it is degraded.
 func (p pages) health(rw http.ResponseWriter, _ *http.Request) { p.writeHealth(rw, p.reason()) }
 
 func (p pages) writeHealth(rw http.ResponseWriter, reason string) {
@@ -55,7 +56,7 @@ func (p pages) reason() string {
 			return cli.OneLine(err, "discv5", "fastpath")
 		}
 	}
-	return ""
+	return p.fleet.silence()
 }
 
 // writeHealth writes the response of /healthz.

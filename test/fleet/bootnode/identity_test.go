@@ -2,6 +2,7 @@ package bootnode
 
 import (
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -102,6 +103,9 @@ func TestIdentity(t *testing.T) {
 			l.set(true)
 		}
 		takeover(t, failed)
+		if body, code := get(a.web + "/healthz"); code != 503 || !strings.HasPrefix(body, "silent: ") {
+			t.Errorf("health behind the partition: %d %s", code, body)
+		}
 		if s := a.metric(t, "silenced_total"); s < 1 {
 			t.Errorf("the bootnode behind the partition has dropped %v datagrams", s)
 		}

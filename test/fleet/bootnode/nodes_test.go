@@ -28,25 +28,32 @@ import (
 // member is a bootnode of a fleet.
 type member struct {
 	name    string
+	at      natstest.Place
 	addr    netip.AddrPort
 	web     string // host:port of --http
 	metrics string
 	dir     string
 	args    []string
+	environ []string
 	p       *proctest.Process
 }
 
 // newMember returns a bootnode with the given flags beside those that all have.
 func newMember(t testing.TB, name, servers string, args ...string) *member {
 	t.Helper()
-	m := &member{name: name, dir: t.TempDir()}
+	return newMemberAt(t, natstest.Loopback, name, servers, args...)
+}
+
+func newMemberAt(t testing.TB, at natstest.Place, name, servers string, args ...string) *member {
+	t.Helper()
+	m := &member{name: name, at: at, dir: t.TempDir()}
 	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.addr = c.LocalAddr().(*net.UDPAddr).AddrPort()
+	m.addr = netip.AddrPortFrom(at.Addr, c.LocalAddr().(*net.UDPAddr).AddrPort().Port())
 	c.Close()
-	m.web, m.metrics = fmt.Sprintf("127.0.0.1:%d", natstest.FreePort(t)), fmt.Sprintf("127.0.0.1:%d", natstest.FreePort(t))
+	m.web, m.metrics = fmt.Sprintf("%v:%d", at.Addr, natstest.FreePort(t)), fmt.Sprintf("%v:%d", at.Addr, natstest.FreePort(t))
 	m.args = append([]string{
 		"--addr", m.addr.String(), "--datadir", m.dir, "--http", m.web, "--metrics", m.metrics, "--fleet", servers, "--fleet-name", name,
 		"--save-interval", "1s",
@@ -56,7 +63,9 @@ func newMember(t testing.TB, name, servers string, args ...string) *member {
 
 func (m *member) start(t testing.TB) *member {
 	t.Helper()
-	m.p = proctest.Start(t, exec.Command(program, m.args...), proctest.Options{})
+	cmd := m.at.Command(exec.Command(program, m.args...))
+	cmd.Env = append(os.Environ(), m.environ...)
+	m.p = proctest.Start(t, cmd, proctest.Options{})
 	return m
 }
 
@@ -186,7 +195,11 @@ func probe(t testing.TB, key *enr.PrivateKey, at ...netip.AddrPort) *prober {
 	holder := -1
 	left := make([]bool, len(at)) // had answered, and then another one did
 	for i, addr := range at {
-		n := startNode(t, func(c *discv5.Config) { c.DetectAddress = -1 })
+		n := startNode(t, func(c *discv5.Config) {
+			if c.DetectAddress = -1; !addr.Addr().IsLoopback() {
+				c.ListenAddrs = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:0")}
+			}
+		})
 		p.nodes = append(p.nodes, n)
 		// A record of our own making: the prober need not know what the bootnode says of itself.
 		contact := discv5.ContactOf(sign(t, key, 1, addr))

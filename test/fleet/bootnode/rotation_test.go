@@ -120,7 +120,8 @@ func TestRotatedCredentials(t *testing.T) {
 		admin              nats.Option
 		file               secret
 		next               secret
-		prepare            func(t *testing.T, s *natstest.Server) // the server accepts the next one only
+		// the server accepts the next one only
+		prepare func(t *testing.T, s *natstest.Server)
 	}{
 		{
 			"NKey", fmt.Sprintf("authorization { users: [ { nkey: %s }, { user: admin, password: x } ] }\n", user.public), "--fleet-nkey",

@@ -131,6 +131,13 @@ func TestRights(t *testing.T) {
 			}},
 		)
 	}
+	// The rights that the manual names are enough.
+	enough := natstest.Start(t, 1, strings.ReplaceAll(users, "RIGHTS", `publish: ["$JS.API.>", "$JS.FC.>", "$KV.>"], subscribe: "_INBOX.>"`), nats.UserInfo("admin", "x"))
+	granted := newMember(t, "m", strings.ReplaceAll(enough.URLs(), "nats://", "nats://m:y@"), "--fleet-identity", "main").start(t)
+	granted.joins(t)
+	if n := granted.metric(t, "fleet_lease_errors_total"); n > 1 || strings.Contains(granted.p.Log.String(), "Violation") {
+		t.Errorf("%v errors of the lease; log %s", n, granted.p.Log)
+	}
 	node := patientNode(t)
 	for _, test := range trials {
 		t.Run(test.name, func(t *testing.T) {
@@ -163,7 +170,8 @@ func TestStrangeBuckets(t *testing.T) {
 		{Bucket: "discv5-default_nodes", History: 9, MaxBytes: 1 << 20},
 		{Bucket: "discv5-default_bans", Storage: jetstream.MemoryStorage, History: 1},
 		{Bucket: "discv5-default_members", TTL: time.Hour, History: 1},
-		{Bucket: "discv5-default_leases", TTL: time.Second, History: 1}, // each lease is gone before the next one is written
+		// each lease is gone before the next one is written
+		{Bucket: "discv5-default_leases", TTL: time.Second, History: 1},
 	} {
 		if _, err := js.CreateKeyValue(ctx, cfg); err != nil {
 			t.Fatal(err)

@@ -26,12 +26,18 @@ import (
 // childVariable makes the test binary a server of NATS.
 const childVariable = "DISCV5_FLEET_TEST_SERVER"
 
+// programVariable is the path of the program, for a test that runs once more in namespaces.
+const programVariable = "DISCV5_FLEET_TEST_PROGRAM"
+
 // Main is TestMain for a package that starts servers and one of the programs of the repository. It
 // builds the program, sets path to its place, and does not return.
 func Main(m *testing.M, program string, path *string) {
 	if os.Getenv(childVariable) != "" {
 		serve(os.Args[1:])
 		os.Exit(0)
+	}
+	if *path = os.Getenv(programVariable); *path != "" {
+		os.Exit(m.Run())
 	}
 	dir, err := os.MkdirTemp("", "discv5-fleet-*")
 	if err != nil {
