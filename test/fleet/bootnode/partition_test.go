@@ -10,12 +10,12 @@ import (
 	"github.com/fastdisc/discv5/test/fleet/internal/natstest"
 )
 
-// TestPartition: three servers are parted, with one bootnode of an identity on each side. The one
-// with the two servers answers, the one with the single server never does, whichever had the lease
-// before. When the sides meet again, both are members once more.
+// TestPartition: a partition separates three servers, with one bootnode of an identity on each
+// side. The one with the two servers answers, the one with the single server never does, whichever
+// had the lease before. When the sides meet again, both are members once more.
 func TestPartition(t *testing.T) {
 	if testing.Short() {
-		t.Skip("TestIdentity parts a bootnode from all servers")
+		t.Skip("TestIdentity has a partition between a bootnode and all servers")
 	}
 	t.Parallel()
 	if !natstest.InNamespaces(t, program, 4*time.Minute) {

@@ -95,7 +95,7 @@ func TestReasons(t *testing.T) {
 	if n := strings.Count(m.p.Log.String(), "a server of the fleet"); n != 4 {
 		t.Errorf("%d lines about servers, want one for each", n)
 	}
-	// One that takes the bootnode is found among them.
+	// The bootnode finds a server that accepts it among them.
 	good := newMember(t, "good", urls+","+natstest.Start(t, 1, "").URLs(), "--fleet-ca", ours.file)
 	good.args = good.args[:len(good.args)-2] // without TLS
 	good.start(t).joins(t)

@@ -83,12 +83,12 @@ func Sides(t testing.TB, number int) (list []Place) {
 	return list
 }
 
-// Partition parts the sides of each other, or ends that. Packets between them are lost without a
+// Partition separates the sides, or ends that. Packets between them are lost without a
 // word.
-func Partition(t testing.TB, parted bool) {
+func Partition(t testing.TB, cut bool) {
 	t.Helper()
 	value := "1"
-	if parted {
+	if cut {
 		value = "0"
 	}
 	if err := os.WriteFile(forwarding, []byte(value), 0o600); err != nil {
