@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/frames"
 )
 
 // Protocol numbers and header sizes.
@@ -77,34 +79,16 @@ func (h header) udp(b []byte) bool {
 	return h.proto == protoUDP && !h.fragment && len(b) > h.payload+sizeUDP
 }
 
-// sum adds up 16-bit words as the Internet checksum does.
-func sum(b []byte, s uint32) uint32 {
-	for ; len(b) >= 2; b = b[2:] {
-		s += uint32(b[0])<<8 | uint32(b[1])
-	}
-	if len(b) == 1 {
-		s += uint32(b[0]) << 8
-	}
-	return s
-}
-
-func fold(s uint32) uint16 {
-	for s>>16 != 0 {
-		s = s&0xffff + s>>16
-	}
-	return ^uint16(s)
-}
-
 // fixChecksums makes the checksums of a packet right again after it was changed.
 func fixChecksums(b []byte) {
 	h, ok := parse(b)
 	if !ok {
 		return
 	}
-	pseudo := sum(h.src.AsSlice(), sum(h.dst.AsSlice(), uint32(h.proto)+uint32(len(b)-h.payload)))
+	pseudo := frames.Sum(h.src.AsSlice(), frames.Sum(h.dst.AsSlice(), uint32(h.proto)+uint32(len(b)-h.payload)))
 	if h.dst.Is4() {
 		b[10], b[11] = 0, 0
-		binary.BigEndian.PutUint16(b[10:], fold(sum(b[:h.payload], 0)))
+		binary.BigEndian.PutUint16(b[10:], frames.Checksum(frames.Sum(b[:h.payload], 0)))
 	}
 	if h.fragment {
 		return
@@ -125,7 +109,7 @@ func fixChecksums(b []byte) {
 		return
 	}
 	body[at], body[at+1] = 0, 0
-	c := fold(sum(body, pseudo))
+	c := frames.Checksum(frames.Sum(body, pseudo))
 	if c == 0 && h.proto == protoUDP {
 		c = 0xffff // 0 stands for no checksum
 	}
@@ -254,13 +238,13 @@ func datagram(src, dst netip.Addr, from, to uint16, payload []byte) []byte {
 // right.
 func checksum(b []byte) uint16 {
 	h, _ := parse(b)
-	pseudo := sum(h.src.AsSlice(), sum(h.dst.AsSlice(), uint32(h.proto)+uint32(len(b)-h.payload)))
+	pseudo := frames.Sum(h.src.AsSlice(), frames.Sum(h.dst.AsSlice(), uint32(h.proto)+uint32(len(b)-h.payload)))
 	if h.proto == protoICMP {
 		pseudo = 0
 	}
-	s := fold(sum(b[h.payload:], pseudo))
+	s := frames.Checksum(frames.Sum(b[h.payload:], pseudo))
 	if h.src.Is4() {
-		s |= fold(sum(b[:h.payload], 0))
+		s |= frames.Checksum(frames.Sum(b[:h.payload], 0))
 	}
 	return s
 }

@@ -5,13 +5,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,12 +21,12 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/frames"
 	"github.com/fastdisc/discv5/internal/proctest"
 	"github.com/fastdisc/discv5/internal/session"
 )
@@ -203,17 +203,17 @@ func (l *lab) liveFrames(t *testing.T, record *enr.Record, source func(int) [4]b
 	l.node.do(func() { dst = hardware(t, "vj") })
 	l.net.do(func() { src = hardware(t, "vq") })
 	id := [32]byte(record.ID())
-	frames, size := make([][]byte, floodSources), 0
-	for i := range frames {
-		frames[i] = junkFrame(t, dst, src, source(i), &id)
-		size = len(frames[i])
+	junk, size := make([][]byte, floodSources), 0
+	for i := range junk {
+		junk[i] = junkFrame(t, dst, src, source(i), &id)
+		size = len(junk[i])
 	}
 	list, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: uint32(size), MaxEntries: floodSources})
 	if err != nil {
 		t.Skipf("probed for what the flood needs: %v", err)
 	}
 	t.Cleanup(func() { list.Close() })
-	for i, f := range frames {
+	for i, f := range junk {
 		if err := list.Put(uint32(i), f); err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +223,7 @@ func (l *lab) liveFrames(t *testing.T, record *enr.Record, source func(int) [4]b
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { next.Close() })
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.XDP, License: "MIT", Instructions: generator(list, next, size)})
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.XDP, License: "MIT", Instructions: frames.Next(list, next, size, true)})
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}
@@ -250,7 +250,7 @@ func (l *lab) liveFrames(t *testing.T, record *enr.Record, source func(int) [4]b
 	}
 	rate := setting(floodRate, 1_000_000)
 	return func(stop chan struct{}) (offered float64) {
-		l.net.do(func() { offered = runGenerator(t, prog, frames[0], index, rate, stop) })
+		l.net.do(func() { offered = runGenerator(t, prog, junk[0], index, rate, stop) })
 		return offered
 	}
 }
@@ -324,60 +324,6 @@ func junkFrame(t *testing.T, dst, src net.HardwareAddr, from [4]byte, to *[32]by
 			t.Fatal(err)
 		}
 	}
-	payload := h.AppendUnopenable(nil, to, noise)
-	b := append([]byte(nil), dst...)
-	b = append(b, src...)
-	b = append(b, 8, 0, 0x45, 0)
-	b = binary.BigEndian.AppendUint16(b, uint16(28+len(payload)))
-	b = append(b, 0, 0, 0, 0, 64, 17, 0, 0)
-	b = append(b, from[:]...)
-	b = append(b, 10, 1, 0, 1)
-	var sum uint32
-	for i := 14; i < 34; i += 2 {
-		sum += uint32(binary.BigEndian.Uint16(b[i:]))
-	}
-	sum = sum&0xffff + sum>>16
-	sum = sum&0xffff + sum>>16
-	binary.BigEndian.PutUint16(b[24:], ^uint16(sum))
-	b = binary.BigEndian.AppendUint16(b, 30303)
-	b = binary.BigEndian.AppendUint16(b, 9000)
-	b = binary.BigEndian.AppendUint16(b, uint16(8+len(payload)))
-	b = append(b, 0, 0) // no checksum
-	return append(b, payload...)
-}
-
-// generator is an XDP program that sends the next of the frames.
-func generator(frames, next *ebpf.Map, size int) asm.Instructions {
-	text := asm.Instructions{
-		asm.LoadMem(asm.R6, asm.R1, 0, asm.Word),
-		asm.LoadMem(asm.R7, asm.R1, 4, asm.Word),
-		asm.Mov.Reg(asm.R1, asm.R6),
-		asm.Add.Imm(asm.R1, int32(size)),
-		asm.JGT.Reg(asm.R1, asm.R7, "bad"),
-		asm.LoadMapValue(asm.R8, next.FD(), 0),
-		asm.LoadMem(asm.R1, asm.R8, 0, asm.DWord),
-		asm.Mov.Reg(asm.R2, asm.R1),
-		asm.Add.Imm(asm.R1, 1),
-		asm.StoreMem(asm.R8, 0, asm.R1, asm.DWord),
-		asm.And.Imm(asm.R2, floodSources-1),
-		asm.StoreMem(asm.RFP, -4, asm.R2, asm.Word),
-		asm.Mov.Reg(asm.R2, asm.RFP),
-		asm.Add.Imm(asm.R2, -4),
-		asm.LoadMapPtr(asm.R1, frames.FD()),
-		asm.FnMapLookupElem.Call(),
-		asm.JEq.Imm(asm.R0, 0, "bad"),
-	}
-	at := 0
-	for _, s := range []struct {
-		n    int
-		size asm.Size
-	}{{8, asm.DWord}, {4, asm.Word}, {2, asm.Half}, {1, asm.Byte}} {
-		for ; at+s.n <= size; at += s.n {
-			text = append(text, asm.LoadMem(asm.R1, asm.R0, int16(at), s.size), asm.StoreMem(asm.R6, int16(at), asm.R1, s.size))
-		}
-	}
-	const tx = 3
-	return append(text,
-		asm.Mov.Imm(asm.R0, tx), asm.Return(),
-		asm.Mov.Imm(asm.R0, 0).WithSymbol("bad"), asm.Return())
+	node, peer := netip.MustParseAddrPort(node4+":9000"), netip.AddrPortFrom(netip.AddrFrom4(from), 30303)
+	return frames.UDP4(dst, src, node, peer, h.AppendUnopenable(nil, to, noise))
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/fastdisc/discv5/bench/internal/results"
 	"github.com/fastdisc/discv5/fastpath"
+	"github.com/fastdisc/discv5/internal/frames"
 )
 
 // Traffic is what the peers send to one server, and what comes back.
@@ -76,7 +77,7 @@ type Load struct {
 
 // Load prepares traffic from the given peers.
 func (k *Link) Load(peers []Peer, t Traffic) (*Load, error) {
-	if t.Size > slotSize-headerSize || len(t.Answers) == 0 || t.next == nil {
+	if t.Size > slotSize-frames.HeaderSize || len(t.Answers) == 0 || t.next == nil {
 		return nil, fmt.Errorf("requests of %d bytes with %d answers", t.Size, len(t.Answers))
 	}
 	return &Load{k, peers, t}, nil
@@ -124,7 +125,7 @@ func (m *magazine) close() {
 func (m *magazine) load(l *Load) {
 	for i := range slots {
 		p := i % len(l.peers)
-		copy(m.memory[i*slotSize:], frame(l.link.mac, l.link.end.HardwareAddr, l.link.Addr, l.peers[p].addr, l.traffic.next(p)))
+		copy(m.memory[i*slotSize:], frames.UDP4(l.link.mac, l.link.end.HardwareAddr, l.link.Addr, l.peers[p].addr, l.traffic.next(p)))
 	}
 	atomic.StoreUint64(m.next.at(0), 0)
 }
@@ -158,8 +159,8 @@ func (l *Load) Measure(p Plan) (s results.ManySample, err error) {
 	*back.at(countLow), *back.at(countHigh), *back.at(countSwitch) = uint64(8+low), uint64(8+high), 1
 	m := l.link.lab.magazine
 	m.load(l)
-	size := headerSize + l.traffic.Size
-	send, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "send", Type: ebpf.XDP, License: "GPL", Instructions: sendProgram(m.frames, m.next, size)})
+	size := frames.HeaderSize + l.traffic.Size
+	send, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "send", Type: ebpf.XDP, License: "GPL", Instructions: frames.Next(m.frames, m.next.m, size, false)})
 	if err != nil {
 		return s, fmt.Errorf("program that sends: %w", err)
 	}

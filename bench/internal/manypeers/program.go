@@ -8,18 +8,18 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
+
+	"github.com/fastdisc/discv5/internal/frames"
 )
 
-// Verdicts of XDP and TC.
+// Verdicts of TC.
 const (
-	xdpDrop, xdpPass, xdpTX = 1, 2, 3
-	tcDrop                  = 2
-	tcNext                  = -1
+	tcDrop = 2
+	tcNext = -1
 )
 
-// Offsets in struct xdp_md and struct __sk_buff.
+// Offsets in struct __sk_buff.
 const (
-	xdpData, xdpEnd = 0, 4
 	skbData, skbEnd = 76, 80
 	skbSegments     = 164
 )
@@ -51,41 +51,6 @@ func (c counters) close() {
 	c.m.Close()
 }
 
-// sendProgram replaces the frame, of the given size, by the next one of a magazine, and sends it.
-func sendProgram(frames *ebpf.Map, next counters, size int) asm.Instructions {
-	list := asm.Instructions{
-		asm.LoadMem(asm.R6, asm.R1, xdpData, asm.Word),
-		asm.LoadMem(asm.R7, asm.R1, xdpEnd, asm.Word),
-		asm.Mov.Reg(asm.R1, asm.R6),
-		asm.Add.Imm(asm.R1, int32(size)),
-		asm.JGT.Reg(asm.R1, asm.R7, "bad"),
-		asm.LoadMapValue(asm.R8, next.m.FD(), 0),
-		asm.LoadMem(asm.R1, asm.R8, 0, asm.DWord),
-		asm.Mov.Reg(asm.R2, asm.R1),
-		asm.Add.Imm(asm.R1, 1),
-		asm.StoreMem(asm.R8, 0, asm.R1, asm.DWord),
-		asm.StoreMem(asm.RFP, -4, asm.R2, asm.Word),
-		asm.Mov.Reg(asm.R2, asm.RFP),
-		asm.Add.Imm(asm.R2, -4),
-		asm.LoadMapPtr(asm.R1, frames.FD()),
-		asm.FnMapLookupElem.Call(),
-		asm.JEq.Imm(asm.R0, 0, "bad"),
-	}
-	at := 0
-	for _, word := range []struct {
-		n    int
-		size asm.Size
-	}{{8, asm.DWord}, {4, asm.Word}, {2, asm.Half}, {1, asm.Byte}} {
-		for ; at+word.n <= size; at += word.n {
-			list = append(list, asm.LoadMem(asm.R1, asm.R0, int16(at), word.size), asm.StoreMem(asm.R6, int16(at), asm.R1, word.size))
-		}
-	}
-	return append(list,
-		asm.Mov.Imm(asm.R0, xdpTX), asm.Return(),
-		asm.Mov.Imm(asm.R0, xdpDrop).WithSymbol("bad"), asm.Return(),
-	)
-}
-
 // ours jumps to "pass" unless the frame is UDP over IPv4 whose port at the given offset of the UDP
 // header is as given. R6 points to the frame.
 func ours(data, end int16, portAt int, port uint16) asm.Instructions {
@@ -93,13 +58,13 @@ func ours(data, end int16, portAt int, port uint16) asm.Instructions {
 		asm.LoadMem(asm.R6, asm.R1, data, asm.Word),
 		asm.LoadMem(asm.R7, asm.R1, end, asm.Word),
 		asm.Mov.Reg(asm.R1, asm.R6),
-		asm.Add.Imm(asm.R1, headerSize),
+		asm.Add.Imm(asm.R1, frames.HeaderSize),
 		asm.JGT.Reg(asm.R1, asm.R7, "pass"),
 		asm.LoadMem(asm.R1, asm.R6, 12, asm.Half),
 		asm.JNE.Imm(asm.R1, 8, "pass"), // IPv4
-		asm.LoadMem(asm.R1, asm.R6, etherSize+9, asm.Byte),
+		asm.LoadMem(asm.R1, asm.R6, frames.EtherSize+9, asm.Byte),
 		asm.JNE.Imm(asm.R1, unix.IPPROTO_UDP, "pass"),
-		asm.LoadMem(asm.R1, asm.R6, int16(etherSize+20+portAt), asm.Half),
+		asm.LoadMem(asm.R1, asm.R6, int16(frames.EtherSize+20+portAt), asm.Half),
 		asm.JNE.Imm(asm.R1, int32(bits.ReverseBytes16(port)), "pass"),
 	}
 }
@@ -120,7 +85,7 @@ func countProgram(c counters, port uint16, inXDP bool) asm.Instructions {
 	segments := asm.LoadMem(asm.R3, asm.R9, skbSegments, asm.Word)
 	data, end := int16(skbData), int16(skbEnd)
 	if inXDP {
-		drop, pass, segments, data, end = xdpDrop, xdpPass, asm.Mov.Imm(asm.R3, 0), xdpData, xdpEnd
+		drop, pass, segments, data, end = frames.XDPDrop, frames.XDPPass, asm.Mov.Imm(asm.R3, 0), frames.XDPData, frames.XDPEnd
 	}
 	list := append(asm.Instructions{asm.Mov.Reg(asm.R9, asm.R1)}, ours(data, end, 0, port)...)
 	return append(list,
@@ -130,7 +95,7 @@ func countProgram(c counters, port uint16, inXDP bool) asm.Instructions {
 		segments,
 		asm.JGT.Imm(asm.R3, 1, "full"),
 		asm.Mov.Imm(asm.R3, 1),
-		asm.LoadMem(asm.R2, asm.R6, etherSize+20+4, asm.Half),
+		asm.LoadMem(asm.R2, asm.R6, frames.EtherSize+20+4, asm.Half),
 		asm.HostTo(asm.BE, asm.R2, asm.Half),
 		asm.LoadMem(asm.R1, asm.R8, 8*countLow, asm.DWord),
 		asm.JLT.Reg(asm.R2, asm.R1, "other"),
@@ -147,7 +112,7 @@ func countProgram(c counters, port uint16, inXDP bool) asm.Instructions {
 
 // returnProgram sends each datagram to the given port back from XDP. Checksums stay as they are.
 func returnProgram(port uint16) asm.Instructions {
-	list := ours(xdpData, xdpEnd, 2, port)
+	list := ours(frames.XDPData, frames.XDPEnd, 2, port)
 	swap := func(a, b int16, size asm.Size) {
 		list = append(list,
 			asm.LoadMem(asm.R1, asm.R6, a, size), asm.LoadMem(asm.R2, asm.R6, b, size),
@@ -155,10 +120,10 @@ func returnProgram(port uint16) asm.Instructions {
 	}
 	swap(0, 6, asm.Word)
 	swap(4, 10, asm.Half)
-	swap(etherSize+12, etherSize+16, asm.Word)
-	swap(etherSize+20, etherSize+22, asm.Half)
+	swap(frames.EtherSize+12, frames.EtherSize+16, asm.Word)
+	swap(frames.EtherSize+20, frames.EtherSize+22, asm.Half)
 	return append(list,
-		asm.Mov.Imm(asm.R0, xdpTX), asm.Return(),
-		asm.Mov.Imm(asm.R0, xdpPass).WithSymbol("pass"), asm.Return(),
+		asm.Mov.Imm(asm.R0, frames.XDPTX), asm.Return(),
+		asm.Mov.Imm(asm.R0, frames.XDPPass).WithSymbol("pass"), asm.Return(),
 	)
 }

@@ -1,4 +1,4 @@
-package manypeers
+package frames
 
 import (
 	"encoding/binary"
@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestFrame: a receiver accepts the checksums, and finds addresses, ports and payload.
-func TestFrame(t *testing.T) {
+// TestUDP4: a receiver accepts the checksums, and finds addresses, ports and payload.
+func TestUDP4(t *testing.T) {
 	to, from := net.HardwareAddr{2, 0, 0, 0, 0, 1}, net.HardwareAddr{2, 0, 0, 0, 0, 2}
 	dst, src := netip.MustParseAddrPort("10.8.1.2:9000"), netip.MustParseAddrPort("10.9.63.255:30303")
 	for _, n := range []int{0, 1, 63, 94, 95, 1280} {
@@ -16,18 +16,18 @@ func TestFrame(t *testing.T) {
 		for i := range payload {
 			payload[i] = byte(i * 7)
 		}
-		f := frame(to, from, dst, src, payload)
-		if len(f) != headerSize+n || string(f[headerSize:]) != string(payload) {
+		f := UDP4(to, from, dst, src, payload)
+		if len(f) != HeaderSize+n || string(f[HeaderSize:]) != string(payload) {
 			t.Fatalf("%d bytes: a frame of %d", n, len(f))
 		}
 		if string(f[:6]) != string(to) || string(f[6:12]) != string(from) {
 			t.Errorf("%d bytes: hardware addresses % x", n, f[:12])
 		}
 		ip, udp := f[14:34], f[34:]
-		if got := checksum(sum(ip, 0)); got != 0 {
+		if got := Checksum(Sum(ip, 0)); got != 0 {
 			t.Errorf("%d bytes: the IPv4 checksum leaves %#x", n, got)
 		}
-		if got := checksum(sum(udp, sum(ip[12:], uint32(17+len(udp))))); got != 0 {
+		if got := Checksum(Sum(udp, Sum(ip[12:], uint32(17+len(udp))))); got != 0 {
 			t.Errorf("%d bytes: the UDP checksum leaves %#x", n, got)
 		}
 		s, d := netip.AddrFrom4([4]byte(ip[12:])), netip.AddrFrom4([4]byte(ip[16:]))
