@@ -48,7 +48,7 @@ const (
 	IPv6 = netaddr.IPv6
 )
 
-// AddressState is what a node knows about its own address in one family. A program may save it, for
+// AddressState describes a node's own address in one family. A program may save it, for
 // example as JSON, for Config.PreviousAddresses.
 type AddressState struct {
 	Family   Family         `json:"family"`            // 4 or 6 in JSON
@@ -88,7 +88,7 @@ type AddressState struct {
 	RevokedUntil time.Time  `json:"revoked_until,omitzero"`
 }
 
-// AddressState returns what the node knows about its own address in a family.
+// AddressState returns the state of the node's own address in a family.
 func (n *Node) AddressState(family Family) AddressState {
 	s := n.engine.AddressState(n.clock.Now(), family)
 	at := func(set bool, d time.Duration) time.Time {

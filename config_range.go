@@ -21,7 +21,7 @@ const (
 	maxEntries = ranges.MaxEntries
 	// maxResend bounds the retries of a request.
 	maxResend = 100
-	// minPeriod bounds what a node does over and over.
+	// minPeriod is the shortest period of periodic work.
 	minPeriod = time.Millisecond
 )
 

@@ -101,7 +101,7 @@ func (n *Node) diagnoseBootnodes(d *Diagnosis) {
 	}
 }
 
-// diagnoseSockets says what the sockets tell.
+// diagnoseSockets adds the reasons that the sockets' counters show.
 func (n *Node) diagnoseSockets(d *Diagnosis, c *Counters) {
 	d.reason(n.Err())
 	var unsent uint64

@@ -20,7 +20,7 @@ func Filter(seq iter.Seq2[*enr.Record, error], keep func(*enr.Record) bool) iter
 	}
 }
 
-// found is what a sequence of records yields.
+// found is one pair of a sequence of records.
 type found struct {
 	record *enr.Record
 	err    error
@@ -67,7 +67,7 @@ type mixer struct {
 
 type mixSource struct{ own chan mixed }
 
-// mixed is what a source has: a record, an error, or its end.
+// mixed is the next item of a source: a record, an error, or its end.
 type mixed struct {
 	found
 	from  *mixSource

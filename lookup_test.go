@@ -95,7 +95,7 @@ func TestSearches(t *testing.T) {
 	}
 }
 
-// A loop that cancels its context gets nothing more, also of what the search has found already.
+// A loop that cancels its context gets nothing more, not even records that the search has found.
 func TestSearchEndsWithContext(t *testing.T) {
 	nodes := cluster(t, 5)
 	n := nodes[1]

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A program can run many nodes with the defaults: what is large is taken when it is needed.
+// A program can run many nodes with the defaults: large memory is allocated when it is needed.
 func TestNodeMemory(t *testing.T) {
 	const nodes, limit = 50, 4 << 20
 	heap := func() uint64 {

@@ -29,7 +29,7 @@ type Node struct {
 	cfg    Config
 	engine *engine.Engine
 	clock  nodeClock
-	// machine is what a simulated node runs on, else nil.
+	// machine drives a simulated node; it is nil for others.
 	machine virtual.Machine
 	groups  []*fastpath.Group
 	// accelerator receives for groups too; nil without Config.Accelerate.

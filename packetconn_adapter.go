@@ -196,7 +196,7 @@ func (n *Node) adoptPacketConns() error {
 	return nil
 }
 
-// closeGiven closes what the caller has opened.
+// closeGiven closes the sockets that the caller has opened.
 func (c *Config) closeGiven() {
 	for _, u := range c.PacketConns {
 		if udp, ok := u.(*net.UDPConn); u != nil && (!ok || udp != nil) {

@@ -175,7 +175,7 @@ func TestBrokenPacketConn(t *testing.T) {
 	eventually(t, "the node gives up", func() bool { return errors.Is(node.Err(), broken) })
 }
 
-// Addresses that are no IP addresses are refused, and New closes what it was given.
+// Addresses that are not IP addresses are refused, and New closes the sockets that it was given.
 func TestPacketConnWithoutIPAddress(t *testing.T) {
 	var n tunnels
 	for _, at := range []string{"", "a host", "10.1.0.1", "10.1.0.1:0"} {

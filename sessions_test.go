@@ -92,7 +92,7 @@ func TestTalkBackAfterLostSession(t *testing.T) {
 	}
 }
 
-// Sessions are listed with what is known of them.
+// Sessions are listed with their details.
 func TestSessionsListed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()

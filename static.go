@@ -159,7 +159,7 @@ func (s *staticNodes) start() {
 	}
 }
 
-// added starts what a node that was added needs.
+// added starts the work for a node that was added.
 func (s *staticNodes) added() {
 	s.n.closeMu.Lock()
 	if s.n.state.Load() == stateStarted {

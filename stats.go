@@ -38,7 +38,7 @@ func FindCounter(metric, value string) (c Counter, ok bool) {
 // SessionStats counts sessions and challenges.
 type SessionStats = session.Stats
 
-// TableCounters counts what the table did with nodes, by outcome.
+// TableCounters counts the changes of the table, by outcome.
 type TableCounters = table.Counters
 
 // Stats are counts of a node. Counters, Sockets, TableEvents and Records only grow.
@@ -51,7 +51,7 @@ type Stats struct {
 	Sessions SessionStats
 	Table    int // members of the table
 	Live     int // members that have answered
-	// TableEvents counts what the table did since the start.
+	// TableEvents counts the changes of the table since the start.
 	TableEvents TableCounters
 	Requests    int // requests of this node that wait for an answer
 	Tasks       int // handshakes and record checks that wait for a worker

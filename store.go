@@ -12,7 +12,7 @@ import (
 	"github.com/fastdisc/discv5/internal/goid"
 )
 
-// NodeStore keeps what a node remembers between two runs; see Config.Store. Package nodestore has
+// NodeStore keeps a node's memory between two runs; see Config.Store. Package nodestore has
 // one that is a file. A NodeStore may be shared by nodes of one process that have different keys.
 // One goroutine of a node at a time calls its methods. They may block, and should end: Close of the
 // node waits for the last save.
@@ -25,7 +25,7 @@ type NodeStore interface {
 
 	// Addresses returns the states of a node ID's addresses that were last saved, or nil.
 	Addresses(id enr.ID) ([]AddressState, error)
-	// SaveAddresses saves what the node knows of its own addresses.
+	// SaveAddresses saves the states of the node's own addresses.
 	SaveAddresses(id enr.ID, states []AddressState) error
 
 	// Nodes returns at most max other nodes to start from, the best first.
@@ -59,7 +59,7 @@ type saver struct {
 	tracker *failed.Tracker // owned by the goroutine that saves
 }
 
-// load puts what a store remembers into cfg.
+// load puts the content of a store into cfg.
 func (cfg *Config) load() error {
 	s := cfg.Store
 	if s == nil {
@@ -151,7 +151,7 @@ func (s *saver) run(self *loop) {
 	}
 }
 
-// save saves what the node knows.
+// save saves the node's record, addresses and known nodes.
 func (s *saver) save() {
 	n := s.n
 	if s.count(s.store.SaveAddresses(n.ID(), n.AddressStates())) != nil {

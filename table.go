@@ -87,7 +87,7 @@ func (n *Node) AllNodes() iter.Seq[KnownNode] {
 	}
 }
 
-// Known returns what the table knows about a node, and false if it knows nothing.
+// Known returns the table's entry of a node, and false if there is none.
 func (n *Node) Known(id enr.ID) (KnownNode, bool) {
 	t, s, ok := n.engine.Table().Get(id)
 	if !ok {

@@ -26,7 +26,7 @@ func TopicOf(name string) Topic { return topic.Of(name) }
 // ParseTopic parses the 64 hexadecimal digits of a topic, with or without a leading "0x".
 func ParseTopic(s string) (Topic, error) { return topic.Parse(s) }
 
-// TopicStats counts what the node has done as a registrar, and says what it holds.
+// TopicStats counts the node's work as a registrar, and says how many ads it holds.
 type TopicStats = topic.Stats
 
 // TopicConfig is Config.Topics.
@@ -291,7 +291,7 @@ func (n *Node) SearchTopic(ctx context.Context, t Topic, options ...TopicOption)
 }
 
 // LookupTopic looks for count advertisers of a topic, in one walk from the farthest registrars to
-// the closest. It returns what it has found, at most count records, which have been verified, also
+// the closest. It returns at most count records, which have been verified, also
 // with an error: that of the context, ErrClosed, ErrNoTopicNodes, ErrNoAnswer, ErrBusy or
 // ErrNotStarted. Fewer than count without an error mean that the walk found no more.
 func (n *Node) LookupTopic(ctx context.Context, t Topic, count int, options ...TopicOption) (found []*enr.Record, err error) {
@@ -377,7 +377,7 @@ func (n *Node) LargestTopics(most int) []TopicCount {
 	return r.Topics(n.clock.Now(), most)
 }
 
-// TopicStats counts what the node has done as a registrar. It is zero if the node is none.
+// TopicStats counts the node's work as a registrar. It is zero if the node is not a registrar.
 func (n *Node) TopicStats() TopicStats {
 	r := n.engine.Registrar()
 	if r == nil {

@@ -96,7 +96,7 @@
 //
 //   - An Rx or Tx belongs to one goroutine at a time.
 //   - A slice from Rx.Packet or Tx.Buffer is valid until the next ReadBatch, WriteBatch or Reset of
-//     the batch it came from. Callers must copy what has to live longer.
+//     the batch it came from. Callers must copy data that they need for longer.
 //   - ReadBatch of one Conn is called by one goroutine at a time. WriteBatch is safe for concurrent
 //     use, each caller with its own Tx.
 //   - The Group owns its sockets. Closing it ends every ReadBatch.

@@ -26,7 +26,8 @@ type Group struct {
 	locals *locals // nil if local addresses are not told
 }
 
-// Info says what a Group got from the system. It does not change, except for Accelerations.
+// Info describes the sockets and kernel features of a Group. It does not change, except for
+// Accelerations.
 type Info struct {
 	Path       string // PathBatch or PathPortable
 	PathReason string // why not PathBatch, empty otherwise
@@ -185,7 +186,7 @@ func (g *Group) SetSystemAddr(a netip.Addr) {
 // Conns returns the sockets, at least one, in a slice of the caller's own.
 func (g *Group) Conns() []Conn { return slices.Clone(g.conns) }
 
-// Info says what the group got from the system.
+// Info describes the sockets and kernel features of the group.
 func (g *Group) Info() Info { return g.info }
 
 // Stats is the sum of the counters of all sockets, also after Close.

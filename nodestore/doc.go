@@ -1,5 +1,5 @@
-// Package nodestore keeps in a file what a discv5 node remembers between two runs: its own record,
-// whose sequence number must never fall back, what it knows of its own addresses, and up to
+// Package nodestore keeps the memory of a discv5 node between two runs in a file: its own record,
+// whose sequence number must never fall back, the states of its own addresses, and up to
 // [MaxNodes] other nodes that it can start from.
 //
 //	store, err := nodestore.Open(filepath.Join(dir, "nodes.db"))

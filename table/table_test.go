@@ -347,7 +347,7 @@ func TestGetSeqAll(t *testing.T) {
 	}
 }
 
-// The lists of a bucket grow with what is in them, up to what the configuration allows and no
+// The lists of a bucket grow with their content, up to the configured size and no
 // further.
 func TestListsGrow(t *testing.T) {
 	tab := newTable(func(c *Config) { c.BucketSize, c.Replacements = 10, 3 })

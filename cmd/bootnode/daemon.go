@@ -116,7 +116,7 @@ func (d *daemon) serveNode(ctx context.Context) (err error) {
 		return err
 	}
 	record := d.node.LocalRecord()
-	// Standard output may be on a full disk. The node is useful all the same.
+	// Standard output may be on a full disk, which is no reason to stop.
 	if _, err := fmt.Fprintln(d.stdout, record); err != nil {
 		d.log.Error("cannot print the record", "err", err, "record", record)
 	}

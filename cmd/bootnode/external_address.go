@@ -23,7 +23,7 @@ import (
 // provenStep is how far the time of a proof must move before it is saved without another change.
 const provenStep = time.Hour
 
-// addressKeeper saves what the next start must know about the node's own addresses.
+// addressKeeper saves the state of the node's own addresses for the next start.
 type addressKeeper struct{ saved []discv5.AddressState }
 
 // lasting returns states without the fields that mean nothing to another process.
@@ -62,8 +62,8 @@ func (k *addressKeeper) save(st *store.Store, id enr.ID, states []discv5.Address
 	return nil
 }
 
-// addresses returns what the last run knew about the node's own addresses. It ignores an entry that
-// it cannot read, and notes the problem.
+// addresses returns the state of the node's own addresses at the end of the last run. It ignores an
+// entry that it cannot read, and notes the problem.
 func (s *storage) addresses(id enr.ID) (states []discv5.AddressState, err error) {
 	b, err := s.store.Addresses(id)
 	if err != nil {

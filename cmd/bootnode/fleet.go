@@ -173,7 +173,7 @@ func (f *fleetMember) silence() string {
 	return text
 }
 
-// conditions returns what the status page has to report.
+// conditions returns the conditions of the fleet, for the status page.
 func (f *fleetMember) conditions() (list []statuspage.Condition) {
 	if f.silenced() {
 		list = append(list, statuspage.Condition{Level: statuspage.Failing, Text: "The lease of the shared identity cannot be renewed, so the node answers nothing"})

@@ -43,7 +43,7 @@ func planMemory(limit int64, sockets int, o *options) memoryPlan {
 	if limit <= 0 {
 		return p
 	}
-	// The kernel reserves twice what is asked for.
+	// The kernel reserves twice the size that we ask for.
 	buffer := int(min(limit/bufferPart/2/int64(max(sockets, 1)), math.MaxInt32))
 	p.recvBuffer = min(max(buffer*3/4, leastBuffer), discv5.DefaultRecvBuffer)
 	p.sendBuffer = min(max(buffer/4, leastBuffer), discv5.DefaultSendBuffer)

@@ -219,7 +219,7 @@ func usage() string {
 	return b.String()
 }
 
-// system is what the program gets from its environment. Tests replace it.
+// system is the environment of the program. Tests replace it.
 type system struct {
 	environ  []string
 	resolver resolver

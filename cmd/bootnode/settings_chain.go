@@ -144,7 +144,7 @@ func (o *options) readPublished(add func(text, where string) error) error {
 	return nil
 }
 
-// describeChain returns what the log says about the chain.
+// describeChain returns the text of the log about the chain.
 func (c *chainOptions) describeChain(now time.Time) []any {
 	name := c.chain.Name()
 	if name == "" {

@@ -90,7 +90,7 @@ func (o *options) sourceFilter() (fastpath.SourceFilter, error) {
 	return filter.New(o.filter.config)
 }
 
-// filterLog logs what the source filter got from the system, each time that it changes.
+// filterLog logs the mode of the source filter each time that it changes.
 type filterLog struct {
 	log  *slog.Logger
 	last string

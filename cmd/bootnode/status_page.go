@@ -102,7 +102,7 @@ func (d *daemon) note(level statuspage.Level, text string) {
 	}
 }
 
-// conditions returns what the page has to report of the program around the node.
+// conditions returns the conditions of the program around the node, for the page.
 func (d *daemon) conditions() (list []statuspage.Condition) {
 	warn := func(really bool, text string) {
 		if really {

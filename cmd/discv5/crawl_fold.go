@@ -85,7 +85,7 @@ func (c *crawler) recount(full int) {
 	}
 }
 
-// crawlLoad returns what the crawl does now.
+// crawlLoad returns the current load of the crawl.
 func (c *crawler) crawlLoad() crawlLoad {
 	c.mu.Lock()
 	defer c.mu.Unlock()

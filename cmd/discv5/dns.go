@@ -387,7 +387,7 @@ func (t *tool) printTree(tree map[string]string, domain string) {
 	}
 }
 
-// listArguments reads what a node list is made of: the key, the links to other lists, and the
+// listArguments reads the parts of a node list: the key, the links to other lists, and the
 // records of the arguments. It returns the link of the list too.
 func (t *tool) listArguments(keyText, domain string, links, args []string) (key *enr.PrivateKey, link dnsdisc.Link, linked []dnsdisc.Link, records []*enr.Record, err error) {
 	key, err = t.key(keyText)

@@ -99,7 +99,7 @@ func newTopicID(t *tool) *cobra.Command {
 	}
 }
 
-// topicNode is what the commands have in common that send requests about topics.
+// topicNode is common to the commands that send requests about topics.
 type topicNode struct {
 	*network
 	external []string

@@ -56,7 +56,7 @@ An advertiser may have gone within the last 15 minutes. Exit code 1: none was fo
 	return c
 }
 
-// search prints what it finds until a limit is reached or ctx ends.
+// search prints advertisers until a limit is reached or ctx ends.
 func (n *topicNode) search(ctx context.Context, node *discv5.Node, top topicArg, limit int, plain bool) error {
 	timed, cancel := n.timed(ctx)
 	defer cancel()

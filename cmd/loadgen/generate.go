@@ -19,7 +19,7 @@ import (
 // errSilent: nothing came back.
 var errSilent = errors.New("the target did not answer at all")
 
-// generate does what the command line asks for.
+// generate runs the load of the command line.
 func generate(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 	cfg := o.cfg
 	var err error

@@ -41,7 +41,7 @@ func (r *report) page() ([]byte, error) {
 	return table.Bytes(), err
 }
 
-// pageData is what the template shows.
+// pageData is the data of the template.
 type pageData struct {
 	Title, ID, Address, From, Transport, Program, Started string
 	Interrupted                                           bool

@@ -18,7 +18,7 @@ import (
 // floodPause is how long a Flood with a rate sleeps between bursts.
 const floodPause = 500 * time.Microsecond
 
-// FloodConfig says what a Flood sends.
+// FloodConfig configures a Flood.
 type FloodConfig struct {
 	Target Target
 	Public bool         // allows a target for which Local is false

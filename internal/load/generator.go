@@ -38,7 +38,7 @@ type Generator struct {
 	info    Info
 }
 
-// Info says what a Generator got from the system.
+// Info describes the sockets and kernel features of a Generator.
 type Info struct {
 	Path      string // of the sockets: fastpath.PathBatch or PathPortable
 	Receive   string // fastpath.MuxEpoll or MuxGoroutines
@@ -50,7 +50,7 @@ type Info struct {
 	Sources   int
 	Workers   int
 	GSOBatch  int // requests in a GSO batch, at most
-	// RecvBuffer is what was granted to each socket, in bytes.
+	// RecvBuffer is the granted receive buffer of each socket, in bytes.
 	RecvBuffer int
 }
 
@@ -99,7 +99,7 @@ func closeAll(socks []*socket) {
 	}
 }
 
-// Info says what the generator got from the system, and GSOBatch as of the last run. It must not be
+// Info describes the generator's sockets, and GSOBatch as of the last run. It must not be
 // called during Run.
 func (g *Generator) Info() Info {
 	i := g.info

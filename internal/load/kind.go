@@ -9,7 +9,7 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// Kind is what a request asks.
+// Kind is the type of a request.
 type Kind uint8
 
 // Kinds of requests.

@@ -38,7 +38,7 @@ func (u Usage) since(o Usage) Usage {
 	return u
 }
 
-// Meter reads what a process and the machine use. It is for one goroutine.
+// Meter reads the usage of a process and of the machine. It is for one goroutine.
 type Meter struct {
 	pid int
 	// when the process was started, in the system's own unit; tells it from a later one of the same
@@ -83,7 +83,7 @@ func (m *Meter) Read() (u Usage) {
 // Gone reports whether the process had ended when Read last looked.
 func (m *Meter) Gone() bool { return m.gone }
 
-// process is what the system tells about a process.
+// process holds the system's figures of a process.
 type process struct {
 	user, system time.Duration
 	rss          uint64

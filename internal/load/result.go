@@ -7,7 +7,7 @@ import (
 	"github.com/fastdisc/discv5/fastpath"
 )
 
-// Result is what a run did.
+// Result holds the figures of a run.
 type Result struct {
 	Started time.Time
 	Every   time.Duration // length of the intervals of Points
@@ -36,7 +36,7 @@ type Result struct {
 	TargetGone bool
 }
 
-// KindResult is what became of the requests of one kind.
+// KindResult holds the figures of the requests of one kind.
 type KindResult struct {
 	Kind Kind
 	Counts
@@ -74,7 +74,7 @@ func perSecond(n uint64, d time.Duration) float64 {
 	return float64(n) / d.Seconds()
 }
 
-// Above these the generator has had a share in what was measured.
+// Above these the generator itself may have limited the result.
 const (
 	busyLimit = 0.95
 	lagLimit  = time.Millisecond
@@ -120,7 +120,7 @@ func (g *Generator) result(r *run, s *summary, started time.Time, traffic fastpa
 	return res
 }
 
-// difference is what was counted between two readings.
+// difference returns the counts between two readings.
 func difference(after, before fastpath.ConnStats) fastpath.ConnStats {
 	a, b := &after, &before
 	for _, p := range [][2]*uint64{

@@ -54,7 +54,7 @@ func (e *Events) Add(o Events) {
 	e.Stray += o.Stray
 }
 
-// Bad is how many datagrams were not what they should be.
+// Bad returns the number of unexpected datagrams.
 func (e Events) Bad() uint64 { return e.Foreign + e.Unmatched + e.Malformed + e.Unopened + e.Stray }
 
 // stats has the counts of a worker in an interval.

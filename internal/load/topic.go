@@ -66,7 +66,7 @@ const (
 	knownAds = 1 << 14
 )
 
-// TopicStats are what a registrar answered.
+// TopicStats counts the answers of a registrar.
 type TopicStats struct {
 	Admitted  uint64 // registrations whose ad is in the cache
 	Quoted    uint64 // registrations that got a ticket
@@ -106,7 +106,7 @@ func (t *TopicStats) Add(o *TopicStats) {
 	t.BadAnswer += o.BadAnswer
 }
 
-// Bad is how many answers were not what they should be.
+// Bad returns the number of wrong answers.
 func (t *TopicStats) Bad() uint64 { return t.BadWait + t.BadTicket + t.BadAds + t.BadAnswer }
 
 // WaitMean is the mean wait that tickets quoted.
@@ -120,7 +120,7 @@ func (t *TopicStats) WaitMean() time.Duration {
 // loadTopic is topic i of a run.
 func loadTopic(i int) topic.Topic { return topic.Of(fmt.Sprintf("load-%d", i)) }
 
-// topicRun is what a worker keeps for requests about topics.
+// topicRun is the state of a worker for requests about topics.
 type topicRun struct {
 	topics  []topic.Topic
 	ads     *enr.Cache // verified records of answers

@@ -103,8 +103,8 @@ type run struct {
 	made    *atomic.Int64
 }
 
-// report is what a worker did in an interval. Each worker makes one for each interval until its
-// last one.
+// report holds the figures of a worker in an interval. Each worker makes one for each interval
+// until its last one.
 type report struct {
 	worker int
 	stats  *stats
@@ -211,7 +211,7 @@ func (w *worker) begin(c monotime.Clock) {
 	w.drain()
 }
 
-// drain throws away what has come since the last run.
+// drain discards datagrams that have come since the last run.
 func (w *worker) drain() {
 	for {
 		if _, rx, err := w.mux.Next(0); rx == nil || err != nil {

@@ -208,7 +208,7 @@ func (p *Process) Running() bool {
 	}
 }
 
-// Result is what a program that has ended has done.
+// Result is the outcome of a program that has ended.
 type Result struct {
 	Code     int // exit code, -1 after a signal
 	Out, Err string

@@ -22,7 +22,7 @@ const MaxPeriod = 365 * 24 * time.Hour
 type Error struct {
 	// Field is the name of the field, with those of the structures around it: "Topics.Capacity".
 	Field string
-	// Value is what the field holds, and Min and Max are the ends of the range, inclusive. All
+	// Value is the value of the field, and Min and Max are the ends of the range, inclusive. All
 	// three have the type of the field.
 	Value, Min, Max any
 	// Otherwise names the values out of the range that are allowed, such as "0 for the default". It

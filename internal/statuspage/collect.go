@@ -114,7 +114,7 @@ func (p *Page) topics() *Topics {
 	return t
 }
 
-// since returns what a histogram counted after an earlier state of it.
+// since returns the counts of a histogram since an earlier state of it.
 func since(now, before discv5.Histogram) discv5.Histogram {
 	for i := range now.Counts {
 		now.Counts[i] -= before.Counts[i]

@@ -16,7 +16,7 @@ func thousands[T ~int | ~uint64](n T) string {
 	return s
 }
 
-// plural writes a number and what it counts.
+// plural writes a number and a noun.
 func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

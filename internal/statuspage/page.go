@@ -26,7 +26,7 @@ type Node interface {
 	Latency() discv5.Latencies
 	// LocalRecord returns the record of the node.
 	LocalRecord() *enr.Record
-	// AddressStates returns what the node knows of its own addresses.
+	// AddressStates returns the states of the node's own addresses.
 	AddressStates() []discv5.AddressState
 	// AllNodes iterates over the table.
 	AllNodes() iter.Seq[discv5.KnownNode]
@@ -109,7 +109,7 @@ type Page struct {
 	rendered rendered
 }
 
-// snapshot is what the page remembers of a slice's beginning.
+// snapshot is the state at the beginning of a slice.
 type snapshot struct {
 	counts  counts
 	latency discv5.Latencies
@@ -180,8 +180,8 @@ func (p *Page) Run(ctx context.Context) {
 	}
 }
 
-// Advance does what is due at a time. Run calls it once a second. A program with a clock of its
-// own, such as a simulation, calls it instead of Run.
+// Advance does all work that is due at a time. Run calls it once a second. A program with a clock
+// of its own, such as a simulation, calls it instead of Run.
 func (p *Page) Advance(now time.Time) {
 	p.sample(now)
 	due := func(at *time.Time, interval time.Duration) bool {

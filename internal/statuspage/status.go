@@ -68,7 +68,7 @@ type Reach struct {
 	Reason   string `json:"reason"`
 }
 
-// Rates are what the node does a second.
+// Rates are figures a second.
 type Rates struct {
 	PacketsIn  float64  `json:"packets_in"`
 	PacketsOut float64  `json:"packets_out"`
@@ -77,7 +77,7 @@ type Rates struct {
 	CPU        *float64 `json:"cpu,omitempty"` // processors in use, where it is known
 }
 
-// Load is what the node does now, and the most that it did in a second.
+// Load is the load of the node now, and the highest of a second.
 type Load struct {
 	Now      Rates   `json:"now"`
 	PeakHour Rates   `json:"peak_hour"`

@@ -117,7 +117,7 @@ func (s *streams) close() {
 	}
 }
 
-// update sends what has changed to all streams. It makes one update for all streams that have the
+// update sends the changes to all streams. It makes one update for all streams that have the
 // same version, as nearly all have, and nothing if there is no stream. It waits for no reader.
 func (s *streams) update(now time.Time, sections func(time.Time, uint64) ([]section, uint64, error)) {
 	s.mu.Lock()

@@ -39,7 +39,7 @@ type fabric struct {
 	tally tally
 }
 
-// tally counts what the fabric has done.
+// tally counts the fabric's actions.
 type tally struct {
 	packets, lost, late, doubled, corrupt, astray, tooBig, fragmented, complaints atomic.Uint64
 }

@@ -38,7 +38,7 @@ func bound(cfg *discv5.Config, families int) time.Duration {
 	return time.Duration((cfg.Resend+1)*families) * 4 * cfg.RequestTimeout
 }
 
-// slack is what a machine that has other work may add to a bound.
+// slack is the time that a busy machine may add to a bound.
 const slack = 5 * time.Second
 
 // note enters a call. limit 0 is for calls that have only their context's end.

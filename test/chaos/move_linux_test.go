@@ -52,7 +52,7 @@ func newMovers(t *testing.T, v6 bool, prepare func(h *host)) *movers {
 	return m
 }
 
-// endpoint is what the mover's record names.
+// endpoint returns the endpoint in the mover's record.
 func (m *movers) endpoint() (a netip.AddrPort) {
 	if m.v6 {
 		a, _ = m.mover.LocalRecord().UDPEndpoint6()

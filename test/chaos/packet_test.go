@@ -20,7 +20,7 @@ const (
 	sizeUDP  = 8
 )
 
-// header is what the fabric has to know about an IP packet.
+// header holds the fields of an IP packet that the fabric needs.
 type header struct {
 	src, dst netip.Addr
 	proto    byte

@@ -33,7 +33,7 @@ var watched = [...]struct {
 	{"tasks", 1, "", func(x *sample) float64 { return x.Tasks }, tolerance{0.25, 32}},
 }
 
-// part is what became of one generator's requests.
+// part holds the figures of one generator's requests.
 type part struct {
 	Name     string        `json:"name"`
 	Sent     uint64        `json:"sent"`
@@ -45,7 +45,7 @@ type part struct {
 	Events   load.Events   `json:"events"`
 }
 
-// trend is what the rule saw of a series.
+// trend is the rule's verdict on a series.
 type trend struct {
 	Name  string  `json:"name"`
 	Early float64 `json:"median_of_second_quarter"`
@@ -54,7 +54,7 @@ type trend struct {
 	label string
 }
 
-// report is what a soak leaves.
+// report is the result of a soak.
 type report struct {
 	Started    time.Time `json:"started"`
 	Seconds    float64   `json:"seconds"` // that the load took

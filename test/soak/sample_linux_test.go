@@ -10,8 +10,8 @@ import (
 	"github.com/fastdisc/discv5/internal/load"
 )
 
-// sample is what was seen of the bootnode at an instant. Figures that only rise are those since its
-// start.
+// sample holds the figures of the bootnode at an instant. Figures that only rise are those since
+// its start.
 type sample struct {
 	Seconds     float64 `json:"seconds"` // since the load began
 	RSS         float64 `json:"rss_bytes"`

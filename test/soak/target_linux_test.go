@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// state is what the child says of itself.
+// state holds the child's own figures.
 type state struct {
 	discv5.Stats
 	Goroutines int

@@ -54,7 +54,7 @@ func (b *bench) measure() error {
 	return nil
 }
 
-// outcome is what a run did.
+// outcome is the result of a run.
 type outcome struct {
 	answered, lost int
 	elapsed        time.Duration
@@ -121,13 +121,13 @@ func (e *entry) enough() int {
 }
 
 const (
-	// silentRate is what a server can take without losing anything in its socket.
+	// silentRate is the load at which a server's socket loses nothing.
 	silentRate = 4000
 	// silentNodes take part: their challenges live while the flood lasts.
 	silentNodes = 256
 )
 
-// flood measures what a server does not answer: the CPU time for each datagram that did arrive.
+// flood measures datagrams that a server does not answer: the CPU time for each one that arrived.
 func (b *bench) flood(e *entry) (s results.Sample, err error) {
 	f, err := load.NewFlood(load.FloodConfig{Target: e.gen.Config().Target, Size: e.size, IDs: silentNodes})
 	if err != nil {
@@ -161,7 +161,7 @@ func sendFor(f *load.Flood, d time.Duration) (int, error) {
 	return f.Run(ctx, silentRate)
 }
 
-// idle waits until a server has worked off what it was given.
+// idle waits until a server has processed its queue.
 func idle(c *serve.Child) (u serve.Usage, err error) {
 	const look, quiet = 10 * time.Millisecond, 500 * time.Microsecond
 	if u, err = c.Usage(); err != nil {

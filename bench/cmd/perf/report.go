@@ -10,7 +10,7 @@ import (
 	"github.com/fastdisc/discv5/bench/internal/results"
 )
 
-// finish notes what the run was made on, and ends the servers of the workloads.
+// finish notes the machine, and ends the servers of the workloads.
 func (b *bench) finish() error {
 	r := &b.report
 	r.Version, r.Quick = results.Version, b.quick

@@ -110,7 +110,7 @@ func benchPattern(name string) string {
 	return strings.Join(parts, "/")
 }
 
-// commandLine quotes what a shell would change.
+// commandLine quotes arguments that a shell would change.
 func commandLine(name string, args []string) string {
 	plain := regexp.MustCompile(`^[A-Za-z0-9_./=:,@%+-]+$`)
 	list := []string{name}
@@ -125,7 +125,7 @@ func commandLine(name string, args []string) string {
 
 func (b *bench) command(line string) { b.report.Commands = append(b.report.Commands, line) }
 
-// output returns what a program prints. An error has its log.
+// output returns the standard output of a program. An error has its log.
 func output(dir, name string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), stageTimeout)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 // ErrTemplate: the template cannot be used.
 var ErrTemplate = errors.New("template")
 
-// Document is what is to be written.
+// Document describes the document to write.
 type Document struct {
 	Text     []byte
 	Pictures map[string][]byte // by file name
@@ -41,11 +41,11 @@ func Make(f *results.File, text, images string) (*Document, error) {
 	return &Document{[]byte(wrap(b.String())), pictures}, nil
 }
 
-// Functions are what a template can call, beside the fields of the results file:
+// Functions are the functions of templates, beside the fields of the results file:
 //
-//	machine             what the run was made on, as a sentence
-//	commands            what was run
-//	servers             table of implementations, and what was left out
+//	machine             the machine of the run, as a sentence
+//	commands            the commands of the run
+//	servers             table of implementations, with those that were left out
 //	workloads           table of all workloads
 //	handshakes          table of handshakes
 //	flood               table of steady sessions beside junk

@@ -16,7 +16,7 @@ const (
 	goalCurve    = 0.05 // of a handshake
 )
 
-// goal is one of them, and what the run has.
+// goal is one of them, with the result of the run.
 type goal struct {
 	what    string
 	limit   string

@@ -7,7 +7,7 @@ import (
 	"github.com/fastdisc/discv5/bench/internal/results"
 )
 
-// newpeers is the table of new peers beside junk, with what it was made on and by.
+// newpeers is the table of new peers beside junk, with machine and command.
 func newpeers(n *results.NewPeers) string {
 	if n == nil {
 		return "Not measured yet: `go run ./cmd/newpeers` in bench/."

@@ -48,7 +48,7 @@ func nanos(x float64) string {
 	return number(x) + " ns"
 }
 
-// title is what the document calls a workload.
+// title is the name of a workload in the document.
 func title(workload string) string {
 	switch workload {
 	case "regtopic":

@@ -161,7 +161,7 @@ func install(cache, final string, names []string, texts [][]byte) error {
 	return os.Rename(dir, final)
 }
 
-// run returns what a program prints. An error has the last lines of its log.
+// run returns the standard output of a program. An error has the last lines of its log.
 func run(timeout time.Duration, dir, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

@@ -19,7 +19,7 @@ import (
 	"github.com/fastdisc/discv5/internal/frames"
 )
 
-// Traffic is what the peers send to one server, and what comes back.
+// Traffic describes the requests of the peers to one server, and the answers.
 type Traffic struct {
 	Size    int   // of a request
 	Answers []int // sizes of the datagrams that answer a request
@@ -147,7 +147,7 @@ const (
 	liveFrames = 2                    // BPF_F_TEST_XDP_LIVE_FRAMES
 )
 
-// Measure sends for a while, and returns what the exchanges have cost.
+// Measure sends for a while, and returns the cost of the exchanges.
 func (l *Load) Measure(p Plan) (s results.ManySample, err error) {
 	p.Burst = min(p.Burst, p.Window)
 	back, err := newCounters()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Version of the file's form. Files of older versions can be read: what they do not have is empty.
+// Version of the file's form. Files of older versions can be read: fields that they lack are empty.
 // Since 2 there are floods, facts, and the quartiles of latency, since 3 this node without GSO,
 // and beside 400,000 packets of junk a second.
 const Version = 4
@@ -43,7 +43,7 @@ type File struct {
 	ManyPeers *ManyPeers `json:"-"`
 }
 
-// Machine is what the run was made on.
+// Machine describes the machine of the run.
 type Machine struct {
 	CPU    string
 	CPUs   int // that the run could use

@@ -72,7 +72,7 @@ func (f *Flood) Slower(o *Flood) bool {
 	return min(len(f.Samples), len(o.Samples)) >= leastRounds && o.P99Low > 0 && f.P99Low > o.P99High
 }
 
-// Flooded finds what was measured of a server, or nil.
+// Flooded returns the figures of a server, or nil.
 func (f *File) Flooded(server string, junk int) *Flood {
 	for i := range f.Flood {
 		if x := &f.Flood[i]; x.Server == server && x.Junk == junk {

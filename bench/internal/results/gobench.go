@@ -17,7 +17,7 @@ type Benchmark struct {
 	Values  map[string]float64 // by unit: "ns/op", "B/op", "allocs/op"
 }
 
-// ErrBench: output of go test is not what it should be.
+// ErrBench: the output of go test is not as expected.
 var ErrBench = errors.New("output of go test")
 
 // ParseBench reads the output of go test -bench. It fails where a test did or where there is no

@@ -167,7 +167,7 @@ func (c *Child) Do(cmd Command) (Reply, error) {
 	return c.reply()
 }
 
-// Usage asks for what the child has used so far.
+// Usage asks for the child's usage so far.
 func (c *Child) Usage() (Usage, error) {
 	if c.foreign {
 		return c.outside()

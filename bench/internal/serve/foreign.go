@@ -154,7 +154,7 @@ func freePort() (netip.AddrPort, error) {
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort(), nil
 }
 
-// tail keeps the end of what a process logs.
+// tail keeps the end of a process's log.
 type tail struct{ text []byte }
 
 const tailSize = 4096

@@ -38,7 +38,7 @@ const (
 	KindCore = "engine"
 )
 
-// Spec says what a child runs.
+// Spec describes the server that a child runs.
 type Spec struct {
 	Kind       string
 	Key        string   // hexadecimal private key; of the first node for KindPeers
@@ -67,7 +67,7 @@ type Command struct {
 	For        time.Duration // flood: how long
 }
 
-// Reply is what a child answers.
+// Reply is the answer of a child.
 type Reply struct {
 	Error   string   `json:",omitempty"`
 	Addr    string   `json:",omitempty"` // ready: where the server listens
@@ -76,7 +76,7 @@ type Reply struct {
 	Sent    int `json:",omitempty"` // flood: packets that have left
 }
 
-// Usage is what a child has used since it started.
+// Usage is the CPU time and memory that a child has used since it started.
 type Usage struct {
 	CPU       time.Duration // user and system
 	Allocs    uint64        // objects on the heap

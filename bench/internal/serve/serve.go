@@ -116,7 +116,7 @@ func run(s server, c Command, r *Reply) error {
 	return nil
 }
 
-// common fills in what the process itself knows.
+// common fills in the figures of the process itself.
 func common(u *Usage) {
 	var ru syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &ru); err == nil {
