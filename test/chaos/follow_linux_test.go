@@ -103,6 +103,7 @@ func TestAddressGone(t *testing.T) {
 				}
 				x := h.node(t, change)
 				y := f.host(t, c.family.addr(2)...).node(t, change)
+				y.meetsAt(t, x, first, c.second)
 				y.answers(t, x.at(t, c.second), "answer from the second address")
 				s := f.watchSources(h)
 				if _, err := x.Ping(t.Context(), y.contact()); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/engine"
 )
 
 // more gives the host a further address on an interface. options is what else the command ip is to
@@ -92,10 +93,30 @@ func (s *sources) only(t *testing.T, what, addr string) {
 	clear(s.asked)
 }
 
-// alone has a node make no requests but those of the test, each of them once.
+// alone has a node make no requests but those of the test, each of them once. It still makes lookups,
+// which ask whoever has answered: when it starts, four seconds later, and then less often.
 func alone(cfg *discv5.Config) {
 	cfg.DetectAddress, cfg.Resend, cfg.RequestTimeout = -1, 0, patience/4
 	cfg.TableFilter = func(*enr.Record) bool { return false }
+	cfg.RefreshInterval = time.Hour
+}
+
+// meetsAt has a node reach another one at the address in its record and then at a second one. The
+// node fetches the record when it has a new session, and probes the address in it, which moves the
+// requests of the other node there. This must not happen while a test counts: meetsAt returns when
+// it is over.
+func (n *node) meetsAt(t *testing.T, x *node, first, second string) {
+	t.Helper()
+	for _, addr := range []string{first, second} {
+		n.answers(t, x.at(t, addr), "answer from "+addr)
+		received, since := uint64(0), time.Now()
+		eventually(t, "the end of what follows a new session", func() bool {
+			if now := x.Stats().Counters[engine.PacketsIn]; now != received {
+				received, since = now, time.Now()
+			}
+			return time.Since(since) > 500*time.Millisecond // ten times the pause between two ticks
+		})
+	}
 }
 
 // homes are the addresses of a host that has several.
@@ -128,6 +149,7 @@ func TestSecondAddress(t *testing.T) {
 				}
 				x := h.node(t, quiet)
 				y := f.host(t, c.family.addr(2)...).node(t, quiet)
+				y.meetsAt(t, x, first, c.second)
 				s := f.watchSources(h)
 				for _, addr := range []string{c.second, first, c.second} {
 					y.answers(t, x.at(t, addr), "answer from "+addr)
