@@ -1,6 +1,7 @@
 package main
 
 import (
+	cryptorand "crypto/rand"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -13,13 +14,15 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/cli"
 )
 
 var net4, net6 = netip.MustParseAddr("52.16.0.1"), netip.MustParseAddr("2a00:1450::1")
 
-// silentNode is a node that never answers. It counts the packets that it receives.
+// silentNode is a node that never answers. It counts the packets that are meant for it, and not
+// those for a node of another test that had its port before.
 type silentNode struct {
 	rec *enr.Record
 	got atomic.Int64
@@ -28,14 +31,13 @@ type silentNode struct {
 // silentNodes starts silent nodes that listen until the test ends.
 func silentNodes(t testing.TB, count int) (list []*silentNode) {
 	t.Helper()
-	keys := rand.NewChaCha8([32]byte{1})
 	for range count {
 		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		key, err := enr.GenerateKey(keys)
+		key, err := enr.GenerateKey(cryptorand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,12 +46,17 @@ func silentNodes(t testing.TB, count int) (list []*silentNode) {
 		if n.rec, err = enr.NewBuilder().SetIP(at.Addr()).SetUDP(at.Port()).Sign(key); err != nil {
 			t.Fatal(err)
 		}
+		id := [32]byte(n.rec.ID())
+		decoder := codec.NewDecoder(&id, codec.DefaultProtocol)
 		go func() {
 			for b := make([]byte, 2048); ; {
-				if _, err := c.Read(b); err != nil {
+				size, err := c.Read(b)
+				if err != nil {
 					return
 				}
-				n.got.Add(1)
+				if err := decoder.Decode(b[:size], new(codec.Packet)); err == nil {
+					n.got.Add(1)
+				}
 			}
 		}()
 		list = append(list, n)

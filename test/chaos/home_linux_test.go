@@ -93,8 +93,8 @@ func (s *sources) only(t *testing.T, what, addr string) {
 	clear(s.asked)
 }
 
-// alone has a node make no requests but those of the test, each of them once. It still makes lookups,
-// which ask whoever has answered: when it starts, four seconds later, and then less often.
+// alone has a node make no requests but those of the test, each of them once. It still makes
+// lookups, which ask whoever has answered: when it starts, four seconds later, and then less often.
 func alone(cfg *discv5.Config) {
 	cfg.DetectAddress, cfg.Resend, cfg.RequestTimeout = -1, 0, patience/4
 	cfg.TableFilter = func(*enr.Record) bool { return false }
