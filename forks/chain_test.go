@@ -163,6 +163,8 @@ func TestNewConsensusRefuses(t *testing.T) {
 	}{
 		"no genesis fork": {func(c *ConsensusConfig) { c.Forks = c.Forks[1:] }, ErrNoGenesis},
 		"no slots":        {func(c *ConsensusConfig) { c.SlotsPerEpoch = 0 }, ErrSchedule},
+		"no duration":     {func(c *ConsensusConfig) { c.SlotDuration = 0 }, ErrSchedule},
+		"a duration < 0":  {func(c *ConsensusConfig) { c.SlotDuration = -time.Second }, ErrSchedule},
 		"fork twice":      {func(c *ConsensusConfig) { c.Forks = append(slices.Clone(c.Forks), c.Forks[1]) }, ErrSchedule},
 		"disorder": {func(c *ConsensusConfig) {
 			c.Forks = append(slices.Clone(c.Forks), ConsensusFork{Name: "capella", Epoch: 4})

@@ -36,10 +36,15 @@ type Event struct {
 // each fork begins, and applies the table filter then and when a grace period ends. It calls
 // report, unless that is nil, after each change. It returns when ctx ends.
 func Follow(ctx context.Context, node Node, chain Chain, report func(Event)) {
-	done := wallClock() // all changes up to here have been made
+	follow(ctx, node, chain, report, wallClock)
+}
+
+// follow is Follow with a clock, which somebody may set.
+func follow(ctx context.Context, node Node, chain Chain, report func(Event), clock func() time.Time) {
+	done := clock() // all changes up to here have been made
 	first := true
 	for {
-		now := wallClock()
+		now := clock()
 		due, planned := chain.NextChange(done)
 		back := now.Before(done) && chain.At(now) != chain.At(done) // somebody has set the clock
 		var failure error

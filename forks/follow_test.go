@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,6 +95,52 @@ func TestFollow(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFollowClockSet: somebody sets the clock of the machine while no fork is near. The record
+// follows within half a minute, forward and back.
+func TestFollowClockSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		config := testChain(t).config
+		config.GenesisTime = uint64(start.Unix()) + uint64((1000 * time.Hour).Seconds())
+		c, err := NewConsensus(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := c.Forks()
+		var set atomic.Int64 // by which the clock is ahead
+		clock := func() time.Time { return wallClock().Add(time.Duration(set.Load())) }
+		n := &fakeNode{start: start}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			follow(ctx, n, c, nil, clock)
+			close(done)
+		}()
+		want := []Digest{list[0].Digest}
+		var at []time.Duration
+		for _, fork := range []int{2, 0, 1, 0} {
+			time.Sleep(100 * time.Second) // no fork begins meanwhile
+			to := start
+			if fork > 0 {
+				to = list[fork].Start.Add(time.Second)
+			}
+			set.Store(int64(to.Sub(time.Now())))
+			want, at = append(want, list[fork].Digest), append(at, time.Since(start))
+		}
+		time.Sleep(time.Minute)
+		cancel()
+		<-done
+		if !slices.Equal(n.digests, want) {
+			t.Fatalf("digests %v, want %v", n.digests, want)
+		}
+		for i, set := range at {
+			if late := n.at[i+1] - set; late < 0 || late > maxFollowWait {
+				t.Errorf("the record has followed the clock after %v", late)
+			}
+		}
+	})
 }
 
 func TestFilter(t *testing.T) {

@@ -66,6 +66,9 @@ func TestParseGenesis(t *testing.T) {
 		"time of genesis that long": {`"timestamp": "0x10"`, `"timestamp": "0x10000000000000000"`},
 		"address that is too short": {`0x0000000000000000000000000000000000000001`, `0x01`},
 		"balance that is no number": {`"balance": "1"`, `"balance": "one"`},
+		"balance below 0":           {`"balance": "1"`, `"balance": "-1"`},
+		"balance of 2^256":          {`"balance": "1"`, `"balance": "0x1` + strings.Repeat("0", 64) + `"`},
+		"number with many zeros":    {`"londonBlock": 5`, `"londonBlock": "0x` + strings.Repeat("0", 78) + `5"`},
 		"long storage value":        {`"balance": "1"`, `"storage": {"0x01": "0x` + strings.Repeat("11", 33) + `"}`},
 		"long mix hash":             {`"gasLimit"`, `"mixHash": "0x` + strings.Repeat("11", 33) + `", "gasLimit"`},
 	} {

@@ -16,6 +16,9 @@ import (
 // status. The settings that it reads on SIGHUP are in force when it takes over, and the service
 // manager sees no second start.
 func TestStandbyReload(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestStandbyServiceManager of cmd/bootnode has a fleet that is away")
+	}
 	t.Parallel()
 	c := natstest.Start(t, 1, "")
 	file := keyFile(t, newKey(t))

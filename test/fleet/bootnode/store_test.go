@@ -115,14 +115,14 @@ func TestRights(t *testing.T) {
 		{"no JetStream", strings.ReplaceAll(users, "RIGHTS", `publish: { deny: "$JS.>" }`), "permissions violation", func(t *testing.T, s *natstest.Server) {
 			s.Configure(t, `publish: { deny: "$JS.>" }`, all)
 		}},
-		{
-			"an account without JetStream",
-			"jetstream { store_dir: \"DIR\", max_file: 1GB }\naccounts { A: { jetstream: enabled, users: [ { user: admin, password: x } ] }, B: { users: [ { user: m, password: y } ] } }\n",
-			"jetstream not enabled", func(t *testing.T, s *natstest.Server) { s.Configure(t, "B: {", "B: { jetstream: enabled,") },
-		},
 	}
 	if !testing.Short() {
 		trials = append(trials,
+			trial{
+				"an account without JetStream",
+				"jetstream { store_dir: \"DIR\", max_file: 1GB }\naccounts { A: { jetstream: enabled, users: [ { user: admin, password: x } ] }, B: { users: [ { user: m, password: y } ] } }\n",
+				"jetstream not enabled", func(t *testing.T, s *natstest.Server) { s.Configure(t, "B: {", "B: { jetstream: enabled,") },
+			},
 			trial{"reads only", strings.ReplaceAll(users, "RIGHTS", `publish: { deny: "$KV.>" }`), "permissions violation", func(t *testing.T, s *natstest.Server) {
 				s.Configure(t, `publish: { deny: "$KV.>" }`, all)
 			}},
@@ -177,11 +177,16 @@ func TestStrangeBuckets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	key := newKey(t)
-	m := newMember(t, "m", c.URLs(), "--fleet-identity", "main", "--nodekey", keyFile(t, key)).start(t)
+	wanted := [][]string{{"nodes", "history 9 instead of 1"}, {"bans", "storage Memory instead of File"}, {"members", "TTL 1h0m0s instead of 1m0s"}}
+	var args []string
+	if !testing.Short() { // the first lease takes its time
+		args = []string{"--fleet-identity", "main"}
+		wanted = append(wanted, []string{"leases", "TTL 1s instead of without end"})
+	}
+	m := newMember(t, "m", c.URLs(), args...).start(t)
 	s := &service{node: patientNode(t), members: []*member{m}}
 	m.joins(t)
-	for _, want := range [][]string{{"nodes", "history 9 instead of 1"}, {"bans", "storage Memory instead of File"}, {"members", "TTL 1h0m0s instead of 1m0s"}, {"leases", "TTL 1s instead of without end"}} {
+	for _, want := range wanted {
 		m.logs(t, "other settings", "discv5-default_"+want[0], want[1])
 	}
 	s.expect(t, "strange buckets", 2*time.Second) // the node of the test enters the table
@@ -220,6 +225,9 @@ func TestStrangeBuckets(t *testing.T) {
 // TestFullDisk: the disk of the only server is full. The bootnode serves, says why the fleet does
 // not work, and works with it once there is space and the server runs.
 func TestFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestFullFleet has a server without room")
+	}
 	t.Parallel()
 	store := filepath.Join(t.TempDir(), "store")
 	if err := os.Mkdir(store, 0o700); err != nil {
