@@ -3,6 +3,7 @@ package xdp
 import (
 	"net/netip"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
@@ -74,6 +75,35 @@ func TestInterfaceReplaced(t *testing.T) {
 	l.makePair(1)
 	awaitState(t, d, "the service", on)
 	served(t, d.conns[0], l.socket(client4, 0), to)
+}
+
+// TestInterfaceExchanged: another interface gets the name between two looks of the device, which
+// then leaves the old one and serves the new one.
+func TestInterfaceExchanged(t *testing.T) {
+	l := newLab(t, 1)
+	g, d := newNode(t, l)
+	served(t, d.conns[0], l.socket(client4, 0), g.Addr())
+	spare, old := nodeEnd+"s", nodeEnd+"o"
+	l.ip("link", "add", spare, "type", "veth", "peer", "name", nodeEnd+"p")
+	t.Cleanup(func() { l.try("link", "del", old) })
+	l.ip("link", "set", nodeEnd+"p", "up")
+	l.ip("link", "set", spare, "up")
+	before := d.acceleration().Changes
+	// The device pauses after it has looked at a change, and looks at the next ones together.
+	l.ip("link", "set", "lo", "alias", "x")
+	time.Sleep(changePause / 3)
+	cmd := exec.Command("ip", "-batch", "-")
+	cmd.Stdin = strings.NewReader("link set dev " + nodeEnd + " name " + old + "\nlink set dev " + spare + " name " + nodeEnd + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Skipf("probed for new names of interfaces that are up: %v %s", err, out)
+	}
+	awaitState(t, d, "the service of the new interface", func(a fastpath.Acceleration) bool { return on(a) && a.Changes >= before+2 })
+	for name, want := range map[string]bool{old: false, nodeEnd: true} {
+		out, err := exec.Command("ip", "link", "show", name).CombinedOutput()
+		if err != nil || strings.Contains(string(out), "xdp/") != want && strings.Contains(string(out), "prog/xdp") != want {
+			t.Errorf("a program on %s: want %v; %v %s", name, want, err, out)
+		}
+	}
 }
 
 // passAll attaches a program that passes everything.
