@@ -126,7 +126,7 @@ func TestFollowClockSet(t *testing.T) {
 			if fork > 0 {
 				to = list[fork].Start.Add(time.Second)
 			}
-			set.Store(int64(to.Sub(time.Now())))
+			set.Store(int64(time.Until(to)))
 			want, at = append(want, list[fork].Digest), append(at, time.Since(start))
 		}
 		time.Sleep(time.Minute)
