@@ -78,7 +78,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.StringVar(&o.arrivals, "arrivals", "uniform", "times between requests of --rate: `HOW` is uniform or poisson")
 	f.IntVarP(&o.window, "window", "w", 0, fmt.Sprintf("closed loop: `N` requests under way. Default: %d, or %d for handshakes", load.DefaultWindow, load.DefaultHandshakeWindow))
 	f.DurationVar(&o.timeout, "timeout", load.DefaultTimeout, "`TIME` after which a request is lost; handshakes get twice as much")
-	f.IntVarP(&o.identities, "identities", "n", load.DefaultIdentities, "`N` nodes with a session each, of about 2.5 KiB")
+	f.IntVarP(&o.identities, "identities", "n", load.DefaultIdentities, "`N` nodes with a session each, of at most 2 KiB")
 	f.IntVar(&o.sockets, "sockets", 0, fmt.Sprintf("`N` ports to send from. Default: %d, one for each source at least", load.DefaultSockets))
 	f.IntVar(&o.sources, "sources", 0, "`N` addresses of 127.0.0.0/8 to send from, as somebody would who forges addresses")
 	f.StringArrayVar(&o.source, "source", nil, "`IP` address of this machine to send from; repeatable")
