@@ -69,3 +69,25 @@ func ExampleFilter() {
 	}
 	// Output: another node than node 1: true
 }
+
+func ExampleWithPaths() {
+	nodes := network(6)
+	defer closeAll(nodes)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+
+	// Two disjoint paths: a hostile node can mislead only one of them.
+	found, err := nodes[0].Lookup(ctx, nodes[3].ID(), discv5.WithPaths(2), discv5.WithResults(4))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("at most 4 results:", len(found) <= 4, "the closest first:", found[0].ID() == nodes[3].ID())
+	// Output: at most 4 results: true the closest first: true
+}
+
+func ExampleTopicOf() {
+	t := discv5.TopicOf("example.org/chess")
+	same, err := discv5.ParseTopic(t.String()) // 64 hexadecimal digits
+	fmt.Println(same == t, err)
+	// Output: true <nil>
+}

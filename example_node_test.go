@@ -138,6 +138,24 @@ func ExampleNode_SetBootnodes() {
 	// Output: the bootnode: true answered: true error: <nil>
 }
 
+func ExampleNode_AddStaticNode() {
+	node, peer := start(nil), start(nil)
+	defer node.Close()
+	defer peer.Close()
+	events := node.Subscribe(16, discv5.EventSession)
+	defer events.Close()
+	if err := node.AddStaticNode(discv5.ContactOf(peer.LocalRecord())); err != nil {
+		log.Fatal(err)
+	}
+	e := <-events.C // the node makes contact, and again whenever it is lost
+	s, err := node.SessionOf(peer.ID())
+	fmt.Println("session with the peer:", e.ID == peer.ID(), s.Addr == peer.Addrs()[0], err)
+	fmt.Println("removed:", node.RemoveStaticNode(peer.ID()))
+	// Output:
+	// session with the peer: true true <nil>
+	// removed: true
+}
+
 func ExampleNode_Restrict() {
 	a, b := start(nil), start(nil)
 	defer a.Close()

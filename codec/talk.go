@@ -13,11 +13,12 @@ type TalkRequest struct {
 // type byte, list header (3), request ID (9) and two string headers (3 each).
 const talkOverhead = 1 + 3 + 1 + MaxRequestID + 3 + 3
 
-// MaxTalkRequest is the largest total size of protocol and payload that fits into any message
-// packet. A handshake packet has less room, so a large request must follow it in its own packet.
+// MaxTalkRequest is the largest total size, in bytes, of protocol and payload that fits into any
+// message packet. A handshake packet has less room, so a large request must follow it in its own
+// packet.
 const MaxTalkRequest = MaxMessageSize - talkOverhead
 
-// MaxTalkResponse is the largest payload that fits into any TALKRESP packet.
+// MaxTalkResponse is the largest payload, in bytes, that fits into any TALKRESP packet.
 const MaxTalkResponse = MaxMessageSize - talkOverhead + 3
 
 // Append appends the message with its type byte.

@@ -43,7 +43,7 @@ const (
 	MaxDatagram = 65527
 )
 
-// ErrClosed is what calls on a closed Conn return. It is net.ErrClosed.
+// ErrClosed is the error of calls on a closed Conn. It is net.ErrClosed.
 var ErrClosed = net.ErrClosed
 
 // RangeError says which number of a configuration is out of range, what it is, and what the range
