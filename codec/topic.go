@@ -5,8 +5,8 @@ import "github.com/fastdisc/discv5/internal/rlp"
 // TopicSize is the size of a topic, also called service identifier, in bytes.
 const TopicSize = 32
 
-// MaxTicketSize is the largest accepted ticket in a REGCONFIRMATION, in bytes. An advertiser sends a
-// ticket back, and REGTOPIC with a record and distances must fit into a packet.
+// MaxTicketSize is the largest accepted ticket in a REGCONFIRMATION, in bytes. An advertiser sends
+// a ticket back, and REGTOPIC with a record and distances must fit into a packet.
 const MaxTicketSize = 256
 
 // MaxTopicDistances is the number of distances that fit into every REGTOPIC. Decode accepts more.

@@ -17,8 +17,8 @@ const MaxNodes = store.MaxNodes
 var (
 	// ErrLocked means that another process uses the file.
 	ErrLocked = store.ErrLocked
-	// ErrDamaged means that the file is damaged or is not such a database. MoveAside makes room for an
-	// empty one.
+	// ErrDamaged means that the file is damaged or is not such a database. MoveAside makes room for
+	// an empty one.
 	ErrDamaged = store.ErrDamaged
 	// ErrVersion means that a later version of this package has written the file.
 	ErrVersion = store.ErrVersion

@@ -142,7 +142,7 @@ func flagSet(o *options) *pflag.FlagSet {
 	f.IntVar(&o.sockets, "sockets", 0, "`N` sockets for each address. Default: one for each CPU")
 	f.BoolVar(&o.noGSO, "no-gso", false, "send without UDP_SEGMENT, for network cards that corrupt such packets, and receive without UDP_GRO")
 	o.filter.addFlags(f)
-	f.StringArrayVar(&o.xdpIn, "xdp", nil, "network `IFACE` to receive from with AF_XDP, past the firewall; IFACE=native does without zero-copy, IFACE=generic works with every driver; repeatable")
+	f.StringArrayVar(&o.xdpIn, "xdp", nil, "network `IFACE` to receive from with AF_XDP, past the firewall; IFACE=native leaves out zero-copy, IFACE=generic works with every driver; repeatable")
 	o.fleet.addFlags(f)
 	f.DurationVar(&o.save, "save-interval", defaultSaveInterval, "`TIME` between saves of the known nodes")
 	f.StringVar(&o.config, "config", "", "`FILE` in TOML with settings; its keys are the names of these flags")

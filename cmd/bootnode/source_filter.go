@@ -33,8 +33,8 @@ var filterFlags = []string{"filter", "filter-interface", "filter-prefix-rate", "
 func (o *filterOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.mode, filterFlags[0], filter.None.String(), "drop junk of unknown sources in the kernel, at `PLACE`: xdp, tc, socket, auto (the first of these that works) or none")
 	f.StringArrayVar(&o.interfaces, filterFlags[1], nil, "`NAMES` of network interfaces for xdp and tc, separated by commas. Default: those with an address of this node")
-	f.StringVar(&o.prefixRate, filterFlags[2], rateText(filter.DefaultPrefixRate()), "let `RATE[,BURST]` datagrams a second through of unknown sources of one /24 or IPv6 /64")
-	f.StringVar(&o.totalRate, filterFlags[3], rateText(filter.DefaultTotalRate()), "let `RATE[,BURST]` datagrams a second through of all unknown sources")
+	f.StringVar(&o.prefixRate, filterFlags[2], rateText(filter.DefaultPrefixRate()), "accept `RATE[,BURST]` datagrams a second from unknown sources of one /24 or IPv6 /64")
+	f.StringVar(&o.totalRate, filterFlags[3], rateText(filter.DefaultTotalRate()), "accept `RATE[,BURST]` datagrams a second from all unknown sources")
 }
 
 // rateText is the form of a rate that parseRate reads.

@@ -19,8 +19,8 @@ var (
 	// ErrInterface: there is no such network interface, or it is of a kind that the package does
 	// not support.
 	ErrInterface = errors.New("xdp: unusable network interface")
-	// ErrOptions: Options.Frames is out of range or not a power of two. The error for the range is a
-	// *fastpath.RangeError.
+	// ErrOptions: Options.Frames is out of range or not a power of two. The error for the range is
+	// a *fastpath.RangeError.
 	ErrOptions = errors.New("xdp: invalid options")
 	// ErrUnsupported: the operating system has no AF_XDP.
 	ErrUnsupported = errors.New("xdp: AF_XDP needs Linux")
