@@ -30,6 +30,10 @@ type gcmKey struct {
 // ownGCM reports whether gcmKey is used. It is set when the program starts.
 var ownGCM = accelerated && hasGCM()
 
+// wide reports whether messages that are not short take the instructions that work on four blocks
+// at a time. It is set when the program starts.
+var wide = ownGCM && hasWide()
+
 // expand expands key. Precondition: ownGCM.
 func (k *gcmKey) expand(key *[KeySize]byte) {
 	expandKey(&k.rk, key)
@@ -146,6 +150,30 @@ func (k *gcmKey) crypt(dst, src []byte, s *stream, nonce *[NonceSize]byte) {
 	xorKeyStream(dst[n:], &k.rk, &iv, maxStream/16+1)
 }
 
+// tagWide writes the tag of ciphertext and ad to t. Precondition: wide.
+func (k *gcmKey) tagWide(t *[TagSize]byte, nonce *[NonceSize]byte, ciphertext, ad []byte) {
+	// An empty slice has no first byte; tagWide does not read that of t.
+	text, data := &t[0], &t[0]
+	if len(ciphertext) > 0 {
+		text = &ciphertext[0]
+	}
+	if len(ad) > 0 {
+		data = &ad[0]
+	}
+	tagWide(t, k, nonce, data, len(ad), text, len(ciphertext))
+}
+
+// cryptWide is crypt, which it does not need the start of the key stream for. Precondition: wide.
+func (k *gcmKey) cryptWide(dst, src []byte, nonce *[NonceSize]byte) {
+	if len(src) == 0 {
+		return
+	}
+	if &dst[0] != &src[0] {
+		copy(dst, src)
+	}
+	cryptWide(&dst[0], len(src), k, nonce)
+}
+
 // seal implements Cipher.Seal. dst has room for the message and its tag.
 func (k *gcmKey) seal(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) {
 	n := len(plaintext)
@@ -156,7 +184,20 @@ func (k *gcmKey) seal(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) 
 		sealShort(k, &dst[0], n, nonce, &ad[0], len(ad))
 		return
 	}
+	if wide {
+		k.sealWide(dst, nonce, plaintext, ad)
+		return
+	}
 	k.sealAny(dst, nonce, plaintext, ad)
+}
+
+// sealWide is seal for any length and overlap. Precondition: wide.
+func (k *gcmKey) sealWide(dst []byte, nonce *[NonceSize]byte, plaintext, ad []byte) {
+	checkOverlap(dst, plaintext, ad)
+	iv := *nonce // the output may overwrite the caller's
+	n := len(plaintext)
+	k.cryptWide(dst[:n], plaintext, &iv)
+	k.tagWide((*[TagSize]byte)(dst[n:]), &iv, dst[:n], ad)
 }
 
 // sealAny is seal for any length and overlap.
@@ -211,7 +252,27 @@ func (k *gcmKey) open(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []byte)
 		}
 		return openShort(k, &dst[0], n, nonce, &ad[0], len(ad))
 	}
+	if wide {
+		return k.openWide(dst, nonce, ciphertext, ad)
+	}
 	return k.openAny(dst, nonce, ciphertext, ad)
+}
+
+// openWide is open for any length and overlap. Precondition: wide.
+func (k *gcmKey) openWide(dst []byte, nonce *[NonceSize]byte, ciphertext, ad []byte) bool {
+	iv := *nonce // the output may overwrite the caller's
+	n := len(ciphertext) - TagSize
+	text, tag := ciphertext[:n], (*[TagSize]byte)(ciphertext[n:])
+	checkOverlap(dst[:n], ciphertext, ad)
+	var t [TagSize]byte
+	k.tagWide(&t, &iv, text, ad)
+	// Both halves are compared, whatever the first one says.
+	if (binary.LittleEndian.Uint64(t[:])^binary.LittleEndian.Uint64(tag[:]))|
+		(binary.LittleEndian.Uint64(t[8:])^binary.LittleEndian.Uint64(tag[8:])) != 0 {
+		return false
+	}
+	k.cryptWide(dst[:n], text, &iv)
+	return true
 }
 
 // openAny is open for any length and overlap.

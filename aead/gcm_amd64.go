@@ -8,6 +8,25 @@ import "golang.org/x/sys/cpu"
 // PCLMULQDQ.
 func hasGCM() bool { return hasAES() && cpu.X86.HasPCLMULQDQ }
 
+// hasWide reports whether the processor has the instructions of wide_amd64.s, which encrypt and
+// multiply four blocks at a time.
+func hasWide() bool {
+	c := &cpu.X86
+	return hasGCM() && c.HasBMI2 && c.HasAVX512F && c.HasAVX512BW && c.HasAVX512VL && c.HasAVX512DQ &&
+		c.HasAVX512VPCLMULQDQ && c.HasAVX512VAES
+}
+
+// tagWide writes the tag of a message to y. It reads nothing through a pointer whose length is 0.
+// Precondition: hasWide().
+//
+//go:noescape
+func tagWide(y *[16]byte, k *gcmKey, nonce *[12]byte, ad *byte, adLen int, text *byte, textLen int)
+
+// cryptWide encrypts or decrypts the n bytes at b in place. Preconditions: hasWide(), n >= 0.
+//
+//go:noescape
+func cryptWide(b *byte, n int, k *gcmKey, nonce *[12]byte)
+
 // ghashCLMUL adds blocks of 16 bytes at b to the hash y. powers is that of gcmKey. Preconditions:
 // hasGCM(), blocks >= 0.
 //

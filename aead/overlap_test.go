@@ -12,7 +12,11 @@ import (
 func TestS50Overlap(t *testing.T) {
 	for name, make := range implementations {
 		for _, n := range []int{1, 16, 20, 48, 49, 112, 113, 128, 240, 241, 600, 1200} {
-			t.Run(fmt.Sprintf("%s/%d bytes", name, n), func(t *testing.T) { testOverlap(t, make(&[KeySize]byte{5}), n) })
+			t.Run(fmt.Sprintf("%s/%d bytes", name, n), func(t *testing.T) {
+				for range widths {
+					testOverlap(t, make(&[KeySize]byte{5}), n)
+				}
+			})
 		}
 	}
 }
