@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 // The tests of this file are named after the attacks of docs/TOPICS.md.
@@ -71,7 +72,7 @@ func TestT04ForeignAddress(t *testing.T) {
 			if v.Result != tt.want {
 				t.Fatalf("%v, want %v", v.Result, tt.want)
 			}
-			roots := r.cache.tree.root[0].count + r.cache.tree.root[1].count
+			roots := r.cache.tree.total(netaddr.IPv4) + r.cache.tree.total(netaddr.IPv6)
 			if s := r.Stats(); !v.Result.Placed() && (s.Ads != 0 || roots != 0 || v.Result.Answered() || len(v.Ticket) > 0) {
 				t.Errorf("refused, with %d ads, %d addresses and a ticket of %d bytes", s.Ads, roots, len(v.Ticket))
 			}

@@ -18,16 +18,18 @@ const boundWays = 4
 // The table is set-associative and does not grow. When a set is full, the bound that has least time
 // left is evicted.
 type bounds struct {
-	sets [][boundWays]bound // nil until the first bound
-	n    int                // sets
+	sets []boundSet // nil until the first bound
+	n    int        // sets
 	seed uint64
 
 	evicted uint64 // bounds with time left that had to go, or had no place
 }
 
-type bound struct {
-	key   uint64        // hash of family, depth and prefix; collisions are too rare to matter
-	until time.Duration // 0: empty
+// boundSet is a set of bounds. The hash of family, depth and prefix selects the set, and the lower
+// half of it tells the bounds of a set apart: collisions are too rare to matter.
+type boundSet struct {
+	until [boundWays]time.Duration // 0: empty
+	hash  [boundWays]uint32
 }
 
 func newBounds(capacity int, seed uint64) bounds {
@@ -42,7 +44,7 @@ func (b *bounds) key(k ipKey, depth uint8) uint64 {
 	return xxh3.HashSeed(buf[:], b.seed)
 }
 
-func (b *bounds) set(key uint64) *[boundWays]bound {
+func (b *bounds) set(key uint64) *boundSet {
 	hi, _ := bits.Mul64(key, uint64(b.n))
 	return &b.sets[hi]
 }
@@ -52,9 +54,10 @@ func (b *bounds) find(key uint64) time.Duration {
 	if b.sets == nil {
 		return 0
 	}
-	for _, e := range b.set(key) {
-		if e.key == key {
-			return e.until
+	set := b.set(key)
+	for i, h := range set.hash {
+		if h == uint32(key) {
+			return set.until[i]
 		}
 	}
 	return 0
@@ -63,24 +66,24 @@ func (b *bounds) find(key uint64) time.Duration {
 // put stores a bound, unless its set is full of bounds with more time left.
 func (b *bounds) put(now time.Duration, key uint64, until time.Duration) {
 	if b.sets == nil {
-		b.sets = make([][boundWays]bound, b.n)
+		b.sets = make([]boundSet, b.n)
 	}
 	set := b.set(key)
 	least := 0
-	for i := range set {
-		if set[i].key == key {
+	for i := range set.hash {
+		if set.hash[i] == uint32(key) {
 			least = i
 			break
 		}
-		if set[i].until < set[least].until {
+		if set.until[i] < set.until[least] {
 			least = i
 		}
 	}
-	if set[least].key != key && set[least].until > now {
+	if set.hash[least] != uint32(key) && set.until[least] > now {
 		b.evicted++
-		if set[least].until > until {
+		if set.until[least] > until {
 			return
 		}
 	}
-	set[least] = bound{key, until}
+	set.hash[least], set.until[least] = uint32(key), until
 }

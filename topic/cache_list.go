@@ -17,7 +17,6 @@ type newAd struct {
 	counted bool
 	expires time.Duration
 
-	hash  uint64 // of advertiser and topic
 	old   uint32 // slot of an expired ad of the same advertiser and topic, none without one
 	group uint32 // number of the topic, none if the cache has none
 }
@@ -38,13 +37,13 @@ func (c *cache) insert(a *newAd) {
 		c.topics.at(g).slots++
 	}
 	s := c.slots.at(n)
-	s.id, s.topic, s.expires = *a.id, g, a.expires
-	s.prefix, s.family, s.class, s.counted = a.key.bits, a.key.family, a.class, a.counted
-	s.setRecord(a.record)
+	s.id, s.expires = *a.id, a.expires
+	s.pack(g, a)
+	c.records.at(n).set(a.record)
 	c.link(n)
-	c.byOwner.insert(n, a.hash, c.ownerHash)
+	c.byOwner.insert(n, c.hashOwner(a.id, g), c.ownerHash)
 	c.enter(n)
-	if s.counted {
+	if s.counted() {
 		c.tree.add(s.key())
 	}
 	c.ads++
@@ -54,6 +53,7 @@ func (c *cache) insert(a *newAd) {
 func (c *cache) takeSlot() uint32 {
 	if c.freeSlot == none {
 		if n, ok := c.slots.next(); ok {
+			_, _ = c.records.next() // its record has the same number
 			return n
 		}
 		c.release(c.oldest)
@@ -67,7 +67,7 @@ func (c *cache) takeSlot() uint32 {
 func (c *cache) takeTopic(topic *Topic) uint32 {
 	n := c.freeTopic
 	if n != none {
-		c.freeTopic = c.topics.at(n).next
+		c.freeTopic = c.topics.at(n).slots
 	} else {
 		n, _ = c.topics.next()
 	}
@@ -112,32 +112,34 @@ func (c *cache) unlink(n uint32) {
 // behind that makes room: its first ad becomes its last.
 func (c *cache) enter(n uint32) {
 	s := c.slots.at(n)
-	g := c.topics.at(s.topic)
+	topic, own := s.topic(), int(s.class())
+	g := c.topics.at(topic)
 	if g.size() == 0 {
 		c.groups++
 		g.bound = 0
 	}
 	place := g.size()
 	s.place = place
-	c.byPlace.insert(n, c.hashPlace(s.topic, place), c.placeHash)
-	for class := numClasses - 1; class > int(s.class); class-- {
+	c.byPlace.insert(n, c.hashPlace(topic, place), c.placeHash)
+	for class := numClasses - 1; class > own; class-- {
 		first := g.upTo[class-1]
-		c.swap(s.topic, place, first)
+		c.swap(topic, place, first)
 		place = first
 		g.upTo[class]++
 	}
-	g.upTo[s.class]++
+	g.upTo[own]++
 }
 
 // leave takes an ad's place from it.
 func (c *cache) leave(n uint32) {
 	s := c.slots.at(n)
-	g := c.topics.at(s.topic)
-	for class := int(s.class); class < numClasses; class++ {
+	topic := s.topic()
+	g := c.topics.at(topic)
+	for class := int(s.class()); class < numClasses; class++ {
 		g.upTo[class]--
-		c.swap(s.topic, s.place, g.upTo[class])
+		c.swap(topic, s.place, g.upTo[class])
 	}
-	c.byPlace.delete(n, c.placeHash(n), c.placeHash)
+	c.byPlace.delete(c.byPlace.find(n, c.placeHash(n)), c.placeHash)
 	s.place = none
 	if g.size() == 0 {
 		c.groups--
@@ -148,7 +150,7 @@ func (c *cache) leave(n uint32) {
 func (c *cache) retire(n uint32) {
 	s := c.slots.at(n)
 	c.leave(n)
-	if s.counted {
+	if s.counted() {
 		c.tree.remove(s.key())
 	}
 	c.ads--
@@ -161,12 +163,13 @@ func (c *cache) release(n uint32) {
 		c.retire(n)
 	}
 	c.unlink(n)
-	c.byOwner.delete(n, c.ownerHash(n), c.ownerHash)
+	c.byOwner.delete(c.byOwner.find(n, c.ownerHash(n)), c.ownerHash)
+	topic := s.topic()
 	s.older, c.freeSlot = c.freeSlot, n
-	g := c.topics.at(s.topic)
+	g := c.topics.at(topic)
 	if g.slots--; g.slots == 0 {
-		c.byTopic.delete(s.topic, c.hashTopic(&g.topic), c.topicHash)
-		g.next, c.freeTopic = c.freeTopic, s.topic
+		c.byTopic.delete(c.byTopic.find(topic, c.hashTopic(&g.topic)), c.topicHash)
+		g.slots, c.freeTopic = c.freeTopic, topic
 	}
 }
 

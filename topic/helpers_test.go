@@ -99,9 +99,9 @@ func force(r *Registrar, now time.Duration, q *Request) {
 	defer r.mu.Unlock()
 	now = r.advance(now)
 	a := q.Source.Addr()
-	hash := r.cache.hashOwner(&q.ID, &q.Topic)
+	group := r.cache.findTopic(&q.Topic)
 	r.cache.insert(&newAd{
-		hash: hash, old: r.cache.findHash(hash, &q.ID, &q.Topic), group: r.cache.findTopic(&q.Topic),
+		old: r.cache.find(&q.ID, group), group: group,
 		id: &q.ID, topic: &q.Topic, record: q.Record, key: keyOf(a), class: classOf(q.Record),
 		counted: true, expires: now + r.cfg.Lifetime,
 	})
@@ -116,4 +116,15 @@ func (t *Table) all() (list []*entry) {
 		list = append(list, t.buckets[i]...)
 	}
 	return list
+}
+
+// classOf returns the class of a record: the most restricted of its addresses.
+func classOf(r *enr.Record) (class netaddr.Class) {
+	if a, ok := r.IP4(); ok {
+		class = netaddr.ClassOf(a)
+	}
+	if a, ok := r.IP6(); ok {
+		class = max(class, netaddr.ClassOf(a))
+	}
+	return class
 }

@@ -33,16 +33,41 @@ func keyOf(addr netip.Addr) ipKey {
 	return ipKey{binary.BigEndian.Uint64(a[:8]), netaddr.IPv6}
 }
 
-// ipTree counts addresses by prefix (discv5-theory.md, IP Similarity Tree). It is compressed: a
-// vertex stands for all prefixes between its parent and itself, which have the same count. A tree
-// of n different addresses has at most 2n-1 vertices and the root.
+// ipTree counts addresses by prefix (discv5-theory.md, IP Similarity Tree). The first levels are
+// arrays: in a full cache most of their prefixes have addresses, and their counters can be read
+// without waiting for one another. The levels below are compressed: a vertex stands for all
+// prefixes between its parent and itself, which have the same count. A tree of n different
+// addresses has at most 2n-1 vertices.
 type ipTree struct {
 	vertices slab[vertex]
 	free     uint32 // head of the list of free vertices, linked by child[0]
-	root     [netaddr.NumFamilies]vertex
+	top      [netaddr.NumFamilies]treeTop
+	last     walk
 }
 
-// vertex is a prefix at which the tree branches or ends.
+// walk is the way of an address down the tree. The registrar often
+// adds an address after it has asked for its score. It need not walk again, which would wait for
+// the memory of each vertex.
+type walk struct {
+	known bool // the way is that of key, and the tree has not changed
+	key   ipKey
+	path  [levels6]uint32 // vertices whose whole prefix is one of the address
+	n     int             // of them
+	// behind the last of them: to the vertex with the rest of depth, or to none
+	link  *uint32
+	depth uint8 // length of the longest prefix of the address that the tree holds
+}
+
+// treeTop is the first levels of the tree of a family.
+type treeTop struct {
+	levels uint8
+	// counts has the counter of the prefix p of i bits at 1<<i + p. That of all addresses is
+	// counts[1].
+	counts []uint32
+	links  []uint32 // for each prefix of that many levels, the vertex below
+}
+
+// vertex is a prefix below the top at which the tree branches or ends.
 type vertex struct {
 	prefix uint64 // the first depth bits; the others are zero
 	child  [2]uint32
@@ -53,12 +78,45 @@ type vertex struct {
 // none is the number of no vertex and of no slot.
 const none = ^uint32(0)
 
+// newIPTree returns a tree for that many addresses. The top of the tree for IPv4 has one link for
+// every one or two of them. Addresses of IPv6 lie too close together for that: most of its top
+// would remain empty.
 func newIPTree(capacity int) ipTree {
 	t := ipTree{vertices: newSlab[vertex](2 * capacity), free: none}
-	for f := range t.root {
-		t.root[f].child = [2]uint32{none, none}
+	t.top[netaddr.IPv4] = newTreeTop(min(bits.Len(uint(capacity))-1, maxTop))
+	t.top[netaddr.IPv6] = newTreeTop(0)
+	return t
+}
+
+// maxTop is the number of levels in the largest top.
+const maxTop = 15
+
+func newTreeTop(levels int) treeTop {
+	t := treeTop{levels: uint8(levels), counts: make([]uint32, 2<<levels), links: make([]uint32, 1<<levels)}
+	for i := range t.links {
+		t.links[i] = none
 	}
 	return t
+}
+
+// total returns the number of addresses of a family.
+func (t *ipTree) total(f netaddr.Family) uint32 { return t.top[f].counts[1] }
+
+// place returns where the counter of the longest prefix of an address is, and the link to the
+// vertex below. The counter of a prefix that is one bit shorter is at half of that.
+func (t *treeTop) place(address uint64) (counter int, link *uint32) {
+	prefix := int(address >> 1 >> (63 - t.levels)) // by 64 at most
+	return len(t.links) + prefix, &t.links[prefix]
+}
+
+// count adds n to the counters of the prefixes of an address, and returns the link to the vertex
+// below.
+func (t *treeTop) count(address uint64, n uint32) *uint32 {
+	i, link := t.place(address)
+	for ; i > 0; i >>= 1 {
+		t.counts[i] += n
+	}
+	return link
 }
 
 // common returns how many leading bits a and b share, at most limit.
@@ -69,8 +127,8 @@ func common(a, b uint64, limit uint8) uint8 {
 // cut returns the first n bits of b.
 func cut(b uint64, n uint8) uint64 { return b &^ (^uint64(0) >> n) }
 
-// bit returns bit i of b, counted from the highest.
-func bit(b uint64, i uint8) int { return int(b >> (63 - i) & 1) }
+// bit returns bit i of b, counted from the highest. i is less than 64.
+func bit(b uint64, i uint8) int { return int(b << (i % 64) >> 63) }
 
 // match is what a walk down the tree finds out about an address.
 type match struct {
@@ -82,85 +140,107 @@ type match struct {
 // score walks along the address. A prefix of i bits with n addresses scores a point if n > N/2^i,
 // where N is the number of addresses in the tree: that is what a balanced tree would have.
 func (t *ipTree) score(k ipKey) match {
-	m := match{levels: levels[k.family]}
-	v := &t.root[k.family]
-	total := v.count
-	for m.depth < m.levels {
-		n := v.child[bit(k.bits, m.depth)]
-		if n == none {
-			return m
-		}
-		v = t.vertices.at(n)
-		shared := common(k.bits, v.prefix, v.depth)
+	top := &t.top[k.family]
+	total := top.counts[1]
+	// of type int, as all that decides here: the compiler needs no branches then
+	points, depth := 0, 0
+	i, link := top.place(k.bits)
+	for level := int(top.levels); level > 0; level-- {
+		n := top.counts[i]
+		points += exceeds(n, total, level)
+		depth += exceeds(n, 0, 0) // a prefix has addresses if a longer one has
+		i >>= 1
+	}
+	w := &t.last
+	full, steps := int(levels[k.family]), 0
+	for *link != none {
+		v := t.vertices.at(*link)
+		all := int(v.depth)
+		shared := min(bits.LeadingZeros64(k.bits^v.prefix), all)
 		// All prefixes from here to shared have v.count addresses. The condition holds from a
 		// level on.
-		from := max(threshold(v.count, total), m.depth+1)
-		if from <= shared {
-			m.points += shared - from + 1
+		from := max(threshold(v.count, total), depth+1)
+		points += max(shared+1-from, 0)
+		depth = shared
+		if shared < all {
+			break
 		}
-		m.depth = shared
-		if shared < v.depth {
-			return m
+		w.path[steps%len(w.path)] = *link
+		steps++
+		if all == full {
+			break
 		}
+		link = &v.child[bit(k.bits, v.depth)] // does not wait for shared
 	}
-	return m
+	w.key, w.known, w.n, w.link, w.depth = k, true, steps, link, uint8(depth)
+	return match{uint8(points), uint8(full), uint8(depth)}
+}
+
+// exceeds returns 1 if n<<i > total, and otherwise 0. It has no branch: whether a prefix scores is
+// as good as random. n and total are numbers of addresses.
+func exceeds(n, total uint32, i int) int {
+	return int((uint64(total) - uint64(n)<<(uint(i)%64)) >> 63)
 }
 
 // threshold returns the smallest i with n<<i > total. n is between 1 and total.
-func threshold(n, total uint32) uint8 {
+func threshold(n, total uint32) int {
 	i := bits.Len32(total) - bits.Len32(n)
-	if uint64(n)<<i > uint64(total) {
-		return uint8(i)
-	}
-	return uint8(i + 1)
+	return i + 1 - exceeds(n, total, i)
 }
 
 // add counts an address. The caller adds at most as many as the tree has capacity for.
 func (t *ipTree) add(k ipKey) {
-	full := levels[k.family]
-	v := &t.root[k.family]
-	v.count++
-	for v.depth < full {
-		link := &v.child[bit(k.bits, v.depth)]
-		if *link == none {
-			*link = t.take(vertex{k.bits, [2]uint32{none, none}, 1, full})
-			return
-		}
-		below := t.vertices.at(*link)
-		shared := common(k.bits, below.prefix, below.depth)
-		if shared < below.depth {
-			fork := vertex{cut(k.bits, shared), [2]uint32{none, none}, below.count, shared}
-			fork.child[bit(below.prefix, shared)] = *link
-			*link = t.take(fork)
-			below = t.vertices.at(*link)
-		}
-		below.count++
-		v = below
+	w := &t.last
+	if !w.known || w.key != k {
+		t.score(k)
 	}
+	w.known = false
+	t.top[k.family].count(k.bits, 1)
+	for _, n := range w.path[:w.n] {
+		t.vertices.at(n).count++
+	}
+	full := levels[k.family]
+	if w.depth == full {
+		return
+	}
+	leaf := t.take(vertex{k.bits, [2]uint32{none, none}, 1, full})
+	below := *w.link
+	if below == none {
+		*w.link = leaf
+		return
+	}
+	v := t.vertices.at(below)
+	fork := vertex{prefix: cut(k.bits, w.depth), count: v.count + 1, depth: w.depth}
+	side := bit(k.bits, w.depth)
+	fork.child[side], fork.child[1-side] = leaf, below
+	*w.link = t.take(fork)
 }
 
 // remove takes back one add of the address.
 func (t *ipTree) remove(k ipKey) {
 	full := levels[k.family]
-	v := &t.root[k.family]
-	v.count--
-	var above *uint32 // the link to v, nil for the root
-	for v.depth < full {
-		link := &v.child[bit(k.bits, v.depth)]
-		below := t.vertices.at(*link)
-		below.count--
-		if below.count == 0 {
-			t.give(*link)
-			*link = none
-			// v has one child left: v's prefix is no place where the tree branches
-			if above != nil {
-				gone := *above
-				*above = v.child[1-bit(k.bits, v.depth)]
-				t.give(gone)
-			}
+	t.last.known = false
+	link := t.top[k.family].count(k.bits, ^uint32(0))
+	var above *uint32 // the link to the vertex that has link, nil for the top
+	for {
+		v := t.vertices.at(*link)
+		v.count--
+		if v.count == 0 {
+			break
+		}
+		if v.depth == full {
 			return
 		}
-		above, v = link, below
+		above, link = link, &v.child[bit(k.bits, v.depth)]
+	}
+	t.give(*link)
+	*link = none
+	if above != nil {
+		// The vertex above has one child left: its prefix is no place where the tree branches.
+		gone := *above
+		v := t.vertices.at(gone)
+		*above = v.child[1-bit(k.bits, v.depth)]
+		t.give(gone)
 	}
 }
 

@@ -20,8 +20,8 @@ func checkCache(t testing.TB, c *cache) {
 			t.Fatal("the list is broken")
 		}
 		before = n
-		g := c.topics.at(s.topic)
-		if c.find(&s.id, &g.topic) != n {
+		g := c.topics.at(s.topic())
+		if c.find(&s.id, c.findTopic(&g.topic)) != n {
 			t.Fatal("a slot is not found by its owner")
 		}
 		if !s.live() {
@@ -34,14 +34,14 @@ func checkCache(t testing.TB, c *cache) {
 			t.Fatal("live is not the oldest live ad")
 		}
 		live++
-		if s.place >= g.size() || c.at(s.topic, s.place) != s {
+		if at, _ := c.at(s.topic(), s.place); s.place >= g.size() || at != n {
 			t.Fatal("an ad is not at its place")
 		}
 		low := uint32(0)
-		if s.class > 0 {
-			low = g.upTo[s.class-1]
+		if s.class() > 0 {
+			low = g.upTo[s.class()-1]
 		}
-		if s.place < low || s.place >= g.upTo[s.class] {
+		if s.place < low || s.place >= g.upTo[s.class()] {
 			t.Fatal("an ad is among those of another class")
 		}
 	}
@@ -49,30 +49,45 @@ func checkCache(t testing.TB, c *cache) {
 		t.Fatalf("%d ads, %d slots; counted %d, %d, %d", live, slots, c.ads, c.byPlace.len, c.byOwner.len)
 	}
 	vertices := 0
-	for f := range c.tree.root {
-		var sum func(v *vertex) uint32
-		sum = func(v *vertex) uint32 {
-			n, children := uint32(0), 0
-			for _, k := range v.child {
-				if k != none {
-					b := c.tree.vertices.at(k)
-					if b.depth <= v.depth || common(b.prefix, v.prefix, v.depth) != v.depth {
-						t.Fatal("a vertex is below one that is no prefix of it")
-					}
-					n += sum(b)
-					children++
-					vertices++
-				}
+	for f := range c.tree.top {
+		// sum counts the addresses below the link to a vertex, whose prefix begins with the first
+		// depth bits of prefix.
+		var sum func(link uint32, prefix uint64, depth uint8) uint32
+		sum = func(link uint32, prefix uint64, depth uint8) uint32 {
+			if link == none {
+				return 0
+			}
+			vertices++
+			v := c.tree.vertices.at(link)
+			if v.depth < depth || common(v.prefix, prefix, depth) != depth || v.prefix != cut(v.prefix, v.depth) {
+				t.Fatal("a vertex is below a prefix that is not its own")
 			}
 			if v.depth == levels[f] {
 				return v.count
 			}
-			if v != &c.tree.root[f] && children != 2 || n != v.count {
-				t.Fatalf("a vertex has %d children with %d addresses, and counts %d", children, n, v.count)
+			n := uint32(0)
+			for i, k := range v.child {
+				if k == none {
+					t.Fatal("a vertex at which the tree does not branch")
+				}
+				n += sum(k, v.prefix|uint64(i)<<(63-v.depth), v.depth+1)
+			}
+			if n != v.count {
+				t.Fatalf("a vertex counts %d addresses, and has %d below", v.count, n)
 			}
 			return n
 		}
-		sum(&c.tree.root[f])
+		top := &c.tree.top[f]
+		for i, link := range top.links {
+			if n := sum(link, uint64(i)<<(64-top.levels), top.levels); n != top.counts[len(top.links)+i] {
+				t.Fatalf("a prefix counts %d addresses, and has %d below", top.counts[len(top.links)+i], n)
+			}
+		}
+		for i := 1; i < len(top.links); i++ {
+			if top.counts[i] != top.counts[2*i]+top.counts[2*i+1] {
+				t.Fatal("a counter is not the sum of those below")
+			}
+		}
 	}
 	for n := c.tree.free; n != none; n = c.tree.vertices.at(n).child[0] {
 		vertices++
@@ -162,8 +177,8 @@ func TestTreeAgainstDefinition(t *testing.T) {
 				t.Fatalf("%v among %d: %d points, depth %d; want %d, %d", a, len(m.ads), got.points, got.depth, points, depth)
 			}
 		}
-		if tree.root[netaddr.IPv4].count+tree.root[netaddr.IPv6].count != uint32(len(m.ads)) {
-			t.Fatal("the roots do not count the addresses")
+		if tree.total(netaddr.IPv4)+tree.total(netaddr.IPv6) != uint32(len(m.ads)) {
+			t.Fatal("the tops do not count the addresses")
 		}
 	}
 }

@@ -175,29 +175,28 @@ func (r *Registrar) origin(q *Request) (o origin, refused Result) {
 	}
 	source := netaddr.NormalizePort(q.Source)
 	o.addr = source.Addr()
-	stated, ok := q.Record.UDPEndpoint4()
-	if !o.addr.Is4() {
-		stated, ok = q.Record.UDPEndpoint6()
+	o.class = netaddr.ClassOf(o.addr)
+	o.record = o.class
+	var stated netip.AddrPort
+	var known, other bool
+	var also netip.Addr // the record's address of the other family
+	if o.addr.Is4() {
+		stated, known = q.Record.UDPEndpoint4()
+		also, other = q.Record.IP6()
+	} else {
+		stated, known = q.Record.UDPEndpoint6()
+		also, other = q.Record.IP4()
 	}
-	if !ok || stated.Addr() != o.addr || r.cfg.CheckPort && stated.Port() != source.Port() {
+	if !known || stated.Addr() != o.addr || r.cfg.CheckPort && stated.Port() != source.Port() {
 		return o, Endpoint
 	}
-	o.class, o.record = netaddr.ClassOf(o.addr), classOf(q.Record)
+	if other {
+		o.record = max(o.record, netaddr.ClassOf(also))
+	}
 	if !netaddr.MayRelay(o.class, o.record) {
 		return o, Endpoint
 	}
 	return o, Admitted
-}
-
-// classOf returns the class of a record: the most restricted of its addresses.
-func classOf(r *enr.Record) (class netaddr.Class) {
-	if a, ok := r.IP4(); ok {
-		class = netaddr.ClassOf(a)
-	}
-	if a, ok := r.IP6(); ok {
-		class = max(class, netaddr.ClassOf(a))
-	}
-	return class
 }
 
 // advance moves the clock, ends the ads that have expired, and makes a new key if one is due.
@@ -211,20 +210,20 @@ func (r *Registrar) advance(now time.Duration) time.Duration {
 
 func (r *Registrar) gone(s *slot) {
 	if r.cfg.Expired != nil {
-		r.cfg.Expired(r.cache.topics.at(s.topic).topic, s.id)
+		r.cfg.Expired(r.cache.topics.at(s.topic()).topic, s.id)
 	}
 }
 
 // decide decides about a request that is in order. t is its ticket, and next the one to issue if
 // the ad is not placed.
 func (r *Registrar) decide(now time.Duration, q *Request, o *origin, t *ticket, authentic bool, v *Verdict, next *ticket) {
-	hash := r.cache.hashOwner(&q.ID, &q.Topic)
-	n := r.cache.findHash(hash, &q.ID, &q.Topic)
+	group := r.cache.findTopic(&q.Topic)
+	n := r.cache.find(&q.ID, group)
 	var ended time.Duration // of the advertiser's last ad here
 	if n != none {
 		s := r.cache.slots.at(n)
 		if s.live() {
-			r.renew(s, q.Record, o.record)
+			r.renew(n, q.Record, o.record)
 			v.Result, v.Wait = Known, (s.expires - now).Truncate(time.Millisecond)
 			return
 		}
@@ -256,14 +255,13 @@ func (r *Registrar) decide(now time.Duration, q *Request, o *origin, t *ticket, 
 		return
 	}
 	key := keyOf(o.addr)
-	group := r.cache.findTopic(&q.Topic)
 	c, m := r.components(group, key, o.class)
 	b := r.lowerBounds(now, group, key, o.class, m)
 	v.Need = b.wait(c)
 	rest := v.Need - v.Waited
 	if rest <= r.cfg.Slack {
 		r.cache.insert(&newAd{
-			hash: hash, old: n, group: group,
+			old: n, group: group,
 			id: &q.ID, topic: &q.Topic, record: q.Record, key: key,
 			class: o.record, counted: o.class == netaddr.Global, expires: now + r.cfg.Lifetime,
 		})
@@ -332,11 +330,20 @@ func (r *Registrar) raise(now time.Duration, group uint32, c components, b *lowe
 	}
 }
 
+// recordStart is how much of two records of one key is compared to tell whether they are the same.
+// It ends in the first half of the signature. If two signatures have the same first half, anybody
+// can compute the key.
+const recordStart = 32
+
 // renew stores a newer record of an ad. The ad lives no longer for it, and the address that was
 // proven when the ad was admitted remains the one that counts.
-func (r *Registrar) renew(s *slot, record *enr.Record, class netaddr.Class) {
-	if record.Seq() > s.seq && class == s.class && !bytes.Equal(record.Bytes(), s.record[:s.size]) {
-		s.setRecord(record)
+func (r *Registrar) renew(n uint32, record *enr.Record, class netaddr.Class) {
+	held := r.cache.records.at(n)
+	if bytes.Equal(record.Bytes()[:recordStart], held.bytes[:recordStart]) || class != r.cache.slots.at(n).class() {
+		return
+	}
+	if v, err := enr.ParseView(held.get()); err != nil || record.Seq() > v.Seq() {
+		held.set(record)
 	}
 }
 

@@ -40,10 +40,12 @@ func (a *Ad) Addr() (addr netip.Addr, ok bool) {
 	return v.IP6()
 }
 
-func (c *cache) copyAd(s *slot, a *Ad) {
-	a.Topic, a.ID, a.Expires = c.topics.at(s.topic).topic, s.id, s.expires
-	a.family, a.size = s.family, s.size
-	copy(a.record[:s.size], s.record[:s.size])
+// copyAd copies the ad in slot n.
+func (c *cache) copyAd(n uint32, a *Ad) {
+	s, r := c.slots.at(n), c.records.at(n)
+	a.Topic, a.ID, a.Expires = c.topics.at(s.topic()).topic, s.id, s.expires
+	a.family, a.size = s.family(), r.size
+	copy(a.record[:r.size], r.bytes[:r.size])
 }
 
 // Query asks for ads, TOPICQUERY.
@@ -75,7 +77,7 @@ func (r *Registrar) Sample(now time.Duration, q *Query, rnd *aead.Random, most i
 	// The ads that may be relayed have the first n places. The own one is skipped.
 	n := r.cache.topics.at(group).upTo[class]
 	own := none
-	if slot := r.cache.find(&q.ID, &q.Topic); slot != none {
+	if slot := r.cache.find(&q.ID, group); slot != none {
 		if own = r.cache.slots.at(slot).place; own < n {
 			n--
 		}
@@ -90,11 +92,11 @@ func (r *Registrar) Sample(now time.Duration, q *Query, rnd *aead.Random, most i
 		}
 		// All entries are found before the first ad is read, so that the processor waits for their
 		// memory once.
-		chosen[i] = *r.cache.entry(group, place) - 1
+		chosen[i], _ = r.cache.at(group, place)
 	}
 	for _, slot := range chosen[:count] {
 		dst = slices.Grow(dst, 1)[:len(dst)+1]
-		r.cache.copyAd(r.cache.slots.at(slot), &dst[len(dst)-1])
+		r.cache.copyAd(slot, &dst[len(dst)-1])
 	}
 	return dst
 }
@@ -138,7 +140,8 @@ func (r *Registrar) Ads(now time.Duration, topic Topic, most int, dst []Ad) []Ad
 	}
 	for place := range min(r.cache.topics.at(group).size(), uint32(max(most, 0))) {
 		dst = slices.Grow(dst, 1)[:len(dst)+1]
-		r.cache.copyAd(r.cache.at(group, place), &dst[len(dst)-1])
+		slot, _ := r.cache.at(group, place)
+		r.cache.copyAd(slot, &dst[len(dst)-1])
 	}
 	return dst
 }
@@ -151,9 +154,8 @@ func (r *Registrar) All(now time.Duration, f func(*Ad) bool) {
 	r.advance(now)
 	var a Ad
 	for n := r.cache.live; n != none; {
-		s := r.cache.slots.at(n)
-		r.cache.copyAd(s, &a)
-		if n = s.newer; !f(&a) {
+		r.cache.copyAd(n, &a)
+		if n = r.cache.slots.at(n).newer; !f(&a) {
 			return
 		}
 	}
@@ -168,10 +170,9 @@ func (r *Registrar) Remove(match func(*Ad) bool) int {
 	var a Ad
 	removed := 0
 	for n := r.cache.live; n != none; {
-		s := r.cache.slots.at(n)
 		older := n
-		n = s.newer
-		if r.cache.copyAd(s, &a); match(&a) {
+		n = r.cache.slots.at(n).newer
+		if r.cache.copyAd(older, &a); match(&a) {
 			r.cache.release(older)
 			removed++
 		}

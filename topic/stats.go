@@ -52,7 +52,7 @@ func (r *Registrar) Topics(now time.Duration, most int) []TopicCount {
 	list := make([]TopicCount, 0, r.cache.groups)
 	for _, e := range r.cache.byTopic.entries {
 		if e != 0 {
-			if g := r.cache.topics.at(e - 1); g.size() > 0 {
+			if g := r.cache.topics.at(e&r.cache.byTopic.numbers - 1); g.size() > 0 {
 				list = append(list, TopicCount{g.topic, int(g.size())})
 			}
 		}
