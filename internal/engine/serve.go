@@ -69,7 +69,7 @@ func (w *Worker) dispatch(p *peer, plaintext []byte) {
 		err = w.handleTalkResponse(p, body)
 	case codec.TypeRegTopic:
 		w.counts[InRegTopic]++
-		err = w.handleRegTopic(p, body)
+		err = w.stageRegTopic(p, body)
 	case codec.TypeRegConfirmation:
 		w.counts[InRegConfirmation]++
 		err = w.handleRegConfirmation(p, body)

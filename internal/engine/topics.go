@@ -40,6 +40,17 @@ type topicScratch struct {
 	candidates [2 * maxNodes]candidate
 	adPacker   nodesPacker
 	auxPacker  nodesPacker
+	// waiting are the registrations of the batch that is being answered.
+	waiting [BatchSize]registration
+	n       int
+}
+
+// registration is a REGTOPIC of a batch.
+type registration struct {
+	peer    peer
+	body    []byte
+	message codec.RegTopic
+	via     Via
 }
 
 // candidate is an entry of a bucket of the node table.
@@ -100,10 +111,24 @@ func (e *Engine) initTopics() (err error) {
 // Registrar returns the registrar of topics, nil if the node is none.
 func (e *Engine) Registrar() *topic.Registrar { return e.registrar }
 
+// stageRegTopic leaves a REGTOPIC of a batch to registerBatch, and handles others.
+func (w *Worker) stageRegTopic(p *peer, body []byte) error {
+	t := w.topics
+	if t == nil || !w.inBatch {
+		return w.handleRegTopic(p, body)
+	}
+	r := &t.waiting[t.n]
+	if err := r.message.Decode(body); err != nil {
+		return err
+	}
+	r.peer, r.body, r.via = *p, body, w.via
+	t.n++
+	return nil
+}
+
 // handleRegTopic answers REGTOPIC, or queues the check of a record that is not known.
 func (w *Worker) handleRegTopic(p *peer, body []byte) error {
-	e := w.e
-	if e.registrar == nil {
+	if w.e.registrar == nil {
 		w.counts[DropTopic]++
 		return nil
 	}
@@ -112,15 +137,43 @@ func (w *Worker) handleRegTopic(p *peer, body []byte) error {
 		return err
 	}
 	r, err := w.knownRecord(p, m.Record)
+	w.registerFound(p, &m, body, r, err)
+	return nil
+}
+
+// registerBatch answers the REGTOPICs of a batch. It finds all records first: each search waits for
+// memory three times, and here the searches wait together.
+func (w *Worker) registerBatch() {
+	t := w.topics
+	if t == nil || t.n == 0 {
+		return
+	}
+	var found [BatchSize]*enr.Record
+	for i := range t.waiting[:t.n] {
+		found[i], _ = w.e.records.Find(t.waiting[i].message.Record)
+	}
+	for i := range t.waiting[:t.n] {
+		r, record, err := &t.waiting[i], found[i], error(nil)
+		w.via = r.via
+		if record == nil {
+			record, err = w.knownRecord(&r.peer, r.message.Record)
+		}
+		w.registerFound(&r.peer, &r.message, r.body, record, err)
+		r.peer.keys = nil // what ends its session may end them
+	}
+	t.n = 0
+}
+
+// registerFound handles a REGTOPIC whose record knownRecord has looked for.
+func (w *Worker) registerFound(p *peer, m *codec.RegTopic, body []byte, r *enr.Record, err error) {
 	switch {
 	case err != nil:
 		w.counts[DropTopicRecord]++
 	case r == nil:
 		w.queueRegistration(p, body)
 	default:
-		w.register(p, &m, body, r)
+		w.register(p, m, body, r)
 	}
-	return nil
 }
 
 // knownRecord returns the verified record with the bytes b if the node has it: from the cache of
@@ -212,7 +265,7 @@ func (w *Worker) register(p *peer, m *codec.RegTopic, body []byte, r *enr.Record
 	if !v.Result.Answered() {
 		return // the registrar counts it
 	}
-	if v.Result == topic.Admitted {
+	if v.Result == topic.Admitted && w.e.cfg.OnEvent != nil {
 		w.e.event(Event{Kind: AdAdmitted, ID: r.ID(), Addr: p.from, Record: r, Topic: m.Topic})
 	}
 	total := uint64(1)

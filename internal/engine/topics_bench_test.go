@@ -41,6 +41,29 @@ func (f *benchEngine) regTopic(i, topics int, distances ...uint) request {
 	return f.seal(i, m.Append(nil))
 }
 
+// withTicket makes a REGTOPIC of peer i with the ticket that the engine issues for it.
+func (f *benchEngine) withTicket(i, topics int) request {
+	f.out.at = 0
+	f.give([]request{f.regTopic(i, topics)}, 0, 1)
+	var p codec.Packet
+	if err := codec.NewDecoder(&f.peers[i].id, codec.DefaultProtocol).Decode(f.out.slab[0][:f.out.sizes[0]], &p); err != nil {
+		f.tb.Fatal(err)
+	}
+	plain, err := f.peers[i].keys.Open(&p.Nonce, p.Message, p.AD)
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	var c codec.RegConfirmation
+	if err := c.Decode(plain[1:]); err != nil {
+		f.tb.Fatal(err)
+	}
+	if len(c.Ticket) == 0 { // its ad is in the cache
+		return f.regTopic(i, topics)
+	}
+	m := codec.RegTopic{RequestID: benchID(i), Topic: topic.Of(fmt.Sprint(i % topics)), Record: f.peers[i].rec.Bytes(), Ticket: c.Ticket}
+	return f.seal(i, m.Append(nil))
+}
+
 func (f *benchEngine) topicQuery(i, topics int) request {
 	list, _, err := codec.NewDistances(nil, benchDistances)
 	if err != nil {
@@ -61,43 +84,59 @@ func shortRegistrar() *topic.Config {
 
 const shortLife = time.Second
 
+// topicStage is a datagram with a topic request, or one that it is compared with.
+type topicStage struct {
+	name      string
+	registrar func() *topic.Config
+	list      func(f *benchEngine) []request
+	counter   Counter
+	pass      time.Duration // between two rounds of the list
+}
+
+var topicStages = []topicStage{
+	{"ping", eagerRegistrar, func(f *benchEngine) []request { return f.many(f.ping) }, OutPong, 0},
+	{"findnode", eagerRegistrar, func(f *benchEngine) []request {
+		return f.many(func(i int) request { return f.findNode(i, 256) })
+	}, OutNodes, 0},
+	{"regtopic/known", eagerRegistrar, func(f *benchEngine) []request {
+		return f.many(func(i int) request { return f.regTopic(i, 20) })
+	}, OutRegConfirmation, 0},
+	{"regtopic/admitted", shortRegistrar, func(f *benchEngine) []request {
+		return f.many(func(i int) request { return f.regTopic(i, 20) })
+	}, OutRegConfirmation, 2 * shortLife},
+	{"regtopic/ticket", func() *topic.Config { return &topic.Config{} }, func(f *benchEngine) []request {
+		return f.many(func(i int) request { return f.regTopic(i, 20) })
+	}, OutRegConfirmation, 0},
+	{"regtopic/again", func() *topic.Config { return &topic.Config{} }, func(f *benchEngine) []request {
+		return f.many(func(i int) request { return f.withTicket(i, 20) })
+	}, OutRegConfirmation, 0},
+	{"regtopic/auxiliary=3", eagerRegistrar, func(f *benchEngine) []request {
+		return f.many(func(i int) request { return f.regTopic(i, 20, benchDistances...) })
+	}, OutRegConfirmation, 0},
+	{"topicquery", eagerRegistrar, func(f *benchEngine) []request {
+		return f.many(func(i int) request { return f.topicQuery(i, 20) })
+	}, OutTopicNodes, 0},
+}
+
+// engine makes the engine of a stage, which has ads in its cache, and its requests.
+func (c *topicStage) engine(b *testing.B) (*benchEngine, []request) {
+	f := newBenchEngineWith(b, 1000, c.registrar())
+	ads := f.many(func(i int) request { return f.regTopic(i, 20) })
+	f.give(ads, 0, len(ads))
+	list := c.list(f)
+	f.give(list, 0, len(list))
+	return f, list
+}
+
 // BenchmarkTopics is the cost of one datagram with a topic request, from its bytes to those of its
 // answer: a REGTOPIC whose ad is in the cache, one that is admitted, one that gets a ticket, one
-// that gets three auxiliary records, and a TOPICQUERY that gets 10 ads and three auxiliary records.
+// that comes with a ticket and gets another, one that gets three auxiliary records, and a
+// TOPICQUERY that gets 10 ads and three auxiliary records.
 func BenchmarkTopics(b *testing.B) {
-	for _, c := range []struct {
-		name      string
-		registrar *topic.Config
-		list      func(f *benchEngine) []request
-		counter   Counter
-		pass      time.Duration // between two rounds of the list
-	}{
-		{"ping", eagerRegistrar(), func(f *benchEngine) []request { return f.many(f.ping) }, OutPong, 0},
-		{"findnode", eagerRegistrar(), func(f *benchEngine) []request {
-			return f.many(func(i int) request { return f.findNode(i, 256) })
-		}, OutNodes, 0},
-		{"regtopic/known", eagerRegistrar(), func(f *benchEngine) []request {
-			return f.many(func(i int) request { return f.regTopic(i, 20) })
-		}, OutRegConfirmation, 0},
-		{"regtopic/admitted", shortRegistrar(), func(f *benchEngine) []request {
-			return f.many(func(i int) request { return f.regTopic(i, 20) })
-		}, OutRegConfirmation, 2 * shortLife},
-		{"regtopic/ticket", &topic.Config{}, func(f *benchEngine) []request {
-			return f.many(func(i int) request { return f.regTopic(i, 20) })
-		}, OutRegConfirmation, 0},
-		{"regtopic/auxiliary=3", eagerRegistrar(), func(f *benchEngine) []request {
-			return f.many(func(i int) request { return f.regTopic(i, 20, benchDistances...) })
-		}, OutRegConfirmation, 0},
-		{"topicquery", eagerRegistrar(), func(f *benchEngine) []request {
-			return f.many(func(i int) request { return f.topicQuery(i, 20) })
-		}, OutTopicNodes, 0},
-	} {
+	for i := range topicStages {
+		c := &topicStages[i]
 		b.Run(c.name, func(b *testing.B) {
-			f := newBenchEngineWith(b, 1000, c.registrar)
-			ads := f.many(func(i int) request { return f.regTopic(i, 20) })
-			f.give(ads, 0, len(ads))
-			list := c.list(f)
-			f.give(list, 0, len(list))
+			f, list := c.engine(b)
 			before := f.w.counts[c.counter]
 			f.measure(b, list, c.pass)
 			if admitted := f.e.registrar.Stats().Results[topic.Admitted]; c.pass > 0 && admitted < uint64(b.N) {

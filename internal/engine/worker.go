@@ -40,8 +40,9 @@ type Worker struct {
 	home    Via // local address of datagrams for which it is not known
 	via     Via // local address of the datagram being served, and of responses
 
-	batch [BatchSize]staged
-	n     int
+	batch   [BatchSize]staged
+	n       int
+	inBatch bool // the messages of the batch are being opened
 
 	counts    Counters
 	pubMu     sync.Mutex
@@ -165,7 +166,7 @@ func (w *Worker) processBatch() {
 		}
 	}
 	w.prefetched ^= w.e.sessions.Prefetch(w.hashes[:n], &w.slots)
-	n = 0
+	n, w.inBatch = 0, true
 	for i := range w.n {
 		s := &w.batch[i]
 		w.via = s.via
@@ -179,6 +180,8 @@ func (w *Worker) processBatch() {
 			w.queueHandshake(s)
 		}
 	}
+	w.inBatch = false
+	w.registerBatch()
 	w.n, w.via = 0, w.home
 }
 
