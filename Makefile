@@ -39,7 +39,7 @@ tool = tool=$(TOOLS)/$(subst /,_,$(1)); [ -x "$$tool" ] || { mkdir -p $(TOOLS) &
 	new=$$(mktemp -d $(TOOLS)/new.XXXXXX) && GOFLAGS= GOBIN=$$new $(GO) install $(1) && \
 	mv $$new/* "$$tool" && rmdir $$new; } || exit 1
 
-.PHONY: build run test test-tags cross race lint lint-platforms vulncheck release-tools release release-snapshot deb fuzz bench bench-diff bench-test perf perf-many newpeers diff interop geth browser manifests fleet fleet-crawl sim sim-topics chaos flood soak clean
+.PHONY: build run test test-tags cross race lint lint-platforms vulncheck release-tools release release-snapshot deb fuzz bench bench-diff bench-test perf perf-many perf-topics newpeers diff interop geth browser manifests fleet fleet-crawl sim sim-topics chaos flood soak clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/...
@@ -149,6 +149,12 @@ perf:
 perf-many:
 	@[ "$$(id -u)" = 0 ] || { echo "perf-many needs root: it makes network namespaces, veth pairs and XDP programs" >&2; exit 1; }
 	cd bench && $(GO) run ./cmd/perfmany -o results/many_peers.json $(MANYARGS) && $(GO) run ./cmd/perfdoc
+
+# Measures what a registrar of topics takes for its requests, and writes bench/results/topics.json
+# and PERF.md: about four minutes on two CPUs. TOPICARGS are flags of cmd/perftopics, for example
+# -rounds 50.
+perf-topics:
+	cd bench && $(GO) run ./cmd/perftopics -o results/topics.json $(TOPICARGS) && $(GO) run ./cmd/perfdoc
 
 # Measures new peers beside floods, in turn with the node of commit BEFORE, and writes
 # bench/results/new_peers.json and PERF.md: about three minutes on a quiet machine with two CPUs.

@@ -50,6 +50,7 @@ func Make(f *results.File, text, images string) (*Document, error) {
 //	handshakes          table of handshakes
 //	flood               table of steady sessions beside junk
 //	newpeers           table of new peers beside junk
+//	topics              tables of what a registrar of topics takes
 //	manypeers           tables of many peers with one packet each
 //	memory              table of memory by session
 //	workers             table of one and two workers
@@ -75,6 +76,7 @@ func Functions(f *results.File, images string) template.FuncMap {
 		"handshakes": func() string { return handshakes(f) },
 		"flood":      func() string { return flood(f) },
 		"newpeers":   func() string { return newpeers(f.NewPeers) },
+		"topics":     func() string { return topics(f.Topics) },
 		"manypeers":  func() string { return ManyPeers(f.ManyPeers) },
 		"memory":     func() string { return memory(f) },
 		"workers":    func() string { return workers(f) },

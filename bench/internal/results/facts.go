@@ -34,7 +34,7 @@ func FactSources() []FactSource {
 			{"session", `8192 sessions take (\d+) bytes`}, {"session and map", `100000 sessions take (\d+) bytes`},
 		}, 2},
 		{".", "TestNodeAllocations", []Find{{"datagrams", `(\d+) datagrams, \d+ of them`}, {"objects", `answered: (\d+) objects`}}, 2},
-		{"topic", "TestMemoryBudget", []Find{{"1,000 ads", `1000 ads take (\d+) bytes`}, {"100,000 ads", `100000 ads take (\d+) bytes`}}, topics},
+		{"topic", "TestMemoryBudget", []Find{{"1,000 ads", `1000 ads of 300 topics take (\d+) bytes`}, {"100,000 ads", `100000 ads of 300 topics take (\d+) bytes`}}, topics},
 	}
 }
 

@@ -41,6 +41,7 @@ type File struct {
 	NewPeers *NewPeers `json:"-"` // of cmd/newpeers, which has a file of its own
 	// of cmd/perfmany, which has a file of its own
 	ManyPeers *ManyPeers `json:"-"`
+	Topics    *Topics    `json:"-"` // of cmd/perftopics, which has a file of its own
 }
 
 // Machine describes the machine of the run.
