@@ -67,8 +67,14 @@ type TopicLookups struct {
 type TopicSearches struct {
 	Searching int
 	// Seen is the share of the searches that have found 99 % of the advertisers that are running
-	// and settled, Recall the mean share. Minute is the mean share found within a minute.
-	Seen, Recall, Minute float64
+	// and settled, and All of those that have found every one of them. Recall is the mean share,
+	// Minute the mean share found within a minute.
+	Seen, All, Recall, Minute float64
+	// Unfound is the number of settled advertisers that no other search of the topic has found.
+	// LeastFound is the share of the searches of its topic that have found the one that the
+	// fewest have found.
+	Unfound    int
+	LeastFound float64
 	// HalfMedian and MostMedian are the median times to half of the advertisers and to 90 %.
 	HalfMedian, MostMedian float64
 	// Rate is the number of requests of a search in a minute of the sample.
@@ -308,13 +314,16 @@ func (t *topicSwarm) sampleSearches(p *TopicSample) {
 	now := t.s.n.Now()
 	q := &p.Search
 	var half, most []time.Duration
+	q.LeastFound = 1
 	for _, list := range t.lists {
+		found, searching := make(map[*member]int), 0
 		for _, m := range list {
 			s := m.stream
 			if s == nil || !m.running() {
 				continue
 			}
 			q.Searching++
+			searching++
 			var times []time.Duration
 			wanted, minute := 0, 0
 			for _, o := range list {
@@ -323,6 +332,7 @@ func (t *topicSwarm) sampleSearches(p *TopicSample) {
 				}
 				wanted++
 				if o.index < len(s.times) && s.times[o.index] > 0 {
+					found[o]++
 					times = append(times, s.times[o.index])
 					if s.times[o.index] <= time.Minute {
 						minute++
@@ -330,13 +340,14 @@ func (t *topicSwarm) sampleSearches(p *TopicSample) {
 				}
 			}
 			if wanted == 0 {
-				q.Seen, q.Recall, q.Minute = q.Seen+1, q.Recall+1, q.Minute+1
+				q.Seen, q.All, q.Recall, q.Minute = q.Seen+1, q.All+1, q.Recall+1, q.Minute+1
 				continue
 			}
 			slices.Sort(times)
 			share := float64(len(times)) / float64(wanted)
 			q.Recall += share
 			q.Seen += one(share >= 0.99)
+			q.All += one(len(times) == wanted)
 			q.Minute += float64(minute) / float64(wanted)
 			if i := (wanted + 1) / 2; i <= len(times) {
 				half = append(half, times[i-1])
@@ -345,12 +356,23 @@ func (t *topicSwarm) sampleSearches(p *TopicSample) {
 				most = append(most, times[i-1])
 			}
 		}
+		for _, o := range list {
+			others := searching
+			if o.stream != nil && o.running() {
+				others-- // a search does not find its own node
+			}
+			if others == 0 || !o.settled(now) {
+				continue
+			}
+			q.Unfound += int(one(found[o] == 0))
+			q.LeastFound = min(q.LeastFound, float64(found[o])/float64(others))
+		}
 	}
 	if q.Searching == 0 {
 		return
 	}
 	k := float64(q.Searching)
-	q.Seen, q.Recall, q.Minute = q.Seen/k, q.Recall/k, q.Minute/k
+	q.Seen, q.All, q.Recall, q.Minute = q.Seen/k, q.All/k, q.Recall/k, q.Minute/k
 	q.HalfMedian, q.MostMedian = quantile(half, 0.5), quantile(most, 0.5)
 }
 

@@ -9,9 +9,14 @@ import (
 
 // topicLine is what a sample says about topics.
 func topicLine(p *simnet.TopicSample) string {
-	l := &p.Lookups
-	return fmt.Sprintf("  topics: %d lookups, %.1f%% complete, %.1f queries, %.2f s; %.0f%% of the ads placed; %.1f ads in a cache, at most %d; %.0f messages in 15 min, at most %.0f",
+	l, s := &p.Lookups, &p.Search
+	text := fmt.Sprintf("  topics: %d lookups, %.1f%% complete, %.1f queries, %.2f s; %.0f%% of the ads placed; %.1f ads in a cache, at most %d; %.0f messages in 15 min, at most %.0f",
 		l.Ended, 100*l.Complete, l.Queries, l.TookMedian, 100*p.Placed, p.AdsMean, p.AdsMost, p.MessagesMedian, p.MessagesMost)
+	if s.Searching > 0 {
+		text += fmt.Sprintf("\n  %d searches: recall %.3f%%, %.2f%% have found 99%%, %.2f%% everybody; %d advertisers that nobody has found; the rarest found by %.1f%%; %.2f queries a minute",
+			s.Searching, 100*s.Recall, 100*s.Seen, 100*s.All, s.Unfound, 100*s.LeastFound, s.Rate)
+	}
+	return text
 }
 
 // topicRows is how many topics are listed.
@@ -34,8 +39,10 @@ func summarizeTopics(out io.Writer, p *simnet.TopicSample) {
 			100*p.Hostile, l.Eclipsed, 100*float64(l.Eclipsed)/float64(max(l.Ended, 1)))
 	}
 	if s.Searching > 0 {
-		fmt.Fprintf(out, "  %d searches: %.2f%% have found 99%% of the others, recall %.3f%%, within a minute %.1f%%; half after %.1f s, 90%% after %.1f s; %.2f queries a minute at the end\n",
-			s.Searching, 100*s.Seen, 100*s.Recall, 100*s.Minute, s.HalfMedian, s.MostMedian, s.Rate)
+		fmt.Fprintf(out, "  %d searches: %.2f%% have found 99%% of the others and %.2f%% all of them, recall %.3f%%, within a minute %.1f%%; half after %.1f s, 90%% after %.1f s; %.2f queries a minute at the end\n",
+			s.Searching, 100*s.Seen, 100*s.All, 100*s.Recall, 100*s.Minute, s.HalfMedian, s.MostMedian, s.Rate)
+		fmt.Fprintf(out, "  %d advertisers that no search has found; the one that the fewest have found is known to %.1f%% of the searches of its topic\n",
+			s.Unfound, 100*s.LeastFound)
 	}
 	for i, r := range p.Topics[:min(len(p.Topics), topicRows)] {
 		fmt.Fprintf(out, "  topic %d: %d advertisers, %.1f%% of their ads placed; %d lookups, %.2f%% complete, %.1f queries, %.2f s\n",
