@@ -6,6 +6,7 @@ import (
 
 	"github.com/fastdisc/discv5/internal/ranges"
 	"github.com/fastdisc/discv5/table"
+	"github.com/fastdisc/discv5/topic"
 )
 
 // ErrConfig is wrapped by errors about a configuration with a number out of range. They are
@@ -77,5 +78,6 @@ func (c *TopicsConfig) check() error {
 	return ranges.First(
 		ranges.Check(ErrConfig, "Topics", c.Topics, 0, maxEntries, ""), ranges.Check(ErrConfig, "Zipf", c.Zipf, 0, 100, ""),
 		ranges.Check(ErrConfig, "Capable", c.Capable, 0, 1, ranges.Default), rate("Lookups", c.Lookups),
-		period("LeadIn", c.LeadIn), share("Hostile", c.Hostile))
+		period("LeadIn", c.LeadIn), share("Hostile", c.Hostile),
+		ranges.Check(ErrConfig, "WaitScale", c.WaitScale, topic.MinWaitScale, topic.MaxWaitScale, ranges.Default))
 }

@@ -41,6 +41,8 @@ type TopicsConfig struct {
 	// many ads as others, share an address by fives, name only each other in NODES, and return only
 	// each other for topic 0.
 	Hostile float64
+	// WaitScale multiplies the waiting times that registrars quote; default 1.
+	WaitScale float64
 }
 
 // Figures of attackers.
@@ -125,7 +127,7 @@ func (t *topicSwarm) configure(cfg *NodeConfig) (added func(*Node)) {
 	}
 	before := cfg.Config
 	cfg.Config = func(c *discv5.Config) {
-		c.Topics.Registrar = true
+		c.Topics.Registrar, c.Topics.WaitScale = true, t.cfg.WaitScale
 		if before != nil {
 			before(c)
 		}

@@ -15,6 +15,7 @@ const (
 	MaxCapacity   = 100_000
 	MaxLifetime   = 24 * time.Hour
 	MaxWindow     = 10 * time.Minute
+	MinWaitScale  = 1e-9
 	MaxWaitScale  = 1000
 	DefaultSlack  = time.Second
 	DefaultWindow = 10 * time.Second
@@ -95,7 +96,7 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{&c.Exponent, DefaultExponent, 1e-3, 1000, "Exponent"},
 		{&c.Safety, DefaultSafety, 1e-30, 1, "Safety"},
-		{&c.WaitScale, 1, 1e-9, MaxWaitScale, "WaitScale"},
+		{&c.WaitScale, 1, MinWaitScale, MaxWaitScale, "WaitScale"},
 	} {
 		if err := ranges.Check(ErrConfig, f.name, *f.field, f.least, f.most, ranges.Default); err != nil {
 			return c, err

@@ -24,9 +24,16 @@ const (
 	maxRounds     = 4  // of one walk
 	freshWindow   = 10 // answers that decide about another round
 	recentAnswers = 1<<freshWindow - 1
+	pathWindow    = 16 // answers with nothing new that end an adaptive walk: all bits of fresh
 
 	minPause = 2 * time.Second // between two walks
 	maxPause = time.Minute
+	// pauseParts makes the pause a twentieth longer with each walk that has found nothing new: from
+	// minPause it takes 70 of them, and 19 minutes, to reach maxPause. A search that finds an
+	// advertiser among so many requests still lacks a few of them.
+	pauseParts = 20
+	// pathProbes in a row go where answers hold most ads, before one goes to whatever distance.
+	pathProbes = 3
 )
 
 // SearchConfig configures a Search. The zero value of a field stands for its default.
@@ -202,16 +209,11 @@ func (s *Search) Next(now time.Duration) (q Question, ok bool) {
 
 // choose returns the node to ask next, nil if the walk has nobody left.
 func (s *Search) choose(now time.Duration) *entry {
-	if s.cfg.Stream && s.pause >= maxPause {
+	if s.cfg.Stream && s.pause > minPause {
 		return s.probe(now)
 	}
 	if s.cfg.Adaptive {
-		for ; s.adaptive.bucket < NumBuckets; s.adaptive.leave() {
-			if e := s.askable(now, s.adaptive.bucket); e != nil {
-				return e
-			}
-		}
-		if e := s.farther(now); e != nil || len(s.underWay) > 0 {
+		if e := s.onPath(now); e != nil || len(s.underWay) > 0 {
 			return e
 		}
 		return s.repeat()
@@ -253,13 +255,18 @@ func (s *Search) farthest(now time.Duration) *entry {
 	return nil
 }
 
-// farther returns a node of a bucket farther than the one that an adaptive walk begins in, for when
-// nobody is left in that bucket and in closer ones. Where a topic has more members than registrars
-// hold ads, the close registrars do not know them all. It returns nil when the last answers held
-// nothing new.
-func (s *Search) farther(now time.Duration) *entry {
-	if s.stats.Answers >= freshWindow && s.fresh&recentAnswers == 0 {
+// onPath returns the node that an adaptive walk asks next: one of the bucket that it has come to, of
+// a closer one when nobody is left there, and then of one farther than the one it began in. Where a
+// topic has more members than registrars hold ads, the close registrars do not know them all. It
+// returns nil when nobody is left, or when the last answers held nothing new.
+func (s *Search) onPath(now time.Duration) *entry {
+	if s.stats.Answers >= pathWindow && s.fresh == 0 {
 		return nil
+	}
+	for ; s.adaptive.bucket < NumBuckets; s.adaptive.leave() {
+		if e := s.askable(now, s.adaptive.bucket); e != nil {
+			return e
+		}
 	}
 	for i := s.adaptive.home - 1; i >= 0; i-- {
 		if e := s.askable(now, i); e != nil {
@@ -269,15 +276,21 @@ func (s *Search) farther(now time.Duration) *entry {
 	return nil
 }
 
-// probe returns a node to ask when nothing new was found for long: one for each walk, at whatever
-// distance. If its answer holds something new, the next walk is a whole one.
+// probe returns a node to ask when the last walk found nothing new: one for each walk. If its answer
+// holds something new, the next walk is a whole one. An adaptive search mostly asks in the bucket in
+// which answers are just full or, when all of that bucket have been asked, in the next one farther.
+// It is one bucket after the other where an advertiser that all of one bucket miss is likely to have
+// an ad. Now and then it asks at whatever distance, as a plain one always does.
 func (s *Search) probe(now time.Duration) *entry {
 	if s.asks > 0 {
 		return nil
 	}
-	first := int(s.rnd.Uint32n(NumBuckets))
+	first, step := int(s.rnd.Uint32n(NumBuckets)), 1
+	if s.cfg.Adaptive && s.rnd.Uint32n(pathProbes+1) != 0 {
+		first, step = s.adaptive.home, NumBuckets-1
+	}
 	for i := range NumBuckets {
-		if e := s.askable(now, (first+i)%NumBuckets); e != nil {
+		if e := s.askable(now, (first+i*step)%NumBuckets); e != nil {
 			return e
 		}
 	}
@@ -340,7 +353,7 @@ func (s *Search) endWalk(now time.Duration) {
 	if s.found > 0 {
 		s.pause = minPause
 	} else {
-		s.pause = min(2*s.pause, maxPause)
+		s.pause = min(s.pause+s.pause/pauseParts, maxPause)
 	}
 	s.resume = now + s.pause
 	s.perWalk, s.asks, s.found = [NumBuckets]int{}, 0, 0

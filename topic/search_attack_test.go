@@ -274,7 +274,7 @@ func TestStreamWithoutCandidates(t *testing.T) {
 // An adaptive walk that has asked everybody near its distance continues with farther nodes, as long
 // as answers hold something new.
 func TestAdaptiveTurnsFarther(t *testing.T) {
-	far := inBucket(t, Of("x"), 0, 12)
+	far := append(inBucket(t, Of("x"), 0, 12), inBucket(t, Of("x"), 1, 12)...)
 	ads := inBucket(t, Of("y"), 0, 30)
 	for _, fresh := range []bool{true, false} {
 		s := NewSearch(SearchConfig{Topic: Of("x"), Stream: true, Adaptive: true}, mustRandom(t, 1))
@@ -289,7 +289,7 @@ func TestAdaptiveTurnsFarther(t *testing.T) {
 			s.Answer(0, q.Node.Record.ID(), answer, nil)
 			asked++
 		}
-		if want := 12; fresh && asked != want || !fresh && asked != freshWindow {
+		if want := len(far); fresh && asked != want || !fresh && asked != pathWindow {
 			t.Errorf("something new %v: %d of %d nodes asked", fresh, asked, want)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/quote"
 	"github.com/fastdisc/discv5/simnet"
+	"github.com/fastdisc/discv5/topic"
 )
 
 // options are what the command line says.
@@ -74,6 +75,7 @@ func flags(o *options) *pflag.FlagSet {
 	f.Float64Var(&t.Lookups, "topic-lookups", 2000, "`number` of lookups for 30 advertisers in an hour that are measured")
 	f.BoolVar(&t.Search, "search", false, "have each advertiser search for its topic without end")
 	f.DurationVar(&t.LeadIn, "lead-in", 30*time.Minute, "simulated `time` after all have joined from which on such lookups and searches are measured")
+	f.Float64Var(&t.WaitScale, "wait-scale", 1, "`factor` of the waiting times that registrars quote; 1 is what the specification says")
 	f.Float64Var(&t.Hostile, "hostile", 0, "`share` of the advertisers of the first topic that are attackers; lookups are for that topic then")
 	f.IntVar(&o.audit, "audit", 50, "audit every `n`-th node; 1 for all, -1 for none")
 	f.BoolVar(&o.attack, "attack", false, "simulate attackers on node tables in place of a swarm, under the rules of this module and those of go-ethereum; of the other flags, --seed, --json and --attack-nodes count")
@@ -107,6 +109,9 @@ func parse(args []string) (*options, error) {
 	}
 	if s := &o.swarm.Topics; s.Topics < 0 || s.Zipf < 0 || s.Topics > 0 && s.Capable == 0 {
 		return nil, errors.New("--topics, --zipf and --capable: below 0, or no node has the capability")
+	}
+	if x := o.swarm.Topics.WaitScale; !(x >= topic.MinWaitScale && x <= topic.MaxWaitScale) {
+		return nil, fmt.Errorf("--wait-scale %v: want %v to %v", x, topic.MinWaitScale, topic.MaxWaitScale)
 	}
 	for _, name := range []string{"duration", "sample", "lead-in", "join", "settled", "refresh", "revalidate", "idle"} {
 		if v, _ := f.GetDuration(name); v <= 0 {

@@ -74,6 +74,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"--nodes=x"}, cli.ExitUsage, "nodes"},
 		{[]string{"--nodes=0"}, cli.ExitUsage, "--nodes"},
 		{[]string{"--loss=2"}, cli.ExitUsage, "--loss"},
+		{[]string{"--wait-scale=0"}, cli.ExitUsage, "--wait-scale 0"},
+		{[]string{"--wait-scale=NaN"}, cli.ExitUsage, "--wait-scale NaN"},
 		{[]string{"--duration=0s"}, cli.ExitUsage, "--duration"},
 		{[]string{"day"}, cli.ExitUsage, `"day"`},
 		{append(slices.Clone(small), "--json=/nowhere/at/all"), cli.ExitFailed, "report"},
