@@ -14,7 +14,9 @@ func askAll(s *Search, now, end time.Duration, answer func() []Node) (minutes []
 	minutes = make([]int, (end-now)/time.Minute+1)
 	for began := now; now < end; {
 		for q, ok := s.Next(now); ok; q, ok = s.Next(now) {
-			minutes[(now-began)/time.Minute]++
+			if minutes[(now-began)/time.Minute]++; s.Stats().Queries > 2000 {
+				return minutes, buckets
+			}
 			buckets[s.table.find(q.Node.Record.ID()).bucket]++
 			s.Answer(now, q.Node.Record.ID(), answer(), nil)
 			s.Take()
