@@ -234,7 +234,8 @@ sim-topics:
 	$(SIM_TOPICS) --nodes 1000 --topics 20 --churn 0 --search --lead-in 25m --duration 60m --sample 15m --topic-lookups 600
 	$(SIM_TOPICS) --nodes 5000 --topics 1 --capable 0.1 --churn 0 --search --lead-in 20m --duration 40m --sample 10m --topic-lookups 600 --audit 10
 	for share in 0.2 0.33 0.5; do $(SIM_TOPICS) --nodes 5000 --topics 10 --zipf 0 --hostile $$share --churn 0 --lead-in 25m --duration 40m --sample 10m --topic-lookups 3000 || exit; done
-	$(SIM_TOPICS) --nodes 5000 --topics 20 --churn 0 --search --lead-in 25m --duration 90m --sample 15m
+	$(SIM_TOPICS) --nodes 5000 --topics 20 --churn 0 --search --lead-in 15m --duration 75m --sample 5m --topic-lookups 600 --memory 11000
+	$(SIM_TOPICS) --nodes 10000 --topics 300 --churn 0 --duration 75m --sample 15m --topic-lookups 1500 --memory 11000
 	$(SIM_TOPICS) --nodes 20000 --topics 300 --churn 0 --join 30m --duration 2h --sample 30m
 
 # Tests real sockets in network namespaces with real faults, in three minutes; see docs/CHAOS.md. It
