@@ -255,10 +255,10 @@ func (s *Search) farthest(now time.Duration) *entry {
 	return nil
 }
 
-// onPath returns the node that an adaptive walk asks next: one of the bucket that it has come to, of
-// a closer one when nobody is left there, and then of one farther than the one it began in. Where a
-// topic has more members than registrars hold ads, the close registrars do not know them all. It
-// returns nil when nobody is left, or when the last answers held nothing new.
+// onPath returns the node that an adaptive walk asks next: one of the bucket that it has come to,
+// of a closer one when nobody is left there, and then of one farther than the one it began in.
+// Where a topic has more members than registrars hold ads, the close registrars do not know them
+// all. It returns nil when nobody is left, or when the last answers held nothing new.
 func (s *Search) onPath(now time.Duration) *entry {
 	if s.stats.Answers >= pathWindow && s.fresh == 0 {
 		return nil
@@ -276,11 +276,11 @@ func (s *Search) onPath(now time.Duration) *entry {
 	return nil
 }
 
-// probe returns a node to ask when the last walk found nothing new: one for each walk. If its answer
-// holds something new, the next walk is a whole one. An adaptive search mostly asks in the bucket in
-// which answers are just full or, when all of that bucket have been asked, in the next one farther.
-// It is one bucket after the other where an advertiser that all of one bucket miss is likely to have
-// an ad. Now and then it asks at whatever distance, as a plain one always does.
+// probe returns a node to ask when the last walk found nothing new: one for each walk. If its
+// answer holds something new, the next walk is a whole one. An adaptive search mostly asks in the
+// bucket in which answers are just full or, when all of that bucket have been asked, in the next
+// one farther. It is one bucket after the other where an advertiser that all of one bucket miss is
+// likely to have an ad. Now and then it asks at whatever distance, as a plain one always does.
 func (s *Search) probe(now time.Duration) *entry {
 	if s.asks > 0 {
 		return nil
