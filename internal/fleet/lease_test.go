@@ -471,6 +471,28 @@ func TestStoredKey(t *testing.T) {
 	}
 }
 
+// TestSealedKeyIsOfOneIdentity: the key of an identity in the store is no key of another one.
+func TestSealedKeyIsOfOneIdentity(t *testing.T) {
+	key, secret := newKey(t), bytes.Repeat([]byte("s"), MinSecret)
+	sealed := seal(secret, "main", key)
+	if opened, err := open(secret, "main", sealed); err != nil || opened.ID() != key.ID() {
+		t.Fatalf("%v", err)
+	}
+	if _, err := open(secret, "other", sealed); !errors.Is(err, ErrIdentity) {
+		t.Errorf("opened for another identity: %v", err)
+	}
+	for i := range sealed {
+		changed := bytes.Clone(sealed)
+		changed[i] ^= 1
+		if _, err := open(secret, "main", changed); !errors.Is(err, ErrIdentity) {
+			t.Errorf("opened after a change of byte %d: %v", i, err)
+		}
+	}
+	if _, err := open(secret, "main", sealed[:len(sealed)-1]); !errors.Is(err, ErrIdentity) {
+		t.Errorf("opened without its end: %v", err)
+	}
+}
+
 // TestStrangeLeases: what a member does about an entry that it did not expect.
 func TestStrangeLeases(t *testing.T) {
 	key := newKey(t)
@@ -478,17 +500,19 @@ func TestStrangeLeases(t *testing.T) {
 		name, value string
 		key         *enr.PrivateKey
 		taken       bool
+		long        bool // waits as long as the longest lease lasts
 	}{
-		{"nothing", "", key, true},
-		{"junk", "\x00\xff{", key, true},
-		{"too large", string(make([]byte, maxLeaseValue+1)), key, true},
-		{"junk, and no key", "junk", nil, false},
-		{"a newer version", `{"v":2,"member":"new"}`, key, false},
-		{"fields of a newer program", `{"v":1,"id":"` + key.ID().String() + `","more":[1]}`, key, true},
-		{"a record of somebody else", `{"v":1,"enr":"` + sign(t, newKey(t), 1<<62).String() + `"}`, key, true},
-		{"a lease for years", `{"v":1,"instance":"x","duration_ms":99999999999999}`, key, false},
-		{"a negative time", `{"v":1,"instance":"x","duration_ms":-5}`, key, true},
-		{"released, as far as this member knows", `{"v":1,"released":true}`, key, true},
+		{"nothing", "", key, true, false},
+		{"junk", "\x00\xff{", key, true, false},
+		{"too large", string(make([]byte, maxLeaseValue+1)), key, true, false},
+		{"junk, and no key", "junk", nil, false, false},
+		{"a newer version", `{"v":2,"member":"new"}`, key, false, false},
+		{"fields of a newer program", `{"v":1,"id":"` + key.ID().String() + `","more":[1]}`, key, true, false},
+		{"a record of somebody else", `{"v":1,"enr":"` + sign(t, newKey(t), 1<<62).String() + `"}`, key, true, false},
+		{"a lease for years", `{"v":1,"instance":"x","duration_ms":99999999999999}`, key, false, false},
+		{"a lease for years, after a while", `{"v":1,"instance":"x","duration_ms":99999999999999}`, key, true, true},
+		{"a negative time", `{"v":1,"instance":"x","duration_ms":-5}`, key, true, false},
+		{"released, as far as this member knows", `{"v":1,"released":true}`, key, true, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -500,7 +524,11 @@ func TestStrangeLeases(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				patience := time.Minute
+				if test.long {
+					patience = 2 * maxLease
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
 				tenure, err := l.Acquire(ctx)
 				if (err == nil) != test.taken {
@@ -519,6 +547,29 @@ func TestStrangeLeases(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRevisionUsedTwice: a store that has lost data gives the revision that a standby has seen to
+// another value. The standby waits for the whole time from then.
+func TestRevisionUsedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, start := &memory{value: []byte(`{"v":1,"instance":"x","nonce":"1"}`), revision: 41}, time.Now()
+		l, err := newLease(&link{store: store}, func() time.Duration { return time.Since(start) }, LeaseConfig{Identity: "main", Member: "m", Key: newKey(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const written = DefaultLease - time.Second
+		time.AfterFunc(written, func() {
+			store.mu.Lock()
+			defer store.mu.Unlock()
+			store.value = []byte(`{"v":1,"instance":"x","nonce":"2"}`)
+		})
+		tenure := acquire(t, l)
+		if waited := time.Since(start); waited < written+DefaultLease {
+			t.Errorf("taken %v after a write", waited-written)
+		}
+		tenure.Release(t.Context())
+	})
 }
 
 // TestStoreLosesLease: the store loses the lease, or falls back to an older state, while a member
