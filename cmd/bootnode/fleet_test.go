@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fastdisc/discv5"
+	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/cli"
 	"github.com/fastdisc/discv5/internal/fleet"
 	"github.com/fastdisc/discv5/internal/proctest"
@@ -145,5 +148,39 @@ func TestSharedBans(t *testing.T) {
 	}
 	if a.bans.Load() != 2 {
 		t.Errorf("%d bans of the settings", a.bans.Load())
+	}
+}
+
+// TestProtectedFromBans: a member of the fleet cannot cut this node off from itself or from the
+// bootnodes that the operator has named, by node ID or by prefix.
+func TestProtectedFromBans(t *testing.T) {
+	node, err := discv5.New(discv5.Config{ListenAddrs: mustAddrs("127.0.0.1:0")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	key, err := enr.ParsePrivateKeyHex(hexKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := enr.NewBuilder().SetIP(netip.MustParseAddr("192.0.2.7")).SetUDP(9000).SetIP(netip.MustParseAddr("2001:db8::7")).SetUDP6(9000).Sign(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contact := discv5.ContactOf(r)
+	sources := []source{{contact: &contact, endpoints: endpointsOf(r)}, {text: "not resolved yet"}}
+	s := &fleetNode{d: &daemon{node: node}}
+	for target, want := range map[string]bool{
+		r.ID().String(): true, "192.0.2.7": true, "192.0.2.0/24": true, "2001:db8::/32": true,
+		node.ID().String(): true, "127.0.0.0/8": true,
+		strings.Repeat("ab", enr.IDSize): false, "192.0.2.8": false, "198.51.100.0/24": false, "2001:db8::8": false,
+	} {
+		parsed, err := limits.ParseTarget(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.protected(parsed, sources); got != want {
+			t.Errorf("%s: protected %t, want %t", target, got, want)
+		}
 	}
 }
