@@ -44,21 +44,21 @@ func TestStandbyReload(t *testing.T) {
 	b.p.Signal(t, syscall.SIGHUP)
 	at, _ = socket.Wait(t, at, "RELOADING=1")
 	at, _ = socket.Wait(t, at, "READY=1\nSTATUS=settings were reloaded")
-	at, _ = socket.Wait(t, at, "standing by")
+	standing, _ := socket.Wait(t, at, "standing by")
 
 	a.p.End(t, syscall.SIGTERM)
 	taken := b.p.Record(t)
 	if taken.ID() != record.ID() || taken.Seq() < record.Seq() {
 		t.Errorf("the standby took over %v after %v", taken, record)
 	}
-	at, _ = socket.Wait(t, at, "nodes, ")
+	at, _ = socket.Wait(t, standing, "nodes, ")
 	if _, err := node.Ping(t.Context(), discv5.ContactOf(taken)); err == nil {
 		t.Error("a ban that the standby has read is not in force")
 	}
 	if _, err := patientNode(t).Ping(t.Context(), discv5.ContactOf(taken)); err != nil {
 		t.Errorf("another node gets no answer: %v", err)
 	}
-	for _, m := range socket.Messages()[at:] {
+	for _, m := range socket.Messages()[standing:] {
 		if strings.Contains(m, "READY=1") || strings.Contains(m, "STOPPING=1") {
 			t.Errorf("the takeover looks like a start: %q", m)
 		}
