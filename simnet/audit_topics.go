@@ -167,12 +167,13 @@ func (a *auditor) decides(request codec.RequestID, q *topic.Request, v topic.Ver
 	if !m.came(askedKey{q.ID, request}, what.content) {
 		nd.n.violated(nd, RuleAdWait, "decides about another request than that of %s", q.ID.Short())
 	}
+	if missing := m.decide(now, what, &limits); missing > 0 {
+		nd.n.violated(nd, RuleAdWait, "%s was admitted %v before its waiting time of %v was over", q.ID.Short(), missing, what.need)
+	}
+	// The bound without a place may be an old one, or that of this decision.
 	if evicted := r.Stats().BoundsEvicted; evicted != m.evicted {
 		m.evicted = evicted
 		clear(m.addrBounds)
-	}
-	if missing := m.decide(now, what, &limits); missing > 0 {
-		nd.n.violated(nd, RuleAdWait, "%s was admitted %v before its waiting time of %v was over", q.ID.Short(), missing, what.need)
 	}
 	if what.result == topic.Admitted && what.seen {
 		nd.n.audit.checks.AdWait++

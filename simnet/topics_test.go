@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fastdisc/discv5"
+
 	"github.com/fastdisc/discv5/internal/engine"
 )
 
@@ -174,5 +176,26 @@ func TestSwarmWaitScale(t *testing.T) {
 	}
 	if whole, tenth := placed(0), placed(0.1); tenth < whole+0.1 {
 		t.Errorf("%.2f of the ads are placed, with a tenth of the waiting times %.2f", whole, tenth)
+	}
+}
+
+// A registrar with little room evicts bounds, and may have no place for the one that it has just
+// computed. The audit does not hold it to those.
+func TestAuditOfEvictedBounds(t *testing.T) {
+	gate(t)
+	for _, seed := range []uint64{51, 56} {
+		n, _ := topicRun(t, seed, 1, SwarmConfig{
+			Nodes: 150, Topics: TopicsConfig{Topics: 2},
+			Config: func(c *discv5.Config) { c.Topics.Capacity = 30 },
+		}, 75*time.Minute)
+		evicted, checked := uint64(0), n.Checks().AdWait
+		for _, nd := range n.Nodes() {
+			if r := nd.engine().Registrar(); r != nil {
+				evicted += r.Stats().BoundsEvicted
+			}
+		}
+		if evicted < 50 || checked < 500 {
+			t.Errorf("seed %d: %d bounds evicted, %d admissions checked: this tests nothing", seed, evicted, checked)
+		}
 	}
 }
