@@ -32,6 +32,8 @@ const (
 	// minPause it takes 70 of them, and 19 minutes, to reach maxPause. A search that finds an
 	// advertiser among so many requests still lacks a few of them.
 	pauseParts = 20
+	// restAfterAnswer is how long a node rests at least before it is asked again for want of others.
+	restAfterAnswer = 30 * time.Second
 	// pathProbes in a row go where answers hold most ads, before one goes to whatever distance.
 	pathProbes = 3
 )
@@ -294,7 +296,25 @@ func (s *Search) probe(now time.Duration) *entry {
 			return e
 		}
 	}
-	return nil
+	if e := s.repeat(); e != nil {
+		return e
+	}
+	return s.longestAgo(now)
+}
+
+// longestAgo returns the node that was asked longest ago, for when all others were asked within a
+// lifetime. In a small network a search would learn nothing for so long.
+func (s *Search) longestAgo(now time.Duration) (oldest *entry) {
+	for i := range s.table.buckets {
+		for _, e := range s.table.buckets[i] {
+			switch {
+			case e.phase != idle || e.asked == 0 || e.failures > 0 || now < e.asked+restAfterAnswer:
+			case oldest == nil || e.asked < oldest.asked:
+				oldest = e
+			}
+		}
+	}
+	return oldest
 }
 
 // askable returns a random node of a bucket that may be asked.

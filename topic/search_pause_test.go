@@ -107,3 +107,45 @@ func TestProbesGoWhereAdsAre(t *testing.T) {
 		t.Errorf("%d of the last 12 requests in the next bucket: %v", count[2], order)
 	}
 }
+
+// In a small network a search asks the nodes that it knows again and again, with pauses, and so
+// finds an advertiser that comes later.
+func TestSearchOfSmallNetwork(t *testing.T) {
+	for _, adaptive := range []bool{false, true} {
+		for _, nodes := range []int{1, 5} {
+			s := NewSearch(SearchConfig{Topic: Of("x"), Stream: true, Adaptive: adaptive}, mustRandom(t, 1))
+			s.Add(0, inBucket(t, Of("x"), 0, nodes)...)
+			ads := inBucket(t, Of("y"), 0, 1)
+			const appears = 4 * time.Minute
+			asked := map[enr.ID]time.Duration{}
+			var now, found time.Duration
+			for k := 0; now < DefaultLifetime && found == 0; k++ {
+				q, ok := s.Next(now)
+				if !ok {
+					at, more := s.NextTime(now)
+					if !more {
+						t.Fatal("nothing to wait for")
+					}
+					now = max(at, now+time.Millisecond)
+					continue
+				}
+				id := q.Node.Record.ID()
+				if last, again := asked[id]; again && k > 4*nodes && now-last < restAfterAnswer {
+					t.Errorf("adaptive %v: a node is asked after %v", adaptive, now-last)
+				}
+				asked[id] = now
+				if now < appears {
+					s.Answer(now, id, nil, nil)
+				} else {
+					s.Answer(now, id, ads, nil)
+				}
+				if len(s.Take()) > 0 {
+					found = now
+				}
+			}
+			if found == 0 || found > appears+90*time.Second {
+				t.Errorf("adaptive %v, %d nodes: found after %v", adaptive, nodes, found)
+			}
+		}
+	}
+}
