@@ -32,7 +32,8 @@ const (
 	// minPause it takes 70 of them, and 19 minutes, to reach maxPause. A search that finds an
 	// advertiser among so many requests still lacks a few of them.
 	pauseParts = 20
-	// restAfterAnswer is how long a node rests at least before it is asked again for want of others.
+	// restAfterAnswer is how long a node rests at least before it is asked again for want of
+	// others.
 	restAfterAnswer = 30 * time.Second
 	// pathProbes in a row go where answers hold most ads, before one goes to whatever distance.
 	pathProbes = 3
