@@ -125,15 +125,14 @@ func ExampleNode_SetBootnodes() {
 	node, boot := start(nil), start(nil)
 	defer node.Close()
 	defer boot.Close()
-	events := node.Subscribe(16, discv5.EventTable)
-	defer events.Close()
 	if err := node.SetBootnodes(discv5.Contacts(boot.LocalRecord())); err != nil {
 		log.Fatal(err)
 	}
-	for node.Stats().Live == 0 { // the node contacts bootnodes while it knows few nodes
-		<-events.C
-	}
 	b := node.Bootnodes()[0]
+	for b.Answered == 0 { // the node contacts bootnodes while it knows few nodes
+		time.Sleep(10 * time.Millisecond)
+		b = node.Bootnodes()[0]
+	}
 	fmt.Println("the bootnode:", b.ID == boot.ID(), "answered:", b.Answered > 0, "error:", b.Err)
 	// Output: the bootnode: true answered: true error: <nil>
 }

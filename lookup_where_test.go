@@ -67,7 +67,8 @@ func TestLookupWhereContinues(t *testing.T) {
 		}
 		start := time.Now()
 		found, err = n.LookupWhere(t.Context(), enr.ID{1}, serves, matching+1, short...)
-		if !errors.Is(err, ErrExhausted) || len(found) != matching || time.Since(start) > time.Minute {
+		// It ends when lookups bring nobody new for a while, and may miss a node.
+		if !errors.Is(err, ErrExhausted) || len(found) > matching || len(found) < matching-1 || time.Since(start) > time.Minute {
 			t.Errorf("one more than there are: %d nodes, %v after %v", len(found), err, time.Since(start))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
