@@ -15,7 +15,7 @@ import (
 // had the lease before. When the sides meet again, both are members once more.
 func TestPartition(t *testing.T) {
 	if testing.Short() {
-		t.Skip("TestIdentity has a partition between a bootnode and all servers")
+		t.Skip("takes a minute: make fleet runs it; TestIdentity has a partition between a bootnode and all servers")
 	}
 	t.Parallel()
 	if !natstest.InNamespaces(t, program, 4*time.Minute) {

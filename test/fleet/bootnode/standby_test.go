@@ -17,7 +17,7 @@ import (
 // manager sees no second start.
 func TestStandbyReload(t *testing.T) {
 	if testing.Short() {
-		t.Skip("TestStandbyServiceManager of cmd/bootnode has a fleet that is away")
+		t.Skip("takes 10 seconds: make fleet runs it; TestStandbyServiceManager of cmd/bootnode has a fleet that is away")
 	}
 	t.Parallel()
 	c := natstest.Start(t, 1, "")

@@ -226,7 +226,7 @@ func TestStrangeBuckets(t *testing.T) {
 // not work, and works with it once there is space and the server runs.
 func TestFullDisk(t *testing.T) {
 	if testing.Short() {
-		t.Skip("TestFullFleet has a server without room")
+		t.Skip("takes 20 seconds: make fleet runs it; TestFullFleet has a server without room")
 	}
 	t.Parallel()
 	store := filepath.Join(t.TempDir(), "store")
