@@ -61,18 +61,45 @@ type Query struct {
 // MaxSample in all (discv5-theory.md, Lookup Responses). most of 0 stands for DefaultReturn. It
 // allocates nothing if dst has room. rnd belongs to the caller's goroutine.
 func (r *Registrar) Sample(now time.Duration, q *Query, rnd *aead.Random, most int, dst []Ad) []Ad {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var chosen [MaxSample]uint32
+	for _, slot := range r.draw(now, q, rnd, most, &chosen) {
+		dst = slices.Grow(dst, 1)[:len(dst)+1]
+		r.cache.copyAd(slot, &dst[len(dst)-1])
+	}
+	return dst
+}
+
+// SampleRecords is Sample for callers that need only the encoded records. It copies them into buf,
+// and appends them to dst. It allocates nothing if dst has room and buf has MaxSample*enr.MaxSize
+// bytes.
+func (r *Registrar) SampleRecords(now time.Duration, q *Query, rnd *aead.Random, most int, dst [][]byte, buf []byte) [][]byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var chosen [MaxSample]uint32
+	buf = buf[:0]
+	for _, slot := range r.draw(now, q, rnd, most, &chosen) {
+		record, start := r.cache.records.at(slot), len(buf)
+		buf = append(buf, record.bytes[:record.size]...)
+		dst = append(dst, buf[start:len(buf):len(buf)])
+	}
+	return dst
+}
+
+// draw writes the slots of a sample to chosen, and returns as many of them as there are. The caller
+// holds the lock.
+func (r *Registrar) draw(now time.Duration, q *Query, rnd *aead.Random, most int, chosen *[MaxSample]uint32) []uint32 {
 	if most <= 0 {
 		most = DefaultReturn
 	}
 	most = min(most, MaxSample)
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.advance(now)
 	class := netaddr.ClassOf(q.Source)
 	group := r.cache.findTopic(&q.Topic)
 	r.stats.Queries++
 	if group == none || class == netaddr.Special {
-		return dst
+		return nil
 	}
 	// The ads that may be relayed have the first n places. The own one is skipped.
 	n := r.cache.topics.at(group).upTo[class]
@@ -82,10 +109,9 @@ func (r *Registrar) Sample(now time.Duration, q *Query, rnd *aead.Random, most i
 			n--
 		}
 	}
-	var chosen [MaxSample]uint32
 	count := min(uint32(most), n)
 	r.stats.Returned += uint64(count)
-	choose(rnd, n, count, &chosen)
+	choose(rnd, n, count, chosen)
 	for i, place := range chosen[:count] {
 		if place >= own {
 			place++
@@ -94,11 +120,7 @@ func (r *Registrar) Sample(now time.Duration, q *Query, rnd *aead.Random, most i
 		// memory once.
 		chosen[i], _ = r.cache.at(group, place)
 	}
-	for _, slot := range chosen[:count] {
-		dst = slices.Grow(dst, 1)[:len(dst)+1]
-		r.cache.copyAd(slot, &dst[len(dst)-1])
-	}
-	return dst
+	return chosen[:count]
 }
 
 // choose writes count different numbers below n to chosen, each set of them as likely as any other
@@ -109,13 +131,16 @@ func choose(rnd *aead.Random, n, count uint32, chosen *[MaxSample]uint32) uint32
 		return 0
 	}
 	seed := rnd.Uint64()
+	var taken uint64 // bit x%64 for each number x: most numbers need not be searched for
 	for i := range count {
 		last := n - count + i
 		pick, _ := bits.Mul64(splitMix(&seed), uint64(last)+1)
-		chosen[i] = uint32(pick)
-		if slices.Contains(chosen[:i], chosen[i]) {
-			chosen[i] = last
+		number := uint32(pick)
+		if taken>>(number%64)&1 != 0 && slices.Contains(chosen[:i], number) {
+			number = last
 		}
+		taken |= 1 << (number % 64)
+		chosen[i] = number
 	}
 	return count
 }

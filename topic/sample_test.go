@@ -51,6 +51,42 @@ func TestSampleIsUniform(t *testing.T) {
 	}
 }
 
+// SampleRecords returns the records of the ads that Sample returns with the same random numbers.
+func TestSampleRecords(t *testing.T) {
+	r := mustRegistrar(t, Config{})
+	const members = 100 // numbers above 64 share bits of the filter
+	for i := range members {
+		force(r, 0, request(Of("x"), signed(t, i, 1, "8.8.8.8")))
+	}
+	q := &Query{Topic: Of("x"), ID: signed(t, 7, 1).ID(), Source: netip.MustParseAddr("9.9.9.9")}
+	one, other := mustRandom(t, 3), mustRandom(t, 3)
+	var dst [MaxSample][]byte
+	var buf [MaxSample * enr.MaxSize]byte
+	for most := range MaxSample + 2 {
+		for range 50 {
+			ads := r.Sample(0, q, one, most, nil)
+			records := r.SampleRecords(0, q, other, most, dst[:0], buf[:])
+			if len(records) != len(ads) {
+				t.Fatalf("most %d: %d records, %d ads", most, len(records), len(ads))
+			}
+			once := map[string]bool{}
+			for i, b := range records {
+				if !bytes.Equal(b, ads[i].Record()) || once[string(b)] {
+					t.Fatalf("most %d: record %d is another one, or comes twice", most, i)
+				}
+				once[string(b)] = true
+			}
+		}
+	}
+	few := r.SampleRecords(0, q, one, 0, nil, nil)
+	if len(few) != DefaultReturn || &few[0][0] == &few[1][0] {
+		t.Errorf("%d records without memory for them", len(few))
+	}
+	if s := r.Stats(); s.Queries != 2*50*(MaxSample+2)+1 {
+		t.Errorf("%d queries counted", s.Queries)
+	}
+}
+
 func TestSampleBounds(t *testing.T) {
 	r := mustRegistrar(t, Config{})
 	for i := range 20 {

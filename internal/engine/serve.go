@@ -206,17 +206,16 @@ func (w *Worker) gather(p *peer, distances codec.Distances) (n int) {
 // gatherOf adds records to the n of a response: those with an endpoint of the address family of the
 // requester, or those without. others reports whether it left out any because of their family.
 func (w *Worker) gatherOf(p *peer, distances codec.Distances, usable bool, n int) (_ int, others bool) {
-	var seen [codec.MaxDistance + 1]bool
+	var seen distanceSet
 	asking, family := table.Class(p.from.Addr()), table.FamilyOf(p.from.Addr())
 	for {
 		d, ok := distances.Next()
 		if !ok || n == maxNodes {
 			return n, others
 		}
-		if seen[d] {
+		if !seen.add(d) {
 			continue
 		}
-		seen[d] = true
 		if d == 0 {
 			if usable { // the first time
 				w.records[n] = w.e.Record().Bytes()

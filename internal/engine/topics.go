@@ -33,13 +33,13 @@ const (
 // topicScratch is the memory of one worker for topic requests.
 type topicScratch struct {
 	request   topic.Request
-	ads       [topic.MaxSample]topic.Ad
+	ads       [topic.MaxSample * enr.MaxSize]byte
 	adRecords [topic.MaxSample][]byte
 	auxiliary [maxAuxiliary][]byte
-	// candidates are the nodes that an auxiliary record is chosen from.
-	candidates [2 * maxNodes]candidate
-	adPacker   nodesPacker
-	auxPacker  nodesPacker
+	// buckets have the nodes that an auxiliary record is chosen from.
+	buckets   [nearBuckets]choice
+	adPacker  nodesPacker
+	auxPacker nodesPacker
 	// waiting are the registrations of the batch that is being answered.
 	waiting [BatchSize]registration
 	n       int
@@ -53,10 +53,11 @@ type registration struct {
 	via     Via
 }
 
-// candidate is an entry of a bucket of the node table.
-type candidate struct {
+// choice is a bucket of the node table with the nodes among which to choose: bit i stands for entry
+// i of at.Capable.
+type choice struct {
 	at    *table.Snapshot
-	index int
+	nodes uint64
 }
 
 // recordCheckLimit spaces the signature checks that one peer can cause with ever new records. It
@@ -307,11 +308,7 @@ func (w *Worker) handleTopicQuery(p *peer, body []byte) error {
 	auxiliary := w.gatherAuxiliary(p, (*topic.Topic)(&m.Topic), m.Distances)
 	defer clear(auxiliary)
 	q := topic.Query{Topic: m.Topic, ID: enr.ID(*p.id), Source: p.from.Addr()}
-	sample := e.registrar.Sample(w.now, &q, w.random, 0, t.ads[:0])
-	ads := t.adRecords[:len(sample)]
-	for i := range sample {
-		ads[i] = sample[i].Record()
-	}
+	ads := e.registrar.SampleRecords(w.now, &q, w.random, 0, t.adRecords[:0], t.ads[:])
 	ads = t.adRecords[:w.answer(codec.TypeTopicNodes, enr.ID(m.Topic), m.Distances, t.adRecords[:], len(ads))]
 	if size := nodesSize(ads) + nodesSize(auxiliary); !w.mayExceed(p, requestSize(body), size) && len(ads)+len(auxiliary) > 0 {
 		w.withholdRequest(p, codec.TypeTopicQuery, body)
@@ -346,18 +343,18 @@ func (w *Worker) gatherAuxiliary(p *peer, t *topic.Topic, distances codec.Distan
 	if _, ok := rest.Next(); !ok {
 		return list
 	}
-	var seen [codec.MaxDistance + 1]bool
+	var seen distanceSet
 	own := t.Distance(w.e.self)
+	random := w.random.Uint64()
 	for range codec.MaxTopicDistances { // 18 are usual
 		d, ok := distances.Next()
 		if !ok || len(list) == maxAuxiliary {
 			break
 		}
-		if d == 0 || seen[d] {
+		if d == 0 || !seen.add(d) {
 			continue
 		}
-		seen[d] = true
-		if r := w.auxiliaryAt(p, t, d, own); r != nil {
+		if r := w.auxiliaryAt(p, t, d, own, &random); r != nil {
 			list = append(list, r)
 		}
 	}
@@ -365,12 +362,13 @@ func (w *Worker) gatherAuxiliary(p *peer, t *topic.Topic, distances codec.Distan
 }
 
 // auxiliaryAt chooses a capable node at distance d from the topic, or returns nil. own is this
-// node's distance from the topic. It decides which buckets of the node table to look into:
+// node's distance from the topic, and random the state of a generator of the caller. Distance and
+// own decide which buckets of the node table to look into:
 //
 //	d > own   bucket d: its nodes differ from the topic where they differ from this node
 //	d < own   bucket own, whose nodes agree with the topic in the bit in which this node does not
 //	d = own   all buckets below own
-func (w *Worker) auxiliaryAt(p *peer, t *topic.Topic, d, own int) []byte {
+func (w *Worker) auxiliaryAt(p *peer, t *topic.Topic, d, own int, random *uint64) []byte {
 	high, low := d, d
 	switch {
 	case d < own:
@@ -378,32 +376,66 @@ func (w *Worker) auxiliaryAt(p *peer, t *topic.Topic, d, own int) []byte {
 	case d == own:
 		high, low = own-1, max(own-nearBuckets, 1)
 	}
-	found := w.topics.candidates[:0]
+	found, total := w.topics.buckets[:0], 0
 	head := binary.BigEndian.Uint64(t[:])
-	for j := high; j >= low && len(found) < maxNodes; j-- {
+	for j := high; j >= low && total < maxNodes; j-- {
 		at := w.e.table.Relay(j)
-		for _, c := range at.Capable() {
-			if len(found) == cap(found) {
-				break
-			}
-			if d >= own || isAt(d, head, c.Head, t, at.ID(c.Index)) {
-				found = append(found, candidate{at, c.Index})
+		capable := at.Capable()
+		capable = capable[:min(len(capable), 64)]
+		if len(capable) == 0 {
+			continue
+		}
+		nodes := ^uint64(0) >> (64 - len(capable))
+		if d < own {
+			for i, c := range capable {
+				if !isAt(d, head, c.Head, t, at.ID(c.Index)) {
+					nodes &^= 1 << i
+				}
 			}
 		}
+		found, total = append(found, choice{at, nodes}), total+bits.OnesCount64(nodes)
 	}
 	defer clear(found)
 	asking, family := table.Class(p.from.Addr()), table.FamilyOf(p.from.Addr())
-	for random := w.random.Uint64(); len(found) > 0; {
-		k, _ := bits.Mul64(random, uint64(len(found)))
-		c := found[k]
-		if c.at.MayRelay(c.index, asking, family) && *c.at.ID(c.index) != *p.id {
-			return c.at.Record(c.index)
+	for ; total > 0; total-- {
+		*random = *random*6364136223846793005 + 1442695040888963407
+		k, _ := bits.Mul64(*random, uint64(total))
+		c, bit := pick(found, int(k))
+		i := c.at.Capable()[bits.TrailingZeros64(bit)].Index
+		if c.at.MayRelay(i, asking, family) && *c.at.ID(i) != *p.id {
+			return c.at.Record(i)
 		}
-		random = random*6364136223846793005 + 1442695040888963407
-		found[k] = found[len(found)-1]
-		found = found[:len(found)-1]
+		c.nodes &^= bit
 	}
 	return nil
+}
+
+// pick returns node k of all in a list: its bucket and its bit there. k must be less than their
+// number.
+func pick(list []choice, k int) (c *choice, bit uint64) {
+	for c = &list[0]; k >= bits.OnesCount64(c.nodes); c = &list[0] {
+		k -= bits.OnesCount64(c.nodes)
+		list = list[1:]
+	}
+	nodes := c.nodes
+	if nodes&(nodes+1) == 0 { // all of the lower bits
+		return c, 1 << k
+	}
+	for ; k > 0; k-- {
+		nodes &= nodes - 1
+	}
+	return c, nodes & -nodes
+}
+
+// distanceSet is a set of log distances.
+type distanceSet [codec.MaxDistance/64 + 1]uint64
+
+// add adds a distance, and reports whether it was not there.
+func (s *distanceSet) add(d int) bool {
+	word, bit := &s[d/64], uint64(1)<<(d%64)
+	added := *word&bit == 0
+	*word |= bit
+	return added
 }
 
 // isAt reports whether node id is at log distance d from t. The heads are the first eight bytes of

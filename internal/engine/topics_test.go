@@ -188,6 +188,23 @@ func TestAuxiliaryRecords(t *testing.T) {
 	}
 }
 
+// Each node of a list can be picked, and each by one number.
+func TestPick(t *testing.T) {
+	list := []choice{{nodes: 0b1111}, {nodes: 0}, {nodes: 1<<63 | 0b1010}, {nodes: ^uint64(0)}, {nodes: 0}, {nodes: 0b1000}}
+	k := 0
+	for i := range list {
+		for bit := range 64 {
+			if list[i].nodes>>bit&1 == 0 {
+				continue
+			}
+			if c, got := pick(list, k); c != &list[i] || got != 1<<bit {
+				t.Errorf("node %d: bit %#x, want bucket %d, bit %d", k, got, i, bit)
+			}
+			k++
+		}
+	}
+}
+
 // Repeated requests for one distance get different nodes.
 func TestAuxiliaryRecordsAreRandom(t *testing.T) {
 	nw := newNetwork(t)
