@@ -166,7 +166,7 @@ func TestNodes(t *testing.T) {
 		{name: "the first total counts", answer: func(r *fakeRequest) { r.nodes(2); r.nodes(5) }, answered: 20},
 		{name: "no total", answer: func(r *fakeRequest) { r.nodes(0, one) }, answered: 20, records: 20},
 		{name: "huge total", answer: func(r *fakeRequest) { r.nodes(1 << 60) }},
-		// A run ends with its last answer, and does not wait for more: here with a request that is lost.
+		// One request is lost, because a run does not wait for what comes after its last answer.
 		{name: "more than announced", answer: func(r *fakeRequest) {
 			if lost.CompareAndSwap(false, true) {
 				return
