@@ -20,7 +20,7 @@ func hanging(t *testing.T, what string, f func()) {
 	go func() { defer close(done); f() }()
 	select {
 	case <-done:
-	case <-time.After(2 * time.Second):
+	case <-time.After(patience):
 		stacks := make([]byte, 1<<20)
 		t.Fatalf("%s hangs\n%s", what, stacks[:runtime.Stack(stacks, true)])
 	}
@@ -221,11 +221,11 @@ func TestNestedUpdateRecord(t *testing.T) {
 
 // A function that changes the record may wait for requests of the node, whose timeouts continue.
 func TestUpdateRecordMayWaitForNode(t *testing.T) {
-	n := loopback(t, "127.0.0.1:0", func(c *Config) { c.RequestTimeout = 100 * time.Millisecond })
+	n := loopback(t, "127.0.0.1:0", nil)
 	dead := silentContact(t)
 	hanging(t, "UpdateRecord", func() {
 		err := n.UpdateRecord(func(b *enr.Builder) {
-			if _, err := n.Ping(context.Background(), dead); !errors.Is(err, ErrTimeout) {
+			if _, err := n.Ping(context.Background(), dead, WithTimeout(soon)); !errors.Is(err, ErrTimeout) {
 				t.Errorf("PING: %v", err)
 			}
 		})

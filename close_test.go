@@ -127,7 +127,7 @@ func TestCloseEndsAllCalls(t *testing.T) {
 		for range 2 {
 			go func() { n.Close(); closed <- struct{}{} }()
 		}
-		deadline := time.After(20 * time.Second)
+		deadline := time.After(patience)
 		for range each * len(calls) {
 			select {
 			case e := <-ends:

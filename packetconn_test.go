@@ -44,14 +44,14 @@ func TestSharedSocket(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer other.Close()
-			other.SetDeadline(time.Now().Add(20 * time.Second))
+			other.SetDeadline(time.Now().Add(patience))
 			buf := make([]byte, 2*MaxOtherProtocol)
 			for _, size := range []int{1, 20, 63, 100, 1280, 1281, 1452, MaxOtherProtocol} {
 				sent := bytes.Repeat([]byte{byte(size)}, size)
 				if _, err := other.WriteTo(sent, f.LocalAddr()); err != nil {
 					t.Fatal(err)
 				}
-				f.SetReadDeadline(time.Now().Add(20 * time.Second))
+				f.SetReadDeadline(time.Now().Add(patience))
 				k, from, err := f.ReadFrom(buf)
 				if err != nil || !bytes.Equal(buf[:k], sent) || from.String() != other.LocalAddr().String() {
 					t.Fatalf("%d bytes: got %d from %v, %v", size, k, from, err)
@@ -101,6 +101,7 @@ func TestS09OtherProtocol(t *testing.T) {
 	}
 	// The datagrams that were sent before the PINGs have been received before them.
 	for _, x := range []*Node{plain, n} {
+		eventually(t, "all datagrams are counted", func() bool { return counted(x, "protocol") >= count })
 		if got := counted(x, "protocol"); got != count {
 			t.Errorf("counted %d datagrams of another protocol, want %d", got, count)
 		}
@@ -251,7 +252,7 @@ func TestOtherProtocolFromWhereItArrived(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer c.Close()
-				c.SetDeadline(time.Now().Add(10 * time.Second))
+				c.SetDeadline(time.Now().Add(patience))
 				b := make([]byte, 100)
 				if _, err := c.Write([]byte("not discv5")); err != nil {
 					t.Fatal(err)

@@ -36,6 +36,7 @@ func TestAnswerOfSeveralPackets(t *testing.T) {
 					distances = append(distances, d)
 				}
 			}
+			eventually(t, "all are live", func() bool { return b.Stats().Live == 12 })
 			before, arrived := b.Stats().Sockets, a.Stats().Sockets.RxGRO
 			records, err := a.FindNode(within(t), contact(b), distances...)
 			if err != nil {

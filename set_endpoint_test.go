@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
-	"time"
 )
 
 // These tests cover the API that the bootnode needs besides: bootnodes and an endpoint that come
@@ -16,27 +15,19 @@ func TestSetBootnodes(t *testing.T) {
 	if err := b.SetBootnodes(Contacts(a.LocalRecord())); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(20 * time.Second)
-	for b.Stats().Live == 0 {
-		if time.Now().After(deadline) {
-			t.Fatal("the new bootnode was not contacted")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	eventually(t, "the new bootnode is live", func() bool { return b.Stats().Live > 0 })
 	if err := b.SetBootnodes([]Contact{{}}); !errors.Is(err, ErrConfig) || !errors.Is(err, ErrNoEndpoint) {
 		t.Errorf("contact without an address: %v", err)
 	}
 	// Its first PING was answered after a handshake, and both sides have timed it.
-	l := b.Latency()
-	if l[LatencyPing].Count() == 0 || l[LatencyInitiated].Count() == 0 {
-		t.Errorf("%d PING and %d handshakes timed", l[LatencyPing].Count(), l[LatencyInitiated].Count())
-	}
+	eventually(t, "a PING and a handshake are timed", func() bool {
+		l := b.Latency()
+		return l[LatencyPing].Count() > 0 && l[LatencyInitiated].Count() > 0
+	})
 	if _, err := a.Ping(context.Background(), ContactOf(b.LocalRecord())); err != nil {
 		t.Fatal(err)
 	}
-	if n := a.Latency()[LatencyPing].Count(); n == 0 {
-		t.Error("the other's PING is not timed")
-	}
+	eventually(t, "the other's PING is timed", func() bool { l := a.Latency(); return l[LatencyPing].Count() > 0 })
 }
 
 func TestSetEndpoint(t *testing.T) {

@@ -21,7 +21,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for ctx := within(t); !ok(); time.Sleep(5 * time.Millisecond) {
 		if ctx.Err() != nil {
-			t.Fatalf("not in 20 s: %s", what)
+			t.Fatalf("not in %v: %s", patience, what)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package discv5
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -14,8 +15,7 @@ import (
 // closing.
 func TestS22Talk(t *testing.T) {
 	const slots = 4
-	patient := func(c *Config) { c.RequestTimeout = 10 * time.Second }
-	a, c, d := loopback(t, "127.0.0.1:0", patient), loopback(t, "127.0.0.1:0", patient), loopback(t, "127.0.0.1:0", patient)
+	a, c, d := loopback(t, "127.0.0.1:0", nil), loopback(t, "127.0.0.1:0", nil), loopback(t, "127.0.0.1:0", nil)
 	b := loopback(t, "127.0.0.1:0", func(c *Config) { c.TalkConcurrency = slots })
 	ctx := within(t)
 	release, entered := make(chan struct{}), make(chan struct{}, 2*slots)
@@ -47,8 +47,12 @@ func TestS22Talk(t *testing.T) {
 	var waiting sync.WaitGroup
 	late := make(chan []byte, slots)
 	block := func(n *Node) {
+		t.Helper()
+		if _, err := n.Ping(ctx, contact(b)); err != nil { // a session, with retries
+			t.Fatal(err)
+		}
 		waiting.Go(func() {
-			got, _ := n.Talk(ctx, contact(b), "block", nil)
+			got, _ := n.Talk(ctx, contact(b), "block", nil, WithTimeout(time.Hour)) // no retry takes another slot
 			late <- got
 		})
 		select {
@@ -63,10 +67,20 @@ func TestS22Talk(t *testing.T) {
 	refused := func(what string) {
 		t.Helper()
 		before := counted(b, "talk_busy")
-		short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
-		defer cancel()
-		if got, err := a.Talk(short, contact(b), "echo", []byte("x")); err == nil {
-			t.Errorf("a request beyond the %s was answered %q", what, got)
+		canceled, cancel := context.WithCancel(ctx)
+		ended := make(chan error)
+		go func() {
+			_, err := a.Talk(canceled, contact(b), "echo", []byte("x"), WithTimeout(time.Hour))
+			ended <- err
+		}()
+		eventually(t, "a request beyond the "+what+" is counted", func() bool { return counted(b, "talk_busy") > before })
+		// An answer, if there is one, is here when that of a later request is.
+		if _, err := a.Ping(ctx, contact(b)); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("a request beyond the %s: %v", what, err)
 		}
 		if n := counted(b, "talk_busy") - before; n != 1 {
 			t.Errorf("%d requests beyond the %s counted", n, what)
@@ -92,15 +106,18 @@ func TestS22Talk(t *testing.T) {
 		}
 	}
 	eventually(t, "slots are free again", func() bool {
-		short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
-		defer cancel()
-		got, err := a.Talk(short, contact(b), "echo", []byte("x"))
+		got, err := a.Talk(ctx, contact(b), "echo", []byte("x"), WithTimeout(soon))
 		return err == nil && bytes.Equal(got, []byte("x"))
 	})
 
-	stuck := make(chan struct{})
-	b.HandleTalk("stuck", func(context.Context, TalkRequest) []byte { <-stuck; return nil })
+	stuck, called := make(chan struct{}), make(chan struct{}, slots)
+	b.HandleTalk("stuck", func(context.Context, TalkRequest) []byte { called <- struct{}{}; <-stuck; return nil })
 	go a.Talk(ctx, contact(b), "stuck", nil)
+	select {
+	case <-called:
+	case <-ctx.Done():
+		t.Fatal("a request found no slot")
+	}
 	if err := b.Close(); err != nil {
 		t.Error(err)
 	}

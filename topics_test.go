@@ -20,7 +20,7 @@ import (
 // loopbackNode runs a node on the loopback interface.
 func loopbackNode(t *testing.T, change func(*discv5.Config)) *discv5.Node {
 	t.Helper()
-	cfg := discv5.Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, RequestTimeout: 10 * time.Second}
+	cfg := discv5.Config{ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, RequestTimeout: 10 * time.Second, Resend: 3}
 	if change != nil {
 		change(&cfg)
 	}
@@ -74,7 +74,7 @@ func TestTopicRequests(t *testing.T) {
 
 func TestTopicErrors(t *testing.T) {
 	ctx := t.Context()
-	registrar, a := loopbackNode(t, asRegistrar), loopbackNode(t, func(c *discv5.Config) { c.RequestTimeout = 200 * time.Millisecond })
+	registrar, a := loopbackNode(t, asRegistrar), loopbackNode(t, func(c *discv5.Config) { c.RequestTimeout, c.Resend = 100*time.Millisecond, 0 })
 	to, top := discv5.Contacts(registrar.LocalRecord())[0], discv5.TopicOf("test")
 	canceled, cancel := context.WithCancel(ctx)
 	cancel()
@@ -97,7 +97,7 @@ func TestTopicErrors(t *testing.T) {
 			return nil
 		}, context.Canceled},
 		{"search without registrars", func() error {
-			short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+			short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 			defer cancel()
 			for _, err := range a.SearchTopic(short, top) {
 				return err
@@ -255,14 +255,17 @@ func TestAdvertiseOverLoopback(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	placed := func() bool { s := ad.Status(); return s.Placed > 0 && !s.FirstPlaced.IsZero() && len(s.Buckets) > 0 }
+	for end := time.Now().Add(2 * time.Minute); !placed(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("status %+v", ad.Status())
+		}
+	}
 	for r, err := range b.SearchTopic(t.Context(), top) {
 		if err != nil || r.ID() != a.ID() {
 			t.Fatalf("found %v, %v", r, err)
 		}
 		break
-	}
-	if s := ad.Status(); s.Placed == 0 || s.FirstPlaced.IsZero() || len(s.Buckets) == 0 {
-		t.Errorf("status %+v", s)
 	}
 	cancel()
 	ad.Stop()

@@ -119,6 +119,7 @@ func TestNodeOnFile(t *testing.T) {
 	loopback := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}
 	start := func(cfg discv5.Config) *discv5.Node {
 		cfg.ListenAddrs, cfg.Sockets = loopback, 1
+		cfg.RequestTimeout, cfg.Resend = 5*time.Second, 3 // the machine may pause for long
 		n, err := discv5.New(cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -131,7 +132,7 @@ func TestNodeOnFile(t *testing.T) {
 	}
 	live := func(n *discv5.Node) {
 		t.Helper()
-		for deadline := time.Now().Add(30 * time.Second); n.Stats().Live == 0; time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Minute); n.Stats().Live == 0; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("nobody answers: %v", n.Diagnose().Reasons)
 			}
