@@ -10,7 +10,7 @@ import (
 	"github.com/fastdisc/discv5/simnet"
 )
 
-// A network of 200 nodes, all registrars, in which every twentieth node offers a service. One node
+// A network of 80 nodes, all registrars, in which every eighth node offers a service. One node
 // looks for the others that offer it.
 func ExampleNode_AdvertiseTopic() {
 	ctx := context.Background()
@@ -28,7 +28,7 @@ func ExampleNode_AdvertiseTopic() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for range 199 {
+	for range 79 {
 		if _, err := n.Add(simnet.NodeConfig{New: registrar, Bootnodes: []*simnet.Node{boot}}); err != nil {
 			log.Fatal(err)
 		}
@@ -37,7 +37,7 @@ func ExampleNode_AdvertiseTopic() {
 
 	service := discv5.TopicOf("example.org/chess")
 	for i, nd := range n.Nodes() {
-		if i%20 == 0 {
+		if i%8 == 0 {
 			if _, err := nd.Node().AdvertiseTopic(ctx, service); err != nil {
 				log.Fatal(err)
 			}
