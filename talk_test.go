@@ -52,7 +52,8 @@ func TestS22Talk(t *testing.T) {
 			t.Fatal(err)
 		}
 		waiting.Go(func() {
-			got, _ := n.Talk(ctx, contact(b), "block", nil, WithTimeout(time.Hour)) // no retry takes another slot
+			// no retry takes another slot
+			got, _ := n.Talk(ctx, contact(b), "block", nil, WithTimeout(time.Hour))
 			late <- got
 		})
 		select {
