@@ -66,10 +66,16 @@ test-tags:
 cross:
 	GO="$(GO)" .ci/cross -timeout 15m $(TESTFLAGS)
 
+# The tests of these packages use one goroutine, in which nothing can race, but for those with
+# Concurrent in their names. internal/archtest looks after that.
+SERIAL = internal/engine table topic
+
 # internal/archtest reads sources, and internal/eclipse and the curve compute in one goroutine:
 # nothing in them can race.
 race:
-	$(GO) test -race -timeout $(RACETIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | grep -Ev '/internal/(archtest|eclipse|curve(/.*)?)$$')
+	$(GO) test -race -timeout $(RACETIMEOUT) $(TESTFLAGS) -run Concurrent $(addprefix ./,$(SERIAL))
+	$(GO) test -race -timeout $(RACETIMEOUT) $(TESTFLAGS) $$($(GO) list ./... | \
+		grep -Ev '/internal/(archtest|eclipse|curve(/.*)?)$$' | grep -v $(foreach p,$(SERIAL),-e '/$(p)$$'))
 
 # Formatting, vet for four platforms, golangci-lint with .golangci.yml for all modules of the
 # repository, the workflow files, and the rules of internal/archtest. MODULES=. leaves out the

@@ -1,3 +1,7 @@
+//go:build !race && !discv5debug
+
+// Two hundred nodes take minutes under the race detector. Tests with fewer nodes run the same code.
+
 package discv5_test
 
 import (

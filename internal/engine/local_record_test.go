@@ -11,7 +11,7 @@ import (
 
 // Tick does not wait for a function of the program's that changes the record: it may wait for what
 // Tick does.
-func TestTickDoesNotWaitForRecordChange(t *testing.T) {
+func TestConcurrentRecordChange(t *testing.T) {
 	nw := newNetwork(t)
 	a := nw.add("52.1.0.1:9000", nil)
 	to := netip.MustParseAddrPort("52.1.0.9:9000")
