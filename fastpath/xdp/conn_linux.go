@@ -90,7 +90,7 @@ func (c *conn) use(s *socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		s.close()
+		s.close() // nobody reads it yet
 		return
 	}
 	c.sock, c.n = s, 0
@@ -103,18 +103,25 @@ func (c *conn) use(s *socket) {
 // drop closes the socket of c.
 func (c *conn) drop() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.dropLocked()
+	s := c.detach()
+	c.mu.Unlock()
+	if s != nil {
+		s.close()
+	}
 }
 
-func (c *conn) dropLocked() {
-	if c.sock == nil {
-		return
+// detach takes the socket from c and returns it, nil if there is none. The caller holds mu, and
+// closes the socket after it has released mu: close waits for a goroutine in collect, which needs
+// mu.
+func (c *conn) detach() *socket {
+	s := c.sock
+	if s == nil {
+		return nil
 	}
-	c.drops += c.sock.drops()
-	c.sock.close()
+	c.drops += s.drops()
 	c.sock, c.n, c.samples = nil, 0, samples{}
 	c.changed()
+	return s
 }
 
 // broken returns the error that makes the socket useless, nil for none.
@@ -401,12 +408,16 @@ func (c *conn) Stats() fastpath.ConnStats {
 // Close implements fastpath.Conn.
 func (c *conn) Close() error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.closed {
+		c.mu.Unlock()
 		return fastpath.ErrClosed
 	}
 	c.closed = true
-	c.dropLocked()
+	s := c.detach()
 	c.changed()
+	c.mu.Unlock()
+	if s != nil {
+		s.close()
+	}
 	return nil
 }

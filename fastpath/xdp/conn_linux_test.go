@@ -393,6 +393,54 @@ func TestConnConcurrentUse(t *testing.T) {
 	})
 }
 
+// TestCloseWhileCollecting: the end of a socket waits for a reader that takes datagrams from it, and
+// the reader does not wait for the end.
+func TestCloseWhileCollecting(t *testing.T) {
+	for name, end := range map[string]func(*conn){"close": func(c *conn) { c.Close() }, "drop": (*conn).drop} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, 1)
+			g := l.groupsOf(fastpath.Config{MinSize: testMin, MaxSize: testMax}, netip.AddrPortFrom(node4, 9000))[0]
+			c := l.device(NativeCopy, g).conns[0]
+			inside, proceed := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			c.look = func(fd uintptr) bool {
+				once.Do(func() {
+					close(inside)
+					<-proceed
+				})
+				return c.collect(fd)
+			}
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			defer c.Close()
+			wg.Go(func() {
+				for rx := fastpath.NewRx(4, testMax); c.ReadBatch(rx) == nil; {
+				}
+			})
+			<-inside
+			ended := make(chan struct{})
+			wg.Go(func() {
+				end(c)
+				close(ended)
+			})
+			await(t, "the socket is taken from the Conn", func() bool {
+				if !c.mu.TryLock() {
+					return false
+				}
+				defer c.mu.Unlock()
+				return c.sock == nil
+			})
+			select {
+			case <-ended:
+				t.Error("the socket was closed below its reader")
+			default:
+			}
+			close(proceed)
+			<-ended
+		})
+	}
+}
+
 // TestConnDrops: each request is received or counted as dropped when the node does not read.
 func TestConnDrops(t *testing.T) {
 	l := newLab(t, 1)

@@ -139,6 +139,8 @@ func (s *socket) mapRings(n int) error {
 }
 
 // close closes the socket and unmaps its memory. A goroutine that waits in raw.Read gets an error.
+// close waits until no goroutine is in raw.Read, so the caller must hold no lock that its function
+// takes.
 func (s *socket) close() {
 	if s.file != nil {
 		s.file.Close()
