@@ -396,10 +396,14 @@ func TestConnConcurrentUse(t *testing.T) {
 // TestCloseWhileCollecting: the end of a socket waits for a reader that takes datagrams from it, and
 // the reader does not wait for the end.
 func TestCloseWhileCollecting(t *testing.T) {
-	for name, end := range map[string]func(*conn){"close": func(c *conn) { c.Close() }, "drop": (*conn).drop} {
+	for name, end := range map[string]func(*conn){
+		"close": func(c *conn) { c.Close() },
+		"drop":  (*conn).drop,
+	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t, 1)
-			g := l.groupsOf(fastpath.Config{MinSize: testMin, MaxSize: testMax}, netip.AddrPortFrom(node4, 9000))[0]
+			cfg := fastpath.Config{MinSize: testMin, MaxSize: testMax}
+			g := l.groupsOf(cfg, netip.AddrPortFrom(node4, 9000))[0]
 			c := l.device(NativeCopy, g).conns[0]
 			inside, proceed := make(chan struct{}), make(chan struct{})
 			var once sync.Once

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// In the packages of which make race runs only tests with Concurrent in their names, a test that
+// Of some packages make race runs only the tests with Concurrent in their names. There, a test that
 // starts a goroutine has such a name.
 func TestConcurrentTestsHaveTheirName(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
