@@ -393,8 +393,8 @@ func TestConnConcurrentUse(t *testing.T) {
 	})
 }
 
-// TestCloseWhileCollecting: the end of a socket waits for a reader that takes datagrams from it, and
-// the reader does not wait for the end.
+// TestCloseWhileCollecting: the end of a socket waits for a reader that takes datagrams from it,
+// and the reader does not wait for the end.
 func TestCloseWhileCollecting(t *testing.T) {
 	for name, end := range map[string]func(*conn){
 		"close": func(c *conn) { c.Close() },
