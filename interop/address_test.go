@@ -31,28 +31,6 @@ func requireAddr(t *testing.T, ip netip.Addr) {
 	}
 }
 
-// freePort returns a port of ip that was free just now. network is "udp" or "tcp".
-func freePort(t *testing.T, network string, ip netip.Addr) netip.AddrPort {
-	t.Helper()
-	ap := netip.AddrPortFrom(ip, 0)
-	switch network {
-	case "udp":
-		c, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(ap))
-		if err != nil {
-			t.Fatal("looking for a free port:", err)
-		}
-		defer c.Close()
-		return unmapped(c.LocalAddr().(*net.UDPAddr).AddrPort())
-	default:
-		l, err := net.ListenTCP(network, net.TCPAddrFromAddrPort(ap))
-		if err != nil {
-			t.Fatal("looking for a free port:", err)
-		}
-		defer l.Close()
-		return unmapped(l.Addr().(*net.TCPAddr).AddrPort())
-	}
-}
-
 func unmapped(ap netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }

@@ -15,11 +15,13 @@ import (
 
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 const (
-	startTimeout = 15 * time.Second // until the record is on standard output
-	stopTimeout  = 10 * time.Second // from the signal to the exit
+	startTimeout = time.Minute // until the record is on standard output
+	stopTimeout  = time.Minute // from the signal to the exit
 )
 
 // bootConfig is the configuration of a bootnode. A bootnode that is restarted with the same config
@@ -49,7 +51,7 @@ func newBootConfig(t *testing.T, ip netip.Addr) bootConfig {
 		return lab.bootConfig(ip, hex.EncodeToString(crypto.FromECDSA(key)), t.TempDir())
 	}
 	return bootConfig{
-		addr:    freePort(t, "udp", ip),
+		addr:    proctest.FreePort(t, "udp", ip),
 		key:     hex.EncodeToString(crypto.FromECDSA(key)),
 		datadir: t.TempDir(),
 	}

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// suiteTimeout bounds one run of the suite. A healthy node takes under half a
-// minute; FindnodeResults alone may wait a minute for PINGs.
-const suiteTimeout = 2 * time.Minute
+// suiteTimeout bounds one run of the suite. A healthy node takes seconds; FindnodeResults alone may
+// wait a minute for PINGs.
+const suiteTimeout = 5 * time.Minute
 
 // suiteTests are the tests of "devp2p discv5 test" in the pinned version.
 var suiteTests = []string{
@@ -88,8 +88,44 @@ func conformanceRounds(t *testing.T) int {
 	return n
 }
 
-// runSuite runs devp2p once and makes each result a subtest.
+// runSuite runs the suite and makes each result a subtest. The suite waits 300 ms for an answer, so
+// it repeats tests that a pause of the machine may have failed.
 func runSuite(t *testing.T, boot *bootnode, listen1, listen2 netip.Addr, tests []string) {
+	results := devp2p(t, boot, listen1, listen2, tests)
+	for round := 1; round < maxRounds; round++ {
+		var late []string
+		for _, r := range results {
+			if r.late() {
+				late = append(late, r.name)
+				t.Logf("round %d: %s:\n%s", round, r.name, r.log)
+			}
+		}
+		if len(late) == 0 {
+			break
+		}
+		for _, r := range devp2p(t, boot, listen1, listen2, late) {
+			results[slices.IndexFunc(results, func(o tapResult) bool { return o.name == r.name })] = r
+		}
+	}
+	for _, r := range results {
+		t.Run(r.name, func(t *testing.T) {
+			if !r.ok {
+				t.Errorf("suite log:\n%s", r.log)
+			}
+		})
+	}
+}
+
+// late reports whether a test has failed in a way in which a pause of the machine can fail it: a
+// packet took more than 300 ms, or in two of the tests, a challenge ended after a second or a node
+// of the test did not become known.
+func (r tapResult) late() bool {
+	return !r.ok && (strings.Contains(r.log, "i/o timeout") || r.name == "HandshakeResend" || r.name == "FindnodeResults")
+}
+
+// devp2p runs tests of the suite.
+func devp2p(t *testing.T, boot *bootnode, listen1, listen2 netip.Addr, tests []string) []tapResult {
+	t.Helper()
 	path, err := devp2pBinary()
 	if err != nil {
 		t.Fatal("devp2p binary:", err)
@@ -112,30 +148,20 @@ func runSuite(t *testing.T, boot *bootnode, listen1, listen2 netip.Addr, tests [
 	if err != nil {
 		t.Fatal("reading the TAP report:", err)
 	}
-	failed := 0
-	for _, r := range results {
-		if !r.ok {
-			failed++
-		}
-		t.Run(r.name, func(t *testing.T) {
-			if r.ok {
-				return
-			}
-			t.Errorf("suite log:\n%s", r.log)
-		})
-	}
 	for _, name := range tests {
 		if !slices.ContainsFunc(results, func(r tapResult) bool { return r.name == name }) {
 			t.Errorf("%s did not run", name)
 		}
 	}
 	if plan != len(tests) || len(results) != len(tests) {
-		t.Errorf("%d tests planned, %d ran, want %d", plan, len(results), len(tests))
+		t.Fatalf("%d tests planned, %d ran, want %d\nstderr:\n%s", plan, len(results), len(tests), &stderr)
 	}
 	// The suite exits with 1 if a test failed; any other code means a broken run.
-	if runErr != nil && (failed == 0 || ctx.Err() != nil) {
+	failed := slices.ContainsFunc(results, func(r tapResult) bool { return !r.ok })
+	if runErr != nil && (!failed || ctx.Err() != nil) {
 		t.Errorf("devp2p: %v (after %v)\nstderr:\n%s", runErr, time.Since(start).Round(time.Second), &stderr)
 	}
+	return results
 }
 
 // listenHost formats ip for --listen1 and --listen2, to which devp2p simply appends ":0".

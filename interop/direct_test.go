@@ -49,7 +49,7 @@ func directClient(t *testing.T, ip netip.Addr) {
 			p := startPeer(t, peerConfig{addr: netip.AddrPortFrom(ip, 0)})
 			for j := range requests {
 				r := requests[(i+j)%len(requests)]
-				if err := r.do(p, boot.node); err != nil {
+				if err := patiently(t, func() error { return r.do(p, boot.node) }); err != nil {
 					t.Errorf("%s as request %d of the session: %v", r.name, j+1, err)
 				}
 			}
@@ -188,11 +188,19 @@ func expectRelayed(t *testing.T, boot *bootnode, probe, p *peer) {
 // request is sealed with keys that the bootnode no longer has. It must still succeed at the first
 // attempt, with a new handshake.
 func directBootnodeRestart(t *testing.T, ip netip.Addr) {
+	err := patiently(t, func() error { return bootnodeRestart(t, ip) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func bootnodeRestart(t *testing.T, ip netip.Addr) error {
+	t.Helper()
 	cfg := newBootConfig(t, ip)
 	before := startBootnode(t, cfg)
 	p := startPeer(t, peerConfig{addr: netip.AddrPortFrom(ip, 0)})
 	if err := checkPing(p, before.node); err != nil {
-		t.Fatal("PING before the restart:", err)
+		return fmt.Errorf("PING before the restart: %w", err)
 	}
 	before.stop(t, syscall.SIGTERM)
 
@@ -205,14 +213,15 @@ func directBootnodeRestart(t *testing.T, ip netip.Addr) {
 	}
 	// A real peer would still have the record from before the restart.
 	if err := checkPing(p, before.node); err != nil {
-		t.Error("PING with the old session after the restart:", err)
+		return fmt.Errorf("PING with the old session after the restart: %w", err)
 	}
 	if err := checkRequestENR(p, after.node); err != nil {
-		t.Error("RequestENR after the restart:", err)
+		return fmt.Errorf("RequestENR after the restart: %w", err)
 	}
 	if err := checkTalkRequest(p, after.node); err != nil {
-		t.Error("TalkRequest after the restart:", err)
+		return fmt.Errorf("TalkRequest after the restart: %w", err)
 	}
+	return nil
 }
 
 // directPeerRestart: the peer loses its sessions while the bootnode keeps its own. The peer's first
@@ -221,10 +230,10 @@ func directBootnodeRestart(t *testing.T, ip netip.Addr) {
 func directPeerRestart(t *testing.T, ip netip.Addr) {
 	boot := startBootnode(t, newBootConfig(t, ip))
 	p := startPeer(t, peerConfig{addr: netip.AddrPortFrom(ip, 0)})
-	if err := checkPing(p, boot.node); err != nil {
+	if err := patiently(t, func() error { return checkPing(p, boot.node) }); err != nil {
 		t.Fatal("PING before the restart:", err)
 	}
-	for range 3 {
+	restart := func() error {
 		p.close()
 		p = startPeer(t, peerConfig{addr: p.addr, key: p.key})
 		err := checkPing(p, boot.node)
@@ -236,10 +245,16 @@ func directPeerRestart(t *testing.T, ip netip.Addr) {
 			err = checkPing(p, boot.node)
 		}
 		if err != nil {
-			t.Fatal("PING after the peer's restart:", err)
+			return fmt.Errorf("PING after the peer's restart: %w", err)
 		}
 		if err := checkFindNode(p, boot.node); err != nil {
-			t.Fatal("FINDNODE after the peer's restart:", err)
+			return fmt.Errorf("FINDNODE after the peer's restart: %w", err)
+		}
+		return nil
+	}
+	for range 3 {
+		if err := patiently(t, restart); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -17,7 +17,7 @@
 //	TestRust, TestTypeScript               a node of the library and a foreign one: handshakes
 //	                                       started by either side, PING, FINDNODE and TALK both
 //	                                       ways, restarts and record updates of either side
-//	TestMixedNetwork                       6 nodes of each of the four implementations around a
+//	TestMixedNetwork                       4 nodes of each of the four implementations around a
 //	                                       bootnode: lookups from each kind find nodes of each kind
 //	TestTrial                              a release, unpacked, as the bootnode of a private
 //	                                       consensus network of go-ethereum and Rust nodes, through
@@ -35,7 +35,7 @@
 //	DISCV5_CONFORMANCE_ROUNDS=20 go test -run Conformance -timeout 30m
 //
 // The first run compiles go-ethereum, which takes minutes on a small machine. "go tool -n devp2p"
-// does that ahead of time.
+// does that ahead of time, and "go test -run Drivers" the same for other implementations.
 //
 // # Foreign implementations
 //
@@ -52,8 +52,9 @@
 // hexadecimal, addresses as 127.0.0.1:9000 or [::1]:9000.
 //
 //	cmd       fields                     answer    meaning
-//	start     key, addr, record          record    first command: starts the node on addr; record,
-//	                                               if present, is its earlier record
+//	start     key, addr, timeout,        record    first command: starts the node on addr, with a
+//	          record                               timeout for answers in milliseconds; record, if
+//	                                               present, is its earlier record
 //	record                               record    the node's current record
 //	update    field, value               record    sets a text in the node's record; the Rust
 //	                                               driver also takes hex for bytes

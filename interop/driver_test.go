@@ -15,11 +15,12 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 const (
 	// driverStartTimeout includes loading the driver and its modules, while other drivers load too.
-	driverStartTimeout = 60 * time.Second
+	driverStartTimeout = 3 * time.Minute
 	// commandTimeout exceeds the time that any implementation allows for a lookup in a small
 	// network.
 	commandTimeout = 40 * time.Second
@@ -34,6 +35,8 @@ type driver struct {
 	key    *enr.PrivateKey
 	addr   netip.AddrPort
 	stderr *tail
+	// timeout is how long the node waits for an answer, for each step of a handshake.
+	timeout time.Duration
 
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
@@ -60,15 +63,15 @@ type answer struct {
 // parameters are the fields of a command except its ID and name.
 type parameters map[string]any
 
-// newDriver returns a driver with a new key and a free port. Its process has not started. The
-// process stops when the test ends. If the test fails, its log is printed.
+// newDriver returns a driver with a new key and a free port, for a network. Its process has not
+// started. The process stops when the test ends. If the test fails, its log is printed.
 func newDriver(t *testing.T, impl *implementation, ip netip.Addr) *driver {
 	t.Helper()
 	key, err := enr.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal("generating a key:", err)
 	}
-	d := &driver{impl: impl, key: key, addr: freePort(t, "udp", ip), stderr: new(tail)}
+	d := &driver{impl: impl, key: key, addr: proctest.FreePort(t, "udp", ip), stderr: new(tail), timeout: responseTimeout}
 	t.Cleanup(func() {
 		d.stop(t)
 		if t.Failed() {
@@ -78,10 +81,11 @@ func newDriver(t *testing.T, impl *implementation, ip netip.Addr) *driver {
 	return d
 }
 
-// startDriver starts a process with a new node.
+// startDriver starts a process with a new node that waits long for answers.
 func startDriver(t *testing.T, impl *implementation, ip netip.Addr) *driver {
 	t.Helper()
 	d := newDriver(t, impl, ip)
+	d.timeout = patientTimeout
 	if err := d.run(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +125,7 @@ func (d *driver) run(record *enr.Record) error {
 	go d.read(stdout)
 
 	secret := d.key.Bytes()
-	p := parameters{"key": hex.EncodeToString(secret[:]), "addr": d.addr.String()}
+	p := parameters{"key": hex.EncodeToString(secret[:]), "addr": d.addr.String(), "timeout": d.timeout.Milliseconds()}
 	if record != nil {
 		p["record"] = record.String()
 	}

@@ -170,21 +170,20 @@ func (d *driver) asks(o *own, third *enr.Record) exchange {
 	return exchange{from: d, addr: d.addr, to: o.LocalRecord(), third: third}
 }
 
-// expectHandshake makes the first request of an exchange and checks which side was challenged.
-func expectHandshake(t *testing.T, o *own, weStart bool, request func() error) {
-	t.Helper()
+// checkHandshake makes the first request of an exchange and checks which side was challenged.
+func checkHandshake(o *own, weStart bool, request func() error) error {
 	before := o.Stats().Counters
 	if err := request(); err != nil {
-		t.Error("first request:", err)
-		return
+		return fmt.Errorf("first request: %w", err)
 	}
 	after := o.Stats().Counters
 	sent := after[engine.WhoareyouSent] - before[engine.WhoareyouSent]
 	received := after[engine.WhoareyouReceived] - before[engine.WhoareyouReceived]
 	// On a slow machine a lookup may begin meanwhile, so other nodes may challenge ours.
 	if weStart && (sent != 0 || received == 0) || !weStart && (sent != 1 || received != 0) {
-		t.Errorf("%d WHOAREYOU sent and %d received; our node starts: %v", sent, received, weStart)
+		return fmt.Errorf("%d WHOAREYOU sent and %d received; our node starts: %v", sent, received, weStart)
 	}
+	return nil
 }
 
 // ownStarts: each kind of request is once the first message of our node, with the handshake, and
@@ -198,42 +197,59 @@ func ownStarts(t *testing.T, impl *implementation, ip netip.Addr) {
 	r := d.record(t)
 	for i, first := range requests {
 		t.Run(first.name, func(t *testing.T) {
-			o := startOwn(t, ip)
-			expectHandshake(t, o, true, func() error { return first.do(o.asks(d, r, third)) })
-			if err := o.asks(d, r, third).all(i); err != nil {
-				t.Error("own node asks:", err)
-			}
-			if err := d.asks(o, nil).all(i); err != nil {
-				t.Error("they ask over the same session:", err)
+			err := patiently(t, func() error {
+				o := startOwn(t, ip)
+				if err := checkHandshake(o, true, func() error { return first.do(o.asks(d, r, third)) }); err != nil {
+					return err
+				}
+				if err := o.asks(d, r, third).all(i); err != nil {
+					return fmt.Errorf("own node asks: %w", err)
+				}
+				if err := d.asks(o, nil).all(i); err != nil {
+					return fmt.Errorf("they ask over the same session: %w", err)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
 			}
 		})
 	}
 }
 
-// theyStart swaps the roles of ownStarts.
+// theyStart swaps the roles of ownStarts. Each of our nodes has a further node of its own, which
+// cannot tell it of nodes of before.
 func theyStart(t *testing.T, impl *implementation, ip netip.Addr) {
-	third := startOwn(t, ip).LocalRecord()
 	d := startDriver(t, impl, ip)
 	r := d.record(t)
 	for i, first := range requests {
 		t.Run(first.name, func(t *testing.T) {
-			o := startOwn(t, ip, third)
-			eventually(t, contactTimeout, 20*time.Millisecond, "further node live in our table", func() (bool, string) {
-				return o.Stats().Live == 1, fmt.Sprint(o.Stats().Live, " live nodes")
+			err := patiently(t, func() error {
+				third := startOwn(t, ip).LocalRecord()
+				o := startOwn(t, ip, third)
+				eventually(t, contactTimeout, 20*time.Millisecond, "further node live in our table", func() (bool, string) {
+					return o.Stats().Live == 1, fmt.Sprint(o.Stats().Live, " live nodes")
+				})
+				if err := checkHandshake(o, false, func() error { return first.do(d.asks(o, third)) }); err != nil {
+					return err
+				}
+				if err := d.asks(o, third).all(i); err != nil {
+					return fmt.Errorf("they ask: %w", err)
+				}
+				if err := o.asks(d, r, nil).all(i); err != nil {
+					return fmt.Errorf("own node asks over the same session: %w", err)
+				}
+				return nil
 			})
-			expectHandshake(t, o, false, func() error { return first.do(d.asks(o, third)) })
-			if err := d.asks(o, third).all(i); err != nil {
-				t.Error("they ask:", err)
-			}
-			if err := o.asks(d, r, nil).all(i); err != nil {
-				t.Error("own node asks over the same session:", err)
+			if err != nil {
+				t.Error(err)
 			}
 		})
 	}
 }
 
-// restartRounds lets each side speak first after a restart, twice.
-const restartRounds = 4
+// restartRounds lets each side speak first after a restart.
+const restartRounds = 2
 
 // bothAsk exchanges all requests in both directions. We begin if weStart is set. before is what our
 // node had counted when one of the sides lost its sessions.
@@ -285,16 +301,27 @@ func exchangeAll(o *own, d *driver, r *enr.Record, weStart bool) error {
 	return nil
 }
 
+// meets lets two nodes exchange all requests for the first time. We begin if weStart is set.
+func meets(t *testing.T, o *own, d *driver, weStart bool) {
+	t.Helper()
+	r := d.record(t)
+	err := patiently(t, func() error { return bothAsk(t, o, d, r, weStart, engine.Counters{}) })
+	if err != nil {
+		t.Fatal("first exchange:", err)
+	}
+}
+
 // ownRestart: our node loses its sessions, they keep theirs.
 func ownRestart(t *testing.T, impl *implementation, ip netip.Addr) {
 	o, d := startOwn(t, ip), startDriver(t, impl, ip)
 	r := d.record(t)
-	if err := bothAsk(t, o, d, r, true, engine.Counters{}); err != nil {
-		t.Fatal("before the restart:", err)
-	}
+	meets(t, o, d, true)
 	for i := range restartRounds {
-		o.restart(t, nil)
-		if err := bothAsk(t, o, d, r, i%2 == 0, engine.Counters{}); err != nil {
+		err := patiently(t, func() error {
+			o.restart(t, nil)
+			return bothAsk(t, o, d, r, i%2 == 0, engine.Counters{})
+		})
+		if err != nil {
 			t.Fatalf("restart %d: %v", i+1, err)
 		}
 	}
@@ -304,16 +331,17 @@ func ownRestart(t *testing.T, impl *implementation, ip netip.Addr) {
 func theirRestart(t *testing.T, impl *implementation, ip netip.Addr) {
 	o, d := startOwn(t, ip), startDriver(t, impl, ip)
 	r := d.record(t)
-	if err := bothAsk(t, o, d, r, true, engine.Counters{}); err != nil {
-		t.Fatal("before the restart:", err)
-	}
+	meets(t, o, d, true)
 	for i := range restartRounds {
-		before := o.Stats().Counters
-		d.restart(t)
-		if now := d.record(t); now.String() != r.String() {
-			t.Fatalf("restart %d: record\n%v, want\n%v", i+1, now, r)
-		}
-		if err := bothAsk(t, o, d, r, i%2 == 0, before); err != nil {
+		err := patiently(t, func() error {
+			before := o.Stats().Counters
+			d.restart(t)
+			if now := d.record(t); now.String() != r.String() {
+				t.Fatalf("restart %d: record\n%v, want\n%v", i+1, now, r)
+			}
+			return bothAsk(t, o, d, r, i%2 == 0, before)
+		})
+		if err != nil {
 			t.Fatalf("restart %d: %v", i+1, err)
 		}
 	}
@@ -326,10 +354,8 @@ const updateField = "interop"
 // record, and have it in their table.
 func ownUpdate(t *testing.T, impl *implementation, ip netip.Addr) {
 	o, d := startOwn(t, ip), startDriver(t, impl, ip)
-	if err := bothAsk(t, o, d, d.record(t), false, engine.Counters{}); err != nil {
-		t.Fatal("before the update:", err)
-	}
-	expectInTable(t, d, o.LocalRecord())
+	meets(t, o, d, false)
+	expectInTable(t, d, o)
 	for i := range 2 {
 		old := o.LocalRecord()
 		next, err := old.Edit().SetString(updateField, fmt.Sprint(i)).Sign(o.cfg.PrivateKey)
@@ -342,13 +368,13 @@ func ownUpdate(t *testing.T, impl *implementation, ip netip.Addr) {
 		// The record of a running node changes when its address does; other nodes see no
 		// difference.
 		o.restart(t, next)
-		if err := d.asks(o, nil).ping(); err != nil {
+		if err := patiently(t, d.asks(o, nil).ping); err != nil {
 			t.Error("they see the number:", err)
 		}
-		if err := d.asks(o, nil).findOwnRecord(); err != nil {
+		if err := patiently(t, d.asks(o, nil).findOwnRecord); err != nil {
 			t.Error("they fetch the record:", err)
 		}
-		expectInTable(t, d, next)
+		expectInTable(t, d, o)
 	}
 }
 
@@ -356,9 +382,7 @@ func ownUpdate(t *testing.T, impl *implementation, ip netip.Addr) {
 // a PONG and once from a PING, and fetch the record.
 func theirUpdate(t *testing.T, impl *implementation, ip netip.Addr) {
 	o, d := startOwn(t, ip), startDriver(t, impl, ip)
-	if err := bothAsk(t, o, d, d.record(t), true, engine.Counters{}); err != nil {
-		t.Fatal("before the update:", err)
-	}
+	meets(t, o, d, true)
 	for i, speak := range []func(r *enr.Record) error{
 		func(r *enr.Record) error { return o.asks(d, r, nil).ping() },
 		func(*enr.Record) error { return d.asks(o, nil).ping() },
@@ -368,25 +392,36 @@ func theirUpdate(t *testing.T, impl *implementation, ip netip.Addr) {
 		if next.Seq() != old.Seq()+1 {
 			t.Fatalf("seq %d after %d", next.Seq(), old.Seq())
 		}
-		if err := speak(next); err != nil {
+		if err := patiently(t, func() error { return speak(next) }); err != nil {
 			t.Error("PING after the update:", err)
 		}
+		retry := time.Now().Add(patientTimeout)
 		eventually(t, contactTimeout, 50*time.Millisecond, "new record in our table", func() (bool, string) {
 			n, ok := o.Known(next.ID())
+			if time.Now().After(retry) { // our request for the record may have been lost
+				retry = time.Now().Add(patientTimeout)
+				_ = speak(next)
+			}
 			if !ok {
 				return false, "not in the table"
 			}
 			return bytes.Equal(n.Record.Bytes(), next.Bytes()), fmt.Sprintf("seq %d in the table, want %d", n.Record.Seq(), next.Seq())
 		})
-		if err := o.asks(d, next, nil).findOwnRecord(); err != nil {
+		if err := patiently(t, o.asks(d, next, nil).findOwnRecord); err != nil {
 			t.Error("we fetch the record:", err)
 		}
 	}
 }
 
-func expectInTable(t *testing.T, d *driver, want *enr.Record) {
+// expectInTable waits until a table has the current record of our node.
+func expectInTable(t *testing.T, d *driver, o *own) {
 	t.Helper()
+	want, retry := o.LocalRecord(), time.Now().Add(patientTimeout)
 	eventually(t, contactTimeout, 50*time.Millisecond, "our record in their table", func() (bool, string) {
+		if time.Now().After(retry) { // their request for the record may have been lost
+			retry = time.Now().Add(patientTimeout)
+			_ = d.asks(o, nil).ping()
+		}
 		list, err := d.table()
 		if err != nil {
 			return false, err.Error()
@@ -426,7 +461,12 @@ func manyRecords(t *testing.T, impl *implementation, ip netip.Addr) {
 	}
 	o := startOwn(t, ip)
 	before := o.Stats().Counters[engine.InNodes]
-	got, err := o.findNode(d.record(t), maxBucketDist, maxBucketDist-1, maxBucketDist-2)
+	r := d.record(t)
+	var got []*enr.Record
+	err := patiently(t, func() (err error) {
+		got, err = o.findNode(r, maxBucketDist, maxBucketDist-1, maxBucketDist-2)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

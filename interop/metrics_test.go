@@ -16,7 +16,7 @@ import (
 
 // httpGet returns the body of a page of the bootnode's HTTP server.
 func httpGet(ctx context.Context, server netip.AddrPort, path string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+server.String()+path, nil)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // resident is a node of the network with odd nodes.
@@ -71,7 +72,7 @@ func ownResident(
 	t.Helper()
 	cfg := discv5.Config{
 		ListenAddrs: []netip.AddrPort{netip.AddrPortFrom(ip, 0)},
-		Bootnodes:   []discv5.Contact{boot.own},
+		Bootnodes:   []discv5.Contact{boot.own}, RequestTimeout: responseTimeout,
 	}
 	if change != nil {
 		change(&cfg)
@@ -104,7 +105,7 @@ func gethResident(
 	t.Helper()
 	p := startPeer(t, peerConfig{
 		addr: netip.AddrPortFrom(ip, 0), bootnodes: []*enode.Node{boot.geth},
-		pingInterval: swarmPingInterval, record: change,
+		pingInterval: swarmPingInterval, timeout: responseTimeout, record: change,
 	})
 	live := func() (ids []enr.ID) {
 		for _, bucket := range p.Nodes() {
@@ -161,7 +162,7 @@ func oddResidents(t *testing.T, h *hosts, boot *introduction) (list []*resident)
 	})
 	list = append(list, r)
 
-	at := freePort(t, "udp", h.next())
+	at := proctest.FreePort(t, "udp", h.next())
 	key, record := oddRecord(t, at)
 	list = append(list, ownResident(t, "entries that do not fit", at.Addr(), boot, func(c *discv5.Config) {
 		c.ListenAddrs, c.PrivateKey, c.Previous = []netip.AddrPort{at}, key, record

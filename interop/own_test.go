@@ -37,7 +37,10 @@ func startOwn(t *testing.T, ip netip.Addr, bootnodes ...*enr.Record) *own {
 // startOwnConfig starts a node with special settings. Without a key it gets a new one.
 func startOwnConfig(t *testing.T, cfg discv5.Config) *own {
 	t.Helper()
-	cfg.Sockets, cfg.RequestTimeout = 1, responseTimeout
+	cfg.Sockets = 1
+	if cfg.RequestTimeout == 0 {
+		cfg.RequestTimeout = patientTimeout
+	}
 	if cfg.PrivateKey == nil {
 		key, err := enr.GenerateKey(rand.Reader)
 		if err != nil {

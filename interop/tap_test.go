@@ -67,5 +67,11 @@ func TestParseTAP(t *testing.T) {
 		if got[i] != want[i] {
 			t.Errorf("result %d: got %+v, want %+v", i, got[i], want[i])
 		}
+		if got[i].late() {
+			t.Errorf("result %d: %+v counts as one that a pause can cause", i, got[i])
+		}
+	}
+	if r := (tapResult{name: "Ping", log: "expected PONG, got error: read udp 127.0.0.1:9: i/o timeout\n"}); !r.late() {
+		t.Errorf("%+v does not count as one that a pause can cause", r)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // trialChain is a private consensus network with two forks. It computes digests by the text of the
@@ -88,9 +89,9 @@ MAX_BLOBS_PER_BLOCK_ELECTRA: 9
 	chain += fmt.Sprintf("FULU_FORK_VERSION: 0x70000001\nFULU_FORK_EPOCH: %d\nBLOB_SCHEDULE:\n  - EPOCH: %d\n    MAX_BLOBS_PER_BLOCK: %d\n",
 		trialEpoch, trialEpoch+1, trialBlobs)
 	return write("bootnode.toml", strings.Join([]string{
-		fmt.Sprintf("addr = [%q]", freePort(t, "udp", loopback4)),
+		fmt.Sprintf("addr = [%q]", proctest.FreePort(t, "udp", loopback4)),
 		fmt.Sprintf("datadir = %q", filepath.Join(dir, "data")),
-		fmt.Sprintf("http = %q", freePort(t, "tcp", loopback4)),
+		fmt.Sprintf("http = %q", proctest.FreePort(t, "tcp", loopback4)),
 		fmt.Sprintf("chain-config = %q", write("config.yaml", chain)),
 		fmt.Sprintf("genesis-validators-root = %q", "0x"+hex.EncodeToString(c.root[:])),
 		fmt.Sprintf("genesis-time = %d", c.genesis.Unix()),
@@ -109,12 +110,6 @@ func (c *trialChain) at(now time.Time) int {
 }
 
 func (c *trialChain) digest(fork int) [4]byte { return c.digests[fork] }
-
-// current reports whether a digest is that of the fork in force, or was a moment ago.
-func (c *trialChain) current(digest [4]byte) bool {
-	now := time.Now()
-	return digest == c.digest(c.at(now)) || digest == c.digest(c.at(now.Add(-2*time.Second)))
-}
 
 func (c *trialChain) has(digest [4]byte) bool {
 	for _, d := range c.digests {

@@ -11,13 +11,6 @@ use enr::{CombinedKey, NodeId};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-/// How long an answer may take, for each step of a handshake, instead of one second: a lost answer must fail a test,
-/// a busy machine must not.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long a lookup waits for one node before it turns to another.
-const QUERY_PEER_TIMEOUT: Duration = Duration::from_secs(4);
-
 /// The TALK protocol that is answered with its own payload. All others are answered empty.
 const ECHO: &[u8] = b"echo";
 
@@ -97,10 +90,14 @@ async fn start(command: &Value) -> Result<Arc<Discv5>, String> {
                 .map_err(|e| format!("making the record: {e}"))?
         }
     };
+    let timeout = command["timeout"]
+        .as_u64()
+        .map(Duration::from_millis)
+        .ok_or("timeout: missing")?;
     let listen = ListenConfig::from_ip(addr.ip(), addr.port());
     let config = ConfigBuilder::new(listen)
-        .request_timeout(REQUEST_TIMEOUT)
-        .query_peer_timeout(QUERY_PEER_TIMEOUT)
+        .request_timeout(timeout)
+        .query_peer_timeout(2 * timeout)
         .build();
     let mut node = Discv5::new(enr, key, config)?;
     node.start().await.map_err(|e| format!("start: {e}"))?;
