@@ -128,10 +128,21 @@ func within(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// ask calls a request until it succeeds, at most three times: in this project and in go-ethereum a
+// handshake fails if the machine stands still for a second. A node that does not answer fails all.
+func ask[T any](request func() (T, error)) (answer T, err error) {
+	for range 3 {
+		if answer, err = request(); err == nil {
+			break
+		}
+	}
+	return answer, err
+}
+
 func TestPing(t *testing.T) {
 	eachPair(t, func(t *testing.T, node, peers listenFunc) {
 		a, b := start(t, node, discover.Config{}), start(t, peers, discover.Config{})
-		pong, err := a.Ping(b.Self())
+		pong, err := ask(func() (*v5wire.Pong, error) { return a.Ping(b.Self()) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +162,7 @@ func TestPingOfEnodeURL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.Ping(n); err != nil {
+		if _, err := ask(func() (*v5wire.Pong, error) { return a.Ping(n) }); err != nil {
 			t.Error(err)
 		}
 	})
@@ -176,15 +187,10 @@ func TestRequestENR(t *testing.T) {
 		b.LocalNode().Set(enr.WithEntry("test", uint16(7)))
 		within(t, "the new record", func() bool {
 			n, err := a.RequestENR(old)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var v uint16
-			return n.Seq() > old.Seq() && n.Load(enr.WithEntry("test", &v)) == nil && v == 7
+			return err == nil && n.Seq() > old.Seq() && n.Load(enr.WithEntry("test", &v)) == nil && v == 7
 		})
-		if n := a.Resolve(old); n.Seq() != b.Self().Seq() {
-			t.Errorf("Resolve returns sequence number %d, want %d", n.Seq(), b.Self().Seq())
-		}
+		within(t, "Resolve returns it", func() bool { return a.Resolve(old).Seq() == b.Self().Seq() })
 	})
 }
 
@@ -203,7 +209,7 @@ func TestTalk(t *testing.T) {
 		for _, c := range []struct{ protocol, request, want string }{
 			{"echo", "hello", "re:hello"}, {"echo", "", "re:"}, {"silent", "hello", ""}, {"unknown", "hello", ""},
 		} {
-			answer, err := a.TalkRequest(b.Self(), c.protocol, []byte(c.request))
+			answer, err := ask(func() ([]byte, error) { return a.TalkRequest(b.Self(), c.protocol, []byte(c.request)) })
 			if err != nil || string(answer) != c.want {
 				t.Errorf("%s %q: %q, %v, want %q", c.protocol, c.request, answer, err, c.want)
 			}
@@ -212,7 +218,7 @@ func TestTalk(t *testing.T) {
 			t.Errorf("the handler was given %v, want %v", n, a.Self())
 		}
 		endpoint, _ := b.Self().UDPEndpoint()
-		answer, err := a.TalkRequestToID(b.Self().ID(), endpoint, "echo", []byte("x"))
+		answer, err := ask(func() ([]byte, error) { return a.TalkRequestToID(b.Self().ID(), endpoint, "echo", []byte("x")) })
 		if err != nil || string(answer) != "re:x" {
 			t.Errorf("to the ID: %q, %v", answer, err)
 		}
@@ -221,7 +227,7 @@ func TestTalk(t *testing.T) {
 			return []byte(n.ID().String())
 		})
 		endpoint, _ = a.Self().UDPEndpoint()
-		answer, err = b.TalkRequestToID(a.Self().ID(), endpoint, "back", nil)
+		answer, err = ask(func() ([]byte, error) { return b.TalkRequestToID(a.Self().ID(), endpoint, "back", nil) })
 		if err != nil || string(answer) != b.Self().ID().String() {
 			t.Errorf("back to the ID: %q, %v", answer, err)
 		}
@@ -232,7 +238,7 @@ func TestFindnode(t *testing.T) {
 	eachPair(t, func(t *testing.T, node, peers listenFunc) {
 		b := start(t, peers, discover.Config{})
 		a := start(t, node, discover.Config{Bootnodes: []*enode.Node{b.Self()}})
-		own, err := a.Findnode(b.Self(), []uint{0})
+		own, err := ask(func() ([]*enode.Node, error) { return a.Findnode(b.Self(), []uint{0}) })
 		if err != nil || len(own) != 1 || own[0].ID() != b.Self().ID() {
 			t.Fatalf("distance 0: %v, %v", own, err)
 		}
@@ -240,7 +246,7 @@ func TestFindnode(t *testing.T) {
 		within(t, "the peer names the node", func() bool {
 			list, err := a.Findnode(b.Self(), []uint{distance})
 			if err != nil {
-				t.Fatal(err)
+				return false
 			}
 			// Implementations differ in whether they name the asker to itself.
 			return slices.ContainsFunc(list, func(n *enode.Node) bool { return n.ID() == a.Self().ID() }) ||
@@ -272,9 +278,10 @@ func TestNetwork(t *testing.T) {
 			found := a.Lookup(target.ID())
 			return len(found) > 0 && found[0].ID() == target.ID()
 		})
-		if n := a.ResolveNodeId(target.ID()); n == nil || n.ID() != target.ID() || n.Seq() != target.Seq() {
-			t.Errorf("ResolveNodeId: %v, want %v", n, target)
-		}
+		within(t, "ResolveNodeId finds the target", func() bool {
+			n := a.ResolveNodeId(target.ID())
+			return n != nil && n.ID() == target.ID() && n.Seq() == target.Seq()
+		})
 		if n := a.ResolveNodeId(a.Self().ID()); n.ID() != a.Self().ID() {
 			t.Errorf("ResolveNodeId of the node itself: %v", n)
 		}
@@ -296,22 +303,25 @@ func TestNetwork(t *testing.T) {
 			}
 		}
 
-		within(t, "the table has nodes", func() bool { return len(a.AllNodes()) > 0 })
-		n := a.AllNodes()[0]
-		if g := a.GetNode(n.ID()); g == nil || g.ID() != n.ID() {
-			t.Errorf("GetNode: %v", g)
-		}
-		count := 0
-		for _, b := range a.Nodes() {
-			for _, e := range b {
-				if count++; e.AddedToTable.IsZero() {
-					t.Errorf("no time for %v", e.Node)
+		within(t, "GetNode returns a node of the table", func() bool {
+			all := a.AllNodes()
+			if len(all) == 0 {
+				return false
+			}
+			g := a.GetNode(all[0].ID())
+			return g != nil && g.ID() == all[0].ID()
+		})
+		within(t, "the buckets have nodes", func() bool {
+			count := 0
+			for _, b := range a.Nodes() {
+				for _, e := range b {
+					if count++; e.AddedToTable.IsZero() {
+						t.Errorf("no time for %v", e.Node)
+					}
 				}
 			}
-		}
-		if count == 0 {
-			t.Error("no buckets")
-		}
+			return count > 0
+		})
 	})
 }
 
@@ -328,10 +338,10 @@ func TestAddAndDeleteNode(t *testing.T) {
 			}
 			within(t, "the node is listed", has)
 			b.Close()
-			a.DeleteNode(b.Self())
-			if has() {
-				t.Error("the node is listed after DeleteNode")
-			}
+			within(t, "the node is not listed after DeleteNode", func() bool { // unless a packet of it was on its way
+				a.DeleteNode(b.Self())
+				return !has()
+			})
 		})
 	}
 }
@@ -373,10 +383,10 @@ func TestSharedSocket(t *testing.T) {
 			second := [6]byte{'s', 'e', 'c', 'o', 'n', 'd'}
 			b := startOn(t, listen, &discover.SharedUDPConn{UDPConn: conn, Unhandled: rest}, discover.Config{V5ProtocolID: &second})
 			c := start(t, listen, discover.Config{V5ProtocolID: &second})
-			if _, err := c.Ping(b.Self()); err != nil {
+			if _, err := ask(func() (*v5wire.Pong, error) { return c.Ping(b.Self()) }); err != nil {
 				t.Error(err)
 			}
-			if _, err := b.Ping(c.Self()); err != nil {
+			if _, err := ask(func() (*v5wire.Pong, error) { return b.Ping(c.Self()) }); err != nil {
 				t.Error(err)
 			}
 			// go-ethereum's second node ends only when its SharedUDPConn does.
@@ -398,7 +408,7 @@ func TestSocketOfBothFamilies(t *testing.T) {
 			}
 			a := startOn(t, listen, conn, discover.Config{})
 			b := start(t, listen, discover.Config{})
-			if _, err := b.Ping(a.Self()); err != nil {
+			if _, err := ask(func() (*v5wire.Pong, error) { return b.Ping(a.Self()) }); err != nil {
 				t.Errorf("over IPv4: %v", err)
 			}
 			six, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback})
@@ -411,7 +421,7 @@ func TestSocketOfBothFamilies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := c.Ping(n); err != nil {
+			if _, err := ask(func() (*v5wire.Pong, error) { return c.Ping(n) }); err != nil {
 				t.Errorf("over IPv6: %v", err)
 			}
 		})
@@ -475,9 +485,7 @@ func TestServedRecordIsTheLocalNodes(t *testing.T) {
 		asked, err := b.RequestENR(a.Self())
 		return err == nil && served == a.Self().String() && asked.String() == served
 	}
-	if !same() {
-		t.Fatalf("serves\n%s, the local node has\n%s", a.Node().LocalRecord(), a.Self())
-	}
+	within(t, "the first record is served", same)
 	changes := []func(){
 		func() { a.LocalNode().Set(enr.WithEntry("eth", []byte{4})) },
 		func() { a.LocalNode().Delete(enr.WithEntry("eth", []byte{})) },

@@ -11,7 +11,8 @@ import (
 	"github.com/fastdisc/discv5/test/fleet/internal/natstest"
 )
 
-// takeoverTime is how long a standby may take to answer after a failure.
+// takeoverTime is how long a standby may take to answer after a failure, on a machine that does
+// nothing else.
 const takeoverTime = 10 * time.Second
 
 // TestIdentity: two bootnodes share an identity. Whatever happens to the active one, the standby
@@ -43,10 +44,12 @@ func TestIdentity(t *testing.T) {
 	takeover := func(t *testing.T, failed time.Time) {
 		t.Helper()
 		other := 1 - active
+		pauses := natstest.WatchPauses()
 		took := p.waitFor(t, other, failed).Sub(failed)
+		paused := pauses.Total()
 		t.Logf("the standby answered after %v", took.Round(10*time.Millisecond))
-		if took > takeoverTime {
-			t.Errorf("the standby took %v", took)
+		if took > natstest.Limit(takeoverTime, paused) {
+			t.Errorf("the standby took %v, with pauses of %v", took, paused)
 		}
 		active = other
 		p.check(t)
@@ -106,9 +109,7 @@ func TestIdentity(t *testing.T) {
 		if body, code := get(a.web + "/healthz"); code != 503 || !strings.HasPrefix(body, "silent: ") {
 			t.Errorf("health behind the partition: %d %s", code, body)
 		}
-		if s := a.metric(t, "silenced_total"); s < 1 {
-			t.Errorf("the bootnode behind the partition has dropped %v datagrams", s)
-		}
+		proctest.Eventually(t, "the bootnode behind the partition drops datagrams", func() bool { return a.metric(t, "silenced_total") >= 1 })
 		before := p.count(0)
 		for _, l := range links {
 			l.set(false)
@@ -125,6 +126,7 @@ func TestIdentity(t *testing.T) {
 		leader.Kill(t)
 		killed := time.Now()
 		// Servers elect a new leader in up to nine seconds. The active one may be silent meanwhile.
+		pauses := natstest.WatchPauses()
 		gap, during := time.Duration(0), 15*time.Second
 		if testing.Short() {
 			during = 8 * time.Second
@@ -136,8 +138,8 @@ func TestIdentity(t *testing.T) {
 			gap = max(gap, time.Since(last))
 		}
 		t.Logf("the longest time without an answer was %v", gap.Round(10*time.Millisecond))
-		if gap > takeoverTime {
-			t.Errorf("nobody has answered for %v", gap)
+		if paused := pauses.Total(); gap > natstest.Limit(takeoverTime, paused) {
+			t.Errorf("nobody has answered for %v, with pauses of %v", gap, paused)
 		}
 		p.check(t)
 		leader.Start(whole)

@@ -47,12 +47,7 @@ func newMember(t testing.TB, name, servers string, args ...string) *member {
 func newMemberAt(t testing.TB, at natstest.Place, name, servers string, args ...string) *member {
 	t.Helper()
 	m := &member{name: name, at: at, dir: t.TempDir()}
-	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.addr = netip.AddrPortFrom(at.Addr, c.LocalAddr().(*net.UDPAddr).AddrPort().Port())
-	c.Close()
+	m.addr = netip.AddrPortFrom(at.Addr, proctest.FreePort(t, "udp", natstest.Loopback.Addr).Port())
 	m.web, m.metrics = fmt.Sprintf("%v:%d", at.Addr, natstest.FreePort(t)), fmt.Sprintf("%v:%d", at.Addr, natstest.FreePort(t))
 	m.args = append([]string{
 		"--addr", m.addr.String(), "--datadir", m.dir, "--http", m.web, "--metrics", m.metrics, "--fleet", servers, "--fleet-name", name,
@@ -71,7 +66,7 @@ func (m *member) start(t testing.TB) *member {
 
 // get returns a page, or "" if nobody answers.
 func get(url string) (body string, code int) {
-	client := http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	r, err := client.Get("http://" + url)
 	if err != nil {
 		return "", 0
@@ -153,7 +148,7 @@ func startNode(t testing.TB, change func(*discv5.Config)) *discv5.Node {
 	t.Helper()
 	cfg := discv5.Config{
 		ListenAddrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, Sockets: 1, RecvBuffer: 64 << 10, SendBuffer: 64 << 10,
-		MaxSessions: 256, MaxChallenges: 256, RequestTimeout: 400 * time.Millisecond, DisableGSO: true,
+		MaxSessions: 256, MaxChallenges: 256, RequestTimeout: 5 * time.Second, DisableGSO: true,
 	}
 	if change != nil {
 		change(&cfg)
@@ -196,6 +191,7 @@ func probe(t testing.TB, key *enr.PrivateKey, at ...netip.AddrPort) *prober {
 	left := make([]bool, len(at)) // had answered, and then another one did
 	for i, addr := range at {
 		n := startNode(t, func(c *discv5.Config) {
+			c.RequestTimeout = 400 * time.Millisecond // as the next PING follows
 			if c.DetectAddress = -1; !addr.Addr().IsLoopback() {
 				c.ListenAddrs = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:0")}
 			}
@@ -260,7 +256,7 @@ func (p *prober) check(t testing.TB) {
 // answer came.
 func (p *prober) waitFor(t testing.TB, i int, after time.Time) (at time.Time) {
 	t.Helper()
-	for end := time.Now().Add(40 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(proctest.Patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		p.mu.Lock()
 		at = p.last[i]
 		done := p.asked[i].After(after)

@@ -23,7 +23,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
-	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/internal/proctest"
 	"github.com/fastdisc/discv5/test/fleet/internal/natstest"
 )
@@ -122,7 +121,7 @@ func TestSecuredServer(t *testing.T) {
 			trials = append(trials, trial{test.name + ", " + a.name, m, a.want})
 		}
 	}
-	node := startNode(t, func(c *discv5.Config) { c.RequestTimeout = 2 * time.Second })
+	node := startNode(t, nil)
 	for _, r := range trials {
 		t.Run(r.name, func(t *testing.T) {
 			if r.want == "" {
@@ -140,12 +139,17 @@ func TestSecuredServer(t *testing.T) {
 // joins requires that the bootnode becomes a member.
 func (m *member) joins(t testing.TB) {
 	t.Helper()
+	body, code := "", 0
+	defer func() {
+		if t.Failed() {
+			t.Logf("health: %d %s", code, body)
+		}
+	}()
 	proctest.Eventually(t, "the bootnode joins", func() bool {
-		return m.metric(t, "fleet_connected") == 1 && m.metric(t, "fleet_members") == 1 && m.metric(t, "fleet_degraded") == 0
+		body, code = get(m.web + "/healthz")
+		return m.metric(t, "fleet_connected") == 1 && m.metric(t, "fleet_members") == 1 && m.metric(t, "fleet_degraded") == 0 &&
+			code == 200 && !strings.Contains(body, "degraded")
 	})
-	if body, code := get(m.web + "/healthz"); code != 200 || strings.Contains(body, "degraded") {
-		t.Errorf("health: %d %s", code, body)
-	}
 }
 
 // staysOut requires that the bootnode says that it is degraded for a reason, and never that it is
@@ -153,18 +157,20 @@ func (m *member) joins(t testing.TB) {
 func (m *member) staysOut(t testing.TB, reason string) {
 	t.Helper()
 	health, code := "", 0
-	proctest.Eventually(t, "the health says that the fleet is degraded", func() bool {
+	defer func() {
+		if t.Failed() {
+			t.Logf("health: %d %s; want the reason %q", code, health, reason)
+		}
+	}()
+	proctest.Eventually(t, "the health says why the fleet is degraded", func() bool {
 		for _, name := range []string{"fleet_connected", "fleet_reconnects_total", "fleet_members"} {
 			if n := m.metric(t, name); n > 0 {
 				t.Fatalf("%s is %v", name, n)
 			}
 		}
 		health, code = get(m.web + "/healthz")
-		return strings.Contains(health, "degraded: fleet: ")
+		return code == 200 && strings.Contains(health, "degraded: fleet: ") && strings.Contains(strings.ToLower(health), strings.ToLower(reason))
 	})
-	if code != 200 || !strings.Contains(strings.ToLower(health), strings.ToLower(reason)) {
-		t.Errorf("health: %d %s; want the reason %q", code, health, reason)
-	}
 	if m.metric(t, "fleet_degraded") != 1 {
 		t.Error("the metric does not say degraded")
 	}

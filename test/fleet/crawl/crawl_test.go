@@ -107,7 +107,7 @@ func TestFleetManySilent(t *testing.T) {
 	if err := os.WriteFile(file, []byte(list), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := crawl(t, s, "silent", "--bootnodes", "@"+file, "--parallel", "2", "--request-timeout", "500ms")
+	w := crawl(t, s, "silent", "--bootnodes", "@"+file, "--parallel", "2", "--request-timeout", "1s")
 	sum, code := w.end(t)
 	t.Logf("%+v", sum)
 	if code != 0 || !sum.Fleet.Complete || sum.Answered != network.answering() || sum.Failed != len(network.nodes)-network.answering() || sum.Undecided != 0 {

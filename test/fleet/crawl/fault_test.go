@@ -3,8 +3,8 @@ package crawl_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -20,17 +20,6 @@ import (
 )
 
 var loopbackAddr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-
-// freePort returns a UDP address that is free.
-func freePort(t testing.TB) netip.AddrPort {
-	t.Helper()
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).AddrPort()
-}
 
 // visited returns how many nodes have been asked for their record.
 func (s *simulated) visited() (count int) {
@@ -95,6 +84,7 @@ func (s *simulated) takenOver(t testing.TB, from netip.AddrPort, most int) {
 // A worker that is killed loses nothing: the others visit its nodes. A worker that is suspended
 // for longer than its tasks wait drops its results when it wakes up.
 func TestFleetWorkerFails(t *testing.T) {
+	t.Parallel()
 	const parallel = "16"
 	for _, c := range []struct {
 		name   string
@@ -103,15 +93,19 @@ func TestFleetWorkerFails(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := startServer(t)
-			network := simulate(t, max(size()/2, 300), 0.5)
+			network := simulate(t, max(size()/2, 300), 0.5, hold(8))
+			at := proctest.FreePort(t, "udp", loopbackAddr)
+			victim := crawl(t, s, "fails", "--bootnodes", network.boot(), "--parallel", parallel, "--addr", at.String())
+			network.standsStill(t)
+			if network.underWay(at) == 0 {
+				t.Error("no visit of the worker is under way")
+			}
+			victim.p.Signal(t, c.signal)
 			var workers []*crawler
 			for range 3 {
 				workers = append(workers, crawl(t, s, "fails", "--bootnodes", network.boot(), "--parallel", parallel))
 			}
-			at := freePort(t)
-			victim := crawl(t, s, "fails", "--bootnodes", network.boot(), "--parallel", parallel, "--addr", at.String())
-			proctest.Eventually(t, "the worker visits nodes", func() bool { return network.underWay(at) > 4 })
-			victim.p.Signal(t, c.signal)
+			network.release()
 			redelivered := uint64(0)
 			for i, w := range workers {
 				sum, code := w.end(t)
@@ -180,7 +174,7 @@ func TestFleetOutOfReach(t *testing.T) {
 	}
 	w := crawl(t, s, "reach", "--addr", "127.0.0.1:0", "--bootnodes", network.boot()+","+far.String())
 	sum, code := w.end(t)
-	if code != 0 || !sum.Fleet.Complete || sum.Answered != network.answering() || sum.Skipped != 1 || sum.Fleet.Redelivered != crawlqueue.MaxDeliveries-1 {
+	if code != 0 || !sum.Fleet.Complete || sum.Answered != network.answering() || sum.Skipped != 1 || sum.Fleet.Redelivered < crawlqueue.MaxDeliveries-1 {
 		t.Errorf("exit code %d, %+v\n%s", code, sum, w.p.Log)
 	}
 	network.complete(t, w.file)
@@ -190,7 +184,7 @@ func TestFleetOutOfReach(t *testing.T) {
 func TestFleetWorkerWithoutNetwork(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	at := freePort(t)
+	at := proctest.FreePort(t, "udp", loopbackAddr)
 	network := simulate(t, size()/2, 0.3, func(s *simulated) { s.mute = at })
 	alone := crawl(t, s, "alone", "--bootnodes", network.boot(), "--parallel", "16", "--addr", at.String())
 	var workers []*crawler
@@ -212,14 +206,19 @@ func TestFleetWorkerWithoutNetwork(t *testing.T) {
 func TestFleetServerRestarts(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	network := simulate(t, size()/2, 0.3)
+	network := simulate(t, size()/2, 0.3, hold(size()/8))
 	var workers []*crawler
 	for range 2 {
 		workers = append(workers, crawl(t, s, "restart", "--bootnodes", network.boot(), "--parallel", "16"))
 	}
-	proctest.Eventually(t, "the crawl is under way", func() bool { return network.visited() > len(network.nodes)/4 })
+	network.standsStill(t)
 	s.Kill(t)
-	time.Sleep(4 * time.Second)
+	network.release()
+	for i, w := range workers {
+		proctest.Eventually(t, fmt.Sprintf("worker %d reports the outage", i+1), func() bool {
+			return strings.Contains(w.p.Log.String(), "no server answers for")
+		})
+	}
 	s.Start(t)
 	for i, w := range workers {
 		sum, code := w.end(t)
@@ -228,8 +227,8 @@ func TestFleetServerRestarts(t *testing.T) {
 			t.Errorf("worker %d: exit code %d, %+v\n%s", i+1, code, sum, w.p.Log)
 		}
 		network.complete(t, w.file)
-		if log := w.p.Log.String(); !strings.Contains(log, "no server answers for") || !strings.Contains(log, "the crawl continues") {
-			t.Errorf("worker %d does not report the outage: %q", i+1, log)
+		if log := w.p.Log.String(); !strings.Contains(log, "the crawl continues") {
+			t.Errorf("worker %d does not report the end of the outage: %q", i+1, log)
 		}
 	}
 	network.visits(t, 2*16) // those that the server had delivered to nobody
@@ -239,10 +238,11 @@ func TestFleetServerRestarts(t *testing.T) {
 func TestFleetServerStaysAway(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	network := simulate(t, 300, 0.2)
+	network := simulate(t, 300, 0.2, hold(75))
 	w := crawl(t, s, "away", "--bootnodes", network.boot(), "--parallel", "4", "--fleet-timeout", "3s")
-	proctest.Eventually(t, "the crawl is under way", func() bool { return network.visited() > len(network.nodes)/4 })
+	network.standsStill(t)
 	s.Kill(t)
+	network.release()
 	sum, code := w.end(t)
 	if log := w.p.Log.String(); code != 1 || !strings.Contains(log, "discv5: the crawl is not complete, "+w.file+" holds its results so far: the fleet does not answer for 3s") {
 		t.Errorf("exit code %d, %q", code, log)
@@ -262,10 +262,11 @@ func TestFleetServerStaysAway(t *testing.T) {
 func TestFleetInterruptedWithoutServer(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	network := simulate(t, 300, 0.2)
+	network := simulate(t, 300, 0.2, hold(75))
 	w := crawl(t, s, "interrupt", "--bootnodes", network.boot(), "--parallel", "8", "--fleet-timeout", "30m")
-	proctest.Eventually(t, "the crawl is under way", func() bool { return network.visited() > len(network.nodes)/4 })
+	network.standsStill(t)
 	s.Kill(t)
+	network.release()
 	time.Sleep(time.Second)
 	w.p.Signal(t, os.Interrupt)
 	if code := w.p.Wait(t); code != 0 || len(readFile(t, w.file)) == 0 {
@@ -278,11 +279,12 @@ func TestFleetInterruptedWithoutServer(t *testing.T) {
 func TestFleetContinues(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
-	network := simulate(t, 400, 0.1)
+	network := simulate(t, 400, 0.1, hold(100))
 	first := crawl(t, s, "continue", "--bootnodes", network.boot(), "--parallel", "8")
-	proctest.Eventually(t, "the crawl is under way", func() bool { return network.visited() > len(network.nodes)/4 })
+	network.standsStill(t)
 	first.p.Signal(t, os.Interrupt)
 	sum, code := first.end(t)
+	network.release()
 	before := len(readFile(t, first.file))
 	if code != 0 || sum.Fleet.Complete || sum.Waiting == 0 || before < len(network.nodes)/8 || before >= network.answering() {
 		t.Fatalf("exit code %d, %d nodes, %+v\n%s", code, before, sum, first.p.Log)

@@ -52,11 +52,15 @@ type crawler struct {
 	file string
 }
 
+// requestTimeout is how long a worker waits for an answer. A node that answers is asked once, also
+// where the machine stands still for a moment.
+const requestTimeout = "3s"
+
 // crawl starts a worker of a crawl.
 func crawl(t testing.TB, s *natsServer, name string, args ...string) *crawler {
 	t.Helper()
 	c := &crawler{file: filepath.Join(t.TempDir(), "nodes.json")}
-	args = append([]string{"crawl", c.file, "--json", "--fleet", s.URL(), "--crawl-name", name}, args...)
+	args = append([]string{"crawl", c.file, "--json", "--fleet", s.URL(), "--crawl-name", name, "--request-timeout", requestTimeout}, args...)
 	c.p = proctest.Start(t, exec.Command(program, args...), proctest.Options{})
 	return c
 }

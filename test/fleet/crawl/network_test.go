@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/curve"
+	"github.com/fastdisc/discv5/internal/proctest"
 	"github.com/fastdisc/discv5/internal/session"
 )
 
@@ -33,6 +35,13 @@ type simulated struct {
 
 	// mute is the address of a worker that nobody hears, if it is valid.
 	mute netip.AddrPort
+
+	// The network stands still before it answers the first request for a record after holdAfter such
+	// requests, until release. Nothing is held if holdAfter is 0.
+	holdAfter int64
+	requests  atomic.Int64
+	held      chan struct{} // closed when the network stands still
+	released  chan struct{} // closed by release
 
 	mu     sync.Mutex
 	random *aead.Random
@@ -80,7 +89,7 @@ func simulate(t testing.TB, count int, scale float64, options ...func(*simulated
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &simulated{at: map[netip.AddrPort]*simulatedNode{}, random: random, records: enr.NewCache(4, 1)}
+	s := &simulated{at: map[netip.AddrPort]*simulatedNode{}, random: random, records: enr.NewCache(4, 1), held: make(chan struct{}), released: make(chan struct{})}
 	for range 4 {
 		conn, err := net.ListenPacket("udp4", "0.0.0.0:0")
 		if err != nil {
@@ -125,8 +134,52 @@ func simulate(t testing.TB, count int, scale float64, options ...func(*simulated
 		for _, socket := range s.sockets {
 			socket.conn.Close()
 		}
+		s.release()
 	})
 	return s
+}
+
+// hold returns an option that makes the network stand still while a crawl is under way, after a
+// number of requests for records. A crawl is short, and may otherwise end before the test notices.
+func hold(after int) func(*simulated) {
+	return func(s *simulated) { s.holdAfter = int64(after) }
+}
+
+// standsStill waits until the network is held.
+func (s *simulated) standsStill(t testing.TB) {
+	t.Helper()
+	select {
+	case <-s.held:
+	case <-time.After(proctest.Patience):
+		t.Fatal("the crawl does not come so far that the network is held")
+	}
+}
+
+// release lets the network go on.
+func (s *simulated) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.released:
+	default:
+		close(s.released)
+	}
+}
+
+// counts notes a request for a record.
+func (s *simulated) counts() {
+	if s.holdAfter > 0 && s.requests.Add(1) == s.holdAfter+1 {
+		close(s.held)
+	}
+}
+
+// wait blocks while the network is held.
+func (s *simulated) wait() {
+	select {
+	case <-s.held:
+		<-s.released
+	default:
+	}
 }
 
 // answering returns how many nodes answer.
@@ -170,6 +223,7 @@ func (s *simulatedSocket) serve() {
 		if cm == nil || !source.Addr().IsLoopback() || source == s.net.mute {
 			continue // not of this test, or lost
 		}
+		s.net.wait()
 		to, _ := netip.AddrFromSlice(cm.Dst.To4())
 		port := netip.MustParseAddrPort(s.conn.LocalAddr().String()).Port()
 		if n := s.net.at[netip.AddrPortFrom(to, port)]; n != nil && !n.silent {
@@ -181,6 +235,7 @@ func (s *simulatedSocket) serve() {
 // send sends datagrams to a peer after the node's round trip time.
 func (n *simulatedNode) send(to netip.AddrPort, packets ...[]byte) {
 	time.AfterFunc(n.rtt, func() {
+		n.socket.net.wait()
 		cm := &ipv4.ControlMessage{Src: n.at.Addr().AsSlice()}
 		for _, p := range packets {
 			_, _ = n.socket.conn.WriteTo(p, cm, net.UDPAddrFromAddrPort(to)) // a lost datagram
@@ -249,6 +304,7 @@ func (n *simulatedNode) answer(from netip.AddrPort, peer *simulatedPeer, plain [
 			distances++
 			if d == 0 {
 				peer.records++
+				n.socket.net.counts()
 				records = append(records, n.record.Bytes())
 				continue
 			}

@@ -51,7 +51,7 @@ func (s *simulated) round(t *testing.T, server *natsServer, name string, workers
 	began := time.Now()
 	var list []*crawler
 	for range workers {
-		list = append(list, crawl(t, server, name, "--bootnodes", s.boot(), "--parallel", strconv.Itoa(speedParallel), "--timeout", "30m"))
+		list = append(list, crawl(t, server, name, "--bootnodes", s.boot(), "--parallel", strconv.Itoa(speedParallel), "--timeout", "30m", "--request-timeout", "1s"))
 	}
 	var spread []int
 	var used time.Duration // of the processors

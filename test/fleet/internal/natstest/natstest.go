@@ -7,11 +7,12 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,12 +30,20 @@ const childVariable = "DISCV5_FLEET_TEST_SERVER"
 // programVariable is the path of the program, for a test that runs once more in namespaces.
 const programVariable = "DISCV5_FLEET_TEST_PROGRAM"
 
+// atOnce is how many tests run at the same time unless the flag -parallel says otherwise: they mostly
+// wait.
+const atOnce = 6
+
 // Main is TestMain for a package that starts servers and one of the programs of the repository. It
 // builds the program, sets path to its place, and does not return.
 func Main(m *testing.M, program string, path *string) {
 	if os.Getenv(childVariable) != "" {
 		serve(os.Args[1:])
 		os.Exit(0)
+	}
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue && runtime.GOMAXPROCS(0) < atOnce {
+		_ = f.Value.Set(strconv.Itoa(atOnce))
 	}
 	if *path = os.Getenv(programVariable); *path != "" {
 		os.Exit(m.Run())
@@ -120,12 +129,7 @@ type Server struct {
 // FreePort returns a TCP port that is free on this host.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return int(proctest.FreePort(t, "tcp", Loopback.Addr).Port())
 }
 
 // Start starts servers on this host. extra is more text for their configuration, in which DIR
@@ -272,7 +276,7 @@ func (c *Cluster) Ready(t testing.TB) {
 	t.Helper()
 	_, js := c.Connect(t)
 	proctest.Eventually(t, "the cluster serves JetStream", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		_, err := js.AccountInfo(ctx)
 		return err == nil
@@ -283,7 +287,7 @@ func (c *Cluster) Ready(t testing.TB) {
 func (c *Cluster) Leader(t testing.TB, js jetstream.JetStream, bucket string) (found *Server) {
 	t.Helper()
 	proctest.Eventually(t, "the bucket has a leader", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		stream, err := js.Stream(ctx, "KV_"+bucket)
 		if err != nil {
