@@ -338,7 +338,8 @@ func TestAddAndDeleteNode(t *testing.T) {
 			}
 			within(t, "the node is listed", has)
 			b.Close()
-			within(t, "the node is not listed after DeleteNode", func() bool { // unless a packet of it was on its way
+			// A packet of it may have been on its way.
+			within(t, "the node is not listed after DeleteNode", func() bool {
 				a.DeleteNode(b.Self())
 				return !has()
 			})

@@ -17,7 +17,8 @@ const (
 	oddForeign   = 2  // nodes of each foreign implementation
 	oddObservers = 2  // of each of the two kinds; the test compares their lookups
 
-	// oddLookups is the number of concurrent lookups. They mostly wait for nodes that do not answer.
+	// oddLookups is the number of concurrent lookups. They mostly wait for nodes that do not
+	// answer.
 	oddLookups = 24
 
 	// oddTimeout and oddRounds bound the time until tables are full, and then until lookups have

@@ -23,8 +23,8 @@ const (
 	mixedTimeout = 5 * time.Minute
 	mixedRounds  = 3
 
-	// mixedLookups is the number of concurrent lookups over all nodes. Those of the TypeScript nodes
-	// take most of the processors.
+	// mixedLookups is the number of concurrent lookups over all nodes. Those of the TypeScript
+	// nodes take most of the processors.
 	mixedLookups = 6
 )
 

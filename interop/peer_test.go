@@ -18,8 +18,8 @@ const (
 	// patientTimeout is how long nodes wait for an answer in tests that fail without it: a lost
 	// answer must fail a test, a busy machine must not.
 	patientTimeout = 6 * time.Second
-	// responseTimeout is the same for networks, whose nodes are asked more than once, and some of
-	// which never answer.
+	// responseTimeout is the same for networks: some nodes there never answer, and the others are
+	// asked more than once.
 	responseTimeout = 2 * time.Second
 )
 

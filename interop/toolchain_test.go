@@ -252,8 +252,8 @@ func olderThan(version, least string) bool {
 	return false
 }
 
-// TestDrivers builds the drivers, which takes minutes where there is no cache of them yet. The tests
-// that need them do so too.
+// TestDrivers builds the drivers, which takes minutes where there is no cache of them yet. The
+// tests that need them do so too.
 func TestDrivers(t *testing.T) {
 	for _, impl := range []*implementation{rust, typeScript} {
 		t.Run(impl.name, impl.require)

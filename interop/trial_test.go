@@ -93,7 +93,8 @@ func TestTrial(t *testing.T) {
 				if slices.Contains(list, m.record.ID()) {
 					there++
 				} else {
-					// The bootnode may have asked for its record in vain while the machine stood still.
+					// The bootnode may have asked for its record in vain while the machine stood
+					// still.
 					network.greet[m.record.ID()]()
 				}
 			}

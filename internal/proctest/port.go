@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// Systems choose the port of a socket that asks for any above these, so nobody takes one of these by
-// chance.
+// A socket that asks for any port gets one above these.
 const firstPort, lastPort = 10_000, 32_000
 
 var ports struct {

@@ -77,8 +77,10 @@ func TestLive(t *testing.T) {
 	}()
 	const count = `(id => Number(document.querySelector(id).textContent.replaceAll(",", "")))`
 	b.eventually(t, count+`("#packets-in") > 100`)
-	b.eventually(t, `/\b2[0-4]\d of 131,072/.test(document.getElementById("peers").textContent)`) // a retry may make one more
-	b.eventually(t, count+`("#peers .big b") > 150`)                                              // an estimate of 200
+	// A retry may make one more.
+	b.eventually(t, `/\b2[0-4]\d of 131,072/.test(document.getElementById("peers").textContent)`)
+	// an estimate of 200
+	b.eventually(t, count+`("#peers .big b") > 150`)
 	b.screenshot(t, "live")
 	stop()
 	if err := <-done; err != nil {

@@ -36,8 +36,8 @@ type simulated struct {
 	// mute is the address of a worker that nobody hears, if it is valid.
 	mute netip.AddrPort
 
-	// The network stands still before it answers the first request for a record after holdAfter such
-	// requests, until release. Nothing is held if holdAfter is 0.
+	// The network stands still before it answers the first request for a record after holdAfter
+	// such requests, until release. Nothing is held if holdAfter is 0.
 	holdAfter int64
 	requests  atomic.Int64
 	held      chan struct{} // closed when the network stands still

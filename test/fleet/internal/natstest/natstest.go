@@ -30,8 +30,8 @@ const childVariable = "DISCV5_FLEET_TEST_SERVER"
 // programVariable is the path of the program, for a test that runs once more in namespaces.
 const programVariable = "DISCV5_FLEET_TEST_PROGRAM"
 
-// atOnce is how many tests run at the same time unless the flag -parallel says otherwise: they mostly
-// wait.
+// atOnce is how many tests run at the same time unless the flag -parallel says otherwise: they
+// mostly wait.
 const atOnce = 6
 
 // Main is TestMain for a package that starts servers and one of the programs of the repository. It
