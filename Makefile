@@ -57,7 +57,7 @@ test:
 # real sockets. purego has no assembly. decred replaces the arithmetic of the curve (see
 # SECURITY.md): the packages that compute with it, and whole nodes in the simulator.
 test-tags:
-	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags discv5debug . ./fastpath ./internal/engine ./fuzz ./internal/load ./cmd/bootnode ./cmd/loadgen
+	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags discv5debug . ./fastpath ./internal/engine ./fuzz ./internal/load
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags purego ./aead ./internal/curve/... ./internal/session ./internal/engine
 	$(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) -short -tags decred ./dnsdisc ./enr ./internal/curve/... ./internal/engine ./internal/session ./internal/wiretest ./simnet
 
