@@ -98,7 +98,8 @@ func TestRecordSwitchesAtFork(t *testing.T) {
 	if since := time.Since(genesis); since < 10*time.Second {
 		t.Errorf("the last fork after %v", since)
 	}
-	if last.Seq() <= p.record.Seq() {
+	// A bootnode that takes longer than 11 seconds for its start begins with the last fork.
+	if last.Seq() <= p.record.Seq() && digest(p.record) != "bpo1" {
 		t.Errorf("sequence number %d after %d", last.Seq(), p.record.Seq())
 	}
 	if v := p.forks(t); v.Current.Name != "bpo1" || v.Next != nil || len(v.Forks) != 3 || v.Network != "devnet" || v.Serve != serveNetwork {
@@ -136,7 +137,10 @@ func TestServeNetwork(t *testing.T) {
 	none := start(t, t.TempDir(), to...)
 
 	eventually(t, "the node of the network in the table", func() bool { return boot.metric(t, "discv5_table_live_nodes") >= 1 })
-	eventually(t, "all nodes in the table of the bootnode for all", func() bool { return all.metric(t, "discv5_table_live_nodes") >= 3 })
+	// The bootnode of the network may be one of them.
+	eventually(t, "all nodes in the table of the bootnode for all", func() bool {
+		return all.metric(t, "discv5_table_live_nodes") >= 3 && len(all.forks(t).Table) == 3
+	})
 	refused := func(fork, match string) float64 {
 		_, page := boot.get(t, "/metrics")
 		for line := range strings.Lines(page) {

@@ -19,7 +19,7 @@ import (
 	"github.com/fastdisc/discv5/internal/quote"
 )
 
-// healthTimeout bounds "bootnode health".
+// healthTimeout bounds "bootnode health"; see system.
 const healthTimeout = 5 * time.Second
 
 // newCommands returns the program in the form of package cobra. It serves the commands beside the
@@ -74,7 +74,7 @@ func runCommand(args []string, s system, stdout, stderr io.Writer) (code int, ok
 	}
 	root := newCommands(s, stdout, stderr)
 	root.SetArgs(args)
-	ctx, stop := context.WithTimeout(context.Background(), healthTimeout)
+	ctx, stop := context.WithTimeout(context.Background(), s.healthTimeout)
 	defer stop()
 	if err := root.ExecuteContext(ctx); err != nil {
 		return printErr(stderr, err), true

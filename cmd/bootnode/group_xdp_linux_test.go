@@ -43,8 +43,8 @@ func (l xdpLab) pongs(t *testing.T, r *enr.Record, done func() bool) {
 	defer stdin.Close()
 	peer := proctest.Start(t, cmd, proctest.Options{})
 	eventually(t, "answers", func() bool { return done() && strings.Count(peer.Out.String(), "pong") >= 20 })
-	stdin.Close()
-	if code := peer.End(t, syscall.SIGKILL); code > 0 {
+	stdin.Close() // which ends the peer
+	if code := peer.Wait(t); code != 0 {
 		t.Errorf("the peer ended with %d: %s", code, peer.Log.String())
 	}
 }
@@ -92,6 +92,8 @@ func TestGroupPrograms(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newXDPLab(t)
 			p, records := l.startGroup(t, tt.first, tt.next)
+			// The last line of a start. The records come before the log.
+			eventually(t, "start of both", func() bool { return p.Log.Lines("msg=contacts") == 2 })
 			for _, why := range []string{p.line("AF_XDP is off", "not supported"), p.line("source filter", "mode=socket", "not supported"), p.line("source filter", "mode=none")} {
 				if why != "" {
 					t.Skipf("probed for the programs that this kernel allows: %s", why)

@@ -24,7 +24,9 @@ func TestS23KillNine(t *testing.T) {
 	// random keys.
 	p := start(t, dir, append(args, extip(0), "--bootnodes", peers[0].record.String()+","+peers[1].record.String())...)
 	eventually(t, "peers in the table", func() bool { return p.metric(t, "discv5_table_live_nodes") == 2 })
-	eventually(t, "save of both", func() bool { return p.metric(t, `discv5_saves_total{result="ok"}`) >= 2 })
+	// The save that runs may have begun before.
+	saves := p.metric(t, `discv5_saves_total{result="ok"}`)
+	eventually(t, "save of both", func() bool { return p.metric(t, `discv5_saves_total{result="ok"}`) > saves+1 })
 	last := p.record
 	rounds := 5
 	if testing.Short() {

@@ -175,11 +175,11 @@ func TestLatencyMetrics(t *testing.T) {
 	a := start(t, t.TempDir(), "--http", anyPort)
 	b := start(t, t.TempDir(), "--bootnodes", a.record.String(), "--http", anyPort)
 	eventually(t, "timed exchanges", func() bool {
-		return b.metric(t, `discv5_request_duration_seconds_count{type="ping"}`) > 0 && b.metric(t, `discv5_handshake_duration_seconds_count{side="initiator"}`) == 1 &&
-			a.metric(t, `discv5_handshake_duration_seconds_count{side="recipient"}`) == 1
+		return b.metric(t, `discv5_request_duration_seconds_count{type="ping"}`) > 0 && b.metric(t, `discv5_handshake_duration_seconds_count{side="initiator"}`) >= 1 &&
+			a.metric(t, `discv5_handshake_duration_seconds_count{side="recipient"}`) >= 1
 	})
 	eventually(t, "events of the table", func() bool {
-		return b.metric(t, `discv5_table_adds_total{result="added"}`) == 1 && b.metric(t, `discv5_table_checks_total{result="answered"}`) > 0
+		return b.metric(t, `discv5_table_adds_total{result="added"}`) >= 1 && b.metric(t, `discv5_table_checks_total{result="answered"}`) > 0
 	})
 	if n := b.metric(t, `discv5_table_changes_total{change="removed"}`); n != 0 {
 		t.Errorf("%v nodes were removed", n)

@@ -30,6 +30,7 @@ type mapping struct {
 	node    *discv5.Node
 	log     *slog.Logger
 	count   *counts
+	wait    time.Duration // for first events
 	mappers []*nat.Mapper
 
 	mu    sync.Mutex
@@ -42,7 +43,7 @@ func newMapping(o *options, node *discv5.Node, s system, count *counts, log *slo
 	if o.nat.Method == nat.None || o.nat.Method == nat.ExtIP {
 		return nil, nil
 	}
-	m := &mapping{node: node, log: log, count: count, last: make(map[discv5.Family]nat.Event), first: make(map[discv5.Family]chan struct{})}
+	m := &mapping{node: node, log: log, count: count, wait: s.natWait, last: make(map[discv5.Family]nat.Event), first: make(map[discv5.Family]chan struct{})}
 	for _, a := range node.Addrs() {
 		family := netaddr.FamilyOf(a.Addr())
 		if m.first[family] != nil || !usable(o.nat, family) {
@@ -74,7 +75,7 @@ func usable(c nat.Config, family discv5.Family) bool {
 	return err != nil || netaddr.FamilyOf(server.Addr()) == family // a name may have both
 }
 
-// start starts the mappers, and waits up to natWait for the first event of each family.
+// start starts the mappers, and waits up to m.wait for the first event of each family.
 func (m *mapping) start(ctx context.Context) error {
 	if m == nil {
 		return nil
@@ -84,7 +85,7 @@ func (m *mapping) start(ctx context.Context) error {
 			return err
 		}
 	}
-	wait, cancel := context.WithTimeout(ctx, natWait)
+	wait, cancel := context.WithTimeout(ctx, m.wait)
 	defer cancel()
 	for _, seen := range m.first {
 		select {

@@ -40,12 +40,14 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
 		os.Exit(run(os.Args[1:], testSystem(), os.Stdout, os.Stderr))
 	}
+	proctest.Parallel(4)
 	os.Exit(m.Run())
 }
 
-// testSystem reaches nothing outside of this machine.
+// testSystem reaches nothing outside of this machine, which may be slow.
 func testSystem() system {
 	s := hostSystem()
+	s.natWait, s.healthTimeout = patience, patience
 	dns := os.Getenv(dnsEnv)
 	s.resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		if dns == "" {
@@ -139,10 +141,16 @@ func (p *process) get(t *testing.T, path string) (code int, body string) {
 	return code, body
 }
 
-// metric reads one value of /metrics, by its name with labels.
+// metric reads one value of /metrics, by its name with labels. A bootnode that is slow or asked too
+// often refuses a request.
 func (p *process) metric(t *testing.T, name string) float64 {
 	t.Helper()
-	_, page := p.get(t, "/metrics")
+	page := ""
+	eventually(t, "/metrics", func() bool {
+		code, body := p.get(t, "/metrics")
+		page = body
+		return code == http.StatusOK
+	})
 	for line := range strings.Lines(page) {
 		if rest, ok := strings.CutPrefix(line, name+" "); ok {
 			var v float64

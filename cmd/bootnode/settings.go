@@ -229,11 +229,17 @@ type system struct {
 	gateways func() ([]netip.Addr, error)
 	journal  bool // standard error is the systemd journal
 	memory   func() (limit int64, from string)
+
+	natWait       time.Duration // see mapping.start
+	healthTimeout time.Duration // of "bootnode health"
 }
 
 func hostSystem() system {
 	toJournal, err := journal.StderrIsJournalStream()
-	return system{environ: os.Environ(), resolver: hostResolver(), journal: err == nil && toJournal, memory: memoryLimit}
+	return system{
+		environ: os.Environ(), resolver: hostResolver(), journal: err == nil && toJournal, memory: memoryLimit,
+		natWait: natWait, healthTimeout: healthTimeout,
+	}
 }
 
 const envPrefix = "DISCV5_"

@@ -176,14 +176,20 @@ func TestSystemd(t *testing.T) {
 	}
 	eventually(t, "status for systemctl", func() bool { return strings.Contains(s.show("StatusText"), "0 nodes") })
 
+	// The next notification of the watchdog replaces the status of a reload, so reload until the
+	// status is seen.
 	s.write(config, good+"log-level = \"debug\"\n")
-	s.must("reload", "bootnode")
+	eventually(t, "reload in the status", func() bool {
+		s.must("reload", "bootnode")
+		return s.show("StatusText") == "settings were reloaded"
+	})
 	expect("reloaded", map[string]string{"ActiveState": "active", "NRestarts": "0"})
-	eventually(t, "reload in the status", func() bool { return s.show("StatusText") == "settings were reloaded" })
 
 	s.write(config, bad)
-	s.must("reload", "bootnode") // systemd has no word for a reload that failed; the status has
-	eventually(t, "failed reload in the status", func() bool { return strings.Contains(s.show("StatusText"), "bootnode.toml:2: sockets: want a number") })
+	eventually(t, "failed reload in the status", func() bool {
+		s.must("reload", "bootnode") // systemd has no word for a reload that failed; the status has
+		return strings.Contains(s.show("StatusText"), "bootnode.toml:2: sockets: want a number")
+	})
 	expect("reload of a mistake", map[string]string{"ActiveState": "active", "NRestarts": "0"})
 
 	// systemd restarts it after a crash, with the present settings.

@@ -111,7 +111,7 @@ func TestCrawlDuringOutage(t *testing.T) {
 				args = append(args, "--bootnodes", live.String())
 			}
 			before := listOf(t, path, records...)
-			for run := range 3 {
+			for run := range 2 {
 				r := try(t, args...)
 				o := parseObjects(t, r.out)
 				if r.code != c.exit || len(o) != 1 || o[0]["answered"] != c.heard || o[0]["undecided"] != 16.0 || o[0]["removed"] != 0.0 {
@@ -121,9 +121,10 @@ func TestCrawlDuringOutage(t *testing.T) {
 			after := readSet(t, path)
 			for _, n := range silent {
 				e := after[n.rec.ID()]
-				if e.LastTry.IsZero() || n.got.Load() == 0 {
+				if e.LastTry.IsZero() {
 					t.Errorf("node was not asked: %+v", e)
 				}
+				until(t, "a packet for the node", func() bool { return n.got.Load() > 0 })
 				if e.LastTry = (time.Time{}); e != before[n.rec.ID()] {
 					t.Errorf("%+v, before %+v", e, before[n.rec.ID()])
 				}

@@ -147,7 +147,7 @@ func TestCrawlEnds(t *testing.T) {
 			t.Errorf("file has mode %o now", mode(t, path))
 		}
 	}
-	r := try(t, append(args, "--timeout", "100ms")...)
+	r := try(t, append(args, "--timeout", hasty)...) // enough to ask the node
 	if r.code != cli.ExitFailed || !strings.Contains(r.err, "no node answered") {
 		t.Errorf("%+v", r)
 	}

@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -44,13 +43,13 @@ func TestJSONEverywhere(t *testing.T) {
 		"topic query":     {topics, "service", "-W", patient},
 		"topic search":    {"service", "--bootnodes", topics, "-n", "1", "--request-timeout", patient},
 		"topic register":  {topics, "other", "--request-timeout", patient},
-		"topic advertise": {"third", "--bootnodes", topics, "--timeout", (4 * slowness * time.Second).String(), "--request-timeout", patient},
 		"dns publish":     {"--key", testKey, "--domain", listDomain, "--seq", "1", "--zone-file", filepath.Join(dir, "zone"), goodRecord},
 		"nodeset info":    {set},
 		"nodeset filter":  {set},
 		"nodeset sort":    {set},
 		"nodeset merge":   {set, set},
 		"listen":          nil, // runs until a signal: see TestListenJSON
+		"topic advertise": nil, // see TestTopicsEndToEnd
 	}
 	var visit func(c *cobra.Command, path string)
 	visit = func(c *cobra.Command, path string) {

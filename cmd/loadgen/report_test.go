@@ -76,6 +76,7 @@ func TestPageGap(t *testing.T) {
 
 // A file keeps its content until there is a report.
 func TestOldReportStays(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	js, page, fresh := filepath.Join(dir, "old.json"), filepath.Join(dir, "old.html"), filepath.Join(dir, "new.json")
 	const old = "the figures of yesterday, which are longer than nothing"

