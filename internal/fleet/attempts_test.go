@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -54,21 +55,23 @@ func TestReasonsAreBounded(t *testing.T) {
 
 // TestPause: attempts at several servers follow each other, and those at one server wait.
 func TestPause(t *testing.T) {
-	var a attempts
-	for _, host := range []string{"a:1", "b:1", "c:1"} {
-		if d := a.pause(host); d != serverPause {
-			t.Errorf("the first attempt at %s waits %v", host, d)
+	synctest.Test(t, func(t *testing.T) {
+		var a attempts
+		for _, host := range []string{"a:1", "b:1", "c:1"} {
+			if d := a.pause(host); d != serverPause {
+				t.Errorf("the first attempt at %s waits %v", host, d)
+			}
 		}
-	}
-	for _, host := range []string{"a:1", "b:1"} {
-		if d := a.pause(host); d < reconnectWait || d > reconnectWait+reconnectJitter {
-			t.Errorf("the second attempt at %s waits %v", host, d)
+		for _, host := range []string{"a:1", "b:1"} {
+			if d := a.pause(host); d < reconnectWait || d > reconnectWait+reconnectJitter {
+				t.Errorf("the second attempt at %s waits %v", host, d)
+			}
 		}
-	}
-	a.chosen["a:1"] = time.Now().Add(-2 * reconnectWait)
-	if d := a.pause("a:1"); d != serverPause {
-		t.Errorf("a server that was last tried long ago waits %v", d)
-	}
+		time.Sleep(2 * reconnectWait)
+		if d := a.pause("a:1"); d != serverPause {
+			t.Errorf("a server that was last tried long ago waits %v", d)
+		}
+	})
 }
 
 // TestDifferences: the settings of a bucket that lose or refuse entries are named.
