@@ -26,8 +26,8 @@ const (
 
 var tsigSecret = base64.StdEncoding.EncodeToString([]byte("a secret of the test, 32 bytes.."))
 
-// startKnot runs the name server Knot with a zone on loopback, and returns its address. It skips the
-// test if Knot is not installed.
+// startKnot runs the name server Knot with a zone on loopback, and returns its address. It skips
+// the test if Knot is not installed.
 func startKnot(t *testing.T, zone string) (server string) {
 	t.Helper()
 	path, err := exec.LookPath("knotd")

@@ -52,7 +52,8 @@ func TestProgressOnTerminal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			master, slave := terminal(t)
-			cmd := exec.Command(program, append(slices.Clone(c.args), hasty)...) // much longer than progressInterval
+			// With a timeout that is much longer than progressInterval.
+			cmd := exec.Command(program, append(slices.Clone(c.args), hasty)...)
 			cmd.Stderr = slave
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)

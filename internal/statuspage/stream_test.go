@@ -165,7 +165,8 @@ func TestS52SlowReader(t *testing.T) {
 
 // TestNoLeaks: streams and Run leave no goroutine behind, whoever ends them.
 func TestNoLeaks(t *testing.T) {
-	p, _, _ := newPage(t) // whose clock stands still: no update comes that a stream could be slow to take
+	// The clock of the page stands still, so no update comes that a stream could be slow to take.
+	p, _, _ := newPage(t)
 	s := serve(t, p)
 	before := runtime.NumGoroutine()
 	ctx, cancel := context.WithCancel(t.Context())
