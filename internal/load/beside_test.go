@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"math"
 	"reflect"
 	"runtime"
 	"sync"
@@ -16,9 +17,6 @@ import (
 // Established sessions are served beside a flood of junk from many addresses, and each generator
 // reports what is its own.
 func TestBesideFlood(t *testing.T) {
-	if raceEnabled {
-		t.Skip("counts on answers in time, which the race detector makes too slow")
-	}
 	t.Parallel()
 	n, to := node(t, "127.0.0.1:0", func(c *discv5.Config) { c.Sockets = 2 })
 	steady := generate(t, Config{Target: to, Mix: Mix{Ping: 3, FindNode: 1}, Identities: 50, Rate: 500, Timeout: enough})
@@ -27,7 +25,7 @@ func TestBesideFlood(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		sources = nil
 	}
-	flood := generate(t, Config{Target: to, Mix: Only(Junk), Rate: 5000, Sources: sources, Sockets: 50, Timeout: 100 * time.Millisecond})
+	flood := generate(t, Config{Target: to, Mix: Only(Junk), Rate: 5000, Sources: sources, Sockets: 50, Timeout: time.Second})
 	var wg sync.WaitGroup
 	results := make([]*Result, 2)
 	for i, g := range []*Generator{steady, flood} {
@@ -105,13 +103,18 @@ func TestAllocations(t *testing.T) {
 		prepare(t, g)
 		plan := Plan{For: patience, Requests: 1000}
 		load(t, g, plan)
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
 		plan.Requests = 20_000
-		whole(t, load(t, g, plan))
-		runtime.ReadMemStats(&after)
-		if n := after.Mallocs - before.Mallocs; n > 2000 {
-			t.Errorf("%v: %d objects for 20,000 exchanges, of the node and the generator", mix, n)
+		// The node does other work now and then, more of it while a slow machine takes its time.
+		least := uint64(math.MaxUint64)
+		for try := 0; try < 3 && least > 2000; try++ {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			whole(t, load(t, g, plan))
+			runtime.ReadMemStats(&after)
+			least = min(least, after.Mallocs-before.Mallocs)
+		}
+		if least > 2000 {
+			t.Errorf("%v: %d objects for 20,000 exchanges, of the node and the generator", mix, least)
 		}
 	}
 }

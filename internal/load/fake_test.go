@@ -32,6 +32,8 @@ type fake struct {
 	seen func(p *codec.Packet)
 	// loses, if not nil, tells which packets are lost on their way.
 	loses func(p *codec.Packet) bool
+	// late, if not nil, is given each challenge, and sends it when it likes.
+	late func(challenge func())
 	// forms counts handshakes by what is wrong with them.
 	good, badProof, badRecord atomic.Int64
 	// acceptAll takes bad handshakes too.
@@ -117,7 +119,13 @@ func (f *fake) packet(p *codec.Packet, from netip.AddrPort) {
 		rand.Read(s.challenge.IV[:])
 		rand.Read(s.challenge.IDNonce[:])
 	}
-	f.conn.WriteToUDPAddrPort(s.challenge.AppendPacket(nil, codec.DefaultProtocol, &p.SourceID), from)
+	b := s.challenge.AppendPacket(nil, codec.DefaultProtocol, &p.SourceID)
+	send := func() { f.conn.WriteToUDPAddrPort(b, from) }
+	if f.late != nil {
+		f.late(send)
+		return
+	}
+	send()
 }
 
 // handshake checks what a target has to check.

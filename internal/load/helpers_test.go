@@ -3,14 +3,16 @@ package load
 import (
 	"context"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/fastdisc/discv5"
 )
 
-// patience bounds every wait of these tests. It is far above what anything takes.
-const patience = 30 * time.Second
+// patience bounds every wait of these tests. It is far above what anything takes, a handshake of
+// Prepare that is lost because the machine paused, and waited for, included.
+const patience = 90 * time.Second
 
 // enough is how long answers may take where none is to be lost.
 const enough = 10 * time.Second
@@ -72,6 +74,25 @@ func load(t testing.TB, g *Generator, p Plan) *Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	r, err := g.Run(ctx, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// loadUntil runs a plan until the generator has got n datagrams of the target, unless the plan ends
+// before. Requests without an answer are pending or lost then.
+func loadUntil(t testing.TB, g *Generator, p Plan, n int64) *Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var got atomic.Int64
+	p.OnDatagram = func(int) {
+		if got.Add(1) == n {
+			cancel()
+		}
+	}
 	r, err := g.Run(ctx, p)
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 // A round trip separates each WHOAREYOU from its handshake, and is not part of the latency.
 func TestTrip(t *testing.T) {
 	t.Parallel()
-	const trip, n = time.Second, 6
+	const trip, n = time.Second, 4
 	var mu sync.Mutex
 	first, gaps := map[[32]byte]time.Time{}, []time.Duration{}
 	f, to := newFake(t, "127.0.0.1:0", usual)
@@ -35,7 +35,7 @@ func TestTrip(t *testing.T) {
 		t.Fatalf("counted %+v, %d handshakes of %d identities", r.Total, len(gaps), len(first))
 	}
 	for _, d := range gaps {
-		if d < trip-10*time.Millisecond { // the fake notes the arrival late
+		if d < trip {
 			t.Errorf("a handshake came %v after the first message, want %v or more", d, trip)
 		}
 	}
@@ -115,7 +115,7 @@ func TestResponsesBySize(t *testing.T) {
 		usual(r)
 	}
 	f.serve()
-	g := generate(t, Config{Target: to, Mix: Mix{Ping: 1, FindNode: 1}, Identities: 5, Sockets: 1, Timeout: 200 * time.Millisecond})
+	g := generate(t, Config{Target: to, Mix: Mix{Ping: 1, FindNode: 1}, Identities: 5, Sockets: 1, Timeout: enough})
 	prepare(t, g)
 	sizes := map[Kind][]int{}
 	for _, k := range []Kind{Ping, FindNode} {
@@ -136,7 +136,11 @@ func TestResponsesBySize(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			const n = 30
-			r := load(t, g, Plan{Mix: Only(c.kind), For: patience, Window: 4, Ahead: n, Sizes: c.size})
+			window := 4
+			if !c.good {
+				window = n // nothing makes room
+			}
+			r := loadUntil(t, g, Plan{Mix: Only(c.kind), For: patience, Window: window, Ahead: n, Sizes: c.size}, int64(n*len(c.size)))
 			if r.Total.Sent != n {
 				t.Errorf("%d sent, want the %d that were sealed", r.Total.Sent, n)
 			}

@@ -16,6 +16,9 @@ func (w *worker) send() error {
 
 func (w *worker) sendDue() error {
 	if !w.sending {
+		if w.run.stop.Load() {
+			w.drained = min(w.drained, w.now+min(w.cfg.Timeout, DefaultTimeout))
+		}
 		return nil
 	}
 	if w.run.prepare {
