@@ -1,6 +1,7 @@
 package fastpath
 
 import (
+	"math"
 	"os"
 	"runtime"
 	"testing"
@@ -50,17 +51,21 @@ func TestBatchAllocs(t *testing.T) {
 		}
 		const rounds = 300
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		for range rounds {
-			round()
+		// The runtime itself may allocate a little meanwhile, more of it on a slow machine.
+		n := uint64(math.MaxUint64)
+		for try := 0; try < 3 && n > rounds/10; try++ {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range rounds {
+				round()
+			}
+			runtime.ReadMemStats(&after)
+			n = after.Mallocs - before.Mallocs
 		}
-		runtime.ReadMemStats(&after)
-		// The runtime itself may allocate a little meanwhile.
-		if n := after.Mallocs - before.Mallocs; n > rounds/10 {
+		if n > rounds/10 {
 			t.Errorf("%d allocations in %d batches", n, rounds)
 		}
-		t.Logf("%s: %d allocations in %d datagrams, %d batches cut short", g.Info().Path, after.Mallocs-before.Mallocs, rounds*batch, lost)
+		t.Logf("%s: %d allocations in %d datagrams, %d batches cut short", g.Info().Path, n, rounds*batch, lost)
 	})
 }
 

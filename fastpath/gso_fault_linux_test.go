@@ -66,7 +66,7 @@ func TestS21GSOFaults(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a, b := withGSO(t, Config{Addr: loop4}), open(t, Config{Addr: loop4})
-			a.sock.sendWait = time.Millisecond
+			a.sock.sendWait = waitFor(c.want)
 			real, _ := faulty(sendmmsg, c.steps...)
 			lens, _ := entries(a, real)
 			tx, rx := NewTx(8, 100), NewRx(8, 100)
