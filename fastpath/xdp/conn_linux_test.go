@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -27,9 +28,10 @@ type nodeSide struct {
 	addr   netip.AddrPort
 }
 
-// matrix runs f with a socket of the system and with AF_XDP in copy modes, for both families. The
-// socket is the reference implementation.
-func matrix(t *testing.T, f func(t *testing.T, l *lab, node nodeSide, client fastpath.Conn)) {
+// TestConn runs the same tests with a socket of the system and with AF_XDP in copy modes, for both
+// families. The socket is the reference implementation. The tests of a mode share a device, as the
+// kernel takes long to remove a program from an interface.
+func TestConn(t *testing.T) {
 	for _, mode := range []Mode{0, NativeCopy, Generic} {
 		for _, family := range []struct{ node, client netip.Addr }{{node4, client4}, {node6, client6}} {
 			name := "socket"
@@ -38,24 +40,61 @@ func matrix(t *testing.T, f func(t *testing.T, l *lab, node nodeSide, client fas
 			}
 			t.Run(fmt.Sprintf("%s/%v", name, family.node), func(t *testing.T) {
 				l := newLab(t, 1)
-				g := l.groupsOf(fastpath.Config{MinSize: testMin, MaxSize: testMax, DisableGSO: true}, netip.AddrPortFrom(family.node, 9000))[0]
-				side := nodeSide{Conn: g.Conns()[0], group: g, addr: g.Addr()}
-				if mode != 0 {
-					side.device = l.device(mode, g)
-					if got := side.device.acceleration().Mode; got != mode.String() {
-						t.Fatalf("mode %q, want %v", got, mode)
+				node, client := l.sides(mode, 9000, family.node, family.client)
+				node.prove(t, client)
+				for _, c := range []struct {
+					name string
+					f    func(t *testing.T, node nodeSide, client fastpath.Conn)
+				}{
+					{"round trip", connRoundTrip},
+					{"sizes", connSizes},
+					{"truncated", connTruncated},
+					{"destinations", connDestinations},
+					{"deadline", connDeadline},
+					{"allocates nothing", connAllocatesNothing},
+					{"concurrent use", connConcurrentUse}, // the last one, as it closes the Conn
+				} {
+					ok := t.Run(c.name, func(t *testing.T) {
+						for _, side := range []fastpath.Conn{node, client} {
+							if err := side.SetReadDeadline(time.Now().Add(patience)); err != nil {
+								t.Fatal(err)
+							}
+						}
+						c.f(t, node, client)
+					})
+					if !ok {
+						return // datagrams may be left that the others do not expect
 					}
-					side.Conn = side.device.conns[0]
 				}
-				client := l.socket(family.client, 0)
-				if err := side.SetReadDeadline(time.Now().Add(patience)); err != nil {
-					t.Fatal(err)
+				if node.device != nil {
+					node.device.close()
 				}
-				side.prove(t, client)
-				f(t, l, side, client)
+				t.Run("close", func(t *testing.T) {
+					l.t = t
+					node, client := l.sides(mode, 9001, family.node, family.client)
+					connClose(t, node, client)
+				})
 			})
 		}
 	}
+}
+
+// sides opens the Conns of the node and of a client.
+func (l *lab) sides(mode Mode, port uint16, node, client netip.Addr) (nodeSide, fastpath.Conn) {
+	l.t.Helper()
+	g := l.groupsOf(fastpath.Config{MinSize: testMin, MaxSize: testMax, DisableGSO: true}, netip.AddrPortFrom(node, port))[0]
+	side := nodeSide{Conn: g.Conns()[0], group: g, addr: g.Addr()}
+	if mode != 0 {
+		side.device = l.device(mode, g)
+		if got := side.device.acceleration().Mode; got != mode.String() {
+			l.t.Fatalf("mode %q, want %v", got, mode)
+		}
+		side.Conn = side.device.conns[0]
+	}
+	if err := side.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		l.t.Fatal(err)
+	}
+	return side, l.socket(client, 0)
 }
 
 // prove exchanges datagrams until answers leave through AF_XDP.
@@ -156,241 +195,230 @@ func exchange(t *testing.T, node nodeSide, client fastpath.Conn, n int, size fun
 	}
 }
 
-// TestConnRoundTrip: requests and answers of all sizes.
-func TestConnRoundTrip(t *testing.T) {
-	matrix(t, func(t *testing.T, _ *lab, node nodeSide, client fastpath.Conn) {
-		before := node.Stats()
-		for range 3 {
-			exchange(t, node, client, 64, func(i int) int { return testMin + i*(testMax-testMin)/63 })
+// connRoundTrip: requests and answers of all sizes.
+func connRoundTrip(t *testing.T, node nodeSide, client fastpath.Conn) {
+	before := node.Stats()
+	for range 3 {
+		exchange(t, node, client, 64, func(i int) int { return testMin + i*(testMax-testMin)/63 })
+	}
+	st := node.Stats()
+	if n := st.RxDatagrams - before.RxDatagrams; n != 192 {
+		t.Errorf("%d received, want 192", n)
+	}
+	sent := st.TxDatagrams - before.TxDatagrams
+	if node.device == nil {
+		if sent != 192 {
+			t.Errorf("%d sent, want 192", sent)
 		}
-		st := node.Stats()
-		if n := st.RxDatagrams - before.RxDatagrams; n != 192 {
-			t.Errorf("%d received, want 192", n)
+		return
+	}
+	// Answers above maxAnswer leave through the socket.
+	headers := 28
+	if node.addr.Addr().Is6() {
+		headers = 48
+	}
+	large := uint64(0)
+	for i := range 64 {
+		if testMax+testMin-(testMin+i*(testMax-testMin)/63)+headers > maxAnswer {
+			large += 3
 		}
-		sent := st.TxDatagrams - before.TxDatagrams
-		if node.device == nil {
-			if sent != 192 {
-				t.Errorf("%d sent, want 192", sent)
-			}
-			return
-		}
-		// Answers above maxAnswer leave through the socket.
-		headers := 28
-		if node.addr.Addr().Is6() {
-			headers = 48
-		}
-		large := uint64(0)
-		for i := range 64 {
-			if testMax+testMin-(testMin+i*(testMax-testMin)/63)+headers > maxAnswer {
-				large += 3
-			}
-		}
-		if sent != 192-large || large == 0 {
-			t.Errorf("%d sent, want %d", sent, 192-large)
-		}
-	})
+	}
+	if sent != 192-large || large == 0 {
+		t.Errorf("%d sent, want %d", sent, 192-large)
+	}
 }
 
-// TestConnSizes: datagrams of a size that the node refuses do not arrive.
-func TestConnSizes(t *testing.T) {
-	matrix(t, func(t *testing.T, _ *lab, node nodeSide, client fastpath.Conn) {
-		tx, rx := fastpath.NewTx(8, 4096), fastpath.NewRx(8, 2048)
-		for i, n := range []int{0, 62, 63, 64, 1279, 1280, 1281, 1400} {
-			queue(tx, i, n, node.addr, 0)
+// connSizes: datagrams of a size that the node refuses do not arrive.
+func connSizes(t *testing.T, node nodeSide, client fastpath.Conn) {
+	tx, rx := fastpath.NewTx(8, 4096), fastpath.NewRx(8, 2048)
+	before := node.group.Stats().KernelDrops
+	for i, n := range []int{0, 62, 63, 64, 1279, 1280, 1281, 1400} {
+		queue(tx, i, n, node.addr, 0)
+	}
+	if err := client.WriteBatch(tx); err != nil {
+		t.Fatal(err)
+	}
+	for seq, n := range drain(t, node, rx, 4) {
+		if n < testMin || n > testMax {
+			t.Errorf("datagram %d of %d bytes arrived", seq, n)
 		}
+	}
+	idle(t, node, rx)
+	// The kernel's filter counts those that the program passes to the socket.
+	if d := node.group.Stats().KernelDrops - before; d != 4 {
+		t.Errorf("%d dropped by the kernel, want 4", d)
+	}
+}
+
+// connTruncated: a datagram that does not fit into a slot is dropped and costs no other one.
+func connTruncated(t *testing.T, node nodeSide, client fastpath.Conn) {
+	tx, rx := fastpath.NewTx(3, testMax), fastpath.NewRx(3, 200)
+	before := node.Stats().Truncated
+	for round := range 2 {
+		queue(tx, 0, 200, node.addr, 0)
+		queue(tx, 1, 201+round, node.addr, 0)
+		queue(tx, 2, 199, node.addr, 0)
 		if err := client.WriteBatch(tx); err != nil {
 			t.Fatal(err)
 		}
-		for seq, n := range drain(t, node, rx, 4) {
-			if n < testMin || n > testMax {
-				t.Errorf("datagram %d of %d bytes arrived", seq, n)
-			}
+		if got := drain(t, node, rx, 2); got[0] != 200 || got[2] != 199 {
+			t.Errorf("round %d: %v", round, got)
 		}
-		idle(t, node, rx)
-		// The kernel's filter counts those that the program passes to the socket.
-		if d := node.group.Stats().KernelDrops; d != 4 {
-			t.Errorf("%d dropped by the kernel, want 4", d)
-		}
-	})
+	}
+	idle(t, node, rx)
+	if n := node.Stats().Truncated - before; n != 2 {
+		t.Errorf("%d truncated, want 2", n)
+	}
 }
 
-// TestConnTruncated: a datagram that does not fit into a slot is dropped and costs no other one.
-func TestConnTruncated(t *testing.T) {
-	matrix(t, func(t *testing.T, _ *lab, node nodeSide, client fastpath.Conn) {
-		tx, rx := fastpath.NewTx(3, testMax), fastpath.NewRx(3, 200)
-		for round := range 2 {
-			queue(tx, 0, 200, node.addr, 0)
-			queue(tx, 1, 201+round, node.addr, 0)
-			queue(tx, 2, 199, node.addr, 0)
-			if err := client.WriteBatch(tx); err != nil {
-				t.Fatal(err)
-			}
-			if got := drain(t, node, rx, 2); got[0] != 200 || got[2] != 199 {
-				t.Errorf("round %d: %v", round, got)
-			}
-		}
-		idle(t, node, rx)
-		if st := node.Stats(); st.Truncated != 2 {
-			t.Errorf("%d truncated, want 2", st.Truncated)
-		}
-	})
-}
-
-// TestConnDestinations: destinations that cannot work lie between good ones, and cost only
+// connDestinations: destinations that cannot work lie between good ones, and cost only
 // themselves.
-func TestConnDestinations(t *testing.T) {
-	matrix(t, func(t *testing.T, _ *lab, node nodeSide, client fastpath.Conn) {
-		other := netip.AddrPortFrom(node6, 9)
-		if node.addr.Addr().Is6() {
-			other = netip.AddrPortFrom(node4, 9)
-		}
-		bad := []netip.AddrPort{other, {}, netip.AddrPortFrom(client.LocalAddr().Addr(), 0)}
-		tx, rx := fastpath.NewTx(16, testMax), fastpath.NewRx(16, testMax)
-		queue(tx, 7, 100, node.addr, 0)
-		if err := client.WriteBatch(tx); err != nil {
-			t.Fatal(err)
-		}
-		drain(t, node, rx, 1) // an origin, so that AF_XDP sends the good ones
-		queue(tx, 0, 100, rx.Addr(0), 0)
-		for i, to := range bad {
-			queue(tx, 100+i, 100, to, 0)
-			queue(tx, 1+i, 100, rx.Addr(0), 0)
-		}
-		if err := node.WriteBatch(tx); err != nil || tx.Len() != 0 {
-			t.Fatalf("WriteBatch = %v, %d left", err, tx.Len())
-		}
-		drain(t, client, rx, 1+len(bad))
-		idle(t, client, rx)
-		e := node.group.Stats().SendErrors
-		if e.Family != 2 || e.Sum() != 3 {
-			t.Errorf("%+v", e)
-		}
-	})
+func connDestinations(t *testing.T, node nodeSide, client fastpath.Conn) {
+	other := netip.AddrPortFrom(node6, 9)
+	if node.addr.Addr().Is6() {
+		other = netip.AddrPortFrom(node4, 9)
+	}
+	bad := []netip.AddrPort{other, {}, netip.AddrPortFrom(client.LocalAddr().Addr(), 0)}
+	tx, rx := fastpath.NewTx(16, testMax), fastpath.NewRx(16, testMax)
+	queue(tx, 7, 100, node.addr, 0)
+	if err := client.WriteBatch(tx); err != nil {
+		t.Fatal(err)
+	}
+	drain(t, node, rx, 1) // an origin, so that AF_XDP sends the good ones
+	before := node.group.Stats().SendErrors
+	queue(tx, 0, 100, rx.Addr(0), 0)
+	for i, to := range bad {
+		queue(tx, 100+i, 100, to, 0)
+		queue(tx, 1+i, 100, rx.Addr(0), 0)
+	}
+	if err := node.WriteBatch(tx); err != nil || tx.Len() != 0 {
+		t.Fatalf("WriteBatch = %v, %d left", err, tx.Len())
+	}
+	drain(t, client, rx, 1+len(bad))
+	idle(t, client, rx)
+	e := node.group.Stats().SendErrors
+	if e.Family-before.Family != 2 || e.Sum()-before.Sum() != 3 {
+		t.Errorf("%+v", e)
+	}
 }
 
-// TestConnDeadline: a deadline ends ReadBatch, also one that is in the past although datagrams
+// connDeadline: a deadline ends ReadBatch, also one that is in the past although datagrams
 // wait.
-func TestConnDeadline(t *testing.T) {
-	matrix(t, func(t *testing.T, _ *lab, node nodeSide, client fastpath.Conn) {
-		tx, rx := fastpath.NewTx(1, testMax), fastpath.NewRx(4, testMax)
-		idle(t, node, rx)
-		queue(tx, 3, 80, node.addr, 0)
-		if err := client.WriteBatch(tx); err != nil {
-			t.Fatal(err)
-		}
-		node.SetReadDeadline(time.Now().Add(-time.Second))
-		rx.Push(make([]byte, 5), client.LocalAddr())
-		if err := node.ReadBatch(rx); err != os.ErrDeadlineExceeded || rx.Len() != 0 {
-			t.Errorf("ReadBatch = %v with %d datagrams", err, rx.Len())
-		}
-		node.SetReadDeadline(time.Time{})
-		drain(t, node, rx, 1)
-	})
+func connDeadline(t *testing.T, node nodeSide, client fastpath.Conn) {
+	tx, rx := fastpath.NewTx(1, testMax), fastpath.NewRx(4, testMax)
+	idle(t, node, rx)
+	queue(tx, 3, 80, node.addr, 0)
+	if err := client.WriteBatch(tx); err != nil {
+		t.Fatal(err)
+	}
+	node.SetReadDeadline(time.Now().Add(-time.Second))
+	rx.Push(make([]byte, 5), client.LocalAddr())
+	if err := node.ReadBatch(rx); err != os.ErrDeadlineExceeded || rx.Len() != 0 {
+		t.Errorf("ReadBatch = %v with %d datagrams", err, rx.Len())
+	}
+	node.SetReadDeadline(time.Time{})
+	drain(t, node, rx, 1)
 }
 
-// TestConnClose: Close ends a waiting ReadBatch, and later calls fail.
-func TestConnClose(t *testing.T) {
-	matrix(t, func(t *testing.T, _ *lab, node nodeSide, client fastpath.Conn) {
-		done := make(chan error)
-		go func() { done <- node.ReadBatch(fastpath.NewRx(4, testMax)) }()
-		time.Sleep(5 * time.Millisecond) // most likely it waits by now; either way must work
-		if err := node.Close(); err != nil {
-			t.Fatal(err)
+// connClose: Close ends a waiting ReadBatch, and later calls fail.
+func connClose(t *testing.T, node nodeSide, client fastpath.Conn) {
+	done := make(chan error)
+	go func() { done <- node.ReadBatch(fastpath.NewRx(4, testMax)) }()
+	time.Sleep(5 * time.Millisecond) // most likely it waits by now; either way must work
+	if err := node.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-done:
+		if err != fastpath.ErrClosed || !errors.Is(err, net.ErrClosed) {
+			t.Errorf("ReadBatch = %v", err)
 		}
-		select {
-		case err := <-done:
-			if err != fastpath.ErrClosed || !errors.Is(err, net.ErrClosed) {
-				t.Errorf("ReadBatch = %v", err)
-			}
-		case <-time.After(patience):
-			t.Fatal("ReadBatch did not end")
-		}
-		tx := fastpath.NewTx(2, testMax)
-		queue(tx, 0, 100, client.LocalAddr(), 0)
-		queue(tx, 1, 100, client.LocalAddr(), 0)
-		if err := node.WriteBatch(tx); err != fastpath.ErrClosed || tx.Len() != 0 {
-			t.Errorf("WriteBatch = %v, %d left", err, tx.Len())
-		}
-		if n := node.Stats().SendErrors.Closed; n != 2 {
-			t.Errorf("%d counted as closed, want 2", n)
-		}
-		if err := node.ReadBatch(fastpath.NewRx(1, 100)); err != fastpath.ErrClosed {
-			t.Errorf("second ReadBatch = %v", err)
-		}
-		if err := node.Close(); err != fastpath.ErrClosed {
-			t.Errorf("second Close = %v", err)
-		}
-		if err := node.SetReadDeadline(time.Time{}); err != fastpath.ErrClosed {
-			t.Errorf("SetReadDeadline = %v", err)
-		}
-	})
+	case <-time.After(patience):
+		t.Fatal("ReadBatch did not end")
+	}
+	tx := fastpath.NewTx(2, testMax)
+	queue(tx, 0, 100, client.LocalAddr(), 0)
+	queue(tx, 1, 100, client.LocalAddr(), 0)
+	if err := node.WriteBatch(tx); err != fastpath.ErrClosed || tx.Len() != 0 {
+		t.Errorf("WriteBatch = %v, %d left", err, tx.Len())
+	}
+	if n := node.Stats().SendErrors.Closed; n != 2 {
+		t.Errorf("%d counted as closed, want 2", n)
+	}
+	if err := node.ReadBatch(fastpath.NewRx(1, 100)); err != fastpath.ErrClosed {
+		t.Errorf("second ReadBatch = %v", err)
+	}
+	if err := node.Close(); err != fastpath.ErrClosed {
+		t.Errorf("second Close = %v", err)
+	}
+	if err := node.SetReadDeadline(time.Time{}); err != fastpath.ErrClosed {
+		t.Errorf("SetReadDeadline = %v", err)
+	}
 }
 
-// TestConnConcurrentUse: several senders, one reader, a reader of the counters, and a
+// connConcurrentUse: several senders, one reader, a reader of the counters, and a
 // Close in the middle of it. For the race detector.
-func TestConnConcurrentUse(t *testing.T) {
-	matrix(t, func(t *testing.T, _ *lab, node nodeSide, client fastpath.Conn) {
-		var wg sync.WaitGroup
-		stop := make(chan struct{})
-		var once sync.Once
+func connConcurrentUse(t *testing.T, node nodeSide, client fastpath.Conn) {
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	var once sync.Once
+	wg.Go(func() {
+		for tx := fastpath.NewTx(16, testMax); ; {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			for i := 0; !tx.Full(); i++ {
+				queue(tx, i, 200, node.addr, 0)
+			}
+			if err := client.WriteBatch(tx); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for range 2 {
 		wg.Go(func() {
 			for tx := fastpath.NewTx(16, testMax); ; {
-				select {
-				case <-stop:
-					return
-				default:
-				}
 				for i := 0; !tx.Full(); i++ {
-					queue(tx, i, 200, node.addr, 0)
+					queue(tx, i, 200, client.LocalAddr(), 0)
 				}
-				if err := client.WriteBatch(tx); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-		for range 2 {
-			wg.Go(func() {
-				for tx := fastpath.NewTx(16, testMax); ; {
-					for i := 0; !tx.Full(); i++ {
-						queue(tx, i, 200, client.LocalAddr(), 0)
-					}
-					if err := node.WriteBatch(tx); err != nil {
-						if err != fastpath.ErrClosed {
-							t.Error(err)
-						}
-						return
-					}
-				}
-			})
-		}
-		wg.Go(func() {
-			for rx, n := fastpath.NewRx(32, testMax), 0; ; n += rx.Len() {
-				if err := node.ReadBatch(rx); err != nil {
+				if err := node.WriteBatch(tx); err != nil {
 					if err != fastpath.ErrClosed {
 						t.Error(err)
 					}
 					return
 				}
-				if n > 2000 {
-					once.Do(func() { close(stop) })
+			}
+		})
+	}
+	wg.Go(func() {
+		for rx, n := fastpath.NewRx(32, testMax), 0; ; n += rx.Len() {
+			if err := node.ReadBatch(rx); err != nil {
+				if err != fastpath.ErrClosed {
+					t.Error(err)
 				}
+				return
 			}
-		})
-		wg.Go(func() {
-			for node.SetReadDeadline(time.Time{}) == nil {
-				node.Stats()
+			if n > 2000 {
+				once.Do(func() { close(stop) })
 			}
-		})
-		select {
-		case <-stop:
-		case <-time.After(patience):
-			once.Do(func() { close(stop) })
-			t.Error("too few datagrams arrived")
 		}
-		node.Close()
-		wg.Wait()
 	})
+	wg.Go(func() {
+		for node.SetReadDeadline(time.Time{}) == nil {
+			node.Stats()
+		}
+	})
+	select {
+	case <-stop:
+	case <-time.After(patience):
+		once.Do(func() { close(stop) })
+		t.Error("too few datagrams arrived")
+	}
+	node.Close()
+	wg.Wait()
 }
 
 // TestCloseWhileCollecting: the end of a socket waits for a reader that takes datagrams from it,
@@ -457,6 +485,7 @@ func TestConnDrops(t *testing.T) {
 	c, client := d.conns[0], l.socket(client4, 0)
 	tx, rx := fastpath.NewTx(50, testMax), fastpath.NewRx(64, testMax)
 	const sent = 1000
+	under := 0
 	for range sent / 50 {
 		for i := range 50 {
 			queue(tx, i, 100, g.Addr(), 0)
@@ -464,15 +493,23 @@ func TestConnDrops(t *testing.T) {
 		if err := client.WriteBatch(tx); err != nil {
 			t.Fatal(err)
 		}
+		// The queue between the two ends must not overflow: what is lost there is not counted.
+		under += 50
+		await(t, "all datagrams, held or dropped", func() bool {
+			c.mu.Lock()
+			held := int(c.sock.received())
+			c.mu.Unlock()
+			return held+int(c.Stats().KernelDrops) >= under
+		})
 	}
+	c.SetReadDeadline(time.Now().Add(patience))
 	received := 0
-	await(t, "all datagrams, received or dropped", func() bool {
-		c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-		if c.ReadBatch(rx) == nil {
-			received += rx.Len()
+	for received < 64 {
+		if err := c.ReadBatch(rx); err != nil {
+			t.Fatalf("after %d datagrams: %v", received, err)
 		}
-		return received+int(c.Stats().KernelDrops) >= sent
-	})
+		received += rx.Len()
+	}
 	st := c.Stats()
 	if received != 64 || int(st.RxDatagrams) != received || st.KernelDrops != sent-64 {
 		t.Errorf("%d received, %+v; want 64, and the others dropped", received, st)
@@ -629,30 +666,35 @@ func TestConnSources(t *testing.T) {
 	c.mu.Unlock()
 }
 
-// TestConnAllocatesNothing: reading and answering a batch allocates nothing.
-func TestConnAllocatesNothing(t *testing.T) {
-	matrix(t, func(t *testing.T, _ *lab, node nodeSide, client fastpath.Conn) {
-		tx, rx, answers := fastpath.NewTx(16, testMax), fastpath.NewRx(64, testMax), fastpath.NewTx(64, testMax)
-		if n := testing.AllocsPerRun(200, func() {
-			for i := range 16 {
-				queue(tx, i, 100, node.addr, 0)
-			}
-			if err := client.WriteBatch(tx); err != nil {
+// connAllocatesNothing: reading and answering a batch allocates nothing.
+func connAllocatesNothing(t *testing.T, node nodeSide, client fastpath.Conn) {
+	tx, rx, answers := fastpath.NewTx(16, testMax), fastpath.NewRx(64, testMax), fastpath.NewTx(64, testMax)
+	// The device looks at its interface each second, and allocates then. On a slow machine that may
+	// fall into each try, but not with as many objects as there are requests.
+	least := math.Inf(1)
+	round := func() {
+		for i := range 16 {
+			queue(tx, i, 100, node.addr, 0)
+		}
+		if err := client.WriteBatch(tx); err != nil {
+			t.Fatal(err)
+		}
+		for got := 0; got < 16; got += rx.Len() {
+			if err := node.ReadBatch(rx); err != nil {
 				t.Fatal(err)
 			}
-			for got := 0; got < 16; got += rx.Len() {
-				if err := node.ReadBatch(rx); err != nil {
-					t.Fatal(err)
-				}
-				for i := range rx.Len() {
-					queue(answers, i, 100, rx.Addr(i), rx.Local(i))
-				}
-				if err := node.WriteBatch(answers); err != nil {
-					t.Fatal(err)
-				}
+			for i := range rx.Len() {
+				queue(answers, i, 100, rx.Addr(i), rx.Local(i))
 			}
-		}); n >= 1 {
-			t.Errorf("%v allocations for 16 requests", n)
+			if err := node.WriteBatch(answers); err != nil {
+				t.Fatal(err)
+			}
 		}
-	})
+	}
+	for try := 0; try < 10 && least >= 1; try++ {
+		least = min(least, testing.AllocsPerRun(50, round))
+	}
+	if least >= 1 {
+		t.Errorf("%v allocations for 16 requests", least)
+	}
 }
