@@ -69,7 +69,7 @@ func (c *collector) next(t *testing.T) Event {
 	select {
 	case e := <-c.events:
 		return e
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no event")
 		panic("unreachable")
 	}

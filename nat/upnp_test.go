@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/fastdisc/discv5/internal/netaddr"
 )
@@ -107,74 +106,69 @@ func TestUPnPHostile(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		name   string
-		set    func(*fakeIGD)
-		want   error
-		search bool // the search fails
+		name string
+		set  func(*fakeIGD)
+		want error
 	}{
-		{"silent", func(f *fakeIGD) { f.search = [][]byte{} }, ErrNoAnswer, true},
-		{"garbage datagrams", search("junk", "\x00\x01", "HTTP/1.1\r\n\r\n"), ErrBadAnswer, true},
-		{"another device", search("HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\nLOCATION: http://127.0.0.1:1/\r\n\r\n"), ErrBadAnswer, true},
-		{"no location", search("HTTP/1.1 200 OK\r\n" + st + "\r\n"), ErrBadAnswer, true},
-		{"location elsewhere", func(f *fakeIGD) { f.location = "http://44.0.0.1/root.xml" }, ErrWrongGateway, true},
-		{"location by name", func(f *fakeIGD) { f.location = "http://localhost/root.xml" }, ErrWrongGateway, true},
-		{"location with user", func(f *fakeIGD) { f.location = "http://a:b@127.0.0.1/root.xml" }, ErrBadAnswer, true},
-		{"location is a file", func(f *fakeIGD) { f.location = "file:///etc/passwd" }, ErrBadAnswer, true},
-		{"location over TLS", func(f *fakeIGD) { f.location = "https://127.0.0.1/" }, ErrBadAnswer, true},
-		{"nobody at location", func(f *fakeIGD) { f.location = "http://127.0.0.1:1/root.xml" }, ErrNoAnswer, false},
-		{"description missing", func(f *fakeIGD) { f.location = "%s/other.xml" }, ErrBadAnswer, false},
-		{"description is garbage", func(f *fakeIGD) { f.descr = write("<<<>>>") }, ErrBadAnswer, false},
-		{"description is empty", func(f *fakeIGD) { f.descr = write("") }, ErrBadAnswer, false},
-		{"description without service", func(f *fakeIGD) { f.service = "Layer3Forwarding:1" }, ErrBadAnswer, false},
+		{"silent", func(f *fakeIGD) { f.search = [][]byte{} }, ErrNoAnswer},
+		{"garbage datagrams", search("junk", "\x00\x01", "HTTP/1.1\r\n\r\n"), ErrBadAnswer},
+		{"another device", search("HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\nLOCATION: http://127.0.0.1:1/\r\n\r\n"), ErrBadAnswer},
+		{"no location", search("HTTP/1.1 200 OK\r\n" + st + "\r\n"), ErrBadAnswer},
+		{"location elsewhere", func(f *fakeIGD) { f.location = "http://44.0.0.1/root.xml" }, ErrWrongGateway},
+		{"location by name", func(f *fakeIGD) { f.location = "http://localhost/root.xml" }, ErrWrongGateway},
+		{"location with user", func(f *fakeIGD) { f.location = "http://a:b@127.0.0.1/root.xml" }, ErrBadAnswer},
+		{"location is a file", func(f *fakeIGD) { f.location = "file:///etc/passwd" }, ErrBadAnswer},
+		{"location over TLS", func(f *fakeIGD) { f.location = "https://127.0.0.1/" }, ErrBadAnswer},
+		{"nobody at location", func(f *fakeIGD) { f.location = "http://127.0.0.1:1/root.xml" }, ErrNoAnswer},
+		{"description missing", func(f *fakeIGD) { f.location = "%s/other.xml" }, ErrBadAnswer},
+		{"description is garbage", func(f *fakeIGD) { f.descr = write("<<<>>>") }, ErrBadAnswer},
+		{"description is empty", func(f *fakeIGD) { f.descr = write("") }, ErrBadAnswer},
+		{"description without service", func(f *fakeIGD) { f.service = "Layer3Forwarding:1" }, ErrBadAnswer},
 		{"description redirects", func(f *fakeIGD) {
 			f.descr = func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
 			}
-		}, ErrBadAnswer, false},
+		}, ErrBadAnswer},
 		{"description is huge", func(f *fakeIGD) {
 			f.descr = write(`<root xmlns="urn:schemas-upnp-org:device-1-0">` + strings.Repeat(" ", 4<<20))
-		}, ErrTooLarge, false},
+		}, ErrTooLarge},
 		{"description has too many elements", func(f *fakeIGD) {
 			f.descr = write(`<root xmlns="urn:schemas-upnp-org:device-1-0"><device>` + strings.Repeat("<a/>", 40000))
-		}, ErrTooLarge, false},
+		}, ErrTooLarge},
 		{"description is deep", func(f *fakeIGD) {
 			f.descr = write(`<root xmlns="urn:schemas-upnp-org:device-1-0">` + strings.Repeat("<device><deviceList>", 11000))
-		}, ErrTooLarge, false},
-		{"control elsewhere", func(f *fakeIGD) { f.control = "http://44.0.0.1/ctl" }, ErrWrongGateway, false},
-		{"control is garbage", func(f *fakeIGD) { f.soap = write("no XML") }, ErrBadAnswer, false},
+		}, ErrTooLarge},
+		{"control elsewhere", func(f *fakeIGD) { f.control = "http://44.0.0.1/ctl" }, ErrWrongGateway},
+		{"control is garbage", func(f *fakeIGD) { f.soap = write("no XML") }, ErrBadAnswer},
 		{"control is huge", func(f *fakeIGD) {
 			f.soap = write(`<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/">` + strings.Repeat("x", 4<<20))
-		}, ErrTooLarge, false},
+		}, ErrTooLarge},
 		{"control hangs up", func(f *fakeIGD) {
 			f.soap = func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }
-		}, ErrNoAnswer, false},
+		}, ErrNoAnswer},
 		{"control refuses", func(f *fakeIGD) {
 			f.soap = func(w http.ResponseWriter, _ *http.Request) { fault(w, 606, "Action not authorized\x1b[31m") }
-		}, ErrBadAnswer, false},
+		}, ErrBadAnswer},
 		{"action is refused", func(f *fakeIGD) {
 			f.soap = func(w http.ResponseWriter, _ *http.Request) { fault(w, 606, "Action not authorized") }
-		}, ErrRefused, false},
+		}, ErrRefused},
 		{"all ports are taken", func(f *fakeIGD) {
 			for p := range 65536 {
 				f.taken[uint16(p)] = "x"
 			}
-		}, ErrRefused, false},
-		{"private external address", func(f *fakeIGD) { f.external = "192.168.1.2" }, ErrNotGlobal, false},
-		{"carrier-grade NAT", func(f *fakeIGD) { f.external = "100.64.3.4" }, ErrNotGlobal, false},
-		{"unspecified external address", func(f *fakeIGD) { f.external = "0.0.0.0" }, ErrNotGlobal, false},
-		{"empty external address", func(f *fakeIGD) { f.external = "" }, ErrBadAnswer, false},
-		{"IPv6 external address", func(f *fakeIGD) { f.external = "2a00::1" }, ErrBadAnswer, false},
-		{"external address is garbage", func(f *fakeIGD) { f.external = strings.Repeat("4", 9000) }, ErrBadAnswer, false},
+		}, ErrRefused},
+		{"private external address", func(f *fakeIGD) { f.external = "192.168.1.2" }, ErrNotGlobal},
+		{"carrier-grade NAT", func(f *fakeIGD) { f.external = "100.64.3.4" }, ErrNotGlobal},
+		{"unspecified external address", func(f *fakeIGD) { f.external = "0.0.0.0" }, ErrNotGlobal},
+		{"empty external address", func(f *fakeIGD) { f.external = "" }, ErrBadAnswer},
+		{"IPv6 external address", func(f *fakeIGD) { f.external = "2a00::1" }, ErrBadAnswer},
+		{"external address is garbage", func(f *fakeIGD) { f.external = strings.Repeat("4", 9000) }, ErrBadAnswer},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFakeIGD(t)
 			f.change(c.set)
-			opt := Options{SSDP: f.ssdp}
-			if c.search {
-				opt.Timeout = 2 * time.Second // the search continues after a bad answer
-			}
-			m, events := mapper(t, Config{Method: UPnP}, opt)
+			m, events := mapper(t, Config{Method: UPnP}, Options{SSDP: f.ssdp})
 			if err := m.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
