@@ -17,6 +17,8 @@ type attack struct {
 	sent  func() uint64 // requests or datagrams, after run
 	out   func() uint64 // datagrams, after run
 	tells func() string // more about it, after run; may be nil
+	// counted reports whether all datagrams that the node has read are counted. It may be nil.
+	counted func(before, after *state) bool
 	// check says what else must hold for this kind. It may be nil.
 	check func(t *testing.T, before, after *state)
 }
@@ -65,8 +67,17 @@ func junk(t *testing.T, x *target) attack {
 		_, err := b.Run(ctx, 0)
 		return err
 	}
-	return attack{run: run, sent: b.Sent, out: b.Sent, check: func(t *testing.T, before, after *state) {
-		challenged := delta(before, after, engine.WhoareyouSent) + delta(before, after, engine.WhoareyouRepeated)
+	figures := func(before, after *state) (in, challenged, opened uint64) {
+		return after.Sockets.RxDatagrams - before.Sockets.RxDatagrams,
+			delta(before, after, engine.WhoareyouSent) + delta(before, after, engine.WhoareyouRepeated),
+			delta(before, after, engine.InPing) + delta(before, after, engine.InFindNode)
+	}
+	counted := func(before, after *state) bool {
+		in, challenged, opened := figures(before, after)
+		return in == challenged+opened
+	}
+	return attack{run: run, sent: b.Sent, out: b.Sent, counted: counted, check: func(t *testing.T, before, after *state) {
+		in, challenged, opened := figures(before, after)
 		full := delta(before, after, engine.DropChallengesFull)
 		t.Logf("challenged %d, of these with the challenge of another evicted %d", challenged, full)
 		if challenged == 0 {
@@ -74,8 +85,7 @@ func junk(t *testing.T, x *target) attack {
 		}
 		// Datagrams that the node read and did not challenge were opened: no steady request can be
 		// missing.
-		in := after.Sockets.RxDatagrams - before.Sockets.RxDatagrams
-		if opened := delta(before, after, engine.InPing) + delta(before, after, engine.InFindNode); in != challenged+opened {
+		if in != challenged+opened {
 			t.Errorf("%d datagrams were read, %d were challenged and %d opened", in, challenged, opened)
 		}
 	}}
