@@ -32,7 +32,8 @@ func forgedPathMTU(t *testing.T, f family, portable bool, mtu int) {
 	fab := newFabric(t)
 	asked, asker := fab.host(t, f.addr(1)...), fab.host(t, f.addr(2)...)
 	x := asked.node(t, func(c *discv5.Config) { c.Portable = portable })
-	y := asker.node(t, func(c *discv5.Config) { c.Resend = 0 })
+	// Each request has one try, and time for a pause of the machine.
+	y := asker.node(t, func(c *discv5.Config) { c.Resend, c.RequestTimeout = 0, patience/4 })
 	y.answers(t, x.contact(), "handshake")
 
 	var mu sync.Mutex

@@ -105,7 +105,7 @@ func (s *suite) stallsSince(t time.Time) (n int) {
 // leaks looks for goroutines that outlive the tests: every node, host and process has been closed.
 func (s *suite) leaks() (code int) {
 	const few = 8 // of the runtime, of package testing and of idle HTTP connections
-	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > few; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); runtime.NumGoroutine() > few; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			fmt.Fprintf(os.Stderr, "%d goroutines are left:\n", runtime.NumGoroutine())
 			_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)

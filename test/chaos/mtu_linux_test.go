@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/codec"
 )
 
@@ -43,7 +44,12 @@ func TestMTU(t *testing.T) {
 			for _, h := range []*host{a, b} {
 				h.ip(t, fmt.Sprintf("link set %s mtu %d", device, p.device))
 			}
-			x, y := a.node(t, nil), b.node(t, nil)
+			x := a.node(t, func(c *discv5.Config) {
+				if p.large { // nothing may be lost, also if the machine pauses
+					c.RequestTimeout = patience / 4
+				}
+			})
+			y := b.node(t, nil)
 			x.answers(t, y.contact(), "handshake")
 			f.set(func() { f.mtu, f.silent = p.way, p.silent })
 

@@ -18,7 +18,7 @@ func TestRefusedByRoute(t *testing.T) {
 	heavy(t)
 	f := newFabric(t)
 	h := f.host(t, "10.7.0.1")
-	x := h.node(t, func(c *discv5.Config) { c.Resend = 0 })
+	x := h.node(t, func(c *discv5.Config) { c.Resend, c.RequestTimeout = 0, 3*time.Second })
 	peer := f.host(t, "10.7.0.2").node(t, nil)
 	x.answers(t, peer.contact(), "handshake")
 	refused := []struct {
