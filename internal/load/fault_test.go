@@ -387,6 +387,25 @@ func TestInterrupted(t *testing.T) {
 	whole(t, r)
 }
 
+// An interrupt also shortens the wait for the last answers, when all has been sent.
+func TestInterruptedWait(t *testing.T) {
+	t.Parallel()
+	f, to := newFake(t, "127.0.0.1:0", usual)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	f.late = func(func()) { cancel() } // no challenge leaves
+	f.serve()
+	g := generate(t, Config{Target: to, Mix: Only(Junk), Window: 1, Timeout: MaxTimeout})
+	began := time.Now()
+	r, err := g.Run(ctx, Plan{For: patience, Requests: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > MaxTimeout/2 || !r.Interrupted || r.Total.Sent != 1 || r.Pending != 1 {
+		t.Errorf("counted %+v, %d pending, interrupted %v, after %v", r.Total, r.Pending, r.Interrupted, took)
+	}
+}
+
 // A timeout that requests keep and handshakes cannot does not keep sessions from being made.
 func TestPrepareShortTimeout(t *testing.T) {
 	t.Parallel()

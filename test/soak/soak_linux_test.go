@@ -52,7 +52,7 @@ func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program and loads it for seconds")
 	}
-	total, perSecond, out := setting(t, envTime, shorter(8*time.Second)), rate(t), directory(t)
+	total, perSecond, out := setting(t, envTime, shorter(5*time.Second)), rate(t), directory(t)
 	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	b := launch(t, "--max-sessions", strconv.Itoa(maxSessions), "--log-status", "0s")
