@@ -8,11 +8,11 @@
 # testdata/fuzz cannot be its seeds; they are those of go test.
 
 module=$(go list -m)
-for package in $(go list ./...); do
-	dir=$(go list -f '{{.Dir}}' "$package")
+packages=$(go list -f '{{.ImportPath}} {{.Dir}}' ./...)
+while read -r -u 3 package dir; do
 	name=${package#"$module"}
 	name=${name#/}
 	for target in $(grep -hoE '^func Fuzz[A-Za-z0-9_]*\(f \*testing\.F\)' "$dir"/*_test.go 2>/dev/null | sed -E 's/^func (\w+).*/\1/' | sort); do
 		compile_native_go_fuzzer_v2 "$package" "$target" "${name//\//_}_$target"
 	done
-done
+done 3<<<"$packages"
