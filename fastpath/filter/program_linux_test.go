@@ -233,13 +233,23 @@ func TestTruncated(t *testing.T) {
 func TestHandshakePasses(t *testing.T) {
 	for _, h := range hooks {
 		t.Run(h.name, func(t *testing.T) {
-			b := newBench(t, h.hook, slow(1), slow(1))
 			one := frame{from: ap("203.0.113.9:1234"), to: node4, payload: 100}
 			other := frame{from: ap("203.0.113.9:1235"), to: node4, payload: 100}
 			far := frame{from: ap("198.18.7.9:1235"), to: node4, payload: 100}
-			for i := range 1 + HandshakePackets {
-				if !b.run(one.bytes()) {
-					t.Fatalf("datagram %d is dropped", i+1)
+			var b *bench
+			var before time.Duration
+			// A machine that pauses for as long as a handshake may take gets another chance.
+			for try := 1; ; try++ {
+				b, before = newBench(t, h.hook, slow(1), slow(1)), monotonic()
+				passed := 0
+				for passed < 1+HandshakePackets && b.run(one.bytes()) {
+					passed++
+				}
+				if passed == 1+HandshakePackets {
+					break
+				}
+				if took := monotonic() - before; took < HandshakeTime || try == 3 {
+					t.Fatalf("datagram %d is dropped after %v", passed+1, took)
 				}
 			}
 			if b.run(one.bytes()) || b.run(other.bytes()) || b.run(far.bytes()) {
@@ -255,8 +265,8 @@ func TestHandshakePasses(t *testing.T) {
 			if err := b.maps.handshakes.Lookup(k, &left); err != nil {
 				t.Fatal(err)
 			}
-			if end := time.Duration(left[0]) - monotonic(); end <= 0 || end > HandshakeTime || left[1] != 0 {
-				t.Errorf("ends in %v, %d datagrams left", end, left[1])
+			if end := time.Duration(left[0]); end < before+HandshakeTime || end > monotonic()+HandshakeTime || left[1] != 0 {
+				t.Errorf("ends %v after the first datagram, %d datagrams left", end-before, left[1])
 			}
 			if err := b.maps.handshakes.Put(k, [2]uint64{uint64(monotonic()), 4}); err != nil {
 				t.Fatal(err)
