@@ -497,7 +497,7 @@ func TestConnDrops(t *testing.T) {
 		under += 50
 		await(t, "all datagrams, held or dropped", func() bool {
 			c.mu.Lock()
-			held := int(c.sock.received())
+			held := c.sock.received()
 			c.mu.Unlock()
 			return held+int(c.Stats().KernelDrops) >= under
 		})
