@@ -95,7 +95,7 @@ func TestS21SendFaults(t *testing.T) {
 		missing []int // datagrams that do not arrive, of 8
 		want    SendErrors
 		err     error
-		late    bool // the time to wait is over at once
+		late    bool // the time to wait is over immediately
 	}{
 		{name: "no fault"},
 		{name: "short counts", steps: []step{{n: 3}, {n: 1}, {n: 2}}},

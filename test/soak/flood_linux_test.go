@@ -91,7 +91,7 @@ func flood(t *testing.T, addr netip.Addr, d time.Duration, begin func(*testing.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What the flood has left in the sockets of the node is still to be counted.
+	// The node has still to count datagrams of the flood that wait in its sockets.
 	for end := time.Now().Add(patience); w.look(t) && a.counted != nil && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if a.counted(&w.states[0], &w.states[len(w.states)-1]) {
 			break
