@@ -27,12 +27,18 @@ func TestFlood(t *testing.T) {
 	var before, after Usage
 	s.usage(&before)
 	const d = 200 * time.Millisecond
-	begin := time.Now()
-	sent, err := f.send(Command{Rate: 5000, For: d})
-	// A busy machine sends less, or ends late.
-	took := time.Since(begin)
-	if most := int(5000*took.Seconds()) + 1; err != nil || sent < 1 || sent > most {
-		t.Fatalf("%d sent in %v at 5000 a second, want at most %d: %v", sent, took, most, err)
+	sent := 0
+	for range 10 { // where the machine stands still for all of the time, nothing is sent
+		begin := time.Now()
+		n, err := f.send(Command{Rate: 5000, For: d})
+		// A busy machine sends less, or ends late.
+		took := time.Since(begin)
+		if most := int(5000*took.Seconds()) + 1; err != nil || n > most {
+			t.Fatalf("%d sent in %v at 5000 a second, want at most %d: %v", n, took, most, err)
+		}
+		if sent = n; sent > 0 {
+			break
+		}
 	}
 	// While the machine stands still, the buffer of the socket may become full.
 	var got, dropped uint64
@@ -46,9 +52,14 @@ func TestFlood(t *testing.T) {
 	if r := ask(t, seeded(t, s.(*core), 1), load.Plan{Requests: 1}); r.Total.Answered != 1 {
 		t.Errorf("a session after the flood: %+v, %+v", r.Total, r.Events)
 	}
-	fast, err := f.send(Command{For: d})
-	if err != nil || fast < 1 {
-		t.Errorf("%d sent at full speed: %v", fast, err)
+	fast := 0
+	for i := 0; i < 10 && fast == 0; i++ {
+		if fast, err = f.send(Command{For: d}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if fast == 0 {
+		t.Error("none sent at full speed")
 	}
 	if err := run(s, Command{Op: "flood"}, new(Reply)); err == nil {
 		t.Error("a server that floods")
