@@ -53,8 +53,8 @@
 //
 //	cmd       fields                     answer    meaning
 //	start     key, addr, timeout,        record    first command: starts the node on addr, with a
-//	          record                               timeout for answers in milliseconds; record, if
-//	                                               present, is its earlier record
+//	          record                               timeout for answers in milliseconds, default
+//	                                               2000; record, if present, is its earlier record
 //	record                               record    the node's current record
 //	update    field, value               record    sets a text in the node's record; the Rust
 //	                                               driver also takes hex for bytes

@@ -17,7 +17,7 @@ const echo = "echo";
 let node;
 
 const commands = {
-  async start({ key, addr, timeout, record }) {
+  async start({ key, addr, timeout = 2000, record }) {
     const privateKey = privateKeyFromRaw(Buffer.from(key, "hex"));
     const { ip, family, port } = parseAddr(addr);
     let enr;

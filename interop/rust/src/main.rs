@@ -11,6 +11,9 @@ use enr::{CombinedKey, NodeId};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+/// How long an answer may take, for each step of a handshake, if the command does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The TALK protocol that is answered with its own payload. All others are answered empty.
 const ECHO: &[u8] = b"echo";
 
@@ -90,10 +93,10 @@ async fn start(command: &Value) -> Result<Arc<Discv5>, String> {
                 .map_err(|e| format!("making the record: {e}"))?
         }
     };
-    let timeout = command["timeout"]
-        .as_u64()
-        .map(Duration::from_millis)
-        .ok_or("timeout: missing")?;
+    let timeout = match command["timeout"].as_u64() {
+        Some(ms) => Duration::from_millis(ms),
+        None => DEFAULT_TIMEOUT,
+    };
     let listen = ListenConfig::from_ip(addr.ip(), addr.port());
     let config = ConfigBuilder::new(listen)
         .request_timeout(timeout)
