@@ -135,7 +135,8 @@ func TestThreeBootnodes(t *testing.T) {
 			body, code := get(a.web + "/healthz")
 			return code == 200 && strings.Contains(body, "degraded: fleet: ")
 		})
-		proctest.Eventually(t, "the status says so", func() bool { // its rendering is kept for a second
+		// Its rendering is kept for a second.
+		proctest.Eventually(t, "the status says so", func() bool {
 			body, _ := get(a.web + "/status")
 			return strings.Contains(body, "The fleet does not work")
 		})
