@@ -54,6 +54,7 @@ func (l *xdpLab) bootConfig(ip netip.Addr, key, dir string) bootConfig {
 
 // TestXDP runs the conformance suite and the mixed network with a bootnode over AF_XDP.
 func TestXDP(t *testing.T) {
+	t.Parallel() // with tests that mostly wait
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
 		t.Skip("probed for root on Linux: AF_XDP and namespaces need it")
 	}
