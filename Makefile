@@ -206,13 +206,14 @@ geth:
 	cd geth && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
 
 # Tests the status page in Chromium; accessibility with axe-core, which npm fetches. Tests skip if a
-# program is missing. BROWSER_SCREENSHOTS=DIR keeps pictures.
+# program is missing. BROWSER_SCREENSHOTS=DIR keeps pictures. They may take longer than others on a
+# busy machine, as may those of fleet.
 browser:
-	cd test/browser && $(GO) vet ./... && $(GO) test -timeout $(TIMEOUT) $(TESTFLAGS) ./...
+	cd test/browser && $(GO) vet ./... && $(GO) test -timeout 10m $(TESTFLAGS) ./...
 
 # Tests processes that work together through a server of NATS, which the tests start.
 fleet:
-	cd test/fleet && $(GO) vet ./... && $(GO) test -p 1 -timeout $(TIMEOUT) $(TESTFLAGS) ./...
+	cd test/fleet && $(GO) vet ./... && $(GO) test -p 1 -timeout 10m $(TESTFLAGS) ./...
 
 # Measures how much faster four processes crawl 20,000 nodes on loopback than one: a round takes 12
 # minutes, most of which is waiting.

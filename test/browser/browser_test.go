@@ -30,7 +30,7 @@ import (
 )
 
 // patience bounds what a test does in the browser. It is far above what anything takes.
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute
 
 // chromium returns the path of the browser, and skips the test if there is none.
 func chromium(t *testing.T) string {

@@ -189,6 +189,9 @@ func TestAccessibility(t *testing.T) {
 		}
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int64{360, 1280} {
+				if health == "warning" && width == 360 {
+					continue // the warning has the same layout as its absence
+				}
 				b.scheme(t, scheme)
 				b.width(t, width)
 				b.load(t)
