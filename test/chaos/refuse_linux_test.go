@@ -94,8 +94,8 @@ func TestSlowLine(t *testing.T) {
 			t.Logf("a node of the crowd counted %v", crowd[0].Stats().Counters)
 		}
 	})
-	// The buffer has to be full before the bootnode finds that the crowd does not answer, as it then
-	// sends less: until it is, the crowd asks without a pause.
+	// The buffer has to be full before the bootnode finds that the crowd does not answer, as it
+	// then sends less: until it is, the crowd asks without a pause.
 	var isFull atomic.Bool
 	ctx, cancel := context.WithCancel(t.Context())
 	var flood sync.WaitGroup
