@@ -43,15 +43,22 @@ func TestNodeAllocations(t *testing.T) {
 	d := newAllocDriver(t, c.record)
 	d.run(first, time.Now().Add(patience))
 
-	before := c.allocs()
-	sent, answered := d.run(datagrams, time.Now().Add(patience))
-	after := c.allocs()
-	t.Logf("%d datagrams, %d of them answered: %d objects", sent, answered, after-before)
-	if sent < datagrams/10 || answered < sent*9/10 {
-		t.Fatalf("%d datagrams, %d answered: too few to judge", sent, answered)
-	}
-	if after-before > uint64(sent/100) {
-		t.Errorf("%d objects for %d datagrams, want less than one for a hundred", after-before, sent)
+	// A table that grows takes hundreds of objects, once: the challenges of a second may be more
+	// than ever before. What each datagram takes shows in every try.
+	for try := 1; ; try++ {
+		before := c.allocs()
+		sent, answered := d.run(datagrams, time.Now().Add(patience))
+		objects := c.allocs() - before
+		t.Logf("%d datagrams, %d of them answered: %d objects", sent, answered, objects)
+		if sent < datagrams/10 || answered < sent*9/10 {
+			t.Fatalf("%d datagrams, %d answered: too few to judge", sent, answered)
+		}
+		if objects <= uint64(sent/100) {
+			break
+		}
+		if try == 3 {
+			t.Fatalf("%d objects for %d datagrams, want less than one for a hundred", objects, sent)
+		}
 	}
 }
 
