@@ -27,6 +27,7 @@ func TestManyNodesAtOneAddress(t *testing.T) {
 		{"off", func(c *Config) { c.BucketLimits, c.TableLimits = NoPrefixLimits, NoPrefixLimits }, 30, count},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			longNetwork(t, tt.change == nil)
 			synctest.Test(t, func(t *testing.T) {
 				w := newWire()
 				node := func(port int, change func(*Config)) *Node {

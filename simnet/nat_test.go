@@ -213,9 +213,13 @@ func TestNodesBehindNATs(t *testing.T) {
 	}
 	late := addNode(t, n, cfg) // unknown to all
 	n.Run(10 * time.Minute)
-	for k, want := range map[NATKind]struct{ proven, revoked bool }{
-		FullCone: {proven: true}, AddressRestricted: {revoked: true}, PortRestricted: {revoked: true}, Symmetric: {},
+	for _, want := range []struct {
+		kind            NATKind
+		proven, revoked bool
+	}{
+		{FullCone, true, false}, {AddressRestricted, false, true}, {PortRestricted, false, true}, {Symmetric, false, false},
 	} {
+		k := want.kind
 		nd := nodes[k]
 		s := nd.engine().AddressState(n.Now(), netaddr.IPv4)
 		if s.Proven != want.proven || s.Revoked.IsValid() != want.revoked {

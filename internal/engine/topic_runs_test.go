@@ -73,6 +73,7 @@ func (n *node) searchTopic(cfg topic.SearchConfig, d time.Duration) map[enr.ID]b
 // Nodes that advertise a topic are found, each search finds all of them, and nodes without the
 // capability get no topic message (T26).
 func TestAdvertiseAndSearch(t *testing.T) {
+	oneGoroutine(t)
 	for _, c := range []struct {
 		name    string
 		capable func(int) bool
@@ -101,17 +102,21 @@ func TestAdvertiseAndSearch(t *testing.T) {
 				}
 			}
 			asker := nw.order[len(nw.order)-1]
-			for name, cfg := range map[string]topic.SearchConfig{
-				"walk": {Topic: top}, "stream": {Topic: top, Stream: true}, "adaptive stream": {Topic: top, Stream: true, Adaptive: true},
+			for _, c := range []struct {
+				name string
+				cfg  topic.SearchConfig
+			}{
+				{"walk", topic.SearchConfig{Topic: top}}, {"stream", topic.SearchConfig{Topic: top, Stream: true}},
+				{"adaptive stream", topic.SearchConfig{Topic: top, Stream: true, Adaptive: true}},
 			} {
-				found := asker.searchTopic(cfg, time.Minute)
+				found := asker.searchTopic(c.cfg, time.Minute)
 				for i, n := range members {
 					if !found[n.e.ID()] {
-						t.Errorf("%s: member %d was not found", name, i)
+						t.Errorf("%s: member %d was not found", c.name, i)
 					}
 				}
 				if len(found) > len(members) {
-					t.Errorf("%s: %d nodes found, %d are members", name, len(found), len(members))
+					t.Errorf("%s: %d nodes found, %d are members", c.name, len(found), len(members))
 				}
 			}
 			for i, n := range nw.order {
@@ -125,6 +130,7 @@ func TestAdvertiseAndSearch(t *testing.T) {
 
 // An ad lives on as long as its advertiser, and ends with it.
 func TestAdvertisementIsRenewed(t *testing.T) {
+	oneGoroutine(t)
 	nw := topicNetwork(t, 12, func(int) bool { return true })
 	top := topic.Of("service")
 	r := nw.order[3].advertise(top)
@@ -204,6 +210,7 @@ func TestT24ClockJump(t *testing.T) {
 // A search that ends while its requests are under way leaves room for those of others: they share
 // one bound.
 func TestStoppedSearchesLeaveRoom(t *testing.T) {
+	oneGoroutine(t)
 	for _, c := range []struct {
 		name string
 		lost bool
