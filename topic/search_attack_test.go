@@ -64,8 +64,8 @@ func TestT13Eclipse(t *testing.T) {
 		part int // of a hundred members
 	}{{"20 %", 20}, {"33 %", 33}, {"50 %", 50}} {
 		t.Run(tt.name, func(t *testing.T) {
-			if testing.Short() && tt.part != 50 {
-				t.Skip("one of them is enough in short")
+			if (testing.Short() || raceEnabled) && tt.part != 50 {
+				t.Skip("one of them is enough in short and under the race detector, with which each takes long")
 			}
 			net := newFakeNet(t, 250, 0)
 			hostile := map[enr.ID]bool{}
