@@ -44,7 +44,7 @@ func TestNodeAllocations(t *testing.T) {
 	d.run(first, time.Now().Add(patience))
 
 	// A table that grows takes hundreds of objects, once: the challenges of a second may be more
-	// than ever before. What each datagram takes shows in every try.
+	// than ever before. Objects for each datagram show in every try.
 	for try := 1; ; try++ {
 		before := c.allocs()
 		sent, answered := d.run(datagrams, time.Now().Add(patience))
