@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/p2p/enode"
+
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // contactTimeout bounds how long the bootnode may take to PING a new node. Tests do not depend on
@@ -229,7 +231,7 @@ func bootnodeRestart(t *testing.T, ip netip.Addr) error {
 // old session.
 func directPeerRestart(t *testing.T, ip netip.Addr) {
 	boot := startBootnode(t, newBootConfig(t, ip))
-	p := startPeer(t, peerConfig{addr: netip.AddrPortFrom(ip, 0)})
+	p := startPeer(t, peerConfig{addr: proctest.FreePort(t, "udp", ip)})
 	if err := patiently(t, func() error { return checkPing(p, boot.node) }); err != nil {
 		t.Fatal("PING before the restart:", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/fastdisc/discv5/codec"
 	"github.com/fastdisc/discv5/enr"
 	"github.com/fastdisc/discv5/internal/engine"
+	"github.com/fastdisc/discv5/internal/proctest"
 )
 
 // echoProtocol is the TALK protocol whose response is the request's payload.
@@ -25,11 +26,12 @@ type own struct {
 	cfg discv5.Config
 }
 
-// startOwn starts a node on a free loopback port. It ends with the test.
+// startOwn starts a node on a free loopback port, which it has after a restart too. It ends with the
+// test.
 func startOwn(t *testing.T, ip netip.Addr, bootnodes ...*enr.Record) *own {
 	t.Helper()
 	return startOwnConfig(t, discv5.Config{
-		ListenAddrs: []netip.AddrPort{netip.AddrPortFrom(ip, 0)},
+		ListenAddrs: []netip.AddrPort{proctest.FreePort(t, "udp", ip)},
 		Bootnodes:   discv5.Contacts(bootnodes...),
 	})
 }
