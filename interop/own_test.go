@@ -26,8 +26,8 @@ type own struct {
 	cfg discv5.Config
 }
 
-// startOwn starts a node on a free loopback port, which it has after a restart too. It ends with the
-// test.
+// startOwn starts a node on a free loopback port, which it has after a restart too. It ends with
+// the test.
 func startOwn(t *testing.T, ip netip.Addr, bootnodes ...*enr.Record) *own {
 	t.Helper()
 	return startOwnConfig(t, discv5.Config{
