@@ -7,12 +7,17 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/fastdisc/discv5/internal/eclipse"
 )
 
-// attackPrefixes are the numbers of /24s of the attackers that --attack simulates.
-var attackPrefixes = []int{1, 16, 64, 256}
+// attackPrefixes are the numbers of /24s of the attackers that --attack simulates, and attackSettle
+// is for how long it simulates the network: 0 for the default of package eclipse.
+var (
+	attackPrefixes = []int{1, 16, 64, 256}
+	attackSettle   time.Duration
+)
 
 // cell is one run of an attack.
 type cell struct {
@@ -33,7 +38,7 @@ func cells(o *options) (list []*cell) {
 		for _, r := range []eclipse.Rules{eclipse.Ours, eclipse.Geth} {
 			list = append(list, &cell{
 				Order: name, Prefixes: prefixes, Rules: r.String(), done: make(chan struct{}),
-				cfg: eclipse.Config{Rules: r, Prefixes: prefixes, Order: order, Nodes: o.attackNodes, Seed: o.seed},
+				cfg: eclipse.Config{Rules: r, Prefixes: prefixes, Order: order, Nodes: o.attackNodes, Settle: attackSettle, Seed: o.seed},
 			})
 		}
 	}

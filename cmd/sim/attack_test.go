@@ -5,15 +5,16 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fastdisc/discv5/internal/cli"
 )
 
-// A table of attacks of a tiny network, as text and as JSON.
+// A table of attacks of a tiny network, which settles in little time, as text and as JSON.
 func TestAttack(t *testing.T) {
 	saved := attackPrefixes
-	defer func() { attackPrefixes = saved }()
-	attackPrefixes = []int{4}
+	defer func() { attackPrefixes, attackSettle = saved, 0 }()
+	attackPrefixes, attackSettle = []int{4}, time.Minute
 	for _, args := range [][]string{{"--attack", "--attack-nodes", "10"}, {"--attack", "--attack-nodes", "10", "--json", "-"}} {
 		var out, errs bytes.Buffer
 		if code := run(args, &out, &errs); code != cli.ExitOK {

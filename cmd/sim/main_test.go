@@ -30,12 +30,13 @@ func simulated(t *testing.T, args ...string) (r report) {
 
 // The report is JSON, it is about what was asked for, and a seed gives the same run again.
 func TestReport(t *testing.T) {
-	long := []string{"--duration=12m", "--sample=4m"} // so that nodes leave, whatever the seed
-	seed := func(n string) report { return simulated(t, append(long, "--seed="+n)...) }
-	a, b, c := seed("5"), seed("5"), seed("6")
-	if a.Trace != b.Trace || a.Traffic != b.Traffic || a.Trace == c.Trace {
-		t.Errorf("traces %s and %s of one seed, %s of another", a.Trace, b.Trace, c.Trace)
+	seed := func(n string) report { return simulated(t, "--seed="+n) }
+	one, again, other := seed("5"), seed("5"), seed("6")
+	if one.Trace != again.Trace || one.Traffic != again.Traffic || one.Trace == other.Trace {
+		t.Errorf("traces %s and %s of one seed, %s of another", one.Trace, again.Trace, other.Trace)
 	}
+	// So long that nodes leave, whatever the seed.
+	a := simulated(t, "--seed=5", "--duration=12m", "--sample=4m")
 	if a.Seed != 5 || a.Nodes != 30 || a.Simulated < 750 || len(a.Samples) != 3 || a.Traffic.Sent == 0 || a.NodeBytes == 0 || a.Compared == 0 {
 		t.Errorf("%+v", a)
 	}
