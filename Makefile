@@ -245,10 +245,10 @@ sim-topics:
 	$(SIM_TOPICS) --nodes 10000 --topics 300 --churn 0 --duration 75m --sample 15m --topic-lookups 1500 --memory 11000
 	$(SIM_TOPICS) --nodes 20000 --topics 300 --churn 0 --join 30m --duration 2h --sample 30m
 
-# Tests real sockets in network namespaces with real faults, in three minutes; see docs/CHAOS.md. It
+# Tests real sockets in network namespaces with real faults, in two minutes; see docs/CHAOS.md. It
 # needs root. Its tests mostly wait.
 chaos:
-	DISCV5_CHAOS=1 $(GO) test -v -count 1 -timeout $(TIMEOUT) -parallel 10 $(TESTFLAGS) ./test/chaos
+	DISCV5_CHAOS=1 $(GO) test -v -count 1 -timeout $(TIMEOUT) -parallel 16 $(TESTFLAGS) ./test/chaos
 
 # Measures how many requests of peers with sessions a bootnode answers next to a flood, without and
 # with each mode of --filter. It needs root, and takes two minutes on two processors.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/fastdisc/discv5"
 	"github.com/fastdisc/discv5/codec"
@@ -46,7 +47,7 @@ func TestMTU(t *testing.T) {
 			}
 			x := a.node(t, func(c *discv5.Config) {
 				if p.large { // nothing may be lost, also if the machine pauses
-					c.RequestTimeout = patience / 4
+					c.RequestTimeout = 5 * time.Second
 				}
 			})
 			y := b.node(t, nil)
