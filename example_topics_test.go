@@ -14,7 +14,7 @@ import (
 	"github.com/fastdisc/discv5/simnet"
 )
 
-// A network of 40 nodes, all registrars, in which every fourth node offers a service. One node
+// A network of 200 nodes, all registrars, in which every twentieth node offers a service. One node
 // looks for the others that offer it.
 func ExampleNode_AdvertiseTopic() {
 	ctx := context.Background()
@@ -32,7 +32,7 @@ func ExampleNode_AdvertiseTopic() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for range 39 {
+	for range 199 {
 		if _, err := n.Add(simnet.NodeConfig{New: registrar, Bootnodes: []*simnet.Node{boot}}); err != nil {
 			log.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func ExampleNode_AdvertiseTopic() {
 
 	service := discv5.TopicOf("example.org/chess")
 	for i, nd := range n.Nodes() {
-		if i%4 == 0 {
+		if i%20 == 0 {
 			if _, err := nd.Node().AdvertiseTopic(ctx, service); err != nil {
 				log.Fatal(err)
 			}
