@@ -393,7 +393,8 @@ func TestInterruptedWait(t *testing.T) {
 	f, to := newFake(t, "127.0.0.1:0", usual)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	f.late = func(func()) { cancel() } // no challenge leaves
+	// No challenge leaves. By the time of the interrupt the generator only waits.
+	f.late = func(func()) { time.AfterFunc(100*time.Millisecond, cancel) }
 	f.serve()
 	g := generate(t, Config{Target: to, Mix: Only(Junk), Window: 1, Timeout: MaxTimeout})
 	began := time.Now()
