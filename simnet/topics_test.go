@@ -109,7 +109,7 @@ func TestG5Churn(t *testing.T) {
 	if p.Left < 10 || tp.Results < 500 {
 		t.Fatalf("%d nodes have left, %d results: this tests nothing", p.Left, tp.Results)
 	}
-	if tp.DeadMost > 900 || tp.Dead > 0.06 || tp.Lookups.Recall < 0.98 {
+	if tp.DeadMost > 900 || tp.Dead > 0.09 || tp.Lookups.Recall < 0.98 {
 		t.Errorf("%.3f of the results are dead, for %.0f s at most; recall %.3f", tp.Dead, tp.DeadMost, tp.Lookups.Recall)
 	}
 }
@@ -140,7 +140,7 @@ func TestG7LegacyNodes(t *testing.T) {
 		Nodes: 150, Topics: TopicsConfig{Topics: 1, Capable: 0.2, Search: true},
 	}, 50*time.Minute)
 	s := p.Topics.Search
-	if s.Searching < 8 || s.Minute < 0.98 || s.Recall < 0.99 {
+	if s.Searching < 8 || s.Minute < 0.92 || s.Recall < 0.99 {
 		t.Errorf("%+v", s)
 	}
 	if p.Topics.Registrars > p.Running/2 || n.Checks().Capable < 1000 {
