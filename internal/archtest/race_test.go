@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Of some packages make race runs only the tests with Concurrent in their names. There, a test that
-// starts a goroutine has such a name.
+// Some packages are serial: make race runs only their tests with Concurrent in the name. There, a
+// test that starts a goroutine has such a name.
 func TestConcurrentTestsHaveTheirName(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
