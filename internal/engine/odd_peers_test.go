@@ -76,7 +76,6 @@ func (n *node) search(target enr.ID) (heard, results map[enr.ID]bool) {
 // A bootnode whose record has a public IPv4 address and by mistake another one beside it is used at
 // the good one, comes into all tables, and is relayed. Nobody sends to the bad one.
 func TestBootnodeWithBadEntry(t *testing.T) {
-	oneGoroutine(t)
 	for _, bad := range []string{"", "fe80::250:56ff:fe26:cb98", "fd00::1", "::1", "2a01:4f8::1", "ff02::1"} {
 		t.Run("ip6="+bad, func(t *testing.T) {
 			nw := newNetwork(t)
@@ -119,7 +118,6 @@ func TestBootnodeWithBadEntry(t *testing.T) {
 
 // A bootnode is contacted at an address that its record does not name. All find each other.
 func TestBootnodeAtOtherAddress(t *testing.T) {
-	oneGoroutine(t)
 	for _, c := range []struct {
 		name   string
 		change func(*enr.Builder)
@@ -248,7 +246,6 @@ func TestFilterAppliesToMembers(t *testing.T) {
 // A node starts its record at 1 again, at its endpoint or at another one. Once the old endpoint is
 // dead it is in the table as before.
 func TestSequenceFallsBack(t *testing.T) {
-	oneGoroutine(t)
 	for _, c := range []struct {
 		name  string
 		seq   uint64
@@ -386,7 +383,6 @@ func (nw *network) rewriting(inner, outer netip.AddrPort) {
 // A peer whose source port is rewritten is pinged once at the endpoint that its record states, and
 // comes into the tables when it answers there.
 func TestRewrittenSourcePort(t *testing.T) {
-	oneGoroutine(t)
 	for _, open := range []bool{true, false} {
 		t.Run(fmt.Sprintf("endpoint open %v", open), func(t *testing.T) {
 			nw := newNetwork(t)
@@ -476,7 +472,6 @@ func familyWithoutRoute(t *testing.T, listed bool) {
 
 // When a record changes, the neighbors have it within seconds. Rounds of PINGs are bounded.
 func TestRecordChangeIsAnnounced(t *testing.T) {
-	oneGoroutine(t)
 	nw := newNetwork(t)
 	boot := nw.add(far(0), nil)
 	nodes := append(nw.swarm(1, 20, boot.peer(), nil), boot)
@@ -511,7 +506,6 @@ func TestRecordChangeIsAnnounced(t *testing.T) {
 // In a network where a fifth of the nodes is odd, in ways that public bug reports describe, every
 // node finds the others.
 func TestOddNetwork(t *testing.T) {
-	oneGoroutine(t)
 	nw := newNetwork(t)
 	boot := nw.add(far(0), nil)
 	boot.restate(func(b *enr.Builder) { b.SetIP(netip.MustParseAddr("fe80::1")).SetUDP6(9000) })

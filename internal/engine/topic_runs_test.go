@@ -73,7 +73,6 @@ func (n *node) searchTopic(cfg topic.SearchConfig, d time.Duration) map[enr.ID]b
 // Nodes that advertise a topic are found, each search finds all of them, and nodes without the
 // capability get no topic message (T26).
 func TestAdvertiseAndSearch(t *testing.T) {
-	oneGoroutine(t)
 	for _, c := range []struct {
 		name    string
 		capable func(int) bool
@@ -130,7 +129,6 @@ func TestAdvertiseAndSearch(t *testing.T) {
 
 // An ad lives on as long as its advertiser, and ends with it.
 func TestAdvertisementIsRenewed(t *testing.T) {
-	oneGoroutine(t)
 	nw := topicNetwork(t, 12, func(int) bool { return true })
 	top := topic.Of("service")
 	r := nw.order[3].advertise(top)
@@ -210,7 +208,6 @@ func TestT24ClockJump(t *testing.T) {
 // A search that ends while its requests are under way leaves room for those of others: they share
 // one bound.
 func TestStoppedSearchesLeaveRoom(t *testing.T) {
-	oneGoroutine(t)
 	for _, c := range []struct {
 		name string
 		lost bool

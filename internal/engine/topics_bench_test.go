@@ -151,7 +151,6 @@ func BenchmarkTopics(b *testing.B) {
 
 // Topic requests with known records take nothing from the heap.
 func TestTopicAllocations(t *testing.T) {
-	oneGoroutine(t)
 	for name, registrar := range map[string]*topic.Config{"known": eagerRegistrar(), "admitted": shortRegistrar(), "waiting": {}} {
 		t.Run(name, func(t *testing.T) {
 			f := newBenchEngineWith(t, 256, registrar)
