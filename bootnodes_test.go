@@ -1,7 +1,6 @@
 package discv5
 
 import (
-	"crypto/rand"
 	"errors"
 	"net/netip"
 	"strings"
@@ -9,34 +8,19 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/enrtest"
 	"github.com/fastdisc/discv5/limits"
 )
-
-// bootRecord is a record of a new node.
-func bootRecord(t *testing.T, change func(*enr.Builder)) *enr.Record {
-	t.Helper()
-	key, err := enr.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := enr.NewBuilder()
-	change(b)
-	r, err := b.Sign(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
 
 // A bootnode that cannot be contacted is named: by an error if none is left, else by an event.
 func TestUnusableBootnodes(t *testing.T) {
 	local := netip.MustParseAddr("127.0.0.1")
-	good := bootRecord(t, func(b *enr.Builder) { b.SetIP(local).SetUDP(9) })
-	noUDP := bootRecord(t, func(b *enr.Builder) { b.SetIP(local).SetTCP(9) })
-	nothing := bootRecord(t, func(*enr.Builder) {})
-	six := bootRecord(t, func(b *enr.Builder) { b.SetIP(netip.IPv6Loopback()).SetUDP6(9) })
-	banned := bootRecord(t, func(b *enr.Builder) { b.SetIP(local).SetUDP(10) })
-	outside := bootRecord(t, func(b *enr.Builder) { b.SetIP(netip.MustParseAddr("10.0.0.1")).SetUDP(9) })
+	good := enrtest.Record(t, func(b *enr.Builder) { b.SetIP(local).SetUDP(9) })
+	noUDP := enrtest.Record(t, func(b *enr.Builder) { b.SetIP(local).SetTCP(9) })
+	nothing := enrtest.Record(t, func(*enr.Builder) {})
+	six := enrtest.Record(t, func(b *enr.Builder) { b.SetIP(netip.IPv6Loopback()).SetUDP6(9) })
+	banned := enrtest.Record(t, func(b *enr.Builder) { b.SetIP(local).SetUDP(10) })
+	outside := enrtest.Record(t, func(b *enr.Builder) { b.SetIP(netip.MustParseAddr("10.0.0.1")).SetUDP(9) })
 	access := limits.NewAccess(0)
 	id := [32]byte(banned.ID())
 	if err := access.Ban(limits.NodeTarget(id), limits.Forever); err != nil {
@@ -139,7 +123,7 @@ func TestRequestWithoutUDP(t *testing.T) {
 	if err := n.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	noUDP := bootRecord(t, func(b *enr.Builder) { b.SetIP(local).SetTCP(9) })
+	noUDP := enrtest.Record(t, func(b *enr.Builder) { b.SetIP(local).SetTCP(9) })
 	_, err = n.Ping(t.Context(), ContactOf(noUDP))
 	if !errors.Is(err, ErrNoEndpoint) || !errors.Is(err, enr.ErrNoUDP) || !strings.Contains(err.Error(), "it has no udp") {
 		t.Errorf("%v", err)

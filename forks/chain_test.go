@@ -2,7 +2,6 @@ package forks
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/enrtest"
 )
 
 func chain(t *testing.T, name string, layer Layer) Chain {
@@ -185,22 +185,6 @@ func TestNewConsensusRefuses(t *testing.T) {
 	}
 }
 
-// record returns a record with entries.
-func record(t *testing.T, change func(*enr.Builder)) *enr.Record {
-	t.Helper()
-	key, err := enr.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := enr.NewBuilder()
-	change(b)
-	r, err := b.Sign(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
 // TestConsensusEntries shows what records say before and after forks: fulu/p2p-interface.md, and
 // phase0 for the field next_fork_version.
 func TestConsensusEntries(t *testing.T) {
@@ -221,7 +205,7 @@ func TestConsensusEntries(t *testing.T) {
 		{480, "gloas", gloas, FarFuture, -1},
 		{1 << 40, "gloas", gloas, FarFuture, -1},
 	} {
-		r := record(t, func(b *enr.Builder) { c.SetEntries(b, when(test.at)) })
+		r := enrtest.Record(t, func(b *enr.Builder) { c.SetEntries(b, when(test.at)) })
 		e, ok := r.View().Eth2()
 		next, ok2 := r.View().NextForkDigest()
 		if !ok || !ok2 {
@@ -248,11 +232,11 @@ func TestConsensusEntries(t *testing.T) {
 func TestConsensusCheck(t *testing.T) {
 	c := testChain(t)
 	of := func(digest Digest) enr.View {
-		return record(t, func(b *enr.Builder) { b.SetEth2(enr.Eth2{ForkDigest: digest}) }).View()
+		return enrtest.Record(t, func(b *enr.Builder) { b.SetEth2(enr.Eth2{ForkDigest: digest}) }).View()
 	}
 	electra, fulu, bpo1, gloas := of(c.forks[0].Digest), of(c.forks[1].Digest), of(c.forks[2].Digest), of(c.forks[3].Digest)
 	other := of(Digest{1, 2, 3, 4})
-	none := record(t, func(b *enr.Builder) { b.SetBytes("eth2", []byte{1}) }).View()
+	none := enrtest.Record(t, func(b *enr.Builder) { b.SetBytes("eth2", []byte{1}) }).View()
 	for _, test := range []struct {
 		name string
 		view enr.View
@@ -297,7 +281,7 @@ func TestConsensusCheck(t *testing.T) {
 func TestExecutionCheck(t *testing.T) {
 	c := execution(t, ExecutionConfig{GenesisTime: 50, GenesisHash: [32]byte{7}, BlockForks: at(0, 10, 10, 20), TimeForks: at(50, 200, 300)})
 	of := func(i int, next uint64) enr.View {
-		return record(t, func(b *enr.Builder) { b.SetEth(enr.ForkID{Hash: c.forks[i].Digest, Next: next}) }).View()
+		return enrtest.Record(t, func(b *enr.Builder) { b.SetEth(enr.ForkID{Hash: c.forks[i].Digest, Next: next}) }).View()
 	}
 	// The forks: genesis, blocks 10 and 20, times 200 and 300.
 	for _, test := range []struct {
@@ -315,8 +299,8 @@ func TestExecutionCheck(t *testing.T) {
 		{"far ahead", of(4, 0), 100, Next},
 		{"with a fork of its own that has passed", of(4, 350), 400, Foreign},
 		{"after all forks", of(4, 0), 400, Current},
-		{"another chain", record(t, func(b *enr.Builder) { b.SetEth(enr.ForkID{Hash: [4]byte{9}}) }).View(), 100, Foreign},
-		{"no entry", record(t, func(*enr.Builder) {}).View(), 100, Absent},
+		{"another chain", enrtest.Record(t, func(b *enr.Builder) { b.SetEth(enr.ForkID{Hash: [4]byte{9}}) }).View(), 100, Foreign},
+		{"no entry", enrtest.Record(t, func(*enr.Builder) {}).View(), 100, Absent},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if v := c.Check(test.view, time.Unix(test.at, 0)); v.Match != test.want {
@@ -330,18 +314,18 @@ func TestExecutionCheck(t *testing.T) {
 	if _, ok := c.NextChange(time.Unix(300, 0)); ok {
 		t.Error("a change after the last fork")
 	}
-	r := record(t, func(b *enr.Builder) { c.SetEntries(b, time.Unix(200, 0)) })
+	r := enrtest.Record(t, func(b *enr.Builder) { c.SetEntries(b, time.Unix(200, 0)) })
 	if id, ok := r.View().Eth(); !ok || id.Hash != c.forks[3].Digest || id.Next != 300 {
 		t.Errorf("entry %x", id)
 	}
 	// Without forks by time, the number of the last block is unknown: none of the future is
 	// refused.
 	old := execution(t, ExecutionConfig{BlockForks: at(10)})
-	if v := old.Check(record(t, func(b *enr.Builder) { b.SetEth(enr.ForkID{Hash: old.forks[1].Digest, Next: 1000}) }).View(), time.Now()); v.Match != Current {
+	if v := old.Check(enrtest.Record(t, func(b *enr.Builder) { b.SetEth(enr.ForkID{Hash: old.forks[1].Digest, Next: 1000}) }).View(), time.Now()); v.Match != Current {
 		t.Errorf("a fork that may come: %v", v.Match)
 	}
 	// A time that has passed is one, although the local forks are block numbers.
-	if v := old.Check(record(t, func(b *enr.Builder) { b.SetEth(enr.ForkID{Hash: old.forks[1].Digest, Next: 1700000000}) }).View(), time.Unix(1700000001, 0)); v.Match != Foreign {
+	if v := old.Check(enrtest.Record(t, func(b *enr.Builder) { b.SetEth(enr.ForkID{Hash: old.forks[1].Digest, Next: 1700000000}) }).View(), time.Unix(1700000001, 0)); v.Match != Foreign {
 		t.Errorf("a fork by time that has passed: %v", v.Match)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fastdisc/discv5/enr"
+	"github.com/fastdisc/discv5/internal/enrtest"
 )
 
 // fakeNode records what Follow does.
@@ -148,7 +149,7 @@ func TestFilter(t *testing.T) {
 	now := when(0)
 	f := NewFilter(c, func() time.Time { return now })
 	of := func(digest Digest) *enr.Record {
-		return record(t, func(b *enr.Builder) { b.SetEth2(enr.Eth2{ForkDigest: digest}) })
+		return enrtest.Record(t, func(b *enr.Builder) { b.SetEth2(enr.Eth2{ForkDigest: digest}) })
 	}
 	ours, other := of(c.forks[0].Digest), of(Digest{1, 2, 3, 4})
 	for range 3 { // the same nodes once more
@@ -156,7 +157,7 @@ func TestFilter(t *testing.T) {
 			t.Fatal("wrong verdict")
 		}
 	}
-	f.Allow(record(t, func(*enr.Builder) {}))
+	f.Allow(enrtest.Record(t, func(*enr.Builder) {}))
 	got := f.Refused()
 	if len(got) != 3 || got[0].Nodes != 3 || got[0].Digest != (Digest{9, 9, 9, 9}) || got[1].Match != Absent || got[2].Nodes != 1 || got[2].Name != "" {
 		t.Errorf("refused %+v", got)

@@ -6,36 +6,16 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"testing"
+
+	"github.com/fastdisc/discv5/internal/netaddr"
+	"github.com/fastdisc/discv5/internal/netaddr/addrtest"
 )
 
-// sources returns n addresses of one family in random order.
-func sources(n int, six bool) []netip.Addr {
-	rnd := rand.New(rand.NewPCG(5, 6))
-	list := make([]netip.Addr, n)
-	for i := range list {
-		if six {
-			list[i] = v6(0x2000_0000_0000_0000|rnd.Uint64()>>3, rnd.Uint64())
-		} else {
-			var a [4]byte
-			binary.BigEndian.PutUint32(a[:], 0x0b00_0000+rnd.Uint32N(0x5000_0000))
-			list[i] = netip.AddrFrom4(a)
-		}
-	}
-	return list
-}
-
-func name(six bool) string {
-	if six {
-		return "IPv6"
-	}
-	return "IPv4"
-}
-
 // lists returns an Access with n bans of ranges and addresses, and n bans of node IDs.
-func lists(b *testing.B, n int, six bool) *Access {
+func lists(b *testing.B, n int, family netaddr.Family) *Access {
 	a := NewAccess(1 << 20)
 	items := make([]item, 0, 2*n)
-	for i, addr := range sources(n, six) {
+	for i, addr := range addrtest.Random(n, family) {
 		length := addr.BitLen()
 		if i%2 == 0 {
 			length -= length / 4
@@ -55,10 +35,10 @@ func nodeID(i uint64) (id [IDSize]byte) {
 }
 
 func BenchmarkBlocked(b *testing.B) {
-	for _, six := range []bool{false, true} {
+	for _, family := range []netaddr.Family{netaddr.IPv4, netaddr.IPv6} {
 		for _, n := range []int{0, 10, 10000, 65536} {
-			b.Run(fmt.Sprintf("%s/entries=%d", name(six), n), func(b *testing.B) {
-				a, list := lists(b, n, six), sources(1<<14, six)
+			b.Run(fmt.Sprintf("%s/entries=%d", family, n), func(b *testing.B) {
+				a, list := lists(b, n, family), addrtest.Random(1<<14, family)
 				rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 				b.ReportAllocs()
 				i := 0
@@ -74,7 +54,7 @@ func BenchmarkBlocked(b *testing.B) {
 func BenchmarkBlockedID(b *testing.B) {
 	for _, n := range []int{10, 10000, 65536} {
 		b.Run(fmt.Sprintf("entries=%d", n), func(b *testing.B) {
-			a, ids := lists(b, n, false), make([][IDSize]byte, 1<<14)
+			a, ids := lists(b, n, netaddr.IPv4), make([][IDSize]byte, 1<<14)
 			for i := range ids {
 				ids[i] = nodeID(rand.Uint64N(uint64(2 * n))) // half of them are banned
 			}
@@ -93,7 +73,7 @@ func BenchmarkBan(b *testing.B) {
 	for _, n := range []int{10, 10000, 65536} {
 		for _, what := range []string{"address", "ID"} {
 			b.Run(fmt.Sprintf("%s/entries=%d", what, n), func(b *testing.B) {
-				a, t := lists(b, n, false), AddrTarget(ip4)
+				a, t := lists(b, n, netaddr.IPv4), AddrTarget(ip4)
 				if what == "ID" {
 					t = NodeTarget(nodeID(1 << 40))
 				}
