@@ -10,14 +10,9 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/fastdisc/discv5/internal/netaddr"
 )
 
 func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
-
-// v6 returns the IPv6 address with the given words.
-func v6(hi, lo uint64) netip.Addr { return netaddr.Uint128{Hi: hi, Lo: lo}.Addr() }
 
 // target parses a valid target.
 func target(s string) Target {
