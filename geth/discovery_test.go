@@ -252,8 +252,8 @@ func TestFindnode(t *testing.T) {
 			return slices.ContainsFunc(list, func(n *enode.Node) bool { return n.ID() == a.Self().ID() }) ||
 				slices.ContainsFunc(b.AllNodes(), func(n *enode.Node) bool { return n.ID() == a.Self().ID() })
 		}
-		// A peer that once gets no answer, because the machine pauses, may forget the node until its
-		// next handshake. So this makes another node after a while, twice at most.
+		// A peer that once gets no answer, because the machine pauses, may forget the node until
+		// its next handshake. So this makes another node after a while, twice at most.
 		begin, nodes := time.Now(), 1
 		within(t, "the peer names the node", func() bool {
 			if nodes < 3 && time.Since(begin) > time.Duration(nodes)*15*time.Second {
