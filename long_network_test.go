@@ -7,6 +7,6 @@ import "testing"
 func longNetwork(t *testing.T, first bool) {
 	t.Helper()
 	if raceEnabled && !first {
-		t.Skip("the race detector makes it take long, and a test before it runs the same code")
+		t.Skip("probed for the race detector, which makes it take minutes; make test runs it")
 	}
 }

@@ -13,7 +13,7 @@ import (
 // batches.
 func TestBatchAllocs(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates")
+		t.Skip("probed for the race detector: it allocates")
 	}
 	matrix(t, func(t *testing.T, cfg Config) {
 		const batch = 64
@@ -73,7 +73,7 @@ func TestBatchAllocs(t *testing.T) {
 // the fast path: errors are counted, not built.
 func TestBadBatchAllocs(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates")
+		t.Skip("probed for the race detector: it allocates")
 	}
 	g := listen(t, Config{Addr: loop4})
 	if g.Info().Path != PathBatch {

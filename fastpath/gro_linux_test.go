@@ -291,7 +291,7 @@ func TestGROMux(t *testing.T) {
 // GRO batches cost no allocation.
 func TestGROAllocs(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates")
+		t.Skip("probed for the race detector: it allocates")
 	}
 	from, to := withGSO(t, Config{Addr: loop4}), withGRO(t, Config{Addr: loop4})
 	tx, rx := NewTx(60, 200), NewRx(8, 200)

@@ -216,7 +216,7 @@ func TestGSOProbe(t *testing.T) {
 // GSO batches cost no allocation, rejected ones neither.
 func TestGSOAllocs(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates")
+		t.Skip("probed for the race detector: it allocates")
 	}
 	from, to := withGSO(t, Config{Addr: loop4}), open(t, Config{Addr: loop4})
 	tx, rx := NewTx(8, 200), NewRx(8, 200)

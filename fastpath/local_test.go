@@ -329,7 +329,7 @@ func TestLocalLinkLocal(t *testing.T) {
 // To know the local address and to answer from there costs no allocation.
 func TestLocalAllocs(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates")
+		t.Skip("probed for the race detector: it allocates")
 	}
 	onHomes(t, func(t *testing.T, g *Group, h homes) {
 		const batch = 32

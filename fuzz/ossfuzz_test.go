@@ -15,7 +15,7 @@ import (
 // knows.
 func TestOSSFuzzBuild(t *testing.T) {
 	if testing.Short() {
-		t.Skip("runs the go command")
+		t.Skip("probed for -short: it runs the go command; make test runs it")
 	}
 	bash, err := exec.LookPath("bash")
 	if err != nil {

@@ -424,7 +424,7 @@ func TestSocketOfBothFamilies(t *testing.T) {
 			}
 			six, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback})
 			if err != nil {
-				t.Skipf("no IPv6 loopback: %v", err)
+				t.Skipf("probed for IPv6 loopback: %v", err)
 			}
 			c := startOn(t, listen, six, discover.Config{})
 			url := fmt.Sprintf("enode://%x@[::1]:%d", crypto.FromECDSAPub(a.Self().Pubkey())[1:], a.Self().UDP())

@@ -19,7 +19,7 @@ func TestFewIPv6NodesFindEachOther(t *testing.T) {
 	}{{"one bootnode", 1, false}, {"one bootnode, last", 1, true}, {"three bootnodes, last", 3, true}} {
 		t.Run(tt.name, func(t *testing.T) {
 			if raceEnabled && tt.bootnodes == 1 {
-				t.Skip("one case is enough under the race detector, with which each takes long")
+				t.Skip("probed for the race detector, under which one case is enough; make test runs all")
 			}
 			const six = 9
 			four := scaled(300, 100)

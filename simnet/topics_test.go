@@ -54,7 +54,7 @@ func gate(t *testing.T) {
 		t.Skip("probed for the race detector: it is on")
 	}
 	if testing.Short() {
-		t.Skip("needs a network that is too large for -short")
+		t.Skip("probed for -short, which has no room for its network; make test runs it")
 	}
 }
 

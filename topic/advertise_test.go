@@ -320,7 +320,7 @@ func TestTicketIsCopied(t *testing.T) {
 // An advertiser with the candidates of a network of ten thousand nodes, five chains in each bucket.
 func TestAdvertiserMemory(t *testing.T) {
 	if testing.Short() || raceEnabled {
-		t.Skip("signs many records")
+		t.Skip("probed for -short and the race detector: it signs many records; make test runs it")
 	}
 	var nodes []Node
 	for bucket := range 9 {

@@ -190,7 +190,7 @@ func heapOf(t testing.TB, n, topics int) uint64 {
 // keeps its budget nevertheless.
 func TestMemoryBudget(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector takes memory of its own")
+		t.Skip("probed for the race detector: it takes memory of its own")
 	}
 	for _, v := range []struct {
 		ads, topics int
@@ -213,7 +213,7 @@ func TestMemoryBudget(t *testing.T) {
 
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates")
+		t.Skip("probed for the race detector: it allocates")
 	}
 	rnd := rand.New(seeded(14))
 	requests := make([]*Request, 200)

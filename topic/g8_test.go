@@ -144,7 +144,7 @@ func runFloods(t *testing.T, rows []floodRow) {
 		}
 		t.Run(fmt.Sprintf("%s/%s/%d topics/%d h", row.addresses, row.scenario, row.topics, row.hours), func(t *testing.T) {
 			if raceEnabled {
-				t.Skip("too slow under the race detector")
+				t.Skip("probed for the race detector, under which this is too slow; make test runs it")
 			}
 			runFlood(t, row)
 		})

@@ -65,7 +65,7 @@ func TestT13Eclipse(t *testing.T) {
 	}{{"20 %", 20}, {"33 %", 33}, {"50 %", 50}} {
 		t.Run(tt.name, func(t *testing.T) {
 			if (testing.Short() || raceEnabled) && tt.part != 50 {
-				t.Skip("one of them is enough in short and under the race detector, with which each takes long")
+				t.Skip("probed for -short and the race detector, under which one is enough; make test runs all")
 			}
 			net := newFakeNet(t, 250, 0)
 			hostile := map[enr.ID]bool{}

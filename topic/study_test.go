@@ -177,7 +177,7 @@ func (s *studySim) count(n *studyNode, d int) {
 // attackers have less. So the difference between the two is no fault of the registrar.
 func TestPublishedStudy(t *testing.T) {
 	if raceEnabled {
-		t.Skip("too slow under the race detector")
+		t.Skip("probed for the race detector, under which this is too slow; make test runs it")
 	}
 	for _, tt := range []struct {
 		name            string
@@ -212,7 +212,7 @@ func TestPublishedStudy(t *testing.T) {
 // In the same scenario the registrar does what the simulation from the text does.
 func TestRegistrarAgreesWithStudySim(t *testing.T) {
 	if raceEnabled {
-		t.Skip("too slow under the race detector")
+		t.Skip("probed for the race detector, under which this is too slow; make test runs it")
 	}
 	for _, oneTopic := range []bool{false, true} {
 		if oneTopic && !simFull {

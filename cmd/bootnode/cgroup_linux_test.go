@@ -59,10 +59,10 @@ func memoryGroup(t *testing.T, limit int64) string {
 // make handshakes, and logs the sizes that it chose.
 func TestMemoryLimit(t *testing.T) {
 	if testing.Short() {
-		t.Skip("makes tens of thousands of handshakes")
+		t.Skip("probed for -short: it makes tens of thousands of handshakes; make test runs it")
 	}
 	if raceEnabled {
-		t.Skip("the race detector takes several times the memory")
+		t.Skip("probed for the race detector: it takes several times the memory")
 	}
 	const limit, handshakes = 64 << 20, 60000 // more than there is room for
 	group := memoryGroup(t, limit)

@@ -36,7 +36,7 @@ func TestFullDisk(t *testing.T) {
 	probe := exec.Command("/bin/true")
 	onSmallDisk(probe, t.TempDir())
 	if out, err := probe.CombinedOutput(); err != nil {
-		t.Skipf("cannot mount a small file system in a namespace, as that takes root: %v %s", err, out)
+		t.Skipf("probed for a small file system in a namespace, which takes root: %v %s", err, out)
 	}
 	a := start(t, t.TempDir())
 	dir := t.TempDir()

@@ -20,7 +20,7 @@ func serveUDP(t *testing.T, at string, answer func(packet []byte, from netip.Add
 	t.Helper()
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(at)))
 	if err != nil {
-		t.Skipf("cannot listen on %s: %v", at, err)
+		t.Skipf("probed for an address of its own, %s: %v", at, err)
 	}
 	done := make(chan struct{})
 	t.Cleanup(func() { conn.Close(); <-done })

@@ -18,7 +18,7 @@ func startIn(t *testing.T, mount, dir string) *process {
 	probe := exec.Command("/bin/true")
 	inMounts(probe, "true", dir)
 	if out, err := probe.CombinedOutput(); err != nil {
-		t.Skipf("cannot make a mount namespace, as that takes root: %v %s", err, out)
+		t.Skipf("probed for a mount namespace, which takes root: %v %s", err, out)
 	}
 	cmd := command("--addr", "127.0.0.1:0", "--datadir", dir, "--http", anyPort, "--metrics", anyPort, "--save-interval", "100ms")
 	inMounts(cmd, mount, dir)

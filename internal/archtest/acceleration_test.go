@@ -12,7 +12,7 @@ import (
 // the library that it uses, unless it imports that package.
 func TestEmbeddersLinkNoEBPF(t *testing.T) {
 	if testing.Short() {
-		t.Skip("runs the go command")
+		t.Skip("probed for -short: it runs the go command; make test runs it")
 	}
 	const ebpf = "github.com/cilium/ebpf"
 	for _, test := range []struct {

@@ -11,7 +11,7 @@ import (
 // TestS49OneArithmetic: a program links one implementation of the curve, selected by the build tag.
 func TestS49OneArithmetic(t *testing.T) {
 	if testing.Short() {
-		t.Skip("runs the go command")
+		t.Skip("probed for -short: it runs the go command; make test runs it")
 	}
 	const (
 		own       = modulePath + "/internal/curve/k256"

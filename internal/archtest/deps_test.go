@@ -11,7 +11,7 @@ import (
 // No package of the module depends on a part of another Ethereum client, on any platform.
 func TestNoForeignClient(t *testing.T) {
 	if testing.Short() {
-		t.Skip("runs the go command")
+		t.Skip("probed for -short: it runs the go command; make test runs it")
 	}
 	for _, platform := range []string{"linux/amd64", "darwin/arm64", "windows/amd64"} {
 		goos, goarch, _ := strings.Cut(platform, "/")

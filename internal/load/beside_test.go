@@ -95,7 +95,7 @@ func TestNonces(t *testing.T) {
 // An exchange takes nothing from the heap.
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector allocates")
+		t.Skip("probed for the race detector: it allocates")
 	}
 	_, to := node(t, "127.0.0.1:0", nil)
 	for _, mix := range []Mix{{Ping: 1}, {Ping: 1, FindNode: 1, Talk: 1, Junk: 1}} {
@@ -222,7 +222,7 @@ func TestSizes(t *testing.T) {
 		t.Errorf("an exchange takes %d bytes", n)
 	}
 	if raceEnabled {
-		t.Skip("the race detector takes memory of its own")
+		t.Skip("probed for the race detector: it takes memory of its own")
 	}
 	identitySize(t, 1) // what the first one takes is not its own: tables of the curve
 	// Garbage of other tests may be freed meanwhile.

@@ -402,13 +402,13 @@ func BenchmarkPageView(b *testing.B) {
 // machine.
 func TestPageViewTime(t *testing.T) {
 	if raceFactor > 1 {
-		t.Skip("the race detector takes most of the time")
+		t.Skip("probed for the race detector: it takes most of the time")
 	}
 	if testing.Short() {
-		t.Skip("measures time, which emulated processors take more of")
+		t.Skip("probed for emulation, which takes more time: make test measures it")
 	}
 	if _, ok := cpuTime(); !ok {
-		t.Skip("the system does not tell the CPU time of a process")
+		t.Skip("probed for the CPU time of a process: this system does not tell it")
 	}
 	p, n, c := newPage(t)
 	fill(t, p, n, c)

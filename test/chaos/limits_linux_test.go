@@ -89,7 +89,7 @@ const smallDisk = `mount --make-rprivate / && mount -t tmpfs -o size=512k,mode=7
 func canMount(t *testing.T, h *host) {
 	t.Helper()
 	if out, err := h.space.Run("unshare", "-m", "sh", "-c", "mount --make-rprivate / && mount -t tmpfs none "+t.TempDir()); err != nil {
-		t.Skipf("cannot mount a small file system in a namespace: %v %s", err, out)
+		t.Skipf("probed for a small file system in a namespace: %v %s", err, out)
 	}
 }
 

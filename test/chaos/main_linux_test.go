@@ -159,7 +159,7 @@ var missing = sync.OnceValue(func() string {
 func heavy(t *testing.T) {
 	t.Helper()
 	if os.Getenv("DISCV5_CHAOS") != "1" {
-		t.Skip("takes minutes: set DISCV5_CHAOS=1, or use make chaos")
+		t.Skip("probed for DISCV5_CHAOS: takes minutes; make chaos runs it")
 	}
 	if why := missing(); why != "" {
 		t.Skip(why)

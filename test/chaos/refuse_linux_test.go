@@ -86,7 +86,7 @@ func TestSlowLine(t *testing.T) {
 
 	// Its queue is long enough for the socket's buffer to fill before anything is dropped.
 	if out, err := h.space.Run("tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", "100kbit", "burst", "2kb", "limit", "50mb"); err != nil {
-		t.Skipf("the kernel has no slow lines (sch_tbf): tc: %s", out)
+		t.Skipf("probed for slow lines (sch_tbf), which the kernel lacks: tc: %s", out)
 	}
 	before := boot.metrics(t)
 	t.Cleanup(func() {

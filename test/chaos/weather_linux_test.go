@@ -55,7 +55,7 @@ func TestNetem(t *testing.T) {
 	heavy(t)
 	probe := newFabric(t).host(t, "10.7.0.1")
 	if out, err := probe.space.Run("tc", "qdisc", "add", "dev", device, "root", "netem", "loss", "1%"); err != nil {
-		t.Skipf("the kernel has no netem (sch_netem): tc: %s", strings.TrimSpace(out))
+		t.Skipf("probed for netem (sch_netem), which the kernel lacks: tc: %s", strings.TrimSpace(out))
 	}
 	for _, f := range []family{ipv4, ipv6} {
 		w := weathers[len(weathers)-1]

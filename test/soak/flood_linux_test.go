@@ -36,17 +36,17 @@ func TestFloodTalk(t *testing.T) { floods(t, slowTalk, false) }
 // floods floods a node on each family of loopback.
 func floods(t *testing.T, begin func(*testing.T, *target) attack, always6 bool) {
 	if testing.Short() {
-		t.Skip("takes all processors for seconds")
+		t.Skip("probed for -short: it takes all processors for seconds; make test runs it")
 	}
 	if raceEnabled && os.Getenv(envFlood) == "" {
-		t.Skipf("the race detector makes it take minutes: set %s to run it all the same", envFlood)
+		t.Skipf("probed for the race detector, which makes it take minutes: set %s to run it; make test runs it", envFlood)
 	}
 	const short = 2 * time.Second
 	d := setting(t, envFlood, short)
 	t.Run("IPv4", func(t *testing.T) { flood(t, netip.MustParseAddr("127.0.0.1"), d, begin) })
 	t.Run("IPv6", func(t *testing.T) {
 		if d == short && !always6 {
-			t.Skip("the long form alone")
+			t.Skipf("probed for %s, the long form: it is not set", envFlood)
 		}
 		if !hasIPv6() {
 			t.Skip("probed for an IPv6 loopback address: there is none")

@@ -50,7 +50,7 @@ func mixture(to load.Target) []*generator {
 // Nothing in a bootnode grows under mixed load, and its sessions are served all the time.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds a program and loads it for seconds")
+		t.Skip("probed for -short: it builds a program and loads it for seconds; make test runs it")
 	}
 	total, perSecond, out := setting(t, envTime, shorter(5*time.Second)), rate(t), directory(t)
 	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGINT, syscall.SIGTERM)
